@@ -1,0 +1,172 @@
+import { readFileSync } from "node:fs";
+import { CocoEvaluator, type CocoSummary } from "./coco.js";
+import { EvaluationError } from "./errors.js";
+
+/** Options of {@link evaluateFiles}. */
+export interface FileEvaluationOptions {
+  /** See {@link CocoEvaluator}. */
+  maxDets?: readonly number[];
+}
+
+/**
+ * Scores a COCO results file against a COCO annotation file; no model takes part.
+ *
+ * The annotation file is `{"images": [{"id"}], "categories": [{"id", "name"}], "annotations": [{"image_id", "category_id",
+ * "bbox": [x, y, width, height], "area"?, "iscrowd"?}]}`; the results file is `[{"image_id", "category_id", "bbox", "score"}]`.
+ * Classes come in ascending order of category ids. Where pycocotools passes over an unknown category in silence or stops at
+ * a missing key, the entry is named here; a missing area is width · height, a missing iscrowd 0.
+ *
+ * @throws EvaluationError naming the file and the entry at fault.
+ */
+export function evaluateFiles(annotationsPath: string, resultsPath: string, options: FileEvaluationOptions = {}): CocoSummary {
+  const evaluator = loadFiles(annotationsPath, resultsPath, options);
+  return evaluator.summarize();
+}
+
+/** Reads both files into an evaluator, for figures beyond the summary (F1 sweep, confusion matrix, curves). */
+export function loadFiles(annotationsPath: string, resultsPath: string, { maxDets }: FileEvaluationOptions = {}): CocoEvaluator {
+  const annotations = annotationSource(annotationsPath);
+  const document = readJson(annotationsPath);
+  if (!isObject(document))
+    throw annotations.fail(
+      `Expected an object with images, categories and annotations in ${annotationsPath} but received ${kind(document)}`,
+    );
+  const images = annotations.list(document, "images");
+  const categories = annotations.list(document, "categories");
+  const entries = annotations.list(document, "annotations");
+
+  const sorted = categories.map((category, i) => ({
+    id: annotations.integer(category.id, `id of category ${i}`),
+    name: typeof category.name === "string" ? category.name : String(category.id),
+  }));
+  sorted.sort((a, b) => a.id - b.id);
+  const labels = new Map(sorted.map(({ id }, label) => [id, label]));
+  if (labels.size < sorted.length) throw annotations.fail(`Expected different category ids in ${annotationsPath} but some occur twice`);
+
+  const evaluator = new CocoEvaluator({ classNames: sorted.map(({ name }) => name), categoryIds: sorted.map(({ id }) => id), maxDets });
+  const known = new Map<number | string, number>();
+  images.forEach((image, i) => {
+    const id = imageId(image.id);
+    if (id === undefined) throw annotations.fail(`Expected an id for image ${i} in ${annotationsPath} but received ${kind(image.id)}`);
+    if (known.has(id)) throw annotations.fail(`Expected different image ids in ${annotationsPath} but ${id} occurs twice`);
+    known.set(id, evaluator.addImageId(id));
+  });
+
+  entries.forEach((entry, i) => {
+    const where = `annotation ${imageId(entry.id) ?? `at index ${i}`}`;
+    const image = annotations.lookUp(known, entry.image_id, "image", where);
+    const label = annotations.lookUp(labels, entry.category_id, "category", where);
+    const [x, y, width, height] = annotations.box(entry.bbox, where);
+    const area = entry.area === undefined ? width * height : annotations.number(entry.area, `area of ${where}`);
+    evaluator.addTruth(image, label, x, y, width, height, area, entry.iscrowd ? 1 : 0);
+  });
+
+  const source = resultSource(resultsPath);
+  const results = readJson(resultsPath);
+  if (!Array.isArray(results)) throw source.fail(`Expected a list of results in ${resultsPath} but received ${kind(results)}`);
+  results.forEach((result, i) => {
+    const where = `result ${i}`;
+    if (!isObject(result)) throw source.fail(`Expected an object for ${where} in ${resultsPath} but received ${kind(result)}`);
+    const image = source.lookUp(known, result.image_id, "image", where);
+    const label = source.lookUp(labels, result.category_id, "category", where);
+    const [x, y, width, height] = source.box(result.bbox, where);
+    evaluator.addDetection(image, label, x, y, width, height, source.number(result.score, `score of ${where}`));
+  });
+  return evaluator;
+}
+
+type Entry = Record<string, unknown>;
+
+const annotationSource = (path: string) =>
+  new Source(path, "ERR_EVAL_ANNOTATIONS", (thing) => `add the ${thing} to the file or remove the annotation`);
+const resultSource = (path: string) =>
+  new Source(path, "ERR_EVAL_RESULTS", (thing) => `the results must be predictions for the same ${thing}s as the annotation file`);
+
+/** Field checks that name the file in what they throw. */
+class Source {
+  constructor(
+    readonly path: string,
+    readonly code: "ERR_EVAL_ANNOTATIONS" | "ERR_EVAL_RESULTS",
+    readonly remedy: (thing: string) => string,
+  ) {}
+
+  fail(message: string): EvaluationError {
+    return new EvaluationError(this.code, `${message}.`);
+  }
+
+  list(document: Entry, key: string): Entry[] {
+    const value = document[key];
+    if (!Array.isArray(value)) throw this.fail(`Expected a list for ${key} in ${this.path} but received ${kind(value)}`);
+    const wrong = value.findIndex((entry) => !isObject(entry));
+    if (wrong >= 0) throw this.fail(`Expected an object for entry ${wrong} of ${key} in ${this.path} but received ${kind(value[wrong])}`);
+    return value;
+  }
+
+  number(value: unknown, what: string): number {
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    throw this.fail(`Expected a finite number for the ${what} in ${this.path} but received ${kind(value)}`);
+  }
+
+  integer(value: unknown, what: string): number {
+    if (typeof value === "number" && Number.isInteger(value)) return value;
+    throw this.fail(`Expected an integer for the ${what} in ${this.path} but received ${kind(value)}`);
+  }
+
+  box(value: unknown, where: string): number[] {
+    if (Array.isArray(value) && value.length === 4 && value.every((part) => typeof part === "number" && Number.isFinite(part)))
+      return value;
+    throw this.fail(
+      `Expected four finite numbers [x, y, width, height] for the bbox of ${where} in ${this.path} but received ${kind(value)}`,
+    );
+  }
+
+  lookUp(known: ReadonlyMap<number | string, number>, id: unknown, thing: "image" | "category", where: string): number {
+    const found = known.get(id as number | string);
+    if (found !== undefined) return found;
+    const plural = thing === "image" ? "images" : "categories";
+    throw this.fail(
+      `Expected a known ${thing}_id for ${where} in ${this.path} but received ${kind(id)}, which is not among the ${known.size} ${plural} of the annotation file; ${this.remedy(thing)}`,
+    );
+  }
+}
+
+function readJson(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new EvaluationError(
+      "ERR_EVAL_FILE",
+      `Expected a readable JSON file at ${path} but reading failed: ${(cause as Error).message}.`,
+      { cause },
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const trimmed = text.trimEnd();
+    const cut = trimmed.length > 0 && !/[\]}]$/.test(trimmed);
+    const found =
+      trimmed.length === 0
+        ? "an empty file"
+        : cut
+          ? `${text.length} characters that stop in the middle (a file cut off while it was written?)`
+          : "something else";
+    throw new EvaluationError("ERR_EVAL_FILE", `Expected JSON in ${path} but received ${found}: ${(cause as Error).message}.`, { cause });
+  }
+}
+
+function isObject(value: unknown): value is Entry {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function imageId(value: unknown): number | string | undefined {
+  return typeof value === "number" || typeof value === "string" ? value : undefined;
+}
+
+function kind(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (typeof value === "number" || value === null) return String(value);
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

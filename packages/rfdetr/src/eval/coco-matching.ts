@@ -1,0 +1,184 @@
+import type { BoxTable } from "./box-table.js";
+import { AREA_MAX, AREA_MIN, IOU_THRESHOLDS } from "./coco-parameters.js";
+
+const AREAS = AREA_MIN.length;
+const THRESHOLDS = IOU_THRESHOLDS.length;
+
+/** IoU of a detection with a ground truth, both x, y, width, height; for a crowd region the union is the detection alone. */
+export function boxIou(a: Float64Array, i: number, b: Float64Array, j: number, crowd: boolean): number {
+  const ax = a[i];
+  const ay = a[i + 1];
+  const aw = a[i + 2];
+  const ah = a[i + 3];
+  const bx = b[j];
+  const by = b[j + 1];
+  const bw = b[j + 2];
+  const bh = b[j + 3];
+  const width = Math.min(aw + ax, bw + bx) - Math.max(ax, bx);
+  if (width <= 0) return 0;
+  const height = Math.min(ah + ay, bh + by) - Math.max(ay, by);
+  if (height <= 0) return 0;
+  const intersection = width * height;
+  return intersection / (crowd ? aw * ah : aw * ah + bw * bh - intersection);
+}
+
+/**
+ * Matches of one class over all images. Slot s is the s-th kept detection, image after image, best first within an image.
+ * Bit t of `matched[area * capacity + s]` says that the detection took a ground truth at IoU threshold t, bit t of
+ * `ignored` that it counts neither as true nor as false at t.
+ */
+export class ClassMatches {
+  /** Detections kept so far. */
+  count = 0;
+  /** Ground truths that count, per area range. */
+  readonly positives = new Int32Array(AREAS);
+  /** Images with a ground truth of the class that is not a crowd. */
+  images = 0;
+  score = new Float64Array(0);
+  /** Place of the detection among its image's detections of the class, 0 the best. */
+  rank = new Int32Array(0);
+  matched = new Uint16Array(0);
+  ignored = new Uint16Array(0);
+  capacity = 0;
+
+  /** Empties the record and makes room for `capacity` detections. */
+  reset(capacity: number): void {
+    this.count = 0;
+    this.images = 0;
+    this.positives.fill(0);
+    if (capacity > this.capacity) {
+      this.capacity = capacity;
+      this.score = new Float64Array(capacity);
+      this.rank = new Int32Array(capacity);
+      this.matched = new Uint16Array(capacity * AREAS);
+      this.ignored = new Uint16Array(capacity * AREAS);
+    }
+  }
+}
+
+/** Greedy matching of one image and class, in pycocotools' order (`COCOeval.evaluateImg`). Holds work arrays only. */
+export class ImageMatcher {
+  #iou = new Float64Array(64);
+  #order = new Int32Array(16);
+  #ignore = new Uint8Array(16);
+  #taken = new Uint8Array(16);
+
+  /**
+   * Appends the detections `detectionOrder[dStart..dEnd)` (best first, cut to the maximum) to `out`, matched with the
+   * ground truths `truthOrder[gStart..gEnd)` of the same image and class, for every area range and IoU threshold.
+   */
+  match(
+    truths: BoxTable,
+    truthOrder: Int32Array,
+    gStart: number,
+    gEnd: number,
+    detections: BoxTable,
+    detectionOrder: Int32Array,
+    dStart: number,
+    dEnd: number,
+    out: ClassMatches,
+  ): void {
+    const G = gEnd - gStart;
+    const D = dEnd - dStart;
+    const first = out.count;
+    for (let d = 0; d < D; d++) {
+      out.score[first + d] = detections.score[detectionOrder[dStart + d]];
+      out.rank[first + d] = d;
+    }
+    out.count += D;
+
+    this.#reserve(D, G);
+    let overlapping = false;
+    let countable = 0;
+    for (let g = 0; g < G; g++) {
+      const row = truthOrder[gStart + g];
+      const crowd = truths.crowd[row] === 1;
+      if (!crowd) countable++;
+      for (let d = 0; d < D; d++) {
+        const iou = boxIou(detections.box, detectionOrder[dStart + d] * 4, truths.box, row * 4, crowd);
+        this.#iou[d * G + g] = iou;
+        if (iou >= IOU_THRESHOLDS[0]) overlapping = true;
+      }
+    }
+    if (countable > 0) out.images++;
+
+    for (let area = 0; area < AREAS; area++) {
+      const low = AREA_MIN[area];
+      const high = AREA_MAX[area];
+      const regular = this.#orderTruths(truths, truthOrder, gStart, G, low, high);
+      out.positives[area] += regular;
+      const base = area * out.capacity + first;
+      out.matched.fill(0, base, base + D);
+      out.ignored.fill(0, base, base + D);
+      if (overlapping) {
+        for (let t = 0; t < THRESHOLDS; t++) this.#matchAt(t, D, G, regular, truths, truthOrder, gStart, out, base);
+      }
+      for (let d = 0; d < D; d++) {
+        const size = detections.area[detectionOrder[dStart + d]];
+        // Unmatched detections outside the area range count for nothing.
+        if (size < low || size > high) out.ignored[base + d] |= ~out.matched[base + d];
+      }
+    }
+  }
+
+  /** Lists the truths with those that count first, both parts in their given order; returns how many count. */
+  #orderTruths(truths: BoxTable, truthOrder: Int32Array, gStart: number, G: number, low: number, high: number): number {
+    let regular = 0;
+    for (let g = 0; g < G; g++) {
+      const row = truthOrder[gStart + g];
+      const ignore = truths.crowd[row] === 1 || truths.area[row] < low || truths.area[row] > high;
+      this.#ignore[g] = ignore ? 1 : 0;
+      if (!ignore) this.#order[regular++] = g;
+    }
+    let at = regular;
+    for (let g = 0; g < G; g++) if (this.#ignore[g] === 1) this.#order[at++] = g;
+    return regular;
+  }
+
+  #matchAt(
+    t: number,
+    D: number,
+    G: number,
+    regular: number,
+    truths: BoxTable,
+    truthOrder: Int32Array,
+    gStart: number,
+    out: ClassMatches,
+    base: number,
+  ): void {
+    const bit = 1 << t;
+    const threshold = Math.min(IOU_THRESHOLDS[t], 1 - 1e-10);
+    const taken = this.#taken;
+    taken.fill(0, 0, G);
+    for (let d = 0; d < D; d++) {
+      let best = threshold;
+      let match = -1;
+      for (let k = 0; k < G; k++) {
+        // A match that counts is never given up for an ignored one.
+        if (k === regular && match >= 0) break;
+        const g = this.#order[k];
+        if (taken[g] === 1) continue;
+        const iou = this.#iou[d * G + g];
+        // Of equal overlaps the later truth wins, as in pycocotools.
+        if (iou < best) continue;
+        best = iou;
+        match = k;
+      }
+      if (match < 0) continue;
+      const g = this.#order[match];
+      // A crowd region takes any number of detections.
+      if (truths.crowd[truthOrder[gStart + g]] === 0) taken[g] = 1;
+      out.matched[base + d] |= bit;
+      if (match >= regular) out.ignored[base + d] |= bit;
+    }
+  }
+
+  #reserve(D: number, G: number): void {
+    if (this.#iou.length < D * G) this.#iou = new Float64Array(D * G * 2);
+    if (this.#order.length < G) {
+      this.#order = new Int32Array(G * 2);
+      this.#ignore = new Uint8Array(G * 2);
+      this.#taken = new Uint8Array(G * 2);
+    }
+  }
+}

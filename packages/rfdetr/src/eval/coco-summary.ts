@@ -1,0 +1,123 @@
+import type { Accumulation } from "./coco-accumulate.js";
+import { AREA_NAMES, IOU_50, IOU_75, IOU_THRESHOLDS, RECALL_POINTS, UNDEFINED_FIGURE } from "./coco-parameters.js";
+
+/** The figures of one class; −1 where the class has no ground truth. */
+export interface ClassSummary {
+  class_id: number;
+  class_name: string;
+  AP: number;
+  AP50: number;
+  AP75: number;
+  /** Recall averaged over the IoU thresholds, at the largest number of detections. */
+  AR: number;
+  /** Images with at least one ground truth of the class, crowds not counted. */
+  images: number;
+  /** Ground truths of the class, crowds not counted. */
+  instances: number;
+}
+
+/**
+ * The stock COCO figures, fractions of 1; −1 where nothing is defined (no ground truth in that area range), as pycocotools
+ * prints it. `AR1`, `AR10`, `AR100` are named after the entries of `maxDets`; every other figure is taken at the largest
+ * of them.
+ */
+export interface CocoSummary {
+  images: number;
+  instances: number;
+  detections: number;
+  AP: number;
+  AP50: number;
+  AP75: number;
+  AP_small: number;
+  AP_medium: number;
+  AP_large: number;
+  AR_small: number;
+  AR_medium: number;
+  AR_large: number;
+  [averageRecall: `AR${number}`]: number;
+  per_class: ClassSummary[];
+}
+
+/** Sums with an error independent of the number of terms (Neumaier), because the reference adds in another order. */
+class Mean {
+  #sum = 0;
+  #lost = 0;
+  #count = 0;
+
+  add(value: number): void {
+    const sum = this.#sum + value;
+    this.#lost += Math.abs(this.#sum) >= Math.abs(value) ? this.#sum - sum + value : value - sum + this.#sum;
+    this.#sum = sum;
+    this.#count++;
+  }
+
+  get value(): number {
+    return this.#count === 0 ? UNDEFINED_FIGURE : (this.#sum + this.#lost) / this.#count;
+  }
+}
+
+/** Mean precision over recall points, thresholds `from..to)` and the classes given; −1 if none of them has ground truth. */
+export function averagePrecision(result: Accumulation, labels: Iterable<number>, area: number, from: number, to: number): number {
+  const mean = new Mean();
+  for (const label of labels) {
+    for (let t = from; t < to; t++) {
+      const start = result.precisionAt(label, area, t);
+      for (let r = 0; r < RECALL_POINTS.length; r++) {
+        if (result.precision[start + r] > -1) mean.add(result.precision[start + r]);
+      }
+    }
+  }
+  return mean.value;
+}
+
+/** Mean recall over all thresholds and the classes given, at `maxDets[limit]`. */
+export function averageRecall(result: Accumulation, labels: Iterable<number>, area: number, limit: number): number {
+  const mean = new Mean();
+  for (const label of labels) {
+    for (let t = 0; t < IOU_THRESHOLDS.length; t++) {
+      const recall = result.recall[result.recallAt(label, area, t) + limit];
+      if (recall > -1) mean.add(recall);
+    }
+  }
+  return mean.value;
+}
+
+/** Reduces the curves to the twelve stock figures and the figures of each class (`COCOeval.summarize`). */
+export function summarizeCurves(
+  result: Accumulation,
+  classes: readonly { id: number; name: string; images: number; instances: number }[],
+  images: number,
+  detections: number,
+): CocoSummary {
+  const all = classes.map((_, label) => label);
+  const last = result.maxDets.length - 1;
+  const [, small, medium, large] = AREA_NAMES.map((_, area) => area);
+  const T = IOU_THRESHOLDS.length;
+  const summary: CocoSummary = {
+    images,
+    instances: classes.reduce((sum, entry) => sum + entry.instances, 0),
+    detections,
+    AP: averagePrecision(result, all, 0, 0, T),
+    AP50: averagePrecision(result, all, 0, IOU_50, IOU_50 + 1),
+    AP75: averagePrecision(result, all, 0, IOU_75, IOU_75 + 1),
+    AP_small: averagePrecision(result, all, small, 0, T),
+    AP_medium: averagePrecision(result, all, medium, 0, T),
+    AP_large: averagePrecision(result, all, large, 0, T),
+    ...Object.fromEntries(result.maxDets.map((limit, m) => [`AR${limit}`, averageRecall(result, all, 0, m)])),
+    AR_small: averageRecall(result, all, small, last),
+    AR_medium: averageRecall(result, all, medium, last),
+    AR_large: averageRecall(result, all, large, last),
+    per_class: [],
+  };
+  summary.per_class = classes.map((entry, label) => ({
+    class_id: entry.id,
+    class_name: entry.name,
+    AP: averagePrecision(result, [label], 0, 0, T),
+    AP50: averagePrecision(result, [label], 0, IOU_50, IOU_50 + 1),
+    AP75: averagePrecision(result, [label], 0, IOU_75, IOU_75 + 1),
+    AR: averageRecall(result, [label], 0, last),
+    images: entry.images,
+    instances: entry.instances,
+  }));
+  return summary;
+}
