@@ -1,0 +1,265 @@
+// Autograd: backward, gradients of chosen inputs, hooks, and graph nodes whose backward is JavaScript.
+#include "env.h"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/variable.h>
+
+namespace rfdetr {
+
+namespace {
+
+using torch::autograd::variable_list;
+
+/// A JavaScript function that the graph holds. The reference goes away with its last holder, on the thread that made it.
+class JsFunction {
+ public:
+  JsFunction(napi_env env, napi_value function) : env_(env) { check(env, napi_create_reference(env, function, 1, &reference_)); }
+  ~JsFunction() {
+    if (std::this_thread::get_id() == env_of(env_).thread) napi_delete_reference(env_, reference_);
+  }
+  JsFunction(const JsFunction&) = delete;
+  JsFunction& operator=(const JsFunction&) = delete;
+
+  /// Calls with gradient handles (null where autograd has none) and returns the result; the caller's handles are released by JavaScript.
+  napi_value operator()(at::ArrayRef<at::Tensor> gradients) const {
+    if (std::this_thread::get_id() != env_of(env_).thread)
+      throw std::runtime_error("gradient hooks written in JavaScript run on the thread that called backward; this device's backward runs on another");
+    napi_value function, global, result;
+    check(env_, napi_get_reference_value(env_, reference_, &function));
+    check(env_, napi_get_global(env_, &global));
+    std::vector<napi_value> arguments;
+    for (const auto& gradient : gradients) arguments.push_back(from_tensor(env_, gradient));
+    const napi_status status = napi_call_function(env_, global, function, arguments.size(), arguments.data(), &result);
+    if (status != napi_ok) {
+      // Backward must unwind as C++ first; the exception waits until then.
+      napi_value exception;
+      napi_get_and_clear_last_exception(env_, &exception);
+      Env& state = env_of(env_);
+      if (!state.pending_exception) napi_create_reference(env_, exception, 1, &state.pending_exception);
+      throw std::runtime_error("a gradient function threw");
+    }
+    return result;
+  }
+
+  napi_env env() const { return env_; }
+
+ private:
+  napi_env env_;
+  napi_ref reference_ = nullptr;
+};
+
+/// Opened around every call back into JavaScript, so that values made there do not pile up during one long backward.
+class HandleScope {
+ public:
+  explicit HandleScope(napi_env env) : env_(env) { check(env, napi_open_handle_scope(env, &scope_)); }
+  ~HandleScope() { napi_close_handle_scope(env_, scope_); }
+
+ private:
+  napi_env env_;
+  napi_handle_scope scope_;
+};
+
+/// Runs an autograd pass; a JavaScript exception thrown inside a hook surfaces as itself.
+template <class Body>
+napi_value guarded_pass(napi_env env, Body&& body) {
+  try {
+    return guarded(env, [&]() -> napi_value {
+      try {
+        return body();
+      } catch (...) {
+        Env& state = env_of(env);
+        if (!state.pending_exception) throw;
+        napi_value exception;
+        napi_get_reference_value(env, state.pending_exception, &exception);
+        napi_delete_reference(env, state.pending_exception);
+        state.pending_exception = nullptr;
+        napi_throw(env, exception);
+        throw JsExceptionPending{};
+      }
+    });
+  } catch (const JsExceptionPending&) {
+    return nullptr;
+  }
+}
+
+variable_list optional_list(napi_env env, napi_value value, size_t length) {
+  variable_list list(length);
+  if (is_nullish(env, value)) return list;
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element;
+    check(env, napi_get_element(env, value, i, &element));
+    if (!is_nullish(env, element)) list[i] = to_tensor(env, element);
+  }
+  return list;
+}
+
+/// backward(roots, gradients | null, retainGraph, createGraph)
+napi_value backward(napi_env env, napi_callback_info info) {
+  return guarded_pass(env, [&] {
+    const Args<4> args(env, info);
+    const auto roots = to_tensor_list(env, args[0]);
+    torch::autograd::backward(roots, optional_list(env, args[1], roots.size()), to_bool(env, args[2], "retainGraph"), to_bool(env, args[3], "createGraph"));
+    account_memory(env);
+    return napi_value(nullptr);
+  });
+}
+
+/// gradients(outputs, inputs, outputGradients | null, retainGraph, createGraph, allowUnused) → handles, null where unused
+napi_value gradients(napi_env env, napi_callback_info info) {
+  return guarded_pass(env, [&] {
+    const Args<6> args(env, info);
+    const auto outputs = to_tensor_list(env, args[0]);
+    const auto result = torch::autograd::grad(outputs, to_tensor_list(env, args[1]), optional_list(env, args[2], outputs.size()),
+                                              to_bool(env, args[3], "retainGraph"), to_bool(env, args[4], "createGraph"), to_bool(env, args[5], "allowUnused"));
+    account_memory(env);
+    return from_tensor_list(env, result);
+  });
+}
+
+napi_value set_grad_enabled(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    const bool before = at::GradMode::is_enabled();
+    at::GradMode::set_enabled(to_bool(env, args[0], "enabled"));
+    return from_bool(env, before);
+  });
+}
+
+napi_value is_grad_enabled(napi_env env, napi_callback_info) {
+  return guarded(env, [&] { return from_bool(env, at::GradMode::is_enabled()); });
+}
+
+napi_value requires_grad(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    return from_bool(env, to_tensor(env, args[0]).requires_grad());
+  });
+}
+
+napi_value set_requires_grad(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<2> args(env, info);
+    to_tensor(env, args[0]).set_requires_grad(to_bool(env, args[1], "requiresGrad"));
+    return napi_value(nullptr);
+  });
+}
+
+napi_value is_leaf(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    return from_bool(env, to_tensor(env, args[0]).is_leaf());
+  });
+}
+
+napi_value grad(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    return from_tensor(env, to_tensor(env, args[0]).grad());
+  });
+}
+
+napi_value set_grad(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<2> args(env, info);
+    at::Tensor gradient;
+    if (!is_nullish(env, args[1])) gradient = to_tensor(env, args[1]);
+    to_tensor(env, args[0]).mutable_grad() = std::move(gradient);
+    return napi_value(nullptr);
+  });
+}
+
+/// registerHook(tensor, fn) → id. `fn(gradient)` may return the handle of a gradient that takes its place.
+napi_value register_hook(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<2> args(env, info);
+    at::Tensor tensor = to_tensor(env, args[0]);
+    auto function = std::make_shared<JsFunction>(env, args[1]);
+    const unsigned position = tensor.register_hook([function](const at::Tensor& gradient) -> at::Tensor {
+      const HandleScope scope(function->env());
+      const napi_value result = (*function)({gradient});
+      return is_nullish(function->env(), result) ? at::Tensor() : to_tensor(function->env(), result);
+    });
+    Env& state = env_of(env);
+    state.hooks[state.next_hook] = {tensor, position};
+    return from_int(env, state.next_hook++);
+  });
+}
+
+napi_value remove_hook(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    Env& state = env_of(env);
+    const auto found = state.hooks.find(to_int(env, args[0], "hook"));
+    if (found != state.hooks.end()) {
+      found->second.first.remove_hook(found->second.second);
+      state.hooks.erase(found);
+    }
+    return napi_value(nullptr);
+  });
+}
+
+/// A node of the graph whose backward is a JavaScript function of the output gradients.
+struct JsNode : torch::autograd::Node {
+  std::shared_ptr<JsFunction> function;
+
+  variable_list apply(variable_list&& output_gradients) override {
+    const napi_env env = function->env();
+    const HandleScope scope(env);
+    const napi_value result = (*function)(output_gradients);
+    return optional_list(env, result, num_outputs());
+  }
+  void release_variables() override { function.reset(); }
+  std::string name() const override { return "JavaScriptBackward"; }
+};
+
+/// libtorch changed the pointer that holds graph nodes from shared to intrusive between 2.11 and 2.15; both work here.
+using NodePointer = std::remove_cv_t<decltype(torch::autograd::Edge::function)>;
+template <class Pointer>
+Pointer adopt(torch::autograd::Node* node) {
+  if constexpr (std::is_constructible_v<Pointer, torch::autograd::Node*>)
+    return Pointer(node);
+  else
+    return Pointer::unsafe_steal_from_new(node);
+}
+
+/// graphNode(inputs, outputs, fn) → outputs, detached from how they were computed and joined to `inputs` by `fn`:
+/// `fn(...outputGradients)` returns one gradient handle (or null) for each input. The basis of activation checkpointing.
+napi_value graph_node(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<3> args(env, info);
+    const auto inputs = to_tensor_list(env, args[0]);
+    auto outputs = to_tensor_list(env, args[1]);
+    auto* node = new JsNode();
+    const auto holder = adopt<NodePointer>(node);
+    node->function = std::make_shared<JsFunction>(env, args[2]);
+    node->set_next_edges(torch::autograd::collect_next_edges(inputs));
+    std::vector<at::Tensor> joined;
+    for (const auto& output : outputs) {
+      at::Tensor fresh = output.detach();
+      if (at::isFloatingType(fresh.scalar_type()) && at::GradMode::is_enabled()) torch::autograd::create_gradient_edge(fresh, holder);
+      joined.push_back(std::move(fresh));
+    }
+    return from_tensor_list(env, joined);
+  });
+}
+
+}  // namespace
+
+void register_autograd(Exports& exports) {
+  define(exports, "backward", backward);
+  define(exports, "gradients", gradients);
+  define(exports, "setGradEnabled", set_grad_enabled);
+  define(exports, "isGradEnabled", is_grad_enabled);
+  define(exports, "requiresGrad", requires_grad);
+  define(exports, "setRequiresGrad", set_requires_grad);
+  define(exports, "isLeaf", is_leaf);
+  define(exports, "grad", grad);
+  define(exports, "setGrad", set_grad);
+  define(exports, "registerHook", register_hook);
+  define(exports, "removeHook", remove_hook);
+  define(exports, "graphNode", graph_node);
+}
+
+}  // namespace rfdetr

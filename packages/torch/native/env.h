@@ -1,0 +1,125 @@
+// State of one JavaScript environment (the main thread or one worker): its tensor handles, hooks and memory account.
+#pragma once
+#include <ATen/ATen.h>
+#include <node_api.h>
+
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace rfdetr {
+
+/// Integer handles on tensors. A handle is an index into `slots`; released indices are used again.
+class HandleTable {
+ public:
+  int32_t add(at::Tensor tensor) {
+    if (!free_.empty()) {
+      const int32_t handle = free_.back();
+      free_.pop_back();
+      slots_[handle] = std::move(tensor);
+      return handle;
+    }
+    slots_.push_back(std::move(tensor));
+    return static_cast<int32_t>(slots_.size()) - 1;
+  }
+
+  bool holds(int64_t handle) const {
+    return handle >= 0 && handle < static_cast<int64_t>(slots_.size()) && slots_[handle].defined();
+  }
+
+  const at::Tensor& get(int64_t handle) const {
+    if (!holds(handle)) throw std::runtime_error("the tensor was disposed, or belongs to another thread");
+    return slots_[handle];
+  }
+
+  void release(int64_t handle) {
+    if (!holds(handle)) return;
+    slots_[handle].reset();
+    free_.push_back(static_cast<int32_t>(handle));
+  }
+
+  int64_t live() const { return static_cast<int64_t>(slots_.size() - free_.size()); }
+
+ private:
+  std::vector<at::Tensor> slots_;
+  std::vector<int32_t> free_;
+};
+
+struct Env {
+  napi_env env = nullptr;
+  std::thread::id thread = std::this_thread::get_id();
+  HandleTable handles;
+  std::unordered_map<int64_t, std::pair<at::Tensor, unsigned>> hooks;
+  int64_t next_hook = 1;
+  /// A JavaScript exception thrown inside a hook, kept until backward has unwound.
+  napi_ref pending_exception = nullptr;
+  int64_t reported_bytes = 0;
+};
+
+Env& env_of(napi_env env);
+
+/// Thrown when a JavaScript exception is already pending: nothing is left to report.
+struct JsExceptionPending {};
+
+void check(napi_env env, napi_status status);
+[[noreturn]] void throw_js(napi_env env, const std::string& message, const char* code = "ERR_TORCH");
+
+/// Runs `body` and turns every C++ exception into a JavaScript Error with libtorch's text.
+template <class Body>
+napi_value guarded(napi_env env, Body&& body) {
+  try {
+    return body();
+  } catch (const JsExceptionPending&) {
+  } catch (const c10::Error& error) {
+    napi_throw_error(env, "ERR_TORCH", error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    napi_throw_error(env, "ERR_TORCH", error.what());
+  } catch (...) {
+    napi_throw_error(env, "ERR_TORCH", "libtorch threw something that is not a C++ exception");
+  }
+  return nullptr;
+}
+
+/// Call arguments, read once. `arity` is the most that any function here takes.
+template <size_t arity>
+struct Args {
+  napi_value values[arity];
+  size_t count = arity;
+  Args(napi_env env, napi_callback_info info) { check(env, napi_get_cb_info(env, info, &count, values, nullptr, nullptr)); }
+  napi_value operator[](size_t i) const { return values[i]; }
+};
+
+// --- values -------------------------------------------------------------------------------------------------------
+bool is_nullish(napi_env env, napi_value value);
+int64_t to_int(napi_env env, napi_value value, const char* what);
+double to_double(napi_env env, napi_value value, const char* what);
+bool to_bool(napi_env env, napi_value value, const char* what);
+std::string to_string(napi_env env, napi_value value, const char* what);
+std::vector<int64_t> to_int_list(napi_env env, napi_value value, const char* what);
+at::Tensor to_tensor(napi_env env, napi_value value);
+std::vector<at::Tensor> to_tensor_list(napi_env env, napi_value value);
+at::ScalarType to_dtype(napi_env env, napi_value value);
+
+napi_value from_tensor(napi_env env, at::Tensor tensor);
+napi_value from_tensor_list(napi_env env, at::ArrayRef<at::Tensor> tensors);
+napi_value from_int(napi_env env, int64_t value);
+napi_value from_double(napi_env env, double value);
+napi_value from_bool(napi_env env, bool value);
+napi_value from_string(napi_env env, const std::string& value);
+const char* dtype_name(at::ScalarType dtype);
+std::string describe(const at::Tensor& tensor);
+
+// --- registration, one function per file ----------------------------------------------------------------------------
+using Exports = std::vector<napi_property_descriptor>;
+void define(Exports& exports, const char* name, napi_callback callback);
+void register_dispatch(Exports& exports);
+void register_tensor(Exports& exports);
+void register_autograd(Exports& exports);
+void register_runtime(Exports& exports);
+
+/// Bytes held by CPU tensors now and at their peak; tells V8 of growth so that it collects in time.
+void account_memory(napi_env env);
+void install_counting_allocator();
+
+}  // namespace rfdetr

@@ -1,0 +1,42 @@
+// Entry of the addon. Node loads it once per process and calls this once per thread that requires it.
+#include "env.h"
+
+#include <mutex>
+
+namespace rfdetr {
+
+Env& env_of(napi_env env) {
+  // An Env belongs to one thread, and calls come in long runs from the same one.
+  thread_local napi_env last_env = nullptr;
+  thread_local Env* last = nullptr;
+  if (env != last_env) {
+    void* data = nullptr;
+    napi_get_instance_data(env, &data);
+    last = static_cast<Env*>(data);
+    last_env = env;
+  }
+  return *last;
+}
+
+void define(Exports& exports, const char* name, napi_callback callback) {
+  exports.push_back({name, nullptr, callback, nullptr, nullptr, nullptr, napi_enumerable, nullptr});
+}
+
+static napi_value init(napi_env env, napi_value exports) {
+  static std::once_flag once;
+  std::call_once(once, install_counting_allocator);
+  auto* state = new Env();
+  state->env = env;
+  napi_set_instance_data(env, state, [](napi_env, void* data, void*) { delete static_cast<Env*>(data); }, nullptr);
+  Exports properties;
+  register_dispatch(properties);
+  register_tensor(properties);
+  register_autograd(properties);
+  register_runtime(properties);
+  napi_define_properties(env, exports, properties.size(), properties.data());
+  return exports;
+}
+
+}  // namespace rfdetr
+
+NAPI_MODULE_INIT() { return rfdetr::init(env, exports); }

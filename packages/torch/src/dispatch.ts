@@ -1,0 +1,159 @@
+// The one door. Every operator call goes through `dispatch`; interceptors stand in it.
+import type { Module } from "./nn/module.js";
+import { currentModule } from "./nn/current.js";
+import { native } from "./native.js";
+import { Tensor } from "./tensor.js";
+
+export interface ArgumentInfo {
+  name: string;
+  /** "Tensor", "Tensor[]", "Tensor?[]", "Scalar", "int", "int[]", "float", "bool", "str", "dtype", "device", … */
+  kind: string;
+  optional: boolean;
+  hasDefault: boolean;
+}
+
+/** An operator of libtorch's dispatcher: `name` such as `aten::add`, `overload` such as `Tensor`. Looked up on first use. */
+export class Operator {
+  readonly base: string;
+  /** Ends in one underscore: writes into its first argument and returns it. */
+  readonly inPlace: boolean;
+  #id = -1;
+  #arguments: ArgumentInfo[] = [];
+  #results: string[] = [];
+  /** Free for interceptors: a slot to remember what they decided about this operator. */
+  readonly notes = new Map<unknown, unknown>();
+
+  constructor(
+    readonly name: string,
+    readonly overload = "",
+  ) {
+    this.base = name.slice(name.indexOf("::") + 2);
+    this.inPlace = this.base.endsWith("_") && !this.base.endsWith("__");
+  }
+
+  get id(): number {
+    if (this.#id < 0) {
+      const id = native.findOperator(this.name, this.overload);
+      if (id < 0) throw new Error(`Expected an operator of libtorch ${native.engineVersion()} but received ${this}`);
+      const [args, results] = native.operatorSchema(id);
+      this.#arguments = args.map(([name, kind, optional, hasDefault]) => ({ name, kind, optional, hasDefault }));
+      this.#results = results;
+      this.#id = id;
+    }
+    return this.#id;
+  }
+
+  get arguments(): readonly ArgumentInfo[] {
+    return this.id >= 0 ? this.#arguments : [];
+  }
+
+  get results(): readonly string[] {
+    return this.id >= 0 ? this.#results : [];
+  }
+
+  toString(): string {
+    return this.overload === "" ? this.name : `${this.name}.${this.overload}`;
+  }
+}
+
+const known = new Map<string, Operator>();
+
+/** The operator of that name and overload, always the same object. */
+export function operator(name: string, overload = ""): Operator {
+  const key = `${name}.${overload}`;
+  let found = known.get(key);
+  if (found === undefined) {
+    found = new Operator(name, overload);
+    known.set(key, found);
+  }
+  return found;
+}
+
+export interface Call {
+  readonly op: Operator;
+  readonly args: unknown[];
+  /** The innermost module whose forward is running, if any. */
+  readonly module: Module | null;
+}
+
+export type Next = (args: unknown[]) => unknown;
+export type Interceptor = (call: Call, next: Next) => unknown;
+
+const interceptors: Interceptor[] = [];
+type Door = (op: Operator, args: unknown[]) => unknown;
+let chain: Door | null = null;
+
+/**
+ * Puts an interceptor into the door of this thread; the first installed is outermost. Returns what takes it out again.
+ * `next(args)` carries on with the arguments given; calls made inside an interceptor itself pass the whole door again.
+ */
+export function intercept(interceptor: Interceptor): () => void {
+  interceptors.push(interceptor);
+  rebuild();
+  return () => {
+    const at = interceptors.indexOf(interceptor);
+    if (at < 0) return;
+    interceptors.splice(at, 1);
+    rebuild();
+  };
+}
+
+function rebuild(): void {
+  chain = null;
+  for (const interceptor of [...interceptors].reverse()) {
+    const inner: Door = chain ?? invoke;
+    chain = (op, args) => interceptor({ op, args, module: currentModule() }, (next) => inner(op, next));
+  }
+}
+
+/**
+ * Calls an operator by schema. `args` follow the schema's order; `undefined` or `null` takes the default.
+ * @throws Error with libtorch's text, the operator, the argument shapes and the module path.
+ */
+export function dispatch(op: Operator, args: unknown[]): unknown {
+  return chain === null ? invoke(op, args) : chain(op, args);
+}
+
+function invoke(op: Operator, args: unknown[]): unknown {
+  const id = op.id;
+  const values = new Array<unknown>(args.length);
+  for (let i = 0; i < args.length; i++) {
+    const value = args[i];
+    if (value instanceof Tensor) values[i] = value.handle;
+    else if (Array.isArray(value) && value.length > 0 && typeof value[0] === "object") values[i] = value.map(handleOf);
+    else if (Array.isArray(value) && value.length > 1 && value[0] === undefined) values[i] = value.map(handleOf);
+    else values[i] = value;
+  }
+  let result: unknown;
+  try {
+    result = native.call(id, ...values);
+  } catch (error) {
+    throw located(error);
+  }
+  if (op.inPlace && args[0] instanceof Tensor && typeof result === "number") {
+    native.release(result);
+    return args[0];
+  }
+  const results = op.results;
+  if (results.length === 1) return wrap(results[0], result);
+  if (results.length === 0) return undefined;
+  const list = result as unknown[];
+  for (let i = 0; i < list.length; i++) list[i] = wrap(results[i], list[i]);
+  return list;
+}
+
+function handleOf(value: unknown): unknown {
+  return value instanceof Tensor ? value.handle : value;
+}
+
+function wrap(kind: string, value: unknown): unknown {
+  if (kind === "Tensor") return value === null ? null : new Tensor(value as number);
+  if (kind === "Tensor[]") return (value as number[]).map((handle) => new Tensor(handle));
+  return value;
+}
+
+function located(error: unknown): unknown {
+  const path = currentModule()?.path;
+  if (path && error instanceof Error) error.message += ` (in module ${path})`;
+  return error;
+}

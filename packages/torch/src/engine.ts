@@ -1,0 +1,51 @@
+// The engine as a whole: version, threads, random numbers, memory.
+import { native } from "./native.js";
+import { Tensor } from "./tensor.js";
+
+export interface Engine {
+  /** Version of libtorch, such as `2.15.0`. */
+  version: string;
+  /** Instruction set that libtorch's kernels were chosen for, such as `AVX512`. */
+  capability: string;
+  cuda: boolean;
+}
+
+export function engine(): Engine {
+  return { version: native.engineVersion(), capability: native.capability(), cuda: native.hasCuda() };
+}
+
+/** Threads that one operator may use. */
+export function setNumThreads(threads: number): void {
+  native.setThreads(threads);
+}
+export function getNumThreads(): number {
+  return native.getThreads();
+}
+
+/** Seeds the default random generator of every device. */
+export function manualSeed(seed: number): void {
+  native.manualSeed(seed);
+}
+/** State of a device's default generator (uint8), to be given back to {@link setRngState}. */
+export function getRngState(device = "cpu"): Tensor {
+  return new Tensor(native.generatorState(device));
+}
+export function setRngState(state: Tensor, device = "cpu"): void {
+  native.setGeneratorState(device, state.handle);
+}
+
+export interface MemoryUse {
+  /** Tensor handles alive on this thread. */
+  liveTensors: number;
+  /** Bytes of CPU tensor memory of the process, now and at the peak since the start or {@link resetPeakMemory}. */
+  liveBytes: number;
+  peakBytes: number;
+}
+
+export function memory(): MemoryUse {
+  const [liveTensors, liveBytes, peakBytes] = native.memory();
+  return { liveTensors, liveBytes, peakBytes };
+}
+export function resetPeakMemory(): void {
+  native.resetPeak();
+}

@@ -1,0 +1,74 @@
+// The addon's face: numbers for tensors ("handles"), plain values for the rest. Only this package sees it.
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { DType } from "./dtype.js";
+
+/** A tensor in the addon's table. */
+export type Handle = number;
+
+export interface Native {
+  call(operator: number, ...args: unknown[]): unknown;
+  findOperator(name: string, overload: string): number;
+  operatorSchema(operator: number): [arguments: [name: string, kind: string, optional: boolean, hasDefault: boolean][], results: string[]];
+  schemas(): string[];
+
+  shape(tensor: Handle): number[];
+  strides(tensor: Handle): number[];
+  dtype(tensor: Handle): DType;
+  dtypeCode(tensor: Handle): number;
+  device(tensor: Handle): string;
+  numel(tensor: Handle): number;
+  isContiguous(tensor: Handle): boolean;
+  version(tensor: Handle): number;
+  item(tensor: Handle): number;
+  fromBytes(bytes: NodeJS.TypedArray, shape: readonly number[], dtype: DType): Handle;
+  copyBytes(tensor: Handle, bytes: NodeJS.TypedArray, toTensor: boolean): NodeJS.TypedArray;
+  release(tensor: Handle): void;
+  releaseAll(tensors: Handle[]): void;
+  sameStorage(a: Handle, b: Handle): boolean;
+
+  backward(roots: Handle[], gradients: (Handle | null)[] | null, retainGraph: boolean, createGraph: boolean): void;
+  gradients(
+    outputs: Handle[],
+    inputs: Handle[],
+    outputGradients: (Handle | null)[] | null,
+    retainGraph: boolean,
+    createGraph: boolean,
+    allowUnused: boolean,
+  ): (Handle | null)[];
+  setGradEnabled(enabled: boolean): boolean;
+  isGradEnabled(): boolean;
+  requiresGrad(tensor: Handle): boolean;
+  setRequiresGrad(tensor: Handle, requiresGrad: boolean): void;
+  isLeaf(tensor: Handle): boolean;
+  grad(tensor: Handle): Handle | null;
+  setGrad(tensor: Handle, gradient: Handle | null): void;
+  registerHook(tensor: Handle, fn: (gradient: Handle) => Handle | undefined): number;
+  removeHook(hook: number): void;
+  graphNode(inputs: Handle[], outputs: Handle[], fn: (...gradients: (Handle | null)[]) => (Handle | null)[]): Handle[];
+
+  engineVersion(): string;
+  capability(): string;
+  hasCuda(): boolean;
+  setThreads(threads: number): void;
+  getThreads(): number;
+  manualSeed(seed: number): void;
+  generatorState(device: string): Handle;
+  setGeneratorState(device: string, state: Handle): void;
+  memory(): [liveTensors: number, liveBytes: number, peakBytes: number];
+  resetPeak(): void;
+}
+
+const path = process.env.RFDETR_ADDON ?? fileURLToPath(new URL("../build/torch.node", import.meta.url));
+
+function load(): Native {
+  if (!existsSync(path)) throw new Error(`The engine is not built: ${path} is missing. Run \`npm run setup\`.`);
+  try {
+    return createRequire(import.meta.url)(path) as Native;
+  } catch (error) {
+    throw new Error(`The engine at ${path} does not load: ${(error as Error).message}. Run \`npm run setup\` to build it anew.`, { cause: error });
+  }
+}
+
+export const native: Native = load();

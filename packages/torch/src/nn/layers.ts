@@ -1,0 +1,177 @@
+// The layers a detection transformer is made of, with PyTorch's shapes, keys and initial distributions.
+import { empty, ones, zeros } from "../create.js";
+import * as ops from "../ops.generated.js";
+import type { Tensor } from "../tensor.js";
+import * as init from "./init.js";
+import { Module, type Parameter, parameter } from "./module.js";
+
+const uniformBias = (size: number, fanIn: number): Parameter => parameter(init.uniform_(empty([size]), -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn)));
+
+/** y = x·Wᵀ + b on the last axis; weight `[out, in]`. */
+export class Linear extends Module {
+  weight: Parameter;
+  bias: Parameter | null;
+  constructor(readonly inFeatures: number, readonly outFeatures: number, options: { bias?: boolean } = {}) {
+    super();
+    this.weight = parameter(init.kaimingUniform_(empty([outFeatures, inFeatures])));
+    this.bias = (options.bias ?? true) ? uniformBias(outFeatures, inFeatures) : null;
+  }
+  override forward(x: Tensor): Tensor {
+    return ops.linear(x, this.weight, { bias: this.bias });
+  }
+}
+
+export interface ConvOptions {
+  stride?: number;
+  padding?: number;
+  groups?: number;
+  bias?: boolean;
+}
+
+/** Convolution on NCHW; weight `[out, in/groups, k, k]`. */
+export class Conv2d extends Module {
+  weight: Parameter;
+  bias: Parameter | null;
+  readonly stride: number;
+  readonly padding: number;
+  readonly groups: number;
+  constructor(inChannels: number, outChannels: number, kernel: number, options: ConvOptions = {}) {
+    super();
+    this.stride = options.stride ?? 1;
+    this.padding = options.padding ?? 0;
+    this.groups = options.groups ?? 1;
+    this.weight = parameter(init.kaimingUniform_(empty([outChannels, inChannels / this.groups, kernel, kernel])));
+    this.bias = (options.bias ?? true) ? uniformBias(outChannels, (inChannels / this.groups) * kernel * kernel) : null;
+  }
+  override forward(x: Tensor): Tensor {
+    return ops.conv2d(x, this.weight, { bias: this.bias, stride: this.stride, padding: this.padding, groups: this.groups });
+  }
+}
+
+/** Transposed convolution on NCHW; weight `[in, out, k, k]`. */
+export class ConvTranspose2d extends Module {
+  weight: Parameter;
+  bias: Parameter | null;
+  readonly stride: number;
+  constructor(inChannels: number, outChannels: number, kernel: number, options: { stride?: number; bias?: boolean } = {}) {
+    super();
+    this.stride = options.stride ?? 1;
+    this.weight = parameter(init.kaimingUniform_(empty([inChannels, outChannels, kernel, kernel])));
+    this.bias = (options.bias ?? true) ? uniformBias(outChannels, outChannels * kernel * kernel) : null;
+  }
+  override forward(x: Tensor): Tensor {
+    return ops.convTranspose2d(x, this.weight, { bias: this.bias, stride: this.stride });
+  }
+}
+
+/** Normalises the last axis (Ba et al. 2016). */
+export class LayerNorm extends Module {
+  weight: Parameter;
+  bias: Parameter;
+  readonly eps: number;
+  constructor(readonly size: number, options: { eps?: number } = {}) {
+    super();
+    this.eps = options.eps ?? 1e-5;
+    this.weight = parameter(ones([size]));
+    this.bias = parameter(zeros([size]));
+  }
+  override forward(x: Tensor): Tensor {
+    return ops.layerNorm(x, [this.size], { weight: this.weight, bias: this.bias, eps: this.eps });
+  }
+}
+
+/** Rows of a table `[count, size]` by integer index. */
+export class Embedding extends Module {
+  weight: Parameter;
+  constructor(count: number, size: number) {
+    super();
+    this.weight = parameter(init.normal_(empty([count, size])));
+  }
+  override forward(indices: Tensor): Tensor {
+    return ops.embedding(this.weight, indices);
+  }
+}
+
+/**
+ * Multi-head attention (Vaswani et al. 2017) on `[batch, length, size]`, with the packed input projection and keys of PyTorch's
+ * `nn.MultiheadAttention(batch_first=True)`: rows of `in_proj_weight` are query, key, value.
+ */
+export class MultiheadAttention extends Module {
+  inProjWeight: Parameter;
+  inProjBias: Parameter;
+  outProj: Linear;
+  constructor(readonly size: number, readonly heads: number) {
+    super();
+    if (size % heads !== 0) throw new RangeError(`Expected a size divisible by ${heads} heads but received ${size}`);
+    this.inProjWeight = parameter(init.xavierUniform_(empty([3 * size, size])));
+    this.inProjBias = parameter(zeros([3 * size]));
+    this.outProj = new Linear(size, size);
+    init.zeros_(this.outProj.bias as Parameter);
+  }
+  override forward(query: Tensor, key: Tensor, value: Tensor): Tensor {
+    const { size, heads } = this;
+    const project = (x: Tensor, first: number, count: number): Tensor =>
+      ops.linear(x, this.inProjWeight.narrow(0, first * size, count * size), { bias: this.inProjBias.narrow(0, first * size, count * size) });
+    const split = (x: Tensor): Tensor => x.unflatten(-1, [heads, size / heads]).transpose(1, 2);
+    const joined = query === key ? project(query, 0, 2).chunk(2, -1) : [project(query, 0, 1), project(key, 1, 1)];
+    const attended = ops.scaledDotProductAttention(split(joined[0]), split(joined[1]), split(project(value, 2, 1)));
+    return this.outProj.call(attended.transpose(1, 2).flatten(2));
+  }
+}
+
+/** Zeroes elements with probability `p` while training and scales the rest by 1/(1−p). */
+export class Dropout extends Module {
+  constructor(public p = 0.5) {
+    super();
+  }
+  override forward(x: Tensor): Tensor {
+    return this.training && this.p > 0 ? ops.dropout(x, this.p, true) : x;
+  }
+}
+
+/** Stochastic depth (Huang et al. 2016): drops whole rows of the batch with probability `p` while training, scaling the rest. */
+export class DropPath extends Module {
+  constructor(public p = 0) {
+    super();
+  }
+  override forward(x: Tensor): Tensor {
+    if (!this.training || this.p === 0) return x;
+    const rows = ops.bernoulli_(ops.newEmpty(x, [x.shape[0], ...x.shape.slice(1).map(() => 1)]), { p: 1 - this.p });
+    return x.mul(rows.div(1 - this.p));
+  }
+}
+
+/** Modules one after the other. */
+export class Sequential extends Module {
+  constructor(readonly modules: Module[]) {
+    super();
+  }
+  override *namedChildren(): Generator<[string, Module]> {
+    for (let i = 0; i < this.modules.length; i++) yield [String(i), this.modules[i]];
+  }
+  override forward(x: Tensor): Tensor {
+    return this.modules.reduce((value, module) => module.call(value) as Tensor, x);
+  }
+}
+
+/** A list of modules with the keys `0`, `1`, …. */
+export class ModuleList<T extends Module = Module> extends Module {
+  constructor(readonly modules: T[]) {
+    super();
+  }
+  override *namedChildren(): Generator<[string, Module]> {
+    for (let i = 0; i < this.modules.length; i++) yield [String(i), this.modules[i]];
+  }
+  get length(): number {
+    return this.modules.length;
+  }
+  at(index: number): T {
+    return this.modules[index];
+  }
+  [Symbol.iterator](): Iterator<T> {
+    return this.modules[Symbol.iterator]();
+  }
+  override forward(): never {
+    throw new Error("A ModuleList has no forward of its own: call its modules");
+  }
+}

@@ -1,0 +1,100 @@
+// AdamW (Loshchilov and Hutter 2019) over foreach operators: a handful of calls a group, whatever the number of tensors.
+import { noGrad } from "../autograd.js";
+import { zeros } from "../create.js";
+import * as ops from "../ops.generated.js";
+import { keep, scope } from "../scope.js";
+import type { Tensor } from "../tensor.js";
+
+export interface ParameterGroup {
+  params: Tensor[];
+  lr: number;
+  weightDecay: number;
+}
+
+export interface AdamWState {
+  /** Steps taken so far. */
+  step: number;
+  /** First and second moments in the order of the groups' parameters. */
+  expAvg: Tensor[];
+  expAvgSq: Tensor[];
+}
+
+/**
+ * Decoupled weight decay, bias-corrected moments: θ ← θ·(1 − lr·λ) − lr·m̂/(√v̂ + ε), as torch.optim.AdamW computes it.
+ * Parameters without a gradient are treated as having a zero one, except that nothing moves before their first gradient.
+ */
+export class AdamW {
+  readonly groups: ParameterGroup[];
+  readonly betas: readonly [number, number];
+  readonly eps: number;
+  #steps = 0;
+  #expAvg: Tensor[][];
+  #expAvgSq: Tensor[][];
+
+  constructor(groups: ParameterGroup[], options: { betas?: readonly [number, number]; eps?: number } = {}) {
+    this.groups = groups;
+    this.betas = options.betas ?? [0.9, 0.999];
+    this.eps = options.eps ?? 1e-8;
+    const like = (group: ParameterGroup): Tensor[] => keep(group.params.map((p) => zeros(p.shape, { dtype: p.dtype, device: p.device })));
+    this.#expAvg = groups.map(like);
+    this.#expAvgSq = groups.map(like);
+  }
+
+  get steps(): number {
+    return this.#steps;
+  }
+
+  get parameters(): Tensor[] {
+    return this.groups.flatMap((group) => group.params);
+  }
+
+  step(): void {
+    this.#steps++;
+    const [beta1, beta2] = this.betas;
+    const correction1 = 1 - beta1 ** this.#steps;
+    const correction2 = Math.sqrt(1 - beta2 ** this.#steps);
+    noGrad(() =>
+      this.groups.forEach((group, g) => {
+        scope(() => {
+          const present = group.params.map((p) => p.grad);
+          const used = present.flatMap((gradient, i) => (gradient === null ? [] : [i]));
+          if (used.length === 0) return;
+          const params = used.map((i) => group.params[i]);
+          const gradients = used.map((i) => present[i] as Tensor);
+          const expAvg = used.map((i) => this.#expAvg[g][i]);
+          const expAvgSq = used.map((i) => this.#expAvgSq[g][i]);
+          if (group.weightDecay !== 0) ops._foreachMul_(params, 1 - group.lr * group.weightDecay);
+          ops._foreachLerp_(expAvg, gradients, 1 - beta1);
+          ops._foreachMul_(expAvgSq, beta2);
+          ops._foreachAddcmul_(expAvgSq, gradients, gradients, { value: 1 - beta2 });
+          const denominator = ops._foreachSqrt(expAvgSq);
+          ops._foreachDiv_(denominator, correction2);
+          ops._foreachAdd_(denominator, this.eps);
+          ops._foreachAddcdiv_(params, expAvg, denominator, { value: -group.lr / correction1 });
+        });
+      }),
+    );
+  }
+
+  zeroGrad(): void {
+    for (const group of this.groups) for (const p of group.params) p.grad = null;
+  }
+
+  /** The live state (not a copy), to be written to a checkpoint. */
+  stateDict(): AdamWState {
+    return { step: this.#steps, expAvg: this.#expAvg.flat(), expAvgSq: this.#expAvgSq.flat() };
+  }
+
+  /** Copies a state in. @throws Error when the number or the shapes of tensors differ. */
+  loadStateDict(state: AdamWState): void {
+    for (const name of ["expAvg", "expAvgSq"] as const) {
+      const own = this.stateDict()[name];
+      const given = state[name];
+      const wrong = own.findIndex((tensor, i) => given[i]?.shape.join() !== tensor.shape.join());
+      if (own.length !== given.length || wrong >= 0)
+        throw new Error(`Expected optimizer moments for ${own.length} parameters but received ${given.length}${wrong >= 0 ? `, with another shape at ${wrong}` : ""}: the checkpoint belongs to another model or other parameter groups`);
+      noGrad(() => own.forEach((tensor, i) => void tensor.copy_(given[i])));
+    }
+    this.#steps = state.step;
+  }
+}

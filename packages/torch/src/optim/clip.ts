@@ -1,0 +1,28 @@
+// Gradient clipping by global norm (Pascanu et al. 2013).
+import { noGrad } from "../autograd.js";
+import * as ops from "../ops.generated.js";
+import { scope } from "../scope.js";
+import type { Tensor } from "../tensor.js";
+
+/** The L2 norm of all gradients taken as one vector; NaN or Infinity as soon as one element is. */
+export function gradientNorm(parameters: readonly Tensor[]): number {
+  return noGrad(() =>
+    scope(() => {
+      const gradients = parameters.map((p) => p.grad).filter((g) => g !== null);
+      if (gradients.length === 0) return 0;
+      return ops.linalgVectorNorm(ops.stack(ops._foreachNorm(gradients))).item();
+    }),
+  );
+}
+
+/**
+ * Scales the gradients in place so that their global norm is at most `maxNorm`; 0 or Infinity never scales.
+ * @returns the norm before clipping and the factor applied (1 when none was), as torch.nn.utils.clip_grad_norm_ computes it.
+ */
+export function clipGradNorm(parameters: readonly Tensor[], maxNorm: number): { norm: number; factor: number } {
+  const norm = gradientNorm(parameters);
+  const factor = maxNorm > 0 && Number.isFinite(maxNorm) && Number.isFinite(norm) ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
+  if (factor < 1)
+    noGrad(() => scope(() => ops._foreachMul_(parameters.map((p) => p.grad).filter((g) => g !== null), factor)));
+  return { norm, factor };
+}

@@ -1,0 +1,131 @@
+// Scopes, the one memory rule: what is made inside a scope and not returned from it is freed at its end.
+import type { Tensor } from "./tensor.js";
+import { native } from "./native.js";
+
+/** What a scope needs of a tensor; the class itself is in tensor.ts. */
+interface Owned {
+  handle: number;
+  mark: number;
+}
+
+class Scope {
+  readonly tensors: Owned[] = [];
+  constructor(readonly parent: Scope | null) {}
+}
+
+let current: Scope | null = null;
+let marks = 0;
+
+/** The net under tensors that no scope owns: freed when JavaScript forgets them. */
+const forgotten = new FinalizationRegistry<number>((handle) => native.release(handle));
+
+/** Gives a fresh tensor to the innermost scope, or to the garbage collector where there is none. */
+export function own(tensor: Owned): void {
+  if (current !== null) current.tensors.push(tensor);
+  else forgotten.register(tensor, tensor.handle, tensor);
+}
+
+/** Frees a tensor now. Using it afterwards is an error; disposing again is not. */
+export function disown(tensor: Owned): void {
+  if (tensor.handle < 0) return;
+  forgotten.unregister(tensor);
+  native.release(tensor.handle);
+  tensor.handle = -1;
+}
+
+/** Takes the handle out of a tensor object, which is empty afterwards; the caller answers for it. */
+export function takeHandle(tensor: Owned): number {
+  const { handle } = tensor;
+  if (handle < 0) throw new Error("Expected a live tensor but received one that was disposed");
+  forgotten.unregister(tensor);
+  tensor.handle = -1;
+  return handle;
+}
+
+/** Frees what a tensor object holds and gives it another handle. */
+export function replaceHandle(tensor: Owned, handle: number): void {
+  const registered = forgotten.unregister(tensor);
+  if (tensor.handle >= 0) native.release(tensor.handle);
+  tensor.handle = handle;
+  if (registered) forgotten.register(tensor, handle, tensor);
+}
+
+const KEPT = -1;
+
+/** Takes a tensor (or all tensors inside arrays, maps and objects) out of every scope: it lives until `dispose()` or garbage collection. */
+export function keep<T>(value: T): T {
+  eachTensor(value, (tensor) => {
+    const owned = tensor as unknown as Owned;
+    if (owned.mark === KEPT) return;
+    owned.mark = KEPT;
+    forgotten.register(owned, owned.handle, owned);
+  });
+  return value;
+}
+
+/**
+ * Runs `body` and frees every tensor made inside except those in its result (looked up through arrays, maps and plain
+ * objects), which then belong to the enclosing scope, and those given to {@link keep}.
+ * Frees everything when `body` throws. `body` must not be async: a scope ends when the function returns.
+ */
+export function scope<T>(body: () => T): T {
+  const inner = new Scope(current);
+  current = inner;
+  let result: T;
+  try {
+    result = body();
+  } catch (error) {
+    current = inner.parent;
+    for (const tensor of inner.tensors) if (tensor.mark !== KEPT) free(tensor);
+    throw error;
+  }
+  current = inner.parent;
+  if (result instanceof Promise) {
+    for (const tensor of inner.tensors) if (tensor.mark !== KEPT) free(tensor);
+    throw new TypeError("Expected a synchronous function for scope() but received an async one: a scope ends when its function returns");
+  }
+  const mark = ++marks;
+  eachTensor(result, (tensor) => {
+    const owned = tensor as unknown as Owned;
+    if (owned.mark !== KEPT) owned.mark = mark;
+  });
+  for (const tensor of inner.tensors) {
+    if (tensor.mark === KEPT || tensor.handle < 0) continue;
+    if (tensor.mark === mark) own(tensor);
+    else free(tensor);
+  }
+  return result;
+}
+
+function free(tensor: Owned): void {
+  if (tensor.handle < 0) return;
+  native.release(tensor.handle);
+  tensor.handle = -1;
+}
+
+let isTensor = (_value: object): _value is Tensor => false;
+
+/** tensor.ts tells what a tensor is; importing its class here would close a circle. */
+export function defineTensor(test: (value: object) => value is Tensor): void {
+  isTensor = test as typeof isTensor;
+}
+
+/** Calls `visit` for every tensor in a value: itself, or inside arrays, maps, sets and objects. */
+export function eachTensor(value: unknown, visit: (tensor: Tensor) => void, seen?: Set<object>): void {
+  if (typeof value !== "object" || value === null) return;
+  if (isTensor(value)) {
+    visit(value);
+    return;
+  }
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return;
+  const visited = seen ?? new Set<object>();
+  if (visited.has(value)) return;
+  visited.add(value);
+  if (Array.isArray(value) || value instanceof Set) {
+    for (const element of value) eachTensor(element, visit, visited);
+  } else if (value instanceof Map) {
+    for (const element of value.values()) eachTensor(element, visit, visited);
+  } else {
+    for (const key in value) eachTensor((value as Record<string, unknown>)[key], visit, visited);
+  }
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from "vitest";
+import { arange, keep, memory, noGrad, ops, randn, scope, Tensor, tensor, zeros } from "./index.js";
+
+describe("Tensor", () => {
+  it("carries numbers in and out, in every dtype", () => {
+    for (const dtype of ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"] as const) {
+      const values = dtype === "bool" ? [1, 0, 1, 1] : [1, 0, 2, 3];
+      expect(tensor([[values[0], values[1]], [values[2], values[3]]], { dtype }).toList()).toEqual([values.slice(0, 2), values.slice(2)]);
+    }
+  });
+
+  it("does arithmetic with tensors and numbers", () => {
+    const x = tensor([1, 2, 3]);
+    expect(x.add(1).mul(x).toList()).toEqual([2, 6, 12]);
+    expect(tensor([1, 2], { dtype: "int64" }).mul(0.5).toList()).toEqual([0.5, 1]);
+    expect(x.sum().item()).toBe(6);
+    expect(x.view(3, 1).matmul(x.view(1, 3)).shape).toEqual([3, 3]);
+  });
+
+  it("gives gradients", () => {
+    const x = tensor([1, 2, 3], { requiresGrad: true });
+    x.mul(x).sum().backward();
+    expect(x.grad?.toList()).toEqual([2, 4, 6]);
+  });
+
+  it("picks the overload by what is passed", () => {
+    const x = arange(6).view(2, 3);
+    expect(x.max().item()).toBe(5);
+    expect(x.max(1)[1].toList()).toEqual([2, 2]);
+    expect(ops.clamp(x, { min: 1, max: 3 }).toList()).toEqual([[1, 1, 2], [3, 3, 3]]);
+    expect(ops.where(x.gt(2), x, zeros([2, 3])).toList()).toEqual([[0, 0, 0], [3, 4, 5]]);
+    expect(ops.std(tensor([1, 2, 3]), { correction: 0 }).item()).toBeCloseTo(Math.sqrt(2 / 3));
+    expect(x.chunk(3, 1).map((part) => part.shape)).toEqual([[2, 1], [2, 1], [2, 1]]);
+    expect(x.index([tensor([1, 0], { dtype: "int64" }), null]).toList()).toEqual([[3, 4, 5], [0, 1, 2]]);
+  });
+
+  it("names operator, shapes and libtorch's reason when something is wrong", () => {
+    expect(() => zeros([2, 3]).matmul(zeros([2, 3]))).toThrow(/aten::matmul.*float32\[2,3\].*cannot be multiplied/s);
+    expect(() => ops.relu(undefined as unknown as Tensor)).toThrow(/Expected Tensor for self but received nothing/);
+    const gone = zeros([1]);
+    gone.dispose();
+    expect(() => gone.add(1)).toThrow(/disposed/);
+    expect(() => tensor([[1, 2], [3]])).toThrow(/ragged/);
+  });
+});
+
+describe("scope", () => {
+  it("frees what is not returned", () => {
+    const before = memory().liveTensors;
+    const kept = scope(() => {
+      const a = randn([10]);
+      const b = a.mul(2);
+      return { deep: [b.add(a)] };
+    });
+    expect(memory().liveTensors).toBe(before + 1);
+    expect(kept.deep[0].shape).toEqual([10]);
+    kept.deep[0].dispose();
+    expect(memory().liveTensors).toBe(before);
+  });
+
+  it("frees everything when the body throws", () => {
+    const before = memory().liveTensors;
+    expect(() => scope(() => { randn([3]); throw new Error("no"); })).toThrow("no");
+    expect(memory().liveTensors).toBe(before);
+  });
+
+  it("lets a nested result climb to the outer scope only", () => {
+    const before = memory().liveTensors;
+    scope(() => {
+      const inner = scope(() => randn([2]));
+      expect(inner.isDisposed).toBe(false);
+    });
+    expect(memory().liveTensors).toBe(before);
+  });
+
+  it("spares what is kept", () => {
+    const x = scope(() => { keep(randn([2])); return keep(zeros([1])); });
+    expect(x.item()).toBe(0);
+    x.dispose();
+  });
+
+  it("refuses async bodies", () => {
+    expect(() => scope(async () => 1)).toThrow(/synchronous/);
+  });
+});
+
+describe("hooks", () => {
+  it("see and replace gradients, and their errors come through", () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const y = x.mul(3);
+    const remove = y.registerHook((g) => g.mul(10));
+    y.sum().backward();
+    expect(x.grad?.toList()).toEqual([30, 30]);
+    remove();
+    const z = x.mul(1);
+    z.registerHook(() => { throw new RangeError("from the hook"); });
+    expect(() => z.sum().backward()).toThrow(RangeError);
+  });
+
+  it("noGrad records nothing", () => {
+    const x = tensor([1], { requiresGrad: true });
+    expect(noGrad(() => x.mul(2)).requiresGrad).toBe(false);
+  });
+});
