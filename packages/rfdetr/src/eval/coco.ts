@@ -56,6 +56,15 @@ export interface OrderedTables {
   imageRank: Int32Array;
 }
 
+/** Curves of every class, with the images and instances of its ground truth (crowds not counted). */
+export interface Evaluation {
+  curves: Accumulation;
+  /** `[classes]` */
+  images: Int32Array;
+  /** `[classes]` */
+  instances: Int32Array;
+}
+
 /**
  * COCO mean average precision of boxes (Lin et al. 2014), with the results of pycocotools 2.0 to within 1e-12: crowd regions, ignored areas, ties,
  * 101 recall points, limits on detections. One difference: pycocotools takes AP at maxDets 100 whatever the list says (and prints −1 if
@@ -69,6 +78,7 @@ export class CocoEvaluator {
   readonly #detections = new BoxTable();
   readonly #ids: (number | string)[] = [];
   readonly #known = new Set<number | string>();
+  #evaluation: Evaluation | undefined;
 
   constructor({ classNames, categoryIds, maxDets = MAX_DETECTIONS }: CocoEvaluatorOptions) {
     this.classNames = classNames;
@@ -130,17 +140,20 @@ export class CocoEvaluator {
   addImageId(id: number | string): number {
     if (this.#known.has(id)) throw argument(`Expected every image once but image ${id} was added twice.`);
     this.#known.add(id);
+    this.#evaluation = undefined;
     return this.#ids.push(id) - 1;
   }
 
   /** Adds one checked ground truth as x, y, width, height. */
   addTruth(image: number, label: number, x: number, y: number, width: number, height: number, area: number, crowd: number): void {
+    this.#evaluation = undefined;
     this.#truths.push(image, label, x, y, width, height, area, 0, crowd);
   }
 
   /** Adds one checked detection as x, y, width, height; its area is width · height. */
   addDetection(image: number, label: number, x: number, y: number, width: number, height: number, score: number): void {
     if (label < 0 || label >= this.classNames.length) return;
+    this.#evaluation = undefined;
     this.#detections.push(image, label, x, y, width, height, width * height, score, 0);
   }
 
@@ -157,8 +170,13 @@ export class CocoEvaluator {
     };
   }
 
-  /** Precision and recall curves of every class. */
-  evaluate(): { curves: Accumulation; images: Int32Array; instances: Int32Array } {
+  /** Precision and recall curves of every class; kept until something is added. */
+  evaluate(): Evaluation {
+    this.#evaluation ??= this.#evaluate();
+    return this.#evaluation;
+  }
+
+  #evaluate(): Evaluation {
     const tables = this.ordered();
     const K = this.classNames.length;
     const curves = new Accumulation(K, this.maxDets);
