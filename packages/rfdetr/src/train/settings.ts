@@ -1,0 +1,152 @@
+// Every setting of a training run: name, meaning, default. One table from which types, checks, help and the compatibility table come.
+import { z } from "zod";
+
+const count = z.number().int().positive();
+const countOrZero = z.number().int().nonnegative();
+const rate = z.number().nonnegative();
+const share = z.number().min(0).max(1);
+
+/**
+ * Settings by the names the Python package gives them (rfdetr 1.11.2 `TrainConfig`), with its defaults; `ours` marks those it does not have.
+ * Where a default differs, `differs` says why.
+ */
+export const settings = {
+  dataset_dir: { type: z.string().min(1), fallback: undefined, about: "folder of the dataset" },
+  output_dir: { type: z.string().min(1).nullable(), fallback: null, about: "folder of the run", differs: "a fresh folder under runs/, because an old run is never overwritten" },
+  model: { type: z.string().min(1), fallback: "nano", about: "variant", ours: true },
+  weights: { type: z.string().min(1).nullable(), fallback: null, about: "weights to start from; null trains from random weights", ours: true },
+  resolution: { type: count.nullable(), fallback: null, about: "side length in pixels; null takes the variant's" },
+  num_queries: { type: count.nullable(), fallback: null, about: "queries per group; null takes the variant's" },
+  group_detr: { type: count.nullable(), fallback: null, about: "query groups in training; null takes the variant's" },
+  num_select: { type: count.nullable(), fallback: null, about: "detections kept per image; null takes the variant's" },
+  gradient_checkpointing: { type: z.boolean(), fallback: false, about: "compute encoder activations again in backward instead of keeping them" },
+  freeze_encoder: { type: z.boolean(), fallback: false, about: "train everything but the encoder" },
+  cls_loss_coef: { type: rate, fallback: 1, about: "weight of the classification loss" },
+  bbox_loss_coef: { type: rate, fallback: 5, about: "weight of the L1 box loss", ours: true },
+  giou_loss_coef: { type: rate, fallback: 2, about: "weight of the generalised-IoU loss", ours: true },
+
+  epochs: { type: count, fallback: 100, about: "passes over the training images" },
+  max_steps: { type: count.nullable(), fallback: null, about: "end after this many optimizer steps, whatever the epoch", ours: true },
+  batch_size: { type: count, fallback: 4, about: "images per micro-batch" },
+  grad_accum_steps: { type: count, fallback: 1, about: "micro-batches per optimizer step" },
+  lr: { type: rate, fallback: 1e-4, about: "learning rate" },
+  lr_encoder: { type: rate, fallback: 1.5e-4, about: "learning rate of the encoder" },
+  lr_vit_layer_decay: { type: share, fallback: 0.8, about: "factor per encoder layer below the last" },
+  lr_component_decay: { type: share, fallback: 0.7, about: "factor of the decoder, and twice of the encoder" },
+  weight_decay: { type: rate, fallback: 1e-4, about: "AdamW weight decay" },
+  clip_max_norm: { type: rate, fallback: 0.1, about: "largest global gradient norm; 0 does not clip" },
+  lr_scheduler: { type: z.enum(["step", "cosine", "linear"]), fallback: "step", about: "shape of the learning rate after warm-up" },
+  lr_drop: { type: count, fallback: 100, about: "epoch after which `step` divides the learning rate by ten" },
+  min_factor: { type: share, fallback: 0, about: "share of the learning rate that `cosine` and `linear` end at" },
+  warmup_epochs: { type: rate, fallback: 0, about: "epochs of linear warm-up; may be a fraction" },
+  use_ema: { type: z.boolean(), fallback: true, about: "keep, evaluate and ship an exponential moving average of the weights" },
+  ema_decay: { type: share, fallback: 0.993, about: "decay of the average" },
+  ema_tau: { type: rate, fallback: 100, about: "updates over which the decay ramps up" },
+  ema_update_interval: { type: count, fallback: 1, about: "applied steps between updates of the average" },
+  drop_path: { type: share, fallback: 0, about: "stochastic depth of the encoder" },
+  seed: { type: countOrZero.nullable(), fallback: null, about: "seed of weights, order, augmentation", differs: "null draws one and records it in config.json, so that every run can be repeated" },
+
+  multi_scale: { type: z.union([z.boolean(), z.enum(["per-batch", "off"])]), fallback: "per-batch", about: "train every step at another size" },
+  expanded_scales: { type: z.boolean(), fallback: true, about: "more sizes for multi_scale" },
+  scale_jitter: { type: z.boolean(), fallback: true, about: "half of the images are a random crop" },
+  horizontal_flip: { type: share, fallback: 0.5, about: "probability of a horizontal flip", ours: true },
+  num_workers: { type: countOrZero, fallback: 2, about: "images decoded ahead at the same time" },
+
+  amp: { type: z.boolean(), fallback: true, about: "mixed precision; false is 32-true" },
+  amp_dtype: { type: z.enum(["auto", "bf16", "fp16"]).nullable(), fallback: "auto", about: "half type of mixed precision; null is 32-true" },
+  precision: { type: z.enum(["auto", "32-true", "bf16-mixed", "16-mixed"]), fallback: "auto", about: "precision; anything but auto wins over amp and amp_dtype", ours: true },
+  precision_overrides: { type: z.record(z.string(), z.enum(["fp32", "lower"])), fallback: {}, about: "precision of the modules whose path fits a pattern", ours: true },
+  fp16_eval: { type: z.boolean(), fallback: false, about: "a leftover: evaluate under fp16 autocast with norm layers in fp32" },
+  device: { type: z.string().min(1), fallback: "auto", about: "auto, cpu or cuda:N" },
+
+  eval_interval: { type: count, fallback: 1, about: "epochs between evaluations; the last epoch always is evaluated" },
+  eval_batch_size: { type: count.nullable(), fallback: null, about: "images per evaluation batch; null takes batch_size" },
+  eval_max_dets: { type: count, fallback: 100, about: "detections per image that count for AP", differs: "100, the stock COCO definition; the package takes 500" },
+  eval_base_model: { type: z.boolean(), fallback: false, about: "also evaluate the weights that are not averaged" },
+  run_test: { type: z.boolean(), fallback: false, about: "evaluate the best weights on the test split at the end" },
+  best_model_metric: { type: z.enum(["map", "mar"]), fallback: "map", about: "figure that chooses the best weights" },
+  skip_best_epochs: { type: countOrZero, fallback: 0, about: "first epochs that cannot be best" },
+  early_stopping: { type: z.boolean(), fallback: false, about: "end when the figure no longer improves" },
+  early_stopping_patience: { type: count, fallback: 10, about: "evaluations without improvement before the end" },
+  early_stopping_min_delta: { type: rate, fallback: 0.001, about: "smallest gain that counts as improvement" },
+  early_stopping_use_ema: { type: z.boolean(), fallback: false, about: "watch the averaged weights only, also where both are evaluated" },
+
+  checkpoint_interval: { type: count, fallback: 10, about: "epochs between kept copies of the weights" },
+  tensorboard: { type: z.boolean(), fallback: true, about: "write TensorBoard events" },
+  notes: { type: z.json(), fallback: null, about: "anything; stored with the run and in the weights" },
+} as const satisfies Record<string, Setting>;
+
+interface Setting {
+  type: z.ZodType;
+  fallback: unknown;
+  about: string;
+  ours?: boolean;
+  differs?: string;
+}
+
+/** A setting of the Python package that is not taken: its default there is accepted in silence (old configs carry it), anything else is refused with the reason. */
+export const refused: Readonly<Record<string, { accepts: readonly unknown[]; reason: string }>> = {
+  accelerator: { accepts: ["auto"], reason: "the device is chosen with device" },
+  devices: { accepts: [1, "auto"], reason: "training runs on one device" },
+  num_nodes: { accepts: [1], reason: "training runs on one device" },
+  strategy: { accepts: ["auto"], reason: "training runs on one device" },
+  sync_bn: { accepts: [false], reason: "the model has no batch norm" },
+  dataset_file: { accepts: ["roboflow", "coco", "yolo"], reason: "the layout is detected; COCO and YOLO folders are read" },
+  class_names: { accepts: [null], reason: "class names come from the data" },
+  square_resize_div_64: { accepts: [true], reason: "images are resized to a square, as the package does by default" },
+  aug_config: { accepts: [null], reason: "augmentation is flip and scale jitter; set horizontal_flip and scale_jitter" },
+  augmentation_backend: { accepts: ["cpu", "auto", "torchvision"], reason: "there is one augmentation backend" },
+  save_dataset_grids: { accepts: [false], reason: "the first training batches are always drawn into the run folder" },
+  pin_memory: { accepts: [null, false], reason: "batches are copied once anyway" },
+  persistent_workers: { accepts: [null, true, false], reason: "decoding threads live as long as the process" },
+  prefetch_factor: { accepts: [null, 2], reason: "num_workers says how many images are decoded ahead" },
+  pack_targets: { accepts: [true, false], reason: "targets never leave the process" },
+  pad_targets_to: { accepts: [null], reason: "it serves compilers of fixed shapes, which are not used" },
+  eval_backend: { accepts: ["vernier", "hotcoco", "faster_coco_eval", "ufcoco"], reason: "there is one evaluator, equal to pycocotools" },
+  eval_ema_only: { accepts: [false], reason: "it has no effect in the package either; see eval_base_model" },
+  eval_masks_head_resolution: { accepts: [false], reason: "masks are not trained" },
+  log_per_class_metrics: { accepts: [true, false], reason: "figures of every class are always written" },
+  compute_val_loss: { accepts: ["auto", false], reason: "the model is judged by AP; the validation loss is not computed" },
+  compute_test_loss: { accepts: [true, false], reason: "the model is judged by AP; the test loss is not computed" },
+  compute_train_metrics: { accepts: [false], reason: "AP of training batches is not computed" },
+  compact_train_metrics: { accepts: [true], reason: "the sums of auxiliary losses are what is written" },
+  smooth_alpha: { accepts: [0], reason: "it serves keypoint models, which are not trained" },
+  num_sanity_val_steps: { accepts: [0], reason: "the data is checked before the first step instead" },
+  dont_save_weights: { accepts: [false], reason: "a run without weights has no use" },
+  progress_bar: { accepts: [null, "tqdm", "rich", true, false], reason: "the console adapts to the terminal; see --plain" },
+  wandb: { accepts: [false], reason: "events go to TensorBoard files and metrics.csv" },
+  mlflow: { accepts: [false], reason: "events go to TensorBoard files and metrics.csv" },
+  clearml: { accepts: [false], reason: "events go to TensorBoard files and metrics.csv" },
+  project: { accepts: [null], reason: "it belongs to loggers that are not connected" },
+  run: { accepts: [null], reason: "output_dir names the run" },
+  train_log_on_step: { accepts: [false], reason: "every step is in numerics.jsonl" },
+  train_log_sync_dist: { accepts: [false], reason: "training runs on one device" },
+  optimizer: { accepts: ["adamw"], reason: "AdamW is the optimizer" },
+  optimizer_kwargs: { accepts: [{}], reason: "AdamW takes lr and weight_decay; betas and eps are PyTorch's" },
+  lr_scheduler_interval: { accepts: ["step"], reason: "the schedule advances with every applied step" },
+  lr_scheduler_monitor: { accepts: ["val/loss"], reason: "schedules depend on the step alone" },
+  auto_batch_target_effective: { accepts: [16], reason: "batch_size is a number" },
+  auto_batch_max_targets_per_image: { accepts: [100], reason: "batch_size is a number" },
+  auto_batch_ema_headroom: { accepts: [0.7], reason: "batch_size is a number" },
+  mask_point_sample_ratio: { accepts: [16], reason: "masks are not trained" },
+  mask_ce_loss_coef: { accepts: [5], reason: "masks are not trained" },
+  mask_dice_loss_coef: { accepts: [5], reason: "masks are not trained" },
+  keypoint_l1_loss_coef: { accepts: [0], reason: "keypoints are not trained" },
+  keypoint_findable_loss_coef: { accepts: [0], reason: "keypoints are not trained" },
+  keypoint_visible_loss_coef: { accepts: [0], reason: "keypoints are not trained" },
+  keypoint_nll_loss_coef: { accepts: [0], reason: "keypoints are not trained" },
+  keypoint_flip_pairs: { accepts: [[]], reason: "keypoints are not trained" },
+  keypoint_oks_sigmas: { accepts: [null], reason: "keypoints are not trained" },
+};
+
+type Settings = typeof settings;
+export type SettingName = keyof Settings;
+type Camel<S extends string> = S extends `${infer A}_${infer B}${infer C}` ? `${A}${Uppercase<B>}${Camel<C>}` : S;
+
+/** A resolved configuration, camelCase. */
+export type TrainSettings = { -readonly [K in SettingName as Camel<K>]: z.output<Settings[K]["type"]> };
+/** What a caller gives: any of the settings. */
+export type TrainOptions = Partial<TrainSettings>;
+
+export const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
