@@ -120,6 +120,5 @@ void register_runtime(Exports& exports);
 
 /// Bytes held by CPU tensors now and at their peak; tells V8 of growth so that it collects in time.
 void account_memory(napi_env env);
-void install_counting_allocator();
 
 }  // namespace rfdetr

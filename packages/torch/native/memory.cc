@@ -1,57 +1,184 @@
-// Accounting of CPU tensor memory: every byte that libtorch allocates passes through a counting allocator.
-#include "env.h"
+// CPU tensor memory: every byte that libtorch allocates passes through this allocator, which counts it and keeps freed blocks
+// for the next step. A training step asks for the same sizes over and over; giving them back to the system in between costs a
+// page fault for every 4 KiB when they are touched again (see bench/RESULTS.md).
 #include "memory.h"
 
+#include "env.h"
+
 #include <c10/core/CPUAllocator.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <set>
 
 namespace rfdetr {
 
 namespace {
+
 std::atomic<int64_t> live{0};
 std::atomic<int64_t> peak{0};
 
-/// Before each block stands its size; 64 bytes keep the block aligned to a cache line and to AVX-512 vectors.
-constexpr size_t header = 64;
-
-void release_block(void* data) {
-  if (!data) return;
-  char* block = static_cast<char*>(data) - header;
-  size_t size;
-  std::memcpy(&size, block, sizeof size);
-  live.fetch_sub(static_cast<int64_t>(size), std::memory_order_relaxed);
-  std::free(block);
+void count(int64_t bytes) {
+  const int64_t now = live.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  int64_t seen = peak.load(std::memory_order_relaxed);
+  while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {}
 }
 
-class CountingAllocator final : public c10::Allocator {
- public:
-  c10::DataPtr allocate(size_t size) override {
-    if (size == 0) return {nullptr, nullptr, &release_block, c10::Device(c10::DeviceType::CPU)};
-    void* block = nullptr;
-    if (size > SIZE_MAX - 2 * header || posix_memalign(&block, header, size + header) != 0)
-      TORCH_CHECK(false, "not enough memory: could not allocate ", size, " bytes for a tensor");
-    std::memcpy(block, &size, sizeof size);
-    const int64_t now = live.fetch_add(static_cast<int64_t>(size), std::memory_order_relaxed) + static_cast<int64_t>(size);
-    int64_t seen = peak.load(std::memory_order_relaxed);
-    while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {}
-    void* data = static_cast<char*>(block) + header;
-    return {data, data, &release_block, c10::Device(c10::DeviceType::CPU)};
-  }
-  c10::DeleterFnPtr raw_deleter() const override { return &release_block; }
-  void copy_data(void* destination, const void* source, std::size_t count) const override { default_copy_data(destination, source, count); }
+/// 64 bytes keep data aligned to a cache line and to AVX-512 vectors. Before every block stands its header, this long.
+constexpr size_t alignment = 64;
+/// Below this the system's malloc is fine; above it, whole segments are taken from the kernel.
+constexpr size_t small_limit = 32 << 10;
+constexpr size_t segment_size = 64 << 20;
+constexpr size_t huge_page = 2 << 20;
+
+struct Block {
+  size_t size;       // bytes after the header, or the requested bytes of a small block
+  size_t requested;  // what was asked for; 0 while free
+  Block* before;     // neighbours inside the segment
+  Block* after;
+  bool small;
+  bool free;
+};
+static_assert(sizeof(Block) <= alignment);
+
+struct BySize {
+  bool operator()(const Block* a, const Block* b) const { return a->size != b->size ? a->size < b->size : a < b; }
 };
 
-CountingAllocator allocator;
+std::mutex mutex;
+std::set<Block*, BySize> free_blocks;
+
+char* data_of(Block* block) { return reinterpret_cast<char*>(block) + alignment; }
+Block* block_of(void* data) { return reinterpret_cast<Block*>(static_cast<char*>(data) - alignment); }
+size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
+
+Block* new_segment(size_t size) {
+  const size_t bytes = round_up(std::max(size + alignment, segment_size), huge_page);
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+#ifdef MADV_HUGEPAGE
+  madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+  auto* block = static_cast<Block*>(memory);
+  *block = {bytes - alignment, 0, nullptr, nullptr, false, true};
+  return block;
+}
+
+/// The smallest free block that fits, cut to size.
+Block* take(size_t requested) {
+  const size_t keep = round_up(requested, 4096);
+  const std::lock_guard lock(mutex);
+  Block key{keep, 0, nullptr, nullptr, false, false};
+  // Blocks of one size are ordered by address; the key's own address must not skip those below it.
+  auto found = free_blocks.lower_bound(&key);
+  while (found != free_blocks.begin() && (*std::prev(found))->size == keep) --found;
+  Block* block;
+  if (found != free_blocks.end()) {
+    block = *found;
+    free_blocks.erase(found);
+  } else if (!(block = new_segment(keep))) {
+    return nullptr;
+  }
+  if (block->size > keep + alignment + small_limit) {
+    auto* rest = reinterpret_cast<Block*>(data_of(block) + keep);
+    *rest = {block->size - keep - alignment, 0, block, block->after, false, true};
+    if (rest->after) rest->after->before = rest;
+    block->after = rest;
+    block->size = keep;
+    free_blocks.insert(rest);
+  }
+  block->free = false;
+  return block;
+}
+
+void merge_with_next(Block* block) {
+  Block* next = block->after;
+  block->size += next->size + alignment;
+  block->after = next->after;
+  if (block->after) block->after->before = block;
+}
+
+void give_back(Block* block) {
+  const std::lock_guard lock(mutex);
+  block->free = true;
+  block->requested = 0;
+  if (block->after && block->after->free) {
+    free_blocks.erase(block->after);
+    merge_with_next(block);
+  }
+  if (block->before && block->before->free) {
+    block = block->before;
+    free_blocks.erase(block);
+    merge_with_next(block);
+  }
+  free_blocks.insert(block);
+}
+
+void release_data(void* data) {
+  if (!data) return;
+  Block* block = block_of(data);
+  live.fetch_sub(static_cast<int64_t>(block->requested), std::memory_order_relaxed);
+  if (block->small)
+    std::free(block);
+  else
+    give_back(block);
+}
+
+class CachingAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t size) override {
+    if (size == 0) return {nullptr, nullptr, &release_data, c10::Device(c10::DeviceType::CPU)};
+    Block* block = nullptr;
+    if (size < small_limit) {
+      void* memory = nullptr;
+      if (posix_memalign(&memory, alignment, size + alignment) == 0) {
+        block = static_cast<Block*>(memory);
+        *block = {size, 0, nullptr, nullptr, true, false};
+      }
+    } else if (size <= SIZE_MAX / 2) {
+      block = take(size);
+    }
+    TORCH_CHECK(block, "not enough memory: could not allocate ", size, " bytes for a tensor");
+    block->requested = size;
+    count(static_cast<int64_t>(size));
+    return {data_of(block), data_of(block), &release_data, c10::Device(c10::DeviceType::CPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &release_data; }
+  void copy_data(void* destination, const void* source, std::size_t bytes) const override { default_copy_data(destination, source, bytes); }
+};
+
+CachingAllocator allocator;
+
 }  // namespace
 
-void install_counting_allocator() { c10::SetCPUAllocator(&allocator, 255); }
+void install_allocator() { c10::SetCPUAllocator(&allocator, 255); }
 
 int64_t live_bytes() { return live.load(std::memory_order_relaxed); }
 int64_t peak_bytes() { return peak.load(std::memory_order_relaxed); }
 void reset_peak_bytes() { peak.store(live_bytes(), std::memory_order_relaxed); }
+
+int64_t release_cached_memory() {
+  const std::lock_guard lock(mutex);
+  int64_t released = 0;
+  for (auto at = free_blocks.begin(); at != free_blocks.end();) {
+    Block* block = *at;
+    // Only whole segments can go back; the pages inside a free part of one are dropped, to be zero-filled when needed again.
+    ++at;
+    if (!block->before && !block->after) {
+      free_blocks.erase(block);
+      released += static_cast<int64_t>(block->size + alignment);
+      munmap(block, block->size + alignment);
+    } else {
+      const auto begin = round_up(reinterpret_cast<size_t>(data_of(block)), 4096);
+      const auto end = (reinterpret_cast<size_t>(data_of(block)) + block->size) / 4096 * 4096;
+      if (end > begin && madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED) == 0) released += static_cast<int64_t>(end - begin);
+    }
+  }
+  return released;
+}
 
 void account_memory(napi_env env) {
   // V8 sees only small handles; telling it of the megabytes behind them makes it collect forgotten ones in time.

@@ -1,5 +1,6 @@
 // Entry of the addon. Node loads it once per process and calls this once per thread that requires it.
 #include "env.h"
+#include "memory.h"
 
 #include <mutex>
 
@@ -24,7 +25,7 @@ void define(Exports& exports, const char* name, napi_callback callback) {
 
 static napi_value init(napi_env env, napi_value exports) {
   static std::once_flag once;
-  std::call_once(once, install_counting_allocator);
+  std::call_once(once, install_allocator);
   auto* state = new Env();
   state->env = env;
   napi_set_instance_data(env, state, [](napi_env, void* data, void*) { delete static_cast<Env*>(data); }, nullptr);

@@ -87,6 +87,10 @@ napi_value reset_peak(napi_env env, napi_callback_info) {
   });
 }
 
+napi_value release_cached(napi_env env, napi_callback_info) {
+  return guarded(env, [&] { return from_int(env, release_cached_memory()); });
+}
+
 }  // namespace
 
 void register_runtime(Exports& exports) {
@@ -100,6 +104,7 @@ void register_runtime(Exports& exports) {
   define(exports, "setGeneratorState", set_generator_state);
   define(exports, "memory", memory);
   define(exports, "resetPeak", reset_peak);
+  define(exports, "releaseCached", release_cached);
 }
 
 }  // namespace rfdetr

@@ -49,3 +49,7 @@ export function memory(): MemoryUse {
 export function resetPeakMemory(): void {
   native.resetPeak();
 }
+/** Gives memory that is kept for later tensors back to the system; returns its bytes. */
+export function releaseCachedMemory(): number {
+  return native.releaseCached();
+}

@@ -58,6 +58,7 @@ export interface Native {
   setGeneratorState(device: string, state: Handle): void;
   memory(): [liveTensors: number, liveBytes: number, peakBytes: number];
   resetPeak(): void;
+  releaseCached(): number;
 }
 
 const path = process.env.RFDETR_ADDON ?? fileURLToPath(new URL("../build/torch.node", import.meta.url));
