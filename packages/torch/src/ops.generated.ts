@@ -8672,3 +8672,15 @@ const zerosLike$_ = operator("aten::zeros_like", "");
 export function zerosLike(self: Tensor, o: { dtype?: DType | null; layout?: Layout | null; device?: string | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null } = {}): Tensor {
   return dispatch(zerosLike$_, [self, o.dtype, o.layout, o.device, o.pinMemory, o.memoryFormat]) as Tensor;
 }
+
+const attention$_ = operator("rfdetr::attention", "");
+/** `rfdetr::attention(Tensor query, Tensor key, Tensor value, float scale) -> Tensor` */
+export function attention(query: Tensor, key: Tensor, value: Tensor, scale: number): Tensor {
+  return dispatch(attention$_, [query, key, value, scale]) as Tensor;
+}
+
+const attentionComposed$_ = operator("rfdetr::attention_composed", "");
+/** `rfdetr::attention_composed(Tensor query, Tensor key, Tensor value, float scale) -> Tensor` */
+export function attentionComposed(query: Tensor, key: Tensor, value: Tensor, scale: number): Tensor {
+  return dispatch(attentionComposed$_, [query, key, value, scale]) as Tensor;
+}

@@ -1,0 +1,81 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { gradients, manualSeed, ops, randn, scope, type Tensor } from "./index.js";
+
+type Attend = typeof ops.attention;
+
+function relativeError(value: Tensor, judge: Tensor): number {
+  return value.double().sub(judge).norm().item() / (judge.norm().item() + 1e-3);
+}
+
+function run(attend: Attend, inputs: Tensor[], gradient: Tensor, scale: number): Tensor[] {
+  const leaves = inputs.map((t) => t.detach());
+  for (const leaf of leaves) leaf.requiresGrad = true;
+  const out = attend(leaves[0], leaves[1], leaves[2], scale);
+  return [out, ...(gradients([out], leaves, { outputGradients: [gradient] }) as Tensor[])];
+}
+
+describe("rfdetr::attention", () => {
+  // bfloat16 has 8 bits of mantissa: inputs and results rounded to it differ from the exact ones by 2e-3 to 4e-3 of their norm.
+  it("equals its plain twin within bfloat16 rounding, over odd lengths, widths, strides and magnitudes", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          batch: fc.integer({ min: 1, max: 2 }),
+          heads: fc.integer({ min: 1, max: 3 }),
+          queries: fc.integer({ min: 1, max: 150 }),
+          keys: fc.integer({ min: 1, max: 150 }),
+          width: fc.constantFrom(32, 64, 96, 128),
+          magnitude: fc.constantFrom(1e-3, 1, 8),
+          packed: fc.boolean(),
+          seed: fc.integer({ min: 0, max: 1000 }),
+        }),
+        (c) =>
+          scope(() => {
+            manualSeed(c.seed);
+            const make = (length: number): Tensor => {
+              // `packed`: a slice of a wider tensor, as a joint projection gives it.
+              const whole = randn([c.batch, length, c.heads, c.packed ? 2 * c.width : c.width]).mul(c.magnitude).to("bfloat16");
+              return c.packed ? whole.narrow(-1, c.width, c.width) : whole;
+            };
+            const inputs = [make(c.queries), make(c.keys), make(c.keys)];
+            const gradient = randn([c.batch, c.queries, c.heads, c.width]).to("bfloat16");
+            const scale = 1 / Math.sqrt(c.width);
+            const fused = run(ops.attention, inputs, gradient, scale);
+            const judge = run(ops.attentionComposed, inputs.map((t) => t.double()), gradient.double(), scale);
+            const twin = run(ops.attentionComposed, inputs, gradient, scale);
+            fused.forEach((value, i) => {
+              expect(value.dtype).toBe("bfloat16");
+              expect(relativeError(value, judge[i])).toBeLessThan(Math.max(6e-3, 1.5 * relativeError(twin[i], judge[i])));
+            });
+          }),
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("does the same from run to run", () => {
+    const inputs = [0, 1, 2].map(() => randn([2, 70, 2, 32]).to("bfloat16"));
+    const gradient = randn([2, 70, 2, 32]).to("bfloat16");
+    const [a, b] = [0, 1].map(() => run(ops.attention, inputs, gradient, 0.2).map((t) => t.toList()));
+    expect(a).toEqual(b);
+  });
+
+  it("hands NaN on and neither loses nor spreads it to other rows", () => {
+    const query = randn([1, 3, 1, 32]);
+    query.select(1, 1).fill_(Number.NaN);
+    const out = ops.attention(query.to("bfloat16"), randn([1, 5, 1, 32]).to("bfloat16"), randn([1, 5, 1, 32]).to("bfloat16"), 1);
+    expect(out.isfinite().all(-1).flatten().toList()).toEqual([1, 0, 1]);
+  });
+
+  it("survives scores far beyond the range of exp", () => {
+    const query = randn([1, 4, 1, 32]).mul(1e4).to("bfloat16");
+    const out = ops.attention(query, query, query, 1);
+    expect(out.isfinite().all().item()).toBe(1);
+  });
+
+  it("says what shapes it wants", () => {
+    expect(() => ops.attention(randn([1, 2, 3]), randn([1, 2, 3]), randn([1, 2, 3]), 1)).toThrow(/4 dimensions/);
+    expect(() => ops.attention(randn([1, 2, 1, 4]), randn([1, 2, 2, 4]), randn([1, 2, 2, 4]), 1)).toThrow(/agrees with the query/);
+  });
+});
