@@ -1,0 +1,69 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { recoverFolder, removePartial, replaceFile, replaceFolder, replaceText } from "./atomic.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "atomic-"));
+});
+
+const fill = (text: string) => (path: string) => writeFileSync(join(path, "a"), text);
+const content = (path: string) => readFileSync(join(path, "a"), "utf8");
+const full = (): never => {
+  throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+};
+
+describe("replaceFile", () => {
+  it("leaves the old file and nothing else when writing fails", () => {
+    const path = join(folder, "x");
+    replaceText(path, "old");
+    const write = (temporary: string) => {
+      writeFileSync(temporary, "half");
+      full();
+    };
+    expect(() => replaceFile(path, write)).toThrow(`x cannot be written in ${folder}: the disk is full; free some space`);
+    expect(readFileSync(path, "utf8")).toBe("old");
+    expect(readdirSync(folder)).toEqual(["x"]);
+  });
+});
+
+describe("replaceFolder", () => {
+  it("replaces the whole folder", () => {
+    const path = join(folder, "checkpoint");
+    replaceFolder(path, fill("one"));
+    replaceFolder(path, fill("two"));
+    expect(content(path)).toBe("two");
+    expect(readdirSync(folder)).toEqual(["checkpoint"]);
+  });
+
+  it("leaves the old folder and nothing else when writing fails", () => {
+    const path = join(folder, "checkpoint");
+    replaceFolder(path, fill("one"));
+    expect(() => replaceFolder(path, full, mkdirSync)).toThrow("the disk is full");
+    expect(content(path)).toBe("one");
+    expect(readdirSync(folder)).toEqual(["checkpoint"]);
+  });
+
+  it("can be recovered from a kill between the two renames", () => {
+    const path = join(folder, "checkpoint");
+    replaceFolder(path, fill("one"));
+    mkdirSync(`${path}.partial`);
+    renameSync(path, `${path}.previous`);
+    recoverFolder(path);
+    removePartial(folder);
+    expect(content(path)).toBe("one");
+    expect(existsSync(`${path}.previous`)).toBe(false);
+    expect(readdirSync(folder)).toEqual(["checkpoint"]);
+  });
+
+  it("can be recovered from a kill before the old folder was removed", () => {
+    const path = join(folder, "checkpoint");
+    replaceFolder(path, fill("new"));
+    mkdirSync(`${path}.previous`);
+    recoverFolder(path);
+    expect(content(path)).toBe("new");
+    expect(readdirSync(folder)).toEqual(["checkpoint"]);
+  });
+});

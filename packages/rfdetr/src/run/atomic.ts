@@ -1,0 +1,106 @@
+// Files that are either whole or not there: written under a temporary name, flushed, then renamed.
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { RfdetrError } from "./errors.js";
+
+/** Suffix of what is being written; anything that carries it is the rest of an interrupted write. */
+const partial = ".partial";
+/** Suffix of a folder that is about to be replaced. */
+const previous = ".previous";
+
+/** Flushes the entries of a folder, so that a rename inside it survives a power cut. */
+export function syncFolder(path: string): void {
+  // Windows cannot open a folder for that.
+  if (process.platform === "win32") return;
+  const handle = openSync(path, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Flushes a file to the disk. */
+export function syncFile(path: string): void {
+  const handle = openSync(path, "r+");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/**
+ * Replaces a file by what `write(temporaryPath)` writes. On failure the old file is untouched and the temporary one is gone.
+ * @throws RfdetrError `ERR_RUN_DIRECTORY` in one sentence when the disk is full or the folder cannot be written.
+ */
+export function replaceFile(path: string, write: (temporary: string) => void): void {
+  const temporary = path + partial;
+  try {
+    write(temporary);
+    syncFile(temporary);
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw writeFailure(path, error);
+  }
+}
+
+/** Replaces a text file. @throws RfdetrError as {@link replaceFile} does. */
+export function replaceText(path: string, text: string): void {
+  replaceFile(path, (temporary) => writeFileSync(temporary, text));
+}
+
+/**
+ * Replaces a folder by what `write(temporaryFolder)` fills. A whole folder exists under one of its two names at every instant: see {@link recoverFolder}.
+ * On failure the old folder is untouched and the temporary one is gone.
+ * @throws RfdetrError `ERR_RUN_DIRECTORY`
+ */
+export function replaceFolder(path: string, write: (temporary: string) => void): void {
+  const temporary = path + partial;
+  const old = path + previous;
+  try {
+    rmSync(temporary, { recursive: true, force: true });
+    mkdirSync(temporary);
+    write(temporary);
+    syncFolder(temporary);
+    recoverFolder(path);
+    if (existsSync(path)) renameSync(path, old);
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+    rmSync(old, { recursive: true, force: true });
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    recoverFolder(path);
+    throw writeFailure(path, error);
+  }
+}
+
+/** Puts right what an interrupted {@link replaceFolder} left: where the folder is missing, the one before it takes its place again. */
+export function recoverFolder(path: string): void {
+  const old = path + previous;
+  if (!existsSync(old)) return;
+  if (existsSync(path)) rmSync(old, { recursive: true, force: true });
+  else renameSync(old, path);
+}
+
+/** Removes what interrupted writes left in a folder. */
+export function removePartial(folder: string): void {
+  for (const name of readdirSync(folder)) if (name.endsWith(partial)) rmSync(join(folder, name), { recursive: true, force: true });
+}
+
+/** One sentence for an operating-system error while writing. */
+export function writeFailure(path: string, error: unknown): RfdetrError {
+  if (error instanceof RfdetrError) return error;
+  const code = (error as NodeJS.ErrnoException)?.code;
+  const name = basename(path);
+  const where = dirname(path);
+  const cause =
+    code === "ENOSPC"
+      ? "the disk is full; free some space"
+      : code === "EACCES" || code === "EPERM" || code === "EROFS"
+        ? "the folder is read-only; choose another with --out"
+        : (error as Error).message;
+  return new RfdetrError("ERR_RUN_DIRECTORY", `${name} cannot be written in ${where}: ${cause}`, { cause: error });
+}

@@ -1,0 +1,58 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { RunDirectory } from "./run-directory.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "run-"));
+});
+
+describe("RunDirectory", () => {
+  it("is never made over an existing run", () => {
+    const path = join(folder, "a");
+    const run = RunDirectory.create(path, "x");
+    run.writeJson("config.json", {});
+    expect(() => RunDirectory.create(path, "x")).toThrow(`The run folder ${path} exists and is not empty: continue it with --resume`);
+  });
+
+  it("may be an empty folder that exists", () => {
+    expect(RunDirectory.create(folder, "x").path).toBe(folder);
+  });
+
+  it("cannot be a file, nor lie in one", () => {
+    writeFileSync(join(folder, "f"), "");
+    expect(() => RunDirectory.create(join(folder, "f"), "x")).toThrow("is a file");
+    expect(() => RunDirectory.create(join(folder, "f", "g"), "x")).toThrow("is a file");
+  });
+
+  it.skipIf(process.getuid?.() === 0)("says when a folder is read-only (skipped for root, whom no mode stops)", () => {
+    chmodSync(folder, 0o500);
+    expect(() => RunDirectory.create(join(folder, "r"), "x")).toThrow("read-only");
+  });
+
+  it("is continued only where there is a run with a checkpoint", () => {
+    expect(() => RunDirectory.open(folder)).toThrow("has no config.json");
+    writeFileSync(join(folder, "config.json"), "{}");
+    expect(() => RunDirectory.open(folder)).toThrow("ended before its first checkpoint");
+    mkdirSync(join(folder, "checkpoint.previous"));
+    mkdirSync(join(folder, "checkpoint.partial"));
+    expect(RunDirectory.open(folder).checkpoint).toBe(join(folder, "checkpoint"));
+  });
+
+  it("writes one header above the rows of a CSV file, and quotes what must be", () => {
+    const run = RunDirectory.create(join(folder, "a"), "x");
+    run.appendRow("m.csv", { epoch: 1, ap: 0.123456789, note: 'a, "b"' });
+    run.appendRow("m.csv", { epoch: 2, ap: null, note: "" });
+    expect(readFileSync(run.file("m.csv"), "utf8")).toBe('epoch,ap,note\n1,0.1234568,"a, ""b"""\n2,,\n');
+  });
+
+  it("drops lines that a resumed run writes again, and one that was cut off", () => {
+    const run = RunDirectory.create(join(folder, "a"), "x");
+    for (const step of [1, 2, 3]) run.appendLine("n.jsonl", { step });
+    writeFileSync(run.file("n.jsonl"), `${readFileSync(run.file("n.jsonl"), "utf8")}{"st`);
+    run.keepLines("n.jsonl", (line) => JSON.parse(line).step <= 2);
+    expect(readFileSync(run.file("n.jsonl"), "utf8")).toBe('{"step":1}\n{"step":2}\n');
+  });
+});
