@@ -1,0 +1,88 @@
+import { writeFile } from "node:fs/promises";
+import { extname } from "node:path";
+import sharp, { type Sharp } from "sharp";
+
+/** A decoded image: RGB or greyscale bytes, row after row. */
+export interface RawImage {
+  data: Uint8Array;
+  width: number;
+  height: number;
+  channels: 1 | 3 | 4;
+}
+
+/** A path, an encoded image, or decoded bytes. */
+export type ImageSource = string | Uint8Array | RawImage;
+
+/** A picture that cannot be read (`ERR_PICTURE_INPUT`) or written (`ERR_PICTURE_OUTPUT`). */
+export class PictureError extends Error {
+  override readonly name = "PictureError";
+  constructor(
+    readonly code: "ERR_PICTURE_INPUT" | "ERR_PICTURE_OUTPUT",
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Decodes to 8-bit RGB as the detector sees it: alpha dropped, EXIF rotation applied only on request. */
+export async function decode(image: ImageSource, autoOrient = false): Promise<RawImage & { channels: 3 }> {
+  try {
+    let pipeline = open(image);
+    if (autoOrient) pipeline = pipeline.autoOrient();
+    const { data, info } = await pipeline.removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+    return { data: info.channels === 3 ? data : spread(data), width: info.width, height: info.height, channels: 3 };
+  } catch (cause) {
+    const name = typeof image === "string" ? image : "the given bytes";
+    throw new PictureError("ERR_PICTURE_INPUT", `Expected a readable image in ${name} but decoding failed: ${(cause as Error).message}.`, {
+      cause,
+    });
+  }
+}
+
+function open(image: ImageSource): Sharp {
+  if (typeof image === "string" || image instanceof Uint8Array) return sharp(image, { failOn: "none" });
+  const { data, width, height, channels } = image;
+  if (data.length !== width * height * channels) {
+    throw new Error(`${width} x ${height} pixels of ${channels} channels need ${width * height * channels} bytes, not ${data.length}`);
+  }
+  return sharp(data, { raw: { width, height, channels } });
+}
+
+function spread(grey: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(grey.length * 3);
+  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i], i * 3, i * 3 + 3);
+  return rgb;
+}
+
+/** Where and how an image is written. */
+export interface OutputOptions {
+  /** File to write; its extension chooses the format (.png, .jpg, .jpeg, .webp). */
+  out?: string;
+  /** Format when no file is given; default png. */
+  format?: "png" | "jpeg" | "webp";
+  /** Quality of jpeg and webp, 1 to 100; default 90. */
+  quality?: number;
+}
+
+const EXTENSIONS: Record<string, "png" | "jpeg" | "webp"> = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" };
+
+/** Encodes, and writes the file if one is named. */
+export async function encode(pipeline: Sharp, { out, format = "png", quality = 90 }: OutputOptions): Promise<Buffer> {
+  const kind = out === undefined ? format : EXTENSIONS[extname(out).toLowerCase()];
+  if (kind === undefined) {
+    throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a file ending in .png, .jpg, .jpeg or .webp for out but received ${out}.`);
+  }
+  const settings = kind === "png" ? {} : kind === "jpeg" ? { quality, chromaSubsampling: "4:4:4" } : { quality };
+  const buffer = await pipeline.removeAlpha().toFormat(kind, settings).toBuffer();
+  if (out !== undefined) {
+    try {
+      await writeFile(out, buffer);
+    } catch (cause) {
+      throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a writable file at ${out} but writing failed: ${(cause as Error).message}.`, {
+        cause,
+      });
+    }
+  }
+  return buffer;
+}
