@@ -8673,6 +8673,12 @@ export function zerosLike(self: Tensor, o: { dtype?: DType | null; layout?: Layo
   return dispatch(zerosLike$_, [self, o.dtype, o.layout, o.device, o.pinMemory, o.memoryFormat]) as Tensor;
 }
 
+const adamwEma_$_ = operator("rfdetr::adamw_ema_", "");
+/** `rfdetr::adamw_ema_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] emas, float lr, float beta1, float beta2, float eps, float weight_decay, int step, float gradient_scale, float ema_weight) -> ()` */
+export function adamwEma_(parameters: readonly Tensor[], gradients: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], emas: readonly Tensor[], lr: number, beta1: number, beta2: number, eps: number, weightDecay: number, step: number, gradientScale: number, emaWeight: number): void {
+  dispatch(adamwEma_$_, [parameters, gradients, expAvgs, expAvgSqs, emas, lr, beta1, beta2, eps, weightDecay, step, gradientScale, emaWeight]);
+}
+
 const attention$_ = operator("rfdetr::attention", "");
 /** `rfdetr::attention(Tensor query, Tensor key, Tensor value, float scale) -> Tensor` */
 export function attention(query: Tensor, key: Tensor, value: Tensor, scale: number): Tensor {
@@ -8683,4 +8689,10 @@ const attentionComposed$_ = operator("rfdetr::attention_composed", "");
 /** `rfdetr::attention_composed(Tensor query, Tensor key, Tensor value, float scale) -> Tensor` */
 export function attentionComposed(query: Tensor, key: Tensor, value: Tensor, scale: number): Tensor {
   return dispatch(attentionComposed$_, [query, key, value, scale]) as Tensor;
+}
+
+const gradientNorm$_ = operator("rfdetr::gradient_norm", "");
+/** `rfdetr::gradient_norm(Tensor[] gradients) -> float` */
+export function gradientNorm(gradients: readonly Tensor[]): number {
+  return dispatch(gradientNorm$_, [gradients]) as number;
 }

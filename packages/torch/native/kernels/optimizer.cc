@@ -1,0 +1,132 @@
+// compile: -O3 -fno-math-errno -fno-trapping-math
+// One pass over the parameters of an optimizer step. A detector's weights, gradients, moments and average are 600 MB: reading them
+// once instead of once per foreach operator is the whole gain.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/library.h>
+
+#include <cmath>
+#include <vector>
+
+#if defined(__x86_64__) && defined(__gnu_linux__)
+#define EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define EVERY_CPU
+#endif
+
+namespace rfdetr {
+
+namespace {
+
+/// Work is cut into pieces of this many elements, so that threads share tensors of very different sizes evenly.
+constexpr int64_t piece = 1 << 16;
+
+struct Piece {
+  size_t tensor;
+  int64_t begin, end;
+};
+
+std::vector<Piece> pieces_of(at::TensorList tensors) {
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < tensors.size(); ++i)
+    for (int64_t begin = 0; begin < tensors[i].numel(); begin += piece) pieces.push_back({i, begin, std::min(begin + piece, tensors[i].numel())});
+  return pieces;
+}
+
+void check_list(at::TensorList tensors, at::TensorList like, const char* what) {
+  TORCH_CHECK(tensors.size() == like.size(), "Expected ", like.size(), " tensors for ", what, " but received ", tensors.size());
+  for (size_t i = 0; i < tensors.size(); ++i)
+    TORCH_CHECK(tensors[i].device().is_cpu() && tensors[i].scalar_type() == at::kFloat && tensors[i].is_contiguous() && tensors[i].numel() == like[i].numel(), "Expected a contiguous float32 CPU tensor of ",
+                like[i].numel(), " elements for ", what, " ", i, " but received ", tensors[i].toString(), " of shape ", tensors[i].sizes());
+}
+
+EVERY_CPU double sum_of_squares(const float* values, int64_t count) {
+  // Eight float lanes summed over short runs, then in double: no overflow of a sum hides behind rounding.
+  double total = 0;
+  for (int64_t begin = 0; begin < count; begin += 1024) {
+    const int64_t end = std::min<int64_t>(begin + 1024, count);
+    double lanes[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    int64_t i = begin;
+    for (; i + 8 <= end; i += 8)
+      for (int k = 0; k < 8; ++k) lanes[k] += static_cast<double>(values[i + k]) * values[i + k];
+    for (; i < end; ++i) lanes[0] += static_cast<double>(values[i]) * values[i];
+    for (const double lane : lanes) total += lane;
+  }
+  return total;
+}
+
+/// The global L2 norm of a list of gradients in one pass; NaN or infinite as soon as one element is.
+double gradient_norm(at::TensorList gradients) {
+  check_list(gradients, gradients, "gradient");
+  const auto pieces = pieces_of(gradients);
+  std::vector<double> sums(pieces.size());
+  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) sums[i] = sum_of_squares(gradients[pieces[i].tensor].const_data_ptr<float>() + pieces[i].begin, pieces[i].end - pieces[i].begin);
+  });
+  double total = 0;  // in the order of the pieces, whatever the threads did
+  for (const double sum : sums) total += sum;
+  return std::sqrt(total);
+}
+
+struct Rates {
+  float gradient_scale, decay, beta1, beta2, step_size, root_correction, eps, average;
+};
+
+EVERY_CPU void update(float* __restrict parameter, const float* __restrict gradient, float* __restrict first, float* __restrict second, int64_t count, const Rates rate) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = gradient[i] * rate.gradient_scale;
+    const float m = first[i] + (g - first[i]) * (1 - rate.beta1);
+    const float v = second[i] * rate.beta2 + g * g * (1 - rate.beta2);
+    first[i] = m;
+    second[i] = v;
+    parameter[i] = parameter[i] * rate.decay - rate.step_size * (m / (std::sqrt(v) / rate.root_correction + rate.eps));
+  }
+}
+
+EVERY_CPU void average(float* __restrict ema, const float* __restrict parameter, int64_t count, float weight) {
+  for (int64_t i = 0; i < count; ++i) ema[i] += (parameter[i] - ema[i]) * weight;
+}
+
+/// AdamW on one group, gradients multiplied by `gradient_scale` (clipping, unscaling), and the moving average of the new weights:
+/// ema += (parameter − ema)·ema_weight, where `emas` is empty or as long as `parameters`.
+void adamw_ema_(at::TensorList parameters, at::TensorList gradients, at::TensorList exp_avgs, at::TensorList exp_avg_sqs, at::TensorList emas, double lr, double beta1, double beta2, double eps, double weight_decay, int64_t step,
+                double gradient_scale, double ema_weight) {
+  check_list(parameters, parameters, "parameter");
+  check_list(gradients, parameters, "gradient");
+  check_list(exp_avgs, parameters, "first moment");
+  check_list(exp_avg_sqs, parameters, "second moment");
+  if (!emas.empty()) check_list(emas, parameters, "average");
+  TORCH_CHECK(step >= 1, "Expected a positive integer for step but received ", step);
+  const Rates rate = {static_cast<float>(gradient_scale),
+                      static_cast<float>(1 - lr * weight_decay),
+                      static_cast<float>(beta1),
+                      static_cast<float>(beta2),
+                      static_cast<float>(lr / (1 - std::pow(beta1, step))),
+                      static_cast<float>(std::sqrt(1 - std::pow(beta2, step))),
+                      static_cast<float>(eps),
+                      static_cast<float>(ema_weight)};
+  const auto pieces = pieces_of(parameters);
+  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const auto [t, begin, end] = pieces[i];
+      float* parameter = parameters[t].data_ptr<float>() + begin;
+      update(parameter, gradients[t].const_data_ptr<float>() + begin, exp_avgs[t].data_ptr<float>() + begin, exp_avg_sqs[t].data_ptr<float>() + begin, end - begin, rate);
+      // The piece is still in the cache.
+      if (!emas.empty()) average(emas[t].data_ptr<float>() + begin, parameter, end - begin, rate.average);
+    }
+  });
+  for (const auto& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
+  library.def("gradient_norm(Tensor[] gradients) -> float");
+  library.impl("gradient_norm", c10::DispatchKey::CPU, TORCH_FN(gradient_norm));
+  library.def(
+      "adamw_ema_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] emas, float lr, float beta1, float beta2, float eps, float weight_decay, int step, float gradient_scale, float "
+      "ema_weight) -> ()");
+  library.impl("adamw_ema_", c10::DispatchKey::CPU, TORCH_FN(adamw_ema_));
+}
+
+}  // namespace rfdetr
