@@ -140,10 +140,13 @@ describe("labels", () => {
     expect(new Set(grounds).size).toBe(2);
   });
 
-  it("need no font for printable ASCII and accented letters, and escape what they leave to the machine", () => {
+  it("need no font for printable ASCII and accented letters, and leave only other characters to the machine", () => {
     const ascii = String.fromCharCode(...Array.from({ length: 95 }, (_, i) => 32 + i));
     expect(strokeText(0, 0, `${ascii} café`, 16, "#000")).not.toContain("<text");
-    expect(strokeText(0, 0, "犬 <b>", 16, "#000")).toContain("犬 &lt;b&gt;</text>");
+    const mixed = strokeText(0, 0, "犬 0.71", 16, "#000");
+    expect(mixed.match(/<text[^>]*>[^<]*<\/text>/g)?.map((element) => element.replace(/<[^>]*>/g, ""))).toEqual(["犬"]);
+    expect(mixed.match(/<path/g)?.length).toBe(4);
+    expect(strokeText(0, 0, "강", 16, "#000")).toContain("강");
     expect(textWidth("mm", 16)).toBeGreaterThan(textWidth("ii", 16));
     expect(textWidth("abc", 32)).toBeCloseTo(2 * textWidth("abc", 16), 10);
   });

@@ -132,25 +132,34 @@ const GLYPHS: Readonly<Record<string, readonly [number, string]>> = {
   "~": [8, "M0 8.6C1 6.8 2.4 6.8 4 7.8S7 8.8 8 7"],
 };
 
-/** Letters without their accents, and plain forms of typographic characters. */
-function plain(content: string): string {
-  return content
+/** One character without its accent, or the plain form of a typographic one; nothing for marks and joiners. */
+function plain(character: string): string {
+  return character
     .normalize("NFKD")
-    .replace(/\p{M}/gu, "")
+    .replace(/[\p{M}\p{Cf}]/gu, "")
     .replace(/[–—−]/g, "-")
     .replace(/[‘’]/g, "'")
     .replace(/[“”]/g, '"')
-    .replace(/\s/g, " ");
+    .replace(/[\s\p{Cc}]/gu, " ");
 }
 
-const drawable = (content: string) => [...content].every((character) => character in GLYPHS);
+/** The characters to draw: letters of this font where there is one, else the character itself. */
+function characters(content: string): string[] {
+  return [...content.normalize("NFC")].flatMap((character) => {
+    const letters = [...plain(character)];
+    return letters.every((letter) => letter in GLYPHS) ? letters : [character];
+  });
+}
+
+/** Width of a character in font units; those left to the machine are taken for wide from the CJK blocks on. */
+function advance(character: string): number {
+  if (character in GLYPHS) return GLYPHS[character][0];
+  return (character.codePointAt(0) as number) >= 0x2e80 ? EM : EM * 0.62;
+}
 
 /** Width in pixels of `content` at a font size in pixels. */
 export function textWidth(content: string, size: number): number {
-  const letters = plain(content);
-  const units = drawable(letters)
-    ? [...letters].reduce((sum, letter) => sum + GLYPHS[letter][0] + SPACING, -SPACING)
-    : [...content].reduce((sum, character) => sum + ((character.codePointAt(0) as number) > 0x2e80 ? EM : EM * 0.62), 0);
+  const units = characters(content).reduce((sum, character) => sum + advance(character) + SPACING, -SPACING);
   return (Math.max(0, units) * size) / EM;
 }
 
@@ -158,26 +167,26 @@ export function textWidth(content: string, size: number): number {
 export const capHeight = (size: number): number => (CAP_HEIGHT * size) / EM;
 
 /**
- * SVG elements that write `content` from x, with its capitals standing on the baseline y. A text with characters beyond these letters
- * (after accents are taken off) is left to the fonts of the machine.
+ * SVG elements that write `content` from x, with its capitals standing on the baseline y. Accents are left off; a character
+ * beyond these letters is left to the fonts of the machine.
  */
 export function strokeText(x: number, y: number, content: string, size: number, color: string): string {
-  const letters = plain(content);
-  if (!drawable(letters)) {
-    return `<text x="${fixed(x)}" y="${fixed(y)}" font-family="sans-serif" font-size="${fixed(size)}" fill="${color}">${escapeXml(content)}</text>`;
-  }
   const scale = size / EM;
   // Below one pixel a stroke fades.
   const pen = Math.max(PEN, 1.15 / scale);
   let at = 0;
-  const paths: string[] = [];
-  for (const letter of letters) {
-    const [width, path] = GLYPHS[letter];
-    if (path !== "") paths.push(`<path transform="translate(${fixed(at)} 0)" d="${path}"/>`);
-    at += width + SPACING;
+  const strokes: string[] = [];
+  const foreign: string[] = [];
+  for (const character of characters(content)) {
+    const path = GLYPHS[character]?.[1];
+    if (path) strokes.push(`<path transform="translate(${fixed(at)} 0)" d="${path}"/>`);
+    else if (path === undefined) foreign.push(`<text x="${fixed(x + at * scale)}" y="${fixed(y)}">${escapeXml(character)}</text>`);
+    at += advance(character) + SPACING;
   }
   const frame = `transform="translate(${fixed(x)} ${fixed(y - capHeight(size))}) scale(${scale.toFixed(4)})"`;
-  return `<g ${frame} fill="none" stroke="${color}" stroke-width="${fixed(pen)}" stroke-linecap="round" stroke-linejoin="round">${paths.join("")}</g>`;
+  const pens = `fill="none" stroke="${color}" stroke-width="${fixed(pen)}" stroke-linecap="round" stroke-linejoin="round"`;
+  const rest = foreign.length > 0 ? `<g font-family="sans-serif" font-size="${fixed(size)}" fill="${color}">${foreign.join("")}</g>` : "";
+  return `<g ${frame} ${pens}>${strokes.join("")}</g>${rest}`;
 }
 
 const fixed = (value: number) => String(Math.round(value * 100) / 100);
