@@ -17,6 +17,8 @@ export function parameter(values: Tensor, requiresGrad = true): Parameter {
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
+const join = (path: string, name: string): string => (path === "" ? name : name === "" ? path : `${path}.${name}`);
+
 export interface LoadReport {
   /** Keys of the model that the map lacks. */
   missing: string[];
@@ -63,7 +65,7 @@ export abstract class Module {
     return found;
   }
 
-  /** Direct children with their key relative to this module. */
+  /** Direct children with their key relative to this module; an empty key puts a child's own keys into this module's place. */
   *namedChildren(): Generator<[string, Module]> {
     for (const [field, value] of Object.entries(this)) {
       if (value instanceof Module) yield [snake(field), value];
@@ -74,7 +76,7 @@ export abstract class Module {
   /** This module and all below it, with paths from here. */
   *namedModules(prefix = ""): Generator<[string, Module]> {
     yield [prefix, this];
-    for (const [name, child] of this.namedChildren()) yield* child.namedModules(prefix === "" ? name : `${prefix}.${name}`);
+    for (const [name, child] of this.namedChildren()) yield* child.namedModules(join(prefix, name));
   }
 
   *namedParameters(prefix = ""): Generator<[string, Parameter]> {
@@ -85,14 +87,14 @@ export abstract class Module {
         for (const [name, tensor] of found) {
           if (seen.has(tensor)) continue;
           seen.add(tensor);
-          yield [path === "" ? name : `${path}.${name}`, tensor];
+          yield [join(path, name), tensor];
         }
       }
     }
   }
 
   *namedBuffers(prefix = ""): Generator<[string, Tensor]> {
-    for (const [path, module] of this.namedModules(prefix)) for (const [name, tensor] of module.#buffers) yield [path === "" ? name : `${path}.${name}`, tensor];
+    for (const [path, module] of this.namedModules(prefix)) for (const [name, tensor] of module.#buffers) yield [join(path, name), tensor];
   }
 
   parameters(): Parameter[] {
@@ -150,7 +152,7 @@ export abstract class Module {
   name(path: string): void {
     this.path = path;
     this.#named = true;
-    for (const [name, child] of this.namedChildren()) child.name(path === "" ? name : `${path}.${name}`);
+    for (const [name, child] of this.namedChildren()) child.name(join(path, name));
   }
 }
 

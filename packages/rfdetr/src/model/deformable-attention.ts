@@ -1,0 +1,83 @@
+// Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159).
+import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
+
+/** Height and width of each pyramid level. */
+export type LevelShapes = readonly (readonly [height: number, width: number])[];
+
+/**
+ * Samples the value maps at `locations` and sums with `weights`.
+ * @param value `[B, S, heads, c]`, levels one after the other along S
+ * @param locations `[B, Lq, heads, levels, points, 2]` as fractions of the map, in float32 or above
+ * @param weights `[B, Lq, heads, levels·points]`, summing to one
+ * @returns `[B, Lq, heads·c]` in the dtype of the weights
+ */
+export function deformableSampling(value: Tensor, shapes: LevelShapes, locations: Tensor, weights: Tensor): Tensor {
+  const [batch, , heads, channels] = value.shape;
+  const [, queries, , , points] = locations.shape;
+  const perHead = value.to(weights.dtype).permute(0, 2, 3, 1).flatten(0, 1);
+  const grid = locations.mul(2).sub(1).transpose(1, 2).flatten(0, 1);
+  let start = 0;
+  const samples = shapes.map(([height, width], level) => {
+    const map = perHead.narrow(2, start, height * width).unflatten(2, [height, width]);
+    start += height * width;
+    return ops.gridSampler(map, grid.select(2, level), 0, 0, false);
+  });
+  const stacked = samples.length === 1 ? samples[0] : ops.cat(samples, { dim: -1 });
+  const summed = stacked.mul(weights.transpose(1, 2).reshape(batch * heads, 1, queries, shapes.length * points)).sum(-1);
+  return summed.view(batch, heads * channels, queries).transpose(1, 2);
+}
+
+/** `rfdetr.models.ops.modules.ms_deform_attn: MSDeformAttn`, for reference boxes of four coordinates. */
+export class MSDeformAttn extends nn.Module {
+  samplingOffsets: nn.Linear;
+  attentionWeights: nn.Linear;
+  valueProj: nn.Linear;
+  outputProj: nn.Linear;
+
+  constructor(readonly size: number, readonly levels: number, readonly heads: number, readonly points: number) {
+    super();
+    if (size % heads !== 0) throw new RangeError(`Expected a size divisible by ${heads} heads but received ${size}`);
+    const samples = heads * levels * points;
+    this.samplingOffsets = new nn.Linear(size, samples * 2);
+    this.attentionWeights = new nn.Linear(size, samples);
+    this.valueProj = new nn.Linear(size, size);
+    this.outputProj = new nn.Linear(size, size);
+    this.initialise();
+  }
+
+  /** Offsets point away from the centre, one direction a head and one step further a point; weights start equal. */
+  initialise(): void {
+    noGrad(() => {
+      for (const layer of [this.samplingOffsets, this.attentionWeights]) nn.init.zeros_(layer.weight);
+      const bias = Float32Array.from({ length: this.heads * this.levels * this.points * 2 }, (_, i) => {
+        const axis = i % 2;
+        const point = Math.floor(i / 2) % this.points;
+        const head = Math.floor(i / (2 * this.points * this.levels));
+        const angle = (2 * Math.PI * head) / this.heads;
+        const direction = [Math.cos(angle), Math.sin(angle)];
+        return (direction[axis] / Math.max(Math.abs(direction[0]), Math.abs(direction[1]))) * (point + 1);
+      });
+      (this.samplingOffsets.bias as Tensor).copy_(tensor(bias));
+      nn.init.zeros_(this.attentionWeights.bias as Tensor);
+      for (const layer of [this.valueProj, this.outputProj]) {
+        nn.init.xavierUniform_(layer.weight);
+        nn.init.zeros_(layer.bias as Tensor);
+      }
+    });
+  }
+
+  /**
+   * @param query `[B, Lq, d]`
+   * @param reference `[B, Lq, 4]`, float32 or above
+   * @param memory `[B, S, d]`
+   */
+  override forward(query: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes): Tensor {
+    const { heads, levels, points, size } = this;
+    const value = this.valueProj.call(memory).unflatten(-1, [heads, size / heads]);
+    const offsets = this.samplingOffsets.call(query).to(reference.dtype).unflatten(-1, [heads, levels, points, 2]);
+    const weights = this.attentionWeights.call(query).to(reference.dtype).unflatten(-1, [heads, levels * points]).softmax(-1);
+    const [xy, wh] = reference.unsqueeze(2).unsqueeze(2).unsqueeze(2).chunk(2, -1);
+    const locations = xy.add(offsets.mul(wh).mul(0.5 / points));
+    return this.outputProj.call(deformableSampling(value, shapes, locations, weights));
+  }
+}

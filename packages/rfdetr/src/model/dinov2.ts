@@ -1,0 +1,246 @@
+// The encoder: DINOv2 (Oquab et al. 2023, arXiv:2304.07193) with attention inside windows in most blocks.
+import { nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
+import type { EncoderConfig, ModelConfig } from "./types.js";
+import { checkInputSize } from "./variants.js";
+
+const eps = 1e-6;
+
+/** Convolution of a patch to a token: kernel and stride are the patch size. */
+class PatchEmbeddings extends nn.Module {
+  projection: nn.Conv2d;
+  constructor(width: number, patchSize: number) {
+    super();
+    this.projection = new nn.Conv2d(3, width, patchSize, { stride: patchSize });
+  }
+  /** `[B, 3, H, W]` to `[B, H/p · W/p, C]`, row-major. */
+  override forward(images: Tensor): Tensor {
+    return this.projection.call(images).flatten(2).transpose(1, 2);
+  }
+}
+
+/**
+ * Image to windowed tokens: patches, class token, position embedding, window partition.
+ * `rfdetr.models.backbone.dinov2_with_windowed_attn: WindowedDinov2WithRegistersEmbeddings`.
+ */
+class Embeddings extends nn.Module {
+  clsToken: nn.Parameter;
+  /** Of DINOv2's masked pre-training; never used here, but part of every checkpoint. */
+  maskToken: nn.Parameter;
+  positionEmbeddings: nn.Parameter;
+  patchEmbeddings: PatchEmbeddings;
+  readonly #config: ModelConfig;
+
+  constructor(config: ModelConfig) {
+    super();
+    const { width } = config.encoder;
+    this.#config = config;
+    this.clsToken = nn.parameter(zeros([1, 1, width]));
+    this.maskToken = nn.parameter(zeros([1, width]));
+    this.positionEmbeddings = nn.parameter(zeros([1, config.positionalEncodingSize ** 2 + 1, width]));
+    this.patchEmbeddings = new PatchEmbeddings(width, config.patchSize);
+  }
+
+  /** `[B, 3, H, W]` to `[B · windows², 1 + tokens of a window, C]`. */
+  override forward(images: Tensor): Tensor {
+    const { patchSize, numWindows } = this.#config;
+    const [batch, , height, width] = images.shape;
+    const rows = height / patchSize;
+    const columns = width / patchSize;
+    const patches = this.patchEmbeddings.call(images);
+    const [position, clsPosition] = this.#position(rows, columns);
+    const cls = this.clsToken.add(clsPosition).expand([batch * numWindows ** 2, 1, -1]);
+    const placed = patches.add(position);
+    return ops.cat([cls.to(placed.dtype), partition(placed, rows, columns, numWindows)], { dim: 1 });
+  }
+
+  /** The table at the grid of this input (bicubic, antialiased, in float32 whatever the model's dtype), and its class-token row. */
+  #position(rows: number, columns: number): [patches: Tensor, cls: Tensor] {
+    const side = this.#config.positionalEncodingSize;
+    const table = this.positionEmbeddings;
+    const cls = table.narrow(1, 0, 1);
+    const patches = table.narrow(1, 1, side * side);
+    if (rows * columns === side * side && rows === columns) return [patches, cls];
+    const grid = patches.view(1, side, side, -1).permute(0, 3, 1, 2).to("float32");
+    const resized = ops._upsampleBicubic2dAa(grid, [rows, columns], false).to(table.dtype);
+    return [resized.flatten(2).transpose(1, 2), cls];
+  }
+}
+
+/** Row-major tokens `[B, rows·columns, C]` to windows `[B·n², tokens of a window, C]`; windows are row-major inside an image. */
+export function partition(tokens: Tensor, rows: number, columns: number, windows: number): Tensor {
+  if (windows === 1) return tokens;
+  const [batch, , width] = tokens.shape;
+  const h = rows / windows;
+  const w = columns / windows;
+  return tokens.view(batch, windows, h, windows, w, width).permute(0, 1, 3, 2, 4, 5).reshape(batch * windows ** 2, h * w, width);
+}
+
+/** The inverse of {@link partition}. */
+export function unpartition(tokens: Tensor, rows: number, columns: number, windows: number): Tensor {
+  if (windows === 1) return tokens;
+  const [count, , width] = tokens.shape;
+  const h = rows / windows;
+  const w = columns / windows;
+  return tokens.view(count / windows ** 2, windows, windows, h, w, width).permute(0, 1, 3, 2, 4, 5).reshape(count / windows ** 2, rows * columns, width);
+}
+
+class SelfAttention extends nn.Module {
+  query: nn.Linear;
+  key: nn.Linear;
+  value: nn.Linear;
+  constructor(readonly width: number, readonly heads: number) {
+    super();
+    this.query = new nn.Linear(width, width);
+    this.key = new nn.Linear(width, width);
+    this.value = new nn.Linear(width, width);
+  }
+  override forward(x: Tensor): Tensor {
+    const split = (projected: Tensor): Tensor => projected.unflatten(-1, [this.heads, this.width / this.heads]);
+    const attended = ops.attention(split(this.query.call(x)), split(this.key.call(x)), split(this.value.call(x)), 1 / Math.sqrt(this.width / this.heads));
+    return attended.flatten(2);
+  }
+}
+
+class SelfOutput extends nn.Module {
+  dense: nn.Linear;
+  constructor(width: number) {
+    super();
+    this.dense = new nn.Linear(width, width);
+  }
+  override forward(x: Tensor): Tensor {
+    return this.dense.call(x);
+  }
+}
+
+/** Multi-head self-attention with the key layout of the DINOv2 checkpoints: `attention.{query,key,value}`, `output.dense`. */
+class Attention extends nn.Module {
+  attention: SelfAttention;
+  output: SelfOutput;
+  constructor(width: number, heads: number) {
+    super();
+    this.attention = new SelfAttention(width, heads);
+    this.output = new SelfOutput(width);
+  }
+  override forward(x: Tensor): Tensor {
+    return this.output.call(this.attention.call(x));
+  }
+}
+
+class Mlp extends nn.Module {
+  fc1: nn.Linear;
+  fc2: nn.Linear;
+  constructor(width: number, hidden: number) {
+    super();
+    this.fc1 = new nn.Linear(width, hidden);
+    this.fc2 = new nn.Linear(hidden, width);
+  }
+  override forward(x: Tensor): Tensor {
+    return this.fc2.call(ops.gelu(this.fc1.call(x)));
+  }
+}
+
+/** A learned factor for each channel (Touvron et al. 2021), which starts at 1 here. */
+class LayerScale extends nn.Module {
+  lambda1: nn.Parameter;
+  constructor(width: number) {
+    super();
+    this.lambda1 = nn.parameter(zeros([width]).add(1));
+  }
+  override forward(x: Tensor): Tensor {
+    return x.mul(this.lambda1);
+  }
+}
+
+/** Pre-norm transformer block. A global block joins the windows of an image for its attention only. */
+class Layer extends nn.Module {
+  norm1: nn.LayerNorm;
+  attention: Attention;
+  layerScale1: LayerScale;
+  dropPath: nn.DropPath;
+  norm2: nn.LayerNorm;
+  mlp: Mlp;
+  layerScale2: LayerScale;
+  constructor(config: EncoderConfig, readonly isGlobal: boolean, readonly windows: number) {
+    super();
+    this.norm1 = new nn.LayerNorm(config.width, { eps });
+    this.attention = new Attention(config.width, config.heads);
+    this.layerScale1 = new LayerScale(config.width);
+    this.dropPath = new nn.DropPath();
+    this.norm2 = new nn.LayerNorm(config.width, { eps });
+    this.mlp = new Mlp(config.width, config.width * config.mlpRatio);
+    this.layerScale2 = new LayerScale(config.width);
+  }
+  override forward(x: Tensor): Tensor {
+    const [count, length, width] = x.shape;
+    const joined = this.isGlobal && this.windows > 1;
+    const normed = this.norm1.call(x);
+    const attended = this.attention.call(joined ? normed.view(count / this.windows ** 2, length * this.windows ** 2, width) : normed);
+    const y = x.add(this.dropPath.call(this.layerScale1.call(joined ? attended.view(count, length, width) : attended)));
+    return y.add(this.dropPath.call(this.layerScale2.call(this.mlp.call(this.norm2.call(y)))));
+  }
+}
+
+class LayerStack extends nn.Module {
+  layer: Layer[];
+  constructor(config: ModelConfig) {
+    super();
+    const { outFeatureIndexes, encoder, numWindows } = config;
+    const last = Math.max(...outFeatureIndexes);
+    this.layer = Array.from({ length: encoder.layers }, (_, i) => new Layer(encoder, outFeatureIndexes.includes(i) || i > last, numWindows));
+  }
+  override forward(): never {
+    throw new Error("The encoder runs its layers itself, to take features between them");
+  }
+}
+
+/**
+ * Windowed DINOv2. Features are hidden states *before* the layer of the same index (state n is the output of n layers), each
+ * through the one final norm. Layers after the last feature are not run: their weights get no gradient, as in the package, where
+ * `base` computes its twelfth layer for nothing.
+ */
+export class WindowedDinov2 extends nn.Module {
+  embeddings: Embeddings;
+  encoder: LayerStack;
+  layernorm: nn.LayerNorm;
+  readonly #config: ModelConfig;
+
+  constructor(config: ModelConfig) {
+    super();
+    this.#config = config;
+    this.embeddings = new Embeddings(config);
+    this.encoder = new LayerStack(config);
+    this.layernorm = new nn.LayerNorm(config.encoder.width, { eps });
+    initialise(this);
+  }
+
+  /** `[B, 3, H, W]` to one map `[B, C, H/p, W/p]` (channels-last in memory) for each feature index. */
+  override forward(images: Tensor): Tensor[] {
+    const { patchSize, numWindows, outFeatureIndexes } = this.#config;
+    const [, , height, width] = images.shape;
+    checkInputSize(this.#config, height, width);
+    const rows = height / patchSize;
+    const columns = width / patchSize;
+    const features: Tensor[] = [];
+    let hidden = this.embeddings.call(images);
+    for (let state = 0; ; state++) {
+      if (outFeatureIndexes.includes(state)) {
+        const tokens = this.layernorm.call(hidden).slice(1, 1);
+        features.push(unpartition(tokens, rows, columns, numWindows).transpose(1, 2).unflatten(2, [rows, columns]));
+      }
+      if (state >= Math.max(...outFeatureIndexes) || state >= this.encoder.layer.length) break;
+      hidden = this.encoder.layer[state].call(hidden);
+    }
+    return features;
+  }
+}
+
+/** Truncated normal of deviation 0.02 for weights, position and class token; zero biases. */
+function initialise(encoder: WindowedDinov2): void {
+  noGrad(() => {
+    for (const [name, parameter] of encoder.namedParameters()) {
+      if (name.endsWith("mask_token")) continue;
+      if (name.endsWith(".bias")) nn.init.zeros_(parameter);
+      else if (parameter.ndim > 1) nn.init.truncNormal_(parameter, 0, 0.02);
+    }
+  });
+}

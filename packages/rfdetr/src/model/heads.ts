@@ -1,0 +1,25 @@
+// Small heads: the perceptron of box deltas, and how deltas change a reference box.
+import { nn, ops, type Tensor } from "@rfdetr/torch";
+
+/** Linear layers with ReLU between them. */
+export class MLP extends nn.Module {
+  layers: nn.Linear[];
+  constructor(input: number, hidden: number, output: number, count: number) {
+    super();
+    this.layers = Array.from({ length: count }, (_, i) => new nn.Linear(i === 0 ? input : hidden, i === count - 1 ? output : hidden));
+  }
+  override forward(x: Tensor): Tensor {
+    return this.layers.reduce((y, layer, i) => (i < this.layers.length - 1 ? ops.relu(layer.call(y)) : layer.call(y)), x);
+  }
+}
+
+/**
+ * A reference box moved by its own size and scaled by an exponential: (δxy·wh + xy, exp(δwh)·wh). Neither is in logit space.
+ * Computed in the dtype of the reference, float32 or above. LW-DETR's box reparameterisation, arXiv:2406.03459.
+ */
+export function refineBoxes(delta: Tensor, reference: Tensor): Tensor {
+  const d = delta.to(reference.dtype);
+  const [xy, wh] = reference.chunk(2, -1);
+  const [dxy, dwh] = d.chunk(2, -1);
+  return ops.cat([ops.addcmul(xy, dxy, wh), dwh.exp().mul(wh)], { dim: -1 });
+}

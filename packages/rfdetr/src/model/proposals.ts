@@ -1,0 +1,94 @@
+// Two-stage query selection (Deformable DETR, arXiv:2010.04159 §4.2; groups: Group DETR, arXiv:2207.13085).
+import { nn, ops, type Tensor, tensor } from "@rfdetr/torch";
+import type { LevelShapes } from "./deformable-attention.js";
+import { MLP, refineBoxes } from "./heads.js";
+import type { ModelConfig } from "./types.js";
+
+export interface Proposals {
+  /** `[S, 4]`: a box at every token, float64 numbers rounded to the dtype asked for; zero where invalid. */
+  boxes: Tensor;
+  /** `[S, 1]`: 1 where all four coordinates lie strictly inside (0.01, 0.99), else 0. */
+  valid: Tensor;
+}
+
+/**
+ * A box around the centre of every token, of side 0.05·2^level. Invalid ones (grids with 50 or more cells a side have an invalid
+ * border ring) become zero boxes but stay candidates. `rfdetr.models.transformer: gen_encoder_output_proposals`.
+ */
+export function gridProposals(shapes: LevelShapes, like: Tensor): Proposals {
+  const boxes: number[] = [];
+  const valid: number[] = [];
+  shapes.forEach(([height, width], level) => {
+    const side = Math.fround(0.05 * 2 ** level);
+    for (let row = 0; row < height; row++)
+      for (let column = 0; column < width; column++) {
+        const box = [Math.fround((column + 0.5) / width), Math.fround((row + 0.5) / height), side, side];
+        const inside = box.every((c) => c > Math.fround(0.01) && c < Math.fround(0.99));
+        boxes.push(...(inside ? box : [0, 0, 0, 0]));
+        valid.push(inside ? 1 : 0);
+      }
+  });
+  return {
+    boxes: tensor(Float32Array.from(boxes), { shape: [valid.length, 4], dtype: "float32" }).to({ dtype: like.dtype, device: like.device }),
+    valid: tensor(Float32Array.from(valid), { shape: [valid.length, 1], dtype: "float32" }).to({ dtype: like.dtype, device: like.device }),
+  };
+}
+
+export interface Selection {
+  /** `[B, groups·k, classes + 1]` logits of the chosen tokens, group after group. */
+  logits: Tensor;
+  /** `[B, groups·k, 4]` boxes, with gradient. */
+  boxes: Tensor;
+}
+
+/**
+ * Class and box heads on every token; the k best of each group, by their highest class logit, become proposals.
+ * All groups run as one batched product with stacked weights. The ranking is float32 (or float64), whatever the precision
+ * around it: the rank of a proposal decides which learned query it meets, so rounding ties would change the output.
+ */
+export class QuerySelection extends nn.Module {
+  encOutput: nn.Linear[];
+  encOutputNorm: nn.LayerNorm[];
+  encOutBboxEmbed: MLP[];
+  encOutClassEmbed: nn.Linear[];
+  readonly #queries: number;
+
+  constructor(config: ModelConfig) {
+    super();
+    const { hiddenDim: d, groupDetr, numClasses } = config;
+    const each = <T>(make: () => T): T[] => Array.from({ length: groupDetr }, make);
+    this.#queries = config.numQueries;
+    this.encOutput = each(() => new nn.Linear(d, d));
+    this.encOutputNorm = each(() => new nn.LayerNorm(d));
+    this.encOutBboxEmbed = each(() => new MLP(d, d, 4, 3));
+    this.encOutClassEmbed = each(() => new nn.Linear(d, numClasses + 1));
+  }
+
+  /** @param memory `[B, S, d]` */
+  override forward(memory: Tensor, shapes: LevelShapes): Selection {
+    const groups = this.training ? this.encOutput.length : 1;
+    const [batch, length, d] = memory.shape;
+    const wide = memory.dtype === "float64" ? memory : memory.to("float32");
+    const proposals = gridProposals(shapes, wide);
+    const tokens = wide.mul(proposals.valid).reshape(1, batch * length, d).expand([groups, -1, -1]);
+    const stack = (list: (Tensor | null)[]): Tensor => ops.stack(list.slice(0, groups) as Tensor[]);
+    const affine = (x: Tensor, layers: nn.Linear[]): Tensor => ops.baddbmm(stack(layers.map((l) => l.bias)).unsqueeze(1), x, stack(layers.map((l) => l.weight)).transpose(1, 2));
+
+    const normed = ops.layerNorm(affine(tokens, this.encOutput), [d], { eps: this.encOutputNorm[0].eps });
+    const hidden = ops.addcmul(stack(this.encOutputNorm.map((n) => n.bias)).unsqueeze(1), normed, stack(this.encOutputNorm.map((n) => n.weight)).unsqueeze(1));
+    const logits = affine(hidden, this.encOutClassEmbed).view(groups, batch, length, -1);
+    const k = Math.min(this.#queries, length);
+    const [, chosen] = logits.detach().amax(-1).topk(k);
+
+    const pick = (x: Tensor): Tensor => x.gather(2, chosen.unsqueeze(-1).expand([-1, -1, -1, x.shape[3]]));
+    const anchors = pick(proposals.boxes.view(1, 1, length, 4).expand([groups, batch, -1, -1]));
+    let rows = pick(hidden.view(groups, batch, length, d)).flatten(1, 2);
+    for (let i = 0; i < 3; i++) {
+      rows = affine(rows, this.encOutBboxEmbed.map((mlp) => mlp.layers[i]));
+      if (i < 2) rows = ops.relu(rows);
+    }
+    const boxes = refineBoxes(rows.view(groups, batch, k, 4), anchors);
+    const join = (x: Tensor): Tensor => x.transpose(0, 1).flatten(1, 2);
+    return { logits: join(pick(logits)), boxes: join(boxes) };
+  }
+}

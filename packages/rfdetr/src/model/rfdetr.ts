@@ -1,0 +1,133 @@
+// RF-DETR: windowed DINOv2, projector, two-stage query selection, deformable decoder, shared heads.
+import { nn, noGrad, ops, type Tensor } from "@rfdetr/torch";
+import { Decoder } from "./decoder.js";
+import type { LevelShapes } from "./deformable-attention.js";
+import { WindowedDinov2 } from "./dinov2.js";
+import { MLP, refineBoxes } from "./heads.js";
+import { MultiScaleProjector } from "./projector.js";
+import { QuerySelection, type Selection } from "./proposals.js";
+import type { ModelConfig, Outputs, Prediction } from "./types.js";
+
+/** Wraps the encoder to the depth of the checkpoints' keys: `backbone.0.encoder.encoder`. */
+class EncoderHolder extends nn.Module {
+  encoder: WindowedDinov2;
+  constructor(config: ModelConfig) {
+    super();
+    this.encoder = new WindowedDinov2(config);
+  }
+  override forward(images: Tensor): Tensor[] {
+    return this.encoder.call(images);
+  }
+}
+
+class Backbone extends nn.Module {
+  encoder: EncoderHolder;
+  projector: MultiScaleProjector;
+  constructor(config: ModelConfig) {
+    super();
+    this.encoder = new EncoderHolder(config);
+    this.projector = new MultiScaleProjector(config);
+  }
+  override forward(images: Tensor): Tensor[] {
+    return this.projector.call(this.encoder.call(images));
+  }
+}
+
+/** Query selection and decoder. The selection's keys stand in the transformer itself; its path is `transformer.query_selection`. */
+class Transformer extends nn.Module {
+  querySelection: QuerySelection;
+  decoder: Decoder;
+  constructor(config: ModelConfig) {
+    super();
+    this.querySelection = new QuerySelection(config);
+    this.decoder = new Decoder(config);
+    for (const [name, p] of this.namedParameters()) if (p.ndim > 1 && !name.includes("class_embed")) nn.init.xavierUniform_(p);
+    for (const layer of this.decoder.layers) layer.crossAttn.initialise();
+  }
+  override *namedChildren(): Generator<[string, nn.Module]> {
+    yield ["decoder", this.decoder];
+    yield ["", this.querySelection];
+  }
+  override name(path: string): void {
+    super.name(path);
+    this.querySelection.name(path === "" ? "query_selection" : `${path}.query_selection`);
+  }
+
+  /**
+   * @param maps one `[B, d, h, w]` a level
+   * @param content `[groups·Q, d]` and @param points `[groups·Q, 4]`: the learned queries
+   */
+  override forward(maps: Tensor[], content: Tensor, points: Tensor, groups: number): { states: Tensor[]; reference: Tensor; selection: Selection } {
+    const shapes: LevelShapes = maps.map((map) => [map.shape[2], map.shape[3]] as const);
+    const levels = maps.map((map) => map.flatten(2).transpose(1, 2));
+    const memory = levels.length === 1 ? levels[0] : ops.cat(levels, { dim: 1 });
+    const selection = this.querySelection.call(memory, shapes);
+    const batch = memory.shape[0];
+    const learned = points.to(selection.boxes.dtype).unsqueeze(0).expand([batch, -1, -1]);
+    const chosen = selection.boxes.shape[1];
+    // With fewer tokens than queries the proposals of all groups fill the first places, across group borders, and the rest keep
+    // their learned boxes raw: so the published models were trained.
+    const paired = refineBoxes(learned.narrow(1, 0, chosen), selection.boxes.detach());
+    const reference = chosen === learned.shape[1] ? paired : ops.cat([paired, learned.narrow(1, chosen, learned.shape[1] - chosen)], { dim: 1 });
+    const states = this.decoder.call(content.unsqueeze(0).expand([batch, -1, -1]), reference, memory, shapes, groups);
+    return { states, reference, selection };
+  }
+}
+
+/**
+ * The detector. State-dict keys are those of the Python package (`_kp_active_mask`, an empty buffer there, is left out).
+ * Training mode runs all query groups, evaluation mode the first only (Group DETR).
+ */
+export class RFDETRModel extends nn.Module {
+  backbone: nn.ModuleList<Backbone>;
+  transformer: Transformer;
+  classEmbed: nn.Linear;
+  bboxEmbed: MLP;
+  refpointEmbed: nn.Embedding;
+  queryFeat: nn.Embedding;
+
+  constructor(readonly config: ModelConfig) {
+    super();
+    const { hiddenDim: d, numQueries, groupDetr, numClasses } = config;
+    this.backbone = new nn.ModuleList([new Backbone(config)]);
+    this.transformer = new Transformer(config);
+    this.classEmbed = new nn.Linear(d, numClasses + 1);
+    this.bboxEmbed = new MLP(d, d, 4, 3);
+    this.refpointEmbed = new nn.Embedding(numQueries * groupDetr, 4);
+    this.queryFeat = new nn.Embedding(numQueries * groupDetr, d);
+    this.#initialise();
+  }
+
+  /** A prior of 0.01 for every class (Lin et al. 2017), box deltas and learned boxes of zero, selection heads as copies of the main ones. */
+  #initialise(): void {
+    noGrad(() => {
+      nn.init.constant_(this.classEmbed.bias as Tensor, -Math.log((1 - 0.01) / 0.01));
+      const last = this.bboxEmbed.layers[2];
+      nn.init.zeros_(last.weight);
+      nn.init.zeros_(last.bias as Tensor);
+      nn.init.zeros_(this.refpointEmbed.weight);
+      for (const head of this.transformer.querySelection.encOutClassEmbed) head.loadStateDict(this.classEmbed.stateDict());
+      for (const head of this.transformer.querySelection.encOutBboxEmbed) head.loadStateDict(this.bboxEmbed.stateDict());
+    });
+  }
+
+  /** @param images `[B, 3, H, W]`, normalised; sides divisible by patch size × windows */
+  override forward(images: Tensor): Outputs {
+    const { numQueries, groupDetr } = this.config;
+    const groups = this.training ? groupDetr : 1;
+    const rows = groups * numQueries;
+    const maps = this.backbone.at(0).call(images);
+    const { states, reference, selection } = this.transformer.call(maps, this.queryFeat.weight.narrow(0, 0, rows), this.refpointEmbed.weight.narrow(0, 0, rows), groups);
+    const encOutputs: Prediction = { predLogits: selection.logits, predBoxes: selection.boxes };
+    if (states.length === 0) return { ...encOutputs, auxOutputs: [], encOutputs };
+    const predictions = states.map((state) => ({ predLogits: this.classEmbed.call(state), predBoxes: refineBoxes(this.bboxEmbed.call(state), reference) }));
+    const final = predictions.pop() as Prediction;
+    return { ...final, auxOutputs: predictions, encOutputs };
+  }
+}
+
+/** Model of a configuration with random weights; seed the engine first for repeatable ones. */
+export function buildModel(config: ModelConfig): RFDETRModel {
+  return new RFDETRModel(config);
+}
+

@@ -1,0 +1,70 @@
+// What the parts of the detector hand to each other.
+import type { Tensor } from "@rfdetr/torch";
+
+export interface EncoderConfig {
+  /** Channels of a token. */
+  width: number;
+  layers: number;
+  heads: number;
+  /** Hidden width of the MLP as a multiple of `width`. */
+  mlpRatio: number;
+}
+
+export type ProjectorScale = "P3" | "P4" | "P5";
+
+/** Architecture of one model. Sizes in pixels are of the square training resolution; any size divisible by the block runs. */
+export interface ModelConfig {
+  variant: string;
+  encoder: EncoderConfig;
+  patchSize: number;
+  /** Windows per side. */
+  numWindows: number;
+  resolution: number;
+  /** Side of the grid of the position-embedding table. */
+  positionalEncodingSize: number;
+  /** Numbers of encoder layers after which a feature map is taken. */
+  outFeatureIndexes: number[];
+  hiddenDim: number;
+  decLayers: number;
+  saNheads: number;
+  caNheads: number;
+  decNPoints: number;
+  dimFeedforward: number;
+  projectorScale: ProjectorScale[];
+  numQueries: number;
+  numSelect: number;
+  /** The heads have one logit more. */
+  numClasses: number;
+  groupDetr: number;
+}
+
+export interface Prediction {
+  /** `[batch, queries, classes + 1]`, before the sigmoid. */
+  predLogits: Tensor;
+  /** `[batch, queries, 4]`: centre x, centre y, width, height as fractions of the image; not clamped. */
+  predBoxes: Tensor;
+}
+
+export interface Outputs extends Prediction {
+  /** Of every decoder layer but the last. */
+  auxOutputs: Prediction[];
+  /** Of the two-stage query selection. */
+  encOutputs: Prediction;
+}
+
+/** True boxes of one image. */
+export interface Target {
+  /** Class indices. */
+  labels: Int32Array;
+  /** `[n × 4]`: centre x, centre y, width, height as fractions of the image. */
+  boxes: Float32Array;
+  imageId: number;
+}
+
+export interface Detection {
+  /** Left, top, right, bottom in pixels of the original image. */
+  box: [number, number, number, number];
+  score: number;
+  classId: number;
+  className: string;
+}

@@ -1,0 +1,144 @@
+// The model variants: sizes of the published family, and two small ones of our own for CPUs.
+import type { EncoderConfig, ModelConfig } from "./types.js";
+
+const small: EncoderConfig = { width: 384, layers: 12, heads: 6, mlpRatio: 4 };
+const base: EncoderConfig = { width: 768, layers: 12, heads: 12, mlpRatio: 4 };
+
+const common = {
+  encoder: small,
+  patchSize: 16,
+  numWindows: 2,
+  outFeatureIndexes: [3, 6, 9, 12],
+  hiddenDim: 256,
+  saNheads: 8,
+  caNheads: 16,
+  decNPoints: 2,
+  dimFeedforward: 2048,
+  projectorScale: ["P4"],
+  numQueries: 300,
+  numSelect: 300,
+  numClasses: 90,
+  groupDetr: 13,
+} satisfies Partial<ModelConfig>;
+
+const large = { encoder: base, patchSize: 20, hiddenDim: 512, decLayers: 5, saNheads: 16, caNheads: 32, decNPoints: 4, numClasses: 365 } satisfies Partial<ModelConfig>;
+
+const table: Record<string, Omit<ModelConfig, "variant">> = {
+  nano: { ...common, resolution: 384, positionalEncodingSize: 24, decLayers: 2 },
+  small: { ...common, resolution: 512, positionalEncodingSize: 32, decLayers: 3 },
+  medium: { ...common, resolution: 576, positionalEncodingSize: 36, decLayers: 4 },
+  base: { ...common, patchSize: 14, numWindows: 4, resolution: 560, positionalEncodingSize: 37, outFeatureIndexes: [2, 5, 8, 11], decLayers: 3 },
+  large: { ...common, resolution: 704, positionalEncodingSize: 44, decLayers: 4 },
+  "large-deprecated": {
+    ...common,
+    encoder: base,
+    patchSize: 14,
+    numWindows: 4,
+    resolution: 560,
+    positionalEncodingSize: 37,
+    outFeatureIndexes: [2, 5, 8, 11],
+    hiddenDim: 384,
+    decLayers: 3,
+    saNheads: 12,
+    caNheads: 24,
+    decNPoints: 4,
+    projectorScale: ["P3", "P5"],
+  },
+  xlarge: { ...common, ...large, numWindows: 1, resolution: 700, positionalEncodingSize: 35 },
+  "2xlarge": { ...common, ...large, resolution: 880, positionalEncodingSize: 44 },
+  /** Learns from random weights on two CPU cores in minutes. */
+  demo: {
+    ...common,
+    encoder: { width: 128, layers: 4, heads: 4, mlpRatio: 4 },
+    patchSize: 8,
+    resolution: 128,
+    positionalEncodingSize: 16,
+    outFeatureIndexes: [2, 4],
+    hiddenDim: 128,
+    decLayers: 2,
+    saNheads: 4,
+    caNheads: 8,
+    dimFeedforward: 512,
+    numQueries: 50,
+    numSelect: 100,
+    numClasses: 8,
+    groupDetr: 3,
+  },
+  /** For tests: learns something in a minute. */
+  tiny: {
+    ...common,
+    encoder: { width: 96, layers: 3, heads: 3, mlpRatio: 4 },
+    patchSize: 8,
+    resolution: 96,
+    positionalEncodingSize: 12,
+    outFeatureIndexes: [2, 3],
+    hiddenDim: 96,
+    decLayers: 2,
+    saNheads: 4,
+    caNheads: 4,
+    dimFeedforward: 256,
+    numQueries: 30,
+    numSelect: 60,
+    numClasses: 8,
+    groupDetr: 3,
+  },
+};
+
+export const variants: readonly string[] = Object.keys(table);
+
+/** Sides of an input must be multiples of this many pixels: a whole number of patches in every window. */
+export function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): number {
+  return config.patchSize * config.numWindows;
+}
+
+export class ModelConfigError extends Error {
+  readonly code = "ERR_MODEL_CONFIG";
+  constructor(message: string) {
+    super(message);
+    this.name = "ModelConfigError";
+  }
+}
+
+/** @throws ModelConfigError naming the nearest valid sizes when a side of `height`×`width` pixels is not a multiple of the block. */
+export function checkInputSize(config: ModelConfig, height: number, width: number): void {
+  const block = blockSize(config);
+  for (const side of [height, width]) {
+    if (Number.isInteger(side) && side >= block && side % block === 0) continue;
+    const lower = Math.max(block, Math.floor(side / block) * block);
+    throw new ModelConfigError(
+      `Expected an input side divisible by ${block} (patch size ${config.patchSize} × ${config.numWindows} windows) for ${config.variant} but received ${side}: use ${lower} or ${lower + block}`,
+    );
+  }
+}
+
+/**
+ * The configuration of a variant with some fields changed. A changed resolution changes the position-embedding table with it
+ * wherever the variant's table has the size of its own grid (not for `base` and `large-deprecated`, which keep DINOv2's 37×37).
+ * @throws ModelConfigError for unknown variants, with the nearest name, and for sizes that do not fit together.
+ */
+export function resolveConfig(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
+  const defaults = table[variant];
+  if (defaults === undefined) throw new ModelConfigError(`Expected one of ${variants.join(", ")} for the model but received ${variant}${nearest(variant)}`);
+  const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)) as Partial<ModelConfig>;
+  const config: ModelConfig = { variant, ...defaults, ...given };
+  const ownGrid = defaults.positionalEncodingSize === Math.floor(defaults.resolution / defaults.patchSize);
+  if (given.resolution !== undefined && given.positionalEncodingSize === undefined && ownGrid) config.positionalEncodingSize = Math.floor(config.resolution / config.patchSize);
+  checkInputSize(config, config.resolution, config.resolution);
+  for (const key of ["numClasses", "numQueries", "numSelect", "groupDetr"] as const)
+    if (!Number.isInteger(config[key]) || config[key] < 1) throw new ModelConfigError(`Expected positive integer for ${key} but received ${config[key]} of type ${typeof config[key]}`);
+  return config;
+}
+
+function nearest(name: string): string {
+  const distance = (a: string, b: string): number => {
+    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+    for (let i = 1; i <= a.length; i++) {
+      const next = [i];
+      for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+      row = next;
+    }
+    return row[b.length];
+  };
+  const [best] = variants.map((v) => [v, distance(name.toLowerCase(), v)] as const).sort((a, b) => a[1] - b[1]);
+  return best[1] <= 2 ? `: did you mean ${best[0]}?` : "";
+}
