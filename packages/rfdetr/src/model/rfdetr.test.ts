@@ -12,7 +12,7 @@ const near = (values: number[], golden: number[], tolerance: number): void => {
   expect(values.length).toBe(golden.length);
   values.forEach((value, i) => expect(Math.abs(value - golden[i]), `${i}: ${value} against ${golden[i]}`).toBeLessThan(tolerance));
 };
-const first = (t: Tensor, count: number): number[] => Array.from(t.flatten().narrow(0, 0, count).toArray() as Float32Array);
+const first = (t: Tensor, count: number): number[] => Array.from(t.flatten().narrow(0, 0, count).toArray() as Float32Array | Float64Array);
 const filled = (variant: string): RFDETRModel => {
   const model = new RFDETRModel(resolveConfig(variant));
   fillModel(model);
@@ -87,10 +87,11 @@ describe("RF-DETR Nano, 384 px", () => {
 
 describe("RF-DETR Base, 560 px: interpolated positions, 4 windows", () => {
   it("gives the maps, logits and boxes of the reference", () => {
-    const model = filled("base");
+    // In float32 two of Base's proposals are so close that the number of threads decides their order; float64 has no such ties.
+    const model = filled("base").to("float64");
     noGrad(() =>
       scope(() => {
-        const images = fillImages(2, 560, 560);
+        const images = fillImages(2, 560, 560).to("float64");
         const maps = model.backbone.at(0).encoder.call(images);
         const golden = [
           [1.033667, 1.112373, 0.208623, 0.51029],

@@ -1,0 +1,127 @@
+// The criterion: matching and losses of every prediction layer (DETR; Group DETR; LW-DETR).
+import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
+import type { Outputs, Prediction, Target } from "../model/types.js";
+import { centreToCorners, overlaps } from "./boxes.js";
+import { type ClassificationKind, classificationLoss } from "./classification.js";
+import { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";
+
+export interface CriterionOptions {
+  /** Query groups in training; evaluation has one. */
+  groupDetr: number;
+  kind?: ClassificationKind;
+  costs?: MatcherCosts;
+  weights?: { ce: number; bbox: number; giou: number };
+}
+
+export interface Losses {
+  /** Weighted sum of all terms, with gradient. */
+  total: Tensor;
+  /** Unweighted terms `loss_ce`, `loss_bbox`, `loss_giou`, with suffix `_0`… for aux layers and `_enc` for the selection; and `class_error`, `cardinality_error`, which have no gradient. */
+  terms: Map<string, Tensor>;
+}
+
+/**
+ * Losses of all layers, each with a matching of its own. Everything runs in float32, or in float64 when the outputs are: half
+ * outputs are raised first. Sums are divided by the number of true boxes of this batch times the number of groups (at least 1).
+ * `rfdetr.models.criterion: SetCriterion`.
+ */
+export class Criterion {
+  readonly matcher: HungarianMatcher;
+  readonly #kind: ClassificationKind;
+  readonly #groups: number;
+  readonly #weights: { ce: number; bbox: number; giou: number };
+
+  constructor(options: CriterionOptions) {
+    this.matcher = new HungarianMatcher(options.costs ?? defaultCosts);
+    this.#kind = options.kind ?? "ia_bce";
+    this.#groups = options.groupDetr;
+    this.#weights = options.weights ?? { ce: 1, bbox: 5, giou: 2 };
+  }
+
+  /** @throws RangeError when a label has no logit */
+  compute(outputs: Outputs, targets: readonly Target[], options: { training: boolean }): Losses {
+    return scope(() => {
+      const groups = options.training ? this.#groups : 1;
+      const layers: [suffix: string, prediction: Prediction][] = [["", outputs], ...outputs.auxOutputs.map((p, i) => [`_${i}`, p] as [string, Prediction]), ["_enc", outputs.encOutputs]];
+      const classes = outputs.predLogits.shape[2];
+      for (const target of targets)
+        for (const label of target.labels)
+          if (label < 0 || label >= classes) throw new RangeError(`Expected labels from 0 to ${classes - 1} but received ${label} in image ${target.imageId}: the model has too few classes for this dataset`);
+      const count = Math.max(1, groups * targets.reduce((sum, t) => sum + t.labels.length, 0));
+
+      // Layers of one shape go through together; the selection has fewer rows when there are fewer tokens than queries.
+      const rows = outputs.predLogits.shape[1];
+      const shared = layers.filter(([, p]) => p.predLogits.shape[1] === rows);
+      const rest = layers.filter(([, p]) => p.predLogits.shape[1] !== rows);
+      const terms = new Map<string, Tensor>();
+      const totals = [shared, ...rest.map((layer) => [layer])].filter((list) => list.length > 0).map((list) => this.#layers(list, targets, groups, count, terms));
+      return { total: totals.length === 1 ? totals[0] : ops.stack(totals).sum(), terms };
+    });
+  }
+
+  #layers(layers: [string, Prediction][], targets: readonly Target[], groups: number, count: number, terms: Map<string, Tensor>): Tensor {
+    const raise = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
+    const raised = layers.map(([, p]) => ({ predLogits: raise(p.predLogits), predBoxes: raise(p.predBoxes) }));
+    const matchings = this.matcher.match(raised, targets, groups);
+    const logits = ops.stack(raised.map((p) => p.predLogits));
+    const boxes = ops.stack(raised.map((p) => p.predBoxes));
+    const pairs = gatherPairs(matchings, targets, logits.shape);
+    const { dtype, device } = boxes;
+
+    const predicted = boxes.flatten(0, 2).indexSelect(0, tensor(pairs.rows, { device }));
+    const truth = tensor(pairs.boxes, { shape: [pairs.rows.length, 4] }).to({ dtype, device });
+    const { iou, giou } = overlaps(centreToCorners(predicted), centreToCorners(truth));
+    const perLayer = (x: Tensor): Tensor => x.view(layers.length, -1).sum(-1).div(count);
+    const bbox = perLayer(predicted.sub(truth).abs());
+    const generalised = perLayer(giou.neg().add(1));
+    const ce = classificationLoss(this.#kind, logits, { index: tensor(pairs.entries, { device }), iou: iou.detach() }).div(count);
+
+    noGrad(() => {
+      const truths = tensor(Float32Array.from(targets, (t) => t.labels.length), { dtype, device });
+      const cardinality = logits.amax(-1).gt(0).sum(-1).to(dtype).sub(truths).abs().mean(-1);
+      layers.forEach(([suffix], i) => {
+        terms.set(`loss_ce${suffix}`, ce.detach().select(0, i));
+        terms.set(`loss_bbox${suffix}`, bbox.detach().select(0, i));
+        terms.set(`loss_giou${suffix}`, generalised.detach().select(0, i));
+        terms.set(`cardinality_error${suffix}`, cardinality.select(0, i));
+        if (suffix === "") terms.set("class_error", classError(logits.select(0, i), matchings[i], targets));
+      });
+    });
+    const { ce: a, bbox: b, giou: c } = this.#weights;
+    return ce.mul(a).add(bbox.mul(b)).add(generalised.mul(c)).sum();
+  }
+}
+
+interface Pairs {
+  /** Flat rows of `[L, B, N]` and flat entries of `[L, B, N, K]`. */
+  rows: BigInt64Array;
+  entries: BigInt64Array;
+  boxes: Float32Array;
+}
+
+function gatherPairs(matchings: Matching[], targets: readonly Target[], [, batch, queries, classes]: number[]): Pairs {
+  const total = matchings.reduce((sum, m) => sum + m.query.length, 0);
+  const pairs: Pairs = { rows: new BigInt64Array(total), entries: new BigInt64Array(total), boxes: new Float32Array(total * 4) };
+  let at = 0;
+  matchings.forEach((matching, layer) => {
+    for (let i = 0; i < matching.query.length; i++, at++) {
+      const target = targets[matching.batch[i]];
+      const row = (layer * batch + matching.batch[i]) * queries + matching.query[i];
+      pairs.rows[at] = BigInt(row);
+      pairs.entries[at] = BigInt(row * classes + target.labels[matching.target[i]]);
+      pairs.boxes.set(target.boxes.subarray(matching.target[i] * 4, matching.target[i] * 4 + 4), at * 4);
+    }
+  });
+  return pairs;
+}
+
+/** Share of matched queries, in percent, whose highest logit is not the matched class; 100 without matches. */
+function classError(logits: Tensor, matching: Matching, targets: readonly Target[]): Tensor {
+  const { device, dtype } = logits;
+  if (matching.query.length === 0) return tensor(100, { dtype, device });
+  const queries = logits.shape[1];
+  const rows = BigInt64Array.from(matching.query, (query, i) => BigInt(matching.batch[i] * queries + query));
+  const labels = BigInt64Array.from(matching.target, (t, i) => BigInt(targets[matching.batch[i]].labels[t]));
+  const best = logits.flatten(0, 1).indexSelect(0, tensor(rows, { device })).argmax(-1);
+  return best.ne(tensor(labels, { device })).to(dtype).mean().mul(100);
+}

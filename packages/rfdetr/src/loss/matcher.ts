@@ -1,0 +1,102 @@
+// The bipartite matcher (DETR, arXiv:2005.12872 §3.1): which query answers for which true box.
+import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
+import type { Prediction, Target } from "../model/types.js";
+import { centreToCorners, overlaps } from "./boxes.js";
+import { LinearAssignmentSolver, sanitizeCosts } from "./linear-assignment.js";
+
+export interface MatcherCosts {
+  class: number;
+  bbox: number;
+  giou: number;
+}
+
+export const defaultCosts: MatcherCosts = { class: 2, bbox: 5, giou: 2 };
+
+/** Pairs of one prediction layer, by image, then group, then ascending query. */
+export interface Matching {
+  batch: Int32Array;
+  query: Int32Array;
+  /** Index into the targets of the pair's own image. */
+  target: Int32Array;
+}
+
+/** Cost elements computed at once; more are done layer by layer, to bound the temporaries. */
+const maxElements = 4_000_000;
+
+/** α and γ of the focal classification cost (Lin et al. 2017). */
+const alpha = 0.25;
+
+/**
+ * Solves, for each layer, image and query group on its own, the assignment of least total cost 5·L1 + 2·class − 2·GIoU. Only
+ * costs of queries and targets of one image are built. Costs are made in the dtype of the predictions, rounded to float32 (as the
+ * reference does even in float64), and solved in float64. Non-finite costs become larger than all finite ones.
+ * `rfdetr.models.matcher: HungarianMatcher`.
+ */
+export class HungarianMatcher {
+  readonly #solver = new LinearAssignmentSolver();
+  /** Set once a non-finite cost was seen; the trainer tells the user. */
+  sawNonFinite = false;
+
+  constructor(readonly costs: MatcherCosts = defaultCosts) {}
+
+  /** @param layers predictions of one shape `[B, N, …]` @param groups chunks of the query axis that are matched independently */
+  match(layers: readonly Prediction[], targets: readonly Target[], groups: number): Matching[] {
+    const most = Math.max(0, ...targets.map((t) => t.labels.length));
+    if (most === 0) return layers.map(() => ({ batch: new Int32Array(0), query: new Int32Array(0), target: new Int32Array(0) }));
+    const [batch, queries] = layers[0].predLogits.shape;
+    const atOnce = Math.max(1, Math.floor(maxElements / (batch * queries * most)));
+    const result: Matching[] = [];
+    for (let first = 0; first < layers.length; first += atOnce) {
+      const some = layers.slice(first, first + atOnce);
+      const costs = noGrad(() => scope(() => this.#costs(some, targets, most).to("float32").toArray() as Float32Array));
+      if (sanitizeCosts(costs)) this.sawNonFinite = true;
+      for (let layer = 0; layer < some.length; layer++) result.push(this.#solve(costs, layer * batch * queries * most, queries, most, targets, groups));
+    }
+    return result;
+  }
+
+  /** `[layers, B, N, most]`; columns beyond an image's own targets are padding. */
+  #costs(layers: readonly Prediction[], targets: readonly Target[], most: number): Tensor {
+    const logits = ops.stack(layers.map((l) => l.predLogits));
+    const boxes = ops.stack(layers.map((l) => l.predBoxes));
+    const { dtype, device } = boxes;
+    const batch = targets.length;
+    const labels = new BigInt64Array(batch * most);
+    const places = new Float32Array(batch * most * 4);
+    targets.forEach((target, b) => {
+      target.labels.forEach((label, i) => {
+        labels[b * most + i] = BigInt(label);
+      });
+      places.set(target.boxes, b * most * 4);
+    });
+    const index = tensor(labels, { shape: [1, batch, 1, most], device }).expand([layers.length, -1, logits.shape[2], -1]);
+    const truth = tensor(places, { shape: [1, batch, 1, most, 4] }).to({ dtype, device });
+
+    const z = logits.gather(3, index);
+    const p = z.sigmoid();
+    const positive = p.neg().add(1).pow(2).mul(ops.softplus(z.neg())).mul(alpha);
+    const negative = p.pow(2).mul(ops.softplus(z)).mul(1 - alpha);
+    const predicted = boxes.unsqueeze(3);
+    const distance = predicted.sub(truth).abs().sum(-1);
+    const { giou } = overlaps(centreToCorners(predicted), centreToCorners(truth));
+    return distance.mul(this.costs.bbox).add(positive.sub(negative).mul(this.costs.class)).sub(giou.mul(this.costs.giou));
+  }
+
+  #solve(costs: Float32Array, offset: number, queries: number, most: number, targets: readonly Target[], groups: number): Matching {
+    const each = queries / groups;
+    const pairs = targets.reduce((sum, t) => sum + groups * Math.min(each, t.labels.length), 0);
+    const matching: Matching = { batch: new Int32Array(pairs), query: new Int32Array(pairs), target: new Int32Array(pairs) };
+    let at = 0;
+    targets.forEach((target, b) => {
+      for (let g = 0; g < groups; g++) {
+        const count = this.#solver.solve(costs, each, target.labels.length, offset + (b * queries + g * each) * most, most, 1);
+        for (let i = 0; i < count; i++, at++) {
+          matching.batch[at] = b;
+          matching.query[at] = g * each + this.#solver.rows[i];
+          matching.target[at] = this.#solver.columns[i];
+        }
+      }
+    });
+    return matching;
+  }
+}
