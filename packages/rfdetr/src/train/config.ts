@@ -60,7 +60,7 @@ export function resolveConfig(options: TrainOptions | Record<string, unknown>): 
   const result: Record<string, unknown> = {};
   for (const name of names) {
     const key = camel(name);
-    result[key] = name in given ? checked(name, given[name]) : (preset[key] ?? settings[name].fallback);
+    result[key] = name in given ? checkSetting(name, given[name]) : (preset[key] ?? settings[name].fallback);
   }
   if (result.datasetDir === undefined) throw new RfdetrError("ERR_CONFIG", "Expected a dataset folder but received none: set dataset_dir, or --data on the command line");
   return result as TrainSettings;
@@ -91,10 +91,11 @@ function unknown(name: string): RfdetrError {
   return new RfdetrError("ERR_CONFIG", `Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`);
 }
 
-function checked(name: SettingName, value: unknown): unknown {
+/** Checks the value of one setting; `shown` is the name that an error uses. @throws RfdetrError `ERR_CONFIG` */
+export function checkSetting(name: SettingName, value: unknown, shown: string = name): unknown {
   const parsed = settings[name].type.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new RfdetrError("ERR_CONFIG", expected(kindOf(name), name, value));
+  throw new RfdetrError("ERR_CONFIG", expected(kindOf(name), shown, value));
 }
 
 /** What a setting takes, in words. */

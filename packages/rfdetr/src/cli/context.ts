@@ -1,0 +1,51 @@
+// What every command shares: options, console, numbers on the command line, the way it ends.
+import type { Command } from "commander";
+import { expected, RfdetrError } from "../run/errors.js";
+import { Console } from "./console.js";
+
+/** Exit codes of the command. */
+export const exit = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+export interface OutputOptions {
+  json?: boolean;
+  plain?: boolean;
+}
+
+/** Adds the options that every command takes. */
+export function withOutputOptions(command: Command): Command {
+  return command.option("--json", "print data for machines on stdout").option("--plain", "print lines for logs: no live line, no colours");
+}
+
+export function consoleOf(options: OutputOptions): Console {
+  return new Console({ json: options.json ?? false, ...(options.plain ? { plain: true } : {}) });
+}
+
+/** Reads a number of the command line; what is no number is returned as it is, for a check that names it. */
+export function numeric(text: string): number | string {
+  return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+}
+
+/** Adds a value to those an option collected before. */
+export function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+/** @throws RfdetrError unless `value` is a positive integer. */
+export function positiveInteger(name: string, value: unknown): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
+  throw new RfdetrError("ERR_USAGE", expected("positive integer", name, value));
+}
+
+/** @throws RfdetrError unless `value` is a number from 0 to 1. */
+export function share(name: string, value: unknown): number {
+  if (typeof value === "number" && value >= 0 && value <= 1) return value;
+  throw new RfdetrError("ERR_USAGE", expected("number from 0 to 1", name, value));
+}
+
+/** @throws RfdetrError unless `value` is one of the names. */
+export function oneOf<T extends string>(name: string, value: unknown, names: readonly T[]): T {
+  if (typeof value === "string" && (names as readonly string[]).includes(value)) return value as T;
+  throw new RfdetrError("ERR_USAGE", expected(`one of ${names.join(", ")}`, name, value));
+}
+
+export const precisions = ["auto", "32-true", "bf16-mixed", "16-mixed"] as const;

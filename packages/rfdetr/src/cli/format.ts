@@ -1,0 +1,48 @@
+// Numbers as people read them.
+
+/** `1:02:03`, `4:05`. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "–";
+  const whole = Math.max(0, Math.round(seconds));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (n: number) => String(n).padStart(2, "0");
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+/** Bytes in the largest fitting binary unit, three digits: `1.33 GiB`. */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = count;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+}
+
+/** The time of day some seconds from `now`, with the day where it is another: `17:42`, `Wed 03:10`. */
+export function clock(now: Date, seconds: number): string {
+  if (!Number.isFinite(seconds)) return "–";
+  const then = new Date(now.getTime() + seconds * 1000);
+  const time = `${String(then.getHours()).padStart(2, "0")}:${String(then.getMinutes()).padStart(2, "0")}`;
+  return then.toDateString() === now.toDateString() ? time : `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][then.getDay()]} ${time}`;
+}
+
+/** A fraction such as AP with three decimals; a dash where there is none (null, or COCO's −1). */
+export function fraction(value: number | null | undefined): string {
+  return value === null || value === undefined || value < 0 ? "–" : value.toFixed(3);
+}
+
+/** Thousands apart: `30,467,298`. */
+export function grouped(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+/** Lines of a table, columns aligned: text left, numbers right. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = header.map((name, c) => Math.max(name.length, ...rows.map((row) => row[c].length)));
+  const numeric = header.map((_, c) => rows.every((row) => /^[-–−+\d.,%×:e]*$/.test(row[c].trim())));
+  const line = (cells: readonly string[]) => cells.map((cell, c) => (numeric[c] ? cell.padStart(widths[c]) : cell.padEnd(widths[c]))).join("  ").trimEnd();
+  return [line(header), ...rows.map(line)];
+}

@@ -1,0 +1,51 @@
+// The `rfdetr` command. Each verb loads what it needs when it runs, so that help costs no libtorch.
+import { Command, CommanderError } from "commander";
+import { isUserError } from "../run/errors.js";
+import { packageVersion } from "../run/version.js";
+import { addBench } from "./bench.js";
+import { Console } from "./console.js";
+import { exit } from "./context.js";
+import { addData } from "./data.js";
+import { addDemo } from "./demo.js";
+import { addDoctor } from "./doctor.js";
+import { addPredict } from "./predict.js";
+import { addSetup } from "./setup.js";
+import { addTrain } from "./train.js";
+import { addVal } from "./val.js";
+
+/** Registers a verb; its action tells the exit code. */
+export type AddCommand = (program: Command, finish: (code: number) => void) => void;
+
+const verbs: readonly AddCommand[] = [addTrain, addVal, addPredict, addData, addBench, addDoctor, addDemo, addSetup];
+
+/**
+ * Runs one command line (without `node` and the script).
+ * @returns the exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  let code: number = exit.done;
+  const program = new Command("rfdetr")
+    .description("Train, evaluate and run RF-DETR detectors, in mixed precision by default.")
+    .version(packageVersion(), "--version", "print the version")
+    .helpOption("--help", "print help")
+    .helpCommand(false)
+    .showSuggestionAfterError()
+    .exitOverride();
+  for (const add of verbs)
+    add(program, (value) => {
+      code = value;
+    });
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.usage;
+    const console = new Console(argv.includes("--plain") ? { plain: true } : {});
+    if (isUserError(error)) {
+      console.error(error.message);
+      return error.code === "ERR_USAGE" || error.code === "ERR_CONFIG" ? exit.usage : exit.failed;
+    }
+    console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return exit.failed;
+  }
+}

@@ -1,0 +1,77 @@
+// rfdetr predict
+import { mkdirSync } from "node:fs";
+import { basename, extname, join } from "node:path";
+import type { Command } from "commander";
+import { writeFailure } from "../run/atomic.js";
+import { consoleOf, exit, numeric, oneOf, type OutputOptions, precisions, share, withOutputOptions } from "./context.js";
+
+interface Options extends OutputOptions {
+  weights: string;
+  threshold: number | string;
+  precision: string;
+  out?: string;
+  device: string;
+}
+
+export function addPredict(program: Command, finish: (code: number) => void): void {
+  withOutputOptions(
+    program
+      .command("predict")
+      .description("detect objects in images and draw them")
+      .argument("<image...>", "images, folders, or patterns such as 'photos/**/*.jpg'")
+      .requiredOption("--weights <file>", "trained weights")
+      .option("--threshold <x>", "smallest score that is reported", numeric, 0.5)
+      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
+      .option("--device <d>", "auto, cpu or cuda:N", "auto")
+      .option("--out <dir>", "folder for the pictures (default: predictions; with --json none are drawn unless given)"),
+  ).action(async (inputs: string[], options: Options) => finish(await predict(inputs, options)));
+}
+
+async function predict(inputs: readonly string[], options: Options): Promise<number> {
+  const threshold = share("threshold", options.threshold);
+  const precision = oneOf("precision", options.precision, precisions);
+  const { imageFiles } = await import("../predict/inputs.js");
+  const files = imageFiles(inputs);
+  const console = consoleOf(options);
+  const { Predictor } = await import("../predict/predict.js");
+  const { drawDetections } = await import("../predict/draw.js");
+  const predictor = Predictor.load(options.weights, { precision, device: options.device });
+  const folder = options.out ?? (console.json ? null : "predictions");
+  if (folder !== null) makeFolder(folder);
+  const names = pictureNames(files);
+  const images: unknown[] = [];
+  let found = 0;
+  for (const [index, file] of files.entries()) {
+    console.live(`${index + 1}/${files.length} ${file}`);
+    const { width, height, detections } = await predictor.detect(file, { threshold });
+    found += detections.length;
+    if (folder !== null) await drawDetections(file, detections, { out: join(folder, names[index]) });
+    if (console.json)
+      images.push({ file, width, height, detections: detections.map(({ box, score, classId, className }) => ({ box, score, class_id: classId, class_name: className })) });
+    else console.line(`${file}: ${detections.length === 0 ? "nothing" : detections.map(({ className, score }) => `${className} ${score.toFixed(2)}`).join(", ")}`);
+  }
+  console.end();
+  if (console.json) console.data({ images });
+  console.line(`${found} objects in ${files.length} ${files.length === 1 ? "image" : "images"}${folder === null ? "" : `, drawn into ${folder}`}`);
+  return exit.done;
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw writeFailure(folder, error);
+  }
+}
+
+/** A name for every picture; images of the same name in different folders get a number. */
+function pictureNames(files: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return files.map((file) => {
+    const stem = basename(file, extname(file));
+    let name = `${stem}.jpg`;
+    for (let n = 2; taken.has(name); n++) name = `${stem}-${n}.jpg`;
+    taken.add(name);
+    return name;
+  });
+}

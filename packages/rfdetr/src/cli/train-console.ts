@@ -1,0 +1,86 @@
+// A training run as text: a header, a live line, a table row per epoch.
+import type { EpochEvent, StartEvent, StepEvent, TrainEvent } from "../train/events.js";
+import type { Console } from "./console.js";
+import { bytes, clock, duration, fraction, grouped } from "./format.js";
+
+const columns = ["epoch", "step", "loss", "class", "box", "giou", "AP", "AP50", "AP75", "img/s", "skipped", "time"] as const;
+const widths = [7, 7, 8, 7, 7, 7, 6, 6, 6, 7, 7, 8];
+const row = (cells: readonly string[]) => cells.map((cell, i) => cell.padStart(widths[i])).join(" ");
+
+export class TrainConsole {
+  #lastPlain = 0;
+
+  constructor(
+    readonly console: Console,
+    readonly now: () => Date = () => new Date(),
+  ) {}
+
+  show(event: TrainEvent): void {
+    const { console } = this;
+    if (event.type === "start") this.#header(event);
+    else if (event.type === "step") this.#step(event);
+    else if (event.type === "evaluation") console.live(`evaluating ${event.images}/${event.totalImages}`);
+    else if (event.type === "epoch") this.#epoch(event);
+    else if (event.type === "warning") console.warn(event.message);
+    else if (event.type === "done") console.end();
+  }
+
+  #header(event: StartEvent): void {
+    const { console } = this;
+    console.line(`${console.bold(event.model)} at ${event.resolution} px, ${grouped(event.parameters)} parameters, ${event.classes.length} classes`);
+    console.line(`${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images a step`);
+    console.line(`precision ${console.bold(event.precision)}: ${event.reason}`);
+    console.line(console.dim(`libtorch ${event.engine} on ${event.device}, ${event.threads} threads; ${event.hardware}; seed ${event.seed}`));
+    console.line(`run folder ${event.dir}${event.resumedAt === null ? "" : `, continued after step ${event.resumedAt}`}`);
+    console.line();
+    console.line(console.bold(row(columns)));
+  }
+
+  #step(event: StepEvent): void {
+    const text = this.stepLine(event);
+    if (!this.console.plain) this.console.live(text);
+    // A log gets one line in ten seconds at most.
+    else if (this.now().getTime() - this.#lastPlain >= 10_000) {
+      this.#lastPlain = this.now().getTime();
+      this.console.line(text);
+    }
+  }
+
+  /** Epoch, step, loss, learning rate, speed, memory, precision with scale and skips, size, time left and when that is. */
+  stepLine(event: StepEvent): string {
+    const scale = event.lossScale === null ? "" : ` scale ${event.lossScale}`;
+    const skipped = event.skippedSteps === 0 ? "" : ` skipped ${event.skippedSteps}`;
+    return [
+      `epoch ${event.epoch}`,
+      `step ${event.step}/${event.totalSteps}`,
+      `loss ${event.loss.toFixed(3)}`,
+      `lr ${event.lr.toExponential(1)}`,
+      `${event.imagesPerSecond.toFixed(event.imagesPerSecond < 10 ? 1 : 0)} img/s`,
+      bytes(event.rssBytes),
+      `${event.precision}${scale}${skipped}`,
+      `${event.size} px`,
+      `${duration(event.secondsLeft)} left, ${clock(this.now(), event.secondsLeft)}`,
+    ].join(" · ");
+  }
+
+  #epoch(event: EpochEvent): void {
+    const { console } = this;
+    const { terms } = event;
+    const number = (value: number | undefined) => (value === undefined ? "–" : value.toFixed(3));
+    const cells = [
+      `${event.epoch}/${event.epochs}`,
+      String(event.step),
+      number(event.loss),
+      number(terms.loss_ce),
+      number(terms.loss_bbox),
+      number(terms.loss_giou),
+      fraction(event.ap),
+      fraction(event.ap50),
+      fraction(event.ap75),
+      event.imagesPerSecond.toFixed(1),
+      String(event.amp.skipped),
+      duration(event.seconds + event.evaluationSeconds),
+    ];
+    console.line(`${row(cells)}${event.best ? console.green("  best") : ""}`);
+  }
+}

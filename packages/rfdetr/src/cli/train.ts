@@ -1,0 +1,105 @@
+// rfdetr train
+import type { Command } from "commander";
+import { RfdetrError } from "../run/errors.js";
+import type { TrainRun } from "../train/run.js";
+import type { SettingName } from "../train/settings.js";
+import type { Console } from "./console.js";
+import { collect, consoleOf, exit, numeric, type OutputOptions, withOutputOptions } from "./context.js";
+import { bytes, duration, fraction } from "./format.js";
+
+/** Flags, and the settings they set. */
+const flags: Readonly<Record<string, SettingName>> = {
+  data: "dataset_dir",
+  model: "model",
+  weights: "weights",
+  out: "output_dir",
+  epochs: "epochs",
+  batch: "batch_size",
+  accumulate: "grad_accum_steps",
+  lr: "lr",
+  precision: "precision",
+  device: "device",
+  seed: "seed",
+  resolution: "resolution",
+};
+
+type Options = OutputOptions & Record<string, unknown> & { resume?: string; config?: string; set?: string[]; amp: boolean };
+
+export function addTrain(program: Command, finish: (code: number) => void): void {
+  withOutputOptions(
+    program
+      .command("train")
+      .description("train a detector on a folder of images with COCO or YOLO annotations")
+      .option("--data <dir>", "dataset: train/ and valid/ with annotations")
+      .option("--model <variant>", "nano, small, medium, base, large, …")
+      .option("--weights <file>", "weights to start from (default: random)")
+      .option("--out <dir>", "run folder (default: a fresh one under runs/)")
+      .option("--epochs <n>", "passes over the training images", numeric)
+      .option("--batch <n>", "images per micro-batch", numeric)
+      .option("--accumulate <n>", "micro-batches per optimizer step", numeric)
+      .option("--lr <x>", "learning rate", numeric)
+      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed")
+      .option("--no-amp", "train in 32-true")
+      .option("--device <d>", "auto, cpu or cuda:N")
+      .option("--seed <n>", "seed of weights, order and augmentation", numeric)
+      .option("--resolution <n>", "side length in pixels", numeric)
+      .option("--config <file>", "settings in JSON, by the Python package's names")
+      .option("--set <key=value>", "any other setting; may be repeated", collect)
+      .option("--resume <run>", "continue the run in this folder"),
+  ).action(async (options: Options) => finish(await train(options)));
+}
+
+async function train(options: Options): Promise<number> {
+  const { checkSetting, parseAssignment, readConfigFile, resolveConfig } = await import("../train/config.js");
+  const { TrainRun } = await import("../train/run.js");
+  const given = Object.entries(flags).filter(([flag]) => options[flag] !== undefined);
+  const console = consoleOf(options);
+  if (options.resume !== undefined) {
+    const other = [...given.map(([flag]) => `--${flag}`), ...(options.config ? ["--config"] : []), ...(options.set ? ["--set"] : []), ...(options.amp ? [] : ["--no-amp"])];
+    if (other.length > 0) throw new RfdetrError("ERR_USAGE", `A resumed run keeps its settings: leave out ${other.join(", ")}`);
+    const { resumeConfig } = await import("../train/resume.js");
+    return await follow(TrainRun.start(resumeConfig(options.resume), { resume: options.resume }), console);
+  }
+  const settings: Record<string, unknown> = options.config === undefined ? {} : readConfigFile(options.config);
+  for (const assignment of options.set ?? []) {
+    const [key, value] = parseAssignment(assignment);
+    settings[key] = value;
+  }
+  if (!options.amp) settings.amp = false;
+  for (const [flag, name] of given) settings[name] = checkSetting(name, options[flag], flag);
+  return await follow(TrainRun.start(resolveConfig(settings)), console);
+}
+
+/** Shows a run until its end; Ctrl-C once saves and stops, twice quits. @returns the exit code. */
+export async function follow(run: TrainRun, console: Console): Promise<number> {
+  const { TrainConsole } = await import("./train-console.js");
+  const view = new TrainConsole(console);
+  let interrupts = 0;
+  const interrupt = () => {
+    interrupts++;
+    if (interrupts > 1) process.exit(exit.interrupted);
+    console.line("Saving a checkpoint, then stopping. Press Ctrl-C again to quit at once.");
+    run.stop();
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  try {
+    for await (const event of run) {
+      if (console.json) console.data(event);
+      view.show(event);
+    }
+  } finally {
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+    console.end();
+  }
+  const { summary, dir, best } = await run.result;
+  if (summary.stop_reason === "interrupted") {
+    console.line(`Stopped after step ${summary.steps}. Continue with: rfdetr train --resume ${dir}`);
+    return exit.interrupted;
+  }
+  console.line();
+  console.line(`${console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`)}  in ${duration(summary.train_seconds)}, ${summary.steps} steps (${summary.skipped_steps} skipped), peak memory ${bytes(summary.peak_rss_bytes)}`);
+  if (best !== null) console.line(`best weights ${best}`);
+  return exit.done;
+}

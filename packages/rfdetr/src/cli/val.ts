@@ -1,0 +1,77 @@
+// rfdetr val
+import type { Command } from "commander";
+import type { CocoSummary } from "../eval/coco-summary.js";
+import { RfdetrError } from "../run/errors.js";
+import type { Console } from "./console.js";
+import { consoleOf, exit, numeric, oneOf, type OutputOptions, positiveInteger, precisions, withOutputOptions } from "./context.js";
+import { fraction, table } from "./format.js";
+
+interface Options extends OutputOptions {
+  weights?: string;
+  data?: string;
+  split: string;
+  precision: string;
+  device: string;
+  batch: number | string;
+  predictions?: string;
+  annotations?: string;
+}
+
+export function addVal(program: Command, finish: (code: number) => void): void {
+  withOutputOptions(
+    program
+      .command("val")
+      .description("score trained weights on a dataset, or a COCO results file on its annotations")
+      .option("--weights <file>", "trained weights")
+      .option("--data <dir>", "dataset")
+      .option("--split <name>", "valid or test", "valid")
+      .option("--batch <n>", "images per batch", numeric, 4)
+      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
+      .option("--device <d>", "auto, cpu or cuda:N", "auto")
+      .option("--predictions <file>", "COCO results to score instead; needs no model")
+      .option("--annotations <file>", "COCO annotations of the results"),
+  ).action(async (options: Options) => finish(await val(options)));
+}
+
+async function val(options: Options): Promise<number> {
+  const console = consoleOf(options);
+  if (options.predictions !== undefined || options.annotations !== undefined) {
+    if (options.predictions === undefined || options.annotations === undefined)
+      throw new RfdetrError("ERR_USAGE", "Expected --predictions and --annotations together but received one of them");
+    const { evaluateFiles } = await import("../eval/coco-files.js");
+    report(console, evaluateFiles(options.annotations, options.predictions), null);
+    return exit.done;
+  }
+  if (options.weights === undefined || options.data === undefined)
+    throw new RfdetrError("ERR_USAGE", "Expected --weights and --data, or --predictions and --annotations");
+  const split = oneOf("split", options.split, ["valid", "test"]);
+  const precision = oneOf("precision", options.precision, precisions);
+  const batch = positiveInteger("batch", options.batch);
+  const { evaluateWeights } = await import("../train/evaluate-weights.js");
+  const result = await evaluateWeights(options.weights, {
+    data: options.data,
+    split,
+    batch,
+    precision,
+    device: options.device,
+    progress: (done, total) => console.live(`evaluating ${done}/${total}`),
+  });
+  console.end();
+  report(console, result.summary, result.precision);
+  return exit.done;
+}
+
+/** The twelve figures and those of each class: JSON on stdout, or a table. */
+export function report(console: Console, summary: CocoSummary, precision: string | null): void {
+  if (console.json) {
+    console.data({ ...summary, precision });
+    return;
+  }
+  const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
+  for (const line of table([...figures], [figures.map((name) => fraction(summary[name]))])) console.line(line);
+  console.line();
+  const rows = summary.per_class.map((entry) => [entry.class_name, String(entry.instances), fraction(entry.AP), fraction(entry.AP50), fraction(entry.AP75), fraction(entry.AR)]);
+  for (const line of table(["class", "objects", "AP", "AP50", "AP75", "AR"], rows)) console.line(line);
+  console.line();
+  console.line(`${summary.images} images, ${summary.instances} objects, ${summary.detections} detections${precision === null ? "" : `, ${precision}`}`);
+}

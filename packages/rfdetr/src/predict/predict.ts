@@ -1,0 +1,87 @@
+// Images in, detections out.
+import { Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
+import { noGrad, scope, type Tensor } from "@rfdetr/torch";
+import { postprocess } from "../model/postprocess.js";
+import type { RFDETRModel } from "../model/rfdetr.js";
+import type { Detection, ModelConfig } from "../model/types.js";
+import { resolveDevice } from "../run/device.js";
+import { loadModel } from "../run/weights.js";
+import { imagesToTensor, normalise_ } from "../train/images.js";
+import { resizeImages } from "../train/multi-scale.js";
+import { inFloat32 } from "../train/step.js";
+import { decode, type ImageSource } from "./picture.js";
+
+export interface PredictOptions {
+  /** Only detections with a larger score are reported; default 0.5. */
+  threshold?: number;
+}
+
+export interface ImagePrediction {
+  width: number;
+  height: number;
+  /** Best first, boxes in pixels of the image. */
+  detections: Detection[];
+}
+
+/** A model that is ready to detect. */
+export class Predictor {
+  readonly #autocast: Autocast;
+
+  constructor(
+    readonly model: RFDETRModel,
+    readonly config: ModelConfig,
+    readonly classNames: readonly string[],
+    readonly precision: Precision,
+    readonly device: string,
+  ) {
+    this.#autocast = new Autocast(precision);
+    model.eval();
+  }
+
+  /** Loads a weights file. @throws RfdetrError `ERR_CHECKPOINT`, `ERR_CONFIG` */
+  static load(weights: string, options: { precision?: Precision | "auto" | boolean; device?: string } = {}): Predictor {
+    const device = resolveDevice(options.device ?? "auto");
+    const { precision } = resolvePrecision(options.precision ?? "auto", device);
+    const { model, classNames, config } = loadModel(weights);
+    if (device !== "cpu") model.to(device);
+    return new Predictor(model, config, classNames, precision, device);
+  }
+
+  /**
+   * Detects objects in one image: scaled to 0…1, resized to the resolution (bilinear, no antialias), normalised, as `RFDETR.predict` of the Python package.
+   * @throws PictureError when the image cannot be decoded.
+   */
+  async detect(image: ImageSource, { threshold = 0.5 }: PredictOptions = {}): Promise<ImagePrediction> {
+    const { data, width, height } = await decode(image);
+    return { width, height, detections: this.detectPixels(data, width, height, threshold) };
+  }
+
+  /** Detections of one decoded image (`[height, width, 3]` bytes). */
+  detectPixels(pixels: Uint8Array, width: number, height: number, threshold: number): Detection[] {
+    const { resolution, numSelect } = this.config;
+    return noGrad(() =>
+      scope(() => {
+        const resized = resizeImages(imagesToTensor(pixels, 1, height, width, this.device), resolution, resolution);
+        const outputs = this.forward(normalise_(resized));
+        const [{ scores, labels, boxes }] = postprocess(outputs, [[height, width]], numSelect);
+        return listDetections(scores, labels, boxes, this.classNames, threshold);
+      }),
+    );
+  }
+
+  /** Raw outputs in float32 of normalised images `[B, 3, H, W]`. */
+  forward(images: Tensor): ReturnType<typeof inFloat32> {
+    return inFloat32(this.#autocast.run(() => this.model.call(images)));
+  }
+}
+
+/** The detections above the threshold as plain objects, best first. */
+export function listDetections(scores: Tensor, labels: Tensor, boxes: Tensor, classNames: readonly string[], threshold: number): Detection[] {
+  const [score, label, box] = [scores.toArray(), labels.toArray(), boxes.toArray()].map((values) => Array.from(values as ArrayLike<number | bigint>, Number));
+  const detections: Detection[] = [];
+  for (let i = 0; i < score.length && score[i] > threshold; i++) {
+    const [x1, y1, x2, y2] = box.slice(i * 4, i * 4 + 4);
+    detections.push({ box: [x1, y1, x2, y2], score: score[i], classId: label[i], className: classNames[label[i]] ?? "__background__" });
+  }
+  return detections;
+}

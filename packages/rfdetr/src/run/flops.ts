@@ -1,0 +1,48 @@
+// Counting the work of matrix operators at the door.
+import { type Call, intercept, Tensor } from "@rfdetr/torch";
+
+const size = (value: unknown): number[] => (value instanceof Tensor ? value.shape : []);
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+
+/** Multiply-adds, counted as two operations each, of the operators that make up practically all of the work. */
+function flopsOf({ op, args }: Call, result: unknown): number {
+  switch (op.name) {
+    case "aten::linear":
+    case "aten::matmul":
+    case "aten::bmm":
+    case "aten::mm":
+      return 2 * product(size(result)) * (size(args[0]).at(-1) ?? 0);
+    case "aten::baddbmm":
+    case "aten::addmm":
+      return 2 * product(size(result)) * (size(args[1]).at(-1) ?? 0);
+    case "aten::conv2d":
+    case "aten::convolution":
+      return 2 * product(size(result)) * product(size(args[1]).slice(1));
+    case "aten::conv_transpose2d":
+      return 2 * product(size(args[0])) * product(size(args[1]).slice(1));
+    case "aten::scaled_dot_product_attention":
+    case "rfdetr::attention":
+    case "rfdetr::attention_composed": {
+      const query = size(args[0]);
+      return 4 * product(query) * (size(args[1]).at(-2) ?? 0);
+    }
+    default:
+      return 0;
+  }
+}
+
+/** Runs `body` and counts the floating-point operations of its matrix products, convolutions and attentions. Backward happens inside libtorch and is not seen. */
+export function countFlops(body: () => void): number {
+  let total = 0;
+  const remove = intercept((call, next) => {
+    const result = next(call.args);
+    total += flopsOf(call, result);
+    return result;
+  });
+  try {
+    body();
+  } finally {
+    remove();
+  }
+  return total;
+}

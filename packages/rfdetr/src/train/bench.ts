@@ -1,0 +1,124 @@
+// A training step measured on random images: seconds of its parts, memory, work.
+import { Autocast, type Precision } from "@rfdetr/amp";
+import { type DType, manualSeed, memory, noGrad, ops, optim, rand, randn, resetPeakMemory, scope } from "@rfdetr/torch";
+import { Criterion } from "../loss/criterion.js";
+import { RFDETRModel } from "../model/rfdetr.js";
+import type { Target } from "../model/types.js";
+import { resolveConfig } from "../model/variants.js";
+import { countFlops } from "../run/flops.js";
+import { peakRss } from "../run/machine.js";
+import { measure, type Spread, spread } from "../run/statistics.js";
+import { resolveConfig as resolveSettings } from "./config.js";
+import { Ema } from "./ema.js";
+import { imagesToTensor, normalise_ } from "./images.js";
+import { parameterGroups } from "./parameter-groups.js";
+import { type MicroBatch, trainingStep } from "./step.js";
+
+export interface TrainBench {
+  model: string;
+  resolution: number;
+  batch: number;
+  precision: Precision;
+  device: string;
+  steps: number;
+  seconds: { step: Spread; forward: Spread; loss: Spread; backward: Spread; optimizer: Spread };
+  peak_rss_bytes: number;
+  peak_tensor_bytes: number;
+  /** Forward as counted, backward taken as twice that. */
+  flops_per_step: number;
+  /** Best rate of a 1024³ matrix product in the precision's type, operations a second. */
+  peak_flops: number;
+  mfu: number;
+  losses: number[];
+}
+
+/** Images of noise with eight boxes each; the same for the same seed. */
+export function randomBatch(batch: number, side: number, classes: number, objects = 8): MicroBatch {
+  return scope(() => {
+    const bytes = (rand([batch * side * side * 3]).mul(256).floor().toArray() as Float32Array);
+    const targets = Array.from({ length: batch }, (_, imageId): Target => {
+      const numbers = rand([objects, 5]).toArray() as Float32Array;
+      const labels = new Int32Array(objects);
+      const boxes = new Float32Array(objects * 4);
+      for (let i = 0; i < objects; i++) {
+        const [w, h] = [numbers[i * 5] * 0.3 + 0.05, numbers[i * 5 + 1] * 0.3 + 0.05];
+        boxes.set([numbers[i * 5 + 2] * (1 - w) + w / 2, numbers[i * 5 + 3] * (1 - h) + h / 2, w, h], i * 4);
+        labels[i] = Math.min(classes - 1, Math.floor(numbers[i * 5 + 4] * classes));
+      }
+      return { labels, boxes, imageId };
+    });
+    return { images: Uint8Array.from(bytes), height: side, width: side, targets };
+  });
+}
+
+/** Operations a second of a large matrix product in a precision's type. */
+export function peakFlops(precision: Precision, device: string): number {
+  const dtype: DType = precision === "32-true" ? "float32" : precision === "bf16-mixed" ? "bfloat16" : "float16";
+  return noGrad(() =>
+    scope(() => {
+      // Half-precision products of some CPUs are a hundred times slower; a smaller one finds that out as well.
+      const side = dtype === "float16" && device === "cpu" ? 256 : 1024;
+      const [a, b] = [randn([side, side], { device }).to(dtype), randn([side, side], { device }).to(dtype)];
+      const seconds = measure(() => void scope(() => ops.matmul(a, b).narrow(0, 0, 1).float().sum().item()), 10, 3);
+      return (2 * side ** 3) / spread(seconds).min;
+    }),
+  );
+}
+
+/** Trains a fresh model for some steps on one random batch and measures them. */
+export function benchTrain(options: { model: string; batch: number; precision: Precision; device: string; steps: number; warmup: number; resolution?: number }): TrainBench {
+  const { batch, precision, device } = options;
+  manualSeed(0);
+  const config = resolveConfig(options.model, { resolution: options.resolution });
+  const settings = resolveSettings({ datasetDir: "-", model: options.model });
+  const model = new RFDETRModel(config);
+  if (device !== "cpu") model.to(device);
+  model.train();
+  const optimizer = new optim.AdamW(parameterGroups(model, settings));
+  const criterion = new Criterion({ groupDetr: config.groupDetr });
+  const autocast = new Autocast(precision);
+  const ema = new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau });
+  manualSeed(1);
+  const data = randomBatch(batch, config.resolution, config.numClasses);
+  const parts = { model, criterion, autocast, optimizer, device, clipMaxNorm: settings.clipMaxNorm };
+  const laps: { step: number; forward: number; loss: number; backward: number; optimizer: number }[] = [];
+  const losses: number[] = [];
+  for (let i = 0; i < options.warmup + options.steps; i++) {
+    if (i === options.warmup) resetPeakMemory();
+    const start = performance.now();
+    const result = trainingStep(parts, [data], null);
+    const stepEnd = performance.now();
+    ema.update();
+    const end = performance.now();
+    losses.push(result.loss);
+    if (i >= options.warmup) laps.push({ ...result.seconds, optimizer: result.seconds.optimizer + (end - stepEnd) / 1000, step: (end - start) / 1000 });
+  }
+  const peakTensorBytes = memory().peakBytes;
+  const forward = countFlops(() =>
+    noGrad(() =>
+      scope(() => {
+        const images = normalise_(imagesToTensor(data.images, batch, config.resolution, config.resolution, device));
+        model.call(images);
+      }),
+    ),
+  );
+  const flops = 3 * forward;
+  const peak = peakFlops(precision, device);
+  const of = (name: keyof (typeof laps)[number]) => spread(laps.map((lap) => lap[name]));
+  const seconds = { step: of("step"), forward: of("forward"), loss: of("loss"), backward: of("backward"), optimizer: of("optimizer") };
+  return {
+    model: options.model,
+    resolution: config.resolution,
+    batch,
+    precision,
+    device,
+    steps: options.steps,
+    seconds,
+    peak_rss_bytes: peakRss(),
+    peak_tensor_bytes: peakTensorBytes,
+    flops_per_step: flops,
+    peak_flops: peak,
+    mfu: flops / seconds.step.median / peak,
+    losses,
+  };
+}

@@ -1,0 +1,34 @@
+// When to stop because nothing improves any more.
+
+export interface EarlyStoppingState {
+  best: number;
+  waited: number;
+}
+
+/** Ends training after `patience` evaluations without a gain of more than `minDelta` (as Lightning's EarlyStopping in mode max). */
+export class EarlyStopping {
+  #best = Number.NEGATIVE_INFINITY;
+  #waited = 0;
+
+  constructor(
+    readonly patience: number,
+    readonly minDelta: number,
+  ) {}
+
+  /** @returns true when training should end. A figure that is not finite counts as no improvement. */
+  update(figure: number): boolean {
+    if (figure > this.#best + this.minDelta) {
+      this.#best = figure;
+      this.#waited = 0;
+    } else this.#waited++;
+    return this.#waited >= this.patience;
+  }
+
+  state(): EarlyStoppingState {
+    return { best: Number.isFinite(this.#best) ? this.#best : -1, waited: this.#waited };
+  }
+  load(state: EarlyStoppingState): void {
+    this.#best = state.best < 0 ? Number.NEGATIVE_INFINITY : state.best;
+    this.#waited = state.waited;
+  }
+}

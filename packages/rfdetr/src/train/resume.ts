@@ -1,0 +1,22 @@
+// Settings of a run that is continued.
+import { RunDirectory } from "../run/run-directory.js";
+import { resolveConfig } from "./config.js";
+import type { TrainSettings } from "./settings.js";
+
+/** What `config.json` of a run holds. */
+export interface RunConfig {
+  settings: Record<string, unknown>;
+  seed: number;
+  class_names: string[];
+  model_config: Record<string, unknown>;
+  precision: string;
+  reason: string;
+  hardware: string;
+  versions: { rfdetr: string; node: string; libtorch: string };
+}
+
+/** The settings a run began with. @throws RfdetrError `ERR_RUN_DIRECTORY` when the folder is no run. */
+export function resumeConfig(folder: string): TrainSettings {
+  const config = RunDirectory.open(folder).readJson("config.json") as RunConfig;
+  return resolveConfig(config.settings);
+}

@@ -1,0 +1,22 @@
+// Images per second as of late.
+
+/** Rate over the last steps: a window, so that it follows changes of size, and time spent waiting for data counts. */
+export class SpeedMeter {
+  readonly #window: { images: number; at: number }[] = [];
+
+  constructor(readonly size = 30) {}
+
+  /** Notes that a step of so many images ended at `at` milliseconds. */
+  add(images: number, at: number): void {
+    this.#window.push({ images, at });
+    if (this.#window.length > this.size) this.#window.shift();
+  }
+
+  /** 0 until two steps have ended. */
+  get perSecond(): number {
+    const [first, ...rest] = this.#window;
+    if (rest.length === 0) return 0;
+    const seconds = (rest[rest.length - 1].at - first.at) / 1000;
+    return seconds > 0 ? rest.reduce((sum, { images }) => sum + images, 0) / seconds : 0;
+  }
+}

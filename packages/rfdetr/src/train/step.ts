@@ -1,0 +1,134 @@
+// One optimizer step: forward and loss of every micro-batch, backward, the finite checks, clipping, AdamW, schedule and average.
+import type { Autocast } from "@rfdetr/amp";
+import { noGrad, ops, optim, scope, type Tensor } from "@rfdetr/torch";
+import type { Criterion } from "../loss/criterion.js";
+import type { RFDETRModel } from "../model/rfdetr.js";
+import type { Outputs, Prediction, Target } from "../model/types.js";
+import { imagesToTensor, normalise_ } from "./images.js";
+import { resizeImages } from "./multi-scale.js";
+
+export interface MicroBatch {
+  /** `[B, height, width, 3]` bytes. */
+  images: Uint8Array;
+  height: number;
+  width: number;
+  targets: Target[];
+}
+
+export interface StepParts {
+  model: RFDETRModel;
+  criterion: Criterion;
+  autocast: Autocast;
+  optimizer: optim.AdamW;
+  device: string;
+  /** Largest global gradient norm; 0 does not clip. */
+  clipMaxNorm: number;
+}
+
+/** Seconds of the parts of a step. */
+export interface StepSeconds {
+  forward: number;
+  loss: number;
+  backward: number;
+  optimizer: number;
+}
+
+export interface StepResult {
+  /** Mean over the micro-batches of the weighted sum of all terms. */
+  loss: number;
+  /** Means over the micro-batches of the unweighted terms. */
+  terms: Map<string, number>;
+  /** Global L2 norm of the gradients before clipping. */
+  gradNorm: number;
+  clipFactor: number;
+  /** False where something was not finite: nothing has changed then. */
+  applied: boolean;
+  /** What was not finite, for the record and the warning. */
+  fault: string | null;
+  seconds: StepSeconds;
+}
+
+/** The first parameter whose gradient holds an infinity or a NaN. */
+function faultyParameter(model: RFDETRModel): string {
+  for (const [name, parameter] of model.namedParameters()) {
+    const finite = scope(() => {
+      const gradient = parameter.grad;
+      return gradient === null || ops.all(gradient.isfinite()).item() === 1;
+    });
+    if (!finite) return name;
+  }
+  return "none (the norm itself overflowed)";
+}
+
+/** The outputs in float32, which is what criterion and post-processing compute in. */
+export function inFloat32(outputs: Outputs): Outputs {
+  const wide = ({ predLogits, predBoxes }: Prediction): Prediction => ({ predLogits: predLogits.float(), predBoxes: predBoxes.float() });
+  return { ...wide(outputs), auxOutputs: outputs.auxOutputs.map(wide), encOutputs: wide(outputs.encOutputs) };
+}
+
+/**
+ * Runs one optimizer step over its micro-batches. Forward runs under autocast, the criterion outside it on float32 outputs.
+ * Every micro-batch's loss is checked; a loss or a gradient that is not finite leaves weights and moments untouched.
+ * @param size side length that the images are resized to; null leaves them as they are.
+ */
+export function trainingStep(parts: StepParts, microBatches: readonly MicroBatch[], size: number | null): StepResult {
+  const { model, optimizer, autocast } = parts;
+  const seconds: StepSeconds = { forward: 0, loss: 0, backward: 0, optimizer: 0 };
+  const terms = new Map<string, number>();
+  const share = 1 / microBatches.length;
+  let loss = 0;
+  let fault: string | null = null;
+  optimizer.zeroGrad();
+  for (const [index, batch] of microBatches.entries()) {
+    const value = scope(() => microBatch(parts, batch, size, share, terms, seconds));
+    loss += value * share;
+    if (Number.isFinite(value)) continue;
+    fault = `loss of micro-batch ${index + 1} of ${microBatches.length}`;
+    break;
+  }
+  const start = performance.now();
+  let norm = Number.NaN;
+  let factor = 1;
+  if (fault === null) {
+    ({ norm, factor } = optim.clipGradNorm(optimizer.parameters, parts.clipMaxNorm));
+    if (Number.isFinite(norm)) optimizer.step();
+    else fault = `gradient of ${faultyParameter(model)}`;
+  }
+  optimizer.zeroGrad();
+  autocast.clearCache();
+  seconds.optimizer = (performance.now() - start) / 1000;
+  return { loss, terms, gradNorm: norm, clipFactor: factor, applied: fault === null, fault, seconds };
+}
+
+/** Forward, loss and backward of one micro-batch. @returns its loss; without backward where that is not finite. */
+function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, terms: Map<string, number>, seconds: StepSeconds): number {
+  const { model, criterion, autocast, device } = parts;
+  const images = prepare(batch, size, device);
+  const lap = stopwatch();
+  const outputs = inFloat32(autocast.run(() => model.call(images)));
+  seconds.forward += lap();
+  const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true });
+  const value = total.item();
+  for (const [name, term] of parted) terms.set(name, (terms.get(name) ?? 0) + term.item() * share);
+  seconds.loss += lap();
+  if (!Number.isFinite(value)) return value;
+  (share === 1 ? total : total.mul(share)).backward();
+  seconds.backward += lap();
+  return value;
+}
+
+function prepare(batch: MicroBatch, size: number | null, device: string): Tensor {
+  const images = normalise_(imagesToTensor(batch.images, batch.targets.length, batch.height, batch.width, device));
+  return size === null ? images : noGrad(() => resizeImages(images, size, size));
+}
+
+/** Seconds since the last call. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    const passed = (now - last) / 1000;
+    last = now;
+    return passed;
+  };
+}

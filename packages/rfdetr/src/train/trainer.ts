@@ -1,0 +1,364 @@
+// The training loop: epochs of steps, evaluation, weights, checkpoints; a stream of events.
+import { engine, getNumThreads } from "@rfdetr/torch";
+import type { CocoEvaluator } from "../eval/coco.js";
+import type { CocoSummary } from "../eval/coco-summary.js";
+import { RfdetrError } from "../run/errors.js";
+import { machineLine, peakRss } from "../run/machine.js";
+import type { RunSummary } from "../run/run-directory.js";
+import { TensorBoardWriter } from "../run/tensorboard.js";
+import type { Progress } from "./checkpoint.js";
+import { EarlyStopping } from "./early-stopping.js";
+import { evaluate } from "./evaluate.js";
+import type { DoneEvent, EpochEvent, StepEvent, TrainEvent } from "./events.js";
+import { scaleOfStep } from "./multi-scale.js";
+import { addStep, emptySums, epochMeans } from "./progress.js";
+import type { TrainRequest } from "./run.js";
+import { prepareRun, type Session } from "./session.js";
+import { trainingStep } from "./step.js";
+import { SpeedMeter } from "./speed.js";
+
+/** Steps in a row that change nothing before a run is given up. */
+const hopeless = 50;
+/** Seconds between checkpoints inside a long epoch. */
+const checkpointSeconds = 600;
+
+/** Trains in this thread. Ends with a `done` event; throws what the run failed with, leaving the last checkpoint and the best weights as they are. */
+export async function* train(request: TrainRequest): AsyncGenerator<TrainEvent, void> {
+  const session = await prepareRun(request);
+  const trainer = new Trainer(session, () => Atomics.load(request.stop, 0) !== 0);
+  try {
+    yield* trainer.run();
+  } catch (error) {
+    trainer.fail();
+    throw error;
+  } finally {
+    trainer.close();
+  }
+}
+
+class Trainer {
+  readonly #progress: Progress;
+  readonly #board: TensorBoardWriter | null;
+  readonly #stopping: EarlyStopping | null;
+  readonly #speed = new SpeedMeter();
+  #saved = performance.now();
+  /** When the last step ended, or the epoch began: waiting for data counts as training time. */
+  #mark = 0;
+  #wasted = 0;
+  #evaluationSeconds = 0;
+
+  constructor(
+    readonly session: Session,
+    readonly stopRequested: () => boolean,
+  ) {
+    const { settings, directory, progress } = session;
+    this.#progress = progress;
+    this.#board = settings.tensorboard ? new TensorBoardWriter(directory.path) : null;
+    this.#stopping = settings.earlyStopping ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta) : null;
+    this.#stopping?.load(progress.earlyStopping);
+  }
+
+  close(): void {
+    this.#board?.close();
+  }
+
+  async *run(): AsyncGenerator<TrainEvent> {
+    const { session } = this;
+    const { settings, stepsPerEpoch, totalSteps } = session;
+    const progress = this.#progress;
+    yield this.#start();
+    for (const message of session.warnings) yield { type: "warning", message };
+    while (!progress.finished && progress.epoch < settings.epochs) {
+      this.#mark = performance.now();
+      for await (const microBatches of session.data.steps(progress.epoch, progress.stepInEpoch)) {
+        if (progress.step >= totalSteps) break;
+        yield* this.#step(microBatches);
+        if (this.stopRequested()) {
+          yield this.#checkpoint();
+          yield this.#done("interrupted");
+          return;
+        }
+        if (performance.now() - this.#saved > checkpointSeconds * 1000) yield this.#checkpoint();
+        if (progress.stepInEpoch >= stepsPerEpoch) break;
+      }
+      const ended = yield* this.#endEpoch();
+      if (ended === "interrupted") {
+        yield this.#checkpoint();
+        yield this.#done("interrupted");
+        return;
+      }
+      if (ended !== null) {
+        progress.finished = true;
+        yield this.#checkpoint();
+        yield this.#done(ended);
+        return;
+      }
+      yield this.#checkpoint();
+    }
+    yield this.#done("finished");
+  }
+
+  *#step(microBatches: Parameters<typeof trainingStep>[1]): Generator<TrainEvent> {
+    const { session } = this;
+    const { settings, totalSteps, schedule, parts, ema, scales } = session;
+    const progress = this.#progress;
+    const lr = schedule(progress.applied);
+    const size = scales === null ? null : scaleOfStep(progress.applied, scales);
+    const result = trainingStep(parts, microBatches, size);
+    const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
+    if (result.applied && ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0) ema.update();
+    const now = performance.now();
+    addStep(progress, result, images, (now - this.#mark) / 1000);
+    this.#mark = now;
+    this.#speed.add(images, now);
+    session.record({ ...result, step: progress.step, lr, size: size ?? microBatches[0].height });
+    if (!result.applied) yield* this.#skipped(result.fault ?? "");
+    else this.#wasted = 0;
+    if (this.#board !== null && progress.step % 10 === 0)
+      this.#board.scalars(progress.step, { "train/loss_step": result.loss, "train/lr": lr, "train/grad_norm": result.gradNorm });
+    const event: StepEvent = {
+      type: "step",
+      epoch: progress.epoch + 1,
+      step: progress.step,
+      totalSteps,
+      loss: result.loss,
+      lr,
+      gradNorm: result.gradNorm,
+      imagesPerSecond: this.#speed.perSecond,
+      rssBytes: process.memoryUsage.rss(),
+      size: size ?? microBatches[0].height,
+      precision: session.precision,
+      lossScale: session.lossScale(),
+      skipped: !result.applied,
+      skippedSteps: progress.skipped,
+      secondsLeft: this.#secondsLeft(images),
+    };
+    yield event;
+  }
+
+  *#skipped(fault: string): Generator<TrainEvent> {
+    this.#wasted++;
+    if (this.#wasted === 1 && this.session.lossScale() === null)
+      yield { type: "warning", message: `Step ${this.#progress.step} changed nothing, because the ${fault} is not finite` };
+    if (this.#wasted >= hopeless)
+      throw new RfdetrError("ERR_NUMERICS", `${hopeless} steps in a row were not finite (last: ${fault}): lower the learning rate, or train with --no-amp`);
+  }
+
+  /** Evaluation, weights and the row of the epoch. @returns why training ends here, or null where it goes on. */
+  async *#endEpoch(): AsyncGenerator<TrainEvent, RunSummary["stop_reason"] | null> {
+    const { session } = this;
+    const { settings, totalSteps, directory } = session;
+    const progress = this.#progress;
+    const epoch = progress.epoch + 1;
+    const last = epoch >= settings.epochs || progress.step >= totalSteps;
+    const began = performance.now();
+    let summary: CocoSummary | null = null;
+    let base: CocoSummary | null = null;
+    if (last || epoch % settings.evalInterval === 0) {
+      const evaluator = yield* this.#evaluate("shipped");
+      if (evaluator === null) return "interrupted";
+      summary = evaluator.summarize();
+      if (settings.evalBaseModel && session.ema !== null) {
+        const other = yield* this.#evaluate("base");
+        if (other === null) return "interrupted";
+        base = other.summarize();
+      }
+    }
+    const evaluationSeconds = (performance.now() - began) / 1000;
+    if (summary !== null) this.#evaluationSeconds = evaluationSeconds;
+
+    const shippedFigure = this.#figure(summary);
+    const baseFigure = this.#figure(base);
+    const baseWins = baseFigure !== null && (shippedFigure === null || baseFigure > shippedFigure);
+    const chosen = baseWins ? base : summary;
+    const figure = baseWins ? baseFigure : shippedFigure;
+    const best = figure !== null && chosen !== null && epoch > settings.skipBestEpochs && (progress.best === null || figure > progress.best.figure);
+    const info = { epoch: String(epoch), ...(chosen === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }) };
+    session.saveShipped(directory.last, info);
+    if (best) {
+      if (baseWins) session.saveBase(directory.best, info);
+      else session.saveShipped(directory.best, info);
+      progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
+    }
+    if (epoch % settings.checkpointInterval === 0) session.saveShipped(directory.weightsOfEpoch(epoch), info);
+
+    const event = this.#row(epoch, summary, base, best, evaluationSeconds);
+    progress.epoch = epoch;
+    progress.stepInEpoch = 0;
+    progress.epochSums = emptySums();
+    let ended: RunSummary["stop_reason"] | null = null;
+    if (progress.step >= totalSteps) ended = settings.maxSteps !== null && progress.step >= settings.maxSteps ? "max_steps" : "finished";
+    else if (last) ended = "finished";
+    else if (figure !== null && this.#stopping !== null && epoch > settings.skipBestEpochs) {
+      const watched = settings.earlyStoppingUseEma ? (shippedFigure ?? figure) : figure;
+      if (this.#stopping.update(watched)) ended = "early_stopping";
+      progress.earlyStopping = this.#stopping.state();
+    }
+    yield event;
+    return ended;
+  }
+
+  #figure(summary: CocoSummary | null): number | null {
+    if (summary === null) return null;
+    const { bestModelMetric, evalMaxDets } = this.session.settings;
+    return bestModelMetric === "map" ? summary.AP : (summary[`AR${evalMaxDets}`] as number);
+  }
+
+  #row(epoch: number, summary: CocoSummary | null, base: CocoSummary | null, best: boolean, evaluationSeconds: number): EpochEvent {
+    const { session } = this;
+    const progress = this.#progress;
+    const { loss, terms } = epochMeans(progress.epochSums);
+    const { images, seconds } = progress.epochSums;
+    const lr = session.schedule(Math.max(0, progress.applied - 1));
+    const imagesPerSecond = seconds > 0 ? images / seconds : 0;
+    const figure = (value: number | undefined) => value ?? null;
+    session.directory.appendRow("metrics.csv", {
+      epoch,
+      step: progress.step,
+      lr,
+      "train/loss": loss,
+      ...Object.fromEntries(["loss_ce", "loss_bbox", "loss_giou", "loss_ce_aux", "loss_bbox_aux", "loss_giou_aux"].map((name) => [`train/${name}`, terms[name] ?? 0])),
+      "val/AP": figure(summary?.AP),
+      "val/AP50": figure(summary?.AP50),
+      "val/AP75": figure(summary?.AP75),
+      "val/AP_small": figure(summary?.AP_small),
+      "val/AP_medium": figure(summary?.AP_medium),
+      "val/AP_large": figure(summary?.AP_large),
+      "val/AR1": figure(summary?.AR1),
+      "val/AR10": figure(summary?.AR10),
+      "val/AR": figure(summary?.[`AR${session.settings.evalMaxDets}`]),
+      "val/base_AP": figure(base?.AP),
+      "val/base_AP50": figure(base?.AP50),
+      images_per_second: imagesPerSecond,
+      train_seconds: progress.trainSeconds,
+      evaluation_seconds: evaluationSeconds,
+      skipped_steps: progress.skipped,
+      peak_rss_bytes: peakRss(),
+    });
+    this.#board?.scalars(progress.step, {
+      "train/loss": loss,
+      ...Object.fromEntries(Object.entries(terms).map(([name, value]) => [`train/${name}`, value])),
+      ...(summary === null ? {} : { "val/AP": summary.AP, "val/AP50": summary.AP50, "val/AP75": summary.AP75 }),
+      ...(base === null ? {} : { "val/base_AP": base.AP, "val/base_AP50": base.AP50 }),
+      "amp/skipped": progress.skipped,
+    });
+    if (summary !== null) session.directory.writeJson("evaluation.json", summary);
+    return {
+      type: "epoch",
+      epoch,
+      epochs: session.settings.epochs,
+      step: progress.step,
+      loss,
+      terms,
+      lr,
+      ap: figure(summary?.AP),
+      ap50: figure(summary?.AP50),
+      ap75: figure(summary?.AP75),
+      perClass: summary?.per_class ?? [],
+      best,
+      seconds,
+      evaluationSeconds,
+      imagesPerSecond,
+      amp: { precision: session.precision, lossScale: session.lossScale(), skipped: progress.skipped },
+    };
+  }
+
+  /** @returns null where the user asked to stop meanwhile. */
+  async *#evaluate(which: "shipped" | "base"): AsyncGenerator<TrainEvent, CocoEvaluator | null> {
+    const { session } = this;
+    const { settings, data } = session;
+    const restore = which === "shipped" ? session.useShipped() : () => {};
+    try {
+      let done = 0;
+      const evaluator = await evaluate({
+        model: session.parts.model,
+        autocast: session.parts.autocast,
+        device: session.parts.device,
+        classNames: data.classNames,
+        batches: data.evaluation("valid", settings.evalBatchSize ?? settings.batchSize),
+        numSelect: session.modelConfig.numSelect,
+        maxDets: settings.evalMaxDets,
+        progress: (images) => {
+          done = images;
+          return !this.stopRequested();
+        },
+      });
+      yield { type: "evaluation", images: done, totalImages: data.validImages };
+      return evaluator;
+    } finally {
+      restore();
+    }
+  }
+
+  #start(): TrainEvent {
+    const { session } = this;
+    const { settings, data, directory } = session;
+    return {
+      type: "start",
+      dir: directory.path,
+      model: settings.model,
+      resolution: session.modelConfig.resolution,
+      parameters: session.parameters,
+      classes: [...data.classNames],
+      trainImages: data.trainImages,
+      validImages: data.validImages,
+      stepsPerEpoch: session.stepsPerEpoch,
+      totalSteps: session.totalSteps,
+      epochs: settings.epochs,
+      batch: settings.batchSize * settings.gradAccumSteps,
+      precision: session.precision,
+      reason: session.reason,
+      device: session.parts.device,
+      threads: getNumThreads(),
+      engine: engine().version,
+      hardware: machineLine(),
+      seed: session.seed,
+      resumedAt: this.#progress.step === 0 ? null : this.#progress.step,
+    };
+  }
+
+  #checkpoint(): TrainEvent {
+    this.session.saveCheckpoint();
+    this.#saved = performance.now();
+    return { type: "checkpoint", path: this.session.directory.checkpoint, step: this.#progress.step };
+  }
+
+  #summary(reason: RunSummary["stop_reason"]): RunSummary {
+    const { best, epoch, step, skipped, trainSeconds } = this.#progress;
+    return {
+      AP: best?.AP ?? null,
+      AP50: best?.AP50 ?? null,
+      precision: this.session.precision,
+      reason: this.session.reason,
+      epochs: epoch,
+      steps: step,
+      skipped_steps: skipped,
+      train_seconds: Number(trainSeconds.toFixed(3)),
+      peak_rss_bytes: peakRss(),
+      stop_reason: reason,
+    };
+  }
+
+  #done(reason: RunSummary["stop_reason"]): DoneEvent {
+    const { directory } = this.session;
+    const summary = this.#summary(reason);
+    directory.writeJson("summary.json", summary);
+    return { type: "done", summary, dir: directory.path, best: this.#progress.best === null ? null : directory.best };
+  }
+
+  /** Leaves a summary that says so, where the disk still takes one. */
+  fail(): void {
+    try {
+      this.session.directory.writeJson("summary.json", this.#summary("failed"));
+    } catch {
+      // The failure itself is on its way to the user.
+    }
+  }
+
+  #secondsLeft(imagesPerStep: number): number {
+    const { totalSteps, stepsPerEpoch, settings } = this.session;
+    const steps = totalSteps - this.#progress.step;
+    const evaluations = Math.ceil(steps / (stepsPerEpoch * settings.evalInterval));
+    return (steps * imagesPerStep) / this.#speed.perSecond + evaluations * this.#evaluationSeconds;
+  }
+}
