@@ -1,0 +1,147 @@
+// Dynamic loss scaling with PyTorch's semantics (torch.amp.GradScaler; Micikevicius et al. 2018, arXiv:1710.03740 §3.2).
+import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
+
+export interface ScalerOptions {
+  /** First scale; default 65536. */
+  init?: number;
+  /** Factor after `interval` good steps in a row; default 2. */
+  growth?: number;
+  /** Factor after a bad step; default 0.5. */
+  backoff?: number;
+  /** Good steps between growths; default 2000. */
+  interval?: number;
+  /** Switched off, the scaler passes everything through. */
+  enabled?: boolean;
+}
+
+export interface ScalerState {
+  scale: number;
+  growth: number;
+  backoff: number;
+  interval: number;
+  goodSteps: number;
+}
+
+export class GradScalerError extends Error {
+  readonly code = "ERR_GRAD_SCALER";
+  constructor(message: string) {
+    super(message);
+    this.name = "GradScalerError";
+  }
+}
+
+type Stage = "ready" | "unscaled" | "stepped";
+
+/**
+ * One optimizer's loss scale. The order of a step is scale → backward → unscale → (clip) → step → update; with several micro-batches
+ * unscale once, after the last backward.
+ */
+export class GradScaler {
+  readonly enabled: boolean;
+  readonly growth: number;
+  readonly backoff: number;
+  readonly interval: number;
+  #scale: number;
+  #goodSteps = 0;
+  #stage: Stage = "ready";
+  #foundInf = false;
+  /** Set when the scale has fallen below 1, where gradients are no longer protected but flushed. */
+  belowOne = false;
+
+  constructor(options: ScalerOptions = {}) {
+    const { init = 65536, growth = 2, backoff = 0.5, interval = 2000, enabled = true } = options;
+    const expect = (ok: boolean, what: string, name: string, value: number): void => {
+      if (!ok) throw new GradScalerError(`Expected ${what} for scaler.${name} but received ${value} of type ${typeof value}`);
+    };
+    expect(Number.isFinite(init) && init > 0, "positive number", "init", init);
+    expect(growth > 1, "number above 1", "growth", growth);
+    expect(backoff > 0 && backoff < 1, "number between 0 and 1", "backoff", backoff);
+    expect(Number.isInteger(interval) && interval > 0, "positive integer", "interval", interval);
+    this.enabled = enabled;
+    this.#scale = init;
+    this.growth = growth;
+    this.backoff = backoff;
+    this.interval = interval;
+  }
+
+  /** The current scale; 1 when switched off. */
+  get currentScale(): number {
+    return this.enabled ? this.#scale : 1;
+  }
+  /** Whether the gradients of this step held an infinity or NaN; known after {@link unscale}. */
+  get foundInf(): boolean {
+    return this.#foundInf;
+  }
+
+  scale(loss: Tensor): Tensor {
+    return this.enabled ? loss.mul(this.#scale) : loss;
+  }
+
+  /**
+   * Divides the gradients by the scale in place and notes whether any is not finite. The reciprocal is taken in float64.
+   * @throws GradScalerError when called twice in a step, after step(), or on half-precision gradients
+   */
+  unscale(parameters: readonly Tensor[]): void {
+    if (!this.enabled) return;
+    if (this.#stage === "unscaled") throw new GradScalerError("Expected unscale() once since the last update() but received a second call");
+    if (this.#stage === "stepped") throw new GradScalerError("Expected unscale() before step() but received it after");
+    noGrad(() =>
+      scope(() => {
+        const gradients = parameters.map((p) => p.grad).filter((g) => g !== null);
+        const half = gradients.find((g) => g.dtype === "float16");
+        if (half !== undefined) throw new GradScalerError(`Expected float32 gradients but received ${half}: unscaling float16 gradients would lose what scaling saved; keep the weights in float32`);
+        if (gradients.length === 0) return;
+        const found = tensor([0]);
+        ops._ampForeachNonFiniteCheckAndUnscale_(gradients, found, tensor([1 / this.#scale], { dtype: "float64" }).float());
+        this.#foundInf = found.item() !== 0;
+      }),
+    );
+    this.#stage = "unscaled";
+  }
+
+  /** Runs `optimizer` unless the gradients were bad; unscales first if that was not done. @returns whether it ran */
+  step(optimizer: { parameters: Tensor[]; step(): void }): boolean {
+    if (!this.enabled) {
+      optimizer.step();
+      return true;
+    }
+    if (this.#stage === "stepped") throw new GradScalerError("Expected step() once since the last update() but received a second call");
+    if (this.#stage === "ready") this.unscale(optimizer.parameters);
+    if (!this.#foundInf) optimizer.step();
+    this.#stage = "stepped";
+    return !this.#foundInf;
+  }
+
+  /** Marks the step as bad for a reason seen elsewhere (a loss that is not finite), so that update() backs off. */
+  reject(): void {
+    this.#foundInf = true;
+    this.#stage = "stepped";
+  }
+
+  /** Adapts the scale and makes ready for the next step. */
+  update(): void {
+    if (!this.enabled) return;
+    if (this.#stage === "ready") throw new GradScalerError("Expected unscale() or step() before update() but no gradients were looked at");
+    if (this.#foundInf) {
+      this.#scale *= this.backoff;
+      this.#goodSteps = 0;
+      if (this.#scale < 1) this.belowOne = true;
+    } else if (++this.#goodSteps === this.interval) {
+      const grown = this.#scale * this.growth;
+      // Float32 is what the scale multiplies; growing past its range would make every loss infinite.
+      if (Math.fround(grown) < Number.POSITIVE_INFINITY) this.#scale = grown;
+      this.#goodSteps = 0;
+    }
+    this.#stage = "ready";
+    this.#foundInf = false;
+  }
+
+  stateDict(): ScalerState {
+    return { scale: this.#scale, growth: this.growth, backoff: this.backoff, interval: this.interval, goodSteps: this.#goodSteps };
+  }
+  /** Takes over scale and counter; growth, backoff and interval stay as configured. */
+  loadStateDict(state: ScalerState): void {
+    this.#scale = state.scale;
+    this.#goodSteps = state.goodSteps;
+  }
+}
