@@ -1,6 +1,6 @@
 // Weights files: safetensors with the Python package's keys, and in the metadata what is needed to use them.
 import { extname } from "node:path";
-import { loadSafetensors, saveSafetensors, type Tensor } from "@rfdetr/torch";
+import { loadSafetensors, noGrad, ops, saveSafetensors, scope, type Tensor } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveConfig } from "../model/variants.js";
@@ -55,4 +55,41 @@ export function loadModel(path: string): { model: RFDETRModel; classNames: strin
   }
   model.eval();
   return { model, classNames, config };
+}
+
+const classRows = /(^|\.)(class_embed|enc_out_class_embed\.\d+)\.(weight|bias)$/;
+
+/**
+ * Starts a model from weights trained on other classes: class rows are cut or repeated to the number the model has, everything else must fit.
+ * @returns warnings for the user.
+ * @throws RfdetrError `ERR_CHECKPOINT` when the weights are those of another architecture; the model is unchanged then.
+ */
+export function loadInto(model: RFDETRModel, path: string): string[] {
+  const { tensors, classNames, config } = readWeights(path);
+  try {
+    return noGrad(() =>
+      scope(() => {
+        const own = model.stateDict();
+        const fitted = new Map([...tensors].map(([key, stored]) => [key, classRows.test(key) ? withRows(stored, own.get(key)?.shape[0]) : stored]));
+        try {
+          model.loadStateDict(fitted);
+        } catch (error) {
+          throw new RfdetrError("ERR_CHECKPOINT", `The weights ${path} are those of ${config.variant} and do not fit ${model.config.variant}: ${(error as Error).message}`, { cause: error });
+        }
+        const wanted = model.config.numClasses;
+        return classNames.length === wanted ? [] : [`The weights know ${classNames.length} classes and the data has ${wanted}: the class heads start from the rows that fit`];
+      }),
+    );
+  } finally {
+    for (const tensor of tensors.values()) tensor.dispose();
+  }
+}
+
+/** The first `rows` rows, repeated from the start where there are too few. */
+function withRows(stored: Tensor, rows: number | undefined): Tensor {
+  const have = stored.shape[0];
+  if (rows === undefined || rows === have) return stored;
+  if (rows < have) return stored.narrow(0, 0, rows);
+  const copies = Array.from({ length: Math.ceil(rows / have) }, () => stored);
+  return ops.cat(copies, { dim: 0 }).narrow(0, 0, rows);
 }

@@ -1,5 +1,5 @@
 // A training step measured on random images: seconds of its parts, memory, work.
-import { Autocast, type Precision } from "@rfdetr/amp";
+import { Autocast, GradScaler, type Precision } from "@rfdetr/amp";
 import { type DType, manualSeed, memory, noGrad, ops, optim, rand, randn, resetPeakMemory, scope } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { RFDETRModel } from "../model/rfdetr.js";
@@ -80,7 +80,7 @@ export function benchTrain(options: { model: string; batch: number; precision: P
   const ema = new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau });
   manualSeed(1);
   const data = randomBatch(batch, config.resolution, config.numClasses);
-  const parts = { model, criterion, autocast, optimizer, device, clipMaxNorm: settings.clipMaxNorm };
+  const parts = { model, criterion, autocast, optimizer, scaler: new GradScaler({ enabled: precision === "16-mixed" }), device, clipMaxNorm: settings.clipMaxNorm };
   const laps: { step: number; forward: number; loss: number; backward: number; optimizer: number }[] = [];
   const losses: number[] = [];
   for (let i = 0; i < options.warmup + options.steps; i++) {

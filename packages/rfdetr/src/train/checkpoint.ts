@@ -1,6 +1,7 @@
 // Everything a resumed run needs to go on as if it had never stopped.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ScalerState } from "@rfdetr/amp";
 import { loadSafetensors, saveSafetensors, type Tensor } from "@rfdetr/torch";
 import { replaceFolder, syncFile } from "../run/atomic.js";
 import { RfdetrError } from "../run/errors.js";
@@ -23,7 +24,8 @@ export interface Progress {
   epochSums: { loss: number; steps: number; images: number; seconds: number; terms: Record<string, number> };
   best: { figure: number; epoch: number; AP: number; AP50: number } | null;
   earlyStopping: EarlyStoppingState;
-  scaler: unknown;
+  /** State of the gradient scaler; null where there is none. */
+  scaler: ScalerState | null;
   finished: boolean;
 }
 

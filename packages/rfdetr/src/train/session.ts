@@ -1,7 +1,7 @@
-// All that a run is made of, built from its settings, or from its checkpoint.
+// All that a run is made of, built from its settings, and from its checkpoint where it is continued.
 import { randomInt } from "node:crypto";
-import { Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
-import { engine, getRngState, manualSeed, optim, setRngState } from "@rfdetr/torch";
+import { Autocast, GradScaler, type Precision, resolvePrecision } from "@rfdetr/amp";
+import { engine, getRngState, manualSeed, noGrad, optim, scope, setRngState } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
@@ -11,7 +11,7 @@ import { machineLine } from "../run/machine.js";
 import { RunDirectory } from "../run/run-directory.js";
 import { packageVersion } from "../run/version.js";
 import { loadInto, saveWeights } from "../run/weights.js";
-import { loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.js";
+import { loadCheckpoint, type Progress, readProgress, saveCheckpoint } from "./checkpoint.js";
 import { toFile } from "./config.js";
 import { openTrainData, type TrainData } from "./data.js";
 import { Ema } from "./ema.js";
@@ -20,23 +20,168 @@ import { parameterGroups } from "./parameter-groups.js";
 import { initialProgress } from "./progress.js";
 import type { RunConfig } from "./resume.js";
 import type { TrainRequest } from "./run.js";
-import { learningRate } from "./schedule.js";
+import { Schedule } from "./schedule.js";
 import type { TrainSettings } from "./settings.js";
 import type { StepParts } from "./step.js";
 
 /** A run that is ready to take its next step. */
-export class Session {
-  constructor(
-    readonly settings: TrainSettings,
-    readonly seed: number,
-    readonly directory: RunDirectory,
-    readonly data: TrainData,
-    readonly modelConfig: ModelConfig,
-    readonly parts: StepParts,
-    readonly ema: Ema | null,
-    readonly precision: Precision,
-    readonly reason: string,
-    readonly progress: Progress,
-    readonly warnings: readonly string[],
-  ) {}
+export interface Session {
+  settings: TrainSettings;
+  seed: number;
+  directory: RunDirectory;
+  data: TrainData;
+  modelConfig: ModelConfig;
+  /** Number of trained parameters. */
+  parameters: number;
+  parts: StepParts;
+  ema: Ema | null;
+  schedule: Schedule;
+  /** Side lengths of multi-scale training; null trains at the resolution. */
+  scales: number[] | null;
+  stepsPerEpoch: number;
+  totalSteps: number;
+  precision: Precision;
+  reason: string;
+  progress: Progress;
+  warnings: string[];
+}
+
+/** @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained. */
+export async function prepareRun({ settings, resume }: TrainRequest): Promise<Session> {
+  const directory = resume === null ? null : RunDirectory.open(resume);
+  const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);
+  const seed = before?.seed ?? settings.seed ?? randomInt(2 ** 31);
+  const device = resolveDevice(settings.device);
+  const { precision, reason } = resolvePrecision(wantedPrecision(settings), device);
+  const scales = (side: number, patch: number, windows: number) =>
+    settings.multiScale === false || settings.multiScale === "off" ? null : trainingScales(side, patch, windows, settings.expandedScales);
+  const shape = modelShape(settings);
+  const sides = scales(shape.resolution, shape.patchSize, shape.numWindows);
+  const data = await openTrainData(settings, { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution });
+  const modelConfig = { ...shape, numClasses: data.classNames.length };
+
+  manualSeed(seed);
+  const model = new RFDETRModel(modelConfig);
+  const warnings = [...data.warnings, ...leftovers(settings)];
+  if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights));
+  if (settings.freezeEncoder) for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
+  if (device !== "cpu") model.to(device);
+  model.train();
+
+  const optimizer = new optim.AdamW(parameterGroups(model, settings));
+  const ema = settings.useEma ? new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau }) : null;
+  const stepsPerEpoch = data.stepsPerEpoch;
+  const allSteps = stepsPerEpoch * settings.epochs;
+  const totalSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
+  const session: Session = {
+    settings,
+    seed,
+    directory: directory ?? RunDirectory.create(settings.outputDir, settings.model),
+    data,
+    modelConfig,
+    parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0),
+    parts: {
+      model,
+      criterion: new Criterion({ groupDetr: modelConfig.groupDetr, weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef } }),
+      autocast: new Autocast(precision, { overrides: settings.precisionOverrides }),
+      optimizer,
+      scaler: new GradScaler({ enabled: precision === "16-mixed" }),
+      device,
+      clipMaxNorm: settings.clipMaxNorm,
+    },
+    ema,
+    schedule: new Schedule(settings, stepsPerEpoch, totalSteps),
+    scales: sides,
+    stepsPerEpoch,
+    totalSteps,
+    precision,
+    reason,
+    progress: directory === null ? initialProgress() : readProgress(directory.checkpoint),
+    warnings,
+  };
+  if (directory === null) session.directory.writeJson("config.json", runConfig(session));
+  else restore(session);
+  return session;
+}
+
+/** The precision asked for: `precision`, else what `amp_dtype` and `amp` mean. */
+function wantedPrecision({ precision, amp, ampDtype }: TrainSettings): Precision | "auto" {
+  if (precision !== "auto") return precision;
+  if (ampDtype === "bf16") return "bf16-mixed";
+  if (ampDtype === "fp16") return "16-mixed";
+  return ampDtype === null || !amp ? "32-true" : "auto";
+}
+
+function modelShape({ model, resolution, numQueries, groupDetr, numSelect }: TrainSettings): ModelConfig {
+  const or = <T>(value: T | null): T | undefined => value ?? undefined;
+  return resolveModel(model, { resolution: or(resolution), numQueries: or(numQueries), groupDetr: or(groupDetr), numSelect: or(numSelect) });
+}
+
+function leftovers({ fp16Eval }: TrainSettings): string[] {
+  return fp16Eval ? ["fp16_eval is a leftover of old configs: evaluation follows the training precision, the model itself is never converted"] : [];
+}
+
+function runConfig(session: Session): RunConfig {
+  return {
+    settings: toFile(session.settings),
+    seed: session.seed,
+    class_names: [...session.data.classNames],
+    model_config: { ...session.modelConfig },
+    precision: session.precision,
+    reason: session.reason,
+    hardware: machineLine(),
+    versions: { rfdetr: packageVersion(), node: process.version, libtorch: engine().version },
+  };
+}
+
+/** Takes weights, moments, average and random numbers from the run's checkpoint, and drops the records written after it. */
+function restore({ directory, parts, ema, progress }: Session): void {
+  const saved = loadCheckpoint(directory.checkpoint);
+  parts.model.loadStateDict(saved.model);
+  parts.optimizer.loadStateDict(saved.optimizer);
+  if (ema !== null && saved.ema !== null) ema.load(saved.ema);
+  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
+  setRngState(saved.rng);
+  for (const tensor of [...saved.model.values(), ...saved.optimizer.expAvg, ...saved.optimizer.expAvgSq, ...(saved.ema?.tensors.values() ?? []), saved.rng]) tensor.dispose();
+  directory.keepLines("numerics.jsonl", (line) => (JSON.parse(line) as { step: number }).step <= progress.step);
+  // The first line is the header.
+  directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
+}
+
+/** Writes everything a resume needs. @throws RfdetrError `ERR_RUN_DIRECTORY` */
+export function saveSession({ directory, parts, ema, progress }: Session): void {
+  scope(() =>
+    saveCheckpoint(directory.checkpoint, progress, {
+      model: parts.model.stateDict(),
+      ema: ema === null ? null : ema.state(),
+      optimizer: parts.optimizer.stateDict(),
+      rng: getRngState(),
+    }),
+  );
+}
+
+/** Writes weights for use: the averaged ones where there is an average, unless `base` asks for those in training. */
+export function saveUsable(session: Session, path: string, info: Record<string, string>, base = false): void {
+  const { parts, ema, data, modelConfig, settings } = session;
+  const tensors = ema === null || base ? parts.model.stateDict() : ema.state().tensors;
+  const notes: Record<string, string> = settings.notes === null ? {} : { notes: JSON.stringify(settings.notes) };
+  saveWeights(path, tensors, {
+    classNames: [...data.classNames],
+    config: modelConfig,
+    extra: { ...info, ...notes, averaged: String(ema !== null && !base), precision: session.precision, rfdetr_version: packageVersion() },
+  });
+}
+
+/** Runs `body` with the averaged weights in the model, then puts those in training back, to the bit. */
+export async function withAverage<T>({ parts, ema }: Session, body: () => Promise<T>): Promise<T> {
+  if (ema === null) return await body();
+  const { model } = parts;
+  const own = new Map([...model.stateDict()].map(([key, tensor]) => [key, noGrad(() => tensor.clone())]));
+  model.loadStateDict(ema.state().tensors);
+  try {
+    return await body();
+  } finally {
+    model.loadStateDict(own);
+    for (const tensor of own.values()) tensor.dispose();
+  }
 }

@@ -1,5 +1,5 @@
 // One optimizer step: forward and loss of every micro-batch, backward, the finite checks, clipping, AdamW, schedule and average.
-import type { Autocast } from "@rfdetr/amp";
+import { type Autocast, badGradients, type GradScaler } from "@rfdetr/amp";
 import { noGrad, ops, optim, scope, type Tensor } from "@rfdetr/torch";
 import type { Criterion } from "../loss/criterion.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
@@ -20,6 +20,8 @@ export interface StepParts {
   criterion: Criterion;
   autocast: Autocast;
   optimizer: optim.AdamW;
+  /** Switched off unless gradients are scaled. */
+  scaler: GradScaler;
   device: string;
   /** Largest global gradient norm; 0 does not clip. */
   clipMaxNorm: number;
@@ -33,6 +35,14 @@ export interface StepSeconds {
   optimizer: number;
 }
 
+/** What was not finite. */
+export interface Fault {
+  /** In words. */
+  what: string;
+  /** The first parameter with a bad gradient, where that was it. */
+  parameter: string | null;
+}
+
 export interface StepResult {
   /** Mean over the micro-batches of the weighted sum of all terms. */
   loss: number;
@@ -43,21 +53,8 @@ export interface StepResult {
   clipFactor: number;
   /** False where something was not finite: nothing has changed then. */
   applied: boolean;
-  /** What was not finite, for the record and the warning. */
-  fault: string | null;
+  fault: Fault | null;
   seconds: StepSeconds;
-}
-
-/** The first parameter whose gradient holds an infinity or a NaN. */
-function faultyParameter(model: RFDETRModel): string {
-  for (const [name, parameter] of model.namedParameters()) {
-    const finite = scope(() => {
-      const gradient = parameter.grad;
-      return gradient === null || ops.all(gradient.isfinite()).item() === 1;
-    });
-    if (!finite) return name;
-  }
-  return "none (the norm itself overflowed)";
 }
 
 /** The outputs in float32, which is what criterion and post-processing compute in. */
@@ -72,37 +69,62 @@ export function inFloat32(outputs: Outputs): Outputs {
  * @param size side length that the images are resized to; null leaves them as they are.
  */
 export function trainingStep(parts: StepParts, microBatches: readonly MicroBatch[], size: number | null): StepResult {
-  const { model, optimizer, autocast } = parts;
+  const { optimizer, autocast } = parts;
   const seconds: StepSeconds = { forward: 0, loss: 0, backward: 0, optimizer: 0 };
   const terms = new Map<string, number>();
   const share = 1 / microBatches.length;
   let loss = 0;
-  let fault: string | null = null;
+  let fault: Fault | null = null;
   optimizer.zeroGrad();
   for (const [index, batch] of microBatches.entries()) {
     const value = scope(() => microBatch(parts, batch, size, share, terms, seconds));
     loss += value * share;
     if (Number.isFinite(value)) continue;
-    fault = `loss of micro-batch ${index + 1} of ${microBatches.length}`;
+    fault = { what: `loss of micro-batch ${index + 1} of ${microBatches.length}`, parameter: null };
     break;
   }
-  const start = performance.now();
-  let norm = Number.NaN;
-  let factor = 1;
-  if (fault === null) {
-    ({ norm, factor } = optim.clipGradNorm(optimizer.parameters, parts.clipMaxNorm));
-    if (Number.isFinite(norm)) optimizer.step();
-    else fault = `gradient of ${faultyParameter(model)}`;
-  }
+  const lap = stopwatch();
+  const { norm, factor, bad } = fault === null ? apply(parts) : reject(parts, fault);
+  fault = bad;
   optimizer.zeroGrad();
   autocast.clearCache();
-  seconds.optimizer = (performance.now() - start) / 1000;
+  seconds.optimizer = lap();
   return { loss, terms, gradNorm: norm, clipFactor: factor, applied: fault === null, fault, seconds };
+}
+
+interface Applied {
+  norm: number;
+  factor: number;
+  bad: Fault | null;
+}
+
+/** Unscale, clip, step. A norm that is not finite means that some gradient is not, and nothing is stepped. */
+function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts): Applied {
+  const { parameters } = optimizer;
+  scaler.unscale(parameters);
+  const { norm, factor } = optim.clipGradNorm(parameters, clipMaxNorm);
+  if (Number.isFinite(norm)) {
+    scaler.step(optimizer);
+    scaler.update();
+    return { norm, factor, bad: null };
+  }
+  const [first] = badGradients(model.namedParameters());
+  const parameter = first?.name ?? null;
+  return reject({ scaler }, { what: parameter === null ? "norm of the gradients" : `gradient of ${parameter}`, parameter });
+}
+
+/** Leaves everything as it was, except that the loss scale backs off. */
+function reject({ scaler }: Pick<StepParts, "scaler">, bad: Fault): Applied {
+  if (scaler.enabled) {
+    scaler.reject();
+    scaler.update();
+  }
+  return { norm: Number.NaN, factor: 1, bad };
 }
 
 /** Forward, loss and backward of one micro-batch. @returns its loss; without backward where that is not finite. */
 function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, terms: Map<string, number>, seconds: StepSeconds): number {
-  const { model, criterion, autocast, device } = parts;
+  const { model, criterion, autocast, scaler, device } = parts;
   const images = prepare(batch, size, device);
   const lap = stopwatch();
   const outputs = inFloat32(autocast.run(() => model.call(images)));
@@ -112,7 +134,7 @@ function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, sh
   for (const [name, term] of parted) terms.set(name, (terms.get(name) ?? 0) + term.item() * share);
   seconds.loss += lap();
   if (!Number.isFinite(value)) return value;
-  (share === 1 ? total : total.mul(share)).backward();
+  scaler.scale(share === 1 ? total : total.mul(share)).backward();
   seconds.backward += lap();
   return value;
 }

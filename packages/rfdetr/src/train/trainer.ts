@@ -13,8 +13,8 @@ import type { DoneEvent, EpochEvent, StepEvent, TrainEvent } from "./events.js";
 import { scaleOfStep } from "./multi-scale.js";
 import { addStep, emptySums, epochMeans } from "./progress.js";
 import type { TrainRequest } from "./run.js";
-import { prepareRun, type Session } from "./session.js";
-import { trainingStep } from "./step.js";
+import { prepareRun, type Session, saveSession, saveUsable, withAverage } from "./session.js";
+import { type StepResult, trainingStep } from "./step.js";
 import { SpeedMeter } from "./speed.js";
 
 /** Steps in a row that change nothing before a run is given up. */
@@ -102,17 +102,18 @@ class Trainer {
     const { session } = this;
     const { settings, totalSteps, schedule, parts, ema, scales } = session;
     const progress = this.#progress;
-    const lr = schedule(progress.applied);
+    const lr = schedule.apply(parts.optimizer, progress.applied);
     const size = scales === null ? null : scaleOfStep(progress.applied, scales);
     const result = trainingStep(parts, microBatches, size);
     const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
     if (result.applied && ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0) ema.update();
     const now = performance.now();
+    progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
     addStep(progress, result, images, (now - this.#mark) / 1000);
     this.#mark = now;
     this.#speed.add(images, now);
-    session.record({ ...result, step: progress.step, lr, size: size ?? microBatches[0].height });
-    if (!result.applied) yield* this.#skipped(result.fault ?? "");
+    this.#record(result, lr, size ?? microBatches[0].height);
+    if (!result.applied) yield* this.#skipped(result.fault?.what ?? "");
     else this.#wasted = 0;
     if (this.#board !== null && progress.step % 10 === 0)
       this.#board.scalars(progress.step, { "train/loss_step": result.loss, "train/lr": lr, "train/grad_norm": result.gradNorm });
@@ -128,7 +129,7 @@ class Trainer {
       rssBytes: process.memoryUsage.rss(),
       size: size ?? microBatches[0].height,
       precision: session.precision,
-      lossScale: session.lossScale(),
+      lossScale: this.#lossScale(),
       skipped: !result.applied,
       skippedSteps: progress.skipped,
       secondsLeft: this.#secondsLeft(images),
@@ -136,9 +137,38 @@ class Trainer {
     yield event;
   }
 
+  /** The line of this step in numerics.jsonl. */
+  #record(result: StepResult, lr: number, size: number): void {
+    const { directory, precision } = this.session;
+    const finite = (value: number) => (Number.isFinite(value) ? value : null);
+    const seconds = Object.fromEntries(Object.entries(result.seconds).map(([part, value]) => [part, Number(value.toFixed(4))]));
+    directory.appendLine("numerics.jsonl", {
+      step: this.#progress.step,
+      epoch: this.#progress.epoch + 1,
+      precision,
+      loss: finite(result.loss),
+      lr,
+      grad_norm: finite(result.gradNorm),
+      clip_factor: result.clipFactor,
+      scale: this.#lossScale(),
+      found_inf: !result.applied,
+      skipped: !result.applied,
+      fault: result.fault?.what ?? null,
+      first_parameter: result.fault?.parameter ?? null,
+      size,
+      seconds,
+    });
+  }
+
+  /** The gradient scaler's scale; null where gradients are not scaled. */
+  #lossScale(): number | null {
+    const { scaler } = this.session.parts;
+    return scaler.enabled ? scaler.currentScale : null;
+  }
+
   *#skipped(fault: string): Generator<TrainEvent> {
     this.#wasted++;
-    if (this.#wasted === 1 && this.session.lossScale() === null)
+    if (this.#wasted === 1 && this.#lossScale() === null)
       yield { type: "warning", message: `Step ${this.#progress.step} changed nothing, because the ${fault} is not finite` };
     if (this.#wasted >= hopeless)
       throw new RfdetrError("ERR_NUMERICS", `${hopeless} steps in a row were not finite (last: ${fault}): lower the learning rate, or train with --no-amp`);
@@ -174,13 +204,12 @@ class Trainer {
     const figure = baseWins ? baseFigure : shippedFigure;
     const best = figure !== null && chosen !== null && epoch > settings.skipBestEpochs && (progress.best === null || figure > progress.best.figure);
     const info = { epoch: String(epoch), ...(chosen === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }) };
-    session.saveShipped(directory.last, info);
+    saveUsable(session, directory.last, info);
     if (best) {
-      if (baseWins) session.saveBase(directory.best, info);
-      else session.saveShipped(directory.best, info);
+      saveUsable(session, directory.best, info, baseWins);
       progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
     }
-    if (epoch % settings.checkpointInterval === 0) session.saveShipped(directory.weightsOfEpoch(epoch), info);
+    if (epoch % settings.checkpointInterval === 0) saveUsable(session, directory.weightsOfEpoch(epoch), info);
 
     const event = this.#row(epoch, summary, base, best, evaluationSeconds);
     progress.epoch = epoch;
@@ -209,7 +238,7 @@ class Trainer {
     const progress = this.#progress;
     const { loss, terms } = epochMeans(progress.epochSums);
     const { images, seconds } = progress.epochSums;
-    const lr = session.schedule(Math.max(0, progress.applied - 1));
+    const lr = session.schedule.baseRate(Math.max(0, progress.applied - 1));
     const imagesPerSecond = seconds > 0 ? images / seconds : 0;
     const figure = (value: number | undefined) => value ?? null;
     session.directory.appendRow("metrics.csv", {
@@ -259,7 +288,7 @@ class Trainer {
       seconds,
       evaluationSeconds,
       imagesPerSecond,
-      amp: { precision: session.precision, lossScale: session.lossScale(), skipped: progress.skipped },
+      amp: { precision: session.precision, lossScale: this.#lossScale(), skipped: progress.skipped },
     };
   }
 
@@ -267,10 +296,9 @@ class Trainer {
   async *#evaluate(which: "shipped" | "base"): AsyncGenerator<TrainEvent, CocoEvaluator | null> {
     const { session } = this;
     const { settings, data } = session;
-    const restore = which === "shipped" ? session.useShipped() : () => {};
-    try {
-      let done = 0;
-      const evaluator = await evaluate({
+    let done = 0;
+    const run = () =>
+      evaluate({
         model: session.parts.model,
         autocast: session.parts.autocast,
         device: session.parts.device,
@@ -283,11 +311,9 @@ class Trainer {
           return !this.stopRequested();
         },
       });
-      yield { type: "evaluation", images: done, totalImages: data.validImages };
-      return evaluator;
-    } finally {
-      restore();
-    }
+    const evaluator = which === "shipped" ? await withAverage(session, run) : await run();
+    yield { type: "evaluation", images: done, totalImages: data.validImages };
+    return evaluator;
   }
 
   #start(): TrainEvent {
@@ -318,7 +344,7 @@ class Trainer {
   }
 
   #checkpoint(): TrainEvent {
-    this.session.saveCheckpoint();
+    saveSession(this.session);
     this.#saved = performance.now();
     return { type: "checkpoint", path: this.session.directory.checkpoint, step: this.#progress.step };
   }

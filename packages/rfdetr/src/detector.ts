@@ -1,0 +1,106 @@
+// The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same parts.
+import { existsSync } from "node:fs";
+import type { CocoSummary } from "./eval/coco-summary.js";
+import type { Detection } from "./model/types.js";
+import type { ImageSource } from "./predict/picture.js";
+import type { Predictor } from "./predict/predict.js";
+import { RfdetrError } from "./run/errors.js";
+import { resolveConfig } from "./train/config.js";
+import { TrainRun } from "./train/run.js";
+import type { TrainOptions } from "./train/settings.js";
+
+export interface DetectorOptions {
+  /** Weights file: what is detected with, and what training starts from. Without one the model has random weights. */
+  weights?: string;
+  /** `auto` (the default) follows the hardware; `true` means `auto`, `false` means `32-true`. */
+  precision?: "auto" | "32-true" | "bf16-mixed" | "16-mixed" | boolean;
+  /** `auto`, `cpu` or `cuda:N`. */
+  device?: string;
+}
+
+/**
+ * @example
+ * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
+ * const detections = await detector.predict("bird.jpg", { threshold: 0.5 });
+ */
+export class RFDETR {
+  #predictor: Promise<Predictor> | null = null;
+  #weights: string | null;
+
+  private constructor(
+    /** Variant: `nano`, `small`, `medium`, `base`, `large`, … */
+    readonly model: string,
+    readonly options: DetectorOptions,
+  ) {
+    this.#weights = options.weights ?? null;
+  }
+
+  /** @throws an error with a `code` when the variant is unknown or the weights are not there. */
+  static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
+    const { resolveConfig: resolveModel } = await import("./model/variants.js");
+    resolveModel(model);
+    if (options.weights !== undefined && !existsSync(options.weights)) throw new RfdetrError("ERR_CHECKPOINT", `The weights ${options.weights} do not exist`);
+    return new RFDETR(model, options);
+  }
+
+  /** Weights that this detector uses now: those it was made with, or the best of its last training. */
+  get weights(): string | null {
+    return this.#weights;
+  }
+
+  /**
+   * Starts training in a worker thread. Iterate the run for its events, await `run.result` for its end; afterwards this detector uses the best weights.
+   * @throws RfdetrError `ERR_CONFIG` at once for settings that cannot be.
+   */
+  train(options: TrainOptions & { data?: string; signal?: AbortSignal }): TrainRun {
+    const { data, signal, ...settings } = options;
+    const precision = this.options.precision;
+    const config = resolveConfig({
+      model: this.model,
+      weights: this.#weights,
+      ...(typeof precision === "boolean" ? { amp: precision } : precision === undefined ? {} : { precision }),
+      ...(this.options.device === undefined ? {} : { device: this.options.device }),
+      ...(data === undefined ? {} : { datasetDir: data }),
+      ...settings,
+    });
+    const run = TrainRun.start(config, signal === undefined ? {} : { signal });
+    run.result.then(
+      ({ best }) => {
+        if (best === null) return;
+        this.#weights = best;
+        this.#predictor = null;
+      },
+      () => {},
+    );
+    return run;
+  }
+
+  /** Detections of an image above `threshold` (default 0.5), best first, boxes in its pixels. */
+  async predict(image: ImageSource, options: { threshold?: number } = {}): Promise<Detection[]> {
+    return (await (await this.#load()).detect(image, options)).detections;
+  }
+
+  /** COCO figures on a split of a dataset. */
+  async evaluate(options: { data: string; split?: "valid" | "test"; batch?: number }): Promise<CocoSummary> {
+    const { evaluateWeights } = await import("./train/evaluate-weights.js");
+    const { summary } = await evaluateWeights(this.#trained(), {
+      data: options.data,
+      split: options.split ?? "valid",
+      batch: options.batch ?? 4,
+      precision: this.options.precision ?? "auto",
+      device: this.options.device ?? "auto",
+    });
+    return summary;
+  }
+
+  #load(): Promise<Predictor> {
+    const weights = this.#trained();
+    this.#predictor ??= import("./predict/predict.js").then(({ Predictor }) => Predictor.load(weights, this.options));
+    return this.#predictor;
+  }
+
+  #trained(): string {
+    if (this.#weights === null) throw new RfdetrError("ERR_CHECKPOINT", `This ${this.model} detector has no weights: give some to RFDETR.create, or train it first`);
+    return this.#weights;
+  }
+}

@@ -1,0 +1,65 @@
+// The exponential moving average of the weights (Polyak and Juditsky 1992), which evaluation and shipping use.
+import { keep, type nn, noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
+
+export interface EmaState {
+  tensors: Map<string, Tensor>;
+  updates: number;
+}
+
+/**
+ * Float32 copies of all weights. The first update copies; update t ≥ 2 moves by 1 − decay·(1 − e^(−t/tau)), a ramp that forgets the
+ * random start. `rfdetr.training.callbacks.ema`.
+ */
+export class Ema {
+  readonly decay: number;
+  readonly tau: number;
+  readonly #model: nn.Module;
+  readonly #average: Map<string, Tensor>;
+  #updates = 0;
+
+  constructor(model: nn.Module, options: { decay: number; tau: number }) {
+    this.decay = options.decay;
+    this.tau = options.tau;
+    this.#model = model;
+    this.#average = noGrad(() => new Map([...model.stateDict()].map(([key, value]) => [key, keep(value.detach().clone())])));
+  }
+
+  get updates(): number {
+    return this.#updates;
+  }
+
+  /** Share of the old average that update number `t` (from 1) keeps. */
+  decayAt(t: number): number {
+    if (t === 1) return 0;
+    return this.tau === 0 ? this.decay : this.decay * (1 - Math.exp(-t / this.tau));
+  }
+
+  /** Takes the model's weights into the average. */
+  update(): void {
+    this.#updates++;
+    const weight = 1 - this.decayAt(this.#updates);
+    noGrad(() =>
+      scope(() => {
+        const own = this.#model.stateDict();
+        const keys = [...this.#average.keys()];
+        ops._foreachLerp_(
+          keys.map((key) => this.#average.get(key) as Tensor),
+          keys.map((key) => own.get(key) as Tensor),
+          weight,
+        );
+      }),
+    );
+  }
+
+  /** The live state, not a copy. */
+  state(): EmaState {
+    return { tensors: this.#average, updates: this.#updates };
+  }
+
+  load(state: EmaState): void {
+    noGrad(() => {
+      for (const [key, value] of this.#average) value.copy_(state.tensors.get(key) as Tensor);
+    });
+    this.#updates = state.updates;
+  }
+}
