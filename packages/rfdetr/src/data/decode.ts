@@ -1,0 +1,38 @@
+// Image files to RGB bytes, as the package's reader (Pillow's `convert("RGB")`) gives them.
+import sharp from "sharp";
+import { DatasetError } from "./errors.js";
+
+// One image a call; parallelism comes from the loader's own threads, and caching decoded files would hold the whole dataset.
+sharp.concurrency(1);
+sharp.cache(false);
+
+export interface Pixels {
+  /** `[height, width, 3]` */
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/**
+ * Decodes one file. Alpha is dropped, not blended; EXIF rotation is ignored, as Pillow does unless told; greyscale, CMYK and 16-bit
+ * files become 8-bit RGB. A JPEG is decoded at ½, ¼ or ⅛ of its size where that still covers `atLeast` pixels on both sides.
+ * @throws DatasetError naming the file when it is missing, cut off or no image
+ */
+export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
+  try {
+    let image = sharp(file, { failOn: "truncated" });
+    if (atLeast > 0) {
+      const { format, width = 0, height = 0 } = await image.metadata();
+      const factor = [8, 4, 2].find((f) => f <= Math.min(Math.floor(width / atLeast), Math.floor(height / atLeast)));
+      // libvips shrinks inside the JPEG decoder when a resize by a power of two follows.
+      if (format === "jpeg" && factor !== undefined) image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), { fit: "fill", fastShrinkOnLoad: true });
+    }
+    const { data, info } = await image.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+    if (info.channels === 3) return { data, width: info.width, height: info.height };
+    const rgb = new Uint8Array(info.width * info.height * 3);
+    for (let i = 0; i < info.width * info.height; i++) rgb.fill(data[i * info.channels], i * 3, i * 3 + 3);
+    return { data: rgb, width: info.width, height: info.height };
+  } catch (error) {
+    throw new DatasetError(`Expected a readable image but ${file} does not decode: ${(error as Error).message.split("\n")[0]}. Replace or remove it, or run rfdetr data check --fix`, { cause: error });
+  }
+}

@@ -1,0 +1,11 @@
+export { type AugmentPreset, augmentPresets } from "./augment.js";
+export { type CheckOptions, type CheckReport, checkDataset, type Finding, type FindingKind, findingKinds, fixDataset } from "./check.js";
+export { type Dataset, type DatasetImage, hasSplit, openDataset, type Split } from "./dataset.js";
+export { decodeFile, type Pixels } from "./decode.js";
+export { DatasetError } from "./errors.js";
+export { type Batch, DataLoader, type LoaderOptions } from "./loader.js";
+export type { Recipe } from "./prepare.js";
+export { Rng, type RngState } from "./rng.js";
+export { epochOrder } from "./sampler.js";
+export { datasetStats, type SplitStats } from "./stats.js";
+export { type SynthOptions, synthesize } from "./synth.js";

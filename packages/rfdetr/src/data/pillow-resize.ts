@@ -1,0 +1,95 @@
+// Pillow's 8-bit bilinear resize, to the bit: the package resizes training and validation images with it.
+
+/** Fixed-point digits of the weights, as Pillow chooses them for 8-bit images. */
+const digits = 22;
+
+interface Weights {
+  /** First input pixel of each output pixel, number of pixels, and `taps` weights each. */
+  first: Int32Array;
+  count: Int32Array;
+  weights: Int32Array;
+  taps: number;
+}
+
+/** A triangle of support one, widened by the scale when shrinking (antialias), normalised, then rounded to fixed point. */
+function bilinearWeights(input: number, output: number): Weights {
+  const scale = input / output;
+  const support = Math.max(scale, 1);
+  const taps = Math.ceil(support) * 2 + 1;
+  const result: Weights = { first: new Int32Array(output), count: new Int32Array(output), weights: new Int32Array(output * taps), taps };
+  const row = new Float64Array(taps);
+  for (let i = 0; i < output; i++) {
+    const centre = (i + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(centre - support + 0.5));
+    const end = Math.min(input, Math.trunc(centre + support + 0.5));
+    let sum = 0;
+    for (let k = 0; k < end - first; k++) {
+      const distance = Math.abs((k + first - centre + 0.5) / support);
+      row[k] = distance < 1 ? 1 - distance : 0;
+      sum += row[k];
+    }
+    for (let k = 0; k < end - first; k++) {
+      const weight = sum === 0 ? row[k] : row[k] / sum;
+      result.weights[i * taps + k] = Math.trunc(weight * 2 ** digits + (weight < 0 ? -0.5 : 0.5));
+    }
+    result.first[i] = first;
+    result.count[i] = end - first;
+  }
+  return result;
+}
+
+/**
+ * RGB bytes `[height, width, 3]` to `[toHeight, toWidth, 3]`: horizontal pass, rounding to bytes, vertical pass, as
+ * `PIL.Image.resize(…, BILINEAR)` does.
+ */
+export function pillowResize(pixels: Uint8Array, width: number, height: number, toWidth: number, toHeight: number): Uint8Array {
+  let rows = pixels;
+  if (toWidth !== width) rows = horizontal(pixels, width, height, toWidth);
+  if (toHeight !== height) rows = vertical(rows, toWidth, height, toHeight);
+  return rows === pixels ? new Uint8Array(pixels) : rows;
+}
+
+function horizontal(pixels: Uint8Array, width: number, height: number, toWidth: number): Uint8Array {
+  const { first, count, weights, taps } = bilinearWeights(width, toWidth);
+  const out = new Uint8Array(toWidth * height * 3);
+  const half = 1 << (digits - 1);
+  let to = 0;
+  for (let y = 0; y < height; y++) {
+    const line = y * width * 3;
+    for (let x = 0; x < toWidth; x++) {
+      let r = half;
+      let g = half;
+      let b = half;
+      const base = x * taps;
+      let from = line + first[x] * 3;
+      for (let k = 0, n = count[x]; k < n; k++, from += 3) {
+        const w = weights[base + k];
+        r += pixels[from] * w;
+        g += pixels[from + 1] * w;
+        b += pixels[from + 2] * w;
+      }
+      out[to++] = r >> digits;
+      out[to++] = g >> digits;
+      out[to++] = b >> digits;
+    }
+  }
+  return out;
+}
+
+function vertical(pixels: Uint8Array, width: number, height: number, toHeight: number): Uint8Array {
+  const { first, count, weights, taps } = bilinearWeights(height, toHeight);
+  const stride = width * 3;
+  const out = new Uint8Array(stride * toHeight);
+  const sums = new Int32Array(stride);
+  for (let y = 0; y < toHeight; y++) {
+    sums.fill(1 << (digits - 1));
+    for (let k = 0; k < count[y]; k++) {
+      const w = weights[y * taps + k];
+      const from = (first[y] + k) * stride;
+      for (let x = 0; x < stride; x++) sums[x] += pixels[from + x] * w;
+    }
+    const to = y * stride;
+    for (let x = 0; x < stride; x++) out[to + x] = sums[x] >> digits;
+  }
+  return out;
+}
