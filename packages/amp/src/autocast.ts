@@ -1,11 +1,14 @@
 // Autocast: an interceptor in the operator door that casts arguments by the policy.
-import { type Call, type DType, intercept, isGradEnabled, keep, type Next, nn, ops, type Operator, Tensor } from "@rfdetr/torch";
+import { type Call, type DType, intercept, isGradEnabled, keep, type Next, nn, type Operator, ops, Tensor } from "@rfdetr/torch";
 import { readHardware } from "./hardware.js";
-import { type CastRule, defaultPolicy, type Overrides, pathPattern, type Policy } from "./policy.js";
+import { hasObservers, isObserving, notify, type OperatorEvent, whileCasting } from "./observe.js";
+import { pathPattern } from "./overrides.js";
+import { type CastRule, defaultPolicy, type ModuleRule, type Overrides, type Policy } from "./policy.js";
 import type { Precision } from "./precision.js";
 
 export interface AutocastOptions {
   policy?: Policy;
+  /** By module path pattern; of several that fit a module, the last one written counts. */
   overrides?: Overrides;
   /** Compute float16 products as a tensor core would (operands rounded, float32 sums, result rounded) instead of in the CPU's own float16; default: where the CPU has no float16 matrix units. */
   emulateHalf?: boolean;
@@ -13,17 +16,43 @@ export interface AutocastOptions {
 
 const halfOf: Record<Precision, DType | null> = { "32-true": null, "bf16-mixed": "bfloat16", "16-mixed": "float16" };
 
+/** What happens to one operator at one place. */
+interface Plan {
+  rule: CastRule;
+  dtype: DType;
+  emulated: boolean;
+}
+
 interface CachedWeight {
   cast: Tensor;
+  handle: number;
   version: number;
 }
 
+const keepPlan: Plan = { rule: "keep", dtype: "float32", emulated: false };
+
+/** The table of one module rule; a row is decided when its operator is first met. */
+class Plans {
+  readonly #rows = new Map<Operator, Plan>();
+  constructor(readonly decide: (op: Operator) => Plan) {}
+  get(op: Operator): Plan {
+    let plan = this.#rows.get(op);
+    if (plan === undefined) {
+      plan = this.decide(op);
+      this.#rows.set(op, plan);
+    }
+    return plan;
+  }
+}
+
 let active: Autocast | null = null;
+whileCasting(() => active !== null);
 
 /**
  * Mixed precision for everything that runs inside {@link Autocast.run}: master weights stay float32, their half copies are made
- * once and used until {@link Autocast.clearCache}, which belongs after every optimizer step. Gradients reach the masters in float32
- * through the cast. In-place operators, `out=` variants and float64 tensors are left alone, as PyTorch does.
+ * once and used until the weight changes or {@link Autocast.clearCache}, which belongs after every optimizer step (it frees them).
+ * Gradients reach the masters in float32 through the cast. In-place operators, `out=` variants and float64 tensors are left alone,
+ * as PyTorch does. Where one autocast runs inside another, the inner one alone decides.
  */
 export class Autocast {
   readonly precision: Precision;
@@ -31,11 +60,14 @@ export class Autocast {
   readonly dtype: DType | null;
   readonly policy: Policy;
   readonly overrides: Overrides;
+  /** Whether float16 products are emulated. */
   readonly emulated: boolean;
-  readonly #patterns: [RegExp, CastRule][];
-  readonly #ruleOfModule = new WeakMap<nn.Module, CastRule | "none">();
-  readonly #ruleOfOperator = new Map<Operator, CastRule>();
+  readonly #emulateHalf: boolean;
+  readonly #patterns: (readonly [RegExp, ModuleRule])[];
+  readonly #placeOfModule = new WeakMap<nn.Module, Plans>();
+  readonly #plansOfRule = new Map<ModuleRule, Plans>();
   readonly #weights = { grad: new Map<Tensor, CachedWeight>(), noGrad: new Map<Tensor, CachedWeight>() };
+  #remove: (() => void) | null = null;
   #casting = false;
   #suspended = 0;
 
@@ -44,30 +76,45 @@ export class Autocast {
     this.dtype = halfOf[precision];
     this.policy = options.policy ?? defaultPolicy;
     this.overrides = options.overrides ?? {};
-    this.emulated = precision === "16-mixed" && (options.emulateHalf ?? !readHardware("cpu").fp16);
-    this.#patterns = Object.entries(this.overrides).map(([pattern, rule]) => [pathPattern(pattern), rule]);
+    this.#emulateHalf = options.emulateHalf ?? !readHardware("cpu").fp16;
+    this.emulated = this.dtype === "float16" && this.#emulateHalf;
+    this.#patterns = Object.entries(this.overrides).map(([pattern, rule]) => [pathPattern(pattern), rule] as const);
   }
 
-  /** Runs `body` (synchronous) under autocast; in `32-true` it just runs. */
+  /** Runs `body` (synchronous) under autocast; in `32-true` it runs without any. */
   run<T>(body: () => T): T {
-    if (this.dtype === null) return body();
+    if (this.dtype === null) return withoutAutocast(body);
     const outer = active;
-    const remove = intercept(this.#door);
+    const suspended = this.#suspended;
+    const installed = this.#remove === null;
+    if (installed) this.#remove = intercept(this.#door);
     active = this;
+    this.#suspended = 0;
     try {
       return body();
     } finally {
       active = outer;
-      remove();
+      this.#suspended = suspended;
+      if (installed) {
+        this.#remove?.();
+        this.#remove = null;
+      }
     }
   }
 
-  /** Forgets the half copies of the weights: to be called whenever weights have changed. */
+  /** Frees the half copies of the weights: to be called whenever weights have changed, or when they are not needed for a while. */
   clearCache(): void {
     for (const cache of [this.#weights.grad, this.#weights.noGrad]) {
       for (const { cast } of cache.values()) cast.dispose();
       cache.clear();
     }
+  }
+
+  /** Bytes of the half copies held at the moment. */
+  get cachedBytes(): number {
+    let bytes = 0;
+    for (const cache of [this.#weights.grad, this.#weights.noGrad]) for (const { cast } of cache.values()) bytes += cast.nbytes;
+    return bytes;
   }
 
   /** Runs `body` without casting; tensors that are half already stay so. */
@@ -84,63 +131,94 @@ export class Autocast {
   dtypeHere(): DType | null {
     if (this.dtype === null || this.#suspended > 0) return null;
     const module = nn.currentModule();
-    const override = module === null ? "none" : this.#moduleRule(module);
-    return override === "fp32" || override === "keep" ? null : this.dtype;
+    const rule = module === null ? "policy" : this.#ruleOf(module);
+    if (rule === "fp32" || rule === "keep" || rule === "widest") return null;
+    return rule === "bf16" ? "bfloat16" : this.dtype;
   }
 
   /** What happens to an operator in a module. */
   ruleFor(op: Operator, module: nn.Module | null): CastRule {
-    if (module !== null && this.#patterns.length > 0) {
-      const override = this.#moduleRule(module);
-      if (override !== "none") return override;
+    return this.#plan(op, module).rule;
+  }
+
+  #plan(op: Operator, module: nn.Module | null): Plan {
+    return (module === null || this.#patterns.length === 0 ? this.#plans("policy") : this.#plansAt(module)).get(op);
+  }
+
+  #plansAt(module: nn.Module): Plans {
+    let plans = this.#placeOfModule.get(module);
+    if (plans === undefined) {
+      plans = this.#plans(this.#ruleOf(module));
+      this.#placeOfModule.set(module, plans);
     }
-    let rule = this.#ruleOfOperator.get(op);
-    if (rule === undefined) {
-      rule = op.inPlace || op.overload.includes("out") ? "keep" : (this.policy.rows.get(op.base)?.rule ?? "keep");
-      this.#ruleOfOperator.set(op, rule);
-    }
+    return plans;
+  }
+
+  #ruleOf(module: nn.Module): ModuleRule {
+    let rule: ModuleRule = "policy";
+    for (const [pattern, value] of this.#patterns) if (pattern.test(module.path)) rule = value;
     return rule;
   }
 
-  #moduleRule(module: nn.Module): CastRule | "none" {
-    let rule = this.#ruleOfModule.get(module);
-    if (rule === undefined) {
-      rule = "none";
-      for (const [pattern, value] of this.#patterns) if (pattern.test(module.path)) rule = value;
-      this.#ruleOfModule.set(module, rule);
+  #plans(rule: ModuleRule): Plans {
+    let plans = this.#plansOfRule.get(rule);
+    if (plans === undefined) {
+      plans = new Plans((op) => this.#decide(op, rule));
+      this.#plansOfRule.set(rule, plans);
     }
-    return rule;
+    return plans;
+  }
+
+  #decide(op: Operator, module: ModuleRule): Plan {
+    if (op.inPlace || op.base === "_to_copy" || op.overload.includes("out")) return keepPlan;
+    const listed = this.policy.rows.get(op.base)?.rule ?? "keep";
+    const rule = module === "policy" || module === "bf16" ? listed : module;
+    if (rule === "keep") return keepPlan;
+    const half = module === "bf16" ? "bfloat16" : (this.dtype as DType);
+    return { rule, dtype: rule === "lower" ? half : "float32", emulated: rule === "lower" && listed === "lower" && half === "float16" && this.#emulateHalf };
   }
 
   readonly #door = (call: Call, next: Next): unknown => {
-    if (this.#casting || this.#suspended > 0 || call.op.base === "_to_copy" || call.op.inPlace) return next(call.args);
-    switch (this.ruleFor(call.op, call.module)) {
-      case "lower":
-        return this.emulated && this.policy.rows.get(call.op.base)?.rule === "lower" ? this.#rounded(call, next) : next(this.#cast(call.args, this.dtype as DType));
-      case "fp32":
-        return next(this.#cast(call.args, "float32"));
-      case "widest":
-        return next(this.#widest(call.args));
-      default:
-        return next(call.args);
-    }
+    if (active !== this || isObserving()) return next(call.args);
+    if (this.#casting || this.#suspended > 0) return this.#finish(call, call.args, next, this.#casting ? "cast" : "model");
+    const plan = this.#plan(call.op, call.module);
+    if (plan.rule === "keep") return this.#finish(call, call.args, next, "model");
+    if (plan.emulated) return this.#emulate(call, plan.dtype, next);
+    const args = plan.rule === "widest" ? this.#widest(call.args) : this.#cast(call.args, plan.dtype);
+    return this.#finish(call, args, next, "model");
   };
+
+  #finish(call: Call, args: unknown[], next: Next, by: OperatorEvent["by"]): unknown {
+    const result = next(args);
+    if (hasObservers()) notify({ op: call.op, module: call.module, args, result, by });
+    return result;
+  }
 
   #cast(args: unknown[], dtype: DType): unknown[] {
     let changed: unknown[] | null = null;
     for (let i = 0; i < args.length; i++) {
       const value = args[i];
-      const cast = value instanceof Tensor ? this.#castTensor(value, dtype) : Array.isArray(value) && value[0] instanceof Tensor ? this.#castList(value, dtype) : value;
+      let cast: unknown = value;
+      if (value instanceof Tensor) cast = this.#castTensor(value, dtype);
+      else if (Array.isArray(value) && value.length > 0 && typeof value[0] === "object") cast = this.#castList(value, dtype);
       if (cast === value) continue;
-      changed ??= [...args];
+      changed ??= args.slice();
       changed[i] = cast;
     }
     return changed ?? args;
   }
 
   #castList(list: unknown[], dtype: DType): unknown[] {
-    const cast = list.map((value) => (value instanceof Tensor ? this.#castTensor(value, dtype) : value));
-    return cast.some((value, i) => value !== list[i]) ? cast : list;
+    let changed: unknown[] | null = null;
+    for (let i = 0; i < list.length; i++) {
+      const value = list[i];
+      if (!(value instanceof Tensor)) continue;
+      const cast = this.#castTensor(value, dtype);
+      if (cast === value) continue;
+      changed ??= list.slice();
+      changed[i] = cast;
+    }
+    return changed ?? list;
   }
 
   #castTensor(value: Tensor, dtype: DType): Tensor {
@@ -149,49 +227,65 @@ export class Autocast {
     return value instanceof nn.Parameter ? this.#weight(value, dtype) : this.#convert(value, dtype);
   }
 
-  /** Converts without passing our own door again. */
+  /** Converts without being cast on the way. */
   #convert(value: Tensor, dtype: DType): Tensor {
+    const before = this.#casting;
     this.#casting = true;
     try {
       return ops._toCopy(value, { dtype });
     } finally {
-      this.#casting = false;
+      this.#casting = before;
     }
   }
 
-  /** The half copy of a master weight, made once while the weight stays as it is. */
+  /** The half copy of a master weight, made once while the weight stays as it is. A copy made for autograd serves without it too. */
   #weight(master: Tensor, dtype: DType): Tensor {
-    const cache = isGradEnabled() && master.requiresGrad ? this.#weights.grad : this.#weights.noGrad;
-    const { version } = master;
-    const found = cache.get(master);
-    if (found !== undefined && found.version === version && found.cast.dtype === dtype) return found.cast;
-    found?.cast.dispose();
+    const recorded = isGradEnabled() && master.requiresGrad;
+    const { version, handle } = master;
+    const { grad, noGrad } = this.#weights;
+    for (const cache of recorded ? [grad] : [noGrad, grad]) {
+      const found = cache.get(master);
+      if (found === undefined) continue;
+      if (found.version === version && found.handle === handle && found.cast.dtype === dtype && !found.cast.isDisposed) return found.cast;
+      found.cast.dispose();
+      cache.delete(master);
+    }
     const cast = keep(this.#convert(master, dtype));
-    cache.set(master, { cast, version });
+    (recorded ? grad : noGrad).set(master, { cast, handle, version });
     return cast;
   }
 
   #widest(args: unknown[]): unknown[] {
-    let half = false;
+    let narrow = false;
     let wide = false;
+    let first: DType | null = null;
     const look = (value: unknown): void => {
       if (!(value instanceof Tensor)) return;
-      if (value.dtype === "float32") wide = true;
-      else if (value.dtype === "bfloat16" || value.dtype === "float16") half = true;
+      const own = value.dtype;
+      if (own === "float32") wide = true;
+      else if (own === "bfloat16" || own === "float16") {
+        narrow = true;
+        // Float16 beside bfloat16: neither holds the other, so both go up.
+        if (first !== null && first !== own) wide = true;
+        first = own;
+      }
     };
-    for (const value of args) Array.isArray(value) ? value.forEach(look) : look(value);
-    return half && wide ? this.#cast(args, "float32") : args;
+    for (const value of args) if (Array.isArray(value)) for (const element of value) look(element);
+    else look(value);
+    return narrow && wide ? this.#cast(args, "float32") : args;
   }
 
   /** As a tensor core: half operands, float32 sums, half result. Backward passes through the same roundings. */
-  #rounded(call: Call, next: Next): unknown {
-    const half = this.dtype as DType;
+  #emulate(call: Call, half: DType, next: Next): unknown {
     const args = call.args.map((value) => {
-      if (!(value instanceof Tensor) || (value.dtype !== "float32" && value.dtype !== half)) return value;
-      return this.#convert(value.dtype === half ? value : value instanceof nn.Parameter ? this.#weight(value, half) : this.#convert(value, half), "float32");
+      if (!(value instanceof Tensor)) return value;
+      const rounded = this.#castTensor(value, half);
+      return rounded.dtype === half ? this.#convert(rounded, "float32") : rounded;
     });
-    const result = next(args);
-    return result instanceof Tensor && result.dtype === "float32" ? this.#convert(result, half) : result;
+    const wide = next(args);
+    const result = wide instanceof Tensor && wide.dtype === "float32" ? this.#convert(wide, half) : wide;
+    if (hasObservers()) notify({ op: call.op, module: call.module, args, result, by: "emulated" });
+    return result;
   }
 }
 
@@ -200,7 +294,7 @@ export function activeAutocast(): Autocast | null {
   return active;
 }
 
-/** Runs `body` with autocast switched off, if it is on. */
+/** Runs `body` with autocast switched off, if it is on. Tensors that are half already stay half until `body` raises them. */
 export function withoutAutocast<T>(body: () => T): T {
   return active === null ? body() : active.suspend(body);
 }
@@ -208,5 +302,5 @@ export function withoutAutocast<T>(body: () => T): T {
 /** `x` in the dtype that products run in here, so that several products of one tensor share a single cast; `x` itself without autocast. */
 export function lowered(x: Tensor): Tensor {
   const dtype = active?.dtypeHere() ?? null;
-  return dtype === null || active?.emulated ? x : x.to(dtype);
+  return dtype === null || active?.emulated || x.dtype === "float64" ? x : x.to(dtype);
 }

@@ -3,5 +3,7 @@ export { Autocast, activeAutocast, type AutocastOptions, lowered, withoutAutocas
 export { type BadGradient, badGradients } from "./finite.js";
 export { GradScaler, GradScalerError, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
 export { type Hardware, readHardware } from "./hardware.js";
-export { type CastRule, checkOverrides, cudaPolicy, defaultPolicy, type Overrides, pathPattern, policies, type Policy, PolicyError, withOperators } from "./policy.js";
+export { observe, type Observer, type OperatorEvent, unobserved } from "./observe.js";
+export { checkOverrides, pathPattern } from "./overrides.js";
+export { type CastRule, castRules, cudaPolicy, defaultPolicy, type ModuleRule, moduleRules, type Overrides, policies, type Policy, policyByName, policyDifferences, PolicyError, type PolicyRow, withOperators } from "./policy.js";
 export { autoTable, type Precision, PrecisionError, type PrecisionRequest, precisions, type ResolvedPrecision, resolvePrecision } from "./precision.js";

@@ -1,0 +1,22 @@
+// Names near a misspelt one.
+
+/** Levenshtein distance: insertions, deletions and substitutions that turn `a` into `b`. */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) next.push(Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** Up to `count` of `candidates` that look like `name`, best first: few edits, or one inside the other. */
+export function nearest(name: string, candidates: readonly string[], count = 3): string[] {
+  return candidates
+    .map((candidate) => ({ candidate, distance: candidate.includes(name) || (candidate.length > 3 && name.includes(candidate)) ? 1 : editDistance(name, candidate) }))
+    .filter(({ candidate, distance }) => distance <= Math.max(2, Math.min(name.length, candidate.length) / 3))
+    .sort((a, b) => a.distance - b.distance || a.candidate.length - b.candidate.length)
+    .slice(0, count)
+    .map(({ candidate }) => candidate);
+}

@@ -1,0 +1,49 @@
+// Overrides: other rules for the modules whose path fits a pattern.
+import { nearest } from "./nearest.js";
+import { moduleRules, type Overrides, PolicyError } from "./policy.js";
+
+/**
+ * Matches the path of a module, or of any module inside one that fits. Segments are separated by dots; `*` stands for one segment or
+ * a part of one, `**` for any number of segments, none included.
+ */
+export function pathPattern(pattern: string): RegExp {
+  const segments = pattern.split(".");
+  let source = "";
+  segments.forEach((segment, i) => {
+    const last = i === segments.length - 1;
+    if (segment === "**") source += last ? ".*" : "(?:[^.]+\\.)*";
+    else source += segment.replace(/[\\^$+?()[\]{}|/-]/g, "\\$&").replaceAll("*", "[^.]*") + (last ? "" : "\\.");
+  });
+  return new RegExp(`^${source}(?:\\.|$)`);
+}
+
+/**
+ * Checks override patterns against a model's module paths, and their rules against the known ones.
+ * @param paths of all modules, as `namedModules()` gives them
+ * @throws PolicyError for a pattern that matches nothing, with near matches, or an unknown rule
+ */
+export function checkOverrides(overrides: Overrides, paths: readonly string[]): void {
+  for (const [pattern, rule] of Object.entries(overrides)) {
+    if (!moduleRules.includes(rule)) throw new PolicyError(`Expected one of ${moduleRules.join(", ")} for the override of ${pattern} but received ${String(rule)}`);
+    const expression = pathPattern(pattern);
+    if (paths.some((path) => expression.test(path))) continue;
+    const near = nearPaths(pattern, paths);
+    throw new PolicyError(`Expected a pattern that matches a module for an override but received ${pattern}, which matches none${near.length > 0 ? `; near it are ${near.join(", ")}` : ""}`);
+  }
+}
+
+/** Paths with a segment that looks like one of the pattern's, those with the most such segments first, numbers folded into `*`. */
+function nearPaths(pattern: string, paths: readonly string[]): string[] {
+  const wanted = pattern.split(".").filter((segment) => !/^[*\d]*$/.test(segment));
+  const folded = [...new Set(paths.map((path) => path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*")))];
+  const score = (path: string): number => {
+    const segments = path.split(".");
+    return wanted.filter((segment) => nearest(segment, segments, 1).length > 0).length - (segments.length - wanted.length) / 100;
+  };
+  return folded
+    .map((path) => ({ path, score: score(path) }))
+    .filter((entry) => entry.score >= 0.5)
+    .sort((a, b) => b.score - a.score || a.path.length - b.path.length)
+    .slice(0, 3)
+    .map((entry) => entry.path);
+}
