@@ -13,7 +13,6 @@ import { packageVersion } from "../run/version.js";
 import { loadInto, saveWeights } from "../run/weights.js";
 import { loadCheckpoint, type Progress, readProgress, saveCheckpoint } from "./checkpoint.js";
 import { toFile } from "./config.js";
-import { openTrainData, type TrainData } from "./data.js";
 import { Ema } from "./ema.js";
 import { trainingScales } from "./multi-scale.js";
 import { parameterGroups } from "./parameter-groups.js";
@@ -23,6 +22,7 @@ import type { TrainRequest } from "./run.js";
 import { Schedule } from "./schedule.js";
 import type { TrainSettings } from "./settings.js";
 import type { StepParts } from "./step.js";
+import type { OpenTrainData, TrainData } from "./training-data.js";
 
 /** A run that is ready to take its next step. */
 export interface Session {
@@ -47,7 +47,7 @@ export interface Session {
 }
 
 /** @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained. */
-export async function prepareRun({ settings, resume }: TrainRequest): Promise<Session> {
+export async function prepareRun({ settings, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
   const directory = resume === null ? null : RunDirectory.open(resume);
   const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);
   const seed = before?.seed ?? settings.seed ?? randomInt(2 ** 31);
@@ -57,7 +57,7 @@ export async function prepareRun({ settings, resume }: TrainRequest): Promise<Se
     settings.multiScale === false || settings.multiScale === "off" ? null : trainingScales(side, patch, windows, settings.expandedScales);
   const shape = modelShape(settings);
   const sides = scales(shape.resolution, shape.patchSize, shape.numWindows);
-  const data = await openTrainData(settings, { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution });
+  const data = await openData(settings, { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution });
   const modelConfig = { ...shape, numClasses: data.classNames.length };
 
   manualSeed(seed);

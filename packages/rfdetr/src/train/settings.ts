@@ -47,7 +47,7 @@ export const settings = {
   multi_scale: { type: z.union([z.boolean(), z.enum(["per-batch", "off"])]), fallback: "per-batch", about: "train every step at another size" },
   expanded_scales: { type: z.boolean(), fallback: true, about: "more sizes for multi_scale" },
   scale_jitter: { type: z.boolean(), fallback: true, about: "half of the images are a random crop" },
-  horizontal_flip: { type: share, fallback: 0.5, about: "probability of a horizontal flip", ours: true },
+  augment: { type: z.enum(["default", "none", "conservative", "aggressive", "aerial", "industrial"]), fallback: "default", about: "what happens to training images after resizing; default is a horizontal flip of every second one", ours: true },
   num_workers: { type: countOrZero, fallback: 2, about: "images decoded ahead at the same time" },
 
   amp: { type: z.boolean(), fallback: true, about: "mixed precision; false is 32-true" },
@@ -92,7 +92,7 @@ export const refused: Readonly<Record<string, { accepts: readonly unknown[]; rea
   dataset_file: { accepts: ["roboflow", "coco", "yolo"], reason: "the layout is detected; COCO and YOLO folders are read" },
   class_names: { accepts: [null], reason: "class names come from the data" },
   square_resize_div_64: { accepts: [true], reason: "images are resized to a square, as the package does by default" },
-  aug_config: { accepts: [null], reason: "augmentation is flip and scale jitter; set horizontal_flip and scale_jitter" },
+  aug_config: { accepts: [null], reason: "augmentation is chosen by name with augment" },
   augmentation_backend: { accepts: ["cpu", "auto", "torchvision"], reason: "there is one augmentation backend" },
   save_dataset_grids: { accepts: [false], reason: "the first training batches are always drawn into the run folder" },
   pin_memory: { accepts: [null, false], reason: "batches are copied once anyway" },

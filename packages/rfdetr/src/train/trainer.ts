@@ -16,6 +16,7 @@ import type { TrainRequest } from "./run.js";
 import { prepareRun, type Session, saveSession, saveUsable, withAverage } from "./session.js";
 import { type StepResult, trainingStep } from "./step.js";
 import { SpeedMeter } from "./speed.js";
+import type { OpenTrainData } from "./training-data.js";
 
 /** Steps in a row that change nothing before a run is given up. */
 const hopeless = 50;
@@ -23,16 +24,15 @@ const hopeless = 50;
 const checkpointSeconds = 600;
 
 /** Trains in this thread. Ends with a `done` event; throws what the run failed with, leaving the last checkpoint and the best weights as they are. */
-export async function* train(request: TrainRequest): AsyncGenerator<TrainEvent, void> {
-  const session = await prepareRun(request);
+export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
+  const session = await prepareRun(request, openData);
   const trainer = new Trainer(session, () => Atomics.load(request.stop, 0) !== 0);
   try {
     yield* trainer.run();
   } catch (error) {
-    trainer.fail();
-    throw error;
+    throw trainer.fail(error);
   } finally {
-    trainer.close();
+    await trainer.close();
   }
 }
 
@@ -58,8 +58,9 @@ class Trainer {
     this.#stopping?.load(progress.earlyStopping);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#board?.close();
+    await this.session.data.close();
   }
 
   async *run(): AsyncGenerator<TrainEvent> {
@@ -372,12 +373,16 @@ class Trainer {
     return { type: "done", summary, dir: directory.path, best: this.#progress.best === null ? null : directory.best };
   }
 
-  /** Leaves a summary that says so, where the disk still takes one. */
-  fail(): void {
+  /** Leaves a summary that says so, where the disk still takes one. After a fault in the data the run can be continued: nothing of it is lost. @returns the error to throw */
+  fail(error: unknown): unknown {
+    const { directory } = this.session;
     try {
-      this.session.directory.writeJson("summary.json", this.#summary("failed"));
+      directory.writeJson("summary.json", this.#summary("failed"));
+      if (!(error instanceof Error) || (error as { code?: unknown }).code !== "ERR_DATA") return error;
+      saveSession(this.session);
+      return new RfdetrError("ERR_DATA", `${error.message}. The run stopped after step ${this.#progress.step}; continue it with --resume ${directory.path}`, { cause: error });
     } catch {
-      // The failure itself is on its way to the user.
+      return error;
     }
   }
 

@@ -1,5 +1,6 @@
 // The training thread: the main thread keeps console, dashboard and Ctrl-C alive meanwhile.
 import { parentPort, workerData } from "node:worker_threads";
+import { openTrainData } from "./data.js";
 import type { TrainRequest, WorkerMessage } from "./run.js";
 import { train } from "./trainer.js";
 
@@ -7,7 +8,7 @@ const port = parentPort;
 if (port === null) throw new Error("The training thread must be started as a worker");
 const post = (message: WorkerMessage) => port.postMessage(message);
 try {
-  for await (const event of train(workerData as TrainRequest)) post({ event });
+  for await (const event of train(workerData as TrainRequest, openTrainData)) post({ event });
 } catch (error) {
   const { name, message, stack, code } = error as Error & { code?: unknown };
   post({ failure: { name, message, stack, ...(typeof code === "string" ? { code } : {}) } });

@@ -1,0 +1,81 @@
+// rfdetr data
+import type { Command } from "commander";
+import { consoleOf, exit, numeric, type OutputOptions, withOutputOptions } from "./context.js";
+import { grouped, table } from "./format.js";
+
+interface SynthFlags extends OutputOptions {
+  images: number;
+  size: number;
+  classes: number;
+  seed: number;
+}
+
+export function addData(program: Command, finish: (code: number) => void): void {
+  const data = program.command("data").description("make, check and describe datasets");
+  withOutputOptions(
+    data
+      .command("synth")
+      .description("write a dataset of emoji on cluttered backgrounds")
+      .argument("<dir>", "folder to make")
+      .option("--images <n>", "training images; valid has a sixth of that, test a thirtieth", numeric, 1500)
+      .option("--size <px>", "side of the images", numeric, 256)
+      .option("--classes <n>", "classes", numeric, 8)
+      .option("--seed <n>", "seed", numeric, 0),
+  ).action(async (folder: string, options: SynthFlags) => finish(await synth(folder, options)));
+  withOutputOptions(
+    data
+      .command("check")
+      .description("name every fault of a dataset")
+      .argument("<dir>", "dataset")
+      .option("--fix <out>", "write a repaired copy to this folder"),
+  ).action(async (folder: string, options: OutputOptions & { fix?: string }) => finish(await check(folder, options)));
+  withOutputOptions(data.command("stats").description("count images, boxes, classes and sizes").argument("<dir>", "dataset")).action(
+    async (folder: string, options: OutputOptions) => finish(await stats(folder, options)),
+  );
+}
+
+async function synth(folder: string, options: SynthFlags): Promise<number> {
+  const { synthesize } = await import("../data/synth.js");
+  const console = consoleOf(options);
+  const { images, size, classes, seed } = options;
+  const counts = await synthesize(folder, { images, size, classes, seed, onProgress: (done, total) => console.live(`${done}/${total} images`) });
+  console.end();
+  if (console.json) console.data({ folder, images: counts });
+  console.line(`${counts.train} training, ${counts.valid} validation and ${counts.test} test images in ${folder}`);
+  return exit.done;
+}
+
+async function check(folder: string, options: OutputOptions & { fix?: string }): Promise<number> {
+  const { checkDataset, findingKinds, fixDataset } = await import("../data/check.js");
+  const console = consoleOf(options);
+  const report = await checkDataset(folder, { onProgress: (done, total) => console.live(`${done}/${total} images`) });
+  console.end();
+  const fixed = options.fix === undefined ? null : await fixDataset(folder, options.fix, report);
+  if (console.json) console.data({ ...report, findings: report.findings.map((finding) => ({ ...finding, count: finding.names.length, training: findingKinds[finding.kind] })), fixed });
+  for (const { split, kind, names } of report.findings) {
+    console.line(`${console.bold(`${split}: ${kind}, ${names.length}`)} (training: ${findingKinds[kind]})`);
+    for (const name of names.slice(0, 20)) console.line(`  ${name}`);
+    if (names.length > 20) console.line(`  and ${names.length - 20} more (--json lists all)`);
+  }
+  console.line(`${grouped(report.images)} images, ${grouped(report.annotations)} annotations (${report.layout}): ${report.findings.length === 0 ? "no faults" : report.trainable ? "can be trained on" : "cannot be trained on as it is"}`);
+  if (fixed !== null) console.line(`repaired copy in ${options.fix}: ${Object.entries(fixed).map(([split, count]) => `${split} ${count}`).join(", ")}`);
+  return report.trainable || fixed !== null ? exit.done : exit.failed;
+}
+
+async function stats(folder: string, options: OutputOptions): Promise<number> {
+  const { datasetStats } = await import("../data/stats.js");
+  const console = consoleOf(options);
+  const result = datasetStats(folder);
+  if (console.json) {
+    console.data(result);
+    return exit.done;
+  }
+  for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
+    console.line(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
+    console.line(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large; an image has ${boxesPerImage.minimum} to ${boxesPerImage.maximum}, half at most ${boxesPerImage.median}; ${boxesPerImage.empty} have none`);
+    console.line(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
+    for (const line of table(["class", "boxes", "images"], classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]))) console.line(line);
+    console.line();
+  }
+  return exit.done;
+}

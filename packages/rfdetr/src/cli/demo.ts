@@ -1,0 +1,106 @@
+// rfdetr demo: from nothing to a trained detector and pictures of what it finds.
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Command } from "commander";
+import { RunDirectory, type RunSummary } from "../run/run-directory.js";
+import { consoleOf, exit, numeric, type OutputOptions, positiveInteger, withOutputOptions } from "./context.js";
+import { bytes, duration, fraction } from "./format.js";
+import { follow } from "./train.js";
+
+interface Options extends OutputOptions {
+  steps?: number | string;
+  images: number | string;
+  seed: number;
+  data: string;
+  out: string;
+  precision: string;
+}
+
+export function addDemo(program: Command, finish: (code: number) => void): void {
+  withOutputOptions(
+    program
+      .command("demo")
+      .description("synthesise emoji images, train a small detector on them, evaluate it, draw what it finds")
+      .option("--images <n>", "training images", numeric, 1500)
+      .option("--steps <n>", "optimizer steps (default: the recipe's 2000)", numeric)
+      .option("--seed <n>", "seed", numeric, 0)
+      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
+      .option("--data <dir>", "folder for the images", "datasets/demo")
+      .option("--out <dir>", "run folder", "runs/demo"),
+  ).action(async (options: Options) => finish(await demo(options)));
+}
+
+async function demo(options: Options): Promise<number> {
+  const console = consoleOf(options);
+  const began = performance.now();
+  const images = positiveInteger("images", options.images);
+  if (existsSync(options.data)) console.line(`using the images in ${options.data}`);
+  else {
+    const { synthesize } = await import("../data/synth.js");
+    const { train, valid } = await synthesize(options.data, { images, seed: options.seed, onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`) });
+    console.line(`synthesised ${train} training and ${valid} validation images in ${options.data}`);
+  }
+
+  const { resolveConfig } = await import("../train/config.js");
+  const { resumeConfig } = await import("../train/resume.js");
+  const { TrainRun } = await import("../train/run.js");
+  const unfinished = existsSync(join(options.out, "checkpoint", "state.json")) && !finished(options.out);
+  if (!unfinished && existsSync(join(options.out, "config.json"))) {
+    console.line(`replacing the demo run in ${options.out}`);
+    rmSync(options.out, { recursive: true });
+  }
+  const run = unfinished
+    ? TrainRun.start(resumeConfig(options.out), { resume: options.out })
+    : TrainRun.start(
+        resolveConfig({
+          model: "demo",
+          datasetDir: options.data,
+          outputDir: options.out,
+          seed: options.seed,
+          precision: options.precision,
+          ...(options.steps === undefined ? {} : { maxSteps: positiveInteger("steps", options.steps) }),
+        }),
+      );
+  const code = await follow(run, console);
+  if (code !== exit.done) return code;
+  const { summary, best } = await run.result;
+  if (best === null) return exit.failed;
+  const pictures = await draw(best, join(options.data, "valid"), join(options.out, "predictions"));
+  conclude(console, summary, pictures, (performance.now() - began) / 1000);
+  if (console.json) console.data({ ...summary, seconds: (performance.now() - began) / 1000, pictures });
+  return exit.done;
+}
+
+function finished(run: string): boolean {
+  const path = join(run, "summary.json");
+  if (!existsSync(path)) return false;
+  const { stop_reason: reason } = RunDirectory.open(run).readJson("summary.json") as RunSummary;
+  return reason !== "interrupted" && reason !== "failed";
+}
+
+/** Predicts on images that training never saw, and draws them one by one and together. */
+async function draw(weights: string, folder: string, out: string): Promise<string> {
+  const { Predictor } = await import("../predict/predict.js");
+  const { drawDetections, mosaic } = await import("../predict/draw.js");
+  const { imageFiles } = await import("../predict/inputs.js");
+  const predictor = Predictor.load(weights);
+  mkdirSync(out, { recursive: true });
+  const drawn: Buffer[] = [];
+  for (const file of imageFiles([folder]).slice(0, 12)) {
+    const { detections } = await predictor.detect(file);
+    drawn.push(await drawDetections(file, detections, { out: join(out, `${basename(file).replace(/\.\w+$/, "")}.jpg`) }));
+  }
+  const together = join(out, "all.jpg");
+  await mosaic(drawn, { columns: 4, out: together });
+  return together;
+}
+
+function conclude(console: ReturnType<typeof consoleOf>, summary: RunSummary, pictures: string, seconds: number): void {
+  console.line();
+  console.line(`AP          ${fraction(summary.AP)}`);
+  console.line(`AP50        ${fraction(summary.AP50)}`);
+  console.line(`time        ${duration(seconds)} in all, ${duration(summary.train_seconds)} training`);
+  console.line(`peak memory ${bytes(summary.peak_rss_bytes)}`);
+  console.line(`precision   ${summary.precision}: ${summary.reason}`);
+  console.line(`pictures    ${pictures}`);
+}

@@ -1,0 +1,50 @@
+// COCO figures of a weights file on a dataset.
+import { Autocast, type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
+import type { CocoEvaluator } from "../eval/coco.js";
+import type { CocoSummary } from "../eval/coco-summary.js";
+import { resolveDevice } from "../run/device.js";
+import { RfdetrError } from "../run/errors.js";
+import { loadModel } from "../run/weights.js";
+import { openEvaluationData } from "./data.js";
+import { evaluate } from "./evaluate.js";
+
+export interface EvaluateWeightsOptions {
+  data: string;
+  split: "valid" | "test";
+  batch: number;
+  precision: PrecisionRequest;
+  device: string;
+  /** Detections per image that count; default 100, the stock COCO definition. */
+  maxDets?: number;
+  progress?: (done: number, total: number) => void;
+}
+
+/** @throws RfdetrError `ERR_DATA` when the dataset has other classes than the weights. */
+export async function evaluateWeights(weights: string, options: EvaluateWeightsOptions): Promise<{ summary: CocoSummary; evaluator: CocoEvaluator; precision: Precision }> {
+  const device = resolveDevice(options.device);
+  const { precision } = resolvePrecision(options.precision, device);
+  const { model, classNames, config } = loadModel(weights);
+  if (device !== "cpu") model.to(device);
+  const data = await openEvaluationData(options.data, options.split, config.resolution, options.batch);
+  if (data.classNames.join("\n") !== classNames.join("\n"))
+    throw new RfdetrError("ERR_DATA", `Expected the classes of the weights (${some(classNames)}) in ${options.data} but found ${some(data.classNames)}`);
+  const evaluator = await evaluate({
+    model,
+    autocast: new Autocast(precision),
+    device,
+    classNames,
+    batches: data.batches(),
+    numSelect: config.numSelect,
+    maxDets: options.maxDets ?? 100,
+    progress: (done) => {
+      options.progress?.(done, data.images);
+      return true;
+    },
+  });
+  if (evaluator === null) throw new Error("An evaluation that nobody gave up did not end");
+  return { summary: evaluator.summarize(), evaluator, precision };
+}
+
+function some(names: readonly string[]): string {
+  return names.length <= 6 ? names.join(", ") : `${names.slice(0, 5).join(", ")} and ${names.length - 5} more`;
+}

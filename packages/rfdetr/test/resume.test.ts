@@ -1,0 +1,102 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadSafetensors, memory } from "@rfdetr/torch";
+import { beforeEach, describe, expect, it } from "vitest";
+import { resolveConfig } from "../src/train/config.js";
+import type { TrainEvent } from "../src/train/events.js";
+import { resumeConfig } from "../src/train/resume.js";
+import { train } from "../src/train/trainer.js";
+import type { TrainSettings } from "../src/train/settings.js";
+import { squares } from "./squares.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "resume-"));
+});
+
+const settings = (name: string, extra: Record<string, unknown> = {}): TrainSettings =>
+  resolveConfig({ datasetDir: "-", model: "tiny", outputDir: join(folder, name), seed: 3, epochs: 2, batchSize: 2, evalInterval: 1, warmupEpochs: 0.4, ...extra });
+
+/** Runs until the end, or asks to stop after a step. */
+async function run(config: TrainSettings, resume: string | null = null, stopAfter = Number.POSITIVE_INFINITY): Promise<TrainEvent[]> {
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const events: TrainEvent[] = [];
+  for await (const event of train({ settings: config, resume, stop }, squares(10))) {
+    events.push(event);
+    if (event.type === "step" && event.step === stopAfter) Atomics.store(stop, 0, 1);
+  }
+  return events;
+}
+
+const bytes = (name: string, file: string) => readFileSync(join(folder, name, file));
+const doneOf = (events: TrainEvent[]) => events.at(-1) as Extract<TrainEvent, { type: "done" }>;
+
+describe("a run that is stopped and continued", () => {
+  // Multi-scale, warm-up, average, accumulation: everything that has a state of its own.
+  it.each([2, 5, 8])("after step %i of 10 ends with bit-identical weights and records", async (stopAfter) => {
+    const extra = { gradAccumSteps: 2 };
+    await run(settings("whole", extra));
+    const stopped = await run(settings("parts", extra), null, stopAfter);
+    expect(doneOf(stopped).summary).toMatchObject({ stop_reason: "interrupted", steps: stopAfter });
+    const folderOfRun = join(folder, "parts");
+    const events = await run(resumeConfig(folderOfRun), folderOfRun);
+    expect(doneOf(events).summary).toMatchObject({ stop_reason: "finished", steps: 10, epochs: 2 });
+    for (const file of ["weights/last.safetensors", "weights/best.safetensors", "checkpoint/model.safetensors", "checkpoint/optimizer.safetensors", "checkpoint/ema.safetensors", "checkpoint/rng.safetensors"])
+      expect(bytes("parts", file).equals(bytes("whole", file)), file).toBe(true);
+    const lines = (name: string) =>
+      bytes(name, "numerics.jsonl")
+        .toString()
+        .trim()
+        .split("\n")
+        .map((line) => ({ ...JSON.parse(line), seconds: null }));
+    expect(lines("parts")).toEqual(lines("whole"));
+    expect(bytes("parts", "metrics.csv").toString().split("\n").length).toBe(bytes("whole", "metrics.csv").toString().split("\n").length);
+  });
+});
+
+describe("the folder of a run", () => {
+  it("holds what was promised", async () => {
+    const events = await run(settings("a"));
+    expect(events.map(({ type }) => type).filter((type, i, all) => type !== all[i - 1])).toEqual(["start", "step", "evaluation", "epoch", "checkpoint", "step", "evaluation", "epoch", "checkpoint", "done"]);
+    const names = readdirSync(join(folder, "a")).map((name) => (name.startsWith("events.out") ? "events" : name));
+    expect(names.sort()).toEqual(["checkpoint", "config.json", "evaluation.json", "events", "metrics.csv", "numerics.jsonl", "summary.json", "weights"]);
+    expect(Object.keys(JSON.parse(bytes("a", "summary.json").toString()))).toEqual(["AP", "AP50", "precision", "reason", "epochs", "steps", "skipped_steps", "train_seconds", "peak_rss_bytes", "stop_reason"]);
+    const { metadata, tensors } = loadSafetensors(join(folder, "a", "weights", "best.safetensors"));
+    for (const tensor of tensors.values()) tensor.dispose();
+    expect(JSON.parse(metadata.class_names)).toEqual(["red", "blue"]);
+    expect(metadata.variant).toBe("tiny");
+  });
+
+  it("is not taken a second time, and what was there stays", async () => {
+    mkdirSync(join(folder, "b"));
+    await run(settings("b"));
+    const before = bytes("b", "weights/best.safetensors");
+    await expect(run(settings("b"))).rejects.toThrow("exists and is not empty");
+    expect(bytes("b", "weights/best.safetensors").equals(before)).toBe(true);
+  });
+});
+
+describe("a run whose gradients are never finite", () => {
+  it("changes no weight, says so at the first step, and ends with the reason", async () => {
+    const config = settings("nan", { lr: 0, epochs: 100, bboxLossCoef: 1e300 });
+    const warnings: string[] = [];
+    await expect(
+      (async () => {
+        for await (const event of train({ settings: config, resume: null, stop: new Int32Array(1) }, squares(10))) if (event.type === "warning") warnings.push(event.message);
+      })(),
+    ).rejects.toThrow("50 steps in a row were not finite");
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain("Step 1 changed nothing, because the loss of micro-batch 1 of 1 is not finite");
+    expect(JSON.parse(bytes("nan", "summary.json").toString())).toMatchObject({ stop_reason: "failed" });
+    expect(existsSync(join(folder, "nan", "numerics.jsonl"))).toBe(true);
+  });
+});
+
+describe("training", () => {
+  it("leaks no tensor from step to step", async () => {
+    const live: number[] = [];
+    for await (const event of train({ settings: settings("leak"), resume: null, stop: new Int32Array(1) }, squares(10))) if (event.type === "step") live.push(memory().liveTensors);
+    expect(new Set(live.slice(1)).size).toBe(1);
+  });
+});
