@@ -8673,10 +8673,10 @@ export function zerosLike(self: Tensor, o: { dtype?: DType | null; layout?: Layo
   return dispatch(zerosLike$_, [self, o.dtype, o.layout, o.device, o.pinMemory, o.memoryFormat]) as Tensor;
 }
 
-const adamwEma_$_ = operator("rfdetr::adamw_ema_", "");
-/** `rfdetr::adamw_ema_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] emas, float lr, float beta1, float beta2, float eps, float weight_decay, int step, float gradient_scale, float ema_weight) -> ()` */
-export function adamwEma_(parameters: readonly Tensor[], gradients: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], emas: readonly Tensor[], lr: number, beta1: number, beta2: number, eps: number, weightDecay: number, step: number, gradientScale: number, emaWeight: number): void {
-  dispatch(adamwEma_$_, [parameters, gradients, expAvgs, expAvgSqs, emas, lr, beta1, beta2, eps, weightDecay, step, gradientScale, emaWeight]);
+const adamw_$_ = operator("rfdetr::adamw_", "");
+/** `rfdetr::adamw_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, float lr, float beta1, float beta2, float eps, float weight_decay, int step, float gradient_scale) -> ()` */
+export function adamw_(parameters: readonly Tensor[], gradients: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], lr: number, beta1: number, beta2: number, eps: number, weightDecay: number, step: number, gradientScale: number): void {
+  dispatch(adamw_$_, [parameters, gradients, expAvgs, expAvgSqs, lr, beta1, beta2, eps, weightDecay, step, gradientScale]);
 }
 
 const attention$_ = operator("rfdetr::attention", "");

@@ -120,6 +120,39 @@ describe("AdamW", () => {
     (x.toList() as number[]).forEach((value, i) => expect(value).toBeCloseTo(expected[i], 12));
   });
 
+  it("does in one pass what the foreach operators do, with the gradients scaled", () => {
+    manualSeed(5);
+    // 70,000 elements span more than one piece of the kernel; float64 takes the composition.
+    const start = [randn([70_000]), randn([3, 5]), randn([1])];
+    const gradients = start.map((t) => randn(t.shape));
+    const run = (dtype: "float32" | "float64"): Tensor[] => {
+      const params = start.map((t) => nn.parameter(t.to(dtype).clone()));
+      const optimizer = new optim.AdamW([{ params, lr: 0.01, weightDecay: 0.1 }]);
+      for (let t = 0; t < 3; t++) {
+        params.forEach((p, i) => {
+          p.grad = gradients[i].to(dtype).mul(t + 1);
+        });
+        optimizer.step({ gradientScale: 0.25 });
+      }
+      expect(optim.gradientNorm(params)).toBeCloseTo(Math.hypot(...gradients.map((g) => 3 * g.double().norm().item())), 3);
+      return params;
+    };
+    const judge = run("float64");
+    // Three float32 steps of size 0.01 from values of size 1: rounding of 1e-7 each.
+    run("float32").forEach((p, i) => expect(p.double().sub(judge[i]).abs().max().item()).toBeLessThan(2e-6));
+  });
+
+  it("sees a NaN or an overflow in the norm", () => {
+    const p = nn.parameter(zeros([2000]));
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      p.grad = zeros([2000]);
+      p.grad?.narrow(0, 1500, 1).fill_(bad);
+      expect(Number.isFinite(optim.gradientNorm([p]))).toBe(false);
+    }
+    p.grad = zeros([2000]).add(1e30);
+    expect(optim.gradientNorm([p])).toBeCloseTo(1e30 * Math.sqrt(2000), -26);
+  });
+
   it("goes on from a saved state", () => {
     const run = (restart: boolean): number[] => {
       let x = nn.parameter(tensor([1, -2, 3]));

@@ -1,4 +1,4 @@
-// AdamW (Loshchilov and Hutter 2019) over foreach operators: a handful of calls a group, whatever the number of tensors.
+// AdamW (Loshchilov and Hutter 2019): one pass over a group's memory on the CPU, foreach operators elsewhere.
 import { noGrad } from "../autograd.js";
 import { zeros } from "../create.js";
 import * as ops from "../ops.generated.js";
@@ -9,6 +9,18 @@ export interface ParameterGroup {
   params: Tensor[];
   lr: number;
   weightDecay: number;
+}
+
+interface GroupTensors {
+  params: Tensor[];
+  gradients: Tensor[];
+  expAvg: Tensor[];
+  expAvgSq: Tensor[];
+}
+
+/** Whether the CPU kernels, which walk plain float32 memory, take these tensors. */
+export function onePass(tensors: readonly Tensor[]): boolean {
+  return tensors.every((t) => t.dtype === "float32" && t.device === "cpu" && t.isContiguous);
 }
 
 export interface AdamWState {
@@ -48,32 +60,46 @@ export class AdamW {
     return this.groups.flatMap((group) => group.params);
   }
 
-  step(): void {
+  /** @param options `gradientScale` multiplies the gradients on the way in: a clip factor, which then needs no pass of its own */
+  step(options: { gradientScale?: number } = {}): void {
+    const { gradientScale = 1 } = options;
     this.#steps++;
-    const [beta1, beta2] = this.betas;
-    const correction1 = 1 - beta1 ** this.#steps;
-    const correction2 = Math.sqrt(1 - beta2 ** this.#steps);
     noGrad(() =>
       this.groups.forEach((group, g) => {
         scope(() => {
           const present = group.params.map((p) => p.grad);
           const used = present.flatMap((gradient, i) => (gradient === null ? [] : [i]));
           if (used.length === 0) return;
-          const params = used.map((i) => group.params[i]);
-          const gradients = used.map((i) => present[i] as Tensor);
-          const expAvg = used.map((i) => this.#expAvg[g][i]);
-          const expAvgSq = used.map((i) => this.#expAvgSq[g][i]);
-          if (group.weightDecay !== 0) ops._foreachMul_(params, 1 - group.lr * group.weightDecay);
-          ops._foreachLerp_(expAvg, gradients, 1 - beta1);
-          ops._foreachMul_(expAvgSq, beta2);
-          ops._foreachAddcmul_(expAvgSq, gradients, gradients, { value: 1 - beta2 });
-          const denominator = ops._foreachSqrt(expAvgSq);
-          ops._foreachDiv_(denominator, correction2);
-          ops._foreachAdd_(denominator, this.eps);
-          ops._foreachAddcdiv_(params, expAvg, denominator, { value: -group.lr / correction1 });
+          const tensors: GroupTensors = {
+            params: used.map((i) => group.params[i]),
+            gradients: used.map((i) => present[i] as Tensor),
+            expAvg: used.map((i) => this.#expAvg[g][i]),
+            expAvgSq: used.map((i) => this.#expAvgSq[g][i]),
+          };
+          if (onePass([...tensors.params, ...tensors.gradients])) this.#fused(group, tensors, gradientScale);
+          else this.#composed(group, tensors, gradientScale);
         });
       }),
     );
+  }
+
+  #fused(group: ParameterGroup, { params, gradients, expAvg, expAvgSq }: GroupTensors, scale: number): void {
+    const [beta1, beta2] = this.betas;
+    ops.adamw_(params, gradients, expAvg, expAvgSq, group.lr, beta1, beta2, this.eps, group.weightDecay, this.#steps, scale);
+  }
+
+  /** The plain twin of the kernel, for other devices and dtypes. */
+  #composed(group: ParameterGroup, { params, gradients, expAvg, expAvgSq }: GroupTensors, scale: number): void {
+    const [beta1, beta2] = this.betas;
+    const scaled = scale === 1 ? gradients : ops._foreachMul(gradients, scale);
+    if (group.weightDecay !== 0) ops._foreachMul_(params, 1 - group.lr * group.weightDecay);
+    ops._foreachLerp_(expAvg, scaled, 1 - beta1);
+    ops._foreachMul_(expAvgSq, beta2);
+    ops._foreachAddcmul_(expAvgSq, scaled, scaled, { value: 1 - beta2 });
+    const denominator = ops._foreachSqrt(expAvgSq);
+    ops._foreachDiv_(denominator, Math.sqrt(1 - beta2 ** this.#steps));
+    ops._foreachAdd_(denominator, this.eps);
+    ops._foreachAddcdiv_(params, expAvg, denominator, { value: -group.lr / (1 - beta1 ** this.#steps) });
   }
 
   zeroGrad(): void {

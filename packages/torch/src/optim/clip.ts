@@ -2,6 +2,7 @@
 import { noGrad } from "../autograd.js";
 import * as ops from "../ops.generated.js";
 import { scope } from "../scope.js";
+import { onePass } from "./adamw.js";
 import type { Tensor } from "../tensor.js";
 
 /** The L2 norm of all gradients taken as one vector; NaN or Infinity as soon as one element is. */
@@ -10,9 +11,15 @@ export function gradientNorm(parameters: readonly Tensor[]): number {
     scope(() => {
       const gradients = parameters.map((p) => p.grad).filter((g) => g !== null);
       if (gradients.length === 0) return 0;
+      if (onePass(gradients)) return ops.gradientNorm(gradients);
       return ops.linalgVectorNorm(ops.stack(ops._foreachNorm(gradients))).item();
     }),
   );
+}
+
+/** What gradients of a norm are multiplied by so that it becomes at most `maxNorm`; 1 where nothing is clipped or the norm is not finite. */
+export function clipFactor(norm: number, maxNorm: number): number {
+  return maxNorm > 0 && Number.isFinite(maxNorm) && Number.isFinite(norm) ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
 }
 
 /**
@@ -21,7 +28,7 @@ export function gradientNorm(parameters: readonly Tensor[]): number {
  */
 export function clipGradNorm(parameters: readonly Tensor[], maxNorm: number): { norm: number; factor: number } {
   const norm = gradientNorm(parameters);
-  const factor = maxNorm > 0 && Number.isFinite(maxNorm) && Number.isFinite(norm) ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
+  const factor = clipFactor(norm, maxNorm);
   if (factor < 1)
     noGrad(() => scope(() => ops._foreachMul_(parameters.map((p) => p.grad).filter((g) => g !== null), factor)));
   return { norm, factor };

@@ -1,2 +1,2 @@
 export { AdamW, type AdamWState, type ParameterGroup } from "./adamw.js";
-export { clipGradNorm, gradientNorm } from "./clip.js";
+export { clipFactor, clipGradNorm, gradientNorm } from "./clip.js";
