@@ -175,7 +175,11 @@ export class Autocast {
     const rule = module === "policy" || module === "bf16" ? listed : module;
     if (rule === "keep") return keepPlan;
     const half = module === "bf16" ? "bfloat16" : (this.dtype as DType);
-    return { rule, dtype: rule === "lower" ? half : "float32", emulated: rule === "lower" && listed === "lower" && half === "float16" && this.#emulateHalf };
+    return {
+      rule,
+      dtype: rule === "lower" ? half : "float32",
+      emulated: rule === "lower" && listed === "lower" && half === "float16" && this.#emulateHalf,
+    };
   }
 
   readonly #door = (call: Call, next: Next): unknown => {
@@ -270,8 +274,9 @@ export class Autocast {
         first = own;
       }
     };
-    for (const value of args) if (Array.isArray(value)) for (const element of value) look(element);
-    else look(value);
+    for (const value of args)
+      if (Array.isArray(value)) for (const element of value) look(element);
+      else look(value);
     return narrow && wide ? this.#cast(args, "float32") : args;
   }
 

@@ -12,6 +12,8 @@ export interface ScalerOptions {
   interval?: number;
   /** Switched off, the scaler passes everything through. */
   enabled?: boolean;
+  /** Told once when the scale falls below 1; default: written to stderr. */
+  warn?: (message: string) => void;
 }
 
 export interface ScalerState {
@@ -45,7 +47,8 @@ export class GradScaler {
   #goodSteps = 0;
   #stage: Stage = "ready";
   #foundInf = false;
-  /** Set when the scale has fallen below 1, where gradients are no longer protected but flushed. */
+  readonly #warn: (message: string) => void;
+  /** Set once the scale has fallen below 1, where gradients are no longer protected but flushed. */
   belowOne = false;
 
   constructor(options: ScalerOptions = {}) {
@@ -58,7 +61,8 @@ export class GradScaler {
     expect(backoff > 0 && backoff < 1, "number between 0 and 1", "backoff", backoff);
     expect(Number.isInteger(interval) && interval > 0, "positive integer", "interval", interval);
     this.enabled = enabled;
-    this.#scale = init;
+    this.#scale = Math.fround(init);
+    this.#warn = options.warn ?? ((message) => void process.stderr.write(`${message}\n`));
     this.growth = growth;
     this.backoff = backoff;
     this.interval = interval;
@@ -73,6 +77,7 @@ export class GradScaler {
     return this.#foundInf;
   }
 
+  /** The loss times the scale, to run backward on. */
   scale(loss: Tensor): Tensor {
     return this.enabled ? loss.mul(this.#scale) : loss;
   }
@@ -89,11 +94,30 @@ export class GradScaler {
       scope(() => {
         const gradients = parameters.map((p) => p.grad).filter((g) => g !== null);
         const half = gradients.find((g) => g.dtype === "float16");
-        if (half !== undefined) throw new GradScalerError(`Expected float32 gradients but received ${half}: unscaling float16 gradients would lose what scaling saved; keep the weights in float32`);
-        if (gradients.length === 0) return;
-        const found = tensor([0]);
-        ops._ampForeachNonFiniteCheckAndUnscale_(gradients, found, tensor([1 / this.#scale], { dtype: "float64" }).float());
-        this.#foundInf = found.item() !== 0;
+        if (half !== undefined)
+          throw new GradScalerError(
+            `Expected float32 gradients but received ${half}: unscaling float16 gradients would lose what scaling saved; keep the weights in float32`,
+          );
+        if (gradients.length === 0)
+          throw new GradScalerError("Expected gradients to unscale but no parameter has one: call backward() on the scaled loss first");
+        // The operator takes tensors of one dtype and device at a time.
+        const alike = new Map<string, Tensor[]>();
+        for (const gradient of gradients) {
+          const key = `${gradient.dtype} ${gradient.device}`;
+          const group = alike.get(key);
+          if (group === undefined) alike.set(key, [gradient]);
+          else group.push(gradient);
+        }
+        for (const group of alike.values()) {
+          const { device } = group[0];
+          const found = tensor([0], { device });
+          ops._ampForeachNonFiniteCheckAndUnscale_(
+            group,
+            found,
+            tensor([1 / this.#scale], { dtype: "float64" }).to({ dtype: "float32", device }),
+          );
+          if (found.item() !== 0) this.#foundInf = true;
+        }
       }),
     );
     this.#stage = "unscaled";
@@ -123,13 +147,18 @@ export class GradScaler {
     if (!this.enabled) return;
     if (this.#stage === "ready") throw new GradScalerError("Expected unscale() or step() before update() but no gradients were looked at");
     if (this.#foundInf) {
-      this.#scale *= this.backoff;
+      this.#scale = Math.fround(this.#scale * this.backoff);
       this.#goodSteps = 0;
-      if (this.#scale < 1) this.belowOne = true;
-    } else if (++this.#goodSteps === this.interval) {
-      const grown = this.#scale * this.growth;
-      // Float32 is what the scale multiplies; growing past its range would make every loss infinite.
-      if (Math.fround(grown) < Number.POSITIVE_INFINITY) this.#scale = grown;
+      if (this.#scale < 1 && !this.belowOne) {
+        this.belowOne = true;
+        this.#warn(
+          `The loss scale fell to ${this.#scale}: below 1 it no longer protects gradients from flushing to zero, it causes it. Overflow in every step is a sign of diverging training or of a module that needs float32: see the overflow report, or train in bf16-mixed.`,
+        );
+      }
+    } else if (++this.#goodSteps >= this.interval) {
+      // Kept in float32, as PyTorch does; growing past its range would make every loss infinite.
+      const grown = Math.fround(this.#scale * this.growth);
+      if (grown < Number.POSITIVE_INFINITY) this.#scale = grown;
       this.#goodSteps = 0;
     }
     this.#stage = "ready";

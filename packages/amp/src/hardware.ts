@@ -1,6 +1,7 @@
 // What the machine can do, as far as choosing a precision needs it.
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { availableParallelism, cpus, totalmem } from "node:os";
 import { engine } from "@rfdetr/torch";
 
 export interface Hardware {
@@ -13,35 +14,93 @@ export interface Hardware {
   bf16: boolean;
   /** Matrix products in float16 run natively. */
   fp16: boolean;
-  /** Instruction-set extensions that matter here, such as avx512_bf16. */
+  /** Instruction-set extensions that matter here, such as avx512_bf16; on CUDA the compute capability, such as sm_90. */
   features: string[];
+  /** What libtorch's CPU kernels were chosen for, such as AVX512. */
+  capability: string;
 }
 
-const interesting = ["avx2", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnni", "amx_tile", "amx_bf16", "amx_fp16", "bf16", "asimdhp", "i8mm", "sve"];
+const interesting = [
+  "avx2",
+  "avx512f",
+  "avx512_bf16",
+  "avx512_fp16",
+  "avx512_vnni",
+  "amx_tile",
+  "amx_bf16",
+  "amx_fp16",
+  "bf16",
+  "asimdhp",
+  "i8mm",
+  "sve",
+];
 
-function cpuFlags(): Set<string> {
+/** Feature flags of the first processor in the text of /proc/cpuinfo (`flags` on x86, `Features` on ARM). */
+export function parseCpuFlags(cpuinfo: string): string[] {
+  const line = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo);
+  return line === null ? [] : line[1].trim().split(/\s+/);
+}
+
+/** Which half types the matrix units of a CPU with these flags multiply. */
+export function cpuHalfTypes(flags: readonly string[]): { bf16: boolean; fp16: boolean } {
+  const has = (name: string): boolean => flags.includes(name);
+  return { bf16: has("avx512_bf16") || has("amx_bf16") || (has("bf16") && has("i8mm")), fp16: has("avx512_fp16") || has("amx_fp16") };
+}
+
+function cpuFlags(): string[] {
   try {
-    const line = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"));
-    return new Set(line?.[1].split(/\s+/));
+    return parseCpuFlags(readFileSync("/proc/cpuinfo", "utf8"));
   } catch {
-    return new Set();
+    return []; // not Linux: nothing is claimed
   }
 }
 
-/** Reads the machine that `device` (such as `cpu` or `cuda:0`) names. */
+/** Name and compute capability of a GPU, as the driver's own tool tells them; null where it cannot be asked. */
+function gpu(index: string): { name: string; capability: number } | null {
+  try {
+    const output = execFileSync("nvidia-smi", ["--query-gpu=name,compute_cap", "--format=csv,noheader", "-i", index], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 10_000,
+    });
+    const [name, capability] = output.trim().split("\n")[0].split(/,\s*/);
+    return { name, capability: Number(capability) };
+  } catch {
+    return null;
+  }
+}
+
+const read = new Map<string, Hardware>();
+
+/** Reads the machine that `device` (such as `cpu` or `cuda:0`) names; once per device. */
 export function readHardware(device = "cpu"): Hardware {
-  const [kind] = device.split(":") as [Hardware["device"]];
+  let found = read.get(device);
+  if (found === undefined) {
+    found = readNow(device);
+    read.set(device, found);
+  }
+  return found;
+}
+
+function readNow(device: string): Hardware {
+  const [kind, index = "0"] = device.split(":") as [Hardware["device"], string?];
   const flags = cpuFlags();
-  const features = interesting.filter((name) => flags.has(name));
-  const own = engine();
-  const cpu = kind === "cpu";
+  const common = { device: kind, cores: availableParallelism(), memoryBytes: totalmem(), capability: engine().capability };
+  if (kind === "cpu")
+    return {
+      ...common,
+      name: cpus()[0]?.model.trim() || "unknown CPU",
+      ...cpuHalfTypes(flags),
+      features: interesting.filter((name) => flags.includes(name)),
+    };
+  if (kind === "mps") return { ...common, name: "Apple GPU", bf16: false, fp16: true, features: [] };
+  const card = gpu(index);
+  // Compute capability 8.0 (Ampere) brought bfloat16 units; older cards emulate them slowly.
   return {
-    device: kind,
-    name: cpu ? (cpus()[0]?.model ?? "unknown CPU") : device,
-    cores: cpus().length,
-    memoryBytes: totalmem(),
-    bf16: cpu ? flags.has("avx512_bf16") || flags.has("amx_bf16") || (flags.has("bf16") && flags.has("i8mm")) : kind === "cuda" && own.cuda,
-    fp16: cpu ? flags.has("avx512_fp16") || flags.has("amx_fp16") : true,
-    features,
+    ...common,
+    name: card?.name ?? device,
+    bf16: (card?.capability ?? 0) >= 8,
+    fp16: true,
+    features: card === null ? [] : [`sm_${Math.round(card.capability * 10)}`],
   };
 }

@@ -1,9 +1,54 @@
 // Automatic mixed precision for any module of @rfdetr/torch.
-export { Autocast, activeAutocast, type AutocastOptions, lowered, withoutAutocast } from "./autocast.js";
-export { type BadGradient, badGradients } from "./finite.js";
+export { Autocast, type AutocastOptions, activeAutocast, lowered, withoutAutocast } from "./autocast.js";
+export { CastMap, type CastMapRow, type CastRow } from "./cast-map.js";
+export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
 export { GradScaler, GradScalerError, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
 export { type Hardware, readHardware } from "./hardware.js";
-export { observe, type Observer, type OperatorEvent, unobserved } from "./observe.js";
+export { Monitor, UpdateProbe, type Watched } from "./monitor.js";
+export { type Observer, type OperatorEvent, observe, unobserved } from "./observe.js";
+export {
+  advise,
+  type FaultPhase,
+  formatOverflowReport,
+  type OverflowReport,
+  type TensorFacts,
+  type TrailEntry,
+} from "./overflow-report.js";
 export { checkOverrides, pathPattern } from "./overrides.js";
-export { type CastRule, castRules, cudaPolicy, defaultPolicy, type ModuleRule, moduleRules, type Overrides, policies, type Policy, policyByName, policyDifferences, PolicyError, type PolicyRow, withOperators } from "./policy.js";
-export { autoTable, type Precision, PrecisionError, type PrecisionRequest, precisions, type ResolvedPrecision, resolvePrecision } from "./precision.js";
+export {
+  type CastRule,
+  castRules,
+  cudaPolicy,
+  defaultPolicy,
+  type ModuleRule,
+  moduleRules,
+  type Overrides,
+  type Policy,
+  PolicyError,
+  type PolicyRow,
+  policies,
+  policyByName,
+  policyDifferences,
+  withOperators,
+} from "./policy.js";
+export {
+  autoTable,
+  type Precision,
+  PrecisionError,
+  type PrecisionRequest,
+  precisions,
+  type ResolvedPrecision,
+  resolvePrecision,
+} from "./precision.js";
+export { addRange, compactExponents, type Range, rangeOf, type Shares, shares } from "./range.js";
+export { type Replay, replay } from "./replay.js";
+export {
+  type HeaderRecord,
+  type ModuleRecord,
+  type MonitorRecord,
+  numericsVersion,
+  parseRecord,
+  recordLine,
+  type StepRecord,
+  type UpdateRecord,
+} from "./step-record.js";

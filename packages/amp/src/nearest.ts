@@ -14,7 +14,10 @@ export function editDistance(a: string, b: string): number {
 /** Up to `count` of `candidates` that look like `name`, best first: few edits, or one inside the other. */
 export function nearest(name: string, candidates: readonly string[], count = 3): string[] {
   return candidates
-    .map((candidate) => ({ candidate, distance: candidate.includes(name) || (candidate.length > 3 && name.includes(candidate)) ? 1 : editDistance(name, candidate) }))
+    .map((candidate) => ({
+      candidate,
+      distance: candidate.includes(name) || (candidate.length > 3 && name.includes(candidate)) ? 1 : editDistance(name, candidate),
+    }))
     .filter(({ candidate, distance }) => distance <= Math.max(2, Math.min(name.length, candidate.length) / 3))
     .sort((a, b) => a.distance - b.distance || a.candidate.length - b.candidate.length)
     .slice(0, count)

@@ -1,5 +1,5 @@
 // Watching operators as they really run: after autocast has cast the arguments, before anyone sees the result.
-import { type Call, intercept, type Next, noGrad, type nn, type Operator, scope } from "@rfdetr/torch";
+import { type Call, intercept, type Next, type nn, noGrad, type Operator, scope } from "@rfdetr/torch";
 
 /** One operator call that has just run. The tensors are the call's own: look, do not write. */
 export interface OperatorEvent {
@@ -54,9 +54,11 @@ export function isObserving(): boolean {
 export function notify(event: OperatorEvent): void {
   observing = true;
   try {
-    noGrad(() => scope(() => {
-      for (const observer of observers) observer(event);
-    }));
+    noGrad(() =>
+      scope(() => {
+        for (const observer of observers) observer(event);
+      }),
+    );
   } finally {
     observing = false;
   }

@@ -1,17 +1,29 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkOverrides, pathPattern } from "./overrides.js";
-import { defaultPolicy, policyByName, PolicyError, withOperators, cudaPolicy, policyDifferences } from "./policy.js";
 import { editDistance, nearest } from "./nearest.js";
+import { checkOverrides, pathPattern } from "./overrides.js";
+import { cudaPolicy, defaultPolicy, PolicyError, policyByName, policyDifferences, withOperators } from "./policy.js";
 
-const paths = ["", "encoder", "encoder.layer.0", "encoder.layer.0.attention", "encoder.layer.10.attention", "decoder.layers.0.cross_attn", "decoder.layers.0.cross_attn.value_proj", "decoder.layers.1.cross_attn"];
+const paths = [
+  "",
+  "encoder",
+  "encoder.layer.0",
+  "encoder.layer.0.attention",
+  "encoder.layer.10.attention",
+  "decoder.layers.0.cross_attn",
+  "decoder.layers.0.cross_attn.value_proj",
+  "decoder.layers.1.cross_attn",
+];
 const fitting = (pattern: string): string[] => paths.filter((path) => pathPattern(pattern).test(path));
 
 describe("path patterns", () => {
   it.each([
     ["encoder", ["encoder", "encoder.layer.0", "encoder.layer.0.attention", "encoder.layer.10.attention"]],
     ["encoder.layer.1", []],
-    ["decoder.layers.*.cross_attn", ["decoder.layers.0.cross_attn", "decoder.layers.0.cross_attn.value_proj", "decoder.layers.1.cross_attn"]],
+    [
+      "decoder.layers.*.cross_attn",
+      ["decoder.layers.0.cross_attn", "decoder.layers.0.cross_attn.value_proj", "decoder.layers.1.cross_attn"],
+    ],
     ["**.attention", ["encoder.layer.0.attention", "encoder.layer.10.attention"]],
     ["**.value_*", ["decoder.layers.0.cross_attn.value_proj"]],
     ["**", paths],
@@ -35,11 +47,15 @@ describe("path patterns", () => {
 
 describe("mistakes", () => {
   it("a pattern that matches nothing is an error with near matches", () => {
-    expect(() => checkOverrides({ "decoder.layers.*.cros_attn": "fp32" }, paths)).toThrow(/received decoder.layers.\*.cros_attn, which matches none; near it are .*decoder.layers.\*.cross_attn/);
+    expect(() => checkOverrides({ "decoder.layers.*.cros_attn": "fp32" }, paths)).toThrow(
+      /received decoder.layers.\*.cros_attn, which matches none; near it are .*decoder.layers.\*.cross_attn/,
+    );
     expect(() => checkOverrides({ "decoder.layers.*.cross_attn": "fp32" }, paths)).not.toThrow();
   });
   it("so is an unknown rule", () => {
-    expect(() => checkOverrides({ encoder: "fp8" as "fp32" }, paths)).toThrow(/Expected one of lower, fp32, .* for the override of encoder but received fp8/);
+    expect(() => checkOverrides({ encoder: "fp8" as "fp32" }, paths)).toThrow(
+      /Expected one of lower, fp32, .* for the override of encoder but received fp8/,
+    );
   });
   it("so is an unknown operator or policy", () => {
     expect(() => withOperators(defaultPolicy, { layernorm: "fp32" })).toThrow(/received layernorm; near it are .*layer_norm/);

@@ -24,11 +24,14 @@ export function pathPattern(pattern: string): RegExp {
  */
 export function checkOverrides(overrides: Overrides, paths: readonly string[]): void {
   for (const [pattern, rule] of Object.entries(overrides)) {
-    if (!moduleRules.includes(rule)) throw new PolicyError(`Expected one of ${moduleRules.join(", ")} for the override of ${pattern} but received ${String(rule)}`);
+    if (!moduleRules.includes(rule))
+      throw new PolicyError(`Expected one of ${moduleRules.join(", ")} for the override of ${pattern} but received ${String(rule)}`);
     const expression = pathPattern(pattern);
     if (paths.some((path) => expression.test(path))) continue;
     const near = nearPaths(pattern, paths);
-    throw new PolicyError(`Expected a pattern that matches a module for an override but received ${pattern}, which matches none${near.length > 0 ? `; near it are ${near.join(", ")}` : ""}`);
+    throw new PolicyError(
+      `Expected a pattern that matches a module for an override but received ${pattern}, which matches none${near.length > 0 ? `; near it are ${near.join(", ")}` : ""}`,
+    );
   }
 }
 

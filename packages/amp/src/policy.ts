@@ -42,7 +42,10 @@ export class PolicyError extends Error {
 type Group = readonly [rule: CastRule, reason: string, operators: string];
 
 function policy(name: string, groups: readonly Group[]): Policy {
-  return { name, rows: new Map(groups.flatMap(([rule, reason, operators]) => operators.split(" ").map((op) => [op, { rule, reason }] as const))) };
+  return {
+    name,
+    rows: new Map(groups.flatMap(([rule, reason, operators]) => operators.split(" ").map((op) => [op, { rule, reason }] as const))),
+  };
 }
 
 const products: Group = [
@@ -52,35 +55,94 @@ const products: Group = [
 ];
 
 const kept: readonly Group[] = [
-  ["keep", "only where and how elements lie in memory changes", "view reshape flatten unflatten permute transpose t expand repeat unsqueeze squeeze narrow slice select split split_with_sizes chunk unbind contiguous clone detach flip roll alias unfold"],
-  ["keep", "moves values without computing", "gather index index_select masked_fill embedding take_along_dim scatter index_fill masked_select"],
-  ["keep", "elementwise with operands at hand: libtorch promotes to the wider of them, and one rounding is the error", "add sub mul div neg abs rsub square floor round ceil sign remainder floor_divide"],
-  ["keep", "elementwise and bounded: computed in float32 inside the kernel, one rounding, half the bytes kept for backward", "gelu silu relu sigmoid tanh sin cos dropout hardswish sqrt"],
+  [
+    "keep",
+    "only where and how elements lie in memory changes",
+    "view reshape flatten unflatten permute transpose t expand repeat unsqueeze squeeze narrow slice select split split_with_sizes chunk unbind contiguous clone detach flip roll alias unfold",
+  ],
+  [
+    "keep",
+    "moves values without computing",
+    "gather index index_select masked_fill embedding take_along_dim scatter index_fill masked_select",
+  ],
+  [
+    "keep",
+    "elementwise with operands at hand: libtorch promotes to the wider of them, and one rounding is the error",
+    "add sub mul div neg abs rsub square floor round ceil sign remainder floor_divide",
+  ],
+  [
+    "keep",
+    "elementwise and bounded: computed in float32 inside the kernel, one rounding, half the bytes kept for backward",
+    "gelu silu relu sigmoid tanh sin cos dropout hardswish sqrt",
+  ],
   ["keep", "picks elements, rounds nothing", "clamp clamp_min clamp_max maximum minimum max min amax amin argmax argmin max_pool2d"],
-  ["keep", "compares, counts or tests", "eq ne lt le gt ge logical_and logical_or logical_not isfinite isnan isinf any all bitwise_and bitwise_or item"],
-  ["keep", "makes a tensor", "zeros_like ones_like empty_like full_like new_empty new_zeros new_ones new_full zeros ones empty full arange linspace rand randn randperm scalar_tensor lift_fresh"],
+  [
+    "keep",
+    "compares, counts or tests",
+    "eq ne lt le gt ge logical_and logical_or logical_not isfinite isnan isinf any all bitwise_and bitwise_or item",
+  ],
+  [
+    "keep",
+    "makes a tensor",
+    "zeros_like ones_like empty_like full_like new_empty new_zeros new_ones new_full zeros ones empty full arange linspace rand randn randperm scalar_tensor lift_fresh",
+  ],
   ["keep", "an explicit conversion means what it says", "_to_copy to copy"],
 ];
+
+/** Operators that only lay out, move, compare, convert or make values: instruments look past them. */
+export const quietOperators: ReadonlySet<string> = new Set([0, 1, 5, 6, 7].flatMap((i) => kept[i][2].split(" ")));
 
 /** Our own table. docs/precision.md has the measurements behind the rows that differ from PyTorch's CUDA list. */
 export const defaultPolicy: Policy = policy("default", [
   products,
   ...kept,
-  ["keep", "half in, half out, with float32 statistics inside the kernel: what is saved for backward is half as large, the error that of one rounding", "layer_norm native_layer_norm group_norm batch_norm"],
+  [
+    "keep",
+    "half in, half out, with float32 statistics inside the kernel: what is saved for backward is half as large, the error that of one rounding",
+    "layer_norm native_layer_norm group_norm batch_norm",
+  ],
   ["keep", "a short mean sums in float32 inside the kernel and stays in the range of its elements", "mean avg_pool2d"],
-  ["fp32", "exponentials and their sums span more than half can hold", "softmax _softmax log_softmax _log_softmax logsumexp exp expm1 log log1p log2 log10 softplus log_sigmoid pow rsqrt reciprocal erfinv"],
-  ["fp32", "a sum can leave the range of its elements, and a half result would round it", "sum cumsum cumprod prod norm linalg_vector_norm std var cdist dist"],
-  ["fp32", "losses decide the direction of every gradient", "binary_cross_entropy_with_logits binary_cross_entropy cross_entropy_loss nll_loss l1_loss mse_loss smooth_l1_loss huber_loss kl_div"],
-  ["fp32", "half coordinates are off by pixels, and libtorch's CPU kernel is three times slower in half", "grid_sampler grid_sampler_2d grid_sampler_3d"],
-  ["fp32", "interpolation weights need more than eight bits", "upsample_bilinear2d upsample_bicubic2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa upsample_nearest2d"],
+  [
+    "fp32",
+    "exponentials and their sums span more than half can hold",
+    "softmax _softmax log_softmax _log_softmax logsumexp exp expm1 log log1p log2 log10 softplus log_sigmoid pow rsqrt reciprocal erfinv",
+  ],
+  [
+    "fp32",
+    "a sum can leave the range of its elements, and a half result would round it",
+    "sum cumsum cumprod prod norm linalg_vector_norm std var cdist dist",
+  ],
+  [
+    "fp32",
+    "losses decide the direction of every gradient",
+    "binary_cross_entropy_with_logits binary_cross_entropy cross_entropy_loss nll_loss l1_loss mse_loss smooth_l1_loss huber_loss kl_div",
+  ],
+  [
+    "fp32",
+    "half coordinates are off by pixels, and libtorch's CPU kernel is three times slower in half",
+    "grid_sampler grid_sampler_2d grid_sampler_3d",
+  ],
+  [
+    "fp32",
+    "interpolation weights need more than eight bits",
+    "upsample_bilinear2d upsample_bicubic2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa upsample_nearest2d",
+  ],
   ["fp32", "ranks decide what meets what; rounding makes ties", "topk sort argsort"],
-  ["widest", "parts of one tensor must agree", "cat stack addcmul addcdiv index_put where lerp cross dot tensordot scatter_add bilinear atan2"],
+  [
+    "widest",
+    "parts of one tensor must agree",
+    "cat stack addcmul addcdiv index_put where lerp cross dot tensordot scatter_add bilinear atan2",
+  ],
 ]);
 
 /** PyTorch's CUDA autocast lists, for comparison. Norms and softmax go up, which doubles what they save for backward. */
 export const cudaPolicy: Policy = policy("pytorch-cuda", [
   ...kept,
-  ["keep", "on none of PyTorch's CUDA lists", "mean topk sort argsort where max_pool2d avg_pool2d log_sigmoid batch_norm std var upsample_nearest2d lerp"],
+  [
+    "keep",
+    "on none of PyTorch's CUDA lists",
+    "mean topk sort argsort where max_pool2d avg_pool2d log_sigmoid batch_norm std var upsample_nearest2d lerp",
+  ],
   [products[0], "on PyTorch's CUDA half-precision list", products[2]],
   [
     "fp32",
@@ -88,14 +150,19 @@ export const cudaPolicy: Policy = policy("pytorch-cuda", [
     "layer_norm native_layer_norm group_norm softmax _softmax log_softmax _log_softmax logsumexp exp expm1 log log1p log2 log10 pow rsqrt reciprocal erfinv softplus sum cumsum cumprod prod norm linalg_vector_norm cdist dist " +
       "binary_cross_entropy_with_logits cross_entropy_loss nll_loss l1_loss mse_loss smooth_l1_loss huber_loss kl_div upsample_bilinear2d upsample_bicubic2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa",
   ],
-  ["widest", "on PyTorch's CUDA promotion list", "cat stack grid_sampler grid_sampler_2d grid_sampler_3d addcmul addcdiv index_put scatter_add atan2 cross bilinear dot tensordot"],
+  [
+    "widest",
+    "on PyTorch's CUDA promotion list",
+    "cat stack grid_sampler grid_sampler_2d grid_sampler_3d addcmul addcdiv index_put scatter_add atan2 cross bilinear dot tensordot",
+  ],
 ]);
 
 export const policies: Readonly<Record<string, Policy>> = { default: defaultPolicy, "pytorch-cuda": cudaPolicy };
 
 /** @throws PolicyError for an unknown name */
 export function policyByName(name: string): Policy {
-  if (!Object.hasOwn(policies, name)) throw new PolicyError(`Expected one of ${Object.keys(policies).join(", ")} for policy but received ${name}`);
+  if (!Object.hasOwn(policies, name))
+    throw new PolicyError(`Expected one of ${Object.keys(policies).join(", ")} for policy but received ${name}`);
   return policies[name];
 }
 
@@ -114,10 +181,13 @@ export function policyDifferences(a: Policy, b: Policy): { operator: string; a: 
 export function withOperators(base: Policy, changes: Readonly<Record<string, CastRule>>): Policy {
   const rows = new Map(base.rows);
   for (const [operator, rule] of Object.entries(changes)) {
-    if (!castRules.includes(rule)) throw new PolicyError(`Expected one of ${castRules.join(", ")} for the operator ${operator} but received ${String(rule)}`);
+    if (!castRules.includes(rule))
+      throw new PolicyError(`Expected one of ${castRules.join(", ")} for the operator ${operator} but received ${String(rule)}`);
     if (!rows.has(operator) && !isOperator(operator)) {
       const near = nearest(operator, [...rows.keys()]);
-      throw new PolicyError(`Expected an operator of libtorch for the policy but received ${operator}${near.length > 0 ? `; near it are ${near.join(", ")}` : ""}`);
+      throw new PolicyError(
+        `Expected an operator of libtorch for the policy but received ${operator}${near.length > 0 ? `; near it are ${near.join(", ")}` : ""}`,
+      );
     }
     rows.set(operator, { rule, reason: "set by the user" });
   }

@@ -1,0 +1,105 @@
+import { memory, nn, ops, optim, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { describe, expect, it } from "vitest";
+import { Autocast } from "./autocast.js";
+import { Monitor, UpdateProbe } from "./monitor.js";
+
+class Net extends nn.Module {
+  a = new nn.Linear(8, 8);
+  b = new nn.Linear(8, 4);
+  override forward(x: Tensor): Tensor {
+    return this.b.call(ops.relu(this.a.call(x) as Tensor)) as Tensor;
+  }
+}
+
+const step = (net: Net, autocast: Autocast, x: Tensor, scale = 1): void =>
+  scope(() =>
+    autocast
+      .run(() => net.call(x))
+      .float()
+      .sum()
+      .mul(scale)
+      .backward(),
+  );
+
+describe("monitor", () => {
+  it("is due on the first step and every interval-th", () => {
+    const due = (interval: number): number[] => [1, 2, 3, 4, 5, 6].filter((s) => new Monitor({ interval }).due(s));
+    expect(due(3)).toEqual([1, 3, 6]);
+    expect(due(0)).toEqual([]);
+    expect(() => new Monitor({ interval: -1 })).toThrow(/monitor's interval/);
+  });
+
+  it("tells range and dtype of every module's outputs and of their gradients", () => {
+    const net = new Net();
+    const monitor = new Monitor();
+    const x = randn([3, 8]);
+    monitor.begin();
+    step(net, new Autocast("bf16-mixed"), x, 1024);
+    const { forward, gradient } = monitor.end();
+    expect(forward.map((m) => m.path)).toEqual(["a", "(model)", "b", "(outside of modules)"]);
+    expect(forward[0].dtype).toBe("bfloat16");
+    expect(gradient.find((m) => m.path === "b")?.amax).toBe(1024);
+    expect(gradient.find((m) => m.path === "b")?.exponents).toEqual({ first: 10, counts: [12] });
+    const expected = scope(() =>
+      new Autocast("bf16-mixed")
+        .run(() => net.a.call(x) as Tensor)
+        .abs()
+        .max()
+        .item(),
+    );
+    expect(forward[0].amax).toBe(expected);
+  });
+
+  it("sees what is not finite", () => {
+    const net = new Net();
+    const monitor = new Monitor();
+    monitor.begin();
+    step(net, new Autocast("32-true"), tensor([[1, 2, 3, 4, 5, 6, 7, Number.POSITIVE_INFINITY]]));
+    expect(monitor.end().forward.find((m) => m.path === "a")?.non_finite).toBe(1);
+  });
+
+  it("leaves nothing behind: no hooks, no tensors, no observer", () => {
+    const net = new Net();
+    const monitor = new Monitor();
+    const autocast = new Autocast("bf16-mixed");
+    const x = randn([3, 8]);
+    step(net, autocast, x);
+    const watched = (): void => {
+      monitor.begin();
+      step(net, autocast, x);
+      monitor.end();
+    };
+    watched();
+    const before = memory();
+    for (let i = 0; i < 3; i++) watched();
+    expect(memory().liveTensors).toBe(before.liveTensors);
+    expect(memory().liveBytes).toBe(before.liveBytes);
+  });
+});
+
+describe("update probe", () => {
+  it("measures how far weights moved and what bfloat16 weights would have lost", () => {
+    const p = nn.parameter(tensor([1, 1, 2]));
+    const probe = new UpdateProbe([["p", p]]);
+    probe.begin();
+    // bfloat16 has 8 bits: 1 + 2⁻⁷ is the next number after 1; 1 + 2⁻¹⁰ is rounded away.
+    p.detach().copyFrom(new Float32Array([1 + 2 ** -7, 1 + 2 ** -10, 2]));
+    const [record] = probe.end();
+    expect(record.bf16_lost).toBe(0.5);
+    // Norms in float32: six digits.
+    expect(record.ratio).toBeCloseTo(Math.hypot(2 ** -7, 2 ** -10) / Math.hypot(1, 1, 2), 6);
+    expect(probe.end()).toEqual([]);
+  });
+
+  it("sees an optimizer's step", () => {
+    const net = new Net();
+    const optimizer = new optim.AdamW([{ params: net.parameters(), lr: 0.1, weightDecay: 0 }]);
+    const probe = new UpdateProbe([...net.namedParameters()]);
+    probe.begin();
+    step(net, new Autocast("32-true"), randn([3, 8]));
+    optimizer.step();
+    const records = probe.end();
+    expect(records.map((r) => r.name)).toEqual(["a.weight", "a.bias", "b.weight", "b.bias"]);
+    for (const { ratio } of records) expect(ratio).toBeGreaterThan(0.01);
+  });
+});

@@ -1,0 +1,192 @@
+// Finding where a value stopped being finite: the step is run again with every operator watched.
+import { type nn, noGrad, ops, scope, setRngState, type Tensor } from "@rfdetr/torch";
+import { badGradients } from "./finite.js";
+import { type OperatorEvent, observe, unobserved } from "./observe.js";
+import { advise, type FaultPhase, type OverflowReport, type TensorFacts, type TrailEntry } from "./overflow-report.js";
+import { quietOperators } from "./policy.js";
+import type { Precision } from "./precision.js";
+import { numericsVersion } from "./step-record.js";
+import { floatingTensors, placeName } from "./tensors.js";
+
+export interface Replay {
+  model: nn.Module;
+  /** Tensors that the model is given, by name. */
+  inputs: readonly (readonly [name: string, Tensor])[];
+  /** Forward, loss and backward of the step, as they were: same precision, same loss scale, no optimizer step. */
+  run: () => void;
+  /** State of the random generator before the step; null where nothing is random. */
+  rngState?: Tensor | null;
+  step: number;
+  precision: Precision;
+  scale: number;
+  files?: readonly string[];
+}
+
+const trailLength = 20;
+
+interface Found {
+  phase: FaultPhase;
+  module: string | null;
+  operator: string | null;
+  inputs: TensorFacts[];
+  weights: TensorFacts[];
+  output: TensorFacts | null;
+  trail: TrailEntry[];
+}
+
+/**
+ * Runs a failed step again and reports the first value that was not finite: in the inputs, the weights, the output of a module, the loss
+ * or a gradient. Gradients of the model are dropped before and after. Costs about twice a step.
+ */
+export function replay(options: Replay): OverflowReport {
+  const { model } = options;
+  const named = [...model.namedParameters()];
+  const state = [...model.stateDict()];
+  const names = new Map<Tensor, string>(state.map(([name, tensor]) => [tensor, name]));
+  const drop = (): void =>
+    named.forEach(([, p]) => {
+      p.grad = null;
+    });
+  const given = firstBad(options.inputs);
+  const spoiled = given === null ? firstBad(state) : null;
+  let found: Found = { ...nothing };
+  let bad: ReturnType<typeof badGradients> = [];
+  if (given !== null) found = { ...nothing, phase: "input", module: given.name, inputs: [given] };
+  else if (spoiled !== null) found = { ...nothing, phase: "weight", module: spoiled.name, weights: [spoiled] };
+  else {
+    drop();
+    if (options.rngState) setRngState(options.rngState);
+    found = watch(options.run, names);
+    bad = badGradients(named);
+    if (found.phase === "none" && bad.length > 0) found = { ...found, phase: "backward" };
+    drop();
+  }
+  const report: Omit<OverflowReport, "advice"> = {
+    v: numericsVersion,
+    kind: "overflow",
+    step: options.step,
+    precision: options.precision,
+    scale: options.scale,
+    files: [...(options.files ?? [])],
+    ...found,
+    bad_parameter: bad[0]?.name ?? null,
+    bad_parameters: bad.length,
+  };
+  return { ...report, advice: advise(report) };
+}
+
+const nothing: Found = { phase: "none", module: null, operator: null, inputs: [], weights: [], output: null, trail: [] };
+
+/** Watches one run; the first fault found stands. */
+function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
+  const trail: TrailEntry[] = [];
+  const hooks: (() => void)[] = [];
+  let found: Found | null = null;
+  // Operators of gradient hooks are no part of the forward; a module that runs is again.
+  let inBackward = false;
+  const stop = observe((event) => {
+    if (event.module !== null) inBackward = false;
+    if (found !== null || inBackward || event.op.inPlace || event.by === "cast") return;
+    const place = placeName(event.module?.path ?? null);
+    for (const output of floatingTensors(event.result)) {
+      const amax = largest(output);
+      // A mask of infinities is meant; what computes with it is not looked past.
+      if (!Number.isFinite(amax) && !quietOperators.has(event.op.base)) {
+        found = fault(event, place, output, names, [...trail]);
+        return;
+      }
+      if (output.requiresGrad && !quietOperators.has(event.op.base))
+        hooks.push(output.registerHook((gradient) => arrived(gradient, event.op.base, place)));
+      const last = trail[trail.length - 1];
+      if (quietOperators.has(event.op.base)) continue;
+      if (last?.path === place) Object.assign(last, { operator: event.op.base, dtype: output.dtype, amax: Math.max(last.amax, amax) });
+      else trail.push({ path: place, operator: event.op.base, dtype: output.dtype, amax });
+      if (trail.length > trailLength) trail.shift();
+    }
+  });
+  const arrived = (gradient: Tensor, operator: string, place: string): undefined => {
+    inBackward = true;
+    if (found !== null) return;
+    unobserved(() => {
+      if (!Number.isFinite(largest(gradient)))
+        found = {
+          ...nothing,
+          phase: "backward",
+          module: place,
+          operator,
+          output: factsOf(`gradient at ${place}`, gradient),
+          trail: [...trail],
+        };
+    });
+  };
+  try {
+    run();
+  } catch (error) {
+    // A loss that refuses such values is how the step ends; without a fault seen the error is something else.
+    if (found === null) throw error;
+  } finally {
+    stop();
+    for (const remove of hooks) remove();
+  }
+  return found ?? { ...nothing, trail: [] };
+}
+
+function fault(event: OperatorEvent, place: string, output: Tensor, names: ReadonlyMap<Tensor, string>, trail: TrailEntry[]): Found {
+  const inputs: TensorFacts[] = [];
+  const weights: TensorFacts[] = [];
+  floatingTensors(event.args).forEach((tensor, i) => {
+    const name = names.get(tensor);
+    // The half copy of a weight is recognised by the operator's own argument name only.
+    const argument = event.op.arguments[i]?.name ?? `argument ${i}`;
+    if (name !== undefined || argument === "weight" || argument === "bias")
+      weights.push(factsOf(name ?? (event.module ? `${placeName(event.module.path)}.${argument}` : argument), tensor));
+    else inputs.push(factsOf(argument, tensor));
+  });
+  const givenBad = inputs.some((facts) => facts.nan > 0 || facts.infinite > 0);
+  const phase: FaultPhase = event.module !== null ? "forward" : givenBad ? "target" : "loss";
+  return {
+    phase,
+    module: event.module === null ? null : place,
+    operator: event.op.base,
+    inputs,
+    weights,
+    output: factsOf("output", output),
+    trail,
+  };
+}
+
+function largest(tensor: Tensor): number {
+  if (tensor.numel === 0) return 0;
+  return noGrad(() =>
+    scope(() => {
+      const [low, high] = ops.aminmax(tensor.detach());
+      return Math.max(Math.abs(low.item()), Math.abs(high.item()));
+    }),
+  );
+}
+
+function firstBad(tensors: readonly (readonly [string, Tensor])[]): TensorFacts | null {
+  for (const [name, tensor] of tensors) if (tensor.isFloatingPoint && !Number.isFinite(largest(tensor))) return factsOf(name, tensor);
+  return null;
+}
+
+/** Extremes of what is finite, and counts of what is not. */
+function factsOf(name: string, tensor: Tensor): TensorFacts {
+  return noGrad(() =>
+    scope(() => {
+      const facts: TensorFacts = { name, dtype: tensor.dtype, shape: [...tensor.shape], min: 0, max: 0, amax: 0, nan: 0, infinite: 0 };
+      if (tensor.numel === 0) return facts;
+      const x = tensor.detach();
+      facts.nan = ops.isnan(x).sum().item();
+      facts.infinite = ops.isinf(x).sum().item();
+      const finite = facts.nan + facts.infinite === 0 ? x : ops.maskedSelect(x, x.isfinite());
+      if (finite.numel > 0) {
+        const [low, high] = ops.aminmax(finite);
+        facts.min = low.item();
+        facts.max = high.item();
+        facts.amax = Math.max(Math.abs(facts.min), Math.abs(facts.max));
+      }
+      return facts;
+    }),
+  );
+}
