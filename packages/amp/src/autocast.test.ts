@@ -92,7 +92,14 @@ describe("Autocast", () => {
   it("is off inside withoutAutocast", () => {
     const x = randn([2, 8]);
     expect(dtypeOf(() => withoutAutocast(() => ops.matmul(x, x.t())))).toBe("float32");
-    expect(dtypeOf(() => ops.matmul(withoutAutocast(() => x), x.t()))).toBe("bfloat16");
+    expect(
+      dtypeOf(() =>
+        ops.matmul(
+          withoutAutocast(() => x),
+          x.t(),
+        ),
+      ),
+    ).toBe("bfloat16");
   });
 
   it("comes back on, and off, when something throws", () => {
