@@ -1,0 +1,145 @@
+// Where libtorch comes from: LIBTORCH, the active Python's torch, the project's cache, a wheel from PyPI; the first that fits.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { SetupError, say } from "./report.mjs";
+import { downloadWheel, requirements, unpackWheel } from "./wheel.mjs";
+
+/** @typedef {{root: string, version: string, source: "LIBTORCH" | "python" | "cache" | "wheel", cuda: boolean}} Engine */
+
+export const torchVersion = "2.15.0";
+const oldest = [2, 11];
+
+/** Wheels of the default version; sizes in bytes are for the progress bar and the check of free space. */
+const wheels = {
+  "linux-x64": {
+    torch: { requirement: `torch==${torchVersion}`, platforms: ["manylinux_2_28_x86_64"], bytes: 539_136_850 },
+    // libtorch_cpu.so of the CUDA build is linked against these two, also where there is no GPU.
+    extra: [
+      { requirement: "nvidia-cuda-runtime==13.2.86", platforms: ["manylinux2014_x86_64", "manylinux_2_17_x86_64"], bytes: 2_323_576 },
+      { requirement: "nvidia-cuda-cupti==13.2.86", platforms: ["manylinux_2_25_x86_64"], bytes: 11_988_600 },
+    ],
+  },
+  "linux-arm64": { torch: { requirement: `torch==${torchVersion}`, platforms: ["manylinux_2_28_aarch64"], bytes: 110_000_000 }, extra: [] },
+  "darwin-arm64": { torch: { requirement: `torch==${torchVersion}`, platforms: ["macosx_14_0_arm64", "macosx_11_0_arm64"], bytes: 80_000_000 }, extra: [] },
+};
+
+export const cacheFolder = () => resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr"));
+
+/**
+ * The engine in a libtorch folder or a `site-packages/torch` folder.
+ * @param {string} folder @param {Engine["source"]} source @returns {Engine | string} the engine, or why it is none
+ */
+export function inspect(folder, source) {
+  const root = [folder, join(folder, "torch"), join(folder, "libtorch")].find((path) => existsSync(join(path, "include", "torch")));
+  if (root === undefined) return `${folder} has no include/torch`;
+  const library = ["libtorch_cpu.so", "libtorch_cpu.dylib"].find((name) => existsSync(join(root, "lib", name)));
+  if (library === undefined) return `${root} has no lib/libtorch_cpu`;
+  const version = versionOf(root);
+  const [major, minor] = version.split(".").map(Number);
+  if (!(major > oldest[0] || (major === oldest[0] && minor >= oldest[1]))) return `${root} is torch ${version}, older than ${oldest.join(".")}`;
+  return { root: resolve(root), version, source, cuda: existsSync(join(root, "lib", "libtorch_cuda.so")) };
+}
+
+function versionOf(root) {
+  const header = join(root, "include", "torch", "csrc", "api", "include", "torch", "version.h");
+  const numbers = ["MAJOR", "MINOR", "PATCH"].map((part) => new RegExp(`TORCH_VERSION_${part} (\\d+)`).exec(readFileSync(header, "utf8"))?.[1] ?? "0");
+  return numbers.join(".");
+}
+
+/** Python interpreters to ask, best first. */
+const pythons = () => [process.env.PYTHON, "python3", "python"].filter((name) => name !== undefined);
+
+/** @returns {string | null} the torch folder of the active Python, found without importing it */
+function pythonTorch() {
+  for (const python of pythons()) {
+    const asked = spawnSync(python, ["-c", "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')"], { encoding: "utf8" });
+    if (asked.status === 0 && asked.stdout.trim() !== "") return asked.stdout.trim();
+  }
+  return null;
+}
+
+/** @returns {string | null} a Python whose pip works */
+export function pythonWithPip() {
+  return pythons().find((python) => spawnSync(python, ["-m", "pip", "--version"], { stdio: "ignore" }).status === 0) ?? null;
+}
+
+/**
+ * Finds libtorch, or fetches it.
+ * @param {{libtorch?: string, cuda?: boolean, fetch?: boolean}} options `fetch: false` only looks
+ * @returns {Promise<Engine>}
+ */
+export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {}) {
+  const tried = [];
+  const named = libtorch ?? process.env.LIBTORCH;
+  if (named !== undefined && named !== "") {
+    const found = inspect(named, "LIBTORCH");
+    if (typeof found !== "string") return found;
+    throw new SetupError(`LIBTORCH names ${named}, which is not a libtorch that can be used.`, { tried: [found], remedies: ["point it at a libtorch folder or a site-packages/torch folder of version 2.11 or newer", "unset it: libtorch is then looked for elsewhere, or downloaded"] });
+  }
+  tried.push("LIBTORCH: not set");
+  const installed = pythonTorch();
+  if (installed === null) tried.push("the active Python: no torch installed");
+  else {
+    const found = inspect(installed, "python");
+    if (typeof found !== "string" && (!cuda || found.cuda)) return found;
+    tried.push(`the active Python: ${typeof found === "string" ? found : `${installed} has no CUDA`}`);
+  }
+  const home = join(cacheFolder(), `libtorch-${torchVersion}-${cuda ? "cuda" : "cpu"}`);
+  if (existsSync(home)) {
+    const found = inspect(join(home, "torch"), "cache");
+    if (typeof found !== "string") return found;
+    tried.push(`the cache: ${found}`);
+  } else tried.push(`the cache: ${home} does not exist`);
+  if (!fetch) throw new SetupError("libtorch is not there yet.", { tried, remedies: ["run npm run setup, which downloads it", "set LIBTORCH to a libtorch folder"] });
+  await fetchEngine(home, cuda, tried);
+  const found = inspect(join(home, "torch"), "wheel");
+  if (typeof found === "string") throw new Error(`The unpacked wheel is not usable: ${found}`);
+  return found;
+}
+
+/** What a CPU needs of the torch wheel. */
+const neededOnCpu = (name) => name.startsWith("torch/include/") || name === "torch/version.py" || /^torch\/lib\/(libtorch_cpu|libtorch|libc10)\.(so|dylib)$/.test(name) || /^torch\/lib\/lib(gomp|gfortran|omp|arm_compute|openblas)[^/]*$/.test(name) || /^torch\/\.dylibs\//.test(name) || /^torch\.libs\//.test(name) || /^nvidia\/cu\d+\/lib\/[^/]+\.so[^/]*$/.test(name);
+
+async function fetchEngine(home, cuda, tried) {
+  const platform = `${process.platform}-${process.arch}`;
+  const plan = wheels[platform];
+  const own = "set LIBTORCH to a libtorch folder (2.11 or newer) that you have from elsewhere";
+  if (plan === undefined) throw new SetupError(`There is no wheel of torch ${torchVersion} for ${platform}.`, { tried, remedies: [own] });
+  const python = pythonWithPip();
+  if (python === null) throw new SetupError("libtorch must be downloaded, and that takes a Python with pip; none was found.", { tried: [...tried, `pip: none of ${pythons().join(", ")} runs pip`], remedies: ["install Python 3 with pip (Debian: apt-get install python3-pip)", "name a Python with pip in the variable PYTHON", own] });
+  mkdirSync(dirname(home), { recursive: true });
+  const space = statfsSync(dirname(home));
+  const free = space.bavail * space.bsize;
+  const needed = cuda ? 12e9 : plan.torch.bytes + 8e8;
+  if (free < needed) throw new SetupError(`libtorch needs ${Math.round(needed / 2 ** 20)} MiB in ${dirname(home)} while it is unpacked; ${Math.round(free / 2 ** 20)} MiB are free.`, { tried, remedies: ["free some space there", "name a folder on another disk in the variable RFDETR_HOME", own] });
+
+  // Everything happens beside the final place and is renamed there when it is whole.
+  const temporary = `${home}.partial`;
+  rmSync(temporary, { recursive: true, force: true });
+  const folder = join(temporary, "wheels");
+  try {
+    for (const [i, wheel] of [plan.torch, ...plan.extra].entries()) {
+      const name = wheel.requirement.split("==")[0];
+      say(`  downloading ${wheel.requirement} through pip`);
+      const path = await downloadWheel({ python, ...wheel, folder, label: name });
+      await unpackWheel(path, temporary, cuda ? () => true : neededOnCpu, `unpacking ${basename(name)}`);
+      rmSync(path);
+      if (cuda && i === 0) {
+        const metadata = readFileSync(join(temporary, `torch-${torchVersion}.dist-info`, "METADATA"), "utf8");
+        for (const requirement of requirements(metadata)) {
+          const extra = await downloadWheel({ python, requirement, platforms: ["manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_25_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64"], folder, label: requirement, bytes: 3e8 });
+          await unpackWheel(extra, temporary, () => true, `unpacking ${requirement}`);
+          rmSync(extra);
+        }
+        break;
+      }
+    }
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(temporary, home);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw new SetupError("libtorch could not be downloaded.", { tried: [...tried, `pip download: ${error.message}`], remedies: ["check the network (and the variables PIP_INDEX_URL, HTTPS_PROXY) and run the same command again", own, `on a machine with network, run: pip download --no-deps torch==${torchVersion}; unpack the wheel and set LIBTORCH to its torch folder`] });
+  }
+}

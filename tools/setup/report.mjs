@@ -1,0 +1,46 @@
+// What set-up says: one line a step, a bar for long ones, and one report when something is missing.
+
+/** A step that cannot be done here: what was tried, what was found, and what to do about it. */
+export class SetupError extends Error {
+  /** @param {string} problem @param {{tried?: string[], remedies: string[]}} details */
+  constructor(problem, { tried = [], remedies }) {
+    super(
+      [
+        problem,
+        ...(tried.length > 0 ? ["", "Tried:", ...tried.map((line) => `  - ${line}`)] : []),
+        "",
+        "What to do (any one):",
+        ...remedies.map((line, i) => `  ${i + 1}. ${line}`),
+      ].join("\n"),
+    );
+    this.name = "SetupError";
+    this.problem = problem;
+  }
+}
+
+export const say = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
+
+const mib = (/** @type {number} */ bytes) => `${Math.round(bytes / 2 ** 20)} MiB`;
+
+/** A bar on a terminal, a line for every quarter elsewhere. @param {string} label @param {number} total */
+export function progressBar(label, total) {
+  const tty = process.stderr.isTTY;
+  let quarter = 0;
+  return {
+    /** @param {number} done */
+    update(done) {
+      const share = Math.min(1, total > 0 ? done / total : 0);
+      if (tty) {
+        const width = 28;
+        const full = Math.round(share * width);
+        process.stderr.write(`\r  ${label} [${"=".repeat(full)}${" ".repeat(width - full)}] ${String(Math.floor(share * 100)).padStart(3)} %  ${mib(done)} of ${mib(total)} `);
+      } else if (Math.floor(share * 4) > quarter) {
+        quarter = Math.floor(share * 4);
+        say(`  ${label}: ${quarter * 25} % of ${mib(total)}`);
+      }
+    },
+    end() {
+      if (tty) process.stderr.write("\n");
+    },
+  };
+}

@@ -1,0 +1,108 @@
+// Python wheels: downloaded by pip, checked against their own list of hashes, and unpacked in part.
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { createWriteStream, mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { openEntry, readDirectory } from "./zip.mjs";
+import { progressBar } from "./report.mjs";
+
+/**
+ * Fetches wheels into a folder with `pip download`, showing the growth of its files against `bytes`.
+ * @param {{python: string, requirement: string, platforms: string[], folder: string, label: string, bytes: number}} job
+ * @returns {Promise<string>} the wheel's path. @throws Error with pip's last lines
+ */
+export async function downloadWheel({ python, requirement, platforms, folder, label, bytes }) {
+  mkdirSync(folder, { recursive: true });
+  // pip keeps the growing file in TMPDIR until it is whole.
+  const temporary = join(folder, "growing");
+  mkdirSync(temporary, { recursive: true });
+  const args = ["-m", "pip", "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off", "--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none", ...platforms.flatMap((p) => ["--platform", p]), "--dest", folder, requirement];
+  const bar = progressBar(label, bytes);
+  const output = [];
+  const child = spawn(python, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, TMPDIR: temporary } });
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(String(chunk)));
+  const timer = setInterval(() => bar.update(folderBytes(folder)), 200);
+  const code = await new Promise((resolve, reject) => child.on("error", reject).on("close", resolve));
+  clearInterval(timer);
+  const name = requirement.split("==")[0].replaceAll("-", "_").toLowerCase();
+  const wheel = readdirSync(folder).find((file) => file.toLowerCase().startsWith(`${name}-`) && file.endsWith(".whl"));
+  if (code === 0 && wheel !== undefined) bar.update(bytes);
+  bar.end();
+  if (code !== 0 || wheel === undefined) throw new Error(output.join("").trim().split("\n").slice(-3).join(" / "));
+  return join(folder, wheel);
+}
+
+function folderBytes(folder) {
+  let total = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    try {
+      total += entry.isDirectory() ? folderBytes(path) : statSync(path).size;
+    } catch {
+      // pip removed it meanwhile.
+    }
+  }
+  return total;
+}
+
+/** File name → sha256 in hex, from the wheel's RECORD. @param {string} text */
+export function parseRecord(text) {
+  const hashes = new Map();
+  for (const line of text.split(/\r?\n/)) {
+    const match = /^"?(.+?)"?,sha256=([\w-]+)=*,\d*$/.exec(line);
+    if (match !== null) hashes.set(match[1], Buffer.from(match[2], "base64url").toString("hex"));
+  }
+  return hashes;
+}
+
+/**
+ * Unpacks the entries that `wanted` picks and checks each against RECORD. The target must be a folder that nobody takes for finished.
+ * @param {string} wheel @param {string} target @param {(name: string) => boolean} wanted @param {string} label
+ * @throws Error naming the file whose bytes are not those of the record
+ */
+export async function unpackWheel(wheel, target, wanted, label) {
+  const entries = await readDirectory(wheel);
+  const record = entries.find((entry) => entry.name.endsWith(".dist-info/RECORD"));
+  if (record === undefined) throw new Error(`${wheel} is no wheel: it has no RECORD`);
+  const hashes = parseRecord(await text(await openEntry(wheel, record)));
+  const chosen = entries.filter((entry) => !entry.name.endsWith("/") && (wanted(entry.name) || entry.name.endsWith(".dist-info/METADATA")));
+  const bar = progressBar(label, chosen.reduce((sum, entry) => sum + entry.size, 0));
+  let done = 0;
+  for (const entry of chosen) {
+    if (entry.name.startsWith("/") || entry.name.split("/").includes("..")) throw new Error(`${wheel} wants to write outside of its folder: ${entry.name}`);
+    const path = join(target, entry.name);
+    mkdirSync(dirname(path), { recursive: true });
+    if (entry.size === 0) {
+      createWriteStream(path).end();
+      continue;
+    }
+    const hash = createHash("sha256");
+    await pipeline(
+      await openEntry(wheel, entry),
+      async function* (source) {
+        for await (const chunk of source) {
+          hash.update(chunk);
+          done += chunk.length;
+          bar.update(done);
+          yield chunk;
+        }
+      },
+      createWriteStream(path),
+    );
+    if (hashes.get(entry.name) !== hash.digest("hex")) throw new Error(`${entry.name} in ${wheel} is damaged: its bytes are not those of the wheel's RECORD`);
+  }
+  bar.end();
+}
+
+/** @param {NodeJS.ReadableStream} stream */
+async function text(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Names of the wheels that a wheel requires on this platform, from its METADATA. @param {string} metadata */
+export function requirements(metadata) {
+  return [...metadata.matchAll(/^Requires-Dist: ([\w.-]+)\s*\(?(==[\w.]+)?\)?.*platform_system == ["']Linux["']/gm)].map(([, name, version]) => `${name}${version ?? ""}`);
+}
