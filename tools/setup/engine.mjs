@@ -42,10 +42,15 @@ export function inspect(folder, source) {
   return { root: resolve(root), version, source, cuda: existsSync(join(root, "lib", "libtorch_cuda.so")) };
 }
 
+/** From the headers; they moved between releases. */
 function versionOf(root) {
-  const header = join(root, "include", "torch", "csrc", "api", "include", "torch", "version.h");
-  const numbers = ["MAJOR", "MINOR", "PATCH"].map((part) => new RegExp(`TORCH_VERSION_${part} (\\d+)`).exec(readFileSync(header, "utf8"))?.[1] ?? "0");
-  return numbers.join(".");
+  for (const header of ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h"].map((name) => join(root, "include", name))) {
+    if (!existsSync(header)) continue;
+    const text = readFileSync(header, "utf8");
+    const numbers = ["MAJOR", "MINOR", "PATCH"].map((part) => new RegExp(`define TORCH_VERSION_${part} (\\d+)`).exec(text)?.[1]);
+    if (!numbers.includes(undefined)) return numbers.join(".");
+  }
+  return "of an unknown version";
 }
 
 /** Python interpreters to ask, best first. */
@@ -137,6 +142,8 @@ async function fetchEngine(home, cuda, tried) {
       }
     }
     rmSync(folder, { recursive: true, force: true });
+    // What stands there was found unusable before.
+    rmSync(home, { recursive: true, force: true });
     renameSync(temporary, home);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
