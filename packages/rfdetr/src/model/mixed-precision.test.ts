@@ -3,7 +3,7 @@ import { keep, optim, scope, Tensor } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Criterion } from "../loss/criterion.js";
 import { fillImages, fillModel, fillTargets } from "../testing/deterministic-fill.js";
-import { modelOverrides } from "./autocast.js";
+import { modelAutocast, modelOverrides } from "./autocast.js";
 import { RFDETRModel } from "./rfdetr.js";
 import type { Outputs } from "./types.js";
 import { resolveConfig } from "./variants.js";
@@ -109,6 +109,17 @@ describe("dtypes, tensor by tensor", () => {
     expect(cudaTable.map(([key]) => [key, seen.get(key)])).toEqual(expected);
   });
 
+  it("an override that fits no module of the detector is an error that shows near ones", () => {
+    const model = new RFDETRModel(resolveConfig("tiny"));
+    const withOverride = (pattern: string) => modelAutocast("bf16-mixed", model, { overrides: { [pattern]: "fp32" } });
+    expect(() => withOverride("transformer.decoder.layers.*.cros_attn")).toThrow(
+      /received transformer.decoder.layers.\*.cros_attn, which matches none; near it are transformer.decoder.layers.\*.cross_attn/,
+    );
+    for (const pattern of ["transformer.decoder.layers.*.cross_attn", "transformer.query_selection", "**.norm1", "bbox_embed"])
+      expect(() => withOverride(pattern)).not.toThrow();
+    for (const p of model.parameters()) p.dispose();
+  });
+
   it("in 32-true are float32 throughout", () => {
     expect(new Set(dtypesOf(new Autocast("32-true")).values())).toEqual(new Set(["float32"]));
   });
@@ -120,9 +131,10 @@ describe("dtypes, tensor by tensor", () => {
   });
 });
 
-// Python's autocast emulated on the CPU for the Nano case: spec of the reference, one run. The order among proposals whose half logits
-// tie decides which learned query each meets, and depends on the last bit of every product before; one swap moves the total by up to
-// 3e-3, some dozens of ties by a few hundredths. What does not depend on the pairing, the selection's own losses, agrees closely.
+// Python's autocast emulated on the CPU for the Nano case, one run of the reference. The order among proposals whose half logits tie decides
+// which learned query each meets, and hangs on the last bit of every product before it: images changed by a millionth give totals of
+// 15.740 ± 0.023 in bfloat16 and 15.728 ± 0.048 in float16 (`bench/precision.mjs ties`). Tolerances are 3 and 2.5 of these deviations. What does
+// not depend on the pairing, the selection's own losses, agrees closely.
 describe("RF-DETR Nano, one training step against the reference's mixed precision", () => {
   const config = resolveConfig("nano");
   const model = new RFDETRModel(config);
@@ -180,7 +192,7 @@ describe("RF-DETR Nano, one training step against the reference's mixed precisio
   it("bf16-mixed: loss 15.71935, gradient norm 38.127, cosine 0.9965", () => {
     const { total, enc, gradients, dtypes } = step(new Autocast("bf16-mixed", { policy: cudaPolicy }), [1]);
     expect(dtypes).toEqual(["bfloat16", "float32"]);
-    within(total, 15.71935, 0.06, "total");
+    within(total, 15.71935, 0.07, "total");
     [1.0418, 0.48747, 0.95944].forEach((golden, i) => within(enc[i], golden, 5e-3, `selection loss ${i}`));
     within(gradients[0].norm, 38.127, 1.2, "gradient norm");
     within(gradients[0].cosine, 0.9965, 2e-3, "cosine");
@@ -189,7 +201,7 @@ describe("RF-DETR Nano, one training step against the reference's mixed precisio
   it("16-mixed: loss 15.73745; overflow at a scale of 65536, none at 16384", () => {
     const { total, enc, gradients, dtypes } = step(new Autocast("16-mixed", { policy: cudaPolicy, emulateHalf: true }), [65536, 16384]);
     expect(dtypes).toEqual(["float16", "float32"]);
-    within(total, 15.73745, 0.06, "total");
+    within(total, 15.73745, 0.12, "total");
     [1.04292, 0.48748, 0.95944].forEach((golden, i) => within(enc[i], golden, 5e-4, `selection loss ${i}`));
     expect(Number.isFinite(gradients[0].norm)).toBe(false);
     within(gradients[1].norm, 38.041, 0.4, "gradient norm");

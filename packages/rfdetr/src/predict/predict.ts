@@ -1,6 +1,7 @@
 // Images in, detections out.
-import { Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
+import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
+import { modelAutocast } from "../model/autocast.js";
 import { postprocess } from "../model/postprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection, ModelConfig } from "../model/types.js";
@@ -34,7 +35,7 @@ export class Predictor {
     readonly precision: Precision,
     readonly device: string,
   ) {
-    this.#autocast = new Autocast(precision);
+    this.#autocast = modelAutocast(precision, model);
     model.eval();
   }
 

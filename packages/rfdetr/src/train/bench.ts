@@ -1,7 +1,8 @@
 // A training step measured on random images: seconds of its parts, memory, work.
-import { Autocast, GradScaler, type Precision } from "@rfdetr/amp";
+import { GradScaler, type Precision } from "@rfdetr/amp";
 import { type DType, manualSeed, memory, noGrad, ops, optim, rand, randn, resetPeakMemory, scope } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
+import { modelAutocast } from "../model/autocast.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { Target } from "../model/types.js";
 import { resolveConfig } from "../model/variants.js";
@@ -76,7 +77,7 @@ export function benchTrain(options: { model: string; batch: number; precision: P
   model.train();
   const optimizer = new optim.AdamW(parameterGroups(model, settings));
   const criterion = new Criterion({ groupDetr: config.groupDetr });
-  const autocast = new Autocast(precision);
+  const autocast = modelAutocast(precision, model);
   const ema = new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau });
   manualSeed(1);
   const data = randomBatch(batch, config.resolution, config.numClasses);

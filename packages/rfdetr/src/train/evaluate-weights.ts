@@ -1,7 +1,8 @@
 // COCO figures of a weights file on a dataset.
-import { Autocast, type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
+import { type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
 import type { CocoEvaluator } from "../eval/coco.js";
 import type { CocoSummary } from "../eval/coco-summary.js";
+import { modelAutocast } from "../model/autocast.js";
 import { resolveDevice } from "../run/device.js";
 import { RfdetrError } from "../run/errors.js";
 import { loadModel } from "../run/weights.js";
@@ -30,7 +31,7 @@ export async function evaluateWeights(weights: string, options: EvaluateWeightsO
     throw new RfdetrError("ERR_DATA", `Expected the classes of the weights (${some(classNames)}) in ${options.data} but found ${some(data.classNames)}`);
   const evaluator = await evaluate({
     model,
-    autocast: new Autocast(precision),
+    autocast: modelAutocast(precision, model),
     device,
     classNames,
     batches: data.batches(),

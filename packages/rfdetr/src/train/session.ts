@@ -1,8 +1,9 @@
 // All that a run is made of, built from its settings, and from its checkpoint where it is continued.
 import { randomInt } from "node:crypto";
-import { Autocast, GradScaler, type Precision, resolvePrecision } from "@rfdetr/amp";
+import { GradScaler, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { engine, getRngState, manualSeed, noGrad, optim, scope, setRngState } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
+import { modelAutocast } from "../model/autocast.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveConfig as resolveModel } from "../model/variants.js";
@@ -83,7 +84,7 @@ export async function prepareRun({ settings, resume }: TrainRequest, openData: O
     parts: {
       model,
       criterion: new Criterion({ groupDetr: modelConfig.groupDetr, weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef } }),
-      autocast: new Autocast(precision, { overrides: settings.precisionOverrides }),
+      autocast: modelAutocast(precision, model, { overrides: settings.precisionOverrides }),
       optimizer,
       scaler: new GradScaler({ enabled: precision === "16-mixed" }),
       device,

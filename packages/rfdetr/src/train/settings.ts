@@ -53,7 +53,7 @@ export const settings = {
   amp: { type: z.boolean(), fallback: true, about: "mixed precision; false is 32-true" },
   amp_dtype: { type: z.enum(["auto", "bf16", "fp16"]).nullable(), fallback: "auto", about: "half type of mixed precision; null is 32-true" },
   precision: { type: z.enum(["auto", "32-true", "bf16-mixed", "16-mixed"]), fallback: "auto", about: "precision; anything but auto wins over amp and amp_dtype", ours: true },
-  precision_overrides: { type: z.record(z.string(), z.enum(["fp32", "lower", "keep", "widest"])), fallback: {}, about: "precision of the modules whose path fits a pattern", ours: true },
+  precision_overrides: { type: z.record(z.string(), z.enum(["fp32", "lower", "keep", "widest", "bf16", "policy"])), fallback: {}, about: "precision of the modules whose path fits a pattern", ours: true },
   fp16_eval: { type: z.boolean(), fallback: false, about: "a leftover: evaluate under fp16 autocast with norm layers in fp32" },
   device: { type: z.string().min(1), fallback: "auto", about: "auto, cpu or cuda:N" },
 
