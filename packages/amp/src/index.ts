@@ -1,6 +1,8 @@
 // Automatic mixed precision for any module of @rfdetr/torch.
 export { Autocast, type AutocastOptions, activeAutocast, lowered, withoutAutocast } from "./autocast.js";
+export { type CalibratedPrecision, type Calibration, type CalibrationTask, calibrate, recommend } from "./calibrate.js";
 export { CastMap, type CastMapRow, type CastRow } from "./cast-map.js";
+export { compareModules, type ModuleError } from "./compare-modules.js";
 export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
 export { GradScaler, GradScalerError, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
 export { type Hardware, readHardware } from "./hardware.js";

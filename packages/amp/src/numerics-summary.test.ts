@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest";
+import { formatNumerics, summarizeNumerics } from "./numerics-summary.js";
+import { type ModuleRecord, numericsVersion, recordLine, type StepRecord } from "./step-record.js";
+
+const step = (n: number, changes: Partial<StepRecord> = {}): StepRecord => ({
+  v: numericsVersion,
+  kind: "step",
+  step: n,
+  applied_steps: n,
+  epoch: 1,
+  precision: "16-mixed",
+  scale: 65536,
+  loss: 10 / n,
+  found_inf: false,
+  skipped: false,
+  grad_norm: 1,
+  clip_factor: 0.1,
+  lr: 1e-4,
+  bad_parameter: null,
+  bad_module: null,
+  fault: null,
+  seconds: 1,
+  memory: { live_bytes: 1, peak_bytes: 2, rss_bytes: 3 },
+  ...changes,
+});
+const module = (path: string, amax: number, changes: Partial<ModuleRecord> = {}): ModuleRecord => ({
+  path,
+  dtype: "float16",
+  amax,
+  non_finite: 0,
+  fp16_flush: 0,
+  fp16_subnormal: 0,
+  fp16_saturate: 0,
+  bf16_flush: 0,
+  exponents: { first: 0, counts: [] },
+  ...changes,
+});
+
+const records = [
+  {
+    v: numericsVersion,
+    kind: "header",
+    precision: "16-mixed",
+    reason: "asked for",
+    note: null,
+    policy: "default",
+    overrides: {},
+    hardware: "2 cores",
+    monitor_interval: 2,
+  },
+  step(1, { skipped: true, found_inf: true, grad_norm: Number.POSITIVE_INFINITY }),
+  step(2, { scale: 32768 }),
+  {
+    v: numericsVersion,
+    kind: "monitor",
+    step: 2,
+    precision: "16-mixed",
+    scale: 32768,
+    forward: [module("a", 3), module("b", 500)],
+    gradient: [module("a", Number.POSITIVE_INFINITY, { non_finite: 0.25 })],
+    updates: [],
+    seconds: 0.1,
+  },
+  step(3, { scale: 32768, clip_factor: 1 }),
+];
+const text = records.map(recordLine).join("\n");
+
+describe("summary of numerics.jsonl", () => {
+  it("counts steps and skips, follows the scale, ranks modules", () => {
+    const summary = summarizeNumerics(text);
+    expect(summary).toMatchObject({
+      steps: 3,
+      applied: 2,
+      skipped: 1,
+      unread: 0,
+      scale_changes: [
+        { step: 1, scale: 65536 },
+        { step: 2, scale: 32768 },
+      ],
+    });
+    expect(summary.spans).toHaveLength(3);
+    expect(summary.worst.map((m) => [m.side, m.path])).toEqual([
+      ["gradient", "a"],
+      ["forward", "b"],
+      ["forward", "a"],
+    ]);
+    const page = formatNumerics(summary);
+    expect(page).toMatch(/3 steps, 2 applied, 1 skipped/);
+    expect(page).toMatch(/65536 from step 1, 32768 from step 2/);
+  });
+
+  it("reads what a killed run left, and past other versions", () => {
+    const broken = `${text}\n{"v":1,"kind":"st`;
+    expect(summarizeNumerics(broken)).toMatchObject({ steps: 3, unread: 1 });
+    expect(summarizeNumerics(`${recordLine({ v: 99, kind: "step" })}\n`)).toMatchObject({ steps: 0, unread: 1 });
+    expect(formatNumerics(summarizeNumerics(""))).toBe("0 steps, 0 applied, 0 skipped");
+  });
+
+  it("folds long runs into at most twenty spans", () => {
+    const long = Array.from({ length: 1001 }, (_, i) => recordLine(step(i + 1))).join("\n");
+    const { spans } = summarizeNumerics(long);
+    expect(spans.length).toBeLessThanOrEqual(20);
+    expect([spans[0].first, spans[spans.length - 1].last]).toEqual([1, 1001]);
+  });
+});

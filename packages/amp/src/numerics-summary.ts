@@ -1,0 +1,154 @@
+// What numerics.jsonl says about a run, in a page.
+import { formatOverflowReport, type OverflowReport } from "./overflow-report.js";
+import { type HeaderRecord, type ModuleRecord, type MonitorRecord, numericsVersion, parseRecord, type StepRecord } from "./step-record.js";
+import { textTable } from "./tensors.js";
+
+export interface WorstModule {
+  path: string;
+  side: "forward" | "gradient";
+  /** The largest of all watched steps. */
+  amax: number;
+  fp16_saturate: number;
+  fp16_flush: number;
+  non_finite: number;
+}
+
+export interface NumericsSummary {
+  header: HeaderRecord | null;
+  steps: number;
+  applied: number;
+  skipped: number;
+  /** Up to twenty spans of equally many steps. */
+  spans: { first: number; last: number; skipped: number; scale: number; loss: number; grad_norm: number; clipped: number }[];
+  /** Where the loss scale changed: the step that ran with the new one first. */
+  scale_changes: { step: number; scale: number }[];
+  worst: WorstModule[];
+  overflows: OverflowReport[];
+  /** Lines that are no records of this version; a run that was killed may end in half a line. */
+  unread: number;
+}
+
+/** Reads the text of a numerics.jsonl. Unreadable lines are counted, not fatal. */
+export function summarizeNumerics(text: string): NumericsSummary {
+  const steps: StepRecord[] = [];
+  const monitors: MonitorRecord[] = [];
+  const overflows: OverflowReport[] = [];
+  let header: HeaderRecord | null = null;
+  let unread = 0;
+  for (const line of text.split("\n")) {
+    if (line.trim() === "") continue;
+    let record: { v?: number; kind?: string };
+    try {
+      record = parseRecord(line);
+    } catch {
+      unread++;
+      continue;
+    }
+    if (record.v !== numericsVersion) unread++;
+    else if (record.kind === "step") steps.push(record as StepRecord);
+    else if (record.kind === "monitor") monitors.push(record as MonitorRecord);
+    else if (record.kind === "overflow") overflows.push(record as OverflowReport);
+    else if (record.kind === "header") header = record as HeaderRecord;
+    else unread++;
+  }
+  const skipped = steps.filter((s) => s.skipped).length;
+  return {
+    header,
+    steps: steps.length,
+    applied: steps.length - skipped,
+    skipped,
+    spans: spansOf(steps),
+    scale_changes: changesOf(steps),
+    worst: worstOf(monitors),
+    overflows,
+    unread,
+  };
+}
+
+function spansOf(steps: readonly StepRecord[]): NumericsSummary["spans"] {
+  const size = Math.max(1, Math.ceil(steps.length / 20));
+  const spans: NumericsSummary["spans"] = [];
+  for (let i = 0; i < steps.length; i += size) {
+    const span = steps.slice(i, i + size);
+    const good = span.filter((s) => !s.skipped);
+    const mean = (value: (s: StepRecord) => number): number =>
+      good.length === 0 ? Number.NaN : good.reduce((sum, s) => sum + value(s), 0) / good.length;
+    const last = span[span.length - 1];
+    spans.push({
+      first: span[0].step,
+      last: last.step,
+      skipped: span.length - good.length,
+      scale: last.scale,
+      loss: mean((s) => s.loss),
+      grad_norm: mean((s) => s.grad_norm),
+      clipped: mean((s) => (s.clip_factor < 1 ? 1 : 0)),
+    });
+  }
+  return spans;
+}
+
+function changesOf(steps: readonly StepRecord[]): NumericsSummary["scale_changes"] {
+  return steps.flatMap(({ step, scale }, i) => (i === 0 || scale !== steps[i - 1].scale ? [{ step, scale }] : []));
+}
+
+/** The ten places nearest to, or past, what float16 holds: not finite first, then by largest value. */
+function worstOf(monitors: readonly MonitorRecord[]): WorstModule[] {
+  const places = new Map<string, WorstModule>();
+  const add = (side: WorstModule["side"], m: ModuleRecord): void => {
+    const key = `${side} ${m.path}`;
+    const seen = places.get(key) ?? { path: m.path, side, amax: 0, fp16_saturate: 0, fp16_flush: 0, non_finite: 0 };
+    places.set(key, {
+      ...seen,
+      amax: Number.isNaN(seen.amax) || Number.isNaN(m.amax) ? Number.NaN : Math.max(seen.amax, m.amax),
+      fp16_saturate: Math.max(seen.fp16_saturate, m.fp16_saturate),
+      fp16_flush: Math.max(seen.fp16_flush, m.fp16_flush),
+      non_finite: Math.max(seen.non_finite, m.non_finite),
+    });
+  };
+  for (const record of monitors) {
+    for (const module of record.forward) add("forward", module);
+    for (const module of record.gradient) add("gradient", module);
+  }
+  const size = (m: WorstModule): number => (Number.isNaN(m.amax) ? Number.POSITIVE_INFINITY : m.amax);
+  return [...places.values()].sort((a, b) => b.non_finite - a.non_finite || size(b) - size(a)).slice(0, 10);
+}
+
+/** The summary for a terminal. */
+export function formatNumerics(summary: NumericsSummary): string {
+  const { header } = summary;
+  const share = (value: number): string => `${(100 * value).toFixed(value > 0 && value < 0.001 ? 3 : 1)} %`;
+  const brief = (value: number): string => (Number.isFinite(value) ? value.toPrecision(4) : String(value));
+  const parts: string[] = [];
+  if (header !== null)
+    parts.push(
+      `${header.precision}: ${header.reason}${header.note === null ? "" : `\n${header.note}`}\n${header.hardware}; policy ${header.policy}`,
+    );
+  parts.push(
+    `${summary.steps} steps, ${summary.applied} applied, ${summary.skipped} skipped${summary.unread > 0 ? `; ${summary.unread} lines could not be read` : ""}`,
+  );
+  if (summary.spans.length > 0)
+    parts.push(
+      textTable(
+        ["steps", "skipped", "scale", "loss", "gradient norm", "clipped"],
+        summary.spans.map((s) => [
+          `${s.first}–${s.last}`,
+          String(s.skipped),
+          String(s.scale),
+          brief(s.loss),
+          brief(s.grad_norm),
+          share(s.clipped),
+        ]),
+      ),
+    );
+  if (summary.scale_changes.length > 1)
+    parts.push(`Loss scale: ${summary.scale_changes.map((c) => `${c.scale} from step ${c.step}`).join(", ")}`);
+  if (summary.worst.length > 0)
+    parts.push(
+      `Largest values on watched steps:\n${textTable(
+        ["module", "side", "amax", "past float16", "flushed by float16", "not finite"],
+        summary.worst.map((m) => [m.path, m.side, brief(m.amax), share(m.fp16_saturate), share(m.fp16_flush), share(m.non_finite)]),
+      )}`,
+    );
+  for (const report of summary.overflows) parts.push(formatOverflowReport(report));
+  return parts.join("\n\n");
+}
