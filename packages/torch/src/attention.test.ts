@@ -4,8 +4,9 @@ import { gradients, manualSeed, ops, randn, scope, type Tensor } from "./index.j
 
 type Attend = typeof ops.attention;
 
-function relativeError(value: Tensor, judge: Tensor): number {
-  return value.double().sub(judge).norm().item() / (judge.norm().item() + 1e-3);
+/** `floor` bounds the denominator: gradients of scores are differences of products, and cancel to almost nothing with few keys. */
+function relativeError(value: Tensor, judge: Tensor, floor: number): number {
+  return value.double().sub(judge).norm().item() / Math.max(judge.norm().item(), floor);
 }
 
 function run(attend: Attend, inputs: Tensor[], gradient: Tensor, scale: number): Tensor[] {
@@ -44,9 +45,11 @@ describe("rfdetr::attention", () => {
             const fused = run(ops.attention, inputs, gradient, scale);
             const judge = run(ops.attentionComposed, inputs.map((t) => t.double()), gradient.double(), scale);
             const twin = run(ops.attentionComposed, inputs, gradient, scale);
+            const products = gradient.double().norm().item() * c.magnitude * c.magnitude * scale;
             fused.forEach((value, i) => {
               expect(value.dtype).toBe("bfloat16");
-              expect(relativeError(value, judge[i])).toBeLessThan(Math.max(6e-3, 1.5 * relativeError(twin[i], judge[i])));
+              const floor = i === 1 || i === 2 ? products : 1e-3;
+              expect(relativeError(value, judge[i], floor)).toBeLessThan(Math.max(6e-3, 1.5 * relativeError(twin[i], judge[i], floor)));
             });
           }),
       ),
