@@ -26,11 +26,12 @@ const { positionals, values } = parseArgs({
     precision: { type: "string", default: "bf16-mixed" },
   },
 });
-const { keep, memory, noGrad, ops, optim, resetPeakMemory, scope, tensor } = await import(compiled("torch"));
+const { keep, memory, noGrad, ops, resetPeakMemory, scope, tensor } = await import(compiled("torch"));
 const { Autocast, CastMap, cudaPolicy, defaultPolicy, Monitor, observe, readHardware, withOperators } = await import(compiled("amp"));
 const { RFDETRModel } = await import(inside("model/rfdetr.js"));
 const { resolveConfig } = await import(inside("model/variants.js"));
 const { modelOverrides } = await import(inside("model/autocast.js"));
+const { refineBoxes } = await import(inside("model/heads.js"));
 const { Criterion } = await import(inside("loss/criterion.js"));
 const { fillImages, fillModel, fillTargets } = await import(inside("testing/deterministic-fill.js"));
 
@@ -38,6 +39,7 @@ const rounds = Number(values.rounds);
 const batch = Number(values.batch);
 const config = resolveConfig(values.model);
 const criterion = new Criterion({ groupDetr: config.groupDetr });
+const targets = fillTargets(batch).map((target) => ({ ...target, labels: target.labels.map((label) => label % config.numClasses) }));
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 const say = (text) => process.stderr.write(`${text}\n`);
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${readHardware("cpu").features.join(" ")}`;
@@ -56,13 +58,20 @@ function step(model, autocast, images, look = () => {}) {
     const outputs = autocast.run(() => model.call(images));
     const forward = performance.now();
     const live = memory().liveBytes;
-    const { total } = criterion.compute(outputs, fillTargets(batch), { training: true });
+    const { total } = criterion.compute(outputs, targets, { training: true });
     const loss = performance.now();
     total.backward();
     const end = performance.now();
     const seen = look(outputs, total);
     autocast.clearCache();
-    return { forward: (forward - start) / 1000, loss: (loss - forward) / 1000, backward: (end - loss) / 1000, step: (end - start) / 1000, live, seen };
+    return {
+      forward: (forward - start) / 1000,
+      loss: (loss - forward) / 1000,
+      backward: (end - loss) / 1000,
+      step: (end - start) / 1000,
+      live,
+      seen,
+    };
   });
 }
 
@@ -82,7 +91,11 @@ function overhead() {
   const each = 20_000;
   const time = (body) => {
     const start = performance.now();
-    noGrad(() => scope(() => { for (let i = 0; i < each; i++) body().dispose(); }));
+    noGrad(() =>
+      scope(() => {
+        for (let i = 0; i < each; i++) body().dispose();
+      }),
+    );
     return ((performance.now() - start) / each) * 1e6;
   };
   const micro = { plain_keep: [], autocast_keep: [], plain_lower: [], autocast_lower: [] };
@@ -117,14 +130,24 @@ function overhead() {
   const stepSeconds = Object.fromEntries(Object.entries(seconds).map(([name, list]) => [name, median(list)]));
   const added = Math.max(nanoseconds.autocast_keep - nanoseconds.plain_keep, nanoseconds.autocast_lower - nanoseconds.plain_lower);
   const report = {
-    bench: "precision overhead", machine, model: values.model, batch, precision: values.precision, calls, nanoseconds_per_call: nanoseconds,
+    bench: "precision overhead",
+    machine,
+    model: values.model,
+    batch,
+    precision: values.precision,
+    calls,
+    nanoseconds_per_call: nanoseconds,
     interceptor_share_of_step: (calls * added * 1e-9) / stepSeconds.plain,
     seconds: stepSeconds,
     monitored_step_costs: stepSeconds.monitored / stepSeconds.plain - 1,
     monitor_share_at_interval_200: (stepSeconds.monitored / stepSeconds.plain - 1) / 200,
   };
-  say(`${calls} operator calls a step; the interceptor adds ${added} ns to each: ${(100 * report.interceptor_share_of_step).toFixed(2)} % of a step of ${stepSeconds.plain.toFixed(2)} s`);
-  say(`a watched step costs ${(100 * report.monitored_step_costs).toFixed(0)} % more: ${(100 * report.monitor_share_at_interval_200).toFixed(2)} % at one step in 200; the cast map ${(100 * (stepSeconds.mapped / stepSeconds.plain - 1)).toFixed(0)} %`);
+  say(
+    `${calls} operator calls a step; the interceptor adds ${added} ns to each: ${(100 * report.interceptor_share_of_step).toFixed(2)} % of a step of ${stepSeconds.plain.toFixed(2)} s`,
+  );
+  say(
+    `a watched step costs ${(100 * report.monitored_step_costs).toFixed(0)} % more: ${(100 * report.monitor_share_at_interval_200).toFixed(2)} % at one step in 200; the cast map ${(100 * (stepSeconds.mapped / stepSeconds.plain - 1)).toFixed(0)} %`,
+  );
   return report;
 }
 
@@ -141,15 +164,49 @@ function cosine(a, b) {
   });
   return ab / Math.sqrt(aa * bb);
 }
-/** Encoder memory (what selection and decoder read) by the projector's output. */
-const memoryOf = (model, autocast, images) => noGrad(() => scope(() => autocast.run(() => model.backbone.at(0).call(images))[0].to("float64")));
+/** The encoder's maps after the projector (what selection and decoder read) */
+const memoryOf = (model, autocast, images) =>
+  noGrad(() => scope(() => autocast.run(() => model.backbone.at(0).call(images))[0].to("float64")));
+/** The decoder and heads on fixed float64 inputs, first group only: no ranking in between, so that the error is rounding alone. */
+function decoderInputs(model, images) {
+  return noGrad(() =>
+    scope(() => {
+      const map = model.backbone.at(0).call(images)[0];
+      const shapes = [[map.shape[2], map.shape[3]]];
+      const memory = map.flatten(2).transpose(1, 2);
+      model.transformer.querySelection.training = false;
+      const { boxes } = model.transformer.querySelection.call(memory, shapes);
+      model.transformer.querySelection.training = true;
+      const count = boxes.shape[1];
+      const reference = refineBoxes(model.refpointEmbed.weight.narrow(0, 0, count).unsqueeze(0).expand([batch, -1, -1]), boxes);
+      const content = model.queryFeat.weight.narrow(0, 0, count).unsqueeze(0).expand([batch, -1, -1]);
+      return { content: content.contiguous(), reference, memory: memory.contiguous(), shapes };
+    }),
+  );
+}
+function decoded(model, autocast, inputs, dtype) {
+  return noGrad(() =>
+    scope(() => {
+      const reference = inputs.reference.to(dtype);
+      const state = autocast
+        .run(() => model.transformer.decoder.call(inputs.content.to(dtype), reference, inputs.memory.to(dtype), inputs.shapes, 1))
+        .at(-1);
+      return autocast.run(() => ({
+        boxes: refineBoxes(model.bboxEmbed.call(state), reference).double(),
+        logits: model.classEmbed.call(state).double(),
+      }));
+    }),
+  );
+}
+const distance = (a, b) => scope(() => a.sub(b).abs().mean().item());
 const relative = (a, b) => scope(() => a.sub(b).norm().item() / b.norm().item());
 
 function judge() {
   const model = filled("float64");
   const images = fillImages(batch, config.resolution, config.resolution).to("float64");
   const autocast = new Autocast("32-true");
-  const result = { memory: keep(memoryOf(model, autocast, images)) };
+  const result = { memory: keep(memoryOf(model, autocast, images)), inputs: keep(decoderInputs(model, images)) };
+  result.decoded = keep(decoded(model, autocast, result.inputs, "float64"));
   step(model, autocast, images, (_, total) => {
     result.loss = total.item();
     result.gradients = keep(flat(model));
@@ -164,7 +221,8 @@ function ablation() {
   const model = filled();
   const images = keep(fillImages(batch, config.resolution, config.resolution));
   const half = values.precision;
-  const own = (changes = {}, overrides = {}) => new Autocast(half, { policy: withOperators(defaultPolicy, changes), overrides: { ...modelOverrides, ...overrides } });
+  const own = (changes = {}, overrides = {}) =>
+    new Autocast(half, { policy: withOperators(defaultPolicy, changes), overrides: { ...modelOverrides, ...overrides } });
   const variants = [
     ["32-true", new Autocast("32-true")],
     ["ours", own()],
@@ -187,36 +245,86 @@ function ablation() {
     variants.forEach(([name, autocast], i) => {
       resetPeakMemory();
       const before = memory().liveBytes;
-      const result = step(model, autocast, images, (_, total) => (round > 0 ? null : { loss_error: Math.abs(total.item() - truth.loss) / truth.loss, gradient_cosine: scope(() => cosine(flat(model), truth.gradients)) }));
+      const result = step(model, autocast, images, (_, total) =>
+        round > 0
+          ? null
+          : {
+              loss_error: Math.abs(total.item() - truth.loss) / truth.loss,
+              gradient_cosine: scope(() => cosine(flat(model), truth.gradients)),
+            },
+      );
       const row = rows[i];
       row.saved_bytes = result.live - before;
       row.peak_bytes = memory().peakBytes;
       for (const part of ["forward", "backward", "step"]) row[part].push(result[part]);
-      if (round === 0) Object.assign(row, result.seen, { memory_error: relative(memoryOf(model, autocast, images), truth.memory) });
+      if (round === 0) {
+        const mine = decoded(model, autocast, truth.inputs, "float32");
+        Object.assign(row, result.seen, {
+          memory_error: relative(memoryOf(model, autocast, images), truth.memory),
+          box_error_px: distance(mine.boxes, truth.decoded.boxes) * config.resolution,
+          logit_error: distance(mine.logits, truth.decoded.logits),
+        });
+      }
       autocast.clearCache();
       say(`round ${round + 1}: ${name} ${result.step.toFixed(2)} s`);
     });
   const table = rows.map((row) => ({ ...row, forward: median(row.forward), backward: median(row.backward), step: median(row.step) }));
-  say("variant | memory error | loss error | 1 − gradient cosine | saved for backward | forward s | backward s");
-  for (const r of table) say(`${r.name} | ${r.memory_error.toExponential(1)} | ${r.loss_error.toExponential(1)} | ${(1 - r.gradient_cosine).toExponential(1)} | ${(r.saved_bytes / 2 ** 20).toFixed(0)} MiB | ${r.forward.toFixed(3)} | ${r.backward.toFixed(3)}`);
-  return { bench: "precision ablation", machine, model: values.model, batch, precision: half, rounds, judge_loss: truth.loss, variants: table };
+  say(
+    "variant | encoder error | box error px | logit error | loss error | 1 − gradient cosine | saved for backward | forward s | backward s",
+  );
+  for (const r of table)
+    say(
+      `${r.name} | ${r.memory_error.toExponential(1)} | ${r.box_error_px.toExponential(1)} | ${r.logit_error.toExponential(1)} | ${r.loss_error.toExponential(1)} | ${(1 - r.gradient_cosine).toExponential(1)} | ${(r.saved_bytes / 2 ** 20).toFixed(0)} MiB | ${r.forward.toFixed(3)} | ${r.backward.toFixed(3)}`,
+    );
+  return {
+    bench: "precision ablation",
+    machine,
+    model: values.model,
+    batch,
+    precision: half,
+    rounds,
+    judge_loss: truth.loss,
+    variants: table,
+  };
 }
 
 function ties() {
   const model = filled();
   const base = keep(fillImages(batch, config.resolution, config.resolution));
   const report = {};
-  for (const [name, autocast] of [["32-true", new Autocast("32-true")], ["bf16-mixed, pytorch-cuda", new Autocast("bf16-mixed", { policy: cudaPolicy })], ["16-mixed, pytorch-cuda", new Autocast("16-mixed", { policy: cudaPolicy })], ["bf16-mixed, ours", new Autocast("bf16-mixed", { overrides: modelOverrides })]]) {
+  for (const [name, autocast] of [
+    ["32-true", new Autocast("32-true")],
+    ["bf16-mixed, pytorch-cuda", new Autocast("bf16-mixed", { policy: cudaPolicy })],
+    ["16-mixed, pytorch-cuda", new Autocast("16-mixed", { policy: cudaPolicy })],
+    ["bf16-mixed, ours", new Autocast("bf16-mixed", { overrides: modelOverrides })],
+  ]) {
     const losses = [];
     for (let run = 0; run < Number(values.runs); run++)
-      noGrad(() => scope(() => {
-        const images = base.mul(1 + run * 1e-6);
-        losses.push(criterion.compute(autocast.run(() => model.call(images)), fillTargets(batch), { training: true }).total.item());
-      }));
+      noGrad(() =>
+        scope(() => {
+          const images = base.mul(1 + run * 1e-6);
+          losses.push(
+            criterion
+              .compute(
+                autocast.run(() => model.call(images)),
+                targets,
+                { training: true },
+              )
+              .total.item(),
+          );
+        }),
+      );
     autocast.clearCache();
     const mean = losses.reduce((a, b) => a + b) / losses.length;
-    report[name] = { mean, deviation: Math.sqrt(losses.reduce((s, x) => s + (x - mean) ** 2, 0) / (losses.length - 1)), min: Math.min(...losses), max: Math.max(...losses) };
-    say(`${name}: ${mean.toFixed(5)} ± ${report[name].deviation.toFixed(5)}, ${report[name].min.toFixed(5)} … ${report[name].max.toFixed(5)}`);
+    report[name] = {
+      mean,
+      deviation: Math.sqrt(losses.reduce((s, x) => s + (x - mean) ** 2, 0) / (losses.length - 1)),
+      min: Math.min(...losses),
+      max: Math.max(...losses),
+    };
+    say(
+      `${name}: ${mean.toFixed(5)} ± ${report[name].deviation.toFixed(5)}, ${report[name].min.toFixed(5)} … ${report[name].max.toFixed(5)}`,
+    );
   }
   return { bench: "precision ties", machine, model: values.model, batch, runs: Number(values.runs), total_loss: report };
 }

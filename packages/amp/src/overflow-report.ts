@@ -50,6 +50,8 @@ export interface OverflowReport {
   output: TensorFacts | null;
   /** Up to twenty modules that ran before, oldest first. */
   trail: TrailEntry[];
+  /** `backward`: the modules that read this output, whose backward made the bad gradient. */
+  readers: string[];
   /** The first parameter, in the model's order, whose gradient was bad, and how many were. */
   bad_parameter: string | null;
   bad_parameters: number;
@@ -62,7 +64,8 @@ const fp16Max = 65504;
 export function advise(report: Omit<OverflowReport, "advice">): string[] {
   const place = report.module ?? "";
   const isHalf = report.output?.dtype === "float16" || report.inputs.some((input) => input.dtype === "float16");
-  const overridden = `precision_overrides: { "${place.replace(/\.\d+(?=\.|$)/g, ".*")}": "fp32" }`;
+  const culprit = report.readers.find((reader) => !reader.startsWith("(")) ?? place;
+  const overridden = `precision_overrides: { "${culprit.replace(/\.\d+(?=\.|$)/g, ".*")}": "fp32" }`;
   switch (report.phase) {
     case "input":
       return [
@@ -118,7 +121,10 @@ const headlines: Record<FaultPhase, (report: OverflowReport) => string> = {
   forward: (r) => `first not finite in the output of ${r.module} (${r.operator})`,
   target: (r) => `the loss was given targets that are not finite (${r.operator})`,
   loss: (r) => `first not finite in the loss (${r.operator})`,
-  backward: (r) => (r.module === null ? "a gradient was not finite" : `first not finite in the gradient at the output of ${r.module}`),
+  backward: (r) =>
+    r.module === null
+      ? "a gradient was not finite"
+      : `first not finite in the gradient at the output of ${r.module}${r.readers.length > 0 ? `, which came from ${r.readers.join(", ")}` : ""}`,
   none: () => "not found: the replay stayed finite",
 };
 

@@ -32,6 +32,30 @@ interface Found {
   weights: TensorFacts[];
   output: TensorFacts | null;
   trail: TrailEntry[];
+  readers: string[];
+}
+
+/** Which modules read what an operator put out, casts and views in between looked through: backward comes from there. */
+class Readers {
+  readonly #sources = new Map<Tensor, Tensor>();
+  readonly #places = new Map<Tensor, Set<string>>();
+
+  see(event: OperatorEvent, place: string): void {
+    const inputs = floatingTensors(event.args).map((tensor) => this.#sources.get(tensor) ?? tensor);
+    if (event.by === "cast" || (quietOperators.has(event.op.base) && inputs.length === 1)) {
+      for (const output of floatingTensors(event.result)) this.#sources.set(output, inputs[0]);
+      return;
+    }
+    for (const input of inputs) {
+      const places = this.#places.get(input);
+      if (places === undefined) this.#places.set(input, new Set([place]));
+      else places.add(place);
+    }
+  }
+
+  of(tensor: Tensor): string[] {
+    return [...(this.#places.get(tensor) ?? [])];
+  }
 }
 
 /**
@@ -75,19 +99,22 @@ export function replay(options: Replay): OverflowReport {
   return { ...report, advice: advise(report) };
 }
 
-const nothing: Found = { phase: "none", module: null, operator: null, inputs: [], weights: [], output: null, trail: [] };
+const nothing: Found = { phase: "none", module: null, operator: null, inputs: [], weights: [], output: null, trail: [], readers: [] };
 
 /** Watches one run; the first fault found stands. */
 function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
   const trail: TrailEntry[] = [];
+  const readers = new Readers();
   const hooks: (() => void)[] = [];
   let found: Found | null = null;
   // Operators of gradient hooks are no part of the forward; a module that runs is again.
   let inBackward = false;
   const stop = observe((event) => {
     if (event.module !== null) inBackward = false;
-    if (found !== null || inBackward || event.op.inPlace || event.by === "cast") return;
+    if (found !== null || inBackward || event.op.inPlace) return;
     const place = placeName(event.module?.path ?? null);
+    readers.see(event, place);
+    if (event.by === "cast") return;
     for (const output of floatingTensors(event.result)) {
       const amax = largest(output);
       // A mask of infinities is meant; what computes with it is not looked past.
@@ -96,7 +123,7 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
         return;
       }
       if (output.requiresGrad && !quietOperators.has(event.op.base))
-        hooks.push(output.registerHook((gradient) => arrived(gradient, event.op.base, place)));
+        hooks.push(output.registerHook((gradient) => arrived(gradient, event.op.base, place, output)));
       const last = trail[trail.length - 1];
       if (quietOperators.has(event.op.base)) continue;
       if (last?.path === place) Object.assign(last, { operator: event.op.base, dtype: output.dtype, amax: Math.max(last.amax, amax) });
@@ -104,7 +131,7 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
       if (trail.length > trailLength) trail.shift();
     }
   });
-  const arrived = (gradient: Tensor, operator: string, place: string): undefined => {
+  const arrived = (gradient: Tensor, operator: string, place: string, of: Tensor): undefined => {
     inBackward = true;
     if (found !== null) return;
     unobserved(() => {
@@ -115,6 +142,7 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
           module: place,
           operator,
           output: factsOf(`gradient at ${place}`, gradient),
+          readers: readers.of(of),
           trail: [...trail],
         };
     });
@@ -152,6 +180,7 @@ function fault(event: OperatorEvent, place: string, output: Tensor, names: Reado
     weights,
     output: factsOf("output", output),
     trail,
+    readers: [],
   };
 }
 
