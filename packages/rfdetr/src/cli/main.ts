@@ -18,6 +18,9 @@ export type AddCommand = (program: Command, finish: (code: number) => void) => v
 
 const verbs: readonly AddCommand[] = [addTrain, addVal, addPredict, addData, addBench, addDoctor, addDemo, addSetup];
 
+/** Codes of errors that another command line would avoid. */
+const usageCodes = new Set(["ERR_USAGE", "ERR_CONFIG", "ERR_MODEL_CONFIG", "ERR_PRECISION", "ERR_POLICY"]);
+
 /**
  * Runs one command line (without `node` and the script).
  * @returns the exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
@@ -43,7 +46,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const console = new Console(argv.includes("--plain") ? { plain: true } : {});
     if (isUserError(error)) {
       console.error(error.message);
-      return error.code === "ERR_USAGE" || error.code === "ERR_CONFIG" ? exit.usage : exit.failed;
+      return usageCodes.has(error.code) ? exit.usage : exit.failed;
     }
     console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return exit.failed;

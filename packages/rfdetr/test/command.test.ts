@@ -1,0 +1,156 @@
+// The command as its users meet it: in a process of its own.
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "command-"));
+const script = join(folder, "rfdetr.mjs");
+writeFileSync(script, `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`);
+const data = join(folder, "data");
+
+function rfdetr(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { cwd: folder, encoding: "utf8" });
+  return { status, stdout, stderr };
+}
+
+const quick = ["--set", "max_steps=3", "--set", "multi_scale=off", "--batch", "2", "--seed", "0", "--plain"];
+
+beforeAll(() => {
+  rfdetr("data", "synth", data, "--images", "10", "--size", "96");
+  expect(rfdetr("train", "--data", data, "--model", "tiny", "--out", "run", ...quick).status).toBe(0);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("rfdetr", () => {
+  it("prints help without loading libtorch", () => {
+    // Loading the addon would fail here, and help would with it.
+    const { status, stdout } = spawnSync(process.execPath, [script, "train", "--help"], { encoding: "utf8", env: { ...process.env, RFDETR_ADDON: "/nowhere" } });
+    expect(status).toBe(0);
+    expect(stdout).toContain("--resume <run>");
+  });
+
+  it("prints its version", () => {
+    expect(rfdetr("--version").stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each([
+    [["trian"], "Did you mean train?"],
+    [["train", "--epohcs", "3"], "Did you mean --epochs?"],
+    [["predict", "x.jpg"], "--weights"],
+    [["train", "--model", "nano"], "Expected a dataset folder but received none"],
+    [["train", "--data", "d", "--batch", "-1"], "Expected positive integer for batch but received -1 of type number"],
+    [["train", "--data", "d", "--lr", "fast"], 'Expected number of 0 or more for lr but received "fast" of type string'],
+    [["train", "--data", "d", "--set", "batch_sise=2"], "did you mean batch_size?"],
+    [["train", "--resume", "run", "--epochs", "3"], "A resumed run keeps its settings: leave out --epochs"],
+    [["predict", "x.jpg", "--weights", "w", "--threshold", "2"], "Expected number from 0 to 1 for threshold but received 2"],
+    [["val", "--predictions", "p.json"], "--predictions and --annotations together"],
+    [["val"], "Expected --weights and --data"],
+    [["bench", "nothing"], 'Expected one of train, infer, ops for what but received "nothing"'],
+    [["train", "--data", "DATA", "--model", "nanoo"], "did you mean nano?"],
+    [["train", "--data", "DATA", "--model", "tiny", "--resolution", "100"], "divisible by 16"],
+  ])("answers %j with one sentence and exit code 2", (args, message) => {
+    const { status, stderr, stdout } = rfdetr(...args.map((arg) => (arg === "DATA" ? data : arg)));
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain("    at ");
+    expect(stdout).toBe("");
+    expect(status).toBe(2);
+  });
+
+  it.each([
+    [["train", "--data", "nowhere", "--model", "tiny"], "nowhere does not exist"],
+    [["train", "--data", "DATA", "--model", "tiny", "--out", "run"], "exists and is not empty: continue it with --resume run"],
+    [["train", "--resume", "nowhere"], "has no config.json"],
+    [["predict", "DATA/valid", "--weights", "nowhere.safetensors"], "nowhere.safetensors cannot be read"],
+    [["predict", "nothing.jpg", "--weights", "run/weights/best.safetensors"], "nothing.jpg does not exist"],
+    [["train", "--data", "DATA", "--model", "demo", "--weights", "run/weights/best.safetensors", "--out", "other"], "are those of tiny and do not fit demo"],
+  ])("answers %j with one sentence and exit code 1", (args, message) => {
+    const { status, stderr } = rfdetr(...args.map((arg) => arg.replace("DATA", data)));
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain("    at ");
+    expect(status).toBe(1);
+  });
+});
+
+describe("rfdetr train", () => {
+  it("says the broken image's name in the middle of an epoch and loses nothing", () => {
+    const broken = join(folder, "broken");
+    execFileSync("cp", ["-r", data, broken]);
+    const victim = join(broken, "train", "train-00003.jpg");
+    const whole = readFileSync(victim);
+    writeFileSync(victim, whole.subarray(0, whole.length / 2));
+    const first = rfdetr("train", "--data", broken, "--model", "tiny", "--out", "torn", ...quick, "--set", "max_steps=30", "--epochs", "5");
+    expect(first.stderr).toContain("train-00003.jpg does not decode");
+    expect(first.stderr).toContain("continue it with --resume");
+    expect(first.status).toBe(1);
+    writeFileSync(victim, whole);
+    const second = rfdetr("train", "--resume", "torn", "--plain");
+    expect(second.status).toBe(0);
+    expect(JSON.parse(readFileSync(join(folder, "torn", "summary.json"), "utf8"))).toMatchObject({ steps: 25, stop_reason: "finished" });
+  });
+
+  it("saves and stops at the first Ctrl-C, with exit code 130", async () => {
+    const child = spawn(process.execPath, [script, "train", "--data", data, "--model", "tiny", "--out", "stopped", ...quick, "--set", "max_steps=100000", "--epochs", "1000", "--json"], { cwd: folder });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output.includes('"type":"step"') && !child.killed) child.kill("SIGINT");
+    });
+    const code = await new Promise((resolve) => child.on("exit", resolve));
+    expect(code).toBe(130);
+    const last = JSON.parse(output.trim().split("\n").at(-1) as string);
+    expect(last).toMatchObject({ type: "done", summary: { stop_reason: "interrupted" } });
+    expect(existsSync(join(folder, "stopped", "checkpoint", "state.json"))).toBe(true);
+  });
+
+  it.skipIf(process.getuid?.() === 0)("says that the output folder is read-only (skipped for root, whom no mode stops)", () => {
+    mkdirSync(join(folder, "locked"));
+    chmodSync(join(folder, "locked"), 0o500);
+    expect(rfdetr("train", "--data", data, "--model", "tiny", "--out", "locked/run", ...quick).stderr).toContain("read-only");
+  });
+});
+
+describe("rfdetr predict and val", () => {
+  it("predict --json prints one object with the images in the order given", () => {
+    const images = [join(data, "valid", "valid-00001.jpg"), join(data, "valid", "valid-00000.jpg")];
+    const { status, stdout } = rfdetr("predict", ...images, "--weights", "run/weights/best.safetensors", "--threshold", "0", "--json");
+    expect(status).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(result.images.map(({ file }: { file: string }) => file)).toEqual(images);
+    const [{ width, height, detections }] = result.images;
+    expect([width, height]).toEqual([96, 96]);
+    expect(Object.keys(detections[0])).toEqual(["box", "score", "class_id", "class_name"]);
+  });
+
+  it("predict draws pictures of the same size", () => {
+    expect(rfdetr("predict", join(data, "valid"), "--weights", "run/weights/best.safetensors", "--out", "drawn", "--plain").status).toBe(0);
+    expect(existsSync(join(folder, "drawn", "valid-00000.jpg"))).toBe(true);
+  });
+
+  it("val --json prints the stock figures", () => {
+    const { status, stdout } = rfdetr("val", "--weights", "run/weights/best.safetensors", "--data", data, "--json");
+    expect(status).toBe(0);
+    const result = JSON.parse(stdout);
+    for (const name of ["images", "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100", "per_class", "precision"]) expect(result).toHaveProperty(name);
+  });
+});
+
+describe("rfdetr doctor and bench", () => {
+  it("doctor --json recommends a precision with its reason", () => {
+    const { status, stdout } = rfdetr("doctor", "--json");
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report.recommended).toEqual({ precision: expect.stringMatching(/^(32-true|bf16-mixed|16-mixed)$/), reason: expect.any(String) });
+  });
+
+  it("bench train --json prints the promised fields", () => {
+    const { status, stdout } = rfdetr("bench", "train", "--model", "tiny", "--steps", "2", "--warmup", "1", "--precision", "32-true", "--json");
+    expect(status).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(Object.keys(result)).toEqual(["model", "resolution", "batch", "precision", "device", "steps", "seconds", "peak_rss_bytes", "peak_tensor_bytes", "flops_per_step", "peak_flops", "mfu", "losses"]);
+    expect(result.losses).toHaveLength(3);
+  });
+});
