@@ -104,6 +104,37 @@ describe("a value that is not finite is named where it came up", () => {
   });
 });
 
+it("weights are told from inputs by the operator's own argument names", () => {
+  const norm = new nn.LayerNorm(4);
+  noGrad(() => norm.weight.mul_(1e38));
+  const x = tensor([[1, 2, 3, 1e4]]);
+  const found = replay({
+    model: norm,
+    inputs: [["x", x]],
+    run: () => scope(() => void norm.call(x).mul(1e38)),
+    step: 1,
+    precision: "32-true",
+    scale: 1,
+  });
+  // The norm itself is finite, its product outside of the module is not.
+  expect(found).toMatchObject({ phase: "loss", operator: "mul" });
+  noGrad(() => norm.weight.mul_(3));
+  const inside = replay({
+    model: norm,
+    inputs: [["x", x]],
+    run: () => scope(() => void norm.call(x)),
+    step: 1,
+    precision: "32-true",
+    scale: 1,
+  });
+  expect(inside).toMatchObject({
+    phase: "forward",
+    operator: "layer_norm",
+    inputs: [{ name: "input" }],
+    weights: [{ name: "weight" }, { name: "bias" }],
+  });
+});
+
 describe("in 16-mixed", () => {
   it("an activation past 65504 is named with the override that helps", () => {
     net.blocks[1].spoil = (y) => y.mul(0).add(300);

@@ -162,13 +162,16 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
 function fault(event: OperatorEvent, place: string, output: Tensor, names: ReadonlyMap<Tensor, string>, trail: TrailEntry[]): Found {
   const inputs: TensorFacts[] = [];
   const weights: TensorFacts[] = [];
-  floatingTensors(event.args).forEach((tensor, i) => {
-    const name = names.get(tensor);
-    // The half copy of a weight is recognised by the operator's own argument name only.
+  event.args.forEach((value, i) => {
+    // The half copy of a weight is known by the name of the operator's argument only.
     const argument = event.op.arguments[i]?.name ?? `argument ${i}`;
-    if (name !== undefined || argument === "weight" || argument === "bias")
-      weights.push(factsOf(name ?? (event.module ? `${placeName(event.module.path)}.${argument}` : argument), tensor));
-    else inputs.push(factsOf(argument, tensor));
+    for (const tensor of floatingTensors(value)) {
+      const name = names.get(tensor);
+      if (name !== undefined) weights.push(factsOf(name, tensor));
+      else if (argument === "weight" || argument === "bias")
+        weights.push(factsOf(event.module ? `${placeName(event.module.path)}.${argument}` : argument, tensor));
+      else inputs.push(factsOf(argument, tensor));
+    }
   });
   const givenBad = inputs.some((facts) => facts.nan > 0 || facts.infinite > 0);
   const phase: FaultPhase = event.module !== null ? "forward" : givenBad ? "target" : "loss";
