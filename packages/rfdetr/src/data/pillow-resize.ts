@@ -40,7 +40,7 @@ function bilinearWeights(input: number, output: number): Weights {
 
 /**
  * RGB bytes `[height, width, 3]` to `[toHeight, toWidth, 3]`: horizontal pass, rounding to bytes, vertical pass, as
- * `PIL.Image.resize(…, BILINEAR)` does.
+ * `PIL.Image.resize(…, BILINEAR)` does up to Pillow 12. Pillow 13 chooses the order of the passes; single bytes then differ by one.
  */
 export function pillowResize(pixels: Uint8Array, width: number, height: number, toWidth: number, toHeight: number): Uint8Array {
   let rows = pixels;
