@@ -1,0 +1,161 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { deflateRawSync } from "node:zlib";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { inspect, resolveEngine } from "./engine.mjs";
+import { locked } from "./lock.mjs";
+import { SetupError } from "./report.mjs";
+import { fingerprint, Stamps } from "./stamp.mjs";
+import { parseRecord, unpackWheel } from "./wheel.mjs";
+import { openEntry, readDirectory } from "./zip.mjs";
+
+const folder = mkdtempSync(join(tmpdir(), "setup-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const saved = { ...process.env };
+afterEach(() => {
+  process.env = { ...saved };
+});
+
+/** A zip archive of the given files, every other one compressed. */
+function zip(path: string, files: Record<string, string | Buffer>): string {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  Object.entries(files).forEach(([name, content], i) => {
+    const raw = Buffer.from(content);
+    const data = i % 2 ? deflateRawSync(raw) : raw;
+    const local = Buffer.alloc(30);
+    local.writeUInt32LE(0x04034b50, 0);
+    local.writeUInt16LE(i % 2 ? 8 : 0, 8);
+    local.writeUInt16LE(Buffer.byteLength(name), 26);
+    const central = Buffer.alloc(46);
+    central.writeUInt32LE(0x02014b50, 0);
+    central.writeUInt16LE(i % 2 ? 8 : 0, 10);
+    central.writeUInt32LE(data.length, 20);
+    central.writeUInt32LE(raw.length, 24);
+    central.writeUInt16LE(Buffer.byteLength(name), 28);
+    central.writeUInt32LE(offset, 42);
+    parts.push(local, Buffer.from(name), data);
+    directory.push(central, Buffer.from(name));
+    offset += 30 + Buffer.byteLength(name) + data.length;
+  });
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt16LE(Object.keys(files).length, 10);
+  end.writeUInt32LE(Buffer.concat(directory).length, 12);
+  end.writeUInt32LE(offset, 16);
+  writeFileSync(path, Buffer.concat([...parts, ...directory, end]));
+  return path;
+}
+
+const record = (files: Record<string, string>): string => Object.entries(files).map(([name, text]) => `${name},sha256=${createHash("sha256").update(text).digest("base64url")},${text.length}`).join("\n");
+const files = { "torch/lib/libtorch_cpu.so": "library".repeat(1000), "torch/include/a.h": "header", "torch/bin/protoc": "not needed" };
+const wheel = (name: string, change: Record<string, string> = {}): string => zip(join(folder, name), { ...files, ...change, "torch-1.dist-info/RECORD": `${record(files)}\ntorch-1.dist-info/RECORD,,` });
+
+describe("zip reader", () => {
+  it("reads stored and compressed entries", async () => {
+    const path = wheel("a.whl");
+    for (const entry of await readDirectory(path)) {
+      const chunks: Buffer[] = [];
+      for await (const chunk of await openEntry(path, entry)) chunks.push(chunk as Buffer);
+      expect(Buffer.concat(chunks).length).toBe(entry.size);
+    }
+  });
+  it("takes no half archive for a whole one", async () => {
+    const path = wheel("half.whl");
+    const whole = readFileSync(path);
+    for (const part of [0.2, 0.6, 0.99]) {
+      writeFileSync(path, whole.subarray(0, Math.floor(whole.length * part)));
+      await expect(readDirectory(path)).rejects.toThrow(/not a whole zip archive/);
+    }
+  });
+});
+
+describe("wheels", () => {
+  it("unpack only what is wanted, checked against RECORD", async () => {
+    const target = join(folder, "out");
+    await unpackWheel(wheel("b.whl"), target, (name) => !name.includes("/bin/"), "test");
+    expect(readFileSync(join(target, "torch/lib/libtorch_cpu.so"), "utf8")).toBe(files["torch/lib/libtorch_cpu.so"]);
+    expect(existsSync(join(target, "torch/bin/protoc"))).toBe(false);
+  });
+  it("name the file whose bytes are wrong", async () => {
+    await expect(unpackWheel(wheel("c.whl", { "torch/include/a.h": "Header" }), join(folder, "out2"), () => true, "test")).rejects.toThrow(/torch\/include\/a\.h in .* is damaged/);
+  });
+  it("read hashes from RECORD", () => {
+    expect(parseRecord("a/b.so,sha256=AAEC,3\nx/RECORD,,\n").get("a/b.so")).toBe("000102");
+  });
+});
+
+describe("resolution of libtorch", () => {
+  const make = (name: string, version = [2, 15, 0]): string => {
+    const root = join(folder, name);
+    mkdirSync(join(root, "lib"), { recursive: true });
+    mkdirSync(join(root, "include/torch/headeronly"), { recursive: true });
+    writeFileSync(join(root, "lib/libtorch_cpu.so"), "");
+    writeFileSync(join(root, "include/torch/headeronly/version.h"), ["MAJOR", "MINOR", "PATCH"].map((part, i) => `#define TORCH_VERSION_${part} ${version[i]}`).join("\n"));
+    return root;
+  };
+  it("takes LIBTORCH first, as libtorch folder or as site-packages", async () => {
+    process.env.LIBTORCH = make("libtorch-a");
+    expect(await resolveEngine({ fetch: false })).toMatchObject({ source: "LIBTORCH", version: "2.15.0", cuda: false });
+    make("site-packages/torch");
+    process.env.LIBTORCH = join(folder, "site-packages");
+    expect((await resolveEngine({ fetch: false })).root).toMatch(/site-packages.torch$/);
+  });
+  it("says why LIBTORCH is none", async () => {
+    process.env.LIBTORCH = join(folder, "nowhere");
+    await expect(resolveEngine({ fetch: false })).rejects.toThrow(/LIBTORCH names .*nowhere.*\n[^]*has no include\/torch[^]*1\. /);
+    expect(inspect(make("old", [2, 4, 1]), "LIBTORCH")).toMatch(/torch 2\.4\.1, older than 2\.11/);
+  });
+  it("then the cache, and never a folder that was left half-written", async () => {
+    process.env.LIBTORCH = "";
+    process.env.RFDETR_HOME = join(folder, "home");
+    process.env.PYTHON = "/bin/false";
+    process.env.PATH = "";
+    const half = join(folder, "home/libtorch-2.15.0-cpu.partial/torch");
+    mkdirSync(join(half, "include/torch"), { recursive: true });
+    const failure = await resolveEngine({ fetch: false }).catch((error: Error) => error);
+    expect(failure).toBeInstanceOf(SetupError);
+    expect((failure as Error).message).toMatch(/the active Python: no torch installed[^]*cache: .* does not exist/);
+    make("home/libtorch-2.15.0-cpu/torch");
+    expect(await resolveEngine({ fetch: false })).toMatchObject({ source: "cache" });
+  });
+  it("reports everything that was tried when there is no Python to download with", async () => {
+    Object.assign(process.env, { LIBTORCH: "", RFDETR_HOME: join(folder, "home2"), PYTHON: "/bin/false", PATH: "" });
+    await expect(resolveEngine()).rejects.toThrow(/Python with pip; none was found[^]*Tried:[^]*LIBTORCH: not set[^]*What to do[^]*1\. install Python 3/);
+  });
+});
+
+describe("stamps and lock", () => {
+  it("see a changed file, and survive a broken stamp file", () => {
+    const file = join(folder, "x.txt");
+    writeFileSync(file, "1");
+    const before = fingerprint([file]);
+    expect(fingerprint([file])).toBe(before);
+    writeFileSync(file, "22");
+    expect(fingerprint([file])).not.toBe(before);
+    const path = join(folder, "stamps.json");
+    new Stamps(path).set("a", "1");
+    expect(new Stamps(path).fits("a", "1", file)).toBe(true);
+    expect(new Stamps(path).fits("a", "1", join(folder, "gone"))).toBe(false);
+    writeFileSync(path, "{cut");
+    expect(new Stamps(path).fits("a", "1")).toBe(false);
+  });
+  it("run one at a time; the lock of a dead process does not count", async () => {
+    const file = join(folder, "lock");
+    const dead = execFileSync(process.execPath, ["-e", "console.log(process.pid)"], { encoding: "utf8" }).trim();
+    writeFileSync(file, dead);
+    const order: string[] = [];
+    await Promise.all(["a", "b"].map((name) => locked(file, async () => {
+      order.push(`${name} in`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      order.push(`${name} out`);
+    })));
+    expect([order[0][0], order[2][0]].sort()).toEqual(["a", "b"]);
+    expect(order[1]).toBe(`${order[0][0]} out`);
+    expect(readdirSync(folder)).not.toContain("lock");
+  });
+});
