@@ -8,6 +8,7 @@ import { exit } from "./context.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
+import { addNumerics } from "./numerics.js";
 import { addPredict } from "./predict.js";
 import { addSetup } from "./setup.js";
 import { addTrain } from "./train.js";
@@ -16,7 +17,7 @@ import { addVal } from "./val.js";
 /** Registers a verb; its action tells the exit code. */
 export type AddCommand = (program: Command, finish: (code: number) => void) => void;
 
-const verbs: readonly AddCommand[] = [addTrain, addVal, addPredict, addData, addBench, addDoctor, addDemo, addSetup];
+const verbs: readonly AddCommand[] = [addTrain, addVal, addPredict, addData, addBench, addDoctor, addNumerics, addDemo, addSetup];
 
 /** Codes of errors that another command line would avoid. */
 const usageCodes = new Set(["ERR_USAGE", "ERR_CONFIG", "ERR_MODEL_CONFIG", "ERR_PRECISION", "ERR_POLICY"]);

@@ -20,12 +20,7 @@ async function pixelsOf(file: string): Promise<Pixels | undefined> {
   return pixels;
 }
 
-parentPort?.on("message", async (request: { id: number; job: Job } | null) => {
-  if (request === null) {
-    parentPort?.close();
-    return;
-  }
-  const { id, job } = request;
+parentPort?.on("message", async ({ id, job }: { id: number; job: Job }) => {
   try {
     const prepared = await prepare(job, recipe, await pixelsOf(job.file));
     parentPort?.postMessage({ id, prepared }, [prepared.data.buffer as ArrayBuffer]);

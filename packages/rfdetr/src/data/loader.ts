@@ -123,13 +123,7 @@ export class DataLoader {
     };
   }
 
-  /** Ends the threads once they have finished what they are at. They are asked, not terminated: a terminated thread of a thread does not always end. */
   async close(): Promise<void> {
-    const ended = this.#workers.map((worker) => new Promise((resolve) => worker.once("exit", resolve)));
-    for (const worker of this.#workers.splice(0)) {
-      worker.ref();
-      worker.postMessage(null);
-    }
-    await Promise.all(ended);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 }

@@ -82,15 +82,10 @@ export class RunDirectory {
     }
   }
 
-  /** Adds a record to a file of JSON lines. Not flushed: a kill costs at most the last lines, which a resumed run writes again. */
-  appendLine(name: string, record: unknown): void {
-    this.#append(name, `${JSON.stringify(record)}\n`);
-  }
-
   /** Adds a row to a CSV file, with a header line if it is the first. */
   appendRow(name: string, row: Readonly<Record<string, number | string | null>>): void {
     const header = existsSync(this.file(name)) ? "" : `${Object.keys(row).join(",")}\n`;
-    this.#append(name, `${header}${Object.values(row).map(csvField).join(",")}\n`);
+    this.append(name, `${header}${Object.values(row).map(csvField).join(",")}\n`);
   }
 
   /** Drops records written after the checkpoint that a run continues from; they are about to be made again. */
@@ -104,7 +99,8 @@ export class RunDirectory {
     if (kept.length < lines.length || !text.endsWith("\n")) replaceText(path, kept.map((line) => `${line}\n`).join(""));
   }
 
-  #append(name: string, text: string): void {
+  /** Adds to a file. Not flushed: a kill costs at most the last lines, which a resumed run writes again. @throws RfdetrError */
+  append(name: string, text: string): void {
     try {
       appendFileSync(this.file(name), text);
     } catch (error) {

@@ -1,6 +1,6 @@
 // All that a run is made of, built from its settings, and from its checkpoint where it is continued.
 import { randomInt } from "node:crypto";
-import { GradScaler, type Precision, resolvePrecision } from "@rfdetr/amp";
+import { GradScaler, type HeaderRecord, numericsVersion, type Precision, recordLine, resolvePrecision } from "@rfdetr/amp";
 import { engine, getRngState, manualSeed, noGrad, optim, scope, setRngState } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/autocast.js";
@@ -59,6 +59,29 @@ export async function prepareRun({ settings, resume }: TrainRequest, openData: O
   const shape = modelShape(settings);
   const sides = scales(shape.resolution, shape.patchSize, shape.numWindows);
   const data = await openData(settings, { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution });
+  try {
+    return assemble({ settings, resume, directory, seed, device, precision, reason, sides, shape, data });
+  } catch (error) {
+    // Its threads would keep the process alive.
+    await data.close();
+    throw error;
+  }
+}
+
+interface Ingredients {
+  settings: TrainSettings;
+  resume: string | null;
+  directory: RunDirectory | null;
+  seed: number;
+  device: string;
+  precision: Precision;
+  reason: string;
+  sides: number[] | null;
+  shape: ModelConfig;
+  data: TrainData;
+}
+
+function assemble({ settings, resume, directory, seed, device, precision, reason, sides, shape, data }: Ingredients): Session {
   const modelConfig = { ...shape, numClasses: data.classNames.length };
 
   manualSeed(seed);
@@ -100,8 +123,10 @@ export async function prepareRun({ settings, resume }: TrainRequest, openData: O
     progress: directory === null ? initialProgress() : readProgress(directory.checkpoint),
     warnings,
   };
-  if (directory === null) session.directory.writeJson("config.json", runConfig(session));
-  else restore(session);
+  if (directory === null) {
+    session.directory.writeJson("config.json", runConfig(session));
+    session.directory.append("numerics.jsonl", `${recordLine(numericsHeader(session))}\n`);
+  } else restore(session);
   return session;
 }
 
@@ -120,6 +145,12 @@ function modelShape({ model, resolution, numQueries, groupDetr, numSelect }: Tra
 
 function leftovers({ fp16Eval }: TrainSettings): string[] {
   return fp16Eval ? ["fp16_eval is a leftover of old configs: evaluation follows the training precision, the model itself is never converted"] : [];
+}
+
+function numericsHeader({ precision, reason, parts, settings }: Session): HeaderRecord {
+  const { policy, overrides } = parts.autocast;
+  const note = settings.notes === null ? null : JSON.stringify(settings.notes);
+  return { v: numericsVersion, kind: "header", precision, reason, note, policy: policy.name, overrides: { ...overrides }, hardware: machineLine(), monitor_interval: 0 };
 }
 
 function runConfig(session: Session): RunConfig {
@@ -144,7 +175,7 @@ function restore({ directory, parts, ema, progress }: Session): void {
   if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
   setRngState(saved.rng);
   for (const tensor of [...saved.model.values(), ...saved.optimizer.expAvg, ...saved.optimizer.expAvgSq, ...(saved.ema?.tensors.values() ?? []), saved.rng]) tensor.dispose();
-  directory.keepLines("numerics.jsonl", (line) => (JSON.parse(line) as { step: number }).step <= progress.step);
+  directory.keepLines("numerics.jsonl", (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
   // The first line is the header.
   directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
 }

@@ -102,9 +102,11 @@ interface Applied {
 function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts): Applied {
   const { parameters } = optimizer;
   scaler.unscale(parameters);
-  const { norm, factor } = optim.clipGradNorm(parameters, clipMaxNorm);
+  const norm = optim.gradientNorm(parameters);
   if (Number.isFinite(norm)) {
-    scaler.step(optimizer);
+    // The factor of torch.nn.utils.clip_grad_norm_; the optimizer applies it as it reads the gradients.
+    const factor = clipMaxNorm > 0 ? Math.min(1, clipMaxNorm / (norm + 1e-6)) : 1;
+    scaler.step({ parameters, step: () => optimizer.step({ gradientScale: factor }) });
     scaler.update();
     return { norm, factor, bad: null };
   }

@@ -1,5 +1,6 @@
 // The training loop: epochs of steps, evaluation, weights, checkpoints; a stream of events.
-import { engine, getNumThreads } from "@rfdetr/torch";
+import { numericsVersion, recordLine, type StepRecord } from "@rfdetr/amp";
+import { engine, getNumThreads, memory } from "@rfdetr/torch";
 import type { CocoEvaluator } from "../eval/coco.js";
 import type { CocoSummary } from "../eval/coco-summary.js";
 import { RfdetrError } from "../run/errors.js";
@@ -105,15 +106,17 @@ class Trainer {
     const progress = this.#progress;
     const lr = schedule.apply(parts.optimizer, progress.applied);
     const size = scales === null ? null : scaleOfStep(progress.applied, scales);
+    const scale = parts.scaler.currentScale;
     const result = trainingStep(parts, microBatches, size);
     const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
     if (result.applied && ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0) ema.update();
     const now = performance.now();
     progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
-    addStep(progress, result, images, (now - this.#mark) / 1000);
+    const seconds = (now - this.#mark) / 1000;
+    addStep(progress, result, images, seconds);
     this.#mark = now;
     this.#speed.add(images, now);
-    this.#record(result, lr, size ?? microBatches[0].height);
+    this.#record(result, lr, scale, seconds);
     if (!result.applied) yield* this.#skipped(result.fault?.what ?? "");
     else this.#wasted = 0;
     if (this.#board !== null && progress.step % 10 === 0)
@@ -139,26 +142,31 @@ class Trainer {
   }
 
   /** The line of this step in numerics.jsonl. */
-  #record(result: StepResult, lr: number, size: number): void {
+  #record(result: StepResult, lr: number, scale: number, seconds: number): void {
     const { directory, precision } = this.session;
-    const finite = (value: number) => (Number.isFinite(value) ? value : null);
-    const seconds = Object.fromEntries(Object.entries(result.seconds).map(([part, value]) => [part, Number(value.toFixed(4))]));
-    directory.appendLine("numerics.jsonl", {
-      step: this.#progress.step,
-      epoch: this.#progress.epoch + 1,
+    const { step, applied, epoch } = this.#progress;
+    const { liveBytes, peakBytes } = memory();
+    const record: StepRecord = {
+      v: numericsVersion,
+      kind: "step",
+      step,
+      applied_steps: applied,
+      epoch: epoch + 1,
       precision,
-      loss: finite(result.loss),
-      lr,
-      grad_norm: finite(result.gradNorm),
-      clip_factor: result.clipFactor,
-      scale: this.#lossScale(),
+      scale,
+      loss: result.loss,
       found_inf: !result.applied,
       skipped: !result.applied,
+      grad_norm: result.gradNorm,
+      clip_factor: result.clipFactor,
+      lr,
+      bad_parameter: result.fault?.parameter ?? null,
+      bad_module: null,
       fault: result.fault?.what ?? null,
-      first_parameter: result.fault?.parameter ?? null,
-      size,
-      seconds,
-    });
+      seconds: Number(seconds.toFixed(4)),
+      memory: { live_bytes: liveBytes, peak_bytes: peakBytes, rss_bytes: process.memoryUsage.rss() },
+    };
+    directory.append("numerics.jsonl", `${recordLine(record)}\n`);
   }
 
   /** The gradient scaler's scale; null where gradients are not scaled. */
