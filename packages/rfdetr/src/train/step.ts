@@ -1,5 +1,5 @@
 // One optimizer step: forward and loss of every micro-batch, backward, the finite checks, clipping, AdamW, schedule and average.
-import { type Autocast, badGradients, type GradScaler } from "@rfdetr/amp";
+import { type Autocast, badGradients, type GradScaler, type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { noGrad, ops, optim, scope, type Tensor } from "@rfdetr/torch";
 import type { Criterion } from "../loss/criterion.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
@@ -13,6 +13,8 @@ export interface MicroBatch {
   height: number;
   width: number;
   targets: Target[];
+  /** Where the images came from, for reports. */
+  files?: readonly string[];
 }
 
 export interface StepParts {
@@ -122,6 +124,34 @@ function reject({ scaler }: Pick<StepParts, "scaler">, bad: Fault): Applied {
     scaler.update();
   }
   return { norm: Number.NaN, factor: 1, bad };
+}
+
+/**
+ * Runs a step that changed nothing once more, watched, and reports the first value that was not finite.
+ * @param scale loss scale that the step ran with
+ */
+export function replayStep(
+  parts: StepParts,
+  microBatches: readonly MicroBatch[],
+  size: number | null,
+  scale: number,
+  what: { step: number; precision: Precision; files: readonly string[] },
+): OverflowReport {
+  const { model, criterion, autocast, device } = parts;
+  try {
+    return scope(() => {
+      const images = microBatches.map((batch) => prepare(batch, size, device));
+      const run = (): void =>
+        microBatches.forEach(({ targets }, i) => {
+          const outputs = inFloat32(autocast.run(() => model.call(images[i])));
+          criterion.compute(outputs, targets, { training: true }).total.mul(scale / microBatches.length).backward();
+        });
+      return replay({ ...what, model, inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const), run, scale });
+    });
+  } finally {
+    parts.optimizer.zeroGrad();
+    autocast.clearCache();
+  }
 }
 
 /** Forward, loss and backward of one micro-batch. @returns its loss; without backward where that is not finite. */

@@ -1,5 +1,5 @@
 // The training loop: epochs of steps, evaluation, weights, checkpoints; a stream of events.
-import { numericsVersion, recordLine, type StepRecord } from "@rfdetr/amp";
+import { numericsVersion, type OverflowReport, recordLine, type StepRecord } from "@rfdetr/amp";
 import { engine, getNumThreads, memory } from "@rfdetr/torch";
 import type { CocoEvaluator } from "../eval/coco.js";
 import type { CocoSummary } from "../eval/coco-summary.js";
@@ -15,12 +15,14 @@ import { scaleOfStep } from "./multi-scale.js";
 import { addStep, emptySums, epochMeans } from "./progress.js";
 import type { TrainRequest } from "./run.js";
 import { prepareRun, type Session, saveSession, saveUsable, withAverage } from "./session.js";
-import { type StepResult, trainingStep } from "./step.js";
+import { type MicroBatch, replayStep, type StepResult, trainingStep } from "./step.js";
 import { SpeedMeter } from "./speed.js";
 import type { OpenTrainData } from "./training-data.js";
 
 /** Steps in a row that change nothing before a run is given up. */
 const hopeless = 50;
+/** Skipped steps that are run again to find the place of the fault; a hopeless run would spend its time on nothing else. */
+const replays = 20;
 /** Seconds between checkpoints inside a long epoch. */
 const checkpointSeconds = 600;
 
@@ -46,6 +48,7 @@ class Trainer {
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
   #wasted = 0;
+  #replays = 0;
   #evaluationSeconds = 0;
 
   constructor(
@@ -100,7 +103,7 @@ class Trainer {
     yield this.#done("finished");
   }
 
-  *#step(microBatches: Parameters<typeof trainingStep>[1]): Generator<TrainEvent> {
+  *#step(microBatches: readonly MicroBatch[]): Generator<TrainEvent> {
     const { session } = this;
     const { settings, totalSteps, schedule, parts, ema, scales } = session;
     const progress = this.#progress;
@@ -116,8 +119,9 @@ class Trainer {
     addStep(progress, result, images, seconds);
     this.#mark = now;
     this.#speed.add(images, now);
-    this.#record(result, lr, scale, seconds);
-    if (!result.applied) yield* this.#skipped(result.fault?.what ?? "");
+    const report = result.applied ? null : this.#replay(microBatches, size, scale);
+    this.#record(result, lr, scale, seconds, report);
+    if (!result.applied) yield* this.#skipped(result.fault?.what ?? "", report);
     else this.#wasted = 0;
     if (this.#board !== null && progress.step % 10 === 0)
       this.#board.scalars(progress.step, { "train/loss_step": result.loss, "train/lr": lr, "train/grad_norm": result.gradNorm });
@@ -142,7 +146,7 @@ class Trainer {
   }
 
   /** The line of this step in numerics.jsonl. */
-  #record(result: StepResult, lr: number, scale: number, seconds: number): void {
+  #record(result: StepResult, lr: number, scale: number, seconds: number, report: OverflowReport | null): void {
     const { directory, precision } = this.session;
     const { step, applied, epoch } = this.#progress;
     const { liveBytes, peakBytes } = memory();
@@ -161,12 +165,20 @@ class Trainer {
       clip_factor: result.clipFactor,
       lr,
       bad_parameter: result.fault?.parameter ?? null,
-      bad_module: null,
+      bad_module: report?.module ?? null,
       fault: result.fault?.what ?? null,
       seconds: Number(seconds.toFixed(4)),
       memory: { live_bytes: liveBytes, peak_bytes: peakBytes, rss_bytes: process.memoryUsage.rss() },
     };
-    directory.append("numerics.jsonl", `${recordLine(record)}\n`);
+    directory.append("numerics.jsonl", `${recordLine(record)}\n${report === null ? "" : `${recordLine(report)}\n`}`);
+  }
+
+  /** Looks for the place of a fault; null once that has been done often enough. */
+  #replay(microBatches: readonly MicroBatch[], size: number | null, scale: number): OverflowReport | null {
+    if (this.#replays++ >= replays) return null;
+    const { parts, precision } = this.session;
+    const files = microBatches.flatMap((batch) => batch.files ?? []);
+    return replayStep(parts, microBatches, size, scale, { step: this.#progress.step, precision, files });
   }
 
   /** The gradient scaler's scale; null where gradients are not scaled. */
@@ -175,10 +187,10 @@ class Trainer {
     return scaler.enabled ? scaler.currentScale : null;
   }
 
-  *#skipped(fault: string): Generator<TrainEvent> {
+  *#skipped(fault: string, report: OverflowReport | null): Generator<TrainEvent> {
     this.#wasted++;
     if (this.#wasted === 1 && this.#lossScale() === null)
-      yield { type: "warning", message: `Step ${this.#progress.step} changed nothing, because the ${fault} is not finite` };
+      yield { type: "warning", message: `Step ${this.#progress.step} changed nothing, because the ${fault} is not finite${report?.module ? `: it began in ${report.module}` : ""}` };
     if (this.#wasted >= hopeless)
       throw new RfdetrError("ERR_NUMERICS", `${hopeless} steps in a row were not finite (last: ${fault}): lower the learning rate, or train with --no-amp`);
   }
