@@ -21,6 +21,7 @@ export class TrainConsole {
     else if (event.type === "step") this.#step(event);
     else if (event.type === "evaluation") console.live(`evaluating ${event.images}/${event.totalImages}`);
     else if (event.type === "epoch") this.#epoch(event);
+    else if (event.type === "test") console.line(`test split: AP ${fraction(event.ap)}, AP50 ${fraction(event.ap50)}`);
     else if (event.type === "warning") console.warn(event.message);
     else if (event.type === "done") console.end();
   }

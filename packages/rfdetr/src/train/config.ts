@@ -119,7 +119,7 @@ function describe(schema: JsonSchema): string {
   if (schema.type === "number") return schema.maximum === 1 ? "number from 0 to 1" : "number of 0 or more";
   if (schema.type === "boolean") return "true or false";
   if (schema.type === "string") return "text";
-  if (schema.type === "object") return 'an object of "module path": "fp32", "lower", "keep" or "widest"';
+  if (schema.type === "object") return 'an object of "module path": "fp32", "lower", "keep", "widest", "bf16" or "policy"';
   return schema.type ?? "any value";
 }
 

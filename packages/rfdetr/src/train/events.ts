@@ -76,6 +76,14 @@ export interface EpochEvent {
   amp: { precision: string; lossScale: number | null; skipped: number };
 }
 
+/** The best weights on the test split, with `run_test`. */
+export interface TestEvent {
+  type: "test";
+  ap: number;
+  ap50: number;
+  perClass: ClassSummary[];
+}
+
 export interface CheckpointEvent {
   type: "checkpoint";
   path: string;
@@ -95,4 +103,4 @@ export interface DoneEvent {
   best: string | null;
 }
 
-export type TrainEvent = StartEvent | StepEvent | EvaluationEvent | EpochEvent | CheckpointEvent | WarningEvent | DoneEvent;
+export type TrainEvent = StartEvent | StepEvent | EvaluationEvent | EpochEvent | TestEvent | CheckpointEvent | WarningEvent | DoneEvent;

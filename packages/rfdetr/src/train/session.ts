@@ -1,6 +1,6 @@
 // All that a run is made of, built from its settings, and from its checkpoint where it is continued.
 import { randomInt } from "node:crypto";
-import { GradScaler, type HeaderRecord, numericsVersion, type Precision, recordLine, resolvePrecision } from "@rfdetr/amp";
+import { type Autocast, defaultPolicy, GradScaler, type HeaderRecord, numericsVersion, type Precision, recordLine, resolvePrecision, withOperators } from "@rfdetr/amp";
 import { engine, getRngState, manualSeed, noGrad, optim, scope, setRngState } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/autocast.js";
@@ -11,7 +11,7 @@ import { resolveDevice } from "../run/device.js";
 import { machineLine } from "../run/machine.js";
 import { RunDirectory } from "../run/run-directory.js";
 import { packageVersion } from "../run/version.js";
-import { loadInto, saveWeights } from "../run/weights.js";
+import { loadInto, readWeights, saveWeights } from "../run/weights.js";
 import { loadCheckpoint, type Progress, readProgress, saveCheckpoint } from "./checkpoint.js";
 import { toFile } from "./config.js";
 import { Ema } from "./ema.js";
@@ -35,6 +35,8 @@ export interface Session {
   /** Number of trained parameters. */
   parameters: number;
   parts: StepParts;
+  /** What evaluation runs under: that of training, unless a leftover asks otherwise. */
+  evaluationAutocast: Autocast;
   ema: Ema | null;
   schedule: Schedule;
   /** Side lengths of multi-scale training; null trains at the resolution. */
@@ -92,6 +94,7 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
   if (device !== "cpu") model.to(device);
   model.train();
 
+  const autocast = modelAutocast(precision, model, { overrides: settings.precisionOverrides });
   const optimizer = new optim.AdamW(parameterGroups(model, settings));
   const ema = settings.useEma ? new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau }) : null;
   const stepsPerEpoch = data.stepsPerEpoch;
@@ -107,12 +110,13 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
     parts: {
       model,
       criterion: new Criterion({ groupDetr: modelConfig.groupDetr, weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef } }),
-      autocast: modelAutocast(precision, model, { overrides: settings.precisionOverrides }),
+      autocast,
       optimizer,
       scaler: new GradScaler({ enabled: precision === "16-mixed" }),
       device,
       clipMaxNorm: settings.clipMaxNorm,
     },
+    evaluationAutocast: settings.fp16Eval ? halfEvaluation(model, settings) : autocast,
     ema,
     schedule: new Schedule(settings, stepsPerEpoch, totalSteps),
     scales: sides,
@@ -144,7 +148,15 @@ function modelShape({ model, resolution, numQueries, groupDetr, numSelect }: Tra
 }
 
 function leftovers({ fp16Eval }: TrainSettings): string[] {
-  return fp16Eval ? ["fp16_eval is a leftover of old configs: evaluation follows the training precision, the model itself is never converted"] : [];
+  return fp16Eval
+    ? ["fp16_eval is a leftover of old configs: evaluation runs in fp16 autocast with norms in float32, and the model itself is never converted; leave it out to evaluate in the training precision"]
+    : [];
+}
+
+/** Evaluation as `fp16_eval` once meant it, without its harm. */
+function halfEvaluation(model: RFDETRModel, { precisionOverrides }: TrainSettings): Autocast {
+  const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
+  return modelAutocast("16-mixed", model, { policy, overrides: precisionOverrides });
 }
 
 function numericsHeader({ precision, reason, parts, settings }: Session): HeaderRecord {
@@ -190,6 +202,13 @@ export function saveSession({ directory, parts, ema, progress }: Session): void 
       rng: getRngState(),
     }),
   );
+}
+
+/** Puts the best weights into the model, for good: training is over. */
+export function useBest({ directory, parts }: Session): void {
+  const { tensors } = readWeights(directory.best);
+  parts.model.loadStateDict(tensors);
+  for (const tensor of tensors.values()) tensor.dispose();
 }
 
 /** Writes weights for use: the averaged ones where there is an average, unless `base` asks for those in training. */

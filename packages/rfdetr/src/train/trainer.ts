@@ -1,4 +1,5 @@
 // The training loop: epochs of steps, evaluation, weights, checkpoints; a stream of events.
+import { existsSync } from "node:fs";
 import { numericsVersion, type OverflowReport, recordLine, type StepRecord } from "@rfdetr/amp";
 import { engine, getNumThreads, memory } from "@rfdetr/torch";
 import type { CocoEvaluator } from "../eval/coco.js";
@@ -14,7 +15,7 @@ import type { DoneEvent, EpochEvent, StepEvent, TrainEvent } from "./events.js";
 import { scaleOfStep } from "./multi-scale.js";
 import { addStep, emptySums, epochMeans } from "./progress.js";
 import type { TrainRequest } from "./run.js";
-import { prepareRun, type Session, saveSession, saveUsable, withAverage } from "./session.js";
+import { prepareRun, type Session, saveSession, saveUsable, useBest, withAverage } from "./session.js";
 import { type MicroBatch, replayStep, type StepResult, trainingStep } from "./step.js";
 import { SpeedMeter } from "./speed.js";
 import type { OpenTrainData } from "./training-data.js";
@@ -95,6 +96,7 @@ class Trainer {
       if (ended !== null) {
         progress.finished = true;
         yield this.#checkpoint();
+        if (settings.runTest) yield* this.#test();
         yield this.#done(ended);
         return;
       }
@@ -314,17 +316,17 @@ class Trainer {
   }
 
   /** @returns null where the user asked to stop meanwhile. */
-  async *#evaluate(which: "shipped" | "base"): AsyncGenerator<TrainEvent, CocoEvaluator | null> {
+  async *#evaluate(which: "shipped" | "base", split: "valid" | "test" = "valid"): AsyncGenerator<TrainEvent, CocoEvaluator | null> {
     const { session } = this;
     const { settings, data } = session;
     let done = 0;
     const run = () =>
       evaluate({
         model: session.parts.model,
-        autocast: session.parts.autocast,
+        autocast: session.evaluationAutocast,
         device: session.parts.device,
         classNames: data.classNames,
-        batches: data.evaluation("valid", settings.evalBatchSize ?? settings.batchSize),
+        batches: data.evaluation(split, settings.evalBatchSize ?? settings.batchSize),
         numSelect: session.modelConfig.numSelect,
         maxDets: settings.evalMaxDets,
         progress: (images) => {
@@ -335,6 +337,21 @@ class Trainer {
     const evaluator = which === "shipped" ? await withAverage(session, run) : await run();
     yield { type: "evaluation", images: done, totalImages: data.validImages };
     return evaluator;
+  }
+
+  /** Scores the best weights on the test split, once. */
+  async *#test(): AsyncGenerator<TrainEvent> {
+    const { session } = this;
+    if (!session.data.hasTest || this.#progress.best === null) {
+      yield { type: "warning", message: "run_test is set, but the dataset has no test split" };
+      return;
+    }
+    useBest(session);
+    const evaluator = yield* this.#evaluate("base", "test");
+    if (evaluator === null) return;
+    const summary = evaluator.summarize();
+    session.directory.writeJson("test.json", summary);
+    yield { type: "test", ap: summary.AP, ap50: summary.AP50, perClass: summary.per_class };
   }
 
   #start(): TrainEvent {
@@ -396,14 +413,15 @@ class Trainer {
   /** Leaves a summary that says so, where the disk still takes one. After a fault in the data the run can be continued: nothing of it is lost. @returns the error to throw */
   fail(error: unknown): unknown {
     const { directory } = this.session;
+    const { code } = error as { code?: unknown };
     try {
       directory.writeJson("summary.json", this.#summary("failed"));
-      if (!(error instanceof Error) || (error as { code?: unknown }).code !== "ERR_DATA") return error;
-      saveSession(this.session);
-      return new RfdetrError("ERR_DATA", `${error.message}. The run stopped after step ${this.#progress.step}; continue it with --resume ${directory.path}`, { cause: error });
+      if (code === "ERR_DATA") saveSession(this.session);
     } catch {
-      return error;
+      // A full disk takes no summary either; the error that matters is on its way.
     }
+    if (!(error instanceof Error) || (code !== "ERR_DATA" && code !== "ERR_RUN_DIRECTORY") || !existsSync(directory.checkpoint)) return error;
+    return new RfdetrError(code, `${error.message}. The run stopped after step ${this.#progress.step}; then continue it with --resume ${directory.path}`, { cause: error });
   }
 
   #secondsLeft(imagesPerStep: number): number {
