@@ -58,7 +58,7 @@ export function squares(images: number): OpenTrainData {
       classNames: ["red", "blue"],
       trainImages: images,
       validImages: images,
-      hasTest: false,
+      testImages: 0,
       stepsPerEpoch,
       warnings: [],
       close: async () => {},

@@ -17,14 +17,13 @@ export async function openTrainData(settings: TrainSettings, { seed, side, evalu
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
   const loader = new DataLoader({ recipe: { side, training: true, scaleJitter: settings.scaleJitter, augment: settings.augment }, workers: numWorkers, prefetch: Math.max(2, gradAccumSteps) });
   let evaluation: DataLoader | null = null;
-  const test = hasSplit(datasetDir, "test");
-  const splits = new Map<Split, Dataset>([["valid", valid]]);
+  const test = settings.runTest && hasSplit(datasetDir, "test") ? open(datasetDir, "test") : null;
 
   return {
     classNames: train.classNames,
     trainImages: train.images.length,
     validImages: valid.images.length,
-    hasTest: test,
+    testImages: test?.images.length ?? 0,
     stepsPerEpoch,
     warnings: [...train.warnings.map((text) => `train: ${text}`), ...valid.warnings.map((text) => `valid: ${text}`)],
     async *steps(epoch, from) {
@@ -39,8 +38,7 @@ export async function openTrainData(settings: TrainSettings, { seed, side, evalu
       }
     },
     async *evaluation(split, batch) {
-      const dataset = splits.get(split) ?? open(datasetDir, split);
-      splits.set(split, dataset);
+      const dataset = split === "valid" ? valid : (test ?? open(datasetDir, "test"));
       evaluation ??= evaluationLoader(evaluationSide, numWorkers);
       yield* evaluationBatches(evaluation, dataset.images, batch);
     },

@@ -319,7 +319,10 @@ class Trainer {
   async *#evaluate(which: "shipped" | "base", split: "valid" | "test" = "valid"): AsyncGenerator<TrainEvent, CocoEvaluator | null> {
     const { session } = this;
     const { settings, data } = session;
-    let done = 0;
+    const totalImages = split === "valid" ? data.validImages : data.testImages;
+    const done: number[] = [];
+    let wake = () => {};
+    let running = true;
     const run = () =>
       evaluate({
         model: session.parts.model,
@@ -330,19 +333,31 @@ class Trainer {
         numSelect: session.modelConfig.numSelect,
         maxDets: settings.evalMaxDets,
         progress: (images) => {
-          done = images;
+          done.push(images);
+          wake();
           return !this.stopRequested();
         },
       });
-    const evaluator = which === "shipped" ? await withAverage(session, run) : await run();
-    yield { type: "evaluation", images: done, totalImages: data.validImages };
-    return evaluator;
+    const work = (which === "shipped" ? withAverage(session, run) : run()).finally(() => {
+      running = false;
+      wake();
+    });
+    // Its failure is thrown where its result is awaited.
+    work.catch(() => {});
+    while (running || done.length > 0) {
+      for (const images of done.splice(0)) yield { type: "evaluation", images, totalImages };
+      if (running && done.length === 0)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+    }
+    return await work;
   }
 
   /** Scores the best weights on the test split, once. */
   async *#test(): AsyncGenerator<TrainEvent> {
     const { session } = this;
-    if (!session.data.hasTest || this.#progress.best === null) {
+    if (session.data.testImages === 0 || this.#progress.best === null) {
       yield { type: "warning", message: "run_test is set, but the dataset has no test split" };
       return;
     }

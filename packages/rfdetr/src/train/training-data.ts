@@ -7,7 +7,8 @@ export interface TrainData {
   classNames: readonly string[];
   trainImages: number;
   validImages: number;
-  hasTest: boolean;
+  /** Counted only where the test split is asked for. */
+  testImages: number;
   /** Optimizer steps in an epoch. */
   stepsPerEpoch: number;
   /** What the user should know, such as repaired annotations. */
