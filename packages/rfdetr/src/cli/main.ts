@@ -1,6 +1,7 @@
 // The `rfdetr` command. Each verb loads what it needs when it runs, so that help costs no libtorch.
 import { Command, CommanderError } from "commander";
 import { isUserError } from "../run/errors.js";
+import { letThreadsSleep } from "../run/openmp.js";
 import { packageVersion } from "../run/version.js";
 import { addBench } from "./bench.js";
 import { Console } from "./console.js";
@@ -27,6 +28,7 @@ const usageCodes = new Set(["ERR_USAGE", "ERR_CONFIG", "ERR_MODEL_CONFIG", "ERR_
  * @returns the exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  letThreadsSleep();
   let code: number = exit.done;
   const program = new Command("rfdetr")
     .description("Train, evaluate and run RF-DETR detectors, in mixed precision by default.")

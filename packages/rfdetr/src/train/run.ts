@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { RfdetrError } from "../run/errors.js";
+import { letThreadsSleep } from "../run/openmp.js";
 import type { DoneEvent, TrainEvent } from "./events.js";
 import type { TrainSettings } from "./settings.js";
 
@@ -63,6 +64,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
 
   /** Starts a run in a worker thread. */
   static start(settings: TrainSettings, options: { resume?: string | null; signal?: AbortSignal } = {}): TrainRun {
+    letThreadsSleep();
     const stop = new Int32Array(new SharedArrayBuffer(4));
     const request: TrainRequest = { settings, resume: options.resume ?? null, stop };
     const run = new TrainRun(stop, (emit) => inWorker(request, emit));
