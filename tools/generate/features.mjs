@@ -10,9 +10,12 @@ const [begin, end] = ["<!-- settings: begin -->", "<!-- settings: end -->"];
 const cell = (text) => text.replaceAll("|", "\\|");
 const shown = (value) => (value === undefined ? "required" : `\`${JSON.stringify(value)}\``);
 const works = Object.entries(settings).map(
-  ([name, { fallback, about, ours, differs }]) => `| \`${name}\` | ${shown(fallback)} | ${cell(kindOf(name))} | ${cell(about)}${differs ? `; differs: ${cell(differs)}` : ""}${ours ? " (ours)" : ""} |`,
+  ([name, { fallback, about, ours, differs }]) =>
+    `| \`${name}\` | ${shown(fallback)} | ${cell(kindOf(name))} | ${cell(about)}${differs ? `; differs: ${cell(differs)}` : ""}${ours ? " (ours)" : ""} |`,
 );
-const not = Object.entries(refused).map(([name, { accepts, reason }]) => `| \`${name}\` | ${accepts.map(shown).join(", ")} | ${cell(reason)} |`);
+const not = Object.entries(refused).map(
+  ([name, { accepts, reason }]) => `| \`${name}\` | ${accepts.map(shown).join(", ")} | ${cell(reason)} |`,
+);
 const table = [
   begin,
   "### Settings that work",

@@ -39,7 +39,8 @@ export class RFDETR {
   static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
     const { resolveConfig: resolveModel } = await import("./model/variants.js");
     resolveModel(model);
-    if (options.weights !== undefined && !existsSync(options.weights)) throw new RfdetrError("ERR_CHECKPOINT", `The weights ${options.weights} do not exist`);
+    if (options.weights !== undefined && !existsSync(options.weights))
+      throw new RfdetrError("ERR_CHECKPOINT", `The weights ${options.weights} do not exist`);
     return new RFDETR(model, options);
   }
 
@@ -100,7 +101,8 @@ export class RFDETR {
   }
 
   #trained(): string {
-    if (this.#weights === null) throw new RfdetrError("ERR_CHECKPOINT", `This ${this.model} detector has no weights: give some to RFDETR.create, or train it first`);
+    if (this.#weights === null)
+      throw new RfdetrError("ERR_CHECKPOINT", `This ${this.model} detector has no weights: give some to RFDETR.create, or train it first`);
     return this.#weights;
   }
 }

@@ -28,7 +28,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe("rfdetr", () => {
   it("prints help without loading libtorch", () => {
     // Loading the addon would fail here, and help would with it.
-    const { status, stdout } = spawnSync(process.execPath, [script, "train", "--help"], { encoding: "utf8", env: { ...process.env, RFDETR_ADDON: "/nowhere" } });
+    const { status, stdout } = spawnSync(process.execPath, [script, "train", "--help"], {
+      encoding: "utf8",
+      env: { ...process.env, RFDETR_ADDON: "/nowhere" },
+    });
     expect(status).toBe(0);
     expect(stdout).toContain("--resume <run>");
   });
@@ -66,7 +69,10 @@ describe("rfdetr", () => {
     [["train", "--resume", "nowhere"], "has no config.json"],
     [["predict", "DATA/valid", "--weights", "nowhere.safetensors"], "nowhere.safetensors cannot be read"],
     [["predict", "nothing.jpg", "--weights", "run/weights/best.safetensors"], "nothing.jpg does not exist"],
-    [["train", "--data", "DATA", "--model", "demo", "--weights", "run/weights/best.safetensors", "--out", "other"], "are those of tiny and do not fit demo"],
+    [
+      ["train", "--data", "DATA", "--model", "demo", "--weights", "run/weights/best.safetensors", "--out", "other"],
+      "are those of tiny and do not fit demo",
+    ],
   ])("answers %j with one sentence and exit code 1", (args, message) => {
     const { status, stderr } = rfdetr(...args.map((arg) => arg.replace("DATA", data)));
     expect(stderr).toContain(message);
@@ -93,7 +99,26 @@ describe("rfdetr train", () => {
   });
 
   it("saves and stops at the first Ctrl-C, with exit code 130", async () => {
-    const child = spawn(process.execPath, [script, "train", "--data", data, "--model", "tiny", "--out", "stopped", ...quick, "--set", "max_steps=100000", "--epochs", "1000", "--json"], { cwd: folder });
+    const child = spawn(
+      process.execPath,
+      [
+        script,
+        "train",
+        "--data",
+        data,
+        "--model",
+        "tiny",
+        "--out",
+        "stopped",
+        ...quick,
+        "--set",
+        "max_steps=100000",
+        "--epochs",
+        "1000",
+        "--json",
+      ],
+      { cwd: folder },
+    );
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
@@ -134,7 +159,21 @@ describe("rfdetr predict and val", () => {
     const { status, stdout } = rfdetr("val", "--weights", "run/weights/best.safetensors", "--data", data, "--json");
     expect(status).toBe(0);
     const result = JSON.parse(stdout);
-    for (const name of ["images", "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100", "per_class", "precision"]) expect(result).toHaveProperty(name);
+    for (const name of [
+      "images",
+      "AP",
+      "AP50",
+      "AP75",
+      "AP_small",
+      "AP_medium",
+      "AP_large",
+      "AR1",
+      "AR10",
+      "AR100",
+      "per_class",
+      "precision",
+    ])
+      expect(result).toHaveProperty(name);
   });
 });
 
@@ -147,10 +186,36 @@ describe("rfdetr doctor and bench", () => {
   });
 
   it("bench train --json prints the promised fields", () => {
-    const { status, stdout } = rfdetr("bench", "train", "--model", "tiny", "--steps", "2", "--warmup", "1", "--precision", "32-true", "--json");
+    const { status, stdout } = rfdetr(
+      "bench",
+      "train",
+      "--model",
+      "tiny",
+      "--steps",
+      "2",
+      "--warmup",
+      "1",
+      "--precision",
+      "32-true",
+      "--json",
+    );
     expect(status).toBe(0);
     const result = JSON.parse(stdout);
-    expect(Object.keys(result)).toEqual(["model", "resolution", "batch", "precision", "device", "steps", "seconds", "peak_rss_bytes", "peak_tensor_bytes", "flops_per_step", "peak_flops", "mfu", "losses"]);
+    expect(Object.keys(result)).toEqual([
+      "model",
+      "resolution",
+      "batch",
+      "precision",
+      "device",
+      "steps",
+      "seconds",
+      "peak_rss_bytes",
+      "peak_tensor_bytes",
+      "flops_per_step",
+      "peak_flops",
+      "mfu",
+      "losses",
+    ]);
     expect(result.losses).toHaveLength(3);
   });
 });

@@ -60,7 +60,13 @@ describe("a tiny detector, trained from random weights in the precision that aut
   });
 
   it("leaves weights that score the same when loaded again", async () => {
-    const { summary } = await evaluateWeights(join(out, "weights", "best.safetensors"), { data, split: "valid", batch: 8, precision: "auto", device: "cpu" });
+    const { summary } = await evaluateWeights(join(out, "weights", "best.safetensors"), {
+      data,
+      split: "valid",
+      batch: 8,
+      precision: "auto",
+      device: "cpu",
+    });
     const written = JSON.parse(readFileSync(join(out, "summary.json"), "utf8"));
     expect([summary.AP, summary.AP50]).toEqual([written.AP, written.AP50]);
   });

@@ -6,8 +6,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { resolveConfig } from "../src/train/config.js";
 import type { TrainEvent } from "../src/train/events.js";
 import { resumeConfig } from "../src/train/resume.js";
-import { train } from "../src/train/trainer.js";
 import type { TrainSettings } from "../src/train/settings.js";
+import { train } from "../src/train/trainer.js";
 import { squares } from "./squares.js";
 
 let folder: string;
@@ -16,7 +16,17 @@ beforeEach(() => {
 });
 
 const settings = (name: string, extra: Record<string, unknown> = {}): TrainSettings =>
-  resolveConfig({ datasetDir: "-", model: "tiny", outputDir: join(folder, name), seed: 3, epochs: 2, batchSize: 2, evalInterval: 1, warmupEpochs: 0.4, ...extra });
+  resolveConfig({
+    datasetDir: "-",
+    model: "tiny",
+    outputDir: join(folder, name),
+    seed: 3,
+    epochs: 2,
+    batchSize: 2,
+    evalInterval: 1,
+    warmupEpochs: 0.4,
+    ...extra,
+  });
 
 /** Runs until the end, or asks to stop after a step. */
 async function run(config: TrainSettings, resume: string | null = null, stopAfter = Number.POSITIVE_INFINITY): Promise<TrainEvent[]> {
@@ -42,7 +52,14 @@ describe("a run that is stopped and continued", () => {
     const folderOfRun = join(folder, "parts");
     const events = await run(resumeConfig(folderOfRun), folderOfRun);
     expect(doneOf(events).summary).toMatchObject({ stop_reason: "finished", steps: 10, epochs: 2 });
-    for (const file of ["weights/last.safetensors", "weights/best.safetensors", "checkpoint/model.safetensors", "checkpoint/optimizer.safetensors", "checkpoint/ema.safetensors", "checkpoint/rng.safetensors"])
+    for (const file of [
+      "weights/last.safetensors",
+      "weights/best.safetensors",
+      "checkpoint/model.safetensors",
+      "checkpoint/optimizer.safetensors",
+      "checkpoint/ema.safetensors",
+      "checkpoint/rng.safetensors",
+    ])
       expect(bytes("parts", file).equals(bytes("whole", file)), file).toBe(true);
     const lines = (name: string) =>
       bytes(name, "numerics.jsonl")
@@ -58,10 +75,41 @@ describe("a run that is stopped and continued", () => {
 describe("the folder of a run", () => {
   it("holds what was promised", async () => {
     const events = await run(settings("a"));
-    expect(events.map(({ type }) => type).filter((type, i, all) => type !== all[i - 1])).toEqual(["start", "step", "evaluation", "epoch", "checkpoint", "step", "evaluation", "epoch", "checkpoint", "done"]);
+    expect(events.map(({ type }) => type).filter((type, i, all) => type !== all[i - 1])).toEqual([
+      "start",
+      "step",
+      "evaluation",
+      "epoch",
+      "checkpoint",
+      "step",
+      "evaluation",
+      "epoch",
+      "checkpoint",
+      "done",
+    ]);
     const names = readdirSync(join(folder, "a")).map((name) => (name.startsWith("events.out") ? "events" : name));
-    expect(names.sort()).toEqual(["checkpoint", "config.json", "evaluation.json", "events", "metrics.csv", "numerics.jsonl", "summary.json", "weights"]);
-    expect(Object.keys(JSON.parse(bytes("a", "summary.json").toString()))).toEqual(["AP", "AP50", "precision", "reason", "epochs", "steps", "skipped_steps", "train_seconds", "peak_rss_bytes", "stop_reason"]);
+    expect(names.sort()).toEqual([
+      "checkpoint",
+      "config.json",
+      "evaluation.json",
+      "events",
+      "metrics.csv",
+      "numerics.jsonl",
+      "summary.json",
+      "weights",
+    ]);
+    expect(Object.keys(JSON.parse(bytes("a", "summary.json").toString()))).toEqual([
+      "AP",
+      "AP50",
+      "precision",
+      "reason",
+      "epochs",
+      "steps",
+      "skipped_steps",
+      "train_seconds",
+      "peak_rss_bytes",
+      "stop_reason",
+    ]);
     const { metadata, tensors } = loadSafetensors(join(folder, "a", "weights", "best.safetensors"));
     for (const tensor of tensors.values()) tensor.dispose();
     expect(JSON.parse(metadata.class_names)).toEqual(["red", "blue"]);
@@ -83,7 +131,8 @@ describe("a run whose gradients are never finite", () => {
     const warnings: string[] = [];
     await expect(
       (async () => {
-        for await (const event of train({ settings: config, resume: null, stop: new Int32Array(1) }, squares(10))) if (event.type === "warning") warnings.push(event.message);
+        for await (const event of train({ settings: config, resume: null, stop: new Int32Array(1) }, squares(10)))
+          if (event.type === "warning") warnings.push(event.message);
       })(),
     ).rejects.toThrow("50 steps in a row were not finite");
     expect(warnings).toHaveLength(1);
@@ -96,7 +145,8 @@ describe("a run whose gradients are never finite", () => {
 describe("training", () => {
   it("leaks no tensor from step to step", async () => {
     const live: number[] = [];
-    for await (const event of train({ settings: settings("leak"), resume: null, stop: new Int32Array(1) }, squares(10))) if (event.type === "step") live.push(memory().liveTensors);
+    for await (const event of train({ settings: settings("leak"), resume: null, stop: new Int32Array(1) }, squares(10)))
+      if (event.type === "step") live.push(memory().liveTensors);
     expect(new Set(live.slice(1)).size).toBe(1);
   });
 });

@@ -50,7 +50,9 @@ export function squares(images: number): OpenTrainData {
         targets: scenes.map(({ boxes, labels }, i) => ({
           imageId: first + i,
           labels: Int32Array.from(labels),
-          boxes: Float32Array.from(boxes.flatMap(([x1, y1, x2, y2]) => [(x1 + x2) / 2 / side, (y1 + y2) / 2 / side, (x2 - x1) / side, (y2 - y1) / side])),
+          boxes: Float32Array.from(
+            boxes.flatMap(([x1, y1, x2, y2]) => [(x1 + x2) / 2 / side, (y1 + y2) / 2 / side, (x2 - x1) / side, (y2 - y1) / side]),
+          ),
         })),
       };
     };

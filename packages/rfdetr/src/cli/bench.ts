@@ -1,7 +1,7 @@
 // rfdetr bench
 import type { Command } from "commander";
 import type { Console } from "./console.js";
-import { consoleOf, exit, numeric, oneOf, type OutputOptions, positiveInteger, precisions, withOutputOptions } from "./context.js";
+import { consoleOf, exit, numeric, type OutputOptions, oneOf, positiveInteger, precisions, withOutputOptions } from "./context.js";
 import { bytes, table } from "./format.js";
 
 interface Options extends OutputOptions {
@@ -49,7 +49,16 @@ async function bench(what: string, options: Options): Promise<number> {
     const { benchOps } = await import("../run/bench-ops.js");
     const rows = benchOps(device, steps);
     if (console.json) console.data({ device, ops: rows });
-    for (const line of table(["operator", "type", "ms", "GFLOP/s"], rows.map(({ op, dtype, milliseconds, gflops }) => [op, dtype, milliseconds.median.toFixed(2), gflops === null ? "" : gflops.toFixed(0)]))) console.line(line);
+    for (const line of table(
+      ["operator", "type", "ms", "GFLOP/s"],
+      rows.map(({ op, dtype, milliseconds, gflops }) => [
+        op,
+        dtype,
+        milliseconds.median.toFixed(2),
+        gflops === null ? "" : gflops.toFixed(0),
+      ]),
+    ))
+      console.line(line);
     return exit.done;
   }
   for (const name of asked) {
@@ -65,10 +74,18 @@ async function train(console: Console, options: Parameters<typeof import("../tra
   const result = benchTrain(options);
   if (console.json) console.data(result);
   const { seconds } = result;
-  console.line(`${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`);
+  console.line(
+    `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
+  );
   const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
-  for (const line of table(["", ...parts], (["median", "min"] as const).map((kind) => [`${kind} ms`, ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1))]))) console.line(line);
-  console.line(`${(result.flops_per_step / seconds.step.median / 1e9).toFixed(0)} of ${(result.peak_flops / 1e9).toFixed(0)} GFLOP/s (${(100 * result.mfu).toFixed(0)} %), peak tensors ${bytes(result.peak_tensor_bytes)}, peak memory ${bytes(result.peak_rss_bytes)}`);
+  for (const line of table(
+    ["", ...parts],
+    (["median", "min"] as const).map((kind) => [`${kind} ms`, ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1))]),
+  ))
+    console.line(line);
+  console.line(
+    `${(result.flops_per_step / seconds.step.median / 1e9).toFixed(0)} of ${(result.peak_flops / 1e9).toFixed(0)} GFLOP/s (${(100 * result.mfu).toFixed(0)} %), peak tensors ${bytes(result.peak_tensor_bytes)}, peak memory ${bytes(result.peak_rss_bytes)}`,
+  );
 }
 
 async function infer(console: Console, options: Parameters<typeof import("../predict/bench.js").benchInfer>[0]): Promise<void> {
@@ -76,5 +93,7 @@ async function infer(console: Console, options: Parameters<typeof import("../pre
   const result = benchInfer(options);
   if (console.json) console.data(result);
   const { forward, predict } = result.milliseconds;
-  console.line(`${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)}), predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${bytes(result.peak_rss_bytes)}`);
+  console.line(
+    `${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)}), predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${bytes(result.peak_rss_bytes)}`,
+  );
 }

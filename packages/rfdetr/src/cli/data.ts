@@ -38,7 +38,13 @@ async function synth(folder: string, options: SynthFlags): Promise<number> {
   const { synthesize } = await import("../data/synth.js");
   const console = consoleOf(options);
   const { images, size, classes, seed } = options;
-  const counts = await synthesize(folder, { images, size, classes, seed, onProgress: (done, total) => console.live(`${done}/${total} images`) });
+  const counts = await synthesize(folder, {
+    images,
+    size,
+    classes,
+    seed,
+    onProgress: (done, total) => console.live(`${done}/${total} images`),
+  });
   console.end();
   if (console.json) console.data({ folder, images: counts });
   console.line(`${counts.train} training, ${counts.valid} validation and ${counts.test} test images in ${folder}`);
@@ -51,14 +57,26 @@ async function check(folder: string, options: OutputOptions & { fix?: string }):
   const report = await checkDataset(folder, { onProgress: (done, total) => console.live(`${done}/${total} images`) });
   console.end();
   const fixed = options.fix === undefined ? null : await fixDataset(folder, options.fix, report);
-  if (console.json) console.data({ ...report, findings: report.findings.map((finding) => ({ ...finding, count: finding.names.length, training: findingKinds[finding.kind] })), fixed });
+  if (console.json)
+    console.data({
+      ...report,
+      findings: report.findings.map((finding) => ({ ...finding, count: finding.names.length, training: findingKinds[finding.kind] })),
+      fixed,
+    });
   for (const { split, kind, names } of report.findings) {
     console.line(`${console.bold(`${split}: ${kind}, ${names.length}`)} (training: ${findingKinds[kind]})`);
     for (const name of names.slice(0, 20)) console.line(`  ${name}`);
     if (names.length > 20) console.line(`  and ${names.length - 20} more (--json lists all)`);
   }
-  console.line(`${grouped(report.images)} images, ${grouped(report.annotations)} annotations (${report.layout}): ${report.findings.length === 0 ? "no faults" : report.trainable ? "can be trained on" : "cannot be trained on as it is"}`);
-  if (fixed !== null) console.line(`repaired copy in ${options.fix}: ${Object.entries(fixed).map(([split, count]) => `${split} ${count}`).join(", ")}`);
+  console.line(
+    `${grouped(report.images)} images, ${grouped(report.annotations)} annotations (${report.layout}): ${report.findings.length === 0 ? "no faults" : report.trainable ? "can be trained on" : "cannot be trained on as it is"}`,
+  );
+  if (fixed !== null)
+    console.line(
+      `repaired copy in ${options.fix}: ${Object.entries(fixed)
+        .map(([split, count]) => `${split} ${count}`)
+        .join(", ")}`,
+    );
   return report.trainable || fixed !== null ? exit.done : exit.failed;
 }
 
@@ -72,9 +90,15 @@ async function stats(folder: string, options: OutputOptions): Promise<number> {
   }
   for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
     console.line(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
-    console.line(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large; an image has ${boxesPerImage.minimum} to ${boxesPerImage.maximum}, half at most ${boxesPerImage.median}; ${boxesPerImage.empty} have none`);
+    console.line(
+      `boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large; an image has ${boxesPerImage.minimum} to ${boxesPerImage.maximum}, half at most ${boxesPerImage.median}; ${boxesPerImage.empty} have none`,
+    );
     console.line(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
-    for (const line of table(["class", "boxes", "images"], classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]))) console.line(line);
+    for (const line of table(
+      ["class", "boxes", "images"],
+      classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]),
+    ))
+      console.line(line);
     console.line();
   }
   return exit.done;

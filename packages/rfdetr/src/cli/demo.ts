@@ -37,7 +37,11 @@ async function demo(options: Options): Promise<number> {
   if (existsSync(options.data)) console.line(`using the images in ${options.data}`);
   else {
     const { synthesize } = await import("../data/synth.js");
-    const { train, valid } = await synthesize(options.data, { images, seed: options.seed, onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`) });
+    const { train, valid } = await synthesize(options.data, {
+      images,
+      seed: options.seed,
+      onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`),
+    });
     console.line(`synthesised ${train} training and ${valid} validation images in ${options.data}`);
   }
 

@@ -15,7 +15,9 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
   withOutputOptions(
     program
       .command("doctor")
-      .description("show engine, hardware and the precision that fits them; with a model or data, measure every precision on a training step")
+      .description(
+        "show engine, hardware and the precision that fits them; with a model or data, measure every precision on a training step",
+      )
       .option("--model <variant>", "variant to measure with")
       .option("--data <dir>", "dataset to take a batch from")
       .option("--batch <n>", "images of the measured step", numeric)
@@ -39,7 +41,9 @@ async function doctor(options: Options): Promise<number> {
   console.line(`precision  ${console.bold(byTable.precision)}: ${byTable.reason}`);
   const { calibrateVariant } = await import("../train/calibration.js");
   const model = options.model ?? "nano";
-  const calibration = measured ? await calibrateVariant({ model, batch, device, data: options.data, progress: (what) => console.live(`measuring ${what}`) }) : null;
+  const calibration = measured
+    ? await calibrateVariant({ model, batch, device, data: options.data, progress: (what) => console.live(`measuring ${what}`) })
+    : null;
   console.end();
   const recommended = calibration?.recommended ?? { precision: byTable.precision, reason: byTable.reason };
   if (console.json)
@@ -65,7 +69,11 @@ async function doctor(options: Options): Promise<number> {
     `${(100 * row.underflow_share).toFixed(3)} %`,
     row.nonfinite ? "not finite" : "",
   ]);
-  for (const line of table(["precision", "step ms", "speed-up", "tensors", "ratio", "loss error", "gradient cosine", "underflow", ""], rows)) console.line(line);
+  for (const line of table(
+    ["precision", "step ms", "speed-up", "tensors", "ratio", "loss error", "gradient cosine", "underflow", ""],
+    rows,
+  ))
+    console.line(line);
   console.line();
   console.line(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
   return exit.done;

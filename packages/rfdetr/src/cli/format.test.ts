@@ -15,6 +15,14 @@ describe("formats", () => {
   });
 
   it("aligns tables: text left, numbers right", () => {
-    expect(table(["class", "AP"], [["cat", "0.9"], ["airplane", "0.75"]])).toEqual(["class       AP", "cat        0.9", "airplane  0.75"]);
+    expect(
+      table(
+        ["class", "AP"],
+        [
+          ["cat", "0.9"],
+          ["airplane", "0.75"],
+        ],
+      ),
+    ).toEqual(["class       AP", "cat        0.9", "airplane  0.75"]);
   });
 });

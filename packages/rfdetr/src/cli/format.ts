@@ -43,6 +43,10 @@ export function grouped(value: number): string {
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = header.map((name, c) => Math.max(name.length, ...rows.map((row) => row[c].length)));
   const numeric = header.map((_, c) => rows.every((row) => /^[-–−+\d.,%×:e]*$/.test(row[c].trim())));
-  const line = (cells: readonly string[]) => cells.map((cell, c) => (numeric[c] ? cell.padStart(widths[c]) : cell.padEnd(widths[c]))).join("  ").trimEnd();
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, c) => (numeric[c] ? cell.padStart(widths[c]) : cell.padEnd(widths[c])))
+      .join("  ")
+      .trimEnd();
   return [line(header), ...rows.map(line)];
 }

@@ -6,16 +6,19 @@ import { RfdetrError } from "../run/errors.js";
 import { consoleOf, exit, type OutputOptions, withOutputOptions } from "./context.js";
 
 export function addNumerics(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(program.command("numerics").description("show what numerics.jsonl of a run says: steps, loss scale, what was not finite and where").argument("<run>", "run folder, or the file")).action(
-    async (run: string, options: OutputOptions) => {
-      const { formatNumerics, summarizeNumerics } = await import("@rfdetr/amp");
-      const path = existsSync(run) && statSync(run).isDirectory() ? join(run, "numerics.jsonl") : run;
-      if (!existsSync(path)) throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected the folder of a run but there is no ${path}`);
-      const summary = summarizeNumerics(readFileSync(path, "utf8"));
-      const console = consoleOf(options);
-      if (console.json) console.data(summary);
-      else console.line(formatNumerics(summary));
-      finish(exit.done);
-    },
-  );
+  withOutputOptions(
+    program
+      .command("numerics")
+      .description("show what numerics.jsonl of a run says: steps, loss scale, what was not finite and where")
+      .argument("<run>", "run folder, or the file"),
+  ).action(async (run: string, options: OutputOptions) => {
+    const { formatNumerics, summarizeNumerics } = await import("@rfdetr/amp");
+    const path = existsSync(run) && statSync(run).isDirectory() ? join(run, "numerics.jsonl") : run;
+    if (!existsSync(path)) throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected the folder of a run but there is no ${path}`);
+    const summary = summarizeNumerics(readFileSync(path, "utf8"));
+    const console = consoleOf(options);
+    if (console.json) console.data(summary);
+    else console.line(formatNumerics(summary));
+    finish(exit.done);
+  });
 }

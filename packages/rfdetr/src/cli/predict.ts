@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { writeFailure } from "../run/atomic.js";
-import { consoleOf, exit, numeric, oneOf, type OutputOptions, precisions, share, withOutputOptions } from "./context.js";
+import { consoleOf, exit, numeric, type OutputOptions, oneOf, precisions, share, withOutputOptions } from "./context.js";
 
 interface Options extends OutputOptions {
   weights: string;
@@ -47,12 +47,22 @@ async function predict(inputs: readonly string[], options: Options): Promise<num
     found += detections.length;
     if (folder !== null) await drawDetections(file, detections, { out: join(folder, names[index]) });
     if (console.json)
-      images.push({ file, width, height, detections: detections.map(({ box, score, classId, className }) => ({ box, score, class_id: classId, class_name: className })) });
-    else console.line(`${file}: ${detections.length === 0 ? "nothing" : detections.map(({ className, score }) => `${className} ${score.toFixed(2)}`).join(", ")}`);
+      images.push({
+        file,
+        width,
+        height,
+        detections: detections.map(({ box, score, classId, className }) => ({ box, score, class_id: classId, class_name: className })),
+      });
+    else
+      console.line(
+        `${file}: ${detections.length === 0 ? "nothing" : detections.map(({ className, score }) => `${className} ${score.toFixed(2)}`).join(", ")}`,
+      );
   }
   console.end();
   if (console.json) console.data({ images });
-  console.line(`${found} objects in ${files.length} ${files.length === 1 ? "image" : "images"}${folder === null ? "" : `, drawn into ${folder}`}`);
+  console.line(
+    `${found} objects in ${files.length} ${files.length === 1 ? "image" : "images"}${folder === null ? "" : `, drawn into ${folder}`}`,
+  );
   return exit.done;
 }
 

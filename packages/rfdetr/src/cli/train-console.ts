@@ -28,10 +28,16 @@ export class TrainConsole {
 
   #header(event: StartEvent): void {
     const { console } = this;
-    console.line(`${console.bold(event.model)} at ${event.resolution} px, ${grouped(event.parameters)} parameters, ${event.classes.length} classes`);
-    console.line(`${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images a step`);
+    console.line(
+      `${console.bold(event.model)} at ${event.resolution} px, ${grouped(event.parameters)} parameters, ${event.classes.length} classes`,
+    );
+    console.line(
+      `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images a step`,
+    );
     console.line(`precision ${console.bold(event.precision)}: ${event.reason}`);
-    console.line(console.dim(`libtorch ${event.engine} on ${event.device}, ${event.threads} threads; ${event.hardware}; seed ${event.seed}`));
+    console.line(
+      console.dim(`libtorch ${event.engine} on ${event.device}, ${event.threads} threads; ${event.hardware}; seed ${event.seed}`),
+    );
     console.line(`run folder ${event.dir}${event.resumedAt === null ? "" : `, continued after step ${event.resumedAt}`}`);
     console.line();
     console.line(console.bold(row(columns)));

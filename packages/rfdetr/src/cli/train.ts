@@ -55,7 +55,12 @@ async function train(options: Options): Promise<number> {
   const given = Object.entries(flags).filter(([flag]) => options[flag] !== undefined);
   const console = consoleOf(options);
   if (options.resume !== undefined) {
-    const other = [...given.map(([flag]) => `--${flag}`), ...(options.config ? ["--config"] : []), ...(options.set ? ["--set"] : []), ...(options.amp ? [] : ["--no-amp"])];
+    const other = [
+      ...given.map(([flag]) => `--${flag}`),
+      ...(options.config ? ["--config"] : []),
+      ...(options.set ? ["--set"] : []),
+      ...(options.amp ? [] : ["--no-amp"]),
+    ];
     if (other.length > 0) throw new RfdetrError("ERR_USAGE", `A resumed run keeps its settings: leave out ${other.join(", ")}`);
     const { resumeConfig } = await import("../train/resume.js");
     return await follow(TrainRun.start(resumeConfig(options.resume), { resume: options.resume }), console);
@@ -99,7 +104,9 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     return exit.interrupted;
   }
   console.line();
-  console.line(`${console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`)}  in ${duration(summary.train_seconds)}, ${summary.steps} steps (${summary.skipped_steps} skipped), peak memory ${bytes(summary.peak_rss_bytes)}`);
+  console.line(
+    `${console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`)}  in ${duration(summary.train_seconds)}, ${summary.steps} steps (${summary.skipped_steps} skipped), peak memory ${bytes(summary.peak_rss_bytes)}`,
+  );
   if (best !== null) console.line(`best weights ${best}`);
   return exit.done;
 }

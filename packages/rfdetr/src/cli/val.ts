@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { CocoSummary } from "../eval/coco-summary.js";
 import { RfdetrError } from "../run/errors.js";
 import type { Console } from "./console.js";
-import { consoleOf, exit, numeric, oneOf, type OutputOptions, positiveInteger, precisions, withOutputOptions } from "./context.js";
+import { consoleOf, exit, numeric, type OutputOptions, oneOf, positiveInteger, precisions, withOutputOptions } from "./context.js";
 import { fraction, table } from "./format.js";
 
 interface Options extends OutputOptions {
@@ -70,8 +70,17 @@ export function report(console: Console, summary: CocoSummary, precision: string
   const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
   for (const line of table([...figures], [figures.map((name) => fraction(summary[name]))])) console.line(line);
   console.line();
-  const rows = summary.per_class.map((entry) => [entry.class_name, String(entry.instances), fraction(entry.AP), fraction(entry.AP50), fraction(entry.AP75), fraction(entry.AR)]);
+  const rows = summary.per_class.map((entry) => [
+    entry.class_name,
+    String(entry.instances),
+    fraction(entry.AP),
+    fraction(entry.AP50),
+    fraction(entry.AP75),
+    fraction(entry.AR),
+  ]);
   for (const line of table(["class", "objects", "AP", "AP50", "AP75", "AR"], rows)) console.line(line);
   console.line();
-  console.line(`${summary.images} images, ${summary.instances} objects, ${summary.detections} detections${precision === null ? "" : `, ${precision}`}`);
+  console.line(
+    `${summary.images} images, ${summary.instances} objects, ${summary.detections} detections${precision === null ? "" : `, ${precision}`}`,
+  );
 }

@@ -14,7 +14,13 @@ export interface InferBench {
   peak_rss_bytes: number;
 }
 
-export function benchInfer(options: { model: string; precision: Precision; device: string; iterations: number; warmup: number }): InferBench {
+export function benchInfer(options: {
+  model: string;
+  precision: Precision;
+  device: string;
+  iterations: number;
+  warmup: number;
+}): InferBench {
   const { precision, device, iterations, warmup } = options;
   manualSeed(0);
   const config = resolveConfig(options.model);
@@ -24,7 +30,12 @@ export function benchInfer(options: { model: string; precision: Precision; devic
   return scope(() => {
     const images = randn([1, 3, config.resolution, config.resolution], { device });
     const [height, width] = [480, 640];
-    const pixels = Uint8Array.from(rand([height * width * 3]).mul(256).floor().toArray() as Float32Array);
+    const pixels = Uint8Array.from(
+      rand([height * width * 3])
+        .mul(256)
+        .floor()
+        .toArray() as Float32Array,
+    );
     const milliseconds = (body: () => void): Spread => {
       const { median, min } = spread(measure(body, iterations, warmup));
       return { median: median * 1000, min: min * 1000 };

@@ -44,9 +44,17 @@ function walk(folder: string, [part, ...rest]: readonly string[]): string[] {
   const entries = statSync(folder, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(folder, { withFileTypes: true }) : [];
   if (part === "**") {
     const below = entries.filter((entry) => entry.isDirectory()).flatMap((entry) => walk(join(folder, entry.name), ["**", ...rest]));
-    return [...(rest.length === 0 ? entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name)) : walk(folder, rest)), ...below];
+    return [
+      ...(rest.length === 0 ? entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name)) : walk(folder, rest)),
+      ...below,
+    ];
   }
-  const pattern = new RegExp(`^${part.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`);
+  const pattern = new RegExp(
+    `^${part
+      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replaceAll("*", ".*")
+      .replaceAll("?", ".")}$`,
+  );
   const fitting = entries.filter((entry) => pattern.test(entry.name));
   if (rest.length === 0) return fitting.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name));
   return fitting.filter((entry) => entry.isDirectory()).flatMap((entry) => walk(join(folder, entry.name), rest));

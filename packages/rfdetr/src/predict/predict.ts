@@ -77,8 +77,16 @@ export class Predictor {
 }
 
 /** The detections above the threshold as plain objects, best first. */
-export function listDetections(scores: Tensor, labels: Tensor, boxes: Tensor, classNames: readonly string[], threshold: number): Detection[] {
-  const [score, label, box] = [scores.toArray(), labels.toArray(), boxes.toArray()].map((values) => Array.from(values as ArrayLike<number | bigint>, Number));
+export function listDetections(
+  scores: Tensor,
+  labels: Tensor,
+  boxes: Tensor,
+  classNames: readonly string[],
+  threshold: number,
+): Detection[] {
+  const [score, label, box] = [scores.toArray(), labels.toArray(), boxes.toArray()].map((values) =>
+    Array.from(values as ArrayLike<number | bigint>, Number),
+  );
   const detections: Detection[] = [];
   for (let i = 0; i < score.length && score[i] > threshold; i++) {
     const [x1, y1, x2, y2] = box.slice(i * 4, i * 4 + 4);

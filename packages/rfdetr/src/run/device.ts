@@ -8,6 +8,10 @@ export function resolveDevice(name: string): string {
   if (name === "auto") return cuda ? "cuda:0" : "cpu";
   if (name === "cpu") return name;
   if (!/^cuda(:\d+)?$/.test(name)) throw new RfdetrError("ERR_CONFIG", expected("auto, cpu or cuda:N", "device", name));
-  if (!cuda) throw new RfdetrError("ERR_CONFIG", `The device ${name} is not there: this libtorch sees no GPU (rfdetr setup --cuda gets one that can)`);
+  if (!cuda)
+    throw new RfdetrError(
+      "ERR_CONFIG",
+      `The device ${name} is not there: this libtorch sees no GPU (rfdetr setup --cuda gets one that can)`,
+    );
   return name === "cuda" ? "cuda:0" : name;
 }

@@ -19,7 +19,8 @@ export class RfdetrError extends Error {
 /** The sentence of an argument error: `Expected positive integer for batch but received -1 of type number`. */
 export function expected(what: string, name: string, received: unknown): string {
   const type = received === null ? "null" : Array.isArray(received) ? "array" : typeof received;
-  const shown = typeof received === "string" ? JSON.stringify(received) : typeof received === "object" ? JSON.stringify(received) : String(received);
+  const shown =
+    typeof received === "string" ? JSON.stringify(received) : typeof received === "object" ? JSON.stringify(received) : String(received);
   return `Expected ${what} for ${name} but received ${shown}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
 }
 

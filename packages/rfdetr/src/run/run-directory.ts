@@ -29,7 +29,10 @@ export class RunDirectory {
     let path = resolve(wanted ?? join("runs", name));
     for (let n = 2; wanted === null && occupied(path); n++) path = resolve(join("runs", `${name}-${n}`));
     if (occupied(path))
-      throw new RfdetrError("ERR_RUN_DIRECTORY", `The run folder ${path} exists and is not empty: continue it with --resume ${wanted}, or choose another with --out`);
+      throw new RfdetrError(
+        "ERR_RUN_DIRECTORY",
+        `The run folder ${path} exists and is not empty: continue it with --resume ${wanted}, or choose another with --out`,
+      );
     try {
       mkdirSync(join(path, "weights"), { recursive: true });
     } catch (error) {
@@ -41,7 +44,8 @@ export class RunDirectory {
   /** Opens the folder of a run to continue it, after putting right what a kill left. @throws RfdetrError when it is none, or never reached its first checkpoint. */
   static open(path: string): RunDirectory {
     const folder = resolve(path);
-    if (!existsSync(join(folder, "config.json"))) throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected the folder of a run for --resume but ${folder} has no config.json`);
+    if (!existsSync(join(folder, "config.json")))
+      throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected the folder of a run for --resume but ${folder} has no config.json`);
     const run = new RunDirectory(folder);
     try {
       recoverFolder(run.checkpoint);
@@ -49,7 +53,8 @@ export class RunDirectory {
     } catch (error) {
       throw writeFailure(run.checkpoint, error);
     }
-    if (!existsSync(run.checkpoint)) throw new RfdetrError("ERR_CHECKPOINT", `The run ${folder} ended before its first checkpoint: start it again in another folder`);
+    if (!existsSync(run.checkpoint))
+      throw new RfdetrError("ERR_CHECKPOINT", `The run ${folder} ended before its first checkpoint: start it again in another folder`);
     return run;
   }
 
@@ -115,7 +120,8 @@ function occupied(path: string): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return false;
-    if (code === "ENOTDIR") throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected a folder for --out but ${path}, or a part of it, is a file`);
+    if (code === "ENOTDIR")
+      throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected a folder for --out but ${path}, or a part of it, is a file`);
     throw writeFailure(path, error);
   }
 }

@@ -22,7 +22,9 @@ describe("TFRecord framing", () => {
   });
 
   it("encodes a scalar as Event > Summary > Value", () => {
-    expect(scalarsEvent(1, 300, { a: 0.5 }).toString("hex")).toBe("09000000000000f03f" + "10ac02" + "2a0a" + "0a08" + "0a0161" + "150000003f");
+    expect(scalarsEvent(1, 300, { a: 0.5 }).toString("hex")).toBe(
+      "09000000000000f03f" + "10ac02" + "2a0a" + "0a08" + "0a0161" + "150000003f",
+    );
   });
 });
 

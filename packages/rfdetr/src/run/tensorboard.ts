@@ -87,7 +87,10 @@ export class TensorBoardWriter {
 
   /** Continues the folder's newest event file, or begins one. A record that a kill cut off is removed first. */
   constructor(folder: string) {
-    const found = readdirSync(folder).filter((name) => name.startsWith("events.out.tfevents.")).sort().at(-1);
+    const found = readdirSync(folder)
+      .filter((name) => name.startsWith("events.out.tfevents."))
+      .sort()
+      .at(-1);
     const seconds = Date.now() / 1000;
     this.#file = openSync(join(folder, found ?? `events.out.tfevents.${Math.floor(seconds)}.${hostname()}`), found ? "a+" : "a");
     if (found) this.#trim(join(folder, found));

@@ -16,7 +16,13 @@ export interface WeightsInfo {
 
 /** Writes weights so that the file is whole or the old one. @throws RfdetrError `ERR_RUN_DIRECTORY` */
 export function saveWeights(path: string, tensors: Map<string, Tensor>, { classNames, config, extra }: WeightsInfo): void {
-  const metadata = { ...extra, format: "rfdetr", variant: config.variant, class_names: JSON.stringify(classNames), model_config: JSON.stringify(config) };
+  const metadata = {
+    ...extra,
+    format: "rfdetr",
+    variant: config.variant,
+    class_names: JSON.stringify(classNames),
+    model_config: JSON.stringify(config),
+  };
   replaceFile(path, (temporary) => saveSafetensors(temporary, tensors, metadata));
 }
 
@@ -27,7 +33,10 @@ export interface LoadedWeights extends WeightsInfo {
 /** Reads weights that this program wrote. The tensors live until disposed. @throws RfdetrError `ERR_CHECKPOINT` naming the file. */
 export function readWeights(path: string): LoadedWeights {
   if (extname(path) !== ".safetensors")
-    throw new RfdetrError("ERR_CHECKPOINT", `Expected a .safetensors file but received ${path}: turn checkpoints of the Python package into one with rfdetr convert`);
+    throw new RfdetrError(
+      "ERR_CHECKPOINT",
+      `Expected a .safetensors file but received ${path}: turn checkpoints of the Python package into one with rfdetr convert`,
+    );
   let file: ReturnType<typeof loadSafetensors>;
   try {
     file = loadSafetensors(path);
@@ -36,7 +45,10 @@ export function readWeights(path: string): LoadedWeights {
   }
   const { variant, class_names: classNames, model_config: config, ...extra } = file.metadata;
   if (variant === undefined || classNames === undefined)
-    throw new RfdetrError("ERR_CHECKPOINT", `Expected variant and class names in the metadata of ${path} but they are missing: write the file with rfdetr train or rfdetr convert`);
+    throw new RfdetrError(
+      "ERR_CHECKPOINT",
+      `Expected variant and class names in the metadata of ${path} but they are missing: write the file with rfdetr train or rfdetr convert`,
+    );
   const { variant: _, ...overrides } = config === undefined ? ({} as Partial<ModelConfig>) : (JSON.parse(config) as ModelConfig);
   const names = JSON.parse(classNames) as string[];
   return { tensors: file.tensors, classNames: names, config: resolveConfig(variant, { numClasses: names.length, ...overrides }), extra };
@@ -49,7 +61,9 @@ export function loadModel(path: string): { model: RFDETRModel; classNames: strin
   try {
     model.loadStateDict(tensors);
   } catch (error) {
-    throw new RfdetrError("ERR_CHECKPOINT", `The weights ${path} do not fit ${config.variant}: ${(error as Error).message}`, { cause: error });
+    throw new RfdetrError("ERR_CHECKPOINT", `The weights ${path} do not fit ${config.variant}: ${(error as Error).message}`, {
+      cause: error,
+    });
   } finally {
     for (const tensor of tensors.values()) tensor.dispose();
   }
@@ -70,14 +84,22 @@ export function loadInto(model: RFDETRModel, path: string): string[] {
     return noGrad(() =>
       scope(() => {
         const own = model.stateDict();
-        const fitted = new Map([...tensors].map(([key, stored]) => [key, classRows.test(key) ? withRows(stored, own.get(key)?.shape[0]) : stored]));
+        const fitted = new Map(
+          [...tensors].map(([key, stored]) => [key, classRows.test(key) ? withRows(stored, own.get(key)?.shape[0]) : stored]),
+        );
         try {
           model.loadStateDict(fitted);
         } catch (error) {
-          throw new RfdetrError("ERR_CHECKPOINT", `The weights ${path} are those of ${config.variant} and do not fit ${model.config.variant}: ${(error as Error).message}`, { cause: error });
+          throw new RfdetrError(
+            "ERR_CHECKPOINT",
+            `The weights ${path} are those of ${config.variant} and do not fit ${model.config.variant}: ${(error as Error).message}`,
+            { cause: error },
+          );
         }
         const wanted = model.config.numClasses;
-        return classNames.length === wanted ? [] : [`The weights know ${classNames.length} classes and the data has ${wanted}: the class heads start from the rows that fit`];
+        return classNames.length === wanted
+          ? []
+          : [`The weights know ${classNames.length} classes and the data has ${wanted}: the class heads start from the rows that fit`];
       }),
     );
   } finally {

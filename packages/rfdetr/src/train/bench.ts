@@ -36,7 +36,10 @@ export interface TrainBench {
 /** Images of noise with eight boxes each; the same for the same seed. */
 export function randomBatch(batch: number, side: number, classes: number, objects = 8): MicroBatch {
   return scope(() => {
-    const bytes = (rand([batch * side * side * 3]).mul(256).floor().toArray() as Float32Array);
+    const bytes = rand([batch * side * side * 3])
+      .mul(256)
+      .floor()
+      .toArray() as Float32Array;
     const targets = Array.from({ length: batch }, (_, imageId): Target => {
       const numbers = rand([objects, 5]).toArray() as Float32Array;
       const labels = new Int32Array(objects);
@@ -67,7 +70,15 @@ export function peakFlops(precision: Precision, device: string): number {
 }
 
 /** Trains a fresh model for some steps on one random batch and measures them. */
-export function benchTrain(options: { model: string; batch: number; precision: Precision; device: string; steps: number; warmup: number; resolution?: number }): TrainBench {
+export function benchTrain(options: {
+  model: string;
+  batch: number;
+  precision: Precision;
+  device: string;
+  steps: number;
+  warmup: number;
+  resolution?: number;
+}): TrainBench {
   const { batch, precision, device } = options;
   manualSeed(0);
   const config = resolveConfig(options.model, { resolution: options.resolution });
@@ -81,7 +92,15 @@ export function benchTrain(options: { model: string; batch: number; precision: P
   const ema = new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau });
   manualSeed(1);
   const data = randomBatch(batch, config.resolution, config.numClasses);
-  const parts = { model, criterion, autocast, optimizer, scaler: new GradScaler({ enabled: precision === "16-mixed" }), device, clipMaxNorm: settings.clipMaxNorm };
+  const parts = {
+    model,
+    criterion,
+    autocast,
+    optimizer,
+    scaler: new GradScaler({ enabled: precision === "16-mixed" }),
+    device,
+    clipMaxNorm: settings.clipMaxNorm,
+  };
   const laps: { step: number; forward: number; loss: number; backward: number; optimizer: number }[] = [];
   const losses: number[] = [];
   for (let i = 0; i < options.warmup + options.steps; i++) {
@@ -92,7 +111,8 @@ export function benchTrain(options: { model: string; batch: number; precision: P
     ema.update();
     const end = performance.now();
     losses.push(result.loss);
-    if (i >= options.warmup) laps.push({ ...result.seconds, optimizer: result.seconds.optimizer + (end - stepEnd) / 1000, step: (end - start) / 1000 });
+    if (i >= options.warmup)
+      laps.push({ ...result.seconds, optimizer: result.seconds.optimizer + (end - stepEnd) / 1000, step: (end - start) / 1000 });
   }
   const peakTensorBytes = memory().peakBytes;
   const forward = countFlops(() =>

@@ -61,7 +61,10 @@ export function saveCheckpoint(folder: string, progress: Progress, { model, ema,
 }
 
 function moments({ expAvg, expAvgSq }: CheckpointTensors["optimizer"]): Map<string, Tensor> {
-  return new Map([...expAvg.map((tensor, i) => [`exp_avg.${i}`, tensor] as const), ...expAvgSq.map((tensor, i) => [`exp_avg_sq.${i}`, tensor] as const)]);
+  return new Map([
+    ...expAvg.map((tensor, i) => [`exp_avg.${i}`, tensor] as const),
+    ...expAvgSq.map((tensor, i) => [`exp_avg_sq.${i}`, tensor] as const),
+  ]);
 }
 
 /** Where the run of a checkpoint is, without its tensors. @throws RfdetrError `ERR_CHECKPOINT` */
@@ -77,7 +80,11 @@ function readState(folder: string): StateFile {
   } catch (error) {
     throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${folder} cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  if (state.layout !== layout) throw new RfdetrError("ERR_CHECKPOINT", `Expected a checkpoint of layout ${layout} in ${folder} but received ${state.layout}: it was written by another version`);
+  if (state.layout !== layout)
+    throw new RfdetrError(
+      "ERR_CHECKPOINT",
+      `Expected a checkpoint of layout ${layout} in ${folder} but received ${state.layout}: it was written by another version`,
+    );
   return state;
 }
 

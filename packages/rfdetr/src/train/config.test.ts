@@ -10,11 +10,26 @@ const base = { datasetDir: "birds" };
 describe("resolveConfig", () => {
   it("has the defaults of the Python package", () => {
     const config = resolveConfig(base);
-    expect(config).toMatchObject({ lr: 1e-4, lrEncoder: 1.5e-4, batchSize: 4, gradAccumSteps: 1, epochs: 100, emaDecay: 0.993, emaTau: 100, clipMaxNorm: 0.1, lrScheduler: "step", lrDrop: 100 });
+    expect(config).toMatchObject({
+      lr: 1e-4,
+      lrEncoder: 1.5e-4,
+      batchSize: 4,
+      gradAccumSteps: 1,
+      epochs: 100,
+      emaDecay: 0.993,
+      emaTau: 100,
+      clipMaxNorm: 0.1,
+      lrScheduler: "step",
+      lrDrop: 100,
+    });
   });
 
   it("takes names in either spelling, and the nested scheduler settings of the package", () => {
-    expect(resolveConfig({ dataset_dir: "birds", grad_accum_steps: 4, lr_scheduler_kwargs: { lr_drop: 7 } })).toMatchObject({ datasetDir: "birds", gradAccumSteps: 4, lrDrop: 7 });
+    expect(resolveConfig({ dataset_dir: "birds", grad_accum_steps: 4, lr_scheduler_kwargs: { lr_drop: 7 } })).toMatchObject({
+      datasetDir: "birds",
+      gradAccumSteps: 4,
+      lrDrop: 7,
+    });
     expect(resolveConfig({ ...base, gradAccumSteps: 4 }).gradAccumSteps).toBe(4);
   });
 
@@ -37,7 +52,8 @@ describe("resolveConfig", () => {
   });
 
   it("accepts the package's own default of a refused setting, because its saved configs carry them all", () => {
-    for (const [name, { accepts }] of Object.entries(refused)) for (const value of accepts) expect(() => resolveConfig({ ...base, [name]: value })).not.toThrow();
+    for (const [name, { accepts }] of Object.entries(refused))
+      for (const value of accepts) expect(() => resolveConfig({ ...base, [name]: value })).not.toThrow();
   });
 
   it("needs a dataset", () => {

@@ -62,7 +62,8 @@ export function resolveConfig(options: TrainOptions | Record<string, unknown>): 
     const key = camel(name);
     result[key] = name in given ? checkSetting(name, given[name]) : (preset[key] ?? settings[name].fallback);
   }
-  if (result.datasetDir === undefined) throw new RfdetrError("ERR_CONFIG", "Expected a dataset folder but received none: set dataset_dir, or --data on the command line");
+  if (result.datasetDir === undefined)
+    throw new RfdetrError("ERR_CONFIG", "Expected a dataset folder but received none: set dataset_dir, or --data on the command line");
   return result as TrainSettings;
 }
 
@@ -88,7 +89,10 @@ function refuse(name: string, value: unknown): void {
 
 function unknown(name: string): RfdetrError {
   const meant = aliases[name] ?? suggest(name, names);
-  return new RfdetrError("ERR_CONFIG", `Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`);
+  return new RfdetrError(
+    "ERR_CONFIG",
+    `Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+  );
 }
 
 /** Checks the value of one setting; `shown` is the name that an error uses. @throws RfdetrError `ERR_CONFIG` */
@@ -137,7 +141,8 @@ export function readConfigFile(path: string): Record<string, unknown> {
   } catch (error) {
     throw new RfdetrError("ERR_CONFIG", `The config file ${path} is not JSON: ${(error as Error).message}`, { cause: error });
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new RfdetrError("ERR_CONFIG", `The config file ${path} does not hold an object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new RfdetrError("ERR_CONFIG", `The config file ${path} does not hold an object`);
   return value as Record<string, unknown>;
 }
 

@@ -1,12 +1,12 @@
 // Datasets as the training loop and the evaluation take them.
 import { availableParallelism } from "node:os";
-import { type Dataset, DataLoader, type DatasetImage, epochOrder, hasSplit, openDataset, type Split } from "../data/index.js";
+import { DataLoader, type Dataset, type DatasetImage, epochOrder, hasSplit, openDataset, type Split } from "../data/index.js";
 import type { GroundTruth } from "../eval/coco.js";
 import { RfdetrError } from "../run/errors.js";
 import type { EvaluationBatch } from "./evaluate.js";
+import type { TrainSettings } from "./settings.js";
 import type { MicroBatch } from "./step.js";
 import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
-import type { TrainSettings } from "./settings.js";
 
 /** Opens the train and valid splits of a dataset folder. @throws DatasetError, or RfdetrError `ERR_DATA` when a split is empty. */
 export async function openTrainData(settings: TrainSettings, { seed, side, evaluationSide }: DataSizes): Promise<TrainData> {
@@ -15,7 +15,11 @@ export async function openTrainData(settings: TrainSettings, { seed, side, evalu
   const valid = open(datasetDir, "valid");
   const effective = batchSize * gradAccumSteps;
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
-  const loader = new DataLoader({ recipe: { side, training: true, scaleJitter: settings.scaleJitter, augment: settings.augment }, workers: numWorkers, prefetch: Math.max(2, gradAccumSteps) });
+  const loader = new DataLoader({
+    recipe: { side, training: true, scaleJitter: settings.scaleJitter, augment: settings.augment },
+    workers: numWorkers,
+    prefetch: Math.max(2, gradAccumSteps),
+  });
   let evaluation: DataLoader | null = null;
   const test = settings.runTest && hasSplit(datasetDir, "test") ? open(datasetDir, "test") : null;
 
@@ -30,7 +34,12 @@ export async function openTrainData(settings: TrainSettings, { seed, side, evalu
       const order = epochOrder(train.images.length, effective, seed, epoch);
       const done = from * effective;
       let step: MicroBatch[] = [];
-      for await (const batch of loader.batches(train.images, order.subarray(done), batchSize, (place) => ["image", seed, epoch, done + place])) {
+      for await (const batch of loader.batches(train.images, order.subarray(done), batchSize, (place) => [
+        "image",
+        seed,
+        epoch,
+        done + place,
+      ])) {
         step.push(batch);
         if (step.length < gradAccumSteps) continue;
         yield step;

@@ -21,14 +21,20 @@ export interface EvaluateWeightsOptions {
 }
 
 /** @throws RfdetrError `ERR_DATA` when the dataset has other classes than the weights. */
-export async function evaluateWeights(weights: string, options: EvaluateWeightsOptions): Promise<{ summary: CocoSummary; evaluator: CocoEvaluator; precision: Precision }> {
+export async function evaluateWeights(
+  weights: string,
+  options: EvaluateWeightsOptions,
+): Promise<{ summary: CocoSummary; evaluator: CocoEvaluator; precision: Precision }> {
   const device = resolveDevice(options.device);
   const { precision } = resolvePrecision(options.precision, device);
   const { model, classNames, config } = loadModel(weights);
   if (device !== "cpu") model.to(device);
   const data = await openEvaluationData(options.data, options.split, config.resolution, options.batch);
   if (data.classNames.join("\n") !== classNames.join("\n"))
-    throw new RfdetrError("ERR_DATA", `Expected the classes of the weights (${some(classNames)}) in ${options.data} but found ${some(data.classNames)}`);
+    throw new RfdetrError(
+      "ERR_DATA",
+      `Expected the classes of the weights (${some(classNames)}) in ${options.data} but found ${some(data.classNames)}`,
+    );
   const evaluator = await evaluate({
     model,
     autocast: modelAutocast(precision, model),

@@ -127,8 +127,10 @@ function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void): Pro
 
 /** The error of another thread, with its name, code and stack. */
 function revive(failure: { name: string; code?: string; message: string; stack?: string }): Error {
-  const error = failure.name === "RfdetrError" ? new RfdetrError(failure.code as RfdetrError["code"], failure.message) : new Error(failure.message);
-  if (failure.name !== "RfdetrError") Object.assign(error, { name: failure.name, ...(failure.code === undefined ? {} : { code: failure.code }) });
+  const error =
+    failure.name === "RfdetrError" ? new RfdetrError(failure.code as RfdetrError["code"], failure.message) : new Error(failure.message);
+  if (failure.name !== "RfdetrError")
+    Object.assign(error, { name: failure.name, ...(failure.code === undefined ? {} : { code: failure.code }) });
   error.stack = failure.stack;
   return error;
 }

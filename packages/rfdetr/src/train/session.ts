@@ -1,6 +1,16 @@
 // All that a run is made of, built from its settings, and from its checkpoint where it is continued.
 import { randomInt } from "node:crypto";
-import { type Autocast, defaultPolicy, GradScaler, type HeaderRecord, numericsVersion, type Precision, recordLine, resolvePrecision, withOperators } from "@rfdetr/amp";
+import {
+  type Autocast,
+  defaultPolicy,
+  GradScaler,
+  type HeaderRecord,
+  numericsVersion,
+  type Precision,
+  recordLine,
+  resolvePrecision,
+  withOperators,
+} from "@rfdetr/amp";
 import { engine, getRngState, manualSeed, noGrad, optim, scope, setRngState } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/autocast.js";
@@ -60,7 +70,11 @@ export async function prepareRun({ settings, resume }: TrainRequest, openData: O
     settings.multiScale === false || settings.multiScale === "off" ? null : trainingScales(side, patch, windows, settings.expandedScales);
   const shape = modelShape(settings);
   const sides = scales(shape.resolution, shape.patchSize, shape.numWindows);
-  const data = await openData(settings, { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution });
+  const data = await openData(settings, {
+    seed,
+    side: sides === null ? shape.resolution : Math.max(...sides),
+    evaluationSide: shape.resolution,
+  });
   try {
     return assemble({ settings, resume, directory, seed, device, precision, reason, sides, shape, data });
   } catch (error) {
@@ -90,7 +104,8 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
   const model = new RFDETRModel(modelConfig);
   const warnings = [...data.warnings, ...leftovers(settings)];
   if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights));
-  if (settings.freezeEncoder) for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
+  if (settings.freezeEncoder)
+    for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
   if (device !== "cpu") model.to(device);
   model.train();
 
@@ -109,7 +124,10 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
     parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0),
     parts: {
       model,
-      criterion: new Criterion({ groupDetr: modelConfig.groupDetr, weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef } }),
+      criterion: new Criterion({
+        groupDetr: modelConfig.groupDetr,
+        weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef },
+      }),
       autocast,
       optimizer,
       scaler: new GradScaler({ enabled: precision === "16-mixed" }),
@@ -144,12 +162,19 @@ function wantedPrecision({ precision, amp, ampDtype }: TrainSettings): Precision
 
 function modelShape({ model, resolution, numQueries, groupDetr, numSelect }: TrainSettings): ModelConfig {
   const or = <T>(value: T | null): T | undefined => value ?? undefined;
-  return resolveModel(model, { resolution: or(resolution), numQueries: or(numQueries), groupDetr: or(groupDetr), numSelect: or(numSelect) });
+  return resolveModel(model, {
+    resolution: or(resolution),
+    numQueries: or(numQueries),
+    groupDetr: or(groupDetr),
+    numSelect: or(numSelect),
+  });
 }
 
 function leftovers({ fp16Eval }: TrainSettings): string[] {
   return fp16Eval
-    ? ["fp16_eval is a leftover of old configs: evaluation runs in fp16 autocast with norms in float32, and the model itself is never converted; leave it out to evaluate in the training precision"]
+    ? [
+        "fp16_eval is a leftover of old configs: evaluation runs in fp16 autocast with norms in float32, and the model itself is never converted; leave it out to evaluate in the training precision",
+      ]
     : [];
 }
 
@@ -162,7 +187,17 @@ function halfEvaluation(model: RFDETRModel, { precisionOverrides }: TrainSetting
 function numericsHeader({ precision, reason, parts, settings }: Session): HeaderRecord {
   const { policy, overrides } = parts.autocast;
   const note = settings.notes === null ? null : JSON.stringify(settings.notes);
-  return { v: numericsVersion, kind: "header", precision, reason, note, policy: policy.name, overrides: { ...overrides }, hardware: machineLine(), monitor_interval: 0 };
+  return {
+    v: numericsVersion,
+    kind: "header",
+    precision,
+    reason,
+    note,
+    policy: policy.name,
+    overrides: { ...overrides },
+    hardware: machineLine(),
+    monitor_interval: 0,
+  };
 }
 
 function runConfig(session: Session): RunConfig {
@@ -186,7 +221,14 @@ function restore({ directory, parts, ema, progress }: Session): void {
   if (ema !== null && saved.ema !== null) ema.load(saved.ema);
   if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
   setRngState(saved.rng);
-  for (const tensor of [...saved.model.values(), ...saved.optimizer.expAvg, ...saved.optimizer.expAvgSq, ...(saved.ema?.tensors.values() ?? []), saved.rng]) tensor.dispose();
+  for (const tensor of [
+    ...saved.model.values(),
+    ...saved.optimizer.expAvg,
+    ...saved.optimizer.expAvgSq,
+    ...(saved.ema?.tensors.values() ?? []),
+    saved.rng,
+  ])
+    tensor.dispose();
   directory.keepLines("numerics.jsonl", (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
   // The first line is the header.
   directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);

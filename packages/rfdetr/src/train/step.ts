@@ -1,6 +1,6 @@
 // One optimizer step: forward and loss of every micro-batch, backward, the finite checks, clipping, AdamW, schedule and average.
 import { type Autocast, badGradients, type GradScaler, type OverflowReport, type Precision, replay } from "@rfdetr/amp";
-import { noGrad, ops, optim, scope, type Tensor } from "@rfdetr/torch";
+import { noGrad, optim, scope, type Tensor } from "@rfdetr/torch";
 import type { Criterion } from "../loss/criterion.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Outputs, Prediction, Target } from "../model/types.js";
@@ -144,7 +144,10 @@ export function replayStep(
       const run = (): void =>
         microBatches.forEach(({ targets }, i) => {
           const outputs = inFloat32(autocast.run(() => model.call(images[i])));
-          criterion.compute(outputs, targets, { training: true }).total.mul(scale / microBatches.length).backward();
+          criterion
+            .compute(outputs, targets, { training: true })
+            .total.mul(scale / microBatches.length)
+            .backward();
         });
       return replay({ ...what, model, inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const), run, scale });
     });
@@ -155,7 +158,14 @@ export function replayStep(
 }
 
 /** Forward, loss and backward of one micro-batch. @returns its loss; without backward where that is not finite. */
-function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, terms: Map<string, number>, seconds: StepSeconds): number {
+function microBatch(
+  parts: StepParts,
+  batch: MicroBatch,
+  size: number | null,
+  share: number,
+  terms: Map<string, number>,
+  seconds: StepSeconds,
+): number {
   const { model, criterion, autocast, scaler, device } = parts;
   const images = prepare(batch, size, device);
   const lap = stopwatch();

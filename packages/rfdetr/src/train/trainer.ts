@@ -16,8 +16,8 @@ import { scaleOfStep } from "./multi-scale.js";
 import { addStep, emptySums, epochMeans } from "./progress.js";
 import type { TrainRequest } from "./run.js";
 import { prepareRun, type Session, saveSession, saveUsable, useBest, withAverage } from "./session.js";
-import { type MicroBatch, replayStep, type StepResult, trainingStep } from "./step.js";
 import { SpeedMeter } from "./speed.js";
+import { type MicroBatch, replayStep, type StepResult, trainingStep } from "./step.js";
 import type { OpenTrainData } from "./training-data.js";
 
 /** Steps in a row that change nothing before a run is given up. */
@@ -192,9 +192,15 @@ class Trainer {
   *#skipped(fault: string, report: OverflowReport | null): Generator<TrainEvent> {
     this.#wasted++;
     if (this.#wasted === 1 && this.#lossScale() === null)
-      yield { type: "warning", message: `Step ${this.#progress.step} changed nothing, because the ${fault} is not finite${report?.module ? `: it began in ${report.module}` : ""}` };
+      yield {
+        type: "warning",
+        message: `Step ${this.#progress.step} changed nothing, because the ${fault} is not finite${report?.module ? `: it began in ${report.module}` : ""}`,
+      };
     if (this.#wasted >= hopeless)
-      throw new RfdetrError("ERR_NUMERICS", `${hopeless} steps in a row were not finite (last: ${fault}): lower the learning rate, or train with --no-amp`);
+      throw new RfdetrError(
+        "ERR_NUMERICS",
+        `${hopeless} steps in a row were not finite (last: ${fault}): lower the learning rate, or train with --no-amp`,
+      );
   }
 
   /** Evaluation, weights and the row of the epoch. @returns why training ends here, or null where it goes on. */
@@ -225,7 +231,8 @@ class Trainer {
     const baseWins = baseFigure !== null && (shippedFigure === null || baseFigure > shippedFigure);
     const chosen = baseWins ? base : summary;
     const figure = baseWins ? baseFigure : shippedFigure;
-    const best = figure !== null && chosen !== null && epoch > settings.skipBestEpochs && (progress.best === null || figure > progress.best.figure);
+    const best =
+      figure !== null && chosen !== null && epoch > settings.skipBestEpochs && (progress.best === null || figure > progress.best.figure);
     const info = { epoch: String(epoch), ...(chosen === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }) };
     saveUsable(session, directory.last, info);
     if (best) {
@@ -269,7 +276,12 @@ class Trainer {
       step: progress.step,
       lr,
       "train/loss": loss,
-      ...Object.fromEntries(["loss_ce", "loss_bbox", "loss_giou", "loss_ce_aux", "loss_bbox_aux", "loss_giou_aux"].map((name) => [`train/${name}`, terms[name] ?? 0])),
+      ...Object.fromEntries(
+        ["loss_ce", "loss_bbox", "loss_giou", "loss_ce_aux", "loss_bbox_aux", "loss_giou_aux"].map((name) => [
+          `train/${name}`,
+          terms[name] ?? 0,
+        ]),
+      ),
       "val/AP": figure(summary?.AP),
       "val/AP50": figure(summary?.AP50),
       "val/AP75": figure(summary?.AP75),
@@ -435,8 +447,13 @@ class Trainer {
     } catch {
       // A full disk takes no summary either; the error that matters is on its way.
     }
-    if (!(error instanceof Error) || (code !== "ERR_DATA" && code !== "ERR_RUN_DIRECTORY") || !existsSync(directory.checkpoint)) return error;
-    return new RfdetrError(code, `${error.message}. The run stopped after step ${this.#progress.step}; then continue it with --resume ${directory.path}`, { cause: error });
+    if (!(error instanceof Error) || (code !== "ERR_DATA" && code !== "ERR_RUN_DIRECTORY") || !existsSync(directory.checkpoint))
+      return error;
+    return new RfdetrError(
+      code,
+      `${error.message}. The run stopped after step ${this.#progress.step}; then continue it with --resume ${directory.path}`,
+      { cause: error },
+    );
   }
 
   #secondsLeft(imagesPerStep: number): number {
