@@ -1,23 +1,21 @@
 // The training loop: epochs of steps, evaluation, weights, checkpoints; a stream of events.
 import { existsSync } from "node:fs";
-import { numericsVersion, type OverflowReport, recordLine, type StepRecord } from "@rfdetr/amp";
-import { engine, getNumThreads, memory } from "@rfdetr/torch";
-import type { CocoEvaluator } from "../eval/coco.js";
+import { type OverflowReport, recordLine } from "@rfdetr/amp";
 import type { CocoSummary } from "../eval/coco-summary.js";
 import { RfdetrError } from "../run/errors.js";
-import { machineLine, peakRss } from "../run/machine.js";
 import type { RunSummary } from "../run/run-directory.js";
 import { TensorBoardWriter } from "../run/tensorboard.js";
 import type { Progress } from "./checkpoint.js";
 import { EarlyStopping } from "./early-stopping.js";
-import { evaluate } from "./evaluate.js";
-import type { DoneEvent, EpochEvent, StepEvent, TrainEvent } from "./events.js";
+import { evaluating } from "./evaluating.js";
+import type { DoneEvent, StepEvent, TrainEvent } from "./events.js";
 import { scaleOfStep } from "./multi-scale.js";
-import { addStep, emptySums, epochMeans } from "./progress.js";
+import { addStep, emptySums } from "./progress.js";
+import { epochEvent, epochScalars, lossScale, metricsRow, runSummary, startEvent, stepRecord } from "./records.js";
 import type { TrainRequest } from "./run.js";
-import { prepareRun, type Session, saveSession, saveUsable, useBest, withAverage } from "./session.js";
+import { prepareRun, type Session, saveSession, saveUsable, useBest } from "./session.js";
 import { SpeedMeter } from "./speed.js";
-import { type MicroBatch, replayStep, type StepResult, trainingStep } from "./step.js";
+import { type MicroBatch, replayStep, trainingStep } from "./step.js";
 import type { OpenTrainData } from "./training-data.js";
 
 /** Steps in a row that change nothing before a run is given up. */
@@ -72,7 +70,7 @@ class Trainer {
     const { session } = this;
     const { settings, stepsPerEpoch, totalSteps } = session;
     const progress = this.#progress;
-    yield this.#start();
+    yield startEvent(session);
     for (const message of session.warnings) yield { type: "warning", message };
     while (!progress.finished && progress.epoch < settings.epochs) {
       this.#mark = performance.now();
@@ -122,7 +120,8 @@ class Trainer {
     this.#mark = now;
     this.#speed.add(images, now);
     const report = result.applied ? null : this.#replay(microBatches, size, scale);
-    this.#record(result, lr, scale, seconds, report);
+    const record = recordLine(stepRecord(session, result, { lr, scale, seconds, report }));
+    session.directory.append("numerics.jsonl", `${record}\n${report === null ? "" : `${recordLine(report)}\n`}`);
     if (!result.applied) yield* this.#skipped(result.fault?.what ?? "", report);
     else this.#wasted = 0;
     if (this.#board !== null && progress.step % 10 === 0)
@@ -139,40 +138,12 @@ class Trainer {
       rssBytes: process.memoryUsage.rss(),
       size: size ?? microBatches[0].height,
       precision: session.precision,
-      lossScale: this.#lossScale(),
+      lossScale: lossScale(session),
       skipped: !result.applied,
       skippedSteps: progress.skipped,
       secondsLeft: this.#secondsLeft(images),
     };
     yield event;
-  }
-
-  /** The line of this step in numerics.jsonl. */
-  #record(result: StepResult, lr: number, scale: number, seconds: number, report: OverflowReport | null): void {
-    const { directory, precision } = this.session;
-    const { step, applied, epoch } = this.#progress;
-    const { liveBytes, peakBytes } = memory();
-    const record: StepRecord = {
-      v: numericsVersion,
-      kind: "step",
-      step,
-      applied_steps: applied,
-      epoch: epoch + 1,
-      precision,
-      scale,
-      loss: result.loss,
-      found_inf: !result.applied,
-      skipped: !result.applied,
-      grad_norm: result.gradNorm,
-      clip_factor: result.clipFactor,
-      lr,
-      bad_parameter: result.fault?.parameter ?? null,
-      bad_module: report?.module ?? null,
-      fault: result.fault?.what ?? null,
-      seconds: Number(seconds.toFixed(4)),
-      memory: { live_bytes: liveBytes, peak_bytes: peakBytes, rss_bytes: process.memoryUsage.rss() },
-    };
-    directory.append("numerics.jsonl", `${recordLine(record)}\n${report === null ? "" : `${recordLine(report)}\n`}`);
   }
 
   /** Looks for the place of a fault; null once that has been done often enough. */
@@ -183,15 +154,9 @@ class Trainer {
     return replayStep(parts, microBatches, size, scale, { step: this.#progress.step, precision, files });
   }
 
-  /** The gradient scaler's scale; null where gradients are not scaled. */
-  #lossScale(): number | null {
-    const { scaler } = this.session.parts;
-    return scaler.enabled ? scaler.currentScale : null;
-  }
-
   *#skipped(fault: string, report: OverflowReport | null): Generator<TrainEvent> {
     this.#wasted++;
-    if (this.#wasted === 1 && this.#lossScale() === null)
+    if (this.#wasted === 1 && lossScale(this.session) === null)
       yield {
         type: "warning",
         message: `Step ${this.#progress.step} changed nothing, because the ${fault} is not finite${report?.module ? `: it began in ${report.module}` : ""}`,
@@ -214,11 +179,11 @@ class Trainer {
     let summary: CocoSummary | null = null;
     let base: CocoSummary | null = null;
     if (last || epoch % settings.evalInterval === 0) {
-      const evaluator = yield* this.#evaluate("shipped");
+      const evaluator = yield* evaluating(session, "shipped", "valid", this.stopRequested);
       if (evaluator === null) return "interrupted";
       summary = evaluator.summarize();
       if (settings.evalBaseModel && session.ema !== null) {
-        const other = yield* this.#evaluate("base");
+        const other = yield* evaluating(session, "own", "valid", this.stopRequested);
         if (other === null) return "interrupted";
         base = other.summarize();
       }
@@ -241,7 +206,11 @@ class Trainer {
     }
     if (epoch % settings.checkpointInterval === 0) saveUsable(session, directory.weightsOfEpoch(epoch), info);
 
-    const event = this.#row(epoch, summary, base, best, evaluationSeconds);
+    const outcome = { summary, base, best, evaluationSeconds };
+    const event = epochEvent(session, outcome);
+    directory.appendRow("metrics.csv", metricsRow(session, event, outcome));
+    if (summary !== null) directory.writeJson("evaluation.json", summary);
+    this.#board?.scalars(progress.step, epochScalars(event, outcome));
     progress.epoch = epoch;
     progress.stepInEpoch = 0;
     progress.epochSums = emptySums();
@@ -263,109 +232,6 @@ class Trainer {
     return bestModelMetric === "map" ? summary.AP : (summary[`AR${evalMaxDets}`] as number);
   }
 
-  #row(epoch: number, summary: CocoSummary | null, base: CocoSummary | null, best: boolean, evaluationSeconds: number): EpochEvent {
-    const { session } = this;
-    const progress = this.#progress;
-    const { loss, terms } = epochMeans(progress.epochSums);
-    const { images, seconds } = progress.epochSums;
-    const lr = session.schedule.baseRate(Math.max(0, progress.applied - 1));
-    const imagesPerSecond = seconds > 0 ? images / seconds : 0;
-    const figure = (value: number | undefined) => value ?? null;
-    session.directory.appendRow("metrics.csv", {
-      epoch,
-      step: progress.step,
-      lr,
-      "train/loss": loss,
-      ...Object.fromEntries(
-        ["loss_ce", "loss_bbox", "loss_giou", "loss_ce_aux", "loss_bbox_aux", "loss_giou_aux"].map((name) => [
-          `train/${name}`,
-          terms[name] ?? 0,
-        ]),
-      ),
-      "val/AP": figure(summary?.AP),
-      "val/AP50": figure(summary?.AP50),
-      "val/AP75": figure(summary?.AP75),
-      "val/AP_small": figure(summary?.AP_small),
-      "val/AP_medium": figure(summary?.AP_medium),
-      "val/AP_large": figure(summary?.AP_large),
-      "val/AR1": figure(summary?.AR1),
-      "val/AR10": figure(summary?.AR10),
-      "val/AR": figure(summary?.[`AR${session.settings.evalMaxDets}`]),
-      "val/base_AP": figure(base?.AP),
-      "val/base_AP50": figure(base?.AP50),
-      images_per_second: imagesPerSecond,
-      train_seconds: progress.trainSeconds,
-      evaluation_seconds: evaluationSeconds,
-      skipped_steps: progress.skipped,
-      peak_rss_bytes: peakRss(),
-    });
-    this.#board?.scalars(progress.step, {
-      "train/loss": loss,
-      ...Object.fromEntries(Object.entries(terms).map(([name, value]) => [`train/${name}`, value])),
-      ...(summary === null ? {} : { "val/AP": summary.AP, "val/AP50": summary.AP50, "val/AP75": summary.AP75 }),
-      ...(base === null ? {} : { "val/base_AP": base.AP, "val/base_AP50": base.AP50 }),
-      "amp/skipped": progress.skipped,
-    });
-    if (summary !== null) session.directory.writeJson("evaluation.json", summary);
-    return {
-      type: "epoch",
-      epoch,
-      epochs: session.settings.epochs,
-      step: progress.step,
-      loss,
-      terms,
-      lr,
-      ap: figure(summary?.AP),
-      ap50: figure(summary?.AP50),
-      ap75: figure(summary?.AP75),
-      perClass: summary?.per_class ?? [],
-      best,
-      seconds,
-      evaluationSeconds,
-      imagesPerSecond,
-      amp: { precision: session.precision, lossScale: this.#lossScale(), skipped: progress.skipped },
-    };
-  }
-
-  /** @returns null where the user asked to stop meanwhile. */
-  async *#evaluate(which: "shipped" | "base", split: "valid" | "test" = "valid"): AsyncGenerator<TrainEvent, CocoEvaluator | null> {
-    const { session } = this;
-    const { settings, data } = session;
-    const totalImages = split === "valid" ? data.validImages : data.testImages;
-    const done: number[] = [];
-    let wake = () => {};
-    let running = true;
-    const run = () =>
-      evaluate({
-        model: session.parts.model,
-        autocast: session.evaluationAutocast,
-        device: session.parts.device,
-        classNames: data.classNames,
-        batches: data.evaluation(split, settings.evalBatchSize ?? settings.batchSize),
-        numSelect: session.modelConfig.numSelect,
-        maxDets: settings.evalMaxDets,
-        progress: (images) => {
-          done.push(images);
-          wake();
-          return !this.stopRequested();
-        },
-      });
-    const work = (which === "shipped" ? withAverage(session, run) : run()).finally(() => {
-      running = false;
-      wake();
-    });
-    // Its failure is thrown where its result is awaited.
-    work.catch(() => {});
-    while (running || done.length > 0) {
-      for (const images of done.splice(0)) yield { type: "evaluation", images, totalImages };
-      if (running && done.length === 0)
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-    }
-    return await work;
-  }
-
   /** Scores the best weights on the test split, once. */
   async *#test(): AsyncGenerator<TrainEvent> {
     const { session } = this;
@@ -374,38 +240,11 @@ class Trainer {
       return;
     }
     useBest(session);
-    const evaluator = yield* this.#evaluate("base", "test");
+    const evaluator = yield* evaluating(session, "own", "test", this.stopRequested);
     if (evaluator === null) return;
     const summary = evaluator.summarize();
     session.directory.writeJson("test.json", summary);
     yield { type: "test", ap: summary.AP, ap50: summary.AP50, perClass: summary.per_class };
-  }
-
-  #start(): TrainEvent {
-    const { session } = this;
-    const { settings, data, directory } = session;
-    return {
-      type: "start",
-      dir: directory.path,
-      model: settings.model,
-      resolution: session.modelConfig.resolution,
-      parameters: session.parameters,
-      classes: [...data.classNames],
-      trainImages: data.trainImages,
-      validImages: data.validImages,
-      stepsPerEpoch: session.stepsPerEpoch,
-      totalSteps: session.totalSteps,
-      epochs: settings.epochs,
-      batch: settings.batchSize * settings.gradAccumSteps,
-      precision: session.precision,
-      reason: session.reason,
-      device: session.parts.device,
-      threads: getNumThreads(),
-      engine: engine().version,
-      hardware: machineLine(),
-      seed: session.seed,
-      resumedAt: this.#progress.step === 0 ? null : this.#progress.step,
-    };
   }
 
   #checkpoint(): TrainEvent {
@@ -414,25 +253,9 @@ class Trainer {
     return { type: "checkpoint", path: this.session.directory.checkpoint, step: this.#progress.step };
   }
 
-  #summary(reason: RunSummary["stop_reason"]): RunSummary {
-    const { best, epoch, step, skipped, trainSeconds } = this.#progress;
-    return {
-      AP: best?.AP ?? null,
-      AP50: best?.AP50 ?? null,
-      precision: this.session.precision,
-      reason: this.session.reason,
-      epochs: epoch,
-      steps: step,
-      skipped_steps: skipped,
-      train_seconds: Number(trainSeconds.toFixed(3)),
-      peak_rss_bytes: peakRss(),
-      stop_reason: reason,
-    };
-  }
-
   #done(reason: RunSummary["stop_reason"]): DoneEvent {
     const { directory } = this.session;
-    const summary = this.#summary(reason);
+    const summary = runSummary(this.session, reason);
     directory.writeJson("summary.json", summary);
     return { type: "done", summary, dir: directory.path, best: this.#progress.best === null ? null : directory.best };
   }
@@ -442,7 +265,7 @@ class Trainer {
     const { directory } = this.session;
     const { code } = error as { code?: unknown };
     try {
-      directory.writeJson("summary.json", this.#summary("failed"));
+      directory.writeJson("summary.json", runSummary(this.session, "failed"));
       if (code === "ERR_DATA") saveSession(this.session);
     } catch {
       // A full disk takes no summary either; the error that matters is on its way.
