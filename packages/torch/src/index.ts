@@ -7,6 +7,7 @@ export { type Engine, engine, getNumThreads, getRngState, type MemoryUse, manual
 export * as nn from "./nn/index.js";
 export * as ops from "./ops.generated.js";
 export * as optim from "./optim/index.js";
+export { CheckpointError, PickledName, PickledObject, type PickledTensor, PthFile, UnsafePickleError } from "./pth/index.js";
 export { loadSafetensors, type SafetensorsFile, SafetensorsError, saveSafetensors } from "./safetensors.js";
 export { eachTensor, keep, scope } from "./scope.js";
 export { type NestedNumbers, type Operand, Tensor } from "./tensor.js";

@@ -6,6 +6,7 @@ import { packageVersion } from "../run/version.js";
 import { addBench } from "./bench.js";
 import { Console } from "./console.js";
 import { exit } from "./context.js";
+import { addConvert } from "./convert.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
@@ -18,7 +19,7 @@ import { addVal } from "./val.js";
 /** Registers a verb; its action tells the exit code. */
 export type AddCommand = (program: Command, finish: (code: number) => void) => void;
 
-const verbs: readonly AddCommand[] = [addTrain, addVal, addPredict, addData, addBench, addDoctor, addNumerics, addDemo, addSetup];
+const verbs: readonly AddCommand[] = [addTrain, addVal, addPredict, addData, addBench, addDoctor, addNumerics, addConvert, addDemo, addSetup];
 
 /** Codes of errors that another command line would avoid. */
 const usageCodes = new Set(["ERR_USAGE", "ERR_CONFIG", "ERR_MODEL_CONFIG", "ERR_PRECISION", "ERR_POLICY"]);

@@ -6,6 +6,7 @@ import type { ModelConfig } from "../model/types.js";
 import { resolveConfig } from "../model/variants.js";
 import { replaceFile } from "./atomic.js";
 import { RfdetrError } from "./errors.js";
+import { readPythonCheckpoint } from "./python-checkpoint.js";
 
 export interface WeightsInfo {
   classNames: string[];
@@ -30,13 +31,21 @@ export interface LoadedWeights extends WeightsInfo {
   tensors: Map<string, Tensor>;
 }
 
-/** Reads weights that this program wrote. The tensors live until disposed. @throws RfdetrError `ERR_CHECKPOINT` naming the file. */
+/** File name extensions of the Python package's checkpoints. */
+const pythonFiles = new Set([".pth", ".pt", ".ckpt"]);
+
+/** Reads weights that this program or the Python package wrote. The tensors live until disposed. @throws RfdetrError `ERR_CHECKPOINT` naming the file. */
 export function readWeights(path: string): LoadedWeights {
+  if (pythonFiles.has(extname(path).toLowerCase())) {
+    try {
+      return readPythonCheckpoint(path);
+    } catch (error) {
+      if (error instanceof RfdetrError) throw error;
+      throw new RfdetrError("ERR_CHECKPOINT", `The weights ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    }
+  }
   if (extname(path) !== ".safetensors")
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
-      `Expected a .safetensors file but received ${path}: turn checkpoints of the Python package into one with rfdetr convert`,
-    );
+    throw new RfdetrError("ERR_CHECKPOINT", `Expected a .safetensors, .pth, .pt or .ckpt file for the weights but received ${path}`);
   let file: ReturnType<typeof loadSafetensors>;
   try {
     file = loadSafetensors(path);
