@@ -2,7 +2,7 @@
 // What mixed precision costs and changes, measured.
 //
 //   npm run build && node bench/precision.mjs overhead [--model nano] [--batch 2] [--rounds 5]
-//                    node bench/precision.mjs ablation [--model nano] [--batch 2] [--rounds 3] [--precision bf16-mixed]
+//                    node bench/precision.mjs ablation [--model nano] [--batch 2] [--rounds 3] [--precision bf16-mixed] [--variants ours,norm]
 //                    node bench/precision.mjs ties     [--runs 6]
 //
 // overhead: calls of a training step's forward through the operator door, what the interceptors add to each, the share of a step; and the
@@ -24,6 +24,7 @@ const { positionals, values } = parseArgs({
     rounds: { type: "string", default: "3" },
     runs: { type: "string", default: "6" },
     precision: { type: "string", default: "bf16-mixed" },
+    variants: { type: "string", default: "" },
   },
 });
 const { keep, memory, noGrad, ops, resetPeakMemory, scope, tensor } = await import(compiled("torch"));
@@ -239,7 +240,11 @@ function ablation() {
     ["cross attention in fp32", own({}, { "transformer.decoder.layers.*.cross_attn": "fp32" })],
     ["box head in fp32", own({}, { bbox_embed: "fp32" })],
     ["projector in fp32", own({}, { "backbone.*.projector": "fp32" })],
+    ["projector's 3×3 in fp32", own({}, { "backbone.*.projector.stages.*.0.m": "fp32" })],
+    ["projector's joining 1×1 in fp32", own({}, { "backbone.*.projector.stages.*.0.cv2": "fp32" })],
   ];
+  const wanted = values.variants.split(",").filter(Boolean);
+  if (wanted.length > 0) variants.splice(0, variants.length, ...variants.filter(([name]) => wanted.some((part) => name.includes(part))));
   const rows = variants.map(([name]) => ({ name, forward: [], backward: [], step: [] }));
   for (let round = 0; round < rounds; round++)
     variants.forEach(([name, autocast], i) => {

@@ -58,7 +58,7 @@ describe("Autocast", () => {
         .float()
         .sum();
       loss.backward();
-      expect(block.seen).toEqual({ first: "bfloat16", norm: "bfloat16", second: "bfloat16" });
+      expect(block.seen).toEqual({ first: "bfloat16", norm: "float32", second: "bfloat16" });
       for (const p of block.parameters()) expect([p.dtype, p.grad?.dtype]).toEqual(["float32", "float32"]);
     });
   });
@@ -144,9 +144,9 @@ describe("policies and overrides", () => {
   it("an operator can be changed", () => {
     const block = new Block();
     scope(() =>
-      new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, { layer_norm: "fp32" }) }).run(() => block.call(randn([5, 8]))),
+      new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, { layer_norm: "keep" }) }).run(() => block.call(randn([5, 8]))),
     );
-    expect(block.seen.norm).toBe("float32");
+    expect(block.seen.norm).toBe("bfloat16");
   });
 
   class Tree extends nn.Module {
@@ -182,7 +182,7 @@ describe("weight casts", () => {
   const countCasts = (body: () => void): number => {
     let casts = 0;
     const remove = intercept((call, next) => {
-      if (call.op.base === "_to_copy") casts++;
+      if (call.op.base === "_to_copy" && call.args[0] instanceof nn.Parameter) casts++;
       return next(call.args);
     });
     body();

@@ -43,7 +43,7 @@ describe("cast map", () => {
       ["float32", "bfloat16", "weight", 2, (64 + 8) * 2],
     ]);
     expect(at("layers.1")).toEqual([["float32", "bfloat16", "weight", 2, (32 + 4) * 2]]);
-    expect(at("(model)")).toEqual([["bfloat16", "float32", "activation", 1, 3 * 4 * 4]]);
+    expect(at("norm")).toEqual([["bfloat16", "float32", "activation", 1, 3 * 4 * 4]]);
   });
 
   it("sees 32-true, and emulated half products as half", () => {

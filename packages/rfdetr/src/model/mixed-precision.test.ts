@@ -95,9 +95,6 @@ describe("dtypes, tensor by tensor", () => {
 
   // What our own policy does otherwise, and nothing else.
   const changed = new Map([
-    [`${projector}.0.cv1.bn: layer_norm`, "bfloat16"],
-    [`${projector}.0.cv1: silu`, "bfloat16"],
-    [`${projector}.0: cat`, "bfloat16"],
     [`${selection}: baddbmm`, "float32"],
     [`${selection}: topk`, "float32"],
     ["enc_logits", "float32"],
