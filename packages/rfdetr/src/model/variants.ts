@@ -1,4 +1,5 @@
 // The model variants: sizes of the published family, and two small ones of our own for CPUs.
+import { suggest } from "../run/suggest.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 
 const small: EncoderConfig = { width: 384, layers: 12, heads: 6, mlpRatio: 4 };
@@ -118,7 +119,7 @@ export function checkInputSize(config: ModelConfig, height: number, width: numbe
  */
 export function resolveConfig(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
   const defaults = table[variant];
-  if (defaults === undefined) throw new ModelConfigError(`Expected one of ${variants.join(", ")} for the model but received ${variant}${nearest(variant)}`);
+  if (defaults === undefined) throw new ModelConfigError(`Expected one of ${variants.join(", ")} for the model but received ${variant}${meant(variant)}`);
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)) as Partial<ModelConfig>;
   const config: ModelConfig = { variant, ...defaults, ...given };
   const ownGrid = defaults.positionalEncodingSize === Math.floor(defaults.resolution / defaults.patchSize);
@@ -129,16 +130,7 @@ export function resolveConfig(variant: string, overrides: Partial<Omit<ModelConf
   return config;
 }
 
-function nearest(name: string): string {
-  const distance = (a: string, b: string): number => {
-    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-    for (let i = 1; i <= a.length; i++) {
-      const next = [i];
-      for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-      row = next;
-    }
-    return row[b.length];
-  };
-  const [best] = variants.map((v) => [v, distance(name.toLowerCase(), v)] as const).sort((a, b) => a[1] - b[1]);
-  return best[1] <= 2 ? `: did you mean ${best[0]}?` : "";
+function meant(name: string): string {
+  const best = suggest(name, variants);
+  return best === undefined ? "" : `: did you mean ${best}?`;
 }
