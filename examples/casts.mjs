@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+// What mixed precision does to a forward pass: every operator of the demo model with its module and dtypes, counted at the one door.
+import { Tensor, intercept, noGrad, nn, randn, scope } from "@rfdetr/torch";
+import { modelAutocast } from "../packages/rfdetr/dist/model/autocast.js";
+import { RFDETRModel } from "../packages/rfdetr/dist/model/rfdetr.js";
+import { resolveConfig } from "../packages/rfdetr/dist/model/variants.js";
+
+const model = new RFDETRModel(resolveConfig("demo")).eval();
+const autocast = modelAutocast("bf16-mixed");
+const counts = new Map();
+noGrad(() =>
+  scope(() => {
+    const images = randn([1, 3, 128, 128]);
+    autocast.run(() => {
+      // Installed inside of autocast, the interceptor sees the arguments as they arrive at the operator.
+      const remove = intercept((call, next) => {
+        const dtypes = call.args.filter((value) => value instanceof Tensor).map((value) => value.dtype);
+        const key = `${nn.currentPath().split(".").slice(0, 4).join(".").padEnd(36)} ${call.op.base.padEnd(16)} ${dtypes.join(", ")}`;
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+        return next(call.args);
+      });
+      model.call(images);
+      remove();
+    });
+  }),
+);
+for (const [key, count] of [...counts].filter(([key]) => /linear|conv2d|attention|layer_norm|baddbmm|grid_sampler/.test(key))) console.log(`${String(count).padStart(3)} × ${key}`);
