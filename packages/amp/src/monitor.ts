@@ -69,7 +69,9 @@ export class Monitor {
     const place = placeName(event.module?.path ?? null);
     for (const output of floatingTensors(event.result)) {
       this.#add(this.#forward, place, output);
-      if (output.requiresGrad) this.#hooks.push(output.registerHook((gradient) => this.#arrived(place, gradient)));
+      // Backward of other devices runs on threads of its own, where no JavaScript can.
+      if (output.requiresGrad && output.device === "cpu")
+        this.#hooks.push(output.registerHook((gradient) => this.#arrived(place, gradient)));
     }
     this.#seconds += (performance.now() - start) / 1000;
   };

@@ -60,7 +60,8 @@ class Readers {
 
 /**
  * Runs a failed step again and reports the first value that was not finite: in the inputs, the weights, the output of a module, the loss
- * or a gradient. Gradients of the model are dropped before and after. Costs about twice a step.
+ * or a gradient. Gradients of the model are dropped before and after. Costs about twice a step. Gradients
+ * are watched on the CPU only: backward of other devices runs on threads of its own, where no JavaScript can.
  */
 export function replay(options: Replay): OverflowReport {
   const { model } = options;
@@ -122,7 +123,7 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
         found = fault(event, place, output, names, [...trail]);
         return;
       }
-      if (output.requiresGrad && !quietOperators.has(event.op.base))
+      if (output.requiresGrad && output.device === "cpu" && !quietOperators.has(event.op.base))
         hooks.push(output.registerHook((gradient) => arrived(gradient, event.op.base, place, output)));
       const last = trail[trail.length - 1];
       if (quietOperators.has(event.op.base)) continue;

@@ -70,7 +70,7 @@ export interface MonitorRecord {
   kind: "monitor";
   step: number;
   precision: Precision;
-  /** Loss scale; the gradients below are divided by it. */
+  /** Loss scale; the gradients below are as they flowed, times it. */
   scale: number;
   /** Modules by the outputs of the operators that ran in them. */
   forward: ModuleRecord[];

@@ -190,7 +190,9 @@ describe("RF-DETR Nano, one training step against the reference's mixed precisio
     const { total, enc, gradients, dtypes } = step(new Autocast("bf16-mixed", { policy: cudaPolicy }), [1]);
     expect(dtypes).toEqual(["bfloat16", "float32"]);
     within(total, 15.71935, 0.07, "total");
-    [1.0418, 0.48747, 0.95944].forEach((golden, i) => within(enc[i], golden, 5e-3, `selection loss ${i}`));
+    [1.0418, 0.48747, 0.95944].forEach((golden, i) => {
+      within(enc[i], golden, 5e-3, `selection loss ${i}`);
+    });
     within(gradients[0].norm, 38.127, 1.2, "gradient norm");
     within(gradients[0].cosine, 0.9965, 2e-3, "cosine");
   });
@@ -199,7 +201,9 @@ describe("RF-DETR Nano, one training step against the reference's mixed precisio
     const { total, enc, gradients, dtypes } = step(new Autocast("16-mixed", { policy: cudaPolicy, emulateHalf: true }), [65536, 16384]);
     expect(dtypes).toEqual(["float16", "float32"]);
     within(total, 15.73745, 0.12, "total");
-    [1.04292, 0.48748, 0.95944].forEach((golden, i) => within(enc[i], golden, 5e-4, `selection loss ${i}`));
+    [1.04292, 0.48748, 0.95944].forEach((golden, i) => {
+      within(enc[i], golden, 5e-4, `selection loss ${i}`);
+    });
     expect(Number.isFinite(gradients[0].norm)).toBe(false);
     within(gradients[1].norm, 38.041, 0.4, "gradient norm");
     within(gradients[1].cosine, 0.9981, 1e-3, "cosine");

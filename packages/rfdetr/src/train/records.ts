@@ -1,5 +1,5 @@
 // What a run writes down: a record a step, a row an epoch, a summary at the end, and the events that say the same.
-import { numericsVersion, type OverflowReport, type StepRecord } from "@rfdetr/amp";
+import { type MonitorRecord, numericsVersion, type OverflowReport, type StepRecord, type Watched } from "@rfdetr/amp";
 import { engine, getNumThreads, memory } from "@rfdetr/torch";
 import type { CocoSummary } from "../eval/coco-summary.js";
 import { machineLine, peakRss } from "../run/machine.js";
@@ -65,6 +65,21 @@ export function stepRecord(
     fault: result.fault?.what ?? null,
     seconds: Number(seconds.toFixed(4)),
     memory: { live_bytes: liveBytes, peak_bytes: peakBytes, rss_bytes: process.memoryUsage.rss() },
+  };
+}
+
+/** What the monitor saw on the step just taken. */
+export function monitorRecord({ precision, progress }: Session, seen: Watched, scale: number): MonitorRecord {
+  return {
+    v: numericsVersion,
+    kind: "monitor",
+    step: progress.step,
+    precision,
+    scale,
+    forward: seen.forward,
+    gradient: seen.gradient,
+    updates: [],
+    seconds: Number(seen.seconds.toFixed(4)),
   };
 }
 

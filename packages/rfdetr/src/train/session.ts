@@ -196,7 +196,7 @@ function numericsHeader({ precision, reason, parts, settings }: Session): Header
     policy: policy.name,
     overrides: { ...overrides },
     hardware: machineLine(),
-    monitor_interval: 0,
+    monitor_interval: settings.monitorInterval,
   };
 }
 

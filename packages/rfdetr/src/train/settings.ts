@@ -86,6 +86,12 @@ export const settings = {
     about: "precision; anything but auto wins over amp and amp_dtype",
     ours: true,
   },
+  monitor_interval: {
+    type: countOrZero,
+    fallback: 200,
+    about: "steps between those whose activations and gradients are looked at, into numerics.jsonl; 0 looks at none",
+    ours: true,
+  },
   precision_overrides: {
     type: z.record(z.string(), z.enum(["fp32", "lower", "keep", "widest", "bf16", "policy"])),
     fallback: {},

@@ -1,6 +1,6 @@
 // The training loop: epochs of steps, evaluation, weights, checkpoints; a stream of events.
 import { existsSync } from "node:fs";
-import { type OverflowReport, recordLine } from "@rfdetr/amp";
+import { Monitor, type OverflowReport, recordLine } from "@rfdetr/amp";
 import type { CocoSummary } from "../eval/coco-summary.js";
 import { RfdetrError } from "../run/errors.js";
 import type { RunSummary } from "../run/run-directory.js";
@@ -11,7 +11,7 @@ import { evaluating } from "./evaluating.js";
 import type { DoneEvent, StepEvent, TrainEvent } from "./events.js";
 import { scaleOfStep } from "./multi-scale.js";
 import { addStep, emptySums } from "./progress.js";
-import { epochEvent, epochScalars, lossScale, metricsRow, runSummary, startEvent, stepRecord } from "./records.js";
+import { epochEvent, epochScalars, lossScale, metricsRow, monitorRecord, runSummary, startEvent, stepRecord } from "./records.js";
 import type { TrainRequest } from "./run.js";
 import { prepareRun, type Session, saveSession, saveUsable, useBest } from "./session.js";
 import { SpeedMeter } from "./speed.js";
@@ -48,6 +48,7 @@ class Trainer {
   #mark = 0;
   #wasted = 0;
   #replays = 0;
+  readonly #monitor: Monitor;
   #evaluationSeconds = 0;
 
   constructor(
@@ -56,12 +57,14 @@ class Trainer {
   ) {
     const { settings, directory, progress } = session;
     this.#progress = progress;
+    this.#monitor = new Monitor({ interval: settings.monitorInterval });
     this.#board = settings.tensorboard ? new TensorBoardWriter(directory.path) : null;
     this.#stopping = settings.earlyStopping ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta) : null;
     this.#stopping?.load(progress.earlyStopping);
   }
 
   async close(): Promise<void> {
+    this.#monitor.end();
     this.#board?.close();
     await this.session.data.close();
   }
@@ -110,7 +113,10 @@ class Trainer {
     const lr = schedule.apply(parts.optimizer, progress.applied);
     const size = scales === null ? null : scaleOfStep(progress.applied, scales);
     const scale = parts.scaler.currentScale;
+    const watched = this.#monitor.due(progress.step + 1);
+    if (watched) this.#monitor.begin();
     const result = trainingStep(parts, microBatches, size);
+    const seen = watched ? this.#monitor.end() : null;
     const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
     if (result.applied && ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0) ema.update();
     const now = performance.now();
@@ -121,7 +127,10 @@ class Trainer {
     this.#speed.add(images, now);
     const report = result.applied ? null : this.#replay(microBatches, size, scale);
     const record = recordLine(stepRecord(session, result, { lr, scale, seconds, report }));
-    session.directory.append("numerics.jsonl", `${record}\n${report === null ? "" : `${recordLine(report)}\n`}`);
+    session.directory.append(
+      "numerics.jsonl",
+      `${record}\n${report === null ? "" : `${recordLine(report)}\n`}${seen === null ? "" : `${recordLine(monitorRecord(session, seen, scale))}\n`}`,
+    );
     if (!result.applied) yield* this.#skipped(result.fault?.what ?? "", report);
     else this.#wasted = 0;
     if (this.#board !== null && progress.step % 10 === 0)

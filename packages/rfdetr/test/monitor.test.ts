@@ -1,0 +1,59 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { formatNumerics, type MonitorRecord, parseRecord, summarizeNumerics } from "@rfdetr/amp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resolveConfig } from "../src/train/config.js";
+import { train } from "../src/train/trainer.js";
+import { squares } from "./squares.js";
+
+const folder = mkdtempSync(join(tmpdir(), "monitor-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function run(name: string, extra: Record<string, unknown>): Promise<void> {
+  const settings = resolveConfig({
+    datasetDir: "-",
+    model: "tiny",
+    outputDir: join(folder, name),
+    seed: 3,
+    epochs: 1,
+    batchSize: 2,
+    ...extra,
+  });
+  for await (const _ of train({ settings, resume: null, stop: new Int32Array(1) }, squares(10)));
+}
+const read = (name: string, file: string): Buffer => readFileSync(join(folder, name, file));
+
+describe("a run that is watched", () => {
+  beforeAll(async () => {
+    await run("watched", { monitorInterval: 2, precision: "bf16-mixed" });
+    await run("blind", { monitorInterval: 0, precision: "bf16-mixed" });
+  });
+
+  it("records every module on the first and every second step", () => {
+    const records = read("watched", "numerics.jsonl").toString().trim().split("\n").map(parseRecord);
+    const monitors = records.filter((record) => record.kind === "monitor") as unknown as MonitorRecord[];
+    expect(monitors.map((record) => record.step)).toEqual([1, 2, 4]);
+    for (const { forward, gradient } of monitors) {
+      for (const side of [forward, gradient]) {
+        const paths = side.map((module) => module.path);
+        expect(paths).toContain("backbone.0.encoder.encoder.encoder.layer.0.mlp.fc1");
+        expect(paths).toContain("transformer.decoder.layers.1.cross_attn.value_proj");
+        expect(paths).toContain("class_embed");
+        for (const module of side) expect(module.non_finite, module.path).toBe(0);
+      }
+    }
+    expect(monitors[0].forward.find((module) => module.path === "class_embed")?.dtype).toBe("bfloat16");
+  });
+
+  it("reads as a page", () => {
+    const summary = summarizeNumerics(read("watched", "numerics.jsonl").toString());
+    expect(summary).toMatchObject({ steps: 5, skipped: 0, unread: 0, header: { precision: "bf16-mixed", monitor_interval: 2 } });
+    expect(summary.worst).toHaveLength(10);
+    expect(formatNumerics(summary)).toMatch(/Largest values on watched steps/);
+  });
+
+  it("trains to the same bits as one that is not", () => {
+    expect(read("watched", "checkpoint/model.safetensors").equals(read("blind", "checkpoint/model.safetensors"))).toBe(true);
+  });
+});
