@@ -57,7 +57,12 @@ class Transformer extends nn.Module {
    * @param maps one `[B, d, h, w]` a level
    * @param content `[groups·Q, d]` and @param points `[groups·Q, 4]`: the learned queries
    */
-  override forward(maps: Tensor[], content: Tensor, points: Tensor, groups: number): { states: Tensor[]; reference: Tensor; selection: Selection } {
+  override forward(
+    maps: Tensor[],
+    content: Tensor,
+    points: Tensor,
+    groups: number,
+  ): { states: Tensor[]; reference: Tensor; selection: Selection } {
     const shapes: LevelShapes = maps.map((map) => [map.shape[2], map.shape[3]] as const);
     const levels = maps.map((map) => map.flatten(2).transpose(1, 2));
     const memory = levels.length === 1 ? levels[0] : ops.cat(levels, { dim: 1 });
@@ -68,7 +73,8 @@ class Transformer extends nn.Module {
     // With fewer tokens than queries the proposals of all groups fill the first places, across group borders, and the rest keep
     // their learned boxes raw: so the published models were trained.
     const paired = refineBoxes(learned.narrow(1, 0, chosen), selection.boxes.detach());
-    const reference = chosen === learned.shape[1] ? paired : ops.cat([paired, learned.narrow(1, chosen, learned.shape[1] - chosen)], { dim: 1 });
+    const reference =
+      chosen === learned.shape[1] ? paired : ops.cat([paired, learned.narrow(1, chosen, learned.shape[1] - chosen)], { dim: 1 });
     const states = this.decoder.call(content.unsqueeze(0).expand([batch, -1, -1]), reference, memory, shapes, groups);
     return { states, reference, selection };
   }
@@ -117,17 +123,19 @@ export class RFDETRModel extends nn.Module {
     const groups = this.training ? groupDetr : 1;
     const rows = groups * numQueries;
     const maps = this.backbone.at(0).call(images);
-    const { states, reference, selection } = this.transformer.call(maps, this.queryFeat.weight.narrow(0, 0, rows), this.refpointEmbed.weight.narrow(0, 0, rows), groups);
+    const { states, reference, selection } = this.transformer.call(
+      maps,
+      this.queryFeat.weight.narrow(0, 0, rows),
+      this.refpointEmbed.weight.narrow(0, 0, rows),
+      groups,
+    );
     const encOutputs: Prediction = { predLogits: selection.logits, predBoxes: selection.boxes };
     if (states.length === 0) return { ...encOutputs, auxOutputs: [], encOutputs };
-    const predictions = states.map((state) => ({ predLogits: this.classEmbed.call(state), predBoxes: refineBoxes(this.bboxEmbed.call(state), reference) }));
+    const predictions = states.map((state) => ({
+      predLogits: this.classEmbed.call(state),
+      predBoxes: refineBoxes(this.bboxEmbed.call(state), reference),
+    }));
     const final = predictions.pop() as Prediction;
     return { ...final, auxOutputs: predictions, encOutputs };
   }
 }
-
-/** Model of a configuration with random weights; seed the engine first for repeatable ones. */
-export function buildModel(config: ModelConfig): RFDETRModel {
-  return new RFDETRModel(config);
-}
-

@@ -1,0 +1,16 @@
+import { tensor, zeros } from "@rfdetr/torch";
+import { describe, expect, it } from "vitest";
+import { near } from "../testing/near.js";
+import { refineBoxes } from "./heads.js";
+
+const wide = { dtype: "float64" } as const;
+
+describe("box refinement", () => {
+  it("moves by the size of the reference and scales by an exponential", () => {
+    near(refineBoxes(tensor([[1, -0.5, Math.log(2), 0]], wide), tensor([[0.5, 0.5, 0.2, 0.4]], wide)), [0.7, 0.3, 0.4, 0.4], 1e-12);
+  });
+
+  it("keeps the dtype of the reference, whatever that of the deltas", () => {
+    expect(refineBoxes(zeros([1, 4], { dtype: "bfloat16" }), zeros([1, 4])).dtype).toBe("float32");
+  });
+});

@@ -1,0 +1,113 @@
+"""Goldens of the model from the Python package: key lists, and paths that the published golden numbers do not pass.
+
+Run in an environment with `rfdetr[train]==1.11.2`:
+    python tools/reference/model_goldens.py packages/rfdetr/src/model/fixtures/reference.json
+"""
+
+import hashlib
+import json
+import math
+import sys
+
+import numpy as np
+import torch
+from rfdetr import config as configs
+from rfdetr.models.lwdetr import build_model_from_config
+
+
+def uniforms(key: str, count: int) -> np.ndarray:
+    h = 0x811C9DC5
+    for byte in key.encode():
+        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
+    x = (np.arange(count, dtype=np.uint64) + h).astype(np.uint32)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
+    return (x ^ (x >> np.uint32(16))).astype(np.float64) / 2**32 * 2 - 1
+
+
+def value(key: str, shape: list[int]) -> np.ndarray:
+    numel = math.prod(shape)
+    u = uniforms(key, numel)
+    if len(shape) == 1 and key.endswith("weight"):
+        return 1 + 0.1 * u
+    if "lambda1" in key:
+        return 0.5 + 0.1 * u
+    if "class_embed" in key and key.endswith("bias"):
+        return -4.6 + 0.1 * u
+    if key.endswith("sampling_offsets.bias"):
+        return 2 * u
+    if "embeddings" in key and "projection" not in key:
+        return 0.5 * u
+    if key == "query_feat.weight":
+        return 0.5 * u
+    if key == "refpoint_embed.weight":
+        return 0.2 * u
+    if len(shape) > 1:
+        scale = math.sqrt(3 / (numel / shape[0]))
+        scale *= 0.3 if "bbox_embed" in key and key.endswith("layers.2.weight") else 1
+        scale *= 0.3 if key.endswith("sampling_offsets.weight") else 1
+        return scale * u
+    return 0.1 * u
+
+
+def build(name: str, **overrides):
+    # The weights of the variant are named but not read here; without a name the package would fetch DINOv2's.
+    return build_model_from_config(getattr(configs, name)(device="cpu", **overrides))
+
+
+def shapes_of(model) -> dict[str, list[int]]:
+    return {key: list(t.shape) for key, t in model.state_dict().items() if key != "_kp_active_mask"}
+
+
+def digest(shapes: dict[str, list[int]]) -> str:
+    lines = sorted(f"{key} {'x'.join(map(str, shape))}" for key, shape in shapes.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def images(batch: int, height: int, width: int) -> torch.Tensor:
+    b, c, y, w = np.meshgrid(*map(np.arange, (batch, 3, height, width)), indexing="ij")
+    waves = 1.5 * np.sin(0.05 * y * (1 + c) + 0.3 * b) + np.cos(0.083 * w + 0.5 * c - 0.2 * b)
+    return torch.from_numpy(waves.astype(np.float32)).double()
+
+
+def summary(t: torch.Tensor) -> dict:
+    flat = t.detach().flatten()
+    return {"shape": list(t.shape), "mean": flat.mean().item(), "std": flat.std(correction=0).item(), "first": flat[:6].tolist(), "last": flat[-6:].tolist()}
+
+
+def case(name: str, size: tuple[int, int], training: bool, **overrides) -> dict:
+    torch.manual_seed(0)
+    model = build(name, **overrides)
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            parameter.copy_(torch.from_numpy(value(key, list(parameter.shape)).astype(np.float32)).view(parameter.shape))
+    model.double().train(training)
+    with torch.no_grad():
+        out = model(images(2, *size))
+    return {key: summary(t) for key, t in (
+        ("predLogits", out["pred_logits"]),
+        ("predBoxes", out["pred_boxes"]),
+        ("encLogits", out["enc_outputs"]["pred_logits"]),
+        ("encBoxes", out["enc_outputs"]["pred_boxes"]),
+    )}
+
+
+names = {
+    "nano": "RFDETRNanoConfig",
+    "small": "RFDETRSmallConfig",
+    "medium": "RFDETRMediumConfig",
+    "base": "RFDETRBaseConfig",
+    "large": "RFDETRLargeConfig",
+    "large-deprecated": "RFDETRLargeDeprecatedConfig",
+}
+goldens = {
+    "keys": {variant: digest(shapes_of(build(name))) for variant, name in names.items()},
+    "cases": {
+        "pyramid": case("RFDETRLargeDeprecatedConfig", (224, 280), False, encoder="dinov2_windowed_small"),
+        "oneWindow": case("RFDETRNanoConfig", (176, 176), False, num_windows=1),
+        "fewTokens": case("RFDETRNanoConfig", (160, 128), True),
+    },
+}
+with open(sys.argv[1], "w") as file:
+    json.dump(goldens, file, indent=1)
+    file.write("\n")
