@@ -25,7 +25,12 @@ function iouAware(logits: Tensor, matched: Matched): Tensor {
   if (matched.index.numel === 0) return negatives;
   const z = logits.flatten().indexSelect(0, matched.index);
   const p = z.sigmoid();
-  const t = noGrad(() => p.pow(alpha).mul(matched.iou.pow(1 - alpha)).clamp({ min: 0.01 }));
+  const t = noGrad(() =>
+    p
+      .pow(alpha)
+      .mul(matched.iou.pow(1 - alpha))
+      .clamp({ min: 0.01 }),
+  );
   const asMatch = z.sub(z.mul(t)).add(ops.softplus(z.neg()));
   const asNegative = p.pow(2).mul(ops.softplus(z));
   return negatives.add(asMatch.sub(asNegative).view(layers, -1).sum(-1));
@@ -45,7 +50,11 @@ export function classificationLoss(kind: ClassificationKind, logits: Tensor, mat
   if (kind === "focal") {
     const y = targetsLike(logits, matched, ops.onesLike(matched.iou));
     const wrong = p.add(y).sub(p.mul(y).mul(2));
-    return crossEntropy(logits, y).mul(wrong.pow(gamma)).mul(y.mul(2 * alpha - 1).add(1 - alpha)).flatten(1).sum(-1);
+    return crossEntropy(logits, y)
+      .mul(wrong.pow(gamma))
+      .mul(y.mul(2 * alpha - 1).add(1 - alpha))
+      .flatten(1)
+      .sum(-1);
   }
   let y = targetsLike(logits, matched, matched.iou);
   if (kind === "position") y = y.div(y.flatten(2).amax(-1).add(1e-8).unsqueeze(-1).unsqueeze(-1));

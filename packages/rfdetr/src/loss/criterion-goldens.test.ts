@@ -45,7 +45,8 @@ const targetsOf = ({ counts, classes }: Golden): Target[] =>
 
 describe("Criterion against the Python package, in float64", () => {
   // Costs are compared in float32 there and here, so both pair alike; what is left is the order of double sums: 1e-10 is far above it.
-  const near = (value: number, golden: number): void => expect(Math.abs(value - golden)).toBeLessThanOrEqual(1e-10 * Math.max(1, Math.abs(golden)));
+  const near = (value: number, golden: number): void =>
+    expect(Math.abs(value - golden)).toBeLessThanOrEqual(1e-10 * Math.max(1, Math.abs(golden)));
 
   it.each(goldens.map((golden) => [`${golden.kind}: ${golden.name}`, golden] as const))("%s", (_, golden) => {
     scope(() => {
@@ -68,7 +69,10 @@ describe("Criterion against the Python package, in float64", () => {
         const values = gradient === null ? [] : (gradient.flatten().toList() as number[]);
         const probe = uniforms("probe", values.length);
         near(Math.sqrt(values.reduce((sum, g) => sum + g * g, 0)), golden.gradient_norms[i]);
-        near(values.reduce((sum, g, j) => sum + g * probe[j], 0), golden.gradient_sums[i]);
+        near(
+          values.reduce((sum, g, j) => sum + g * probe[j], 0),
+          golden.gradient_sums[i],
+        );
       });
     });
   });

@@ -42,11 +42,18 @@ export class Criterion {
   compute(outputs: Outputs, targets: readonly Target[], options: { training: boolean }): Losses {
     return scope(() => {
       const groups = options.training ? this.#groups : 1;
-      const layers: [suffix: string, prediction: Prediction][] = [["", outputs], ...outputs.auxOutputs.map((p, i) => [`_${i}`, p] as [string, Prediction]), ["_enc", outputs.encOutputs]];
+      const layers: [suffix: string, prediction: Prediction][] = [
+        ["", outputs],
+        ...outputs.auxOutputs.map((p, i) => [`_${i}`, p] as [string, Prediction]),
+        ["_enc", outputs.encOutputs],
+      ];
       const classes = outputs.predLogits.shape[2];
       for (const target of targets)
         for (const label of target.labels)
-          if (label < 0 || label >= classes) throw new RangeError(`Expected labels from 0 to ${classes - 1} but received ${label} in image ${target.imageId}: the model has too few classes for this dataset`);
+          if (label < 0 || label >= classes)
+            throw new RangeError(
+              `Expected labels from 0 to ${classes - 1} but received ${label} in image ${target.imageId}: the model has too few classes for this dataset`,
+            );
       const count = Math.max(1, groups * targets.reduce((sum, t) => sum + t.labels.length, 0));
 
       // Layers of one shape go through together; the selection has fewer rows when there are fewer tokens than queries.
@@ -54,7 +61,9 @@ export class Criterion {
       const shared = layers.filter(([, p]) => p.predLogits.shape[1] === rows);
       const rest = layers.filter(([, p]) => p.predLogits.shape[1] !== rows);
       const terms = new Map<string, Tensor>();
-      const totals = [shared, ...rest.map((layer) => [layer])].filter((list) => list.length > 0).map((list) => this.#layers(list, targets, groups, count, terms));
+      const totals = [shared, ...rest.map((layer) => [layer])]
+        .filter((list) => list.length > 0)
+        .map((list) => this.#layers(list, targets, groups, count, terms));
       return { total: totals.length === 1 ? totals[0] : ops.stack(totals).sum(), terms };
     });
   }
@@ -77,7 +86,10 @@ export class Criterion {
     const ce = classificationLoss(this.#kind, logits, { index: tensor(pairs.entries, { device }), iou: iou.detach() }).div(count);
 
     noGrad(() => {
-      const truths = tensor(Float32Array.from(targets, (t) => t.labels.length), { dtype, device });
+      const truths = tensor(
+        Float32Array.from(targets, (t) => t.labels.length),
+        { dtype, device },
+      );
       const cardinality = logits.amax(-1).gt(0).sum(-1).to(dtype).sub(truths).abs().mean(-1);
       layers.forEach(([suffix], i) => {
         terms.set(`loss_ce${suffix}`, ce.detach().select(0, i));

@@ -34,7 +34,7 @@ const alpha = 0.25;
  */
 export class HungarianMatcher {
   readonly #solver = new LinearAssignmentSolver();
-  /** Set once a non-finite cost was seen; the trainer tells the user. */
+  /** Set once a non-finite cost was seen, for a caller that wants to warn once. */
   sawNonFinite = false;
 
   constructor(readonly costs: MatcherCosts = defaultCosts) {}
@@ -50,7 +50,8 @@ export class HungarianMatcher {
       const some = layers.slice(first, first + atOnce);
       const costs = noGrad(() => scope(() => this.#costs(some, targets, most).to("float32").toArray() as Float32Array));
       if (sanitizeCosts(costs)) this.sawNonFinite = true;
-      for (let layer = 0; layer < some.length; layer++) result.push(this.#solve(costs, layer * batch * queries * most, queries, most, targets, groups));
+      for (let layer = 0; layer < some.length; layer++)
+        result.push(this.#solve(costs, layer * batch * queries * most, queries, most, targets, groups));
     }
     return result;
   }
@@ -75,7 +76,10 @@ export class HungarianMatcher {
     const z = logits.gather(3, index);
     const p = z.sigmoid();
     const positive = p.neg().add(1).pow(2).mul(ops.softplus(z.neg())).mul(alpha);
-    const negative = p.pow(2).mul(ops.softplus(z)).mul(1 - alpha);
+    const negative = p
+      .pow(2)
+      .mul(ops.softplus(z))
+      .mul(1 - alpha);
     const predicted = boxes.unsqueeze(3);
     const distance = predicted.sub(truth).abs().sum(-1);
     const { giou } = overlaps(centreToCorners(predicted), centreToCorners(truth));

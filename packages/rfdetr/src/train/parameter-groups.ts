@@ -31,7 +31,11 @@ function layerId(name: string, depth: number): number {
 export function parameterGroups(model: RFDETRModel, settings: GroupSettings): optim.ParameterGroup[] {
   const depth = Math.max(...model.config.outFeatureIndexes) + 1;
   const sets: [optim.ParameterGroup[], optim.ParameterGroup[], optim.ParameterGroup[]] = [[], [], []];
-  const byRates = [new Map<string, optim.ParameterGroup>(), new Map<string, optim.ParameterGroup>(), new Map<string, optim.ParameterGroup>()];
+  const byRates = [
+    new Map<string, optim.ParameterGroup>(),
+    new Map<string, optim.ParameterGroup>(),
+    new Map<string, optim.ParameterGroup>(),
+  ];
   for (const [name, parameter] of model.namedParameters()) {
     if (!parameter.requiresGrad) continue;
     const set = name.startsWith(encoderPrefix) ? 1 : name.startsWith(decoderPrefix) ? 2 : 0;

@@ -1,4 +1,4 @@
-import { nn, noGrad, optim, scope, tensor, type Tensor } from "@rfdetr/torch";
+import { nn, noGrad, optim, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveConfig } from "../model/variants.js";
@@ -15,7 +15,8 @@ describe("parameter groups of Nano", () => {
     expect(groups.reduce((sum, g) => sum + g.params.length, 0)).toBe(465);
     expect([groups[0].params.length, groups[0].lr]).toEqual([192, 1e-4]);
     expect([groups[27].params.length, groups[27].lr]).toEqual([50, 1e-4 * 0.7]);
-    const rate = (wanted: string): optim.ParameterGroup => groups.find((g) => g.params.some((p) => names.get(p) === wanted)) as optim.ParameterGroup;
+    const rate = (wanted: string): optim.ParameterGroup =>
+      groups.find((g) => g.params.some((p) => names.get(p) === wanted)) as optim.ParameterGroup;
     const encoder = "backbone.0.encoder.encoder";
     expect(rate(`${encoder}.embeddings.cls_token`)).toMatchObject({ lr: expect.closeTo(3.2326e-6, 9), weightDecay: 0 });
     expect(rate(`${encoder}.encoder.layer.0.mlp.fc1.weight`)).toMatchObject({ lr: expect.closeTo(4.0407e-6, 9), weightDecay: 1e-4 });
@@ -60,9 +61,15 @@ describe("moving average", () => {
       ema.update();
       return ema.state().tensors.get("w")?.item();
     });
-    [1, 1.98034, 2.97008, 3.9599].forEach((value, i) => expect(seen[i]).toBeCloseTo(value, 4));
+    for (const [i, value] of [1, 1.98034, 2.97008, 3.9599].entries()) expect(seen[i]).toBeCloseTo(value, 4);
     // decay·(1 − e^(−t/tau)) at these updates, from the package.
-    [[2, 0.019662717], [10, 0.094496444], [100, 0.627695715], [1000, 0.992954918]].forEach(([t, decay]) => expect(ema.decayAt(t)).toBeCloseTo(decay, 9));
+    for (const [t, decay] of [
+      [2, 0.019662717],
+      [10, 0.094496444],
+      [100, 0.627695715],
+      [1000, 0.992954918],
+    ])
+      expect(ema.decayAt(t)).toBeCloseTo(decay, 9);
   });
   it("goes on from a saved state", () => {
     const [a, b] = [new One(), new One()];
@@ -70,7 +77,12 @@ describe("moving average", () => {
     noGrad(() => a.w.fill_(5));
     first.update();
     second.load(first.state());
-    noGrad(() => scope(() => { a.w.fill_(7); b.w.fill_(7); }));
+    noGrad(() =>
+      scope(() => {
+        a.w.fill_(7);
+        b.w.fill_(7);
+      }),
+    );
     first.update();
     second.update();
     expect(second.state().tensors.get("w")?.item()).toBe(first.state().tensors.get("w")?.item());

@@ -40,6 +40,9 @@ export function truncNormal_(t: Tensor, mean = 0, std = 1, low = -2, high = 2): 
   return inPlace((x) => {
     const cdf = (v: number): number => (1 + erf((v - mean) / std / Math.SQRT2)) / 2;
     ops.uniform_(x, { from: 2 * cdf(low) - 1, to: 2 * cdf(high) - 1 });
+    // One uniform number in 2^24 is exactly -1, whose inverse is infinite: with wide bounds it would become a weight at the bound.
+    const edge = 1 - 2 ** -24;
+    ops.clamp_(x, { min: -edge, max: edge });
     ops.erfinv_(x);
     x.mul_(std * Math.SQRT2).add_(mean);
     ops.clamp_(x, { min: low, max: high });
