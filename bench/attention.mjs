@@ -3,13 +3,21 @@
 import { gradients, ops, randn, scope } from "@rfdetr/torch";
 
 console.log("| batch, tokens, heads, width | kernel forward / backward | libtorch forward / backward |\n|---|---|---|");
-for (const [batch, length, heads, width] of [[8, 145, 6, 64], [2, 580, 6, 64], [26, 300, 8, 32], [32, 65, 4, 32]]) {
+for (const [batch, length, heads, width] of [
+  [8, 145, 6, 64],
+  [2, 580, 6, 64],
+  [26, 300, 8, 32],
+  [32, 65, 4, 32],
+]) {
   const make = () => randn([batch, length, heads, width]).to("bfloat16");
   const inputs = [make(), make(), make()];
   const gradient = make();
   for (const input of inputs) input.requiresGrad = true;
   const work = (4 * batch * heads * length * length * width) / 1e6;
-  const best = [ops.attention, ops.attentionComposed].map(() => ({ forward: Number.POSITIVE_INFINITY, backward: Number.POSITIVE_INFINITY }));
+  const best = [ops.attention, ops.attentionComposed].map(() => ({
+    forward: Number.POSITIVE_INFINITY,
+    backward: Number.POSITIVE_INFINITY,
+  }));
   for (let round = 0; round < 12; round++)
     [ops.attention, ops.attentionComposed].forEach((attend, i) =>
       scope(() => {
@@ -21,5 +29,7 @@ for (const [batch, length, heads, width] of [[8, 145, 6, 64], [2, 580, 6, 64], [
         best[i].backward = Math.min(best[i].backward, performance.now() - middle);
       }),
     );
-  console.log(`| ${batch}, ${length}, ${heads}, ${width} | ${best.map((b) => `${(work / b.forward).toFixed(0)} / ${((2.5 * work) / b.backward).toFixed(0)}`).join(" | ")} |`);
+  console.log(
+    `| ${batch}, ${length}, ${heads}, ${width} | ${best.map((b) => `${(work / b.forward).toFixed(0)} / ${((2.5 * work) / b.backward).toFixed(0)}`).join(" | ")} |`,
+  );
 }

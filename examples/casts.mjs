@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // What mixed precision does to a forward pass: every operator of the demo model with its module and dtypes, counted at the one door.
-import { Tensor, intercept, noGrad, nn, randn, scope } from "@rfdetr/torch";
+import { intercept, nn, noGrad, randn, scope, Tensor } from "@rfdetr/torch";
 import { modelAutocast } from "../packages/rfdetr/dist/model/autocast.js";
 import { RFDETRModel } from "../packages/rfdetr/dist/model/rfdetr.js";
 import { resolveConfig } from "../packages/rfdetr/dist/model/variants.js";
@@ -24,4 +24,5 @@ noGrad(() =>
     });
   }),
 );
-for (const [key, count] of [...counts].filter(([key]) => /linear|conv2d|attention|layer_norm|baddbmm|grid_sampler/.test(key))) console.log(`${String(count).padStart(3)} × ${key}`);
+for (const [key, count] of [...counts].filter(([key]) => /linear|conv2d|attention|layer_norm|baddbmm|grid_sampler/.test(key)))
+  console.log(`${String(count).padStart(3)} × ${key}`);

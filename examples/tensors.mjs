@@ -13,7 +13,10 @@ class Network extends nn.Module {
 
 const network = new Network();
 const optimizer = new optim.AdamW([{ params: network.parameters(), lr: 1e-2, weightDecay: 0 }]);
-const x = tensor(Float32Array.from({ length: 200 }, (_, i) => -3 + i * 0.03), { shape: [200, 1] });
+const x = tensor(
+  Float32Array.from({ length: 200 }, (_, i) => -3 + i * 0.03),
+  { shape: [200, 1] },
+);
 const y = x.sin();
 for (let step = 1; step <= 500; step++)
   scope(() => {

@@ -7,7 +7,13 @@
 import { parseArgs } from "node:util";
 import { setupOrExit } from "./setup/main.mjs";
 
-const { values } = parseArgs({ options: { device: { type: "string", default: "cuda:0" }, model: { type: "string", default: "nano" }, batch: { type: "string", default: "4" } } });
+const { values } = parseArgs({
+  options: {
+    device: { type: "string", default: "cuda:0" },
+    model: { type: "string", default: "nano" },
+    batch: { type: "string", default: "4" },
+  },
+});
 const { device, model: variant } = values;
 const batch = Number(values.batch);
 await setupOrExit();
@@ -21,7 +27,9 @@ const { fillImages, fillModel, fillTargets } = await import("../packages/rfdetr/
 
 if (device.startsWith("cuda")) {
   if (!engine().cuda) {
-    console.error(`libtorch ${engine().version} sees no GPU: it was built without CUDA, or there is no device and driver. Point LIBTORCH at a CUDA libtorch on a machine with a GPU, or run npx rfdetr setup --cuda there.`);
+    console.error(
+      `libtorch ${engine().version} sees no GPU: it was built without CUDA, or there is no device and driver. Point LIBTORCH at a CUDA libtorch on a machine with a GPU, or run npx rfdetr setup --cuda there.`,
+    );
     process.exit(1);
   }
   try {
@@ -63,7 +71,10 @@ function timed(body) {
     }),
   );
   const criterion = new Criterion({ groupDetr: config.groupDetr });
-  const losses = [[reference, images], [tested, images.to(device)]].map(([model, input]) => scope(() => criterion.compute(model.train().call(input), fillTargets(2), { training: true }).total.item()));
+  const losses = [
+    [reference, images],
+    [tested, images.to(device)],
+  ].map(([model, input]) => scope(() => criterion.compute(model.train().call(input), fillTargets(2), { training: true }).total.item()));
   // Near-tied proposals swap ranks between devices, which moves the total by up to 3e-3.
   check(`${variant}: training loss difference to the CPU, float32`, Math.abs(losses[0] - losses[1]), 1e-2);
 }
@@ -84,7 +95,11 @@ for (const precision of precisions) {
         timed(() =>
           scope(() => {
             optimizer.zeroGrad();
-            const { total } = criterion.compute(autocast.run(() => model.call(images)), targets, { training: true });
+            const { total } = criterion.compute(
+              autocast.run(() => model.call(images)),
+              targets,
+              { training: true },
+            );
             total.backward();
             optim.clipGradNorm(optimizer.parameters, 0.1);
             optimizer.step();
@@ -95,7 +110,12 @@ for (const precision of precisions) {
       );
     return { losses, seconds };
   };
-  const small = learn(tiny, 40, randn([2, 3, 96, 96]).to(device), fillTargets(2).map((t) => ({ ...t, labels: t.labels.map((label) => label % 8) })));
+  const small = learn(
+    tiny,
+    40,
+    randn([2, 3, 96, 96]).to(device),
+    fillTargets(2).map((t) => ({ ...t, labels: t.labels.map((label) => label % 8) })),
+  );
   check(`tiny in ${precision}: loss after 40 steps over loss before`, small.losses.at(-1) / small.losses[0], 0.8);
   const config = resolveConfig(variant);
   const { seconds } = learn(config, 5, randn([batch, 3, config.resolution, config.resolution]).to(device), fillTargets(batch));
@@ -104,5 +124,11 @@ for (const precision of precisions) {
 
 const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column].length)));
 console.log(`libtorch ${engine().version} on ${device}\n`);
-for (const row of rows) console.log(row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd());
+for (const row of rows)
+  console.log(
+    row
+      .map((cell, i) => cell.padEnd(widths[i]))
+      .join("  ")
+      .trimEnd(),
+  );
 process.exit(failed ? 1 : 0);

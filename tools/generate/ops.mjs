@@ -15,11 +15,52 @@ const native = createRequire(import.meta.url)(`${root}packages/torch/build/torch
 const target = `${root}packages/torch/src/ops.generated.ts`;
 
 /** Private operators (leading underscore) that this project calls. */
-const privateOperators = /^_(foreach_|amp_foreach_|fused_adamw?_|to_copy$|upsample_\w+2d_aa$|scaled_dot_product_|softmax$|log_softmax$|unsafe_view$|cdist_forward$)/;
-const reserved = new Set(["var", "delete", "default", "function", "in", "new", "switch", "this", "typeof", "void", "with", "import", "export", "class", "enum", "eval", "arguments"]);
+const privateOperators =
+  /^_(foreach_|amp_foreach_|fused_adamw?_|to_copy$|upsample_\w+2d_aa$|scaled_dot_product_|softmax$|log_softmax$|unsafe_view$|cdist_forward$)/;
+const reserved = new Set([
+  "var",
+  "delete",
+  "default",
+  "function",
+  "in",
+  "new",
+  "switch",
+  "this",
+  "typeof",
+  "void",
+  "with",
+  "import",
+  "export",
+  "class",
+  "enum",
+  "eval",
+  "arguments",
+]);
 
-const scalarTypes = { Tensor: "Tensor", Scalar: "number", int: "number", SymInt: "number", float: "number", bool: "boolean", SymBool: "boolean", str: "string", ScalarType: "DType", Device: "string", Layout: "Layout", MemoryFormat: "MemoryFormat", Generator: "number" };
-const listTypes = { "Tensor[]": "readonly Tensor[]", "Tensor?[]": "readonly (Tensor | null)[]", "Scalar[]": "readonly number[]", "int[]": "readonly number[]", "SymInt[]": "readonly number[]", "float[]": "readonly number[]", "bool[]": "readonly boolean[]" };
+const scalarTypes = {
+  Tensor: "Tensor",
+  Scalar: "number",
+  int: "number",
+  SymInt: "number",
+  float: "number",
+  bool: "boolean",
+  SymBool: "boolean",
+  str: "string",
+  ScalarType: "DType",
+  Device: "string",
+  Layout: "Layout",
+  MemoryFormat: "MemoryFormat",
+  Generator: "number",
+};
+const listTypes = {
+  "Tensor[]": "readonly Tensor[]",
+  "Tensor?[]": "readonly (Tensor | null)[]",
+  "Scalar[]": "readonly number[]",
+  "int[]": "readonly number[]",
+  "SymInt[]": "readonly number[]",
+  "float[]": "readonly number[]",
+  "bool[]": "readonly boolean[]",
+};
 
 const camel = (name) => name.replace(/(?<=[a-zA-Z0-9])_+([a-zA-Z0-9])/g, (_, c) => c.toUpperCase());
 const safe = (name) => (reserved.has(name) ? `${name}_` : name);
@@ -59,7 +100,17 @@ function parseResult(text) {
   const inner = text.startsWith("(") ? split(text.slice(1, -1)) : [text];
   const types = inner.map((part) => {
     const type = part.replace(/\([a-z!|>* -]*\)/g, "").replace(/ \w+$/, "");
-    return { Tensor: "Tensor", "Tensor[]": "Tensor[]", int: "number", SymInt: "number", Scalar: "number", float: "number", bool: "boolean", str: "string", ScalarType: "number" }[type];
+    return {
+      Tensor: "Tensor",
+      "Tensor[]": "Tensor[]",
+      int: "number",
+      SymInt: "number",
+      Scalar: "number",
+      float: "number",
+      bool: "boolean",
+      str: "string",
+      ScalarType: "number",
+    }[type];
   });
   if (types.includes(undefined)) return null;
   return types.length === 0 ? "void" : types.length === 1 ? types[0] : `[${types.join(", ")}]`;
@@ -68,7 +119,11 @@ function parseResult(text) {
 function parse(schema) {
   const [, namespace, base, overload = "", argumentText, resultText] = /^(\w+)::(\w+)(?:\.(\w+))?\((.*)\) -> (.*)$/s.exec(schema) ?? [];
   if (namespace !== "aten" && namespace !== "rfdetr") return null;
-  if (namespace === "aten" && ((base.startsWith("_") && !privateOperators.test(base)) || base.startsWith("__") || /_backward|_jvp|_for_/.test(base))) return null;
+  if (
+    namespace === "aten" &&
+    ((base.startsWith("_") && !privateOperators.test(base)) || base.startsWith("__") || /_backward|_jvp|_for_/.test(base))
+  )
+    return null;
   const list = [];
   let keywordOnly = false;
   for (const part of split(argumentText)) {
@@ -88,16 +143,36 @@ function parse(schema) {
 
 /** JavaScript that tests whether `value` is of an argument's type. */
 function test(argument, value) {
-  const kinds = { Tensor: `isTensor(${value})`, "Tensor[]": `isTensors(${value})`, "Tensor?[]": `isTensors(${value})`, bool: `typeof ${value} === "boolean"`, SymBool: `typeof ${value} === "boolean"`, str: `typeof ${value} === "string"`, ScalarType: `typeof ${value} === "string"`, Device: `typeof ${value} === "string"`, Layout: `typeof ${value} === "string"`, MemoryFormat: `typeof ${value} === "string"` };
-  const numbers = argument.type.endsWith("[]") ? (argument.sized ? `(typeof ${value} === "number" || isNumbers(${value}))` : `isNumbers(${value})`) : `typeof ${value} === "number"`;
+  const kinds = {
+    Tensor: `isTensor(${value})`,
+    "Tensor[]": `isTensors(${value})`,
+    "Tensor?[]": `isTensors(${value})`,
+    bool: `typeof ${value} === "boolean"`,
+    SymBool: `typeof ${value} === "boolean"`,
+    str: `typeof ${value} === "string"`,
+    ScalarType: `typeof ${value} === "string"`,
+    Device: `typeof ${value} === "string"`,
+    Layout: `typeof ${value} === "string"`,
+    MemoryFormat: `typeof ${value} === "string"`,
+  };
+  const numbers = argument.type.endsWith("[]")
+    ? argument.sized
+      ? `(typeof ${value} === "number" || isNumbers(${value}))`
+      : `isNumbers(${value})`
+    : `typeof ${value} === "number"`;
   const kind = kinds[argument.type] ?? numbers;
   return argument.optional ? `(${value} == null || ${kind})` : kind;
 }
 
-const family = (argument) => (argument.type === "Tensor" || argument.type === "Tensor[]" || argument.type === "Tensor?[]" ? argument.type : argument.ts) + (argument.optional ? "?" : "");
+const family = (argument) =>
+  (argument.type === "Tensor" || argument.type === "Tensor[]" || argument.type === "Tensor?[]" ? argument.type : argument.ts) +
+  (argument.optional ? "?" : "");
 const positional = (overload) => overload.list.filter((argument) => argument.positional);
 const optional = (overload) => overload.list.filter((argument) => !argument.positional);
-const rank = (overload) => positional(overload).map((a) => (a.type === "Tensor" ? "0" : a.type.endsWith("[]") ? "1" : "2")).join("");
+const rank = (overload) =>
+  positional(overload)
+    .map((a) => (a.type === "Tensor" ? "0" : a.type.endsWith("[]") ? "1" : "2"))
+    .join("");
 
 function signature(name, overload, keyword = "export function") {
   const parameters = positional(overload).map((a) => `${safe(a.name)}: ${a.ts}${a.optional ? " | null" : ""}`);
@@ -123,7 +198,11 @@ function emit(base, overloads) {
     const names = new Map(positional(only).map((a) => [a, safe(a.name)]));
     const hasOptions = optional(only).length > 0;
     const body = `${only.result === "void" ? "" : "return "}dispatch(${constant(only)}, ${passed(only, names)})${only.result === "void" ? "" : ` as ${only.result}`};`;
-    lines.push(`${signature(name, only).replace("options?: {", "o: {").replace(/ \}\): /, " } = {}): ")} {\n  ${hasOptions ? body : body}\n}`);
+    lines.push(
+      `${signature(name, only)
+        .replace("options?: {", "o: {")
+        .replace(/ \}\): /, " } = {}): ")} {\n  ${hasOptions ? body : body}\n}`,
+    );
   } else {
     for (const overload of overloads) lines.push(`${signature(name, overload)};`);
     lines.push(`export function ${name}(...a: unknown[]): unknown {`, "  const o = takeOptions(a);");
@@ -139,13 +218,21 @@ function emit(base, overloads) {
       const conditions = [];
       if (later.some((other) => positional(other).length !== own.length)) conditions.push(`a.length === ${own.length}`);
       own.forEach((argument, i) => {
-        if (later.some((other) => positional(other)[i] && positional(other).length === own.length && family(positional(other)[i]) !== family(argument))) conditions.push(test(argument, `a[${i}]`));
+        if (
+          later.some(
+            (other) => positional(other)[i] && positional(other).length === own.length && family(positional(other)[i]) !== family(argument),
+          )
+        )
+          conditions.push(test(argument, `a[${i}]`));
       });
-      const twins = later.filter((other) => positional(other).length === own.length && positional(other).every((a, i) => family(a) === family(own[i])));
+      const twins = later.filter(
+        (other) => positional(other).length === own.length && positional(other).every((a, i) => family(a) === family(own[i])),
+      );
       if (twins.length) {
         conditions.push(`only(o, ${JSON.stringify(optional(overload).map((a) => a.name))})`);
         for (const argument of optional(overload))
-          if (twins.some((other) => optional(other).some((a) => a.name === argument.name && family(a) !== family(argument)))) conditions.push(`(o.${argument.name} === undefined || ${test(argument, `o.${argument.name}`)})`);
+          if (twins.some((other) => optional(other).some((a) => a.name === argument.name && family(a) !== family(argument))))
+            conditions.push(`(o.${argument.name} === undefined || ${test(argument, `o.${argument.name}`)})`);
       }
       lines.push(`  if (${conditions.join(" && ") || "true"}) ${call}`);
     });
@@ -163,7 +250,17 @@ for (const schema of native.schemas().sort()) {
   if (!groups.has(key)) groups.set(key, []);
   groups.get(key).push(overload);
 }
-const bodies = [...groups].map(([base, overloads]) => emit(base, overloads.sort((a, b) => positional(a).length - positional(b).length || (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0) || (a.overload < b.overload ? -1 : 1))));
+const bodies = [...groups].map(([base, overloads]) =>
+  emit(
+    base,
+    overloads.sort(
+      (a, b) =>
+        positional(a).length - positional(b).length ||
+        (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0) ||
+        (a.overload < b.overload ? -1 : 1),
+    ),
+  ),
+);
 
 const text = `// Generated by tools/generate/ops.mjs from the schemas of libtorch ${native.engineVersion()}. Do not edit.
 import { dispatch, operator } from "./dispatch.js";

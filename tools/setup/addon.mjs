@@ -9,7 +9,11 @@ import { SetupError, say } from "./report.mjs";
 
 /** @returns {string | null} */
 export function findCompiler() {
-  return [process.env.CXX, "g++", "clang++", "c++"].filter((name) => name !== undefined).find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) ?? null;
+  return (
+    [process.env.CXX, "g++", "clang++", "c++"]
+      .filter((name) => name !== undefined)
+      .find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) ?? null
+  );
 }
 
 /** Folder of node_api.h: Node's own, or the npm package's. @param {string} root */
@@ -40,19 +44,36 @@ function ownFlags(text) {
   return /^\/\/ compile: (.*)$/m.exec(text.slice(0, text.indexOf("\n") + 1))?.[1].split(/\s+/) ?? [];
 }
 
-const accepts = (compiler, flag) => spawnSync(compiler, [flag, "-x", "c++", "-E", "-"], { input: "", stdio: ["pipe", "ignore", "ignore"] }).status === 0;
+const accepts = (compiler, flag) =>
+  spawnSync(compiler, [flag, "-x", "c++", "-E", "-"], { input: "", stdio: ["pipe", "ignore", "ignore"] }).status === 0;
 
 /** @param {string} root @param {import("./engine.mjs").Engine} engine */
 export async function buildAddon(root, engine) {
   const compiler = findCompiler();
-  if (compiler === null) throw new SetupError("The addon must be compiled, and no C++ compiler was found.", { tried: ["CXX, g++, clang++, c++: none runs"], remedies: ["install one (Debian: apt-get install g++; macOS: xcode-select --install)", "name one in the variable CXX"] });
+  if (compiler === null)
+    throw new SetupError("The addon must be compiled, and no C++ compiler was found.", {
+      tried: ["CXX, g++, clang++, c++: none runs"],
+      remedies: ["install one (Debian: apt-get install g++; macOS: xcode-select --install)", "name one in the variable CXX"],
+    });
   const headers = nodeHeaders(root);
-  if (headers === null) throw new SetupError("The headers of Node-API were not found.", { tried: [`${process.execPath}/../../include/node`, "the npm package node-api-headers"], remedies: ["run npm install", "use a Node.js that was installed with its headers"] });
+  if (headers === null)
+    throw new SetupError("The headers of Node-API were not found.", {
+      tried: [`${process.execPath}/../../include/node`, "the npm package node-api-headers"],
+      remedies: ["run npm install", "use a Node.js that was installed with its headers"],
+    });
   const build = join(root, "packages/torch/build");
   const objects = join(build, "objects");
   mkdirSync(objects, { recursive: true });
   const native = join(root, "packages/torch/native");
-  const common = ["-std=c++20", "-O2", "-fPIC", "-fvisibility=hidden", "-DNAPI_VERSION=9", ...(accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []), ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers, native].map((path) => `-I${path}`)];
+  const common = [
+    "-std=c++20",
+    "-O2",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-DNAPI_VERSION=9",
+    ...(accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
+    ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers, native].map((path) => `-I${path}`),
+  ];
   const { sources, headers: own } = addonSources(root);
   const base = createHash("sha256").update(JSON.stringify([compiler, common, engine.version]));
   for (const header of own) base.update(readFileSync(header));
@@ -79,9 +100,15 @@ export async function buildAddon(root, engine) {
   const lib = join(engine.root, "lib");
   const gomp = readdirSync(lib).find((name) => /^libgomp[^/]*\.so/.test(name));
   const link = [
-    "-shared", ...jobs.map((job) => job.object), `-L${lib}`, `-Wl,-rpath,${lib}`,
+    "-shared",
+    ...jobs.map((job) => job.object),
+    `-L${lib}`,
+    `-Wl,-rpath,${lib}`,
     ...(process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-Wl,--no-as-needed"]),
-    "-ltorch_cpu", "-lc10", ...(engine.cuda ? ["-ltorch", "-ltorch_cuda", "-lc10_cuda"] : []), ...(gomp === undefined ? [] : [join(lib, gomp)]),
+    "-ltorch_cpu",
+    "-lc10",
+    ...(engine.cuda ? ["-ltorch", "-ltorch_cuda", "-lc10_cuda"] : []),
+    ...(gomp === undefined ? [] : [join(lib, gomp)]),
   ];
   const temporary = join(build, `torch.${process.pid}.tmp.node`);
   await run(compiler, [...link, "-o", temporary], "the addon");
@@ -99,7 +126,19 @@ function run(command, args, what) {
     child.on("error", reject).on("close", (code) => {
       if (code === 0) resolve();
       else
-        reject(new SetupError(`${command} could not build ${what}.`, { tried: errors.join("").split("\n").filter((line) => /error|undefined|cannot find/i.test(line)).slice(0, 6), remedies: ["a compiler with C++20 is needed: g++ 11, clang 14 or newer; name one in CXX", "a libtorch of version 2.11 to 2.15 is known to work; see LIBTORCH in the README"] }));
+        reject(
+          new SetupError(`${command} could not build ${what}.`, {
+            tried: errors
+              .join("")
+              .split("\n")
+              .filter((line) => /error|undefined|cannot find/i.test(line))
+              .slice(0, 6),
+            remedies: [
+              "a compiler with C++20 is needed: g++ 11, clang 14 or newer; name one in CXX",
+              "a libtorch of version 2.11 to 2.15 is known to work; see LIBTORCH in the README",
+            ],
+          }),
+        );
     });
   });
 }

@@ -22,7 +22,10 @@ const wheels = {
     ],
   },
   "linux-arm64": { torch: { requirement: `torch==${torchVersion}`, platforms: ["manylinux_2_28_aarch64"], bytes: 110_000_000 }, extra: [] },
-  "darwin-arm64": { torch: { requirement: `torch==${torchVersion}`, platforms: ["macosx_14_0_arm64", "macosx_11_0_arm64"], bytes: 80_000_000 }, extra: [] },
+  "darwin-arm64": {
+    torch: { requirement: `torch==${torchVersion}`, platforms: ["macosx_14_0_arm64", "macosx_11_0_arm64"], bytes: 80_000_000 },
+    extra: [],
+  },
 };
 
 export const cacheFolder = () => resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr"));
@@ -38,13 +41,16 @@ export function inspect(folder, source) {
   if (library === undefined) return `${root} has no lib/libtorch_cpu`;
   const version = versionOf(root);
   const [major, minor] = version.split(".").map(Number);
-  if (!(major > oldest[0] || (major === oldest[0] && minor >= oldest[1]))) return `${root} is torch ${version}, older than ${oldest.join(".")}`;
+  if (!(major > oldest[0] || (major === oldest[0] && minor >= oldest[1])))
+    return `${root} is torch ${version}, older than ${oldest.join(".")}`;
   return { root: resolve(root), version, source, cuda: existsSync(join(root, "lib", "libtorch_cuda.so")) };
 }
 
 /** From the headers; they moved between releases. */
 function versionOf(root) {
-  for (const header of ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h"].map((name) => join(root, "include", name))) {
+  for (const header of ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h"].map((name) =>
+    join(root, "include", name),
+  )) {
     if (!existsSync(header)) continue;
     const text = readFileSync(header, "utf8");
     const numbers = ["MAJOR", "MINOR", "PATCH"].map((part) => new RegExp(`define TORCH_VERSION_${part} (\\d+)`).exec(text)?.[1]);
@@ -59,7 +65,14 @@ const pythons = () => [process.env.PYTHON, "python3", "python"].filter((name) =>
 /** @returns {string | null} the torch folder of the active Python, found without importing it */
 function pythonTorch() {
   for (const python of pythons()) {
-    const asked = spawnSync(python, ["-c", "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')"], { encoding: "utf8" });
+    const asked = spawnSync(
+      python,
+      [
+        "-c",
+        "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')",
+      ],
+      { encoding: "utf8" },
+    );
     if (asked.status === 0 && asked.stdout.trim() !== "") return asked.stdout.trim();
   }
   return null;
@@ -81,7 +94,13 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
   if (named !== undefined && named !== "") {
     const found = inspect(named, "LIBTORCH");
     if (typeof found !== "string") return found;
-    throw new SetupError(`LIBTORCH names ${named}, which is not a libtorch that can be used.`, { tried: [found], remedies: ["point it at a libtorch folder or a site-packages/torch folder of version 2.11 or newer", "unset it: libtorch is then looked for elsewhere, or downloaded"] });
+    throw new SetupError(`LIBTORCH names ${named}, which is not a libtorch that can be used.`, {
+      tried: [found],
+      remedies: [
+        "point it at a libtorch folder or a site-packages/torch folder of version 2.11 or newer",
+        "unset it: libtorch is then looked for elsewhere, or downloaded",
+      ],
+    });
   }
   tried.push("LIBTORCH: not set");
   const installed = pythonTorch();
@@ -97,7 +116,11 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
     if (typeof found !== "string") return found;
     tried.push(`the cache: ${found}`);
   } else tried.push(`the cache: ${home} does not exist`);
-  if (!fetch) throw new SetupError("libtorch is not there yet.", { tried, remedies: ["run npm run setup, which downloads it", "set LIBTORCH to a libtorch folder"] });
+  if (!fetch)
+    throw new SetupError("libtorch is not there yet.", {
+      tried,
+      remedies: ["run npm run setup, which downloads it", "set LIBTORCH to a libtorch folder"],
+    });
   await fetchEngine(home, cuda, tried);
   const found = inspect(join(home, "torch"), "wheel");
   if (typeof found === "string") throw new Error(`The unpacked wheel is not usable: ${found}`);
@@ -105,7 +128,14 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
 }
 
 /** What a CPU needs of the torch wheel. */
-const neededOnCpu = (name) => name.startsWith("torch/include/") || name === "torch/version.py" || /^torch\/lib\/(libtorch_cpu|libtorch|libc10)\.(so|dylib)$/.test(name) || /^torch\/lib\/lib(gomp|gfortran|omp|arm_compute|openblas)[^/]*$/.test(name) || /^torch\/\.dylibs\//.test(name) || /^torch\.libs\//.test(name) || /^nvidia\/cu\d+\/lib\/[^/]+\.so[^/]*$/.test(name);
+const neededOnCpu = (name) =>
+  name.startsWith("torch/include/") ||
+  name === "torch/version.py" ||
+  /^torch\/lib\/(libtorch_cpu|libtorch|libc10)\.(so|dylib)$/.test(name) ||
+  /^torch\/lib\/lib(gomp|gfortran|omp|arm_compute|openblas)[^/]*$/.test(name) ||
+  /^torch\/\.dylibs\//.test(name) ||
+  /^torch\.libs\//.test(name) ||
+  /^nvidia\/cu\d+\/lib\/[^/]+\.so[^/]*$/.test(name);
 
 async function fetchEngine(home, cuda, tried) {
   const platform = `${process.platform}-${process.arch}`;
@@ -113,12 +143,20 @@ async function fetchEngine(home, cuda, tried) {
   const own = "set LIBTORCH to a libtorch folder (2.11 or newer) that you have from elsewhere";
   if (plan === undefined) throw new SetupError(`There is no wheel of torch ${torchVersion} for ${platform}.`, { tried, remedies: [own] });
   const python = pythonWithPip();
-  if (python === null) throw new SetupError("libtorch must be downloaded, and that takes a Python with pip; none was found.", { tried: [...tried, `pip: none of ${pythons().join(", ")} runs pip`], remedies: ["install Python 3 with pip (Debian: apt-get install python3-pip)", "name a Python with pip in the variable PYTHON", own] });
+  if (python === null)
+    throw new SetupError("libtorch must be downloaded, and that takes a Python with pip; none was found.", {
+      tried: [...tried, `pip: none of ${pythons().join(", ")} runs pip`],
+      remedies: ["install Python 3 with pip (Debian: apt-get install python3-pip)", "name a Python with pip in the variable PYTHON", own],
+    });
   mkdirSync(dirname(home), { recursive: true });
   const space = statfsSync(dirname(home));
   const free = space.bavail * space.bsize;
   const needed = cuda ? 12e9 : plan.torch.bytes + 8e8;
-  if (free < needed) throw new SetupError(`libtorch needs ${Math.round(needed / 2 ** 20)} MiB in ${dirname(home)} while it is unpacked; ${Math.round(free / 2 ** 20)} MiB are free.`, { tried, remedies: ["free some space there", "name a folder on another disk in the variable RFDETR_HOME", own] });
+  if (free < needed)
+    throw new SetupError(
+      `libtorch needs ${Math.round(needed / 2 ** 20)} MiB in ${dirname(home)} while it is unpacked; ${Math.round(free / 2 ** 20)} MiB are free.`,
+      { tried, remedies: ["free some space there", "name a folder on another disk in the variable RFDETR_HOME", own] },
+    );
 
   // Everything happens beside the final place and is renamed there when it is whole.
   const temporary = `${home}.partial`;
@@ -134,7 +172,20 @@ async function fetchEngine(home, cuda, tried) {
       if (cuda && i === 0) {
         const metadata = readFileSync(join(temporary, `torch-${torchVersion}.dist-info`, "METADATA"), "utf8");
         for (const requirement of requirements(metadata)) {
-          const extra = await downloadWheel({ python, requirement, platforms: ["manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_25_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64"], folder, label: requirement, bytes: 3e8 });
+          const extra = await downloadWheel({
+            python,
+            requirement,
+            platforms: [
+              "manylinux2014_x86_64",
+              "manylinux_2_17_x86_64",
+              "manylinux_2_25_x86_64",
+              "manylinux_2_27_x86_64",
+              "manylinux_2_28_x86_64",
+            ],
+            folder,
+            label: requirement,
+            bytes: 3e8,
+          });
           await unpackWheel(extra, temporary, () => true, `unpacking ${requirement}`);
           rmSync(extra);
         }
@@ -147,6 +198,13 @@ async function fetchEngine(home, cuda, tried) {
     renameSync(temporary, home);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    throw new SetupError("libtorch could not be downloaded.", { tried: [...tried, `pip download: ${error.message}`], remedies: ["check the network (and the variables PIP_INDEX_URL, HTTPS_PROXY) and run the same command again", own, `on a machine with network, run: pip download --no-deps torch==${torchVersion}; unpack the wheel and set LIBTORCH to its torch folder`] });
+    throw new SetupError("libtorch could not be downloaded.", {
+      tried: [...tried, `pip download: ${error.message}`],
+      remedies: [
+        "check the network (and the variables PIP_INDEX_URL, HTTPS_PROXY) and run the same command again",
+        own,
+        `on a machine with network, run: pip download --no-deps torch==${torchVersion}; unpack the wheel and set LIBTORCH to its torch folder`,
+      ],
+    });
   }
 }

@@ -13,7 +13,12 @@ export async function preflight(root) {
   const packages = existsSync(`${root}/node_modules/typescript`);
   add("npm packages", packages, packages ? "installed" : "not installed", "run npm run setup");
   const compiler = findCompiler();
-  add("C++ compiler", compiler !== null, compiler ?? "none of CXX, g++, clang++, c++", "install one (Debian: apt-get install g++), or name one in CXX");
+  add(
+    "C++ compiler",
+    compiler !== null,
+    compiler ?? "none of CXX, g++, clang++, c++",
+    "install one (Debian: apt-get install g++), or name one in CXX",
+  );
   const headers = nodeHeaders(root);
   add("Node-API headers", headers !== null, headers ?? "none", "run npm run setup, or use a Node.js installed with its headers");
   let engine = null;
@@ -22,12 +27,29 @@ export async function preflight(root) {
     add("libtorch", true, `${engine.version} (${engine.source}) in ${engine.root}`);
   } catch {
     const python = pythonWithPip();
-    add("libtorch", false, "not there yet", python === null ? "install Python 3 with pip so that it can be downloaded, or set LIBTORCH to a libtorch folder" : "run npm run setup, which downloads it (540 MB)");
-    add("Python with pip", python !== null, python ?? "none", "install Python 3 with pip (Debian: apt-get install python3-pip), or name one in PYTHON");
+    add(
+      "libtorch",
+      false,
+      "not there yet",
+      python === null
+        ? "install Python 3 with pip so that it can be downloaded, or set LIBTORCH to a libtorch folder"
+        : "run npm run setup, which downloads it (540 MB)",
+    );
+    add(
+      "Python with pip",
+      python !== null,
+      python ?? "none",
+      "install Python 3 with pip (Debian: apt-get install python3-pip), or name one in PYTHON",
+    );
     let folder = cacheFolder();
     while (!existsSync(folder)) folder = dirname(folder);
     const { bavail, bsize } = statfsSync(folder);
-    add("disk space", bavail * bsize > 1.4e9, `${Math.round((bavail * bsize) / 2 ** 20)} MiB free for ${cacheFolder()}`, "free 1.4 GB there, or name another folder in RFDETR_HOME");
+    add(
+      "disk space",
+      bavail * bsize > 1.4e9,
+      `${Math.round((bavail * bsize) / 2 ** 20)} MiB free for ${cacheFolder()}`,
+      "free 1.4 GB there, or name another folder in RFDETR_HOME",
+    );
   }
   const addon = existsSync(`${root}/packages/torch/build/torch.node`);
   add("addon", addon, addon ? "built" : "not built", "run npm run setup");

@@ -33,7 +33,9 @@ export function progressBar(label, total) {
       if (tty) {
         const width = 28;
         const full = Math.round(share * width);
-        process.stderr.write(`\r  ${label} [${"=".repeat(full)}${" ".repeat(width - full)}] ${String(Math.floor(share * 100)).padStart(3)} %  ${mib(done)} of ${mib(total)} `);
+        process.stderr.write(
+          `\r  ${label} [${"=".repeat(full)}${" ".repeat(width - full)}] ${String(Math.floor(share * 100)).padStart(3)} %  ${mib(done)} of ${mib(total)} `,
+        );
       } else if (Math.floor(share * 4) > quarter) {
         quarter = Math.floor(share * 4);
         say(`  ${label}: ${quarter * 25} % of ${mib(total)}`);

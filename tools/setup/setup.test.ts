@@ -51,9 +51,13 @@ function zip(path: string, files: Record<string, string | Buffer>): string {
   return path;
 }
 
-const record = (files: Record<string, string>): string => Object.entries(files).map(([name, text]) => `${name},sha256=${createHash("sha256").update(text).digest("base64url")},${text.length}`).join("\n");
+const record = (files: Record<string, string>): string =>
+  Object.entries(files)
+    .map(([name, text]) => `${name},sha256=${createHash("sha256").update(text).digest("base64url")},${text.length}`)
+    .join("\n");
 const files = { "torch/lib/libtorch_cpu.so": "library".repeat(1000), "torch/include/a.h": "header", "torch/bin/protoc": "not needed" };
-const wheel = (name: string, change: Record<string, string> = {}): string => zip(join(folder, name), { ...files, ...change, "torch-1.dist-info/RECORD": `${record(files)}\ntorch-1.dist-info/RECORD,,` });
+const wheel = (name: string, change: Record<string, string> = {}): string =>
+  zip(join(folder, name), { ...files, ...change, "torch-1.dist-info/RECORD": `${record(files)}\ntorch-1.dist-info/RECORD,,` });
 
 describe("zip reader", () => {
   it("reads stored and compressed entries", async () => {
@@ -82,7 +86,9 @@ describe("wheels", () => {
     expect(existsSync(join(target, "torch/bin/protoc"))).toBe(false);
   });
   it("name the file whose bytes are wrong", async () => {
-    await expect(unpackWheel(wheel("c.whl", { "torch/include/a.h": "Header" }), join(folder, "out2"), () => true, "test")).rejects.toThrow(/torch\/include\/a\.h in .* is damaged/);
+    await expect(unpackWheel(wheel("c.whl", { "torch/include/a.h": "Header" }), join(folder, "out2"), () => true, "test")).rejects.toThrow(
+      /torch\/include\/a\.h in .* is damaged/,
+    );
   });
   it("read hashes from RECORD", () => {
     expect(parseRecord("a/b.so,sha256=AAEC,3\nx/RECORD,,\n").get("a/b.so")).toBe("000102");
@@ -95,7 +101,10 @@ describe("resolution of libtorch", () => {
     mkdirSync(join(root, "lib"), { recursive: true });
     mkdirSync(join(root, "include/torch/headeronly"), { recursive: true });
     writeFileSync(join(root, "lib/libtorch_cpu.so"), "");
-    writeFileSync(join(root, "include/torch/headeronly/version.h"), ["MAJOR", "MINOR", "PATCH"].map((part, i) => `#define TORCH_VERSION_${part} ${version[i]}`).join("\n"));
+    writeFileSync(
+      join(root, "include/torch/headeronly/version.h"),
+      ["MAJOR", "MINOR", "PATCH"].map((part, i) => `#define TORCH_VERSION_${part} ${version[i]}`).join("\n"),
+    );
     return root;
   };
   it("takes LIBTORCH first, as libtorch folder or as site-packages", async () => {
@@ -107,7 +116,7 @@ describe("resolution of libtorch", () => {
   });
   it("says why LIBTORCH is none", async () => {
     process.env.LIBTORCH = join(folder, "nowhere");
-    await expect(resolveEngine({ fetch: false })).rejects.toThrow(/LIBTORCH names .*nowhere.*\n[^]*has no include\/torch[^]*1\. /);
+    await expect(resolveEngine({ fetch: false })).rejects.toThrow(/LIBTORCH names .*nowhere.*\n[\s\S]*has no include\/torch[\s\S]*1\. /);
     expect(inspect(make("old", [2, 4, 1]), "LIBTORCH")).toMatch(/torch 2\.4\.1, older than 2\.11/);
   });
   it("then the cache, and never a folder that was left half-written", async () => {
@@ -119,13 +128,15 @@ describe("resolution of libtorch", () => {
     mkdirSync(join(half, "include/torch"), { recursive: true });
     const failure = await resolveEngine({ fetch: false }).catch((error: Error) => error);
     expect(failure).toBeInstanceOf(SetupError);
-    expect((failure as Error).message).toMatch(/the active Python: no torch installed[^]*cache: .* does not exist/);
+    expect((failure as Error).message).toMatch(/the active Python: no torch installed[\s\S]*cache: .* does not exist/);
     make("home/libtorch-2.15.0-cpu/torch");
     expect(await resolveEngine({ fetch: false })).toMatchObject({ source: "cache" });
   });
   it("reports everything that was tried when there is no Python to download with", async () => {
     Object.assign(process.env, { LIBTORCH: "", RFDETR_HOME: join(folder, "home2"), PYTHON: "/bin/false", PATH: "" });
-    await expect(resolveEngine()).rejects.toThrow(/Python with pip; none was found[^]*Tried:[^]*LIBTORCH: not set[^]*What to do[^]*1\. install Python 3/);
+    await expect(resolveEngine()).rejects.toThrow(
+      /Python with pip; none was found[\s\S]*Tried:[\s\S]*LIBTORCH: not set[\s\S]*What to do[\s\S]*1\. install Python 3/,
+    );
   });
 });
 
@@ -149,11 +160,15 @@ describe("stamps and lock", () => {
     const dead = execFileSync(process.execPath, ["-e", "console.log(process.pid)"], { encoding: "utf8" }).trim();
     writeFileSync(file, dead);
     const order: string[] = [];
-    await Promise.all(["a", "b"].map((name) => locked(file, async () => {
-      order.push(`${name} in`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      order.push(`${name} out`);
-    })));
+    await Promise.all(
+      ["a", "b"].map((name) =>
+        locked(file, async () => {
+          order.push(`${name} in`);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          order.push(`${name} out`);
+        }),
+      ),
+    );
     expect([order[0][0], order[2][0]].sort()).toEqual(["a", "b"]);
     expect(order[1]).toBe(`${order[0][0]} out`);
     expect(readdirSync(folder)).not.toContain("lock");

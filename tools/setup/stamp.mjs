@@ -10,7 +10,9 @@ export function fingerprint(paths, ...more) {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) hash.update(`${path} missing`);
     else if (!stat.isDirectory()) hash.update(`${path} ${stat.size} ${stat.mtimeMs}`);
-    else for (const name of readdirSync(path).sort()) if (name !== "node_modules" && name !== "dist" && name !== "build") add(join(path, name));
+    else
+      for (const name of readdirSync(path).sort())
+        if (name !== "node_modules" && name !== "dist" && name !== "build") add(join(path, name));
   };
   for (const path of paths) add(path);
   return hash.digest("hex");

@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 import { createWriteStream, mkdirSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { openEntry, readDirectory } from "./zip.mjs";
 import { progressBar } from "./report.mjs";
+import { openEntry, readDirectory } from "./zip.mjs";
 
 /**
  * Fetches wheels into a folder with `pip download`, showing the growth of its files against `bytes`.
@@ -17,7 +17,29 @@ export async function downloadWheel({ python, requirement, platforms, folder, la
   // pip keeps the growing file in TMPDIR until it is whole.
   const temporary = join(folder, "growing");
   mkdirSync(temporary, { recursive: true });
-  const args = ["-m", "pip", "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off", "--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none", ...platforms.flatMap((p) => ["--platform", p]), "--dest", folder, requirement];
+  const args = [
+    "-m",
+    "pip",
+    "download",
+    "--no-deps",
+    "--no-cache-dir",
+    "--disable-pip-version-check",
+    "--progress-bar",
+    "off",
+    "--only-binary=:all:",
+    "--implementation",
+    "cp",
+    "--python-version",
+    "3.11",
+    "--abi",
+    "cp311",
+    "--abi",
+    "none",
+    ...platforms.flatMap((p) => ["--platform", p]),
+    "--dest",
+    folder,
+    requirement,
+  ];
   const bar = progressBar(label, bytes);
   const output = [];
   const child = spawn(python, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, TMPDIR: temporary } });
@@ -67,10 +89,14 @@ export async function unpackWheel(wheel, target, wanted, label) {
   if (record === undefined) throw new Error(`${wheel} is no wheel: it has no RECORD`);
   const hashes = parseRecord(await text(await openEntry(wheel, record)));
   const chosen = entries.filter((entry) => !entry.name.endsWith("/") && (wanted(entry.name) || entry.name.endsWith(".dist-info/METADATA")));
-  const bar = progressBar(label, chosen.reduce((sum, entry) => sum + entry.size, 0));
+  const bar = progressBar(
+    label,
+    chosen.reduce((sum, entry) => sum + entry.size, 0),
+  );
   let done = 0;
   for (const entry of chosen) {
-    if (entry.name.startsWith("/") || entry.name.split("/").includes("..")) throw new Error(`${wheel} wants to write outside of its folder: ${entry.name}`);
+    if (entry.name.startsWith("/") || entry.name.split("/").includes(".."))
+      throw new Error(`${wheel} wants to write outside of its folder: ${entry.name}`);
     const path = join(target, entry.name);
     mkdirSync(dirname(path), { recursive: true });
     if (entry.size === 0) {
@@ -91,7 +117,8 @@ export async function unpackWheel(wheel, target, wanted, label) {
       createWriteStream(path),
     );
     // RECORD cannot hold its own hash.
-    if (entry !== record && hashes.get(entry.name) !== hash.digest("hex")) throw new Error(`${entry.name} in ${wheel} is damaged: its bytes are not those of the wheel's RECORD`);
+    if (entry !== record && hashes.get(entry.name) !== hash.digest("hex"))
+      throw new Error(`${entry.name} in ${wheel} is damaged: its bytes are not those of the wheel's RECORD`);
   }
   bar.end();
 }
@@ -105,5 +132,7 @@ async function text(stream) {
 
 /** Names of the wheels that a wheel requires on this platform, from its METADATA. @param {string} metadata */
 export function requirements(metadata) {
-  return [...metadata.matchAll(/^Requires-Dist: ([\w.-]+)\s*\(?(==[\w.]+)?\)?.*platform_system == ["']Linux["']/gm)].map(([, name, version]) => `${name}${version ?? ""}`);
+  return [...metadata.matchAll(/^Requires-Dist: ([\w.-]+)\s*\(?(==[\w.]+)?\)?.*platform_system == ["']Linux["']/gm)].map(
+    ([, name, version]) => `${name}${version ?? ""}`,
+  );
 }

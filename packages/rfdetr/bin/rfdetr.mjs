@@ -19,12 +19,17 @@ if (command === "setup" && !wantsHelp) {
   if (args.includes("--json")) console.log(JSON.stringify({ ready: false, checks }, null, 2));
   else {
     console.error("rfdetr is not set up yet:\n");
-    for (const { name, ok, found, remedy } of checks) console.error(`  ${ok ? "ok     " : "MISSING"}  ${name.padEnd(17)} ${found}${remedy === undefined ? "" : `\n           -> ${remedy}`}`);
+    for (const { name, ok, found, remedy } of checks)
+      console.error(
+        `  ${ok ? "ok     " : "MISSING"}  ${name.padEnd(17)} ${found}${remedy === undefined ? "" : `\n           -> ${remedy}`}`,
+      );
     console.error("\nnpm run setup does all of it that needs no administrator.");
   }
   process.exitCode = 1;
 } else if (wantsHelp && !existsSync(main)) {
-  console.log("rfdetr — train, evaluate and run RF-DETR detectors in mixed precision\n\nCommands: train, val, predict, data, bench, doctor, numerics, convert, demo, setup\n\nThe full help is there once the program is built: npm run setup");
+  console.log(
+    "rfdetr — train, evaluate and run RF-DETR detectors in mixed precision\n\nCommands: train, val, predict, data, bench, doctor, numerics, convert, demo, setup\n\nThe full help is there once the program is built: npm run setup",
+  );
 } else {
   if (!wantsHelp) await setupOrExit();
   const { main: run } = await import(main);

@@ -36,14 +36,21 @@ describe("rfdetr::attention", () => {
             manualSeed(c.seed);
             const make = (length: number): Tensor => {
               // `packed`: a slice of a wider tensor, as a joint projection gives it.
-              const whole = randn([c.batch, length, c.heads, c.packed ? 2 * c.width : c.width]).mul(c.magnitude).to("bfloat16");
+              const whole = randn([c.batch, length, c.heads, c.packed ? 2 * c.width : c.width])
+                .mul(c.magnitude)
+                .to("bfloat16");
               return c.packed ? whole.narrow(-1, c.width, c.width) : whole;
             };
             const inputs = [make(c.queries), make(c.keys), make(c.keys)];
             const gradient = randn([c.batch, c.queries, c.heads, c.width]).to("bfloat16");
             const scale = 1 / Math.sqrt(c.width);
             const fused = run(ops.attention, inputs, gradient, scale);
-            const judge = run(ops.attentionComposed, inputs.map((t) => t.double()), gradient.double(), scale);
+            const judge = run(
+              ops.attentionComposed,
+              inputs.map((t) => t.double()),
+              gradient.double(),
+              scale,
+            );
             const twin = run(ops.attentionComposed, inputs, gradient, scale);
             const products = gradient.double().norm().item() * c.magnitude * c.magnitude * scale;
             fused.forEach((value, i) => {

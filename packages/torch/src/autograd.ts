@@ -51,11 +51,16 @@ export function gradients(
  * for each input. The outputs' own history is cut. Must be called with autograd on; for CPU graphs, whose backward runs on
  * the calling thread.
  */
-export function graphNode(inputs: readonly Tensor[], outputs: readonly Tensor[], backward: (outputGradients: (Tensor | null)[]) => (Tensor | null)[]): Tensor[] {
+export function graphNode(
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+  backward: (outputGradients: (Tensor | null)[]) => (Tensor | null)[],
+): Tensor[] {
   const handles = native.graphNode(
     inputs.map((t) => t.handle),
     outputs.map((t) => t.handle),
-    (...gradients) => scope(() => backward(gradients.map((handle) => (handle === null ? null : new Tensor(handle))))).map((t) => t?.handle ?? null),
+    (...gradients) =>
+      scope(() => backward(gradients.map((handle) => (handle === null ? null : new Tensor(handle))))).map((t) => t?.handle ?? null),
   );
   return handles.map((handle) => new Tensor(handle));
 }

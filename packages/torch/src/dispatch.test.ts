@@ -1,8 +1,21 @@
-import { Worker } from "node:worker_threads";
 import { existsSync } from "node:fs";
+import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkpoint, dispatch, intercept, manualSeed, nn, type Operator, operator, ops, randn, type Tensor, tensor, zeros } from "./index.js";
+import {
+  checkpoint,
+  dispatch,
+  intercept,
+  manualSeed,
+  nn,
+  type Operator,
+  operator,
+  ops,
+  randn,
+  type Tensor,
+  tensor,
+  zeros,
+} from "./index.js";
 
 describe("the one door", () => {
   it("calls any operator by schema", () => {
@@ -13,7 +26,9 @@ describe("the one door", () => {
     const out = zeros([2]);
     dispatch(operator("aten::add", "out"), [tensor([1, 2]), tensor([3, 4]), 1, out]);
     expect(out.toList()).toEqual([4, 6]);
-    expect(() => dispatch(operator("aten::no_such_thing"), [])).toThrow(/Expected an operator of libtorch .* but received aten::no_such_thing/);
+    expect(() => dispatch(operator("aten::no_such_thing"), [])).toThrow(
+      /Expected an operator of libtorch .* but received aten::no_such_thing/,
+    );
   });
 
   it("lets interceptors see and change calls, first installed outermost", () => {
@@ -44,11 +59,35 @@ describe("the one door", () => {
     });
     new nn.Sequential([new nn.Linear(2, 2), new nn.Linear(2, 2)]).call(zeros([1, 2]));
     remove();
-    expect(paths).toEqual([["aten::linear", "0"], ["aten::linear", "1"]]);
+    expect(paths).toEqual([
+      ["aten::linear", "0"],
+      ["aten::linear", "1"],
+    ]);
   });
 
   it("survives any nonsense: an error, never the end of the process", () => {
-    const names = ["add.Tensor", "conv2d.", "layer_norm.", "linear.", "topk.", "index.Tensor", "cat.", "view.", "gather.", "grid_sampler_2d.", "scaled_dot_product_attention.", "slice.Tensor", "arange.start_step", "_to_copy.", "split.Tensor", "embedding.", "matmul.", "bernoulli_.float", "upsample_bilinear2d.", "_foreach_add_.List"];
+    const names = [
+      "add.Tensor",
+      "conv2d.",
+      "layer_norm.",
+      "linear.",
+      "topk.",
+      "index.Tensor",
+      "cat.",
+      "view.",
+      "gather.",
+      "grid_sampler_2d.",
+      "scaled_dot_product_attention.",
+      "slice.Tensor",
+      "arange.start_step",
+      "_to_copy.",
+      "split.Tensor",
+      "embedding.",
+      "matmul.",
+      "bernoulli_.float",
+      "upsample_bilinear2d.",
+      "_foreach_add_.List",
+    ];
     const value = fc.oneof(
       fc.constantFrom(undefined, null, true, "", "float32", "nonsense", Number.NaN, -1, 0, 1, 2.5, 2 ** 40),
       fc.constantFrom("T0", "T1", "T2"),

@@ -1,7 +1,8 @@
 // The one door. Every operator call goes through `dispatch`; interceptors stand in it.
-import type { Module } from "./nn/module.js";
-import { currentModule } from "./nn/current.js";
+
 import { native } from "./native.js";
+import { currentModule } from "./nn/current.js";
+import type { Module } from "./nn/module.js";
 import { Tensor } from "./tensor.js";
 
 export interface ArgumentInfo {

@@ -8,7 +8,11 @@ interface DTypeInfo {
   bytes: number;
   floating: boolean;
   /** Carries the raw elements; half types travel as their 16-bit patterns. */
-  array: { new (length: number): TensorData; new (buffer: ArrayBufferLike, offset?: number, length?: number): TensorData; BYTES_PER_ELEMENT: number };
+  array: {
+    new (length: number): TensorData;
+    new (buffer: ArrayBufferLike, offset?: number, length?: number): TensorData;
+    BYTES_PER_ELEMENT: number;
+  };
 }
 
 export const dtypes: Readonly<Record<DType, DTypeInfo>> = {

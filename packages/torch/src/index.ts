@@ -3,11 +3,23 @@ export { checkpoint, enableGrad, gradients, graphNode, isGradEnabled, noGrad } f
 export { arange, empty, full, linspace, ones, rand, randint, randn, randperm, type TensorOptions, tensor, zeros } from "./create.js";
 export { type ArgumentInfo, type Call, dispatch, type Interceptor, intercept, type Next, Operator, operator } from "./dispatch.js";
 export { type DType, dtypes, isDType, type TensorData } from "./dtype.js";
-export { type Engine, engine, getNumThreads, getRngState, type MemoryUse, manualSeed, memory, releaseCachedMemory, resetPeakMemory, setNumThreads, setRngState } from "./engine.js";
+export {
+  type Engine,
+  engine,
+  getNumThreads,
+  getRngState,
+  type MemoryUse,
+  manualSeed,
+  memory,
+  releaseCachedMemory,
+  resetPeakMemory,
+  setNumThreads,
+  setRngState,
+} from "./engine.js";
 export * as nn from "./nn/index.js";
 export * as ops from "./ops.generated.js";
 export * as optim from "./optim/index.js";
 export { CheckpointError, PickledName, PickledObject, type PickledTensor, PthFile, UnsafePickleError } from "./pth/index.js";
-export { loadSafetensors, type SafetensorsFile, SafetensorsError, saveSafetensors } from "./safetensors.js";
+export { loadSafetensors, SafetensorsError, type SafetensorsFile, saveSafetensors } from "./safetensors.js";
 export { eachTensor, keep, scope } from "./scope.js";
 export { type NestedNumbers, type Operand, Tensor } from "./tensor.js";

@@ -68,7 +68,9 @@ function load(): Native {
   try {
     return createRequire(import.meta.url)(path) as Native;
   } catch (error) {
-    throw new Error(`The engine at ${path} does not load: ${(error as Error).message}. Run \`npm run setup\` to build it anew.`, { cause: error });
+    throw new Error(`The engine at ${path} does not load: ${(error as Error).message}. Run \`npm run setup\` to build it anew.`, {
+      cause: error,
+    });
   }
 }
 

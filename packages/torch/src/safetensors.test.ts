@@ -18,7 +18,14 @@ function withHeader(header: string, data = new Uint8Array(0), claimed = Buffer.b
 describe("safetensors", () => {
   it("round-trips every dtype, empty tensors, views and metadata", () => {
     const tensors: Record<string, Tensor> = { empty: zeros([0, 3]), view: randn([4, 6]).transpose(0, 1), scalar: tensor(2.5) };
-    for (const dtype of ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"] as DType[]) tensors[dtype] = tensor([[1, 0], [1, 1]], { dtype });
+    for (const dtype of ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"] as DType[])
+      tensors[dtype] = tensor(
+        [
+          [1, 0],
+          [1, 1],
+        ],
+        { dtype },
+      );
     saveSafetensors(path, tensors, { format: "pt" });
     const { tensors: loaded, metadata } = loadSafetensors(path);
     expect(metadata).toEqual({ format: "pt" });
@@ -29,14 +36,41 @@ describe("safetensors", () => {
   });
 
   it.each([
-    ["is too short", () => { writeFileSync(path, "abc"); return path; }, /has only 3 bytes/],
+    [
+      "is too short",
+      () => {
+        writeFileSync(path, "abc");
+        return path;
+      },
+      /has only 3 bytes/,
+    ],
     ["claims too long a header", () => withHeader("{}", undefined, 1e9), /claims a header of 1000000000 bytes/],
     ["is not JSON", () => withHeader("{nope"), /not JSON/],
-    ["has an unknown dtype", () => withHeader('{"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}}', new Uint8Array(1)), /stores a as F8/],
-    ["has offsets beyond the file", () => withHeader('{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}', new Uint8Array(2)), /does not hold 4 bytes inside 2/],
-    ["has a shape that does not fit", () => withHeader('{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,4]}}', new Uint8Array(4)), /does not hold 16 bytes/],
+    [
+      "has an unknown dtype",
+      () => withHeader('{"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}}', new Uint8Array(1)),
+      /stores a as F8/,
+    ],
+    [
+      "has offsets beyond the file",
+      () => withHeader('{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}', new Uint8Array(2)),
+      /does not hold 4 bytes inside 2/,
+    ],
+    [
+      "has a shape that does not fit",
+      () => withHeader('{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,4]}}', new Uint8Array(4)),
+      /does not hold 16 bytes/,
+    ],
     ["has a negative shape", () => withHeader('{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}', new Uint8Array(1)), /shape \[-1\]/],
-    ["overlaps", () => withHeader('{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}', new Uint8Array(3)), /gap or overlaps before b/],
+    [
+      "overlaps",
+      () =>
+        withHeader(
+          '{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}',
+          new Uint8Array(3),
+        ),
+      /gap or overlaps before b/,
+    ],
   ])("refuses a file that %s, by name", (_, write, message) => {
     const file = write();
     expect(() => loadSafetensors(file)).toThrow(message);

@@ -5,7 +5,18 @@ import { type DType, dtypes } from "./dtype.js";
 import { keep } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
-const names: Record<string, DType> = { F32: "float32", F64: "float64", F16: "float16", BF16: "bfloat16", I64: "int64", I32: "int32", I16: "int16", I8: "int8", U8: "uint8", BOOL: "bool" };
+const names: Record<string, DType> = {
+  F32: "float32",
+  F64: "float64",
+  F16: "float16",
+  BF16: "bfloat16",
+  I64: "int64",
+  I32: "int32",
+  I16: "int16",
+  I8: "int8",
+  U8: "uint8",
+  BOOL: "bool",
+};
 const codes = Object.fromEntries(Object.entries(names).map(([code, dtype]) => [dtype, code])) as Record<DType, string>;
 
 /** The limit that the reference implementation sets on the header. */
@@ -38,7 +49,8 @@ export function loadSafetensors(path: string): SafetensorsFile {
     const lengthBytes = Buffer.alloc(8);
     if (size < 8 || readSync(file, lengthBytes, 0, 8, 0) < 8) throw new SafetensorsError(path, `has only ${size} bytes`);
     const length = lengthBytes.readBigUInt64LE();
-    if (length > BigInt(maxHeader) || length > BigInt(size - 8)) throw new SafetensorsError(path, `claims a header of ${length} bytes in a file of ${size}`);
+    if (length > BigInt(maxHeader) || length > BigInt(size - 8))
+      throw new SafetensorsError(path, `claims a header of ${length} bytes in a file of ${size}`);
     const bytes = Buffer.alloc(Number(length));
     readSync(file, bytes, 0, bytes.length, 8);
     const { entries, metadata } = parseHeader(path, bytes.toString("utf8"), size - 8 - bytes.length);
@@ -69,20 +81,34 @@ function parseHeader(path: string, text: string, dataBytes: number): { entries: 
   } catch (error) {
     throw new SafetensorsError(path, `has a header that is not JSON (${(error as Error).message})`);
   }
-  if (typeof header !== "object" || header === null || Array.isArray(header)) throw new SafetensorsError(path, "has a header that is not an object");
+  if (typeof header !== "object" || header === null || Array.isArray(header))
+    throw new SafetensorsError(path, "has a header that is not an object");
   const { __metadata__: metadata = {}, ...rest } = header as Record<string, unknown>;
   const entries = Object.entries(rest) as [string, Entry][];
   for (const [name, entry] of entries) {
     const dtype = names[entry?.dtype];
-    if (dtype === undefined) throw new SafetensorsError(path, `stores ${name} as ${String(entry?.dtype)}, which is none of ${Object.keys(names).join(", ")}`);
+    if (dtype === undefined)
+      throw new SafetensorsError(path, `stores ${name} as ${String(entry?.dtype)}, which is none of ${Object.keys(names).join(", ")}`);
     const { shape, data_offsets: offsets } = entry;
-    if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0)) throw new SafetensorsError(path, `gives ${name} the shape ${JSON.stringify(shape)}`);
+    if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0))
+      throw new SafetensorsError(path, `gives ${name} the shape ${JSON.stringify(shape)}`);
     const expected = shape.reduce((a, b) => a * b, dtypes[dtype].bytes);
-    if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every((n) => Number.isSafeInteger(n) && n >= 0) || offsets[1] - offsets[0] !== expected || offsets[1] > dataBytes)
-      throw new SafetensorsError(path, `places ${name} at ${JSON.stringify(offsets)}, which does not hold ${expected} bytes inside ${dataBytes}`);
+    if (
+      !Array.isArray(offsets) ||
+      offsets.length !== 2 ||
+      !offsets.every((n) => Number.isSafeInteger(n) && n >= 0) ||
+      offsets[1] - offsets[0] !== expected ||
+      offsets[1] > dataBytes
+    )
+      throw new SafetensorsError(
+        path,
+        `places ${name} at ${JSON.stringify(offsets)}, which does not hold ${expected} bytes inside ${dataBytes}`,
+      );
   }
   let end = 0;
-  for (const [name, entry] of [...entries].sort((a, b) => a[1].data_offsets[0] - b[1].data_offsets[0] || a[1].data_offsets[1] - b[1].data_offsets[1])) {
+  for (const [name, entry] of [...entries].sort(
+    (a, b) => a[1].data_offsets[0] - b[1].data_offsets[0] || a[1].data_offsets[1] - b[1].data_offsets[1],
+  )) {
     if (entry.data_offsets[0] !== end) throw new SafetensorsError(path, `leaves a gap or overlaps before ${name}`);
     end = entry.data_offsets[1];
   }
@@ -90,7 +116,11 @@ function parseHeader(path: string, text: string, dataBytes: number): { entries: 
 }
 
 /** Writes tensors (in the order given) and string metadata. The file is flushed to disk before this returns; write to a temporary name and rename to replace a file safely. */
-export function saveSafetensors(path: string, tensors: Map<string, Tensor> | Record<string, Tensor>, metadata: Record<string, string> = {}): void {
+export function saveSafetensors(
+  path: string,
+  tensors: Map<string, Tensor> | Record<string, Tensor>,
+  metadata: Record<string, string> = {},
+): void {
   const list = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let offset = 0;

@@ -1,6 +1,7 @@
 // Scopes, the one memory rule: what is made inside a scope and not returned from it is freed at its end.
-import type { Tensor } from "./tensor.js";
+
 import { native } from "./native.js";
+import type { Tensor } from "./tensor.js";
 
 /** What a scope needs of a tensor; the class itself is in tensor.ts. */
 interface Owned {

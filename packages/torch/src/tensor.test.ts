@@ -1,11 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { arange, keep, memory, noGrad, ops, randn, scope, Tensor, tensor, zeros } from "./index.js";
+import { arange, keep, memory, noGrad, ops, randn, scope, type Tensor, tensor, zeros } from "./index.js";
 
 describe("Tensor", () => {
   it("carries numbers in and out, in every dtype", () => {
     for (const dtype of ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"] as const) {
       const values = dtype === "bool" ? [1, 0, 1, 1] : [1, 0, 2, 3];
-      expect(tensor([[values[0], values[1]], [values[2], values[3]]], { dtype }).toList()).toEqual([values.slice(0, 2), values.slice(2)]);
+      expect(
+        tensor(
+          [
+            [values[0], values[1]],
+            [values[2], values[3]],
+          ],
+          { dtype },
+        ).toList(),
+      ).toEqual([values.slice(0, 2), values.slice(2)]);
     }
   });
 
@@ -27,11 +35,24 @@ describe("Tensor", () => {
     const x = arange(6).view(2, 3);
     expect(x.max().item()).toBe(5);
     expect(x.max(1)[1].toList()).toEqual([2, 2]);
-    expect(ops.clamp(x, { min: 1, max: 3 }).toList()).toEqual([[1, 1, 2], [3, 3, 3]]);
-    expect(ops.where(x.gt(2), x, zeros([2, 3])).toList()).toEqual([[0, 0, 0], [3, 4, 5]]);
+    expect(ops.clamp(x, { min: 1, max: 3 }).toList()).toEqual([
+      [1, 1, 2],
+      [3, 3, 3],
+    ]);
+    expect(ops.where(x.gt(2), x, zeros([2, 3])).toList()).toEqual([
+      [0, 0, 0],
+      [3, 4, 5],
+    ]);
     expect(ops.std(tensor([1, 2, 3]), { correction: 0 }).item()).toBeCloseTo(Math.sqrt(2 / 3));
-    expect(x.chunk(3, 1).map((part) => part.shape)).toEqual([[2, 1], [2, 1], [2, 1]]);
-    expect(x.index([tensor([1, 0], { dtype: "int64" }), null]).toList()).toEqual([[3, 4, 5], [0, 1, 2]]);
+    expect(x.chunk(3, 1).map((part) => part.shape)).toEqual([
+      [2, 1],
+      [2, 1],
+      [2, 1],
+    ]);
+    expect(x.index([tensor([1, 0], { dtype: "int64" }), null]).toList()).toEqual([
+      [3, 4, 5],
+      [0, 1, 2],
+    ]);
   });
 
   it("names operator, shapes and libtorch's reason when something is wrong", () => {
@@ -60,7 +81,12 @@ describe("scope", () => {
 
   it("frees everything when the body throws", () => {
     const before = memory().liveTensors;
-    expect(() => scope(() => { randn([3]); throw new Error("no"); })).toThrow("no");
+    expect(() =>
+      scope(() => {
+        randn([3]);
+        throw new Error("no");
+      }),
+    ).toThrow("no");
     expect(memory().liveTensors).toBe(before);
   });
 
@@ -74,7 +100,10 @@ describe("scope", () => {
   });
 
   it("spares what is kept", () => {
-    const x = scope(() => { keep(randn([2])); return keep(zeros([1])); });
+    const x = scope(() => {
+      keep(randn([2]));
+      return keep(zeros([1]));
+    });
     expect(x.item()).toBe(0);
     x.dispose();
   });
@@ -93,7 +122,9 @@ describe("hooks", () => {
     expect(x.grad?.toList()).toEqual([30, 30]);
     remove();
     const z = x.mul(1);
-    z.registerHook(() => { throw new RangeError("from the hook"); });
+    z.registerHook(() => {
+      throw new RangeError("from the hook");
+    });
     expect(() => z.sum().backward()).toThrow(RangeError);
   });
 

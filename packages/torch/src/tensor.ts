@@ -154,14 +154,17 @@ export class Tensor {
     return build(0);
   }
   toString(): string {
-    return this.isDisposed ? "Tensor(disposed)" : `Tensor(${this.dtype}[${this.shape.join(",")}]${this.device === "cpu" ? "" : `@${this.device}`})`;
+    return this.isDisposed
+      ? "Tensor(disposed)"
+      : `Tensor(${this.dtype}[${this.shape.join(",")}]${this.device === "cpu" ? "" : `@${this.device}`})`;
   }
 
   // --- dtype and device ---
 
   /** Converts to a dtype or moves to a device; returns this tensor itself where nothing changes. */
   to(target: DType | (string & {}) | { dtype?: DType; device?: string }): Tensor {
-    const { dtype, device } = typeof target === "string" ? (isDType(target) ? { dtype: target, device: undefined } : { dtype: undefined, device: target }) : target;
+    const { dtype, device } =
+      typeof target === "string" ? (isDType(target) ? { dtype: target, device: undefined } : { dtype: undefined, device: target }) : target;
     if ((dtype === undefined || dtype === this.dtype) && (device === undefined || device === this.device)) return this;
     return ops._toCopy(this, { dtype, device });
   }

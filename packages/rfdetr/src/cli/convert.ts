@@ -20,7 +20,8 @@ async function convert(from: string, to: string, options: OutputOptions): Promis
   if (extname(to) !== ".safetensors") throw new RfdetrError("ERR_USAGE", `Expected a .safetensors file to write but received ${to}`);
   const { tensors, classNames, config, extra } = readWeights(from);
   saveWeights(to, tensors, { classNames, config, extra });
-  if (console.json) console.data({ file: to, variant: config.variant, resolution: config.resolution, classes: classNames, tensors: tensors.size });
+  if (console.json)
+    console.data({ file: to, variant: config.variant, resolution: config.resolution, classes: classNames, tensors: tensors.size });
   console.line(`${config.variant}, ${config.resolution} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`);
   for (const tensor of tensors.values()) tensor.dispose();
   return exit.done;

@@ -19,7 +19,18 @@ import { addVal } from "./val.js";
 /** Registers a verb; its action tells the exit code. */
 export type AddCommand = (program: Command, finish: (code: number) => void) => void;
 
-const verbs: readonly AddCommand[] = [addTrain, addVal, addPredict, addData, addBench, addDoctor, addNumerics, addConvert, addDemo, addSetup];
+const verbs: readonly AddCommand[] = [
+  addTrain,
+  addVal,
+  addPredict,
+  addData,
+  addBench,
+  addDoctor,
+  addNumerics,
+  addConvert,
+  addDemo,
+  addSetup,
+];
 
 /** Codes of errors that another command line would avoid. */
 const usageCodes = new Set(["ERR_USAGE", "ERR_CONFIG", "ERR_MODEL_CONFIG", "ERR_PRECISION", "ERR_POLICY"]);

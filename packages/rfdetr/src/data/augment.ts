@@ -6,7 +6,10 @@ export type AugmentPreset = "default" | "none" | "conservative" | "aggressive" |
 export const augmentPresets: readonly AugmentPreset[] = ["default", "none", "conservative", "aggressive", "aerial", "industrial"];
 
 type Step = (sample: Sample, rng: Rng) => Sample;
-const sometimes = (p: number, step: Step): Step => (sample, rng) => (rng.chance(p) ? step(sample, rng) : sample);
+const sometimes =
+  (p: number, step: Step): Step =>
+  (sample, rng) =>
+    rng.chance(p) ? step(sample, rng) : sample;
 
 const presets: Record<AugmentPreset, readonly Step[]> = {
   none: [],
@@ -16,11 +19,28 @@ const presets: Record<AugmentPreset, readonly Step[]> = {
     sometimes(0.5, flipHorizontally),
     sometimes(0.5, flipVertically),
     sometimes(0.5, (s, rng) => affine(s, { angle: rng.uniform(-45, 45) })),
-    sometimes(0.5, (s, rng) => affine(s, { angle: rng.uniform(-15, 15), scale: rng.uniform(0.8, 1.2), shift: [rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1)], shear: [rng.uniform(-5, 5), rng.uniform(-5, 5)] })),
+    sometimes(0.5, (s, rng) =>
+      affine(s, {
+        angle: rng.uniform(-15, 15),
+        scale: rng.uniform(0.8, 1.2),
+        shift: [rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1)],
+        shear: [rng.uniform(-5, 5), rng.uniform(-5, 5)],
+      }),
+    ),
     sometimes(0.5, colourJitter),
   ],
-  aerial: [sometimes(0.5, flipHorizontally), sometimes(0.5, flipVertically), sometimes(0.5, (s) => affine(s, { angle: 90 })), sometimes(0.4, brightnessContrast(0.15, 0.15))],
-  industrial: [sometimes(0.3, flipHorizontally), sometimes(0.5, brightnessContrast(0.2, 0.2)), sometimes(0.3, gaussianBlur), sometimes(0.3, gaussianNoise)],
+  aerial: [
+    sometimes(0.5, flipHorizontally),
+    sometimes(0.5, flipVertically),
+    sometimes(0.5, (s) => affine(s, { angle: 90 })),
+    sometimes(0.4, brightnessContrast(0.15, 0.15)),
+  ],
+  industrial: [
+    sometimes(0.3, flipHorizontally),
+    sometimes(0.5, brightnessContrast(0.2, 0.2)),
+    sometimes(0.3, gaussianBlur),
+    sometimes(0.3, gaussianNoise),
+  ],
 };
 
 export function augment(sample: Sample, preset: AugmentPreset, rng: Rng): Sample {
@@ -89,12 +109,17 @@ function gaussianBlur(sample: Sample): Sample {
     for (let x = 0; x < width; x++)
       for (let c = 0; c < 3; c++) {
         const line = y * width;
-        rows[(line + x) * 3 + c] = sample.data[(line + x) * 3 + c] * middle + (sample.data[(line + at(x - 1, width)) * 3 + c] + sample.data[(line + at(x + 1, width)) * 3 + c]) * side;
+        rows[(line + x) * 3 + c] =
+          sample.data[(line + x) * 3 + c] * middle +
+          (sample.data[(line + at(x - 1, width)) * 3 + c] + sample.data[(line + at(x + 1, width)) * 3 + c]) * side;
       }
   const data = new Uint8Array(sample.data.length);
   const stride = width * 3;
   for (let y = 0; y < height; y++)
-    for (let x = 0; x < stride; x++) data[y * stride + x] = byte(rows[y * stride + x] * middle + (rows[at(y - 1, height) * stride + x] + rows[at(y + 1, height) * stride + x]) * side);
+    for (let x = 0; x < stride; x++)
+      data[y * stride + x] = byte(
+        rows[y * stride + x] * middle + (rows[at(y - 1, height) * stride + x] + rows[at(y + 1, height) * stride + x]) * side,
+      );
   return { ...sample, data };
 }
 
@@ -134,15 +159,31 @@ export function affine(sample: Sample, { angle, scale = 1, shift = [0, 0], shear
       if (x0 < -1 || y0 < -1 || x0 >= width || y0 >= height) continue;
       const [fx, fy] = [u - x0, v - y0];
       for (let k = 0; k < 3; k++) {
-        const pixel = (xx: number, yy: number): number => (xx < 0 || yy < 0 || xx >= width || yy >= height ? 0 : sample.data[(yy * width + xx) * 3 + k]);
-        data[(y * width + x) * 3 + k] = byte((pixel(x0, y0) * (1 - fx) + pixel(x0 + 1, y0) * fx) * (1 - fy) + (pixel(x0, y0 + 1) * (1 - fx) + pixel(x0 + 1, y0 + 1) * fx) * fy);
+        const pixel = (xx: number, yy: number): number =>
+          xx < 0 || yy < 0 || xx >= width || yy >= height ? 0 : sample.data[(yy * width + xx) * 3 + k];
+        data[(y * width + x) * 3 + k] = byte(
+          (pixel(x0, y0) * (1 - fx) + pixel(x0 + 1, y0) * fx) * (1 - fy) + (pixel(x0, y0 + 1) * (1 - fx) + pixel(x0 + 1, y0 + 1) * fx) * fy,
+        );
       }
     }
   const boxes = new Float32Array(sample.boxes.length);
   for (let i = 0; i < boxes.length; i += 4) {
     const [l, t, r, bottom] = sample.boxes.subarray(i, i + 4);
-    const corners = [[l, t], [r, t], [l, bottom], [r, bottom]].map(([x, y]) => [a * (x - cx) + b * (y - cy) + tx, c * (x - cx) + d * (y - cy) + ty]);
-    boxes.set([Math.min(...corners.map((p) => p[0])), Math.min(...corners.map((p) => p[1])), Math.max(...corners.map((p) => p[0])), Math.max(...corners.map((p) => p[1]))], i);
+    const corners = [
+      [l, t],
+      [r, t],
+      [l, bottom],
+      [r, bottom],
+    ].map(([x, y]) => [a * (x - cx) + b * (y - cy) + tx, c * (x - cx) + d * (y - cy) + ty]);
+    boxes.set(
+      [
+        Math.min(...corners.map((p) => p[0])),
+        Math.min(...corners.map((p) => p[1])),
+        Math.max(...corners.map((p) => p[0])),
+        Math.max(...corners.map((p) => p[1])),
+      ],
+      i,
+    );
   }
   return keepInside({ ...sample, data, boxes });
 }

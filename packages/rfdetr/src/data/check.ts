@@ -86,7 +86,9 @@ async function checkCoco(root: string, split: Split, report: CheckReport, option
     images.set(image.id, image);
     files.add(image.file_name);
   }
-  const categories = new Set((split === "train" ? content : parseCoco(findCocoSplit(root, "train")?.annotations ?? source.annotations)).categories.map((c) => c.id));
+  const categories = new Set(
+    (split === "train" ? content : parseCoco(findCocoSplit(root, "train")?.annotations ?? source.annotations)).categories.map((c) => c.id),
+  );
   const ids = new Set<number>();
   const annotated = new Set<number>();
   for (const annotation of content.annotations) {
@@ -95,7 +97,11 @@ async function checkCoco(root: string, split: Split, report: CheckReport, option
     ids.add(annotation.id);
     annotated.add(annotation.image_id);
     const fault = boxFault(annotation, images.get(annotation.image_id));
-    if (fault !== null) add(fault, `${name}${images.has(annotation.image_id) ? ` in ${images.get(annotation.image_id)?.file_name}` : ` (image ${annotation.image_id})`}${fault.includes("box") ? ` ${JSON.stringify(annotation.bbox)}` : ""}`);
+    if (fault !== null)
+      add(
+        fault,
+        `${name}${images.has(annotation.image_id) ? ` in ${images.get(annotation.image_id)?.file_name}` : ` (image ${annotation.image_id})`}${fault.includes("box") ? ` ${JSON.stringify(annotation.bbox)}` : ""}`,
+      );
     if (!categories.has(annotation.category_id)) add("unknown categories", `${name} (category ${annotation.category_id})`);
   }
   let done = 0;
@@ -106,7 +112,8 @@ async function checkCoco(root: string, split: Split, report: CheckReport, option
     else if (options.decode ?? true) {
       try {
         const { width, height } = await decodeFile(file);
-        if (width !== image.width || height !== image.height) add("wrong image sizes", `${image.file_name}: ${image.width}×${image.height} annotated, ${width}×${height} decoded`);
+        if (width !== image.width || height !== image.height)
+          add("wrong image sizes", `${image.file_name}: ${image.width}×${image.height} annotated, ${width}×${height} decoded`);
       } catch (error) {
         add("undecodable images", `${file}: ${((error as Error).cause as Error | undefined)?.message ?? (error as Error).message}`);
       }
@@ -146,7 +153,10 @@ async function checkYolo(root: string, report: CheckReport, options: CheckOption
       if (options.decode ?? true) await decodeFile(image.file).catch((error: Error) => bad.push(error.message));
       options.onProgress?.(++done, dataset.images.length);
     }
-    report.findings.push({ split, kind: "undecodable images", names: bad }, { split, kind: "images without annotations", names: dataset.images.filter((i) => i.labels.length === 0).map((i) => i.file) });
+    report.findings.push(
+      { split, kind: "undecodable images", names: bad },
+      { split, kind: "images without annotations", names: dataset.images.filter((i) => i.labels.length === 0).map((i) => i.file) },
+    );
     if (dataset.images.length === 0) report.findings.push({ split, kind: "no images", names: [root] });
   }
 }
@@ -165,7 +175,11 @@ export async function fixDataset(root: string, target: string, report: CheckRepo
     const broken = report.findings.find((f) => f.split === split && f.kind === "broken annotations");
     if (broken !== undefined) throw new DatasetError(`Expected annotations that can be repaired but ${broken.names[0]}`);
     const content = parseCoco(source.annotations);
-    const undecodable = new Set(report.findings.filter((f) => f.split === split && f.kind === "undecodable images").flatMap((f) => f.names.map((name) => name.slice(0, name.indexOf(": ")))));
+    const undecodable = new Set(
+      report.findings
+        .filter((f) => f.split === split && f.kind === "undecodable images")
+        .flatMap((f) => f.names.map((name) => name.slice(0, name.indexOf(": ")))),
+    );
     const seen = new Set<number>();
     const images = content.images.filter((image) => {
       const file = join(source.images, image.file_name);
@@ -174,7 +188,9 @@ export async function fixDataset(root: string, target: string, report: CheckRepo
       return good;
     });
     for (const image of images) {
-      const size = report.findings.find((f) => f.split === split && f.kind === "wrong image sizes")?.names.find((name) => name.startsWith(`${image.file_name}: `));
+      const size = report.findings
+        .find((f) => f.split === split && f.kind === "wrong image sizes")
+        ?.names.find((name) => name.startsWith(`${image.file_name}: `));
       const match = size === undefined ? null : /(\d+)×(\d+) decoded/.exec(size);
       if (match !== null) [image.width, image.height] = [Number(match[1]), Number(match[2])];
     }
@@ -184,16 +200,21 @@ export async function fixDataset(root: string, target: string, report: CheckRepo
     for (const annotation of content.annotations) {
       const image = byId.get(annotation.image_id);
       const fault = boxFault(annotation, image);
-      if (image === undefined || !categories.has(annotation.category_id) || (fault !== null && fault !== "boxes outside the image")) continue;
+      if (image === undefined || !categories.has(annotation.category_id) || (fault !== null && fault !== "boxes outside the image"))
+        continue;
       const [x, y, w, h] = annotation.bbox;
       const [l, t] = [Math.max(0, x), Math.max(0, y)];
       const [width, height] = [Math.min(image.width, x + w) - l, Math.min(image.height, y + h) - t];
       if (width > 0 && height > 0) annotations.push({ ...annotation, id: annotations.length, bbox: [l, t, width, height] });
     }
-    if (split === "train" && (images.length === 0 || annotations.length === 0)) throw new DatasetError(`Expected something to be left of the ${split} split of ${root} but every image or annotation is broken`);
+    if (split === "train" && (images.length === 0 || annotations.length === 0))
+      throw new DatasetError(`Expected something to be left of the ${split} split of ${root} but every image or annotation is broken`);
     const folder = join(target, split);
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "_annotations.coco.json"), JSON.stringify({ ...content, images: images.map((image) => ({ ...image, file_name: basename(image.file_name) })), annotations }));
+    writeFileSync(
+      join(folder, "_annotations.coco.json"),
+      JSON.stringify({ ...content, images: images.map((image) => ({ ...image, file_name: basename(image.file_name) })), annotations }),
+    );
     for (const image of images) link(resolve(source.images, image.file_name), join(folder, basename(image.file_name)));
     kept[split] = images.length;
   }

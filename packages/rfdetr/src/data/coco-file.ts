@@ -44,10 +44,16 @@ export function parseCoco(path: string): CocoContent {
     content = JSON.parse(text) as CocoContent;
   } catch (error) {
     const cut = /end of JSON|Unterminated|Expected .* after/.test((error as Error).message) && !text.trimEnd().endsWith("}");
-    throw new DatasetError(`Expected JSON in ${path} but ${cut ? `it ends in the middle, after ${text.length} characters: the file was cut off, export or copy it again` : `it is broken: ${(error as Error).message}`}`, { cause: error });
+    throw new DatasetError(
+      `Expected JSON in ${path} but ${cut ? `it ends in the middle, after ${text.length} characters: the file was cut off, export or copy it again` : `it is broken: ${(error as Error).message}`}`,
+      { cause: error },
+    );
   }
   for (const key of ["images", "annotations", "categories"] as const)
-    if (!Array.isArray(content?.[key])) throw new DatasetError(`Expected a COCO annotation file with a list "${key}" but ${path} has ${content?.[key] === undefined ? "none" : typeof content[key]}`);
+    if (!Array.isArray(content?.[key]))
+      throw new DatasetError(
+        `Expected a COCO annotation file with a list "${key}" but ${path} has ${content?.[key] === undefined ? "none" : typeof content[key]}`,
+      );
   return content;
 }
 
@@ -79,21 +85,36 @@ export function readCocoFile(source: { layout: string; annotations: string; imag
 
   const byImage = new Map<number, CocoAnnotation[]>();
   for (const image of content.images) {
-    if (byImage.has(image.id)) throw new DatasetError(`Expected image ids to be unique in ${path} but ${image.id} stands twice (${image.file_name}): run rfdetr data check`);
+    if (byImage.has(image.id))
+      throw new DatasetError(
+        `Expected image ids to be unique in ${path} but ${image.id} stands twice (${image.file_name}): run rfdetr data check`,
+      );
     byImage.set(image.id, []);
   }
   for (const annotation of content.annotations) {
     const where = `annotation ${annotation.id} of ${path}`;
     const list = byImage.get(annotation.image_id);
-    if (list === undefined) throw new DatasetError(`Expected the id of an image for image_id in ${where} but received ${annotation.image_id}: run rfdetr data check --fix`);
-    if (!classOf.has(annotation.category_id)) throw new DatasetError(`Expected one of the training categories ${[...classOf.keys()].join(", ")} for category_id in ${where} but received ${annotation.category_id}: run rfdetr data check --fix`);
-    if (!Array.isArray(annotation.bbox) || annotation.bbox.length !== 4 || !annotation.bbox.every(Number.isFinite)) throw new DatasetError(`Expected four numbers for bbox in ${where} but received ${JSON.stringify(annotation.bbox)}: run rfdetr data check --fix`);
+    if (list === undefined)
+      throw new DatasetError(
+        `Expected the id of an image for image_id in ${where} but received ${annotation.image_id}: run rfdetr data check --fix`,
+      );
+    if (!classOf.has(annotation.category_id))
+      throw new DatasetError(
+        `Expected one of the training categories ${[...classOf.keys()].join(", ")} for category_id in ${where} but received ${annotation.category_id}: run rfdetr data check --fix`,
+      );
+    if (!Array.isArray(annotation.bbox) || annotation.bbox.length !== 4 || !annotation.bbox.every(Number.isFinite))
+      throw new DatasetError(
+        `Expected four numbers for bbox in ${where} but received ${JSON.stringify(annotation.bbox)}: run rfdetr data check --fix`,
+      );
     list.push(annotation);
   }
 
   let dropped = 0;
   const images = content.images.map((image): DatasetImage => {
-    if (!(image.width > 0 && image.height > 0)) throw new DatasetError(`Expected positive width and height for image ${image.id} (${image.file_name}) of ${path} but received ${image.width} and ${image.height}`);
+    if (!(image.width > 0 && image.height > 0))
+      throw new DatasetError(
+        `Expected positive width and height for image ${image.id} (${image.file_name}) of ${path} but received ${image.width} and ${image.height}`,
+      );
     const collect = (crowd: boolean): { boxes: Float32Array; labels: Int32Array; areas: Float64Array } => {
       const boxes: number[] = [];
       const labels: number[] = [];
@@ -112,7 +133,14 @@ export function readCocoFile(source: { layout: string; annotations: string; imag
       }
       return { boxes: Float32Array.from(boxes), labels: Int32Array.from(labels), areas: Float64Array.from(areas) };
     };
-    return { id: image.id, file: join(source.images, image.file_name), width: image.width, height: image.height, ...collect(false), crowd: collect(true) };
+    return {
+      id: image.id,
+      file: join(source.images, image.file_name),
+      width: image.width,
+      height: image.height,
+      ...collect(false),
+      crowd: collect(true),
+    };
   });
   if (dropped > 0) warnings.push(`${dropped} empty boxes of ${path} are left out (rfdetr data check names them)`);
   return { layout: source.layout, images, classNames: categories.map((c) => c.name), categoryIds: categories.map((c) => c.id), warnings };

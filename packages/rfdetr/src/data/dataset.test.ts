@@ -16,7 +16,10 @@ afterAll(() => rmSync(root, { recursive: true }));
 let folder = "";
 let count = 0;
 
-const jpeg = (path: string, width = 40, height = 30): Promise<unknown> => sharp({ create: { width, height, channels: 3, background: "#808080" } }).jpeg().toFile(path);
+const jpeg = (path: string, width = 40, height = 30): Promise<unknown> =>
+  sharp({ create: { width, height, channels: 3, background: "#808080" } })
+    .jpeg()
+    .toFile(path);
 const annotations = (split: string): string => join(folder, split, "_annotations.coco.json");
 function edit(split: string, change: (content: CocoContent) => void): void {
   const content = JSON.parse(readFileSync(annotations(split), "utf8")) as CocoContent;
@@ -30,8 +33,15 @@ beforeEach(async () => {
     mkdirSync(join(folder, split), { recursive: true });
     for (const name of ["a.jpg", "b.jpg"]) await jpeg(join(folder, split, name));
     const content: CocoContent = {
-      images: [{ id: 1, file_name: "a.jpg", width: 40, height: 30 }, { id: 2, file_name: "b.jpg", width: 40, height: 30 }],
-      categories: [{ id: 0, name: "birds", supercategory: "none" }, { id: 7, name: "owl", supercategory: "birds" }, { id: 3, name: "duck", supercategory: "birds" }],
+      images: [
+        { id: 1, file_name: "a.jpg", width: 40, height: 30 },
+        { id: 2, file_name: "b.jpg", width: 40, height: 30 },
+      ],
+      categories: [
+        { id: 0, name: "birds", supercategory: "none" },
+        { id: 7, name: "owl", supercategory: "birds" },
+        { id: 3, name: "duck", supercategory: "birds" },
+      ],
       annotations: [
         { id: 10, image_id: 1, category_id: 7, bbox: [1, 2, 10, 10], area: 50, iscrowd: 0 },
         { id: 11, image_id: 1, category_id: 3, bbox: [30, 20, 20, 20], iscrowd: 0 },
@@ -45,7 +55,10 @@ beforeEach(async () => {
 describe("COCO datasets", () => {
   it("map sparse ids to classes by ascending id, leave grouping categories out, set crowds aside, clip boxes", () => {
     const { classNames, categoryIds, images } = openDataset(folder, "train");
-    expect([classNames, categoryIds]).toEqual([["duck", "owl"], [3, 7]]);
+    expect([classNames, categoryIds]).toEqual([
+      ["duck", "owl"],
+      [3, 7],
+    ]);
     expect([...images[0].labels]).toEqual([1, 0]);
     expect([...images[0].boxes]).toEqual([1, 2, 11, 12, 30, 20, 40, 30]);
     expect([...images[0].areas]).toEqual([50, 400]);
@@ -56,10 +69,14 @@ describe("COCO datasets", () => {
   it("say what is wrong and where", () => {
     edit("train", (c) => c.annotations.push({ id: 99, image_id: 1, category_id: 5, bbox: [0, 0, 1, 1] }));
     expect(() => openDataset(folder, "train")).not.toThrow(/99.*99/);
-    edit("train", (c) => { c.categories = c.categories.filter((k) => k.id !== 5); });
+    edit("train", (c) => {
+      c.categories = c.categories.filter((k) => k.id !== 5);
+    });
     edit("valid", (c) => c.annotations.push({ id: 99, image_id: 1, category_id: 5, bbox: [0, 0, 1, 1] }));
     expect(() => openDataset(folder, "valid")).toThrow(/category_id in annotation 99 of .*valid.* received 5/);
-    edit("train", (c) => { c.annotations = [{ id: 4, image_id: 77, category_id: 7, bbox: [0, 0, 1, 1] }]; });
+    edit("train", (c) => {
+      c.annotations = [{ id: 4, image_id: 77, category_id: 7, bbox: [0, 0, 1, 1] }];
+    });
     expect(() => openDataset(folder, "train")).toThrow(/image_id in annotation 4 .* received 77/);
     truncateSync(annotations("train"), 100);
     expect(() => openDataset(folder, "train")).toThrow(/ends in the middle, after 100 characters/);
@@ -118,7 +135,11 @@ describe("decoding", () => {
   });
 
   it("names a file that was cut off", async () => {
-    await sharp({ create: { width: 300, height: 300, channels: 3, background: "#123456", noise: { type: "gaussian", mean: 100, sigma: 50 } } }).jpeg().toFile(path("cut.jpg"));
+    await sharp({
+      create: { width: 300, height: 300, channels: 3, background: "#123456", noise: { type: "gaussian", mean: 100, sigma: 50 } },
+    })
+      .jpeg()
+      .toFile(path("cut.jpg"));
     truncateSync(path("cut.jpg"), 5000);
     await expect(decodeFile(path("cut.jpg"))).rejects.toThrow(/cut\.jpg does not decode/);
     await expect(decodeFile(path("missing.jpg"))).rejects.toThrow(/missing\.jpg/);
@@ -132,7 +153,8 @@ describe("DataLoader", () => {
     const read = async (workers: number): Promise<unknown[]> => {
       const loader = new DataLoader({ recipe, workers });
       const batches: unknown[] = [];
-      for await (const { images: bytes, targets, files } of loader.batches(images, [0, 1, 1, 0, 0], 2, (place) => ["x", place])) batches.push([Buffer.from(bytes).toString("base64"), targets, files]);
+      for await (const { images: bytes, targets, files } of loader.batches(images, [0, 1, 1, 0, 0], 2, (place) => ["x", place]))
+        batches.push([Buffer.from(bytes).toString("base64"), targets, files]);
       await loader.close();
       return batches;
     };
@@ -146,7 +168,13 @@ describe("DataLoader", () => {
     const { images } = openDataset(folder, "train");
     const read = async (onBadImage: "error" | "skip", warnings: string[]): Promise<number> => {
       let seen = 0;
-      for await (const batch of new DataLoader({ recipe, workers: 0, onBadImage, onWarning: (w) => warnings.push(w) }).batches(images, [0, 1], 2, () => [])) seen += batch.targets.length;
+      for await (const batch of new DataLoader({ recipe, workers: 0, onBadImage, onWarning: (w) => warnings.push(w) }).batches(
+        images,
+        [0, 1],
+        2,
+        () => [],
+      ))
+        seen += batch.targets.length;
       return seen;
     };
     await expect(read("error", [])).rejects.toThrow(/b\.jpg does not decode/);
@@ -159,7 +187,12 @@ describe("DataLoader", () => {
 describe("data check", () => {
   it("names every fault with its count, and --fix leaves none", async () => {
     edit("train", (c) => {
-      c.images.push({ id: 2, file_name: "again.jpg", width: 40, height: 30 }, { id: 3, file_name: "gone.jpg", width: 40, height: 30 }, { id: 4, file_name: "bad.jpg", width: 40, height: 30 }, { id: 5, file_name: "size.jpg", width: 10, height: 30 });
+      c.images.push(
+        { id: 2, file_name: "again.jpg", width: 40, height: 30 },
+        { id: 3, file_name: "gone.jpg", width: 40, height: 30 },
+        { id: 4, file_name: "bad.jpg", width: 40, height: 30 },
+        { id: 5, file_name: "size.jpg", width: 10, height: 30 },
+      );
       c.annotations.push(
         { id: 10, image_id: 1, category_id: 7, bbox: [5, 5, 5, 5] },
         { id: 20, image_id: 1, category_id: 7, bbox: [35, 5, 15, 5] },
@@ -174,7 +207,18 @@ describe("data check", () => {
     const report = await checkDataset(folder);
     const names = Object.fromEntries(report.findings.filter((f) => f.split === "train").map((f) => [f.kind, f.names]));
     expect(Object.keys(names).sort()).toEqual(
-      ["annotations of unknown images", "boxes outside the image", "duplicate annotation ids", "duplicate image ids", "empty boxes", "images without annotations", "missing files", "undecodable images", "unknown categories", "wrong image sizes"].sort(),
+      [
+        "annotations of unknown images",
+        "boxes outside the image",
+        "duplicate annotation ids",
+        "duplicate image ids",
+        "empty boxes",
+        "images without annotations",
+        "missing files",
+        "undecodable images",
+        "unknown categories",
+        "wrong image sizes",
+      ].sort(),
     );
     expect(names["missing files"][0]).toMatch(/gone\.jpg/);
     // Annotation 11 and the 20th both reach over the right edge.
@@ -200,7 +244,9 @@ describe("synthetic data", () => {
     const file = (out: string): Buffer => readFileSync(join(out, "train", "train-00003.jpg"));
     expect(file(a).equals(file(b))).toBe(true);
     expect(file(a).equals(file(c))).toBe(false);
-    expect(readFileSync(join(a, "train/_annotations.coco.json"), "utf8")).toBe(readFileSync(join(b, "train/_annotations.coco.json"), "utf8"));
+    expect(readFileSync(join(a, "train/_annotations.coco.json"), "utf8")).toBe(
+      readFileSync(join(b, "train/_annotations.coco.json"), "utf8"),
+    );
     expect(readFileSync(join(a, "LICENSES.txt"), "utf8")).toMatch(/Apache/);
     await expect(synthesize(a)).rejects.toThrow(/does not exist yet/);
     await expect(synthesize(join(root, "s4"), { classes: 99 })).rejects.toThrow(/between 1 and 24 for classes but received 99/);

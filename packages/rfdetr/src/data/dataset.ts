@@ -36,7 +36,11 @@ export interface Dataset {
 export type Split = "train" | "valid" | "test";
 
 const folders: Record<Split, readonly string[]> = { train: ["train"], valid: ["valid", "val"], test: ["test"] };
-const cocoNames: Record<Split, readonly string[]> = { train: ["instances_train2017.json", "instances_train.json", "train.json"], valid: ["instances_val2017.json", "instances_val.json", "instances_valid.json", "val.json", "valid.json"], test: ["instances_test2017.json", "instances_test.json", "test.json"] };
+const cocoNames: Record<Split, readonly string[]> = {
+  train: ["instances_train2017.json", "instances_train.json", "train.json"],
+  valid: ["instances_val2017.json", "instances_val.json", "instances_valid.json", "val.json", "valid.json"],
+  test: ["instances_test2017.json", "instances_test.json", "test.json"],
+};
 
 /** Annotation file and image folder of a COCO split, in Roboflow's layout or COCO's own. */
 export function findCocoSplit(root: string, split: Split): { layout: string; annotations: string; images: string } | null {
@@ -47,7 +51,9 @@ export function findCocoSplit(root: string, split: Split): { layout: string; ann
   for (const name of cocoNames[split]) {
     const annotations = join(root, "annotations", name);
     if (!existsSync(annotations)) continue;
-    const images = [name.replace(/^instances_|\.json$/g, ""), ...folders[split], "images"].map((folder) => join(root, folder)).find((folder) => existsSync(folder));
+    const images = [name.replace(/^instances_|\.json$/g, ""), ...folders[split], "images"]
+      .map((folder) => join(root, folder))
+      .find((folder) => existsSync(folder));
     return { layout: "coco", annotations, images: images ?? root };
   }
   return null;
@@ -65,7 +71,11 @@ export function openDataset(root: string, split: Split): Dataset {
     return readCocoFile(coco, training?.annotations ?? null);
   }
   if (findYoloFile(root) !== null) return readYolo(root, split);
-  const looked = [`${folders[split][0]}/_annotations.coco.json (Roboflow COCO)`, `annotations/${cocoNames[split][0]} (COCO)`, "data.yaml (YOLO)"];
+  const looked = [
+    `${folders[split][0]}/_annotations.coco.json (Roboflow COCO)`,
+    `annotations/${cocoNames[split][0]} (COCO)`,
+    "data.yaml (YOLO)",
+  ];
   throw new DatasetError(`Expected a ${split} split in ${root} but found none of ${looked.join(", ")}`);
 }
 

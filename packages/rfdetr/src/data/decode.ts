@@ -25,7 +25,8 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
       const { format, width = 0, height = 0 } = await image.metadata();
       const factor = [8, 4, 2].find((f) => f <= Math.min(Math.floor(width / atLeast), Math.floor(height / atLeast)));
       // libvips shrinks inside the JPEG decoder when a resize by a power of two follows.
-      if (format === "jpeg" && factor !== undefined) image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), { fit: "fill", fastShrinkOnLoad: true });
+      if (format === "jpeg" && factor !== undefined)
+        image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), { fit: "fill", fastShrinkOnLoad: true });
     }
     const { data, info } = await image.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     if (info.channels === 3) return { data, width: info.width, height: info.height };
@@ -33,6 +34,9 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
     for (let i = 0; i < info.width * info.height; i++) rgb.fill(data[i * info.channels], i * 3, i * 3 + 3);
     return { data: rgb, width: info.width, height: info.height };
   } catch (error) {
-    throw new DatasetError(`Expected a readable image but ${file} does not decode: ${(error as Error).message.split("\n")[0]}. Replace or remove it, or run rfdetr data check --fix`, { cause: error });
+    throw new DatasetError(
+      `Expected a readable image but ${file} does not decode: ${(error as Error).message.split("\n")[0]}. Replace or remove it, or run rfdetr data check --fix`,
+      { cause: error },
+    );
   }
 }

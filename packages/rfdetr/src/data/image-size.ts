@@ -8,8 +8,9 @@ export function imageSize(path: string): { width: number; height: number } {
   try {
     const head = Buffer.alloc(64);
     const read = readSync(file, head, 0, 64, 0);
-    const size = read < 16 ? null : head.readUInt16BE(0) === 0xffd8 ? jpeg(file) : fixed(head) ?? tiff(file, head);
-    if (size === null || !(size.width > 0 && size.height > 0)) throw new DatasetError(`Expected an image but ${path} is none that is known: remove it, or convert it to JPEG or PNG`);
+    const size = read < 16 ? null : head.readUInt16BE(0) === 0xffd8 ? jpeg(file) : (fixed(head) ?? tiff(file, head));
+    if (size === null || !(size.width > 0 && size.height > 0))
+      throw new DatasetError(`Expected an image but ${path} is none that is known: remove it, or convert it to JPEG or PNG`);
     return size;
   } finally {
     closeSync(file);
@@ -42,7 +43,8 @@ function jpeg(file: number): { width: number; height: number } | null {
       at++;
       continue;
     }
-    if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) return { height: segment.readUInt16BE(5), width: segment.readUInt16BE(7) };
+    if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc)
+      return { height: segment.readUInt16BE(5), width: segment.readUInt16BE(7) };
     at += 2 + segment.readUInt16BE(2);
   }
   return null;

@@ -82,7 +82,12 @@ export class DataLoader {
    * Batches of the listed images in that order; `seedOf` gives the random seed of the i-th place.
    * @throws DatasetError naming the image that does not decode, unless bad images are skipped
    */
-  async *batches(images: readonly DatasetImage[], order: ArrayLike<number>, batchSize: number, seedOf: (place: number) => readonly (number | string)[]): AsyncGenerator<Batch> {
+  async *batches(
+    images: readonly DatasetImage[],
+    order: ArrayLike<number>,
+    batchSize: number,
+    seedOf: (place: number) => readonly (number | string)[],
+  ): AsyncGenerator<Batch> {
     const ahead: Promise<Batch>[] = [];
     let at = 0;
     const start = (): void => {
@@ -103,7 +108,11 @@ export class DataLoader {
   async #batch(entries: [DatasetImage, readonly (number | string)[]][]): Promise<Batch> {
     const { recipe, onBadImage = "error", onWarning } = this.#options;
     const { side } = recipe;
-    const results = await Promise.allSettled(entries.map(([image, seed]) => this.#prepare({ file: image.file, width: image.width, height: image.height, boxes: image.boxes, labels: image.labels, seed })));
+    const results = await Promise.allSettled(
+      entries.map(([image, seed]) =>
+        this.#prepare({ file: image.file, width: image.width, height: image.height, boxes: image.boxes, labels: image.labels, seed }),
+      ),
+    );
     const good: [DatasetImage, Prepared][] = [];
     results.forEach((result, i) => {
       if (result.status === "fulfilled") good.push([entries[i][0], result.value]);

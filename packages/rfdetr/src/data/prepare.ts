@@ -2,7 +2,7 @@
 import { type AugmentPreset, augment } from "./augment.js";
 import { decodeFile, type Pixels } from "./decode.js";
 import { Rng } from "./rng.js";
-import { resize, scaleJitter, type Sample } from "./transforms.js";
+import { resize, type Sample, scaleJitter } from "./transforms.js";
 
 export interface Recipe {
   /** Side of the square in pixels. */

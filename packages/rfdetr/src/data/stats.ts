@@ -39,8 +39,16 @@ export function datasetStats(root: string): { layout: string; splits: SplitStats
       boxes: counts.reduce((a, b) => a + b, 0),
       classes: perClass.sort((a, b) => b.boxes - a.boxes),
       sizes,
-      boxesPerImage: { minimum: counts[0] ?? 0, median: counts[counts.length >> 1] ?? 0, maximum: counts.at(-1) ?? 0, empty: counts.filter((n) => n === 0).length },
-      imageSizes: [...imageSizes].sort((a, b) => b[1] - a[1]).slice(0, 10).map(([size, images]) => ({ size, images })),
+      boxesPerImage: {
+        minimum: counts[0] ?? 0,
+        median: counts[counts.length >> 1] ?? 0,
+        maximum: counts.at(-1) ?? 0,
+        empty: counts.filter((n) => n === 0).length,
+      },
+      imageSizes: [...imageSizes]
+        .sort((a, b) => b[1] - a[1])
+        .slice(0, 10)
+        .map(([size, images]) => ({ size, images })),
     };
   });
   return { layout, splits: result };

@@ -1,14 +1,37 @@
 // The sprites of the synthetic dataset: emoji of three free families, rasterised once, at three sizes.
-import { createRequire } from "node:module";
+
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { DatasetError } from "./errors.js";
 
 /** Emoji by class, in the order in which `--classes N` takes them. */
 export const emojiClasses = [
-  "dog-face", "cat-face", "red-apple", "automobile", "airplane", "sunflower", "soccer-ball", "hamburger",
-  "banana", "bicycle", "guitar", "mushroom", "umbrella", "rocket", "strawberry", "owl", "penguin", "turtle", "key", "pizza", "carrot", "butterfly", "cactus", "pineapple",
+  "dog-face",
+  "cat-face",
+  "red-apple",
+  "automobile",
+  "airplane",
+  "sunflower",
+  "soccer-ball",
+  "hamburger",
+  "banana",
+  "bicycle",
+  "guitar",
+  "mushroom",
+  "umbrella",
+  "rocket",
+  "strawberry",
+  "owl",
+  "penguin",
+  "turtle",
+  "key",
+  "pizza",
+  "carrot",
+  "butterfly",
+  "cactus",
+  "pineapple",
 ] as const;
 
 const families = ["noto", "twemoji", "fluent-emoji-flat"] as const;
@@ -30,14 +53,19 @@ const sizes = [160, 80, 40] as const;
 
 /** Rasterises every family's picture of the first `classes` emoji. */
 export async function rasteriseSprites(classes: number): Promise<Sprite[]> {
-  if (!Number.isInteger(classes) || classes < 1 || classes > emojiClasses.length) throw new DatasetError(`Expected integer between 1 and ${emojiClasses.length} for classes but received ${classes} of type ${typeof classes}`);
+  if (!Number.isInteger(classes) || classes < 1 || classes > emojiClasses.length)
+    throw new DatasetError(
+      `Expected integer between 1 and ${emojiClasses.length} for classes but received ${classes} of type ${typeof classes}`,
+    );
   const sprites: Sprite[] = [];
   for (const family of families) {
     const set = JSON.parse(readFileSync(join(packageFolder(family), "icons.json"), "utf8")) as IconSet;
     for (const className of emojiClasses.slice(0, classes)) {
       const icon = set.icons[className];
       const [width, height] = [icon.width ?? set.width ?? 16, icon.height ?? set.height ?? 16];
-      const svg = Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${sizes[0]}" height="${sizes[0]}" viewBox="0 0 ${width} ${height}">${icon.body}</svg>`);
+      const svg = Buffer.from(
+        `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${sizes[0]}" height="${sizes[0]}" viewBox="0 0 ${width} ${height}">${icon.body}</svg>`,
+      );
       const levels = await Promise.all(
         sizes.map(async (size) => {
           const data = await sharp(svg).resize(size, size).ensureAlpha().raw().toBuffer();
@@ -59,7 +87,11 @@ function packageFolder(family: string): string {
 export function spriteLicences(): string {
   return families
     .map((family) => {
-      const info = JSON.parse(readFileSync(join(packageFolder(family), "info.json"), "utf8")) as { name: string; author: { name: string; url?: string }; license: { title: string; spdx?: string; url?: string } };
+      const info = JSON.parse(readFileSync(join(packageFolder(family), "info.json"), "utf8")) as {
+        name: string;
+        author: { name: string; url?: string };
+        license: { title: string; spdx?: string; url?: string };
+      };
       return `${info.name} by ${info.author.name}${info.author.url ? ` (${info.author.url})` : ""}\n  ${info.license.title}${info.license.spdx ? ` [${info.license.spdx}]` : ""}${info.license.url ? `, ${info.license.url}` : ""}\n`;
     })
     .join("\n");

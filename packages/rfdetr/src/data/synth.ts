@@ -28,12 +28,22 @@ interface Placed {
 /** Writes train, valid and test. The folder appears whole or not at all. @throws DatasetError when it already holds something */
 export async function synthesize(folder: string, options: SynthOptions = {}): Promise<Record<Split, number>> {
   const { images = 1500, size = 256, classes = 8, seed = 0, signal, onProgress } = options;
-  for (const [name, value, least] of [["images", images, 1], ["size", size, 64], ["seed", seed, 0]] as const)
-    if (!Number.isInteger(value) || value < least) throw new DatasetError(`Expected integer of at least ${least} for ${name} but received ${value} of type ${typeof value}`);
-  if (existsSync(folder)) throw new DatasetError(`Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`);
+  for (const [name, value, least] of [
+    ["images", images, 1],
+    ["size", size, 64],
+    ["seed", seed, 0],
+  ] as const)
+    if (!Number.isInteger(value) || value < least)
+      throw new DatasetError(`Expected integer of at least ${least} for ${name} but received ${value} of type ${typeof value}`);
+  if (existsSync(folder))
+    throw new DatasetError(`Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`);
   const sprites = await rasteriseSprites(classes);
   const names = sprites.slice(0, classes).map((s) => s.className);
-  const counts: Record<Split, number> = { train: images, valid: Math.max(1, Math.round(images / 6)), test: Math.max(1, Math.round(images / 30)) };
+  const counts: Record<Split, number> = {
+    train: images,
+    valid: Math.max(1, Math.round(images / 6)),
+    test: Math.max(1, Math.round(images / 30)),
+  };
   const total = counts.train + counts.valid + counts.test;
   const temporary = `${folder}.partial-${process.pid}`;
   try {
@@ -60,7 +70,14 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
         writing.add(task);
         content.images.push({ id: i, file_name: name, width: size, height: size });
         for (const { box, label } of placed)
-          content.annotations.push({ id: content.annotations.length, image_id: i, category_id: label + 1, bbox: [box[0], box[1], box[2] - box[0], box[3] - box[1]], area: (box[2] - box[0]) * (box[3] - box[1]), iscrowd: 0 });
+          content.annotations.push({
+            id: content.annotations.length,
+            image_id: i,
+            category_id: label + 1,
+            bbox: [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+            area: (box[2] - box[0]) * (box[3] - box[1]),
+            iscrowd: 0,
+          });
         // Composition runs here, encoding on the library's threads; a few ahead keep both busy.
         if (writing.size >= 8) await Promise.race(writing);
         onProgress?.(++done, total);
@@ -153,7 +170,12 @@ function covered(a: Placed["box"], b: Placed["box"]): number {
 }
 
 /** A sprite scaled, turned and mirrored, cut to the pixels that are at least half opaque. */
-function turn(sprite: Sprite, target: number, degrees: number, mirror: boolean): { data: Float32Array; width: number; height: number } | null {
+function turn(
+  sprite: Sprite,
+  target: number,
+  degrees: number,
+  mirror: boolean,
+): { data: Float32Array; width: number; height: number } | null {
   const level = [...sprite.levels].reverse().find((l) => l.size >= target) ?? sprite.levels[0];
   const scale = target / level.size;
   const [cos, sin] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];

@@ -16,7 +16,9 @@ function pixels(width: number, height: number): Uint8Array {
   });
 }
 
-const golden = JSON.parse(readFileSync(new URL("./fixtures/pillow-resize.json", import.meta.url), "utf8")) as { cases: { width: number; height: number; toWidth: number; toHeight: number; bytes: string }[] };
+const golden = JSON.parse(readFileSync(new URL("./fixtures/pillow-resize.json", import.meta.url), "utf8")) as {
+  cases: { width: number; height: number; toWidth: number; toHeight: number; bytes: string }[];
+};
 
 describe("resize", () => {
   it.each(golden.cases)("$width×$height to $toWidth×$toHeight gives Pillow's bytes", ({ width, height, toWidth, toHeight, bytes }) => {
@@ -25,10 +27,33 @@ describe("resize", () => {
 });
 
 const sample: fc.Arbitrary<Sample> = fc
-  .record({ width: fc.integer({ min: 4, max: 40 }), height: fc.integer({ min: 4, max: 40 }), corners: fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0.05, max: 1, noNaN: true }), fc.double({ min: 0.05, max: 1, noNaN: true })), { maxLength: 5 }) })
+  .record({
+    width: fc.integer({ min: 4, max: 40 }),
+    height: fc.integer({ min: 4, max: 40 }),
+    corners: fc.array(
+      fc.tuple(
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.double({ min: 0.05, max: 1, noNaN: true }),
+        fc.double({ min: 0.05, max: 1, noNaN: true }),
+      ),
+      { maxLength: 5 },
+    ),
+  })
   .map(({ width, height, corners }) => {
-    const boxes = corners.map(([x, y, w, h]) => [x * width * (1 - w), y * height * (1 - h), x * width * (1 - w) + w * width, y * height * (1 - h) + h * height]);
-    return { data: pixels(width, height), width, height, boxes: Float32Array.from(boxes.flat()), labels: Int32Array.from(corners, (_, i) => i) };
+    const boxes = corners.map(([x, y, w, h]) => [
+      x * width * (1 - w),
+      y * height * (1 - h),
+      x * width * (1 - w) + w * width,
+      y * height * (1 - h) + h * height,
+    ]);
+    return {
+      data: pixels(width, height),
+      width,
+      height,
+      boxes: Float32Array.from(boxes.flat()),
+      labels: Int32Array.from(corners, (_, i) => i),
+    };
   });
 
 const inside = (s: Sample): void => {
@@ -61,7 +86,13 @@ describe("transforms carry boxes along", () => {
   });
 
   it("a flipped box covers the flipped pixels", () => {
-    const s: Sample = { data: new Uint8Array(8 * 4 * 3), width: 8, height: 4, boxes: Float32Array.of(1, 1, 3, 2), labels: Int32Array.of(0) };
+    const s: Sample = {
+      data: new Uint8Array(8 * 4 * 3),
+      width: 8,
+      height: 4,
+      boxes: Float32Array.of(1, 1, 3, 2),
+      labels: Int32Array.of(0),
+    };
     for (const x of [1, 2]) s.data.fill(255, (8 + x) * 3, (8 + x) * 3 + 3);
     const flipped = flipHorizontally(s);
     expect([...flipped.boxes]).toEqual([5, 1, 7, 2]);
@@ -101,7 +132,8 @@ describe("transforms carry boxes along", () => {
     const s: Sample = { data: pixels(6, 6), width: 6, height: 6, boxes: Float32Array.of(0, 0, 2, 1), labels: Int32Array.of(0) };
     const turned = affine(s, { angle: 90 });
     // Counter-clockwise: the top row becomes the left column, bottom first.
-    for (let x = 0; x < 6; x++) expect([...turned.data.subarray((5 - x) * 6 * 3, (5 - x) * 6 * 3 + 3)]).toEqual([...s.data.subarray(x * 3, x * 3 + 3)]);
+    for (let x = 0; x < 6; x++)
+      expect([...turned.data.subarray((5 - x) * 6 * 3, (5 - x) * 6 * 3 + 3)]).toEqual([...s.data.subarray(x * 3, x * 3 + 3)]);
     [0, 4, 1, 6].forEach((c, i) => expect(turned.boxes[i]).toBeCloseTo(c, 5));
   });
 });

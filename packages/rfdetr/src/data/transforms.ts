@@ -52,7 +52,13 @@ export function crop(sample: Sample, left: number, top: number, width: number, h
     const from = ((top + y) * sample.width + left) * 3;
     data.set(sample.data.subarray(from, from + width * 3), y * width * 3);
   }
-  return keepInside({ data, width, height, labels: sample.labels, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l - left, t - top, r - left, b - top]) });
+  return keepInside({
+    data,
+    width,
+    height,
+    labels: sample.labels,
+    boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l - left, t - top, r - left, b - top]),
+  });
 }
 
 /** Clips boxes to the image and drops those of which nothing is left. */

@@ -23,9 +23,17 @@ interface YoloFile {
 
 function classNames(path: string, names: YoloFile["names"]): string[] {
   if (Array.isArray(names)) return names.map(String);
-  if (typeof names !== "object" || names === null) throw new DatasetError(`Expected a list or mapping "names" of classes in ${path} but received ${names === undefined ? "none" : typeof names}`);
-  const keys = Object.keys(names).map(Number).sort((a, b) => a - b);
-  if (keys.some((key, i) => key !== i)) throw new DatasetError(`Expected class numbers 0 to ${keys.length - 1} in "names" of ${path} but received ${Object.keys(names).join(", ")}`);
+  if (typeof names !== "object" || names === null)
+    throw new DatasetError(
+      `Expected a list or mapping "names" of classes in ${path} but received ${names === undefined ? "none" : typeof names}`,
+    );
+  const keys = Object.keys(names)
+    .map(Number)
+    .sort((a, b) => a - b);
+  if (keys.some((key, i) => key !== i))
+    throw new DatasetError(
+      `Expected class numbers 0 to ${keys.length - 1} in "names" of ${path} but received ${Object.keys(names).join(", ")}`,
+    );
   return keys.map((key) => String(names[key]));
 }
 
@@ -40,11 +48,15 @@ function imageFolders(root: string, file: string, content: YoloFile, split: Spli
     const folder = candidates.find((path) => existsSync(path));
     if (folder === undefined) continue;
     const inside = relative(resolve(root), folder);
-    if (inside.startsWith("..") || isAbsolute(inside)) throw new DatasetError(`Expected the ${split} images of ${file} inside the dataset folder but received ${entry}`);
+    if (inside.startsWith("..") || isAbsolute(inside))
+      throw new DatasetError(`Expected the ${split} images of ${file} inside the dataset folder but received ${entry}`);
     found.push(folder);
   }
   if (found.length > 0) return found;
-  const fallback = (split === "valid" ? ["valid", "val"] : [split]).flatMap((name) => [join(root, name, "images"), join(root, "images", name)]);
+  const fallback = (split === "valid" ? ["valid", "val"] : [split]).flatMap((name) => [
+    join(root, name, "images"),
+    join(root, "images", name),
+  ]);
   return fallback.filter((path) => existsSync(path));
 }
 
@@ -59,14 +71,24 @@ export function readYolo(root: string, split: Split): Dataset {
   }
   const names = classNames(file, content?.names);
   const directories = imageFolders(root, file, content, split);
-  if (directories.length === 0) throw new DatasetError(`Expected a folder of ${split} images for ${file} but found none: name it under "${split === "valid" ? "val" : split}"`);
+  if (directories.length === 0)
+    throw new DatasetError(
+      `Expected a folder of ${split} images for ${file} but found none: name it under "${split === "valid" ? "val" : split}"`,
+    );
   const images: DatasetImage[] = [];
   for (const directory of directories)
     for (const name of readdirSync(directory).sort()) {
       if (!extensions.has(extname(name).toLowerCase())) continue;
       const path = join(directory, name);
       const { width, height } = imageSize(path);
-      images.push({ id: images.length, file: path, width, height, ...readLabels(labelFile(path), width, height, names.length), crowd: { boxes: new Float32Array(0), labels: new Int32Array(0), areas: new Float64Array(0) } });
+      images.push({
+        id: images.length,
+        file: path,
+        width,
+        height,
+        ...readLabels(labelFile(path), width, height, names.length),
+        crowd: { boxes: new Float32Array(0), labels: new Int32Array(0), areas: new Float64Array(0) },
+      });
     }
   return { layout: "yolo", images, classNames: names, categoryIds: names.map((_, i) => i), warnings: [] };
 }
@@ -88,8 +110,12 @@ function readLabels(path: string, width: number, height: number, classes: number
     if (line.trim() === "") return;
     const where = `line ${i + 1} of ${path}`;
     const [label, ...numbers] = fields;
-    if (!fields.every(Number.isFinite) || (fields.length !== 5 && (fields.length < 7 || fields.length % 2 === 0))) throw new DatasetError(`Expected a class and four box numbers, or a class and at least three polygon points, in ${where} but received ${fields.length} fields`);
-    if (!Number.isInteger(label) || label < 0 || label >= classes) throw new DatasetError(`Expected a class from 0 to ${classes - 1} in ${where} but received ${label}`);
+    if (!fields.every(Number.isFinite) || (fields.length !== 5 && (fields.length < 7 || fields.length % 2 === 0)))
+      throw new DatasetError(
+        `Expected a class and four box numbers, or a class and at least three polygon points, in ${where} but received ${fields.length} fields`,
+      );
+    if (!Number.isInteger(label) || label < 0 || label >= classes)
+      throw new DatasetError(`Expected a class from 0 to ${classes - 1} in ${where} but received ${label}`);
     let corners: number[];
     if (numbers.length === 4) {
       const [x, y, w, h] = numbers;
@@ -104,5 +130,9 @@ function readLabels(path: string, width: number, height: number, classes: number
     boxes.push(...box);
     labels.push(label);
   });
-  return { boxes: Float32Array.from(boxes), labels: Int32Array.from(labels), areas: Float64Array.from(labels, (_, i) => (boxes[i * 4 + 2] - boxes[i * 4]) * (boxes[i * 4 + 3] - boxes[i * 4 + 1])) };
+  return {
+    boxes: Float32Array.from(boxes),
+    labels: Int32Array.from(labels),
+    areas: Float64Array.from(labels, (_, i) => (boxes[i * 4 + 2] - boxes[i * 4]) * (boxes[i * 4 + 3] - boxes[i * 4 + 1])),
+  };
 }

@@ -13,7 +13,10 @@ class GroupSelfAttention extends nn.Module {
   inProjWeight: nn.Parameter;
   inProjBias: nn.Parameter;
   outProj: nn.Linear;
-  constructor(readonly size: number, readonly heads: number) {
+  constructor(
+    readonly size: number,
+    readonly heads: number,
+  ) {
     super();
     const packed = new nn.MultiheadAttention(size, heads);
     this.inProjWeight = packed.inProjWeight;
@@ -27,7 +30,10 @@ class GroupSelfAttention extends nn.Module {
     const [weightQk, weightV] = this.inProjWeight.split([2 * size, size]);
     const [biasQk, biasV] = this.inProjBias.split([2 * size, size]);
     const split = (x: Tensor): Tensor => x.view(batch * groups, queries / groups, heads, size / heads);
-    const [query, key] = ops.linear(target.add(position), weightQk, { bias: biasQk }).view(batch * groups, queries / groups, 2, heads, size / heads).unbind(2);
+    const [query, key] = ops
+      .linear(target.add(position), weightQk, { bias: biasQk })
+      .view(batch * groups, queries / groups, 2, heads, size / heads)
+      .unbind(2);
     const value = split(ops.linear(target, weightV, { bias: biasV }));
     const attended = ops.attention(query, key, value, 1 / Math.sqrt(size / heads));
     return this.outProj.call(attended.reshape(batch, queries, size));

@@ -34,7 +34,12 @@ export class MSDeformAttn extends nn.Module {
   valueProj: nn.Linear;
   outputProj: nn.Linear;
 
-  constructor(readonly size: number, readonly levels: number, readonly heads: number, readonly points: number) {
+  constructor(
+    readonly size: number,
+    readonly levels: number,
+    readonly heads: number,
+    readonly points: number,
+  ) {
     super();
     if (size % heads !== 0) throw new RangeError(`Expected a size divisible by ${heads} heads but received ${size}`);
     const samples = heads * levels * points;
@@ -75,7 +80,11 @@ export class MSDeformAttn extends nn.Module {
     const { heads, levels, points, size } = this;
     const value = this.valueProj.call(memory).unflatten(-1, [heads, size / heads]);
     const offsets = this.samplingOffsets.call(query).to(reference.dtype).unflatten(-1, [heads, levels, points, 2]);
-    const weights = this.attentionWeights.call(query).to(reference.dtype).unflatten(-1, [heads, levels * points]).softmax(-1);
+    const weights = this.attentionWeights
+      .call(query)
+      .to(reference.dtype)
+      .unflatten(-1, [heads, levels * points])
+      .softmax(-1);
     const [xy, wh] = reference.unsqueeze(2).unsqueeze(2).unsqueeze(2).chunk(2, -1);
     const locations = xy.add(offsets.mul(wh).mul(0.5 / points));
     return this.outputProj.call(deformableSampling(value, shapes, locations, weights));

@@ -73,7 +73,10 @@ export function partition(tokens: Tensor, rows: number, columns: number, windows
   const [batch, , width] = tokens.shape;
   const h = rows / windows;
   const w = columns / windows;
-  return tokens.view(batch, windows, h, windows, w, width).permute(0, 1, 3, 2, 4, 5).reshape(batch * windows ** 2, h * w, width);
+  return tokens
+    .view(batch, windows, h, windows, w, width)
+    .permute(0, 1, 3, 2, 4, 5)
+    .reshape(batch * windows ** 2, h * w, width);
 }
 
 /** The inverse of {@link partition}. */
@@ -82,14 +85,20 @@ export function unpartition(tokens: Tensor, rows: number, columns: number, windo
   const [count, , width] = tokens.shape;
   const h = rows / windows;
   const w = columns / windows;
-  return tokens.view(count / windows ** 2, windows, windows, h, w, width).permute(0, 1, 3, 2, 4, 5).reshape(count / windows ** 2, rows * columns, width);
+  return tokens
+    .view(count / windows ** 2, windows, windows, h, w, width)
+    .permute(0, 1, 3, 2, 4, 5)
+    .reshape(count / windows ** 2, rows * columns, width);
 }
 
 class SelfAttention extends nn.Module {
   query: nn.Linear;
   key: nn.Linear;
   value: nn.Linear;
-  constructor(readonly width: number, readonly heads: number) {
+  constructor(
+    readonly width: number,
+    readonly heads: number,
+  ) {
     super();
     this.query = new nn.Linear(width, width);
     this.key = new nn.Linear(width, width);
@@ -97,7 +106,12 @@ class SelfAttention extends nn.Module {
   }
   override forward(x: Tensor): Tensor {
     const split = (projected: Tensor): Tensor => projected.unflatten(-1, [this.heads, this.width / this.heads]);
-    const attended = ops.attention(split(this.query.call(x)), split(this.key.call(x)), split(this.value.call(x)), 1 / Math.sqrt(this.width / this.heads));
+    const attended = ops.attention(
+      split(this.query.call(x)),
+      split(this.key.call(x)),
+      split(this.value.call(x)),
+      1 / Math.sqrt(this.width / this.heads),
+    );
     return attended.flatten(2);
   }
 }
@@ -161,7 +175,11 @@ class Layer extends nn.Module {
   norm2: nn.LayerNorm;
   mlp: Mlp;
   layerScale2: LayerScale;
-  constructor(config: EncoderConfig, readonly isGlobal: boolean, readonly windows: number) {
+  constructor(
+    config: EncoderConfig,
+    readonly isGlobal: boolean,
+    readonly windows: number,
+  ) {
     super();
     this.norm1 = new nn.LayerNorm(config.width, { eps });
     this.attention = new Attention(config.width, config.heads);
@@ -187,7 +205,10 @@ class LayerStack extends nn.Module {
     super();
     const { outFeatureIndexes, encoder, numWindows } = config;
     const last = Math.max(...outFeatureIndexes);
-    this.layer = Array.from({ length: encoder.layers }, (_, i) => new Layer(encoder, outFeatureIndexes.includes(i) || i > last, numWindows));
+    this.layer = Array.from(
+      { length: encoder.layers },
+      (_, i) => new Layer(encoder, outFeatureIndexes.includes(i) || i > last, numWindows),
+    );
   }
   override forward(): never {
     throw new Error("The encoder runs its layers itself, to take features between them");

@@ -16,7 +16,11 @@ export interface Scored {
  * appear with several labels. Ties go to the lowest query, then class. Everything in float32 or above, whatever the outputs' dtype.
  * @param sizes height and width of each original image, in pixels
  */
-export function postprocess(outputs: Prediction, sizes: readonly (readonly [height: number, width: number])[], numSelect: number): Scored[] {
+export function postprocess(
+  outputs: Prediction,
+  sizes: readonly (readonly [height: number, width: number])[],
+  numSelect: number,
+): Scored[] {
   const wide = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
   const [batch, queries, classes] = outputs.predLogits.shape;
   const scores = wide(outputs.predLogits).sigmoid().flatten(1);
@@ -34,5 +38,9 @@ export function postprocess(outputs: Prediction, sizes: readonly (readonly [heig
   );
   const chosen = corners.gather(1, query.unsqueeze(-1).expand([-1, -1, 4])).mul(limits);
   const boxes = ops.minimum(ops.clamp(chosen, { min: 0 }), limits);
-  return Array.from({ length: batch }, (_, i) => ({ scores: ordered.select(0, i).narrow(0, 0, k), labels: labels.select(0, i), boxes: boxes.select(0, i) }));
+  return Array.from({ length: batch }, (_, i) => ({
+    scores: ordered.select(0, i).narrow(0, 0, k),
+    labels: labels.select(0, i),
+    boxes: boxes.select(0, i),
+  }));
 }

@@ -86,7 +86,9 @@ export class MultiScaleProjector extends nn.Module {
     super();
     const { width } = config.encoder;
     const maps = config.outFeatureIndexes;
-    this.stagesSampling = new nn.ModuleList(config.projectorScale.map((scale) => new nn.ModuleList(maps.map(() => new nn.Sequential(sampling(width, scale))))));
+    this.stagesSampling = new nn.ModuleList(
+      config.projectorScale.map((scale) => new nn.ModuleList(maps.map(() => new nn.Sequential(sampling(width, scale))))),
+    );
     this.stages = config.projectorScale.map((scale) => {
       const channels = maps.length * (scale === "P3" ? width / 2 : width);
       return new nn.Sequential([new C2f(channels, config.hiddenDim), new LayerNorm2d(config.hiddenDim)]);

@@ -70,12 +70,20 @@ export class QuerySelection extends nn.Module {
     const [batch, length, d] = memory.shape;
     const wide = memory.dtype === "float64" ? memory : memory.to("float32");
     const proposals = gridProposals(shapes, wide);
-    const tokens = wide.mul(proposals.valid).reshape(1, batch * length, d).expand([groups, -1, -1]);
+    const tokens = wide
+      .mul(proposals.valid)
+      .reshape(1, batch * length, d)
+      .expand([groups, -1, -1]);
     const stack = (list: (Tensor | null)[]): Tensor => ops.stack(list.slice(0, groups) as Tensor[]);
-    const affine = (x: Tensor, layers: nn.Linear[]): Tensor => ops.baddbmm(stack(layers.map((l) => l.bias)).unsqueeze(1), x, stack(layers.map((l) => l.weight)).transpose(1, 2));
+    const affine = (x: Tensor, layers: nn.Linear[]): Tensor =>
+      ops.baddbmm(stack(layers.map((l) => l.bias)).unsqueeze(1), x, stack(layers.map((l) => l.weight)).transpose(1, 2));
 
     const normed = ops.layerNorm(affine(tokens, this.encOutput), [d], { eps: this.encOutputNorm[0].eps });
-    const hidden = ops.addcmul(stack(this.encOutputNorm.map((n) => n.bias)).unsqueeze(1), normed, stack(this.encOutputNorm.map((n) => n.weight)).unsqueeze(1));
+    const hidden = ops.addcmul(
+      stack(this.encOutputNorm.map((n) => n.bias)).unsqueeze(1),
+      normed,
+      stack(this.encOutputNorm.map((n) => n.weight)).unsqueeze(1),
+    );
     const logits = affine(hidden, this.encOutClassEmbed).view(groups, batch, length, -1);
     const k = Math.min(this.#queries, length);
     const [, chosen] = logits.detach().amax(-1).topk(k);
@@ -84,7 +92,10 @@ export class QuerySelection extends nn.Module {
     const anchors = pick(proposals.boxes.view(1, 1, length, 4).expand([groups, batch, -1, -1]));
     let rows = pick(hidden.view(groups, batch, length, d)).flatten(1, 2);
     for (let i = 0; i < 3; i++) {
-      rows = affine(rows, this.encOutBboxEmbed.map((mlp) => mlp.layers[i]));
+      rows = affine(
+        rows,
+        this.encOutBboxEmbed.map((mlp) => mlp.layers[i]),
+      );
       if (i < 2) rows = ops.relu(rows);
     }
     const boxes = refineBoxes(rows.view(groups, batch, k, 4), anchors);

@@ -56,15 +56,34 @@ describe("RF-DETR Nano, 384 px", () => {
     noGrad(() =>
       scope(() => {
         const { predLogits, predBoxes, encOutputs } = model.call(images) as Outputs;
-        near([predLogits.mean().item(), predLogits.std(undefined, 0).item(), predLogits.abs().max().item()], [-4.5760938, 0.9854403, 8.8756256], 1e-5);
+        near(
+          [predLogits.mean().item(), predLogits.std(undefined, 0).item(), predLogits.abs().max().item()],
+          [-4.5760938, 0.9854403, 8.8756256],
+          1e-5,
+        );
         near(first(predLogits, 4), [-5.4013, -3.25973, -4.19201, -4.39887], 2e-5);
         near(first(predLogits.select(1, 1), 4), [-6.75399, -2.47817, -4.69087, -3.60599], 2e-5);
-        near(first(predBoxes, 12), [0.141145, 0.189041, 0.041971, 0.04781, 0.727821, 0.853921, 0.030515, 0.031599, 0.140795, 0.518189, 0.028804, 0.030577], 1e-5);
+        near(
+          first(predBoxes, 12),
+          [0.141145, 0.189041, 0.041971, 0.04781, 0.727821, 0.853921, 0.030515, 0.031599, 0.140795, 0.518189, 0.028804, 0.030577],
+          1e-5,
+        );
         near([encOutputs.predLogits.mean().item(), encOutputs.predLogits.std(undefined, 0).item()], [-4.6490005, 1.0174385], 1e-5);
         near(first(encOutputs.predBoxes, 4), [0.139699, 0.199231, 0.050129, 0.044239], 1e-5);
         const best = encOutputs.predLogits.amax(-1);
-        near(first(best.select(0, 0), 10), [-0.34514, -0.38435, -0.44661, -0.49492, -0.53739, -0.59762, -0.78888, -0.8317, -0.84299, -0.85132], 2e-5);
-        const [scored] = postprocess({ predLogits, predBoxes }, [[480, 640], [480, 640]], 5);
+        near(
+          first(best.select(0, 0), 10),
+          [-0.34514, -0.38435, -0.44661, -0.49492, -0.53739, -0.59762, -0.78888, -0.8317, -0.84299, -0.85132],
+          2e-5,
+        );
+        const [scored] = postprocess(
+          { predLogits, predBoxes },
+          [
+            [480, 640],
+            [480, 640],
+          ],
+          5,
+        );
         near(first(scored.scores, 5), [0.299209, 0.296607, 0.273285, 0.270376, 0.256183], 1e-5);
         expect(scored.labels.toList()).toEqual([26, 26, 26, 26, 26]);
         near(first(scored.boxes, 4), [92.729, 193.936, 116.536, 215.762], 2e-3);

@@ -9,6 +9,9 @@ import { ops, type Tensor, tensor } from "@rfdetr/torch";
 export function sineEmbedding(boxes: Tensor, n: number): Tensor {
   const frequencies = Float64Array.from({ length: n / 2 }, (_, i) => (2 * Math.PI) / 10000 ** ((2 * i) / n));
   const order = tensor([1, 0, 2, 3], { dtype: "int64", device: boxes.device });
-  const angles = boxes.indexSelect(-1, order).unsqueeze(-1).mul(tensor(frequencies, { dtype: boxes.dtype, device: boxes.device }));
+  const angles = boxes
+    .indexSelect(-1, order)
+    .unsqueeze(-1)
+    .mul(tensor(frequencies, { dtype: boxes.dtype, device: boxes.device }));
   return ops.stack([angles.sin(), angles.cos()], { dim: -1 }).flatten(-3);
 }

@@ -12,8 +12,19 @@ import { resolveConfig } from "./variants.js";
 const goldens = {
   nano: {
     terms: {
-      loss_ce: 0.744862173, loss_bbox: 0.49352339, loss_giou: 0.971802311, loss_ce_0: 0.778620016, loss_bbox_0: 0.488050731, loss_giou_0: 0.975850069,
-      loss_ce_enc: 1.042951421, loss_bbox_enc: 0.487477653, loss_giou_enc: 0.959434616, class_error: 95.3846, cardinality_error: 2.5, cardinality_error_0: 2.5, cardinality_error_enc: 3,
+      loss_ce: 0.744862173,
+      loss_bbox: 0.49352339,
+      loss_giou: 0.971802311,
+      loss_ce_0: 0.778620016,
+      loss_bbox_0: 0.488050731,
+      loss_giou_0: 0.975850069,
+      loss_ce_enc: 1.042951421,
+      loss_bbox_enc: 0.487477653,
+      loss_giou_enc: 0.959434616,
+      class_error: 95.3846,
+      cardinality_error: 2.5,
+      cardinality_error_0: 2.5,
+      cardinality_error_enc: 3,
     },
     total: 15.725866473,
     norm: 38.07363001,
@@ -21,9 +32,23 @@ const goldens = {
   },
   base: {
     terms: {
-      loss_ce: 0.650764533, loss_bbox: 0.4656836, loss_giou: 0.95808116, loss_ce_0: 0.974814129, loss_bbox_0: 0.49253935, loss_giou_0: 0.969203594, loss_ce_1: 0.799709185,
-      loss_bbox_1: 0.489164212, loss_giou_1: 0.965941484, loss_ce_enc: 2.058519353, loss_bbox_enc: 0.48463308, loss_giou_enc: 0.962519927, class_error: 100,
-      cardinality_error: 2.5, cardinality_error_0: 0, cardinality_error_1: 2.5, cardinality_error_enc: 9,
+      loss_ce: 0.650764533,
+      loss_bbox: 0.4656836,
+      loss_giou: 0.95808116,
+      loss_ce_0: 0.974814129,
+      loss_bbox_0: 0.49253935,
+      loss_giou_0: 0.969203594,
+      loss_ce_1: 0.799709185,
+      loss_bbox_1: 0.489164212,
+      loss_giou_1: 0.965941484,
+      loss_ce_enc: 2.058519353,
+      loss_bbox_enc: 0.48463308,
+      loss_giou_enc: 0.962519927,
+      class_error: 100,
+      cardinality_error: 2.5,
+      cardinality_error_0: 0,
+      cardinality_error_1: 2.5,
+      cardinality_error_enc: 9,
     },
     total: 21.855400738,
     norm: 75.115380175,
@@ -53,9 +78,12 @@ describe.each(["nano", "base"] as const)("training goldens of %s in float64", (v
       // The goldens are printed with nine decimals (class_error with four).
       for (const [name, value] of Object.entries(golden.terms)) {
         const own = (terms.get(name) as Tensor).item();
-        expect(Math.abs(own - value), `${name}: ${own} against ${value}`).toBeLessThan(name === "class_error" ? 1e-4 : 1e-8 * Math.abs(value) + 1e-9);
+        expect(Math.abs(own - value), `${name}: ${own} against ${value}`).toBeLessThan(
+          name === "class_error" ? 1e-4 : 1e-8 * Math.abs(value) + 1e-9,
+        );
       }
-      const near = (own: number, value: number, name: string): void => expect(Math.abs(own - value), `${name}: ${own} against ${value}`).toBeLessThan(1e-8 * Math.abs(value) + 1e-9);
+      const near = (own: number, value: number, name: string): void =>
+        expect(Math.abs(own - value), `${name}: ${own} against ${value}`).toBeLessThan(1e-8 * Math.abs(value) + 1e-9);
       near(total.item(), golden.total, "total");
       const norms = new Map([...model.namedParameters()].map(([key, p]) => [key, p.grad?.norm().item() ?? 0]));
       near(Math.hypot(...norms.values()), golden.norm, "gradient norm");

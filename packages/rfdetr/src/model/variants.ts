@@ -22,13 +22,30 @@ const common = {
   groupDetr: 13,
 } satisfies Partial<ModelConfig>;
 
-const large = { encoder: base, patchSize: 20, hiddenDim: 512, decLayers: 5, saNheads: 16, caNheads: 32, decNPoints: 4, numClasses: 365 } satisfies Partial<ModelConfig>;
+const large = {
+  encoder: base,
+  patchSize: 20,
+  hiddenDim: 512,
+  decLayers: 5,
+  saNheads: 16,
+  caNheads: 32,
+  decNPoints: 4,
+  numClasses: 365,
+} satisfies Partial<ModelConfig>;
 
 const table: Record<string, Omit<ModelConfig, "variant">> = {
   nano: { ...common, resolution: 384, positionalEncodingSize: 24, decLayers: 2 },
   small: { ...common, resolution: 512, positionalEncodingSize: 32, decLayers: 3 },
   medium: { ...common, resolution: 576, positionalEncodingSize: 36, decLayers: 4 },
-  base: { ...common, patchSize: 14, numWindows: 4, resolution: 560, positionalEncodingSize: 37, outFeatureIndexes: [2, 5, 8, 11], decLayers: 3 },
+  base: {
+    ...common,
+    patchSize: 14,
+    numWindows: 4,
+    resolution: 560,
+    positionalEncodingSize: 37,
+    outFeatureIndexes: [2, 5, 8, 11],
+    decLayers: 3,
+  },
   large: { ...common, resolution: 704, positionalEncodingSize: 44, decLayers: 4 },
   "large-deprecated": {
     ...common,
@@ -119,14 +136,17 @@ export function checkInputSize(config: ModelConfig, height: number, width: numbe
  */
 export function resolveConfig(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
   const defaults = table[variant];
-  if (defaults === undefined) throw new ModelConfigError(`Expected one of ${variants.join(", ")} for the model but received ${variant}${meant(variant)}`);
+  if (defaults === undefined)
+    throw new ModelConfigError(`Expected one of ${variants.join(", ")} for the model but received ${variant}${meant(variant)}`);
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)) as Partial<ModelConfig>;
   const config: ModelConfig = { variant, ...defaults, ...given };
   const ownGrid = defaults.positionalEncodingSize === Math.floor(defaults.resolution / defaults.patchSize);
-  if (given.resolution !== undefined && given.positionalEncodingSize === undefined && ownGrid) config.positionalEncodingSize = Math.floor(config.resolution / config.patchSize);
+  if (given.resolution !== undefined && given.positionalEncodingSize === undefined && ownGrid)
+    config.positionalEncodingSize = Math.floor(config.resolution / config.patchSize);
   checkInputSize(config, config.resolution, config.resolution);
   for (const key of ["numClasses", "numQueries", "numSelect", "groupDetr"] as const)
-    if (!Number.isInteger(config[key]) || config[key] < 1) throw new ModelConfigError(`Expected positive integer for ${key} but received ${config[key]} of type ${typeof config[key]}`);
+    if (!Number.isInteger(config[key]) || config[key] < 1)
+      throw new ModelConfigError(`Expected positive integer for ${key} but received ${config[key]} of type ${typeof config[key]}`);
   return config;
 }
 

@@ -12,7 +12,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe("checkpoints of the Python package", () => {
   it("that hold other things than RF-DETR are refused, with what is missing", () => {
     const other = fileURLToPath(new URL("../../../torch/src/pth/fixtures/small.pth", import.meta.url));
-    expect(() => readWeights(other)).toThrow(/Expected the weights of RF-DETR in .*small\.pth but class_embed, refpoint_embed or position_embeddings are missing/);
+    expect(() => readWeights(other)).toThrow(
+      /Expected the weights of RF-DETR in .*small\.pth but class_embed, refpoint_embed or position_embeddings are missing/,
+    );
   });
   it("that are none are refused by name", () => {
     const path = join(folder, "x.pth");

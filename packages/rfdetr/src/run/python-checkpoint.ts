@@ -15,10 +15,12 @@ export interface PythonCheckpoint {
 
 type Shapes = Map<string, number[]>;
 
-const isTensor = (value: unknown): value is PickledTensor => typeof value === "object" && value !== null && "storage" in value && "strides" in value;
+const isTensor = (value: unknown): value is PickledTensor =>
+  typeof value === "object" && value !== null && "storage" in value && "strides" in value;
 
 /** A dict, or the attributes of a namespace. */
-const fields = (value: unknown): Map<unknown, unknown> => (value instanceof PickledObject ? value.attributes : value instanceof Map ? value : new Map());
+const fields = (value: unknown): Map<unknown, unknown> =>
+  value instanceof PickledObject ? value.attributes : value instanceof Map ? value : new Map();
 
 /** The weights inside: `model` of the package's own files, `state_dict` of Lightning's; without the wrappers' prefixes. */
 function stateOf(content: Map<unknown, unknown>): Map<string, PickledTensor> {
@@ -52,26 +54,44 @@ function matches(config: ModelConfig, shapes: Shapes): boolean {
 }
 
 /** `RFDETRNano` → `nano`. */
-const variantOfClass = (name: unknown): string | undefined => (typeof name === "string" ? /^RFDETR(.+)$/.exec(name)?.[1].replace(/([a-z])([A-Z])/g, "$1-$2").toLowerCase() : undefined);
+const variantOfClass = (name: unknown): string | undefined =>
+  typeof name === "string"
+    ? /^RFDETR(.+)$/
+        .exec(name)?.[1]
+        .replace(/([a-z])([A-Z])/g, "$1-$2")
+        .toLowerCase()
+    : undefined;
 
 function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>): ModelConfig {
-  if ([...shapes.keys()].some((key) => key.startsWith("segmentation_head."))) throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} is of a segmentation model; only detectors are supported`);
-  if ([...shapes.keys()].some((key) => key.startsWith("keypoint_embed."))) throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} is of a keypoint model; only detectors are supported`);
+  if ([...shapes.keys()].some((key) => key.startsWith("segmentation_head.")))
+    throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} is of a segmentation model; only detectors are supported`);
+  if ([...shapes.keys()].some((key) => key.startsWith("keypoint_embed.")))
+    throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} is of a keypoint model; only detectors are supported`);
   const classRows = shapes.get("class_embed.bias")?.[0];
   const queryRows = shapes.get("refpoint_embed.weight")?.[0];
   const positions = shapes.get("backbone.0.encoder.encoder.embeddings.position_embeddings")?.[1];
-  if (classRows === undefined || queryRows === undefined || positions === undefined) throw new RfdetrError("ERR_CHECKPOINT", `Expected the weights of RF-DETR in ${path} but class_embed, refpoint_embed or position_embeddings are missing`);
+  if (classRows === undefined || queryRows === undefined || positions === undefined)
+    throw new RfdetrError(
+      "ERR_CHECKPOINT",
+      `Expected the weights of RF-DETR in ${path} but class_embed, refpoint_embed or position_embeddings are missing`,
+    );
   const positionalEncodingSize = Math.round(Math.sqrt(positions - 1));
   let groupDetr = 0;
   while (shapes.has(`transformer.enc_output.${groupDetr}.weight`)) groupDetr++;
   const told = [fields(content.get("model_config")), fields(content.get("args"))];
-  const number = (name: string): number | undefined => told.map((f) => f.get(name)).find((v) => typeof v === "number") as number | undefined;
+  const number = (name: string): number | undefined =>
+    told.map((f) => f.get(name)).find((v) => typeof v === "number") as number | undefined;
   const named = variantOfClass(content.get("model_name"));
   const fitting = variants.filter((variant) => matches(resolveConfig(variant), shapes));
   // Medium and Large differ in nothing but their resolution, which the position table follows.
-  const nearest = [...fitting].sort((a, b) => Math.abs(resolveConfig(a).positionalEncodingSize - positionalEncodingSize) - Math.abs(resolveConfig(b).positionalEncodingSize - positionalEncodingSize));
+  const nearest = [...fitting].sort(
+    (a, b) =>
+      Math.abs(resolveConfig(a).positionalEncodingSize - positionalEncodingSize) -
+      Math.abs(resolveConfig(b).positionalEncodingSize - positionalEncodingSize),
+  );
   const variant = named !== undefined && fitting.includes(named) ? named : nearest[0];
-  if (variant === undefined) throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} has the sizes of no known variant (${variants.join(", ")})`);
+  if (variant === undefined)
+    throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} has the sizes of no known variant (${variants.join(", ")})`);
   const base = resolveConfig(variant);
   const follows = base.positionalEncodingSize * base.patchSize === base.resolution;
   return resolveConfig(variant, {
@@ -100,7 +120,8 @@ function classNamesOf(content: Map<unknown, unknown>, classes: number): string[]
 export function readPythonCheckpoint(path: string): PythonCheckpoint {
   const file = new PthFile(path);
   try {
-    if (!(file.content instanceof Map)) throw new RfdetrError("ERR_CHECKPOINT", `Expected a dictionary in ${path} but it holds something else`);
+    if (!(file.content instanceof Map))
+      throw new RfdetrError("ERR_CHECKPOINT", `Expected a dictionary in ${path} but it holds something else`);
     const state = stateOf(file.content);
     // Empty buffer of newer versions, for keypoint models only.
     state.delete("_kp_active_mask");

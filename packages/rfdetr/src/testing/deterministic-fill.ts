@@ -1,6 +1,7 @@
 // Weights, images and targets that every implementation can make without a download: the ground under the golden numbers.
-import { noGrad, type Tensor, tensor } from "@rfdetr/torch";
+
 import type { nn } from "@rfdetr/torch";
+import { noGrad, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../model/types.js";
 
 /** Uniform numbers on [−1, 1): murmur3's finaliser over the index plus the FNV-1a hash of the key. */
@@ -26,7 +27,10 @@ function rule(key: string, shape: number[]): (u: number) => number {
   if (key === "query_feat.weight") return (u) => 0.5 * u;
   if (key === "refpoint_embed.weight") return (u) => 0.2 * u;
   if (shape.length > 1) {
-    const scale = Math.sqrt(3 / (numel / shape[0])) * (key.includes("bbox_embed") && key.endsWith("layers.2.weight") ? 0.3 : 1) * (key.endsWith("sampling_offsets.weight") ? 0.3 : 1);
+    const scale =
+      Math.sqrt(3 / (numel / shape[0])) *
+      (key.includes("bbox_embed") && key.endsWith("layers.2.weight") ? 0.3 : 1) *
+      (key.endsWith("sampling_offsets.weight") ? 0.3 : 1);
     return (u) => scale * u;
   }
   return (u) => 0.1 * u;
@@ -50,7 +54,8 @@ export function fillImages(batch: number, height: number, width: number): Tensor
   let at = 0;
   for (let b = 0; b < batch; b++)
     for (let c = 0; c < 3; c++)
-      for (let y = 0; y < height; y++) for (let w = 0; w < width; w++) data[at++] = 1.5 * Math.sin(0.05 * y * (1 + c) + 0.3 * b) + Math.cos(0.083 * w + 0.5 * c - 0.2 * b);
+      for (let y = 0; y < height; y++)
+        for (let w = 0; w < width; w++) data[at++] = 1.5 * Math.sin(0.05 * y * (1 + c) + 0.3 * b) + Math.cos(0.083 * w + 0.5 * c - 0.2 * b);
   return tensor(data, { shape: [batch, 3, height, width] });
 }
 

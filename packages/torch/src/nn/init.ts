@@ -4,10 +4,16 @@ import * as ops from "../ops.generated.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 
-const inPlace = (body: (t: Tensor) => void) => (t: Tensor): Tensor => {
-  noGrad(() => scope(() => { body(t); }));
-  return t;
-};
+const inPlace =
+  (body: (t: Tensor) => void) =>
+  (t: Tensor): Tensor => {
+    noGrad(() =>
+      scope(() => {
+        body(t);
+      }),
+    );
+    return t;
+  };
 
 export const constant_ = (t: Tensor, value: number): Tensor => inPlace((x) => x.fill_(value))(t);
 export const zeros_ = (t: Tensor): Tensor => constant_(t, 0);

@@ -5,13 +5,18 @@ import type { Tensor } from "../tensor.js";
 import * as init from "./init.js";
 import { Module, type Parameter, parameter } from "./module.js";
 
-const uniformBias = (size: number, fanIn: number): Parameter => parameter(init.uniform_(empty([size]), -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn)));
+const uniformBias = (size: number, fanIn: number): Parameter =>
+  parameter(init.uniform_(empty([size]), -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn)));
 
 /** y = x·Wᵀ + b on the last axis; weight `[out, in]`. */
 export class Linear extends Module {
   weight: Parameter;
   bias: Parameter | null;
-  constructor(readonly inFeatures: number, readonly outFeatures: number, options: { bias?: boolean } = {}) {
+  constructor(
+    readonly inFeatures: number,
+    readonly outFeatures: number,
+    options: { bias?: boolean } = {},
+  ) {
     super();
     this.weight = parameter(init.kaimingUniform_(empty([outFeatures, inFeatures])));
     this.bias = (options.bias ?? true) ? uniformBias(outFeatures, inFeatures) : null;
@@ -69,7 +74,10 @@ export class LayerNorm extends Module {
   weight: Parameter;
   bias: Parameter;
   readonly eps: number;
-  constructor(readonly size: number, options: { eps?: number } = {}) {
+  constructor(
+    readonly size: number,
+    options: { eps?: number } = {},
+  ) {
     super();
     this.eps = options.eps ?? 1e-5;
     this.weight = parameter(ones([size]));
@@ -100,7 +108,10 @@ export class MultiheadAttention extends Module {
   inProjWeight: Parameter;
   inProjBias: Parameter;
   outProj: Linear;
-  constructor(readonly size: number, readonly heads: number) {
+  constructor(
+    readonly size: number,
+    readonly heads: number,
+  ) {
     super();
     if (size % heads !== 0) throw new RangeError(`Expected a size divisible by ${heads} heads but received ${size}`);
     this.inProjWeight = parameter(init.xavierUniform_(empty([3 * size, size])));
@@ -111,7 +122,9 @@ export class MultiheadAttention extends Module {
   override forward(query: Tensor, key: Tensor, value: Tensor): Tensor {
     const { size, heads } = this;
     const project = (x: Tensor, first: number, count: number): Tensor =>
-      ops.linear(x, this.inProjWeight.narrow(0, first * size, count * size), { bias: this.inProjBias.narrow(0, first * size, count * size) });
+      ops.linear(x, this.inProjWeight.narrow(0, first * size, count * size), {
+        bias: this.inProjBias.narrow(0, first * size, count * size),
+      });
     const split = (x: Tensor): Tensor => x.unflatten(-1, [heads, size / heads]).transpose(1, 2);
     const joined = query === key ? project(query, 0, 2).chunk(2, -1) : [project(query, 0, 1), project(key, 1, 1)];
     const attended = ops.scaledDotProductAttention(split(joined[0]), split(joined[1]), split(project(value, 2, 1)));

@@ -63,7 +63,9 @@ describe("Module", () => {
     state.delete("norm1.bias");
     state.set("extra", zeros([1]));
     state.set("gamma_scale", zeros([9]));
-    expect(() => block.loadStateDict(state)).toThrow(/missing norm1\.bias; unexpected extra; of another shape gamma_scale \(expected 8, received 9\)/);
+    expect(() => block.loadStateDict(state)).toThrow(
+      /missing norm1\.bias; unexpected extra; of another shape gamma_scale \(expected 8, received 9\)/,
+    );
     const report = block.loadStateDict(state, { strict: false });
     expect(report.missing).toEqual(["norm1.bias"]);
     expect(report.mismatched[0].key).toBe("gamma_scale");
@@ -83,7 +85,10 @@ describe("Module", () => {
     manualSeed(1);
     const attention = new nn.MultiheadAttention(4, 2).to("float64");
     const x = randn([1, 3, 4], { dtype: "float64" });
-    const [q, k, v] = ops.linear(x, attention.inProjWeight, { bias: attention.inProjBias }).chunk(3, -1).map((t) => t.view(1, 3, 2, 2).transpose(1, 2));
+    const [q, k, v] = ops
+      .linear(x, attention.inProjWeight, { bias: attention.inProjBias })
+      .chunk(3, -1)
+      .map((t) => t.view(1, 3, 2, 2).transpose(1, 2));
     const expected = q.matmul(k.transpose(-1, -2)).div(Math.sqrt(2)).softmax(-1).matmul(v).transpose(1, 2).reshape(1, 3, 4);
     const difference = attention.call(x, x, x).sub(ops.linear(expected, attention.outProj.weight, { bias: attention.outProj.bias }));
     expect(difference.abs().max().item()).toBeLessThan(1e-12);
@@ -115,7 +120,9 @@ describe("AdamW", () => {
       const g = expected.map((value) => 4 * value ** 3);
       m = m.map((value, i) => 0.9 * value + 0.1 * g[i]);
       v = v.map((value, i) => 0.999 * value + 0.001 * g[i] ** 2);
-      expected = expected.map((value, i) => value * (1 - 0.1 * 0.01) - (0.1 * (m[i] / (1 - 0.9 ** t))) / (Math.sqrt(v[i] / (1 - 0.999 ** t)) + 1e-8));
+      expected = expected.map(
+        (value, i) => value * (1 - 0.1 * 0.01) - (0.1 * (m[i] / (1 - 0.9 ** t))) / (Math.sqrt(v[i] / (1 - 0.999 ** t)) + 1e-8),
+      );
     }
     (x.toList() as number[]).forEach((value, i) => expect(value).toBeCloseTo(expected[i], 12));
   });
@@ -195,7 +202,11 @@ describe("memory", () => {
     const step = (): void =>
       scope(() => {
         optimizer.zeroGrad();
-        model.call(randn([4, 5, 8])).pow(2).mean().backward();
+        model
+          .call(randn([4, 5, 8]))
+          .pow(2)
+          .mean()
+          .backward();
         optim.clipGradNorm(optimizer.parameters, 0.1);
         optimizer.step();
       });
@@ -211,10 +222,12 @@ describe("memory", () => {
 
   it("frees the temporaries of a module at its end", () => {
     const model = new Root();
-    noGrad(() => scope(() => {
-      const before = memory().liveTensors;
-      model.call(randn([1, 3, 8]));
-      expect(memory().liveTensors - before).toBe(2);
-    }));
+    noGrad(() =>
+      scope(() => {
+        const before = memory().liveTensors;
+        model.call(randn([1, 3, 8]));
+        expect(memory().liveTensors - before).toBe(2);
+      }),
+    );
   });
 });

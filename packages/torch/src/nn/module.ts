@@ -1,6 +1,7 @@
 // The module tree: parameters, buffers, paths and state dicts with the keys of the Python world.
-import { type DType, isDType } from "../dtype.js";
+
 import { noGrad } from "../autograd.js";
+import { type DType, isDType } from "../dtype.js";
 import { keep, scope, takeHandle } from "../scope.js";
 import { Tensor } from "../tensor.js";
 import { enter, leave } from "./current.js";
@@ -69,7 +70,8 @@ export abstract class Module {
   *namedChildren(): Generator<[string, Module]> {
     for (const [field, value] of Object.entries(this)) {
       if (value instanceof Module) yield [snake(field), value];
-      else if (Array.isArray(value)) for (let i = 0; i < value.length; i++) if (value[i] instanceof Module) yield [`${snake(field)}.${i}`, value[i]];
+      else if (Array.isArray(value))
+        for (let i = 0; i < value.length; i++) if (value[i] instanceof Module) yield [`${snake(field)}.${i}`, value[i]];
     }
   }
 
@@ -83,7 +85,12 @@ export abstract class Module {
     const seen = new Set<Parameter>();
     for (const [path, module] of this.namedModules(prefix)) {
       for (const [field, value] of Object.entries(module)) {
-        const found = value instanceof Parameter ? [[snake(field), value] as const] : Array.isArray(value) ? value.flatMap((v, i) => (v instanceof Parameter ? [[`${snake(field)}.${i}`, v] as const] : [])) : [];
+        const found =
+          value instanceof Parameter
+            ? [[snake(field), value] as const]
+            : Array.isArray(value)
+              ? value.flatMap((v, i) => (v instanceof Parameter ? [[`${snake(field)}.${i}`, v] as const] : []))
+              : [];
         for (const [name, tensor] of found) {
           if (seen.has(tensor)) continue;
           seen.add(tensor);
@@ -120,7 +127,8 @@ export abstract class Module {
       else if (source.shape.join() !== target.shape.join()) report.mismatched.push({ key, expected: target.shape, received: source.shape });
       else fitting.push([target, source]);
     }
-    if ((options.strict ?? true) && (report.missing.length || report.unexpected.length || report.mismatched.length)) throw new StateDictError(this, report);
+    if ((options.strict ?? true) && (report.missing.length || report.unexpected.length || report.mismatched.length))
+      throw new StateDictError(this, report);
     noGrad(() => {
       for (const [target, source] of fitting) target.copy_(source);
     });
@@ -158,12 +166,17 @@ export abstract class Module {
 
 export class StateDictError extends Error {
   readonly code = "ERR_STATE_DICT";
-  constructor(module: Module, readonly report: LoadReport) {
+  constructor(
+    module: Module,
+    readonly report: LoadReport,
+  ) {
     const some = (list: string[]): string => list.slice(0, 3).join(", ") + (list.length > 3 ? ` and ${list.length - 3} more` : "");
     const parts = [
       report.missing.length ? `missing ${some(report.missing)}` : "",
       report.unexpected.length ? `unexpected ${some(report.unexpected)}` : "",
-      report.mismatched.length ? `of another shape ${some(report.mismatched.map((m) => `${m.key} (expected ${m.expected.join("×")}, received ${m.received.join("×")})`))}` : "",
+      report.mismatched.length
+        ? `of another shape ${some(report.mismatched.map((m) => `${m.key} (expected ${m.expected.join("×")}, received ${m.received.join("×")})`))}`
+        : "",
     ].filter(Boolean);
     super(`Expected the weights of this ${module.constructor.name} but received weights with keys ${parts.join("; ")}`);
     this.name = "StateDictError";

@@ -118,7 +118,9 @@ export class AdamW {
       const given = state[name];
       const wrong = own.findIndex((tensor, i) => given[i]?.shape.join() !== tensor.shape.join());
       if (own.length !== given.length || wrong >= 0)
-        throw new Error(`Expected optimizer moments for ${own.length} parameters but received ${given.length}${wrong >= 0 ? `, with another shape at ${wrong}` : ""}: the checkpoint belongs to another model or other parameter groups`);
+        throw new Error(
+          `Expected optimizer moments for ${own.length} parameters but received ${given.length}${wrong >= 0 ? `, with another shape at ${wrong}` : ""}: the checkpoint belongs to another model or other parameter groups`,
+        );
       noGrad(() => own.forEach((tensor, i) => void tensor.copy_(given[i])));
     }
     this.#steps = state.step;

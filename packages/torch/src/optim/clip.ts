@@ -2,8 +2,8 @@
 import { noGrad } from "../autograd.js";
 import * as ops from "../ops.generated.js";
 import { scope } from "../scope.js";
-import { onePass } from "./adamw.js";
 import type { Tensor } from "../tensor.js";
+import { onePass } from "./adamw.js";
 
 /** The L2 norm of all gradients taken as one vector; NaN or Infinity as soon as one element is. */
 export function gradientNorm(parameters: readonly Tensor[]): number {
@@ -30,6 +30,13 @@ export function clipGradNorm(parameters: readonly Tensor[], maxNorm: number): { 
   const norm = gradientNorm(parameters);
   const factor = clipFactor(norm, maxNorm);
   if (factor < 1)
-    noGrad(() => scope(() => ops._foreachMul_(parameters.map((p) => p.grad).filter((g) => g !== null), factor)));
+    noGrad(() =>
+      scope(() =>
+        ops._foreachMul_(
+          parameters.map((p) => p.grad).filter((g) => g !== null),
+          factor,
+        ),
+      ),
+    );
   return { norm, factor };
 }

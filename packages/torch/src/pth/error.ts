@@ -9,7 +9,10 @@ export class CheckpointError extends Error {
 
 /** A checkpoint that names code outside of the allowed list. Nothing of it was run. */
 export class UnsafePickleError extends CheckpointError {
-  constructor(path: string, readonly global: string) {
+  constructor(
+    path: string,
+    readonly global: string,
+  ) {
     super(path, `wants to use ${global}, which is neither a tensor nor plain data; nothing of it was run`);
     this.name = "UnsafePickleError";
   }

@@ -9,7 +9,18 @@ import { CheckpointError } from "./error.js";
 import { type PickledTensor, unpickle } from "./unpickle.js";
 import { readZip, type ZipEntry } from "./zip.js";
 
-const dtypeOf: Record<string, DType> = { Float: "float32", Double: "float64", Half: "float16", BFloat16: "bfloat16", Long: "int64", Int: "int32", Short: "int16", Char: "int8", Byte: "uint8", Bool: "bool" };
+const dtypeOf: Record<string, DType> = {
+  Float: "float32",
+  Double: "float64",
+  Half: "float16",
+  BFloat16: "bfloat16",
+  Long: "int64",
+  Int: "int32",
+  Short: "int16",
+  Char: "int8",
+  Byte: "uint8",
+  Bool: "bool",
+};
 const maxPickle = 256 << 20;
 
 /** A checkpoint whose tensors are read one by one, when asked for. */
@@ -26,7 +37,8 @@ export class PthFile {
     try {
       const magic = Buffer.alloc(4);
       readSync(this.#file, magic, 0, 4, 0);
-      if (magic.readUInt32LE() !== 0x04034b50) throw new CheckpointError(path, "is no zip archive: files older than torch 1.6 must be saved again with a newer one");
+      if (magic.readUInt32LE() !== 0x04034b50)
+        throw new CheckpointError(path, "is no zip archive: files older than torch 1.6 must be saved again with a newer one");
       this.#entries = readZip(this.#file, path);
       const pickle = [...this.#entries].find(([name]) => name.endsWith("/data.pkl") || name === "data.pkl");
       if (pickle === undefined) throw new CheckpointError(path, "has no data.pkl");
@@ -48,11 +60,22 @@ export class PthFile {
     if (dtype === undefined) throw new CheckpointError(this.path, `stores ${name} as ${storage.type}`);
     const entry = this.#entries.get(`${this.#prefix}data/${storage.key}`);
     const { bytes } = dtypes[dtype];
-    if (entry === undefined || storage.elements < 0 || storage.elements * bytes !== entry.size) throw new CheckpointError(this.path, `gives ${name} a storage of ${storage.elements} elements that the archive does not have`);
+    if (entry === undefined || storage.elements < 0 || storage.elements * bytes !== entry.size)
+      throw new CheckpointError(this.path, `gives ${name} a storage of ${storage.elements} elements that the archive does not have`);
     const numel = shape.reduce((a, b) => a * b, 1);
     const last = shape.reduce((sum, size, i) => sum + (size - 1) * strides[i], offset);
-    if (shape.length !== strides.length || shape.some((n) => n < 0) || strides.some((n) => n < 0) || offset < 0 || (numel > 0 && last >= storage.elements) || numel > Math.max(storage.elements, 1) * 4096)
-      throw new CheckpointError(this.path, `places ${name} of shape ${shape.join("×")} outside of its storage of ${storage.elements} elements`);
+    if (
+      shape.length !== strides.length ||
+      shape.some((n) => n < 0) ||
+      strides.some((n) => n < 0) ||
+      offset < 0 ||
+      (numel > 0 && last >= storage.elements) ||
+      numel > Math.max(storage.elements, 1) * 4096
+    )
+      throw new CheckpointError(
+        this.path,
+        `places ${name} of shape ${shape.join("×")} outside of its storage of ${storage.elements} elements`,
+      );
     // Only the part that the tensor reaches.
     const length = numel === 0 ? 0 : last - offset + 1;
     const data = new dtypes[dtype].array(length);
@@ -64,7 +87,8 @@ export class PthFile {
     }
     return keep(
       scope(() => {
-        if (dtype === "bool") return ops._toCopy(ops.asStrided(tensor(data, { shape: [length], dtype: "uint8" }), shape, strides), { dtype: "bool" });
+        if (dtype === "bool")
+          return ops._toCopy(ops.asStrided(tensor(data, { shape: [length], dtype: "uint8" }), shape, strides), { dtype: "bool" });
         return ops.clone(ops.asStrided(tensor(data, { shape: [length], dtype }), shape, strides), { memoryFormat: "contiguous_format" });
       }),
     );

@@ -22,8 +22,15 @@ describe("checkpoints of torch", () => {
     const rows = Array.from({ length: 4 }, (_, r) => Array.from({ length: 6 }, (_, c) => r * 6 + c));
     expect(read("base")).toEqual(rows);
     expect(read("transposed")).toEqual(rows[0].map((_, c) => rows.map((row) => row[c])));
-    expect(read("slice")).toEqual([[8, 9, 10], [14, 15, 16]]);
-    expect(read("expanded")).toEqual([[0, 0], [0, 0], [0, 0]]);
+    expect(read("slice")).toEqual([
+      [8, 9, 10],
+      [14, 15, 16],
+    ]);
+    expect(read("expanded")).toEqual([
+      [0, 0],
+      [0, 0],
+      [0, 0],
+    ]);
     expect(read("scalar")).toBe(2.5);
     expect(read("empty")).toEqual([]);
     expect(read("parameter")).toEqual(rows[0]);
@@ -54,13 +61,16 @@ describe("checkpoints of torch", () => {
     expect(() => file.read("x", { ...base, offset: -1 })).toThrow(/outside/);
     expect(() => file.read("x", { ...base, strides: [-6, 1] })).toThrow(/outside/);
     expect(() => file.read("x", { ...base, shape: [2 ** 40, 6], strides: [0, 0] })).toThrow(/outside/);
-    expect(() => file.read("x", { ...base, storage: { ...base.storage, elements: 1e12 } })).toThrow(/a storage of 1000000000000 elements that the archive does not have/);
+    expect(() => file.read("x", { ...base, storage: { ...base.storage, elements: 1e12 } })).toThrow(
+      /a storage of 1000000000000 elements that the archive does not have/,
+    );
     expect(() => file.read("x", { ...base, storage: { ...base.storage, key: "../data.pkl" } })).toThrow(CheckpointError);
   });
 });
 
 describe("hostile files", () => {
-  const pickle = (...parts: (string | number[])[]): Buffer => Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part, "latin1") : Buffer.from(part))));
+  const pickle = (...parts: (string | number[])[]): Buffer =>
+    Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part, "latin1") : Buffer.from(part))));
   it.each([
     ["os.system", pickle("\x80\x02cposix\nsystem\n(X\x04\x00\x00\x00true\x85R."), "posix.system"],
     ["eval", pickle("\x80\x02c__builtin__\neval\n(X\x01\x00\x00\x001tR."), "__builtin__.eval"],

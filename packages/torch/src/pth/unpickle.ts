@@ -30,8 +30,16 @@ export class PickledName {
 /** Dicts become Maps, tuples and lists arrays, sets Sets, tensors {@link PickledTensor}s, dtypes and devices {@link PickledName}s. */
 export type Pickled = unknown;
 
-const storages = ["Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"].map((name) => `torch.${name}Storage`);
-const names = new Set([...storages, "torch.storage.UntypedStorage", ...["float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool", "strided"].map((name) => `torch.${name}`)]);
+const storages = ["Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"].map(
+  (name) => `torch.${name}Storage`,
+);
+const names = new Set([
+  ...storages,
+  "torch.storage.UntypedStorage",
+  ...["float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool", "strided"].map(
+    (name) => `torch.${name}`,
+  ),
+]);
 const maxDepth = 1_000_000;
 
 class Global {
@@ -39,7 +47,8 @@ class Global {
 }
 const mark = Symbol("mark");
 
-const isTensor = (value: unknown): value is PickledTensor => typeof value === "object" && value !== null && "storage" in value && "strides" in value;
+const isTensor = (value: unknown): value is PickledTensor =>
+  typeof value === "object" && value !== null && "storage" in value && "strides" in value;
 
 /** Reads one pickle (protocols 2 to 5). @throws UnsafePickleError, CheckpointError */
 export function unpickle(bytes: Buffer, path: string): Pickled {
@@ -75,7 +84,8 @@ export function unpickle(bytes: Buffer, path: string): Pickled {
     return values;
   };
   const text = (value: unknown): string => (typeof value === "string" ? value : (broken("a name that is no text") as never));
-  const integer = (value: unknown): number => (Number.isSafeInteger(value) ? (value as number) : (broken("a size that is no integer") as never));
+  const integer = (value: unknown): number =>
+    Number.isSafeInteger(value) ? (value as number) : (broken("a size that is no integer") as never);
   const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : (broken("something that is no tuple") as never));
   const long = (data: Buffer): number | bigint => {
     let value = 0n;
@@ -92,7 +102,12 @@ export function unpickle(bytes: Buffer, path: string): Pickled {
   const tensor = (args: unknown[]): PickledTensor => {
     const [storage, offset, shape, strides] = args;
     if (typeof storage !== "object" || storage === null || !("elements" in storage)) broken("a tensor without a storage");
-    return { storage: storage as PickledStorage, offset: integer(offset), shape: list(shape).map(integer), strides: list(strides).map(integer) };
+    return {
+      storage: storage as PickledStorage,
+      offset: integer(offset),
+      shape: list(shape).map(integer),
+      strides: list(strides).map(integer),
+    };
   };
   const pairs = (value: unknown): Map<unknown, unknown> => {
     const map = new Map<unknown, unknown>();
@@ -111,9 +126,20 @@ export function unpickle(bytes: Buffer, path: string): Pickled {
     ["builtins.set", (args) => new Set(list(args[0]))],
     ["__builtin__.set", (args) => new Set(list(args[0]))],
     ...["argparse.Namespace", "types.SimpleNamespace"].map((name) => [name, () => new PickledObject(name)] as [string, () => unknown]),
-    ...["PosixPath", "WindowsPath", "PurePosixPath"].flatMap((name) => ["pathlib", "pathlib._local"].map((module) => [`${module}.${name}`, (args: unknown[]) => args.map(String).join("/").replace(/^\/+/, "/")] as [string, (args: unknown[]) => unknown])),
+    ...["PosixPath", "WindowsPath", "PurePosixPath"].flatMap((name) =>
+      ["pathlib", "pathlib._local"].map(
+        (module) =>
+          [`${module}.${name}`, (args: unknown[]) => args.map(String).join("/").replace(/^\/+/, "/")] as [
+            string,
+            (args: unknown[]) => unknown,
+          ],
+      ),
+    ),
   ]);
-  const construct = (callable: unknown, args: unknown[]): unknown => (callable instanceof Global ? (constructors.get(callable.name) as (args: unknown[]) => unknown)(args) : broken("a call of something that is no constructor"));
+  const construct = (callable: unknown, args: unknown[]): unknown =>
+    callable instanceof Global
+      ? (constructors.get(callable.name) as (args: unknown[]) => unknown)(args)
+      : broken("a call of something that is no constructor");
   const setItems = (target: unknown, items: unknown[]): void => {
     if (items.length % 2) broken("a key without a value");
     for (let i = 0; i < items.length; i += 2) {

@@ -40,7 +40,8 @@ export function readZip(file: number, path: string): Map<string, ZipEntry> {
   const entries = new Map<string, ZipEntry>();
   let at = 0;
   for (let i = 0; i < count; i++) {
-    if (at + 46 > directory.length || directory.readUInt32LE(at) !== 0x02014b50) throw new CheckpointError(path, `has a broken directory at entry ${i}`);
+    if (at + 46 > directory.length || directory.readUInt32LE(at) !== 0x02014b50)
+      throw new CheckpointError(path, `has a broken directory at entry ${i}`);
     const nameLength = directory.readUInt16LE(at + 28);
     const extraLength = directory.readUInt16LE(at + 30);
     const name = directory.toString("utf8", at + 46, at + 46 + nameLength);
