@@ -1,14 +1,19 @@
 // rfdetr doctor
 import type { Command } from "commander";
 import { machineLine } from "../run/machine.js";
-import { consoleOf, exit, numeric, type OutputOptions, positiveInteger, withOutputOptions } from "./context.js";
-import { bytes, table } from "./format.js";
+import { collect, consoleOf, exit, numeric, type OutputOptions, positiveInteger, withOutputOptions } from "./context.js";
 
 interface Options extends OutputOptions {
   device: string;
   model?: string;
+  weights?: string;
   data?: string;
   batch?: number | string;
+  images: number | string;
+  threads?: number | string;
+  override?: string[];
+  casts?: boolean;
+  write?: string;
 }
 
 export function addDoctor(program: Command, finish: (code: number) => void): void {
@@ -16,11 +21,17 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
     program
       .command("doctor")
       .description(
-        "show engine, hardware and the precision that fits them; with a model or data, measure every precision on a training step",
+        "show engine, hardware and the precision that fits them; with a model, weights or data, measure every precision on a training step, and the ways to evaluate in half",
       )
       .option("--model <variant>", "variant to measure with")
-      .option("--data <dir>", "dataset to take a batch from")
+      .option("--weights <file>", "trained weights to measure with")
+      .option("--data <dir>", "dataset to take the batch, and images to evaluate, from")
       .option("--batch <n>", "images of the measured step", numeric)
+      .option("--images <n>", "images of the valid split to evaluate", numeric, 48)
+      .option("--override <pattern=rule>", "precision of modules, as in training; may be repeated", collect)
+      .option("--casts", "show which operators ran in which type in which module, and what the casts cost")
+      .option("--threads <n>", "threads to compute with", numeric)
+      .option("--write <file>", "put the recommendation into this config file")
       .option("--device <d>", "auto, cpu or cuda:N", "auto"),
   ).action(async (options: Options) => finish(await doctor(options)));
 }
@@ -28,53 +39,79 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
 async function doctor(options: Options): Promise<number> {
   const console = consoleOf(options);
   const batch = positiveInteger("batch", options.batch ?? 2);
-  const { engine, getNumThreads } = await import("@rfdetr/torch");
-  const { resolvePrecision } = await import("@rfdetr/amp");
+  const images = positiveInteger("images", options.images);
+  const threads = options.threads === undefined ? null : positiveInteger("threads", options.threads);
+  const { engine, getNumThreads, setNumThreads } = await import("@rfdetr/torch");
+  const { readHardware, resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../run/device.js");
+  const { parseOverrides } = await import("../train/config.js");
+  const overrides = parseOverrides(options.override ?? []);
   const device = resolveDevice(options.device);
+  if (threads !== null) setNumThreads(threads);
   const { version, capability, cuda } = engine();
   const byTable = resolvePrecision("auto", device);
-  const measured = options.model !== undefined || options.data !== undefined || options.batch !== undefined;
+  const machine = readHardware(device);
   const hardware = machineLine();
   console.line(`engine     libtorch ${version}, ${capability}${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads; Node ${process.version}`);
-  console.line(`hardware   ${hardware}`);
+  console.line(`hardware   ${hardware}${machine.features.length > 0 ? `; ${machine.features.join(" ")}` : ""}`);
   console.line(`precision  ${console.bold(byTable.precision)}: ${byTable.reason}`);
-  const { calibrateVariant } = await import("../train/calibration.js");
-  const model = options.model ?? "nano";
-  const calibration = measured
-    ? await calibrateVariant({ model, batch, device, data: options.data, progress: (what) => console.live(`measuring ${what}`) })
-    : null;
-  console.end();
-  const recommended = calibration?.recommended ?? { precision: byTable.precision, reason: byTable.reason };
-  if (console.json)
-    console.data({
-      engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node: process.version },
-      hardware,
-      recommended,
-      precisions: calibration?.precisions ?? [],
-      evaluation: [],
-    });
-  if (calibration === null) return exit.done;
-  console.line();
-  console.line(`One training step of ${model} on ${batch} images, errors against float64:`);
-  const number = (value: number, digits: number) => value.toPrecision(digits);
-  const rows = calibration.precisions.map((row) => [
-    row.precision,
-    (row.step_seconds * 1000).toFixed(0),
-    row.speedup.toFixed(2),
-    bytes(row.peak_tensor_bytes),
-    row.memory_ratio.toFixed(2),
-    number(row.loss_error, 2),
-    row.gradient_cosine.toFixed(5),
-    `${(100 * row.underflow_share).toFixed(3)} %`,
-    row.nonfinite ? "not finite" : "",
-  ]);
-  for (const line of table(
-    ["precision", "step ms", "speed-up", "tensors", "ratio", "loss error", "gradient cosine", "underflow", ""],
-    rows,
-  ))
-    console.line(line);
+  const about = { engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node: process.version }, hardware };
+  const measured =
+    [options.model, options.weights, options.data, options.batch, options.write, options.override].some((value) => value !== undefined) ||
+    options.casts === true;
+  if (!measured) {
+    const { precision, reason } = byTable;
+    if (console.json)
+      console.data({ ...about, features: machine.features, recommended: { precision, reason }, precisions: [], evaluation: [] });
+    return exit.done;
+  }
+
+  const { calibrateSubject, castsOf, evaluationImages, openSubject } = await import("../train/calibration.js");
+  const { measurePeaks } = await import("../train/hardware-peaks.js");
+  const { compareEvaluationModes } = await import("../train/evaluation-modes.js");
+  const report = await import("./doctor-report.js");
+  console.live("reading");
+  const subject = await openSubject({ model: options.model ?? "nano", batch, device, weights: options.weights, data: options.data });
+  console.live("measuring matrix products");
+  const peaks = measurePeaks(device, byTable.precision);
+  report.peaks(console, peaks);
+  if (options.casts) {
+    const casts = castsOf(subject, byTable.precision === "32-true" ? "bf16-mixed" : byTable.precision, overrides);
+    console.line(`\n${casts.tree()}\n\n${casts.table()}`);
+    if (console.json) console.data({ ...about, casts: { operators: casts.rows, casts: casts.casts, total: casts.total } });
+    return exit.done;
+  }
+  const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
+  const { variant, resolution, numSelect } = subject.model.config;
+  report.precisions(console, `${variant} on ${batch} images`, calibration);
+  const batches = options.data === undefined ? [report.noise(subject)] : await evaluationImages(options.data, resolution, images, batch);
+  const evaluation = compareEvaluationModes({
+    model: subject.model,
+    classNames: subject.classNames,
+    precision: byTable.precision,
+    device,
+    batches,
+    numSelect,
+    progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
+  });
+  report.evaluation(console, evaluation, subject.trained);
+  const { recommended } = calibration;
   console.line();
   console.line(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
+  if (options.write !== undefined) {
+    const { writeRecommendation } = await import("../train/recommendation.js");
+    const written = writeRecommendation(options.write, calibration);
+    console.line(`written to ${options.write}: ${JSON.stringify(written)}`);
+  }
+  if (console.json)
+    console.data({
+      ...about,
+      features: machine.features,
+      ...peaks,
+      recommended,
+      precisions: calibration.precisions,
+      exact: calibration.exact,
+      evaluation,
+    });
   return exit.done;
 }

@@ -23,7 +23,8 @@ const flags: Readonly<Record<string, SettingName>> = {
   resolution: "resolution",
 };
 
-type Options = OutputOptions & Record<string, unknown> & { resume?: string; config?: string; set?: string[]; amp: boolean };
+type Options = OutputOptions &
+  Record<string, unknown> & { resume?: string; config?: string; set?: string[]; override?: string[]; amp: boolean };
 
 export function addTrain(program: Command, finish: (code: number) => void): void {
   withOutputOptions(
@@ -44,13 +45,14 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--seed <n>", "seed of weights, order and augmentation", numeric)
       .option("--resolution <n>", "side length in pixels", numeric)
       .option("--config <file>", "settings in JSON, by the Python package's names")
+      .option("--override <pattern=rule>", "precision of modules: fp32, lower, keep, widest or bf16; may be repeated", collect)
       .option("--set <key=value>", "any other setting; may be repeated", collect)
       .option("--resume <run>", "continue the run in this folder"),
   ).action(async (options: Options) => finish(await train(options)));
 }
 
 async function train(options: Options): Promise<number> {
-  const { checkSetting, parseAssignment, readConfigFile, resolveConfig } = await import("../train/config.js");
+  const { checkSetting, parseAssignment, parseOverrides, readConfigFile, resolveConfig } = await import("../train/config.js");
   const { TrainRun } = await import("../train/run.js");
   const given = Object.entries(flags).filter(([flag]) => options[flag] !== undefined);
   const console = consoleOf(options);
@@ -59,6 +61,7 @@ async function train(options: Options): Promise<number> {
       ...given.map(([flag]) => `--${flag}`),
       ...(options.config ? ["--config"] : []),
       ...(options.set ? ["--set"] : []),
+      ...(options.override ? ["--override"] : []),
       ...(options.amp ? [] : ["--no-amp"]),
     ];
     if (other.length > 0) throw new RfdetrError("ERR_USAGE", `A resumed run keeps its settings: leave out ${other.join(", ")}`);
@@ -71,6 +74,8 @@ async function train(options: Options): Promise<number> {
     settings[key] = value;
   }
   if (!options.amp) settings.amp = false;
+  if (options.override !== undefined)
+    settings.precision_overrides = { ...(settings.precision_overrides as object | undefined), ...parseOverrides(options.override) };
   for (const [flag, name] of given) settings[name] = checkSetting(name, options[flag], flag);
   return await follow(TrainRun.start(resolveConfig(settings)), console);
 }

@@ -1,5 +1,14 @@
 // Mixed precision as this detector needs it: the places whose rounding would change more than digits stay float32.
-import { Autocast, type AutocastOptions, checkOverrides, type Overrides, type Precision } from "@rfdetr/amp";
+import {
+  Autocast,
+  type AutocastOptions,
+  checkOverrides,
+  defaultPolicy,
+  type Overrides,
+  type Policy,
+  type Precision,
+  withOperators,
+} from "@rfdetr/amp";
 import type { RFDETRModel } from "./rfdetr.js";
 
 /**
@@ -25,4 +34,24 @@ export function modelAutocast(precision: Precision, model: RFDETRModel, options:
     );
   }
   return new Autocast(precision, { ...options, overrides: { ...modelOverrides, ...options.overrides } });
+}
+
+/** Evaluation as `fp16_eval` once meant it, without its harm: autocast to float16, norms in float32, and no weight is converted. */
+export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}): Autocast {
+  const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
+  return modelAutocast("16-mixed", model, { policy, overrides });
+}
+
+/** Nothing is raised: products are lowered, everything else computes in the dtype it is given. */
+const convertedPolicy: Policy = {
+  name: "converted model",
+  rows: new Map([...defaultPolicy.rows].filter(([, { rule }]) => rule === "lower" || rule === "widest")),
+};
+
+/**
+ * For a model whose weights are all float16: every operator computes in float16, norms, exponentials, selection and boxes included. Products are
+ * emulated where the CPU has no units for them; nothing else is cast.
+ */
+export function convertedAutocast(): Autocast {
+  return new Autocast("16-mixed", { policy: convertedPolicy });
 }

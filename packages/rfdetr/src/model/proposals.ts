@@ -43,8 +43,8 @@ export interface Selection {
 
 /**
  * Class and box heads on every token; the k best of each group, by their highest class logit, become proposals.
- * All groups run as one batched product with stacked weights. The ranking is float32 (or float64), whatever the precision
- * around it: the rank of a proposal decides which learned query it meets, so rounding ties would change the output.
+ * All groups run as one batched product with stacked weights. The ranking is in the dtype of the weights (float32, as masters are),
+ * whatever the precision around it: the rank of a proposal decides which learned query it meets, so rounding ties would change the output.
  */
 export class QuerySelection extends nn.Module {
   encOutput: nn.Linear[];
@@ -68,7 +68,7 @@ export class QuerySelection extends nn.Module {
   override forward(memory: Tensor, shapes: LevelShapes): Selection {
     const groups = this.training ? this.encOutput.length : 1;
     const [batch, length, d] = memory.shape;
-    const wide = memory.dtype === "float64" ? memory : memory.to("float32");
+    const wide = memory.to(this.encOutput[0].weight.dtype);
     const proposals = gridProposals(shapes, wide);
     const tokens = wide
       .mul(proposals.valid)

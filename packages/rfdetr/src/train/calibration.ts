@@ -1,40 +1,75 @@
 // Every precision measured on one training step of a detector: speed, memory, error.
-import { type Calibration, calibrate } from "@rfdetr/amp";
-import { manualSeed } from "@rfdetr/torch";
+import { type Calibration, CastMap, calibrate, type Overrides, type Precision } from "@rfdetr/amp";
+import { manualSeed, noGrad, scope } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/autocast.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveConfig } from "../model/variants.js";
+import { RfdetrError } from "../run/errors.js";
+import { loadModel } from "../run/weights.js";
 import { randomBatch } from "./bench.js";
 import { resolveConfig as resolveSettings } from "./config.js";
-import { openTrainData } from "./data.js";
+import { openEvaluationData, openTrainData } from "./data.js";
+import type { EvaluationBatch } from "./evaluate.js";
 import { imagesToTensor, normalise_ } from "./images.js";
 import type { MicroBatch } from "./step.js";
 
-export interface CalibrationOptions {
+/** What the instruments look at: a model, and a training batch for it. */
+export interface Subject {
+  model: RFDETRModel;
+  classNames: readonly string[];
+  batch: MicroBatch;
+  device: string;
+  /** Whether the weights were trained. */
+  trained: boolean;
+}
+
+export interface SubjectOptions {
+  /** Variant; not looked at where there are weights. */
   model: string;
   batch: number;
   device: string;
+  /** Trained weights; random ones without. */
+  weights?: string;
   /** Dataset whose first training batch is taken; noise with eight boxes an image without one. */
   data?: string;
-  progress?: (what: string) => void;
 }
 
-/** Measures a fresh model of a variant, with random weights. */
-export async function calibrateVariant({ model: variant, batch, device, data, progress }: CalibrationOptions): Promise<Calibration> {
+/** @throws RfdetrError `ERR_DATA` when the dataset has other classes than the weights; an error of weights or data. */
+export async function openSubject({ model: variant, batch, device, weights, data }: SubjectOptions): Promise<Subject> {
   manualSeed(0);
-  const shape = resolveConfig(variant);
-  const source = data === undefined ? null : await firstBatch(data, variant, batch, shape.resolution);
-  const config = { ...shape, numClasses: source?.classes ?? shape.numClasses };
-  const model = new RFDETRModel(config);
+  const loaded = weights === undefined ? null : loadModel(weights);
+  const shape = loaded?.config ?? resolveConfig(variant);
+  const source = data === undefined ? null : await firstBatch(data, shape.variant, batch, shape.resolution);
+  if (loaded !== null && source !== null && source.classNames.join("\n") !== loaded.classNames.join("\n"))
+    throw new RfdetrError(
+      "ERR_DATA",
+      `Expected the ${loaded.classNames.length} classes of the weights in ${data} but found ${source.classNames.length} others`,
+    );
+  const classNames = loaded?.classNames ?? source?.classNames ?? Array.from({ length: shape.numClasses }, (_, i) => `class ${i}`);
+  const model = loaded?.model ?? new RFDETRModel({ ...shape, numClasses: classNames.length });
   if (device !== "cpu") model.to(device);
   model.train();
-  const { images: bytes, height, width, targets } = source?.batch ?? randomBatch(batch, config.resolution, config.numClasses);
-  const criterion = new Criterion({ groupDetr: config.groupDetr });
+  return {
+    model,
+    classNames,
+    batch: source?.batch ?? randomBatch(batch, shape.resolution, classNames.length),
+    device,
+    trained: loaded !== null,
+  };
+}
+
+/** Measures every precision on the training step of a subject; the weights are as before afterwards. */
+export function calibrateSubject(
+  { model, batch: { images: bytes, height, width, targets }, device }: Subject,
+  options: { overrides?: Overrides; precisions?: readonly Precision[]; rounds?: number; progress?: (what: string) => void } = {},
+): Calibration {
+  const { overrides, ...rest } = options;
+  const criterion = new Criterion({ groupDetr: model.config.groupDetr });
   const images = normalise_(imagesToTensor(bytes, targets.length, height, width, device));
   return calibrate({
     model,
-    autocast: (precision) => modelAutocast(precision, model),
+    autocast: (precision) => modelAutocast(precision, model, { overrides }),
     forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
     step: (autocast, dtype, scale) => {
       const { total } = criterion.compute(
@@ -45,16 +80,47 @@ export async function calibrateVariant({ model: variant, batch, device, data, pr
       total.mul(scale).backward();
       return total.item();
     },
-    progress,
+    ...rest,
   });
 }
 
-async function firstBatch(data: string, model: string, batch: number, side: number): Promise<{ batch: MicroBatch; classes: number }> {
+/** Which operators of a training forward ran in which dtype, and the casts between them. */
+export function castsOf(
+  { model, batch: { images, height, width, targets }, device }: Subject,
+  precision: Precision,
+  overrides: Overrides = {},
+): CastMap {
+  const autocast = modelAutocast(precision, model, { overrides });
+  const map = new CastMap();
+  noGrad(() =>
+    scope(() => {
+      const batch = normalise_(imagesToTensor(images, targets.length, height, width, device));
+      map.watch(() => autocast.run(() => void model.call(batch)));
+    }),
+  );
+  autocast.clearCache();
+  return map;
+}
+
+/** The first images of the valid split, at the model's size. */
+export async function evaluationImages(data: string, side: number, count: number, batch: number): Promise<EvaluationBatch[]> {
+  const opened = await openEvaluationData(data, "valid", side, batch);
+  const batches: EvaluationBatch[] = [];
+  let images = 0;
+  for await (const next of opened.batches()) {
+    batches.push(next);
+    images += next.imageIds.length;
+    if (images >= count) break;
+  }
+  return batches;
+}
+
+async function firstBatch(data: string, model: string, batch: number, side: number): Promise<{ batch: MicroBatch; classNames: string[] }> {
   const settings = resolveSettings({ datasetDir: data, model, batchSize: batch, gradAccumSteps: 1 });
   const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side });
   try {
-    for await (const [first] of opened.steps(0, 0)) return { batch: first, classes: opened.classNames.length };
-    throw new Error("A dataset with images gave no batch");
+    for await (const [first] of opened.steps(0, 0)) return { batch: first, classNames: [...opened.classNames] };
+    throw new RfdetrError("ERR_DATA", `Expected images in the train split of ${data} but found none`);
   } finally {
     await opened.close();
   }

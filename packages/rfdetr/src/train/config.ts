@@ -162,3 +162,16 @@ export function parseAssignment(text: string): [string, unknown] {
 export function toFile(config: TrainSettings): Record<string, unknown> {
   return Object.fromEntries(Object.entries(config).map(([key, value]) => [snake(key), value]));
 }
+
+/**
+ * Reads the `pattern=rule` pairs of the command line.
+ * @throws RfdetrError `ERR_USAGE` for what is no pair, `ERR_CONFIG` for an unknown rule
+ */
+export function parseOverrides(pairs: readonly string[]): TrainSettings["precisionOverrides"] {
+  const given = pairs.map((text) => {
+    const at = text.lastIndexOf("=");
+    if (at < 1) throw new RfdetrError("ERR_USAGE", expected("pattern=rule", "--override", text));
+    return [text.slice(0, at), text.slice(at + 1)];
+  });
+  return checkSetting("precision_overrides", Object.fromEntries(given), "--override") as TrainSettings["precisionOverrides"];
+}

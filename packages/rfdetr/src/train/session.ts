@@ -1,19 +1,9 @@
 // All that a run is made of, built from its settings, and from its checkpoint where it is continued.
 import { randomInt } from "node:crypto";
-import {
-  type Autocast,
-  defaultPolicy,
-  GradScaler,
-  type HeaderRecord,
-  numericsVersion,
-  type Precision,
-  recordLine,
-  resolvePrecision,
-  withOperators,
-} from "@rfdetr/amp";
+import { type Autocast, GradScaler, type HeaderRecord, numericsVersion, type Precision, recordLine, resolvePrecision } from "@rfdetr/amp";
 import { engine, getRngState, manualSeed, noGrad, optim, scope, setRngState } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
-import { modelAutocast } from "../model/autocast.js";
+import { fp16EvalAutocast, modelAutocast } from "../model/autocast.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveConfig as resolveModel } from "../model/variants.js";
@@ -134,7 +124,7 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
       device,
       clipMaxNorm: settings.clipMaxNorm,
     },
-    evaluationAutocast: settings.fp16Eval ? halfEvaluation(model, settings) : autocast,
+    evaluationAutocast: settings.fp16Eval ? fp16EvalAutocast(model, settings.precisionOverrides) : autocast,
     ema,
     schedule: new Schedule(settings, stepsPerEpoch, totalSteps),
     scales: sides,
@@ -176,12 +166,6 @@ function leftovers({ fp16Eval }: TrainSettings): string[] {
         "fp16_eval is a leftover of old configs: evaluation runs in fp16 autocast with norms in float32, and the model itself is never converted; leave it out to evaluate in the training precision",
       ]
     : [];
-}
-
-/** Evaluation as `fp16_eval` once meant it, without its harm. */
-function halfEvaluation(model: RFDETRModel, { precisionOverrides }: TrainSettings): Autocast {
-  const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
-  return modelAutocast("16-mixed", model, { policy, overrides: precisionOverrides });
 }
 
 function numericsHeader({ precision, reason, parts, settings }: Session): HeaderRecord {

@@ -1,0 +1,100 @@
+// What doctor measured, in tables.
+import type { Calibration } from "@rfdetr/amp";
+import type { Subject } from "../train/calibration.js";
+import type { EvaluationBatch } from "../train/evaluate.js";
+import type { EvaluatedMode } from "../train/evaluation-modes.js";
+import type { HardwarePeaks } from "../train/hardware-peaks.js";
+import type { Console } from "./console.js";
+import { bytes, fraction, table } from "./format.js";
+
+export function peaks(console: Console, { matmul, threads }: HardwarePeaks): void {
+  console.line(`products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024³)`);
+  if (threads.length > 1)
+    console.line(
+      `threads    ${threads.map((row) => `${row.threads}: ${row.gflops.toFixed(0)}`).join(", ")} GFLOP/s in the precision's type`,
+    );
+}
+
+export function precisions(console: Console, what: string, { precisions: rows }: Calibration): void {
+  console.end();
+  console.line();
+  console.line(`One training step of ${what}, errors against float64:`);
+  const cells = rows.map((row) => [
+    row.precision,
+    (row.step_seconds * 1000).toFixed(0),
+    row.speedup.toFixed(2),
+    bytes(row.peak_tensor_bytes),
+    row.memory_ratio.toFixed(2),
+    row.loss_error.toPrecision(2),
+    row.gradient_cosine.toFixed(5),
+    `${(100 * row.underflow_share).toFixed(3)} %`,
+    row.nonfinite ? "not finite" : row.scale > 1 ? `scale ${row.scale}` : "",
+  ]);
+  const header = ["precision", "step ms", "speed-up", "tensors", "ratio", "loss error", "gradient cosine", "underflow", ""];
+  for (const line of table(header, cells)) console.line(line);
+  for (const { precision, modules } of rows)
+    if (modules.length > 0)
+      console.line(
+        console.dim(
+          `${precision}, largest errors: ${modules
+            .slice(0, 3)
+            .map((m) => `${m.path} ${m.relative_error.toPrecision(2)}`)
+            .join(", ")}`,
+        ),
+      );
+}
+
+const meanings: Record<EvaluatedMode["mode"], string> = {
+  fp32: "everything in float32",
+  autocast: "what evaluation does: products in half, weights and norms in float32",
+  fp16_eval: "the leftover setting: float16 autocast, no weight converted",
+  whole_model_half: "every weight and operator in float16, norms too",
+};
+
+export function evaluation(console: Console, rows: readonly EvaluatedMode[], trained: boolean): void {
+  console.end();
+  console.line();
+  console.line(`Evaluation, errors against fp32${trained ? "" : " (random weights: the AP says nothing, the errors do)"}:`);
+  const cells = rows.map((row) => [
+    row.mode,
+    number(row.box_error_px),
+    number(row.box_error_max_px),
+    number(row.score_error),
+    `${(100 * row.lost_share).toFixed(1)} %`,
+    row.mode === "fp32" ? "" : number(row.norm_error.median),
+    row.mode === "fp32" ? "" : number(row.norm_error.largest),
+    fraction(row.AP),
+    row.milliseconds.toFixed(1),
+    bytes(row.weight_bytes),
+    row.nonfinite_images > 0 ? `not finite on ${row.nonfinite_images} images` : row.emulated ? "emulated" : "",
+  ]);
+  const header = ["mode", "box px", "worst px", "score", "lost", "norms", "worst norm", "AP", "ms/image", "weights", ""];
+  for (const line of table(header, cells)) console.line(line);
+  for (const { mode } of rows) console.line(console.dim(`${mode}: ${meanings[mode]}`));
+  console.line(verdict(rows));
+}
+
+/** What the table says about converting the model, in a sentence. */
+function verdict(rows: readonly EvaluatedMode[]): string {
+  const of = (mode: EvaluatedMode["mode"]) => rows.find((row) => row.mode === mode) as EvaluatedMode;
+  const [leftover, whole] = [of("fp16_eval"), of("whole_model_half")];
+  if (whole.nonfinite_images > leftover.nonfinite_images)
+    return `Converting the whole model to half leaves ${whole.nonfinite_images} images without a finite result; under autocast in the same type ${leftover.nonfinite_images}.`;
+  const times = (a: number, b: number): string => (b > 0 ? `${(a / b).toFixed(1)} times` : "more than");
+  return `Converting the whole model to half: ${times(whole.box_error_px, leftover.box_error_px)} the box error and ${times(whole.norm_error.median, leftover.norm_error.median)} the error of the norms that float16 autocast has.`;
+}
+
+const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(value) ? value.toPrecision(2) : "nan");
+
+/** The training batch of a subject as images to evaluate: without a dataset there is nothing else, and nothing to score. */
+export function noise({ batch: { images, height, width, targets } }: Subject): EvaluationBatch {
+  const none = { boxes: new Float32Array(0), labels: new Int32Array(0), area: new Float64Array(0), crowd: new Uint8Array(0) };
+  return {
+    images,
+    height,
+    width,
+    imageIds: targets.map((_, i) => i),
+    origSizes: targets.map(() => [height, width] as const),
+    truths: targets.map(() => none),
+  };
+}

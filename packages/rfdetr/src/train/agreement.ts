@@ -1,0 +1,78 @@
+// How far two sets of detections of the same images are apart.
+
+/** Detections of one image, best first: `[n, 4]` corners in pixels, `[n]` scores, `[n]` classes. */
+export interface Detected {
+  boxes: Float32Array;
+  scores: Float32Array;
+  labels: Int32Array;
+}
+
+export interface Disagreement {
+  /** Mean absolute difference of the corners of boxes found in both, in pixels of the image. */
+  box_error_px: number;
+  /** The largest such difference. */
+  box_error_max_px: number;
+  /** Mean absolute difference of their scores. */
+  score_error: number;
+  /** Share of the reference's detections that the other has not: no box of the class overlaps by half. */
+  lost_share: number;
+  /** Images with a score or box that is not finite. */
+  nonfinite_images: number;
+}
+
+/** Detections of an image that are compared: those above this score, and the best ten in any case. */
+const shownScore = 0.3;
+const least = 10;
+
+/**
+ * Pairs each detection of `reference` with the other's best overlapping box of the same class, each used once, best scores first.
+ * Detections are compared rather than rows of the output, because a query is no identity: a rounded rank gives an object to another.
+ */
+export function agreement(reference: readonly Detected[], other: readonly Detected[]): Disagreement {
+  let [boxes, largest, scores, pairs, all, bad] = [0, 0, 0, 0, 0, 0];
+  reference.forEach((image, i) => {
+    const found = other[i];
+    if (![...found.scores, ...found.boxes].every(Number.isFinite)) bad++;
+    const used = new Set<number>();
+    for (let d = 0; d < image.scores.length && (d < least || image.scores[d] > shownScore); d++) {
+      all++;
+      const mate = bestMate(image, d, found, used);
+      if (mate === null) continue;
+      used.add(mate);
+      pairs++;
+      scores += Math.abs(image.scores[d] - found.scores[mate]);
+      for (let c = 0; c < 4; c++) {
+        const difference = Math.abs(image.boxes[d * 4 + c] - found.boxes[mate * 4 + c]);
+        boxes += difference / 4;
+        largest = Math.max(largest, difference);
+      }
+    }
+  });
+  const mean = (sum: number): number => (pairs === 0 ? Number.NaN : sum / pairs);
+  return {
+    box_error_px: mean(boxes),
+    box_error_max_px: largest,
+    score_error: mean(scores),
+    lost_share: all === 0 ? 0 : (all - pairs) / all,
+    nonfinite_images: bad,
+  };
+}
+
+function bestMate(image: Detected, d: number, other: Detected, used: ReadonlySet<number>): number | null {
+  let [best, mate] = [0.5, null as number | null];
+  for (let i = 0; i < other.scores.length; i++) {
+    if (other.labels[i] !== image.labels[d] || used.has(i)) continue;
+    const overlap = iou(image.boxes, d * 4, other.boxes, i * 4);
+    // Of boxes that overlap equally the first, which has the higher score.
+    if (overlap > best) [best, mate] = [overlap, i];
+  }
+  return mate;
+}
+
+function iou(a: Float32Array, i: number, b: Float32Array, j: number): number {
+  const width = Math.min(a[i + 2], b[j + 2]) - Math.max(a[i], b[j]);
+  const height = Math.min(a[i + 3], b[j + 3]) - Math.max(a[i + 1], b[j + 1]);
+  if (!(width > 0 && height > 0)) return 0;
+  const area = (x: Float32Array, k: number) => (x[k + 2] - x[k]) * (x[k + 3] - x[k + 1]);
+  return (width * height) / (area(a, i) + area(b, j) - width * height);
+}
