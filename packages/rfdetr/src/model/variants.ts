@@ -104,6 +104,14 @@ const table: Record<string, Omit<ModelConfig, "variant">> = {
 
 export const variants: readonly string[] = Object.keys(table);
 
+/** The variant that a class of the Python package stands for: `RFDETRLargeDeprecated` is `large-deprecated`. */
+export function variantOfClass(name: string): string {
+  return name
+    .replace(/^RFDETR/, "")
+    .replace(/([a-z])([A-Z])/g, "$1-$2")
+    .toLowerCase();
+}
+
 /** Sides of an input must be multiples of this many pixels: a whole number of patches in every window. */
 export function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): number {
   return config.patchSize * config.numWindows;

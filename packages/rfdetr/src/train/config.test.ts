@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseAssignment, readConfigFile, resolveConfig, toFile } from "./config.js";
-import { camel, refused, settings, snake } from "./settings.js";
+import { refused } from "./refused-settings.js";
+import { camel, settings, snake } from "./settings.js";
 
 const base = { datasetDir: "birds" };
 
@@ -80,5 +81,20 @@ describe("config files and assignments", () => {
     expect(parseAssignment("use_ema=false")).toEqual(["use_ema", false]);
     expect(parseAssignment("lr_scheduler=cosine")).toEqual(["lr_scheduler", "cosine"]);
     expect(() => parseAssignment("lr")).toThrow("Expected key=value");
+  });
+});
+
+describe("config files of the Python package", () => {
+  it("load as they are", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "config-")), "training_config.json");
+    const content = {
+      train_config: { dataset_dir: "birds", lr: 2e-4, class_names: null, multi_scale: "per-batch", optimizer_kwargs: {} },
+      model_config: { hidden_dim: 256, resolution: 512, positional_encoding_size: 32, model_name: null, pretrain_weights: "own.pth" },
+      model_config_type: "RFDETRSmallConfig",
+      class_names: null,
+      num_classes: 0,
+    };
+    writeFileSync(file, JSON.stringify(content));
+    expect(resolveConfig(readConfigFile(file))).toMatchObject({ model: "small", lr: 2e-4, weights: "own.pth", resolution: 512 });
   });
 });

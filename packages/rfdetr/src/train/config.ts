@@ -1,9 +1,12 @@
 // From what a user wrote (file, flags, options) to a complete, checked configuration.
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
+import type { ModelConfig } from "../model/types.js";
+import { resolveConfig as resolveModel, variantOfClass } from "../model/variants.js";
 import { expected, RfdetrError } from "../run/errors.js";
 import { suggest } from "../run/suggest.js";
-import { camel, refused, type SettingName, settings, snake, type TrainOptions, type TrainSettings } from "./settings.js";
+import { refused } from "./refused-settings.js";
+import { camel, type Setting, type SettingName, settings, snake, type TrainOptions, type TrainSettings } from "./settings.js";
 
 const names = Object.keys(settings) as SettingName[];
 
@@ -15,7 +18,6 @@ const aliases: Readonly<Record<string, SettingName>> = {
   batch: "batch_size",
   accumulate: "grad_accum_steps",
   learning_rate: "lr",
-  pretrain_weights: "weights",
   ema: "use_ema",
   validation_interval: "eval_interval",
   workers: "num_workers",
@@ -67,24 +69,39 @@ export function resolveConfig(options: TrainOptions | Record<string, unknown>): 
   return result as TrainSettings;
 }
 
-/** @returns the settings by snake_case name with aliases and the package's nested `lr_scheduler_kwargs` resolved; refused ones are gone. */
+/**
+ * @returns the settings by snake_case name. What the package nests or calls otherwise (`lr_scheduler_kwargs`, `pretrain_weights`,
+ * `model_name`) has our name; what is refused is gone.
+ */
 function normalise(options: Record<string, unknown>): Record<string, unknown> {
   const given: Record<string, unknown> = {};
+  const notOurs: [name: string, value: unknown][] = [];
   const add = (name: string, value: unknown) => {
     if (name === "lr_scheduler_kwargs" && typeof value === "object" && value !== null) {
       for (const [inner, innerValue] of Object.entries(value)) add(inner, innerValue);
-    } else if (name in settings) given[name] = value;
-    else if (name in refused) refuse(name, value);
+    } else if (name === "model_name") {
+      if (value !== null) given.model ??= variantOfClass(String(value));
+    } else if (name === "pretrain_weights") given.weights ??= value;
+    else if (name in settings) given[name] = value;
+    else if (name in refused) notOurs.push([name, value]);
     else throw unknown(name);
   };
   for (const [key, value] of Object.entries(options)) if (value !== undefined) add(snake(key), value);
+  for (const [name, value] of notOurs) refuse(name, value, given);
   return given;
 }
 
-function refuse(name: string, value: unknown): void {
-  const { accepts, reason } = refused[name];
-  if (accepts.some((accepted) => isDeepStrictEqual(accepted, value))) return;
-  throw new RfdetrError("ERR_CONFIG", `The setting ${name} = ${JSON.stringify(value)} is not supported: ${reason}`);
+function refuse(name: string, value: unknown, given: Record<string, unknown>): void {
+  const { accepts, fixed, reason } = refused[name];
+  const passing = fixed === undefined ? accepts : [fixed(variantOf(given))];
+  if (passing.some((accepted) => isDeepStrictEqual(accepted, value))) return;
+  const kept = fixed === undefined ? "" : `, only ${JSON.stringify(passing[0])} here`;
+  throw new RfdetrError("ERR_CONFIG", `The setting ${name} = ${JSON.stringify(value)} is not supported${kept}: ${reason}`);
+}
+
+/** The sizes of the model that is asked for. */
+function variantOf({ model, resolution }: Record<string, unknown>): ModelConfig {
+  return resolveModel(typeof model === "string" ? model : settings.model.fallback, typeof resolution === "number" ? { resolution } : {});
 }
 
 function unknown(name: string): RfdetrError {
@@ -99,6 +116,10 @@ function unknown(name: string): RfdetrError {
 export function checkSetting(name: SettingName, value: unknown, shown: string = name): unknown {
   const parsed = settings[name].type.safeParse(value);
   if (parsed.success) return parsed.data;
+  const { without }: Setting = settings[name];
+  const reason = typeof value === "string" ? without?.[value] : undefined;
+  if (reason !== undefined)
+    throw new RfdetrError("ERR_CONFIG", `The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
   throw new RfdetrError("ERR_CONFIG", expected(kindOf(name), shown, value));
 }
 
@@ -127,7 +148,7 @@ function describe(schema: JsonSchema): string {
   return schema.type ?? "any value";
 }
 
-/** Reads a config file (JSON, snake_case or camelCase names). @throws RfdetrError naming the file. */
+/** Reads a config file (JSON, snake_case or camelCase names), or a `training_config.json` of the package. @throws RfdetrError naming the file. */
 export function readConfigFile(path: string): Record<string, unknown> {
   let text: string;
   try {
@@ -143,7 +164,15 @@ export function readConfigFile(path: string): Record<string, unknown> {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new RfdetrError("ERR_CONFIG", `The config file ${path} does not hold an object`);
-  return value as Record<string, unknown>;
+  return flatten(value as Record<string, unknown>);
+}
+
+/** The package's `training_config.json` holds the settings of training and model in two objects, and names the variant by its class. */
+function flatten(file: Record<string, unknown>): Record<string, unknown> {
+  const { train_config: train, model_config: model, model_config_type: type } = file;
+  if (typeof train !== "object" || typeof model !== "object") return file;
+  const { model_name: name, ...sizes } = (model ?? {}) as Record<string, unknown>;
+  return { ...sizes, ...train, model_name: name ?? (typeof type === "string" ? type.replace(/Config$/, "") : null) };
 }
 
 /** Reads a `key=value` of the command line; the value is JSON where it parses as such, text otherwise. @throws RfdetrError */

@@ -13,6 +13,7 @@ export async function openTrainData(settings: TrainSettings, { seed, side, evalu
   const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
   const train = open(datasetDir, "train");
   const valid = open(datasetDir, "valid");
+  checkClasses(train.classNames, settings);
   const effective = batchSize * gradAccumSteps;
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
   const loader = new DataLoader({
@@ -77,6 +78,20 @@ export async function openEvaluationData(
       }
     },
   };
+}
+
+/** The classes of the data are those that were asked for, if any were. */
+function checkClasses(found: readonly string[], { datasetDir, numClasses, classNames }: TrainSettings): void {
+  if (numClasses !== null && numClasses !== found.length)
+    throw new RfdetrError(
+      "ERR_DATA",
+      `Expected ${numClasses} classes (num_classes) in ${datasetDir} but found ${found.length}: ${found.join(", ")}. Leave num_classes out to take them`,
+    );
+  if (classNames !== null && (classNames.length !== found.length || classNames.some((name, i) => name !== found[i])))
+    throw new RfdetrError(
+      "ERR_DATA",
+      `Expected the classes ${classNames.join(", ")} (class_names) in ${datasetDir} but found ${found.join(", ")}. Leave class_names out to take them`,
+    );
 }
 
 function open(root: string, split: Split): Dataset {

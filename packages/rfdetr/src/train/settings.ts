@@ -16,14 +16,27 @@ export const settings = {
     type: z.string().min(1).nullable(),
     fallback: null,
     about: "folder of the run",
-    differs: "a fresh folder under runs/, because an old run is never overwritten",
+    differs: "null makes a fresh folder under runs/, because an old run is never overwritten",
   },
-  model: { type: z.string().min(1), fallback: "nano", about: "variant", ours: true },
+  model: { type: z.string().min(1), fallback: "nano", about: "variant", ours: true, also: "model_name" },
   weights: {
     type: z.string().min(1).nullable(),
     fallback: null,
     about: "weights to start from; null trains from random weights",
     ours: true,
+    also: "pretrain_weights",
+  },
+  num_classes: {
+    type: count.nullable(),
+    fallback: null,
+    about: "number of classes that the data must have; null takes what it has",
+    differs: "the head always has the classes of the data (and one row more); another number is an error, not a wider head",
+  },
+  class_names: {
+    type: z.array(z.string()).nullable(),
+    fallback: null,
+    about: "names that the classes of the data must have, in their order; null takes what they are",
+    differs: "another order is an error; the package warns",
   },
   resolution: { type: count.nullable(), fallback: null, about: "side length in pixels; null takes the variant's" },
   num_queries: { type: count.nullable(), fallback: null, about: "queries per group; null takes the variant's" },
@@ -36,7 +49,12 @@ export const settings = {
 
   epochs: { type: count, fallback: 100, about: "passes over the training images" },
   max_steps: { type: count.nullable(), fallback: null, about: "end after this many optimizer steps, whatever the epoch", ours: true },
-  batch_size: { type: count, fallback: 4, about: "images per micro-batch" },
+  batch_size: {
+    type: count,
+    fallback: 4,
+    about: "images per micro-batch",
+    without: { auto: "the size that fits is not searched for; begin with 4, and keep batch_size × grad_accum_steps when you change it" },
+  },
   grad_accum_steps: { type: count, fallback: 1, about: "micro-batches per optimizer step" },
   lr: { type: rate, fallback: 1e-4, about: "learning rate" },
   lr_encoder: { type: rate, fallback: 1.5e-4, about: "learning rate of the encoder" },
@@ -44,7 +62,13 @@ export const settings = {
   lr_component_decay: { type: share, fallback: 0.7, about: "factor of the decoder, and twice of the encoder" },
   weight_decay: { type: rate, fallback: 1e-4, about: "AdamW weight decay" },
   clip_max_norm: { type: rate, fallback: 0.1, about: "largest global gradient norm; 0 does not clip" },
-  lr_scheduler: { type: z.enum(["step", "cosine", "linear"]), fallback: "step", about: "shape of the learning rate after warm-up" },
+  lr_scheduler: {
+    type: z.enum(["step", "cosine", "linear"]),
+    fallback: "step",
+    about: "shape of the learning rate after warm-up; its own settings may also stand in lr_scheduler_kwargs, as in the package",
+    differs:
+      "`cosine` keeps its last value past the end, where the package's rises again; `linear` is ours; other schedulers of PyTorch are not taken by name",
+  },
   lr_drop: { type: count, fallback: 100, about: "epoch after which `step` divides the learning rate by ten" },
   min_factor: { type: share, fallback: 0, about: "share of the learning rate that `cosine` and `linear` end at" },
   warmup_epochs: { type: rate, fallback: 0, about: "epochs of linear warm-up; may be a fraction" },
@@ -63,6 +87,7 @@ export const settings = {
     type: z.union([z.boolean(), z.enum(["per-batch", "off"])]),
     fallback: "per-batch",
     about: "train every step at another size",
+    without: { "per-sample": "images of one batch have one size; per-batch changes it with every step" },
   },
   expanded_scales: { type: z.boolean(), fallback: true, about: "more sizes for multi_scale" },
   scale_jitter: { type: z.boolean(), fallback: true, about: "half of the images are a random crop" },
@@ -79,6 +104,8 @@ export const settings = {
     type: z.enum(["auto", "bf16", "fp16"]).nullable(),
     fallback: "auto",
     about: "half type of mixed precision; null is 32-true",
+    differs: "auto is bf16 on CPUs too where they compute in it fast; the package trains CPUs in float32",
+    without: { fp8: "there are no fp8 kernels; bf16 is the smallest type that trains" },
   },
   precision: {
     type: z.enum(["auto", "32-true", "bf16-mixed", "16-mixed"]),
@@ -99,7 +126,12 @@ export const settings = {
     ours: true,
   },
   fp16_eval: { type: z.boolean(), fallback: false, about: "a leftover: evaluate under fp16 autocast with norm layers in fp32" },
-  device: { type: z.string().min(1), fallback: "auto", about: "auto, cpu or cuda:N" },
+  device: {
+    type: z.string().min(1),
+    fallback: "auto",
+    about: "auto, cpu or cuda:N",
+    differs: "auto chooses when the run begins; the package writes down what it finds",
+  },
 
   eval_interval: { type: count, fallback: 1, about: "epochs between evaluations; the last epoch always is evaluated" },
   eval_batch_size: { type: count.nullable(), fallback: null, about: "images per evaluation batch; null takes batch_size" },
@@ -107,7 +139,7 @@ export const settings = {
     type: count,
     fallback: 100,
     about: "detections per image that count for AP",
-    differs: "100, the stock COCO definition; the package takes 500",
+    differs: "100 is the stock COCO definition, which published figures use",
   },
   eval_base_model: { type: z.boolean(), fallback: false, about: "also evaluate the weights that are not averaged" },
   run_test: { type: z.boolean(), fallback: false, about: "evaluate the best weights on the test split at the end" },
@@ -123,70 +155,18 @@ export const settings = {
   notes: { type: z.json(), fallback: null, about: "anything; stored with the run and in the weights" },
 } as const satisfies Record<string, Setting>;
 
-interface Setting {
+export interface Setting {
   type: z.ZodType;
   fallback: unknown;
   about: string;
   ours?: boolean;
+  /** Where the default, or what is done, is not the package's, and why. */
   differs?: string;
+  /** Another name that the package has for it. */
+  also?: string;
+  /** Values that the package takes and this program does not, each with the reason and what to do instead. */
+  without?: Readonly<Record<string, string>>;
 }
-
-/** A setting of the Python package that is not taken: its default there is accepted in silence (old configs carry it), anything else is refused with the reason. */
-export const refused: Readonly<Record<string, { accepts: readonly unknown[]; reason: string }>> = {
-  accelerator: { accepts: ["auto"], reason: "the device is chosen with device" },
-  devices: { accepts: [1, "auto"], reason: "training runs on one device" },
-  num_nodes: { accepts: [1], reason: "training runs on one device" },
-  strategy: { accepts: ["auto"], reason: "training runs on one device" },
-  sync_bn: { accepts: [false], reason: "the model has no batch norm" },
-  dataset_file: { accepts: ["roboflow", "coco", "yolo"], reason: "the layout is detected; COCO and YOLO folders are read" },
-  class_names: { accepts: [null], reason: "class names come from the data" },
-  square_resize_div_64: { accepts: [true], reason: "images are resized to a square, as the package does by default" },
-  aug_config: { accepts: [null], reason: "augmentation is chosen by name with augment" },
-  augmentation_backend: { accepts: ["cpu", "auto", "torchvision"], reason: "there is one augmentation backend" },
-  save_dataset_grids: { accepts: [false], reason: "the first training batches are always drawn into the run folder" },
-  pin_memory: { accepts: [null, false], reason: "batches are copied once anyway" },
-  persistent_workers: { accepts: [null, true, false], reason: "decoding threads live as long as the process" },
-  prefetch_factor: { accepts: [null, 2], reason: "num_workers says how many images are decoded ahead" },
-  pack_targets: { accepts: [true, false], reason: "targets never leave the process" },
-  pad_targets_to: { accepts: [null], reason: "it serves compilers of fixed shapes, which are not used" },
-  eval_backend: { accepts: ["vernier", "hotcoco", "faster_coco_eval", "ufcoco"], reason: "there is one evaluator, equal to pycocotools" },
-  eval_ema_only: { accepts: [false], reason: "it has no effect in the package either; see eval_base_model" },
-  eval_masks_head_resolution: { accepts: [false], reason: "masks are not trained" },
-  log_per_class_metrics: { accepts: [true, false], reason: "figures of every class are always written" },
-  compute_val_loss: { accepts: ["auto", false], reason: "the model is judged by AP; the validation loss is not computed" },
-  compute_test_loss: { accepts: [true, false], reason: "the model is judged by AP; the test loss is not computed" },
-  compute_train_metrics: { accepts: [false], reason: "AP of training batches is not computed" },
-  compact_train_metrics: { accepts: [true], reason: "the sums of auxiliary losses are what is written" },
-  smooth_alpha: { accepts: [0], reason: "it serves keypoint models, which are not trained" },
-  num_sanity_val_steps: { accepts: [0], reason: "the data is checked before the first step instead" },
-  dont_save_weights: { accepts: [false], reason: "a run without weights has no use" },
-  progress_bar: { accepts: [null, "tqdm", "rich", true, false], reason: "the console adapts to the terminal; see --plain" },
-  wandb: { accepts: [false], reason: "events go to TensorBoard files and metrics.csv" },
-  mlflow: { accepts: [false], reason: "events go to TensorBoard files and metrics.csv" },
-  clearml: { accepts: [false], reason: "events go to TensorBoard files and metrics.csv" },
-  project: { accepts: [null], reason: "it belongs to loggers that are not connected" },
-  run: { accepts: [null], reason: "output_dir names the run" },
-  train_log_on_step: { accepts: [false], reason: "every step is in numerics.jsonl" },
-  train_log_sync_dist: { accepts: [false], reason: "training runs on one device" },
-  drop_path: { accepts: [0], reason: "the encoder trains without stochastic depth" },
-  gradient_checkpointing: { accepts: [false], reason: "activations are kept; a smaller batch_size with grad_accum_steps saves the memory" },
-  optimizer: { accepts: ["adamw"], reason: "AdamW is the optimizer" },
-  optimizer_kwargs: { accepts: [{}], reason: "AdamW takes lr and weight_decay; betas and eps are PyTorch's" },
-  lr_scheduler_interval: { accepts: ["step"], reason: "the schedule advances with every applied step" },
-  lr_scheduler_monitor: { accepts: ["val/loss"], reason: "schedules depend on the step alone" },
-  auto_batch_target_effective: { accepts: [16], reason: "batch_size is a number" },
-  auto_batch_max_targets_per_image: { accepts: [100], reason: "batch_size is a number" },
-  auto_batch_ema_headroom: { accepts: [0.7], reason: "batch_size is a number" },
-  mask_point_sample_ratio: { accepts: [16], reason: "masks are not trained" },
-  mask_ce_loss_coef: { accepts: [5], reason: "masks are not trained" },
-  mask_dice_loss_coef: { accepts: [5], reason: "masks are not trained" },
-  keypoint_l1_loss_coef: { accepts: [0], reason: "keypoints are not trained" },
-  keypoint_findable_loss_coef: { accepts: [0], reason: "keypoints are not trained" },
-  keypoint_visible_loss_coef: { accepts: [0], reason: "keypoints are not trained" },
-  keypoint_nll_loss_coef: { accepts: [0], reason: "keypoints are not trained" },
-  keypoint_flip_pairs: { accepts: [[]], reason: "keypoints are not trained" },
-  keypoint_oks_sigmas: { accepts: [null], reason: "keypoints are not trained" },
-};
 
 type Settings = typeof settings;
 export type SettingName = keyof Settings;

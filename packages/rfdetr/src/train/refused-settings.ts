@@ -1,0 +1,138 @@
+// Settings of the Python package (rfdetr 1.11.2: TrainConfig, ModelConfig, and what their segmentation and keypoint kinds add) that are not taken.
+import type { ModelConfig } from "../model/types.js";
+
+export interface Refusal {
+  /** Values that change nothing here and pass in silence, because saved configs of the package carry every field. */
+  accepts: readonly unknown[];
+  /** What passes is what the variant has. */
+  fixed?: (variant: ModelConfig) => unknown;
+  /** Why any other value is an error, and what to do instead. */
+  reason: string;
+}
+
+const oneDevice = "training runs on one device";
+const noMasks = "masks are not trained";
+const noKeypoints = "keypoints are not trained";
+const noLogger = "events go to TensorBoard files and metrics.csv";
+const ownNumber = "batch_size is a number that you choose; no size is searched for";
+const alwaysOn = "every published model has it, and no other is built";
+
+/** A size of the variant: what its weights were trained with. */
+const size = (fixed: Refusal["fixed"]): Refusal => ({
+  accepts: [],
+  fixed,
+  reason: "it belongs to the variant: choose another model",
+});
+const mask = (value: unknown): Refusal => ({ accepts: [value], reason: noMasks });
+const keypoint = (...accepts: unknown[]): Refusal => ({ accepts, reason: noKeypoints });
+
+export const refused: Readonly<Record<string, Refusal>> = {
+  accelerator: { accepts: ["auto"], reason: "the device is chosen with device" },
+  devices: { accepts: [1, "auto"], reason: oneDevice },
+  num_nodes: { accepts: [1], reason: oneDevice },
+  strategy: { accepts: ["auto"], reason: oneDevice },
+  train_log_sync_dist: { accepts: [false], reason: oneDevice },
+  sync_bn: { accepts: [false], reason: "the model has no batch norm" },
+  resume: { accepts: [null], reason: "continue a run with rfdetr train --resume RUN; start from a checkpoint's weights with weights" },
+
+  dataset_file: {
+    accepts: ["roboflow", "coco", "yolo"],
+    reason: "the layout is detected; COCO and YOLO folders are read, Objects365 and WebDataset are to be converted to COCO first",
+  },
+  square_resize_div_64: { accepts: [true], reason: "images are resized to a square, as the package does by default" },
+  aug_config: { accepts: [null], reason: "augmentation is chosen by name with augment" },
+  augmentation_backend: {
+    accepts: ["cpu", "auto", "torchvision"],
+    reason: "there is one augmentation backend, which needs no other package",
+  },
+  save_dataset_grids: {
+    accepts: [false],
+    reason: "no pictures of batches are drawn; rfdetr data check and rfdetr data stats describe the data",
+  },
+  pin_memory: { accepts: [null, true, false], reason: "batches are copied once anyway" },
+  persistent_workers: { accepts: [null, true, false], reason: "decoding threads live as long as the process" },
+  prefetch_factor: { accepts: [null, 2], reason: "num_workers says how many images are decoded ahead" },
+  pack_targets: { accepts: [true, false], reason: "targets never leave the process" },
+  pad_targets_to: { accepts: [null], reason: "it serves compilers of fixed shapes, which are not used" },
+
+  eval_backend: { accepts: ["vernier", "hotcoco", "faster_coco_eval", "ufcoco"], reason: "there is one evaluator, equal to pycocotools" },
+  eval_ema_only: { accepts: [false], reason: "it has no effect in the package either; see eval_base_model" },
+  eval_masks_head_resolution: mask(false),
+  log_per_class_metrics: { accepts: [true, false], reason: "figures of every class are always written" },
+  compute_val_loss: { accepts: ["auto", false], reason: "the model is judged by AP; the validation loss is not computed" },
+  compute_test_loss: { accepts: [true, false], reason: "the model is judged by AP; the test loss is not computed" },
+  compute_train_metrics: { accepts: [false], reason: "AP of training batches is not computed; look at the validation split" },
+  compact_train_metrics: { accepts: [true], reason: "the sums of auxiliary losses are what is written" },
+  smooth_alpha: { accepts: [0], reason: "the best weights are chosen by the figure itself; skip_best_epochs leaves out the first ones" },
+  num_sanity_val_steps: { accepts: [0], reason: "the data is checked before the first step instead" },
+
+  dont_save_weights: { accepts: [false], reason: "a run without weights has no use" },
+  progress_bar: { accepts: [null, "tqdm", "rich", true, false], reason: "the console adapts to the terminal; see --plain" },
+  wandb: { accepts: [false], reason: noLogger },
+  mlflow: { accepts: [false], reason: noLogger },
+  clearml: { accepts: [false], reason: noLogger },
+  project: { accepts: [null], reason: "it belongs to loggers that are not connected; notes keeps any remark" },
+  run: { accepts: [null], reason: "output_dir names the run" },
+  train_log_on_step: { accepts: [false], reason: "every step is in numerics.jsonl" },
+
+  drop_path: { accepts: [0], reason: "the encoder trains without stochastic depth" },
+  gradient_checkpointing: { accepts: [false], reason: "activations are kept; a smaller batch_size with grad_accum_steps saves the memory" },
+  optimizer: { accepts: ["adamw"], reason: "AdamW is the optimizer" },
+  optimizer_kwargs: { accepts: [{}], reason: "AdamW takes lr and weight_decay; betas and eps are PyTorch's" },
+  fused_optimizer: { accepts: [true, false], reason: "AdamW is one kernel over all weights in every case" },
+  lr_scheduler_interval: { accepts: ["step"], reason: "the schedule advances with every applied step" },
+  lr_scheduler_monitor: { accepts: ["val/loss"], reason: "schedules depend on the step alone" },
+  auto_batch_target_effective: { accepts: [16], reason: ownNumber },
+  auto_batch_max_targets_per_image: { accepts: [100], reason: ownNumber },
+  auto_batch_ema_headroom: { accepts: [0.7], reason: ownNumber },
+  compile: { accepts: [false], reason: "there is no graph compiler; operators run as they are called" },
+  cuda_graphs: { accepts: [false], reason: "operators run as they are called, also on CUDA" },
+  backbone_lora: {
+    accepts: [false],
+    reason: "adapters are not trained; freeze_encoder trains everything but the encoder, and LoRA checkpoints load merged",
+  },
+
+  encoder: size(({ encoder }) => ({ 384: "dinov2_windowed_small", 768: "dinov2_windowed_base" })[encoder.width]),
+  out_feature_indexes: size((v) => v.outFeatureIndexes),
+  projector_scale: size((v) => v.projectorScale),
+  hidden_dim: size((v) => v.hiddenDim),
+  dec_layers: size((v) => v.decLayers),
+  patch_size: size((v) => v.patchSize),
+  num_windows: size((v) => v.numWindows),
+  sa_nheads: size((v) => v.saNheads),
+  ca_nheads: size((v) => v.caNheads),
+  dec_n_points: size((v) => v.decNPoints),
+  positional_encoding_size: {
+    accepts: [],
+    fixed: (v) => v.positionalEncodingSize,
+    reason: "it follows from model and resolution, as in the package",
+  },
+  two_stage: { accepts: [true], reason: alwaysOn },
+  bbox_reparam: { accepts: [true], reason: alwaysOn },
+  lite_refpoint_refine: { accepts: [true], reason: alwaysOn },
+  layer_norm: { accepts: [true], reason: alwaysOn },
+  num_channels: { accepts: [3], reason: "images are read as RGB, whatever the file holds" },
+  ia_bce_loss: { accepts: [true], reason: "the other classification losses are open to programs only, as the kind of Criterion" },
+  license: { accepts: ["Apache-2.0"], reason: "models under another licence are not built" },
+
+  segmentation_head: mask(false),
+  mask_downsample_ratio: mask(4),
+  mask_point_sample_ratio: mask(16),
+  mask_ce_loss_coef: mask(5),
+  mask_dice_loss_coef: mask(5),
+  keypoint_l1_loss_coef: keypoint(0),
+  keypoint_findable_loss_coef: keypoint(0),
+  keypoint_visible_loss_coef: keypoint(0),
+  keypoint_nll_loss_coef: keypoint(0),
+  keypoint_flip_pairs: keypoint([]),
+  keypoint_oks_sigmas: keypoint(null),
+  postprocess_trace_alpha: keypoint(0.2),
+  use_grouppose_keypoints: keypoint(false),
+  keypoint_cross_attn: keypoint(true, false),
+  inter_instance_kp_attn: keypoint(false),
+  grouppose_keypoint_dim_downscale: keypoint(1),
+  dual_projector: keypoint(false),
+  dual_projector_kp_only: keypoint(false),
+  num_keypoints_per_class: keypoint([]),
+  num_decoder_registers: keypoint(0),
+};
