@@ -14,6 +14,8 @@ interface Seen {
 export interface Watched {
   forward: ModuleRecord[];
   gradient: ModuleRecord[];
+  /** Bytes that the operators of the forward put out, by the width of their values. */
+  written: { half: number; full: number };
   /** Time spent looking. */
   seconds: number;
 }
@@ -30,6 +32,7 @@ export class Monitor {
   #forward = new Map<string, Seen>();
   #gradient = new Map<string, Seen>();
   #hooks: (() => void)[] = [];
+  #written = { half: 0, full: 0 };
   #seconds = 0;
 
   constructor(options: { interval?: number } = {}) {
@@ -50,6 +53,7 @@ export class Monitor {
     this.end();
     this.#forward = new Map();
     this.#gradient = new Map();
+    this.#written = { half: 0, full: 0 };
     this.#seconds = 0;
     this.#stop = observe(this.#look);
   }
@@ -60,7 +64,7 @@ export class Monitor {
     this.#stop = null;
     for (const remove of this.#hooks) remove();
     this.#hooks = [];
-    return { forward: records(this.#forward), gradient: records(this.#gradient), seconds: this.#seconds };
+    return { forward: records(this.#forward), gradient: records(this.#gradient), written: this.#written, seconds: this.#seconds };
   }
 
   readonly #look = (event: OperatorEvent): void => {
@@ -69,6 +73,7 @@ export class Monitor {
     const place = placeName(event.module?.path ?? null);
     for (const output of floatingTensors(event.result)) {
       this.#add(this.#forward, place, output);
+      this.#written[output.dtype === "float32" || output.dtype === "float64" ? "full" : "half"] += output.nbytes;
       // Backward of other devices runs on threads of its own, where no JavaScript can.
       if (output.requiresGrad && output.device === "cpu")
         this.#hooks.push(output.registerHook((gradient) => this.#arrived(place, gradient)));

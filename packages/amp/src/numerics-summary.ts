@@ -1,7 +1,15 @@
 // What numerics.jsonl says about a run, in a page.
 import { formatOverflowReport, type OverflowReport } from "./overflow-report.js";
-import { type HeaderRecord, type ModuleRecord, type MonitorRecord, numericsVersion, parseRecord, type StepRecord } from "./step-record.js";
-import { textTable } from "./tensors.js";
+import {
+  type HeaderRecord,
+  type ModuleRecord,
+  type MonitorRecord,
+  numericsVersion,
+  parseRecord,
+  type RollbackRecord,
+  type StepRecord,
+} from "./step-record.js";
+import { formatBytes, textTable } from "./tensors.js";
 
 export interface WorstModule {
   path: string;
@@ -24,8 +32,31 @@ export interface NumericsSummary {
   scale_changes: { step: number; scale: number }[];
   worst: WorstModule[];
   overflows: OverflowReport[];
+  rollbacks: RollbackRecord[];
+  /** How steps moved the weights, over the watched steps; null where none was watched. */
+  updates: {
+    /** Median over parameters and watched steps of ‖Δw‖ / ‖w‖. */
+    median_ratio: number;
+    /** Mean share of the changed weights that bfloat16 masters would have lost. */
+    bf16_lost: number;
+    /** The parameters whose weights moved most for their size, with the largest ratio of each. */
+    largest: { name: string; ratio: number }[];
+  } | null;
+  memory: NumericsMemory | null;
   /** Lines that are no records of this version; a run that was killed may end in half a line. */
   unread: number;
+}
+
+/** Bytes of tensors, unless said otherwise. */
+export interface NumericsMemory {
+  fixed: HeaderRecord["fixed_bytes"] | null;
+  half_copies: number;
+  /** The most that a forward left for backward. */
+  kept: number;
+  peak: number;
+  peak_rss: number;
+  /** What one watched forward wrote in half and in float32; null where none was watched. In `32-true` the half part takes twice the bytes. */
+  written: { half: number; full: number } | null;
 }
 
 /** Reads the text of a numerics.jsonl. Unreadable lines are counted, not fatal. */
@@ -33,6 +64,7 @@ export function summarizeNumerics(text: string): NumericsSummary {
   const steps: StepRecord[] = [];
   const monitors: MonitorRecord[] = [];
   const overflows: OverflowReport[] = [];
+  const rollbacks: RollbackRecord[] = [];
   let header: HeaderRecord | null = null;
   let unread = 0;
   for (const line of text.split("\n")) {
@@ -48,6 +80,7 @@ export function summarizeNumerics(text: string): NumericsSummary {
     else if (record.kind === "step") steps.push(record as StepRecord);
     else if (record.kind === "monitor") monitors.push(record as MonitorRecord);
     else if (record.kind === "overflow") overflows.push(record as OverflowReport);
+    else if (record.kind === "rollback") rollbacks.push(record as RollbackRecord);
     else if (record.kind === "header") header = record as HeaderRecord;
     else unread++;
   }
@@ -61,7 +94,38 @@ export function summarizeNumerics(text: string): NumericsSummary {
     scale_changes: changesOf(steps),
     worst: worstOf(monitors),
     overflows,
+    rollbacks,
+    updates: updatesOf(monitors),
+    memory: memoryOf(header, steps, monitors),
     unread,
+  };
+}
+
+function updatesOf(monitors: readonly MonitorRecord[]): NumericsSummary["updates"] {
+  const all = monitors.flatMap(({ updates }) => updates);
+  if (all.length === 0) return null;
+  const largest = new Map<string, number>();
+  for (const { name, ratio } of all) largest.set(name, Math.max(largest.get(name) ?? 0, ratio));
+  return {
+    median_ratio: all.map(({ ratio }) => ratio).sort((a, b) => a - b)[all.length >> 1],
+    bf16_lost: all.reduce((sum, { bf16_lost }) => sum + bf16_lost, 0) / all.length,
+    largest: [...largest]
+      .map(([name, ratio]) => ({ name, ratio }))
+      .sort((a, b) => b.ratio - a.ratio)
+      .slice(0, 3),
+  };
+}
+
+function memoryOf(header: HeaderRecord | null, steps: readonly StepRecord[], monitors: readonly MonitorRecord[]): NumericsMemory | null {
+  if (steps.length === 0) return null;
+  const most = (value: (s: StepRecord) => number | undefined): number => steps.reduce((peak, s) => Math.max(peak, value(s) ?? 0), 0);
+  return {
+    fixed: header?.fixed_bytes ?? null,
+    half_copies: most((s) => s.memory.half_copy_bytes),
+    kept: most((s) => s.memory.kept_bytes),
+    peak: most((s) => s.memory.peak_bytes),
+    peak_rss: most((s) => s.memory.rss_bytes),
+    written: monitors.findLast(({ written_bytes }) => written_bytes !== undefined)?.written_bytes ?? null,
   };
 }
 
@@ -149,6 +213,28 @@ export function formatNumerics(summary: NumericsSummary): string {
         summary.worst.map((m) => [m.path, m.side, brief(m.amax), share(m.fp16_saturate), share(m.fp16_flush), share(m.non_finite)]),
       )}`,
     );
+  if (summary.updates !== null)
+    parts.push(
+      `Updates: ‖Δw‖/‖w‖ is ${summary.updates.median_ratio.toExponential(1)} at the median, largest in ${summary.updates.largest.map(({ name, ratio }) => `${name} (${ratio.toExponential(1)})`).join(", ")}; weights kept in bfloat16 would have lost ${share(summary.updates.bf16_lost)} of the changes`,
+    );
+  if (summary.memory !== null) parts.push(memoryText(summary.memory));
+  for (const { step, to_step, lr_factor, fault } of summary.rollbacks)
+    parts.push(`Step ${step}: back to the state after step ${to_step}, learning rates times ${lr_factor} (${fault} not finite)`);
   for (const report of summary.overflows) parts.push(formatOverflowReport(report));
   return parts.join("\n\n");
+}
+
+function memoryText({ fixed, half_copies, kept, peak, peak_rss, written }: NumericsMemory): string {
+  const lines = [`Memory: peak of tensors ${formatBytes(peak)}, of the process ${formatBytes(peak_rss)}`];
+  if (fixed)
+    lines.push(
+      `  the same in every precision: weights ${formatBytes(fixed.weights)}, gradients ${formatBytes(fixed.gradients)}, moments ${formatBytes(fixed.moments)}, average ${formatBytes(fixed.average)}`,
+    );
+  if (kept > 0)
+    lines.push(`  kept for backward by one forward: ${formatBytes(kept)}; half copies of the weights: ${formatBytes(half_copies)}`);
+  if (written !== null && written.half > 0)
+    lines.push(
+      `  one forward wrote ${formatBytes(written.half)} in half and ${formatBytes(written.full)} in float32: half precision spared ${formatBytes(written.half)} of writing, and cost the copies`,
+    );
+  return lines.join("\n");
 }

@@ -1,4 +1,5 @@
 // The record of one optimizer step, and the lines of numerics.jsonl.
+import type { CalibratedPrecision } from "./calibrate.js";
 import type { Precision } from "./precision.js";
 
 /** Version of everything in numerics.jsonl. Fields may be added under a version; a changed meaning raises it. */
@@ -36,7 +37,8 @@ export interface StepRecord {
   /** What was not finite, in words. */
   fault: string | null;
   seconds: number;
-  memory: { live_bytes: number; peak_bytes: number; rss_bytes: number };
+  /** `kept_bytes`: what one forward left for backward; `half_copy_bytes`: the half copies of the weights. */
+  memory: { live_bytes: number; peak_bytes: number; rss_bytes: number; kept_bytes?: number; half_copy_bytes?: number };
 }
 
 /** Statistics of one module on a sampled step. */
@@ -77,8 +79,22 @@ export interface MonitorRecord {
   /** Modules by the gradients that arrived at those outputs. */
   gradient: ModuleRecord[];
   updates: UpdateRecord[];
+  /** Bytes that the operators of one forward put out, by the width of their values. Absent in files of earlier versions of the program. */
+  written_bytes?: { half: number; full: number };
   /** What looking cost. */
   seconds: number;
+}
+
+/** One line for each time the run went back to a checkpoint. Steps after it do again what was done between `to_step` and `step`. */
+export interface RollbackRecord {
+  v: typeof numericsVersion;
+  kind: "rollback";
+  step: number;
+  /** The step whose state the run took up again. */
+  to_step: number;
+  /** What all learning rates are multiplied by from here on. */
+  lr_factor: number;
+  fault: string | null;
 }
 
 /** The first line: what the numbers belong to. */
@@ -92,6 +108,13 @@ export interface HeaderRecord {
   overrides: Record<string, string>;
   hardware: string;
   monitor_interval: number;
+  /** Tensor bytes that no precision changes. Absent in files of earlier versions of the program. */
+  fixed_bytes?: { weights: number; gradients: number; moments: number; average: number };
+  /** What was measured to choose the precision, where it was measured. */
+  calibration?: Pick<
+    CalibratedPrecision,
+    "precision" | "step_seconds" | "speedup" | "peak_tensor_bytes" | "memory_ratio" | "gradient_cosine"
+  >[];
 }
 
 /** Parses and writes nothing but what it was given: numbers that JSON lacks become strings. */

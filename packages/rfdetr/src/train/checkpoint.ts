@@ -26,7 +26,18 @@ export interface Progress {
   earlyStopping: EarlyStoppingState;
   /** State of the gradient scaler; null where there is none. */
   scaler: ScalerState | null;
+  /** What going back after a fault left behind; absent in checkpoints of runs that never did. */
+  rollbacks?: Rollbacks;
   finished: boolean;
+}
+
+export interface Rollbacks {
+  /** Since the last epoch that ended. */
+  inEpoch: number;
+  /** Steps tried and undone; they do not count towards the length of the run. */
+  undone: number;
+  /** What the learning rates are multiplied by. */
+  lrFactor: number;
 }
 
 export interface CheckpointTensors {

@@ -125,12 +125,14 @@ export function checkSetting(name: SettingName, value: unknown, shown: string = 
 
 /** What a setting takes, in words. */
 export function kindOf(name: SettingName): string {
-  return describe(settings[name].type.toJSONSchema() as JsonSchema);
+  const setting: Setting = settings[name];
+  return setting.takes ?? describe(setting.type.toJSONSchema() as JsonSchema);
 }
 
 interface JsonSchema {
   type?: string;
   enum?: unknown[];
+  const?: unknown;
   anyOf?: JsonSchema[];
   minimum?: number;
   maximum?: number;
@@ -139,12 +141,12 @@ interface JsonSchema {
 
 function describe(schema: JsonSchema): string {
   if (schema.enum) return `one of ${schema.enum.map((value) => JSON.stringify(value)).join(", ")}`;
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.anyOf) return schema.anyOf.map(describe).join(" or ");
   if (schema.type === "integer") return schema.exclusiveMinimum === 0 ? "positive integer" : "integer of 0 or more";
   if (schema.type === "number") return schema.maximum === 1 ? "number from 0 to 1" : "number of 0 or more";
   if (schema.type === "boolean") return "true or false";
   if (schema.type === "string") return "text";
-  if (schema.type === "object") return 'an object of "module path": "fp32", "lower", "keep", "widest", "bf16" or "policy"';
   return schema.type ?? "any value";
 }
 

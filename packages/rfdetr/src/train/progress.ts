@@ -1,6 +1,8 @@
 // Sums of an epoch in progress, and what they come to.
-import type { Progress } from "./checkpoint.js";
+import type { Progress, Rollbacks } from "./checkpoint.js";
 import type { StepResult } from "./step.js";
+
+export const noRollbacks: Rollbacks = { inEpoch: 0, undone: 0, lrFactor: 1 };
 
 /** The state of a run that has not taken a step. */
 export function initialProgress(): Progress {

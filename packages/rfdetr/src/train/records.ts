@@ -64,12 +64,22 @@ export function stepRecord(
     bad_module: report?.module ?? null,
     fault: result.fault?.what ?? null,
     seconds: Number(seconds.toFixed(4)),
-    memory: { live_bytes: liveBytes, peak_bytes: peakBytes, rss_bytes: process.memoryUsage.rss() },
+    memory: {
+      live_bytes: liveBytes,
+      peak_bytes: peakBytes,
+      rss_bytes: process.memoryUsage.rss(),
+      kept_bytes: result.keptBytes,
+      half_copy_bytes: result.halfCopyBytes,
+    },
   };
 }
 
 /** What the monitor saw on the step just taken. */
-export function monitorRecord({ precision, progress }: Session, seen: Watched, scale: number): MonitorRecord {
+export function monitorRecord(
+  { precision, progress }: Session,
+  seen: Watched & Pick<MonitorRecord, "updates">,
+  scale: number,
+): MonitorRecord {
   return {
     v: numericsVersion,
     kind: "monitor",
@@ -78,7 +88,8 @@ export function monitorRecord({ precision, progress }: Session, seen: Watched, s
     scale,
     forward: seen.forward,
     gradient: seen.gradient,
-    updates: [],
+    updates: seen.updates,
+    written_bytes: seen.written,
     seconds: Number(seen.seconds.toFixed(4)),
   };
 }

@@ -39,9 +39,9 @@ export class Schedule {
     return this.settings.lr * scheduleFactor(step, this.settings, this.stepsPerEpoch, this.totalSteps);
   }
 
-  /** Sets the rates of all groups for a step. @returns {@link baseRate} */
-  apply(optimizer: optim.AdamW, step: number): number {
-    const factor = scheduleFactor(step, this.settings, this.stepsPerEpoch, this.totalSteps);
+  /** Sets the rates of all groups for a step, times `lowered` (after a rollback). @returns {@link baseRate}, times it too */
+  apply(optimizer: optim.AdamW, step: number, lowered = 1): number {
+    const factor = lowered * scheduleFactor(step, this.settings, this.stepsPerEpoch, this.totalSteps);
     for (const group of optimizer.groups) {
       const initial = this.#initial.get(group) ?? group.lr;
       this.#initial.set(group, initial);

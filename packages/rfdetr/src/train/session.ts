@@ -1,7 +1,17 @@
 // All that a run is made of, built from its settings, and from its checkpoint where it is continued.
 import { randomInt } from "node:crypto";
-import { type Autocast, GradScaler, type HeaderRecord, numericsVersion, type Precision, recordLine, resolvePrecision } from "@rfdetr/amp";
-import { engine, getRngState, manualSeed, noGrad, optim, scope, setRngState } from "@rfdetr/torch";
+import {
+  type Autocast,
+  GradScaler,
+  type HeaderRecord,
+  numericsVersion,
+  type Precision,
+  policyByName,
+  recordLine,
+  resolvePrecision,
+  withOperators,
+} from "@rfdetr/amp";
+import { engine, getRngState, manualSeed, noGrad, optim, scope, setNumThreads, setRngState, type Tensor } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { fp16EvalAutocast, modelAutocast } from "../model/autocast.js";
 import { RFDETRModel } from "../model/rfdetr.js";
@@ -17,7 +27,7 @@ import { toFile } from "./config.js";
 import { Ema } from "./ema.js";
 import { trainingScales } from "./multi-scale.js";
 import { parameterGroups } from "./parameter-groups.js";
-import { initialProgress } from "./progress.js";
+import { initialProgress, noRollbacks } from "./progress.js";
 import type { RunConfig } from "./resume.js";
 import type { TrainRequest } from "./run.js";
 import { Schedule } from "./schedule.js";
@@ -51,6 +61,7 @@ export interface Session {
 
 /** @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained. */
 export async function prepareRun({ settings, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
+  if (settings.threads !== null) setNumThreads(settings.threads);
   const directory = resume === null ? null : RunDirectory.open(resume);
   const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);
   const seed = before?.seed ?? settings.seed ?? randomInt(2 ** 31);
@@ -99,7 +110,8 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
   if (device !== "cpu") model.to(device);
   model.train();
 
-  const autocast = modelAutocast(precision, model, { overrides: settings.precisionOverrides });
+  const policy = withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators);
+  const autocast = modelAutocast(precision, model, { policy, overrides: settings.precisionOverrides });
   const optimizer = new optim.AdamW(parameterGroups(model, settings));
   const ema = settings.useEma ? new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau }) : null;
   const stepsPerEpoch = data.stepsPerEpoch;
@@ -120,7 +132,7 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
       }),
       autocast,
       optimizer,
-      scaler: new GradScaler({ enabled: precision === "16-mixed" }),
+      scaler: new GradScaler({ ...settings.scaler, enabled: precision === "16-mixed" }),
       device,
       clipMaxNorm: settings.clipMaxNorm,
     },
@@ -168,7 +180,15 @@ function leftovers({ fp16Eval }: TrainSettings): string[] {
     : [];
 }
 
-function numericsHeader({ precision, reason, parts, settings }: Session): HeaderRecord {
+/** Bytes of what is float32 in every precision. */
+function fixedBytes({ model, optimizer }: StepParts, ema: Ema | null): HeaderRecord["fixed_bytes"] {
+  const bytes = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, tensor) => sum + tensor.nbytes, 0);
+  const weights = bytes(model.stateDict().values());
+  const gradients = bytes(optimizer.parameters);
+  return { weights, gradients, moments: 2 * gradients, average: ema === null ? 0 : weights };
+}
+
+function numericsHeader({ precision, reason, parts, settings, ema }: Session): HeaderRecord {
   const { policy, overrides } = parts.autocast;
   const note = settings.notes === null ? null : JSON.stringify(settings.notes);
   return {
@@ -181,6 +201,7 @@ function numericsHeader({ precision, reason, parts, settings }: Session): Header
     overrides: { ...overrides },
     hardware: machineLine(),
     monitor_interval: settings.monitorInterval,
+    fixed_bytes: fixedBytes(parts, ema),
   };
 }
 
@@ -197,13 +218,22 @@ function runConfig(session: Session): RunConfig {
   };
 }
 
-/** Takes weights, moments, average and random numbers from the run's checkpoint, and drops the records written after it. */
-function restore({ directory, parts, ema, progress }: Session): void {
+/** Continues from the run's checkpoint: takes its tensors, and drops the records written after it. */
+function restore(session: Session): void {
+  const { directory, parts, progress } = session;
+  takeCheckpoint(session);
+  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
+  directory.keepLines("numerics.jsonl", (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
+  // The first line is the header.
+  directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
+}
+
+/** Takes weights, moments, average and random numbers from the run's checkpoint. @returns where the run was then */
+function takeCheckpoint({ directory, parts, ema }: Session): Progress {
   const saved = loadCheckpoint(directory.checkpoint);
   parts.model.loadStateDict(saved.model);
   parts.optimizer.loadStateDict(saved.optimizer);
   if (ema !== null && saved.ema !== null) ema.load(saved.ema);
-  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
   setRngState(saved.rng);
   for (const tensor of [
     ...saved.model.values(),
@@ -213,9 +243,27 @@ function restore({ directory, parts, ema, progress }: Session): void {
     saved.rng,
   ])
     tensor.dispose();
-  directory.keepLines("numerics.jsonl", (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
-  // The first line is the header.
-  directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
+  return saved.progress;
+}
+
+/**
+ * Goes back to the last checkpoint with half the learning rate: weights, moments, average, schedule and place in the data are those of
+ * then. Steps tried keep counting, so that every record has a number of its own.
+ * @returns the step whose state the run is in again
+ */
+export function rollBack(session: Session): number {
+  const { progress, parts } = session;
+  const saved = takeCheckpoint(session);
+  const { inEpoch, undone, lrFactor } = progress.rollbacks ?? noRollbacks;
+  const { step, skipped, trainSeconds } = progress;
+  Object.assign(progress, saved, {
+    step,
+    skipped,
+    trainSeconds,
+    rollbacks: { inEpoch: inEpoch + 1, undone: undone + step - saved.step, lrFactor: lrFactor / 2 },
+  });
+  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
+  return saved.step;
 }
 
 /** Writes everything a resume needs. @throws RfdetrError `ERR_RUN_DIRECTORY` */

@@ -99,7 +99,11 @@ export const settings = {
   },
   num_workers: { type: countOrZero, fallback: 2, about: "images decoded ahead at the same time" },
 
-  amp: { type: z.boolean(), fallback: true, about: "mixed precision; false is 32-true" },
+  amp: {
+    type: z.union([z.boolean(), z.literal("calibrate")]),
+    fallback: true,
+    about: "mixed precision; false is 32-true; calibrate measures every precision on the first batch before the run and takes the best",
+  },
   amp_dtype: {
     type: z.enum(["auto", "bf16", "fp16"]).nullable(),
     fallback: "auto",
@@ -122,7 +126,46 @@ export const settings = {
   precision_overrides: {
     type: z.record(z.string(), z.enum(["fp32", "lower", "keep", "widest", "bf16", "policy"])),
     fallback: {},
+    takes: 'an object of "module path": "fp32", "lower", "keep", "widest", "bf16" or "policy"',
     about: "precision of the modules whose path fits a pattern",
+    ours: true,
+  },
+  precision_policy: {
+    type: z.enum(["default", "pytorch-cuda"]),
+    fallback: "default",
+    about: "table of what autocast does with each operator",
+    ours: true,
+  },
+  precision_operators: {
+    type: z.record(z.string(), z.enum(["lower", "fp32", "widest", "keep"])),
+    fallback: {},
+    takes: 'an object of "operator": "lower", "fp32", "widest" or "keep"',
+    about: "rows of that table to change, by the operator's name in libtorch",
+    ours: true,
+  },
+  scaler: {
+    type: z.strictObject({
+      init: z.number().positive().optional(),
+      growth: z.number().gt(1).optional(),
+      backoff: z.number().gt(0).lt(1).optional(),
+      interval: count.optional(),
+    }),
+    fallback: {},
+    takes: "an object of init (above 0), growth (above 1), backoff (between 0 and 1) and interval (positive integer)",
+    about: "the loss scaler of 16-mixed: first scale 65536, growth 2 after interval 2000 good steps, backoff 0.5 after a bad one",
+    ours: true,
+  },
+  on_non_finite: {
+    type: z.enum(["skip", "stop", "rollback"]),
+    fallback: "skip",
+    about:
+      "after a loss or gradient that is not finite: skip the step, stop the run, or go back to the last checkpoint with half the learning rate; an overflow that the loss scale explains is always skipped",
+    ours: true,
+  },
+  threads: {
+    type: count.nullable(),
+    fallback: null,
+    about: "threads to compute with; null takes libtorch's choice, one a core",
     ours: true,
   },
   fp16_eval: { type: z.boolean(), fallback: false, about: "a leftover: evaluate under fp16 autocast with norm layers in fp32" },
@@ -159,6 +202,8 @@ export interface Setting {
   type: z.ZodType;
   fallback: unknown;
   about: string;
+  /** What it takes, in words, where the type does not say it. */
+  takes?: string;
   ours?: boolean;
   /** Where the default, or what is done, is not the package's, and why. */
   differs?: string;

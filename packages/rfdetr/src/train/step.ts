@@ -1,6 +1,6 @@
 // One optimizer step: forward and loss of every micro-batch, backward, the finite checks, clipping, AdamW, schedule and average.
 import { type Autocast, badGradients, type GradScaler, type OverflowReport, type Precision, replay } from "@rfdetr/amp";
-import { noGrad, optim, scope, type Tensor } from "@rfdetr/torch";
+import { memory, noGrad, optim, scope, type Tensor } from "@rfdetr/torch";
 import type { Criterion } from "../loss/criterion.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Outputs, Prediction, Target } from "../model/types.js";
@@ -57,6 +57,9 @@ export interface StepResult {
   applied: boolean;
   fault: Fault | null;
   seconds: StepSeconds;
+  /** Tensor bytes that the forward of a micro-batch left for backward, and those of the half copies of the weights. */
+  keptBytes: number;
+  halfCopyBytes: number;
 }
 
 /** The outputs in float32, which is what criterion and post-processing compute in. */
@@ -74,24 +77,36 @@ export function trainingStep(parts: StepParts, microBatches: readonly MicroBatch
   const { optimizer, autocast } = parts;
   const seconds: StepSeconds = { forward: 0, loss: 0, backward: 0, optimizer: 0 };
   const terms = new Map<string, number>();
+  const sums: Sums = { terms, seconds, keptBytes: 0 };
   const share = 1 / microBatches.length;
   let loss = 0;
   let fault: Fault | null = null;
   optimizer.zeroGrad();
   for (const [index, batch] of microBatches.entries()) {
-    const value = scope(() => microBatch(parts, batch, size, share, terms, seconds));
+    const value = scope(() => microBatch(parts, batch, size, share, sums));
     loss += value * share;
     if (Number.isFinite(value)) continue;
     fault = { what: `loss of micro-batch ${index + 1} of ${microBatches.length}`, parameter: null };
     break;
   }
+  const halfCopyBytes = autocast.cachedBytes;
   const lap = stopwatch();
   const { norm, factor, bad } = fault === null ? apply(parts) : reject(parts, fault);
   fault = bad;
   optimizer.zeroGrad();
   autocast.clearCache();
   seconds.optimizer = lap();
-  return { loss, terms, gradNorm: norm, clipFactor: factor, applied: fault === null, fault, seconds };
+  return {
+    loss,
+    terms,
+    gradNorm: norm,
+    clipFactor: factor,
+    applied: fault === null,
+    fault,
+    seconds,
+    keptBytes: sums.keptBytes,
+    halfCopyBytes,
+  };
 }
 
 interface Applied {
@@ -157,19 +172,22 @@ export function replayStep(
   }
 }
 
+/** What the micro-batches of a step add up to. */
+interface Sums {
+  terms: Map<string, number>;
+  seconds: StepSeconds;
+  keptBytes: number;
+}
+
 /** Forward, loss and backward of one micro-batch. @returns its loss; without backward where that is not finite. */
-function microBatch(
-  parts: StepParts,
-  batch: MicroBatch,
-  size: number | null,
-  share: number,
-  terms: Map<string, number>,
-  seconds: StepSeconds,
-): number {
+function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, sums: Sums): number {
+  const { terms, seconds } = sums;
   const { model, criterion, autocast, scaler, device } = parts;
   const images = prepare(batch, size, device);
   const lap = stopwatch();
+  const before = memory().liveBytes - autocast.cachedBytes;
   const outputs = inFloat32(autocast.run(() => model.call(images)));
+  sums.keptBytes = Math.max(sums.keptBytes, memory().liveBytes - autocast.cachedBytes - before);
   seconds.forward += lap();
   const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true });
   const value = total.item();

@@ -1,6 +1,6 @@
 // The training loop: epochs of steps, evaluation, weights, checkpoints; a stream of events.
 import { existsSync } from "node:fs";
-import { Monitor, type OverflowReport, recordLine } from "@rfdetr/amp";
+import { Monitor, numericsVersion, type OverflowReport, recordLine, UpdateProbe } from "@rfdetr/amp";
 import type { CocoSummary } from "../eval/coco-summary.js";
 import { RfdetrError } from "../run/errors.js";
 import type { RunSummary } from "../run/run-directory.js";
@@ -9,19 +9,18 @@ import type { Progress } from "./checkpoint.js";
 import { EarlyStopping } from "./early-stopping.js";
 import { evaluating } from "./evaluating.js";
 import type { DoneEvent, StepEvent, TrainEvent } from "./events.js";
+import { FaultJudge, mostRollbacks } from "./fault-policy.js";
 import { scaleOfStep } from "./multi-scale.js";
 import { addStep, emptySums } from "./progress.js";
 import { epochEvent, epochScalars, lossScale, metricsRow, monitorRecord, runSummary, startEvent, stepRecord } from "./records.js";
 import type { TrainRequest } from "./run.js";
-import { prepareRun, type Session, saveSession, saveUsable, useBest } from "./session.js";
+import { prepareRun, rollBack, type Session, saveSession, saveUsable, useBest } from "./session.js";
 import { SpeedMeter } from "./speed.js";
-import { type MicroBatch, replayStep, trainingStep } from "./step.js";
+import { type MicroBatch, replayStep, type StepResult, trainingStep } from "./step.js";
 import type { OpenTrainData } from "./training-data.js";
 
-/** Steps in a row that change nothing before a run is given up. */
-const hopeless = 50;
-/** Skipped steps that are run again to find the place of the fault; a hopeless run would spend its time on nothing else. */
-const replays = 20;
+/** Failures whose cause is outside the run: it can be continued once that is mended. */
+const resumable = new Set(["ERR_DATA", "ERR_RUN_DIRECTORY", "ERR_NUMERICS"]);
 /** Seconds between checkpoints inside a long epoch. */
 const checkpointSeconds = 600;
 
@@ -46,9 +45,9 @@ class Trainer {
   #saved = performance.now();
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
-  #wasted = 0;
-  #replays = 0;
+  readonly #faults: FaultJudge;
   readonly #monitor: Monitor;
+  readonly #updates: UpdateProbe;
   #evaluationSeconds = 0;
 
   constructor(
@@ -57,7 +56,9 @@ class Trainer {
   ) {
     const { settings, directory, progress } = session;
     this.#progress = progress;
+    this.#faults = new FaultJudge(settings.onNonFinite);
     this.#monitor = new Monitor({ interval: settings.monitorInterval });
+    this.#updates = new UpdateProbe([...session.parts.model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad));
     this.#board = settings.tensorboard ? new TensorBoardWriter(directory.path) : null;
     this.#stopping = settings.earlyStopping ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta) : null;
     this.#stopping?.load(progress.earlyStopping);
@@ -71,15 +72,19 @@ class Trainer {
 
   async *run(): AsyncGenerator<TrainEvent> {
     const { session } = this;
-    const { settings, stepsPerEpoch, totalSteps } = session;
+    const { settings, stepsPerEpoch } = session;
     const progress = this.#progress;
     yield startEvent(session);
     for (const message of session.warnings) yield { type: "warning", message };
+    // There must be a state to go back to.
+    if (settings.onNonFinite === "rollback" && progress.step === 0) yield this.#checkpoint();
     while (!progress.finished && progress.epoch < settings.epochs) {
       this.#mark = performance.now();
+      let wentBack = false;
       for await (const microBatches of session.data.steps(progress.epoch, progress.stepInEpoch)) {
-        if (progress.step >= totalSteps) break;
-        yield* this.#step(microBatches);
+        if (this.#stepsLeft <= 0) break;
+        wentBack = yield* this.#step(microBatches);
+        if (wentBack) break;
         if (this.stopRequested()) {
           yield this.#checkpoint();
           yield this.#done("interrupted");
@@ -88,6 +93,7 @@ class Trainer {
         if (performance.now() - this.#saved > checkpointSeconds * 1000) yield this.#checkpoint();
         if (progress.stepInEpoch >= stepsPerEpoch) break;
       }
+      if (wentBack) continue;
       const ended = yield* this.#endEpoch();
       if (ended === "interrupted") {
         yield this.#checkpoint();
@@ -106,17 +112,27 @@ class Trainer {
     yield this.#done("finished");
   }
 
-  *#step(microBatches: readonly MicroBatch[]): Generator<TrainEvent> {
+  /** Steps until the run ends by their number; those that were undone do not count. */
+  get #stepsLeft(): number {
+    const { progress, totalSteps } = this.session;
+    return totalSteps - progress.step + (progress.rollbacks?.undone ?? 0);
+  }
+
+  /** @returns whether the run went back, so that the data must too */
+  *#step(microBatches: readonly MicroBatch[]): Generator<TrainEvent, boolean> {
     const { session } = this;
     const { settings, totalSteps, schedule, parts, ema, scales } = session;
     const progress = this.#progress;
-    const lr = schedule.apply(parts.optimizer, progress.applied);
+    const lr = schedule.apply(parts.optimizer, progress.applied, progress.rollbacks?.lrFactor);
     const size = scales === null ? null : scaleOfStep(progress.applied, scales);
     const scale = parts.scaler.currentScale;
     const watched = this.#monitor.due(progress.step + 1);
-    if (watched) this.#monitor.begin();
+    if (watched) {
+      this.#updates.begin();
+      this.#monitor.begin();
+    }
     const result = trainingStep(parts, microBatches, size);
-    const seen = watched ? this.#monitor.end() : null;
+    const seen = watched ? { ...this.#monitor.end(), updates: this.#updates.end() } : null;
     const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
     if (result.applied && ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0) ema.update();
     const now = performance.now();
@@ -125,14 +141,12 @@ class Trainer {
     addStep(progress, result, images, seconds);
     this.#mark = now;
     this.#speed.add(images, now);
-    const report = result.applied ? null : this.#replay(microBatches, size, scale);
+    const report = result.applied || !this.#faults.wantsReplay() ? null : this.#replay(microBatches, size, scale);
     const record = recordLine(stepRecord(session, result, { lr, scale, seconds, report }));
     session.directory.append(
       "numerics.jsonl",
       `${record}\n${report === null ? "" : `${recordLine(report)}\n`}${seen === null ? "" : `${recordLine(monitorRecord(session, seen, scale))}\n`}`,
     );
-    if (!result.applied) yield* this.#skipped(result.fault?.what ?? "", report);
-    else this.#wasted = 0;
     if (this.#board !== null && progress.step % 10 === 0)
       this.#board.scalars(progress.step, { "train/loss_step": result.loss, "train/lr": lr, "train/grad_norm": result.gradNorm });
     const event: StepEvent = {
@@ -153,37 +167,55 @@ class Trainer {
       secondsLeft: this.#secondsLeft(images),
     };
     yield event;
+    if (!result.applied) return yield* this.#faulty(result, scale, report);
+    this.#faults.applied();
+    return false;
   }
 
-  /** Looks for the place of a fault; null once that has been done often enough. */
-  #replay(microBatches: readonly MicroBatch[], size: number | null, scale: number): OverflowReport | null {
-    if (this.#replays++ >= replays) return null;
+  /** Looks for the place of a fault. */
+  #replay(microBatches: readonly MicroBatch[], size: number | null, scale: number): OverflowReport {
     const { parts, precision } = this.session;
     const files = microBatches.flatMap((batch) => batch.files ?? []);
     return replayStep(parts, microBatches, size, scale, { step: this.#progress.step, precision, files });
   }
 
-  *#skipped(fault: string, report: OverflowReport | null): Generator<TrainEvent> {
-    this.#wasted++;
-    if (this.#wasted === 1 && lossScale(this.session) === null)
-      yield {
-        type: "warning",
-        message: `Step ${this.#progress.step} changed nothing, because the ${fault} is not finite${report?.module ? `: it began in ${report.module}` : ""}`,
-      };
-    if (this.#wasted >= hopeless)
+  /** @returns whether the run went back */
+  *#faulty(result: StepResult, scale: number, report: OverflowReport | null): Generator<TrainEvent, boolean> {
+    const { session } = this;
+    const progress = this.#progress;
+    const { action, message } = this.#faults.judge(progress.step, result, scale, report);
+    if (action === "skip") {
+      if (message !== null) yield { type: "warning", message };
+      return false;
+    }
+    if (action === "stop") {
+      // The step changed nothing, so the state is good, unless a weight itself is the fault.
+      if (report?.phase !== "weight") saveSession(session);
+      throw new RfdetrError("ERR_NUMERICS", `${message}, and on_non_finite is stop. numerics.jsonl says what led there`);
+    }
+    const tries = progress.rollbacks?.inEpoch ?? 0;
+    if (tries >= mostRollbacks)
       throw new RfdetrError(
         "ERR_NUMERICS",
-        `${hopeless} steps in a row were not finite (last: ${fault}): lower the learning rate, or train with --no-amp`,
+        `${message}, after going back ${tries} times in this epoch with ever lower learning rates: numerics.jsonl says where it begins`,
       );
+    const from = progress.step;
+    const to = rollBack(session);
+    const factor = progress.rollbacks?.lrFactor ?? 1;
+    const record = { v: numericsVersion, kind: "rollback", step: from, to_step: to, lr_factor: factor, fault: result.fault?.what ?? null };
+    session.directory.append("numerics.jsonl", `${recordLine(record)}\n`);
+    yield { type: "warning", message: `${message}: back to the state after step ${to}, with ${factor} times the learning rate` };
+    yield this.#checkpoint();
+    return true;
   }
 
   /** Evaluation, weights and the row of the epoch. @returns why training ends here, or null where it goes on. */
   async *#endEpoch(): AsyncGenerator<TrainEvent, RunSummary["stop_reason"] | null> {
     const { session } = this;
-    const { settings, totalSteps, directory } = session;
+    const { settings, directory } = session;
     const progress = this.#progress;
     const epoch = progress.epoch + 1;
-    const last = epoch >= settings.epochs || progress.step >= totalSteps;
+    const last = epoch >= settings.epochs || this.#stepsLeft <= 0;
     const began = performance.now();
     let summary: CocoSummary | null = null;
     let base: CocoSummary | null = null;
@@ -224,7 +256,8 @@ class Trainer {
     progress.stepInEpoch = 0;
     progress.epochSums = emptySums();
     let ended: RunSummary["stop_reason"] | null = null;
-    if (progress.step >= totalSteps) ended = settings.maxSteps !== null && progress.step >= settings.maxSteps ? "max_steps" : "finished";
+    if (progress.rollbacks !== undefined) progress.rollbacks.inEpoch = 0;
+    if (this.#stepsLeft <= 0) ended = settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
     else if (last) ended = "finished";
     else if (figure !== null && this.#stopping !== null && epoch > settings.skipBestEpochs) {
       const watched = settings.earlyStoppingUseEma ? (shippedFigure ?? figure) : figure;
@@ -279,18 +312,17 @@ class Trainer {
     } catch {
       // A full disk takes no summary either; the error that matters is on its way.
     }
-    if (!(error instanceof Error) || (code !== "ERR_DATA" && code !== "ERR_RUN_DIRECTORY") || !existsSync(directory.checkpoint))
-      return error;
+    if (!(error instanceof Error) || !resumable.has(String(code)) || !existsSync(directory.checkpoint)) return error;
     return new RfdetrError(
-      code,
+      code as RfdetrError["code"],
       `${error.message}. The run stopped after step ${this.#progress.step}; then continue it with --resume ${directory.path}`,
       { cause: error },
     );
   }
 
   #secondsLeft(imagesPerStep: number): number {
-    const { totalSteps, stepsPerEpoch, settings } = this.session;
-    const steps = totalSteps - this.#progress.step;
+    const { stepsPerEpoch, settings } = this.session;
+    const steps = this.#stepsLeft;
     const evaluations = Math.ceil(steps / (stepsPerEpoch * settings.evalInterval));
     return (steps * imagesPerStep) / this.#speed.perSecond + evaluations * this.#evaluationSeconds;
   }
