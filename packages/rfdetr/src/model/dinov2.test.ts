@@ -103,4 +103,38 @@ describe("windowed DINOv2", () => {
     expect(without.filter((key) => !key.startsWith("encoder.layer.2."))).toEqual(["embeddings.mask_token"]);
     expect(without.length).toBe(1 + [...encoder.encoder.layer[2].namedParameters()].length);
   });
+
+  it("drops the branches of a layer for single windows in training, the later the layer the more often", () => {
+    const encoder = new WindowedDinov2(resolveConfig("tiny", { outFeatureIndexes: [2] }));
+    encoder.setDropPath(0.8);
+    expect(encoder.encoder.layer.map(({ dropPath }) => dropPath.p)).toEqual([0, 0.4, 0.8]);
+    noGrad(() =>
+      scope(() => {
+        // Windows that hold the same: what differs between them is what was dropped. Second layer: attention or not, MLP or not.
+        encoder.embeddings.positionEmbeddings.zero_();
+        const quarter = randn([1, 3, 48, 48]);
+        const image = ops.cat([ops.cat([quarter, quarter], { dim: 2 }), ops.cat([quarter, quarter], { dim: 2 })], { dim: 3 });
+        const kinds = (): number => {
+          const map = (encoder.call(image.expand([16, -1, -1, -1])) as Tensor[])[0];
+          return new Set(
+            map
+              .select(1, 0)
+              .slice(1, 0, 12, 6)
+              .slice(2, 0, 12, 6)
+              .flatten()
+              .toList()
+              .map((x) => (x as number).toFixed(4)),
+          ).size;
+        };
+        expect(kinds()).toBeGreaterThan(1);
+        expect(kinds()).toBeLessThanOrEqual(4);
+        encoder.setDropPath(0);
+        expect(kinds()).toBe(1);
+        encoder.setDropPath(0.8);
+        encoder.eval();
+        expect(kinds()).toBe(1);
+      }),
+    );
+    expect(() => encoder.setDropPath(1)).toThrow("Expected a number from 0 to below 1 for the drop path but received 1");
+  });
 });

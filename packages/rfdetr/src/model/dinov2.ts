@@ -235,6 +235,19 @@ export class WindowedDinov2 extends nn.Module {
     initialise(this);
   }
 
+  /**
+   * Stochastic depth (Huang et al. 2016, arXiv:1603.09382) in training: the residual branches of a layer are left out with a probability
+   * that grows linearly from 0 in the first layer to `rate` in the last; each window draws on its own, also where an image's windows are joined.
+   * @param rate 0 or more, below 1. @throws RangeError
+   */
+  setDropPath(rate: number): void {
+    if (!(rate >= 0 && rate < 1)) throw new RangeError(`Expected a number from 0 to below 1 for the drop path but received ${rate}`);
+    const { layer } = this.encoder;
+    layer.forEach((one, i) => {
+      one.dropPath.p = layer.length === 1 ? 0 : (rate * i) / (layer.length - 1);
+    });
+  }
+
   /** `[B, 3, H, W]` to one map `[B, C, H/p, W/p]` (channels-last in memory) for each feature index. */
   override forward(images: Tensor): Tensor[] {
     const { patchSize, numWindows, outFeatureIndexes } = this.#config;

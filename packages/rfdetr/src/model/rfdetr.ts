@@ -117,6 +117,11 @@ export class RFDETRModel extends nn.Module {
     });
   }
 
+  /** Stochastic depth of the encoder in training; 0, the default, is none. @see WindowedDinov2.setDropPath */
+  setDropPath(rate: number): void {
+    this.backbone.at(0).encoder.encoder.setDropPath(rate);
+  }
+
   /** @param images `[B, 3, H, W]`, normalised; sides divisible by patch size × windows */
   override forward(images: Tensor): Outputs {
     const { numQueries, groupDetr } = this.config;

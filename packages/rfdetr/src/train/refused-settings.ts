@@ -75,7 +75,6 @@ export const refused: Readonly<Record<string, Refusal>> = {
   run: { accepts: [null], reason: "output_dir names the run" },
   train_log_on_step: { accepts: [false], reason: "every step is in numerics.jsonl" },
 
-  drop_path: { accepts: [0], reason: "the encoder trains without stochastic depth" },
   gradient_checkpointing: { accepts: [false], reason: "activations are kept; a smaller batch_size with grad_accum_steps saves the memory" },
   optimizer: { accepts: ["adamw"], reason: "AdamW is the optimizer" },
   optimizer_kwargs: { accepts: [{}], reason: "AdamW takes lr and weight_decay; betas and eps are PyTorch's" },

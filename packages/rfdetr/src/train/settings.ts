@@ -43,6 +43,11 @@ export const settings = {
   group_detr: { type: count.nullable(), fallback: null, about: "query groups in training; null takes the variant's" },
   num_select: { type: count.nullable(), fallback: null, about: "detections kept per image; null takes the variant's" },
   freeze_encoder: { type: z.boolean(), fallback: false, about: "train everything but the encoder" },
+  drop_path: {
+    type: z.number().nonnegative().lt(1),
+    fallback: 0,
+    about: "probability that the last encoder layer is left out for a window of an image; earlier layers less, the first never",
+  },
   cls_loss_coef: { type: rate, fallback: 1, about: "weight of the classification loss" },
   bbox_loss_coef: { type: rate, fallback: 5, about: "weight of the L1 box loss", ours: true },
   giou_loss_coef: { type: rate, fallback: 2, about: "weight of the generalised-IoU loss", ours: true },
