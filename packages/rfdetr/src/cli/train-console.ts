@@ -17,7 +17,8 @@ export class TrainConsole {
 
   show(event: TrainEvent): void {
     const { console } = this;
-    if (event.type === "start") this.#header(event);
+    if (event.type === "preparing") console.line(console.dim(event.what));
+    else if (event.type === "start") this.#header(event);
     else if (event.type === "step") this.#step(event);
     else if (event.type === "evaluation") console.live(`evaluating ${event.images}/${event.totalImages}`);
     else if (event.type === "epoch") this.#epoch(event);

@@ -1,5 +1,6 @@
 // The decoder: deformable attention from learned queries at selected reference boxes (LW-DETR, arXiv:2406.03459).
 import { nn, ops, type Tensor } from "@rfdetr/torch";
+import { checkpointed } from "./checkpointing.js";
 import { type LevelShapes, MSDeformAttn } from "./deformable-attention.js";
 import { MLP } from "./heads.js";
 import { sineEmbedding } from "./sine-embedding.js";
@@ -75,6 +76,8 @@ export class Decoder extends nn.Module {
   layers: DecoderLayer[];
   norm: nn.LayerNorm;
   refPointHead: MLP;
+  /** Backward computes the layers' activations again instead of keeping them. */
+  checkpointing = false;
   constructor(config: ModelConfig) {
     super();
     const d = config.hiddenDim;
@@ -91,7 +94,10 @@ export class Decoder extends nn.Module {
     const states: Tensor[] = [];
     let state = target;
     for (const layer of this.layers) {
-      state = layer.call(state, position, reference, memory, shapes, groups);
+      const inputs = [state, position, reference, memory];
+      state = this.checkpointing
+        ? checkpointed(layer, inputs, ([s, p, r, m]) => layer.call(s, p, r, m, shapes, groups))
+        : layer.call(state, position, reference, memory, shapes, groups);
       states.push(this.norm.call(state));
     }
     return states;

@@ -1,6 +1,7 @@
 // The encoder: DINOv2 (Oquab et al. 2023, arXiv:2304.07193) with attention inside windows in most blocks.
 import { lowered } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
+import { checkpointed } from "./checkpointing.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 import { checkInputSize } from "./variants.js";
 
@@ -224,6 +225,8 @@ export class WindowedDinov2 extends nn.Module {
   embeddings: Embeddings;
   encoder: LayerStack;
   layernorm: nn.LayerNorm;
+  /** Backward computes the layers' activations again instead of keeping them. */
+  checkpointing = false;
   readonly #config: ModelConfig;
 
   constructor(config: ModelConfig) {
@@ -263,7 +266,8 @@ export class WindowedDinov2 extends nn.Module {
         features.push(unpartition(tokens, rows, columns, numWindows).transpose(1, 2).unflatten(2, [rows, columns]));
       }
       if (state >= Math.max(...outFeatureIndexes) || state >= this.encoder.layer.length) break;
-      hidden = this.encoder.layer[state].call(hidden);
+      const layer = this.encoder.layer[state];
+      hidden = this.checkpointing ? checkpointed(layer, [hidden], ([x]) => layer.call(x)) : layer.call(hidden);
     }
     return features;
   }

@@ -122,6 +122,15 @@ export class RFDETRModel extends nn.Module {
     this.backbone.at(0).encoder.encoder.setDropPath(rate);
   }
 
+  /**
+   * Whether backward computes the activations of encoder and decoder layers again instead of keeping them: less memory, more time, the same
+   * gradients. On the CPU, where backward runs on the thread that called it.
+   */
+  set checkpointing(on: boolean) {
+    this.backbone.at(0).encoder.encoder.checkpointing = on;
+    this.transformer.decoder.checkpointing = on;
+  }
+
   /** @param images `[B, 3, H, W]`, normalised; sides divisible by patch size × windows */
   override forward(images: Tensor): Outputs {
     const { numQueries, groupDetr } = this.config;

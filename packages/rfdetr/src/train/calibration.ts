@@ -116,7 +116,7 @@ export async function evaluationImages(data: string, side: number, count: number
 }
 
 async function firstBatch(data: string, model: string, batch: number, side: number): Promise<{ batch: MicroBatch; classNames: string[] }> {
-  const settings = resolveSettings({ datasetDir: data, model, batchSize: batch, gradAccumSteps: 1 });
+  const settings = { ...resolveSettings({ datasetDir: data, model, gradAccumSteps: 1 }), batchSize: batch };
   const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side });
   try {
     for await (const [first] of opened.steps(0, 0)) return { batch: first, classNames: [...opened.classNames] };

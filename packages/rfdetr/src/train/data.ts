@@ -4,12 +4,12 @@ import { DataLoader, type Dataset, type DatasetImage, epochOrder, hasSplit, open
 import type { GroundTruth } from "../eval/coco.js";
 import { RfdetrError } from "../run/errors.js";
 import type { EvaluationBatch } from "./evaluate.js";
-import type { TrainSettings } from "./settings.js";
+import type { ReadySettings, TrainSettings } from "./settings.js";
 import type { MicroBatch } from "./step.js";
 import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
 
 /** Opens the train and valid splits of a dataset folder. @throws DatasetError, or RfdetrError `ERR_DATA` when a split is empty. */
-export async function openTrainData(settings: TrainSettings, { seed, side, evaluationSide }: DataSizes): Promise<TrainData> {
+export async function openTrainData(settings: ReadySettings, { seed, side, evaluationSide }: DataSizes): Promise<TrainData> {
   const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
   const train = open(datasetDir, "train");
   const valid = open(datasetDir, "valid");

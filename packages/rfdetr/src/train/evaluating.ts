@@ -2,7 +2,8 @@
 import type { CocoEvaluator } from "../eval/coco.js";
 import { evaluate } from "./evaluate.js";
 import type { EvaluationEvent } from "./events.js";
-import { type Session, withAverage } from "./session.js";
+import type { Session } from "./session.js";
+import { withAverage } from "./session-state.js";
 
 /**
  * Scores the weights that would be shipped (`shipped`: the averaged ones, where there is an average), or those in the model (`own`).

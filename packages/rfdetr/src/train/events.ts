@@ -2,6 +2,12 @@
 import type { ClassSummary } from "../eval/coco-summary.js";
 import type { RunSummary } from "../run/run-directory.js";
 
+/** Something that takes a while before the run starts. */
+export interface PreparingEvent {
+  type: "preparing";
+  what: string;
+}
+
 export interface StartEvent {
   type: "start";
   dir: string;
@@ -103,4 +109,13 @@ export interface DoneEvent {
   best: string | null;
 }
 
-export type TrainEvent = StartEvent | StepEvent | EvaluationEvent | EpochEvent | TestEvent | CheckpointEvent | WarningEvent | DoneEvent;
+export type TrainEvent =
+  | PreparingEvent
+  | StartEvent
+  | StepEvent
+  | EvaluationEvent
+  | EpochEvent
+  | TestEvent
+  | CheckpointEvent
+  | WarningEvent
+  | DoneEvent;

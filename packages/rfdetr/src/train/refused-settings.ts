@@ -14,7 +14,6 @@ const oneDevice = "training runs on one device";
 const noMasks = "masks are not trained";
 const noKeypoints = "keypoints are not trained";
 const noLogger = "events go to TensorBoard files and metrics.csv";
-const ownNumber = "batch_size is a number that you choose; no size is searched for";
 const alwaysOn = "every published model has it, and no other is built";
 
 /** A size of the variant: what its weights were trained with. */
@@ -75,15 +74,12 @@ export const refused: Readonly<Record<string, Refusal>> = {
   run: { accepts: [null], reason: "output_dir names the run" },
   train_log_on_step: { accepts: [false], reason: "every step is in numerics.jsonl" },
 
-  gradient_checkpointing: { accepts: [false], reason: "activations are kept; a smaller batch_size with grad_accum_steps saves the memory" },
   optimizer: { accepts: ["adamw"], reason: "AdamW is the optimizer" },
   optimizer_kwargs: { accepts: [{}], reason: "AdamW takes lr and weight_decay; betas and eps are PyTorch's" },
   fused_optimizer: { accepts: [true, false], reason: "AdamW is one kernel over all weights in every case" },
   lr_scheduler_interval: { accepts: ["step"], reason: "the schedule advances with every applied step" },
   lr_scheduler_monitor: { accepts: ["val/loss"], reason: "schedules depend on the step alone" },
-  auto_batch_target_effective: { accepts: [16], reason: ownNumber },
-  auto_batch_max_targets_per_image: { accepts: [100], reason: ownNumber },
-  auto_batch_ema_headroom: { accepts: [0.7], reason: ownNumber },
+  auto_batch_ema_headroom: { accepts: [0.7], reason: "the average is in memory while batch_size auto is measured" },
   compile: { accepts: [false], reason: "there is no graph compiler; operators run as they are called" },
   cuda_graphs: { accepts: [false], reason: "operators run as they are called, also on CUDA" },
   backbone_lora: {

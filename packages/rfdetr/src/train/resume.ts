@@ -1,4 +1,5 @@
 // Settings of a run that is continued.
+import type { Precision } from "@rfdetr/amp";
 import { RunDirectory } from "../run/run-directory.js";
 import { resolveConfig } from "./config.js";
 import type { TrainSettings } from "./settings.js";
@@ -9,7 +10,7 @@ export interface RunConfig {
   seed: number;
   class_names: string[];
   model_config: Record<string, unknown>;
-  precision: string;
+  precision: Precision;
   reason: string;
   hardware: string;
   versions: { rfdetr: string; node: string; libtorch: string };

@@ -2,6 +2,7 @@
 import { randomInt } from "node:crypto";
 import {
   type Autocast,
+  type Calibration,
   GradScaler,
   type HeaderRecord,
   numericsVersion,
@@ -11,33 +12,37 @@ import {
   resolvePrecision,
   withOperators,
 } from "@rfdetr/amp";
-import { engine, getRngState, manualSeed, noGrad, optim, scope, setNumThreads, setRngState, type Tensor } from "@rfdetr/torch";
+import { engine, manualSeed, optim, setNumThreads, type Tensor } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { fp16EvalAutocast, modelAutocast } from "../model/autocast.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveConfig as resolveModel } from "../model/variants.js";
 import { resolveDevice } from "../run/device.js";
+import { RfdetrError } from "../run/errors.js";
 import { machineLine } from "../run/machine.js";
 import { RunDirectory } from "../run/run-directory.js";
 import { packageVersion } from "../run/version.js";
-import { loadInto, readWeights, saveWeights } from "../run/weights.js";
-import { loadCheckpoint, type Progress, readProgress, saveCheckpoint } from "./checkpoint.js";
+import { loadInto } from "../run/weights.js";
+import { autoBatch } from "./auto-batch.js";
+import { type Progress, readProgress } from "./checkpoint.js";
 import { toFile } from "./config.js";
 import { Ema } from "./ema.js";
+import { measurePrecision, wantsMeasurement } from "./measured-precision.js";
 import { trainingScales } from "./multi-scale.js";
 import { parameterGroups } from "./parameter-groups.js";
-import { initialProgress, noRollbacks } from "./progress.js";
+import { initialProgress } from "./progress.js";
 import type { RunConfig } from "./resume.js";
 import type { TrainRequest } from "./run.js";
 import { Schedule } from "./schedule.js";
-import type { TrainSettings } from "./settings.js";
+import { restore } from "./session-state.js";
+import type { ReadySettings, TrainSettings } from "./settings.js";
 import type { StepParts } from "./step.js";
-import type { OpenTrainData, TrainData } from "./training-data.js";
+import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
 
 /** A run that is ready to take its next step. */
 export interface Session {
-  settings: TrainSettings;
+  settings: ReadySettings;
   seed: number;
   directory: RunDirectory;
   data: TrainData;
@@ -55,29 +60,48 @@ export interface Session {
   totalSteps: number;
   precision: Precision;
   reason: string;
+  /** What was measured to choose the precision; null where nothing was. */
+  calibration: Calibration | null;
   progress: Progress;
   warnings: string[];
 }
 
 /** @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained. */
-export async function prepareRun({ settings, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
-  if (settings.threads !== null) setNumThreads(settings.threads);
+export async function prepareRun({ settings: wanted, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
+  if (wanted.threads !== null) setNumThreads(wanted.threads);
   const directory = resume === null ? null : RunDirectory.open(resume);
   const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);
-  const seed = before?.seed ?? settings.seed ?? randomInt(2 ** 31);
-  const device = resolveDevice(settings.device);
-  const { precision, reason } = resolvePrecision(wantedPrecision(settings), device);
-  const scales = (side: number, patch: number, windows: number) =>
-    settings.multiScale === false || settings.multiScale === "off" ? null : trainingScales(side, patch, windows, settings.expandedScales);
-  const shape = modelShape(settings);
-  const sides = scales(shape.resolution, shape.patchSize, shape.numWindows);
-  const data = await openData(settings, {
-    seed,
-    side: sides === null ? shape.resolution : Math.max(...sides),
-    evaluationSide: shape.resolution,
-  });
+  const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
+  const device = resolveDevice(wanted.device);
+  if (wanted.gradientCheckpointing && device !== "cpu")
+    throw new RfdetrError("ERR_CONFIG", `The setting gradient_checkpointing works on the CPU, and the device is ${device}`);
+  const shape = modelShape(wanted);
+  const sides =
+    wanted.multiScale === false || wanted.multiScale === "off"
+      ? null
+      : trainingScales(shape.resolution, shape.patchSize, shape.numWindows, wanted.expandedScales);
+  const sizes = { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution };
+  let resolved: { precision: Precision; reason: string } = resolvePrecision(wantedPrecision(wanted), device);
+  const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, resolved.precision, device);
+  const data = await openData(settings, sizes);
   try {
-    return assemble({ settings, resume, directory, seed, device, precision, reason, sides, shape, data });
+    const modelConfig = { ...shape, numClasses: data.classNames.length };
+    manualSeed(seed);
+    const model = new RFDETRModel(modelConfig);
+    const warnings = [...data.warnings, ...leftovers(settings), ...(batchReason === null ? [] : [batchReason])];
+    if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights));
+    if (settings.freezeEncoder)
+      for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
+    if (device !== "cpu") model.to(device);
+    model.train();
+    model.checkpointing = settings.gradientCheckpointing;
+    let calibration: Calibration | null = null;
+    if (wantsMeasurement(settings)) {
+      if (before === null) calibration = await measurePrecision(model, data, settings, device);
+      const { precision, reason } = calibration?.recommended ?? (before as RunConfig);
+      resolved = { precision, reason };
+    }
+    return assemble({ settings, directory, seed, device, ...resolved, calibration, sides, modelConfig, model, warnings, data });
   } catch (error) {
     // Its threads would keep the process alive.
     await data.close();
@@ -85,31 +109,43 @@ export async function prepareRun({ settings, resume }: TrainRequest, openData: O
   }
 }
 
+/** The settings with a batch size: that asked for, or for `auto` the largest that fits. A continued run has its number. */
+async function withBatch(
+  settings: TrainSettings,
+  openData: OpenTrainData,
+  sizes: DataSizes,
+  shape: ModelConfig,
+  precision: Precision,
+  device: string,
+): Promise<{ settings: ReadySettings; reason: string | null }> {
+  const { batchSize } = settings;
+  if (batchSize !== "auto") return { settings: { ...settings, batchSize }, reason: null };
+  const data = await openData({ ...settings, batchSize: 1, gradAccumSteps: 1 }, sizes);
+  const numClasses = data.classNames.length;
+  await data.close();
+  // Before its measurement nobody knows the precision; float32 takes the most memory.
+  const worst = wantsMeasurement(settings) ? "32-true" : precision;
+  const { reason, ...chosen } = autoBatch(settings, { ...shape, numClasses }, sizes.side, worst, device);
+  return { settings: { ...settings, ...chosen }, reason };
+}
+
 interface Ingredients {
-  settings: TrainSettings;
-  resume: string | null;
+  settings: ReadySettings;
   directory: RunDirectory | null;
   seed: number;
   device: string;
   precision: Precision;
   reason: string;
   sides: number[] | null;
-  shape: ModelConfig;
+  modelConfig: ModelConfig;
+  model: RFDETRModel;
+  warnings: string[];
+  calibration: Calibration | null;
   data: TrainData;
 }
 
-function assemble({ settings, resume, directory, seed, device, precision, reason, sides, shape, data }: Ingredients): Session {
-  const modelConfig = { ...shape, numClasses: data.classNames.length };
-
-  manualSeed(seed);
-  const model = new RFDETRModel(modelConfig);
-  const warnings = [...data.warnings, ...leftovers(settings)];
-  if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights));
-  if (settings.freezeEncoder)
-    for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
-  if (device !== "cpu") model.to(device);
-  model.train();
-
+function assemble(ingredients: Ingredients): Session {
+  const { settings, directory, seed, device, precision, reason, calibration, sides, modelConfig, model, warnings, data } = ingredients;
   const policy = withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators);
   const autocast = modelAutocast(precision, model, { policy, overrides: settings.precisionOverrides });
   const optimizer = new optim.AdamW(parameterGroups(model, settings));
@@ -144,6 +180,7 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
     totalSteps,
     precision,
     reason,
+    calibration,
     progress: directory === null ? initialProgress() : readProgress(directory.checkpoint),
     warnings,
   };
@@ -152,6 +189,14 @@ function assemble({ settings, resume, directory, seed, device, precision, reason
     session.directory.append("numerics.jsonl", `${recordLine(numericsHeader(session))}\n`);
   } else restore(session);
   return session;
+}
+
+/** What is measured before a run with these settings starts, in words. */
+export function measurementsBefore(settings: TrainSettings): string[] {
+  return [
+    ...(settings.batchSize === "auto" ? ["measuring the batch size that fits"] : []),
+    ...(wantsMeasurement(settings) ? ["measuring every precision on the first batch"] : []),
+  ];
 }
 
 /** The precision asked for: `precision`, else what `amp_dtype` and `amp` mean. */
@@ -188,7 +233,7 @@ function fixedBytes({ model, optimizer }: StepParts, ema: Ema | null): HeaderRec
   return { weights, gradients, moments: 2 * gradients, average: ema === null ? 0 : weights };
 }
 
-function numericsHeader({ precision, reason, parts, settings, ema }: Session): HeaderRecord {
+function numericsHeader({ precision, reason, parts, settings, ema, calibration }: Session): HeaderRecord {
   const { policy, overrides } = parts.autocast;
   const note = settings.notes === null ? null : JSON.stringify(settings.notes);
   return {
@@ -202,6 +247,7 @@ function numericsHeader({ precision, reason, parts, settings, ema }: Session): H
     hardware: machineLine(),
     monitor_interval: settings.monitorInterval,
     fixed_bytes: fixedBytes(parts, ema),
+    ...(calibration === null ? {} : { calibration: calibration.precisions.map(({ modules: _, ...measured }) => measured) }),
   };
 }
 
@@ -216,97 +262,4 @@ function runConfig(session: Session): RunConfig {
     hardware: machineLine(),
     versions: { rfdetr: packageVersion(), node: process.version, libtorch: engine().version },
   };
-}
-
-/** Continues from the run's checkpoint: takes its tensors, and drops the records written after it. */
-function restore(session: Session): void {
-  const { directory, parts, progress } = session;
-  takeCheckpoint(session);
-  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
-  directory.keepLines("numerics.jsonl", (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
-  // The first line is the header.
-  directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
-}
-
-/** Takes weights, moments, average and random numbers from the run's checkpoint. @returns where the run was then */
-function takeCheckpoint({ directory, parts, ema }: Session): Progress {
-  const saved = loadCheckpoint(directory.checkpoint);
-  parts.model.loadStateDict(saved.model);
-  parts.optimizer.loadStateDict(saved.optimizer);
-  if (ema !== null && saved.ema !== null) ema.load(saved.ema);
-  setRngState(saved.rng);
-  for (const tensor of [
-    ...saved.model.values(),
-    ...saved.optimizer.expAvg,
-    ...saved.optimizer.expAvgSq,
-    ...(saved.ema?.tensors.values() ?? []),
-    saved.rng,
-  ])
-    tensor.dispose();
-  return saved.progress;
-}
-
-/**
- * Goes back to the last checkpoint with half the learning rate: weights, moments, average, schedule and place in the data are those of
- * then. Steps tried keep counting, so that every record has a number of its own.
- * @returns the step whose state the run is in again
- */
-export function rollBack(session: Session): number {
-  const { progress, parts } = session;
-  const saved = takeCheckpoint(session);
-  const { inEpoch, undone, lrFactor } = progress.rollbacks ?? noRollbacks;
-  const { step, skipped, trainSeconds } = progress;
-  Object.assign(progress, saved, {
-    step,
-    skipped,
-    trainSeconds,
-    rollbacks: { inEpoch: inEpoch + 1, undone: undone + step - saved.step, lrFactor: lrFactor / 2 },
-  });
-  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
-  return saved.step;
-}
-
-/** Writes everything a resume needs. @throws RfdetrError `ERR_RUN_DIRECTORY` */
-export function saveSession({ directory, parts, ema, progress }: Session): void {
-  scope(() =>
-    saveCheckpoint(directory.checkpoint, progress, {
-      model: parts.model.stateDict(),
-      ema: ema === null ? null : ema.state(),
-      optimizer: parts.optimizer.stateDict(),
-      rng: getRngState(),
-    }),
-  );
-}
-
-/** Puts the best weights into the model, for good: training is over. */
-export function useBest({ directory, parts }: Session): void {
-  const { tensors } = readWeights(directory.best);
-  parts.model.loadStateDict(tensors);
-  for (const tensor of tensors.values()) tensor.dispose();
-}
-
-/** Writes weights for use: the averaged ones where there is an average, unless `base` asks for those in training. */
-export function saveUsable(session: Session, path: string, info: Record<string, string>, base = false): void {
-  const { parts, ema, data, modelConfig, settings } = session;
-  const tensors = ema === null || base ? parts.model.stateDict() : ema.state().tensors;
-  const notes: Record<string, string> = settings.notes === null ? {} : { notes: JSON.stringify(settings.notes) };
-  saveWeights(path, tensors, {
-    classNames: [...data.classNames],
-    config: modelConfig,
-    extra: { ...info, ...notes, averaged: String(ema !== null && !base), precision: session.precision, rfdetr_version: packageVersion() },
-  });
-}
-
-/** Runs `body` with the averaged weights in the model, then puts those in training back, to the bit. */
-export async function withAverage<T>({ parts, ema }: Session, body: () => Promise<T>): Promise<T> {
-  if (ema === null) return await body();
-  const { model } = parts;
-  const own = new Map([...model.stateDict()].map(([key, tensor]) => [key, noGrad(() => tensor.clone())]));
-  model.loadStateDict(ema.state().tensors);
-  try {
-    return await body();
-  } finally {
-    model.loadStateDict(own);
-    for (const tensor of own.values()) tensor.dispose();
-  }
 }

@@ -55,11 +55,14 @@ export const settings = {
   epochs: { type: count, fallback: 100, about: "passes over the training images" },
   max_steps: { type: count.nullable(), fallback: null, about: "end after this many optimizer steps, whatever the epoch", ours: true },
   batch_size: {
-    type: count,
+    type: z.union([count, z.literal("auto")]),
+    takes: "positive integer",
     fallback: 4,
-    about: "images per micro-batch",
-    without: { auto: "the size that fits is not searched for; begin with 4, and keep batch_size × grad_accum_steps when you change it" },
+    about: "images per micro-batch; auto takes the largest that fits the memory, and sets grad_accum_steps",
+    differs: "auto measures the CPU's memory, where the package asks for CUDA",
   },
+  auto_batch_target_effective: { type: count, fallback: 16, about: "images of an optimizer step that batch_size auto aims at" },
+  auto_batch_max_targets_per_image: { type: count, fallback: 100, about: "boxes an image has while batch_size auto is measured" },
   grad_accum_steps: { type: count, fallback: 1, about: "micro-batches per optimizer step" },
   lr: { type: rate, fallback: 1e-4, about: "learning rate" },
   lr_encoder: { type: rate, fallback: 1.5e-4, about: "learning rate of the encoder" },
@@ -174,6 +177,13 @@ export const settings = {
     ours: true,
   },
   fp16_eval: { type: z.boolean(), fallback: false, about: "a leftover: evaluate under fp16 autocast with norm layers in fp32" },
+  gradient_checkpointing: {
+    type: z.boolean(),
+    fallback: false,
+    about:
+      "compute the activations of encoder and decoder layers again in backward instead of keeping them: less memory, more time; CPU only",
+    differs: "the decoder's layers too; the package checkpoints the encoder's",
+  },
   device: {
     type: z.string().min(1),
     fallback: "auto",
@@ -224,6 +234,8 @@ type Camel<S extends string> = S extends `${infer A}_${infer B}${infer C}` ? `${
 
 /** A resolved configuration, camelCase. */
 export type TrainSettings = { -readonly [K in SettingName as Camel<K>]: z.output<Settings[K]["type"]> };
+/** Settings with the batch size chosen. */
+export type ReadySettings = TrainSettings & { batchSize: number };
 /** What a caller gives: any of the settings. */
 export type TrainOptions = Partial<TrainSettings>;
 

@@ -14,7 +14,8 @@ import { scaleOfStep } from "./multi-scale.js";
 import { addStep, emptySums } from "./progress.js";
 import { epochEvent, epochScalars, lossScale, metricsRow, monitorRecord, runSummary, startEvent, stepRecord } from "./records.js";
 import type { TrainRequest } from "./run.js";
-import { prepareRun, rollBack, type Session, saveSession, saveUsable, useBest } from "./session.js";
+import { measurementsBefore, prepareRun, type Session } from "./session.js";
+import { rollBack, saveSession, saveUsable, useBest } from "./session-state.js";
 import { SpeedMeter } from "./speed.js";
 import { type MicroBatch, replayStep, type StepResult, trainingStep } from "./step.js";
 import type { OpenTrainData } from "./training-data.js";
@@ -26,6 +27,7 @@ const checkpointSeconds = 600;
 
 /** Trains in this thread. Ends with a `done` event; throws what the run failed with, leaving the last checkpoint and the best weights as they are. */
 export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
+  if (request.resume === null) for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
   const session = await prepareRun(request, openData);
   const trainer = new Trainer(session, () => Atomics.load(request.stop, 0) !== 0);
   try {

@@ -1,6 +1,6 @@
 // What the training loop asks of its data.
 import type { EvaluationBatch } from "./evaluate.js";
-import type { TrainSettings } from "./settings.js";
+import type { ReadySettings } from "./settings.js";
 import type { MicroBatch } from "./step.js";
 
 export interface TrainData {
@@ -27,7 +27,7 @@ export interface DataSizes {
   evaluationSide: number;
 }
 
-export type OpenTrainData = (settings: TrainSettings, sizes: DataSizes) => Promise<TrainData>;
+export type OpenTrainData = (settings: ReadySettings, sizes: DataSizes) => Promise<TrainData>;
 
 /** Optimizer steps in an epoch: every image is seen, the last batch is filled up; small sets give five steps (`rfdetr.training.module_data`). */
 export function stepsOfEpoch(images: number, effectiveBatch: number): number {

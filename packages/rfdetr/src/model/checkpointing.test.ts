@@ -1,0 +1,78 @@
+import type { Precision } from "@rfdetr/amp";
+import { manualSeed, memory, nn, scope } from "@rfdetr/torch";
+import { describe, expect, it } from "vitest";
+import { Criterion } from "../loss/criterion.js";
+import { fillImages, fillModel } from "../testing/deterministic-fill.js";
+import { modelAutocast } from "./autocast.js";
+import { RFDETRModel } from "./rfdetr.js";
+import type { Target } from "./types.js";
+import { resolveConfig } from "./variants.js";
+
+const config = resolveConfig("tiny");
+const model = new RFDETRModel(config);
+fillModel(model);
+model.train();
+const criterion = new Criterion({ groupDetr: config.groupDetr });
+const targets: Target[] = [{ imageId: 0, labels: Int32Array.of(1, 3), boxes: Float32Array.of(0.3, 0.4, 0.2, 0.2, 0.7, 0.6, 0.3, 0.1) }];
+
+/** Loss, gradients and the bytes that forward kept for backward. */
+function step(checkpointing: boolean, precision: Precision): { loss: number; gradients: Map<string, Float32Array>; kept: number } {
+  model.checkpointing = checkpointing;
+  for (const parameter of model.parameters()) parameter.grad = null;
+  manualSeed(5);
+  const autocast = modelAutocast(precision, model);
+  const images = fillImages(1, config.resolution, config.resolution);
+  const result = scope(() => {
+    const before = memory().liveBytes;
+    const outputs = autocast.run(() => model.call(images));
+    const kept = memory().liveBytes - autocast.cachedBytes - before;
+    const { total } = criterion.compute(outputs, targets, { training: true });
+    total.backward();
+    return { loss: total.item(), kept };
+  });
+  autocast.clearCache();
+  model.checkpointing = false;
+  const gradients = new Map(
+    [...model.namedParameters()].flatMap(([name, { grad }]) => (grad === null ? [] : [[name, grad.toArray() as Float32Array] as const])),
+  );
+  return { ...result, gradients };
+}
+
+/** Largest difference over the largest value. */
+function difference(a: Map<string, Float32Array>, b: Map<string, Float32Array>): number {
+  let [largest, size] = [0, 0];
+  for (const [name, values] of a)
+    values.forEach((value, i) => {
+      largest = Math.max(largest, Math.abs(value - (b.get(name) as Float32Array)[i]));
+      size = Math.max(size, Math.abs(value));
+    });
+  return largest / size;
+}
+
+describe.each(["32-true", "bf16-mixed", "16-mixed"] as const)("activation checkpointing in %s", (precision) => {
+  it("gives the loss and the gradients of a step that keeps its activations, for less memory", () => {
+    const plain = step(false, precision);
+    const spared = step(true, precision);
+    expect(spared.loss).toBe(plain.loss);
+    expect([...spared.gradients.keys()]).toEqual([...plain.gradients.keys()]);
+    // The same kernels on the same values; gradients that several blocks share are summed in another order.
+    expect(difference(plain.gradients, spared.gradients)).toBeLessThan(precision === "32-true" ? 1e-6 : 1e-2);
+    expect(spared.kept).toBeLessThan(0.7 * plain.kept);
+  });
+});
+
+describe("activation checkpointing with stochastic depth", () => {
+  it("draws in backward what forward drew", () => {
+    const paths = [...model.namedModules()].flatMap(([, module]) => (module instanceof nn.DropPath ? [module] : []));
+    expect(paths.length).toBeGreaterThan(0);
+    for (const path of paths) path.p = 0.5;
+    try {
+      const plain = step(false, "32-true");
+      const spared = step(true, "32-true");
+      expect(spared.loss).toBe(plain.loss);
+      expect(difference(plain.gradients, spared.gradients)).toBeLessThan(1e-6);
+    } finally {
+      for (const path of paths) path.p = 0;
+    }
+  });
+});
