@@ -95,6 +95,7 @@ export async function prepareRun({ settings: wanted, resume }: TrainRequest, ope
     if (device !== "cpu") model.to(device);
     model.train();
     model.checkpointing = settings.gradientCheckpointing;
+    model.setDropPath(settings.dropPath);
     let calibration: Calibration | null = null;
     if (wantsMeasurement(settings)) {
       if (before === null) calibration = await measurePrecision(model, data, settings, device);

@@ -64,7 +64,6 @@ class Trainer {
     this.#board = settings.tensorboard ? new TensorBoardWriter(directory.path) : null;
     this.#stopping = settings.earlyStopping ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta) : null;
     this.#stopping?.load(progress.earlyStopping);
-    session.parts.model.setDropPath(settings.dropPath);
   }
 
   async close(): Promise<void> {
