@@ -11,6 +11,7 @@ from enum import Enum
 
 import rfdetr.config as config
 from pydantic_core import PydanticUndefined
+from rfdetr.datasets.coco import compute_multi_scale_scales
 
 VARIANTS = {
     "nano": config.RFDETRNanoConfig,
@@ -48,12 +49,18 @@ def fields(model: type) -> dict:
     return table
 
 
+def scales(model: config.ModelConfig, expanded: bool) -> list[int]:
+    """The side lengths of multi-scale training."""
+    return compute_multi_scale_scales(model.resolution, expanded, model.patch_size, model.num_windows)
+
+
 train = fields(config.TrainConfig)
 golden = {
     "train": train,
     "segmentation": {k: v for k, v in fields(config.SegmentationTrainConfig).items() if k not in train},
     "keypoint": {k: v for k, v in fields(config.KeypointTrainConfig).items() if k not in train},
     "model": fields(config.ModelConfig),
+    "scales": {name: {str(e).lower(): scales(model(), e) for e in (False, True)} for name, model in VARIANTS.items()},
     "variants": {name: {**model().model_dump(mode="json"), "device": "cpu"} for name, model in VARIANTS.items()},
 }
 json.dump(golden, open(sys.argv[1], "w"), indent=1)

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { augmentPresets } from "./augment/presets.js";
 import { checkDataset, fixDataset } from "./check.js";
 import type { CocoContent } from "./coco-file.js";
 import { openDataset } from "./dataset.js";
@@ -147,7 +148,7 @@ describe("decoding", () => {
 });
 
 describe("DataLoader", () => {
-  const recipe = { side: 32, training: true, scaleJitter: false, augment: "default" as const };
+  const recipe = { side: 32, training: true, scaleJitter: false, augment: augmentPresets.default };
   it("gives the same batches with and without threads", async () => {
     const { images } = openDataset(folder, "train");
     const read = async (workers: number): Promise<unknown[]> => {

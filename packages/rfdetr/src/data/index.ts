@@ -1,4 +1,5 @@
-export { type AugmentPreset, augmentPresets } from "./augment.js";
+export { type AugConfig, augment, checkAugConfig } from "./augment/config.js";
+export { type AugmentPreset, augmentPresets } from "./augment/presets.js";
 export { type CheckOptions, type CheckReport, checkDataset, type Finding, type FindingKind, findingKinds, fixDataset } from "./check.js";
 export { type Dataset, type DatasetImage, hasSplit, openDataset, type Split } from "./dataset.js";
 export { decodeFile, type Pixels } from "./decode.js";

@@ -1,5 +1,5 @@
 // One image from its file to the square that the model sees. Runs in the loader's worker threads.
-import { type AugmentPreset, augment } from "./augment.js";
+import { type AugConfig, augment } from "./augment/config.js";
 import { decodeFile, type Pixels } from "./decode.js";
 import { Rng } from "./rng.js";
 import { resize, type Sample, scaleJitter } from "./transforms.js";
@@ -9,7 +9,8 @@ export interface Recipe {
   side: number;
   training: boolean;
   scaleJitter: boolean;
-  augment: AugmentPreset;
+  /** What happens to training images after the resize. */
+  augment: AugConfig;
 }
 
 export interface Job {

@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { affine, augment, augmentPresets } from "./augment.js";
+import { affine } from "./augment/affine.js";
+import { augment } from "./augment/config.js";
+import { augmentPresets } from "./augment/presets.js";
 import { pillowResize } from "./pillow-resize.js";
 import { Rng } from "./rng.js";
 import { epochOrder } from "./sampler.js";
@@ -114,7 +116,7 @@ describe("transforms carry boxes along", () => {
 
   it("scale jitter and every preset give boxes inside the square, the same for the same seed", () => {
     fc.assert(
-      fc.property(sample, fc.constantFrom(...augmentPresets), fc.integer(), (s, preset, seed) => {
+      fc.property(sample, fc.constantFrom(...Object.values(augmentPresets)), fc.integer(), (s, preset, seed) => {
         const make = (): Sample => {
           const rng = new Rng(seed);
           return augment(scaleJitter(s, 32, rng, true), preset, rng);
@@ -130,7 +132,7 @@ describe("transforms carry boxes along", () => {
 
   it("a quarter turn is exact", () => {
     const s: Sample = { data: pixels(6, 6), width: 6, height: 6, boxes: Float32Array.of(0, 0, 2, 1), labels: Int32Array.of(0) };
-    const turned = affine(s, { angle: 90 });
+    const turned = affine(s, { rotate: 90 });
     // Counter-clockwise: the top row becomes the left column, bottom first.
     for (let x = 0; x < 6; x++)
       expect([...turned.data.subarray((5 - x) * 6 * 3, (5 - x) * 6 * 3 + 3)]).toEqual([...s.data.subarray(x * 3, x * 3 + 3)]);

@@ -98,3 +98,14 @@ describe("config files of the Python package", () => {
     expect(resolveConfig(readConfigFile(file))).toMatchObject({ model: "small", lr: 2e-4, weights: "own.pth", resolution: 512 });
   });
 });
+
+describe("augmentation", () => {
+  it("is a preset by name, or aug_config in full, as the package writes it", () => {
+    expect(resolveConfig(base)).toMatchObject({ augment: "default", augConfig: null });
+    const config = { HorizontalFlip: { p: 0.3 }, Rotate: { limit: 45, p: 0.5 } };
+    expect(resolveConfig({ ...base, aug_config: config }).augConfig).toEqual(config);
+    expect(resolveConfig({ ...base, aug_config: {} }).augConfig).toEqual({});
+    expect(() => resolveConfig({ ...base, aug_config: { Rotote: {} } })).toThrow("did you mean Rotate?");
+    expect(() => resolveConfig({ ...base, aug_config: config, augment: "aerial" })).toThrow("Expected augment or aug_config");
+  });
+});

@@ -1,6 +1,7 @@
 // From what a user wrote (file, flags, options) to a complete, checked configuration.
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
+import { type AugConfig, checkAugConfig } from "../data/augment/config.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveConfig as resolveModel, variantOfClass } from "../model/variants.js";
 import { expected, RfdetrError } from "../run/errors.js";
@@ -66,7 +67,18 @@ export function resolveConfig(options: TrainOptions | Record<string, unknown>): 
   }
   if (result.datasetDir === undefined)
     throw new RfdetrError("ERR_CONFIG", "Expected a dataset folder but received none: set dataset_dir, or --data on the command line");
+  if (result.augConfig !== null) checkAugmentation(result as TrainSettings);
   return result as TrainSettings;
+}
+
+function checkAugmentation({ augConfig, augment }: TrainSettings): void {
+  if (augment !== settings.augment.fallback)
+    throw new RfdetrError("ERR_CONFIG", `Expected augment or aug_config but received both: ${augment}, and one in full; leave one out`);
+  try {
+    checkAugConfig(augConfig as AugConfig);
+  } catch (error) {
+    throw new RfdetrError("ERR_CONFIG", (error as Error).message, { cause: error });
+  }
 }
 
 /**

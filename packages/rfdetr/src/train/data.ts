@@ -1,6 +1,15 @@
 // Datasets as the training loop and the evaluation take them.
 import { availableParallelism } from "node:os";
-import { DataLoader, type Dataset, type DatasetImage, epochOrder, hasSplit, openDataset, type Split } from "../data/index.js";
+import {
+  augmentPresets,
+  DataLoader,
+  type Dataset,
+  type DatasetImage,
+  epochOrder,
+  hasSplit,
+  openDataset,
+  type Split,
+} from "../data/index.js";
 import type { GroundTruth } from "../eval/coco.js";
 import { RfdetrError } from "../run/errors.js";
 import type { EvaluationBatch } from "./evaluate.js";
@@ -17,7 +26,7 @@ export async function openTrainData(settings: ReadySettings, { seed, side, evalu
   const effective = batchSize * gradAccumSteps;
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
   const loader = new DataLoader({
-    recipe: { side, training: true, scaleJitter: settings.scaleJitter, augment: settings.augment },
+    recipe: { side, training: true, scaleJitter: settings.scaleJitter, augment: settings.augConfig ?? augmentPresets[settings.augment] },
     workers: numWorkers,
     prefetch: Math.max(2, gradAccumSteps),
   });
@@ -101,7 +110,7 @@ function open(root: string, split: Split): Dataset {
 }
 
 function evaluationLoader(side: number, workers: number): DataLoader {
-  return new DataLoader({ recipe: { side, training: false, scaleJitter: false, augment: "none" }, workers });
+  return new DataLoader({ recipe: { side, training: false, scaleJitter: false, augment: augmentPresets.none }, workers });
 }
 
 async function* evaluationBatches(loader: DataLoader, images: readonly DatasetImage[], batch: number): AsyncGenerator<EvaluationBatch> {

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { resolveConfig } from "../model/variants.js";
 import { scaleOfStep, trainingScales } from "./multi-scale.js";
 
 describe("multi-scale training", () => {
@@ -6,6 +8,17 @@ describe("multi-scale training", () => {
     expect(trainingScales(384, 16, 2, true)).toEqual([224, 256, 288, 320, 352, 384, 416, 448, 480, 512, 544]);
     expect(trainingScales(384, 16, 2, false)).toEqual([288, 320, 352, 384, 416, 448, 480, 512]);
     expect(trainingScales(560, 14, 4, true)).toEqual([280, 336, 392, 448, 504, 560, 616, 672, 728, 784, 840]);
+  });
+
+  it("offers the lists of the package for every variant", () => {
+    const { scales } = JSON.parse(readFileSync(new URL("./fixtures/package-settings.json", import.meta.url), "utf8")) as {
+      scales: Record<string, Record<"true" | "false", number[]>>;
+    };
+    for (const [variant, lists] of Object.entries(scales)) {
+      const { resolution, patchSize, numWindows } = resolveConfig(variant);
+      for (const expanded of [false, true])
+        expect(trainingScales(resolution, patchSize, numWindows, expanded)).toEqual(lists[`${expanded}`]);
+    }
   });
 
   it("never goes below two blocks", () => {

@@ -39,7 +39,6 @@ export const refused: Readonly<Record<string, Refusal>> = {
     reason: "the layout is detected; COCO and YOLO folders are read, Objects365 and WebDataset are to be converted to COCO first",
   },
   square_resize_div_64: { accepts: [true], reason: "images are resized to a square, as the package does by default" },
-  aug_config: { accepts: [null], reason: "augmentation is chosen by name with augment" },
   augmentation_backend: {
     accepts: ["cpu", "auto", "torchvision"],
     reason: "there is one augmentation backend, which needs no other package",

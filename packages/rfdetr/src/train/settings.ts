@@ -102,8 +102,15 @@ export const settings = {
   augment: {
     type: z.enum(["default", "none", "conservative", "aggressive", "aerial", "industrial"]),
     fallback: "default",
-    about: "what happens to training images after resizing; default is a horizontal flip of every second one",
+    about:
+      "what happens to training images after resizing, by the name of a preset of the package; default is a horizontal flip of every second one",
     ours: true,
+  },
+  aug_config: {
+    type: z.union([z.record(z.string(), z.json()), z.array(z.record(z.string(), z.json()))]).nullable(),
+    fallback: null,
+    about: "the same in full, by Albumentations' names and parameters; {} is none, null follows augment",
+    differs: "an unknown name or parameter is an error, where the package leaves the augmentation out; images are resized as without it",
   },
   num_workers: { type: countOrZero, fallback: 2, about: "images decoded ahead at the same time" },
 

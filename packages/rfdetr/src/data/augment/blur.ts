@@ -1,0 +1,62 @@
+// Blur and noise. Boxes stay.
+import type { Rng } from "../rng.js";
+import type { Sample } from "../transforms.js";
+
+/** A normalised Gaussian of deviation `sigma`; `size` taps, one more where that is even; 0 takes 3½ deviations either way. */
+export function gaussianKernel(sigma: number, size: number): number[] {
+  const wanted = size === 0 ? Math.trunc(sigma * 3.5) * 2 + 1 : size;
+  const taps = wanted % 2 === 0 ? wanted + 1 : wanted;
+  const kernel = Array.from({ length: taps }, (_, i) => Math.exp(-0.5 * ((i - (taps - 1) / 2) / sigma) ** 2));
+  const sum = kernel.reduce((total, tap) => total + tap, 0);
+  return kernel.map((tap) => tap / sum);
+}
+
+/** Convolves rows, then columns; the image is mirrored at its edges, without its last pixel twice. */
+export function blur(sample: Sample, kernel: readonly number[]): Sample {
+  if (kernel.length === 1) return sample;
+  const { width, height } = sample;
+  const reach = (kernel.length - 1) / 2;
+  const rows = new Float32Array(sample.data.length);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      const to = (y * width + x) * 3;
+      for (let k = -reach; k <= reach; k++) {
+        const from = (y * width + mirrored(x + k, width)) * 3;
+        const tap = kernel[k + reach];
+        rows[to] += tap * sample.data[from];
+        rows[to + 1] += tap * sample.data[from + 1];
+        rows[to + 2] += tap * sample.data[from + 2];
+      }
+    }
+  const stride = width * 3;
+  const line = new Float32Array(stride);
+  const data = new Uint8Array(sample.data.length);
+  for (let y = 0; y < height; y++) {
+    line.fill(0);
+    for (let k = -reach; k <= reach; k++) {
+      const from = mirrored(y + k, height) * stride;
+      const tap = kernel[k + reach];
+      for (let x = 0; x < stride; x++) line[x] += tap * rows[from + x];
+    }
+    for (let x = 0; x < stride; x++) data[y * stride + x] = Math.round(line[x]);
+  }
+  return { ...sample, data };
+}
+
+function mirrored(at: number, length: number): number {
+  if (length === 1) return 0;
+  const period = 2 * (length - 1);
+  const place = ((at % period) + period) % period;
+  return place < length ? place : period - place;
+}
+
+/** Normal noise of a mean and deviation on the scale of bytes, for each byte, or one for the three of a pixel. */
+export function noise(sample: Sample, mean: number, deviation: number, perChannel: boolean, rng: Rng): Sample {
+  const data = new Uint8Array(sample.data.length);
+  let value = 0;
+  for (let i = 0; i < data.length; i++) {
+    if (perChannel || i % 3 === 0) value = mean + deviation * rng.normal();
+    data[i] = Math.max(0, Math.min(255, sample.data[i] + value));
+  }
+  return { ...sample, data };
+}

@@ -1,0 +1,117 @@
+// `aug_config`: which augmentations an image goes through after its resize, as the Python package writes it down.
+import { z } from "zod";
+import { suggest } from "../../run/suggest.js";
+import { DatasetError } from "../errors.js";
+import type { Rng } from "../rng.js";
+import type { Sample } from "../transforms.js";
+import { kinds, type Step } from "./transforms.js";
+
+/** `{ name: parameters, … }` in order, or a list of objects of one name each, where a name may come twice. */
+export type AugConfig = Readonly<Record<string, unknown>> | readonly Readonly<Record<string, unknown>>[];
+
+/** An augmentation, and how likely it is; inside `OneOf` the likelihoods are the weights of the choice. */
+interface Node {
+  p: number;
+  apply: Step;
+}
+
+const containers = ["OneOf", "SomeOf", "Sequential"] as const;
+const container = z.strictObject({
+  transforms: z.array(z.unknown()).min(1),
+  p: z.number().min(0).max(1).default(1),
+  n: z.number().int().positive().optional(),
+  replace: z.boolean().optional(),
+});
+
+const compiled = new WeakMap<object, Node[]>();
+
+/** @throws DatasetError naming the augmentation or parameter that is not known, and what is */
+export function checkAugConfig(config: AugConfig): void {
+  nodesOf(config);
+}
+
+/** Runs the augmentations one after the other; each is drawn for with its own probability. */
+export function augment(sample: Sample, config: AugConfig, rng: Rng): Sample {
+  return run(nodesOf(config), sample, rng);
+}
+
+function run(nodes: readonly Node[], sample: Sample, rng: Rng): Sample {
+  return nodes.reduce((s, { p, apply }) => (rng.chance(p) ? apply(s, rng) : s), sample);
+}
+
+function nodesOf(config: AugConfig): Node[] {
+  const known = compiled.get(config);
+  if (known !== undefined) return known;
+  const nodes = listOf(Array.isArray(config) ? config : Object.entries(config).map(([name, given]) => ({ [name]: given })));
+  compiled.set(config, nodes);
+  return nodes;
+}
+
+function listOf(entries: readonly unknown[]): Node[] {
+  return entries.map((entry) => {
+    const pairs = typeof entry === "object" && entry !== null && !Array.isArray(entry) ? Object.entries(entry) : [];
+    if (pairs.length !== 1)
+      throw new DatasetError(`Expected an object of one name and its parameters in aug_config but received ${JSON.stringify(entry)}`);
+    const [name, given] = pairs[0];
+    return containers.includes(name as never) ? containerOf(name, given) : nodeOf(name, given);
+  });
+}
+
+function nodeOf(name: string, given: unknown): Node {
+  const kind = kinds[name];
+  if (kind === undefined) {
+    const meant = suggest(name, [...Object.keys(kinds), ...containers]);
+    throw new DatasetError(
+      `Expected one of ${[...Object.keys(kinds), ...containers].join(", ")} in aug_config but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+    );
+  }
+  const parameters = checked(kind.parameters, name, given);
+  return { p: parameters.p as number, apply: kind.make(parameters as never) };
+}
+
+/** A list is short for `{ transforms: list }`. */
+function containerOf(name: string, given: unknown): Node {
+  const { transforms, p, n = 1, replace = false } = checked(container, name, Array.isArray(given) ? { transforms: given } : given);
+  const nodes = listOf(transforms);
+  if (name === "Sequential") return { p, apply: (sample, rng) => run(nodes, sample, rng) };
+  if (name === "OneOf") return { p, apply: (sample, rng) => weighted(nodes, rng).apply(sample, rng) };
+  return {
+    p,
+    apply: (sample, rng) => {
+      const places = Array.from(nodes.keys());
+      const drawn = replace ? Array.from({ length: n }, () => rng.choice(places)) : rng.shuffle(places).slice(0, n);
+      return run(
+        drawn.sort((a, b) => a - b).map((place) => nodes[place]),
+        sample,
+        rng,
+      );
+    },
+  };
+}
+
+function weighted(nodes: readonly Node[], rng: Rng): Node {
+  let left = rng.uniform(
+    0,
+    nodes.reduce((sum, { p }) => sum + p, 0),
+  );
+  return nodes.find(({ p }) => (left -= p) < 0) ?? (nodes.findLast(({ p }) => p > 0) as Node);
+}
+
+function checked<T extends z.ZodObject>(type: T, name: string, given: unknown): z.output<T> {
+  const parsed = type.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  if (issue.code === "unrecognized_keys")
+    throw new DatasetError(
+      `Expected ${Object.keys(type.shape).join(", ")} for ${name} in aug_config but received ${issue.keys.join(", ")}`,
+    );
+  const place = [name, ...issue.path].join(".");
+  const value = issue.path.reduce<unknown>((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], given);
+  throw new DatasetError(`Expected another value for ${place} in aug_config but received ${JSON.stringify(value)}: ${plain(issue)}`);
+}
+
+function plain(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_value") return `only ${issue.values.map((v) => JSON.stringify(v)).join(", ")} is computed here`;
+  if (issue.code === "invalid_union") return "a number, or a list of the smallest and the largest";
+  return issue.message;
+}

@@ -1,0 +1,32 @@
+// The eight symmetries of the square, made of two mirrors and one transposition.
+import { flipHorizontally, flipVertically, type Sample } from "../transforms.js";
+
+/** Swaps rows and columns. */
+export function transpose(sample: Sample): Sample {
+  const { width, height } = sample;
+  const data = new Uint8Array(sample.data.length);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      const from = (y * width + x) * 3;
+      const to = (x * height + y) * 3;
+      data[to] = sample.data[from];
+      data[to + 1] = sample.data[from + 1];
+      data[to + 2] = sample.data[from + 2];
+    }
+  // (left, top, right, bottom) to (top, left, bottom, right): neighbours swap.
+  const boxes = Float32Array.from(sample.boxes, (_, i) => sample.boxes[i ^ 1]);
+  return { ...sample, data, width: height, height: width, boxes };
+}
+
+/** Quarter turns counter-clockwise, 0 to 3. */
+export function quarterTurns(sample: Sample, turns: number): Sample {
+  if (turns === 0) return sample;
+  if (turns === 2) return flipVertically(flipHorizontally(sample));
+  return turns === 1 ? flipVertically(transpose(sample)) : flipHorizontally(transpose(sample));
+}
+
+/** Symmetry 0 to 7: a quarter turn, then for 4 and above a mirror. */
+export function symmetry(sample: Sample, which: number): Sample {
+  const turned = quarterTurns(sample, which % 4);
+  return which < 4 ? turned : flipHorizontally(turned);
+}
