@@ -37,7 +37,10 @@ for (const seed of seeds)
 
 /** Rows of metrics.csv as objects of numbers; empty cells are null. */
 function table(path) {
-  const [header, ...rows] = readFileSync(path, "utf8").trim().split("\n").map((line) => line.split(","));
+  const [header, ...rows] = readFileSync(path, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => line.split(","));
   return rows.map((cells) => Object.fromEntries(cells.map((cell, i) => [header[i], cell === "" ? null : Number(cell)])));
 }
 const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
@@ -74,7 +77,10 @@ const results = precisions.map((precision) => {
 const smooth = (steps, width = 40) => {
   const points = [];
   for (let i = 0; i + width <= steps.length; i += width) {
-    const losses = steps.slice(i, i + width).map(({ loss }) => loss).filter(Number.isFinite);
+    const losses = steps
+      .slice(i, i + width)
+      .map(({ loss }) => loss)
+      .filter(Number.isFinite);
     if (losses.length > 0) points.push([steps[i + width - 1].step, mean(losses)]);
   }
   return points;
@@ -84,9 +90,18 @@ const lines = (pointsOf, marks) =>
     runs.map((run, i) => ({ label: i === 0 ? precision : undefined, color: colors[p], width: 1.3, marks, points: pointsOf(run) })),
   );
 if (values.chart !== "") {
-  const loss = { title: "Training loss, mean of 40 steps", xLabel: "step", yLabel: "loss", lines: lines(({ steps }) => smooth(steps)), log: true };
+  const loss = {
+    title: "Training loss, mean of 40 steps",
+    xLabel: "step",
+    yLabel: "loss",
+    lines: lines(({ steps }) => smooth(steps)),
+    log: true,
+  };
   const ap = ({ epochs }) => epochs.filter((row) => row["val/AP"] !== null).map((row) => [row.step, row["val/AP"]]);
-  writeFileSync(values.chart, figure([loss, { title: "AP on the validation images", xLabel: "step", yLabel: "AP", lines: lines(ap, true) }]));
+  writeFileSync(
+    values.chart,
+    figure([loss, { title: "AP on the validation images", xLabel: "step", yLabel: "AP", lines: lines(ap, true), legend: "bottom" }]),
+  );
 }
 for (const { row } of results)
   process.stderr.write(

@@ -13,9 +13,9 @@ function ticks(low, high, count = 6) {
 
 /**
  * One panel; `log` draws y by powers of two.
- * @param {{title: string, xLabel: string, yLabel: string, lines: {label?: string, color: string, width?: number, dash?: string, points: [number, number][], marks?: boolean}[], yFrom?: number, log?: boolean}} panel
+ * @param {{title: string, xLabel: string, yLabel: string, lines: {label?: string, color: string, width?: number, dash?: string, points: [number, number][], marks?: boolean}[], yFrom?: number, log?: boolean, legend?: "top" | "bottom"}} panel
  */
-export function panel({ title, xLabel, yLabel, lines, yFrom, log = false }, left, top, width, height) {
+export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend = "top" }, left, top, width, height) {
   const all = lines.flatMap(({ points }) => points);
   const scale = log ? Math.log2 : (value) => value;
   const [x0, x1] = [Math.min(...all.map(([x]) => x)), Math.max(...all.map(([x]) => x))];
@@ -37,13 +37,16 @@ export function panel({ title, xLabel, yLabel, lines, yFrom, log = false }, left
   parts.push(svg.text(left - 46, top + height / 2, yLabel, { size: 12, anchor: "middle", middle: true, rotate: -90 }));
   for (const { points, color, width: stroke = 1.5, dash, marks } of lines) {
     const path = points.map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`).join(" ");
-    parts.push(`<polyline points="${path}" fill="none" stroke="${color}" stroke-width="${stroke}" stroke-linejoin="round"${dash ? ` stroke-dasharray="${dash}"` : ""}/>`);
-    if (marks) for (const [x, y] of points) parts.push(`<circle cx="${px(x).toFixed(1)}" cy="${py(y).toFixed(1)}" r="2.5" fill="${color}"/>`);
+    parts.push(
+      `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="${stroke}" stroke-linejoin="round"${dash ? ` stroke-dasharray="${dash}"` : ""}/>`,
+    );
+    if (marks)
+      for (const [x, y] of points) parts.push(`<circle cx="${px(x).toFixed(1)}" cy="${py(y).toFixed(1)}" r="2.5" fill="${color}"/>`);
   }
   lines
     .filter(({ label }) => label !== undefined)
     .forEach(({ label, color }, i) => {
-      const y = top + 14 + i * 18;
+      const y = legend === "bottom" ? top + height - 14 - i * 18 : top + 14 + i * 18;
       parts.push(`<path d="M${left + width - 150} ${y}h20" stroke="${color}" stroke-width="2.5"/>`);
       parts.push(svg.text(left + width - 122, y, label, { size: 12, middle: true }));
     });

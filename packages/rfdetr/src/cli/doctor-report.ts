@@ -80,8 +80,7 @@ function verdict(rows: readonly EvaluatedMode[]): string {
   const [leftover, whole] = [of("fp16_eval"), of("whole_model_half")];
   if (whole.nonfinite_images > leftover.nonfinite_images)
     return `Converting the whole model to half leaves ${whole.nonfinite_images} images without a finite result; under autocast in the same type ${leftover.nonfinite_images}.`;
-  const times = (a: number, b: number): string => (b > 0 ? `${(a / b).toFixed(1)} times` : "more than");
-  return `Converting the whole model to half: ${times(whole.box_error_px, leftover.box_error_px)} the box error and ${times(whole.norm_error.median, leftover.norm_error.median)} the error of the norms that float16 autocast has.`;
+  return `Converting the whole model to half: boxes off by ${number(whole.box_error_px)} px where float16 autocast is off by ${number(leftover.box_error_px)}, norms by ${number(whole.norm_error.median)} where it is off by ${number(leftover.norm_error.median)}.`;
 }
 
 const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(value) ? value.toPrecision(2) : "nan");

@@ -1,5 +1,5 @@
 // Two-stage query selection (Deformable DETR, arXiv:2010.04159 §4.2; groups: Group DETR, arXiv:2207.13085).
-import { nn, ops, type Tensor, tensor } from "@rfdetr/torch";
+import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 import type { LevelShapes } from "./deformable-attention.js";
 import { MLP, refineBoxes } from "./heads.js";
 import type { ModelConfig } from "./types.js";
@@ -43,8 +43,9 @@ export interface Selection {
 
 /**
  * Class and box heads on every token; the k best of each group, by their highest class logit, become proposals.
- * All groups run as one batched product with stacked weights. The ranking is in the dtype of the weights (float32, as masters are),
- * whatever the precision around it: the rank of a proposal decides which learned query it meets, so rounding ties would change the output.
+ * The ranking is in the dtype of the weights (float32, as masters are), whatever the precision around it: the rank of a proposal decides
+ * which learned query it meets, so rounding ties would change the output. Only chosen tokens get a gradient, so in training all groups rank
+ * without recording anything (one matrix product, since they read the same tokens), and the chosen rows alone are computed again for backward.
  */
 export class QuerySelection extends nn.Module {
   encOutput: nn.Linear[];
@@ -70,36 +71,55 @@ export class QuerySelection extends nn.Module {
     const [batch, length, d] = memory.shape;
     const wide = memory.to(this.encOutput[0].weight.dtype);
     const proposals = gridProposals(shapes, wide);
-    const tokens = wide
-      .mul(proposals.valid)
-      .reshape(1, batch * length, d)
-      .expand([groups, -1, -1]);
-    const stack = (list: (Tensor | null)[]): Tensor => ops.stack(list.slice(0, groups) as Tensor[]);
-    const affine = (x: Tensor, layers: nn.Linear[]): Tensor =>
-      ops.baddbmm(stack(layers.map((l) => l.bias)).unsqueeze(1), x, stack(layers.map((l) => l.weight)).transpose(1, 2));
-
-    const normed = ops.layerNorm(affine(tokens, this.encOutput), [d], { eps: this.encOutputNorm[0].eps });
-    const hidden = ops.addcmul(
-      stack(this.encOutputNorm.map((n) => n.bias)).unsqueeze(1),
-      normed,
-      stack(this.encOutputNorm.map((n) => n.weight)).unsqueeze(1),
-    );
-    const logits = affine(hidden, this.encOutClassEmbed).view(groups, batch, length, -1);
+    const tokens = wide.mul(proposals.valid).reshape(batch * length, d);
     const k = Math.min(this.#queries, length);
-    const [, chosen] = logits.detach().amax(-1).topk(k);
 
-    const pick = (x: Tensor): Tensor => x.gather(2, chosen.unsqueeze(-1).expand([-1, -1, -1, x.shape[3]]));
-    const anchors = pick(proposals.boxes.view(1, 1, length, 4).expand([groups, batch, -1, -1]));
-    let rows = pick(hidden.view(groups, batch, length, d)).flatten(1, 2);
+    const chosen = noGrad(() => {
+      const logits = affine(this.#everywhere(tokens, groups), this.encOutClassEmbed);
+      const [, best] = logits.amax(-1).view(groups, batch, length).topk(k);
+      return best;
+    });
+    // Rows of `tokens`: image by image.
+    const rows = chosen.add(ops.arange(batch, { dtype: "int64", device: chosen.device }).mul(length).view(1, batch, 1));
+    const picked = ops.embedding(tokens, rows).view(groups, batch * k, d);
+    const hidden = this.#normed(affine(picked, this.encOutput), 0);
+    const logits = affine(hidden, this.encOutClassEmbed);
+    let delta = hidden;
     for (let i = 0; i < 3; i++) {
-      rows = affine(
-        rows,
+      delta = affine(
+        delta,
         this.encOutBboxEmbed.map((mlp) => mlp.layers[i]),
       );
-      if (i < 2) rows = ops.relu(rows);
+      if (i < 2) delta = ops.relu(delta);
     }
-    const boxes = refineBoxes(rows.view(groups, batch, k, 4), anchors);
+    const anchors = ops.embedding(proposals.boxes, chosen);
+    const boxes = refineBoxes(delta.view(groups, batch, k, 4), anchors);
     const join = (x: Tensor): Tensor => x.transpose(0, 1).flatten(1, 2);
-    return { logits: join(pick(logits)), boxes: join(boxes) };
+    return { logits: join(logits.view(groups, batch, k, -1)), boxes: join(boxes) };
   }
+
+  /** What the heads of every group read at every token, `[groups, B·S, d]`: one product, since all groups read the same tokens. */
+  #everywhere(tokens: Tensor, groups: number): Tensor {
+    const layers = this.encOutput.slice(0, groups);
+    const weight = ops.cat(layers.map((layer) => layer.weight));
+    const bias = ops.cat(layers.map((layer) => layer.bias as Tensor));
+    const all = ops.linear(tokens, weight, { bias }).view(tokens.shape[0], groups, -1);
+    return this.#normed(all, 1).transpose(0, 1);
+  }
+
+  /** Each group's norm; `x` has three axes, and its groups are the first of them (`axis` 0) or the second. */
+  #normed(x: Tensor, axis: 0 | 1): Tensor {
+    const groups = x.shape[axis];
+    const norms = this.encOutputNorm.slice(0, groups);
+    const stacked = (list: (Tensor | null)[]): Tensor => ops.stack(list as Tensor[]).unsqueeze(1 - axis);
+    const normed = ops.layerNorm(x, [x.shape[2]], { eps: norms[0].eps });
+    return ops.addcmul(stacked(norms.map((norm) => norm.bias)), normed, stacked(norms.map((norm) => norm.weight)));
+  }
+}
+
+/** Each group's layer on its rows: `[groups, N, in]` to `[groups, N, out]`, as one batched product. */
+function affine(x: Tensor, layers: readonly nn.Linear[]): Tensor {
+  const used = layers.slice(0, x.shape[0]);
+  const stacked = (list: (Tensor | null)[]): Tensor => ops.stack(list as Tensor[]);
+  return ops.baddbmm(stacked(used.map((layer) => layer.bias)).unsqueeze(1), x, stacked(used.map((layer) => layer.weight)).transpose(1, 2));
 }
