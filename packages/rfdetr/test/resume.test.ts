@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadSafetensors, memory } from "@rfdetr/torch";
@@ -69,6 +69,19 @@ describe("a run that is stopped and continued", () => {
         .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null }));
     expect(lines("parts")).toEqual(lines("whole"));
     expect(bytes("parts", "metrics.csv").toString().split("\n").length).toBe(bytes("whole", "metrics.csv").toString().split("\n").length);
+  });
+});
+
+describe("a run that has ended", () => {
+  it("keeps its summary when it is continued, with the reason why it ended", async () => {
+    await run(settings("done", { maxSteps: 4 }));
+    const before = bytes("done", "summary.json");
+    const path = join(folder, "done");
+    const events = await run(resumeConfig(path), path);
+    expect(doneOf(events).summary).toMatchObject({ stop_reason: "max_steps", steps: 4 });
+    expect(bytes("done", "summary.json").equals(before)).toBe(true);
+    rmSync(join(path, "summary.json"));
+    expect(doneOf(await run(resumeConfig(path), path)).summary.stop_reason).toBe("max_steps");
   });
 });
 

@@ -1,5 +1,5 @@
 // Files that are either whole or not there: written under a temporary name, flushed, then renamed.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { RfdetrError } from "./errors.js";
 
@@ -85,6 +85,27 @@ export function recoverFolder(path: string): void {
   else renameSync(old, path);
 }
 
+/**
+ * Makes a folder and those above it. Node's own recursive way does not end where the system takes no new folders, as in /proc.
+ * @throws the operating system's error
+ */
+export function makeFolder(path: string): void {
+  const make = (): void => {
+    try {
+      mkdirSync(path);
+    } catch (error) {
+      if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+    }
+  };
+  try {
+    make();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || dirname(path) === path) throw error;
+    makeFolder(dirname(path));
+    make();
+  }
+}
+
 /** Removes what interrupted writes left in a folder. */
 export function removePartial(folder: string): void {
   for (const name of readdirSync(folder)) if (name.endsWith(partial)) rmSync(join(folder, name), { recursive: true, force: true });
@@ -101,6 +122,10 @@ export function writeFailure(path: string, error: unknown): RfdetrError {
       ? "the disk is full; free some space"
       : code === "EACCES" || code === "EPERM" || code === "EROFS"
         ? "the folder is read-only; choose another with --out"
-        : (error as Error).message;
+        : code === "ENOENT"
+          ? existsSync(where)
+            ? "the system takes no new files in this folder; choose another with --out"
+            : "the folder is not there any more"
+          : (error as Error).message;
   return new RfdetrError("ERR_RUN_DIRECTORY", `${name} cannot be written in ${where}: ${cause}`, { cause: error });
 }

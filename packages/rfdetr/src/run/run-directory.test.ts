@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -30,6 +30,14 @@ describe("RunDirectory", () => {
   it.skipIf(process.getuid?.() === 0)("says when a folder is read-only (skipped for root, whom no mode stops)", () => {
     chmodSync(folder, 0o500);
     expect(() => RunDirectory.create(join(folder, "r"), "x")).toThrow("read-only");
+  });
+
+  it.skipIf(!existsSync("/proc/self"))("says when the system takes no folder there, and does not try for ever", () => {
+    expect(() => RunDirectory.create("/proc/rfdetr/r", "x")).toThrow("takes no new files");
+  });
+
+  it("makes the folders above it", () => {
+    expect(RunDirectory.create(join(folder, "a", "b", "c"), "x").path).toBe(join(folder, "a", "b", "c"));
   });
 
   it("is continued only where there is a run with a checkpoint", () => {

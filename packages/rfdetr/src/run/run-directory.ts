@@ -1,7 +1,7 @@
 // The folder of a run: its files, and the rules by which they are made, continued and never overwritten.
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { recoverFolder, removePartial, replaceText, writeFailure } from "./atomic.js";
+import { makeFolder, recoverFolder, removePartial, replaceText, writeFailure } from "./atomic.js";
 import { RfdetrError } from "./errors.js";
 
 /** What a run ends with, `summary.json`. */
@@ -34,9 +34,9 @@ export class RunDirectory {
         `The run folder ${path} exists and is not empty: continue it with --resume ${wanted}, or choose another with --out`,
       );
     try {
-      mkdirSync(join(path, "weights"), { recursive: true });
+      makeFolder(join(path, "weights"));
     } catch (error) {
-      throw writeFailure(path, error);
+      throw writeFailure((error as NodeJS.ErrnoException).path ?? path, error);
     }
     return new RunDirectory(path);
   }

@@ -1,10 +1,11 @@
 // What a run writes down: a record a step, a row an epoch, a summary at the end, and the events that say the same.
+import { existsSync } from "node:fs";
 import { type MonitorRecord, numericsVersion, type OverflowReport, type StepRecord, type Watched } from "@rfdetr/amp";
 import { engine, getNumThreads, memory } from "@rfdetr/torch";
 import type { CocoSummary } from "../eval/coco-summary.js";
 import { machineLine, peakRss } from "../run/machine.js";
 import type { RunSummary } from "../run/run-directory.js";
-import type { EpochEvent, StartEvent } from "./events.js";
+import type { DoneEvent, EpochEvent, StartEvent } from "./events.js";
 import { epochMeans } from "./progress.js";
 import type { Session } from "./session.js";
 import type { StepResult } from "./step.js";
@@ -165,6 +166,21 @@ export function epochScalars(event: EpochEvent, { summary, base }: EpochOutcome)
     ...(base === null ? {} : { "val/base_AP": base.AP, "val/base_AP50": base.AP50 }),
     "amp/skipped": event.amp.skipped,
   };
+}
+
+/** The end of a run that is continued although nothing is left to do: its summary stays as it is, where it was written. */
+export function endedBefore(session: Session): DoneEvent {
+  const { directory, progress, settings, totalSteps } = session;
+  const written = existsSync(directory.file("summary.json")) ? (directory.readJson("summary.json") as RunSummary) : null;
+  const best = progress.best === null ? null : directory.best;
+  if (written !== null && written.steps === progress.step && written.stop_reason !== "interrupted" && written.stop_reason !== "failed")
+    return { type: "done", summary: written, dir: directory.path, best };
+  // Killed between its last checkpoint and its summary.
+  const early = progress.epoch < settings.epochs && progress.step < totalSteps;
+  const reached = settings.maxSteps !== null && progress.step >= settings.maxSteps;
+  const summary = runSummary(session, early ? "early_stopping" : reached ? "max_steps" : "finished");
+  directory.writeJson("summary.json", summary);
+  return { type: "done", summary, dir: directory.path, best };
 }
 
 export function runSummary({ progress, precision, reason }: Session, stopReason: RunSummary["stop_reason"]): RunSummary {

@@ -12,7 +12,17 @@ import type { DoneEvent, StepEvent, TrainEvent } from "./events.js";
 import { FaultJudge, mostRollbacks } from "./fault-policy.js";
 import { scaleOfStep } from "./multi-scale.js";
 import { addStep, emptySums } from "./progress.js";
-import { epochEvent, epochScalars, lossScale, metricsRow, monitorRecord, runSummary, startEvent, stepRecord } from "./records.js";
+import {
+  endedBefore,
+  epochEvent,
+  epochScalars,
+  lossScale,
+  metricsRow,
+  monitorRecord,
+  runSummary,
+  startEvent,
+  stepRecord,
+} from "./records.js";
 import type { TrainRequest } from "./run.js";
 import { measurementsBefore, prepareRun, type Session } from "./session.js";
 import { rollBack, saveSession, saveUsable, useBest } from "./session-state.js";
@@ -78,6 +88,7 @@ class Trainer {
     const progress = this.#progress;
     yield startEvent(session);
     for (const message of session.warnings) yield { type: "warning", message };
+    if (progress.finished) return yield endedBefore(session);
     // There must be a state to go back to.
     if (settings.onNonFinite === "rollback" && progress.step === 0) yield this.#checkpoint();
     while (!progress.finished && progress.epoch < settings.epochs) {
