@@ -81,7 +81,7 @@ describe("zip reader", () => {
 describe("wheels", () => {
   it("unpack only what is wanted, checked against RECORD", async () => {
     const target = join(folder, "out");
-    await unpackWheel(wheel("b.whl"), target, (name) => !name.includes("/bin/"), "test");
+    await unpackWheel(wheel("b.whl"), target, (name: string) => !name.includes("/bin/"), "test");
     expect(readFileSync(join(target, "torch/lib/libtorch_cpu.so"), "utf8")).toBe(files["torch/lib/libtorch_cpu.so"]);
     expect(existsSync(join(target, "torch/bin/protoc"))).toBe(false);
   });

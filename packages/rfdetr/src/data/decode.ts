@@ -1,4 +1,5 @@
 // Image files to RGB bytes, as the package's reader (Pillow's `convert("RGB")`) gives them.
+import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { DatasetError } from "./errors.js";
 
@@ -35,8 +36,30 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
     return { data: rgb, width: info.width, height: info.height };
   } catch (error) {
     throw new DatasetError(
-      `Expected a readable image but ${file} does not decode: ${(error as Error).message.split("\n")[0]}. Replace or remove it, or run rfdetr data check --fix`,
+      `Expected a readable image but ${file} does not decode: ${whatIsWrong(file, error as Error)}. Replace or remove it, or run rfdetr data check --fix`,
       { cause: error },
     );
   }
+}
+
+/** What each format ends with. */
+const ends = [
+  { begin: [0xff, 0xd8], end: [0xff, 0xd9], name: "JPEG" },
+  { begin: [0x89, 0x50, 0x4e, 0x47], end: [0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82], name: "PNG" },
+] as const;
+
+/** The decoder's own words are not always there: another thread may have taken them. The file itself says more. */
+function whatIsWrong(file: string, error: Error): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (unreadable) {
+    return (unreadable as NodeJS.ErrnoException).code === "ENOENT" ? "there is no such file" : (unreadable as Error).message;
+  }
+  if (bytes.length === 0) return "the file is empty";
+  for (const { begin, end, name } of ends)
+    if (begin.every((byte, i) => bytes[i] === byte) && bytes.lastIndexOf(Buffer.from(end)) < 0)
+      return `it is the beginning of a ${name} and ends in the middle, after ${bytes.length} bytes`;
+  const [said] = error.message.split("\n");
+  return said === "" || said === "Unknown error" ? `its ${bytes.length} bytes hold no whole picture` : said;
 }

@@ -104,9 +104,11 @@ describe("HungarianMatcher", () => {
     };
     const [many] = matcher.match([toyOutputs()], [none, crowd], 2);
     expect([...many.query]).toEqual([0, 1, 2, 3]);
-    expect(matcher.sawNonFinite).toBe(false);
+    expect([matcher.sawNonFinite, matcher.warning()]).toEqual([false, null]);
     expect(matcher.match([toyOutputs(ops.fullLike(toyLogits(), Number.NaN))], toyTargets, 1)[0].query.length).toBe(3);
     expect(matcher.sawNonFinite).toBe(true);
+    expect(matcher.warning()).toMatch(/costs were not finite/);
+    expect(matcher.warning()).toBe(null);
   });
 
   it("pairs the other images as ever when one has NaN boxes", () => {

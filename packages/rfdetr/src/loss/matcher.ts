@@ -34,10 +34,18 @@ const alpha = 0.25;
  */
 export class HungarianMatcher {
   readonly #solver = new LinearAssignmentSolver();
-  /** Set once a non-finite cost was seen, for a caller that wants to warn once. */
+  /** Set once a non-finite cost was seen. */
   sawNonFinite = false;
+  #warned = false;
 
   constructor(readonly costs: MatcherCosts = defaultCosts) {}
+
+  /** What a user should know about the costs so far, the first time that it is asked after it happened; null otherwise. */
+  warning(): string | null {
+    if (!this.sawNonFinite || this.#warned) return null;
+    this.#warned = true;
+    return "Some matching costs were not finite and counted as the worst of all: boxes or logits overflow, and their matching means little. This is said once.";
+  }
 
   /** @param layers predictions of one shape `[B, N, …]` @param groups chunks of the query axis that are matched independently */
   match(layers: readonly Prediction[], targets: readonly Target[], groups: number): Matching[] {

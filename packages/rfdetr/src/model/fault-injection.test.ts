@@ -46,7 +46,7 @@ function faulty(options: { precision?: Precision; scale?: number; images?: Tenso
 function spoiled<T>(path: string, spoil: (output: Tensor) => Tensor, body: () => T): T {
   const module = [...model.namedModules()].find(([name]) => name === path)?.[1] as nn.Module & { forward: (...args: never[]) => unknown };
   const original = module.forward;
-  module.forward = (...args) => spoil(original.apply(module, args) as Tensor);
+  module.forward = (...args) => spoil(original.apply(module, args as never[]) as Tensor);
   try {
     return body();
   } finally {

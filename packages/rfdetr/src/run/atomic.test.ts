@@ -41,7 +41,7 @@ describe("replaceFolder", () => {
   it("leaves the old folder and nothing else when writing fails", () => {
     const path = join(folder, "checkpoint");
     replaceFolder(path, fill("one"));
-    expect(() => replaceFolder(path, full, mkdirSync)).toThrow("the disk is full");
+    expect(() => replaceFolder(path, full)).toThrow("the disk is full");
     expect(content(path)).toBe("one");
     expect(readdirSync(folder)).toEqual(["checkpoint"]);
   });

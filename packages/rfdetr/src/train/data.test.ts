@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { synthesize } from "../data/index.js";
 import { resolveConfig } from "./config.js";
 import { openTrainData } from "./data.js";
+import type { ReadySettings } from "./settings.js";
 
 describe("openTrainData", () => {
   const sizes = { seed: 1, side: 64, evaluationSide: 64 };
@@ -12,7 +13,7 @@ describe("openTrainData", () => {
   it("holds the data to the classes that were asked for", async () => {
     const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");
     await synthesize(datasetDir, { images: 8, size: 64, classes: 2, seed: 1 });
-    const open = (options: object) => openTrainData(resolveConfig({ datasetDir, numWorkers: 0, ...options }), sizes);
+    const open = (options: object) => openTrainData(resolveConfig({ datasetDir, numWorkers: 0, ...options }) as ReadySettings, sizes);
     const data = await open({});
     await data.close();
     const [first, second] = data.classNames;

@@ -1,5 +1,6 @@
 // The exponential moving average of the weights (Polyak and Juditsky 1992), which evaluation and shipping use.
 import { keep, type nn, noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
+import { RfdetrError } from "../run/errors.js";
 
 export interface EmaState {
   tensors: Map<string, Tensor>;
@@ -56,7 +57,16 @@ export class Ema {
     return { tensors: this.#average, updates: this.#updates };
   }
 
+  /** @throws RfdetrError `ERR_CHECKPOINT` when a weight is missing or has another shape; nothing is changed then. */
   load(state: EmaState): void {
+    for (const [key, value] of this.#average) {
+      const stored = state.tensors.get(key);
+      if (stored?.shape.join() === value.shape.join()) continue;
+      throw new RfdetrError(
+        "ERR_CHECKPOINT",
+        `Expected the average of ${key} [${value.shape}] in the checkpoint but ${stored === undefined ? "it is missing" : `it has the shape [${stored.shape}]`}: the checkpoint is of another model or was changed`,
+      );
+    }
     noGrad(() => {
       for (const [key, value] of this.#average) value.copy_(state.tensors.get(key) as Tensor);
     });

@@ -71,6 +71,11 @@ describe("moving average", () => {
     ])
       expect(ema.decayAt(t)).toBeCloseTo(decay, 9);
   });
+  it("refuses a state that lacks a weight, by its name", () => {
+    const ema = new Ema(new One(), { decay: 0.9, tau: 10 });
+    expect(() => ema.load({ tensors: new Map(), updates: 3 })).toThrow("Expected the average of w [1] in the checkpoint but it is missing");
+    expect(ema.updates).toBe(0);
+  });
   it("goes on from a saved state", () => {
     const [a, b] = [new One(), new One()];
     const [first, second] = [new Ema(a, { decay: 0.9, tau: 10 }), new Ema(b, { decay: 0.9, tau: 10 })];

@@ -56,6 +56,8 @@ export interface StepResult {
   /** False where something was not finite: nothing has changed then. */
   applied: boolean;
   fault: Fault | null;
+  /** What the matching had to do about its costs, the first time; null otherwise. */
+  warning: string | null;
   seconds: StepSeconds;
   /** Tensor bytes that the forward of a micro-batch left for backward, and those of the half copies of the weights. */
   keptBytes: number;
@@ -97,6 +99,7 @@ export function trainingStep(parts: StepParts, microBatches: readonly MicroBatch
   autocast.clearCache();
   seconds.optimizer = lap();
   return {
+    warning: parts.criterion.matcher.warning(),
     loss,
     terms,
     gradNorm: norm,

@@ -145,6 +145,7 @@ class Trainer {
       this.#monitor.begin();
     }
     const result = trainingStep(parts, microBatches, size);
+    if (result.warning !== null) yield { type: "warning", message: result.warning };
     const seen = watched ? { ...this.#monitor.end(), updates: this.#updates.end() } : null;
     const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
     if (result.applied && ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0) ema.update();
