@@ -87,6 +87,11 @@ const kept: readonly Group[] = [
     "zeros_like ones_like empty_like full_like new_empty new_zeros new_ones new_full zeros ones empty full arange linspace rand randn randperm scalar_tensor lift_fresh",
   ],
   ["keep", "an explicit conversion means what it says", "_to_copy to copy"],
+  [
+    "keep",
+    "places, weights and sums are float32 inside the operator whatever it is given; half maps and projections cost one rounding each and half the bytes",
+    "deformable_attention deformable_attention_composed",
+  ],
 ];
 
 /** Operators that only lay out, move, compare, convert or make values: instruments look past them. */

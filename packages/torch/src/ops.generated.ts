@@ -8691,6 +8691,18 @@ export function attentionComposed(query: Tensor, key: Tensor, value: Tensor, sca
   return dispatch(attentionComposed$_, [query, key, value, scale]) as Tensor;
 }
 
+const deformableAttention$_ = operator("rfdetr::deformable_attention", "");
+/** `rfdetr::deformable_attention(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> Tensor` */
+export function deformableAttention(value: Tensor, shapes: readonly number[], reference: Tensor, offsets: Tensor, logits: Tensor): Tensor {
+  return dispatch(deformableAttention$_, [value, shapes, reference, offsets, logits]) as Tensor;
+}
+
+const deformableAttentionComposed$_ = operator("rfdetr::deformable_attention_composed", "");
+/** `rfdetr::deformable_attention_composed(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> Tensor` */
+export function deformableAttentionComposed(value: Tensor, shapes: readonly number[], reference: Tensor, offsets: Tensor, logits: Tensor): Tensor {
+  return dispatch(deformableAttentionComposed$_, [value, shapes, reference, offsets, logits]) as Tensor;
+}
+
 const gradientNorm$_ = operator("rfdetr::gradient_norm", "");
 /** `rfdetr::gradient_norm(Tensor[] gradients) -> float` */
 export function gradientNorm(gradients: readonly Tensor[]): number {

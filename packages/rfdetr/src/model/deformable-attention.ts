@@ -4,29 +4,6 @@ import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 /** Height and width of each pyramid level. */
 export type LevelShapes = readonly (readonly [height: number, width: number])[];
 
-/**
- * Samples the value maps at `locations` and sums with `weights`.
- * @param value `[B, S, heads, c]`, levels one after the other along S
- * @param locations `[B, Lq, heads, levels, points, 2]` as fractions of the map, in float32 or above
- * @param weights `[B, Lq, heads, levels·points]`, summing to one
- * @returns `[B, Lq, heads·c]` in the dtype of the weights
- */
-export function deformableSampling(value: Tensor, shapes: LevelShapes, locations: Tensor, weights: Tensor): Tensor {
-  const [batch, , heads, channels] = value.shape;
-  const [, queries, , , points] = locations.shape;
-  const perHead = value.to(weights.dtype).permute(0, 2, 3, 1).flatten(0, 1);
-  const grid = locations.mul(2).sub(1).transpose(1, 2).flatten(0, 1);
-  let start = 0;
-  const samples = shapes.map(([height, width], level) => {
-    const map = perHead.narrow(2, start, height * width).unflatten(2, [height, width]);
-    start += height * width;
-    return ops.gridSampler(map, grid.select(2, level), 0, 0, false);
-  });
-  const stacked = samples.length === 1 ? samples[0] : ops.cat(samples, { dim: -1 });
-  const summed = stacked.mul(weights.transpose(1, 2).reshape(batch * heads, 1, queries, shapes.length * points)).sum(-1);
-  return summed.view(batch, heads * channels, queries).transpose(1, 2);
-}
-
 /** `rfdetr.models.ops.modules.ms_deform_attn: MSDeformAttn`, for reference boxes of four coordinates. */
 export class MSDeformAttn extends nn.Module {
   samplingOffsets: nn.Linear;
@@ -79,14 +56,8 @@ export class MSDeformAttn extends nn.Module {
   override forward(query: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes): Tensor {
     const { heads, levels, points, size } = this;
     const value = this.valueProj.call(memory).unflatten(-1, [heads, size / heads]);
-    const offsets = this.samplingOffsets.call(query).to(reference.dtype).unflatten(-1, [heads, levels, points, 2]);
-    const weights = this.attentionWeights
-      .call(query)
-      .to(reference.dtype)
-      .unflatten(-1, [heads, levels * points])
-      .softmax(-1);
-    const [xy, wh] = reference.unsqueeze(2).unsqueeze(2).unsqueeze(2).chunk(2, -1);
-    const locations = xy.add(offsets.mul(wh).mul(0.5 / points));
-    return this.outputProj.call(deformableSampling(value, shapes, locations, weights));
+    const offsets = this.samplingOffsets.call(query).unflatten(-1, [heads, levels, points, 2]);
+    const logits = this.attentionWeights.call(query).unflatten(-1, [heads, levels * points]);
+    return this.outputProj.call(ops.deformableAttention(value, shapes.flat(), reference, offsets, logits));
   }
 }

@@ -73,10 +73,8 @@ const cudaTable: [string, string][] = [
   [`${decoder}.layers.0.cross_attn.value_proj: linear`, "bfloat16"],
   [`${decoder}.layers.0.cross_attn.sampling_offsets: linear`, "bfloat16"],
   [`${decoder}.layers.0.cross_attn.attention_weights: linear`, "bfloat16"],
-  [`${decoder}.layers.0.cross_attn: softmax`, "float32"],
-  [`${decoder}.layers.0.cross_attn: add`, "float32"],
-  [`${decoder}.layers.0.cross_attn: grid_sampler`, "float32"],
-  [`${decoder}.layers.0.cross_attn: sum`, "float32"],
+  // Weights, locations and sums are float32 inside the operator, as they are in the package; its result goes to a product.
+  [`${decoder}.layers.0.cross_attn: deformable_attention`, "bfloat16"],
   [`${decoder}.layers.0.cross_attn.output_proj: linear`, "bfloat16"],
   [`${decoder}.layers.0.linear1: linear`, "bfloat16"],
   [`${decoder}.layers.0: relu`, "bfloat16"],
