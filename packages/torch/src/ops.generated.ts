@@ -8674,9 +8674,9 @@ export function zerosLike(self: Tensor, o: { dtype?: DType | null; layout?: Layo
 }
 
 const adamw_$_ = operator("rfdetr::adamw_", "");
-/** `rfdetr::adamw_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, float lr, float beta1, float beta2, float eps, float weight_decay, int step, float gradient_scale) -> ()` */
-export function adamw_(parameters: readonly Tensor[], gradients: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], lr: number, beta1: number, beta2: number, eps: number, weightDecay: number, step: number, gradientScale: number): void {
-  dispatch(adamw_$_, [parameters, gradients, expAvgs, expAvgSqs, lr, beta1, beta2, eps, weightDecay, step, gradientScale]);
+/** `rfdetr::adamw_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] averages, float[] lrs, float[] weight_decays, float beta1, float beta2, float eps, int step, float gradient_scale, float average_weight) -> ()` */
+export function adamw_(parameters: readonly Tensor[], gradients: readonly Tensor[], expAvgs: readonly Tensor[], expAvgSqs: readonly Tensor[], averages: readonly Tensor[], lrs: readonly number[], weightDecays: readonly number[], beta1: number, beta2: number, eps: number, step: number, gradientScale: number, averageWeight: number): void {
+  dispatch(adamw_$_, [parameters, gradients, expAvgs, expAvgSqs, averages, lrs, weightDecays, beta1, beta2, eps, step, gradientScale, averageWeight]);
 }
 
 const attention$_ = operator("rfdetr::attention", "");

@@ -1,5 +1,5 @@
 // The exponential moving average of the weights (Polyak and Juditsky 1992), which evaluation and shipping use.
-import { keep, type nn, noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
+import { keep, type nn, noGrad, ops, type optim, scope, type Tensor } from "@rfdetr/torch";
 import { RfdetrError } from "../run/errors.js";
 
 export interface EmaState {
@@ -35,21 +35,18 @@ export class Ema {
     return this.tau === 0 ? this.decay : this.decay * (1 - Math.exp(-t / this.tau));
   }
 
-  /** Takes the model's weights into the average. */
-  update(): void {
+  /** Counts an update and says what it is, for {@link optim.AdamW.step} to make in its pass over the weights. */
+  advance(): optim.Following {
     this.#updates++;
-    const weight = 1 - this.decayAt(this.#updates);
-    noGrad(() =>
-      scope(() => {
-        const own = this.#model.stateDict();
-        const keys = [...this.#average.keys()];
-        ops._foreachLerp_(
-          keys.map((key) => this.#average.get(key) as Tensor),
-          keys.map((key) => own.get(key) as Tensor),
-          weight,
-        );
-      }),
-    );
+    const own = this.#model.stateDict();
+    const of = new Map([...this.#average].map(([key, average]) => [own.get(key) as Tensor, average]));
+    return { of, weight: 1 - this.decayAt(this.#updates) };
+  }
+
+  /** Takes the model's weights into the average, outside of an optimizer step. */
+  update(): void {
+    const { of, weight } = this.advance();
+    noGrad(() => scope(() => ops._foreachLerp_([...of.values()], [...of.keys()], weight)));
   }
 
   /** The live state, not a copy. */

@@ -4,6 +4,7 @@ import { memory, noGrad, optim, scope, type Tensor } from "@rfdetr/torch";
 import type { Criterion } from "../loss/criterion.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Outputs, Prediction, Target } from "../model/types.js";
+import type { Ema } from "./ema.js";
 import { imagesToTensor, normalise_ } from "./images.js";
 import { resizeImages } from "./multi-scale.js";
 
@@ -74,8 +75,14 @@ export function inFloat32(outputs: Outputs): Outputs {
  * Runs one optimizer step over its micro-batches. Forward runs under autocast, the criterion outside it on float32 outputs.
  * Every micro-batch's loss is checked; a loss or a gradient that is not finite leaves weights and moments untouched.
  * @param size side length that the images are resized to; null leaves them as they are.
+ * @param ema average that takes the weights in, if the step is applied
  */
-export function trainingStep(parts: StepParts, microBatches: readonly MicroBatch[], size: number | null): StepResult {
+export function trainingStep(
+  parts: StepParts,
+  microBatches: readonly MicroBatch[],
+  size: number | null,
+  ema: Ema | null = null,
+): StepResult {
   const { optimizer, autocast } = parts;
   const seconds: StepSeconds = { forward: 0, loss: 0, backward: 0, optimizer: 0 };
   const terms = new Map<string, number>();
@@ -93,7 +100,7 @@ export function trainingStep(parts: StepParts, microBatches: readonly MicroBatch
   }
   const halfCopyBytes = autocast.cachedBytes;
   const lap = stopwatch();
-  const { norm, factor, bad } = fault === null ? apply(parts) : reject(parts, fault);
+  const { norm, factor, bad } = fault === null ? apply(parts, ema) : reject(parts, fault);
   fault = bad;
   optimizer.zeroGrad();
   autocast.clearCache();
@@ -119,14 +126,14 @@ interface Applied {
 }
 
 /** Unscale, clip, step. A norm that is not finite means that some gradient is not, and nothing is stepped. */
-function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts): Applied {
+function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts, ema: Ema | null): Applied {
   const { parameters } = optimizer;
   scaler.unscale(parameters);
   const norm = optim.gradientNorm(parameters);
   if (Number.isFinite(norm)) {
     // The factor of torch.nn.utils.clip_grad_norm_; the optimizer applies it as it reads the gradients.
     const factor = clipMaxNorm > 0 ? Math.min(1, clipMaxNorm / (norm + 1e-6)) : 1;
-    scaler.step({ parameters, step: () => optimizer.step({ gradientScale: factor }) });
+    scaler.step({ parameters, step: () => optimizer.step({ gradientScale: factor, average: ema?.advance() }) });
     scaler.update();
     return { norm, factor, bad: null };
   }

@@ -144,11 +144,11 @@ class Trainer {
       this.#updates.begin();
       this.#monitor.begin();
     }
-    const result = trainingStep(parts, microBatches, size);
+    const averages = ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0;
+    const result = trainingStep(parts, microBatches, size, averages ? ema : null);
     if (result.warning !== null) yield { type: "warning", message: result.warning };
     const seen = watched ? { ...this.#monitor.end(), updates: this.#updates.end() } : null;
     const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
-    if (result.applied && ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0) ema.update();
     const now = performance.now();
     progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
     const seconds = (now - this.#mark) / 1000;

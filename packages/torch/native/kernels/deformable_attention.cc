@@ -331,8 +331,7 @@ void check(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& re
   TORCH_CHECK(offsets.dim() == 6 && offsets.size(0) == value.size(0) && offsets.size(2) == value.size(2) && offsets.size(3) == levels && offsets.size(4) > 0 && offsets.size(5) == 2,
               "Expected offsets [", value.size(0), ", queries, ", value.size(2), ", ", levels, ", points, 2] but received ", offsets.sizes());
   const std::vector<int64_t> boxes = {value.size(0), offsets.size(1), 4}, scores = {value.size(0), offsets.size(1), value.size(2), levels * offsets.size(4)};
-  TORCH_CHECK(reference.sizes() == boxes && (reference.scalar_type() == at::kFloat || reference.scalar_type() == at::kDouble), "Expected float32 or float64 reference of shape ", boxes, " but received ",
-              reference.toString(), " of ", reference.sizes());
+  TORCH_CHECK(reference.sizes() == boxes && reference.is_floating_point(), "Expected floating-point reference of shape ", boxes, " but received ", reference.toString(), " of ", reference.sizes());
   TORCH_CHECK(logits.sizes() == scores && logits.scalar_type() == offsets.scalar_type(), "Expected logits of shape ", scores, " in the dtype of the offsets but received ", logits.toString(), " of ", logits.sizes());
 }
 
@@ -341,14 +340,18 @@ bool fits(const at::Tensor& value, const at::Tensor& reference, const at::Tensor
   return value.device().is_cpu() && reference.device().is_cpu() && offsets.device().is_cpu() && reference.scalar_type() == at::kFloat && small(value) && small(offsets) && value.numel() > 0 && offsets.numel() > 0;
 }
 
+/// Everything is computed in the dtype of the reference, float32 at least: half coordinates are off by pixels.
+at::Tensor widened(const at::Tensor& reference) { return reference.scalar_type() == at::kDouble ? reference : reference.to(at::kFloat); }
+
 at::Tensor entry(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference, const at::Tensor& offsets, const at::Tensor& logits) {
   check(value, shapes, reference, offsets, logits);
-  return fits(value, reference, offsets) ? DeformableAttention::apply(value, shapes, reference, offsets, logits) : composed(value, shapes, reference, offsets, logits);
+  const at::Tensor wide = widened(reference);
+  return fits(value, wide, offsets) ? DeformableAttention::apply(value, shapes, wide, offsets, logits) : composed(value, shapes, wide, offsets, logits);
 }
 
 at::Tensor composed_entry(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference, const at::Tensor& offsets, const at::Tensor& logits) {
   check(value, shapes, reference, offsets, logits);
-  return composed(value, shapes, reference, offsets, logits);
+  return composed(value, shapes, widened(reference), offsets, logits);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// compile: -O3 -fno-math-errno -fno-trapping-math
+// compile: -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off
 // One pass over the parameters of an optimizer step. A detector's weights, gradients and moments are 500 MB: reading them
 // once instead of once per foreach operator is the whole gain.
 #include <ATen/ATen.h>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #if defined(__x86_64__) && defined(__gnu_linux__)
-#define EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#define EVERY_CPU __attribute__((target_clones("avx512f", "arch=x86-64-v3", "default")))
 #else
 #define EVERY_CPU
 #endif
@@ -41,14 +41,15 @@ void check_list(at::TensorList tensors, at::TensorList like, const char* what) {
 }
 
 EVERY_CPU double sum_of_squares(const float* values, int64_t count) {
-  // Eight float lanes summed over short runs, then in double: no overflow of a sum hides behind rounding.
+  // In double: no overflow of a sum hides behind rounding. 32 sums at once, as one alone waits for each of its additions.
+  constexpr int64_t count_lanes = 32;
   double total = 0;
   for (int64_t begin = 0; begin < count; begin += 1024) {
     const int64_t end = std::min<int64_t>(begin + 1024, count);
-    double lanes[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    double lanes[count_lanes] = {};
     int64_t i = begin;
-    for (; i + 8 <= end; i += 8)
-      for (int k = 0; k < 8; ++k) lanes[k] += static_cast<double>(values[i + k]) * values[i + k];
+    for (; i + count_lanes <= end; i += count_lanes)
+      for (int k = 0; k < count_lanes; ++k) lanes[k] += static_cast<double>(values[i + k]) * values[i + k];
     for (; i < end; ++i) lanes[0] += static_cast<double>(values[i]) * values[i];
     for (const double lane : lanes) total += lane;
   }
@@ -69,42 +70,65 @@ double gradient_norm(at::TensorList gradients) {
 }
 
 struct Rates {
-  float gradient_scale, decay, beta1, beta2, step_size, root_correction, eps;
+  float gradient_scale, decay, beta1, beta2, step_size, root_correction, eps, average_weight;
 };
 
-EVERY_CPU void update(float* __restrict parameter, const float* __restrict gradient, float* __restrict first, float* __restrict second, int64_t count, const Rates rate) {
-  for (int64_t i = 0; i < count; ++i) {
-    const float g = gradient[i] * rate.gradient_scale;
-    const float m = first[i] + (g - first[i]) * (1 - rate.beta1);
-    const float v = second[i] * rate.beta2 + g * g * (1 - rate.beta2);
-    first[i] = m;
-    second[i] = v;
-    parameter[i] = parameter[i] * rate.decay - rate.step_size * (m / (std::sqrt(v) / rate.root_correction + rate.eps));
-  }
+/// Roundings are spelt out, so that vectors, their remainders and both passes below agree to the bit.
+inline __attribute__((always_inline)) float adamw_of(float parameter, float gradient, float& first, float& second, const Rates& rate) {
+  const float g = gradient * rate.gradient_scale;
+  const float m = __builtin_fmaf(g - first, 1 - rate.beta1, first);
+  const float v = __builtin_fmaf(g * g, 1 - rate.beta2, second * rate.beta2);
+  first = m;
+  second = v;
+  return __builtin_fmaf(-rate.step_size, m / (std::sqrt(v) / rate.root_correction + rate.eps), parameter * rate.decay);
 }
 
-/// AdamW on one group, gradients multiplied by `gradient_scale` (a clip factor).
-void adamw_(at::TensorList parameters, at::TensorList gradients, at::TensorList exp_avgs, at::TensorList exp_avg_sqs, double lr, double beta1, double beta2, double eps, double weight_decay, int64_t step, double gradient_scale) {
+EVERY_CPU void update(float* __restrict parameter, const float* __restrict gradient, float* __restrict first, float* __restrict second, int64_t count, const Rates rate) {
+  for (int64_t i = 0; i < count; ++i) parameter[i] = adamw_of(parameter[i], gradient[i], first[i], second[i], rate);
+}
+
+/// The same, and the average moves towards the new value as aten::lerp does: from its nearer end, in one rounding.
+EVERY_CPU void update_with_average(float* __restrict parameter, const float* __restrict gradient, float* __restrict first, float* __restrict second, float* __restrict average, int64_t count, const Rates rate) {
+  const float weight = rate.average_weight;
+  if (weight < 0.5f)
+    for (int64_t i = 0; i < count; ++i) {
+      const float value = parameter[i] = adamw_of(parameter[i], gradient[i], first[i], second[i], rate);
+      average[i] = __builtin_fmaf(weight, value - average[i], average[i]);
+    }
+  else
+    for (int64_t i = 0; i < count; ++i) {
+      const float value = parameter[i] = adamw_of(parameter[i], gradient[i], first[i], second[i], rate);
+      average[i] = __builtin_fmaf(weight - 1, value - average[i], value);
+    }
+}
+
+/// AdamW with a learning rate and a decay for each parameter, gradients multiplied by `gradient_scale` (a clip factor). `averages` is empty, or has
+/// for each parameter the moving average that takes its new value in by `average_weight`.
+void adamw_(at::TensorList parameters, at::TensorList gradients, at::TensorList exp_avgs, at::TensorList exp_avg_sqs, at::TensorList averages, at::ArrayRef<double> lrs, at::ArrayRef<double> weight_decays, double beta1,
+            double beta2, double eps, int64_t step, double gradient_scale, double average_weight) {
   check_list(parameters, parameters, "parameter");
   check_list(gradients, parameters, "gradient");
   check_list(exp_avgs, parameters, "first moment");
   check_list(exp_avg_sqs, parameters, "second moment");
+  if (!averages.empty()) check_list(averages, parameters, "average");
+  TORCH_CHECK(lrs.size() == parameters.size() && weight_decays.size() == parameters.size(), "Expected ", parameters.size(), " learning rates and decays but received ", lrs.size(), " and ", weight_decays.size());
   TORCH_CHECK(step >= 1, "Expected a positive integer for step but received ", step);
-  const Rates rate = {static_cast<float>(gradient_scale),
-                      static_cast<float>(1 - lr * weight_decay),
-                      static_cast<float>(beta1),
-                      static_cast<float>(beta2),
-                      static_cast<float>(lr / (1 - std::pow(beta1, step))),
-                      static_cast<float>(std::sqrt(1 - std::pow(beta2, step))),
-                      static_cast<float>(eps)};
+  std::vector<Rates> rates;
+  for (size_t i = 0; i < parameters.size(); ++i)
+    rates.push_back({static_cast<float>(gradient_scale), static_cast<float>(1 - lrs[i] * weight_decays[i]), static_cast<float>(beta1), static_cast<float>(beta2), static_cast<float>(lrs[i] / (1 - std::pow(beta1, step))),
+                     static_cast<float>(std::sqrt(1 - std::pow(beta2, step))), static_cast<float>(eps), static_cast<float>(average_weight)});
   const auto pieces = pieces_of(parameters);
   at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const auto [t, begin, end] = pieces[i];
-      update(parameters[t].data_ptr<float>() + begin, gradients[t].const_data_ptr<float>() + begin, exp_avgs[t].data_ptr<float>() + begin, exp_avg_sqs[t].data_ptr<float>() + begin, end - begin, rate);
+      float *const parameter = parameters[t].data_ptr<float>() + begin, *const m = exp_avgs[t].data_ptr<float>() + begin, *const v = exp_avg_sqs[t].data_ptr<float>() + begin;
+      const float* const gradient = gradients[t].const_data_ptr<float>() + begin;
+      if (averages.empty()) update(parameter, gradient, m, v, end - begin, rates[t]);
+      else update_with_average(parameter, gradient, m, v, averages[t].data_ptr<float>() + begin, end - begin, rates[t]);
     }
   });
-  for (const auto& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
+  for (const auto list : {parameters, exp_avgs, exp_avg_sqs, averages})
+    for (const auto& tensor : list) tensor.unsafeGetTensorImpl()->bump_version();
 }
 
 }  // namespace
@@ -113,7 +137,8 @@ TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.def("gradient_norm(Tensor[] gradients) -> float");
   library.impl("gradient_norm", c10::DispatchKey::CPU, TORCH_FN(gradient_norm));
   library.def(
-      "adamw_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, float lr, float beta1, float beta2, float eps, float weight_decay, int step, float gradient_scale) -> ()");
+      "adamw_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] averages, float[] lrs, float[] weight_decays, float beta1, float beta2, float eps, int step, "
+      "float gradient_scale, float average_weight) -> ()");
   library.impl("adamw_", c10::DispatchKey::CPU, TORCH_FN(adamw_));
 }
 

@@ -1,4 +1,4 @@
-// AdamW (Loshchilov and Hutter 2019): one pass over a group's memory on the CPU, foreach operators elsewhere.
+// AdamW (Loshchilov and Hutter 2019) and the moving average of its weights: one pass over memory on the CPU, foreach operators elsewhere.
 import { noGrad } from "../autograd.js";
 import { zeros } from "../create.js";
 import * as ops from "../ops.generated.js";
@@ -11,7 +11,15 @@ export interface ParameterGroup {
   weightDecay: number;
 }
 
-interface GroupTensors {
+/** A moving average that follows the step: every tensor of `of` (a weight, or anything else of the model) with its average. */
+export interface Following {
+  of: ReadonlyMap<Tensor, Tensor>;
+  /** Share of the new value: average ← average + weight·(value − average). */
+  weight: number;
+}
+
+interface StepTensors {
+  groups: ParameterGroup[];
   params: Tensor[];
   gradients: Tensor[];
   expAvg: Tensor[];
@@ -60,36 +68,73 @@ export class AdamW {
     return this.groups.flatMap((group) => group.params);
   }
 
-  /** @param options `gradientScale` multiplies the gradients on the way in: a clip factor, which then needs no pass of its own */
-  step(options: { gradientScale?: number } = {}): void {
-    const { gradientScale = 1 } = options;
+  /**
+   * @param options `gradientScale` multiplies the gradients on the way in: a clip factor, which then needs no pass of its own; `average` follows
+   * the new weights, in the same pass where the kernel takes them
+   */
+  step(options: { gradientScale?: number; average?: Following | null } = {}): void {
+    const { gradientScale = 1, average = null } = options;
     this.#steps++;
     noGrad(() =>
-      this.groups.forEach((group, g) => {
-        scope(() => {
-          const present = group.params.map((p) => p.grad);
-          const used = present.flatMap((gradient, i) => (gradient === null ? [] : [i]));
-          if (used.length === 0) return;
-          const tensors: GroupTensors = {
-            params: used.map((i) => group.params[i]),
-            gradients: used.map((i) => present[i] as Tensor),
-            expAvg: used.map((i) => this.#expAvg[g][i]),
-            expAvgSq: used.map((i) => this.#expAvgSq[g][i]),
-          };
-          if (onePass([...tensors.params, ...tensors.gradients])) this.#fused(group, tensors, gradientScale);
-          else this.#composed(group, tensors, gradientScale);
+      scope(() => {
+        const tensors: StepTensors = { groups: [], params: [], gradients: [], expAvg: [], expAvgSq: [] };
+        this.groups.forEach((group, g) => {
+          group.params.forEach((parameter, i) => {
+            const gradient = parameter.grad;
+            if (gradient === null) return;
+            tensors.groups.push(group);
+            tensors.params.push(parameter);
+            tensors.gradients.push(gradient);
+            tensors.expAvg.push(this.#expAvg[g][i]);
+            tensors.expAvgSq.push(this.#expAvgSq[g][i]);
+          });
         });
+        const followed = this.#update(tensors, gradientScale, average);
+        if (average === null) return;
+        const rest = [...average.of].filter(([tensor]) => !followed.has(tensor));
+        if (rest.length > 0)
+          ops._foreachLerp_(
+            rest.map(([, mean]) => mean),
+            rest.map(([tensor]) => tensor),
+            average.weight,
+          );
       }),
     );
   }
 
-  #fused(group: ParameterGroup, { params, gradients, expAvg, expAvgSq }: GroupTensors, scale: number): void {
+  /** @returns the parameters whose averages have moved with them */
+  #update(tensors: StepTensors, scale: number, average: Following | null): ReadonlySet<Tensor> {
+    const { params, gradients } = tensors;
+    if (params.length === 0) return new Set();
+    if (!onePass([...params, ...gradients])) {
+      for (const group of new Set(tensors.groups)) this.#composed(group, tensors, scale);
+      return new Set();
+    }
+    const means = average === null ? [] : params.flatMap((parameter) => average.of.get(parameter) ?? []);
+    const follows = means.length === params.length && onePass(means);
     const [beta1, beta2] = this.betas;
-    ops.adamw_(params, gradients, expAvg, expAvgSq, group.lr, beta1, beta2, this.eps, group.weightDecay, this.#steps, scale);
+    ops.adamw_(
+      params,
+      gradients,
+      tensors.expAvg,
+      tensors.expAvgSq,
+      follows ? means : [],
+      tensors.groups.map(({ lr }) => lr),
+      tensors.groups.map(({ weightDecay }) => weightDecay),
+      beta1,
+      beta2,
+      this.eps,
+      this.#steps,
+      scale,
+      average?.weight ?? 0,
+    );
+    return new Set(follows ? params : []);
   }
 
-  /** The plain twin of the kernel, for other devices and dtypes. */
-  #composed(group: ParameterGroup, { params, gradients, expAvg, expAvgSq }: GroupTensors, scale: number): void {
+  /** The plain twin of the kernel for one group, for other devices and dtypes. */
+  #composed(group: ParameterGroup, all: StepTensors, scale: number): void {
+    const own = (list: Tensor[]): Tensor[] => list.filter((_, i) => all.groups[i] === group);
+    const [params, gradients, expAvg, expAvgSq] = [all.params, all.gradients, all.expAvg, all.expAvgSq].map(own);
     const [beta1, beta2] = this.betas;
     const scaled = scale === 1 ? gradients : ops._foreachMul(gradients, scale);
     if (group.weightDecay !== 0) ops._foreachMul_(params, 1 - group.lr * group.weightDecay);

@@ -1,2 +1,2 @@
-export { AdamW, type AdamWState, type ParameterGroup } from "./adamw.js";
+export { AdamW, type AdamWState, type Following, type ParameterGroup } from "./adamw.js";
 export { clipFactor, clipGradNorm, gradientNorm } from "./clip.js";
