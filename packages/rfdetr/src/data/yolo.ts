@@ -1,12 +1,12 @@
 // YOLO datasets: data.yaml (Ultralytics or Roboflow), one text file of normalised boxes or polygons an image.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { parse } from "yaml";
 import type { Dataset, DatasetImage, Split } from "./dataset.js";
 import { DatasetError } from "./errors.js";
 import { imageSize } from "./image-size.js";
 
-const extensions = new Set([".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"]);
+const extensions = new Set([".bmp", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]);
 
 export function findYoloFile(root: string): string | null {
   return ["data.yaml", "data.yml"].map((name) => join(root, name)).find((path) => existsSync(path)) ?? null;
@@ -37,7 +37,10 @@ function classNames(path: string, names: YoloFile["names"]): string[] {
   return keys.map((key) => String(names[key]));
 }
 
-/** Image folders of a split: those that the file names (which must lie inside the dataset), else Roboflow's. */
+/**
+ * Image folders of a split: those that the file names, else Roboflow's. What is named counts from the file's `path`, or from the dataset folder
+ * where that is elsewhere (files travel), and must lie inside it; a folder of `images` and `labels` stands for its `images`.
+ */
 function imageFolders(root: string, file: string, content: YoloFile, split: Split): string[] {
   const named = split === "valid" ? (content.val ?? content.valid) : content[split];
   const base = content.path === undefined ? root : isAbsolute(content.path) ? content.path : resolve(root, content.path);
@@ -45,12 +48,13 @@ function imageFolders(root: string, file: string, content: YoloFile, split: Spli
   const found: string[] = [];
   for (const entry of list) {
     const candidates = [resolve(base, entry), resolve(root, entry), resolve(root, entry.replace(/^(\.\.[\\/])+/, ""))];
-    const folder = candidates.find((path) => existsSync(path));
-    if (folder === undefined) continue;
-    const inside = relative(resolve(root), folder);
-    if (inside.startsWith("..") || isAbsolute(inside))
+    const folders = candidates.filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory());
+    const folder = folders.find((path) => isInside(resolve(root), path));
+    if (folder !== undefined) found.push(existsSync(join(folder, "images")) ? join(folder, "images") : folder);
+    else if (folders.length > 0)
       throw new DatasetError(`Expected the ${split} images of ${file} inside the dataset folder but received ${entry}`);
-    found.push(folder);
+    else if (candidates.some((path) => existsSync(path)))
+      throw new DatasetError(`Expected a folder for the ${split} images of ${file} but ${entry} is a file: name the folder of its images`);
   }
   if (found.length > 0) return found;
   const fallback = (split === "valid" ? ["valid", "val"] : [split]).flatMap((name) => [
@@ -58,6 +62,11 @@ function imageFolders(root: string, file: string, content: YoloFile, split: Spli
     join(root, "images", name),
   ]);
   return fallback.filter((path) => existsSync(path));
+}
+
+function isInside(root: string, path: string): boolean {
+  const way = relative(root, path);
+  return !way.startsWith("..") && !isAbsolute(way);
 }
 
 /** Reads one split. Polygons count as their bounding boxes. @throws DatasetError naming file and line */
@@ -93,12 +102,12 @@ export function readYolo(root: string, split: Split): Dataset {
   return { layout: "yolo", images, classNames: names, categoryIds: names.map((_, i) => i), warnings: [] };
 }
 
-/** `…/images/…/x.jpg` has its labels in `…/labels/…/x.txt`. */
+/** `…/images/…/x.jpg` has its labels in `…/labels/…/x.txt`: the last `images` of the path for which there is such a folder. */
 export function labelFile(image: string): string {
   const parts = dirname(image).split(sep);
-  const at = parts.lastIndexOf("images");
-  if (at >= 0) parts[at] = "labels";
-  return join(parts.join(sep), `${basename(image, extname(image))}.txt`);
+  const name = `${basename(image, extname(image))}.txt`;
+  const folders = parts.flatMap((part, i) => (part === "images" ? [parts.with(i, "labels").join(sep)] : [])).reverse();
+  return join(folders.find((folder) => existsSync(folder)) ?? folders[0] ?? parts.join(sep), name);
 }
 
 function readLabels(path: string, width: number, height: number, classes: number): Pick<DatasetImage, "boxes" | "labels" | "areas"> {
