@@ -6,6 +6,7 @@ import { modelAutocast } from "../model/autocast.js";
 import { resolveDevice } from "../run/device.js";
 import { RfdetrError } from "../run/errors.js";
 import { loadModel } from "../run/weights.js";
+import { classMap } from "./class-map.js";
 import { openEvaluationData } from "./data.js";
 import { evaluate } from "./evaluate.js";
 
@@ -20,7 +21,7 @@ export interface EvaluateWeightsOptions {
   progress?: (done: number, total: number) => void;
 }
 
-/** @throws RfdetrError `ERR_DATA` when the dataset has other classes than the weights. */
+/** @throws RfdetrError `ERR_DATA` when the dataset has a class that the weights do not know. */
 export async function evaluateWeights(
   weights: string,
   options: EvaluateWeightsOptions,
@@ -30,16 +31,18 @@ export async function evaluateWeights(
   const { model, classNames, config } = loadModel(weights);
   if (device !== "cpu") model.to(device);
   const data = await openEvaluationData(options.data, options.split, config.resolution, options.batch);
-  if (data.classNames.join("\n") !== classNames.join("\n"))
+  const classes = classMap(classNames, data.classNames);
+  if (classes === null)
     throw new RfdetrError(
       "ERR_DATA",
-      `Expected the classes of the weights (${some(classNames)}) in ${options.data} but found ${some(data.classNames)}`,
+      `Expected the weights to know the classes of ${options.data} (${some(data.classNames)}) but they know ${some(classNames)}`,
     );
   const evaluator = await evaluate({
     model,
     autocast: modelAutocast(precision, model),
     device,
-    classNames,
+    classNames: data.classNames,
+    ...(data.classNames.join("\n") === classNames.join("\n") ? {} : { classes }),
     batches: data.batches(),
     numSelect: config.numSelect,
     maxDets: options.maxDets ?? 100,

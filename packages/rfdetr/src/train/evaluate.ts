@@ -4,6 +4,7 @@ import { noGrad, scope } from "@rfdetr/torch";
 import { CocoEvaluator, type GroundTruth } from "../eval/coco.js";
 import { postprocess } from "../model/postprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
+import { relabel } from "./class-map.js";
 import { imagesToTensor, normalise_ } from "./images.js";
 import { inFloat32 } from "./step.js";
 
@@ -24,7 +25,10 @@ export interface EvaluationOptions {
   model: RFDETRModel;
   autocast: Autocast;
   device: string;
+  /** Of the data. */
   classNames: readonly string[];
+  /** Where the weights know other classes, or the same in another order: the data's class of each of theirs, or −1. */
+  classes?: Int32Array;
   batches: AsyncIterable<EvaluationBatch>;
   numSelect: number;
   maxDets: number;
@@ -50,18 +54,20 @@ export async function evaluate(options: EvaluationOptions): Promise<CocoEvaluato
         scope(() => {
           const images = normalise_(imagesToTensor(batch.images, batch.imageIds.length, batch.height, batch.width, device));
           const outputs = inFloat32(autocast.run(() => model.call(images)));
-          for (const [i, scored] of postprocess(outputs, batch.origSizes, numSelect).entries())
+          for (const [i, scored] of postprocess(outputs, batch.origSizes, numSelect).entries()) {
+            const detections = {
+              boxes: scored.boxes.toArray() as Float32Array,
+              scores: scored.scores.toArray() as Float32Array,
+              labels: Int32Array.from(scored.labels.toArray() as BigInt64Array, Number),
+            };
             evaluator.addImage({
               id: batch.imageIds[i],
               width: batch.origSizes[i][1],
               height: batch.origSizes[i][0],
               gt: batch.truths[i],
-              detections: {
-                boxes: scored.boxes.toArray() as Float32Array,
-                scores: scored.scores.toArray() as Float32Array,
-                labels: Int32Array.from(scored.labels.toArray() as BigInt64Array, Number),
-              },
+              detections: options.classes === undefined ? detections : relabel(detections, options.classes),
             });
+          }
         }),
       );
       if (options.progress?.(evaluator.images) === false) return null;
