@@ -1,5 +1,6 @@
 // rfdetr convert
-import { extname } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { extname, join } from "node:path";
 import type { Command } from "commander";
 import { consoleOf, exit, type OutputOptions, withOutputOptions } from "./context.js";
 
@@ -7,19 +8,26 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
   withOutputOptions(
     program
       .command("convert")
-      .description("turn a checkpoint of the Python package into weights for this program (no code in it is run)")
-      .argument("<in>", ".pth, .pt, .ckpt or .safetensors")
-      .argument("<out>", ".safetensors file to write"),
+      .description(
+        "turn weights of the Python package into ours, or ours into a checkpoint that the package loads (no code in a file is run)",
+      )
+      .argument("<in>", ".pth, .pt, .ckpt or .safetensors, or the folder of a run, whose best weights are taken")
+      .argument("<out>", ".safetensors, or .pth for the Python package"),
   ).action(async (from: string, to: string, options: OutputOptions) => finish(await convert(from, to, options)));
 }
 
 async function convert(from: string, to: string, options: OutputOptions): Promise<number> {
   const { readWeights, saveWeights } = await import("../run/weights.js");
+  const { savePythonCheckpoint } = await import("../run/python-export.js");
   const { RfdetrError } = await import("../run/errors.js");
   const console = consoleOf(options);
-  if (extname(to) !== ".safetensors") throw new RfdetrError("ERR_USAGE", `Expected a .safetensors file to write but received ${to}`);
-  const { tensors, classNames, config, extra } = readWeights(from);
-  saveWeights(to, tensors, { classNames, config, extra });
+  const kind = extname(to).toLowerCase();
+  if (kind !== ".safetensors" && kind !== ".pth")
+    throw new RfdetrError("ERR_USAGE", `Expected a .safetensors or .pth file to write but received ${to}`);
+  const source = existsSync(from) && statSync(from).isDirectory() ? join(from, "weights", "best.safetensors") : from;
+  const { tensors, classNames, config, extra } = readWeights(source);
+  const save = kind === ".pth" ? savePythonCheckpoint : saveWeights;
+  save(to, tensors, { classNames, config, extra });
   if (console.json)
     console.data({ file: to, variant: config.variant, resolution: config.resolution, classes: classNames, tensors: tensors.size });
   console.line(`${config.variant}, ${config.resolution} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`);

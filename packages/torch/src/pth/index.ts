@@ -1,3 +1,5 @@
 export { CheckpointError, UnsafePickleError } from "./error.js";
 export { PthFile } from "./load.js";
+export type { Picklable } from "./pickle.js";
+export { savePth } from "./save.js";
 export { PickledName, PickledObject, type PickledTensor, unpickle } from "./unpickle.js";
