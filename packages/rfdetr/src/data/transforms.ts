@@ -84,16 +84,40 @@ function mapBoxes(boxes: Float32Array, map: (box: number[]) => number[]): Float3
 /** Short sides that the jitter branch resizes to before it crops. */
 const jitterSides = [400, 500, 600] as const;
 
+export interface Jitter {
+  /** Size that the image is resized to before the crop. */
+  width: number;
+  height: number;
+  /** The square that is cut out. */
+  left: number;
+  top: number;
+  cut: number;
+}
+
+/** Python's rounding, halves to the even neighbour. */
+function roundEven(x: number): number {
+  const floor = Math.floor(x);
+  return x - floor === 0.5 ? floor + (floor % 2) : Math.round(x);
+}
+
 /**
- * The training recipe of 1.11.2 (`rfdetr.datasets.coco: make_coco_transforms_square_div_64`): with probability ½ straight to the square; else
- * short side 400, 500 or 600, a square crop of uniform side from min(384, m) to m = min(600, sides) at a uniform place, then the square.
+ * Draws what happens to a training image, as 1.11.2 does (`rfdetr.datasets._torchvision`): with probability ½ nothing (null); else its short
+ * side becomes 400, 500 or 600, and a square of uniform side from min(384, m) to m = min(600, sides) is cut out at a uniform place.
  */
-export function scaleJitter(sample: Sample, side: number, rng: Rng, jitter: boolean): Sample {
-  if (!jitter || rng.chance(0.5)) return resize(sample, side, side);
+export function drawJitter(width: number, height: number, rng: Rng): Jitter | null {
+  if (rng.chance(0.5)) return null;
   const short = rng.choice(jitterSides);
-  const factor = short / Math.min(sample.width, sample.height);
-  const larger = resize(sample, Math.max(short, Math.round(sample.width * factor)), Math.max(short, Math.round(sample.height * factor)));
-  const most = Math.min(600, larger.width, larger.height);
+  const least = Math.min(width, height);
+  const resized = { width: roundEven((short * width) / least), height: roundEven((short * height) / least) };
+  const most = Math.min(600, resized.width, resized.height);
   const cut = rng.integer(Math.min(384, most), most);
-  return resize(crop(larger, rng.integer(0, larger.width - cut), rng.integer(0, larger.height - cut), cut, cut), side, side);
+  return { ...resized, left: rng.integer(0, resized.width - cut), top: rng.integer(0, resized.height - cut), cut };
+}
+
+/** To a square of `side` pixels: straight, or with `jitter` by way of {@link drawJitter}. */
+export function scaleJitter(sample: Sample, side: number, rng: Rng, jitter: boolean): Sample {
+  const drawn = jitter ? drawJitter(sample.width, sample.height, rng) : null;
+  if (drawn === null) return resize(sample, side, side);
+  const { width, height, left, top, cut } = drawn;
+  return resize(crop(resize(sample, width, height), left, top, cut, cut), side, side);
 }

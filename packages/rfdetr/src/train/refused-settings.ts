@@ -40,7 +40,7 @@ export const refused: Readonly<Record<string, Refusal>> = {
   },
   square_resize_div_64: { accepts: [true], reason: "images are resized to a square, as the package does by default" },
   augmentation_backend: {
-    accepts: ["cpu", "auto", "torchvision"],
+    accepts: ["cpu", "auto", "torchvision", "albumentations"],
     reason: "there is one augmentation backend, which needs no other package",
   },
   save_dataset_grids: {
