@@ -136,6 +136,35 @@ describe("boxes", () => {
     },
   );
 
+  it("stay inside the picture through any configuration, which gives the same for the same seed", () => {
+    const leaf = fc.constantFrom(...Object.keys(kinds)).chain((name) => fc.record({ [name]: fc.constant({ p: 0.8 }) }));
+    const { entry } = fc.letrec<{ entry: Record<string, unknown> }>((tie) => ({
+      entry: fc.oneof(
+        { depthSize: "small" },
+        leaf,
+        fc.record({ OneOf: fc.array(tie("entry"), { minLength: 1, maxLength: 3 }) }),
+        fc.record({ Sequential: fc.array(tie("entry"), { minLength: 1, maxLength: 3 }) }),
+        fc.record({
+          SomeOf: fc.record({ transforms: fc.array(tie("entry"), { minLength: 1, maxLength: 3 }), n: fc.integer({ min: 1, max: 3 }) }),
+        }),
+      ),
+    }));
+    fc.assert(
+      fc.property(rectangle, fc.array(entry, { maxLength: 4 }), fc.integer(), (picture, config, seed) => {
+        const made = augment(picture, config, new Rng(seed));
+        expect(made.data.length).toBe(made.width * made.height * 3);
+        expect(made.boxes.length).toBe(made.labels.length * 4);
+        for (let i = 0; i < made.boxes.length; i += 4) {
+          const [left, top, right, bottom] = made.boxes.subarray(i, i + 4);
+          expect(Math.min(left, top, made.width - right, made.height - bottom)).toBeGreaterThanOrEqual(-1e-3);
+          expect(Math.min(right - left, bottom - top)).toBeGreaterThan(0);
+        }
+        expect(augment(picture, config, new Rng(seed))).toEqual(made);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it("leave with what was moved out of the picture", () => {
     expect(affine(source, { translate: [0, 15] }).labels).toEqual(Int32Array.of(0, 1));
     expect(affine(source, { translate: [100, 0] }).labels.length).toBe(0);

@@ -33,7 +33,9 @@ function greyLevels({ data }: Sample): Uint8Array {
 
 export function toGrey(sample: Sample): Sample {
   const grey = greyLevels(sample);
-  return { ...sample, data: Uint8Array.from(sample.data, (_, i) => grey[Math.floor(i / 3)]) };
+  const data = new Uint8Array(sample.data.length);
+  for (let i = 0; i < grey.length; i++) data.fill(grey[i], i * 3, i * 3 + 3);
+  return { ...sample, data };
 }
 
 /** Away from the image's mean grey by a factor. */
