@@ -17,7 +17,7 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
 }
 
 async function convert(from: string, to: string, options: OutputOptions): Promise<number> {
-  const { readWeights, saveWeights } = await import("../run/weights.js");
+  const { checkComplete, readWeights, saveWeights } = await import("../run/weights.js");
   const { savePythonCheckpoint } = await import("../run/python-export.js");
   const { RfdetrError } = await import("../run/errors.js");
   const console = consoleOf(options);
@@ -26,11 +26,13 @@ async function convert(from: string, to: string, options: OutputOptions): Promis
     throw new RfdetrError("ERR_USAGE", `Expected a .safetensors or .pth file to write but received ${to}`);
   const source = existsSync(from) && statSync(from).isDirectory() ? join(from, "weights", "best.safetensors") : from;
   const { tensors, classNames, config, extra } = readWeights(source);
+  const lines = checkComplete(source, tensors, config);
   const save = kind === ".pth" ? savePythonCheckpoint : saveWeights;
   save(to, tensors, { classNames, config, extra });
   if (console.json)
     console.data({ file: to, variant: config.variant, resolution: config.resolution, classes: classNames, tensors: tensors.size });
   console.line(`${config.variant}, ${config.resolution} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`);
+  for (const line of lines) console.line(line);
   for (const tensor of tensors.values()) tensor.dispose();
   return exit.done;
 }

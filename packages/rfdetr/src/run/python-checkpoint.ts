@@ -4,6 +4,7 @@ import { cocoClasses } from "../model/coco-classes.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveConfig, variants } from "../model/variants.js";
 import { RfdetrError } from "./errors.js";
+import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
 
 export interface PythonCheckpoint {
   tensors: Map<string, Tensor>;
@@ -31,7 +32,8 @@ function stateOf(content: Map<unknown, unknown>): Map<string, PickledTensor> {
   const state = new Map<string, PickledTensor>();
   for (const [key, value] of source ?? []) {
     if (typeof key !== "string" || !isTensor(value)) continue;
-    state.set(source === lightning ? key.replace(/^model\./, "").replace(/^_orig_mod\./, "") : key.replace(/^module\./, ""), value);
+    const bare = source === lightning ? key.replace(/^model\./, "").replace(/^_orig_mod\./, "") : key.replace(/^module\./, "");
+    state.set(plainKey(bare), value);
   }
   return state;
 }
@@ -125,7 +127,8 @@ export function readPythonCheckpoint(path: string): PythonCheckpoint {
     const state = stateOf(file.content);
     // Empty buffer of newer versions, for keypoint models only.
     state.delete("_kp_active_mask");
-    const config = configOf(path, new Map([...state].map(([key, { shape }]) => [key, shape])), file.content);
+    const shapes = new Map([...state].filter(([key]) => !isAdapter(key)).map(([key, { shape }]) => [key, shape]));
+    const config = configOf(path, shapes, file.content);
     const tensors = new Map<string, Tensor>();
     const leftOver: string[] = [];
     for (const [key, stored] of state) {
@@ -136,6 +139,7 @@ export function readPythonCheckpoint(path: string): PythonCheckpoint {
         tensor.dispose();
       }
     }
+    mergeAdapters(tensors);
     return { tensors, classNames: classNamesOf(file.content, config.numClasses), config, leftOver };
   } finally {
     file.close();

@@ -1,11 +1,12 @@
 // Weights files: safetensors with the Python package's keys, and in the metadata what is needed to use them.
 import { extname } from "node:path";
-import { loadSafetensors, noGrad, ops, saveSafetensors, scope, type Tensor } from "@rfdetr/torch";
+import { loadSafetensors, noGrad, saveSafetensors, scope, type Tensor } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveConfig } from "../model/variants.js";
 import { replaceFile } from "./atomic.js";
 import { RfdetrError } from "./errors.js";
+import { describeFit, type FitReport, fitWeights } from "./fit-weights.js";
 import { readPythonCheckpoint } from "./python-checkpoint.js";
 
 export interface WeightsInfo {
@@ -63,6 +64,21 @@ export function readWeights(path: string): LoadedWeights {
   return { tensors: file.tensors, classNames: names, config: resolveConfig(variant, { numClasses: names.length, ...overrides }), extra };
 }
 
+/**
+ * Holds weights against the model that they are said to be of.
+ * @returns lines about keys that are missing or of no use
+ * @throws RfdetrError `ERR_CHECKPOINT` when they do not fit it
+ */
+export function checkComplete(path: string, tensors: Map<string, Tensor>, config: ModelConfig): string[] {
+  const model = new RFDETRModel(config);
+  const own = model.stateDict();
+  try {
+    return scope(() => describeFit(fitWeights(path, { tensors, config }, { tensors: own, config }).report));
+  } finally {
+    for (const tensor of own.values()) tensor.dispose();
+  }
+}
+
 /** Builds the model of a weights file, in evaluation mode. @throws RfdetrError `ERR_CHECKPOINT` */
 export function loadModel(path: string): { model: RFDETRModel; classNames: string[]; config: ModelConfig } {
   const { tensors, classNames, config } = readWeights(path);
@@ -80,47 +96,27 @@ export function loadModel(path: string): { model: RFDETRModel; classNames: strin
   return { model, classNames, config };
 }
 
-const classRows = /(^|\.)(class_embed|enc_out_class_embed\.\d+)\.(weight|bias)$/;
-
 /**
- * Starts a model from weights trained on other classes: class rows are cut or repeated to the number the model has, everything else must fit.
- * @returns warnings for the user.
+ * Starts a model from weights trained on other classes, with more queries or at another resolution.
+ * @returns what was taken, and lines about it for the user
  * @throws RfdetrError `ERR_CHECKPOINT` when the weights are those of another architecture; the model is unchanged then.
  */
-export function loadInto(model: RFDETRModel, path: string): string[] {
+export function loadInto(model: RFDETRModel, path: string): { report: FitReport; lines: string[] } {
   const { tensors, classNames, config } = readWeights(path);
   try {
     return noGrad(() =>
       scope(() => {
-        const own = model.stateDict();
-        const fitted = new Map(
-          [...tensors].map(([key, stored]) => [key, classRows.test(key) ? withRows(stored, own.get(key)?.shape[0]) : stored]),
-        );
-        try {
-          model.loadStateDict(fitted);
-        } catch (error) {
-          throw new RfdetrError(
-            "ERR_CHECKPOINT",
-            `The weights ${path} are those of ${config.variant} and do not fit ${model.config.variant}: ${(error as Error).message}`,
-            { cause: error },
-          );
-        }
+        const { tensors: fitted, report } = fitWeights(path, { tensors, config }, { tensors: model.stateDict(), config: model.config });
+        model.loadStateDict(fitted, { strict: false });
         const wanted = model.config.numClasses;
-        return classNames.length === wanted
-          ? []
-          : [`The weights know ${classNames.length} classes and the data has ${wanted}: the class heads start from the rows that fit`];
+        const classes =
+          classNames.length === wanted
+            ? []
+            : [`The weights know ${classNames.length} classes and the data has ${wanted}: the class heads start from the rows that fit`];
+        return { report, lines: [...classes, ...describeFit(report)] };
       }),
     );
   } finally {
     for (const tensor of tensors.values()) tensor.dispose();
   }
-}
-
-/** The first `rows` rows, repeated from the start where there are too few. */
-function withRows(stored: Tensor, rows: number | undefined): Tensor {
-  const have = stored.shape[0];
-  if (rows === undefined || rows === have) return stored;
-  if (rows < have) return stored.narrow(0, 0, rows);
-  const copies = Array.from({ length: Math.ceil(rows / have) }, () => stored);
-  return ops.cat(copies, { dim: 0 }).narrow(0, 0, rows);
 }

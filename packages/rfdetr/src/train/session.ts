@@ -89,7 +89,7 @@ export async function prepareRun({ settings: wanted, resume }: TrainRequest, ope
     manualSeed(seed);
     const model = new RFDETRModel(modelConfig);
     const warnings = [...data.warnings, ...leftovers(settings), ...(batchReason === null ? [] : [batchReason])];
-    if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights));
+    if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights).lines);
     if (settings.freezeEncoder)
       for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
     if (device !== "cpu") model.to(device);

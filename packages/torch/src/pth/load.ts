@@ -1,26 +1,16 @@
-// Checkpoints of torch (`.pth`, `.pt`, `.ckpt`): a zip archive with one pickle and the raw bytes of every storage.
+// Checkpoints of torch (`.pth`, `.pt`, `.ckpt`): a pickle and the raw bytes of every storage, in a zip archive or, before torch 1.6, in a row.
 import { closeSync, openSync, readSync } from "node:fs";
 import { tensor } from "../create.js";
-import { type DType, dtypes } from "../dtype.js";
+import { dtypes } from "../dtype.js";
 import * as ops from "../ops.generated.js";
 import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 import { CheckpointError } from "./error.js";
+import { readLegacy } from "./legacy.js";
+import { storageDtype } from "./storage-types.js";
 import { type PickledTensor, unpickle } from "./unpickle.js";
 import { readZip, type ZipEntry } from "./zip.js";
 
-const dtypeOf: Record<string, DType> = {
-  Float: "float32",
-  Double: "float64",
-  Half: "float16",
-  BFloat16: "bfloat16",
-  Long: "int64",
-  Int: "int32",
-  Short: "int16",
-  Char: "int8",
-  Byte: "uint8",
-  Bool: "bool",
-};
 const maxPickle = 256 << 20;
 
 /** A checkpoint whose tensors are read one by one, when asked for. */
@@ -37,8 +27,13 @@ export class PthFile {
     try {
       const magic = Buffer.alloc(4);
       readSync(this.#file, magic, 0, 4, 0);
-      if (magic.readUInt32LE() !== 0x04034b50)
-        throw new CheckpointError(path, "is no zip archive: files older than torch 1.6 must be saved again with a newer one");
+      if (magic.readUInt32LE() !== 0x04034b50) {
+        const { content, entries } = readLegacy(this.#file, path);
+        this.content = content;
+        this.#entries = entries;
+        this.#prefix = "";
+        return;
+      }
       this.#entries = readZip(this.#file, path);
       const pickle = [...this.#entries].find(([name]) => name.endsWith("/data.pkl") || name === "data.pkl");
       if (pickle === undefined) throw new CheckpointError(path, "has no data.pkl");
@@ -56,7 +51,7 @@ export class PthFile {
 
   /** Reads one tensor, contiguous, into memory of its own; it lives until disposed. @throws CheckpointError when it does not fit its storage */
   read(name: string, { storage, offset, shape, strides }: PickledTensor): Tensor {
-    const dtype = dtypeOf[/^torch\.(\w+)Storage$/.exec(storage.type)?.[1] ?? ""];
+    const dtype = storageDtype(storage.type);
     if (dtype === undefined) throw new CheckpointError(this.path, `stores ${name} as ${storage.type}`);
     const entry = this.#entries.get(`${this.#prefix}data/${storage.key}`);
     const { bytes } = dtypes[dtype];

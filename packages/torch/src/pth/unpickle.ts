@@ -30,11 +30,11 @@ export class PickledName {
 /** Dicts become Maps, tuples and lists arrays, sets Sets, tensors {@link PickledTensor}s, dtypes and devices {@link PickledName}s. */
 export type Pickled = unknown;
 
-const storages = ["Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"].map(
+const storageTypes = ["Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"].map(
   (name) => `torch.${name}Storage`,
 );
 const names = new Set([
-  ...storages,
+  ...storageTypes,
   "torch.storage.UntypedStorage",
   ...["float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool", "strided"].map(
     (name) => `torch.${name}`,
@@ -52,7 +52,17 @@ const isTensor = (value: unknown): value is PickledTensor =>
 
 /** Reads one pickle (protocols 2 to 5). @throws UnsafePickleError, CheckpointError */
 export function unpickle(bytes: Buffer, path: string): Pickled {
-  let at = 0;
+  return unpickleAt(bytes, path, 0).value;
+}
+
+/** Reads the pickle that begins at a byte. @returns its value, the byte after it, and every storage that it names */
+export function unpickleAt(
+  bytes: Buffer,
+  path: string,
+  start: number,
+): { value: Pickled; end: number; storages: Map<string, PickledStorage> } {
+  let at = start;
+  const storages = new Map<string, PickledStorage>();
   const stack: unknown[] = [];
   const memo = new Map<number, unknown>();
   const broken = (what: string): never => {
@@ -165,7 +175,7 @@ export function unpickle(bytes: Buffer, path: string): Pickled {
         // STOP
         const value = pop();
         if (value === mark || value instanceof Global) broken("no value");
-        return value;
+        return { value, end: at, storages };
       }
       case 0x28:
         push(mark);
@@ -332,7 +342,9 @@ export function unpickle(bytes: Buffer, path: string): Pickled {
         // BINPERSID: ("storage", class, key, location, elements)
         const [kind, type, key, , elements] = list(pop());
         if (kind !== "storage" || !(type instanceof PickledName)) broken("a reference to something that is no storage");
-        push({ type: (type as PickledName).name, key: text(key), elements: integer(elements) } satisfies PickledStorage);
+        const storage: PickledStorage = { type: (type as PickledName).name, key: text(key), elements: integer(elements) };
+        storages.set(storage.key, storage);
+        push(storage);
         break;
       }
       default:

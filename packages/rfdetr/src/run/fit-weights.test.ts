@@ -1,0 +1,126 @@
+import { readFileSync } from "node:fs";
+import { keep, manualSeed, noGrad, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { describe, expect, it } from "vitest";
+import { RFDETRModel } from "../model/rfdetr.js";
+import type { ModelConfig } from "../model/types.js";
+import { resolveConfig } from "../model/variants.js";
+import { near } from "../testing/near.js";
+import { describeFit, fitWeights } from "./fit-weights.js";
+import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
+
+interface Resized {
+  from: number[][][];
+  to: number[][][];
+}
+const golden = JSON.parse(readFileSync(new URL("./fixtures/loading.json", import.meta.url), "utf8")) as {
+  dora: { stored: Record<string, number[][]>; merged: number[][] };
+  lora: { stored: Record<string, number[][]>; merged: number[][] };
+  smaller: Resized;
+  larger: Resized;
+  queries: { stored: number[][]; cut: number[][] };
+};
+const table = "backbone.0.encoder.encoder.embeddings.position_embeddings";
+
+/** Fits a single tensor. */
+function fitOne(
+  key: string,
+  stored: number[] | number[][] | number[][][],
+  shape: number[],
+  sizes: Partial<ModelConfig>[] = [{}, {}],
+): unknown {
+  const config = resolveConfig("tiny");
+  const [from, to] = sizes.map((size) => ({ ...config, ...size }));
+  const target = tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
+  return scope(() => {
+    const { tensors } = fitWeights(
+      "x.pth",
+      { tensors: new Map([[key, tensor(stored as number[])]]), config: from },
+      { tensors: new Map([[key, target]]), config: to },
+    );
+    return (tensors.get(key) as Tensor).toList();
+  });
+}
+
+describe("weights of one model in another", () => {
+  it.each(["smaller", "larger"] as const)("position tables are resized as by the Python package: %s", (way) => {
+    const { from, to } = golden[way];
+    // Float32 sums of sixteen products.
+    near(tensor(fitOne(table, from, [1, to[0].length, 3]) as number[][][]), to.flat(2), 2e-6);
+  });
+
+  it("learned queries are cut group by group", () => {
+    const { stored, cut } = golden.queries;
+    const sizes = [
+      { numQueries: 4, groupDetr: 3 },
+      { numQueries: 3, groupDetr: 2 },
+    ];
+    expect(fitOne("query_feat.weight", stored, [6, 2], sizes)).toEqual(cut);
+  });
+
+  it("class rows are cut to the first, or repeated from the first", () => {
+    expect(fitOne("class_embed.bias", [1, 2, 3], [2])).toEqual([1, 2]);
+    expect(fitOne("class_embed.bias", [1, 2, 3], [7])).toEqual([1, 2, 3, 1, 2, 3, 1]);
+    expect(fitOne("transformer.enc_out_class_embed.0.weight", [[1], [2]], [3, 1])).toEqual([[1], [2], [1]]);
+  });
+
+  it("another shape anywhere else is an error that names the tensor", () => {
+    expect(() => fitOne("transformer.decoder.norm.weight", [1, 2, 3], [4])).toThrow(
+      /x.pth are those of tiny and do not fit tiny: transformer.decoder.norm.weight has the shape 3 where 4 is expected/,
+    );
+  });
+
+  it("more queries than were trained are an error", () => {
+    const sizes = [{ numQueries: 3 }, { numQueries: 4 }];
+    expect(() => fitOne("query_feat.weight", [[1]], [4, 1], sizes)).toThrow(
+      /groups of 3 queries and the model has \d+ of 4: lower num_queries/,
+    );
+  });
+
+  it("a whole model takes fewer classes, queries and groups and another resolution, and says what it did", () => {
+    manualSeed(0);
+    const big = new RFDETRModel(resolveConfig("tiny"));
+    const { numQueries, groupDetr, resolution, patchSize, numWindows } = big.config;
+    const config = resolveConfig("tiny", {
+      numClasses: 2,
+      numQueries: numQueries - 1,
+      groupDetr: groupDetr - 1,
+      resolution: resolution + patchSize * numWindows,
+    });
+    const small = new RFDETRModel(config);
+    const { report } = scope(() => {
+      const fitted = fitWeights("x", { tensors: big.stateDict(), config: big.config }, { tensors: small.stateDict(), config });
+      noGrad(() => small.loadStateDict(fitted.tensors));
+      return { report: fitted.report };
+    });
+    expect(report.missing).toEqual([]);
+    expect(report.loaded + report.changed.length).toBe(small.stateDict().size);
+    const lines = describeFit(report);
+    expect(lines).toEqual([expect.stringMatching(/^Taken in another shape: .*class rows.*queries to/)]);
+  });
+
+  it("weights of something else are refused, whatever keys they have", () => {
+    const model = new RFDETRModel(resolveConfig("tiny"));
+    const some = new Map([...model.stateDict()].slice(0, 10));
+    expect(() =>
+      scope(() => fitWeights("x", { tensors: some, config: model.config }, { tensors: model.stateDict(), config: model.config })),
+    ).toThrow(/hold 10 of the \d+ tensors of tiny: they are of another model/);
+  });
+});
+
+describe("adapters", () => {
+  it.each(["dora", "lora"] as const)("are merged as peft merges them: %s", (kind) => {
+    const { stored, merged } = golden[kind];
+    const tensors = new Map(Object.entries(stored).map(([key, values]) => [plainKey(key), keep(tensor(values as never))] as const));
+    expect(mergeAdapters(tensors)).toEqual(["query"]);
+    expect([...tensors.keys()].sort()).toEqual(["query.bias", "query.weight"]);
+    near(tensors.get("query.weight") as Tensor, merged.flat());
+    for (const each of tensors.values()) each.dispose();
+  });
+
+  it("are told from weights by their keys", () => {
+    const key = "backbone.0.encoder.base_model.model.encoder.encoder.layer.3.attention.attention.query";
+    expect(plainKey(`${key}.base_layer.weight`)).toBe("backbone.0.encoder.encoder.encoder.layer.3.attention.attention.query.weight");
+    expect(isAdapter(`${key}.lora_A.default.weight`)).toBe(true);
+    expect(isAdapter(`${key}.base_layer.weight`)).toBe(false);
+  });
+});

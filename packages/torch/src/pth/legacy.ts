@@ -1,0 +1,59 @@
+// The format of torch before 1.6: pickles in a row (a magic number, a version, the byte order, the content, the keys of the storages), then each
+// storage as the number of its elements and their bytes.
+import { fstatSync, readSync } from "node:fs";
+import { dtypes } from "../dtype.js";
+import { CheckpointError } from "./error.js";
+import { storageDtype } from "./storage-types.js";
+import { unpickleAt } from "./unpickle.js";
+import type { ZipEntry } from "./zip.js";
+
+const magicNumber = 0x1950a86a20f9469cfc6cn;
+/** Pickles of checkpoints are small beside their storages. */
+const maxPickles = 64 << 20;
+
+/**
+ * Reads the content, and where each storage lies, as entries `data/KEY`.
+ * @throws CheckpointError when it is no checkpoint, is cut off, or a storage lies outside of the file; UnsafePickleError
+ */
+export function readLegacy(file: number, path: string): { content: unknown; entries: Map<string, ZipEntry> } {
+  const { size } = fstatSync(file);
+  // A pickle of protocol 2 begins so; anything else is not read at all.
+  const first = Buffer.alloc(2);
+  readSync(file, first, 0, 2, 0);
+  if (first[0] !== 0x80) throw new CheckpointError(path, "is no checkpoint of torch: neither a zip archive nor the older format");
+  const head = Buffer.alloc(Math.min(size, maxPickles));
+  for (let done = 0; done < head.length; ) {
+    const count = readSync(file, head, done, head.length - done, done);
+    if (count === 0) break;
+    done += count;
+  }
+  let at = 0;
+  const next = () => {
+    const read = unpickleAt(head, path, at);
+    at = read.end;
+    return read;
+  };
+  if (next().value !== magicNumber) throw new CheckpointError(path, "is no checkpoint of torch: its magic number is missing");
+  const version = next().value;
+  if (version !== 1001) throw new CheckpointError(path, `has the version ${String(version)} of the older format; 1001 is known`);
+  const system = next().value;
+  if (system instanceof Map && system.get("little_endian") === false)
+    throw new CheckpointError(path, "was written on a big-endian machine");
+  const { value: content, storages } = next();
+  const keys = next().value;
+  if (!Array.isArray(keys)) throw new CheckpointError(path, "has no list of storages");
+  const entries = new Map<string, ZipEntry>();
+  for (const key of keys) {
+    const storage = storages.get(String(key));
+    const dtype = storage === undefined ? undefined : storageDtype(storage.type);
+    if (dtype === undefined || at + 8 > size) throw new CheckpointError(path, `is cut off, or does not name its storage ${String(key)}`);
+    const count = Buffer.alloc(8);
+    readSync(file, count, 0, 8, at);
+    const bytes = Number(count.readBigInt64LE()) * dtypes[dtype].bytes;
+    at += 8;
+    if (!(bytes >= 0 && at + bytes <= size)) throw new CheckpointError(path, `places its storage ${String(key)} outside of itself`);
+    entries.set(`data/${String(key)}`, { offset: at, size: bytes });
+    at += bytes;
+  }
+  return { content, entries };
+}
