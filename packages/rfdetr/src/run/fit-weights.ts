@@ -36,11 +36,6 @@ export function fitWeights(
   const tensors = new Map<string, Tensor>();
   const { numQueries: queries, groupDetr: groups } = own.config;
   const { numQueries: storedQueries, groupDetr: storedGroups } = stored.config;
-  if (queries > storedQueries || groups > storedGroups)
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
-      `The weights ${path} have ${storedGroups} groups of ${storedQueries} queries and the model has ${groups} of ${queries}: lower num_queries or group_detr`,
-    );
   for (const [key, target] of own.tensors) {
     const found = stored.tensors.get(key);
     if (found === undefined) {
@@ -70,6 +65,11 @@ export function fitWeights(
     if (classRows.test(key)) return { tensor: withRows(found, target.shape[0]), how: `${found.shape[0]} class rows to ${target.shape[0]}` };
     if (queryRows.test(key)) {
       if (queries === storedQueries && groups === storedGroups) return { tensor: found, how: null };
+      if (queries > storedQueries || groups > storedGroups)
+        throw new RfdetrError(
+          "ERR_CHECKPOINT",
+          `The weights ${path} have ${storedGroups} groups of ${storedQueries} queries and the model has ${groups} of ${queries}: lower num_queries or group_detr`,
+        );
       const cut = found.view(storedGroups, storedQueries, found.shape[1]).narrow(0, 0, groups).narrow(1, 0, queries);
       return {
         tensor: cut.reshape(groups * queries, found.shape[1]),
