@@ -10,7 +10,7 @@ import { TrainRun } from "./train/run.js";
 import type { TrainOptions } from "./train/settings.js";
 
 export interface DetectorOptions {
-  /** Weights file: what is detected with, and what training starts from. Without one the model has random weights. */
+  /** Weights file, or the name of published weights such as `nano`: what is detected with, and what training starts from. Without one the model has random weights. */
   weights?: string;
   /** `auto` (the default) follows the hardware; `true` means `auto`, `false` means `32-true`. */
   precision?: "auto" | "32-true" | "bf16-mixed" | "16-mixed" | boolean;
@@ -39,9 +39,11 @@ export class RFDETR {
   static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
     const { resolveConfig: resolveModel } = await import("./model/variants.js");
     resolveModel(model);
-    if (options.weights !== undefined && !existsSync(options.weights))
-      throw new RfdetrError("ERR_CHECKPOINT", `The weights ${options.weights} do not exist`);
-    return new RFDETR(model, options);
+    if (options.weights === undefined) return new RFDETR(model, options);
+    const { resolveWeights } = await import("./run/published-weights.js");
+    const weights = await resolveWeights(options.weights);
+    if (!existsSync(weights)) throw new RfdetrError("ERR_CHECKPOINT", `The weights ${weights} do not exist`);
+    return new RFDETR(model, { ...options, weights });
   }
 
   /** Weights that this detector uses now: those it was made with, or the best of its last training. */

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { expected, RfdetrError } from "../run/errors.js";
 import { Console } from "./console.js";
+import { bytes } from "./format.js";
 
 /** Exit codes of the command. */
 export const exit = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -28,6 +29,16 @@ export function numeric(text: string): number | string {
 /** Adds a value to those an option collected before. */
 export function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
+}
+
+/** The path of weights that were given by path or by the name of published ones, which are downloaded in sight. @throws RfdetrError */
+export async function weightsPath(console: Console, name: string): Promise<string> {
+  const { resolveWeights } = await import("../run/published-weights.js");
+  const path = await resolveWeights(name, {
+    progress: (done, total) => console.live(`downloading ${name}: ${bytes(done)}${total === null ? "" : ` of ${bytes(total)}`}`),
+  });
+  console.end();
+  return path;
 }
 
 /** @throws RfdetrError unless `value` is a positive integer. */

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import type { Command } from "commander";
-import { consoleOf, exit, type OutputOptions, withOutputOptions } from "./context.js";
+import { consoleOf, exit, type OutputOptions, weightsPath, withOutputOptions } from "./context.js";
 
 export function addConvert(program: Command, finish: (code: number) => void): void {
   withOutputOptions(
@@ -11,7 +11,10 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
       .description(
         "turn weights of the Python package into ours, or ours into a checkpoint that the package loads (no code in a file is run)",
       )
-      .argument("<in>", ".pth, .pt, .ckpt or .safetensors, or the folder of a run, whose best weights are taken")
+      .argument(
+        "<in>",
+        ".pth, .pt, .ckpt or .safetensors, the name of published weights, or the folder of a run, whose best weights are taken",
+      )
       .argument("<out>", ".safetensors, or .pth for the Python package"),
   ).action(async (from: string, to: string, options: OutputOptions) => finish(await convert(from, to, options)));
 }
@@ -24,7 +27,8 @@ async function convert(from: string, to: string, options: OutputOptions): Promis
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")
     throw new RfdetrError("ERR_USAGE", `Expected a .safetensors or .pth file to write but received ${to}`);
-  const source = existsSync(from) && statSync(from).isDirectory() ? join(from, "weights", "best.safetensors") : from;
+  const source =
+    existsSync(from) && statSync(from).isDirectory() ? join(from, "weights", "best.safetensors") : await weightsPath(console, from);
   const { tensors, classNames, config, extra } = readWeights(source);
   const lines = checkComplete(source, tensors, config);
   const save = kind === ".pth" ? savePythonCheckpoint : saveWeights;

@@ -1,7 +1,7 @@
 // rfdetr doctor
 import type { Command } from "commander";
 import { machineLine } from "../run/machine.js";
-import { collect, consoleOf, exit, numeric, type OutputOptions, positiveInteger, withOutputOptions } from "./context.js";
+import { collect, consoleOf, exit, numeric, type OutputOptions, positiveInteger, weightsPath, withOutputOptions } from "./context.js";
 
 interface Options extends OutputOptions {
   device: string;
@@ -70,8 +70,9 @@ async function doctor(options: Options): Promise<number> {
   const { measurePeaks } = await import("../train/hardware-peaks.js");
   const { compareEvaluationModes } = await import("../train/evaluation-modes.js");
   const report = await import("./doctor-report.js");
+  const weights = options.weights === undefined ? undefined : await weightsPath(console, options.weights);
   console.live("reading");
-  const subject = await openSubject({ model: options.model ?? "nano", batch, device, weights: options.weights, data: options.data });
+  const subject = await openSubject({ model: options.model ?? "nano", batch, device, weights, data: options.data });
   console.live("measuring matrix products");
   const peaks = measurePeaks(device, byTable.precision);
   report.peaks(console, peaks);

@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { writeFailure } from "../run/atomic.js";
-import { consoleOf, exit, numeric, type OutputOptions, oneOf, precisions, share, withOutputOptions } from "./context.js";
+import { consoleOf, exit, numeric, type OutputOptions, oneOf, precisions, share, weightsPath, withOutputOptions } from "./context.js";
 
 interface Options extends OutputOptions {
   weights: string;
@@ -19,7 +19,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .command("predict")
       .description("detect objects in images and draw them")
       .argument("<image...>", "images, folders, or patterns such as 'photos/**/*.jpg'")
-      .requiredOption("--weights <file>", "trained weights")
+      .requiredOption("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
       .option("--threshold <x>", "smallest score that is reported", numeric, 0.5)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
@@ -35,7 +35,7 @@ async function predict(inputs: readonly string[], options: Options): Promise<num
   const console = consoleOf(options);
   const { Predictor } = await import("../predict/predict.js");
   const { drawDetections } = await import("../predict/draw.js");
-  const predictor = Predictor.load(options.weights, { precision, device: options.device });
+  const predictor = Predictor.load(await weightsPath(console, options.weights), { precision, device: options.device });
   const folder = options.out ?? (console.json ? null : "predictions");
   if (folder !== null) makeFolder(folder);
   const names = pictureNames(files);

@@ -4,7 +4,7 @@ import { RfdetrError } from "../run/errors.js";
 import type { TrainRun } from "../train/run.js";
 import type { SettingName } from "../train/settings.js";
 import type { Console } from "./console.js";
-import { collect, consoleOf, exit, numeric, type OutputOptions, withOutputOptions } from "./context.js";
+import { collect, consoleOf, exit, numeric, type OutputOptions, weightsPath, withOutputOptions } from "./context.js";
 import { bytes, duration, fraction } from "./format.js";
 
 /** Flags, and the settings they set. */
@@ -33,7 +33,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .description("train a detector on a folder of images with COCO or YOLO annotations")
       .option("--data <dir>", "dataset: train/ and valid/ with annotations")
       .option("--model <variant>", "nano, small, medium, base, large, …")
-      .option("--weights <file>", "weights to start from (default: random)")
+      .option("--weights <file>", "weights to start from: a file, or the name of published ones such as nano (default: random)")
       .option("--out <dir>", "run folder (default: a fresh one under runs/)")
       .option("--epochs <n>", "passes over the training images", numeric)
       .option("--batch <n>", "images per micro-batch", numeric)
@@ -77,7 +77,9 @@ async function train(options: Options): Promise<number> {
   if (options.override !== undefined)
     settings.precision_overrides = { ...(settings.precision_overrides as object | undefined), ...parseOverrides(options.override) };
   for (const [flag, name] of given) settings[name] = checkSetting(name, options[flag], flag);
-  return await follow(TrainRun.start(resolveConfig(settings)), console);
+  const config = resolveConfig(settings);
+  if (config.weights !== null) config.weights = await weightsPath(console, config.weights);
+  return await follow(TrainRun.start(config), console);
 }
 
 /** Shows a run until its end; Ctrl-C once saves and stops, twice quits. @returns the exit code. */

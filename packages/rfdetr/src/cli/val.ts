@@ -3,7 +3,17 @@ import type { Command } from "commander";
 import type { CocoSummary } from "../eval/coco-summary.js";
 import { RfdetrError } from "../run/errors.js";
 import type { Console } from "./console.js";
-import { consoleOf, exit, numeric, type OutputOptions, oneOf, positiveInteger, precisions, withOutputOptions } from "./context.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputOptions,
+  oneOf,
+  positiveInteger,
+  precisions,
+  weightsPath,
+  withOutputOptions,
+} from "./context.js";
 import { fraction, table } from "./format.js";
 
 interface Options extends OutputOptions {
@@ -22,7 +32,7 @@ export function addVal(program: Command, finish: (code: number) => void): void {
     program
       .command("val")
       .description("score trained weights on a dataset, or a COCO results file on its annotations")
-      .option("--weights <file>", "trained weights")
+      .option("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
       .option("--data <dir>", "dataset")
       .option("--split <name>", "valid or test", "valid")
       .option("--batch <n>", "images per batch", numeric, 4)
@@ -48,7 +58,7 @@ async function val(options: Options): Promise<number> {
   const precision = oneOf("precision", options.precision, precisions);
   const batch = positiveInteger("batch", options.batch);
   const { evaluateWeights } = await import("../train/evaluate-weights.js");
-  const result = await evaluateWeights(options.weights, {
+  const result = await evaluateWeights(await weightsPath(console, options.weights), {
     data: options.data,
     split,
     batch,

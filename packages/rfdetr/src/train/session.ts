@@ -21,6 +21,7 @@ import { resolveConfig as resolveModel } from "../model/variants.js";
 import { resolveDevice } from "../run/device.js";
 import { RfdetrError } from "../run/errors.js";
 import { machineLine } from "../run/machine.js";
+import { resolveWeights } from "../run/published-weights.js";
 import { RunDirectory } from "../run/run-directory.js";
 import { packageVersion } from "../run/version.js";
 import { loadInto } from "../run/weights.js";
@@ -67,7 +68,8 @@ export interface Session {
 }
 
 /** @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained. */
-export async function prepareRun({ settings: wanted, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
+export async function prepareRun({ settings: given, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
+  const wanted = given.weights === null || resume !== null ? given : { ...given, weights: await resolveWeights(given.weights) };
   if (wanted.threads !== null) setNumThreads(wanted.threads);
   const directory = resume === null ? null : RunDirectory.open(resume);
   const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);

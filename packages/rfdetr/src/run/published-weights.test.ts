@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type DownloadOptions, publishedWeights, resolveWeights, weightsFolder } from "./published-weights.js";
+
+const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 251));
+const published = { bird: { file: "rf-detr-bird.pth", path: "bird/best.pth", md5: createHash("md5").update(content).digest("hex") } };
+
+let folder: string;
+let server: Server;
+let mirror: string;
+let answer: RequestListener;
+const ranges: (string | undefined)[] = [];
+
+beforeEach(async () => {
+  folder = join(mkdtempSync(join(tmpdir(), "published-")), "models");
+  ranges.length = 0;
+  answer = whole;
+  server = createServer((request, response) => {
+    ranges.push(request.headers.range);
+    answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  mirror = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+  rmSync(join(folder, ".."), { recursive: true });
+});
+
+/** Serves the file, from a byte on where that is asked for. */
+const whole: RequestListener = (request, response) => {
+  const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
+  if (from >= content.length) {
+    response.writeHead(416).end();
+    return;
+  }
+  response.writeHead(from > 0 ? 206 : 200, { "content-length": content.length - from });
+  response.end(content.subarray(from));
+};
+const get = (options: Partial<DownloadOptions> = {}) => resolveWeights("bird", { published, mirror, folder, ...options });
+const path = () => join(folder, "rf-detr-bird.pth");
+
+describe("published weights", () => {
+  it("are downloaded into the cache folder once, with progress", async () => {
+    const seen: [number, number | null][] = [];
+    expect(await get({ progress: (done, total) => seen.push([done, total]) })).toBe(path());
+    expect(readFileSync(path()).equals(content)).toBe(true);
+    expect(seen.at(-1)).toEqual([content.length, content.length]);
+    expect(await get()).toBe(path());
+    expect(ranges).toEqual([undefined]);
+  });
+
+  it("have the Python package's file names too", async () => {
+    expect(await resolveWeights("rf-detr-bird.pth", { published, mirror, folder })).toBe(path());
+  });
+
+  it("are not looked for where a path is given", async () => {
+    expect(await resolveWeights("runs/a/best.safetensors", { published, mirror, folder })).toBe("runs/a/best.safetensors");
+    expect(ranges).toEqual([]);
+  });
+
+  it("go on where an interrupted download stopped", async () => {
+    answer = (_, response) => {
+      response.writeHead(200, { "content-length": content.length });
+      response.write(content.subarray(0, 100_000), () => response.destroy());
+    };
+    await expect(get()).rejects.toThrow(/could not be downloaded/);
+    expect(existsSync(path())).toBe(false);
+    answer = whole;
+    await get();
+    expect(ranges[1]).toMatch(/^bytes=[1-9]\d*-$/);
+    expect(readFileSync(path()).equals(content)).toBe(true);
+  });
+
+  it("whose download had come to its end before it was checked are checked", async () => {
+    mkdirSync(folder);
+    writeFileSync(`${path()}.part`, content);
+    expect(await get()).toBe(path());
+  });
+
+  it("follow a redirect", async () => {
+    answer = (request, response) =>
+      request.url === "/bird/best.pth" ? response.writeHead(302, { location: `${mirror}/elsewhere` }).end() : whole(request, response);
+    await get();
+    expect(readFileSync(path()).equals(content)).toBe(true);
+  });
+
+  it("of another checksum are refused and not kept", async () => {
+    answer = (_, response) => response.end("something else");
+    await expect(get()).rejects.toThrow(
+      /is not what was published \(MD5 \w+ instead of \w+\): try again, or put the right file at .*rf-detr-bird.pth/,
+    );
+    expect(existsSync(path())).toBe(false);
+    expect(existsSync(`${path()}.part`)).toBe(false);
+  });
+
+  it("that are not there name the answer, and where to put the file", async () => {
+    answer = (_, response) => response.writeHead(404, "Not Found").end();
+    await expect(get()).rejects.toThrow(
+      /best.pth: the server answers 404 Not Found. Download them elsewhere and put the file at .*rf-detr-bird.pth/,
+    );
+  });
+
+  it("without a network name the reason, and where to put the file", async () => {
+    await expect(get({ mirror: "http://127.0.0.1:9" })).rejects.toThrow(
+      /could not be downloaded from .*: .+\. Download them elsewhere and put the file at/,
+    );
+  });
+
+  it("that were changed in the cache folder are refused, and stay", async () => {
+    mkdirSync(folder);
+    writeFileSync(path(), "spoiled");
+    await expect(get()).rejects.toThrow(/are not those published as bird .*: remove the file to download them again, or give its path/);
+    expect(readFileSync(path(), "utf8")).toBe("spoiled");
+    expect(ranges).toEqual([]);
+  });
+
+  it("are kept where the Python package keeps them", () => {
+    const before = process.env.RF_HOME;
+    process.env.RF_HOME = "/somewhere";
+    expect(weightsFolder()).toBe("/somewhere");
+    if (before === undefined) delete process.env.RF_HOME;
+    else process.env.RF_HOME = before;
+    for (const { md5, path: place } of Object.values(publishedWeights)) {
+      expect(md5).toMatch(/^[0-9a-f]{32}$/);
+      expect(place).toMatch(/\.pth$/);
+    }
+  });
+});
