@@ -111,7 +111,9 @@ export function benchTrain(options: {
     losses.push(result.loss);
     if (i >= options.warmup) laps.push({ ...result.seconds, step: (end - start) / 1000 });
   }
+  // Before the work is counted: that takes a forward in float32, which no training step has.
   const peakTensorBytes = memory().peakBytes;
+  const peakRssBytes = peakRss();
   const forward = countFlops(() =>
     noGrad(() =>
       scope(() => {
@@ -132,7 +134,7 @@ export function benchTrain(options: {
     device,
     steps: options.steps,
     seconds,
-    peak_rss_bytes: peakRss(),
+    peak_rss_bytes: peakRssBytes,
     peak_tensor_bytes: peakTensorBytes,
     flops_per_step: flops,
     peak_flops: peak,
