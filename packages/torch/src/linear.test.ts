@@ -56,6 +56,14 @@ describe("linear", () => {
     });
   });
 
+  it("does without a bias, and without a gradient of the input", () => {
+    const [x, weight] = [randn([3, 2]), randn([4, 2])];
+    weight.requiresGrad = true;
+    ops.linear(x, weight).sum().backward();
+    expect((weight.grad as Tensor).toList().flat()).toHaveLength(8);
+    expect(x.grad).toBe(null);
+  });
+
   it("can be differentiated twice", () => {
     const x = randn([3, 2]);
     const [weight, bias] = [randn([4, 2]), randn([4])];

@@ -59,10 +59,10 @@ at::Tensor column_sums(const at::Tensor& matrix) {
 bool plain(const at::Tensor& t) { return (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16) && t.layout() == at::kStrided; }
 
 struct Linear : torch::autograd::Function<Linear> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input, weight});
-    return at::linear(input, weight, bias);
+    return at::linear(input, weight, bias.defined() ? std::optional(bias) : std::nullopt);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
@@ -83,7 +83,7 @@ struct Linear : torch::autograd::Function<Linear> {
 
 at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   const bool fits = input.dim() >= 2 && weight.dim() == 2 && plain(input) && input.scalar_type() == weight.scalar_type() && (!bias.has_value() || (bias->dim() == 1 && bias->scalar_type() == weight.scalar_type()));
-  return fits && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias) : at::native::linear(input, weight, bias);
+  return fits && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias.value_or(at::Tensor())) : at::native::linear(input, weight, bias);
 }
 
 }  // namespace
