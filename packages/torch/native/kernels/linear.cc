@@ -59,10 +59,11 @@ at::Tensor column_sums(const at::Tensor& matrix) {
 bool plain(const at::Tensor& t) { return (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16) && t.layout() == at::kStrided; }
 
 struct Linear : torch::autograd::Function<Linear> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input, weight});
-    return at::linear(input, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+    context->saved_data["bias"] = bias.has_value();
+    return at::linear(input, weight, bias);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
@@ -72,7 +73,7 @@ struct Linear : torch::autograd::Function<Linear> {
     at::Tensor input_gradient, weight_gradient, bias_gradient;
     if (context->needs_input_grad(0)) input_gradient = gradient.mm(weight).view(input.sizes());
     if (context->needs_input_grad(1)) weight_gradient = gradient.t().mm(input.reshape({-1, weight.size(1)}));
-    if (context->needs_input_grad(2)) {
+    if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) {
       // A graph of the gradients themselves needs operators that record.
       if (at::GradMode::is_enabled() || gradient.numel() == 0) bias_gradient = gradient.sum(0);
       else bias_gradient = gradient.scalar_type() == at::kFloat ? column_sums<float>(gradient.contiguous()) : column_sums<at::BFloat16>(gradient.contiguous());
@@ -83,7 +84,7 @@ struct Linear : torch::autograd::Function<Linear> {
 
 at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   const bool fits = input.dim() >= 2 && weight.dim() == 2 && plain(input) && input.scalar_type() == weight.scalar_type() && (!bias.has_value() || (bias->dim() == 1 && bias->scalar_type() == weight.scalar_type()));
-  return fits && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias.value_or(at::Tensor())) : at::native::linear(input, weight, bias);
+  return fits && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias) : at::native::linear(input, weight, bias);
 }
 
 }  // namespace
