@@ -47,7 +47,8 @@ const say = (text) => process.stderr.write(`${text}\n`);
 /** Predictions of both on one image, paired by rank. @returns whether they agree */
 function compare(title, python, ours) {
   say(`\n${title}\n   python: box, score, class${" ".repeat(28)}here: box, score, class`);
-  const row = ({ box, score, class_id }) => `${box.map((v) => v.toFixed(2).padStart(7)).join(" ")}  ${score.toFixed(5)} ${String(class_id).padStart(2)}`;
+  const row = ({ box, score, class_id }) =>
+    `${box.map((v) => v.toFixed(2).padStart(7)).join(" ")}  ${score.toFixed(5)} ${String(class_id).padStart(2)}`;
   const count = Math.min(20, python.length, ours.length);
   let [pixels, scores, classes] = [0, 0, 0];
   for (let i = 0; i < count; i++) {
@@ -62,18 +63,42 @@ function compare(title, python, ours) {
 
 rfdetr("data", "synth", at("data"), "--images", "64");
 const annotations = JSON.parse(readFileSync(join(at("data"), "train", "_annotations.coco.json"), "utf8"));
-const names = annotations.categories.filter(({ id }) => annotations.annotations.some(({ category_id: used }) => used === id)).map(({ name }) => name);
-const image = join(at("data"), "valid", JSON.parse(readFileSync(join(at("data"), "valid", "_annotations.coco.json"), "utf8")).images[0].file_name);
+const names = annotations.categories
+  .filter(({ id }) => annotations.annotations.some(({ category_id: used }) => used === id))
+  .map(({ name }) => name);
+const image = join(
+  at("data"),
+  "valid",
+  JSON.parse(readFileSync(join(at("data"), "valid", "_annotations.coco.json"), "utf8")).images[0].file_name,
+);
 
 function both(title, weights) {
   inPython("predict", weights, image, at("python.json"));
-  const ours = JSON.parse(rfdetr("predict", image, "--weights", weights, "--threshold", "0", "--precision", "32-true", "--json", "--out", at("drawn")));
+  const ours = JSON.parse(
+    rfdetr("predict", image, "--weights", weights, "--threshold", "0", "--precision", "32-true", "--json", "--out", at("drawn")),
+  );
   return compare(title, JSON.parse(readFileSync(at("python.json"), "utf8")), ours.images[0].detections);
 }
 
 inPython("make", at("random.pth"), JSON.stringify(names));
 const before = both("A random Nano made by the Python package", at("random.pth"));
-rfdetr("train", "--data", at("data"), "--model", "nano", "--weights", at("random.pth"), "--out", at("run"), "--set", `max_steps=${values.steps}`, "--batch", "2", "--seed", "0");
+rfdetr(
+  "train",
+  "--data",
+  at("data"),
+  "--model",
+  "nano",
+  "--weights",
+  at("random.pth"),
+  "--out",
+  at("run"),
+  "--set",
+  `max_steps=${values.steps}`,
+  "--batch",
+  "2",
+  "--seed",
+  "0",
+);
 rfdetr("convert", at("run"), at("trained.pth"));
 const after = both(`The same after ${values.steps} steps of training here, loaded by the package's safe loader`, at("trained.pth"));
 writeFileSync(1, `${JSON.stringify({ before, after })}\n`);

@@ -19,7 +19,16 @@ export {
 export * as nn from "./nn/index.js";
 export * as ops from "./ops.generated.js";
 export * as optim from "./optim/index.js";
-export { CheckpointError, type Picklable, PickledName, PickledObject, type PickledTensor, PthFile, savePth, UnsafePickleError } from "./pth/index.js";
+export {
+  CheckpointError,
+  type Picklable,
+  PickledName,
+  PickledObject,
+  type PickledTensor,
+  PthFile,
+  savePth,
+  UnsafePickleError,
+} from "./pth/index.js";
 export { loadSafetensors, SafetensorsError, type SafetensorsFile, saveSafetensors } from "./safetensors.js";
 export { eachTensor, keep, scope } from "./scope.js";
 export { type NestedNumbers, type Operand, Tensor } from "./tensor.js";

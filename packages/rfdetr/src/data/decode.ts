@@ -2,17 +2,13 @@
 import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { DatasetError } from "./errors.js";
+import { type RgbPixels, rgbPixels } from "./rgb.js";
 
 // One image a call; parallelism comes from the loader's own threads, and caching decoded files would hold the whole dataset.
 sharp.concurrency(1);
 sharp.cache(false);
 
-export interface Pixels {
-  /** `[height, width, 3]` */
-  data: Uint8Array;
-  width: number;
-  height: number;
-}
+export type Pixels = RgbPixels;
 
 /**
  * Decodes one file. Alpha is dropped, not blended; EXIF rotation is ignored, as Pillow does unless told; greyscale, CMYK and 16-bit
@@ -29,11 +25,7 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
       if (format === "jpeg" && factor !== undefined)
         image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), { fit: "fill", fastShrinkOnLoad: true });
     }
-    const { data, info } = await image.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-    if (info.channels === 3) return { data, width: info.width, height: info.height };
-    const rgb = new Uint8Array(info.width * info.height * 3);
-    for (let i = 0; i < info.width * info.height; i++) rgb.fill(data[i * info.channels], i * 3, i * 3 + 3);
-    return { data: rgb, width: info.width, height: info.height };
+    return await rgbPixels(image);
   } catch (error) {
     throw new DatasetError(
       `Expected a readable image but ${file} does not decode: ${whatIsWrong(file, error as Error)}. Replace or remove it, or run rfdetr data check --fix`,

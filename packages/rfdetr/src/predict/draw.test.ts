@@ -68,8 +68,8 @@ describe("drawDetections", () => {
     for (const input of inputs) {
       const image = await decode(input);
       expect(image.data.length).toBe(60 * 40 * 3);
-      // CMYK goes through a colour profile and JPEG.
-      for (const value of image.data.subarray(0, 3)) expect(Math.abs(value - 128)).toBeLessThan(25);
+      // sharp separates CMYK for a press profile, and it is read without one.
+      for (const value of image.data.subarray(0, 3)) expect(Math.abs(value - 128)).toBeLessThan(40);
     }
   });
 

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import sharp, { type Sharp } from "sharp";
+import { rgbPixels } from "../data/rgb.js";
 
 /** A decoded image: RGB or greyscale bytes, row after row. */
 export interface RawImage {
@@ -30,8 +31,7 @@ export async function decode(image: ImageSource, autoOrient = false): Promise<Ra
   try {
     let pipeline = open(image);
     if (autoOrient) pipeline = pipeline.autoOrient();
-    const { data, info } = await pipeline.removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
-    return { data: info.channels === 3 ? data : spread(data), width: info.width, height: info.height, channels: 3 };
+    return { ...(await rgbPixels(pipeline)), channels: 3 };
   } catch (cause) {
     const name = typeof image === "string" ? image : "the given bytes";
     throw new PictureError("ERR_PICTURE_INPUT", `Expected a readable image in ${name} but decoding failed: ${(cause as Error).message}.`, {
@@ -47,12 +47,6 @@ function open(image: ImageSource): Sharp {
     throw new Error(`${width} x ${height} pixels of ${channels} channels need ${width * height * channels} bytes, not ${data.length}`);
   }
   return sharp(data, { raw: { width, height, channels } });
-}
-
-function spread(grey: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(grey.length * 3);
-  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i], i * 3, i * 3 + 3);
-  return rgb;
 }
 
 /** Where and how an image is written. */

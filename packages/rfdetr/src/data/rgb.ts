@@ -1,0 +1,41 @@
+// The last step of decoding: any picture to 8-bit RGB, as Pillow's `convert("RGB")` makes it.
+import type { Sharp } from "sharp";
+
+export interface RgbPixels {
+  /** `[height, width, 3]` */
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/**
+ * Runs a pipeline. Alpha is dropped, not blended; greyscale is repeated; CMYK is multiplied out without a profile, where libvips would print it and look;
+ * of 16 bits the upper eight are kept (Pillow clips 16-bit greyscale at 255, which leaves a white picture: that is not copied).
+ */
+export async function rgbPixels(image: Sharp): Promise<RgbPixels> {
+  const { space } = await image.metadata();
+  if (space === "cmyk") {
+    const inks = image.pipelineColourspace("cmyk").toColourspace("cmyk").raw({ depth: "uchar" });
+    const { data, info } = await inks.toBuffer({ resolveWithObject: true });
+    return { data: fromCmyk(data), width: info.width, height: info.height };
+  }
+  const { data, info } = await image.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (channels === 3) return { data, width, height };
+  const rgb = new Uint8Array(width * height * 3);
+  for (let i = 0; i < width * height; i++) rgb.fill(data[i * channels], i * 3, i * 3 + 3);
+  return { data: rgb, width, height };
+}
+
+/** What is left of white under each ink and black, in Pillow's integer arithmetic (`Convert.c: cmyk2rgb`). */
+function fromCmyk(inks: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((inks.length / 4) * 3);
+  for (let i = 0; i < inks.length / 4; i++) {
+    const light = 255 - inks[i * 4 + 3];
+    for (let c = 0; c < 3; c++) {
+      const product = inks[i * 4 + c] * light + 128;
+      rgb[i * 3 + c] = light - (((product >> 8) + product) >> 8);
+    }
+  }
+  return rgb;
+}
