@@ -12,6 +12,7 @@ interface Options extends OutputOptions {
   steps: number | string;
   warmup: number | string;
   resolution?: number | string;
+  checkpointing?: boolean;
 }
 
 const kinds = ["train", "infer", "ops"] as const;
@@ -28,6 +29,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--steps <n>", "measured runs", numeric, 10)
       .option("--warmup <n>", "runs before those", numeric, 3)
+      .option("--checkpointing", "compute activations again in backward, for train")
       .option("--resolution <n>", "side length in pixels, for train", numeric),
   ).action(async (what: string, options: Options) => finish(await bench(what, options)));
 }
@@ -63,7 +65,17 @@ async function bench(what: string, options: Options): Promise<number> {
   }
   for (const name of asked) {
     const { precision } = resolvePrecision(name, device);
-    if (kind === "train") await train(console, { model: options.model, batch, precision, device, steps, warmup, resolution });
+    if (kind === "train")
+      await train(console, {
+        model: options.model,
+        batch,
+        precision,
+        device,
+        steps,
+        warmup,
+        resolution,
+        checkpointing: options.checkpointing,
+      });
     else await infer(console, { model: options.model, precision, device, iterations: steps, warmup });
   }
   return exit.done;

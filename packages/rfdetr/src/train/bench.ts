@@ -78,6 +78,8 @@ export function benchTrain(options: {
   steps: number;
   warmup: number;
   resolution?: number;
+  /** Compute activations again in backward instead of keeping them. */
+  checkpointing?: boolean;
 }): TrainBench {
   const { batch, precision, device } = options;
   manualSeed(0);
@@ -86,6 +88,7 @@ export function benchTrain(options: {
   const model = new RFDETRModel(config);
   if (device !== "cpu") model.to(device);
   model.train();
+  model.checkpointing = options.checkpointing ?? false;
   const optimizer = new optim.AdamW(parameterGroups(model, settings));
   const criterion = new Criterion({ groupDetr: config.groupDetr });
   const autocast = modelAutocast(precision, model);
