@@ -58,6 +58,8 @@ export class MSDeformAttn extends nn.Module {
     const value = this.valueProj.call(memory).unflatten(-1, [heads, size / heads]);
     const offsets = this.samplingOffsets.call(query).unflatten(-1, [heads, levels, points, 2]);
     const logits = this.attentionWeights.call(query).unflatten(-1, [heads, levels * points]);
-    return this.outputProj.call(ops.deformableAttention(value, shapes.flat(), reference, offsets, logits));
+    // An exception of the precision may have raised one of them.
+    const alike = offsets.dtype === logits.dtype ? [offsets, logits] : [offsets.to("float32"), logits.to("float32")];
+    return this.outputProj.call(ops.deformableAttention(value, shapes.flat(), reference, alike[0], alike[1]));
   }
 }
