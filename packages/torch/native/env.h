@@ -120,5 +120,7 @@ void register_runtime(Exports& exports);
 
 /// Bytes held by CPU tensors now and at their peak; tells V8 of growth so that it collects in time.
 void account_memory(napi_env env);
+/// After memory went back to the system: from there on new heights count from what is live now.
+void forget_reported_memory(napi_env env);
 
 }  // namespace rfdetr

@@ -88,7 +88,10 @@ napi_value reset_peak(napi_env env, napi_callback_info) {
 }
 
 napi_value release_cached(napi_env env, napi_callback_info) {
-  return guarded(env, [&] { return from_int(env, release_cached_memory()); });
+  return guarded(env, [&] {
+    forget_reported_memory(env);
+    return from_int(env, release_cached_memory());
+  });
 }
 
 }  // namespace
