@@ -1,0 +1,57 @@
+import { readFileSync } from "node:fs";
+import { noGrad, scope } from "@rfdetr/torch";
+import { describe, expect, it } from "vitest";
+import { fillImages, fillModel } from "../testing/deterministic-fill.js";
+import { RFDETRModel } from "./rfdetr.js";
+import { resolveConfig } from "./variants.js";
+
+/** One of the twenty queries with the largest logits. */
+type Row = [label: number, logit: number, mean: number, cx: number, cy: number, w: number, h: number];
+interface Golden {
+  rectangle: [height: number, width: number];
+  float32: Row[];
+  float64: Row[];
+}
+const golden = JSON.parse(readFileSync(new URL("./fixtures/variants.json", import.meta.url), "utf8")) as Record<string, Golden>;
+
+/** Every query as a row. */
+function rows(model: RFDETRModel, height: number, width: number): Row[] {
+  return noGrad(() =>
+    scope(() => {
+      const dtype = model.classEmbed.weight.dtype;
+      const { predLogits, predBoxes } = model.call(fillImages(1, height, width).to(dtype));
+      const [logits, boxes] = [predLogits.select(0, 0).toList() as number[][], predBoxes.select(0, 0).toList() as number[][]];
+      return logits.map((row, i) => {
+        const top = Math.max(...row);
+        return [row.indexOf(top), top, row.reduce((a, b) => a + b, 0) / row.length, ...boxes[i]] as Row;
+      });
+    }),
+  );
+}
+
+/** Each golden row must be there, wherever: queries whose scores tie in the last bit may come in another order. */
+function contains(own: readonly Row[], expected: readonly Row[], logit: number, box: number): void {
+  for (const row of expected) {
+    const [label, ...numbers] = row;
+    const found = own.some(([l, ...n]) => l === label && n.every((v, i) => Math.abs(v - numbers[i]) < (i < 2 ? logit : box)));
+    expect(found, `no query like ${JSON.stringify(row)}`).toBe(true);
+  }
+}
+
+describe.each(Object.entries(golden))("the forward of %s", (variant, { rectangle: [height, width], float32, float64 }) => {
+  const config = resolveConfig(variant);
+  const model = new RFDETRModel(config);
+  fillModel(model);
+  model.eval();
+
+  it(`is the Python package's at ${config.resolution} px: logits to 1e-4, boxes to 1e-5`, () => {
+    contains(rows(model, config.resolution, config.resolution), float32, 1e-4, 1e-5);
+  });
+
+  it(`and at ${height} × ${width} in float64, where no tie is left: to 1e-9`, () => {
+    scope(() => void model.to("float64"));
+    const own = rows(model, height, width).sort((a, b) => b[1] - a[1]);
+    contains(own, float64, 1e-9, 1e-9);
+    expect(own.slice(0, 20).map(([label]) => label)).toEqual(float64.map(([label]) => label));
+  });
+});
