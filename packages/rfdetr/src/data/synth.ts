@@ -71,7 +71,7 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
         content.images.push({ id: i, file_name: name, width: size, height: size });
         for (const { box, label } of placed)
           content.annotations.push({
-            id: content.annotations.length,
+            id: content.annotations.length + 1,
             image_id: i,
             category_id: label + 1,
             bbox: [box[0], box[1], box[2] - box[0], box[3] - box[1]],
