@@ -50,7 +50,9 @@ async function run(name: string, policy: string, data: OpenTrainData, extra: Rec
   return events;
 }
 const numerics = (name: string): string => readFileSync(join(folder, name, "numerics.jsonl"), "utf8");
-const warnings = (events: TrainEvent[]): string[] => events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
+/** What was said about steps; the matcher has a word of its own about such a batch. */
+const warnings = (events: TrainEvent[]): string[] =>
+  events.flatMap((event) => (event.type === "warning" && !event.message.startsWith("Some matching costs") ? [event.message] : []));
 const rates = (events: TrainEvent[]): number[] => events.flatMap((event) => (event.type === "step" ? [event.lr] : []));
 
 describe("a batch that makes the loss not finite", () => {
