@@ -57,9 +57,9 @@ export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend
 export function figure(panels) {
   const [width, height, gap] = [420, 300, 90];
   const parts = panels.flatMap((each, i) => panel(each, 70 + i * (width + gap), 50, width, height));
-  // Read aloud in place of the picture.
-  parts.unshift(`<title>${svg.escapeXml(panels.map(({ title }) => title).join("; "))}</title>`);
-  return svg.svgDocument(70 + panels.length * (width + gap) - gap + 30, height + 110, parts);
+  const document = svg.svgDocument(70 + panels.length * (width + gap) - gap + 30, height + 110, parts);
+  // Read aloud in place of the picture; readers look for it first.
+  return document.replace(">", `>\n<title>${svg.escapeXml(panels.map(({ title }) => title).join("; "))}</title>`);
 }
 
 export const colors = ["#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#bf8700"];
