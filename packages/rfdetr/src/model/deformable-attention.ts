@@ -1,8 +1,42 @@
 // Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159).
+import { activeAutocast, defaultPolicy } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 
 /** Height and width of each pyramid level. */
 export type LevelShapes = readonly (readonly [height: number, width: number])[];
+
+/**
+ * What `rfdetr::deformable_attention` computes, one operator after the other: where another policy than our own decides about each of them.
+ * @param value `[B, S, heads, c]`, levels one after the other along S
+ * @param reference `[B, Lq, 4]`
+ * @param offsets `[B, Lq, heads, levels, points, 2]`
+ * @param logits `[B, Lq, heads, levels·points]`
+ * @returns `[B, Lq, heads·c]` in the dtype of the reference
+ */
+function operatorByOperator(value: Tensor, shapes: LevelShapes, reference: Tensor, offsets: Tensor, logits: Tensor): Tensor {
+  const [batch, , heads, channels] = value.shape;
+  const [, queries, , levels, points] = offsets.shape;
+  const { dtype } = reference;
+  const weights = logits.to(dtype).softmax(-1);
+  const [xy, wh] = reference.unsqueeze(2).unsqueeze(2).unsqueeze(2).chunk(2, -1);
+  const locations = xy.add(
+    offsets
+      .to(dtype)
+      .mul(wh)
+      .mul(0.5 / points),
+  );
+  const perHead = value.to(dtype).permute(0, 2, 3, 1).flatten(0, 1);
+  const grid = locations.mul(2).sub(1).transpose(1, 2).flatten(0, 1);
+  let start = 0;
+  const samples = shapes.map(([height, width], level) => {
+    const map = perHead.narrow(2, start, height * width).unflatten(2, [height, width]);
+    start += height * width;
+    return ops.gridSampler(map, grid.select(2, level), 0, 0, false);
+  });
+  const stacked = samples.length === 1 ? samples[0] : ops.cat(samples, { dim: -1 });
+  const summed = stacked.mul(weights.transpose(1, 2).reshape(batch * heads, 1, queries, levels * points)).sum(-1);
+  return summed.view(batch, heads * channels, queries).transpose(1, 2);
+}
 
 /** `rfdetr.models.ops.modules.ms_deform_attn: MSDeformAttn`, for reference boxes of four coordinates. */
 export class MSDeformAttn extends nn.Module {
@@ -58,6 +92,8 @@ export class MSDeformAttn extends nn.Module {
     const value = this.valueProj.call(memory).unflatten(-1, [heads, size / heads]);
     const offsets = this.samplingOffsets.call(query).unflatten(-1, [heads, levels, points, 2]);
     const logits = this.attentionWeights.call(query).unflatten(-1, [heads, levels * points]);
+    const policy = activeAutocast()?.policy ?? defaultPolicy;
+    if (policy !== defaultPolicy) return this.outputProj.call(operatorByOperator(value, shapes, reference, offsets, logits));
     // An exception of the precision may have raised one of them.
     const alike = offsets.dtype === logits.dtype ? [offsets, logits] : [offsets.to("float32"), logits.to("float32")];
     return this.outputProj.call(ops.deformableAttention(value, shapes.flat(), reference, alike[0], alike[1]));
