@@ -184,6 +184,7 @@ export function policyDifferences(a: Policy, b: Policy): { operator: string; a: 
  * @throws PolicyError for an operator that neither the policy nor libtorch knows (with near matches), or an unknown rule
  */
 export function withOperators(base: Policy, changes: Readonly<Record<string, CastRule>>): Policy {
+  if (Object.keys(changes).length === 0) return base;
   const rows = new Map(base.rows);
   for (const [operator, rule] of Object.entries(changes)) {
     if (!castRules.includes(rule))
@@ -196,7 +197,7 @@ export function withOperators(base: Policy, changes: Readonly<Record<string, Cas
     }
     rows.set(operator, { rule, reason: "set by the user" });
   }
-  return { name: Object.keys(changes).length === 0 ? base.name : `${base.name}, changed`, rows };
+  return { name: `${base.name}, changed`, rows };
 }
 
 function isOperator(base: string): boolean {

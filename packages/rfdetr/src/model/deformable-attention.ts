@@ -1,12 +1,19 @@
 // Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159).
-import { activeAutocast, defaultPolicy } from "@rfdetr/amp";
+import { activeAutocast, defaultPolicy, type Policy } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 
 /** Height and width of each pyramid level. */
 export type LevelShapes = readonly (readonly [height: number, width: number])[];
 
+/** The operators whose rules the fused one has built in. */
+const parts = ["softmax", "add", "sub", "mul", "grid_sampler", "cat", "sum"] as const;
+
+function agreesOnParts({ rows }: Policy): boolean {
+  return parts.every((operator) => rows.get(operator)?.rule === defaultPolicy.rows.get(operator)?.rule);
+}
+
 /**
- * What `rfdetr::deformable_attention` computes, one operator after the other: where another policy than our own decides about each of them.
+ * What `rfdetr::deformable_attention` computes, one operator after the other: where a policy decides otherwise than our own about one of them.
  * @param value `[B, S, heads, c]`, levels one after the other along S
  * @param reference `[B, Lq, 4]`
  * @param offsets `[B, Lq, heads, levels, points, 2]`
@@ -92,8 +99,8 @@ export class MSDeformAttn extends nn.Module {
     const value = this.valueProj.call(memory).unflatten(-1, [heads, size / heads]);
     const offsets = this.samplingOffsets.call(query).unflatten(-1, [heads, levels, points, 2]);
     const logits = this.attentionWeights.call(query).unflatten(-1, [heads, levels * points]);
-    const policy = activeAutocast()?.policy ?? defaultPolicy;
-    if (policy !== defaultPolicy) return this.outputProj.call(operatorByOperator(value, shapes, reference, offsets, logits));
+    if (!agreesOnParts(activeAutocast()?.policy ?? defaultPolicy))
+      return this.outputProj.call(operatorByOperator(value, shapes, reference, offsets, logits));
     // An exception of the precision may have raised one of them.
     const alike = offsets.dtype === logits.dtype ? [offsets, logits] : [offsets.to("float32"), logits.to("float32")];
     return this.outputProj.call(ops.deformableAttention(value, shapes.flat(), reference, alike[0], alike[1]));

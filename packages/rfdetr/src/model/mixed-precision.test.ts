@@ -1,4 +1,4 @@
-import { Autocast, cudaPolicy, defaultPolicy, observe, type Policy } from "@rfdetr/amp";
+import { Autocast, cudaPolicy, defaultPolicy, observe, type Policy, withOperators } from "@rfdetr/amp";
 import { keep, optim, scope, Tensor } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Criterion } from "../loss/criterion.js";
@@ -108,6 +108,19 @@ describe("dtypes, tensor by tensor", () => {
     const expected = cudaTable.map(([key, dtype]) => [key, changed.has(key) ? changed.get(key) : dtype]);
     expect(seen.get(`${decoder}.layers.0.cross_attn: deformable_attention`)).toBe("bfloat16");
     expect(cudaTable.map(([key]) => [key, seen.get(key)])).toEqual(expected);
+  });
+
+  // A policy that leaves the parts of deformable attention alone must not cost its fused operator, nor may a run and a later evaluation of its
+  // weights differ by it.
+  it.each([
+    ["nothing", {}, true],
+    ["norms", { layer_norm: "keep" }, true],
+    ["softmax", { softmax: "keep" }, false],
+    ["grid_sampler", { grid_sampler: "lower" }, false],
+  ] as const)("a user's rule for %s decides whether deformable attention is fused: %#", (_, changes, fused) => {
+    const seen = dtypesOf(new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, changes), overrides: modelOverrides }));
+    const layer = `${decoder}.layers.0.cross_attn`;
+    expect([seen.has(`${layer}: deformable_attention`), seen.has(`${layer}: grid_sampler`)]).toEqual([fused, !fused]);
   });
 
   it("an override that fits no module of the detector is an error that shows near ones", () => {
