@@ -34,8 +34,7 @@ print(
     json.dumps(
         {
             "backend": backend,
-            "load": loaded - start,
-            "evaluate": done - loaded,
+            "seconds": {"load": loaded - start, "evaluate": done - loaded},
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "stats": [float(v) for v in evaluation.stats[:12]],
         }

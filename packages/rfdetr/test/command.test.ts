@@ -52,7 +52,9 @@ describe("rfdetr", () => {
     [["predict", "x.jpg", "--weights", "w", "--threshold", "2"], "Expected number from 0 to 1 for threshold but received 2"],
     [["val", "--predictions", "p.json"], "--predictions and --annotations together"],
     [["val"], "Expected --weights and --data"],
-    [["bench", "nothing"], 'Expected one of train, infer, ops for what but received "nothing"'],
+    [["bench", "nothing"], 'Expected one of train, infer, ops, eval, load for what but received "nothing"'],
+    [["bench", "eval", "--images", "0"], "Expected positive integer for images but received 0 of type number"],
+    [["bench", "load", "--size", "12MP"], 'Expected width and height such as 4000x3000 for size but received "12MP"'],
     [["train", "--data", "DATA", "--model", "nanoo"], "did you mean nano?"],
     [["train", "--data", "DATA", "--model", "tiny", "--resolution", "100"], "divisible by 16"],
   ])("answers %j with one sentence and exit code 2", (args, message) => {
@@ -205,6 +207,8 @@ describe("rfdetr doctor and bench", () => {
       "model",
       "resolution",
       "batch",
+      "queries",
+      "boxes",
       "precision",
       "device",
       "steps",
@@ -217,5 +221,11 @@ describe("rfdetr doctor and bench", () => {
       "losses",
     ]);
     expect(result.losses).toHaveLength(3);
+  });
+
+  it("bench eval --json prints the promised fields", () => {
+    const { status, stdout } = rfdetr("bench", "eval", "--images", "5", "--detections", "4", "--classes", "3", "--json");
+    expect(status).toBe(0);
+    expect(Object.keys(JSON.parse(stdout))).toEqual(["images", "detections", "classes", "truths", "seconds", "peak_rss_bytes", "stats"]);
   });
 });

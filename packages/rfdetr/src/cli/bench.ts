@@ -1,111 +1,230 @@
 // rfdetr bench
 import type { Command } from "commander";
+import { expected, RfdetrError } from "../run/errors.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputOptions, oneOf, positiveInteger, precisions, withOutputOptions } from "./context.js";
 import { bytes, table } from "./format.js";
 
-interface Options extends OutputOptions {
-  model: string;
-  batch: number | string;
-  precision: string[];
+/** As the command line gives it, before its check. */
+type Given = number | string;
+
+interface MachineFlags extends OutputOptions {
   device: string;
-  steps: number | string;
-  warmup: number | string;
-  resolution?: number | string;
+  steps: Given;
+}
+interface ModelFlags extends MachineFlags {
+  model: string;
+  precision: string[];
+}
+interface InferFlags extends ModelFlags {
+  warmup: Given;
+}
+interface TrainFlags extends ModelFlags {
+  warmup: Given;
+  batch: Given;
+  resolution?: Given;
+  queries?: Given;
+  boxes?: Given;
   checkpointing?: boolean;
 }
+interface EvalFlags extends OutputOptions {
+  images: Given;
+  detections: Given;
+  classes: Given;
+  truths: Given;
+}
+interface LoadFlags extends ModelFlags {
+  batch: Given;
+  data?: string;
+  size: string;
+  images: Given;
+  workers: Given[];
+}
 
-const kinds = ["train", "infer", "ops"] as const;
+const kinds = ["train", "infer", "ops", "eval", "load"] as const;
 
 export function addBench(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
-    program
-      .command("bench")
-      .description("measure training steps, inference, or single operators on this machine")
-      .argument("<what>", "train, infer or ops")
+  const bench = program
+    .command("bench")
+    .description("measure training steps, inference, operators, COCO metrics or data loading on this machine")
+    .argument("<what>", kinds.join(", "))
+    .action((what: string) => void oneOf("what", what, kinds));
+  const verb = <F extends OutputOptions>(name: (typeof kinds)[number], about: string, run: (flags: F) => Promise<void>): Command =>
+    withOutputOptions(bench.command(name).description(about)).action(async (flags: F) => {
+      await run(flags);
+      finish(exit.done);
+    });
+  const onMachine = (command: Command): Command =>
+    command.option("--device <d>", "auto, cpu or cuda:N", "auto").option("--steps <n>", "measured runs", numeric, 10);
+  const withModel = (command: Command): Command =>
+    command
       .option("--model <variant>", "variant", "nano")
-      .option("--batch <n>", "images a step", numeric, 2)
-      .option("--precision <p...>", "one or several of auto, 32-true, bf16-mixed, 16-mixed", ["auto"])
-      .option("--device <d>", "auto, cpu or cuda:N", "auto")
-      .option("--steps <n>", "measured runs", numeric, 10)
-      .option("--warmup <n>", "runs before those", numeric, 3)
-      .option("--checkpointing", "compute activations again in backward, for train")
-      .option("--resolution <n>", "side length in pixels, for train", numeric),
-  ).action(async (what: string, options: Options) => finish(await bench(what, options)));
+      .option("--precision <p...>", "one or several of auto, 32-true, bf16-mixed, 16-mixed", ["auto"]);
+
+  onMachine(withModel(verb<TrainFlags>("train", "training steps on random images", train)))
+    .option("--warmup <n>", "runs before those", numeric, 3)
+    .option("--batch <n>", "images a step", numeric, 2)
+    .option("--resolution <n>", "side length in pixels", numeric)
+    .option("--queries <n>", "queries of each group", numeric)
+    .option("--boxes <n>", "boxes of each image", numeric)
+    .option("--checkpointing", "compute activations again in backward");
+  onMachine(withModel(verb<InferFlags>("infer", "forward pass, and everything from pixels to detections, of one image", infer))).option(
+    "--warmup <n>",
+    "runs before those",
+    numeric,
+    3,
+  );
+  onMachine(verb<MachineFlags>("ops", "single operators in float32 and bfloat16", ops));
+  verb<EvalFlags>("eval", "COCO metrics of detections that are made up: reading the files, computing the figures", evaluate)
+    .option("--images <n>", "images", numeric, 5000)
+    .option("--detections <n>", "detections of each image", numeric, 100)
+    .option("--classes <n>", "classes", numeric, 80)
+    .option("--truths <n>", "objects of each image, on average", numeric, 7);
+  onMachine(withModel(verb<LoadFlags>("load", "data loading: images a second, and how long training steps wait for them", load)))
+    .option("--batch <n>", "images a step", numeric, 2)
+    .option("--data <dir>", "dataset; otherwise JPEGs are written to a temporary folder")
+    .option("--size <WxH>", "size of those JPEGs in pixels", "4000x3000")
+    .option("--images <n>", "images to read with each number of threads", numeric, 32)
+    .option("--workers <n...>", "numbers of loader threads to compare; training takes the first", numericList, [2, 0, 1]);
 }
 
-async function bench(what: string, options: Options): Promise<number> {
-  const kind = oneOf("what", what, kinds);
-  const asked = options.precision.map((name) => oneOf("precision", name, precisions));
-  const batch = positiveInteger("batch", options.batch);
-  const steps = positiveInteger("steps", options.steps);
-  const warmup = positiveInteger("warmup", options.warmup);
-  const resolution = options.resolution === undefined ? undefined : positiveInteger("resolution", options.resolution);
-  const console = consoleOf(options);
+function numericList(text: string, before: Given[] & { given?: true }): Given[] {
+  return Object.assign([...(before.given ? before : []), numeric(text)], { given: true as const });
+}
+
+async function resolved(console: Console, flags: ModelFlags | MachineFlags) {
+  const asked = "precision" in flags ? flags.precision.map((name) => oneOf("precision", name, precisions)) : [];
+  const steps = positiveInteger("steps", flags.steps);
   const { resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../run/device.js");
-  const device = resolveDevice(options.device);
+  const device = resolveDevice(flags.device);
   const { machineLine } = await import("../run/machine.js");
   console.line(console.dim(machineLine()));
-  if (kind === "ops") {
-    const { benchOps } = await import("../run/bench-ops.js");
-    const rows = benchOps(device, steps);
-    if (console.json) console.data({ device, ops: rows });
+  return { device, steps, precisions: asked.map((name) => resolvePrecision(name, device).precision) };
+}
+
+const optional = (name: string, value: Given | undefined): number | undefined =>
+  value === undefined ? undefined : positiveInteger(name, value);
+
+async function train(flags: TrainFlags): Promise<void> {
+  const batch = positiveInteger("batch", flags.batch);
+  const warmup = positiveInteger("warmup", flags.warmup);
+  const [resolution, queries] = [optional("resolution", flags.resolution), optional("queries", flags.queries)];
+  const boxes = flags.boxes === undefined ? undefined : countOrZero("boxes", flags.boxes);
+  const console = consoleOf(flags);
+  const { precisions: list, ...common } = await resolved(console, flags);
+  const { benchTrain } = await import("../train/bench.js");
+  for (const precision of list) {
+    const { model, checkpointing } = flags;
+    const result = benchTrain({ ...common, warmup, model, batch, precision, resolution, queries, boxes, checkpointing });
+    if (console.json) console.data(result);
+    const { seconds } = result;
+    console.line(
+      `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
+    );
+    const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
     for (const line of table(
-      ["operator", "type", "ms", "GFLOP/s"],
-      rows.map(({ op, dtype, milliseconds, gflops }) => [
-        op,
-        dtype,
-        milliseconds.median.toFixed(2),
-        gflops === null ? "" : gflops.toFixed(0),
-      ]),
+      ["", ...parts],
+      (["median", "min"] as const).map((kind) => [`${kind} ms`, ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1))]),
     ))
       console.line(line);
-    return exit.done;
+    console.line(
+      `${(result.flops_per_step / seconds.step.median / 1e9).toFixed(0)} of ${(result.peak_flops / 1e9).toFixed(0)} GFLOP/s (${(100 * result.mfu).toFixed(0)} %), peak tensors ${bytes(result.peak_tensor_bytes)}, peak memory ${bytes(result.peak_rss_bytes)}`,
+    );
   }
-  for (const name of asked) {
-    const { precision } = resolvePrecision(name, device);
-    if (kind === "train")
-      await train(console, {
-        model: options.model,
-        batch,
-        precision,
-        device,
-        steps,
-        warmup,
-        resolution,
-        checkpointing: options.checkpointing,
-      });
-    else await infer(console, { model: options.model, precision, device, iterations: steps, warmup });
-  }
-  return exit.done;
 }
 
-async function train(console: Console, options: Parameters<typeof import("../train/bench.js").benchTrain>[0]): Promise<void> {
-  const { benchTrain } = await import("../train/bench.js");
-  const result = benchTrain(options);
-  if (console.json) console.data(result);
-  const { seconds } = result;
-  console.line(
-    `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
-  );
-  const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
+async function infer(flags: InferFlags): Promise<void> {
+  const warmup = positiveInteger("warmup", flags.warmup);
+  const console = consoleOf(flags);
+  const { precisions: list, device, steps: iterations } = await resolved(console, flags);
+  const { benchInfer } = await import("../predict/bench.js");
+  for (const precision of list) {
+    const result = benchInfer({ model: flags.model, precision, device, iterations, warmup });
+    if (console.json) console.data(result);
+    const { forward, predict } = result.milliseconds;
+    console.line(
+      `${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)}), predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${bytes(result.peak_rss_bytes)}`,
+    );
+  }
+}
+
+async function ops(flags: MachineFlags): Promise<void> {
+  const console = consoleOf(flags);
+  const { device, steps } = await resolved(console, flags);
+  const { benchOps } = await import("../run/bench-ops.js");
+  const rows = benchOps(device, steps);
+  if (console.json) console.data({ device, ops: rows });
   for (const line of table(
-    ["", ...parts],
-    (["median", "min"] as const).map((kind) => [`${kind} ms`, ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1))]),
+    ["operator", "type", "ms", "GFLOP/s"],
+    rows.map(({ op, dtype, milliseconds, gflops }) => [
+      op,
+      dtype,
+      milliseconds.median.toFixed(2),
+      gflops === null ? "" : gflops.toFixed(0),
+    ]),
   ))
     console.line(line);
+}
+
+async function evaluate(flags: EvalFlags): Promise<void> {
+  const load = {
+    images: positiveInteger("images", flags.images),
+    detections: positiveInteger("detections", flags.detections),
+    classes: positiveInteger("classes", flags.classes),
+    truths: positiveInteger("truths", flags.truths),
+  };
+  const console = consoleOf(flags);
+  const { machineLine } = await import("../run/machine.js");
+  console.line(console.dim(machineLine()));
+  const { benchEval } = await import("../eval/bench.js");
+  const result = benchEval(load);
+  if (console.json) console.data(result);
+  const { images, detections, classes, seconds } = result;
   console.line(
-    `${(result.flops_per_step / seconds.step.median / 1e9).toFixed(0)} of ${(result.peak_flops / 1e9).toFixed(0)} GFLOP/s (${(100 * result.mfu).toFixed(0)} %), peak tensors ${bytes(result.peak_tensor_bytes)}, peak memory ${bytes(result.peak_rss_bytes)}`,
+    `${console.bold("COCO metrics")}: ${images} images × ${detections} detections, ${classes} classes: reading ${seconds.load.toFixed(2)} s, figures ${seconds.evaluate.toFixed(2)} s, peak memory ${bytes(result.peak_rss_bytes)}`,
   );
 }
 
-async function infer(console: Console, options: Parameters<typeof import("../predict/bench.js").benchInfer>[0]): Promise<void> {
-  const { benchInfer } = await import("../predict/bench.js");
-  const result = benchInfer(options);
-  if (console.json) console.data(result);
-  const { forward, predict } = result.milliseconds;
-  console.line(
-    `${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)}), predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${bytes(result.peak_rss_bytes)}`,
-  );
+async function load(flags: LoadFlags): Promise<void> {
+  const batch = positiveInteger("batch", flags.batch);
+  const images = positiveInteger("images", flags.images);
+  const workers = flags.workers.map((value) => countOrZero("workers", value));
+  const source = flags.data ?? pixels(flags.size);
+  const console = consoleOf(flags);
+  const { precisions: list, device, steps } = await resolved(console, flags);
+  const { benchLoad } = await import("../train/bench-load.js");
+  for (const precision of list) {
+    const result = await benchLoad({ model: flags.model, batch, precision, device, steps, workers, images, source });
+    if (console.json) console.data(result);
+    const { pictures, preparation, training } = result;
+    console.line(
+      pictures === null
+        ? console.bold(`images of ${flags.data}`)
+        : `${console.bold(`JPEGs of ${pictures.width} × ${pictures.height} pixels`)}, ${bytes(pictures.bytes)} each`,
+    );
+    const parts = ["decode", "resize", "augment"] as const;
+    console.line(`one image on one thread: ${parts.map((part) => `${part} ${preparation[part].median.toFixed(1)} ms`).join(", ")}`);
+    for (const line of table(
+      ["loader threads", "images/s"],
+      result.throughput.map((row) => [String(row.workers), row.images_per_second.toFixed(1)]),
+    ))
+      console.line(line);
+    const { step_alone, step, wait } = training.seconds;
+    const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;
+    console.line(
+      `${console.bold(`${result.model} training, ${precision}`)}, batch ${batch}, ${training.workers} loader threads: step ${ms(step.median)} while loading, ${ms(step_alone.median)} alone; waits ${ms(wait.median)} for images, ${(100 * training.wait_share).toFixed(1)} % of the time; with the wait ${(100 * training.slowdown).toFixed(1)} % slower than alone`,
+    );
+  }
+}
+
+/** @throws RfdetrError unless the text is `WIDTHxHEIGHT` in pixels */
+function pixels(size: string): { width: number; height: number } {
+  const [, width, height] = /^(\d{2,5})[x×](\d{2,5})$/.exec(size) ?? [];
+  if (width === undefined) throw new RfdetrError("ERR_USAGE", expected("width and height such as 4000x3000", "size", size));
+  return { width: Number(width), height: Number(height) };
+}
+
+function countOrZero(name: string, value: Given): number {
+  return value === 0 ? 0 : positiveInteger(name, value);
 }

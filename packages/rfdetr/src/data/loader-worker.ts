@@ -1,7 +1,7 @@
 // Entry of a loader thread: jobs in, prepared images out. Small images stay decoded, while memory lasts.
 import { parentPort, workerData } from "node:worker_threads";
 import { decodeFile, type Pixels } from "./decode.js";
-import { type Job, prepare, type Recipe } from "./prepare.js";
+import { decodeLeast, type Job, prepare, type Recipe } from "./prepare.js";
 
 const recipe = workerData as Recipe;
 
@@ -14,7 +14,7 @@ async function pixelsOf(file: string): Promise<Pixels | undefined> {
   const known = decoded.get(file);
   if (known !== undefined) return known;
   if (held >= limit) return undefined;
-  const pixels = await decodeFile(file, recipe.training ? Math.max(recipe.side, recipe.scaleJitter ? 600 : 0) : 0);
+  const pixels = await decodeFile(file, decodeLeast(recipe));
   held += pixels.data.length;
   decoded.set(file, pixels);
   return pixels;

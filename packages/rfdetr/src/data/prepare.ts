@@ -32,10 +32,14 @@ export interface Prepared {
   labels: Int32Array;
 }
 
+/** Sides that a file must be decoded to at least: a large JPEG is decoded smaller, which costs a fraction. 0 is the file's own size. */
+export function decodeLeast({ training, side, scaleJitter }: Recipe): number {
+  return training ? Math.max(side, scaleJitter ? 600 : 0) : 0;
+}
+
 /** Decodes (or takes decoded `pixels`), transforms, and normalises the boxes. @throws DatasetError */
 export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promise<Prepared> {
-  const least = recipe.training ? Math.max(recipe.side, recipe.scaleJitter ? 600 : 0) : 0;
-  const decoded = pixels ?? (await decodeFile(job.file, least));
+  const decoded = pixels ?? (await decodeFile(job.file, decodeLeast(recipe)));
   // Decoded smaller, or annotated at another size: boxes follow the pixels.
   const boxes = Float32Array.from(job.boxes, (c, i) => (i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height));
   const whole: Sample = { ...decoded, boxes, labels: job.labels };

@@ -4,7 +4,7 @@ import { type DType, manualSeed, memory, noGrad, ops, optim, rand, randn, resetP
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/autocast.js";
 import { RFDETRModel } from "../model/rfdetr.js";
-import type { Target } from "../model/types.js";
+import type { ModelConfig, Target } from "../model/types.js";
 import { resolveConfig } from "../model/variants.js";
 import { countFlops } from "../run/flops.js";
 import { peakRss } from "../run/machine.js";
@@ -13,12 +13,15 @@ import { resolveConfig as resolveSettings } from "./config.js";
 import { Ema } from "./ema.js";
 import { imagesToTensor, normalise_ } from "./images.js";
 import { parameterGroups } from "./parameter-groups.js";
-import { type MicroBatch, trainingStep } from "./step.js";
+import { type MicroBatch, type StepParts, trainingStep } from "./step.js";
 
 export interface TrainBench {
   model: string;
   resolution: number;
   batch: number;
+  queries: number;
+  /** Boxes of each image. */
+  boxes: number;
   precision: Precision;
   device: string;
   steps: number;
@@ -69,41 +72,54 @@ export function peakFlops(precision: Precision, device: string): number {
   );
 }
 
-/** Trains a fresh model for some steps on one random batch and measures them. */
-export function benchTrain(options: {
+export interface BenchModel {
   model: string;
-  batch: number;
   precision: Precision;
   device: string;
-  steps: number;
-  warmup: number;
   resolution?: number;
+  /** Queries of each of the groups; default that of the variant. */
+  queries?: number;
   /** Compute activations again in backward instead of keeping them. */
   checkpointing?: boolean;
-}): TrainBench {
-  const { batch, precision, device } = options;
+}
+
+/** What a training step needs, made anew. */
+export function benchParts(options: BenchModel): { config: ModelConfig; parts: StepParts; ema: Ema } {
+  const { precision, device } = options;
   manualSeed(0);
-  const config = resolveConfig(options.model, { resolution: options.resolution });
+  const config = resolveConfig(options.model, { resolution: options.resolution, numQueries: options.queries });
   const settings = resolveSettings({ datasetDir: "-", model: options.model });
   const model = new RFDETRModel(config);
   if (device !== "cpu") model.to(device);
   model.train();
   model.checkpointing = options.checkpointing ?? false;
-  const optimizer = new optim.AdamW(parameterGroups(model, settings));
-  const criterion = new Criterion({ groupDetr: config.groupDetr });
-  const autocast = modelAutocast(precision, model);
-  const ema = new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau });
-  manualSeed(1);
-  const data = randomBatch(batch, config.resolution, config.numClasses);
   const parts = {
     model,
-    criterion,
-    autocast,
-    optimizer,
+    criterion: new Criterion({ groupDetr: config.groupDetr }),
+    autocast: modelAutocast(precision, model),
+    optimizer: new optim.AdamW(parameterGroups(model, settings)),
     scaler: new GradScaler({ enabled: precision === "16-mixed" }),
     device,
     clipMaxNorm: settings.clipMaxNorm,
   };
+  return { config, parts, ema: new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau }) };
+}
+
+/** Trains a fresh model for some steps on one random batch and measures them. */
+export function benchTrain(
+  options: BenchModel & {
+    batch: number;
+    steps: number;
+    warmup: number;
+    /** Boxes of each image; default 8. */
+    boxes?: number;
+  },
+): TrainBench {
+  const { batch, precision, device } = options;
+  const { config, parts, ema } = benchParts(options);
+  const { model } = parts;
+  manualSeed(1);
+  const data = randomBatch(batch, config.resolution, config.numClasses, options.boxes);
   const laps: { step: number; forward: number; loss: number; backward: number; optimizer: number }[] = [];
   const losses: number[] = [];
   for (let i = 0; i < options.warmup + options.steps; i++) {
@@ -133,6 +149,8 @@ export function benchTrain(options: {
     model: options.model,
     resolution: config.resolution,
     batch,
+    queries: config.numQueries,
+    boxes: options.boxes ?? 8,
     precision,
     device,
     steps: options.steps,
