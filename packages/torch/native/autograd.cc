@@ -1,6 +1,7 @@
 // Autograd: backward, gradients of chosen inputs, hooks, and graph nodes whose backward is JavaScript.
 #include "env.h"
 
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -100,6 +101,7 @@ napi_value backward(napi_env env, napi_callback_info info) {
   return guarded_pass(env, [&] {
     const Args<4> args(env, info);
     const auto roots = to_tensor_list(env, args[0]);
+    RECORD_FUNCTION("autograd::engine::backward", c10::ArrayRef<const c10::IValue>{});
     torch::autograd::backward(roots, optional_list(env, args[1], roots.size()), to_bool(env, args[2], "retainGraph"), to_bool(env, args[3], "createGraph"));
     account_memory(env);
     return napi_value(nullptr);
@@ -111,6 +113,7 @@ napi_value gradients(napi_env env, napi_callback_info info) {
   return guarded_pass(env, [&] {
     const Args<6> args(env, info);
     const auto outputs = to_tensor_list(env, args[0]);
+    RECORD_FUNCTION("autograd::engine::gradients", c10::ArrayRef<const c10::IValue>{});
     const auto result = torch::autograd::grad(outputs, to_tensor_list(env, args[1]), optional_list(env, args[2], outputs.size()),
                                               to_bool(env, args[3], "retainGraph"), to_bool(env, args[4], "createGraph"), to_bool(env, args[5], "allowUnused"));
     account_memory(env);

@@ -6,6 +6,8 @@
 
 namespace rfdetr {
 
+void register_profiler(napi_env env, Exports& exports);
+
 Env& env_of(napi_env env) {
   // An Env belongs to one thread, and calls come in long runs from the same one.
   thread_local napi_env last_env = nullptr;
@@ -34,6 +36,7 @@ static napi_value init(napi_env env, napi_value exports) {
   register_tensor(properties);
   register_autograd(properties);
   register_runtime(properties);
+  register_profiler(env, properties);
   napi_define_properties(env, exports, properties.size(), properties.data());
   return exports;
 }

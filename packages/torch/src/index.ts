@@ -20,6 +20,22 @@ export * as nn from "./nn/index.js";
 export * as ops from "./ops.generated.js";
 export * as optim from "./optim/index.js";
 export {
+  byModule,
+  byOperator,
+  type ChromeTrace,
+  chromeTrace,
+  type ModuleTime,
+  type OperatorTime,
+  type Profile,
+  ProfileError,
+  type ProfileEvent,
+  profile,
+  selfTimes,
+  span,
+  type TensorShape,
+  type TraceEvent,
+} from "./profile/index.js";
+export {
   CheckpointError,
   type Picklable,
   PickledName,

@@ -7,6 +7,14 @@ import type { DType } from "./dtype.js";
 /** A tensor in the addon's table. */
 export type Handle = number;
 
+/** What the profiler's recorder keeps of a thread: rows of numbers, their names, the shapes that they point into. */
+export interface RecordedThread {
+  events: Float64Array;
+  names: string[];
+  shapes: Float64Array;
+  dropped: number;
+}
+
 export interface Native {
   call(operator: number, ...args: unknown[]): unknown;
   findOperator(name: string, overload: string): number;
@@ -59,6 +67,12 @@ export interface Native {
   memory(): [liveTensors: number, liveBytes: number, peakBytes: number];
   resetPeak(): void;
   releaseCached(): number;
+
+  profileStart(shapes: boolean): void;
+  profileStop(): { nanoseconds: number; threads: RecordedThread[] };
+  /** A mark of the caller's begins, by a number of its own; the innermost one ends. Nothing outside of a profile. */
+  profileEnter(mark: number): void;
+  profileLeave(): void;
 }
 
 const path = process.env.RFDETR_ADDON ?? fileURLToPath(new URL("../build/torch.node", import.meta.url));

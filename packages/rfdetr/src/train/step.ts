@@ -1,6 +1,6 @@
 // One optimizer step: forward and loss of every micro-batch, backward, the finite checks, clipping, AdamW, schedule and average.
 import { type Autocast, badGradients, type GradScaler, type OverflowReport, type Precision, replay } from "@rfdetr/amp";
-import { memory, noGrad, optim, scope, type Tensor } from "@rfdetr/torch";
+import { memory, noGrad, optim, scope, span, type Tensor } from "@rfdetr/torch";
 import type { Criterion } from "../loss/criterion.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Outputs, Prediction, Target } from "../model/types.js";
@@ -100,10 +100,13 @@ export function trainingStep(
   }
   const halfCopyBytes = autocast.cachedBytes;
   const lap = stopwatch();
-  const { norm, factor, bad } = fault === null ? apply(parts, ema) : reject(parts, fault);
+  const { norm, factor, bad } = span("optimizer", () => {
+    const applied = fault === null ? apply(parts, ema) : reject(parts, fault);
+    optimizer.zeroGrad();
+    autocast.clearCache();
+    return applied;
+  });
   fault = bad;
-  optimizer.zeroGrad();
-  autocast.clearCache();
   seconds.optimizer = lap();
   return {
     warning: parts.criterion.matcher.warning(),
@@ -193,18 +196,20 @@ interface Sums {
 function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, sums: Sums): number {
   const { terms, seconds } = sums;
   const { model, criterion, autocast, scaler, device } = parts;
-  const images = prepare(batch, size, device);
+  const images = span("images", () => prepare(batch, size, device));
   const lap = stopwatch();
   const before = memory().liveBytes - autocast.cachedBytes;
-  const outputs = inFloat32(autocast.run(() => model.call(images)));
+  const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
   sums.keptBytes = Math.max(sums.keptBytes, memory().liveBytes - autocast.cachedBytes - before);
   seconds.forward += lap();
-  const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true });
-  const value = total.item();
-  for (const [name, term] of parted) terms.set(name, (terms.get(name) ?? 0) + term.item() * share);
+  const { total, value } = span("loss", () => {
+    const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true });
+    for (const [name, term] of parted) terms.set(name, (terms.get(name) ?? 0) + term.item() * share);
+    return { total, value: total.item() };
+  });
   seconds.loss += lap();
   if (!Number.isFinite(value)) return value;
-  scaler.scale(share === 1 ? total : total.mul(share)).backward();
+  span("backward", () => scaler.scale(share === 1 ? total : total.mul(share)).backward());
   seconds.backward += lap();
   return value;
 }

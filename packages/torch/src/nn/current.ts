@@ -3,12 +3,27 @@ import type { Module } from "./module.js";
 
 const stack: Module[] = [];
 
+/** Told when a module's forward begins and ends. */
+export interface ModuleWatcher {
+  enter(module: Module): void;
+  leave(): void;
+}
+
+let watcher: ModuleWatcher | null = null;
+
+/** Sets the one watcher of this thread's modules; null takes it away. */
+export function watchModules(next: ModuleWatcher | null): void {
+  watcher = next;
+}
+
 export function enter(module: Module): void {
   stack.push(module);
+  watcher?.enter(module);
 }
 
 export function leave(): void {
   stack.pop();
+  watcher?.leave();
 }
 
 /** The innermost module whose forward is running on this thread. */
