@@ -54,6 +54,12 @@ describe("rfdetr", () => {
     [["val"], "Expected --weights and --data"],
     [["bench", "nothing"], 'Expected one of train, infer, ops, eval, load for what but received "nothing"'],
     [["bench", "eval", "--images", "0"], "Expected positive integer for images but received 0 of type number"],
+    [["bench", "train", "--against", "keras"], 'Expected one of python for against but received "keras" of type string'],
+    [["bench", "train", "--against", "python", "--queries", "200"], "Expected nothing for queries beside --against but received 200"],
+    [
+      ["bench", "infer", "--against", "python", "--python", "nowhere"],
+      "Expected a Python with rfdetr 1.11.2 for python but nowhere has none",
+    ],
     [["bench", "load", "--size", "12MP"], 'Expected width and height such as 4000x3000 for size but received "12MP"'],
     [["train", "--data", "DATA", "--model", "nanoo"], "did you mean nano?"],
     [["train", "--data", "DATA", "--model", "tiny", "--resolution", "100"], "divisible by 16"],

@@ -1,6 +1,7 @@
 // rfdetr bench
 import type { Command } from "commander";
 import { expected, RfdetrError } from "../run/errors.js";
+import { type AgainstFlags, against } from "./bench-against.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputOptions, oneOf, positiveInteger, precisions, withOutputOptions } from "./context.js";
 import { bytes, table } from "./format.js";
@@ -16,10 +17,10 @@ interface ModelFlags extends MachineFlags {
   model: string;
   precision: string[];
 }
-interface InferFlags extends ModelFlags {
+interface InferFlags extends ModelFlags, AgainstFlags {
   warmup: Given;
 }
-interface TrainFlags extends ModelFlags {
+interface TrainFlags extends ModelFlags, AgainstFlags {
   warmup: Given;
   batch: Given;
   resolution?: Given;
@@ -61,19 +62,21 @@ export function addBench(program: Command, finish: (code: number) => void): void
       .option("--model <variant>", "variant", "nano")
       .option("--precision <p...>", "one or several of auto, 32-true, bf16-mixed, 16-mixed", ["auto"]);
 
-  onMachine(withModel(verb<TrainFlags>("train", "training steps on random images", train)))
+  const comparable = (command: Command): Command =>
+    command
+      .option("--against <what>", "python: the Python package beside it, in turns")
+      .option("--python <path>", "an interpreter that has the package; otherwise an environment is made once")
+      .option("--rounds <n>", "processes of each program", numeric, 2);
+  comparable(onMachine(withModel(verb<TrainFlags>("train", "training steps on random images", train))))
     .option("--warmup <n>", "runs before those", numeric, 3)
     .option("--batch <n>", "images a step", numeric, 2)
     .option("--resolution <n>", "side length in pixels", numeric)
     .option("--queries <n>", "queries of each group", numeric)
     .option("--boxes <n>", "boxes of each image", numeric)
     .option("--checkpointing", "compute activations again in backward");
-  onMachine(withModel(verb<InferFlags>("infer", "forward pass, and everything from pixels to detections, of one image", infer))).option(
-    "--warmup <n>",
-    "runs before those",
-    numeric,
-    3,
-  );
+  comparable(
+    onMachine(withModel(verb<InferFlags>("infer", "forward pass, and everything from pixels to detections, of one image", infer))),
+  ).option("--warmup <n>", "runs before those", numeric, 3);
   onMachine(verb<MachineFlags>("ops", "single operators in float32 and bfloat16", ops));
   verb<EvalFlags>("eval", "COCO metrics of detections that are made up: reading the files, computing the figures", evaluate)
     .option("--images <n>", "images", numeric, 5000)
@@ -111,6 +114,8 @@ async function train(flags: TrainFlags): Promise<void> {
   const warmup = positiveInteger("warmup", flags.warmup);
   const [resolution, queries] = [optional("resolution", flags.resolution), optional("queries", flags.queries)];
   const boxes = flags.boxes === undefined ? undefined : countOrZero("boxes", flags.boxes);
+  if (flags.against !== undefined)
+    return against("train", flags, { batch, resolution, queries, boxes, checkpointing: flags.checkpointing });
   const console = consoleOf(flags);
   const { precisions: list, ...common } = await resolved(console, flags);
   const { benchTrain } = await import("../train/bench.js");
@@ -136,6 +141,7 @@ async function train(flags: TrainFlags): Promise<void> {
 
 async function infer(flags: InferFlags): Promise<void> {
   const warmup = positiveInteger("warmup", flags.warmup);
+  if (flags.against !== undefined) return against("infer", flags, {});
   const console = consoleOf(flags);
   const { precisions: list, device, steps: iterations } = await resolved(console, flags);
   const { benchInfer } = await import("../predict/bench.js");

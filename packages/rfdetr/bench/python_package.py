@@ -1,0 +1,140 @@
+"""Times the Python package rfdetr 1.11.2 on random data: the other side of `rfdetr bench train|infer --against python`. Prints one JSON line.
+
+    python_package.py train --model nano --batch 2 --precision bf16-mixed --steps 6 --warmup 2
+    python_package.py infer --model nano --precision 32-true --steps 10 --warmup 3
+
+`bf16-mixed` puts the package's own modules under torch.autocast, which it never does by itself on a CPU.
+"""
+import argparse
+import contextlib
+import json
+import logging
+import os
+import resource
+import statistics
+import sys
+import time
+import warnings
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+warnings.filterwarnings("ignore")
+logging.disable(logging.WARNING)
+parser = argparse.ArgumentParser()
+parser.add_argument("what", choices=["train", "infer"])
+parser.add_argument("--model", default="nano")
+parser.add_argument("--batch", type=int, default=2)
+parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
+parser.add_argument("--steps", type=int, default=6)
+parser.add_argument("--warmup", type=int, default=2)
+parser.add_argument("--boxes", type=int, default=8)
+options = parser.parse_args()
+
+import torch  # noqa: E402
+
+half = options.precision == "bf16-mixed"
+
+
+def autocast():
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=half)
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "min": min(values)}
+
+
+def train() -> dict:
+    from rfdetr import config as configs
+    from rfdetr._namespace import _namespace_from_configs
+    from rfdetr.training import RFDETRModelModule
+    from rfdetr.training.callbacks import RFDETREMACallback
+    from rfdetr.training.param_groups import get_param_dict
+    from rfdetr.utilities.tensors import NestedTensor
+    from torch.optim.swa_utils import AveragedModel
+
+    torch.manual_seed(0)
+    model_config = getattr(configs, f"RFDETR{options.model.capitalize()}Config")(pretrain_weights=None)
+    train_config = configs.TrainConfig(dataset_dir=None, batch_size=options.batch, grad_accum_steps=1, multi_scale=False)
+    module = RFDETRModelModule(model_config, train_config).train()
+    model, criterion = module.model, module.criterion
+    groups = get_param_dict(_namespace_from_configs(model_config, train_config), model)
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, weight_decay=1e-4, fused=False)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    callback = RFDETREMACallback(decay=train_config.ema_decay, tau=train_config.ema_tau)
+    average = AveragedModel(module, use_buffers=callback._use_buffers, multi_avg_fn=callback._multi_avg_fn)
+
+    side = model_config.resolution
+    mask = torch.zeros(options.batch, side, side, dtype=torch.bool)
+    images = NestedTensor(torch.randn(options.batch, 3, side, side), mask)
+    targets = [target(image, side) for image in range(options.batch)]
+
+    seconds: dict[str, list[float]] = {name: [] for name in ("step", "forward", "loss", "backward", "optimizer")}
+    losses = []
+    for step in range(options.warmup + options.steps):
+        marks = [time.perf_counter()]
+        with autocast():
+            outputs = model(images, targets)
+            marks.append(time.perf_counter())
+            terms = criterion(outputs, targets)
+            loss = torch.stack([terms[k] * criterion.weight_dict[k] for k in terms if k in criterion.weight_dict]).sum()
+        marks.append(time.perf_counter())
+        loss.backward()
+        marks.append(time.perf_counter())
+        torch.nn.utils.clip_grad_norm_(parameters, train_config.clip_max_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update_parameters(module)
+        marks.append(time.perf_counter())
+        losses.append(loss.item())
+        if step >= options.warmup:
+            for name, value in zip(seconds, [marks[-1] - marks[0], *(b - a for a, b in zip(marks, marks[1:]))]):
+                seconds[name].append(value)
+    return {"batch": options.batch, "seconds": {name: spread(values) for name, values in seconds.items()}, "losses": losses}
+
+
+def target(image: int, side: int) -> dict[str, torch.Tensor]:
+    size = torch.rand(options.boxes, 2) * 0.3 + 0.05
+    centre = torch.rand(options.boxes, 2) * (1 - size) + size / 2
+    shape = torch.tensor([side, side])
+    return {
+        "boxes": torch.cat([centre, size], 1),
+        "labels": torch.randint(0, 90, (options.boxes,)),
+        "image_id": torch.tensor([image]),
+        "area": size.prod(1),
+        "iscrowd": torch.zeros(options.boxes, dtype=torch.int64),
+        "orig_size": shape,
+        "size": shape,
+    }
+
+
+def infer() -> dict:
+    import numpy
+    import rfdetr
+    from PIL import Image
+
+    torch.manual_seed(0)
+    detector = getattr(rfdetr, f"RFDETR{options.model.capitalize()}")(pretrain_weights=None)
+    network = detector.model.model.eval()
+    side = detector.model.resolution
+    images = torch.randn(1, 3, side, side)
+    picture = Image.fromarray(numpy.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=numpy.uint8))
+
+    def milliseconds(body) -> dict[str, float]:
+        laps = []
+        for i in range(options.warmup + options.steps):
+            start = time.perf_counter()
+            with autocast():
+                body()
+            if i >= options.warmup:
+                laps.append((time.perf_counter() - start) * 1000)
+        return spread(laps)
+
+    with torch.no_grad():
+        forward = milliseconds(lambda: network(images))
+    return {"milliseconds": {"forward": forward, "predict": milliseconds(lambda: detector.predict(picture, threshold=0.5))}}
+
+
+# What the package prints goes where people read; the line of data stands alone.
+with contextlib.redirect_stdout(sys.stderr):
+    result = train() if options.what == "train" else infer()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({"model": options.model, "precision": options.precision, **result, "peak_rss_bytes": peak}))

@@ -1,0 +1,75 @@
+// rfdetr bench train|infer --against python
+import { expected, RfdetrError } from "../run/errors.js";
+import { consoleOf, type OutputOptions, oneOf, positiveInteger } from "./context.js";
+import { table } from "./format.js";
+
+export interface AgainstFlags extends OutputOptions {
+  against?: string;
+  python?: string;
+  rounds: number | string;
+}
+
+interface Measured extends AgainstFlags {
+  model: string;
+  precision: string[];
+  device: string;
+  steps: number | string;
+  warmup: number | string;
+}
+
+const precisions = ["32-true", "bf16-mixed"] as const;
+
+/** Both programs in turns. `shape` has the batch, and what only this program can be told, which must not be given. */
+export async function against(
+  what: "train" | "infer",
+  flags: Measured,
+  { batch, ...shape }: { batch?: number; [name: string]: unknown },
+): Promise<void> {
+  oneOf("against", flags.against, ["python"]);
+  const model = oneOf("model", flags.model, ["nano", "small", "medium", "large"]);
+  const asked = flags.precision.join() === "auto" ? precisions : flags.precision.map((name) => oneOf("precision", name, precisions));
+  for (const [name, value] of Object.entries({
+    ...shape,
+    device: flags.device === "auto" || flags.device === "cpu" ? undefined : flags.device,
+  }))
+    if (value !== undefined) throw new RfdetrError("ERR_USAGE", expected("nothing", `${name} beside --against`, value));
+  const [steps, warmup, rounds] = (["steps", "warmup", "rounds"] as const).map((name) => positiveInteger(name, flags[name]));
+  const console = consoleOf(flags);
+  const { machineLine } = await import("../run/machine.js");
+  console.line(console.dim(machineLine()));
+  const { pythonWithPackage } = await import("../run/python-package.js");
+  const python = await pythonWithPackage({ python: flags.python, say: (text) => console.line(text) });
+  const { benchAgainst } = await import("../run/against.js");
+  const result = await benchAgainst({
+    what,
+    model,
+    batch,
+    precisions: asked,
+    steps,
+    warmup,
+    rounds,
+    python,
+    onRound: (precision, seconds) =>
+      console.line(`${precision}: the package ${seconds.python.toFixed(3)} s, this program ${seconds.ours.toFixed(3)} s`),
+  });
+  if (console.json) console.data(result);
+  const mebibytes = (count: number) => (count / 2 ** 20).toFixed(0);
+  console.line(
+    console.bold(`${model}${what === "train" ? `, batch ${batch}` : ""}: ${result.measured}, medians of ${rounds} rounds of ${steps}`),
+  );
+  for (const line of table(
+    ["precision", "Python, s", "this program, s", "ratio", "rounds", "peak RSS Python, MiB", "ours, MiB"],
+    result.rows.map(({ precision, python: theirs, ours, ratio }) => [
+      precision,
+      theirs.seconds.toFixed(3),
+      ours.seconds.toFixed(3),
+      `${ratio.median.toFixed(2)}×`,
+      `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
+      mebibytes(theirs.peak_rss_bytes),
+      mebibytes(ours.peak_rss_bytes),
+    ]),
+  ))
+    console.line(line);
+  if (result.as_shipped !== null)
+    console.line(`the package in float32, as it comes, against this program in bf16-mixed: ${result.as_shipped.toFixed(2)}×`);
+}
