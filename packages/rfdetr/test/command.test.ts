@@ -61,6 +61,9 @@ describe("rfdetr", () => {
       "Expected a Python with rfdetr 1.11.2 for python but nowhere has none",
     ],
     [["bench", "load", "--size", "12MP"], 'Expected width and height such as 4000x3000 for size but received "12MP"'],
+    [["profile", "--steps", "0"], "Expected positive integer for steps but received 0 of type number"],
+    [["profile", "--model", "tiny", "--weights", "w"], "Expected --model or --weights but received both"],
+    [["profile", "--model", "tiny", "--out", "nowhere/trace.json"], "Expected a file in a folder that exists for out but nowhere is none"],
     [["train", "--data", "DATA", "--model", "nanoo"], "did you mean nano?"],
     [["train", "--data", "DATA", "--model", "tiny", "--resolution", "100"], "divisible by 16"],
   ])("answers %j with one sentence and exit code 2", (args, message) => {
@@ -233,5 +236,32 @@ describe("rfdetr doctor and bench", () => {
     const { status, stdout } = rfdetr("bench", "eval", "--images", "5", "--detections", "4", "--classes", "3", "--json");
     expect(status).toBe(0);
     expect(Object.keys(JSON.parse(stdout))).toEqual(["images", "detections", "classes", "truths", "seconds", "peak_rss_bytes", "stats"]);
+  });
+});
+
+describe("rfdetr profile", () => {
+  const once = ["--steps", "1", "--warmup", "1", "--batch", "1", "--plain"];
+
+  it("prints where the time of a step on given weights and data goes, and writes a trace", () => {
+    const { status, stdout, stderr } = rfdetr("profile", "--weights", "run/weights/best.safetensors", "--data", data, "--shapes", ...once);
+    expect(stderr).toMatch(/tiny training, .*: batch 1 at \d+ px on cpu/);
+    for (const head of ["phase ", "operator ", "module "]) expect(stderr).toContain(`\n${head}`);
+    expect(stderr).toContain("trace written to trace.json");
+    expect(stdout).toBe("");
+    expect(status).toBe(0);
+    const trace = JSON.parse(readFileSync(join(folder, "trace.json"), "utf8"));
+    expect(trace.otherData).toMatchObject({ model: "tiny", what: "training", batch: 1 });
+    const slice = trace.traceEvents.find((event: { name: string }) => event.name === "aten::addmm");
+    expect(slice).toMatchObject({ ph: "X", args: { phase: "forward", inputs: expect.any(Array), module: expect.any(String) } });
+  });
+
+  it("prints the figures for machines, and writes no trace unless asked to", () => {
+    rmSync(join(folder, "trace.json"), { force: true });
+    const { status, stdout } = rfdetr("profile", "--model", "tiny", "--infer", "--json", ...once);
+    expect(status).toBe(0);
+    const figures = JSON.parse(stdout);
+    expect(figures).toMatchObject({ what: "prediction", model: "tiny", steps: 1, batch: 1 });
+    expect(figures.modules.map(({ name }: { name: string }) => name)).toContain("RFDETRModel");
+    expect(existsSync(join(folder, "trace.json"))).toBe(false);
   });
 });

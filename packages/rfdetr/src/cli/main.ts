@@ -12,6 +12,7 @@ import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
 import { addNumerics } from "./numerics.js";
 import { addPredict } from "./predict.js";
+import { addProfile } from "./profile.js";
 import { addSetup } from "./setup.js";
 import { addTrain } from "./train.js";
 import { addVal } from "./val.js";
@@ -25,6 +26,7 @@ const verbs: readonly AddCommand[] = [
   addPredict,
   addData,
   addBench,
+  addProfile,
   addDoctor,
   addNumerics,
   addConvert,

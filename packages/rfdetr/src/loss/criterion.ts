@@ -1,5 +1,5 @@
 // The criterion: matching and losses of every prediction layer (DETR; Group DETR; LW-DETR).
-import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { noGrad, ops, scope, span, type Tensor, tensor } from "@rfdetr/torch";
 import type { Outputs, Prediction, Target } from "../model/types.js";
 import { centreToCorners, overlaps } from "./boxes.js";
 import { type ClassificationKind, classificationLoss } from "./classification.js";
@@ -71,7 +71,7 @@ export class Criterion {
   #layers(layers: [string, Prediction][], targets: readonly Target[], groups: number, count: number, terms: Map<string, Tensor>): Tensor {
     const raise = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
     const raised = layers.map(([, p]) => ({ predLogits: raise(p.predLogits), predBoxes: raise(p.predBoxes) }));
-    const matchings = this.matcher.match(raised, targets, groups);
+    const matchings = span("matcher", () => this.matcher.match(raised, targets, groups));
     const logits = ops.stack(raised.map((p) => p.predLogits));
     const boxes = ops.stack(raised.map((p) => p.predBoxes));
     const pairs = gatherPairs(matchings, targets, logits.shape);

@@ -83,26 +83,30 @@ export interface BenchModel {
   checkpointing?: boolean;
 }
 
-/** What a training step needs, made anew. */
-export function benchParts(options: BenchModel): { config: ModelConfig; parts: StepParts; ema: Ema } {
-  const { precision, device } = options;
-  manualSeed(0);
-  const config = resolveConfig(options.model, { resolution: options.resolution, numQueries: options.queries });
-  const settings = resolveSettings({ datasetDir: "-", model: options.model });
-  const model = new RFDETRModel(config);
+/** What a training step of a model needs besides data, made anew. */
+export function partsOf(model: RFDETRModel, precision: Precision, device: string): { parts: StepParts; ema: Ema } {
+  const settings = resolveSettings({ datasetDir: "-", model: model.config.variant });
   if (device !== "cpu") model.to(device);
   model.train();
-  model.checkpointing = options.checkpointing ?? false;
   const parts = {
     model,
-    criterion: new Criterion({ groupDetr: config.groupDetr }),
+    criterion: new Criterion({ groupDetr: model.config.groupDetr }),
     autocast: modelAutocast(precision, model),
     optimizer: new optim.AdamW(parameterGroups(model, settings)),
     scaler: new GradScaler({ enabled: precision === "16-mixed" }),
     device,
     clipMaxNorm: settings.clipMaxNorm,
   };
-  return { config, parts, ema: new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau }) };
+  return { parts, ema: new Ema(model, { decay: settings.emaDecay, tau: settings.emaTau }) };
+}
+
+/** A model of random weights with what its training step needs. */
+export function benchParts({ precision, device, ...options }: BenchModel): { config: ModelConfig; parts: StepParts; ema: Ema } {
+  manualSeed(0);
+  const config = resolveConfig(options.model, { resolution: options.resolution, numQueries: options.queries });
+  const model = new RFDETRModel(config);
+  model.checkpointing = options.checkpointing ?? false;
+  return { config, ...partsOf(model, precision, device) };
 }
 
 /** Trains a fresh model for some steps on one random batch and measures them. */

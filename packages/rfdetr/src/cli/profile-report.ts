@@ -1,0 +1,94 @@
+// A profile in tables.
+import type { ModuleRow, OperatorRow, ProfileFigures } from "../train/profile.js";
+import { table } from "./format.js";
+
+const ms = (value: number): string => value.toFixed(1);
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+/** Calls of one step: whole, unless steps differ. */
+const count = (calls: number): string => (calls === 0 ? "" : Number.isInteger(calls) ? String(calls) : calls.toFixed(1));
+
+export function phaseTable(phases: ProfileFigures["phases"]): string[] {
+  return table(
+    ["phase", "ms", "share"],
+    phases.map(({ name, milliseconds, share }) => [name, ms(milliseconds), percent(share)]),
+  );
+}
+
+/** The longest operators, and one row for the rest. */
+export function operatorTable(operators: readonly OperatorRow[], top: number): string[] {
+  const rest = operators.slice(top);
+  const sum = (of: (row: OperatorRow) => number): number => rest.reduce((total, row) => total + of(row), 0);
+  return table(
+    ["operator", "", "calls", "self ms", "with all inside", "share"],
+    [
+      ...operators
+        .slice(0, top)
+        .map((row) => [row.name, row.phase, count(row.calls), ms(row.self_ms), ms(row.total_ms), percent(row.share)]),
+      ...(rest.length === 0
+        ? []
+        : [
+            [
+              `${rest.length} more`,
+              "",
+              count(sum(({ calls }) => calls)),
+              ms(sum(({ self_ms }) => self_ms)),
+              "",
+              percent(sum(({ share }) => share)),
+            ],
+          ]),
+    ],
+  );
+}
+
+/**
+ * The tree of modules down to a depth, without what takes less than `smallest` of the time. Numbered modules beside each other, such as the layers of the
+ * encoder, are one row, and a name with nothing beside it joins the name above.
+ */
+export function moduleTable(modules: readonly ModuleRow[], depth: number, smallest: number): string[] {
+  const trains = modules.some(({ total_ms }) => total_ms.backward > 0);
+  const rows: string[][] = [];
+  const add = (node: ModuleRow, level: number): void => {
+    const [shown, name] = joined(node);
+    if (shown.share < smallest) return;
+    const { total_ms: total, between_ms, calls, share } = shown;
+    const backward = trains ? [ms(total.backward)] : [];
+    rows.push([`${"  ".repeat(level)}${name}`, count(calls), ms(total.forward), ...backward, ms(between_ms), percent(share)]);
+    if (level + 1 < depth) for (const child of numbered(shown.children)) add(child, level + 1);
+  };
+  for (const root of modules) add(root, 0);
+  return table(["module", "calls", "forward ms", ...(trains ? ["backward ms"] : []), "outside operators", "share"], rows);
+}
+
+/** A name that is no module of its own and has one child, and so on down, as one. */
+function joined(node: ModuleRow): [ModuleRow, string] {
+  let [shown, name] = [node, node.name];
+  for (let below = numbered(shown.children); shown.calls === 0 && below.length === 1; below = numbered(shown.children)) {
+    [shown] = below;
+    name += `.${shown.name}`;
+  }
+  return [shown, name];
+}
+
+/** Children of which all have a number for a name and the same names below, as one with the sums. */
+export function numbered(children: readonly ModuleRow[]): readonly ModuleRow[] {
+  const below = (node: ModuleRow): string => node.children.map(({ name }) => name).join(" ");
+  if (children.length < 2 || !children.every((node) => /^\d+$/.test(node.name) && below(node) === below(children[0]))) return children;
+  const names = children.map(({ name }) => Number(name));
+  return [{ ...sumOf(children), name: `${Math.min(...names)}–${Math.max(...names)}` }];
+}
+
+function sumOf(nodes: readonly ModuleRow[]): ModuleRow {
+  const sum = (of: (node: ModuleRow) => number): number => nodes.reduce((total, node) => total + of(node), 0);
+  const both = (key: "self_ms" | "total_ms") => ({ forward: sum((n) => n[key].forward), backward: sum((n) => n[key].backward) });
+  const names = [...new Set(nodes.flatMap(({ children }) => children.map(({ name }) => name)))];
+  return {
+    ...nodes[0],
+    calls: sum(({ calls }) => calls),
+    self_ms: both("self_ms"),
+    total_ms: both("total_ms"),
+    between_ms: sum(({ between_ms }) => between_ms),
+    share: sum(({ share }) => share),
+    children: names.map((name) => sumOf(nodes.flatMap(({ children }) => children.filter((child) => child.name === name)))),
+  };
+}

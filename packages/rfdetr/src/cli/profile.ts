@@ -1,0 +1,124 @@
+// rfdetr profile
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Command } from "commander";
+import { RfdetrError } from "../run/errors.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputOptions,
+  oneOf,
+  positiveInteger,
+  precisions,
+  weightsPath,
+  withOutputOptions,
+} from "./context.js";
+
+interface Options extends OutputOptions {
+  model?: string;
+  weights?: string;
+  data?: string;
+  batch: number | string;
+  precision: string;
+  device: string;
+  steps: number | string;
+  warmup: number | string;
+  infer?: boolean;
+  shapes?: boolean;
+  out?: string;
+  top: number | string;
+  depth: number | string;
+}
+
+export function addProfile(program: Command, finish: (code: number) => void): void {
+  withOutputOptions(
+    program
+      .command("profile")
+      .description(
+        "show where the time of a training step goes: phases, operators, modules forward and backward; with a trace for a viewer",
+      )
+      .option("--model <variant>", "variant (default: nano)")
+      .option("--weights <file>", "trained weights, instead of random ones of a variant")
+      .option("--data <dir>", "dataset to take the batch from; otherwise noise with eight boxes an image")
+      .option("--batch <n>", "images a step", numeric, 2)
+      .option("--infer", "profile prediction instead of training")
+      .option("--precision <p>", precisions.join(", "), "auto")
+      .option("--device <d>", "auto, cpu or cuda:N", "auto")
+      .option("--steps <n>", "recorded steps; figures are those of one", numeric, 3)
+      .option("--warmup <n>", "steps before those", numeric, 2)
+      .option("--shapes", "record dtypes and shapes of the operators' tensors too")
+      .option(
+        "--out <file>",
+        "where the trace goes, for ui.perfetto.dev or chrome://tracing (default: trace.json; with --json none unless given)",
+      )
+      .option("--top <n>", "operators to show", numeric, 20)
+      .option("--depth <n>", "levels of modules to show", numeric, 6),
+  ).action(async (options: Options) => finish(await run(options)));
+}
+
+async function run(options: Options): Promise<number> {
+  const batch = positiveInteger("batch", options.batch);
+  const [steps, warmup] = [positiveInteger("steps", options.steps), positiveInteger("warmup", options.warmup)];
+  const [top, depth] = [positiveInteger("top", options.top), positiveInteger("depth", options.depth)];
+  const asked = oneOf("precision", options.precision, precisions);
+  if (options.model !== undefined && options.weights !== undefined)
+    throw new RfdetrError("ERR_USAGE", "Expected --model or --weights but received both: the weights say which variant they are");
+  const console = consoleOf(options);
+  const out = options.out ?? (console.json ? null : "trace.json");
+  if (out !== null) checkWritable(out);
+  const { resolvePrecision } = await import("@rfdetr/amp");
+  const { resolveDevice } = await import("../run/device.js");
+  const device = resolveDevice(options.device);
+  const { precision } = resolvePrecision(asked, device);
+  const { machineLine } = await import("../run/machine.js");
+  console.line(console.dim(machineLine()));
+
+  const weights = options.weights === undefined ? undefined : await weightsPath(console, options.weights);
+  const { openSubject } = await import("../train/calibration.js");
+  console.live("reading");
+  const subject = await openSubject({ model: options.model ?? "nano", batch, device, weights, data: options.data });
+  const { profileFigures, profilePrediction, profileTraining } = await import("../train/profile.js");
+  const take = options.infer ? profilePrediction : profileTraining;
+  const taken = take(subject, { precision, steps, warmup, shapes: options.shapes, progress: (what) => console.live(what) });
+  console.end();
+
+  const figures = profileFigures(taken);
+  const { milliseconds } = taken;
+  const report = await import("./profile-report.js");
+  const share = (milliseconds.recorded / milliseconds.plain.median - 1) * 100;
+  console.line(
+    `${console.bold(`${figures.model} ${figures.what}, ${precision}`)}: batch ${figures.batch} at ${figures.resolution} px on ${device}, ${figures.threads} threads`,
+  );
+  console.line(
+    `a step ${milliseconds.recorded.toFixed(1)} ms with the recorder, ${milliseconds.plain.median.toFixed(1)} ms without (${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %); ${Math.round(figures.events / steps)} events`,
+  );
+  if (figures.dropped > 0) console.warn(`${figures.dropped} events had no room and are missing at the end: record fewer steps`);
+  for (const lines of [
+    report.phaseTable(figures.phases),
+    report.operatorTable(figures.operators, top),
+    report.moduleTable(figures.modules, depth, 0.005),
+  ]) {
+    console.line();
+    for (const line of lines) console.line(line);
+  }
+  if (out !== null) {
+    const { chromeTrace } = await import("@rfdetr/torch");
+    const { replaceText } = await import("../run/atomic.js");
+    const { model, what, resolution, threads } = figures;
+    const about = { model, what, precision, device, batch, resolution, threads, machine: machineLine() };
+    replaceText(out, JSON.stringify(chromeTrace(taken.profile, about)));
+    console.line();
+    console.line(`trace written to ${out}: open it in ui.perfetto.dev or chrome://tracing`);
+  }
+  if (console.json) console.data(figures);
+  return exit.done;
+}
+
+/** Said before the steps run, not after. @throws RfdetrError unless a file can stand there. */
+function checkWritable(out: string): void {
+  const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (isFolder(out)) throw new RfdetrError("ERR_USAGE", `Expected a file for out but ${out} is a folder`);
+  if (!isFolder(dirname(out)))
+    throw new RfdetrError("ERR_USAGE", `Expected a file in a folder that exists for out but ${dirname(out)} is none`);
+}
