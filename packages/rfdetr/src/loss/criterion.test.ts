@@ -92,6 +92,32 @@ describe("HungarianMatcher", () => {
     ]);
   });
 
+  it("pairs many boxes, whose costs are made in pieces, as it pairs each layer and image alone", () => {
+    const [queries, counts] = [4000, [130, 5, 20]];
+    const random = (name: string, width: number) => uniforms(name, 3 * queries * width);
+    const layers = ["first", "second"].map((name) => ({
+      predLogits: tensor(Float32Array.from(random(`${name} logits`, 3)), { shape: [3, queries, 3] }),
+      predBoxes: tensor(
+        Float32Array.from(random(`${name} boxes`, 4), (u) => (u + 1.2) / 3),
+        { shape: [3, queries, 4] },
+      ),
+    }));
+    const targets = counts.map((count, imageId): Target => {
+      const labels = Int32Array.from({ length: count }, (_, i) => i % 3);
+      return { imageId, labels, boxes: Float32Array.from(uniforms(`truth ${imageId}`, count * 4), (u) => (u + 1.2) / 3) };
+    });
+    const matched = new HungarianMatcher().match(layers, targets, 2);
+    layers.forEach(({ predLogits, predBoxes }, layer) => {
+      const alone = targets.flatMap((target, image) => {
+        const own = { predLogits: predLogits.narrow(0, image, 1), predBoxes: predBoxes.narrow(0, image, 1) };
+        const [{ query, target: truth }] = new HungarianMatcher().match([own], [target], 2);
+        return Array.from(query, (q, i) => [image, q, truth[i]]);
+      });
+      const { batch, query, target } = matched[layer];
+      expect(Array.from(batch, (image, i) => [image, query[i], target[i]])).toEqual(alone);
+    });
+  });
+
   it("takes empty images, more targets than queries, and non-finite predictions", () => {
     const matcher = new HungarianMatcher();
     const none: Target = { imageId: 0, labels: new Int32Array(0), boxes: new Float32Array(0) };

@@ -20,8 +20,11 @@ export interface Matching {
   target: Int32Array;
 }
 
-/** Cost elements computed at once; more are done layer by layer, to bound the temporaries. */
-const maxElements = 4_000_000;
+/**
+ * Cost elements computed at once, some forty temporaries of them; more are done layer by layer, then image by image. Four times as many are no
+ * faster, and with a hundred boxes an image they are the highest point of a step's memory.
+ */
+const maxElements = 1_000_000;
 
 /** α and γ of the focal classification cost (Lin et al. 2017). */
 const alpha = 0.25;
@@ -50,26 +53,44 @@ export class HungarianMatcher {
   /** @param layers predictions of one shape `[B, N, …]` @param groups chunks of the query axis that are matched independently */
   match(layers: readonly Prediction[], targets: readonly Target[], groups: number): Matching[] {
     const most = Math.max(0, ...targets.map((t) => t.labels.length));
-    if (most === 0) return layers.map(() => ({ batch: new Int32Array(0), query: new Int32Array(0), target: new Int32Array(0) }));
     const [batch, queries] = layers[0].predLogits.shape;
+    const each = queries / groups;
+    const pairs = targets.reduce((sum, t) => sum + groups * Math.min(each, t.labels.length), 0);
+    const result = layers.map(() => ({ batch: new Int32Array(pairs), query: new Int32Array(pairs), target: new Int32Array(pairs) }));
+    if (pairs === 0) return result;
+    const images = Math.min(batch, Math.max(1, Math.floor(maxElements / (queries * most))));
     const atOnce = Math.max(1, Math.floor(maxElements / (batch * queries * most)));
-    const result: Matching[] = [];
     for (let first = 0; first < layers.length; first += atOnce) {
       const some = layers.slice(first, first + atOnce);
-      const costs = noGrad(() => scope(() => this.#costs(some, targets, most).to("float32").toArray() as Float32Array));
-      if (sanitizeCosts(costs)) this.sawNonFinite = true;
-      for (let layer = 0; layer < some.length; layer++)
-        result.push(this.#solve(costs, layer * batch * queries * most, queries, most, targets, groups));
+      const at = some.map(() => 0);
+      for (let image = 0; image < batch; image += images) {
+        const own = targets.slice(image, image + images);
+        const costs = noGrad(() => scope(() => this.#costs(some, image, own, most).to("float32").toArray() as Float32Array));
+        if (sanitizeCosts(costs)) this.sawNonFinite = true;
+        own.forEach(({ labels }, b) => {
+          some.forEach((_, layer) => {
+            const offset = (layer * own.length + b) * queries * most;
+            at[layer] = this.#solve(
+              costs,
+              offset,
+              { each, groups, most, count: labels.length },
+              result[first + layer],
+              at[layer],
+              image + b,
+            );
+          });
+        });
+      }
     }
     return result;
   }
 
   /** `[layers, B, N, most]`; columns beyond an image's own targets are padding. */
-  #costs(layers: readonly Prediction[], targets: readonly Target[], most: number): Tensor {
-    const logits = ops.stack(layers.map((l) => l.predLogits));
-    const boxes = ops.stack(layers.map((l) => l.predBoxes));
-    const { dtype, device } = boxes;
+  #costs(layers: readonly Prediction[], firstImage: number, targets: readonly Target[], most: number): Tensor {
     const batch = targets.length;
+    const logits = ops.stack(layers.map((l) => l.predLogits.narrow(0, firstImage, batch)));
+    const boxes = ops.stack(layers.map((l) => l.predBoxes.narrow(0, firstImage, batch)));
+    const { dtype, device } = boxes;
     const labels = new BigInt64Array(batch * most);
     const places = new Float32Array(batch * most * 4);
     targets.forEach((target, b) => {
@@ -94,21 +115,23 @@ export class HungarianMatcher {
     return distance.mul(this.costs.bbox).add(positive.sub(negative).mul(this.costs.class)).sub(giou.mul(this.costs.giou));
   }
 
-  #solve(costs: Float32Array, offset: number, queries: number, most: number, targets: readonly Target[], groups: number): Matching {
-    const each = queries / groups;
-    const pairs = targets.reduce((sum, t) => sum + groups * Math.min(each, t.labels.length), 0);
-    const matching: Matching = { batch: new Int32Array(pairs), query: new Int32Array(pairs), target: new Int32Array(pairs) };
-    let at = 0;
-    targets.forEach((target, b) => {
-      for (let g = 0; g < groups; g++) {
-        const count = this.#solver.solve(costs, each, target.labels.length, offset + (b * queries + g * each) * most, most, 1);
-        for (let i = 0; i < count; i++, at++) {
-          matching.batch[at] = b;
-          matching.query[at] = g * each + this.#solver.rows[i];
-          matching.target[at] = this.#solver.columns[i];
-        }
+  /** Writes the pairs of one image, group by group, from place `at` on. @returns the place after them */
+  #solve(
+    costs: Float32Array,
+    offset: number,
+    { each, groups, most, count }: { each: number; groups: number; most: number; count: number },
+    { batch, query, target }: Matching,
+    at: number,
+    image: number,
+  ): number {
+    for (let g = 0; g < groups; g++) {
+      const found = this.#solver.solve(costs, each, count, offset + g * each * most, most, 1);
+      for (let i = 0; i < found; i++, at++) {
+        batch[at] = image;
+        query[at] = g * each + this.#solver.rows[i];
+        target[at] = this.#solver.columns[i];
       }
-    });
-    return matching;
+    }
+    return at;
   }
 }
