@@ -6,6 +6,7 @@
 
 #include <ATen/record_function.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -214,8 +215,9 @@ napi_value track_to_js(napi_env env, Track& track, const Recording& from, int64_
     switch (i % columns) {
       case 0: return static_cast<int64_t>(event.kind);
       case 1: return event.name;
-      case 2: return event.start - from.start;
-      case 3: return (event.end < 0 ? stopped : event.end) - from.start;
+      // Other threads may have gone on for a moment.
+      case 2: return std::min(event.start, stopped) - from.start;
+      case 3: return (event.end < 0 ? stopped : std::min(event.end, stopped)) - from.start;
       case 4: return event.parent;
       case 5: return event.sequence;
       case 6: return event.inputs;

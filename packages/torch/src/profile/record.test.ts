@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
 import { checkpoint, nn, noGrad, ops, ProfileError, type ProfileEvent, profile, randn, scope, span, type Tensor } from "../index.js";
 
@@ -208,4 +210,37 @@ it("refuses a body that returns a promise", () => {
     "Expected a synchronous body for profile but received one that returns a promise",
   );
   expect(profile(() => 1).result).toBe(1);
+});
+
+it("records other threads too, each as a thread of its own, and lets none of them start a second profile", async () => {
+  const engine = new URL("../../dist/index.js", import.meta.url).href;
+  const turns = new Int32Array(new SharedArrayBuffer(8));
+  const worker = new Worker(
+    `const { workerData: turns, parentPort } = require("node:worker_threads");
+     import(${JSON.stringify(engine)}).then(({ profile, randn, scope }) => {
+       parentPort.postMessage("ready");
+       Atomics.wait(turns, 0, 0);
+       scope(() => randn([2]).relu());
+       let code;
+       try { profile(() => 0); } catch (error) { code = error.code; }
+       parentPort.postMessage(code);
+       Atomics.store(turns, 1, 1);
+       Atomics.notify(turns, 1);
+     });`,
+    { eval: true, workerData: turns },
+  );
+  await once(worker, "message");
+  const { events, threads } = profile(() => {
+    scope(() => randn([2]).neg());
+    Atomics.store(turns, 0, 1);
+    Atomics.notify(turns, 0);
+    Atomics.wait(turns, 1, 0);
+  }).profile;
+  expect(threads).toBe(2);
+  expect([named(events, "aten::neg"), named(events, "aten::relu")].map(([{ thread, module }]) => ({ thread, module }))).toEqual([
+    { thread: 0, module: null },
+    { thread: 1, module: null },
+  ]);
+  expect(await once(worker, "message")).toEqual(["ERR_PROFILE"]);
+  await once(worker, "exit");
 });
