@@ -93,6 +93,8 @@ async function run(options: Options): Promise<number> {
   console.line(
     `a step ${milliseconds.recorded.toFixed(1)} ms with the recorder, ${milliseconds.plain.median.toFixed(1)} ms without (${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %); ${Math.round(figures.events / steps)} events`,
   );
+  if (device !== "cpu")
+    console.warn(`operators on ${device} go on after their calls return: their times are those of the calls, waiting for results included`);
   if (figures.dropped > 0) console.warn(`${figures.dropped} events had no room and are missing at the end: record fewer steps`);
   for (const lines of [
     report.phaseTable(figures.phases),
