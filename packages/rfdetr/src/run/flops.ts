@@ -21,11 +21,11 @@ function flopsOf({ op, args }: Call, result: unknown): number {
     case "aten::conv_transpose2d":
       return 2 * product(size(args[0])) * product(size(args[1]).slice(1));
     case "aten::scaled_dot_product_attention":
+      return 4 * product(size(args[0])) * (size(args[1]).at(-2) ?? 0);
+    // Heads stand behind the tokens here.
     case "rfdetr::attention":
-    case "rfdetr::attention_composed": {
-      const query = size(args[0]);
-      return 4 * product(query) * (size(args[1]).at(-2) ?? 0);
-    }
+    case "rfdetr::attention_composed":
+      return 4 * product(size(args[0])) * (size(args[1]).at(-3) ?? 0);
     default:
       return 0;
   }
