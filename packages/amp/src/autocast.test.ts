@@ -190,7 +190,7 @@ describe("weight casts", () => {
     return casts;
   };
   const setUp = () => {
-    const autocast = bf16();
+    const autocast = new Autocast("bf16-mixed", { masters: false });
     const block = new Block();
     const x = randn([5, 8]).to("bfloat16");
     return { autocast, block, forward: () => scope(() => void autocast.run(() => block.call(x))) };

@@ -12,6 +12,8 @@ export interface AutocastOptions {
   overrides?: Overrides;
   /** Compute float16 products as a tensor core would (operands rounded, float32 sums, result rounded) instead of in the CPU's own float16; default: where the CPU has no float16 matrix units. */
   emulateHalf?: boolean;
+  /** In bfloat16 on the CPU, hand linear layers their float32 weights, to be rounded as the product reads them, without half copies; default: where libtorch's products are replaced by our own, which do so. */
+  masters?: boolean;
 }
 
 const halfOf: Record<Precision, DType | null> = { "32-true": null, "bf16-mixed": "bfloat16", "16-mixed": "float16" };
@@ -21,6 +23,10 @@ interface Plan {
   rule: CastRule;
   dtype: DType;
   emulated: boolean;
+  /** A linear layer whose product rounds float32 weights itself: only its input is cast. */
+  masters: boolean;
+  /** A linear layer that sums three bfloat16 products. */
+  split: boolean;
 }
 
 interface CachedWeight {
@@ -29,7 +35,7 @@ interface CachedWeight {
   version: number;
 }
 
-const keepPlan: Plan = { rule: "keep", dtype: "float32", emulated: false };
+const keepPlan: Plan = { rule: "keep", dtype: "float32", emulated: false, masters: false, split: false };
 
 /** The table of one module rule; a row is decided when its operator is first met. */
 class Plans {
@@ -63,10 +69,13 @@ export class Autocast {
   /** Whether float16 products are emulated. */
   readonly emulated: boolean;
   readonly #emulateHalf: boolean;
+  readonly #masters: boolean;
   readonly #patterns: (readonly [RegExp, ModuleRule])[];
   readonly #placeOfModule = new WeakMap<nn.Module, Plans>();
   readonly #plansOfRule = new Map<ModuleRule, Plans>();
   readonly #weights = { grad: new Map<Tensor, CachedWeight>(), noGrad: new Map<Tensor, CachedWeight>() };
+  /** Weights of linear layers as their products read them. */
+  readonly #packed = new Map<Tensor, CachedWeight>();
   #remove: (() => void) | null = null;
   #casting = false;
   #suspended = 0;
@@ -77,6 +86,7 @@ export class Autocast {
     this.policy = options.policy ?? defaultPolicy;
     this.overrides = options.overrides ?? {};
     this.#emulateHalf = options.emulateHalf ?? !readHardware("cpu").fp16;
+    this.#masters = options.masters ?? ops.linearTakesMasters();
     this.emulated = this.dtype === "float16" && this.#emulateHalf;
     this.#patterns = Object.entries(this.overrides).map(([pattern, rule]) => [pathPattern(pattern), rule] as const);
   }
@@ -104,7 +114,7 @@ export class Autocast {
 
   /** Frees the half copies of the weights: to be called whenever weights have changed, or when they are not needed for a while. */
   clearCache(): void {
-    for (const cache of [this.#weights.grad, this.#weights.noGrad]) {
+    for (const cache of this.#caches) {
       for (const { cast } of cache.values()) cast.dispose();
       cache.clear();
     }
@@ -113,8 +123,12 @@ export class Autocast {
   /** Bytes of the half copies held at the moment. */
   get cachedBytes(): number {
     let bytes = 0;
-    for (const cache of [this.#weights.grad, this.#weights.noGrad]) for (const { cast } of cache.values()) bytes += cast.nbytes;
+    for (const cache of this.#caches) for (const { cast } of cache.values()) bytes += cast.nbytes;
     return bytes;
+  }
+
+  get #caches(): Map<Tensor, CachedWeight>[] {
+    return [this.#weights.grad, this.#weights.noGrad, this.#packed];
   }
 
   /** Runs `body` without casting; tensors that are half already stay so. */
@@ -132,7 +146,7 @@ export class Autocast {
     if (this.dtype === null || this.#suspended > 0) return null;
     const module = nn.currentModule();
     const rule = module === null ? "policy" : this.#ruleOf(module);
-    if (rule === "fp32" || rule === "keep" || rule === "widest") return null;
+    if (rule === "fp32" || rule === "keep" || rule === "widest" || rule === "bf16x3") return null;
     return rule === "bf16" ? "bfloat16" : this.dtype;
   }
 
@@ -172,13 +186,16 @@ export class Autocast {
   #decide(op: Operator, module: ModuleRule): Plan {
     if (op.inPlace || op.base === "_to_copy" || op.overload.includes("out")) return keepPlan;
     const listed = this.policy.rows.get(op.base)?.rule ?? "keep";
-    const rule = module === "policy" || module === "bf16" ? listed : module;
+    const rule = module === "policy" || module === "bf16" ? listed : module === "bf16x3" ? "fp32" : module;
     if (rule === "keep") return keepPlan;
     const half = module === "bf16" ? "bfloat16" : (this.dtype as DType);
+    const dtype = rule === "lower" ? half : "float32";
     return {
       rule,
-      dtype: rule === "lower" ? half : "float32",
+      dtype,
       emulated: rule === "lower" && listed === "lower" && half === "float16" && this.#emulateHalf,
+      masters: op.name === "aten::linear" && dtype === "bfloat16" && this.#masters,
+      split: module === "bf16x3" && op.name === "rfdetr::grouped_linear",
     };
   }
 
@@ -188,13 +205,29 @@ export class Autocast {
     const plan = this.#plan(call.op, call.module);
     if (plan.rule === "keep") return this.#finish(call, call.args, next, "model");
     if (plan.emulated) return this.#emulate(call, plan.dtype, next);
+    if (plan.masters && (call.args[0] as Tensor).device === "cpu") return this.#linear(call, next);
     const args = plan.rule === "widest" ? this.#widest(call.args) : this.#cast(call.args, plan.dtype);
+    if (plan.split) return this.#finish(call, [...args.slice(0, 3), true], next, "model");
     return this.#finish(call, args, next, "model");
   };
 
   #finish(call: Call, args: unknown[], next: Next, by: OperatorEvent["by"]): unknown {
     const result = next(args);
     if (hasObservers()) notify({ op: call.op, module: call.module, args, result, by });
+    return result;
+  }
+
+  /** The product takes float32 weights; without autograd, parameters are packed once for many products. */
+  #linear(call: Call, next: Next): unknown {
+    const [input, weight, bias] = call.args as [Tensor, Tensor, Tensor | null | undefined];
+    const lowered = this.#castTensor(input, "bfloat16");
+    const args = [lowered, weight, bias];
+    if (lowered.dtype !== "bfloat16" || weight.dtype !== "float32") return this.#finish(call, this.#cast(args, "bfloat16"), next, "model");
+    const packs = !isGradEnabled() && weight instanceof nn.Parameter && weight.shape[1] % 2 === 0 && ops.linearTakesMasters();
+    if (!packs) return this.#finish(call, args, next, "masters");
+    const packed = this.#cached(this.#packed, weight, "int32", () => this.#uncast(() => ops.packLinear(weight)));
+    const result = this.#uncast(() => ops.linearPacked(lowered, packed, bias ?? null, weight.shape[0]));
+    if (hasObservers()) notify({ op: call.op, module: call.module, args, result, by: "masters" });
     return result;
   }
 
@@ -233,10 +266,14 @@ export class Autocast {
 
   /** Converts without being cast on the way. */
   #convert(value: Tensor, dtype: DType): Tensor {
+    return this.#uncast(() => ops._toCopy(value, { dtype }));
+  }
+
+  #uncast<T>(body: () => T): T {
     const before = this.#casting;
     this.#casting = true;
     try {
-      return ops._toCopy(value, { dtype });
+      return body();
     } finally {
       this.#casting = before;
     }
@@ -245,17 +282,31 @@ export class Autocast {
   /** The half copy of a master weight, made once while the weight stays as it is. A copy made for autograd serves without it too. */
   #weight(master: Tensor, dtype: DType): Tensor {
     const recorded = isGradEnabled() && master.requiresGrad;
-    const { version, handle } = master;
     const { grad, noGrad } = this.#weights;
-    for (const cache of recorded ? [grad] : [noGrad, grad]) {
-      const found = cache.get(master);
-      if (found === undefined) continue;
-      if (found.version === version && found.handle === handle && found.cast.dtype === dtype && !found.cast.isDisposed) return found.cast;
-      found.cast.dispose();
-      cache.delete(master);
+    if (!recorded) {
+      const made = this.#found(grad, master, dtype);
+      if (made !== null) return made;
     }
-    const cast = keep(this.#convert(master, dtype));
-    (recorded ? grad : noGrad).set(master, { cast, handle, version });
+    return this.#cached(recorded ? grad : noGrad, master, dtype, () => this.#convert(master, dtype));
+  }
+
+  /** What the cache holds for this state of a weight; what it holds for an earlier one is freed. */
+  #found(cache: Map<Tensor, CachedWeight>, master: Tensor, dtype: DType): Tensor | null {
+    const found = cache.get(master);
+    if (found === undefined) return null;
+    if (found.version === master.version && found.handle === master.handle && found.cast.dtype === dtype && !found.cast.isDisposed)
+      return found.cast;
+    found.cast.dispose();
+    cache.delete(master);
+    return null;
+  }
+
+  #cached(cache: Map<Tensor, CachedWeight>, master: Tensor, dtype: DType, make: () => Tensor): Tensor {
+    const found = this.#found(cache, master, dtype);
+    if (found !== null) return found;
+    const { version, handle } = master;
+    const cast = keep(make());
+    cache.set(master, { cast, handle, version });
     return cast;
   }
 
@@ -282,11 +333,13 @@ export class Autocast {
 
   /** As a tensor core: half operands, float32 sums, half result. Backward passes through the same roundings. */
   #emulate(call: Call, half: DType, next: Next): unknown {
-    const args = call.args.map((value) => {
+    const round = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(round);
       if (!(value instanceof Tensor)) return value;
       const rounded = this.#castTensor(value, half);
       return rounded.dtype === half ? this.#convert(rounded, "float32") : rounded;
-    });
+    };
+    const args = call.args.map(round);
     const wide = next(args);
     const result = wide instanceof Tensor && wide.dtype === "float32" ? this.#convert(wide, half) : wide;
     if (hasObservers()) notify({ op: call.op, module: call.module, args, result, by: "emulated" });

@@ -34,16 +34,27 @@ describe("cast map", () => {
     expect(row(map, "(model)", "softmax")).toMatchObject({ inputs: "float32", output: "float32" });
   });
 
+  const castsAt = (map: CastMap, path: string) =>
+    map.casts.filter((r) => r.path === path).map(({ from, to, what, casts, bytes }) => [from, to, what, casts, bytes]);
+
   it("counts casts and their bytes", () => {
-    const map = mapOf(new Autocast("bf16-mixed"));
-    const at = (path: string) =>
-      map.casts.filter((r) => r.path === path).map(({ from, to, what, casts, bytes }) => [from, to, what, casts, bytes]);
+    const map = mapOf(new Autocast("bf16-mixed", { masters: false }));
+    const at = (path: string) => castsAt(map, path);
     expect(at("layers.0")).toEqual([
       ["float32", "bfloat16", "activation", 1, 3 * 8 * 2],
       ["float32", "bfloat16", "weight", 2, (64 + 8) * 2],
     ]);
     expect(at("layers.1")).toEqual([["float32", "bfloat16", "weight", 2, (32 + 4) * 2]]);
     expect(at("norm")).toEqual([["bfloat16", "float32", "activation", 1, 3 * 4 * 4]]);
+  });
+
+  it("tells weights that are rounded inside their products, where nothing is written", () => {
+    const map = mapOf(new Autocast("bf16-mixed", { masters: true }));
+    expect(castsAt(map, "layers.0")).toEqual([
+      ["float32", "bfloat16", "activation", 1, 3 * 8 * 2],
+      ["float32", "bfloat16", "inside", 2, 0],
+    ]);
+    expect(row(map, "layers.0", "linear")).toMatchObject({ inputs: "bfloat16", output: "bfloat16" });
   });
 
   it("sees 32-true, and emulated half products as half", () => {

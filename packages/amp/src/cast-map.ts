@@ -21,10 +21,10 @@ export interface CastRow {
   path: string;
   from: string;
   to: string;
-  /** `weight`: of a parameter, cached until it changes; `activation`: by the policy; `explicit`: written in the model's code. */
-  what: "weight" | "activation" | "explicit";
+  /** `weight`: of a parameter, cached until it changes; `inside`: of a weight as its product reads it; `activation`: by the policy; `explicit`: written in the model's code. */
+  what: "weight" | "inside" | "activation" | "explicit";
   casts: number;
-  /** Bytes written. */
+  /** Bytes written; of weights inside products none. */
   bytes: number;
 }
 
@@ -57,7 +57,11 @@ export class CastMap {
 
   #see(event: OperatorEvent): void {
     const path = placeName(event.module?.path ?? null);
-    if (event.op.base === "_to_copy") this.#cast(event, path);
+    if (event.op.base === "_to_copy") this.#copied(event, path);
+    if (event.by === "masters") {
+      const weights = floatingTensors(event.args.slice(1)).filter((tensor) => tensor.dtype === "float32");
+      for (const weight of weights) this.#cast(path, weight.dtype, (event.result as Tensor).dtype, "inside", 0);
+    }
     if (quietOperators.has(event.op.base)) return;
     const names = (tensors: Tensor[]): string => [...new Set(tensors.map((t) => t.dtype))].sort().join("+");
     const inputs = names(floatingTensors(event.args));
@@ -69,7 +73,7 @@ export class CastMap {
       this.#rows.set(key, {
         path,
         operator: event.op.base,
-        inputs: event.by === "emulated" ? output : inputs,
+        inputs: event.by === "emulated" || event.by === "masters" ? output : inputs,
         output,
         emulated: event.by === "emulated",
         calls: 1,
@@ -77,19 +81,23 @@ export class CastMap {
     else row.calls++;
   }
 
-  #cast(event: OperatorEvent, path: string): void {
+  #copied(event: OperatorEvent, path: string): void {
     const source = event.args[0] as Tensor;
     const result = event.result as Tensor;
     if (source.dtype === result.dtype || !source.isFloatingPoint || !result.isFloatingPoint) return;
     const what = event.by !== "cast" ? "explicit" : source instanceof nn.Parameter ? "weight" : "activation";
-    const key = `${path} ${source.dtype} ${result.dtype} ${what}`;
+    this.#cast(path, source.dtype, result.dtype, what, result.nbytes);
+  }
+
+  #cast(path: string, from: string, to: string, what: CastRow["what"], bytes: number): void {
+    const key = `${path} ${from} ${to} ${what}`;
     let row = this.#casts.get(key);
     if (row === undefined) {
-      row = { path, from: source.dtype, to: result.dtype, what, casts: 0, bytes: 0 };
+      row = { path, from, to, what, casts: 0, bytes: 0 };
       this.#casts.set(key, row);
     }
     row.casts++;
-    row.bytes += result.nbytes;
+    row.bytes += bytes;
   }
 
   /** One line for each operator and dtype, summed over modules; then the casts. */

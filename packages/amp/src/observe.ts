@@ -9,8 +9,8 @@ export interface OperatorEvent {
   /** As the operator received them. */
   readonly args: readonly unknown[];
   readonly result: unknown;
-  /** `cast`: autocast itself changes a dtype here; `emulated`: a half product computed on rounded float32 operands. */
-  readonly by: "model" | "cast" | "emulated";
+  /** `cast`: autocast itself changes a dtype here; `emulated`: a half product computed on rounded float32 operands; `masters`: one that rounds its float32 weights as it reads them. */
+  readonly by: "model" | "cast" | "emulated" | "masters";
 }
 
 export type Observer = (event: OperatorEvent) => void;

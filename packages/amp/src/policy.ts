@@ -12,10 +12,11 @@ export const castRules: readonly CastRule[] = ["lower", "fp32", "widest", "keep"
 
 /**
  * Rule of a whole module: one {@link CastRule} for all its operators, `bf16` (the policy, with bfloat16 as the half type: range where
- * float16 overflows), or `policy` (no exception, inside of a module that is one).
+ * float16 overflows), `bf16x3` (`fp32`, but linear layers sum three bfloat16 products, with sixteen bits of each factor, where the CPU
+ * has units for them), or `policy` (no exception, inside of a module that is one).
  */
-export type ModuleRule = CastRule | "bf16" | "policy";
-export const moduleRules: readonly ModuleRule[] = [...castRules, "bf16", "policy"];
+export type ModuleRule = CastRule | "bf16" | "bf16x3" | "policy";
+export const moduleRules: readonly ModuleRule[] = [...castRules, "bf16", "bf16x3", "policy"];
 
 /** Module path pattern → rule for everything inside; `*` stands for one path segment, `**` for any number. */
 export type Overrides = Readonly<Record<string, ModuleRule>>;
@@ -51,7 +52,7 @@ function policy(name: string, groups: readonly Group[]): Policy {
 const products: Group = [
   "lower",
   "matrix products are where half precision pays: the units multiply half operands and sum in float32",
-  "linear matmul mm bmm addmm addbmm baddbmm addmv mv chain_matmul einsum conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d conv_transpose3d scaled_dot_product_attention attention attention_composed prelu",
+  "linear grouped_linear matmul mm bmm addmm addbmm baddbmm addmv mv chain_matmul einsum conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d conv_transpose3d scaled_dot_product_attention attention attention_composed prelu",
 ];
 
 const kept: readonly Group[] = [

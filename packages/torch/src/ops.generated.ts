@@ -8708,3 +8708,27 @@ const gradientNorm$_ = operator("rfdetr::gradient_norm", "");
 export function gradientNorm(gradients: readonly Tensor[]): number {
   return dispatch(gradientNorm$_, [gradients]) as number;
 }
+
+const groupedLinear$_ = operator("rfdetr::grouped_linear", "");
+/** `rfdetr::grouped_linear(Tensor input, Tensor[] weights, Tensor[] biases, bool split) -> Tensor` */
+export function groupedLinear(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[], split: boolean): Tensor {
+  return dispatch(groupedLinear$_, [input, weights, biases, split]) as Tensor;
+}
+
+const linearPacked$_ = operator("rfdetr::linear_packed", "");
+/** `rfdetr::linear_packed(Tensor input, Tensor packed, Tensor? bias, int outputs) -> Tensor` */
+export function linearPacked(input: Tensor, packed: Tensor, bias: Tensor | null, outputs: number): Tensor {
+  return dispatch(linearPacked$_, [input, packed, bias, outputs]) as Tensor;
+}
+
+const linearTakesMasters$_ = operator("rfdetr::linear_takes_masters", "");
+/** `rfdetr::linear_takes_masters() -> bool` */
+export function linearTakesMasters(): boolean {
+  return dispatch(linearTakesMasters$_, []) as boolean;
+}
+
+const packLinear$_ = operator("rfdetr::pack_linear", "");
+/** `rfdetr::pack_linear(Tensor weight) -> Tensor` */
+export function packLinear(weight: Tensor): Tensor {
+  return dispatch(packLinear$_, [weight]) as Tensor;
+}

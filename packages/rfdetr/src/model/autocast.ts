@@ -12,12 +12,13 @@ import {
 import type { RFDETRModel } from "./rfdetr.js";
 
 /**
- * Query selection ranks tokens: a rounded logit makes ties, and ties pair proposals with other learned queries. The last norm of the
+ * Query selection ranks tokens: a rounded logit makes ties, and ties pair proposals with other learned queries. Its products have float32 results and sixteen bits of
+ * each factor, more than TF32 on a GPU has. The last norm of the
  * projector is the memory that selection and decoder read. References, sampling locations and boxes are float32 in the code itself;
  * criterion, matcher and post-processing run outside of autocast.
  */
 export const modelOverrides: Overrides = {
-  "transformer.query_selection": "fp32",
+  "transformer.query_selection": "bf16x3",
   "backbone.*.projector.stages.*.1": "fp32",
 };
 

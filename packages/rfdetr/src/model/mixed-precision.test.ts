@@ -60,7 +60,7 @@ const cudaTable: [string, string][] = [
   [`${projector}.0.cv1: silu`, "float32"],
   [`${projector}.0: cat`, "float32"],
   [`${projector}.1: layer_norm`, "float32"],
-  [`${selection}: baddbmm`, "bfloat16"],
+  [`${selection}: grouped_linear`, "bfloat16"],
   [`${selection}: layer_norm`, "float32"],
   [`${selection}: topk`, "bfloat16"],
   ["enc_logits", "bfloat16"],
@@ -98,7 +98,7 @@ describe("dtypes, tensor by tensor", () => {
   const inside = ["softmax", "add", "grid_sampler", "sum"].map((op) => [`${decoder}.layers.0.cross_attn: ${op}`, undefined] as const);
   const changed = new Map<string, string | undefined>([
     ...inside,
-    [`${selection}: baddbmm`, "float32"],
+    [`${selection}: grouped_linear`, "float32"],
     [`${selection}: topk`, "float32"],
     ["enc_logits", "float32"],
   ]);

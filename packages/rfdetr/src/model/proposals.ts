@@ -45,7 +45,7 @@ export interface Selection {
  * Class and box heads on every token; the k best of each group, by their highest class logit, become proposals.
  * The ranking is in the dtype of the weights (float32, as masters are), whatever the precision around it: the rank of a proposal decides
  * which learned query it meets, so rounding ties would change the output. Only chosen tokens get a gradient, so in training all groups rank
- * without recording anything (one matrix product, since they read the same tokens), and the chosen rows alone are computed again for backward.
+ * without recording anything, and the chosen rows alone are computed again for backward.
  */
 export class QuerySelection extends nn.Module {
   encOutput: nn.Linear[];
@@ -75,14 +75,14 @@ export class QuerySelection extends nn.Module {
     const k = Math.min(this.#queries, length);
 
     const chosen = noGrad(() => {
-      const logits = affine(this.#everywhere(tokens, groups), this.encOutClassEmbed);
+      const logits = affine(this.#normed(affine(tokens.unsqueeze(0), this.encOutput, groups)), this.encOutClassEmbed);
       const [, best] = logits.amax(-1).view(groups, batch, length).topk(k);
       return best;
     });
     // Rows of `tokens`: image by image.
     const rows = chosen.add(ops.arange(batch, { dtype: "int64", device: chosen.device }).mul(length).view(1, batch, 1));
     const picked = ops.embedding(tokens, rows).view(groups, batch * k, d);
-    const hidden = this.#normed(affine(picked, this.encOutput), 0);
+    const hidden = this.#normed(affine(picked, this.encOutput));
     const logits = affine(hidden, this.encOutClassEmbed);
     let delta = hidden;
     for (let i = 0; i < 3; i++) {
@@ -98,28 +98,22 @@ export class QuerySelection extends nn.Module {
     return { logits: join(logits.view(groups, batch, k, -1)), boxes: join(boxes) };
   }
 
-  /** What the heads of every group read at every token, `[groups, B·S, d]`: one product, since all groups read the same tokens. */
-  #everywhere(tokens: Tensor, groups: number): Tensor {
-    const layers = this.encOutput.slice(0, groups);
-    const weight = ops.cat(layers.map((layer) => layer.weight));
-    const bias = ops.cat(layers.map((layer) => layer.bias as Tensor));
-    const all = ops.linear(tokens, weight, { bias }).view(tokens.shape[0], groups, -1);
-    return this.#normed(all, 1).transpose(0, 1);
-  }
-
-  /** Each group's norm; `x` has three axes, and its groups are the first of them (`axis` 0) or the second. */
-  #normed(x: Tensor, axis: 0 | 1): Tensor {
-    const groups = x.shape[axis];
-    const norms = this.encOutputNorm.slice(0, groups);
-    const stacked = (list: (Tensor | null)[]): Tensor => ops.stack(list as Tensor[]).unsqueeze(1 - axis);
+  /** Each group's norm of `[groups, N, d]`. */
+  #normed(x: Tensor): Tensor {
+    const norms = this.encOutputNorm.slice(0, x.shape[0]);
+    const stacked = (list: Tensor[]): Tensor => ops.stack(list).unsqueeze(1);
     const normed = ops.layerNorm(x, [x.shape[2]], { eps: norms[0].eps });
     return ops.addcmul(stacked(norms.map((norm) => norm.bias)), normed, stacked(norms.map((norm) => norm.weight)));
   }
 }
 
-/** Each group's layer on its rows: `[groups, N, in]` to `[groups, N, out]`, as one batched product. */
-function affine(x: Tensor, layers: readonly nn.Linear[]): Tensor {
-  const used = layers.slice(0, x.shape[0]);
-  const stacked = (list: (Tensor | null)[]): Tensor => ops.stack(list as Tensor[]);
-  return ops.baddbmm(stacked(used.map((layer) => layer.bias)).unsqueeze(1), x, stacked(used.map((layer) => layer.weight)).transpose(1, 2));
+/** Each group's layer on its rows, or on those that all groups share: `[groups or 1, N, in]` to `[groups, N, out]`. */
+function affine(x: Tensor, layers: readonly nn.Linear[], groups = x.shape[0]): Tensor {
+  const used = layers.slice(0, groups);
+  return ops.groupedLinear(
+    x,
+    used.map((layer) => layer.weight),
+    used.map((layer) => layer.bias as Tensor),
+    false,
+  );
 }

@@ -8,6 +8,7 @@ const product = (list: readonly number[]): number => list.reduce((a, b) => a * b
 function flopsOf({ op, args }: Call, result: unknown): number {
   switch (op.name) {
     case "aten::linear":
+    case "rfdetr::grouped_linear":
     case "aten::matmul":
     case "aten::bmm":
     case "aten::mm":

@@ -61,13 +61,12 @@ struct Attention : torch::autograd::Function<Attention> {
     const at::Tensor &query = saved[0], &key = saved[1], &value = saved[2], &out = saved[3], &lse = saved[4];
     const Problem problem = problem_of(query, key, context->saved_data["scale"].toDouble());
     const at::Tensor gradient = loadable(gradients[0].to(at::kBFloat16));
-    const at::Tensor delta = gradient.to(at::kFloat).mul_(out).sum(-1).transpose(1, 2).contiguous();
     at::Tensor query_gradient = at::empty(query.sizes(), query.options());
     at::Tensor key_gradient = at::empty(key.sizes(), key.options());
     at::Tensor value_gradient = at::empty(value.sizes(), value.options());
     at::parallel_for(0, problem.batch * problem.heads, 1, [&](int64_t first, int64_t last) {
-      attention::backward(problem, view(query), view(key), view(value), view(gradient), lse.data_ptr<float>(), delta.data_ptr<float>(), view(query_gradient),
-                          view(key_gradient), view(value_gradient), first, last);
+      attention::backward(problem, view(query), view(key), view(value), view(out), view(gradient), lse.data_ptr<float>(), view(query_gradient), view(key_gradient), view(value_gradient),
+                          first, last);
     });
     return {query_gradient, key_gradient, value_gradient, at::Tensor()};
   }

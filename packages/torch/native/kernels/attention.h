@@ -20,8 +20,8 @@ bool supported();
 /// out = softmax(scale·QKᵀ)·V and log-sum-exp [batch, heads, queries], for problems first…last of batch × heads.
 void forward(const Problem& problem, View query, View key, View value, View out, float* lse, int64_t first, int64_t last);
 
-/// Gradients of the same; `delta` is Σ_d dO·O [batch, heads, queries].
-void backward(const Problem& problem, View query, View key, View value, View out_gradient, const float* lse, const float* delta,
-              View query_gradient, View key_gradient, View value_gradient, int64_t first, int64_t last);
+/// Gradients of the same, from its result and log-sum-exp.
+void backward(const Problem& problem, View query, View key, View value, View out, View out_gradient, const float* lse, View query_gradient, View key_gradient, View value_gradient,
+              int64_t first, int64_t last);
 
 }  // namespace rfdetr::attention

@@ -1,7 +1,12 @@
 // compile: -O3 -fno-math-errno -fno-trapping-math
-// aten::linear on the CPU as one node of the graph. Forward and both products of backward are libtorch's own; the bias gradient is a column sum, for which
-// libtorch's reduction takes three times as long in bfloat16, and views, transposes and their nodes fall away. Everything but plain float32 and bfloat16
-// goes through libtorch's composition, the plain twin.
+// aten::linear on the CPU as one node of the graph.
+//
+// float32: forward and both products of backward are libtorch's own; the bias gradient is a column sum in one pass, and views, transposes and their nodes fall away.
+// bfloat16, on a CPU with AVX512-BF16: products of our own (gemm.h). They take the weight as float32 master or as half copy, round it while they pack it, and give
+// the gradient of a master in float32 as it was summed: no half copy of a weight and no half gradient is ever written.
+// Everything else goes through libtorch's composition, the plain twin.
+#include "products.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/linear_native.h>
@@ -17,6 +22,8 @@
 namespace rfdetr {
 
 namespace {
+
+using namespace products;
 
 constexpr int64_t block = 256;     // columns that one pass over the rows sums
 constexpr int64_t rows_at_once = 4;
@@ -43,52 +50,108 @@ inline __attribute__((always_inline)) void sum_columns(const T* from, int64_t ro
 EVERY_CPU void sum_block(const float* from, int64_t rows, int64_t stride, int64_t columns, float* to) { sum_columns(from, rows, stride, columns, to); }
 EVERY_CPU void sum_block(const at::BFloat16* from, int64_t rows, int64_t stride, int64_t columns, at::BFloat16* to) { sum_columns(from, rows, stride, columns, to); }
 
-/// Sums over the rows of a contiguous matrix, in one order whatever the thread count.
 template <class T>
-at::Tensor column_sums(const at::Tensor& matrix) {
+void sum_columns_of(const at::Tensor& matrix, at::Tensor& sums) {
   const int64_t rows = matrix.size(0), columns = matrix.size(1);
-  at::Tensor sums = at::empty({columns}, matrix.options());
   const T* from = matrix.const_data_ptr<T>();
   T* to = sums.data_ptr<T>();
   at::parallel_for(0, (columns + block - 1) / block, std::max<int64_t>(1, (1 << 16) / (rows * block)), [&](int64_t first, int64_t last) {
     for (int64_t i = first * block; i < std::min(last * block, columns); i += block) sum_block(from + i, rows, columns, std::min(block, columns - i), to + i);
   });
+}
+
+/// Sums over the rows of a contiguous float32 or bfloat16 matrix, in one order whatever the thread count.
+at::Tensor column_sums(const at::Tensor& matrix) {
+  if (matrix.numel() == 0) return matrix.sum(0);
+  at::Tensor sums = at::empty({matrix.size(1)}, matrix.options());
+  matrix.scalar_type() == at::kFloat ? sum_columns_of<float>(matrix, sums) : sum_columns_of<at::BFloat16>(matrix, sums);
   return sums;
 }
 
-bool plain(const at::Tensor& t) { return (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16) && t.layout() == at::kStrided; }
+/// input · packed weightᵀ + bias in bfloat16.
+at::Tensor half_product(const at::Tensor& input, const at::Tensor& packed, int64_t outputs, const std::optional<at::Tensor>& bias) {
+  const at::Tensor rows = rows_of(input);
+  at::Tensor result = at::empty({rows.size(0), outputs}, input.options());
+  multiply(rows, packed, bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor(), result);
+  return result.view(with_last(input.sizes(), outputs));
+}
+
+/// Products whose depth is even, as pairs are; of a handful of rows packing costs more than multiplying.
+bool fits_kernel(const at::Tensor& input, const at::Tensor& weight) {
+  static const bool supported = gemm::supported();
+  return supported && input.scalar_type() == at::kBFloat16 && weight.stride(1) == 1 && weight.stride(0) >= weight.size(1) && weight.size(1) % 2 == 0 && weight.size(0) > 0 && weight.size(1) > 0 &&
+         input.numel() >= 16 * weight.size(1);
+}
 
 struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input, weight});
     context->saved_data["bias"] = bias.has_value();
-    return at::linear(input, weight, bias);
+    return fits_kernel(input, weight) ? half_product(input, pack_weight(weight), weight.size(0), bias) : at::linear(input, weight, bias);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &weight = saved[1];
-    const at::Tensor gradient = gradients[0].reshape({-1, weight.size(0)});
+    const bool with_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
     at::Tensor input_gradient, weight_gradient, bias_gradient;
-    if (context->needs_input_grad(0)) input_gradient = gradient.mm(weight).view(input.sizes());
-    if (context->needs_input_grad(1)) weight_gradient = gradient.t().mm(input.reshape({-1, weight.size(1)}));
-    if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) {
-      // A graph of the gradients themselves needs operators that record.
-      if (at::GradMode::is_enabled() || gradient.numel() == 0) bias_gradient = gradient.sum(0);
-      else bias_gradient = gradient.scalar_type() == at::kFloat ? column_sums<float>(gradient.contiguous()) : column_sums<at::BFloat16>(gradient.contiguous());
+    // A graph of the gradients themselves needs operators that record.
+    if (at::GradMode::is_enabled() || !fits_kernel(input, weight)) {
+      const at::Tensor gradient = gradients[0].reshape({-1, weight.size(0)});
+      if (context->needs_input_grad(0)) input_gradient = gradient.mm(weight.to(gradient.scalar_type())).view(input.sizes());
+      if (context->needs_input_grad(1)) weight_gradient = gradient.t().mm(input.reshape({-1, weight.size(1)})).to(weight.scalar_type());
+      if (with_bias) bias_gradient = (at::GradMode::is_enabled() ? gradient.sum(0) : column_sums(gradient.contiguous())).to(weight.scalar_type());
+      return {input_gradient, weight_gradient, bias_gradient};
     }
+    const at::Tensor gradient = rows_of(gradients[0]);
+    if (context->needs_input_grad(0)) input_gradient = products::input_gradient(gradient, weight, at::kBFloat16).view(input.sizes());
+    if (context->needs_input_grad(1)) weight_gradient = products::weight_gradient(gradient, rows_of(input), with_bias ? &bias_gradient : nullptr).to(weight.scalar_type());
+    if (with_bias) bias_gradient = (bias_gradient.defined() ? bias_gradient : column_sums(gradient)).to(weight.scalar_type());
     return {input_gradient, weight_gradient, bias_gradient};
   }
 };
 
-at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-  const bool fits = input.dim() >= 2 && weight.dim() == 2 && plain(input) && input.scalar_type() == weight.scalar_type() && (!bias.has_value() || (bias->dim() == 1 && bias->scalar_type() == weight.scalar_type()));
+/// float32 weights beside a bfloat16 input are rounded to it, here or in the kernel; their gradients are float32.
+at::Tensor linear_entry(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+  const bool mixed = input.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kFloat;
+  const bool fits = input.dim() >= 2 && weight.dim() == 2 && input.size(-1) == weight.size(1) && plain(input) && plain(weight) && (mixed || input.scalar_type() == weight.scalar_type()) &&
+                    (!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0) && bias->scalar_type() == weight.scalar_type()));
+  if (fits && fits_kernel(input, weight)) {
+    return at::GradMode::is_enabled() ? Linear::apply(input, weight, bias) : half_product(input, pack_weight(weight), weight.size(0), bias);
+  }
+  if (fits && mixed) return linear_entry(input, weight.to(at::kBFloat16), bias.has_value() ? std::optional(bias->to(at::kBFloat16)) : std::nullopt);
   return fits && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias) : at::native::linear(input, weight, bias);
+}
+
+/// Whether aten::linear takes float32 weights beside a bfloat16 input in one product, without half copies.
+bool linear_takes_masters() { return gemm::supported(); }
+
+/// A weight [N × K] of even K as products read it: for weights that serve many products unchanged.
+at::Tensor pack_linear(const at::Tensor& weight) {
+  TORCH_CHECK(gemm::supported(), "Expected a CPU with AVX512-BF16 for packed weights");
+  TORCH_CHECK(weight.dim() == 2 && plain(weight) && weight.numel() > 0 && weight.size(1) % 2 == 0, "Expected a float32 or bfloat16 weight of two dimensions, the second of them even, but received ", weight.toString(), " of shape ",
+              weight.sizes());
+  return pack_weight(weight.contiguous());
+}
+
+/// aten::linear in bfloat16 with a weight from pack_linear of `outputs` rows; without autograd.
+at::Tensor linear_packed(const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& bias, int64_t outputs) {
+  TORCH_CHECK(input.dim() >= 1 && input.scalar_type() == at::kBFloat16 && outputs > 0 && packed.numel() == packed_weight_size(outputs, input.size(-1)),
+              "Expected a bfloat16 input that agrees with the packed weight of ", outputs, " outputs but received ", input.toString(), " of shape ", input.sizes());
+  return half_product(input, packed, outputs, bias);
 }
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(aten, AutogradCPU, library) { library.impl("linear", TORCH_FN(linear)); }
+TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
+  library.def("linear_takes_masters() -> bool", TORCH_FN(linear_takes_masters));
+  library.def("pack_linear(Tensor weight) -> Tensor");
+  library.impl("pack_linear", c10::DispatchKey::CPU, TORCH_FN(pack_linear));
+  library.def("linear_packed(Tensor input, Tensor packed, Tensor? bias, int outputs) -> Tensor");
+  library.impl("linear_packed", c10::DispatchKey::CPU, TORCH_FN(linear_packed));
+}
+
+TORCH_LIBRARY_IMPL(aten, AutogradCPU, library) { library.impl("linear", TORCH_FN(linear_entry)); }
 
 }  // namespace rfdetr

@@ -1,0 +1,192 @@
+// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -fno-math-errno
+// Six rows by four vectors of columns are summed in registers over the whole depth: 24 sums hide the latency of vdpbf16ps, and ten loads feed 24 products. Panels of
+// the right operand are read from the second cache, in the order in which they lie. Every element is summed by one thread in one order, however the work is spread.
+#include "gemm.h"
+#include "vectors_avx512.h"
+
+#include <algorithm>
+
+namespace rfdetr::gemm {
+
+namespace {
+
+using namespace vectors;
+
+/// C tile of R rows and V vectors of columns, of which the last has `tail`. Pair k of row r stands at left[r·row + k·step].
+template <int R, int V>
+void tile(const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs, const Target& to, int64_t m, int64_t n, __mmask16 tail) {
+  __m512 sums[R][V];
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) sums[r][v] = _mm512_setzero_ps();
+  for (int64_t k = 0; k < pairs; ++k) {
+    __m512i columns[V];
+    for (int v = 0; v < V; ++v) columns[v] = _mm512_load_si512(right + k * right_width + 16 * v);
+    for (int r = 0; r < R; ++r) {
+      const __m512i value = _mm512_set1_epi32(left[r * row + k * step]);
+      for (int v = 0; v < V; ++v) sums[r][v] = _mm512_dpbf16_ps(sums[r][v], as_bf16(value), as_bf16(columns[v]));
+    }
+  }
+  for (int v = 0; v < V; ++v) {
+    const __mmask16 mask = v == V - 1 ? tail : 0xFFFF;
+    const __m512 bias = to.bias ? _mm512_maskz_loadu_ps(mask, to.bias + n + 16 * v) : _mm512_setzero_ps();
+    for (int r = 0; r < R; ++r) {
+      const int64_t at = (m + r) * to.stride + n + 16 * v;
+      __m512 value = _mm512_add_ps(sums[r][v], bias);
+      if (to.half) {
+        _mm256_mask_storeu_epi16(static_cast<uint16_t*>(to.data) + at, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
+      } else {
+        float* place = static_cast<float*>(to.data) + at;
+        if (to.add) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, place));
+        _mm512_mask_storeu_ps(place, mask, value);
+      }
+    }
+  }
+}
+
+template <int V>
+void tile_of(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs, const Target& to, int64_t m, int64_t n, __mmask16 tail) {
+  switch (rows) {
+    case 1: return tile<1, V>(left, row, step, right, pairs, to, m, n, tail);
+    case 2: return tile<2, V>(left, row, step, right, pairs, to, m, n, tail);
+    case 3: return tile<3, V>(left, row, step, right, pairs, to, m, n, tail);
+    case 4: return tile<4, V>(left, row, step, right, pairs, to, m, n, tail);
+    case 5: return tile<5, V>(left, row, step, right, pairs, to, m, n, tail);
+    default: return tile<6, V>(left, row, step, right, pairs, to, m, n, tail);
+  }
+}
+
+/// Up to six rows against one panel, of which `columns` count.
+void tile_at(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs, const Target& to, int64_t m, int64_t n, int64_t columns) {
+  const int64_t vectors = std::min<int64_t>((columns + 15) / 16, 4);
+  const __mmask16 tail = mask_of(columns - 16 * (vectors - 1));
+  switch (vectors) {
+    case 1: return tile_of<1>(rows, left, row, step, right, pairs, to, m, n, tail);
+    case 2: return tile_of<2>(rows, left, row, step, right, pairs, to, m, n, tail);
+    case 3: return tile_of<3>(rows, left, row, step, right, pairs, to, m, n, tail);
+    default: return tile_of<4>(rows, left, row, step, right, pairs, to, m, n, tail);
+  }
+}
+
+/// 32 values of a row from `at` as bfloat16 pairs; those past `count` are zero.
+__m512i load_pairs(const Source& from, int64_t row, int64_t at, int64_t count, bool low) {
+  const int64_t place = row * from.stride + at;
+  if (!from.wide) {
+    const __mmask32 mask = count >= 32 ? 0xFFFFFFFFu : count <= 0 ? 0 : (1u << count) - 1;
+    return _mm512_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(from.data) + place);
+  }
+  const float* data = static_cast<const float*>(from.data) + place;
+  const __m512 first = _mm512_maskz_loadu_ps(mask_of(count), data), second = _mm512_maskz_loadu_ps(mask_of(count - 16), data + 16);
+  const __m512i rounded = as_integers(_mm512_cvtne2ps_pbh(second, first));
+  if (!low) return rounded;
+  const auto widened = [](__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); };
+  const __m512 first_rest = _mm512_sub_ps(first, widened(_mm512_castsi512_si256(rounded)));
+  const __m512 second_rest = _mm512_sub_ps(second, widened(_mm512_extracti64x4_epi64(rounded, 1)));
+  return as_integers(_mm512_cvtne2ps_pbh(second_rest, first_rest));
+}
+
+/// Sixteen columns from `at` of two neighbouring rows, pair by pair; rows past `depth` and columns past `columns` are zero.
+__m512i load_two_rows(const Source& from, int64_t row, int64_t depth, int64_t at, int64_t columns) {
+  const __mmask16 mask = mask_of(columns - at), second_mask = row + 1 < depth ? mask : 0;
+  const int64_t first = row * from.stride + at, second = first + from.stride;
+  if (from.wide) {
+    const float* data = static_cast<const float*>(from.data);
+    const __m256i a = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, data + first)));
+    const __m256i b = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(second_mask, data + second)));
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(a), _mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16));
+  }
+  const uint16_t* data = static_cast<const uint16_t*>(from.data);
+  const __m512i a = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, data + first)), b = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(second_mask, data + second));
+  return _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
+}
+
+}  // namespace
+
+bool supported() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed, int64_t panel_size, bool low) {
+  const int64_t pairs = (depth + 1) / 2;
+  for (int64_t panel = first; panel < last; ++panel) {
+    Pair* out = packed + panel * panel_size;
+    for (int64_t c = 0; c < right_width; c += 16)
+      for (int64_t k = 0; k < pairs; k += 16) {
+        __m512i rows[16];
+        for (int r = 0; r < 16; ++r) {
+          const int64_t column = panel * right_width + c + r;
+          rows[r] = column < columns ? load_pairs(weight, column, 2 * k, depth - 2 * k, low) : _mm512_setzero_si512();
+        }
+        transpose(rows);
+        for (int64_t i = 0; i < std::min<int64_t>(16, pairs - k); ++i) _mm512_store_si512(out + (k + i) * right_width + c, rows[i]);
+      }
+  }
+}
+
+void pack_right(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed) {
+  const int64_t pairs = (depth + 1) / 2;
+  for (int64_t k = 0; k < pairs; ++k)
+    for (int64_t panel = first; panel < last; ++panel) {
+      Pair* out = packed + (panel * pairs + k) * right_width;
+      for (int64_t c = 0; c < right_width; c += 16) _mm512_store_si512(out + c, load_two_rows(matrix, 2 * k, depth, panel * right_width + c, columns));
+    }
+}
+
+void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed, float* sums) {
+  const int64_t pairs = (depth + 1) / 2;
+  const __m512bh ones = as_bf16(_mm512_set1_epi32(0x3F803F80));
+  for (int64_t panel = first; panel < last; ++panel) {
+    Pair* out = packed + panel * pairs * left_width;
+    const int64_t at = panel * left_width;
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t k = 0; k < pairs; ++k) {
+      const __m512i value = load_two_rows(matrix, 2 * k, depth, at, columns);
+      _mm512_store_si512(out + k * left_width, value);
+      if (sums) sum = _mm512_dpbf16_ps(sum, as_bf16(value), ones);
+    }
+    if (sums) {
+      const __mmask16 mask = mask_of(columns - at);
+      _mm512_mask_storeu_ps(sums + at, mask, _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, sums + at)));
+    }
+  }
+}
+
+void split_rows(const float* from, int64_t stride, int64_t rows, int64_t depth, uint16_t* to) {
+  const Source source{from, stride, true};
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t k = 0; k < depth; k += 32) {
+      const int64_t left = depth - k;
+      const __mmask32 mask = left >= 32 ? 0xFFFFFFFFu : (1u << left) - 1;
+      const __m512i high = load_pairs(source, r, k, left, false), low = load_pairs(source, r, k, left, true);
+      uint16_t* out = to + r * 3 * depth + k;
+      _mm512_mask_storeu_epi16(out, mask, high);
+      _mm512_mask_storeu_epi16(out + depth, mask, high);
+      _mm512_mask_storeu_epi16(out + 2 * depth, mask, low);
+    }
+}
+
+void multiply_rows(const uint16_t* left, int64_t left_stride, int64_t rows, int64_t columns, int64_t depth, const Pair* right, Target target) {
+  // Rows that stay in the second cache while all panels pass.
+  constexpr int64_t block = 8 * tile_rows;
+  const int64_t pairs = depth / 2;
+  for (int64_t begin = 0; begin < rows; begin += block)
+    for (int64_t n = 0; n < columns; n += right_width)
+      for (int64_t m = begin; m < std::min(begin + block, rows); m += tile_rows) {
+        // Pairs are loaded where they lie, which may be at odd elements.
+        const Pair* a = reinterpret_cast<const Pair*>(left + m * left_stride);
+        tile_at(std::min(tile_rows, rows - m), a, left_stride / 2, 1, right + n * pairs, pairs, target, m, n, std::min(right_width, columns - n));
+      }
+}
+
+void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t columns, int64_t depth, Target target) {
+  const int64_t pairs = (depth + 1) / 2;
+  for (int64_t n = 0; n < columns; n += right_width)
+    for (int64_t panel = 0; panel * left_width < rows; ++panel)
+      for (int64_t m = 0; m < left_width; m += tile_rows) {
+        const int64_t count = std::min({tile_rows, left_width - m, rows - panel * left_width - m});
+        if (count <= 0) break;
+        tile_at(count, left + panel * pairs * left_width + m, 1, left_width, right + n * pairs, pairs, target, panel * left_width + m, n, std::min(right_width, columns - n));
+      }
+}
+
+}  // namespace rfdetr::gemm
