@@ -1,5 +1,5 @@
 // Autocast: an interceptor in the operator door that casts arguments by the policy.
-import { type Call, type DType, intercept, isGradEnabled, keep, type Next, nn, type Operator, ops, Tensor } from "@rfdetr/torch";
+import { type Call, type DType, intercept, isGradEnabled, keep, type Next, nn, type Operator, operator, ops, Tensor } from "@rfdetr/torch";
 import { readHardware } from "./hardware.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, whileCasting } from "./observe.js";
 import { pathPattern } from "./overrides.js";
@@ -36,6 +36,8 @@ interface CachedWeight {
 }
 
 const keepPlan: Plan = { rule: "keep", dtype: "float32", emulated: false, masters: false, split: false };
+
+const linearOperator = operator("aten::linear");
 
 /** The table of one module rule; a row is decided when its operator is first met. */
 class Plans {
@@ -148,6 +150,17 @@ export class Autocast {
     const rule = module === null ? "policy" : this.#ruleOf(module);
     if (rule === "fp32" || rule === "keep" || rule === "widest" || rule === "bf16x3") return null;
     return rule === "bf16" ? "bfloat16" : this.dtype;
+  }
+
+  /**
+   * Whether these linear layers may run as one operator that takes their float32 weights: each would be lowered to bfloat16 on its own, autograd records, and nobody
+   * watches single operators. The results have the same bits either way.
+   */
+  joins(layers: readonly nn.Linear[]): boolean {
+    if (!this.#masters || this.#suspended > 0 || active !== this || hasObservers() || !isGradEnabled()) return false;
+    return layers.every(
+      (layer) => this.#plan(linearOperator, layer).masters && layer.weight.dtype === "float32" && layer.weight.device === "cpu",
+    );
   }
 
   /** What happens to an operator in a module. */

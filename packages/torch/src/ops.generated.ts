@@ -8732,3 +8732,15 @@ const packLinear$_ = operator("rfdetr::pack_linear", "");
 export function packLinear(weight: Tensor): Tensor {
   return dispatch(packLinear$_, [weight]) as Tensor;
 }
+
+const reluMlp$_ = operator("rfdetr::relu_mlp", "");
+/** `rfdetr::relu_mlp(Tensor input, Tensor[] weights, Tensor[] biases) -> Tensor` */
+export function reluMlp(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[]): Tensor {
+  return dispatch(reluMlp$_, [input, weights, biases]) as Tensor;
+}
+
+const reluMlpComposed$_ = operator("rfdetr::relu_mlp_composed", "");
+/** `rfdetr::relu_mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases) -> Tensor` */
+export function reluMlpComposed(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[]): Tensor {
+  return dispatch(reluMlpComposed$_, [input, weights, biases]) as Tensor;
+}

@@ -1,7 +1,19 @@
 // Small heads: the perceptron of box deltas, and how deltas change a reference box.
+import { activeAutocast, lowered } from "@rfdetr/amp";
 import { nn, ops, type Tensor } from "@rfdetr/torch";
 
-/** Linear layers with ReLU between them. */
+/** Linear layers one after the other, with ReLU between them; as one operator where the precision lets them. */
+export function reluMlp(layers: readonly nn.Linear[], x: Tensor): Tensor {
+  if (activeAutocast()?.joins(layers))
+    return ops.reluMlp(
+      lowered(x),
+      layers.map((layer) => layer.weight),
+      layers.map((layer) => layer.bias as Tensor),
+    );
+  return layers.reduce((y, layer, i) => (i < layers.length - 1 ? ops.relu(layer.call(y)) : layer.call(y)), x);
+}
+
+/** A perceptron with ReLU. */
 export class MLP extends nn.Module {
   layers: nn.Linear[];
   constructor(input: number, hidden: number, output: number, count: number) {
@@ -9,7 +21,7 @@ export class MLP extends nn.Module {
     this.layers = Array.from({ length: count }, (_, i) => new nn.Linear(i === 0 ? input : hidden, i === count - 1 ? output : hidden));
   }
   override forward(x: Tensor): Tensor {
-    return this.layers.reduce((y, layer, i) => (i < this.layers.length - 1 ? ops.relu(layer.call(y)) : layer.call(y)), x);
+    return reluMlp(this.layers, x);
   }
 }
 

@@ -16,6 +16,11 @@ function flopsOf({ op, args }: Call, result: unknown): number {
     case "aten::baddbmm":
     case "aten::addmm":
       return 2 * product(size(result)) * (size(args[1]).at(-1) ?? 0);
+    case "rfdetr::relu_mlp":
+      return (args[1] as Tensor[]).reduce(
+        (sum, weight) => sum + (2 * product(size(args[0])) * weight.numel) / (size(args[0]).at(-1) as number),
+        0,
+      );
     case "aten::conv2d":
     case "aten::convolution":
       return 2 * product(size(result)) * product(size(args[1]).slice(1));

@@ -1,7 +1,7 @@
 // How OpenMP's threads wait for each other.
 
 /** How often a thread looks before it sleeps. */
-export const spinCount = "1000";
+export const spinCount = "10000";
 
 /**
  * Lets the threads of libgomp sleep soon when they wait, unless the user decided otherwise. Left alone they spin for milliseconds at the end

@@ -36,13 +36,15 @@ void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int
 /// product sums three, with sixteen bits of each factor.
 void split_rows(const float* from, int64_t stride, int64_t rows, int64_t depth, uint16_t* to);
 
-/// Where a product goes: float32, or bfloat16 where `half`; `bias` [columns] may be null; `add` sums onto float32.
+/// Where a product goes: float32, or bfloat16 where `half`.
 struct Target {
   void* data;
   int64_t stride;
   bool half;
-  const float* bias;
-  bool add;
+  const float* bias = nullptr;     // [columns]
+  bool add = false;                // onto float32 that is there
+  bool relu = false;               // negative sums become zero
+  const uint16_t* mask = nullptr;  // bfloat16 of the target's shape and stride: where it is not positive, the result is zero
 };
 
 /// target [rows × columns] = left · right, for `left` [rows × depth] bfloat16, row-major, of even depth.

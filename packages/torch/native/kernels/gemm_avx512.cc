@@ -32,6 +32,8 @@ void tile(const Pair* left, int64_t row, int64_t step, const Pair* right, int64_
     for (int r = 0; r < R; ++r) {
       const int64_t at = (m + r) * to.stride + n + 16 * v;
       __m512 value = _mm512_add_ps(sums[r][v], bias);
+      if (to.relu) value = _mm512_max_ps(_mm512_setzero_ps(), value);  // in this order NaN passes
+      if (to.mask) value = _mm512_maskz_mov_ps(_mm256_cmpgt_epi16_mask(_mm256_maskz_loadu_epi16(mask, to.mask + at), _mm256_setzero_si256()), value);
       if (to.half) {
         _mm256_mask_storeu_epi16(static_cast<uint16_t*>(to.data) + at, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
       } else {
@@ -71,8 +73,9 @@ void tile_at(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pa
 __m512i load_pairs(const Source& from, int64_t row, int64_t at, int64_t count, bool low) {
   const int64_t place = row * from.stride + at;
   if (!from.wide) {
-    const __mmask32 mask = count >= 32 ? 0xFFFFFFFFu : count <= 0 ? 0 : (1u << count) - 1;
-    return _mm512_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(from.data) + place);
+    const uint16_t* data = static_cast<const uint16_t*>(from.data) + place;
+    if (count >= 32) return _mm512_loadu_si512(data);
+    return _mm512_maskz_loadu_epi16(count <= 0 ? 0 : (1u << count) - 1, data);
   }
   const float* data = static_cast<const float*>(from.data) + place;
   const __m512 first = _mm512_maskz_loadu_ps(mask_of(count), data), second = _mm512_maskz_loadu_ps(mask_of(count - 16), data + 16);
@@ -84,19 +87,57 @@ __m512i load_pairs(const Source& from, int64_t row, int64_t at, int64_t count, b
   return as_integers(_mm512_cvtne2ps_pbh(second_rest, first_rest));
 }
 
-/// Sixteen columns from `at` of two neighbouring rows, pair by pair; rows past `depth` and columns past `columns` are zero.
-__m512i load_two_rows(const Source& from, int64_t row, int64_t depth, int64_t at, int64_t columns) {
-  const __mmask16 mask = mask_of(columns - at), second_mask = row + 1 < depth ? mask : 0;
-  const int64_t first = row * from.stride + at, second = first + from.stride;
-  if (from.wide) {
-    const float* data = static_cast<const float*>(from.data);
-    const __m256i a = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, data + first)));
-    const __m256i b = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(second_mask, data + second)));
-    return _mm512_or_si512(_mm512_cvtepu16_epi32(a), _mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16));
+/// Order of the pairs of two rows of 16 or 32 values that lie one behind the other in two registers, or in one.
+const __m512i& interleaved(bool high) {
+  alignas(64) static const uint16_t index[2][32] = {
+      {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
+      {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
+  return *reinterpret_cast<const __m512i*>(index[high]);
+}
+
+/// Pairs of `depth` neighbouring rows, for 32·V columns from `at` on, of which `columns` are there. Columns c…c+15 of pair k go to `place(c / 16) + k·width`. Rows are read
+/// in the order in which they lie, some cache lines of each at a time.
+template <int V, bool summed, class Place>
+void pack_strip(const Source& from, int64_t at, int64_t columns, int64_t depth, int64_t width, Place&& place, float* sums) {
+  const __m512bh ones = as_bf16(_mm512_set1_epi32(0x3F803F80));
+  __m512 sum[2 * V];
+  Pair* to[2 * V];
+  for (int v = 0; v < 2 * V; ++v) {
+    sum[v] = _mm512_setzero_ps();
+    to[v] = place(v);
   }
-  const uint16_t* data = static_cast<const uint16_t*>(from.data);
-  const __m512i a = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, data + first)), b = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(second_mask, data + second));
-  return _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
+  for (int64_t row = 0; row < depth; row += 2) {
+    const bool two = row + 1 < depth;
+    for (int v = 0; v < V; ++v) {
+      const int64_t left = columns - 32 * v;
+      const __m512i first = load_pairs(from, row, at + 32 * v, left, false), second = two ? load_pairs(from, row + 1, at + 32 * v, left, false) : _mm512_setzero_si512();
+      for (int half = 0; half < 2; ++half) {
+        if (!to[2 * v + half]) continue;
+        const __m512i pairs = _mm512_permutex2var_epi16(first, interleaved(half), second);
+        _mm512_store_si512(to[2 * v + half] + row / 2 * width, pairs);
+        if constexpr (summed) sum[2 * v + half] = _mm512_dpbf16_ps(sum[2 * v + half], as_bf16(pairs), ones);
+      }
+    }
+  }
+  if constexpr (summed)
+    for (int v = 0; v < 2 * V; ++v) {
+      const __mmask16 mask = mask_of(columns - 16 * v);
+      if (mask) _mm512_mask_storeu_ps(sums + 16 * v, mask, _mm512_add_ps(sum[v], _mm512_maskz_loadu_ps(mask, sums + 16 * v)));
+    }
+}
+
+/// All columns of panels `width` wide.
+template <bool summed>
+void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, int64_t width, Pair* packed, float* sums) {
+  constexpr int strip = 4;  // 128 columns: lines enough to stream, sums few enough for registers
+  const int64_t pairs = (depth + 1) / 2, end = last * width;
+  for (int64_t at = first * width; at < end; at += 32 * strip) {
+    const auto place = [&](int64_t v) -> Pair* {
+      const int64_t column = at + 16 * v;
+      return column < end ? packed + column / width * pairs * width + column % width : nullptr;
+    };
+    pack_strip<strip, summed>(matrix, at, columns - at, depth, width, place, summed ? sums + at : nullptr);
+  }
 }
 
 }  // namespace
@@ -124,31 +165,11 @@ void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t firs
 }
 
 void pack_right(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed) {
-  const int64_t pairs = (depth + 1) / 2;
-  for (int64_t k = 0; k < pairs; ++k)
-    for (int64_t panel = first; panel < last; ++panel) {
-      Pair* out = packed + (panel * pairs + k) * right_width;
-      for (int64_t c = 0; c < right_width; c += 16) _mm512_store_si512(out + c, load_two_rows(matrix, 2 * k, depth, panel * right_width + c, columns));
-    }
+  pack<false>(matrix, columns, depth, first, last, right_width, packed, nullptr);
 }
 
 void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed, float* sums) {
-  const int64_t pairs = (depth + 1) / 2;
-  const __m512bh ones = as_bf16(_mm512_set1_epi32(0x3F803F80));
-  for (int64_t panel = first; panel < last; ++panel) {
-    Pair* out = packed + panel * pairs * left_width;
-    const int64_t at = panel * left_width;
-    __m512 sum = _mm512_setzero_ps();
-    for (int64_t k = 0; k < pairs; ++k) {
-      const __m512i value = load_two_rows(matrix, 2 * k, depth, at, columns);
-      _mm512_store_si512(out + k * left_width, value);
-      if (sums) sum = _mm512_dpbf16_ps(sum, as_bf16(value), ones);
-    }
-    if (sums) {
-      const __mmask16 mask = mask_of(columns - at);
-      _mm512_mask_storeu_ps(sums + at, mask, _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, sums + at)));
-    }
-  }
+  sums ? pack<true>(matrix, columns, depth, first, last, left_width, packed, sums) : pack<false>(matrix, columns, depth, first, last, left_width, packed, nullptr);
 }
 
 void split_rows(const float* from, int64_t stride, int64_t rows, int64_t depth, uint16_t* to) {

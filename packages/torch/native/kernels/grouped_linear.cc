@@ -37,7 +37,7 @@ at::Tensor forward_of(const at::Tensor& input, at::TensorList weights, at::Tenso
   at::Tensor out = at::empty({groups, rows, weights[0].size(0)}, input.options());
   for (int64_t g = 0; g < groups; ++g) {
     at::Tensor part = out.select(0, g);
-    multiply(input.size(0) == 1 ? split : split.narrow(0, g * rows, rows), pack_weight(weights[g], true), biases[g], part);
+    multiply(input.size(0) == 1 ? split : split.narrow(0, g * rows, rows), pack_weight(weights[g], true), {biases[g]}, part);
   }
   return out;
 }

@@ -72,15 +72,8 @@ at::Tensor column_sums(const at::Tensor& matrix) {
 at::Tensor half_product(const at::Tensor& input, const at::Tensor& packed, int64_t outputs, const std::optional<at::Tensor>& bias) {
   const at::Tensor rows = rows_of(input);
   at::Tensor result = at::empty({rows.size(0), outputs}, input.options());
-  multiply(rows, packed, bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor(), result);
+  multiply(rows, packed, {bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor()}, result);
   return result.view(with_last(input.sizes(), outputs));
-}
-
-/// Products whose depth is even, as pairs are; of a handful of rows packing costs more than multiplying.
-bool fits_kernel(const at::Tensor& input, const at::Tensor& weight) {
-  static const bool supported = gemm::supported();
-  return supported && input.scalar_type() == at::kBFloat16 && weight.stride(1) == 1 && weight.stride(0) >= weight.size(1) && weight.size(1) % 2 == 0 && weight.size(0) > 0 && weight.size(1) > 0 &&
-         input.numel() >= 16 * weight.size(1);
 }
 
 struct Linear : torch::autograd::Function<Linear> {
@@ -88,7 +81,7 @@ struct Linear : torch::autograd::Function<Linear> {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input, weight});
     context->saved_data["bias"] = bias.has_value();
-    return fits_kernel(input, weight) ? half_product(input, pack_weight(weight), weight.size(0), bias) : at::linear(input, weight, bias);
+    return fit(input, weight) ? half_product(input, pack_weight(weight), weight.size(0), bias) : at::linear(input, weight, bias);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
@@ -97,7 +90,7 @@ struct Linear : torch::autograd::Function<Linear> {
     const bool with_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
     at::Tensor input_gradient, weight_gradient, bias_gradient;
     // A graph of the gradients themselves needs operators that record.
-    if (at::GradMode::is_enabled() || !fits_kernel(input, weight)) {
+    if (at::GradMode::is_enabled() || !fit(input, weight)) {
       const at::Tensor gradient = gradients[0].reshape({-1, weight.size(0)});
       if (context->needs_input_grad(0)) input_gradient = gradient.mm(weight.to(gradient.scalar_type())).view(input.sizes());
       if (context->needs_input_grad(1)) weight_gradient = gradient.t().mm(input.reshape({-1, weight.size(1)})).to(weight.scalar_type());
@@ -117,7 +110,7 @@ at::Tensor linear_entry(const at::Tensor& input, const at::Tensor& weight, const
   const bool mixed = input.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kFloat;
   const bool fits = input.dim() >= 2 && weight.dim() == 2 && input.size(-1) == weight.size(1) && plain(input) && plain(weight) && (mixed || input.scalar_type() == weight.scalar_type()) &&
                     (!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0) && bias->scalar_type() == weight.scalar_type()));
-  if (fits && fits_kernel(input, weight)) {
+  if (fits && fit(input, weight)) {
     return at::GradMode::is_enabled() ? Linear::apply(input, weight, bias) : half_product(input, pack_weight(weight), weight.size(0), bias);
   }
   if (fits && mixed) return linear_entry(input, weight.to(at::kBFloat16), bias.has_value() ? std::optional(bias->to(at::kBFloat16)) : std::nullopt);

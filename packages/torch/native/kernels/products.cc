@@ -23,6 +23,12 @@ int64_t grain(int64_t work_of_one) { return std::max<int64_t>(1, worth_a_thread 
 
 bool plain(const at::Tensor& tensor) { return (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16) && tensor.layout() == at::kStrided; }
 
+bool fit(const at::Tensor& input, const at::Tensor& weight) {
+  static const bool supported = gemm::supported();
+  return supported && input.scalar_type() == at::kBFloat16 && weight.dim() == 2 && weight.stride(1) == 1 && weight.stride(0) >= weight.size(1) && weight.size(1) % 2 == 0 && weight.numel() > 0 &&
+         input.numel() >= 16 * weight.size(1);
+}
+
 at::Tensor rows_of(const at::Tensor& tensor) { return tensor.reshape({-1, tensor.size(-1)}).contiguous(); }
 
 std::vector<int64_t> with_last(at::IntArrayRef sizes, int64_t last) {
@@ -53,19 +59,21 @@ at::Tensor split_input(const at::Tensor& rows) {
   return split;
 }
 
-void multiply(const at::Tensor& left, const at::Tensor& packed, const at::Tensor& bias, at::Tensor& out) {
+void multiply(const at::Tensor& left, const at::Tensor& packed, const Finish& finish, at::Tensor& out) {
   const int64_t rows = left.size(0), depth = left.size(1), columns = out.size(1);
   const auto* from = static_cast<const uint16_t*>(left.const_data_ptr());
   const auto* pairs = packed.const_data_ptr<gemm::Pair>();
   const bool half = out.scalar_type() == at::kBFloat16;
+  const float* bias = finish.bias.defined() ? finish.bias.const_data_ptr<float>() : nullptr;
+  const auto* mask = finish.mask.defined() ? static_cast<const uint16_t*>(finish.mask.const_data_ptr()) : nullptr;
   at::parallel_for(0, panels_of(rows, gemm::tile_rows), grain(gemm::tile_rows * depth * columns), [&](int64_t first, int64_t last) {
     const int64_t begin = first * gemm::tile_rows, end = std::min(last * gemm::tile_rows, rows);
     char* to = static_cast<char*>(out.data_ptr()) + begin * columns * (half ? 2 : 4);
-    gemm::multiply_rows(from + begin * depth, depth, end - begin, columns, depth, pairs, {to, columns, half, bias.defined() ? bias.const_data_ptr<float>() : nullptr, false});
+    gemm::multiply_rows(from + begin * depth, depth, end - begin, columns, depth, pairs, {to, columns, half, bias, false, finish.relu, mask ? mask + begin * columns : nullptr});
   });
 }
 
-at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weight, at::ScalarType dtype) {
+at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weight, at::ScalarType dtype, const Finish& finish) {
   // Pairs need an even depth; the weight is packed with a row of zeros for it.
   const at::Tensor gradient = gradient_in.size(1) % 2 ? at::constant_pad_nd(gradient_in, {0, 1}) : gradient_in;
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
@@ -74,7 +82,7 @@ at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weigh
   at::parallel_for(0, panels_of(inputs, gemm::right_width), grain(8 * gemm::right_width * outputs),
                    [&](int64_t first, int64_t last) { gemm::pack_right(source_of(weight), inputs, outputs, first, last, pairs); });
   at::Tensor result = at::empty({gradient.size(0), inputs}, dtype);
-  multiply(gradient, packed, {}, result);
+  multiply(gradient, packed, finish, result);
   return result;
 }
 

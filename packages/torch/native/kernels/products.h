@@ -10,6 +10,9 @@ namespace rfdetr::products {
 
 /// float32 or bfloat16 in plain memory.
 bool plain(const at::Tensor& tensor);
+/// Whether the kernels run here and take this input and this weight: bfloat16 rows of even width, of which there are more than a handful, since packing costs as much
+/// as multiplying a few.
+bool fit(const at::Tensor& input, const at::Tensor& weight);
 /// All but the last axis as one, contiguous.
 at::Tensor rows_of(const at::Tensor& tensor);
 std::vector<int64_t> with_last(at::IntArrayRef sizes, int64_t last);
@@ -22,10 +25,17 @@ int64_t packed_weight_size(int64_t outputs, int64_t depth);
 /// float32 [rows × K] as bfloat16 [rows × 3K]: rounded, rounded, left over.
 at::Tensor split_input(const at::Tensor& rows);
 
-/// out [rows × N], float32 or bfloat16, = left [rows × K] bfloat16 of even K · packed weight + bias, float32 [N] or undefined. All contiguous.
-void multiply(const at::Tensor& left, const at::Tensor& packed, const at::Tensor& bias, at::Tensor& out);
+/// What happens to the elements of a product as they are written. Tensors are contiguous, or undefined.
+struct Finish {
+  at::Tensor bias;    // float32 [N]
+  bool relu = false;  // negative ones become zero
+  at::Tensor mask;    // bfloat16 [rows × N]: where it is not positive, they become zero
+};
+
+/// out [rows × N], float32 or bfloat16, = left [rows × K] bfloat16 of even K · packed weight. All contiguous.
+void multiply(const at::Tensor& left, const at::Tensor& packed, const Finish& finish, at::Tensor& out);
 /// gradient [rows × N] bfloat16 · weight [N × K], in `dtype`.
-at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& weight, at::ScalarType dtype);
+at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& weight, at::ScalarType dtype, const Finish& finish = {});
 /// float32 [N × K] = gradientᵀ · input over their rows, either of float32 (rounded) or bfloat16, and the column sums of the gradient into `sums`, if given.
 at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, at::Tensor* sums);
 
