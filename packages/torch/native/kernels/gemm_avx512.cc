@@ -19,6 +19,9 @@ void tile(const Pair* left, int64_t row, int64_t step, const Pair* right, int64_
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) sums[r][v] = _mm512_setzero_ps();
   for (int64_t k = 0; k < pairs; ++k) {
+    // The next rows, where they lie one after the other; a line has sixteen pairs.
+    if (step == 1 && k % 16 == 0)
+      for (int r = 0; r < R; ++r) _mm_prefetch(reinterpret_cast<const char*>(left + (r + R) * row + k), _MM_HINT_T0);
     __m512i columns[V];
     for (int v = 0; v < V; ++v) columns[v] = _mm512_load_si512(right + k * right_width + 16 * v);
     for (int r = 0; r < R; ++r) {
@@ -69,6 +72,13 @@ void tile_at(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pa
   }
 }
 
+/// Asks for `count` values of a row that will be read soon. Weights and activations come from main memory, and each row is too short for the processor to guess the next one.
+void prefetch(const Source& from, int64_t row, int64_t at, int64_t count) {
+  const int64_t size = from.wide ? 4 : 2;
+  const char* data = static_cast<const char*>(from.data) + (row * from.stride + at) * size;
+  for (int64_t i = 0; i < count * size; i += 64) _mm_prefetch(data + i, _MM_HINT_T0);
+}
+
 /// 32 values of a row from `at` as bfloat16 pairs; those past `count` are zero.
 __m512i load_pairs(const Source& from, int64_t row, int64_t at, int64_t count, bool low) {
   const int64_t place = row * from.stride + at;
@@ -99,6 +109,7 @@ const __m512i& interleaved(bool high) {
 /// in the order in which they lie, some cache lines of each at a time.
 template <int V, bool summed, class Place>
 void pack_strip(const Source& from, int64_t at, int64_t columns, int64_t depth, int64_t width, Place&& place, float* sums) {
+  constexpr int64_t ahead = 16;
   const __m512bh ones = as_bf16(_mm512_set1_epi32(0x3F803F80));
   __m512 sum[2 * V];
   Pair* to[2 * V];
@@ -108,6 +119,8 @@ void pack_strip(const Source& from, int64_t at, int64_t columns, int64_t depth, 
   }
   for (int64_t row = 0; row < depth; row += 2) {
     const bool two = row + 1 < depth;
+    prefetch(from, row + ahead, at, 32 * V);
+    prefetch(from, row + ahead + 1, at, 32 * V);
     for (int v = 0; v < V; ++v) {
       const int64_t left = columns - 32 * v;
       const __m512i first = load_pairs(from, row, at + 32 * v, left, false), second = two ? load_pairs(from, row + 1, at + 32 * v, left, false) : _mm512_setzero_si512();
@@ -157,6 +170,7 @@ void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t firs
         for (int r = 0; r < 16; ++r) {
           const int64_t column = panel * right_width + c + r;
           rows[r] = column < columns ? load_pairs(weight, column, 2 * k, depth - 2 * k, low) : _mm512_setzero_si512();
+          prefetch(weight, column + 16, 2 * k, 32);
         }
         transpose(rows);
         for (int64_t i = 0; i < std::min<int64_t>(16, pairs - k); ++i) _mm512_store_si512(out + (k + i) * right_width + c, rows[i]);
