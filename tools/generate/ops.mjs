@@ -119,6 +119,7 @@ function parseResult(text) {
 function parse(schema) {
   const [, namespace, base, overload = "", argumentText, resultText] = /^(\w+)::(\w+)(?:\.(\w+))?\((.*)\) -> (.*)$/s.exec(schema) ?? [];
   if (namespace !== "aten" && namespace !== "rfdetr") return null;
+  if (namespace === "rfdetr" && atenNames.has(base)) return null; // called by its full name
   if (
     namespace === "aten" &&
     ((base.startsWith("_") && !privateOperators.test(base)) || base.startsWith("__") || /_backward|_jvp|_for_/.test(base))
@@ -243,7 +244,9 @@ function emit(base, overloads) {
 }
 
 const groups = new Map();
-for (const schema of native.schemas().sort()) {
+const schemas = native.schemas().sort();
+const atenNames = new Set(schemas.flatMap((schema) => /^aten::(\w+)/.exec(schema)?.[1] ?? []));
+for (const schema of schemas) {
   const overload = parse(schema);
   if (!overload) continue;
   const key = overload.base;

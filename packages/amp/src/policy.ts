@@ -93,7 +93,7 @@ const kept: readonly Group[] = [
     "places, weights and sums are float32 inside the operator whatever it is given; half maps and projections cost one rounding each and half the bytes",
     "deformable_attention deformable_attention_composed",
   ],
-  ["keep", "runs only where each of its layers would be lowered, with inputs that are", "relu_mlp relu_mlp_composed"],
+  ["keep", "runs only where each of its layers would be lowered, with inputs that are", "mlp mlp_composed"],
 ];
 
 /** Operators that only lay out, move, compare, convert or make values: instruments look past them. */

@@ -8727,20 +8727,20 @@ export function linearTakesMasters(): boolean {
   return dispatch(linearTakesMasters$_, []) as boolean;
 }
 
+const mlp$_ = operator("rfdetr::mlp", "");
+/** `rfdetr::mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor` */
+export function mlp(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[], activation: string): Tensor {
+  return dispatch(mlp$_, [input, weights, biases, activation]) as Tensor;
+}
+
+const mlpComposed$_ = operator("rfdetr::mlp_composed", "");
+/** `rfdetr::mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor` */
+export function mlpComposed(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[], activation: string): Tensor {
+  return dispatch(mlpComposed$_, [input, weights, biases, activation]) as Tensor;
+}
+
 const packLinear$_ = operator("rfdetr::pack_linear", "");
 /** `rfdetr::pack_linear(Tensor weight) -> Tensor` */
 export function packLinear(weight: Tensor): Tensor {
   return dispatch(packLinear$_, [weight]) as Tensor;
-}
-
-const reluMlp$_ = operator("rfdetr::relu_mlp", "");
-/** `rfdetr::relu_mlp(Tensor input, Tensor[] weights, Tensor[] biases) -> Tensor` */
-export function reluMlp(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[]): Tensor {
-  return dispatch(reluMlp$_, [input, weights, biases]) as Tensor;
-}
-
-const reluMlpComposed$_ = operator("rfdetr::relu_mlp_composed", "");
-/** `rfdetr::relu_mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases) -> Tensor` */
-export function reluMlpComposed(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[]): Tensor {
-  return dispatch(reluMlpComposed$_, [input, weights, biases]) as Tensor;
 }

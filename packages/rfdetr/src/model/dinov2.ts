@@ -2,6 +2,7 @@
 import { lowered } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
 import { checkpointed } from "./checkpointing.js";
+import { perceptron } from "./perceptron.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 import { checkInputSize } from "./variants.js";
 
@@ -151,7 +152,7 @@ class Mlp extends nn.Module {
     this.fc2 = new nn.Linear(hidden, width);
   }
   override forward(x: Tensor): Tensor {
-    return this.fc2.call(ops.gelu(this.fc1.call(x)));
+    return perceptron([this.fc1, this.fc2], x, "gelu");
   }
 }
 

@@ -1,17 +1,6 @@
 // Small heads: the perceptron of box deltas, and how deltas change a reference box.
-import { activeAutocast, lowered } from "@rfdetr/amp";
 import { nn, ops, type Tensor } from "@rfdetr/torch";
-
-/** Linear layers one after the other, with ReLU between them; as one operator where the precision lets them. */
-export function reluMlp(layers: readonly nn.Linear[], x: Tensor): Tensor {
-  if (activeAutocast()?.joins(layers))
-    return ops.reluMlp(
-      lowered(x),
-      layers.map((layer) => layer.weight),
-      layers.map((layer) => layer.bias as Tensor),
-    );
-  return layers.reduce((y, layer, i) => (i < layers.length - 1 ? ops.relu(layer.call(y)) : layer.call(y)), x);
-}
+import { perceptron } from "./perceptron.js";
 
 /** A perceptron with ReLU. */
 export class MLP extends nn.Module {
@@ -21,7 +10,7 @@ export class MLP extends nn.Module {
     this.layers = Array.from({ length: count }, (_, i) => new nn.Linear(i === 0 ? input : hidden, i === count - 1 ? output : hidden));
   }
   override forward(x: Tensor): Tensor {
-    return reluMlp(this.layers, x);
+    return perceptron(this.layers, x, "relu");
   }
 }
 

@@ -16,7 +16,7 @@ function flopsOf({ op, args }: Call, result: unknown): number {
     case "aten::baddbmm":
     case "aten::addmm":
       return 2 * product(size(result)) * (size(args[1]).at(-1) ?? 0);
-    case "rfdetr::relu_mlp":
+    case "rfdetr::mlp":
       return (args[1] as Tensor[]).reduce(
         (sum, weight) => sum + (2 * product(size(args[0])) * weight.numel) / (size(args[0]).at(-1) as number),
         0,

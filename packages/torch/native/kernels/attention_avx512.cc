@@ -132,22 +132,6 @@ void pack_rows(const uint16_t* rows, int64_t stride, int64_t count, int64_t widt
     }
 }
 
-constexpr float log2_e = 1.44269504088896341f;
-
-/// 2^x to 2⁻¹⁸, ten bits more than the bfloat16 that it becomes; −∞ gives 0, NaN stays.
-inline __m512 exp2(__m512 x) {
-  // In this order NaN passes.
-  const __m512 power = _mm512_max_ps(_mm512_set1_ps(-200.0f), x);
-  const __m512 whole = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 rest = _mm512_sub_ps(power, whole);
-  __m512 p = _mm512_set1_ps(0.009666368515f);
-  p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(0.05592197584f));
-  p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(0.2402234904f));
-  p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(0.6931210452f));
-  p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, whole);
-}
-
 /// Float rows of an accumulator to bfloat16 rows of the result.
 void write_rows(const float* from, int64_t ld, uint16_t* to, int64_t stride, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r)

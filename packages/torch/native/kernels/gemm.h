@@ -36,15 +36,21 @@ void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int
 /// product sums three, with sixteen bits of each factor.
 void split_rows(const float* from, int64_t stride, int64_t rows, int64_t depth, uint16_t* to);
 
-/// Where a product goes: float32, or bfloat16 where `half`.
+enum class Activation { none, relu, gelu };
+
+/// Where a product goes: float32, or bfloat16 where `half`, and what happens to its elements on the way.
 struct Target {
   void* data;
   int64_t stride;
   bool half;
-  const float* bias = nullptr;     // [columns]
-  bool add = false;                // onto float32 that is there
-  bool relu = false;               // negative sums become zero
-  const uint16_t* mask = nullptr;  // bfloat16 of the target's shape and stride: where it is not positive, the result is zero
+  const float* bias = nullptr;  // [columns]
+  bool add = false;             // onto float32 that is there
+  /// Applied to bfloat16 results. `before` takes what they were, where it is given.
+  Activation activation = Activation::none;
+  uint16_t* before = nullptr;
+  /// Of a gradient: times the slope of `slope_of` at `at`, bfloat16 of the target's shape and stride; ReLU's is known from its result as well.
+  Activation slope_of = Activation::none;
+  const uint16_t* at = nullptr;
 };
 
 /// target [rows × columns] = left · right, for `left` [rows × depth] bfloat16, row-major, of even depth.
@@ -52,5 +58,9 @@ void multiply_rows(const uint16_t* left, int64_t left_stride, int64_t rows, int6
 
 /// target [rows × columns] = leftᵀ · right, both packed over one depth: `rows` columns of pack_left, `columns` of pack_right.
 void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t columns, int64_t depth, Target target);
+
+/// GELU of `count` bfloat16 values, and of a gradient its slope: gradient · gelu'(from).
+void gelu(const uint16_t* from, int64_t count, uint16_t* to);
+void gelu_backward(const uint16_t* gradient, const uint16_t* from, int64_t count, uint16_t* to);
 
 }  // namespace rfdetr::gemm

@@ -12,9 +12,71 @@ namespace {
 
 using namespace vectors;
 
+/// ReLU and GELU of bfloat16 values: of rounded ones, so that an operator of its own would give the same bits.
+__m256i activated(Activation activation, __m256i value) {
+  if (activation == Activation::gelu) return halved(vectors::gelu(widened(value)));
+  // Negative numbers become zero, NaN stays.
+  return halved(_mm512_max_ps(_mm512_setzero_ps(), widened(value)));
+}
+
+__m256i sloped(Activation activation, __m256i gradient, __m256i at) {
+  if (activation == Activation::gelu) return halved(_mm512_mul_ps(widened(gradient), gelu_slope(widened(at))));
+  return _mm256_maskz_mov_epi16(_mm256_cmpgt_epi16_mask(at, _mm256_setzero_si256()), gradient);
+}
+
+/// Asks for what the end of a tile will read and write, while its sums are on the way: rows lie far apart, and each would be waited for. Into the second cache: in the
+/// first one, rows that are a multiple of 4 KiB apart push each other out.
+template <int R, int V>
+void expect(const Target& to, int64_t m, int64_t n) {
+  const auto lines = [](const void* from, int64_t bytes) {
+    for (int64_t line = 0; line < bytes; line += 64) _mm_prefetch(static_cast<const char*>(from) + line, _MM_HINT_T1);
+  };
+  for (int r = 0; r < R; ++r) {
+    const int64_t at = (m + r) * to.stride + n, size = to.half ? 2 : 4;
+    lines(static_cast<const char*>(to.data) + at * size, 16 * V * size);
+    if (to.at) lines(to.at + at, 32 * V);
+    if (to.before) lines(to.before + at, 32 * V);
+  }
+}
+
+/// The end of a tile: bias, activation or slope, type. From memory, as it needs the registers that the sums were in. Everything is read before anything is written: rows are
+/// often a multiple of 4 KiB apart, and a processor takes a read for one of a write before it that agrees in the last twelve bits of its address.
+void finish(float* raw, int rows, int vectors, const Target& to, int64_t m, int64_t n, __mmask16 tail) {
+  alignas(64) uint16_t places[tile_rows * right_width];
+  for (int v = 0; v < vectors; ++v) {
+    const __mmask16 mask = v == vectors - 1 ? tail : 0xFFFF;
+    const __m512 bias = to.bias ? load(to.bias + n + 16 * v, mask) : _mm512_setzero_ps();
+    for (int r = 0; r < rows; ++r) {
+      const int64_t at = (m + r) * to.stride + n + 16 * v;
+      float* value = raw + (r * vectors + v) * 16;
+      if (to.bias) _mm512_store_ps(value, _mm512_add_ps(_mm512_load_ps(value), bias));
+      if (to.add) _mm512_store_ps(value, _mm512_add_ps(_mm512_load_ps(value), load(static_cast<const float*>(to.data) + at, mask)));
+      if (to.at) _mm256_store_si256(reinterpret_cast<__m256i*>(places + (r * vectors + v) * 16), load(to.at + at, mask));
+    }
+  }
+  for (int v = 0; v < vectors; ++v) {
+    const __mmask16 mask = v == vectors - 1 ? tail : 0xFFFF;
+    for (int r = 0; r < rows; ++r) {
+      const int64_t at = (m + r) * to.stride + n + 16 * v;
+      const int i = (r * vectors + v) * 16;
+      const __m512 value = _mm512_load_ps(raw + i);
+      if (!to.half) {
+        store(static_cast<float*>(to.data) + at, mask, value);
+        continue;
+      }
+      __m256i half = halved(value);
+      if (to.before) store(to.before + at, mask, half);
+      if (to.activation != Activation::none) half = activated(to.activation, half);
+      if (to.slope_of != Activation::none) half = sloped(to.slope_of, half, _mm256_load_si256(reinterpret_cast<const __m256i*>(places + i)));
+      store(static_cast<uint16_t*>(to.data) + at, mask, half);
+    }
+  }
+}
+
 /// C tile of R rows and V vectors of columns, of which the last has `tail`. Pair k of row r stands at left[r·row + k·step].
 template <int R, int V>
 void tile(const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs, const Target& to, int64_t m, int64_t n, __mmask16 tail) {
+  expect<R, V>(to, m, n);
   __m512 sums[R][V];
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) sums[r][v] = _mm512_setzero_ps();
@@ -29,23 +91,10 @@ void tile(const Pair* left, int64_t row, int64_t step, const Pair* right, int64_
       for (int v = 0; v < V; ++v) sums[r][v] = _mm512_dpbf16_ps(sums[r][v], as_bf16(value), as_bf16(columns[v]));
     }
   }
-  for (int v = 0; v < V; ++v) {
-    const __mmask16 mask = v == V - 1 ? tail : 0xFFFF;
-    const __m512 bias = to.bias ? _mm512_maskz_loadu_ps(mask, to.bias + n + 16 * v) : _mm512_setzero_ps();
-    for (int r = 0; r < R; ++r) {
-      const int64_t at = (m + r) * to.stride + n + 16 * v;
-      __m512 value = _mm512_add_ps(sums[r][v], bias);
-      if (to.relu) value = _mm512_max_ps(_mm512_setzero_ps(), value);  // in this order NaN passes
-      if (to.mask) value = _mm512_maskz_mov_ps(_mm256_cmpgt_epi16_mask(_mm256_maskz_loadu_epi16(mask, to.mask + at), _mm256_setzero_si256()), value);
-      if (to.half) {
-        _mm256_mask_storeu_epi16(static_cast<uint16_t*>(to.data) + at, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
-      } else {
-        float* place = static_cast<float*>(to.data) + at;
-        if (to.add) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, place));
-        _mm512_mask_storeu_ps(place, mask, value);
-      }
-    }
-  }
+  alignas(64) float raw[R * V * 16];
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) _mm512_store_ps(raw + (r * V + v) * 16, sums[r][v]);
+  finish(raw, R, V, to, m, n, tail);
 }
 
 template <int V>
@@ -88,10 +137,9 @@ __m512i load_pairs(const Source& from, int64_t row, int64_t at, int64_t count, b
     return _mm512_maskz_loadu_epi16(count <= 0 ? 0 : (1u << count) - 1, data);
   }
   const float* data = static_cast<const float*>(from.data) + place;
-  const __m512 first = _mm512_maskz_loadu_ps(mask_of(count), data), second = _mm512_maskz_loadu_ps(mask_of(count - 16), data + 16);
+  const __m512 first = load(data, mask_of(count)), second = load(data + 16, mask_of(count - 16));
   const __m512i rounded = as_integers(_mm512_cvtne2ps_pbh(second, first));
   if (!low) return rounded;
-  const auto widened = [](__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); };
   const __m512 first_rest = _mm512_sub_ps(first, widened(_mm512_castsi512_si256(rounded)));
   const __m512 second_rest = _mm512_sub_ps(second, widened(_mm512_extracti64x4_epi64(rounded, 1)));
   return as_integers(_mm512_cvtne2ps_pbh(second_rest, first_rest));
@@ -190,13 +238,15 @@ void split_rows(const float* from, int64_t stride, int64_t rows, int64_t depth, 
   const Source source{from, stride, true};
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t k = 0; k < depth; k += 32) {
-      const int64_t left = depth - k;
-      const __mmask32 mask = left >= 32 ? 0xFFFFFFFFu : (1u << left) - 1;
-      const __m512i high = load_pairs(source, r, k, left, false), low = load_pairs(source, r, k, left, true);
+      const __m512i high = load_pairs(source, r, k, depth - k, false), low = load_pairs(source, r, k, depth - k, true);
       uint16_t* out = to + r * 3 * depth + k;
-      _mm512_mask_storeu_epi16(out, mask, high);
-      _mm512_mask_storeu_epi16(out + depth, mask, high);
-      _mm512_mask_storeu_epi16(out + 2 * depth, mask, low);
+      for (int half = 0; half < 2; ++half, out += 16) {
+        const __mmask16 mask = mask_of(depth - k - 16 * half);
+        const __m256i high_half = half ? _mm512_extracti64x4_epi64(high, 1) : _mm512_castsi512_si256(high), low_half = half ? _mm512_extracti64x4_epi64(low, 1) : _mm512_castsi512_si256(low);
+        store(out, mask, high_half);
+        store(out + depth, mask, high_half);
+        store(out + 2 * depth, mask, low_half);
+      }
     }
 }
 
@@ -222,6 +272,20 @@ void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t 
         if (count <= 0) break;
         tile_at(count, left + panel * pairs * left_width + m, 1, left_width, right + n * pairs, pairs, target, panel * left_width + m, n, std::min(right_width, columns - n));
       }
+}
+
+void gelu(const uint16_t* from, int64_t count, uint16_t* to) {
+  for (int64_t i = 0; i < count; i += 16) {
+    const __mmask16 mask = mask_of(count - i);
+    store(to + i, mask, activated(Activation::gelu, load(from + i, mask)));
+  }
+}
+
+void gelu_backward(const uint16_t* gradient, const uint16_t* from, int64_t count, uint16_t* to) {
+  for (int64_t i = 0; i < count; i += 16) {
+    const __mmask16 mask = mask_of(count - i);
+    store(to + i, mask, sloped(Activation::gelu, load(gradient + i, mask), load(from + i, mask)));
+  }
 }
 
 }  // namespace rfdetr::gemm

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 
 namespace rfdetr::products {
 
@@ -40,6 +41,7 @@ std::vector<int64_t> with_last(at::IntArrayRef sizes, int64_t last) {
 int64_t packed_weight_size(int64_t outputs, int64_t depth) { return gemm::packed_size(panels_of(outputs, gemm::right_width), gemm::right_width, depth); }
 
 at::Tensor pack_weight(const at::Tensor& weight, bool split) {
+  RECORD_FUNCTION("rfdetr::pack_weight", std::vector<c10::IValue>({weight}));
   const int64_t outputs = weight.size(0), inputs = weight.size(1), parts = split ? 3 : 1;
   at::Tensor packed = packed_memory(outputs, gemm::right_width, parts * inputs);
   auto* const pairs = packed.data_ptr<gemm::Pair>();
@@ -60,16 +62,18 @@ at::Tensor split_input(const at::Tensor& rows) {
 }
 
 void multiply(const at::Tensor& left, const at::Tensor& packed, const Finish& finish, at::Tensor& out) {
+  RECORD_FUNCTION("rfdetr::multiply", std::vector<c10::IValue>({left, out}));
   const int64_t rows = left.size(0), depth = left.size(1), columns = out.size(1);
   const auto* from = static_cast<const uint16_t*>(left.const_data_ptr());
   const auto* pairs = packed.const_data_ptr<gemm::Pair>();
   const bool half = out.scalar_type() == at::kBFloat16;
   const float* bias = finish.bias.defined() ? finish.bias.const_data_ptr<float>() : nullptr;
-  const auto* mask = finish.mask.defined() ? static_cast<const uint16_t*>(finish.mask.const_data_ptr()) : nullptr;
+  auto* before = finish.before.defined() ? static_cast<uint16_t*>(finish.before.data_ptr()) : nullptr;
+  const auto* slopes = finish.at.defined() ? static_cast<const uint16_t*>(finish.at.const_data_ptr()) : nullptr;
   at::parallel_for(0, panels_of(rows, gemm::tile_rows), grain(gemm::tile_rows * depth * columns), [&](int64_t first, int64_t last) {
     const int64_t begin = first * gemm::tile_rows, end = std::min(last * gemm::tile_rows, rows);
     char* to = static_cast<char*>(out.data_ptr()) + begin * columns * (half ? 2 : 4);
-    gemm::multiply_rows(from + begin * depth, depth, end - begin, columns, depth, pairs, {to, columns, half, bias, false, finish.relu, mask ? mask + begin * columns : nullptr});
+    gemm::multiply_rows(from + begin * depth, depth, end - begin, columns, depth, pairs, {to, columns, half, bias, false, finish.activation, before ? before + begin * columns : nullptr, finish.slope_of, slopes ? slopes + begin * columns : nullptr});
   });
 }
 
@@ -88,6 +92,7 @@ at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weigh
 
 /// Each thread takes a part of the wider side, and packs both sides piece by piece, as much as its second cache holds.
 at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, at::Tensor* sums) {
+  RECORD_FUNCTION("rfdetr::weight_gradient", std::vector<c10::IValue>({gradient, input}));
   constexpr int64_t piece = 512;
   const int64_t rows = gradient.size(0), outputs = gradient.size(1), inputs = input.size(1);
   at::Tensor result = at::empty({outputs, inputs}, at::kFloat);
@@ -114,6 +119,24 @@ at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, 
       gemm::multiply_packed(left_pairs, out_count, right_pairs, in_count, depth, {to + out_begin * inputs + in_begin, inputs, false, nullptr, row > 0});
     }
   });
+  return result;
+}
+
+at::Tensor gelu(const at::Tensor& values_in) {
+  const at::Tensor values = values_in.contiguous();
+  at::Tensor result = at::empty_like(values);
+  const auto* from = static_cast<const uint16_t*>(values.const_data_ptr());
+  auto* to = static_cast<uint16_t*>(result.data_ptr());
+  at::parallel_for(0, values.numel(), 1 << 14, [&](int64_t first, int64_t last) { gemm::gelu(from + first, last - first, to + first); });
+  return result;
+}
+
+at::Tensor gelu_backward(const at::Tensor& gradient_in, const at::Tensor& at_in) {
+  const at::Tensor gradient = gradient_in.contiguous(), place = at_in.contiguous();
+  at::Tensor result = at::empty_like(place);
+  const auto *of = static_cast<const uint16_t*>(gradient.const_data_ptr()), *from = static_cast<const uint16_t*>(place.const_data_ptr());
+  auto* to = static_cast<uint16_t*>(result.data_ptr());
+  at::parallel_for(0, place.numel(), 1 << 14, [&](int64_t first, int64_t last) { gemm::gelu_backward(of + first, from + first, last - first, to + first); });
   return result;
 }
 

@@ -25,11 +25,15 @@ int64_t packed_weight_size(int64_t outputs, int64_t depth);
 /// float32 [rows × K] as bfloat16 [rows × 3K]: rounded, rounded, left over.
 at::Tensor split_input(const at::Tensor& rows);
 
+using gemm::Activation;
+
 /// What happens to the elements of a product as they are written. Tensors are contiguous, or undefined.
 struct Finish {
-  at::Tensor bias;    // float32 [N]
-  bool relu = false;  // negative ones become zero
-  at::Tensor mask;    // bfloat16 [rows × N]: where it is not positive, they become zero
+  at::Tensor bias;  // float32 [N]
+  Activation activation = Activation::none;
+  at::Tensor before;  // bfloat16 [rows × N], takes what the activation was given
+  Activation slope_of = Activation::none;
+  at::Tensor at;  // bfloat16 [rows × N], where the slope is taken
 };
 
 /// out [rows × N], float32 or bfloat16, = left [rows × K] bfloat16 of even K · packed weight. All contiguous.
@@ -38,5 +42,9 @@ void multiply(const at::Tensor& left, const at::Tensor& packed, const Finish& fi
 at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& weight, at::ScalarType dtype, const Finish& finish = {});
 /// float32 [N × K] = gradientᵀ · input over their rows, either of float32 (rounded) or bfloat16, and the column sums of the gradient into `sums`, if given.
 at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, at::Tensor* sums);
+
+/// GELU of bfloat16 values, and times its slope at `at`: as the products have it.
+at::Tensor gelu(const at::Tensor& values);
+at::Tensor gelu_backward(const at::Tensor& gradient, const at::Tensor& at);
 
 }  // namespace rfdetr::products

@@ -12,6 +12,18 @@ inline __m512i as_integers(__m512bh v) { return reinterpret_cast<__m512i>(v); }
 /// The first `left` of sixteen lanes.
 inline __mmask16 mask_of(int64_t left) { return static_cast<__mmask16>(left >= 16 ? 0xFFFF : left <= 0 ? 0 : (1u << left) - 1); }
 
+/// Loads and stores of the lanes in `mask`. Those of whole vectors are told apart: a masked one takes forty cycles on some processors.
+inline __m512 load(const float* from, __mmask16 mask) { return mask == 0xFFFF ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(mask, from); }
+inline __m256i load(const uint16_t* from, __mmask16 mask) { return mask == 0xFFFF ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)) : _mm256_maskz_loadu_epi16(mask, from); }
+inline void store(float* to, __mmask16 mask, __m512 value) {
+  if (mask == 0xFFFF) _mm512_storeu_ps(to, value);
+  else _mm512_mask_storeu_ps(to, mask, value);
+}
+inline void store(uint16_t* to, __mmask16 mask, __m256i value) {
+  if (mask == 0xFFFF) _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
+  else _mm256_mask_storeu_epi16(to, mask, value);
+}
+
 inline void store_bf16(uint16_t* to, __m512 value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value))); }
 
 /// Sixteen rows of sixteen pairs, turned.
@@ -39,6 +51,55 @@ inline void transpose(__m512i (&rows)[16]) {
     rows[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
     rows[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
   }
+}
+
+inline __m512 widened(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); }
+inline __m256i halved(__m512 value) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)); }
+
+inline constexpr float log2_e = 1.44269504088896341f;
+
+/// 2^x to 2⁻¹⁸, ten bits more than the bfloat16 that it becomes; −∞ gives 0, NaN stays.
+inline __m512 exp2(__m512 x) {
+  // In this order NaN passes.
+  const __m512 power = _mm512_max_ps(_mm512_set1_ps(-200.0f), x);
+  const __m512 whole = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 rest = _mm512_sub_ps(power, whole);
+  __m512 p = _mm512_set1_ps(0.009666368515f);
+  p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(0.05592197584f));
+  p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(0.2402234904f));
+  p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(0.6931210452f));
+  p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(p, whole);
+}
+
+/// The normal distribution: Φ(u) and e^(−u²/2). Its tail as a polynomial times that power (Abramowitz and Stegun 1964, 7.1.26): to 1.5e-7, and relative to itself where it is small.
+inline void normal(__m512 u, __m512& distribution, __m512& power) {
+  const __m512 one = _mm512_set1_ps(1), distance = _mm512_abs_ps(u);
+  power = exp2(_mm512_mul_ps(_mm512_mul_ps(u, u), _mm512_set1_ps(-0.5f * log2_e)));
+  const __m512 divisor = _mm512_fmadd_ps(distance, _mm512_set1_ps(0.3275911f * 0.70710678f), one);
+  __m512 t = _mm512_rcp14_ps(divisor);
+  t = _mm512_mul_ps(t, _mm512_fnmadd_ps(divisor, t, _mm512_set1_ps(2)));
+  __m512 p = _mm512_set1_ps(0.5f * 1.061405429f);
+  p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * -1.453152027f));
+  p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * 1.421413741f));
+  p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * -0.284496736f));
+  p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * 0.254829592f));
+  const __m512 tail = _mm512_mul_ps(_mm512_mul_ps(p, t), power);
+  distribution = _mm512_mask_sub_ps(tail, _mm512_cmp_ps_mask(u, _mm512_setzero_ps(), _CMP_GE_OQ), one, tail);
+}
+
+/// u·Φ(u) (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+inline __m512 gelu(__m512 u) {
+  __m512 distribution, power;
+  normal(u, distribution, power);
+  return _mm512_mul_ps(u, distribution);
+}
+
+/// Its derivative, Φ(u) + u·φ(u).
+inline __m512 gelu_slope(__m512 u) {
+  __m512 distribution, power;
+  normal(u, distribution, power);
+  return _mm512_fmadd_ps(_mm512_mul_ps(u, power), _mm512_set1_ps(0.3989422804f), distribution);
 }
 
 }  // namespace rfdetr::vectors

@@ -1,0 +1,25 @@
+// Linear layers with an activation between them.
+import { activeAutocast, lowered } from "@rfdetr/amp";
+import { dispatch, type nn, operator, ops, type Tensor } from "@rfdetr/torch";
+
+// Our own where it has a kernel (bfloat16 on a CPU that multiplies it), so that both ways below have the same bits; libtorch's otherwise.
+const geluOperator = operator("rfdetr::gelu");
+const activations = {
+  relu: (x: Tensor): Tensor => ops.relu(x),
+  gelu: (x: Tensor): Tensor => dispatch(geluOperator, [x]) as Tensor,
+};
+
+/**
+ * `x` through the layers, each but the last followed by the activation: as one operator where the precision lets them and nobody watches single ones, otherwise
+ * one after the other, with the same bits.
+ */
+export function perceptron(layers: readonly nn.Linear[], x: Tensor, activation: keyof typeof activations): Tensor {
+  if (activeAutocast()?.joins(layers))
+    return ops.mlp(
+      lowered(x),
+      layers.map((layer) => layer.weight),
+      layers.map((layer) => layer.bias as Tensor),
+      activation,
+    );
+  return layers.reduce((y, layer, i) => layer.call(i === 0 ? y : activations[activation](y)), x);
+}

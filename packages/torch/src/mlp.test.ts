@@ -1,0 +1,104 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { dispatch, gradients, manualSeed, operator, ops, randn, scope, type Tensor, tensor } from "./index.js";
+
+const gelu = (x: Tensor): Tensor => dispatch(operator("rfdetr::gelu"), [x]) as Tensor;
+
+/** Value and gradients, of the input, then of the weights, then of the biases, of layers with an activation between them. */
+function run(mlp: typeof ops.mlp, input: Tensor, parameters: Tensor[], gradient: Tensor, activation: string): Tensor[] {
+  const leaves = [input, ...parameters].map((t) => t.detach());
+  for (const leaf of leaves) leaf.requiresGrad = true;
+  const layers = parameters.length / 2;
+  const out = mlp(leaves[0], leaves.slice(1, 1 + layers), leaves.slice(1 + layers), activation);
+  return [out, ...(gradients([out], leaves, { outputGradients: [gradient] }) as Tensor[])];
+}
+
+describe("rfdetr::mlp", () => {
+  it("has the bits of its layers one after the other, over depths and odd sizes", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          lead: fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 2 }),
+          sizes: fc.array(fc.integer({ min: 1, max: 150 }), { minLength: 2, maxLength: 4 }),
+          activation: fc.constantFrom("relu", "gelu"),
+          seed: fc.integer({ min: 0, max: 1000 }),
+        }),
+        ({ lead, sizes, activation, seed }) =>
+          scope(() => {
+            manualSeed(seed);
+            const layers = sizes.slice(1);
+            const parameters = [...layers.map((size, i) => randn([size, sizes[i]])), ...layers.map((size) => randn([size]))];
+            const input = randn([...lead, sizes[0]]).to("bfloat16");
+            const gradient = randn([...lead, sizes[sizes.length - 1]]).to("bfloat16");
+            // linear() takes the float32 weights as the fused operator does.
+            const oneByOne: typeof ops.mlp = (x, weights, biases) =>
+              weights.reduce((y, weight, i) => ops.linear(i === 0 ? y : activation === "relu" ? ops.relu(y) : gelu(y), weight, { bias: biases[i] }), x);
+            const [fused, single] = [ops.mlp, oneByOne].map((mlp) => run(mlp, input, parameters, gradient, activation));
+            fused.forEach((value, i) => {
+              expect([value.dtype, value.shape]).toEqual([single[i].dtype, single[i].shape]);
+              // Where the kernels take not every layer, its twin rounds gradients of weights to bfloat16.
+              const kernel =
+                ops.linearTakesMasters() && lead.reduce((a, b) => a * b, 1) >= 16 && sizes.slice(0, -1).every((size) => size % 2 === 0);
+              if (kernel) expect(value.float().toList()).toEqual(single[i].float().toList());
+              else
+                expect(value.double().sub(single[i].double()).norm().item()).toBeLessThanOrEqual(
+                  2 ** -4 * single[i].double().norm().item() + 1e-30,
+                );
+            });
+          }),
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("stops gradients where ReLU does, and hands NaN on", () => {
+    scope(() => {
+      const input = ops.ones([20, 2], { dtype: "bfloat16" });
+      const full = (shape: number[], value: number): Tensor => ops.full(shape, value, { dtype: "float32" });
+      const dead = [full([4, 2], -1), full([2, 4], 1), full([4], -1), full([2], 3)];
+      const [out, x] = run(ops.mlp, input, dead, ops.ones([20, 2], { dtype: "bfloat16" }), "relu");
+      expect(out.eq(3).all().item()).toBe(1);
+      expect(x.eq(0).all().item()).toBe(1);
+      input.select(0, 1).fill_(Number.NaN);
+      expect(
+        run(ops.mlp, input, dead, ops.ones([20, 2], { dtype: "bfloat16" }), "relu")[0]
+          .isfinite()
+          .all(-1)
+          .sum()
+          .item(),
+      ).toBe(19);
+    });
+  });
+});
+
+describe("rfdetr::gelu", () => {
+  it("is within a bfloat16 rounding of the exact one over the whole range, and so is its gradient", () => {
+    scope(() => {
+      // Every bfloat16 number between 1e-30 and 20, either sign, and zero.
+      const positive = Array.from({ length: 14000 }, (_, i) => new Float32Array(new Uint32Array([(0x0d00 + i) << 16]).buffer)[0]).filter((x) => x < 20);
+      const values = tensor(Float32Array.from([0, ...positive, ...positive.map((x) => -x)]));
+      const run = (x: Tensor, of: (x: Tensor) => Tensor): Tensor[] => {
+        x.requiresGrad = true;
+        const out = of(x);
+        return [out, ...(gradients([out], [x], { outputGradients: [ops.onesLike(out)] }) as Tensor[])];
+      };
+      const judge = run(values.double(), (x) => ops.gelu(x));
+      run(values.to("bfloat16"), gelu).forEach((own, i) => {
+        const error = own.double().sub(judge[i]).abs();
+        // Near −0.75 the slope passes through zero, and far out on the left everything ends in the smallest numbers.
+        const allowed = judge[i].abs().mul(2 ** -8).add(1e-6);
+        expect(error.le(allowed).all().item()).toBe(1);
+      });
+    });
+  });
+
+  it("knows zero, infinity and NaN", () => {
+    const x = tensor(Float32Array.from([0, -0, Number.POSITIVE_INFINITY, Number.NaN])).to("bfloat16");
+    expect(gelu(x).float().toList()).toEqual([0, -0, Number.POSITIVE_INFINITY, Number.NaN]);
+  });
+
+  it("is libtorch's for other types", () => {
+    const x = randn([50]);
+    expect(gelu(x).toList()).toEqual(ops.gelu(x).toList());
+  });
+});
