@@ -45,13 +45,16 @@ function copyRate() {
 }
 
 const classes = [
-  ["matrix products", /::(addmm|mm|bmm|baddbmm|matmul|linear)$/],
+  [
+    "matrix products",
+    /::(addmm|mm|bmm|baddbmm|matmul|linear|mlp|grouped_linear|linear_packed|multiply|weight_gradient|pack_weight)$|^(Linear|Mlp|SplitLinear)Backward$/,
+  ],
   ["convolutions", /convolution/],
   ["attention", /^rfdetr::attention|^Attention/],
   ["sampling (deformable attention)", /deformable|Deformable|grid_sampler/],
   ["optimizer, clip, average", /adamw|gradient_norm|foreach/],
   ["norms", /layer_norm|batch_norm|LayerNorm|group_norm/],
-  ["reductions", /::(sum|amax|amin|mean|norm|topk|max|argmax|sort|any|all|cumsum)$|^LinearBackward$/],
+  ["reductions", /::(sum|amax|amin|mean|norm|topk|max|argmax|sort|any|all|cumsum)$/],
   [
     "copies, casts, gathers",
     /::(copy_|_to_copy|cat|stack|clone|contiguous|index_select|gather|index|fill_|zero_|scatter\w*|index_put_|embedding\w*)$/,
@@ -73,6 +76,8 @@ function classOf({ name, kind, phase, module, span }) {
 function flopsOf(event, events) {
   const shape = (tensors, i) => tensors?.[i]?.shape ?? [];
   const { name, inputs, outputs } = event;
+  // Our own products: the left operand and the result; the gradient and the input.
+  if (/^rfdetr::(multiply|weight_gradient)$/.test(name)) return 2 * product(shape(inputs, 0)) * (shape(inputs, 1)[1] ?? 0);
   if (/::(mm|bmm)$/.test(name)) return 2 * product(shape(outputs, 0)) * (shape(inputs, 0).at(-1) ?? 0);
   if (/::(addmm|baddbmm)$/.test(name)) return 2 * product(shape(outputs, 0)) * (shape(inputs, 1).at(-1) ?? 0);
   if (name === "aten::mkldnn_convolution") return 2 * product(shape(outputs, 0)) * product(shape(inputs, 1).slice(1));
@@ -91,7 +96,8 @@ function trafficOf(event, events, parameters) {
     const forward = events[event.forward];
     return bytesOf(event.inputs) + 2 * bytesOf(forward.inputs) + bytesOf(forward.outputs);
   }
-  if (event.kind === "backward") return event.name === "LinearBackward" ? bytesOf(event.inputs) : 0;
+  if (event.name === "rfdetr::weight_gradient") return bytesOf(event.inputs) + 4 * event.inputs[0].shape[1] * event.inputs[1].shape[1];
+  if (event.kind === "backward") return 0;
   return bytesOf(event.inputs) + bytesOf(event.outputs);
 }
 

@@ -157,10 +157,20 @@ export class Autocast {
    * watches single operators. The results have the same bits either way.
    */
   joins(layers: readonly nn.Linear[]): boolean {
-    if (!this.#masters || this.#suspended > 0 || active !== this || hasObservers() || !isGradEnabled()) return false;
+    if (!this.#masters || hasObservers() || !isGradEnabled() || !this.lowers(layers)) return false;
     return layers.every(
       (layer) => this.#plan(linearOperator, layer).masters && layer.weight.dtype === "float32" && layer.weight.device === "cpu",
     );
+  }
+
+  /** Whether the products of all these layers run in the half type of this place. */
+  lowers(layers: readonly nn.Linear[]): boolean {
+    if (this.#suspended > 0 || active !== this) return false;
+    const half = this.dtypeHere();
+    return layers.every((layer) => {
+      const { rule, dtype } = this.#plan(linearOperator, layer);
+      return rule === "lower" && dtype === half;
+    });
   }
 
   /** What happens to an operator in a module. */

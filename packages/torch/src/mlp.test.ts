@@ -32,7 +32,10 @@ describe("rfdetr::mlp", () => {
             const gradient = randn([...lead, sizes[sizes.length - 1]]).to("bfloat16");
             // linear() takes the float32 weights as the fused operator does.
             const oneByOne: typeof ops.mlp = (x, weights, biases) =>
-              weights.reduce((y, weight, i) => ops.linear(i === 0 ? y : activation === "relu" ? ops.relu(y) : gelu(y), weight, { bias: biases[i] }), x);
+              weights.reduce(
+                (y, weight, i) => ops.linear(i === 0 ? y : activation === "relu" ? ops.relu(y) : gelu(y), weight, { bias: biases[i] }),
+                x,
+              );
             const [fused, single] = [ops.mlp, oneByOne].map((mlp) => run(mlp, input, parameters, gradient, activation));
             fused.forEach((value, i) => {
               expect([value.dtype, value.shape]).toEqual([single[i].dtype, single[i].shape]);
@@ -75,7 +78,9 @@ describe("rfdetr::gelu", () => {
   it("is within a bfloat16 rounding of the exact one over the whole range, and so is its gradient", () => {
     scope(() => {
       // Every bfloat16 number between 1e-30 and 20, either sign, and zero.
-      const positive = Array.from({ length: 14000 }, (_, i) => new Float32Array(new Uint32Array([(0x0d00 + i) << 16]).buffer)[0]).filter((x) => x < 20);
+      const positive = Array.from({ length: 14000 }, (_, i) => new Float32Array(new Uint32Array([(0x0d00 + i) << 16]).buffer)[0]).filter(
+        (x) => x < 20,
+      );
       const values = tensor(Float32Array.from([0, ...positive, ...positive.map((x) => -x)]));
       const run = (x: Tensor, of: (x: Tensor) => Tensor): Tensor[] => {
         x.requiresGrad = true;
@@ -86,7 +91,10 @@ describe("rfdetr::gelu", () => {
       run(values.to("bfloat16"), gelu).forEach((own, i) => {
         const error = own.double().sub(judge[i]).abs();
         // Near −0.75 the slope passes through zero, and far out on the left everything ends in the smallest numbers.
-        const allowed = judge[i].abs().mul(2 ** -8).add(1e-6);
+        const allowed = judge[i]
+          .abs()
+          .mul(2 ** -8)
+          .add(1e-6);
         expect(error.le(allowed).all().item()).toBe(1);
       });
     });

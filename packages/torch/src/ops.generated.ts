@@ -8739,6 +8739,18 @@ export function mlpComposed(input: Tensor, weights: readonly Tensor[], biases: r
   return dispatch(mlpComposed$_, [input, weights, biases, activation]) as Tensor;
 }
 
+const negativeLoss$_ = operator("rfdetr::negative_loss", "");
+/** `rfdetr::negative_loss(Tensor logits) -> Tensor` */
+export function negativeLoss(logits: Tensor): Tensor {
+  return dispatch(negativeLoss$_, [logits]) as Tensor;
+}
+
+const negativeLossComposed$_ = operator("rfdetr::negative_loss_composed", "");
+/** `rfdetr::negative_loss_composed(Tensor logits) -> Tensor` */
+export function negativeLossComposed(logits: Tensor): Tensor {
+  return dispatch(negativeLossComposed$_, [logits]) as Tensor;
+}
+
 const packLinear$_ = operator("rfdetr::pack_linear", "");
 /** `rfdetr::pack_linear(Tensor weight) -> Tensor` */
 export function packLinear(weight: Tensor): Tensor {

@@ -45,7 +45,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--seed <n>", "seed of weights, order and augmentation", numeric)
       .option("--resolution <n>", "side length in pixels", numeric)
       .option("--config <file>", "settings in JSON, by the Python package's names")
-      .option("--override <pattern=rule>", "precision of modules: fp32, lower, keep, widest or bf16; may be repeated", collect)
+      .option("--override <pattern=rule>", "precision of modules: fp32, lower, keep, widest, bf16 or bf16x3; may be repeated", collect)
       .option("--set <key=value>", "any other setting; may be repeated", collect)
       .option("--resume <run>", "continue the run in this folder"),
   ).action(async (options: Options) => finish(await train(options)));

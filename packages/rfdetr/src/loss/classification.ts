@@ -21,7 +21,7 @@ const gamma = 2;
  */
 function iouAware(logits: Tensor, matched: Matched): Tensor {
   const layers = logits.shape[0];
-  const negatives = ops.softplus(logits).mul(logits.sigmoid().pow(2)).flatten(1).sum(-1);
+  const negatives = ops.negativeLoss(logits);
   if (matched.index.numel === 0) return negatives;
   const z = logits.flatten().indexSelect(0, matched.index);
   const p = z.sigmoid();

@@ -1,6 +1,7 @@
 // Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159).
 import { activeAutocast, defaultPolicy, type Policy } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
+import { sharedCast } from "./perceptron.js";
 
 /** Height and width of each pyramid level. */
 export type LevelShapes = readonly (readonly [height: number, width: number])[];
@@ -96,9 +97,10 @@ export class MSDeformAttn extends nn.Module {
    */
   override forward(query: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes): Tensor {
     const { heads, levels, points, size } = this;
+    const shared = sharedCast([this.samplingOffsets, this.attentionWeights], query);
     const value = this.valueProj.call(memory).unflatten(-1, [heads, size / heads]);
-    const offsets = this.samplingOffsets.call(query).unflatten(-1, [heads, levels, points, 2]);
-    const logits = this.attentionWeights.call(query).unflatten(-1, [heads, levels * points]);
+    const offsets = this.samplingOffsets.call(shared).unflatten(-1, [heads, levels, points, 2]);
+    const logits = this.attentionWeights.call(shared).unflatten(-1, [heads, levels * points]);
     if (!agreesOnParts(activeAutocast()?.policy ?? defaultPolicy))
       return this.outputProj.call(operatorByOperator(value, shapes, reference, offsets, logits));
     // An exception of the precision may have raised one of them.

@@ -23,3 +23,8 @@ export function perceptron(layers: readonly nn.Linear[], x: Tensor, activation: 
     );
   return layers.reduce((y, layer, i) => layer.call(i === 0 ? y : activations[activation](y)), x);
 }
+
+/** `x` as these layers all read it: in half, where the precision lowers each of them, so that one cast serves them and is kept once for backward. */
+export function sharedCast(layers: readonly nn.Linear[], x: Tensor): Tensor {
+  return activeAutocast()?.lowers(layers) ? lowered(x) : x;
+}

@@ -139,9 +139,9 @@ export const settings = {
     ours: true,
   },
   precision_overrides: {
-    type: z.record(z.string(), z.enum(["fp32", "lower", "keep", "widest", "bf16", "policy"])),
+    type: z.record(z.string(), z.enum(["fp32", "lower", "keep", "widest", "bf16", "bf16x3", "policy"])),
     fallback: {},
-    takes: 'an object of "module path": "fp32", "lower", "keep", "widest", "bf16" or "policy"',
+    takes: 'an object of "module path": "fp32", "lower", "keep", "widest", "bf16", "bf16x3" or "policy"',
     about: "precision of the modules whose path fits a pattern",
     ours: true,
   },

@@ -74,7 +74,8 @@ inline __m512 exp2(__m512 x) {
 
 /// The normal distribution: Φ(u) and e^(−u²/2). Its tail as a polynomial times that power (Abramowitz and Stegun 1964, 7.1.26): to 1.5e-7, and relative to itself where it is small.
 inline void normal(__m512 u, __m512& distribution, __m512& power) {
-  const __m512 one = _mm512_set1_ps(1), distance = _mm512_abs_ps(u);
+  // Farther out the tail is zero; an infinite distance would make NaN of it. In this order NaN passes.
+  const __m512 one = _mm512_set1_ps(1), distance = _mm512_min_ps(_mm512_set1_ps(40), _mm512_abs_ps(u));
   power = exp2(_mm512_mul_ps(_mm512_mul_ps(u, u), _mm512_set1_ps(-0.5f * log2_e)));
   const __m512 divisor = _mm512_fmadd_ps(distance, _mm512_set1_ps(0.3275911f * 0.70710678f), one);
   __m512 t = _mm512_rcp14_ps(divisor);
