@@ -19,6 +19,7 @@ interface ModelFlags extends MachineFlags {
 }
 interface InferFlags extends ModelFlags, AgainstFlags {
   warmup: Given;
+  batch: Given;
 }
 interface TrainFlags extends ModelFlags, AgainstFlags {
   warmup: Given;
@@ -74,9 +75,9 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--queries <n>", "queries of each group", numeric)
     .option("--boxes <n>", "boxes of each image", numeric)
     .option("--checkpointing", "compute activations again in backward");
-  comparable(
-    onMachine(withModel(verb<InferFlags>("infer", "forward pass, and everything from pixels to detections, of one image", infer))),
-  ).option("--warmup <n>", "runs before those", numeric, 3);
+  comparable(onMachine(withModel(verb<InferFlags>("infer", "forward pass, and everything from pixels to detections of one image", infer))))
+    .option("--warmup <n>", "runs before those", numeric, 3)
+    .option("--batch <n>", "images of the forward pass", numeric, 1);
   onMachine(verb<MachineFlags>("ops", "single operators in float32 and bfloat16", ops));
   verb<EvalFlags>("eval", "COCO metrics of detections that are made up: reading the files, computing the figures", evaluate)
     .option("--images <n>", "images", numeric, 5000)
@@ -141,16 +142,20 @@ async function train(flags: TrainFlags): Promise<void> {
 
 async function infer(flags: InferFlags): Promise<void> {
   const warmup = positiveInteger("warmup", flags.warmup);
-  if (flags.against !== undefined) return against("infer", flags, {});
+  const batch = positiveInteger("batch", flags.batch);
+  if (flags.against !== undefined) {
+    if (batch !== 1) throw new RfdetrError("ERR_USAGE", expected("1, as predict takes one image at a time", "batch", batch));
+    return against("infer", flags, {});
+  }
   const console = consoleOf(flags);
   const { precisions: list, device, steps: iterations } = await resolved(console, flags);
   const { benchInfer } = await import("../predict/bench.js");
   for (const precision of list) {
-    const result = benchInfer({ model: flags.model, precision, device, iterations, warmup });
+    const result = benchInfer({ model: flags.model, precision, device, batch, iterations, warmup });
     if (console.json) console.data(result);
     const { forward, predict } = result.milliseconds;
     console.line(
-      `${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)}), predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${bytes(result.peak_rss_bytes)}`,
+      `${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)})${batch === 1 ? "" : ` of ${batch} images, ${result.images_per_second.toFixed(1)} images/s`}, predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${bytes(result.peak_rss_bytes)}`,
     );
   }
 }

@@ -1,4 +1,4 @@
-// Inference measured on one random image: the forward pass alone, and everything from decoded pixels to detections.
+// Inference measured on random images: the forward pass alone, of one or several, and everything from decoded pixels to detections, of one.
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, rand, randn, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
@@ -10,7 +10,11 @@ import { Predictor } from "./predict.js";
 export interface InferBench {
   model: string;
   precision: Precision;
+  /** Images of the forward pass; predict takes one at a time. */
+  batch: number;
   milliseconds: { forward: Spread; predict: Spread };
+  /** Of the forward pass. */
+  images_per_second: number;
   peak_rss_bytes: number;
 }
 
@@ -18,17 +22,18 @@ export function benchInfer(options: {
   model: string;
   precision: Precision;
   device: string;
+  batch?: number;
   iterations: number;
   warmup: number;
 }): InferBench {
-  const { precision, device, iterations, warmup } = options;
+  const { precision, device, iterations, warmup, batch = 1 } = options;
   manualSeed(0);
   const config = resolveConfig(options.model);
   const model = new RFDETRModel(config);
   if (device !== "cpu") model.to(device);
   const predictor = new Predictor(model, config, [], precision, device);
   return scope(() => {
-    const images = randn([1, 3, config.resolution, config.resolution], { device });
+    const images = randn([batch, 3, config.resolution, config.resolution], { device });
     const [height, width] = [480, 640];
     const pixels = Uint8Array.from(
       rand([height * width * 3])
@@ -42,6 +47,7 @@ export function benchInfer(options: {
     };
     const forward = milliseconds(() => noGrad(() => scope(() => void predictor.forward(images).predLogits.amax().item())));
     const predict = milliseconds(() => void predictor.detectPixels(pixels, width, height, 0.5));
-    return { model: options.model, precision, milliseconds: { forward, predict }, peak_rss_bytes: peakRss() };
+    const images_per_second = (1000 * batch) / forward.median;
+    return { model: options.model, precision, batch, milliseconds: { forward, predict }, images_per_second, peak_rss_bytes: peakRss() };
   });
 }
