@@ -1,7 +1,8 @@
-import { intercept, manualSeed, memory, nn, noGrad, ops, optim, rand, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { intercept, manualSeed, memory, nn, noGrad, operator, ops, optim, rand, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Autocast, activeAutocast, lowered, withoutAutocast } from "./autocast.js";
+import { Autocast, type AutocastOptions, activeAutocast, lowered, withoutAutocast } from "./autocast.js";
+import { observe } from "./observe.js";
 import { cudaPolicy, defaultPolicy, withOperators } from "./policy.js";
 
 class Block extends nn.Module {
@@ -175,6 +176,27 @@ describe("policies and overrides", () => {
         new Autocast("16-mixed", { overrides: { "blocks.1": "bf16" } }).run(() => tree.call(randn([5, 8])) as Tensor[]).map((t) => t.dtype),
       ).toEqual(["float16", "bfloat16"]),
     );
+  });
+});
+
+describe("layers that run as one operator", () => {
+  const asked = (options: AutocastOptions, body?: (joins: () => boolean) => boolean): boolean => {
+    const autocast = new Autocast("bf16-mixed", { masters: true, ...options });
+    const block = new Block();
+    const joins = (): boolean => autocast.joins([block.first, block.second], operator("aten::gelu"));
+    block.name("block");
+    return autocast.run(() => (body ?? ((ask) => ask()))(joins));
+  };
+  it("are lowered each, with the activation left alone, recorded, and watched by nobody", () => {
+    expect(asked({})).toBe(true);
+    expect(asked({ masters: false })).toBe(false);
+    expect(asked({ policy: withOperators(defaultPolicy, { gelu: "fp32" }) })).toBe(false);
+    expect(asked({ policy: withOperators(defaultPolicy, { linear: "fp32" }) })).toBe(false);
+    expect(asked({ overrides: { "block.second": "fp32" } })).toBe(false);
+    expect(asked({}, (joins) => noGrad(joins))).toBe(false);
+    const stop = observe(() => {});
+    expect(asked({})).toBe(false);
+    stop();
   });
 });
 

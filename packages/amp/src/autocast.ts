@@ -153,11 +153,12 @@ export class Autocast {
   }
 
   /**
-   * Whether these linear layers may run as one operator that takes their float32 weights: each would be lowered to bfloat16 on its own, autograd records, and nobody
-   * watches single operators. The results have the same bits either way.
+   * Whether these linear layers and the activation between them may run as one operator that takes their float32 weights: each would be lowered to bfloat16 on its own and
+   * the activation left alone, autograd records, and nobody watches single operators. The results have the same bits either way.
    */
-  joins(layers: readonly nn.Linear[]): boolean {
+  joins(layers: readonly nn.Linear[], activation: Operator): boolean {
     if (!this.#masters || hasObservers() || !isGradEnabled() || !this.lowers(layers)) return false;
+    if (this.#plan(activation, nn.currentModule()).rule !== "keep") return false;
     return layers.every(
       (layer) => this.#plan(linearOperator, layer).masters && layer.weight.dtype === "float32" && layer.weight.device === "cpu",
     );
