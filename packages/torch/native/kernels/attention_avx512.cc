@@ -111,15 +111,6 @@ void pack_columns(const uint16_t* rows, int64_t stride, int64_t count, int64_t w
     }
 }
 
-const __m512i& interleave_low() {
-  alignas(64) static const uint16_t index[32] = {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-  return *reinterpret_cast<const __m512i*>(index);
-}
-const __m512i& interleave_high() {
-  alignas(64) static const uint16_t index[32] = {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63};
-  return *reinterpret_cast<const __m512i*>(index);
-}
-
 /// Rows [count × width] to packed[(count+1)/2][width]: pairs of rows 2i and 2i+1. `width` is a multiple of 32.
 void pack_rows(const uint16_t* rows, int64_t stride, int64_t count, int64_t width, Pairs* packed) {
   for (int64_t t = 0; t < count; t += 2)
@@ -127,8 +118,8 @@ void pack_rows(const uint16_t* rows, int64_t stride, int64_t count, int64_t widt
       const __m512i even = _mm512_loadu_si512(rows + t * stride + d);
       const __m512i odd = t + 1 < count ? _mm512_loadu_si512(rows + (t + 1) * stride + d) : _mm512_setzero_si512();
       Pairs* out = packed + t / 2 * width + d;
-      _mm512_storeu_si512(out, _mm512_permutex2var_epi16(even, interleave_low(), odd));
-      _mm512_storeu_si512(out + 16, _mm512_permutex2var_epi16(even, interleave_high(), odd));
+      _mm512_storeu_si512(out, _mm512_permutex2var_epi16(even, interleaved(false), odd));
+      _mm512_storeu_si512(out + 16, _mm512_permutex2var_epi16(even, interleaved(true), odd));
     }
 }
 
@@ -143,10 +134,7 @@ const Pairs* pairs(const uint16_t* data) { return reinterpret_cast<const Pairs*>
 
 }  // namespace
 
-bool supported() {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
+bool supported() { return vectors::supported(); }
 
 void forward(const Problem& p, View query, View key, View value, View out, float* lse, int64_t first, int64_t last) {
   // Scores of so few rows stay in the nearest caches.

@@ -145,14 +145,6 @@ __m512i load_pairs(const Source& from, int64_t row, int64_t at, int64_t count, b
   return as_integers(_mm512_cvtne2ps_pbh(second_rest, first_rest));
 }
 
-/// Order of the pairs of two rows of 16 or 32 values that lie one behind the other in two registers, or in one.
-const __m512i& interleaved(bool high) {
-  alignas(64) static const uint16_t index[2][32] = {
-      {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
-      {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
-  return *reinterpret_cast<const __m512i*>(index[high]);
-}
-
 /// Pairs of `depth` neighbouring rows, for 32·V columns from `at` on, of which `columns` are there. Columns c…c+15 of pair k go to `place(c / 16) + k·width`. Rows are read
 /// in the order in which they lie, some cache lines of each at a time.
 template <int V, bool summed, class Place>
@@ -203,10 +195,7 @@ void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, i
 
 }  // namespace
 
-bool supported() {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
+bool supported() { return vectors::supported(); }
 
 void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed, int64_t panel_size, bool low) {
   const int64_t pairs = (depth + 1) / 2;

@@ -6,6 +6,11 @@
 
 namespace rfdetr::vectors {
 
+inline bool supported() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
 inline __m512bh as_bf16(__m512i v) { return reinterpret_cast<__m512bh>(v); }
 inline __m512i as_integers(__m512bh v) { return reinterpret_cast<__m512i>(v); }
 
@@ -25,6 +30,14 @@ inline void store(uint16_t* to, __mmask16 mask, __m256i value) {
 }
 
 inline void store_bf16(uint16_t* to, __m512 value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value))); }
+
+/// Where the pairs of two rows of 32 values come from: of the first sixteen columns, or the other ones.
+inline const __m512i& interleaved(bool high) {
+  alignas(64) static const uint16_t index[2][32] = {
+      {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
+      {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
+  return *reinterpret_cast<const __m512i*>(index[high]);
+}
 
 /// Sixteen rows of sixteen pairs, turned.
 inline void transpose(__m512i (&rows)[16]) {
