@@ -1,10 +1,11 @@
 // Autocast: an interceptor in the operator door that casts arguments by the policy.
-import { type Call, type DType, intercept, isGradEnabled, keep, type Next, nn, type Operator, operator, ops, Tensor } from "@rfdetr/torch";
+import { type Call, type DType, intercept, isGradEnabled, type Next, nn, type Operator, operator, ops, Tensor } from "@rfdetr/torch";
 import { readHardware } from "./hardware.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, whileCasting } from "./observe.js";
 import { pathPattern } from "./overrides.js";
 import { type CastRule, defaultPolicy, type ModuleRule, type Overrides, type Policy } from "./policy.js";
 import type { Precision } from "./precision.js";
+import { WeightCache } from "./weight-cache.js";
 
 export interface AutocastOptions {
   policy?: Policy;
@@ -27,12 +28,6 @@ interface Plan {
   masters: boolean;
   /** A linear layer that sums three bfloat16 products. */
   split: boolean;
-}
-
-interface CachedWeight {
-  cast: Tensor;
-  handle: number;
-  version: number;
 }
 
 const keepPlan: Plan = { rule: "keep", dtype: "float32", emulated: false, masters: false, split: false };
@@ -75,9 +70,8 @@ export class Autocast {
   readonly #patterns: (readonly [RegExp, ModuleRule])[];
   readonly #placeOfModule = new WeakMap<nn.Module, Plans>();
   readonly #plansOfRule = new Map<ModuleRule, Plans>();
-  readonly #weights = { grad: new Map<Tensor, CachedWeight>(), noGrad: new Map<Tensor, CachedWeight>() };
-  /** Weights of linear layers as their products read them. */
-  readonly #packed = new Map<Tensor, CachedWeight>();
+  /** Half copies with and without a way back to the master, and weights of linear layers as their products read them. */
+  readonly #caches = { grad: new WeightCache(), noGrad: new WeightCache(), packed: new WeightCache() };
   #remove: (() => void) | null = null;
   #casting = false;
   #suspended = 0;
@@ -116,21 +110,12 @@ export class Autocast {
 
   /** Frees the half copies of the weights: to be called whenever weights have changed, or when they are not needed for a while. */
   clearCache(): void {
-    for (const cache of this.#caches) {
-      for (const { cast } of cache.values()) cast.dispose();
-      cache.clear();
-    }
+    for (const cache of Object.values(this.#caches)) cache.clear();
   }
 
   /** Bytes of the half copies held at the moment. */
   get cachedBytes(): number {
-    let bytes = 0;
-    for (const cache of this.#caches) for (const { cast } of cache.values()) bytes += cast.nbytes;
-    return bytes;
-  }
-
-  get #caches(): Map<Tensor, CachedWeight>[] {
-    return [this.#weights.grad, this.#weights.noGrad, this.#packed];
+    return Object.values(this.#caches).reduce((sum, cache) => sum + cache.bytes, 0);
   }
 
   /** Runs `body` without casting; tensors that are half already stay so. */
@@ -249,10 +234,9 @@ export class Autocast {
     if (lowered.dtype !== "bfloat16" || weight.dtype !== "float32") return this.#finish(call, this.#cast(args, "bfloat16"), next, "model");
     const packs = !isGradEnabled() && weight instanceof nn.Parameter && weight.shape[1] % 2 === 0 && ops.linearTakesMasters();
     if (!packs) return this.#finish(call, args, next, "masters");
-    const packed = this.#cached(this.#packed, weight, "int32", () => this.#uncast(() => ops.packLinear(weight)));
-    const result = this.#uncast(() => ops.linearPacked(lowered, packed, bias ?? null, weight.shape[0]));
-    if (hasObservers()) notify({ op: call.op, module: call.module, args, result, by: "masters" });
-    return result;
+    const packed = this.#caches.packed.get(weight, "int32", () => this.#uncast(() => ops.packLinear(weight)));
+    const multiply = (): Tensor => this.#uncast(() => ops.linearPacked(lowered, packed, bias ?? null, weight.shape[0]));
+    return this.#finish(call, args, multiply, "masters");
   }
 
   #cast(args: unknown[], dtype: DType): unknown[] {
@@ -306,32 +290,9 @@ export class Autocast {
   /** The half copy of a master weight, made once while the weight stays as it is. A copy made for autograd serves without it too. */
   #weight(master: Tensor, dtype: DType): Tensor {
     const recorded = isGradEnabled() && master.requiresGrad;
-    const { grad, noGrad } = this.#weights;
-    if (!recorded) {
-      const made = this.#found(grad, master, dtype);
-      if (made !== null) return made;
-    }
-    return this.#cached(recorded ? grad : noGrad, master, dtype, () => this.#convert(master, dtype));
-  }
-
-  /** What the cache holds for this state of a weight; what it holds for an earlier one is freed. */
-  #found(cache: Map<Tensor, CachedWeight>, master: Tensor, dtype: DType): Tensor | null {
-    const found = cache.get(master);
-    if (found === undefined) return null;
-    if (found.version === master.version && found.handle === master.handle && found.cast.dtype === dtype && !found.cast.isDisposed)
-      return found.cast;
-    found.cast.dispose();
-    cache.delete(master);
-    return null;
-  }
-
-  #cached(cache: Map<Tensor, CachedWeight>, master: Tensor, dtype: DType, make: () => Tensor): Tensor {
-    const found = this.#found(cache, master, dtype);
-    if (found !== null) return found;
-    const { version, handle } = master;
-    const cast = keep(make());
-    cache.set(master, { cast, handle, version });
-    return cast;
+    const { grad, noGrad } = this.#caches;
+    const convert = (): Tensor => this.#convert(master, dtype);
+    return recorded ? grad.get(master, dtype, convert) : (grad.found(master, dtype) ?? noGrad.get(master, dtype, convert));
   }
 
   #widest(args: unknown[]): unknown[] {

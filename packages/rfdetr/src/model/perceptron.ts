@@ -1,4 +1,4 @@
-// Linear layers with an activation between them.
+// Linear layers that run as one, or read one tensor.
 import { activeAutocast, lowered } from "@rfdetr/amp";
 import { dispatch, type nn, operator, ops, type Tensor } from "@rfdetr/torch";
 

@@ -22,11 +22,11 @@ export function benchInfer(options: {
   model: string;
   precision: Precision;
   device: string;
-  batch?: number;
+  batch: number;
   iterations: number;
   warmup: number;
 }): InferBench {
-  const { precision, device, iterations, warmup, batch = 1 } = options;
+  const { precision, device, iterations, warmup, batch } = options;
   manualSeed(0);
   const config = resolveConfig(options.model);
   const model = new RFDETRModel(config);

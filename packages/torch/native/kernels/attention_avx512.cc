@@ -219,7 +219,7 @@ void slopes_of(const Slopes& to, int64_t width, const Pairs* const (&keys)[2], c
       const __mmask16 mask = r == 0 || second ? 0xFFFF : 0;
       const __m512 weight = _mm512_maskz_mov_ps(mask, exp2(_mm512_fmsub_ps(scores[r][v], power_scale, lse)));
       const __m512 ds = _mm512_maskz_mul_ps(mask, _mm512_mul_ps(weight, _mm512_sub_ps(slopes[r][v], delta)), scale);
-      slope[r] = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(ds));
+      slope[r] = halved(ds);
       store_bf16(to.weights + (key + r) * block + 16 * v, weight);
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.slopes + (key + r) * block + 16 * v), slope[r]);
     }

@@ -34,7 +34,7 @@ void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int
 
 /// bfloat16 rows [rows × 3·depth] of float32 ones: rounded, rounded again, and what rounding left over. Against panels of (rounded, left over, rounded) one
 /// product sums three, with sixteen bits of each factor.
-void split_rows(const float* from, int64_t stride, int64_t rows, int64_t depth, uint16_t* to);
+void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to);
 
 enum class Activation { none, relu, gelu };
 
@@ -53,8 +53,8 @@ struct Target {
   const uint16_t* at = nullptr;
 };
 
-/// target [rows × columns] = left · right, for `left` [rows × depth] bfloat16, row-major, of even depth.
-void multiply_rows(const uint16_t* left, int64_t left_stride, int64_t rows, int64_t columns, int64_t depth, const Pair* right, Target target);
+/// target [rows × columns] = left · right, for `left` [rows × depth] bfloat16, one row after the other, of even depth.
+void multiply_rows(const uint16_t* left, int64_t rows, int64_t columns, int64_t depth, const Pair* right, Target target);
 
 /// target [rows × columns] = leftᵀ · right, both packed over one depth: `rows` columns of pack_left, `columns` of pack_right.
 void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t columns, int64_t depth, Target target);

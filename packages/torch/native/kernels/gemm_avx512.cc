@@ -175,7 +175,7 @@ void pack_strip(const Source& from, int64_t at, int64_t columns, int64_t depth, 
   if constexpr (summed)
     for (int v = 0; v < 2 * V; ++v) {
       const __mmask16 mask = mask_of(columns - 16 * v);
-      if (mask) _mm512_mask_storeu_ps(sums + 16 * v, mask, _mm512_add_ps(sum[v], _mm512_maskz_loadu_ps(mask, sums + 16 * v)));
+      if (mask) store(sums + 16 * v, mask, _mm512_add_ps(sum[v], load(sums + 16 * v, mask)));
     }
 }
 
@@ -223,8 +223,8 @@ void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int
   sums ? pack<true>(matrix, columns, depth, first, last, left_width, packed, sums) : pack<false>(matrix, columns, depth, first, last, left_width, packed, nullptr);
 }
 
-void split_rows(const float* from, int64_t stride, int64_t rows, int64_t depth, uint16_t* to) {
-  const Source source{from, stride, true};
+void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
+  const Source source{from, depth, true};
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t k = 0; k < depth; k += 32) {
       const __m512i high = load_pairs(source, r, k, depth - k, false), low = load_pairs(source, r, k, depth - k, true);
@@ -239,16 +239,15 @@ void split_rows(const float* from, int64_t stride, int64_t rows, int64_t depth, 
     }
 }
 
-void multiply_rows(const uint16_t* left, int64_t left_stride, int64_t rows, int64_t columns, int64_t depth, const Pair* right, Target target) {
+void multiply_rows(const uint16_t* left, int64_t rows, int64_t columns, int64_t depth, const Pair* right, Target target) {
   // Rows that stay in the second cache while all panels pass.
   constexpr int64_t block = 8 * tile_rows;
   const int64_t pairs = depth / 2;
   for (int64_t begin = 0; begin < rows; begin += block)
     for (int64_t n = 0; n < columns; n += right_width)
       for (int64_t m = begin; m < std::min(begin + block, rows); m += tile_rows) {
-        // Pairs are loaded where they lie, which may be at odd elements.
-        const Pair* a = reinterpret_cast<const Pair*>(left + m * left_stride);
-        tile_at(std::min(tile_rows, rows - m), a, left_stride / 2, 1, right + n * pairs, pairs, target, m, n, std::min(right_width, columns - n));
+        const Pair* a = reinterpret_cast<const Pair*>(left + m * depth);
+        tile_at(std::min(tile_rows, rows - m), a, pairs, 1, right + n * pairs, pairs, target, m, n, std::min(right_width, columns - n));
       }
 }
 

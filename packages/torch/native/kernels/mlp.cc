@@ -89,13 +89,14 @@ struct Mlp : torch::autograd::Function<Mlp> {
         results[1 + i] = weight_gradient(gradient, i > 0 && activation == Activation::gelu ? products::gelu(kept) : kept, &sums).to(weight.scalar_type());
         results[1 + layers + i] = sums.to(weight.scalar_type());
       }
-      Finish finish;
       if (i > 0) {
+        Finish finish;
         finish.slope_of = activation;
         finish.at = kept;
+        gradient = input_gradient(gradient, weight, at::kBFloat16, finish);
+      } else if (context->needs_input_grad(0)) {
+        results[0] = input_gradient(gradient, weight, at::kBFloat16).view(with_last(gradients[0].sizes(), weight.size(1)));
       }
-      if (i > 0) gradient = input_gradient(gradient, weight, at::kBFloat16, finish);
-      else if (context->needs_input_grad(0)) results[0] = input_gradient(gradient, weight, at::kBFloat16).view(with_last(gradients[0].sizes(), weight.size(1)));
     }
     return results;
   }

@@ -56,7 +56,7 @@ at::Tensor split_input(const at::Tensor& rows) {
   const int64_t count = rows.size(0), depth = rows.size(1);
   at::Tensor split = at::empty({count, 3 * depth}, at::kBFloat16);
   at::parallel_for(0, count, grain(8 * depth), [&](int64_t first, int64_t last) {
-    gemm::split_rows(rows.const_data_ptr<float>() + first * depth, depth, last - first, depth, static_cast<uint16_t*>(split.data_ptr()) + first * 3 * depth);
+    gemm::split_rows(rows.const_data_ptr<float>() + first * depth, last - first, depth, static_cast<uint16_t*>(split.data_ptr()) + first * 3 * depth);
   });
   return split;
 }
@@ -73,7 +73,7 @@ void multiply(const at::Tensor& left, const at::Tensor& packed, const Finish& fi
   at::parallel_for(0, panels_of(rows, gemm::tile_rows), grain(gemm::tile_rows * depth * columns), [&](int64_t first, int64_t last) {
     const int64_t begin = first * gemm::tile_rows, end = std::min(last * gemm::tile_rows, rows);
     char* to = static_cast<char*>(out.data_ptr()) + begin * columns * (half ? 2 : 4);
-    gemm::multiply_rows(from + begin * depth, depth, end - begin, columns, depth, pairs, {to, columns, half, bias, false, finish.activation, before ? before + begin * columns : nullptr, finish.slope_of, slopes ? slopes + begin * columns : nullptr});
+    gemm::multiply_rows(from + begin * depth, end - begin, columns, depth, pairs, {to, columns, half, bias, false, finish.activation, before ? before + begin * columns : nullptr, finish.slope_of, slopes ? slopes + begin * columns : nullptr});
   });
 }
 

@@ -29,7 +29,9 @@ inline void store(uint16_t* to, __mmask16 mask, __m256i value) {
   else _mm256_mask_storeu_epi16(to, mask, value);
 }
 
-inline void store_bf16(uint16_t* to, __m512 value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value))); }
+inline __m512 widened(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); }
+inline __m256i halved(__m512 value) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)); }
+inline void store_bf16(uint16_t* to, __m512 value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halved(value)); }
 
 /// Where the pairs of two rows of 32 values come from: of the first sixteen columns, or the other ones.
 inline const __m512i& interleaved(bool high) {
@@ -65,9 +67,6 @@ inline void transpose(__m512i (&rows)[16]) {
     rows[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
   }
 }
-
-inline __m512 widened(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); }
-inline __m256i halved(__m512 value) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)); }
 
 inline constexpr float log2_e = 1.44269504088896341f;
 
