@@ -68,7 +68,7 @@ export class Autocast {
   readonly #emulateHalf: boolean;
   readonly #masters: boolean;
   readonly #patterns: (readonly [RegExp, ModuleRule])[];
-  readonly #placeOfModule = new WeakMap<nn.Module, Plans>();
+  readonly #placeOfModule = new WeakMap<nn.RunningModule, Plans>();
   readonly #plansOfRule = new Map<ModuleRule, Plans>();
   /** Half copies with and without a way back to the master, and weights of linear layers as their products read them. */
   readonly #caches = { grad: new WeightCache(), noGrad: new WeightCache(), packed: new WeightCache() };
@@ -160,15 +160,15 @@ export class Autocast {
   }
 
   /** What happens to an operator in a module. */
-  ruleFor(op: Operator, module: nn.Module | null): CastRule {
+  ruleFor(op: Operator, module: nn.RunningModule | null): CastRule {
     return this.#plan(op, module).rule;
   }
 
-  #plan(op: Operator, module: nn.Module | null): Plan {
+  #plan(op: Operator, module: nn.RunningModule | null): Plan {
     return (module === null || this.#patterns.length === 0 ? this.#plans("policy") : this.#plansAt(module)).get(op);
   }
 
-  #plansAt(module: nn.Module): Plans {
+  #plansAt(module: nn.RunningModule): Plans {
     let plans = this.#placeOfModule.get(module);
     if (plans === undefined) {
       plans = this.#plans(this.#ruleOf(module));
@@ -177,7 +177,7 @@ export class Autocast {
     return plans;
   }
 
-  #ruleOf(module: nn.Module): ModuleRule {
+  #ruleOf(module: nn.RunningModule): ModuleRule {
     let rule: ModuleRule = "policy";
     for (const [pattern, value] of this.#patterns) if (pattern.test(module.path)) rule = value;
     return rule;

@@ -5,7 +5,7 @@ import { type Call, intercept, type Next, type nn, noGrad, type Operator, scope 
 export interface OperatorEvent {
   readonly op: Operator;
   /** The innermost module whose forward is running. */
-  readonly module: nn.Module | null;
+  readonly module: nn.RunningModule | null;
   /** As the operator received them. */
   readonly args: readonly unknown[];
   readonly result: unknown;

@@ -1,8 +1,7 @@
 // The one door. Every operator call goes through `dispatch`; interceptors stand in it.
 
+import { currentModule, type RunningModule } from "./module-stack.js";
 import { native } from "./native.js";
-import { currentModule } from "./nn/current.js";
-import type { Module } from "./nn/module.js";
 import { Tensor } from "./tensor.js";
 
 export interface ArgumentInfo {
@@ -74,7 +73,7 @@ export interface Call {
   readonly op: Operator;
   readonly args: unknown[];
   /** The innermost module whose forward is running, if any. */
-  readonly module: Module | null;
+  readonly module: RunningModule | null;
 }
 
 export type Next = (args: unknown[]) => unknown;
@@ -85,7 +84,7 @@ type Door = (op: Operator, args: unknown[]) => unknown;
 let chain: Door | null = null;
 
 /**
- * Puts an interceptor into the door of this thread; the first installed is outermost. Returns what takes it out again.
+ * Puts an interceptor into the door of this thread; the first installed is outermost. Returns a function that removes it.
  * `next(args)` carries on with the arguments given; calls made inside an interceptor itself pass the whole door again.
  */
 export function intercept(interceptor: Interceptor): () => void {

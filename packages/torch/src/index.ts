@@ -46,5 +46,5 @@ export {
   UnsafePickleError,
 } from "./pth/index.js";
 export { loadSafetensors, SafetensorsError, type SafetensorsFile, saveSafetensors } from "./safetensors.js";
-export { eachTensor, keep, scope } from "./scope.js";
-export { type NestedNumbers, type Operand, Tensor } from "./tensor.js";
+export { keep, scope } from "./scope.js";
+export { eachTensor, type NestedNumbers, type Operand, Tensor } from "./tensor.js";

@@ -1,11 +1,12 @@
 // Scopes, the one memory rule: what is made inside a scope and not returned from it is freed at its end.
 
 import { native } from "./native.js";
-import type { Tensor } from "./tensor.js";
 
-/** What a scope needs of a tensor; the class itself is in tensor.ts. */
-interface Owned {
+/** A tensor as a scope sees it. The class is in tensor.ts; importing it here would make a circle of imports. */
+export interface Owned {
+  /** Index in the addon's table; negative once disposed. */
   handle: number;
+  /** The scope that the tensor leaves, while it ends. */
   mark: number;
 }
 
@@ -55,8 +56,7 @@ const KEPT = -1;
 
 /** Takes a tensor (or all tensors inside arrays, maps and objects) out of every scope: it lives until `dispose()` or garbage collection. */
 export function keep<T>(value: T): T {
-  eachTensor(value, (tensor) => {
-    const owned = tensor as unknown as Owned;
+  eachOwned(value, (owned) => {
     if (owned.mark === KEPT) return;
     owned.mark = KEPT;
     forgotten.register(owned, owned.handle, owned);
@@ -86,8 +86,7 @@ export function scope<T>(body: () => T): T {
     throw new TypeError("Expected a synchronous function for scope() but received an async one: a scope ends when its function returns");
   }
   const mark = ++marks;
-  eachTensor(result, (tensor) => {
-    const owned = tensor as unknown as Owned;
+  eachOwned(result, (owned) => {
     if (owned.mark !== KEPT) owned.mark = mark;
   });
   for (const tensor of inner.tensors) {
@@ -104,17 +103,17 @@ function free(tensor: Owned): void {
   tensor.handle = -1;
 }
 
-let isTensor = (_value: object): _value is Tensor => false;
+let isOwned = (_value: object): _value is Owned => false;
 
-/** tensor.ts tells what a tensor is; importing its class here would close a circle. */
-export function defineTensor(test: (value: object) => value is Tensor): void {
-  isTensor = test as typeof isTensor;
+/** Says which objects are tensors. */
+export function defineOwned(test: (value: object) => value is Owned): void {
+  isOwned = test as typeof isOwned;
 }
 
 /** Calls `visit` for every tensor in a value: itself, or inside arrays, maps, sets and objects. */
-export function eachTensor(value: unknown, visit: (tensor: Tensor) => void, seen?: Set<object>): void {
+export function eachOwned(value: unknown, visit: (tensor: Owned) => void, seen?: Set<object>): void {
   if (typeof value !== "object" || value === null) return;
-  if (isTensor(value)) {
+  if (isOwned(value)) {
     visit(value);
     return;
   }
@@ -123,10 +122,10 @@ export function eachTensor(value: unknown, visit: (tensor: Tensor) => void, seen
   if (visited.has(value)) return;
   visited.add(value);
   if (Array.isArray(value) || value instanceof Set) {
-    for (const element of value) eachTensor(element, visit, visited);
+    for (const element of value) eachOwned(element, visit, visited);
   } else if (value instanceof Map) {
-    for (const element of value.values()) eachTensor(element, visit, visited);
+    for (const element of value.values()) eachOwned(element, visit, visited);
   } else {
-    for (const key in value) eachTensor((value as Record<string, unknown>)[key], visit, visited);
+    for (const key in value) eachOwned((value as Record<string, unknown>)[key], visit, visited);
   }
 }

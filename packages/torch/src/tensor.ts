@@ -2,7 +2,7 @@
 import { type DType, dtypes, isDType, type TensorData } from "./dtype.js";
 import { native } from "./native.js";
 import * as ops from "./ops.generated.js";
-import { defineTensor, disown, own, replaceHandle, scope, takeHandle } from "./scope.js";
+import { defineOwned, disown, eachOwned, own, replaceHandle, scope, takeHandle } from "./scope.js";
 
 /** A tensor or a number, as the right-hand side of arithmetic. */
 export type Operand = Tensor | number;
@@ -87,7 +87,7 @@ export class Tensor {
     const keepGraph = options.retainGraph ?? options.createGraph ?? false;
     native.backward([this.handle], gradient === null ? null : [gradient.handle], keepGraph, options.createGraph ?? false);
   }
-  /** Calls `hook` with this tensor's gradient during backward; what it returns, if anything, takes the gradient's place. Returns what removes the hook. */
+  /** Calls `hook` with this tensor's gradient during backward; what it returns, if anything, takes the gradient's place. Returns a function that removes it. */
   registerHook(hook: (gradient: Tensor) => Tensor | undefined | void): () => void {
     const id = native.registerHook(this.handle, (handle) => scope(() => hook(new Tensor(handle)))?.handle);
     return () => native.removeHook(id);
@@ -450,4 +450,7 @@ function flat(list: readonly (number | readonly number[])[]): readonly number[] 
   return Array.isArray(list[0]) ? (list[0] as number[]) : (list as readonly number[]);
 }
 
-defineTensor((value): value is Tensor => value instanceof Tensor);
+defineOwned((value): value is Tensor => value instanceof Tensor);
+
+/** Calls `visit` for every tensor in a value: itself, or inside arrays, maps, sets and plain objects. */
+export const eachTensor = eachOwned as (value: unknown, visit: (tensor: Tensor) => void) => void;

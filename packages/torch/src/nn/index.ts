@@ -1,4 +1,4 @@
-export { currentModule, currentPath } from "./current.js";
+export { currentModule, currentPath, type RunningModule } from "../module-stack.js";
 export * as init from "./init.js";
 export * from "./layers.js";
 export { type LoadReport, Module, Parameter, parameter, StateDictError } from "./module.js";

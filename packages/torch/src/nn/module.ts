@@ -2,9 +2,9 @@
 
 import { noGrad } from "../autograd.js";
 import { type DType, isDType } from "../dtype.js";
+import { enter, leave } from "../module-stack.js";
 import { keep, scope, takeHandle } from "../scope.js";
 import { Tensor } from "../tensor.js";
-import { enter, leave } from "./current.js";
 
 /** A tensor that training changes: a leaf that requires grad and belongs to a module. */
 export class Parameter extends Tensor {}

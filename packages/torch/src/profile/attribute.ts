@@ -1,5 +1,5 @@
 // Whose work an event is: module, spans and phase, for backward those of the forward that made the node.
-import type { ProfileEvent, RecordedEvent } from "./record.js";
+import type { ProfileEvent, RecordedEvent } from "./event.js";
 
 interface Place {
   module: string | null;

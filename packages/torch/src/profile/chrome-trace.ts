@@ -1,6 +1,6 @@
 // A profile in the Trace Event Format, which chrome://tracing and ui.perfetto.dev open.
 // https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
-import type { Profile, ProfileEvent, TensorShape } from "./record.js";
+import type { Profile, ProfileEvent, TensorShape } from "./event.js";
 
 /** An event of the format: complete (`X`), metadata (`M`), or the start and finish of an arrow (`s`, `f`). Times are microseconds. */
 export interface TraceEvent {

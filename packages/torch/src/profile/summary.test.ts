@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { attribute } from "./attribute.js";
 import { chromeTrace, type TraceEvent } from "./chrome-trace.js";
-import type { Profile, ProfileEvent, RecordedEvent } from "./record.js";
+import type { Profile, ProfileEvent, RecordedEvent } from "./event.js";
 import { byModule, byOperator, type ModuleTime, selfTimes } from "./summary.js";
 
 const event = (parts: Partial<RecordedEvent>): RecordedEvent => ({

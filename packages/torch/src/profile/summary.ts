@@ -1,5 +1,5 @@
 // A profile in figures: self times by operator, and by module as a tree.
-import type { Profile, ProfileEvent } from "./record.js";
+import type { Profile, ProfileEvent } from "./event.js";
 
 /** Time of each event without that of the events inside of it, nanoseconds, in the order of `events`. */
 export function selfTimes(events: readonly ProfileEvent[]): Float64Array {

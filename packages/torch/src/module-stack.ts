@@ -1,22 +1,26 @@
 // Which module is running: a stack that Module.call pushes and pops, so that every operator call knows its place.
-import type { Module } from "./module.js";
 
-const stack: Module[] = [];
+/** A module as the stack sees it. `nn.Module` is one; naming its class here would make a circle of imports. */
+export interface RunningModule {
+  /** Place in the tree, such as `decoder.layers.0`; `""` for the root. */
+  readonly path: string;
+}
 
-/** Told when a module's forward begins and ends. */
+/** Called when a module's forward begins and when it ends. */
 export interface ModuleWatcher {
-  enter(module: Module): void;
+  enter(module: RunningModule): void;
   leave(): void;
 }
 
+const stack: RunningModule[] = [];
 let watcher: ModuleWatcher | null = null;
 
-/** Sets the one watcher of this thread's modules; null takes it away. */
+/** Sets this thread's only watcher; null removes it. */
 export function watchModules(next: ModuleWatcher | null): void {
   watcher = next;
 }
 
-export function enter(module: Module): void {
+export function enter(module: RunningModule): void {
   stack.push(module);
   watcher?.enter(module);
 }
@@ -26,8 +30,8 @@ export function leave(): void {
   watcher?.leave();
 }
 
-/** The innermost module whose forward is running on this thread. */
-export function currentModule(): Module | null {
+/** The innermost module whose forward is running on this thread; null outside of modules. */
+export function currentModule(): RunningModule | null {
   return stack.length > 0 ? stack[stack.length - 1] : null;
 }
 
