@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const self = fileURLToPath(import.meta.url);
-const bench = new URL("../packages/rfdetr/dist/eval/bench.js", import.meta.url).href;
+const bench = new URL("../packages/rfdetr/dist/instruments/bench-eval.js", import.meta.url).href;
 const maxDets = [1, 10, 100];
 
 const { values } = parseArgs({

@@ -12,13 +12,13 @@ const { values } = parseArgs({
   },
 });
 const compiled = (path) => new URL(`../packages/${path}`, import.meta.url).href;
-const { letThreadsSleep } = await import(compiled("rfdetr/dist/run/openmp.js"));
+const { letThreadsSleep } = await import(compiled("rfdetr/dist/support/openmp.js"));
 letThreadsSleep();
 const { manualSeed, memory, resetPeakMemory } = await import(compiled("torch/dist/index.js"));
-const { benchParts, randomBatch } = await import(compiled("rfdetr/dist/train/bench.js"));
+const { benchParts, randomBatch } = await import(compiled("rfdetr/dist/instruments/bench-train.js"));
 const { trainingStep } = await import(compiled("rfdetr/dist/train/step.js"));
 const { scaleOfStep, trainingScales } = await import(compiled("rfdetr/dist/train/multi-scale.js"));
-const { machineLine } = await import(compiled("rfdetr/dist/run/machine.js"));
+const { machineLine } = await import(compiled("rfdetr/dist/support/machine.js"));
 
 const { config, parts, ema } = benchParts({ model: values.model, precision: "bf16-mixed", device: "cpu" });
 const scales = trainingScales(config.resolution, config.patchSize, config.numWindows, true);

@@ -1,5 +1,5 @@
 // Line charts with axes of any range, as SVG text: for the figures of benchmarks.
-const svg = await import(new URL("../packages/rfdetr/dist/eval/svg-chart.js", import.meta.url).href);
+const svg = await import(new URL("../packages/rfdetr/dist/eval/figures/svg-chart.js", import.meta.url).href);
 
 /** Round numbers from `low` to `high`, about `count` of them. */
 function ticks(low, high, count = 6) {

@@ -20,13 +20,13 @@ const { values } = parseArgs({
   },
 });
 const compiled = (path) => new URL(`../packages/${path}`, import.meta.url).href;
-const { letThreadsSleep } = await import(compiled("rfdetr/dist/run/openmp.js"));
+const { letThreadsSleep } = await import(compiled("rfdetr/dist/support/openmp.js"));
 letThreadsSleep();
 const { manualSeed, noGrad, ops, profile, randn, scope, selfTimes } = await import(compiled("torch/dist/index.js"));
-const { benchParts, peakFlops, randomBatch } = await import(compiled("rfdetr/dist/train/bench.js"));
+const { benchParts, peakFlops, randomBatch } = await import(compiled("rfdetr/dist/instruments/bench-train.js"));
 const { trainingStep } = await import(compiled("rfdetr/dist/train/step.js"));
-const { measure, spread } = await import(compiled("rfdetr/dist/run/statistics.js"));
-const { machineLine } = await import(compiled("rfdetr/dist/run/machine.js"));
+const { measure, spread } = await import(compiled("rfdetr/dist/support/statistics.js"));
+const { machineLine } = await import(compiled("rfdetr/dist/support/machine.js"));
 
 const steps = Number(values.steps);
 const product = (list) => list.reduce((a, b) => a * b, 1);

@@ -5,7 +5,7 @@
 //
 // Without a GPU, or with a libtorch built without CUDA, it says so and exits with 1. `--device cpu` runs the same checks on the CPU.
 import { parseArgs } from "node:util";
-import { setupOrExit } from "./setup/main.mjs";
+import { setupOrExit } from "../packages/torch/setup/main.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -21,7 +21,7 @@ const { engine, manualSeed, noGrad, optim, randn, scope, zeros } = await import(
 const { precisions } = await import("@rfdetr/amp");
 const { RFDETRModel } = await import("../packages/rfdetr/dist/model/rfdetr.js");
 const { resolveConfig } = await import("../packages/rfdetr/dist/model/variants.js");
-const { modelAutocast } = await import("../packages/rfdetr/dist/model/autocast.js");
+const { modelAutocast } = await import("../packages/rfdetr/dist/model/precision.js");
 const { Criterion } = await import("../packages/rfdetr/dist/loss/criterion.js");
 const { fillImages, fillModel, fillTargets } = await import("../packages/rfdetr/dist/testing/deterministic-fill.js");
 

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { root, setupOrExit } from "./setup/main.mjs";
+import { root, setupOrExit } from "../packages/torch/setup/main.mjs";
 
 await setupOrExit();
 const folder = mkdtempSync(join(tmpdir(), "rfdetr-test-"));

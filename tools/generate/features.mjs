@@ -4,12 +4,12 @@
 //   npm run build && node tools/generate/features.mjs           writes them
 //   npm run build && node tools/generate/features.mjs --check   fails where they are out of date
 import { readFileSync, writeFileSync } from "node:fs";
-import { kindOf } from "../../packages/rfdetr/dist/train/config.js";
-import { refused } from "../../packages/rfdetr/dist/train/refused-settings.js";
-import { settings } from "../../packages/rfdetr/dist/train/settings.js";
+import { refused } from "../../packages/rfdetr/dist/settings/refused-settings.js";
+import { kindOf } from "../../packages/rfdetr/dist/settings/resolve.js";
+import { settings } from "../../packages/rfdetr/dist/settings/settings.js";
 
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
-const golden = JSON.parse(read("../../packages/rfdetr/src/train/fixtures/package-settings.json"));
+const golden = JSON.parse(read("../../packages/rfdetr/src/settings/fixtures/package-settings.json"));
 const fields = { ...golden.model, ...golden.segmentation, ...golden.train };
 const [begin, end] = ["<!-- settings: begin -->", "<!-- settings: end -->"];
 const cell = (text) => text.replaceAll("|", "\\|");

@@ -2,7 +2,7 @@
 range, so that nothing is random.
 
 Run in an environment with `albumentations==2.0.8`:
-    python tools/reference/augmentation_goldens.py packages/rfdetr/src/data/fixtures/augmentation.json
+    python tools/reference/augmentation_goldens.py packages/rfdetr/src/data/augment/fixtures/augmentation.json
 """
 
 import base64

@@ -16,7 +16,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-OUT = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/fixtures/coco.json"
+OUT = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/coco/fixtures/coco.json"
 
 
 def dataset(seed, images, categories, truths, detections, *, crowd=0.0, levels=0, spread=0.1, grid=0, sizes=(4, 200)):

@@ -3,7 +3,7 @@
 The datasets are written from the texts below, and stand in the golden file too, so that the test writes the same ones.
 
 Run in an environment with `rfdetr[train]==1.11.2`:
-    python tools/reference/dataset_goldens.py packages/rfdetr/src/data/fixtures/datasets.json
+    python tools/reference/dataset_goldens.py packages/rfdetr/src/data/formats/fixtures/datasets.json
 """
 
 import json

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-FIXTURES = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/fixtures"
+FIXTURES = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/figures/fixtures"
 
 
 def module(name, path):
@@ -59,7 +59,7 @@ def main():
     sweep = module("f1_sweep", package / "f1_sweep.py")
 
     document = []
-    for case in json.loads((FIXTURES / "coco.json").read_text()):
+    for case in json.loads((FIXTURES.parents[1] / "coco/fixtures/coco.json").read_text()):
         truths, results = case["annotations"]["annotations"], case["results"]
         data = {c["id"]: dict(scores=[], matches=[], ignore=[], total_gt=0) for c in case["annotations"]["categories"]}
         for image in (i["id"] for i in case["annotations"]["images"]):

@@ -1,6 +1,6 @@
 """What the Python package makes of weights as it loads them: adapters merged by peft, position tables resized, queries cut by group.
 
-    venv/bin/python tools/reference/loading_goldens.py packages/rfdetr/src/run/fixtures/loading.json
+    venv/bin/python tools/reference/loading_goldens.py packages/rfdetr/src/weights/fixtures/loading.json
 """
 import json
 import logging

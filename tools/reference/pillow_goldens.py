@@ -1,7 +1,7 @@
 """Golden numbers for the 8-bit bilinear resize.
 
     python3 -m venv venv && venv/bin/pip install pillow
-    venv/bin/python tools/reference/pillow_goldens.py > packages/rfdetr/src/data/fixtures/pillow-resize.json
+    venv/bin/python tools/reference/pillow_goldens.py > packages/rfdetr/src/data/images/fixtures/pillow-resize.json
 
 Each case holds the sizes of a reproducible image before and after, and the bytes that Pillow gives (base64). The two passes are asked
 for one by one, horizontal first: Pillow up to 12 always goes in that order, 13 chooses, and then single bytes differ by one.

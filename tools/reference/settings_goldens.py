@@ -1,7 +1,7 @@
 """Names, defaults and choices of every setting of the Python package, so that a test can ask for each of them by name.
 
 Run in an environment with `rfdetr[train]==1.11.2`:
-    python tools/reference/settings_goldens.py packages/rfdetr/src/train/fixtures/package-settings.json
+    python tools/reference/settings_goldens.py packages/rfdetr/src/settings/fixtures/package-settings.json
 """
 
 import json

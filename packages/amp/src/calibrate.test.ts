@@ -1,8 +1,9 @@
 import { memory, nn, ops, randn, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { Autocast } from "./autocast.js";
-import { type CalibratedPrecision, calibrate, recommend } from "./calibrate.js";
+import { calibrate, recommend } from "./calibrate.js";
 import { compareModules } from "./compare-modules.js";
+import type { CalibratedPrecision } from "./step-record.js";
 
 class Net extends nn.Module {
   first = new nn.Linear(16, 32);

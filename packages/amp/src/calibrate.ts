@@ -5,7 +5,7 @@ import { compareModules, type ModuleError } from "./compare-modules.js";
 import { gradientsFinite } from "./finite.js";
 import { Monitor } from "./monitor.js";
 import { type Precision, precisions } from "./precision.js";
-import type { ModuleRecord } from "./step-record.js";
+import type { CalibratedPrecision, ModuleRecord } from "./step-record.js";
 
 export interface CalibrationTask {
   model: nn.Module;
@@ -20,28 +20,6 @@ export interface CalibrationTask {
   /** Precisions to try; default all. `32-true` is always measured. */
   precisions?: readonly Precision[];
   progress?: (what: string) => void;
-}
-
-/** One precision; ratios are against `32-true` of the same run, errors against float64. */
-export interface CalibratedPrecision {
-  precision: Precision;
-  step_seconds: number;
-  speedup: number;
-  peak_tensor_bytes: number;
-  memory_ratio: number;
-  loss: number;
-  /** |loss − exact| / |exact|. */
-  loss_error: number;
-  /** Cosine between its gradient and the exact one, all parameters as one vector. */
-  gradient_cosine: number;
-  /** No loss scale down to 1 gave finite gradients, or the loss was not finite. */
-  nonfinite: boolean;
-  /** Loss scale that the first finite gradients came with. */
-  scale: number;
-  /** Share of the gradient values that the half type rounds to zero at this scale. */
-  underflow_share: number;
-  /** The ten modules with the largest error, worst first; empty for `32-true`. */
-  modules: ModuleError[];
 }
 
 export interface Calibration {

@@ -1,6 +1,6 @@
 // Automatic mixed precision for any module of @rfdetr/torch.
 export { Autocast, type AutocastOptions, activeAutocast, lowered, withoutAutocast } from "./autocast.js";
-export { type CalibratedPrecision, type Calibration, type CalibrationTask, calibrate, recommend } from "./calibrate.js";
+export { type Calibration, type CalibrationTask, calibrate, recommend } from "./calibrate.js";
 export { CastMap, type CastMapRow, type CastRow } from "./cast-map.js";
 export { compareModules, type ModuleError } from "./compare-modules.js";
 export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
@@ -46,6 +46,7 @@ export {
 export { addRange, compactExponents, type Range, rangeOf, type Shares, shares } from "./range.js";
 export { type Replay, replay } from "./replay.js";
 export {
+  type CalibratedPrecision,
   type HeaderRecord,
   type ModuleRecord,
   type MonitorRecord,

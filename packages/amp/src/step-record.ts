@@ -1,5 +1,5 @@
 // The record of one optimizer step, and the lines of numerics.jsonl.
-import type { CalibratedPrecision } from "./calibrate.js";
+import type { ModuleError } from "./compare-modules.js";
 import type { Precision } from "./precision.js";
 
 /** Version of everything in numerics.jsonl. Fields may be added under a version; a changed meaning raises it. */
@@ -55,6 +55,28 @@ export interface ModuleRecord {
   bf16_flush: number;
   /** Counts by binary exponent: `counts[i]` values with 2^(first+i) ≤ |x| < 2^(first+i+1). */
   exponents: { first: number; counts: number[] };
+}
+
+/** One precision; ratios are against `32-true` of the same run, errors against float64. */
+export interface CalibratedPrecision {
+  precision: Precision;
+  step_seconds: number;
+  speedup: number;
+  peak_tensor_bytes: number;
+  memory_ratio: number;
+  loss: number;
+  /** |loss − exact| / |exact|. */
+  loss_error: number;
+  /** Cosine between its gradient and the exact one, all parameters as one vector. */
+  gradient_cosine: number;
+  /** No loss scale down to 1 gave finite gradients, or the loss was not finite. */
+  nonfinite: boolean;
+  /** Loss scale that the first finite gradients came with. */
+  scale: number;
+  /** Share of the gradient values that the half type rounds to zero at this scale. */
+  underflow_share: number;
+  /** The ten modules with the largest error, worst first; empty for `32-true`. */
+  modules: ModuleError[];
 }
 
 /** How a step moved the weights of one parameter. */

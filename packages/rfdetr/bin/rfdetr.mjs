@@ -2,8 +2,8 @@
 // The `rfdetr` command: sets up what is missing, then hands over.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { isReady, root, setupOrExit } from "../../../tools/setup/main.mjs";
-import { preflight } from "../../../tools/setup/preflight.mjs";
+import { isReady, root, setupOrExit } from "../../torch/setup/main.mjs";
+import { preflight } from "../../torch/setup/preflight.mjs";
 
 const args = process.argv.slice(2);
 const command = args.find((arg) => !arg.startsWith("-"));

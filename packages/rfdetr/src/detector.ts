@@ -1,13 +1,13 @@
 // The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same parts.
 import { existsSync } from "node:fs";
-import type { CocoSummary } from "./eval/coco-summary.js";
+import type { CocoSummary } from "./eval/coco/coco-summary.js";
 import type { Detection } from "./model/types.js";
 import type { ImageSource } from "./predict/picture.js";
 import type { Predictor } from "./predict/predict.js";
-import { RfdetrError } from "./run/errors.js";
-import { resolveConfig } from "./train/config.js";
-import { TrainRun } from "./train/run.js";
-import type { TrainOptions } from "./train/settings.js";
+import { TrainRun } from "./run/train-run.js";
+import { resolveConfig } from "./settings/resolve.js";
+import type { TrainOptions } from "./settings/settings.js";
+import { RfdetrError } from "./support/errors.js";
 
 export interface DetectorOptions {
   /** Weights file, or the name of published weights such as `nano`: what is detected with, and what training starts from. Without one the model has random weights. */
@@ -40,7 +40,7 @@ export class RFDETR {
     const { resolveConfig: resolveModel } = await import("./model/variants.js");
     resolveModel(model);
     if (options.weights === undefined) return new RFDETR(model, options);
-    const { resolveWeights } = await import("./run/published-weights.js");
+    const { resolveWeights } = await import("./weights/published-weights.js");
     const weights = await resolveWeights(options.weights);
     if (!existsSync(weights)) throw new RfdetrError("ERR_CHECKPOINT", `The weights ${weights} do not exist`);
     return new RFDETR(model, { ...options, weights });
@@ -85,7 +85,7 @@ export class RFDETR {
 
   /** COCO figures on a split of a dataset. */
   async evaluate(options: { data: string; split?: "valid" | "test"; batch?: number }): Promise<CocoSummary> {
-    const { evaluateWeights } = await import("./train/evaluate-weights.js");
+    const { evaluateWeights } = await import("./eval/evaluate-weights.js");
     const { summary } = await evaluateWeights(this.#trained(), {
       data: options.data,
       split: options.split ?? "valid",

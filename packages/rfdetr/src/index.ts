@@ -1,11 +1,11 @@
 // The public interface. Importing it does not load libtorch; the first model does.
 export { type DetectorOptions, RFDETR } from "./detector.js";
-export { CocoEvaluator, type CocoSummary } from "./eval/coco.js";
-export { evaluateFiles } from "./eval/coco-files.js";
+export { CocoEvaluator, type CocoSummary } from "./eval/coco/coco.js";
+export { evaluateFiles } from "./eval/coco/coco-files.js";
 export type { Detection, ModelConfig } from "./model/types.js";
 export { drawDetections } from "./predict/draw.js";
-export { RfdetrError } from "./run/errors.js";
-export { resolveConfig } from "./train/config.js";
-export type { TrainEvent } from "./train/events.js";
-export { type TrainResult, TrainRun } from "./train/run.js";
-export type { TrainOptions, TrainSettings } from "./train/settings.js";
+export type { TrainEvent } from "./run/files/events.js";
+export { type TrainResult, TrainRun } from "./run/train-run.js";
+export { resolveConfig } from "./settings/resolve.js";
+export type { TrainOptions, TrainSettings } from "./settings/settings.js";
+export { RfdetrError } from "./support/errors.js";

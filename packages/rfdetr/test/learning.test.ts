@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../src/data/index.js";
+import { evaluateWeights } from "../src/eval/evaluate-weights.js";
 import { Predictor } from "../src/predict/predict.js";
-import { resolveConfig } from "../src/train/config.js";
-import { openTrainData } from "../src/train/data.js";
-import { evaluateWeights } from "../src/train/evaluate-weights.js";
-import type { TrainEvent } from "../src/train/events.js";
-import { train } from "../src/train/trainer.js";
+import type { TrainEvent } from "../src/run/files/events.js";
+import { openTrainData } from "../src/run/session/data.js";
+import { train } from "../src/run/trainer.js";
+import { resolveConfig } from "../src/settings/resolve.js";
 
 const folder = mkdtempSync(join(tmpdir(), "learning-"));
 const data = join(folder, "data");

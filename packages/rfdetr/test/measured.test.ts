@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseRecord } from "@rfdetr/amp";
 import { afterAll, describe, expect, it } from "vitest";
-import { resolveConfig } from "../src/train/config.js";
-import type { TrainEvent } from "../src/train/events.js";
-import { resumeConfig } from "../src/train/resume.js";
-import type { TrainSettings } from "../src/train/settings.js";
-import { train } from "../src/train/trainer.js";
+import type { TrainEvent } from "../src/run/files/events.js";
+import { resumeConfig } from "../src/run/session/resume.js";
+import { train } from "../src/run/trainer.js";
+import { resolveConfig } from "../src/settings/resolve.js";
+import type { TrainSettings } from "../src/settings/settings.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "measured-"));

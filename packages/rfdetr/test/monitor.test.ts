@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatNumerics, type MonitorRecord, parseRecord, summarizeNumerics } from "@rfdetr/amp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resolveConfig } from "../src/train/config.js";
-import { train } from "../src/train/trainer.js";
+import { train } from "../src/run/trainer.js";
+import { resolveConfig } from "../src/settings/resolve.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "monitor-"));

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { formatNumerics, parseRecord, summarizeNumerics } from "@rfdetr/amp";
 import { loadSafetensors } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
-import { resolveConfig } from "../src/train/config.js";
-import type { TrainEvent } from "../src/train/events.js";
-import { resumeConfig } from "../src/train/resume.js";
-import { train } from "../src/train/trainer.js";
-import type { OpenTrainData } from "../src/train/training-data.js";
+import type { TrainEvent } from "../src/run/files/events.js";
+import { resumeConfig } from "../src/run/session/resume.js";
+import type { OpenTrainData } from "../src/run/session/training-data.js";
+import { train } from "../src/run/trainer.js";
+import { resolveConfig } from "../src/settings/resolve.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "non-finite-"));

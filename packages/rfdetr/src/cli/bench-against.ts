@@ -1,5 +1,5 @@
 // rfdetr bench train|infer --against python
-import { expected, RfdetrError } from "../run/errors.js";
+import { expected, RfdetrError } from "../support/errors.js";
 import { consoleOf, type OutputOptions, oneOf, positiveInteger } from "./context.js";
 import { table } from "./format.js";
 
@@ -35,11 +35,11 @@ export async function against(
     if (value !== undefined) throw new RfdetrError("ERR_USAGE", expected("nothing", `${name} beside --against`, value));
   const [steps, warmup, rounds] = (["steps", "warmup", "rounds"] as const).map((name) => positiveInteger(name, flags[name]));
   const console = consoleOf(flags);
-  const { machineLine } = await import("../run/machine.js");
+  const { machineLine } = await import("../support/machine.js");
   console.line(console.dim(machineLine()));
-  const { pythonWithPackage } = await import("../run/python-package.js");
+  const { pythonWithPackage } = await import("../instruments/python-package.js");
   const python = await pythonWithPackage({ python: flags.python, say: (text) => console.line(text) });
-  const { benchAgainst } = await import("../run/against.js");
+  const { benchAgainst } = await import("../instruments/against.js");
   const result = await benchAgainst({
     what,
     model,

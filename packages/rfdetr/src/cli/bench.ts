@@ -1,6 +1,6 @@
 // rfdetr bench
 import type { Command } from "commander";
-import { expected, RfdetrError } from "../run/errors.js";
+import { expected, RfdetrError } from "../support/errors.js";
 import { type AgainstFlags, against } from "./bench-against.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputOptions, oneOf, positiveInteger, precisions, withOutputOptions } from "./context.js";
@@ -100,9 +100,9 @@ async function resolved(console: Console, flags: ModelFlags | MachineFlags) {
   const asked = "precision" in flags ? flags.precision.map((name) => oneOf("precision", name, precisions)) : [];
   const steps = positiveInteger("steps", flags.steps);
   const { resolvePrecision } = await import("@rfdetr/amp");
-  const { resolveDevice } = await import("../run/device.js");
+  const { resolveDevice } = await import("../support/device.js");
   const device = resolveDevice(flags.device);
-  const { machineLine } = await import("../run/machine.js");
+  const { machineLine } = await import("../support/machine.js");
   console.line(console.dim(machineLine()));
   return { device, steps, precisions: asked.map((name) => resolvePrecision(name, device).precision) };
 }
@@ -119,7 +119,7 @@ async function train(flags: TrainFlags): Promise<void> {
     return against("train", flags, { batch, resolution, queries, boxes, checkpointing: flags.checkpointing });
   const console = consoleOf(flags);
   const { precisions: list, ...common } = await resolved(console, flags);
-  const { benchTrain } = await import("../train/bench.js");
+  const { benchTrain } = await import("../instruments/bench-train.js");
   for (const precision of list) {
     const { model, checkpointing } = flags;
     const result = benchTrain({ ...common, warmup, model, batch, precision, resolution, queries, boxes, checkpointing });
@@ -149,7 +149,7 @@ async function infer(flags: InferFlags): Promise<void> {
   }
   const console = consoleOf(flags);
   const { precisions: list, device, steps: iterations } = await resolved(console, flags);
-  const { benchInfer } = await import("../predict/bench.js");
+  const { benchInfer } = await import("../instruments/bench-infer.js");
   for (const precision of list) {
     const result = benchInfer({ model: flags.model, precision, device, batch, iterations, warmup });
     if (console.json) console.data(result);
@@ -163,7 +163,7 @@ async function infer(flags: InferFlags): Promise<void> {
 async function ops(flags: MachineFlags): Promise<void> {
   const console = consoleOf(flags);
   const { device, steps } = await resolved(console, flags);
-  const { benchOps } = await import("../run/bench-ops.js");
+  const { benchOps } = await import("../instruments/bench-ops.js");
   const rows = benchOps(device, steps);
   if (console.json) console.data({ device, ops: rows });
   for (const line of table(
@@ -186,9 +186,9 @@ async function evaluate(flags: EvalFlags): Promise<void> {
     truths: positiveInteger("truths", flags.truths),
   };
   const console = consoleOf(flags);
-  const { machineLine } = await import("../run/machine.js");
+  const { machineLine } = await import("../support/machine.js");
   console.line(console.dim(machineLine()));
-  const { benchEval } = await import("../eval/bench.js");
+  const { benchEval } = await import("../instruments/bench-eval.js");
   const result = benchEval(load);
   if (console.json) console.data(result);
   const { images, detections, classes, seconds } = result;
@@ -204,7 +204,7 @@ async function load(flags: LoadFlags): Promise<void> {
   const source = flags.data ?? pixels(flags.size);
   const console = consoleOf(flags);
   const { precisions: list, device, steps } = await resolved(console, flags);
-  const { benchLoad } = await import("../train/bench-load.js");
+  const { benchLoad } = await import("../instruments/bench-load.js");
   for (const precision of list) {
     const result = await benchLoad({ model: flags.model, batch, precision, device, steps, workers, images, source });
     if (console.json) console.data(result);

@@ -1,6 +1,6 @@
 // What every command shares: options, console, numbers on the command line, the way it ends.
 import type { Command } from "commander";
-import { expected, RfdetrError } from "../run/errors.js";
+import { expected, RfdetrError } from "../support/errors.js";
 import { Console } from "./console.js";
 import { bytes } from "./format.js";
 
@@ -33,7 +33,7 @@ export function collect(value: string, before: string[] = []): string[] {
 
 /** The path of weights that were given by path or by the name of published ones, which are downloaded in sight. @throws RfdetrError */
 export async function weightsPath(console: Console, name: string): Promise<string> {
-  const { resolveWeights } = await import("../run/published-weights.js");
+  const { resolveWeights } = await import("../weights/published-weights.js");
   const path = await resolveWeights(name, {
     progress: (done, total) => console.live(`downloading ${name}: ${bytes(done)}${total === null ? "" : ` of ${bytes(total)}`}`),
   });

@@ -20,9 +20,9 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
 }
 
 async function convert(from: string, to: string, options: OutputOptions): Promise<number> {
-  const { checkComplete, readWeights, saveWeights } = await import("../run/weights.js");
-  const { savePythonCheckpoint } = await import("../run/python-export.js");
-  const { RfdetrError } = await import("../run/errors.js");
+  const { checkComplete, readWeights, saveWeights } = await import("../weights/weights.js");
+  const { savePythonCheckpoint } = await import("../weights/python-export.js");
+  const { RfdetrError } = await import("../support/errors.js");
   const console = consoleOf(options);
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")

@@ -35,7 +35,7 @@ export function addData(program: Command, finish: (code: number) => void): void 
 }
 
 async function synth(folder: string, options: SynthFlags): Promise<number> {
-  const { synthesize } = await import("../data/synth.js");
+  const { synthesize } = await import("../data/synth/synth.js");
   const console = consoleOf(options);
   const { images, size, classes, seed } = options;
   const counts = await synthesize(folder, {
@@ -52,7 +52,7 @@ async function synth(folder: string, options: SynthFlags): Promise<number> {
 }
 
 async function check(folder: string, options: OutputOptions & { fix?: string }): Promise<number> {
-  const { checkDataset, findingKinds, fixDataset } = await import("../data/check.js");
+  const { checkDataset, findingKinds, fixDataset } = await import("../data/formats/check.js");
   const console = consoleOf(options);
   const report = await checkDataset(folder, { onProgress: (done, total) => console.live(`${done}/${total} images`) });
   console.end();
@@ -81,7 +81,7 @@ async function check(folder: string, options: OutputOptions & { fix?: string }):
 }
 
 async function stats(folder: string, options: OutputOptions): Promise<number> {
-  const { datasetStats } = await import("../data/stats.js");
+  const { datasetStats } = await import("../data/formats/stats.js");
   const console = consoleOf(options);
   const result = datasetStats(folder);
   if (console.json) {

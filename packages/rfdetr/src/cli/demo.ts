@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
-import { RunDirectory, type RunSummary } from "../run/run-directory.js";
+import { RunDirectory, type RunSummary } from "../run/files/run-directory.js";
 import { consoleOf, exit, numeric, type OutputOptions, positiveInteger, withOutputOptions } from "./context.js";
 import { bytes, duration, fraction } from "./format.js";
 import { follow } from "./train.js";
@@ -36,7 +36,7 @@ async function demo(options: Options): Promise<number> {
   const images = positiveInteger("images", options.images);
   if (existsSync(options.data)) console.line(`using the images in ${options.data}`);
   else {
-    const { synthesize } = await import("../data/synth.js");
+    const { synthesize } = await import("../data/synth/synth.js");
     const { train, valid } = await synthesize(options.data, {
       images,
       seed: options.seed,
@@ -45,9 +45,9 @@ async function demo(options: Options): Promise<number> {
     console.line(`synthesised ${train} training and ${valid} validation images in ${options.data}`);
   }
 
-  const { resolveConfig } = await import("../train/config.js");
-  const { resumeConfig } = await import("../train/resume.js");
-  const { TrainRun } = await import("../train/run.js");
+  const { resolveConfig } = await import("../settings/resolve.js");
+  const { resumeConfig } = await import("../run/session/resume.js");
+  const { TrainRun } = await import("../run/train-run.js");
   const unfinished = existsSync(join(options.out, "checkpoint", "state.json")) && !finished(options.out);
   if (!unfinished && existsSync(join(options.out, "config.json"))) {
     console.line(`replacing the demo run in ${options.out}`);

@@ -1,9 +1,10 @@
 // What doctor measured, in tables.
+
 import type { Calibration } from "@rfdetr/amp";
-import type { Subject } from "../train/calibration.js";
-import type { EvaluationBatch } from "../train/evaluate.js";
-import type { EvaluatedMode } from "../train/evaluation-modes.js";
-import type { HardwarePeaks } from "../train/hardware-peaks.js";
+import type { EvaluationBatch } from "../eval/batch.js";
+import type { EvaluatedMode } from "../instruments/compare-evaluations.js";
+import type { HardwarePeaks } from "../instruments/hardware-peaks.js";
+import type { Subject } from "../train/calibrate-step.js";
 import type { Console } from "./console.js";
 import { bytes, fraction, table } from "./format.js";
 

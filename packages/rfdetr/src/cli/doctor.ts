@@ -1,6 +1,6 @@
 // rfdetr doctor
 import type { Command } from "commander";
-import { machineLine } from "../run/machine.js";
+import { machineLine } from "../support/machine.js";
 import { collect, consoleOf, exit, numeric, type OutputOptions, positiveInteger, weightsPath, withOutputOptions } from "./context.js";
 
 interface Options extends OutputOptions {
@@ -43,8 +43,8 @@ async function doctor(options: Options): Promise<number> {
   const threads = options.threads === undefined ? null : positiveInteger("threads", options.threads);
   const { engine, getNumThreads, setNumThreads } = await import("@rfdetr/torch");
   const { readHardware, resolvePrecision } = await import("@rfdetr/amp");
-  const { resolveDevice } = await import("../run/device.js");
-  const { parseOverrides } = await import("../train/config.js");
+  const { resolveDevice } = await import("../support/device.js");
+  const { parseOverrides } = await import("../settings/resolve.js");
   const overrides = parseOverrides(options.override ?? []);
   const device = resolveDevice(options.device);
   if (threads !== null) setNumThreads(threads);
@@ -66,9 +66,10 @@ async function doctor(options: Options): Promise<number> {
     return exit.done;
   }
 
-  const { calibrateSubject, castsOf, evaluationImages, openSubject } = await import("../train/calibration.js");
-  const { measurePeaks } = await import("../train/hardware-peaks.js");
-  const { compareEvaluationModes } = await import("../train/evaluation-modes.js");
+  const { calibrateSubject } = await import("../train/calibrate-step.js");
+  const { castsOf, evaluationImages, openSubject } = await import("../instruments/calibration.js");
+  const { measurePeaks } = await import("../instruments/hardware-peaks.js");
+  const { compareEvaluationModes } = await import("../instruments/compare-evaluations.js");
   const report = await import("./doctor-report.js");
   const weights = options.weights === undefined ? undefined : await weightsPath(console, options.weights);
   console.live("reading");
@@ -100,7 +101,7 @@ async function doctor(options: Options): Promise<number> {
   console.line();
   console.line(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
   if (options.write !== undefined) {
-    const { writeRecommendation } = await import("../train/recommendation.js");
+    const { writeRecommendation } = await import("../settings/recommendation.js");
     const written = writeRecommendation(options.write, calibration);
     console.line(`written to ${options.write}: ${JSON.stringify(written)}`);
   }

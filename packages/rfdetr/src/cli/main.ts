@@ -1,8 +1,8 @@
 // The `rfdetr` command. Each verb loads what it needs when it runs, so that help costs no libtorch.
 import { Command, CommanderError } from "commander";
-import { isUserError } from "../run/errors.js";
-import { letThreadsSleep } from "../run/openmp.js";
-import { packageVersion } from "../run/version.js";
+import { isUserError } from "../support/errors.js";
+import { letThreadsSleep } from "../support/openmp.js";
+import { packageVersion } from "../support/version.js";
 import { addBench } from "./bench.js";
 import { Console } from "./console.js";
 import { exit } from "./context.js";

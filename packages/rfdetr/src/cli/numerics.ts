@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { RfdetrError } from "../run/errors.js";
+import { RfdetrError } from "../support/errors.js";
 import { consoleOf, exit, type OutputOptions, withOutputOptions } from "./context.js";
 
 export function addNumerics(program: Command, finish: (code: number) => void): void {

@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
-import { writeFailure } from "../run/atomic.js";
+import { writeFailure } from "../support/atomic.js";
 import { consoleOf, exit, numeric, type OutputOptions, oneOf, precisions, share, weightsPath, withOutputOptions } from "./context.js";
 
 interface Options extends OutputOptions {

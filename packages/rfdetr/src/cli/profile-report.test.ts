@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { ModuleRow } from "../train/profile.js";
+import type { ModuleRow } from "../instruments/profile.js";
 import { moduleTable, operatorTable } from "./profile-report.js";
 
 function row(name: string, forward: number, children: ModuleRow[] = [], calls = 1): ModuleRow {

@@ -1,5 +1,5 @@
 // A profile in tables.
-import type { ModuleRow, OperatorRow, ProfileFigures } from "../train/profile.js";
+import type { ModuleRow, OperatorRow, ProfileFigures } from "../instruments/profile.js";
 import { table } from "./format.js";
 
 const ms = (value: number): string => value.toFixed(1);

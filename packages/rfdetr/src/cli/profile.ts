@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
-import { RfdetrError } from "../run/errors.js";
+import { RfdetrError } from "../support/errors.js";
 import {
   consoleOf,
   exit,
@@ -68,17 +68,17 @@ async function run(options: Options): Promise<number> {
   const out = options.out ?? (console.json ? null : "trace.json");
   if (out !== null) checkWritable(out);
   const { resolvePrecision } = await import("@rfdetr/amp");
-  const { resolveDevice } = await import("../run/device.js");
+  const { resolveDevice } = await import("../support/device.js");
   const device = resolveDevice(options.device);
   const { precision } = resolvePrecision(asked, device);
-  const { machineLine } = await import("../run/machine.js");
+  const { machineLine } = await import("../support/machine.js");
   console.line(console.dim(machineLine()));
 
   const weights = options.weights === undefined ? undefined : await weightsPath(console, options.weights);
-  const { openSubject } = await import("../train/calibration.js");
+  const { openSubject } = await import("../instruments/calibration.js");
   console.live("reading");
   const subject = await openSubject({ model: options.model ?? "nano", batch, device, weights, data: options.data });
-  const { profileFigures, profilePrediction, profileTraining } = await import("../train/profile.js");
+  const { profileFigures, profilePrediction, profileTraining } = await import("../instruments/profile.js");
   const take = options.infer ? profilePrediction : profileTraining;
   const taken = take(subject, { precision, steps, warmup, shapes: options.shapes, progress: (what) => console.live(what) });
   console.end();
@@ -106,7 +106,7 @@ async function run(options: Options): Promise<number> {
   }
   if (out !== null) {
     const { chromeTrace } = await import("@rfdetr/torch");
-    const { replaceText } = await import("../run/atomic.js");
+    const { replaceText } = await import("../support/atomic.js");
     const { model, what, resolution, threads } = figures;
     const about = { model, what, precision, device, batch, resolution, threads, machine: machineLine() };
     replaceText(out, JSON.stringify(chromeTrace(taken.profile, about)));

@@ -1,5 +1,5 @@
 // A training run as text: a header, a live line, a table row per epoch.
-import type { EpochEvent, StartEvent, StepEvent, TrainEvent } from "../train/events.js";
+import type { EpochEvent, StartEvent, StepEvent, TrainEvent } from "../run/files/events.js";
 import type { Console } from "./console.js";
 import { bytes, clock, duration, fraction, grouped } from "./format.js";
 

@@ -1,8 +1,8 @@
 // rfdetr train
 import type { Command } from "commander";
-import { RfdetrError } from "../run/errors.js";
-import type { TrainRun } from "../train/run.js";
-import type { SettingName } from "../train/settings.js";
+import type { TrainRun } from "../run/train-run.js";
+import type { SettingName } from "../settings/settings.js";
+import { RfdetrError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { collect, consoleOf, exit, numeric, type OutputOptions, weightsPath, withOutputOptions } from "./context.js";
 import { bytes, duration, fraction } from "./format.js";
@@ -52,8 +52,8 @@ export function addTrain(program: Command, finish: (code: number) => void): void
 }
 
 async function train(options: Options): Promise<number> {
-  const { checkSetting, parseAssignment, parseOverrides, readConfigFile, resolveConfig } = await import("../train/config.js");
-  const { TrainRun } = await import("../train/run.js");
+  const { checkSetting, parseAssignment, parseOverrides, readConfigFile, resolveConfig } = await import("../settings/resolve.js");
+  const { TrainRun } = await import("../run/train-run.js");
   const given = Object.entries(flags).filter(([flag]) => options[flag] !== undefined);
   const console = consoleOf(options);
   if (options.resume !== undefined) {
@@ -65,7 +65,7 @@ async function train(options: Options): Promise<number> {
       ...(options.amp ? [] : ["--no-amp"]),
     ];
     if (other.length > 0) throw new RfdetrError("ERR_USAGE", `A resumed run keeps its settings: leave out ${other.join(", ")}`);
-    const { resumeConfig } = await import("../train/resume.js");
+    const { resumeConfig } = await import("../run/session/resume.js");
     return await follow(TrainRun.start(resumeConfig(options.resume), { resume: options.resume }), console);
   }
   const settings: Record<string, unknown> = options.config === undefined ? {} : readConfigFile(options.config);

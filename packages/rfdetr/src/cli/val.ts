@@ -1,7 +1,7 @@
 // rfdetr val
 import type { Command } from "commander";
-import type { CocoSummary } from "../eval/coco-summary.js";
-import { RfdetrError } from "../run/errors.js";
+import type { CocoSummary } from "../eval/coco/coco-summary.js";
+import { RfdetrError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import {
   consoleOf,
@@ -48,7 +48,7 @@ async function val(options: Options): Promise<number> {
   if (options.predictions !== undefined || options.annotations !== undefined) {
     if (options.predictions === undefined || options.annotations === undefined)
       throw new RfdetrError("ERR_USAGE", "Expected --predictions and --annotations together but received one of them");
-    const { evaluateFiles } = await import("../eval/coco-files.js");
+    const { evaluateFiles } = await import("../eval/coco/coco-files.js");
     report(console, evaluateFiles(options.annotations, options.predictions), null);
     return exit.done;
   }
@@ -57,7 +57,7 @@ async function val(options: Options): Promise<number> {
   const split = oneOf("split", options.split, ["valid", "test"]);
   const precision = oneOf("precision", options.precision, precisions);
   const batch = positiveInteger("batch", options.batch);
-  const { evaluateWeights } = await import("../train/evaluate-weights.js");
+  const { evaluateWeights } = await import("../eval/evaluate-weights.js");
   const result = await evaluateWeights(await weightsPath(console, options.weights), {
     data: options.data,
     split,

@@ -1,12 +1,21 @@
+export { Rng, type RngState } from "../support/random.js";
 export { type AugConfig, augment, checkAugConfig } from "./augment/config.js";
 export { type AugmentPreset, augmentPresets } from "./augment/presets.js";
-export { type CheckOptions, type CheckReport, checkDataset, type Finding, type FindingKind, findingKinds, fixDataset } from "./check.js";
-export { type Dataset, type DatasetImage, hasSplit, openDataset, type Split } from "./dataset.js";
-export { decodeFile, type Pixels } from "./decode.js";
-export { DatasetError } from "./errors.js";
-export { type Batch, DataLoader, type LoaderOptions } from "./loader.js";
-export type { Recipe } from "./prepare.js";
-export { Rng, type RngState } from "./rng.js";
-export { epochOrder } from "./sampler.js";
-export { datasetStats, type SplitStats } from "./stats.js";
-export { type SynthOptions, synthesize } from "./synth.js";
+export {
+  type CheckOptions,
+  type CheckReport,
+  checkDataset,
+  type Finding,
+  type FindingKind,
+  findingKinds,
+  fixDataset,
+} from "./formats/check.js";
+export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
+export { DatasetError } from "./formats/errors.js";
+export { hasSplit, openDataset } from "./formats/open.js";
+export { datasetStats, type SplitStats } from "./formats/stats.js";
+export { decodeFile, type Pixels } from "./images/decode.js";
+export { type Batch, DataLoader, type LoaderOptions } from "./loader/loader.js";
+export type { Recipe } from "./loader/prepare-sample.js";
+export { epochOrder } from "./loader/sampler.js";
+export { type SynthOptions, synthesize } from "./synth/synth.js";

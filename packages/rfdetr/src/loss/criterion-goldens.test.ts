@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { gradients, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import type { Prediction, Target } from "../model/types.js";
+import type { Target } from "../data/target.js";
+import type { Prediction } from "../model/outputs.js";
 import { uniforms } from "../testing/deterministic-fill.js";
 import type { ClassificationKind } from "./classification.js";
 import { Criterion } from "./criterion.js";

@@ -1,7 +1,8 @@
 import { gradients, memory, noGrad, ops, scope, type Tensor, tensor, zeros } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Outputs, Target } from "../model/types.js";
+import type { Target } from "../data/target.js";
+import type { Outputs } from "../model/outputs.js";
 import { uniforms } from "../testing/deterministic-fill.js";
 import { centreToCorners, cornersToCentre, overlaps } from "./boxes.js";
 import type { ClassificationKind } from "./classification.js";

@@ -1,6 +1,8 @@
 // The criterion: matching and losses of every prediction layer (DETR; Group DETR; LW-DETR).
+
 import { noGrad, ops, scope, span, type Tensor, tensor } from "@rfdetr/torch";
-import type { Outputs, Prediction, Target } from "../model/types.js";
+import type { Target } from "../data/target.js";
+import type { Outputs, Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
 import { type ClassificationKind, classificationLoss } from "./classification.js";
 import { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";

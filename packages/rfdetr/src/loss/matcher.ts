@@ -1,6 +1,8 @@
 // The bipartite matcher (DETR, arXiv:2005.12872 §3.1): which query answers for which true box.
+
 import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
-import type { Prediction, Target } from "../model/types.js";
+import type { Target } from "../data/target.js";
+import type { Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
 import { LinearAssignmentSolver, sanitizeCosts } from "./linear-assignment.js";
 

@@ -1,11 +1,11 @@
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, memory, nn, scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
+import type { Target } from "../data/target.js";
 import { Criterion } from "../loss/criterion.js";
 import { fillImages, fillModel } from "../testing/deterministic-fill.js";
-import { modelAutocast } from "./autocast.js";
+import { modelAutocast } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
-import type { Target } from "./types.js";
 import { resolveConfig } from "./variants.js";
 
 const config = resolveConfig("tiny");

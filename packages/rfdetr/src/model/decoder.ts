@@ -2,8 +2,8 @@
 import { nn, ops, type Tensor } from "@rfdetr/torch";
 import { checkpointed } from "./checkpointing.js";
 import { type LevelShapes, MSDeformAttn } from "./deformable-attention.js";
+import { perceptron } from "./fused-layers.js";
 import { MLP } from "./heads.js";
-import { perceptron } from "./perceptron.js";
 import { sineEmbedding } from "./sine-embedding.js";
 import type { ModelConfig } from "./types.js";
 

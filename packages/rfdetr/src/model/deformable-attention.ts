@@ -1,7 +1,7 @@
 // Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159).
 import { activeAutocast, defaultPolicy, type Policy } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
-import { sharedCast } from "./perceptron.js";
+import { sharedCast } from "./fused-layers.js";
 
 /** Height and width of each pyramid level. */
 export type LevelShapes = readonly (readonly [height: number, width: number])[];

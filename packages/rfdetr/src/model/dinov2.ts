@@ -2,7 +2,7 @@
 import { lowered } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
 import { checkpointed } from "./checkpointing.js";
-import { perceptron } from "./perceptron.js";
+import { perceptron } from "./fused-layers.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 import { checkInputSize } from "./variants.js";
 

@@ -1,11 +1,12 @@
 import { formatOverflowReport, type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { getRngState, type nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
+import type { Target } from "../data/target.js";
 import { Criterion } from "../loss/criterion.js";
 import { fillImages, fillModel } from "../testing/deterministic-fill.js";
-import { modelAutocast } from "./autocast.js";
+import type { Outputs } from "./outputs.js";
+import { modelAutocast } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
-import type { Outputs, Target } from "./types.js";
 import { resolveConfig } from "./variants.js";
 
 const config = resolveConfig("tiny");

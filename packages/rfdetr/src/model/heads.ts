@@ -1,6 +1,6 @@
 // Small heads: the perceptron of box deltas, and how deltas change a reference box.
 import { nn, ops, type Tensor } from "@rfdetr/torch";
-import { perceptron } from "./perceptron.js";
+import { perceptron } from "./fused-layers.js";
 
 /** A perceptron with ReLU. */
 export class MLP extends nn.Module {

@@ -3,9 +3,9 @@ import { keep, noGrad, optim, scope, Tensor } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Criterion } from "../loss/criterion.js";
 import { fillImages, fillModel, fillTargets } from "../testing/deterministic-fill.js";
-import { modelAutocast, modelOverrides } from "./autocast.js";
+import type { Outputs } from "./outputs.js";
+import { modelAutocast, modelOverrides } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
-import type { Outputs } from "./types.js";
 import { resolveConfig } from "./variants.js";
 
 /** Output dtypes of every operator by `module path: operator`, in the order of the calls, each run of equal ones once. */

@@ -1,6 +1,7 @@
 // Raw outputs to scored boxes in pixels.
+
 import { ops, type Tensor, tensor } from "@rfdetr/torch";
-import type { Prediction } from "./types.js";
+import type { Prediction } from "./outputs.js";
 
 export interface Scored {
   /** `[k]`, best first. */

@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { fillImages, fillModel } from "../testing/deterministic-fill.js";
+import type { Outputs } from "./outputs.js";
 import { RFDETRModel } from "./rfdetr.js";
-import type { ModelConfig, Outputs } from "./types.js";
+import type { ModelConfig } from "./types.js";
 import { resolveConfig } from "./variants.js";
 
 interface Summary {

@@ -1,9 +1,9 @@
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { fillImages, fillModel, uniforms } from "../testing/deterministic-fill.js";
+import type { Outputs } from "./outputs.js";
 import { postprocess } from "./postprocess.js";
 import { RFDETRModel } from "./rfdetr.js";
-import type { Outputs } from "./types.js";
 import { resolveConfig } from "./variants.js";
 
 // Golden numbers: the Python package rfdetr 1.4.1 on CPU in float32 with the same deterministic weights; 1.11.2 gives the same.

@@ -1,13 +1,15 @@
 // RF-DETR: windowed DINOv2, projector, two-stage query selection, deformable decoder, shared heads.
+
 import { nn, noGrad, ops, type Tensor } from "@rfdetr/torch";
 import { Decoder } from "./decoder.js";
 import type { LevelShapes } from "./deformable-attention.js";
 import { WindowedDinov2 } from "./dinov2.js";
+import { sharedCast } from "./fused-layers.js";
 import { MLP, refineBoxes } from "./heads.js";
-import { sharedCast } from "./perceptron.js";
+import type { Outputs, Prediction } from "./outputs.js";
 import { MultiScaleProjector } from "./projector.js";
-import { QuerySelection, type Selection } from "./proposals.js";
-import type { ModelConfig, Outputs, Prediction } from "./types.js";
+import { QuerySelection, type Selection } from "./query-selection.js";
+import type { ModelConfig } from "./types.js";
 
 /** Wraps the encoder to the depth of the checkpoints' keys: `backbone.0.encoder.encoder`. */
 class EncoderHolder extends nn.Module {

@@ -2,8 +2,8 @@ import { scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { Criterion } from "../loss/criterion.js";
 import { fillImages, fillModel, fillTargets } from "../testing/deterministic-fill.js";
+import type { Outputs } from "./outputs.js";
 import { RFDETRModel } from "./rfdetr.js";
-import type { Outputs } from "./types.js";
 import { resolveConfig } from "./variants.js";
 
 // The Python package rfdetr 1.11.2 in float64 (weights, images and targets rounded to float32 first): losses, gradient norms.

@@ -1,6 +1,3 @@
-// What the parts of the detector hand to each other.
-import type { Tensor } from "@rfdetr/torch";
-
 export interface EncoderConfig {
   /** Channels of a token. */
   width: number;
@@ -36,29 +33,6 @@ export interface ModelConfig {
   /** The heads have one logit more. */
   numClasses: number;
   groupDetr: number;
-}
-
-export interface Prediction {
-  /** `[batch, queries, classes + 1]`, before the sigmoid. */
-  predLogits: Tensor;
-  /** `[batch, queries, 4]`: centre x, centre y, width, height as fractions of the image; not clamped. */
-  predBoxes: Tensor;
-}
-
-export interface Outputs extends Prediction {
-  /** Of every decoder layer but the last. */
-  auxOutputs: Prediction[];
-  /** Of the two-stage query selection. */
-  encOutputs: Prediction;
-}
-
-/** True boxes of one image. */
-export interface Target {
-  /** Class indices. */
-  labels: Int32Array;
-  /** `[n × 4]`: centre x, centre y, width, height as fractions of the image. */
-  boxes: Float32Array;
-  imageId: number;
 }
 
 export interface Detection {

@@ -1,5 +1,5 @@
 // The model variants: sizes of the published family, and two small ones of our own for CPUs.
-import { suggest } from "../run/suggest.js";
+import { suggest } from "../support/suggest.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 
 const small: EncoderConfig = { width: 384, layers: 12, heads: 6, mlpRatio: 4 };

@@ -1,7 +1,7 @@
 // Which files a user means by an image, a folder or a pattern.
 import { readdirSync, statSync } from "node:fs";
 import { extname, join, sep } from "node:path";
-import { RfdetrError } from "../run/errors.js";
+import { RfdetrError } from "../support/errors.js";
 
 /** File name extensions that count as images in folders and patterns. */
 export const imageExtensions: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"]);

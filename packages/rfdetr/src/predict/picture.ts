@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import sharp, { type Sharp } from "sharp";
-import { rgbPixels } from "../data/rgb.js";
+import { rgbPixels } from "../data/images/rgb.js";
 
 /** A decoded image: RGB or greyscale bytes, row after row. */
 export interface RawImage {

@@ -1,15 +1,15 @@
 // Images in, detections out.
+
 import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
-import { modelAutocast } from "../model/autocast.js";
+import { inFloat32 } from "../model/outputs.js";
 import { postprocess } from "../model/postprocess.js";
+import { modelAutocast } from "../model/precision.js";
+import { imagesToTensor, normalise_, resizeImages } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection, ModelConfig } from "../model/types.js";
-import { resolveDevice } from "../run/device.js";
-import { loadModel } from "../run/weights.js";
-import { imagesToTensor, normalise_ } from "../train/images.js";
-import { resizeImages } from "../train/multi-scale.js";
-import { inFloat32 } from "../train/step.js";
+import { resolveDevice } from "../support/device.js";
+import { loadModel } from "../weights/weights.js";
 import { decode, type ImageSource } from "./picture.js";
 
 export interface PredictOptions {

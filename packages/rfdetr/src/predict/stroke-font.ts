@@ -1,4 +1,4 @@
-import { escapeXml } from "../eval/svg-chart.js";
+import { escapeXml } from "../support/xml.js";
 
 /**
  * Text as SVG strokes. Rasterisers draw `<text>` with the fonts of the machine, and a bare server has none, so labels come

@@ -2,7 +2,7 @@
 
 import type { nn } from "@rfdetr/torch";
 import { noGrad, type Tensor, tensor } from "@rfdetr/torch";
-import type { Target } from "../model/types.js";
+import type { Target } from "../data/target.js";
 
 /** Uniform numbers on [−1, 1): murmur3's finaliser over the index plus the FNV-1a hash of the key. */
 export function uniforms(key: string, count: number): Float64Array {

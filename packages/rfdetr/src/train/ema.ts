@@ -1,6 +1,6 @@
 // The exponential moving average of the weights (Polyak and Juditsky 1992), which evaluation and shipping use.
 import { keep, type nn, noGrad, ops, type optim, scope, type Tensor } from "@rfdetr/torch";
-import { RfdetrError } from "../run/errors.js";
+import { RfdetrError } from "../support/errors.js";
 
 export interface EmaState {
   tensors: Map<string, Tensor>;

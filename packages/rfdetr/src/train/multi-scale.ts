@@ -1,5 +1,4 @@
 // Multi-scale training: every optimizer step picks one side length, and the whole batch is resized to it.
-import { ops, type Tensor } from "@rfdetr/torch";
 import { PythonRandom } from "./python-random.js";
 
 /**
@@ -18,11 +17,4 @@ export function trainingScales(resolution: number, patchSize: number, numWindows
 /** The side length of one optimizer step: the same for every micro-batch of the step, on every machine and after every resume. */
 export function scaleOfStep(step: number, scales: readonly number[]): number {
   return new PythonRandom(step).choice(scales);
-}
-
-/** Bilinear resize of `[B, 3, H, W]` float32 to side × side, corners not aligned, no antialias; the images themselves where nothing changes. */
-export function resizeImages(images: Tensor, height: number, width: number): Tensor {
-  const [, , h, w] = images.shape;
-  if (h === height && w === width) return images;
-  return ops.upsampleBilinear2d(images, [height, width], false);
 }

@@ -1,34 +1,10 @@
 // One optimizer step: forward and loss of every micro-batch, backward, the finite checks, clipping, AdamW, schedule and average.
-import { type Autocast, badGradients, type GradScaler, type OverflowReport, type Precision, replay } from "@rfdetr/amp";
-import { memory, noGrad, optim, scope, span, type Tensor } from "@rfdetr/torch";
-import type { Criterion } from "../loss/criterion.js";
-import type { RFDETRModel } from "../model/rfdetr.js";
-import type { Outputs, Prediction, Target } from "../model/types.js";
+
+import { badGradients } from "@rfdetr/amp";
+import { memory, optim, scope, span } from "@rfdetr/torch";
+import { inFloat32 } from "../model/outputs.js";
 import type { Ema } from "./ema.js";
-import { imagesToTensor, normalise_ } from "./images.js";
-import { resizeImages } from "./multi-scale.js";
-
-export interface MicroBatch {
-  /** `[B, height, width, 3]` bytes. */
-  images: Uint8Array;
-  height: number;
-  width: number;
-  targets: Target[];
-  /** Where the images came from, for reports. */
-  files?: readonly string[];
-}
-
-export interface StepParts {
-  model: RFDETRModel;
-  criterion: Criterion;
-  autocast: Autocast;
-  optimizer: optim.AdamW;
-  /** Switched off unless gradients are scaled. */
-  scaler: GradScaler;
-  device: string;
-  /** Largest global gradient norm; 0 does not clip. */
-  clipMaxNorm: number;
-}
+import { type MicroBatch, prepareImages, type StepParts } from "./parts.js";
 
 /** Seconds of the parts of a step. */
 export interface StepSeconds {
@@ -63,12 +39,6 @@ export interface StepResult {
   /** Tensor bytes that the forward of a micro-batch left for backward, and those of the half copies of the weights. */
   keptBytes: number;
   halfCopyBytes: number;
-}
-
-/** The outputs in float32, which is what criterion and post-processing compute in. */
-export function inFloat32(outputs: Outputs): Outputs {
-  const wide = ({ predLogits, predBoxes }: Prediction): Prediction => ({ predLogits: predLogits.float(), predBoxes: predBoxes.float() });
-  return { ...wide(outputs), auxOutputs: outputs.auxOutputs.map(wide), encOutputs: wide(outputs.encOutputs) };
 }
 
 /**
@@ -154,37 +124,6 @@ function reject({ scaler }: Pick<StepParts, "scaler">, bad: Fault): Applied {
   return { norm: Number.NaN, factor: 1, bad };
 }
 
-/**
- * Runs a step that changed nothing once more, watched, and reports the first value that was not finite.
- * @param scale loss scale that the step ran with
- */
-export function replayStep(
-  parts: StepParts,
-  microBatches: readonly MicroBatch[],
-  size: number | null,
-  scale: number,
-  what: { step: number; precision: Precision; files: readonly string[] },
-): OverflowReport {
-  const { model, criterion, autocast, device } = parts;
-  try {
-    return scope(() => {
-      const images = microBatches.map((batch) => prepare(batch, size, device));
-      const run = (): void =>
-        microBatches.forEach(({ targets }, i) => {
-          const outputs = inFloat32(autocast.run(() => model.call(images[i])));
-          criterion
-            .compute(outputs, targets, { training: true })
-            .total.mul(scale / microBatches.length)
-            .backward();
-        });
-      return replay({ ...what, model, inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const), run, scale });
-    });
-  } finally {
-    parts.optimizer.zeroGrad();
-    autocast.clearCache();
-  }
-}
-
 /** What the micro-batches of a step add up to. */
 interface Sums {
   terms: Map<string, number>;
@@ -196,7 +135,7 @@ interface Sums {
 function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, sums: Sums): number {
   const { terms, seconds } = sums;
   const { model, criterion, autocast, scaler, device } = parts;
-  const images = span("images", () => prepare(batch, size, device));
+  const images = span("images", () => prepareImages(batch, size, device));
   const lap = stopwatch();
   const before = memory().liveBytes - autocast.cachedBytes;
   const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
@@ -212,11 +151,6 @@ function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, sh
   span("backward", () => scaler.scale(share === 1 ? total : total.mul(share)).backward());
   seconds.backward += lap();
   return value;
-}
-
-function prepare(batch: MicroBatch, size: number | null, device: string): Tensor {
-  const images = normalise_(imagesToTensor(batch.images, batch.targets.length, batch.height, batch.width, device));
-  return size === null ? images : noGrad(() => resizeImages(images, size, size));
 }
 
 /** Seconds since the last call. */

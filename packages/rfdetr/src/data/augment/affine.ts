@@ -1,5 +1,5 @@
 // Affine maps of an image and its boxes.
-import { keepInside, type Sample } from "../transforms.js";
+import { keepInside, type Sample } from "../images/geometry.js";
 
 export interface AffineMap {
   /** Degrees, counter-clockwise; default 0. */

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Rng } from "../rng.js";
-import type { Sample } from "../transforms.js";
+import { Rng } from "../../support/random.js";
+import type { Sample } from "../images/geometry.js";
 import { affine } from "./affine.js";
 import { type AugConfig, augment, checkAugConfig } from "./config.js";
 import { augmentPresets } from "./presets.js";
@@ -15,7 +15,7 @@ interface Picture {
   boxes: number[][];
   bytes: string;
 }
-const golden = JSON.parse(readFileSync(new URL("../fixtures/augmentation.json", import.meta.url), "utf8")) as {
+const golden = JSON.parse(readFileSync(new URL("./fixtures/augmentation.json", import.meta.url), "utf8")) as {
   source: Picture;
   cases: (Picture & { config: Record<string, unknown>; labels: number[] })[];
 };

@@ -1,6 +1,6 @@
 // Blur and noise. Boxes stay.
-import type { Rng } from "../rng.js";
-import type { Sample } from "../transforms.js";
+import type { Rng } from "../../support/random.js";
+import type { Sample } from "../images/geometry.js";
 
 /** A normalised Gaussian of deviation `sigma`; `size` taps, one more where that is even; 0 takes 3½ deviations either way. */
 export function gaussianKernel(sigma: number, size: number): number[] {

@@ -1,5 +1,5 @@
 // Changes of colour. Boxes stay; bytes are cut off, not rounded, where Albumentations cuts them off.
-import type { Sample } from "../transforms.js";
+import type { Sample } from "../images/geometry.js";
 
 const clamp = (value: number): number => Math.min(Math.max(value, 0), 255);
 

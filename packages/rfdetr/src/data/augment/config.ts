@@ -1,9 +1,9 @@
 // `aug_config`: which augmentations an image goes through after its resize, as the Python package writes it down.
 import { z } from "zod";
-import { suggest } from "../../run/suggest.js";
-import { DatasetError } from "../errors.js";
-import type { Rng } from "../rng.js";
-import type { Sample } from "../transforms.js";
+import type { Rng } from "../../support/random.js";
+import { suggest } from "../../support/suggest.js";
+import { DatasetError } from "../formats/errors.js";
+import type { Sample } from "../images/geometry.js";
 import { kinds, type Step } from "./transforms.js";
 
 /** `{ name: parameters, … }` in order, or a list of objects of one name each, where a name may come twice. */

@@ -1,5 +1,5 @@
 // The eight symmetries of the square, made of two mirrors and one transposition.
-import { flipHorizontally, flipVertically, type Sample } from "../transforms.js";
+import { flipHorizontally, flipVertically, type Sample } from "../images/geometry.js";
 
 /** Swaps rows and columns. */
 export function transpose(sample: Sample): Sample {

@@ -1,7 +1,7 @@
 // Augmentations by their names and parameters in Albumentations 2.0.8, which the Python package passes its `aug_config` to.
 import { z } from "zod";
-import type { Rng } from "../rng.js";
-import { flipHorizontally, flipVertically, type Sample } from "../transforms.js";
+import type { Rng } from "../../support/random.js";
+import { flipHorizontally, flipVertically, type Sample } from "../images/geometry.js";
 import { affine } from "./affine.js";
 import { blur, gaussianKernel, noise } from "./blur.js";
 import { contrast, meanOf, multiplyAdd, saturation, shiftHsv, toGrey } from "./colour.js";

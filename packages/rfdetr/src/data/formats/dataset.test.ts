@@ -1,0 +1,261 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { augmentPresets } from "../augment/presets.js";
+import { decodeFile } from "../images/decode.js";
+import { imageSize } from "../images/image-size.js";
+import { DataLoader } from "../loader/loader.js";
+import { synthesize } from "../synth/synth.js";
+import { checkDataset, fixDataset } from "./check.js";
+import type { CocoContent } from "./coco-file.js";
+import { openDataset } from "./open.js";
+
+const root = mkdtempSync(join(tmpdir(), "dataset-"));
+afterAll(() => rmSync(root, { recursive: true }));
+let folder = "";
+let count = 0;
+
+const jpeg = (path: string, width = 40, height = 30): Promise<unknown> =>
+  sharp({ create: { width, height, channels: 3, background: "#808080" } })
+    .jpeg()
+    .toFile(path);
+const annotations = (split: string): string => join(folder, split, "_annotations.coco.json");
+function edit(split: string, change: (content: CocoContent) => void): void {
+  const content = JSON.parse(readFileSync(annotations(split), "utf8")) as CocoContent;
+  change(content);
+  writeFileSync(annotations(split), JSON.stringify(content));
+}
+
+beforeEach(async () => {
+  folder = join(root, String(count++));
+  for (const split of ["train", "valid"]) {
+    mkdirSync(join(folder, split), { recursive: true });
+    for (const name of ["a.jpg", "b.jpg"]) await jpeg(join(folder, split, name));
+    const content: CocoContent = {
+      images: [
+        { id: 1, file_name: "a.jpg", width: 40, height: 30 },
+        { id: 2, file_name: "b.jpg", width: 40, height: 30 },
+      ],
+      categories: [
+        { id: 0, name: "birds", supercategory: "none" },
+        { id: 7, name: "owl", supercategory: "birds" },
+        { id: 3, name: "duck", supercategory: "birds" },
+      ],
+      annotations: [
+        { id: 10, image_id: 1, category_id: 7, bbox: [1, 2, 10, 10], area: 50, iscrowd: 0 },
+        { id: 11, image_id: 1, category_id: 3, bbox: [30, 20, 20, 20], iscrowd: 0 },
+        { id: 12, image_id: 1, category_id: 3, bbox: [0, 0, 40, 30], iscrowd: 1 },
+      ],
+    };
+    writeFileSync(annotations(split), JSON.stringify(content));
+  }
+});
+
+describe("COCO datasets", () => {
+  it("map sparse ids to classes by ascending id, leave grouping categories out, set crowds aside, clip boxes", () => {
+    const { classNames, categoryIds, images } = openDataset(folder, "train");
+    expect([classNames, categoryIds]).toEqual([
+      ["duck", "owl"],
+      [3, 7],
+    ]);
+    expect([...images[0].labels]).toEqual([1, 0]);
+    expect([...images[0].boxes]).toEqual([1, 2, 11, 12, 30, 20, 40, 30]);
+    expect([...images[0].areas]).toEqual([50, 400]);
+    expect([...images[0].crowd.boxes]).toEqual([0, 0, 40, 30]);
+    expect(images[1].labels.length).toBe(0);
+  });
+
+  it("say what is wrong and where", () => {
+    edit("train", (c) => c.annotations.push({ id: 99, image_id: 1, category_id: 5, bbox: [0, 0, 1, 1] }));
+    expect(() => openDataset(folder, "train")).not.toThrow(/99.*99/);
+    edit("train", (c) => {
+      c.categories = c.categories.filter((k) => k.id !== 5);
+    });
+    edit("valid", (c) => c.annotations.push({ id: 99, image_id: 1, category_id: 5, bbox: [0, 0, 1, 1] }));
+    expect(() => openDataset(folder, "valid")).toThrow(/category_id in annotation 99 of .*valid.* received 5/);
+    edit("train", (c) => {
+      c.annotations = [{ id: 4, image_id: 77, category_id: 7, bbox: [0, 0, 1, 1] }];
+    });
+    expect(() => openDataset(folder, "train")).toThrow(/image_id in annotation 4 .* received 77/);
+    truncateSync(annotations("train"), 100);
+    expect(() => openDataset(folder, "train")).toThrow(/ends in the middle, after 100 characters/);
+    expect(() => openDataset(join(root, "nothing"), "train")).toThrow(/does not exist/);
+    mkdirSync(join(root, "empty"), { recursive: true });
+    expect(() => openDataset(join(root, "empty"), "train")).toThrow(/Expected a train split .* found none of/);
+  });
+});
+
+describe("YOLO datasets", () => {
+  it("read boxes and polygons, and name file and line of what does not fit", async () => {
+    const yolo = join(root, `yolo-${count}`);
+    for (const split of ["train", "val"]) {
+      mkdirSync(join(yolo, "images", split), { recursive: true });
+      mkdirSync(join(yolo, "labels", split), { recursive: true });
+      await jpeg(join(yolo, "images", split, "a.jpg"), 100, 50);
+      writeFileSync(join(yolo, "labels", split, "a.txt"), "1 0.5 0.5 0.2 0.4\n0 0.1 0.2 0.3 0.2 0.3 0.6 0.1 0.6\n");
+    }
+    writeFileSync(join(yolo, "data.yaml"), "path: .\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  1: dog\n");
+    const { classNames, images } = openDataset(yolo, "valid");
+    expect(classNames).toEqual(["cat", "dog"]);
+    expect([...images[0].labels]).toEqual([1, 0]);
+    [40, 15, 60, 35, 10, 10, 30, 30].forEach((c, i) => expect(images[0].boxes[i]).toBeCloseTo(c, 4));
+    writeFileSync(join(yolo, "labels/train/a.txt"), "0 0.5 0.5 0.2 0.2\n5 0.5 0.5 0.2 0.2\n");
+    expect(() => openDataset(yolo, "train")).toThrow(/class from 0 to 1 in line 2 of .*a\.txt but received 5/);
+    writeFileSync(join(yolo, "labels/train/a.txt"), "0 0.5 0.5\n");
+    expect(() => openDataset(yolo, "train")).toThrow(/line 1 .* received 3 fields/);
+  });
+});
+
+describe("decoding", () => {
+  const path = (name: string): string => join(root, name);
+  const flat = { create: { width: 20, height: 10, channels: 3 as const, background: { r: 200, g: 100, b: 50 } } };
+  it("gives RGB bytes whatever the file holds, and reads sizes without decoding", async () => {
+    await sharp(flat).png().toFile(path("rgb.png"));
+    await sharp(flat).ensureAlpha(0.3).png().toFile(path("rgba.png"));
+    await sharp(flat).greyscale().jpeg().toFile(path("grey.jpg"));
+    await sharp(flat).webp({ lossless: true }).toFile(path("x.webp"));
+    await sharp(flat).toColourspace("rgb16").png().toFile(path("deep.png"));
+    await sharp(flat).toColourspace("cmyk").jpeg().toFile(path("cmyk.jpg"));
+    await sharp(flat).tiff().toFile(path("x.tiff"));
+    for (const name of ["rgb.png", "rgba.png", "grey.jpg", "x.webp", "deep.png", "cmyk.jpg", "x.tiff"]) {
+      const pixels = await decodeFile(path(name));
+      expect([name, pixels.width, pixels.height, pixels.data.length]).toEqual([name, 20, 10, 600]);
+      expect(imageSize(path(name))).toEqual({ width: 20, height: 10 });
+    }
+    expect([...(await decodeFile(path("rgba.png"))).data.subarray(0, 3)]).toEqual([200, 100, 50]);
+    const [r, g, b] = (await decodeFile(path("grey.jpg"))).data;
+    expect(r === g && g === b).toBe(true);
+  });
+
+  it("decodes large JPEGs smaller, but never below what is needed", async () => {
+    await jpeg(path("large.jpg"), 1600, 1200);
+    expect(await decodeFile(path("large.jpg"), 300)).toMatchObject({ width: 400, height: 300 });
+    expect(await decodeFile(path("large.jpg"), 700)).toMatchObject({ width: 1600, height: 1200 });
+  });
+
+  it("names a file that was cut off", async () => {
+    await sharp({
+      create: { width: 300, height: 300, channels: 3, background: "#123456", noise: { type: "gaussian", mean: 100, sigma: 50 } },
+    })
+      .jpeg()
+      .toFile(path("cut.jpg"));
+    truncateSync(path("cut.jpg"), 5000);
+    await expect(decodeFile(path("cut.jpg"))).rejects.toThrow(
+      /cut\.jpg does not decode: it is the beginning of a JPEG and ends in the middle, after 5000 bytes/,
+    );
+    await expect(decodeFile(path("missing.jpg"))).rejects.toThrow(/missing\.jpg does not decode: there is no such file/);
+    truncateSync(path("cut.jpg"), 0);
+    await expect(decodeFile(path("cut.jpg"))).rejects.toThrow(/cut\.jpg does not decode: the file is empty/);
+    writeFileSync(path("cut.jpg"), "nothing to see");
+    await expect(decodeFile(path("cut.jpg"))).rejects.toThrow(/cut\.jpg does not decode: .{10}/);
+  });
+});
+
+describe("DataLoader", () => {
+  const recipe = { side: 32, training: true, scaleJitter: false, augment: augmentPresets.default };
+  it("gives the same batches with and without threads", async () => {
+    const { images } = openDataset(folder, "train");
+    const read = async (workers: number): Promise<unknown[]> => {
+      const loader = new DataLoader({ recipe, workers });
+      const batches: unknown[] = [];
+      for await (const { images: bytes, targets, files } of loader.batches(images, [0, 1, 1, 0, 0], 2, (place) => ["x", place]))
+        batches.push([Buffer.from(bytes).toString("base64"), targets, files]);
+      await loader.close();
+      return batches;
+    };
+    const alone = await read(0);
+    expect(alone.length).toBe(3);
+    expect(await read(2)).toEqual(alone);
+  });
+
+  it("stops with the name of an image that does not decode, or goes on without it when told", async () => {
+    truncateSync(join(folder, "train", "b.jpg"), 150);
+    const { images } = openDataset(folder, "train");
+    const read = async (onBadImage: "error" | "skip", warnings: string[]): Promise<number> => {
+      let seen = 0;
+      for await (const batch of new DataLoader({ recipe, workers: 0, onBadImage, onWarning: (w) => warnings.push(w) }).batches(
+        images,
+        [0, 1],
+        2,
+        () => [],
+      ))
+        seen += batch.targets.length;
+      return seen;
+    };
+    await expect(read("error", [])).rejects.toThrow(/b\.jpg does not decode/);
+    const warnings: string[] = [];
+    expect(await read("skip", warnings)).toBe(1);
+    expect(warnings[0]).toMatch(/b\.jpg/);
+  });
+});
+
+describe("data check", () => {
+  it("names every fault with its count, and --fix leaves none", async () => {
+    edit("train", (c) => {
+      c.images.push(
+        { id: 2, file_name: "again.jpg", width: 40, height: 30 },
+        { id: 3, file_name: "gone.jpg", width: 40, height: 30 },
+        { id: 4, file_name: "bad.jpg", width: 40, height: 30 },
+        { id: 5, file_name: "size.jpg", width: 10, height: 30 },
+      );
+      c.annotations.push(
+        { id: 10, image_id: 1, category_id: 7, bbox: [5, 5, 5, 5] },
+        { id: 20, image_id: 1, category_id: 7, bbox: [35, 5, 15, 5] },
+        { id: 21, image_id: 1, category_id: 7, bbox: [5, 5, 0, 5] },
+        { id: 22, image_id: 1, category_id: 42, bbox: [5, 5, 5, 5] },
+        { id: 23, image_id: 50, category_id: 7, bbox: [5, 5, 5, 5] },
+      );
+    });
+    await jpeg(join(folder, "train", "size.jpg"));
+    await jpeg(join(folder, "train", "again.jpg"));
+    writeFileSync(join(folder, "train", "bad.jpg"), "no image");
+    const report = await checkDataset(folder);
+    const names = Object.fromEntries(report.findings.filter((f) => f.split === "train").map((f) => [f.kind, f.names]));
+    expect(Object.keys(names).sort()).toEqual(
+      [
+        "annotations of unknown images",
+        "boxes outside the image",
+        "duplicate annotation ids",
+        "duplicate image ids",
+        "empty boxes",
+        "images without annotations",
+        "missing files",
+        "undecodable images",
+        "unknown categories",
+        "wrong image sizes",
+      ].sort(),
+    );
+    expect(names["missing files"][0]).toMatch(/gone\.jpg/);
+    // Annotation 11 and the 20th both reach over the right edge.
+    expect(names["boxes outside the image"].length).toBe(2);
+    expect(report.trainable).toBe(false);
+    const fixed = join(root, `fixed-${count}`);
+    expect(await fixDataset(folder, fixed, report)).toEqual({ train: 3, valid: 2 });
+    const again = await checkDataset(fixed);
+    expect(again.findings.filter((f) => f.kind !== "images without annotations" && f.split === "train")).toEqual([]);
+    expect(again.trainable).toBe(true);
+  });
+});
+
+describe("synthetic data", () => {
+  it("is a valid dataset, the same for the same seed, with boxes around what was drawn", async () => {
+    const make = async (name: string, seed: number): Promise<string> => {
+      const out = join(root, name);
+      await synthesize(out, { images: 12, size: 96, classes: 5, seed });
+      return out;
+    };
+    const [a, b, c] = [await make("s1", 1), await make("s2", 1), await make("s3", 2)];
+    expect((await checkDataset(a)).findings).toEqual([]);
+    const file = (out: string): Buffer => readFileSync(join(out, "train", "train-00003.jpg"));
+    expect(file(a).equals(file(b))).toBe(true);
+    expect(file(a).equals(file(c))).toBe(false);
+    expect(readFileSync(join(a, "train/_annotations.coco.json"), "utf8")).toBe(
+      readFileSync(join(b, "train/_annotations.coco.json"), "utf8"),
+    );
+    expect(readFileSync(join(a, "LICENSES.txt"), "utf8")).toMatch(/Apache/);
+    await expect(synthesize(a)).rejects.toThrow(/does not exist yet/);
+    await expect(synthesize(join(root, "s4"), { classes: 99 })).rejects.toThrow(/between 1 and 24 for classes but received 99/);
+  });
+});

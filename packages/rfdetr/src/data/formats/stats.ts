@@ -1,0 +1,57 @@
+// `rfdetr data stats`: what a dataset consists of.
+
+import type { Split } from "./dataset.js";
+import { hasSplit, openDataset } from "./open.js";
+
+export interface SplitStats {
+  split: Split;
+  images: number;
+  boxes: number;
+  /** Boxes of each class, most frequent first. */
+  classes: { name: string; boxes: number; images: number }[];
+  /** COCO's areas: below 32², below 96², and above. */
+  sizes: { small: number; medium: number; large: number };
+  /** Images by number of boxes. */
+  boxesPerImage: { minimum: number; median: number; maximum: number; empty: number };
+  /** Image sizes by frequency, at most ten. */
+  imageSizes: { size: string; images: number }[];
+}
+
+/** @throws DatasetError when there is no train split */
+export function datasetStats(root: string): { layout: string; splits: SplitStats[] } {
+  const splits = (["train", "valid", "test"] as const).filter((split) => split === "train" || hasSplit(root, split));
+  let layout = "";
+  const result = splits.map((split): SplitStats => {
+    const dataset = openDataset(root, split);
+    layout = dataset.layout;
+    const perClass = dataset.classNames.map((name) => ({ name, boxes: 0, images: 0 }));
+    const sizes = { small: 0, medium: 0, large: 0 };
+    const imageSizes = new Map<string, number>();
+    for (const image of dataset.images) {
+      for (const label of image.labels) perClass[label].boxes++;
+      for (const label of new Set(image.labels)) perClass[label].images++;
+      for (const area of image.areas) sizes[area < 32 ** 2 ? "small" : area < 96 ** 2 ? "medium" : "large"]++;
+      const size = `${image.width}×${image.height}`;
+      imageSizes.set(size, (imageSizes.get(size) ?? 0) + 1);
+    }
+    const counts = dataset.images.map((image) => image.labels.length).sort((a, b) => a - b);
+    return {
+      split,
+      images: dataset.images.length,
+      boxes: counts.reduce((a, b) => a + b, 0),
+      classes: perClass.sort((a, b) => b.boxes - a.boxes),
+      sizes,
+      boxesPerImage: {
+        minimum: counts[0] ?? 0,
+        median: counts[counts.length >> 1] ?? 0,
+        maximum: counts.at(-1) ?? 0,
+        empty: counts.filter((n) => n === 0).length,
+      },
+      imageSizes: [...imageSizes]
+        .sort((a, b) => b[1] - a[1])
+        .slice(0, 10)
+        .map(([size, images]) => ({ size, images })),
+    };
+  });
+  return { layout, splits: result };
+}

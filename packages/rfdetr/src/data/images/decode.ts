@@ -1,0 +1,57 @@
+// Image files to RGB bytes, as the package's reader (Pillow's `convert("RGB")`) gives them.
+import { readFileSync } from "node:fs";
+import sharp from "sharp";
+import { DatasetError } from "../formats/errors.js";
+import { type RgbPixels, rgbPixels } from "./rgb.js";
+
+// One image a call; parallelism comes from the loader's own threads, and caching decoded files would hold the whole dataset.
+sharp.concurrency(1);
+sharp.cache(false);
+
+export type Pixels = RgbPixels;
+
+/**
+ * Decodes one file. Alpha is dropped, not blended; EXIF rotation is ignored, as Pillow does unless told; greyscale, CMYK and 16-bit
+ * files become 8-bit RGB. A JPEG is decoded at ½, ¼ or ⅛ of its size where that still covers `atLeast` pixels on both sides.
+ * @throws DatasetError naming the file when it is missing, cut off or no image
+ */
+export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
+  try {
+    let image = sharp(file, { failOn: "truncated" });
+    if (atLeast > 0) {
+      const { format, width = 0, height = 0 } = await image.metadata();
+      const factor = [8, 4, 2].find((f) => f <= Math.min(Math.floor(width / atLeast), Math.floor(height / atLeast)));
+      // libvips shrinks inside the JPEG decoder when a resize by a power of two follows.
+      if (format === "jpeg" && factor !== undefined)
+        image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), { fit: "fill", fastShrinkOnLoad: true });
+    }
+    return await rgbPixels(image);
+  } catch (error) {
+    throw new DatasetError(
+      `Expected a readable image but ${file} does not decode: ${whatIsWrong(file, error as Error)}. Replace or remove it, or run rfdetr data check --fix`,
+      { cause: error },
+    );
+  }
+}
+
+/** What each format ends with. */
+const ends = [
+  { begin: [0xff, 0xd8], end: [0xff, 0xd9], name: "JPEG" },
+  { begin: [0x89, 0x50, 0x4e, 0x47], end: [0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82], name: "PNG" },
+] as const;
+
+/** The decoder's own words are not always there: another thread may have taken them. The file itself says more. */
+function whatIsWrong(file: string, error: Error): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (unreadable) {
+    return (unreadable as NodeJS.ErrnoException).code === "ENOENT" ? "there is no such file" : (unreadable as Error).message;
+  }
+  if (bytes.length === 0) return "the file is empty";
+  for (const { begin, end, name } of ends)
+    if (begin.every((byte, i) => bytes[i] === byte) && bytes.lastIndexOf(Buffer.from(end)) < 0)
+      return `it is the beginning of a ${name} and ends in the middle, after ${bytes.length} bytes`;
+  const [said] = error.message.split("\n");
+  return said === "" || said === "Unknown error" ? `its ${bytes.length} bytes hold no whole picture` : said;
+}

@@ -1,0 +1,124 @@
+// Image transforms that carry boxes along. Images are RGB bytes, boxes are corners in pixels.
+
+import type { Rng } from "../../support/random.js";
+import { pillowResize } from "./pillow-resize.js";
+
+export interface Sample {
+  /** `[height, width, 3]` */
+  data: Uint8Array;
+  width: number;
+  height: number;
+  /** `[n × 4]` left, top, right, bottom in pixels. */
+  boxes: Float32Array;
+  /** `[n]` */
+  labels: Int32Array;
+}
+
+/** Resizes image and boxes (Pillow's bilinear). */
+export function resize(sample: Sample, width: number, height: number): Sample {
+  const boxes = Float32Array.from(sample.boxes, (c, i) => (i % 2 === 0 ? (c * width) / sample.width : (c * height) / sample.height));
+  if (width === sample.width && height === sample.height) return sample;
+  return { ...sample, data: pillowResize(sample.data, sample.width, sample.height, width, height), width, height, boxes };
+}
+
+/** Mirrors left and right. */
+export function flipHorizontally(sample: Sample): Sample {
+  const { width, height } = sample;
+  const data = new Uint8Array(sample.data.length);
+  for (let y = 0; y < height; y++) {
+    let from = (y * width + width - 1) * 3;
+    let to = y * width * 3;
+    for (let x = 0; x < width; x++, from -= 3, to += 3) {
+      data[to] = sample.data[from];
+      data[to + 1] = sample.data[from + 1];
+      data[to + 2] = sample.data[from + 2];
+    }
+  }
+  return { ...sample, data, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [width - r, t, width - l, b]) };
+}
+
+/** Mirrors top and bottom. */
+export function flipVertically(sample: Sample): Sample {
+  const { width, height } = sample;
+  const stride = width * 3;
+  const data = new Uint8Array(sample.data.length);
+  for (let y = 0; y < height; y++) data.set(sample.data.subarray(y * stride, (y + 1) * stride), (height - 1 - y) * stride);
+  return { ...sample, data, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l, height - b, r, height - t]) };
+}
+
+/** Cuts out a rectangle; boxes are clipped to it, those outside are dropped. */
+export function crop(sample: Sample, left: number, top: number, width: number, height: number): Sample {
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * sample.width + left) * 3;
+    data.set(sample.data.subarray(from, from + width * 3), y * width * 3);
+  }
+  return keepInside({
+    data,
+    width,
+    height,
+    labels: sample.labels,
+    boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l - left, t - top, r - left, b - top]),
+  });
+}
+
+/** Clips boxes to the image and drops those of which nothing is left. */
+export function keepInside(sample: Sample): Sample {
+  const boxes: number[] = [];
+  const labels: number[] = [];
+  for (let i = 0; i < sample.labels.length; i++) {
+    const [l, t, r, b] = sample.boxes.subarray(i * 4, i * 4 + 4);
+    const box = [Math.max(0, l), Math.max(0, t), Math.min(sample.width, r), Math.min(sample.height, b)];
+    if (box[2] <= box[0] || box[3] <= box[1]) continue;
+    boxes.push(...box);
+    labels.push(sample.labels[i]);
+  }
+  return { ...sample, boxes: Float32Array.from(boxes), labels: Int32Array.from(labels) };
+}
+
+function mapBoxes(boxes: Float32Array, map: (box: number[]) => number[]): Float32Array {
+  const out = new Float32Array(boxes.length);
+  for (let i = 0; i < boxes.length; i += 4) out.set(map([boxes[i], boxes[i + 1], boxes[i + 2], boxes[i + 3]]), i);
+  return out;
+}
+
+/** Short sides that the jitter branch resizes to before it crops. */
+const jitterSides = [400, 500, 600] as const;
+
+export interface Jitter {
+  /** Size that the image is resized to before the crop. */
+  width: number;
+  height: number;
+  /** The square that is cut out. */
+  left: number;
+  top: number;
+  cut: number;
+}
+
+/** Python's rounding, halves to the even neighbour. */
+function roundEven(x: number): number {
+  const floor = Math.floor(x);
+  return x - floor === 0.5 ? floor + (floor % 2) : Math.round(x);
+}
+
+/**
+ * Draws what happens to a training image, as 1.11.2 does (`rfdetr.datasets._torchvision`): with probability ½ nothing (null); else its short
+ * side becomes 400, 500 or 600, and a square of uniform side from min(384, m) to m = min(600, sides) is cut out at a uniform place.
+ */
+export function drawJitter(width: number, height: number, rng: Rng): Jitter | null {
+  if (rng.chance(0.5)) return null;
+  const short = rng.choice(jitterSides);
+  const least = Math.min(width, height);
+  const resized = { width: roundEven((short * width) / least), height: roundEven((short * height) / least) };
+  const most = Math.min(600, resized.width, resized.height);
+  const cut = rng.integer(Math.min(384, most), most);
+  return { ...resized, left: rng.integer(0, resized.width - cut), top: rng.integer(0, resized.height - cut), cut };
+}
+
+/** To a square of `side` pixels: straight, or with `jitter` by way of {@link drawJitter}. */
+export function scaleJitter(sample: Sample, side: number, rng: Rng, jitter: boolean): Sample {
+  const drawn = jitter ? drawJitter(sample.width, sample.height, rng) : null;
+  if (drawn === null) return resize(sample, side, side);
+  const { width, height, left, top, cut } = drawn;
+  return resize(crop(resize(sample, width, height), left, top, cut, cut), side, side);
+}

@@ -1,0 +1,60 @@
+// One image from its file to the square that the model sees. Runs in the loader's worker threads.
+
+import { Rng } from "../../support/random.js";
+import { type AugConfig, augment } from "../augment/config.js";
+import { decodeFile, type Pixels } from "../images/decode.js";
+import { resize, type Sample, scaleJitter } from "../images/geometry.js";
+
+export interface Recipe {
+  /** Side of the square in pixels. */
+  side: number;
+  training: boolean;
+  scaleJitter: boolean;
+  /** What happens to training images after the resize. */
+  augment: AugConfig;
+}
+
+export interface Job {
+  file: string;
+  /** Size that the annotations refer to. */
+  width: number;
+  height: number;
+  boxes: Float32Array;
+  labels: Int32Array;
+  /** Seeds the random choices of this image in this epoch. */
+  seed: readonly (number | string)[];
+}
+
+export interface Prepared {
+  /** `[side, side, 3]` */
+  data: Uint8Array;
+  /** `[n × 4]` centre x, centre y, width, height as fractions. */
+  boxes: Float32Array;
+  labels: Int32Array;
+}
+
+/** Sides that a file must be decoded to at least: a large JPEG is decoded smaller, which costs a fraction. 0 is the file's own size. */
+export function decodeLeast({ training, side, scaleJitter }: Recipe): number {
+  return training ? Math.max(side, scaleJitter ? 600 : 0) : 0;
+}
+
+/** Decodes (or takes decoded `pixels`), transforms, and normalises the boxes. @throws DatasetError */
+export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promise<Prepared> {
+  const decoded = pixels ?? (await decodeFile(job.file, decodeLeast(recipe)));
+  // Decoded smaller, or annotated at another size: boxes follow the pixels.
+  const boxes = Float32Array.from(job.boxes, (c, i) => (i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height));
+  const whole: Sample = { ...decoded, boxes, labels: job.labels };
+  const { side } = recipe;
+  let sample: Sample;
+  if (recipe.training) {
+    const rng = new Rng(...job.seed);
+    sample = augment(scaleJitter(whole, side, rng, recipe.scaleJitter), recipe.augment, rng);
+  } else sample = resize(whole, side, side);
+  const fractions = new Float32Array(sample.boxes.length);
+  for (let i = 0; i < fractions.length; i += 4) {
+    const [l, t, r, b] = sample.boxes.subarray(i, i + 4);
+    fractions.set([(l + r) / 2 / side, (t + b) / 2 / side, (r - l) / side, (b - t) / side], i);
+  }
+  // The caller may hand the bytes on to another thread; cached pixels stay here.
+  return { data: sample.data === decoded.data ? new Uint8Array(sample.data) : sample.data, boxes: fractions, labels: sample.labels };
+}

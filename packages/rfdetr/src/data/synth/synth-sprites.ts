@@ -1,0 +1,98 @@
+// The sprites of the synthetic dataset: emoji of three free families, rasterised once, at three sizes.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import sharp from "sharp";
+import { DatasetError } from "../formats/errors.js";
+
+/** Emoji by class, in the order in which `--classes N` takes them. */
+export const emojiClasses = [
+  "dog-face",
+  "cat-face",
+  "red-apple",
+  "automobile",
+  "airplane",
+  "sunflower",
+  "soccer-ball",
+  "hamburger",
+  "banana",
+  "bicycle",
+  "guitar",
+  "mushroom",
+  "umbrella",
+  "rocket",
+  "strawberry",
+  "owl",
+  "penguin",
+  "turtle",
+  "key",
+  "pizza",
+  "carrot",
+  "butterfly",
+  "cactus",
+  "pineapple",
+] as const;
+
+const families = ["noto", "twemoji", "fluent-emoji-flat"] as const;
+
+/** Premultiplied RGBA in float-free bytes, halved from level to level. */
+export interface Sprite {
+  className: string;
+  family: string;
+  levels: { data: Uint8Array; size: number }[];
+}
+
+interface IconSet {
+  width?: number;
+  height?: number;
+  icons: Record<string, { body: string; width?: number; height?: number }>;
+}
+
+const sizes = [160, 80, 40] as const;
+
+/** Rasterises every family's picture of the first `classes` emoji. */
+export async function rasteriseSprites(classes: number): Promise<Sprite[]> {
+  if (!Number.isInteger(classes) || classes < 1 || classes > emojiClasses.length)
+    throw new DatasetError(
+      `Expected integer between 1 and ${emojiClasses.length} for classes but received ${classes} of type ${typeof classes}`,
+    );
+  const sprites: Sprite[] = [];
+  for (const family of families) {
+    const set = JSON.parse(readFileSync(join(packageFolder(family), "icons.json"), "utf8")) as IconSet;
+    for (const className of emojiClasses.slice(0, classes)) {
+      const icon = set.icons[className];
+      const [width, height] = [icon.width ?? set.width ?? 16, icon.height ?? set.height ?? 16];
+      const svg = Buffer.from(
+        `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${sizes[0]}" height="${sizes[0]}" viewBox="0 0 ${width} ${height}">${icon.body}</svg>`,
+      );
+      const levels = await Promise.all(
+        sizes.map(async (size) => {
+          const data = await sharp(svg).resize(size, size).ensureAlpha().raw().toBuffer();
+          for (let i = 0; i < data.length; i += 4) for (let c = 0; c < 3; c++) data[i + c] = Math.round((data[i + c] * data[i + 3]) / 255);
+          return { data: new Uint8Array(data), size };
+        }),
+      );
+      sprites.push({ className, family, levels });
+    }
+  }
+  return sprites;
+}
+
+function packageFolder(family: string): string {
+  return dirname(createRequire(import.meta.url).resolve(`@iconify-json/${family}/package.json`));
+}
+
+/** Author and licence of every family, for the dataset's LICENSES.txt. */
+export function spriteLicences(): string {
+  return families
+    .map((family) => {
+      const info = JSON.parse(readFileSync(join(packageFolder(family), "info.json"), "utf8")) as {
+        name: string;
+        author: { name: string; url?: string };
+        license: { title: string; spdx?: string; url?: string };
+      };
+      return `${info.name} by ${info.author.name}${info.author.url ? ` (${info.author.url})` : ""}\n  ${info.license.title}${info.license.spdx ? ` [${info.license.spdx}]` : ""}${info.license.url ? `, ${info.license.url}` : ""}\n`;
+    })
+    .join("\n");
+}

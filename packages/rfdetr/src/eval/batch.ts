@@ -1,0 +1,15 @@
+// What an evaluation takes in.
+import type { GroundTruth } from "./coco/coco.js";
+
+/** Images at the model's size, with what is needed to score their detections in their original pixels. */
+export interface EvaluationBatch {
+  /** `[B, height, width, 3]` bytes. */
+  images: Uint8Array;
+  height: number;
+  width: number;
+  imageIds: (number | string)[];
+  /** Height and width of each original image. */
+  origSizes: (readonly [height: number, width: number])[];
+  /** Raw annotations of each image, in pixels of the original. */
+  truths: GroundTruth[];
+}

@@ -1,0 +1,61 @@
+// A split of a dataset as an evaluation takes it.
+import { availableParallelism } from "node:os";
+import { augmentPresets, DataLoader, type Dataset, type DatasetImage, openDataset, type Split } from "../data/index.js";
+import { RfdetrError } from "../support/errors.js";
+import type { EvaluationBatch } from "./batch.js";
+import type { GroundTruth } from "./coco/coco.js";
+
+/** Opens one split for evaluation alone. */
+export async function openEvaluationData(
+  root: string,
+  split: Split,
+  side: number,
+  batch: number,
+): Promise<{ classNames: string[]; images: number; batches: () => AsyncGenerator<EvaluationBatch> }> {
+  const dataset = openSplit(root, split);
+  return {
+    classNames: dataset.classNames,
+    images: dataset.images.length,
+    async *batches() {
+      const loader = evaluationLoader(side, Math.min(4, availableParallelism()));
+      try {
+        yield* evaluationBatches(loader, dataset.images, batch);
+      } finally {
+        await loader.close();
+      }
+    },
+  };
+}
+
+/** Opens a split that must have images. @throws DatasetError, or RfdetrError `ERR_DATA` where it has none */
+export function openSplit(root: string, split: Split): Dataset {
+  const dataset = openDataset(root, split);
+  if (dataset.images.length === 0) throw new RfdetrError("ERR_DATA", `Expected images in the ${split} split of ${root} but found none`);
+  return dataset;
+}
+
+/** A loader that prepares images as evaluation sees them: squares of `side`, no augmentation. */
+export function evaluationLoader(side: number, workers: number): DataLoader {
+  return new DataLoader({ recipe: { side, training: false, scaleJitter: false, augment: augmentPresets.none }, workers });
+}
+
+/** The images in their order, in batches. */
+export async function* evaluationBatches(
+  loader: DataLoader,
+  images: readonly DatasetImage[],
+  batch: number,
+): AsyncGenerator<EvaluationBatch> {
+  const order = Int32Array.from(images, (_, i) => i);
+  for await (const { images: pixels, height, width, entries, origSizes } of loader.batches(images, order, batch, () => []))
+    yield { images: pixels, height, width, imageIds: entries.map(({ id }) => id), origSizes, truths: entries.map(truthOf) };
+}
+
+/** Boxes and crowd regions of an image in one list. */
+function truthOf({ boxes, labels, areas, crowd }: DatasetImage): GroundTruth {
+  return {
+    boxes: Float32Array.of(...boxes, ...crowd.boxes),
+    labels: Int32Array.of(...labels, ...crowd.labels),
+    area: Float64Array.of(...areas, ...crowd.areas),
+    crowd: Uint8Array.from({ length: labels.length + crowd.labels.length }, (_, i) => (i < labels.length ? 0 : 1)),
+  };
+}

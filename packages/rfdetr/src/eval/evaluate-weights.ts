@@ -1,0 +1,61 @@
+// COCO figures of a weights file on a dataset.
+
+import { type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
+import { modelAutocast } from "../model/precision.js";
+import { resolveDevice } from "../support/device.js";
+import { RfdetrError } from "../support/errors.js";
+import { loadModel } from "../weights/weights.js";
+import { classMap } from "./class-map.js";
+import type { CocoEvaluator } from "./coco/coco.js";
+import type { CocoSummary } from "./coco/coco-summary.js";
+import { openEvaluationData } from "./data.js";
+import { evaluate } from "./evaluate.js";
+
+export interface EvaluateWeightsOptions {
+  data: string;
+  split: "valid" | "test";
+  batch: number;
+  precision: PrecisionRequest;
+  device: string;
+  /** Detections per image that count; default 100, the stock COCO definition. */
+  maxDets?: number;
+  progress?: (done: number, total: number) => void;
+}
+
+/** @throws RfdetrError `ERR_DATA` when the dataset has a class that the weights do not know. */
+export async function evaluateWeights(
+  weights: string,
+  options: EvaluateWeightsOptions,
+): Promise<{ summary: CocoSummary; evaluator: CocoEvaluator; precision: Precision }> {
+  const device = resolveDevice(options.device);
+  const { precision } = resolvePrecision(options.precision, device);
+  const { model, classNames, config } = loadModel(weights);
+  if (device !== "cpu") model.to(device);
+  const data = await openEvaluationData(options.data, options.split, config.resolution, options.batch);
+  const classes = classMap(classNames, data.classNames);
+  if (classes === null)
+    throw new RfdetrError(
+      "ERR_DATA",
+      `Expected the weights to know the classes of ${options.data} (${some(data.classNames)}) but they know ${some(classNames)}`,
+    );
+  const evaluator = await evaluate({
+    model,
+    autocast: modelAutocast(precision, model),
+    device,
+    classNames: data.classNames,
+    ...(data.classNames.join("\n") === classNames.join("\n") ? {} : { classes }),
+    batches: data.batches(),
+    numSelect: config.numSelect,
+    maxDets: options.maxDets ?? 100,
+    progress: (done) => {
+      options.progress?.(done, data.images);
+      return true;
+    },
+  });
+  if (evaluator === null) throw new Error("An evaluation that nobody gave up did not end");
+  return { summary: evaluator.summarize(), evaluator, precision };
+}
+
+function some(names: readonly string[]): string {
+  return names.length <= 6 ? names.join(", ") : `${names.slice(0, 5).join(", ")} and ${names.length - 5} more`;
+}

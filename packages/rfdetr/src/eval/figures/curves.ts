@@ -1,0 +1,35 @@
+import type { CocoEvaluator } from "../coco/coco.js";
+import { IOU_50, RECALL_POINTS } from "../coco/coco-parameters.js";
+import { averagePrecision } from "../coco/coco-summary.js";
+
+/** Interpolated precision at IoU 0.5 against recall. */
+export interface PrecisionRecallCurves {
+  /** `[101]` 0.00, 0.01, … 1.00. */
+  recall: Float64Array;
+  /** Classes with ground truth. */
+  classes: { class_id: number; class_name: string; AP50: number; precision: Float64Array; score: Float64Array }[];
+  /** Mean over these classes, `[101]`; zero if there are none. */
+  mean: Float64Array;
+  /** Mean average precision at IoU 0.5, −1 if there are no classes with ground truth. */
+  AP50: number;
+}
+
+/** The curves behind AP50: precision, and the score at which each recall is reached (0 where it is not). */
+export function precisionRecallCurves(evaluator: CocoEvaluator): PrecisionRecallCurves {
+  const { curves, instances } = evaluator.evaluate();
+  const points = RECALL_POINTS.length;
+  const labels = [...instances.keys()].filter((label) => curves.precision[curves.precisionAt(label, 0, IOU_50)] > -1);
+  const classes = labels.map((label) => {
+    const start = curves.precisionAt(label, 0, IOU_50);
+    return {
+      class_id: evaluator.categoryIds[label],
+      class_name: evaluator.classNames[label],
+      AP50: averagePrecision(curves, [label], 0, IOU_50, IOU_50 + 1),
+      precision: curves.precision.slice(start, start + points),
+      score: curves.score50.slice(label * points, (label + 1) * points),
+    };
+  });
+  const mean = new Float64Array(points);
+  for (const { precision } of classes) for (let r = 0; r < points; r++) mean[r] += precision[r] / classes.length;
+  return { recall: RECALL_POINTS, classes, mean, AP50: averagePrecision(curves, labels, 0, IOU_50, IOU_50 + 1) };
+}

@@ -1,0 +1,139 @@
+// A training step measured on random images: seconds of its parts, memory, work.
+
+import type { Precision } from "@rfdetr/amp";
+import { type DType, manualSeed, memory, noGrad, ops, randn, resetPeakMemory, scope } from "@rfdetr/torch";
+import { imagesToTensor, normalise_ } from "../model/preprocess.js";
+import { RFDETRModel } from "../model/rfdetr.js";
+import type { ModelConfig } from "../model/types.js";
+import { resolveConfig } from "../model/variants.js";
+import { resolveConfig as resolveSettings } from "../settings/resolve.js";
+import { peakRss } from "../support/machine.js";
+import { measure, type Spread, spread } from "../support/statistics.js";
+import type { Ema } from "../train/ema.js";
+import type { StepParts } from "../train/parts.js";
+import { averageOf, stepParts } from "../train/parts.js";
+import { randomBatch } from "../train/random-batch.js";
+import { trainingStep } from "../train/step.js";
+import { countFlops } from "./flops.js";
+
+export interface TrainBench {
+  model: string;
+  resolution: number;
+  batch: number;
+  queries: number;
+  /** Boxes of each image. */
+  boxes: number;
+  precision: Precision;
+  device: string;
+  steps: number;
+  seconds: { step: Spread; forward: Spread; loss: Spread; backward: Spread; optimizer: Spread };
+  peak_rss_bytes: number;
+  peak_tensor_bytes: number;
+  /** Forward as counted, backward taken as twice that. */
+  flops_per_step: number;
+  /** Best rate of a 1024³ matrix product in the precision's type, operations a second. */
+  peak_flops: number;
+  mfu: number;
+  losses: number[];
+}
+
+/** Operations a second of a large matrix product in a precision's type. */
+export function peakFlops(precision: Precision, device: string): number {
+  const dtype: DType = precision === "32-true" ? "float32" : precision === "bf16-mixed" ? "bfloat16" : "float16";
+  return noGrad(() =>
+    scope(() => {
+      // Half-precision products of some CPUs are a hundred times slower; a smaller one finds that out as well.
+      const side = dtype === "float16" && device === "cpu" ? 256 : 1024;
+      const [a, b] = [randn([side, side], { device }).to(dtype), randn([side, side], { device }).to(dtype)];
+      const seconds = measure(() => void scope(() => ops.matmul(a, b).narrow(0, 0, 1).float().sum().item()), 10, 3);
+      return (2 * side ** 3) / spread(seconds).min;
+    }),
+  );
+}
+
+export interface BenchModel {
+  model: string;
+  precision: Precision;
+  device: string;
+  resolution?: number;
+  /** Queries of each of the groups; default that of the variant. */
+  queries?: number;
+  /** Compute activations again in backward instead of keeping them. */
+  checkpointing?: boolean;
+}
+
+/** What a training step of a model needs besides data, made anew. */
+export function partsOf(model: RFDETRModel, precision: Precision, device: string): { parts: StepParts; ema: Ema } {
+  const settings = resolveSettings({ datasetDir: "-", model: model.config.variant });
+  if (device !== "cpu") model.to(device);
+  model.train();
+  return { parts: stepParts(model, settings, { precision, device }), ema: averageOf(model, settings) as Ema };
+}
+
+/** A model of random weights with what its training step needs. */
+export function benchParts({ precision, device, ...options }: BenchModel): { config: ModelConfig; parts: StepParts; ema: Ema } {
+  manualSeed(0);
+  const config = resolveConfig(options.model, { resolution: options.resolution, numQueries: options.queries });
+  const model = new RFDETRModel(config);
+  model.checkpointing = options.checkpointing ?? false;
+  return { config, ...partsOf(model, precision, device) };
+}
+
+/** Trains a fresh model for some steps on one random batch and measures them. */
+export function benchTrain(
+  options: BenchModel & {
+    batch: number;
+    steps: number;
+    warmup: number;
+    /** Boxes of each image; default 8. */
+    boxes?: number;
+  },
+): TrainBench {
+  const { batch, precision, device } = options;
+  const { config, parts, ema } = benchParts(options);
+  const { model } = parts;
+  manualSeed(1);
+  const data = randomBatch(batch, config.resolution, config.numClasses, options.boxes);
+  const laps: { step: number; forward: number; loss: number; backward: number; optimizer: number }[] = [];
+  const losses: number[] = [];
+  for (let i = 0; i < options.warmup + options.steps; i++) {
+    if (i === options.warmup) resetPeakMemory();
+    const start = performance.now();
+    const result = trainingStep(parts, [data], null, ema);
+    const end = performance.now();
+    losses.push(result.loss);
+    if (i >= options.warmup) laps.push({ ...result.seconds, step: (end - start) / 1000 });
+  }
+  // Before the work is counted: that takes a forward in float32, which no training step has.
+  const peakTensorBytes = memory().peakBytes;
+  const peakRssBytes = peakRss();
+  const forward = countFlops(() =>
+    noGrad(() =>
+      scope(() => {
+        const images = normalise_(imagesToTensor(data.images, batch, config.resolution, config.resolution, device));
+        model.call(images);
+      }),
+    ),
+  );
+  const flops = 3 * forward;
+  const peak = peakFlops(precision, device);
+  const of = (name: keyof (typeof laps)[number]) => spread(laps.map((lap) => lap[name]));
+  const seconds = { step: of("step"), forward: of("forward"), loss: of("loss"), backward: of("backward"), optimizer: of("optimizer") };
+  return {
+    model: options.model,
+    resolution: config.resolution,
+    batch,
+    queries: config.numQueries,
+    boxes: options.boxes ?? 8,
+    precision,
+    device,
+    steps: options.steps,
+    seconds,
+    peak_rss_bytes: peakRssBytes,
+    peak_tensor_bytes: peakTensorBytes,
+    flops_per_step: flops,
+    peak_flops: peak,
+    mfu: flops / seconds.step.median / peak,
+    losses,
+  };
+}

@@ -1,0 +1,94 @@
+// Every precision measured on one training step of a detector: speed, memory, error.
+
+import { CastMap, type Overrides, type Precision } from "@rfdetr/amp";
+import { manualSeed, noGrad, scope } from "@rfdetr/torch";
+import type { EvaluationBatch } from "../eval/batch.js";
+import { openEvaluationData } from "../eval/data.js";
+import { modelAutocast } from "../model/precision.js";
+import { imagesToTensor, normalise_ } from "../model/preprocess.js";
+import { RFDETRModel } from "../model/rfdetr.js";
+import { resolveConfig } from "../model/variants.js";
+import { openTrainData } from "../run/session/data.js";
+import { resolveConfig as resolveSettings } from "../settings/resolve.js";
+import { RfdetrError } from "../support/errors.js";
+import type { Subject } from "../train/calibrate-step.js";
+import type { MicroBatch } from "../train/parts.js";
+import { randomBatch } from "../train/random-batch.js";
+import { loadModel } from "../weights/weights.js";
+
+export interface SubjectOptions {
+  /** Variant; not looked at where there are weights. */
+  model: string;
+  batch: number;
+  device: string;
+  /** Trained weights; random ones without. */
+  weights?: string;
+  /** Dataset whose first training batch is taken; noise with eight boxes an image without one. */
+  data?: string;
+}
+
+/** @throws RfdetrError `ERR_DATA` when the dataset has other classes than the weights; an error of weights or data. */
+export async function openSubject({ model: variant, batch, device, weights, data }: SubjectOptions): Promise<Subject> {
+  manualSeed(0);
+  const loaded = weights === undefined ? null : loadModel(weights);
+  const shape = loaded?.config ?? resolveConfig(variant);
+  const source = data === undefined ? null : await firstBatch(data, shape.variant, batch, shape.resolution);
+  if (loaded !== null && source !== null && source.classNames.join("\n") !== loaded.classNames.join("\n"))
+    throw new RfdetrError(
+      "ERR_DATA",
+      `Expected the ${loaded.classNames.length} classes of the weights in ${data} but found ${source.classNames.length} others`,
+    );
+  const classNames = loaded?.classNames ?? source?.classNames ?? Array.from({ length: shape.numClasses }, (_, i) => `class ${i}`);
+  const model = loaded?.model ?? new RFDETRModel({ ...shape, numClasses: classNames.length });
+  if (device !== "cpu") model.to(device);
+  model.train();
+  return {
+    model,
+    classNames,
+    batch: source?.batch ?? randomBatch(batch, shape.resolution, classNames.length),
+    device,
+    trained: loaded !== null,
+  };
+}
+
+/** Which operators of a training forward ran in which dtype, and the casts between them. */
+export function castsOf(
+  { model, batch: { images, height, width, targets }, device }: Subject,
+  precision: Precision,
+  overrides: Overrides = {},
+): CastMap {
+  const autocast = modelAutocast(precision, model, { overrides });
+  const map = new CastMap();
+  noGrad(() =>
+    scope(() => {
+      const batch = normalise_(imagesToTensor(images, targets.length, height, width, device));
+      map.watch(() => autocast.run(() => void model.call(batch)));
+    }),
+  );
+  autocast.clearCache();
+  return map;
+}
+
+/** The first images of the valid split, at the model's size. */
+export async function evaluationImages(data: string, side: number, count: number, batch: number): Promise<EvaluationBatch[]> {
+  const opened = await openEvaluationData(data, "valid", side, batch);
+  const batches: EvaluationBatch[] = [];
+  let images = 0;
+  for await (const next of opened.batches()) {
+    batches.push(next);
+    images += next.imageIds.length;
+    if (images >= count) break;
+  }
+  return batches;
+}
+
+async function firstBatch(data: string, model: string, batch: number, side: number): Promise<{ batch: MicroBatch; classNames: string[] }> {
+  const settings = { ...resolveSettings({ datasetDir: data, model, gradAccumSteps: 1 }), batchSize: batch };
+  const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side });
+  try {
+    for await (const [first] of opened.steps(0, 0)) return { batch: first, classNames: [...opened.classNames] };
+    throw new RfdetrError("ERR_DATA", `Expected images in the train split of ${data} but found none`);
+  } finally {
+    await opened.close();
+  }
+}

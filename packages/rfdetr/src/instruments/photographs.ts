@@ -1,0 +1,101 @@
+// The parts of loading an image measured one by one, and pictures to measure them on.
+import { linkSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import sharp from "sharp";
+import { augment } from "../data/augment/config.js";
+import type { DatasetImage } from "../data/formats/dataset.js";
+import { decodeFile } from "../data/images/decode.js";
+import { scaleJitter } from "../data/images/geometry.js";
+import { decodeLeast, type Recipe } from "../data/loader/prepare-sample.js";
+import { Rng } from "../support/random.js";
+import { type Spread, spread } from "../support/statistics.js";
+
+export interface PhotoFolder {
+  /** Training images. */
+  images: number;
+  width: number;
+  height: number;
+}
+
+/** Different pictures among those written: the others are the same files under names of their own, which the loader cannot know. */
+const different = 4;
+
+/**
+ * Writes a dataset of JPEGs as large as a camera's, eight boxes each: blurred noise with grain on it, which takes about as many bytes a
+ * pixel (0.3 to 0.4) and so as long to decode as a photograph does.
+ * @returns bytes of a file, on average
+ */
+export async function writePhotographs(root: string, { images, width, height }: PhotoFolder): Promise<number> {
+  for (const [split, count] of [
+    ["train", images],
+    ["valid", 1],
+  ] as const) {
+    const folder = join(root, split);
+    mkdirSync(folder, { recursive: true });
+    for (let i = 0; i < count; i++) {
+      const file = join(folder, `${i}.jpg`);
+      if (i < different) writeFileSync(file, await photograph(width, height, i));
+      else linkSync(join(folder, `${i % different}.jpg`), file);
+    }
+    writeFileSync(join(folder, "_annotations.coco.json"), JSON.stringify(annotations(count, width, height)));
+  }
+  const written = Array.from({ length: Math.min(images, different) }, (_, i) => statSync(join(root, "train", `${i}.jpg`)).size);
+  return Math.round(written.reduce((a, b) => a + b) / written.length);
+}
+
+async function photograph(width: number, height: number, seed: number): Promise<Buffer> {
+  const [w, h] = [Math.ceil(width / 64), Math.ceil(height / 64)];
+  const rng = new Rng("photograph", seed);
+  const shapes = Uint8Array.from({ length: w * h * 3 }, () => rng.integer(40, 215));
+  const side = Math.min(512, width, height);
+  const grain = Uint8Array.from({ length: side * side * 3 }, () => rng.integer(80, 175));
+  const tile = await sharp(grain, { raw: { width: side, height: side, channels: 3 } })
+    .png({ compressionLevel: 0 })
+    .toBuffer();
+  const blurred = await sharp(shapes, { raw: { width: w, height: h, channels: 3 } })
+    .resize(width, height, { fit: "fill", kernel: "cubic" })
+    .raw()
+    .toBuffer();
+  return sharp(blurred, { raw: { width, height, channels: 3 } })
+    .composite([{ input: tile, tile: true, blend: "soft-light" }])
+    .jpeg({ quality: 90 })
+    .toBuffer();
+}
+
+function annotations(images: number, width: number, height: number): object {
+  const rng = new Rng("boxes");
+  return {
+    images: Array.from({ length: images }, (_, i) => ({ id: i, file_name: `${i}.jpg`, width, height })),
+    categories: [{ id: 1, name: "thing" }],
+    annotations: Array.from({ length: images * 8 }, (_, i) => {
+      const [w, h] = [rng.uniform(0.05, 0.3) * width, rng.uniform(0.05, 0.3) * height];
+      const bbox = [rng.uniform(0, width - w), rng.uniform(0, height - h), w, h];
+      return { id: i + 1, image_id: i >> 3, category_id: 1, bbox, area: w * h, iscrowd: 0 };
+    }),
+  };
+}
+
+/** Milliseconds an image: from the file to pixels, from there to the square (jitter included), and its augmentation. */
+export interface PreparationBench {
+  decode: Spread;
+  resize: Spread;
+  augment: Spread;
+}
+
+/** Prepares images on this thread, one part after the other. @throws DatasetError naming an image that does not decode */
+export async function benchPreparation(images: readonly DatasetImage[], recipe: Recipe): Promise<PreparationBench> {
+  const laps = { decode: [] as number[], resize: [] as number[], augment: [] as number[] };
+  for (const [i, image] of images.entries()) {
+    const start = performance.now();
+    const decoded = await decodeFile(image.file, decodeLeast(recipe));
+    laps.decode.push(performance.now() - start);
+    const rng = new Rng("bench", i);
+    const began = performance.now();
+    const square = scaleJitter({ ...decoded, boxes: image.boxes, labels: image.labels }, recipe.side, rng, recipe.scaleJitter);
+    const resized = performance.now();
+    augment(square, recipe.augment, rng);
+    laps.resize.push(resized - began);
+    laps.augment.push(performance.now() - resized);
+  }
+  return { decode: spread(laps.decode), resize: spread(laps.resize), augment: spread(laps.augment) };
+}

@@ -1,0 +1,79 @@
+// A Python with the package that this program is measured against: the user's, or a virtual environment made once.
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { RfdetrError } from "../support/errors.js";
+
+export const packageVersions = { torch: "2.15.0", rfdetr: "1.11.2" } as const;
+
+const run = promisify(execFile);
+
+export interface PythonOptions {
+  /** An interpreter to take in place of the own environment. */
+  python?: string;
+  /** Told what takes long. */
+  say?: (text: string) => void;
+}
+
+/** Where the environment is made: beside libtorch, `$RFDETR_HOME` or `~/.cache/rfdetr`. */
+export function environmentFolder(): string {
+  return join(resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr")), `python-rfdetr-${packageVersions.rfdetr}`);
+}
+
+/**
+ * The path of an interpreter that has the package.
+ * @throws RfdetrError `ERR_USAGE` where the one given has it not; `ERR_RUN_DIRECTORY` where the environment cannot be made, with pip's last words
+ */
+export async function pythonWithPackage({ python, say = () => {} }: PythonOptions = {}): Promise<string> {
+  if (python !== undefined) {
+    const found = await versionOf(python);
+    if (found === packageVersions.rfdetr) return python;
+    throw new RfdetrError(
+      "ERR_USAGE",
+      `Expected a Python with rfdetr ${packageVersions.rfdetr} for python but ${python} has ${found ?? "none"}: install it there, or leave --python out and an environment is made`,
+    );
+  }
+  const folder = environmentFolder();
+  const own = join(folder, "bin", "python");
+  // Written last: an environment without it was interrupted.
+  const ready = join(folder, "ready");
+  if (existsSync(ready)) return own;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(dirname(folder), { recursive: true });
+  try {
+    say(`making a Python environment with torch ${packageVersions.torch} and rfdetr ${packageVersions.rfdetr} in ${folder}`);
+    await run(process.env.PYTHON ?? "python3", ["-m", "venv", folder]);
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    const torch = `torch==${packageVersions.torch}`;
+    try {
+      // A tenth of the size of the build for GPUs.
+      await run(own, [...pip, "--retries", "0", "--timeout", "20", "--index-url", "https://download.pytorch.org/whl/cpu", torch]);
+    } catch {
+      say("the build of torch for CPUs alone cannot be had here: taking the usual one, which is some gigabytes large");
+    }
+    say("installing the package and what it needs");
+    await run(own, [...pip, torch, `rfdetr[train]==${packageVersions.rfdetr}`], { maxBuffer: 1 << 26 });
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    const { stderr = "", message } = error as { stderr?: string; message: string };
+    const said = (stderr || message).trim().split("\n").slice(-2).join(" / ");
+    throw new RfdetrError(
+      "ERR_RUN_DIRECTORY",
+      `The Python package could not be installed in ${folder}: ${said}. Name a Python that has rfdetr ${packageVersions.rfdetr} with --python`,
+      { cause: error },
+    );
+  }
+  writeFileSync(ready, "");
+  return own;
+}
+
+async function versionOf(python: string): Promise<string | null> {
+  try {
+    const { stdout } = await run(python, ["-c", "import importlib.metadata as m; print(m.version('rfdetr'))"]);
+    return stdout.trim();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,60 @@
+// Sums of an epoch in progress, and what they come to.
+
+import type { StepResult } from "../train/step.js";
+import type { Progress, Rollbacks } from "./files/checkpoint.js";
+
+export const noRollbacks: Rollbacks = { inEpoch: 0, undone: 0, lrFactor: 1 };
+
+/** The state of a run that has not taken a step. */
+export function initialProgress(): Progress {
+  return {
+    epoch: 0,
+    stepInEpoch: 0,
+    step: 0,
+    applied: 0,
+    skipped: 0,
+    trainSeconds: 0,
+    epochSums: emptySums(),
+    best: null,
+    earlyStopping: { best: -1, waited: 0 },
+    scaler: null,
+    finished: false,
+  };
+}
+
+export function emptySums(): Progress["epochSums"] {
+  return { loss: 0, steps: 0, images: 0, seconds: 0, terms: {} };
+}
+
+/** Adds a step. A loss that is not finite is left out of the means; its step counts as skipped. */
+export function addStep(progress: Progress, result: StepResult, images: number, seconds: number): void {
+  progress.step++;
+  progress.stepInEpoch++;
+  progress.trainSeconds += seconds;
+  if (result.applied) progress.applied++;
+  else progress.skipped++;
+  const sums = progress.epochSums;
+  sums.images += images;
+  sums.seconds += seconds;
+  if (!Number.isFinite(result.loss)) return;
+  sums.steps++;
+  sums.loss += result.loss;
+  for (const [name, value] of compactTerms(result.terms)) sums.terms[name] = (sums.terms[name] ?? 0) + value;
+}
+
+/** Terms of the last decoder layer by name, those of all other layers and of the encoder summed as `*_aux`; the logged figures as they are. */
+function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, number]> {
+  const auxiliary = new Map<string, number>();
+  for (const [name, value] of terms) {
+    const match = /^(loss_[a-z]+)_(\d+|enc)$/.exec(name);
+    if (match !== null) auxiliary.set(`${match[1]}_aux`, (auxiliary.get(`${match[1]}_aux`) ?? 0) + value);
+    else if (name.startsWith("loss_")) yield [name, value];
+  }
+  yield* auxiliary;
+}
+
+/** Means over the epoch's steps. */
+export function epochMeans({ loss, steps, terms }: Progress["epochSums"]): { loss: number; terms: Record<string, number> } {
+  if (steps === 0) return { loss: Number.NaN, terms: {} };
+  return { loss: loss / steps, terms: Object.fromEntries(Object.entries(terms).map(([name, value]) => [name, value / steps])) };
+}

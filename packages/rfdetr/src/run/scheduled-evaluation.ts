@@ -1,0 +1,52 @@
+// Evaluation as a part of a run: progress as events, the averaged weights in the model meanwhile.
+import type { CocoEvaluator } from "../eval/coco/coco.js";
+import { evaluate } from "../eval/evaluate.js";
+import type { EvaluationEvent } from "./files/events.js";
+import type { Session } from "./session/session.js";
+import { withAverage } from "./session/session-state.js";
+
+/**
+ * Scores the weights that would be shipped (`shipped`: the averaged ones, where there is an average), or those in the model (`own`).
+ * @returns the filled evaluator; null where the run was asked to stop meanwhile.
+ */
+export async function* evaluating(
+  session: Session,
+  which: "shipped" | "own",
+  split: "valid" | "test",
+  stopRequested: () => boolean,
+): AsyncGenerator<EvaluationEvent, CocoEvaluator | null> {
+  const { settings, data, parts, modelConfig } = session;
+  const totalImages = split === "valid" ? data.validImages : data.testImages;
+  const done: number[] = [];
+  let wake = () => {};
+  let running = true;
+  const run = () =>
+    evaluate({
+      model: parts.model,
+      autocast: session.evaluationAutocast,
+      device: parts.device,
+      classNames: data.classNames,
+      batches: data.evaluation(split, settings.evalBatchSize ?? settings.batchSize),
+      numSelect: modelConfig.numSelect,
+      maxDets: settings.evalMaxDets,
+      progress: (images) => {
+        done.push(images);
+        wake();
+        return !stopRequested();
+      },
+    });
+  const work = (which === "shipped" ? withAverage(session, run) : run()).finally(() => {
+    running = false;
+    wake();
+  });
+  // Its failure is thrown where its result is awaited.
+  work.catch(() => {});
+  while (running || done.length > 0) {
+    for (const images of done.splice(0)) yield { type: "evaluation", images, totalImages };
+    if (running && done.length === 0)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+  }
+  return await work;
+}

@@ -1,0 +1,81 @@
+// batch_size "auto": the largest batch that fits, found on steps of the worst case.
+
+import type { Precision } from "@rfdetr/amp";
+import { memory, releaseCachedMemory, resetPeakMemory } from "@rfdetr/torch";
+import { RFDETRModel } from "../../model/rfdetr.js";
+import type { ModelConfig } from "../../model/types.js";
+import type { TrainSettings } from "../../settings/settings.js";
+import { RfdetrError } from "../../support/errors.js";
+import { gibibytes } from "../../support/machine.js";
+import { averageOf, stepParts } from "../../train/parts.js";
+import { randomBatch } from "../../train/random-batch.js";
+import { trainingStep } from "../../train/step.js";
+
+export interface AutoBatch {
+  batchSize: number;
+  gradAccumSteps: number;
+  /** What was measured and decided, in a sentence. */
+  reason: string;
+}
+
+/** Share of the memory that a step may take: the rest is for data, other programs and what the measurement did not meet. */
+const share = 0.8;
+
+/**
+ * Chooses the batch from the bytes of one step at each size: `base + size · perImage`.
+ * @param wanted images of an optimizer step: no batch is larger, and accumulation makes up for a smaller one
+ * @param bytesOf peak tensor bytes of a step at a batch size
+ * @throws RfdetrError `ERR_CONFIG` when not even one image fits
+ */
+export function chooseBatch(wanted: number, available: number, bytesOf: (batch: number) => number): AutoBatch {
+  const budget = share * available;
+  const one = bytesOf(1);
+  if (one > budget)
+    throw new RfdetrError(
+      "ERR_CONFIG",
+      `A step on one image takes ${gibibytes(one)} and ${gibibytes(available)} are available: lower resolution, choose a smaller model, or set gradient_checkpointing`,
+    );
+  const perImage = Math.max(1, bytesOf(2) - one);
+  const fits = Math.floor((budget - one) / perImage) + 1;
+  const batchSize = Math.max(1, Math.min(wanted, fits));
+  const gradAccumSteps = Math.ceil(wanted / batchSize);
+  return {
+    batchSize,
+    gradAccumSteps,
+    reason: `batch size ${batchSize} with ${gradAccumSteps === 1 ? "no accumulation" : `${gradAccumSteps} accumulated`}: the largest step takes ${gibibytes(one)} for one image and ${gibibytes(perImage)} for each further one, of ${gibibytes(available)} available`,
+  };
+}
+
+/**
+ * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with everything that a
+ * run holds: gradients, moments, average. The CPU's memory is asked of the system, which knows of containers' limits.
+ * @throws RfdetrError `ERR_CONFIG` on a GPU, whose free memory libtorch does not tell here
+ */
+export function autoBatch(settings: TrainSettings, config: ModelConfig, side: number, precision: Precision, device: string): AutoBatch {
+  if (device !== "cpu")
+    throw new RfdetrError(
+      "ERR_CONFIG",
+      `The setting batch_size = "auto" measures the CPU's memory, and the device is ${device}: give a number`,
+    );
+  const available = process.availableMemory();
+  const model = new RFDETRModel(config);
+  model.train();
+  model.checkpointing = settings.gradientCheckpointing;
+  // At a scale of 1 no step is lost to finding it.
+  const parts = stepParts(model, settings, { precision, device, scale: 1 });
+  const ema = averageOf(model, settings);
+  try {
+    return chooseBatch(settings.autoBatchTargetEffective, available, (batch) => {
+      resetPeakMemory();
+      trainingStep(parts, [randomBatch(batch, side, config.numClasses, settings.autoBatchMaxTargetsPerImage)], null);
+      ema?.update();
+      return memory().peakBytes;
+    });
+  } finally {
+    const { expAvg, expAvgSq } = parts.optimizer.stateDict();
+    for (const tensor of [...model.stateDict().values(), ...expAvg, ...expAvgSq, ...(ema?.state().tensors.values() ?? [])])
+      tensor.dispose();
+    releaseCachedMemory();
+    resetPeakMemory();
+  }
+}

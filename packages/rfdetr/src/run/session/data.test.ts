@@ -1,0 +1,26 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { synthesize } from "../../data/index.js";
+import { resolveConfig } from "../../settings/resolve.js";
+import type { ReadySettings } from "../../settings/settings.js";
+import { openTrainData } from "./data.js";
+
+describe("openTrainData", () => {
+  const sizes = { seed: 1, side: 64, evaluationSide: 64 };
+
+  it("holds the data to the classes that were asked for", async () => {
+    const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");
+    await synthesize(datasetDir, { images: 8, size: 64, classes: 2, seed: 1 });
+    const open = (options: object) => openTrainData(resolveConfig({ datasetDir, numWorkers: 0, ...options }) as ReadySettings, sizes);
+    const data = await open({});
+    await data.close();
+    const [first, second] = data.classNames;
+    await expect(open({ numClasses: 3 })).rejects.toThrow(
+      `Expected 3 classes (num_classes) in ${datasetDir} but found 2: ${first}, ${second}`,
+    );
+    await expect(open({ classNames: [second, first] })).rejects.toThrow(/Expected the classes .* \(class_names\)/);
+    await (await open({ numClasses: 2, classNames: [first, second] })).close();
+  });
+});

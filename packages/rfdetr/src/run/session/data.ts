@@ -1,0 +1,70 @@
+import { augmentPresets, DataLoader, epochOrder, hasSplit } from "../../data/index.js";
+import { evaluationBatches, evaluationLoader, openSplit } from "../../eval/data.js";
+import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
+import { RfdetrError } from "../../support/errors.js";
+import type { MicroBatch } from "../../train/parts.js";
+import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
+
+/** Opens the train and valid splits of a dataset folder. @throws DatasetError, or RfdetrError `ERR_DATA` when a split is empty. */
+export async function openTrainData(settings: ReadySettings, { seed, side, evaluationSide }: DataSizes): Promise<TrainData> {
+  const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
+  const train = openSplit(datasetDir, "train");
+  const valid = openSplit(datasetDir, "valid");
+  checkClasses(train.classNames, settings);
+  const effective = batchSize * gradAccumSteps;
+  const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
+  const loader = new DataLoader({
+    recipe: { side, training: true, scaleJitter: settings.scaleJitter, augment: settings.augConfig ?? augmentPresets[settings.augment] },
+    workers: numWorkers,
+    prefetch: Math.max(2, gradAccumSteps),
+  });
+  let evaluation: DataLoader | null = null;
+  const test = settings.runTest && hasSplit(datasetDir, "test") ? openSplit(datasetDir, "test") : null;
+
+  return {
+    classNames: train.classNames,
+    trainImages: train.images.length,
+    validImages: valid.images.length,
+    testImages: test?.images.length ?? 0,
+    stepsPerEpoch,
+    warnings: [...train.warnings.map((text) => `train: ${text}`), ...valid.warnings.map((text) => `valid: ${text}`)],
+    async *steps(epoch, from) {
+      const order = epochOrder(train.images.length, effective, seed, epoch);
+      const done = from * effective;
+      let step: MicroBatch[] = [];
+      for await (const batch of loader.batches(train.images, order.subarray(done), batchSize, (place) => [
+        "image",
+        seed,
+        epoch,
+        done + place,
+      ])) {
+        step.push(batch);
+        if (step.length < gradAccumSteps) continue;
+        yield step;
+        step = [];
+      }
+    },
+    async *evaluation(split, batch) {
+      const dataset = split === "valid" ? valid : (test ?? openSplit(datasetDir, "test"));
+      evaluation ??= evaluationLoader(evaluationSide, numWorkers);
+      yield* evaluationBatches(evaluation, dataset.images, batch);
+    },
+    async close() {
+      await Promise.all([loader.close(), evaluation?.close()]);
+    },
+  };
+}
+
+/** The classes of the data are those that were asked for, if any were. */
+function checkClasses(found: readonly string[], { datasetDir, numClasses, classNames }: TrainSettings): void {
+  if (numClasses !== null && numClasses !== found.length)
+    throw new RfdetrError(
+      "ERR_DATA",
+      `Expected ${numClasses} classes (num_classes) in ${datasetDir} but found ${found.length}: ${found.join(", ")}. Leave num_classes out to take them`,
+    );
+  if (classNames !== null && (classNames.length !== found.length || classNames.some((name, i) => name !== found[i])))
+    throw new RfdetrError(
+      "ERR_DATA",
+      `Expected the classes ${classNames.join(", ")} (class_names) in ${datasetDir} but found ${found.join(", ")}. Leave class_names out to take them`,
+    );
+}

@@ -1,0 +1,168 @@
+// A run built from its settings, and from its checkpoint where it is continued.
+
+import { randomInt } from "node:crypto";
+import { type Calibration, type Precision, recordLine, resolvePrecision } from "@rfdetr/amp";
+import { manualSeed, setNumThreads } from "@rfdetr/torch";
+import { fp16EvalAutocast } from "../../model/precision.js";
+import { RFDETRModel } from "../../model/rfdetr.js";
+import type { ModelConfig } from "../../model/types.js";
+import { resolveConfig as resolveModel } from "../../model/variants.js";
+import { wantedPrecision } from "../../settings/precision.js";
+import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
+import { resolveDevice } from "../../support/device.js";
+import { RfdetrError } from "../../support/errors.js";
+import { trainingScales } from "../../train/multi-scale.js";
+import { averageOf, stepParts } from "../../train/parts.js";
+import { Schedule } from "../../train/schedule.js";
+import { resolveWeights } from "../../weights/published-weights.js";
+import { loadInto } from "../../weights/weights.js";
+import { readProgress } from "../files/checkpoint.js";
+import { RunDirectory } from "../files/run-directory.js";
+import { initialProgress } from "../progress.js";
+import type { TrainRequest } from "../train-run.js";
+import { autoBatch } from "./auto-batch.js";
+import { measurePrecision, wantsMeasurement } from "./measured-precision.js";
+import type { RunConfig } from "./resume.js";
+import { numericsHeader, runConfig } from "./run-header.js";
+import type { Session } from "./session.js";
+import { restore } from "./session-state.js";
+import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
+
+/** @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained. */
+export async function prepareRun({ settings: given, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
+  const wanted = given.weights === null || resume !== null ? given : { ...given, weights: await resolveWeights(given.weights) };
+  if (wanted.threads !== null) setNumThreads(wanted.threads);
+  const directory = resume === null ? null : RunDirectory.open(resume);
+  const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);
+  const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
+  const device = resolveDevice(wanted.device);
+  if (wanted.gradientCheckpointing && device !== "cpu")
+    throw new RfdetrError("ERR_CONFIG", `The setting gradient_checkpointing works on the CPU, and the device is ${device}`);
+  const shape = modelShape(wanted);
+  const sides =
+    wanted.multiScale === false || wanted.multiScale === "off"
+      ? null
+      : trainingScales(shape.resolution, shape.patchSize, shape.numWindows, wanted.expandedScales);
+  const sizes = { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution };
+  let resolved: { precision: Precision; reason: string } = resolvePrecision(wantedPrecision(wanted), device);
+  const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, resolved.precision, device);
+  const data = await openData(settings, sizes);
+  try {
+    const modelConfig = { ...shape, numClasses: data.classNames.length };
+    manualSeed(seed);
+    const model = new RFDETRModel(modelConfig);
+    const warnings = [...data.warnings, ...leftovers(settings), ...(batchReason === null ? [] : [batchReason])];
+    if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights).lines);
+    if (settings.freezeEncoder)
+      for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
+    if (device !== "cpu") model.to(device);
+    model.train();
+    model.checkpointing = settings.gradientCheckpointing;
+    model.setDropPath(settings.dropPath);
+    let calibration: Calibration | null = null;
+    if (wantsMeasurement(settings)) {
+      if (before === null) calibration = await measurePrecision(model, data, settings, device);
+      const { precision, reason } = calibration?.recommended ?? (before as RunConfig);
+      resolved = { precision, reason };
+    }
+    return assemble({ settings, directory, seed, device, ...resolved, calibration, sides, modelConfig, model, warnings, data });
+  } catch (error) {
+    // Its threads would keep the process alive.
+    await data.close();
+    throw error;
+  }
+}
+
+/** The settings with a batch size: that asked for, or for `auto` the largest that fits. A continued run has its number. */
+async function withBatch(
+  settings: TrainSettings,
+  openData: OpenTrainData,
+  sizes: DataSizes,
+  shape: ModelConfig,
+  precision: Precision,
+  device: string,
+): Promise<{ settings: ReadySettings; reason: string | null }> {
+  const { batchSize } = settings;
+  if (batchSize !== "auto") return { settings: { ...settings, batchSize }, reason: null };
+  const data = await openData({ ...settings, batchSize: 1, gradAccumSteps: 1 }, sizes);
+  const numClasses = data.classNames.length;
+  await data.close();
+  // Before its measurement nobody knows the precision; float32 takes the most memory.
+  const worst = wantsMeasurement(settings) ? "32-true" : precision;
+  const { reason, ...chosen } = autoBatch(settings, { ...shape, numClasses }, sizes.side, worst, device);
+  return { settings: { ...settings, ...chosen }, reason };
+}
+
+interface Ingredients {
+  settings: ReadySettings;
+  directory: RunDirectory | null;
+  seed: number;
+  device: string;
+  precision: Precision;
+  reason: string;
+  sides: number[] | null;
+  modelConfig: ModelConfig;
+  model: RFDETRModel;
+  warnings: string[];
+  calibration: Calibration | null;
+  data: TrainData;
+}
+
+function assemble(ingredients: Ingredients): Session {
+  const { settings, directory, seed, device, precision, reason, calibration, sides, modelConfig, model, warnings, data } = ingredients;
+  const parts = stepParts(model, settings, { precision, device });
+  const stepsPerEpoch = data.stepsPerEpoch;
+  const allSteps = stepsPerEpoch * settings.epochs;
+  const totalSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
+  const session: Session = {
+    settings,
+    seed,
+    directory: directory ?? RunDirectory.create(settings.outputDir, settings.model),
+    data,
+    modelConfig,
+    parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0),
+    parts,
+    evaluationAutocast: settings.fp16Eval ? fp16EvalAutocast(model, settings.precisionOverrides) : parts.autocast,
+    ema: averageOf(model, settings),
+    schedule: new Schedule(settings, stepsPerEpoch, totalSteps),
+    scales: sides,
+    stepsPerEpoch,
+    totalSteps,
+    precision,
+    reason,
+    calibration,
+    progress: directory === null ? initialProgress() : readProgress(directory.checkpoint),
+    warnings,
+  };
+  if (directory === null) {
+    session.directory.writeJson("config.json", runConfig(session));
+    session.directory.append("numerics.jsonl", `${recordLine(numericsHeader(session))}\n`);
+  } else restore(session);
+  return session;
+}
+
+/** What is measured before a run with these settings starts, in words. */
+export function measurementsBefore(settings: TrainSettings): string[] {
+  return [
+    ...(settings.batchSize === "auto" ? ["measuring the batch size that fits"] : []),
+    ...(wantsMeasurement(settings) ? ["measuring every precision on the first batch"] : []),
+  ];
+}
+
+function modelShape({ model, resolution, numQueries, groupDetr, numSelect }: TrainSettings): ModelConfig {
+  const or = <T>(value: T | null): T | undefined => value ?? undefined;
+  return resolveModel(model, {
+    resolution: or(resolution),
+    numQueries: or(numQueries),
+    groupDetr: or(groupDetr),
+    numSelect: or(numSelect),
+  });
+}
+
+function leftovers({ fp16Eval }: TrainSettings): string[] {
+  return fp16Eval
+    ? [
+        "fp16_eval is a leftover of old configs: evaluation runs in fp16 autocast with norms in float32, and the model itself is never converted; leave it out to evaluate in the training precision",
+      ]
+    : [];
+}

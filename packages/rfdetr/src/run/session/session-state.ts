@@ -1,0 +1,100 @@
+// The state of a run on disk and back: checkpoints, going back to one, weights for use, the average in the model's place.
+import { getRngState, noGrad, scope, setRngState } from "@rfdetr/torch";
+import { packageVersion } from "../../support/version.js";
+import { readWeights, saveWeights } from "../../weights/weights.js";
+import { loadCheckpoint, type Progress, saveCheckpoint } from "../files/checkpoint.js";
+import { noRollbacks } from "../progress.js";
+import type { Session } from "./session.js";
+
+/** Continues from the run's checkpoint: takes its tensors, and drops the records written after it. */
+export function restore(session: Session): void {
+  const { directory, parts, progress } = session;
+  takeCheckpoint(session);
+  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
+  directory.keepLines("numerics.jsonl", (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
+  // The first line is the header.
+  directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
+}
+
+/** Takes weights, moments, average and random numbers from the run's checkpoint. @returns where the run was then */
+function takeCheckpoint({ directory, parts, ema }: Session): Progress {
+  const saved = loadCheckpoint(directory.checkpoint);
+  parts.model.loadStateDict(saved.model);
+  parts.optimizer.loadStateDict(saved.optimizer);
+  if (ema !== null && saved.ema !== null) ema.load(saved.ema);
+  setRngState(saved.rng);
+  for (const tensor of [
+    ...saved.model.values(),
+    ...saved.optimizer.expAvg,
+    ...saved.optimizer.expAvgSq,
+    ...(saved.ema?.tensors.values() ?? []),
+    saved.rng,
+  ])
+    tensor.dispose();
+  return saved.progress;
+}
+
+/**
+ * Goes back to the last checkpoint with half the learning rate: weights, moments, average, schedule and place in the data are those of
+ * then. Steps tried keep counting, so that every record has a number of its own.
+ * @returns the step whose state the run is in again
+ */
+export function rollBack(session: Session): number {
+  const { progress, parts } = session;
+  const saved = takeCheckpoint(session);
+  const { inEpoch, undone, lrFactor } = progress.rollbacks ?? noRollbacks;
+  const { step, skipped, trainSeconds } = progress;
+  Object.assign(progress, saved, {
+    step,
+    skipped,
+    trainSeconds,
+    rollbacks: { inEpoch: inEpoch + 1, undone: undone + step - saved.step, lrFactor: lrFactor / 2 },
+  });
+  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
+  return saved.step;
+}
+
+/** Writes everything a resume needs. @throws RfdetrError `ERR_RUN_DIRECTORY` */
+export function saveSession({ directory, parts, ema, progress }: Session): void {
+  scope(() =>
+    saveCheckpoint(directory.checkpoint, progress, {
+      model: parts.model.stateDict(),
+      ema: ema === null ? null : ema.state(),
+      optimizer: parts.optimizer.stateDict(),
+      rng: getRngState(),
+    }),
+  );
+}
+
+/** Puts the best weights into the model, for good: training is over. */
+export function useBest({ directory, parts }: Session): void {
+  const { tensors } = readWeights(directory.best);
+  parts.model.loadStateDict(tensors);
+  for (const tensor of tensors.values()) tensor.dispose();
+}
+
+/** Writes weights for use: the averaged ones where there is an average, unless `base` asks for those in training. */
+export function saveUsable(session: Session, path: string, info: Record<string, string>, base = false): void {
+  const { parts, ema, data, modelConfig, settings } = session;
+  const tensors = ema === null || base ? parts.model.stateDict() : ema.state().tensors;
+  const notes: Record<string, string> = settings.notes === null ? {} : { notes: JSON.stringify(settings.notes) };
+  saveWeights(path, tensors, {
+    classNames: [...data.classNames],
+    config: modelConfig,
+    extra: { ...info, ...notes, averaged: String(ema !== null && !base), precision: session.precision, rfdetr_version: packageVersion() },
+  });
+}
+
+/** Runs `body` with the averaged weights in the model, then puts those in training back, to the bit. */
+export async function withAverage<T>({ parts, ema }: Session, body: () => Promise<T>): Promise<T> {
+  if (ema === null) return await body();
+  const { model } = parts;
+  const own = new Map([...model.stateDict()].map(([key, tensor]) => [key, noGrad(() => tensor.clone())]));
+  model.loadStateDict(ema.state().tensors);
+  try {
+    return await body();
+  } finally {
+    model.loadStateDict(own);
+    for (const tensor of own.values()) tensor.dispose();
+  }
+}

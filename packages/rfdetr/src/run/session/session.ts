@@ -1,0 +1,35 @@
+import type { Autocast, Calibration, Precision } from "@rfdetr/amp";
+import type { ModelConfig } from "../../model/types.js";
+import type { ReadySettings } from "../../settings/settings.js";
+import type { Ema } from "../../train/ema.js";
+import type { StepParts } from "../../train/parts.js";
+import type { Schedule } from "../../train/schedule.js";
+import type { Progress } from "../files/checkpoint.js";
+import type { RunDirectory } from "../files/run-directory.js";
+import type { TrainData } from "./training-data.js";
+
+/** A run that is ready to take its next step. */
+export interface Session {
+  settings: ReadySettings;
+  seed: number;
+  directory: RunDirectory;
+  data: TrainData;
+  modelConfig: ModelConfig;
+  /** Number of trained parameters. */
+  parameters: number;
+  parts: StepParts;
+  /** What evaluation runs under: that of training, unless a leftover asks otherwise. */
+  evaluationAutocast: Autocast;
+  ema: Ema | null;
+  schedule: Schedule;
+  /** Side lengths of multi-scale training; null trains at the resolution. */
+  scales: number[] | null;
+  stepsPerEpoch: number;
+  totalSteps: number;
+  precision: Precision;
+  reason: string;
+  /** What was measured to choose the precision; null where nothing was. */
+  calibration: Calibration | null;
+  progress: Progress;
+  warnings: string[];
+}

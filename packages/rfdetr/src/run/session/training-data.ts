@@ -1,0 +1,35 @@
+// What the training loop asks of its data.
+import type { EvaluationBatch } from "../../eval/batch.js";
+import type { ReadySettings } from "../../settings/settings.js";
+import type { MicroBatch } from "../../train/parts.js";
+
+export interface TrainData {
+  classNames: readonly string[];
+  trainImages: number;
+  validImages: number;
+  /** Counted only where the test split is asked for. */
+  testImages: number;
+  /** Optimizer steps in an epoch. */
+  stepsPerEpoch: number;
+  /** What the user should know, such as repaired annotations. */
+  warnings: readonly string[];
+  /** The steps of an epoch (from 0) beginning with step `from`: for each its micro-batches. Depends on nothing but seed, epoch and step. */
+  steps(epoch: number, from: number): AsyncIterable<MicroBatch[]>;
+  evaluation(split: "valid" | "test", batch: number): AsyncIterable<EvaluationBatch>;
+  /** Ends the threads that read images. */
+  close(): Promise<void>;
+}
+
+export interface DataSizes {
+  seed: number;
+  /** Side of the training images: the largest of multi-scale training. */
+  side: number;
+  evaluationSide: number;
+}
+
+export type OpenTrainData = (settings: ReadySettings, sizes: DataSizes) => Promise<TrainData>;
+
+/** Optimizer steps in an epoch: every image is seen, the last batch is filled up; small sets give five steps (`rfdetr.training.module_data`). */
+export function stepsOfEpoch(images: number, effectiveBatch: number): number {
+  return images < 5 * effectiveBatch ? 5 : Math.ceil(images / effectiveBatch);
+}

@@ -1,0 +1,136 @@
+// A training run seen from outside: an async iterable of events and a result, while a worker thread does the work.
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import type { TrainSettings } from "../settings/settings.js";
+import { RfdetrError } from "../support/errors.js";
+import { letThreadsSleep } from "../support/openmp.js";
+import type { DoneEvent, TrainEvent } from "./files/events.js";
+
+/** What the training thread is given. */
+export interface TrainRequest {
+  settings: TrainSettings;
+  /** Folder of the run to continue, or null for a new one. */
+  resume: string | null;
+  /** A shared word: not 0 asks the run to save and stop. */
+  stop: Int32Array;
+}
+
+/** What the training thread says. */
+export type WorkerMessage = { event: TrainEvent } | { failure: { name: string; code?: string; message: string; stack?: string } };
+
+export interface TrainResult {
+  dir: string;
+  /** Path of the best weights; null where the run ended before its first evaluation. */
+  best: string | null;
+  summary: DoneEvent["summary"];
+}
+
+/** Step events that nobody has read are dropped from the oldest, beyond this many events. */
+const backlog = 10_000;
+
+/**
+ * A run in progress. Iterate it for its events, await `result` for its end, or both; `stop()` saves a checkpoint and ends it, which is no error.
+ * The iteration and `result` throw what the run failed with.
+ */
+export class TrainRun implements AsyncIterable<TrainEvent> {
+  readonly result: Promise<TrainResult>;
+  readonly #stop: Int32Array;
+  readonly #queue: TrainEvent[] = [];
+  #wake: (() => void) | null = null;
+  #ended = false;
+  #failure: unknown = null;
+
+  private constructor(stop: Int32Array, work: (emit: (event: TrainEvent) => void) => Promise<void>) {
+    this.#stop = stop;
+    let done: DoneEvent | null = null;
+    this.result = work((event) => {
+      if (event.type === "done") done = event;
+      this.#push(event);
+    }).then(
+      () => {
+        this.#end(null);
+        if (done === null) throw new Error("The training thread ended without a result");
+        return { dir: done.dir, best: done.best, summary: done.summary };
+      },
+      (error: unknown) => {
+        this.#end(error);
+        throw error;
+      },
+    );
+    // Whoever only iterates sees the failure there.
+    this.result.catch(() => {});
+  }
+
+  /** Starts a run in a worker thread. */
+  static start(settings: TrainSettings, options: { resume?: string | null; signal?: AbortSignal } = {}): TrainRun {
+    letThreadsSleep();
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const request: TrainRequest = { settings, resume: options.resume ?? null, stop };
+    const run = new TrainRun(stop, (emit) => inWorker(request, emit));
+    if (options.signal?.aborted) run.stop();
+    options.signal?.addEventListener("abort", () => run.stop(), { once: true });
+    return run;
+  }
+
+  /** Asks the run to save a checkpoint and end after the step it is at. */
+  stop(): void {
+    Atomics.store(this.#stop, 0, 1);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent> {
+    for (;;) {
+      const event = this.#queue.shift();
+      if (event !== undefined) yield event;
+      else if (this.#failure !== null) throw this.#failure;
+      else if (this.#ended) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+    }
+  }
+
+  #push(event: TrainEvent): void {
+    if (this.#queue.length >= backlog) {
+      const step = this.#queue.findIndex(({ type }) => type === "step" || type === "evaluation");
+      if (step >= 0) this.#queue.splice(step, 1);
+    }
+    this.#queue.push(event);
+    this.#wake?.();
+  }
+
+  #end(failure: unknown): void {
+    this.#ended = true;
+    this.#failure = failure;
+    this.#wake?.();
+  }
+}
+
+/** The compiled worker: beside this file, or in the build when this file runs from source. */
+function workerPath(): string {
+  const beside = fileURLToPath(new URL("./worker.js", import.meta.url));
+  return existsSync(beside) ? beside : fileURLToPath(new URL("../../dist/run/worker.js", import.meta.url));
+}
+
+function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(workerPath(), { workerData: request });
+    worker.on("message", (message: WorkerMessage) => {
+      if ("event" in message) emit(message.event);
+      else reject(revive(message.failure));
+    });
+    worker.on("error", reject);
+    worker.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`The training thread ended with code ${code}`))));
+  });
+}
+
+/** The error of another thread, with its name, code and stack. */
+function revive(failure: { name: string; code?: string; message: string; stack?: string }): Error {
+  const error =
+    failure.name === "RfdetrError" ? new RfdetrError(failure.code as RfdetrError["code"], failure.message) : new Error(failure.message);
+  if (failure.name !== "RfdetrError")
+    Object.assign(error, { name: failure.name, ...(failure.code === undefined ? {} : { code: failure.code }) });
+  error.stack = failure.stack;
+  return error;
+}

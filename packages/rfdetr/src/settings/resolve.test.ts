@@ -1,0 +1,111 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { refused } from "./refused-settings.js";
+import { parseAssignment, readConfigFile, resolveConfig, toFile } from "./resolve.js";
+import { camel, settings, snake } from "./settings.js";
+
+const base = { datasetDir: "birds" };
+
+describe("resolveConfig", () => {
+  it("has the defaults of the Python package", () => {
+    const config = resolveConfig(base);
+    expect(config).toMatchObject({
+      lr: 1e-4,
+      lrEncoder: 1.5e-4,
+      batchSize: 4,
+      gradAccumSteps: 1,
+      epochs: 100,
+      emaDecay: 0.993,
+      emaTau: 100,
+      clipMaxNorm: 0.1,
+      lrScheduler: "step",
+      lrDrop: 100,
+    });
+  });
+
+  it("takes names in either spelling, and the nested scheduler settings of the package", () => {
+    expect(resolveConfig({ dataset_dir: "birds", grad_accum_steps: 4, lr_scheduler_kwargs: { lr_drop: 7 } })).toMatchObject({
+      datasetDir: "birds",
+      gradAccumSteps: 4,
+      lrDrop: 7,
+    });
+    expect(resolveConfig({ ...base, gradAccumSteps: 4 }).gradAccumSteps).toBe(4);
+  });
+
+  it("gives a variant its preset, under what the user says", () => {
+    expect(resolveConfig({ ...base, model: "demo" })).toMatchObject({ batchSize: 8, lr: 5e-4, maxSteps: 2000 });
+    expect(resolveConfig({ ...base, model: "demo", lr: 1e-3 }).lr).toBe(1e-3);
+  });
+
+  it.each([
+    [{ batch_size: -1 }, "Expected positive integer for batch_size but received -1 of type number"],
+    [{ lr: "fast" }, 'Expected number of 0 or more for lr but received "fast" of type string'],
+    [{ lr_scheduler: "triangle" }, 'Expected one of "step", "cosine", "linear" for lr_scheduler but received "triangle" of type string'],
+    [{ batch_sise: 2 }, "Expected a known setting but received batch_sise: did you mean batch_size?"],
+    [{ learning_rate: 2 }, "did you mean lr?"],
+    [{ grad_accumulation_steps: 2 }, "did you mean grad_accum_steps?"],
+    [{ zebra: 2 }, "Expected a known setting but received zebra"],
+    [{ strategy: "ddp" }, 'The setting strategy = "ddp" is not supported: training runs on one device'],
+  ])("refuses %j in one sentence", (options, message) => {
+    expect(() => resolveConfig({ ...base, ...options })).toThrow(message);
+  });
+
+  it("accepts the package's own default of a refused setting, because its saved configs carry them all", () => {
+    for (const [name, { accepts }] of Object.entries(refused))
+      for (const value of accepts) expect(() => resolveConfig({ ...base, [name]: value })).not.toThrow();
+  });
+
+  it("needs a dataset", () => {
+    expect(() => resolveConfig({})).toThrow("Expected a dataset folder");
+  });
+
+  it("writes names back as they came from a file", () => {
+    const config = resolveConfig(base);
+    expect(resolveConfig(toFile(config))).toEqual(config);
+    for (const name of Object.keys(settings)) expect(snake(camel(name))).toBe(name);
+  });
+});
+
+describe("config files and assignments", () => {
+  it("name the file that is missing or broken", () => {
+    const folder = mkdtempSync(join(tmpdir(), "config-"));
+    expect(() => readConfigFile(join(folder, "none.json"))).toThrow("none.json cannot be read");
+    writeFileSync(join(folder, "half.json"), '{"lr": 1');
+    expect(() => readConfigFile(join(folder, "half.json"))).toThrow("half.json is not JSON");
+  });
+
+  it("read values as JSON where they are, as text otherwise", () => {
+    expect(parseAssignment("lr=1e-3")).toEqual(["lr", 1e-3]);
+    expect(parseAssignment("use_ema=false")).toEqual(["use_ema", false]);
+    expect(parseAssignment("lr_scheduler=cosine")).toEqual(["lr_scheduler", "cosine"]);
+    expect(() => parseAssignment("lr")).toThrow("Expected key=value");
+  });
+});
+
+describe("config files of the Python package", () => {
+  it("load as they are", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "config-")), "training_config.json");
+    const content = {
+      train_config: { dataset_dir: "birds", lr: 2e-4, class_names: null, multi_scale: "per-batch", optimizer_kwargs: {} },
+      model_config: { hidden_dim: 256, resolution: 512, positional_encoding_size: 32, model_name: null, pretrain_weights: "own.pth" },
+      model_config_type: "RFDETRSmallConfig",
+      class_names: null,
+      num_classes: 0,
+    };
+    writeFileSync(file, JSON.stringify(content));
+    expect(resolveConfig(readConfigFile(file))).toMatchObject({ model: "small", lr: 2e-4, weights: "own.pth", resolution: 512 });
+  });
+});
+
+describe("augmentation", () => {
+  it("is a preset by name, or aug_config in full, as the package writes it", () => {
+    expect(resolveConfig(base)).toMatchObject({ augment: "default", augConfig: null });
+    const config = { HorizontalFlip: { p: 0.3 }, Rotate: { limit: 45, p: 0.5 } };
+    expect(resolveConfig({ ...base, aug_config: config }).augConfig).toEqual(config);
+    expect(resolveConfig({ ...base, aug_config: {} }).augConfig).toEqual({});
+    expect(() => resolveConfig({ ...base, aug_config: { Rotote: {} } })).toThrow("did you mean Rotate?");
+    expect(() => resolveConfig({ ...base, aug_config: config, augment: "aerial" })).toThrow("Expected augment or aug_config");
+  });
+});

@@ -1,0 +1,222 @@
+// From what a user wrote (file, flags, options) to a complete, checked configuration.
+import { readFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import { type AugConfig, checkAugConfig } from "../data/augment/config.js";
+import type { ModelConfig } from "../model/types.js";
+import { resolveConfig as resolveModel, variantOfClass } from "../model/variants.js";
+import { expected, RfdetrError } from "../support/errors.js";
+import { suggest } from "../support/suggest.js";
+import { refused } from "./refused-settings.js";
+import { camel, type Setting, type SettingName, settings, snake, type TrainOptions, type TrainSettings } from "./settings.js";
+
+const names = Object.keys(settings) as SettingName[];
+
+/** Names people type that mean another setting. */
+const aliases: Readonly<Record<string, SettingName>> = {
+  dataset: "dataset_dir",
+  data: "dataset_dir",
+  out: "output_dir",
+  batch: "batch_size",
+  accumulate: "grad_accum_steps",
+  learning_rate: "lr",
+  ema: "use_ema",
+  validation_interval: "eval_interval",
+  workers: "num_workers",
+};
+
+/** What a variant trains with where it differs from the general defaults. */
+const presets: Readonly<Record<string, TrainOptions>> = {
+  // A small model from random weights: one learning rate for everything, a fast average, no jitter (it under-fits in so few steps).
+  demo: {
+    epochs: 11,
+    maxSteps: 2000,
+    batchSize: 8,
+    lr: 5e-4,
+    lrEncoder: 5e-4,
+    lrVitLayerDecay: 1,
+    lrComponentDecay: 1,
+    lrScheduler: "cosine",
+    minFactor: 0.01,
+    warmupEpochs: 0.32,
+    emaDecay: 0.99,
+    multiScale: "off",
+    scaleJitter: false,
+    evalInterval: 2,
+  },
+};
+
+/** @returns the training preset of a variant; empty for those that train with the general defaults. */
+export function presetOf(variant: string): TrainOptions {
+  return presets[variant] ?? {};
+}
+
+/**
+ * Completes options with the variant's preset and the defaults, and checks everything.
+ * @param options settings by their camelCase or snake_case names; `undefined` counts as not given.
+ * @throws RfdetrError `ERR_CONFIG` in one sentence: an unknown name (with the name that was probably meant), a value of the wrong kind,
+ * or a setting of the Python package that is refused (with the reason).
+ */
+export function resolveConfig(options: TrainOptions | Record<string, unknown>): TrainSettings {
+  const given = normalise(options);
+  const variant = typeof given.model === "string" ? given.model : (settings.model.fallback as string);
+  const preset = presetOf(variant) as Record<string, unknown>;
+  const result: Record<string, unknown> = {};
+  for (const name of names) {
+    const key = camel(name);
+    result[key] = name in given ? checkSetting(name, given[name]) : (preset[key] ?? settings[name].fallback);
+  }
+  if (result.datasetDir === undefined)
+    throw new RfdetrError("ERR_CONFIG", "Expected a dataset folder but received none: set dataset_dir, or --data on the command line");
+  if (result.augConfig !== null) checkAugmentation(result as TrainSettings);
+  return result as TrainSettings;
+}
+
+function checkAugmentation({ augConfig, augment }: TrainSettings): void {
+  if (augment !== settings.augment.fallback)
+    throw new RfdetrError("ERR_CONFIG", `Expected augment or aug_config but received both: ${augment}, and one in full; leave one out`);
+  try {
+    checkAugConfig(augConfig as AugConfig);
+  } catch (error) {
+    throw new RfdetrError("ERR_CONFIG", (error as Error).message, { cause: error });
+  }
+}
+
+/**
+ * @returns the settings by snake_case name. What the package nests or calls otherwise (`lr_scheduler_kwargs`, `pretrain_weights`,
+ * `model_name`) has our name; what is refused is gone.
+ */
+function normalise(options: Record<string, unknown>): Record<string, unknown> {
+  const given: Record<string, unknown> = {};
+  const notOurs: [name: string, value: unknown][] = [];
+  const add = (name: string, value: unknown) => {
+    if (name === "lr_scheduler_kwargs" && typeof value === "object" && value !== null) {
+      for (const [inner, innerValue] of Object.entries(value)) add(inner, innerValue);
+    } else if (name === "model_name") {
+      if (value !== null) given.model ??= variantOfClass(String(value));
+    } else if (name === "pretrain_weights") given.weights ??= value;
+    else if (name in settings) given[name] = value;
+    else if (name in refused) notOurs.push([name, value]);
+    else throw unknown(name);
+  };
+  for (const [key, value] of Object.entries(options)) if (value !== undefined) add(snake(key), value);
+  for (const [name, value] of notOurs) refuse(name, value, given);
+  return given;
+}
+
+function refuse(name: string, value: unknown, given: Record<string, unknown>): void {
+  const { accepts, fixed, reason } = refused[name];
+  const passing = fixed === undefined ? accepts : [fixed(variantOf(given))];
+  if (passing.some((accepted) => isDeepStrictEqual(accepted, value))) return;
+  const kept = fixed === undefined ? "" : `, only ${JSON.stringify(passing[0])} here`;
+  throw new RfdetrError("ERR_CONFIG", `The setting ${name} = ${JSON.stringify(value)} is not supported${kept}: ${reason}`);
+}
+
+/** The sizes of the model that is asked for. */
+function variantOf({ model, resolution }: Record<string, unknown>): ModelConfig {
+  return resolveModel(typeof model === "string" ? model : settings.model.fallback, typeof resolution === "number" ? { resolution } : {});
+}
+
+function unknown(name: string): RfdetrError {
+  const meant = aliases[name] ?? suggest(name, names);
+  return new RfdetrError(
+    "ERR_CONFIG",
+    `Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+  );
+}
+
+/** Checks the value of one setting; `shown` is the name that an error uses. @throws RfdetrError `ERR_CONFIG` */
+export function checkSetting(name: SettingName, value: unknown, shown: string = name): unknown {
+  const parsed = settings[name].type.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { without }: Setting = settings[name];
+  const reason = typeof value === "string" ? without?.[value] : undefined;
+  if (reason !== undefined)
+    throw new RfdetrError("ERR_CONFIG", `The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
+  throw new RfdetrError("ERR_CONFIG", expected(kindOf(name), shown, value));
+}
+
+/** What a setting takes, in words. */
+export function kindOf(name: SettingName): string {
+  const setting: Setting = settings[name];
+  return setting.takes ?? describe(setting.type.toJSONSchema() as JsonSchema);
+}
+
+interface JsonSchema {
+  type?: string;
+  enum?: unknown[];
+  const?: unknown;
+  anyOf?: JsonSchema[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+}
+
+function describe(schema: JsonSchema): string {
+  if (schema.enum) return `one of ${schema.enum.map((value) => JSON.stringify(value)).join(", ")}`;
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.anyOf) return schema.anyOf.map(describe).join(" or ");
+  if (schema.type === "integer") return schema.exclusiveMinimum === 0 ? "positive integer" : "integer of 0 or more";
+  if (schema.type === "number" && schema.exclusiveMaximum === 1) return "number from 0 to below 1";
+  if (schema.type === "number") return schema.maximum === 1 ? "number from 0 to 1" : "number of 0 or more";
+  if (schema.type === "boolean") return "true or false";
+  if (schema.type === "string") return "text";
+  return schema.type ?? "any value";
+}
+
+/** Reads a config file (JSON, snake_case or camelCase names), or a `training_config.json` of the package. @throws RfdetrError naming the file. */
+export function readConfigFile(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new RfdetrError("ERR_CONFIG", `The config file ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new RfdetrError("ERR_CONFIG", `The config file ${path} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new RfdetrError("ERR_CONFIG", `The config file ${path} does not hold an object`);
+  return flatten(value as Record<string, unknown>);
+}
+
+/** The package's `training_config.json` holds the settings of training and model in two objects, and names the variant by its class. */
+function flatten(file: Record<string, unknown>): Record<string, unknown> {
+  const { train_config: train, model_config: model, model_config_type: type } = file;
+  if (typeof train !== "object" || typeof model !== "object") return file;
+  const { model_name: name, ...sizes } = (model ?? {}) as Record<string, unknown>;
+  return { ...sizes, ...train, model_name: name ?? (typeof type === "string" ? type.replace(/Config$/, "") : null) };
+}
+
+/** Reads a `key=value` of the command line; the value is JSON where it parses as such, text otherwise. @throws RfdetrError */
+export function parseAssignment(text: string): [string, unknown] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new RfdetrError("ERR_USAGE", expected("key=value", "--set", text));
+  const raw = text.slice(at + 1);
+  try {
+    return [text.slice(0, at), JSON.parse(raw)];
+  } catch {
+    return [text.slice(0, at), raw];
+  }
+}
+
+/** The settings by their names in files. */
+export function toFile(config: TrainSettings): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [snake(key), value]));
+}
+
+/**
+ * Reads the `pattern=rule` pairs of the command line.
+ * @throws RfdetrError `ERR_USAGE` for what is no pair, `ERR_CONFIG` for an unknown rule
+ */
+export function parseOverrides(pairs: readonly string[]): TrainSettings["precisionOverrides"] {
+  const given = pairs.map((text) => {
+    const at = text.lastIndexOf("=");
+    if (at < 1) throw new RfdetrError("ERR_USAGE", expected("pattern=rule", "--override", text));
+    return [text.slice(0, at), text.slice(at + 1)];
+  });
+  return checkSetting("precision_overrides", Object.fromEntries(given), "--override") as TrainSettings["precisionOverrides"];
+}

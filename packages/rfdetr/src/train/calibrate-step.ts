@@ -1,0 +1,42 @@
+// Every precision measured on one training step.
+import { type Calibration, calibrate, type Overrides, type Precision } from "@rfdetr/amp";
+import { Criterion } from "../loss/criterion.js";
+import { modelAutocast } from "../model/precision.js";
+import { imagesToTensor, normalise_ } from "../model/preprocess.js";
+import type { RFDETRModel } from "../model/rfdetr.js";
+import type { MicroBatch } from "./parts.js";
+
+/** What the instruments look at: a model, and a training batch for it. */
+export interface Subject {
+  model: RFDETRModel;
+  classNames: readonly string[];
+  batch: MicroBatch;
+  device: string;
+  /** Whether the weights were trained. */
+  trained: boolean;
+}
+
+/** Measures every precision on the training step of a subject; the weights are as before afterwards. */
+export function calibrateSubject(
+  { model, batch: { images: bytes, height, width, targets }, device }: Subject,
+  options: { overrides?: Overrides; precisions?: readonly Precision[]; rounds?: number; progress?: (what: string) => void } = {},
+): Calibration {
+  const { overrides, ...rest } = options;
+  const criterion = new Criterion({ groupDetr: model.config.groupDetr });
+  const images = normalise_(imagesToTensor(bytes, targets.length, height, width, device));
+  return calibrate({
+    model,
+    autocast: (precision) => modelAutocast(precision, model, { overrides }),
+    forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
+    step: (autocast, dtype, scale) => {
+      const { total } = criterion.compute(
+        autocast.run(() => model.call(images.to(dtype))),
+        targets,
+        { training: true },
+      );
+      total.mul(scale).backward();
+      return total.item();
+    },
+    ...rest,
+  });
+}

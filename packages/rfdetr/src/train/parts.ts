@@ -1,0 +1,71 @@
+// What a training step works with, made in one place.
+import { type Autocast, GradScaler, type Precision, policyByName, withOperators } from "@rfdetr/amp";
+import { noGrad, optim, type Tensor } from "@rfdetr/torch";
+import type { Target } from "../data/target.js";
+import { Criterion } from "../loss/criterion.js";
+import { modelAutocast } from "../model/precision.js";
+import { imagesToTensor, normalise_, resizeImages } from "../model/preprocess.js";
+import type { RFDETRModel } from "../model/rfdetr.js";
+import type { TrainSettings } from "../settings/settings.js";
+import { Ema } from "./ema.js";
+import { parameterGroups } from "./parameter-groups.js";
+
+export interface MicroBatch {
+  /** `[B, height, width, 3]` bytes. */
+  images: Uint8Array;
+  height: number;
+  width: number;
+  targets: Target[];
+  /** Where the images came from, for reports. */
+  files?: readonly string[];
+}
+
+export interface StepParts {
+  model: RFDETRModel;
+  criterion: Criterion;
+  autocast: Autocast;
+  optimizer: optim.AdamW;
+  /** Switched off unless gradients are scaled. */
+  scaler: GradScaler;
+  device: string;
+  /** Largest global gradient norm; 0 does not clip. */
+  clipMaxNorm: number;
+}
+
+/**
+ * What a step of `model` needs under these settings: loss, precision, optimizer, loss scaler.
+ * @param scale loss scale to begin with; default that of the settings
+ * @throws PolicyError when an override of the settings matches no module of the model
+ */
+export function stepParts(
+  model: RFDETRModel,
+  settings: TrainSettings,
+  { precision, device, scale }: { precision: Precision; device: string; scale?: number },
+): StepParts {
+  return {
+    model,
+    criterion: new Criterion({
+      groupDetr: model.config.groupDetr,
+      weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef },
+    }),
+    autocast: modelAutocast(precision, model, {
+      policy: withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators),
+      overrides: settings.precisionOverrides,
+    }),
+    optimizer: new optim.AdamW(parameterGroups(model, settings)),
+    scaler: new GradScaler({ ...settings.scaler, ...(scale === undefined ? {} : { init: scale }), enabled: precision === "16-mixed" }),
+    device,
+    clipMaxNorm: settings.clipMaxNorm,
+  };
+}
+
+/** The moving average that the settings ask for, or null. */
+export function averageOf(model: RFDETRModel, { useEma, emaDecay, emaTau }: TrainSettings): Ema | null {
+  return useEma ? new Ema(model, { decay: emaDecay, tau: emaTau }) : null;
+}
+
+/** The images of a micro-batch as the model takes them: `[B, 3, H, W]`, normalised, at `size` × `size` where it is given. */
+export function prepareImages(batch: MicroBatch, size: number | null, device: string): Tensor {
+  const images = normalise_(imagesToTensor(batch.images, batch.targets.length, batch.height, batch.width, device));
+  return size === null ? images : noGrad(() => resizeImages(images, size, size));
+}

@@ -1,0 +1,36 @@
+// A faulty step run once more, to find where it first was not finite.
+import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
+import { scope } from "@rfdetr/torch";
+import { inFloat32 } from "../model/outputs.js";
+import { type MicroBatch, prepareImages, type StepParts } from "./parts.js";
+
+/**
+ * Runs a step that changed nothing once more, watched, and reports the first value that was not finite.
+ * @param scale loss scale that the step ran with
+ */
+export function replayStep(
+  parts: StepParts,
+  microBatches: readonly MicroBatch[],
+  size: number | null,
+  scale: number,
+  what: { step: number; precision: Precision; files: readonly string[] },
+): OverflowReport {
+  const { model, criterion, autocast, device } = parts;
+  try {
+    return scope(() => {
+      const images = microBatches.map((batch) => prepareImages(batch, size, device));
+      const run = (): void =>
+        microBatches.forEach(({ targets }, i) => {
+          const outputs = inFloat32(autocast.run(() => model.call(images[i])));
+          criterion
+            .compute(outputs, targets, { training: true })
+            .total.mul(scale / microBatches.length)
+            .backward();
+        });
+      return replay({ ...what, model, inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const), run, scale });
+    });
+  } finally {
+    parts.optimizer.zeroGrad();
+    autocast.clearCache();
+  }
+}

@@ -1,0 +1,123 @@
+// Weights of one model in another of the same architecture: other classes, fewer queries, another resolution.
+import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
+import type { ModelConfig } from "../model/types.js";
+import { RfdetrError } from "../support/errors.js";
+
+export interface FitReport {
+  /** Tensors taken as they are. */
+  loaded: number;
+  /** Tensors taken in another shape, and how. */
+  changed: { key: string; how: string }[];
+  /** Keys of the model that the file lacks: they keep what they had. */
+  missing: string[];
+  /** Keys of the file that the model has no use for. */
+  leftOver: string[];
+}
+
+const classRows = /(^|\.)(class_embed|enc_out_class_embed\.\d+)\.(weight|bias)$/;
+const queryRows = /^(refpoint_embed|query_feat)\.weight$/;
+const groupHead = /^transformer\.enc_out\w*\.(\d+)\./;
+const positions = "backbone.0.encoder.encoder.embeddings.position_embeddings";
+
+/**
+ * Shapes stored weights for a model (`rfdetr.models.weights: load_pretrain_weights`): class rows are cut to the first, or repeated; learned queries are cut
+ * group by group; position embeddings are resized (bicubic, antialiased, the class token kept); selection heads of further groups are left out. Must be
+ * called inside a scope.
+ * @param stored weights and sizes of the file
+ * @param own state dict and sizes of the model
+ * @throws RfdetrError `ERR_CHECKPOINT` for another architecture: a tensor of another shape, more queries or groups than the file has, or hardly a key in common
+ */
+export function fitWeights(
+  path: string,
+  stored: { tensors: ReadonlyMap<string, Tensor>; config: ModelConfig },
+  own: { tensors: ReadonlyMap<string, Tensor>; config: ModelConfig },
+): { tensors: Map<string, Tensor>; report: FitReport } {
+  const report: FitReport = { loaded: 0, changed: [], missing: [], leftOver: [] };
+  const tensors = new Map<string, Tensor>();
+  const { numQueries: queries, groupDetr: groups } = own.config;
+  const { numQueries: storedQueries, groupDetr: storedGroups } = stored.config;
+  for (const [key, target] of own.tensors) {
+    const found = stored.tensors.get(key);
+    if (found === undefined) {
+      report.missing.push(key);
+      continue;
+    }
+    const fitted = noGrad(() => fit(key, found, target));
+    if (fitted.tensor.shape.join() !== target.shape.join())
+      throw new RfdetrError(
+        "ERR_CHECKPOINT",
+        `The weights ${path} are those of ${stored.config.variant} and do not fit ${own.config.variant}: ${key} has the shape ${found.shape.join("×")} where ${target.shape.join("×")} is expected`,
+      );
+    tensors.set(key, fitted.tensor);
+    if (fitted.how === null) report.loaded++;
+    else report.changed.push({ key, how: fitted.how });
+  }
+  for (const key of stored.tensors.keys()) if (!own.tensors.has(key)) report.leftOver.push(key);
+  if (tensors.size < own.tensors.size / 2)
+    throw new RfdetrError(
+      "ERR_CHECKPOINT",
+      `The weights ${path} hold ${tensors.size} of the ${own.tensors.size} tensors of ${own.config.variant}: they are of another model`,
+    );
+  return { tensors, report };
+
+  function fit(key: string, found: Tensor, target: Tensor): { tensor: Tensor; how: string | null } {
+    if (found.shape.join() === target.shape.join() && !queryRows.test(key)) return { tensor: found, how: null };
+    if (classRows.test(key)) return { tensor: withRows(found, target.shape[0]), how: `${found.shape[0]} class rows to ${target.shape[0]}` };
+    if (queryRows.test(key)) {
+      if (queries === storedQueries && groups === storedGroups) return { tensor: found, how: null };
+      if (queries > storedQueries || groups > storedGroups)
+        throw new RfdetrError(
+          "ERR_CHECKPOINT",
+          `The weights ${path} have ${storedGroups} groups of ${storedQueries} queries and the model has ${groups} of ${queries}: lower num_queries or group_detr`,
+        );
+      const cut = found.view(storedGroups, storedQueries, found.shape[1]).narrow(0, 0, groups).narrow(1, 0, queries);
+      return {
+        tensor: cut.reshape(groups * queries, found.shape[1]),
+        how: `${storedGroups}×${storedQueries} queries to ${groups}×${queries}`,
+      };
+    }
+    if (key === positions && found.shape[2] === target.shape[2]) return resized(found, target.shape[1]);
+    return { tensor: found, how: null };
+  }
+}
+
+/** Whether a key belongs to a selection head of a group that a model with fewer groups lacks. */
+export const isGroupHead = (key: string): boolean => groupHead.test(key);
+
+/** The first `rows` rows, repeated from the start where there are too few. */
+function withRows(stored: Tensor, rows: number): Tensor {
+  const have = stored.shape[0];
+  if (rows <= have) return stored.narrow(0, 0, rows);
+  const copies = Array.from({ length: Math.ceil(rows / have) }, () => stored);
+  return ops.cat(copies, { dim: 0 }).narrow(0, 0, rows);
+}
+
+/** A position table at another grid; both are squares. */
+function resized(table: Tensor, rows: number): { tensor: Tensor; how: string | null } {
+  const [from, to] = [table.shape[1] - 1, rows - 1].map((count) => Math.round(Math.sqrt(count)));
+  if (from * from !== table.shape[1] - 1 || to * to !== rows - 1) return { tensor: table, how: null };
+  const tensor = scope(() => {
+    const cls = table.narrow(1, 0, 1);
+    const grid = table
+      .narrow(1, 1, from * from)
+      .view(1, from, from, -1)
+      .permute(0, 3, 1, 2)
+      .to("float32");
+    const other = ops._upsampleBicubic2dAa(grid, [to, to], false).flatten(2).transpose(1, 2).to(table.dtype);
+    return ops.cat([cls, other], { dim: 1 });
+  });
+  return { tensor, how: `position table of ${from}×${from} to ${to}×${to}` };
+}
+
+/** What a user should know of a fit, in a line each; nothing where everything fitted as it was. */
+export function describeFit({ changed, missing, leftOver }: FitReport): string[] {
+  const some = (keys: readonly string[]): string => keys.slice(0, 3).join(", ") + (keys.length > 3 ? ` and ${keys.length - 3} more` : "");
+  const ways = new Map<string, number>();
+  for (const { how } of changed) ways.set(how, (ways.get(how) ?? 0) + 1);
+  const others = leftOver.filter((key) => !isGroupHead(key));
+  return [
+    ...(ways.size > 0 ? [`Taken in another shape: ${[...ways.keys()].join("; ")}`] : []),
+    ...(missing.length > 0 ? [`Not in the weights, and left as they were: ${some(missing)}`] : []),
+    ...(others.length > 0 ? [`In the weights, and of no use here: ${some(others)}`] : []),
+  ];
+}

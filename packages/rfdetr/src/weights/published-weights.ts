@@ -1,0 +1,139 @@
+// Weights that the authors of RF-DETR publish, by name: looked for in a cache folder, else downloaded and held against their MD5.
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { RfdetrError } from "../support/errors.js";
+
+export interface Published {
+  file: string;
+  /** Below {@link publisher}. */
+  path: string;
+  md5: string;
+}
+
+const publisher = "https://storage.googleapis.com/rfdetr";
+
+/** By variant; the files and checksums of the Python package (`rfdetr.assets.model_weights`). All are under the Apache License 2.0. */
+export const publishedWeights: Readonly<Record<string, Published>> = {
+  nano: { file: "rf-detr-nano.pth", path: "nano_coco/checkpoint_best_regular.pth", md5: "fb6504cce7fbdc783f7a46991f07639f" },
+  small: { file: "rf-detr-small.pth", path: "small_coco/checkpoint_best_regular.pth", md5: "fb37061c1af7bace359c91b723a8d5c1" },
+  medium: { file: "rf-detr-medium.pth", path: "medium_coco/checkpoint_best_regular.pth", md5: "7223f764a87b863f02eb8d52bf0ce2ee" },
+  base: { file: "rf-detr-base.pth", path: "rf-detr-base-coco.pth", md5: "b4d3ce46099eaed50626ede388caf979" },
+  "base-2": { file: "rf-detr-base-2.pth", path: "rf-detr-base-2.pth", md5: "462f4d9df407ddc1812f42614040e913" },
+  "base-o365": {
+    file: "rf-detr-base-o365.pth",
+    path: "top-secret-1234/lwdetr_dinov2_small_o365_checkpoint.pth",
+    md5: "d93f4921ccbb0f0a2e4364bed290892b",
+  },
+  large: { file: "rf-detr-large-2026.pth", path: "rf-detr-large-2026.pth", md5: "5cb72153541cbcb9aa6efa26222acc75" },
+  "large-deprecated": { file: "rf-detr-large.pth", path: "rf-detr-large.pth", md5: "992c8e862aa733a7bb2777e45d49f1a0" },
+};
+
+export interface DownloadOptions {
+  /** Told the bytes so far and those in all; null where the server does not say. */
+  progress?: (done: number, total: number | null) => void;
+  /** Where the files are in place of the publisher: a mirror. Default: the variable RFDETR_WEIGHTS_URL. */
+  mirror?: string;
+  /** Default: {@link weightsFolder}. */
+  folder?: string;
+  signal?: AbortSignal;
+  /** Default: {@link publishedWeights}. */
+  published?: Readonly<Record<string, Published>>;
+}
+
+/** The folder that the Python package keeps them in, so that nothing is downloaded twice: `$RF_HOME`, `$ROBOFLOW_HOME`, or `~/.roboflow/models`. */
+export function weightsFolder(): string {
+  return process.env.RF_HOME || process.env.ROBOFLOW_HOME || join(homedir(), ".roboflow", "models");
+}
+
+/** The entry for a variant's name, or for a file name of the Python package. */
+function entryOf(name: string, published: Readonly<Record<string, Published>>): Published | undefined {
+  return Object.hasOwn(published, name) ? published[name] : Object.values(published).find(({ file }) => file === name);
+}
+
+/**
+ * The path of weights: a path as it is, a published name (`nano`, or `rf-detr-nano.pth` where there is no such file) as the path of its file in the cache
+ * folder, which is downloaded when it is not there. An interrupted download goes on where it stopped.
+ * @throws RfdetrError `ERR_CHECKPOINT` where it cannot be had, with the place to put the file in; or the file is not what was published
+ */
+export async function resolveWeights(name: string, options: DownloadOptions = {}): Promise<string> {
+  const entry = existsSync(name) ? undefined : entryOf(name, options.published ?? publishedWeights);
+  if (entry === undefined) return name;
+  const folder = options.folder ?? weightsFolder();
+  const path = join(folder, entry.file);
+  if (existsSync(path)) {
+    const found = await md5Of(path);
+    if (found === entry.md5) return path;
+    throw new RfdetrError(
+      "ERR_CHECKPOINT",
+      `The weights ${path} are not those published as ${name} (MD5 ${found} instead of ${entry.md5}): remove the file to download them again, or give its path to use it as it is`,
+    );
+  }
+  const url = `${options.mirror ?? process.env.RFDETR_WEIGHTS_URL ?? publisher}/${entry.path}`;
+  const partial = `${path}.part`;
+  try {
+    mkdirSync(folder, { recursive: true });
+    await download(url, partial, options);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new RfdetrError(
+      "ERR_CHECKPOINT",
+      `The weights ${name} could not be downloaded from ${url}: ${reason(error)}. Download them elsewhere and put the file at ${path}`,
+      { cause: error },
+    );
+  }
+  const found = await md5Of(partial);
+  if (found !== entry.md5) {
+    rmSync(partial);
+    throw new RfdetrError(
+      "ERR_CHECKPOINT",
+      `The download of ${name} from ${url} is not what was published (MD5 ${found} instead of ${entry.md5}): try again, or put the right file at ${path}`,
+    );
+  }
+  renameSync(partial, path);
+  return path;
+}
+
+/** Writes a file behind a URL to `partial`, after what an earlier try has left there. */
+async function download(url: string, partial: string, { progress, signal }: DownloadOptions): Promise<void> {
+  const { EnvHttpProxyAgent, fetch } = await import("undici");
+  const have = existsSync(partial) ? statSync(partial).size : 0;
+  const response = await fetch(url, {
+    // Honours HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+    dispatcher: new EnvHttpProxyAgent(),
+    headers: have > 0 ? { range: `bytes=${have}-` } : {},
+    ...(signal === undefined ? {} : { signal }),
+  });
+  // All bytes that there are have come already.
+  if (response.status === 416) return;
+  if (!response.ok || response.body === null) throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
+  const continued = response.status === 206;
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  let done = continued ? have : 0;
+  const total = Number.isFinite(length) ? done + length : null;
+  const counter = new Transform({
+    transform(chunk: Uint8Array, _encoding, next) {
+      done += chunk.length;
+      progress?.(done, total);
+      next(null, chunk);
+    },
+  });
+  await pipeline(Readable.fromWeb(response.body as never), counter, createWriteStream(partial, { flags: continued ? "a" : "w" }));
+  if (total !== null && done < total) throw new Error(`the connection ended after ${done} of ${total} bytes`);
+}
+
+async function md5Of(path: string): Promise<string> {
+  const hash = createHash("md5");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+/** The innermost reason: fetch wraps the one that says something. */
+function reason(error: unknown): string {
+  let inner = error;
+  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
+  return inner instanceof Error ? inner.message || (inner as NodeJS.ErrnoException).code || inner.name : String(inner);
+}
