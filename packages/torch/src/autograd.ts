@@ -1,5 +1,6 @@
 // Autograd beyond Tensor.backward: switching it off, gradients of chosen inputs, nodes written in JavaScript, checkpointing.
-import { native } from "./native.js";
+import { fromAddon } from "./errors.js";
+import { type Handle, native } from "./native.js";
 import { keep, scope } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
@@ -35,14 +36,19 @@ export function gradients(
   inputs: readonly Tensor[],
   options: { outputGradients?: readonly (Tensor | null)[]; retainGraph?: boolean; createGraph?: boolean; allowUnused?: boolean } = {},
 ): (Tensor | null)[] {
-  const handles = native.gradients(
-    outputs.map((t) => t.handle),
-    inputs.map((t) => t.handle),
-    options.outputGradients?.map((t) => t?.handle ?? null) ?? null,
-    options.retainGraph ?? options.createGraph ?? false,
-    options.createGraph ?? false,
-    options.allowUnused ?? false,
-  );
+  let handles: (Handle | null)[];
+  try {
+    handles = native.gradients(
+      outputs.map((t) => t.handle),
+      inputs.map((t) => t.handle),
+      options.outputGradients?.map((t) => t?.handle ?? null) ?? null,
+      options.retainGraph ?? options.createGraph ?? false,
+      options.createGraph ?? false,
+      options.allowUnused ?? false,
+    );
+  } catch (error) {
+    throw fromAddon(error);
+  }
   return handles.map((handle) => (handle === null ? null : new Tensor(handle)));
 }
 

@@ -2,7 +2,8 @@
 import { type DType, dtypes } from "./dtype.js";
 import { native } from "./native.js";
 import * as ops from "./ops.generated.js";
-import { type NestedNumbers, Tensor } from "./tensor.js";
+import { Tensor } from "./tensor.js";
+import type { NestedNumbers } from "./tensor-methods.js";
 
 export interface TensorOptions {
   dtype?: DType;

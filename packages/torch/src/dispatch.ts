@@ -1,5 +1,6 @@
 // The one door. Every operator call goes through `dispatch`; interceptors stand in it.
 
+import { fromAddon, OperatorError } from "./errors.js";
 import { currentModule, type RunningModule } from "./module-stack.js";
 import { native } from "./native.js";
 import { Tensor } from "./tensor.js";
@@ -34,7 +35,7 @@ export class Operator {
   get id(): number {
     if (this.#id < 0) {
       const id = native.findOperator(this.name, this.overload);
-      if (id < 0) throw new Error(`Expected an operator of libtorch ${native.engineVersion()} but received ${this}`);
+      if (id < 0) throw new OperatorError("ERR_TORCH", `Expected an operator of libtorch ${native.engineVersion()} but received ${this}`);
       const [args, results] = native.operatorSchema(id);
       this.#arguments = args.map(([name, kind, optional, hasDefault]) => ({ name, kind, optional, hasDefault }));
       this.#results = results;
@@ -108,7 +109,7 @@ function rebuild(): void {
 
 /**
  * Calls an operator by schema. `args` follow the schema's order; `undefined` or `null` takes the default.
- * @throws Error with libtorch's text, the operator, the argument shapes and the module path.
+ * @throws OperatorError with the operator, its arguments, libtorch's text and the module path
  */
 export function dispatch(op: Operator, args: unknown[]): unknown {
   return chain === null ? invoke(op, args) : chain(op, args);
@@ -155,5 +156,5 @@ function wrap(kind: string, value: unknown): unknown {
 function located(error: unknown): unknown {
   const path = currentModule()?.path;
   if (path && error instanceof Error) error.message += ` (in module ${path})`;
-  return error;
+  return fromAddon(error);
 }

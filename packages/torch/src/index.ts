@@ -16,6 +16,7 @@ export {
   setNumThreads,
   setRngState,
 } from "./engine.js";
+export { DisposedError, EngineError, InternalError, OperatorError, TorchError } from "./errors.js";
 export * as nn from "./nn/index.js";
 export * as ops from "./ops.generated.js";
 export * as optim from "./optim/index.js";
@@ -47,4 +48,7 @@ export {
 } from "./pth/index.js";
 export { loadSafetensors, SafetensorsError, type SafetensorsFile, saveSafetensors } from "./safetensors.js";
 export { keep, scope } from "./scope.js";
-export { eachTensor, type NestedNumbers, type Operand, Tensor } from "./tensor.js";
+export { eachTensor, Tensor } from "./tensor.js";
+export type { NestedNumbers, Operand } from "./tensor-methods.js";
+
+import "./tensor-methods.js";

@@ -1,13 +1,14 @@
-// The addon's face: numbers for tensors ("handles"), plain values for the rest. Only this package sees it.
+// The interface of the addon: numbers for tensors ("handles"), plain values for the rest. Only this package sees it.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { DType } from "./dtype.js";
+import { EngineError } from "./errors.js";
 
 /** A tensor in the addon's table. */
 export type Handle = number;
 
-/** What the profiler's recorder keeps of a thread: rows of numbers, their names, the shapes that they point into. */
+/** What the recorder stores for one thread: rows of numbers, and the names and shapes that they point into. */
 export interface RecordedThread {
   events: Float64Array;
   names: string[];
@@ -70,21 +71,19 @@ export interface Native {
 
   profileStart(shapes: boolean): void;
   profileStop(): { nanoseconds: number; threads: RecordedThread[] };
-  /** A mark of the caller's begins, by a number of its own; the innermost one ends. Nothing outside of a profile. */
-  profileEnter(mark: number): void;
+  /** Opens a span with a caller-chosen id; `profileLeave` closes the innermost. Does nothing unless profiling. */
+  profileEnter(id: number): void;
   profileLeave(): void;
 }
 
 const path = process.env.RFDETR_ADDON ?? fileURLToPath(new URL("../build/torch.node", import.meta.url));
 
 function load(): Native {
-  if (!existsSync(path)) throw new Error(`The engine is not built: ${path} is missing. Run \`npm run setup\`.`);
+  if (!existsSync(path)) throw new EngineError(`The engine is not built: ${path} is missing`);
   try {
     return createRequire(import.meta.url)(path) as Native;
   } catch (error) {
-    throw new Error(`The engine at ${path} does not load: ${(error as Error).message}. Run \`npm run setup\` to build it anew.`, {
-      cause: error,
-    });
+    throw new EngineError(`Could not load the engine at ${path}: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { empty } from "./create.js";
 import { type DType, dtypes } from "./dtype.js";
+import { TorchError } from "./errors.js";
 import { keep } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
@@ -22,11 +23,10 @@ const codes = Object.fromEntries(Object.entries(names).map(([code, dtype]) => [d
 /** The limit that the reference implementation sets on the header. */
 const maxHeader = 100_000_000;
 
-export class SafetensorsError extends Error {
-  readonly code = "ERR_SAFETENSORS";
+/** A file that is not in the safetensors format, or is cut off. */
+export class SafetensorsError extends TorchError {
   constructor(path: string, found: string) {
-    super(`Expected a safetensors file but ${path} ${found}`);
-    this.name = "SafetensorsError";
+    super("ERR_SAFETENSORS", `Expected a safetensors file but ${path} ${found}`);
   }
 }
 

@@ -1,5 +1,6 @@
 // Scopes, the one memory rule: what is made inside a scope and not returned from it is freed at its end.
 
+import { DisposedError } from "./errors.js";
 import { native } from "./native.js";
 
 /** A tensor as a scope sees it. The class is in tensor.ts; importing it here would make a circle of imports. */
@@ -38,7 +39,7 @@ export function disown(tensor: Owned): void {
 /** Takes the handle out of a tensor object, which is empty afterwards; the caller answers for it. */
 export function takeHandle(tensor: Owned): number {
   const { handle } = tensor;
-  if (handle < 0) throw new Error("Expected a live tensor but received one that was disposed");
+  if (handle < 0) throw new DisposedError();
   forgotten.unregister(tensor);
   tensor.handle = -1;
   return handle;

@@ -1,3 +1,5 @@
+import "../tensor-methods.js";
+
 export { currentModule, currentPath, type RunningModule } from "../module-stack.js";
 export * as init from "./init.js";
 export * from "./layers.js";

@@ -185,6 +185,6 @@ export class ModuleList<T extends Module = Module> extends Module {
     return this.modules[Symbol.iterator]();
   }
   override forward(): never {
-    throw new Error("A ModuleList has no forward of its own: call its modules");
+    throw new TypeError("Expected a call of one of the modules in a ModuleList but received a call of the list itself");
   }
 }

@@ -2,6 +2,7 @@
 
 import { noGrad } from "../autograd.js";
 import { type DType, isDType } from "../dtype.js";
+import { TorchError } from "../errors.js";
 import { enter, leave } from "../module-stack.js";
 import { keep, scope, takeHandle } from "../scope.js";
 import { Tensor } from "../tensor.js";
@@ -62,7 +63,8 @@ export abstract class Module {
   }
   buffer(name: string): Tensor {
     const found = this.#buffers.get(name);
-    if (found === undefined) throw new Error(`Expected a buffer of ${this.constructor.name} but received ${name}`);
+    if (found === undefined)
+      throw new TorchError("ERR_STATE_DICT", `Expected the name of a buffer of ${this.constructor.name} but received ${name}`);
     return found;
   }
 
@@ -115,7 +117,8 @@ export abstract class Module {
 
   /**
    * Copies values into the module's parameters and buffers, converting dtype and device.
-   * @throws Error naming the first keys at fault when `strict` (the default) and anything is missing, unexpected or of another shape; nothing is changed then.
+   * @throws StateDictError naming the first keys at fault, when `strict` (the default) and a key is missing, unexpected or of another shape.
+   * Nothing is changed then.
    */
   loadStateDict(state: Map<string, Tensor>, options: { strict?: boolean } = {}): LoadReport {
     const own = this.stateDict();
@@ -164,8 +167,8 @@ export abstract class Module {
   }
 }
 
-export class StateDictError extends Error {
-  readonly code = "ERR_STATE_DICT";
+/** Weights that do not fit a module; `report` lists every key. */
+export class StateDictError extends TorchError {
   constructor(
     module: Module,
     readonly report: LoadReport,
@@ -178,7 +181,6 @@ export class StateDictError extends Error {
         ? `of another shape ${some(report.mismatched.map((m) => `${m.key} (expected ${m.expected.join("×")}, received ${m.received.join("×")})`))}`
         : "",
     ].filter(Boolean);
-    super(`Expected the weights of this ${module.constructor.name} but received weights with keys ${parts.join("; ")}`);
-    this.name = "StateDictError";
+    super("ERR_STATE_DICT", `Expected the weights of this ${module.constructor.name} but received weights with keys ${parts.join("; ")}`);
   }
 }

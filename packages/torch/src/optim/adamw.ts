@@ -1,6 +1,7 @@
 // AdamW (Loshchilov and Hutter 2019) and the moving average of its weights: one pass over memory on the CPU, foreach operators elsewhere.
 import { noGrad } from "../autograd.js";
 import { zeros } from "../create.js";
+import { TorchError } from "../errors.js";
 import * as ops from "../ops.generated.js";
 import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
@@ -156,14 +157,15 @@ export class AdamW {
     return { step: this.#steps, expAvg: this.#expAvg.flat(), expAvgSq: this.#expAvgSq.flat() };
   }
 
-  /** Copies a state in. @throws Error when the number or the shapes of tensors differ. */
+  /** Copies a state in. @throws TorchError `ERR_STATE_DICT` when the number or the shapes of tensors differ. */
   loadStateDict(state: AdamWState): void {
     for (const name of ["expAvg", "expAvgSq"] as const) {
       const own = this.stateDict()[name];
       const given = state[name];
       const wrong = own.findIndex((tensor, i) => given[i]?.shape.join() !== tensor.shape.join());
       if (own.length !== given.length || wrong >= 0)
-        throw new Error(
+        throw new TorchError(
+          "ERR_STATE_DICT",
           `Expected optimizer moments for ${own.length} parameters but received ${given.length}${wrong >= 0 ? `, with another shape at ${wrong}` : ""}: the checkpoint belongs to another model or other parameter groups`,
         );
       noGrad(() => own.forEach((tensor, i) => void tensor.copy_(given[i])));

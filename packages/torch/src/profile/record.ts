@@ -1,13 +1,16 @@
 // Recording what runs: every operator, backward node, module and span of a synchronous body, thread by thread.
 import type { DType } from "../dtype.js";
+import { TorchError } from "../errors.js";
 import { currentModule, type RunningModule, watchModules } from "../module-stack.js";
 import { native, type RecordedThread } from "../native.js";
 import { attribute } from "./attribute.js";
 import type { Profile, ProfileEvent, RecordedEvent, TensorShape } from "./event.js";
 
-export class ProfileError extends Error {
-  readonly code = "ERR_PROFILE";
-  override readonly name = "ProfileError";
+/** A profile inside of another one, or of an asynchronous body. */
+export class ProfileError extends TorchError {
+  constructor(message: string) {
+    super("ERR_PROFILE", message);
+  }
 }
 
 interface Mark {

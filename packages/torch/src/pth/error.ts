@@ -1,19 +1,19 @@
-/** A checkpoint that cannot be read: broken, cut off, or holding what no checkpoint may. */
-export class CheckpointError extends Error {
-  readonly code = "ERR_CHECKPOINT_FILE";
+// Errors of checkpoint files.
+import { TorchError } from "../errors.js";
+
+/** A checkpoint that cannot be read: it is broken, cut off, or holds something that no checkpoint may hold. */
+export class CheckpointError extends TorchError {
   constructor(path: string, found: string) {
-    super(`Expected a checkpoint of torch but ${path} ${found}`);
-    this.name = "CheckpointError";
+    super("ERR_CHECKPOINT_FILE", `Expected a checkpoint of torch but ${path} ${found}`);
   }
 }
 
-/** A checkpoint that names code outside of the allowed list. Nothing of it was run. */
+/** A checkpoint that names code outside of the allowed list. None of it was run. */
 export class UnsafePickleError extends CheckpointError {
   constructor(
     path: string,
     readonly global: string,
   ) {
-    super(path, `wants to use ${global}, which is neither a tensor nor plain data; nothing of it was run`);
-    this.name = "UnsafePickleError";
+    super(path, `wants to use ${global}, which is neither a tensor nor plain data; none of it was run`);
   }
 }

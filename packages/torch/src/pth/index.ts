@@ -1,3 +1,5 @@
+import "../tensor-methods.js";
+
 export { CheckpointError, UnsafePickleError } from "./error.js";
 export { PthFile } from "./load.js";
 export type { Picklable } from "./pickle.js";
