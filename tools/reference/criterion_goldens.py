@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import torch
+from _fill import uniforms
 from rfdetr.models.criterion import SetCriterion
 from rfdetr.models.matcher import HungarianMatcher
 
@@ -27,16 +28,6 @@ CASES = [
     {"name": "a selection with fewer rows", "counts": [4, 6], "rows": 20, "selected": 12, "classes": 5, "groups": 2, "aux": 1},
     {"name": "no targets at all", "counts": [0, 0], "rows": 6, "selected": 6, "classes": 3, "groups": 2, "aux": 1},
 ]
-
-
-def uniforms(key: str, count: int) -> np.ndarray:
-    h = 0x811C9DC5
-    for byte in key.encode():
-        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
-    x = (np.arange(count, dtype=np.uint64) + h).astype(np.uint32)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
-    return (x ^ (x >> np.uint32(16))).astype(np.float64) / 2**32 * 2 - 1
 
 
 def rounded(values: np.ndarray, shape: list[int]) -> torch.Tensor:

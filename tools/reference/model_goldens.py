@@ -6,48 +6,13 @@ Run in an environment with `rfdetr[train]==1.11.2`:
 
 import hashlib
 import json
-import math
 import sys
 
 import numpy as np
 import torch
+from _fill import fill
 from rfdetr import config as configs
 from rfdetr.models.lwdetr import build_model_from_config
-
-
-def uniforms(key: str, count: int) -> np.ndarray:
-    h = 0x811C9DC5
-    for byte in key.encode():
-        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
-    x = (np.arange(count, dtype=np.uint64) + h).astype(np.uint32)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
-    return (x ^ (x >> np.uint32(16))).astype(np.float64) / 2**32 * 2 - 1
-
-
-def value(key: str, shape: list[int]) -> np.ndarray:
-    numel = math.prod(shape)
-    u = uniforms(key, numel)
-    if len(shape) == 1 and key.endswith("weight"):
-        return 1 + 0.1 * u
-    if "lambda1" in key:
-        return 0.5 + 0.1 * u
-    if "class_embed" in key and key.endswith("bias"):
-        return -4.6 + 0.1 * u
-    if key.endswith("sampling_offsets.bias"):
-        return 2 * u
-    if "embeddings" in key and "projection" not in key:
-        return 0.5 * u
-    if key == "query_feat.weight":
-        return 0.5 * u
-    if key == "refpoint_embed.weight":
-        return 0.2 * u
-    if len(shape) > 1:
-        scale = math.sqrt(3 / (numel / shape[0]))
-        scale *= 0.3 if "bbox_embed" in key and key.endswith("layers.2.weight") else 1
-        scale *= 0.3 if key.endswith("sampling_offsets.weight") else 1
-        return scale * u
-    return 0.1 * u
 
 
 def build(name: str, **overrides):
@@ -78,9 +43,7 @@ def summary(t: torch.Tensor) -> dict:
 def case(name: str, size: tuple[int, int], training: bool, **overrides) -> dict:
     torch.manual_seed(0)
     model = build(name, **overrides)
-    with torch.no_grad():
-        for key, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(value(key, list(parameter.shape)).astype(np.float32)).view(parameter.shape))
+    fill(model)
     model.double().train(training)
     with torch.no_grad():
         out = model(images(2, *size))

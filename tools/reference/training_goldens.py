@@ -7,21 +7,18 @@ averages of every parameter group, with a projection that sees signs and places;
     python tools/reference/training_goldens.py
 """
 
-import argparse
 import functools
 import json
 import logging
-import sys
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytorch_lightning as lightning
-import torch
-from _fill import fill, out_folder, uniforms, write
-
 import rfdetr.models.backbone.dinov2 as dinov2
 import rfdetr.training.module_model as module_model
+import torch
+from _fill import fill, out_folder, uniforms, write
 from rfdetr.config import RFDETRNanoConfig, TrainConfig
 from rfdetr.models._defaults import MODEL_DEFAULTS
 from rfdetr.models.lwdetr import build_model_from_config
