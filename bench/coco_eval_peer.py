@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The other side of coco-eval.mjs: scores the same files with pycocotools or faster-coco-eval, prints one JSON line per run.
+"""The other side of coco-eval.mjs: scores the same files with pycocotools or faster-coco-eval, prints one JSON line
+per run.
 
 usage: coco_eval_peer.py BACKEND ANNOTATIONS RESULTS MAX_DETS   (BACKEND: pycocotools | faster_coco_eval)
 """

@@ -1,4 +1,5 @@
-"""Numbers that both sides make without a download: weights, images, targets. Twin of packages/rfdetr/src/testing/deterministic-fill.ts."""
+"""Numbers that both sides make without a download: weights, images, targets. Twin of
+packages/rfdetr/src/testing/deterministic-fill.ts."""
 
 import argparse
 import math
@@ -12,7 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def out_folder(description: str) -> Path:
     """The one option of every script: where the tree of golden files begins."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--out", type=Path, default=ROOT, help="files are written below this folder at their place in the repository")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT, help="files are written below this folder at their place in the repository"
+    )
     return parser.parse_args().out
 
 
@@ -66,4 +69,6 @@ def fill(model) -> None:
 
     with torch.no_grad():
         for key, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(value(key, list(parameter.shape)).astype(np.float32)).view(parameter.shape))
+            parameter.copy_(
+                torch.from_numpy(value(key, list(parameter.shape)).astype(np.float32)).view(parameter.shape)
+            )

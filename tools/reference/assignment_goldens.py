@@ -33,14 +33,36 @@ def costs(seed, rows, columns, levels):
 
 
 def main():
-    shapes = [(1, 1), (1, 9), (9, 1), (7, 7), (40, 12), (12, 40), (100, 100), (300, 8), (300, 60), (60, 300), (50, 120), (120, 50)]
+    shapes = [
+        (1, 1),
+        (1, 9),
+        (9, 1),
+        (7, 7),
+        (40, 12),
+        (12, 40),
+        (100, 100),
+        (300, 8),
+        (300, 60),
+        (60, 300),
+        (50, 120),
+        (120, 50),
+    ]
     cases = []
     seed = 1
     for rows, columns in shapes:
         for levels in (0, 2, 5, 40):
             matrix = costs(seed, rows, columns, levels)
             r, c = linear_sum_assignment(matrix)
-            cases.append({"seed": seed, "rows": rows, "columns": columns, "levels": levels, "row_index": r.tolist(), "column_index": c.tolist()})
+            cases.append(
+                {
+                    "seed": seed,
+                    "rows": rows,
+                    "columns": columns,
+                    "levels": levels,
+                    "row_index": r.tolist(),
+                    "column_index": c.tolist(),
+                }
+            )
             seed += 1
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(cases, separators=(",", ":")) + "\n")

@@ -1,5 +1,5 @@
-"""Goldens of augmentations from Albumentations, which the Python package passes its `aug_config` to. Every parameter is one value, not a
-range, so that nothing is random.
+"""Goldens of augmentations from Albumentations, which the Python package passes its `aug_config` to. Every parameter
+is one value, not a range, so that nothing is random.
 
 Run in an environment with `albumentations==2.0.8`:
     python tools/reference/augmentation_goldens.py packages/rfdetr/src/data/augment/fixtures/augmentation.json
@@ -31,13 +31,27 @@ CASES = [
     {"Affine": {"shear": {"x": [12, 12]}, "rotate": [-20, -20], "scale": {"x": [0.9, 0.9], "y": [1.3, 1.3]}, "p": 1}},
     {"ShiftScaleRotate": {"shift_limit": [0.1, 0.1], "scale_limit": [0.2, 0.2], "rotate_limit": [15, 15], "p": 1}},
     {"RandomBrightnessContrast": {"brightness_limit": [0.1, 0.1], "contrast_limit": [-0.2, -0.2], "p": 1}},
-    {"RandomBrightnessContrast": {"brightness_limit": [-0.2, -0.2], "contrast_limit": [0.3, 0.3], "brightness_by_max": False, "p": 1}},
+    {
+        "RandomBrightnessContrast": {
+            "brightness_limit": [-0.2, -0.2],
+            "contrast_limit": [0.3, 0.3],
+            "brightness_by_max": False,
+            "p": 1,
+        }
+    },
     {"ColorJitter": {"brightness": [1.2, 1.2], "contrast": [1, 1], "saturation": [1, 1], "hue": [0, 0], "p": 1}},
     {"ColorJitter": {"brightness": [1, 1], "contrast": [0.7, 0.7], "saturation": [1, 1], "hue": [0, 0], "p": 1}},
     {"ColorJitter": {"brightness": [1, 1], "contrast": [1, 1], "saturation": [1.4, 1.4], "hue": [0, 0], "p": 1}},
     {"ColorJitter": {"brightness": [1, 1], "contrast": [1, 1], "saturation": [1, 1], "hue": [0.1, 0.1], "p": 1}},
     {"ColorJitter": {"brightness": [1, 1], "contrast": [1, 1], "saturation": [1, 1], "hue": [-0.3, -0.3], "p": 1}},
-    {"HueSaturationValue": {"hue_shift_limit": [12, 12], "sat_shift_limit": [-30, -30], "val_shift_limit": [15, 15], "p": 1}},
+    {
+        "HueSaturationValue": {
+            "hue_shift_limit": [12, 12],
+            "sat_shift_limit": [-30, -30],
+            "val_shift_limit": [15, 15],
+            "p": 1,
+        }
+    },
     {"ToGray": {"p": 1}},
     {"GaussianBlur": {"blur_limit": [3, 3], "sigma_limit": [1.2, 1.2], "p": 1}},
     {"GaussianBlur": {"blur_limit": [0, 0], "sigma_limit": [2, 2], "p": 1}},

@@ -40,7 +40,14 @@ def dataset(seed, images, categories, truths, detections, *, crowd=0.0, levels=0
             # The area of a mask is below that of its box.
             area = round(box[2] * box[3] * float(rng.choice([1.0, 0.6])), 3)
             annotations.append(
-                dict(id=len(annotations) + 1, image_id=image, category_id=category, bbox=box, area=area, iscrowd=int(rng.random() < crowd))
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=image,
+                    category_id=category,
+                    bbox=box,
+                    area=area,
+                    iscrowd=int(rng.random() < crowd),
+                )
             )
             own.append(annotations[-1])
         for _ in range(rng.integers(0, detections + 1)):
@@ -100,7 +107,23 @@ def reference(annotations, results, max_dets):
     }
     if list(max_dets) == [1, 10, 100]:
         stock = evaluation.stats.tolist()
-        ours = [stats[k] for k in ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large")]
+        ours = [
+            stats[k]
+            for k in (
+                "AP",
+                "AP50",
+                "AP75",
+                "AP_small",
+                "AP_medium",
+                "AP_large",
+                "AR1",
+                "AR10",
+                "AR100",
+                "AR_small",
+                "AR_medium",
+                "AR_large",
+            )
+        ]
         assert stock == ours, (stock, ours)
     per_class = [
         {
@@ -118,8 +141,8 @@ def reference(annotations, results, max_dets):
 
 
 def trained():
-    """What the demo's detector finds in forty of its validation images, above a score of 0.02. Ids of annotations begin at 1: pycocotools counts a
-    detection that matches annotation 0 as a false one."""
+    """What the demo's detector finds in forty of its validation images, above a score of 0.02. Ids of annotations
+    begin at 1: pycocotools counts a detection that matches annotation 0 as a false one."""
     document = json.loads((Path(__file__).parent / "trained_detections.json").read_text())
     return document["annotations"], document["results"]
 
@@ -128,7 +151,10 @@ def main():
     cases = {
         "plain": (dataset(1, 12, 4, 6, 12), [1, 10, 100]),
         "crowds": (dataset(2, 10, 3, 6, 16, crowd=0.4, spread=0.15), [1, 10, 100]),
-        "tied scores and overlaps": (dataset(3, 10, 2, 8, 24, levels=4, grid=20, crowd=0.1, sizes=(20, 120)), [1, 10, 100]),
+        "tied scores and overlaps": (
+            dataset(3, 10, 2, 8, 24, levels=4, grid=20, crowd=0.1, sizes=(20, 120)),
+            [1, 10, 100],
+        ),
         "sizes at the area limits": (dataset(4, 12, 3, 6, 14, grid=32, levels=20, sizes=(32, 200)), [1, 10, 100]),
         "mostly empty images": (dataset(5, 30, 6, 1, 2), [1, 10, 100]),
         "one class, over a hundred detections": (dataset(6, 2, 1, 20, 320, spread=0.3, levels=50), [1, 10, 100]),
@@ -139,7 +165,13 @@ def main():
         "detections of a trained detector, limit 500": (trained(), [1, 10, 500]),
     }
     document = [
-        {"name": name, "annotations": annotations, "results": results, "max_dets": max_dets, "expected": reference(annotations, results, max_dets)}
+        {
+            "name": name,
+            "annotations": annotations,
+            "results": results,
+            "max_dets": max_dets,
+            "expected": reference(annotations, results, max_dets),
+        }
         for name, ((annotations, results), max_dets) in cases.items()
     ]
     OUT.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Goldens of matching, losses and their gradients from the Python package, on cases that the published toy numbers do not pass.
+"""Goldens of matching, losses and their gradients from the Python package, on cases that the published toy numbers do
+not pass.
 
 Run in an environment with `rfdetr[train]==1.11.2`:
     python tools/reference/criterion_goldens.py packages/rfdetr/src/loss/fixtures/criterion.json
@@ -23,9 +24,33 @@ KINDS = {
 # counts: targets of each image; rows: queries of the decoder layers and of the selection, all groups together.
 CASES = [
     {"name": "several layers", "counts": [3, 5], "rows": 24, "selected": 24, "classes": 6, "groups": 3, "aux": 2},
-    {"name": "an image without targets", "counts": [4, 0, 2], "rows": 12, "selected": 12, "classes": 4, "groups": 2, "aux": 1},
-    {"name": "more targets than queries", "counts": [9, 2], "rows": 8, "selected": 8, "classes": 3, "groups": 2, "aux": 1},
-    {"name": "a selection with fewer rows", "counts": [4, 6], "rows": 20, "selected": 12, "classes": 5, "groups": 2, "aux": 1},
+    {
+        "name": "an image without targets",
+        "counts": [4, 0, 2],
+        "rows": 12,
+        "selected": 12,
+        "classes": 4,
+        "groups": 2,
+        "aux": 1,
+    },
+    {
+        "name": "more targets than queries",
+        "counts": [9, 2],
+        "rows": 8,
+        "selected": 8,
+        "classes": 3,
+        "groups": 2,
+        "aux": 1,
+    },
+    {
+        "name": "a selection with fewer rows",
+        "counts": [4, 6],
+        "rows": 20,
+        "selected": 12,
+        "classes": 5,
+        "groups": 2,
+        "aux": 1,
+    },
     {"name": "no targets at all", "counts": [0, 0], "rows": 6, "selected": 6, "classes": 3, "groups": 2, "aux": 1},
 ]
 
@@ -54,10 +79,16 @@ def run(case: dict, kind: str) -> dict:
     ]
     weights = {"loss_ce": 1.0, "loss_bbox": 5.0, "loss_giou": 2.0}
     matcher = HungarianMatcher(cost_class=2, cost_bbox=5, cost_giou=2)
-    criterion = SetCriterion(classes, matcher, weights, 0.25, ["labels", "boxes", "cardinality"], group_detr=groups, **KINDS[kind])
+    criterion = SetCriterion(
+        classes, matcher, weights, 0.25, ["labels", "boxes", "cardinality"], group_detr=groups, **KINDS[kind]
+    )
     criterion.train()
     terms = criterion(outputs, targets)
-    total = sum(v * weights[k.split("_enc")[0].rstrip("0123456789").rstrip("_")] for k, v in terms.items() if k.startswith("loss"))
+    total = sum(
+        v * weights[k.split("_enc")[0].rstrip("0123456789").rstrip("_")]
+        for k, v in terms.items()
+        if k.startswith("loss")
+    )
     leaves = [outputs, *outputs["aux_outputs"], outputs["enc_outputs"]]
     tensors = [layer[name] for layer in leaves for name in ("pred_logits", "pred_boxes")]
     gradients = torch.autograd.grad(total, tensors, allow_unused=True)
@@ -69,7 +100,8 @@ def run(case: dict, kind: str) -> dict:
         "gradient_norms": [0.0 if g is None else float(g.norm()) for g in gradients],
         # A second projection, which sees signs and places that a norm does not.
         "gradient_sums": [
-            0.0 if g is None else float((g.flatten() * torch.from_numpy(uniforms("probe", math.prod(g.shape)))).sum()) for g in gradients
+            0.0 if g is None else float((g.flatten() * torch.from_numpy(uniforms("probe", math.prod(g.shape)))).sum())
+            for g in gradients
         ],
     }
 

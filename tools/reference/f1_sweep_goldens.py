@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Goldens for the F1 sweep, from the Python package's matcher and sweep (rfdetr 1.11.2), on the datasets of coco_eval_goldens.py.
+"""Goldens for the F1 sweep, from the Python package's matcher and sweep (rfdetr 1.11.2), on the datasets of
+coco_eval_goldens.py.
 
     pip install numpy pycocotools && pip download --no-deps rfdetr==1.11.2 && unzip rfdetr-*.whl
     python tools/reference/f1_sweep_goldens.py FOLDER_WITH_RFDETR
 
-Only the NumPy half of the package runs here (matching of one class, sweep), so torch is replaced by an empty module; the
-IoU, which the package takes from torchvision in float32, is computed in float32 by NumPy.
-"""
+Only the NumPy half of the package runs here (matching of one class, sweep), so torch is replaced by an empty module;
+the IoU, which the package takes from torchvision in float32, is computed in float32 by NumPy."""
 
 import importlib.util
 import json
@@ -66,28 +66,46 @@ def main():
             for category, entry in data.items():
                 own = [t for t in truths if t["image_id"] == image and t["category_id"] == category]
                 found = [r for r in results if r["image_id"] == image and r["category_id"] == category]
-                iou = box_iou([corners(r["bbox"]) for r in found], [corners(t["bbox"]) for t in own]) if found and own else None
-                scores, matches, ignore, total = matching._accumulate_bbox_class(
-                    np.array([r["score"] for r in found], np.float64),
-                    (np.arange(len(found)), np.arange(len(own))),
-                    np.array([bool(t["iscrowd"]) for t in own], np.bool_),
-                    iou,
-                    0.5,
-                ) if found else ([], [], [], sum(not t["iscrowd"] for t in own))
+                iou = (
+                    box_iou([corners(r["bbox"]) for r in found], [corners(t["bbox"]) for t in own])
+                    if found and own
+                    else None
+                )
+                scores, matches, ignore, total = (
+                    matching._accumulate_bbox_class(
+                        np.array([r["score"] for r in found], np.float64),
+                        (np.arange(len(found)), np.arange(len(own))),
+                        np.array([bool(t["iscrowd"]) for t in own], np.bool_),
+                        iou,
+                        0.5,
+                    )
+                    if found
+                    else ([], [], [], sum(not t["iscrowd"] for t in own))
+                )
                 entry["scores"].extend(scores), entry["matches"].extend(matches), entry["ignore"].extend(ignore)
                 entry["total_gt"] += total
         classes = [
             dict(
-                scores=np.array(e["scores"], np.float32), matches=np.array(e["matches"], np.int64), ignore=np.array(e["ignore"], np.bool_), total_gt=e["total_gt"]
+                scores=np.array(e["scores"], np.float32),
+                matches=np.array(e["matches"], np.int64),
+                ignore=np.array(e["ignore"], np.bool_),
+                total_gt=e["total_gt"],
             )
             for e in data.values()
         ]
-        rows = sweep.sweep_confidence_thresholds(classes, np.linspace(0, 1, 101), [k for k, c in enumerate(classes) if c["total_gt"] > 0])
+        rows = sweep.sweep_confidence_thresholds(
+            classes, np.linspace(0, 1, 101), [k for k, c in enumerate(classes) if c["total_gt"] > 0]
+        )
         best = max(rows, key=lambda row: row["macro_f1"])
         document.append(
             dict(
                 name=case["name"],
-                best=dict(threshold=float(best["confidence_threshold"]), precision=best["macro_precision"], recall=best["macro_recall"], f1=best["macro_f1"]),
+                best=dict(
+                    threshold=float(best["confidence_threshold"]),
+                    precision=best["macro_precision"],
+                    recall=best["macro_recall"],
+                    f1=best["macro_f1"],
+                ),
                 per_class_f1=[float(v) for v in best["per_class_f1"]],
                 macro_f1=[row["macro_f1"] for row in rows],
             )

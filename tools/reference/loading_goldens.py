@@ -1,7 +1,9 @@
-"""What the Python package makes of weights as it loads them: adapters merged by peft, position tables resized, queries cut by group.
+"""What the Python package makes of weights as it loads them: adapters merged by peft, position tables resized,
+queries cut by group.
 
-    venv/bin/python tools/reference/loading_goldens.py packages/rfdetr/src/weights/fixtures/loading.json
+venv/bin/python tools/reference/loading_goldens.py packages/rfdetr/src/weights/fixtures/loading.json
 """
+
 import json
 import logging
 import os
@@ -50,6 +52,12 @@ def queries():
     return {"stored": stored.tolist(), "cut": cut.tolist()}
 
 
-golden = {"dora": adapters(True), "lora": adapters(False), "smaller": positions(5, 3), "larger": positions(4, 7), "queries": queries()}
+golden = {
+    "dora": adapters(True),
+    "lora": adapters(False),
+    "smaller": positions(5, 3),
+    "larger": positions(4, 7),
+    "queries": queries(),
+}
 with open(sys.argv[1], "w") as file:
     json.dump(golden, file)

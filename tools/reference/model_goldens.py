@@ -37,7 +37,13 @@ def images(batch: int, height: int, width: int) -> torch.Tensor:
 
 def summary(t: torch.Tensor) -> dict:
     flat = t.detach().flatten()
-    return {"shape": list(t.shape), "mean": flat.mean().item(), "std": flat.std(correction=0).item(), "first": flat[:6].tolist(), "last": flat[-6:].tolist()}
+    return {
+        "shape": list(t.shape),
+        "mean": flat.mean().item(),
+        "std": flat.std(correction=0).item(),
+        "first": flat[:6].tolist(),
+        "last": flat[-6:].tolist(),
+    }
 
 
 def case(name: str, size: tuple[int, int], training: bool, **overrides) -> dict:
@@ -47,12 +53,15 @@ def case(name: str, size: tuple[int, int], training: bool, **overrides) -> dict:
     model.double().train(training)
     with torch.no_grad():
         out = model(images(2, *size))
-    return {key: summary(t) for key, t in (
-        ("predLogits", out["pred_logits"]),
-        ("predBoxes", out["pred_boxes"]),
-        ("encLogits", out["enc_outputs"]["pred_logits"]),
-        ("encBoxes", out["enc_outputs"]["pred_boxes"]),
-    )}
+    return {
+        key: summary(t)
+        for key, t in (
+            ("predLogits", out["pred_logits"]),
+            ("predBoxes", out["pred_boxes"]),
+            ("encLogits", out["enc_outputs"]["pred_logits"]),
+            ("encBoxes", out["enc_outputs"]["pred_boxes"]),
+        )
+    }
 
 
 names = {

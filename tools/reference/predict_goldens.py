@@ -2,9 +2,9 @@
 
     venv/bin/python tools/reference/predict_goldens.py packages/rfdetr/src/predict/fixtures
 
-The model is Nano with the weights of model_goldens.py and heads whose scores spread, so that the order of detections does not hang on rounding.
-Pixels are kept as a checksum of Pillow's RGB conversion, and every 997th byte.
-"""
+The model is Nano with the weights of model_goldens.py and heads whose scores spread, so that the order of detections
+does not hang on rounding. Pixels are kept as a checksum of Pillow's RGB conversion, and every 997th byte."""
+
 import hashlib
 import json
 import logging
@@ -31,7 +31,10 @@ def photograph(width, height, seed):
     """Smooth light, soft noise and a few objects with edges."""
     rng = np.random.RandomState(seed)
     y, x = np.mgrid[0:height, 0:width]
-    channels = [128 + 70 * np.sin(x / (23 + 9 * c) + seed) * np.cos(y / (31 - 5 * c)) + 30 * (y / height - 0.5) for c in range(3)]
+    channels = [
+        128 + 70 * np.sin(x / (23 + 9 * c) + seed) * np.cos(y / (31 - 5 * c)) + 30 * (y / height - 0.5)
+        for c in range(3)
+    ]
     noise = rng.normal(0, 6, (height, width, 3))
     image = Image.fromarray(np.clip(np.stack(channels, -1) + noise, 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)
@@ -83,7 +86,9 @@ def rgb16():
 
     header = struct.pack(">IIBBBBB", 90, 64, 16, 2, 0, 0, 0)
     with open(os.path.join(out, "rgb16.png"), "wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
+        file.write(
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+        )
     return ["rgb16.png"]
 
 

@@ -1,8 +1,9 @@
 """The Python package's side of round-trip.mjs: makes a random model, or predicts with a checkpoint.
 
-    round_trip.py make OUT.pth CLASS_NAMES_JSON     weights of a random RFDETRNano whose scores spread, as the package saves them
-    round_trip.py predict IN.pth IMAGE OUT.json     from_checkpoint (its safe loader), predict, and the raw outputs' best detections
+round_trip.py make OUT.pth CLASS_NAMES_JSON   saves a random RFDETRNano whose scores spread, as the package does
+round_trip.py predict IN.pth IMAGE OUT.json   from_checkpoint (its safe loader), predict, best of the raw outputs
 """
+
 import json
 import logging
 import os
@@ -27,7 +28,13 @@ def make(out, names):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    payload = {"model": model.state_dict(), "args": train.model_dump(), "model_name": "RFDETRNano", "model_config": config.model_dump(), "epoch": 0}
+    payload = {
+        "model": model.state_dict(),
+        "args": train.model_dump(),
+        "model_name": "RFDETRNano",
+        "model_config": config.model_dump(),
+        "epoch": 0,
+    }
     torch.save(payload, out)
 
 

@@ -39,7 +39,11 @@ def fields(model: type) -> dict:
     table = {}
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        entry = {"required": True} if default is PydanticUndefined else {"default": default.value if isinstance(default, Enum) else default}
+        entry = (
+            {"required": True}
+            if default is PydanticUndefined
+            else {"default": default.value if isinstance(default, Enum) else default}
+        )
         if found := choices(field.annotation):
             entry["choices"] = found
         table[name] = entry

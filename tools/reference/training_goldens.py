@@ -1,8 +1,10 @@
-"""Fifty optimizer steps of the Python package (rfdetr 1.11.2): its Lightning module, criterion, parameter groups, schedule and EMA callback.
+"""Fifty optimizer steps of the Python package (rfdetr 1.11.2): its Lightning module, criterion, parameter groups,
+schedule and EMA callback.
 
-The model is our `tiny` variant, built from the package's own classes with a smaller encoder; weights, images and targets come from
-_fill.py. Written: per step the loss terms, the gradient norm before clipping and the rates; every tenth step the norms of weights and
-averages of every parameter group, with a projection that sees signs and places; all in float64, float32 and CPU bf16 autocast.
+The model is our `tiny` variant, built from the package's own classes with a smaller encoder; weights, images and
+targets come from _fill.py. Written: per step the loss terms, the gradient norm before clipping and the rates; every
+tenth step the norms of weights and averages of every parameter group, with a projection that sees signs and places;
+all in float64, float32 and CPU bf16 autocast.
 
     python tools/reference/training_goldens.py
 """
@@ -28,13 +30,38 @@ from rfdetr.utilities.tensors import NestedTensor
 PLACE = "packages/rfdetr/src/train/fixtures/training.json"
 SIDE, CLASSES = 96, 8
 TINY = dict(
-    resolution=SIDE, patch_size=8, num_windows=2, positional_encoding_size=12, out_feature_indexes=[2, 3], hidden_dim=96, dec_layers=2,
-    sa_nheads=4, ca_nheads=4, dec_n_points=2, num_queries=30, num_select=60, num_classes=CLASSES, group_detr=3,
+    resolution=SIDE,
+    patch_size=8,
+    num_windows=2,
+    positional_encoding_size=12,
+    out_feature_indexes=[2, 3],
+    hidden_dim=96,
+    dec_layers=2,
+    sa_nheads=4,
+    ca_nheads=4,
+    dec_n_points=2,
+    num_queries=30,
+    num_select=60,
+    num_classes=CLASSES,
+    group_detr=3,
 )
 SETTINGS = dict(
-    lr=4e-4, lr_encoder=6e-4, lr_vit_layer_decay=0.8, lr_component_decay=0.7, weight_decay=1e-2, warmup_epochs=1,
-    lr_scheduler="cosine", lr_scheduler_kwargs={"min_factor": 0.1}, epochs=5, batch_size=2, grad_accum_steps=2, clip_max_norm=0.1,
-    ema_decay=0.9, ema_tau=10, multi_scale="per-batch", expanded_scales=True,
+    lr=4e-4,
+    lr_encoder=6e-4,
+    lr_vit_layer_decay=0.8,
+    lr_component_decay=0.7,
+    weight_decay=1e-2,
+    warmup_epochs=1,
+    lr_scheduler="cosine",
+    lr_scheduler_kwargs={"min_factor": 0.1},
+    epochs=5,
+    batch_size=2,
+    grad_accum_steps=2,
+    clip_max_norm=0.1,
+    ema_decay=0.9,
+    ema_tau=10,
+    multi_scale="per-batch",
+    expanded_scales=True,
 )
 MICRO_BATCHES = 20
 
@@ -49,14 +76,27 @@ def target(number: int) -> dict[str, torch.Tensor]:
     """0 to 3 boxes."""
     count = (number * 5 + 2) % 4
     u = uniforms(f"boxes{number}", count * 4).astype(np.float32).reshape(count, 4)
-    boxes = np.concatenate([0.5 + np.float32(0.25) * u[:, :2], np.float32(0.3) + np.float32(0.2) * u[:, 2:]], 1).astype(np.float32)
-    return {"labels": torch.tensor([(7 * k + 3 * number + 1) % CLASSES for k in range(count)], dtype=torch.int64), "boxes": torch.from_numpy(boxes)}
+    boxes = np.concatenate([0.5 + np.float32(0.25) * u[:, :2], np.float32(0.3) + np.float32(0.2) * u[:, 2:]], 1).astype(
+        np.float32
+    )
+    return {
+        "labels": torch.tensor([(7 * k + 3 * number + 1) % CLASSES for k in range(count)], dtype=torch.int64),
+        "boxes": torch.from_numpy(boxes),
+    }
 
 
 def micro_batch(number: int, side: int, dtype: torch.dtype):
     numbers = [2 * number, 2 * number + 1]
-    pixels = torch.from_numpy(np.stack([image(n, side) for n in numbers]).astype(np.uint8)).permute(0, 3, 1, 2).contiguous().float().div(255)
-    pixels = (pixels - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    pixels = (
+        torch.from_numpy(np.stack([image(n, side) for n in numbers]).astype(np.uint8))
+        .permute(0, 3, 1, 2)
+        .contiguous()
+        .float()
+        .div(255)
+    )
+    pixels = (pixels - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
+        1, 3, 1, 1
+    )
     mask = torch.zeros(len(numbers), side, side, dtype=torch.bool)
     targets = [{**target(n), "image_id": torch.tensor([n]), "orig_size": torch.tensor([side, side])} for n in numbers]
     for t in targets:
@@ -83,19 +123,27 @@ class Recorder(lightning.Callback):
 
     def on_fit_start(self, trainer, module):
         criterion = module.criterion
-        criterion.register_forward_hook(lambda _m, _i, terms: self.pending.append({k: float(v.detach()) for k, v in terms.items()}))
+        criterion.register_forward_hook(
+            lambda _m, _i, terms: self.pending.append({k: float(v.detach()) for k, v in terms.items()})
+        )
         self.weights = criterion.weight_dict
 
     def on_before_optimizer_step(self, trainer, module, optimizer):
         gradients = [p.grad for p in module.model.parameters() if p.grad is not None]
-        terms = {k: sum(t[k] for t in self.pending) / len(self.pending) for k in self.pending[0] if k.startswith("loss_")}
-        self.steps.append({
-            "loss": sum(v * self.weights[k] for k, v in terms.items() if k in self.weights),
-            "gradient_norm": float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.double()) for g in gradients]))),
-            "lr": optimizer.param_groups[0]["lr"],
-            "size": self.size,
-            "terms": terms,
-        })
+        terms = {
+            k: sum(t[k] for t in self.pending) / len(self.pending) for k in self.pending[0] if k.startswith("loss_")
+        }
+        self.steps.append(
+            {
+                "loss": sum(v * self.weights[k] for k, v in terms.items() if k in self.weights),
+                "gradient_norm": float(
+                    torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.double()) for g in gradients]))
+                ),
+                "lr": optimizer.param_groups[0]["lr"],
+                "size": self.size,
+                "terms": terms,
+            }
+        )
         self.pending = []
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
@@ -110,7 +158,9 @@ class Recorder(lightning.Callback):
         groups = []
         for group in trainer.optimizers[0].param_groups:
             keys = [names[p] for p in group["params"]]
-            groups.append({"weights": marks(keys, dict(module.model.named_parameters())), "averages": marks(keys, averages)})
+            groups.append(
+                {"weights": marks(keys, dict(module.model.named_parameters())), "averages": marks(keys, averages)}
+            )
         self.states.append({"step": trainer.global_step, "groups": groups})
 
 
@@ -122,10 +172,23 @@ def marks(keys: list[str], tensors: dict[str, torch.Tensor]) -> list[float]:
 
 
 def small_encoder(get_config):
-    return lambda size, registers: {**get_config(size, registers), "hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3}
+    return lambda size, registers: {
+        **get_config(size, registers),
+        "hidden_size": 96,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 3,
+    }
 
 
-def run(dtype: torch.dtype, precision: str, model: dict, settings: dict, micro_batches: int, max_steps: int = -1, every: int = 10) -> dict:
+def run(
+    dtype: torch.dtype,
+    precision: str,
+    model: dict,
+    settings: dict,
+    micro_batches: int,
+    max_steps: int = -1,
+    every: int = 10,
+) -> dict:
     train = TrainConfig(dataset_dir=".", output_dir=".", **settings)
     config = RFDETRNanoConfig(device="cpu", pretrain_weights=None, **model)
     module = module_model.RFDETRModelModule(config, train)
@@ -141,12 +204,26 @@ def run(dtype: torch.dtype, precision: str, model: dict, settings: dict, micro_b
 
     module.on_train_batch_start = resized
     trainer = lightning.Trainer(
-        accelerator="cpu", precision=precision, max_epochs=train.epochs, max_steps=max_steps, accumulate_grad_batches=train.grad_accum_steps,
-        gradient_clip_val=train.clip_max_norm, callbacks=[ema, recorder], logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False,
+        accelerator="cpu",
+        precision=precision,
+        max_epochs=train.epochs,
+        max_steps=max_steps,
+        accumulate_grad_batches=train.grad_accum_steps,
+        gradient_clip_val=train.clip_max_norm,
+        callbacks=[ema, recorder],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
     )
-    side = max(module_model.compute_multi_scale_scales(config.resolution, True, config.patch_size, config.num_windows)) if settings["multi_scale"] == "per-batch" else config.resolution
-    trainer.fit(module, torch.utils.data.DataLoader(Batches(micro_batches, side, dtype), batch_size=None, shuffle=False))
+    side = (
+        max(module_model.compute_multi_scale_scales(config.resolution, True, config.patch_size, config.num_windows))
+        if settings["multi_scale"] == "per-batch"
+        else config.resolution
+    )
+    trainer.fit(
+        module, torch.utils.data.DataLoader(Batches(micro_batches, side, dtype), batch_size=None, shuffle=False)
+    )
     return {"steps": recorder.steps, "states": recorder.states}
 
 
@@ -156,7 +233,9 @@ def main():
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     dinov2.size_to_width = {**dinov2.size_to_width, "small": 96}
     dinov2.get_config = small_encoder(dinov2.get_config)
-    module_model.build_model_from_config = functools.partial(build_model_from_config, defaults=replace(MODEL_DEFAULTS, dim_feedforward=256))
+    module_model.build_model_from_config = functools.partial(
+        build_model_from_config, defaults=replace(MODEL_DEFAULTS, dim_feedforward=256)
+    )
     document = {
         "settings": {**SETTINGS, "micro_batches": MICRO_BATCHES},
         "float64": run(torch.float64, "32-true", TINY, SETTINGS, MICRO_BATCHES),

@@ -1,10 +1,12 @@
-"""Times the Python package rfdetr 1.11.2 on random data: the other side of `rfdetr bench train|infer --against python`. Prints one JSON line.
+"""Times the Python package rfdetr 1.11.2 on random data: the other side of `rfdetr bench train|infer --against
+python`. Prints one JSON line.
 
     python_package.py train --model nano --batch 2 --precision bf16-mixed --steps 6 --warmup 2
     python_package.py infer --model nano --precision 32-true --steps 10 --warmup 3
 
 `bf16-mixed` puts the package's own modules under torch.autocast, which it never does by itself on a CPU.
 """
+
 import argparse
 import contextlib
 import json
@@ -53,7 +55,9 @@ def train() -> dict:
 
     torch.manual_seed(0)
     model_config = getattr(configs, f"RFDETR{options.model.capitalize()}Config")(pretrain_weights=None)
-    train_config = configs.TrainConfig(dataset_dir=None, batch_size=options.batch, grad_accum_steps=1, multi_scale=False)
+    train_config = configs.TrainConfig(
+        dataset_dir=None, batch_size=options.batch, grad_accum_steps=1, multi_scale=False
+    )
     module = RFDETRModelModule(model_config, train_config).train()
     model, criterion = module.model, module.criterion
     groups = get_param_dict(_namespace_from_configs(model_config, train_config), model)
@@ -88,7 +92,11 @@ def train() -> dict:
         if step >= options.warmup:
             for name, value in zip(seconds, [marks[-1] - marks[0], *(b - a for a, b in zip(marks, marks[1:]))]):
                 seconds[name].append(value)
-    return {"batch": options.batch, "seconds": {name: spread(values) for name, values in seconds.items()}, "losses": losses}
+    return {
+        "batch": options.batch,
+        "seconds": {name: spread(values) for name, values in seconds.items()},
+        "losses": losses,
+    }
 
 
 def target(image: int, side: int) -> dict[str, torch.Tensor]:
@@ -135,7 +143,9 @@ def infer() -> dict:
     detector.inference(dtype=torch.bfloat16 if options.precision == "bf16-mixed" else torch.float32)
     optimised = milliseconds(lambda: detector.predict(picture, threshold=0.5), autocast=contextlib.nullcontext)
     best = min(plain, optimised, key=lambda laps: laps["median"])
-    return {"milliseconds": {"forward": forward, "predict": best, "predict_plain": plain, "predict_optimised": optimised}}
+    return {
+        "milliseconds": {"forward": forward, "predict": best, "predict_plain": plain, "predict_optimised": optimised}
+    }
 
 
 # What the package prints goes where people read; the line of data stands alone.
