@@ -6,7 +6,7 @@ import { RFDETRModel } from "../packages/rfdetr/dist/model/rfdetr.js";
 import { resolveConfig } from "../packages/rfdetr/dist/model/variants.js";
 
 const model = new RFDETRModel(resolveConfig("demo")).eval();
-const autocast = modelAutocast("bf16-mixed");
+const autocast = modelAutocast(model, { precision: "bf16-mixed" });
 const counts = new Map();
 noGrad(() =>
   scope(() => {

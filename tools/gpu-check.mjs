@@ -85,7 +85,7 @@ for (const precision of precisions) {
   const tiny = resolveConfig("tiny");
   const learn = (config, count, images, targets) => {
     const model = new RFDETRModel(config).to(device).train();
-    const autocast = modelAutocast(precision);
+    const autocast = modelAutocast(model, { precision });
     const criterion = new Criterion({ groupDetr: config.groupDetr });
     const optimizer = new optim.AdamW([{ params: model.parameters(), lr: 5e-4, weightDecay: 1e-4 }]);
     const losses = [];

@@ -40,7 +40,7 @@ export async function evaluateWeights(
     );
   const evaluator = await evaluate({
     model,
-    autocast: modelAutocast(precision, model),
+    autocast: modelAutocast(model, { precision }),
     device,
     classNames: data.classNames,
     ...(data.classNames.join("\n") === classNames.join("\n") ? {} : { classes }),

@@ -57,7 +57,7 @@ export function castsOf(
   precision: Precision,
   overrides: Overrides = {},
 ): CastMap {
-  const autocast = modelAutocast(precision, model, { overrides });
+  const autocast = modelAutocast(model, { precision, overrides });
   const map = new CastMap();
   noGrad(() =>
     scope(() => {

@@ -51,8 +51,8 @@ export function compareEvaluationModes(options: EvaluationModesOptions): Evaluat
   const training = model.training;
   const mixed = options.precision === "32-true" ? "bf16-mixed" : options.precision;
   const ways: Record<EvaluationMode, { autocast: Autocast; precision: EvaluatedMode["precision"] }> = {
-    fp32: { autocast: modelAutocast("32-true", model), precision: "32-true" },
-    autocast: { autocast: modelAutocast(mixed, model), precision: mixed },
+    fp32: { autocast: modelAutocast(model, { precision: "32-true" }), precision: "32-true" },
+    autocast: { autocast: modelAutocast(model, { precision: mixed }), precision: mixed },
     fp16_eval: { autocast: fp16EvalAutocast(model), precision: "16-mixed" },
     whole_model_half: { autocast: convertedAutocast(), precision: "float16" },
   };

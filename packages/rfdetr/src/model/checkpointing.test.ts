@@ -20,7 +20,7 @@ function step(checkpointing: boolean, precision: Precision): { loss: number; gra
   model.checkpointing = checkpointing;
   for (const parameter of model.parameters()) parameter.grad = null;
   manualSeed(5);
-  const autocast = modelAutocast(precision, model);
+  const autocast = modelAutocast(model, { precision });
   const images = fillImages(1, config.resolution, config.resolution);
   const result = scope(() => {
     const before = memory().liveBytes;

@@ -20,7 +20,7 @@ const targets = (): Target[] =>
 function faulty(options: { precision?: Precision; scale?: number; images?: Tensor; targets?: Target[] } = {}): OverflowReport {
   const { precision = "bf16-mixed", scale = 1 } = options;
   const given = options.images ?? images;
-  const autocast = modelAutocast(precision, model);
+  const autocast = modelAutocast(model, { precision });
   const run = (): void =>
     scope(() => {
       const outputs = autocast.run(() => model.call(given)) as Outputs;

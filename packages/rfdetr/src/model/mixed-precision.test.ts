@@ -125,7 +125,7 @@ describe("dtypes, tensor by tensor", () => {
 
   it("an override that fits no module of the detector is an error that shows near ones", () => {
     const model = new RFDETRModel(resolveConfig("tiny"));
-    const withOverride = (pattern: string) => modelAutocast("bf16-mixed", model, { overrides: { [pattern]: "fp32" } });
+    const withOverride = (pattern: string) => modelAutocast(model, { precision: "bf16-mixed", overrides: { [pattern]: "fp32" } });
     expect(() => withOverride("transformer.decoder.layers.*.cros_attn")).toThrow(
       /received transformer.decoder.layers.\*.cros_attn, which matches none; near it are transformer.decoder.layers.\*.cross_attn/,
     );

@@ -31,7 +31,7 @@ describe("an exception for any one module trains", () => {
       ["bf16-mixed", "fp32"],
       ["16-mixed", "bf16"],
     ] as const) {
-      const autocast = modelAutocast(precision, model, { overrides: { [pattern]: rule } });
+      const autocast = modelAutocast(model, { precision, overrides: { [pattern]: rule } });
       for (const parameter of model.parameters()) parameter.grad = null;
       const loss = scope(() => {
         const { total } = criterion.compute(

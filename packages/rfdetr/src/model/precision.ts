@@ -22,25 +22,30 @@ export const modelOverrides: Overrides = {
   "backbone.*.projector.stages.*.1": "fp32",
 };
 
+export interface ModelAutocastOptions extends AutocastOptions {
+  precision: Precision;
+}
+
 /**
  * Autocast with the model's own overrides under the user's.
  * @throws PolicyError when a user's override matches no module of `model`, with near matches
  */
-export function modelAutocast(precision: Precision, model: RFDETRModel, options: AutocastOptions = {}): Autocast {
-  if (options.overrides !== undefined) {
+export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions): Autocast {
+  const { precision, overrides, ...others } = options;
+  if (overrides !== undefined) {
     model.name("");
     checkOverrides(
-      options.overrides,
+      overrides,
       [...model.namedModules()].map(([, module]) => module.path),
     );
   }
-  return new Autocast(precision, { ...options, overrides: { ...modelOverrides, ...options.overrides } });
+  return new Autocast(precision, { ...others, overrides: { ...modelOverrides, ...overrides } });
 }
 
 /** Evaluation as `fp16_eval` once meant it, without its harm: autocast to float16, norms in float32, and no weight is converted. */
 export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}): Autocast {
   const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
-  return modelAutocast("16-mixed", model, { policy, overrides });
+  return modelAutocast(model, { precision: "16-mixed", policy, overrides });
 }
 
 /** Nothing is raised: products are lowered, everything else computes in the dtype it is given. */

@@ -35,7 +35,7 @@ export class Predictor {
     readonly precision: Precision,
     readonly device: string,
   ) {
-    this.#autocast = modelAutocast(precision, model);
+    this.#autocast = modelAutocast(model, { precision });
     model.eval();
   }
 

@@ -26,7 +26,7 @@ export function calibrateSubject(
   const images = normalise_(imagesToTensor(bytes, targets.length, height, width, device));
   return calibrate({
     model,
-    autocast: (precision) => modelAutocast(precision, model, { overrides }),
+    autocast: (precision) => modelAutocast(model, { precision, overrides }),
     forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
     step: (autocast, dtype, scale) => {
       const { total } = criterion.compute(

@@ -48,7 +48,8 @@ export function stepParts(
       groupDetr: model.config.groupDetr,
       weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef },
     }),
-    autocast: modelAutocast(precision, model, {
+    autocast: modelAutocast(model, {
+      precision,
       policy: withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators),
       overrides: settings.precisionOverrides,
     }),

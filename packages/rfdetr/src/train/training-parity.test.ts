@@ -97,7 +97,7 @@ function run(kind: "float64" | "float32" | "bfloat16"): Run {
   const optimizer = new optim.AdamW(groups);
   const ema = new Ema(model, { decay: 0.9, tau: 10 });
   const schedule = new Schedule({ lr: settings.lr, lrScheduler: "cosine", lrDrop: 100, minFactor: 0.1, warmupEpochs: 1 }, 10, steps);
-  const autocast = modelAutocast(kind === "bfloat16" ? "bf16-mixed" : "32-true", model);
+  const autocast = modelAutocast(model, { precision: kind === "bfloat16" ? "bf16-mixed" : "32-true" });
   const names = new Map([...model.namedParameters()].map(([name, parameter]) => [parameter as Tensor, name]));
   const parts = { model, criterion, autocast, optimizer, scaler: new GradScaler({ enabled: false }), device: "cpu", clipMaxNorm: 0.1 };
   const result: Run = { steps: [], states: [] };
