@@ -30,7 +30,7 @@ const { positionals, values } = parseArgs({
 const { keep, memory, noGrad, ops, resetPeakMemory, scope, tensor } = await import(compiled("torch"));
 const { Autocast, CastMap, cudaPolicy, defaultPolicy, Monitor, observe, readHardware, withOperators } = await import(compiled("amp"));
 const { RFDETRModel } = await import(inside("model/rfdetr.js"));
-const { resolveConfig } = await import(inside("model/variants.js"));
+const { resolveModel } = await import(inside("model/variants.js"));
 const { modelOverrides } = await import(inside("model/precision.js"));
 const { refineBoxes } = await import(inside("model/heads.js"));
 const { Criterion } = await import(inside("loss/criterion.js"));
@@ -38,7 +38,7 @@ const { fillImages, fillModel, fillTargets } = await import(inside("testing/dete
 
 const rounds = Number(values.rounds);
 const batch = Number(values.batch);
-const config = resolveConfig(values.model);
+const config = resolveModel(values.model);
 const criterion = new Criterion({ groupDetr: config.groupDetr });
 const targets = fillTargets(batch).map((target) => ({ ...target, labels: target.labels.map((label) => label % config.numClasses) }));
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];

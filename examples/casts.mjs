@@ -3,9 +3,9 @@
 import { intercept, nn, noGrad, randn, scope, Tensor } from "@rfdetr/torch";
 import { modelAutocast } from "../packages/rfdetr/dist/model/precision.js";
 import { RFDETRModel } from "../packages/rfdetr/dist/model/rfdetr.js";
-import { resolveConfig } from "../packages/rfdetr/dist/model/variants.js";
+import { resolveModel } from "../packages/rfdetr/dist/model/variants.js";
 
-const model = new RFDETRModel(resolveConfig("demo")).eval();
+const model = new RFDETRModel(resolveModel("demo")).eval();
 const autocast = modelAutocast(model, { precision: "bf16-mixed" });
 const counts = new Map();
 noGrad(() =>

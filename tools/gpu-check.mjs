@@ -20,7 +20,7 @@ await setupOrExit();
 const { engine, manualSeed, noGrad, optim, randn, scope, zeros } = await import("@rfdetr/torch");
 const { precisions } = await import("@rfdetr/amp");
 const { RFDETRModel } = await import("../packages/rfdetr/dist/model/rfdetr.js");
-const { resolveConfig } = await import("../packages/rfdetr/dist/model/variants.js");
+const { resolveModel } = await import("../packages/rfdetr/dist/model/variants.js");
 const { modelAutocast } = await import("../packages/rfdetr/dist/model/precision.js");
 const { Criterion } = await import("../packages/rfdetr/dist/loss/criterion.js");
 const { fillImages, fillModel, fillTargets } = await import("../packages/rfdetr/dist/testing/deterministic-fill.js");
@@ -57,7 +57,7 @@ function timed(body) {
 
 // Parity: the same weights and images on both.
 {
-  const config = resolveConfig(variant);
+  const config = resolveModel(variant);
   const reference = new RFDETRModel(config);
   const tested = new RFDETRModel(config);
   for (const model of [reference, tested]) fillModel(model);
@@ -82,7 +82,7 @@ function timed(body) {
 // Training and time, in every precision.
 for (const precision of precisions) {
   manualSeed(1);
-  const tiny = resolveConfig("tiny");
+  const tiny = resolveModel("tiny");
   const learn = (config, count, images, targets) => {
     const model = new RFDETRModel(config).to(device).train();
     const autocast = modelAutocast(model, { precision });
@@ -117,7 +117,7 @@ for (const precision of precisions) {
     fillTargets(2).map((t) => ({ ...t, labels: t.labels.map((label) => label % 8) })),
   );
   check(`tiny in ${precision}: loss after 40 steps over loss before`, small.losses.at(-1) / small.losses[0], 0.8);
-  const config = resolveConfig(variant);
+  const config = resolveModel(variant);
   const { seconds } = learn(config, 5, randn([batch, 3, config.resolution, config.resolution]).to(device), fillTargets(batch));
   rows.push([`${variant} in ${precision}: step at batch ${batch}`, `${Math.min(...seconds.slice(2)).toFixed(3)} s`, "", ""]);
 }

@@ -5,7 +5,7 @@ import type { Detection } from "./model/types.js";
 import type { ImageSource } from "./predict/picture.js";
 import type { Predictor } from "./predict/predict.js";
 import { TrainRun } from "./run/train-run.js";
-import { resolveConfig } from "./settings/resolve.js";
+import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
 import { RfdetrError } from "./support/errors.js";
 
@@ -37,7 +37,7 @@ export class RFDETR {
 
   /** @throws an error with a `code` when the variant is unknown or the weights are not there. */
   static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
-    const { resolveConfig: resolveModel } = await import("./model/variants.js");
+    const { resolveModel } = await import("./model/variants.js");
     resolveModel(model);
     if (options.weights === undefined) return new RFDETR(model, options);
     const { resolveWeights } = await import("./weights/published-weights.js");
@@ -58,7 +58,7 @@ export class RFDETR {
   train(options: TrainOptions & { data?: string; signal?: AbortSignal }): TrainRun {
     const { data, signal, ...settings } = options;
     const precision = this.options.precision;
-    const config = resolveConfig({
+    const config = resolveSettings({
       model: this.model,
       weights: this.#weights,
       ...(typeof precision === "boolean" ? { amp: precision } : precision === undefined ? {} : { precision }),

@@ -6,6 +6,6 @@ export type { Detection, ModelConfig } from "./model/types.js";
 export { drawDetections } from "./predict/draw.js";
 export type { TrainEvent } from "./run/files/events.js";
 export { type TrainResult, TrainRun } from "./run/train-run.js";
-export { resolveConfig } from "./settings/resolve.js";
+export { resolveSettings } from "./settings/resolve.js";
 export type { TrainOptions, TrainSettings } from "./settings/settings.js";
 export { RfdetrError } from "./support/errors.js";

@@ -8,7 +8,7 @@ import { Predictor } from "../src/predict/predict.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { openTrainData } from "../src/run/session/data.js";
 import { train } from "../src/run/trainer.js";
-import { resolveConfig } from "../src/settings/resolve.js";
+import { resolveSettings } from "../src/settings/resolve.js";
 
 const folder = mkdtempSync(join(tmpdir(), "learning-"));
 const data = join(folder, "data");
@@ -18,7 +18,7 @@ const events: TrainEvent[] = [];
 beforeAll(async () => {
   await synthesize(data, { images: 300, size: 96, seed: 0 });
   // 800 steps of 8 images from random weights: about a minute on two cores.
-  const settings = resolveConfig({
+  const settings = resolveSettings({
     model: "tiny",
     datasetDir: data,
     outputDir: out,

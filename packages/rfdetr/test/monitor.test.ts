@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { formatNumerics, type MonitorRecord, parseRecord, summarizeNumerics } from "@rfdetr/amp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { train } from "../src/run/trainer.js";
-import { resolveConfig } from "../src/settings/resolve.js";
+import { resolveSettings } from "../src/settings/resolve.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "monitor-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 async function run(name: string, extra: Record<string, unknown>): Promise<void> {
-  const settings = resolveConfig({
+  const settings = resolveSettings({
     datasetDir: "-",
     model: "tiny",
     outputDir: join(folder, name),

@@ -8,7 +8,7 @@ import type { TrainEvent } from "../src/run/files/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";
-import { resolveConfig } from "../src/settings/resolve.js";
+import { resolveSettings } from "../src/settings/resolve.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "non-finite-"));
@@ -34,7 +34,7 @@ function poisoned(nth: number, times: number): OpenTrainData {
 }
 
 async function run(name: string, policy: string, data: OpenTrainData, extra: Record<string, unknown> = {}): Promise<TrainEvent[]> {
-  const settings = resolveConfig({
+  const settings = resolveSettings({
     datasetDir: "-",
     model: "tiny",
     outputDir: join(folder, name),
@@ -136,7 +136,7 @@ describe("settings of the loss scaler", () => {
     [{ bogus: 1 }, /an object of init/],
     [{ backoff: 2 }, /backoff \(between 0 and 1\)/],
   ])("%j is refused", (scaler, message) => {
-    expect(() => resolveConfig({ datasetDir: "-", scaler })).toThrow(message);
+    expect(() => resolveSettings({ datasetDir: "-", scaler })).toThrow(message);
   });
 });
 

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import { train } from "../src/run/trainer.js";
-import { resolveConfig } from "../src/settings/resolve.js";
+import { resolveSettings } from "../src/settings/resolve.js";
 import type { TrainSettings } from "../src/settings/settings.js";
 import { squares } from "./squares.js";
 
@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 
 const settings = (name: string, extra: Record<string, unknown> = {}): TrainSettings =>
-  resolveConfig({
+  resolveSettings({
     datasetDir: "-",
     model: "tiny",
     outputDir: join(folder, name),

@@ -1,9 +1,9 @@
 // rfdetr bench train|infer --against python
 import { expected, RfdetrError } from "../support/errors.js";
-import { consoleOf, type OutputOptions, oneOf, positiveInteger } from "./context.js";
+import { consoleOf, type OutputFlags, oneOf, positiveInteger } from "./context.js";
 import { table } from "./format.js";
 
-export interface AgainstFlags extends OutputOptions {
+export interface AgainstFlags extends OutputFlags {
   against?: string;
   python?: string;
   rounds: number | string;

@@ -3,13 +3,13 @@ import type { Command } from "commander";
 import { expected, RfdetrError } from "../support/errors.js";
 import { type AgainstFlags, against } from "./bench-against.js";
 import type { Console } from "./console.js";
-import { consoleOf, exit, numeric, type OutputOptions, oneOf, positiveInteger, precisions, withOutputOptions } from "./context.js";
+import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, withOutputFlags } from "./context.js";
 import { bytes, table } from "./format.js";
 
 /** As the command line gives it, before its check. */
 type Given = number | string;
 
-interface MachineFlags extends OutputOptions {
+interface MachineFlags extends OutputFlags {
   device: string;
   steps: Given;
 }
@@ -17,11 +17,11 @@ interface ModelFlags extends MachineFlags {
   model: string;
   precision: string[];
 }
-interface InferFlags extends ModelFlags, AgainstFlags {
+interface BenchInferFlags extends ModelFlags, AgainstFlags {
   warmup: Given;
   batch: Given;
 }
-interface TrainFlags extends ModelFlags, AgainstFlags {
+interface BenchTrainFlags extends ModelFlags, AgainstFlags {
   warmup: Given;
   batch: Given;
   resolution?: Given;
@@ -29,13 +29,13 @@ interface TrainFlags extends ModelFlags, AgainstFlags {
   boxes?: Given;
   checkpointing?: boolean;
 }
-interface EvalFlags extends OutputOptions {
+interface BenchEvalFlags extends OutputFlags {
   images: Given;
   detections: Given;
   classes: Given;
   truths: Given;
 }
-interface LoadFlags extends ModelFlags {
+interface BenchLoadFlags extends ModelFlags {
   batch: Given;
   data?: string;
   size: string;
@@ -51,8 +51,8 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .description("measure training steps, inference, operators, COCO metrics or data loading on this machine")
     .argument("<what>", kinds.join(", "))
     .action((what: string) => void oneOf("what", what, kinds));
-  const verb = <F extends OutputOptions>(name: (typeof kinds)[number], about: string, run: (flags: F) => Promise<void>): Command =>
-    withOutputOptions(bench.command(name).description(about)).action(async (flags: F) => {
+  const verb = <F extends OutputFlags>(name: (typeof kinds)[number], about: string, run: (flags: F) => Promise<void>): Command =>
+    withOutputFlags(bench.command(name).description(about)).action(async (flags: F) => {
       await run(flags);
       finish(exit.done);
     });
@@ -68,23 +68,25 @@ export function addBench(program: Command, finish: (code: number) => void): void
       .option("--against <what>", "python: the Python package beside it, in turns")
       .option("--python <path>", "an interpreter that has the package; otherwise an environment is made once")
       .option("--rounds <n>", "processes of each program", numeric, 2);
-  comparable(onMachine(withModel(verb<TrainFlags>("train", "training steps on random images", train))))
+  comparable(onMachine(withModel(verb<BenchTrainFlags>("train", "training steps on random images", train))))
     .option("--warmup <n>", "runs before those", numeric, 3)
     .option("--batch <n>", "images a step", numeric, 2)
     .option("--resolution <n>", "side length in pixels", numeric)
     .option("--queries <n>", "queries of each group", numeric)
     .option("--boxes <n>", "boxes of each image", numeric)
     .option("--checkpointing", "compute activations again in backward");
-  comparable(onMachine(withModel(verb<InferFlags>("infer", "forward pass, and everything from pixels to detections of one image", infer))))
+  comparable(
+    onMachine(withModel(verb<BenchInferFlags>("infer", "forward pass, and everything from pixels to detections of one image", infer))),
+  )
     .option("--warmup <n>", "runs before those", numeric, 3)
     .option("--batch <n>", "images of the forward pass", numeric, 1);
   onMachine(verb<MachineFlags>("ops", "single operators in float32 and bfloat16", ops));
-  verb<EvalFlags>("eval", "COCO metrics of detections that are made up: reading the files, computing the figures", evaluate)
+  verb<BenchEvalFlags>("eval", "COCO metrics of detections that are made up: reading the files, computing the figures", evaluate)
     .option("--images <n>", "images", numeric, 5000)
     .option("--detections <n>", "detections of each image", numeric, 100)
     .option("--classes <n>", "classes", numeric, 80)
     .option("--truths <n>", "objects of each image, on average", numeric, 7);
-  onMachine(withModel(verb<LoadFlags>("load", "data loading: images a second, and how long training steps wait for them", load)))
+  onMachine(withModel(verb<BenchLoadFlags>("load", "data loading: images a second, and how long training steps wait for them", load)))
     .option("--batch <n>", "images a step", numeric, 2)
     .option("--data <dir>", "dataset; otherwise JPEGs are written to a temporary folder")
     .option("--size <WxH>", "size of those JPEGs in pixels", "4000x3000")
@@ -110,7 +112,7 @@ async function resolved(console: Console, flags: ModelFlags | MachineFlags) {
 const optional = (name: string, value: Given | undefined): number | undefined =>
   value === undefined ? undefined : positiveInteger(name, value);
 
-async function train(flags: TrainFlags): Promise<void> {
+async function train(flags: BenchTrainFlags): Promise<void> {
   const batch = positiveInteger("batch", flags.batch);
   const warmup = positiveInteger("warmup", flags.warmup);
   const [resolution, queries] = [optional("resolution", flags.resolution), optional("queries", flags.queries)];
@@ -140,7 +142,7 @@ async function train(flags: TrainFlags): Promise<void> {
   }
 }
 
-async function infer(flags: InferFlags): Promise<void> {
+async function infer(flags: BenchInferFlags): Promise<void> {
   const warmup = positiveInteger("warmup", flags.warmup);
   const batch = positiveInteger("batch", flags.batch);
   if (flags.against !== undefined) {
@@ -178,7 +180,7 @@ async function ops(flags: MachineFlags): Promise<void> {
     console.line(line);
 }
 
-async function evaluate(flags: EvalFlags): Promise<void> {
+async function evaluate(flags: BenchEvalFlags): Promise<void> {
   const load = {
     images: positiveInteger("images", flags.images),
     detections: positiveInteger("detections", flags.detections),
@@ -197,7 +199,7 @@ async function evaluate(flags: EvalFlags): Promise<void> {
   );
 }
 
-async function load(flags: LoadFlags): Promise<void> {
+async function load(flags: BenchLoadFlags): Promise<void> {
   const batch = positiveInteger("batch", flags.batch);
   const images = positiveInteger("images", flags.images);
   const workers = flags.workers.map((value) => countOrZero("workers", value));

@@ -7,18 +7,18 @@ import { bytes } from "./format.js";
 /** Exit codes of the command. */
 export const exit = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
-export interface OutputOptions {
+export interface OutputFlags {
   json?: boolean;
   plain?: boolean;
 }
 
 /** Adds the options that every command takes. */
-export function withOutputOptions(command: Command): Command {
+export function withOutputFlags(command: Command): Command {
   return command.option("--json", "print data for machines on stdout").option("--plain", "print lines for logs: no live line, no colours");
 }
 
-export function consoleOf(options: OutputOptions): Console {
-  return new Console({ json: options.json ?? false, ...(options.plain ? { plain: true } : {}) });
+export function consoleOf(flags: OutputFlags): Console {
+  return new Console({ json: flags.json ?? false, ...(flags.plain ? { plain: true } : {}) });
 }
 
 /** Reads a number of the command line; what is no number is returned as it is, for a check that names it. */

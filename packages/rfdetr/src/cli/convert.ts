@@ -2,10 +2,10 @@
 import { existsSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import type { Command } from "commander";
-import { consoleOf, exit, type OutputOptions, weightsPath, withOutputOptions } from "./context.js";
+import { consoleOf, exit, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 
 export function addConvert(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("convert")
       .description(
@@ -16,14 +16,14 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
         ".pth, .pt, .ckpt or .safetensors, the name of published weights, or the folder of a run, whose best weights are taken",
       )
       .argument("<out>", ".safetensors, or .pth for the Python package"),
-  ).action(async (from: string, to: string, options: OutputOptions) => finish(await convert(from, to, options)));
+  ).action(async (from: string, to: string, flags: OutputFlags) => finish(await convert(from, to, flags)));
 }
 
-async function convert(from: string, to: string, options: OutputOptions): Promise<number> {
+async function convert(from: string, to: string, flags: OutputFlags): Promise<number> {
   const { checkComplete, readWeights, saveWeights } = await import("../weights/weights.js");
   const { savePythonCheckpoint } = await import("../weights/python-export.js");
   const { RfdetrError } = await import("../support/errors.js");
-  const console = consoleOf(options);
+  const console = consoleOf(flags);
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")
     throw new RfdetrError("ERR_USAGE", `Expected a .safetensors or .pth file to write but received ${to}`);

@@ -1,9 +1,9 @@
 // rfdetr data
 import type { Command } from "commander";
-import { consoleOf, exit, numeric, type OutputOptions, withOutputOptions } from "./context.js";
+import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
 import { grouped, table } from "./format.js";
 
-interface SynthFlags extends OutputOptions {
+interface SynthFlags extends OutputFlags {
   images: number;
   size: number;
   classes: number;
@@ -12,7 +12,7 @@ interface SynthFlags extends OutputOptions {
 
 export function addData(program: Command, finish: (code: number) => void): void {
   const data = program.command("data").description("make, check and describe datasets");
-  withOutputOptions(
+  withOutputFlags(
     data
       .command("synth")
       .description("write a dataset of emoji on cluttered backgrounds")
@@ -21,23 +21,23 @@ export function addData(program: Command, finish: (code: number) => void): void 
       .option("--size <px>", "side of the images", numeric, 256)
       .option("--classes <n>", "classes", numeric, 8)
       .option("--seed <n>", "seed", numeric, 0),
-  ).action(async (folder: string, options: SynthFlags) => finish(await synth(folder, options)));
-  withOutputOptions(
+  ).action(async (folder: string, flags: SynthFlags) => finish(await synth(folder, flags)));
+  withOutputFlags(
     data
       .command("check")
       .description("name every fault of a dataset")
       .argument("<dir>", "dataset")
       .option("--fix <out>", "write a repaired copy to this folder"),
-  ).action(async (folder: string, options: OutputOptions & { fix?: string }) => finish(await check(folder, options)));
-  withOutputOptions(data.command("stats").description("count images, boxes, classes and sizes").argument("<dir>", "dataset")).action(
-    async (folder: string, options: OutputOptions) => finish(await stats(folder, options)),
+  ).action(async (folder: string, flags: OutputFlags & { fix?: string }) => finish(await check(folder, flags)));
+  withOutputFlags(data.command("stats").description("count images, boxes, classes and sizes").argument("<dir>", "dataset")).action(
+    async (folder: string, flags: OutputFlags) => finish(await stats(folder, flags)),
   );
 }
 
-async function synth(folder: string, options: SynthFlags): Promise<number> {
+async function synth(folder: string, flags: SynthFlags): Promise<number> {
   const { synthesize } = await import("../data/synth/synth.js");
-  const console = consoleOf(options);
-  const { images, size, classes, seed } = options;
+  const console = consoleOf(flags);
+  const { images, size, classes, seed } = flags;
   const counts = await synthesize(folder, {
     images,
     size,
@@ -51,12 +51,12 @@ async function synth(folder: string, options: SynthFlags): Promise<number> {
   return exit.done;
 }
 
-async function check(folder: string, options: OutputOptions & { fix?: string }): Promise<number> {
+async function check(folder: string, flags: OutputFlags & { fix?: string }): Promise<number> {
   const { checkDataset, findingKinds, fixDataset } = await import("../data/formats/check.js");
-  const console = consoleOf(options);
+  const console = consoleOf(flags);
   const report = await checkDataset(folder, { onProgress: (done, total) => console.live(`${done}/${total} images`) });
   console.end();
-  const fixed = options.fix === undefined ? null : await fixDataset(folder, options.fix, report);
+  const fixed = flags.fix === undefined ? null : await fixDataset(folder, flags.fix, report);
   if (console.json)
     console.data({
       ...report,
@@ -73,16 +73,16 @@ async function check(folder: string, options: OutputOptions & { fix?: string }):
   );
   if (fixed !== null)
     console.line(
-      `repaired copy in ${options.fix}: ${Object.entries(fixed)
+      `repaired copy in ${flags.fix}: ${Object.entries(fixed)
         .map(([split, count]) => `${split} ${count}`)
         .join(", ")}`,
     );
   return report.trainable || fixed !== null ? exit.done : exit.failed;
 }
 
-async function stats(folder: string, options: OutputOptions): Promise<number> {
+async function stats(folder: string, flags: OutputFlags): Promise<number> {
   const { datasetStats } = await import("../data/formats/stats.js");
-  const console = consoleOf(options);
+  const console = consoleOf(flags);
   const result = datasetStats(folder);
   if (console.json) {
     console.data(result);

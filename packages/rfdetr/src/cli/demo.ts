@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import { RunDirectory, type RunSummary } from "../run/files/run-directory.js";
-import { consoleOf, exit, numeric, type OutputOptions, positiveInteger, withOutputOptions } from "./context.js";
+import { consoleOf, exit, numeric, type OutputFlags, positiveInteger, withOutputFlags } from "./context.js";
 import { bytes, duration, fraction } from "./format.js";
 import { follow } from "./train.js";
 
-interface Options extends OutputOptions {
+interface DemoFlags extends OutputFlags {
   steps?: number | string;
   images: number | string;
   seed: number;
@@ -17,7 +17,7 @@ interface Options extends OutputOptions {
 }
 
 export function addDemo(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("demo")
       .description("synthesise emoji images, train a small detector on them, evaluate it, draw what it finds")
@@ -27,49 +27,49 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--data <dir>", "folder for the images", "datasets/demo")
       .option("--out <dir>", "run folder", "runs/demo"),
-  ).action(async (options: Options) => finish(await demo(options)));
+  ).action(async (flags: DemoFlags) => finish(await demo(flags)));
 }
 
-async function demo(options: Options): Promise<number> {
-  const console = consoleOf(options);
+async function demo(flags: DemoFlags): Promise<number> {
+  const console = consoleOf(flags);
   const began = performance.now();
-  const images = positiveInteger("images", options.images);
-  if (existsSync(options.data)) console.line(`using the images in ${options.data}`);
+  const images = positiveInteger("images", flags.images);
+  if (existsSync(flags.data)) console.line(`using the images in ${flags.data}`);
   else {
     const { synthesize } = await import("../data/synth/synth.js");
-    const { train, valid } = await synthesize(options.data, {
+    const { train, valid } = await synthesize(flags.data, {
       images,
-      seed: options.seed,
+      seed: flags.seed,
       onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`),
     });
-    console.line(`synthesised ${train} training and ${valid} validation images in ${options.data}`);
+    console.line(`synthesised ${train} training and ${valid} validation images in ${flags.data}`);
   }
 
-  const { resolveConfig } = await import("../settings/resolve.js");
+  const { resolveSettings } = await import("../settings/resolve.js");
   const { resumeConfig } = await import("../run/session/resume.js");
   const { TrainRun } = await import("../run/train-run.js");
-  const unfinished = existsSync(join(options.out, "checkpoint", "state.json")) && !finished(options.out);
-  if (!unfinished && existsSync(join(options.out, "config.json"))) {
-    console.line(`replacing the demo run in ${options.out}`);
-    rmSync(options.out, { recursive: true });
+  const unfinished = existsSync(join(flags.out, "checkpoint", "state.json")) && !finished(flags.out);
+  if (!unfinished && existsSync(join(flags.out, "config.json"))) {
+    console.line(`replacing the demo run in ${flags.out}`);
+    rmSync(flags.out, { recursive: true });
   }
   const run = unfinished
-    ? TrainRun.start(resumeConfig(options.out), { resume: options.out })
+    ? TrainRun.start(resumeConfig(flags.out), { resume: flags.out })
     : TrainRun.start(
-        resolveConfig({
+        resolveSettings({
           model: "demo",
-          datasetDir: options.data,
-          outputDir: options.out,
-          seed: options.seed,
-          precision: options.precision,
-          ...(options.steps === undefined ? {} : { maxSteps: positiveInteger("steps", options.steps) }),
+          datasetDir: flags.data,
+          outputDir: flags.out,
+          seed: flags.seed,
+          precision: flags.precision,
+          ...(flags.steps === undefined ? {} : { maxSteps: positiveInteger("steps", flags.steps) }),
         }),
       );
   const code = await follow(run, console);
   if (code !== exit.done) return code;
   const { summary, best } = await run.result;
   if (best === null) return exit.failed;
-  const pictures = await draw(best, join(options.data, "valid"), join(options.out, "predictions"));
+  const pictures = await draw(best, join(flags.data, "valid"), join(flags.out, "predictions"));
   conclude(console, summary, pictures, (performance.now() - began) / 1000);
   if (console.json) console.data({ ...summary, seconds: (performance.now() - began) / 1000, pictures });
   return exit.done;

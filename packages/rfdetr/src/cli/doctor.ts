@@ -1,9 +1,9 @@
 // rfdetr doctor
 import type { Command } from "commander";
 import { machineLine } from "../support/machine.js";
-import { collect, consoleOf, exit, numeric, type OutputOptions, positiveInteger, weightsPath, withOutputOptions } from "./context.js";
+import { collect, consoleOf, exit, numeric, type OutputFlags, positiveInteger, weightsPath, withOutputFlags } from "./context.js";
 
-interface Options extends OutputOptions {
+interface DoctorFlags extends OutputFlags {
   device: string;
   model?: string;
   weights?: string;
@@ -17,7 +17,7 @@ interface Options extends OutputOptions {
 }
 
 export function addDoctor(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("doctor")
       .description(
@@ -33,20 +33,20 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
       .option("--threads <n>", "threads to compute with", numeric)
       .option("--write <file>", "put the recommendation into this config file")
       .option("--device <d>", "auto, cpu or cuda:N", "auto"),
-  ).action(async (options: Options) => finish(await doctor(options)));
+  ).action(async (flags: DoctorFlags) => finish(await doctor(flags)));
 }
 
-async function doctor(options: Options): Promise<number> {
-  const console = consoleOf(options);
-  const batch = positiveInteger("batch", options.batch ?? 2);
-  const images = positiveInteger("images", options.images);
-  const threads = options.threads === undefined ? null : positiveInteger("threads", options.threads);
+async function doctor(flags: DoctorFlags): Promise<number> {
+  const console = consoleOf(flags);
+  const batch = positiveInteger("batch", flags.batch ?? 2);
+  const images = positiveInteger("images", flags.images);
+  const threads = flags.threads === undefined ? null : positiveInteger("threads", flags.threads);
   const { engine, getNumThreads, setNumThreads } = await import("@rfdetr/torch");
   const { readHardware, resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../support/device.js");
   const { parseOverrides } = await import("../settings/resolve.js");
-  const overrides = parseOverrides(options.override ?? []);
-  const device = resolveDevice(options.device);
+  const overrides = parseOverrides(flags.override ?? []);
+  const device = resolveDevice(flags.device);
   if (threads !== null) setNumThreads(threads);
   const { version, capability, cuda } = engine();
   const byTable = resolvePrecision("auto", device);
@@ -57,8 +57,8 @@ async function doctor(options: Options): Promise<number> {
   console.line(`precision  ${console.bold(byTable.precision)}: ${byTable.reason}`);
   const about = { engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node: process.version }, hardware };
   const measured =
-    [options.model, options.weights, options.data, options.batch, options.write, options.override].some((value) => value !== undefined) ||
-    options.casts === true;
+    [flags.model, flags.weights, flags.data, flags.batch, flags.write, flags.override].some((value) => value !== undefined) ||
+    flags.casts === true;
   if (!measured) {
     const { precision, reason } = byTable;
     if (console.json)
@@ -71,13 +71,13 @@ async function doctor(options: Options): Promise<number> {
   const { measurePeaks } = await import("../instruments/hardware-peaks.js");
   const { compareEvaluationModes } = await import("../instruments/compare-evaluations.js");
   const report = await import("./doctor-report.js");
-  const weights = options.weights === undefined ? undefined : await weightsPath(console, options.weights);
+  const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
   console.live("reading");
-  const subject = await openSubject({ model: options.model ?? "nano", batch, device, weights, data: options.data });
+  const subject = await openSubject({ model: flags.model ?? "nano", batch, device, weights, data: flags.data });
   console.live("measuring matrix products");
   const peaks = measurePeaks(device, byTable.precision);
   report.peaks(console, peaks);
-  if (options.casts) {
+  if (flags.casts) {
     const casts = castsOf(subject, byTable.precision === "32-true" ? "bf16-mixed" : byTable.precision, overrides);
     console.line(`\n${casts.tree()}\n\n${casts.table()}`);
     if (console.json) console.data({ ...about, casts: { operators: casts.rows, casts: casts.casts, total: casts.total } });
@@ -86,7 +86,7 @@ async function doctor(options: Options): Promise<number> {
   const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
   const { variant, resolution, numSelect } = subject.model.config;
   report.precisions(console, `${variant} on ${batch} images`, calibration);
-  const batches = options.data === undefined ? [report.noise(subject)] : await evaluationImages(options.data, resolution, images, batch);
+  const batches = flags.data === undefined ? [report.noise(subject)] : await evaluationImages(flags.data, resolution, images, batch);
   const evaluation = compareEvaluationModes({
     model: subject.model,
     classNames: subject.classNames,
@@ -100,10 +100,10 @@ async function doctor(options: Options): Promise<number> {
   const { recommended } = calibration;
   console.line();
   console.line(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
-  if (options.write !== undefined) {
+  if (flags.write !== undefined) {
     const { writeRecommendation } = await import("../settings/recommendation.js");
-    const written = writeRecommendation(options.write, calibration);
-    console.line(`written to ${options.write}: ${JSON.stringify(written)}`);
+    const written = writeRecommendation(flags.write, calibration);
+    console.line(`written to ${flags.write}: ${JSON.stringify(written)}`);
   }
   if (console.json)
     console.data({

@@ -3,20 +3,20 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { RfdetrError } from "../support/errors.js";
-import { consoleOf, exit, type OutputOptions, withOutputOptions } from "./context.js";
+import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
 
 export function addNumerics(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("numerics")
       .description("show what numerics.jsonl of a run says: steps, loss scale, what was not finite and where")
       .argument("<run>", "run folder, or the file"),
-  ).action(async (run: string, options: OutputOptions) => {
+  ).action(async (run: string, flags: OutputFlags) => {
     const { formatNumerics, summarizeNumerics } = await import("@rfdetr/amp");
     const path = existsSync(run) && statSync(run).isDirectory() ? join(run, "numerics.jsonl") : run;
     if (!existsSync(path)) throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected the folder of a run but there is no ${path}`);
     const summary = summarizeNumerics(readFileSync(path, "utf8"));
-    const console = consoleOf(options);
+    const console = consoleOf(flags);
     if (console.json) console.data(summary);
     else console.line(formatNumerics(summary));
     finish(exit.done);

@@ -3,9 +3,9 @@ import { mkdirSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { writeFailure } from "../support/atomic.js";
-import { consoleOf, exit, numeric, type OutputOptions, oneOf, precisions, share, weightsPath, withOutputOptions } from "./context.js";
+import { consoleOf, exit, numeric, type OutputFlags, oneOf, precisions, share, weightsPath, withOutputFlags } from "./context.js";
 
-interface Options extends OutputOptions {
+interface PredictFlags extends OutputFlags {
   weights: string;
   threshold: number | string;
   precision: string;
@@ -14,7 +14,7 @@ interface Options extends OutputOptions {
 }
 
 export function addPredict(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("predict")
       .description("detect objects in images and draw them")
@@ -24,19 +24,19 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--out <dir>", "folder for the pictures (default: predictions; with --json none are drawn unless given)"),
-  ).action(async (inputs: string[], options: Options) => finish(await predict(inputs, options)));
+  ).action(async (inputs: string[], flags: PredictFlags) => finish(await predict(inputs, flags)));
 }
 
-async function predict(inputs: readonly string[], options: Options): Promise<number> {
-  const threshold = share("threshold", options.threshold);
-  const precision = oneOf("precision", options.precision, precisions);
+async function predict(inputs: readonly string[], flags: PredictFlags): Promise<number> {
+  const threshold = share("threshold", flags.threshold);
+  const precision = oneOf("precision", flags.precision, precisions);
   const { imageFiles } = await import("../predict/inputs.js");
   const files = imageFiles(inputs);
-  const console = consoleOf(options);
+  const console = consoleOf(flags);
   const { Predictor } = await import("../predict/predict.js");
   const { drawDetections } = await import("../predict/draw.js");
-  const predictor = Predictor.load(await weightsPath(console, options.weights), { precision, device: options.device });
-  const folder = options.out ?? (console.json ? null : "predictions");
+  const predictor = Predictor.load(await weightsPath(console, flags.weights), { precision, device: flags.device });
+  const folder = flags.out ?? (console.json ? null : "predictions");
   if (folder !== null) makeFolder(folder);
   const names = pictureNames(files);
   const images: unknown[] = [];

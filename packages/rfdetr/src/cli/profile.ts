@@ -3,19 +3,9 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { RfdetrError } from "../support/errors.js";
-import {
-  consoleOf,
-  exit,
-  numeric,
-  type OutputOptions,
-  oneOf,
-  positiveInteger,
-  precisions,
-  weightsPath,
-  withOutputOptions,
-} from "./context.js";
+import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, weightsPath, withOutputFlags } from "./context.js";
 
-interface Options extends OutputOptions {
+interface ProfileFlags extends OutputFlags {
   model?: string;
   weights?: string;
   data?: string;
@@ -32,7 +22,7 @@ interface Options extends OutputOptions {
 }
 
 export function addProfile(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("profile")
       .description(
@@ -54,33 +44,33 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
       )
       .option("--top <n>", "operators to show", numeric, 20)
       .option("--depth <n>", "levels of modules to show", numeric, 6),
-  ).action(async (options: Options) => finish(await run(options)));
+  ).action(async (flags: ProfileFlags) => finish(await run(flags)));
 }
 
-async function run(options: Options): Promise<number> {
-  const batch = positiveInteger("batch", options.batch);
-  const [steps, warmup] = [positiveInteger("steps", options.steps), positiveInteger("warmup", options.warmup)];
-  const [top, depth] = [positiveInteger("top", options.top), positiveInteger("depth", options.depth)];
-  const asked = oneOf("precision", options.precision, precisions);
-  if (options.model !== undefined && options.weights !== undefined)
+async function run(flags: ProfileFlags): Promise<number> {
+  const batch = positiveInteger("batch", flags.batch);
+  const [steps, warmup] = [positiveInteger("steps", flags.steps), positiveInteger("warmup", flags.warmup)];
+  const [top, depth] = [positiveInteger("top", flags.top), positiveInteger("depth", flags.depth)];
+  const asked = oneOf("precision", flags.precision, precisions);
+  if (flags.model !== undefined && flags.weights !== undefined)
     throw new RfdetrError("ERR_USAGE", "Expected --model or --weights but received both: the weights say which variant they are");
-  const console = consoleOf(options);
-  const out = options.out ?? (console.json ? null : "trace.json");
+  const console = consoleOf(flags);
+  const out = flags.out ?? (console.json ? null : "trace.json");
   if (out !== null) checkWritable(out);
   const { resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../support/device.js");
-  const device = resolveDevice(options.device);
+  const device = resolveDevice(flags.device);
   const { precision } = resolvePrecision(asked, device);
   const { machineLine } = await import("../support/machine.js");
   console.line(console.dim(machineLine()));
 
-  const weights = options.weights === undefined ? undefined : await weightsPath(console, options.weights);
+  const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
   const { openSubject } = await import("../instruments/calibration.js");
   console.live("reading");
-  const subject = await openSubject({ model: options.model ?? "nano", batch, device, weights, data: options.data });
+  const subject = await openSubject({ model: flags.model ?? "nano", batch, device, weights, data: flags.data });
   const { profileFigures, profilePrediction, profileTraining } = await import("../instruments/profile.js");
-  const take = options.infer ? profilePrediction : profileTraining;
-  const taken = take(subject, { precision, steps, warmup, shapes: options.shapes, progress: (what) => console.live(what) });
+  const take = flags.infer ? profilePrediction : profileTraining;
+  const taken = take(subject, { precision, steps, warmup, shapes: flags.shapes, progress: (what) => console.live(what) });
   console.end();
 
   const figures = profileFigures(taken);

@@ -1,9 +1,9 @@
 // rfdetr setup: the launcher does it before this program loads; here it has its place in the help.
 import type { Command } from "commander";
-import { exit, withOutputOptions } from "./context.js";
+import { exit, withOutputFlags } from "./context.js";
 
 export function addSetup(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("setup")
       .description("prepare the engine; every other command does it when needed")

@@ -4,11 +4,11 @@ import type { TrainRun } from "../run/train-run.js";
 import type { SettingName } from "../settings/settings.js";
 import { RfdetrError } from "../support/errors.js";
 import type { Console } from "./console.js";
-import { collect, consoleOf, exit, numeric, type OutputOptions, weightsPath, withOutputOptions } from "./context.js";
+import { collect, consoleOf, exit, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 import { bytes, duration, fraction } from "./format.js";
 
 /** Flags, and the settings they set. */
-const flags: Readonly<Record<string, SettingName>> = {
+const settingOfFlag: Readonly<Record<string, SettingName>> = {
   data: "dataset_dir",
   model: "model",
   weights: "weights",
@@ -23,11 +23,11 @@ const flags: Readonly<Record<string, SettingName>> = {
   resolution: "resolution",
 };
 
-type Options = OutputOptions &
+type TrainFlags = OutputFlags &
   Record<string, unknown> & { resume?: string; config?: string; set?: string[]; override?: string[]; amp: boolean };
 
 export function addTrain(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("train")
       .description("train a detector on a folder of images with COCO or YOLO annotations")
@@ -48,36 +48,36 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--override <pattern=rule>", "precision of modules: fp32, lower, keep, widest, bf16 or bf16x3; may be repeated", collect)
       .option("--set <key=value>", "any other setting; may be repeated", collect)
       .option("--resume <run>", "continue the run in this folder"),
-  ).action(async (options: Options) => finish(await train(options)));
+  ).action(async (flags: TrainFlags) => finish(await train(flags)));
 }
 
-async function train(options: Options): Promise<number> {
-  const { checkSetting, parseAssignment, parseOverrides, readConfigFile, resolveConfig } = await import("../settings/resolve.js");
+async function train(flags: TrainFlags): Promise<number> {
+  const { checkSetting, parseAssignment, parseOverrides, readConfigFile, resolveSettings } = await import("../settings/resolve.js");
   const { TrainRun } = await import("../run/train-run.js");
-  const given = Object.entries(flags).filter(([flag]) => options[flag] !== undefined);
-  const console = consoleOf(options);
-  if (options.resume !== undefined) {
+  const given = Object.entries(settingOfFlag).filter(([flag]) => flags[flag] !== undefined);
+  const console = consoleOf(flags);
+  if (flags.resume !== undefined) {
     const other = [
       ...given.map(([flag]) => `--${flag}`),
-      ...(options.config ? ["--config"] : []),
-      ...(options.set ? ["--set"] : []),
-      ...(options.override ? ["--override"] : []),
-      ...(options.amp ? [] : ["--no-amp"]),
+      ...(flags.config ? ["--config"] : []),
+      ...(flags.set ? ["--set"] : []),
+      ...(flags.override ? ["--override"] : []),
+      ...(flags.amp ? [] : ["--no-amp"]),
     ];
     if (other.length > 0) throw new RfdetrError("ERR_USAGE", `A resumed run keeps its settings: leave out ${other.join(", ")}`);
     const { resumeConfig } = await import("../run/session/resume.js");
-    return await follow(TrainRun.start(resumeConfig(options.resume), { resume: options.resume }), console);
+    return await follow(TrainRun.start(resumeConfig(flags.resume), { resume: flags.resume }), console);
   }
-  const settings: Record<string, unknown> = options.config === undefined ? {} : readConfigFile(options.config);
-  for (const assignment of options.set ?? []) {
+  const settings: Record<string, unknown> = flags.config === undefined ? {} : readConfigFile(flags.config);
+  for (const assignment of flags.set ?? []) {
     const [key, value] = parseAssignment(assignment);
     settings[key] = value;
   }
-  if (!options.amp) settings.amp = false;
-  if (options.override !== undefined)
-    settings.precision_overrides = { ...(settings.precision_overrides as object | undefined), ...parseOverrides(options.override) };
-  for (const [flag, name] of given) settings[name] = checkSetting(name, options[flag], flag);
-  const config = resolveConfig(settings);
+  if (!flags.amp) settings.amp = false;
+  if (flags.override !== undefined)
+    settings.precision_overrides = { ...(settings.precision_overrides as object | undefined), ...parseOverrides(flags.override) };
+  for (const [flag, name] of given) settings[name] = checkSetting(name, flags[flag], flag);
+  const config = resolveSettings(settings);
   if (config.weights !== null) config.weights = await weightsPath(console, config.weights);
   return await follow(TrainRun.start(config), console);
 }

@@ -3,20 +3,10 @@ import type { Command } from "commander";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { RfdetrError } from "../support/errors.js";
 import type { Console } from "./console.js";
-import {
-  consoleOf,
-  exit,
-  numeric,
-  type OutputOptions,
-  oneOf,
-  positiveInteger,
-  precisions,
-  weightsPath,
-  withOutputOptions,
-} from "./context.js";
+import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, weightsPath, withOutputFlags } from "./context.js";
 import { fraction, table } from "./format.js";
 
-interface Options extends OutputOptions {
+interface ValFlags extends OutputFlags {
   weights?: string;
   data?: string;
   split: string;
@@ -28,7 +18,7 @@ interface Options extends OutputOptions {
 }
 
 export function addVal(program: Command, finish: (code: number) => void): void {
-  withOutputOptions(
+  withOutputFlags(
     program
       .command("val")
       .description("score trained weights on a dataset, or a COCO results file on its annotations")
@@ -40,30 +30,30 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--predictions <file>", "COCO results to score instead; needs no model")
       .option("--annotations <file>", "COCO annotations of the results"),
-  ).action(async (options: Options) => finish(await val(options)));
+  ).action(async (flags: ValFlags) => finish(await val(flags)));
 }
 
-async function val(options: Options): Promise<number> {
-  const console = consoleOf(options);
-  if (options.predictions !== undefined || options.annotations !== undefined) {
-    if (options.predictions === undefined || options.annotations === undefined)
+async function val(flags: ValFlags): Promise<number> {
+  const console = consoleOf(flags);
+  if (flags.predictions !== undefined || flags.annotations !== undefined) {
+    if (flags.predictions === undefined || flags.annotations === undefined)
       throw new RfdetrError("ERR_USAGE", "Expected --predictions and --annotations together but received one of them");
     const { evaluateFiles } = await import("../eval/coco/coco-files.js");
-    report(console, evaluateFiles(options.annotations, options.predictions), null);
+    report(console, evaluateFiles(flags.annotations, flags.predictions), null);
     return exit.done;
   }
-  if (options.weights === undefined || options.data === undefined)
+  if (flags.weights === undefined || flags.data === undefined)
     throw new RfdetrError("ERR_USAGE", "Expected --weights and --data, or --predictions and --annotations");
-  const split = oneOf("split", options.split, ["valid", "test"]);
-  const precision = oneOf("precision", options.precision, precisions);
-  const batch = positiveInteger("batch", options.batch);
+  const split = oneOf("split", flags.split, ["valid", "test"]);
+  const precision = oneOf("precision", flags.precision, precisions);
+  const batch = positiveInteger("batch", flags.batch);
   const { evaluateWeights } = await import("../eval/evaluate-weights.js");
-  const result = await evaluateWeights(await weightsPath(console, options.weights), {
-    data: options.data,
+  const result = await evaluateWeights(await weightsPath(console, flags.weights), {
+    data: flags.data,
     split,
     batch,
     precision,
-    device: options.device,
+    device: flags.device,
     progress: (done, total) => console.live(`evaluating ${done}/${total}`),
   });
   console.end();

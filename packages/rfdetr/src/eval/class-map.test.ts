@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { openDataset, synthesize } from "../data/index.js";
 import { cocoClasses } from "../model/coco-classes.js";
 import { RFDETRModel } from "../model/rfdetr.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { saveWeights } from "../weights/weights.js";
 import { classMap, relabel } from "./class-map.js";
 import { evaluateWeights } from "./evaluate-weights.js";
@@ -38,7 +38,7 @@ describe("classes of weights and data", () => {
     const data = join(folder, "data");
     await synthesize(data, { images: 12, size: 96, classes: 2, seed: 1 });
     const [first, second] = openDataset(data, "train").classNames;
-    const config = resolveConfig("tiny", { numClasses: 4 });
+    const config = resolveModel("tiny", { numClasses: 4 });
     manualSeed(1);
     const model = new RFDETRModel(config);
     const options = { data, split: "valid", batch: 2, precision: "32-true", device: "cpu" } as const;

@@ -2,7 +2,7 @@
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, rand, randn, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { Predictor } from "../predict/predict.js";
 import { peakRss } from "../support/machine.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
@@ -28,7 +28,7 @@ export function benchInfer(options: {
 }): InferBench {
   const { precision, device, iterations, warmup, batch } = options;
   manualSeed(0);
-  const config = resolveConfig(options.model);
+  const config = resolveModel(options.model);
   const model = new RFDETRModel(config);
   if (device !== "cpu") model.to(device);
   const predictor = new Predictor(model, config, [], precision, device);

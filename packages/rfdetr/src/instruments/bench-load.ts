@@ -7,7 +7,7 @@ import type { Precision } from "@rfdetr/amp";
 import { augmentPresets } from "../data/augment/presets.js";
 import { openDataset } from "../data/index.js";
 import { openTrainData } from "../run/session/data.js";
-import { resolveConfig as resolveSettings } from "../settings/resolve.js";
+import { resolveSettings } from "../settings/resolve.js";
 import type { ReadySettings } from "../settings/settings.js";
 import { RfdetrError } from "../support/errors.js";
 import { peakRss } from "../support/machine.js";

@@ -5,8 +5,8 @@ import { type DType, manualSeed, memory, noGrad, ops, randn, resetPeakMemory, sc
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
-import { resolveConfig } from "../model/variants.js";
-import { resolveConfig as resolveSettings } from "../settings/resolve.js";
+import { resolveModel } from "../model/variants.js";
+import { resolveSettings } from "../settings/resolve.js";
 import { peakRss } from "../support/machine.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
 import type { Ema } from "../train/ema.js";
@@ -73,7 +73,7 @@ export function partsOf(model: RFDETRModel, precision: Precision, device: string
 /** A model of random weights with what its training step needs. */
 export function benchParts({ precision, device, ...options }: BenchModel): { config: ModelConfig; parts: StepParts; ema: Ema } {
   manualSeed(0);
-  const config = resolveConfig(options.model, { resolution: options.resolution, numQueries: options.queries });
+  const config = resolveModel(options.model, { resolution: options.resolution, numQueries: options.queries });
   const model = new RFDETRModel(config);
   model.checkpointing = options.checkpointing ?? false;
   return { config, ...partsOf(model, precision, device) };

@@ -7,9 +7,9 @@ import { openEvaluationData } from "../eval/data.js";
 import { modelAutocast } from "../model/precision.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { openTrainData } from "../run/session/data.js";
-import { resolveConfig as resolveSettings } from "../settings/resolve.js";
+import { resolveSettings } from "../settings/resolve.js";
 import { RfdetrError } from "../support/errors.js";
 import type { Subject } from "../train/calibrate-step.js";
 import type { MicroBatch } from "../train/parts.js";
@@ -31,7 +31,7 @@ export interface SubjectOptions {
 export async function openSubject({ model: variant, batch, device, weights, data }: SubjectOptions): Promise<Subject> {
   manualSeed(0);
   const loaded = weights === undefined ? null : loadModel(weights);
-  const shape = loaded?.config ?? resolveConfig(variant);
+  const shape = loaded?.config ?? resolveModel(variant);
   const source = data === undefined ? null : await firstBatch(data, shape.variant, batch, shape.resolution);
   if (loaded !== null && source !== null && source.classNames.join("\n") !== loaded.classNames.join("\n"))
     throw new RfdetrError(

@@ -3,7 +3,7 @@ import { manualSeed, noGrad, scope } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { EvaluationBatch } from "../eval/batch.js";
 import { RFDETRModel } from "../model/rfdetr.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { randomBatch } from "../train/random-batch.js";
 import { compareEvaluationModes, type EvaluatedMode, type EvaluationMode } from "./compare-evaluations.js";
 
@@ -36,7 +36,7 @@ describe("ways to evaluate in half precision", () => {
   let model: RFDETRModel;
   beforeAll(() => {
     manualSeed(0);
-    model = new RFDETRModel({ ...resolveConfig("demo"), numClasses: classNames.length });
+    model = new RFDETRModel({ ...resolveModel("demo"), numClasses: classNames.length });
   });
 
   it("measures errors in order of what is rounded: nothing, products in float16, everything in float16", () => {
@@ -66,7 +66,7 @@ describe("ways to evaluate in half precision", () => {
 
   it("shows what conversion does to a residual stream that leaves float16's range: not finite, where autocast keeps it in float32", () => {
     manualSeed(0);
-    const loud = new RFDETRModel({ ...resolveConfig("demo"), numClasses: classNames.length });
+    const loud = new RFDETRModel({ ...resolveModel("demo"), numClasses: classNames.length });
     // Products stay in range; their sum with the stream, scaled by a learned factor, does not: 1e6 is past 65504.
     noGrad(() =>
       scope(() => {

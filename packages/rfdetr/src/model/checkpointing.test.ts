@@ -6,9 +6,9 @@ import { Criterion } from "../loss/criterion.js";
 import { fillImages, fillModel } from "../testing/deterministic-fill.js";
 import { modelAutocast } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
-const config = resolveConfig("tiny");
+const config = resolveModel("tiny");
 const model = new RFDETRModel(config);
 fillModel(model);
 model.train();

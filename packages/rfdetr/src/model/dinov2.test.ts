@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { near } from "../testing/near.js";
 import { partition, unpartition, WindowedDinov2 } from "./dinov2.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
 describe("windows", () => {
   it("are numbered row by row inside an image, and tokens row by row inside a window", () => {
@@ -67,7 +67,7 @@ describe("antialiased bicubic resize of the position table", () => {
 
 describe("windowed DINOv2", () => {
   const globals = (variant: string): number[] => {
-    const { layer } = new WindowedDinov2(resolveConfig(variant)).encoder;
+    const { layer } = new WindowedDinov2(resolveModel(variant)).encoder;
     return layer.flatMap(({ isGlobal }, i) => (isGlobal ? [i] : []));
   };
 
@@ -78,7 +78,7 @@ describe("windowed DINOv2", () => {
   });
 
   it("lets no information cross windows before the first global layer", () => {
-    const config = resolveConfig("tiny", { outFeatureIndexes: [2] });
+    const config = resolveModel("tiny", { outFeatureIndexes: [2] });
     const encoder = new WindowedDinov2(config).eval();
     noGrad(() =>
       scope(() => {
@@ -97,7 +97,7 @@ describe("windowed DINOv2", () => {
   });
 
   it("leaves layers after the last feature, and the mask token, without gradient", () => {
-    const encoder = new WindowedDinov2(resolveConfig("tiny", { outFeatureIndexes: [1, 2] }));
+    const encoder = new WindowedDinov2(resolveModel("tiny", { outFeatureIndexes: [1, 2] }));
     scope(() => (encoder.call(randn([1, 3, 96, 96])) as Tensor[]).reduce((sum, map) => sum.add(map.pow(2).sum()), zeros([])).backward());
     const without = [...encoder.namedParameters()].filter(([, p]) => p.grad === null).map(([key]) => key);
     expect(without.filter((key) => !key.startsWith("encoder.layer.2."))).toEqual(["embeddings.mask_token"]);
@@ -105,7 +105,7 @@ describe("windowed DINOv2", () => {
   });
 
   it("drops the branches of a layer for single windows in training, the later the layer the more often", () => {
-    const encoder = new WindowedDinov2(resolveConfig("tiny", { outFeatureIndexes: [2] }));
+    const encoder = new WindowedDinov2(resolveModel("tiny", { outFeatureIndexes: [2] }));
     encoder.setDropPath(0.8);
     expect(encoder.encoder.layer.map(({ dropPath }) => dropPath.p)).toEqual([0, 0.4, 0.8]);
     noGrad(() =>

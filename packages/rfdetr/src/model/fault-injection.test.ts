@@ -7,9 +7,9 @@ import { fillImages, fillModel } from "../testing/deterministic-fill.js";
 import type { Outputs } from "./outputs.js";
 import { modelAutocast } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
-const config = resolveConfig("tiny");
+const config = resolveModel("tiny");
 const model = new RFDETRModel(config);
 const criterion = new Criterion({ groupDetr: config.groupDetr });
 const images = fillImages(2, config.resolution, config.resolution);

@@ -1,11 +1,11 @@
 import { manualSeed, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { RFDETRModel } from "./rfdetr.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
 const build = (seed: number): Map<string, Tensor> => {
   manualSeed(seed);
-  return new RFDETRModel(resolveConfig("demo")).stateDict();
+  return new RFDETRModel(resolveModel("demo")).stateDict();
 };
 
 describe("a new model", () => {

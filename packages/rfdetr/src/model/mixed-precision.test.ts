@@ -6,11 +6,11 @@ import { fillImages, fillModel, fillTargets } from "../testing/deterministic-fil
 import type { Outputs } from "./outputs.js";
 import { modelAutocast, modelOverrides } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
 /** Output dtypes of every operator by `module path: operator`, in the order of the calls, each run of equal ones once. */
 function dtypesOf(autocast: Autocast): Map<string, string> {
-  const config = resolveConfig("tiny");
+  const config = resolveModel("tiny");
   const model = new RFDETRModel(config);
   fillModel(model);
   model.train();
@@ -124,7 +124,7 @@ describe("dtypes, tensor by tensor", () => {
   });
 
   it("an override that fits no module of the detector is an error that shows near ones", () => {
-    const model = new RFDETRModel(resolveConfig("tiny"));
+    const model = new RFDETRModel(resolveModel("tiny"));
     const withOverride = (pattern: string) => modelAutocast(model, { precision: "bf16-mixed", overrides: { [pattern]: "fp32" } });
     expect(() => withOverride("transformer.decoder.layers.*.cros_attn")).toThrow(
       /received transformer.decoder.layers.\*.cros_attn, which matches none; near it are transformer.decoder.layers.\*.cross_attn/,
@@ -150,7 +150,7 @@ describe("dtypes, tensor by tensor", () => {
 // 15.751 ± 0.031 in bfloat16 and 15.736 ± 0.040 in float16 (`bench/precision.mjs ties`), and the golden totals are one draw each. So the mean of four images is held to
 // 2.2 and 3 of these deviations. What does not depend on the pairing, the selection's own losses, agrees closely.
 describe("RF-DETR Nano, one training step against the reference's mixed precision", () => {
-  const config = resolveConfig("nano");
+  const config = resolveModel("nano");
   const model = new RFDETRModel(config);
   const criterion = new Criterion({ groupDetr: config.groupDetr });
   let exact: Tensor[] = [];

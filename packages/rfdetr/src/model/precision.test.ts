@@ -5,9 +5,9 @@ import { Criterion } from "../loss/criterion.js";
 import { fillImages } from "../testing/deterministic-fill.js";
 import { modelAutocast } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
-const config = resolveConfig("tiny");
+const config = resolveModel("tiny");
 manualSeed(0);
 const model = new RFDETRModel(config);
 model.train();

@@ -6,7 +6,7 @@ import { fillImages, fillModel } from "../testing/deterministic-fill.js";
 import type { Outputs } from "./outputs.js";
 import { RFDETRModel } from "./rfdetr.js";
 import type { ModelConfig } from "./types.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
 interface Summary {
   shape: number[];
@@ -26,7 +26,7 @@ const reference = JSON.parse(readFileSync(new URL("./fixtures/reference.json", i
 describe("state dict", () => {
   it.each(Object.keys(reference.keys))("of %s has the keys and shapes of the package", (variant) => {
     scope(() => {
-      const state = new RFDETRModel(resolveConfig(variant)).stateDict();
+      const state = new RFDETRModel(resolveModel(variant)).stateDict();
       const lines = [...state].map(([key, t]) => `${key} ${t.shape.join("x")}`).sort();
       expect(createHash("sha256").update(lines.join("\n")).digest("hex")).toBe(reference.keys[variant]);
       for (const t of state.values()) t.dispose();
@@ -38,12 +38,12 @@ const cases: [string, keyof typeof reference.cases, ModelConfig, [number, number
   [
     "two pyramid levels, four points, 4 windows, a rectangle",
     "pyramid",
-    resolveConfig("large-deprecated", { encoder: resolveConfig("nano").encoder }),
+    resolveModel("large-deprecated", { encoder: resolveModel("nano").encoder }),
     [224, 280],
     false,
   ],
-  ["one window: every block is global", "oneWindow", resolveConfig("nano", { numWindows: 1 }), [176, 176], false],
-  ["training with fewer tokens than queries: proposals cross group borders", "fewTokens", resolveConfig("nano"), [160, 128], true],
+  ["one window: every block is global", "oneWindow", resolveModel("nano", { numWindows: 1 }), [176, 176], false],
+  ["training with fewer tokens than queries: proposals cross group borders", "fewTokens", resolveModel("nano"), [160, 128], true],
 ];
 
 describe("paths beside the published ones, in float64", () => {

@@ -4,7 +4,7 @@ import { fillImages, fillModel, uniforms } from "../testing/deterministic-fill.j
 import type { Outputs } from "./outputs.js";
 import { postprocess } from "./postprocess.js";
 import { RFDETRModel } from "./rfdetr.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
 // Golden numbers: the Python package rfdetr 1.4.1 on CPU in float32 with the same deterministic weights; 1.11.2 gives the same.
 // 1e-5 is what two float32 programs of other summation orders agree to here.
@@ -14,7 +14,7 @@ const near = (values: number[], golden: number[], tolerance: number): void => {
 };
 const first = (t: Tensor, count: number): number[] => Array.from(t.flatten().narrow(0, 0, count).toArray() as Float32Array | Float64Array);
 const filled = (variant: string): RFDETRModel => {
-  const model = new RFDETRModel(resolveConfig(variant));
+  const model = new RFDETRModel(resolveModel(variant));
   fillModel(model);
   return model.eval();
 };
@@ -143,7 +143,7 @@ describe("every variant", () => {
     ["tiny", 897_612, undefined],
   ])("%s has the published number of parameters", (variant, parameters, keys) => {
     scope(() => {
-      const model = new RFDETRModel(resolveConfig(variant));
+      const model = new RFDETRModel(resolveModel(variant));
       const state = model.stateDict();
       expect([...state.values()].reduce((sum, t) => sum + t.numel, 0)).toBe(parameters);
       if (keys !== undefined) expect(state.size).toBe(keys);

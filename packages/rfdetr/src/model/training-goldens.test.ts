@@ -4,7 +4,7 @@ import { Criterion } from "../loss/criterion.js";
 import { fillImages, fillModel, fillTargets } from "../testing/deterministic-fill.js";
 import type { Outputs } from "./outputs.js";
 import { RFDETRModel } from "./rfdetr.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
 // The Python package rfdetr 1.11.2 in float64 (weights, images and targets rounded to float32 first): losses, gradient norms.
 // Two steps of the reference stay float32 in that run and do so here: the interpolation of the position embedding, and the
@@ -67,7 +67,7 @@ const watched = [
 describe.each(["nano", "base"] as const)("training goldens of %s in float64", (variant) => {
   it("loss terms, total and gradient norms agree", () => {
     const golden = goldens[variant];
-    const config = resolveConfig(variant);
+    const config = resolveModel(variant);
     const model = new RFDETRModel(config);
     fillModel(model);
     model.to("float64").train();

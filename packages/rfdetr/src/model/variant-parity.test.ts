@@ -3,7 +3,7 @@ import { noGrad, scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { fillImages, fillModel } from "../testing/deterministic-fill.js";
 import { RFDETRModel } from "./rfdetr.js";
-import { resolveConfig } from "./variants.js";
+import { resolveModel } from "./variants.js";
 
 /** One of the twenty queries with the largest logits. */
 type Row = [label: number, logit: number, mean: number, cx: number, cy: number, w: number, h: number];
@@ -39,7 +39,7 @@ function contains(own: readonly Row[], expected: readonly Row[], logit: number, 
 }
 
 describe.each(Object.entries(golden))("the forward of %s", (variant, { rectangle: [height, width], float32, float64 }) => {
-  const config = resolveConfig(variant);
+  const config = resolveModel(variant);
   const model = new RFDETRModel(config);
   fillModel(model);
   model.eval();

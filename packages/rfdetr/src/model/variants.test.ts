@@ -1,37 +1,35 @@
 import { describe, expect, it } from "vitest";
-import { ModelConfigError, resolveConfig, variants } from "./variants.js";
+import { ModelConfigError, resolveModel, variants } from "./variants.js";
 
-describe("resolveConfig", () => {
+describe("resolveModel", () => {
   it.each(variants)("%s is valid as it stands", (variant) => {
-    expect(resolveConfig(variant).resolution % (resolveConfig(variant).patchSize * resolveConfig(variant).numWindows)).toBe(0);
+    expect(resolveModel(variant).resolution % (resolveModel(variant).patchSize * resolveModel(variant).numWindows)).toBe(0);
   });
 
   it("changes the position table with the resolution", () => {
-    expect(resolveConfig("nano", { resolution: 448 }).positionalEncodingSize).toBe(28);
-    expect(resolveConfig("nano", { resolution: 448, positionalEncodingSize: 24 }).positionalEncodingSize).toBe(24);
+    expect(resolveModel("nano", { resolution: 448 }).positionalEncodingSize).toBe(28);
+    expect(resolveModel("nano", { resolution: 448, positionalEncodingSize: 24 }).positionalEncodingSize).toBe(24);
   });
 
   it.each(["base", "large-deprecated"])("keeps DINOv2's 37×37 table in %s", (variant) => {
-    expect(resolveConfig(variant, { resolution: 448 }).positionalEncodingSize).toBe(37);
+    expect(resolveModel(variant, { resolution: 448 }).positionalEncodingSize).toBe(37);
   });
 
   it("ignores overrides that are undefined", () => {
-    expect(resolveConfig("nano", { resolution: undefined, numQueries: undefined })).toEqual(resolveConfig("nano"));
+    expect(resolveModel("nano", { resolution: undefined, numQueries: undefined })).toEqual(resolveModel("nano"));
   });
 
   it("names the nearest resolutions that fit", () => {
-    expect(() => resolveConfig("nano", { resolution: 400 })).toThrow(/divisible by 32 .* received 400: use 384 or 416/);
-    expect(() => resolveConfig("base", { resolution: 0 })).toThrow(ModelConfigError);
+    expect(() => resolveModel("nano", { resolution: 400 })).toThrow(/divisible by 32 .* received 400: use 384 or 416/);
+    expect(() => resolveModel("base", { resolution: 0 })).toThrow(ModelConfigError);
   });
 
   it("suggests the variant that was meant", () => {
-    expect(() => resolveConfig("nanno")).toThrow(/received nanno: did you mean nano\?/);
-    expect(() => resolveConfig("yolo")).toThrow(/Expected one of nano, small.* received yolo$/);
+    expect(() => resolveModel("nanno")).toThrow(/received nanno: did you mean nano\?/);
+    expect(() => resolveModel("yolo")).toThrow(/Expected one of nano, small.* received yolo$/);
   });
 
   it("refuses counts that are not positive integers", () => {
-    expect(() => resolveConfig("nano", { numQueries: 0 })).toThrow(
-      "Expected positive integer for numQueries but received 0 of type number",
-    );
+    expect(() => resolveModel("nano", { numQueries: 0 })).toThrow("Expected positive integer for numQueries but received 0 of type number");
   });
 });

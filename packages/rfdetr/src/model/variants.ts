@@ -142,7 +142,7 @@ export function checkInputSize(config: ModelConfig, height: number, width: numbe
  * wherever the variant's table has the size of its own grid (not for `base` and `large-deprecated`, which keep DINOv2's 37×37).
  * @throws ModelConfigError for unknown variants, with the nearest name, and for sizes that do not fit together.
  */
-export function resolveConfig(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
+export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
   const defaults = table[variant];
   if (defaults === undefined)
     throw new ModelConfigError(`Expected one of ${variants.join(", ")} for the model but received ${variant}${meant(variant)}`);

@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { classColor, readableOn } from "./class-colors.js";
-import { decode, encode, type ImageSource, type OutputOptions, type RawImage } from "./picture.js";
+import { decode, encode, type ImageSource, type OutputFlags, type RawImage } from "./picture.js";
 import { capHeight, strokeText, textWidth } from "./stroke-font.js";
 
 export type { ImageSource, RawImage } from "./picture.js";
@@ -15,7 +15,7 @@ export interface LabelledBox {
   className?: string;
 }
 
-export interface DrawOptions extends OutputOptions {
+export interface DrawOptions extends OutputFlags {
   /** Write class and score at the boxes; default true. */
   labels?: boolean;
   /** Line width in pixels; default grows with the image. */
@@ -142,7 +142,7 @@ export interface Tile {
   caption?: string;
 }
 
-export interface MosaicOptions extends OutputOptions {
+export interface MosaicOptions extends OutputFlags {
   /** Pictures in a row; default the square root of their number, rounded up. */
   columns?: number;
   /** Longest side of a tile in pixels; default 480. */

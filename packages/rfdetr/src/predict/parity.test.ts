@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { fillModel } from "../testing/deterministic-fill.js";
 import { decode } from "./picture.js";
 import { Predictor } from "./predict.js";
@@ -46,7 +46,7 @@ describe("images as the Python package opens them", () => {
 });
 
 describe("what predict finds", () => {
-  const config = resolveConfig("nano");
+  const config = resolveModel("nano");
   const model = new RFDETRModel(config);
   fillModel(model);
   const predictor = new Predictor(model, config, [], "32-true", "cpu");

@@ -50,7 +50,7 @@ function open(image: ImageSource): Sharp {
 }
 
 /** Where and how an image is written. */
-export interface OutputOptions {
+export interface OutputFlags {
   /** File to write; its extension chooses the format (.png, .jpg, .jpeg, .webp). */
   out?: string;
   /** Format when no file is given; default png. */
@@ -62,7 +62,7 @@ export interface OutputOptions {
 const EXTENSIONS: Record<string, "png" | "jpeg" | "webp"> = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" };
 
 /** Encodes, and writes the file if one is named. */
-export async function encode(pipeline: Sharp, { out, format = "png", quality = 90 }: OutputOptions): Promise<Buffer> {
+export async function encode(pipeline: Sharp, { out, format = "png", quality = 90 }: OutputFlags): Promise<Buffer> {
   const kind = out === undefined ? format : EXTENSIONS[extname(out).toLowerCase()];
   if (kind === undefined) {
     throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a file ending in .png, .jpg, .jpeg or .webp for out but received ${out}.`);

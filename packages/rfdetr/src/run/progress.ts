@@ -1,12 +1,12 @@
 // Sums of an epoch in progress, and what they come to.
 
 import type { StepResult } from "../train/step.js";
-import type { Progress, Rollbacks } from "./files/checkpoint.js";
+import type { Rollbacks, SavedProgress } from "./files/checkpoint.js";
 
 export const noRollbacks: Rollbacks = { inEpoch: 0, undone: 0, lrFactor: 1 };
 
 /** The state of a run that has not taken a step. */
-export function initialProgress(): Progress {
+export function initialProgress(): SavedProgress {
   return {
     epoch: 0,
     stepInEpoch: 0,
@@ -22,12 +22,12 @@ export function initialProgress(): Progress {
   };
 }
 
-export function emptySums(): Progress["epochSums"] {
+export function emptySums(): SavedProgress["epochSums"] {
   return { loss: 0, steps: 0, images: 0, seconds: 0, terms: {} };
 }
 
 /** Adds a step. A loss that is not finite is left out of the means; its step counts as skipped. */
-export function addStep(progress: Progress, result: StepResult, images: number, seconds: number): void {
+export function addStep(progress: SavedProgress, result: StepResult, images: number, seconds: number): void {
   progress.step++;
   progress.stepInEpoch++;
   progress.trainSeconds += seconds;
@@ -54,7 +54,7 @@ function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, n
 }
 
 /** Means over the epoch's steps. */
-export function epochMeans({ loss, steps, terms }: Progress["epochSums"]): { loss: number; terms: Record<string, number> } {
+export function epochMeans({ loss, steps, terms }: SavedProgress["epochSums"]): { loss: number; terms: Record<string, number> } {
   if (steps === 0) return { loss: Number.NaN, terms: {} };
   return { loss: loss / steps, terms: Object.fromEntries(Object.entries(terms).map(([name, value]) => [name, value / steps])) };
 }

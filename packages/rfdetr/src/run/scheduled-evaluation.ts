@@ -9,7 +9,7 @@ import { withAverage } from "./session/session-state.js";
  * Scores the weights that would be shipped (`shipped`: the averaged ones, where there is an average), or those in the model (`own`).
  * @returns the filled evaluator; null where the run was asked to stop meanwhile.
  */
-export async function* evaluating(
+export async function* scheduledEvaluation(
   session: Session,
   which: "shipped" | "own",
   split: "valid" | "test",

@@ -10,7 +10,7 @@ import type { MicroBatch } from "../train/parts.js";
 import { replayStep } from "../train/replay.js";
 import { type StepResult, trainingStep } from "../train/step.js";
 import { FaultJudge, mostRollbacks } from "./fault-policy.js";
-import type { Progress } from "./files/checkpoint.js";
+import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, StepEvent, TrainEvent } from "./files/events.js";
 import {
   endedBefore,
@@ -26,7 +26,7 @@ import {
 import type { RunSummary } from "./files/run-directory.js";
 import { TensorBoardWriter } from "./files/tensorboard.js";
 import { addStep, emptySums } from "./progress.js";
-import { evaluating } from "./scheduled-evaluation.js";
+import { scheduledEvaluation } from "./scheduled-evaluation.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import { rollBack, saveSession, saveUsable, useBest } from "./session/session-state.js";
@@ -54,7 +54,7 @@ export async function* train(request: TrainRequest, openData: OpenTrainData): As
 }
 
 class Trainer {
-  readonly #progress: Progress;
+  readonly #progress: SavedProgress;
   readonly #board: TensorBoardWriter | null;
   readonly #stopping: EarlyStopping | null;
   readonly #speed = new SpeedMeter();
@@ -238,11 +238,11 @@ class Trainer {
     let summary: CocoSummary | null = null;
     let base: CocoSummary | null = null;
     if (last || epoch % settings.evalInterval === 0) {
-      const evaluator = yield* evaluating(session, "shipped", "valid", this.stopRequested);
+      const evaluator = yield* scheduledEvaluation(session, "shipped", "valid", this.stopRequested);
       if (evaluator === null) return "interrupted";
       summary = evaluator.summarize();
       if (settings.evalBaseModel && session.ema !== null) {
-        const other = yield* evaluating(session, "own", "valid", this.stopRequested);
+        const other = yield* scheduledEvaluation(session, "own", "valid", this.stopRequested);
         if (other === null) return "interrupted";
         base = other.summarize();
       }
@@ -300,7 +300,7 @@ class Trainer {
       return;
     }
     useBest(session);
-    const evaluator = yield* evaluating(session, "own", "test", this.stopRequested);
+    const evaluator = yield* scheduledEvaluation(session, "own", "test", this.stopRequested);
     if (evaluator === null) return;
     const summary = evaluator.summarize();
     session.directory.writeJson("test.json", summary);

@@ -1,9 +1,9 @@
 // Every setting of the Python package, by the list of tools/reference/settings_goldens.py, is either ours too or refused with a reason.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { resolveConfig as resolveModel } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { refused } from "./refused-settings.js";
-import { resolveConfig } from "./resolve.js";
+import { resolveSettings } from "./resolve.js";
 import { camel, settings } from "./settings.js";
 
 interface Field {
@@ -51,14 +51,14 @@ describe("settings of the Python package", () => {
 
   it("pass with the package's default", () => {
     for (const [name, field] of fields)
-      if (!field.required && name !== "num_classes") expect(() => resolveConfig({ ...base, [name]: field.default }), name).not.toThrow();
+      if (!field.required && name !== "num_classes") expect(() => resolveSettings({ ...base, [name]: field.default }), name).not.toThrow();
   });
 
   it("take each word that the package takes, or refuse it with the reason", () => {
     for (const [name, { choices = [] }] of fields)
       for (const choice of choices)
         try {
-          resolveConfig({ ...base, [name]: choice });
+          resolveSettings({ ...base, [name]: choice });
         } catch (error) {
           expect((error as Error).message).toMatch(
             new RegExp(`^The setting ${name} = ${JSON.stringify(choice)} is not supported.*: .{20}`),
@@ -68,26 +68,26 @@ describe("settings of the Python package", () => {
 
   it.each(Object.entries(golden.variants))("pass with all sizes of %s, which are ours too", (variant, sizes) => {
     const { num_classes, ...rest } = sizes;
-    expect(resolveConfig({ ...base, model: variant, ...rest }).weights).toBe(sizes.pretrain_weights);
+    expect(resolveSettings({ ...base, model: variant, ...rest }).weights).toBe(sizes.pretrain_weights);
     const ours = resolveModel(variant) as unknown as Record<string, unknown>;
     for (const [name, size] of Object.entries({ ...rest, num_classes }))
       if (camel(name) in ours && name !== "encoder") expect([name, ours[camel(name)]]).toEqual([name, size]);
   });
 
   it("that belong to a variant are refused elsewhere", () => {
-    expect(() => resolveConfig({ ...base, hidden_dim: 384 })).toThrow(
+    expect(() => resolveSettings({ ...base, hidden_dim: 384 })).toThrow(
       "The setting hidden_dim = 384 is not supported, only 256 here: it belongs to the variant: choose another model",
     );
-    expect(() => resolveConfig({ ...base, model: "large-deprecated", hidden_dim: 384 })).not.toThrow();
-    expect(resolveConfig({ ...base, resolution: 512, positional_encoding_size: 32 }).resolution).toBe(512);
-    expect(() => resolveConfig({ ...base, resolution: 512, positional_encoding_size: 24 })).toThrow("follows from model and resolution");
+    expect(() => resolveSettings({ ...base, model: "large-deprecated", hidden_dim: 384 })).not.toThrow();
+    expect(resolveSettings({ ...base, resolution: 512, positional_encoding_size: 32 }).resolution).toBe(512);
+    expect(() => resolveSettings({ ...base, resolution: 512, positional_encoding_size: 24 })).toThrow("follows from model and resolution");
   });
 
   it("name model and weights", () => {
-    expect(resolveConfig({ ...base, model_name: "RFDETRLargeDeprecated", pretrain_weights: "a.pth" })).toMatchObject({
+    expect(resolveSettings({ ...base, model_name: "RFDETRLargeDeprecated", pretrain_weights: "a.pth" })).toMatchObject({
       model: "large-deprecated",
       weights: "a.pth",
     });
-    expect(resolveConfig({ ...base, model: "small", model_name: null }).model).toBe("small");
+    expect(resolveSettings({ ...base, model: "small", model_name: null }).model).toBe("small");
   });
 });

@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { refused } from "./refused-settings.js";
-import { parseAssignment, readConfigFile, resolveConfig, toFile } from "./resolve.js";
+import { parseAssignment, readConfigFile, resolveSettings, toFile } from "./resolve.js";
 import { camel, settings, snake } from "./settings.js";
 
 const base = { datasetDir: "birds" };
 
-describe("resolveConfig", () => {
+describe("resolveSettings", () => {
   it("has the defaults of the Python package", () => {
-    const config = resolveConfig(base);
+    const config = resolveSettings(base);
     expect(config).toMatchObject({
       lr: 1e-4,
       lrEncoder: 1.5e-4,
@@ -26,17 +26,17 @@ describe("resolveConfig", () => {
   });
 
   it("takes names in either spelling, and the nested scheduler settings of the package", () => {
-    expect(resolveConfig({ dataset_dir: "birds", grad_accum_steps: 4, lr_scheduler_kwargs: { lr_drop: 7 } })).toMatchObject({
+    expect(resolveSettings({ dataset_dir: "birds", grad_accum_steps: 4, lr_scheduler_kwargs: { lr_drop: 7 } })).toMatchObject({
       datasetDir: "birds",
       gradAccumSteps: 4,
       lrDrop: 7,
     });
-    expect(resolveConfig({ ...base, gradAccumSteps: 4 }).gradAccumSteps).toBe(4);
+    expect(resolveSettings({ ...base, gradAccumSteps: 4 }).gradAccumSteps).toBe(4);
   });
 
   it("gives a variant its preset, under what the user says", () => {
-    expect(resolveConfig({ ...base, model: "demo" })).toMatchObject({ batchSize: 8, lr: 5e-4, maxSteps: 2000 });
-    expect(resolveConfig({ ...base, model: "demo", lr: 1e-3 }).lr).toBe(1e-3);
+    expect(resolveSettings({ ...base, model: "demo" })).toMatchObject({ batchSize: 8, lr: 5e-4, maxSteps: 2000 });
+    expect(resolveSettings({ ...base, model: "demo", lr: 1e-3 }).lr).toBe(1e-3);
   });
 
   it.each([
@@ -49,21 +49,21 @@ describe("resolveConfig", () => {
     [{ zebra: 2 }, "Expected a known setting but received zebra"],
     [{ strategy: "ddp" }, 'The setting strategy = "ddp" is not supported: training runs on one device'],
   ])("refuses %j in one sentence", (options, message) => {
-    expect(() => resolveConfig({ ...base, ...options })).toThrow(message);
+    expect(() => resolveSettings({ ...base, ...options })).toThrow(message);
   });
 
   it("accepts the package's own default of a refused setting, because its saved configs carry them all", () => {
     for (const [name, { accepts }] of Object.entries(refused))
-      for (const value of accepts) expect(() => resolveConfig({ ...base, [name]: value })).not.toThrow();
+      for (const value of accepts) expect(() => resolveSettings({ ...base, [name]: value })).not.toThrow();
   });
 
   it("needs a dataset", () => {
-    expect(() => resolveConfig({})).toThrow("Expected a dataset folder");
+    expect(() => resolveSettings({})).toThrow("Expected a dataset folder");
   });
 
   it("writes names back as they came from a file", () => {
-    const config = resolveConfig(base);
-    expect(resolveConfig(toFile(config))).toEqual(config);
+    const config = resolveSettings(base);
+    expect(resolveSettings(toFile(config))).toEqual(config);
     for (const name of Object.keys(settings)) expect(snake(camel(name))).toBe(name);
   });
 });
@@ -95,17 +95,17 @@ describe("config files of the Python package", () => {
       num_classes: 0,
     };
     writeFileSync(file, JSON.stringify(content));
-    expect(resolveConfig(readConfigFile(file))).toMatchObject({ model: "small", lr: 2e-4, weights: "own.pth", resolution: 512 });
+    expect(resolveSettings(readConfigFile(file))).toMatchObject({ model: "small", lr: 2e-4, weights: "own.pth", resolution: 512 });
   });
 });
 
 describe("augmentation", () => {
   it("is a preset by name, or aug_config in full, as the package writes it", () => {
-    expect(resolveConfig(base)).toMatchObject({ augment: "default", augConfig: null });
+    expect(resolveSettings(base)).toMatchObject({ augment: "default", augConfig: null });
     const config = { HorizontalFlip: { p: 0.3 }, Rotate: { limit: 45, p: 0.5 } };
-    expect(resolveConfig({ ...base, aug_config: config }).augConfig).toEqual(config);
-    expect(resolveConfig({ ...base, aug_config: {} }).augConfig).toEqual({});
-    expect(() => resolveConfig({ ...base, aug_config: { Rotote: {} } })).toThrow("did you mean Rotate?");
-    expect(() => resolveConfig({ ...base, aug_config: config, augment: "aerial" })).toThrow("Expected augment or aug_config");
+    expect(resolveSettings({ ...base, aug_config: config }).augConfig).toEqual(config);
+    expect(resolveSettings({ ...base, aug_config: {} }).augConfig).toEqual({});
+    expect(() => resolveSettings({ ...base, aug_config: { Rotote: {} } })).toThrow("did you mean Rotate?");
+    expect(() => resolveSettings({ ...base, aug_config: config, augment: "aerial" })).toThrow("Expected augment or aug_config");
   });
 });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { type AugConfig, checkAugConfig } from "../data/augment/config.js";
 import type { ModelConfig } from "../model/types.js";
-import { resolveConfig as resolveModel, variantOfClass } from "../model/variants.js";
+import { resolveModel, variantOfClass } from "../model/variants.js";
 import { expected, RfdetrError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
 import { refused } from "./refused-settings.js";
@@ -56,7 +56,7 @@ export function presetOf(variant: string): TrainOptions {
  * @throws RfdetrError `ERR_CONFIG` in one sentence: an unknown name (with the name that was probably meant), a value of the wrong kind,
  * or a setting of the Python package that is refused (with the reason).
  */
-export function resolveConfig(options: TrainOptions | Record<string, unknown>): TrainSettings {
+export function resolveSettings(options: TrainOptions | Record<string, unknown>): TrainSettings {
   const given = normalise(options);
   const variant = typeof given.model === "string" ? given.model : (settings.model.fallback as string);
   const preset = presetOf(variant) as Record<string, unknown>;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { scaleOfStep, trainingScales } from "./multi-scale.js";
 
 describe("multi-scale training", () => {
@@ -15,7 +15,7 @@ describe("multi-scale training", () => {
       scales: Record<string, Record<"true" | "false", number[]>>;
     };
     for (const [variant, lists] of Object.entries(scales)) {
-      const { resolution, patchSize, numWindows } = resolveConfig(variant);
+      const { resolution, patchSize, numWindows } = resolveModel(variant);
       for (const expanded of [false, true])
         expect(trainingScales(resolution, patchSize, numWindows, expanded)).toEqual(lists[`${expanded}`]);
     }

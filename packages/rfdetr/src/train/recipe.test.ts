@@ -1,14 +1,14 @@
 import { nn, noGrad, optim, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { Ema } from "./ema.js";
 import { parameterGroups } from "./parameter-groups.js";
 import { Schedule, type ScheduleSettings, scheduleFactor } from "./schedule.js";
 
 describe("parameter groups of Nano", () => {
   it("are the package's 28, with its rates", () => {
-    const model = new RFDETRModel(resolveConfig("nano"));
+    const model = new RFDETRModel(resolveModel("nano"));
     const names = new Map([...model.namedParameters()].map(([name, p]) => [p as Tensor, name]));
     const groups = parameterGroups(model, { lr: 1e-4, lrEncoder: 1.5e-4, lrVitLayerDecay: 0.8, lrComponentDecay: 0.7, weightDecay: 1e-4 });
     expect(groups.length).toBe(28);

@@ -7,7 +7,7 @@ import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/precision.js";
 import { resizeImages } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { fillModel, uniforms } from "../testing/deterministic-fill.js";
 import { Ema } from "./ema.js";
 import { scaleOfStep, trainingScales } from "./multi-scale.js";
@@ -34,7 +34,7 @@ const golden = JSON.parse(readFileSync(new URL("./fixtures/training.json", impor
 >;
 
 // Those of tools/reference/training_goldens.py.
-const config = resolveConfig("tiny");
+const config = resolveModel("tiny");
 const settings = { lr: 4e-4, lrEncoder: 6e-4, lrVitLayerDecay: 0.8, lrComponentDecay: 0.7, weightDecay: 1e-2 };
 const [microBatches, accumulated, steps] = [20, 2, 50];
 const scales = trainingScales(config.resolution, config.patchSize, config.numWindows, true);

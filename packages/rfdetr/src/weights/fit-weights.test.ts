@@ -3,7 +3,7 @@ import { keep, manualSeed, noGrad, scope, type Tensor, tensor } from "@rfdetr/to
 import { describe, expect, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { near } from "../testing/near.js";
 import { describeFit, fitWeights } from "./fit-weights.js";
 import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
@@ -28,7 +28,7 @@ function fitOne(
   shape: number[],
   sizes: Partial<ModelConfig>[] = [{}, {}],
 ): unknown {
-  const config = resolveConfig("tiny");
+  const config = resolveModel("tiny");
   const [from, to] = sizes.map((size) => ({ ...config, ...size }));
   const target = tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
   return scope(() => {
@@ -78,9 +78,9 @@ describe("weights of one model in another", () => {
 
   it("a whole model takes fewer classes, queries and groups and another resolution, and says what it did", () => {
     manualSeed(0);
-    const big = new RFDETRModel(resolveConfig("tiny"));
+    const big = new RFDETRModel(resolveModel("tiny"));
     const { numQueries, groupDetr, resolution, patchSize, numWindows } = big.config;
-    const config = resolveConfig("tiny", {
+    const config = resolveModel("tiny", {
       numClasses: 2,
       numQueries: numQueries - 1,
       groupDetr: groupDetr - 1,
@@ -99,7 +99,7 @@ describe("weights of one model in another", () => {
   });
 
   it("weights of something else are refused, whatever keys they have", () => {
-    const model = new RFDETRModel(resolveConfig("tiny"));
+    const model = new RFDETRModel(resolveModel("tiny"));
     const some = new Map([...model.stateDict()].slice(0, 10));
     expect(() =>
       scope(() => fitWeights("x", { tensors: some, config: model.config }, { tensors: model.stateDict(), config: model.config })),

@@ -2,7 +2,7 @@
 import { PickledObject, type PickledTensor, PthFile, type Tensor } from "@rfdetr/torch";
 import { cocoClasses } from "../model/coco-classes.js";
 import type { ModelConfig } from "../model/types.js";
-import { resolveConfig, variants } from "../model/variants.js";
+import { resolveModel, variants } from "../model/variants.js";
 import { RfdetrError } from "../support/errors.js";
 import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
 
@@ -84,19 +84,19 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
   const number = (name: string): number | undefined =>
     told.map((f) => f.get(name)).find((v) => typeof v === "number") as number | undefined;
   const named = variantOfClass(content.get("model_name"));
-  const fitting = variants.filter((variant) => matches(resolveConfig(variant), shapes));
+  const fitting = variants.filter((variant) => matches(resolveModel(variant), shapes));
   // Medium and Large differ in nothing but their resolution, which the position table follows.
   const nearest = [...fitting].sort(
     (a, b) =>
-      Math.abs(resolveConfig(a).positionalEncodingSize - positionalEncodingSize) -
-      Math.abs(resolveConfig(b).positionalEncodingSize - positionalEncodingSize),
+      Math.abs(resolveModel(a).positionalEncodingSize - positionalEncodingSize) -
+      Math.abs(resolveModel(b).positionalEncodingSize - positionalEncodingSize),
   );
   const variant = named !== undefined && fitting.includes(named) ? named : nearest[0];
   if (variant === undefined)
     throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} has the sizes of no known variant (${variants.join(", ")})`);
-  const base = resolveConfig(variant);
+  const base = resolveModel(variant);
   const follows = base.positionalEncodingSize * base.patchSize === base.resolution;
-  return resolveConfig(variant, {
+  return resolveModel(variant, {
     numClasses: classRows - 1,
     groupDetr,
     numQueries: queryRows / groupDetr,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { manualSeed } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
-import { resolveConfig, variants } from "../model/variants.js";
+import { resolveModel, variants } from "../model/variants.js";
 import { classOfVariant, savePythonCheckpoint } from "./python-export.js";
 import { readWeights } from "./weights.js";
 
@@ -14,7 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe("weights written for the Python package", () => {
   it("read back as what they were: every tensor, classes, sizes", () => {
     manualSeed(0);
-    const config = { ...resolveConfig("tiny"), numClasses: 2 };
+    const config = { ...resolveModel("tiny"), numClasses: 2 };
     const model = new RFDETRModel(config);
     const path = join(folder, "best.pth");
     savePythonCheckpoint(path, model.stateDict(), { classNames: ["bee", "Käfer"], config, extra: { epoch: "4" } });

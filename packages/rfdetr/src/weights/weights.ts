@@ -3,7 +3,7 @@ import { extname } from "node:path";
 import { loadSafetensors, noGrad, saveSafetensors, scope, type Tensor } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
-import { resolveConfig } from "../model/variants.js";
+import { resolveModel } from "../model/variants.js";
 import { replaceFile } from "../support/atomic.js";
 import { RfdetrError } from "../support/errors.js";
 import { describeFit, type FitReport, fitWeights } from "./fit-weights.js";
@@ -61,7 +61,7 @@ export function readWeights(path: string): LoadedWeights {
     );
   const { variant: _, ...overrides } = config === undefined ? ({} as Partial<ModelConfig>) : (JSON.parse(config) as ModelConfig);
   const names = JSON.parse(classNames) as string[];
-  return { tensors: file.tensors, classNames: names, config: resolveConfig(variant, { numClasses: names.length, ...overrides }), extra };
+  return { tensors: file.tensors, classNames: names, config: resolveModel(variant, { numClasses: names.length, ...overrides }), extra };
 }
 
 /**

@@ -11,7 +11,7 @@ import type { EarlyStoppingState } from "../../train/early-stopping.js";
 const layout = 1;
 
 /** Where a run is. Plain JSON. */
-export interface Progress {
+export interface SavedProgress {
   /** Counted from 0: the epoch in progress, and how many of its steps are done. */
   epoch: number;
   stepInEpoch: number;
@@ -52,13 +52,13 @@ export interface CheckpointTensors {
 
 interface StateFile {
   layout: number;
-  progress: Progress;
+  progress: SavedProgress;
   optimizerStep: number;
   emaUpdates: number | null;
 }
 
 /** Writes a checkpoint folder; the one before it stays until the new one is whole. @throws RfdetrError `ERR_RUN_DIRECTORY` */
-export function saveCheckpoint(folder: string, progress: Progress, { model, ema, optimizer, rng }: CheckpointTensors): void {
+export function saveCheckpoint(folder: string, progress: SavedProgress, { model, ema, optimizer, rng }: CheckpointTensors): void {
   replaceFolder(folder, (temporary) => {
     saveSafetensors(join(temporary, "model.safetensors"), model);
     if (ema !== null) saveSafetensors(join(temporary, "ema.safetensors"), ema.tensors);
@@ -79,7 +79,7 @@ function moments({ expAvg, expAvgSq }: CheckpointTensors["optimizer"]): Map<stri
 }
 
 /** Where the run of a checkpoint is, without its tensors. @throws RfdetrError `ERR_CHECKPOINT` */
-export function readProgress(folder: string): Progress {
+export function readProgress(folder: string): SavedProgress {
   return readState(folder).progress;
 }
 
@@ -100,7 +100,7 @@ function readState(folder: string): StateFile {
 }
 
 /** Reads a checkpoint folder. The tensors live until disposed. @throws RfdetrError `ERR_CHECKPOINT` */
-export function loadCheckpoint(folder: string): { progress: Progress } & CheckpointTensors {
+export function loadCheckpoint(folder: string): { progress: SavedProgress } & CheckpointTensors {
   const { progress, optimizerStep, emaUpdates } = readState(folder);
   const read = (name: string) => loadSafetensors(join(folder, name)).tensors;
   const stored = read("optimizer.safetensors");

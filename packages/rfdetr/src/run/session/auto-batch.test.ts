@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { resolveConfig as resolveModel } from "../../model/variants.js";
-import { resolveConfig } from "../../settings/resolve.js";
+import { resolveModel } from "../../model/variants.js";
+import { resolveSettings } from "../../settings/resolve.js";
 import { autoBatch, chooseBatch } from "./auto-batch.js";
 
 const gib = 2 ** 30;
@@ -35,7 +35,7 @@ describe("the batch size that fits", () => {
   });
 
   it("is measured on real steps of the model", () => {
-    const settings = resolveConfig({ datasetDir: "-", model: "tiny", batchSize: "auto", autoBatchTargetEffective: 4 });
+    const settings = resolveSettings({ datasetDir: "-", model: "tiny", batchSize: "auto", autoBatchTargetEffective: 4 });
     const config = resolveModel("tiny");
     expect(autoBatch(settings, config, config.resolution, "bf16-mixed", "cpu")).toMatchObject({ batchSize: 4, gradAccumSteps: 1 });
   });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { synthesize } from "../../data/index.js";
-import { resolveConfig } from "../../settings/resolve.js";
+import { resolveSettings } from "../../settings/resolve.js";
 import type { ReadySettings } from "../../settings/settings.js";
 import { openTrainData } from "./data.js";
 
@@ -13,7 +13,7 @@ describe("openTrainData", () => {
   it("holds the data to the classes that were asked for", async () => {
     const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");
     await synthesize(datasetDir, { images: 8, size: 64, classes: 2, seed: 1 });
-    const open = (options: object) => openTrainData(resolveConfig({ datasetDir, numWorkers: 0, ...options }) as ReadySettings, sizes);
+    const open = (options: object) => openTrainData(resolveSettings({ datasetDir, numWorkers: 0, ...options }) as ReadySettings, sizes);
     const data = await open({});
     await data.close();
     const [first, second] = data.classNames;

@@ -6,7 +6,7 @@ import { manualSeed, setNumThreads } from "@rfdetr/torch";
 import { fp16EvalAutocast } from "../../model/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
-import { resolveConfig as resolveModel } from "../../model/variants.js";
+import { resolveModel } from "../../model/variants.js";
 import { wantedPrecision } from "../../settings/precision.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { resolveDevice } from "../../support/device.js";

@@ -1,6 +1,6 @@
 // Settings of a run that is continued.
 import type { Precision } from "@rfdetr/amp";
-import { resolveConfig } from "../../settings/resolve.js";
+import { resolveSettings } from "../../settings/resolve.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { RunDirectory } from "../files/run-directory.js";
 
@@ -19,5 +19,5 @@ export interface RunConfig {
 /** The settings a run began with. @throws RfdetrError `ERR_RUN_DIRECTORY` when the folder is no run. */
 export function resumeConfig(folder: string): TrainSettings {
   const config = RunDirectory.open(folder).readJson("config.json") as RunConfig;
-  return resolveConfig(config.settings);
+  return resolveSettings(config.settings);
 }

@@ -2,7 +2,7 @@
 import { getRngState, noGrad, scope, setRngState } from "@rfdetr/torch";
 import { packageVersion } from "../../support/version.js";
 import { readWeights, saveWeights } from "../../weights/weights.js";
-import { loadCheckpoint, type Progress, saveCheckpoint } from "../files/checkpoint.js";
+import { loadCheckpoint, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
 import { noRollbacks } from "../progress.js";
 import type { Session } from "./session.js";
 
@@ -17,7 +17,7 @@ export function restore(session: Session): void {
 }
 
 /** Takes weights, moments, average and random numbers from the run's checkpoint. @returns where the run was then */
-function takeCheckpoint({ directory, parts, ema }: Session): Progress {
+function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
   const saved = loadCheckpoint(directory.checkpoint);
   parts.model.loadStateDict(saved.model);
   parts.optimizer.loadStateDict(saved.optimizer);

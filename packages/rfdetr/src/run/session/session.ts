@@ -4,7 +4,7 @@ import type { ReadySettings } from "../../settings/settings.js";
 import type { Ema } from "../../train/ema.js";
 import type { StepParts } from "../../train/parts.js";
 import type { Schedule } from "../../train/schedule.js";
-import type { Progress } from "../files/checkpoint.js";
+import type { SavedProgress } from "../files/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import type { TrainData } from "./training-data.js";
 
@@ -30,6 +30,6 @@ export interface Session {
   reason: string;
   /** What was measured to choose the precision; null where nothing was. */
   calibration: Calibration | null;
-  progress: Progress;
+  progress: SavedProgress;
   warnings: string[];
 }
