@@ -9,9 +9,10 @@ import { isMain, isTest, report, written } from "./repository.mjs";
 export const limits = { core: 13_000, file: 300, function: 80, line: 120 };
 
 /**
- * What may be longer, by name. An entry that is no longer needed is a breach itself. `file` is the end of a path; a function
- * has a `name`; a line is one that contains `text`.
- * @typedef {{limit: "file" | "function" | "line", file: string, name?: string, text?: string, reason: string}} Exception
+ * What may be longer, by name. An entry that is no longer needed is a breach itself. `file` is the end of a path; a
+ * function has a `name`; a line is one that contains `text`.
+ * @typedef {"file" | "function" | "line"} Limit
+ * @typedef {{limit: Limit, file: string, name?: string, text?: string, reason: string}} Exception
  * @type {Exception[]}
  */
 export const exceptions = [];
@@ -43,7 +44,7 @@ export function table(files) {
 export const coreLines = (/** @type {Row[]} */ rows) =>
   rows.filter((row) => core.includes(row.part)).reduce((sum, row) => sum + row.lines, 0);
 
-/** @param {string} text @returns {{line: string, number: number}[]} lines of prose: no code, tables, pictures or headings */
+/** @param {string} text @returns {{line: string, number: number}[]} lines of prose: no code, tables or headings */
 function prose(text) {
   let fenced = false;
   return text.split("\n").flatMap((line, i) => {
@@ -63,13 +64,16 @@ export function breaches(files, allowed = exceptions) {
   const used = new Set();
   /** @type {string[]} */
   const found = [];
-  const add = (/** @type {File} */ file, /** @type {number} */ line, /** @type {Exception["limit"]} */ limit, what = "", size = 0) => {
+  const add = (/** @type {File} */ file, /** @type {number} */ line, /** @type {Limit} */ limit, what = "", size = 0) => {
     const exception = allowed.find(
       (e) =>
         e.limit === limit && file.path.endsWith(e.file) && (limit === "line" ? what.includes(e.text ?? "") : (e.name ?? what) === what),
     );
     if (exception) used.add(exception);
-    else found.push(`${file.path}:${line}: ${limit === "function" ? `function ${what}` : limit} of ${size}, at most ${limits[limit]}`);
+    else {
+      const subject = limit === "function" ? `function ${what}` : limit;
+      found.push(`${file.path}:${line}: ${subject} of ${size}, at most ${limits[limit]}`);
+    }
   };
   for (const file of files) {
     const lines = file.path.endsWith(".md") ? prose(file.text) : file.text.split("\n").map((line, i) => ({ line, number: i + 1 }));
@@ -81,8 +85,10 @@ export function breaches(files, allowed = exceptions) {
     if (count(file) > limits.file) add(file, 1, "file", "", count(file));
     for (const { name, line, lines } of functions(file)) if (lines > limits.function) add(file, line, "function", name, lines);
   }
-  for (const { limit, file, name, text } of allowed.filter((exception) => !used.has(exception)))
-    found.push(`tools/check/budget.mjs: the exception ${[limit, file, name ?? text].filter(Boolean).join(" ")} is no longer needed`);
+  for (const { limit, file, name, text } of allowed.filter((exception) => !used.has(exception))) {
+    const exception = [limit, file, name ?? text].filter(Boolean).join(" ");
+    found.push(`tools/check/budget.mjs: the exception ${exception} is no longer needed`);
+  }
   const total = coreLines(table(files));
   if (total > limits.core) found.push(`core: ${total} lines, at most ${limits.core}`);
   return found;
@@ -92,11 +98,10 @@ if (isMain(import.meta.url)) {
   const files = written(/\.(ts|mjs|js|cc|h|py|md)$/);
   const rows = table(files);
   const width = Math.max(...rows.map((row) => row.part.length));
-  console.log(`${"part".padEnd(width)}  files   lines  longest file`);
-  for (const { part, files, lines, longest } of rows)
-    console.log(
-      `${part.padEnd(width)}  ${String(files).padStart(5)}  ${String(lines).padStart(6)}  ${count(longest)} ${longest.path.replace(`${part}/`, "")}`,
-    );
+  const line = (/** @type {(string | number)[]} */ ...[part, files, lines, longest]) =>
+    console.log(`${String(part).padEnd(width)}  ${String(files).padStart(5)}  ${String(lines).padStart(6)}  ${longest}`);
+  line("part", "files", "lines", "longest file");
+  for (const { part, files, lines, longest } of rows) line(part, files, lines, `${count(longest)} ${longest.path.replace(`${part}/`, "")}`);
   console.log(`core: ${coreLines(rows)} of ${limits.core} lines\n`);
   report("budget", breaches(files));
 }

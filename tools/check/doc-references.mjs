@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // @ts-check
-// Everything that the documents point at must exist: files, `file: symbol`, links, npm scripts, commands and their options.
+// Everything that the documents point at must exist: files, `file: symbol`, links, npm scripts, commands, options.
 // In comments of the code only whole paths are looked up.
 import { posix } from "node:path";
 import { isMain, isTest, paths, read, report, written } from "./repository.mjs";
@@ -8,7 +8,8 @@ import { isMain, isTest, paths, read, report, written } from "./repository.mjs";
 /** @typedef {import("./repository.mjs").File} File */
 /**
  * What the repository has.
- * @typedef {{paths: string[], read: (path: string) => File, scripts: string[], commands: Set<string>, options: Set<string>}} Repository
+ * @typedef {{paths: string[], read: (path: string) => File, scripts: string[]}} Files
+ * @typedef {Files & {commands: Set<string>, options: Set<string>}} Repository
  */
 
 /** @returns {Repository} */

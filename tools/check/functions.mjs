@@ -43,8 +43,8 @@ function functionsOfScript({ path, text }) {
 const indentOf = (/** @type {string} */ line) => line.length - line.trimStart().length;
 
 /**
- * As clang-format leaves them: a function ends with a brace in the column where its signature began. A method of a class stands
- * two columns in; whatever else ends there is a block inside a function, or a type.
+ * As clang-format leaves them: a function ends with a brace in the column where its signature began. A method of a class
+ * stands two columns in; whatever else ends there is a block inside a function, or a type.
  * @param {string} text
  * @returns {FunctionSize[]}
  */

@@ -34,9 +34,11 @@ describe("messages", () => {
   });
 
   test("C++", () => {
-    const program =
-      'TORCH_CHECK(x.dim() == 2,\n            "Expected a matrix; received ", x.sizes());\nthrow std::runtime_error("gone away");\n';
-    expect(listed(program, "a.cc")).toEqual(["1 error: Expected a matrix; received ", "3 error: gone away"]);
+    const program = `
+      TORCH_CHECK(x.dim() == 2,
+                  "Expected a matrix; received ", x.sizes());
+      throw std::runtime_error("gone away");`;
+    expect(listed(program, "a.cc")).toEqual(["2 error: Expected a matrix; received ", "4 error: gone away"]);
   });
 
   test.each([

@@ -47,7 +47,7 @@ function wordings(node) {
 /** @param {File} file @param {Record<string, (node: any) => void>} visitor */
 const visit = ({ path, text }, visitor) => new Visitor(visitor).visit(parseSync(path, text).program);
 
-/** @param {File[]} files @returns {Set<string>} classes of errors whose constructor puts words of its own before the message */
+/** @param {File[]} files @returns {Set<string>} classes of errors that put words of their own before the message */
 function composing(files) {
   /** @type {Set<string>} */
   const names = new Set();
@@ -78,7 +78,8 @@ function messagesOfScript(file, composed) {
   const take = (/** @type {Message["kind"]} */ kind, /** @type {any} */ node) => {
     for (const wording of wordings(node)) {
       // A single word is a code, a key or a name.
-      if (wording.leaves.some((leaf) => taken.has(leaf.start)) || !/\p{L}.*[\s…].*\p{L}/su.test(wording.text)) continue;
+      if (wording.leaves.some((leaf) => taken.has(leaf.start))) continue;
+      if (!/\p{L}.*[\s…].*\p{L}/su.test(wording.text)) continue;
       for (const leaf of wording.leaves) taken.add(leaf.start);
       found.push({ path, line: lineAt(text, node.start), kind, text: wording.text });
     }
@@ -110,16 +111,16 @@ function messagesOfScript(file, composed) {
 /** @param {any} node three words or more, and no path, pattern or code */
 const isProse = (node) => wordings(node).some(({ text }) => /(\p{L}{2,}[,:;]? ){2}/u.test(text));
 
+const cppError = /\b(?:TORCH_CHECK\w*|throw std::\w+|napi_throw_error|throw_error)\s*\((?:[^";]|"(?:[^"\\]|\\.)*")*;/g;
+
 /** @param {File} file @returns {Message[]} */
-const messagesOfCpp = ({ path, text }) =>
-  [...text.matchAll(/\b(?:TORCH_CHECK\w*|throw std::\w+|napi_throw_error|throw_error)\s*\((?:[^";]|"(?:[^"\\]|\\.)*")*;/g)].flatMap(
-    (statement) => {
-      const strings = [...statement[0].matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((string) => string[1]).filter((string) => /\s/.test(string));
-      return strings.length === 0
-        ? []
-        : [{ path, line: lineAt(text, statement.index), kind: /** @type {const} */ ("error"), text: strings.join("…") }];
-    },
-  );
+function messagesOfCpp({ path, text }) {
+  return [...text.matchAll(cppError)].flatMap((statement) => {
+    const strings = [...statement[0].matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((string) => string[1]);
+    const said = strings.filter((string) => /\s/.test(string)).join("…");
+    return said === "" ? [] : [{ path, line: lineAt(text, statement.index), kind: "error", text: said }];
+  });
+}
 
 /** @param {File[]} files @returns {Message[]} */
 export function messages(files) {
