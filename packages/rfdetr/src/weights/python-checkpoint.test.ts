@@ -19,7 +19,7 @@ describe("checkpoints of the Python package", () => {
   it("that are none are refused by name", () => {
     const path = join(folder, "x.pth");
     writeFileSync(path, "nothing of the kind");
-    expect(() => readWeights(path)).toThrow(/x\.pth cannot be read: .* is no checkpoint of torch/);
+    expect(() => readWeights(path)).toThrow(/x\.pth cannot be read: .* is neither a zip archive nor/);
     expect(() => readWeights(join(folder, "x.bin"))).toThrow(/Expected a \.safetensors, \.pth, \.pt or \.ckpt file/);
   });
   it("of COCO name their classes by category id", () => {

@@ -3,5 +3,6 @@ import "../tensor-methods.js";
 export { CheckpointError, UnsafePickleError } from "./error.js";
 export { PthFile } from "./load.js";
 export type { Picklable } from "./pickle.js";
+export { PickledName, PickledObject, type PickledTensor } from "./pickled.js";
 export { savePth } from "./save.js";
-export { PickledName, PickledObject, type PickledTensor, unpickle } from "./unpickle.js";
+export { unpickle } from "./unpickle.js";

@@ -8,19 +8,19 @@ import { unpickleAt } from "./unpickle.js";
 import type { ZipEntry } from "./zip.js";
 
 const magicNumber = 0x1950a86a20f9469cfc6cn;
-/** Pickles of checkpoints are small beside their storages. */
+/** Most bytes that the pickles may have; those of real checkpoints are small beside their storages. */
 const maxPickles = 64 << 20;
 
 /**
- * Reads the content, and where each storage lies, as entries `data/KEY`.
- * @throws CheckpointError when it is no checkpoint, is cut off, or a storage lies outside of the file; UnsafePickleError
+ * Reads the content of a checkpoint, and where each of its storages is: entries named `data/KEY`.
+ * @throws CheckpointError when the file is not a checkpoint, is cut off, or places a storage outside of itself; UnsafePickleError
  */
 export function readLegacy(file: number, path: string): { content: unknown; entries: Map<string, ZipEntry> } {
   const { size } = fstatSync(file);
-  // A pickle of protocol 2 begins so; anything else is not read at all.
+  // A pickle of protocol 2 begins with this byte.
   const first = Buffer.alloc(2);
   readSync(file, first, 0, 2, 0);
-  if (first[0] !== 0x80) throw new CheckpointError(path, "is no checkpoint of torch: neither a zip archive nor the older format");
+  if (first[0] !== 0x80) throw new CheckpointError(path, "is neither a zip archive nor of the format before torch 1.6");
   const head = Buffer.alloc(Math.min(size, maxPickles));
   for (let done = 0; done < head.length; ) {
     const count = readSync(file, head, done, head.length - done, done);
@@ -33,9 +33,10 @@ export function readLegacy(file: number, path: string): { content: unknown; entr
     at = read.end;
     return read;
   };
-  if (next().value !== magicNumber) throw new CheckpointError(path, "is no checkpoint of torch: its magic number is missing");
+  if (next().value !== magicNumber) throw new CheckpointError(path, "has no magic number of torch");
   const version = next().value;
-  if (version !== 1001) throw new CheckpointError(path, `has the version ${String(version)} of the older format; 1001 is known`);
+  if (version !== 1001)
+    throw new CheckpointError(path, `has the version ${String(version)} of the format before torch 1.6; only 1001 is known`);
   const system = next().value;
   if (system instanceof Map && system.get("little_endian") === false)
     throw new CheckpointError(path, "was written on a big-endian machine");
@@ -46,7 +47,7 @@ export function readLegacy(file: number, path: string): { content: unknown; entr
   for (const key of keys) {
     const storage = storages.get(String(key));
     const dtype = storage === undefined ? undefined : storageDtype(storage.type);
-    if (dtype === undefined || at + 8 > size) throw new CheckpointError(path, `is cut off, or does not name its storage ${String(key)}`);
+    if (dtype === undefined || at + 8 > size) throw new CheckpointError(path, `is cut off, or does not declare its storage ${String(key)}`);
     const count = Buffer.alloc(8);
     readSync(file, count, 0, 8, at);
     const bytes = Number(count.readBigInt64LE()) * dtypes[dtype].bytes;

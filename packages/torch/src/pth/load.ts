@@ -7,8 +7,9 @@ import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 import { CheckpointError } from "./error.js";
 import { readLegacy } from "./legacy.js";
+import type { PickledTensor } from "./pickled.js";
 import { storageDtype } from "./storage-types.js";
-import { type PickledTensor, unpickle } from "./unpickle.js";
+import { unpickle } from "./unpickle.js";
 import { readZip, type ZipEntry } from "./zip.js";
 
 const maxPickle = 256 << 20;

@@ -1,21 +1,28 @@
-// Names of torch's storage classes.
+// torch's storage classes, such as torch.FloatStorage, and the dtypes of their elements.
 import type { DType } from "../dtype.js";
 
-const types: Record<string, DType> = {
-  Float: "float32",
-  Double: "float64",
-  Half: "float16",
-  BFloat16: "bfloat16",
-  Long: "int64",
-  Int: "int32",
-  Short: "int16",
-  Char: "int8",
-  Byte: "uint8",
-  Bool: "bool",
-};
+const dtypeOfClass: ReadonlyMap<string, DType> = new Map([
+  ["torch.FloatStorage", "float32"],
+  ["torch.DoubleStorage", "float64"],
+  ["torch.HalfStorage", "float16"],
+  ["torch.BFloat16Storage", "bfloat16"],
+  ["torch.LongStorage", "int64"],
+  ["torch.IntStorage", "int32"],
+  ["torch.ShortStorage", "int16"],
+  ["torch.CharStorage", "int8"],
+  ["torch.ByteStorage", "uint8"],
+  ["torch.BoolStorage", "bool"],
+]);
+const classOfDtype = new Map([...dtypeOfClass].map(([name, dtype]) => [dtype, name]));
 
-/** `torch.FloatStorage` → `float32`; undefined for others. */
+export const storageClasses: readonly string[] = [...dtypeOfClass.keys()];
+
+/** `torch.FloatStorage` → `float32`; undefined for other names. */
 export function storageDtype(className: string): DType | undefined {
-  const name = /^torch\.(\w+)Storage$/.exec(className)?.[1];
-  return name !== undefined && Object.hasOwn(types, name) ? types[name] : undefined;
+  return dtypeOfClass.get(className);
+}
+
+/** `float32` → `torch.FloatStorage`. */
+export function storageClass(dtype: DType): string {
+  return classOfDtype.get(dtype) as string;
 }

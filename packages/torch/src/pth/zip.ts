@@ -1,14 +1,14 @@
-// The outline of a zip archive: where each stored entry lies. Checkpoints of torch are stored without compression.
+// The directory of a zip archive: where the bytes of each entry are. Checkpoints of torch are not compressed.
 import { fstatSync, readSync } from "node:fs";
 import { CheckpointError } from "./error.js";
 
 export interface ZipEntry {
-  /** Of the entry's bytes in the file. */
+  /** Where the entry's bytes begin in the file. */
   offset: number;
   size: number;
 }
 
-/** Most bytes that the directory of a sane checkpoint has. */
+/** Most bytes that a directory may have. */
 const maxDirectory = 64 << 20;
 
 function read(file: number, path: string, offset: number, length: number): Buffer {
@@ -17,13 +17,13 @@ function read(file: number, path: string, offset: number, length: number): Buffe
   return bytes;
 }
 
-/** Entries by name. @throws CheckpointError when the archive is broken or compressed, or an entry lies outside of the file */
+/** The entries by name. @throws CheckpointError when the archive is broken or compressed, or places an entry outside of itself */
 export function readZip(file: number, path: string): Map<string, ZipEntry> {
   const size = fstatSync(file).size;
   const tailLength = Math.min(size, 65_557);
   const tail = read(file, path, size - tailLength, tailLength);
   const end = tail.lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]));
-  if (end < 0 || end + 22 > tail.length) throw new CheckpointError(path, "is no zip archive, or is cut off: its directory is missing");
+  if (end < 0 || end + 22 > tail.length) throw new CheckpointError(path, "is not a zip archive, or is cut off: its directory is missing");
   let count = tail.readUInt16LE(end + 10);
   let length = tail.readUInt32LE(end + 12);
   let start = tail.readUInt32LE(end + 16);
@@ -45,10 +45,10 @@ export function readZip(file: number, path: string): Map<string, ZipEntry> {
     const nameLength = directory.readUInt16LE(at + 28);
     const extraLength = directory.readUInt16LE(at + 30);
     const name = directory.toString("utf8", at + 46, at + 46 + nameLength);
-    if (directory.readUInt16LE(at + 10) !== 0) throw new CheckpointError(path, `compresses ${name}, which no checkpoint of torch does`);
+    if (directory.readUInt16LE(at + 10) !== 0) throw new CheckpointError(path, `compresses ${name}, which torch never does`);
     let entrySize = directory.readUInt32LE(at + 24);
     let header = directory.readUInt32LE(at + 42);
-    // Sizes and places beyond 4 GB stand in the extra field, in this order, where the short form is all ones.
+    // Where a short field is all ones, its value is beyond 4 GB and in the extra field, in this order.
     const extra = directory.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength);
     for (let e = 0; e + 4 <= extra.length; e += 4 + extra.readUInt16LE(e + 2)) {
       if (extra.readUInt16LE(e) !== 1) continue;
