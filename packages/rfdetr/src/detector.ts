@@ -7,7 +7,7 @@ import type { Predictor } from "./predict/predict.js";
 import { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
-import { RfdetrError } from "./support/errors.js";
+import { CheckpointError } from "./support/errors.js";
 
 export interface DetectorOptions {
   /** Weights file, or the name of published weights such as `nano`: what is detected with, and what training starts from. Without one the model has random weights. */
@@ -42,7 +42,7 @@ export class RFDETR {
     if (options.weights === undefined) return new RFDETR(model, options);
     const { resolveWeights } = await import("./weights/published-weights.js");
     const weights = await resolveWeights(options.weights);
-    if (!existsSync(weights)) throw new RfdetrError("ERR_CHECKPOINT", `The weights ${weights} do not exist`);
+    if (!existsSync(weights)) throw new CheckpointError(`The weights ${weights} do not exist`);
     return new RFDETR(model, { ...options, weights });
   }
 
@@ -53,7 +53,7 @@ export class RFDETR {
 
   /**
    * Starts training in a worker thread. Iterate the run for its events, await `run.result` for its end; afterwards this detector uses the best weights.
-   * @throws RfdetrError `ERR_CONFIG` at once for settings that cannot be.
+   * @throws ConfigError at once for settings that cannot be.
    */
   train(options: TrainOptions & { data?: string; signal?: AbortSignal }): TrainRun {
     const { data, signal, ...settings } = options;
@@ -104,7 +104,7 @@ export class RFDETR {
 
   #trained(): string {
     if (this.#weights === null)
-      throw new RfdetrError("ERR_CHECKPOINT", `This ${this.model} detector has no weights: give some to RFDETR.create, or train it first`);
+      throw new CheckpointError(`This ${this.model} detector has no weights: give some to RFDETR.create, or train it first`);
     return this.#weights;
   }
 }

@@ -8,4 +8,19 @@ export type { TrainEvent } from "./run/files/events.js";
 export { type TrainResult, TrainRun } from "./run/train-run.js";
 export { resolveSettings } from "./settings/resolve.js";
 export type { TrainOptions, TrainSettings } from "./settings/settings.js";
-export { RfdetrError } from "./support/errors.js";
+export {
+  AssignmentError,
+  CheckpointError,
+  ConfigError,
+  DataError,
+  EvaluationError,
+  FileError,
+  InternalError,
+  ModelConfigError,
+  NumericsError,
+  PictureError,
+  ProgramError,
+  RfdetrError,
+  RunDirectoryError,
+  UsageError,
+} from "./support/errors.js";

@@ -1,5 +1,5 @@
 // rfdetr bench train|infer --against python
-import { expected, RfdetrError } from "../support/errors.js";
+import { expected, UsageError } from "../support/errors.js";
 import { consoleOf, type OutputFlags, oneOf, positiveInteger } from "./context.js";
 import { table } from "./format.js";
 
@@ -32,7 +32,7 @@ export async function against(
     ...shape,
     device: flags.device === "auto" || flags.device === "cpu" ? undefined : flags.device,
   }))
-    if (value !== undefined) throw new RfdetrError("ERR_USAGE", expected("nothing", `${name} beside --against`, value));
+    if (value !== undefined) throw new UsageError(expected("nothing", `${name} beside --against`, value));
   const [steps, warmup, rounds] = (["steps", "warmup", "rounds"] as const).map((name) => positiveInteger(name, flags[name]));
   const console = consoleOf(flags);
   const { machineLine } = await import("../support/machine.js");

@@ -1,6 +1,6 @@
 // rfdetr bench
 import type { Command } from "commander";
-import { expected, RfdetrError } from "../support/errors.js";
+import { expected, UsageError } from "../support/errors.js";
 import { type AgainstFlags, against } from "./bench-against.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, withOutputFlags } from "./context.js";
@@ -146,7 +146,7 @@ async function infer(flags: BenchInferFlags): Promise<void> {
   const warmup = positiveInteger("warmup", flags.warmup);
   const batch = positiveInteger("batch", flags.batch);
   if (flags.against !== undefined) {
-    if (batch !== 1) throw new RfdetrError("ERR_USAGE", expected("1, as predict takes one image at a time", "batch", batch));
+    if (batch !== 1) throw new UsageError(expected("1, as predict takes one image at a time", "batch", batch));
     return against("infer", flags, {});
   }
   const console = consoleOf(flags);
@@ -234,7 +234,7 @@ async function load(flags: BenchLoadFlags): Promise<void> {
 /** @throws RfdetrError unless the text is `WIDTHxHEIGHT` in pixels */
 function pixels(size: string): { width: number; height: number } {
   const [, width, height] = /^(\d{2,5})[x×](\d{2,5})$/.exec(size) ?? [];
-  if (width === undefined) throw new RfdetrError("ERR_USAGE", expected("width and height such as 4000x3000", "size", size));
+  if (width === undefined) throw new UsageError(expected("width and height such as 4000x3000", "size", size));
   return { width: Number(width), height: Number(height) };
 }
 

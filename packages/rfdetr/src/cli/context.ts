@@ -1,6 +1,6 @@
 // What every command shares: options, console, numbers on the command line, the way it ends.
 import type { Command } from "commander";
-import { expected, RfdetrError } from "../support/errors.js";
+import { expected, UsageError } from "../support/errors.js";
 import { Console } from "./console.js";
 import { bytes } from "./format.js";
 
@@ -44,19 +44,19 @@ export async function weightsPath(console: Console, name: string): Promise<strin
 /** @throws RfdetrError unless `value` is a positive integer. */
 export function positiveInteger(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
-  throw new RfdetrError("ERR_USAGE", expected("positive integer", name, value));
+  throw new UsageError(expected("positive integer", name, value));
 }
 
 /** @throws RfdetrError unless `value` is a number from 0 to 1. */
 export function share(name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0 && value <= 1) return value;
-  throw new RfdetrError("ERR_USAGE", expected("number from 0 to 1", name, value));
+  throw new UsageError(expected("number from 0 to 1", name, value));
 }
 
 /** @throws RfdetrError unless `value` is one of the names. */
 export function oneOf<T extends string>(name: string, value: unknown, names: readonly T[]): T {
   if (typeof value === "string" && (names as readonly string[]).includes(value)) return value as T;
-  throw new RfdetrError("ERR_USAGE", expected(`one of ${names.join(", ")}`, name, value));
+  throw new UsageError(expected(`one of ${names.join(", ")}`, name, value));
 }
 
 export const precisions = ["auto", "32-true", "bf16-mixed", "16-mixed"] as const;

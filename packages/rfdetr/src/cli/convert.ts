@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import type { Command } from "commander";
+import { UsageError } from "../support/errors.js";
 import { consoleOf, exit, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 
 export function addConvert(program: Command, finish: (code: number) => void): void {
@@ -22,11 +23,9 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
 async function convert(from: string, to: string, flags: OutputFlags): Promise<number> {
   const { checkComplete, readWeights, saveWeights } = await import("../weights/weights.js");
   const { savePythonCheckpoint } = await import("../weights/python-export.js");
-  const { RfdetrError } = await import("../support/errors.js");
   const console = consoleOf(flags);
   const kind = extname(to).toLowerCase();
-  if (kind !== ".safetensors" && kind !== ".pth")
-    throw new RfdetrError("ERR_USAGE", `Expected a .safetensors or .pth file to write but received ${to}`);
+  if (kind !== ".safetensors" && kind !== ".pth") throw new UsageError(`Expected a .safetensors or .pth file to write but received ${to}`);
   const source =
     existsSync(from) && statSync(from).isDirectory() ? join(from, "weights", "best.safetensors") : await weightsPath(console, from);
   const { tensors, classNames, config, extra } = readWeights(source);

@@ -63,6 +63,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const console = new Console(argv.includes("--plain") ? { plain: true } : {});
     if (isUserError(error)) {
       console.error(error.message);
+      if (error.hint !== undefined) console.line(error.hint);
       return usageCodes.has(error.code) ? exit.usage : exit.failed;
     }
     console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));

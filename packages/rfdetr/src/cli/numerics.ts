@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { RfdetrError } from "../support/errors.js";
+import { RunDirectoryError } from "../support/errors.js";
 import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
 
 export function addNumerics(program: Command, finish: (code: number) => void): void {
@@ -14,7 +14,7 @@ export function addNumerics(program: Command, finish: (code: number) => void): v
   ).action(async (run: string, flags: OutputFlags) => {
     const { formatNumerics, summarizeNumerics } = await import("@rfdetr/amp");
     const path = existsSync(run) && statSync(run).isDirectory() ? join(run, "numerics.jsonl") : run;
-    if (!existsSync(path)) throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected the folder of a run but there is no ${path}`);
+    if (!existsSync(path)) throw new RunDirectoryError(`Expected the folder of a run but there is no ${path}`);
     const summary = summarizeNumerics(readFileSync(path, "utf8"));
     const console = consoleOf(flags);
     if (console.json) console.data(summary);

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
-import { RfdetrError } from "../support/errors.js";
+import { UsageError } from "../support/errors.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, weightsPath, withOutputFlags } from "./context.js";
 
 interface ProfileFlags extends OutputFlags {
@@ -53,7 +53,7 @@ async function run(flags: ProfileFlags): Promise<number> {
   const [top, depth] = [positiveInteger("top", flags.top), positiveInteger("depth", flags.depth)];
   const asked = oneOf("precision", flags.precision, precisions);
   if (flags.model !== undefined && flags.weights !== undefined)
-    throw new RfdetrError("ERR_USAGE", "Expected --model or --weights but received both: the weights say which variant they are");
+    throw new UsageError("Expected --model or --weights but received both: the weights say which variant they are");
   const console = consoleOf(flags);
   const out = flags.out ?? (console.json ? null : "trace.json");
   if (out !== null) checkWritable(out);
@@ -110,7 +110,6 @@ async function run(flags: ProfileFlags): Promise<number> {
 /** Said before the steps run, not after. @throws RfdetrError unless a file can stand there. */
 function checkWritable(out: string): void {
   const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (isFolder(out)) throw new RfdetrError("ERR_USAGE", `Expected a file for out but ${out} is a folder`);
-  if (!isFolder(dirname(out)))
-    throw new RfdetrError("ERR_USAGE", `Expected a file in a folder that exists for out but ${dirname(out)} is none`);
+  if (isFolder(out)) throw new UsageError(`Expected a file for out but ${out} is a folder`);
+  if (!isFolder(dirname(out))) throw new UsageError(`Expected a file in a folder that exists for out but ${dirname(out)} is none`);
 }

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { TrainRun } from "../run/train-run.js";
 import type { SettingName } from "../settings/settings.js";
-import { RfdetrError } from "../support/errors.js";
+import { addHint, RfdetrError, UsageError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { collect, consoleOf, exit, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 import { bytes, duration, fraction } from "./format.js";
@@ -64,7 +64,7 @@ async function train(flags: TrainFlags): Promise<number> {
       ...(flags.override ? ["--override"] : []),
       ...(flags.amp ? [] : ["--no-amp"]),
     ];
-    if (other.length > 0) throw new RfdetrError("ERR_USAGE", `A resumed run keeps its settings: leave out ${other.join(", ")}`);
+    if (other.length > 0) throw new UsageError(`A resumed run keeps its settings: leave out ${other.join(", ")}`);
     const { resumeConfig } = await import("../run/session/resume.js");
     return await follow(TrainRun.start(resumeConfig(flags.resume), { resume: flags.resume }), console);
   }
@@ -87,6 +87,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   const { TrainConsole } = await import("./train-console.js");
   const view = new TrainConsole(console);
   let interrupts = 0;
+  let started: string | null = null;
   const interrupt = () => {
     interrupts++;
     if (interrupts > 1) process.exit(exit.interrupted);
@@ -99,7 +100,12 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     for await (const event of run) {
       if (console.json) console.data(event);
       view.show(event);
+      if (event.type === "start") started = event.dir;
     }
+  } catch (error) {
+    const resumable = started !== null && RfdetrError.is(error) && error.hint?.includes(started);
+    if (resumable) addHint(error, `continue it with --resume ${started}`);
+    throw error;
   } finally {
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);

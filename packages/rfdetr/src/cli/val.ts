@@ -1,7 +1,7 @@
 // rfdetr val
 import type { Command } from "commander";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
-import { RfdetrError } from "../support/errors.js";
+import { UsageError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, weightsPath, withOutputFlags } from "./context.js";
 import { fraction, table } from "./format.js";
@@ -37,13 +37,13 @@ async function val(flags: ValFlags): Promise<number> {
   const console = consoleOf(flags);
   if (flags.predictions !== undefined || flags.annotations !== undefined) {
     if (flags.predictions === undefined || flags.annotations === undefined)
-      throw new RfdetrError("ERR_USAGE", "Expected --predictions and --annotations together but received one of them");
+      throw new UsageError("Expected --predictions and --annotations together but received one of them");
     const { evaluateFiles } = await import("../eval/coco/coco-files.js");
     report(console, evaluateFiles(flags.annotations, flags.predictions), null);
     return exit.done;
   }
   if (flags.weights === undefined || flags.data === undefined)
-    throw new RfdetrError("ERR_USAGE", "Expected --weights and --data, or --predictions and --annotations");
+    throw new UsageError("Expected --weights and --data, or --predictions and --annotations");
   const split = oneOf("split", flags.split, ["valid", "test"]);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch = positiveInteger("batch", flags.batch);

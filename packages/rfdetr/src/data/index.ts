@@ -11,7 +11,6 @@ export {
   fixDataset,
 } from "./formats/check.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
-export { DatasetError } from "./formats/errors.js";
 export { hasSplit, openDataset } from "./formats/open.js";
 export { datasetStats, type SplitStats } from "./formats/stats.js";
 export { decodeFile, type Pixels } from "./images/decode.js";

@@ -1,7 +1,7 @@
 // A split of a dataset as an evaluation takes it.
 import { availableParallelism } from "node:os";
 import { augmentPresets, DataLoader, type Dataset, type DatasetImage, openDataset, type Split } from "../data/index.js";
-import { RfdetrError } from "../support/errors.js";
+import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/coco.js";
 
@@ -27,10 +27,10 @@ export async function openEvaluationData(
   };
 }
 
-/** Opens a split that must have images. @throws DatasetError, or RfdetrError `ERR_DATA` where it has none */
+/** Opens a split that must have images. @throws DataError, or RfdetrError `ERR_DATA` where it has none */
 export function openSplit(root: string, split: Split): Dataset {
   const dataset = openDataset(root, split);
-  if (dataset.images.length === 0) throw new RfdetrError("ERR_DATA", `Expected images in the ${split} split of ${root} but found none`);
+  if (dataset.images.length === 0) throw new DataError(`Expected images in the ${split} split of ${root} but found none`);
   return dataset;
 }
 

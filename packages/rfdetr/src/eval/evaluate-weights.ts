@@ -3,7 +3,7 @@
 import { type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
 import { modelAutocast } from "../model/precision.js";
 import { resolveDevice } from "../support/device.js";
-import { RfdetrError } from "../support/errors.js";
+import { DataError } from "../support/errors.js";
 import { loadModel } from "../weights/weights.js";
 import { classMap } from "./class-map.js";
 import type { CocoEvaluator } from "./coco/coco.js";
@@ -22,7 +22,7 @@ export interface EvaluateWeightsOptions {
   progress?: (done: number, total: number) => void;
 }
 
-/** @throws RfdetrError `ERR_DATA` when the dataset has a class that the weights do not know. */
+/** @throws DataError when the dataset has a class that the weights do not know. */
 export async function evaluateWeights(
   weights: string,
   options: EvaluateWeightsOptions,
@@ -34,8 +34,7 @@ export async function evaluateWeights(
   const data = await openEvaluationData(options.data, options.split, config.resolution, options.batch);
   const classes = classMap(classNames, data.classNames);
   if (classes === null)
-    throw new RfdetrError(
-      "ERR_DATA",
+    throw new DataError(
       `Expected the weights to know the classes of ${options.data} (${some(data.classNames)}) but they know ${some(classNames)}`,
     );
   const evaluator = await evaluate({

@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { RfdetrError } from "../support/errors.js";
+import { UsageError } from "../support/errors.js";
 import { spinCount } from "../support/openmp.js";
 import { spread } from "../support/statistics.js";
 
@@ -62,7 +62,7 @@ interface Printed {
 const ourCommand = fileURLToPath(new URL("../../bin/rfdetr.mjs", import.meta.url));
 const theirScript = fileURLToPath(new URL("../../python/python_package.py", import.meta.url));
 
-/** @throws RfdetrError `ERR_USAGE` with the last line of the program that failed */
+/** @throws UsageError with the last line of the program that failed */
 export async function benchAgainst(options: AgainstOptions): Promise<AgainstResult> {
   const { what, model, batch = 1, precisions, steps, warmup, rounds } = options;
   const common = ["--model", model, ...(what === "train" ? ["--batch", String(batch)] : [])];
@@ -118,6 +118,6 @@ async function printed(program: string, args: string[], env: NodeJS.ProcessEnv =
   } catch (error) {
     const { stderr = "", message } = error as { stderr?: string; message: string };
     const said = stderr.trim().split("\n").at(-1) || message;
-    throw new RfdetrError("ERR_USAGE", `${program} ${args.join(" ")} failed: ${said}`, { cause: error });
+    throw new UsageError(`${program} ${args.join(" ")} failed: ${said}`, { cause: error });
   }
 }

@@ -9,7 +9,7 @@ import { openDataset } from "../data/index.js";
 import { openTrainData } from "../run/session/data.js";
 import { resolveSettings } from "../settings/resolve.js";
 import type { ReadySettings } from "../settings/settings.js";
-import { RfdetrError } from "../support/errors.js";
+import { DataError } from "../support/errors.js";
 import { peakRss } from "../support/machine.js";
 import { type Spread, spread } from "../support/statistics.js";
 import { trainingScales } from "../train/multi-scale.js";
@@ -64,7 +64,7 @@ export interface LoadBenchOptions {
   source: string | { width: number; height: number };
 }
 
-/** @throws DatasetError, or RfdetrError `ERR_DATA` where the dataset has too few images for every one to be read from its file. */
+/** @throws DataError, or RfdetrError `ERR_DATA` where the dataset has too few images for every one to be read from its file. */
 export async function benchLoad(options: LoadBenchOptions): Promise<LoadBench> {
   const { source, images, batch, steps } = options;
   const needed = Math.max(images, (steps + 1) * batch, 5 * batch);
@@ -88,8 +88,7 @@ async function measureFolder(
   const dataset = openDataset(datasetDir, "train");
   // A second look at an image would find it decoded, and small sets repeat theirs.
   if (dataset.images.length < needed)
-    throw new RfdetrError(
-      "ERR_DATA",
+    throw new DataError(
       `Expected at least ${needed} training images in ${datasetDir} but found ${dataset.images.length}: lower --images or --steps, or leave --data out`,
     );
   const { config, parts, ema } = benchParts({ model, precision, device });

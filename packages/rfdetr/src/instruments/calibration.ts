@@ -10,7 +10,7 @@ import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { openTrainData } from "../run/session/data.js";
 import { resolveSettings } from "../settings/resolve.js";
-import { RfdetrError } from "../support/errors.js";
+import { DataError } from "../support/errors.js";
 import type { Subject } from "../train/calibrate-step.js";
 import type { MicroBatch } from "../train/parts.js";
 import { randomBatch } from "../train/random-batch.js";
@@ -27,15 +27,14 @@ export interface SubjectOptions {
   data?: string;
 }
 
-/** @throws RfdetrError `ERR_DATA` when the dataset has other classes than the weights; an error of weights or data. */
+/** @throws DataError when the dataset has other classes than the weights; an error of weights or data. */
 export async function openSubject({ model: variant, batch, device, weights, data }: SubjectOptions): Promise<Subject> {
   manualSeed(0);
   const loaded = weights === undefined ? null : loadModel(weights);
   const shape = loaded?.config ?? resolveModel(variant);
   const source = data === undefined ? null : await firstBatch(data, shape.variant, batch, shape.resolution);
   if (loaded !== null && source !== null && source.classNames.join("\n") !== loaded.classNames.join("\n"))
-    throw new RfdetrError(
-      "ERR_DATA",
+    throw new DataError(
       `Expected the ${loaded.classNames.length} classes of the weights in ${data} but found ${source.classNames.length} others`,
     );
   const classNames = loaded?.classNames ?? source?.classNames ?? Array.from({ length: shape.numClasses }, (_, i) => `class ${i}`);
@@ -87,7 +86,7 @@ async function firstBatch(data: string, model: string, batch: number, side: numb
   const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side });
   try {
     for await (const [first] of opened.steps(0, 0)) return { batch: first, classNames: [...opened.classNames] };
-    throw new RfdetrError("ERR_DATA", `Expected images in the train split of ${data} but found none`);
+    throw new DataError(`Expected images in the train split of ${data} but found none`);
   } finally {
     await opened.close();
   }

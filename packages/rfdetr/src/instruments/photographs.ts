@@ -82,7 +82,7 @@ export interface PreparationBench {
   augment: Spread;
 }
 
-/** Prepares images on this thread, one part after the other. @throws DatasetError naming an image that does not decode */
+/** Prepares images on this thread, one part after the other. @throws DataError naming an image that does not decode */
 export async function benchPreparation(images: readonly DatasetImage[], recipe: Recipe): Promise<PreparationBench> {
   const laps = { decode: [] as number[], resize: [] as number[], augment: [] as number[] };
   for (const [i, image] of images.entries()) {

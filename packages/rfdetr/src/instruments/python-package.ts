@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { RfdetrError } from "../support/errors.js";
+import { RunDirectoryError, UsageError } from "../support/errors.js";
 
 export const packageVersions = { torch: "2.15.0", rfdetr: "1.11.2" } as const;
 
@@ -24,14 +24,13 @@ export function environmentFolder(): string {
 
 /**
  * The path of an interpreter that has the package.
- * @throws RfdetrError `ERR_USAGE` where the one given has it not; `ERR_RUN_DIRECTORY` where the environment cannot be made, with pip's last words
+ * @throws UsageError where the one given has it not; `ERR_RUN_DIRECTORY` where the environment cannot be made, with pip's last words
  */
 export async function pythonWithPackage({ python, say = () => {} }: PythonOptions = {}): Promise<string> {
   if (python !== undefined) {
     const found = await versionOf(python);
     if (found === packageVersions.rfdetr) return python;
-    throw new RfdetrError(
-      "ERR_USAGE",
+    throw new UsageError(
       `Expected a Python with rfdetr ${packageVersions.rfdetr} for python but ${python} has ${found ?? "none"}: install it there, or leave --python out and an environment is made`,
     );
   }
@@ -59,8 +58,7 @@ export async function pythonWithPackage({ python, say = () => {} }: PythonOption
     rmSync(folder, { recursive: true, force: true });
     const { stderr = "", message } = error as { stderr?: string; message: string };
     const said = (stderr || message).trim().split("\n").slice(-2).join(" / ");
-    throw new RfdetrError(
-      "ERR_RUN_DIRECTORY",
+    throw new RunDirectoryError(
       `The Python package could not be installed in ${folder}: ${said}. Name a Python that has rfdetr ${packageVersions.rfdetr} with --python`,
       { cause: error },
     );

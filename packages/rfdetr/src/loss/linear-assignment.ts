@@ -1,3 +1,4 @@
+import { AssignmentError } from "../support/errors.js";
 /**
  * Linear sum assignment by successive shortest augmenting paths (Jonker and Volgenant 1987; the rectangular form of
  * Crouse, "On implementing 2D rectangular assignment algorithms", 2016).
@@ -9,17 +10,6 @@
 
 /** A cost matrix, flat; entry (row, column) lies at `offset + row * rowStride + column * columnStride`. */
 export type CostArray = Float32Array | Float64Array;
-
-/** A cost matrix has no assignment: `ERR_ASSIGNMENT_INVALID` (NaN or -Infinity in it) or `ERR_ASSIGNMENT_INFEASIBLE` (+Infinity blocks every pairing). */
-export class AssignmentError extends Error {
-  override readonly name = "AssignmentError";
-  constructor(
-    readonly code: "ERR_ASSIGNMENT_INVALID" | "ERR_ASSIGNMENT_INFEASIBLE",
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /** The largest finite float32, the ceiling of the replacement for non-finite costs. */
 export const FLOAT32_MAX = 3.4028234663852886e38;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ModelConfigError, resolveModel, variants } from "./variants.js";
+import { ModelConfigError } from "../support/errors.js";
+import { resolveModel, variants } from "./variants.js";
 
 describe("resolveModel", () => {
   it.each(variants)("%s is valid as it stands", (variant) => {

@@ -1,4 +1,5 @@
 // The model variants: sizes of the published family, and two small ones of our own for CPUs.
+import { ModelConfigError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 
@@ -115,14 +116,6 @@ export function variantOfClass(name: string): string {
 /** Sides of an input must be multiples of this many pixels: a whole number of patches in every window. */
 export function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): number {
   return config.patchSize * config.numWindows;
-}
-
-export class ModelConfigError extends Error {
-  readonly code = "ERR_MODEL_CONFIG";
-  constructor(message: string) {
-    super(message);
-    this.name = "ModelConfigError";
-  }
 }
 
 /** @throws ModelConfigError naming the nearest valid sizes when a side of `height`×`width` pixels is not a multiple of the block. */

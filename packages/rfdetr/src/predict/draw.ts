@@ -4,7 +4,6 @@ import { decode, encode, type ImageSource, type OutputFlags, type RawImage } fro
 import { capHeight, strokeText, textWidth } from "./stroke-font.js";
 
 export type { ImageSource, RawImage } from "./picture.js";
-export { PictureError } from "./picture.js";
 
 /** A box with its class: a detection, or a ground truth, which has no score. */
 export interface LabelledBox {

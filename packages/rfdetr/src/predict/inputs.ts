@@ -1,7 +1,7 @@
 // Which files a user means by an image, a folder or a pattern.
 import { readdirSync, statSync } from "node:fs";
 import { extname, join, sep } from "node:path";
-import { RfdetrError } from "../support/errors.js";
+import { DataError } from "../support/errors.js";
 
 /** File name extensions that count as images in folders and patterns. */
 export const imageExtensions: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"]);
@@ -11,13 +11,13 @@ const isImage = (path: string) => imageExtensions.has(extname(path).toLowerCase(
 /**
  * Resolves files, folders (their images, not those of folders below) and patterns (`*`, `?`, and `**` for folders of any depth), in the order
  * given, each list sorted, no file twice.
- * @throws RfdetrError `ERR_DATA` naming the argument that leads to no image.
+ * @throws DataError naming the argument that leads to no image.
  */
 export function imageFiles(inputs: readonly string[]): string[] {
   const found = new Set<string>();
   for (const input of inputs) {
     const files = resolveOne(input);
-    if (files.length === 0) throw new RfdetrError("ERR_DATA", `Expected images but found none in ${input}`);
+    if (files.length === 0) throw new DataError(`Expected images but found none in ${input}`);
     for (const file of files) found.add(file);
   }
   return [...found];
@@ -31,7 +31,7 @@ function resolveOne(input: string): string[] {
       .sort()
       .map((name) => join(input, name));
   if (stat !== undefined) return [input];
-  if (!/[*?]/.test(input)) throw new RfdetrError("ERR_DATA", `Expected an image, a folder or a pattern but ${input} does not exist`);
+  if (!/[*?]/.test(input)) throw new DataError(`Expected an image, a folder or a pattern but ${input} does not exist`);
   const parts = input.split(/[\\/]/);
   const fixed = parts.findIndex((part) => /[*?]/.test(part));
   const root = parts.slice(0, fixed).join(sep);

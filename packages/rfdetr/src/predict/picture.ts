@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { rgbPixels } from "../data/images/rgb.js";
+import { PictureError } from "../support/errors.js";
 
 /** A decoded image: RGB or greyscale bytes, row after row. */
 export interface RawImage {
@@ -13,18 +14,6 @@ export interface RawImage {
 
 /** A path, an encoded image, or decoded bytes. */
 export type ImageSource = string | Uint8Array | RawImage;
-
-/** A picture that cannot be read (`ERR_PICTURE_INPUT`) or written (`ERR_PICTURE_OUTPUT`). */
-export class PictureError extends Error {
-  override readonly name = "PictureError";
-  constructor(
-    readonly code: "ERR_PICTURE_INPUT" | "ERR_PICTURE_OUTPUT",
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
 
 /** Decodes to 8-bit RGB as the detector sees it: alpha dropped, EXIF rotation applied only on request. */
 export async function decode(image: ImageSource, autoOrient = false): Promise<RawImage & { channels: 3 }> {

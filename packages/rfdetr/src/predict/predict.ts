@@ -39,7 +39,7 @@ export class Predictor {
     model.eval();
   }
 
-  /** Loads a weights file. @throws RfdetrError `ERR_CHECKPOINT`, `ERR_CONFIG` */
+  /** Loads a weights file. @throws CheckpointError, `ERR_CONFIG` */
   static load(weights: string, options: { precision?: Precision | "auto" | boolean; device?: string } = {}): Predictor {
     const device = resolveDevice(options.device ?? "auto");
     const { precision } = resolvePrecision(options.precision ?? "auto", device);

@@ -1,6 +1,6 @@
 // What a run does about a step whose loss or gradients were not finite.
 import type { OverflowReport } from "@rfdetr/amp";
-import { RfdetrError } from "../support/errors.js";
+import { NumericsError } from "../support/errors.js";
 import type { StepResult } from "../train/step.js";
 
 export type FaultPolicy = "skip" | "stop" | "rollback";
@@ -39,14 +39,13 @@ export class FaultJudge {
    * Decides about a step that was not applied. The loss scale explains a gradient that overflowed while the loss was finite: finding the scale
    * takes such steps, and they are skipped under every policy.
    * @param scale loss scale of the step; 1 where gradients are not scaled
-   * @throws RfdetrError `ERR_NUMERICS` after fifty steps in a row that changed nothing
+   * @throws NumericsError after fifty steps in a row that changed nothing
    */
   judge(step: number, result: StepResult, scale: number, report: OverflowReport | null): Verdict {
     this.#wasted++;
     const fault = result.fault?.what ?? "step";
     if (this.#wasted >= hopeless)
-      throw new RfdetrError(
-        "ERR_NUMERICS",
+      throw new NumericsError(
         `${hopeless} steps in a row were not finite (last: ${fault}): lower the learning rate, or train with --no-amp`,
       );
     const explained = scale > 1 && Number.isFinite(result.loss);

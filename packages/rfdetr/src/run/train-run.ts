@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { TrainSettings } from "../settings/settings.js";
-import { RfdetrError } from "../support/errors.js";
+import { type SentError, unpackError } from "../support/error-transfer.js";
+import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 
@@ -17,7 +18,7 @@ export interface TrainRequest {
 }
 
 /** What the training thread says. */
-export type WorkerMessage = { event: TrainEvent } | { failure: { name: string; code?: string; message: string; stack?: string } };
+export type WorkerMessage = { event: TrainEvent } | { failure: SentError };
 
 export interface TrainResult {
   dir: string;
@@ -50,7 +51,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     }).then(
       () => {
         this.#end(null);
-        if (done === null) throw new Error("The training thread ended without a result");
+        if (done === null) throw new InternalError("The training thread ended without a result");
         return { dir: done.dir, best: done.best, summary: done.summary };
       },
       (error: unknown) => {
@@ -115,22 +116,18 @@ function workerPath(): string {
 
 function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void): Promise<void> {
   return new Promise((resolve, reject) => {
+    let failed = false;
     const worker = new Worker(workerPath(), { workerData: request });
     worker.on("message", (message: WorkerMessage) => {
-      if ("event" in message) emit(message.event);
-      else reject(revive(message.failure));
+      if ("event" in message) return emit(message.event);
+      failed = true;
+      unpackError(message.failure).then(reject, reject);
     });
     worker.on("error", reject);
-    worker.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`The training thread ended with code ${code}`))));
+    worker.on("exit", (code) => {
+      if (failed) return;
+      if (code === 0) resolve();
+      else reject(new InternalError(`The training thread ended with code ${code}`));
+    });
   });
-}
-
-/** The error of another thread, with its name, code and stack. */
-function revive(failure: { name: string; code?: string; message: string; stack?: string }): Error {
-  const error =
-    failure.name === "RfdetrError" ? new RfdetrError(failure.code as RfdetrError["code"], failure.message) : new Error(failure.message);
-  if (failure.name !== "RfdetrError")
-    Object.assign(error, { name: failure.name, ...(failure.code === undefined ? {} : { code: failure.code }) });
-  error.stack = failure.stack;
-  return error;
 }

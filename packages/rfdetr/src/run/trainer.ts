@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { Monitor, numericsVersion, type OverflowReport, recordLine, UpdateProbe } from "@rfdetr/amp";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
-import { RfdetrError } from "../support/errors.js";
+import { addHint, NumericsError, RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/early-stopping.js";
 import { scaleOfStep } from "../train/multi-scale.js";
 import type { MicroBatch } from "../train/parts.js";
@@ -209,12 +209,11 @@ class Trainer {
     if (action === "stop") {
       // The step changed nothing, so the state is good, unless a weight itself is the fault.
       if (report?.phase !== "weight") saveSession(session);
-      throw new RfdetrError("ERR_NUMERICS", `${message}, and on_non_finite is stop. numerics.jsonl says what led there`);
+      throw new NumericsError(`${message}, and on_non_finite is stop. numerics.jsonl says what led there`);
     }
     const tries = progress.rollbacks?.inEpoch ?? 0;
     if (tries >= mostRollbacks)
-      throw new RfdetrError(
-        "ERR_NUMERICS",
+      throw new NumericsError(
         `${message}, after going back ${tries} times in this epoch with ever lower learning rates: numerics.jsonl says where it begins`,
       );
     const from = progress.step;
@@ -330,12 +329,8 @@ class Trainer {
     } catch {
       // A full disk takes no summary either; the error that matters is on its way.
     }
-    if (!(error instanceof Error) || !resumable.has(String(code)) || !existsSync(directory.checkpoint)) return error;
-    return new RfdetrError(
-      code as RfdetrError["code"],
-      `${error.message}. The run stopped after step ${this.#progress.step}; then continue it with --resume ${directory.path}`,
-      { cause: error },
-    );
+    if (!RfdetrError.is(error) || !resumable.has(error.code) || !existsSync(directory.checkpoint)) return error;
+    return addHint(error, `The run stopped after step ${this.#progress.step}; continue it in ${directory.path} once that is mended`);
   }
 
   #secondsLeft(imagesPerStep: number): number {

@@ -1,15 +1,16 @@
 // The training thread: the main thread keeps console, dashboard and Ctrl-C alive meanwhile.
 import { parentPort, workerData } from "node:worker_threads";
+import { packError } from "../support/error-transfer.js";
+import { InternalError } from "../support/errors.js";
 import { openTrainData } from "./session/data.js";
 import type { TrainRequest, WorkerMessage } from "./train-run.js";
 import { train } from "./trainer.js";
 
 const port = parentPort;
-if (port === null) throw new Error("The training thread must be started as a worker");
+if (port === null) throw new InternalError("The training thread must be started as a worker");
 const post = (message: WorkerMessage) => port.postMessage(message);
 try {
   for await (const event of train(workerData as TrainRequest, openTrainData)) post({ event });
 } catch (error) {
-  const { name, message, stack, code } = error as Error & { code?: unknown };
-  post({ failure: { name, message, stack, ...(typeof code === "string" ? { code } : {}) } });
+  post({ failure: packError(error) });
 }

@@ -16,7 +16,7 @@ export function recommendedSettings({ recommended, precisions }: Calibration): R
 
 /**
  * Puts a recommendation into a config file, which is made where there is none; its other settings stay.
- * @returns what was put in. @throws RfdetrError `ERR_CONFIG` for a file that holds no settings
+ * @returns what was put in. @throws ConfigError for a file that holds no settings
  */
 export function writeRecommendation(path: string, calibration: Calibration): Record<string, unknown> {
   const before = existsSync(path) ? readConfigFile(path) : {};

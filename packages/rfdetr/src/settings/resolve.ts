@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type AugConfig, checkAugConfig } from "../data/augment/config.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel, variantOfClass } from "../model/variants.js";
-import { expected, RfdetrError } from "../support/errors.js";
+import { ConfigError, expected, type RfdetrError, UsageError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
 import { refused } from "./refused-settings.js";
 import { camel, type Setting, type SettingName, settings, snake, type TrainOptions, type TrainSettings } from "./settings.js";
@@ -53,7 +53,7 @@ export function presetOf(variant: string): TrainOptions {
 /**
  * Completes options with the variant's preset and the defaults, and checks everything.
  * @param options settings by their camelCase or snake_case names; `undefined` counts as not given.
- * @throws RfdetrError `ERR_CONFIG` in one sentence: an unknown name (with the name that was probably meant), a value of the wrong kind,
+ * @throws ConfigError in one sentence: an unknown name (with the name that was probably meant), a value of the wrong kind,
  * or a setting of the Python package that is refused (with the reason).
  */
 export function resolveSettings(options: TrainOptions | Record<string, unknown>): TrainSettings {
@@ -66,18 +66,18 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
     result[key] = name in given ? checkSetting(name, given[name]) : (preset[key] ?? settings[name].fallback);
   }
   if (result.datasetDir === undefined)
-    throw new RfdetrError("ERR_CONFIG", "Expected a dataset folder but received none: set dataset_dir, or --data on the command line");
+    throw new ConfigError("Expected a dataset folder but received none: set dataset_dir, or --data on the command line");
   if (result.augConfig !== null) checkAugmentation(result as TrainSettings);
   return result as TrainSettings;
 }
 
 function checkAugmentation({ augConfig, augment }: TrainSettings): void {
   if (augment !== settings.augment.fallback)
-    throw new RfdetrError("ERR_CONFIG", `Expected augment or aug_config but received both: ${augment}, and one in full; leave one out`);
+    throw new ConfigError(`Expected augment or aug_config but received both: ${augment}, and one in full; leave one out`);
   try {
     checkAugConfig(augConfig as AugConfig);
   } catch (error) {
-    throw new RfdetrError("ERR_CONFIG", (error as Error).message, { cause: error });
+    throw new ConfigError((error as Error).message, { cause: error });
   }
 }
 
@@ -108,7 +108,7 @@ function refuse(name: string, value: unknown, given: Record<string, unknown>): v
   const passing = fixed === undefined ? accepts : [fixed(variantOf(given))];
   if (passing.some((accepted) => isDeepStrictEqual(accepted, value))) return;
   const kept = fixed === undefined ? "" : `, only ${JSON.stringify(passing[0])} here`;
-  throw new RfdetrError("ERR_CONFIG", `The setting ${name} = ${JSON.stringify(value)} is not supported${kept}: ${reason}`);
+  throw new ConfigError(`The setting ${name} = ${JSON.stringify(value)} is not supported${kept}: ${reason}`);
 }
 
 /** The sizes of the model that is asked for. */
@@ -118,21 +118,17 @@ function variantOf({ model, resolution }: Record<string, unknown>): ModelConfig 
 
 function unknown(name: string): RfdetrError {
   const meant = aliases[name] ?? suggest(name, names);
-  return new RfdetrError(
-    "ERR_CONFIG",
-    `Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
-  );
+  return new ConfigError(`Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`);
 }
 
-/** Checks the value of one setting; `shown` is the name that an error uses. @throws RfdetrError `ERR_CONFIG` */
+/** Checks the value of one setting; `shown` is the name that an error uses. @throws ConfigError */
 export function checkSetting(name: SettingName, value: unknown, shown: string = name): unknown {
   const parsed = settings[name].type.safeParse(value);
   if (parsed.success) return parsed.data;
   const { without }: Setting = settings[name];
   const reason = typeof value === "string" ? without?.[value] : undefined;
-  if (reason !== undefined)
-    throw new RfdetrError("ERR_CONFIG", `The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
-  throw new RfdetrError("ERR_CONFIG", expected(kindOf(name), shown, value));
+  if (reason !== undefined) throw new ConfigError(`The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
+  throw new ConfigError(expected(kindOf(name), shown, value));
 }
 
 /** What a setting takes, in words. */
@@ -170,16 +166,16 @@ export function readConfigFile(path: string): Record<string, unknown> {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new RfdetrError("ERR_CONFIG", `The config file ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new ConfigError(`The config file ${path} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new RfdetrError("ERR_CONFIG", `The config file ${path} is not JSON: ${(error as Error).message}`, { cause: error });
+    throw new ConfigError(`The config file ${path} is not JSON: ${(error as Error).message}`, { cause: error });
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new RfdetrError("ERR_CONFIG", `The config file ${path} does not hold an object`);
+    throw new ConfigError(`The config file ${path} does not hold an object`);
   return flatten(value as Record<string, unknown>);
 }
 
@@ -194,7 +190,7 @@ function flatten(file: Record<string, unknown>): Record<string, unknown> {
 /** Reads a `key=value` of the command line; the value is JSON where it parses as such, text otherwise. @throws RfdetrError */
 export function parseAssignment(text: string): [string, unknown] {
   const at = text.indexOf("=");
-  if (at < 1) throw new RfdetrError("ERR_USAGE", expected("key=value", "--set", text));
+  if (at < 1) throw new UsageError(expected("key=value", "--set", text));
   const raw = text.slice(at + 1);
   try {
     return [text.slice(0, at), JSON.parse(raw)];
@@ -210,12 +206,12 @@ export function toFile(config: TrainSettings): Record<string, unknown> {
 
 /**
  * Reads the `pattern=rule` pairs of the command line.
- * @throws RfdetrError `ERR_USAGE` for what is no pair, `ERR_CONFIG` for an unknown rule
+ * @throws UsageError for what is no pair, `ERR_CONFIG` for an unknown rule
  */
 export function parseOverrides(pairs: readonly string[]): TrainSettings["precisionOverrides"] {
   const given = pairs.map((text) => {
     const at = text.lastIndexOf("=");
-    if (at < 1) throw new RfdetrError("ERR_USAGE", expected("pattern=rule", "--override", text));
+    if (at < 1) throw new UsageError(expected("pattern=rule", "--override", text));
     return [text.slice(0, at), text.slice(at + 1)];
   });
   return checkSetting("precision_overrides", Object.fromEntries(given), "--override") as TrainSettings["precisionOverrides"];

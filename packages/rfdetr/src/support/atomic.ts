@@ -1,7 +1,7 @@
 // Files that are either whole or not there: written under a temporary name, flushed, then renamed.
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { RfdetrError } from "./errors.js";
+import { RfdetrError, RunDirectoryError } from "./errors.js";
 
 /** Suffix of what is being written; anything that carries it is the rest of an interrupted write. */
 const partial = ".partial";
@@ -32,7 +32,7 @@ export function syncFile(path: string): void {
 
 /**
  * Replaces a file by what `write(temporaryPath)` writes. On failure the old file is untouched and the temporary one is gone.
- * @throws RfdetrError `ERR_RUN_DIRECTORY` in one sentence when the disk is full or the folder cannot be written.
+ * @throws RunDirectoryError in one sentence when the disk is full or the folder cannot be written.
  */
 export function replaceFile(path: string, write: (temporary: string) => void): void {
   const temporary = path + partial;
@@ -55,7 +55,7 @@ export function replaceText(path: string, text: string): void {
 /**
  * Replaces a folder by what `write(temporaryFolder)` fills. A whole folder exists under one of its two names at every instant: see {@link recoverFolder}.
  * On failure the old folder is untouched and the temporary one is gone.
- * @throws RfdetrError `ERR_RUN_DIRECTORY`
+ * @throws RunDirectoryError
  */
 export function replaceFolder(path: string, write: (temporary: string) => void): void {
   const temporary = path + partial;
@@ -127,5 +127,5 @@ export function writeFailure(path: string, error: unknown): RfdetrError {
             ? "the system takes no new files in this folder; choose another with --out"
             : "the folder is not there any more"
           : (error as Error).message;
-  return new RfdetrError("ERR_RUN_DIRECTORY", `${name} cannot be written in ${where}: ${cause}`, { cause: error });
+  return new RunDirectoryError(`${name} cannot be written in ${where}: ${cause}`, { cause: error });
 }

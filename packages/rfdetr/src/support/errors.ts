@@ -1,19 +1,167 @@
-// Errors that a user can act on. The command prints their message alone; anything else is a fault of this program and keeps its stack.
+// The family of errors. Each class has a code of its own that stays the same; messages may change. docs/errors.md is made from this file.
+
+/** What an error may carry beside its message. */
+export interface ErrorDetails {
+  cause?: unknown;
+  /** What to do about it: a sentence of its own, shown on the line below the message. */
+  hint?: string;
+}
+
+/** An error of this package, of `@rfdetr/amp` or of `@rfdetr/torch`. */
+export interface KnownError extends Error {
+  /** Such as `ERR_CONFIG`; docs/errors.md lists them. */
+  readonly code: string;
+  readonly hint?: string;
+}
 
 /**
- * Codes: `ERR_CONFIG` (a setting), `ERR_USAGE` (the command line), `ERR_RUN_DIRECTORY` (a run folder that exists, is missing, cannot be
- * written), `ERR_CHECKPOINT` (a checkpoint or weights file that does not fit), `ERR_DATA` (the data cannot be trained on),
- * `ERR_NUMERICS` (training went non-finite for good).
+ * Bears the name of the package on the prototypes of the three bases. A symbol of the global registry recognises an error without
+ * importing its package, because importing `@rfdetr/torch` loads libtorch.
  */
-export class RfdetrError extends Error {
-  override readonly name = "RfdetrError";
-  constructor(
-    readonly code: "ERR_CONFIG" | "ERR_USAGE" | "ERR_RUN_DIRECTORY" | "ERR_CHECKPOINT" | "ERR_DATA" | "ERR_NUMERICS",
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
+export const family: unique symbol = Symbol.for("rfdetr.error");
+
+/**
+ * Base of every error that this package throws at a caller.
+ *
+ * @example
+ * try {
+ *   await RFDETR.create("nano", { weights: "best.safetensors" });
+ * } catch (error) {
+ *   if (RfdetrError.is(error)) console.error(error.code, error.message, error.hint ?? "");
+ *   else throw error;
+ * }
+ */
+export abstract class RfdetrError extends Error {
+  abstract readonly code: string;
+  /** What to do about it, where the message does not say so. */
+  declare readonly hint?: string;
+
+  constructor(message: string, { cause, hint }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    if (hint !== undefined) this.hint = hint;
   }
+
+  get [family](): "rfdetr" {
+    return "rfdetr";
+  }
+
+  /** Whether an error is of this package, of `@rfdetr/amp` or of `@rfdetr/torch`: one with a code that docs/errors.md lists. */
+  static is(error: unknown): error is KnownError {
+    return error instanceof Error && family in error;
+  }
+}
+
+/** A setting is unknown, has a wrong value or contradicts another. What to do: change the setting that the message names. */
+export class ConfigError extends RfdetrError {
+  readonly code = "ERR_CONFIG";
+}
+
+/** The command line, or the arguments of a call, cannot be meant. What to do: change the argument that the message names. */
+export class UsageError extends RfdetrError {
+  readonly code = "ERR_USAGE";
+}
+
+/**
+ * The folder of a run is missing, exists already, belongs to a run in progress or cannot be read or written.
+ * What to do: give the folder that the message asks for, free some space, or wait for the other run.
+ */
+export class RunDirectoryError extends RfdetrError {
+  readonly code = "ERR_RUN_DIRECTORY";
+}
+
+/**
+ * Weights or a checkpoint are missing, cannot be read or do not fit the model.
+ * What to do: give other weights, or the model that they were trained with.
+ */
+export class CheckpointError extends RfdetrError {
+  readonly code = "ERR_CHECKPOINT";
+}
+
+/**
+ * A dataset, an annotation or an image cannot be used. What to do: repair the file that the message names; `rfdetr data check` finds
+ * all of them.
+ */
+export class DataError extends RfdetrError {
+  readonly code = "ERR_DATA";
+}
+
+/** Training went non-finite for good. What to do: lower the learning rate or train in 32-true; `rfdetr numerics` shows where it began. */
+export class NumericsError extends RfdetrError {
+  readonly code = "ERR_NUMERICS";
+}
+
+/**
+ * A model of an unknown variant, or sizes that no model can have.
+ * What to do: use one of the variants and sizes that the message names.
+ */
+export class ModelConfigError extends RfdetrError {
+  readonly code = "ERR_MODEL_CONFIG";
+}
+
+/** A file that the command or a call was given cannot be read or written. What to do: check the path and who may read or write it. */
+export class FileError extends RfdetrError {
+  readonly code = "ERR_FILE";
+}
+
+/** A program that was asked for, such as Python, is missing or failed. What to do: install it, or name another one. */
+export class ProgramError extends RfdetrError {
+  readonly code = "ERR_PROGRAM";
+}
+
+/**
+ * A picture cannot be read or written.
+ *
+ * - `ERR_PICTURE_INPUT`: The image does not decode. What to do: give a JPEG, PNG or WebP file, or bytes whose size is right.
+ * - `ERR_PICTURE_OUTPUT`: The picture cannot be written. What to do: give a path that can be written and ends in .png, .jpg or .webp.
+ */
+export class PictureError extends RfdetrError {
+  constructor(
+    readonly code: "ERR_PICTURE_INPUT" | "ERR_PICTURE_OUTPUT",
+    message: string,
+    details?: ErrorDetails,
+  ) {
+    super(message, details);
+  }
+}
+
+/**
+ * Ground truth or detections cannot be scored.
+ *
+ * - `ERR_EVAL_ARGUMENT`: Arrays do not fit together or hold values without meaning. What to do: correct the array that is named.
+ * - `ERR_EVAL_FILE`: A file of annotations or results cannot be read or is not JSON. What to do: check the path and the file.
+ * - `ERR_EVAL_ANNOTATIONS`: An entry of a COCO annotation file is wrong. What to do: correct the entry that is named.
+ * - `ERR_EVAL_RESULTS`: An entry of a COCO results file is wrong. What to do: correct the entry that is named.
+ */
+export class EvaluationError extends RfdetrError {
+  constructor(
+    readonly code: "ERR_EVAL_ARGUMENT" | "ERR_EVAL_FILE" | "ERR_EVAL_ANNOTATIONS" | "ERR_EVAL_RESULTS",
+    message: string,
+    details?: ErrorDetails,
+  ) {
+    super(message, details);
+  }
+}
+
+/**
+ * A cost matrix has no assignment.
+ *
+ * - `ERR_ASSIGNMENT_INVALID`: It holds NaN or -Infinity. What to do: replace such costs with `sanitizeCosts`.
+ * - `ERR_ASSIGNMENT_INFEASIBLE`: +Infinity blocks every pairing. What to do: replace such costs with `sanitizeCosts`.
+ */
+export class AssignmentError extends RfdetrError {
+  constructor(
+    readonly code: "ERR_ASSIGNMENT_INVALID" | "ERR_ASSIGNMENT_INFEASIBLE",
+    message: string,
+    details?: ErrorDetails,
+  ) {
+    super(message, details);
+  }
+}
+
+/** A fault of this program itself: something that it relies on does not hold. What to do: report it, with its stack. */
+export class InternalError extends RfdetrError {
+  readonly code = "ERR_INTERNAL";
 }
 
 /** The sentence of an argument error: `Expected positive integer for batch but received -1 of type number`. */
@@ -24,7 +172,22 @@ export function expected(what: string, name: string, received: unknown): string 
   return `Expected ${what} for ${name} but received ${shown}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
 }
 
-/** True for errors whose message is meant for the user: named errors with a `code` of ours, and operating-system errors. */
-export function isUserError(error: unknown): error is Error & { code: string } {
-  return error instanceof Error && typeof (error as { code?: unknown }).code === "string";
+/** Codes of the family that tell of a fault of this program when they reach the command: it calls the engine, not its user. */
+const faults: ReadonlySet<string> = new Set([
+  "ERR_INTERNAL",
+  "ERR_TORCH",
+  "ERR_INVALID_ARG_TYPE",
+  "ERR_INVALID_ARG_VALUE",
+  "ERR_DISPOSED",
+  "ERR_GRAD_SCALER",
+]);
+
+/** Adds what to do about an error, after what is said already. @returns the same error */
+export function addHint<T extends KnownError>(error: T, hint: string): T {
+  return Object.assign(error, { hint: error.hint === undefined ? hint : `${error.hint}; ${hint}` });
+}
+
+/** Whether a user can act on an error: it is of the family and no fault of this program. Its message needs no stack. */
+export function isUserError(error: unknown): error is KnownError {
+  return RfdetrError.is(error) && !faults.has(error.code);
 }

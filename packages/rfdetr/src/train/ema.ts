@@ -1,6 +1,6 @@
 // The exponential moving average of the weights (Polyak and Juditsky 1992), which evaluation and shipping use.
 import { keep, type nn, noGrad, ops, type optim, scope, type Tensor } from "@rfdetr/torch";
-import { RfdetrError } from "../support/errors.js";
+import { CheckpointError } from "../support/errors.js";
 
 export interface EmaState {
   tensors: Map<string, Tensor>;
@@ -54,13 +54,12 @@ export class Ema {
     return { tensors: this.#average, updates: this.#updates };
   }
 
-  /** @throws RfdetrError `ERR_CHECKPOINT` when a weight is missing or has another shape; nothing is changed then. */
+  /** @throws CheckpointError when a weight is missing or has another shape; nothing is changed then. */
   load(state: EmaState): void {
     for (const [key, value] of this.#average) {
       const stored = state.tensors.get(key);
       if (stored?.shape.join() === value.shape.join()) continue;
-      throw new RfdetrError(
-        "ERR_CHECKPOINT",
+      throw new CheckpointError(
         `Expected the average of ${key} [${value.shape}] in the checkpoint but ${stored === undefined ? "it is missing" : `it has the shape [${stored.shape}]`}: the checkpoint is of another model or was changed`,
       );
     }

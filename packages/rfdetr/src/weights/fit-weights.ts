@@ -1,7 +1,7 @@
 // Weights of one model in another of the same architecture: other classes, fewer queries, another resolution.
 import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
-import { RfdetrError } from "../support/errors.js";
+import { CheckpointError } from "../support/errors.js";
 
 export interface FitReport {
   /** Tensors taken as they are. */
@@ -25,7 +25,7 @@ const positions = "backbone.0.encoder.encoder.embeddings.position_embeddings";
  * called inside a scope.
  * @param stored weights and sizes of the file
  * @param own state dict and sizes of the model
- * @throws RfdetrError `ERR_CHECKPOINT` for another architecture: a tensor of another shape, more queries or groups than the file has, or hardly a key in common
+ * @throws CheckpointError for another architecture: a tensor of another shape, more queries or groups than the file has, or hardly a key in common
  */
 export function fitWeights(
   path: string,
@@ -44,8 +44,7 @@ export function fitWeights(
     }
     const fitted = noGrad(() => fit(key, found, target));
     if (fitted.tensor.shape.join() !== target.shape.join())
-      throw new RfdetrError(
-        "ERR_CHECKPOINT",
+      throw new CheckpointError(
         `The weights ${path} are those of ${stored.config.variant} and do not fit ${own.config.variant}: ${key} has the shape ${found.shape.join("×")} where ${target.shape.join("×")} is expected`,
       );
     tensors.set(key, fitted.tensor);
@@ -54,8 +53,7 @@ export function fitWeights(
   }
   for (const key of stored.tensors.keys()) if (!own.tensors.has(key)) report.leftOver.push(key);
   if (tensors.size < own.tensors.size / 2)
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
+    throw new CheckpointError(
       `The weights ${path} hold ${tensors.size} of the ${own.tensors.size} tensors of ${own.config.variant}: they are of another model`,
     );
   return { tensors, report };
@@ -66,8 +64,7 @@ export function fitWeights(
     if (queryRows.test(key)) {
       if (queries === storedQueries && groups === storedGroups) return { tensor: found, how: null };
       if (queries > storedQueries || groups > storedGroups)
-        throw new RfdetrError(
-          "ERR_CHECKPOINT",
+        throw new CheckpointError(
           `The weights ${path} have ${storedGroups} groups of ${storedQueries} queries and the model has ${groups} of ${queries}: lower num_queries or group_detr`,
         );
       const cut = found.view(storedGroups, storedQueries, found.shape[1]).narrow(0, 0, groups).narrow(1, 0, queries);

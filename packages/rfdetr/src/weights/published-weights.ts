@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { RfdetrError } from "../support/errors.js";
+import { CheckpointError } from "../support/errors.js";
 
 export interface Published {
   file: string;
@@ -57,7 +57,7 @@ function entryOf(name: string, published: Readonly<Record<string, Published>>): 
 /**
  * The path of weights: a path as it is, a published name (`nano`, or `rf-detr-nano.pth` where there is no such file) as the path of its file in the cache
  * folder, which is downloaded when it is not there. An interrupted download goes on where it stopped.
- * @throws RfdetrError `ERR_CHECKPOINT` where it cannot be had, with the place to put the file in; or the file is not what was published
+ * @throws CheckpointError where it cannot be had, with the place to put the file in; or the file is not what was published
  */
 export async function resolveWeights(name: string, options: DownloadOptions = {}): Promise<string> {
   const entry = existsSync(name) ? undefined : entryOf(name, options.published ?? publishedWeights);
@@ -67,8 +67,7 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
   if (existsSync(path)) {
     const found = await md5Of(path);
     if (found === entry.md5) return path;
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
+    throw new CheckpointError(
       `The weights ${path} are not those published as ${name} (MD5 ${found} instead of ${entry.md5}): remove the file to download them again, or give its path to use it as it is`,
     );
   }
@@ -79,8 +78,7 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
     await download(url, partial, options);
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
+    throw new CheckpointError(
       `The weights ${name} could not be downloaded from ${url}: ${reason(error)}. Download them elsewhere and put the file at ${path}`,
       { cause: error },
     );
@@ -88,8 +86,7 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
   const found = await md5Of(partial);
   if (found !== entry.md5) {
     rmSync(partial);
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
+    throw new CheckpointError(
       `The download of ${name} from ${url} is not what was published (MD5 ${found} instead of ${entry.md5}): try again, or put the right file at ${path}`,
     );
   }

@@ -3,7 +3,7 @@ import { PickledObject, type PickledTensor, PthFile, type Tensor } from "@rfdetr
 import { cocoClasses } from "../model/coco-classes.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel, variants } from "../model/variants.js";
-import { RfdetrError } from "../support/errors.js";
+import { CheckpointError } from "../support/errors.js";
 import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
 
 export interface PythonCheckpoint {
@@ -66,15 +66,14 @@ const variantOfClass = (name: unknown): string | undefined =>
 
 function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>): ModelConfig {
   if ([...shapes.keys()].some((key) => key.startsWith("segmentation_head.")))
-    throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} is of a segmentation model; only detectors are supported`);
+    throw new CheckpointError(`The checkpoint ${path} is of a segmentation model; only detectors are supported`);
   if ([...shapes.keys()].some((key) => key.startsWith("keypoint_embed.")))
-    throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} is of a keypoint model; only detectors are supported`);
+    throw new CheckpointError(`The checkpoint ${path} is of a keypoint model; only detectors are supported`);
   const classRows = shapes.get("class_embed.bias")?.[0];
   const queryRows = shapes.get("refpoint_embed.weight")?.[0];
   const positions = shapes.get("backbone.0.encoder.encoder.embeddings.position_embeddings")?.[1];
   if (classRows === undefined || queryRows === undefined || positions === undefined)
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
+    throw new CheckpointError(
       `Expected the weights of RF-DETR in ${path} but class_embed, refpoint_embed or position_embeddings are missing`,
     );
   const positionalEncodingSize = Math.round(Math.sqrt(positions - 1));
@@ -92,8 +91,7 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
       Math.abs(resolveModel(b).positionalEncodingSize - positionalEncodingSize),
   );
   const variant = named !== undefined && fitting.includes(named) ? named : nearest[0];
-  if (variant === undefined)
-    throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${path} has the sizes of no known variant (${variants.join(", ")})`);
+  if (variant === undefined) throw new CheckpointError(`The checkpoint ${path} has the sizes of no known variant (${variants.join(", ")})`);
   const base = resolveModel(variant);
   const follows = base.positionalEncodingSize * base.patchSize === base.resolution;
   return resolveModel(variant, {
@@ -122,8 +120,7 @@ function classNamesOf(content: Map<unknown, unknown>, classes: number): string[]
 export function readPythonCheckpoint(path: string): PythonCheckpoint {
   const file = new PthFile(path);
   try {
-    if (!(file.content instanceof Map))
-      throw new RfdetrError("ERR_CHECKPOINT", `Expected a dictionary in ${path} but it holds something else`);
+    if (!(file.content instanceof Map)) throw new CheckpointError(`Expected a dictionary in ${path} but it holds something else`);
     const state = stateOf(file.content);
     // Empty buffer of newer versions, for keypoint models only.
     state.delete("_kp_active_mask");

@@ -37,7 +37,7 @@ export function pythonModelConfig(config: ModelConfig): Record<string, Picklable
 /**
  * Writes `model`, `args`, `model_name`, `model_config`, `rfdetr_version` and `epoch`, as the package's own best weights have them. The file is whole or
  * the old one.
- * @throws RfdetrError `ERR_RUN_DIRECTORY`
+ * @throws RunDirectoryError
  */
 export function savePythonCheckpoint(path: string, tensors: ReadonlyMap<string, Tensor>, { classNames, config, extra }: WeightsInfo): void {
   const epoch = Number(extra?.epoch);

@@ -5,7 +5,7 @@ import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { replaceFile } from "../support/atomic.js";
-import { RfdetrError } from "../support/errors.js";
+import { CheckpointError, RfdetrError } from "../support/errors.js";
 import { describeFit, type FitReport, fitWeights } from "./fit-weights.js";
 import { readPythonCheckpoint } from "./python-checkpoint.js";
 
@@ -16,7 +16,7 @@ export interface WeightsInfo {
   extra?: Record<string, string>;
 }
 
-/** Writes weights so that the file is whole or the old one. @throws RfdetrError `ERR_RUN_DIRECTORY` */
+/** Writes weights so that the file is whole or the old one. @throws RunDirectoryError */
 export function saveWeights(path: string, tensors: Map<string, Tensor>, { classNames, config, extra }: WeightsInfo): void {
   const metadata = {
     ...extra,
@@ -35,28 +35,27 @@ export interface LoadedWeights extends WeightsInfo {
 /** File name extensions of the Python package's checkpoints. */
 const pythonFiles = new Set([".pth", ".pt", ".ckpt"]);
 
-/** Reads weights that this program or the Python package wrote. The tensors live until disposed. @throws RfdetrError `ERR_CHECKPOINT` naming the file. */
+/** Reads weights that this program or the Python package wrote. The tensors live until disposed. @throws CheckpointError naming the file. */
 export function readWeights(path: string): LoadedWeights {
   if (pythonFiles.has(extname(path).toLowerCase())) {
     try {
       return readPythonCheckpoint(path);
     } catch (error) {
       if (error instanceof RfdetrError) throw error;
-      throw new RfdetrError("ERR_CHECKPOINT", `The weights ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+      throw new CheckpointError(`The weights ${path} cannot be read: ${(error as Error).message}`, { cause: error });
     }
   }
   if (extname(path) !== ".safetensors")
-    throw new RfdetrError("ERR_CHECKPOINT", `Expected a .safetensors, .pth, .pt or .ckpt file for the weights but received ${path}`);
+    throw new CheckpointError(`Expected a .safetensors, .pth, .pt or .ckpt file for the weights but received ${path}`);
   let file: ReturnType<typeof loadSafetensors>;
   try {
     file = loadSafetensors(path);
   } catch (error) {
-    throw new RfdetrError("ERR_CHECKPOINT", `The weights ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new CheckpointError(`The weights ${path} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   const { variant, class_names: classNames, model_config: config, ...extra } = file.metadata;
   if (variant === undefined || classNames === undefined)
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
+    throw new CheckpointError(
       `Expected variant and class names in the metadata of ${path} but they are missing: write the file with rfdetr train or rfdetr convert`,
     );
   const { variant: _, ...overrides } = config === undefined ? ({} as Partial<ModelConfig>) : (JSON.parse(config) as ModelConfig);
@@ -67,7 +66,7 @@ export function readWeights(path: string): LoadedWeights {
 /**
  * Holds weights against the model that they are said to be of.
  * @returns lines about keys that are missing or of no use
- * @throws RfdetrError `ERR_CHECKPOINT` when they do not fit it
+ * @throws CheckpointError when they do not fit it
  */
 export function checkComplete(path: string, tensors: Map<string, Tensor>, config: ModelConfig): string[] {
   const model = new RFDETRModel(config);
@@ -79,14 +78,14 @@ export function checkComplete(path: string, tensors: Map<string, Tensor>, config
   }
 }
 
-/** Builds the model of a weights file, in evaluation mode. @throws RfdetrError `ERR_CHECKPOINT` */
+/** Builds the model of a weights file, in evaluation mode. @throws CheckpointError */
 export function loadModel(path: string): { model: RFDETRModel; classNames: string[]; config: ModelConfig } {
   const { tensors, classNames, config } = readWeights(path);
   const model = new RFDETRModel(config);
   try {
     model.loadStateDict(tensors);
   } catch (error) {
-    throw new RfdetrError("ERR_CHECKPOINT", `The weights ${path} do not fit ${config.variant}: ${(error as Error).message}`, {
+    throw new CheckpointError(`The weights ${path} do not fit ${config.variant}: ${(error as Error).message}`, {
       cause: error,
     });
   } finally {
@@ -99,7 +98,7 @@ export function loadModel(path: string): { model: RFDETRModel; classNames: strin
 /**
  * Starts a model from weights trained on other classes, with more queries or at another resolution.
  * @returns what was taken, and lines about it for the user
- * @throws RfdetrError `ERR_CHECKPOINT` when the weights are those of another architecture; the model is unchanged then.
+ * @throws CheckpointError when the weights are those of another architecture; the model is unchanged then.
  */
 export function loadInto(model: RFDETRModel, path: string): { report: FitReport; lines: string[] } {
   const { tensors, classNames, config } = readWeights(path);

@@ -1,8 +1,8 @@
 // `aug_config`: which augmentations an image goes through after its resize, as the Python package writes it down.
 import { z } from "zod";
+import { DataError } from "../../support/errors.js";
 import type { Rng } from "../../support/random.js";
 import { suggest } from "../../support/suggest.js";
-import { DatasetError } from "../formats/errors.js";
 import type { Sample } from "../images/geometry.js";
 import { kinds, type Step } from "./transforms.js";
 
@@ -25,7 +25,7 @@ const container = z.strictObject({
 
 const compiled = new WeakMap<object, Node[]>();
 
-/** @throws DatasetError naming the augmentation or parameter that is not known, and what is */
+/** @throws DataError naming the augmentation or parameter that is not known, and what is */
 export function checkAugConfig(config: AugConfig): void {
   nodesOf(config);
 }
@@ -51,7 +51,7 @@ function listOf(entries: readonly unknown[]): Node[] {
   return entries.map((entry) => {
     const pairs = typeof entry === "object" && entry !== null && !Array.isArray(entry) ? Object.entries(entry) : [];
     if (pairs.length !== 1)
-      throw new DatasetError(`Expected an object of one name and its parameters in aug_config but received ${JSON.stringify(entry)}`);
+      throw new DataError(`Expected an object of one name and its parameters in aug_config but received ${JSON.stringify(entry)}`);
     const [name, given] = pairs[0];
     return containers.includes(name as never) ? containerOf(name, given) : nodeOf(name, given);
   });
@@ -61,7 +61,7 @@ function nodeOf(name: string, given: unknown): Node {
   const kind = kinds[name];
   if (kind === undefined) {
     const meant = suggest(name, [...Object.keys(kinds), ...containers]);
-    throw new DatasetError(
+    throw new DataError(
       `Expected one of ${[...Object.keys(kinds), ...containers].join(", ")} in aug_config but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
     );
   }
@@ -102,12 +102,10 @@ function checked<T extends z.ZodObject>(type: T, name: string, given: unknown): 
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   if (issue.code === "unrecognized_keys")
-    throw new DatasetError(
-      `Expected ${Object.keys(type.shape).join(", ")} for ${name} in aug_config but received ${issue.keys.join(", ")}`,
-    );
+    throw new DataError(`Expected ${Object.keys(type.shape).join(", ")} for ${name} in aug_config but received ${issue.keys.join(", ")}`);
   const place = [name, ...issue.path].join(".");
   const value = issue.path.reduce<unknown>((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], given);
-  throw new DatasetError(`Expected another value for ${place} in aug_config but received ${JSON.stringify(value)}: ${plain(issue)}`);
+  throw new DataError(`Expected another value for ${place} in aug_config but received ${JSON.stringify(value)}: ${plain(issue)}`);
 }
 
 function plain(issue: z.core.$ZodIssue): string {

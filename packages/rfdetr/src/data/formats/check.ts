@@ -2,11 +2,11 @@
 
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { DataError } from "../../support/errors.js";
 import { decodeFile } from "../images/decode.js";
 import { type CocoAnnotation, type CocoContent, parseCoco } from "./coco-file.js";
 import { findCocoSplit } from "./coco-split.js";
 import type { Split } from "./dataset.js";
-import { DatasetError } from "./errors.js";
 import { openDataset } from "./open.js";
 import { findYoloFile } from "./yolo.js";
 
@@ -53,7 +53,7 @@ export interface CheckOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
-/** Looks at every split. @throws DatasetError when the folder is no dataset at all */
+/** Looks at every split. @throws DataError when the folder is no dataset at all */
 export async function checkDataset(root: string, options: CheckOptions = {}): Promise<CheckReport> {
   const splits = (["train", "valid", "test"] as const).filter((split) => findCocoSplit(root, split) !== null);
   if (splits.length === 0 && findYoloFile(root) === null) openDataset(root, "train");
@@ -167,16 +167,16 @@ async function checkYolo(root: string, report: CheckReport, options: CheckOption
 /**
  * Writes a copy of a COCO dataset without what `report` found: offending images and annotations are left out, boxes clipped, sizes
  * corrected. Image files are linked, not copied, where the system allows it.
- * @throws DatasetError when the target exists, or nothing usable is left
+ * @throws DataError when the target exists, or nothing usable is left
  */
 export async function fixDataset(root: string, target: string, report: CheckReport): Promise<Record<string, number>> {
-  if (existsSync(target)) throw new DatasetError(`Expected a folder that does not exist yet for --fix but ${target} does`);
+  if (existsSync(target)) throw new DataError(`Expected a folder that does not exist yet for --fix but ${target} does`);
   const kept: Record<string, number> = {};
   for (const split of ["train", "valid", "test"] as const) {
     const source = findCocoSplit(root, split);
     if (source === null) continue;
     const broken = report.findings.find((f) => f.split === split && f.kind === "broken annotations");
-    if (broken !== undefined) throw new DatasetError(`Expected annotations that can be repaired but ${broken.names[0]}`);
+    if (broken !== undefined) throw new DataError(`Expected annotations that can be repaired but ${broken.names[0]}`);
     const content = parseCoco(source.annotations);
     const undecodable = new Set(
       report.findings
@@ -211,7 +211,7 @@ export async function fixDataset(root: string, target: string, report: CheckRepo
       if (width > 0 && height > 0) annotations.push({ ...annotation, id: annotations.length, bbox: [l, t, width, height] });
     }
     if (split === "train" && (images.length === 0 || annotations.length === 0))
-      throw new DatasetError(`Expected something to be left of the ${split} split of ${root} but every image or annotation is broken`);
+      throw new DataError(`Expected something to be left of the ${split} split of ${root} but every image or annotation is broken`);
     const folder = join(target, split);
     mkdirSync(folder, { recursive: true });
     writeFileSync(

@@ -1,8 +1,8 @@
 // COCO annotation files (Lin et al. 2014): JSON with images, annotations and categories.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DataError } from "../../support/errors.js";
 import type { Dataset, DatasetImage } from "./dataset.js";
-import { DatasetError } from "./errors.js";
 
 export interface CocoCategory {
   id: number;
@@ -31,27 +31,27 @@ export interface CocoContent {
   licenses?: unknown;
 }
 
-/** Reads and checks the outline of a file. @throws DatasetError with the position when it is not whole JSON */
+/** Reads and checks the outline of a file. @throws DataError with the position when it is not whole JSON */
 export function parseCoco(path: string): CocoContent {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new DatasetError(`Expected a readable annotation file but ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new DataError(`Expected a readable annotation file but ${path} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   let content: CocoContent;
   try {
     content = JSON.parse(text) as CocoContent;
   } catch (error) {
     const cut = /end of JSON|Unterminated|Expected .* after/.test((error as Error).message) && !text.trimEnd().endsWith("}");
-    throw new DatasetError(
+    throw new DataError(
       `Expected JSON in ${path} but ${cut ? `it ends in the middle, after ${text.length} characters: the file was cut off, export or copy it again` : `it is broken: ${(error as Error).message}`}`,
       { cause: error },
     );
   }
   for (const key of ["images", "annotations", "categories"] as const)
     if (!Array.isArray(content?.[key]))
-      throw new DatasetError(
+      throw new DataError(
         `Expected a COCO annotation file with a list "${key}" but ${path} has ${content?.[key] === undefined ? "none" : typeof content[key]}`,
       );
   return content;
@@ -79,14 +79,14 @@ export function readCocoFile(source: { layout: string; annotations: string; imag
   const path = source.annotations;
   const content = parseCoco(path);
   const categories = classCategories(trainingFile === null ? content : parseCoco(trainingFile));
-  if (categories.length === 0) throw new DatasetError(`Expected at least one category in ${trainingFile ?? path} but received none`);
+  if (categories.length === 0) throw new DataError(`Expected at least one category in ${trainingFile ?? path} but received none`);
   const classOf = new Map(categories.map((c, i) => [c.id, i]));
   const warnings: string[] = [];
 
   const byImage = new Map<number, CocoAnnotation[]>();
   for (const image of content.images) {
     if (byImage.has(image.id))
-      throw new DatasetError(
+      throw new DataError(
         `Expected image ids to be unique in ${path} but ${image.id} stands twice (${image.file_name}): run rfdetr data check`,
       );
     byImage.set(image.id, []);
@@ -95,15 +95,15 @@ export function readCocoFile(source: { layout: string; annotations: string; imag
     const where = `annotation ${annotation.id} of ${path}`;
     const list = byImage.get(annotation.image_id);
     if (list === undefined)
-      throw new DatasetError(
+      throw new DataError(
         `Expected the id of an image for image_id in ${where} but received ${annotation.image_id}: run rfdetr data check --fix`,
       );
     if (!classOf.has(annotation.category_id))
-      throw new DatasetError(
+      throw new DataError(
         `Expected one of the training categories ${[...classOf.keys()].join(", ")} for category_id in ${where} but received ${annotation.category_id}: run rfdetr data check --fix`,
       );
     if (!Array.isArray(annotation.bbox) || annotation.bbox.length !== 4 || !annotation.bbox.every(Number.isFinite))
-      throw new DatasetError(
+      throw new DataError(
         `Expected four numbers for bbox in ${where} but received ${JSON.stringify(annotation.bbox)}: run rfdetr data check --fix`,
       );
     list.push(annotation);
@@ -112,7 +112,7 @@ export function readCocoFile(source: { layout: string; annotations: string; imag
   let dropped = 0;
   const images = content.images.map((image): DatasetImage => {
     if (!(image.width > 0 && image.height > 0))
-      throw new DatasetError(
+      throw new DataError(
         `Expected positive width and height for image ${image.id} (${image.file_name}) of ${path} but received ${image.width} and ${image.height}`,
       );
     const collect = (crowd: boolean): { boxes: Float32Array; labels: Int32Array; areas: Float64Array } => {

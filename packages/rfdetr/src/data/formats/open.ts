@@ -1,17 +1,17 @@
 // One split of a dataset folder, whichever layout it has.
 import { existsSync } from "node:fs";
+import { DataError } from "../../support/errors.js";
 import { readCocoFile } from "./coco-file.js";
 import { cocoNames, findCocoSplit, splitFolders } from "./coco-split.js";
 import type { Dataset, Split } from "./dataset.js";
-import { DatasetError } from "./errors.js";
 import { findYoloFile, readYolo } from "./yolo.js";
 
 /**
  * Reads one split of a dataset folder, whichever layout it has. Class indices of all splits follow the train split's categories.
- * @throws DatasetError naming the folder and what was looked for, or the file and annotation at fault
+ * @throws DataError naming the folder and what was looked for, or the file and annotation at fault
  */
 export function openDataset(root: string, split: Split): Dataset {
-  if (!existsSync(root)) throw new DatasetError(`Expected a dataset folder but ${root} does not exist`);
+  if (!existsSync(root)) throw new DataError(`Expected a dataset folder but ${root} does not exist`);
   const coco = findCocoSplit(root, split);
   if (coco !== null) {
     const training = split === "train" ? null : findCocoSplit(root, "train");
@@ -23,7 +23,7 @@ export function openDataset(root: string, split: Split): Dataset {
     `annotations/${cocoNames[split][0]} (COCO)`,
     "data.yaml (YOLO)",
   ];
-  throw new DatasetError(`Expected a ${split} split in ${root} but found none of ${looked.join(", ")}`);
+  throw new DataError(`Expected a ${split} split in ${root} but found none of ${looked.join(", ")}`);
 }
 
 export function hasSplit(root: string, split: Split): boolean {

@@ -17,7 +17,7 @@ export interface SplitStats {
   imageSizes: { size: string; images: number }[];
 }
 
-/** @throws DatasetError when there is no train split */
+/** @throws DataError when there is no train split */
 export function datasetStats(root: string): { layout: string; splits: SplitStats[] } {
   const splits = (["train", "valid", "test"] as const).filter((split) => split === "train" || hasSplit(root, split));
   let layout = "";

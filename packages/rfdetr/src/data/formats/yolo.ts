@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { parse } from "yaml";
+import { DataError } from "../../support/errors.js";
 import { imageSize } from "../images/image-size.js";
 import type { Dataset, DatasetImage, Split } from "./dataset.js";
-import { DatasetError } from "./errors.js";
 
 const extensions = new Set([".bmp", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]);
 
@@ -24,14 +24,14 @@ interface YoloFile {
 function classNames(path: string, names: YoloFile["names"]): string[] {
   if (Array.isArray(names)) return names.map(String);
   if (typeof names !== "object" || names === null)
-    throw new DatasetError(
+    throw new DataError(
       `Expected a list or mapping "names" of classes in ${path} but received ${names === undefined ? "none" : typeof names}`,
     );
   const keys = Object.keys(names)
     .map(Number)
     .sort((a, b) => a - b);
   if (keys.some((key, i) => key !== i))
-    throw new DatasetError(
+    throw new DataError(
       `Expected class numbers 0 to ${keys.length - 1} in "names" of ${path} but received ${Object.keys(names).join(", ")}`,
     );
   return keys.map((key) => String(names[key]));
@@ -52,9 +52,9 @@ function imageFolders(root: string, file: string, content: YoloFile, split: Spli
     const folder = folders.find((path) => isInside(resolve(root), path));
     if (folder !== undefined) found.push(existsSync(join(folder, "images")) ? join(folder, "images") : folder);
     else if (folders.length > 0)
-      throw new DatasetError(`Expected the ${split} images of ${file} inside the dataset folder but received ${entry}`);
+      throw new DataError(`Expected the ${split} images of ${file} inside the dataset folder but received ${entry}`);
     else if (candidates.some((path) => existsSync(path)))
-      throw new DatasetError(`Expected a folder for the ${split} images of ${file} but ${entry} is a file: name the folder of its images`);
+      throw new DataError(`Expected a folder for the ${split} images of ${file} but ${entry} is a file: name the folder of its images`);
   }
   if (found.length > 0) return found;
   const fallback = (split === "valid" ? ["valid", "val"] : [split]).flatMap((name) => [
@@ -69,19 +69,19 @@ function isInside(root: string, path: string): boolean {
   return !way.startsWith("..") && !isAbsolute(way);
 }
 
-/** Reads one split. Polygons count as their bounding boxes. @throws DatasetError naming file and line */
+/** Reads one split. Polygons count as their bounding boxes. @throws DataError naming file and line */
 export function readYolo(root: string, split: Split): Dataset {
   const file = findYoloFile(root) as string;
   let content: YoloFile;
   try {
     content = parse(readFileSync(file, "utf8")) as YoloFile;
   } catch (error) {
-    throw new DatasetError(`Expected YAML in ${file} but it is broken: ${(error as Error).message.split("\n")[0]}`, { cause: error });
+    throw new DataError(`Expected YAML in ${file} but it is broken: ${(error as Error).message.split("\n")[0]}`, { cause: error });
   }
   const names = classNames(file, content?.names);
   const directories = imageFolders(root, file, content, split);
   if (directories.length === 0)
-    throw new DatasetError(
+    throw new DataError(
       `Expected a folder of ${split} images for ${file} but found none: name it under "${split === "valid" ? "val" : split}"`,
     );
   const images: DatasetImage[] = [];
@@ -120,11 +120,11 @@ function readLabels(path: string, width: number, height: number, classes: number
     const where = `line ${i + 1} of ${path}`;
     const [label, ...numbers] = fields;
     if (!fields.every(Number.isFinite) || (fields.length !== 5 && (fields.length < 7 || fields.length % 2 === 0)))
-      throw new DatasetError(
+      throw new DataError(
         `Expected a class and four box numbers, or a class and at least three polygon points, in ${where} but received ${fields.length} fields`,
       );
     if (!Number.isInteger(label) || label < 0 || label >= classes)
-      throw new DatasetError(`Expected a class from 0 to ${classes - 1} in ${where} but received ${label}`);
+      throw new DataError(`Expected a class from 0 to ${classes - 1} in ${where} but received ${label}`);
     let corners: number[];
     if (numbers.length === 4) {
       const [x, y, w, h] = numbers;

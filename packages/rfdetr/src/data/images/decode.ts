@@ -1,7 +1,7 @@
 // Image files to RGB bytes, as the package's reader (Pillow's `convert("RGB")`) gives them.
 import { readFileSync } from "node:fs";
 import sharp from "sharp";
-import { DatasetError } from "../formats/errors.js";
+import { DataError } from "../../support/errors.js";
 import { type RgbPixels, rgbPixels } from "./rgb.js";
 
 // One image a call; parallelism comes from the loader's own threads, and caching decoded files would hold the whole dataset.
@@ -13,7 +13,7 @@ export type Pixels = RgbPixels;
 /**
  * Decodes one file. Alpha is dropped, not blended; EXIF rotation is ignored, as Pillow does unless told; greyscale, CMYK and 16-bit
  * files become 8-bit RGB. A JPEG is decoded at ½, ¼ or ⅛ of its size where that still covers `atLeast` pixels on both sides.
- * @throws DatasetError naming the file when it is missing, cut off or no image
+ * @throws DataError naming the file when it is missing, cut off or no image
  */
 export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
   try {
@@ -27,7 +27,7 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
     }
     return await rgbPixels(image);
   } catch (error) {
-    throw new DatasetError(
+    throw new DataError(
       `Expected a readable image but ${file} does not decode: ${whatIsWrong(file, error as Error)}. Replace or remove it, or run rfdetr data check --fix`,
       { cause: error },
     );

@@ -1,8 +1,8 @@
 // Width and height from the first bytes of an image file, without decoding it.
 import { closeSync, openSync, readSync } from "node:fs";
-import { DatasetError } from "../formats/errors.js";
+import { DataError } from "../../support/errors.js";
 
-/** Stored size in pixels (EXIF rotation not applied) of JPEG, PNG, WebP, BMP and TIFF files. @throws DatasetError */
+/** Stored size in pixels (EXIF rotation not applied) of JPEG, PNG, WebP, BMP and TIFF files. @throws DataError */
 export function imageSize(path: string): { width: number; height: number } {
   const file = openSync(path, "r");
   try {
@@ -10,7 +10,7 @@ export function imageSize(path: string): { width: number; height: number } {
     const read = readSync(file, head, 0, 64, 0);
     const size = read < 16 ? null : head.readUInt16BE(0) === 0xffd8 ? jpeg(file) : (fixed(head) ?? tiff(file, head));
     if (size === null || !(size.width > 0 && size.height > 0))
-      throw new DatasetError(`Expected an image but ${path} is none that is known: remove it, or convert it to JPEG or PNG`);
+      throw new DataError(`Expected an image but ${path} is none that is known: remove it, or convert it to JPEG or PNG`);
     return size;
   } finally {
     closeSync(file);

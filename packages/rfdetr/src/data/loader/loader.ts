@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
+import { DataError } from "../../support/errors.js";
 import type { DatasetImage } from "../formats/dataset.js";
-import { DatasetError } from "../formats/errors.js";
 import type { Target } from "../target.js";
 import { type Job, type Prepared, prepare, type Recipe } from "./prepare-sample.js";
 
@@ -67,7 +67,7 @@ export class DataLoader {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (prepared !== undefined) waiting?.resolve(prepared);
-    else waiting?.reject(new DatasetError(error as string));
+    else waiting?.reject(new DataError(error as string));
   }
 
   #prepare(job: Job): Promise<Prepared> {
@@ -81,7 +81,7 @@ export class DataLoader {
 
   /**
    * Batches of the listed images in that order; `seedOf` gives the random seed of the i-th place.
-   * @throws DatasetError naming the image that does not decode, unless bad images are skipped
+   * @throws DataError naming the image that does not decode, unless bad images are skipped
    */
   async *batches(
     images: readonly DatasetImage[],

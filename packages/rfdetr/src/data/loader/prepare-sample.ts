@@ -38,7 +38,7 @@ export function decodeLeast({ training, side, scaleJitter }: Recipe): number {
   return training ? Math.max(side, scaleJitter ? 600 : 0) : 0;
 }
 
-/** Decodes (or takes decoded `pixels`), transforms, and normalises the boxes. @throws DatasetError */
+/** Decodes (or takes decoded `pixels`), transforms, and normalises the boxes. @throws DataError */
 export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promise<Prepared> {
   const decoded = pixels ?? (await decodeFile(job.file, decodeLeast(recipe)));
   // Decoded smaller, or annotated at another size: boxes follow the pixels.

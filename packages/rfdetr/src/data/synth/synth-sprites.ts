@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
-import { DatasetError } from "../formats/errors.js";
+import { DataError } from "../../support/errors.js";
 
 /** Emoji by class, in the order in which `--classes N` takes them. */
 export const emojiClasses = [
@@ -54,7 +54,7 @@ const sizes = [160, 80, 40] as const;
 /** Rasterises every family's picture of the first `classes` emoji. */
 export async function rasteriseSprites(classes: number): Promise<Sprite[]> {
   if (!Number.isInteger(classes) || classes < 1 || classes > emojiClasses.length)
-    throw new DatasetError(
+    throw new DataError(
       `Expected integer between 1 and ${emojiClasses.length} for classes but received ${classes} of type ${typeof classes}`,
     );
   const sprites: Sprite[] = [];

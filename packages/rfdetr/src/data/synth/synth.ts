@@ -3,10 +3,10 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
+import { DataError } from "../../support/errors.js";
 import { Rng } from "../../support/random.js";
 import type { CocoContent } from "../formats/coco-file.js";
 import type { Split } from "../formats/dataset.js";
-import { DatasetError } from "../formats/errors.js";
 import { rasteriseSprites, type Sprite, spriteLicences } from "./synth-sprites.js";
 
 export interface SynthOptions {
@@ -25,7 +25,7 @@ interface Placed {
   label: number;
 }
 
-/** Writes train, valid and test. The folder appears whole or not at all. @throws DatasetError when it already holds something */
+/** Writes train, valid and test. The folder appears whole or not at all. @throws DataError when it already holds something */
 export async function synthesize(folder: string, options: SynthOptions = {}): Promise<Record<Split, number>> {
   const { images = 1500, size = 256, classes = 8, seed = 0, signal, onProgress } = options;
   for (const [name, value, least] of [
@@ -34,9 +34,9 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     ["seed", seed, 0],
   ] as const)
     if (!Number.isInteger(value) || value < least)
-      throw new DatasetError(`Expected integer of at least ${least} for ${name} but received ${value} of type ${typeof value}`);
+      throw new DataError(`Expected integer of at least ${least} for ${name} but received ${value} of type ${typeof value}`);
   if (existsSync(folder))
-    throw new DatasetError(`Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`);
+    throw new DataError(`Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`);
   const sprites = await rasteriseSprites(classes);
   const names = sprites.slice(0, classes).map((s) => s.className);
   const counts: Record<Split, number> = {

@@ -1,4 +1,4 @@
-import { EvaluationError } from "./errors.js";
+import { EvaluationError } from "../../support/errors.js";
 
 /** Numbers of one image as callers have them. */
 export type NumberList = Float32Array | Float64Array | readonly number[];

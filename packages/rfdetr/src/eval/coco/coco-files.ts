@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
+import { EvaluationError } from "../../support/errors.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
-import { EvaluationError } from "./errors.js";
 
 /** Options of {@link evaluateFiles}. */
 export interface FileEvaluationOptions {

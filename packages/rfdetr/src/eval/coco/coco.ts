@@ -1,9 +1,9 @@
+import { EvaluationError } from "../../support/errors.js";
 import { BoxTable, checkBox, checkLength, type IntegerList, type NumberList } from "./box-table.js";
 import { Accumulation } from "./coco-accumulate.js";
 import { ClassMatches, ImageMatcher } from "./coco-matching.js";
 import { MAX_DETECTIONS } from "./coco-parameters.js";
 import { type CocoSummary, summarizeCurves } from "./coco-summary.js";
-import { EvaluationError } from "./errors.js";
 import { countingSort, identityOrder, sortDescending } from "./stable-order.js";
 
 export type { ClassSummary, CocoSummary } from "./coco-summary.js";

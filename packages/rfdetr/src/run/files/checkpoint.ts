@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { ScalerState } from "@rfdetr/amp";
 import { loadSafetensors, saveSafetensors, type Tensor } from "@rfdetr/torch";
 import { replaceFolder, syncFile } from "../../support/atomic.js";
-import { RfdetrError } from "../../support/errors.js";
+import { CheckpointError } from "../../support/errors.js";
 import type { EarlyStoppingState } from "../../train/early-stopping.js";
 
 /** Layout of the checkpoint folder; raised when an old one cannot be read any more. */
@@ -57,7 +57,7 @@ interface StateFile {
   emaUpdates: number | null;
 }
 
-/** Writes a checkpoint folder; the one before it stays until the new one is whole. @throws RfdetrError `ERR_RUN_DIRECTORY` */
+/** Writes a checkpoint folder; the one before it stays until the new one is whole. @throws RunDirectoryError */
 export function saveCheckpoint(folder: string, progress: SavedProgress, { model, ema, optimizer, rng }: CheckpointTensors): void {
   replaceFolder(folder, (temporary) => {
     saveSafetensors(join(temporary, "model.safetensors"), model);
@@ -78,7 +78,7 @@ function moments({ expAvg, expAvgSq }: CheckpointTensors["optimizer"]): Map<stri
   ]);
 }
 
-/** Where the run of a checkpoint is, without its tensors. @throws RfdetrError `ERR_CHECKPOINT` */
+/** Where the run of a checkpoint is, without its tensors. @throws CheckpointError */
 export function readProgress(folder: string): SavedProgress {
   return readState(folder).progress;
 }
@@ -89,17 +89,16 @@ function readState(folder: string): StateFile {
   try {
     state = JSON.parse(readFileSync(path, "utf8")) as StateFile;
   } catch (error) {
-    throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${folder} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new CheckpointError(`The checkpoint ${folder} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   if (state.layout !== layout)
-    throw new RfdetrError(
-      "ERR_CHECKPOINT",
+    throw new CheckpointError(
       `Expected a checkpoint of layout ${layout} in ${folder} but received ${state.layout}: it was written by another version`,
     );
   return state;
 }
 
-/** Reads a checkpoint folder. The tensors live until disposed. @throws RfdetrError `ERR_CHECKPOINT` */
+/** Reads a checkpoint folder. The tensors live until disposed. @throws CheckpointError */
 export function loadCheckpoint(folder: string): { progress: SavedProgress } & CheckpointTensors {
   const { progress, optimizerStep, emaUpdates } = readState(folder);
   const read = (name: string) => loadSafetensors(join(folder, name)).tensors;
@@ -113,7 +112,7 @@ export function loadCheckpoint(folder: string): { progress: SavedProgress } & Ch
     }
   };
   const rng = read("rng.safetensors").get("cpu");
-  if (rng === undefined) throw new RfdetrError("ERR_CHECKPOINT", `The checkpoint ${folder} has no generator state`);
+  if (rng === undefined) throw new CheckpointError(`The checkpoint ${folder} has no generator state`);
   return {
     progress,
     model: read("model.safetensors"),

@@ -2,7 +2,7 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { makeFolder, recoverFolder, removePartial, replaceText, writeFailure } from "../../support/atomic.js";
-import { RfdetrError } from "../../support/errors.js";
+import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 
 /** What a run ends with, `summary.json`. */
 export interface RunSummary {
@@ -23,14 +23,13 @@ export class RunDirectory {
 
   /**
    * Makes the folder of a new run: `wanted`, or the first free of `runs/NAME`, `runs/NAME-2`, ….
-   * @throws RfdetrError `ERR_RUN_DIRECTORY` when `wanted` exists and is not empty, or cannot be made.
+   * @throws RunDirectoryError when `wanted` exists and is not empty, or cannot be made.
    */
   static create(wanted: string | null, name: string): RunDirectory {
     let path = resolve(wanted ?? join("runs", name));
     for (let n = 2; wanted === null && occupied(path); n++) path = resolve(join("runs", `${name}-${n}`));
     if (occupied(path))
-      throw new RfdetrError(
-        "ERR_RUN_DIRECTORY",
+      throw new RunDirectoryError(
         `The run folder ${path} exists and is not empty: continue it with --resume ${wanted}, or choose another with --out`,
       );
     try {
@@ -45,7 +44,7 @@ export class RunDirectory {
   static open(path: string): RunDirectory {
     const folder = resolve(path);
     if (!existsSync(join(folder, "config.json")))
-      throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected the folder of a run for --resume but ${folder} has no config.json`);
+      throw new RunDirectoryError(`Expected the folder of a run for --resume but ${folder} has no config.json`);
     const run = new RunDirectory(folder);
     try {
       recoverFolder(run.checkpoint);
@@ -54,7 +53,7 @@ export class RunDirectory {
       throw writeFailure(run.checkpoint, error);
     }
     if (!existsSync(run.checkpoint))
-      throw new RfdetrError("ERR_CHECKPOINT", `The run ${folder} ended before its first checkpoint: start it again in another folder`);
+      throw new CheckpointError(`The run ${folder} ended before its first checkpoint: start it again in another folder`);
     return run;
   }
 
@@ -83,7 +82,7 @@ export class RunDirectory {
     try {
       return JSON.parse(readFileSync(path, "utf8"));
     } catch (error) {
-      throw new RfdetrError("ERR_RUN_DIRECTORY", `${path} cannot be read: ${(error as Error).message}`, { cause: error });
+      throw new RunDirectoryError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
     }
   }
 
@@ -120,8 +119,7 @@ function occupied(path: string): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return false;
-    if (code === "ENOTDIR")
-      throw new RfdetrError("ERR_RUN_DIRECTORY", `Expected a folder for --out but ${path}, or a part of it, is a file`);
+    if (code === "ENOTDIR") throw new RunDirectoryError(`Expected a folder for --out but ${path}, or a part of it, is a file`);
     throw writeFailure(path, error);
   }
 }

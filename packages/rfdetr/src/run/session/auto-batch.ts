@@ -5,7 +5,7 @@ import { memory, releaseCachedMemory, resetPeakMemory } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
-import { RfdetrError } from "../../support/errors.js";
+import { ConfigError } from "../../support/errors.js";
 import { gibibytes } from "../../support/machine.js";
 import { averageOf, stepParts } from "../../train/parts.js";
 import { randomBatch } from "../../train/random-batch.js";
@@ -25,14 +25,13 @@ const share = 0.8;
  * Chooses the batch from the bytes of one step at each size: `base + size · perImage`.
  * @param wanted images of an optimizer step: no batch is larger, and accumulation makes up for a smaller one
  * @param bytesOf peak tensor bytes of a step at a batch size
- * @throws RfdetrError `ERR_CONFIG` when not even one image fits
+ * @throws ConfigError when not even one image fits
  */
 export function chooseBatch(wanted: number, available: number, bytesOf: (batch: number) => number): AutoBatch {
   const budget = share * available;
   const one = bytesOf(1);
   if (one > budget)
-    throw new RfdetrError(
-      "ERR_CONFIG",
+    throw new ConfigError(
       `A step on one image takes ${gibibytes(one)} and ${gibibytes(available)} are available: lower resolution, choose a smaller model, or set gradient_checkpointing`,
     );
   const perImage = Math.max(1, bytesOf(2) - one);
@@ -49,14 +48,11 @@ export function chooseBatch(wanted: number, available: number, bytesOf: (batch: 
 /**
  * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with everything that a
  * run holds: gradients, moments, average. The CPU's memory is asked of the system, which knows of containers' limits.
- * @throws RfdetrError `ERR_CONFIG` on a GPU, whose free memory libtorch does not tell here
+ * @throws ConfigError on a GPU, whose free memory libtorch does not tell here
  */
 export function autoBatch(settings: TrainSettings, config: ModelConfig, side: number, precision: Precision, device: string): AutoBatch {
   if (device !== "cpu")
-    throw new RfdetrError(
-      "ERR_CONFIG",
-      `The setting batch_size = "auto" measures the CPU's memory, and the device is ${device}: give a number`,
-    );
+    throw new ConfigError(`The setting batch_size = "auto" measures the CPU's memory, and the device is ${device}: give a number`);
   const available = process.availableMemory();
   const model = new RFDETRModel(config);
   model.train();

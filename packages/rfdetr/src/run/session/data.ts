@@ -1,11 +1,11 @@
 import { augmentPresets, DataLoader, epochOrder, hasSplit } from "../../data/index.js";
 import { evaluationBatches, evaluationLoader, openSplit } from "../../eval/data.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
-import { RfdetrError } from "../../support/errors.js";
+import { DataError } from "../../support/errors.js";
 import type { MicroBatch } from "../../train/parts.js";
 import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
 
-/** Opens the train and valid splits of a dataset folder. @throws DatasetError, or RfdetrError `ERR_DATA` when a split is empty. */
+/** Opens the train and valid splits of a dataset folder. @throws DataError, or RfdetrError `ERR_DATA` when a split is empty. */
 export async function openTrainData(settings: ReadySettings, { seed, side, evaluationSide }: DataSizes): Promise<TrainData> {
   const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
   const train = openSplit(datasetDir, "train");
@@ -58,13 +58,11 @@ export async function openTrainData(settings: ReadySettings, { seed, side, evalu
 /** The classes of the data are those that were asked for, if any were. */
 function checkClasses(found: readonly string[], { datasetDir, numClasses, classNames }: TrainSettings): void {
   if (numClasses !== null && numClasses !== found.length)
-    throw new RfdetrError(
-      "ERR_DATA",
+    throw new DataError(
       `Expected ${numClasses} classes (num_classes) in ${datasetDir} but found ${found.length}: ${found.join(", ")}. Leave num_classes out to take them`,
     );
   if (classNames !== null && (classNames.length !== found.length || classNames.some((name, i) => name !== found[i])))
-    throw new RfdetrError(
-      "ERR_DATA",
+    throw new DataError(
       `Expected the classes ${classNames.join(", ")} (class_names) in ${datasetDir} but found ${found.join(", ")}. Leave class_names out to take them`,
     );
 }

@@ -10,7 +10,7 @@ import { resolveModel } from "../../model/variants.js";
 import { wantedPrecision } from "../../settings/precision.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { resolveDevice } from "../../support/device.js";
-import { RfdetrError } from "../../support/errors.js";
+import { ConfigError } from "../../support/errors.js";
 import { trainingScales } from "../../train/multi-scale.js";
 import { averageOf, stepParts } from "../../train/parts.js";
 import { Schedule } from "../../train/schedule.js";
@@ -37,7 +37,7 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device);
   if (wanted.gradientCheckpointing && device !== "cpu")
-    throw new RfdetrError("ERR_CONFIG", `The setting gradient_checkpointing works on the CPU, and the device is ${device}`);
+    throw new ConfigError(`The setting gradient_checkpointing works on the CPU, and the device is ${device}`);
   const shape = modelShape(wanted);
   const sides =
     wanted.multiScale === false || wanted.multiScale === "off"

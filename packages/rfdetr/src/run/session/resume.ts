@@ -16,7 +16,7 @@ export interface RunConfig {
   versions: { rfdetr: string; node: string; libtorch: string };
 }
 
-/** The settings a run began with. @throws RfdetrError `ERR_RUN_DIRECTORY` when the folder is no run. */
+/** The settings a run began with. @throws RunDirectoryError when the folder is no run. */
 export function resumeConfig(folder: string): TrainSettings {
   const config = RunDirectory.open(folder).readJson("config.json") as RunConfig;
   return resolveSettings(config.settings);

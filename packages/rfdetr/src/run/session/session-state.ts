@@ -54,7 +54,7 @@ export function rollBack(session: Session): number {
   return saved.step;
 }
 
-/** Writes everything a resume needs. @throws RfdetrError `ERR_RUN_DIRECTORY` */
+/** Writes everything a resume needs. @throws RunDirectoryError */
 export function saveSession({ directory, parts, ema, progress }: Session): void {
   scope(() =>
     saveCheckpoint(directory.checkpoint, progress, {

@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import { packError, unpackError } from "./error-transfer.js";
+import * as classes from "./errors.js";
+import { addHint, ConfigError, DataError, InternalError, isUserError, PictureError, RfdetrError } from "./errors.js";
+
+const errorClasses = Object.entries(classes).filter(
+  (entry): entry is [string, typeof ConfigError] => typeof entry[1] === "function" && entry[1].prototype instanceof Error,
+);
+
+describe("RfdetrError", () => {
+  it("is the base of every class, each named as it is exported", () => {
+    expect(errorClasses.length).toBeGreaterThan(10);
+    for (const [name, Class] of errorClasses.filter(([name]) => name !== "RfdetrError")) {
+      const error = new (Class as unknown as new (...args: unknown[]) => RfdetrError)("ERR_X", "what happened");
+      expect(error).toBeInstanceOf(RfdetrError);
+      expect(error.name).toBe(name);
+      expect(error.code).toMatch(/^ERR_/);
+      expect(RfdetrError.is(error)).toBe(true);
+    }
+  });
+
+  it("carries message, cause and hint", () => {
+    const cause = new Error("below");
+    const error = new ConfigError("Expected a, received b", { cause, hint: "Set c" });
+    expect(error).toMatchObject({ name: "ConfigError", code: "ERR_CONFIG", message: "Expected a, received b", hint: "Set c", cause });
+    expect("hint" in new ConfigError("x")).toBe(false);
+    expect("cause" in new ConfigError("x")).toBe(false);
+  });
+
+  it("adds a hint after the one that is there", () => {
+    expect(addHint(new DataError("x"), "One").hint).toBe("One");
+    expect(addHint(new DataError("x", { hint: "One" }), "two").hint).toBe("One; two");
+  });
+});
+
+describe("isUserError", () => {
+  it("is true for the family alone", () => {
+    expect(isUserError(new DataError("x"))).toBe(true);
+    expect(isUserError(Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }))).toBe(false);
+    expect(isUserError(new TypeError("x"))).toBe(false);
+    expect(isUserError("x")).toBe(false);
+    expect(isUserError(undefined)).toBe(false);
+  });
+
+  it("is false for a fault of this program", () => {
+    expect(RfdetrError.is(new InternalError("x"))).toBe(true);
+    expect(isUserError(new InternalError("x"))).toBe(false);
+  });
+});
+
+describe("unpackError(packError())", () => {
+  const sent = (error: unknown): Promise<Error> => unpackError(structuredClone(packError(error)));
+
+  it("keeps class, code, message, hint, stack and causes of an error of the family", async () => {
+    const cause = Object.assign(new RangeError("below"), { code: "ERR_OUT_OF_RANGE" });
+    const error = new PictureError("ERR_PICTURE_OUTPUT", "cannot", { cause, hint: "Do" });
+    const received = await sent(error);
+    expect(received).toBeInstanceOf(PictureError);
+    expect(received).toMatchObject({ name: "PictureError", code: "ERR_PICTURE_OUTPUT", message: "cannot", hint: "Do", stack: error.stack });
+    expect(received.cause).toBeInstanceOf(RangeError);
+    expect(received.cause).toMatchObject({ code: "ERR_OUT_OF_RANGE", message: "below", stack: cause.stack });
+  });
+
+  it("keeps what is of no family so", async () => {
+    const received = await sent(Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }));
+    expect(received).toMatchObject({ name: "Error", code: "ENOENT" });
+    expect(isUserError(received)).toBe(false);
+    expect((await sent("text")).message).toBe("text");
+  });
+
+  it("keeps the family of an error whose class is not there", async () => {
+    const received = await unpackError({ name: "GoneError", family: "rfdetr", code: "ERR_GONE", message: "x" });
+    expect(received.name).toBe("GoneError");
+    expect(isUserError(received)).toBe(true);
+  });
+});
