@@ -1,7 +1,8 @@
 import { full, nn, ops, optim, scope, type Tensor, tensor } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { GradScaler, GradScalerError } from "./grad-scaler.js";
+import { GradScalerError } from "./errors.js";
+import { GradScaler } from "./grad-scaler.js";
 
 const weight = (): Tensor => nn.parameter(tensor([1, 2, 3]));
 const optimizerOf = (...params: Tensor[]) => new optim.AdamW([{ params, lr: 0.1, weightDecay: 0 }]);

@@ -1,5 +1,6 @@
 // Dynamic loss scaling with PyTorch's semantics (torch.amp.GradScaler; Micikevicius et al. 2018, arXiv:1710.03740 §3.2).
 import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { GradScalerError } from "./errors.js";
 
 export interface ScalerOptions {
   /** First scale; default 65536. */
@@ -22,14 +23,6 @@ export interface ScalerState {
   backoff: number;
   interval: number;
   goodSteps: number;
-}
-
-export class GradScalerError extends Error {
-  readonly code = "ERR_GRAD_SCALER";
-  constructor(message: string) {
-    super(message);
-    this.name = "GradScalerError";
-  }
 }
 
 type Stage = "ready" | "unscaled" | "stepped";

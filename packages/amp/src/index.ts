@@ -3,8 +3,9 @@ export { Autocast, type AutocastOptions, activeAutocast, lowered, withoutAutocas
 export { type Calibration, type CalibrationTask, calibrate, recommend } from "./calibrate.js";
 export { CastMap, type CastMapRow, type CastRow } from "./cast-map.js";
 export { compareModules, type ModuleError } from "./compare-modules.js";
+export { AmpError, GradScalerError, MonitorError, PolicyError, PrecisionError } from "./errors.js";
 export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
-export { GradScaler, GradScalerError, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
+export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
 export { type Hardware, readHardware } from "./hardware.js";
 export { Monitor, UpdateProbe, type Watched } from "./monitor.js";
 export { formatNumerics, type NumericsSummary, summarizeNumerics } from "./numerics-summary.js";
@@ -27,7 +28,6 @@ export {
   moduleRules,
   type Overrides,
   type Policy,
-  PolicyError,
   type PolicyRow,
   policies,
   policyByName,
@@ -37,7 +37,6 @@ export {
 export {
   autoTable,
   type Precision,
-  PrecisionError,
   type PrecisionRequest,
   precisions,
   type ResolvedPrecision,

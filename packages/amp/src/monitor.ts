@@ -1,5 +1,6 @@
 // The monitor: on sampled steps, the range of every module's activations and gradients.
 import { keep, noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
+import { MonitorError } from "./errors.js";
 import { type OperatorEvent, observe, unobserved } from "./observe.js";
 import { quietOperators } from "./policy.js";
 import { addRange, compactExponents, type Range, rangeOf, shares } from "./range.js";
@@ -38,7 +39,7 @@ export class Monitor {
   constructor(options: { interval?: number } = {}) {
     this.interval = options.interval ?? 200;
     if (!Number.isInteger(this.interval) || this.interval < 0)
-      throw new RangeError(
+      throw new MonitorError(
         `Expected a whole number of steps for the monitor's interval but received ${this.interval} of type ${typeof this.interval}`,
       );
   }

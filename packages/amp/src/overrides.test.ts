@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { PolicyError } from "./errors.js";
 import { editDistance, nearest } from "./nearest.js";
 import { checkOverrides, pathPattern } from "./overrides.js";
-import { cudaPolicy, defaultPolicy, PolicyError, policyByName, policyDifferences, withOperators } from "./policy.js";
+import { cudaPolicy, defaultPolicy, policyByName, policyDifferences, withOperators } from "./policy.js";
 
 const paths = [
   "",

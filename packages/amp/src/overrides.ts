@@ -1,6 +1,8 @@
 // Overrides: other rules for the modules whose path fits a pattern.
+
+import { PolicyError } from "./errors.js";
 import { nearest } from "./nearest.js";
-import { moduleRules, type Overrides, PolicyError } from "./policy.js";
+import { moduleRules, type Overrides } from "./policy.js";
 
 /**
  * Matches the path of a module, or of any module inside one that fits. Segments are separated by dots; `*` stands for one segment or

@@ -1,6 +1,7 @@
 // The policy: what autocast does with each operator. One table for every device, because libtorch's own CPU and CUDA lists
 // differ and a model would otherwise mean two things.
 import { ops } from "@rfdetr/torch";
+import { PolicyError } from "./errors.js";
 import { nearest } from "./nearest.js";
 
 /**
@@ -30,14 +31,6 @@ export interface Policy {
   name: string;
   /** By operator base name; operators not listed are kept. */
   rows: ReadonlyMap<string, PolicyRow>;
-}
-
-export class PolicyError extends Error {
-  readonly code = "ERR_POLICY";
-  constructor(message: string) {
-    super(message);
-    this.name = "PolicyError";
-  }
 }
 
 type Group = readonly [rule: CastRule, reason: string, operators: string];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { PrecisionError } from "./errors.js";
 import { cpuHalfTypes, type Hardware, parseCpuFlags, readHardware } from "./hardware.js";
-import { autoTable, PrecisionError, resolvePrecision } from "./precision.js";
+import { autoTable, resolvePrecision } from "./precision.js";
 
 const machine = (changes: Partial<Hardware>): Hardware => ({
   device: "cpu",

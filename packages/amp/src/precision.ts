@@ -1,4 +1,6 @@
 // Which precision to train in, and why. Names are Lightning's.
+
+import { PrecisionError } from "./errors.js";
 import { type Hardware, readHardware } from "./hardware.js";
 
 /**
@@ -55,14 +57,6 @@ export const autoTable: readonly AutoRow[] = [
   },
 ];
 
-export class PrecisionError extends Error {
-  readonly code = "ERR_PRECISION";
-  constructor(received: unknown) {
-    super(`Expected one of auto, ${precisions.join(", ")} for precision but received ${String(received)} of type ${typeof received}`);
-    this.name = "PrecisionError";
-  }
-}
-
 const emulationNote =
   "This CPU has no float16 matrix units: products are computed as a tensor core computes them (operands rounded to half, float32 sums, result rounded), which is right in every digit and slower than 32-true.";
 
@@ -77,7 +71,10 @@ export function resolvePrecision(request: PrecisionRequest, device: string | Har
     const { precision, reason } = autoTable.find((row) => row.fits(hardware)) as AutoRow;
     return { precision, reason, note: null };
   }
-  if (!precisions.includes(request)) throw new PrecisionError(request);
+  if (!precisions.includes(request))
+    throw new PrecisionError(
+      `Expected one of auto, ${precisions.join(", ")} for precision but received ${String(request)} of type ${typeof request}`,
+    );
   return { precision: request, reason: "asked for", note: noteOn(request, hardware) };
 }
 

@@ -23,6 +23,11 @@ export class TorchError extends Error {
     this.name = new.target.name;
     if (options.hint !== undefined) this.hint = options.hint;
   }
+
+  /** Recognised by `RfdetrError.is` of rfdetr, which must not import this package: that would load libtorch. */
+  get [Symbol.for("rfdetr.error")](): "torch" {
+    return "torch";
+  }
 }
 
 /** A fault of this package itself, or of a build that does not belong to it. */

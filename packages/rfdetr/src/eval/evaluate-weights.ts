@@ -3,7 +3,7 @@
 import { type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
 import { modelAutocast } from "../model/precision.js";
 import { resolveDevice } from "../support/device.js";
-import { DataError } from "../support/errors.js";
+import { DataError, InternalError } from "../support/errors.js";
 import { loadModel } from "../weights/weights.js";
 import { classMap } from "./class-map.js";
 import type { CocoEvaluator } from "./coco/coco.js";
@@ -51,7 +51,7 @@ export async function evaluateWeights(
       return true;
     },
   });
-  if (evaluator === null) throw new Error("An evaluation that nobody gave up did not end");
+  if (evaluator === null) throw new InternalError("An evaluation that nobody gave up did not end");
   return { summary: evaluator.summarize(), evaluator, precision };
 }
 

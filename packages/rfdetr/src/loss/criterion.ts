@@ -3,6 +3,7 @@
 import { noGrad, ops, scope, span, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
 import type { Outputs, Prediction } from "../model/outputs.js";
+import { ModelConfigError } from "../support/errors.js";
 import { centreToCorners, overlaps } from "./boxes.js";
 import { type ClassificationKind, classificationLoss } from "./classification.js";
 import { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";
@@ -40,7 +41,7 @@ export class Criterion {
     this.#weights = options.weights ?? { ce: 1, bbox: 5, giou: 2 };
   }
 
-  /** @throws RangeError when a label has no logit */
+  /** @throws ModelConfigError when a label has no logit */
   compute(outputs: Outputs, targets: readonly Target[], options: { training: boolean }): Losses {
     return scope(() => {
       const groups = options.training ? this.#groups : 1;
@@ -53,7 +54,7 @@ export class Criterion {
       for (const target of targets)
         for (const label of target.labels)
           if (label < 0 || label >= classes)
-            throw new RangeError(
+            throw new ModelConfigError(
               `Expected labels from 0 to ${classes - 1} but received ${label} in image ${target.imageId}: the model has too few classes for this dataset`,
             );
       const count = Math.max(1, groups * targets.reduce((sum, t) => sum + t.labels.length, 0));

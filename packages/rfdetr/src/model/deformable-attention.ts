@@ -1,6 +1,7 @@
 // Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159).
 import { activeAutocast, defaultPolicy, type Policy } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
+import { ModelConfigError } from "../support/errors.js";
 import { sharedCast } from "./fused-layers.js";
 
 /** Height and width of each pyramid level. */
@@ -60,7 +61,7 @@ export class MSDeformAttn extends nn.Module {
     readonly points: number,
   ) {
     super();
-    if (size % heads !== 0) throw new RangeError(`Expected a size divisible by ${heads} heads but received ${size}`);
+    if (size % heads !== 0) throw new ModelConfigError(`Expected a size divisible by ${heads} heads but received ${size}`);
     const samples = heads * levels * points;
     this.samplingOffsets = new nn.Linear(size, samples * 2);
     this.attentionWeights = new nn.Linear(size, samples);

@@ -1,6 +1,7 @@
 // The encoder: DINOv2 (Oquab et al. 2023, arXiv:2304.07193) with attention inside windows in most blocks.
 import { lowered } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
+import { InternalError, ModelConfigError } from "../support/errors.js";
 import { checkpointed } from "./checkpointing.js";
 import { perceptron } from "./fused-layers.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
@@ -213,7 +214,7 @@ class LayerStack extends nn.Module {
     );
   }
   override forward(): never {
-    throw new Error("The encoder runs its layers itself, to take features between them");
+    throw new InternalError("The encoder runs its layers itself, to take features between them");
   }
 }
 
@@ -242,10 +243,10 @@ export class WindowedDinov2 extends nn.Module {
   /**
    * Stochastic depth (Huang et al. 2016, arXiv:1603.09382) in training: the residual branches of a layer are left out with a probability
    * that grows linearly from 0 in the first layer to `rate` in the last; each window draws on its own, also where an image's windows are joined.
-   * @param rate 0 or more, below 1. @throws RangeError
+   * @param rate 0 or more, below 1. @throws ModelConfigError
    */
   setDropPath(rate: number): void {
-    if (!(rate >= 0 && rate < 1)) throw new RangeError(`Expected a number from 0 to below 1 for the drop path but received ${rate}`);
+    if (!(rate >= 0 && rate < 1)) throw new ModelConfigError(`Expected a number from 0 to below 1 for the drop path but received ${rate}`);
     const { layer } = this.encoder;
     layer.forEach((one, i) => {
       one.dropPath.p = layer.length === 1 ? 0 : (rate * i) / (layer.length - 1);

@@ -1,3 +1,5 @@
+import { AmpError, PolicyError } from "@rfdetr/amp";
+import { DisposedError, EngineError, TorchError } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { packError, unpackError } from "./error-transfer.js";
 import * as classes from "./errors.js";
@@ -33,6 +35,21 @@ describe("RfdetrError", () => {
   });
 });
 
+describe("RfdetrError.is", () => {
+  it("recognises the families of the packages below", () => {
+    expect(new PolicyError("x")).toBeInstanceOf(AmpError);
+    expect(RfdetrError.is(new PolicyError("x"))).toBe(true);
+    expect(new EngineError("x")).toBeInstanceOf(TorchError);
+    expect(RfdetrError.is(new EngineError("x"))).toBe(true);
+  });
+
+  it("is false for every other error, with a code or without", () => {
+    expect(RfdetrError.is(Object.assign(new Error("x"), { code: "ERR_CONFIG" }))).toBe(false);
+    expect(RfdetrError.is(new Error("x"))).toBe(false);
+    expect(RfdetrError.is({ code: "ERR_CONFIG" })).toBe(false);
+  });
+});
+
 describe("isUserError", () => {
   it("is true for the family alone", () => {
     expect(isUserError(new DataError("x"))).toBe(true);
@@ -45,6 +62,7 @@ describe("isUserError", () => {
   it("is false for a fault of this program", () => {
     expect(RfdetrError.is(new InternalError("x"))).toBe(true);
     expect(isUserError(new InternalError("x"))).toBe(false);
+    expect(isUserError(new DisposedError())).toBe(false);
   });
 });
 
@@ -59,6 +77,13 @@ describe("unpackError(packError())", () => {
     expect(received).toMatchObject({ name: "PictureError", code: "ERR_PICTURE_OUTPUT", message: "cannot", hint: "Do", stack: error.stack });
     expect(received.cause).toBeInstanceOf(RangeError);
     expect(received.cause).toMatchObject({ code: "ERR_OUT_OF_RANGE", message: "below", stack: cause.stack });
+  });
+
+  it("keeps errors of the packages below", async () => {
+    const received = await sent(new EngineError("The engine is not built"));
+    expect(received).toBeInstanceOf(EngineError);
+    expect(received).toMatchObject({ code: "ERR_ENGINE", hint: new EngineError("").hint });
+    expect(await sent(new PolicyError("x"))).toBeInstanceOf(PolicyError);
   });
 
   it("keeps what is of no family so", async () => {

@@ -1,4 +1,5 @@
 // Python's `random.Random(seed).choice(…)`: which scale a step trains at is defined by it, so settings carry over number for number.
+import { InternalError } from "../support/errors.js";
 
 const N = 624;
 const M = 397;
@@ -13,7 +14,7 @@ export class PythonRandom {
 
   /** @param seed any integer that a double holds exactly. */
   constructor(seed: number) {
-    if (!Number.isSafeInteger(seed)) throw new RangeError(`Expected safe integer for seed but received ${seed} of type ${typeof seed}`);
+    if (!Number.isSafeInteger(seed)) throw new InternalError(`Expected safe integer for seed but received ${seed} of type ${typeof seed}`);
     const key: number[] = [];
     for (let rest = Math.abs(seed); rest > 0; rest = Math.floor(rest / 2 ** 32)) key.push(rest % 2 ** 32);
     if (key.length === 0) key.push(0);
@@ -22,7 +23,7 @@ export class PythonRandom {
 
   /** The element that `random.Random(seed).choice(list)` would return, and advances the generator. */
   choice<T>(list: readonly T[]): T {
-    if (list.length === 0) throw new RangeError("Expected at least one element to choose from but received none");
+    if (list.length === 0) throw new InternalError("Expected at least one element to choose from but received none");
     const bits = 32 - Math.clz32(list.length);
     let at: number;
     do at = this.#next() >>> (32 - bits);

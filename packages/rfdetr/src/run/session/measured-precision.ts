@@ -5,6 +5,7 @@ import { readHardware } from "@rfdetr/amp";
 import { getRngState, keep, setRngState } from "@rfdetr/torch";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { TrainSettings } from "../../settings/settings.js";
+import { InternalError } from "../../support/errors.js";
 import { calibrateSubject } from "../../train/calibrate-step.js";
 import type { TrainData } from "./training-data.js";
 
@@ -28,5 +29,5 @@ export async function measurePrecision(model: RFDETRModel, data: TrainData, sett
       rng.dispose();
     }
   }
-  throw new Error("A dataset with images gave no batch");
+  throw new InternalError("A dataset with images gave no batch");
 }
