@@ -9,7 +9,10 @@ interface Scene {
   labels: number[];
 }
 
-/** A generator of numbers on [0, 1) (mulberry32). */
+/**
+ * A generator of numbers on [0, 1) (mulberry32). Not the library's `Rng`: what the tests expect of training was chosen on
+ * the scenes that this one draws.
+ */
 function random(seed: number): () => number {
   let state = seed;
   return () => {

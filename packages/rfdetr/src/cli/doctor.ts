@@ -84,7 +84,7 @@ async function doctor(flags: DoctorFlags): Promise<number> {
     return exit.done;
   }
   const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
-  const { variant, resolution, numSelect } = subject.model.config;
+  const { variant, resolution } = subject.model.config;
   report.precisions(console, `${variant} on ${batch} images`, calibration);
   const batches = flags.data === undefined ? [report.noise(subject)] : await evaluationImages(flags.data, resolution, images, batch);
   const evaluation = compareEvaluationModes({
@@ -93,7 +93,6 @@ async function doctor(flags: DoctorFlags): Promise<number> {
     precision: byTable.precision,
     device,
     batches,
-    numSelect,
     progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
   });
   report.evaluation(console, evaluation, subject.trained);

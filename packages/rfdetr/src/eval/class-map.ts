@@ -1,15 +1,9 @@
-// From the classes that weights know to those of the data that they are scored on, by name.
-
-/** Detections of one image: `[n × 4]`, `[n]` and `[n]`. */
-export interface Scored {
-  boxes: Float32Array;
-  scores: Float32Array;
-  labels: Int32Array;
-}
+// Maps the classes of weights to the classes of the data that they are scored on, by name.
+import type { ScoredBoxes } from "../model/postprocess.js";
 
 /**
- * The data's class of each class of the weights, −1 where the data does not have it. Null where the data has a class that the weights do not
- * know, or a name stands for two classes.
+ * The class index in the data of each class of the weights, or −1 where the data lacks that class.
+ * @returns null if the data has a class that the weights do not know, or if two classes have the same name
  */
 export function classMap(known: readonly string[], wanted: readonly string[]): Int32Array | null {
   const places = new Map(wanted.map((name, i) => [name, i]));
@@ -18,8 +12,12 @@ export function classMap(known: readonly string[], wanted: readonly string[]): I
   return places.size === wanted.length && met.length === wanted.length && new Set(met).size === wanted.length ? map : null;
 }
 
-/** The detections under the data's labels; those of classes that the data does not have are left out, as COCO's own scoring does with unknown ids. */
-export function relabel({ boxes, scores, labels }: Scored, map: Int32Array): Scored {
+/**
+ * Detections with the class indices of the data. Detections of classes that the data lacks are left out, as COCO's own
+ * scoring leaves out unknown ids.
+ * @param map see {@link classMap}
+ */
+export function relabel({ boxes, scores, labels }: ScoredBoxes, map: Int32Array): ScoredBoxes {
   const kept = Array.from(labels.keys()).filter((i) => (map[labels[i]] ?? -1) >= 0);
   return {
     boxes: Float32Array.from(kept.flatMap((i) => [...boxes.subarray(i * 4, i * 4 + 4)])),

@@ -44,14 +44,13 @@ export async function evaluateWeights(
     classNames: data.classNames,
     ...(data.classNames.join("\n") === classNames.join("\n") ? {} : { classes }),
     batches: data.batches(),
-    numSelect: config.numSelect,
     maxDets: options.maxDets ?? 100,
     progress: (done) => {
       options.progress?.(done, data.images);
       return true;
     },
   });
-  if (evaluator === null) throw new InternalError("An evaluation that nobody gave up did not end");
+  if (evaluator === null) throw new InternalError("Evaluation stopped without being cancelled");
   return { summary: evaluator.summarize(), evaluator, precision };
 }
 

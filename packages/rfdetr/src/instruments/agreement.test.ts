@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { agreement, type Detected } from "./agreement.js";
+import type { ScoredBoxes } from "../model/postprocess.js";
+import { agreement } from "./agreement.js";
 
-const detected = (...rows: (readonly [box: readonly number[], score: number, label: number])[]): Detected => ({
+const detected = (...rows: (readonly [box: readonly number[], score: number, label: number])[]): ScoredBoxes => ({
   boxes: Float32Array.from(rows.flatMap(([box]) => box)),
   scores: Float32Array.from(rows.map(([, score]) => score)),
   labels: Int32Array.from(rows.map(([, , label]) => label)),

@@ -1,11 +1,6 @@
 // How far two sets of detections of the same images are apart.
-
-/** Detections of one image, best first: `[n, 4]` corners in pixels, `[n]` scores, `[n]` classes. */
-export interface Detected {
-  boxes: Float32Array;
-  scores: Float32Array;
-  labels: Int32Array;
-}
+import { boxIou, cornersToSizes } from "../eval/box-iou.js";
+import type { ScoredBoxes } from "../model/postprocess.js";
 
 export interface Disagreement {
   /** Mean absolute difference of the corners of boxes found in both, in pixels of the image. */
@@ -28,15 +23,16 @@ const least = 10;
  * Pairs each detection of `reference` with the other's best overlapping box of the same class, each used once, best scores first.
  * Detections are compared rather than rows of the output, because a query is no identity: a rounded rank gives an object to another.
  */
-export function agreement(reference: readonly Detected[], other: readonly Detected[]): Disagreement {
+export function agreement(reference: readonly ScoredBoxes[], other: readonly ScoredBoxes[]): Disagreement {
   let [boxes, largest, scores, pairs, all, bad] = [0, 0, 0, 0, 0, 0];
   reference.forEach((image, i) => {
     const found = other[i];
     if (![...found.scores, ...found.boxes].every(Number.isFinite)) bad++;
+    const [own, others] = [candidates(image), candidates(found)];
     const used = new Set<number>();
     for (let d = 0; d < image.scores.length && (d < least || image.scores[d] > shownScore); d++) {
       all++;
-      const mate = bestMate(image, d, found, used);
+      const mate = bestMate(own, d, others, used);
       if (mate === null) continue;
       used.add(mate);
       pairs++;
@@ -58,21 +54,22 @@ export function agreement(reference: readonly Detected[], other: readonly Detect
   };
 }
 
-function bestMate(image: Detected, d: number, other: Detected, used: ReadonlySet<number>): number | null {
+/** Boxes of one image as x, y, width, height, and their classes. */
+interface Candidates {
+  sizes: Float64Array;
+  labels: Int32Array;
+}
+
+const candidates = ({ boxes, labels }: ScoredBoxes): Candidates => ({ sizes: cornersToSizes(boxes), labels });
+
+/** Index of the unused box in `other` that overlaps box `d` by more than half, and the most; null if there is none. */
+function bestMate(image: Candidates, d: number, other: Candidates, used: ReadonlySet<number>): number | null {
   let [best, mate] = [0.5, null as number | null];
-  for (let i = 0; i < other.scores.length; i++) {
+  for (let i = 0; i < other.labels.length; i++) {
     if (other.labels[i] !== image.labels[d] || used.has(i)) continue;
-    const overlap = iou(image.boxes, d * 4, other.boxes, i * 4);
-    // Of boxes that overlap equally the first, which has the higher score.
+    const overlap = boxIou(image.sizes, d * 4, other.sizes, i * 4, false);
+    // Of equal overlaps the first box wins, which has the higher score.
     if (overlap > best) [best, mate] = [overlap, i];
   }
   return mate;
-}
-
-function iou(a: Float32Array, i: number, b: Float32Array, j: number): number {
-  const width = Math.min(a[i + 2], b[j + 2]) - Math.max(a[i], b[j]);
-  const height = Math.min(a[i + 3], b[j + 3]) - Math.max(a[i + 1], b[j + 1]);
-  if (!(width > 0 && height > 0)) return 0;
-  const area = (x: Float32Array, k: number) => (x[k + 2] - x[k]) * (x[k + 3] - x[k + 1]);
-  return (width * height) / (area(a, i) + area(b, j) - width * height);
 }

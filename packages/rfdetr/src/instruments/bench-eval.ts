@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadFiles } from "../eval/coco/coco-files.js";
 import { peakRss } from "../support/machine.js";
+import { Rng } from "../support/random.js";
 
 export interface EvalLoad {
   images: number;
@@ -53,7 +54,8 @@ export function scoreLoad({ annotations, results }: EvalFiles): Pick<EvalBench, 
 
 /** Writes an annotation file and a results file; the same for the same load. Half of the detections lie near an object, the others anywhere. */
 export function writeLoad(folder: string, { images, detections, classes, truths }: EvalLoad): EvalFiles {
-  const random = uniform(12345);
+  const rng = new Rng("bench eval");
+  const random = (): number => rng.next();
   const round = (v: number) => Math.round(v * 100) / 100;
   const size = () => 8 * 40 ** random();
   const anywhere = () => [random() * 500, random() * 350, size(), size()];
@@ -118,15 +120,4 @@ class ListFile {
     this.#separator = ",";
     this.#pending = [];
   }
-}
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32: the loader's generator hashes its seed anew for every stream, which costs more). */
-function uniform(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

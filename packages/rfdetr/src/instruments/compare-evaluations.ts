@@ -1,34 +1,40 @@
-// The ways to evaluate in half precision, side by side: what each does to boxes, scores and AP, and to the norms of the model.
+// The ways to evaluate in low precision, side by side: what each does to boxes, scores, AP and the outputs of norms.
 
 import { type Autocast, compareModules, type ModuleError, type Precision } from "@rfdetr/amp";
 import { keep, nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../eval/batch.js";
 import { CocoEvaluator } from "../eval/coco/coco.js";
-import { inFloat32 } from "../model/outputs.js";
-import { postprocess } from "../model/postprocess.js";
+import { outputsOf, scoreBatch } from "../eval/evaluate.js";
+import { inFloat32, type Outputs } from "../model/outputs.js";
+import type { ScoredBoxes } from "../model/postprocess.js";
 import { convertedAutocast, fp16EvalAutocast, modelAutocast } from "../model/precision.js";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
-import { agreement, type Detected, type Disagreement } from "./agreement.js";
+import { median } from "../support/statistics.js";
+import { agreement, type Disagreement } from "./agreement.js";
 
+/**
+ * `fp32`; `autocast` as in training; `fp16_eval` and `whole_model_half` as the Python package has them: float16 under
+ * autocast, and every weight converted to float16.
+ */
 export type EvaluationMode = "fp32" | "autocast" | "fp16_eval" | "whole_model_half";
-export const evaluationModes: readonly EvaluationMode[] = ["fp32", "autocast", "fp16_eval", "whole_model_half"];
+
+const evaluationModes: readonly EvaluationMode[] = ["fp32", "autocast", "fp16_eval", "whole_model_half"];
 
 /** One way to evaluate; errors are against `fp32` on the same images. */
 export interface EvaluatedMode extends Disagreement {
   mode: EvaluationMode;
   /** What it computes in. */
   precision: Precision | "float16";
-  /** COCO AP; null where the images have no annotations worth scoring. */
+  /** COCO AP; null if the images have no annotations to score. */
   AP: number | null;
   AP50: number | null;
   /** Forward of one image, median over the batches. */
   milliseconds: number;
-  /** Float16 products were computed on rounded float32 operands: the digits are right, the time is not that of float16 hardware. */
+  /** Float16 products ran on rounded float32 operands: values are those of float16, the time is not. */
   emulated: boolean;
-  /** Bytes of the model's weights as they lie in memory, half copies included. */
+  /** Bytes of the model's weights in memory, with their low-precision copies. */
   weight_bytes: number;
-  /** Largest and median relative error of what the encoder's and projector's norms put out: those that run before anything is ranked. */
+  /** Relative error of the outputs of the norms in encoder and projector, which run before anything is ranked. */
   norm_error: { largest: number; median: number; module: string | null };
   /** The ten modules with the largest error, worst first. */
   modules: ModuleError[];
@@ -37,75 +43,55 @@ export interface EvaluatedMode extends Disagreement {
 export interface EvaluationModesOptions {
   model: RFDETRModel;
   classNames: readonly string[];
-  /** What training uses here; `32-true` is compared as `bf16-mixed`, since there would be nothing to see. */
+  /** Precision of training; `32-true` is compared as `bf16-mixed`, because it would equal `fp32`. */
   precision: Precision;
   device: string;
   batches: readonly EvaluationBatch[];
-  numSelect: number;
+  /** Called after each batch with the number of images done so far in this mode. */
   progress?: (mode: EvaluationMode, images: number) => void;
 }
 
-/** Evaluates the same images in every mode. The model is as before afterwards, to the bit. */
+/** A mode with what it needs to run. */
+interface Way {
+  mode: EvaluationMode;
+  autocast: Autocast;
+  precision: EvaluatedMode["precision"];
+}
+
+/** What one pass over the images gives. */
+interface Pass {
+  evaluator: CocoEvaluator;
+  detected: ScoredBoxes[];
+  /** Forward of one image, for each batch. */
+  milliseconds: number[];
+  weightBytes: number;
+}
+
+/** Evaluates the same images in every mode. Afterwards the model is as before, to the bit. */
 export function compareEvaluationModes(options: EvaluationModesOptions): EvaluatedMode[] {
   const { model, batches } = options;
   const training = model.training;
-  const mixed = options.precision === "32-true" ? "bf16-mixed" : options.precision;
-  const ways: Record<EvaluationMode, { autocast: Autocast; precision: EvaluatedMode["precision"] }> = {
-    fp32: { autocast: modelAutocast(model, { precision: "32-true" }), precision: "32-true" },
-    autocast: { autocast: modelAutocast(model, { precision: mixed }), precision: mixed },
-    fp16_eval: { autocast: fp16EvalAutocast(model), precision: "16-mixed" },
-    whole_model_half: { autocast: convertedAutocast(), precision: "float16" },
-  };
-  const norms = new Set([...model.backbone.namedModules()].filter(([, module]) => isNorm(module)).map(([, module]) => module.path));
-  const forward = (mode: EvaluationMode, batch: EvaluationBatch) => {
-    const images = normalise_(imagesToTensor(batch.images, batch.imageIds.length, batch.height, batch.width, options.device));
-    const given = mode === "whole_model_half" ? images.to("float16") : images;
-    return ways[mode].autocast.run(() => model.call(given));
-  };
+  const ways = waysOf(model, options.precision);
+  const norms = normPaths(model);
   model.eval();
-  let reference: Detected[] = [];
+  let reference: ScoredBoxes[] = [];
   try {
-    return evaluationModes.map((mode) => {
-      const { autocast, precision } = ways[mode];
-      const run = () => {
-        const evaluator = new CocoEvaluator({ classNames: options.classNames });
-        const detected: Detected[] = [];
-        const seconds: number[] = [];
-        for (const batch of batches) {
-          const began = performance.now();
-          noGrad(() =>
-            scope(() => {
-              const raw = inFloat32(forward(mode, batch));
-              // Reading a value waits for the device.
-              raw.predBoxes.sum().item();
-              seconds.push((performance.now() - began) / batch.imageIds.length);
-              detected.push(...score(raw, batch, options.numSelect, evaluator));
-            }),
-          );
-          options.progress?.(mode, evaluator.images);
-        }
-        return { evaluator, detected, seconds, weightBytes: weightBytes(model) + autocast.cachedBytes };
-      };
-      const { evaluator, detected, seconds, weightBytes: bytes } = mode === "whole_model_half" ? asHalf(model, run) : run();
-      if (mode === "fp32") reference = detected;
-      const errors =
-        mode === "fp32"
-          ? []
-          : compareModules(
-              () => forward("fp32", batches[0]),
-              () => (mode === "whole_model_half" ? asHalf(model, () => forward(mode, batches[0])) : forward(mode, batches[0])),
-            );
+    return ways.map((way) => {
+      const { mode, autocast, precision } = way;
+      const pass = inMode(way, model, () => evaluateAll(way, options));
+      if (mode === "fp32") reference = pass.detected;
+      const errors = mode === "fp32" ? [] : moduleErrors(ways[0], way, batches[0], options);
       autocast.clearCache();
-      const summary = evaluator.summarize();
+      const summary = pass.evaluator.summarize();
       return {
         mode,
         precision,
-        ...agreement(reference, detected),
+        ...agreement(reference, pass.detected),
         AP: summary.instances > 0 ? summary.AP : null,
         AP50: summary.instances > 0 ? summary.AP50 : null,
-        milliseconds: median(seconds),
+        milliseconds: median(pass.milliseconds),
         emulated: autocast.emulated,
-        weight_bytes: bytes,
+        weight_bytes: pass.weightBytes,
         norm_error: worstNorm(errors.filter(({ path }) => norms.has(path))),
         modules: [...errors].sort(byError).slice(0, 10),
       };
@@ -115,22 +101,60 @@ export function compareEvaluationModes(options: EvaluationModesOptions): Evaluat
   }
 }
 
-function score(raw: ReturnType<typeof inFloat32>, batch: EvaluationBatch, numSelect: number, evaluator: CocoEvaluator): Detected[] {
-  return postprocess(raw, batch.origSizes, numSelect).map((scored, i) => {
-    const [height, width] = batch.origSizes[i];
-    const detections = {
-      boxes: scored.boxes.toArray() as Float32Array,
-      scores: scored.scores.toArray() as Float32Array,
-      labels: Int32Array.from(scored.labels.toArray() as BigInt64Array, Number),
-    };
-    evaluator.addImage({ id: batch.imageIds[i], width, height, gt: batch.truths[i], detections: finite(detections) });
-    return detections;
-  });
+/** The modes in their order, the reference first. */
+function waysOf(model: RFDETRModel, training: Precision): Way[] {
+  const mixed = training === "32-true" ? "bf16-mixed" : training;
+  const ways: Record<EvaluationMode, Omit<Way, "mode">> = {
+    fp32: { autocast: modelAutocast(model, { precision: "32-true" }), precision: "32-true" },
+    autocast: { autocast: modelAutocast(model, { precision: mixed }), precision: mixed },
+    fp16_eval: { autocast: fp16EvalAutocast(model), precision: "16-mixed" },
+    whole_model_half: { autocast: convertedAutocast(), precision: "float16" },
+  };
+  return evaluationModes.map((mode) => ({ mode, ...ways[mode] }));
 }
 
-/** What is left to score: a box that is nowhere finds nothing. */
-function finite({ boxes, scores, labels }: Detected): Detected {
-  const rows = [...scores.keys()].filter((i) => [scores[i], ...boxes.subarray(i * 4, i * 4 + 4)].every(Number.isFinite));
+/** Evaluates all batches in one mode. */
+function evaluateAll({ mode, autocast }: Way, options: EvaluationModesOptions): Pass {
+  const { model, batches } = options;
+  const evaluator = new CocoEvaluator({ classNames: options.classNames });
+  const detected: ScoredBoxes[] = [];
+  const milliseconds: number[] = [];
+  for (const batch of batches) {
+    const began = performance.now();
+    noGrad(() =>
+      scope(() => {
+        const outputs = inFloat32(forward({ mode, autocast }, batch, options));
+        // Reading a value waits for the device.
+        outputs.predBoxes.sum().item();
+        milliseconds.push((performance.now() - began) / batch.imageIds.length);
+        detected.push(...scoreBatch(evaluator, batch, outputs, model.config.numSelect, finite));
+      }),
+    );
+    options.progress?.(mode, evaluator.images);
+  }
+  return { evaluator, detected, milliseconds, weightBytes: weightBytes(model) + autocast.cachedBytes };
+}
+
+function forward(
+  { mode, autocast }: Pick<Way, "mode" | "autocast">,
+  batch: EvaluationBatch,
+  { model, device }: EvaluationModesOptions,
+): Outputs {
+  return outputsOf(batch, { model, autocast, device }, mode === "whole_model_half" ? "float16" : "float32");
+}
+
+/** Relative error of every module's output in one forward of a mode against the reference. */
+function moduleErrors(reference: Way, way: Way, batch: EvaluationBatch, options: EvaluationModesOptions): ModuleError[] {
+  return compareModules(
+    () => forward(reference, batch, options),
+    () => inMode(way, options.model, () => forward(way, batch, options)),
+  );
+}
+
+/** Leaves out detections with a score or a corner that is not finite: COCO scoring refuses them. */
+function finite({ boxes, scores, labels }: ScoredBoxes): ScoredBoxes {
+  const good = (i: number): boolean => [scores[i], ...boxes.subarray(i * 4, i * 4 + 4)].every(Number.isFinite);
+  const rows = [...scores.keys()].filter(good);
   return {
     boxes: Float32Array.from(rows.flatMap((i) => [...boxes.subarray(i * 4, i * 4 + 4)])),
     scores: Float32Array.from(rows, (i) => scores[i]),
@@ -138,8 +162,9 @@ function finite({ boxes, scores, labels }: Detected): Detected {
   };
 }
 
-/** Runs `body` with every weight of the model converted to float16, then puts the float32 weights back. */
-function asHalf<T>(model: nn.Module, body: () => T): T {
+/** Runs `body` with the weights that the mode needs; in float16 for `whole_model_half`, and puts the float32 ones back. */
+function inMode<T>({ mode }: Way, model: nn.Module, body: () => T): T {
+  if (mode !== "whole_model_half") return body();
   const own = new Map<string, Tensor>(
     noGrad(() => [...model.stateDict()].map(([key, tensor]) => [key, keep(tensor.detach().clone())] as const)),
   );
@@ -153,15 +178,22 @@ function asHalf<T>(model: nn.Module, body: () => T): T {
   }
 }
 
-const isNorm = (module: nn.Module): boolean => module instanceof nn.LayerNorm || /norm/i.test(module.constructor.name);
+/** Paths of the norms in encoder and projector. */
+function normPaths(model: RFDETRModel): Set<string> {
+  const isNorm = (module: nn.Module): boolean => module instanceof nn.LayerNorm || /norm/i.test(module.constructor.name);
+  const named = [...model.backbone.namedModules()].filter(([, module]) => isNorm(module));
+  return new Set(named.map(([, module]) => module.path));
+}
+
 const weightBytes = (model: nn.Module): number => [...model.stateDict().values()].reduce((sum, tensor) => sum + tensor.nbytes, 0);
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-/** Largest first; NaN is the worst of errors. */
+
+/** NaN is the worst of errors. */
 const size = ({ relative_error: error }: ModuleError): number => (Number.isNaN(error) ? Number.POSITIVE_INFINITY : error);
+/** Largest first. */
 const byError = (a: ModuleError, b: ModuleError): number => size(b) - size(a) || 0;
 
 function worstNorm(errors: readonly ModuleError[]): EvaluatedMode["norm_error"] {
   if (errors.length === 0) return { largest: 0, median: 0, module: null };
-  const sorted = [...errors].sort(byError);
-  return { largest: sorted[0].relative_error, median: sorted[sorted.length >> 1].relative_error, module: sorted[0].path };
+  const [worst] = [...errors].sort(byError);
+  return { largest: worst.relative_error, median: median(errors.map(size)), module: worst.path };
 }

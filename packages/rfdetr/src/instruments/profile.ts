@@ -13,7 +13,7 @@ import {
   scope,
   span,
 } from "@rfdetr/torch";
-import { postprocess } from "../model/postprocess.js";
+import { postprocess, toArrays } from "../model/postprocess.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import { listDetections, Predictor } from "../predict/predict.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
@@ -73,8 +73,7 @@ export function profilePrediction(subject: Subject, options: ProfileOptions): St
         const outputs = span("forward", () => predictor.forward(images));
         span("postprocess", () => {
           const sizes = targets.map((): [number, number] => [height, width]);
-          for (const { scores, labels, boxes } of postprocess(outputs, sizes, model.config.numSelect))
-            listDetections(scores, labels, boxes, classNames, 0.5);
+          for (const found of postprocess(outputs, sizes, model.config.numSelect)) listDetections(toArrays(found), classNames, 0.5);
         });
       }),
     ),

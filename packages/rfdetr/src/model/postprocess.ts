@@ -3,13 +3,24 @@
 import { ops, type Tensor, tensor } from "@rfdetr/torch";
 import type { Prediction } from "./outputs.js";
 
-export interface Scored {
-  /** `[k]`, best first. */
+/** Detections of one image as tensors, best first. */
+export interface ScoredTensors {
+  /** `[k]` */
   scores: Tensor;
   /** `[k]` class indices, int64. */
   labels: Tensor;
   /** `[k, 4]` left, top, right, bottom in pixels, inside the image. */
   boxes: Tensor;
+}
+
+/** Detections of one image as plain arrays, best first. */
+export interface ScoredBoxes {
+  /** `[k × 4]` left, top, right, bottom in pixels. */
+  boxes: Float32Array;
+  /** `[k]` */
+  scores: Float32Array;
+  /** `[k]` class indices. */
+  labels: Int32Array;
 }
 
 /**
@@ -21,7 +32,7 @@ export function postprocess(
   outputs: Prediction,
   sizes: readonly (readonly [height: number, width: number])[],
   numSelect: number,
-): Scored[] {
+): ScoredTensors[] {
   const wide = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
   const [batch, queries, classes] = outputs.predLogits.shape;
   const scores = wide(outputs.predLogits).sigmoid().flatten(1);
@@ -44,4 +55,13 @@ export function postprocess(
     labels: labels.select(0, i),
     boxes: boxes.select(0, i),
   }));
+}
+
+/** Copies the detections of one image, in float32, out of their tensors. Waits for the device. */
+export function toArrays({ scores, labels, boxes }: ScoredTensors): ScoredBoxes {
+  return {
+    boxes: boxes.toArray() as Float32Array,
+    scores: scores.toArray() as Float32Array,
+    labels: Int32Array.from(labels.toArray() as BigInt64Array, Number),
+  };
 }

@@ -3,7 +3,7 @@
 import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
-import { postprocess } from "../model/postprocess.js";
+import { postprocess, type ScoredBoxes, toArrays } from "../model/postprocess.js";
 import { modelAutocast } from "../model/precision.js";
 import { imagesToTensor, normalise_, resizeImages } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
@@ -64,8 +64,8 @@ export class Predictor {
       scope(() => {
         const resized = resizeImages(imagesToTensor(pixels, 1, height, width, this.device), resolution, resolution);
         const outputs = this.forward(normalise_(resized));
-        const [{ scores, labels, boxes }] = postprocess(outputs, [[height, width]], numSelect);
-        return listDetections(scores, labels, boxes, this.classNames, threshold);
+        const [found] = postprocess(outputs, [[height, width]], numSelect);
+        return listDetections(toArrays(found), this.classNames, threshold);
       }),
     );
   }
@@ -76,21 +76,14 @@ export class Predictor {
   }
 }
 
-/** The detections above the threshold as plain objects, best first. */
-export function listDetections(
-  scores: Tensor,
-  labels: Tensor,
-  boxes: Tensor,
-  classNames: readonly string[],
-  threshold: number,
-): Detection[] {
-  const [score, label, box] = [scores.toArray(), labels.toArray(), boxes.toArray()].map((values) =>
-    Array.from(values as ArrayLike<number | bigint>, Number),
-  );
+/** The detections whose score is above `threshold` as objects, best first. A class without a name is `__background__`. */
+export function listDetections(found: ScoredBoxes, classNames: readonly string[], threshold: number): Detection[] {
+  const { boxes, scores, labels } = found;
   const detections: Detection[] = [];
-  for (let i = 0; i < score.length && score[i] > threshold; i++) {
-    const [x1, y1, x2, y2] = box.slice(i * 4, i * 4 + 4);
-    detections.push({ box: [x1, y1, x2, y2], score: score[i], classId: label[i], className: classNames[label[i]] ?? "__background__" });
+  for (let i = 0; i < scores.length && scores[i] > threshold; i++) {
+    const [x1, y1, x2, y2] = boxes.subarray(i * 4, i * 4 + 4);
+    const className = classNames[labels[i]] ?? "__background__";
+    detections.push({ box: [x1, y1, x2, y2], score: scores[i], classId: labels[i], className });
   }
   return detections;
 }

@@ -15,7 +15,7 @@ export async function* scheduledEvaluation(
   split: "valid" | "test",
   stopRequested: () => boolean,
 ): AsyncGenerator<EvaluationEvent, CocoEvaluator | null> {
-  const { settings, data, parts, modelConfig } = session;
+  const { settings, data, parts } = session;
   const totalImages = split === "valid" ? data.validImages : data.testImages;
   const done: number[] = [];
   let wake = () => {};
@@ -27,7 +27,6 @@ export async function* scheduledEvaluation(
       device: parts.device,
       classNames: data.classNames,
       batches: data.evaluation(split, settings.evalBatchSize ?? settings.batchSize),
-      numSelect: modelConfig.numSelect,
       maxDets: settings.evalMaxDets,
       progress: (images) => {
         done.push(images);

@@ -1,18 +1,24 @@
-// What a list of measured seconds comes to.
+// Summary statistics of measurements.
 
+/** The middle value, or the mean of the middle two of an even number of values; NaN for an empty list. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Median and minimum of repeated timings, in the unit of the timings. */
 export interface Spread {
   median: number;
   min: number;
 }
 
+/** @returns the median and the minimum of a list that is not empty */
 export function spread(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  return { median, min: sorted[0] };
+  return { median: median(values), min: Math.min(...values) };
 }
 
-/** Seconds of `count` runs of `body` after `warmup` runs that are not measured. */
+/** Seconds of each of `count` runs of `body`, after `warmup` runs that are not timed. */
 export function measure(body: () => void, count: number, warmup: number): number[] {
   for (let i = 0; i < warmup; i++) body();
   return Array.from({ length: count }, () => {

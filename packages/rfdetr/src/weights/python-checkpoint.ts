@@ -2,7 +2,7 @@
 import { PickledObject, type PickledTensor, PthFile, type Tensor } from "@rfdetr/torch";
 import { cocoClasses } from "../model/coco-classes.js";
 import type { ModelConfig } from "../model/types.js";
-import { resolveModel, variants } from "../model/variants.js";
+import { resolveModel, variantOfClass, variants } from "../model/variants.js";
 import { CheckpointError } from "../support/errors.js";
 import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
 
@@ -55,15 +55,6 @@ function matches(config: ModelConfig, shapes: Shapes): boolean {
   );
 }
 
-/** `RFDETRNano` → `nano`. */
-const variantOfClass = (name: unknown): string | undefined =>
-  typeof name === "string"
-    ? /^RFDETR(.+)$/
-        .exec(name)?.[1]
-        .replace(/([a-z])([A-Z])/g, "$1-$2")
-        .toLowerCase()
-    : undefined;
-
 function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>): ModelConfig {
   if ([...shapes.keys()].some((key) => key.startsWith("segmentation_head.")))
     throw new CheckpointError(`The checkpoint ${path} is of a segmentation model; only detectors are supported`);
@@ -82,7 +73,8 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
   const told = [fields(content.get("model_config")), fields(content.get("args"))];
   const number = (name: string): number | undefined =>
     told.map((f) => f.get(name)).find((v) => typeof v === "number") as number | undefined;
-  const named = variantOfClass(content.get("model_name"));
+  const name = content.get("model_name");
+  const named = typeof name === "string" ? variantOfClass(name) : undefined;
   const fitting = variants.filter((variant) => matches(resolveModel(variant), shapes));
   // Medium and Large differ in nothing but their resolution, which the position table follows.
   const nearest = [...fitting].sort(

@@ -1,5 +1,5 @@
 // `rfdetr data stats`: what a dataset consists of.
-
+import { median } from "../../support/statistics.js";
 import type { Split } from "./dataset.js";
 import { hasSplit, openDataset } from "./open.js";
 
@@ -43,7 +43,7 @@ export function datasetStats(root: string): { layout: string; splits: SplitStats
       sizes,
       boxesPerImage: {
         minimum: counts[0] ?? 0,
-        median: counts[counts.length >> 1] ?? 0,
+        median: counts.length === 0 ? 0 : median(counts),
         maximum: counts.at(-1) ?? 0,
         empty: counts.filter((n) => n === 0).length,
       },

@@ -1,26 +1,10 @@
+// Detections matched with ground truths, as pycocotools does it (`COCOeval.evaluateImg`).
+import { boxIou } from "../box-iou.js";
 import type { BoxTable } from "./box-table.js";
 import { AREA_MAX, AREA_MIN, IOU_THRESHOLDS } from "./coco-parameters.js";
 
 const AREAS = AREA_MIN.length;
 const THRESHOLDS = IOU_THRESHOLDS.length;
-
-/** IoU of a detection with a ground truth, both x, y, width, height; for a crowd region the union is the detection alone. */
-export function boxIou(a: Float64Array, i: number, b: Float64Array, j: number, crowd: boolean): number {
-  const ax = a[i];
-  const ay = a[i + 1];
-  const aw = a[i + 2];
-  const ah = a[i + 3];
-  const bx = b[j];
-  const by = b[j + 1];
-  const bw = b[j + 2];
-  const bh = b[j + 3];
-  const width = Math.min(aw + ax, bw + bx) - Math.max(ax, bx);
-  if (width <= 0) return 0;
-  const height = Math.min(ah + ay, bh + by) - Math.max(ay, by);
-  if (height <= 0) return 0;
-  const intersection = width * height;
-  return intersection / (crowd ? aw * ah : aw * ah + bw * bh - intersection);
-}
 
 /**
  * Matches of one class over all images. Slot s is the s-th kept detection, image after image, best first within an image.

@@ -1,5 +1,5 @@
+import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
-import { boxIou } from "../coco/coco-matching.js";
 import { countingSort, identityOrder } from "../coco/stable-order.js";
 
 export interface ConfusionMatrixOptions {

@@ -1,6 +1,6 @@
+import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { forEachClass, forEachImage, type OrderedTables } from "../coco/coco.js";
-import { boxIou } from "../coco/coco-matching.js";
 import { RECALL_POINTS } from "../coco/coco-parameters.js";
 
 /** Confidence thresholds 0.00, 0.01, … 1.00; a detection counts from score ≥ threshold on. */
