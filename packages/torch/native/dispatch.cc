@@ -1,13 +1,13 @@
 // The one door: any operator of libtorch's dispatcher, called by schema with boxed arguments.
 #include "env.h"
+#include "stable_table.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/jit_type.h>
 #include <ATen/core/stack.h>
 
 #include <cmath>
-#include <deque>
-#include <mutex>
+#include <memory>
 
 namespace rfdetr {
 
@@ -30,11 +30,8 @@ struct Operator {
   std::vector<Argument> arguments;
 };
 
-/// Operators found so far, shared by all threads. Entries never move or go away, and a deque's elements stay where they are
-/// while it grows, so that calls need no lock.
-std::mutex operators_mutex;
-std::deque<Operator> operators;
-std::unordered_map<std::string, int32_t> operator_ids;
+/// Operators found so far, shared by all threads. libtorch has about 3,000.
+StableTable<Operator, 1 << 14> operators;
 
 Kind kind_of(const c10::TypePtr& type) {
   const std::string text = type->str();
@@ -55,13 +52,10 @@ const char* kind_name(Kind kind) {
   return names[static_cast<int>(kind)];
 }
 
-int32_t find_operator(const std::string& name, const std::string& overload) {
-  const std::lock_guard lock(operators_mutex);
-  const std::string key = name + "." + overload;
-  if (const auto found = operator_ids.find(key); found != operator_ids.end()) return found->second;
+std::unique_ptr<Operator> load_operator(const std::string& name, const std::string& overload) {
   const auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
-  if (!handle) return -1;
-  Operator op{*handle, overload.empty() ? name : key, {}};
+  if (!handle) return nullptr;
+  auto op = std::make_unique<Operator>(*handle, overload.empty() ? name : name + "." + overload);
   for (const auto& argument : handle->schema().arguments()) {
     c10::TypePtr type = argument.real_type();
     bool optional = false;
@@ -69,10 +63,13 @@ int32_t find_operator(const std::string& name, const std::string& overload) {
       optional = true;
       type = inner->getElementType();
     }
-    op.arguments.push_back({argument.name(), kind_of(type), optional, argument.N().value_or(0), argument.default_value()});
+    op->arguments.push_back({argument.name(), kind_of(type), optional, argument.N().value_or(0), argument.default_value()});
   }
-  operators.push_back(std::move(op));
-  return operator_ids[key] = static_cast<int32_t>(operators.size()) - 1;
+  return op;
+}
+
+int32_t find_operator(const std::string& name, const std::string& overload) {
+  return operators.find_or_add(name + "." + overload, [&] { return load_operator(name, overload).release(); });
 }
 
 c10::IValue scalar(napi_env env, napi_value value, const char* what) {
@@ -248,11 +245,13 @@ napi_value call(napi_env env, napi_callback_info info) {
   size_t count = max_arguments + 1;
   if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok) return nullptr;
   int32_t id = -1;
-  if (count < 1 || napi_get_value_int32(env, values[0], &id) != napi_ok || id < 0 || id >= static_cast<int32_t>(operators.size())) {
-    napi_throw_error(env, "ERR_INVALID_ARG_VALUE", "Expected the id of an operator");
+  const Operator* known = nullptr;
+  if (count >= 1 && napi_get_value_int32(env, values[0], &id) == napi_ok) known = operators.get(id);
+  if (!known) {
+    napi_throw_error(env, "ERR_INVALID_ARG_VALUE", "Expected the id of an operator, as findOperator returns it");
     return nullptr;
   }
-  const Operator& op = operators[id];
+  const Operator& op = *known;
   const size_t given = std::min(count - 1, max_arguments);
   try {
     torch::jit::Stack stack;
@@ -306,7 +305,9 @@ napi_value find(napi_env env, napi_callback_info info) {
 napi_value schema_of(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<1> args(env, info);
-    const Operator& op = operators.at(to_int(env, args[0], "id"));
+    const Operator* known = operators.get(to_int(env, args[0], "id"));
+    if (!known) throw_js(env, "Expected the id of an operator, as findOperator returns it", "ERR_INVALID_ARG_VALUE");
+    const Operator& op = *known;
     napi_value list;
     check(env, napi_create_array_with_length(env, op.arguments.size(), &list));
     for (size_t i = 0; i < op.arguments.size(); ++i) {
