@@ -13,20 +13,29 @@ namespace {
 
 using torch::autograd::variable_list;
 
-/// A JavaScript function that the graph holds. The reference goes away with its last holder, on the thread that made it.
+/// A JavaScript function that the graph holds. Only the thread that made it may touch its environment: the last holder on
+/// another thread leaves the reference to the end of that environment.
 class JsFunction {
  public:
-  JsFunction(napi_env env, napi_value function) : env_(env) { check(env, napi_create_reference(env, function, 1, &reference_)); }
+  JsFunction(napi_env env, napi_value function) : env_(env) {
+    check(env, napi_create_reference(env, function, 1, &reference_));
+  }
   ~JsFunction() {
-    if (std::this_thread::get_id() == env_of(env_).thread) napi_delete_reference(env_, reference_);
+    if (std::this_thread::get_id() == thread_) napi_delete_reference(env_, reference_);
   }
   JsFunction(const JsFunction&) = delete;
   JsFunction& operator=(const JsFunction&) = delete;
 
-  /// Calls with gradient handles (null where autograd has none) and returns the result; the caller's handles are released by JavaScript.
+  /// Before anything else is done with the environment: this device's backward may run on another thread.
+  void require_own_thread() const {
+    if (std::this_thread::get_id() != thread_)
+      throw std::runtime_error(
+          "gradient functions written in JavaScript run only on the thread that made them, but this device's backward "
+          "runs on a thread of its own");
+  }
+
+  /// Calls with gradient handles, null where autograd has none, and returns the result. JavaScript releases the handles.
   napi_value operator()(at::ArrayRef<at::Tensor> gradients) const {
-    if (std::this_thread::get_id() != env_of(env_).thread)
-      throw std::runtime_error("gradient hooks written in JavaScript run on the thread that called backward; this device's backward runs on another");
     napi_value function, global, result;
     check(env_, napi_get_reference_value(env_, reference_, &function));
     check(env_, napi_get_global(env_, &global));
@@ -48,13 +57,17 @@ class JsFunction {
 
  private:
   napi_env env_;
+  std::thread::id thread_ = std::this_thread::get_id();
   napi_ref reference_ = nullptr;
 };
 
 /// Opened around every call back into JavaScript, so that values made there do not pile up during one long backward.
 class HandleScope {
  public:
-  explicit HandleScope(napi_env env) : env_(env) { check(env, napi_open_handle_scope(env, &scope_)); }
+  explicit HandleScope(const JsFunction& function) : env_(function.env()) {
+    function.require_own_thread();
+    check(env_, napi_open_handle_scope(env_, &scope_));
+  }
   ~HandleScope() { napi_close_handle_scope(env_, scope_); }
 
  private:
@@ -180,7 +193,7 @@ napi_value register_hook(napi_env env, napi_callback_info info) {
     at::Tensor tensor = to_tensor(env, args[0]);
     auto function = std::make_shared<JsFunction>(env, args[1]);
     const unsigned position = tensor.register_hook([function](const at::Tensor& gradient) -> at::Tensor {
-      const HandleScope scope(function->env());
+      const HandleScope scope(*function);
       const napi_value result = (*function)({gradient});
       return is_nullish(function->env(), result) ? at::Tensor() : to_tensor(function->env(), result);
     });
@@ -208,10 +221,11 @@ struct JsNode : torch::autograd::Node {
   std::shared_ptr<JsFunction> function;
 
   variable_list apply(variable_list&& output_gradients) override {
-    const napi_env env = function->env();
-    const HandleScope scope(env);
-    const napi_value result = (*function)(output_gradients);
-    return optional_list(env, result, num_outputs());
+    if (!function)
+      throw std::runtime_error(
+          "Expected a graph that still holds its functions but an earlier backward freed them: pass retainGraph to it");
+    const HandleScope scope(*function);
+    return optional_list(function->env(), (*function)(output_gradients), num_outputs());
   }
   void release_variables() override { function.reset(); }
   std::string name() const override { return "JavaScriptBackward"; }

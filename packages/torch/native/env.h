@@ -48,7 +48,6 @@ class HandleTable {
 
 struct Env {
   napi_env env = nullptr;
-  std::thread::id thread = std::this_thread::get_id();
   HandleTable handles;
   std::unordered_map<int64_t, std::pair<at::Tensor, unsigned>> hooks;
   int64_t next_hook = 1;
