@@ -16,6 +16,7 @@ const checks = [
   ["table of operators", "node", "tools/generate/ops.mjs", "--check"],
   ["references of documents", "node", "tools/check/doc-references.mjs"],
   ["format of Python", "node", "tools/check/python-format.mjs"],
+  ["format of C++", "node", "tools/check/native-format.mjs"],
   ...["torch", "amp", "rfdetr"].map((name) => /** @type {Check} */ ([`package ${name}`, "publint", `packages/${name}`, "--strict"])),
 ];
 

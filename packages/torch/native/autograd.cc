@@ -13,8 +13,8 @@ namespace {
 
 using torch::autograd::variable_list;
 
-/// A JavaScript function that the graph holds. Only the thread that made it may touch its environment: the last holder on
-/// another thread leaves the reference to the end of that environment.
+/// A JavaScript function that the graph holds. Only the thread that made it may touch its environment: the last holder
+/// on another thread leaves the reference to the end of that environment.
 class JsFunction {
  public:
   JsFunction(napi_env env, napi_value function) : env_(env) {
@@ -34,7 +34,8 @@ class JsFunction {
           "runs on a thread of its own");
   }
 
-  /// Calls with gradient handles, null where autograd has none, and returns the result. JavaScript releases the handles.
+  /// Calls with gradient handles, null where autograd has none, and returns the result. JavaScript releases the
+  /// handles.
   napi_value operator()(at::ArrayRef<at::Tensor> gradients) const {
     napi_value function, global, result;
     check(env_, napi_get_reference_value(env_, reference_, &function));
@@ -115,20 +116,24 @@ napi_value backward(napi_env env, napi_callback_info info) {
     const Args<4> args(env, info);
     const auto roots = to_tensor_list(env, args[0]);
     RECORD_FUNCTION("autograd::engine::backward", c10::ArrayRef<const c10::IValue>{});
-    torch::autograd::backward(roots, optional_list(env, args[1], roots.size()), to_bool(env, args[2], "retainGraph"), to_bool(env, args[3], "createGraph"));
+    torch::autograd::backward(roots, optional_list(env, args[1], roots.size()), to_bool(env, args[2], "retainGraph"),
+                              to_bool(env, args[3], "createGraph"));
     account_memory(env);
     return napi_value(nullptr);
   });
 }
 
-/// gradients(outputs, inputs, outputGradients | null, retainGraph, createGraph, allowUnused) → handles, null where unused
+/// gradients(outputs, inputs, outputGradients | null, retainGraph, createGraph, allowUnused) → handles, null where
+/// unused
 napi_value gradients(napi_env env, napi_callback_info info) {
   return guarded_pass(env, [&] {
     const Args<6> args(env, info);
     const auto outputs = to_tensor_list(env, args[0]);
     RECORD_FUNCTION("autograd::engine::gradients", c10::ArrayRef<const c10::IValue>{});
-    const auto result = torch::autograd::grad(outputs, to_tensor_list(env, args[1]), optional_list(env, args[2], outputs.size()),
-                                              to_bool(env, args[3], "retainGraph"), to_bool(env, args[4], "createGraph"), to_bool(env, args[5], "allowUnused"));
+    const auto result =
+        torch::autograd::grad(outputs, to_tensor_list(env, args[1]), optional_list(env, args[2], outputs.size()),
+                              to_bool(env, args[3], "retainGraph"), to_bool(env, args[4], "createGraph"),
+                              to_bool(env, args[5], "allowUnused"));
     account_memory(env);
     return from_tensor_list(env, result);
   });
@@ -242,7 +247,8 @@ Pointer adopt(torch::autograd::Node* node) {
 }
 
 /// graphNode(inputs, outputs, fn) → outputs, detached from how they were computed and joined to `inputs` by `fn`:
-/// `fn(...outputGradients)` returns one gradient handle (or null) for each input. The basis of activation checkpointing.
+/// `fn(...outputGradients)` returns one gradient handle (or null) for each input. The basis of activation
+/// checkpointing.
 napi_value graph_node(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<3> args(env, info);
@@ -255,7 +261,8 @@ napi_value graph_node(napi_env env, napi_callback_info info) {
     std::vector<at::Tensor> joined;
     for (const auto& output : outputs) {
       at::Tensor fresh = output.detach();
-      if (at::isFloatingType(fresh.scalar_type()) && at::GradMode::is_enabled()) torch::autograd::create_gradient_edge(fresh, holder);
+      if (at::isFloatingType(fresh.scalar_type()) && at::GradMode::is_enabled())
+        torch::autograd::create_gradient_edge(fresh, holder);
       joined.push_back(std::move(fresh));
     }
     return from_tensor_list(env, joined);

@@ -13,7 +13,26 @@ namespace rfdetr {
 
 namespace {
 
-enum class Kind { Tensor, TensorList, OptionalTensorList, Scalar, ScalarList, Int, IntList, Float, FloatList, Bool, BoolList, String, Dtype, Device, Layout, MemoryFormat, Generator, Unsupported };
+enum class Kind {
+  Tensor,
+  TensorList,
+  OptionalTensorList,
+  Scalar,
+  ScalarList,
+  Int,
+  IntList,
+  Float,
+  FloatList,
+  Bool,
+  BoolList,
+  String,
+  Dtype,
+  Device,
+  Layout,
+  MemoryFormat,
+  Generator,
+  Unsupported
+};
 
 struct Argument {
   std::string name;
@@ -36,19 +55,37 @@ StableTable<Operator, 1 << 14> operators;
 Kind kind_of(const c10::TypePtr& type) {
   const std::string text = type->str();
   static const std::unordered_map<std::string, Kind> kinds = {
-      {"Tensor", Kind::Tensor},       {"Tensor[]", Kind::TensorList}, {"Tensor?[]", Kind::OptionalTensorList}, {"Scalar", Kind::Scalar},
-      {"number", Kind::Scalar},       {"Scalar[]", Kind::ScalarList}, {"number[]", Kind::ScalarList},          {"int", Kind::Int},
-      {"SymInt", Kind::Int},          {"int[]", Kind::IntList},       {"SymInt[]", Kind::IntList},             {"float", Kind::Float},
-      {"float[]", Kind::FloatList},   {"bool", Kind::Bool},           {"bool[]", Kind::BoolList},              {"str", Kind::String},
-      {"ScalarType", Kind::Dtype},    {"Device", Kind::Device},       {"Layout", Kind::Layout},                {"MemoryFormat", Kind::MemoryFormat},
-      {"Generator", Kind::Generator}, {"SymBool", Kind::Bool},
+      {"Tensor", Kind::Tensor},
+      {"Tensor[]", Kind::TensorList},
+      {"Tensor?[]", Kind::OptionalTensorList},
+      {"Scalar", Kind::Scalar},
+      {"number", Kind::Scalar},
+      {"Scalar[]", Kind::ScalarList},
+      {"number[]", Kind::ScalarList},
+      {"int", Kind::Int},
+      {"SymInt", Kind::Int},
+      {"int[]", Kind::IntList},
+      {"SymInt[]", Kind::IntList},
+      {"float", Kind::Float},
+      {"float[]", Kind::FloatList},
+      {"bool", Kind::Bool},
+      {"bool[]", Kind::BoolList},
+      {"str", Kind::String},
+      {"ScalarType", Kind::Dtype},
+      {"Device", Kind::Device},
+      {"Layout", Kind::Layout},
+      {"MemoryFormat", Kind::MemoryFormat},
+      {"Generator", Kind::Generator},
+      {"SymBool", Kind::Bool},
   };
   const auto found = kinds.find(text);
   return found == kinds.end() ? Kind::Unsupported : found->second;
 }
 
 const char* kind_name(Kind kind) {
-  constexpr const char* names[] = {"Tensor", "Tensor[]", "Tensor?[]", "Scalar", "Scalar[]", "int", "int[]", "float", "float[]", "bool", "bool[]", "str", "dtype", "device", "layout", "memory_format", "generator", "unsupported"};
+  constexpr const char* names[] = {"Tensor", "Tensor[]", "Tensor?[]", "Scalar",        "Scalar[]",  "int",
+                                   "int[]",  "float",    "float[]",   "bool",          "bool[]",    "str",
+                                   "dtype",  "device",   "layout",    "memory_format", "generator", "unsupported"};
   return names[static_cast<int>(kind)];
 }
 
@@ -63,7 +100,8 @@ std::unique_ptr<Operator> load_operator(const std::string& name, const std::stri
       optional = true;
       type = inner->getElementType();
     }
-    op->arguments.push_back({argument.name(), kind_of(type), optional, argument.N().value_or(0), argument.default_value()});
+    op->arguments.push_back(
+        {argument.name(), kind_of(type), optional, argument.N().value_or(0), argument.default_value()});
   }
   return op;
 }
@@ -76,7 +114,8 @@ c10::IValue scalar(napi_env env, napi_value value, const char* what) {
   double number;
   if (napi_get_value_double(env, value, &number) == napi_ok) {
     // JavaScript has one number type: whole numbers stand for int scalars, as `2` does in Python.
-    if (std::nearbyint(number) == number && std::fabs(number) <= 9007199254740992.0 && !(number == 0 && std::signbit(number)))
+    if (std::nearbyint(number) == number && std::fabs(number) <= 9007199254740992.0 &&
+        !(number == 0 && std::signbit(number)))
       return static_cast<int64_t>(number);
     return number;
   }
@@ -106,7 +145,8 @@ c10::IValue convert(napi_env env, const Argument& argument, napi_value value) {
   const char* what = argument.name.c_str();
   switch (argument.kind) {
     case Kind::Tensor: return to_tensor(env, value);
-    case Kind::TensorList: return list_of<at::Tensor>(env, value, what, [&](napi_value v) { return to_tensor(env, v); });
+    case Kind::TensorList:
+      return list_of<at::Tensor>(env, value, what, [&](napi_value v) { return to_tensor(env, v); });
     case Kind::OptionalTensorList:
       return list_of<std::optional<at::Tensor>>(env, value, what, [&](napi_value v) -> std::optional<at::Tensor> {
         if (is_nullish(env, v)) return std::nullopt;
@@ -115,7 +155,9 @@ c10::IValue convert(napi_env env, const Argument& argument, napi_value value) {
     case Kind::Scalar: return scalar(env, value, what);
     case Kind::ScalarList: {
       c10::impl::GenericList list(c10::NumberType::get());
-      for (const double number : list_of<double>(env, value, what, [&](napi_value v) { return to_double(env, v, what); })) list.push_back(number);
+      for (const double number :
+           list_of<double>(env, value, what, [&](napi_value v) { return to_double(env, v, what); }))
+        list.push_back(number);
       return list;
     }
     case Kind::Int: return to_int(env, value, what);
@@ -131,7 +173,8 @@ c10::IValue convert(napi_env env, const Argument& argument, napi_value value) {
       return list_of<int64_t>(env, value, what, [&](napi_value v) { return to_int(env, v, what); });
     }
     case Kind::Float: return to_double(env, value, what);
-    case Kind::FloatList: return list_of<double>(env, value, what, [&](napi_value v) { return to_double(env, v, what); });
+    case Kind::FloatList:
+      return list_of<double>(env, value, what, [&](napi_value v) { return to_double(env, v, what); });
     case Kind::Bool: return to_bool(env, value, what);
     case Kind::BoolList: return list_of<bool>(env, value, what, [&](napi_value v) { return to_bool(env, v, what); });
     case Kind::String: return to_string(env, value, what);
@@ -148,7 +191,9 @@ c10::IValue convert(napi_env env, const Argument& argument, napi_value value) {
       if (name == "contiguous_format") return static_cast<int64_t>(c10::MemoryFormat::Contiguous);
       if (name == "preserve_format") return static_cast<int64_t>(c10::MemoryFormat::Preserve);
       if (name == "channels_last") return static_cast<int64_t>(c10::MemoryFormat::ChannelsLast);
-      throw_js(env, "Expected contiguous_format, preserve_format or channels_last for memory_format but received " + name, "ERR_INVALID_ARG_VALUE");
+      throw_js(env,
+               "Expected contiguous_format, preserve_format or channels_last for memory_format but received " + name,
+               "ERR_INVALID_ARG_VALUE");
     }
     case Kind::Generator: {
       // A generator is named by its seed: a fresh CPU generator for this one call.
@@ -158,7 +203,8 @@ c10::IValue convert(napi_env env, const Argument& argument, napi_value value) {
     }
     case Kind::Unsupported: break;
   }
-  throw_js(env, std::string("Expected nothing for ") + what + ": its type has no JavaScript form", "ERR_INVALID_ARG_TYPE");
+  throw_js(env, std::string("Expected nothing for ") + what + ": its type has no JavaScript form",
+           "ERR_INVALID_ARG_TYPE");
 }
 
 napi_value to_js(napi_env env, const c10::IValue& value) {
@@ -213,7 +259,8 @@ std::string describe_arguments(napi_env env, const Operator& op, napi_value* val
       napi_value string;
       char buffer[65];
       size_t length = 0;
-      if (napi_coerce_to_string(env, values[i], &string) == napi_ok && napi_get_value_string_utf8(env, string, buffer, sizeof buffer, &length) == napi_ok)
+      if (napi_coerce_to_string(env, values[i], &string) == napi_ok &&
+          napi_get_value_string_utf8(env, string, buffer, sizeof buffer, &length) == napi_ok)
         text += is_array ? '[' + std::string(buffer, length) + ']' : std::string(buffer, length);
     }
   }
@@ -266,7 +313,10 @@ napi_value call(napi_env env, napi_callback_info info) {
         else if (argument.optional)
           stack.emplace_back();
         else
-          throw_js(env, op.name + ": Expected " + kind_name(argument.kind) + " for " + argument.name + " but received nothing", "ERR_INVALID_ARG_TYPE");
+          throw_js(
+              env,
+              op.name + ": Expected " + kind_name(argument.kind) + " for " + argument.name + " but received nothing",
+              "ERR_INVALID_ARG_TYPE");
       } else {
         stack.push_back(convert(env, argument, values[i + 1]));
       }

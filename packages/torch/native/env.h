@@ -85,7 +85,9 @@ template <size_t arity>
 struct Args {
   napi_value values[arity];
   size_t count = arity;
-  Args(napi_env env, napi_callback_info info) { check(env, napi_get_cb_info(env, info, &count, values, nullptr, nullptr)); }
+  Args(napi_env env, napi_callback_info info) {
+    check(env, napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
+  }
   napi_value operator[](size_t i) const { return values[i]; }
 };
 

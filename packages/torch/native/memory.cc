@@ -1,6 +1,6 @@
-// CPU tensor memory: every byte that libtorch allocates passes through this allocator, which counts it and keeps freed blocks
-// for the next step. A training step asks for the same sizes over and over; giving them back to the system in between costs a
-// page fault for every 4 KiB when they are touched again (see bench/RESULTS.md).
+// CPU tensor memory: every byte that libtorch allocates passes through this allocator, which counts it and keeps freed
+// blocks for the next step. A training step asks for the same sizes over and over; giving them back to the system in
+// between costs a page fault for every 4 KiB when they are touched again (see bench/RESULTS.md).
 #include "memory.h"
 
 #include "env.h"
@@ -148,7 +148,9 @@ class CachingAllocator final : public c10::Allocator {
     return {data_of(block), data_of(block), &release_data, c10::Device(c10::DeviceType::CPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &release_data; }
-  void copy_data(void* destination, const void* source, std::size_t bytes) const override { default_copy_data(destination, source, bytes); }
+  void copy_data(void* destination, const void* source, std::size_t bytes) const override {
+    default_copy_data(destination, source, bytes);
+  }
 };
 
 CachingAllocator allocator;
@@ -166,7 +168,8 @@ int64_t release_cached_memory() {
   int64_t released = 0;
   for (auto at = free_blocks.begin(); at != free_blocks.end();) {
     Block* block = *at;
-    // Only whole segments can go back; the pages inside a free part of one are dropped, to be zero-filled when needed again.
+    // Only whole segments can go back; the pages inside a free part of one are dropped, to be zero-filled when needed
+    // again.
     ++at;
     if (!block->before && !block->after) {
       free_blocks.erase(block);
@@ -175,15 +178,17 @@ int64_t release_cached_memory() {
     } else {
       const auto begin = round_up(reinterpret_cast<size_t>(data_of(block)), 4096);
       const auto end = (reinterpret_cast<size_t>(data_of(block)) + block->size) / 4096 * 4096;
-      if (end > begin && madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED) == 0) released += static_cast<int64_t>(end - begin);
+      if (end > begin && madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED) == 0)
+        released += static_cast<int64_t>(end - begin);
     }
   }
   return released;
 }
 
 void account_memory(napi_env env) {
-  // V8 sees only small handles; telling it of the megabytes behind them makes it collect forgotten ones in time. It is told of new heights, and of lower
-  // ones only every few seconds: told of the rise and fall of every training step, it collected six times a step, 4 ms each, with nothing to find.
+  // V8 sees only small handles; telling it of the megabytes behind them makes it collect forgotten ones in time. It is
+  // told of new heights, and of lower ones only every few seconds: told of the rise and fall of every training step, it
+  // collected six times a step, 4 ms each, with nothing to find.
   constexpr int64_t step = 64 << 20;
   constexpr auto pause = std::chrono::seconds(5);
   thread_local auto lowered = std::chrono::steady_clock::now();

@@ -1,7 +1,8 @@
 // compile: -DNDEBUG
-// The recorder behind profile(): what libtorch's record functions and JavaScript's marks begin and end, thread by thread.
-// Callbacks are global, because backward may run in threads of the autograd engine; outside of a recording there are none.
-// Record functions know of their inputs in one of two ways, and libtorch's own binaries are built with NDEBUG.
+// The recorder behind profile(): what libtorch's record functions and JavaScript's marks begin and end, thread by
+// thread. Callbacks are global, because backward may run in threads of the autograd engine; outside of a recording
+// there are none. Record functions know of their inputs in one of two ways, and libtorch's own binaries are built with
+// NDEBUG.
 #include "env.h"
 
 #include <ATen/record_function.h>
@@ -25,9 +26,9 @@ struct Event {
   int64_t end;
   int64_t sequence;
   uint64_t forward_thread;
-  int64_t inputs;   // place in the pool of shapes, -1 without
+  int64_t inputs;  // place in the pool of shapes, -1 without
   int64_t outputs;
-  int32_t name;     // of the track's names, or the caller's own number of a mark
+  int32_t name;  // of the track's names, or the caller's own number of a mark
   int32_t parent;
   Kind kind;
 };
@@ -36,7 +37,10 @@ constexpr int32_t chunk_size = 4096;
 /// About 300 MB of events; a longer recording keeps its beginning.
 constexpr int32_t max_events = 4 << 20;
 
-int64_t now() { return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 struct StringHash {
   using is_transparent = void;
@@ -102,7 +106,8 @@ struct Track {
     const auto place = static_cast<int64_t>(pool.size());
     pool.push_back(0);
     for (const c10::IValue& value : values) {
-      if (value.isTensor()) add_tensor(value.toTensor());
+      if (value.isTensor())
+        add_tensor(value.toTensor());
       else if (value.isTensorList())
         for (const at::Tensor& tensor : value.toTensorList()) add_tensor(tensor);
     }
@@ -172,7 +177,11 @@ napi_value start(napi_env env, napi_callback_info info) {
     const bool shapes = to_bool(env, args[0], "shapes");
     {
       const std::lock_guard lock(recording_mutex);
-      if (recording) throw_js(env, "Expected no profile to be running but one is: profiles cannot be nested, and a process has one at a time", "ERR_PROFILE");
+      if (recording)
+        throw_js(
+            env,
+            "Expected no profile to be running but one is: profiles cannot be nested, and a process has one at a time",
+            "ERR_PROFILE");
       recording = std::make_unique<Recording>();
       recording->owner = env;
       recording->shapes = shapes;
@@ -198,8 +207,8 @@ napi_value numbers(napi_env env, size_t count, Get&& get) {
   return array;
 }
 
-/// Numbers of an event: kind, name, start and end in nanoseconds since the recording began, parent, sequence number, places of the inputs and outputs
-/// among the shapes, and the thread that a backward event's forward ran in.
+/// Numbers of an event: kind, name, start and end in nanoseconds since the recording began, parent, sequence number,
+/// places of the inputs and outputs among the shapes, and the thread that a backward event's forward ran in.
 constexpr size_t columns = 9;
 
 napi_value track_to_js(napi_env env, Track& track, const Recording& from, int64_t stopped) {
@@ -225,10 +234,13 @@ napi_value track_to_js(napi_env env, Track& track, const Recording& from, int64_
       default: return thread_of(event.forward_thread);
     }
   };
-  check(env, napi_set_named_property(env, result, "events", numbers(env, static_cast<size_t>(track.count) * columns, value_of)));
-  check(env, napi_set_named_property(env, result, "shapes", numbers(env, track.pool.size(), [&](size_t i) { return track.pool[i]; })));
+  check(env, napi_set_named_property(env, result, "events",
+                                     numbers(env, static_cast<size_t>(track.count) * columns, value_of)));
+  check(env, napi_set_named_property(env, result, "shapes",
+                                     numbers(env, track.pool.size(), [&](size_t i) { return track.pool[i]; })));
   check(env, napi_create_array_with_length(env, track.names.size(), &names));
-  for (const auto& [text, id] : track.names) check(env, napi_set_element(env, names, static_cast<uint32_t>(id), from_string(env, text)));
+  for (const auto& [text, id] : track.names)
+    check(env, napi_set_element(env, names, static_cast<uint32_t>(id), from_string(env, text)));
   check(env, napi_set_named_property(env, result, "names", names));
   check(env, napi_set_named_property(env, result, "dropped", from_int(env, track.dropped)));
   return result;
@@ -255,7 +267,8 @@ napi_value stop(napi_env env, napi_callback_info) {
     napi_value result, threads;
     check(env, napi_create_object(env, &result));
     check(env, napi_create_array_with_length(env, done->tracks.size(), &threads));
-    for (size_t i = 0; i < done->tracks.size(); ++i) check(env, napi_set_element(env, threads, i, track_to_js(env, *done->tracks[i], *done, stopped)));
+    for (size_t i = 0; i < done->tracks.size(); ++i)
+      check(env, napi_set_element(env, threads, i, track_to_js(env, *done->tracks[i], *done, stopped)));
     check(env, napi_set_named_property(env, result, "nanoseconds", from_int(env, stopped - done->start)));
     check(env, napi_set_named_property(env, result, "threads", threads));
     return result;

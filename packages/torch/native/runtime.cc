@@ -29,7 +29,9 @@ napi_value set_threads(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<1> args(env, info);
     const int64_t count = to_int(env, args[0], "threads");
-    if (count < 1 || count > 4096) throw_js(env, "Expected integer between 1 and 4096 for threads but received " + std::to_string(count), "ERR_OUT_OF_RANGE");
+    if (count < 1 || count > 4096)
+      throw_js(env, "Expected integer between 1 and 4096 for threads but received " + std::to_string(count),
+               "ERR_OUT_OF_RANGE");
     at::set_num_threads(static_cast<int>(count));
     return napi_value(nullptr);
   });

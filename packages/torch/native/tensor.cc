@@ -15,7 +15,8 @@ napi_value shape(napi_env env, napi_callback_info info) {
     const at::Tensor tensor = to_tensor(env, args[0]);
     napi_value list;
     check(env, napi_create_array_with_length(env, tensor.dim(), &list));
-    for (int64_t i = 0; i < tensor.dim(); ++i) check(env, napi_set_element(env, list, i, from_int(env, tensor.size(i))));
+    for (int64_t i = 0; i < tensor.dim(); ++i)
+      check(env, napi_set_element(env, list, i, from_int(env, tensor.size(i))));
     return list;
   });
 }
@@ -26,7 +27,8 @@ napi_value strides(napi_env env, napi_callback_info info) {
     const at::Tensor tensor = to_tensor(env, args[0]);
     napi_value list;
     check(env, napi_create_array_with_length(env, tensor.dim(), &list));
-    for (int64_t i = 0; i < tensor.dim(); ++i) check(env, napi_set_element(env, list, i, from_int(env, tensor.stride(i))));
+    for (int64_t i = 0; i < tensor.dim(); ++i)
+      check(env, napi_set_element(env, list, i, from_int(env, tensor.stride(i))));
     return list;
   });
 }
@@ -79,7 +81,8 @@ napi_value item(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<1> args(env, info);
     const at::Tensor tensor = to_tensor(env, args[0]);
-    if (tensor.numel() != 1) throw std::runtime_error("Expected a tensor of one element for item() but received " + describe(tensor));
+    if (tensor.numel() != 1)
+      throw std::runtime_error("Expected a tensor of one element for item() but received " + describe(tensor));
     const at::Scalar scalar = tensor.item();
     return scalar.isIntegral(true) ? from_int(env, scalar.toLong()) : from_double(env, scalar.toDouble());
   });
@@ -100,9 +103,14 @@ Bytes bytes_of(napi_env env, napi_value value) {
   check(env, napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr));
   size_t width = 8;
   switch (type) {
-    case napi_int8_array: case napi_uint8_array: case napi_uint8_clamped_array: width = 1; break;
-    case napi_int16_array: case napi_uint16_array: width = 2; break;
-    case napi_int32_array: case napi_uint32_array: case napi_float32_array: width = 4; break;
+    case napi_int8_array:
+    case napi_uint8_array:
+    case napi_uint8_clamped_array: width = 1; break;
+    case napi_int16_array:
+    case napi_uint16_array: width = 2; break;
+    case napi_int32_array:
+    case napi_uint32_array:
+    case napi_float32_array: width = 4; break;
     default: break;
   }
   return {static_cast<char*>(data), length * width};
@@ -116,10 +124,12 @@ napi_value from_bytes(napi_env env, napi_callback_info info) {
     const auto sizes = to_int_list(env, args[1], "shape");
     const auto scalar_type = to_dtype(env, args[2]);
     for (const int64_t size : sizes)
-      if (size < 0) throw std::runtime_error("Expected sizes of at least 0 for shape but received " + std::to_string(size));
+      if (size < 0)
+        throw std::runtime_error("Expected sizes of at least 0 for shape but received " + std::to_string(size));
     at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(scalar_type));
     if (tensor.nbytes() != bytes.length)
-      throw std::runtime_error("Expected " + std::to_string(tensor.nbytes()) + " bytes for " + describe(tensor) + " but received " + std::to_string(bytes.length));
+      throw std::runtime_error("Expected " + std::to_string(tensor.nbytes()) + " bytes for " + describe(tensor) +
+                               " but received " + std::to_string(bytes.length));
     if (bytes.length) std::memcpy(tensor.data_ptr(), bytes.data, bytes.length);
     account_memory(env);
     return from_tensor(env, std::move(tensor));
@@ -133,7 +143,8 @@ napi_value copy_bytes(napi_env env, napi_callback_info info) {
     const at::Tensor tensor = to_tensor(env, args[0]);
     const Bytes bytes = bytes_of(env, args[1]);
     if (tensor.nbytes() != bytes.length)
-      throw std::runtime_error("Expected " + std::to_string(tensor.nbytes()) + " bytes for " + describe(tensor) + " but received " + std::to_string(bytes.length));
+      throw std::runtime_error("Expected " + std::to_string(tensor.nbytes()) + " bytes for " + describe(tensor) +
+                               " but received " + std::to_string(bytes.length));
     const c10::NoGradGuard no_grad;
     if (to_bool(env, args[2], "toTensor")) {
       at::Tensor source = at::from_blob(bytes.data, tensor.sizes(), at::TensorOptions().dtype(tensor.scalar_type()));

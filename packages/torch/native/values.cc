@@ -11,8 +11,9 @@ struct DtypeName {
   const char* name;
 };
 constexpr DtypeName dtypes[] = {
-    {at::kFloat, "float32"}, {at::kDouble, "float64"}, {at::kHalf, "float16"}, {at::kBFloat16, "bfloat16"}, {at::kLong, "int64"},
-    {at::kInt, "int32"},     {at::kShort, "int16"},    {at::kChar, "int8"},    {at::kByte, "uint8"},        {at::kBool, "bool"},
+    {at::kFloat, "float32"}, {at::kDouble, "float64"}, {at::kHalf, "float16"}, {at::kBFloat16, "bfloat16"},
+    {at::kLong, "int64"},    {at::kInt, "int32"},      {at::kShort, "int16"},  {at::kChar, "int8"},
+    {at::kByte, "uint8"},    {at::kBool, "bool"},
 };
 }  // namespace
 
@@ -66,14 +67,17 @@ static std::string type_name(napi_env env, napi_value value) {
 }
 
 [[noreturn]] static void expected(napi_env env, const char* what, const char* kind, napi_value value) {
-  throw_js(env, std::string("Expected ") + kind + " for " + what + " but received " + shown(env, value) + " of type " + type_name(env, value),
+  throw_js(env,
+           std::string("Expected ") + kind + " for " + what + " but received " + shown(env, value) + " of type " +
+               type_name(env, value),
            "ERR_INVALID_ARG_TYPE");
 }
 
 int64_t to_int(napi_env env, napi_value value, const char* what) {
   double number;
   if (napi_get_value_double(env, value, &number) == napi_ok) {
-    if (std::nearbyint(number) != number || std::fabs(number) > 9007199254740992.0) expected(env, what, "integer", value);
+    if (std::nearbyint(number) != number || std::fabs(number) > 9007199254740992.0)
+      expected(env, what, "integer", value);
     return static_cast<int64_t>(number);
   }
   int64_t result;
@@ -147,7 +151,8 @@ at::ScalarType to_dtype(napi_env env, napi_value value) {
     if (name == entry.name) return entry.dtype;
   std::string known;
   for (const auto& entry : dtypes) known += (known.empty() ? "" : ", ") + std::string(entry.name);
-  throw_js(env, "Expected one of " + known + " for dtype but received " + name + " of type string", "ERR_INVALID_ARG_VALUE");
+  throw_js(env, "Expected one of " + known + " for dtype but received " + name + " of type string",
+           "ERR_INVALID_ARG_VALUE");
 }
 
 const char* dtype_name(at::ScalarType dtype) {

@@ -1,6 +1,6 @@
-// rfdetr::attention: scaled dot-product attention on token-major tensors [batch, length, heads, width], so that neither the
-// projections before it nor the one after it needs a transposed copy. bfloat16 on a CPU with AVX512-BF16 takes the fused kernel; every
-// other dtype and device takes libtorch's own attention, the kernel's plain twin.
+// rfdetr::attention: scaled dot-product attention on token-major tensors [batch, length, heads, width], so that neither
+// the projections before it nor the one after it needs a transposed copy. bfloat16 on a CPU with AVX512-BF16 takes the
+// fused kernel; every other dtype and device takes libtorch's own attention, the kernel's plain twin.
 #include "attention.h"
 
 #include <ATen/ATen.h>
@@ -16,20 +16,25 @@ using attention::Problem;
 using attention::View;
 
 at::Tensor composed(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
-  return at::scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), {}, 0.0, false, scale).transpose(1, 2);
+  return at::scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), {}, 0.0,
+                                          false, scale)
+      .transpose(1, 2);
 }
 
 bool fits(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
   static const bool supported = attention::supported();
-  if (!supported || !query.device().is_cpu() || query.scalar_type() != at::kBFloat16 || key.scalar_type() != at::kBFloat16 || value.scalar_type() != at::kBFloat16) return false;
+  if (!supported || !query.device().is_cpu() || query.scalar_type() != at::kBFloat16 ||
+      key.scalar_type() != at::kBFloat16 || value.scalar_type() != at::kBFloat16)
+    return false;
   const int64_t width = query.size(3);
-  return width % 32 == 0 && width <= 128 && query.size(1) > 0 && key.size(1) > 0 && key.size(1) <= 4096 && query.numel() > 0;
+  return width % 32 == 0 && width <= 128 && query.size(1) > 0 && key.size(1) > 0 && key.size(1) <= 4096 &&
+         query.numel() > 0;
 }
 
 /// Unit stride on the last axis and even strides elsewhere, as the kernel loads pairs.
 at::Tensor loadable(const at::Tensor& tensor) {
-  const bool fine = tensor.stride(3) == 1 && tensor.stride(0) % 2 == 0 && tensor.stride(1) % 2 == 0 && tensor.stride(2) % 2 == 0 && tensor.storage_offset() % 2 == 0 &&
-                    tensor.stride(1) < (1 << 24);
+  const bool fine = tensor.stride(3) == 1 && tensor.stride(0) % 2 == 0 && tensor.stride(1) % 2 == 0 &&
+                    tensor.stride(2) % 2 == 0 && tensor.storage_offset() % 2 == 0 && tensor.stride(1) < (1 << 24);
   return fine ? tensor : tensor.contiguous();
 }
 
@@ -42,7 +47,8 @@ Problem problem_of(const at::Tensor& query, const at::Tensor& key, double scale)
 }
 
 struct Attention : torch::autograd::Function<Attention> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query_in, const at::Tensor& key_in, const at::Tensor& value_in, double scale) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query_in,
+                            const at::Tensor& key_in, const at::Tensor& value_in, double scale) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const at::Tensor query = loadable(query_in), key = loadable(key_in), value = loadable(value_in);
     const Problem problem = problem_of(query, key, scale);
@@ -56,7 +62,8 @@ struct Attention : torch::autograd::Function<Attention> {
     return out;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &query = saved[0], &key = saved[1], &value = saved[2], &out = saved[3], &lse = saved[4];
     const Problem problem = problem_of(query, key, context->saved_data["scale"].toDouble());
@@ -65,17 +72,23 @@ struct Attention : torch::autograd::Function<Attention> {
     at::Tensor key_gradient = at::empty(key.sizes(), key.options());
     at::Tensor value_gradient = at::empty(value.sizes(), value.options());
     at::parallel_for(0, problem.batch * problem.heads, 1, [&](int64_t first, int64_t last) {
-      attention::backward(problem, view(query), view(key), view(value), view(out), view(gradient), lse.data_ptr<float>(), view(query_gradient), view(key_gradient), view(value_gradient),
-                          first, last);
+      attention::backward(problem, view(query), view(key), view(value), view(out), view(gradient),
+                          lse.data_ptr<float>(), view(query_gradient), view(key_gradient), view(value_gradient), first,
+                          last);
     });
     return {query_gradient, key_gradient, value_gradient, at::Tensor()};
   }
 };
 
 at::Tensor attention_entry(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
-  TORCH_CHECK(query.dim() == 4 && key.dim() == 4 && value.dim() == 4, "Expected query, key and value of 4 dimensions [batch, length, heads, width] but received ", query.dim(), ", ", key.dim(), " and ", value.dim());
-  TORCH_CHECK(key.sizes() == value.sizes() && query.size(0) == key.size(0) && query.size(2) == key.size(2) && query.size(3) == key.size(3),
-              "Expected key and value of one shape that agrees with the query in batch, heads and width but received query ", query.sizes(), ", key ", key.sizes(), ", value ", value.sizes());
+  TORCH_CHECK(query.dim() == 4 && key.dim() == 4 && value.dim() == 4,
+              "Expected query, key and value of 4 dimensions [batch, length, heads, width] but received ", query.dim(),
+              ", ", key.dim(), " and ", value.dim());
+  TORCH_CHECK(
+      key.sizes() == value.sizes() && query.size(0) == key.size(0) && query.size(2) == key.size(2) &&
+          query.size(3) == key.size(3),
+      "Expected key and value of one shape that agrees with the query in batch, heads and width but received query ",
+      query.sizes(), ", key ", key.sizes(), ", value ", value.sizes());
   return fits(query, key, value) ? Attention::apply(query, key, value, scale) : composed(query, key, value, scale);
 }
 

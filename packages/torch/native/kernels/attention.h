@@ -18,10 +18,11 @@ struct Problem {
 bool supported();
 
 /// out = softmax(scale·QKᵀ)·V and log-sum-exp [batch, heads, queries], for problems first…last of batch × heads.
-void forward(const Problem& problem, View query, View key, View value, View out, float* lse, int64_t first, int64_t last);
+void forward(const Problem& problem, View query, View key, View value, View out, float* lse, int64_t first,
+             int64_t last);
 
 /// Gradients of the same, from its result and log-sum-exp.
-void backward(const Problem& problem, View query, View key, View value, View out, View out_gradient, const float* lse, View query_gradient, View key_gradient, View value_gradient,
-              int64_t first, int64_t last);
+void backward(const Problem& problem, View query, View key, View value, View out, View out_gradient, const float* lse,
+              View query_gradient, View key_gradient, View value_gradient, int64_t first, int64_t last);
 
 }  // namespace rfdetr::attention

@@ -1,7 +1,8 @@
 // compile: -O3 -fno-math-errno -fno-trapping-math
-// rfdetr::deformable_attention: multi-scale deformable attention from projected offsets and logits to summed samples in one pass. The composition
-// writes every sample of every channel to memory several times, forward and backward; here a head's value map stays in the cache and a
-// sample lives in registers. Other devices and dtypes take the composition, the kernel's plain twin.
+// rfdetr::deformable_attention: multi-scale deformable attention from projected offsets and logits to summed samples in
+// one pass. The composition writes every sample of every channel to memory several times, forward and backward; here a
+// head's value map stays in the cache and a sample lives in registers. Other devices and dtypes take the composition,
+// the kernel's plain twin.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -62,7 +63,8 @@ template <class Value>
 INLINE void load_map(const Problem& p, const Value* value, float* map) {
   const int64_t width = p.padded();
   for (int64_t s = 0; s < p.tokens; ++s)
-    for (int64_t c = 0; c < p.channels; ++c) map[s * width + c] = static_cast<float>(value[s * p.heads * p.channels + c]);
+    for (int64_t c = 0; c < p.channels; ++c)
+      map[s * width + c] = static_cast<float>(value[s * p.heads * p.channels + c]);
 }
 
 /// Softmax of one query's logits.
@@ -98,7 +100,8 @@ INLINE Place place(const Level& level, const float* reference, const Projected* 
   const auto c = static_cast<int64_t>(column), r = static_cast<int64_t>(row);
   at.x = x - column;
   at.y = y - row;
-  const bool first_column = c >= 0, last_column = c + 1 < level.width, first_row = r >= 0, last_row = r + 1 < level.height;
+  const bool first_column = c >= 0, last_column = c + 1 < level.width, first_row = r >= 0,
+             last_row = r + 1 < level.height;
   const int64_t origin = level.start + r * level.width + c;
   at.rows[0] = first_row && first_column ? origin : -1;
   at.rows[1] = first_row && last_column ? origin + 1 : -1;
@@ -132,14 +135,17 @@ INLINE void forward_head(const Problem& p, const Head<Value, Projected>& head, f
     for (int64_t block = 0; block < blocks; ++block) {
       Lanes total = {};
       for (int64_t i = 0; i < samples; ++i) {
-        const Place at = place(p.levels[i / p.points], head.reference + q * 4, head.offsets + (row * samples + i) * 2, per_point);
+        const Place at =
+            place(p.levels[i / p.points], head.reference + q * 4, head.offsets + (row * samples + i) * 2, per_point);
         if (!at.inside) {
           total += at.x + weights[i] * 0;
           continue;
         }
         const float w = weights[i];
-        total += load(map, at.rows[0], width, block) * (w * (1 - at.x) * (1 - at.y)) + load(map, at.rows[1], width, block) * (w * at.x * (1 - at.y)) +
-                 load(map, at.rows[2], width, block) * (w * (1 - at.x) * at.y) + load(map, at.rows[3], width, block) * (w * at.x * at.y);
+        total += load(map, at.rows[0], width, block) * (w * (1 - at.x) * (1 - at.y)) +
+                 load(map, at.rows[1], width, block) * (w * at.x * (1 - at.y)) +
+                 load(map, at.rows[2], width, block) * (w * (1 - at.x) * at.y) +
+                 load(map, at.rows[3], width, block) * (w * at.x * at.y);
       }
       store(total, head.out + row * p.channels + block * lanes, std::min(lanes, p.channels - block * lanes));
     }
@@ -149,7 +155,8 @@ INLINE void forward_head(const Problem& p, const Head<Value, Projected>& head, f
 template <class Value, class Projected>
 INLINE void backward_head(const Problem& p, const Head<Value, Projected>& head, float* scratch) {
   const int64_t width = p.padded(), samples = p.samples(), blocks = width / lanes;
-  float *map = scratch, *gradient_map = map + p.tokens * width, *gradient = gradient_map + p.tokens * width, *weights = gradient + width, *slopes = weights + samples;
+  float *map = scratch, *gradient_map = map + p.tokens * width, *gradient = gradient_map + p.tokens * width,
+        *weights = gradient + width, *slopes = weights + samples;
   load_map(p, head.value, map);
   std::memset(gradient_map, 0, p.tokens * width * sizeof(float));
   const float per_point = static_cast<float>(0.5 / p.points);
@@ -203,22 +210,40 @@ INLINE void backward_head(const Problem& p, const Head<Value, Projected>& head, 
       moved[2] += dx * static_cast<float>(offset[0]) * per_point;
       moved[3] += dy * static_cast<float>(offset[1]) * per_point;
     }
-    for (int64_t i = 0; i < samples; ++i) head.logit_gradient[row * samples + i] = static_cast<Projected>(weights[i] * (slopes[i] - mean));
+    for (int64_t i = 0; i < samples; ++i)
+      head.logit_gradient[row * samples + i] = static_cast<Projected>(weights[i] * (slopes[i] - mean));
     std::memcpy(head.reference_gradient + q * 4, moved, sizeof(moved));
   }
   for (int64_t s = 0; s < p.tokens; ++s)
-    for (int64_t c = 0; c < p.channels; ++c) head.value_gradient[s * p.heads * p.channels + c] = static_cast<Value>(gradient_map[s * width + c]);
+    for (int64_t c = 0; c < p.channels; ++c)
+      head.value_gradient[s * p.heads * p.channels + c] = static_cast<Value>(gradient_map[s * width + c]);
 }
 
 using Half = at::BFloat16;
-EVERY_CPU void forward_one(const Problem& p, const Head<float, float>& head, float* scratch) { forward_head(p, head, scratch); }
-EVERY_CPU void forward_one(const Problem& p, const Head<float, Half>& head, float* scratch) { forward_head(p, head, scratch); }
-EVERY_CPU void forward_one(const Problem& p, const Head<Half, float>& head, float* scratch) { forward_head(p, head, scratch); }
-EVERY_CPU void forward_one(const Problem& p, const Head<Half, Half>& head, float* scratch) { forward_head(p, head, scratch); }
-EVERY_CPU void backward_one(const Problem& p, const Head<float, float>& head, float* scratch) { backward_head(p, head, scratch); }
-EVERY_CPU void backward_one(const Problem& p, const Head<float, Half>& head, float* scratch) { backward_head(p, head, scratch); }
-EVERY_CPU void backward_one(const Problem& p, const Head<Half, float>& head, float* scratch) { backward_head(p, head, scratch); }
-EVERY_CPU void backward_one(const Problem& p, const Head<Half, Half>& head, float* scratch) { backward_head(p, head, scratch); }
+EVERY_CPU void forward_one(const Problem& p, const Head<float, float>& head, float* scratch) {
+  forward_head(p, head, scratch);
+}
+EVERY_CPU void forward_one(const Problem& p, const Head<float, Half>& head, float* scratch) {
+  forward_head(p, head, scratch);
+}
+EVERY_CPU void forward_one(const Problem& p, const Head<Half, float>& head, float* scratch) {
+  forward_head(p, head, scratch);
+}
+EVERY_CPU void forward_one(const Problem& p, const Head<Half, Half>& head, float* scratch) {
+  forward_head(p, head, scratch);
+}
+EVERY_CPU void backward_one(const Problem& p, const Head<float, float>& head, float* scratch) {
+  backward_head(p, head, scratch);
+}
+EVERY_CPU void backward_one(const Problem& p, const Head<float, Half>& head, float* scratch) {
+  backward_head(p, head, scratch);
+}
+EVERY_CPU void backward_one(const Problem& p, const Head<Half, float>& head, float* scratch) {
+  backward_head(p, head, scratch);
+}
+EVERY_CPU void backward_one(const Problem& p, const Head<Half, Half>& head, float* scratch) {
+  backward_head(p, head, scratch);
+}
 
 Problem problem_of(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& offsets) {
   Problem p{value.size(0), value.size(1), value.size(2), value.size(3), offsets.size(1), offsets.size(4), {}};
@@ -232,14 +257,20 @@ Problem problem_of(const at::Tensor& value, at::IntArrayRef shapes, const at::Te
 
 template <class Body>
 void dispatch(const at::Tensor& value, const at::Tensor& projected, Body&& body) {
-  const bool half_value = value.scalar_type() == at::kBFloat16, half_projected = projected.scalar_type() == at::kBFloat16;
-  if (half_value && half_projected) body(Half{}, Half{});
-  else if (half_value) body(Half{}, float{});
-  else if (half_projected) body(float{}, Half{});
-  else body(float{}, float{});
+  const bool half_value = value.scalar_type() == at::kBFloat16,
+             half_projected = projected.scalar_type() == at::kBFloat16;
+  if (half_value && half_projected)
+    body(Half{}, Half{});
+  else if (half_value)
+    body(Half{}, float{});
+  else if (half_projected)
+    body(float{}, Half{});
+  else
+    body(float{}, float{});
 }
 
-/// Runs `body(problem index, scratch)` for every (batch, head), each wholly on one thread: sums have one order whatever the thread count.
+/// Runs `body(problem index, scratch)` for every (batch, head), each wholly on one thread: sums have one order whatever
+/// the thread count.
 template <class Body>
 void for_heads(const Problem& p, int64_t scratch_size, Body&& body) {
   at::parallel_for(0, p.batch * p.heads, 1, [&](int64_t first, int64_t last) {
@@ -249,10 +280,12 @@ void for_heads(const Problem& p, int64_t scratch_size, Body&& body) {
 }
 
 struct DeformableAttention : torch::autograd::Function<DeformableAttention> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& value_in, at::IntArrayRef shapes, const at::Tensor& reference_in, const at::Tensor& offsets_in,
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& value_in,
+                            at::IntArrayRef shapes, const at::Tensor& reference_in, const at::Tensor& offsets_in,
                             const at::Tensor& logits_in) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    const at::Tensor value = value_in.contiguous(), reference = reference_in.contiguous(), offsets = offsets_in.contiguous(), logits = logits_in.contiguous();
+    const at::Tensor value = value_in.contiguous(), reference = reference_in.contiguous(),
+                     offsets = offsets_in.contiguous(), logits = logits_in.contiguous();
     const Problem p = problem_of(value, shapes, offsets);
     at::Tensor out = at::empty({p.batch, p.queries, p.heads * p.channels}, value.options());
     dispatch(value, offsets, [&]<class Value, class Projected>(Value, Projected) {
@@ -271,7 +304,8 @@ struct DeformableAttention : torch::autograd::Function<DeformableAttention> {
     return out;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &value = saved[0], &reference = saved[1], &offsets = saved[2], &logits = saved[3];
     const Problem p = problem_of(value, context->saved_data["shapes"].toIntVector(), offsets);
@@ -282,7 +316,9 @@ struct DeformableAttention : torch::autograd::Function<DeformableAttention> {
     at::Tensor reference_gradient = at::empty({p.batch, p.heads, p.queries, 4}, reference.options());
     dispatch(value, offsets, [&]<class Value, class Projected>(Value, Projected) {
       for_heads(p, 2 * p.tokens * p.padded() + p.padded() + 2 * p.samples(), [&](int64_t b, int64_t h, float* scratch) {
-        const int64_t channel = (b * p.queries * p.heads + h) * p.channels, sample = (b * p.queries * p.heads + h) * p.samples(), cell = (b * p.tokens * p.heads + h) * p.channels;
+        const int64_t channel = (b * p.queries * p.heads + h) * p.channels,
+                      sample = (b * p.queries * p.heads + h) * p.samples(),
+                      cell = (b * p.tokens * p.heads + h) * p.channels;
         Head<Value, Projected> head{};
         head.value = value.const_data_ptr<Value>() + cell;
         head.reference = reference.const_data_ptr<float>() + b * p.queries * 4;
@@ -296,60 +332,85 @@ struct DeformableAttention : torch::autograd::Function<DeformableAttention> {
         backward_one(p, head, scratch);
       });
     });
-    return {value_gradient, at::Tensor(), context->needs_input_grad(1) ? reference_gradient.sum(1) : at::Tensor(), offset_gradient, logit_gradient};
+    return {value_gradient, at::Tensor(), context->needs_input_grad(1) ? reference_gradient.sum(1) : at::Tensor(),
+            offset_gradient, logit_gradient};
   }
 };
 
-at::Tensor composed(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference, const at::Tensor& offsets, const at::Tensor& logits) {
-  const int64_t batch = value.size(0), heads = value.size(2), channels = value.size(3), queries = offsets.size(1), levels = offsets.size(3), points = offsets.size(4);
+at::Tensor composed(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference,
+                    const at::Tensor& offsets, const at::Tensor& logits) {
+  const int64_t batch = value.size(0), heads = value.size(2), channels = value.size(3), queries = offsets.size(1),
+                levels = offsets.size(3), points = offsets.size(4);
   const auto wide = reference.scalar_type();
   const at::Tensor weights = logits.to(wide).softmax(-1);
   const auto box = reference.view({batch, queries, 1, 1, 1, 4}).chunk(2, -1);
-  const at::Tensor grid = (box[0] + offsets.to(wide) * box[1] * (0.5 / points)).mul(2).sub(1).transpose(1, 2).flatten(0, 1);
+  const at::Tensor grid =
+      (box[0] + offsets.to(wide) * box[1] * (0.5 / points)).mul(2).sub(1).transpose(1, 2).flatten(0, 1);
   const at::Tensor map = value.to(wide).permute({0, 2, 3, 1}).flatten(0, 1);
   std::vector<at::Tensor> samples;
   int64_t start = 0;
   for (int64_t level = 0; level < levels; ++level) {
     const int64_t height = shapes[2 * level], width = shapes[2 * level + 1];
-    samples.push_back(at::grid_sampler(map.narrow(2, start, height * width).unflatten(2, {height, width}), grid.select(2, level), 0, 0, false));
+    samples.push_back(at::grid_sampler(map.narrow(2, start, height * width).unflatten(2, {height, width}),
+                                       grid.select(2, level), 0, 0, false));
     start += height * width;
   }
-  const at::Tensor weighted = at::cat(samples, -1) * weights.transpose(1, 2).reshape({batch * heads, 1, queries, levels * points});
+  const at::Tensor weighted =
+      at::cat(samples, -1) * weights.transpose(1, 2).reshape({batch * heads, 1, queries, levels * points});
   return weighted.sum(-1).view({batch, heads * channels, queries}).transpose(1, 2).to(value.scalar_type());
 }
 
-void check(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference, const at::Tensor& offsets, const at::Tensor& logits) {
+void check(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference, const at::Tensor& offsets,
+           const at::Tensor& logits) {
   TORCH_CHECK(value.dim() == 4, "Expected value [batch, tokens, heads, channels] but received ", value.sizes());
-  TORCH_CHECK(shapes.size() % 2 == 0 && !shapes.empty(), "Expected height and width of every level in shapes but received ", shapes.size(), " numbers");
+  TORCH_CHECK(shapes.size() % 2 == 0 && !shapes.empty(),
+              "Expected height and width of every level in shapes but received ", shapes.size(), " numbers");
   int64_t tokens = 0;
   for (size_t i = 0; i < shapes.size(); i += 2) {
-    TORCH_CHECK(shapes[i] > 0 && shapes[i + 1] > 0, "Expected positive heights and widths in shapes but received ", shapes);
+    TORCH_CHECK(shapes[i] > 0 && shapes[i + 1] > 0, "Expected positive heights and widths in shapes but received ",
+                shapes);
     tokens += shapes[i] * shapes[i + 1];
   }
   const auto levels = static_cast<int64_t>(shapes.size() / 2);
-  TORCH_CHECK(tokens == value.size(1), "Expected ", tokens, " tokens in value for levels ", shapes, " but received ", value.sizes());
-  TORCH_CHECK(offsets.dim() == 6 && offsets.size(0) == value.size(0) && offsets.size(2) == value.size(2) && offsets.size(3) == levels && offsets.size(4) > 0 && offsets.size(5) == 2,
-              "Expected offsets [", value.size(0), ", queries, ", value.size(2), ", ", levels, ", points, 2] but received ", offsets.sizes());
-  const std::vector<int64_t> boxes = {value.size(0), offsets.size(1), 4}, scores = {value.size(0), offsets.size(1), value.size(2), levels * offsets.size(4)};
-  TORCH_CHECK(reference.sizes() == boxes && reference.is_floating_point(), "Expected floating-point reference of shape ", boxes, " but received ", reference.toString(), " of ", reference.sizes());
-  TORCH_CHECK(logits.sizes() == scores && logits.scalar_type() == offsets.scalar_type(), "Expected logits of shape ", scores, " in the dtype of the offsets but received ", logits.toString(), " of ", logits.sizes());
+  TORCH_CHECK(tokens == value.size(1), "Expected ", tokens, " tokens in value for levels ", shapes, " but received ",
+              value.sizes());
+  TORCH_CHECK(offsets.dim() == 6 && offsets.size(0) == value.size(0) && offsets.size(2) == value.size(2) &&
+                  offsets.size(3) == levels && offsets.size(4) > 0 && offsets.size(5) == 2,
+              "Expected offsets [", value.size(0), ", queries, ", value.size(2), ", ", levels,
+              ", points, 2] but received ", offsets.sizes());
+  const std::vector<int64_t> boxes = {value.size(0), offsets.size(1), 4},
+                             scores = {value.size(0), offsets.size(1), value.size(2), levels * offsets.size(4)};
+  TORCH_CHECK(reference.sizes() == boxes && reference.is_floating_point(),
+              "Expected floating-point reference of shape ", boxes, " but received ", reference.toString(), " of ",
+              reference.sizes());
+  TORCH_CHECK(logits.sizes() == scores && logits.scalar_type() == offsets.scalar_type(), "Expected logits of shape ",
+              scores, " in the dtype of the offsets but received ", logits.toString(), " of ", logits.sizes());
 }
 
 bool fits(const at::Tensor& value, const at::Tensor& reference, const at::Tensor& offsets) {
-  const auto small = [](const at::Tensor& t) { return t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16; };
-  return value.device().is_cpu() && reference.device().is_cpu() && offsets.device().is_cpu() && reference.scalar_type() == at::kFloat && small(value) && small(offsets) && value.numel() > 0 && offsets.numel() > 0;
+  const auto small = [](const at::Tensor& t) {
+    return t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16;
+  };
+  return value.device().is_cpu() && reference.device().is_cpu() && offsets.device().is_cpu() &&
+         reference.scalar_type() == at::kFloat && small(value) && small(offsets) && value.numel() > 0 &&
+         offsets.numel() > 0;
 }
 
 /// Everything is computed in the dtype of the reference, float32 at least: half coordinates are off by pixels.
-at::Tensor widened(const at::Tensor& reference) { return reference.scalar_type() == at::kDouble ? reference : reference.to(at::kFloat); }
-
-at::Tensor entry(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference, const at::Tensor& offsets, const at::Tensor& logits) {
-  check(value, shapes, reference, offsets, logits);
-  const at::Tensor wide = widened(reference);
-  return fits(value, wide, offsets) ? DeformableAttention::apply(value, shapes, wide, offsets, logits) : composed(value, shapes, wide, offsets, logits);
+at::Tensor widened(const at::Tensor& reference) {
+  return reference.scalar_type() == at::kDouble ? reference : reference.to(at::kFloat);
 }
 
-at::Tensor composed_entry(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference, const at::Tensor& offsets, const at::Tensor& logits) {
+at::Tensor entry(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference,
+                 const at::Tensor& offsets, const at::Tensor& logits) {
+  check(value, shapes, reference, offsets, logits);
+  const at::Tensor wide = widened(reference);
+  return fits(value, wide, offsets) ? DeformableAttention::apply(value, shapes, wide, offsets, logits)
+                                    : composed(value, shapes, wide, offsets, logits);
+}
+
+at::Tensor composed_entry(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference,
+                          const at::Tensor& offsets, const at::Tensor& logits) {
   check(value, shapes, reference, offsets, logits);
   return composed(value, shapes, widened(reference), offsets, logits);
 }
@@ -357,9 +418,12 @@ at::Tensor composed_entry(const at::Tensor& value, at::IntArrayRef shapes, const
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
-  library.def("deformable_attention(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> Tensor");
+  library.def(
+      "deformable_attention(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> Tensor");
   library.impl("deformable_attention", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(entry));
-  library.def("deformable_attention_composed(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> Tensor");
+  library.def(
+      "deformable_attention_composed(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> "
+      "Tensor");
   library.impl("deformable_attention_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(composed_entry));
 }
 

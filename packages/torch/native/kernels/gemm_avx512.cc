@@ -1,6 +1,7 @@
 // compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -fno-math-errno
-// Six rows by four vectors of columns are summed in registers over the whole depth: 24 sums hide the latency of vdpbf16ps, and ten loads feed 24 products. Panels of
-// the right operand are read from the second cache, in the order in which they lie. Every element is summed by one thread in one order, however the work is spread.
+// Six rows by four vectors of columns are summed in registers over the whole depth: 24 sums hide the latency of
+// vdpbf16ps, and ten loads feed 24 products. Panels of the right operand are read from the second cache, in the order
+// in which they lie. Every element is summed by one thread in one order, however the work is spread.
 #include "gemm.h"
 #include "vectors_avx512.h"
 
@@ -24,8 +25,9 @@ __m256i sloped(Activation activation, __m256i gradient, __m256i at) {
   return _mm256_maskz_mov_epi16(_mm256_cmpgt_epi16_mask(at, _mm256_setzero_si256()), gradient);
 }
 
-/// Asks for what the end of a tile will read and write, while its sums are on the way: rows lie far apart, and each would be waited for. Into the second cache: in the
-/// first one, rows that are a multiple of 4 KiB apart push each other out.
+/// Asks for what the end of a tile will read and write, while its sums are on the way: rows lie far apart, and each
+/// would be waited for. Into the second cache: in the first one, rows that are a multiple of 4 KiB apart push each
+/// other out.
 template <int R, int V>
 void expect(const Target& to, int64_t m, int64_t n) {
   const auto lines = [](const void* from, int64_t bytes) {
@@ -39,8 +41,9 @@ void expect(const Target& to, int64_t m, int64_t n) {
   }
 }
 
-/// The end of a tile: bias, activation or slope, type. From memory, as it needs the registers that the sums were in. Everything is read before anything is written: rows are
-/// often a multiple of 4 KiB apart, and a processor takes a read for one of a write before it that agrees in the last twelve bits of its address.
+/// The end of a tile: bias, activation or slope, type. From memory, as it needs the registers that the sums were in.
+/// Everything is read before anything is written: rows are often a multiple of 4 KiB apart, and a processor takes a
+/// read for one of a write before it that agrees in the last twelve bits of its address.
 void finish(float* raw, int rows, int vectors, const Target& to, int64_t m, int64_t n, __mmask16 tail) {
   alignas(64) uint16_t places[tile_rows * right_width];
   for (int v = 0; v < vectors; ++v) {
@@ -50,8 +53,11 @@ void finish(float* raw, int rows, int vectors, const Target& to, int64_t m, int6
       const int64_t at = (m + r) * to.stride + n + 16 * v;
       float* value = raw + (r * vectors + v) * 16;
       if (to.bias) _mm512_store_ps(value, _mm512_add_ps(_mm512_load_ps(value), bias));
-      if (to.add) _mm512_store_ps(value, _mm512_add_ps(_mm512_load_ps(value), load(static_cast<const float*>(to.data) + at, mask)));
-      if (to.at) _mm256_store_si256(reinterpret_cast<__m256i*>(places + (r * vectors + v) * 16), load(to.at + at, mask));
+      if (to.add)
+        _mm512_store_ps(value,
+                        _mm512_add_ps(_mm512_load_ps(value), load(static_cast<const float*>(to.data) + at, mask)));
+      if (to.at)
+        _mm256_store_si256(reinterpret_cast<__m256i*>(places + (r * vectors + v) * 16), load(to.at + at, mask));
     }
   }
   for (int v = 0; v < vectors; ++v) {
@@ -67,15 +73,18 @@ void finish(float* raw, int rows, int vectors, const Target& to, int64_t m, int6
       __m256i half = halved(value);
       if (to.before) store(to.before + at, mask, half);
       if (to.activation != Activation::none) half = activated(to.activation, half);
-      if (to.slope_of != Activation::none) half = sloped(to.slope_of, half, _mm256_load_si256(reinterpret_cast<const __m256i*>(places + i)));
+      if (to.slope_of != Activation::none)
+        half = sloped(to.slope_of, half, _mm256_load_si256(reinterpret_cast<const __m256i*>(places + i)));
       store(static_cast<uint16_t*>(to.data) + at, mask, half);
     }
   }
 }
 
-/// C tile of R rows and V vectors of columns, of which the last has `tail`. Pair k of row r stands at left[r·row + k·step].
+/// C tile of R rows and V vectors of columns, of which the last has `tail`. Pair k of row r stands at left[r·row +
+/// k·step].
 template <int R, int V>
-void tile(const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs, const Target& to, int64_t m, int64_t n, __mmask16 tail) {
+void tile(const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs, const Target& to, int64_t m,
+          int64_t n, __mmask16 tail) {
   expect<R, V>(to, m, n);
   __m512 sums[R][V];
   for (int r = 0; r < R; ++r)
@@ -98,7 +107,8 @@ void tile(const Pair* left, int64_t row, int64_t step, const Pair* right, int64_
 }
 
 template <int V>
-void tile_of(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs, const Target& to, int64_t m, int64_t n, __mmask16 tail) {
+void tile_of(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs,
+             const Target& to, int64_t m, int64_t n, __mmask16 tail) {
   switch (rows) {
     case 1: return tile<1, V>(left, row, step, right, pairs, to, m, n, tail);
     case 2: return tile<2, V>(left, row, step, right, pairs, to, m, n, tail);
@@ -110,7 +120,8 @@ void tile_of(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pa
 }
 
 /// Up to six rows against one panel, of which `columns` count.
-void tile_at(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs, const Target& to, int64_t m, int64_t n, int64_t columns) {
+void tile_at(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pair* right, int64_t pairs,
+             const Target& to, int64_t m, int64_t n, int64_t columns) {
   const int64_t vectors = std::min<int64_t>((columns + 15) / 16, 4);
   const __mmask16 tail = mask_of(columns - 16 * (vectors - 1));
   switch (vectors) {
@@ -121,7 +132,8 @@ void tile_at(int64_t rows, const Pair* left, int64_t row, int64_t step, const Pa
   }
 }
 
-/// Asks for `count` values of a row that will be read soon. Weights and activations come from main memory, and each row is too short for the processor to guess the next one.
+/// Asks for `count` values of a row that will be read soon. Weights and activations come from main memory, and each row
+/// is too short for the processor to guess the next one.
 void prefetch(const Source& from, int64_t row, int64_t at, int64_t count) {
   const int64_t size = from.wide ? 4 : 2;
   const char* data = static_cast<const char*>(from.data) + (row * from.stride + at) * size;
@@ -145,10 +157,12 @@ __m512i load_pairs(const Source& from, int64_t row, int64_t at, int64_t count, b
   return as_integers(_mm512_cvtne2ps_pbh(second_rest, first_rest));
 }
 
-/// Pairs of `depth` neighbouring rows, for 32·V columns from `at` on, of which `columns` are there. Columns c…c+15 of pair k go to `place(c / 16) + k·width`. Rows are read
-/// in the order in which they lie, some cache lines of each at a time.
+/// Pairs of `depth` neighbouring rows, for 32·V columns from `at` on, of which `columns` are there. Columns c…c+15 of
+/// pair k go to `place(c / 16) + k·width`. Rows are read in the order in which they lie, some cache lines of each at a
+/// time.
 template <int V, bool summed, class Place>
-void pack_strip(const Source& from, int64_t at, int64_t columns, int64_t depth, int64_t width, Place&& place, float* sums) {
+void pack_strip(const Source& from, int64_t at, int64_t columns, int64_t depth, int64_t width, Place&& place,
+                float* sums) {
   constexpr int64_t ahead = 16;
   const __m512bh ones = as_bf16(_mm512_set1_epi32(0x3F803F80));
   __m512 sum[2 * V];
@@ -163,7 +177,8 @@ void pack_strip(const Source& from, int64_t at, int64_t columns, int64_t depth, 
     prefetch(from, row + ahead + 1, at, 32 * V);
     for (int v = 0; v < V; ++v) {
       const int64_t left = columns - 32 * v;
-      const __m512i first = load_pairs(from, row, at + 32 * v, left, false), second = two ? load_pairs(from, row + 1, at + 32 * v, left, false) : _mm512_setzero_si512();
+      const __m512i first = load_pairs(from, row, at + 32 * v, left, false),
+                    second = two ? load_pairs(from, row + 1, at + 32 * v, left, false) : _mm512_setzero_si512();
       for (int half = 0; half < 2; ++half) {
         if (!to[2 * v + half]) continue;
         const __m512i pairs = _mm512_permutex2var_epi16(first, interleaved(half), second);
@@ -181,7 +196,8 @@ void pack_strip(const Source& from, int64_t at, int64_t columns, int64_t depth, 
 
 /// All columns of panels `width` wide.
 template <bool summed>
-void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, int64_t width, Pair* packed, float* sums) {
+void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, int64_t width,
+          Pair* packed, float* sums) {
   constexpr int strip = 4;  // 128 columns: lines enough to stream, sums few enough for registers
   const int64_t pairs = (depth + 1) / 2, end = last * width;
   for (int64_t at = first * width; at < end; at += 32 * strip) {
@@ -197,7 +213,8 @@ void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, i
 
 bool supported() { return vectors::supported(); }
 
-void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed, int64_t panel_size, bool low) {
+void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
+                     int64_t panel_size, bool low) {
   const int64_t pairs = (depth + 1) / 2;
   for (int64_t panel = first; panel < last; ++panel) {
     Pair* out = packed + panel * panel_size;
@@ -210,7 +227,8 @@ void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t firs
           prefetch(weight, column + 16, 2 * k, 32);
         }
         transpose(rows);
-        for (int64_t i = 0; i < std::min<int64_t>(16, pairs - k); ++i) _mm512_store_si512(out + (k + i) * right_width + c, rows[i]);
+        for (int64_t i = 0; i < std::min<int64_t>(16, pairs - k); ++i)
+          _mm512_store_si512(out + (k + i) * right_width + c, rows[i]);
       }
   }
 }
@@ -220,7 +238,8 @@ void pack_right(Source matrix, int64_t columns, int64_t depth, int64_t first, in
 }
 
 void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed, float* sums) {
-  sums ? pack<true>(matrix, columns, depth, first, last, left_width, packed, sums) : pack<false>(matrix, columns, depth, first, last, left_width, packed, nullptr);
+  sums ? pack<true>(matrix, columns, depth, first, last, left_width, packed, sums)
+       : pack<false>(matrix, columns, depth, first, last, left_width, packed, nullptr);
 }
 
 void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
@@ -231,7 +250,8 @@ void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
       uint16_t* out = to + r * 3 * depth + k;
       for (int half = 0; half < 2; ++half, out += 16) {
         const __mmask16 mask = mask_of(depth - k - 16 * half);
-        const __m256i high_half = half ? _mm512_extracti64x4_epi64(high, 1) : _mm512_castsi512_si256(high), low_half = half ? _mm512_extracti64x4_epi64(low, 1) : _mm512_castsi512_si256(low);
+        const __m256i high_half = half ? _mm512_extracti64x4_epi64(high, 1) : _mm512_castsi512_si256(high),
+                      low_half = half ? _mm512_extracti64x4_epi64(low, 1) : _mm512_castsi512_si256(low);
         store(out, mask, high_half);
         store(out + depth, mask, high_half);
         store(out + 2 * depth, mask, low_half);
@@ -239,7 +259,8 @@ void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
     }
 }
 
-void multiply_rows(const uint16_t* left, int64_t rows, int64_t columns, int64_t depth, const Pair* right, Target target) {
+void multiply_rows(const uint16_t* left, int64_t rows, int64_t columns, int64_t depth, const Pair* right,
+                   Target target) {
   // Rows that stay in the second cache while all panels pass.
   constexpr int64_t block = 8 * tile_rows;
   const int64_t pairs = depth / 2;
@@ -247,7 +268,8 @@ void multiply_rows(const uint16_t* left, int64_t rows, int64_t columns, int64_t 
     for (int64_t n = 0; n < columns; n += right_width)
       for (int64_t m = begin; m < std::min(begin + block, rows); m += tile_rows) {
         const Pair* a = reinterpret_cast<const Pair*>(left + m * depth);
-        tile_at(std::min(tile_rows, rows - m), a, pairs, 1, right + n * pairs, pairs, target, m, n, std::min(right_width, columns - n));
+        tile_at(std::min(tile_rows, rows - m), a, pairs, 1, right + n * pairs, pairs, target, m, n,
+                std::min(right_width, columns - n));
       }
 }
 
@@ -258,7 +280,8 @@ void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t 
       for (int64_t m = 0; m < left_width; m += tile_rows) {
         const int64_t count = std::min({tile_rows, left_width - m, rows - panel * left_width - m});
         if (count <= 0) break;
-        tile_at(count, left + panel * pairs * left_width + m, 1, left_width, right + n * pairs, pairs, target, panel * left_width + m, n, std::min(right_width, columns - n));
+        tile_at(count, left + panel * pairs * left_width + m, 1, left_width, right + n * pairs, pairs, target,
+                panel * left_width + m, n, std::min(right_width, columns - n));
       }
 }
 

@@ -1,8 +1,10 @@
-// rfdetr::grouped_linear: one linear layer a group on one axis, as the query selection of Group DETR has it: [groups, N, K] to [groups, N, O] in float32.
+// rfdetr::grouped_linear: one linear layer a group on one axis, as the query selection of Group DETR has it: [groups,
+// N, K] to [groups, N, O] in float32.
 //
-// `split` sums three bfloat16 products (high·high + high·low + low·high) with float32 sums: sixteen bits of each factor, where bfloat16 has eight, at a third of its
-// rate, which is twice that of float32. Backward rounds gradients and operands to bfloat16, as every other layer of a mixed precision does, and gives them in float32.
-// Otherwise, and on other devices and types, it is the batched product of libtorch, the plain twin.
+// `split` sums three bfloat16 products (high·high + high·low + low·high) with float32 sums: sixteen bits of each
+// factor, where bfloat16 has eight, at a third of its rate, which is twice that of float32. Backward rounds gradients
+// and operands to bfloat16, as every other layer of a mixed precision does, and gives them in float32. Otherwise, and
+// on other devices and types, it is the batched product of libtorch, the plain twin.
 #include "products.h"
 
 #include <ATen/ATen.h>
@@ -23,7 +25,9 @@ at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorL
 
 bool fits(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
   static const bool supported = gemm::supported();
-  if (!supported || input.scalar_type() != at::kFloat || !input.device().is_cpu() || input.size(2) % 2 || input.numel() == 0) return false;
+  if (!supported || input.scalar_type() != at::kFloat || !input.device().is_cpu() || input.size(2) % 2 ||
+      input.numel() == 0)
+    return false;
   for (const auto list : {weights, biases})
     for (const at::Tensor& tensor : list)
       if (tensor.scalar_type() != at::kFloat || !tensor.is_contiguous()) return false;
@@ -37,14 +41,16 @@ at::Tensor forward_of(const at::Tensor& input, at::TensorList weights, at::Tenso
   at::Tensor out = at::empty({groups, rows, weights[0].size(0)}, input.options());
   for (int64_t g = 0; g < groups; ++g) {
     at::Tensor part = out.select(0, g);
-    multiply(input.size(0) == 1 ? split : split.narrow(0, g * rows, rows), pack_weight(weights[g], true), {biases[g]}, part);
+    multiply(input.size(0) == 1 ? split : split.narrow(0, g * rows, rows), pack_weight(weights[g], true), {biases[g]},
+             part);
   }
   return out;
 }
 
 /// Arguments: input, then the weights, then the biases.
 struct SplitLinear : torch::autograd::Function<SplitLinear> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, at::TensorList parameters) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
+                            at::TensorList parameters) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const size_t groups = parameters.size() / 2;
     const at::TensorList weights = parameters.slice(0, groups);
@@ -54,7 +60,8 @@ struct SplitLinear : torch::autograd::Function<SplitLinear> {
     return forward_of(input, weights, parameters.slice(groups));
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const size_t groups = saved.size() - 1;
     const at::Tensor input = saved.back().contiguous(), gradient = gradients[0].to(at::kBFloat16).contiguous();
@@ -86,11 +93,16 @@ struct SplitLinear : torch::autograd::Function<SplitLinear> {
 
 at::Tensor grouped_linear(const at::Tensor& input, at::TensorList weights, at::TensorList biases, bool split) {
   const int64_t groups = static_cast<int64_t>(weights.size());
-  TORCH_CHECK(groups > 0 && static_cast<int64_t>(biases.size()) == groups && input.dim() == 3 && (input.size(0) == groups || input.size(0) == 1), "Expected an input [groups or 1, N, K] and as many biases as weights but received input ",
-              input.sizes(), ", ", groups, " weights and ", biases.size(), " biases");
+  TORCH_CHECK(groups > 0 && static_cast<int64_t>(biases.size()) == groups && input.dim() == 3 &&
+                  (input.size(0) == groups || input.size(0) == 1),
+              "Expected an input [groups or 1, N, K] and as many biases as weights but received input ", input.sizes(),
+              ", ", groups, " weights and ", biases.size(), " biases");
   for (int64_t g = 0; g < groups; ++g)
-    TORCH_CHECK(weights[g].sizes() == weights[0].sizes() && weights[g].dim() == 2 && weights[g].size(1) == input.size(2) && biases[g].dim() == 1 && biases[g].size(0) == weights[g].size(0),
-                "Expected weights [O, ", input.size(2), "] and biases [O] of one size but received ", weights[g].sizes(), " and ", biases[g].sizes());
+    TORCH_CHECK(weights[g].sizes() == weights[0].sizes() && weights[g].dim() == 2 &&
+                    weights[g].size(1) == input.size(2) && biases[g].dim() == 1 &&
+                    biases[g].size(0) == weights[g].size(0),
+                "Expected weights [O, ", input.size(2), "] and biases [O] of one size but received ",
+                weights[g].sizes(), " and ", biases[g].sizes());
   if (!split || !fits(input, weights, biases)) return composed(input, weights, biases);
   if (!at::GradMode::is_enabled()) return forward_of(input, weights, biases);
   std::vector<at::Tensor> parameters = weights.vec();

@@ -1,10 +1,11 @@
 // compile: -O3 -fno-math-errno -fno-trapping-math
 // aten::linear on the CPU as one node of the graph.
 //
-// float32: forward and both products of backward are libtorch's own; the bias gradient is a column sum in one pass, and views, transposes and their nodes fall away.
-// bfloat16, on a CPU with AVX512-BF16: products of our own (gemm.h). They take the weight as float32 master or as half copy, round it while they pack it, and give
-// the gradient of a master in float32 as it was summed: no half copy of a weight and no half gradient is ever written.
-// Everything else goes through libtorch's composition, the plain twin.
+// float32: forward and both products of backward are libtorch's own; the bias gradient is a column sum in one pass, and
+// views, transposes and their nodes fall away. bfloat16, on a CPU with AVX512-BF16: products of our own (gemm.h). They
+// take the weight as float32 master or as half copy, round it while they pack it, and give the gradient of a master in
+// float32 as it was summed: no half copy of a weight and no half gradient is ever written. Everything else goes through
+// libtorch's composition, the plain twin.
 #include "products.h"
 
 #include <ATen/ATen.h>
@@ -25,12 +26,13 @@ namespace {
 
 using namespace products;
 
-constexpr int64_t block = 256;     // columns that one pass over the rows sums
+constexpr int64_t block = 256;  // columns that one pass over the rows sums
 constexpr int64_t rows_at_once = 4;
 
 /// Rows are summed by 64 before they join the total: short sums round less.
 template <class T>
-inline __attribute__((always_inline)) void sum_columns(const T* from, int64_t rows, int64_t stride, int64_t columns, T* to) {
+inline __attribute__((always_inline)) void sum_columns(const T* from, int64_t rows, int64_t stride, int64_t columns,
+                                                       T* to) {
   float total[block] = {};
   for (int64_t begin = 0; begin < rows; begin += 64) {
     float part[block] = {};
@@ -38,7 +40,9 @@ inline __attribute__((always_inline)) void sum_columns(const T* from, int64_t ro
     int64_t r = begin;
     for (; r + rows_at_once <= end; r += rows_at_once) {
       const T *first = from + r * stride, *second = first + stride, *third = second + stride, *fourth = third + stride;
-      for (int64_t c = 0; c < columns; ++c) part[c] += (static_cast<float>(first[c]) + static_cast<float>(second[c])) + (static_cast<float>(third[c]) + static_cast<float>(fourth[c]));
+      for (int64_t c = 0; c < columns; ++c)
+        part[c] += (static_cast<float>(first[c]) + static_cast<float>(second[c])) +
+                   (static_cast<float>(third[c]) + static_cast<float>(fourth[c]));
     }
     for (; r < end; ++r)
       for (int64_t c = 0; c < columns; ++c) part[c] += static_cast<float>(from[r * stride + c]);
@@ -47,17 +51,23 @@ inline __attribute__((always_inline)) void sum_columns(const T* from, int64_t ro
   for (int64_t c = 0; c < columns; ++c) to[c] = static_cast<T>(total[c]);
 }
 
-EVERY_CPU void sum_block(const float* from, int64_t rows, int64_t stride, int64_t columns, float* to) { sum_columns(from, rows, stride, columns, to); }
-EVERY_CPU void sum_block(const at::BFloat16* from, int64_t rows, int64_t stride, int64_t columns, at::BFloat16* to) { sum_columns(from, rows, stride, columns, to); }
+EVERY_CPU void sum_block(const float* from, int64_t rows, int64_t stride, int64_t columns, float* to) {
+  sum_columns(from, rows, stride, columns, to);
+}
+EVERY_CPU void sum_block(const at::BFloat16* from, int64_t rows, int64_t stride, int64_t columns, at::BFloat16* to) {
+  sum_columns(from, rows, stride, columns, to);
+}
 
 template <class T>
 void sum_columns_of(const at::Tensor& matrix, at::Tensor& sums) {
   const int64_t rows = matrix.size(0), columns = matrix.size(1);
   const T* from = matrix.const_data_ptr<T>();
   T* to = sums.data_ptr<T>();
-  at::parallel_for(0, (columns + block - 1) / block, std::max<int64_t>(1, (1 << 16) / (rows * block)), [&](int64_t first, int64_t last) {
-    for (int64_t i = first * block; i < std::min(last * block, columns); i += block) sum_block(from + i, rows, columns, std::min(block, columns - i), to + i);
-  });
+  at::parallel_for(0, (columns + block - 1) / block, std::max<int64_t>(1, (1 << 16) / (rows * block)),
+                   [&](int64_t first, int64_t last) {
+                     for (int64_t i = first * block; i < std::min(last * block, columns); i += block)
+                       sum_block(from + i, rows, columns, std::min(block, columns - i), to + i);
+                   });
 }
 
 /// Sums over the rows of a contiguous float32 or bfloat16 matrix, in one order whatever the thread count.
@@ -69,7 +79,8 @@ at::Tensor column_sums(const at::Tensor& matrix) {
 }
 
 /// input · packed weightᵀ + bias in bfloat16.
-at::Tensor half_product(const at::Tensor& input, const at::Tensor& packed, int64_t outputs, const std::optional<at::Tensor>& bias) {
+at::Tensor half_product(const at::Tensor& input, const at::Tensor& packed, int64_t outputs,
+                        const std::optional<at::Tensor>& bias) {
   const at::Tensor rows = rows_of(input);
   at::Tensor result = at::empty({rows.size(0), outputs}, input.options());
   multiply(rows, packed, {bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor()}, result);
@@ -77,14 +88,17 @@ at::Tensor half_product(const at::Tensor& input, const at::Tensor& packed, int64
 }
 
 struct Linear : torch::autograd::Function<Linear> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
+                            const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input, weight});
     context->saved_data["bias"] = bias.has_value();
-    return fit(input, weight) ? half_product(input, pack_weight(weight), weight.size(0), bias) : at::linear(input, weight, bias);
+    return fit(input, weight) ? half_product(input, pack_weight(weight), weight.size(0), bias)
+                              : at::linear(input, weight, bias);
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &weight = saved[1];
     const bool with_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
@@ -92,15 +106,23 @@ struct Linear : torch::autograd::Function<Linear> {
     // A graph of the gradients themselves needs operators that record.
     if (at::GradMode::is_enabled() || !fit(input, weight)) {
       const at::Tensor gradient = gradients[0].reshape({-1, weight.size(0)});
-      if (context->needs_input_grad(0)) input_gradient = gradient.mm(weight.to(gradient.scalar_type())).view(input.sizes());
-      if (context->needs_input_grad(1)) weight_gradient = gradient.t().mm(input.reshape({-1, weight.size(1)})).to(weight.scalar_type());
-      if (with_bias) bias_gradient = (at::GradMode::is_enabled() ? gradient.sum(0) : column_sums(gradient.contiguous())).to(weight.scalar_type());
+      if (context->needs_input_grad(0))
+        input_gradient = gradient.mm(weight.to(gradient.scalar_type())).view(input.sizes());
+      if (context->needs_input_grad(1))
+        weight_gradient = gradient.t().mm(input.reshape({-1, weight.size(1)})).to(weight.scalar_type());
+      if (with_bias)
+        bias_gradient = (at::GradMode::is_enabled() ? gradient.sum(0) : column_sums(gradient.contiguous()))
+                            .to(weight.scalar_type());
       return {input_gradient, weight_gradient, bias_gradient};
     }
     const at::Tensor gradient = rows_of(gradients[0]);
-    if (context->needs_input_grad(0)) input_gradient = products::input_gradient(gradient, weight, at::kBFloat16).view(input.sizes());
-    if (context->needs_input_grad(1)) weight_gradient = products::weight_gradient(gradient, rows_of(input), with_bias ? &bias_gradient : nullptr).to(weight.scalar_type());
-    if (with_bias) bias_gradient = (bias_gradient.defined() ? bias_gradient : column_sums(gradient)).to(weight.scalar_type());
+    if (context->needs_input_grad(0))
+      input_gradient = products::input_gradient(gradient, weight, at::kBFloat16).view(input.sizes());
+    if (context->needs_input_grad(1))
+      weight_gradient = products::weight_gradient(gradient, rows_of(input), with_bias ? &bias_gradient : nullptr)
+                            .to(weight.scalar_type());
+    if (with_bias)
+      bias_gradient = (bias_gradient.defined() ? bias_gradient : column_sums(gradient)).to(weight.scalar_type());
     return {input_gradient, weight_gradient, bias_gradient};
   }
 };
@@ -108,13 +130,19 @@ struct Linear : torch::autograd::Function<Linear> {
 /// float32 weights beside a bfloat16 input are rounded to it, here or in the kernel; their gradients are float32.
 at::Tensor linear_entry(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   const bool mixed = input.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kFloat;
-  const bool fits = input.dim() >= 2 && weight.dim() == 2 && input.size(-1) == weight.size(1) && plain(input) && plain(weight) && (mixed || input.scalar_type() == weight.scalar_type()) &&
-                    (!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0) && bias->scalar_type() == weight.scalar_type()));
+  const bool fits = input.dim() >= 2 && weight.dim() == 2 && input.size(-1) == weight.size(1) && plain(input) &&
+                    plain(weight) && (mixed || input.scalar_type() == weight.scalar_type()) &&
+                    (!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0) &&
+                                           bias->scalar_type() == weight.scalar_type()));
   if (fits && fit(input, weight)) {
-    return at::GradMode::is_enabled() ? Linear::apply(input, weight, bias) : half_product(input, pack_weight(weight), weight.size(0), bias);
+    return at::GradMode::is_enabled() ? Linear::apply(input, weight, bias)
+                                      : half_product(input, pack_weight(weight), weight.size(0), bias);
   }
-  if (fits && mixed) return linear_entry(input, weight.to(at::kBFloat16), bias.has_value() ? std::optional(bias->to(at::kBFloat16)) : std::nullopt);
-  return fits && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias) : at::native::linear(input, weight, bias);
+  if (fits && mixed)
+    return linear_entry(input, weight.to(at::kBFloat16),
+                        bias.has_value() ? std::optional(bias->to(at::kBFloat16)) : std::nullopt);
+  return fits && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias)
+                                            : at::native::linear(input, weight, bias);
 }
 
 /// Whether aten::linear takes float32 weights beside a bfloat16 input in one product, without half copies.
@@ -123,15 +151,19 @@ bool linear_takes_masters() { return gemm::supported(); }
 /// A weight [N × K] of even K as products read it: for weights that serve many products unchanged.
 at::Tensor pack_linear(const at::Tensor& weight) {
   TORCH_CHECK(gemm::supported(), "Expected a CPU with AVX512-BF16 for packed weights");
-  TORCH_CHECK(weight.dim() == 2 && plain(weight) && weight.numel() > 0 && weight.size(1) % 2 == 0, "Expected a float32 or bfloat16 weight of two dimensions, the second of them even, but received ", weight.toString(), " of shape ",
-              weight.sizes());
+  TORCH_CHECK(weight.dim() == 2 && plain(weight) && weight.numel() > 0 && weight.size(1) % 2 == 0,
+              "Expected a float32 or bfloat16 weight of two dimensions, the second of them even, but received ",
+              weight.toString(), " of shape ", weight.sizes());
   return pack_weight(weight.contiguous());
 }
 
 /// aten::linear in bfloat16 with a weight from pack_linear of `outputs` rows; without autograd.
-at::Tensor linear_packed(const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& bias, int64_t outputs) {
-  TORCH_CHECK(input.dim() >= 1 && input.scalar_type() == at::kBFloat16 && outputs > 0 && packed.numel() == packed_weight_size(outputs, input.size(-1)),
-              "Expected a bfloat16 input that agrees with the packed weight of ", outputs, " outputs but received ", input.toString(), " of shape ", input.sizes());
+at::Tensor linear_packed(const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& bias,
+                         int64_t outputs) {
+  TORCH_CHECK(input.dim() >= 1 && input.scalar_type() == at::kBFloat16 && outputs > 0 &&
+                  packed.numel() == packed_weight_size(outputs, input.size(-1)),
+              "Expected a bfloat16 input that agrees with the packed weight of ", outputs, " outputs but received ",
+              input.toString(), " of shape ", input.sizes());
   return half_product(input, packed, outputs, bias);
 }
 

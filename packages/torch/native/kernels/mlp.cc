@@ -1,7 +1,8 @@
-// rfdetr::mlp: linear layers with an activation between them, [..., K] bfloat16 to [..., N] bfloat16, as one node of the graph. ReLU, GELU and their slopes happen to the
-// elements of a product while they are in registers, and of a hidden layer one tensor is kept: what ReLU leaves, or what GELU was given, from which backward makes its
-// value again. Composed, they read and write the widest tensors of the model several times more, and GELU keeps both. Layers that the kernels do not take go through
-// libtorch one after the other, the plain twin.
+// rfdetr::mlp: linear layers with an activation between them, [..., K] bfloat16 to [..., N] bfloat16, as one node of
+// the graph. ReLU, GELU and their slopes happen to the elements of a product while they are in registers, and of a
+// hidden layer one tensor is kept: what ReLU leaves, or what GELU was given, from which backward makes its value again.
+// Composed, they read and write the widest tensors of the model several times more, and GELU keeps both. Layers that
+// the kernels do not take go through libtorch one after the other, the plain twin.
 //
 // rfdetr::gelu is the same GELU as an operator of its own, with the same bits.
 #include "products.h"
@@ -27,15 +28,18 @@ struct Gelu : torch::autograd::Function<Gelu> {
     context->save_for_backward({input});
     return products::gelu(input);
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     const at::Tensor input = context->get_saved_variables()[0];
-    return {at::GradMode::is_enabled() ? at::gelu_backward(gradients[0], input) : products::gelu_backward(gradients[0], input)};
+    return {at::GradMode::is_enabled() ? at::gelu_backward(gradients[0], input)
+                                       : products::gelu_backward(gradients[0], input)};
   }
 };
 
 at::Tensor gelu_entry(const at::Tensor& input) {
   static const bool supported = gemm::supported();
-  const bool fits = supported && input.device().is_cpu() && input.scalar_type() == at::kBFloat16 && input.layout() == at::kStrided;
+  const bool fits =
+      supported && input.device().is_cpu() && input.scalar_type() == at::kBFloat16 && input.layout() == at::kStrided;
   return fits ? Gelu::apply(input) : at::gelu(input);
 }
 
@@ -51,7 +55,8 @@ at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorL
 
 /// Arguments: input, then the weights, then the biases.
 struct Mlp : torch::autograd::Function<Mlp> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, at::TensorList parameters, int64_t activation_number) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
+                            at::TensorList parameters, int64_t activation_number) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto activation = static_cast<Activation>(activation_number);
     const size_t layers = parameters.size() / 2;
@@ -75,7 +80,8 @@ struct Mlp : torch::autograd::Function<Mlp> {
     return value.view(with_last(input.sizes(), value.size(1)));
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "mlp has no second derivative: take mlp_composed");
     const auto saved = context->get_saved_variables();
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
@@ -86,7 +92,9 @@ struct Mlp : torch::autograd::Function<Mlp> {
       const at::Tensor &kept = saved[i], &weight = saved[layers + i];
       if (context->needs_input_grad(1 + i) || context->needs_input_grad(1 + layers + i)) {
         at::Tensor sums;
-        results[1 + i] = weight_gradient(gradient, i > 0 && activation == Activation::gelu ? products::gelu(kept) : kept, &sums).to(weight.scalar_type());
+        results[1 + i] =
+            weight_gradient(gradient, i > 0 && activation == Activation::gelu ? products::gelu(kept) : kept, &sums)
+                .to(weight.scalar_type());
         results[1 + layers + i] = sums.to(weight.scalar_type());
       }
       if (i > 0) {
@@ -95,7 +103,8 @@ struct Mlp : torch::autograd::Function<Mlp> {
         finish.at = kept;
         gradient = input_gradient(gradient, weight, at::kBFloat16, finish);
       } else if (context->needs_input_grad(0)) {
-        results[0] = input_gradient(gradient, weight, at::kBFloat16).view(with_last(gradients[0].sizes(), weight.size(1)));
+        results[0] =
+            input_gradient(gradient, weight, at::kBFloat16).view(with_last(gradients[0].sizes(), weight.size(1)));
       }
     }
     return results;
@@ -103,12 +112,15 @@ struct Mlp : torch::autograd::Function<Mlp> {
 };
 
 at::Tensor mlp(const at::Tensor& input, at::TensorList weights, at::TensorList biases, const std::string& name) {
-  TORCH_CHECK(!weights.empty() && weights.size() == biases.size(), "Expected as many biases as weights but received ", weights.size(), " weights and ", biases.size(), " biases");
+  TORCH_CHECK(!weights.empty() && weights.size() == biases.size(), "Expected as many biases as weights but received ",
+              weights.size(), " weights and ", biases.size(), " biases");
   const Activation activation = activation_of(name);
   bool fits = input.dim() >= 2 && input.device().is_cpu();
   for (size_t i = 0; fits && i < weights.size(); ++i) {
-    fits = plain(weights[i]) && weights[i].dim() == 2 && weights[i].scalar_type() == weights[0].scalar_type() && biases[i].scalar_type() == weights[0].scalar_type() && biases[i].dim() == 1 &&
-           biases[i].size(0) == weights[i].size(0) && weights[i].size(1) == (i == 0 ? input.size(-1) : weights[i - 1].size(0));
+    fits = plain(weights[i]) && weights[i].dim() == 2 && weights[i].scalar_type() == weights[0].scalar_type() &&
+           biases[i].scalar_type() == weights[0].scalar_type() && biases[i].dim() == 1 &&
+           biases[i].size(0) == weights[i].size(0) &&
+           weights[i].size(1) == (i == 0 ? input.size(-1) : weights[i - 1].size(0));
     fits = fits && weights[i].is_contiguous() && weights[i].size(1) % 2 == 0 && weights[i].numel() > 0;
   }
   fits = fits && fit(input, weights[0]);

@@ -1,5 +1,6 @@
-// rfdetr::negative_loss: Σ σ(z)²·softplus(z) over all axes but the first, the loss of IoU-aware binary cross-entropy for entries without a match (LW-DETR, arXiv:2406.03459 §3),
-// with the gradient through both factors. Composed, it keeps four tensors of the size of the logits for backward; here the logits alone, and libtorch's operators run on
+// rfdetr::negative_loss: Σ σ(z)²·softplus(z) over all axes but the first, the loss of IoU-aware binary cross-entropy
+// for entries without a match (LW-DETR, arXiv:2406.03459 §3), with the gradient through both factors. Composed, it
+// keeps four tensors of the size of the logits for backward; here the logits alone, and libtorch's operators run on
 // pieces that stay in the cache, forward and backward. The composition is its plain twin.
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -11,14 +12,17 @@ namespace {
 
 constexpr int64_t piece = 1 << 17;  // elements
 
-at::Tensor composed(const at::Tensor& logits) { return at::softplus(logits).mul(logits.sigmoid().pow(2)).flatten(1).sum(-1); }
+at::Tensor composed(const at::Tensor& logits) {
+  return at::softplus(logits).mul(logits.sigmoid().pow(2)).flatten(1).sum(-1);
+}
 
 /// Calls `body` with each layer's number and the pieces of it, in order.
 template <class Body>
 void over_pieces(const at::Tensor& logits, Body&& body) {
   const at::Tensor flat = logits.flatten(1);
   for (int64_t layer = 0; layer < flat.size(0); ++layer)
-    for (int64_t begin = 0; begin < flat.size(1); begin += piece) body(layer, begin, flat.select(0, layer).narrow(0, begin, std::min(piece, flat.size(1) - begin)));
+    for (int64_t begin = 0; begin < flat.size(1); begin += piece)
+      body(layer, begin, flat.select(0, layer).narrow(0, begin, std::min(piece, flat.size(1) - begin)));
 }
 
 struct NegativeLoss : torch::autograd::Function<NegativeLoss> {
@@ -26,12 +30,15 @@ struct NegativeLoss : torch::autograd::Function<NegativeLoss> {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({logits});
     at::Tensor sums = at::zeros({logits.size(0)}, logits.options());
-    over_pieces(logits, [&](int64_t layer, int64_t, const at::Tensor& z) { sums.select(0, layer).add_(z.sigmoid().square_().mul_(at::softplus(z)).sum()); });
+    over_pieces(logits, [&](int64_t layer, int64_t, const at::Tensor& z) {
+      sums.select(0, layer).add_(z.sigmoid().square_().mul_(at::softplus(z)).sum());
+    });
     return sums;
   }
 
   /// d/dz σ²·softplus = σ²·(σ + 2·(1 − σ)·softplus).
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     const at::Tensor logits = context->get_saved_variables()[0];
     if (at::GradMode::is_enabled()) {  // a graph of the gradient itself needs operators that record
       std::vector<int64_t> shape(logits.dim(), 1);
@@ -53,7 +60,9 @@ struct NegativeLoss : torch::autograd::Function<NegativeLoss> {
 
 at::Tensor negative_loss(const at::Tensor& logits) {
   TORCH_CHECK(logits.dim() >= 2, "Expected logits of two or more dimensions but received ", logits.sizes());
-  return logits.device().is_cpu() && at::isFloatingType(logits.scalar_type()) && logits.numel() > 0 ? NegativeLoss::apply(logits) : composed(logits);
+  return logits.device().is_cpu() && at::isFloatingType(logits.scalar_type()) && logits.numel() > 0
+             ? NegativeLoss::apply(logits)
+             : composed(logits);
 }
 
 }  // namespace

@@ -8,36 +8,52 @@ namespace rfdetr::vectors {
 
 inline bool supported() {
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
 inline __m512bh as_bf16(__m512i v) { return reinterpret_cast<__m512bh>(v); }
 inline __m512i as_integers(__m512bh v) { return reinterpret_cast<__m512i>(v); }
 
 /// The first `left` of sixteen lanes.
-inline __mmask16 mask_of(int64_t left) { return static_cast<__mmask16>(left >= 16 ? 0xFFFF : left <= 0 ? 0 : (1u << left) - 1); }
+inline __mmask16 mask_of(int64_t left) {
+  return static_cast<__mmask16>(left >= 16 ? 0xFFFF : left <= 0 ? 0 : (1u << left) - 1);
+}
 
-/// Loads and stores of the lanes in `mask`. Those of whole vectors are told apart: a masked one takes forty cycles on some processors.
-inline __m512 load(const float* from, __mmask16 mask) { return mask == 0xFFFF ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(mask, from); }
-inline __m256i load(const uint16_t* from, __mmask16 mask) { return mask == 0xFFFF ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)) : _mm256_maskz_loadu_epi16(mask, from); }
+/// Loads and stores of the lanes in `mask`. Those of whole vectors are told apart: a masked one takes forty cycles on
+/// some processors.
+inline __m512 load(const float* from, __mmask16 mask) {
+  return mask == 0xFFFF ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(mask, from);
+}
+inline __m256i load(const uint16_t* from, __mmask16 mask) {
+  return mask == 0xFFFF ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))
+                        : _mm256_maskz_loadu_epi16(mask, from);
+}
 inline void store(float* to, __mmask16 mask, __m512 value) {
-  if (mask == 0xFFFF) _mm512_storeu_ps(to, value);
-  else _mm512_mask_storeu_ps(to, mask, value);
+  if (mask == 0xFFFF)
+    _mm512_storeu_ps(to, value);
+  else
+    _mm512_mask_storeu_ps(to, mask, value);
 }
 inline void store(uint16_t* to, __mmask16 mask, __m256i value) {
-  if (mask == 0xFFFF) _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
-  else _mm256_mask_storeu_epi16(to, mask, value);
+  if (mask == 0xFFFF)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
+  else
+    _mm256_mask_storeu_epi16(to, mask, value);
 }
 
 inline __m512 widened(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); }
 inline __m256i halved(__m512 value) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)); }
-inline void store_bf16(uint16_t* to, __m512 value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halved(value)); }
+inline void store_bf16(uint16_t* to, __m512 value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halved(value));
+}
 
 /// Where the pairs of two rows of 32 values come from: of the first sixteen columns, or the other ones.
 inline const __m512i& interleaved(bool high) {
-  alignas(64) static const uint16_t index[2][32] = {
-      {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
-      {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
+  alignas(64) static const uint16_t index[2][32] = {{0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                                     8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
+                                                    {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55,
+                                                     24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
   return *reinterpret_cast<const __m512i*>(index[high]);
 }
 
@@ -84,7 +100,8 @@ inline __m512 exp2(__m512 x) {
   return _mm512_scalef_ps(p, whole);
 }
 
-/// The normal distribution: Φ(u) and e^(−u²/2). Its tail as a polynomial times that power (Abramowitz and Stegun 1964, 7.1.26): to 1.5e-7, and relative to itself where it is small.
+/// The normal distribution: Φ(u) and e^(−u²/2). Its tail as a polynomial times that power (Abramowitz and Stegun
+/// 1964, 7.1.26): to 1.5e-7, and relative to itself where it is small.
 inline void normal(__m512 u, __m512& distribution, __m512& power) {
   // Farther out the tail is zero; an infinite distance would make NaN of it. In this order NaN passes.
   const __m512 one = _mm512_set1_ps(1), distance = _mm512_min_ps(_mm512_set1_ps(40), _mm512_abs_ps(u));
