@@ -4,7 +4,9 @@
 //   npm run build && node tools/generate/features.mjs           writes them
 //   npm run build && node tools/generate/features.mjs --check   fails where they are out of date
 import { readFileSync, writeFileSync } from "node:fs";
-import { kindOf, refused, settings } from "rfdetr/settings";
+import { refused } from "../../packages/rfdetr/dist/settings/refused-settings.js";
+import { kindOf } from "../../packages/rfdetr/dist/settings/resolve.js";
+import { settings } from "../../packages/rfdetr/dist/settings/settings.js";
 
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
 const golden = JSON.parse(read("../../packages/rfdetr/src/settings/fixtures/package-settings.json"));
