@@ -5,10 +5,12 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   resolve: {
-    alias: {
-      "@rfdetr/torch": source("packages/torch/src/index.ts"),
-      "@rfdetr/amp": source("packages/amp/src/index.ts"),
-    },
+    alias: [
+      { find: /^@rfdetr\/(torch|amp)$/, replacement: source("packages/$1/src/index.ts") },
+      { find: /^@rfdetr\/torch\/(\w+)$/, replacement: source("packages/torch/src/$1/index.ts") },
+      { find: /^rfdetr$/, replacement: source("packages/rfdetr/src/index.ts") },
+      { find: /^rfdetr\/(\w+)$/, replacement: source("packages/rfdetr/src/$1/index.ts") },
+    ],
   },
   test: {
     include: ["packages/*/src/**/*.test.ts", "packages/*/test/**/*.test.ts", "packages/*/setup/**/*.test.ts", "tools/**/*.test.ts"],

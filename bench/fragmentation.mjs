@@ -3,6 +3,7 @@
 //
 //   node bench/fragmentation.mjs [--model tiny] [--batch 4] [--steps 1000]
 import { parseArgs } from "node:util";
+import { letThreadsSleep, machineLine } from "rfdetr/support";
 
 const { values } = parseArgs({
   options: {
@@ -11,14 +12,11 @@ const { values } = parseArgs({
     steps: { type: "string", default: "1000" },
   },
 });
-const compiled = (path) => new URL(`../packages/${path}`, import.meta.url).href;
-const { letThreadsSleep } = await import(compiled("rfdetr/dist/support/openmp.js"));
+// Before libtorch loads, so the rest is imported after it.
 letThreadsSleep();
-const { manualSeed, memory, resetPeakMemory } = await import(compiled("torch/dist/index.js"));
-const { benchParts, randomBatch } = await import(compiled("rfdetr/dist/instruments/bench-train.js"));
-const { trainingStep } = await import(compiled("rfdetr/dist/train/step.js"));
-const { scaleOfStep, trainingScales } = await import(compiled("rfdetr/dist/train/multi-scale.js"));
-const { machineLine } = await import(compiled("rfdetr/dist/support/machine.js"));
+const { manualSeed, memory, resetPeakMemory } = await import("@rfdetr/torch");
+const { benchParts } = await import("rfdetr/instruments");
+const { randomBatch, scaleOfStep, trainingScales, trainingStep } = await import("rfdetr/train");
 
 const { config, parts, ema } = benchParts({ model: values.model, precision: "bf16-mixed", device: "cpu" });
 const scales = trainingScales(config.resolution, config.patchSize, config.numWindows, true);

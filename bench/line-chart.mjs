@@ -1,5 +1,6 @@
 // Line charts with axes of any range, as SVG text: for the figures of benchmarks.
-const svg = await import(new URL("../packages/rfdetr/dist/eval/figures/svg-chart.js", import.meta.url).href);
+import { svg } from "rfdetr/eval";
+import { escapeXml } from "rfdetr/support";
 
 /** Round numbers from `low` to `high`, about `count` of them. */
 function ticks(low, high, count = 6) {
@@ -59,7 +60,7 @@ export function figure(panels) {
   const parts = panels.flatMap((each, i) => panel(each, 70 + i * (width + gap), 50, width, height));
   const document = svg.svgDocument(70 + panels.length * (width + gap) - gap + 30, height + 110, parts);
   // Read aloud in place of the picture; readers look for it first.
-  return document.replace(">", `>\n<title>${svg.escapeXml(panels.map(({ title }) => title).join("; "))}</title>`);
+  return document.replace(">", `>\n<title>${escapeXml(panels.map(({ title }) => title).join("; "))}</title>`);
 }
 
 export const colors = ["#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#bf8700"];

@@ -13,9 +13,12 @@
 // Weights and images are those of the golden numbers (no download). One JSON object goes to stdout, tables to stderr.
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { Autocast, CastMap, cudaPolicy, defaultPolicy, Monitor, observe, readHardware, withOperators } from "@rfdetr/amp";
+import { keep, memory, noGrad, ops, resetPeakMemory, scope, tensor } from "@rfdetr/torch";
+import { fillImages, fillModel, fillTargets } from "rfdetr/instruments";
+import { Criterion } from "rfdetr/loss";
+import { modelOverrides, RFDETRModel, refineBoxes, resolveModel } from "rfdetr/model";
 
-const compiled = (name) => new URL(`../packages/${name}/dist/index.js`, import.meta.url).href;
-const inside = (path) => new URL(`../packages/rfdetr/dist/${path}`, import.meta.url).href;
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
@@ -27,15 +30,6 @@ const { positionals, values } = parseArgs({
     variants: { type: "string", default: "" },
   },
 });
-const { keep, memory, noGrad, ops, resetPeakMemory, scope, tensor } = await import(compiled("torch"));
-const { Autocast, CastMap, cudaPolicy, defaultPolicy, Monitor, observe, readHardware, withOperators } = await import(compiled("amp"));
-const { RFDETRModel } = await import(inside("model/rfdetr.js"));
-const { resolveModel } = await import(inside("model/variants.js"));
-const { modelOverrides } = await import(inside("model/precision.js"));
-const { refineBoxes } = await import(inside("model/heads.js"));
-const { Criterion } = await import(inside("loss/criterion.js"));
-const { fillImages, fillModel, fillTargets } = await import(inside("testing/deterministic-fill.js"));
-
 const rounds = Number(values.rounds);
 const batch = Number(values.batch);
 const config = resolveModel(values.model);

@@ -6,6 +6,7 @@
 // The least time of an operator is the longer one of its floating-point operations over the rate of a 1024³ product in its type, and of the bytes of
 // its tensors over the rate of a copy of 256 MiB. Small tensors stay in the processor's caches, which are faster than that: more than 100 % is possible.
 import { parseArgs } from "node:util";
+import { letThreadsSleep, machineLine, measure, spread } from "rfdetr/support";
 
 const { values } = parseArgs({
   options: {
@@ -19,14 +20,11 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
-const compiled = (path) => new URL(`../packages/${path}`, import.meta.url).href;
-const { letThreadsSleep } = await import(compiled("rfdetr/dist/support/openmp.js"));
+// Before libtorch loads, so the rest is imported after it.
 letThreadsSleep();
-const { manualSeed, noGrad, ops, profile, randn, scope, selfTimes } = await import(compiled("torch/dist/index.js"));
-const { benchParts, peakFlops, randomBatch } = await import(compiled("rfdetr/dist/instruments/bench-train.js"));
-const { trainingStep } = await import(compiled("rfdetr/dist/train/step.js"));
-const { measure, spread } = await import(compiled("rfdetr/dist/support/statistics.js"));
-const { machineLine } = await import(compiled("rfdetr/dist/support/machine.js"));
+const { manualSeed, noGrad, ops, profile, randn, scope, selfTimes } = await import("@rfdetr/torch");
+const { benchParts, peakFlops } = await import("rfdetr/instruments");
+const { randomBatch, trainingStep } = await import("rfdetr/train");
 
 const steps = Number(values.steps);
 const product = (list) => list.reduce((a, b) => a * b, 1);

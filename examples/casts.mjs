@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 // What mixed precision does to a forward pass: every operator of the demo model with its module and dtypes, counted at the one door.
 import { intercept, nn, noGrad, randn, scope, Tensor } from "@rfdetr/torch";
-import { modelAutocast } from "../packages/rfdetr/dist/model/precision.js";
-import { RFDETRModel } from "../packages/rfdetr/dist/model/rfdetr.js";
-import { resolveModel } from "../packages/rfdetr/dist/model/variants.js";
+import { modelAutocast, RFDETRModel, resolveModel } from "rfdetr/model";
 
 const model = new RFDETRModel(resolveModel("demo")).eval();
 const autocast = modelAutocast(model, { precision: "bf16-mixed" });

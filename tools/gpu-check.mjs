@@ -19,11 +19,9 @@ const batch = Number(values.batch);
 await setupOrExit();
 const { engine, manualSeed, noGrad, optim, randn, scope, zeros } = await import("@rfdetr/torch");
 const { precisions } = await import("@rfdetr/amp");
-const { RFDETRModel } = await import("../packages/rfdetr/dist/model/rfdetr.js");
-const { resolveModel } = await import("../packages/rfdetr/dist/model/variants.js");
-const { modelAutocast } = await import("../packages/rfdetr/dist/model/precision.js");
-const { Criterion } = await import("../packages/rfdetr/dist/loss/criterion.js");
-const { fillImages, fillModel, fillTargets } = await import("../packages/rfdetr/dist/testing/deterministic-fill.js");
+const { fillImages, fillModel, fillTargets } = await import("rfdetr/instruments");
+const { Criterion } = await import("rfdetr/loss");
+const { modelAutocast, RFDETRModel, resolveModel } = await import("rfdetr/model");
 
 if (device.startsWith("cuda")) {
   if (!engine().cuda) {

@@ -4,9 +4,7 @@
 //   npm run build && node tools/generate/features.mjs           writes them
 //   npm run build && node tools/generate/features.mjs --check   fails where they are out of date
 import { readFileSync, writeFileSync } from "node:fs";
-import { refused } from "../../packages/rfdetr/dist/settings/refused-settings.js";
-import { kindOf } from "../../packages/rfdetr/dist/settings/resolve.js";
-import { settings } from "../../packages/rfdetr/dist/settings/settings.js";
+import { kindOf, refused, settings } from "rfdetr/settings";
 
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
 const golden = JSON.parse(read("../../packages/rfdetr/src/settings/fixtures/package-settings.json"));

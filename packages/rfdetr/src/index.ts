@@ -1,7 +1,7 @@
 // The public interface. Importing it does not load libtorch; the first model does.
 export { type DetectorOptions, RFDETR } from "./detector.js";
 export { CocoEvaluator, type CocoSummary } from "./eval/coco/coco.js";
-export { evaluateFiles } from "./eval/coco/coco-files.js";
+export { evaluateFiles, loadFiles } from "./eval/coco/coco-files.js";
 export type { Detection, ModelConfig } from "./model/types.js";
 export { drawDetections } from "./predict/draw.js";
 export type { TrainEvent } from "./run/files/events.js";

@@ -1,0 +1,20 @@
+// `rfdetr/eval`: COCO mean average precision of a model, of a weights file or of results, and the figures that explain it.
+export type { EvaluationBatch } from "./batch.js";
+export {
+  type ClassSummary,
+  CocoEvaluator,
+  type CocoEvaluatorOptions,
+  type CocoSummary,
+  type EvaluatedImage,
+  type GroundTruth,
+  type ImageDetections,
+} from "./coco/coco.js";
+export { evaluateFiles, type FileEvaluationOptions } from "./coco/coco-files.js";
+export { evaluationBatches, evaluationLoader, openEvaluationData } from "./data.js";
+export { type EvaluationOptions, evaluate } from "./evaluate.js";
+export { type EvaluateWeightsOptions, evaluateWeights } from "./evaluate-weights.js";
+export { type ConfusionMatrix, type ConfusionMatrixOptions, confusionMatrix } from "./figures/confusion-matrix.js";
+export { type PrecisionRecallCurves, precisionRecallCurves } from "./figures/curves.js";
+export { type F1Sweep, f1Sweep, type OperatingPoint } from "./figures/f1-sweep.js";
+export { confusionPlot, f1Plot, precisionRecallPlot } from "./figures/plots.js";
+export * as svg from "./figures/svg-chart.js";

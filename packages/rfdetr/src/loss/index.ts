@@ -1,0 +1,6 @@
+// `rfdetr/loss`: matching and the terms of the training loss.
+export { centreToCorners, cornersToCentre, overlaps } from "./boxes.js";
+export { type ClassificationKind, classificationLoss, type Matched } from "./classification.js";
+export { Criterion, type CriterionOptions, type Losses } from "./criterion.js";
+export { linearSumAssignment } from "./linear-assignment.js";
+export { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";

@@ -1,0 +1,12 @@
+// `rfdetr/model`: the detector as a module, what goes into it and what comes out.
+
+export { cocoClasses } from "./coco-classes.js";
+export type { LevelShapes } from "./deformable-attention.js";
+export { refineBoxes } from "./heads.js";
+export { inFloat32, type Outputs, type Prediction } from "./outputs.js";
+export { postprocess, type ScoredBoxes, type ScoredTensors, toArrays } from "./postprocess.js";
+export { fp16EvalAutocast, type ModelAutocastOptions, modelAutocast, modelOverrides } from "./precision.js";
+export { imageDeviation, imageMean, imagesToTensor, normalise_, resizeImages } from "./preprocess.js";
+export { RFDETRModel } from "./rfdetr.js";
+export type { Detection, EncoderConfig, ModelConfig, ProjectorScale } from "./types.js";
+export { checkInputSize, resolveModel, variants } from "./variants.js";

@@ -1,0 +1,13 @@
+// `rfdetr/predict`: images in, detections out, and drawn on the image.
+export {
+  type DrawOptions,
+  drawDetections,
+  type ImageSource,
+  type LabelledBox,
+  type MosaicOptions,
+  mosaic,
+  type RawImage,
+  type Tile,
+} from "./draw.js";
+export { imageExtensions, imageFiles } from "./inputs.js";
+export { type ImagePrediction, listDetections, type PredictOptions, Predictor } from "./predict.js";

@@ -1,0 +1,47 @@
+// What users import: every subpath of the three packages' `exports`, as compiled, and what importing it loads.
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const subpaths = ["torch", "amp", "rfdetr"].flatMap((folder) => {
+  const { name, exports = { ".": "" } } = JSON.parse(readFileSync(`${root}/packages/${folder}/package.json`, "utf8"));
+  return Object.keys(exports)
+    .filter((key) => !key.endsWith(".json"))
+    .map((key): string => name + key.slice(1));
+});
+
+/** Names that a fresh process of Node sees in a compiled module, and whether it has loaded libtorch then. */
+function compiled(specifier: string): { names: string[]; libtorch: boolean } {
+  const program = `
+    const names = Object.keys(await import(${JSON.stringify(specifier)})).sort();
+    const libtorch = process.report.getReport().sharedObjects.some((path) => /torch/.test(path));
+    console.log(JSON.stringify({ names, libtorch }));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+    cwd: `${root}/packages/rfdetr`,
+    encoding: "utf8",
+  });
+  if (stdout === "") throw new Error(stderr);
+  return JSON.parse(stdout);
+}
+
+describe("exports", () => {
+  it.each(subpaths)("%s resolves in the build to what its source exports", async (specifier) => {
+    const source = Object.keys(await import(/* @vite-ignore */ specifier)).sort();
+    expect(compiled(specifier).names).toEqual(source);
+    expect(source.length).toBeGreaterThan(0);
+  });
+
+  it("keeps what is not listed inside", () => {
+    expect(() => compiled("rfdetr/dist/detector.js")).toThrow("ERR_PACKAGE_PATH_NOT_EXPORTED");
+  });
+
+  it.each(["rfdetr", "rfdetr/settings", "rfdetr/data", "rfdetr/run", "rfdetr/support"])("%s loads no libtorch", (specifier) => {
+    expect(compiled(specifier).libtorch).toBe(false);
+  });
+
+  it("sees libtorch where it is loaded", () => {
+    expect(compiled("rfdetr/model").libtorch).toBe(true);
+  });
+});
