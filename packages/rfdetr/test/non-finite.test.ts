@@ -63,8 +63,11 @@ describe("a batch that makes the loss not finite", () => {
   });
 
   it("stop: ends the run with the reason, keeps the state before it, and can be continued", async () => {
-    await expect(run("stop", "stop", poisoned(7, 1))).rejects.toThrow(/step 7 is not finite.* on_non_finite is stop.*--resume/);
     const path = join(folder, "stop");
+    await expect(run("stop", "stop", poisoned(7, 1))).rejects.toMatchObject({
+      message: expect.stringMatching(/step 7 is not finite.* on_non_finite is stop/),
+      hint: expect.stringContaining(`resume it in ${path}`),
+    });
     expect(JSON.parse(readFileSync(join(path, "summary.json"), "utf8"))).toMatchObject({
       stop_reason: "failed",
       steps: 7,

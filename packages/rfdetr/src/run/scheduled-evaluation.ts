@@ -1,5 +1,6 @@
-// Evaluation as a part of a run: progress as events, the averaged weights in the model meanwhile.
+// Evaluation during a run: its progress as events, with the averaged weights in the model meanwhile.
 import type { CocoEvaluator } from "../eval/coco/coco.js";
+import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { evaluate } from "../eval/evaluate.js";
 import type { EvaluationEvent } from "./files/events.js";
 import type { Session } from "./session/session.js";
@@ -7,7 +8,7 @@ import { withAverage } from "./session/session-state.js";
 
 /**
  * Scores the weights that would be shipped (`shipped`: the averaged ones, where there is an average), or those in the model (`own`).
- * @returns the filled evaluator; null where the run was asked to stop meanwhile.
+ * @returns the filled evaluator; null if the run was asked to stop meanwhile
  */
 export async function* scheduledEvaluation(
   session: Session,
@@ -38,7 +39,7 @@ export async function* scheduledEvaluation(
     running = false;
     wake();
   });
-  // Its failure is thrown where its result is awaited.
+  // A failure is thrown below, where the result is awaited.
   work.catch(() => {});
   while (running || done.length > 0) {
     for (const images of done.splice(0)) yield { type: "evaluation", images, totalImages };
@@ -48,4 +49,20 @@ export async function* scheduledEvaluation(
       });
   }
   return await work;
+}
+
+/**
+ * Scores the weights at the end of an epoch: those that would be shipped, and with `eval_base_model` those that are not averaged.
+ * @returns the figures of both (`base` null where it is not asked for); null if the run was asked to stop meanwhile
+ */
+export async function* evaluateEpoch(
+  session: Session,
+  stopRequested: () => boolean,
+): AsyncGenerator<EvaluationEvent, { summary: CocoSummary; base: CocoSummary | null } | null> {
+  const shipped = yield* scheduledEvaluation(session, "shipped", "valid", stopRequested);
+  if (shipped === null) return null;
+  const summary = shipped.summarize();
+  if (!session.settings.evalBaseModel || session.ema === null) return { summary, base: null };
+  const own = yield* scheduledEvaluation(session, "own", "valid", stopRequested);
+  return own === null ? null : { summary, base: own.summarize() };
 }

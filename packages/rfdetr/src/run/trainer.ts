@@ -1,132 +1,107 @@
-// The training loop: epochs of steps, evaluation, weights, checkpoints; a stream of events.
-
+// The training loop: epochs of steps, evaluation, checkpoints; a stream of events. What is written down is the recorders' work.
 import { existsSync } from "node:fs";
-import { Monitor, numericsVersion, type OverflowReport, recordLine, UpdateProbe } from "@rfdetr/amp";
-import type { CocoSummary } from "../eval/coco/coco-summary.js";
+import type { OverflowReport } from "@rfdetr/amp";
 import { addHint, NumericsError, RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/early-stopping.js";
 import { scaleOfStep } from "../train/multi-scale.js";
 import type { MicroBatch } from "../train/parts.js";
 import { replayStep } from "../train/replay.js";
 import { type StepResult, trainingStep } from "../train/step.js";
+import { judgeEpoch } from "./best-weights.js";
 import { FaultJudge, mostRollbacks } from "./fault-policy.js";
 import type { SavedProgress } from "./files/checkpoint.js";
-import type { DoneEvent, StepEvent, TrainEvent } from "./files/events.js";
-import {
-  endedBefore,
-  epochEvent,
-  epochScalars,
-  lossScale,
-  metricsRow,
-  monitorRecord,
-  runSummary,
-  startEvent,
-  stepRecord,
-} from "./files/records.js";
+import type { DoneEvent, TrainEvent } from "./files/events.js";
 import type { RunSummary } from "./files/run-directory.js";
-import { TensorBoardWriter } from "./files/tensorboard.js";
+import { doneEvent, epochEvent, reasonOfEnd, runSummary, startEvent, stepEvent, writtenSummary } from "./make-events.js";
 import { addStep, emptySums } from "./progress.js";
-import { scheduledEvaluation } from "./scheduled-evaluation.js";
+import { openRecorders } from "./recorders/open-recorders.js";
+import type { Recorder } from "./recorders/recorder.js";
+import { evaluateEpoch, scheduledEvaluation } from "./scheduled-evaluation.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
-import { rollBack, saveSession, saveUsable, useBest } from "./session/session-state.js";
+import { rollBack, saveSession, useBest } from "./session/session-state.js";
 import type { OpenTrainData } from "./session/training-data.js";
 import { SpeedMeter } from "./speed.js";
+import { StepWatch } from "./step-watch.js";
 import type { TrainRequest } from "./train-run.js";
 
-/** Failures whose cause is outside the run: it can be continued once that is mended. */
+/** Codes of failures whose cause is outside the run: it can be resumed once the cause is fixed. */
 const resumable = new Set(["ERR_DATA", "ERR_RUN_DIRECTORY", "ERR_NUMERICS"]);
 /** Seconds between checkpoints inside a long epoch. */
 const checkpointSeconds = 600;
 
-/** Trains in this thread. Ends with a `done` event; throws what the run failed with, leaving the last checkpoint and the best weights as they are. */
+type StopReason = RunSummary["stop_reason"];
+
+/**
+ * Trains in this thread. Ends with a `done` event.
+ * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
+ */
 export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
   if (request.resume === null) for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
   const session = await prepareRun(request, openData);
-  const trainer = new Trainer(session, () => Atomics.load(request.stop, 0) !== 0);
   try {
-    yield* trainer.run();
-  } catch (error) {
-    throw trainer.fail(error);
+    const trainer = new Trainer(session, openRecorders(session), () => Atomics.load(request.stop, 0) !== 0);
+    try {
+      yield* trainer.run();
+    } catch (error) {
+      throw trainer.fail(error);
+    } finally {
+      trainer.close();
+    }
   } finally {
-    await trainer.close();
+    await session.data.close();
   }
 }
 
 class Trainer {
   readonly #progress: SavedProgress;
-  readonly #board: TensorBoardWriter | null;
   readonly #stopping: EarlyStopping | null;
   readonly #speed = new SpeedMeter();
+  readonly #faults: FaultJudge;
+  readonly #watch: StepWatch;
+  /** When the last checkpoint was written, in milliseconds. */
   #saved = performance.now();
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
-  readonly #faults: FaultJudge;
-  readonly #monitor: Monitor;
-  readonly #updates: UpdateProbe;
   #evaluationSeconds = 0;
 
   constructor(
     readonly session: Session,
+    readonly recorders: readonly Recorder[],
     readonly stopRequested: () => boolean,
   ) {
-    const { settings, directory, progress } = session;
+    const { settings, progress, parts } = session;
     this.#progress = progress;
     this.#faults = new FaultJudge(settings.onNonFinite);
-    this.#monitor = new Monitor({ interval: settings.monitorInterval });
-    this.#updates = new UpdateProbe([...session.parts.model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad));
-    this.#board = settings.tensorboard ? new TensorBoardWriter(directory.path) : null;
+    this.#watch = new StepWatch(parts.model, settings.monitorInterval);
     this.#stopping = settings.earlyStopping ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta) : null;
     this.#stopping?.load(progress.earlyStopping);
   }
 
-  async close(): Promise<void> {
-    this.#monitor.end();
-    this.#board?.close();
-    await this.session.data.close();
+  close(): void {
+    this.#watch.close();
+    for (const recorder of this.recorders) recorder.close?.();
   }
 
   async *run(): AsyncGenerator<TrainEvent> {
     const { session } = this;
-    const { settings, stepsPerEpoch } = session;
+    const { settings } = session;
     const progress = this.#progress;
     yield startEvent(session);
     for (const message of session.warnings) yield { type: "warning", message };
-    if (progress.finished) return yield endedBefore(session);
+    if (progress.finished) return yield this.#endedBefore();
     // There must be a state to go back to.
     if (settings.onNonFinite === "rollback" && progress.step === 0) yield this.#checkpoint();
-    while (!progress.finished && progress.epoch < settings.epochs) {
-      this.#mark = performance.now();
-      let wentBack = false;
-      for await (const microBatches of session.data.steps(progress.epoch, progress.stepInEpoch)) {
-        if (this.#stepsLeft <= 0) break;
-        wentBack = yield* this.#step(microBatches);
-        if (wentBack) break;
-        if (this.stopRequested()) {
-          yield this.#checkpoint();
-          yield this.#done("interrupted");
-          return;
-        }
-        if (performance.now() - this.#saved > checkpointSeconds * 1000) yield this.#checkpoint();
-        if (progress.stepInEpoch >= stepsPerEpoch) break;
-      }
-      if (wentBack) continue;
-      const ended = yield* this.#endEpoch();
-      if (ended === "interrupted") {
-        yield this.#checkpoint();
-        yield this.#done("interrupted");
-        return;
-      }
-      if (ended !== null) {
-        progress.finished = true;
-        yield this.#checkpoint();
-        if (settings.runTest) yield* this.#test();
-        yield this.#done(ended);
-        return;
-      }
+    let reason: StopReason | null = null;
+    while (reason === null && progress.epoch < settings.epochs) {
+      const steps = yield* this.#epoch();
+      if (steps === "rolled back") continue;
+      reason = steps === "interrupted" ? steps : yield* this.#endEpoch();
+      if (reason !== null && reason !== "interrupted") progress.finished = true;
       yield this.#checkpoint();
     }
-    yield this.#done("finished");
+    if (settings.runTest && progress.finished) yield* this.#test();
+    yield this.#done(reason ?? "finished");
   }
 
   /** Steps until the run ends by their number; those that were undone do not count. */
@@ -135,69 +110,63 @@ class Trainer {
     return totalSteps - progress.step + (progress.rollbacks?.undone ?? 0);
   }
 
-  /** @returns whether the run went back, so that the data must too */
+  /** Takes the steps that are left of the epoch. After a rollback the data begins anew at the step that the run is at again. */
+  async *#epoch(): AsyncGenerator<TrainEvent, "complete" | "rolled back" | "interrupted"> {
+    const { data, stepsPerEpoch } = this.session;
+    const progress = this.#progress;
+    this.#mark = performance.now();
+    for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
+      if (this.#stepsLeft <= 0) break;
+      if (yield* this.#step(microBatches)) return "rolled back";
+      if (this.stopRequested()) return "interrupted";
+      if (performance.now() - this.#saved > checkpointSeconds * 1000) yield this.#checkpoint();
+      if (progress.stepInEpoch >= stepsPerEpoch) break;
+    }
+    return "complete";
+  }
+
+  /** @returns whether the run went back to its last checkpoint */
   *#step(microBatches: readonly MicroBatch[]): Generator<TrainEvent, boolean> {
     const { session } = this;
-    const { settings, totalSteps, schedule, parts, ema, scales } = session;
+    const { settings, schedule, parts, ema, scales } = session;
     const progress = this.#progress;
     const lr = schedule.apply(parts.optimizer, progress.applied, progress.rollbacks?.lrFactor);
     const size = scales === null ? null : scaleOfStep(progress.applied, scales);
     const scale = parts.scaler.currentScale;
-    const watched = this.#monitor.due(progress.step + 1);
-    if (watched) {
-      this.#updates.begin();
-      this.#monitor.begin();
-    }
     const averages = ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0;
+    this.#watch.begin(progress.step + 1);
     const result = trainingStep(parts, microBatches, size, averages ? ema : null);
+    const seen = this.#watch.end();
     if (result.warning !== null) yield { type: "warning", message: result.warning };
-    const seen = watched ? { ...this.#monitor.end(), updates: this.#updates.end() } : null;
     const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
     const now = performance.now();
-    progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
     const seconds = (now - this.#mark) / 1000;
+    progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
     addStep(progress, result, images, seconds);
     this.#mark = now;
     this.#speed.add(images, now);
     const report = result.applied || !this.#faults.wantsReplay() ? null : this.#replay(microBatches, size, scale);
-    const record = recordLine(stepRecord(session, result, { lr, scale, seconds, report }));
-    session.directory.append(
-      "numerics.jsonl",
-      `${record}\n${report === null ? "" : `${recordLine(report)}\n`}${seen === null ? "" : `${recordLine(monitorRecord(session, seen, scale))}\n`}`,
-    );
-    if (this.#board !== null && progress.step % 10 === 0)
-      this.#board.scalars(progress.step, { "train/loss_step": result.loss, "train/lr": lr, "train/grad_norm": result.gradNorm });
-    const event: StepEvent = {
-      type: "step",
-      epoch: progress.epoch + 1,
-      step: progress.step,
-      totalSteps,
-      loss: result.loss,
+    const event = stepEvent(session, result, {
       lr,
-      gradNorm: result.gradNorm,
-      imagesPerSecond: this.#speed.perSecond,
-      rssBytes: process.memoryUsage.rss(),
       size: size ?? microBatches[0].height,
-      precision: session.precision,
-      lossScale: lossScale(session),
-      skipped: !result.applied,
-      skippedSteps: progress.skipped,
+      imagesPerSecond: this.#speed.perSecond,
       secondsLeft: this.#secondsLeft(images),
-    };
+    });
+    for (const recorder of this.recorders) recorder.step?.({ event, result, scale, seconds, report, seen });
     yield event;
     if (!result.applied) return yield* this.#faulty(result, scale, report);
     this.#faults.applied();
     return false;
   }
 
-  /** Looks for the place of a fault. */
+  /** Runs a faulty step again to find where it first was not finite. */
   #replay(microBatches: readonly MicroBatch[], size: number | null, scale: number): OverflowReport {
     const { parts, precision } = this.session;
     const files = microBatches.flatMap((batch) => batch.files ?? []);
     return replayStep(parts, microBatches, size, scale, { step: this.#progress.step, precision, files });
   }
 
-  /** @returns whether the run went back */
+  /** Does what `on_non_finite` asks for. @returns whether the run went back to its last checkpoint */
   *#faulty(result: StepResult, scale: number, report: OverflowReport | null): Generator<TrainEvent, boolean> {
     const { session } = this;
     const progress = this.#progress;
@@ -209,75 +178,50 @@ class Trainer {
     if (action === "stop") {
       // The step changed nothing, so the state is good, unless a weight itself is the fault.
       if (report?.phase !== "weight") saveSession(session);
-      throw new NumericsError(`${message}, and on_non_finite is stop. numerics.jsonl says what led there`);
+      throw new NumericsError(`${message}. Training stops because on_non_finite is stop. numerics.jsonl shows the steps that led there`);
     }
     const tries = progress.rollbacks?.inEpoch ?? 0;
     if (tries >= mostRollbacks)
       throw new NumericsError(
-        `${message}, after going back ${tries} times in this epoch with ever lower learning rates: numerics.jsonl says where it begins`,
+        `${message}, after going back ${tries} times in this epoch and lowering the learning rate each time. numerics.jsonl shows where it began`,
       );
     const from = progress.step;
     const to = rollBack(session);
-    const factor = progress.rollbacks?.lrFactor ?? 1;
-    const record = { v: numericsVersion, kind: "rollback", step: from, to_step: to, lr_factor: factor, fault: result.fault?.what ?? null };
-    session.directory.append("numerics.jsonl", `${recordLine(record)}\n`);
-    yield { type: "warning", message: `${message}: back to the state after step ${to}, with ${factor} times the learning rate` };
+    const lrFactor = progress.rollbacks?.lrFactor ?? 1;
+    for (const recorder of this.recorders) recorder.rollback?.({ from, to, lrFactor, fault: result.fault?.what ?? null });
+    yield {
+      type: "warning",
+      message: `${message}. The run goes back to the state after step ${to}, with ${lrFactor} times the learning rate`,
+    };
     yield this.#checkpoint();
     return true;
   }
 
-  /** Evaluation, weights and the row of the epoch. @returns why training ends here, or null where it goes on. */
-  async *#endEpoch(): AsyncGenerator<TrainEvent, RunSummary["stop_reason"] | null> {
-    const { session } = this;
-    const { settings, directory } = session;
+  /** Evaluates the epoch, has it recorded and moves on to the next. @returns why training ends here, or null where it goes on */
+  async *#endEpoch(): AsyncGenerator<TrainEvent, StopReason | null> {
+    const { session, recorders } = this;
+    const { settings } = session;
     const progress = this.#progress;
     const epoch = progress.epoch + 1;
-    const last = epoch >= settings.epochs || this.#stepsLeft <= 0;
     const began = performance.now();
-    let summary: CocoSummary | null = null;
-    let base: CocoSummary | null = null;
-    if (last || epoch % settings.evalInterval === 0) {
-      const evaluator = yield* scheduledEvaluation(session, "shipped", "valid", this.stopRequested);
-      if (evaluator === null) return "interrupted";
-      summary = evaluator.summarize();
-      if (settings.evalBaseModel && session.ema !== null) {
-        const other = yield* scheduledEvaluation(session, "own", "valid", this.stopRequested);
-        if (other === null) return "interrupted";
-        base = other.summarize();
-      }
-    }
+    const due = epoch >= settings.epochs || this.#stepsLeft <= 0 || epoch % settings.evalInterval === 0;
+    const figures = due ? yield* evaluateEpoch(session, this.stopRequested) : { summary: null, base: null };
+    if (figures === null) return "interrupted";
     const evaluationSeconds = (performance.now() - began) / 1000;
-    if (summary !== null) this.#evaluationSeconds = evaluationSeconds;
+    if (figures.summary !== null) this.#evaluationSeconds = evaluationSeconds;
 
-    const shippedFigure = this.#figure(summary);
-    const baseFigure = this.#figure(base);
-    const baseWins = baseFigure !== null && (shippedFigure === null || baseFigure > shippedFigure);
-    const chosen = baseWins ? base : summary;
-    const figure = baseWins ? baseFigure : shippedFigure;
-    const best =
-      figure !== null && chosen !== null && epoch > settings.skipBestEpochs && (progress.best === null || figure > progress.best.figure);
-    const info = { epoch: String(epoch), ...(chosen === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }) };
-    saveUsable(session, directory.last, info);
-    if (best) {
-      saveUsable(session, directory.best, info, baseWins);
-      progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
-    }
-    if (epoch % settings.checkpointInterval === 0) saveUsable(session, directory.weightsOfEpoch(epoch), info);
-
-    const outcome = { summary, base, best, evaluationSeconds };
-    const event = epochEvent(session, outcome);
-    directory.appendRow("metrics.csv", metricsRow(session, event, outcome));
-    if (summary !== null) directory.writeJson("evaluation.json", summary);
-    this.#board?.scalars(progress.step, epochScalars(event, outcome));
+    const { chosen, baseWins, figure, watched, best } = judgeEpoch(settings, epoch, progress.best?.figure ?? null, figures);
+    const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
+    for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins });
+    if (best && figure !== null && chosen !== null) progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
     progress.epoch = epoch;
     progress.stepInEpoch = 0;
     progress.epochSums = emptySums();
-    let ended: RunSummary["stop_reason"] | null = null;
     if (progress.rollbacks !== undefined) progress.rollbacks.inEpoch = 0;
+    let ended: StopReason | null = null;
     if (this.#stepsLeft <= 0) ended = settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
-    else if (last) ended = "finished";
-    else if (figure !== null && this.#stopping !== null && epoch > settings.skipBestEpochs) {
-      const watched = settings.earlyStoppingUseEma ? (shippedFigure ?? figure) : figure;
+    else if (epoch >= settings.epochs) ended = "finished";
+    else if (watched !== null && this.#stopping !== null && epoch > settings.skipBestEpochs) {
       if (this.#stopping.update(watched)) ended = "early_stopping";
       progress.earlyStopping = this.#stopping.state();
     }
@@ -285,13 +229,7 @@ class Trainer {
     return ended;
   }
 
-  #figure(summary: CocoSummary | null): number | null {
-    if (summary === null) return null;
-    const { bestModelMetric, evalMaxDets } = this.session.settings;
-    return bestModelMetric === "map" ? summary.AP : (summary[`AR${evalMaxDets}`] as number);
-  }
-
-  /** Scores the best weights on the test split, once. */
+  /** Scores the best weights on the test split. */
   async *#test(): AsyncGenerator<TrainEvent> {
     const { session } = this;
     if (session.data.testImages === 0 || this.#progress.best === null) {
@@ -302,7 +240,7 @@ class Trainer {
     const evaluator = yield* scheduledEvaluation(session, "own", "test", this.stopRequested);
     if (evaluator === null) return;
     const summary = evaluator.summarize();
-    session.directory.writeJson("test.json", summary);
+    for (const recorder of this.recorders) recorder.test?.(summary);
     yield { type: "test", ap: summary.AP, ap50: summary.AP50, perClass: summary.per_class };
   }
 
@@ -312,27 +250,35 @@ class Trainer {
     return { type: "checkpoint", path: this.session.directory.checkpoint, step: this.#progress.step };
   }
 
-  #done(reason: RunSummary["stop_reason"]): DoneEvent {
-    const { directory } = this.session;
+  #done(reason: StopReason): DoneEvent {
     const summary = runSummary(this.session, reason);
-    directory.writeJson("summary.json", summary);
-    return { type: "done", summary, dir: directory.path, best: this.#progress.best === null ? null : directory.best };
+    for (const recorder of this.recorders) recorder.end?.(summary);
+    return doneEvent(this.session, summary);
   }
 
-  /** Leaves a summary that says so, where the disk still takes one. After a fault in the data the run can be continued: nothing of it is lost. @returns the error to throw */
+  /** The end of a run that is resumed although nothing is left to do: its summary stays as it is, if it was written. */
+  #endedBefore(): DoneEvent {
+    const written = writtenSummary(this.session);
+    return written === null ? this.#done(reasonOfEnd(this.session)) : doneEvent(this.session, written);
+  }
+
+  /**
+   * Writes a summary that says so, and after a fault in the data a checkpoint, so that a resumed run loses nothing.
+   * @returns the error to throw: the same, with a hint where the run can be resumed
+   */
   fail(error: unknown): unknown {
     const { directory } = this.session;
-    const { code } = error as { code?: unknown };
     try {
-      directory.writeJson("summary.json", runSummary(this.session, "failed"));
-      if (code === "ERR_DATA") saveSession(this.session);
+      this.#done("failed");
+      if (RfdetrError.is(error) && error.code === "ERR_DATA") saveSession(this.session);
     } catch {
-      // A full disk takes no summary either; the error that matters is on its way.
+      // On a full disk this fails too; the error that matters is thrown by the caller.
     }
     if (!RfdetrError.is(error) || !resumable.has(error.code) || !existsSync(directory.checkpoint)) return error;
-    return addHint(error, `The run stopped after step ${this.#progress.step}; continue it in ${directory.path} once that is mended`);
+    return addHint(error, `The run stopped after step ${this.#progress.step}; resume it in ${directory.path} once the cause is fixed`);
   }
 
+  /** Seconds until the run ends, at the speed of the last steps and the length of the last evaluation. */
   #secondsLeft(imagesPerStep: number): number {
     const { stepsPerEpoch, settings } = this.session;
     const steps = this.#stepsLeft;

@@ -1,7 +1,7 @@
 // A run built from its settings, and from its checkpoint where it is continued.
 
 import { randomInt } from "node:crypto";
-import { type Calibration, type Precision, recordLine, resolvePrecision } from "@rfdetr/amp";
+import { type Calibration, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { manualSeed, setNumThreads } from "@rfdetr/torch";
 import { fp16EvalAutocast } from "../../model/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
@@ -22,8 +22,7 @@ import { initialProgress } from "../progress.js";
 import type { TrainRequest } from "../train-run.js";
 import { autoBatch } from "./auto-batch.js";
 import { measurePrecision, wantsMeasurement } from "./measured-precision.js";
-import type { RunConfig } from "./resume.js";
-import { numericsHeader, runConfig } from "./run-header.js";
+import { type RunConfig, runConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 import { restore } from "./session-state.js";
 import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
@@ -132,12 +131,11 @@ function assemble(ingredients: Ingredients): Session {
     reason,
     calibration,
     progress: directory === null ? initialProgress() : readProgress(directory.checkpoint),
+    resumed: directory !== null,
     warnings,
   };
-  if (directory === null) {
-    session.directory.writeJson("config.json", runConfig(session));
-    session.directory.append("numerics.jsonl", `${recordLine(numericsHeader(session))}\n`);
-  } else restore(session);
+  if (session.resumed) restore(session);
+  else session.directory.writeJson("config.json", runConfig(session));
   return session;
 }
 

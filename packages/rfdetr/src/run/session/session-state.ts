@@ -1,19 +1,15 @@
 // The state of a run on disk and back: checkpoints, going back to one, weights for use, the average in the model's place.
 import { getRngState, noGrad, scope, setRngState } from "@rfdetr/torch";
-import { packageVersion } from "../../support/version.js";
-import { readWeights, saveWeights } from "../../weights/weights.js";
+import { readWeights } from "../../weights/weights.js";
 import { loadCheckpoint, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
 import { noRollbacks } from "../progress.js";
 import type { Session } from "./session.js";
 
-/** Continues from the run's checkpoint: takes its tensors, and drops the records written after it. */
+/** Continues from the run's checkpoint. The recorders drop what was written after it. */
 export function restore(session: Session): void {
-  const { directory, parts, progress } = session;
+  const { parts, progress } = session;
   takeCheckpoint(session);
   if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
-  directory.keepLines("numerics.jsonl", (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
-  // The first line is the header.
-  directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
 }
 
 /** Takes weights, moments, average and random numbers from the run's checkpoint. @returns where the run was then */
@@ -71,18 +67,6 @@ export function useBest({ directory, parts }: Session): void {
   const { tensors } = readWeights(directory.best);
   parts.model.loadStateDict(tensors);
   for (const tensor of tensors.values()) tensor.dispose();
-}
-
-/** Writes weights for use: the averaged ones where there is an average, unless `base` asks for those in training. */
-export function saveUsable(session: Session, path: string, info: Record<string, string>, base = false): void {
-  const { parts, ema, data, modelConfig, settings } = session;
-  const tensors = ema === null || base ? parts.model.stateDict() : ema.state().tensors;
-  const notes: Record<string, string> = settings.notes === null ? {} : { notes: JSON.stringify(settings.notes) };
-  saveWeights(path, tensors, {
-    classNames: [...data.classNames],
-    config: modelConfig,
-    extra: { ...info, ...notes, averaged: String(ema !== null && !base), precision: session.precision, rfdetr_version: packageVersion() },
-  });
 }
 
 /** Runs `body` with the averaged weights in the model, then puts those in training back, to the bit. */

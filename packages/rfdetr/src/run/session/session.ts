@@ -31,5 +31,7 @@ export interface Session {
   /** What was measured to choose the precision; null where nothing was. */
   calibration: Calibration | null;
   progress: SavedProgress;
+  /** Whether the run was begun before, by another process. */
+  resumed: boolean;
   warnings: string[];
 }

@@ -1,0 +1,125 @@
+// The events of a run and its summary, made from the state of the session.
+import { existsSync } from "node:fs";
+import { engine, getNumThreads } from "@rfdetr/torch";
+import type { CocoSummary } from "../eval/coco/coco-summary.js";
+import { machineLine, peakRss } from "../support/machine.js";
+import type { StepResult } from "../train/step.js";
+import type { DoneEvent, EpochEvent, StartEvent, StepEvent } from "./files/events.js";
+import type { RunSummary } from "./files/run-directory.js";
+import { epochMeans } from "./progress.js";
+import type { Session } from "./session/session.js";
+
+/** The first event of a run, new or resumed. */
+export function startEvent({ settings, data, directory, modelConfig, parts, progress, ...session }: Session): StartEvent {
+  return {
+    type: "start",
+    dir: directory.path,
+    model: settings.model,
+    resolution: modelConfig.resolution,
+    parameters: session.parameters,
+    classes: [...data.classNames],
+    trainImages: data.trainImages,
+    validImages: data.validImages,
+    stepsPerEpoch: session.stepsPerEpoch,
+    totalSteps: session.totalSteps,
+    epochs: settings.epochs,
+    batch: settings.batchSize * settings.gradAccumSteps,
+    precision: session.precision,
+    reason: session.reason,
+    device: parts.device,
+    threads: getNumThreads(),
+    engine: engine().version,
+    hardware: machineLine(),
+    seed: session.seed,
+    resumedAt: progress.step === 0 ? null : progress.step,
+  };
+}
+
+/** The gradient scaler's scale; null where gradients are not scaled. */
+function lossScale({ parts: { scaler } }: Session): number | null {
+  return scaler.enabled ? scaler.currentScale : null;
+}
+
+/** The event of the step that `session.progress` counted last. */
+export function stepEvent(
+  session: Session,
+  result: StepResult,
+  figures: Pick<StepEvent, "lr" | "size" | "imagesPerSecond" | "secondsLeft">,
+): StepEvent {
+  const { progress, totalSteps, precision } = session;
+  return {
+    type: "step",
+    epoch: progress.epoch + 1,
+    step: progress.step,
+    totalSteps,
+    loss: result.loss,
+    gradNorm: result.gradNorm,
+    rssBytes: process.memoryUsage.rss(),
+    precision,
+    lossScale: lossScale(session),
+    skipped: !result.applied,
+    skippedSteps: progress.skipped,
+    ...figures,
+  };
+}
+
+/** The event of the epoch in progress, which ends with it; `evaluationSeconds` is 0 or more also where nothing was evaluated. */
+export function epochEvent(
+  session: Session,
+  { summary, best, evaluationSeconds }: { summary: CocoSummary | null; best: boolean; evaluationSeconds: number },
+): EpochEvent {
+  const { progress, settings, precision, schedule } = session;
+  const { images, seconds } = progress.epochSums;
+  return {
+    type: "epoch",
+    epoch: progress.epoch + 1,
+    epochs: settings.epochs,
+    step: progress.step,
+    ...epochMeans(progress.epochSums),
+    lr: schedule.baseRate(Math.max(0, progress.applied - 1)),
+    ap: summary?.AP ?? null,
+    ap50: summary?.AP50 ?? null,
+    ap75: summary?.AP75 ?? null,
+    perClass: summary?.per_class ?? [],
+    best,
+    seconds,
+    evaluationSeconds,
+    imagesPerSecond: seconds > 0 ? images / seconds : 0,
+    amp: { precision, lossScale: lossScale(session), skipped: progress.skipped },
+  };
+}
+
+/** The last event of a run. */
+export function doneEvent({ directory, progress }: Session, summary: RunSummary): DoneEvent {
+  return { type: "done", summary, dir: directory.path, best: progress.best === null ? null : directory.best };
+}
+
+/** What `summary.json` holds. */
+export function runSummary({ progress, precision, reason }: Session, stopReason: RunSummary["stop_reason"]): RunSummary {
+  return {
+    AP: progress.best?.AP ?? null,
+    AP50: progress.best?.AP50 ?? null,
+    precision,
+    reason,
+    epochs: progress.epoch,
+    steps: progress.step,
+    skipped_steps: progress.skipped,
+    train_seconds: Number(progress.trainSeconds.toFixed(3)),
+    peak_rss_bytes: peakRss(),
+    stop_reason: stopReason,
+  };
+}
+
+/** The summary that a finished run has written; null where it was killed between its last checkpoint and its summary. */
+export function writtenSummary({ directory, progress }: Session): RunSummary | null {
+  if (!existsSync(directory.file("summary.json"))) return null;
+  const written = directory.readJson("summary.json") as RunSummary;
+  const stale = written.steps !== progress.step || written.stop_reason === "interrupted" || written.stop_reason === "failed";
+  return stale ? null : written;
+}
+
+/** Why a finished run ended, as its checkpoint tells. */
+export function reasonOfEnd({ progress, settings, totalSteps }: Session): RunSummary["stop_reason"] {
+  if (progress.epoch < settings.epochs && progress.step < totalSteps) return "early_stopping";
+  return settings.maxSteps !== null && progress.step >= settings.maxSteps ? "max_steps" : "finished";
+}

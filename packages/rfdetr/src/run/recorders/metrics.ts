@@ -1,0 +1,48 @@
+import { peakRss } from "../../support/machine.js";
+import type { Session } from "../session/session.js";
+import type { RecordedEpoch, Recorder } from "./recorder.js";
+
+const lossTerms = ["loss_ce", "loss_bbox", "loss_giou", "loss_ce_aux", "loss_bbox_aux", "loss_giou_aux"];
+const orNull = (value: number | undefined): number | null => value ?? null;
+
+/** `metrics.csv`: a row an epoch. */
+export class MetricsRecorder implements Recorder {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+    const { directory, progress } = session;
+    // The first line is the header.
+    if (session.resumed) directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
+  }
+
+  epoch(epoch: RecordedEpoch): void {
+    this.#session.directory.appendRow("metrics.csv", metricsRow(this.#session, epoch));
+  }
+}
+
+function metricsRow({ progress, settings }: Session, { event, summary, base }: RecordedEpoch): Record<string, number | null> {
+  return {
+    epoch: event.epoch,
+    step: event.step,
+    lr: event.lr,
+    "train/loss": event.loss,
+    ...Object.fromEntries(lossTerms.map((name) => [`train/${name}`, event.terms[name] ?? 0])),
+    "val/AP": event.ap,
+    "val/AP50": event.ap50,
+    "val/AP75": event.ap75,
+    "val/AP_small": orNull(summary?.AP_small),
+    "val/AP_medium": orNull(summary?.AP_medium),
+    "val/AP_large": orNull(summary?.AP_large),
+    "val/AR1": orNull(summary?.AR1),
+    "val/AR10": orNull(summary?.AR10),
+    "val/AR": orNull(summary?.[`AR${settings.evalMaxDets}`]),
+    "val/base_AP": orNull(base?.AP),
+    "val/base_AP50": orNull(base?.AP50),
+    images_per_second: event.imagesPerSecond,
+    train_seconds: progress.trainSeconds,
+    evaluation_seconds: event.evaluationSeconds,
+    skipped_steps: progress.skipped,
+    peak_rss_bytes: peakRss(),
+  };
+}

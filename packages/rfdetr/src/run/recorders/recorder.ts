@@ -1,0 +1,62 @@
+// What writes down a run: one recorder for each file, or kind of file, of the run folder.
+import type { MonitorRecord, OverflowReport, Watched } from "@rfdetr/amp";
+import type { CocoSummary } from "../../eval/coco/coco-summary.js";
+import type { StepResult } from "../../train/step.js";
+import type { EpochEvent, StepEvent } from "../files/events.js";
+import type { RunSummary } from "../files/run-directory.js";
+
+/** A step that was tried, applied or not. */
+export interface RecordedStep {
+  event: StepEvent;
+  result: StepResult;
+  /** Loss scale that the step ran with; 1 where gradients are not scaled. */
+  scale: number;
+  /** Wall-clock time since the step before, waiting for data included. */
+  seconds: number;
+  /** Where a faulty step first was not finite; null unless it was run again. */
+  report: OverflowReport | null;
+  /** What the monitor saw; null where this step was not watched. */
+  seen: (Watched & Pick<MonitorRecord, "updates">) | null;
+}
+
+/** A return to the last checkpoint. */
+export interface RecordedRollback {
+  /** The faulty step. */
+  from: number;
+  /** The step whose state the run is in again. */
+  to: number;
+  /** What all learning rates are multiplied by from now on. */
+  lrFactor: number;
+  /** What was not finite. */
+  fault: string | null;
+}
+
+/** An epoch that has ended. Its numbers still stand in the session's progress. */
+export interface RecordedEpoch {
+  event: EpochEvent;
+  /** Figures of the weights that would be shipped; null where the epoch was not evaluated. */
+  summary: CocoSummary | null;
+  /** Figures of the weights that are not averaged; null unless both were evaluated. */
+  base: CocoSummary | null;
+  /** The better of the two by the chosen metric. */
+  chosen: CocoSummary | null;
+  /** Whether `chosen` is `base`. */
+  baseWins: boolean;
+}
+
+/**
+ * Listens to a run. The trainer calls every recorder, in the order of the list and before it emits the event; the checkpoint that contains
+ * a step or an epoch is written after all of them. So a kill between two recorders leaves records beyond the checkpoint, never gaps: a
+ * recorder that is opened on a resumed run drops what lies beyond `session.progress`, and it is recorded again.
+ */
+export interface Recorder {
+  step?(step: RecordedStep): void;
+  rollback?(rollback: RecordedRollback): void;
+  epoch?(epoch: RecordedEpoch): void;
+  /** The best weights were scored on the test split. */
+  test?(summary: CocoSummary): void;
+  /** The run ends, also by failing. */
+  end?(summary: RunSummary): void;
+  /** Called once, after everything else, also when the run failed. */
+  close?(): void;
+}

@@ -1,0 +1,33 @@
+import { TensorBoardWriter } from "../files/tensorboard.js";
+import type { Session } from "../session/session.js";
+import type { RecordedEpoch, RecordedStep, Recorder } from "./recorder.js";
+
+/** Steps between those whose loss, learning rate and gradient norm are written. */
+const stepInterval = 10;
+
+/** `events.out.tfevents.*`. Steps that a resumed run takes again are written again; TensorBoard shows the later ones. */
+export class TensorBoardRecorder implements Recorder {
+  readonly #writer: TensorBoardWriter;
+
+  constructor({ directory }: Session) {
+    this.#writer = new TensorBoardWriter(directory.path);
+  }
+
+  step({ event: { step, loss, lr, gradNorm } }: RecordedStep): void {
+    if (step % stepInterval === 0) this.#writer.scalars(step, { "train/loss_step": loss, "train/lr": lr, "train/grad_norm": gradNorm });
+  }
+
+  epoch({ event, summary, base }: RecordedEpoch): void {
+    this.#writer.scalars(event.step, {
+      "train/loss": event.loss,
+      ...Object.fromEntries(Object.entries(event.terms).map(([name, value]) => [`train/${name}`, value])),
+      ...(summary === null ? {} : { "val/AP": summary.AP, "val/AP50": summary.AP50, "val/AP75": summary.AP75 }),
+      ...(base === null ? {} : { "val/base_AP": base.AP, "val/base_AP50": base.AP50 }),
+      "amp/skipped": event.amp.skipped,
+    });
+  }
+
+  close(): void {
+    this.#writer.close();
+  }
+}

@@ -1,0 +1,33 @@
+import { packageVersion } from "../../support/version.js";
+import { saveWeights } from "../../weights/weights.js";
+import type { Session } from "../session/session.js";
+import type { RecordedEpoch, Recorder } from "./recorder.js";
+
+/** `weights/`: those of the last epoch, the best so far, and a copy every `checkpoint_interval` epochs. */
+export class WeightsRecorder implements Recorder {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  epoch({ event: { epoch, best }, chosen, baseWins }: RecordedEpoch): void {
+    const { directory, settings } = this.#session;
+    const info = { epoch: String(epoch), ...(chosen === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }) };
+    this.#save(directory.last, info);
+    if (best) this.#save(directory.best, info, baseWins);
+    if (epoch % settings.checkpointInterval === 0) this.#save(directory.weightsOfEpoch(epoch), info);
+  }
+
+  /** Writes weights for use: the averaged ones where there is an average, unless `base` asks for those in training. */
+  #save(path: string, info: Record<string, string>, base = false): void {
+    const { parts, ema, data, modelConfig, settings, precision } = this.#session;
+    const averaged = ema !== null && !base;
+    const notes: Record<string, string> = settings.notes === null ? {} : { notes: JSON.stringify(settings.notes) };
+    saveWeights(path, averaged ? ema.state().tensors : parts.model.stateDict(), {
+      classNames: [...data.classNames],
+      config: modelConfig,
+      extra: { ...info, ...notes, averaged: String(averaged), precision, rfdetr_version: packageVersion() },
+    });
+  }
+}
