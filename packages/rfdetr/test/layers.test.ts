@@ -26,14 +26,6 @@ const floors = [
   ["cli"],
 ];
 
-/** Circles of files that are allowed, each with its reason. */
-const allowedCircles: { files: readonly string[]; reason: string }[] = [
-  {
-    files: ["packages/torch/src/dispatch.ts", "packages/torch/src/ops.generated.ts", "packages/torch/src/tensor.ts"],
-    reason: "a tensor's methods are operators, and operators return tensors",
-  },
-];
-
 interface Import {
   from: string;
   /** A file of this repository, or the name of a package. */
@@ -138,13 +130,7 @@ describe("floors of packages/rfdetr/src", () => {
 });
 
 describe("files", () => {
-  it("import one another without circles, but for those that are named", () => {
-    const allowed = allowedCircles.map((circle) => circle.files.join("\n"));
-    expect(circles(files, imports).filter((circle) => !allowed.includes(circle.join("\n")))).toEqual([]);
-  });
-
-  it("still form each circle that is named", () => {
-    const found = circles(files, imports).map((circle) => circle.join("\n"));
-    expect(allowedCircles.filter((circle) => !found.includes(circle.files.join("\n")))).toEqual([]);
+  it("import one another without circles", () => {
+    expect(circles(files, imports)).toEqual([]);
   });
 });
