@@ -1,15 +1,21 @@
-// Autograd beyond Tensor.backward: switching it off, gradients of chosen inputs, nodes written in JavaScript, checkpointing.
+// Autograd beyond Tensor.backward: switching it off, gradients of chosen inputs, graph nodes in JavaScript,
+// checkpointing.
 import { fromAddon } from "./errors.js";
 import { type Handle, native } from "./native.js";
 import { keep, scope } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
-/** Runs `body` without recording it for backward. */
+/**
+ * Runs `body` without recording it for backward.
+ *
+ * @example
+ * const prediction = noGrad(() => model.call(images));
+ */
 export function noGrad<T>(body: () => T): T {
   return withGrad(false, body);
 }
 
-/** Runs `body` with recording on, also inside {@link noGrad}. */
+/** Runs `body` and records it for backward, also inside {@link noGrad}. */
 export function enableGrad<T>(body: () => T): T {
   return withGrad(true, body);
 }
@@ -23,13 +29,17 @@ function withGrad<T>(enabled: boolean, body: () => T): T {
   }
 }
 
+/** Whether operators are recorded for backward now. */
 export function isGradEnabled(): boolean {
   return native.isGradEnabled();
 }
 
 /**
- * Gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
- * @returns one gradient for each input; null where it was not used and `allowUnused` is set.
+ * Gradients of `outputs` with respect to `inputs`; no `grad` changes. As torch.autograd.grad.
+ * @param options `outputGradients` has one for each output, of its shape, and may be left out for scalars;
+ * `retainGraph` allows another backward; `createGraph` records this one
+ * @returns one gradient for each input; null where the input was not used and `allowUnused` is set
+ * @throws OperatorError with libtorch's text
  */
 export function gradients(
   outputs: readonly Tensor[],
@@ -53,9 +63,10 @@ export function gradients(
 }
 
 /**
- * Joins `outputs` to `inputs` by a node whose backward is `backward(outputGradients)`, which returns one gradient (or null)
- * for each input. The outputs' own history is cut. Must be called with autograd on; for CPU graphs, whose backward runs on
- * the calling thread.
+ * Makes a node of the graph that leads from `outputs` back to `inputs`. Its backward is `backward(outputGradients)`,
+ * which returns one gradient (or null) for each input. The outputs' own history is cut. Autograd must be on. For CPU
+ * graphs only: their backward runs on the calling thread.
+ * @returns the outputs with their new history
  */
 export function graphNode(
   inputs: readonly Tensor[],
@@ -72,13 +83,14 @@ export function graphNode(
 }
 
 /**
- * Activation checkpointing (Chen et al. 2016, arXiv:1604.06174): runs `body(inputs)` without keeping its intermediates and
- * computes it again in backward. `body` must be deterministic and use no tensor that requires grad besides `inputs` and `parameters`.
+ * Activation checkpointing (Chen et al. 2016, arXiv:1604.06174): runs `body(inputs)` without keeping its intermediate
+ * results, and computes them again in backward. `body` must be deterministic, and may use no tensor that requires grad
+ * except `inputs` and `parameters`.
  */
 export function checkpoint(body: (inputs: Tensor[]) => Tensor, inputs: readonly Tensor[], parameters: readonly Tensor[]): Tensor {
   if (!isGradEnabled()) return body([...inputs]);
   const output = noGrad(() => body([...inputs]));
-  // The caller's scope ends before backward: the inputs must outlive it, and go once they have been used.
+  // The caller's scope ends before backward: the inputs must outlive it until they have been used.
   const saved = keep(inputs.map((t) => t.detach()));
   const flags = inputs.map((t) => t.requiresGrad);
   const [joined] = graphNode([...inputs, ...parameters], [output], ([gradient]) => {
@@ -90,14 +102,13 @@ export function checkpoint(body: (inputs: Tensor[]) => Tensor, inputs: readonly 
       });
       const output = enableGrad(() => body(again));
       const wanted = [...again.filter((_, i) => flags[i]), ...parameters.filter((p) => p.requiresGrad)];
-      const found = gradients([output], wanted, { outputGradients: [gradient], allowUnused: true });
-      let at = 0;
-      const forInputs = flags.map((flag) => (flag ? found[at++] : null));
-      const forParameters = parameters.map((p) => (p.requiresGrad ? found[at++] : null));
-      return [...forInputs, ...forParameters];
+      const options = { outputGradients: [gradient as Tensor | null], allowUnused: true };
+      const found = gradients([output], wanted, options).values();
+      const next = (wanted: boolean) => (wanted ? (found.next().value ?? null) : null);
+      return [...flags.map(next), ...parameters.map((p) => next(p.requiresGrad))];
     });
     for (const tensor of saved) tensor.dispose();
     return result;
   });
-  return joined;
+  return joined as Tensor;
 }

@@ -1,27 +1,32 @@
-// The one door. Every operator call goes through `dispatch`; interceptors stand in it.
+// The one door. Every operator call goes through `dispatch`, where interceptors see it and may change it.
 
 import { fromAddon, OperatorError } from "./errors.js";
 import { currentModule, type RunningModule } from "./module-stack.js";
 import { native } from "./native.js";
 import { Tensor } from "./tensor.js";
 
+/** An argument of an operator's schema. */
 export interface ArgumentInfo {
   name: string;
-  /** "Tensor", "Tensor[]", "Tensor?[]", "Scalar", "int", "int[]", "float", "bool", "str", "dtype", "device", … */
+  /** `Tensor`, `Tensor[]`, `Tensor?[]`, `Scalar`, `int`, `int[]`, `float`, `bool`, `str`, `dtype`, `device`, … */
   kind: string;
   optional: boolean;
   hasDefault: boolean;
 }
 
-/** An operator of libtorch's dispatcher: `name` such as `aten::add`, `overload` such as `Tensor`. Looked up on first use. */
+/**
+ * An operator of libtorch's dispatcher, such as `aten::add` with the overload `Tensor`. It is looked up on first use.
+ * {@link operator} makes them.
+ */
 export class Operator {
+  /** The name without its namespace, such as `add`. */
   readonly base: string;
-  /** Ends in one underscore: writes into its first argument and returns it. */
+  /** Whether it writes into its first argument and returns it, as a name that ends in one underscore says. */
   readonly inPlace: boolean;
   #id = -1;
   #arguments: ArgumentInfo[] = [];
   #results: string[] = [];
-  /** Free for interceptors: a slot to remember what they decided about this operator. */
+  /** A place where interceptors may keep what they decided about this operator. */
   readonly notes = new Map<unknown, unknown>();
 
   constructor(
@@ -32,10 +37,14 @@ export class Operator {
     this.inPlace = this.base.endsWith("_") && !this.base.endsWith("__");
   }
 
+  /** The addon's number for it. @throws OperatorError when libtorch has no such operator */
   get id(): number {
     if (this.#id < 0) {
       const id = native.findOperator(this.name, this.overload);
-      if (id < 0) throw new OperatorError("ERR_TORCH", `Expected an operator of libtorch ${native.engineVersion()} but received ${this}`);
+      if (id < 0) {
+        const version = native.engineVersion();
+        throw new OperatorError("ERR_TORCH", `Expected an operator of libtorch ${version} but received ${this}`);
+      }
       const [args, results] = native.operatorSchema(id);
       this.#arguments = args.map(([name, kind, optional, hasDefault]) => ({ name, kind, optional, hasDefault }));
       this.#results = results;
@@ -44,10 +53,12 @@ export class Operator {
     return this.#id;
   }
 
+  /** In the order of the schema. */
   get arguments(): readonly ArgumentInfo[] {
     return this.id >= 0 ? this.#arguments : [];
   }
 
+  /** Kinds of what it returns, as in {@link ArgumentInfo}. */
   get results(): readonly string[] {
     return this.id >= 0 ? this.#results : [];
   }
@@ -59,7 +70,12 @@ export class Operator {
 
 const known = new Map<string, Operator>();
 
-/** The operator of that name and overload, always the same object. */
+/**
+ * The operator of a name and overload; always the same object.
+ *
+ * @example
+ * const add = operator("aten::add", "Tensor");
+ */
 export function operator(name: string, overload = ""): Operator {
   const key = `${name}.${overload}`;
   let found = known.get(key);
@@ -70,14 +86,18 @@ export function operator(name: string, overload = ""): Operator {
   return found;
 }
 
+/** A call as an interceptor sees it. */
 export interface Call {
   readonly op: Operator;
+  /** In the order of the schema; `undefined` or `null` stands for the default. */
   readonly args: unknown[];
   /** The innermost module whose forward is running, if any. */
   readonly module: RunningModule | null;
 }
 
+/** Carries on with a call and returns its result. */
 export type Next = (args: unknown[]) => unknown;
+/** Sees every call of an operator and returns its result. */
 export type Interceptor = (call: Call, next: Next) => unknown;
 
 const interceptors: Interceptor[] = [];
@@ -85,8 +105,15 @@ type Door = (op: Operator, args: unknown[]) => unknown;
 let chain: Door | null = null;
 
 /**
- * Puts an interceptor into the door of this thread; the first installed is outermost. Returns a function that removes it.
- * `next(args)` carries on with the arguments given; calls made inside an interceptor itself pass the whole door again.
+ * Puts an interceptor into the door of this thread; the first installed is outermost. A call that an interceptor makes
+ * itself passes the whole door again.
+ * @returns a function that removes it
+ *
+ * @example
+ * const remove = intercept((call, next) => {
+ *   console.log(call.op.toString(), call.module?.path);
+ *   return next(call.args);
+ * });
  */
 export function intercept(interceptor: Interceptor): () => void {
   interceptors.push(interceptor);
@@ -108,7 +135,7 @@ function rebuild(): void {
 }
 
 /**
- * Calls an operator by schema. `args` follow the schema's order; `undefined` or `null` takes the default.
+ * Calls an operator by its schema. `args` follow the order of the schema; `undefined` or `null` stands for the default.
  * @throws OperatorError with the operator, its arguments, libtorch's text and the module path
  */
 export function dispatch(op: Operator, args: unknown[]): unknown {
@@ -136,10 +163,10 @@ function invoke(op: Operator, args: unknown[]): unknown {
     return args[0];
   }
   const results = op.results;
-  if (results.length === 1) return wrap(results[0], result);
+  if (results.length === 1) return wrap(results[0] as string, result);
   if (results.length === 0) return undefined;
   const list = result as unknown[];
-  for (let i = 0; i < list.length; i++) list[i] = wrap(results[i], list[i]);
+  for (let i = 0; i < list.length; i++) list[i] = wrap(results[i] as string, list[i]);
   return list;
 }
 

@@ -2,22 +2,26 @@
 import { native } from "./native.js";
 import { Tensor } from "./tensor.js";
 
+/** What {@link engine} says about this build of libtorch. */
 export interface Engine {
   /** Version of libtorch, such as `2.15.0`. */
   version: string;
   /** Instruction set that libtorch's kernels were chosen for, such as `AVX512`. */
   capability: string;
+  /** Whether it sees a GPU. */
   cuda: boolean;
 }
 
+/** Facts about the libtorch that is loaded. */
 export function engine(): Engine {
   return { version: native.engineVersion(), capability: native.capability(), cuda: native.hasCuda() };
 }
 
-/** Threads that one operator may use. */
+/** Sets the threads that one operator may use. */
 export function setNumThreads(threads: number): void {
   native.setThreads(threads);
 }
+/** Threads that one operator may use now. */
 export function getNumThreads(): number {
   return native.getThreads();
 }
@@ -26,14 +30,16 @@ export function getNumThreads(): number {
 export function manualSeed(seed: number): void {
   native.manualSeed(seed);
 }
-/** State of a device's default generator (uint8), to be given back to {@link setRngState}. */
+/** The state of a device's default generator, uint8, for {@link setRngState}. */
 export function getRngState(device = "cpu"): Tensor {
   return new Tensor(native.generatorState(device));
 }
+/** Puts a device's default generator into a state that {@link getRngState} gave. */
 export function setRngState(state: Tensor, device = "cpu"): void {
   native.setGeneratorState(device, state.handle);
 }
 
+/** What {@link memory} counts. */
 export interface MemoryUse {
   /** Tensor handles alive on this thread. */
   liveTensors: number;
@@ -42,14 +48,16 @@ export interface MemoryUse {
   peakBytes: number;
 }
 
+/** The memory that tensors use now. */
 export function memory(): MemoryUse {
   const [liveTensors, liveBytes, peakBytes] = native.memory();
   return { liveTensors, liveBytes, peakBytes };
 }
+/** Lets `peakBytes` of {@link memory} start again from now. */
 export function resetPeakMemory(): void {
   native.resetPeak();
 }
-/** Gives memory that is kept for later tensors back to the system; returns its bytes. */
+/** Gives memory that is cached for later tensors back to the system. @returns its bytes */
 export function releaseCachedMemory(): number {
   return native.releaseCached();
 }

@@ -30,7 +30,7 @@ export class TorchError extends Error {
   }
 }
 
-/** A fault of this package itself, or of a build that does not belong to it. */
+/** A fault of this package itself. */
 export class InternalError extends TorchError {
   constructor(message: string) {
     super("ERR_INTERNAL", message);
@@ -51,7 +51,10 @@ export class DisposedError extends TorchError {
   }
 }
 
-/** libtorch has no such operator, refused its arguments, or failed in it: the message holds the operator, its arguments and libtorch's text. */
+/**
+ * libtorch has no such operator, refused its arguments, or failed in it. The message holds the operator, its arguments,
+ * libtorch's own text and the path of the module.
+ */
 export class OperatorError extends TorchError {
   /** Such as `aten::matmul`; undefined where the error comes from something else than a call. */
   declare readonly operator?: string;

@@ -32,10 +32,13 @@ export function leave(): void {
 
 /** The innermost module whose forward is running on this thread; null outside of modules. */
 export function currentModule(): RunningModule | null {
-  return stack.length > 0 ? stack[stack.length - 1] : null;
+  return stack.length > 0 ? (stack[stack.length - 1] as RunningModule) : null;
 }
 
-/** Its path from the root, such as `transformer.decoder.layers.0.self_attn`; empty outside of modules and in the root. */
+/**
+ * The path of {@link currentModule} from the root, such as `decoder.layers.0.self_attn`; `""` outside of modules and in
+ * the root.
+ */
 export function currentPath(): string {
   return currentModule()?.path ?? "";
 }

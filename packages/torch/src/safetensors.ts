@@ -1,26 +1,28 @@
-// The safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes, little-endian and without gaps.
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+// The safetensors format: the length of the header in 8 bytes, a JSON header, and the bytes of the tensors,
+// little-endian and without gaps. https://huggingface.co/docs/safetensors
+import { closeSync, fstatSync, fsyncSync, openSync } from "node:fs";
 import { empty } from "./create.js";
 import { type DType, dtypes } from "./dtype.js";
 import { TorchError } from "./errors.js";
+import { readFully, writeFully } from "./files.js";
 import { keep } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
-const names: Record<string, DType> = {
-  F32: "float32",
-  F64: "float64",
-  F16: "float16",
-  BF16: "bfloat16",
-  I64: "int64",
-  I32: "int32",
-  I16: "int16",
-  I8: "int8",
-  U8: "uint8",
-  BOOL: "bool",
-};
-const codes = Object.fromEntries(Object.entries(names).map(([code, dtype]) => [dtype, code])) as Record<DType, string>;
+const dtypeOfCode: ReadonlyMap<unknown, DType> = new Map([
+  ["F32", "float32"],
+  ["F64", "float64"],
+  ["F16", "float16"],
+  ["BF16", "bfloat16"],
+  ["I64", "int64"],
+  ["I32", "int32"],
+  ["I16", "int16"],
+  ["I8", "int8"],
+  ["U8", "uint8"],
+  ["BOOL", "bool"],
+]);
+const codeOfDtype = new Map([...dtypeOfCode].map(([code, dtype]) => [dtype, code]));
 
-/** The limit that the reference implementation sets on the header. */
+/** Most bytes of a header, as in the reference implementation. */
 const maxHeader = 100_000_000;
 
 /** A file that is not in the safetensors format, or is cut off. */
@@ -30,43 +32,50 @@ export class SafetensorsError extends TorchError {
   }
 }
 
+/** The content of a file. */
 export interface SafetensorsFile {
   tensors: Map<string, Tensor>;
   metadata: Record<string, string>;
 }
 
+/** A tensor of the header; its bytes are from `start` to `end` of the data. */
 interface Entry {
-  dtype: string;
+  name: string;
+  dtype: DType;
   shape: number[];
-  data_offsets: [number, number];
+  start: number;
+  end: number;
 }
 
-/** Reads all tensors of a file, each straight into its own memory. They live until disposed. @throws SafetensorsError */
+/**
+ * Reads all tensors of a file. They live until disposed of.
+ * @throws SafetensorsError; an error of the file system
+ *
+ * @example
+ * const { tensors, metadata } = loadSafetensors("weights.safetensors");
+ */
 export function loadSafetensors(path: string): SafetensorsFile {
   const file = openSync(path, "r");
   try {
     const size = fstatSync(file).size;
-    const lengthBytes = Buffer.alloc(8);
-    if (size < 8 || readSync(file, lengthBytes, 0, 8, 0) < 8) throw new SafetensorsError(path, `has only ${size} bytes`);
-    const length = lengthBytes.readBigUInt64LE();
+    const head = Buffer.alloc(8);
+    if (readFully(file, head, 0) < 8) throw new SafetensorsError(path, `has only ${size} bytes`);
+    const length = head.readBigUInt64LE();
     if (length > BigInt(maxHeader) || length > BigInt(size - 8))
       throw new SafetensorsError(path, `claims a header of ${length} bytes in a file of ${size}`);
-    const bytes = Buffer.alloc(Number(length));
-    readSync(file, bytes, 0, bytes.length, 8);
-    const { entries, metadata } = parseHeader(path, bytes.toString("utf8"), size - 8 - bytes.length);
+    const header = Buffer.alloc(Number(length));
+    readFully(file, header, 8);
+    const dataStart = 8 + header.length;
+    const { entries, metadata } = parseHeader(path, header.toString("utf8"), size - dataStart);
     const tensors = new Map<string, Tensor>();
-    for (const [name, entry] of entries) {
-      const dtype = names[entry.dtype];
-      const result = keep(empty(entry.shape, { dtype }));
-      const data = new dtypes[dtype].array(result.numel);
-      const view = Buffer.from(data.buffer);
-      for (let done = 0; done < view.length; ) {
-        const count = readSync(file, view, done, Math.min(view.length - done, 1 << 30), 8 + bytes.length + entry.data_offsets[0] + done);
-        if (count === 0) throw new SafetensorsError(path, `ends inside the tensor ${name}`);
-        done += count;
-      }
-      if (data.length > 0) result.copyFrom(data);
+    for (const { name, dtype, shape, start } of entries) {
+      const result = keep(empty(shape, { dtype }));
       tensors.set(name, result);
+      if (result.numel === 0) continue;
+      const data = new dtypes[dtype].array(result.numel);
+      if (readFully(file, Buffer.from(data.buffer), dataStart + start) < data.byteLength)
+        throw new SafetensorsError(path, `ends inside the tensor ${name}`);
+      result.copyFrom(data);
     }
     return { tensors, metadata };
   } finally {
@@ -74,7 +83,12 @@ export function loadSafetensors(path: string): SafetensorsFile {
   }
 }
 
-function parseHeader(path: string, text: string, dataBytes: number): { entries: [string, Entry][]; metadata: Record<string, string> } {
+interface Header {
+  entries: Entry[];
+  metadata: Record<string, string>;
+}
+
+function parseHeader(path: string, text: string, dataBytes: number): Header {
   let header: unknown;
   try {
     header = JSON.parse(text);
@@ -84,38 +98,40 @@ function parseHeader(path: string, text: string, dataBytes: number): { entries: 
   if (typeof header !== "object" || header === null || Array.isArray(header))
     throw new SafetensorsError(path, "has a header that is not an object");
   const { __metadata__: metadata = {}, ...rest } = header as Record<string, unknown>;
-  const entries = Object.entries(rest) as [string, Entry][];
-  for (const [name, entry] of entries) {
-    const dtype = names[entry?.dtype];
-    if (dtype === undefined)
-      throw new SafetensorsError(path, `stores ${name} as ${String(entry?.dtype)}, which is none of ${Object.keys(names).join(", ")}`);
-    const { shape, data_offsets: offsets } = entry;
-    if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0))
-      throw new SafetensorsError(path, `gives ${name} the shape ${JSON.stringify(shape)}`);
-    const expected = shape.reduce((a, b) => a * b, dtypes[dtype].bytes);
-    if (
-      !Array.isArray(offsets) ||
-      offsets.length !== 2 ||
-      !offsets.every((n) => Number.isSafeInteger(n) && n >= 0) ||
-      offsets[1] - offsets[0] !== expected ||
-      offsets[1] > dataBytes
-    )
-      throw new SafetensorsError(
-        path,
-        `places ${name} at ${JSON.stringify(offsets)}, which does not hold ${expected} bytes inside ${dataBytes}`,
-      );
-  }
+  const entries = Object.entries(rest).map(([name, entry]) => parseEntry(path, name, entry, dataBytes));
   let end = 0;
-  for (const [name, entry] of [...entries].sort(
-    (a, b) => a[1].data_offsets[0] - b[1].data_offsets[0] || a[1].data_offsets[1] - b[1].data_offsets[1],
-  )) {
-    if (entry.data_offsets[0] !== end) throw new SafetensorsError(path, `leaves a gap or overlaps before ${name}`);
-    end = entry.data_offsets[1];
+  for (const entry of [...entries].sort((a, b) => a.start - b.start || a.end - b.end)) {
+    if (entry.start !== end) throw new SafetensorsError(path, `leaves a gap or overlaps before ${entry.name}`);
+    end = entry.end;
   }
   return { entries, metadata: metadata as Record<string, string> };
 }
 
-/** Writes tensors (in the order given) and string metadata. The file is flushed to disk before this returns; write to a temporary name and rename to replace a file safely. */
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function parseEntry(path: string, name: string, entry: unknown, dataBytes: number): Entry {
+  const { dtype: code, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
+  const dtype = dtypeOfCode.get(code);
+  if (dtype === undefined) {
+    const known = [...dtypeOfCode.keys()].join(", ");
+    throw new SafetensorsError(path, `stores ${name} as ${String(code)}, which is none of ${known}`);
+  }
+  if (!Array.isArray(shape) || !shape.every(isSize)) throw new SafetensorsError(path, `gives ${name} the shape ${JSON.stringify(shape)}`);
+  const expected = shape.reduce((a, b) => a * b, dtypes[dtype].bytes);
+  const [start, end, ...more]: unknown[] = Array.isArray(offsets) ? offsets : [];
+  if (!isSize(start) || !isSize(end) || more.length > 0 || end - start !== expected || end > dataBytes)
+    throw new SafetensorsError(
+      path,
+      `places ${name} at ${JSON.stringify(offsets)}, which does not hold ${expected} bytes inside ${dataBytes}`,
+    );
+  return { name, dtype, shape, start, end };
+}
+
+/**
+ * Writes tensors, in the order given, and metadata. The file is on the disk when this returns. To replace a file
+ * safely, write to a temporary name and rename.
+ * @throws an error of the file system
+ */
 export function saveSafetensors(
   path: string,
   tensors: Map<string, Tensor> | Record<string, Tensor>,
@@ -125,7 +141,7 @@ export function saveSafetensors(
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let offset = 0;
   for (const [name, tensor] of list) {
-    header[name] = { dtype: codes[tensor.dtype], shape: tensor.shape, data_offsets: [offset, offset + tensor.nbytes] };
+    header[name] = { dtype: codeOfDtype.get(tensor.dtype), shape: tensor.shape, data_offsets: [offset, offset + tensor.nbytes] };
     offset += tensor.nbytes;
   }
   const json = Buffer.from(JSON.stringify(header));
@@ -134,18 +150,14 @@ export function saveSafetensors(
   length.writeBigUInt64LE(BigInt(padded.length));
   const file = openSync(path, "w");
   try {
-    writeAll(file, length);
-    writeAll(file, padded);
+    writeFully(file, length);
+    writeFully(file, padded);
     for (const [, tensor] of list) {
       const bits = tensor.toBits();
-      writeAll(file, Buffer.from(bits.buffer, bits.byteOffset, bits.byteLength));
+      writeFully(file, Buffer.from(bits.buffer, bits.byteOffset, bits.byteLength));
     }
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-}
-
-function writeAll(file: number, bytes: Buffer): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done);
 }

@@ -1,4 +1,4 @@
-// Scopes, the one memory rule: what is made inside a scope and not returned from it is freed at its end.
+// Scopes, the one memory rule: a tensor that is made inside a scope and not returned from it is freed at its end.
 
 import { DisposedError } from "./errors.js";
 import { native } from "./native.js";
@@ -7,7 +7,7 @@ import { native } from "./native.js";
 export interface Owned {
   /** Index in the addon's table; negative once disposed. */
   handle: number;
-  /** The scope that the tensor leaves, while it ends. */
+  /** Tells a scope that ends which tensors leave it. */
   mark: number;
 }
 
@@ -19,7 +19,7 @@ class Scope {
 let current: Scope | null = null;
 let marks = 0;
 
-/** The net under tensors that no scope owns: freed when JavaScript forgets them. */
+/** Frees tensors that no scope owns, once they are garbage. */
 const forgotten = new FinalizationRegistry<number>((handle) => native.release(handle));
 
 /** Gives a fresh tensor to the innermost scope, or to the garbage collector where there is none. */
@@ -28,7 +28,7 @@ export function own(tensor: Owned): void {
   else forgotten.register(tensor, tensor.handle, tensor);
 }
 
-/** Frees a tensor now. Using it afterwards is an error; disposing again is not. */
+/** Frees a tensor now. Using it afterwards is an error; disposing of it again is not. */
 export function disown(tensor: Owned): void {
   if (tensor.handle < 0) return;
   forgotten.unregister(tensor);
@@ -36,7 +36,10 @@ export function disown(tensor: Owned): void {
   tensor.handle = -1;
 }
 
-/** Takes the handle out of a tensor object, which is empty afterwards; the caller answers for it. */
+/**
+ * Takes the handle out of a tensor object, which is disposed of afterwards; the caller must release the handle.
+ * @throws DisposedError
+ */
 export function takeHandle(tensor: Owned): number {
   const { handle } = tensor;
   if (handle < 0) throw new DisposedError();
@@ -45,7 +48,7 @@ export function takeHandle(tensor: Owned): number {
   return handle;
 }
 
-/** Frees what a tensor object holds and gives it another handle. */
+/** Frees the memory of a tensor object and gives it another handle. */
 export function replaceHandle(tensor: Owned, handle: number): void {
   const registered = forgotten.unregister(tensor);
   if (tensor.handle >= 0) native.release(tensor.handle);
@@ -55,7 +58,11 @@ export function replaceHandle(tensor: Owned, handle: number): void {
 
 const KEPT = -1;
 
-/** Takes a tensor (or all tensors inside arrays, maps and objects) out of every scope: it lives until `dispose()` or garbage collection. */
+/**
+ * Takes a tensor, or all tensors inside arrays, maps, sets and objects, out of every scope. They live until `dispose()`
+ * or until they are garbage.
+ * @returns `value` itself
+ */
 export function keep<T>(value: T): T {
   eachOwned(value, (owned) => {
     if (owned.mark === KEPT) return;
@@ -66,9 +73,13 @@ export function keep<T>(value: T): T {
 }
 
 /**
- * Runs `body` and frees every tensor made inside except those in its result (looked up through arrays, maps and plain
- * objects), which then belong to the enclosing scope, and those given to {@link keep}.
- * Frees everything when `body` throws. `body` must not be async: a scope ends when the function returns.
+ * Runs `body` and frees every tensor made inside, except those given to {@link keep} and those in its result, which
+ * then belong to the enclosing scope. A result is searched through arrays, maps, sets and objects. When `body` throws,
+ * everything is freed.
+ * @throws TypeError when `body` returns a promise: a scope ends when its function returns
+ *
+ * @example
+ * const loss = scope(() => model.call(images).sub(targets).pow(2).mean()); // only the mean is left
  */
 export function scope<T>(body: () => T): T {
   const inner = new Scope(current);

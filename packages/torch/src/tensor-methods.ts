@@ -13,7 +13,7 @@ export type NestedNumbers = number | NestedNumbers[];
 class TensorMethods {
   // --- to JavaScript ---
 
-  /** The elements in row-major order; float16 and bfloat16 as Float32Array, bool as Uint8Array. Waits for the device. */
+  /** The elements in row-major order: float16 and bfloat16 as Float32Array, bool as Uint8Array. */
   toArray(this: Tensor): TensorData {
     if (this.dtype === "float16" || this.dtype === "bfloat16") {
       const wide = ops._toCopy(this, { dtype: "float32" });
@@ -29,18 +29,18 @@ class TensorMethods {
     const shape = this.shape;
     let at = 0;
     const build = (axis: number): NestedNumbers => {
-      if (axis === shape.length) return Number(data[at++]);
-      return Array.from({ length: shape[axis] }, () => build(axis + 1));
+      const length = shape[axis];
+      return length === undefined ? Number(data[at++]) : Array.from({ length }, () => build(axis + 1));
     };
     return build(0);
   }
 
   // --- dtype and device ---
 
-  /** Converts to a dtype or moves to a device. Returns this tensor itself where nothing changes, and a new one otherwise. */
+  /** Converts to a dtype or moves to a device; returns this tensor itself where nothing changes. */
   to(this: Tensor, target: DType | (string & {}) | { dtype?: DType; device?: string }): Tensor {
-    const { dtype, device } =
-      typeof target === "string" ? (isDType(target) ? { dtype: target, device: undefined } : { dtype: undefined, device: target }) : target;
+    const named = typeof target === "string" ? (isDType(target) ? { dtype: target } : { device: target }) : target;
+    const { dtype, device }: { dtype?: DType; device?: string } = named;
     if ((dtype === undefined || dtype === this.dtype) && (device === undefined || device === this.device)) return this;
     return ops._toCopy(this, { dtype, device });
   }

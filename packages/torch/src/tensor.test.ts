@@ -61,7 +61,14 @@ describe("Tensor", () => {
     const gone = zeros([1]);
     gone.dispose();
     expect(() => gone.add(1)).toThrow(/disposed/);
-    expect(() => tensor([[1, 2], [3]])).toThrow(/ragged/);
+    for (const ragged of [
+      [[1, 2], [3]],
+      [[1, 2], [3, 4, 5], [6]],
+      [1, [2]],
+      [[1], 2],
+    ])
+      expect(() => tensor(ragged)).toThrow(/rows of different lengths/);
+    expect(() => tensor([1, "2" as unknown as number])).toThrow(/received 2 of type string/);
   });
 });
 

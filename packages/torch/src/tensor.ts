@@ -1,49 +1,62 @@
-// The tensor: a handle on an at::Tensor, with its facts, its memory and its place in autograd. Methods that call operators: tensor-methods.ts.
+// The tensor: a handle on an at::Tensor, with its facts, its memory and its place in autograd. Methods that call
+// operators are in tensor-methods.ts.
 import { type DType, dtypes, type TensorData } from "./dtype.js";
 import { fromAddon } from "./errors.js";
 import { native } from "./native.js";
 import { defineOwned, disown, eachOwned, own, replaceHandle, scope, takeHandle } from "./scope.js";
 
 /**
- * A tensor of libtorch. Shapes are arrays of sizes, devices strings such as `cpu` or `cuda:0`.
- * Lives until its scope ends, `dispose()` is called, or it is garbage; see `scope`.
- * Methods follow the operators of the same name; one ending in an underscore writes into the tensor itself.
+ * A tensor of libtorch. It lives until its {@link scope} ends, until `dispose()`, or until it is garbage. Methods are
+ * called as the operators are in PyTorch; one that ends in an underscore writes into the tensor itself. The factories
+ * ({@link tensor}, {@link zeros}, …) make tensors.
+ *
+ * @example
+ * const x = tensor([1, 2, 3], { requiresGrad: true });
+ * x.mul(x).sum().backward();
+ * x.grad?.toList(); // [2, 4, 6]
  */
 export class Tensor {
   /** Index in the addon's table; negative once disposed. */
   handle: number;
-  /** Used by scopes to tell what leaves them. */
+  /** Tells a scope that ends which tensors leave it. */
   mark = 0;
   #shape: number[] | undefined;
   #dtype: DType | undefined;
 
+  /** @internal */
   constructor(handle: number) {
     this.handle = handle;
     own(this);
   }
 
+  /** The sizes of its axes. */
   get shape(): number[] {
     return (this.#shape ??= native.shape(this.handle));
   }
   get dtype(): DType {
     return (this.#dtype ??= native.dtype(this.handle));
   }
+  /** The number of its axes. */
   get ndim(): number {
     return this.shape.length;
   }
+  /** The number of its elements. */
   get numel(): number {
     return this.shape.reduce((product, size) => product * size, 1);
   }
-  /** Bytes of the elements, were they stored contiguously. */
+  /** Bytes of the elements when they are stored contiguously. */
   get nbytes(): number {
     return this.numel * dtypes[this.dtype].bytes;
   }
+  /** Such as `cpu` or `cuda:0`. */
   get device(): string {
     return native.device(this.handle);
   }
+  /** Elements between neighbours, for each axis. */
   get strides(): number[] {
     return native.strides(this.handle);
   }
+  /** Whether the elements lie in row-major order without gaps. */
   get isContiguous(): boolean {
     return native.isContiguous(this.handle);
   }
@@ -60,12 +73,14 @@ export class Tensor {
 
   // --- autograd ---
 
+  /** Whether autograd records what is computed from it. */
   get requiresGrad(): boolean {
     return native.requiresGrad(this.handle);
   }
   set requiresGrad(value: boolean) {
     native.setRequiresGrad(this.handle, value);
   }
+  /** Whether it was made by no recorded operator, so that its gradient is kept. */
   get isLeaf(): boolean {
     return native.isLeaf(this.handle);
   }
@@ -77,7 +92,12 @@ export class Tensor {
   set grad(value: Tensor | null) {
     native.setGrad(this.handle, value === null ? null : value.handle);
   }
-  /** Adds the gradient of this tensor to every leaf it came from. `gradient` is needed unless this is a scalar. */
+  /**
+   * Adds the gradient of this tensor to `grad` of every leaf that it was computed from.
+   * @param gradient of this tensor's shape; needed unless this is a scalar
+   * @param options `retainGraph` allows another backward; `createGraph` records this one
+   * @throws OperatorError with libtorch's text; an error that a hook throws passes unchanged
+   */
   backward(gradient: Tensor | null = null, options: { retainGraph?: boolean; createGraph?: boolean } = {}): void {
     const keepGraph = options.retainGraph ?? options.createGraph ?? false;
     try {
@@ -86,15 +106,18 @@ export class Tensor {
       throw fromAddon(error);
     }
   }
-  /** Calls `hook` with this tensor's gradient during backward; what it returns, if anything, takes the gradient's place. Returns a function that removes it. */
+  /**
+   * Calls `hook` with this tensor's gradient during backward. A tensor that it returns replaces the gradient.
+   * @returns a function that removes the hook
+   */
   registerHook(hook: (gradient: Tensor) => Tensor | undefined | void): () => void {
     const id = native.registerHook(this.handle, (handle) => scope(() => hook(new Tensor(handle)))?.handle);
     return () => native.removeHook(id);
   }
 
-  // --- lifetime ---
+  // --- memory ---
 
-  /** Frees the memory now (once nothing else, such as the graph, holds it). */
+  /** Releases the memory now; it is free once nothing else, such as the graph, holds it. */
   dispose(): void {
     disown(this);
   }
@@ -102,7 +125,10 @@ export class Tensor {
     disown(this);
   }
 
-  /** Takes over what `other` holds (and empties it): this object stays, its tensor changes. Gradients are dropped. */
+  /**
+   * Takes over the memory of `other`, which is disposed of: this object stays, its elements change. Gradients are
+   * dropped.
+   */
   become(other: Tensor): void {
     const handle = takeHandle(other);
     replaceHandle(this, handle);
@@ -110,23 +136,24 @@ export class Tensor {
     this.#dtype = undefined;
   }
 
-  // --- data out ---
+  // --- to and from JavaScript ---
 
   /** The value of a tensor of one element. */
   item(): number {
     return native.item(this.handle);
   }
-  /** The elements as they are stored: half types as their 16-bit patterns. */
+  /** The elements in row-major order as they are stored: float16 and bfloat16 as their 16-bit patterns. */
   toBits(): TensorData {
     const data = new dtypes[this.dtype].array(this.numel);
     native.copyBytes(this.handle, data, false);
     return data;
   }
-  /** Overwrites the elements with `data`, in this tensor's own dtype. */
+  /** Overwrites the elements with `data`, which is in row-major order and of this tensor's own dtype. */
   copyFrom(data: NodeJS.TypedArray): this {
     native.copyBytes(this.handle, data, true);
     return this;
   }
+  /** Such as `Tensor(float32[2,3])`. */
   toString(): string {
     return this.isDisposed
       ? "Tensor(disposed)"

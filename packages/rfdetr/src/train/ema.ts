@@ -36,7 +36,7 @@ export class Ema {
   }
 
   /** Counts an update and says what it is, for {@link optim.AdamW.step} to make in its pass over the weights. */
-  advance(): optim.Following {
+  advance(): optim.MovingAverage {
     this.#updates++;
     const own = this.#model.stateDict();
     const of = new Map([...this.#average].map(([key, average]) => [own.get(key) as Tensor, average]));

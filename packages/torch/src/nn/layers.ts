@@ -1,4 +1,4 @@
-// The layers a detection transformer is made of, with PyTorch's shapes, keys and initial distributions.
+// The layers of a detection transformer, with PyTorch's shapes, keys and initial distributions.
 import { empty, ones, zeros } from "../create.js";
 import * as ops from "../ops.generated.js";
 import type { Tensor } from "../tensor.js";
@@ -8,7 +8,13 @@ import { Module, type Parameter, parameter } from "./module.js";
 const uniformBias = (size: number, fanIn: number): Parameter =>
   parameter(init.uniform_(empty([size]), -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn)));
 
-/** y = x·Wᵀ + b on the last axis; weight `[out, in]`. */
+/**
+ * y = x·Wᵀ + b on the last axis: `[…, in]` → `[…, out]`; weight `[out, in]`, bias `[out]`. As torch.nn.Linear.
+ *
+ * @example
+ * const layer = new nn.Linear(256, 4);
+ * layer.call(randn([2, 300, 256])).shape; // [2, 300, 4]
+ */
 export class Linear extends Module {
   weight: Parameter;
   bias: Parameter | null;
@@ -26,6 +32,7 @@ export class Linear extends Module {
   }
 }
 
+/** All but `bias` are the same for height and width. */
 export interface ConvOptions {
   stride?: number;
   padding?: number;
@@ -33,7 +40,9 @@ export interface ConvOptions {
   bias?: boolean;
 }
 
-/** Convolution on NCHW; weight `[out, in/groups, k, k]`. */
+/**
+ * Convolution, `[n, in, h, w]` → `[n, out, h′, w′]`; weight `[out, in/groups, k, k]`, bias `[out]`. As torch.nn.Conv2d.
+ */
 export class Conv2d extends Module {
   weight: Parameter;
   bias: Parameter | null;
@@ -53,7 +62,10 @@ export class Conv2d extends Module {
   }
 }
 
-/** Transposed convolution on NCHW; weight `[in, out, k, k]`. */
+/**
+ * Transposed convolution, `[n, in, h, w]` → `[n, out, h′, w′]`; weight `[in, out, k, k]`, bias `[out]`. As
+ * torch.nn.ConvTranspose2d.
+ */
 export class ConvTranspose2d extends Module {
   weight: Parameter;
   bias: Parameter | null;
@@ -69,7 +81,10 @@ export class ConvTranspose2d extends Module {
   }
 }
 
-/** Normalises the last axis (Ba et al. 2016). */
+/**
+ * Layer normalisation of the last axis, of length `size` (Ba et al. 2016); weight and bias `[size]`. As
+ * torch.nn.LayerNorm.
+ */
 export class LayerNorm extends Module {
   weight: Parameter;
   bias: Parameter;
@@ -88,7 +103,7 @@ export class LayerNorm extends Module {
   }
 }
 
-/** Rows of a table `[count, size]` by integer index. */
+/** Rows of the table `weight`, `[count, size]`, by index: int64 `[…]` → `[…, size]`. As torch.nn.Embedding. */
 export class Embedding extends Module {
   weight: Parameter;
   constructor(count: number, size: number) {
@@ -101,8 +116,9 @@ export class Embedding extends Module {
 }
 
 /**
- * Multi-head attention (Vaswani et al. 2017) on `[batch, length, size]`, with the packed input projection and keys of PyTorch's
- * `nn.MultiheadAttention(batch_first=True)`: rows of `in_proj_weight` are query, key, value.
+ * Multi-head attention (Vaswani et al. 2017): query `[batch, queries, size]`, key and value `[batch, keys, size]` →
+ * `[batch, queries, size]`. As torch.nn.MultiheadAttention with batch_first=True, with its packed projection: the rows
+ * of `in_proj_weight`, `[3·size, size]`, are those of query, key and value.
  */
 export class MultiheadAttention extends Module {
   inProjWeight: Parameter;
@@ -127,59 +143,57 @@ export class MultiheadAttention extends Module {
       });
     const split = (x: Tensor): Tensor => x.unflatten(-1, [heads, size / heads]).transpose(1, 2);
     const joined = query === key ? project(query, 0, 2).chunk(2, -1) : [project(query, 0, 1), project(key, 1, 1)];
-    const attended = ops.scaledDotProductAttention(split(joined[0]), split(joined[1]), split(project(value, 2, 1)));
+    const [q, k] = joined.map(split) as [Tensor, Tensor];
+    const attended = ops.scaledDotProductAttention(q, k, split(project(value, 2, 1)));
     return this.outProj.call(attended.transpose(1, 2).flatten(2));
   }
 }
 
-/** Zeroes elements with probability `p` while training and scales the rest by 1/(1−p). */
-export class Dropout extends Module {
-  constructor(public p = 0.5) {
-    super();
-  }
-  override forward(x: Tensor): Tensor {
-    return this.training && this.p > 0 ? ops.dropout(x, this.p, true) : x;
-  }
-}
-
-/** Stochastic depth (Huang et al. 2016): drops whole rows of the batch with probability `p` while training, scaling the rest. */
+/**
+ * Stochastic depth (Huang et al. 2016): while training, sets whole items of the batch, the first axis, to zero with
+ * probability `p` and divides the others by 1 − p.
+ */
 export class DropPath extends Module {
   constructor(public p = 0) {
     super();
   }
   override forward(x: Tensor): Tensor {
     if (!this.training || this.p === 0) return x;
-    const rows = ops.bernoulli_(ops.newEmpty(x, [x.shape[0], ...x.shape.slice(1).map(() => 1)]), { p: 1 - this.p });
+    const shape = x.shape.map((size, axis) => (axis === 0 ? size : 1));
+    const rows = ops.bernoulli_(ops.newEmpty(x, shape), { p: 1 - this.p });
     return x.mul(rows.div(1 - this.p));
   }
 }
 
-/** Modules one after the other. */
+/** Modules one after the other, with the keys `0`, `1`, …. */
 export class Sequential extends Module {
   constructor(readonly modules: Module[]) {
     super();
   }
   override *namedChildren(): Generator<[string, Module]> {
-    for (let i = 0; i < this.modules.length; i++) yield [String(i), this.modules[i]];
+    for (const [i, module] of this.modules.entries()) yield [String(i), module];
   }
   override forward(x: Tensor): Tensor {
     return this.modules.reduce((value, module) => module.call(value) as Tensor, x);
   }
 }
 
-/** A list of modules with the keys `0`, `1`, …. */
+/** A list of modules, with the keys `0`, `1`, …. */
 export class ModuleList<T extends Module = Module> extends Module {
   constructor(readonly modules: T[]) {
     super();
   }
   override *namedChildren(): Generator<[string, Module]> {
-    for (let i = 0; i < this.modules.length; i++) yield [String(i), this.modules[i]];
+    for (const [i, module] of this.modules.entries()) yield [String(i), module];
   }
   get length(): number {
     return this.modules.length;
   }
+  /** @throws RangeError when there is no such module */
   at(index: number): T {
-    return this.modules[index];
+    const module = this.modules[index];
+    if (module === undefined) throw new RangeError(`Expected an index below ${this.length} but received ${index}`);
+    return module;
   }
   [Symbol.iterator](): Iterator<T> {
     return this.modules[Symbol.iterator]();

@@ -1,4 +1,4 @@
-// The module tree: parameters, buffers, paths and state dicts with the keys of the Python world.
+// The module tree: parameters, buffers, paths, and state dicts with the keys that the same model has in PyTorch.
 
 import { noGrad } from "../autograd.js";
 import { type DType, isDType } from "../dtype.js";
@@ -7,10 +7,10 @@ import { enter, leave } from "../module-stack.js";
 import { keep, scope, takeHandle } from "../scope.js";
 import { Tensor } from "../tensor.js";
 
-/** A tensor that training changes: a leaf that requires grad and belongs to a module. */
+/** A tensor that training changes: a leaf of autograd that belongs to a module. {@link parameter} makes one. */
 export class Parameter extends Tensor {}
 
-/** Makes a parameter that shares the memory of `values`. */
+/** Makes a parameter that shares the memory of `values`. It lives until disposed of. */
 export function parameter(values: Tensor, requiresGrad = true): Parameter {
   const made = keep(new Parameter(takeHandle(values.detach())));
   if (requiresGrad) made.requiresGrad = true;
@@ -21,6 +21,7 @@ const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${l
 
 const join = (path: string, name: string): string => (path === "" ? name : name === "" ? path : `${path}.${name}`);
 
+/** Keys that did not fit in {@link Module.loadStateDict}. */
 export interface LoadReport {
   /** Keys of the model that the map lacks. */
   missing: string[];
@@ -31,13 +32,23 @@ export interface LoadReport {
 }
 
 /**
- * Base of all modules. Fields that hold a {@link Parameter}, a Module, or an array of Modules are found by themselves; a
- * field `selfAttn` has the state-dict key `self_attn`, an array `layers` the keys `layers.0`, `layers.1`, ….
- * Subclasses write `forward`; callers use `call`, which keeps the module path and frees the temporaries.
+ * Base of all modules. Fields that hold a {@link Parameter}, a Module, or an array of them are found by their names: a
+ * field `selfAttn` has the key `self_attn` in state dicts, an array `layers` the keys `layers.0`, `layers.1`, ….
+ * Subclasses define `forward`; callers use `call`, which records where the model is and frees intermediate tensors.
+ *
+ * @example
+ * class Head extends nn.Module {
+ *   readonly linear = new nn.Linear(256, 91);
+ *   override forward(x: Tensor): Tensor {
+ *     return this.linear.call(x).sigmoid();
+ *   }
+ * }
+ * const scores = new Head().call(randn([1, 300, 256]));
  */
 export abstract class Module {
+  /** Set by {@link train} and {@link eval}. */
   training = true;
-  /** Place in the tree, such as `decoder.layers.0`; set when the root is first called or named. */
+  /** Place in the tree, such as `decoder.layers.0`; set when the root is first called, or by {@link name}. */
   path = "";
   #buffers = new Map<string, Tensor>();
   #named = false;
@@ -45,7 +56,7 @@ export abstract class Module {
   // biome-ignore lint/suspicious/noExplicitAny: every module has its own arguments
   abstract forward(...args: any[]): unknown;
 
-  /** Runs `forward` inside a scope of its own, with this module as the current one. */
+  /** Runs `forward` in a {@link scope} of its own, as the current module. */
   call(...args: Parameters<this["forward"]>): ReturnType<this["forward"]> {
     if (!this.#named) this.name("");
     enter(this);
@@ -56,11 +67,12 @@ export abstract class Module {
     }
   }
 
-  /** A tensor that belongs to the module's state but is not trained. */
+  /** Adds a tensor that belongs to the module's state but is not trained. @returns it */
   registerBuffer(name: string, value: Tensor): Tensor {
     this.#buffers.set(name, keep(value));
     return value;
   }
+  /** A registered buffer. @throws TorchError `ERR_STATE_DICT` when there is none of that name */
   buffer(name: string): Tensor {
     const found = this.#buffers.get(name);
     if (found === undefined)
@@ -68,7 +80,7 @@ export abstract class Module {
     return found;
   }
 
-  /** Direct children with their key relative to this module; an empty key puts a child's own keys into this module's place. */
+  /** Direct children with their keys. A child with an empty key has its own keys at this module's place. */
   *namedChildren(): Generator<[string, Module]> {
     for (const [field, value] of Object.entries(this)) {
       if (value instanceof Module) yield [snake(field), value];
@@ -77,12 +89,13 @@ export abstract class Module {
     }
   }
 
-  /** This module and all below it, with paths from here. */
+  /** This module and all modules below it, with paths that begin with `prefix`. */
   *namedModules(prefix = ""): Generator<[string, Module]> {
     yield [prefix, this];
     for (const [name, child] of this.namedChildren()) yield* child.namedModules(join(prefix, name));
   }
 
+  /** Parameters of this module and all below it, each once, with their keys. */
   *namedParameters(prefix = ""): Generator<[string, Parameter]> {
     const seen = new Set<Parameter>();
     for (const [path, module] of this.namedModules(prefix)) {
@@ -102,10 +115,12 @@ export abstract class Module {
     }
   }
 
+  /** Buffers of this module and all below it, with their keys. */
   *namedBuffers(prefix = ""): Generator<[string, Tensor]> {
     for (const [path, module] of this.namedModules(prefix)) for (const [name, tensor] of module.#buffers) yield [join(path, name), tensor];
   }
 
+  /** Parameters of this module and all below it. */
   parameters(): Parameter[] {
     return [...this.namedParameters()].map(([, tensor]) => tensor);
   }
@@ -116,9 +131,9 @@ export abstract class Module {
   }
 
   /**
-   * Copies values into the module's parameters and buffers, converting dtype and device.
-   * @throws StateDictError naming the first keys at fault, when `strict` (the default) and a key is missing, unexpected or of another shape.
-   * Nothing is changed then.
+   * Copies values into the parameters and buffers, and converts dtype and device.
+   * @throws StateDictError naming the first keys at fault, when `strict` (the default) and a key is missing, unexpected
+   * or of another shape. Nothing is changed then.
    */
   loadStateDict(state: Map<string, Tensor>, options: { strict?: boolean } = {}): LoadReport {
     const own = this.stateDict();
@@ -138,15 +153,17 @@ export abstract class Module {
     return report;
   }
 
+  /** Puts this module and all below it into training mode. @returns this */
   train(mode = true): this {
     for (const [, module] of this.namedModules()) module.training = mode;
     return this;
   }
+  /** Puts this module and all below it into evaluation mode. @returns this */
   eval(): this {
     return this.train(false);
   }
 
-  /** Converts floating parameters and buffers to a dtype, or moves everything to a device, in place. */
+  /** Converts floating-point parameters and buffers to a dtype, or moves all to a device, in place. @returns this */
   to(target: DType | (string & {})): this {
     const toDtype = isDType(target);
     for (const tensor of this.stateDict().values()) {
@@ -159,7 +176,7 @@ export abstract class Module {
     return this;
   }
 
-  /** Gives every module below its path. */
+  /** Sets `path` here and in every module below. */
   name(path: string): void {
     this.path = path;
     this.#named = true;

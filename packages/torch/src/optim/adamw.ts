@@ -1,4 +1,5 @@
-// AdamW (Loshchilov and Hutter 2019) and the moving average of its weights: one pass over memory on the CPU, foreach operators elsewhere.
+// AdamW (Loshchilov and Hutter 2019) and the moving average of its weights: a kernel that goes over memory once where
+// it applies, and foreach operators elsewhere.
 import { noGrad } from "../autograd.js";
 import { zeros } from "../create.js";
 import { TorchError } from "../errors.js";
@@ -6,14 +7,17 @@ import * as ops from "../ops.generated.js";
 import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 
+/** Parameters with the same settings. */
 export interface ParameterGroup {
   params: Tensor[];
+  /** Learning rate; may change between steps. */
   lr: number;
   weightDecay: number;
 }
 
-/** A moving average that follows the step: every tensor of `of` (a weight, or anything else of the model) with its average. */
-export interface Following {
+/** A moving average of weights that a step updates. */
+export interface MovingAverage {
+  /** Every tensor, a weight or anything else of the model, with its average. */
   of: ReadonlyMap<Tensor, Tensor>;
   /** Share of the new value: average ← average + weight·(value − average). */
   weight: number;
@@ -27,11 +31,12 @@ interface StepTensors {
   expAvgSq: Tensor[];
 }
 
-/** Whether the CPU kernels, which walk plain float32 memory, take these tensors. */
-export function onePass(tensors: readonly Tensor[]): boolean {
+/** Whether the CPU kernels apply: they need contiguous float32 memory. */
+export function fitsKernel(tensors: readonly Tensor[]): boolean {
   return tensors.every((t) => t.dtype === "float32" && t.device === "cpu" && t.isContiguous);
 }
 
+/** What a checkpoint keeps of an optimizer. */
 export interface AdamWState {
   /** Steps taken so far. */
   step: number;
@@ -41,8 +46,14 @@ export interface AdamWState {
 }
 
 /**
- * Decoupled weight decay, bias-corrected moments: θ ← θ·(1 − lr·λ) − lr·m̂/(√v̂ + ε), as torch.optim.AdamW computes it.
- * Parameters without a gradient are treated as having a zero one, except that nothing moves before their first gradient.
+ * Adam with decoupled weight decay λ and bias-corrected moments: θ ← θ·(1 − lr·λ) − lr·m̂/(√v̂ + ε), as
+ * torch.optim.AdamW. A step leaves parameters without a gradient, and their moments, as they are.
+ *
+ * @example
+ * const optimizer = new optim.AdamW([{ params: model.parameters(), lr: 1e-4, weightDecay: 1e-4 }]);
+ * optimizer.zeroGrad();
+ * loss.backward();
+ * optimizer.step();
  */
 export class AdamW {
   readonly groups: ParameterGroup[];
@@ -61,19 +72,22 @@ export class AdamW {
     this.#expAvgSq = groups.map(like);
   }
 
+  /** Steps taken so far. */
   get steps(): number {
     return this.#steps;
   }
 
+  /** The parameters of all groups, in order. */
   get parameters(): Tensor[] {
     return this.groups.flatMap((group) => group.params);
   }
 
   /**
-   * @param options `gradientScale` multiplies the gradients on the way in: a clip factor, which then needs no pass of its own; `average` follows
-   * the new weights, in the same pass where the kernel takes them
+   * Updates the parameters from their gradients.
+   * @param options `gradientScale` multiplies the gradients as they are read, which saves clipping a pass over memory;
+   * `average` is updated with the new weights, in the same pass where the kernel applies
    */
-  step(options: { gradientScale?: number; average?: Following | null } = {}): void {
+  step(options: { gradientScale?: number; average?: MovingAverage | null } = {}): void {
     const { gradientScale = 1, average = null } = options;
     this.#steps++;
     noGrad(() =>
@@ -86,8 +100,8 @@ export class AdamW {
             tensors.groups.push(group);
             tensors.params.push(parameter);
             tensors.gradients.push(gradient);
-            tensors.expAvg.push(this.#expAvg[g][i]);
-            tensors.expAvgSq.push(this.#expAvgSq[g][i]);
+            tensors.expAvg.push(this.#expAvg[g]?.[i] as Tensor);
+            tensors.expAvgSq.push(this.#expAvgSq[g]?.[i] as Tensor);
           });
         });
         const followed = this.#update(tensors, gradientScale, average);
@@ -103,16 +117,16 @@ export class AdamW {
     );
   }
 
-  /** @returns the parameters whose averages have moved with them */
-  #update(tensors: StepTensors, scale: number, average: Following | null): ReadonlySet<Tensor> {
+  /** @returns the parameters whose averages are updated */
+  #update(tensors: StepTensors, scale: number, average: MovingAverage | null): ReadonlySet<Tensor> {
     const { params, gradients } = tensors;
     if (params.length === 0) return new Set();
-    if (!onePass([...params, ...gradients])) {
+    if (!fitsKernel([...params, ...gradients])) {
       for (const group of new Set(tensors.groups)) this.#composed(group, tensors, scale);
       return new Set();
     }
     const means = average === null ? [] : params.flatMap((parameter) => average.of.get(parameter) ?? []);
-    const follows = means.length === params.length && onePass(means);
+    const follows = means.length === params.length && fitsKernel(means);
     const [beta1, beta2] = this.betas;
     ops.adamw_(
       params,
@@ -132,10 +146,11 @@ export class AdamW {
     return new Set(follows ? params : []);
   }
 
-  /** The plain twin of the kernel for one group, for other devices and dtypes. */
+  /** What the kernel computes, composed of operators, for one group. */
   #composed(group: ParameterGroup, all: StepTensors, scale: number): void {
     const own = (list: Tensor[]): Tensor[] => list.filter((_, i) => all.groups[i] === group);
-    const [params, gradients, expAvg, expAvgSq] = [all.params, all.gradients, all.expAvg, all.expAvgSq].map(own);
+    const [params, gradients] = [own(all.params), own(all.gradients)];
+    const [expAvg, expAvgSq] = [own(all.expAvg), own(all.expAvgSq)];
     const [beta1, beta2] = this.betas;
     const scaled = scale === 1 ? gradients : ops._foreachMul(gradients, scale);
     if (group.weightDecay !== 0) ops._foreachMul_(params, 1 - group.lr * group.weightDecay);
@@ -148,16 +163,20 @@ export class AdamW {
     ops._foreachAddcdiv_(params, expAvg, denominator, { value: -group.lr / (1 - beta1 ** this.#steps) });
   }
 
+  /** Removes the gradients of all parameters. */
   zeroGrad(): void {
     for (const group of this.groups) for (const p of group.params) p.grad = null;
   }
 
-  /** The live state (not a copy), to be written to a checkpoint. */
+  /** The state for a checkpoint. The tensors are the optimizer's own, not copies. */
   stateDict(): AdamWState {
     return { step: this.#steps, expAvg: this.#expAvg.flat(), expAvgSq: this.#expAvgSq.flat() };
   }
 
-  /** Copies a state in. @throws TorchError `ERR_STATE_DICT` when the number or the shapes of tensors differ. */
+  /**
+   * Copies a state into the optimizer.
+   * @throws TorchError `ERR_STATE_DICT` when the number or the shapes of tensors differ.
+   */
   loadStateDict(state: AdamWState): void {
     for (const name of ["expAvg", "expAvgSq"] as const) {
       const own = this.stateDict()[name];
@@ -166,9 +185,11 @@ export class AdamW {
       if (own.length !== given.length || wrong >= 0)
         throw new TorchError(
           "ERR_STATE_DICT",
-          `Expected optimizer moments for ${own.length} parameters but received ${given.length}${wrong >= 0 ? `, with another shape at ${wrong}` : ""}: the checkpoint belongs to another model or other parameter groups`,
+          `Expected optimizer moments for ${own.length} parameters but received ${given.length}` +
+            `${wrong >= 0 ? `, with another shape at ${wrong}` : ""}: ` +
+            "the checkpoint belongs to another model or to other parameter groups",
         );
-      noGrad(() => own.forEach((tensor, i) => void tensor.copy_(given[i])));
+      noGrad(() => own.forEach((tensor, i) => void tensor.copy_(given[i] as Tensor)));
     }
     this.#steps = state.step;
   }

@@ -3,28 +3,31 @@ import { noGrad } from "../autograd.js";
 import * as ops from "../ops.generated.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
-import { onePass } from "./adamw.js";
+import { fitsKernel } from "./adamw.js";
 
-/** The L2 norm of all gradients taken as one vector; NaN or Infinity as soon as one element is. */
+/** The L2 norm of all gradients, taken as one vector. It is NaN or Infinity when an element is. */
 export function gradientNorm(parameters: readonly Tensor[]): number {
   return noGrad(() =>
     scope(() => {
       const gradients = parameters.map((p) => p.grad).filter((g) => g !== null);
       if (gradients.length === 0) return 0;
-      if (onePass(gradients)) return ops.gradientNorm(gradients);
+      if (fitsKernel(gradients)) return ops.gradientNorm(gradients);
       return ops.linalgVectorNorm(ops.stack(ops._foreachNorm(gradients))).item();
     }),
   );
 }
 
-/** What gradients of a norm are multiplied by so that it becomes at most `maxNorm`; 1 where nothing is clipped or the norm is not finite. */
+/**
+ * The factor that brings gradients of a norm to at most `maxNorm`; 1 when nothing is clipped or the norm is not finite.
+ */
 export function clipFactor(norm: number, maxNorm: number): number {
   return maxNorm > 0 && Number.isFinite(maxNorm) && Number.isFinite(norm) ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
 }
 
 /**
- * Scales the gradients in place so that their global norm is at most `maxNorm`; 0 or Infinity never scales.
- * @returns the norm before clipping and the factor applied (1 when none was), as torch.nn.utils.clip_grad_norm_ computes it.
+ * Scales the gradients in place so that their global norm is at most `maxNorm`; 0 and Infinity leave them. As
+ * torch.nn.utils.clip_grad_norm_.
+ * @returns the norm before clipping, and the factor, which is 1 when nothing was clipped
  */
 export function clipGradNorm(parameters: readonly Tensor[], maxNorm: number): { norm: number; factor: number } {
   const norm = gradientNorm(parameters);

@@ -1,4 +1,4 @@
 import "../tensor-methods.js";
 
-export { AdamW, type AdamWState, type Following, type ParameterGroup } from "./adamw.js";
+export { AdamW, type AdamWState, type MovingAverage, type ParameterGroup } from "./adamw.js";
 export { clipFactor, clipGradNorm, gradientNorm } from "./clip.js";

@@ -1,4 +1,4 @@
-// Whose work an event is: module, spans and phase, for backward those of the forward that made the node.
+// Finds whose work an event is: its module, spans and phase. Backward belongs to the forward that made the node.
 import type { ProfileEvent, RecordedEvent } from "./event.js";
 
 interface Place {
@@ -9,16 +9,16 @@ interface Place {
 const nowhere: Place = { module: null, span: null };
 
 /**
- * Gives every event its module, spans, phase and, if it is a backward node, the operator that made it. Events stand by thread, and after those
- * that they ran inside of.
+ * Gives every event its module, spans and phase, and every backward node the operator that made it. Events are ordered
+ * by thread, and an event comes after the one that it ran inside of.
  *
- * A leaf's accumulation of its gradient is no operator's backward: it belongs where the node before it does, which is the one that made the gradient.
- * What the engine does around a node belongs where the node does.
+ * The accumulation of a leaf's gradient is not the backward of an operator. It belongs to the place of the node before
+ * it, which made the gradient. The engine's work around a node belongs to the node's place.
  */
 export function attribute(events: readonly RecordedEvent[]): ProfileEvent[] {
   const makers = makersOf(events);
   const result: ProfileEvent[] = [];
-  /** Where the last node of a thread belonged. */
+  /** The place of the last node of each thread. */
   const last = new Map<number, Place>();
 
   const forwardOf = ({ kind, sequence, forwardThread }: RecordedEvent): number =>
@@ -49,7 +49,7 @@ export function attribute(events: readonly RecordedEvent[]): ProfileEvent[] {
 
   for (const [index, recorded] of events.entries()) {
     const { path, forwardThread, ...event } = recorded;
-    const parent = event.parent < 0 ? null : result[event.parent];
+    const parent = result[event.parent];
     const { module, span } = placeOf(recorded, index, parent ?? nowhere);
     const phase = event.kind === "backward" || event.kind === "engine" ? "backward" : (parent?.phase ?? "forward");
     result.push({ ...event, module, span, phase, forward: forwardOf(recorded) });
@@ -70,17 +70,18 @@ class Makers {
   }
 
   /**
-   * Index of the operator that made the node of that number, -1 where it was not recorded. An operator is recorded with the number that the next node
-   * will have: its maker is the last one that began with this number, or, since an operator may make several nodes, with the nearest below.
+   * Index of the operator that made the node of a number; -1 when it was not recorded. An operator is recorded with the
+   * number that the next node will have, and may make several nodes. The maker is therefore the last operator with this
+   * number or, if there is none, with the nearest number below.
    */
   of(sequence: number): number {
     let [low, high] = [0, this.#events.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#events[middle].sequence <= sequence) low = middle + 1;
+      if ((this.#events[middle]?.sequence ?? Number.POSITIVE_INFINITY) <= sequence) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? -1 : this.#events[low - 1].index;
+    return this.#events[low - 1]?.index ?? -1;
   }
 }
 

@@ -2,7 +2,10 @@
 // https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 import type { Profile, ProfileEvent, TensorShape } from "./event.js";
 
-/** An event of the format: complete (`X`), metadata (`M`), or the start and finish of an arrow (`s`, `f`). Times are microseconds. */
+/**
+ * An event of the format: a slice (`X`), metadata (`M`), or the start or end of an arrow (`s`, `f`). Times are
+ * microseconds.
+ */
 export interface TraceEvent {
   ph: "X" | "M" | "s" | "f";
   name: string;
@@ -16,6 +19,7 @@ export interface TraceEvent {
   args?: Record<string, unknown>;
 }
 
+/** A file of the format; write it with `JSON.stringify`. */
 export interface ChromeTrace {
   traceEvents: TraceEvent[];
   displayTimeUnit: "ms";
@@ -25,8 +29,12 @@ export interface ChromeTrace {
 const pid = 1;
 
 /**
- * Every event as a slice of its thread, and an arrow from each operator to the backward nodes that it made.
- * @param about facts on the recording that stay with it, such as model and machine
+ * A profile as a trace: every event is a slice of its thread, and an arrow leads from an operator to each backward node
+ * that it made.
+ * @param about facts to store with the recording, such as model and machine
+ *
+ * @example
+ * writeFileSync("trace.json", JSON.stringify(chromeTrace(profile(() => trainingStep()).profile)));
  */
 export function chromeTrace({ events, threads, dropped }: Profile, about: Record<string, string | number> = {}): ChromeTrace {
   const traceEvents: TraceEvent[] = [{ ph: "M", name: "process_name", pid, tid: 0, args: { name: "rfdetr" } }];
@@ -34,8 +42,8 @@ export function chromeTrace({ events, threads, dropped }: Profile, about: Record
     traceEvents.push({ ph: "M", name: "thread_name", pid, tid, args: { name: tid === 0 ? "caller" : `thread ${tid}` } });
   for (const [id, event] of events.entries()) {
     traceEvents.push(slice(event));
-    if (event.forward < 0) continue;
     const from = events[event.forward];
+    if (from === undefined) continue;
     const arrow = { name: "backward of", cat: "backward of", pid, id };
     traceEvents.push({ ...arrow, ph: "s", tid: from.thread, ts: microseconds(from.start) });
     traceEvents.push({ ...arrow, ph: "f", bp: "e", tid: event.thread, ts: microseconds(event.start) });

@@ -1,7 +1,8 @@
-// The format of torch before 1.6: pickles in a row (a magic number, a version, the byte order, the content, the keys of the storages), then each
-// storage as the number of its elements and their bytes.
+// The format of torch before 1.6: five pickles (a magic number, a version, the byte order, the content, the keys of the
+// storages), then each storage as the number of its elements and their bytes.
 import { fstatSync, readSync } from "node:fs";
 import { dtypes } from "../dtype.js";
+import { readFully } from "../files.js";
 import { CheckpointError } from "./error.js";
 import { storageDtype } from "./storage-types.js";
 import { unpickleAt } from "./unpickle.js";
@@ -13,7 +14,8 @@ const maxPickles = 64 << 20;
 
 /**
  * Reads the content of a checkpoint, and where each of its storages is: entries named `data/KEY`.
- * @throws CheckpointError when the file is not a checkpoint, is cut off, or places a storage outside of itself; UnsafePickleError
+ * @throws CheckpointError when the file is not a checkpoint, is cut off, or places a storage outside of itself;
+ * UnsafePickleError
  */
 export function readLegacy(file: number, path: string): { content: unknown; entries: Map<string, ZipEntry> } {
   const { size } = fstatSync(file);
@@ -22,11 +24,7 @@ export function readLegacy(file: number, path: string): { content: unknown; entr
   readSync(file, first, 0, 2, 0);
   if (first[0] !== 0x80) throw new CheckpointError(path, "is neither a zip archive nor of the format before torch 1.6");
   const head = Buffer.alloc(Math.min(size, maxPickles));
-  for (let done = 0; done < head.length; ) {
-    const count = readSync(file, head, done, head.length - done, done);
-    if (count === 0) break;
-    done += count;
-  }
+  readFully(file, head, 0);
   let at = 0;
   const next = () => {
     const read = unpickleAt(head, path, at);
@@ -36,7 +34,7 @@ export function readLegacy(file: number, path: string): { content: unknown; entr
   if (next().value !== magicNumber) throw new CheckpointError(path, "has no magic number of torch");
   const version = next().value;
   if (version !== 1001)
-    throw new CheckpointError(path, `has the version ${String(version)} of the format before torch 1.6; only 1001 is known`);
+    throw new CheckpointError(path, `has version ${String(version)} of the format before torch 1.6; only 1001 is known`);
   const system = next().value;
   if (system instanceof Map && system.get("little_endian") === false)
     throw new CheckpointError(path, "was written on a big-endian machine");

@@ -1,7 +1,9 @@
-// Checkpoints of torch (`.pth`, `.pt`, `.ckpt`): a pickle and the raw bytes of every storage, in a zip archive or, before torch 1.6, in a row.
+// Checkpoints of torch (`.pth`, `.pt`, `.ckpt`): a pickle and the bytes of every storage, in a zip archive or, before
+// torch 1.6, one after the other.
 import { closeSync, openSync, readSync } from "node:fs";
 import { tensor } from "../create.js";
 import { dtypes } from "../dtype.js";
+import { readFully } from "../files.js";
 import * as ops from "../ops.generated.js";
 import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
@@ -14,15 +16,26 @@ import { readZip, type ZipEntry } from "./zip.js";
 
 const maxPickle = 256 << 20;
 
-/** A checkpoint whose tensors are read one by one, when asked for. */
+/**
+ * A checkpoint that torch.save wrote. Its tensors are read one by one, on request. No code of the file is run.
+ *
+ * @example
+ * const file = new PthFile("model.pth");
+ * const state = (file.content as Map<string, Map<string, PickledTensor>>).get("model");
+ * for (const [name, stored] of state ?? []) tensors.set(name, file.read(name, stored));
+ * file.close();
+ */
 export class PthFile {
-  /** Plain data; tensors are {@link PickledTensor} descriptions. */
+  /**
+   * The pickle: dicts are Maps, tuples and lists arrays, tensors {@link PickledTensor}s, objects
+   * {@link PickledObject}s.
+   */
   readonly content: unknown;
   readonly #file: number;
   readonly #entries: Map<string, ZipEntry>;
   readonly #prefix: string;
 
-  /** @throws CheckpointError, UnsafePickleError */
+  /** Opens a file and reads its pickle. @throws CheckpointError, UnsafePickleError; an error of the file system */
   constructor(readonly path: string) {
     this.#file = openSync(path, "r");
     try {
@@ -42,7 +55,7 @@ export class PthFile {
       if (size > maxPickle) throw new CheckpointError(path, `has a pickle of ${size} bytes`);
       this.#prefix = name.slice(0, -"data.pkl".length);
       const bytes = Buffer.alloc(size);
-      readSync(this.#file, bytes, 0, size, offset);
+      readFully(this.#file, bytes, offset);
       this.content = unpickle(bytes, path);
     } catch (error) {
       closeSync(this.#file);
@@ -50,7 +63,11 @@ export class PthFile {
     }
   }
 
-  /** Reads one tensor, contiguous, into memory of its own; it lives until disposed. @throws CheckpointError when it does not fit its storage */
+  /**
+   * Reads one tensor into memory of its own, contiguous. It lives until disposed of.
+   * @param name of the tensor, for errors
+   * @throws CheckpointError when it does not fit its storage
+   */
   read(name: string, { storage, offset, shape, strides }: PickledTensor): Tensor {
     const dtype = storageDtype(storage.type);
     if (dtype === undefined) throw new CheckpointError(this.path, `stores ${name} as ${storage.type}`);
@@ -59,7 +76,7 @@ export class PthFile {
     if (entry === undefined || storage.elements < 0 || storage.elements * bytes !== entry.size)
       throw new CheckpointError(this.path, `gives ${name} a storage of ${storage.elements} elements that the archive does not have`);
     const numel = shape.reduce((a, b) => a * b, 1);
-    const last = shape.reduce((sum, size, i) => sum + (size - 1) * strides[i], offset);
+    const last = shape.reduce((sum, size, i) => sum + (size - 1) * (strides[i] ?? 0), offset);
     if (
       shape.length !== strides.length ||
       shape.some((n) => n < 0) ||
@@ -72,24 +89,22 @@ export class PthFile {
         this.path,
         `places ${name} of shape ${shape.join("×")} outside of its storage of ${storage.elements} elements`,
       );
-    // Only the part that the tensor reaches.
+    // Only the part of the storage that the tensor covers is read.
     const length = numel === 0 ? 0 : last - offset + 1;
     const data = new dtypes[dtype].array(length);
-    const view = Buffer.from(data.buffer);
-    for (let done = 0; done < view.length; ) {
-      const count = readSync(this.#file, view, done, Math.min(view.length - done, 1 << 30), entry.offset + offset * bytes + done);
-      if (count === 0) throw new CheckpointError(this.path, `ends inside ${name}`);
-      done += count;
-    }
+    if (readFully(this.#file, Buffer.from(data.buffer), entry.offset + offset * bytes) < data.byteLength)
+      throw new CheckpointError(this.path, `ends inside ${name}`);
     return keep(
       scope(() => {
-        if (dtype === "bool")
-          return ops._toCopy(ops.asStrided(tensor(data, { shape: [length], dtype: "uint8" }), shape, strides), { dtype: "bool" });
-        return ops.clone(ops.asStrided(tensor(data, { shape: [length], dtype }), shape, strides), { memoryFormat: "contiguous_format" });
+        const stored = tensor(data, { shape: [length], dtype: dtype === "bool" ? "uint8" : dtype });
+        const view = ops.asStrided(stored, shape, strides);
+        if (dtype === "bool") return ops._toCopy(view, { dtype });
+        return ops.clone(view, { memoryFormat: "contiguous_format" });
       }),
     );
   }
 
+  /** Closes the file; tensors that were read stay. */
   close(): void {
     closeSync(this.#file);
   }

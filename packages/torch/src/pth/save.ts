@@ -1,12 +1,13 @@
-// Writing checkpoints of torch: a stored zip archive with one pickle and the bytes of every tensor.
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+// Writes checkpoints of torch: an uncompressed zip archive with a pickle and the bytes of every tensor.
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import { crc32 } from "node:zlib";
+import { writeFully } from "../files.js";
 import { CheckpointError } from "./error.js";
 import { type Picklable, pickle } from "./pickle.js";
 
-/** torch maps tensors from the file, which needs their bytes at multiples of this. */
+/** torch maps tensors from the file: their bytes must begin at multiples of this. */
 const alignment = 64;
-/** Offsets and sizes of a zip archive without its 64-bit extension. */
+/** The largest offset or size in a zip archive without the 64-bit extension. */
 const largest = 0xffff_ffff;
 
 interface Entry {
@@ -17,9 +18,13 @@ interface Entry {
 }
 
 /**
- * Writes a checkpoint that `torch.load(path, weights_only=True)` of torch 1.6 and later reads. Tensors are written contiguous, each with a storage
- * of its own.
- * @throws CheckpointError for more than 4 GiB; an error of the file system
+ * Writes a checkpoint that `torch.load(path, weights_only=True)` of torch 1.6 and later reads. Each tensor is written
+ * contiguous, with a storage of its own.
+ * @throws CheckpointError for more than 4 GiB; TypeError for a value that is not {@link Picklable}; an error of the
+ * file system
+ *
+ * @example
+ * savePth("model.pth", { model: model.stateDict(), epoch: 3 });
  */
 export function savePth(path: string, content: Picklable): void {
   const { bytes, tensors } = pickle(content);
@@ -27,14 +32,14 @@ export function savePth(path: string, content: Picklable): void {
   const entries: Entry[] = [];
   let at = 0;
   const write = (chunk: Uint8Array): void => {
-    for (let done = 0; done < chunk.length; ) done += writeSync(file, chunk, done, chunk.length - done);
+    writeFully(file, chunk);
     at += chunk.length;
   };
   const add = (name: string, data: Uint8Array): void => {
     const entry: Entry = { name: Buffer.from(`archive/${name}`), offset: at, size: data.length, crc: crc32(data) };
-    if (at + data.length + 4096 > largest) throw new CheckpointError(path, "would be larger than 4 GiB, which is not written");
+    if (at + data.length + 4096 > largest) throw new CheckpointError(path, "would be larger than 4 GiB, which is not supported");
     entries.push(entry);
-    // An extra field fills up to the alignment, as torch's own writer does it.
+    // An extra field pads to the alignment, as in torch's own writer.
     const from = at + 30 + entry.name.length + 4;
     const padding = (alignment - (from % alignment)) % alignment;
     const extra = Buffer.alloc(4 + padding, "Z");
@@ -78,7 +83,9 @@ function centralHeader({ name, size, crc, offset }: Entry): Buffer {
   return header;
 }
 
-/** What both headers share, from the version needed on: stored, no date, checksum, sizes, lengths. */
+/**
+ * The fields that both headers share, from the version needed on: not compressed, no date, checksum, sizes, lengths.
+ */
 function fields(header: Buffer, at: number, crc: number, size: number, name: number, extra: number): void {
   // Bit 11: names are UTF-8.
   header.writeUInt16LE(0x800, at + 2);

@@ -17,7 +17,10 @@ function read(file: number, path: string, offset: number, length: number): Buffe
   return bytes;
 }
 
-/** The entries by name. @throws CheckpointError when the archive is broken or compressed, or places an entry outside of itself */
+/**
+ * The entries by name.
+ * @throws CheckpointError when the archive is broken or compressed, or places an entry outside of itself
+ */
 export function readZip(file: number, path: string): Map<string, ZipEntry> {
   const size = fstatSync(file).size;
   const tailLength = Math.min(size, 65_557);
