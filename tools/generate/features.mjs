@@ -37,7 +37,9 @@ const not = Object.entries(refused).map(
 );
 const table = [
   begin,
-  `The package has ${Object.keys(fields).length} settings (\`TrainConfig\`, \`ModelConfig\`, and three of segmentation). Each is in one of these tables, under its own name; its \`training_config.json\` is taken as \`--config\` as it is. \`lr_scheduler_kwargs\` may hold \`lr_drop\` and \`min_factor\`.`,
+  `The package has ${Object.keys(fields).length} settings (\`TrainConfig\`, \`ModelConfig\`, and three of segmentation). Each is in`,
+  "one of these tables, under its own name. The package's `training_config.json` is taken as `--config` as it is.",
+  "`lr_scheduler_kwargs` may hold `lr_drop` and `min_factor`.",
   "",
   "### Settings that work",
   "",
@@ -47,7 +49,8 @@ const table = [
   "",
   "### Settings of the Python package that are refused",
   "",
-  "Values in the second column are accepted and change nothing, so that saved configs of the package load; any other is an error with this reason.",
+  "Values in the second column are accepted and change nothing, so that saved configs of the package load. Any other value",
+  "is an error with this reason.",
   "",
   "| name | accepted | why it is not a setting here |",
   "|---|---|---|",
