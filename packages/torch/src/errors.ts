@@ -30,13 +30,6 @@ export class TorchError extends Error {
   }
 }
 
-/** A fault of this package itself. */
-export class InternalError extends TorchError {
-  constructor(message: string) {
-    super("ERR_INTERNAL", message);
-  }
-}
-
 /** The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. */
 export class EngineError extends TorchError {
   constructor(message: string, options: ErrorOptions = {}) {

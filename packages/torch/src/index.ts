@@ -16,7 +16,7 @@ export {
   setNumThreads,
   setRngState,
 } from "./engine.js";
-export { DisposedError, EngineError, InternalError, OperatorError, TorchError } from "./errors.js";
+export { DisposedError, EngineError, OperatorError, TorchError } from "./errors.js";
 export * as nn from "./nn/index.js";
 export * as ops from "./ops.generated.js";
 export * as optim from "./optim/index.js";
@@ -48,7 +48,7 @@ export {
 } from "./pth/index.js";
 export { loadSafetensors, SafetensorsError, type SafetensorsFile, saveSafetensors } from "./safetensors.js";
 export { keep, scope } from "./scope.js";
-export { eachTensor, Tensor } from "./tensor.js";
+export { Tensor } from "./tensor.js";
 export type { NestedNumbers, Operand } from "./tensor-methods.js";
 
 import "./tensor-methods.js";

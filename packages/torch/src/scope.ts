@@ -123,7 +123,7 @@ export function defineOwned(test: (value: object) => value is Owned): void {
 }
 
 /** Calls `visit` for every tensor in a value: itself, or inside arrays, maps, sets and objects. */
-export function eachOwned(value: unknown, visit: (tensor: Owned) => void, seen?: Set<object>): void {
+function eachOwned(value: unknown, visit: (tensor: Owned) => void, seen?: Set<object>): void {
   if (typeof value !== "object" || value === null) return;
   if (isOwned(value)) {
     visit(value);

@@ -3,7 +3,7 @@
 import { type DType, dtypes, type TensorData } from "./dtype.js";
 import { fromAddon } from "./errors.js";
 import { native } from "./native.js";
-import { defineOwned, disown, eachOwned, own, replaceHandle, scope, takeHandle } from "./scope.js";
+import { defineOwned, disown, own, replaceHandle, scope, takeHandle } from "./scope.js";
 
 /**
  * A tensor of libtorch. It lives until its {@link scope} ends, until `dispose()`, or until it is garbage. Methods are
@@ -162,6 +162,3 @@ export class Tensor {
 }
 
 defineOwned((value): value is Tensor => value instanceof Tensor);
-
-/** Calls `visit` for every tensor in a value: itself, or inside arrays, maps, sets and plain objects. */
-export const eachTensor = eachOwned as (value: unknown, visit: (tensor: Tensor) => void) => void;

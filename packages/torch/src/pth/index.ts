@@ -5,4 +5,3 @@ export { PthFile } from "./load.js";
 export type { Picklable } from "./pickle.js";
 export { PickledName, PickledObject, type PickledTensor } from "./pickled.js";
 export { savePth } from "./save.js";
-export { unpickle } from "./unpickle.js";

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { CheckpointError, PickledName, PickledObject, type PickledTensor, PthFile, UnsafePickleError, unpickle } from "./index.js";
+import { CheckpointError, PickledName, PickledObject, type PickledTensor, PthFile, UnsafePickleError } from "./index.js";
+import { unpickle } from "./unpickle.js";
 
 const small = fileURLToPath(new URL("./fixtures/small.pth", import.meta.url));
 const legacy = fileURLToPath(new URL("./fixtures/legacy.pth", import.meta.url));
