@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // Accuracy of full trainings: the demo's detector in every precision from several seeds.
 //
 //   npm run build && node bench/accuracy.mjs [--seeds 3] [--precisions 32-true,bf16-mixed,16-mixed] [--data datasets/demo] [--out runs/accuracy] [--chart docs/images/precisions.svg]

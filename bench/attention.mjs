@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // The attention kernel beside libtorch's own on the shapes of Nano at batch 2 and of the demo, in turns; best of twelve, GFLOP/s.
 import { gradients, ops, randn, scope } from "@rfdetr/torch";
 
@@ -10,7 +11,8 @@ for (const [batch, length, heads, width] of [
   [32, 65, 4, 32],
 ]) {
   const make = () => randn([batch, length, heads, width]).to("bfloat16");
-  const inputs = [make(), make(), make()];
+  const [query, key, value] = [make(), make(), make()];
+  const inputs = [query, key, value];
   const gradient = make();
   for (const input of inputs) input.requiresGrad = true;
   const work = (4 * batch * heads * length * length * width) / 1e6;
@@ -22,7 +24,7 @@ for (const [batch, length, heads, width] of [
     [ops.attention, ops.attentionComposed].forEach((attend, i) =>
       scope(() => {
         const start = performance.now();
-        const out = attend(...inputs, 1 / Math.sqrt(width));
+        const out = attend(query, key, value, 1 / Math.sqrt(width));
         const middle = performance.now();
         gradients([out], inputs, { outputGradients: [gradient] });
         best[i].forward = Math.min(best[i].forward, middle - start);

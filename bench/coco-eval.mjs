@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // The COCO metrics of `rfdetr bench eval` beside pycocotools and faster-coco-eval on the same files.
 //
 //   npm run build && node bench/coco-eval.mjs [--images 5000] [--detections 100] [--classes 80] [--truths 7] [--repeat 3]
@@ -35,7 +36,12 @@ else await main();
 async function main() {
   // Not in the measured processes: it loads libtorch, which the metrics do not need.
   const { writeLoad } = await import("rfdetr/instruments");
-  const load = Object.fromEntries(["images", "detections", "classes", "truths"].map((key) => [key, Number(values[key])]));
+  const load = {
+    images: Number(values.images),
+    detections: Number(values.detections),
+    classes: Number(values.classes),
+    truths: Number(values.truths),
+  };
   const folder = mkdtempSync(join(tmpdir(), "coco-bench-"));
   try {
     console.error(`writing ${load.images} images with ${load.detections} detections each, ${load.classes} classes`);
@@ -74,11 +80,10 @@ function report(load, runs) {
   );
   for (const [name, program] of Object.entries(programs)) {
     if (name === "ours") continue;
-    program.ratio = program.seconds.evaluate.median / programs.ours.seconds.evaluate.median;
-    program.largest_difference = Math.max(...program.stats.map((value, i) => Math.abs(value - programs.ours.stats[i])));
-    console.error(
-      `${name}: ${program.ratio.toFixed(1)} times our time, figures differ by at most ${program.largest_difference.toExponential(1)}`,
-    );
+    const ratio = program.seconds.evaluate.median / programs.ours.seconds.evaluate.median;
+    const difference = Math.max(...program.stats.map((value, i) => Math.abs(value - programs.ours.stats[i])));
+    Object.assign(program, { ratio, largest_difference: difference });
+    console.error(`${name}: ${ratio.toFixed(1)} times our time, figures differ by at most ${difference.toExponential(1)}`);
   }
   console.log(JSON.stringify({ load, machine: `${cpus()[0].model}, ${cpus().length} cores`, node: process.version, programs }));
 }
@@ -86,13 +91,12 @@ function report(load, runs) {
 function run(program, folder) {
   const files = [join(folder, "annotations.json"), join(folder, "results.json")];
   const peer = fileURLToPath(new URL("coco_eval_peer.py", import.meta.url));
-  const [command, args] =
-    program === "ours"
-      ? [process.execPath, [self, "--child", folder]]
-      : [values.python, [peer, program, ...files, JSON.stringify(maxDets)]];
+  const ours = program === "ours";
+  const command = ours ? process.execPath : (values.python ?? "python3");
+  const args = ours ? [self, "--child", folder] : [peer, program, ...files, JSON.stringify(maxDets)];
   const done = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   if (done.status !== 0) throw new Error(`${program} ended with ${done.status ?? done.signal ?? done.error}`);
-  return JSON.parse(done.stdout.trim().split("\n").at(-1));
+  return JSON.parse(done.stdout.trim().split("\n").at(-1) ?? "");
 }
 
 /** @param {string} folder */

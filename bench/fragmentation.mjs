@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // Memory of a thousand multi-scale steps: what the process holds against what its tensors take, every hundred steps.
 //
 //   node bench/fragmentation.mjs [--model tiny] [--batch 4] [--steps 1000]

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // How a training step's time and memory grow with batch, resolution, queries, boxes and variant: every point a fresh process.
 //
 //   node bench/growth.mjs [--only batch,boxes] [--precision bf16-mixed,32-true] [--steps 3] [--seconds 600]
@@ -98,15 +99,18 @@ function draw() {
   for (const [name, { label, points }] of Object.entries(series)) {
     if (measured[name] === undefined) continue;
     const known = precisions.filter((precision) => measured[name][precision] !== undefined);
+    /** @returns {import("./line-chart.mjs").Line[]} */
     const lines = (pick) =>
       known.map((precision, i) => ({
         label: precision,
         color: colors[i],
         marks: true,
-        points: points.flatMap((point, place) => {
-          const row = measured[name][precision][point];
-          return row === undefined ? [] : [[typeof point === "number" ? point : place, pick(row)]];
-        }),
+        points: points.flatMap(
+          /** @returns {[number, number][]} */ (point, place) => {
+            const row = measured[name][precision][point];
+            return row === undefined ? [] : [[typeof point === "number" ? point : place, pick(row)]];
+          },
+        ),
       }));
     if (name !== "variant")
       writeFileSync(

@@ -1,3 +1,4 @@
+// @ts-check
 // Line charts with axes of any range, as SVG text: for the figures of benchmarks.
 import { svg } from "rfdetr/eval";
 import { escapeXml } from "rfdetr/support";
@@ -6,15 +7,20 @@ import { escapeXml } from "rfdetr/support";
 function ticks(low, high, count = 6) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough) ?? 10 * power;
   const list = [];
   for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step) list.push(Number(value.toPrecision(12)));
   return list;
 }
 
 /**
+ * @typedef {{label?: string, color: string, width?: number, dash?: string, points: [number, number][], marks?: boolean}} Line
+ * @typedef {{title: string, xLabel: string, yLabel: string, lines: Line[], yFrom?: number, log?: boolean, legend?: "top" | "bottom"}} Panel
+ */
+
+/**
  * One panel; `log` draws y by powers of two.
- * @param {{title: string, xLabel: string, yLabel: string, lines: {label?: string, color: string, width?: number, dash?: string, points: [number, number][], marks?: boolean}[], yFrom?: number, log?: boolean, legend?: "top" | "bottom"}} panel
+ * @param {Panel} panel
  */
 export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend = "top" }, left, top, width, height) {
   const all = lines.flatMap(({ points }) => points);
@@ -45,7 +51,7 @@ export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend
       for (const [x, y] of points) parts.push(`<circle cx="${px(x).toFixed(1)}" cy="${py(y).toFixed(1)}" r="2.5" fill="${color}"/>`);
   }
   lines
-    .filter(({ label }) => label !== undefined)
+    .flatMap(({ label, color }) => (label === undefined ? [] : [{ label, color }]))
     .forEach(({ label, color }, i) => {
       const y = legend === "bottom" ? top + height - 14 - i * 18 : top + 14 + i * 18;
       parts.push(`<path d="M${left + width - 150} ${y}h20" stroke="${color}" stroke-width="2.5"/>`);
@@ -54,7 +60,7 @@ export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend
   return parts;
 }
 
-/** Panels side by side in one document. */
+/** Panels side by side in one document. @param {Panel[]} panels */
 export function figure(panels) {
   const [width, height, gap] = [420, 300, 90];
   const parts = panels.flatMap((each, i) => panel(each, 70 + i * (width + gap), 50, width, height));

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // Gradient norm, and AdamW with the moving average, over as many parameters as Nano has; milliseconds of each of eight steps.
 import { nn, optim, randn, zeros } from "@rfdetr/torch";
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // What mixed precision costs and changes, measured.
 //
 //   npm run build && node bench/precision.mjs overhead [--model nano] [--batch 2] [--rounds 5]
@@ -32,6 +33,7 @@ const { positionals, values } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const batch = Number(values.batch);
+const precision = /** @type {import("@rfdetr/amp").Precision} */ (values.precision);
 const config = resolveModel(values.model);
 const criterion = new Criterion({ groupDetr: config.groupDetr });
 const targets = fillTargets(batch).map((target) => ({ ...target, labels: target.labels.map((label) => label % config.numClasses) }));
@@ -45,8 +47,11 @@ function filled(dtype = "float32") {
   return (dtype === "float32" ? model : model.to(dtype)).train();
 }
 
-/** One forward, loss and backward; `look(outputs, total)` sees the results before the gradients are dropped. */
-function step(model, autocast, images, look = () => {}) {
+/**
+ * One forward, loss and backward; `look(total)` sees the loss before the gradients are dropped.
+ * @param {(total: import("@rfdetr/torch").Tensor) => unknown} look
+ */
+function step(model, autocast, images, look = () => null) {
   for (const p of model.parameters()) p.grad = null;
   return scope(() => {
     const start = performance.now();
@@ -57,7 +62,7 @@ function step(model, autocast, images, look = () => {}) {
     const loss = performance.now();
     total.backward();
     const end = performance.now();
-    const seen = look(outputs, total);
+    const seen = look(total);
     autocast.clearCache();
     return {
       forward: (forward - start) / 1000,
@@ -73,7 +78,7 @@ function step(model, autocast, images, look = () => {}) {
 function overhead() {
   const model = filled();
   const images = keep(fillImages(batch, config.resolution, config.resolution));
-  const autocast = new Autocast(values.precision, { overrides: modelOverrides });
+  const autocast = new Autocast(precision, { overrides: modelOverrides });
   let calls = 0;
   const stop = observe(() => {
     calls++;
@@ -93,6 +98,7 @@ function overhead() {
     );
     return ((performance.now() - start) / each) * 1e6;
   };
+  /** @type {Record<string, number[]>} */
   const micro = { plain_keep: [], autocast_keep: [], plain_lower: [], autocast_lower: [] };
   for (let round = 0; round < rounds + 1; round++) {
     const plain = [time(() => ops.neg(x)), time(() => ops.mm(m, m))];
@@ -115,6 +121,7 @@ function overhead() {
     },
     mapped: () => new CastMap().watch(() => step(model, autocast, images)),
   };
+  /** @type {Record<string, number[]>} */
   const seconds = { plain: [], monitored: [], mapped: [] };
   for (let round = 0; round < rounds + 1; round++)
     for (const [name, run] of Object.entries(kinds)) {
@@ -129,7 +136,7 @@ function overhead() {
     machine,
     model: values.model,
     batch,
-    precision: values.precision,
+    precision,
     calls,
     nanoseconds_per_call: nanoseconds,
     interceptor_share_of_step: (calls * added * 1e-9) / stepSeconds.plain,
@@ -202,7 +209,7 @@ function judge() {
   const autocast = new Autocast("32-true");
   const result = { memory: keep(memoryOf(model, autocast, images)), inputs: keep(decoderInputs(model, images)) };
   result.decoded = keep(decoded(model, autocast, result.inputs, "float64"));
-  step(model, autocast, images, (_, total) => {
+  step(model, autocast, images, (total) => {
     result.loss = total.item();
     result.gradients = keep(flat(model));
   });
@@ -210,18 +217,22 @@ function judge() {
   return result;
 }
 
+/**
+ * @typedef {{saved_bytes: number, peak_bytes: number, loss_error: number, gradient_cosine: number, memory_error: number,
+ *   box_error_px: number, logit_error: number}} Figures of one variant
+ */
 function ablation() {
   say("float64 run, the judge …");
   const truth = judge();
   const model = filled();
   const images = keep(fillImages(batch, config.resolution, config.resolution));
-  const half = values.precision;
   const own = (changes = {}, overrides = {}) =>
-    new Autocast(half, { policy: withOperators(defaultPolicy, changes), overrides: { ...modelOverrides, ...overrides } });
+    new Autocast(precision, { policy: withOperators(defaultPolicy, changes), overrides: { ...modelOverrides, ...overrides } });
+  /** @type {[name: string, autocast: Autocast][]} */
   const variants = [
     ["32-true", new Autocast("32-true")],
     ["ours", own()],
-    ["pytorch-cuda", new Autocast(half, { policy: cudaPolicy })],
+    ["pytorch-cuda", new Autocast(precision, { policy: cudaPolicy })],
     ["layer_norm kept", own({ layer_norm: "keep" })],
     ["softmax kept", own({ softmax: "keep" })],
     ["sum kept", own({ sum: "keep" })],
@@ -239,12 +250,13 @@ function ablation() {
   ];
   const wanted = values.variants.split(",").filter(Boolean);
   if (wanted.length > 0) variants.splice(0, variants.length, ...variants.filter(([name]) => wanted.some((part) => name.includes(part))));
-  const rows = variants.map(([name]) => ({ name, forward: [], backward: [], step: [] }));
+  /** @type {{name: string, forward: number[], backward: number[], step: number[], figures: Figures}[]} */
+  const rows = variants.map(([name]) => ({ name, forward: [], backward: [], step: [], figures: /** @type {Figures} */ ({}) }));
   for (let round = 0; round < rounds; round++)
     variants.forEach(([name, autocast], i) => {
       resetPeakMemory();
       const before = memory().liveBytes;
-      const result = step(model, autocast, images, (_, total) =>
+      const result = step(model, autocast, images, (total) =>
         round > 0
           ? null
           : {
@@ -253,12 +265,11 @@ function ablation() {
             },
       );
       const row = rows[i];
-      row.saved_bytes = result.live - before;
-      row.peak_bytes = memory().peakBytes;
-      for (const part of ["forward", "backward", "step"]) row[part].push(result[part]);
+      Object.assign(row.figures, { saved_bytes: result.live - before, peak_bytes: memory().peakBytes });
+      for (const part of /** @type {const} */ (["forward", "backward", "step"])) row[part].push(result[part]);
       if (round === 0) {
         const mine = decoded(model, autocast, truth.inputs, "float32");
-        Object.assign(row, result.seen, {
+        Object.assign(row.figures, result.seen, {
           memory_error: relative(memoryOf(model, autocast, images), truth.memory),
           box_error_px: distance(mine.boxes, truth.decoded.boxes) * config.resolution,
           logit_error: distance(mine.logits, truth.decoded.logits),
@@ -267,20 +278,32 @@ function ablation() {
       autocast.clearCache();
       say(`round ${round + 1}: ${name} ${result.step.toFixed(2)} s`);
     });
-  const table = rows.map((row) => ({ ...row, forward: median(row.forward), backward: median(row.backward), step: median(row.step) }));
+  const table = rows.map(({ name, figures, ...seconds }) => ({
+    name,
+    ...figures,
+    forward: median(seconds.forward),
+    backward: median(seconds.backward),
+    step: median(seconds.step),
+  }));
   say(
     "variant | encoder error | box error px | logit error | loss error | 1 − gradient cosine | saved for backward | forward s | backward s",
   );
   for (const r of table)
     say(
-      `${r.name} | ${r.memory_error.toExponential(1)} | ${r.box_error_px.toExponential(1)} | ${r.logit_error.toExponential(1)} | ${r.loss_error.toExponential(1)} | ${(1 - r.gradient_cosine).toExponential(1)} | ${(r.saved_bytes / 2 ** 20).toFixed(0)} MiB | ${r.forward.toFixed(3)} | ${r.backward.toFixed(3)}`,
+      [
+        r.name,
+        ...[r.memory_error, r.box_error_px, r.logit_error, r.loss_error, 1 - r.gradient_cosine].map((error) => error.toExponential(1)),
+        `${(r.saved_bytes / 2 ** 20).toFixed(0)} MiB`,
+        r.forward.toFixed(3),
+        r.backward.toFixed(3),
+      ].join(" | "),
     );
   return {
     bench: "precision ablation",
     machine,
     model: values.model,
     batch,
-    precision: half,
+    precision,
     rounds,
     judge_loss: truth.loss,
     variants: table,
@@ -291,12 +314,14 @@ function ties() {
   const model = filled();
   const base = keep(fillImages(batch, config.resolution, config.resolution));
   const report = {};
-  for (const [name, autocast] of [
+  /** @type {[name: string, autocast: Autocast][]} */
+  const variants = [
     ["32-true", new Autocast("32-true")],
     ["bf16-mixed, pytorch-cuda", new Autocast("bf16-mixed", { policy: cudaPolicy })],
     ["16-mixed, pytorch-cuda", new Autocast("16-mixed", { policy: cudaPolicy })],
     ["bf16-mixed, ours", new Autocast("bf16-mixed", { overrides: modelOverrides })],
-  ]) {
+  ];
+  for (const [name, autocast] of variants) {
     const losses = [];
     for (let run = 0; run < Number(values.runs); run++)
       noGrad(() =>

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // The time of a training step by class of operator, beside what the machine would need at least.
 //
 //   node bench/roofline.mjs [--model nano] [--batch 2] [--resolution 384] [--queries 300] [--boxes 8] [--precision bf16-mixed] [--steps 3] [--json]
@@ -42,6 +43,7 @@ function copyRate() {
   );
 }
 
+/** @type {[name: string, pattern: RegExp][]} */
 const classes = [
   [
     "matrix products",
@@ -99,10 +101,11 @@ function trafficOf(event, events, parameters) {
   return bytesOf(event.inputs) + bytesOf(event.outputs);
 }
 
+const precision = /** @type {import("@rfdetr/amp").Precision} */ (values.precision);
 const number = (text) => (text === undefined ? undefined : Number(text));
 const { config, parts, ema } = benchParts({
   model: values.model,
-  precision: values.precision,
+  precision,
   device: "cpu",
   resolution: number(values.resolution),
   queries: number(values.queries),
@@ -117,7 +120,7 @@ const recorded = profile(
   },
   { shapes: true },
 ).profile;
-const half = peakFlops(values.precision, "cpu");
+const half = peakFlops(precision, "cpu");
 const full = peakFlops("32-true", "cpu");
 const rate = copyRate();
 const parameters = parts.model.parameters().reduce((sum, p) => sum + p.numel, 0);
@@ -146,7 +149,14 @@ events.forEach((event, i) => {
     row.least += least;
   }
 });
-const average = ({ name, ...sums }) => ({ name, ...Object.fromEntries(Object.entries(sums).map(([key, value]) => [key, value / steps])) });
+const average = ({ name, calls, seconds, flops, bytes, least }) => ({
+  name,
+  calls: calls / steps,
+  seconds: seconds / steps,
+  flops: flops / steps,
+  bytes: bytes / steps,
+  least: least / steps,
+});
 const list = [...rows.values()].map(average).sort((a, b) => b.seconds - a.seconds);
 const lost = [...operators.values()]
   .map(average)
@@ -161,7 +171,7 @@ const report = {
   resolution: config.resolution,
   queries: config.numQueries,
   boxes: Number(values.boxes),
-  precision: values.precision,
+  precision,
   step_seconds: plain,
   recorded_seconds: nanoseconds / 1e9 / steps,
   peaks: { half_flops: half, float32_flops: full, copy_bytes: rate },

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // Tensors, autograd, a module and an optimizer, without any detector: fits a small network to sin(x).
 import { manualSeed, nn, ops, optim, scope, tensor } from "@rfdetr/torch";
 

@@ -12,6 +12,7 @@ const checks = [
   ["biome", "biome", "check", "."],
   ["build", "tsc", "-b"],
   ["types of tests", "tsc", "-p", "tsconfig.tests.json"],
+  ["types of scripts", "tsc", "-p", "tsconfig.scripts.json"],
   ["table of settings", "node", "tools/generate/features.mjs", "--check"],
   ["table of operators", "node", "tools/generate/ops.mjs", "--check"],
   ["references of documents", "node", "tools/check/doc-references.mjs"],

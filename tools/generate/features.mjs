@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // Writes the tables of settings into FEATURES.md, between its two marks, from the table that the program itself uses.
 //
 //   npm run build && node tools/generate/features.mjs           writes them
@@ -13,7 +14,11 @@ const [begin, end] = ["<!-- settings: begin -->", "<!-- settings: end -->"];
 const cell = (text) => text.replaceAll("|", "\\|");
 const shown = (value) => (value === undefined ? "required" : `\`${JSON.stringify(value)}\``);
 
-/** What is not as in the package, in one line. */
+/**
+ * What is not as in the package, in one line.
+ * @param {string} name
+ * @param {import("rfdetr/settings").Setting} setting
+ */
 function difference(name, { fallback, about, ours, differs, without = {} }) {
   const theirs = fields[name];
   const other = theirs?.default !== undefined && JSON.stringify(theirs.default) !== JSON.stringify(fallback);
@@ -28,7 +33,8 @@ function difference(name, { fallback, about, ours, differs, without = {} }) {
     .join("; ");
 }
 
-const works = Object.entries(settings).map(
+const list = /** @type {[import("rfdetr/settings").SettingName, import("rfdetr/settings").Setting][]} */ (Object.entries(settings));
+const works = list.map(
   ([name, setting]) =>
     `| \`${name}\`${setting.also ? `, \`${setting.also}\`` : ""} | ${shown(setting.fallback)} | ${cell(kindOf(name))} | ${cell(setting.about)} | ${cell(difference(name, setting))} |`,
 );

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // Writes packages/torch/src/ops.generated.ts: one typed function for every public ATen operator, from libtorch's own schemas.
 //
 //   node tools/generate/ops.mjs            write the file

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // Remakes the golden files that tests hold this program to, from the Python package and the libraries it stands on.
 //
 //   node tools/reference/make.mjs                     all, in Python environments of its own under .cache/reference (2 GB, once)

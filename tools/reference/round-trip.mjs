@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // A round trip between the Python package and this program, with the numbers side by side:
 //
 //   npm run build && node tools/reference/round-trip.mjs [--python PATH] [--steps 20]

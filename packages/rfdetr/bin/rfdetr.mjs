@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// @ts-check
 // The `rfdetr` command: sets up what is missing, then hands over.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";

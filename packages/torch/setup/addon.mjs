@@ -1,3 +1,4 @@
+// @ts-check
 // Compiles the addon against libtorch. Objects are kept by the hash of what went into them.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -118,6 +119,7 @@ export async function buildAddon(root, engine) {
   for (const name of readdirSync(objects)) if (!used.has(join(objects, name))) rmSync(join(objects, name), { force: true });
 }
 
+/** @returns {Promise<void>} */
 function run(command, args, what) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });

@@ -1,3 +1,4 @@
+// @ts-check
 // What `rfdetr doctor` says before anything is set up: what is there, what is missing, what to do.
 import { existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
@@ -21,9 +22,8 @@ export async function preflight(root) {
   );
   const headers = nodeHeaders(root);
   add("Node-API headers", headers !== null, headers ?? "none", "run npm run setup, or use a Node.js installed with its headers");
-  let engine = null;
   try {
-    engine = await resolveEngine({ fetch: false });
+    const engine = await resolveEngine({ fetch: false });
     add("libtorch", true, `${engine.version} (${engine.source}) in ${engine.root}`);
   } catch {
     const python = pythonWithPip();

@@ -1,3 +1,4 @@
+// @ts-check
 // Reads zip archives entry by entry, so that a wheel of half a gigabyte is never in memory.
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
