@@ -8,6 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^@rfdetr\/(torch|amp)$/, replacement: source("packages/$1/src/index.ts") },
       { find: /^@rfdetr\/torch\/(\w+)$/, replacement: source("packages/torch/src/$1/index.ts") },
+      { find: /^@rfdetr\/amp\/(\w+)$/, replacement: source("packages/amp/src/$1.ts") },
       { find: /^rfdetr$/, replacement: source("packages/rfdetr/src/index.ts") },
       { find: /^rfdetr\/(\w+)$/, replacement: source("packages/rfdetr/src/$1/index.ts") },
     ],

@@ -2,7 +2,8 @@
 import { nn, type Tensor } from "@rfdetr/torch";
 import { type OperatorEvent, observe } from "./observe.js";
 import { quietOperators } from "./policy.js";
-import { floatingTensors, formatBytes, placeName, textTable } from "./tensors.js";
+import { floatingTensors, placeName } from "./tensors.js";
+import { formatBytes, textTable } from "./text.js";
 
 /** Calls of one operator in one module with the same dtypes. */
 export interface CastMapRow {

@@ -9,7 +9,7 @@ import {
   type RollbackRecord,
   type StepRecord,
 } from "./step-record.js";
-import { formatBytes, textTable } from "./tensors.js";
+import { formatBytes, textTable } from "./text.js";
 
 export interface WorstModule {
   path: string;

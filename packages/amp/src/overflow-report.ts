@@ -1,7 +1,7 @@
 // What led to the first value that was not finite, in words.
 import type { Precision } from "./precision.js";
 import type { numericsVersion } from "./step-record.js";
-import { textTable } from "./tensors.js";
+import { textTable } from "./text.js";
 
 /** Range of one tensor at the place of the fault. */
 export interface TensorFacts {

@@ -1,7 +1,8 @@
 // rfdetr bench train|infer --against python
+
+import { textTable } from "@rfdetr/amp/text";
 import { expected, UsageError } from "../support/errors.js";
 import { consoleOf, type OutputFlags, oneOf, positiveInteger } from "./context.js";
-import { table } from "./format.js";
 
 export interface AgainstFlags extends OutputFlags {
   against?: string;
@@ -57,19 +58,20 @@ export async function against(
   console.line(
     console.bold(`${model}${what === "train" ? `, batch ${batch}` : ""}: ${result.measured}, medians of ${rounds} rounds of ${steps}`),
   );
-  for (const line of table(
-    ["precision", "Python, s", "this program, s", "ratio", "rounds", "peak RSS Python, MiB", "ours, MiB"],
-    result.rows.map(({ precision, python: theirs, ours, ratio }) => [
-      precision,
-      theirs.seconds.toFixed(3),
-      ours.seconds.toFixed(3),
-      `${ratio.median.toFixed(2)}×`,
-      `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
-      mebibytes(theirs.peak_rss_bytes),
-      mebibytes(ours.peak_rss_bytes),
-    ]),
-  ))
-    console.line(line);
+  console.line(
+    textTable(
+      ["precision", "Python, s", "this program, s", "ratio", "rounds", "peak RSS Python, MiB", "ours, MiB"],
+      result.rows.map(({ precision, python: theirs, ours, ratio }) => [
+        precision,
+        theirs.seconds.toFixed(3),
+        ours.seconds.toFixed(3),
+        `${ratio.median.toFixed(2)}×`,
+        `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
+        mebibytes(theirs.peak_rss_bytes),
+        mebibytes(ours.peak_rss_bytes),
+      ]),
+    ),
+  );
   if (result.as_shipped !== null)
     console.line(`the package in float32, as it comes, against this program in bf16-mixed: ${result.as_shipped.toFixed(2)}×`);
 }

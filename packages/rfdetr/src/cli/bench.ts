@@ -1,10 +1,11 @@
 // rfdetr bench
+
+import { formatBytes, textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { expected, UsageError } from "../support/errors.js";
 import { type AgainstFlags, against } from "./bench-against.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, withOutputFlags } from "./context.js";
-import { bytes, table } from "./format.js";
 
 /** As the command line gives it, before its check. */
 type Given = number | string;
@@ -131,13 +132,14 @@ async function train(flags: BenchTrainFlags): Promise<void> {
       `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
     );
     const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
-    for (const line of table(
-      ["", ...parts],
-      (["median", "min"] as const).map((kind) => [`${kind} ms`, ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1))]),
-    ))
-      console.line(line);
     console.line(
-      `${(result.flops_per_step / seconds.step.median / 1e9).toFixed(0)} of ${(result.peak_flops / 1e9).toFixed(0)} GFLOP/s (${(100 * result.mfu).toFixed(0)} %), peak tensors ${bytes(result.peak_tensor_bytes)}, peak memory ${bytes(result.peak_rss_bytes)}`,
+      textTable(
+        ["", ...parts],
+        (["median", "min"] as const).map((kind) => [`${kind} ms`, ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1))]),
+      ),
+    );
+    console.line(
+      `${(result.flops_per_step / seconds.step.median / 1e9).toFixed(0)} of ${(result.peak_flops / 1e9).toFixed(0)} GFLOP/s (${(100 * result.mfu).toFixed(0)} %), peak tensors ${formatBytes(result.peak_tensor_bytes)}, peak memory ${formatBytes(result.peak_rss_bytes)}`,
     );
   }
 }
@@ -157,7 +159,7 @@ async function infer(flags: BenchInferFlags): Promise<void> {
     if (console.json) console.data(result);
     const { forward, predict } = result.milliseconds;
     console.line(
-      `${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)})${batch === 1 ? "" : ` of ${batch} images, ${result.images_per_second.toFixed(1)} images/s`}, predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${bytes(result.peak_rss_bytes)}`,
+      `${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)})${batch === 1 ? "" : ` of ${batch} images, ${result.images_per_second.toFixed(1)} images/s`}, predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${formatBytes(result.peak_rss_bytes)}`,
     );
   }
 }
@@ -168,16 +170,17 @@ async function ops(flags: MachineFlags): Promise<void> {
   const { benchOps } = await import("../instruments/bench-ops.js");
   const rows = benchOps(device, steps);
   if (console.json) console.data({ device, ops: rows });
-  for (const line of table(
-    ["operator", "type", "ms", "GFLOP/s"],
-    rows.map(({ op, dtype, milliseconds, gflops }) => [
-      op,
-      dtype,
-      milliseconds.median.toFixed(2),
-      gflops === null ? "" : gflops.toFixed(0),
-    ]),
-  ))
-    console.line(line);
+  console.line(
+    textTable(
+      ["operator", "type", "ms", "GFLOP/s"],
+      rows.map(({ op, dtype, milliseconds, gflops }) => [
+        op,
+        dtype,
+        milliseconds.median.toFixed(2),
+        gflops === null ? "" : gflops.toFixed(0),
+      ]),
+    ),
+  );
 }
 
 async function evaluate(flags: BenchEvalFlags): Promise<void> {
@@ -195,7 +198,7 @@ async function evaluate(flags: BenchEvalFlags): Promise<void> {
   if (console.json) console.data(result);
   const { images, detections, classes, seconds } = result;
   console.line(
-    `${console.bold("COCO metrics")}: ${images} images × ${detections} detections, ${classes} classes: reading ${seconds.load.toFixed(2)} s, figures ${seconds.evaluate.toFixed(2)} s, peak memory ${bytes(result.peak_rss_bytes)}`,
+    `${console.bold("COCO metrics")}: ${images} images × ${detections} detections, ${classes} classes: reading ${seconds.load.toFixed(2)} s, figures ${seconds.evaluate.toFixed(2)} s, peak memory ${formatBytes(result.peak_rss_bytes)}`,
   );
 }
 
@@ -214,15 +217,16 @@ async function load(flags: BenchLoadFlags): Promise<void> {
     console.line(
       pictures === null
         ? console.bold(`images of ${flags.data}`)
-        : `${console.bold(`JPEGs of ${pictures.width} × ${pictures.height} pixels`)}, ${bytes(pictures.bytes)} each`,
+        : `${console.bold(`JPEGs of ${pictures.width} × ${pictures.height} pixels`)}, ${formatBytes(pictures.bytes)} each`,
     );
     const parts = ["decode", "resize", "augment"] as const;
     console.line(`one image on one thread: ${parts.map((part) => `${part} ${preparation[part].median.toFixed(1)} ms`).join(", ")}`);
-    for (const line of table(
-      ["loader threads", "images/s"],
-      result.throughput.map((row) => [String(row.workers), row.images_per_second.toFixed(1)]),
-    ))
-      console.line(line);
+    console.line(
+      textTable(
+        ["loader threads", "images/s"],
+        result.throughput.map((row) => [String(row.workers), row.images_per_second.toFixed(1)]),
+      ),
+    );
     const { step_alone, step, wait } = training.seconds;
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;
     console.line(

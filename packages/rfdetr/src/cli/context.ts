@@ -1,8 +1,9 @@
 // What every command shares: options, console, numbers on the command line, the way it ends.
+
+import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { expected, UsageError } from "../support/errors.js";
 import { Console } from "./console.js";
-import { bytes } from "./format.js";
 
 /** Exit codes of the command. */
 export const exit = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -35,7 +36,8 @@ export function collect(value: string, before: string[] = []): string[] {
 export async function weightsPath(console: Console, name: string): Promise<string> {
   const { resolveWeights } = await import("../weights/published-weights.js");
   const path = await resolveWeights(name, {
-    progress: (done, total) => console.live(`downloading ${name}: ${bytes(done)}${total === null ? "" : ` of ${bytes(total)}`}`),
+    progress: (done, total) =>
+      console.live(`downloading ${name}: ${formatBytes(done)}${total === null ? "" : ` of ${formatBytes(total)}`}`),
   });
   console.end();
   return path;

@@ -1,7 +1,9 @@
 // rfdetr data
+
+import { textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
-import { grouped, table } from "./format.js";
+import { grouped } from "./format.js";
 
 interface SynthFlags extends OutputFlags {
   images: number;
@@ -94,11 +96,12 @@ async function stats(folder: string, flags: OutputFlags): Promise<number> {
       `boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large; an image has ${boxesPerImage.minimum} to ${boxesPerImage.maximum}, half at most ${boxesPerImage.median}; ${boxesPerImage.empty} have none`,
     );
     console.line(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
-    for (const line of table(
-      ["class", "boxes", "images"],
-      classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]),
-    ))
-      console.line(line);
+    console.line(
+      textTable(
+        ["class", "boxes", "images"],
+        classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]),
+      ),
+    );
     console.line();
   }
   return exit.done;

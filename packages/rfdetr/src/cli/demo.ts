@@ -1,10 +1,11 @@
 // rfdetr demo: from nothing to a trained detector and pictures of what it finds.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
+import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { RunDirectory, type RunSummary } from "../run/files/run-directory.js";
 import { consoleOf, exit, numeric, type OutputFlags, positiveInteger, withOutputFlags } from "./context.js";
-import { bytes, duration, fraction } from "./format.js";
+import { duration, fraction } from "./format.js";
 import { follow } from "./train.js";
 
 interface DemoFlags extends OutputFlags {
@@ -104,7 +105,7 @@ function conclude(console: ReturnType<typeof consoleOf>, summary: RunSummary, pi
   console.line(`AP          ${fraction(summary.AP)}`);
   console.line(`AP50        ${fraction(summary.AP50)}`);
   console.line(`time        ${duration(seconds)} in all, ${duration(summary.train_seconds)} training`);
-  console.line(`peak memory ${bytes(summary.peak_rss_bytes)}`);
+  console.line(`peak memory ${formatBytes(summary.peak_rss_bytes)}`);
   console.line(`precision   ${summary.precision}: ${summary.reason}`);
   console.line(`pictures    ${pictures}`);
 }

@@ -1,12 +1,13 @@
 // What doctor measured, in tables.
 
 import type { Calibration } from "@rfdetr/amp";
+import { formatBytes, textTable } from "@rfdetr/amp/text";
 import type { EvaluationBatch } from "../eval/batch.js";
 import type { EvaluatedMode } from "../instruments/compare-evaluations.js";
 import type { HardwarePeaks } from "../instruments/hardware-peaks.js";
 import type { Subject } from "../train/calibrate-step.js";
 import type { Console } from "./console.js";
-import { bytes, fraction, table } from "./format.js";
+import { fraction } from "./format.js";
 
 export function peaks(console: Console, { matmul, threads }: HardwarePeaks): void {
   console.line(`products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024³)`);
@@ -24,7 +25,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     row.precision,
     (row.step_seconds * 1000).toFixed(0),
     row.speedup.toFixed(2),
-    bytes(row.peak_tensor_bytes),
+    formatBytes(row.peak_tensor_bytes),
     row.memory_ratio.toFixed(2),
     row.loss_error.toPrecision(2),
     row.gradient_cosine.toFixed(5),
@@ -32,7 +33,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     row.nonfinite ? "not finite" : row.scale > 1 ? `scale ${row.scale}` : "",
   ]);
   const header = ["precision", "step ms", "speed-up", "tensors", "ratio", "loss error", "gradient cosine", "underflow", ""];
-  for (const line of table(header, cells)) console.line(line);
+  console.line(textTable(header, cells));
   for (const { precision, modules } of rows)
     if (modules.length > 0)
       console.line(
@@ -66,11 +67,11 @@ export function evaluation(console: Console, rows: readonly EvaluatedMode[], tra
     row.mode === "fp32" ? "" : number(row.norm_error.largest),
     fraction(row.AP),
     row.milliseconds.toFixed(1),
-    bytes(row.weight_bytes),
+    formatBytes(row.weight_bytes),
     row.nonfinite_images > 0 ? `not finite on ${row.nonfinite_images} images` : row.emulated ? "emulated" : "",
   ]);
   const header = ["mode", "box px", "worst px", "score", "lost", "norms", "worst norm", "AP", "ms/image", "weights", ""];
-  for (const line of table(header, cells)) console.line(line);
+  console.line(textTable(header, cells));
   for (const { mode } of rows) console.line(console.dim(`${mode}: ${meanings[mode]}`));
   console.line(verdict(rows));
 }

@@ -9,18 +9,6 @@ export function duration(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** Bytes in the largest fitting binary unit, three digits: `1.33 GiB`. */
-export function bytes(count: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = count;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
-}
-
 /** The time of day some seconds from `now`, with the day where it is another: `17:42`, `Wed 03:10`. */
 export function clock(now: Date, seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";
@@ -37,16 +25,4 @@ export function fraction(value: number | null | undefined): string {
 /** Thousands apart: `30,467,298`. */
 export function grouped(value: number): string {
   return value.toLocaleString("en-US");
-}
-
-/** Lines of a table, columns aligned: text left, numbers right. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = header.map((name, c) => Math.max(name.length, ...rows.map((row) => row[c].length)));
-  const numeric = header.map((_, c) => rows.every((row) => /^[-–−+\d.,%×:e]*$/.test(row[c].trim())));
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, c) => (numeric[c] ? cell.padStart(widths[c]) : cell.padEnd(widths[c])))
-      .join("  ")
-      .trimEnd();
-  return [line(header), ...rows.map(line)];
 }

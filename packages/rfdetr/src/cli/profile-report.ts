@@ -1,6 +1,7 @@
 // A profile in tables.
+
+import { textTable } from "@rfdetr/amp/text";
 import type { ModuleRow, OperatorRow, ProfileFigures } from "../instruments/profile.js";
-import { table } from "./format.js";
 
 const ms = (value: number): string => value.toFixed(1);
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -8,18 +9,18 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 /** Calls of one step: whole, unless steps differ. */
 const count = (calls: number): string => (calls === 0 ? "" : Number.isInteger(calls) ? String(calls) : calls.toFixed(1));
 
-export function phaseTable(phases: ProfileFigures["phases"]): string[] {
-  return table(
+export function phaseTable(phases: ProfileFigures["phases"]): string {
+  return textTable(
     ["phase", "ms", "share"],
     phases.map(({ name, milliseconds, share }) => [name, ms(milliseconds), percent(share)]),
   );
 }
 
 /** The longest operators, and one row for the rest. */
-export function operatorTable(operators: readonly OperatorRow[], top: number): string[] {
+export function operatorTable(operators: readonly OperatorRow[], top: number): string {
   const rest = operators.slice(top);
   const sum = (of: (row: OperatorRow) => number): number => rest.reduce((total, row) => total + of(row), 0);
-  return table(
+  return textTable(
     ["operator", "", "calls", "self ms", "with all inside", "share"],
     [
       ...operators
@@ -45,7 +46,7 @@ export function operatorTable(operators: readonly OperatorRow[], top: number): s
  * The tree of modules down to a depth, without what takes less than `smallest` of the time. Numbered modules beside each other, such as the layers of the
  * encoder, are one row, and a name with nothing beside it joins the name above.
  */
-export function moduleTable(modules: readonly ModuleRow[], depth: number, smallest: number): string[] {
+export function moduleTable(modules: readonly ModuleRow[], depth: number, smallest: number): string {
   const trains = modules.some(({ total_ms }) => total_ms.backward > 0);
   const rows: string[][] = [];
   const add = (node: ModuleRow, level: number): void => {
@@ -57,7 +58,7 @@ export function moduleTable(modules: readonly ModuleRow[], depth: number, smalle
     if (level + 1 < depth) for (const child of numbered(shown.children)) add(child, level + 1);
   };
   for (const root of modules) add(root, 0);
-  return table(["module", "calls", "forward ms", ...(trains ? ["backward ms"] : []), "outside operators", "share"], rows);
+  return textTable(["module", "calls", "forward ms", ...(trains ? ["backward ms"] : []), "outside operators", "share"], rows);
 }
 
 /** A name that is no module of its own and has one child, and so on down, as one. */

@@ -86,14 +86,12 @@ async function run(flags: ProfileFlags): Promise<number> {
   if (device !== "cpu")
     console.warn(`operators on ${device} go on after their calls return: their times are those of the calls, waiting for results included`);
   if (figures.dropped > 0) console.warn(`${figures.dropped} events had no room and are missing at the end: record fewer steps`);
-  for (const lines of [
+  for (const table of [
     report.phaseTable(figures.phases),
     report.operatorTable(figures.operators, top),
     report.moduleTable(figures.modules, depth, 0.005),
-  ]) {
-    console.line();
-    for (const line of lines) console.line(line);
-  }
+  ])
+    console.line(`\n${table}`);
   if (out !== null) {
     const { chromeTrace } = await import("@rfdetr/torch");
     const { replaceText } = await import("../support/atomic.js");

@@ -1,7 +1,9 @@
 // A training run as text: a header, a live line, a table row per epoch.
+
+import { formatBytes } from "@rfdetr/amp/text";
 import type { EpochEvent, StartEvent, StepEvent, TrainEvent } from "../run/files/events.js";
 import type { Console } from "./console.js";
-import { bytes, clock, duration, fraction, grouped } from "./format.js";
+import { clock, duration, fraction, grouped } from "./format.js";
 
 const columns = ["epoch", "step", "loss", "class", "box", "giou", "AP", "AP50", "AP75", "img/s", "skipped", "time"] as const;
 const widths = [7, 7, 8, 7, 7, 7, 6, 6, 6, 7, 7, 8];
@@ -64,7 +66,7 @@ export class TrainConsole {
       `loss ${event.loss.toFixed(3)}`,
       `lr ${event.lr.toExponential(1)}`,
       `${event.imagesPerSecond.toFixed(event.imagesPerSecond < 10 ? 1 : 0)} img/s`,
-      bytes(event.rssBytes),
+      formatBytes(event.rssBytes),
       `${event.precision}${scale}${skipped}`,
       `${event.size} px`,
       `${duration(event.secondsLeft)} left, ${clock(this.now(), event.secondsLeft)}`,

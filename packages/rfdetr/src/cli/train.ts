@@ -1,11 +1,13 @@
 // rfdetr train
+
+import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { TrainRun } from "../run/train-run.js";
 import type { SettingName } from "../settings/settings.js";
 import { addHint, RfdetrError, UsageError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { collect, consoleOf, exit, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
-import { bytes, duration, fraction } from "./format.js";
+import { duration, fraction } from "./format.js";
 
 /** Flags, and the settings they set. */
 const settingOfFlag: Readonly<Record<string, SettingName>> = {
@@ -118,7 +120,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   }
   console.line();
   console.line(
-    `${console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`)}  in ${duration(summary.train_seconds)}, ${summary.steps} steps (${summary.skipped_steps} skipped), peak memory ${bytes(summary.peak_rss_bytes)}`,
+    `${console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`)}  in ${duration(summary.train_seconds)}, ${summary.steps} steps (${summary.skipped_steps} skipped), peak memory ${formatBytes(summary.peak_rss_bytes)}`,
   );
   if (best !== null) console.line(`best weights ${best}`);
   return exit.done;

@@ -1,10 +1,12 @@
 // rfdetr val
+
+import { textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { UsageError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, weightsPath, withOutputFlags } from "./context.js";
-import { fraction, table } from "./format.js";
+import { fraction } from "./format.js";
 
 interface ValFlags extends OutputFlags {
   weights?: string;
@@ -68,7 +70,7 @@ export function report(console: Console, summary: CocoSummary, precision: string
     return;
   }
   const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
-  for (const line of table([...figures], [figures.map((name) => fraction(summary[name]))])) console.line(line);
+  console.line(textTable([...figures], [figures.map((name) => fraction(summary[name]))]));
   console.line();
   const rows = summary.per_class.map((entry) => [
     entry.class_name,
@@ -78,7 +80,7 @@ export function report(console: Console, summary: CocoSummary, precision: string
     fraction(entry.AP75),
     fraction(entry.AR),
   ]);
-  for (const line of table(["class", "objects", "AP", "AP50", "AP75", "AR"], rows)) console.line(line);
+  console.line(textTable(["class", "objects", "AP", "AP50", "AP75", "AR"], rows));
   console.line();
   console.line(
     `${summary.images} images, ${summary.instances} objects, ${summary.detections} detections${precision === null ? "" : `, ${precision}`}`,

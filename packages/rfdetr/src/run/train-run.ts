@@ -1,11 +1,10 @@
 // A training run seen from outside: an async iterable of events and a result, while a worker thread does the work.
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { TrainSettings } from "../settings/settings.js";
 import { type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
+import { workerPath } from "../support/worker-path.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 
 /** What the training thread is given. */
@@ -108,16 +107,12 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   }
 }
 
-/** The compiled worker: beside this file, or in the build when this file runs from source. */
-function workerPath(): string {
-  const beside = fileURLToPath(new URL("./worker.js", import.meta.url));
-  return existsSync(beside) ? beside : fileURLToPath(new URL("../../dist/run/worker.js", import.meta.url));
-}
-
-function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void): Promise<void> {
+async function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void): Promise<void> {
+  const script = workerPath(import.meta.url, "worker.js");
+  if (script === null) throw new InternalError("The script of the training thread is missing: run npm run build");
   return new Promise((resolve, reject) => {
     let failed = false;
-    const worker = new Worker(workerPath(), { workerData: request });
+    const worker = new Worker(script, { workerData: request });
     worker.on("message", (message: WorkerMessage) => {
       if ("event" in message) return emit(message.event);
       failed = true;

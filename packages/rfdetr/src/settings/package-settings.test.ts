@@ -2,9 +2,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { resolveModel } from "../model/variants.js";
+import { camelCase } from "../support/names.js";
 import { refused } from "./refused-settings.js";
 import { resolveSettings } from "./resolve.js";
-import { camel, settings } from "./settings.js";
+import { settings } from "./settings.js";
 
 interface Field {
   required?: true;
@@ -71,7 +72,7 @@ describe("settings of the Python package", () => {
     expect(resolveSettings({ ...base, model: variant, ...rest }).weights).toBe(sizes.pretrain_weights);
     const ours = resolveModel(variant) as unknown as Record<string, unknown>;
     for (const [name, size] of Object.entries({ ...rest, num_classes }))
-      if (camel(name) in ours && name !== "encoder") expect([name, ours[camel(name)]]).toEqual([name, size]);
+      if (camelCase(name) in ours && name !== "encoder") expect([name, ours[camelCase(name)]]).toEqual([name, size]);
   });
 
   it("that belong to a variant are refused elsewhere", () => {

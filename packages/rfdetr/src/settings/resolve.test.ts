@@ -2,9 +2,10 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { camelCase, snakeCase } from "../support/names.js";
 import { refused } from "./refused-settings.js";
 import { parseAssignment, readConfigFile, resolveSettings, toFile } from "./resolve.js";
-import { camel, settings, snake } from "./settings.js";
+import { settings } from "./settings.js";
 
 const base = { datasetDir: "birds" };
 
@@ -64,7 +65,7 @@ describe("resolveSettings", () => {
   it("writes names back as they came from a file", () => {
     const config = resolveSettings(base);
     expect(resolveSettings(toFile(config))).toEqual(config);
-    for (const name of Object.keys(settings)) expect(snake(camel(name))).toBe(name);
+    for (const name of Object.keys(settings)) expect(snakeCase(camelCase(name))).toBe(name);
   });
 });
 
@@ -73,7 +74,7 @@ describe("config files and assignments", () => {
     const folder = mkdtempSync(join(tmpdir(), "config-"));
     expect(() => readConfigFile(join(folder, "none.json"))).toThrow("none.json cannot be read");
     writeFileSync(join(folder, "half.json"), '{"lr": 1');
-    expect(() => readConfigFile(join(folder, "half.json"))).toThrow("half.json is not JSON");
+    expect(() => readConfigFile(join(folder, "half.json"))).toThrow("half.json but it ends in the middle");
   });
 
   it("read values as JSON where they are, as text otherwise", () => {

@@ -1,13 +1,14 @@
 // From what a user wrote (file, flags, options) to a complete, checked configuration.
-import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { type AugConfig, checkAugConfig } from "../data/augment/config.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel, variantOfClass } from "../model/variants.js";
 import { ConfigError, expected, type RfdetrError, UsageError } from "../support/errors.js";
+import { readJson } from "../support/json.js";
+import { camelCase, snakeCase } from "../support/names.js";
 import { suggest } from "../support/suggest.js";
 import { refused } from "./refused-settings.js";
-import { camel, type Setting, type SettingName, settings, snake, type TrainOptions, type TrainSettings } from "./settings.js";
+import { type Setting, type SettingName, settings, type TrainOptions, type TrainSettings } from "./settings.js";
 
 const names = Object.keys(settings) as SettingName[];
 
@@ -62,7 +63,7 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
   const preset = presetOf(variant) as Record<string, unknown>;
   const result: Record<string, unknown> = {};
   for (const name of names) {
-    const key = camel(name);
+    const key = camelCase(name);
     result[key] = name in given ? checkSetting(name, given[name]) : (preset[key] ?? settings[name].fallback);
   }
   if (result.datasetDir === undefined)
@@ -98,7 +99,7 @@ function normalise(options: Record<string, unknown>): Record<string, unknown> {
     else if (name in refused) notOurs.push([name, value]);
     else throw unknown(name);
   };
-  for (const [key, value] of Object.entries(options)) if (value !== undefined) add(snake(key), value);
+  for (const [key, value] of Object.entries(options)) if (value !== undefined) add(snakeCase(key), value);
   for (const [name, value] of notOurs) refuse(name, value, given);
   return given;
 }
@@ -162,18 +163,7 @@ function describe(schema: JsonSchema): string {
 
 /** Reads a config file (JSON, snake_case or camelCase names), or a `training_config.json` of the package. @throws RfdetrError naming the file. */
 export function readConfigFile(path: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new ConfigError(`The config file ${path} cannot be read: ${(error as Error).message}`, { cause: error });
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new ConfigError(`The config file ${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
+  const value = readJson(path, (message, cause) => new ConfigError(message, { cause }));
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new ConfigError(`The config file ${path} does not hold an object`);
   return flatten(value as Record<string, unknown>);
@@ -201,7 +191,7 @@ export function parseAssignment(text: string): [string, unknown] {
 
 /** The settings by their names in files. */
 export function toFile(config: TrainSettings): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [snake(key), value]));
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [snakeCase(key), value]));
 }
 
 /**

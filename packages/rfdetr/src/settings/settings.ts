@@ -1,5 +1,6 @@
 // Every setting of a training run: name, meaning, default. One table from which types, checks, help and the compatibility table come.
 import { z } from "zod";
+import type { CamelCase } from "../support/names.js";
 
 const count = z.number().int().positive();
 const countOrZero = z.number().int().nonnegative();
@@ -237,14 +238,10 @@ export interface Setting {
 
 type Settings = typeof settings;
 export type SettingName = keyof Settings;
-type Camel<S extends string> = S extends `${infer A}_${infer B}${infer C}` ? `${A}${Uppercase<B>}${Camel<C>}` : S;
 
 /** A resolved configuration, camelCase. */
-export type TrainSettings = { -readonly [K in SettingName as Camel<K>]: z.output<Settings[K]["type"]> };
+export type TrainSettings = { -readonly [K in SettingName as CamelCase<K>]: z.output<Settings[K]["type"]> };
 /** Settings with the batch size chosen. */
 export type ReadySettings = TrainSettings & { batchSize: number };
 /** What a caller gives: any of the settings. */
 export type TrainOptions = Partial<TrainSettings>;
-
-export const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -1,18 +1,16 @@
 // What a run says about the machine and the process it ran on.
+
 import { availableParallelism, cpus, totalmem } from "node:os";
+import { formatBytes } from "@rfdetr/amp/text";
 
 /** One line such as `2 × Intel(R) Xeon(R) Processor @ 2.60GHz, 7.8 GiB, linux x64`. */
 export function machineLine(): string {
   const list = cpus();
   const model = list[0]?.model.trim() ?? "unknown processor";
-  return `${availableParallelism()} × ${model}, ${gibibytes(totalmem())}, ${process.platform} ${process.arch}`;
+  return `${availableParallelism()} × ${model}, ${formatBytes(totalmem())}, ${process.platform} ${process.arch}`;
 }
 
 /** Largest resident set of the process so far, in bytes. */
 export function peakRss(): number {
   return process.resourceUsage().maxRSS * 1024;
-}
-
-export function gibibytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(bytes < 10 * 2 ** 30 ? 2 : 1)} GiB`;
 }

@@ -1,7 +1,7 @@
 // COCO annotation files (Lin et al. 2014): JSON with images, annotations and categories.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../../support/errors.js";
+import { readJson } from "../../support/json.js";
 import type { Dataset, DatasetImage } from "./dataset.js";
 
 export interface CocoCategory {
@@ -33,22 +33,7 @@ export interface CocoContent {
 
 /** Reads and checks the outline of a file. @throws DataError with the position when it is not whole JSON */
 export function parseCoco(path: string): CocoContent {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new DataError(`Expected a readable annotation file but ${path} cannot be read: ${(error as Error).message}`, { cause: error });
-  }
-  let content: CocoContent;
-  try {
-    content = JSON.parse(text) as CocoContent;
-  } catch (error) {
-    const cut = /end of JSON|Unterminated|Expected .* after/.test((error as Error).message) && !text.trimEnd().endsWith("}");
-    throw new DataError(
-      `Expected JSON in ${path} but ${cut ? `it ends in the middle, after ${text.length} characters: the file was cut off, export or copy it again` : `it is broken: ${(error as Error).message}`}`,
-      { cause: error },
-    );
-  }
+  const content = readJson(path, (message, cause) => new DataError(message, { cause })) as CocoContent;
   for (const key of ["images", "annotations", "categories"] as const)
     if (!Array.isArray(content?.[key]))
       throw new DataError(

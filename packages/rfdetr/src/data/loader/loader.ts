@@ -1,9 +1,8 @@
 // Batches, prepared ahead in worker threads while the model trains.
 
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { DataError } from "../../support/errors.js";
+import { workerPath } from "../../support/worker-path.js";
 import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
 import { type Job, type Prepared, prepare, type Recipe } from "./prepare-sample.js";
@@ -32,13 +31,6 @@ export interface LoaderOptions {
   onWarning?: (message: string) => void;
 }
 
-/** The worker's file; built ones only, since Node runs no TypeScript. */
-function workerFile(): string | null {
-  const here = fileURLToPath(new URL("./loader-worker.js", import.meta.url));
-  const built = fileURLToPath(new URL("../../../dist/data/loader/loader-worker.js", import.meta.url));
-  return [here, built].find((path) => existsSync(path)) ?? null;
-}
-
 type Reply = { id: number; prepared?: Prepared; error?: string };
 
 /** Prepares images on a pool of threads. Results do not depend on the number of threads. */
@@ -50,7 +42,7 @@ export class DataLoader {
 
   constructor(options: LoaderOptions) {
     this.#options = options;
-    const file = workerFile();
+    const file = workerPath(import.meta.url, "loader-worker.js");
     for (let i = 0; i < (file === null ? 0 : options.workers); i++) {
       const worker = new Worker(file as string, { workerData: options.recipe });
       worker.unref();

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { EvaluationError } from "../../support/errors.js";
+import { readJson } from "../../support/json.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
 
 /** Options of {@link evaluateFiles}. */
@@ -26,7 +26,7 @@ export function evaluateFiles(annotationsPath: string, resultsPath: string, opti
 /** Reads both files into an evaluator, for figures beyond the summary (F1 sweep, confusion matrix, curves). */
 export function loadFiles(annotationsPath: string, resultsPath: string, { maxDets }: FileEvaluationOptions = {}): CocoEvaluator {
   const annotations = annotationSource(annotationsPath);
-  const document = readJson(annotationsPath);
+  const document = readFile(annotationsPath);
   if (!isObject(document))
     throw annotations.fail(
       `Expected an object with images, categories and annotations in ${annotationsPath} but received ${kind(document)}`,
@@ -62,7 +62,7 @@ export function loadFiles(annotationsPath: string, resultsPath: string, { maxDet
   });
 
   const source = resultSource(resultsPath);
-  const results = readJson(resultsPath);
+  const results = readFile(resultsPath);
   if (!Array.isArray(results)) throw source.fail(`Expected a list of results in ${resultsPath} but received ${kind(results)}`);
   results.forEach((result, i) => {
     const where = `result ${i}`;
@@ -130,31 +130,7 @@ class Source {
   }
 }
 
-function readJson(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new EvaluationError(
-      "ERR_EVAL_FILE",
-      `Expected a readable JSON file at ${path} but reading failed: ${(cause as Error).message}.`,
-      { cause },
-    );
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const trimmed = text.trimEnd();
-    const cut = trimmed.length > 0 && !/[\]}]$/.test(trimmed);
-    const found =
-      trimmed.length === 0
-        ? "an empty file"
-        : cut
-          ? `${text.length} characters that stop in the middle (a file cut off while it was written?)`
-          : "something else";
-    throw new EvaluationError("ERR_EVAL_FILE", `Expected JSON in ${path} but received ${found}: ${(cause as Error).message}.`, { cause });
-  }
-}
+const readFile = (path: string): unknown => readJson(path, (message, cause) => new EvaluationError("ERR_EVAL_FILE", message, { cause }));
 
 function isObject(value: unknown): value is Entry {
   return typeof value === "object" && value !== null && !Array.isArray(value);

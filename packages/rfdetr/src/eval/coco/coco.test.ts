@@ -214,9 +214,9 @@ describe("wrong input is named", () => {
     expect(run(annotations, [{ ...good, score: "high" }])).toThrow(/finite number for the score of result 0 .* received "high"/);
     expect(run(annotations, { results: [] })).toThrow(/Expected a list of results .* received \{"results":\[\]\}/);
     expect(run(annotations, JSON.stringify([good]).slice(0, 40))).toThrow(
-      /Expected JSON in .*bad-results\.json but received 40 characters that stop in the middle/,
+      /Expected JSON in .*bad-results\.json but it ends in the middle, after 40 characters/,
     );
-    expect(run(annotations, "")).toThrow(/an empty file/);
+    expect(run(annotations, "")).toThrow(/the file is empty/);
     expect(() => evaluateFiles(write("a.json", annotations), join(folder, "missing.json"))).toThrow(
       expect.objectContaining({ code: "ERR_EVAL_FILE", message: expect.stringContaining("missing.json") }),
     );

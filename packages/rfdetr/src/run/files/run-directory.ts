@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { makeFolder, recoverFolder, removePartial, replaceText, writeFailure } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
+import { readJson } from "../../support/json.js";
 
 /** What a run ends with, `summary.json`. */
 export interface RunSummary {
@@ -78,12 +79,7 @@ export class RunDirectory {
   }
 
   readJson(name: string): unknown {
-    const path = this.file(name);
-    try {
-      return JSON.parse(readFileSync(path, "utf8"));
-    } catch (error) {
-      throw new RunDirectoryError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
-    }
+    return readJson(this.file(name), (message, cause) => new RunDirectoryError(message, { cause }));
   }
 
   /** Adds a row to a CSV file, with a header line if it is the first. */

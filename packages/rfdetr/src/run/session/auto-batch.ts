@@ -1,12 +1,12 @@
 // batch_size "auto": the largest batch that fits, found on steps of the worst case.
 
 import type { Precision } from "@rfdetr/amp";
+import { formatBytes } from "@rfdetr/amp/text";
 import { memory, releaseCachedMemory, resetPeakMemory } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
-import { gibibytes } from "../../support/machine.js";
 import { averageOf, stepParts } from "../../train/parts.js";
 import { randomBatch } from "../../train/random-batch.js";
 import { trainingStep } from "../../train/step.js";
@@ -32,7 +32,7 @@ export function chooseBatch(wanted: number, available: number, bytesOf: (batch: 
   const one = bytesOf(1);
   if (one > budget)
     throw new ConfigError(
-      `A step on one image takes ${gibibytes(one)} and ${gibibytes(available)} are available: lower resolution, choose a smaller model, or set gradient_checkpointing`,
+      `A step on one image takes ${formatBytes(one)} and ${formatBytes(available)} are available: lower resolution, choose a smaller model, or set gradient_checkpointing`,
     );
   const perImage = Math.max(1, bytesOf(2) - one);
   const fits = Math.floor((budget - one) / perImage) + 1;
@@ -41,7 +41,7 @@ export function chooseBatch(wanted: number, available: number, bytesOf: (batch: 
   return {
     batchSize,
     gradAccumSteps,
-    reason: `batch size ${batchSize} with ${gradAccumSteps === 1 ? "no accumulation" : `${gradAccumSteps} accumulated`}: the largest step takes ${gibibytes(one)} for one image and ${gibibytes(perImage)} for each further one, of ${gibibytes(available)} available`,
+    reason: `batch size ${batchSize} with ${gradAccumSteps === 1 ? "no accumulation" : `${gradAccumSteps} accumulated`}: the largest step takes ${formatBytes(one)} for one image and ${formatBytes(perImage)} for each further one, of ${formatBytes(available)} available`,
   };
 }
 
