@@ -2,6 +2,8 @@
 
 import { textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
+import type { Finding } from "../data/index.js";
+import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
 import { grouped } from "./format.js";
 
@@ -54,32 +56,37 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
 }
 
 async function check(folder: string, flags: OutputFlags & { fix?: string }): Promise<number> {
-  const { checkDataset, findingKinds, fixDataset } = await import("../data/formats/check.js");
+  const { checkDataset } = await import("../data/check/check-dataset.js");
+  const { fixDataset } = await import("../data/check/fix-dataset.js");
   const console = consoleOf(flags);
   const report = await checkDataset(folder, { onProgress: (done, total) => console.live(`${done}/${total} images`) });
   console.end();
   const fixed = flags.fix === undefined ? null : await fixDataset(folder, flags.fix, report);
-  if (console.json)
-    console.data({
-      ...report,
-      findings: report.findings.map((finding) => ({ ...finding, count: finding.names.length, training: findingKinds[finding.kind] })),
-      fixed,
-    });
-  for (const { split, kind, names } of report.findings) {
-    console.line(`${console.bold(`${split}: ${kind}, ${names.length}`)} (training: ${findingKinds[kind]})`);
-    for (const name of names.slice(0, 20)) console.line(`  ${name}`);
-    if (names.length > 20) console.line(`  and ${names.length - 20} more (--json lists all)`);
+  if (console.json) console.data({ ...report, fixed });
+  printFindings(console, report.findings);
+  const splits = Object.values(report.splits);
+  const [images, annotations] = (["images", "annotations"] as const).map((name) => splits.reduce((sum, each) => sum + each[name], 0));
+  const verdict = report.findings.length === 0 ? "no faults" : report.ok ? "can be trained on" : "cannot be trained on as it is";
+  console.line(`${grouped(images)} images, ${grouped(annotations)} annotations (${report.layout}): ${verdict}`);
+  if (fixed !== null) {
+    const counts = Object.entries(fixed).map(([split, count]) => `${split} ${count}`);
+    console.line(`repaired copy in ${flags.fix}: ${counts.join(", ")}`);
   }
-  console.line(
-    `${grouped(report.images)} images, ${grouped(report.annotations)} annotations (${report.layout}): ${report.findings.length === 0 ? "no faults" : report.trainable ? "can be trained on" : "cannot be trained on as it is"}`,
-  );
-  if (fixed !== null)
-    console.line(
-      `repaired copy in ${flags.fix}: ${Object.entries(fixed)
-        .map(([split, count]) => `${split} ${count}`)
-        .join(", ")}`,
-    );
-  return report.trainable || fixed !== null ? exit.done : exit.failed;
+  return report.ok || fixed !== null ? exit.done : exit.failed;
+}
+
+/** Findings of each split and check, at most twenty of a kind. */
+function printFindings(console: Console, findings: readonly Finding[]): void {
+  const groups = new Map<string, Finding[]>();
+  for (const finding of findings) {
+    const key = `${finding.split}: ${finding.check}`;
+    if (!groups.get(key)?.push(finding)) groups.set(key, [finding]);
+  }
+  for (const [key, group] of groups) {
+    console.line(`${console.bold(`${key}, ${group.length}`)} (training: ${group[0].training})`);
+    for (const { message } of group.slice(0, 20)) console.line(`  ${message}`);
+    if (group.length > 20) console.line(`  and ${group.length - 20} more (--json lists all)`);
+  }
 }
 
 async function stats(folder: string, flags: OutputFlags): Promise<number> {

@@ -1,15 +1,9 @@
 export { Rng, type RngState } from "../support/random.js";
 export { type AugConfig, augment, checkAugConfig } from "./augment/config.js";
 export { type AugmentPreset, augmentPresets } from "./augment/presets.js";
-export {
-  type CheckOptions,
-  type CheckReport,
-  checkDataset,
-  type Finding,
-  type FindingKind,
-  findingKinds,
-  fixDataset,
-} from "./formats/check.js";
+export { type CheckOptions, type CheckReport, checkDataset, type Finding } from "./check/check-dataset.js";
+export type { Training } from "./check/checks.js";
+export { fixDataset } from "./check/fix-dataset.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
 export { hasSplit, openDataset } from "./formats/open.js";
 export { datasetStats, type SplitStats } from "./formats/stats.js";

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { augmentPresets } from "../augment/presets.js";
+import { checkDataset } from "../check/check-dataset.js";
 import { decodeFile } from "../images/decode.js";
 import { imageSize } from "../images/image-size.js";
 import { DataLoader } from "../loader/loader.js";
 import { synthesize } from "../synth/synth.js";
-import { checkDataset, fixDataset } from "./check.js";
 import type { CocoContent } from "./coco-file.js";
 import { openDataset } from "./open.js";
 
@@ -188,54 +188,6 @@ describe("DataLoader", () => {
     const warnings: string[] = [];
     expect(await read("skip", warnings)).toBe(1);
     expect(warnings[0]).toMatch(/b\.jpg/);
-  });
-});
-
-describe("data check", () => {
-  it("names every fault with its count, and --fix leaves none", async () => {
-    edit("train", (c) => {
-      c.images.push(
-        { id: 2, file_name: "again.jpg", width: 40, height: 30 },
-        { id: 3, file_name: "gone.jpg", width: 40, height: 30 },
-        { id: 4, file_name: "bad.jpg", width: 40, height: 30 },
-        { id: 5, file_name: "size.jpg", width: 10, height: 30 },
-      );
-      c.annotations.push(
-        { id: 10, image_id: 1, category_id: 7, bbox: [5, 5, 5, 5] },
-        { id: 20, image_id: 1, category_id: 7, bbox: [35, 5, 15, 5] },
-        { id: 21, image_id: 1, category_id: 7, bbox: [5, 5, 0, 5] },
-        { id: 22, image_id: 1, category_id: 42, bbox: [5, 5, 5, 5] },
-        { id: 23, image_id: 50, category_id: 7, bbox: [5, 5, 5, 5] },
-      );
-    });
-    await jpeg(join(folder, "train", "size.jpg"));
-    await jpeg(join(folder, "train", "again.jpg"));
-    writeFileSync(join(folder, "train", "bad.jpg"), "no image");
-    const report = await checkDataset(folder);
-    const names = Object.fromEntries(report.findings.filter((f) => f.split === "train").map((f) => [f.kind, f.names]));
-    expect(Object.keys(names).sort()).toEqual(
-      [
-        "annotations of unknown images",
-        "boxes outside the image",
-        "duplicate annotation ids",
-        "duplicate image ids",
-        "empty boxes",
-        "images without annotations",
-        "missing files",
-        "undecodable images",
-        "unknown categories",
-        "wrong image sizes",
-      ].sort(),
-    );
-    expect(names["missing files"][0]).toMatch(/gone\.jpg/);
-    // Annotation 11 and the 20th both reach over the right edge.
-    expect(names["boxes outside the image"].length).toBe(2);
-    expect(report.trainable).toBe(false);
-    const fixed = join(root, `fixed-${count}`);
-    expect(await fixDataset(folder, fixed, report)).toEqual({ train: 3, valid: 2 });
-    const again = await checkDataset(fixed);
-    expect(again.findings.filter((f) => f.kind !== "images without annotations" && f.split === "train")).toEqual([]);
-    expect(again.trainable).toBe(true);
   });
 });
 

@@ -28,7 +28,7 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
     return await rgbPixels(image);
   } catch (error) {
     throw new DataError(
-      `Expected a readable image but ${file} does not decode: ${whatIsWrong(file, error as Error)}. Replace or remove it, or run rfdetr data check --fix`,
+      `Expected a readable image but ${file} does not decode: ${decodeFault(file, error as Error)}. Replace or remove it, or run rfdetr data check --fix`,
       { cause: error },
     );
   }
@@ -40,8 +40,11 @@ const ends = [
   { begin: [0x89, 0x50, 0x4e, 0x47], end: [0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82], name: "PNG" },
 ] as const;
 
-/** The decoder's own words are not always there: another thread may have taken them. The file itself says more. */
-function whatIsWrong(file: string, error: Error): string {
+/**
+ * Why a file does not decode, as the end of a sentence. The decoder's own message may be lost to another thread, so the
+ * file itself is looked at first.
+ */
+export function decodeFault(file: string, error: Error): string {
   let bytes: Buffer;
   try {
     bytes = readFileSync(file);
