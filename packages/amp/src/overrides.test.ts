@@ -82,6 +82,7 @@ describe("the tables", () => {
 describe("near names", () => {
   it("are few edits away", () => {
     expect(editDistance("kitten", "sitting")).toBe(3);
+    expect(editDistance("lienar", "linear")).toBe(1);
     expect(nearest("lienar", ["linear", "conv2d", "bilinear"])).toEqual(["linear"]);
   });
 });

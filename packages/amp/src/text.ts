@@ -1,4 +1,5 @@
-// `@rfdetr/amp/text`: figures as text, as reports print them. Loads no libtorch.
+// `@rfdetr/amp/text`: figures as text, as reports print them, and how alike two names are. Loads no libtorch.
+export { editDistance } from "./nearest.js";
 
 /** Bytes in the largest binary unit that fits, with three digits: `12 B`, `1.33 GiB`. */
 export function formatBytes(bytes: number): string {

@@ -4,7 +4,8 @@ import { DataError } from "../../support/errors.js";
 import type { Rng } from "../../support/random.js";
 import { suggest } from "../../support/suggest.js";
 import type { Sample } from "../images/geometry.js";
-import { kinds, type Step } from "./transforms.js";
+import type { Step } from "./parameters.js";
+import { kinds } from "./transforms.js";
 
 /** `{ name: parameters, … }` in order, or a list of objects of one name each, where a name may come twice. */
 export type AugConfig = Readonly<Record<string, unknown>> | readonly Readonly<Record<string, unknown>>[];

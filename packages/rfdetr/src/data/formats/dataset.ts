@@ -1,30 +1,36 @@
-// A dataset in memory: which images there are, and what is on them. Pixels are read later.
+// A dataset in memory: its images with their annotations. Pixels are read later.
 
-export interface DatasetImage {
-  id: number;
-  /** Path of the file. */
-  file: string;
-  /** Pixels, as the annotations know them. */
-  width: number;
-  height: number;
-  /** `[n × 4]` left, top, right, bottom in pixels, clipped to the image, none empty. Crowd regions are not among them. */
+/** Annotated boxes of one image. */
+export interface Regions {
+  /** `[n × 4]` left, top, right, bottom in pixels, clipped to the image; none is empty. */
   boxes: Float32Array;
   /** `[n]` class indices 0 … classes − 1. */
   labels: Int32Array;
   /** `[n]` annotated areas in square pixels. */
   areas: Float64Array;
-  /** Regions of many objects (COCO `iscrowd`): never trained on, and detections inside them are not counted as wrong. */
-  crowd: { boxes: Float32Array; labels: Int32Array; areas: Float64Array };
 }
 
+/** An image with its objects; crowd regions are separate. */
+export interface DatasetImage extends Regions {
+  id: number;
+  /** Path of the file. */
+  file: string;
+  /** Pixels, as annotated. */
+  width: number;
+  height: number;
+  /** Regions of many objects (COCO `iscrowd`): not trained on, and detections inside them do not count as wrong. */
+  crowd: Regions;
+}
+
+/** One split of a dataset. */
 export interface Dataset {
-  /** How it was laid out: `roboflow-coco`, `coco` or `yolo`. */
+  /** `roboflow-coco`, `coco` or `yolo`. */
   layout: string;
   images: DatasetImage[];
   classNames: string[];
   /** Category id of each class in the annotation file. */
   categoryIds: number[];
-  /** Things that were left out or changed while reading, one sentence each. */
+  /** What was left out or changed while reading, one sentence each. */
   warnings: string[];
 }
 

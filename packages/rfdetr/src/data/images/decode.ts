@@ -27,10 +27,10 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
     }
     return await rgbPixels(image);
   } catch (error) {
-    throw new DataError(
-      `Expected a readable image but ${file} does not decode: ${decodeFault(file, error as Error)}. Replace or remove it, or run rfdetr data check --fix`,
-      { cause: error },
-    );
+    const fault = decodeFault(file, error as Error);
+    throw new DataError(`Expected a readable image but ${file} does not decode: ${fault}. Replace or remove it`, {
+      cause: error,
+    });
   }
 }
 
