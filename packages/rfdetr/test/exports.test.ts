@@ -6,9 +6,9 @@ import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const subpaths = ["torch", "amp", "rfdetr"].flatMap((folder) => {
-  const { name, exports = { ".": "" } } = JSON.parse(readFileSync(`${root}/packages/${folder}/package.json`, "utf8"));
+  const { name, exports } = JSON.parse(readFileSync(`${root}/packages/${folder}/package.json`, "utf8"));
   return Object.keys(exports)
-    .filter((key) => !key.endsWith(".json"))
+    .filter((key) => !key.endsWith(".json") && key !== "./setup")
     .map((key): string => name + key.slice(1));
 });
 
@@ -25,6 +25,16 @@ function compiled(specifier: string): { names: string[]; libtorch: boolean } {
   if (stdout === "") throw new Error(stderr);
   return JSON.parse(stdout);
 }
+
+describe("a package", () => {
+  it.each(["torch", "amp", "rfdetr"])("%s carries the licence of the repository", (folder) => {
+    expect(readFileSync(`${root}/packages/${folder}/LICENSE`, "utf8")).toBe(readFileSync(`${root}/LICENSE`, "utf8"));
+  });
+
+  it("rfdetr carries the credits of the repository", () => {
+    expect(readFileSync(`${root}/packages/rfdetr/NOTICE`, "utf8")).toBe(readFileSync(`${root}/NOTICE`, "utf8"));
+  });
+});
 
 describe("exports", () => {
   it.each(subpaths)("%s resolves in the build to what its source exports", async (specifier) => {

@@ -11,6 +11,8 @@ import { locked } from "./lock.mjs";
 import { SetupError, say } from "./report.mjs";
 import { fingerprint, Stamps } from "./stamp.mjs";
 
+export { preflight } from "./preflight.mjs";
+
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 const packages = ["torch", "amp", "rfdetr"];
 const stampFile = join(root, ".cache", "setup.json");

@@ -1,8 +1,6 @@
 // The sprites of the synthetic dataset: emoji of three free families, rasterised once, at three sizes.
 
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { DataError } from "../../support/errors.js";
 
@@ -43,10 +41,14 @@ export interface Sprite {
   levels: { data: Uint8Array; size: number }[];
 }
 
-interface IconSet {
-  width?: number;
-  height?: number;
-  icons: Record<string, { body: string; width?: number; height?: number }>;
+/** One family in `assets/sprites.json`, an excerpt of the npm package that `source` names. */
+interface Family {
+  name: string;
+  author: { name: string; url: string };
+  license: { title: string; spdx: string; url: string };
+  source: string;
+  /** Inner SVG by class, and the size of its view box. */
+  icons: Record<string, { body: string; width: number; height: number }>;
 }
 
 const sizes = [160, 80, 40] as const;
@@ -57,15 +59,15 @@ export async function rasteriseSprites(classes: number): Promise<Sprite[]> {
     throw new DataError(
       `Expected integer between 1 and ${emojiClasses.length} for classes but received ${classes} of type ${typeof classes}`,
     );
+  const all = readFamilies();
   const sprites: Sprite[] = [];
   for (const family of families) {
-    const set = JSON.parse(readFileSync(join(packageFolder(family), "icons.json"), "utf8")) as IconSet;
+    const { icons } = all[family];
     for (const className of emojiClasses.slice(0, classes)) {
-      const icon = set.icons[className];
-      const [width, height] = [icon.width ?? set.width ?? 16, icon.height ?? set.height ?? 16];
-      const svg = Buffer.from(
-        `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${sizes[0]}" height="${sizes[0]}" viewBox="0 0 ${width} ${height}">${icon.body}</svg>`,
-      );
+      const { body, width, height } = icons[className];
+      const size = `width="${sizes[0]}" height="${sizes[0]}" viewBox="0 0 ${width} ${height}"`;
+      const namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"';
+      const svg = Buffer.from(`<svg ${namespaces} ${size}>${body}</svg>`);
       const levels = await Promise.all(
         sizes.map(async (size) => {
           const data = await sharp(svg).resize(size, size).ensureAlpha().raw().toBuffer();
@@ -79,20 +81,17 @@ export async function rasteriseSprites(classes: number): Promise<Sprite[]> {
   return sprites;
 }
 
-function packageFolder(family: string): string {
-  return dirname(createRequire(import.meta.url).resolve(`@iconify-json/${family}/package.json`));
+function readFamilies(): Record<(typeof families)[number], Family> {
+  return JSON.parse(readFileSync(new URL("../../../assets/sprites.json", import.meta.url), "utf8"));
 }
 
 /** Author and licence of every family, for the dataset's LICENSES.txt. */
 export function spriteLicences(): string {
+  const all = readFamilies();
   return families
     .map((family) => {
-      const info = JSON.parse(readFileSync(join(packageFolder(family), "info.json"), "utf8")) as {
-        name: string;
-        author: { name: string; url?: string };
-        license: { title: string; spdx?: string; url?: string };
-      };
-      return `${info.name} by ${info.author.name}${info.author.url ? ` (${info.author.url})` : ""}\n  ${info.license.title}${info.license.spdx ? ` [${info.license.spdx}]` : ""}${info.license.url ? `, ${info.license.url}` : ""}\n`;
+      const { name, author, license } = all[family];
+      return `${name} by ${author.name} (${author.url})\n  ${license.title} [${license.spdx}], ${license.url}\n`;
     })
     .join("\n");
 }
