@@ -1,4 +1,3 @@
-// @ts-check
 // Compiles the addon against libtorch. Objects are kept by the hash of what went into them.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

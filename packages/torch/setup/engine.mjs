@@ -1,4 +1,3 @@
-// @ts-check
 // Where libtorch comes from: LIBTORCH, the active Python's torch, the project's cache, a wheel from PyPI; the first that fits.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";

@@ -1,4 +1,3 @@
-// @ts-check
 // One set-up at a time: a lock file with the process id; the lock of a process that is gone does not count.
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";

@@ -1,4 +1,3 @@
-// @ts-check
 // The one set-up step: npm packages, libtorch, the addon, the TypeScript build. Each part that is done already costs nothing, and each can
 // be repeated after any interruption.
 import { spawnSync } from "node:child_process";

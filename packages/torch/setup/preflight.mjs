@@ -1,4 +1,3 @@
-// @ts-check
 // What `rfdetr doctor` says before anything is set up: what is there, what is missing, what to do.
 import { existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";

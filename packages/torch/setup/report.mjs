@@ -1,4 +1,3 @@
-// @ts-check
 // What set-up says: one line a step, a bar for long ones, and one report when something is missing.
 
 /** A step that cannot be done here: what was tried, what was found, and what to do about it. */

@@ -1,4 +1,3 @@
-// @ts-check
 // Tells whether a step has anything to do: a fingerprint of what goes into it, compared with that of the last time.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";

@@ -1,4 +1,3 @@
-// @ts-check
 // Python wheels: downloaded by pip, checked against their own list of hashes, and unpacked in part.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -1,4 +1,3 @@
-// @ts-check
 // Reads zip archives entry by entry, so that a wheel of half a gigabyte is never in memory.
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
