@@ -76,7 +76,10 @@ describe("rfdetr", () => {
 
   it.each([
     [["train", "--data", "nowhere", "--model", "tiny"], "nowhere does not exist"],
-    [["train", "--data", "DATA", "--model", "tiny", "--out", "run"], "exists and is not empty: continue it with --resume run"],
+    [
+      ["train", "--data", "DATA", "--model", "tiny", "--out", "run"],
+      "exists and is not empty\nContinue it with --resume run, or choose another folder with --out",
+    ],
     [["train", "--resume", "nowhere"], "has no config.json"],
     [["predict", "DATA/valid", "--weights", "nowhere.safetensors"], "nowhere.safetensors cannot be read"],
     [["predict", "nothing.jpg", "--weights", "run/weights/best.safetensors"], "nothing.jpg does not exist"],
@@ -88,6 +91,54 @@ describe("rfdetr", () => {
     const { status, stderr } = rfdetr(...args.map((arg) => arg.replace("DATA", data)));
     expect(stderr).toContain(message);
     expect(stderr).not.toContain("    at ");
+    expect(status).toBe(1);
+  });
+});
+
+describe("an error", () => {
+  it.each([
+    [["data", "check", "nowhere"], 1, { code: "ERR_DATA", message: "Expected a dataset folder but nowhere does not exist" }],
+    [["train"], 2, { code: "ERR_CONFIG", message: "Expected a dataset folder but received none", hint: "Name it with --data" }],
+    [["val"], 2, { code: "ERR_USAGE", message: "Expected --weights and --data, or --predictions and --annotations" }],
+    [["data", "synth"], 2, { code: "ERR_USAGE", message: "missing required argument 'dir'" }],
+  ])("of %j is an object on stdout with --json, and a sentence on stderr", (args, code, error) => {
+    const { status, stdout, stderr } = rfdetr(...args, "--json");
+    expect(JSON.parse(stdout)).toEqual({ error });
+    expect(stderr).toContain(`error: ${error.message}\n`);
+    expect(status).toBe(code);
+  });
+
+  it("that nobody expected keeps its stack and is called a fault of the program", () => {
+    const bug = 'import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";';
+    const lines =
+      'fs.existsSync = () => { throw Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }); }; syncBuiltinESMExports();';
+    const preload = `data:text/javascript,${encodeURIComponent(bug + lines)}`;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", preload, script, "data", "stats", data, "--json"], {
+      encoding: "utf8",
+    });
+    expect(stderr).toContain("error: This is a fault of rfdetr");
+    expect(stderr).toMatch(/ENOENT: no such file\n {4}at /);
+    expect(JSON.parse(stdout)).toEqual({ error: { code: "ENOENT", message: "ENOENT: no such file" } });
+    expect(status).toBe(1);
+  });
+
+  it.each([
+    [["predict", "DATA/valid", "--weights", "run/weights/best.safetensors", "--out", "script"], "script cannot be written in .: "],
+    [["predict", "DATA/valid", "--weights", "DATA"], "Expected a .safetensors, .pth, .pt or .ckpt file for the weights"],
+    [["convert", "run", "script/x.safetensors"], "x.safetensors cannot be written in script: a part of the path is a file"],
+    [["convert", "run", "nowhere/x.pth"], "x.pth cannot be written in nowhere: there is no such folder"],
+    [["convert", "run", "folder.pth"], "folder.pth cannot be written in .: it is a folder"],
+    [["data", "check", "DATA", "--fix", "script/x"], "a part of the path is a file"],
+    [["data", "synth", "script/x", "--images", "1"], "a part of the path is a file"],
+    [["train", "--data", "DATA", "--model", "tiny", "--out", "script/x"], "or a part of it, is a file"],
+    [["val", "--predictions", "folder.pth", "--annotations", "folder.pth"], "folder.pth cannot be read: it is a folder"],
+  ])("of the system in %j is one sentence", (args, message) => {
+    writeFileSync(join(folder, "script"), "");
+    mkdirSync(join(folder, "folder.pth"), { recursive: true });
+    const { status, stderr } = rfdetr(...args.map((arg) => arg.replace("DATA", data)));
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain("    at ");
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
     expect(status).toBe(1);
   });
 });

@@ -1,9 +1,10 @@
 // rfdetr demo: from nothing to a trained detector and pictures of what it finds.
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { RunDirectory, type RunSummary } from "../run/files/run-directory.js";
+import { makeFolder } from "../support/atomic.js";
 import { consoleOf, exit, numeric, type OutputFlags, positiveInteger, withOutputFlags } from "./context.js";
 import { duration, fraction } from "./format.js";
 import { follow } from "./train.js";
@@ -89,7 +90,7 @@ async function draw(weights: string, folder: string, out: string): Promise<strin
   const { drawDetections, mosaic } = await import("../predict/draw.js");
   const { imageFiles } = await import("../predict/inputs.js");
   const predictor = Predictor.load(weights);
-  mkdirSync(out, { recursive: true });
+  makeFolder(out);
   const drawn: Buffer[] = [];
   for (const file of imageFiles([folder]).slice(0, 12)) {
     const { detections } = await predictor.detect(file);

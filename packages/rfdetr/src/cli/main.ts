@@ -1,6 +1,5 @@
 // The `rfdetr` command. Each verb loads what it needs when it runs, so that help costs no libtorch.
-import { Command, CommanderError } from "commander";
-import { isUserError } from "../support/errors.js";
+import { Command } from "commander";
 import { letThreadsSleep } from "../support/openmp.js";
 import { packageVersion } from "../support/version.js";
 import { addBench } from "./bench.js";
@@ -10,6 +9,7 @@ import { addConvert } from "./convert.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
+import { reportError } from "./error-report.js";
 import { addNumerics } from "./numerics.js";
 import { addPredict } from "./predict.js";
 import { addProfile } from "./profile.js";
@@ -34,9 +34,6 @@ const verbs: readonly AddCommand[] = [
   addSetup,
 ];
 
-/** Codes of errors that another command line would avoid. */
-const usageCodes = new Set(["ERR_USAGE", "ERR_CONFIG", "ERR_MODEL_CONFIG", "ERR_PRECISION", "ERR_POLICY"]);
-
 /**
  * Runs one command line (without `node` and the script).
  * @returns the exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
@@ -59,14 +56,6 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: "user" });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.usage;
-    const console = new Console(argv.includes("--plain") ? { plain: true } : {});
-    if (isUserError(error)) {
-      console.error(error.message);
-      if (error.hint !== undefined) console.line(error.hint);
-      return usageCodes.has(error.code) ? exit.usage : exit.failed;
-    }
-    console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    return exit.failed;
+    return reportError(error, new Console({ json: argv.includes("--json"), ...(argv.includes("--plain") ? { plain: true } : {}) }));
   }
 }

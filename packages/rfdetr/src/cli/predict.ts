@@ -1,8 +1,7 @@
 // rfdetr predict
-import { mkdirSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
-import { writeFailure } from "../support/atomic.js";
+import { makeFolder } from "../support/atomic.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, precisions, share, weightsPath, withOutputFlags } from "./context.js";
 
 interface PredictFlags extends OutputFlags {
@@ -64,14 +63,6 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     `${found} objects in ${files.length} ${files.length === 1 ? "image" : "images"}${folder === null ? "" : `, drawn into ${folder}`}`,
   );
   return exit.done;
-}
-
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw writeFailure(folder, error);
-  }
 }
 
 /** A name for every picture; images of the same name in different folders get a number. */

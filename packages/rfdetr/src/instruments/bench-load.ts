@@ -89,7 +89,7 @@ async function measureFolder(
   // A second look at an image would find it decoded, and small sets repeat theirs.
   if (dataset.images.length < needed)
     throw new DataError(
-      `Expected at least ${needed} training images in ${datasetDir} but found ${dataset.images.length}: lower --images or --steps, or leave --data out`,
+      `Expected at least ${needed} training images in ${datasetDir} but found ${dataset.images.length}: lower images or steps, or leave the dataset out`,
     );
   const { config, parts, ema } = benchParts({ model, precision, device });
   const settings = { ...resolveSettings({ datasetDir, model }), batchSize: batch, gradAccumSteps: 1 };

@@ -31,7 +31,7 @@ export async function pythonWithPackage({ python, say = () => {} }: PythonOption
     const found = await versionOf(python);
     if (found === packageVersions.rfdetr) return python;
     throw new UsageError(
-      `Expected a Python with rfdetr ${packageVersions.rfdetr} for python but ${python} has ${found ?? "none"}: install it there, or leave --python out and an environment is made`,
+      `Expected a Python with rfdetr ${packageVersions.rfdetr} for python but ${python} has ${found ?? "none"}: install it there, or name no Python and an environment is made`,
     );
   }
   const folder = environmentFolder();
@@ -58,10 +58,10 @@ export async function pythonWithPackage({ python, say = () => {} }: PythonOption
     rmSync(folder, { recursive: true, force: true });
     const { stderr = "", message } = error as { stderr?: string; message: string };
     const said = (stderr || message).trim().split("\n").slice(-2).join(" / ");
-    throw new RunDirectoryError(
-      `The Python package could not be installed in ${folder}: ${said}. Name a Python that has rfdetr ${packageVersions.rfdetr} with --python`,
-      { cause: error },
-    );
+    throw new RunDirectoryError(`The Python package could not be installed in ${folder}: ${said}`, {
+      cause: error,
+      hint: `Name a Python that has rfdetr ${packageVersions.rfdetr}`,
+    });
   }
   writeFileSync(ready, "");
   return own;

@@ -137,7 +137,7 @@ export class LinearAssignmentSolver {
         if (!(cost > Number.NEGATIVE_INFINITY)) {
           throw new AssignmentError(
             "ERR_ASSIGNMENT_INVALID",
-            `Expected costs that are numbers above -Infinity but received ${cost} at flat index ${from}; replace non-finite costs with sanitizeCosts first.`,
+            `Expected costs that are numbers above -Infinity but received ${cost} at flat index ${from}; replace non-finite costs with sanitizeCosts first`,
           );
         }
         own[to++] = cost;
@@ -188,7 +188,7 @@ export class LinearAssignmentSolver {
       if (nearest === Number.POSITIVE_INFINITY) {
         throw new AssignmentError(
           "ERR_ASSIGNMENT_INFEASIBLE",
-          "Expected costs that leave an assignment but infinite costs block every pairing.",
+          "Expected costs that leave an assignment but infinite costs block every pairing",
         );
       }
       reach = nearest;

@@ -3,6 +3,7 @@ import { extname } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { rgbPixels } from "../data/images/rgb.js";
 import { PictureError } from "../support/errors.js";
+import { reasonOf } from "../support/system-error.js";
 
 /** A decoded image: RGB or greyscale bytes, row after row. */
 export interface RawImage {
@@ -23,7 +24,7 @@ export async function decode(image: ImageSource, autoOrient = false): Promise<Ra
     return { ...(await rgbPixels(pipeline)), channels: 3 };
   } catch (cause) {
     const name = typeof image === "string" ? image : "the given bytes";
-    throw new PictureError("ERR_PICTURE_INPUT", `Expected a readable image in ${name} but decoding failed: ${(cause as Error).message}.`, {
+    throw new PictureError("ERR_PICTURE_INPUT", `Expected a readable image in ${name} but decoding failed: ${reasonOf(cause)}`, {
       cause,
     });
   }
@@ -54,7 +55,7 @@ const EXTENSIONS: Record<string, "png" | "jpeg" | "webp"> = { ".png": "png", ".j
 export async function encode(pipeline: Sharp, { out, format = "png", quality = 90 }: OutputFlags): Promise<Buffer> {
   const kind = out === undefined ? format : EXTENSIONS[extname(out).toLowerCase()];
   if (kind === undefined) {
-    throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a file ending in .png, .jpg, .jpeg or .webp for out but received ${out}.`);
+    throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a file ending in .png, .jpg, .jpeg or .webp for out but received ${out}`);
   }
   const settings = kind === "png" ? {} : kind === "jpeg" ? { quality, chromaSubsampling: "4:4:4" } : { quality };
   const buffer = await pipeline.removeAlpha().toFormat(kind, settings).toBuffer();
@@ -62,7 +63,7 @@ export async function encode(pipeline: Sharp, { out, format = "png", quality = 9
     try {
       await writeFile(out, buffer);
     } catch (cause) {
-      throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a writable file at ${out} but writing failed: ${(cause as Error).message}.`, {
+      throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a writable file at ${out} but writing failed: ${reasonOf(cause)}`, {
         cause,
       });
     }

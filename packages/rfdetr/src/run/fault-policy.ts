@@ -45,9 +45,9 @@ export class FaultJudge {
     this.#wasted++;
     const fault = result.fault?.what ?? "step";
     if (this.#wasted >= hopeless)
-      throw new NumericsError(
-        `${hopeless} steps in a row were not finite (last: ${fault}): lower the learning rate, or train with --no-amp`,
-      );
+      throw new NumericsError(`${hopeless} steps in a row were not finite (last: ${fault})`, {
+        hint: "Lower `lr`, or train with `precision` 32-true",
+      });
     const explained = scale > 1 && Number.isFinite(result.loss);
     const began = report?.module ? `: it began in ${report.module}` : "";
     if (this.policy === "skip" || explained) {

@@ -32,7 +32,10 @@ export const refused: Readonly<Record<string, Refusal>> = {
   strategy: { accepts: ["auto"], reason: oneDevice },
   train_log_sync_dist: { accepts: [false], reason: oneDevice },
   sync_bn: { accepts: [false], reason: "the model has no batch norm" },
-  resume: { accepts: [null], reason: "continue a run with rfdetr train --resume RUN; start from a checkpoint's weights with weights" },
+  resume: {
+    accepts: [null],
+    reason: "a run is continued in its folder, by `rfdetr train` or TrainRun; start from a checkpoint's weights with weights",
+  },
 
   dataset_file: {
     accepts: ["roboflow", "coco", "yolo"],
@@ -65,7 +68,10 @@ export const refused: Readonly<Record<string, Refusal>> = {
   num_sanity_val_steps: { accepts: [0], reason: "the data is checked before the first step instead" },
 
   dont_save_weights: { accepts: [false], reason: "a run without weights has no use" },
-  progress_bar: { accepts: [null, "tqdm", "rich", true, false], reason: "the console adapts to the terminal; see --plain" },
+  progress_bar: {
+    accepts: [null, "tqdm", "rich", true, false],
+    reason: "the console adapts to the terminal, and can be told to print plain lines",
+  },
   wandb: { accepts: [false], reason: noLogger },
   mlflow: { accepts: [false], reason: noLogger },
   clearml: { accepts: [false], reason: noLogger },

@@ -67,7 +67,7 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
     result[key] = name in given ? checkSetting(name, given[name]) : (preset[key] ?? settings[name].fallback);
   }
   if (result.datasetDir === undefined)
-    throw new ConfigError("Expected a dataset folder but received none: set dataset_dir, or --data on the command line");
+    throw new ConfigError("Expected a dataset folder but received none", { hint: "Name it with `dataset_dir`" });
   if (result.augConfig !== null) checkAugmentation(result as TrainSettings);
   return result as TrainSettings;
 }
@@ -180,7 +180,7 @@ function flatten(file: Record<string, unknown>): Record<string, unknown> {
 /** Reads a `key=value` of the command line; the value is JSON where it parses as such, text otherwise. @throws RfdetrError */
 export function parseAssignment(text: string): [string, unknown] {
   const at = text.indexOf("=");
-  if (at < 1) throw new UsageError(expected("key=value", "--set", text));
+  if (at < 1) throw new UsageError(expected("key=value", "set", text));
   const raw = text.slice(at + 1);
   try {
     return [text.slice(0, at), JSON.parse(raw)];
@@ -201,8 +201,8 @@ export function toFile(config: TrainSettings): Record<string, unknown> {
 export function parseOverrides(pairs: readonly string[]): TrainSettings["precisionOverrides"] {
   const given = pairs.map((text) => {
     const at = text.lastIndexOf("=");
-    if (at < 1) throw new UsageError(expected("pattern=rule", "--override", text));
+    if (at < 1) throw new UsageError(expected("pattern=rule", "override", text));
     return [text.slice(0, at), text.slice(at + 1)];
   });
-  return checkSetting("precision_overrides", Object.fromEntries(given), "--override") as TrainSettings["precisionOverrides"];
+  return checkSetting("precision_overrides", Object.fromEntries(given), "override") as TrainSettings["precisionOverrides"];
 }

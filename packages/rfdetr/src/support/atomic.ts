@@ -1,7 +1,8 @@
 // Files that are either whole or not there: written under a temporary name, flushed, then renamed.
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { RfdetrError, RunDirectoryError } from "./errors.js";
+import { RunDirectoryError } from "./errors.js";
+import { isSystemError, reasonOf } from "./system-error.js";
 
 /** Suffix of what is being written; anything that carries it is the rest of an interrupted write. */
 const partial = ".partial";
@@ -42,7 +43,7 @@ export function replaceFile(path: string, write: (temporary: string) => void): v
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw writeFailure(path, error);
   }
 }
@@ -71,9 +72,18 @@ export function replaceFolder(path: string, write: (temporary: string) => void):
     syncFolder(dirname(path));
     rmSync(old, { recursive: true, force: true });
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
+    discard(temporary);
     recoverFolder(path);
     throw writeFailure(path, error);
+  }
+}
+
+/** Removes what an interrupted write left, if it can: the error that matters is another one. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // What cannot be removed was not written either.
   }
 }
 
@@ -85,11 +95,17 @@ export function recoverFolder(path: string): void {
   else renameSync(old, path);
 }
 
-/**
- * Makes a folder and those above it. Node's own recursive way does not end where the system takes no new folders, as in /proc.
- * @throws the operating system's error
- */
+/** Makes a folder and those above it, where they are missing. @throws RunDirectoryError */
 export function makeFolder(path: string): void {
+  try {
+    makeFolders(path);
+  } catch (error) {
+    throw writeFailure((error as NodeJS.ErrnoException).path ?? path, error);
+  }
+}
+
+/** Node's own recursive way does not end where the system takes no new folders, as in /proc. @throws the operating system's error */
+function makeFolders(path: string): void {
   const make = (): void => {
     try {
       mkdirSync(path);
@@ -101,7 +117,7 @@ export function makeFolder(path: string): void {
     make();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT" || dirname(path) === path) throw error;
-    makeFolder(dirname(path));
+    makeFolders(dirname(path));
     make();
   }
 }
@@ -111,21 +127,25 @@ export function removePartial(folder: string): void {
   for (const name of readdirSync(folder)) if (name.endsWith(partial)) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
-/** One sentence for an operating-system error while writing. */
-export function writeFailure(path: string, error: unknown): RfdetrError {
-  if (error instanceof RfdetrError) return error;
-  const code = (error as NodeJS.ErrnoException)?.code;
-  const name = basename(path);
-  const where = dirname(path);
-  const cause =
-    code === "ENOSPC"
-      ? "the disk is full; free some space"
-      : code === "EACCES" || code === "EPERM" || code === "EROFS"
-        ? "the folder is read-only; choose another with --out"
-        : code === "ENOENT"
-          ? existsSync(where)
-            ? "the system takes no new files in this folder; choose another with --out"
-            : "the folder is not there any more"
-          : (error as Error).message;
-  return new RunDirectoryError(`${name} cannot be written in ${where}: ${cause}`, { cause: error });
+/** The error to throw where writing failed: one sentence for an error of the operating system; any other stays as it is. */
+export function writeFailure(path: string, error: unknown): unknown {
+  if (!isSystemError(error)) return error;
+  return new RunDirectoryError(`${basename(path)} cannot be written in ${dirname(path)}: ${writeReason(dirname(path), error)}`, {
+    cause: error,
+  });
+}
+
+function writeReason(folder: string, error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case "ENOSPC":
+      return "the disk is full; free some space";
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return "the folder is read-only; choose another";
+    case "ENOENT":
+      return existsSync(folder) ? "the system takes no new files in this folder; choose another" : "there is no such folder";
+    default:
+      return reasonOf(error);
+  }
 }

@@ -8,6 +8,9 @@ export function resolveDevice(name: string): string {
   if (name === "auto") return cuda ? "cuda:0" : "cpu";
   if (name === "cpu") return name;
   if (!/^cuda(:\d+)?$/.test(name)) throw new ConfigError(expected("auto, cpu or cuda:N", "device", name));
-  if (!cuda) throw new ConfigError(`The device ${name} is not there: this libtorch sees no GPU (rfdetr setup --cuda gets one that can)`);
+  if (!cuda)
+    throw new ConfigError(`The device ${name} is not there: this libtorch sees no GPU`, {
+      hint: "`rfdetr setup` can get a libtorch that does",
+    });
   return name === "cuda" ? "cuda:0" : name;
 }

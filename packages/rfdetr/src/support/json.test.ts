@@ -22,5 +22,7 @@ it("reads JSON, and says what is wrong with a file that is not whole", () => {
   expect(() => read('{"a": [1, 2')).toThrow(/file\.json but it ends in the middle, after 11 characters: the file was cut off/);
   expect(() => read("{a: 1}")).toThrow(/file\.json but it is not JSON: /);
   expect(() => read("names: [cat]")).toThrow(/is not JSON/);
-  expect(() => readJson(join(folder, "none.json"), (message) => new Error(message))).toThrow(/none\.json cannot be read: ENOENT/);
+  expect(() => readJson(join(folder, "none.json"), (message) => new Error(message))).toThrow(
+    /none\.json cannot be read: there is no such file$/,
+  );
 });

@@ -1,5 +1,6 @@
 // JSON files that users give, with a clear sentence about those that are not whole.
 import { readFileSync } from "node:fs";
+import { reasonOf } from "./system-error.js";
 
 /**
  * Reads and parses a JSON file.
@@ -11,7 +12,7 @@ export function readJson(path: string, fail: (message: string, cause: unknown) =
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw fail(`Expected a readable JSON file but ${path} cannot be read: ${(error as Error).message}`, error);
+    throw fail(`Expected a readable JSON file but ${path} cannot be read: ${reasonOf(error)}`, error);
   }
   try {
     return JSON.parse(text);

@@ -6,6 +6,7 @@ import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { replaceFile } from "../support/atomic.js";
 import { CheckpointError, RfdetrError } from "../support/errors.js";
+import { reasonOf } from "../support/system-error.js";
 import { describeFit, type FitReport, fitWeights } from "./fit-weights.js";
 import { readPythonCheckpoint } from "./python-checkpoint.js";
 
@@ -42,7 +43,7 @@ export function readWeights(path: string): LoadedWeights {
       return readPythonCheckpoint(path);
     } catch (error) {
       if (error instanceof RfdetrError) throw error;
-      throw new CheckpointError(`The weights ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+      throw new CheckpointError(`The weights ${path} cannot be read: ${reasonOf(error)}`, { cause: error });
     }
   }
   if (extname(path) !== ".safetensors")
@@ -51,7 +52,7 @@ export function readWeights(path: string): LoadedWeights {
   try {
     file = loadSafetensors(path);
   } catch (error) {
-    throw new CheckpointError(`The weights ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new CheckpointError(`The weights ${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
   const { variant, class_names: classNames, model_config: config, ...extra } = file.metadata;
   if (variant === undefined || classNames === undefined)

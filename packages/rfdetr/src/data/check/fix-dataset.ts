@@ -1,6 +1,7 @@
 // `rfdetr data check --fix`: a copy of a COCO dataset without its faults.
-import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { makeFolder, writeFailure } from "../../support/atomic.js";
 import { DataError } from "../../support/errors.js";
 import { type CocoAnnotation, type CocoContent, type CocoImage, parseCoco } from "../formats/coco-file.js";
 import { findCocoSplit } from "../formats/coco-split.js";
@@ -17,7 +18,7 @@ type Source = NonNullable<ReturnType<typeof findCocoSplit>>;
  * boxes are clipped, sizes are corrected. Image files are linked, or copied if the system cannot link them.
  * @returns the number of images in each split of the copy
  * @throws DataError if the target exists, if the layout is not COCO, if annotations cannot be read, or if nothing is left
- * of the train split
+ * of the train split; RunDirectoryError if the copy cannot be written
  */
 export async function fixDataset(root: string, target: string, report: CheckReport): Promise<Record<string, number>> {
   if (existsSync(target)) throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
@@ -26,7 +27,11 @@ export async function fixDataset(root: string, target: string, report: CheckRepo
     const source = findCocoSplit(root, split);
     if (source === null) continue;
     const content = await repaired(root, split, source, report);
-    writeSplit(join(target, split), source, content);
+    try {
+      writeSplit(join(target, split), source, content);
+    } catch (error) {
+      throw writeFailure(target, error);
+    }
     kept[split] = content.images.length;
   }
   if (Object.keys(kept).length === 0)
@@ -84,7 +89,7 @@ function goodAnnotations(
 
 /** Writes a split in Roboflow's layout: the annotations beside the images. */
 function writeSplit(folder: string, source: Source, content: CocoContent): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const images = content.images.map((image) => ({ ...image, file_name: basename(image.file_name) }));
   writeFileSync(join(folder, "_annotations.coco.json"), JSON.stringify({ ...content, images }));
   for (const { file_name: name } of content.images) linkOrCopy(resolve(source.images, name), join(folder, basename(name)));

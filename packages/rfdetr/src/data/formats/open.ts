@@ -1,6 +1,7 @@
 // One split of a dataset folder, whichever layout it has.
 import { existsSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
+import { isSystemError, reasonOf } from "../../support/system-error.js";
 import { readCocoFile } from "./coco-file.js";
 import { cocoNames, findCocoSplit, splitFolders } from "./coco-split.js";
 import type { Dataset, Split } from "./dataset.js";
@@ -12,6 +13,17 @@ import { findYoloFile, readYolo } from "./yolo.js";
  */
 export function openDataset(root: string, split: Split): Dataset {
   if (!existsSync(root)) throw new DataError(`Expected a dataset folder but ${root} does not exist`);
+  try {
+    return read(root, split);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new DataError(`Expected a readable dataset in ${root} but ${error.path ?? "a file"} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function read(root: string, split: Split): Dataset {
   const coco = findCocoSplit(root, split);
   if (coco !== null) {
     const training = split === "train" ? null : findCocoSplit(root, "train");

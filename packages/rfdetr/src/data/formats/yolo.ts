@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { parse } from "yaml";
 import { DataError } from "../../support/errors.js";
+import { isSystemError, reasonOf } from "../../support/system-error.js";
 import { imageSize } from "../images/image-size.js";
 import type { Dataset, DatasetImage, Split } from "./dataset.js";
 
@@ -76,7 +77,10 @@ export function readYolo(root: string, split: Split): Dataset {
   try {
     content = parse(readFileSync(file, "utf8")) as YoloFile;
   } catch (error) {
-    throw new DataError(`Expected YAML in ${file} but it is broken: ${(error as Error).message.split("\n")[0]}`, { cause: error });
+    throw new DataError(
+      `Expected YAML in ${file} but it ${isSystemError(error) ? "cannot be read" : "is broken"}: ${reasonOf(error).split("\n")[0]}`,
+      { cause: error },
+    );
   }
   const names = classNames(file, content?.names);
   const directories = imageFolders(root, file, content, split);

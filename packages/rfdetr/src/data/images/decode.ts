@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { DataError } from "../../support/errors.js";
+import { reasonOf } from "../../support/system-error.js";
 import { type RgbPixels, rgbPixels } from "./rgb.js";
 
 // One image a call; parallelism comes from the loader's own threads, and caching decoded files would hold the whole dataset.
@@ -49,7 +50,7 @@ export function decodeFault(file: string, error: Error): string {
   try {
     bytes = readFileSync(file);
   } catch (unreadable) {
-    return (unreadable as NodeJS.ErrnoException).code === "ENOENT" ? "there is no such file" : (unreadable as Error).message;
+    return reasonOf(unreadable);
   }
   if (bytes.length === 0) return "the file is empty";
   for (const { begin, end, name } of ends)

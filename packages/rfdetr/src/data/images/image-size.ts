@@ -1,10 +1,16 @@
 // Width and height from the first bytes of an image file, without decoding it.
 import { closeSync, openSync, readSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
+import { reasonOf } from "../../support/system-error.js";
 
 /** Stored size in pixels (EXIF rotation not applied) of JPEG, PNG, WebP, BMP and TIFF files. @throws DataError */
 export function imageSize(path: string): { width: number; height: number } {
-  const file = openSync(path, "r");
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    throw new DataError(`Expected a readable image but ${path} cannot be read: ${reasonOf(error)}`, { cause: error });
+  }
   try {
     const head = Buffer.alloc(64);
     const read = readSync(file, head, 0, 64, 0);

@@ -1,5 +1,6 @@
 // Entry of a loader thread: jobs in, prepared images out. Small images stay decoded, while memory lasts.
 import { parentPort, workerData } from "node:worker_threads";
+import { packError } from "../../support/error-transfer.js";
 import { decodeFile, type Pixels } from "../images/decode.js";
 import { decodeLeast, type Job, prepare, type Recipe } from "./prepare-sample.js";
 
@@ -25,6 +26,6 @@ parentPort?.on("message", async ({ id, job }: { id: number; job: Job }) => {
     const prepared = await prepare(job, recipe, await pixelsOf(job.file));
     parentPort?.postMessage({ id, prepared }, [prepared.data.buffer as ArrayBuffer]);
   } catch (error) {
-    parentPort?.postMessage({ id, error: (error as Error).message });
+    parentPort?.postMessage({ id, error: packError(error) });
   }
 });

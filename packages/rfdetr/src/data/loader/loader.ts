@@ -1,7 +1,7 @@
 // Batches, prepared ahead in worker threads while the model trains.
 
 import { Worker } from "node:worker_threads";
-import { DataError } from "../../support/errors.js";
+import { type SentError, unpackError } from "../../support/error-transfer.js";
 import { workerPath } from "../../support/worker-path.js";
 import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
@@ -31,7 +31,7 @@ export interface LoaderOptions {
   onWarning?: (message: string) => void;
 }
 
-type Reply = { id: number; prepared?: Prepared; error?: string };
+type Reply = { id: number; prepared?: Prepared; error?: SentError };
 
 /** Prepares images on a pool of threads. Results do not depend on the number of threads. */
 export class DataLoader {
@@ -59,7 +59,7 @@ export class DataLoader {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (prepared !== undefined) waiting?.resolve(prepared);
-    else waiting?.reject(new DataError(error as string));
+    else unpackError(error as SentError).then(waiting?.reject);
   }
 
   #prepare(job: Job): Promise<Prepared> {

@@ -1,8 +1,9 @@
 // The synthetic dataset: emoji on cluttered backgrounds, in Roboflow's COCO layout. The same seed gives the same images.
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
+import { makeFolder, writeFailure } from "../../support/atomic.js";
 import { DataError } from "../../support/errors.js";
 import { Rng } from "../../support/random.js";
 import type { CocoContent } from "../formats/coco-file.js";
@@ -49,7 +50,7 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
   try {
     let done = 0;
     for (const split of ["train", "valid", "test"] as const) {
-      await mkdir(join(temporary, split), { recursive: true });
+      makeFolder(join(temporary, split));
       const content: CocoContent = {
         info: { description: `Synthetic emoji, seed ${seed}`, licences: "see LICENSES.txt" },
         images: [],
@@ -65,7 +66,8 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
         const name = `${split}-${String(i).padStart(5, "0")}.jpg`;
         const task = sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
           .jpeg({ quality: 90 })
-          .toFile(join(temporary, split, name))
+          .toBuffer()
+          .then((bytes) => writeFile(join(temporary, split, name), bytes))
           .finally(() => writing.delete(task));
         writing.add(task);
         content.images.push({ id: i, file_name: name, width: size, height: size });
@@ -88,8 +90,8 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     await writeFile(join(temporary, "LICENSES.txt"), `The sprites in these images come from:\n\n${spriteLicences()}`);
     await rename(temporary, folder);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw writeFailure(folder, error);
   }
   return counts;
 }

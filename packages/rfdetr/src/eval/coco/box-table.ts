@@ -69,7 +69,7 @@ export function checkLength(values: ArrayLike<number> | undefined, expected: num
   if (values !== undefined && values.length !== expected) {
     throw new EvaluationError(
       "ERR_EVAL_ARGUMENT",
-      `Expected ${expected} entries for ${name} of image ${image} but received ${values.length}.`,
+      `Expected ${expected} entries for ${name} of image ${image} but received ${values.length}`,
     );
   }
 }
@@ -81,7 +81,7 @@ export function checkBox(boxes: ArrayLike<number>, row: number, name: string, im
     const box = Array.from({ length: 4 }, (_, k) => boxes[row * 4 + k]);
     throw new EvaluationError(
       "ERR_EVAL_ARGUMENT",
-      `Expected finite coordinates for ${name} ${row} of image ${image} but received [${box.join(", ")}].`,
+      `Expected finite coordinates for ${name} ${row} of image ${image} but received [${box.join(", ")}]`,
     );
   }
 }

@@ -91,7 +91,7 @@ class Source {
   ) {}
 
   fail(message: string): EvaluationError {
-    return new EvaluationError(this.code, `${message}.`);
+    return new EvaluationError(this.code, message);
   }
 
   list(document: Entry, key: string): Entry[] {

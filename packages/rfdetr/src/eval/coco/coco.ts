@@ -84,11 +84,11 @@ export class CocoEvaluator {
     this.classNames = classNames;
     this.categoryIds = categoryIds ?? classNames.map((_, label) => label);
     if (this.categoryIds.length !== classNames.length) {
-      throw argument(`Expected ${classNames.length} categoryIds, one for each class name, but received ${this.categoryIds.length}.`);
+      throw argument(`Expected ${classNames.length} categoryIds, one for each class name, but received ${this.categoryIds.length}`);
     }
     this.maxDets = [...maxDets].sort((a, b) => a - b);
     if (maxDets.length === 0 || !this.maxDets.every((limit) => Number.isInteger(limit) && limit > 0)) {
-      throw argument(`Expected positive integers for maxDets but received [${maxDets.join(", ")}].`);
+      throw argument(`Expected positive integers for maxDets but received [${maxDets.join(", ")}]`);
     }
   }
 
@@ -108,7 +108,7 @@ export class CocoEvaluator {
     for (let i = 0; i < gt.labels.length; i++) {
       const label = gt.labels[i];
       if (!(label >= 0 && label < this.classNames.length)) {
-        throw argument(`Expected ground-truth labels from 0 to ${this.classNames.length - 1} but received ${label} in image ${id}.`);
+        throw argument(`Expected ground-truth labels from 0 to ${this.classNames.length - 1} but received ${label} in image ${id}`);
       }
       checkBox(gt.boxes, i, "ground truth", id);
       const x = gt.boxes[i * 4];
@@ -120,7 +120,7 @@ export class CocoEvaluator {
     for (let i = 0; i < detections.labels.length; i++) {
       checkBox(detections.boxes, i, "detection", id);
       if (!Number.isFinite(detections.scores[i])) {
-        throw argument(`Expected a finite score for detection ${i} of image ${id} but received ${detections.scores[i]}.`);
+        throw argument(`Expected a finite score for detection ${i} of image ${id} but received ${detections.scores[i]}`);
       }
       const x = detections.boxes[i * 4];
       const y = detections.boxes[i * 4 + 1];
@@ -138,7 +138,7 @@ export class CocoEvaluator {
 
   /** Registers an image and returns its index, for {@link addTruth} and {@link addDetection}. */
   addImageId(id: number | string): number {
-    if (this.#known.has(id)) throw argument(`Expected every image once but image ${id} was added twice.`);
+    if (this.#known.has(id)) throw argument(`Expected every image once but image ${id} was added twice`);
     this.#known.add(id);
     this.#evaluation = undefined;
     return this.#ids.push(id) - 1;

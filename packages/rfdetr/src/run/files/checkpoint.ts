@@ -5,6 +5,7 @@ import type { ScalerState } from "@rfdetr/amp";
 import { loadSafetensors, saveSafetensors, type Tensor } from "@rfdetr/torch";
 import { replaceFolder, syncFile } from "../../support/atomic.js";
 import { CheckpointError } from "../../support/errors.js";
+import { reasonOf } from "../../support/system-error.js";
 import type { EarlyStoppingState } from "../../train/early-stopping.js";
 
 /** Layout of the checkpoint folder; raised when an old one cannot be read any more. */
@@ -89,7 +90,7 @@ function readState(folder: string): StateFile {
   try {
     state = JSON.parse(readFileSync(path, "utf8")) as StateFile;
   } catch (error) {
-    throw new CheckpointError(`The checkpoint ${folder} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new CheckpointError(`The checkpoint ${folder} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
   if (state.layout !== layout)
     throw new CheckpointError(

@@ -14,7 +14,12 @@ describe("RunDirectory", () => {
     const path = join(folder, "a");
     const run = RunDirectory.create(path, "x");
     run.writeJson("config.json", {});
-    expect(() => RunDirectory.create(path, "x")).toThrow(`The run folder ${path} exists and is not empty: continue it with --resume`);
+    expect(() => RunDirectory.create(path, "x")).toThrow(
+      expect.objectContaining({
+        message: `The run folder ${path} exists and is not empty`,
+        hint: expect.stringMatching(/^Continue it with `resume` .*a, or choose another folder with `output_dir`$/),
+      }),
+    );
   });
 
   it("may be an empty folder that exists", () => {

@@ -30,14 +30,10 @@ export class RunDirectory {
     let path = resolve(wanted ?? join("runs", name));
     for (let n = 2; wanted === null && occupied(path); n++) path = resolve(join("runs", `${name}-${n}`));
     if (occupied(path))
-      throw new RunDirectoryError(
-        `The run folder ${path} exists and is not empty: continue it with --resume ${wanted}, or choose another with --out`,
-      );
-    try {
-      makeFolder(join(path, "weights"));
-    } catch (error) {
-      throw writeFailure((error as NodeJS.ErrnoException).path ?? path, error);
-    }
+      throw new RunDirectoryError(`The run folder ${path} exists and is not empty`, {
+        hint: `Continue it with \`resume\` ${wanted}, or choose another folder with \`output_dir\``,
+      });
+    makeFolder(join(path, "weights"));
     return new RunDirectory(path);
   }
 
@@ -45,7 +41,7 @@ export class RunDirectory {
   static open(path: string): RunDirectory {
     const folder = resolve(path);
     if (!existsSync(join(folder, "config.json")))
-      throw new RunDirectoryError(`Expected the folder of a run for --resume but ${folder} has no config.json`);
+      throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} has no config.json`);
     const run = new RunDirectory(folder);
     try {
       recoverFolder(run.checkpoint);
@@ -115,7 +111,7 @@ function occupied(path: string): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return false;
-    if (code === "ENOTDIR") throw new RunDirectoryError(`Expected a folder for --out but ${path}, or a part of it, is a file`);
+    if (code === "ENOTDIR") throw new RunDirectoryError(`Expected a folder for the run but ${path}, or a part of it, is a file`);
     throw writeFailure(path, error);
   }
 }

@@ -1,0 +1,49 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { ConfigError, DataError, InternalError, RunDirectoryError } from "../support/errors.js";
+import { Console } from "./console.js";
+import { reportError } from "./error-report.js";
+
+/** What an error prints and the exit code. */
+function reported(error: unknown, json = false) {
+  let [stderr, stdout] = ["", ""];
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => Boolean((stderr += text)));
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => Boolean((stdout += text)));
+  const code = reportError(error, new Console({ plain: true, json }));
+  return { code, stderr, stdout };
+}
+afterEach(() => void vi.restoreAllMocks());
+
+describe("reportError", () => {
+  it("prints a sentence, and a hint on a line of its own", () => {
+    expect(reported(new DataError("a.jpg is broken"))).toEqual({ code: 1, stderr: "error: a.jpg is broken\n", stdout: "" });
+    expect(reported(new DataError("a.jpg is broken", { hint: "Remove it" })).stderr).toBe("error: a.jpg is broken\nRemove it\n");
+  });
+
+  it("ends with 2 where another command line would avoid the error", () => {
+    expect(reported(new ConfigError("x")).code).toBe(2);
+  });
+
+  it("shows options in place of the settings that a hint names", () => {
+    const error = new RunDirectoryError("x", { hint: "Continue it with `resume` runs/a, or choose another `output_dir`; `keep` is none" });
+    expect(reported(error).stderr).toBe("error: x\nContinue it with --resume runs/a, or choose another --out; `keep` is none\n");
+  });
+
+  it("shows stack and causes of a fault of the program", () => {
+    const { code, stderr } = reported(new InternalError("it broke", { cause: new TypeError("below") }));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: This is a fault of rfdetr/);
+    expect(stderr).toMatch(/it broke\n +at /);
+    expect(stderr).toContain("TypeError: below\n");
+  });
+
+  it("prints an object on stdout as well with --json", () => {
+    expect(JSON.parse(reported(new DataError("x", { hint: "y" }), true).stdout)).toEqual({
+      error: { code: "ERR_DATA", message: "x", hint: "y" },
+    });
+    expect(JSON.parse(reported(new TypeError("x"), true).stdout)).toEqual({ error: { code: "ERR_INTERNAL", message: "x" } });
+  });
+
+  it("lets no control character of a file's name reach the terminal", () => {
+    expect(reported(new DataError("a\x1b[2J\u009b.jpg is broken")).stderr).toBe("error: a\\x1b[2J\\x9b.jpg is broken\n");
+  });
+});
