@@ -7,6 +7,7 @@ import { type CastRule, defaultPolicy, type ModuleRule, type Overrides, type Pol
 import type { Precision } from "./precision.js";
 import { WeightCache } from "./weight-cache.js";
 
+/** How autocast decides about an operator. */
 export interface AutocastOptions {
   policy?: Policy;
   /** By module path pattern; of several that fit a module, the last one written counts. */

@@ -7,6 +7,7 @@ import { Monitor } from "./monitor.js";
 import { type Precision, precisions } from "./precision.js";
 import type { CalibratedPrecision, ModuleRecord } from "./step-record.js";
 
+/** The step that a calibration measures. */
 export interface CalibrationTask {
   model: nn.Module;
   /** Forward of the batch under `autocast`, images in `dtype`; the result is not looked at. */
@@ -22,6 +23,7 @@ export interface CalibrationTask {
   progress?: (what: string) => void;
 }
 
+/** What a calibration measured in each precision, and what it recommends. */
 export interface Calibration {
   /** What errors are measured against: the same step in float64. */
   exact: { loss: number; gradient_norm: number };

@@ -32,6 +32,11 @@ export interface CastRow {
 /**
  * Records every operator that computes while {@link CastMap.watch} runs, and every change of dtype. Forward only: backward runs inside
  * libtorch, in the dtypes of the forward.
+ * @example
+ * import { Autocast, CastMap } from "@rfdetr/amp";
+ * const map = new CastMap();
+ * map.watch(() => new Autocast("bf16-mixed").run(() => model.call(images)));
+ * console.log(map.rows);
  */
 export class CastMap {
   readonly #rows = new Map<string, CastMapRow>();

@@ -7,6 +7,7 @@ import { floatingTensors, placeName } from "./tensors.js";
 /** Values of an operator's output that are kept for the comparison. */
 const sampleSize = 4096;
 
+/** How far one module's output lies from the reference. */
 export interface ModuleError {
   path: string;
   /** ‖other − exact‖ / ‖exact‖ over the samples of all outputs of the module's own operators. */

@@ -12,7 +12,7 @@ interface ErrorDetails {
  *
  * @example
  * try {
- *   resolvePrecision("fp8");
+ *   resolvePrecision(JSON.parse('"fp8"'));
  * } catch (error) {
  *   if (error instanceof AmpError) console.error(error.code, error.message);
  * }

@@ -1,6 +1,7 @@
 // Finding what is not finite: in the gradients in one pass, and by name when it matters.
 import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 
+/** A parameter whose gradient is not finite. */
 export interface BadGradient {
   name: string;
   /** Elements that are NaN, and that are infinite. */

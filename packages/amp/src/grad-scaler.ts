@@ -2,6 +2,7 @@
 import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { GradScalerError } from "./errors.js";
 
+/** What a gradient scaler is made with. */
 export interface ScalerOptions {
   /** First scale; default 65536. */
   init?: number;
@@ -17,6 +18,7 @@ export interface ScalerOptions {
   warn?: (message: string) => void;
 }
 
+/** What a checkpoint keeps of a gradient scaler. */
 export interface ScalerState {
   scale: number;
   growth: number;
@@ -30,6 +32,16 @@ type Stage = "ready" | "unscaled" | "stepped";
 /**
  * One optimizer's loss scale. The order of a step is scale → backward → unscale → (clip) → step → update; with several micro-batches
  * unscale once, after the last backward.
+ * @example
+ * import { GradScaler } from "@rfdetr/amp";
+ * import { optim } from "@rfdetr/torch";
+ * const optimizer = new optim.AdamW([{ params: model.parameters(), lr: 1e-4, weightDecay: 1e-4 }]);
+ * const scaler = new GradScaler();
+ * scaler.scale(loss).backward();
+ * scaler.unscale(optimizer.parameters);
+ * optim.clipGradNorm(optimizer.parameters, 0.1);
+ * scaler.step(optimizer);
+ * scaler.update();
  */
 export class GradScaler {
   readonly enabled: boolean;

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { engine } from "@rfdetr/torch";
 
+/** What decides about precision on a device. */
 export interface Hardware {
   device: "cpu" | "cuda" | "mps";
   /** Model name as the system tells it. */

@@ -12,6 +12,7 @@ interface Seen {
   range: Range;
 }
 
+/** What the monitor saw in one step. */
 export interface Watched {
   forward: ModuleRecord[];
   gradient: ModuleRecord[];

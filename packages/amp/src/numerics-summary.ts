@@ -21,6 +21,7 @@ export interface WorstModule {
   non_finite: number;
 }
 
+/** What the records of a run say together. */
 export interface NumericsSummary {
   header: HeaderRecord | null;
   steps: number;

@@ -13,6 +13,7 @@ export interface OperatorEvent {
   readonly by: "model" | "cast" | "emulated" | "masters";
 }
 
+/** Called for every operator, after it. */
 export type Observer = (event: OperatorEvent) => void;
 
 const observers: Observer[] = [];

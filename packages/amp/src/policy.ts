@@ -9,6 +9,7 @@ import { nearest } from "./nearest.js";
  * `keep`: nothing is cast; libtorch's type promotion decides.
  */
 export type CastRule = "lower" | "fp32" | "widest" | "keep";
+/** What may happen to an operator: `lower`, `fp32`, `widest`, `keep`. */
 export const castRules: readonly CastRule[] = ["lower", "fp32", "widest", "keep"];
 
 /**
@@ -17,16 +18,19 @@ export const castRules: readonly CastRule[] = ["lower", "fp32", "widest", "keep"
  * has units for them), or `policy` (no exception, inside of a module that is one).
  */
 export type ModuleRule = CastRule | "bf16" | "bf16x3" | "policy";
+/** What an override may ask of a module. */
 export const moduleRules: readonly ModuleRule[] = [...castRules, "bf16", "bf16x3", "policy"];
 
 /** Module path pattern → rule for everything inside; `*` stands for one path segment, `**` for any number. */
 export type Overrides = Readonly<Record<string, ModuleRule>>;
 
+/** Rule of one operator, with its reason. */
 export interface PolicyRow {
   rule: CastRule;
   reason: string;
 }
 
+/** A table: operator to rule and reason. */
 export interface Policy {
   name: string;
   /** By operator base name; operators not listed are kept. */
@@ -157,6 +161,7 @@ export const cudaPolicy: Policy = policy("pytorch-cuda", [
   ],
 ]);
 
+/** The policies that a setting can name. */
 export const policies: Readonly<Record<string, Policy>> = { default: defaultPolicy, "pytorch-cuda": cudaPolicy };
 
 /** @throws PolicyError for an unknown name */

@@ -8,11 +8,13 @@ import { type Hardware, readHardware } from "./hardware.js";
  * and everything delicate in float32; `16-mixed` scales the loss, because float16 ends at 65504 and 6e-8.
  */
 export type Precision = "32-true" | "bf16-mixed" | "16-mixed";
+/** Names of the precisions. */
 export const precisions: readonly Precision[] = ["32-true", "bf16-mixed", "16-mixed"];
 
 /** What a user may ask for; true means "auto", false and null mean "32-true". */
 export type PrecisionRequest = Precision | "auto" | boolean | null;
 
+/** The precision that a request became, with the reason. */
 export interface ResolvedPrecision {
   precision: Precision;
   /** Why this one, in words to print. */
@@ -63,6 +65,9 @@ const emulationNote =
 /**
  * The precision for a request on a device or on given hardware, with the reason to print.
  * @throws PrecisionError for an unknown name
+ * @example
+ * import { resolvePrecision } from "@rfdetr/amp";
+ * const { precision, reason } = resolvePrecision("auto", "cpu");
  */
 export function resolvePrecision(request: PrecisionRequest, device: string | Hardware = "cpu"): ResolvedPrecision {
   if (request === false || request === null) return { precision: "32-true", reason: "mixed precision is switched off", note: null };

@@ -8,6 +8,7 @@ const bias = 127;
 /** Values looked at for the histogram; larger tensors are sampled evenly. Extremes are always exact. */
 const sampleSize = 1 << 16;
 
+/** Range of a tensor's values: largest magnitude, shares, histogram of exponents. */
 export interface Range {
   /** Largest absolute value; NaN when there is one. */
   amax: number;
@@ -65,6 +66,7 @@ export interface Shares {
   bf16Flush: number;
 }
 
+/** Shares of a range's values: not finite, too small, zero. */
 export function shares(range: Pick<Range, "exponents" | "sampled" | "zeros">): Shares {
   const total = Math.max(1, range.sampled);
   const between = (low: number, high: number): number => {

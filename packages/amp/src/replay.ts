@@ -8,6 +8,7 @@ import type { Precision } from "./precision.js";
 import { numericsVersion } from "./step-record.js";
 import { floatingTensors, placeName } from "./tensors.js";
 
+/** A step that is run again to find where it stopped being finite. */
 export interface Replay {
   model: nn.Module;
   /** Tensors that the model is given, by name. */

@@ -52,8 +52,8 @@ The full help is there once the program is built: npm run setup`);
 else if (!isCheckout) {
   if (command === "setup") {
     console.error(
-      "Expected a checkout of the repository for setup but this is an installed package: run npm run setup in a checkout, " +
-        "and name its packages/torch/build/torch.node in the variable RFDETR_ADDON",
+      "Expected a checkout of the repository for setup but this is an installed package: " +
+        "run npm run setup in a checkout, and name its packages/torch/build/torch.node in the variable RFDETR_ADDON",
     );
     process.exitCode = 1;
   } else await handOver();

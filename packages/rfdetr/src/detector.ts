@@ -9,6 +9,7 @@ import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
 import { CheckpointError } from "./support/errors.js";
 
+/** What a detector is made with. */
 export interface DetectorOptions {
   /** Weights file, or the name of published weights such as `nano`: what is detected with, and what training starts from. Without one the model has random weights. */
   weights?: string;
@@ -19,7 +20,9 @@ export interface DetectorOptions {
 }
 
 /**
+ * A detector: trains, evaluates and detects.
  * @example
+ * import { RFDETR } from "rfdetr";
  * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
  * const detections = await detector.predict("bird.jpg", { threshold: 0.5 });
  */

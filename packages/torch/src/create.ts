@@ -5,6 +5,7 @@ import * as ops from "./ops.generated.js";
 import { Tensor } from "./tensor.js";
 import type { NestedNumbers } from "./tensor-methods.js";
 
+/** Dtype and device of a new tensor. */
 export interface TensorOptions {
   dtype?: DType;
   /** `cpu` (the default), `cuda`, `cuda:1`, … */

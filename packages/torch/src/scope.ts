@@ -79,7 +79,7 @@ export function keep<T>(value: T): T {
  * @throws TypeError when `body` returns a promise: a scope ends when its function returns
  *
  * @example
- * const loss = scope(() => model.call(images).sub(targets).pow(2).mean()); // only the mean is left
+ * const loss = scope(() => images.sub(0.5).pow(2).mean()); // only the mean is left
  */
 export function scope<T>(body: () => T): T {
   const inner = new Scope(current);

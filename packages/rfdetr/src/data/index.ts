@@ -1,3 +1,4 @@
+// `rfdetr/data`: datasets in COCO and YOLO layout, images as batches, augmentation, checks. Loads no libtorch.
 export { Rng, type RngState } from "../support/random.js";
 export { type AugConfig, augment, checkAugConfig } from "./augment/config.js";
 export { type AugmentPreset, augmentPresets } from "./augment/presets.js";
@@ -12,3 +13,4 @@ export { type Batch, DataLoader, type LoaderOptions } from "./loader/loader.js";
 export type { Recipe } from "./loader/prepare-sample.js";
 export { epochOrder } from "./loader/sampler.js";
 export { type SynthOptions, synthesize } from "./synth/synth.js";
+export type { Target } from "./target.js";

@@ -17,6 +17,7 @@ export interface EvaluatedModel {
   device: string;
 }
 
+/** A model with the data it is evaluated on. */
 export interface EvaluationOptions extends EvaluatedModel {
   /** Class names of the data. */
   classNames: readonly string[];

@@ -1,4 +1,4 @@
-// `rfdetr/eval`: COCO mean average precision of a model, of a weights file or of results, and the figures that explain it.
+// `rfdetr/eval`: COCO mean average precision of a model, a weights file or results, and the figures that explain it.
 export type { EvaluationBatch } from "./batch.js";
 export {
   type ClassSummary,

@@ -8,6 +8,7 @@ import { spread } from "../support/statistics.js";
 
 const run = promisify(execFile);
 
+/** What is measured beside the Python package. */
 export interface AgainstOptions {
   what: "train" | "infer";
   model: string;
@@ -31,6 +32,7 @@ interface Side {
   rounds: number[];
 }
 
+/** One precision, measured in both programs. */
 export interface Comparison {
   precision: string;
   python: Side;
@@ -39,6 +41,7 @@ export interface Comparison {
   ratio: { median: number; min: number; max: number };
 }
 
+/** Measurements of both programs. */
 export interface AgainstResult {
   what: "train" | "infer";
   model: string;

@@ -2,6 +2,7 @@
 import { boxIou, cornersToSizes } from "../eval/box-iou.js";
 import type { ScoredBoxes } from "../model/postprocess.js";
 
+/** How far the detections of two evaluations lie apart. */
 export interface Disagreement {
   /** Mean absolute difference of the corners of boxes found in both, in pixels of the image. */
   box_error_px: number;

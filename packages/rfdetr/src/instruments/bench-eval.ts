@@ -6,6 +6,7 @@ import { loadFiles } from "../eval/coco/coco-files.js";
 import { peakRss } from "../support/machine.js";
 import { Rng } from "../support/random.js";
 
+/** Size of the load that the COCO metrics are measured on. */
 export interface EvalLoad {
   images: number;
   /** Detections of every image. */
@@ -15,6 +16,7 @@ export interface EvalLoad {
   truths: number;
 }
 
+/** Seconds, memory and figures of the COCO metrics on a load. */
 export interface EvalBench extends EvalLoad {
   seconds: { load: number; evaluate: number };
   /** Of the process, the writing of the files included: they are written in pieces. */
@@ -23,6 +25,7 @@ export interface EvalBench extends EvalLoad {
   stats: number[];
 }
 
+/** Paths of the two files of a load. */
 export interface EvalFiles {
   annotations: string;
   results: string;

@@ -7,6 +7,7 @@ import { Predictor } from "../predict/predict.js";
 import { peakRss } from "../support/machine.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
 
+/** Measurements of a prediction. */
 export interface InferBench {
   model: string;
   precision: Precision;
@@ -18,6 +19,7 @@ export interface InferBench {
   peak_rss_bytes: number;
 }
 
+/** Measures the forward and the whole prediction of a model with random weights. */
 export function benchInfer(options: {
   model: string;
   precision: Precision;

@@ -18,6 +18,7 @@ import { trainingStep } from "../train/step.js";
 import { benchParts } from "./bench-train.js";
 import { benchPreparation, type PreparationBench, writePhotographs } from "./photographs.js";
 
+/** Measurements of loading and preparing images. */
 export interface LoadBench {
   model: string;
   resolution: number;
@@ -49,6 +50,7 @@ export interface LoadBench {
   peak_rss_bytes: number;
 }
 
+/** What is loaded. */
 export interface LoadBenchOptions {
   model: string;
   batch: number;

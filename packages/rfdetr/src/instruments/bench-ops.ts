@@ -2,6 +2,7 @@
 import { type DType, manualSeed, noGrad, ops, randn, scope, type Tensor } from "@rfdetr/torch";
 import { measure, type Spread, spread } from "../support/statistics.js";
 
+/** Measurements of one operator. */
 export interface OperatorBench {
   op: string;
   dtype: DType;

@@ -16,6 +16,7 @@ import { randomBatch } from "../train/random-batch.js";
 import { trainingStep } from "../train/step.js";
 import { countFlops } from "./flops.js";
 
+/** Measurements of training steps. */
 export interface TrainBench {
   model: string;
   resolution: number;
@@ -51,6 +52,7 @@ export function peakFlops(precision: Precision, device: string): number {
   );
 }
 
+/** The model that is measured. */
 export interface BenchModel {
   model: string;
   precision: Precision;
@@ -79,7 +81,13 @@ export function benchParts({ precision, device, ...options }: BenchModel): { con
   return { config, ...partsOf(model, precision, device) };
 }
 
-/** Trains a fresh model for some steps on one random batch and measures them. */
+/**
+ * Trains a fresh model for some steps on one random batch and measures them.
+ * @example
+ * import { benchTrain } from "rfdetr/instruments";
+ * const bench = benchTrain({ model: "nano", precision: "bf16-mixed", device: "cpu", batch: 2, steps: 5, warmup: 2 });
+ * console.log(bench.seconds.step.median, bench.mfu);
+ */
 export function benchTrain(
   options: BenchModel & {
     batch: number;

@@ -16,6 +16,7 @@ import type { MicroBatch } from "../train/parts.js";
 import { randomBatch } from "../train/random-batch.js";
 import { loadModel } from "../weights/weights.js";
 
+/** The model and data that a measurement takes. */
 export interface SubjectOptions {
   /** Variant; not looked at where there are weights. */
   model: string;

@@ -3,6 +3,7 @@ import { type Precision, precisions } from "@rfdetr/amp";
 import { type DType, getNumThreads, setNumThreads } from "@rfdetr/torch";
 import { peakFlops } from "./bench-train.js";
 
+/** What the machine reaches at most. */
 export interface HardwarePeaks {
   /** 10⁹ operations a second of a 1024³ product in the type of each precision; float16 in the CPU's own kernels. */
   matmul: { dtype: DType; gflops: number }[];

@@ -45,6 +45,7 @@ export interface StepProfile {
   profile: Profile;
 }
 
+/** What is profiled. */
 export interface ProfileOptions {
   precision: Precision;
   steps: number;

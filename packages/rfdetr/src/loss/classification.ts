@@ -1,6 +1,7 @@
 // Classification losses of the detector. All take logits `[L, B, N, K]` and the matched entries, and give sums for each layer.
 import { noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
 
+/** Kind of the classification loss: IoU-aware (arXiv:1912.05992), position-supervised, varifocal, or focal (arXiv:1708.02002). */
 export type ClassificationKind = "ia_bce" | "position" | "varifocal" | "focal";
 
 /** Matched entries: flat indices into the logits (int64, layers one after the other, equally many each) and the IoU of each pair (no gradient). */

@@ -8,6 +8,7 @@ import { centreToCorners, overlaps } from "./boxes.js";
 import { type ClassificationKind, classificationLoss } from "./classification.js";
 import { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";
 
+/** What the training loss is made with. */
 export interface CriterionOptions {
   /** Query groups in training; evaluation has one. */
   groupDetr: number;
@@ -16,6 +17,7 @@ export interface CriterionOptions {
   weights?: { ce: number; bbox: number; giou: number };
 }
 
+/** The training loss and its terms. */
 export interface Losses {
   /** Weighted sum of all terms, with gradient. */
   total: Tensor;
@@ -27,6 +29,10 @@ export interface Losses {
  * Losses of all layers, each with a matching of its own. Everything runs in float32, or in float64 when the outputs are: half
  * outputs are raised first. Sums are divided by the number of true boxes of this batch times the number of groups (at least 1).
  * `rfdetr.models.criterion: SetCriterion`.
+ * @example
+ * import { Criterion } from "rfdetr/loss";
+ * const { total } = new Criterion({ groupDetr: 13 }).compute(model.call(images), targets, { training: true });
+ * total.backward();
  */
 export class Criterion {
   readonly matcher: HungarianMatcher;

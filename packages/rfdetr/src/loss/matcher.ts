@@ -6,12 +6,14 @@ import type { Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
 import { LinearAssignmentSolver, sanitizeCosts } from "./linear-assignment.js";
 
+/** Weights of the terms of the matching cost. */
 export interface MatcherCosts {
   class: number;
   bbox: number;
   giou: number;
 }
 
+/** Costs of the Python package. */
 export const defaultCosts: MatcherCosts = { class: 2, bbox: 5, giou: 2 };
 
 /** Pairs of one prediction layer, by image, then group, then ascending query. */

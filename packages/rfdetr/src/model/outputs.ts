@@ -1,6 +1,7 @@
 // What a forward returns.
 import type { Tensor } from "@rfdetr/torch";
 
+/** Logits and boxes of one decoder layer. */
 export interface Prediction {
   /** `[batch, queries, classes + 1]`, before the sigmoid. */
   predLogits: Tensor;
@@ -8,6 +9,7 @@ export interface Prediction {
   predBoxes: Tensor;
 }
 
+/** What a training forward returns: the last layer's prediction, and those that are only trained on. */
 export interface Outputs extends Prediction {
   /** Of every decoder layer but the last. */
   auxOutputs: Prediction[];

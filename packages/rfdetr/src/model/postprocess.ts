@@ -27,6 +27,10 @@ export interface ScoredBoxes {
  * The `numSelect` best (query, class) pairs of each image. There is no suppression and no background class: one query may
  * appear with several labels. Ties go to the lowest query, then class. Everything in float32 or above, whatever the outputs' dtype.
  * @param sizes height and width of each original image, in pixels
+ * @example
+ * import { postprocess, toArrays } from "rfdetr/model";
+ * const [first] = postprocess(outputs, [[480, 640]], 100);
+ * const { boxes, scores, labels } = toArrays(first);
  */
 export function postprocess(
   outputs: Prediction,

@@ -22,6 +22,7 @@ export const modelOverrides: Overrides = {
   "backbone.*.projector.stages.*.1": "fp32",
 };
 
+/** Precision of a model, with the user's policy and overrides. */
 export interface ModelAutocastOptions extends AutocastOptions {
   precision: Precision;
 }
@@ -29,6 +30,12 @@ export interface ModelAutocastOptions extends AutocastOptions {
 /**
  * Autocast with the model's own overrides under the user's.
  * @throws PolicyError when a user's override matches no module of `model`, with near matches
+ * @example
+ * import { noGrad, randn } from "@rfdetr/torch";
+ * import { modelAutocast, RFDETRModel, resolveModel } from "rfdetr/model";
+ * const model = new RFDETRModel(resolveModel("nano"));
+ * const autocast = modelAutocast(model, { precision: "bf16-mixed", overrides: { bbox_embed: "fp32" } });
+ * const outputs = noGrad(() => autocast.run(() => model.call(randn([1, 3, 384, 384]))));
  */
 export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions): Autocast {
   const { precision, overrides, ...others } = options;

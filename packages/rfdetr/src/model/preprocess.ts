@@ -3,6 +3,7 @@ import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 
 /** Mean and deviation of ImageNet's channels, on the scale 0 to 1 (red, green, blue). */
 export const imageMean = [0.485, 0.456, 0.406] as const;
+/** Deviation of ImageNet's channels, on the scale 0 to 1 (red, green, blue). */
 export const imageDeviation = [0.229, 0.224, 0.225] as const;
 
 /** `[B, height, width, 3]` bytes to `[B, 3, height, width]` float32 on the scale 0 to 1. */

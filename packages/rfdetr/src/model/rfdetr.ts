@@ -86,6 +86,11 @@ class Transformer extends nn.Module {
 /**
  * The detector. State-dict keys are those of the Python package (`_kp_active_mask`, an empty buffer there, is left out).
  * Training mode runs all query groups, evaluation mode the first only (Group DETR).
+ * @example
+ * import { noGrad, randn } from "@rfdetr/torch";
+ * import { RFDETRModel, resolveModel } from "rfdetr/model";
+ * const model = new RFDETRModel(resolveModel("nano", { numClasses: 8 })).eval();
+ * const { predLogits, predBoxes } = noGrad(() => model.call(randn([1, 3, 384, 384])));
  */
 export class RFDETRModel extends nn.Module {
   backbone: nn.ModuleList<Backbone>;

@@ -1,3 +1,4 @@
+/** Architecture of the DINOv2 encoder. */
 export interface EncoderConfig {
   /** Channels of a token. */
   width: number;
@@ -7,6 +8,7 @@ export interface EncoderConfig {
   mlpRatio: number;
 }
 
+/** A feature map of the projector: P3 has stride 8 with patches of 16 pixels, P4 stride 16, P5 stride 32. */
 export type ProjectorScale = "P3" | "P4" | "P5";
 
 /** Architecture of one model. Sizes in pixels are of the square training resolution; any size divisible by the block runs. */
@@ -35,6 +37,7 @@ export interface ModelConfig {
   groupDetr: number;
 }
 
+/** One object that was found. */
 export interface Detection {
   /** Left, top, right, bottom in pixels of the original image. */
   box: [number, number, number, number];

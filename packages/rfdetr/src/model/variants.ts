@@ -103,6 +103,7 @@ const table: Record<string, Omit<ModelConfig, "variant">> = {
   },
 };
 
+/** Names of the variants, `nano`, `small`, `medium` and so on. */
 export const variants: readonly string[] = Object.keys(table);
 
 /** The variant that a class of the Python package stands for: `RFDETRLargeDeprecated` is `large-deprecated`. */

@@ -14,6 +14,7 @@ export interface LabelledBox {
   className?: string;
 }
 
+/** How detections are drawn. */
 export interface DrawOptions extends OutputFlags {
   /** Write class and score at the boxes; default true. */
   labels?: boolean;
@@ -32,6 +33,10 @@ export interface DrawOptions extends OutputFlags {
  *
  * @returns the encoded picture, which is also written to `out` if that is given.
  * @throws PictureError if the image cannot be read or the file not written.
+ * @example
+ * import { drawDetections, RFDETR } from "rfdetr";
+ * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
+ * await drawDetections("bird.jpg", await detector.predict("bird.jpg"), { out: "drawn.png" });
  */
 export async function drawDetections(image: ImageSource, detections: readonly LabelledBox[], options: DrawOptions = {}): Promise<Buffer> {
   const drawn = await draw(image, detections, options);
@@ -141,6 +146,7 @@ export interface Tile {
   caption?: string;
 }
 
+/** How images are put together. */
 export interface MosaicOptions extends OutputFlags {
   /** Pictures in a row; default the square root of their number, rounded up. */
   columns?: number;
@@ -150,7 +156,12 @@ export interface MosaicOptions extends OutputFlags {
   gap?: number;
 }
 
-/** Puts pictures side by side on a light ground, each scaled to fit its tile: labels, training batches, truth beside prediction. */
+/**
+ * Puts pictures side by side on a light ground, each scaled to fit its tile: labels, training batches, truth beside prediction.
+ * @example
+ * import { mosaic } from "rfdetr/predict";
+ * await mosaic(["a.jpg", "b.jpg", "c.jpg"], { columns: 3, out: "all.png" });
+ */
 export async function mosaic(images: readonly (ImageSource | Tile)[], options: MosaicOptions = {}): Promise<Buffer> {
   const { columns = Math.max(1, Math.ceil(Math.sqrt(images.length))), tileSize = 480, gap = 6 } = options;
   const tiles = await Promise.all(images.map(async (entry) => scaled(isTile(entry) ? entry : { image: entry }, tileSize)));

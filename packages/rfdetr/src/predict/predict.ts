@@ -12,11 +12,13 @@ import { resolveDevice } from "../support/device.js";
 import { loadModel } from "../weights/weights.js";
 import { decode, type ImageSource } from "./picture.js";
 
+/** Which detections are reported. */
 export interface PredictOptions {
   /** Only detections with a larger score are reported; default 0.5. */
   threshold?: number;
 }
 
+/** Detections of one image, with its size in pixels. */
 export interface ImagePrediction {
   width: number;
   height: number;
@@ -24,7 +26,13 @@ export interface ImagePrediction {
   detections: Detection[];
 }
 
-/** A model that is ready to detect. */
+/**
+ * A model that is ready to detect.
+ * @example
+ * import { Predictor } from "rfdetr/predict";
+ * const predictor = Predictor.load("best.safetensors", { precision: "auto" });
+ * const { detections } = await predictor.detect("bird.jpg", { threshold: 0.4 });
+ */
 export class Predictor {
   readonly #autocast: Autocast;
 

@@ -19,6 +19,7 @@ export interface TrainRequest {
 /** What the training thread says. */
 export type WorkerMessage = { event: TrainEvent } | { failure: SentError };
 
+/** How a run ended, and where its files are. */
 export interface TrainResult {
   dir: string;
   /** Path of the best weights; null where the run ended before its first evaluation. */
@@ -32,6 +33,13 @@ const backlog = 10_000;
 /**
  * A run in progress. Iterate it for its events, await `result` for its end, or both; `stop()` saves a checkpoint and ends it, which is no error.
  * The iteration and `result` throw what the run failed with.
+ * @example
+ * import { RFDETR } from "rfdetr";
+ * const detector = await RFDETR.create("nano");
+ * const run = detector.train({ data: "birds/", epochs: 50 });
+ * process.once("SIGINT", () => run.stop());
+ * for await (const event of run) if (event.type === "epoch") console.log(event.epoch, event.loss);
+ * console.log((await run.result).best);
  */
 export class TrainRun implements AsyncIterable<TrainEvent> {
   readonly result: Promise<TrainResult>;

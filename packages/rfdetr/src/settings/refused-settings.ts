@@ -1,6 +1,7 @@
 // Settings of the Python package (rfdetr 1.11.2: TrainConfig, ModelConfig, and what their segmentation and keypoint kinds add) that are not taken.
 import type { ModelConfig } from "../model/types.js";
 
+/** A setting of the Python package that is not one here. */
 export interface Refusal {
   /** Values that change nothing here and pass in silence, because saved configs of the package carry every field. */
   accepts: readonly unknown[];
@@ -25,6 +26,7 @@ const size = (fixed: Refusal["fixed"]): Refusal => ({
 const mask = (value: unknown): Refusal => ({ accepts: [value], reason: noMasks });
 const keypoint = (...accepts: unknown[]): Refusal => ({ accepts, reason: noKeypoints });
 
+/** Settings of the Python package that are refused, with the values that change nothing, and the reason. */
 export const refused: Readonly<Record<string, Refusal>> = {
   accelerator: { accepts: ["auto"], reason: "the device is chosen with device" },
   devices: { accepts: [1, "auto"], reason: oneDevice },

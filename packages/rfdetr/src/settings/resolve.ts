@@ -56,6 +56,9 @@ export function presetOf(variant: string): TrainOptions {
  * @param options settings by their camelCase or snake_case names; `undefined` counts as not given.
  * @throws ConfigError in one sentence: an unknown name (with the name that was probably meant), a value of the wrong kind,
  * or a setting of the Python package that is refused (with the reason).
+ * @example
+ * import { resolveSettings } from "rfdetr";
+ * const settings = resolveSettings({ datasetDir: "birds/", model: "nano", lr: 2e-4 });
  */
 export function resolveSettings(options: TrainOptions | Record<string, unknown>): TrainSettings {
   const given = normalise(options);

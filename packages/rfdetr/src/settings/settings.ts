@@ -221,6 +221,7 @@ export const settings = {
   notes: { type: z.json(), fallback: null, about: "anything; stored with the run and in the weights" },
 } as const satisfies Record<string, Setting>;
 
+/** One setting: its type, default and meaning. */
 export interface Setting {
   type: z.ZodType;
   fallback: unknown;
@@ -237,6 +238,7 @@ export interface Setting {
 }
 
 type Settings = typeof settings;
+/** Name of a setting in files, in snake_case. */
 export type SettingName = keyof Settings;
 
 /** A resolved configuration, camelCase. */

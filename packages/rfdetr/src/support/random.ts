@@ -3,6 +3,7 @@
 /** State of a generator; plain numbers, so that it goes into JSON. */
 export type RngState = readonly [number, number, number, number];
 
+/** Random numbers of a seed (sfc32): the same on every machine. */
 export class Rng {
   #a: number;
   #b: number;

@@ -1,5 +1,6 @@
 // When to stop because nothing improves any more.
 
+/** What a checkpoint keeps of the patience. */
 export interface EarlyStoppingState {
   best: number;
   waited: number;

@@ -2,6 +2,7 @@
 import { keep, type nn, noGrad, ops, type optim, scope, type Tensor } from "@rfdetr/torch";
 import { CheckpointError } from "../support/errors.js";
 
+/** What a checkpoint keeps of the average: float32 tensors by name, and the number of updates. */
 export interface EmaState {
   tensors: Map<string, Tensor>;
   updates: number;

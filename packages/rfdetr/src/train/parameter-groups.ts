@@ -2,6 +2,7 @@
 import type { optim } from "@rfdetr/torch";
 import type { RFDETRModel } from "../model/rfdetr.js";
 
+/** Settings that decide learning rate and weight decay of every parameter. */
 export interface GroupSettings {
   lr: number;
   lrEncoder: number;

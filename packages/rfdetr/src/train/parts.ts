@@ -10,6 +10,7 @@ import type { TrainSettings } from "../settings/settings.js";
 import { Ema } from "./ema.js";
 import { parameterGroups } from "./parameter-groups.js";
 
+/** Images and targets of one forward and backward; several make a step. */
 export interface MicroBatch {
   /** `[B, height, width, 3]` bytes. */
   images: Uint8Array;
@@ -20,6 +21,7 @@ export interface MicroBatch {
   files?: readonly string[];
 }
 
+/** What a training step works with. */
 export interface StepParts {
   model: RFDETRModel;
   criterion: Criterion;

@@ -1,6 +1,7 @@
 // The learning rate over the run: warm-up, then a shape.
 import type { optim } from "@rfdetr/torch";
 
+/** Settings that decide the learning rate of every step. */
 export interface ScheduleSettings {
   lr: number;
   lrScheduler: "step" | "cosine" | "linear";

@@ -22,6 +22,7 @@ export interface Fault {
   parameter: string | null;
 }
 
+/** What a training step did. */
 export interface StepResult {
   /** Mean over the micro-batches of the weighted sum of all terms. */
   loss: number;
@@ -46,6 +47,12 @@ export interface StepResult {
  * Every micro-batch's loss is checked; a loss or a gradient that is not finite leaves weights and moments untouched.
  * @param size side length that the images are resized to; null leaves them as they are.
  * @param ema average that takes the weights in, if the step is applied
+ * @example
+ * import { resolveSettings } from "rfdetr/settings";
+ * import { randomBatch, stepParts, trainingStep } from "rfdetr/train";
+ * const settings = resolveSettings({ datasetDir: "birds/", model: "nano" });
+ * const parts = stepParts(model.train(), settings, { precision: "bf16-mixed", device: "cpu" });
+ * const { loss, gradNorm, applied } = trainingStep(parts, [randomBatch(2, 384, 8)], null, null);
  */
 export function trainingStep(
   parts: StepParts,

@@ -3,6 +3,7 @@ import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { CheckpointError } from "../support/errors.js";
 
+/** What was changed so that weights fit a model. */
 export interface FitReport {
   /** Tensors taken as they are. */
   loaded: number;

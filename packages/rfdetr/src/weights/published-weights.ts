@@ -32,6 +32,7 @@ export const publishedWeights: Readonly<Record<string, Published>> = {
   "large-deprecated": { file: "rf-detr-large.pth", path: "rf-detr-large.pth", md5: "992c8e862aa733a7bb2777e45d49f1a0" },
 };
 
+/** How published weights are fetched. */
 export interface DownloadOptions {
   /** Told the bytes so far and those in all; null where the server does not say. */
   progress?: (done: number, total: number | null) => void;

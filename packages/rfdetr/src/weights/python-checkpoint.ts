@@ -6,6 +6,7 @@ import { resolveModel, variantOfClass, variants } from "../model/variants.js";
 import { CheckpointError } from "../support/errors.js";
 import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
 
+/** A checkpoint of the Python package that was read. */
 export interface PythonCheckpoint {
   tensors: Map<string, Tensor>;
   classNames: string[];

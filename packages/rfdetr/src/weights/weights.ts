@@ -10,6 +10,7 @@ import { reasonOf } from "../support/system-error.js";
 import { describeFit, type FitReport, fitWeights } from "./fit-weights.js";
 import { readPythonCheckpoint } from "./python-checkpoint.js";
 
+/** What a weights file holds besides its tensors. */
 export interface WeightsInfo {
   classNames: string[];
   config: ModelConfig;
@@ -17,7 +18,15 @@ export interface WeightsInfo {
   extra?: Record<string, string>;
 }
 
-/** Writes weights so that the file is whole or the old one. @throws RunDirectoryError */
+/**
+ * Writes weights so that the file is whole or the old one.
+ * @throws RunDirectoryError
+ * @example
+ * import { RFDETRModel, resolveModel } from "rfdetr/model";
+ * import { saveWeights } from "rfdetr/weights";
+ * const config = resolveModel("nano", { numClasses: 1 });
+ * saveWeights("fresh.safetensors", new RFDETRModel(config).stateDict(), { classNames: ["bird"], config });
+ */
 export function saveWeights(path: string, tensors: Map<string, Tensor>, { classNames, config, extra }: WeightsInfo): void {
   const metadata = {
     ...extra,
@@ -29,6 +38,7 @@ export function saveWeights(path: string, tensors: Map<string, Tensor>, { classN
   replaceFile(path, (temporary) => saveSafetensors(temporary, tensors, metadata));
 }
 
+/** A weights file that was read. */
 export interface LoadedWeights extends WeightsInfo {
   tensors: Map<string, Tensor>;
 }
@@ -79,7 +89,13 @@ export function checkComplete(path: string, tensors: Map<string, Tensor>, config
   }
 }
 
-/** Builds the model of a weights file, in evaluation mode. @throws CheckpointError */
+/**
+ * Builds the model of a weights file, in evaluation mode.
+ * @throws CheckpointError
+ * @example
+ * import { loadModel } from "rfdetr/weights";
+ * const { model, classNames } = loadModel("runs/nano/weights/best.safetensors");
+ */
 export function loadModel(path: string): { model: RFDETRModel; classNames: string[]; config: ModelConfig } {
   const { tensors, classNames, config } = readWeights(path);
   const model = new RFDETRModel(config);

@@ -1,3 +1,4 @@
+// Modules: layers with parameters, and the tree they form.
 import "../tensor-methods.js";
 
 export { currentModule, currentPath, type RunningModule } from "../module-stack.js";

@@ -184,10 +184,7 @@ export abstract class Module {
   }
 }
 
-/**
- * Weights do not fit a module; `report` lists every key.
- * What to do: load weights of the same architecture, or pass `strict: false` to load those that fit.
- */
+/** Weights that do not fit a module; `report` lists every key. */
 export class StateDictError extends TorchError {
   constructor(
     module: Module,

@@ -1,3 +1,4 @@
+// AdamW and gradient clipping.
 import "../tensor-methods.js";
 
 export { AdamW, type AdamWState, type MovingAverage, type ParameterGroup } from "./adamw.js";

@@ -34,7 +34,8 @@ const pid = 1;
  * @param about facts to store with the recording, such as model and machine
  *
  * @example
- * writeFileSync("trace.json", JSON.stringify(chromeTrace(profile(() => trainingStep()).profile)));
+ * import { writeFileSync } from "node:fs";
+ * writeFileSync("trace.json", JSON.stringify(chromeTrace(profile(step).profile)));
  */
 export function chromeTrace({ events, threads, dropped }: Profile, about: Record<string, string | number> = {}): ChromeTrace {
   const traceEvents: TraceEvent[] = [{ ph: "M", name: "process_name", pid, tid: 0, args: { name: "rfdetr" } }];

@@ -6,10 +6,7 @@ import { native, type RecordedThread } from "../native.js";
 import { attribute } from "./attribute.js";
 import type { Profile, ProfileEvent, RecordedEvent, TensorShape } from "./event.js";
 
-/**
- * A profile was begun inside of another one, or its body is asynchronous.
- * What to do: end the other one first; profile a body that returns no promise.
- */
+/** A profile inside of another one, or of an asynchronous body. */
 export class ProfileError extends TorchError {
   constructor(message: string) {
     super("ERR_PROFILE", message);
@@ -45,7 +42,7 @@ function enter(key: RunningModule | string): void {
  * Gives what `body` does a name in a profile. Its cost is negligible when nothing is recorded.
  *
  * @example
- * const loss = span("loss", () => criterion(outputs, targets));
+ * const loss = span("loss", () => criterion.compute(outputs, targets, { training: true }));
  */
 export function span<T>(name: string, body: () => T): T {
   if (marks === null) return body();
@@ -64,7 +61,7 @@ export function span<T>(name: string, body: () => T): T {
  * @throws ProfileError when a profile is running already, or when `body` returns a promise, whose work is not recorded
  *
  * @example
- * const { profile: recorded } = profile(() => trainingStep());
+ * const { profile: recorded } = profile(step);
  * for (const { name, calls, self } of byOperator(recorded).slice(0, 10)) console.log(name, calls, self / 1e6, "ms");
  */
 export function profile<T>(body: () => T, options: { shapes?: boolean } = {}): { result: T; profile: Profile } {

@@ -1,20 +1,14 @@
 // Errors of checkpoint files.
 import { TorchError } from "../errors.js";
 
-/**
- * A checkpoint cannot be read: it is broken, cut off, or holds something that no checkpoint may hold.
- * What to do: copy or write the file again.
- */
+/** A checkpoint that cannot be read: it is broken, cut off, or holds something that no checkpoint may hold. */
 export class CheckpointError extends TorchError {
   constructor(path: string, found: string) {
     super("ERR_CHECKPOINT_FILE", `Expected a checkpoint of torch but ${path} ${found}`);
   }
 }
 
-/**
- * A checkpoint names code outside of the allowed list. None of it was run.
- * What to do: save plain tensors with Python; do not trust the file.
- */
+/** A checkpoint that names code outside of the allowed list. None of it was run. */
 export class UnsafePickleError extends CheckpointError {
   constructor(
     path: string,

@@ -1,3 +1,4 @@
+// Checkpoints of PyTorch, read without running their code, and written.
 import "../tensor-methods.js";
 
 export { CheckpointError, UnsafePickleError } from "./error.js";

@@ -22,6 +22,7 @@ const maxPickle = 256 << 20;
  * @example
  * const file = new PthFile("model.pth");
  * const state = (file.content as Map<string, Map<string, PickledTensor>>).get("model");
+ * const tensors = new Map<string, Tensor>();
  * for (const [name, stored] of state ?? []) tensors.set(name, file.read(name, stored));
  * file.close();
  */

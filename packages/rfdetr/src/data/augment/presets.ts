@@ -1,6 +1,7 @@
 // The Python package's ready-made configurations (`rfdetr.datasets.aug_configs`).
 import type { AugConfig } from "./config.js";
 
+/** Augmentations by name, as the Python package's presets. */
 export const augmentPresets = {
   none: {},
   /** `AUG_CONFIG` */
@@ -34,4 +35,5 @@ export const augmentPresets = {
   },
 } as const satisfies Record<string, AugConfig>;
 
+/** Name of a preset. */
 export type AugmentPreset = keyof typeof augmentPresets;

@@ -16,6 +16,7 @@ export interface Finding extends Fault {
   training: Training;
 }
 
+/** What a check of a dataset found. */
 export interface CheckReport {
   /** Whether training would start: no finding is refused. */
   ok: boolean;
@@ -27,6 +28,7 @@ export interface CheckReport {
   findings: Finding[];
 }
 
+/** What a check of a dataset looks at. */
 export interface CheckOptions {
   signal?: AbortSignal;
   /** Called after each image with the numbers of images done and in all, split by split. */
@@ -36,6 +38,10 @@ export interface CheckOptions {
 /**
  * Checks the annotations of every split and decodes every image.
  * @throws DataError if the folder is not a dataset at all
+ * @example
+ * import { checkDataset } from "rfdetr/data";
+ * const { ok, findings } = await checkDataset("birds/");
+ * if (!ok) console.error(findings.map(({ file, message }) => `${file}: ${message}`).join("\n"));
  */
 export async function checkDataset(root: string, options: CheckOptions = {}): Promise<CheckReport> {
   const splits = (["train", "valid", "test"] as const).filter((split) => mayHave(root, split));

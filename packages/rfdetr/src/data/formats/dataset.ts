@@ -34,4 +34,5 @@ export interface Dataset {
   warnings: string[];
 }
 
+/** A split of a dataset. */
 export type Split = "train" | "valid" | "test";

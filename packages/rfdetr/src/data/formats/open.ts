@@ -10,6 +10,9 @@ import { findYoloFile, readYolo } from "./yolo.js";
 /**
  * Reads one split of a dataset folder, whichever layout it has. Class indices of all splits follow the train split's categories.
  * @throws DataError naming the folder and what was looked for, or the file and annotation at fault
+ * @example
+ * import { openDataset } from "rfdetr/data";
+ * const { images, classNames } = openDataset("birds/", "train");
  */
 export function openDataset(root: string, split: Split): Dataset {
   if (!existsSync(root)) throw new DataError(`Expected a dataset folder but ${root} does not exist`);
@@ -38,6 +41,7 @@ function read(root: string, split: Split): Dataset {
   throw new DataError(`Expected a ${split} split in ${root} but found none of ${looked.join(", ")}`);
 }
 
+/** Whether a dataset has this split. */
 export function hasSplit(root: string, split: Split): boolean {
   if (findCocoSplit(root, split) !== null) return true;
   if (findYoloFile(root) === null) return false;

@@ -3,6 +3,7 @@ import { median } from "../../support/statistics.js";
 import type { Split } from "./dataset.js";
 import { hasSplit, openDataset } from "./open.js";
 
+/** Figures of one split. */
 export interface SplitStats {
   split: Split;
   images: number;

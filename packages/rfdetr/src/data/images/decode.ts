@@ -9,6 +9,7 @@ import { type RgbPixels, rgbPixels } from "./rgb.js";
 sharp.concurrency(1);
 sharp.cache(false);
 
+/** A decoded image: bytes in rows of red, green, blue. */
 export type Pixels = RgbPixels;
 
 /**

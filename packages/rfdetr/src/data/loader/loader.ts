@@ -7,6 +7,7 @@ import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
 import { type Job, type Prepared, prepare, type Recipe } from "./prepare-sample.js";
 
+/** Images of one batch at the model's size, with their targets. */
 export interface Batch {
   /** `[B, side, side, 3]` RGB bytes. */
   images: Uint8Array;
@@ -20,6 +21,7 @@ export interface Batch {
   entries: DatasetImage[];
 }
 
+/** What a loader is made with. */
 export interface LoaderOptions {
   recipe: Recipe;
   /** Worker threads; 0 prepares on the calling thread. */
@@ -33,7 +35,17 @@ export interface LoaderOptions {
 
 type Reply = { id: number; prepared?: Prepared; error?: SentError };
 
-/** Prepares images on a pool of threads. Results do not depend on the number of threads. */
+/**
+ * Prepares images on a pool of threads. Results do not depend on the number of threads.
+ * @example
+ * import { augmentPresets, DataLoader, epochOrder, openDataset } from "rfdetr/data";
+ * const { images } = openDataset("birds/", "train");
+ * const recipe = { side: 384, training: true, scaleJitter: true, augment: augmentPresets.default };
+ * const loader = new DataLoader({ recipe, workers: 2 });
+ * for await (const batch of loader.batches(images, epochOrder(images.length, 4, 0, 0), 4, (index) => [0, index]))
+ *   console.log(batch.files);
+ * await loader.close();
+ */
 export class DataLoader {
   readonly #options: LoaderOptions;
   readonly #workers: Worker[] = [];

@@ -5,6 +5,7 @@ import { type AugConfig, augment } from "../augment/config.js";
 import { decodeFile, type Pixels } from "../images/decode.js";
 import { resize, type Sample, scaleJitter } from "../images/geometry.js";
 
+/** How a sample is prepared: size, jitter, augmentation. */
 export interface Recipe {
   /** Side of the square in pixels. */
   side: number;

@@ -10,6 +10,7 @@ import type { CocoContent } from "../formats/coco-file.js";
 import type { Split } from "../formats/dataset.js";
 import { rasteriseSprites, type Sprite, spriteLicences } from "./synth-sprites.js";
 
+/** What a synthetic dataset is made of. */
 export interface SynthOptions {
   /** Training images; the valid split has a sixth of that, the test split a thirtieth. */
   images?: number;
@@ -26,7 +27,13 @@ interface Placed {
   label: number;
 }
 
-/** Writes train, valid and test. The folder appears whole or not at all. @throws DataError when it already holds something */
+/**
+ * Writes train, valid and test. The folder appears whole or not at all.
+ * @throws DataError when it already holds something
+ * @example
+ * import { synthesize } from "rfdetr/data";
+ * await synthesize("datasets/demo", { images: 200, classes: 4, seed: 1 });
+ */
 export async function synthesize(folder: string, options: SynthOptions = {}): Promise<Record<Split, number>> {
   const { images = 1500, size = 256, classes = 8, seed = 0, signal, onProgress } = options;
   for (const [name, value, least] of [

@@ -17,6 +17,9 @@ export interface FileEvaluationOptions {
  * a missing key, the entry is named here; a missing area is width · height, a missing iscrowd 0.
  *
  * @throws EvaluationError naming the file and the entry at fault.
+ * @example
+ * import { evaluateFiles } from "rfdetr";
+ * const { AP, AP50 } = evaluateFiles("valid/_annotations.coco.json", "results.json");
  */
 export function evaluateFiles(annotationsPath: string, resultsPath: string, options: FileEvaluationOptions = {}): CocoSummary {
   const evaluator = loadFiles(annotationsPath, resultsPath, options);

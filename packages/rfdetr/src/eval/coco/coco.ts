@@ -30,6 +30,7 @@ export interface ImageDetections {
   labels: IntegerList;
 }
 
+/** One image for the evaluator. */
 export interface EvaluatedImage {
   id: number | string;
   width?: number;
@@ -38,6 +39,7 @@ export interface EvaluatedImage {
   detections: ImageDetections;
 }
 
+/** What an evaluator is made with. */
 export interface CocoEvaluatorOptions {
   classNames: readonly string[];
   /** Category id of each class for the report; default 0, 1, 2, … */
@@ -69,6 +71,15 @@ export interface Evaluation {
  * COCO mean average precision of boxes (Lin et al. 2014), with the results of pycocotools 2.0 to within 1e-12: crowd regions, ignored areas, ties,
  * 101 recall points, limits on detections. One difference: pycocotools takes AP at maxDets 100 whatever the list says (and prints −1 if
  * 100 is not in it), here all figures are taken at the largest entry, as the Python package does with 500.
+ * @example
+ * import { CocoEvaluator } from "rfdetr";
+ * const evaluator = new CocoEvaluator({ classNames: ["bird"] });
+ * evaluator.addImage({
+ *   id: 1,
+ *   gt: { boxes: [10, 10, 60, 40], labels: [0] },
+ *   detections: { boxes: [12, 9, 61, 42], scores: [0.9], labels: [0] },
+ * });
+ * console.log(evaluator.summarize().AP);
  */
 export class CocoEvaluator {
   readonly classNames: readonly string[];

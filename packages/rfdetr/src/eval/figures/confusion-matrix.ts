@@ -2,6 +2,7 @@ import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { countingSort, identityOrder } from "../coco/stable-order.js";
 
+/** Which detections count, and what counts as a match. */
 export interface ConfusionMatrixOptions {
   /** Detections count above this score; default 0.25. */
   confidence?: number;
@@ -25,6 +26,10 @@ export interface ConfusionMatrix {
  * proposes to the ground truth it overlaps most, every ground truth accepts the proposal that overlaps most; what is left over on either
  * side belongs to the background. Equal overlaps (undefined there) go to the earlier ground truth and the more confident detection. Crowd
  * regions are left out on the side of the ground truth.
+ * @example
+ * import { loadFiles } from "rfdetr";
+ * import { confusionMatrix } from "rfdetr/eval";
+ * const { names, counts } = confusionMatrix(loadFiles("annotations.json", "results.json"), { confidence: 0.5 });
  */
 export function confusionMatrix(evaluator: CocoEvaluator, { confidence = 0.25, iou = 0.45 }: ConfusionMatrixOptions = {}): ConfusionMatrix {
   const { truths, detections, imageRank } = evaluator.ordered();

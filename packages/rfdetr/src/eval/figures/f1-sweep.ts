@@ -24,6 +24,7 @@ export interface OperatingPoint {
   f1: number;
 }
 
+/** F1 by confidence threshold, of every class and of all. */
 export interface F1Sweep {
   thresholds: Float64Array;
   /** One curve per class; all zero for a class without ground truth. */
@@ -37,7 +38,7 @@ export interface F1Sweep {
 /**
  * Precision, recall and F1 against the confidence threshold at IoU 0.5, all areas, no limit on detections.
  *
- * The rule is that of the Python package (`rfdetr/evaluation/matching.py`, `f1_sweep.py` of 1.11): per image and class, in descending order of
+ * The rule is that of the Python package (`rfdetr.evaluation.matching` and `f1_sweep` of 1.11): per image and class, in descending order of
  * scores, each detection takes the free ground truth it overlaps most (of equal overlaps the first); one that takes none but overlaps a
  * crowd region by IoU ≥ 0.5 is not counted. Scores are compared as float32. The package computes IoU in float32, here it is float64.
  */

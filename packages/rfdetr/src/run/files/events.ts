@@ -8,6 +8,7 @@ export interface PreparingEvent {
   what: string;
 }
 
+/** The run begins; what it was resolved to. */
 export interface StartEvent {
   type: "start";
   dir: string;
@@ -33,6 +34,7 @@ export interface StartEvent {
   resumedAt: number | null;
 }
 
+/** An optimizer step was made. */
 export interface StepEvent {
   type: "step";
   /** Counted from 1. */
@@ -54,12 +56,14 @@ export interface StepEvent {
   secondsLeft: number;
 }
 
+/** An evaluation goes on. */
 export interface EvaluationEvent {
   type: "evaluation";
   images: number;
   totalImages: number;
 }
 
+/** An epoch has ended, with its figures. */
 export interface EpochEvent {
   type: "epoch";
   epoch: number;
@@ -90,17 +94,20 @@ export interface TestEvent {
   perClass: ClassSummary[];
 }
 
+/** A checkpoint was written. */
 export interface CheckpointEvent {
   type: "checkpoint";
   path: string;
   step: number;
 }
 
+/** Something that the user should know. */
 export interface WarningEvent {
   type: "warning";
   message: string;
 }
 
+/** The run has ended. */
 export interface DoneEvent {
   type: "done";
   summary: RunSummary;
@@ -109,6 +116,7 @@ export interface DoneEvent {
   best: string | null;
 }
 
+/** What a run tells while it trains; `type` says which. */
 export type TrainEvent =
   | PreparingEvent
   | StartEvent
