@@ -30,14 +30,17 @@ export class TorchError extends Error {
   }
 }
 
-/** The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. */
+/** The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. What to do: run `npm run setup`. */
 export class EngineError extends TorchError {
   constructor(message: string, options: ErrorOptions = {}) {
     super("ERR_ENGINE", message, { ...options, hint: "Run `npm run setup`" });
   }
 }
 
-/** A tensor was used after its scope ended or after `dispose()`. */
+/**
+ * A tensor was used after its scope ended or after `dispose()`.
+ * What to do: return the tensor from its scope, or `keep` it.
+ */
 export class DisposedError extends TorchError {
   constructor() {
     super("ERR_DISPOSED", "Expected a live tensor but received one that was disposed");
@@ -47,6 +50,11 @@ export class DisposedError extends TorchError {
 /**
  * libtorch has no such operator, refused its arguments, or failed in it. The message holds the operator, its arguments,
  * libtorch's own text and the path of the module.
+ *
+ * - `ERR_TORCH`: libtorch failed in an operator. What to do: correct shapes, types or devices of the arguments; for want of
+ *   memory, lower the batch.
+ * - `ERR_INVALID_ARG_TYPE`: An argument has a type that the operator does not take. What to do: pass the type that is named.
+ * - `ERR_INVALID_ARG_VALUE`: An argument has a value that the operator does not take. What to do: pass one that is named.
  */
 export class OperatorError extends TorchError {
   /** Such as `aten::matmul`; undefined where the error comes from something else than a call. */

@@ -25,7 +25,7 @@ const codeOfDtype = new Map([...dtypeOfCode].map(([code, dtype]) => [dtype, code
 /** Most bytes of a header, as in the reference implementation. */
 const maxHeader = 100_000_000;
 
-/** A file that is not in the safetensors format, or is cut off. */
+/** A file is not in the safetensors format, or is cut off. What to do: copy or write the file again. */
 export class SafetensorsError extends TorchError {
   constructor(path: string, found: string) {
     super("ERR_SAFETENSORS", `Expected a safetensors file but ${path} ${found}`);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { AmpError, PolicyError } from "@rfdetr/amp";
 import { DisposedError, EngineError, TorchError } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
@@ -18,6 +19,15 @@ describe("RfdetrError", () => {
       expect(error.name).toBe(name);
       expect(error.code).toMatch(/^ERR_/);
       expect(RfdetrError.is(error)).toBe(true);
+    }
+  });
+
+  it("has each class in docs/errors.md, beside its code", () => {
+    const page = readFileSync(new URL("../../../../docs/errors.md", import.meta.url), "utf8");
+    for (const [name, Class] of errorClasses.filter(([name]) => name !== "RfdetrError")) {
+      expect(page).toContain(`| \`${name}\` |`);
+      const { code } = new Class("x");
+      if (code.startsWith("ERR_")) expect(page).toContain(`| \`${code}\` | \`${name}\` |`);
     }
   });
 

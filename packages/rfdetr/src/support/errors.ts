@@ -57,14 +57,17 @@ export class ConfigError extends RfdetrError {
   readonly code = "ERR_CONFIG";
 }
 
-/** The command line, or the arguments of a call, cannot be meant. What to do: change the argument that the message names. */
+/**
+ * An argument of the command or of a call is missing, or has a value that it cannot have.
+ * What to do: change the argument that the message names.
+ */
 export class UsageError extends RfdetrError {
   readonly code = "ERR_USAGE";
 }
 
 /**
- * The folder of a run is missing, exists already, belongs to a run in progress or cannot be read or written.
- * What to do: give the folder that the message asks for, free some space, or wait for the other run.
+ * The folder of a run is missing, exists already or cannot be read; or a file or folder that was asked for cannot be written.
+ * What to do: give a folder as the message asks for it, or free some space.
  */
 export class RunDirectoryError extends RfdetrError {
   readonly code = "ERR_RUN_DIRECTORY";
@@ -92,21 +95,11 @@ export class NumericsError extends RfdetrError {
 }
 
 /**
- * A model of an unknown variant, or sizes that no model can have.
+ * The variant of a model is unknown, or the model cannot have such a size.
  * What to do: use one of the variants and sizes that the message names.
  */
 export class ModelConfigError extends RfdetrError {
   readonly code = "ERR_MODEL_CONFIG";
-}
-
-/** A file that the command or a call was given cannot be read or written. What to do: check the path and who may read or write it. */
-export class FileError extends RfdetrError {
-  readonly code = "ERR_FILE";
-}
-
-/** A program that was asked for, such as Python, is missing or failed. What to do: install it, or name another one. */
-export class ProgramError extends RfdetrError {
-  readonly code = "ERR_PROGRAM";
 }
 
 /**
@@ -146,8 +139,8 @@ export class EvaluationError extends RfdetrError {
 /**
  * A cost matrix has no assignment.
  *
- * - `ERR_ASSIGNMENT_INVALID`: It holds NaN or -Infinity. What to do: replace such costs with `sanitizeCosts`.
- * - `ERR_ASSIGNMENT_INFEASIBLE`: +Infinity blocks every pairing. What to do: replace such costs with `sanitizeCosts`.
+ * - `ERR_ASSIGNMENT_INVALID`: A cost matrix holds NaN or -Infinity. What to do: replace such costs with `sanitizeCosts`.
+ * - `ERR_ASSIGNMENT_INFEASIBLE`: Infinite costs block every pairing. What to do: replace such costs with `sanitizeCosts`.
  */
 export class AssignmentError extends RfdetrError {
   constructor(

@@ -184,7 +184,10 @@ export abstract class Module {
   }
 }
 
-/** Weights that do not fit a module; `report` lists every key. */
+/**
+ * Weights do not fit a module; `report` lists every key.
+ * What to do: load weights of the same architecture, or pass `strict: false` to load those that fit.
+ */
 export class StateDictError extends TorchError {
   constructor(
     module: Module,

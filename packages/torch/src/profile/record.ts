@@ -6,7 +6,10 @@ import { native, type RecordedThread } from "../native.js";
 import { attribute } from "./attribute.js";
 import type { Profile, ProfileEvent, RecordedEvent, TensorShape } from "./event.js";
 
-/** A profile inside of another one, or of an asynchronous body. */
+/**
+ * A profile was begun inside of another one, or its body is asynchronous.
+ * What to do: end the other one first; profile a body that returns no promise.
+ */
 export class ProfileError extends TorchError {
   constructor(message: string) {
     super("ERR_PROFILE", message);

@@ -1,14 +1,20 @@
 // Errors of checkpoint files.
 import { TorchError } from "../errors.js";
 
-/** A checkpoint that cannot be read: it is broken, cut off, or holds something that no checkpoint may hold. */
+/**
+ * A checkpoint cannot be read: it is broken, cut off, or holds something that no checkpoint may hold.
+ * What to do: copy or write the file again.
+ */
 export class CheckpointError extends TorchError {
   constructor(path: string, found: string) {
     super("ERR_CHECKPOINT_FILE", `Expected a checkpoint of torch but ${path} ${found}`);
   }
 }
 
-/** A checkpoint that names code outside of the allowed list. None of it was run. */
+/**
+ * A checkpoint names code outside of the allowed list. None of it was run.
+ * What to do: save plain tensors with Python; do not trust the file.
+ */
 export class UnsafePickleError extends CheckpointError {
   constructor(
     path: string,
