@@ -1,10 +1,12 @@
-// Compiles the addon against libtorch. Objects are kept by the hash of what went into them.
+// Compiles the addon against libtorch. Objects are kept in the cache by the hash of what went into them, so that another checkout of the
+// same sources, or a change of engine and back, compiles nothing again.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
+import { cacheFolder } from "./engine.mjs";
 import { SetupError, say } from "./report.mjs";
 
 /** @returns {string | null} */
@@ -62,9 +64,8 @@ export async function buildAddon(root, engine) {
       remedies: ["run npm install", "use a Node.js that was installed with its headers"],
     });
   const build = join(root, "packages/torch/build");
-  const objects = join(build, "objects");
-  mkdirSync(objects, { recursive: true });
-  const native = join(root, "packages/torch/native");
+  const objects = join(cacheFolder(), "objects");
+  for (const folder of [build, objects]) mkdirSync(folder, { recursive: true });
   const common = [
     "-std=c++20",
     "-O2",
@@ -72,7 +73,9 @@ export async function buildAddon(root, engine) {
     "-fvisibility=hidden",
     "-DNAPI_VERSION=9",
     ...(accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
-    ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers, native].map((path) => `-I${path}`),
+    ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers].map((path) => `-I${path}`),
+    // Relative to the checkout, where the compiler runs: its place is no part of an object.
+    "-Ipackages/torch/native",
   ];
   const { sources, headers: own } = addonSources(root);
   const base = createHash("sha256").update(JSON.stringify([compiler, common, engine.version]));
@@ -91,7 +94,7 @@ export async function buildAddon(root, engine) {
   const worker = async () => {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
       const temporary = `${job.object}.${process.pid}.tmp.o`;
-      await run(compiler, [...common, ...job.flags, "-c", job.source, "-o", temporary], job.source);
+      await run(compiler, [...common, ...job.flags, "-c", relative(root, job.source), "-o", temporary], job.source, root);
       renameSync(temporary, job.object);
     }
   };
@@ -114,14 +117,27 @@ export async function buildAddon(root, engine) {
   await run(compiler, [...link, "-o", temporary], "the addon");
   writeFileSync(join(build, "engine.json"), `${JSON.stringify(engine, null, 2)}\n`);
   renameSync(temporary, join(build, "torch.node"));
-  const used = new Set(jobs.map((job) => job.object));
-  for (const name of readdirSync(objects)) if (!used.has(join(objects, name))) rmSync(join(objects, name), { force: true });
+  const now = new Date();
+  for (const { object } of jobs) utimesSync(object, now, now);
+  forget(objects, now);
+}
+
+/** Days that an object is kept after its last use. */
+const keptDays = 30;
+
+/** @param {string} objects @param {Date} now */
+function forget(objects, now) {
+  for (const name of readdirSync(objects)) {
+    const path = join(objects, name);
+    const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: now.getTime() };
+    if (now.getTime() - mtimeMs > keptDays * 24 * 3600 * 1000) rmSync(path, { force: true });
+  }
 }
 
 /** @returns {Promise<void>} */
-function run(command, args, what) {
+function run(command, args, what, cwd) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(command, args, { cwd, stdio: ["ignore", "ignore", "pipe"] });
     const errors = [];
     child.stderr.on("data", (chunk) => errors.push(String(chunk)));
     child.on("error", reject).on("close", (code) => {
