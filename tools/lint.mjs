@@ -14,6 +14,7 @@ const checks = [
   ["types of tests", "tsc", "-p", "tsconfig.tests.json"],
   ["types of scripts", "tsc", "-p", "tsconfig.scripts.json"],
   ["table of settings", "node", "tools/generate/features.mjs", "--check"],
+  ["messages", "node", "tools/check/messages.mjs", "--check"],
   ["table of errors", "node", "tools/generate/errors.mjs", "--check"],
   ["table of operators", "node", "tools/generate/ops.mjs", "--check"],
   ["page of the interface", "node", "tools/generate/api.mjs", "--check"],

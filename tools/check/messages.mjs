@@ -7,6 +7,10 @@
 import { isMain, isTest, report, written } from "./repository.mjs";
 import { messages } from "./texts.mjs";
 
+/** Names that stay as they are at the beginning of a sentence. */
+const begins = /^([\p{Lu}\d…"'`]|libtorch\b)/u;
+/** Texts of C++ stand inside the message of an OperatorError. */
+const isNative = (/** @type {string} */ path) => /\.(cc|h)$/.test(path);
 const knowsFlags = (/** @type {string} */ path) => /(^|\/)(cli|bin|setup)\//.test(path);
 
 /** @param {import("./repository.mjs").File[]} files @returns {string[]} */
@@ -18,7 +22,7 @@ export function breaches(files) {
       if (/[^.]\.$/.test(text)) wrong.push("ends in a full stop");
       if (/\S {2,}\S/.test(text)) wrong.push("has two spaces in a row");
     }
-    if (kind === "error" && !/^[\p{Lu}\d…"'`]/u.test(text)) wrong.push("does not start with a capital letter or a name in quotes");
+    if (kind === "error" && !isNative(path) && !begins.test(text)) wrong.push("does not start with a capital letter or a name in quotes");
     if (!knowsFlags(path) && /(^|[\s"'`(])--[a-z]/.test(text)) wrong.push("names an option of the command in library code");
     return wrong.map((what) => `${path}:${line}: ${what}: ${JSON.stringify(text)}`);
   });

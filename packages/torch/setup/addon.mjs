@@ -53,13 +53,13 @@ const accepts = (compiler, flag) =>
 export async function buildAddon(root, engine) {
   const compiler = findCompiler();
   if (compiler === null)
-    throw new SetupError("The addon must be compiled, and no C++ compiler was found.", {
+    throw new SetupError("The addon must be compiled, and no C++ compiler was found", {
       tried: ["CXX, g++, clang++, c++: none runs"],
       remedies: ["install one (Debian: apt-get install g++; macOS: xcode-select --install)", "name one in the variable CXX"],
     });
   const headers = nodeHeaders(root);
   if (headers === null)
-    throw new SetupError("The headers of Node-API were not found.", {
+    throw new SetupError("The headers of Node-API were not found", {
       tried: [`${process.execPath}/../../include/node`, "the npm package node-api-headers"],
       remedies: ["run npm install", "use a Node.js that was installed with its headers"],
     });
@@ -144,7 +144,7 @@ function run(command, args, what, cwd) {
       if (code === 0) resolve();
       else
         reject(
-          new SetupError(`${command} could not build ${what}.`, {
+          new SetupError(`${command} could not build ${what}`, {
             tried: errors
               .join("")
               .split("\n")

@@ -94,7 +94,7 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
   if (named !== undefined && named !== "") {
     const found = inspect(named, "LIBTORCH");
     if (typeof found !== "string") return found;
-    throw new SetupError(`LIBTORCH names ${named}, which is not a libtorch that can be used.`, {
+    throw new SetupError(`LIBTORCH names ${named}, which is not a libtorch that can be used`, {
       tried: [found],
       remedies: [
         "point it at a libtorch folder or a site-packages/torch folder of version 2.11 or newer",
@@ -117,7 +117,7 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
     tried.push(`the cache: ${found}`);
   } else tried.push(`the cache: ${home} does not exist`);
   if (!fetch)
-    throw new SetupError("libtorch is not there yet.", {
+    throw new SetupError("libtorch is not there yet", {
       tried,
       remedies: ["run npm run setup, which downloads it", "set LIBTORCH to a libtorch folder"],
     });
@@ -141,10 +141,10 @@ async function fetchEngine(home, cuda, tried) {
   const platform = `${process.platform}-${process.arch}`;
   const plan = wheels[platform];
   const own = "set LIBTORCH to a libtorch folder (2.11 or newer) that you have from elsewhere";
-  if (plan === undefined) throw new SetupError(`There is no wheel of torch ${torchVersion} for ${platform}.`, { tried, remedies: [own] });
+  if (plan === undefined) throw new SetupError(`There is no wheel of torch ${torchVersion} for ${platform}`, { tried, remedies: [own] });
   const python = pythonWithPip();
   if (python === null)
-    throw new SetupError("libtorch must be downloaded, and that takes a Python with pip; none was found.", {
+    throw new SetupError("libtorch must be downloaded, and that takes a Python with pip; none was found", {
       tried: [...tried, `pip: none of ${pythons().join(", ")} runs pip`],
       remedies: ["install Python 3 with pip (Debian: apt-get install python3-pip)", "name a Python with pip in the variable PYTHON", own],
     });
@@ -154,7 +154,7 @@ async function fetchEngine(home, cuda, tried) {
   const needed = cuda ? 12e9 : plan.torch.bytes + 8e8;
   if (free < needed)
     throw new SetupError(
-      `libtorch needs ${Math.round(needed / 2 ** 20)} MiB in ${dirname(home)} while it is unpacked; ${Math.round(free / 2 ** 20)} MiB are free.`,
+      `libtorch needs ${Math.round(needed / 2 ** 20)} MiB in ${dirname(home)} while it is unpacked; ${Math.round(free / 2 ** 20)} MiB are free`,
       { tried, remedies: ["free some space there", "name a folder on another disk in the variable RFDETR_HOME", own] },
     );
 
@@ -198,7 +198,7 @@ async function fetchEngine(home, cuda, tried) {
     renameSync(temporary, home);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    throw new SetupError("libtorch could not be downloaded.", {
+    throw new SetupError("libtorch could not be downloaded", {
       tried: [...tried, `pip download: ${error.message}`],
       remedies: [
         "check the network (and the variables PIP_INDEX_URL, HTTPS_PROXY) and run the same command again",

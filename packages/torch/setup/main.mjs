@@ -55,7 +55,7 @@ export function isReady(options = {}) {
 export async function setup(options = {}) {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major < 20 || (major === 20 && minor < 19))
-    throw new SetupError(`Node.js ${process.versions.node} is too old; 20.19 or newer is needed.`, {
+    throw new SetupError(`Node.js ${process.versions.node} is too old; 20.19 or newer is needed`, {
       remedies: ["install a newer Node.js"],
     });
   if (isReady(options)) return;

@@ -120,7 +120,7 @@ async function download(url: string, partial: string, { progress, signal }: Down
     },
   });
   await pipeline(Readable.fromWeb(response.body as never), counter, createWriteStream(partial, { flags: continued ? "a" : "w" }));
-  if (total !== null && done < total) throw new Error(`the connection ended after ${done} of ${total} bytes`);
+  if (total !== null && done < total) throw new Error(`${done} of ${total} bytes came before the connection ended`);
 }
 
 async function md5Of(path: string): Promise<string> {
