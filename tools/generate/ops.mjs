@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // @ts-check
-// Writes packages/torch/src/ops.generated.ts: one typed function for every public ATen operator, from libtorch's own schemas.
+// Writes packages/torch/src/ops.generated.ts: a typed function for every public operator, from libtorch's own schemas.
 //
 //   node tools/generate/ops.mjs            write the file
 //   node tools/generate/ops.mjs --check    exit 1 when the file differs from what this libtorch gives
 //
-// The rule: schema arguments without a default are positional, all others go into one options object, in camelCase.
-// Overloads of an operator become overloads of the function and are told apart by the types of what was passed.
+// Arguments of a schema without a default are positional; all others go into one object of options, in camelCase.
+// Overloads of an operator become overloads of the function, which picks one by the types of what was passed.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -16,27 +16,12 @@ const native = createRequire(import.meta.url)(`${root}packages/torch/build/torch
 const target = `${root}packages/torch/src/ops.generated.ts`;
 
 /** Private operators (leading underscore) that this project calls. */
-const privateOperators =
-  /^_(foreach_|amp_foreach_|fused_adamw?_|to_copy$|upsample_\w+2d_aa$|scaled_dot_product_|softmax$|log_softmax$|unsafe_view$|cdist_forward$)/;
-const reserved = new Set([
-  "var",
-  "delete",
-  "default",
-  "function",
-  "in",
-  "new",
-  "switch",
-  "this",
-  "typeof",
-  "void",
-  "with",
-  "import",
-  "export",
-  "class",
-  "enum",
-  "eval",
-  "arguments",
-]);
+const privateFamilies = ["foreach_", "amp_foreach_", "fused_adamw?_", "upsample_\\w+2d_aa$", "scaled_dot_product_"];
+const privateOnes = ["to_copy$", "softmax$", "log_softmax$", "unsafe_view$", "cdist_forward$"];
+const privateOperators = new RegExp(`^_(${[...privateFamilies, ...privateOnes].join("|")})`);
+const reserved = new Set(
+  "var delete default function in new switch this typeof void with import export class enum eval arguments".split(" "),
+);
 
 const scalarTypes = {
   Tensor: "Tensor",
@@ -66,7 +51,7 @@ const listTypes = {
 const camel = (name) => name.replace(/(?<=[a-zA-Z0-9])_+([a-zA-Z0-9])/g, (_, c) => c.toUpperCase());
 const safe = (name) => (reserved.has(name) ? `${name}_` : name);
 
-/** Splits at commas that stand outside of brackets and quotes. */
+/** Splits at commas outside of brackets and quotes. */
 function split(text) {
   const parts = [];
   let depth = 0;
@@ -96,7 +81,7 @@ function parseType(text) {
   return ts && { type, optional, sized, ts: sized && ts === "readonly number[]" ? "number | readonly number[]" : ts };
 }
 
-/** Result types: what the operator gives, as TypeScript. */
+/** The TypeScript type of an operator's result; null when it has none. */
 function parseResult(text) {
   const inner = text.startsWith("(") ? split(text.slice(1, -1)) : [text];
   const types = inner.map((part) => {
@@ -118,7 +103,8 @@ function parseResult(text) {
 }
 
 function parse(schema) {
-  const [, namespace, base, overload = "", argumentText, resultText] = /^(\w+)::(\w+)(?:\.(\w+))?\((.*)\) -> (.*)$/s.exec(schema) ?? [];
+  const parts = /^(\w+)::(\w+)(?:\.(\w+))?\((.*)\) -> (.*)$/s.exec(schema) ?? [];
+  const [, namespace, base, overload = "", argumentText, resultText] = parts;
   if (namespace !== "aten" && namespace !== "rfdetr") return null;
   if (namespace === "rfdetr" && atenNames.has(base)) return null; // called by its full name
   if (
@@ -189,59 +175,60 @@ function passed(overload, names) {
   return `[${overload.list.map((a) => (a.positional ? names.get(a) : `o.${a.name}`)).join(", ")}]`;
 }
 
+/** `dispatch(add$Tensor, [self, other, o.alpha])` */
+const dispatching = (overload, names) => `dispatch(${constant(overload)}, ${passed(overload, names)})`;
+
+/** The function of an operator with one overload. */
+function emitOne(name, only) {
+  const names = new Map(positional(only).map((a) => [a, safe(a.name)]));
+  const head = signature(name, only)
+    .replace("options?: {", "o: {")
+    .replace(/ \}\): /, " } = {}): ");
+  const call = dispatching(only, names);
+  return [`${head} {`, only.result === "void" ? `  ${call};` : `  return ${call} as ${only.result};`, "}"];
+}
+
+/** JavaScript that tells a call of an overload from calls of those after it. */
+function conditions(overload, later) {
+  const own = positional(overload);
+  const sameLength = later.filter((other) => positional(other).length === own.length);
+  const found = sameLength.length < later.length ? [`a.length === ${own.length}`] : [];
+  own.forEach((argument, i) => {
+    if (sameLength.some((other) => family(positional(other)[i]) !== family(argument))) found.push(test(argument, `a[${i}]`));
+  });
+  const twins = sameLength.filter((other) => positional(other).every((a, i) => family(a) === family(own[i])));
+  if (twins.length === 0) return found;
+  found.push(`only(o, ${JSON.stringify(optional(overload).map((a) => a.name))})`);
+  const differs = (argument) => (a) => a.name === argument.name && family(a) !== family(argument);
+  for (const argument of optional(overload))
+    if (twins.some((other) => optional(other).some(differs(argument))))
+      found.push(`(o.${argument.name} === undefined || ${test(argument, `o.${argument.name}`)})`);
+  return found;
+}
+
+/** The function of an operator with several overloads, which picks one by what was passed. */
+function emitOverloads(name, overloads) {
+  const lines = overloads.map((overload) => `${signature(name, overload)};`);
+  lines.push(`export function ${name}(...a: unknown[]): unknown {`, "  const o = takeOptions(a);");
+  overloads.forEach((overload, index) => {
+    const names = new Map(positional(overload).map((a, i) => [a, `a[${i}]`]));
+    const call = `return ${dispatching(overload, names)};`;
+    const later = overloads.slice(index + 1);
+    const test = conditions(overload, later).join(" && ") || "true";
+    lines.push(later.length === 0 ? `  ${call}` : `  if (${test}) ${call}`);
+  });
+  lines.push("}");
+  return lines;
+}
+
 function emit(base, overloads) {
   const exported = camel(base);
   const name = safe(exported);
-  const lines = overloads.map((o) => `const ${constant(o)} = operator("${o.namespace}::${o.base}", "${o.overload}");`);
+  const operators = overloads.map((o) => `const ${constant(o)} = operator("${o.namespace}::${o.base}", "${o.overload}");`);
   const docs = `/** ${overloads.map((o) => `\`${o.schema.replace(/\*\//g, "* /")}\``).join("  \n * ")} */`;
-  lines.push(docs);
-  if (overloads.length === 1) {
-    const [only] = overloads;
-    const names = new Map(positional(only).map((a) => [a, safe(a.name)]));
-    const hasOptions = optional(only).length > 0;
-    const body = `${only.result === "void" ? "" : "return "}dispatch(${constant(only)}, ${passed(only, names)})${only.result === "void" ? "" : ` as ${only.result}`};`;
-    lines.push(
-      `${signature(name, only)
-        .replace("options?: {", "o: {")
-        .replace(/ \}\): /, " } = {}): ")} {\n  ${hasOptions ? body : body}\n}`,
-    );
-  } else {
-    for (const overload of overloads) lines.push(`${signature(name, overload)};`);
-    lines.push(`export function ${name}(...a: unknown[]): unknown {`, "  const o = takeOptions(a);");
-    overloads.forEach((overload, index) => {
-      const own = positional(overload);
-      const names = new Map(own.map((a, i) => [a, `a[${i}]`]));
-      const later = overloads.slice(index + 1);
-      const call = `return dispatch(${constant(overload)}, ${passed(overload, names)});`;
-      if (later.length === 0) {
-        lines.push(`  ${call}`);
-        return;
-      }
-      const conditions = [];
-      if (later.some((other) => positional(other).length !== own.length)) conditions.push(`a.length === ${own.length}`);
-      own.forEach((argument, i) => {
-        if (
-          later.some(
-            (other) => positional(other)[i] && positional(other).length === own.length && family(positional(other)[i]) !== family(argument),
-          )
-        )
-          conditions.push(test(argument, `a[${i}]`));
-      });
-      const twins = later.filter(
-        (other) => positional(other).length === own.length && positional(other).every((a, i) => family(a) === family(own[i])),
-      );
-      if (twins.length) {
-        conditions.push(`only(o, ${JSON.stringify(optional(overload).map((a) => a.name))})`);
-        for (const argument of optional(overload))
-          if (twins.some((other) => optional(other).some((a) => a.name === argument.name && family(a) !== family(argument))))
-            conditions.push(`(o.${argument.name} === undefined || ${test(argument, `o.${argument.name}`)})`);
-      }
-      lines.push(`  if (${conditions.join(" && ") || "true"}) ${call}`);
-    });
-    lines.push("}");
-  }
-  if (name !== exported) lines.push(`export { ${name} as ${exported} };`);
-  return lines.join("\n");
+  const body = overloads.length === 1 ? emitOne(name, overloads[0]) : emitOverloads(name, overloads);
+  const renamed = name === exported ? [] : [`export { ${name} as ${exported} };`];
+  return [...operators, docs, ...body, ...renamed].join("\n");
 }
 
 const groups = new Map();
@@ -281,7 +268,7 @@ const isTensors = (value: unknown): boolean => Array.isArray(value) && (value.le
 const isNumbers = (value: unknown): boolean => Array.isArray(value) && (value.length === 0 || typeof value[0] === "number");
 const only = (options: Options, keys: string[]): boolean => Object.keys(options).every((key) => keys.includes(key) || options[key] === undefined);
 
-/** Takes the options object, if one came, off the end of the arguments. */
+/** Takes the options off the end of the arguments, if there are any. */
 function takeOptions(args: unknown[]): Options {
   const last = args[args.length - 1];
   if (typeof last !== "object" || last === null || Array.isArray(last) || last instanceof Tensor) {
@@ -297,7 +284,7 @@ ${bodies.join("\n\n")}
 
 if (process.argv.includes("--check")) {
   if (readFileSync(target, "utf8") !== text) {
-    console.error("ops.generated.ts differs from what this libtorch gives; run node tools/generate/ops.mjs");
+    console.error("ops.generated.ts does not match the schemas of this libtorch: run node tools/generate/ops.mjs");
     process.exit(1);
   }
 } else {

@@ -13,7 +13,7 @@ const isTensors = (value: unknown): boolean => Array.isArray(value) && (value.le
 const isNumbers = (value: unknown): boolean => Array.isArray(value) && (value.length === 0 || typeof value[0] === "number");
 const only = (options: Options, keys: string[]): boolean => Object.keys(options).every((key) => keys.includes(key) || options[key] === undefined);
 
-/** Takes the options object, if one came, off the end of the arguments. */
+/** Takes the options off the end of the arguments, if there are any. */
 function takeOptions(args: unknown[]): Options {
   const last = args[args.length - 1];
   if (typeof last !== "object" || last === null || Array.isArray(last) || last instanceof Tensor) {
