@@ -43,7 +43,7 @@ export class Operator {
       const id = native.findOperator(this.name, this.overload);
       if (id < 0) {
         const version = native.engineVersion();
-        throw new OperatorError("ERR_TORCH", `Expected an operator of libtorch ${version} but received ${this}`);
+        throw new OperatorError(`Expected an operator of libtorch ${version} but received ${this}`);
       }
       const [args, results] = native.operatorSchema(id);
       this.#arguments = args.map(([name, kind, optional, hasDefault]) => ({ name, kind, optional, hasDefault }));

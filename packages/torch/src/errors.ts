@@ -1,27 +1,32 @@
-// The family of errors. Each has a code that stays the same; messages may change.
+// The family of errors. Each class has a code of its own that stays the same; messages may change.
+
+/** What an error may carry beside its message. */
+interface ErrorDetails {
+  cause?: unknown;
+  /** What to do about it: a sentence of its own, not part of the message. */
+  hint?: string;
+}
 
 /**
- * Base of every error that this package defines.
+ * Base of every error that this package throws at a caller, except TypeError and RangeError for wrong arguments.
  *
  * @example
  * try {
  *   loadSafetensors("weights.safetensors");
  * } catch (error) {
  *   if (error instanceof TorchError) console.error(error.code, error.message, error.hint ?? "");
+ *   else throw error;
  * }
  */
-export class TorchError extends Error {
-  /** What to do about it, where there is one thing to do; a sentence of its own, not part of the message. */
+export abstract class TorchError extends Error {
+  abstract readonly code: string;
+  /** What to do about it, where the message does not say so. */
   declare readonly hint?: string;
 
-  constructor(
-    readonly code: string,
-    message: string,
-    options: ErrorOptions & { hint?: string } = {},
-  ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(message: string, { cause, hint }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
-    if (options.hint !== undefined) this.hint = options.hint;
+    if (hint !== undefined) this.hint = hint;
   }
 
   /** Recognised by `RfdetrError.is` of rfdetr, which must not import this package: that would load libtorch. */
@@ -30,10 +35,13 @@ export class TorchError extends Error {
   }
 }
 
-/** The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. What to do: run `npm run setup`. */
+/**
+ * The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. What to do: run `npm run setup`.
+ */
 export class EngineError extends TorchError {
-  constructor(message: string, options: ErrorOptions = {}) {
-    super("ERR_ENGINE", message, { ...options, hint: "Run `npm run setup`" });
+  readonly code = "ERR_ENGINE";
+  constructor(message: string, { cause }: ErrorDetails = {}) {
+    super(message, { cause, hint: "Run `npm run setup`" });
   }
 }
 
@@ -42,8 +50,9 @@ export class EngineError extends TorchError {
  * What to do: return the tensor from its scope, or `keep` it.
  */
 export class DisposedError extends TorchError {
+  readonly code = "ERR_DISPOSED";
   constructor() {
-    super("ERR_DISPOSED", "Expected a live tensor but received one that was disposed");
+    super("Expected a live tensor but received one that was disposed");
   }
 }
 
@@ -51,13 +60,18 @@ export class DisposedError extends TorchError {
  * libtorch has no such operator, refused its arguments, or failed in it. The message holds the operator, its arguments,
  * libtorch's own text and the path of the module.
  *
- * - `ERR_TORCH`: libtorch failed in an operator. What to do: correct shapes, types or devices of the arguments; for want of
+ * - `ERR_TORCH`: libtorch failed in an operator. What to do: correct shapes, types or devices of the arguments; for
+ * want of
  *   memory, lower the batch.
- * - `ERR_INVALID_ARG_TYPE`: An argument has a type that the operator does not take. What to do: pass the type that is named.
- * - `ERR_INVALID_ARG_VALUE`: An argument has a value that the operator does not take. What to do: pass one that is named.
+ * - `ERR_INVALID_ARG_TYPE`: An argument has a type that the operator does not take. What to do: pass the type that is
+ * named.
+ * - `ERR_INVALID_ARG_VALUE`: An argument has a value that the operator does not take. What to do: pass one that is
+ * named.
  */
 export class OperatorError extends TorchError {
-  /** Such as `aten::matmul`; undefined where the error comes from something else than a call. */
+  /** `ERR_TORCH`, or `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an argument that is not of the schema. */
+  readonly code: string = "ERR_TORCH";
+  /** Such as `aten::matmul`; undefined when the error is not from the call of an operator. */
   declare readonly operator?: string;
   /** What it was called with, such as `self: float32[2,3], other: float32[2,3]`. */
   declare readonly arguments?: string;

@@ -27,8 +27,9 @@ const maxHeader = 100_000_000;
 
 /** A file is not in the safetensors format, or is cut off. What to do: copy or write the file again. */
 export class SafetensorsError extends TorchError {
+  readonly code = "ERR_SAFETENSORS";
   constructor(path: string, found: string) {
-    super("ERR_SAFETENSORS", `Expected a safetensors file but ${path} ${found}`);
+    super(`Expected a safetensors file but ${path} ${found}`);
   }
 }
 

@@ -72,11 +72,10 @@ export abstract class Module {
     this.#buffers.set(name, keep(value));
     return value;
   }
-  /** A registered buffer. @throws TorchError `ERR_STATE_DICT` when there is none of that name */
+  /** A registered buffer. @throws RangeError when there is none of that name */
   buffer(name: string): Tensor {
     const found = this.#buffers.get(name);
-    if (found === undefined)
-      throw new TorchError("ERR_STATE_DICT", `Expected the name of a buffer of ${this.constructor.name} but received ${name}`);
+    if (found === undefined) throw new RangeError(`Expected the name of a buffer of ${this.constructor.name} but received ${name}`);
     return found;
   }
 
@@ -189,6 +188,7 @@ export abstract class Module {
  * What to do: load weights of the same architecture, or pass `strict: false` to load those that fit.
  */
 export class StateDictError extends TorchError {
+  readonly code = "ERR_STATE_DICT";
   constructor(
     module: Module,
     readonly report: LoadReport,
@@ -201,6 +201,6 @@ export class StateDictError extends TorchError {
         ? `of another shape ${some(report.mismatched.map((m) => `${m.key} (expected ${m.expected.join("×")}, received ${m.received.join("×")})`))}`
         : "",
     ].filter(Boolean);
-    super("ERR_STATE_DICT", `Expected the weights of this ${module.constructor.name} but received weights with keys ${parts.join("; ")}`);
+    super(`Expected the weights of this ${module.constructor.name} but received weights with keys ${parts.join("; ")}`);
   }
 }

@@ -46,6 +46,14 @@ export interface AdamWState {
 }
 
 /**
+ * A state that does not belong to the parameters of an optimizer.
+ * What to do: load it into the model and the parameter groups that it was saved with.
+ */
+export class OptimizerStateError extends TorchError {
+  readonly code = "ERR_OPTIMIZER_STATE";
+}
+
+/**
  * Adam with decoupled weight decay λ and bias-corrected moments: θ ← θ·(1 − lr·λ) − lr·m̂/(√v̂ + ε), as
  * torch.optim.AdamW. A step leaves parameters without a gradient, and their moments, as they are.
  *
@@ -175,7 +183,7 @@ export class AdamW {
 
   /**
    * Copies a state into the optimizer.
-   * @throws TorchError `ERR_STATE_DICT` when the number or the shapes of tensors differ.
+   * @throws OptimizerStateError when the number or the shapes of tensors differ.
    */
   loadStateDict(state: AdamWState): void {
     for (const name of ["expAvg", "expAvgSq"] as const) {
@@ -183,8 +191,7 @@ export class AdamW {
       const given = state[name];
       const wrong = own.findIndex((tensor, i) => given[i]?.shape.join() !== tensor.shape.join());
       if (own.length !== given.length || wrong >= 0)
-        throw new TorchError(
-          "ERR_STATE_DICT",
+        throw new OptimizerStateError(
           `Expected optimizer moments for ${own.length} parameters but received ${given.length}` +
             `${wrong >= 0 ? `, with another shape at ${wrong}` : ""}: ` +
             "the checkpoint belongs to another model or to other parameter groups",

@@ -11,9 +11,7 @@ import type { Profile, ProfileEvent, RecordedEvent, TensorShape } from "./event.
  * What to do: end the other one first; profile a body that returns no promise.
  */
 export class ProfileError extends TorchError {
-  constructor(message: string) {
-    super("ERR_PROFILE", message);
-  }
+  readonly code = "ERR_PROFILE";
 }
 
 interface Mark {

@@ -6,8 +6,9 @@ import { TorchError } from "../errors.js";
  * What to do: copy or write the file again.
  */
 export class CheckpointError extends TorchError {
+  readonly code = "ERR_CHECKPOINT_FILE";
   constructor(path: string, found: string) {
-    super("ERR_CHECKPOINT_FILE", `Expected a checkpoint of torch but ${path} ${found}`);
+    super(`Expected a checkpoint of torch but ${path} ${found}`);
   }
 }
 
