@@ -46,7 +46,7 @@ export interface AdamWState {
 }
 
 /**
- * A state that does not belong to the parameters of an optimizer.
+ * A state does not belong to the parameters of the optimizer.
  * What to do: load it into the model and the parameter groups that it was saved with.
  */
 export class OptimizerStateError extends TorchError {
