@@ -2,10 +2,14 @@
 import type { Precision } from "@rfdetr/amp";
 import type { TrainSettings } from "./settings.js";
 
-/** The precision asked for: `precision`, else what `amp_dtype` and `amp` mean. */
-export function wantedPrecision({ precision, amp, ampDtype }: TrainSettings): Precision | "auto" {
+/** A precision by its name, `auto` (what fits the hardware) or `measured` (what measures best on the run's first batch). */
+export type RequestedPrecision = Precision | "auto" | "measured";
+
+/** What `precision`, `amp_dtype` and `amp` ask for together. The first of them that is not `auto` decides. */
+export function requestedPrecision({ precision, amp, ampDtype }: TrainSettings): RequestedPrecision {
   if (precision !== "auto") return precision;
   if (ampDtype === "bf16") return "bf16-mixed";
   if (ampDtype === "fp16") return "16-mixed";
-  return ampDtype === null || !amp ? "32-true" : "auto";
+  if (ampDtype === null || amp === false) return "32-true";
+  return amp === "calibrate" ? "measured" : "auto";
 }

@@ -1,13 +1,12 @@
 // A run built from its settings, and from its checkpoint where it is continued.
 
 import { randomInt } from "node:crypto";
-import { type Calibration, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { manualSeed, setNumThreads } from "@rfdetr/torch";
 import { fp16EvalAutocast } from "../../model/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
-import { wantedPrecision } from "../../settings/precision.js";
+import { requestedPrecision } from "../../settings/precision.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { resolveDevice } from "../../support/device.js";
 import { ConfigError } from "../../support/errors.js";
@@ -21,7 +20,7 @@ import { RunDirectory } from "../files/run-directory.js";
 import { initialProgress } from "../progress.js";
 import type { TrainRequest } from "../train-run.js";
 import { autoBatch } from "./auto-batch.js";
-import { measurePrecision, wantsMeasurement } from "./measured-precision.js";
+import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
 import { type RunConfig, runConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 import { restore } from "./session-state.js";
@@ -43,8 +42,7 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
       ? null
       : trainingScales(shape.resolution, shape.patchSize, shape.numWindows, wanted.expandedScales);
   const sizes = { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution };
-  let resolved: { precision: Precision; reason: string } = resolvePrecision(wantedPrecision(wanted), device);
-  const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, resolved.precision, device);
+  const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, device);
   const data = await openData(settings, sizes);
   try {
     const modelConfig = { ...shape, numClasses: data.classNames.length };
@@ -58,13 +56,8 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
     model.train();
     model.checkpointing = settings.gradientCheckpointing;
     model.setDropPath(settings.dropPath);
-    let calibration: Calibration | null = null;
-    if (wantsMeasurement(settings)) {
-      if (before === null) calibration = await measurePrecision(model, data, settings, device);
-      const { precision, reason } = calibration?.recommended ?? (before as RunConfig);
-      resolved = { precision, reason };
-    }
-    return assemble({ settings, directory, seed, device, ...resolved, calibration, sides, modelConfig, model, warnings, data });
+    const chosen = await choosePrecision(settings, device, { model, data, before });
+    return assemble({ settings, directory, seed, device, chosen, sides, modelConfig, model, warnings, data });
   } catch (error) {
     // Its threads would keep the process alive.
     await data.close();
@@ -78,7 +71,6 @@ async function withBatch(
   openData: OpenTrainData,
   sizes: DataSizes,
   shape: ModelConfig,
-  precision: Precision,
   device: string,
 ): Promise<{ settings: ReadySettings; reason: string | null }> {
   const { batchSize } = settings;
@@ -86,9 +78,7 @@ async function withBatch(
   const data = await openData({ ...settings, batchSize: 1, gradAccumSteps: 1 }, sizes);
   const numClasses = data.classNames.length;
   await data.close();
-  // Before its measurement nobody knows the precision; float32 takes the most memory.
-  const worst = wantsMeasurement(settings) ? "32-true" : precision;
-  const { reason, ...chosen } = autoBatch(settings, { ...shape, numClasses }, sizes.side, worst, device);
+  const { reason, ...chosen } = autoBatch(settings, { ...shape, numClasses }, sizes.side, precisionForMemory(settings, device), device);
   return { settings: { ...settings, ...chosen }, reason };
 }
 
@@ -97,19 +87,17 @@ interface Ingredients {
   directory: RunDirectory | null;
   seed: number;
   device: string;
-  precision: Precision;
-  reason: string;
+  chosen: ChosenPrecision;
   sides: number[] | null;
   modelConfig: ModelConfig;
   model: RFDETRModel;
   warnings: string[];
-  calibration: Calibration | null;
   data: TrainData;
 }
 
 function assemble(ingredients: Ingredients): Session {
-  const { settings, directory, seed, device, precision, reason, calibration, sides, modelConfig, model, warnings, data } = ingredients;
-  const parts = stepParts(model, settings, { precision, device });
+  const { settings, directory, seed, device, chosen, sides, modelConfig, model, warnings, data } = ingredients;
+  const parts = stepParts(model, settings, { precision: chosen.precision, device });
   const stepsPerEpoch = data.stepsPerEpoch;
   const allSteps = stepsPerEpoch * settings.epochs;
   const totalSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
@@ -127,9 +115,7 @@ function assemble(ingredients: Ingredients): Session {
     scales: sides,
     stepsPerEpoch,
     totalSteps,
-    precision,
-    reason,
-    calibration,
+    ...chosen,
     progress: directory === null ? initialProgress() : readProgress(directory.checkpoint),
     resumed: directory !== null,
     warnings,
@@ -143,7 +129,7 @@ function assemble(ingredients: Ingredients): Session {
 export function measurementsBefore(settings: TrainSettings): string[] {
   return [
     ...(settings.batchSize === "auto" ? ["measuring the batch size that fits"] : []),
-    ...(wantsMeasurement(settings) ? ["measuring every precision on the first batch"] : []),
+    ...(requestedPrecision(settings) === "measured" ? ["measuring every precision on the first batch"] : []),
   ];
 }
 

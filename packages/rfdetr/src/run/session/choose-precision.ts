@@ -1,0 +1,59 @@
+// The precision of a run: named, what fits the hardware, or what measures best on the run's first batch.
+import { type Calibration, type Precision, readHardware, resolvePrecision } from "@rfdetr/amp";
+import { getRngState, keep, setRngState } from "@rfdetr/torch";
+import type { RFDETRModel } from "../../model/rfdetr.js";
+import { requestedPrecision } from "../../settings/precision.js";
+import type { TrainSettings } from "../../settings/settings.js";
+import { InternalError } from "../../support/errors.js";
+import { calibrateSubject } from "../../train/calibrate-step.js";
+import type { RunConfig } from "./run-config.js";
+import type { TrainData } from "./training-data.js";
+
+export interface ChosenPrecision {
+  precision: Precision;
+  /** Why this one, in words to print. */
+  reason: string;
+  /** What was measured to choose it; null where nothing was. */
+  calibration: Calibration | null;
+}
+
+/**
+ * Chooses the precision of a run.
+ * @param before configuration of the run that is resumed, which keeps what was measured then; null for a new run
+ */
+export async function choosePrecision(
+  settings: TrainSettings,
+  device: string,
+  { model, data, before }: { model: RFDETRModel; data: TrainData; before: RunConfig | null },
+): Promise<ChosenPrecision> {
+  const request = requestedPrecision(settings);
+  const calibration = request === "measured" && before === null ? await measure(model, data, settings, device) : null;
+  const { precision, reason } =
+    request === "measured" ? (calibration?.recommended ?? (before as RunConfig)) : resolvePrecision(request, device);
+  return { precision, reason, calibration };
+}
+
+/** The precision to measure memory in, before the run's own is known: float32 takes the most where it is still to be measured. */
+export function precisionForMemory(settings: TrainSettings, device: string): Precision {
+  const request = requestedPrecision(settings);
+  return request === "measured" ? "32-true" : resolvePrecision(request, device).precision;
+}
+
+/**
+ * Measures the precisions on the first batch of the run. Weights and random numbers are as before afterwards. An emulated float16 is
+ * left out: it is never the fastest.
+ */
+async function measure(model: RFDETRModel, data: TrainData, settings: TrainSettings, device: string): Promise<Calibration> {
+  const precisions: Precision[] = readHardware(device).fp16 ? ["bf16-mixed", "16-mixed"] : ["bf16-mixed"];
+  for await (const [batch] of data.steps(0, 0)) {
+    const rng = keep(getRngState());
+    try {
+      const subject = { model, classNames: data.classNames, batch, device, trained: false };
+      return calibrateSubject(subject, { overrides: settings.precisionOverrides, precisions, rounds: 2 });
+    } finally {
+      setRngState(rng);
+      rng.dispose();
+    }
+  }
+  throw new InternalError("The loader produced no batch although the dataset has images");
+}
