@@ -1,13 +1,13 @@
-// Settings of the Python package (rfdetr 1.11.2: TrainConfig, ModelConfig, and what their segmentation and keypoint kinds add) that are not taken.
+// Settings of the Python package that are not supported (rfdetr 1.11.2: TrainConfig, ModelConfig, and those of segmentation and keypoints).
 import type { ModelConfig } from "../model/types.js";
 
 /** A setting of the Python package that is not one here. */
 export interface Refusal {
-  /** Values that change nothing here and pass in silence, because saved configs of the package carry every field. */
+  /** Values that change nothing here and are accepted silently, because saved configs of the package contain every field. */
   accepts: readonly unknown[];
-  /** What passes is what the variant has. */
+  /** Instead of `accepts`: only the value of the variant is accepted. */
   fixed?: (variant: ModelConfig) => unknown;
-  /** Why any other value is an error, and what to do instead. */
+  /** Why any other value is an error, and what to do instead; follows a colon. */
   reason: string;
 }
 
@@ -15,9 +15,9 @@ const oneDevice = "training runs on one device";
 const noMasks = "masks are not trained";
 const noKeypoints = "keypoints are not trained";
 const noLogger = "events go to TensorBoard files and metrics.csv";
-const alwaysOn = "every published model has it, and no other is built";
+const alwaysOn = "every published model has it, and no other can be built";
 
-/** A size of the variant: what its weights were trained with. */
+/** A size that belongs to the variant, because its weights were trained with it. */
 const size = (fixed: Refusal["fixed"]): Refusal => ({
   accepts: [],
   fixed,
@@ -26,9 +26,9 @@ const size = (fixed: Refusal["fixed"]): Refusal => ({
 const mask = (value: unknown): Refusal => ({ accepts: [value], reason: noMasks });
 const keypoint = (...accepts: unknown[]): Refusal => ({ accepts, reason: noKeypoints });
 
-/** Settings of the Python package that are refused, with the values that change nothing, and the reason. */
+/** Settings of the package that are not supported, by their names. */
 export const refused: Readonly<Record<string, Refusal>> = {
-  accelerator: { accepts: ["auto"], reason: "the device is chosen with device" },
+  accelerator: { accepts: ["auto"], reason: "use device instead" },
   devices: { accepts: [1, "auto"], reason: oneDevice },
   num_nodes: { accepts: [1], reason: oneDevice },
   strategy: { accepts: ["auto"], reason: oneDevice },
@@ -36,62 +36,66 @@ export const refused: Readonly<Record<string, Refusal>> = {
   sync_bn: { accepts: [false], reason: "the model has no batch norm" },
   resume: {
     accepts: [null],
-    reason: "a run is continued in its folder, by `rfdetr train` or TrainRun; start from a checkpoint's weights with weights",
+    reason: "it is not a setting here: resume a run by its folder, or give a checkpoint as weights to start from it",
   },
 
   dataset_file: {
     accepts: ["roboflow", "coco", "yolo"],
-    reason: "the layout is detected; COCO and YOLO folders are read, Objects365 and WebDataset are to be converted to COCO first",
+    reason: "the layout is detected: COCO and YOLO folders are read; convert Objects365 and WebDataset to COCO first",
   },
-  square_resize_div_64: { accepts: [true], reason: "images are resized to a square, as the package does by default" },
+  square_resize_div_64: { accepts: [true], reason: "images are always resized to a square, which is the package's default" },
   augmentation_backend: {
     accepts: ["cpu", "auto", "torchvision", "albumentations"],
-    reason: "there is one augmentation backend, which needs no other package",
+    reason: "there is only one augmentation backend",
   },
   save_dataset_grids: {
     accepts: [false],
-    reason: "no pictures of batches are drawn; rfdetr data check and rfdetr data stats describe the data",
+    reason: "no pictures of batches are drawn; `rfdetr data check` and `rfdetr data stats` describe the data",
   },
-  pin_memory: { accepts: [null, true, false], reason: "batches are copied once anyway" },
-  persistent_workers: { accepts: [null, true, false], reason: "decoding threads live as long as the process" },
-  prefetch_factor: { accepts: [null, 2], reason: "num_workers says how many images are decoded ahead" },
-  pack_targets: { accepts: [true, false], reason: "targets never leave the process" },
-  pad_targets_to: { accepts: [null], reason: "it serves compilers of fixed shapes, which are not used" },
+  pin_memory: { accepts: [null, true, false], reason: "it would not save a copy here" },
+  persistent_workers: { accepts: [null, true, false], reason: "decoding threads live as long as the run" },
+  prefetch_factor: { accepts: [null, 2], reason: "use num_workers, the number of images that are decoded ahead" },
+  pack_targets: { accepts: [true, false], reason: "targets are never sent to another process" },
+  pad_targets_to: { accepts: [null], reason: "it is for compilers of fixed shapes, which are not used" },
 
-  eval_backend: { accepts: ["vernier", "hotcoco", "faster_coco_eval", "ufcoco"], reason: "there is one evaluator, equal to pycocotools" },
-  eval_ema_only: { accepts: [false], reason: "it has no effect in the package either; see eval_base_model" },
+  eval_backend: {
+    accepts: ["vernier", "hotcoco", "faster_coco_eval", "ufcoco"],
+    reason: "there is only one evaluator; its figures equal those of pycocotools",
+  },
+  eval_ema_only: { accepts: [false], reason: "it has no effect in the package either; use eval_base_model" },
   eval_masks_head_resolution: mask(false),
-  log_per_class_metrics: { accepts: [true, false], reason: "figures of every class are always written" },
+  log_per_class_metrics: { accepts: [true, false], reason: "the figures of every class are always written" },
   compute_val_loss: { accepts: ["auto", false], reason: "the model is judged by AP; the validation loss is not computed" },
   compute_test_loss: { accepts: [true, false], reason: "the model is judged by AP; the test loss is not computed" },
-  compute_train_metrics: { accepts: [false], reason: "AP of training batches is not computed; look at the validation split" },
-  compact_train_metrics: { accepts: [true], reason: "the sums of auxiliary losses are what is written" },
-  smooth_alpha: { accepts: [0], reason: "the best weights are chosen by the figure itself; skip_best_epochs leaves out the first ones" },
+  compute_train_metrics: { accepts: [false], reason: "AP of training batches is not computed; use that of the validation split" },
+  compact_train_metrics: { accepts: [true], reason: "auxiliary losses are always written as sums" },
+  smooth_alpha: {
+    accepts: [0],
+    reason: "the figure that chooses the best weights is not smoothed; skip_best_epochs ignores the first epochs",
+  },
   num_sanity_val_steps: { accepts: [0], reason: "the data is checked before the first step instead" },
 
-  dont_save_weights: { accepts: [false], reason: "a run without weights has no use" },
-  progress_bar: {
-    accepts: [null, "tqdm", "rich", true, false],
-    reason: "the console adapts to the terminal, and can be told to print plain lines",
-  },
+  dont_save_weights: { accepts: [false], reason: "the weights of a run are always saved" },
+  progress_bar: { accepts: [null, "tqdm", "rich", true, false], reason: "the console adapts to the terminal" },
   wandb: { accepts: [false], reason: noLogger },
   mlflow: { accepts: [false], reason: noLogger },
   clearml: { accepts: [false], reason: noLogger },
-  project: { accepts: [null], reason: "it belongs to loggers that are not connected; notes keeps any remark" },
-  run: { accepts: [null], reason: "output_dir names the run" },
-  train_log_on_step: { accepts: [false], reason: "every step is in numerics.jsonl" },
+  project: { accepts: [null], reason: "it belongs to loggers that are not supported; use notes for remarks" },
+  run: { accepts: [null], reason: "use output_dir to name the run" },
+  train_log_on_step: { accepts: [false], reason: "every step is written to numerics.jsonl" },
 
-  optimizer: { accepts: ["adamw"], reason: "AdamW is the optimizer" },
-  optimizer_kwargs: { accepts: [{}], reason: "AdamW takes lr and weight_decay; betas and eps are PyTorch's" },
-  fused_optimizer: { accepts: [true, false], reason: "AdamW is one kernel over all weights in every case" },
-  lr_scheduler_interval: { accepts: ["step"], reason: "the schedule advances with every applied step" },
-  lr_scheduler_monitor: { accepts: ["val/loss"], reason: "schedules depend on the step alone" },
-  auto_batch_ema_headroom: { accepts: [0.7], reason: "the average is in memory while batch_size auto is measured" },
-  compile: { accepts: [false], reason: "there is no graph compiler; operators run as they are called" },
-  cuda_graphs: { accepts: [false], reason: "operators run as they are called, also on CUDA" },
+  optimizer: { accepts: ["adamw"], reason: "AdamW is the only optimizer" },
+  optimizer_kwargs: { accepts: [{}], reason: "use lr and weight_decay; betas and eps are the defaults of PyTorch" },
+  fused_optimizer: { accepts: [true, false], reason: "AdamW is always one fused kernel" },
+  lr_scheduler_interval: { accepts: ["step"], reason: "the schedule advances with every step" },
+  lr_scheduler_monitor: { accepts: ["val/loss"], reason: "schedules depend only on the step" },
+  auto_batch_ema_headroom: { accepts: [0.7], reason: "batch_size auto measures with the average in memory" },
+  compile: { accepts: [false], reason: "there is no graph compiler" },
+  cuda_graphs: { accepts: [false], reason: "CUDA graphs are not used" },
   backbone_lora: {
     accepts: [false],
-    reason: "adapters are not trained; freeze_encoder trains everything but the encoder, and LoRA checkpoints load merged",
+    reason:
+      "adapters cannot be trained: freeze_encoder trains everything except the encoder; LoRA checkpoints are merged when they are loaded",
   },
 
   encoder: size(({ encoder }) => ({ 384: "dinov2_windowed_small", 768: "dinov2_windowed_base" })[encoder.width]),
@@ -114,8 +118,8 @@ export const refused: Readonly<Record<string, Refusal>> = {
   lite_refpoint_refine: { accepts: [true], reason: alwaysOn },
   layer_norm: { accepts: [true], reason: alwaysOn },
   num_channels: { accepts: [3], reason: "images are read as RGB, whatever the file holds" },
-  ia_bce_loss: { accepts: [true], reason: "the other classification losses are open to programs only, as the kind of Criterion" },
-  license: { accepts: ["Apache-2.0"], reason: "models under another licence are not built" },
+  ia_bce_loss: { accepts: [true], reason: "the other classification losses are available to programs only, as an option of Criterion" },
+  license: { accepts: ["Apache-2.0"], reason: "models under other licences are not supported" },
 
   segmentation_head: mask(false),
   mask_downsample_ratio: mask(4),
