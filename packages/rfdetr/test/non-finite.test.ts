@@ -66,7 +66,7 @@ describe("a batch that makes the loss not finite", () => {
     const path = join(folder, "stop");
     await expect(run("stop", "stop", poisoned(7, 1))).rejects.toMatchObject({
       message: expect.stringMatching(/step 7 is not finite.* on_non_finite is stop/),
-      hint: expect.stringContaining(`resume it in ${path}`),
+      hint: expect.stringContaining(`continue it with \`resume\` ${path}`),
     });
     expect(JSON.parse(readFileSync(join(path, "summary.json"), "utf8"))).toMatchObject({
       stop_reason: "failed",

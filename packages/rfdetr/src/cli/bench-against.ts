@@ -1,5 +1,4 @@
-// rfdetr bench train|infer --against python
-
+// `rfdetr bench train|infer --against python`: the Python package beside this program.
 import { textTable } from "@rfdetr/amp/text";
 import { expected, UsageError } from "../support/errors.js";
 import { consoleOf, type OutputFlags, oneOf, positiveInteger } from "./context.js";
@@ -20,7 +19,11 @@ interface Measured extends AgainstFlags {
 
 const precisions = ["32-true", "bf16-mixed"] as const;
 
-/** Both programs in turns. `shape` has the batch, and what only this program can be told, which must not be given. */
+/**
+ * Measures both programs in turns.
+ * @param shape the batch, and flags that the Python side does not have, which must not be given
+ * @throws UsageError for a flag that cannot be compared
+ */
 export async function against(
   what: "train" | "infer",
   flags: Measured,

@@ -1,5 +1,4 @@
-// rfdetr bench
-
+// `rfdetr bench`: a kind of measurement each.
 import { formatBytes, textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { expected, UsageError } from "../support/errors.js";
@@ -7,7 +6,7 @@ import { type AgainstFlags, against } from "./bench-against.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, withOutputFlags } from "./context.js";
 
-/** As the command line gives it, before its check. */
+/** A number of the command line before it is checked. */
 type Given = number | string;
 
 interface MachineFlags extends OutputFlags {
@@ -49,7 +48,7 @@ const kinds = ["train", "infer", "ops", "eval", "load"] as const;
 export function addBench(program: Command, finish: (code: number) => void): void {
   const bench = program
     .command("bench")
-    .description("measure training steps, inference, operators, COCO metrics or data loading on this machine")
+    .description("measure training, inference, operators, COCO metrics or data loading on this machine")
     .argument("<what>", kinds.join(", "))
     .action((what: string) => void oneOf("what", what, kinds));
   const verb = <F extends OutputFlags>(name: (typeof kinds)[number], about: string, run: (flags: F) => Promise<void>): Command =>
@@ -58,7 +57,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
       finish(exit.done);
     });
   const onMachine = (command: Command): Command =>
-    command.option("--device <d>", "auto, cpu or cuda:N", "auto").option("--steps <n>", "measured runs", numeric, 10);
+    command.option("--device <d>", "auto, cpu or cuda:N", "auto").option("--steps <n>", "number of measured runs", numeric, 10);
   const withModel = (command: Command): Command =>
     command
       .option("--model <variant>", "variant", "nano")
@@ -66,33 +65,31 @@ export function addBench(program: Command, finish: (code: number) => void): void
 
   const comparable = (command: Command): Command =>
     command
-      .option("--against <what>", "python: the Python package beside it, in turns")
-      .option("--python <path>", "an interpreter that has the package; otherwise an environment is made once")
-      .option("--rounds <n>", "processes of each program", numeric, 2);
+      .option("--against <what>", "python: measure the Python package too, in turns")
+      .option("--python <path>", "Python that has the package (default: an environment that is made once)")
+      .option("--rounds <n>", "processes per program", numeric, 2);
   comparable(onMachine(withModel(verb<BenchTrainFlags>("train", "training steps on random images", train))))
     .option("--warmup <n>", "runs before those", numeric, 3)
-    .option("--batch <n>", "images a step", numeric, 2)
+    .option("--batch <n>", "images per step", numeric, 2)
     .option("--resolution <n>", "side length in pixels", numeric)
-    .option("--queries <n>", "queries of each group", numeric)
-    .option("--boxes <n>", "boxes of each image", numeric)
-    .option("--checkpointing", "compute activations again in backward");
-  comparable(
-    onMachine(withModel(verb<BenchInferFlags>("infer", "forward pass, and everything from pixels to detections of one image", infer))),
-  )
+    .option("--queries <n>", "queries per group", numeric)
+    .option("--boxes <n>", "boxes per image", numeric)
+    .option("--checkpointing", "recompute activations in backward");
+  comparable(onMachine(withModel(verb<BenchInferFlags>("infer", "the forward pass, and prediction from pixels to detections", infer))))
     .option("--warmup <n>", "runs before those", numeric, 3)
-    .option("--batch <n>", "images of the forward pass", numeric, 1);
+    .option("--batch <n>", "images per forward pass", numeric, 1);
   onMachine(verb<MachineFlags>("ops", "single operators in float32 and bfloat16", ops));
-  verb<BenchEvalFlags>("eval", "COCO metrics of detections that are made up: reading the files, computing the figures", evaluate)
-    .option("--images <n>", "images", numeric, 5000)
-    .option("--detections <n>", "detections of each image", numeric, 100)
-    .option("--classes <n>", "classes", numeric, 80)
-    .option("--truths <n>", "objects of each image, on average", numeric, 7);
-  onMachine(withModel(verb<BenchLoadFlags>("load", "data loading: images a second, and how long training steps wait for them", load)))
-    .option("--batch <n>", "images a step", numeric, 2)
-    .option("--data <dir>", "dataset; otherwise JPEGs are written to a temporary folder")
+  verb<BenchEvalFlags>("eval", "COCO metrics of synthetic detections: reading the files and computing the figures", evaluate)
+    .option("--images <n>", "number of images", numeric, 5000)
+    .option("--detections <n>", "detections per image", numeric, 100)
+    .option("--classes <n>", "number of classes", numeric, 80)
+    .option("--truths <n>", "objects per image, on average", numeric, 7);
+  onMachine(withModel(verb<BenchLoadFlags>("load", "data loading: images per second, and how long training steps wait for them", load)))
+    .option("--batch <n>", "images per step", numeric, 2)
+    .option("--data <dir>", "dataset (default: JPEGs that are written to a temporary folder)")
     .option("--size <WxH>", "size of those JPEGs in pixels", "4000x3000")
-    .option("--images <n>", "images to read with each number of threads", numeric, 32)
-    .option("--workers <n...>", "numbers of loader threads to compare; training takes the first", numericList, [2, 0, 1]);
+    .option("--images <n>", "images to read with each number of loader threads", numeric, 32)
+    .option("--workers <n...>", "numbers of loader threads to compare; training uses the first", numericList, [2, 0, 1]);
 }
 
 function numericList(text: string, before: Given[] & { given?: true }): Given[] {
@@ -148,7 +145,7 @@ async function infer(flags: BenchInferFlags): Promise<void> {
   const warmup = positiveInteger("warmup", flags.warmup);
   const batch = positiveInteger("batch", flags.batch);
   if (flags.against !== undefined) {
-    if (batch !== 1) throw new UsageError(expected("1, as predict takes one image at a time", "batch", batch));
+    if (batch !== 1) throw new UsageError(expected("1, because predict takes one image at a time,", "batch", batch));
     return against("infer", flags, {});
   }
   const console = consoleOf(flags);

@@ -2,12 +2,13 @@
 import pc from "picocolors";
 
 export interface ConsoleOptions {
-  /** No live line, no colours: for logs. */
+  /** For logs: no live line, no colours. */
   plain: boolean;
-  /** Machine output on stdout; people's lines stay on stderr. */
+  /** Data on stdout; lines for people stay on stderr. */
   json: boolean;
 }
 
+/** Writes what a command has to say. */
 export class Console {
   readonly plain: boolean;
   readonly json: boolean;
@@ -27,7 +28,7 @@ export class Console {
     this.#draw();
   }
 
-  /** Replaces the live line; nothing where there is no terminal. */
+  /** Replaces the live line. Does nothing where there is no terminal. */
   live(text: string): void {
     if (this.plain) return;
     this.#clear();
@@ -35,7 +36,7 @@ export class Console {
     this.#draw();
   }
 
-  /** Takes the live line away. */
+  /** Removes the live line. */
   end(): void {
     this.#clear();
     this.#live = "";
@@ -65,7 +66,7 @@ export class Console {
   #draw(): void {
     if (this.#live === "") return;
     const width = this.#out.columns ?? 80;
-    // A line that wraps could not be taken back.
+    // A line that wraps could not be erased.
     this.#out.write(this.#live.length < width ? this.#live : `${this.#live.slice(0, width - 2)}…`);
   }
 }

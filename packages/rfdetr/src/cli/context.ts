@@ -1,5 +1,4 @@
-// What every command shares: options, console, numbers on the command line, the way it ends.
-
+// What all commands share: output flags, console, checks of values, exit codes.
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { expected, UsageError } from "../support/errors.js";
@@ -13,26 +12,26 @@ export interface OutputFlags {
   plain?: boolean;
 }
 
-/** Adds the options that every command takes. */
+/** Adds the flags that every command has. */
 export function withOutputFlags(command: Command): Command {
-  return command.option("--json", "print data for machines on stdout").option("--plain", "print lines for logs: no live line, no colours");
+  return command.option("--json", "print JSON on stdout").option("--plain", "print for logs: no live line, no colours");
 }
 
 export function consoleOf(flags: OutputFlags): Console {
   return new Console({ json: flags.json ?? false, ...(flags.plain ? { plain: true } : {}) });
 }
 
-/** Reads a number of the command line; what is no number is returned as it is, for a check that names it. */
+/** Reads a number of the command line. Returns text that is not a number unchanged, so that the check of the flag can name it. */
 export function numeric(text: string): number | string {
   return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
-/** Adds a value to those an option collected before. */
+/** Collects the values of a flag that may be repeated. */
 export function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
-/** The path of weights that were given by path or by the name of published ones, which are downloaded in sight. @throws RfdetrError */
+/** The path of weights given by path or by the name of published ones. Shows the progress of a download. @throws RfdetrError */
 export async function weightsPath(console: Console, name: string): Promise<string> {
   const { resolveWeights } = await import("../weights/published-weights.js");
   const path = await resolveWeights(name, {

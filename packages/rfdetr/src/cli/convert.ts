@@ -1,4 +1,4 @@
-// rfdetr convert
+// `rfdetr convert`
 import { existsSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import type { Command } from "commander";
@@ -10,12 +10,9 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
     program
       .command("convert")
       .description(
-        "turn weights of the Python package into ours, or ours into a checkpoint that the package loads (no code in a file is run)",
+        "convert weights of the Python package to .safetensors, or back to a checkpoint that the package loads; never runs code from a file",
       )
-      .argument(
-        "<in>",
-        ".pth, .pt, .ckpt or .safetensors, the name of published weights, or the folder of a run, whose best weights are taken",
-      )
+      .argument("<in>", "a .pth, .pt, .ckpt or .safetensors file, the name of published weights, or a run folder (its best weights)")
       .argument("<out>", ".safetensors, or .pth for the Python package"),
   ).action(async (from: string, to: string, flags: OutputFlags) => finish(await convert(from, to, flags)));
 }

@@ -1,5 +1,4 @@
-// rfdetr data
-
+// `rfdetr data`: synth, check, stats.
 import { textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { Finding } from "../data/index.js";
@@ -20,16 +19,16 @@ export function addData(program: Command, finish: (code: number) => void): void 
     data
       .command("synth")
       .description("write a dataset of emoji on cluttered backgrounds")
-      .argument("<dir>", "folder to make")
-      .option("--images <n>", "training images; valid has a sixth of that, test a thirtieth", numeric, 1500)
-      .option("--size <px>", "side of the images", numeric, 256)
-      .option("--classes <n>", "classes", numeric, 8)
-      .option("--seed <n>", "seed", numeric, 0),
+      .argument("<dir>", "folder to create")
+      .option("--images <n>", "number of training images; valid gets a sixth of it, test a thirtieth", numeric, 1500)
+      .option("--size <px>", "side length of the images in pixels", numeric, 256)
+      .option("--classes <n>", "number of classes", numeric, 8)
+      .option("--seed <n>", "seed of the images", numeric, 0),
   ).action(async (folder: string, flags: SynthFlags) => finish(await synth(folder, flags)));
   withOutputFlags(
     data
       .command("check")
-      .description("name every fault of a dataset")
+      .description("list every fault of a dataset")
       .argument("<dir>", "dataset")
       .option("--fix <out>", "write a repaired copy to this folder"),
   ).action(async (folder: string, flags: OutputFlags & { fix?: string }) => finish(await check(folder, flags)));
@@ -100,7 +99,7 @@ async function stats(folder: string, flags: OutputFlags): Promise<number> {
   for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
     console.line(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
     console.line(
-      `boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large; an image has ${boxesPerImage.minimum} to ${boxesPerImage.maximum}, half at most ${boxesPerImage.median}; ${boxesPerImage.empty} have none`,
+      `boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large; per image: ${boxesPerImage.minimum} to ${boxesPerImage.maximum}, median ${boxesPerImage.median}; ${boxesPerImage.empty} images have none`,
     );
     console.line(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
     console.line(

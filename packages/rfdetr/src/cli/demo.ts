@@ -1,4 +1,4 @@
-// rfdetr demo: from nothing to a trained detector and pictures of what it finds.
+// `rfdetr demo`: synthesises images, trains a detector on them and draws what it finds.
 import { existsSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
@@ -22,10 +22,10 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
   withOutputFlags(
     program
       .command("demo")
-      .description("synthesise emoji images, train a small detector on them, evaluate it, draw what it finds")
-      .option("--images <n>", "training images", numeric, 1500)
-      .option("--steps <n>", "optimizer steps (default: the recipe's 2000)", numeric)
-      .option("--seed <n>", "seed", numeric, 0)
+      .description("synthesise images of emoji, train a small detector on them, evaluate it and draw what it finds")
+      .option("--images <n>", "number of training images", numeric, 1500)
+      .option("--steps <n>", "optimizer steps (default: 2000)", numeric)
+      .option("--seed <n>", "seed of images and training", numeric, 0)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--data <dir>", "folder for the images", "datasets/demo")
       .option("--out <dir>", "run folder", "runs/demo"),
@@ -84,7 +84,7 @@ function finished(run: string): boolean {
   return reason !== "interrupted" && reason !== "failed";
 }
 
-/** Predicts on images that training never saw, and draws them one by one and together. */
+/** Draws the detections of twelve validation images, one by one and together. @returns the path of the latter */
 async function draw(weights: string, folder: string, out: string): Promise<string> {
   const { Predictor } = await import("../predict/predict.js");
   const { drawDetections, mosaic } = await import("../predict/draw.js");

@@ -1,4 +1,4 @@
-// What doctor measured, in tables.
+// The measurements of `rfdetr doctor` as tables.
 
 import type { Calibration } from "@rfdetr/amp";
 import { formatBytes, textTable } from "@rfdetr/amp/text";
@@ -10,7 +10,7 @@ import type { Console } from "./console.js";
 import { fraction } from "./format.js";
 
 export function peaks(console: Console, { matmul, threads }: HardwarePeaks): void {
-  console.line(`products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024³)`);
+  console.line(`products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024 × 1024 × 1024)`);
   if (threads.length > 1)
     console.line(
       `threads    ${threads.map((row) => `${row.threads}: ${row.gflops.toFixed(0)}`).join(", ")} GFLOP/s in the precision's type`,
@@ -48,15 +48,15 @@ export function precisions(console: Console, what: string, { precisions: rows }:
 
 const meanings: Record<EvaluatedMode["mode"], string> = {
   fp32: "everything in float32",
-  autocast: "what evaluation does: products in half, weights and norms in float32",
-  fp16_eval: "the leftover setting: float16 autocast, no weight converted",
-  whole_model_half: "every weight and operator in float16, norms too",
+  autocast: "the default: matrix products in low precision, weights and norms in float32",
+  fp16_eval: "the obsolete setting: float16 autocast, no weight converted",
+  whole_model_half: "every weight and operator in float16, norms included",
 };
 
 export function evaluation(console: Console, rows: readonly EvaluatedMode[], trained: boolean): void {
   console.end();
   console.line();
-  console.line(`Evaluation, errors against fp32${trained ? "" : " (random weights: the AP says nothing, the errors do)"}:`);
+  console.line(`Evaluation, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`);
   const cells = rows.map((row) => [
     row.mode,
     number(row.box_error_px),
@@ -76,18 +76,18 @@ export function evaluation(console: Console, rows: readonly EvaluatedMode[], tra
   console.line(verdict(rows));
 }
 
-/** What the table says about converting the model, in a sentence. */
+/** What the table shows about converting the whole model, in a sentence. */
 function verdict(rows: readonly EvaluatedMode[]): string {
   const of = (mode: EvaluatedMode["mode"]) => rows.find((row) => row.mode === mode) as EvaluatedMode;
   const [leftover, whole] = [of("fp16_eval"), of("whole_model_half")];
   if (whole.nonfinite_images > leftover.nonfinite_images)
-    return `Converting the whole model to half leaves ${whole.nonfinite_images} images without a finite result; under autocast in the same type ${leftover.nonfinite_images}.`;
-  return `Converting the whole model to half: boxes off by ${number(whole.box_error_px)} px where float16 autocast is off by ${number(leftover.box_error_px)}, norms by ${number(whole.norm_error.median)} where it is off by ${number(leftover.norm_error.median)}.`;
+    return `Converting the whole model to float16: ${whole.nonfinite_images} images have no finite result; under float16 autocast it is ${leftover.nonfinite_images}.`;
+  return `Converting the whole model to float16: boxes are off by ${number(whole.box_error_px)} px (float16 autocast: ${number(leftover.box_error_px)}), norms by ${number(whole.norm_error.median)} (float16 autocast: ${number(leftover.norm_error.median)}).`;
 }
 
 const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(value) ? value.toPrecision(2) : "nan");
 
-/** The training batch of a subject as images to evaluate: without a dataset there is nothing else, and nothing to score. */
+/** The training batch of a subject as images to evaluate, without anything to score: used when there is no dataset. */
 export function noise({ batch: { images, height, width, targets } }: Subject): EvaluationBatch {
   const none = { boxes: new Float32Array(0), labels: new Int32Array(0), area: new Float64Array(0), crowd: new Uint8Array(0) };
   return {

@@ -1,4 +1,4 @@
-// rfdetr doctor
+// `rfdetr doctor`
 import type { Command } from "commander";
 import { machineLine } from "../support/machine.js";
 import { collect, consoleOf, exit, numeric, type OutputFlags, positiveInteger, weightsPath, withOutputFlags } from "./context.js";
@@ -21,17 +21,17 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
     program
       .command("doctor")
       .description(
-        "show engine, hardware and the precision that fits them; with a model, weights or data, measure every precision on a training step, and the ways to evaluate in half",
+        "show engine, hardware and the precision that fits them; with a model, weights or data, measure every precision on a training step and in evaluation",
       )
-      .option("--model <variant>", "variant to measure with")
-      .option("--weights <file>", "trained weights to measure with")
-      .option("--data <dir>", "dataset to take the batch, and images to evaluate, from")
-      .option("--batch <n>", "images of the measured step", numeric)
-      .option("--images <n>", "images of the valid split to evaluate", numeric, 48)
+      .option("--model <variant>", "variant to measure")
+      .option("--weights <file>", "trained weights to measure")
+      .option("--data <dir>", "dataset for the training batch and the evaluated images")
+      .option("--batch <n>", "images in the measured step", numeric)
+      .option("--images <n>", "number of images of the valid split to evaluate", numeric, 48)
       .option("--override <pattern=rule>", "precision of modules, as in training; may be repeated", collect)
-      .option("--casts", "show which operators ran in which type in which module, and what the casts cost")
+      .option("--casts", "show the dtypes of every operator by module, and what the casts cost")
       .option("--threads <n>", "threads to compute with", numeric)
-      .option("--write <file>", "put the recommendation into this config file")
+      .option("--write <file>", "write the recommendation into this config file")
       .option("--device <d>", "auto, cpu or cuda:N", "auto"),
   ).action(async (flags: DoctorFlags) => finish(await doctor(flags)));
 }
@@ -44,7 +44,7 @@ async function doctor(flags: DoctorFlags): Promise<number> {
   const { engine, getNumThreads, setNumThreads } = await import("@rfdetr/torch");
   const { readHardware, resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../support/device.js");
-  const { parseOverrides } = await import("../settings/resolve.js");
+  const { parseOverrides } = await import("./setting-flags.js");
   const overrides = parseOverrides(flags.override ?? []);
   const device = resolveDevice(flags.device);
   if (threads !== null) setNumThreads(threads);

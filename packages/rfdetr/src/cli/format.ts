@@ -1,6 +1,6 @@
-// Numbers as people read them.
+// Numbers as text for people.
 
-/** `1:02:03`, `4:05`. */
+/** Seconds as `1:02:03` or `4:05`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";
   const whole = Math.max(0, Math.round(seconds));
@@ -9,7 +9,7 @@ export function duration(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** The time of day some seconds from `now`, with the day where it is another: `17:42`, `Wed 03:10`. */
+/** The time of day `seconds` after `now`, with the weekday if that is another day: `17:42`, `Wed 03:10`. */
 export function clock(now: Date, seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";
   const then = new Date(now.getTime() + seconds * 1000);
@@ -17,12 +17,12 @@ export function clock(now: Date, seconds: number): string {
   return then.toDateString() === now.toDateString() ? time : `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][then.getDay()]} ${time}`;
 }
 
-/** A fraction such as AP with three decimals; a dash where there is none (null, or COCO's −1). */
+/** A figure from 0 to 1, such as AP, with three decimals; a dash if there is none (null, or COCO's −1). */
 export function fraction(value: number | null | undefined): string {
   return value === null || value === undefined || value < 0 ? "–" : value.toFixed(3);
 }
 
-/** Thousands apart: `30,467,298`. */
+/** With separators of thousands: `30,467,298`. */
 export function grouped(value: number): string {
   return value.toLocaleString("en-US");
 }

@@ -1,4 +1,4 @@
-// The `rfdetr` command. Each verb loads what it needs when it runs, so that help costs no libtorch.
+// The `rfdetr` command. Each verb loads its modules when it runs, so that help need not load libtorch.
 import { Command } from "commander";
 import { letThreadsSleep } from "../support/openmp.js";
 import { packageVersion } from "../support/version.js";
@@ -17,7 +17,7 @@ import { addSetup } from "./setup.js";
 import { addTrain } from "./train.js";
 import { addVal } from "./val.js";
 
-/** Registers a verb; its action tells the exit code. */
+/** Registers a verb. Its action calls `finish` with the exit code. */
 export type AddCommand = (program: Command, finish: (code: number) => void) => void;
 
 const verbs: readonly AddCommand[] = [

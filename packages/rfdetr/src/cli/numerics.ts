@@ -1,4 +1,4 @@
-// rfdetr numerics
+// `rfdetr numerics`
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -9,8 +9,8 @@ export function addNumerics(program: Command, finish: (code: number) => void): v
   withOutputFlags(
     program
       .command("numerics")
-      .description("show what numerics.jsonl of a run says: steps, loss scale, what was not finite and where")
-      .argument("<run>", "run folder, or the file"),
+      .description("summarise numerics.jsonl of a run: steps, loss scale, what was not finite and where it began")
+      .argument("<run>", "run folder, or a numerics.jsonl"),
   ).action(async (run: string, flags: OutputFlags) => {
     const { formatNumerics, summarizeNumerics } = await import("@rfdetr/amp");
     const path = existsSync(run) && statSync(run).isDirectory() ? join(run, "numerics.jsonl") : run;

@@ -1,4 +1,4 @@
-// rfdetr predict
+// `rfdetr predict`
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { makeFolder } from "../support/atomic.js";
@@ -19,10 +19,10 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .description("detect objects in images and draw them")
       .argument("<image...>", "images, folders, or patterns such as 'photos/**/*.jpg'")
       .requiredOption("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
-      .option("--threshold <x>", "smallest score that is reported", numeric, 0.5)
+      .option("--threshold <x>", "lowest score to report", numeric, 0.5)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
-      .option("--out <dir>", "folder for the pictures (default: predictions; with --json none are drawn unless given)"),
+      .option("--out <dir>", "folder for the pictures (default: predictions; with --json: none)"),
   ).action(async (inputs: string[], flags: PredictFlags) => finish(await predict(inputs, flags)));
 }
 
@@ -65,7 +65,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   return exit.done;
 }
 
-/** A name for every picture; images of the same name in different folders get a number. */
+/** A name for each picture. Images of the same name from different folders get a number. */
 function pictureNames(files: readonly string[]): string[] {
   const taken = new Set<string>();
   return files.map((file) => {

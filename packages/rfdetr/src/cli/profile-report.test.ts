@@ -63,7 +63,7 @@ it("sums up the operators that are not shown", () => {
     share: self / 6,
   }));
   expect(words(operatorTable(operators, 1))).toEqual([
-    "operator | calls | self ms | with all inside | share",
+    "operator | calls | self ms | total ms | share",
     "aten::op0 | forward | 2 | 3.0 | 3.0 | 50.0 %",
     "2 more | 4 | 3.0 | 50.0 %",
   ]);

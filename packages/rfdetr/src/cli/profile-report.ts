@@ -1,4 +1,4 @@
-// A profile in tables.
+// A profile as tables.
 
 import { textTable } from "@rfdetr/amp/text";
 import type { ModuleRow, OperatorRow, ProfileFigures } from "../instruments/profile.js";
@@ -6,7 +6,7 @@ import type { ModuleRow, OperatorRow, ProfileFigures } from "../instruments/prof
 const ms = (value: number): string => value.toFixed(1);
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-/** Calls of one step: whole, unless steps differ. */
+/** Calls per step: a whole number, unless the steps differ. */
 const count = (calls: number): string => (calls === 0 ? "" : Number.isInteger(calls) ? String(calls) : calls.toFixed(1));
 
 export function phaseTable(phases: ProfileFigures["phases"]): string {
@@ -16,12 +16,12 @@ export function phaseTable(phases: ProfileFigures["phases"]): string {
   );
 }
 
-/** The longest operators, and one row for the rest. */
+/** The operators that take the most time, and one row for the rest. */
 export function operatorTable(operators: readonly OperatorRow[], top: number): string {
   const rest = operators.slice(top);
   const sum = (of: (row: OperatorRow) => number): number => rest.reduce((total, row) => total + of(row), 0);
   return textTable(
-    ["operator", "", "calls", "self ms", "with all inside", "share"],
+    ["operator", "", "calls", "self ms", "total ms", "share"],
     [
       ...operators
         .slice(0, top)
@@ -43,8 +43,8 @@ export function operatorTable(operators: readonly OperatorRow[], top: number): s
 }
 
 /**
- * The tree of modules down to a depth, without what takes less than `smallest` of the time. Numbered modules beside each other, such as the layers of the
- * encoder, are one row, and a name with nothing beside it joins the name above.
+ * The tree of modules down to a depth, without modules that take less than the share `smallest` of the time. Numbered siblings, such as the
+ * layers of the encoder, share one row, and a name without siblings joins its parent's.
  */
 export function moduleTable(modules: readonly ModuleRow[], depth: number, smallest: number): string {
   const trains = modules.some(({ total_ms }) => total_ms.backward > 0);
@@ -61,7 +61,7 @@ export function moduleTable(modules: readonly ModuleRow[], depth: number, smalle
   return textTable(["module", "calls", "forward ms", ...(trains ? ["backward ms"] : []), "outside operators", "share"], rows);
 }
 
-/** A name that is no module of its own and has one child, and so on down, as one. */
+/** Joins names that are not modules and have a single child with that child, all the way down. */
 function joined(node: ModuleRow): [ModuleRow, string] {
   let [shown, name] = [node, node.name];
   for (let below = numbered(shown.children); shown.calls === 0 && below.length === 1; below = numbered(shown.children)) {
@@ -71,7 +71,7 @@ function joined(node: ModuleRow): [ModuleRow, string] {
   return [shown, name];
 }
 
-/** Children of which all have a number for a name and the same names below, as one with the sums. */
+/** Merges children whose names are numbers and whose own children have the same names into one row of sums. */
 export function numbered(children: readonly ModuleRow[]): readonly ModuleRow[] {
   const below = (node: ModuleRow): string => node.children.map(({ name }) => name).join(" ");
   if (children.length < 2 || !children.every((node) => /^\d+$/.test(node.name) && below(node) === below(children[0]))) return children;

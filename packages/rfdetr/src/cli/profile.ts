@@ -1,4 +1,4 @@
-// rfdetr profile
+// `rfdetr profile`
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
@@ -25,25 +25,20 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
   withOutputFlags(
     program
       .command("profile")
-      .description(
-        "show where the time of a training step goes: phases, operators, modules forward and backward; with a trace for a viewer",
-      )
+      .description("show where the time of a training step goes, by phase, operator and module, and write a trace for a viewer")
       .option("--model <variant>", "variant (default: nano)")
-      .option("--weights <file>", "trained weights, instead of random ones of a variant")
-      .option("--data <dir>", "dataset to take the batch from; otherwise noise with eight boxes an image")
-      .option("--batch <n>", "images a step", numeric, 2)
+      .option("--weights <file>", "trained weights (default: random weights of the variant)")
+      .option("--data <dir>", "dataset for the batch (default: noise with eight boxes per image)")
+      .option("--batch <n>", "images per step", numeric, 2)
       .option("--infer", "profile prediction instead of training")
       .option("--precision <p>", precisions.join(", "), "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
-      .option("--steps <n>", "recorded steps; figures are those of one", numeric, 3)
-      .option("--warmup <n>", "steps before those", numeric, 2)
-      .option("--shapes", "record dtypes and shapes of the operators' tensors too")
-      .option(
-        "--out <file>",
-        "where the trace goes, for ui.perfetto.dev or chrome://tracing (default: trace.json; with --json none unless given)",
-      )
-      .option("--top <n>", "operators to show", numeric, 20)
-      .option("--depth <n>", "levels of modules to show", numeric, 6),
+      .option("--steps <n>", "number of recorded steps; figures are per step", numeric, 3)
+      .option("--warmup <n>", "steps before them that are not recorded", numeric, 2)
+      .option("--shapes", "also record the dtypes and shapes of the operators' tensors")
+      .option("--out <file>", "file for the trace, for ui.perfetto.dev or chrome://tracing (default: trace.json; with --json: none)")
+      .option("--top <n>", "number of operators to show", numeric, 20)
+      .option("--depth <n>", "number of levels of modules to show", numeric, 6),
   ).action(async (flags: ProfileFlags) => finish(await run(flags)));
 }
 
@@ -84,8 +79,9 @@ async function run(flags: ProfileFlags): Promise<number> {
     `a step ${milliseconds.recorded.toFixed(1)} ms with the recorder, ${milliseconds.plain.median.toFixed(1)} ms without (${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %); ${Math.round(figures.events / steps)} events`,
   );
   if (device !== "cpu")
-    console.warn(`operators on ${device} go on after their calls return: their times are those of the calls, waiting for results included`);
-  if (figures.dropped > 0) console.warn(`${figures.dropped} events had no room and are missing at the end: record fewer steps`);
+    console.warn(`operators on ${device} run on after their calls return: the times are those of the calls, including waits for results`);
+  if (figures.dropped > 0)
+    console.warn(`${figures.dropped} events at the end were dropped because the buffer was full: record fewer steps`);
   for (const table of [
     report.phaseTable(figures.phases),
     report.operatorTable(figures.operators, top),
@@ -105,7 +101,7 @@ async function run(flags: ProfileFlags): Promise<number> {
   return exit.done;
 }
 
-/** Said before the steps run, not after. @throws RfdetrError unless a file can stand there. */
+/** Checked up front, because the steps take time. @throws RfdetrError unless a file can stand there. */
 function checkWritable(out: string): void {
   const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (isFolder(out)) throw new UsageError(`Expected a file for out but ${out} is a folder`);

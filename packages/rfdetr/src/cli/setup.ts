@@ -1,4 +1,4 @@
-// rfdetr setup: the launcher does it before this program loads; here it has its place in the help.
+// `rfdetr setup`: the launcher does the work before this program loads; this entry is for the help.
 import type { Command } from "commander";
 import { exit, withOutputFlags } from "./context.js";
 
@@ -6,7 +6,7 @@ export function addSetup(program: Command, finish: (code: number) => void): void
   withOutputFlags(
     program
       .command("setup")
-      .description("prepare the engine; every other command does it when needed")
+      .description("install the engine; every other command does so when needed")
       .option("--cuda", "with CUDA kernels")
       .option("--libtorch <dir>", "use the libtorch in this folder"),
   ).action(() => finish(exit.done));

@@ -1,4 +1,4 @@
-// A training run as text: a header, a live line, a table row per epoch.
+// A training run as text: a header, a live line, a table with a row per epoch.
 
 import { formatBytes } from "@rfdetr/amp/text";
 import type { EpochEvent, StartEvent, StepEvent, TrainEvent } from "../run/files/events.js";
@@ -9,6 +9,7 @@ const columns = ["epoch", "step", "loss", "class", "box", "giou", "AP", "AP50", 
 const widths = [7, 7, 8, 7, 7, 7, 6, 6, 6, 7, 7, 8];
 const row = (cells: readonly string[]) => cells.map((cell, i) => cell.padStart(widths[i])).join(" ");
 
+/** Shows the events of a run. */
 export class TrainConsole {
   #lastPlain = 0;
 
@@ -35,7 +36,7 @@ export class TrainConsole {
       `${console.bold(event.model)} at ${event.resolution} px, ${grouped(event.parameters)} parameters, ${event.classes.length} classes`,
     );
     console.line(
-      `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images a step`,
+      `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images per step`,
     );
     console.line(`precision ${console.bold(event.precision)}: ${event.reason}`);
     console.line(
@@ -49,14 +50,14 @@ export class TrainConsole {
   #step(event: StepEvent): void {
     const text = this.stepLine(event);
     if (!this.console.plain) this.console.live(text);
-    // A log gets one line in ten seconds at most.
+    // A log gets at most one line every ten seconds.
     else if (this.now().getTime() - this.#lastPlain >= 10_000) {
       this.#lastPlain = this.now().getTime();
       this.console.line(text);
     }
   }
 
-  /** Epoch, step, loss, learning rate, speed, memory, precision with scale and skips, size, time left and when that is. */
+  /** Epoch, step, loss, learning rate, speed, memory, precision with loss scale and skipped steps, image size, time left, time of the end. */
   stepLine(event: StepEvent): string {
     const scale = event.lossScale === null ? "" : ` scale ${event.lossScale}`;
     const skipped = event.skippedSteps === 0 ? "" : ` skipped ${event.skippedSteps}`;

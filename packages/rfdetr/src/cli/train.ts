@@ -1,15 +1,15 @@
-// rfdetr train
+// `rfdetr train`
 
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { TrainRun } from "../run/train-run.js";
 import type { SettingName } from "../settings/settings.js";
-import { addHint, RfdetrError, UsageError } from "../support/errors.js";
+import { UsageError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { collect, consoleOf, exit, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 import { duration, fraction } from "./format.js";
 
-/** Flags, and the settings they set. */
+/** The settings that flags set. */
 const settingOfFlag: Readonly<Record<string, SettingName>> = {
   data: "dataset_dir",
   model: "model",
@@ -33,10 +33,10 @@ export function addTrain(program: Command, finish: (code: number) => void): void
     program
       .command("train")
       .description("train a detector on a folder of images with COCO or YOLO annotations")
-      .option("--data <dir>", "dataset: train/ and valid/ with annotations")
+      .option("--data <dir>", "dataset with train/ and valid/")
       .option("--model <variant>", "nano, small, medium, base, large, …")
-      .option("--weights <file>", "weights to start from: a file, or the name of published ones such as nano (default: random)")
-      .option("--out <dir>", "run folder (default: a fresh one under runs/)")
+      .option("--weights <file>", "weights to start from: a file, or the name of published ones such as nano (default: random weights)")
+      .option("--out <dir>", "run folder (default: a new one under runs/)")
       .option("--epochs <n>", "passes over the training images", numeric)
       .option("--batch <n>", "images per micro-batch", numeric)
       .option("--accumulate <n>", "micro-batches per optimizer step", numeric)
@@ -44,17 +44,22 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed")
       .option("--no-amp", "train in 32-true")
       .option("--device <d>", "auto, cpu or cuda:N")
-      .option("--seed <n>", "seed of weights, order and augmentation", numeric)
-      .option("--resolution <n>", "side length in pixels", numeric)
-      .option("--config <file>", "settings in JSON, by the Python package's names")
-      .option("--override <pattern=rule>", "precision of modules: fp32, lower, keep, widest, bf16 or bf16x3; may be repeated", collect)
+      .option("--seed <n>", "seed of the initial weights, the order of images and the augmentation", numeric)
+      .option("--resolution <n>", "side length of the images in pixels", numeric)
+      .option("--config <file>", "JSON file of settings, by the names of the Python package")
+      .option(
+        "--override <pattern=rule>",
+        "precision of the modules that match: fp32, lower, keep, widest, bf16 or bf16x3; may be repeated",
+        collect,
+      )
       .option("--set <key=value>", "any other setting; may be repeated", collect)
       .option("--resume <run>", "continue the run in this folder"),
   ).action(async (flags: TrainFlags) => finish(await train(flags)));
 }
 
 async function train(flags: TrainFlags): Promise<number> {
-  const { checkSetting, parseAssignment, parseOverrides, readConfigFile, resolveSettings } = await import("../settings/resolve.js");
+  const { checkSetting, readConfigFile, resolveSettings } = await import("../settings/resolve.js");
+  const { parseAssignment, parseOverrides } = await import("./setting-flags.js");
   const { TrainRun } = await import("../run/train-run.js");
   const given = Object.entries(settingOfFlag).filter(([flag]) => flags[flag] !== undefined);
   const console = consoleOf(flags);
@@ -84,12 +89,11 @@ async function train(flags: TrainFlags): Promise<number> {
   return await follow(TrainRun.start(config), console);
 }
 
-/** Shows a run until its end; Ctrl-C once saves and stops, twice quits. @returns the exit code. */
+/** Shows a run until its end. The first Ctrl-C saves a checkpoint and stops it, the second quits at once. @returns the exit code */
 export async function follow(run: TrainRun, console: Console): Promise<number> {
   const { TrainConsole } = await import("./train-console.js");
   const view = new TrainConsole(console);
   let interrupts = 0;
-  let started: string | null = null;
   const interrupt = () => {
     interrupts++;
     if (interrupts > 1) process.exit(exit.interrupted);
@@ -102,12 +106,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     for await (const event of run) {
       if (console.json) console.data(event);
       view.show(event);
-      if (event.type === "start") started = event.dir;
     }
-  } catch (error) {
-    const resumable = started !== null && RfdetrError.is(error) && error.hint?.includes(started);
-    if (resumable) addHint(error, `continue it with --resume ${started}`);
-    throw error;
   } finally {
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);

@@ -1,4 +1,4 @@
-// rfdetr val
+// `rfdetr val`
 
 import { textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
@@ -23,15 +23,15 @@ export function addVal(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program
       .command("val")
-      .description("score trained weights on a dataset, or a COCO results file on its annotations")
+      .description("evaluate trained weights on a dataset, or a COCO results file on its annotations")
       .option("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
       .option("--data <dir>", "dataset")
       .option("--split <name>", "valid or test", "valid")
       .option("--batch <n>", "images per batch", numeric, 4)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
-      .option("--predictions <file>", "COCO results to score instead; needs no model")
-      .option("--annotations <file>", "COCO annotations of the results"),
+      .option("--predictions <file>", "COCO results file to evaluate instead of weights")
+      .option("--annotations <file>", "COCO annotation file for the results"),
   ).action(async (flags: ValFlags) => finish(await val(flags)));
 }
 
@@ -63,7 +63,7 @@ async function val(flags: ValFlags): Promise<number> {
   return exit.done;
 }
 
-/** The twelve figures and those of each class: JSON on stdout, or a table. */
+/** Prints the overall figures and those of each class, as JSON or as tables. */
 export function report(console: Console, summary: CocoSummary, precision: string | null): void {
   if (console.json) {
     console.data({ ...summary, precision });

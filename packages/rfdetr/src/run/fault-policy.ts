@@ -1,18 +1,18 @@
-// What a run does about a step whose loss or gradients were not finite.
+// What a run does about a step whose loss or gradients are not finite.
 import type { OverflowReport } from "@rfdetr/amp";
 import { NumericsError } from "../support/errors.js";
 import type { StepResult } from "../train/step.js";
 
 export type FaultPolicy = "skip" | "stop" | "rollback";
 
-/** Steps in a row that change nothing before a run is given up. */
+/** The run is aborted after so many steps in a row that changed nothing. */
 const hopeless = 50;
-/** Skipped steps that are run again to find the place of the fault; a hopeless run would spend its time on nothing else. */
+/** Faulty steps that are run again to find the place of the fault. Without a limit, a hopeless run would spend half of its time on them. */
 const replays = 20;
-/** Times that a run goes back within one epoch: lower learning rates have not helped then. */
+/** Most rollbacks within one epoch. After these, a lower learning rate has not helped. */
 export const mostRollbacks = 5;
 
-/** What is to happen, with the words for the user; null where nothing needs to be said. */
+/** What to do, and the words for the user; null where nothing needs to be said. */
 export interface Verdict {
   action: FaultPolicy;
   message: string | null;
@@ -25,12 +25,12 @@ export class FaultJudge {
 
   constructor(readonly policy: FaultPolicy) {}
 
-  /** Whether the next fault is worth running the step again for its place. */
+  /** Whether the step of the next fault should be run again to find its place. Counts the call. */
   wantsReplay(): boolean {
     return this.#replays++ < replays;
   }
 
-  /** A step was applied. */
+  /** Call after a step that was applied. */
   applied(): void {
     this.#wasted = 0;
   }

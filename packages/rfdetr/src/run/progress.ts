@@ -1,8 +1,9 @@
-// Sums of an epoch in progress, and what they come to.
+// Where a run is: counts, and the sums and means of the epoch in progress.
 
 import type { StepResult } from "../train/step.js";
 import type { Rollbacks, SavedProgress } from "./files/checkpoint.js";
 
+/** The state of a run that never went back. */
 export const noRollbacks: Rollbacks = { inEpoch: 0, undone: 0, lrFactor: 1 };
 
 /** The state of a run that has not taken a step. */
@@ -22,11 +23,12 @@ export function initialProgress(): SavedProgress {
   };
 }
 
+/** The sums of an epoch that has not taken a step. */
 export function emptySums(): SavedProgress["epochSums"] {
   return { loss: 0, steps: 0, images: 0, seconds: 0, terms: {} };
 }
 
-/** Adds a step. A loss that is not finite is left out of the means; its step counts as skipped. */
+/** Adds a step. A loss that is not finite does not enter the means. @param seconds time since the step before */
 export function addStep(progress: SavedProgress, result: StepResult, images: number, seconds: number): void {
   progress.step++;
   progress.stepInEpoch++;
@@ -42,7 +44,7 @@ export function addStep(progress: SavedProgress, result: StepResult, images: num
   for (const [name, value] of compactTerms(result.terms)) sums.terms[name] = (sums.terms[name] ?? 0) + value;
 }
 
-/** Terms of the last decoder layer by name, those of all other layers and of the encoder summed as `*_aux`; the logged figures as they are. */
+/** The loss terms: those of the last decoder layer by name, those of all other layers and of the encoder summed as `*_aux`. */
 function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, number]> {
   const auxiliary = new Map<string, number>();
   for (const [name, value] of terms) {
@@ -53,7 +55,7 @@ function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, n
   yield* auxiliary;
 }
 
-/** Means over the epoch's steps. */
+/** Means over the epoch's steps; a loss of NaN where no step had a finite loss. */
 export function epochMeans({ loss, steps, terms }: SavedProgress["epochSums"]): { loss: number; terms: Record<string, number> } {
   if (steps === 0) return { loss: Number.NaN, terms: {} };
   return { loss: loss / steps, terms: Object.fromEntries(Object.entries(terms).map(([name, value]) => [name, value / steps])) };

@@ -1,18 +1,18 @@
-// Images per second as of late.
+// Moving average of images per second.
 
-/** Rate over the last steps: a window, so that it follows changes of size, and time spent waiting for data counts. */
+/** Rate over a window of the last steps, so that it follows changes of image size. Time spent waiting for data counts. */
 export class SpeedMeter {
   readonly #window: { images: number; at: number }[] = [];
 
   constructor(readonly size = 30) {}
 
-  /** Notes that a step of so many images ended at `at` milliseconds. */
+  /** Adds a step of so many images that ended at `at` milliseconds. */
   add(images: number, at: number): void {
     this.#window.push({ images, at });
     if (this.#window.length > this.size) this.#window.shift();
   }
 
-  /** 0 until two steps have ended. */
+  /** Images per second; 0 until two steps have ended. */
   get perSecond(): number {
     const [first, ...rest] = this.#window;
     if (rest.length === 0) return 0;

@@ -1,4 +1,4 @@
-// A training run seen from outside: an async iterable of events and a result, while a worker thread does the work.
+// A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work.
 import { Worker } from "node:worker_threads";
 import type { TrainSettings } from "../settings/settings.js";
 import { type SentError, unpackError } from "../support/error-transfer.js";
@@ -7,27 +7,27 @@ import { letThreadsSleep } from "../support/openmp.js";
 import { workerPath } from "../support/worker-path.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 
-/** What the training thread is given. */
+/** What the training thread receives. */
 export interface TrainRequest {
   settings: TrainSettings;
   /** Folder of the run to continue, or null for a new one. */
   resume: string | null;
-  /** A shared word: not 0 asks the run to save and stop. */
+  /** Shared memory; any value but 0 asks the run to save a checkpoint and stop. */
   stop: Int32Array;
 }
 
-/** What the training thread says. */
+/** What the training thread sends. */
 export type WorkerMessage = { event: TrainEvent } | { failure: SentError };
 
 /** How a run ended, and where its files are. */
 export interface TrainResult {
   dir: string;
-  /** Path of the best weights; null where the run ended before its first evaluation. */
+  /** Path of the best weights; null if the run ended before its first evaluation. */
   best: string | null;
   summary: DoneEvent["summary"];
 }
 
-/** Step events that nobody has read are dropped from the oldest, beyond this many events. */
+/** With more unread events than this, the oldest step and evaluation events are dropped. */
 const backlog = 10_000;
 
 /**
@@ -66,7 +66,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
         throw error;
       },
     );
-    // Whoever only iterates sees the failure there.
+    // A caller who only iterates sees the failure there.
     this.result.catch(() => {});
   }
 

@@ -275,7 +275,10 @@ class Trainer {
       // On a full disk this fails too; the error that matters is thrown by the caller.
     }
     if (!RfdetrError.is(error) || !resumable.has(error.code) || !existsSync(directory.checkpoint)) return error;
-    return addHint(error, `The run stopped after step ${this.#progress.step}; resume it in ${directory.path} once the cause is fixed`);
+    return addHint(
+      error,
+      `The run stopped after step ${this.#progress.step}. Fix the cause, then continue it with \`resume\` ${directory.path}`,
+    );
   }
 
   /** Seconds until the run ends, at the speed of the last steps and the length of the last evaluation. */

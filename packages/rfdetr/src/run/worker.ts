@@ -1,4 +1,4 @@
-// The training thread: the main thread keeps console, dashboard and Ctrl-C alive meanwhile.
+// The training thread. The main thread stays free for the console and Ctrl-C.
 import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";

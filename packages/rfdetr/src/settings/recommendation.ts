@@ -1,15 +1,15 @@
-// What calibration recommends, as settings in a config file.
+// The recommendation of a calibration as settings in a config file.
 import { existsSync } from "node:fs";
 import type { Calibration } from "@rfdetr/amp";
 import { replaceText } from "../support/atomic.js";
 import { readConfigFile } from "./resolve.js";
 
-/** The settings that a recommendation comes to. */
+/** The settings that follow a recommendation. */
 export function recommendedSettings({ recommended, precisions }: Calibration): Record<string, unknown> {
   const row = precisions.find(({ precision }) => precision === recommended.precision);
   return {
     precision: recommended.precision,
-    // Starting where the first finite gradients came spares the skipped steps of the way down.
+    // Starting at the first scale with finite gradients avoids the skipped steps that find it.
     ...(recommended.precision === "16-mixed" && row !== undefined ? { scaler: { init: row.scale } } : {}),
   };
 }

@@ -36,7 +36,7 @@ export const refused: Readonly<Record<string, Refusal>> = {
   sync_bn: { accepts: [false], reason: "the model has no batch norm" },
   resume: {
     accepts: [null],
-    reason: "it is not a setting here: resume a run by its folder, or give a checkpoint as weights to start from it",
+    reason: "resume a run by its folder, with `rfdetr train` or TrainRun; to start from the weights of a checkpoint, use weights",
   },
 
   dataset_file: {

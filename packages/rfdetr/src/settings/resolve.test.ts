@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { camelCase, snakeCase } from "../support/names.js";
 import { refused } from "./refused-settings.js";
-import { parseAssignment, readConfigFile, resolveSettings, toFile } from "./resolve.js";
+import { readConfigFile, resolveSettings, toFile } from "./resolve.js";
 import { settings } from "./settings.js";
 
 const base = { datasetDir: "birds" };
@@ -69,19 +69,12 @@ describe("resolveSettings", () => {
   });
 });
 
-describe("config files and assignments", () => {
+describe("config files", () => {
   it("name the file that is missing or broken", () => {
     const folder = mkdtempSync(join(tmpdir(), "config-"));
     expect(() => readConfigFile(join(folder, "none.json"))).toThrow("none.json cannot be read");
     writeFileSync(join(folder, "half.json"), '{"lr": 1');
     expect(() => readConfigFile(join(folder, "half.json"))).toThrow("half.json but it ends in the middle");
-  });
-
-  it("read values as JSON where they are, as text otherwise", () => {
-    expect(parseAssignment("lr=1e-3")).toEqual(["lr", 1e-3]);
-    expect(parseAssignment("use_ema=false")).toEqual(["use_ema", false]);
-    expect(parseAssignment("lr_scheduler=cosine")).toEqual(["lr_scheduler", "cosine"]);
-    expect(() => parseAssignment("lr")).toThrow("Expected key=value");
   });
 });
 

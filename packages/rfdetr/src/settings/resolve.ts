@@ -1,9 +1,9 @@
-// From what a user wrote (file, flags, options) to a complete, checked configuration.
+// Turns what a user wrote (config file, flags, options) into a complete, checked configuration.
 import { isDeepStrictEqual } from "node:util";
 import { type AugConfig, checkAugConfig } from "../data/augment/config.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel, variantOfClass } from "../model/variants.js";
-import { ConfigError, expected, type RfdetrError, UsageError } from "../support/errors.js";
+import { ConfigError, expected, type RfdetrError } from "../support/errors.js";
 import { readJson } from "../support/json.js";
 import { camelCase, snakeCase } from "../support/names.js";
 import { suggest } from "../support/suggest.js";
@@ -12,7 +12,7 @@ import { type Setting, type SettingName, settings, type TrainOptions, type Train
 
 const names = Object.keys(settings) as SettingName[];
 
-/** Names people type that mean another setting. */
+/** Names that people type for settings of another name. */
 const aliases: Readonly<Record<string, SettingName>> = {
   dataset: "dataset_dir",
   data: "dataset_dir",
@@ -27,7 +27,7 @@ const aliases: Readonly<Record<string, SettingName>> = {
 
 /** What a variant trains with where it differs from the general defaults. */
 const presets: Readonly<Record<string, TrainOptions>> = {
-  // A small model from random weights: one learning rate for everything, a fast average, no jitter (it under-fits in so few steps).
+  // Trains from random weights in few steps: one learning rate for all weights, a fast average, no scale jitter (with it the model under-fits).
   demo: {
     epochs: 11,
     maxSteps: 2000,
@@ -46,7 +46,7 @@ const presets: Readonly<Record<string, TrainOptions>> = {
   },
 };
 
-/** @returns the training preset of a variant; empty for those that train with the general defaults. */
+/** The training preset of a variant; empty for variants that train with the general defaults. */
 export function presetOf(variant: string): TrainOptions {
   return presets[variant] ?? {};
 }
@@ -76,8 +76,7 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
 }
 
 function checkAugmentation({ augConfig, augment }: TrainSettings): void {
-  if (augment !== settings.augment.fallback)
-    throw new ConfigError(`Expected augment or aug_config but received both: ${augment}, and one in full; leave one out`);
+  if (augment !== settings.augment.fallback) throw new ConfigError(`Expected augment or aug_config but received both: leave one out`);
   try {
     checkAugConfig(augConfig as AugConfig);
   } catch (error) {
@@ -86,8 +85,8 @@ function checkAugmentation({ augConfig, augment }: TrainSettings): void {
 }
 
 /**
- * @returns the settings by snake_case name. What the package nests or calls otherwise (`lr_scheduler_kwargs`, `pretrain_weights`,
- * `model_name`) has our name; what is refused is gone.
+ * Settings by snake_case name. What the package nests or names differently (`lr_scheduler_kwargs`, `pretrain_weights`, `model_name`)
+ * gets our name. Settings that are not supported are checked and left out.
  */
 function normalise(options: Record<string, unknown>): Record<string, unknown> {
   const given: Record<string, unknown> = {};
@@ -115,7 +114,7 @@ function refuse(name: string, value: unknown, given: Record<string, unknown>): v
   throw new ConfigError(`The setting ${name} = ${JSON.stringify(value)} is not supported${kept}: ${reason}`);
 }
 
-/** The sizes of the model that is asked for. */
+/** The sizes of the model that the settings ask for. */
 function variantOf({ model, resolution }: Record<string, unknown>): ModelConfig {
   return resolveModel(typeof model === "string" ? model : settings.model.fallback, typeof resolution === "number" ? { resolution } : {});
 }
@@ -125,7 +124,7 @@ function unknown(name: string): RfdetrError {
   return new ConfigError(`Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`);
 }
 
-/** Checks the value of one setting; `shown` is the name that an error uses. @throws ConfigError */
+/** Checks the value of one setting. @param shown name of the setting in errors @throws ConfigError */
 export function checkSetting(name: SettingName, value: unknown, shown: string = name): unknown {
   const parsed = settings[name].type.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -135,7 +134,7 @@ export function checkSetting(name: SettingName, value: unknown, shown: string = 
   throw new ConfigError(expected(kindOf(name), shown, value));
 }
 
-/** What a setting takes, in words. */
+/** The values that a setting accepts, in words. */
 export function kindOf(name: SettingName): string {
   const setting: Setting = settings[name];
   return setting.takes ?? describe(setting.type.toJSONSchema() as JsonSchema);
@@ -180,32 +179,7 @@ function flatten(file: Record<string, unknown>): Record<string, unknown> {
   return { ...sizes, ...train, model_name: name ?? (typeof type === "string" ? type.replace(/Config$/, "") : null) };
 }
 
-/** Reads a `key=value` of the command line; the value is JSON where it parses as such, text otherwise. @throws RfdetrError */
-export function parseAssignment(text: string): [string, unknown] {
-  const at = text.indexOf("=");
-  if (at < 1) throw new UsageError(expected("key=value", "set", text));
-  const raw = text.slice(at + 1);
-  try {
-    return [text.slice(0, at), JSON.parse(raw)];
-  } catch {
-    return [text.slice(0, at), raw];
-  }
-}
-
 /** The settings by their names in files. */
 export function toFile(config: TrainSettings): Record<string, unknown> {
   return Object.fromEntries(Object.entries(config).map(([key, value]) => [snakeCase(key), value]));
-}
-
-/**
- * Reads the `pattern=rule` pairs of the command line.
- * @throws UsageError for what is no pair, `ERR_CONFIG` for an unknown rule
- */
-export function parseOverrides(pairs: readonly string[]): TrainSettings["precisionOverrides"] {
-  const given = pairs.map((text) => {
-    const at = text.lastIndexOf("=");
-    if (at < 1) throw new UsageError(expected("pattern=rule", "override", text));
-    return [text.slice(0, at), text.slice(at + 1)];
-  });
-  return checkSetting("precision_overrides", Object.fromEntries(given), "override") as TrainSettings["precisionOverrides"];
 }

@@ -1,4 +1,4 @@
-// Every precision measured on one training step.
+// Measures every precision on one training step.
 import { type Calibration, calibrate, type Overrides, type Precision } from "@rfdetr/amp";
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/precision.js";
@@ -6,7 +6,7 @@ import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { MicroBatch } from "./parts.js";
 
-/** What the instruments look at: a model, and a training batch for it. */
+/** What is measured: a model and a training batch for it. */
 export interface Subject {
   model: RFDETRModel;
   classNames: readonly string[];
@@ -16,7 +16,10 @@ export interface Subject {
   trained: boolean;
 }
 
-/** Measures every precision on the training step of a subject; the weights are as before afterwards. */
+/**
+ * Measures every precision on the training step of a subject. The weights stay as they are.
+ * @param options.overrides precision of single modules; @param options.rounds timed steps per precision
+ */
 export function calibrateSubject(
   { model, batch: { images: bytes, height, width, targets }, device }: Subject,
   options: { overrides?: Overrides; precisions?: readonly Precision[]; rounds?: number; progress?: (what: string) => void } = {},

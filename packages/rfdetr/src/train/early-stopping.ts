@@ -1,12 +1,12 @@
-// When to stop because nothing improves any more.
+// Stops training when the figure no longer improves.
 
-/** What a checkpoint keeps of the patience. */
+/** What a checkpoint keeps. */
 export interface EarlyStoppingState {
   best: number;
   waited: number;
 }
 
-/** Ends training after `patience` evaluations without a gain of more than `minDelta` (as Lightning's EarlyStopping in mode max). */
+/** Ends training after `patience` evaluations without a gain of more than `minDelta`, as Lightning's EarlyStopping in mode max. */
 export class EarlyStopping {
   #best = Number.NEGATIVE_INFINITY;
   #waited = 0;
@@ -16,7 +16,7 @@ export class EarlyStopping {
     readonly minDelta: number,
   ) {}
 
-  /** @returns true when training should end. A figure that is not finite counts as no improvement. */
+  /** Adds the figure of an evaluation. One that is not finite is no improvement. @returns whether training should end */
   update(figure: number): boolean {
     if (figure > this.#best + this.minDelta) {
       this.#best = figure;

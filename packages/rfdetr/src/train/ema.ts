@@ -1,4 +1,4 @@
-// The exponential moving average of the weights (Polyak and Juditsky 1992), which evaluation and shipping use.
+// The exponential moving average of the weights (Polyak and Juditsky 1992), which is evaluated and saved for use.
 import { keep, type nn, noGrad, ops, type optim, scope, type Tensor } from "@rfdetr/torch";
 import { CheckpointError } from "../support/errors.js";
 
@@ -30,7 +30,7 @@ export class Ema {
     return this.#updates;
   }
 
-  /** Share of the old average that update number `t` (from 1) keeps. */
+  /** The share of the old average that update `t` (from 1) keeps. */
   decayAt(t: number): number {
     if (t === 1) return 0;
     return this.tau === 0 ? this.decay : this.decay * (1 - Math.exp(-t / this.tau));
@@ -44,7 +44,7 @@ export class Ema {
     return { of, weight: 1 - this.decayAt(this.#updates) };
   }
 
-  /** Takes the model's weights into the average, outside of an optimizer step. */
+  /** Updates the average from the model's weights, outside of an optimizer step. */
   update(): void {
     const { of, weight } = this.advance();
     noGrad(() => scope(() => ops._foreachLerp_([...of.values()], [...of.keys()], weight)));
@@ -61,7 +61,7 @@ export class Ema {
       const stored = state.tensors.get(key);
       if (stored?.shape.join() === value.shape.join()) continue;
       throw new CheckpointError(
-        `Expected the average of ${key} [${value.shape}] in the checkpoint but ${stored === undefined ? "it is missing" : `it has the shape [${stored.shape}]`}: the checkpoint is of another model or was changed`,
+        `Expected the average of ${key} [${value.shape}] in the checkpoint but ${stored === undefined ? "it is missing" : `it has the shape [${stored.shape}]`}: the checkpoint belongs to another model or was changed`,
       );
     }
     noGrad(() => {

@@ -1,4 +1,4 @@
-// Parameter groups: which weights learn how fast, and which decay.
+// Parameter groups: the learning rate and the weight decay of every weight.
 import type { optim } from "@rfdetr/torch";
 import type { RFDETRModel } from "../model/rfdetr.js";
 
@@ -6,9 +6,9 @@ import type { RFDETRModel } from "../model/rfdetr.js";
 export interface GroupSettings {
   lr: number;
   lrEncoder: number;
-  /** Factor for every encoder layer further from the output. */
+  /** Factor of the learning rate for each encoder layer further from the output. */
   lrVitLayerDecay: number;
-  /** Factor of the decoder; its square applies to the encoder. */
+  /** Factor of the decoder's learning rate; the encoder gets its square. */
   lrComponentDecay: number;
   weightDecay: number;
 }
@@ -17,7 +17,7 @@ const encoderPrefix = "backbone.0.encoder";
 const decoderPrefix = "transformer.decoder";
 const undecayed = ["gamma", "pos_embed", "rel_pos", "bias", "norm", "embeddings"];
 
-/** Distance of an encoder parameter from the output: embeddings are the furthest, the final norm the nearest. */
+/** Number of the layer of an encoder parameter: 0 for the embeddings, the highest for the final norm. */
 function layerId(name: string, depth: number): number {
   if (name.includes("embeddings")) return 0;
   const layer = /\.layer\.(\d+)\./.exec(name);
@@ -25,9 +25,9 @@ function layerId(name: string, depth: number): number {
 }
 
 /**
- * Three sets, in this order: all others, encoder, decoder; parameters of equal learning rate and decay share a group. Encoder layers learn
- * the slower the earlier they are; biases, norms and embeddings of the encoder do not decay. LayerScale and the whole decoder do, as in
- * the package (`rfdetr.training.param_groups`).
+ * Groups of equal learning rate and weight decay, in the order: all others, encoder, decoder. The earlier an encoder layer, the lower its
+ * learning rate. Biases, norms and embeddings of the encoder do not decay; its LayerScale and the whole decoder do, as in the package
+ * (`rfdetr.training.param_groups`).
  */
 export function parameterGroups(model: RFDETRModel, settings: GroupSettings): optim.ParameterGroup[] {
   const depth = Math.max(...model.config.outFeatureIndexes) + 1;

@@ -1,4 +1,4 @@
-// What a training step works with, made in one place.
+// Everything that a training step uses, made in one place.
 import { type Autocast, GradScaler, type Precision, policyByName, withOperators } from "@rfdetr/amp";
 import { noGrad, optim, type Tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
@@ -17,7 +17,7 @@ export interface MicroBatch {
   height: number;
   width: number;
   targets: Target[];
-  /** Where the images came from, for reports. */
+  /** Paths of the images, for reports. */
   files?: readonly string[];
 }
 
@@ -27,16 +27,16 @@ export interface StepParts {
   criterion: Criterion;
   autocast: Autocast;
   optimizer: optim.AdamW;
-  /** Switched off unless gradients are scaled. */
+  /** Disabled unless gradients are scaled. */
   scaler: GradScaler;
   device: string;
-  /** Largest global gradient norm; 0 does not clip. */
+  /** Global gradient norm above which gradients are clipped; 0 never clips. */
   clipMaxNorm: number;
 }
 
 /**
- * What a step of `model` needs under these settings: loss, precision, optimizer, loss scaler.
- * @param scale loss scale to begin with; default that of the settings
+ * The loss, autocast, optimizer and gradient scaler for steps of `model` with these settings.
+ * @param scale first loss scale; default: that of the settings
  * @throws PolicyError when an override of the settings matches no module of the model
  */
 export function stepParts(
@@ -62,12 +62,12 @@ export function stepParts(
   };
 }
 
-/** The moving average that the settings ask for, or null. */
+/** The moving average of the weights, or null if the settings do not ask for it. */
 export function averageOf(model: RFDETRModel, { useEma, emaDecay, emaTau }: TrainSettings): Ema | null {
   return useEma ? new Ema(model, { decay: emaDecay, tau: emaTau }) : null;
 }
 
-/** The images of a micro-batch as the model takes them: `[B, 3, H, W]`, normalised, at `size` × `size` where it is given. */
+/** The images of a micro-batch as input of the model: `[B, 3, H, W]` float32, normalised, resized to `size` × `size` if it is given. */
 export function prepareImages(batch: MicroBatch, size: number | null, device: string): Tensor {
   const images = normalise_(imagesToTensor(batch.images, batch.targets.length, batch.height, batch.width, device));
   return size === null ? images : noGrad(() => resizeImages(images, size, size));

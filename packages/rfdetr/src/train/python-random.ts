@@ -1,4 +1,4 @@
-// Python's `random.Random(seed).choice(…)`: which scale a step trains at is defined by it, so settings carry over number for number.
+// Python's `random.Random(seed).choice(…)`, which the package uses to choose the image size of a step.
 import { InternalError } from "../support/errors.js";
 
 const N = 624;
@@ -21,7 +21,7 @@ export class PythonRandom {
     this.#seedByArray(key);
   }
 
-  /** The element that `random.Random(seed).choice(list)` would return, and advances the generator. */
+  /** Returns the element that `random.Random(seed).choice(list)` returns, and advances the generator. @throws RangeError for an empty list */
   choice<T>(list: readonly T[]): T {
     if (list.length === 0) throw new InternalError("Expected at least one element to choose from but received none");
     const bits = 32 - Math.clz32(list.length);

@@ -1,9 +1,12 @@
-// Images of noise with random boxes: what a step is measured on where no data is needed.
+// Images of noise with random boxes, to measure steps without data.
 import { rand, scope } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
 import type { MicroBatch } from "./parts.js";
 
-/** Images of noise with eight boxes each; the same for the same seed. */
+/**
+ * Images of noise with random boxes. They depend only on libtorch's seed.
+ * @param side side length in pixels; @param objects boxes per image
+ */
 export function randomBatch(batch: number, side: number, classes: number, objects = 8): MicroBatch {
   return scope(() => {
     const bytes = rand([batch * side * side * 3])

@@ -1,12 +1,13 @@
-// A faulty step run once more, to find where it first was not finite.
+// Runs a faulty step once more to find where it first was not finite.
 import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { scope } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
 import { type MicroBatch, prepareImages, type StepParts } from "./parts.js";
 
 /**
- * Runs a step that changed nothing once more, watched, and reports the first value that was not finite.
- * @param scale loss scale that the step ran with
+ * Runs a step that was not applied once more, with observers, and reports the first value that is not finite. Changes no weight.
+ * @param size side length of the images in pixels; null keeps their size
+ * @param scale loss scale of the step
  */
 export function replayStep(
   parts: StepParts,

@@ -1,4 +1,4 @@
-// The learning rate over the run: warm-up, then a shape.
+// The learning rate over the run: linear warm-up, then a step, a cosine or a line.
 import type { optim } from "@rfdetr/torch";
 
 /** Settings that decide the learning rate of every step. */
@@ -13,9 +13,9 @@ export interface ScheduleSettings {
 }
 
 /**
- * Factor of the learning rate at an optimizer step (counted from 0): t/warm-up while warming up, so the first step has rate 0, as in
- * the package (`rfdetr.training.module_model`); then constant with one drop, or down to `minFactor` by a cosine or a line. Steps past
- * the end keep the last value.
+ * Factor of the learning rate at an optimizer step (counted from 0). During warm-up it is step / warm-up steps, so the first step has rate 0, as
+ * in the package (`rfdetr.training.module_model`). Then it is constant with one drop, or falls to `minFactor` along a cosine or a line.
+ * Steps after the end keep the last value.
  */
 export function scheduleFactor(step: number, settings: ScheduleSettings, stepsPerEpoch: number, totalSteps: number): number {
   const warmup = Math.floor(stepsPerEpoch * settings.warmupEpochs);
@@ -26,7 +26,7 @@ export function scheduleFactor(step: number, settings: ScheduleSettings, stepsPe
   return settings.minFactor + (1 - settings.minFactor) * left;
 }
 
-/** A schedule over an optimizer's groups. It advances with applied steps only. */
+/** Sets the learning rates of an optimizer's groups. Its steps are the applied ones; skipped steps do not advance it. */
 export class Schedule {
   readonly #initial = new WeakMap<optim.ParameterGroup, number>();
   constructor(
@@ -35,12 +35,16 @@ export class Schedule {
     readonly totalSteps: number,
   ) {}
 
-  /** The rate of groups without a factor of their own, at a step. */
+  /** The learning rate at a step of groups that have no factor of their own. */
   baseRate(step: number): number {
     return this.settings.lr * scheduleFactor(step, this.settings, this.stepsPerEpoch, this.totalSteps);
   }
 
-  /** Sets the rates of all groups for a step, times `lowered` (after a rollback). @returns {@link baseRate}, times it too */
+  /**
+   * Sets the learning rates of all groups for a step.
+   * @param lowered factor of all rates after rollbacks
+   * @returns {@link baseRate} times `lowered`
+   */
   apply(optimizer: optim.AdamW, step: number, lowered = 1): number {
     const factor = lowered * scheduleFactor(step, this.settings, this.stepsPerEpoch, this.totalSteps);
     for (const group of optimizer.groups) {

@@ -1,4 +1,4 @@
-// One optimizer step: forward and loss of every micro-batch, backward, the finite checks, clipping, AdamW, schedule and average.
+// One optimizer step: forward, loss and backward of every micro-batch, checks for finite values, clipping, AdamW and the moving average.
 
 import { badGradients } from "@rfdetr/amp";
 import { memory, optim, scope, span } from "@rfdetr/torch";
@@ -6,7 +6,7 @@ import { inFloat32 } from "../model/outputs.js";
 import type { Ema } from "./ema.js";
 import { type MicroBatch, prepareImages, type StepParts } from "./parts.js";
 
-/** Seconds of the parts of a step. */
+/** Seconds that the parts of a step took. */
 export interface StepSeconds {
   forward: number;
   loss: number;
@@ -18,7 +18,7 @@ export interface StepSeconds {
 export interface Fault {
   /** In words. */
   what: string;
-  /** The first parameter with a bad gradient, where that was it. */
+  /** The first parameter whose gradient is not finite; null if the loss was at fault. */
   parameter: string | null;
 }
 
@@ -31,13 +31,13 @@ export interface StepResult {
   /** Global L2 norm of the gradients before clipping. */
   gradNorm: number;
   clipFactor: number;
-  /** False where something was not finite: nothing has changed then. */
+  /** False if a loss or gradient was not finite: weights and moments are unchanged then. */
   applied: boolean;
   fault: Fault | null;
-  /** What the matching had to do about its costs, the first time; null otherwise. */
+  /** A warning of the matcher about its costs, the first time; otherwise null. */
   warning: string | null;
   seconds: StepSeconds;
-  /** Tensor bytes that the forward of a micro-batch left for backward, and those of the half copies of the weights. */
+  /** Bytes of tensors that the forward of a micro-batch kept for backward, and of the low-precision copies of the weights. */
   keptBytes: number;
   halfCopyBytes: number;
 }
@@ -45,8 +45,8 @@ export interface StepResult {
 /**
  * Runs one optimizer step over its micro-batches. Forward runs under autocast, the criterion outside it on float32 outputs.
  * Every micro-batch's loss is checked; a loss or a gradient that is not finite leaves weights and moments untouched.
- * @param size side length that the images are resized to; null leaves them as they are.
- * @param ema average that takes the weights in, if the step is applied
+ * @param size side length in pixels that the images are resized to; null keeps their size
+ * @param ema moving average to update if the step is applied
  * @example
  * import { resolveSettings } from "rfdetr/settings";
  * import { randomBatch, stepParts, trainingStep } from "rfdetr/train";
@@ -105,7 +105,7 @@ interface Applied {
   bad: Fault | null;
 }
 
-/** Unscale, clip, step. A norm that is not finite means that some gradient is not, and nothing is stepped. */
+/** Unscales and clips the gradients and steps the optimizer, unless the norm is not finite: then some gradient is not either. */
 function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts, ema: Ema | null): Applied {
   const { parameters } = optimizer;
   scaler.unscale(parameters);
@@ -122,7 +122,7 @@ function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts, ema: Ema | 
   return reject({ scaler }, { what: parameter === null ? "norm of the gradients" : `gradient of ${parameter}`, parameter });
 }
 
-/** Leaves everything as it was, except that the loss scale backs off. */
+/** Changes nothing, except that the loss scale backs off. */
 function reject({ scaler }: Pick<StepParts, "scaler">, bad: Fault): Applied {
   if (scaler.enabled) {
     scaler.reject();
@@ -131,14 +131,14 @@ function reject({ scaler }: Pick<StepParts, "scaler">, bad: Fault): Applied {
   return { norm: Number.NaN, factor: 1, bad };
 }
 
-/** What the micro-batches of a step add up to. */
+/** Sums over the micro-batches of a step. */
 interface Sums {
   terms: Map<string, number>;
   seconds: StepSeconds;
   keptBytes: number;
 }
 
-/** Forward, loss and backward of one micro-batch. @returns its loss; without backward where that is not finite. */
+/** Forward, loss and, if the loss is finite, backward of one micro-batch. @returns the loss */
 function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, sums: Sums): number {
   const { terms, seconds } = sums;
   const { model, criterion, autocast, scaler, device } = parts;

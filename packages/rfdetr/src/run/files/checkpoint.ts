@@ -1,4 +1,4 @@
-// Everything a resumed run needs to go on as if it had never stopped.
+// The checkpoint folder: everything a resumed run needs to continue as if it had never stopped.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ScalerState } from "@rfdetr/amp";
@@ -8,12 +8,12 @@ import { CheckpointError } from "../../support/errors.js";
 import { reasonOf } from "../../support/system-error.js";
 import type { EarlyStoppingState } from "../../train/early-stopping.js";
 
-/** Layout of the checkpoint folder; raised when an old one cannot be read any more. */
+/** Layout of the checkpoint folder; raised when older ones can no longer be read. */
 const layout = 1;
 
-/** Where a run is. Plain JSON. */
+/** The position of a run, as plain JSON. */
 export interface SavedProgress {
-  /** Counted from 0: the epoch in progress, and how many of its steps are done. */
+  /** The epoch in progress, counted from 0, and the number of its steps that are done. */
   epoch: number;
   stepInEpoch: number;
   /** Steps tried, applied and skipped. */
@@ -27,20 +27,22 @@ export interface SavedProgress {
   earlyStopping: EarlyStoppingState;
   /** State of the gradient scaler; null where there is none. */
   scaler: ScalerState | null;
-  /** What going back after a fault left behind; absent in checkpoints of runs that never did. */
+  /** Absent in checkpoints of runs that never went back after a fault. */
   rollbacks?: Rollbacks;
   finished: boolean;
 }
 
+/** What rollbacks have changed so far. */
 export interface Rollbacks {
   /** Since the last epoch that ended. */
   inEpoch: number;
-  /** Steps tried and undone; they do not count towards the length of the run. */
+  /** Steps that were undone; they do not count towards the length of the run. */
   undone: number;
-  /** What the learning rates are multiplied by. */
+  /** Factor of all learning rates. */
   lrFactor: number;
 }
 
+/** The tensors of a checkpoint. */
 export interface CheckpointTensors {
   /** Weights as trained. */
   model: Map<string, Tensor>;
@@ -79,7 +81,7 @@ function moments({ expAvg, expAvgSq }: CheckpointTensors["optimizer"]): Map<stri
   ]);
 }
 
-/** Where the run of a checkpoint is, without its tensors. @throws CheckpointError */
+/** Reads the progress of a checkpoint without its tensors. @throws CheckpointError */
 export function readProgress(folder: string): SavedProgress {
   return readState(folder).progress;
 }

@@ -1,8 +1,8 @@
-// What a training run tells while it runs. Events are plain data: they cross threads and become JSON lines as they are.
+// The events of a training run. They are plain data, so that they can cross threads and become JSON lines.
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
 import type { RunSummary } from "./run-directory.js";
 
-/** Something that takes a while before the run starts. */
+/** A measurement that takes a while before the run starts. */
 export interface PreparingEvent {
   type: "preparing";
   what: string;
@@ -21,7 +21,7 @@ export interface StartEvent {
   stepsPerEpoch: number;
   totalSteps: number;
   epochs: number;
-  /** Images an optimizer step sees. */
+  /** Images per optimizer step. */
   batch: number;
   precision: string;
   reason: string;
@@ -30,7 +30,7 @@ export interface StartEvent {
   engine: string;
   hardware: string;
   seed: number;
-  /** The step that a resumed run continues after. */
+  /** The last step before a resumed run continues; null for a new run. */
   resumedAt: number | null;
 }
 
@@ -46,11 +46,11 @@ export interface StepEvent {
   gradNorm: number;
   imagesPerSecond: number;
   rssBytes: number;
-  /** Side length of the images of this step. */
+  /** Side length in pixels of the images of this step. */
   size: number;
   precision: string;
   lossScale: number | null;
-  /** True where this step changed nothing because something was not finite. */
+  /** Whether this step changed nothing because a loss or gradient was not finite. */
   skipped: boolean;
   skippedSteps: number;
   secondsLeft: number;
@@ -73,7 +73,7 @@ export interface EpochEvent {
   /** Means of the unweighted loss terms over the epoch; auxiliary layers summed as `*_aux`. */
   terms: Record<string, number>;
   lr: number;
-  /** Null where the epoch was not evaluated. */
+  /** Null if the epoch was not evaluated; also ap50 and ap75. */
   ap: number | null;
   ap50: number | null;
   ap75: number | null;
@@ -86,7 +86,7 @@ export interface EpochEvent {
   amp: { precision: string; lossScale: number | null; skipped: number };
 }
 
-/** The best weights on the test split, with `run_test`. */
+/** Figures of the best weights on the test split, with `run_test`. */
 export interface TestEvent {
   type: "test";
   ap: number;
@@ -112,7 +112,7 @@ export interface DoneEvent {
   type: "done";
   summary: RunSummary;
   dir: string;
-  /** Best weights; null where no epoch ended. */
+  /** Path of the best weights; null if no epoch was evaluated. */
   best: string | null;
 }
 

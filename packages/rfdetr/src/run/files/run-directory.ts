@@ -1,11 +1,11 @@
-// The folder of a run: its files, and the rules by which they are made, continued and never overwritten.
+// The folder of a run: how its files are named, written and continued, and that no run overwrites another.
 import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { makeFolder, recoverFolder, removePartial, replaceText, writeFailure } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { readJson } from "../../support/json.js";
 
-/** What a run ends with, `summary.json`. */
+/** The content of `summary.json`. */
 export interface RunSummary {
   AP: number | null;
   AP50: number | null;
@@ -19,11 +19,12 @@ export interface RunSummary {
   stop_reason: "finished" | "max_steps" | "early_stopping" | "interrupted" | "failed";
 }
 
+/** The folder of one run. */
 export class RunDirectory {
   private constructor(readonly path: string) {}
 
   /**
-   * Makes the folder of a new run: `wanted`, or the first free of `runs/NAME`, `runs/NAME-2`, ….
+   * Creates the folder of a new run: `wanted`, or the first free of `runs/NAME`, `runs/NAME-2`, ….
    * @throws RunDirectoryError when `wanted` exists and is not empty, or cannot be made.
    */
   static create(wanted: string | null, name: string): RunDirectory {
@@ -70,6 +71,7 @@ export class RunDirectory {
     return join(this.path, name);
   }
 
+  /** Writes a file at once, never in part. */
   writeJson(name: string, value: unknown): void {
     replaceText(this.file(name), `${JSON.stringify(value, null, 2)}\n`);
   }
@@ -78,24 +80,24 @@ export class RunDirectory {
     return readJson(this.file(name), (message, cause) => new RunDirectoryError(message, { cause }));
   }
 
-  /** Adds a row to a CSV file, with a header line if it is the first. */
+  /** Appends a row to a CSV file, after a header line if the file is new. */
   appendRow(name: string, row: Readonly<Record<string, number | string | null>>): void {
     const header = existsSync(this.file(name)) ? "" : `${Object.keys(row).join(",")}\n`;
     this.append(name, `${header}${Object.values(row).map(csvField).join(",")}\n`);
   }
 
-  /** Drops records written after the checkpoint that a run continues from; they are about to be made again. */
+  /** Keeps the lines of a file that are wanted, if it exists. A last line that a kill cut off is dropped. */
   keepLines(name: string, wanted: (line: string, index: number) => boolean): void {
     const path = this.file(name);
     if (!existsSync(path)) return;
     const text = readFileSync(path, "utf8");
-    // What follows the last line break was cut off by a kill.
+    // A kill cut off what follows the last line break.
     const lines = text.split("\n").slice(0, -1);
     const kept = lines.filter(wanted);
     if (kept.length < lines.length || !text.endsWith("\n")) replaceText(path, kept.map((line) => `${line}\n`).join(""));
   }
 
-  /** Adds to a file. Not flushed: a kill costs at most the last lines, which a resumed run writes again. @throws RfdetrError */
+  /** Appends to a file. It is not flushed: a kill loses at most the last lines, which a resumed run writes again. @throws RfdetrError */
   append(name: string, text: string): void {
     try {
       appendFileSync(this.file(name), text);

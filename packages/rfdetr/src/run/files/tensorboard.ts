@@ -16,7 +16,7 @@ export function crc32c(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** The rotation and offset that TFRecord applies, so that a CRC of data holding CRCs stays sound. */
+/** The rotation and offset that TFRecord applies, because the CRC of data that contains CRCs would be weak. */
 function masked(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
@@ -31,7 +31,7 @@ export function frame(data: Uint8Array): Buffer {
   return record;
 }
 
-/** The whole records at the start of a file: reading stops at the first that is cut off. */
+/** The complete records at the start of a file; reading stops at the first that is cut off. */
 export function* frames(file: Uint8Array): Generator<Uint8Array> {
   const view = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   for (let at = 0; at + 16 <= view.length; ) {
@@ -81,11 +81,11 @@ export function scalarsEvent(seconds: number, step: number, scalars: Readonly<Re
   return Buffer.concat([double(1, seconds), int(2, step), message(5, Buffer.concat(values))]);
 }
 
-/** Appends scalars to `events.out.tfevents.*` in a folder; TensorBoard shows them while they are written. */
+/** Appends scalars to `events.out.tfevents.*` in a folder. TensorBoard shows them while the run goes on. */
 export class TensorBoardWriter {
   readonly #file: number;
 
-  /** Continues the folder's newest event file, or begins one. A record that a kill cut off is removed first. */
+  /** Continues the folder's newest event file, or begins one. First removes a record that a kill cut off. */
   constructor(folder: string) {
     const found = readdirSync(folder)
       .filter((name) => name.startsWith("events.out.tfevents."))
@@ -104,7 +104,7 @@ export class TensorBoardWriter {
     if (whole < size) ftruncateSync(this.#file, whole);
   }
 
-  /** Writes the finite ones of some scalars at a step. */
+  /** Writes the scalars of a step; those that are not finite are left out. */
   scalars(step: number, scalars: Readonly<Record<string, number>>): void {
     const finite = Object.fromEntries(Object.entries(scalars).filter(([, value]) => Number.isFinite(value)));
     if (Object.keys(finite).length > 0) writeSync(this.#file, frame(scalarsEvent(Date.now() / 1000, step, finite)));

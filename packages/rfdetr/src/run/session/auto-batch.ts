@@ -1,4 +1,4 @@
-// batch_size "auto": the largest batch that fits, found on steps of the worst case.
+// batch_size "auto": the largest batch that fits in memory, measured on steps of the worst case.
 
 import type { Precision } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
@@ -14,11 +14,11 @@ import { trainingStep } from "../../train/step.js";
 export interface AutoBatch {
   batchSize: number;
   gradAccumSteps: number;
-  /** What was measured and decided, in a sentence. */
+  /** What was measured and chosen, in a sentence. */
   reason: string;
 }
 
-/** Share of the memory that a step may take: the rest is for data, other programs and what the measurement did not meet. */
+/** Share of the memory that a step may take. The rest is for data, other programs and peaks that the measurement missed. */
 const share = 0.8;
 
 /**
@@ -41,14 +41,14 @@ export function chooseBatch(wanted: number, available: number, bytesOf: (batch: 
   return {
     batchSize,
     gradAccumSteps,
-    reason: `batch size ${batchSize} with ${gradAccumSteps === 1 ? "no accumulation" : `${gradAccumSteps} accumulated`}: the largest step takes ${formatBytes(one)} for one image and ${formatBytes(perImage)} for each further one, of ${formatBytes(available)} available`,
+    reason: `batch size ${batchSize} with ${gradAccumSteps === 1 ? "no accumulation" : `${gradAccumSteps} accumulated`}: the largest step needs ${formatBytes(one)} plus ${formatBytes(perImage)} for each additional image; ${formatBytes(available)} is available`,
   };
 }
 
 /**
  * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with everything that a
- * run holds: gradients, moments, average. The CPU's memory is asked of the system, which knows of containers' limits.
- * @throws ConfigError on a GPU, whose free memory libtorch does not tell here
+ * run holds: gradients, moments, average. The operating system says how much memory is available, limits of containers included.
+ * @throws ConfigError on a GPU, whose free memory libtorch does not report here
  */
 export function autoBatch(settings: TrainSettings, config: ModelConfig, side: number, precision: Precision, device: string): AutoBatch {
   if (device !== "cpu")
@@ -57,7 +57,7 @@ export function autoBatch(settings: TrainSettings, config: ModelConfig, side: nu
   const model = new RFDETRModel(config);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;
-  // At a scale of 1 no step is lost to finding it.
+  // With a scale of 1, no step is skipped because its gradients overflow.
   const parts = stepParts(model, settings, { precision, device, scale: 1 });
   const ema = averageOf(model, settings);
   try {

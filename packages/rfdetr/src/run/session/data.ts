@@ -55,14 +55,14 @@ export async function openTrainData(settings: ReadySettings, { seed, side, evalu
   };
 }
 
-/** The classes of the data are those that were asked for, if any were. */
+/** @throws DataError unless the classes of the data are those that the settings ask for */
 function checkClasses(found: readonly string[], { datasetDir, numClasses, classNames }: TrainSettings): void {
   if (numClasses !== null && numClasses !== found.length)
     throw new DataError(
-      `Expected ${numClasses} classes (num_classes) in ${datasetDir} but found ${found.length}: ${found.join(", ")}. Leave num_classes out to take them`,
+      `Expected ${numClasses} classes (num_classes) in ${datasetDir} but found ${found.length}: ${found.join(", ")}. Leave out num_classes to accept them`,
     );
   if (classNames !== null && (classNames.length !== found.length || classNames.some((name, i) => name !== found[i])))
     throw new DataError(
-      `Expected the classes ${classNames.join(", ")} (class_names) in ${datasetDir} but found ${found.join(", ")}. Leave class_names out to take them`,
+      `Expected the classes ${classNames.join(", ")} (class_names) in ${datasetDir} but found ${found.join(", ")}. Leave out class_names to accept them`,
     );
 }

@@ -1,4 +1,4 @@
-// A run built from its settings, and from its checkpoint where it is continued.
+// Builds a run from its settings, and from its checkpoint if it is resumed.
 
 import { randomInt } from "node:crypto";
 import { manualSeed, setNumThreads } from "@rfdetr/torch";
@@ -35,7 +35,7 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device);
   if (wanted.gradientCheckpointing && device !== "cpu")
-    throw new ConfigError(`The setting gradient_checkpointing works on the CPU, and the device is ${device}`);
+    throw new ConfigError(`The setting gradient_checkpointing works only on the CPU, but the device is ${device}: leave it out`);
   const shape = modelShape(wanted);
   const sides =
     wanted.multiScale === false || wanted.multiScale === "off"
@@ -48,7 +48,7 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
     const modelConfig = { ...shape, numClasses: data.classNames.length };
     manualSeed(seed);
     const model = new RFDETRModel(modelConfig);
-    const warnings = [...data.warnings, ...leftovers(settings), ...(batchReason === null ? [] : [batchReason])];
+    const warnings = [...data.warnings, ...obsolete(settings), ...(batchReason === null ? [] : [batchReason])];
     if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights).lines);
     if (settings.freezeEncoder)
       for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
@@ -59,13 +59,13 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
     const chosen = await choosePrecision(settings, device, { model, data, before });
     return assemble({ settings, directory, seed, device, chosen, sides, modelConfig, model, warnings, data });
   } catch (error) {
-    // Its threads would keep the process alive.
+    // The loader's threads would keep the process alive.
     await data.close();
     throw error;
   }
 }
 
-/** The settings with a batch size: that asked for, or for `auto` the largest that fits. A continued run has its number. */
+/** The settings with a number for the batch size; `auto` becomes the largest that fits. A resumed run already has its number. */
 async function withBatch(
   settings: TrainSettings,
   openData: OpenTrainData,
@@ -125,7 +125,7 @@ function assemble(ingredients: Ingredients): Session {
   return session;
 }
 
-/** What is measured before a run with these settings starts, in words. */
+/** What is measured before a run with these settings starts, in words to print. */
 export function measurementsBefore(settings: TrainSettings): string[] {
   return [
     ...(settings.batchSize === "auto" ? ["measuring the batch size that fits"] : []),
@@ -143,10 +143,11 @@ function modelShape({ model, resolution, numQueries, groupDetr, numSelect }: Tra
   });
 }
 
-function leftovers({ fp16Eval }: TrainSettings): string[] {
+/** Warnings about settings that are obsolete. */
+function obsolete({ fp16Eval }: TrainSettings): string[] {
   return fp16Eval
     ? [
-        "fp16_eval is a leftover of old configs: evaluation runs in fp16 autocast with norms in float32, and the model itself is never converted; leave it out to evaluate in the training precision",
+        "fp16_eval is obsolete: evaluation runs under float16 autocast with norm layers in float32, and the model itself is never converted. Leave it out to evaluate in the training precision",
       ]
     : [];
 }

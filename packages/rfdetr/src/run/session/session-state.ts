@@ -1,4 +1,4 @@
-// The state of a run on disk and back: checkpoints, going back to one, weights for use, the average in the model's place.
+// The state of a run, saved and restored: checkpoints, rollbacks, and the average in the model's place.
 import { getRngState, noGrad, scope, setRngState } from "@rfdetr/torch";
 import { readWeights } from "../../weights/weights.js";
 import { loadCheckpoint, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
@@ -12,7 +12,7 @@ export function restore(session: Session): void {
   if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
 }
 
-/** Takes weights, moments, average and random numbers from the run's checkpoint. @returns where the run was then */
+/** Restores weights, moments, average and random state from the run's checkpoint. @returns the progress of that time */
 function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
   const saved = loadCheckpoint(directory.checkpoint);
   parts.model.loadStateDict(saved.model);
@@ -31,8 +31,8 @@ function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
 }
 
 /**
- * Goes back to the last checkpoint with half the learning rate: weights, moments, average, schedule and place in the data are those of
- * then. Steps tried keep counting, so that every record has a number of its own.
+ * Goes back to the last checkpoint and halves the learning rate. Weights, moments, average, schedule and position in the data are restored.
+ * The count of steps is not, so that every record has its own number.
  * @returns the step whose state the run is in again
  */
 export function rollBack(session: Session): number {
@@ -62,14 +62,14 @@ export function saveSession({ directory, parts, ema, progress }: Session): void 
   );
 }
 
-/** Puts the best weights into the model, for good: training is over. */
+/** Puts the best weights into the model. Training is over: nothing puts the old ones back. */
 export function useBest({ directory, parts }: Session): void {
   const { tensors } = readWeights(directory.best);
   parts.model.loadStateDict(tensors);
   for (const tensor of tensors.values()) tensor.dispose();
 }
 
-/** Runs `body` with the averaged weights in the model, then puts those in training back, to the bit. */
+/** Runs `body` with the averaged weights in the model, then restores the weights in training, bit for bit. */
 export async function withAverage<T>({ parts, ema }: Session, body: () => Promise<T>): Promise<T> {
   if (ema === null) return await body();
   const { model } = parts;

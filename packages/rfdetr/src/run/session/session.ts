@@ -18,7 +18,7 @@ export interface Session {
   /** Number of trained parameters. */
   parameters: number;
   parts: StepParts;
-  /** What evaluation runs under: that of training, unless a leftover asks otherwise. */
+  /** The autocast of evaluation: that of training, except with the obsolete fp16_eval. */
   evaluationAutocast: Autocast;
   ema: Ema | null;
   schedule: Schedule;
@@ -28,7 +28,7 @@ export interface Session {
   totalSteps: number;
   precision: Precision;
   reason: string;
-  /** What was measured to choose the precision; null where nothing was. */
+  /** What was measured to choose the precision; null if nothing was. */
   calibration: Calibration | null;
   progress: SavedProgress;
   /** Whether the run was begun before, by another process. */

@@ -3,23 +3,25 @@ import type { EvaluationBatch } from "../../eval/batch.js";
 import type { ReadySettings } from "../../settings/settings.js";
 import type { MicroBatch } from "../../train/parts.js";
 
+/** The data of a run. */
 export interface TrainData {
   classNames: readonly string[];
   trainImages: number;
   validImages: number;
-  /** Counted only where the test split is asked for. */
+  /** 0 unless `run_test` is set. */
   testImages: number;
   /** Optimizer steps in an epoch. */
   stepsPerEpoch: number;
-  /** What the user should know, such as repaired annotations. */
+  /** What the user should know, such as that annotations were repaired. */
   warnings: readonly string[];
-  /** The steps of an epoch (from 0) beginning with step `from`: for each its micro-batches. Depends on nothing but seed, epoch and step. */
+  /** The micro-batches of each step of an epoch (from 0), beginning with step `from`. They depend only on seed, epoch and step. */
   steps(epoch: number, from: number): AsyncIterable<MicroBatch[]>;
   evaluation(split: "valid" | "test", batch: number): AsyncIterable<EvaluationBatch>;
   /** Ends the threads that read images. */
   close(): Promise<void>;
 }
 
+/** What the loader must know of the run. */
 export interface DataSizes {
   seed: number;
   /** Side of the training images: the largest of multi-scale training. */
@@ -27,6 +29,7 @@ export interface DataSizes {
   evaluationSide: number;
 }
 
+/** Opens the data of a run; tests bring their own. */
 export type OpenTrainData = (settings: ReadySettings, sizes: DataSizes) => Promise<TrainData>;
 
 /** Optimizer steps in an epoch: every image is seen, the last batch is filled up; small sets give five steps (`rfdetr.training.module_data`). */
