@@ -4,7 +4,10 @@ import { gradients, manualSeed, ops, randn, scope, type Tensor } from "./index.j
 
 type Attend = typeof ops.attention;
 
-/** `floor` bounds the denominator: gradients of scores are differences of products, and cancel to almost nothing with few keys. */
+/**
+ * `floor` bounds the denominator: gradients of scores are differences of products, and cancel to almost nothing with
+ * few keys.
+ */
 function relativeError(value: Tensor, judge: Tensor, floor: number): number {
   return value.double().sub(judge).norm().item() / Math.max(judge.norm().item(), floor);
 }
@@ -17,7 +20,8 @@ function run(attend: Attend, inputs: Tensor[], gradient: Tensor, scale: number):
 }
 
 describe("rfdetr::attention", () => {
-  // bfloat16 has 8 bits of mantissa: inputs and results rounded to it differ from the exact ones by 2e-3 to 4e-3 of their norm.
+  // bfloat16 has 8 bits of mantissa: inputs and results rounded to it differ from the exact ones by 2e-3 to 4e-3 of
+  // their norm.
   it("equals its plain twin within bfloat16 rounding, over odd lengths, widths, strides and magnitudes", () => {
     fc.assert(
       fc.property(
@@ -56,7 +60,8 @@ describe("rfdetr::attention", () => {
             fused.forEach((value, i) => {
               expect(value.dtype).toBe("bfloat16");
               const floor = i === 1 || i === 2 ? products : 1e-3;
-              // Where one key has nearly all the weight, what is left for the scores' gradients is the rounding of differences of near equals.
+              // Where one key has nearly all the weight, what is left for the scores' gradients is the rounding of
+              // differences of near equals.
               const allowed = c.magnitude === 8 && (i === 1 || i === 2) ? 3e-2 : 6e-3;
               expect(relativeError(value, judge[i], floor)).toBeLessThan(Math.max(allowed, 1.5 * relativeError(twin[i], judge[i], floor)));
             });

@@ -31,7 +31,10 @@ const unary: Record<string, (x: number) => number> = {
   trunc: Math.trunc,
 };
 
-/** Looks up every operator of libtorch in an order of its own; between look-ups it calls one that it has looked up before. */
+/**
+ * Looks up every operator of libtorch in an order of its own; between look-ups it calls one that it has looked up
+ * before.
+ */
 const source = `
 const { workerData, parentPort } = require("node:worker_threads");
 const { engine, number, threads, names, unary, gate } = workerData;

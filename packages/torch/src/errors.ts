@@ -60,8 +60,8 @@ export class DisposedError extends TorchError {
  * libtorch has no such operator, refused its arguments, or failed in it. The message holds the operator, its arguments,
  * libtorch's own text and the path of the module.
  *
- * - `ERR_TORCH`: libtorch failed in an operator. What to do: correct the shapes, types or devices of the arguments; when
- *   memory is short, lower the batch size.
+ * - `ERR_TORCH`: libtorch failed in an operator. What to do: correct the shapes, types or devices of the arguments;
+ *   when memory is short, lower the batch size.
  * - `ERR_INVALID_ARG_TYPE`: An argument has a type that the operator does not take. What to do: pass the type that the
  *   message names.
  * - `ERR_INVALID_ARG_VALUE`: An argument has a value that the operator does not take. What to do: pass a value that the

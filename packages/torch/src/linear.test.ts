@@ -47,7 +47,8 @@ describe("linear", () => {
     );
   });
 
-  // The product rounds the weights; what it gives for them is not rounded again. On a CPU without such products it is composed, to the same values.
+  // The product rounds the weights; what it gives for them is not rounded again. On a CPU without such products it is
+  // composed, to the same values.
   it("takes float32 weights beside a bfloat16 input, and gives their gradients in float32", () => {
     fc.assert(
       fc.property(

@@ -4,7 +4,10 @@ import { dispatch, gradients, manualSeed, operator, ops, randn, scope, type Tens
 
 const gelu = (x: Tensor): Tensor => dispatch(operator("rfdetr::gelu"), [x]) as Tensor;
 
-/** Value and gradients, of the input, then of the weights, then of the biases, of layers with an activation between them. */
+/**
+ * Value and gradients, of the input, then of the weights, then of the biases, of layers with an activation between
+ * them.
+ */
 function run(mlp: typeof ops.mlp, input: Tensor, parameters: Tensor[], gradient: Tensor, activation: string): Tensor[] {
   const leaves = [input, ...parameters].map((t) => t.detach());
   for (const leaf of leaves) leaf.requiresGrad = true;

@@ -10,8 +10,10 @@ type Options = Record<string, unknown>;
 const none: Options = {};
 const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
 const isTensors = (value: unknown): boolean => Array.isArray(value) && (value.length === 0 || value.some(isTensor));
-const isNumbers = (value: unknown): boolean => Array.isArray(value) && (value.length === 0 || typeof value[0] === "number");
-const only = (options: Options, keys: string[]): boolean => Object.keys(options).every((key) => keys.includes(key) || options[key] === undefined);
+const isNumbers = (value: unknown): boolean =>
+  Array.isArray(value) && (value.length === 0 || typeof value[0] === "number");
+const only = (options: Options, keys: string[]): boolean =>
+  Object.keys(options).every((key) => keys.includes(key) || options[key] === undefined);
 
 /** Takes the options off the end of the arguments, if there are any. */
 function takeOptions(args: unknown[]): Options {

@@ -194,12 +194,13 @@ export class StateDictError extends TorchError {
     readonly report: LoadReport,
   ) {
     const some = (list: string[]): string => list.slice(0, 3).join(", ") + (list.length > 3 ? ` and ${list.length - 3} more` : "");
+    const shapes = report.mismatched.map(
+      ({ key, expected, received }) => `${key} (expected ${expected.join("×")}, received ${received.join("×")})`,
+    );
     const parts = [
       report.missing.length ? `missing ${some(report.missing)}` : "",
       report.unexpected.length ? `unexpected ${some(report.unexpected)}` : "",
-      report.mismatched.length
-        ? `of another shape ${some(report.mismatched.map((m) => `${m.key} (expected ${m.expected.join("×")}, received ${m.received.join("×")})`))}`
-        : "",
+      shapes.length ? `of another shape ${some(shapes)}` : "",
     ].filter(Boolean);
     super(`Expected the weights of this ${module.constructor.name} but received weights with keys ${parts.join("; ")}`);
   }

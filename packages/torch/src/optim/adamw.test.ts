@@ -45,7 +45,8 @@ const cases = fc.record({
 });
 
 describe("AdamW", () => {
-  // libtorch's own average rounds the last elements of a tensor twice where the others round once, so averages agree to the last bit or so.
+  // libtorch's own average rounds the last elements of a tensor twice where the others round once, so averages agree to
+  // the last bit or so.
   it("with the average in its pass changes no bit of the weights, and no more than a rounding of the average", () => {
     fc.assert(
       fc.property(cases, ({ sizes, weights, seed }) =>
