@@ -2,10 +2,13 @@
 // @ts-check
 // Accuracy of full trainings: the demo's detector in every precision from several seeds.
 //
-//   npm run build && node bench/accuracy.mjs [--seeds 3] [--precisions 32-true,bf16-mixed,16-mixed] [--data datasets/demo] [--out runs/accuracy] [--chart docs/images/precisions.svg]
+//   npm run build && node bench/accuracy.mjs [--seeds 3] [--precisions 32-true,bf16-mixed,16-mixed]
+//                                            [--data datasets/demo] [--out runs/accuracy]
+//                                            [--chart docs/images/precisions.svg]
 //
-// Trains what is not trained yet (about 3 to 14 minutes a run on two cores), so that it can be stopped and called again; then reads all runs,
-// prints a table and draws loss and AP of all of them over each other. One JSON object goes to stdout.
+// Trains what is not trained yet (about 3 to 14 minutes a run on two cores), so that it can be stopped and called
+// again; then reads all runs, prints a table and draws loss and AP of all of them over each other. One JSON object
+// goes to stdout.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// The attention kernel beside libtorch's own on the shapes of Nano at batch 2 and of the demo, in turns; best of twelve, GFLOP/s.
+// The attention kernel beside libtorch's own on the shapes of Nano at batch 2 and of the demo, in turns; best of
+// twelve, GFLOP/s.
 import { gradients, ops, randn, scope } from "@rfdetr/torch";
 
 console.log("| batch, tokens, heads, width | kernel forward / backward | libtorch forward / backward |\n|---|---|---|");

@@ -2,7 +2,8 @@
 // @ts-check
 // The COCO metrics of `rfdetr bench eval` beside pycocotools and faster-coco-eval on the same files.
 //
-//   npm run build && node bench/coco-eval.mjs [--images 5000] [--detections 100] [--classes 80] [--truths 7] [--repeat 3]
+//   npm run build && node bench/coco-eval.mjs [--images 5000] [--detections 100] [--classes 80] [--truths 7]
+//      [--repeat 3]
 //                                             [--python PATH]   a Python with pycocotools and faster-coco-eval
 //
 // Every run is a fresh process; with --python the programs take turns. One JSON object goes to stdout.

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// Cost of one operator call through the door: alone, with an interceptor, in a profile, and after it; nanoseconds, three rounds.
+// Cost of one operator call through the door: alone, with an interceptor, in a profile, and after it; nanoseconds,
+// three rounds.
 import { intercept, ops, profile, randn, scope, setNumThreads } from "@rfdetr/torch";
 
 setNumThreads(1);

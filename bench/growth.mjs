@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 // @ts-check
-// How a training step's time and memory grow with batch, resolution, queries, boxes and variant: every point a fresh process.
+// How a training step's time and memory grow with batch, resolution, queries, boxes and variant: every point a fresh
+// process.
 //
 //   node bench/growth.mjs [--only batch,boxes] [--precision bf16-mixed,32-true] [--steps 3] [--seconds 600]
 //   node bench/growth.mjs --draw       charts to docs/images/growth-*.svg, tables to stdout
 //
-// Points gather in bench/growth.json; those that stand there are not measured again. --seconds ends the run after so long: call it again to go on.
+// Points gather in bench/growth.json; those that stand there are not measured again. --seconds ends the run after so
+// long: call it again to go on.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
@@ -27,7 +29,10 @@ const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const store = at("./growth.json");
 const precisions = ["bf16-mixed", "32-true"];
 
-/** Nano, batch 2 at 384 px with 300 queries and 8 boxes, but for what is varied. `half` are points that float32 leaves out. */
+/**
+ * Nano, batch 2 at 384 px with 300 queries and 8 boxes, but for what is varied. `half` are points that float32 leaves
+ * out.
+ */
 const series = {
   batch: { label: "images a step", flags: (n) => ["--batch", n], points: [1, 2, 4, 8, 16], half: [16] },
   resolution: {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// Gradient norm, and AdamW with the moving average, over as many parameters as Nano has; milliseconds of each of eight steps.
+// Gradient norm, and AdamW with the moving average, over as many parameters as Nano has; milliseconds of each of
+// eight steps.
 import { nn, optim, randn, zeros } from "@rfdetr/torch";
 
 const params = Array.from({ length: 28 }, () => nn.parameter(randn([1_085_000])));

@@ -3,14 +3,16 @@
 // What mixed precision costs and changes, measured.
 //
 //   npm run build && node bench/precision.mjs overhead [--model nano] [--batch 2] [--rounds 5]
-//                    node bench/precision.mjs ablation [--model nano] [--batch 2] [--rounds 3] [--precision bf16-mixed] [--variants ours,norm]
+//                    node bench/precision.mjs ablation [--model nano] [--batch 2] [--rounds 3]
+//                                                      [--precision bf16-mixed] [--variants ours,norm]
 //                    node bench/precision.mjs ties     [--runs 6]
 //
-// overhead: calls of a training step's forward through the operator door, what the interceptors add to each, the share of a step; and the
-//           price of a step that the monitor watches, or the cast map.
-// ablation: every row of the policy where our choice differs from PyTorch's CUDA list, and every module exception, switched alone:
-//           error against float64, bytes, time. Variants take turns.
-// ties:     how far losses move when the images change by a millionth, because tied scores change places: the noise floor of the errors.
+// overhead: calls of a training step's forward through the operator door, what the interceptors add to each, the
+//           share of a step; and the price of a step that the monitor watches, or the cast map.
+// ablation: every row of the policy where our choice differs from PyTorch's CUDA list, and every module exception,
+//           switched alone: error against float64, bytes, time. Variants take turns.
+// ties:     how far losses move when the images change by a millionth, because tied scores change places: the noise
+//           floor of the errors.
 // Weights and images are those of the golden numbers (no download). One JSON object goes to stdout, tables to stderr.
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
@@ -85,7 +87,8 @@ function overhead() {
   });
   step(model, autocast, images);
   stop();
-  // One call of the cheapest operators, so that the door is what is seen: an operator that is kept, and one that would be lowered but is half already.
+  // One call of the cheapest operators, so that the door is what is seen: an operator that is kept, and one that
+  // would be lowered but is half already.
   const x = keep(tensor([1]).to("bfloat16"));
   const m = keep(tensor([[1]]).to("bfloat16"));
   const each = 20_000;
@@ -169,7 +172,10 @@ function cosine(a, b) {
 /** The encoder's maps after the projector (what selection and decoder read) */
 const memoryOf = (model, autocast, images) =>
   noGrad(() => scope(() => autocast.run(() => model.backbone.at(0).call(images))[0].to("float64")));
-/** The decoder and heads on fixed float64 inputs, first group only: no ranking in between, so that the error is rounding alone. */
+/**
+ * The decoder and heads on fixed float64 inputs, first group only: no ranking in between, so that the error is
+ * rounding alone.
+ */
 function decoderInputs(model, images) {
   return noGrad(() =>
     scope(() => {

@@ -2,10 +2,12 @@
 // @ts-check
 // The time of a training step by class of operator, beside what the machine would need at least.
 //
-//   node bench/roofline.mjs [--model nano] [--batch 2] [--resolution 384] [--queries 300] [--boxes 8] [--precision bf16-mixed] [--steps 3] [--json]
+//   node bench/roofline.mjs [--model nano] [--batch 2] [--resolution 384] [--queries 300] [--boxes 8]
+//                           [--precision bf16-mixed] [--steps 3] [--json]
 //
-// The least time of an operator is the longer one of its floating-point operations over the rate of a 1024³ product in its type, and of the bytes of
-// its tensors over the rate of a copy of 256 MiB. Small tensors stay in the processor's caches, which are faster than that: more than 100 % is possible.
+// The least time of an operator is the longer one of its floating-point operations over the rate of a 1024³ product
+// in its type, and of the bytes of its tensors over the rate of a copy of 256 MiB. Small tensors stay in the
+// processor's caches, which are faster than that: more than 100 % is possible.
 import { parseArgs } from "node:util";
 import { letThreadsSleep, machineLine, measure, spread } from "rfdetr/support";
 
@@ -72,7 +74,10 @@ function classOf({ name, kind, phase, module, span }) {
   return elementwise.test(name) ? "elementwise" : "between operators";
 }
 
-/** Multiply and add counted apart. Backward of attention computes the scores again: five products where forward has two. */
+/**
+ * Multiply and add counted apart. Backward of attention computes the scores again: five products where forward has
+ * two.
+ */
 function flopsOf(event, events) {
   const shape = (tensors, i) => tensors?.[i]?.shape ?? [];
   const { name, inputs, outputs } = event;
@@ -88,7 +93,10 @@ function flopsOf(event, events) {
   return 0;
 }
 
-/** Bytes that must be read and written. What has no list of its tensors of its own (backward nodes) reads and writes what its forward did, and its gradient. */
+/**
+ * Bytes that must be read and written. What has no list of its tensors of its own (backward nodes) reads and writes
+ * what its forward did, and its gradient.
+ */
 function trafficOf(event, events, parameters) {
   if (event.name === "rfdetr::adamw_") return 9 * 4 * parameters;
   if (event.name === "aten::copy_") return bytesOf(event.inputs);

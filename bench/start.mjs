@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// From the start of the process to the first training step of Nano, batch 2, 384 px, on a small dataset that is made for it. Three processes, one after the other.
+// From the start of the process to the first training step of Nano, batch 2, 384 px, on a small dataset that is made
+// for it. Three processes, one after the other.
 //
 //   node bench/start.mjs
 import { execFileSync } from "node:child_process";

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 // @ts-check
-// Checks a GPU: builds the addon against an installed CUDA libtorch, compares the detector with the CPU, trains a little, times steps.
+// Checks a GPU: builds the addon against an installed CUDA libtorch, compares the detector with the CPU, trains a
+// little, times steps.
 //
 //   LIBTORCH=… node tools/gpu-check.mjs [--device cuda:0] [--model nano] [--batch 4]
 //
-// Without a GPU, or with a libtorch built without CUDA, it says so and exits with 1. `--device cpu` runs the same checks on the CPU.
+// Without a GPU, or with a libtorch built without CUDA, it says so and exits with 1. `--device cpu` runs the same
+// checks on the CPU.
 import { parseArgs } from "node:util";
 import { setupOrExit } from "../packages/torch/setup/main.mjs";
 

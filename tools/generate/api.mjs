@@ -181,6 +181,13 @@ function withImports(body) {
     .join("");
 }
 
+/** The programs in the packages' own pages. */
+const readmes = () =>
+  ["torch", "amp", "rfdetr"].flatMap((folder) => {
+    const text = readFileSync(join(root, "packages", folder, "README.md"), "utf8");
+    return [...text.matchAll(/^```[jt]s\n([\s\S]*?)^```$/gm)].map(([, body], i) => ({ name: `${folder}-readme-${i}`, body }));
+  });
+
 /** What the compiler says of the examples. @returns {string[]} */
 function wrongExamples(examples) {
   const folder = join(root, "node_modules/.cache/examples");
@@ -210,7 +217,7 @@ function wrongExamples(examples) {
 const target = join(root, "docs/api.md");
 const { page, bare, examples } = make();
 if (process.argv.includes("--check")) {
-  const wrong = [...bare.map((name) => `${name} has no comment`), ...wrongExamples(examples)];
+  const wrong = [...bare.map((name) => `${name} has no comment`), ...wrongExamples([...examples, ...readmes()])];
   if (readFileSync(target, "utf8") !== page) wrong.push("docs/api.md is out of date: run npm run build && node tools/generate/api.mjs");
   for (const line of wrong) console.error(line);
   if (wrong.length > 0) process.exitCode = 1;
