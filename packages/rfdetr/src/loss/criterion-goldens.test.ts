@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { gradients, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
+import { uniforms } from "../instruments/deterministic-fill.js";
 import type { Prediction } from "../model/outputs.js";
-import { uniforms } from "../testing/deterministic-fill.js";
 import type { ClassificationKind } from "./classification.js";
 import { Criterion } from "./criterion.js";
 

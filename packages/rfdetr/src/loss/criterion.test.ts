@@ -2,8 +2,8 @@ import { gradients, memory, noGrad, ops, scope, type Tensor, tensor, zeros } fro
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
+import { uniforms } from "../instruments/deterministic-fill.js";
 import type { Outputs } from "../model/outputs.js";
-import { uniforms } from "../testing/deterministic-fill.js";
 import { centreToCorners, cornersToCentre, overlaps } from "./boxes.js";
 import type { ClassificationKind } from "./classification.js";
 import { Criterion } from "./criterion.js";

@@ -1,6 +1,6 @@
 import { noGrad, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, it } from "vitest";
-import { uniforms } from "../testing/deterministic-fill.js";
+import { uniforms } from "../instruments/deterministic-fill.js";
 import { near } from "../testing/near.js";
 import { MSDeformAttn } from "./deformable-attention.js";
 

@@ -2,8 +2,8 @@ import { formatOverflowReport, type OverflowReport, type Precision, replay } fro
 import { getRngState, type nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
+import { fillImages, fillModel } from "../instruments/deterministic-fill.js";
 import { Criterion } from "../loss/criterion.js";
-import { fillImages, fillModel } from "../testing/deterministic-fill.js";
 import type { Outputs } from "./outputs.js";
 import { modelAutocast } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";

@@ -1,8 +1,8 @@
 import { Autocast, cudaPolicy, defaultPolicy, observe, type Policy, withOperators } from "@rfdetr/amp";
 import { keep, noGrad, optim, scope, Tensor } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
+import { fillImages, fillModel, fillTargets } from "../instruments/deterministic-fill.js";
 import { Criterion } from "../loss/criterion.js";
-import { fillImages, fillModel, fillTargets } from "../testing/deterministic-fill.js";
 import type { Outputs } from "./outputs.js";
 import { modelAutocast, modelOverrides } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";

@@ -1,8 +1,8 @@
 import { manualSeed, scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
+import { fillImages } from "../instruments/deterministic-fill.js";
 import { Criterion } from "../loss/criterion.js";
-import { fillImages } from "../testing/deterministic-fill.js";
 import { modelAutocast } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { fillImages, fillModel } from "../testing/deterministic-fill.js";
+import { fillImages, fillModel } from "../instruments/deterministic-fill.js";
 import type { Outputs } from "./outputs.js";
 import { RFDETRModel } from "./rfdetr.js";
 import type { ModelConfig } from "./types.js";

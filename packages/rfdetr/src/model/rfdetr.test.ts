@@ -1,6 +1,6 @@
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { fillImages, fillModel, uniforms } from "../testing/deterministic-fill.js";
+import { fillImages, fillModel, uniforms } from "../instruments/deterministic-fill.js";
 import type { Outputs } from "./outputs.js";
 import { postprocess } from "./postprocess.js";
 import { RFDETRModel } from "./rfdetr.js";

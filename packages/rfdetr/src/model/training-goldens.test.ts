@@ -1,7 +1,7 @@
 import { scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
+import { fillImages, fillModel, fillTargets } from "../instruments/deterministic-fill.js";
 import { Criterion } from "../loss/criterion.js";
-import { fillImages, fillModel, fillTargets } from "../testing/deterministic-fill.js";
 import type { Outputs } from "./outputs.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";

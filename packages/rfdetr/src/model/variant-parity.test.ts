@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { noGrad, scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { fillImages, fillModel } from "../testing/deterministic-fill.js";
+import { fillImages, fillModel } from "../instruments/deterministic-fill.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 

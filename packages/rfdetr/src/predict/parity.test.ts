@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import { fillModel } from "../instruments/deterministic-fill.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
-import { fillModel } from "../testing/deterministic-fill.js";
 import { decode } from "./picture.js";
 import { Predictor } from "./predict.js";
 

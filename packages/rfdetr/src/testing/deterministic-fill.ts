@@ -1,2 +1,0 @@
-// The fill of the golden numbers, where tests look for it.
-export * from "../instruments/deterministic-fill.js";
