@@ -3,6 +3,7 @@ import { textTable } from "@rfdetr/amp/text";
 import { expected, UsageError } from "../support/errors.js";
 import { consoleOf, type OutputFlags, oneOf, positiveInteger } from "./context.js";
 
+/** Flags of a comparison with the Python package. */
 export interface AgainstFlags extends OutputFlags {
   against?: string;
   python?: string;

@@ -45,6 +45,7 @@ interface BenchLoadFlags extends ModelFlags {
 
 const kinds = ["train", "infer", "ops", "eval", "load"] as const;
 
+/** Registers `rfdetr bench` with a subcommand for each kind of measurement. */
 export function addBench(program: Command, finish: (code: number) => void): void {
   const bench = program
     .command("bench")

@@ -1,6 +1,7 @@
 // The console: lines for people on stderr, one live line below them where there is a terminal, data on stdout.
 import pc from "picocolors";
 
+/** How a console writes. */
 export interface ConsoleOptions {
   /** For logs: no live line, no colours. */
   plain: boolean;

@@ -7,6 +7,7 @@ import { Console } from "./console.js";
 /** Exit codes of the command. */
 export const exit = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
+/** Flags that every command has. */
 export interface OutputFlags {
   json?: boolean;
   plain?: boolean;
@@ -17,6 +18,7 @@ export function withOutputFlags(command: Command): Command {
   return command.option("--json", "print JSON on stdout").option("--plain", "print for logs: no live line, no colours");
 }
 
+/** The console that the flags ask for. */
 export function consoleOf(flags: OutputFlags): Console {
   return new Console({ json: flags.json ?? false, ...(flags.plain ? { plain: true } : {}) });
 }
@@ -60,4 +62,5 @@ export function oneOf<T extends string>(name: string, value: unknown, names: rea
   throw new UsageError(expected(`one of ${names.join(", ")}`, name, value));
 }
 
+/** Values of `--precision`. */
 export const precisions = ["auto", "32-true", "bf16-mixed", "16-mixed"] as const;

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { UsageError } from "../support/errors.js";
 import { consoleOf, exit, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 
+/** Registers `rfdetr convert`. */
 export function addConvert(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program

@@ -13,6 +13,7 @@ interface SynthFlags extends OutputFlags {
   seed: number;
 }
 
+/** Registers `rfdetr data` with its subcommands. */
 export function addData(program: Command, finish: (code: number) => void): void {
   const data = program.command("data").description("make, check and describe datasets");
   withOutputFlags(

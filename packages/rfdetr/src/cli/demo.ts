@@ -18,6 +18,7 @@ interface DemoFlags extends OutputFlags {
   precision: string;
 }
 
+/** Registers `rfdetr demo`. */
 export function addDemo(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program

@@ -9,6 +9,7 @@ import type { Subject } from "../train/calibrate-step.js";
 import type { Console } from "./console.js";
 import { fraction } from "./format.js";
 
+/** Prints the speed of matrix products by dtype, and by number of threads. */
 export function peaks(console: Console, { matmul, threads }: HardwarePeaks): void {
   console.line(`products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024 × 1024 × 1024)`);
   if (threads.length > 1)
@@ -17,6 +18,7 @@ export function peaks(console: Console, { matmul, threads }: HardwarePeaks): voi
     );
 }
 
+/** Prints a table of the precisions measured on a training step. */
 export function precisions(console: Console, what: string, { precisions: rows }: Calibration): void {
   console.end();
   console.line();
@@ -53,6 +55,7 @@ const meanings: Record<EvaluatedMode["mode"], string> = {
   whole_model_half: "every weight and operator in float16, norms included",
 };
 
+/** Prints a table of the ways to evaluate, what each means, and a verdict. */
 export function evaluation(console: Console, rows: readonly EvaluatedMode[], trained: boolean): void {
   console.end();
   console.line();

@@ -1,6 +1,8 @@
 // `rfdetr doctor`
+import type { Overrides, ResolvedPrecision } from "@rfdetr/amp";
 import type { Command } from "commander";
 import { machineLine } from "../support/machine.js";
+import type { Console } from "./console.js";
 import { collect, consoleOf, exit, numeric, type OutputFlags, positiveInteger, weightsPath, withOutputFlags } from "./context.js";
 
 interface DoctorFlags extends OutputFlags {
@@ -16,6 +18,7 @@ interface DoctorFlags extends OutputFlags {
   write?: string;
 }
 
+/** Registers `rfdetr doctor`. */
 export function addDoctor(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program
@@ -41,78 +44,93 @@ async function doctor(flags: DoctorFlags): Promise<number> {
   const batch = positiveInteger("batch", flags.batch ?? 2);
   const images = positiveInteger("images", flags.images);
   const threads = flags.threads === undefined ? null : positiveInteger("threads", flags.threads);
+  const { parseOverrides } = await import("./setting-flags.js");
+  const overrides = parseOverrides(flags.override ?? []);
+  const machine = await describeMachine(console, flags.device, threads);
+  const { weights, data } = flags;
+  const asked = [flags.model, weights, data, flags.batch, flags.write, flags.override, flags.casts];
+  if (asked.some((value) => value !== undefined)) {
+    await measure(console, flags, machine, { batch, images, overrides });
+    return exit.done;
+  }
+  const { about, features, resolved } = machine;
+  const recommended = { precision: resolved.precision, reason: resolved.reason };
+  if (console.json) console.data({ ...about, features, recommended, precisions: [], evaluation: [] });
+  return exit.done;
+}
+
+interface Machine {
+  device: string;
+  /** Engine and hardware, for JSON. */
+  about: Record<string, unknown>;
+  /** Instruction sets that decide about precision. */
+  features: readonly string[];
+  /** What `auto` means on this hardware. */
+  resolved: ResolvedPrecision;
+}
+
+/** Prints engine, hardware and the precision that fits it. */
+async function describeMachine(console: Console, name: string, threads: number | null): Promise<Machine> {
   const { engine, getNumThreads, setNumThreads } = await import("@rfdetr/torch");
   const { readHardware, resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../support/device.js");
-  const { parseOverrides } = await import("./setting-flags.js");
-  const overrides = parseOverrides(flags.override ?? []);
-  const device = resolveDevice(flags.device);
+  const device = resolveDevice(name);
   if (threads !== null) setNumThreads(threads);
   const { version, capability, cuda } = engine();
-  const byTable = resolvePrecision("auto", device);
-  const machine = readHardware(device);
+  const resolved = resolvePrecision("auto", device);
+  const { features } = readHardware(device);
   const hardware = machineLine();
-  console.line(`engine     libtorch ${version}, ${capability}${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads; Node ${process.version}`);
-  console.line(`hardware   ${hardware}${machine.features.length > 0 ? `; ${machine.features.join(" ")}` : ""}`);
-  console.line(`precision  ${console.bold(byTable.precision)}: ${byTable.reason}`);
-  const about = { engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node: process.version }, hardware };
-  const measured =
-    [flags.model, flags.weights, flags.data, flags.batch, flags.write, flags.override].some((value) => value !== undefined) ||
-    flags.casts === true;
-  if (!measured) {
-    const { precision, reason } = byTable;
-    if (console.json)
-      console.data({ ...about, features: machine.features, recommended: { precision, reason }, precisions: [], evaluation: [] });
-    return exit.done;
-  }
+  const { version: node } = process;
+  console.line(`engine     libtorch ${version}, ${capability}${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads; Node ${node}`);
+  console.line(`hardware   ${hardware}${features.length > 0 ? `; ${features.join(" ")}` : ""}`);
+  console.line(`precision  ${console.bold(resolved.precision)}: ${resolved.reason}`);
+  const about = { engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node }, hardware };
+  return { device, about, features, resolved };
+}
 
+/** Measures matrix products, and then either the casts or every precision in training and evaluation. */
+async function measure(
+  console: Console,
+  flags: DoctorFlags,
+  { device, about, features, resolved }: Machine,
+  { batch, images, overrides }: { batch: number; images: number; overrides: Overrides },
+): Promise<void> {
   const { calibrateSubject } = await import("../train/calibrate-step.js");
   const { castsOf, evaluationImages, openSubject } = await import("../instruments/calibration.js");
   const { measurePeaks } = await import("../instruments/hardware-peaks.js");
   const { compareEvaluationModes } = await import("../instruments/compare-evaluations.js");
   const report = await import("./doctor-report.js");
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
+  const { precision } = resolved;
   console.live("reading");
   const subject = await openSubject({ model: flags.model ?? "nano", batch, device, weights, data: flags.data });
   console.live("measuring matrix products");
-  const peaks = measurePeaks(device, byTable.precision);
+  const peaks = measurePeaks(device, precision);
   report.peaks(console, peaks);
   if (flags.casts) {
-    const casts = castsOf(subject, byTable.precision === "32-true" ? "bf16-mixed" : byTable.precision, overrides);
+    const casts = castsOf(subject, precision === "32-true" ? "bf16-mixed" : precision, overrides);
     console.line(`\n${casts.tree()}\n\n${casts.table()}`);
     if (console.json) console.data({ ...about, casts: { operators: casts.rows, casts: casts.casts, total: casts.total } });
-    return exit.done;
+    return;
   }
   const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
   const { variant, resolution } = subject.model.config;
   report.precisions(console, `${variant} on ${batch} images`, calibration);
-  const batches = flags.data === undefined ? [report.noise(subject)] : await evaluationImages(flags.data, resolution, images, batch);
   const evaluation = compareEvaluationModes({
     model: subject.model,
     classNames: subject.classNames,
-    precision: byTable.precision,
+    precision,
     device,
-    batches,
+    batches: flags.data === undefined ? [report.noise(subject)] : await evaluationImages(flags.data, resolution, images, batch),
     progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
   });
   report.evaluation(console, evaluation, subject.trained);
-  const { recommended } = calibration;
+  const { recommended, precisions, exact } = calibration;
   console.line();
   console.line(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
   if (flags.write !== undefined) {
     const { writeRecommendation } = await import("../settings/recommendation.js");
-    const written = writeRecommendation(flags.write, calibration);
-    console.line(`written to ${flags.write}: ${JSON.stringify(written)}`);
+    console.line(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
   }
-  if (console.json)
-    console.data({
-      ...about,
-      features: machine.features,
-      ...peaks,
-      recommended,
-      precisions: calibration.precisions,
-      exact: calibration.exact,
-      evaluation,
-    });
-  return exit.done;
+  if (console.json) console.data({ ...about, features, ...peaks, recommended, precisions, exact, evaluation });
 }

@@ -18,7 +18,7 @@ import { addTrain } from "./train.js";
 import { addVal } from "./val.js";
 
 /** Registers a verb. Its action calls `finish` with the exit code. */
-export type AddCommand = (program: Command, finish: (code: number) => void) => void;
+type AddCommand = (program: Command, finish: (code: number) => void) => void;
 
 const verbs: readonly AddCommand[] = [
   addTrain,

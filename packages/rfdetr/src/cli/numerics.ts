@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { RunDirectoryError } from "../support/errors.js";
 import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
 
+/** Registers `rfdetr numerics`. */
 export function addNumerics(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program

@@ -12,6 +12,7 @@ interface PredictFlags extends OutputFlags {
   device: string;
 }
 
+/** Registers `rfdetr predict`. */
 export function addPredict(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program

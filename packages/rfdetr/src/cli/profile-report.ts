@@ -9,6 +9,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 /** Calls per step: a whole number, unless the steps differ. */
 const count = (calls: number): string => (calls === 0 ? "" : Number.isInteger(calls) ? String(calls) : calls.toFixed(1));
 
+/** The time of each phase of a step. */
 export function phaseTable(phases: ProfileFigures["phases"]): string {
   return textTable(
     ["phase", "ms", "share"],
@@ -72,7 +73,7 @@ function joined(node: ModuleRow): [ModuleRow, string] {
 }
 
 /** Merges children whose names are numbers and whose own children have the same names into one row of sums. */
-export function numbered(children: readonly ModuleRow[]): readonly ModuleRow[] {
+function numbered(children: readonly ModuleRow[]): readonly ModuleRow[] {
   const below = (node: ModuleRow): string => node.children.map(({ name }) => name).join(" ");
   if (children.length < 2 || !children.every((node) => /^\d+$/.test(node.name) && below(node) === below(children[0]))) return children;
   const names = children.map(({ name }) => Number(name));

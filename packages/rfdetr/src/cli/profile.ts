@@ -21,6 +21,7 @@ interface ProfileFlags extends OutputFlags {
   depth: number | string;
 }
 
+/** Registers `rfdetr profile`. */
 export function addProfile(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { exit, withOutputFlags } from "./context.js";
 
+/** Registers `rfdetr setup`. */
 export function addSetup(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program

@@ -28,6 +28,7 @@ const settingOfFlag: Readonly<Record<string, SettingName>> = {
 type TrainFlags = OutputFlags &
   Record<string, unknown> & { resume?: string; config?: string; set?: string[]; override?: string[]; amp: boolean };
 
+/** Registers `rfdetr train`. */
 export function addTrain(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program

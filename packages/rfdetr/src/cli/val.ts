@@ -19,6 +19,7 @@ interface ValFlags extends OutputFlags {
   annotations?: string;
 }
 
+/** Registers `rfdetr val`. */
 export function addVal(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program
@@ -64,7 +65,7 @@ async function val(flags: ValFlags): Promise<number> {
 }
 
 /** Prints the overall figures and those of each class, as JSON or as tables. */
-export function report(console: Console, summary: CocoSummary, precision: string | null): void {
+function report(console: Console, summary: CocoSummary, precision: string | null): void {
   if (console.json) {
     console.data({ ...summary, precision });
     return;

@@ -3,6 +3,7 @@ import type { OverflowReport } from "@rfdetr/amp";
 import { NumericsError } from "../support/errors.js";
 import type { StepResult } from "../train/step.js";
 
+/** What to do about a faulty step: skip it, stop the run, or go back to the last checkpoint. */
 export type FaultPolicy = "skip" | "stop" | "rollback";
 
 /** The run is aborted after so many steps in a row that changed nothing. */

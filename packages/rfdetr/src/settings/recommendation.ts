@@ -5,7 +5,7 @@ import { replaceText } from "../support/atomic.js";
 import { readConfigFile } from "./resolve.js";
 
 /** The settings that follow a recommendation. */
-export function recommendedSettings({ recommended, precisions }: Calibration): Record<string, unknown> {
+function recommendedSettings({ recommended, precisions }: Calibration): Record<string, unknown> {
   const row = precisions.find(({ precision }) => precision === recommended.precision);
   return {
     precision: recommended.precision,

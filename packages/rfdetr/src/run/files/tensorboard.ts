@@ -9,7 +9,7 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc >>> 0;
 });
 
-/** CRC-32C (Castagnoli, RFC 3720 appendix B.4). */
+/** CRC-32C (Castagnoli, RFC 3720 appendix B.4). @internal for tests */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) crc = table[(crc ^ byte) & 255] ^ (crc >>> 8);
@@ -31,7 +31,7 @@ export function frame(data: Uint8Array): Buffer {
   return record;
 }
 
-/** The complete records at the start of a file; reading stops at the first that is cut off. */
+/** The complete records at the start of a file; reading stops at the first that is cut off. @internal for tests */
 export function* frames(file: Uint8Array): Generator<Uint8Array> {
   const view = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   for (let at = 0; at + 16 <= view.length; ) {
@@ -72,10 +72,10 @@ function double(field: number, value: number): Buffer {
   return Buffer.concat([key(field, FIXED64), data]);
 }
 
-/** `Event { wall_time = 1, file_version = 3 }` */
+/** `Event { wall_time = 1, file_version = 3 }`. @param seconds since 1970. @internal for tests */
 export const versionEvent = (seconds: number) => Buffer.concat([double(1, seconds), text(3, "brain.Event:2")]);
 
-/** `Event { wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, simple_value = 2 } } }` */
+/** `Event { wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, simple_value = 2 } } }`. @internal for tests */
 export function scalarsEvent(seconds: number, step: number, scalars: Readonly<Record<string, number>>): Buffer {
   const values = Object.entries(scalars).map(([tag, value]) => message(1, Buffer.concat([text(1, tag), float(2, value)])));
   return Buffer.concat([double(1, seconds), int(2, step), message(5, Buffer.concat(values))]);

@@ -11,6 +11,7 @@ import { averageOf, stepParts } from "../../train/parts.js";
 import { randomBatch } from "../../train/random-batch.js";
 import { trainingStep } from "../../train/step.js";
 
+/** A batch that fits in memory. */
 export interface AutoBatch {
   batchSize: number;
   gradAccumSteps: number;
@@ -26,6 +27,7 @@ const share = 0.8;
  * @param wanted images of an optimizer step: no batch is larger, and accumulation makes up for a smaller one
  * @param bytesOf peak tensor bytes of a step at a batch size
  * @throws ConfigError when not even one image fits
+ * @internal for tests
  */
 export function chooseBatch(wanted: number, available: number, bytesOf: (batch: number) => number): AutoBatch {
   const budget = share * available;

@@ -9,6 +9,7 @@ import { calibrateSubject } from "../../train/calibrate-step.js";
 import type { RunConfig } from "./run-config.js";
 import type { TrainData } from "./training-data.js";
 
+/** The precision of a run and why. */
 export interface ChosenPrecision {
   precision: Precision;
   /** Why this one, in words to print. */

@@ -6,6 +6,7 @@ import { machineLine } from "../../support/machine.js";
 import { packageVersion } from "../../support/version.js";
 import type { Session } from "./session.js";
 
+/** The content of `config.json`. */
 export interface RunConfig {
   /** By their names in files. */
   settings: Record<string, unknown>;
