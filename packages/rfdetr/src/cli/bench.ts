@@ -2,6 +2,7 @@
 import { formatBytes, textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { expected, UsageError } from "../support/errors.js";
+import type { Spread } from "../support/statistics.js";
 import { type AgainstFlags, against } from "./bench-against.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, withOutputFlags } from "./context.js";
@@ -136,9 +137,10 @@ async function train(flags: BenchTrainFlags): Promise<void> {
         (["median", "min"] as const).map((kind) => [`${kind} ms`, ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1))]),
       ),
     );
-    console.line(
-      `${(result.flops_per_step / seconds.step.median / 1e9).toFixed(0)} of ${(result.peak_flops / 1e9).toFixed(0)} GFLOP/s (${(100 * result.mfu).toFixed(0)} %), peak tensors ${formatBytes(result.peak_tensor_bytes)}, peak memory ${formatBytes(result.peak_rss_bytes)}`,
-    );
+    const [reached, peak] = [result.flops_per_step / seconds.step.median, result.peak_flops].map((flops) => (flops / 1e9).toFixed(0));
+    const [tensors, memory] = [result.peak_tensor_bytes, result.peak_rss_bytes].map(formatBytes);
+    const share = (100 * result.mfu).toFixed(0);
+    console.line(`${reached} of ${peak} GFLOP/s (${share} %), peak tensors ${tensors}, peak memory ${memory}`);
   }
 }
 
@@ -156,9 +158,11 @@ async function infer(flags: BenchInferFlags): Promise<void> {
     const result = benchInfer({ model: flags.model, precision, device, batch, iterations, warmup });
     if (console.json) console.data(result);
     const { forward, predict } = result.milliseconds;
-    console.line(
-      `${console.bold(`${result.model} inference, ${result.precision}`)}: forward ${forward.median.toFixed(1)} ms (min ${forward.min.toFixed(1)})${batch === 1 ? "" : ` of ${batch} images, ${result.images_per_second.toFixed(1)} images/s`}, predict ${predict.median.toFixed(1)} ms (min ${predict.min.toFixed(1)}), peak memory ${formatBytes(result.peak_rss_bytes)}`,
-    );
+    const shown = ({ median, min }: Spread) => `${median.toFixed(1)} ms (min ${min.toFixed(1)})`;
+    const rate = batch === 1 ? "" : ` for ${batch} images, ${result.images_per_second.toFixed(1)} images/s`;
+    const title = console.bold(`${result.model} inference, ${result.precision}`);
+    const memory = formatBytes(result.peak_rss_bytes);
+    console.line(`${title}: forward ${shown(forward)}${rate}, predict ${shown(predict)}, peak memory ${memory}`);
   }
 }
 
@@ -195,9 +199,9 @@ async function evaluate(flags: BenchEvalFlags): Promise<void> {
   const result = benchEval(load);
   if (console.json) console.data(result);
   const { images, detections, classes, seconds } = result;
-  console.line(
-    `${console.bold("COCO metrics")}: ${images} images × ${detections} detections, ${classes} classes: reading ${seconds.load.toFixed(2)} s, figures ${seconds.evaluate.toFixed(2)} s, peak memory ${formatBytes(result.peak_rss_bytes)}`,
-  );
+  const times = `reading ${seconds.load.toFixed(2)} s, figures ${seconds.evaluate.toFixed(2)} s`;
+  console.line(`${console.bold("COCO metrics")} of ${images} images × ${detections} detections, ${classes} classes:`);
+  console.line(`${times}, peak memory ${formatBytes(result.peak_rss_bytes)}`);
 }
 
 async function load(flags: BenchLoadFlags): Promise<void> {
@@ -227,13 +231,14 @@ async function load(flags: BenchLoadFlags): Promise<void> {
     );
     const { step_alone, step, wait } = training.seconds;
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;
-    console.line(
-      `${console.bold(`${result.model} training, ${precision}`)}, batch ${batch}, ${training.workers} loader threads: step ${ms(step.median)} while loading, ${ms(step_alone.median)} alone; waits ${ms(wait.median)} for images, ${(100 * training.wait_share).toFixed(1)} % of the time; with the wait ${(100 * training.slowdown).toFixed(1)} % slower than alone`,
-    );
+    const [waiting, slower] = [training.wait_share, training.slowdown].map((share) => `${(100 * share).toFixed(1)} %`);
+    console.line(`${console.bold(`${result.model} training, ${precision}`)}: batch ${batch}, ${training.workers} loader threads`);
+    console.line(`a step takes ${ms(step.median)} while images load, ${ms(step_alone.median)} alone`);
+    console.line(`it waits ${ms(wait.median)} for images, ${waiting} of the time; with the wait it is ${slower} slower than alone`);
   }
 }
 
-/** @throws RfdetrError unless the text is `WIDTHxHEIGHT` in pixels */
+/** @throws UsageError unless the text is `WIDTHxHEIGHT` in pixels */
 function pixels(size: string): { width: number; height: number } {
   const [, width, height] = /^(\d{2,5})[x×](\d{2,5})$/.exec(size) ?? [];
   if (width === undefined) throw new UsageError(expected("width and height such as 4000x3000", "size", size));

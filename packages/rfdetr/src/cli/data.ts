@@ -99,9 +99,9 @@ async function stats(folder: string, flags: OutputFlags): Promise<number> {
   }
   for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
     console.line(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
-    console.line(
-      `boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large; per image: ${boxesPerImage.minimum} to ${boxesPerImage.maximum}, median ${boxesPerImage.median}; ${boxesPerImage.empty} images have none`,
-    );
+    console.line(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);
+    const { minimum, maximum, median, empty } = boxesPerImage;
+    console.line(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${empty} images have none`);
     console.line(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
     console.line(
       textTable(

@@ -82,10 +82,13 @@ export function evaluation(console: Console, rows: readonly EvaluatedMode[], tra
 /** What the table shows about converting the whole model, in a sentence. */
 function verdict(rows: readonly EvaluatedMode[]): string {
   const of = (mode: EvaluatedMode["mode"]) => rows.find((row) => row.mode === mode) as EvaluatedMode;
-  const [leftover, whole] = [of("fp16_eval"), of("whole_model_half")];
-  if (whole.nonfinite_images > leftover.nonfinite_images)
-    return `Converting the whole model to float16: ${whole.nonfinite_images} images have no finite result; under float16 autocast it is ${leftover.nonfinite_images}.`;
-  return `Converting the whole model to float16: boxes are off by ${number(whole.box_error_px)} px (float16 autocast: ${number(leftover.box_error_px)}), norms by ${number(whole.norm_error.median)} (float16 autocast: ${number(leftover.norm_error.median)}).`;
+  const [autocast, whole] = [of("fp16_eval"), of("whole_model_half")];
+  const title = "Converting the whole model to float16";
+  if (whole.nonfinite_images > autocast.nonfinite_images)
+    return `${title}: ${whole.nonfinite_images} images have no finite result (under float16 autocast: ${autocast.nonfinite_images})`;
+  const errors = ({ box_error_px, norm_error }: EvaluatedMode) =>
+    `boxes are off by ${number(box_error_px)} px and norms by ${number(norm_error.median)}`;
+  return `${title}: ${errors(whole)}; under float16 autocast ${errors(autocast)}`;
 }
 
 const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(value) ? value.toPrecision(2) : "nan");

@@ -76,9 +76,10 @@ async function run(flags: ProfileFlags): Promise<number> {
   console.line(
     `${console.bold(`${figures.model} ${figures.what}, ${precision}`)}: batch ${figures.batch} at ${figures.resolution} px on ${device}, ${figures.threads} threads`,
   );
-  console.line(
-    `a step ${milliseconds.recorded.toFixed(1)} ms with the recorder, ${milliseconds.plain.median.toFixed(1)} ms without (${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %); ${Math.round(figures.events / steps)} events`,
-  );
+  const [recorded, plain] = [milliseconds.recorded, milliseconds.plain.median].map((value) => `${value.toFixed(1)} ms`);
+  const overhead = `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %`;
+  const events = Math.round(figures.events / steps);
+  console.line(`a step takes ${recorded} with the recorder, ${plain} without (${overhead}); ${events} events per step`);
   if (device !== "cpu")
     console.warn(`operators on ${device} run on after their calls return: the times are those of the calls, including waits for results`);
   if (figures.dropped > 0)

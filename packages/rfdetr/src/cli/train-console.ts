@@ -35,9 +35,9 @@ export class TrainConsole {
     console.line(
       `${console.bold(event.model)} at ${event.resolution} px, ${grouped(event.parameters)} parameters, ${event.classes.length} classes`,
     );
-    console.line(
-      `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images per step`,
-    );
+    const [train, valid] = [event.trainImages, event.validImages].map(grouped);
+    const epochs = `${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images per step`;
+    console.line(`${train} training and ${valid} validation images, ${epochs}`);
     console.line(`precision ${console.bold(event.precision)}: ${event.reason}`);
     console.line(
       console.dim(`libtorch ${event.engine} on ${event.device}, ${event.threads} threads; ${event.hardware}; seed ${event.seed}`),

@@ -119,9 +119,10 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     return exit.interrupted;
   }
   console.line();
-  console.line(
-    `${console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`)}  in ${duration(summary.train_seconds)}, ${summary.steps} steps (${summary.skipped_steps} skipped), peak memory ${formatBytes(summary.peak_rss_bytes)}`,
-  );
+  const figures = console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`);
+  const steps = `${summary.steps} steps (${summary.skipped_steps} skipped)`;
+  const memory = `peak memory ${formatBytes(summary.peak_rss_bytes)}`;
+  console.line(`${figures}  in ${duration(summary.train_seconds)}, ${steps}, ${memory}`);
   if (best !== null) console.line(`best weights ${best}`);
   return exit.done;
 }

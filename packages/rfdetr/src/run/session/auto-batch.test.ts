@@ -17,7 +17,12 @@ describe("the batch size that fits", () => {
   });
 
   it("says what to do when one image does not fit", () => {
-    expect(() => chooseBatch(16, gib, (b) => b * gib)).toThrow(/one image takes 1.00 GiB and 1.00 GiB are available: lower resolution/);
+    expect(() => chooseBatch(16, gib, (b) => b * gib)).toThrow(
+      expect.objectContaining({
+        message: "A step on one image takes 1.00 GiB but only 1.00 GiB is available",
+        hint: expect.stringContaining("`resolution`"),
+      }),
+    );
   });
 
   it("never takes more than the budget, never more images than wanted, and always reaches the wanted number", () => {

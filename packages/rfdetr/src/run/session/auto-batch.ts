@@ -33,17 +33,19 @@ export function chooseBatch(wanted: number, available: number, bytesOf: (batch: 
   const budget = share * available;
   const one = bytesOf(1);
   if (one > budget)
-    throw new ConfigError(
-      `A step on one image takes ${formatBytes(one)} and ${formatBytes(available)} are available: lower resolution, choose a smaller model, or set gradient_checkpointing`,
-    );
+    throw new ConfigError(`A step on one image takes ${formatBytes(one)} but only ${formatBytes(available)} is available`, {
+      hint: "Lower `resolution`, choose a smaller `model`, or set `gradient_checkpointing`",
+    });
   const perImage = Math.max(1, bytesOf(2) - one);
   const fits = Math.floor((budget - one) / perImage) + 1;
   const batchSize = Math.max(1, Math.min(wanted, fits));
   const gradAccumSteps = Math.ceil(wanted / batchSize);
+  const accumulation = gradAccumSteps === 1 ? "no accumulation" : `${gradAccumSteps} accumulated`;
+  const needed = `${formatBytes(one)} plus ${formatBytes(perImage)} for each additional image`;
   return {
     batchSize,
     gradAccumSteps,
-    reason: `batch size ${batchSize} with ${gradAccumSteps === 1 ? "no accumulation" : `${gradAccumSteps} accumulated`}: the largest step needs ${formatBytes(one)} plus ${formatBytes(perImage)} for each additional image; ${formatBytes(available)} is available`,
+    reason: `batch size ${batchSize} with ${accumulation}: the largest step needs ${needed}; ${formatBytes(available)} is available`,
   };
 }
 

@@ -58,11 +58,11 @@ export async function openTrainData(settings: ReadySettings, { seed, side, evalu
 /** @throws DataError unless the classes of the data are those that the settings ask for */
 function checkClasses(found: readonly string[], { datasetDir, numClasses, classNames }: TrainSettings): void {
   if (numClasses !== null && numClasses !== found.length)
-    throw new DataError(
-      `Expected ${numClasses} classes (num_classes) in ${datasetDir} but found ${found.length}: ${found.join(", ")}. Leave out num_classes to accept them`,
-    );
+    throw new DataError(`Expected ${numClasses} classes in ${datasetDir} but found ${found.length}: ${found.join(", ")}`, {
+      hint: "Leave out `num_classes` to accept them",
+    });
   if (classNames !== null && (classNames.length !== found.length || classNames.some((name, i) => name !== found[i])))
-    throw new DataError(
-      `Expected the classes ${classNames.join(", ")} (class_names) in ${datasetDir} but found ${found.join(", ")}. Leave out class_names to accept them`,
-    );
+    throw new DataError(`Expected the classes ${classNames.join(", ")} in ${datasetDir} but found ${found.join(", ")}`, {
+      hint: "Leave out `class_names` to accept them",
+    });
 }
