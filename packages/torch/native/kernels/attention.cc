@@ -1,6 +1,6 @@
-// rfdetr::attention: scaled dot-product attention on token-major tensors [batch, length, heads, width], so that neither
-// the projections before it nor the one after it needs a transposed copy. bfloat16 on a CPU with AVX512-BF16 takes the
-// fused kernel; every other dtype and device takes libtorch's own attention, the kernel's plain twin.
+// rfdetr::attention: scaled dot-product attention on tensors [batch, length, heads, width]. The projections before it
+// and after it use the same layout, so nothing is transposed. bfloat16 on a CPU with AVX512-BF16 runs the fused kernel;
+// every other dtype and device runs libtorch's own attention.
 #include "attention.h"
 
 #include <ATen/ATen.h>
@@ -12,7 +12,9 @@ namespace rfdetr {
 
 namespace {
 
+using attention::Inputs;
 using attention::Problem;
+using attention::Result;
 using attention::View;
 
 at::Tensor composed(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
@@ -21,7 +23,7 @@ at::Tensor composed(const at::Tensor& query, const at::Tensor& key, const at::Te
       .transpose(1, 2);
 }
 
-bool fits(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+bool kernel_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
   static const bool supported = attention::supported();
   if (!supported || !query.device().is_cpu() || query.scalar_type() != at::kBFloat16 ||
       key.scalar_type() != at::kBFloat16 || value.scalar_type() != at::kBFloat16)
@@ -31,11 +33,11 @@ bool fits(const at::Tensor& query, const at::Tensor& key, const at::Tensor& valu
          query.numel() > 0;
 }
 
-/// Unit stride on the last axis and even strides elsewhere, as the kernel loads pairs.
-at::Tensor loadable(const at::Tensor& tensor) {
-  const bool fine = tensor.stride(3) == 1 && tensor.stride(0) % 2 == 0 && tensor.stride(1) % 2 == 0 &&
+/// The tensor as the kernel loads it, pair by pair: with unit stride on the last axis and even strides on the others.
+at::Tensor with_even_strides(const at::Tensor& tensor) {
+  const bool even = tensor.stride(3) == 1 && tensor.stride(0) % 2 == 0 && tensor.stride(1) % 2 == 0 &&
                     tensor.stride(2) % 2 == 0 && tensor.storage_offset() % 2 == 0 && tensor.stride(1) < (1 << 24);
-  return fine ? tensor : tensor.contiguous();
+  return even ? tensor : tensor.contiguous();
 }
 
 View view(const at::Tensor& tensor) {
@@ -50,13 +52,15 @@ struct Attention : torch::autograd::Function<Attention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query_in,
                             const at::Tensor& key_in, const at::Tensor& value_in, double scale) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    const at::Tensor query = loadable(query_in), key = loadable(key_in), value = loadable(value_in);
+    const at::Tensor query = with_even_strides(query_in), key = with_even_strides(key_in);
+    const at::Tensor value = with_even_strides(value_in);
     const Problem problem = problem_of(query, key, scale);
     at::Tensor out = at::empty(query.sizes(), query.options());
     at::Tensor lse = at::empty({problem.batch, problem.heads, problem.queries}, query.options().dtype(at::kFloat));
-    at::parallel_for(0, problem.batch * problem.heads, 1, [&](int64_t first, int64_t last) {
-      attention::forward(problem, view(query), view(key), view(value), view(out), lse.data_ptr<float>(), first, last);
-    });
+    const Inputs inputs{view(query), view(key), view(value)};
+    const Result result{view(out), lse.data_ptr<float>()};
+    at::parallel_for(0, problem.batch * problem.heads, 1,
+                     [&](int64_t first, int64_t last) { attention::forward(problem, inputs, result, first, last); });
     context->save_for_backward({query, key, value, out, lse});
     context->saved_data["scale"] = scale;
     return out;
@@ -67,14 +71,15 @@ struct Attention : torch::autograd::Function<Attention> {
     const auto saved = context->get_saved_variables();
     const at::Tensor &query = saved[0], &key = saved[1], &value = saved[2], &out = saved[3], &lse = saved[4];
     const Problem problem = problem_of(query, key, context->saved_data["scale"].toDouble());
-    const at::Tensor gradient = loadable(gradients[0].to(at::kBFloat16));
+    const at::Tensor gradient = with_even_strides(gradients[0].to(at::kBFloat16));
     at::Tensor query_gradient = at::empty(query.sizes(), query.options());
     at::Tensor key_gradient = at::empty(key.sizes(), key.options());
     at::Tensor value_gradient = at::empty(value.sizes(), value.options());
+    const Inputs inputs{view(query), view(key), view(value)};
+    const Inputs input_gradients{view(query_gradient), view(key_gradient), view(value_gradient)};
+    const Result result{view(out), lse.data_ptr<float>()};
     at::parallel_for(0, problem.batch * problem.heads, 1, [&](int64_t first, int64_t last) {
-      attention::backward(problem, view(query), view(key), view(value), view(out), view(gradient),
-                          lse.data_ptr<float>(), view(query_gradient), view(key_gradient), view(value_gradient), first,
-                          last);
+      attention::backward(problem, inputs, result, view(gradient), input_gradients, first, last);
     });
     return {query_gradient, key_gradient, value_gradient, at::Tensor()};
   }
@@ -89,7 +94,8 @@ at::Tensor attention_entry(const at::Tensor& query, const at::Tensor& key, const
           query.size(3) == key.size(3),
       "Expected key and value of one shape that agrees with the query in batch, heads and width but received query ",
       query.sizes(), ", key ", key.sizes(), ", value ", value.sizes());
-  return fits(query, key, value) ? Attention::apply(query, key, value, scale) : composed(query, key, value, scale);
+  if (!kernel_applies(query, key, value)) return composed(query, key, value, scale);
+  return Attention::apply(query, key, value, scale);
 }
 
 }  // namespace

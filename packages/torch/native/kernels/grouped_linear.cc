@@ -1,10 +1,10 @@
-// rfdetr::grouped_linear: one linear layer a group on one axis, as the query selection of Group DETR has it: [groups,
-// N, K] to [groups, N, O] in float32.
+// rfdetr::grouped_linear: a linear layer for each group, as in the query selection of Group DETR: float32 [groups, N,
+// K] to float32 [groups, N, O].
 //
-// `split` sums three bfloat16 products (high·high + high·low + low·high) with float32 sums: sixteen bits of each
-// factor, where bfloat16 has eight, at a third of its rate, which is twice that of float32. Backward rounds gradients
-// and operands to bfloat16, as every other layer of a mixed precision does, and gives them in float32. Otherwise, and
-// on other devices and types, it is the batched product of libtorch, the plain twin.
+// `split` sums three bfloat16 products (hi·hi + hi·lo + lo·hi) in float32: sixteen bits of each factor instead of
+// eight, at a third of the speed of bfloat16, which is twice that of float32. Backward rounds gradients and operands to
+// bfloat16, as all layers do in mixed precision, and returns float32. Without `split`, and on other devices and dtypes,
+// it is libtorch's batched product.
 #include "products.h"
 
 #include <ATen/ATen.h>
@@ -23,7 +23,7 @@ at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorL
   return at::baddbmm(at::stack(biases).unsqueeze(1), each, at::stack(weights).transpose(1, 2));
 }
 
-bool fits(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
+bool kernel_applies(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
   static const bool supported = gemm::supported();
   if (!supported || input.scalar_type() != at::kFloat || !input.device().is_cpu() || input.size(2) % 2 ||
       input.numel() == 0)
@@ -34,15 +34,15 @@ bool fits(const at::Tensor& input, at::TensorList weights, at::TensorList biases
   return true;
 }
 
-/// All groups; `input` has one entry for each of them, or one for all.
-at::Tensor forward_of(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
+/// `input` has one entry for each group, or one for all groups.
+at::Tensor split_forward(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
   const int64_t groups = static_cast<int64_t>(weights.size()), rows = input.size(1);
-  const at::Tensor split = split_input(rows_of(input));
+  const at::Tensor split = split_input(as_rows(input));
   at::Tensor out = at::empty({groups, rows, weights[0].size(0)}, input.options());
   for (int64_t g = 0; g < groups; ++g) {
     at::Tensor part = out.select(0, g);
-    multiply(input.size(0) == 1 ? split : split.narrow(0, g * rows, rows), pack_weight(weights[g], true), {biases[g]},
-             part);
+    multiply(input.size(0) == 1 ? split : split.narrow(0, g * rows, rows), pack_weight(weights[g], true),
+             {.bias = biases[g].const_data_ptr<float>()}, part);
   }
   return out;
 }
@@ -57,7 +57,7 @@ struct SplitLinear : torch::autograd::Function<SplitLinear> {
     torch::autograd::variable_list saved = weights.vec();
     saved.push_back(input);
     context->save_for_backward(saved);
-    return forward_of(input, weights, parameters.slice(groups));
+    return split_forward(input, weights, parameters.slice(groups));
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -67,7 +67,7 @@ struct SplitLinear : torch::autograd::Function<SplitLinear> {
     const at::Tensor input = saved.back().contiguous(), gradient = gradients[0].to(at::kBFloat16).contiguous();
     const bool shared = input.size(0) == 1;
     torch::autograd::variable_list results(1 + 2 * groups);
-    if (at::GradMode::is_enabled()) {  // a graph of the gradients themselves needs operators that record
+    if (at::GradMode::is_enabled()) {  // second derivatives need operators that autograd records
       const at::Tensor stacked = at::stack(at::TensorList(saved).slice(0, groups));
       results[0] = gradients[0].bmm(stacked);
       if (shared) results[0] = results[0].sum(0, true);
@@ -103,8 +103,8 @@ at::Tensor grouped_linear(const at::Tensor& input, at::TensorList weights, at::T
                     biases[g].size(0) == weights[g].size(0),
                 "Expected weights [O, ", input.size(2), "] and biases [O] of one size but received ",
                 weights[g].sizes(), " and ", biases[g].sizes());
-  if (!split || !fits(input, weights, biases)) return composed(input, weights, biases);
-  if (!at::GradMode::is_enabled()) return forward_of(input, weights, biases);
+  if (!split || !kernel_applies(input, weights, biases)) return composed(input, weights, biases);
+  if (!at::GradMode::is_enabled()) return split_forward(input, weights, biases);
   std::vector<at::Tensor> parameters = weights.vec();
   parameters.insert(parameters.end(), biases.begin(), biases.end());
   return SplitLinear::apply(input, at::TensorList(parameters));

@@ -1,11 +1,12 @@
 // compile: -O3 -fno-math-errno -fno-trapping-math
 // aten::linear on the CPU as one node of the graph.
 //
-// float32: forward and both products of backward are libtorch's own; the bias gradient is a column sum in one pass, and
-// views, transposes and their nodes fall away. bfloat16, on a CPU with AVX512-BF16: products of our own (gemm.h). They
-// take the weight as float32 master or as half copy, round it while they pack it, and give the gradient of a master in
-// float32 as it was summed: no half copy of a weight and no half gradient is ever written. Everything else goes through
-// libtorch's composition, the plain twin.
+// float32: libtorch computes forward and both products of backward; the bias gradient is a column sum in one pass, and
+// there are no views, no transposes and no nodes for them.
+// bfloat16, on a CPU with AVX512-BF16: the products of products.h. They round a float32 weight while they pack it, and
+// return its gradient in float32: no bfloat16 copy of a weight or of its gradient is written.
+// Everything else goes through libtorch's own composition.
+#include "every_cpu.h"
 #include "products.h"
 
 #include <ATen/ATen.h>
@@ -13,12 +14,6 @@
 #include <ATen/ops/linear_native.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
-
-#if defined(__x86_64__) && defined(__gnu_linux__)
-#define EVERY_CPU __attribute__((target_clones("avx512f", "arch=x86-64-v3", "default")))
-#else
-#define EVERY_CPU
-#endif
 
 namespace rfdetr {
 
@@ -29,10 +24,9 @@ using namespace products;
 constexpr int64_t block = 256;  // columns that one pass over the rows sums
 constexpr int64_t rows_at_once = 4;
 
-/// Rows are summed by 64 before they join the total: short sums round less.
+/// Sums at most `block` columns. Adds up 64 rows before it adds them to the total, because short sums round less.
 template <class T>
-inline __attribute__((always_inline)) void sum_columns(const T* from, int64_t rows, int64_t stride, int64_t columns,
-                                                       T* to) {
+ALWAYS_INLINE void sum_columns(const T* from, int64_t rows, int64_t stride, int64_t columns, T* to) {
   float total[block] = {};
   for (int64_t begin = 0; begin < rows; begin += 64) {
     float part[block] = {};
@@ -63,11 +57,11 @@ void sum_columns_of(const at::Tensor& matrix, at::Tensor& sums) {
   const int64_t rows = matrix.size(0), columns = matrix.size(1);
   const T* from = matrix.const_data_ptr<T>();
   T* to = sums.data_ptr<T>();
-  at::parallel_for(0, (columns + block - 1) / block, std::max<int64_t>(1, (1 << 16) / (rows * block)),
-                   [&](int64_t first, int64_t last) {
-                     for (int64_t i = first * block; i < std::min(last * block, columns); i += block)
-                       sum_block(from + i, rows, columns, std::min(block, columns - i), to + i);
-                   });
+  const int64_t grain = std::max<int64_t>(1, (1 << 16) / (rows * block));
+  at::parallel_for(0, (columns + block - 1) / block, grain, [&](int64_t first, int64_t last) {
+    for (int64_t i = first * block; i < std::min(last * block, columns); i += block)
+      sum_block(from + i, rows, columns, std::min(block, columns - i), to + i);
+  });
 }
 
 /// Sums over the rows of a contiguous float32 or bfloat16 matrix, in one order whatever the thread count.
@@ -79,12 +73,13 @@ at::Tensor column_sums(const at::Tensor& matrix) {
 }
 
 /// input · packed weightᵀ + bias in bfloat16.
-at::Tensor half_product(const at::Tensor& input, const at::Tensor& packed, int64_t outputs,
-                        const std::optional<at::Tensor>& bias) {
-  const at::Tensor rows = rows_of(input);
+at::Tensor bf16_linear(const at::Tensor& input, const at::Tensor& packed, int64_t outputs,
+                       const std::optional<at::Tensor>& bias) {
+  const at::Tensor rows = as_rows(input);
   at::Tensor result = at::empty({rows.size(0), outputs}, input.options());
-  multiply(rows, packed, {bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor()}, result);
-  return result.view(with_last(input.sizes(), outputs));
+  const at::Tensor bias_f32 = bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor();
+  multiply(rows, packed, {.bias = bias_f32.defined() ? bias_f32.const_data_ptr<float>() : nullptr}, result);
+  return result.view(with_last_size(input.sizes(), outputs));
 }
 
 struct Linear : torch::autograd::Function<Linear> {
@@ -93,8 +88,8 @@ struct Linear : torch::autograd::Function<Linear> {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input, weight});
     context->saved_data["bias"] = bias.has_value();
-    return fit(input, weight) ? half_product(input, pack_weight(weight), weight.size(0), bias)
-                              : at::linear(input, weight, bias);
+    return kernel_applies(input, weight) ? bf16_linear(input, pack_weight(weight), weight.size(0), bias)
+                                         : at::linear(input, weight, bias);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -103,8 +98,8 @@ struct Linear : torch::autograd::Function<Linear> {
     const at::Tensor &input = saved[0], &weight = saved[1];
     const bool with_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
     at::Tensor input_gradient, weight_gradient, bias_gradient;
-    // A graph of the gradients themselves needs operators that record.
-    if (at::GradMode::is_enabled() || !fit(input, weight)) {
+    // Second derivatives need operators that autograd records.
+    if (at::GradMode::is_enabled() || !kernel_applies(input, weight)) {
       const at::Tensor gradient = gradients[0].reshape({-1, weight.size(0)});
       if (context->needs_input_grad(0))
         input_gradient = gradient.mm(weight.to(gradient.scalar_type())).view(input.sizes());
@@ -115,11 +110,11 @@ struct Linear : torch::autograd::Function<Linear> {
                             .to(weight.scalar_type());
       return {input_gradient, weight_gradient, bias_gradient};
     }
-    const at::Tensor gradient = rows_of(gradients[0]);
+    const at::Tensor gradient = as_rows(gradients[0]);
     if (context->needs_input_grad(0))
       input_gradient = products::input_gradient(gradient, weight, at::kBFloat16).view(input.sizes());
     if (context->needs_input_grad(1))
-      weight_gradient = products::weight_gradient(gradient, rows_of(input), with_bias ? &bias_gradient : nullptr)
+      weight_gradient = products::weight_gradient(gradient, as_rows(input), with_bias ? &bias_gradient : nullptr)
                             .to(weight.scalar_type());
     if (with_bias)
       bias_gradient = (bias_gradient.defined() ? bias_gradient : column_sums(gradient)).to(weight.scalar_type());
@@ -127,44 +122,45 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 };
 
-/// float32 weights beside a bfloat16 input are rounded to it, here or in the kernel; their gradients are float32.
+/// Rounds float32 weights for a bfloat16 input, here or in the kernel; their gradients are float32.
 at::Tensor linear_entry(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   const bool mixed = input.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kFloat;
-  const bool fits = input.dim() >= 2 && weight.dim() == 2 && input.size(-1) == weight.size(1) && plain(input) &&
-                    plain(weight) && (mixed || input.scalar_type() == weight.scalar_type()) &&
-                    (!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0) &&
-                                           bias->scalar_type() == weight.scalar_type()));
-  if (fits && fit(input, weight)) {
+  const bool valid =
+      input.dim() >= 2 && weight.dim() == 2 && input.size(-1) == weight.size(1) && is_f32_or_bf16(input) &&
+      is_f32_or_bf16(weight) && (mixed || input.scalar_type() == weight.scalar_type()) &&
+      (!bias.has_value() ||
+       (bias->dim() == 1 && bias->size(0) == weight.size(0) && bias->scalar_type() == weight.scalar_type()));
+  if (valid && kernel_applies(input, weight)) {
     return at::GradMode::is_enabled() ? Linear::apply(input, weight, bias)
-                                      : half_product(input, pack_weight(weight), weight.size(0), bias);
+                                      : bf16_linear(input, pack_weight(weight), weight.size(0), bias);
   }
-  if (fits && mixed)
+  if (valid && mixed)
     return linear_entry(input, weight.to(at::kBFloat16),
                         bias.has_value() ? std::optional(bias->to(at::kBFloat16)) : std::nullopt);
-  return fits && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias)
-                                            : at::native::linear(input, weight, bias);
+  return valid && at::GradMode::is_enabled() ? Linear::apply(input, weight, bias)
+                                             : at::native::linear(input, weight, bias);
 }
 
-/// Whether aten::linear takes float32 weights beside a bfloat16 input in one product, without half copies.
+/// Whether aten::linear multiplies a bfloat16 input by float32 weights without bfloat16 copies of them.
 bool linear_takes_masters() { return gemm::supported(); }
 
-/// A weight [N × K] of even K as products read it: for weights that serve many products unchanged.
+/// Packs a weight [N × K] of even K once for many products.
 at::Tensor pack_linear(const at::Tensor& weight) {
   TORCH_CHECK(gemm::supported(), "Expected a CPU with AVX512-BF16 for packed weights");
-  TORCH_CHECK(weight.dim() == 2 && plain(weight) && weight.numel() > 0 && weight.size(1) % 2 == 0,
-              "Expected a float32 or bfloat16 weight of two dimensions, the second of them even, but received ",
+  TORCH_CHECK(weight.dim() == 2 && is_f32_or_bf16(weight) && weight.numel() > 0 && weight.size(1) % 2 == 0,
+              "Expected a float32 or bfloat16 weight of two dimensions with an even second one but received ",
               weight.toString(), " of shape ", weight.sizes());
   return pack_weight(weight.contiguous());
 }
 
-/// aten::linear in bfloat16 with a weight from pack_linear of `outputs` rows; without autograd.
+/// aten::linear in bfloat16 with a weight from pack_linear that had `outputs` rows; without autograd.
 at::Tensor linear_packed(const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& bias,
                          int64_t outputs) {
   TORCH_CHECK(input.dim() >= 1 && input.scalar_type() == at::kBFloat16 && outputs > 0 &&
                   packed.numel() == packed_weight_size(outputs, input.size(-1)),
-              "Expected a bfloat16 input that agrees with the packed weight of ", outputs, " outputs but received ",
-              input.toString(), " of shape ", input.sizes());
-  return half_product(input, packed, outputs, bias);
+              "Expected a bfloat16 input whose width agrees with the packed weight of ", outputs,
+              " outputs but received ", input.toString(), " of shape ", input.sizes());
+  return bf16_linear(input, packed, outputs, bias);
 }
 
 }  // namespace

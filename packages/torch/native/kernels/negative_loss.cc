@@ -1,7 +1,7 @@
-// rfdetr::negative_loss: Σ σ(z)²·softplus(z) over all axes but the first, the loss of IoU-aware binary cross-entropy
-// for entries without a match (LW-DETR, arXiv:2406.03459 §3), with the gradient through both factors. Composed, it
-// keeps four tensors of the size of the logits for backward; here the logits alone, and libtorch's operators run on
-// pieces that stay in the cache, forward and backward. The composition is its plain twin.
+// rfdetr::negative_loss: Σ σ(z)²·softplus(z) over all axes but the first. This is the loss of IoU-aware binary
+// cross-entropy for entries without a match (LW-DETR, arXiv:2406.03459 §3), with the gradient through both factors.
+// Composed from operators, it saves four tensors of the size of the logits for backward. Here it saves only the logits,
+// and runs libtorch's operators on pieces that stay in the cache, forward and backward.
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -16,7 +16,7 @@ at::Tensor composed(const at::Tensor& logits) {
   return at::softplus(logits).mul(logits.sigmoid().pow(2)).flatten(1).sum(-1);
 }
 
-/// Calls `body` with each layer's number and the pieces of it, in order.
+/// Calls `body(layer, begin, piece)` for the pieces of every layer, in order.
 template <class Body>
 void over_pieces(const at::Tensor& logits, Body&& body) {
   const at::Tensor flat = logits.flatten(1);
@@ -40,7 +40,7 @@ struct NegativeLoss : torch::autograd::Function<NegativeLoss> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const at::Tensor logits = context->get_saved_variables()[0];
-    if (at::GradMode::is_enabled()) {  // a graph of the gradient itself needs operators that record
+    if (at::GradMode::is_enabled()) {  // second derivatives need operators that autograd records
       std::vector<int64_t> shape(logits.dim(), 1);
       shape[0] = logits.size(0);
       const at::Tensor p = logits.sigmoid();

@@ -1,6 +1,8 @@
 // compile: -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off
-// One pass over the parameters of an optimizer step. A detector's weights, gradients and moments are 500 MB: reading
-// them once instead of once per foreach operator is the whole gain.
+// An optimizer step in one pass over the parameters. The weights, gradients and moments of a detector are 500 MB, and
+// the gain is that they are read once instead of once per foreach operator.
+#include "every_cpu.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/library.h>
@@ -8,17 +10,11 @@
 #include <cmath>
 #include <vector>
 
-#if defined(__x86_64__) && defined(__gnu_linux__)
-#define EVERY_CPU __attribute__((target_clones("avx512f", "arch=x86-64-v3", "default")))
-#else
-#define EVERY_CPU
-#endif
-
 namespace rfdetr {
 
 namespace {
 
-/// Work is cut into pieces of this many elements, so that threads share tensors of very different sizes evenly.
+/// Elements of a piece of work. Tensors are cut into pieces, so that threads share very different sizes evenly.
 constexpr int64_t piece = 1 << 16;
 
 struct Piece {
@@ -45,8 +41,7 @@ void check_list(at::TensorList tensors, at::TensorList like, const char* what) {
 }
 
 EVERY_CPU double sum_of_squares(const float* values, int64_t count) {
-  // In double: no overflow of a sum hides behind rounding. 32 sums at once, as one alone waits for each of its
-  // additions.
+  // In double, where squares of float32 cannot overflow. 32 sums at once, because a single one waits for each addition.
   constexpr int64_t count_lanes = 32;
   double total = 0;
   for (int64_t begin = 0; begin < count; begin += 1024) {
@@ -61,7 +56,7 @@ EVERY_CPU double sum_of_squares(const float* values, int64_t count) {
   return total;
 }
 
-/// The global L2 norm of a list of gradients in one pass; NaN or infinite as soon as one element is.
+/// The global L2 norm of a list of gradients in one pass. NaN or infinite if any element is.
 double gradient_norm(at::TensorList gradients) {
   check_list(gradients, gradients, "gradient");
   const auto pieces = pieces_of(gradients);
@@ -71,18 +66,48 @@ double gradient_norm(at::TensorList gradients) {
       sums[i] = sum_of_squares(gradients[pieces[i].tensor].const_data_ptr<float>() + pieces[i].begin,
                                pieces[i].end - pieces[i].begin);
   });
-  double total = 0;  // in the order of the pieces, whatever the threads did
+  double total = 0;  // in the order of the pieces, whatever the thread count
   for (const double sum : sums) total += sum;
   return std::sqrt(total);
 }
 
+/// Numbers of one parameter's update.
 struct Rates {
   float gradient_scale, decay, beta1, beta2, step_size, root_correction, eps, average_weight;
 };
 
-/// Roundings are spelt out, so that vectors, their remainders and both passes below agree to the bit.
-inline __attribute__((always_inline)) float adamw_of(float parameter, float gradient, float& first, float& second,
-                                                     const Rates& rate) {
+struct Settings {
+  double beta1, beta2, eps;
+  int64_t step;
+  double gradient_scale, average_weight;
+
+  Rates rates(double lr, double weight_decay) const {
+    return {static_cast<float>(gradient_scale),
+            static_cast<float>(1 - lr * weight_decay),
+            static_cast<float>(beta1),
+            static_cast<float>(beta2),
+            static_cast<float>(lr / (1 - std::pow(beta1, step))),
+            static_cast<float>(std::sqrt(1 - std::pow(beta2, step))),
+            static_cast<float>(eps),
+            static_cast<float>(average_weight)};
+  }
+};
+
+/// Lists with one tensor for each parameter; `averages` may be empty.
+struct State {
+  at::TensorList parameters, gradients, exp_avgs, exp_avg_sqs, averages;
+
+  void check() const {
+    check_list(parameters, parameters, "parameter");
+    check_list(gradients, parameters, "gradient");
+    check_list(exp_avgs, parameters, "first moment");
+    check_list(exp_avg_sqs, parameters, "second moment");
+    if (!averages.empty()) check_list(averages, parameters, "average");
+  }
+};
+
+/// Every rounding is written out, so that vectors, their remainders and both functions below agree to the bit.
+ALWAYS_INLINE float adamw_of(float parameter, float gradient, float& first, float& second, const Rates& rate) {
   const float g = gradient * rate.gradient_scale;
   const float m = __builtin_fmaf(g - first, 1 - rate.beta1, first);
   const float v = __builtin_fmaf(g * g, 1 - rate.beta2, second * rate.beta2);
@@ -96,7 +121,7 @@ EVERY_CPU void update(float* __restrict parameter, const float* __restrict gradi
   for (int64_t i = 0; i < count; ++i) parameter[i] = adamw_of(parameter[i], gradient[i], first[i], second[i], rate);
 }
 
-/// The same, and the average moves towards the new value as aten::lerp does: from its nearer end, in one rounding.
+/// The same, and moves the average towards the new value as aten::lerp does: from the nearer end, with one rounding.
 EVERY_CPU void update_with_average(float* __restrict parameter, const float* __restrict gradient,
                                    float* __restrict first, float* __restrict second, float* __restrict average,
                                    int64_t count, const Rates rate) {
@@ -113,39 +138,37 @@ EVERY_CPU void update_with_average(float* __restrict parameter, const float* __r
     }
 }
 
-/// AdamW with a learning rate and a decay for each parameter, gradients multiplied by `gradient_scale` (a clip factor).
-/// `averages` is empty, or has for each parameter the moving average that takes its new value in by `average_weight`.
+void update_piece(const State& state, const Piece& piece, const Rates& rates) {
+  const auto [t, begin, end] = piece;
+  float* const parameter = state.parameters[t].data_ptr<float>() + begin;
+  const float* const gradient = state.gradients[t].const_data_ptr<float>() + begin;
+  float* const first = state.exp_avgs[t].data_ptr<float>() + begin;
+  float* const second = state.exp_avg_sqs[t].data_ptr<float>() + begin;
+  if (state.averages.empty())
+    update(parameter, gradient, first, second, end - begin, rates);
+  else
+    update_with_average(parameter, gradient, first, second, state.averages[t].data_ptr<float>() + begin, end - begin,
+                        rates);
+}
+
+/// AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with a learning rate and a weight decay for each parameter.
+/// Multiplies gradients by `gradient_scale`, a clip factor. Where `averages` are given, moves each of them towards its
+/// parameter by `average_weight`. The parameters of this function are those of the operator's schema.
 void adamw_(at::TensorList parameters, at::TensorList gradients, at::TensorList exp_avgs, at::TensorList exp_avg_sqs,
             at::TensorList averages, at::ArrayRef<double> lrs, at::ArrayRef<double> weight_decays, double beta1,
             double beta2, double eps, int64_t step, double gradient_scale, double average_weight) {
-  check_list(parameters, parameters, "parameter");
-  check_list(gradients, parameters, "gradient");
-  check_list(exp_avgs, parameters, "first moment");
-  check_list(exp_avg_sqs, parameters, "second moment");
-  if (!averages.empty()) check_list(averages, parameters, "average");
+  const State state{parameters, gradients, exp_avgs, exp_avg_sqs, averages};
+  state.check();
   TORCH_CHECK(lrs.size() == parameters.size() && weight_decays.size() == parameters.size(), "Expected ",
-              parameters.size(), " learning rates and decays but received ", lrs.size(), " and ", weight_decays.size());
+              parameters.size(), " learning rates and weight decays but received ", lrs.size(), " and ",
+              weight_decays.size());
   TORCH_CHECK(step >= 1, "Expected a positive integer for step but received ", step);
+  const Settings settings{beta1, beta2, eps, step, gradient_scale, average_weight};
   std::vector<Rates> rates;
-  for (size_t i = 0; i < parameters.size(); ++i)
-    rates.push_back({static_cast<float>(gradient_scale), static_cast<float>(1 - lrs[i] * weight_decays[i]),
-                     static_cast<float>(beta1), static_cast<float>(beta2),
-                     static_cast<float>(lrs[i] / (1 - std::pow(beta1, step))),
-                     static_cast<float>(std::sqrt(1 - std::pow(beta2, step))), static_cast<float>(eps),
-                     static_cast<float>(average_weight)});
+  for (size_t i = 0; i < parameters.size(); ++i) rates.push_back(settings.rates(lrs[i], weight_decays[i]));
   const auto pieces = pieces_of(parameters);
   at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) {
-      const auto [t, begin, end] = pieces[i];
-      float *const parameter = parameters[t].data_ptr<float>() + begin,
-                   *const m = exp_avgs[t].data_ptr<float>() + begin,
-                   *const v = exp_avg_sqs[t].data_ptr<float>() + begin;
-      const float* const gradient = gradients[t].const_data_ptr<float>() + begin;
-      if (averages.empty())
-        update(parameter, gradient, m, v, end - begin, rates[t]);
-      else
-        update_with_average(parameter, gradient, m, v, averages[t].data_ptr<float>() + begin, end - begin, rates[t]);
-    }
+    for (int64_t i = first; i < last; ++i) update_piece(state, pieces[i], rates[pieces[i].tensor]);
   });
   for (const auto list : {parameters, exp_avgs, exp_avg_sqs, averages})
     for (const auto& tensor : list) tensor.unsafeGetTensorImpl()->bump_version();

@@ -1,5 +1,5 @@
-// Products of gemm.h on tensors, spread over libtorch's threads. Whatever the thread count, each element is summed in
-// one order.
+// The products of gemm.h on tensors, spread over libtorch's threads. Each element is summed in one order, whatever the
+// thread count. "Rows" are contiguous, row-major matrices.
 #pragma once
 #include "gemm.h"
 
@@ -9,45 +9,42 @@
 
 namespace rfdetr::products {
 
-/// float32 or bfloat16 in plain memory.
-bool plain(const at::Tensor& tensor);
-/// Whether the kernels run here and take this input and this weight: bfloat16 rows of even width, of which there are
-/// more than a handful, since packing costs as much as multiplying a few.
-bool fit(const at::Tensor& input, const at::Tensor& weight);
-/// All but the last axis as one, contiguous.
-at::Tensor rows_of(const at::Tensor& tensor);
-std::vector<int64_t> with_last(at::IntArrayRef sizes, int64_t last);
+using gemm::Activation;
+using gemm::Epilogue;
 
-/// A weight [N × K] (unit stride on K) as the right operand of a product with its transpose: rounded to bfloat16, and
-/// where `split` as (rounded, left over, rounded), which goes with split_input.
+/// Whether a tensor is float32 or bfloat16, and strided.
+bool is_f32_or_bf16(const at::Tensor& tensor);
+/// Whether the products take this input and this weight on this CPU: bfloat16 input, even width, and at least sixteen
+/// rows, because packing a weight costs as much as multiplying a few rows by it.
+bool kernel_applies(const at::Tensor& input, const at::Tensor& weight);
+/// [..., K] as rows [N × K].
+at::Tensor as_rows(const at::Tensor& tensor);
+/// `sizes` with another last one.
+std::vector<int64_t> with_last_size(at::IntArrayRef sizes, int64_t last);
+
+/// Packs a weight [N × K], with unit stride on K, as the right operand of a product with its transpose: rounded to
+/// bfloat16, or where `split` as [hi, lo, hi] for an input from split_input.
 at::Tensor pack_weight(const at::Tensor& weight, bool split = false);
-/// Elements of what pack_weight gives for a weight [outputs × depth].
+/// Elements of the result of pack_weight, unsplit, for a weight [outputs × depth].
 int64_t packed_weight_size(int64_t outputs, int64_t depth);
-/// float32 [rows × K] as bfloat16 [rows × 3K]: rounded, rounded, left over.
+/// float32 rows [N × K] as bfloat16 rows [N × 3K]: [hi, hi, lo]; see gemm::split_rows.
 at::Tensor split_input(const at::Tensor& rows);
 
-using gemm::Activation;
-
-/// What happens to the elements of a product as they are written. Tensors are contiguous, or undefined.
-struct Finish {
-  at::Tensor bias;  // float32 [N]
-  Activation activation = Activation::none;
-  at::Tensor before;  // bfloat16 [rows × N], takes what the activation was given
-  Activation slope_of = Activation::none;
-  at::Tensor at;  // bfloat16 [rows × N], where the slope is taken
-};
-
-/// out [rows × N], float32 or bfloat16, = left [rows × K] bfloat16 of even K · packed weight. All contiguous.
-void multiply(const at::Tensor& left, const at::Tensor& packed, const Finish& finish, at::Tensor& out);
-/// gradient [rows × N] bfloat16 · weight [N × K], in `dtype`.
+/// out = left · packed weight: bfloat16 rows [N × K] of even K, to rows [N × M] of float32 or bfloat16.
+void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& epilogue, at::Tensor& out);
+/// gradient · weight: bfloat16 rows [N × M] and weight [M × K], to rows [N × K] in `dtype`.
 at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& weight, at::ScalarType dtype,
-                          const Finish& finish = {});
-/// float32 [N × K] = gradientᵀ · input over their rows, either of float32 (rounded) or bfloat16, and the column sums of
-/// the gradient into `sums`, if given.
+                          const Epilogue& epilogue = {});
+/// gradientᵀ · input: rows [N × M] and [N × K], float32 (rounded while they are packed) or bfloat16, to float32 rows
+/// [M × K]. Sets `sums`, if given, to the column sums of the gradient.
 at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, at::Tensor* sums);
 
-/// GELU of bfloat16 values, and times its slope at `at`: as the products have it.
-at::Tensor gelu(const at::Tensor& values);
-at::Tensor gelu_backward(const at::Tensor& gradient, const at::Tensor& at);
+/// GELU of bfloat16 values, with the same bits as in an epilogue.
+at::Tensor gelu(const at::Tensor& input);
+/// gradient · gelu'(input).
+at::Tensor gelu_backward(const at::Tensor& gradient, const at::Tensor& input);
+
+/// The elements of a bfloat16 tensor as the kernels take them.
+uint16_t* bf16_data(const at::Tensor& tensor);
 
 }  // namespace rfdetr::products

@@ -1,4 +1,4 @@
-// What the kernels for AVX512-BF16 share. Only for files that are compiled for such a CPU.
+// Vectors of sixteen float32 or bfloat16 values. Only for files that are compiled for CPUs with AVX512-BF16.
 #pragma once
 #include <immintrin.h>
 
@@ -15,13 +15,13 @@ inline bool supported() {
 inline __m512bh as_bf16(__m512i v) { return reinterpret_cast<__m512bh>(v); }
 inline __m512i as_integers(__m512bh v) { return reinterpret_cast<__m512i>(v); }
 
-/// The first `left` of sixteen lanes.
-inline __mmask16 mask_of(int64_t left) {
-  return static_cast<__mmask16>(left >= 16 ? 0xFFFF : left <= 0 ? 0 : (1u << left) - 1);
+/// The first `count` of sixteen lanes: none below one, all from sixteen on.
+inline __mmask16 first_lanes(int64_t count) {
+  return static_cast<__mmask16>(count >= 16 ? 0xFFFF : count <= 0 ? 0 : (1u << count) - 1);
 }
 
-/// Loads and stores of the lanes in `mask`. Those of whole vectors are told apart: a masked one takes forty cycles on
-/// some processors.
+/// Loads and stores of the lanes in `mask`. Whole vectors take a branch of their own, because masked loads and stores
+/// cost forty cycles on some processors.
 inline __m512 load(const float* from, __mmask16 mask) {
   return mask == 0xFFFF ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(mask, from);
 }
@@ -42,14 +42,14 @@ inline void store(uint16_t* to, __mmask16 mask, __m256i value) {
     _mm256_mask_storeu_epi16(to, mask, value);
 }
 
-inline __m512 widened(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); }
-inline __m256i halved(__m512 value) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)); }
+inline __m512 to_f32(__m256i bf16) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16)); }
+inline __m256i to_bf16(__m512 value) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)); }
 inline void store_bf16(uint16_t* to, __m512 value) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halved(value));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), to_bf16(value));
 }
 
-/// Where the pairs of two rows of 32 values come from: of the first sixteen columns, or the other ones.
-inline const __m512i& interleaved(bool high) {
+/// Index for _mm512_permutex2var_epi16 that pairs the values of two rows of 32: columns 0–15, or 16–31 where `high`.
+inline const __m512i& interleave_index(bool high) {
   alignas(64) static const uint16_t index[2][32] = {{0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
                                                      8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
                                                     {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55,
@@ -57,7 +57,7 @@ inline const __m512i& interleaved(bool high) {
   return *reinterpret_cast<const __m512i*>(index[high]);
 }
 
-/// Sixteen rows of sixteen pairs, turned.
+/// Transposes sixteen rows of sixteen pairs in place.
 inline void transpose(__m512i (&rows)[16]) {
   __m512i t[16];
   for (int i = 0; i < 16; i += 2) {
@@ -86,9 +86,9 @@ inline void transpose(__m512i (&rows)[16]) {
 
 inline constexpr float log2_e = 1.44269504088896341f;
 
-/// 2^x to 2⁻¹⁸, ten bits more than the bfloat16 that it becomes; −∞ gives 0, NaN stays.
+/// 2^x with a relative error of 2⁻¹⁸, ten bits more than bfloat16 has. −∞ gives 0, NaN stays NaN.
 inline __m512 exp2(__m512 x) {
-  // In this order NaN passes.
+  // max returns its second operand when one of them is NaN.
   const __m512 power = _mm512_max_ps(_mm512_set1_ps(-200.0f), x);
   const __m512 whole = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const __m512 rest = _mm512_sub_ps(power, whole);
@@ -100,12 +100,17 @@ inline __m512 exp2(__m512 x) {
   return _mm512_scalef_ps(p, whole);
 }
 
-/// The normal distribution: Φ(u) and e^(−u²/2). Its tail as a polynomial times that power (Abramowitz and Stegun
-/// 1964, 7.1.26): to 1.5e-7, and relative to itself where it is small.
-inline void normal(__m512 u, __m512& distribution, __m512& power) {
-  // Farther out the tail is zero; an infinite distance would make NaN of it. In this order NaN passes.
+struct Normal {
+  __m512 cdf;    // Φ(u)
+  __m512 power;  // e^(−u²/2)
+};
+
+/// The normal distribution. Its tail is a polynomial times the power (Abramowitz and Stegun 1964, 7.1.26): the error is
+/// 1.5e-7, and relative to the tail where that is small.
+inline Normal normal_cdf(__m512 u) {
+  // Beyond 40 the tail is zero; an infinite distance would give NaN. min returns its second operand when one is NaN.
   const __m512 one = _mm512_set1_ps(1), distance = _mm512_min_ps(_mm512_set1_ps(40), _mm512_abs_ps(u));
-  power = exp2(_mm512_mul_ps(_mm512_mul_ps(u, u), _mm512_set1_ps(-0.5f * log2_e)));
+  const __m512 power = exp2(_mm512_mul_ps(_mm512_mul_ps(u, u), _mm512_set1_ps(-0.5f * log2_e)));
   const __m512 divisor = _mm512_fmadd_ps(distance, _mm512_set1_ps(0.3275911f * 0.70710678f), one);
   __m512 t = _mm512_rcp14_ps(divisor);
   t = _mm512_mul_ps(t, _mm512_fnmadd_ps(divisor, t, _mm512_set1_ps(2)));
@@ -115,21 +120,16 @@ inline void normal(__m512 u, __m512& distribution, __m512& power) {
   p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * -0.284496736f));
   p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f * 0.254829592f));
   const __m512 tail = _mm512_mul_ps(_mm512_mul_ps(p, t), power);
-  distribution = _mm512_mask_sub_ps(tail, _mm512_cmp_ps_mask(u, _mm512_setzero_ps(), _CMP_GE_OQ), one, tail);
+  return {_mm512_mask_sub_ps(tail, _mm512_cmp_ps_mask(u, _mm512_setzero_ps(), _CMP_GE_OQ), one, tail), power};
 }
 
 /// u·Φ(u) (Hendrycks and Gimpel 2016, arXiv:1606.08415).
-inline __m512 gelu(__m512 u) {
-  __m512 distribution, power;
-  normal(u, distribution, power);
-  return _mm512_mul_ps(u, distribution);
-}
+inline __m512 gelu(__m512 u) { return _mm512_mul_ps(u, normal_cdf(u).cdf); }
 
 /// Its derivative, Φ(u) + u·φ(u).
-inline __m512 gelu_slope(__m512 u) {
-  __m512 distribution, power;
-  normal(u, distribution, power);
-  return _mm512_fmadd_ps(_mm512_mul_ps(u, power), _mm512_set1_ps(0.3989422804f), distribution);
+inline __m512 gelu_derivative(__m512 u) {
+  const Normal normal = normal_cdf(u);
+  return _mm512_fmadd_ps(_mm512_mul_ps(u, normal.power), _mm512_set1_ps(0.3989422804f), normal.cdf);
 }
 
 }  // namespace rfdetr::vectors

@@ -1,0 +1,30 @@
+// What happens to the elements of a matrix product as they are written, while they are still in registers.
+#pragma once
+#include <cstdint>
+
+namespace rfdetr::gemm {
+
+enum class Activation { none, relu, gelu };
+
+/// Steps in the order in which they happen. Matrices are bfloat16 with the shape and the stride of the output.
+struct Epilogue {
+  const float* bias = nullptr;  // [columns]
+  bool accumulate = false;      // adds to the float32 values that are in the output
+  /// Applied to a bfloat16 output. `pre_activation`, if given, receives the values before it.
+  Activation activation = Activation::none;
+  uint16_t* pre_activation = nullptr;
+  /// Multiplies a bfloat16 output, a gradient, by the derivative of this activation at `derivative_at`: its input, or
+  /// for ReLU its input or result, which have the same sign.
+  Activation derivative_of = Activation::none;
+  const uint16_t* derivative_at = nullptr;
+
+  /// The epilogue of the part of the output that begins `elements` after its first element, in column 0.
+  Epilogue from(int64_t elements) const {
+    Epilogue part = *this;
+    if (pre_activation) part.pre_activation += elements;
+    if (derivative_at) part.derivative_at += elements;
+    return part;
+  }
+};
+
+}  // namespace rfdetr::gemm
