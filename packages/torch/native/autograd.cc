@@ -1,4 +1,4 @@
-// Autograd: backward, gradients of chosen inputs, hooks, and graph nodes whose backward is JavaScript.
+// Autograd: backward, gradients of given inputs, hooks, and graph nodes whose backward is a JavaScript function.
 #include "env.h"
 
 #include <ATen/record_function.h>
@@ -34,8 +34,7 @@ class JsFunction {
           "runs on a thread of its own");
   }
 
-  /// Calls with gradient handles, null where autograd has none, and returns the result. JavaScript releases the
-  /// handles.
+  /// Calls with gradient handles, null where autograd has none, and returns the result. JavaScript releases them.
   napi_value operator()(at::ArrayRef<at::Tensor> gradients) const {
     napi_value function, global, result;
     check(env_, napi_get_reference_value(env_, reference_, &function));
@@ -44,7 +43,7 @@ class JsFunction {
     for (const auto& gradient : gradients) arguments.push_back(from_tensor(env_, gradient));
     const napi_status status = napi_call_function(env_, global, function, arguments.size(), arguments.data(), &result);
     if (status != napi_ok) {
-      // Backward must unwind as C++ first; the exception waits until then.
+      // Backward must return first, through a C++ exception. guarded_pass throws this one then.
       napi_value exception;
       napi_get_and_clear_last_exception(env_, &exception);
       Env& state = env_of(env_);
@@ -62,7 +61,7 @@ class JsFunction {
   napi_ref reference_ = nullptr;
 };
 
-/// Opened around every call back into JavaScript, so that values made there do not pile up during one long backward.
+/// Frees the values of one call into JavaScript when it returns. Otherwise they pile up until backward ends.
 class HandleScope {
  public:
   explicit HandleScope(const JsFunction& function) : env_(function.env()) {
@@ -76,7 +75,7 @@ class HandleScope {
   napi_handle_scope scope_;
 };
 
-/// Runs an autograd pass; a JavaScript exception thrown inside a hook surfaces as itself.
+/// Runs an autograd pass. Rethrows the exception of a gradient function as it was thrown.
 template <class Body>
 napi_value guarded_pass(napi_env env, Body&& body) {
   try {
@@ -191,7 +190,7 @@ napi_value set_grad(napi_env env, napi_callback_info info) {
   });
 }
 
-/// registerHook(tensor, fn) → id. `fn(gradient)` may return the handle of a gradient that takes its place.
+/// registerHook(tensor, fn) → id. `fn(gradient)` may return the handle of another gradient, which replaces it.
 napi_value register_hook(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<2> args(env, info);
@@ -236,7 +235,7 @@ struct JsNode : torch::autograd::Node {
   std::string name() const override { return "JavaScriptBackward"; }
 };
 
-/// libtorch changed the pointer that holds graph nodes from shared to intrusive between 2.11 and 2.15; both work here.
+/// Graph nodes are held by shared pointers in libtorch 2.11 and by intrusive ones in 2.15; both work here.
 using NodePointer = std::remove_cv_t<decltype(torch::autograd::Edge::function)>;
 template <class Pointer>
 Pointer adopt(torch::autograd::Node* node) {
@@ -246,9 +245,8 @@ Pointer adopt(torch::autograd::Node* node) {
     return Pointer::unsafe_steal_from_new(node);
 }
 
-/// graphNode(inputs, outputs, fn) → outputs, detached from how they were computed and joined to `inputs` by `fn`:
-/// `fn(...outputGradients)` returns one gradient handle (or null) for each input. The basis of activation
-/// checkpointing.
+/// graphNode(inputs, outputs, fn) → the outputs without their own graph, as results of one node on `inputs`. In
+/// backward, `fn(...outputGradients)` returns one gradient handle or null for each input. The basis of checkpointing.
 napi_value graph_node(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<3> args(env, info);

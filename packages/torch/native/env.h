@@ -1,4 +1,9 @@
-// State of one JavaScript environment (the main thread or one worker): its tensor handles, hooks and memory account.
+// What every file of the addon includes: the state of one JavaScript environment (the main thread or a worker), and
+// conversions of values.
+//
+// A file may ask for compiler flags of its own in its first line, `// compile: …`. The setup reads it (setup/addon.mjs)
+// and leaves out flags that the compiler does not know. Code that is compiled for more than the oldest CPU must check
+// for that CPU before it runs, and must not share inline functions with other files.
 #pragma once
 #include <ATen/ATen.h>
 #include <node_api.h>
@@ -10,7 +15,7 @@
 
 namespace rfdetr {
 
-/// Integer handles on tensors. A handle is an index into `slots`; released indices are used again.
+/// Tensors by handle, a small integer. Handles of released tensors are used again.
 class HandleTable {
  public:
   int32_t add(at::Tensor tensor) {
@@ -51,20 +56,20 @@ struct Env {
   HandleTable handles;
   std::unordered_map<int64_t, std::pair<at::Tensor, unsigned>> hooks;
   int64_t next_hook = 1;
-  /// A JavaScript exception thrown inside a hook, kept until backward has unwound.
+  /// A JavaScript exception that a hook threw, kept until backward has returned.
   napi_ref pending_exception = nullptr;
   int64_t reported_bytes = 0;
 };
 
 Env& env_of(napi_env env);
 
-/// Thrown when a JavaScript exception is already pending: nothing is left to report.
+/// Thrown in C++ when a JavaScript exception is pending, so that nothing else is reported.
 struct JsExceptionPending {};
 
 void check(napi_env env, napi_status status);
 [[noreturn]] void throw_js(napi_env env, const std::string& message, const char* code = "ERR_TORCH");
 
-/// Runs `body` and turns every C++ exception into a JavaScript Error with libtorch's text.
+/// Runs `body`. Turns a C++ exception into a JavaScript Error with its text.
 template <class Body>
 napi_value guarded(napi_env env, Body&& body) {
   try {
@@ -80,7 +85,7 @@ napi_value guarded(napi_env env, Body&& body) {
   return nullptr;
 }
 
-/// Call arguments, read once. `arity` is the most that any function here takes.
+/// The first `arity` arguments of a call; undefined where fewer are given.
 template <size_t arity>
 struct Args {
   napi_value values[arity];
@@ -119,9 +124,9 @@ void register_tensor(Exports& exports);
 void register_autograd(Exports& exports);
 void register_runtime(Exports& exports);
 
-/// Bytes held by CPU tensors now and at their peak; tells V8 of growth so that it collects in time.
+/// Tells V8 how much CPU memory tensors hold, so that it collects forgotten ones in time.
 void account_memory(napi_env env);
-/// After memory went back to the system: from there on new heights count from what is live now.
+/// Tells V8 of decreases now, after memory went back to the system.
 void forget_reported_memory(napi_env env);
 
 }  // namespace rfdetr

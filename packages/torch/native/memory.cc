@@ -1,6 +1,6 @@
-// CPU tensor memory: every byte that libtorch allocates passes through this allocator, which counts it and keeps freed
-// blocks for the next step. A training step asks for the same sizes over and over; giving them back to the system in
-// between costs a page fault for every 4 KiB when they are touched again (see bench/RESULTS.md).
+// The allocator of CPU tensors. It counts every byte and keeps freed blocks for the next step: a training step asks for
+// the same sizes again and again, and memory that was returned to the system costs a page fault for every 4 KiB when it
+// is touched again (see bench/RESULTS.md).
 #include "memory.h"
 
 #include "env.h"
@@ -22,23 +22,23 @@ namespace {
 std::atomic<int64_t> live{0};
 std::atomic<int64_t> peak{0};
 
-void count(int64_t bytes) {
+void count_allocation(int64_t bytes) {
   const int64_t now = live.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   int64_t seen = peak.load(std::memory_order_relaxed);
   while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {}
 }
 
-/// 64 bytes keep data aligned to a cache line and to AVX-512 vectors. Before every block stands its header, this long.
+/// A cache line, and a vector of AVX-512. Also the length of the header before every block.
 constexpr size_t alignment = 64;
-/// Below this the system's malloc is fine; above it, whole segments are taken from the kernel.
+/// Smaller blocks come from malloc; larger ones from segments that the kernel maps.
 constexpr size_t small_limit = 32 << 10;
 constexpr size_t segment_size = 64 << 20;
 constexpr size_t huge_page = 2 << 20;
 
 struct Block {
-  size_t size;       // bytes after the header, or the requested bytes of a small block
-  size_t requested;  // what was asked for; 0 while free
-  Block* before;     // neighbours inside the segment
+  size_t size;       // bytes after the header
+  size_t requested;  // bytes that libtorch asked for; 0 while free
+  Block* before;     // neighbours in the segment
   Block* after;
   bool small;
   bool free;
@@ -49,6 +49,7 @@ struct BySize {
   bool operator()(const Block* a, const Block* b) const { return a->size != b->size ? a->size < b->size : a < b; }
 };
 
+/// Guards the free blocks, and the neighbours and the `free` of all blocks in segments.
 std::mutex mutex;
 std::set<Block*, BySize> free_blocks;
 
@@ -68,12 +69,12 @@ Block* new_segment(size_t size) {
   return block;
 }
 
-/// The smallest free block that fits, cut to size.
+/// Takes the smallest free block that fits, and cuts it to size. Null when there is no memory.
 Block* take(size_t requested) {
   const size_t keep = round_up(requested, 4096);
   const std::lock_guard lock(mutex);
   Block key{keep, 0, nullptr, nullptr, false, false};
-  // Blocks of one size are ordered by address; the key's own address must not skip those below it.
+  // Blocks of the same size are ordered by address: lower_bound skips those below the address of the key.
   auto found = free_blocks.lower_bound(&key);
   while (found != free_blocks.begin() && (*std::prev(found))->size == keep) --found;
   Block* block;
@@ -102,6 +103,7 @@ void merge_with_next(Block* block) {
   if (block->after) block->after->before = block;
 }
 
+/// Makes a block free, together with free neighbours.
 void give_back(Block* block) {
   const std::lock_guard lock(mutex);
   block->free = true;
@@ -144,7 +146,7 @@ class CachingAllocator final : public c10::Allocator {
     }
     TORCH_CHECK(block, "not enough memory: could not allocate ", size, " bytes for a tensor");
     block->requested = size;
-    count(static_cast<int64_t>(size));
+    count_allocation(static_cast<int64_t>(size));
     return {data_of(block), data_of(block), &release_data, c10::Device(c10::DeviceType::CPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &release_data; }
@@ -166,11 +168,9 @@ void reset_peak_bytes() { peak.store(live_bytes(), std::memory_order_relaxed); }
 int64_t release_cached_memory() {
   const std::lock_guard lock(mutex);
   int64_t released = 0;
-  for (auto at = free_blocks.begin(); at != free_blocks.end();) {
-    Block* block = *at;
-    // Only whole segments can go back; the pages inside a free part of one are dropped, to be zero-filled when needed
-    // again.
-    ++at;
+  for (auto next = free_blocks.begin(); next != free_blocks.end();) {
+    Block* block = *next++;
+    // Whole segments are unmapped. Of free parts of a segment the pages are dropped: they read as zeros from then on.
     if (!block->before && !block->after) {
       free_blocks.erase(block);
       released += static_cast<int64_t>(block->size + alignment);
@@ -186,9 +186,9 @@ int64_t release_cached_memory() {
 }
 
 void account_memory(napi_env env) {
-  // V8 sees only small handles; telling it of the megabytes behind them makes it collect forgotten ones in time. It is
-  // told of new heights, and of lower ones only every few seconds: told of the rise and fall of every training step, it
-  // collected six times a step, 4 ms each, with nothing to find.
+  // V8 sees only small handles; it collects forgotten ones in time when it knows the megabytes behind them. New peaks
+  // are reported at once, decreases only every few seconds: with every rise and fall of a training step reported, V8
+  // collected six times a step, 4 ms each, and found nothing.
   constexpr int64_t step = 64 << 20;
   constexpr auto pause = std::chrono::seconds(5);
   thread_local auto lowered = std::chrono::steady_clock::now();

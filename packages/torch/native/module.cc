@@ -1,4 +1,4 @@
-// Entry of the addon. Node loads it once per process and calls this once per thread that requires it.
+// Entry of the addon. Node loads it once for a process, and calls init once for each thread that requires it.
 #include "env.h"
 #include "memory.h"
 
@@ -9,7 +9,7 @@ namespace rfdetr {
 void register_profiler(napi_env env, Exports& exports);
 
 Env& env_of(napi_env env) {
-  // An Env belongs to one thread, and calls come in long runs from the same one.
+  // An Env belongs to one thread, which nearly always asks for the same one.
   thread_local napi_env last_env = nullptr;
   thread_local Env* last = nullptr;
   if (env != last_env) {

@@ -1,4 +1,4 @@
-// The engine itself: version, threads, random numbers, memory account.
+// libtorch as a whole: version, threads, random numbers, memory.
 #include "env.h"
 #include "memory.h"
 
@@ -16,7 +16,7 @@ napi_value version(napi_env env, napi_callback_info) {
   return guarded(env, [&] { return from_string(env, TORCH_VERSION); });
 }
 
-/// CPU capability that libtorch's own kernels were chosen for, e.g. AVX512.
+/// The CPU that libtorch chose its kernels for, such as AVX512.
 napi_value capability(napi_env env, napi_callback_info) {
   return guarded(env, [&] { return from_string(env, at::get_cpu_capability()); });
 }
@@ -30,7 +30,7 @@ napi_value set_threads(napi_env env, napi_callback_info info) {
     const Args<1> args(env, info);
     const int64_t count = to_int(env, args[0], "threads");
     if (count < 1 || count > 4096)
-      throw_js(env, "Expected integer between 1 and 4096 for threads but received " + std::to_string(count),
+      throw_js(env, "Expected an integer between 1 and 4096 for threads but received " + std::to_string(count),
                "ERR_OUT_OF_RANGE");
     at::set_num_threads(static_cast<int>(count));
     return napi_value(nullptr);
@@ -70,7 +70,7 @@ napi_value set_generator_state(napi_env env, napi_callback_info info) {
   });
 }
 
-/// memory() → [live handles of this thread, live bytes, peak bytes] (bytes of the process, CPU tensors).
+/// memory() → [tensors of this thread, live bytes, peak bytes]; the bytes are those of all CPU tensors of the process.
 napi_value memory(napi_env env, napi_callback_info) {
   return guarded(env, [&] {
     napi_value list;

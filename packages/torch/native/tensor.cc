@@ -1,4 +1,4 @@
-// What a tensor is, and its bytes in and out of typed arrays.
+// Properties of a tensor, and copies between its elements and typed arrays.
 #include "env.h"
 
 #include <c10/core/GradMode.h>
@@ -40,25 +40,10 @@ napi_value dtype(napi_env env, napi_callback_info info) {
   });
 }
 
-/// Small integer code of the dtype, for tables indexed by it; the order is that of `dtype.ts`.
-napi_value dtype_code(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_int(env, static_cast<int64_t>(to_tensor(env, args[0]).scalar_type()));
-  });
-}
-
 napi_value device(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<1> args(env, info);
     return from_string(env, to_tensor(env, args[0]).device().str());
-  });
-}
-
-napi_value numel(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_int(env, to_tensor(env, args[0]).numel());
   });
 }
 
@@ -69,7 +54,7 @@ napi_value is_contiguous(napi_env env, napi_callback_info info) {
   });
 }
 
-/// Counts in-place changes of the tensor's storage, as autograd does.
+/// Autograd's counter of in-place changes of the storage.
 napi_value version(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<1> args(env, info);
@@ -116,7 +101,7 @@ Bytes bytes_of(napi_env env, napi_value value) {
   return {static_cast<char*>(data), length * width};
 }
 
-/// fromBytes(typedArray, shape, dtype) → a new CPU tensor with a copy of the bytes, read as `dtype`.
+/// fromBytes(typedArray, shape, dtype) → a new CPU tensor with a copy of the bytes.
 napi_value from_bytes(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<3> args(env, info);
@@ -136,7 +121,8 @@ napi_value from_bytes(napi_env env, napi_callback_info info) {
   });
 }
 
-/// copyBytes(tensor, typedArray, toTensor): the tensor's elements in row-major order, in its own dtype, out or in.
+/// copyBytes(tensor, typedArray, toTensor): copies the elements, row-major and in the tensor's dtype, from the array to
+/// the tensor where `toTensor`, otherwise from the tensor to the array.
 napi_value copy_bytes(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<3> args(env, info);
@@ -165,40 +151,19 @@ napi_value release(napi_env env, napi_callback_info info) {
   });
 }
 
-napi_value release_all(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    auto& handles = env_of(env).handles;
-    for (const int64_t handle : to_int_list(env, args[0], "handles")) handles.release(handle);
-    return napi_value(nullptr);
-  });
-}
-
-/// sameStorage(a, b): whether two tensors share memory.
-napi_value same_storage(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    return from_bool(env, to_tensor(env, args[0]).is_alias_of(to_tensor(env, args[1])));
-  });
-}
-
 }  // namespace
 
 void register_tensor(Exports& exports) {
   define(exports, "shape", shape);
   define(exports, "strides", strides);
   define(exports, "dtype", dtype);
-  define(exports, "dtypeCode", dtype_code);
   define(exports, "device", device);
-  define(exports, "numel", numel);
   define(exports, "isContiguous", is_contiguous);
   define(exports, "version", version);
   define(exports, "item", item);
   define(exports, "fromBytes", from_bytes);
   define(exports, "copyBytes", copy_bytes);
   define(exports, "release", release);
-  define(exports, "releaseAll", release_all);
-  define(exports, "sameStorage", same_storage);
 }
 
 }  // namespace rfdetr

@@ -1,4 +1,4 @@
-// JavaScript values to C++ values and back.
+// Converts JavaScript values to C++ values and back.
 #include "env.h"
 
 #include <cmath>

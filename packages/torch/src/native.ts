@@ -25,17 +25,13 @@ export interface Native {
   shape(tensor: Handle): number[];
   strides(tensor: Handle): number[];
   dtype(tensor: Handle): DType;
-  dtypeCode(tensor: Handle): number;
   device(tensor: Handle): string;
-  numel(tensor: Handle): number;
   isContiguous(tensor: Handle): boolean;
   version(tensor: Handle): number;
   item(tensor: Handle): number;
   fromBytes(bytes: NodeJS.TypedArray, shape: readonly number[], dtype: DType): Handle;
   copyBytes(tensor: Handle, bytes: NodeJS.TypedArray, toTensor: boolean): NodeJS.TypedArray;
   release(tensor: Handle): void;
-  releaseAll(tensors: Handle[]): void;
-  sameStorage(a: Handle, b: Handle): boolean;
 
   backward(roots: Handle[], gradients: (Handle | null)[] | null, retainGraph: boolean, createGraph: boolean): void;
   gradients(
