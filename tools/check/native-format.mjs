@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// The C++ files as clang-format formats them. It comes as an npm package in WebAssembly: every machine has the same version.
+// The C++ files as clang-format formats them. It comes as an npm package in WebAssembly, so that every machine has the
+// same version.
 //
 //   node tools/check/native-format.mjs           fails where a file is not formatted
 //   node tools/check/native-format.mjs --write   formats
@@ -11,9 +12,15 @@ import { isMain, read, report, root, written } from "./repository.mjs";
 
 /** @typedef {import("./repository.mjs").File} File */
 
-/** @param {File[]} files @param {string} style of a .clang-format file @returns {File[]} those that change, formatted */
-export const unformatted = (files, style) =>
-  files.map(({ path, text }) => ({ path, text: format(text, path, style) })).filter(({ text }, i) => text !== files[i].text);
+/**
+ * @param {File[]} files
+ * @param {string} style text of a .clang-format file
+ * @returns {File[]} those that change, formatted
+ */
+export function unformatted(files, style) {
+  const formatted = files.map(({ path, text }) => ({ path, text: format(text, path, style) }));
+  return formatted.filter(({ text }, i) => text !== files[i].text);
+}
 
 if (isMain(import.meta.url)) {
   const found = unformatted(written(/\.(cc|h)$/), read(".clang-format").text);
