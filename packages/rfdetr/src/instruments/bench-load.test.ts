@@ -35,7 +35,7 @@ describe("benchLoad", () => {
       await writePhotographs(folder, { images: 7, width: 64, height: 64 });
       expect(openDataset(folder, "train").images.map(({ labels }) => labels.length)).toEqual(Array(7).fill(8));
       await expect(benchLoad({ ...options, source: folder })).rejects.toThrow(
-        `Expected at least 10 training images in ${folder} but found 7: lower --images or --steps, or leave --data out`,
+        `Expected at least 10 training images in ${folder} but found 7: lower images or steps, or leave the dataset out`,
       );
     } finally {
       rmSync(folder, { recursive: true });

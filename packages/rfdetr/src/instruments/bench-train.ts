@@ -1,20 +1,21 @@
 // A training step measured on random images: seconds of its parts, memory, work.
 
 import type { Precision } from "@rfdetr/amp";
-import { type DType, manualSeed, memory, noGrad, ops, randn, resetPeakMemory, scope } from "@rfdetr/torch";
+import { manualSeed, memory, noGrad, resetPeakMemory, scope } from "@rfdetr/torch";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { resolveSettings } from "../settings/resolve.js";
 import { peakRss } from "../support/machine.js";
-import { measure, type Spread, spread } from "../support/statistics.js";
+import { type Spread, spread } from "../support/statistics.js";
 import type { Ema } from "../train/ema.js";
 import type { StepParts } from "../train/parts.js";
 import { averageOf, stepParts } from "../train/parts.js";
 import { randomBatch } from "../train/random-batch.js";
 import { trainingStep } from "../train/step.js";
 import { countFlops } from "./flops.js";
+import { peakFlops } from "./hardware-peaks.js";
 
 /** Measurements of training steps. */
 export interface TrainBench {
@@ -38,21 +39,7 @@ export interface TrainBench {
   losses: number[];
 }
 
-/** Operations a second of a large matrix product in a precision's type. */
-export function peakFlops(precision: Precision, device: string): number {
-  const dtype: DType = precision === "32-true" ? "float32" : precision === "bf16-mixed" ? "bfloat16" : "float16";
-  return noGrad(() =>
-    scope(() => {
-      // Half-precision products of some CPUs are a hundred times slower; a smaller one finds that out as well.
-      const side = dtype === "float16" && device === "cpu" ? 256 : 1024;
-      const [a, b] = [randn([side, side], { device }).to(dtype), randn([side, side], { device }).to(dtype)];
-      const seconds = measure(() => void scope(() => ops.matmul(a, b).narrow(0, 0, 1).float().sum().item()), 10, 3);
-      return (2 * side ** 3) / spread(seconds).min;
-    }),
-  );
-}
-
-/** The model that is measured. */
+/** A model to measure. */
 export interface BenchModel {
   model: string;
   precision: Precision;

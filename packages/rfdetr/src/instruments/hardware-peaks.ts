@@ -1,22 +1,39 @@
-// What the machine reaches on a large matrix product, by type and by number of threads.
+// The speed of a large matrix product on this machine, by dtype and by number of threads.
 import { type Precision, precisions } from "@rfdetr/amp";
-import { type DType, getNumThreads, setNumThreads } from "@rfdetr/torch";
-import { peakFlops } from "./bench-train.js";
+import { type DType, getNumThreads, noGrad, ops, randn, scope, setNumThreads } from "@rfdetr/torch";
+import { measure, spread } from "../support/statistics.js";
 
 /** What the machine reaches at most. */
 export interface HardwarePeaks {
-  /** 10⁹ operations a second of a 1024³ product in the type of each precision; float16 in the CPU's own kernels. */
+  /** 10⁹ operations a second of a 1024³ product in the dtype of each precision; on a CPU, float16 is 256³. */
   matmul: { dtype: DType; gflops: number }[];
-  /** The same in `dtype` by threads; empty on a GPU. */
+  /** The same in the dtype of one precision, by number of threads; empty on a GPU. */
   threads: { threads: number; gflops: number }[];
 }
 
-const types: Record<Precision, DType> = { "32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16" };
+const dtypes: Record<Precision, DType> = { "32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16" };
 const billions = (rate: number): number => Number((rate / 1e9).toFixed(1));
 
-/** Measures the products; the number of threads is as before afterwards. @param precision whose type the threads are measured in */
+/** Operations a second of a large matrix product in the dtype of a precision. */
+export function peakFlops(precision: Precision, device: string): number {
+  const dtype = dtypes[precision];
+  return noGrad(() =>
+    scope(() => {
+      // Float16 products of some CPUs are a hundred times slower; a smaller product shows that as well.
+      const side = dtype === "float16" && device === "cpu" ? 256 : 1024;
+      const [a, b] = [randn([side, side], { device }).to(dtype), randn([side, side], { device }).to(dtype)];
+      const seconds = measure(() => void scope(() => ops.matmul(a, b).narrow(0, 0, 1).float().sum().item()), 10, 3);
+      return (2 * side ** 3) / spread(seconds).min;
+    }),
+  );
+}
+
+/**
+ * Measures the products. Afterwards the number of threads is as before.
+ * @param precision the dtype of the measurement by number of threads
+ */
 export function measurePeaks(device: string, precision: Precision): HardwarePeaks {
-  const matmul = precisions.map((each) => ({ dtype: types[each], gflops: billions(peakFlops(each, device)) }));
+  const matmul = precisions.map((each) => ({ dtype: dtypes[each], gflops: billions(peakFlops(each, device)) }));
   if (device !== "cpu") return { matmul, threads: [] };
   const before = getNumThreads();
   const counts: number[] = [];

@@ -5,10 +5,10 @@ export { benchEval, type EvalBench, type EvalFiles, type EvalLoad, writeLoad } f
 export { benchInfer, type InferBench } from "./bench-infer.js";
 export { benchLoad, type LoadBench, type LoadBenchOptions } from "./bench-load.js";
 export { benchOps, type OperatorBench } from "./bench-ops.js";
-export { type BenchModel, benchParts, benchTrain, peakFlops, type TrainBench } from "./bench-train.js";
+export { type BenchModel, benchParts, benchTrain, type TrainBench } from "./bench-train.js";
 export { openSubject, type SubjectOptions } from "./calibration.js";
 export { compareEvaluationModes, type EvaluatedMode, type EvaluationMode } from "./compare-evaluations.js";
 export { fillImages, fillModel, fillTargets } from "./deterministic-fill.js";
 export { countFlops } from "./flops.js";
-export { type HardwarePeaks, measurePeaks } from "./hardware-peaks.js";
+export { type HardwarePeaks, measurePeaks, peakFlops } from "./hardware-peaks.js";
 export { type ProfileOptions, profilePrediction, profileTraining, type StepProfile } from "./profile.js";
