@@ -1,4 +1,4 @@
-// What a detector should find in an image.
+// The ground truth that training compares with.
 
 /** True boxes of one image. */
 export interface Target {

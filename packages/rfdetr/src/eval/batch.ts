@@ -1,7 +1,7 @@
-// What an evaluation takes in.
+// The input of an evaluation.
 import type { GroundTruth } from "./coco/coco.js";
 
-/** Images at the model's size, with what is needed to score their detections in their original pixels. */
+/** Images at the model's size, with their ground truth in pixels of the original images. */
 export interface EvaluationBatch {
   /** `[B, height, width, 3]` bytes. */
   images: Uint8Array;

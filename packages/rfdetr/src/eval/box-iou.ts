@@ -1,7 +1,8 @@
 // Intersection over union of boxes in plain arrays. On tensors: `loss/boxes.ts`.
 
 /**
- * IoU of the box at `a[i]` with the box at `b[j]`, both x, y, width, height in pixels (`maskApi.c: bbIou` of pycocotools).
+ * IoU of the box at `a[i]` with the box at `b[j]`, both x, y, width, height in pixels (`maskApi.c: bbIou` of
+ * pycocotools).
  * @param crowd whether the second box is a crowd region: the union is then the first box alone
  */
 export function boxIou(a: Float64Array, i: number, b: Float64Array, j: number, crowd: boolean): number {

@@ -1,11 +1,15 @@
-// A split of a dataset as an evaluation takes it.
+// A split of a dataset as batches for evaluation.
 import { availableParallelism } from "node:os";
 import { augmentPresets, DataLoader, type Dataset, type DatasetImage, openDataset, type Split } from "../data/index.js";
 import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/coco.js";
 
-/** Opens one split for evaluation alone. */
+/**
+ * Opens one split for evaluation outside of a run.
+ * @param side of the square images in pixels
+ * @throws DataError if the split cannot be read or has no images
+ */
 export async function openEvaluationData(
   root: string,
   split: Split,
@@ -34,12 +38,12 @@ export function openSplit(root: string, split: Split): Dataset {
   return dataset;
 }
 
-/** A loader that prepares images as evaluation sees them: squares of `side`, no augmentation. */
+/** A loader for evaluation: images become squares of `side` pixels, without augmentation. */
 export function evaluationLoader(side: number, workers: number): DataLoader {
   return new DataLoader({ recipe: { side, training: false, scaleJitter: false, augment: augmentPresets.none }, workers });
 }
 
-/** The images in their order, in batches. */
+/** Batches of the images in their order. */
 export async function* evaluationBatches(
   loader: DataLoader,
   images: readonly DatasetImage[],
@@ -50,7 +54,7 @@ export async function* evaluationBatches(
     yield { images: pixels, height, width, imageIds: entries.map(({ id }) => id), origSizes, truths: entries.map(truthOf) };
 }
 
-/** Boxes and crowd regions of an image in one list. */
+/** The ground truth of an image: objects, then crowd regions. */
 function truthOf({ boxes, labels, areas, crowd }: DatasetImage): GroundTruth {
   return {
     boxes: Float32Array.of(...boxes, ...crowd.boxes),

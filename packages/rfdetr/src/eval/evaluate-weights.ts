@@ -13,19 +13,24 @@ import { evaluate } from "./evaluate.js";
 
 /** What a weights file is evaluated on, and how. */
 export interface EvaluateWeightsOptions {
+  /** Dataset folder. */
   data: string;
   split: "valid" | "test";
+  /** Images in a batch. */
   batch: number;
   precision: PrecisionRequest;
+  /** `auto`, `cpu`, `cuda` or `cuda:N`. */
   device: string;
-  /** Detections per image that count; default 100, the stock COCO definition. */
+  /** Detections per image and class that count; default 100, the stock COCO definition. */
   maxDets?: number;
+  /** Called after each batch with the numbers of images done and in all. */
   progress?: (done: number, total: number) => void;
 }
 
 /**
- * COCO figures of a weights file on a split of a dataset.
- * @throws DataError when the dataset has a class that the weights do not know
+ * Scores a weights file on a split (`COCOeval` of pycocotools).
+ * @throws CheckpointError if the weights cannot be loaded
+ * @throws DataError if the split cannot be read, or has a class that the weights do not know
  * @example
  * import { evaluateWeights } from "rfdetr/eval";
  * const options = { data: "birds/", split: "valid", batch: 4, precision: "auto", device: "auto" } as const;
@@ -43,7 +48,7 @@ export async function evaluateWeights(
   const classes = classMap(classNames, data.classNames);
   if (classes === null)
     throw new DataError(
-      `Expected the weights to know the classes of ${options.data} (${some(data.classNames)}) but they know ${some(classNames)}`,
+      `Expected the weights to know the classes of ${options.data} (${some(data.classNames)}) ` + `but they know ${some(classNames)}`,
     );
   const evaluator = await evaluate({
     model,

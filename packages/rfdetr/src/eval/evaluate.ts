@@ -63,11 +63,12 @@ export function scoreBatch(
 }
 
 /**
- * Runs a model over a split under its training autocast, with logits raised to float32 before the sigmoid, and scores it.
+ * Runs a model over a split under its training autocast, with logits raised to float32 before the sigmoid, and scores
+ * it.
  *
  * Ground truth is the annotation file at original size. The Python package scores against the transformed training
- * targets scaled back (clipped and rounded by the resize). Under autocast it reads scores in low precision, where ties
- * change the ranking.
+ * targets scaled back (clipped and rounded by the resize). Under autocast it reads scores in low precision, where
+ * ties change the ranking.
  * @returns the filled evaluator, or null if `progress` stopped the evaluation
  */
 export async function evaluate(options: EvaluationOptions): Promise<CocoEvaluator | null> {

@@ -1,4 +1,4 @@
-// This program and the Python package measured in turns: A B A B, each time in a fresh process.
+// Measures this program and the Python package in turns, A B A B, each time in a fresh process.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -15,13 +15,14 @@ export interface AgainstOptions {
   /** For training. */
   batch?: number;
   precisions: readonly ("32-true" | "bf16-mixed")[];
-  /** Measured runs in each process, and those before them. */
+  /** Measured runs in each process, and runs before them that are not measured. */
   steps: number;
   warmup: number;
   /** Processes of each program for each precision. */
   rounds: number;
   /** An interpreter that has the package. */
   python: string;
+  /** Called after each round with the seconds of both programs. */
   onRound?: (precision: string, seconds: { python: number; ours: number }) => void;
 }
 
@@ -37,7 +38,7 @@ export interface Comparison {
   precision: string;
   python: Side;
   ours: Side;
-  /** Time of the package over ours, of the medians, and the least and the greatest of single rounds. */
+  /** Time of the package over ours: of the medians, and the smallest and largest of the rounds. */
   ratio: { median: number; min: number; max: number };
 }
 
@@ -48,14 +49,17 @@ export interface AgainstResult {
   batch: number;
   rounds: number;
   steps: number;
-  /** What a second is of. */
+  /** What the seconds are of. */
   measured: "training step" | "predict, 640 × 480";
   rows: Comparison[];
-  /** The package in float32, which is all that its `train()` does on a CPU, over this program in bfloat16; null unless both were measured. */
+  /**
+   * The package in float32, the only precision that its `train()` has on a CPU, over this program in bfloat16; null
+   * unless both were measured.
+   */
   as_shipped: number | null;
 }
 
-/** What both programs print of themselves. */
+/** What both programs print. */
 interface Printed {
   seconds?: { step: { median: number } };
   milliseconds?: { predict: { median: number } };
@@ -92,7 +96,7 @@ export async function benchAgainst(options: AgainstOptions): Promise<AgainstResu
   };
 }
 
-/** What comes of the rounds. Exported for its test. */
+/** Medians and ratios of the rounds. @internal for tests */
 export function compare(precision: string, python: readonly Printed[], ours: readonly Printed[]): Comparison {
   const side = (list: readonly Printed[]): Side => {
     const rounds = list.map(secondsOf);
@@ -107,13 +111,15 @@ function secondsOf({ seconds, milliseconds }: Printed): number {
   return seconds?.step.median ?? (milliseconds as NonNullable<typeof milliseconds>).predict.median / 1000;
 }
 
-/** The package runs as its users run it: without the waiting policy that this program sets for itself. */
+/**
+ * The environment of the package: as its users have it, without the waiting policy that this program sets for itself.
+ */
 function packageEnvironment(): NodeJS.ProcessEnv {
   const { GOMP_SPINCOUNT, ...others } = process.env;
   return GOMP_SPINCOUNT === undefined || GOMP_SPINCOUNT === spinCount ? others : { ...others, GOMP_SPINCOUNT };
 }
 
-/** The last line of a program's output, as data. */
+/** The last line of a program's output, parsed. */
 async function printed(program: string, args: string[], env: NodeJS.ProcessEnv = process.env): Promise<Printed> {
   try {
     const { stdout } = await run(program, args, { env, maxBuffer: 1 << 26 });

@@ -1,8 +1,8 @@
-// How far two sets of detections of the same images are apart.
+// How much two sets of detections of the same images differ.
 import { boxIou, cornersToSizes } from "../eval/box-iou.js";
 import type { ScoredBoxes } from "../model/postprocess.js";
 
-/** How far the detections of two evaluations lie apart. */
+/** Differences over all images; NaN where no detection was found in both. */
 export interface Disagreement {
   /** Mean absolute difference of the corners of boxes found in both, in pixels of the image. */
   box_error_px: number;
@@ -10,19 +10,20 @@ export interface Disagreement {
   box_error_max_px: number;
   /** Mean absolute difference of their scores. */
   score_error: number;
-  /** Share of the reference's detections that the other has not: no box of the class overlaps by half. */
+  /** Share of the reference's detections without a partner: no box of the class overlaps by more than half. */
   lost_share: number;
   /** Images with a score or box that is not finite. */
   nonfinite_images: number;
 }
 
-/** Detections of an image that are compared: those above this score, and the best ten in any case. */
+/** Detections above this score are compared, and the best ten in any case. */
 const shownScore = 0.3;
 const least = 10;
 
 /**
- * Pairs each detection of `reference` with the other's best overlapping box of the same class, each used once, best scores first.
- * Detections are compared rather than rows of the output, because a query is no identity: a rounded rank gives an object to another.
+ * Pairs each detection of `reference`, best scores first, with the unused box of the same class in `other` that
+ * overlaps it most. Detections are compared instead of rows of the output, because rounding may change the ranks of
+ * queries, and then another query finds the object.
  */
 export function agreement(reference: readonly ScoredBoxes[], other: readonly ScoredBoxes[]): Disagreement {
   let [boxes, largest, scores, pairs, all, bad] = [0, 0, 0, 0, 0, 0];

@@ -1,4 +1,4 @@
-// The COCO metrics measured on a load of any size.
+// Measures the COCO metrics on a synthetic load.
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { loadFiles } from "../eval/coco/coco-files.js";
 import { peakRss } from "../support/machine.js";
 import { Rng } from "../support/random.js";
 
-/** Size of the load that the COCO metrics are measured on. */
+/** Size of a load. */
 export interface EvalLoad {
   images: number;
   /** Detections of every image. */
@@ -19,7 +19,7 @@ export interface EvalLoad {
 /** Seconds, memory and figures of the COCO metrics on a load. */
 export interface EvalBench extends EvalLoad {
   seconds: { load: number; evaluate: number };
-  /** Of the process, the writing of the files included: they are written in pieces. */
+  /** Of the process, including the writing of the files, which are written in pieces. */
   peak_rss_bytes: number;
   /** AP, AP50, AP75, AP of small, medium and large objects, AR1, AR10, AR100, AR of small, medium and large ones. */
   stats: number[];
@@ -55,7 +55,10 @@ export function scoreLoad({ annotations, results }: EvalFiles): Pick<EvalBench, 
   };
 }
 
-/** Writes an annotation file and a results file; the same for the same load. Half of the detections lie near an object, the others anywhere. */
+/**
+ * Writes an annotation file and a results file, the same ones for the same load. Half of the detections are near an
+ * object, the others anywhere.
+ */
 export function writeLoad(folder: string, { images, detections, classes, truths }: EvalLoad): EvalFiles {
   const rng = new Rng("bench eval");
   const random = (): number => rng.next();
@@ -93,7 +96,7 @@ export function writeLoad(folder: string, { images, detections, classes, truths 
   return { annotations: annotations.end(), results: results.end() };
 }
 
-/** A JSON list on its way to a file, so that the load is never in memory whole. */
+/** Writes a JSON list to a file piece by piece, so that the load is never in memory as a whole. */
 class ListFile {
   #pending: string[] = [];
   #separator = "";

@@ -1,4 +1,5 @@
-// Inference measured on random images: the forward pass alone, of one or several, and everything from decoded pixels to detections, of one.
+// Measures inference on random images: the forward pass of a batch, and everything from pixels to detections of one
+// image.
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, rand, randn, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
@@ -19,7 +20,7 @@ export interface InferBench {
   peak_rss_bytes: number;
 }
 
-/** Measures the forward and the whole prediction of a model with random weights. */
+/** Measures a model of random weights. */
 export function benchInfer(options: {
   model: string;
   precision: Precision;

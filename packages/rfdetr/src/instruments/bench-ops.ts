@@ -1,4 +1,4 @@
-// Single operators that carry a detector, in each type.
+// Measures the operators that take most of a detector's time, in float32 and bfloat16.
 import { type DType, manualSeed, noGrad, ops, randn, scope, type Tensor } from "@rfdetr/torch";
 import { measure, type Spread, spread } from "../support/statistics.js";
 
@@ -7,7 +7,7 @@ export interface OperatorBench {
   op: string;
   dtype: DType;
   milliseconds: Spread;
-  /** 10⁹ operations a second; null where counting them says nothing. */
+  /** 10⁹ operations a second; null for operators that are bound by memory. */
   gflops: number | null;
 }
 
@@ -51,7 +51,7 @@ const cases: readonly Case[] = [
   },
 ];
 
-/** Measures every case in float32 and bfloat16. */
+/** Measures every case in both dtypes: `count` runs after three that are not timed. */
 export function benchOps(device: string, count: number): OperatorBench[] {
   manualSeed(0);
   return noGrad(() =>

@@ -1,4 +1,4 @@
-// A training step measured on random images: seconds of its parts, memory, work.
+// Measures training steps on random images: seconds of the phases, memory, operations.
 
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, memory, noGrad, resetPeakMemory, scope } from "@rfdetr/torch";
@@ -17,7 +17,7 @@ import { trainingStep } from "../train/step.js";
 import { countFlops } from "./flops.js";
 import { peakFlops } from "./hardware-peaks.js";
 
-/** Measurements of training steps. */
+/** Figures of a training step. */
 export interface TrainBench {
   model: string;
   resolution: number;
@@ -31,10 +31,11 @@ export interface TrainBench {
   seconds: { step: Spread; forward: Spread; loss: Spread; backward: Spread; optimizer: Spread };
   peak_rss_bytes: number;
   peak_tensor_bytes: number;
-  /** Forward as counted, backward taken as twice that. */
+  /** Operations of forward as counted, and twice as many for backward. */
   flops_per_step: number;
-  /** Best rate of a 1024³ matrix product in the precision's type, operations a second. */
+  /** Best rate of a large matrix product in the dtype of the precision, operations a second. */
   peak_flops: number;
+  /** Model FLOPs utilisation: the rate of the step over `peak_flops`. */
   mfu: number;
   losses: number[];
 }
@@ -45,13 +46,13 @@ export interface BenchModel {
   precision: Precision;
   device: string;
   resolution?: number;
-  /** Queries of each of the groups; default that of the variant. */
+  /** Queries of each group; default those of the variant. */
   queries?: number;
-  /** Compute activations again in backward instead of keeping them. */
+  /** Recompute activations in backward instead of keeping them. */
   checkpointing?: boolean;
 }
 
-/** What a training step of a model needs besides data, made anew. */
+/** Fresh parts of a training step for a model: everything except data. */
 export function partsOf(model: RFDETRModel, precision: Precision, device: string): { parts: StepParts; ema: Ema } {
   const settings = resolveSettings({ datasetDir: "-", model: model.config.variant });
   if (device !== "cpu") model.to(device);
@@ -59,7 +60,7 @@ export function partsOf(model: RFDETRModel, precision: Precision, device: string
   return { parts: stepParts(model, settings, { precision, device }), ema: averageOf(model, settings) as Ema };
 }
 
-/** A model of random weights with what its training step needs. */
+/** A model of random weights with the parts of its training step. */
 export function benchParts({ precision, device, ...options }: BenchModel): { config: ModelConfig; parts: StepParts; ema: Ema } {
   manualSeed(0);
   const config = resolveModel(options.model, { resolution: options.resolution, numQueries: options.queries });
@@ -99,7 +100,7 @@ export function benchTrain(
     losses.push(result.loss);
     if (i >= options.warmup) laps.push({ ...result.seconds, step: (end - start) / 1000 });
   }
-  // Before the work is counted: that takes a forward in float32, which no training step has.
+  // Read before the operations are counted, because counting runs a forward in float32.
   const peakTensorBytes = memory().peakBytes;
   const peakRssBytes = peakRss();
   const forward = countFlops(() =>

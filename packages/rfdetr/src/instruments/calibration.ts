@@ -1,4 +1,4 @@
-// Every precision measured on one training step of a detector: speed, memory, error.
+// What the doctor measures on: a model with a batch, its casts, and images to evaluate.
 
 import { CastMap, type Overrides, type Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, scope } from "@rfdetr/torch";
@@ -18,17 +18,21 @@ import { loadModel } from "../weights/weights.js";
 
 /** The model and data that a measurement takes. */
 export interface SubjectOptions {
-  /** Variant; not looked at where there are weights. */
+  /** Variant; ignored if there are weights. */
   model: string;
   batch: number;
   device: string;
-  /** Trained weights; random ones without. */
+  /** Weights file; without it the weights are random. */
   weights?: string;
-  /** Dataset whose first training batch is taken; noise with eight boxes an image without one. */
+  /** Dataset whose first training batch is used; without it the images are noise with eight boxes each. */
   data?: string;
 }
 
-/** @throws DataError when the dataset has other classes than the weights; an error of weights or data. */
+/**
+ * A model and a training batch to measure on.
+ * @throws DataError if the dataset cannot be read, or has other classes than the weights
+ * @throws CheckpointError if the weights cannot be loaded
+ */
 export async function openSubject({ model: variant, batch, device, weights, data }: SubjectOptions): Promise<Subject> {
   manualSeed(0);
   const loaded = weights === undefined ? null : loadModel(weights);
@@ -51,7 +55,7 @@ export async function openSubject({ model: variant, batch, device, weights, data
   };
 }
 
-/** Which operators of a training forward ran in which dtype, and the casts between them. */
+/** The dtype of each operator in a training forward, and the casts between them. */
 export function castsOf(
   { model, batch: { images, height, width, targets }, device }: Subject,
   precision: Precision,
@@ -69,7 +73,7 @@ export function castsOf(
   return map;
 }
 
-/** The first images of the valid split, at the model's size. */
+/** The first `count` images of the valid split, as squares of `side` pixels, in batches. */
 export async function evaluationImages(data: string, side: number, count: number, batch: number): Promise<EvaluationBatch[]> {
   const opened = await openEvaluationData(data, "valid", side, batch);
   const batches: EvaluationBatch[] = [];

@@ -162,7 +162,10 @@ function finite({ boxes, scores, labels }: ScoredBoxes): ScoredBoxes {
   };
 }
 
-/** Runs `body` with the weights that the mode needs; in float16 for `whole_model_half`, and puts the float32 ones back. */
+/**
+ * Runs `body` with the weights that the mode needs; in float16 for `whole_model_half`, and puts the float32 ones
+ * back.
+ */
 function inMode<T>({ mode }: Way, model: nn.Module, body: () => T): T {
   if (mode !== "whole_model_half") return body();
   const own = new Map<string, Tensor>(

@@ -1,10 +1,10 @@
-// Counting the work of matrix operators at the door.
+// Counts the floating-point operations of matrix operators as they are dispatched.
 import { type Call, intercept, Tensor } from "@rfdetr/torch";
 
 const size = (value: unknown): number[] => (value instanceof Tensor ? value.shape : []);
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
-/** Multiply-adds, counted as two operations each, of the operators that make up practically all of the work. */
+/** A multiply-add counts as two operations. Only operators that make up practically all of the work are counted. */
 function flopsOf({ op, args }: Call, result: unknown): number {
   switch (op.name) {
     case "aten::linear":
@@ -28,7 +28,7 @@ function flopsOf({ op, args }: Call, result: unknown): number {
       return 2 * product(size(args[0])) * product(size(args[1]).slice(1));
     case "aten::scaled_dot_product_attention":
       return 4 * product(size(args[0])) * (size(args[1]).at(-2) ?? 0);
-    // Heads stand behind the tokens here.
+    // The layout is [batch, tokens, heads, width]: tokens are the third axis from the end.
     case "rfdetr::attention":
     case "rfdetr::attention_composed":
       return 4 * product(size(args[0])) * (size(args[1]).at(-3) ?? 0);
@@ -37,7 +37,10 @@ function flopsOf({ op, args }: Call, result: unknown): number {
   }
 }
 
-/** Runs `body` and counts the floating-point operations of its matrix products, convolutions and attentions. Backward happens inside libtorch and is not seen. */
+/**
+ * Runs `body` and counts the floating-point operations of its matrix products, convolutions and attentions. Backward
+ * runs inside libtorch and is not counted.
+ */
 export function countFlops(body: () => void): number {
   let total = 0;
   const remove = intercept((call, next) => {

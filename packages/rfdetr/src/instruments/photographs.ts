@@ -1,4 +1,4 @@
-// The parts of loading an image measured one by one, and pictures to measure them on.
+// Measures the phases of loading an image, and writes pictures to measure them on.
 import { linkSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -17,13 +17,15 @@ export interface PhotoFolder {
   height: number;
 }
 
-/** Different pictures among those written: the others are the same files under names of their own, which the loader cannot know. */
+/**
+ * Number of different pictures. The others are links to them under other names, which the loader takes for new files.
+ */
 const different = 4;
 
 /**
- * Writes a dataset of JPEGs as large as a camera's, eight boxes each: blurred noise with grain on it, which takes about as many bytes a
- * pixel (0.3 to 0.4) and so as long to decode as a photograph does.
- * @returns bytes of a file, on average
+ * Writes a dataset of large JPEGs with eight boxes each. The pictures are blurred noise with grain, which has about
+ * as many bytes per pixel as a photograph (0.3 to 0.4), and so takes as long to decode.
+ * @returns mean size of a file in bytes
  */
 export async function writePhotographs(root: string, { images, width, height }: PhotoFolder): Promise<number> {
   for (const [split, count] of [
@@ -75,14 +77,14 @@ function annotations(images: number, width: number, height: number): object {
   };
 }
 
-/** Milliseconds an image: from the file to pixels, from there to the square (jitter included), and its augmentation. */
+/** Milliseconds for one image: decoding, resizing to the square (jitter included), augmentation. */
 export interface PreparationBench {
   decode: Spread;
   resize: Spread;
   augment: Spread;
 }
 
-/** Prepares images on this thread, one part after the other. @throws DataError naming an image that does not decode */
+/** Prepares images on this thread, phase by phase. @throws DataError naming an image that does not decode */
 export async function benchPreparation(images: readonly DatasetImage[], recipe: Recipe): Promise<PreparationBench> {
   const laps = { decode: [] as number[], resize: [] as number[], augment: [] as number[] };
   for (const [i, image] of images.entries()) {

@@ -1,4 +1,4 @@
-// Where the time of a training step, or of a prediction, goes: operators, modules, phases.
+// Profiles training steps or predictions: time by operator, by module and by phase.
 
 import type { Precision } from "@rfdetr/amp";
 import {
@@ -21,15 +21,15 @@ import type { Subject } from "../train/calibrate-step.js";
 import { trainingStep } from "../train/step.js";
 import { partsOf } from "./bench-train.js";
 
-/** A phase: a span that nothing is around. */
+/** A phase: an outermost span. */
 export interface PhaseTime {
   name: string;
-  /** A step. */
+  /** Per step. */
   milliseconds: number;
   share: number;
 }
 
-/** A profile with what it was taken of. */
+/** A profile and what it is of. */
 export interface StepProfile {
   what: "training" | "prediction";
   model: string;
@@ -39,7 +39,7 @@ export interface StepProfile {
   device: string;
   threads: number;
   steps: number;
-  /** Of a step: without the recorder, measured before and after, and with it. */
+  /** Per step: without the recorder (measured before and after), and with it. */
   milliseconds: { plain: Spread; recorded: number };
   phases: PhaseTime[];
   profile: Profile;
@@ -50,19 +50,19 @@ export interface ProfileOptions {
   precision: Precision;
   steps: number;
   warmup: number;
-  /** Record dtypes and shapes of the operators' tensors too. */
+  /** Whether to record dtypes and shapes of the operators' tensors too. */
   shapes?: boolean;
   progress?: (what: string) => void;
 }
 
-/** Profiles training steps on the subject's batch. The model is trained by them. */
+/** Profiles training steps on the subject's batch. They train the model. */
 export function profileTraining(subject: Subject, options: ProfileOptions): StepProfile {
   const { model, batch, device } = subject;
   const { parts, ema } = partsOf(model, options.precision, device);
   return profileSteps("training", subject, options, () => void trainingStep(parts, [batch], null, ema));
 }
 
-/** Profiles the way from the batch's bytes to detections, without the resizing: they have the model's size. */
+/** Profiles everything from the batch's bytes to detections, except resizing: the images have the model's size. */
 export function profilePrediction(subject: Subject, options: ProfileOptions): StepProfile {
   const { model, batch, device, classNames } = subject;
   const predictor = new Predictor(model, model.config, classNames, options.precision, device);
@@ -147,13 +147,13 @@ interface ModuleRow {
   calls: number;
   self_ms: { forward: number; backward: number };
   total_ms: { forward: number; backward: number };
-  /** Part of the total spent outside of operators: dispatch, JavaScript, the walk over the graph. */
+  /** Time of the total outside operators: dispatch, JavaScript, the walk over the graph. */
   between_ms: number;
   share: number;
   children: ModuleRow[];
 }
 
-/** The profile in figures, times and calls of one step: what `rfdetr profile --json` prints. */
+/** The figures of a profile, times and calls per step, as `rfdetr profile` prints them in JSON. */
 export function profileFigures(taken: StepProfile) {
   const { profile: recorded, milliseconds, ...about } = taken;
   const operator = ({ name, phase, calls, self, total, share }: OperatorTime): OperatorRow => ({

@@ -1,4 +1,4 @@
-// A Python with the package that this program is measured against: the user's, or a virtual environment made once.
+// Finds a Python that has the package to compare with: the user's, or a virtual environment that is created once.
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -6,43 +6,46 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { RunDirectoryError, UsageError } from "../support/errors.js";
 
-export const packageVersions = { torch: "2.15.0", rfdetr: "1.11.2" } as const;
+/** Versions that are installed and compared with. */
+const packageVersions = { torch: "2.15.0", rfdetr: "1.11.2" } as const;
 
 const run = promisify(execFile);
 
 export interface PythonOptions {
-  /** An interpreter to take in place of the own environment. */
+  /** An interpreter to use instead of the virtual environment. */
   python?: string;
-  /** Told what takes long. */
+  /** Called with what happens next, if it takes long. */
   say?: (text: string) => void;
 }
 
-/** Where the environment is made: beside libtorch, `$RFDETR_HOME` or `~/.cache/rfdetr`. */
-export function environmentFolder(): string {
+/** Folder of the environment, beside libtorch: below `$RFDETR_HOME` or `~/.cache/rfdetr`. */
+function environmentFolder(): string {
   return join(resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr")), `python-rfdetr-${packageVersions.rfdetr}`);
 }
 
 /**
  * The path of an interpreter that has the package.
- * @throws UsageError where the one given has it not; `ERR_RUN_DIRECTORY` where the environment cannot be made, with pip's last words
+ * @throws UsageError if the given interpreter does not have it
+ * @throws RunDirectoryError if the environment cannot be created, with the last lines of pip
  */
 export async function pythonWithPackage({ python, say = () => {} }: PythonOptions = {}): Promise<string> {
   if (python !== undefined) {
     const found = await versionOf(python);
     if (found === packageVersions.rfdetr) return python;
     throw new UsageError(
-      `Expected a Python with rfdetr ${packageVersions.rfdetr} for python but ${python} has ${found ?? "none"}: install it there, or name no Python and an environment is made`,
+      `Expected a Python with rfdetr ${packageVersions.rfdetr} for python but ${python} has ${found ?? "none"}: ` +
+        "install it there, or name no Python, and an environment is created",
     );
   }
   const folder = environmentFolder();
   const own = join(folder, "bin", "python");
-  // Written last: an environment without it was interrupted.
+  // Written last: an environment without it is incomplete.
   const ready = join(folder, "ready");
   if (existsSync(ready)) return own;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(dirname(folder), { recursive: true });
   try {
-    say(`making a Python environment with torch ${packageVersions.torch} and rfdetr ${packageVersions.rfdetr} in ${folder}`);
+    say(`creating a Python environment with torch ${packageVersions.torch} and rfdetr ${packageVersions.rfdetr} in ${folder}`);
     await run(process.env.PYTHON ?? "python3", ["-m", "venv", folder]);
     const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     const torch = `torch==${packageVersions.torch}`;
@@ -50,9 +53,9 @@ export async function pythonWithPackage({ python, say = () => {} }: PythonOption
       // A tenth of the size of the build for GPUs.
       await run(own, [...pip, "--retries", "0", "--timeout", "20", "--index-url", "https://download.pytorch.org/whl/cpu", torch]);
     } catch {
-      say("the build of torch for CPUs alone cannot be had here: taking the usual one, which is some gigabytes large");
+      say("the CPU build of torch cannot be downloaded here: installing the default one, which takes several gigabytes");
     }
-    say("installing the package and what it needs");
+    say("installing the package and its dependencies");
     await run(own, [...pip, torch, `rfdetr[train]==${packageVersions.rfdetr}`], { maxBuffer: 1 << 26 });
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Colours that tell classes apart: twenty chosen by hand, then hues a golden angle apart. */
+// Colours that tell classes apart: twenty chosen by hand, then hues that are a golden angle apart.
 
 const PALETTE = [
   "#ff3b30",
@@ -23,7 +23,7 @@ const PALETTE = [
   "#e0f2e9",
 ] as const;
 
-/** Colour of a class as #rrggbb; the same class always gets the same. */
+/** Colour of a class as #rrggbb; a class always has the same colour. */
 export function classColor(classId: number): string {
   const index = Math.abs(Math.trunc(classId));
   if (index < PALETTE.length) return PALETTE[index];

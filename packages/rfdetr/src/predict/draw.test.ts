@@ -98,7 +98,7 @@ describe("drawDetections", () => {
   it("says what is wrong with input and output", async () => {
     const missing = join(folder, "missing.jpg");
     await expect(drawDetections(missing, [])).rejects.toThrow(`Expected a readable image in ${missing} but decoding failed`);
-    await expect(drawDetections({ ...grey(8, 8), width: 9 }, [])).rejects.toThrow("9 x 8 pixels of 3 channels need 216 bytes, not 192");
+    await expect(drawDetections({ ...grey(8, 8), width: 9 }, [])).rejects.toThrow("9×8 pixels of 3 channels need 216 bytes, not 192");
     await expect(drawDetections(grey(8, 8), [], { out: join(folder, "a.tga") })).rejects.toMatchObject({ code: "ERR_PICTURE_OUTPUT" });
     await expect(drawDetections(grey(8, 8), [], { out: join(folder, "no", "a.png") })).rejects.toThrow("Expected a writable file at");
   });

@@ -1,3 +1,4 @@
+// Draws boxes with labels into pictures, and puts pictures side by side.
 import sharp from "sharp";
 import { classColor, readableOn } from "./class-colors.js";
 import { decode, encode, type ImageSource, type OutputFlags, type RawImage } from "./picture.js";
@@ -22,17 +23,18 @@ export interface DrawOptions extends OutputFlags {
   lineWidth?: number;
   /** Font size in pixels; default grows with the image. */
   fontSize?: number;
-  /** The boxes refer to the image turned upright by its EXIF tag; default false: to the pixels as stored. */
+  /** Whether boxes refer to the image rotated by its EXIF tag; default false: they refer to the pixels as stored. */
   autoOrient?: boolean;
 }
 
 /**
- * Draws boxes with class names and scores into an image. Better detections lie above worse ones, labels above boxes; labels keep
- * inside the image and out of each other's way where there is room. Each class has its colour, lines have a dark edge and labels a filled ground,
- * so both stand out on any picture. Letters need no fonts on the machine.
+ * Draws boxes with class names and scores into an image. Better detections are drawn above worse ones, labels above
+ * boxes. Labels stay inside the image, and do not overlap if there is room. Each class has a colour. Lines have a
+ * dark edge and labels a filled background, so that both stand out on any picture. Letters need no fonts on the
+ * machine.
  *
- * @returns the encoded picture, which is also written to `out` if that is given.
- * @throws PictureError if the image cannot be read or the file not written.
+ * @returns the encoded picture, which is also written to `out` if that is given
+ * @throws PictureError if the image cannot be read or the file cannot be written
  * @example
  * import { drawDetections, RFDETR } from "rfdetr";
  * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
@@ -43,7 +45,7 @@ export async function drawDetections(image: ImageSource, detections: readonly La
   return encode(asSharp(drawn), options);
 }
 
-/** As {@link drawDetections}, but gives the decoded picture, for {@link mosaic}. */
+/** As {@link drawDetections}, but returns the decoded picture, for {@link mosaic}. */
 export async function draw(image: ImageSource, detections: readonly LabelledBox[], options: DrawOptions = {}): Promise<RawImage> {
   const picture = await decode(image, options.autoOrient);
   const overlay = boxOverlay(picture.width, picture.height, detections, options);
@@ -77,7 +79,7 @@ export function boxOverlay(
   for (const detection of bestFirst) {
     const color = classColor(detection.classId);
     const [x1, y1, x2, y2] = detection.box;
-    // The outside half of the line would be cut off at the border.
+    // At the border, the outer half of the line would be cut off.
     const left = clamp(x1, line / 2, width - line / 2);
     const top = clamp(y1, line / 2, height - line / 2);
     const right = Math.max(left, clamp(x2, line / 2, width - line / 2));
@@ -157,7 +159,8 @@ export interface MosaicOptions extends OutputFlags {
 }
 
 /**
- * Puts pictures side by side on a light ground, each scaled to fit its tile: labels, training batches, truth beside prediction.
+ * Puts pictures side by side on a light background, each scaled to fit its tile.
+ * @throws PictureError if an image cannot be read or the file cannot be written
  * @example
  * import { mosaic } from "rfdetr/predict";
  * await mosaic(["a.jpg", "b.jpg", "c.jpg"], { columns: 3, out: "all.png" });

@@ -1,4 +1,4 @@
-// Which files a user means by an image, a folder or a pattern.
+// Resolves images, folders and patterns to files.
 import { readdirSync, statSync } from "node:fs";
 import { extname, join, sep } from "node:path";
 import { DataError } from "../support/errors.js";
@@ -9,9 +9,9 @@ export const imageExtensions: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".
 const isImage = (path: string) => imageExtensions.has(extname(path).toLowerCase());
 
 /**
- * Resolves files, folders (their images, not those of folders below) and patterns (`*`, `?`, and `**` for folders of any depth), in the order
- * given, each list sorted, no file twice.
- * @throws DataError naming the argument that leads to no image.
+ * Resolves files, folders (the images directly inside) and patterns (`*`, `?`, and `**` for folders of any depth).
+ * Inputs keep their order, the files of each are sorted, and no file comes twice.
+ * @throws DataError naming the input that leads to no image
  */
 export function imageFiles(inputs: readonly string[]): string[] {
   const found = new Set<string>();

@@ -1,3 +1,4 @@
+// Pictures from files or bytes to pixels, and from pixels to files.
 import { writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import sharp, { type Sharp } from "sharp";
@@ -16,7 +17,10 @@ export interface RawImage {
 /** A path, an encoded image, or decoded bytes. */
 export type ImageSource = string | Uint8Array | RawImage;
 
-/** Decodes to 8-bit RGB as the detector sees it: alpha dropped, EXIF rotation applied only on request. */
+/**
+ * Decodes to 8-bit RGB, as the detector sees it: alpha is dropped, EXIF rotation is applied only on request.
+ * @throws PictureError `ERR_PICTURE_INPUT` naming the file
+ */
 export async function decode(image: ImageSource, autoOrient = false): Promise<RawImage & { channels: 3 }> {
   try {
     let pipeline = open(image);
@@ -34,7 +38,8 @@ function open(image: ImageSource): Sharp {
   if (typeof image === "string" || image instanceof Uint8Array) return sharp(image, { failOn: "none" });
   const { data, width, height, channels } = image;
   if (data.length !== width * height * channels) {
-    throw new Error(`${width} x ${height} pixels of ${channels} channels need ${width * height * channels} bytes, not ${data.length}`);
+    const expected = width * height * channels;
+    throw new Error(`${width}×${height} pixels of ${channels} channels need ${expected} bytes, not ${data.length}`);
   }
   return sharp(data, { raw: { width, height, channels } });
 }
@@ -51,7 +56,7 @@ export interface OutputFlags {
 
 const EXTENSIONS: Record<string, "png" | "jpeg" | "webp"> = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" };
 
-/** Encodes, and writes the file if one is named. */
+/** Encodes, and writes the file if one is named. @throws PictureError `ERR_PICTURE_OUTPUT` */
 export async function encode(pipeline: Sharp, { out, format = "png", quality = 90 }: OutputFlags): Promise<Buffer> {
   const kind = out === undefined ? format : EXTENSIONS[extname(out).toLowerCase()];
   if (kind === undefined) {

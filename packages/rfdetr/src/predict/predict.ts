@@ -1,4 +1,4 @@
-// Images in, detections out.
+// Detects objects in images.
 
 import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
@@ -14,11 +14,11 @@ import { decode, type ImageSource } from "./picture.js";
 
 /** Which detections are reported. */
 export interface PredictOptions {
-  /** Only detections with a larger score are reported; default 0.5. */
+  /** Detections with a score above this are reported; default 0.5. */
   threshold?: number;
 }
 
-/** Detections of one image, with its size in pixels. */
+/** Detections of an image and its size in pixels. */
 export interface ImagePrediction {
   width: number;
   height: number;
@@ -57,15 +57,16 @@ export class Predictor {
   }
 
   /**
-   * Detects objects in one image: scaled to 0…1, resized to the resolution (bilinear, no antialias), normalised, as `RFDETR.predict` of the Python package.
-   * @throws PictureError when the image cannot be decoded.
+   * Detects objects in one image. The image is scaled to 0…1, resized to the resolution (bilinear, no antialias) and
+   * normalised, as in `RFDETR.predict` of the Python package.
+   * @throws PictureError if the image cannot be decoded
    */
   async detect(image: ImageSource, { threshold = 0.5 }: PredictOptions = {}): Promise<ImagePrediction> {
     const { data, width, height } = await decode(image);
     return { width, height, detections: this.detectPixels(data, width, height, threshold) };
   }
 
-  /** Detections of one decoded image (`[height, width, 3]` bytes). */
+  /** Detections of one decoded image (`[height, width, 3]` bytes) with a score above `threshold`, best first. */
   detectPixels(pixels: Uint8Array, width: number, height: number, threshold: number): Detection[] {
     const { resolution, numSelect } = this.config;
     return noGrad(() =>
@@ -78,13 +79,15 @@ export class Predictor {
     );
   }
 
-  /** Raw outputs in float32 of normalised images `[B, 3, H, W]`. */
+  /** Raw outputs, in float32, for normalised images `[B, 3, H, W]`. */
   forward(images: Tensor): ReturnType<typeof inFloat32> {
     return inFloat32(this.#autocast.run(() => this.model.call(images)));
   }
 }
 
-/** The detections whose score is above `threshold` as objects, best first. A class without a name is `__background__`. */
+/**
+ * The detections whose score is above `threshold` as objects, best first. A class without a name is `__background__`.
+ */
 export function listDetections(found: ScoredBoxes, classNames: readonly string[], threshold: number): Detection[] {
   const { boxes, scores, labels } = found;
   const detections: Detection[] = [];

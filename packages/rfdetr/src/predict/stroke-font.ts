@@ -1,10 +1,9 @@
+// Text as SVG strokes. Rasterisers draw `<text>` with the fonts of the machine, and a bare server has none, so labels
+// come
+// with their own letters: printable ASCII, drawn with a round pen on a grid where capitals run from y = 0 to the
+// baseline
+// y = 14, small letters begin at 4.6 and descenders end at 18.
 import { escapeXml } from "../support/xml.js";
-
-/**
- * Text as SVG strokes. Rasterisers draw `<text>` with the fonts of the machine, and a bare server has none, so labels come
- * with their own letters: printable ASCII, drawn with a round pen on a grid where capitals run from y = 0 to the baseline
- * y = 14, small letters begin at 4.6 and descenders end at 18.
- */
 
 /** Height of a line in font units: one em. */
 const EM = 20;
@@ -132,7 +131,7 @@ const GLYPHS: Readonly<Record<string, readonly [number, string]>> = {
   "~": [8, "M0 8.6C1 6.8 2.4 6.8 4 7.8S7 8.8 8 7"],
 };
 
-/** One character without its accent, or the plain form of a typographic one; nothing for marks and joiners. */
+/** A character without its accent, or the ASCII form of a typographic one; empty for marks and joiners. */
 function plain(character: string): string {
   return character
     .normalize("NFKD")
@@ -151,7 +150,10 @@ function characters(content: string): string[] {
   });
 }
 
-/** Width of a character in font units; those left to the machine are taken for wide from the CJK blocks on. */
+/**
+ * Width of a character in font units. Of the characters that have no letter here, those from the CJK blocks on count
+ * as wide.
+ */
 function advance(character: string): number {
   if (character in GLYPHS) return GLYPHS[character][0];
   return (character.codePointAt(0) as number) >= 0x2e80 ? EM : EM * 0.62;
@@ -167,8 +169,8 @@ export function textWidth(content: string, size: number): number {
 export const capHeight = (size: number): number => (CAP_HEIGHT * size) / EM;
 
 /**
- * SVG elements that write `content` from x, with its capitals standing on the baseline y. Accents are left off; a character
- * beyond these letters is left to the fonts of the machine.
+ * SVG elements that write `content` from x on, on the baseline y, in pixels. Accents are dropped. A character that
+ * has no letter here is drawn with the fonts of the machine.
  */
 export function strokeText(x: number, y: number, content: string, size: number, color: string): string {
   const scale = size / EM;

@@ -1,17 +1,17 @@
-// Files that are either whole or not there: written under a temporary name, flushed, then renamed.
+// Atomic writes: files and folders are written under a temporary name, flushed, then renamed.
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { RunDirectoryError } from "./errors.js";
 import { isSystemError, reasonOf } from "./system-error.js";
 
-/** Suffix of what is being written; anything that carries it is the rest of an interrupted write. */
+/** Suffix of a file or folder that is being written; a leftover with it comes from an interrupted write. */
 const partial = ".partial";
 /** Suffix of a folder that is about to be replaced. */
 const previous = ".previous";
 
 /** Flushes the entries of a folder, so that a rename inside it survives a power cut. */
-export function syncFolder(path: string): void {
-  // Windows cannot open a folder for that.
+function syncFolder(path: string): void {
+  // Windows cannot open a folder.
   if (process.platform === "win32") return;
   const handle = openSync(path, "r");
   try {
@@ -32,7 +32,8 @@ export function syncFile(path: string): void {
 }
 
 /**
- * Replaces a file by what `write(temporaryPath)` writes. On failure the old file is untouched and the temporary one is gone.
+ * Replaces a file by the one that `write(temporaryPath)` writes. On failure the old file is unchanged and the
+ * temporary file is removed.
  * @throws RunDirectoryError in one sentence when the disk is full or the folder cannot be written.
  */
 export function replaceFile(path: string, write: (temporary: string) => void): void {
@@ -54,8 +55,9 @@ export function replaceText(path: string, text: string): void {
 }
 
 /**
- * Replaces a folder by what `write(temporaryFolder)` fills. A whole folder exists under one of its two names at every instant: see {@link recoverFolder}.
- * On failure the old folder is untouched and the temporary one is gone.
+ * Replaces a folder by the one that `write(temporaryFolder)` fills. At every instant a complete folder exists under
+ * one of two names: see {@link recoverFolder}. On failure the old folder is unchanged and the temporary folder is
+ * removed.
  * @throws RunDirectoryError
  */
 export function replaceFolder(path: string, write: (temporary: string) => void): void {
@@ -78,16 +80,18 @@ export function replaceFolder(path: string, write: (temporary: string) => void):
   }
 }
 
-/** Removes what an interrupted write left, if it can: the error that matters is another one. */
+/** Removes the leftovers of a failed write, if possible. An error here would hide the one of the write. */
 function discard(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
   } catch {
-    // What cannot be removed was not written either.
+    // A path that cannot be removed could not be written either.
   }
 }
 
-/** Puts right what an interrupted {@link replaceFolder} left: where the folder is missing, the one before it takes its place again. */
+/**
+ * Recovers from an interrupted {@link replaceFolder}: if the folder is missing, the previous one takes its place again.
+ */
 export function recoverFolder(path: string): void {
   const old = path + previous;
   if (!existsSync(old)) return;
@@ -95,7 +99,7 @@ export function recoverFolder(path: string): void {
   else renameSync(old, path);
 }
 
-/** Makes a folder and those above it, where they are missing. @throws RunDirectoryError */
+/** Makes a folder and its parents, if they do not exist. @throws RunDirectoryError */
 export function makeFolder(path: string): void {
   try {
     makeFolders(path);
@@ -104,7 +108,10 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** Node's own recursive way does not end where the system takes no new folders, as in /proc. @throws the operating system's error */
+/**
+ * `mkdirSync` with `recursive` never returns where no folder can be made, as in /proc.
+ * @throws the operating system's error
+ */
 function makeFolders(path: string): void {
   const make = (): void => {
     try {
@@ -122,12 +129,15 @@ function makeFolders(path: string): void {
   }
 }
 
-/** Removes what interrupted writes left in a folder. */
+/** Removes the leftovers of interrupted writes from a folder. */
 export function removePartial(folder: string): void {
   for (const name of readdirSync(folder)) if (name.endsWith(partial)) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
-/** The error to throw where writing failed: one sentence for an error of the operating system; any other stays as it is. */
+/**
+ * The error to throw after a failed write: one sentence for an error of the operating system; any other error
+ * unchanged.
+ */
 export function writeFailure(path: string, error: unknown): unknown {
   if (!isSystemError(error)) return error;
   return new RunDirectoryError(`${basename(path)} cannot be written in ${dirname(path)}: ${writeReason(dirname(path), error)}`, {

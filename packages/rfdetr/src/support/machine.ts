@@ -1,4 +1,4 @@
-// What a run says about the machine and the process it ran on.
+// The machine and the process that a run reports.
 
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { formatBytes } from "@rfdetr/amp/text";

@@ -1,12 +1,13 @@
-// How OpenMP's threads wait for each other.
+// How the threads of OpenMP wait for each other.
 
-/** How often a thread looks before it sleeps. */
+/** Number of times that a waiting thread checks before it sleeps. */
 export const spinCount = "10000";
 
 /**
- * Lets the threads of libgomp sleep soon when they wait, unless the user decided otherwise. Left alone they spin for milliseconds at the end
- * of every operator: free on an idle machine, but with another job on the same cores a step takes up to a hundred times as long (measured
- * on two cores), and with this setting two to four times. Read once, when libtorch loads: to be called on the main thread before.
+ * Lets waiting threads of libgomp sleep soon, unless the user has set a policy. By default they spin for milliseconds
+ * at the end of every operator. That costs nothing on an idle machine, but beside another job on the same cores a
+ * step takes up to a hundred times as long (measured on two cores); with this setting it takes two to four times as
+ * long. libgomp reads the setting once, when libtorch loads: call this before, on the main thread.
  */
 export function letThreadsSleep(): void {
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= spinCount;

@@ -1,16 +1,16 @@
-// A small random generator with a state that can be saved: sfc32 (Doty-Humphrey), seeded through splitmix32.
+// A small random generator whose state can be saved: sfc32 (Doty-Humphrey), seeded through splitmix32.
 
-/** State of a generator; plain numbers, so that it goes into JSON. */
+/** State of a generator, as numbers that JSON can hold. */
 export type RngState = readonly [number, number, number, number];
 
-/** Random numbers of a seed (sfc32): the same on every machine. */
+/** A generator of random numbers, the same on every machine. */
 export class Rng {
   #a: number;
   #b: number;
   #c: number;
   #d: number;
 
-  /** Seeds from any number of integers or strings: the same ones give the same numbers, different ones unrelated numbers. */
+  /** Seeds from integers and strings: equal seeds give equal numbers, different seeds give unrelated ones. */
   constructor(...seeds: (number | string)[]) {
     let hash = 0x9e3779b9;
     for (const byte of Buffer.from(seeds.join("\u0000"))) hash = Math.imul(hash ^ byte, 0x85ebca6b) ^ (hash >>> 13);
@@ -36,6 +36,7 @@ export class Rng {
     return (t >>> 0) / 2 ** 32;
   }
 
+  /** Uniform on [low, high). */
   uniform(low: number, high: number): number {
     return low + (high - low) * this.next();
   }
@@ -45,10 +46,12 @@ export class Rng {
     return low + Math.floor(this.next() * (high - low + 1));
   }
 
+  /** True with probability p. */
   chance(p: number): boolean {
     return this.next() < p;
   }
 
+  /** A uniform element of a list. */
   choice<T>(list: readonly T[]): T {
     return list[this.integer(0, list.length - 1)];
   }

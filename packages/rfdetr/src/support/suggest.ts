@@ -2,8 +2,8 @@
 import { editDistance } from "@rfdetr/amp/text";
 
 /**
- * The known name that `word` was probably meant to be: few edits away, or containing it, or contained in it. Case, hyphens
- * and underscores do not count.
+ * The known name that `word` was probably meant to be: few edits away, or containing it, or contained in it. Case,
+ * hyphens and underscores do not count.
  */
 export function suggest(word: string, known: Iterable<string>): string | undefined {
   const plain = (name: string): string => name.toLowerCase().replace(/[-_]/g, "");

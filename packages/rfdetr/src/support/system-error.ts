@@ -1,10 +1,10 @@
-// Errors of the operating system in plain words: what a user may read in place of `ENOENT: no such file or directory, open …`.
+// Errors of the operating system in plain words, instead of `ENOENT: no such file or directory, open …`.
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   EACCES: "permission is denied",
   EPERM: "permission is denied",
-  EEXIST: "something of this name is there already",
+  EEXIST: "the name is already in use",
   EISDIR: "it is a folder",
   ENOTDIR: "a part of the path is a file",
   ENOSPC: "the disk is full",
@@ -14,12 +14,17 @@ const reasons: Readonly<Record<string, string>> = {
   EIO: "the disk reports an error",
 };
 
-/** Whether the operating system refused something: its codes, such as `ENOENT`, have no underscore as those of programs do. */
+/**
+ * Whether an error comes from the operating system: its codes, such as `ENOENT`, have no underscore; other codes do.
+ */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as NodeJS.ErrnoException).code));
 }
 
-/** Why something failed, to stand after a colon: plain words for what the system refuses, else the message of the error. */
+/**
+ * Why something failed, to follow a colon: plain words for an error of the operating system, else the message of the
+ * error.
+ */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const reason = isSystemError(error) ? reasons[error.code ?? ""] : undefined;

@@ -3,9 +3,10 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * The compiled script of a worker: beside the module that starts it, or in the build when that module runs from source, since Node cannot
- * run the .ts file.
- * @param module `import.meta.url` of a module below `src` or `dist`; @param name file name of the script, in the same folder
+ * The compiled script of a worker: beside the module that starts it, or in the build when that module runs from
+ * source, since Node cannot run the .ts file.
+ * @param module `import.meta.url` of a module below `src` or `dist`; @param name file name of the script, in the same
+ * folder
  * @returns null where the script was not built
  */
 export function workerPath(module: string, name: string): string | null {

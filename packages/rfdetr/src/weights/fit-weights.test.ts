@@ -65,7 +65,7 @@ describe("weights of one model in another", () => {
 
   it("another shape anywhere else is an error that names the tensor", () => {
     expect(() => fitOne("transformer.decoder.norm.weight", [1, 2, 3], [4])).toThrow(
-      /x.pth are those of tiny and do not fit tiny: transformer.decoder.norm.weight has the shape 3 where 4 is expected/,
+      /x.pth of tiny do not fit tiny: transformer.decoder.norm.weight has the shape 3 instead of 4/,
     );
   });
 
@@ -95,7 +95,7 @@ describe("weights of one model in another", () => {
     expect(report.missing).toEqual([]);
     expect(report.loaded + report.changed.length).toBe(small.stateDict().size);
     const lines = describeFit(report);
-    expect(lines).toEqual([expect.stringMatching(/^Taken in another shape: .*class rows.*queries to/)]);
+    expect(lines).toEqual([expect.stringMatching(/^Reshaped: .*class rows.*queries to/)]);
   });
 
   it("weights of something else are refused, whatever keys they have", () => {

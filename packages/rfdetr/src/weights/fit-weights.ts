@@ -1,17 +1,17 @@
-// Weights of one model in another of the same architecture: other classes, fewer queries, another resolution.
+// Fits the weights of one model to another of the same architecture: other classes, fewer queries, another resolution.
 import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { CheckpointError } from "../support/errors.js";
 
-/** What was changed so that weights fit a model. */
+/** What became of each tensor of a file. */
 export interface FitReport {
-  /** Tensors taken as they are. */
+  /** Number of tensors that were loaded unchanged. */
   loaded: number;
-  /** Tensors taken in another shape, and how. */
+  /** Tensors that were reshaped, and how. */
   changed: { key: string; how: string }[];
-  /** Keys of the model that the file lacks: they keep what they had. */
+  /** Keys of the model that the file lacks: they keep their values. */
   missing: string[];
-  /** Keys of the file that the model has no use for. */
+  /** Keys of the file that the model does not use. */
   leftOver: string[];
 }
 
@@ -21,12 +21,13 @@ const groupHead = /^transformer\.enc_out\w*\.(\d+)\./;
 const positions = "backbone.0.encoder.encoder.embeddings.position_embeddings";
 
 /**
- * Shapes stored weights for a model (`rfdetr.models.weights: load_pretrain_weights`): class rows are cut to the first, or repeated; learned queries are cut
- * group by group; position embeddings are resized (bicubic, antialiased, the class token kept); selection heads of further groups are left out. Must be
- * called inside a scope.
+ * Reshapes stored weights for a model (`rfdetr.models.weights: load_pretrain_weights`). Class rows are cut to the first
+ * ones, or repeated. Learned queries are cut group by group. Position embeddings are resized (bicubic, antialiased, the
+ * class token kept). Selection heads of groups that the model lacks are left out. Call it inside a scope.
  * @param stored weights and sizes of the file
  * @param own state dict and sizes of the model
- * @throws CheckpointError for another architecture: a tensor of another shape, more queries or groups than the file has, or hardly a key in common
+ * @throws CheckpointError for another architecture: a tensor of another shape, more queries or groups than in the file,
+ * or fewer than half of the tensors
  */
 export function fitWeights(
   path: string,
@@ -46,7 +47,8 @@ export function fitWeights(
     const fitted = noGrad(() => fit(key, found, target));
     if (fitted.tensor.shape.join() !== target.shape.join())
       throw new CheckpointError(
-        `The weights ${path} are those of ${stored.config.variant} and do not fit ${own.config.variant}: ${key} has the shape ${found.shape.join("×")} where ${target.shape.join("×")} is expected`,
+        `The weights ${path} of ${stored.config.variant} do not fit ${own.config.variant}: ` +
+          `${key} has the shape ${found.shape.join("×")} instead of ${target.shape.join("×")}`,
       );
     tensors.set(key, fitted.tensor);
     if (fitted.how === null) report.loaded++;
@@ -66,7 +68,8 @@ export function fitWeights(
       if (queries === storedQueries && groups === storedGroups) return { tensor: found, how: null };
       if (queries > storedQueries || groups > storedGroups)
         throw new CheckpointError(
-          `The weights ${path} have ${storedGroups} groups of ${storedQueries} queries and the model has ${groups} of ${queries}: lower num_queries or group_detr`,
+          `The weights ${path} have ${storedGroups} groups of ${storedQueries} queries ` +
+            `and the model has ${groups} of ${queries}: lower num_queries or group_detr`,
         );
       const cut = found.view(storedGroups, storedQueries, found.shape[1]).narrow(0, 0, groups).narrow(1, 0, queries);
       return {
@@ -79,10 +82,10 @@ export function fitWeights(
   }
 }
 
-/** Whether a key belongs to a selection head of a group that a model with fewer groups lacks. */
+/** Whether a key belongs to a selection head, of which a model with fewer groups has fewer. */
 export const isGroupHead = (key: string): boolean => groupHead.test(key);
 
-/** The first `rows` rows, repeated from the start where there are too few. */
+/** The first `rows` rows; if there are too few, they repeat from the start. */
 function withRows(stored: Tensor, rows: number): Tensor {
   const have = stored.shape[0];
   if (rows <= have) return stored.narrow(0, 0, rows);
@@ -90,7 +93,7 @@ function withRows(stored: Tensor, rows: number): Tensor {
   return ops.cat(copies, { dim: 0 }).narrow(0, 0, rows);
 }
 
-/** A position table at another grid; both are squares. */
+/** A position table resized to another square grid; unchanged if the number of rows is not that of a square. */
 function resized(table: Tensor, rows: number): { tensor: Tensor; how: string | null } {
   const [from, to] = [table.shape[1] - 1, rows - 1].map((count) => Math.round(Math.sqrt(count)));
   if (from * from !== table.shape[1] - 1 || to * to !== rows - 1) return { tensor: table, how: null };
@@ -107,15 +110,15 @@ function resized(table: Tensor, rows: number): { tensor: Tensor; how: string | n
   return { tensor, how: `position table of ${from}×${from} to ${to}×${to}` };
 }
 
-/** What a user should know of a fit, in a line each; nothing where everything fitted as it was. */
+/** What a user should know of a fit, one line each; none if every tensor was loaded unchanged. */
 export function describeFit({ changed, missing, leftOver }: FitReport): string[] {
   const some = (keys: readonly string[]): string => keys.slice(0, 3).join(", ") + (keys.length > 3 ? ` and ${keys.length - 3} more` : "");
   const ways = new Map<string, number>();
   for (const { how } of changed) ways.set(how, (ways.get(how) ?? 0) + 1);
   const others = leftOver.filter((key) => !isGroupHead(key));
   return [
-    ...(ways.size > 0 ? [`Taken in another shape: ${[...ways.keys()].join("; ")}`] : []),
-    ...(missing.length > 0 ? [`Not in the weights, and left as they were: ${some(missing)}`] : []),
-    ...(others.length > 0 ? [`In the weights, and of no use here: ${some(others)}`] : []),
+    ...(ways.size > 0 ? [`Reshaped: ${[...ways.keys()].join("; ")}`] : []),
+    ...(missing.length > 0 ? [`Missing in the file, and left unchanged: ${some(missing)}`] : []),
+    ...(others.length > 0 ? [`Unused in the file: ${some(others)}`] : []),
   ];
 }

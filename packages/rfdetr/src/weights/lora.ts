@@ -1,11 +1,11 @@
-// Adapters of a LoRA run of the Python package, merged into the weights they adapt.
+// LoRA adapters of the Python package, merged into the weights that they adapt.
 import { keep, noGrad, scope, type Tensor } from "@rfdetr/torch";
 
-/** The package trains with rank 16 and alpha 16 (`apply_lora` in `rfdetr.models.weights`): a factor of one. */
+/** Alpha over rank: the package trains with 16 and 16 (`rfdetr.models.weights: apply_lora`). */
 const scaling = 1;
 const adapter = /^(.*)\.(lora_A|lora_B|lora_magnitude_vector)\.default\.weight$/;
 
-/** A key of an adapted encoder as the plain encoder names it. */
+/** The key in a plain encoder of a key in an adapted one. */
 export const plainKey = (key: string): string =>
   key.replace(/^backbone\.0\.encoder\.base_model\.model\./, "backbone.0.encoder.").replace(".base_layer.", ".");
 
@@ -13,10 +13,11 @@ export const plainKey = (key: string): string =>
 export const isAdapter = (key: string): boolean => adapter.test(key);
 
 /**
- * Replaces every adapted weight by what the adapted layer computes: W + B·A (Hu et al. 2021, arXiv:2106.09685), and with a magnitude m its rows rescaled,
- * m·(W + B·A)/‖W + B·A‖ (DoRA, Liu et al. 2024, arXiv:2402.09353). Adapters are taken out of the map and disposed.
- * @param tensors weights under plain keys, adapters under theirs
- * @returns names of the layers that were merged
+ * Replaces each adapted weight W by W + B·A (Hu et al. 2021, arXiv:2106.09685). If there is a magnitude m, the rows
+ * are rescaled: m·(W + B·A)/‖W + B·A‖ (DoRA, Liu et al. 2024, arXiv:2402.09353). Adapters are removed from the map
+ * and disposed.
+ * @param tensors weights under plain keys, adapters under their own
+ * @returns names of the merged layers
  */
 export function mergeAdapters(tensors: Map<string, Tensor>): string[] {
   const layers = new Set([...tensors.keys()].flatMap((key) => adapter.exec(key)?.[1] ?? []));

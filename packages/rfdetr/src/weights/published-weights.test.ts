@@ -94,7 +94,7 @@ describe("published weights", () => {
   it("of another checksum are refused and not kept", async () => {
     answer = (_, response) => response.end("something else");
     await expect(get()).rejects.toThrow(
-      /is not what was published \(MD5 \w+ instead of \w+\): try again, or put the right file at .*rf-detr-bird.pth/,
+      /is not the published file \(MD5 \w+ instead of \w+\): try again, or put the right file at .*rf-detr-bird.pth/,
     );
     expect(existsSync(path())).toBe(false);
     expect(existsSync(`${path()}.part`)).toBe(false);

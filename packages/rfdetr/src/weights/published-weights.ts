@@ -1,4 +1,4 @@
-// Weights that the authors of RF-DETR publish, by name: looked for in a cache folder, else downloaded and held against their MD5.
+// Weights that the authors of RF-DETR publish, by name: from a cache folder or downloaded, and checked by their MD5.
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
@@ -7,16 +7,21 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { CheckpointError } from "../support/errors.js";
 
+/** A published file. */
 export interface Published {
+  /** Name in the cache folder. */
   file: string;
-  /** Below {@link publisher}. */
+  /** Path below {@link publisher}. */
   path: string;
   md5: string;
 }
 
 const publisher = "https://storage.googleapis.com/rfdetr";
 
-/** By variant; the files and checksums of the Python package (`rfdetr.assets.model_weights`). All are under the Apache License 2.0. */
+/**
+ * By variant: the files and checksums of the Python package (`rfdetr.assets.model_weights`). All are under the Apache
+ * License 2.0.
+ */
 export const publishedWeights: Readonly<Record<string, Published>> = {
   nano: { file: "rf-detr-nano.pth", path: "nano_coco/checkpoint_best_regular.pth", md5: "fb6504cce7fbdc783f7a46991f07639f" },
   small: { file: "rf-detr-small.pth", path: "small_coco/checkpoint_best_regular.pth", md5: "fb37061c1af7bace359c91b723a8d5c1" },
@@ -34,9 +39,9 @@ export const publishedWeights: Readonly<Record<string, Published>> = {
 
 /** How published weights are fetched. */
 export interface DownloadOptions {
-  /** Told the bytes so far and those in all; null where the server does not say. */
+  /** Called with the bytes received and the bytes in total, which are null if the server does not say. */
   progress?: (done: number, total: number | null) => void;
-  /** Where the files are in place of the publisher: a mirror. Default: the variable RFDETR_WEIGHTS_URL. */
+  /** URL of a mirror to use instead of the publisher. Default: the environment variable RFDETR_WEIGHTS_URL. */
   mirror?: string;
   /** Default: {@link weightsFolder}. */
   folder?: string;
@@ -45,7 +50,10 @@ export interface DownloadOptions {
   published?: Readonly<Record<string, Published>>;
 }
 
-/** The folder that the Python package keeps them in, so that nothing is downloaded twice: `$RF_HOME`, `$ROBOFLOW_HOME`, or `~/.roboflow/models`. */
+/**
+ * The cache folder, which is that of the Python package, so that nothing is downloaded twice: `$RF_HOME`, else
+ * `$ROBOFLOW_HOME`, else `~/.roboflow/models`.
+ */
 export function weightsFolder(): string {
   return process.env.RF_HOME || process.env.ROBOFLOW_HOME || join(homedir(), ".roboflow", "models");
 }
@@ -56,9 +64,10 @@ function entryOf(name: string, published: Readonly<Record<string, Published>>): 
 }
 
 /**
- * The path of weights: a path as it is, a published name (`nano`, or `rf-detr-nano.pth` where there is no such file) as the path of its file in the cache
- * folder, which is downloaded when it is not there. An interrupted download goes on where it stopped.
- * @throws CheckpointError where it cannot be had, with the place to put the file in; or the file is not what was published
+ * The path of a weights file. A published name (`nano`, or `rf-detr-nano.pth` if there is no such file) becomes the
+ * path of its file in the cache folder; the file is downloaded if it is not there. An interrupted download continues
+ * where it stopped. Anything else is taken for a path and returned unchanged.
+ * @throws CheckpointError if the file cannot be downloaded, or is not the published one
  */
 export async function resolveWeights(name: string, options: DownloadOptions = {}): Promise<string> {
   const entry = existsSync(name) ? undefined : entryOf(name, options.published ?? publishedWeights);
@@ -69,7 +78,8 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
     const found = await md5Of(path);
     if (found === entry.md5) return path;
     throw new CheckpointError(
-      `The weights ${path} are not those published as ${name} (MD5 ${found} instead of ${entry.md5}): remove the file to download them again, or give its path to use it as it is`,
+      `The weights ${path} are not those published as ${name} (MD5 ${found} instead of ${entry.md5}): ` +
+        "remove the file to download them again, or give its path to use it unchanged",
     );
   }
   const url = `${options.mirror ?? process.env.RFDETR_WEIGHTS_URL ?? publisher}/${entry.path}`;
@@ -80,7 +90,7 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new CheckpointError(
-      `The weights ${name} could not be downloaded from ${url}: ${reason(error)}. Download them elsewhere and put the file at ${path}`,
+      `The weights ${name} could not be downloaded from ${url}: ${reason(error)}. ` + `Download them elsewhere and put the file at ${path}`,
       { cause: error },
     );
   }
@@ -88,14 +98,15 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
   if (found !== entry.md5) {
     rmSync(partial);
     throw new CheckpointError(
-      `The download of ${name} from ${url} is not what was published (MD5 ${found} instead of ${entry.md5}): try again, or put the right file at ${path}`,
+      `The download of ${name} from ${url} is not the published file (MD5 ${found} instead of ${entry.md5}): ` +
+        `try again, or put the right file at ${path}`,
     );
   }
   renameSync(partial, path);
   return path;
 }
 
-/** Writes a file behind a URL to `partial`, after what an earlier try has left there. */
+/** Downloads a URL to `partial`, and continues an earlier download that was interrupted. */
 async function download(url: string, partial: string, { progress, signal }: DownloadOptions): Promise<void> {
   const { EnvHttpProxyAgent, fetch } = await import("undici");
   const have = existsSync(partial) ? statSync(partial).size : 0;
@@ -105,7 +116,7 @@ async function download(url: string, partial: string, { progress, signal }: Down
     headers: have > 0 ? { range: `bytes=${have}-` } : {},
     ...(signal === undefined ? {} : { signal }),
   });
-  // All bytes that there are have come already.
+  // Range not satisfiable: the file is complete already.
   if (response.status === 416) return;
   if (!response.ok || response.body === null) throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
   const continued = response.status === 206;
@@ -129,7 +140,7 @@ async function md5Of(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** The innermost reason: fetch wraps the one that says something. */
+/** Message of the innermost cause: fetch wraps the error that says what happened. */
 function reason(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;

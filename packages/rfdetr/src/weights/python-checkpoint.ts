@@ -1,4 +1,5 @@
-// Checkpoints of the Python package: which variant they hold, of which size, and the weights under our keys (which are theirs).
+// Reads checkpoints of the Python package: the weights, under the same keys as here, and the variant and sizes that
+// they have.
 import { PickledObject, type PickledTensor, PthFile, type Tensor } from "@rfdetr/torch";
 import { cocoClasses } from "../model/coco-classes.js";
 import type { ModelConfig } from "../model/types.js";
@@ -6,7 +7,7 @@ import { resolveModel, variantOfClass, variants } from "../model/variants.js";
 import { CheckpointError } from "../support/errors.js";
 import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
 
-/** A checkpoint of the Python package that was read. */
+/** What a checkpoint holds. The tensors live until disposed. */
 export interface PythonCheckpoint {
   tensors: Map<string, Tensor>;
   classNames: string[];
@@ -24,7 +25,10 @@ const isTensor = (value: unknown): value is PickledTensor =>
 const fields = (value: unknown): Map<unknown, unknown> =>
   value instanceof PickledObject ? value.attributes : value instanceof Map ? value : new Map();
 
-/** The weights inside: `model` of the package's own files, `state_dict` of Lightning's; without the wrappers' prefixes. */
+/**
+ * The weights: `model` in the package's own files, `state_dict` in those of Lightning; without the prefixes of
+ * wrappers.
+ */
 function stateOf(content: Map<unknown, unknown>): Map<string, PickledTensor> {
   const model = content.get("model");
   const lightning = content.get("state_dict");
@@ -39,7 +43,7 @@ function stateOf(content: Map<unknown, unknown>): Map<string, PickledTensor> {
   return state;
 }
 
-/** Numbers that say which variant it is: sizes of the tensors. */
+/** Whether the sizes of the tensors are those of a variant. */
 function matches(config: ModelConfig, shapes: Shapes): boolean {
   const has = (key: string, ...shape: number[]): boolean => shapes.get(key)?.slice(0, shape.length).join() === shape.join();
   const encoder = "backbone.0.encoder.encoder";
@@ -77,7 +81,7 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
   const name = content.get("model_name");
   const named = typeof name === "string" ? variantOfClass(name) : undefined;
   const fitting = variants.filter((variant) => matches(resolveModel(variant), shapes));
-  // Medium and Large differ in nothing but their resolution, which the position table follows.
+  // Medium and Large differ only in their resolution, and so in the size of the position table.
   const nearest = [...fitting].sort(
     (a, b) =>
       Math.abs(resolveModel(a).positionalEncodingSize - positionalEncodingSize) -
@@ -96,7 +100,10 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
   });
 }
 
-/** Class names from where the package's versions keep them; COCO's where there are none and the head is COCO's. */
+/**
+ * Class names, from where each version of the package keeps them. If there are none: COCO's for 90 classes, else
+ * numbers.
+ */
 function classNamesOf(content: Map<unknown, unknown>, classes: number): string[] {
   for (const source of [fields(content.get("args")), content, fields(content.get("hyper_parameters"))]) {
     const found = source.get("class_names");
@@ -107,7 +114,7 @@ function classNamesOf(content: Map<unknown, unknown>, classes: number): string[]
 }
 
 /**
- * Reads a `.pth`, `.pt` or `.ckpt` file of any 1.x version. No code in it is run.
+ * Reads a `.pth`, `.pt` or `.ckpt` file of any 1.x version of the package. No code in the file is executed.
  * @throws CheckpointError, UnsafePickleError, RfdetrError `ERR_CHECKPOINT`
  */
 export function readPythonCheckpoint(path: string): PythonCheckpoint {

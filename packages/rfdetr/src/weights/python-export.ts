@@ -1,10 +1,10 @@
-// Weights as a checkpoint of the Python package, which its safe loader takes: `RFDETR.from_checkpoint`, `pretrain_weights`.
+// Writes weights as a checkpoint that the Python package loads (`RFDETR.from_checkpoint`, `pretrain_weights`).
 import { type Picklable, savePth, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { replaceFile } from "../support/atomic.js";
 import type { WeightsInfo } from "./weights.js";
 
-/** Version of the package whose layout is written. */
+/** The layout is that of this version of the package. */
 const packageVersion = "1.11.2";
 
 /** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`. */
@@ -13,7 +13,7 @@ export function classOfVariant(variant: string): string {
   return `RFDETR${words.join("")}`;
 }
 
-/** The fields of the package's ModelConfig that the weights decide; all others keep the defaults of its class. */
+/** The fields of the package's ModelConfig that the weights determine; all others keep the defaults of its class. */
 export function pythonModelConfig(config: ModelConfig): Record<string, Picklable> {
   return {
     out_feature_indexes: config.outFeatureIndexes,
@@ -35,8 +35,8 @@ export function pythonModelConfig(config: ModelConfig): Record<string, Picklable
 }
 
 /**
- * Writes `model`, `args`, `model_name`, `model_config`, `rfdetr_version` and `epoch`, as the package's own best weights have them. The file is whole or
- * the old one.
+ * Writes `model`, `args`, `model_name`, `model_config`, `rfdetr_version` and `epoch`, as in the package's own best
+ * weights. The file is replaced as a whole or not at all.
  * @throws RunDirectoryError
  */
 export function savePythonCheckpoint(path: string, tensors: ReadonlyMap<string, Tensor>, { classNames, config, extra }: WeightsInfo): void {

@@ -1,4 +1,4 @@
-// Weights files: safetensors with the Python package's keys, and in the metadata what is needed to use them.
+// Weights files: safetensors with the keys of the Python package, and variant, sizes and class names in the metadata.
 import { extname } from "node:path";
 import { loadSafetensors, noGrad, saveSafetensors, scope, type Tensor } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
@@ -10,7 +10,7 @@ import { reasonOf } from "../support/system-error.js";
 import { describeFit, type FitReport, fitWeights } from "./fit-weights.js";
 import { readPythonCheckpoint } from "./python-checkpoint.js";
 
-/** What a weights file holds besides its tensors. */
+/** What the metadata of a weights file holds. */
 export interface WeightsInfo {
   classNames: string[];
   config: ModelConfig;
@@ -19,7 +19,7 @@ export interface WeightsInfo {
 }
 
 /**
- * Writes weights so that the file is whole or the old one.
+ * Writes weights; the file is replaced as a whole or not at all.
  * @throws RunDirectoryError
  * @example
  * import { RFDETRModel, resolveModel } from "rfdetr/model";
@@ -38,7 +38,7 @@ export function saveWeights(path: string, tensors: Map<string, Tensor>, { classN
   replaceFile(path, (temporary) => saveSafetensors(temporary, tensors, metadata));
 }
 
-/** A weights file that was read. */
+/** Weights with their metadata. */
 export interface LoadedWeights extends WeightsInfo {
   tensors: Map<string, Tensor>;
 }
@@ -46,7 +46,10 @@ export interface LoadedWeights extends WeightsInfo {
 /** File name extensions of the Python package's checkpoints. */
 const pythonFiles = new Set([".pth", ".pt", ".ckpt"]);
 
-/** Reads weights that this program or the Python package wrote. The tensors live until disposed. @throws CheckpointError naming the file. */
+/**
+ * Reads weights of this program or of the Python package. The tensors live until disposed.
+ * @throws CheckpointError naming the file
+ */
 export function readWeights(path: string): LoadedWeights {
   if (pythonFiles.has(extname(path).toLowerCase())) {
     try {
@@ -75,8 +78,8 @@ export function readWeights(path: string): LoadedWeights {
 }
 
 /**
- * Holds weights against the model that they are said to be of.
- * @returns lines about keys that are missing or of no use
+ * Checks that weights fit the model that their metadata names.
+ * @returns lines about keys that are missing or unused
  * @throws CheckpointError when they do not fit it
  */
 export function checkComplete(path: string, tensors: Map<string, Tensor>, config: ModelConfig): string[] {
@@ -90,7 +93,7 @@ export function checkComplete(path: string, tensors: Map<string, Tensor>, config
 }
 
 /**
- * Builds the model of a weights file, in evaluation mode.
+ * Builds the model of a weights file and loads the weights, in evaluation mode.
  * @throws CheckpointError
  * @example
  * import { loadModel } from "rfdetr/weights";
@@ -113,9 +116,9 @@ export function loadModel(path: string): { model: RFDETRModel; classNames: strin
 }
 
 /**
- * Starts a model from weights trained on other classes, with more queries or at another resolution.
- * @returns what was taken, and lines about it for the user
- * @throws CheckpointError when the weights are those of another architecture; the model is unchanged then.
+ * Loads weights that were trained on other classes, with more queries or at another resolution.
+ * @returns what became of each tensor, and lines about it for the user
+ * @throws CheckpointError if the weights are those of another architecture; the model is unchanged then
  */
 export function loadInto(model: RFDETRModel, path: string): { report: FitReport; lines: string[] } {
   const { tensors, classNames, config } = readWeights(path);
@@ -128,7 +131,10 @@ export function loadInto(model: RFDETRModel, path: string): { report: FitReport;
         const classes =
           classNames.length === wanted
             ? []
-            : [`The weights know ${classNames.length} classes and the data has ${wanted}: the class heads start from the rows that fit`];
+            : [
+                `The weights know ${classNames.length} classes and the data has ${wanted}: ` +
+                  "the class heads start from the rows that fit",
+              ];
         return { report, lines: [...classes, ...describeFit(report)] };
       }),
     );

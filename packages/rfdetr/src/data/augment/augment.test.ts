@@ -40,7 +40,8 @@ describe("augmentations", () => {
     expect([made.width, made.height, [...made.labels]]).toEqual([one.width, one.height, one.labels]);
     // Corners in float32, there of fractions of the image.
     one.boxes.flat().forEach((corner, i) => expect(made.boxes[i]).toBeCloseTo(corner, 3));
-    // OpenCV weighs neighbours in steps of 1/32, and rounds colours through integers: two or three steps of a byte on this picture.
+    // OpenCV weighs neighbours in steps of 1/32, and rounds colours through integers: two or three steps of a byte on
+    // this picture.
     const { most, mean } = apart(made.data, bytesOf(one));
     expect(most).toBeLessThanOrEqual(3);
     expect(mean).toBeLessThan(0.5);
@@ -99,7 +100,8 @@ describe("boxes", () => {
         const made = augment(picture, config, new Rng(seed));
         const bright = brightExtent(made);
         if (bright === null) return;
-        // What is still to be seen has its box, which the extent touches on every side: of a turned rectangle up to the blur of its corners.
+        // What is still to be seen has its box, which the extent touches on every side: of a turned rectangle up to
+        // the blur of its corners.
         expect(made.labels).toEqual(Int32Array.of(7));
         const [left, top, right, bottom] = made.boxes;
         expect(bright[0]).toBeGreaterThanOrEqual(left - 1);
@@ -228,7 +230,7 @@ describe("aug_config", () => {
     [{ HorizontalFlip: { prob: 0.5 } }, "Expected p for HorizontalFlip in aug_config but received prob"],
     [{ HorizontalFlip: { p: 2 } }, "Expected another value for HorizontalFlip.p in aug_config but received 2"],
     [{ Rotate: { limit: [30, 10] } }, "for Rotate.limit in aug_config but received [30,10]"],
-    [{ Rotate: { crop_border: true } }, "for Rotate.crop_border in aug_config but received true: only false is computed here"],
+    [{ Rotate: { crop_border: true } }, "for Rotate.crop_border in aug_config but received true: only false is supported"],
     [{ OneOf: [] }, "for OneOf.transforms in aug_config but received"],
     [[{ HorizontalFlip: {}, VerticalFlip: {} }], "Expected an object of one name and its parameters in aug_config but received"],
   ])("refuses %j in one sentence", (config, message) => {

@@ -1,8 +1,12 @@
-// Blur and noise. Boxes stay.
+// Blur and noise. Boxes do not change.
 import type { Rng } from "../../support/random.js";
 import type { Sample } from "../images/geometry.js";
 
-/** A normalised Gaussian of deviation `sigma`; `size` taps, one more where that is even; 0 takes 3½ deviations either way. */
+/**
+ * A normalised Gaussian kernel.
+ * @param sigma standard deviation in pixels
+ * @param size number of taps, one more if it is even; 0 means 3½ deviations on either side
+ */
 export function gaussianKernel(sigma: number, size: number): number[] {
   const wanted = size === 0 ? Math.trunc(sigma * 3.5) * 2 + 1 : size;
   const taps = wanted % 2 === 0 ? wanted + 1 : wanted;
@@ -11,7 +15,10 @@ export function gaussianKernel(sigma: number, size: number): number[] {
   return kernel.map((tap) => tap / sum);
 }
 
-/** Convolves rows, then columns; the image is mirrored at its edges, without its last pixel twice. */
+/**
+ * Convolves rows, then columns. The image is mirrored at its edges; the edge pixel is not repeated
+ * (`BORDER_REFLECT_101`).
+ */
 export function blur(sample: Sample, kernel: readonly number[]): Sample {
   if (kernel.length === 1) return sample;
   const { width, height } = sample;
@@ -50,7 +57,10 @@ function mirrored(at: number, length: number): number {
   return place < length ? place : period - place;
 }
 
-/** Normal noise of a mean and deviation on the scale of bytes, for each byte, or one for the three of a pixel. */
+/**
+ * Adds normal noise, mean and deviation in units of a byte: one value for each byte, or one for the three bytes of a
+ * pixel.
+ */
 export function noise(sample: Sample, mean: number, deviation: number, perChannel: boolean, rng: Rng): Sample {
   const data = new Uint8Array(sample.data.length);
   let value = 0;

@@ -1,9 +1,9 @@
-// Changes of colour. Boxes stay; bytes are cut off, not rounded, where Albumentations cuts them off.
+// Changes of colour. Boxes do not change. Bytes are truncated, not rounded, where Albumentations truncates them.
 import type { Sample } from "../images/geometry.js";
 
 const clamp = (value: number): number => Math.min(Math.max(value, 0), 255);
 
-/** Each byte through a table made of `map`, cut off to a byte. */
+/** Applies `map` to each byte through a table; results are clamped and truncated to bytes. */
 function through(sample: Sample, map: (value: number) => number): Sample {
   const table = Uint8Array.from({ length: 256 }, (_, value) => Math.trunc(clamp(Math.fround(map(value)))));
   const data = new Uint8Array(sample.data.length);
@@ -11,7 +11,7 @@ function through(sample: Sample, map: (value: number) => number): Sample {
   return { ...sample, data };
 }
 
-/** value · factor + offset */
+/** Each byte becomes value · factor + offset. */
 export function multiplyAdd(sample: Sample, factor: number, offset: number): Sample {
   return factor === 1 && offset === 0 ? sample : through(sample, (value) => value * factor + offset);
 }
@@ -23,7 +23,7 @@ export function meanOf({ data }: Sample): number {
   return sum / data.length;
 }
 
-/** One grey value a pixel: the weights of ITU-R BT.601, in fixed point. */
+/** The grey value of each pixel: weights of ITU-R BT.601 in fixed point. */
 function greyLevels({ data }: Sample): Uint8Array {
   const grey = new Uint8Array(data.length / 3);
   for (let i = 0, at = 0; i < grey.length; i++, at += 3)
@@ -31,6 +31,7 @@ function greyLevels({ data }: Sample): Uint8Array {
   return grey;
 }
 
+/** Replaces each pixel by its grey value. */
 export function toGrey(sample: Sample): Sample {
   const grey = greyLevels(sample);
   const data = new Uint8Array(sample.data.length);
@@ -38,14 +39,14 @@ export function toGrey(sample: Sample): Sample {
   return { ...sample, data };
 }
 
-/** Away from the image's mean grey by a factor. */
+/** Scales the distance of each byte from the image's mean grey by `factor`. */
 export function contrast(sample: Sample, factor: number): Sample {
   const grey = greyLevels(sample);
   const mean = grey.reduce((sum, value) => sum + value, 0) / grey.length;
   return multiplyAdd(sample, factor, mean * (1 - factor));
 }
 
-/** Away from each pixel's own grey by a factor. */
+/** Scales the distance of each pixel from its own grey by `factor`. */
 export function saturation(sample: Sample, factor: number): Sample {
   if (factor === 1) return sample;
   const grey = greyLevels(sample);
@@ -54,7 +55,7 @@ export function saturation(sample: Sample, factor: number): Sample {
   return { ...sample, data };
 }
 
-/** Shifts hue (in half degrees, 0 to 180 around), saturation and value (of 255). Greys stay grey. */
+/** Shifts hue (in units of two degrees, modulo 180), saturation and value (0 to 255). Greys stay grey. */
 export function shiftHsv(sample: Sample, hue: number, sat: number, value: number): Sample {
   if (hue === 0 && sat === 0 && value === 0) return sample;
   const data = new Uint8Array(sample.data.length);
@@ -68,11 +69,11 @@ export function shiftHsv(sample: Sample, hue: number, sat: number, value: number
   return { ...sample, data };
 }
 
-/** Hue in half degrees, saturation and value as bytes. */
+/** Hue in units of two degrees, saturation and value as bytes. */
 function toHsv(r: number, g: number, b: number): [h: number, s: number, v: number] {
   const v = Math.max(r, g, b);
   const range = v - Math.min(r, g, b);
-  // Fixed point of twelve digits, as OpenCV has it: a rounding more or less of the hue is eight steps of a byte.
+  // Fixed point with twelve fractional bits, as in OpenCV: another rounding of the hue changes a byte by up to eight.
   const divided = (value: number, full: number, by: number): number => (value * Math.round((full * 4096) / by) + 2048) >> 12;
   if (range === 0) return [0, 0, v];
   const sextants = v === r ? g - b : v === g ? b - r + 2 * range : r - g + 4 * range;

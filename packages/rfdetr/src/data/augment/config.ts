@@ -1,4 +1,4 @@
-// `aug_config`: which augmentations an image goes through after its resize, as the Python package writes it down.
+// `aug_config`: the augmentations of an image after its resize, in the form of the Python package.
 import { z } from "zod";
 import { DataError } from "../../support/errors.js";
 import type { Rng } from "../../support/random.js";
@@ -7,10 +7,10 @@ import type { Sample } from "../images/geometry.js";
 import type { Step } from "./parameters.js";
 import { kinds } from "./transforms.js";
 
-/** `{ name: parameters, … }` in order, or a list of objects of one name each, where a name may come twice. */
+/** `{ name: parameters, … }` in order, or a list of objects with one name each, in which a name may come twice. */
 export type AugConfig = Readonly<Record<string, unknown>> | readonly Readonly<Record<string, unknown>>[];
 
-/** An augmentation, and how likely it is; inside `OneOf` the likelihoods are the weights of the choice. */
+/** An augmentation and its probability; inside `OneOf` the probabilities are the weights of the choice. */
 interface Node {
   p: number;
   apply: Step;
@@ -26,12 +26,12 @@ const container = z.strictObject({
 
 const compiled = new WeakMap<object, Node[]>();
 
-/** @throws DataError naming the augmentation or parameter that is not known, and what is */
+/** Checks names and parameters. @throws DataError naming what is unknown, and what is known */
 export function checkAugConfig(config: AugConfig): void {
   nodesOf(config);
 }
 
-/** Runs the augmentations one after the other; each is drawn for with its own probability. */
+/** Runs the augmentations one after the other, each with its own probability. */
 export function augment(sample: Sample, config: AugConfig, rng: Rng): Sample {
   return run(nodesOf(config), sample, rng);
 }
@@ -70,7 +70,7 @@ function nodeOf(name: string, given: unknown): Node {
   return { p: parameters.p as number, apply: kind.make(parameters as never) };
 }
 
-/** A list is short for `{ transforms: list }`. */
+/** `OneOf`, `SomeOf` or `Sequential`; a list is short for `{ transforms: list }`. */
 function containerOf(name: string, given: unknown): Node {
   const { transforms, p, n = 1, replace = false } = checked(container, name, Array.isArray(given) ? { transforms: given } : given);
   const nodes = listOf(transforms);
@@ -110,7 +110,7 @@ function checked<T extends z.ZodObject>(type: T, name: string, given: unknown): 
 }
 
 function plain(issue: z.core.$ZodIssue): string {
-  if (issue.code === "invalid_value") return `only ${issue.values.map((v) => JSON.stringify(v)).join(", ")} is computed here`;
+  if (issue.code === "invalid_value") return `only ${issue.values.map((v) => JSON.stringify(v)).join(", ")} is supported`;
   if (issue.code === "invalid_union") return "a number, or a list of the smallest and the largest";
   return issue.message;
 }

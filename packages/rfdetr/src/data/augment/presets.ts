@@ -1,7 +1,7 @@
 // The Python package's ready-made configurations (`rfdetr.datasets.aug_configs`).
 import type { AugConfig } from "./config.js";
 
-/** Augmentations by name, as the Python package's presets. */
+/** By name, with the name in the Python package. */
 export const augmentPresets = {
   none: {},
   /** `AUG_CONFIG` */
@@ -19,14 +19,14 @@ export const augmentPresets = {
     Affine: { scale: [0.8, 1.2], translate_percent: [-0.1, 0.1], rotate: [-15, 15], shear: [-5, 5], p: 0.5 },
     ColorJitter: { brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.1, p: 0.5 },
   },
-  /** `AUG_AERIAL`, for pictures from above */
+  /** `AUG_AERIAL`, for aerial images */
   aerial: {
     HorizontalFlip: { p: 0.5 },
     VerticalFlip: { p: 0.5 },
     Rotate: { limit: [90, 90], p: 0.5 },
     RandomBrightnessContrast: { brightness_limit: 0.15, contrast_limit: 0.15, p: 0.4 },
   },
-  /** `AUG_INDUSTRIAL`, for changing light and noisy sensors */
+  /** `AUG_INDUSTRIAL`, for varying light and noisy sensors */
   industrial: {
     HorizontalFlip: { p: 0.3 },
     RandomBrightnessContrast: { brightness_limit: 0.2, contrast_limit: 0.2, p: 0.5 },

@@ -1,4 +1,4 @@
-// The eight symmetries of the square, made of two mirrors and one transposition.
+// The eight symmetries of the square, composed of two flips and a transpose.
 import { flipHorizontally, flipVertically, type Sample } from "../images/geometry.js";
 
 /** Swaps rows and columns. */
@@ -18,14 +18,14 @@ export function transpose(sample: Sample): Sample {
   return { ...sample, data, width: height, height: width, boxes };
 }
 
-/** Quarter turns counter-clockwise, 0 to 3. */
+/** Rotates counter-clockwise by 0 to 3 quarter turns. */
 export function quarterTurns(sample: Sample, turns: number): Sample {
   if (turns === 0) return sample;
   if (turns === 2) return flipVertically(flipHorizontally(sample));
   return turns === 1 ? flipVertically(transpose(sample)) : flipHorizontally(transpose(sample));
 }
 
-/** Symmetry 0 to 7: a quarter turn, then for 4 and above a mirror. */
+/** Symmetry 0 to 7: quarter turns, and from 4 on a horizontal flip after them. */
 export function symmetry(sample: Sample, which: number): Sample {
   const turned = quarterTurns(sample, which % 4);
   return which < 4 ? turned : flipHorizontally(turned);

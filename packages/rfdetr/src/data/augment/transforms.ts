@@ -1,4 +1,5 @@
-// Augmentations by their names and parameters in Albumentations 2.0.8, to which the Python package passes its `aug_config`.
+// Augmentations by their names and parameters in Albumentations 2.0.8, to which the Python package passes its
+// `aug_config`.
 import { z } from "zod";
 import { flipHorizontally, flipVertically, type Sample } from "../images/geometry.js";
 import { affine } from "./affine.js";

@@ -63,7 +63,7 @@ async function checkSplit(root: string, split: Split, report: CheckReport, optio
     if (!(error instanceof DataError)) throw error;
     const coco = findCocoSplit(root, split);
     report.layout ||= coco?.layout ?? "yolo";
-    // A YOLO dataset names its splits only by what it can open, and needs no test split.
+    // YOLO datasets often have no test split, and only opening it tells.
     if (coco === null && split === "test") return;
     const file = coco?.annotations ?? (findYoloFile(root) as string);
     const { name: check, training } = brokenAnnotations;

@@ -1,15 +1,18 @@
-// The table of checks: what can be wrong with a split, how it is recognised, and what training does about it.
+// The table of checks: what can be wrong with a split, how it is found, and what training does about it.
 import type { CocoAnnotation } from "../formats/coco-file.js";
 import type { ListedImage, Listing } from "./listing.js";
 
-/** `refused`: training stops and names the fault. `repaired`: it leaves out or corrects the entry. `kept`: it goes on. */
+/**
+ * `refused`: training stops and names the fault. `repaired`: it drops or corrects the entry. `kept`: it ignores the
+ * fault.
+ */
 export type Training = "refused" | "repaired" | "kept";
 
 /** One fault. */
 export interface Fault {
   /** Path of the file at fault: the image, or the annotation file. */
   file: string;
-  /** Id of the image or annotation in the annotation file; null where the fault is the file's. */
+  /** Id of the image or annotation in the annotation file; null if the fault is not of one entry. */
   id: number | null;
   /** One sentence that says what is wrong, and where. */
   message: string;
@@ -54,7 +57,7 @@ function ofAnnotations(
   return { name, training, find };
 }
 
-/** The check that stands for annotations that cannot be read at all; nothing else is looked at then. */
+/** Annotations that cannot be read at all; no other check runs then. */
 export const brokenAnnotations = { name: "broken annotations", training: "refused" } as const;
 
 export const checks: readonly Check[] = [
@@ -150,7 +153,10 @@ export const checks: readonly Check[] = [
   ),
 ];
 
-/** What is wrong with a box on an image of this size, if anything. Half a pixel outside is a rounding error of the file's writer. */
+/**
+ * What is wrong with a box in an image of this size in pixels, or null. Up to half a pixel outside the image is taken
+ * for a rounding error.
+ */
 export function boxFault(
   { bbox }: CocoAnnotation,
   { width, height }: { width: number; height: number },

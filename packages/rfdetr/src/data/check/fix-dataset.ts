@@ -14,11 +14,12 @@ import { trainingCategories } from "./listing.js";
 type Source = NonNullable<ReturnType<typeof findCocoSplit>>;
 
 /**
- * Writes a copy of a COCO dataset without the faults that `report` names: images and annotations at fault are left out,
- * boxes are clipped, sizes are corrected. Image files are linked, or copied if the system cannot link them.
+ * Writes a copy of a COCO dataset without the faults that `report` names: images and annotations at fault are left
+ * out, boxes are clipped, sizes are corrected. Image files are linked, or copied if the system cannot link them.
  * @returns the number of images in each split of the copy
- * @throws DataError if the target exists, if the layout is not COCO, if annotations cannot be read, or if nothing is left
- * of the train split; RunDirectoryError if the copy cannot be written
+ * @throws DataError if the target exists, if the layout is not COCO, if annotations cannot be read, or if nothing is
+ * left of the train split
+ * @throws RunDirectoryError if the copy cannot be written
  */
 export async function fixDataset(root: string, target: string, report: CheckReport): Promise<Record<string, number>> {
   if (existsSync(target)) throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
@@ -66,7 +67,7 @@ async function goodImages(images: readonly CocoImage[], source: Source, findings
   return [...good.values()];
 }
 
-/** The annotations of these images whose class is known and whose box, clipped to the image, is not empty; with new ids. */
+/** The annotations of these images that have a known class and a box in the image; boxes are clipped, ids are new. */
 function goodAnnotations(
   annotations: readonly CocoAnnotation[],
   images: readonly CocoImage[],

@@ -1,4 +1,4 @@
-// A split as its files state it, before anything is checked.
+// A split as its files describe it, before anything is checked.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type CocoAnnotation, classCategories, parseCoco } from "../formats/coco-file.js";
@@ -8,7 +8,7 @@ import { openDataset } from "../formats/open.js";
 import { findYoloFile } from "../formats/yolo.js";
 import { decodeFault, decodeFile } from "../images/decode.js";
 
-/** An image as the annotations state it. */
+/** An image as the annotations describe it. */
 export interface ListedImage {
   id: number;
   /** Name in the annotations. */
@@ -23,7 +23,7 @@ export interface ListedImage {
 /** What was found under the path of an image: its size in pixels, or why there is none. */
 export type FileState = { width: number; height: number } | { fault: "missing" | "undecodable"; reason: string };
 
-/** A split with what its checks look things up in. */
+/** A split, with the maps that its checks use. */
 export interface Listing {
   layout: string;
   split: Split;
@@ -55,7 +55,7 @@ export function listSplit(root: string, split: Split): Listing | null {
   return source === null ? null : listYolo(root, split, source);
 }
 
-/** Ids of the classes of a COCO dataset, as training takes them: those of the train split, if there is one. */
+/** Category ids of the classes of a COCO dataset: those of the train split, or of `annotations` if there is none. */
 export function trainingCategories(root: string, annotations: string): Set<number> {
   const content = parseCoco(findCocoSplit(root, "train")?.annotations ?? annotations);
   return new Set(classCategories(content).map(({ id }) => id));
@@ -71,7 +71,7 @@ function listCoco(root: string, split: Split): Listing {
   return withIndex({ layout: found.layout, split, source: found.annotations, images: listed, annotations, categories });
 }
 
-/** The reader of YOLO files refuses what is malformed and clips boxes, so that what is listed here has no such faults. */
+/** The reader of YOLO files refuses malformed lines and clips boxes, so a listing never has these faults. */
 function listYolo(root: string, split: Split, source: string): Listing {
   const dataset = openDataset(root, split);
   const annotations: CocoAnnotation[] = [];

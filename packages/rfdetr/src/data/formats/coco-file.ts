@@ -31,7 +31,10 @@ export interface CocoContent {
   licenses?: unknown;
 }
 
-/** Reads a file and checks its three lists. @throws DataError if it cannot be read, is not whole JSON, or lacks a list */
+/**
+ * Reads a file and checks its three lists.
+ * @throws DataError if it cannot be read, is not whole JSON, or lacks a list
+ */
 export function parseCoco(path: string): CocoContent {
   const content = readJson(path, (message, cause) => new DataError(message, { cause })) as CocoContent;
   for (const key of ["images", "annotations", "categories"] as const)

@@ -1,4 +1,4 @@
-// Where the splits of a COCO dataset are.
+// Finds the splits of a COCO dataset.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Split } from "./dataset.js";
@@ -12,7 +12,7 @@ export const cocoNames: Record<Split, readonly string[]> = {
   test: ["instances_test2017.json", "instances_test.json", "test.json"],
 };
 
-/** Annotation file and image folder of a COCO split, in Roboflow's layout or COCO's own. */
+/** Annotation file and image folder of a COCO split, in Roboflow's layout or COCO's own; null if there is none. */
 export function findCocoSplit(root: string, split: Split): { layout: string; annotations: string; images: string } | null {
   for (const folder of splitFolders[split]) {
     const annotations = join(root, folder, "_annotations.coco.json");

@@ -1,4 +1,5 @@
-// The folders and files that datasets come in, as the Python package reads them (`rfdetr.datasets.coco`, `rfdetr.datasets.yolo`).
+// The folders and files that datasets come in, as the Python package reads them (`rfdetr.datasets.coco`,
+// `rfdetr.datasets.yolo`).
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

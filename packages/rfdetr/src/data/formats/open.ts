@@ -1,4 +1,4 @@
-// One split of a dataset folder, whichever layout it has.
+// Opens a split of a dataset folder of any layout.
 import { existsSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
 import { isSystemError, reasonOf } from "../../support/system-error.js";
@@ -8,8 +8,9 @@ import type { Dataset, Split } from "./dataset.js";
 import { findYoloFile, readYolo } from "./yolo.js";
 
 /**
- * Reads one split of a dataset folder, whichever layout it has. Class indices of all splits follow the train split's categories.
- * @throws DataError naming the folder and what was looked for, or the file and annotation at fault
+ * Reads one split of a dataset folder of any layout. Class indices of all splits follow the categories of the train
+ * split.
+ * @throws DataError naming the folder and the files that were looked for, or the file and annotation at fault
  * @example
  * import { openDataset } from "rfdetr/data";
  * const { images, classNames } = openDataset("birds/", "train");
@@ -41,7 +42,7 @@ function read(root: string, split: Split): Dataset {
   throw new DataError(`Expected a ${split} split in ${root} but found none of ${looked.join(", ")}`);
 }
 
-/** Whether a dataset has this split. */
+/** Whether a dataset folder has a split that can be opened and, for YOLO, has images. */
 export function hasSplit(root: string, split: Split): boolean {
   if (findCocoSplit(root, split) !== null) return true;
   if (findYoloFile(root) === null) return false;

@@ -1,4 +1,4 @@
-// `rfdetr data stats`: what a dataset consists of.
+// `rfdetr data stats`: counts of images, boxes, classes and sizes.
 import { median } from "../../support/statistics.js";
 import type { Split } from "./dataset.js";
 import { hasSplit, openDataset } from "./open.js";
@@ -10,15 +10,15 @@ export interface SplitStats {
   boxes: number;
   /** Boxes of each class, most frequent first. */
   classes: { name: string; boxes: number; images: number }[];
-  /** COCO's areas: below 32², below 96², and above. */
+  /** Boxes by annotated area in square pixels: below 32², below 96², and above. */
   sizes: { small: number; medium: number; large: number };
-  /** Images by number of boxes. */
+  /** Number of boxes in an image; `empty` counts the images without any. */
   boxesPerImage: { minimum: number; median: number; maximum: number; empty: number };
-  /** Image sizes by frequency, at most ten. */
+  /** The ten most frequent image sizes. */
   imageSizes: { size: string; images: number }[];
 }
 
-/** @throws DataError when there is no train split */
+/** Counts each split. @throws DataError if there is no train split, or a split cannot be read */
 export function datasetStats(root: string): { layout: string; splits: SplitStats[] } {
   const splits = (["train", "valid", "test"] as const).filter((split) => split === "train" || hasSplit(root, split));
   let layout = "";

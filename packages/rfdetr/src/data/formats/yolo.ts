@@ -1,4 +1,4 @@
-// YOLO datasets: data.yaml (Ultralytics or Roboflow), one text file of normalised boxes or polygons an image.
+// YOLO datasets: data.yaml (Ultralytics or Roboflow), and a text file of normalised boxes or polygons for each image.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { parse } from "yaml";
@@ -9,6 +9,7 @@ import type { Dataset, DatasetImage, Split } from "./dataset.js";
 
 const extensions = new Set([".bmp", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]);
 
+/** Path of the data.yaml of a dataset folder; null if there is none. */
 export function findYoloFile(root: string): string | null {
   return ["data.yaml", "data.yml"].map((name) => join(root, name)).find((path) => existsSync(path)) ?? null;
 }
@@ -39,8 +40,9 @@ function classNames(path: string, names: YoloFile["names"]): string[] {
 }
 
 /**
- * Image folders of a split: those that the file names, else Roboflow's. What is named counts from the file's `path`, or from the dataset folder
- * where that is elsewhere (files travel), and must lie inside it; a folder of `images` and `labels` stands for its `images`.
+ * Image folders of a split: those that the file names, else Roboflow's. Names are relative to the file's `path`, or
+ * to the dataset folder, because datasets are moved and their `path` is not. They must be inside the dataset folder.
+ * A folder with `images` and `labels` in it stands for its `images`.
  */
 function imageFolders(root: string, file: string, content: YoloFile, split: Split): string[] {
   const named = split === "valid" ? (content.val ?? content.valid) : content[split];
@@ -70,7 +72,7 @@ function isInside(root: string, path: string): boolean {
   return !way.startsWith("..") && !isAbsolute(way);
 }
 
-/** Reads one split. Polygons count as their bounding boxes. @throws DataError naming file and line */
+/** Reads one split. Polygons become their bounding boxes. @throws DataError naming file and line */
 export function readYolo(root: string, split: Split): Dataset {
   const file = findYoloFile(root) as string;
   let content: YoloFile;
@@ -106,8 +108,11 @@ export function readYolo(root: string, split: Split): Dataset {
   return { layout: "yolo", images, classNames: names, categoryIds: names.map((_, i) => i), warnings: [] };
 }
 
-/** `…/images/…/x.jpg` has its labels in `…/labels/…/x.txt`: the last `images` of the path for which there is such a folder. */
-export function labelFile(image: string): string {
+/**
+ * `…/images/…/x.jpg` has its labels in `…/labels/…/x.txt`: the last `images` in the path for which that folder
+ * exists.
+ */
+function labelFile(image: string): string {
   const parts = dirname(image).split(sep);
   const name = `${basename(image, extname(image))}.txt`;
   const folders = parts.flatMap((part, i) => (part === "images" ? [parts.with(i, "labels").join(sep)] : [])).reverse();
@@ -125,7 +130,8 @@ function readLabels(path: string, width: number, height: number, classes: number
     const [label, ...numbers] = fields;
     if (!fields.every(Number.isFinite) || (fields.length !== 5 && (fields.length < 7 || fields.length % 2 === 0)))
       throw new DataError(
-        `Expected a class and four box numbers, or a class and at least three polygon points, in ${where} but received ${fields.length} fields`,
+        `Expected a class and four box numbers, or a class and at least three polygon points, in ${where} ` +
+          `but received ${fields.length} fields`,
       );
     if (!Number.isInteger(label) || label < 0 || label >= classes)
       throw new DataError(`Expected a class from 0 to ${classes - 1} in ${where} but received ${label}`);

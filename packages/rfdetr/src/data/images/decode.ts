@@ -1,11 +1,11 @@
-// Image files to RGB bytes, as the package's reader (Pillow's `convert("RGB")`) gives them.
+// Decodes image files to RGB bytes, as the package's reader does (Pillow's `convert("RGB")`).
 import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { DataError } from "../../support/errors.js";
 import { reasonOf } from "../../support/system-error.js";
 import { type RgbPixels, rgbPixels } from "./rgb.js";
 
-// One image a call; parallelism comes from the loader's own threads, and caching decoded files would hold the whole dataset.
+// Parallelism comes from the loader's own threads, and a cache of decoded files would grow to the whole dataset.
 sharp.concurrency(1);
 sharp.cache(false);
 
@@ -13,9 +13,11 @@ sharp.cache(false);
 export type Pixels = RgbPixels;
 
 /**
- * Decodes one file. Alpha is dropped, not blended; EXIF rotation is ignored, as Pillow does unless told; greyscale, CMYK and 16-bit
- * files become 8-bit RGB. A JPEG is decoded at ½, ¼ or ⅛ of its size where that still covers `atLeast` pixels on both sides.
- * @throws DataError naming the file when it is missing, cut off or no image
+ * Decodes one file. Alpha is dropped, not blended. EXIF rotation is ignored, as in Pillow by default. Greyscale, CMYK
+ * and 16-bit files become 8-bit RGB.
+ * @param atLeast a JPEG is decoded at ½, ¼ or ⅛ of its size if both sides still have this many pixels; 0 decodes all
+ * of it
+ * @throws DataError naming the file if it is missing, cut off or not an image
  */
 export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
   try {
@@ -36,7 +38,7 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
   }
 }
 
-/** What each format ends with. */
+/** The bytes that files of a format begin and end with. */
 const ends = [
   { begin: [0xff, 0xd8], end: [0xff, 0xd9], name: "JPEG" },
   { begin: [0x89, 0x50, 0x4e, 0x47], end: [0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82], name: "PNG" },

@@ -1,8 +1,9 @@
-// Image transforms that carry boxes along. Images are RGB bytes, boxes are corners in pixels.
+// Geometric transforms of images with their boxes. Images are RGB bytes, boxes are corners in pixels.
 
 import type { Rng } from "../../support/random.js";
 import { pillowResize } from "./pillow-resize.js";
 
+/** An image with its boxes and classes. */
 export interface Sample {
   /** `[height, width, 3]` */
   data: Uint8Array;
@@ -21,7 +22,7 @@ export function resize(sample: Sample, width: number, height: number): Sample {
   return { ...sample, data: pillowResize(sample.data, sample.width, sample.height, width, height), width, height, boxes };
 }
 
-/** Mirrors left and right. */
+/** Flips left and right. */
 export function flipHorizontally(sample: Sample): Sample {
   const { width, height } = sample;
   const data = new Uint8Array(sample.data.length);
@@ -37,7 +38,7 @@ export function flipHorizontally(sample: Sample): Sample {
   return { ...sample, data, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [width - r, t, width - l, b]) };
 }
 
-/** Mirrors top and bottom. */
+/** Flips top and bottom. */
 export function flipVertically(sample: Sample): Sample {
   const { width, height } = sample;
   const stride = width * 3;
@@ -62,7 +63,7 @@ export function crop(sample: Sample, left: number, top: number, width: number, h
   });
 }
 
-/** Clips boxes to the image and drops those of which nothing is left. */
+/** Clips boxes to the image and drops boxes that are empty then. */
 export function keepInside(sample: Sample): Sample {
   const boxes: number[] = [];
   const labels: number[] = [];
@@ -82,9 +83,10 @@ function mapBoxes(boxes: Float32Array, map: (box: number[]) => number[]): Float3
   return out;
 }
 
-/** Short sides that the jitter branch resizes to before it crops. */
+/** Lengths of the short side, in pixels, that an image is resized to before the crop. */
 const jitterSides = [400, 500, 600] as const;
 
+/** A resize and a crop. */
 export interface Jitter {
   /** Size that the image is resized to before the crop. */
   width: number;
@@ -95,15 +97,16 @@ export interface Jitter {
   cut: number;
 }
 
-/** Python's rounding, halves to the even neighbour. */
+/** Rounds halves to the even neighbour, as Python does. */
 function roundEven(x: number): number {
   const floor = Math.floor(x);
   return x - floor === 0.5 ? floor + (floor % 2) : Math.round(x);
 }
 
 /**
- * Draws what happens to a training image, as 1.11.2 does (`rfdetr.datasets._torchvision`): with probability ½ nothing (null); else its short
- * side becomes 400, 500 or 600, and a square of uniform side from min(384, m) to m = min(600, sides) is cut out at a uniform place.
+ * Draws the scale jitter of a training image, as 1.11.2 does (`rfdetr.datasets._torchvision`). With probability ½
+ * there is none (null). Otherwise the short side becomes 400, 500 or 600 pixels, and a square is cut out at a uniform
+ * place; its side is uniform from min(384, m) to m, where m = min(600, width, height).
  */
 export function drawJitter(width: number, height: number, rng: Rng): Jitter | null {
   if (rng.chance(0.5)) return null;
@@ -115,7 +118,7 @@ export function drawJitter(width: number, height: number, rng: Rng): Jitter | nu
   return { ...resized, left: rng.integer(0, resized.width - cut), top: rng.integer(0, resized.height - cut), cut };
 }
 
-/** To a square of `side` pixels: straight, or with `jitter` by way of {@link drawJitter}. */
+/** Resizes an image to a square of `side` pixels; with `jitter`, after the resize and crop of {@link drawJitter}. */
 export function scaleJitter(sample: Sample, side: number, rng: Rng, jitter: boolean): Sample {
   const drawn = jitter ? drawJitter(sample.width, sample.height, rng) : null;
   if (drawn === null) return resize(sample, side, side);

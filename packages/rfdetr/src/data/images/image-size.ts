@@ -1,9 +1,12 @@
-// Width and height from the first bytes of an image file, without decoding it.
+// Reads width and height from the header of an image file, without decoding it.
 import { closeSync, openSync, readSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
 import { reasonOf } from "../../support/system-error.js";
 
-/** Stored size in pixels (EXIF rotation not applied) of JPEG, PNG, WebP, BMP and TIFF files. @throws DataError */
+/**
+ * Size in pixels, as stored (without EXIF rotation), of JPEG, PNG, WebP, BMP and TIFF files.
+ * @throws DataError naming the file
+ */
 export function imageSize(path: string): { width: number; height: number } {
   let file: number;
   try {
@@ -16,7 +19,7 @@ export function imageSize(path: string): { width: number; height: number } {
     const read = readSync(file, head, 0, 64, 0);
     const size = read < 16 ? null : head.readUInt16BE(0) === 0xffd8 ? jpeg(file) : (fixed(head) ?? tiff(file, head));
     if (size === null || !(size.width > 0 && size.height > 0))
-      throw new DataError(`Expected an image but ${path} is none that is known: remove it, or convert it to JPEG or PNG`);
+      throw new DataError(`Expected an image but ${path} is not in a supported image format: remove it, or convert it to JPEG or PNG`);
     return size;
   } finally {
     closeSync(file);

@@ -1,6 +1,6 @@
-// Pillow's 8-bit bilinear resize, to the bit: the package resizes training and validation images with it.
+// Pillow's 8-bit bilinear resize, bit for bit. The package resizes training and validation images with it.
 
-/** Fixed-point digits of the weights, as Pillow chooses them for 8-bit images. */
+/** Fractional bits of the fixed-point weights, as in Pillow for 8-bit images. */
 const digits = 22;
 
 interface Weights {
@@ -11,7 +11,10 @@ interface Weights {
   taps: number;
 }
 
-/** A triangle of support one, widened by the scale when shrinking (antialias), normalised, then rounded to fixed point. */
+/**
+ * A triangle filter of support one, widened by the scale when shrinking (antialias), normalised and rounded to fixed
+ * point.
+ */
 function bilinearWeights(input: number, output: number): Weights {
   const scale = input / output;
   const support = Math.max(scale, 1);
@@ -39,8 +42,9 @@ function bilinearWeights(input: number, output: number): Weights {
 }
 
 /**
- * RGB bytes `[height, width, 3]` to `[toHeight, toWidth, 3]`: horizontal pass, rounding to bytes, vertical pass, as
- * `PIL.Image.resize(…, BILINEAR)` does up to Pillow 12. Pillow 13 chooses the order of the passes; single bytes then differ by one.
+ * Resizes RGB bytes `[height, width, 3]` to `[toHeight, toWidth, 3]`: horizontal pass, rounding to bytes, vertical
+ * pass, as `PIL.Image.resize(…, BILINEAR)` does up to Pillow 12. Pillow 13 chooses the order of the passes, so that
+ * some bytes may differ by one.
  */
 export function pillowResize(pixels: Uint8Array, width: number, height: number, toWidth: number, toHeight: number): Uint8Array {
   let rows = pixels;

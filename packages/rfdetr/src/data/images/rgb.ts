@@ -1,6 +1,7 @@
-// The last step of decoding: any picture to 8-bit RGB, as Pillow's `convert("RGB")` makes it.
+// Converts any picture to 8-bit RGB, as Pillow's `convert("RGB")` does.
 import type { Sharp } from "sharp";
 
+/** A decoded image. */
 export interface RgbPixels {
   /** `[height, width, 3]` */
   data: Uint8Array;
@@ -9,8 +10,9 @@ export interface RgbPixels {
 }
 
 /**
- * Runs a pipeline. Alpha is dropped, not blended; greyscale is repeated; CMYK is multiplied out without a profile, where libvips would print it and look;
- * of 16 bits the upper eight are kept (Pillow clips 16-bit greyscale at 255, which leaves a white picture: that is not copied).
+ * Decodes a pipeline to RGB. Alpha is dropped, not blended. Greyscale is repeated in the three channels. CMYK is
+ * converted by multiplication, as in Pillow, without the colour profile that libvips would use. Of 16 bits the upper
+ * eight are kept; Pillow clips 16-bit greyscale at 255 instead, which gives a white picture.
  */
 export async function rgbPixels(image: Sharp): Promise<RgbPixels> {
   const { space } = await image.metadata();
@@ -27,7 +29,7 @@ export async function rgbPixels(image: Sharp): Promise<RgbPixels> {
   return { data: rgb, width, height };
 }
 
-/** What is left of white under each ink and black, in Pillow's integer arithmetic (`Convert.c: cmyk2rgb`). */
+/** CMYK bytes to RGB bytes in Pillow's integer arithmetic (`Convert.c: cmyk2rgb`). */
 function fromCmyk(inks: Uint8Array): Uint8Array {
   const rgb = new Uint8Array((inks.length / 4) * 3);
   for (let i = 0; i < inks.length / 4; i++) {

@@ -1,4 +1,4 @@
-// Entry of a loader thread: jobs in, prepared images out. Small images stay decoded, while memory lasts.
+// Script of a loader thread: receives jobs and posts prepared images. Keeps decoded images up to a limit of memory.
 import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../../support/error-transfer.js";
 import { decodeFile, type Pixels } from "../images/decode.js";
@@ -6,7 +6,10 @@ import { decodeLeast, type Job, prepare, type Recipe } from "./prepare-sample.js
 
 const recipe = workerData as Recipe;
 
-/** Bytes of decoded pixels that one thread keeps. Decoding again costs more than training a small model on the image. */
+/**
+ * Bytes of decoded pixels that a thread keeps. Decoding an image again takes longer than a training step of a small
+ * model.
+ */
 const limit = 256 << 20;
 const decoded = new Map<string, Pixels>();
 let held = 0;

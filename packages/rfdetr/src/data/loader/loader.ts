@@ -1,4 +1,4 @@
-// Batches, prepared ahead in worker threads while the model trains.
+// Prepares batches ahead in worker threads while the model trains.
 
 import { Worker } from "node:worker_threads";
 import { type SentError, unpackError } from "../../support/error-transfer.js";
@@ -7,7 +7,7 @@ import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
 import { type Job, type Prepared, prepare, type Recipe } from "./prepare-sample.js";
 
-/** Images of one batch at the model's size, with their targets. */
+/** Prepared images with their targets. */
 export interface Batch {
   /** `[B, side, side, 3]` RGB bytes. */
   images: Uint8Array;
@@ -26,9 +26,11 @@ export interface LoaderOptions {
   recipe: Recipe;
   /** Worker threads; 0 prepares on the calling thread. */
   workers: number;
-  /** Batches that are kept ready; default 2. */
+  /** Number of batches that are prepared ahead; default 2. */
   prefetch?: number;
-  /** What an image that does not decode does: stop with its name, or be left out of its batch with a warning. */
+  /**
+   * For an image that does not decode: throw an error, or leave it out of its batch with a warning; default `error`.
+   */
   onBadImage?: "error" | "skip";
   onWarning?: (message: string) => void;
 }
@@ -84,7 +86,9 @@ export class DataLoader {
   }
 
   /**
-   * Batches of the listed images in that order; `seedOf` gives the random seed of the i-th place.
+   * Batches of images.
+   * @param order indices into `images`
+   * @param seedOf the random seed of the i-th place in `order`
    * @throws DataError naming the image that does not decode, unless bad images are skipped
    */
   async *batches(
@@ -99,7 +103,7 @@ export class DataLoader {
       const places = Array.from({ length: Math.min(batchSize, order.length - at) }, (_, i) => at + i);
       at += places.length;
       const batch = this.#batch(places.map((place) => [images[order[place]], seedOf(place)]));
-      // A failure surfaces when its batch is taken, not before.
+      // A failure is thrown when its batch is awaited below.
       batch.catch(() => {});
       ahead.push(batch);
     };
@@ -137,6 +141,7 @@ export class DataLoader {
     };
   }
 
+  /** Ends the worker threads. */
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }

@@ -1,11 +1,11 @@
-// One image from its file to the square that the model sees. Runs in the loader's worker threads.
+// Prepares one image, from its file to the square that the model sees. Runs in the loader's worker threads.
 
 import { Rng } from "../../support/random.js";
 import { type AugConfig, augment } from "../augment/config.js";
 import { decodeFile, type Pixels } from "../images/decode.js";
 import { resize, type Sample, scaleJitter } from "../images/geometry.js";
 
-/** How a sample is prepared: size, jitter, augmentation. */
+/** How images are prepared. */
 export interface Recipe {
   /** Side of the square in pixels. */
   side: number;
@@ -15,6 +15,7 @@ export interface Recipe {
   augment: AugConfig;
 }
 
+/** An image to prepare. */
 export interface Job {
   file: string;
   /** Size that the annotations refer to. */
@@ -26,6 +27,7 @@ export interface Job {
   seed: readonly (number | string)[];
 }
 
+/** A prepared image with its boxes. */
 export interface Prepared {
   /** `[side, side, 3]` */
   data: Uint8Array;
@@ -34,15 +36,21 @@ export interface Prepared {
   labels: Int32Array;
 }
 
-/** Sides that a file must be decoded to at least: a large JPEG is decoded smaller, which costs a fraction. 0 is the file's own size. */
+/**
+ * Pixels that both sides of a decoded image must have at least: a large JPEG is decoded to a smaller size, which is
+ * much faster. 0 means the full size.
+ */
 export function decodeLeast({ training, side, scaleJitter }: Recipe): number {
   return training ? Math.max(side, scaleJitter ? 600 : 0) : 0;
 }
 
-/** Decodes (or takes decoded `pixels`), transforms, and normalises the boxes. @throws DataError */
+/**
+ * Decodes the file unless `pixels` are given, transforms the image, and normalises its boxes.
+ * @throws DataError naming the file
+ */
 export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promise<Prepared> {
   const decoded = pixels ?? (await decodeFile(job.file, decodeLeast(recipe)));
-  // Decoded smaller, or annotated at another size: boxes follow the pixels.
+  // The image may be decoded smaller, or annotated at another size: boxes are scaled to the pixels.
   const boxes = Float32Array.from(job.boxes, (c, i) => (i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height));
   const whole: Sample = { ...decoded, boxes, labels: job.labels };
   const { side } = recipe;
@@ -56,6 +64,6 @@ export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promis
     const [l, t, r, b] = sample.boxes.subarray(i, i + 4);
     fractions.set([(l + r) / 2 / side, (t + b) / 2 / side, (r - l) / side, (b - t) / side], i);
   }
-  // The caller may hand the bytes on to another thread; cached pixels stay here.
+  // The caller may transfer the bytes to another thread, so cached pixels are copied.
   return { data: sample.data === decoded.data ? new Uint8Array(sample.data) : sample.data, boxes: fractions, labels: sample.labels };
 }

@@ -1,10 +1,10 @@
-// Which images an epoch shows, and in which order.
+// The images of an epoch, in their order.
 import { Rng } from "../../support/random.js";
 
 /**
- * Indices of one epoch. Fewer than five effective batches of images: five batches drawn with replacement. Otherwise every image once, in
- * random order, filled up to whole effective batches with images drawn once for the whole run: nothing is dropped.
- * `rfdetr.training.module_data`.
+ * Indices of the images of one epoch (`rfdetr.training.module_data`). A dataset of fewer than five effective batches
+ * gives five batches drawn with replacement. Otherwise every image comes once, in random order, and the last batch is
+ * filled up with images that are drawn once for the whole run. No image is dropped.
  */
 export function epochOrder(images: number, effectiveBatch: number, seed: number, epoch: number): Int32Array {
   const rng = new Rng("order", seed, epoch);

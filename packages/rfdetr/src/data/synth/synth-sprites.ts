@@ -1,10 +1,10 @@
-// The sprites of the synthetic dataset: emoji of three free families, rasterised once, at three sizes.
+// The sprites of the synthetic dataset: emoji of three free families, rasterised at three sizes.
 
 import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { DataError } from "../../support/errors.js";
 
-/** Emoji by class, in the order in which `--classes N` takes them. */
+/** Emoji by class. A dataset of n classes has the first n. */
 export const emojiClasses = [
   "dog-face",
   "cat-face",
@@ -34,7 +34,7 @@ export const emojiClasses = [
 
 const families = ["noto", "twemoji", "fluent-emoji-flat"] as const;
 
-/** Premultiplied RGBA in float-free bytes, halved from level to level. */
+/** Premultiplied RGBA bytes; each level has half the side of the one before. */
 export interface Sprite {
   className: string;
   family: string;
@@ -53,7 +53,7 @@ interface Family {
 
 const sizes = [160, 80, 40] as const;
 
-/** Rasterises every family's picture of the first `classes` emoji. */
+/** Rasterises the first `classes` emoji in every family. @throws DataError for more classes than there are emoji */
 export async function rasteriseSprites(classes: number): Promise<Sprite[]> {
   if (!Number.isInteger(classes) || classes < 1 || classes > emojiClasses.length)
     throw new DataError(

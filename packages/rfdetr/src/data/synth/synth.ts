@@ -1,4 +1,5 @@
-// The synthetic dataset: emoji on cluttered backgrounds, in Roboflow's COCO layout. The same seed gives the same images.
+// The synthetic dataset: emoji on cluttered backgrounds, in Roboflow's COCO layout. The same seed gives the same
+// images.
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -28,8 +29,9 @@ interface Placed {
 }
 
 /**
- * Writes train, valid and test. The folder appears whole or not at all.
- * @throws DataError when it already holds something
+ * Writes the train, valid and test splits. The folder appears as a whole or not at all.
+ * @returns the number of images in each split
+ * @throws DataError if the folder exists already, or an option is out of range
  * @example
  * import { synthesize } from "rfdetr/data";
  * await synthesize("datasets/demo", { images: 200, classes: 4, seed: 1 });
@@ -87,7 +89,7 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
             area: (box[2] - box[0]) * (box[3] - box[1]),
             iscrowd: 0,
           });
-        // Composition runs here, encoding on the library's threads; a few ahead keep both busy.
+        // Drawing runs on this thread, encoding on the threads of sharp; a few images ahead keep both busy.
         if (writing.size >= 8) await Promise.race(writing);
         onProgress?.(++done, total);
       }
@@ -103,7 +105,10 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
   return counts;
 }
 
-/** A smooth field of random colours with rectangles and ellipses on it: clutter with edges, so that edges alone say nothing. */
+/**
+ * A smooth field of random colours with rectangles and ellipses on it, so that an edge alone does not give an object
+ * away.
+ */
 function background(size: number, rng: Rng): Uint8Array {
   const cells = rng.integer(2, 5);
   const knots = Float64Array.from({ length: (cells + 1) ** 2 * 3 }, () => rng.uniform(20, 235));
@@ -143,10 +148,10 @@ function drawShape(pixels: Uint8Array, size: number, rng: Rng): void {
     }
 }
 
-/** Share of a sprite that another one may cover. */
+/** Largest share of a sprite that another sprite may cover. */
 const mostCovered = 0.25;
 
-/** Puts one to six sprites into the image; long sides from 12 to 40 % of it, turned by up to 25°, often mirrored. */
+/** Draws one to six sprites: sides of 12 to 40 % of the image, rotated by up to 25°, half of them mirrored. */
 function placeSprites(pixels: Uint8Array, size: number, sprites: readonly Sprite[], classes: number, rng: Rng): Placed[] {
   const placed: Placed[] = [];
   const wanted = rng.integer(1, 6);
@@ -178,7 +183,7 @@ function covered(a: Placed["box"], b: Placed["box"]): number {
   return (w * h) / Math.min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]));
 }
 
-/** A sprite scaled, turned and mirrored, cut to the pixels that are at least half opaque. */
+/** A sprite scaled to `target` pixels, rotated and mirrored, cropped to the pixels that are at least half opaque. */
 function turn(
   sprite: Sprite,
   target: number,

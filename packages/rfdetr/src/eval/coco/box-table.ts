@@ -1,3 +1,4 @@
+// Boxes of many images in columns, and the checks of their values.
 import { EvaluationError } from "../../support/errors.js";
 
 /** Numbers of one image as callers have them. */

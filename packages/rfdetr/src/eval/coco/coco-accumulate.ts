@@ -1,3 +1,4 @@
+// Precision and recall curves from matches (`COCOeval.accumulate` of pycocotools).
 import type { ClassMatches } from "./coco-matching.js";
 import { AREA_NAMES, IOU_THRESHOLDS, RECALL_POINTS } from "./coco-parameters.js";
 import { identityOrder, sortDescending } from "./stable-order.js";
@@ -14,7 +15,10 @@ export class Accumulation {
   readonly precision: Float64Array;
   /** `[classes, areas, thresholds, maxDets]`. */
   readonly recall: Float64Array;
-  /** `[classes, recall points]`: the lowest score needed to reach that recall at IoU 0.5, all areas; 0 beyond the reached recall. */
+  /**
+   * `[classes, recall points]`: the lowest score needed to reach that recall at IoU 0.5, all areas; 0 beyond the
+   * reached recall.
+   */
   readonly score50: Float64Array;
 
   #tp = new Float64Array(0);

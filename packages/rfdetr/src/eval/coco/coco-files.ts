@@ -1,3 +1,4 @@
+// COCO annotation and results files, checked entry by entry and scored.
 import { EvaluationError } from "../../support/errors.js";
 import { readJson } from "../../support/json.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
@@ -11,10 +12,11 @@ export interface FileEvaluationOptions {
 /**
  * Scores a COCO results file against a COCO annotation file; no model takes part.
  *
- * The annotation file is `{"images": [{"id"}], "categories": [{"id", "name"}], "annotations": [{"image_id", "category_id",
- * "bbox": [x, y, width, height], "area"?, "iscrowd"?}]}`; the results file is `[{"image_id", "category_id", "bbox", "score"}]`.
- * Classes come in ascending order of category ids. Where pycocotools passes over an unknown category in silence or stops at
- * a missing key, the entry is named here; a missing area is width · height, a missing iscrowd 0.
+ * The annotation file is `{"images": [{"id"}], "categories": [{"id", "name"}], "annotations": [{"image_id",
+ * "category_id", "bbox": [x, y, width, height], "area"?, "iscrowd"?}]}`; the results file is `[{"image_id",
+ * "category_id", "bbox", "score"}]`. Classes come in ascending order of category ids. pycocotools ignores an unknown
+ * category silently and fails on a missing key; here the entry is named. A missing area is width · height, a missing
+ * iscrowd is 0.
  *
  * @throws EvaluationError naming the file and the entry at fault.
  * @example
@@ -26,7 +28,10 @@ export function evaluateFiles(annotationsPath: string, resultsPath: string, opti
   return evaluator.summarize();
 }
 
-/** Reads both files into an evaluator, for figures beyond the summary (F1 sweep, confusion matrix, curves). */
+/**
+ * Reads both files into an evaluator, for figures beyond the summary (F1 sweep, confusion matrix, curves).
+ * @throws EvaluationError as {@link evaluateFiles} does
+ */
 export function loadFiles(annotationsPath: string, resultsPath: string, { maxDets }: FileEvaluationOptions = {}): CocoEvaluator {
   const annotations = annotationSource(annotationsPath);
   const document = readFile(annotationsPath);
@@ -85,7 +90,7 @@ const annotationSource = (path: string) =>
 const resultSource = (path: string) =>
   new Source(path, "ERR_EVAL_RESULTS", (thing) => `the results must be predictions for the same ${thing}s as the annotation file`);
 
-/** Field checks that name the file in what they throw. */
+/** Checks of fields whose errors name the file. */
 class Source {
   constructor(
     readonly path: string,

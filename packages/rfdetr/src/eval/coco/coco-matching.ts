@@ -7,9 +7,9 @@ const AREAS = AREA_MIN.length;
 const THRESHOLDS = IOU_THRESHOLDS.length;
 
 /**
- * Matches of one class over all images. Slot s is the s-th kept detection, image after image, best first within an image.
- * Bit t of `matched[area * capacity + s]` says that the detection took a ground truth at IoU threshold t, bit t of
- * `ignored` that it counts neither as true nor as false at t.
+ * Matches of one class over all images. Slot s is the s-th kept detection, image after image, best first within an
+ * image. Bit t of `matched[area * capacity + s]` says that the detection took a ground truth at IoU threshold t, bit
+ * t of `ignored` that it counts neither as true nor as false at t.
  */
 export class ClassMatches {
   /** Detections kept so far. */

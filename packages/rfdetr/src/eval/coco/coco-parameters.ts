@@ -1,4 +1,7 @@
-/** The constants of the COCO detection metric (Lin et al. 2014; pycocotools `Params`), bit-equal to NumPy's `linspace`. */
+/**
+ * The constants of the COCO detection metric (Lin et al. 2014; pycocotools `Params`), bit-equal to NumPy's
+ * `linspace`.
+ */
 
 function linspace(first: number, last: number, count: number): Float64Array {
   const step = (last - first) / (count - 1);

@@ -1,3 +1,4 @@
+// The figures of COCO from the curves (`COCOeval.summarize` of pycocotools).
 import type { Accumulation } from "./coco-accumulate.js";
 import { AREA_NAMES, IOU_50, IOU_75, IOU_THRESHOLDS, RECALL_POINTS, UNDEFINED_FIGURE } from "./coco-parameters.js";
 
@@ -17,9 +18,9 @@ export interface ClassSummary {
 }
 
 /**
- * The stock COCO figures, fractions of 1; −1 where nothing is defined (no ground truth in that area range), as pycocotools
- * prints it. `AR1`, `AR10`, `AR100` are named after the entries of `maxDets`; every other figure is taken at the largest
- * of them.
+ * The stock COCO figures, fractions of 1; −1 where nothing is defined (no ground truth in that area range), as
+ * pycocotools prints it. `AR1`, `AR10`, `AR100` are named after the entries of `maxDets`; every other figure is taken
+ * at the largest of them.
  */
 export interface CocoSummary {
   images: number;
@@ -56,7 +57,10 @@ class Mean {
   }
 }
 
-/** Mean precision over recall points, thresholds `from..to)` and the classes given; −1 if none of them has ground truth. */
+/**
+ * Mean precision over recall points, thresholds `from..to)` and the classes given; −1 if none of them has ground
+ * truth.
+ */
 export function averagePrecision(result: Accumulation, labels: Iterable<number>, area: number, from: number, to: number): number {
   const mean = new Mean();
   for (const label of labels) {

@@ -1,4 +1,5 @@
 import { EvaluationError } from "../../support/errors.js";
+// The evaluator: collects ground truth and detections, and scores them as COCO does.
 import { BoxTable, checkBox, checkLength, type IntegerList, type NumberList } from "./box-table.js";
 import { Accumulation } from "./coco-accumulate.js";
 import { ClassMatches, ImageMatcher } from "./coco-matching.js";
@@ -14,7 +15,10 @@ export interface GroundTruth {
   boxes: NumberList;
   /** `[n]` class indices, 0 … classes − 1. */
   labels: IntegerList;
-  /** `[n]` areas in square pixels, which choose the area range; default width · height. COCO gives the area of the mask here. */
+  /**
+   * `[n]` areas in square pixels, which choose the area range; default width · height. COCO gives the area of the
+   * mask here.
+   */
   area?: NumberList;
   /** `[n]` 1 for a crowd region: it is never missed, and detections inside it are not counted. */
   crowd?: IntegerList;
@@ -48,7 +52,7 @@ export interface CocoEvaluatorOptions {
   maxDets?: readonly number[];
 }
 
-/** The tables of an evaluation, ordered by class, then image id; detections best first within an image. */
+/** The rows of an evaluation ordered by class, then by image id; the detections of an image come best first. */
 export interface OrderedTables {
   truths: BoxTable;
   truthOrder: Int32Array;
@@ -68,9 +72,10 @@ export interface Evaluation {
 }
 
 /**
- * COCO mean average precision of boxes (Lin et al. 2014), with the results of pycocotools 2.0 to within 1e-12: crowd regions, ignored areas, ties,
- * 101 recall points, limits on detections. One difference: pycocotools takes AP at maxDets 100 whatever the list says (and prints −1 if
- * 100 is not in it), here all figures are taken at the largest entry, as the Python package does with 500.
+ * COCO mean average precision of boxes (Lin et al. 2014). Crowd regions, ignored areas, ties, 101 recall points and
+ * limits on detections are those of pycocotools 2.0, and its figures are met to within 1e-12. One difference:
+ * pycocotools takes AP at maxDets 100 whatever the list says, and prints −1 if 100 is not in it. Here all figures are
+ * taken at the largest entry, as the Python package does with 500.
  * @example
  * import { CocoEvaluator } from "rfdetr";
  * const evaluator = new CocoEvaluator({ classNames: ["bird"] });
@@ -108,7 +113,11 @@ export class CocoEvaluator {
     return this.#ids.length;
   }
 
-  /** Adds one image with its ground truth and detections; both may be empty. The arrays are copied. */
+  /**
+   * Adds one image with its ground truth and detections; both may be empty. The arrays are copied.
+   * @throws EvaluationError `ERR_EVAL_ARGUMENT` for arrays that do not fit together, values that are not finite,
+   * unknown labels of ground truth, or an image that was added before
+   */
   addImage({ id, gt, detections }: EvaluatedImage): void {
     const image = this.addImageId(id);
     checkLength(gt.boxes, gt.labels.length * 4, "gt.boxes", id);

@@ -2,7 +2,10 @@
 
 const RUN = 16;
 
-/** Sorts `order[start..end)` by descending `keys[order[i]]`, equal keys in their given order; `scratch` is as long as `order`. */
+/**
+ * Sorts `order[start..end)` by descending `keys[order[i]]`, equal keys in their given order; `scratch` is as long as
+ * `order`.
+ */
 export function sortDescending(keys: Float64Array, order: Int32Array, start: number, end: number, scratch: Int32Array): void {
   for (let low = start; low < end; low += RUN) insertionSort(keys, order, low, Math.min(low + RUN, end));
   if (end - start <= RUN) return;
@@ -39,7 +42,10 @@ function merge(keys: Float64Array, from: Int32Array, to: Int32Array, low: number
   }
 }
 
-/** Indices `0..count) ordered by ascending `keys` (whole numbers below `keyCount`), equal keys in the order of `order`. */
+/**
+ * Indices `0..count) ordered by ascending `keys` (whole numbers below `keyCount`), equal keys in the order of
+ * `order`.
+ */
 export function countingSort(keys: Int32Array, keyCount: number, order: Int32Array): Int32Array {
   const starts = new Int32Array(keyCount + 1);
   for (let i = 0; i < order.length; i++) starts[keys[order[i]] + 1]++;

@@ -1,3 +1,4 @@
+// Which class is taken for which. For programs (`rfdetr/eval`); no command uses it.
 import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { countingSort, identityOrder } from "../coco/stable-order.js";
@@ -6,7 +7,7 @@ import { countingSort, identityOrder } from "../coco/stable-order.js";
 export interface ConfusionMatrixOptions {
   /** Detections count above this score; default 0.25. */
   confidence?: number;
-  /** Boxes are taken for the same object above this IoU; default 0.45. */
+  /** Boxes count as the same object above this IoU; default 0.45. */
   iou?: number;
 }
 
@@ -14,7 +15,10 @@ export interface ConfusionMatrixOptions {
 export interface ConfusionMatrix {
   /** Class names, then "background". */
   names: string[];
-  /** `[size, size]` row-major, size = classes + 1: row predicted, column true. Row background: missed; column background: found where nothing is. */
+  /**
+   * `[size, size]` row-major, size = classes + 1: the row is the predicted class, the column the true one. The row of
+   * the background counts missed objects, its column detections where there is no object.
+   */
   counts: Int32Array;
   size: number;
   confidence: number;
@@ -22,10 +26,11 @@ export interface ConfusionMatrix {
 }
 
 /**
- * Which class was taken for which, as Ultralytics' `ConfusionMatrix` defines it: whatever its class, every detection above the confidence
- * proposes to the ground truth it overlaps most, every ground truth accepts the proposal that overlaps most; what is left over on either
- * side belongs to the background. Equal overlaps (undefined there) go to the earlier ground truth and the more confident detection. Crowd
- * regions are left out on the side of the ground truth.
+ * Counts which class is taken for which, as Ultralytics' `ConfusionMatrix` does. Every detection above the
+ * confidence, whatever its class, proposes to the ground truth that it overlaps most. Every ground truth accepts the
+ * proposal that overlaps it most. Detections and ground truths without a partner are paired with the background.
+ * Equal overlaps, which Ultralytics leaves undefined, go to the earlier ground truth and to the more confident
+ * detection. Crowd regions are not ground truth here.
  * @example
  * import { loadFiles } from "rfdetr";
  * import { confusionMatrix } from "rfdetr/eval";

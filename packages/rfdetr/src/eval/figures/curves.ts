@@ -1,3 +1,4 @@
+// Precision against recall. For programs (`rfdetr/eval`); no command uses it.
 import type { CocoEvaluator } from "../coco/coco.js";
 import { IOU_50, RECALL_POINTS } from "../coco/coco-parameters.js";
 import { averagePrecision } from "../coco/coco-summary.js";
@@ -14,7 +15,7 @@ export interface PrecisionRecallCurves {
   AP50: number;
 }
 
-/** The curves behind AP50: precision, and the score at which each recall is reached (0 where it is not). */
+/** The curves behind AP50: precision, and the score at which each recall is reached (0 if it is not reached). */
 export function precisionRecallCurves(evaluator: CocoEvaluator): PrecisionRecallCurves {
   const { curves, instances } = evaluator.evaluate();
   const points = RECALL_POINTS.length;

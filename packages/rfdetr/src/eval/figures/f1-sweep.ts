@@ -1,3 +1,4 @@
+// The confidence threshold with the best F1. For programs (`rfdetr/eval`); no command uses it.
 import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { forEachClass, forEachImage, type OrderedTables } from "../coco/coco.js";
@@ -24,7 +25,7 @@ export interface OperatingPoint {
   f1: number;
 }
 
-/** F1 by confidence threshold, of every class and of all. */
+/** The curves of every class and the best threshold. */
 export interface F1Sweep {
   thresholds: Float64Array;
   /** One curve per class; all zero for a class without ground truth. */
@@ -38,9 +39,10 @@ export interface F1Sweep {
 /**
  * Precision, recall and F1 against the confidence threshold at IoU 0.5, all areas, no limit on detections.
  *
- * The rule is that of the Python package (`rfdetr.evaluation.matching` and `f1_sweep` of 1.11): per image and class, in descending order of
- * scores, each detection takes the free ground truth it overlaps most (of equal overlaps the first); one that takes none but overlaps a
- * crowd region by IoU ≥ 0.5 is not counted. Scores are compared as float32. The package computes IoU in float32, here it is float64.
+ * Matching follows the Python package (`rfdetr/evaluation/matching.py` and `f1_sweep.py` of 1.11). In each image and
+ * class, in descending order of scores, a detection takes the free ground truth that it overlaps most (of equal
+ * overlaps the first). A detection that takes none but overlaps a crowd region by IoU ≥ 0.5 is not counted. Scores
+ * are compared as float32. The package computes IoU in float32, here it is float64.
  */
 export function f1Sweep(evaluator: CocoEvaluator): F1Sweep {
   const tables = evaluator.ordered();

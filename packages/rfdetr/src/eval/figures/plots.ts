@@ -1,10 +1,11 @@
+// Pictures of an evaluation as SVG. For programs (`rfdetr/eval`); no command uses it.
 import { escapeXml } from "../../support/xml.js";
 import type { ConfusionMatrix } from "./confusion-matrix.js";
 import type { PrecisionRecallCurves } from "./curves.js";
 import type { F1Sweep } from "./f1-sweep.js";
 import { chart, type Line, svgDocument, text } from "./svg-chart.js";
 
-/** Classes drawn in colour with a legend; more are drawn as thin grey lines, for a legend of them would not be read. */
+/** Up to this many classes have a colour and an entry in the legend; more are thin grey lines without a legend. */
 const LEGEND_LIMIT = 12;
 /** Cells are labelled up to this many rows, names written out in the axes up to four times as many. */
 const CELL_LABEL_LIMIT = 30;
@@ -66,8 +67,8 @@ function classLines(curves: readonly { name: string; y: Float64Array }[], x: Flo
 }
 
 /**
- * Confusion matrix as an SVG document: columns are the true classes, normalised to 1, rows the predicted ones. Darker is more;
- * each cell has a tooltip with its count.
+ * Confusion matrix as an SVG document: columns are the true classes, normalised to 1, rows the predicted ones. Darker
+ * is more; each cell has a tooltip with its count.
  */
 export function confusionPlot({ names, counts, size, confidence, iou }: ConfusionMatrix): string {
   const longest = Math.min(24, Math.max(...names.map((name) => name.length)));

@@ -9,7 +9,7 @@ export interface Line {
   width: number;
   x: Float64Array;
   y: Float64Array;
-  /** A point to stress. */
+  /** A point to mark with a circle. */
   mark?: [x: number, y: number];
 }
 
@@ -51,7 +51,7 @@ export function chart({ title, xLabel, yLabel, lines }: Chart): string {
 
   const legend = lines.filter(({ label }) => label !== undefined);
   const legendX = left + width + 24;
-  // What lies on top, the mean, heads the legend.
+  // The last line, which is drawn on top, comes first in the legend.
   [...legend.slice(-1), ...legend.slice(0, -1)].forEach(({ label, color, width: stroke }, i) => {
     const y = top + 10 + i * LEGEND_LINE;
     parts.push(`<path d="M${legendX} ${y}h22" stroke="${color}" stroke-width="${Math.max(2, stroke)}"/>`);
