@@ -158,8 +158,8 @@ at::Tensor linear_packed(const at::Tensor& input, const at::Tensor& packed, cons
                          int64_t outputs) {
   TORCH_CHECK(input.dim() >= 1 && input.scalar_type() == at::kBFloat16 && outputs > 0 &&
                   packed.numel() == packed_weight_size(outputs, input.size(-1)),
-              "Expected a bfloat16 input whose width agrees with the packed weight of ", outputs,
-              " outputs but received ", input.toString(), " of shape ", input.sizes());
+              "Expected a bfloat16 input that agrees with the packed weight of ", outputs, " outputs but received ",
+              input.toString(), " of shape ", input.sizes());
   return bf16_linear(input, packed, outputs, bias);
 }
 
