@@ -42,7 +42,7 @@ export function benchEval(load: EvalLoad): EvalBench {
 }
 
 /** Seconds of reading and of scoring a results file. */
-export function scoreLoad({ annotations, results }: EvalFiles): Pick<EvalBench, "seconds" | "peak_rss_bytes" | "stats"> {
+function scoreLoad({ annotations, results }: EvalFiles): Pick<EvalBench, "seconds" | "peak_rss_bytes" | "stats"> {
   const start = performance.now();
   const evaluator = loadFiles(annotations, results, { maxDets: [1, 10, 100] });
   const loaded = performance.now();

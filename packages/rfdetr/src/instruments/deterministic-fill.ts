@@ -5,7 +5,10 @@ import type { nn } from "@rfdetr/torch";
 import { noGrad, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
 
-/** Uniform numbers on [−1, 1): murmur3's finaliser over the index plus the FNV-1a hash of the key. */
+/**
+ * Uniform numbers on [−1, 1): murmur3's finaliser over the index plus the FNV-1a hash of the key.
+ * @internal for tests
+ */
 export function uniforms(key: string, count: number): Float64Array {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(key)) hash = Math.imul(hash ^ byte, 0x01000193);

@@ -45,7 +45,7 @@ export async function drawDetections(image: ImageSource, detections: readonly La
   return encode(asSharp(drawn), options);
 }
 
-/** As {@link drawDetections}, but returns the decoded picture, for {@link mosaic}. */
+/** As {@link drawDetections}, but returns the decoded picture, for {@link mosaic}. @internal for tests */
 export async function draw(image: ImageSource, detections: readonly LabelledBox[], options: DrawOptions = {}): Promise<RawImage> {
   const picture = await decode(image, options.autoOrient);
   const overlay = boxOverlay(picture.width, picture.height, detections, options);
@@ -58,7 +58,10 @@ export async function draw(image: ImageSource, detections: readonly LabelledBox[
   return { ...picture, data };
 }
 
-/** The boxes and labels as an SVG document of the image's size; undefined if there is nothing to draw. */
+/**
+ * The boxes and labels as an SVG document of the image's size; undefined if there is nothing to draw.
+ * @internal for tests
+ */
 export function boxOverlay(
   width: number,
   height: number,

@@ -83,7 +83,7 @@ export function fitWeights(
 }
 
 /** Whether a key belongs to a selection head, of which a model with fewer groups has fewer. */
-export const isGroupHead = (key: string): boolean => groupHead.test(key);
+const isGroupHead = (key: string): boolean => groupHead.test(key);
 
 /** The first `rows` rows; if there are too few, they repeat from the start. */
 function withRows(stored: Tensor, rows: number): Tensor {

@@ -53,6 +53,7 @@ export interface DownloadOptions {
 /**
  * The cache folder, which is that of the Python package, so that nothing is downloaded twice: `$RF_HOME`, else
  * `$ROBOFLOW_HOME`, else `~/.roboflow/models`.
+ * @internal for tests
  */
 export function weightsFolder(): string {
   return process.env.RF_HOME || process.env.ROBOFLOW_HOME || join(homedir(), ".roboflow", "models");

@@ -7,14 +7,14 @@ import type { WeightsInfo } from "./weights.js";
 /** The layout is that of this version of the package. */
 const packageVersion = "1.11.2";
 
-/** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`. */
+/** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`. @internal for tests */
 export function classOfVariant(variant: string): string {
   const words = variant.split("-").map((word) => word[0].toUpperCase() + word.slice(1));
   return `RFDETR${words.join("")}`;
 }
 
 /** The fields of the package's ModelConfig that the weights determine; all others keep the defaults of its class. */
-export function pythonModelConfig(config: ModelConfig): Record<string, Picklable> {
+function pythonModelConfig(config: ModelConfig): Record<string, Picklable> {
   return {
     out_feature_indexes: config.outFeatureIndexes,
     dec_layers: config.decLayers,

@@ -47,7 +47,7 @@ export function flipVertically(sample: Sample): Sample {
   return { ...sample, data, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l, height - b, r, height - t]) };
 }
 
-/** Cuts out a rectangle; boxes are clipped to it, those outside are dropped. */
+/** Cuts out a rectangle; boxes are clipped to it, those outside are dropped. @internal for tests */
 export function crop(sample: Sample, left: number, top: number, width: number, height: number): Sample {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
@@ -107,6 +107,7 @@ function roundEven(x: number): number {
  * Draws the scale jitter of a training image, as 1.11.2 does (`rfdetr.datasets._torchvision`). With probability ½
  * there is none (null). Otherwise the short side becomes 400, 500 or 600 pixels, and a square is cut out at a uniform
  * place; its side is uniform from min(384, m) to m, where m = min(600, width, height).
+ * @internal for tests
  */
 export function drawJitter(width: number, height: number, rng: Rng): Jitter | null {
   if (rng.chance(0.5)) return null;

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { DataError } from "../../support/errors.js";
 
-/** Emoji by class. A dataset of n classes has the first n. */
+/** Emoji by class. A dataset of n classes has the first n. @internal for tests */
 export const emojiClasses = [
   "dog-face",
   "cat-face",

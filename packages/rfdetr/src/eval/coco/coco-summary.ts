@@ -75,7 +75,7 @@ export function averagePrecision(result: Accumulation, labels: Iterable<number>,
 }
 
 /** Mean recall over all thresholds and the classes given, at `maxDets[limit]`. */
-export function averageRecall(result: Accumulation, labels: Iterable<number>, area: number, limit: number): number {
+function averageRecall(result: Accumulation, labels: Iterable<number>, area: number, limit: number): number {
   const mean = new Mean();
   for (const label of labels) {
     for (let t = 0; t < IOU_THRESHOLDS.length; t++) {

@@ -5,7 +5,7 @@ import { forEachClass, forEachImage, type OrderedTables } from "../coco/coco.js"
 import { RECALL_POINTS } from "../coco/coco-parameters.js";
 
 /** Confidence thresholds 0.00, 0.01, … 1.00; a detection counts from score ≥ threshold on. */
-export const CONFIDENCE_THRESHOLDS = RECALL_POINTS;
+const CONFIDENCE_THRESHOLDS = RECALL_POINTS;
 
 const STEPS = CONFIDENCE_THRESHOLDS.length;
 const MATCH_IOU = 0.5;
