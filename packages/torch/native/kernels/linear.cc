@@ -148,7 +148,7 @@ bool linear_takes_masters() { return gemm::supported(); }
 at::Tensor pack_linear(const at::Tensor& weight) {
   TORCH_CHECK(gemm::supported(), "Expected a CPU with AVX512-BF16 for packed weights");
   TORCH_CHECK(weight.dim() == 2 && is_f32_or_bf16(weight) && weight.numel() > 0 && weight.size(1) % 2 == 0,
-              "Expected a float32 or bfloat16 weight of two dimensions with an even second one but received ",
+              "Expected a float32 or bfloat16 weight of two dimensions, the second of them even, but received ",
               weight.toString(), " of shape ", weight.sizes());
   return pack_weight(weight.contiguous());
 }
