@@ -39,7 +39,7 @@ export interface F1Sweep {
 /**
  * Precision, recall and F1 against the confidence threshold at IoU 0.5, all areas, no limit on detections.
  *
- * Matching follows the Python package (`rfdetr/evaluation/matching.py` and `f1_sweep.py` of 1.11). In each image and
+ * Matching follows the Python package (`rfdetr.evaluation.matching` and `f1_sweep` of 1.11). In each image and
  * class, in descending order of scores, a detection takes the free ground truth that it overlaps most (of equal
  * overlaps the first). A detection that takes none but overlaps a crowd region by IoU ≥ 0.5 is not counted. Scores
  * are compared as float32. The package computes IoU in float32, here it is float64.
