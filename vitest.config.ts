@@ -1,11 +1,7 @@
-import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-
-/** Other work on every core: threads would wait for one another at each operator, and one alone computes the same bits. */
-const busy = loadavg()[0] > 1.5 * availableParallelism();
 
 export default defineConfig({
   resolve: {
@@ -23,7 +19,7 @@ export default defineConfig({
     fileParallelism: false,
     pool: "forks",
     // Threads that spin while they wait make tests twenty times slower beside another job.
-    env: { GOMP_SPINCOUNT: "1000", ...(busy ? { OMP_NUM_THREADS: "1" } : {}) },
+    env: { GOMP_SPINCOUNT: "1000" },
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },
