@@ -8,6 +8,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <limits>
+
 namespace rfdetr {
 
 namespace {
@@ -18,9 +20,16 @@ using attention::Result;
 using attention::View;
 
 at::Tensor composed(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
-  return at::scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), {}, 0.0,
-                                          false, scale)
-      .transpose(1, 2);
+  const at::Tensor result = at::scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2),
+                                                             value.transpose(1, 2), {}, 0.0, false, scale)
+                                .transpose(1, 2);
+  if (!query.device().is_cpu() || key.size(1) == 0) return result;
+  // libtorch's CPU kernel takes a row of NaN scores for a row whose keys are all masked, and gives zeros.
+  const at::NoGradGuard no_grad;
+  const at::Tensor lost = (query * key.narrow(1, 0, 1)).sum(-1, true).isnan();
+  if (!lost.any().item<bool>()) return result;
+  const at::AutoGradMode grad(result.requires_grad());
+  return result.masked_fill(lost, std::numeric_limits<double>::quiet_NaN());
 }
 
 bool kernel_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
