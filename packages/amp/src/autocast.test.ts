@@ -1,7 +1,7 @@
-import { intercept, manualSeed, memory, nn, noGrad, operator, ops, optim, rand, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { intercept, manualSeed, memory, nn, noGrad, ops, optim, rand, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Autocast, type AutocastOptions, activeAutocast, lowered, withoutAutocast } from "./autocast.js";
+import { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from "./autocast.js";
 import { observe } from "./observe.js";
 import { cudaPolicy, defaultPolicy, withOperators } from "./policy.js";
 
@@ -128,10 +128,41 @@ describe("Autocast", () => {
     expect(dtypeOf(() => same.run(() => ops.matmul(x, x.t())), same)).toBe("bfloat16");
   });
 
-  it("shares one cast of a tensor that several products read", () => {
-    const x = randn([2, 8]);
-    expect(lowered(x)).toBe(x);
-    expect(dtypeOf(() => lowered(x))).toBe("bfloat16");
+  it("shares one cast of a tensor that neighbouring layers read, while it stays as it is", () => {
+    const layers = [new nn.Linear(8, 4), new nn.Linear(8, 4)];
+    const casts = (read: (layer: nn.Linear, x: Tensor) => void): number => {
+      let count = 0;
+      const stop = observe(({ by, args }) => {
+        if (by === "cast" && !(args[0] instanceof nn.Parameter)) count++;
+      });
+      scope(() => {
+        const x = randn([2, 8]);
+        bf16().run(() => layers.forEach((layer) => read(layer, x)));
+      });
+      stop();
+      return count;
+    };
+    expect(casts((layer, x) => void layer.call(x))).toBe(1);
+    expect(
+      casts((layer, x) => {
+        layer.call(x);
+        x.add_(1);
+      }),
+    ).toBe(2);
+    expect(casts((layer, x) => void layer.call(x.clone()))).toBe(2);
+  });
+
+  it("shares no cast between a forward that autograd records and one that it does not", () => {
+    const layer = new nn.Linear(8, 4);
+    scope(() => {
+      const x = randn([2, 8]);
+      x.requiresGrad = true;
+      bf16().run(() => {
+        noGrad(() => layer.call(x));
+        (layer.call(x) as Tensor).float().sum().backward();
+      });
+      expect(x.grad?.dtype).toBe("float32");
+    });
   });
 });
 
@@ -179,24 +210,69 @@ describe("policies and overrides", () => {
   });
 });
 
-describe("layers that run as one operator", () => {
-  const asked = (options: AutocastOptions, body?: (joins: () => boolean) => boolean): boolean => {
-    const autocast = new Autocast("bf16-mixed", { masters: true, ...options });
-    const block = new Block();
-    const joins = (): boolean => autocast.joins([block.first, block.second], operator("aten::gelu"));
+describe("layers that may run as one operator", () => {
+  class Perceptron extends nn.Module {
+    first = new nn.Linear(8, 16);
+    second = new nn.Linear(16, 4);
+    override forward(x: Tensor): Tensor {
+      return nn.mlp([this.first, this.second], x, "gelu");
+    }
+  }
+  const operators = new Set(["mlp", "linear", "gelu"]);
+
+  /** The operators that passed the door, each with its module. */
+  const passed = (options: AutocastOptions = {}, around: (body: () => void) => void = (body) => body()): string[] => {
+    const seen: string[] = [];
+    const block = new Perceptron();
     block.name("block");
-    return autocast.run(() => (body ?? ((ask) => ask()))(joins));
+    const x = randn([2, 8]);
+    const forward = (): void => void scope(() => block.call(x));
+    new Autocast("bf16-mixed", { masters: true, ...options }).run(() => {
+      // Installed last, so it stands innermost and sees what autocast lets through.
+      const remove = intercept((call, next) => {
+        if (operators.has(call.op.base)) seen.push(`${call.op.base} in ${call.module?.path}`);
+        return next(call.args);
+      });
+      around(forward);
+      remove();
+    });
+    return seen;
   };
-  it("are lowered each, with the activation left alone, recorded, and watched by nobody", () => {
-    expect(asked({})).toBe(true);
-    expect(asked({ masters: false })).toBe(false);
-    expect(asked({ policy: withOperators(defaultPolicy, { gelu: "fp32" }) })).toBe(false);
-    expect(asked({ policy: withOperators(defaultPolicy, { linear: "fp32" }) })).toBe(false);
-    expect(asked({ overrides: { "block.second": "fp32" } })).toBe(false);
-    expect(asked({}, (joins) => noGrad(joins))).toBe(false);
+  const one = ["mlp in block"];
+  const apart = ["linear in block.first", "gelu in block", "linear in block.second"];
+
+  it("do so where each would multiply its float32 weights in bfloat16", () => expect(passed()).toEqual(one));
+
+  it.each([
+    ["products take copies of the weights", { masters: false }],
+    ["the activation is raised", { policy: withOperators(defaultPolicy, { gelu: "fp32" }) }],
+    ["layers are not lowered", { policy: withOperators(defaultPolicy, { linear: "fp32" }) }],
+    ["one layer is an exception", { overrides: { "block.second": "fp32" } }],
+  ] as const)("run one by one where %s", (_, options) => expect(passed(options)).toEqual(apart));
+
+  it("run one by one without autograd, where packed weights are faster", () => {
+    expect(passed({}, (body) => noGrad(body)).filter((name) => name.startsWith("mlp"))).toEqual([]);
+  });
+
+  it("run one by one while somebody watches, with the same bits", () => {
+    const block = new Perceptron();
+    block.name("block");
+    const x = randn([3, 8]);
+    const autocast = new Autocast("bf16-mixed");
+    const run = (): { output: number[]; gradient: number[] } =>
+      scope(() => {
+        const y = autocast.run(() => block.call(x) as Tensor).float();
+        y.pow(2).sum().backward();
+        const { weight } = block.first;
+        const gradient = [...((weight.grad as Tensor).flatten().toArray() as Float32Array)];
+        weight.grad = null;
+        return { output: [...(y.flatten().toArray() as Float32Array)], gradient };
+      });
+    const alone = run();
     const stop = observe(() => {});
-    expect(asked({})).toBe(false);
+    const watched = run();
     stop();
+    expect(watched).toEqual(alone);
   });
 });
 

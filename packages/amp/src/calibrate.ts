@@ -1,7 +1,7 @@
 // Calibration: every precision measured on the user's own model and batch, and which one to take.
 import { type DType, getRngState, keep, memory, type nn, noGrad, resetPeakMemory, scope, setRngState, type Tensor } from "@rfdetr/torch";
 import type { Autocast } from "./autocast.js";
-import { compareModules, type ModuleError } from "./compare-modules.js";
+import { compareModules } from "./compare-modules.js";
 import { gradientsFinite } from "./finite.js";
 import { Monitor } from "./monitor.js";
 import { type Precision, precisions } from "./precision.js";

@@ -1,5 +1,5 @@
 // Automatic mixed precision for any module of @rfdetr/torch.
-export { Autocast, type AutocastOptions, activeAutocast, lowered, withoutAutocast } from "./autocast.js";
+export { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from "./autocast.js";
 export { type Calibration, type CalibrationTask, calibrate, recommend } from "./calibrate.js";
 export { CastMap, type CastMapRow, type CastRow } from "./cast-map.js";
 export { compareModules, type ModuleError } from "./compare-modules.js";

@@ -1,5 +1,5 @@
 // Watching operators as they really run: after autocast has cast the arguments, before anyone sees the result.
-import { type Call, intercept, type Next, type nn, noGrad, type Operator, scope } from "@rfdetr/torch";
+import { type Call, decompositionOf, intercept, type Next, type nn, noGrad, type Operator, scope } from "@rfdetr/torch";
 
 /** One operator call that has just run. The tensors are the call's own: look, do not write. */
 export interface OperatorEvent {
@@ -28,8 +28,9 @@ export function whileCasting(test: () => boolean): void {
 
 /**
  * Calls `observer` after every operator, whether autocast is on or not. It runs without autograd, in a scope of its own; operators
- * that it calls are neither cast nor observed. Nothing stands in the door while there is no observer.
- * @returns what takes the observer away
+ * that it calls are neither cast nor observed. Nothing stands at the door while there is no observer.
+ * Fused operators are seen as their parts where both ways have the same bits, as a whole where they do not: watching changes nothing.
+ * @returns a function that removes the observer
  */
 export function observe(observer: Observer): () => void {
   observers.push(observer);
@@ -78,6 +79,8 @@ export function unobserved<T>(body: () => T): T {
 
 function door(call: Call, next: Next): unknown {
   if (observing || castingDoor()) return next(call.args);
+  const decomposition = decompositionOf(call.op);
+  if (decomposition?.exact) return decomposition.run(call.args);
   const result = next(call.args);
   notify({ op: call.op, module: call.module, args: call.args, result, by: "model" });
   return result;

@@ -113,6 +113,12 @@ describe("floors of packages/rfdetr/src", () => {
     expect(wrong.map(arrow)).toEqual([]);
   });
 
+  it("model knows nothing of precision, but for its table of exceptions and for running a block again", () => {
+    const allowed = ["precision.ts", "checkpointing.ts"].map((name) => `${base}model/${name}`);
+    const wrong = imports.filter(({ from, to }) => from.startsWith(`${base}model/`) && to.startsWith("@rfdetr/amp"));
+    expect(wrong.filter(({ from }) => !allowed.includes(from)).map(arrow)).toEqual([]);
+  });
+
   it("data knows nothing of the model", () => {
     const wrong = inside.filter(({ from, to }) => placeOf(from) === "data" && !["data", "support"].includes(placeOf(to)));
     expect(wrong.map(arrow)).toEqual([]);

@@ -1,5 +1,5 @@
 // Counts the floating-point operations of matrix operators as they are dispatched.
-import { type Call, intercept, Tensor } from "@rfdetr/torch";
+import { type Call, decompositionOf, intercept, Tensor } from "@rfdetr/torch";
 
 const size = (value: unknown): number[] => (value instanceof Tensor ? value.shape : []);
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
@@ -16,11 +16,6 @@ function flopsOf({ op, args }: Call, result: unknown): number {
     case "aten::baddbmm":
     case "aten::addmm":
       return 2 * product(size(result)) * (size(args[1]).at(-1) ?? 0);
-    case "rfdetr::mlp":
-      return (args[1] as Tensor[]).reduce(
-        (sum, weight) => sum + (2 * product(size(args[0])) * weight.numel) / (size(args[0]).at(-1) as number),
-        0,
-      );
     case "aten::conv2d":
     case "aten::convolution":
       return 2 * product(size(result)) * product(size(args[1]).slice(1));
@@ -44,6 +39,8 @@ function flopsOf({ op, args }: Call, result: unknown): number {
 export function countFlops(body: () => void): number {
   let total = 0;
   const remove = intercept((call, next) => {
+    const decomposition = decompositionOf(call.op);
+    if (decomposition !== undefined) return decomposition.run(call.args);
     const result = next(call.args);
     total += flopsOf(call, result);
     return result;

@@ -2,7 +2,6 @@
 import { nn, ops, type Tensor } from "@rfdetr/torch";
 import { checkpointed } from "./checkpointing.js";
 import { type LevelShapes, MSDeformAttn } from "./deformable-attention.js";
-import { perceptron } from "./fused-layers.js";
 import { MLP } from "./heads.js";
 import { sineEmbedding } from "./sine-embedding.js";
 import type { ModelConfig } from "./types.js";
@@ -65,7 +64,7 @@ class DecoderLayer extends nn.Module {
   override forward(target: Tensor, position: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes, groups: number): Tensor {
     const a = this.norm1.call(target.add(this.selfAttn.call(target, position, groups)));
     const b = this.norm2.call(a.add(this.crossAttn.call(a.add(position), reference, memory, shapes)));
-    return this.norm3.call(b.add(perceptron([this.linear1, this.linear2], b, "relu")));
+    return this.norm3.call(b.add(nn.mlp([this.linear1, this.linear2], b, "relu")));
   }
 }
 

@@ -1,28 +1,25 @@
 // Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159).
-import { activeAutocast, defaultPolicy, type Policy } from "@rfdetr/amp";
-import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
+import { decompose, nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 import { ModelConfigError } from "../support/errors.js";
-import { sharedCast } from "./fused-layers.js";
 
 /** Height and width of each pyramid level. */
 export type LevelShapes = readonly (readonly [height: number, width: number])[];
 
-/** The operators whose rules the fused one has built in. */
-const parts = ["softmax", "add", "sub", "mul", "grid_sampler", "cat", "sum"] as const;
-
-function agreesOnParts({ rows }: Policy): boolean {
-  return parts.every((operator) => rows.get(operator)?.rule === defaultPolicy.rows.get(operator)?.rule);
-}
-
 /**
- * What `rfdetr::deformable_attention` computes, one operator after the other: where a policy decides otherwise than our own about one of them.
+ * What `rfdetr::deformable_attention` computes, one operator after the other.
  * @param value `[B, S, heads, c]`, levels one after the other along S
  * @param reference `[B, Lq, 4]`
  * @param offsets `[B, Lq, heads, levels, points, 2]`
  * @param logits `[B, Lq, heads, levels·points]`
  * @returns `[B, Lq, heads·c]` in the dtype of the reference
  */
-function operatorByOperator(value: Tensor, shapes: LevelShapes, reference: Tensor, offsets: Tensor, logits: Tensor): Tensor {
+export function composedDeformableAttention(
+  value: Tensor,
+  shapes: LevelShapes,
+  reference: Tensor,
+  offsets: Tensor,
+  logits: Tensor,
+): Tensor {
   const [batch, , heads, channels] = value.shape;
   const [, queries, , levels, points] = offsets.shape;
   const { dtype } = reference;
@@ -46,6 +43,16 @@ function operatorByOperator(value: Tensor, shapes: LevelShapes, reference: Tenso
   const summed = stacked.mul(weights.transpose(1, 2).reshape(batch * heads, 1, queries, levels * points)).sum(-1);
   return summed.view(batch, heads * channels, queries).transpose(1, 2);
 }
+
+decompose("rfdetr::deformable_attention", {
+  // The kernel sums in another order.
+  exact: false,
+  run([value, shapes, reference, offsets, logits]) {
+    const flat = shapes as number[];
+    const pairs = Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]] as const);
+    return composedDeformableAttention(value as Tensor, pairs, reference as Tensor, offsets as Tensor, logits as Tensor);
+  },
+});
 
 /** `rfdetr.models.ops.modules.ms_deform_attn: MSDeformAttn`, for reference boxes of four coordinates. */
 export class MSDeformAttn extends nn.Module {
@@ -98,14 +105,9 @@ export class MSDeformAttn extends nn.Module {
    */
   override forward(query: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes): Tensor {
     const { heads, levels, points, size } = this;
-    const shared = sharedCast([this.samplingOffsets, this.attentionWeights], query);
     const value = this.valueProj.call(memory).unflatten(-1, [heads, size / heads]);
-    const offsets = this.samplingOffsets.call(shared).unflatten(-1, [heads, levels, points, 2]);
-    const logits = this.attentionWeights.call(shared).unflatten(-1, [heads, levels * points]);
-    if (!agreesOnParts(activeAutocast()?.policy ?? defaultPolicy))
-      return this.outputProj.call(operatorByOperator(value, shapes, reference, offsets, logits));
-    // An exception of the precision may have raised one of them.
-    const alike = offsets.dtype === logits.dtype ? [offsets, logits] : [offsets.to("float32"), logits.to("float32")];
-    return this.outputProj.call(ops.deformableAttention(value, shapes.flat(), reference, alike[0], alike[1]));
+    const offsets = this.samplingOffsets.call(query).unflatten(-1, [heads, levels, points, 2]);
+    const logits = this.attentionWeights.call(query).unflatten(-1, [heads, levels * points]);
+    return this.outputProj.call(ops.deformableAttention(value, shapes.flat(), reference, offsets, logits));
   }
 }

@@ -1,9 +1,7 @@
 // The encoder: DINOv2 (Oquab et al. 2023, arXiv:2304.07193) with attention inside windows in most blocks.
-import { lowered } from "@rfdetr/amp";
 import { nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
 import { InternalError, ModelConfigError } from "../support/errors.js";
 import { checkpointed } from "./checkpointing.js";
-import { perceptron } from "./fused-layers.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 import { checkInputSize } from "./variants.js";
 
@@ -153,7 +151,7 @@ class Mlp extends nn.Module {
     this.fc2 = new nn.Linear(hidden, width);
   }
   override forward(x: Tensor): Tensor {
-    return perceptron([this.fc1, this.fc2], x, "gelu");
+    return nn.mlp([this.fc1, this.fc2], x, "gelu");
   }
 }
 
@@ -195,7 +193,7 @@ class Layer extends nn.Module {
   override forward(x: Tensor): Tensor {
     const [count, length, width] = x.shape;
     const joined = this.isGlobal && this.windows > 1;
-    const normed = lowered(this.norm1.call(x));
+    const normed = this.norm1.call(x);
     const attended = this.attention.call(joined ? normed.view(count / this.windows ** 2, length * this.windows ** 2, width) : normed);
     const y = x.add(this.dropPath.call(this.layerScale1.call(joined ? attended.view(count, length, width) : attended)));
     return y.add(this.dropPath.call(this.layerScale2.call(this.mlp.call(this.norm2.call(y)))));

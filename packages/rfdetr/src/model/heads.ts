@@ -1,6 +1,5 @@
 // Small heads: the perceptron of box deltas, and how deltas change a reference box.
 import { nn, ops, type Tensor } from "@rfdetr/torch";
-import { perceptron } from "./fused-layers.js";
 
 /** A perceptron with ReLU. */
 export class MLP extends nn.Module {
@@ -10,7 +9,7 @@ export class MLP extends nn.Module {
     this.layers = Array.from({ length: count }, (_, i) => new nn.Linear(i === 0 ? input : hidden, i === count - 1 ? output : hidden));
   }
   override forward(x: Tensor): Tensor {
-    return perceptron(this.layers, x, "relu");
+    return nn.mlp(this.layers, x, "relu");
   }
 }
 

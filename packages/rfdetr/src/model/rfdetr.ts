@@ -4,7 +4,6 @@ import { nn, noGrad, ops, type Tensor } from "@rfdetr/torch";
 import { Decoder } from "./decoder.js";
 import type { LevelShapes } from "./deformable-attention.js";
 import { WindowedDinov2 } from "./dinov2.js";
-import { sharedCast } from "./fused-layers.js";
 import { MLP, refineBoxes } from "./heads.js";
 import type { Outputs, Prediction } from "./outputs.js";
 import { MultiScaleProjector } from "./projector.js";
@@ -153,10 +152,10 @@ export class RFDETRModel extends nn.Module {
     );
     const encOutputs: Prediction = { predLogits: selection.logits, predBoxes: selection.boxes };
     if (states.length === 0) return { ...encOutputs, auxOutputs: [], encOutputs };
-    const predictions = states.map((state) => {
-      const shared = sharedCast([this.classEmbed, this.bboxEmbed.layers[0]], state);
-      return { predLogits: this.classEmbed.call(shared), predBoxes: refineBoxes(this.bboxEmbed.call(shared), reference) };
-    });
+    const predictions = states.map((state) => ({
+      predLogits: this.classEmbed.call(state),
+      predBoxes: refineBoxes(this.bboxEmbed.call(state), reference),
+    }));
     const final = predictions.pop() as Prediction;
     return { ...final, auxOutputs: predictions, encOutputs };
   }

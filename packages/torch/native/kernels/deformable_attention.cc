@@ -168,17 +168,18 @@ void check_inputs(const at::Tensor& value, at::IntArrayRef shapes, const at::Ten
   TORCH_CHECK(reference.sizes() == boxes && reference.is_floating_point(),
               "Expected a floating-point reference of shape ", boxes, " but received ", reference.toString(), " of ",
               reference.sizes());
-  TORCH_CHECK(logits.sizes() == scores && logits.scalar_type() == offsets.scalar_type(), "Expected logits of shape ",
-              scores, " in the dtype of the offsets but received ", logits.toString(), " of ", logits.sizes());
+  TORCH_CHECK(logits.sizes() == scores && logits.is_floating_point(), "Expected logits of shape ", scores,
+              " in a floating-point dtype but received ", logits.toString(), " of ", logits.sizes());
 }
 
-bool kernel_applies(const at::Tensor& value, const at::Tensor& reference, const at::Tensor& offsets) {
+bool kernel_applies(const at::Tensor& value, const at::Tensor& reference, const at::Tensor& offsets,
+                    const at::Tensor& logits) {
   const auto is_f32_or_bf16 = [](const at::Tensor& t) {
     return t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16;
   };
   return value.device().is_cpu() && reference.device().is_cpu() && offsets.device().is_cpu() &&
          reference.scalar_type() == at::kFloat && is_f32_or_bf16(value) && is_f32_or_bf16(offsets) &&
-         value.numel() > 0 && offsets.numel() > 0;
+         is_f32_or_bf16(logits) && value.numel() > 0 && offsets.numel() > 0;
 }
 
 /// The reference in the dtype of all computation, float32 or float64: coordinates in bfloat16 are off by pixels.
@@ -190,8 +191,10 @@ at::Tensor deformable_attention(const at::Tensor& value, at::IntArrayRef shapes,
                                 const at::Tensor& offsets, const at::Tensor& logits) {
   check_inputs(value, shapes, reference_in, offsets, logits);
   const at::Tensor reference = in_full_precision(reference_in);
-  if (!kernel_applies(value, reference, offsets)) return composed(value, shapes, reference, offsets, logits);
-  return DeformableAttention::apply(value, shapes, reference, offsets, logits);
+  if (!kernel_applies(value, reference, offsets, logits)) return composed(value, shapes, reference, offsets, logits);
+  // A precision policy may have raised one of the two projections.
+  const at::ScalarType wider = at::promote_types(offsets.scalar_type(), logits.scalar_type());
+  return DeformableAttention::apply(value, shapes, reference, offsets.to(wider), logits.to(wider));
 }
 
 at::Tensor deformable_attention_composed(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& reference,

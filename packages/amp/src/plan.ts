@@ -1,0 +1,100 @@
+// What autocast does with an operator at a place of the model: decided once from policy and overrides, then looked up.
+import type { DType, nn, Operator } from "@rfdetr/torch";
+import { pathPattern } from "./overrides.js";
+import type { CastRule, ModuleRule, Overrides, Policy } from "./policy.js";
+
+/** What happens to one operator at one place. */
+export interface Plan {
+  rule: CastRule;
+  /** What the arguments are cast to. */
+  dtype: DType;
+  /** A float16 product that is computed on rounded float32 operands. */
+  emulated: boolean;
+  /** A linear layer whose product rounds float32 weights itself: only its input is cast. */
+  masters: boolean;
+  /** A linear layer that sums three bfloat16 products. */
+  split: boolean;
+}
+
+const keepPlan: Plan = { rule: "keep", dtype: "float32", emulated: false, masters: false, split: false };
+
+export interface PlanOptions {
+  policy: Policy;
+  /** By module path pattern; of several that match a module, the last one written counts. */
+  overrides: Overrides;
+  /** The low precision of the products. */
+  dtype: DType;
+  /** Compute float16 products on rounded float32 operands. */
+  emulateHalf: boolean;
+  /** Hand linear layers their float32 weights in bfloat16. */
+  masters: boolean;
+}
+
+/** The plans of all operators under one module rule; each is decided when its operator is first met. */
+class Table {
+  readonly #plans = new Map<Operator, Plan>();
+  constructor(readonly decide: (op: Operator) => Plan) {}
+  get(op: Operator): Plan {
+    let plan = this.#plans.get(op);
+    if (plan === undefined) {
+      plan = this.decide(op);
+      this.#plans.set(op, plan);
+    }
+    return plan;
+  }
+}
+
+/** The plans of one policy with its overrides. */
+export class Planner {
+  readonly #options: PlanOptions;
+  readonly #patterns: readonly (readonly [RegExp, ModuleRule])[];
+  readonly #tableOfRule = new Map<ModuleRule, Table>();
+  readonly #tableOfModule = new WeakMap<nn.RunningModule, Table>();
+
+  constructor(options: PlanOptions) {
+    this.#options = options;
+    this.#patterns = Object.entries(options.overrides).map(([pattern, rule]) => [pathPattern(pattern), rule] as const);
+  }
+
+  /** @param module where the operator is called; null outside of modules, where the policy alone decides */
+  plan(op: Operator, module: nn.RunningModule | null): Plan {
+    return (module === null || this.#patterns.length === 0 ? this.#table("policy") : this.#tableAt(module)).get(op);
+  }
+
+  #tableAt(module: nn.RunningModule): Table {
+    let table = this.#tableOfModule.get(module);
+    if (table === undefined) {
+      let rule: ModuleRule = "policy";
+      for (const [pattern, value] of this.#patterns) if (pattern.test(module.path)) rule = value;
+      table = this.#table(rule);
+      this.#tableOfModule.set(module, table);
+    }
+    return table;
+  }
+
+  #table(rule: ModuleRule): Table {
+    let table = this.#tableOfRule.get(rule);
+    if (table === undefined) {
+      table = new Table((op) => this.#decide(op, rule));
+      this.#tableOfRule.set(rule, table);
+    }
+    return table;
+  }
+
+  #decide(op: Operator, module: ModuleRule): Plan {
+    const { policy, emulateHalf, masters } = this.#options;
+    if (op.inPlace || op.base === "_to_copy" || op.overload.includes("out")) return keepPlan;
+    const listed = policy.rows.get(op.base)?.rule ?? "keep";
+    const rule = module === "policy" || module === "bf16" ? listed : module === "bf16x3" ? "fp32" : module;
+    if (rule === "keep") return keepPlan;
+    const low = module === "bf16" ? "bfloat16" : this.#options.dtype;
+    const dtype = rule === "lower" ? low : "float32";
+    return {
+      rule,
+      dtype,
+      emulated: rule === "lower" && listed === "lower" && low === "float16" && emulateHalf,
+      masters: op.name === "aten::linear" && dtype === "bfloat16" && masters,
+      split: module === "bf16x3" && op.name === "rfdetr::grouped_linear",
+    };
+  }
+}

@@ -1,0 +1,30 @@
+// Fused operators and what they stand for. The model calls the fused one; whoever stands at the door may take the parts instead.
+import { type Operator, operator } from "./dispatch.js";
+
+/** What a fused operator stands for. */
+export interface Decomposition {
+  /** The same work in single operators, each of which passes the door; arguments and result are those of the fused operator. */
+  run(args: readonly unknown[]): unknown;
+  /**
+   * Whether results and gradients have the same bits both ways. An observer looks at the parts only then: looking at a training must not
+   * change it.
+   */
+  exact: boolean;
+}
+
+const decompositions = new Map<Operator, Decomposition>();
+
+/**
+ * Registers the decomposition of a fused operator.
+ * @example
+ * // x·sigmoid(x), should it ever be an operator of its own
+ * decompose("mine::swish", { exact: false, run: ([x]) => (x as Tensor).mul((x as Tensor).sigmoid()) });
+ */
+export function decompose(name: string, decomposition: Decomposition): void {
+  decompositions.set(operator(name), decomposition);
+}
+
+/** The decomposition of an operator; undefined for one that is not fused. */
+export function decompositionOf(op: Operator): Decomposition | undefined {
+  return decompositions.get(op);
+}
