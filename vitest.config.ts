@@ -14,7 +14,12 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["packages/*/src/**/*.test.ts", "packages/*/test/**/*.test.ts", "packages/*/setup/**/*.test.ts", "tools/**/*.test.ts"],
+    include: [
+      "packages/*/src/**/*.test.ts",
+      "packages/*/test/**/*.test.ts",
+      "packages/*/setup/**/*.test.ts",
+      "tools/**/*.test.ts",
+    ],
     // libtorch uses every core itself; test files side by side would only fight over them.
     fileParallelism: false,
     pool: "forks",

@@ -45,10 +45,13 @@ function table(path) {
     .trim()
     .split("\n")
     .map((line) => line.split(","));
-  return rows.map((cells) => Object.fromEntries(cells.map((cell, i) => [header[i], cell === "" ? null : Number(cell)])));
+  return rows.map((cells) =>
+    Object.fromEntries(cells.map((cell, i) => [header[i], cell === "" ? null : Number(cell)])),
+  );
 }
 const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
-const deviation = (list) => Math.sqrt(list.reduce((sum, v) => sum + (v - mean(list)) ** 2, 0) / Math.max(1, list.length - 1));
+const deviation = (list) =>
+  Math.sqrt(list.reduce((sum, v) => sum + (v - mean(list)) ** 2, 0) / Math.max(1, list.length - 1));
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 
 const results = precisions.map((precision) => {
@@ -58,7 +61,11 @@ const results = precisions.map((precision) => {
       .split("\n")
       .filter((line) => line.includes('"kind":"step"'))
       .map((line) => JSON.parse(line));
-    return { summary: JSON.parse(readFileSync(join(path, "summary.json"), "utf8")), epochs: table(join(path, "metrics.csv")), steps };
+    return {
+      summary: JSON.parse(readFileSync(join(path, "summary.json"), "utf8")),
+      epochs: table(join(path, "metrics.csv")),
+      steps,
+    };
   });
   const AP = runs.map(({ summary }) => summary.AP);
   const AP50 = runs.map(({ summary }) => summary.AP50);
@@ -91,7 +98,13 @@ const smooth = (steps, width = 40) => {
 };
 const lines = (pointsOf, marks) =>
   results.flatMap(({ precision, runs }, p) =>
-    runs.map((run, i) => ({ label: i === 0 ? precision : undefined, color: colors[p], width: 1.3, marks, points: pointsOf(run) })),
+    runs.map((run, i) => ({
+      label: i === 0 ? precision : undefined,
+      color: colors[p],
+      width: 1.3,
+      marks,
+      points: pointsOf(run),
+    })),
   );
 if (values.chart !== "") {
   const loss = {
@@ -104,7 +117,10 @@ if (values.chart !== "") {
   const ap = ({ epochs }) => epochs.filter((row) => row["val/AP"] !== null).map((row) => [row.step, row["val/AP"]]);
   writeFileSync(
     values.chart,
-    figure([loss, { title: "AP on the validation images", xLabel: "step", yLabel: "AP", lines: lines(ap, true), legend: "bottom" }]),
+    figure([
+      loss,
+      { title: "AP on the validation images", xLabel: "step", yLabel: "AP", lines: lines(ap, true), legend: "bottom" },
+    ]),
   );
 }
 for (const { row } of results)

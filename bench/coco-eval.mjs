@@ -72,7 +72,10 @@ function report(load, runs) {
       {
         seconds: {
           load: { median: median(list.map((r) => r.seconds.load)), min: Math.min(...list.map((r) => r.seconds.load)) },
-          evaluate: { median: median(list.map((r) => r.seconds.evaluate)), min: Math.min(...list.map((r) => r.seconds.evaluate)) },
+          evaluate: {
+            median: median(list.map((r) => r.seconds.evaluate)),
+            min: Math.min(...list.map((r) => r.seconds.evaluate)),
+          },
         },
         peak_rss_bytes: Math.max(...list.map((r) => r.peak_rss_bytes)),
         stats: list[0].stats,
@@ -84,9 +87,13 @@ function report(load, runs) {
     const ratio = program.seconds.evaluate.median / programs.ours.seconds.evaluate.median;
     const difference = Math.max(...program.stats.map((value, i) => Math.abs(value - programs.ours.stats[i])));
     Object.assign(program, { ratio, largest_difference: difference });
-    console.error(`${name}: ${ratio.toFixed(1)} times our time, figures differ by at most ${difference.toExponential(1)}`);
+    console.error(
+      `${name}: ${ratio.toFixed(1)} times our time, figures differ by at most ${difference.toExponential(1)}`,
+    );
   }
-  console.log(JSON.stringify({ load, machine: `${cpus()[0].model}, ${cpus().length} cores`, node: process.version, programs }));
+  console.log(
+    JSON.stringify({ load, machine: `${cpus()[0].model}, ${cpus().length} cores`, node: process.version, programs }),
+  );
 }
 
 function run(program, folder) {

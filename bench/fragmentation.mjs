@@ -25,12 +25,16 @@ manualSeed(1);
 const batch = randomBatch(Number(values.batch), config.resolution, config.numClasses, 8);
 const mebibytes = (bytes) => Math.round(bytes / 2 ** 20);
 console.log(`${machineLine()}; ${values.model}, batch ${values.batch}, sides ${scales.join(", ")}\n`);
-console.log("| step | live tensors, MiB | peak of tensors since the last row, MiB | RSS, MiB | tensor handles |\n|---|---|---|---|---|");
+console.log(
+  "| step | live tensors, MiB | peak of tensors since the last row, MiB | RSS, MiB | tensor handles |\n|---|---|---|---|---|",
+);
 for (let step = 1; step <= Number(values.steps); step++) {
   trainingStep(parts, [batch], scaleOfStep(step, scales), ema);
   if (step % 100 !== 0 && step !== 10) continue;
   const { liveBytes, peakBytes, liveTensors } = memory();
-  console.log(`| ${step} | ${mebibytes(liveBytes)} | ${mebibytes(peakBytes)} | ${mebibytes(process.memoryUsage.rss())} | ${liveTensors} |`);
+  console.log(
+    `| ${step} | ${mebibytes(liveBytes)} | ${mebibytes(peakBytes)} | ${mebibytes(process.memoryUsage.rss())} | ${liveTensors} |`,
+  );
   resetPeakMemory();
   await new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -82,7 +82,9 @@ function measure() {
           stdio: ["ignore", "pipe", "ignore"],
         });
         const { seconds, peak_rss_bytes, peak_tensor_bytes, flops_per_step, peak_flops } = JSON.parse(text);
-        const parts = Object.fromEntries(Object.entries(seconds).map(([part, { median }]) => [part, Number(median.toFixed(4))]));
+        const parts = Object.fromEntries(
+          Object.entries(seconds).map(([part, { median }]) => [part, Number(median.toFixed(4))]),
+        );
         measured[name] ??= {};
         measured[name][precision] ??= {};
         measured[name][precision][point] = {
@@ -121,8 +123,22 @@ function draw() {
       writeFileSync(
         at(`../docs/images/growth-${name}.svg`),
         figure([
-          { title: "Step", xLabel: label, yLabel: "seconds", yFrom: 0, lines: lines((row) => row.seconds.step), legend: "bottom" },
-          { title: "Peak memory of the process", xLabel: label, yLabel: "MiB", yFrom: 0, lines: lines((row) => row.rss), legend: "bottom" },
+          {
+            title: "Step",
+            xLabel: label,
+            yLabel: "seconds",
+            yFrom: 0,
+            lines: lines((row) => row.seconds.step),
+            legend: "bottom",
+          },
+          {
+            title: "Peak memory of the process",
+            xLabel: label,
+            yLabel: "MiB",
+            yFrom: 0,
+            lines: lines((row) => row.rss),
+            legend: "bottom",
+          },
         ]),
       );
     console.log(

@@ -9,13 +9,16 @@ function ticks(low, high, count = 6) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough) ?? 10 * power;
   const list = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step) list.push(Number(value.toPrecision(12)));
+  for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step)
+    list.push(Number(value.toPrecision(12)));
   return list;
 }
 
 /**
- * @typedef {{label?: string, color: string, width?: number, dash?: string, points: [number, number][], marks?: boolean}} Line
- * @typedef {{title: string, xLabel: string, yLabel: string, lines: Line[], yFrom?: number, log?: boolean, legend?: "top" | "bottom"}} Panel
+ * @typedef {{label?: string, color: string, width?: number, dash?: string, points: [number, number][], marks?:
+ * boolean}} Line
+ * @typedef {{title: string, xLabel: string, yLabel: string, lines: Line[], yFrom?: number, log?: boolean, legend?:
+ * "top" | "bottom"}} Panel
  */
 
 /**
@@ -31,7 +34,9 @@ export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend
   const py = (y) => top + height - ((scale(y) - scale(y0)) / (scale(y1) - scale(y0) || 1)) * height;
   const grey = "#57606a";
   const parts = [svg.text(left, top - 16, title, { size: 15, weight: 600 })];
-  const yTicks = log ? Array.from({ length: 12 }, (_, i) => 2 ** (Math.ceil(Math.log2(y0)) + i)).filter((y) => y <= y1) : ticks(y0, y1);
+  const yTicks = log
+    ? Array.from({ length: 12 }, (_, i) => 2 ** (Math.ceil(Math.log2(y0)) + i)).filter((y) => y <= y1)
+    : ticks(y0, y1);
   for (const y of yTicks) {
     parts.push(`<path d="M${left} ${py(y).toFixed(1)}h${width}" stroke="#e4e8ec" fill="none"/>`);
     parts.push(svg.text(left - 8, py(y), String(y), { size: 11, anchor: "end", middle: true, color: grey }));
@@ -48,7 +53,8 @@ export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend
       `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="${stroke}" stroke-linejoin="round"${dash ? ` stroke-dasharray="${dash}"` : ""}/>`,
     );
     if (marks)
-      for (const [x, y] of points) parts.push(`<circle cx="${px(x).toFixed(1)}" cy="${py(y).toFixed(1)}" r="2.5" fill="${color}"/>`);
+      for (const [x, y] of points)
+        parts.push(`<circle cx="${px(x).toFixed(1)}" cy="${py(y).toFixed(1)}" r="2.5" fill="${color}"/>`);
   }
   lines
     .flatMap(({ label, color }) => (label === undefined ? [] : [{ label, color }]))

@@ -13,5 +13,7 @@ for (let i = 0; i < 8; i++) {
   const norm = optim.gradientNorm(params);
   const middle = performance.now();
   optimizer.step({ gradientScale: optim.clipFactor(norm, 0.1), average: { of, weight: 0.001 } });
-  console.log(`norm ${(middle - start).toFixed(1)} ms, AdamW and average ${(performance.now() - middle).toFixed(1)} ms`);
+  console.log(
+    `norm ${(middle - start).toFixed(1)} ms, AdamW and average ${(performance.now() - middle).toFixed(1)} ms`,
+  );
 }

@@ -16,7 +16,16 @@
 // Weights and images are those of the golden numbers (no download). One JSON object goes to stdout, tables to stderr.
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { Autocast, CastMap, cudaPolicy, defaultPolicy, Monitor, observe, readHardware, withOperators } from "@rfdetr/amp";
+import {
+  Autocast,
+  CastMap,
+  cudaPolicy,
+  defaultPolicy,
+  Monitor,
+  observe,
+  readHardware,
+  withOperators,
+} from "@rfdetr/amp";
 import { keep, memory, noGrad, ops, resetPeakMemory, scope, tensor } from "@rfdetr/torch";
 import { fillImages, fillModel, fillTargets } from "rfdetr/instruments";
 import { Criterion } from "rfdetr/loss";
@@ -38,7 +47,10 @@ const batch = Number(values.batch);
 const precision = /** @type {import("@rfdetr/amp").Precision} */ (values.precision);
 const config = resolveModel(values.model);
 const criterion = new Criterion({ groupDetr: config.groupDetr });
-const targets = fillTargets(batch).map((target) => ({ ...target, labels: target.labels.map((label) => label % config.numClasses) }));
+const targets = fillTargets(batch).map((target) => ({
+  ...target,
+  labels: target.labels.map((label) => label % config.numClasses),
+}));
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 const say = (text) => process.stderr.write(`${text}\n`);
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${readHardware("cpu").features.join(" ")}`;
@@ -133,7 +145,10 @@ function overhead() {
       if (round > 0) seconds[name].push((performance.now() - start) / 1000);
     }
   const stepSeconds = Object.fromEntries(Object.entries(seconds).map(([name, list]) => [name, median(list)]));
-  const added = Math.max(nanoseconds.autocast_keep - nanoseconds.plain_keep, nanoseconds.autocast_lower - nanoseconds.plain_lower);
+  const added = Math.max(
+    nanoseconds.autocast_keep - nanoseconds.plain_keep,
+    nanoseconds.autocast_lower - nanoseconds.plain_lower,
+  );
   const report = {
     bench: "precision overhead",
     machine,
@@ -186,7 +201,10 @@ function decoderInputs(model, images) {
       const { boxes } = model.transformer.querySelection.call(memory, shapes);
       model.transformer.querySelection.training = true;
       const count = boxes.shape[1];
-      const reference = refineBoxes(model.refpointEmbed.weight.narrow(0, 0, count).unsqueeze(0).expand([batch, -1, -1]), boxes);
+      const reference = refineBoxes(
+        model.refpointEmbed.weight.narrow(0, 0, count).unsqueeze(0).expand([batch, -1, -1]),
+        boxes,
+      );
       const content = model.queryFeat.weight.narrow(0, 0, count).unsqueeze(0).expand([batch, -1, -1]);
       return { content: content.contiguous(), reference, memory: memory.contiguous(), shapes };
     }),
@@ -197,7 +215,15 @@ function decoded(model, autocast, inputs, dtype) {
     scope(() => {
       const reference = inputs.reference.to(dtype);
       const state = autocast
-        .run(() => model.transformer.decoder.call(inputs.content.to(dtype), reference, inputs.memory.to(dtype), inputs.shapes, 1))
+        .run(() =>
+          model.transformer.decoder.call(
+            inputs.content.to(dtype),
+            reference,
+            inputs.memory.to(dtype),
+            inputs.shapes,
+            1,
+          ),
+        )
         .at(-1);
       return autocast.run(() => ({
         boxes: refineBoxes(model.bboxEmbed.call(state), reference).double(),
@@ -224,7 +250,8 @@ function judge() {
 }
 
 /**
- * @typedef {{saved_bytes: number, peak_bytes: number, loss_error: number, gradient_cosine: number, memory_error: number,
+ * @typedef {{saved_bytes: number, peak_bytes: number, loss_error: number, gradient_cosine: number, memory_error:
+ * number,
  *   box_error_px: number, logit_error: number}} Figures of one variant
  */
 function ablation() {
@@ -233,7 +260,10 @@ function ablation() {
   const model = filled();
   const images = keep(fillImages(batch, config.resolution, config.resolution));
   const own = (changes = {}, overrides = {}) =>
-    new Autocast(precision, { policy: withOperators(defaultPolicy, changes), overrides: { ...modelOverrides, ...overrides } });
+    new Autocast(precision, {
+      policy: withOperators(defaultPolicy, changes),
+      overrides: { ...modelOverrides, ...overrides },
+    });
   /** @type {[name: string, autocast: Autocast][]} */
   const variants = [
     ["32-true", new Autocast("32-true")],
@@ -255,9 +285,16 @@ function ablation() {
     ["projector's joining 1×1 in fp32", own({}, { "backbone.*.projector.stages.*.0.cv2": "fp32" })],
   ];
   const wanted = values.variants.split(",").filter(Boolean);
-  if (wanted.length > 0) variants.splice(0, variants.length, ...variants.filter(([name]) => wanted.some((part) => name.includes(part))));
+  if (wanted.length > 0)
+    variants.splice(0, variants.length, ...variants.filter(([name]) => wanted.some((part) => name.includes(part))));
   /** @type {{name: string, forward: number[], backward: number[], step: number[], figures: Figures}[]} */
-  const rows = variants.map(([name]) => ({ name, forward: [], backward: [], step: [], figures: /** @type {Figures} */ ({}) }));
+  const rows = variants.map(([name]) => ({
+    name,
+    forward: [],
+    backward: [],
+    step: [],
+    figures: /** @type {Figures} */ ({}),
+  }));
   for (let round = 0; round < rounds; round++)
     variants.forEach(([name, autocast], i) => {
       resetPeakMemory();
@@ -298,7 +335,9 @@ function ablation() {
     say(
       [
         r.name,
-        ...[r.memory_error, r.box_error_px, r.logit_error, r.loss_error, 1 - r.gradient_cosine].map((error) => error.toExponential(1)),
+        ...[r.memory_error, r.box_error_px, r.logit_error, r.loss_error, 1 - r.gradient_cosine].map((error) =>
+          error.toExponential(1),
+        ),
         `${(r.saved_bytes / 2 ** 20).toFixed(0)} MiB`,
         r.forward.toFixed(3),
         r.backward.toFixed(3),
@@ -356,7 +395,14 @@ function ties() {
       `${name}: ${mean.toFixed(5)} ± ${report[name].deviation.toFixed(5)}, ${report[name].min.toFixed(5)} … ${report[name].max.toFixed(5)}`,
     );
   }
-  return { bench: "precision ties", machine, model: values.model, batch, runs: Number(values.runs), total_loss: report };
+  return {
+    bench: "precision ties",
+    machine,
+    model: values.model,
+    batch,
+    runs: Number(values.runs),
+    total_loss: report,
+  };
 }
 
 const commands = { overhead, ablation, ties };

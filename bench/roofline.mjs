@@ -32,7 +32,8 @@ const { randomBatch, trainingStep } = await import("rfdetr/train");
 const steps = Number(values.steps);
 const product = (list) => list.reduce((a, b) => a * b, 1);
 const sizes = { float32: 4, bfloat16: 2, float16: 2, float64: 8, int64: 8, int32: 4, bool: 1, uint8: 1 };
-const bytesOf = (tensors) => (tensors ?? []).reduce((sum, { dtype, shape }) => sum + product(shape) * (sizes[dtype] ?? 4), 0);
+const bytesOf = (tensors) =>
+  (tensors ?? []).reduce((sum, { dtype, shape }) => sum + product(shape) * (sizes[dtype] ?? 4), 0);
 
 /** Bytes a second of a large copy, read and written ones. */
 function copyRate() {
@@ -82,7 +83,8 @@ function flopsOf(event, events) {
   const shape = (tensors, i) => tensors?.[i]?.shape ?? [];
   const { name, inputs, outputs } = event;
   // Our own products: the left operand and the result; the gradient and the input.
-  if (/^rfdetr::(multiply|weight_gradient)$/.test(name)) return 2 * product(shape(inputs, 0)) * (shape(inputs, 1)[1] ?? 0);
+  if (/^rfdetr::(multiply|weight_gradient)$/.test(name))
+    return 2 * product(shape(inputs, 0)) * (shape(inputs, 1)[1] ?? 0);
   if (/::(mm|bmm)$/.test(name)) return 2 * product(shape(outputs, 0)) * (shape(inputs, 0).at(-1) ?? 0);
   if (/::(addmm|baddbmm)$/.test(name)) return 2 * product(shape(outputs, 0)) * (shape(inputs, 1).at(-1) ?? 0);
   if (name === "aten::mkldnn_convolution") return 2 * product(shape(outputs, 0)) * product(shape(inputs, 1).slice(1));
@@ -104,7 +106,8 @@ function trafficOf(event, events, parameters) {
     const forward = events[event.forward];
     return bytesOf(event.inputs) + 2 * bytesOf(forward.inputs) + bytesOf(forward.outputs);
   }
-  if (event.name === "rfdetr::weight_gradient") return bytesOf(event.inputs) + 4 * event.inputs[0].shape[1] * event.inputs[1].shape[1];
+  if (event.name === "rfdetr::weight_gradient")
+    return bytesOf(event.inputs) + 4 * event.inputs[0].shape[1] * event.inputs[1].shape[1];
   if (event.kind === "backward") return 0;
   return bytesOf(event.inputs) + bytesOf(event.outputs);
 }

@@ -15,10 +15,15 @@ if (folder === undefined) {
   const made = mkdtempSync(join(tmpdir(), "rfdetr-start-"));
   const command = fileURLToPath(new URL("../packages/rfdetr/bin/rfdetr.mjs", import.meta.url));
   try {
-    execFileSync(process.execPath, [command, "data", "synth", join(made, "data"), "--images", "24", "--size", "640", "--plain"], {
-      stdio: "ignore",
-    });
-    for (let i = 0; i < 3; i++) execFileSync(process.execPath, [fileURLToPath(import.meta.url), made], { stdio: "inherit" });
+    execFileSync(
+      process.execPath,
+      [command, "data", "synth", join(made, "data"), "--images", "24", "--size", "640", "--plain"],
+      {
+        stdio: "ignore",
+      },
+    );
+    for (let i = 0; i < 3; i++)
+      execFileSync(process.execPath, [fileURLToPath(import.meta.url), made], { stdio: "inherit" });
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
@@ -26,7 +31,14 @@ if (folder === undefined) {
   const { RFDETR } = await import("rfdetr");
   const detector = await RFDETR.create("nano");
   const outputDir = join(folder, `run-${process.pid}`);
-  const run = detector.train({ data: join(folder, "data"), epochs: 1, batchSize: 2, maxSteps: 1, multiScale: "off", outputDir });
+  const run = detector.train({
+    data: join(folder, "data"),
+    epochs: 1,
+    batchSize: 2,
+    maxSteps: 1,
+    multiScale: "off",
+    outputDir,
+  });
   const since = () => (Date.now() - performance.timeOrigin) / 1000;
   let done = 0;
   for await (const event of run) if (event.type === "step") done = since();

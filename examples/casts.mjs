@@ -24,5 +24,7 @@ noGrad(() =>
     });
   }),
 );
-for (const [key, count] of [...counts].filter(([key]) => /linear|conv2d|attention|layer_norm|baddbmm|grid_sampler/.test(key)))
+for (const [key, count] of [...counts].filter(([key]) =>
+  /linear|conv2d|attention|layer_norm|baddbmm|grid_sampler/.test(key),
+))
   console.log(`${String(count).padStart(3)} × ${key}`);

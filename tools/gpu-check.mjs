@@ -71,8 +71,16 @@ function timed(body) {
   noGrad(() =>
     scope(() => {
       const [a, b] = [reference.eval().call(images), tested.eval().call(images.to(device))];
-      check(`${variant}: largest logit difference to the CPU, float32`, b.predLogits.to("cpu").sub(a.predLogits).abs().max().item(), 2e-2);
-      check(`${variant}: largest box difference to the CPU, float32`, b.predBoxes.to("cpu").sub(a.predBoxes).abs().max().item(), 2e-3);
+      check(
+        `${variant}: largest logit difference to the CPU, float32`,
+        b.predLogits.to("cpu").sub(a.predLogits).abs().max().item(),
+        2e-2,
+      );
+      check(
+        `${variant}: largest box difference to the CPU, float32`,
+        b.predBoxes.to("cpu").sub(a.predBoxes).abs().max().item(),
+        2e-3,
+      );
     }),
   );
   const criterion = new Criterion({ groupDetr: config.groupDetr });
@@ -120,8 +128,18 @@ for (const precision of precisions) {
   const small = learn(tiny, 40, randn([2, 3, 96, 96]).to(device), targetsFor(tiny, 2));
   check(`tiny in ${precision}: loss after 40 steps over loss before`, small.losses.at(-1) / small.losses[0], 0.8);
   const config = resolveModel(variant);
-  const { seconds } = learn(config, 5, randn([batch, 3, config.resolution, config.resolution]).to(device), targetsFor(config, batch));
-  rows.push([`${variant} in ${precision}: step at batch ${batch}`, `${Math.min(...seconds.slice(2)).toFixed(3)} s`, "", ""]);
+  const { seconds } = learn(
+    config,
+    5,
+    randn([batch, 3, config.resolution, config.resolution]).to(device),
+    targetsFor(config, batch),
+  );
+  rows.push([
+    `${variant} in ${precision}: step at batch ${batch}`,
+    `${Math.min(...seconds.slice(2)).toFixed(3)} s`,
+    "",
+    "",
+  ]);
 }
 
 const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column].length)));

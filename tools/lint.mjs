@@ -9,11 +9,14 @@ import { isMain, root } from "./check/repository.mjs";
 
 /** @type {Check[]} what reads compiled files stands after the build */
 const checks = [
-  ["biome", "biome", "check", "."],
+  ["biome", "biome", "check", "--error-on-warnings", "."],
   ["build", "tsc", "-b"],
   ["types of tests", "tsc", "-p", "tsconfig.tests.json"],
   ["types of scripts", "tsc", "-p", "tsconfig.scripts.json"],
   ["table of settings", "node", "tools/generate/features.mjs", "--check"],
+  ["budget", "node", "tools/check/budget.mjs"],
+  ["dead code", "knip"],
+  ["code for tests alone", "knip", "--production"],
   ["messages", "node", "tools/check/messages.mjs", "--check"],
   ["table of errors", "node", "tools/generate/errors.mjs", "--check"],
   ["table of operators", "node", "tools/generate/ops.mjs", "--check"],
@@ -21,7 +24,9 @@ const checks = [
   ["references of documents", "node", "tools/check/doc-references.mjs"],
   ["format of Python", "node", "tools/check/python-format.mjs"],
   ["format of C++", "node", "tools/check/native-format.mjs"],
-  ...["torch", "amp", "rfdetr"].map((name) => /** @type {Check} */ ([`package ${name}`, "publint", `packages/${name}`, "--strict"])),
+  ...["torch", "amp", "rfdetr"].map(
+    (name) => /** @type {Check} */ ([`package ${name}`, "publint", `packages/${name}`, "--strict"]),
+  ),
 ];
 
 /**
@@ -36,7 +41,12 @@ export function lint(list, print) {
   const failed = [];
   for (const [name, program, ...args] of list) {
     const start = performance.now();
-    const { status, error, stdout, stderr } = spawnSync(program, args, { cwd: root, encoding: "utf8", env, maxBuffer: 1 << 26 });
+    const { status, error, stdout, stderr } = spawnSync(program, args, {
+      cwd: root,
+      encoding: "utf8",
+      env,
+      maxBuffer: 1 << 26,
+    });
     const seconds = ((performance.now() - start) / 1000).toFixed(1).padStart(5);
     print(`${status === 0 ? "ok    " : "FAILED"} ${name.padEnd(width)} ${seconds} s`);
     if (status === 0) {

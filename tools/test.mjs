@@ -29,7 +29,8 @@ try {
   passed = result.numPassedTests;
   // A file that does not even load has no tests to count.
   failed =
-    result.numFailedTests + result.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length;
+    result.numFailedTests +
+    result.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length;
 } catch {
   failed = 1;
 }

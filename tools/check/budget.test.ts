@@ -18,18 +18,27 @@ describe("budget", () => {
 
   test("a long line, by characters and not by bytes; prose but neither code nor tables in Markdown", () => {
     const long = "é".repeat(121);
-    const markdown = ["# Title", "", long, `| ${long} |`, "```", long, "```", `[${"x".repeat(100)}](${long})`].join("\n");
-    expect(breaches([script("a.ts", `// ${"é".repeat(117)}\n// ${"é".repeat(118)}`), script("a.md", markdown)], [])).toEqual([
-      "a.ts:2: line of 121, at most 120",
-      "a.md:3: line of 121, at most 120",
-    ]);
+    const markdown = ["# Title", "", long, `| ${long} |`, "```", long, "```", `[${"x".repeat(100)}](${long})`].join(
+      "\n",
+    );
+    expect(
+      breaches([script("a.ts", `// ${"é".repeat(117)}\n// ${"é".repeat(118)}`), script("a.md", markdown)], []),
+    ).toEqual(["a.ts:2: line of 121, at most 120", "a.md:3: line of 121, at most 120"]);
   });
 
   test.each([
     ["a.ts", `class A {\n  method(): number {\n${lines(79, "    f();")}  }\n}\n`, "a.ts:2: function method of 81"],
     ["a.ts", `export const arrow = (): void => {\n${lines(79)}};\n`, "a.ts:1: function arrow of 81"],
-    ["a.cc", `struct S {\n  int method(int a,\n             int b) {\n${lines(78, "    f();")}  }\n};\n`, "a.cc:2: function method of 81"],
-    ["a.cc", `namespace a {\nint f(int x) {\n${lines(79, "  if (x) {\n  }")}}\n}  // namespace a\n`, "a.cc:2: function f of 160"],
+    [
+      "a.cc",
+      `struct S {\n  int method(int a,\n             int b) {\n${lines(78, "    f();")}  }\n};\n`,
+      "a.cc:2: function method of 81",
+    ],
+    [
+      "a.cc",
+      `namespace a {\nint f(int x) {\n${lines(79, "  if (x) {\n  }")}}\n}  // namespace a\n`,
+      "a.cc:2: function f of 160",
+    ],
     ["a.py", `def f(\n    x,\n) -> int:\n${lines(78, "    g()")}\n\ndef g():\n    pass\n`, "a.py:1: function f of 81"],
   ])("a long function in %s", (path, text, breach) => {
     expect(breaches([script(path, text)], [])).toEqual([`${breach}, at most 80`]);
@@ -45,10 +54,17 @@ describe("budget", () => {
   });
 
   test("the core is torch, native, amp, model and loss", () => {
-    const places = ["torch/src", "torch/native/kernels", "amp/src", "rfdetr/src/model", "rfdetr/src/loss", "rfdetr/src/cli"];
+    const places = [
+      "torch/src",
+      "torch/native/kernels",
+      "amp/src",
+      "rfdetr/src/model",
+      "rfdetr/src/loss",
+      "rfdetr/src/cli",
+    ];
     const files = places.map((place) => script(`packages/${place}/a.ts`, lines(10)));
     expect(coreLines(table(files))).toBe(50);
     const many = Array.from({ length: 44 }, (_, i) => script(`packages/amp/src/${i}.ts`, lines(limits.file)));
-    expect(breaches(many, [])).toEqual(["core: 13200 lines, at most 13000"]);
+    expect(breaches(many, [])).toEqual(["core: 13200 lines, at most 12000"]);
   });
 });

@@ -16,7 +16,8 @@ import { isMain, isTest, paths, read, report, written } from "./repository.mjs";
 function repository() {
   const scripts = Object.keys(JSON.parse(read("package.json").text).scripts);
   const command = written(/\/cli\/[^.]+\.ts$/).map(({ text }) => text);
-  const all = (/** @type {RegExp} */ pattern) => new Set(command.flatMap((text) => [...text.matchAll(pattern)].map((found) => found[1])));
+  const all = (/** @type {RegExp} */ pattern) =>
+    new Set(command.flatMap((text) => [...text.matchAll(pattern)].map((found) => found[1])));
   return {
     paths: paths(),
     read,
@@ -29,7 +30,9 @@ function repository() {
 /** `a/{b,c}.ts` is two paths. @param {string} path @returns {string[]} */
 function expanded(path) {
   const braces = /^(.*)\{([^}]*)\}(.*)$/.exec(path);
-  return braces === null ? [path] : braces[2].split(",").flatMap((part) => expanded(braces[1] + part.trim() + braces[3]));
+  return braces === null
+    ? [path]
+    : braces[2].split(",").flatMap((part) => expanded(braces[1] + part.trim() + braces[3]));
 }
 
 /** @param {string} heading as GitHub makes an anchor of it */
@@ -63,7 +66,10 @@ function missing(repo, code) {
     for (const name of expanded(file)) {
       const files = filesNamed(repo, name);
       if (files.length === 0) found.push(`no file ${name}`);
-      else if (symbol !== undefined && !files.some((path) => symbol.split(/[.#]/).every((word) => mentions(repo.read(path).text, word))))
+      else if (
+        symbol !== undefined &&
+        !files.some((path) => symbol.split(/[.#]/).every((word) => mentions(repo.read(path).text, word)))
+      )
         found.push(`no ${symbol} in ${files.join(", ")}`);
     }
   }
@@ -79,20 +85,23 @@ function missing(repo, code) {
   for (const [, words] of code.matchAll(/(?:npx |^)rfdetr ([^#|>&]*)/g)) {
     const [command, second] = words.trim().split(/\s+/);
     const names = command === "data" && /^[a-z]+$/.test(second ?? "") ? [command, second] : [command];
-    for (const name of names) if (/^[a-z]/.test(name) && !repo.commands.has(name)) found.push(`no command rfdetr ${names.join(" ")}`);
+    for (const name of names)
+      if (/^[a-z]/.test(name) && !repo.commands.has(name)) found.push(`no command rfdetr ${names.join(" ")}`);
     for (const [option] of words.matchAll(/(?<=^|[ [(|])--[a-z][\w-]*/g))
       if (!repo.options.has(option)) found.push(`no option ${option} of rfdetr`);
   }
   return found;
 }
 
-const mentions = (/** @type {string} */ text, /** @type {string} */ word) => new RegExp(`(?<![\\w$])${word}(?![\\w$])`).test(text);
+const mentions = (/** @type {string} */ text, /** @type {string} */ word) =>
+  new RegExp(`(?<![\\w$])${word}(?![\\w$])`).test(text);
 
 /** @param {Repository} repo @param {File} from @param {string} target @returns {string[]} */
 function missingLink(repo, from, target) {
   const [place, fragment] = target.split("#");
   const path = place === "" ? from.path : posix.normalize(posix.join(posix.dirname(from.path), decodeURI(place)));
-  if (!repo.paths.some((known) => known === path || known.startsWith(`${path.replace(/\/$/, "")}/`))) return [`no file ${path}`];
+  if (!repo.paths.some((known) => known === path || known.startsWith(`${path.replace(/\/$/, "")}/`)))
+    return [`no file ${path}`];
   if (!fragment || !path.endsWith(".md")) return [];
   const headings = [...repo.read(path).text.matchAll(/^#+ +(.*)$/gm)].map((heading) => anchor(heading[1]));
   return headings.includes(fragment) ? [] : [`no heading #${fragment} in ${path}`];

@@ -14,7 +14,8 @@ const repository = {
   commands: new Set(["train", "data", "check"]),
   options: new Set(["--data", "--epochs"]),
 };
-const found = (text: string, path = "docs/page.md") => breaches([{ path, text }], repository).map((line) => line.replace(`${path}:`, ""));
+const found = (text: string, path = "docs/page.md") =>
+  breaches([{ path, text }], repository).map((line) => line.replace(`${path}:`, ""));
 
 describe("references of documents", () => {
   test("what exists is found by the end of its path, its symbol, its heading", () => {

@@ -43,8 +43,8 @@ function functionsOfScript({ path, text }) {
 const indentOf = (/** @type {string} */ line) => line.length - line.trimStart().length;
 
 /**
- * As clang-format leaves them: a function ends with a brace in the column where its signature began. A method of a class
- * stands two columns in; whatever else ends there is a block inside a function, or a type.
+ * As clang-format leaves them: a function ends with a brace in the column where its signature began. A method of a
+ * class stands two columns in; whatever else ends there is a block inside a function, or a type.
  * @param {string} text
  * @returns {FunctionSize[]}
  */
@@ -56,7 +56,11 @@ function functionsOfCpp(text) {
     const close = /^( {0,2})\};?$/.exec(line);
     if (close === null) return;
     let start = end - 1;
-    while (start >= 0 && (lines[start].trim() === "" || indentOf(lines[start]) > close[1].length || /^\s*[#}]/.test(lines[start]))) start--;
+    while (
+      start >= 0 &&
+      (lines[start].trim() === "" || indentOf(lines[start]) > close[1].length || /^\s*[#}]/.test(lines[start]))
+    )
+      start--;
     const signature = lines[start]?.trim() ?? "";
     const name = /([\w~:]+)\s*\(/.exec(signature)?.[1];
     const other = /^(if|for|while|switch|do|else|try|catch|struct|class|enum|union|namespace|extern)\b/;

@@ -22,8 +22,10 @@ export function breaches(files) {
       if (/[^.]\.$/.test(text)) wrong.push("ends in a full stop");
       if (/\S {2,}\S/.test(text)) wrong.push("has two spaces in a row");
     }
-    if (kind === "error" && !isNative(path) && !begins.test(text)) wrong.push("does not start with a capital letter or a name in quotes");
-    if (!knowsFlags(path) && /(^|[\s"'`(])--[a-z]/.test(text)) wrong.push("names an option of the command in library code");
+    if (kind === "error" && !isNative(path) && !begins.test(text))
+      wrong.push("does not start with a capital letter or a name in quotes");
+    if (!knowsFlags(path) && /(^|[\s"'`(])--[a-z]/.test(text))
+      wrong.push("names an option of the command in library code");
     return wrong.map((what) => `${path}:${line}: ${what}: ${JSON.stringify(text)}`);
   });
 }
@@ -33,5 +35,7 @@ if (isMain(import.meta.url)) {
     ({ path }) => /^packages\/|\/setup\//.test(path) && !isTest(path) && !/\/bench\//.test(path),
   );
   if (process.argv.includes("--check")) report("messages", breaches(files));
-  else for (const { path, line, kind, text } of messages(files)) console.log(`${path}:${line}: ${kind}: ${text.replaceAll("\n", "\\n")}`);
+  else
+    for (const { path, line, kind, text } of messages(files))
+      console.log(`${path}:${line}: ${kind}: ${text.replaceAll("\n", "\\n")}`);
 }

@@ -3,8 +3,10 @@ import { breaches } from "./messages.mjs";
 import { messages } from "./texts.mjs";
 
 const library = "packages/rfdetr/src/data/a.ts";
-const listed = (text: string, path = library) => messages([{ path, text }]).map(({ line, kind, text }) => `${line} ${kind}: ${text}`);
-const wrong = (text: string, path = library) => breaches([{ path, text }]).map((breach) => breach.slice(path.length + 1));
+const listed = (text: string, path = library) =>
+  messages([{ path, text }]).map(({ line, kind, text }) => `${line} ${kind}: ${text}`);
+const wrong = (text: string, path = library) =>
+  breaches([{ path, text }]).map((breach) => breach.slice(path.length + 1));
 
 describe("messages", () => {
   test("errors, printed lines, help and other prose are listed with what is put in left out", () => {

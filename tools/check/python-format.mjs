@@ -22,7 +22,9 @@ function run(program, args) {
  */
 export function findRuff(execute, version) {
   const calls = [["ruff"], ["python3", "-m", "ruff"], ["python", "-m", "ruff"]];
-  return calls.find(([program, ...args]) => execute(program, [...args, "--version"]).output === `ruff ${version}`) ?? null;
+  return (
+    calls.find(([program, ...args]) => execute(program, [...args, "--version"]).output === `ruff ${version}`) ?? null
+  );
 }
 
 /**
@@ -32,7 +34,11 @@ export function findRuff(execute, version) {
  */
 export function formatPython(files, { write, version, execute = run }) {
   const ruff = findRuff(execute, version);
-  if (ruff === null) return { ok: true, said: `python-format: skipped, ruff ${version} is not installed (pip install ruff==${version})` };
+  if (ruff === null)
+    return {
+      ok: true,
+      said: `python-format: skipped, ruff ${version} is not installed (pip install ruff==${version})`,
+    };
   const [program, ...first] = ruff;
   const steps = write
     ? [["check", "--fix", "--quiet"], ["format"]]
@@ -40,8 +46,13 @@ export function formatPython(files, { write, version, execute = run }) {
         ["check", "--quiet"],
         ["format", "--check"],
       ];
-  const failed = steps.map((step) => execute(program, [...first, ...step, ...files])).filter(({ status }) => status !== 0);
-  return { ok: failed.length === 0, said: failed.length === 0 ? "python-format: ok" : failed.map(({ output }) => output).join("\n") };
+  const failed = steps
+    .map((step) => execute(program, [...first, ...step, ...files]))
+    .filter(({ status }) => status !== 0);
+  return {
+    ok: failed.length === 0,
+    said: failed.length === 0 ? "python-format: ok" : failed.map(({ output }) => output).join("\n"),
+  };
 }
 
 if (isMain(import.meta.url)) {

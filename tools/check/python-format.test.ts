@@ -11,15 +11,23 @@ const machine = (version: string, unformatted: string[]) => (program: string, ar
 
 describe("python-format", () => {
   test("names the files that are not formatted", () => {
-    expect(formatPython(["a.py", "b.py"], { write: false, version: "1.2.3", execute: machine("1.2.3", ["b.py"]) })).toEqual({
+    expect(
+      formatPython(["a.py", "b.py"], { write: false, version: "1.2.3", execute: machine("1.2.3", ["b.py"]) }),
+    ).toEqual({
       ok: false,
       said: "Would reformat: b.py",
     });
-    expect(formatPython(["a.py"], { write: false, version: "1.2.3", execute: machine("1.2.3", ["b.py"]) }).ok).toBe(true);
+    expect(formatPython(["a.py"], { write: false, version: "1.2.3", execute: machine("1.2.3", ["b.py"]) }).ok).toBe(
+      true,
+    );
   });
 
   test("another version is as good as none: it formats differently", () => {
-    const { ok, said } = formatPython(["a.py"], { write: false, version: "1.2.3", execute: machine("1.2.4", ["a.py"]) });
+    const { ok, said } = formatPython(["a.py"], {
+      write: false,
+      version: "1.2.3",
+      execute: machine("1.2.4", ["a.py"]),
+    });
     expect(ok).toBe(true);
     expect(said).toContain("skipped, ruff 1.2.3 is not installed");
   });

@@ -48,7 +48,8 @@ export const written = (ending) =>
 export const lineAt = (text, offset) => text.slice(0, offset).split("\n").length;
 
 /** @param {string} moduleUrl whether Node was started with this module */
-export const isMain = (moduleUrl) => process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(moduleUrl);
+export const isMain = (moduleUrl) =>
+  process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(moduleUrl);
 
 /**
  * One line for each breach; the exit code says whether there were any.

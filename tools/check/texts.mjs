@@ -97,7 +97,8 @@ function messagesOfScript(file, composed) {
     },
     CallExpression: (node) => {
       const name = called(node.callee);
-      if (name === "super" && /Error$/.test(parent)) node.arguments.forEach(takeAll(composed.has(parent) ? "part" : "error"));
+      if (name === "super" && /Error$/.test(parent))
+        node.arguments.forEach(takeAll(composed.has(parent) ? "part" : "error"));
       if (printing.test(name)) node.arguments.forEach(takeAll("console"));
       if (helping.test(name)) node.arguments.forEach(takeAll("help"));
     },
@@ -126,6 +127,8 @@ function messagesOfCpp({ path, text }) {
 export function messages(files) {
   const scripts = files.filter(({ path }) => /\.(ts|mjs)$/.test(path));
   const composed = composing(scripts);
-  const found = files.flatMap((file) => (scripts.includes(file) ? messagesOfScript(file, composed) : messagesOfCpp(file)));
+  const found = files.flatMap((file) =>
+    scripts.includes(file) ? messagesOfScript(file, composed) : messagesOfCpp(file),
+  );
   return found.sort((a, b) => (a.path === b.path ? a.line - b.line : a.path < b.path ? -1 : 1));
 }

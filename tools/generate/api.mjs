@@ -30,7 +30,8 @@ function exportsOf(file) {
   const { program, comments } = parseSync(file, text);
   const docBefore = (/** @type {number} */ start) => {
     const comment = comments.findLast(({ end }) => end <= start);
-    const belongs = comment?.type === "Block" && comment.value[0] === "*" && text.slice(comment.end, start).trim() === "";
+    const belongs =
+      comment?.type === "Block" && comment.value[0] === "*" && text.slice(comment.end, start).trim() === "";
     return belongs ? plain(comment.value) : "";
   };
   const at = (source) => join(dirname(file), source.value.replace(/\.js$/, ".d.ts"));
@@ -50,7 +51,8 @@ function exportsOf(file) {
       for (const { local, exported } of node.specifiers) {
         const [from, to] = /** @type {{name: string}[]} */ (/** @type {unknown} */ ([local, exported]));
         const original = other.get(from.name);
-        if (original === undefined) throw new Error(`${at(node.source)} exports no ${from.name}, which ${file} passes on`);
+        if (original === undefined)
+          throw new Error(`${at(node.source)} exports no ${from.name}, which ${file} passes on`);
         found.set(to.name, original);
       }
     } else if (node.type === "ExportAllDeclaration" && node.exported === null)
@@ -66,7 +68,8 @@ function exportsOf(file) {
 }
 
 /** The sentence at the head of the source of a compiled module. */
-const headOf = (file) => /^\/\/ (.*)/.exec(readFileSync(file.replace("/dist/", "/src/").replace(/\.d\.ts$/, ".ts"), "utf8"))?.[1] ?? "";
+const headOf = (file) =>
+  /^\/\/ (.*)/.exec(readFileSync(file.replace("/dist/", "/src/").replace(/\.d\.ts$/, ".ts"), "utf8"))?.[1] ?? "";
 
 /** A documentation comment without its stars. */
 const plain = (comment) =>
@@ -169,11 +172,15 @@ export {};
 
 /** An example with imports of the exports that it uses without saying so. */
 function withImports(body) {
-  const names = new Map(subpaths().flatMap(({ specifier, exports }) => [...exports.keys()].map((name) => [name, specifier])));
+  const names = new Map(
+    subpaths().flatMap(({ specifier, exports }) => [...exports.keys()].map((name) => [name, specifier])),
+  );
   const code = body.replace(/"[^"]*"|\/\/.*/g, "");
   const used = new Set([...code.matchAll(/(?<![.\w])[A-Za-z]\w*/g)].map(([word]) => word));
   const declared = [...code.matchAll(/\b(?:import|const|let|class|function)\b\s*(?:\{([^}]*)\}|(\w+))/g)];
-  const own = new Set(declared.flatMap(([, list, name]) => name ?? list.split(",").map((part) => part.replace(/^.*:/, "").trim())));
+  const own = new Set(
+    declared.flatMap(([, list, name]) => name ?? list.split(",").map((part) => part.replace(/^.*:/, "").trim())),
+  );
   return [...names]
     .filter(([name]) => used.has(name) && !own.has(name))
     .map(([name, specifier]) => `import { ${name} } from "${specifier}";\n`)
@@ -185,7 +192,10 @@ function withImports(body) {
 const readmes = () =>
   ["torch", "amp", "rfdetr"].flatMap((folder) => {
     const text = readFileSync(join(root, "packages", folder, "README.md"), "utf8");
-    return [...text.matchAll(/^```[jt]s\n([\s\S]*?)^```$/gm)].map(([, body], i) => ({ name: `${folder}-readme-${i}`, body }));
+    return [...text.matchAll(/^```[jt]s\n([\s\S]*?)^```$/gm)].map(([, body], i) => ({
+      name: `${folder}-readme-${i}`,
+      body,
+    }));
   });
 
 /** What the compiler says of the examples. @returns {string[]} */
@@ -208,9 +218,13 @@ function wrongExamples(examples) {
     JSON.stringify({ extends: join(root, "tsconfig.base.json"), compilerOptions: options, include: ["*.ts"] }),
   );
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-  const { stdout, status } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", folder], {
-    encoding: "utf8",
-  });
+  const { stdout, status } = spawnSync(
+    process.execPath,
+    [join(root, "node_modules/typescript/bin/tsc"), "-p", folder],
+    {
+      encoding: "utf8",
+    },
+  );
   return status === 0 ? [] : stdout.trim().split("\n");
 }
 
@@ -218,7 +232,8 @@ const target = join(root, "docs/api.md");
 const { page, bare, examples } = make();
 if (process.argv.includes("--check")) {
   const wrong = [...bare.map((name) => `${name} has no comment`), ...wrongExamples([...examples, ...readmes()])];
-  if (readFileSync(target, "utf8") !== page) wrong.push("docs/api.md is out of date: run npm run build && node tools/generate/api.mjs");
+  if (readFileSync(target, "utf8") !== page)
+    wrong.push("docs/api.md is out of date: run npm run build && node tools/generate/api.mjs");
   for (const line of wrong) console.error(line);
   if (wrong.length > 0) process.exitCode = 1;
 } else {

@@ -34,24 +34,27 @@ export function rowsOf(files) {
   /** @type {Map<string, string>} */
   const codes = new Map();
   return files.flatMap(({ path, text }) =>
-    [...text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport class (\w+Error) extends (\w+Error) \{([\s\S]*?\n)\}/g)].flatMap(
-      ([, comment, name, parent, body]) => {
-        const lines = comment.split("\n").map((line) => line.replace(/^\s*\* ?/, "").trim());
-        const [main, ...listed] = lines.join(" ").split(/ - (?=`ERR_)/);
-        const said = main.split(/ @\w/)[0];
-        const own = /(?:code = |super\(\s*)"(ERR_\w+)"/.exec(body)?.[1] ?? codes.get(parent);
-        if (own !== undefined) codes.set(name, own);
-        const rows = listed.map((item) => {
-          const [, code, rest] = /** @type {RegExpExecArray} */ (/^`(ERR_\w+)`: ([\s\S]*)$/.exec(item));
-          return { code, name, ...sentences(rest) };
-        });
-        const found = rows.length > 0 || own === undefined ? rows : [{ code: own, name, ...sentences(said) }];
-        if (found.length === 0) throw new Error(`Expected a code of ${name} in ${path} but found none`);
-        const silent = found.find(({ remedy }) => remedy === "");
-        if (silent) throw new Error(`Expected "What to do: …" in the docstring of ${name} (${silent.code}) in ${path} but found none`);
-        return found;
-      },
-    ),
+    [
+      ...text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport class (\w+Error) extends (\w+Error) \{([\s\S]*?\n)\}/g),
+    ].flatMap(([, comment, name, parent, body]) => {
+      const lines = comment.split("\n").map((line) => line.replace(/^\s*\* ?/, "").trim());
+      const [main, ...listed] = lines.join(" ").split(/ - (?=`ERR_)/);
+      const said = main.split(/ @\w/)[0];
+      const own = /(?:code = |super\(\s*)"(ERR_\w+)"/.exec(body)?.[1] ?? codes.get(parent);
+      if (own !== undefined) codes.set(name, own);
+      const rows = listed.map((item) => {
+        const [, code, rest] = /** @type {RegExpExecArray} */ (/^`(ERR_\w+)`: ([\s\S]*)$/.exec(item));
+        return { code, name, ...sentences(rest) };
+      });
+      const found = rows.length > 0 || own === undefined ? rows : [{ code: own, name, ...sentences(said) }];
+      if (found.length === 0) throw new Error(`Expected a code of ${name} in ${path} but found none`);
+      const silent = found.find(({ remedy }) => remedy === "");
+      if (silent)
+        throw new Error(
+          `Expected "What to do: …" in the docstring of ${name} (${silent.code}) in ${path} but found none`,
+        );
+      return found;
+    }),
   );
 }
 
@@ -62,14 +65,17 @@ function table(rows, usage) {
     "| code | class | when | what to do | exit code |",
     "|---|---|---|---|---|",
     ...rows.map(
-      ({ code, name, when, remedy }) => `| \`${code}\` | \`${name}\` | ${cell(when)} | ${cell(remedy)} | ${usage.has(code) ? 2 : 1} |`,
+      ({ code, name, when, remedy }) =>
+        `| \`${code}\` | \`${name}\` | ${cell(when)} | ${cell(remedy)} | ${usage.has(code) ? 2 : 1} |`,
     ),
   ];
 }
 
 /** The page. */
 export function page() {
-  const files = written(/\.ts$/).filter(({ path, text }) => path.includes("/src/") && !isTest(path) && /class \w+Error extends/.test(text));
+  const files = written(/\.ts$/).filter(
+    ({ path, text }) => path.includes("/src/") && !isTest(path) && /class \w+Error extends/.test(text),
+  );
   const list = /usageCodes[^[]*\[([^\]]*)\]/.exec(read("packages/rfdetr/src/cli/error-report.ts").text)?.[1] ?? "";
   const usage = new Set([...list.matchAll(/"(\w+)"/g)].map(([, code]) => code));
   return [

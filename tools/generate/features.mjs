@@ -33,13 +33,16 @@ function difference(name, { fallback, about, ours, differs, without = {} }) {
     .join("; ");
 }
 
-const list = /** @type {[import("rfdetr/settings").SettingName, import("rfdetr/settings").Setting][]} */ (Object.entries(settings));
+const list = /** @type {[import("rfdetr/settings").SettingName, import("rfdetr/settings").Setting][]} */ (
+  Object.entries(settings)
+);
 const works = list.map(
   ([name, setting]) =>
     `| \`${name}\`${setting.also ? `, \`${setting.also}\`` : ""} | ${shown(setting.fallback)} | ${cell(kindOf(name))} | ${cell(setting.about)} | ${cell(difference(name, setting))} |`,
 );
 const not = Object.entries(refused).map(
-  ([name, { accepts, fixed, reason }]) => `| \`${name}\` | ${fixed ? "the variant's" : accepts.map(shown).join(", ")} | ${cell(reason)} |`,
+  ([name, { accepts, fixed, reason }]) =>
+    `| \`${name}\` | ${fixed ? "the variant's" : accepts.map(shown).join(", ")} | ${cell(reason)} |`,
 );
 const table = [
   begin,
@@ -67,6 +70,8 @@ const text = read("../../FEATURES.md");
 const made = text.slice(0, text.indexOf(begin)) + table + text.slice(text.indexOf(end) + end.length);
 if (!process.argv.includes("--check")) writeFileSync(new URL("../../FEATURES.md", import.meta.url), made);
 else if (made !== text) {
-  console.error("FEATURES.md does not show the settings as they are: run npm run build && node tools/generate/features.mjs");
+  console.error(
+    "FEATURES.md does not show the settings as they are: run npm run build && node tools/generate/features.mjs",
+  );
   process.exitCode = 1;
 }

@@ -109,7 +109,9 @@ function parse(schema) {
   if (namespace === "rfdetr" && atenNames.has(base)) return null; // called by its full name
   if (
     namespace === "aten" &&
-    ((base.startsWith("_") && !privateOperators.test(base)) || base.startsWith("__") || /_backward|_jvp|_for_/.test(base))
+    ((base.startsWith("_") && !privateOperators.test(base)) ||
+      base.startsWith("__") ||
+      /_backward|_jvp|_for_/.test(base))
   )
     return null;
   const list = [];
@@ -153,8 +155,9 @@ function test(argument, value) {
 }
 
 const family = (argument) =>
-  (argument.type === "Tensor" || argument.type === "Tensor[]" || argument.type === "Tensor?[]" ? argument.type : argument.ts) +
-  (argument.optional ? "?" : "");
+  (argument.type === "Tensor" || argument.type === "Tensor[]" || argument.type === "Tensor?[]"
+    ? argument.type
+    : argument.ts) + (argument.optional ? "?" : "");
 const positional = (overload) => overload.list.filter((argument) => argument.positional);
 const optional = (overload) => overload.list.filter((argument) => !argument.positional);
 const rank = (overload) =>
@@ -194,7 +197,8 @@ function conditions(overload, later) {
   const sameLength = later.filter((other) => positional(other).length === own.length);
   const found = sameLength.length < later.length ? [`a.length === ${own.length}`] : [];
   own.forEach((argument, i) => {
-    if (sameLength.some((other) => family(positional(other)[i]) !== family(argument))) found.push(test(argument, `a[${i}]`));
+    if (sameLength.some((other) => family(positional(other)[i]) !== family(argument)))
+      found.push(test(argument, `a[${i}]`));
   });
   const twins = sameLength.filter((other) => positional(other).every((a, i) => family(a) === family(own[i])));
   if (twins.length === 0) return found;
@@ -224,7 +228,9 @@ function emitOverloads(name, overloads) {
 function emit(base, overloads) {
   const exported = camel(base);
   const name = safe(exported);
-  const operators = overloads.map((o) => `const ${constant(o)} = operator("${o.namespace}::${o.base}", "${o.overload}");`);
+  const operators = overloads.map(
+    (o) => `const ${constant(o)} = operator("${o.namespace}::${o.base}", "${o.overload}");`,
+  );
   const docs = `/** ${overloads.map((o) => `\`${o.schema.replace(/\*\//g, "* /")}\``).join("  \n * ")} */`;
   const body = overloads.length === 1 ? emitOne(name, overloads[0]) : emitOverloads(name, overloads);
   const renamed = name === exported ? [] : [`export { ${name} as ${exported} };`];

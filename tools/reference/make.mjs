@@ -2,9 +2,11 @@
 // @ts-check
 // Remakes the golden files that tests hold this program to, from the Python package and the libraries it stands on.
 //
-//   node tools/reference/make.mjs                     all, in Python environments of its own under .cache/reference (2 GB, once)
+//   node tools/reference/make.mjs                     all, in Python environments of its own under .cache/reference (2
+//   GB, once)
 //   node tools/reference/make.mjs settings dataset    those whose script's name holds one of the words
-//   node tools/reference/make.mjs --python PATH       with a Python that has rfdetr[train]==1.11.2, pycocotools and SciPy
+//   node tools/reference/make.mjs --python PATH       with a Python that has rfdetr[train]==1.11.2, pycocotools and
+//   SciPy
 //   node tools/reference/make.mjs --list              the commands alone
 //
 // What comes out is the same to the byte, but for the last digits of float64 sums, which follow the number of threads.
@@ -24,7 +26,10 @@ const environments = {
   albumentations: ["albumentations==2.0.8"],
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { python: { type: "string" }, list: { type: "boolean" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { python: { type: "string" }, list: { type: "boolean" } },
+});
 
 /** The command in a script's first comment, without the interpreter. */
 function commandOf(script) {
@@ -41,7 +46,8 @@ function run(program, args, file) {
     stdio: ["ignore", file ? "pipe" : "inherit", "inherit"],
     maxBuffer: 2 ** 28,
   });
-  if (error || status !== 0) throw new Error(`${program} ${args.join(" ")} failed${error ? `: ${error.message}` : ` with code ${status}`}`);
+  if (error || status !== 0)
+    throw new Error(`${program} ${args.join(" ")} failed${error ? `: ${error.message}` : ` with code ${status}`}`);
   if (file) writeFileSync(join(root, file), stdout);
 }
 
@@ -60,12 +66,16 @@ function pythonOf(environment) {
 
 /** The folder that holds the package `rfdetr`, for a script that reads it without importing it. */
 function folderOfPackage(python) {
-  const { stdout } = spawnSync(python, ["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], { encoding: "utf8" });
+  const { stdout } = spawnSync(python, ["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], {
+    encoding: "utf8",
+  });
   return stdout.trim();
 }
 
 const scripts = readdirSync(here)
-  .filter((name) => name.endsWith(".py") && (positionals.length === 0 || positionals.some((word) => name.includes(word))))
+  .filter(
+    (name) => name.endsWith(".py") && (positionals.length === 0 || positionals.some((word) => name.includes(word))),
+  )
   .map(commandOf)
   .filter(({ line }) => line !== undefined);
 let failed = 0;
@@ -82,5 +92,6 @@ for (const { script, line, environment } of scripts) {
     console.error(`  ${error.message}`);
   }
 }
-if (scripts.length === 0) console.error(`Expected a word of one of the scripts in ${here} but received ${positionals.join(", ")}`);
+if (scripts.length === 0)
+  console.error(`Expected a word of one of the scripts in ${here} but received ${positionals.join(", ")}`);
 process.exitCode = failed > 0 || scripts.length === 0 ? 1 : 0;

@@ -4,9 +4,10 @@
 //
 //   npm run build && node tools/reference/round-trip.mjs [--python PATH] [--steps 20]
 //
-// Python makes a random Nano and saves it (.pth); both predict with it. It is trained here for some steps, written as .pth, and Python loads that with
-// its safe loader; both predict again. PATH is a Python that has rfdetr 1.11.2; without one a virtual environment is made (about 1 GB).
-// Fails when boxes or scores of the best detections differ by more than 0.05 px or 1e-4.
+// Python makes a random Nano and saves it (.pth); both predict with it. It is trained here for some steps, written as
+// .pth, and Python loads that with its safe loader; both predict again. PATH is a Python that has rfdetr 1.11.2;
+// without one a virtual environment is made (about 1 GB). Fails when boxes or scores of the best detections differ by
+// more than 0.05 px or 1e-4.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,7 +22,12 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const at = (name) => join(folder, name);
 
 function run(command, args, options = {}) {
-  const { status, stdout } = spawnSync(command, args, { stdio: ["ignore", "pipe", 2], encoding: "utf8", maxBuffer: 1 << 28, ...options });
+  const { status, stdout } = spawnSync(command, args, {
+    stdio: ["ignore", "pipe", 2],
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    ...options,
+  });
   if (status !== 0) {
     process.stderr.write(`${command} ${args.join(" ")} ended with ${status}\n`);
     process.exit(1);
@@ -58,7 +64,9 @@ function compare(title, python, ours) {
     scores = Math.max(scores, Math.abs(python[i].score - ours[i].score));
     if (python[i].class_id !== ours[i].class_id) classes++;
   }
-  say(`   best ${count}: largest difference ${pixels.toExponential(1)} px, ${scores.toExponential(1)} in score, ${classes} other classes`);
+  say(
+    `   best ${count}: largest difference ${pixels.toExponential(1)} px, ${scores.toExponential(1)} in score, ${classes} other classes`,
+  );
   return { pixels, scores, classes, agrees: count > 0 && pixels < 0.05 && scores < 1e-4 && classes === 0 };
 }
 
@@ -76,7 +84,19 @@ const image = join(
 function both(title, weights) {
   inPython("predict", weights, image, at("python.json"));
   const ours = JSON.parse(
-    rfdetr("predict", image, "--weights", weights, "--threshold", "0", "--precision", "32-true", "--json", "--out", at("drawn")),
+    rfdetr(
+      "predict",
+      image,
+      "--weights",
+      weights,
+      "--threshold",
+      "0",
+      "--precision",
+      "32-true",
+      "--json",
+      "--out",
+      at("drawn"),
+    ),
   );
   return compare(title, JSON.parse(readFileSync(at("python.json"), "utf8")), ours.images[0].detections);
 }
@@ -101,6 +121,9 @@ rfdetr(
   "0",
 );
 rfdetr("convert", at("run"), at("trained.pth"));
-const after = both(`The same after ${values.steps} steps of training here, loaded by the package's safe loader`, at("trained.pth"));
+const after = both(
+  `The same after ${values.steps} steps of training here, loaded by the package's safe loader`,
+  at("trained.pth"),
+);
 writeFileSync(1, `${JSON.stringify({ before, after })}\n`);
 process.exit(before.agrees && after.agrees ? 0 : 1);

@@ -1,4 +1,17 @@
-import { intercept, manualSeed, memory, nn, noGrad, ops, optim, rand, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
+import {
+  intercept,
+  manualSeed,
+  memory,
+  nn,
+  noGrad,
+  ops,
+  optim,
+  rand,
+  randn,
+  scope,
+  type Tensor,
+  tensor,
+} from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from "./autocast.js";
@@ -79,7 +92,9 @@ describe("Autocast", () => {
             own.float().sum().backward();
             const gradient = (layer.weight.grad as Tensor).toList();
             layer.weight.grad = null;
-            const byHand = ops.linear(x.to("bfloat16"), layer.weight.to("bfloat16"), { bias: (layer.bias as Tensor).to("bfloat16") });
+            const byHand = ops.linear(x.to("bfloat16"), layer.weight.to("bfloat16"), {
+              bias: (layer.bias as Tensor).to("bfloat16"),
+            });
             byHand.float().sum().backward();
             expect(own.toList()).toEqual(byHand.toList());
             expect(gradient).toEqual(((layer.weight as { grad: unknown }).grad as Tensor).toList());
@@ -176,7 +191,9 @@ describe("policies and overrides", () => {
   it("an operator can be changed", () => {
     const block = new Block();
     scope(() =>
-      new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, { layer_norm: "keep" }) }).run(() => block.call(randn([5, 8]))),
+      new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, { layer_norm: "keep" }) }).run(() =>
+        block.call(randn([5, 8])),
+      ),
     );
     expect(block.seen.norm).toBe("bfloat16");
   });
@@ -196,7 +213,9 @@ describe("policies and overrides", () => {
   ] as const)("%j gives %j", (overrides, dtypes) => {
     const tree = new Tree();
     scope(() =>
-      expect(new Autocast("bf16-mixed", { overrides }).run(() => tree.call(randn([5, 8])) as Tensor[]).map((t) => t.dtype)).toEqual(dtypes),
+      expect(
+        new Autocast("bf16-mixed", { overrides }).run(() => tree.call(randn([5, 8])) as Tensor[]).map((t) => t.dtype),
+      ).toEqual(dtypes),
     );
   });
 
@@ -204,7 +223,9 @@ describe("policies and overrides", () => {
     const tree = new Tree();
     scope(() =>
       expect(
-        new Autocast("16-mixed", { overrides: { "blocks.1": "bf16" } }).run(() => tree.call(randn([5, 8])) as Tensor[]).map((t) => t.dtype),
+        new Autocast("16-mixed", { overrides: { "blocks.1": "bf16" } })
+          .run(() => tree.call(randn([5, 8])) as Tensor[])
+          .map((t) => t.dtype),
       ).toEqual(["float16", "bfloat16"]),
     );
   });
@@ -366,7 +387,8 @@ describe("16-mixed without float16 matrix units", () => {
     scope(() => {
       const a = tensor([[2048, 1, 1]]);
       const b = tensor([[1], [0.50001], [0.5]]);
-      // The exact sum 2049.00001 rounds to 2048 in half; summing in half would give 2048 too, but 0.50001 is rounded to 0.5 first.
+      // The exact sum 2049.00001 rounds to 2048 in half; summing in half would give 2048 too, but 0.50001 is rounded to
+      // 0.5 first.
       expect(emulated.run(() => ops.matmul(a, b)).toList()).toEqual([[2048]]);
       const ones = tensor(new Float32Array(4096).fill(1), { shape: [1, 4096] });
       // A half accumulator would stop at 2048.
@@ -407,7 +429,8 @@ describe("16-mixed without float16 matrix units", () => {
       const [a, b] = [randn([16, 32]), randn([32, 8])];
       const own = emulated.run(() => ops.matmul(a, b));
       const native = ops.matmul(a.to("float16"), b.to("float16"));
-      // Both round operands to half and sum in float32, in another order: 2⁻¹⁰ relative is one unit of half, of values up to about 20.
+      // Both round operands to half and sum in float32, in another order: 2⁻¹⁰ relative is one unit of half, of values
+      // up to about 20.
       expect(own.float().sub(native.float()).abs().max().item()).toBeLessThan(20 * 2 ** -10);
     });
   });

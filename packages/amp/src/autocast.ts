@@ -1,5 +1,16 @@
 // Autocast: an interceptor at the operator door that casts arguments by the policy.
-import { type Call, type DType, decompositionOf, intercept, isGradEnabled, type Next, nn, operator, ops, type Tensor } from "@rfdetr/torch";
+import {
+  type Call,
+  type DType,
+  decompositionOf,
+  intercept,
+  isGradEnabled,
+  type Next,
+  nn,
+  operator,
+  ops,
+  type Tensor,
+} from "@rfdetr/torch";
 import { Casts } from "./casts.js";
 import { agreesOnParts } from "./fused.js";
 import { emulate } from "./half-emulation.js";
@@ -15,18 +26,22 @@ export interface AutocastOptions {
   /** By module path pattern; of several that match a module, the last one written counts. */
   overrides?: Overrides;
   /**
-   * Compute float16 products as a tensor core would (operands rounded, float32 sums, result rounded) instead of in the CPU's own float16;
-   * default: where the CPU has no float16 matrix units.
+   * Compute float16 products as a tensor core would (operands rounded, float32 sums, result rounded) instead of in the
+   * CPU's own float16; default: where the CPU has no float16 matrix units.
    */
   emulateHalf?: boolean;
   /**
-   * In bfloat16 on the CPU, hand linear layers their float32 weights, to be rounded as the product reads them, without bfloat16 copies;
-   * default: where libtorch's products are replaced by our own, which do so.
+   * In bfloat16 on the CPU, hand linear layers their float32 weights, to be rounded as the product reads them, without
+   * bfloat16 copies; default: where libtorch's products are replaced by our own, which do so.
    */
   masters?: boolean;
 }
 
-const lowPrecisionOf: Record<Precision, DType | null> = { "32-true": null, "bf16-mixed": "bfloat16", "16-mixed": "float16" };
+const lowPrecisionOf: Record<Precision, DType | null> = {
+  "32-true": null,
+  "bf16-mixed": "bfloat16",
+  "16-mixed": "float16",
+};
 
 const linear = operator("aten::linear");
 const mlp = operator("rfdetr::mlp");
@@ -35,10 +50,11 @@ let active: Autocast | null = null;
 whileCasting(() => active !== null);
 
 /**
- * Mixed precision (Micikevicius et al. 2018, arXiv:1710.03740) for everything that runs inside {@link Autocast.run}. Master weights stay
- * float32; their copies in `dtype` are made once and used until the weight changes or {@link Autocast.clearCache}, which belongs after
- * every optimizer step. Gradients reach the masters in float32 through the cast. In-place operators, `out=` variants and float64 tensors
- * are left alone, as PyTorch does. Where one autocast runs inside another, the inner one alone decides.
+ * Mixed precision (Micikevicius et al. 2018, arXiv:1710.03740) for everything that runs inside {@link Autocast.run}.
+ * Master weights stay float32; their copies in `dtype` are made once and used until the weight changes or {@link
+ * Autocast.clearCache}, which belongs after every optimizer step. Gradients reach the masters in float32 through the
+ * cast. In-place operators, `out=` variants and float64 tensors are left alone, as PyTorch does. Where one autocast
+ * runs inside another, the inner one alone decides.
  *
  * A fused operator runs as one where the policy agrees with it on every part, and as its parts where it does not.
  * @example
@@ -98,7 +114,10 @@ export class Autocast {
     }
   }
 
-  /** Frees the copies of the weights: to be called whenever weights have changed, or when they are not needed for a while. */
+  /**
+   * Frees the copies of the weights: to be called whenever weights have changed, or when they are not needed for a
+   * while.
+   */
   clearCache(): void {
     this.#casts.clear();
   }
@@ -142,8 +161,8 @@ export class Autocast {
   }
 
   /**
-   * Layers may run as one where each would multiply its float32 weights in bfloat16 on its own, the activation between them is left alone, and
-   * autograd records: without it, each layer's packed weights are faster.
+   * Layers may run as one where each would multiply its float32 weights in bfloat16 on its own, the activation between
+   * them is left alone, and autograd records: without it, each layer's packed weights are faster.
    */
   #mayFuseLayers({ args, module }: Call): boolean {
     const [, weights, , activation] = args as [Tensor, Tensor[], Tensor[], nn.Activation];
@@ -151,7 +170,9 @@ export class Autocast {
     if (this.#planner.plan(nn.activationOperators[activation], module).rule !== "keep") return false;
     return weights.every((weight) => {
       const { rule, dtype, masters } = this.#planner.plan(linear, nn.layerOfWeight(weight) ?? module);
-      return rule === "lower" && dtype === "bfloat16" && masters && weight.dtype === "float32" && weight.device === "cpu";
+      return (
+        rule === "lower" && dtype === "bfloat16" && masters && weight.dtype === "float32" && weight.device === "cpu"
+      );
     });
   }
 
@@ -167,17 +188,23 @@ export class Autocast {
     return this.#finish(call, [this.#casts.input(input, "bfloat16"), ...rest], next, "masters");
   }
 
-  /** Where the product rounds float32 weights itself, only the input is cast; without autograd, parameters are packed once for many products. */
+  /**
+   * Where the product rounds float32 weights itself, only the input is cast; without autograd, parameters are packed
+   * once for many products.
+   */
   #linear(call: Call, plan: Plan, next: Next): unknown {
     const [input, weight, bias] = call.args as [Tensor, Tensor, Tensor | null | undefined];
     const lowered = this.#casts.input(input, plan.dtype);
-    const masters = plan.masters && lowered.device === "cpu" && lowered.dtype === "bfloat16" && weight.dtype === "float32";
+    const masters =
+      plan.masters && lowered.device === "cpu" && lowered.dtype === "bfloat16" && weight.dtype === "float32";
     if (!masters) return this.#finish(call, [lowered, ...this.#casts.all([weight, bias], plan.dtype)], next, "model");
     const args = [lowered, weight, bias];
-    const packs = !isGradEnabled() && weight instanceof nn.Parameter && weight.shape[1] % 2 === 0 && ops.linearTakesMasters();
+    const packs =
+      !isGradEnabled() && weight instanceof nn.Parameter && weight.shape[1] % 2 === 0 && ops.linearTakesMasters();
     if (!packs) return this.#finish(call, args, next, "masters");
     const packed = this.#casts.packed(weight);
-    const multiply = (): Tensor => this.#casts.uncast(() => ops.linearPacked(lowered, packed, bias ?? null, weight.shape[0]));
+    const multiply = (): Tensor =>
+      this.#casts.uncast(() => ops.linearPacked(lowered, packed, bias ?? null, weight.shape[0]));
     return this.#finish(call, args, multiply, "masters");
   }
 
@@ -193,7 +220,9 @@ export function activeAutocast(): Autocast | null {
   return active;
 }
 
-/** Runs `body` with autocast switched off, if it is on. Tensors in a lower precision stay so until `body` raises them. */
+/**
+ * Runs `body` with autocast switched off, if it is on. Tensors in a lower precision stay so until `body` raises them.
+ */
 export function withoutAutocast<T>(body: () => T): T {
   return active === null ? body() : active.suspend(body);
 }

@@ -58,14 +58,20 @@ describe("calibration", () => {
   });
 
   it("lowers the loss scale until float16 gradients are finite", () => {
-    const big = { ...task, step: (autocast: Autocast, dtype: string, scale: number) => task.step(autocast, dtype, scale * 2 ** 10) };
+    const big = {
+      ...task,
+      step: (autocast: Autocast, dtype: string, scale: number) => task.step(autocast, dtype, scale * 2 ** 10),
+    };
     const fp16 = calibrate(big).precisions[2];
     expect(fp16.nonfinite).toBe(false);
     expect(fp16.scale).toBeLessThan(65536);
   });
 
   it("tries only what it is asked to", () => {
-    expect(calibrate({ ...task, precisions: ["bf16-mixed"] }).precisions.map((p) => p.precision)).toEqual(["32-true", "bf16-mixed"]);
+    expect(calibrate({ ...task, precisions: ["bf16-mixed"] }).precisions.map((p) => p.precision)).toEqual([
+      "32-true",
+      "bf16-mixed",
+    ]);
   });
 
   it("leaves no tensors behind", () => {
@@ -77,7 +83,10 @@ describe("calibration", () => {
 });
 
 describe("recommendation", () => {
-  const row = (precision: CalibratedPrecision["precision"], changes: Partial<CalibratedPrecision> = {}): CalibratedPrecision => ({
+  const row = (
+    precision: CalibratedPrecision["precision"],
+    changes: Partial<CalibratedPrecision> = {},
+  ): CalibratedPrecision => ({
     precision,
     step_seconds: 1,
     speedup: 1,
@@ -95,7 +104,9 @@ describe("recommendation", () => {
   const best = (...rows: CalibratedPrecision[]) => recommend([row("32-true"), ...rows]);
   it("is the fastest that is right", () => {
     expect(best(row("bf16-mixed", { speedup: 2 }), row("16-mixed", { speedup: 3 })).precision).toBe("16-mixed");
-    expect(best(row("bf16-mixed", { speedup: 2 }), row("16-mixed", { speedup: 3, nonfinite: true })).precision).toBe("bf16-mixed");
+    expect(best(row("bf16-mixed", { speedup: 2 }), row("16-mixed", { speedup: 3, nonfinite: true })).precision).toBe(
+      "bf16-mixed",
+    );
     expect(best(row("bf16-mixed", { speedup: 2, gradient_cosine: 0.5 })).precision).toBe("32-true");
   });
   it("is 32-true where half precision gains nothing", () => {

@@ -1,5 +1,16 @@
 // Calibration: every precision measured on the user's own model and batch, and which one to take.
-import { type DType, getRngState, keep, memory, type nn, noGrad, resetPeakMemory, scope, setRngState, type Tensor } from "@rfdetr/torch";
+import {
+  type DType,
+  getRngState,
+  keep,
+  memory,
+  type nn,
+  noGrad,
+  resetPeakMemory,
+  scope,
+  setRngState,
+  type Tensor,
+} from "@rfdetr/torch";
 import type { Autocast } from "./autocast.js";
 import { compareModules } from "./compare-modules.js";
 import { gradientsFinite } from "./finite.js";
@@ -12,7 +23,10 @@ export interface CalibrationTask {
   model: nn.Module;
   /** Forward of the batch under `autocast`, images in `dtype`; the result is not looked at. */
   forward: (autocast: Autocast, dtype: DType) => unknown;
-  /** Forward, loss and backward on the loss times `scale`; gradients are left in the parameters. @returns the loss, unscaled */
+  /**
+   * Forward, loss and backward on the loss times `scale`; gradients are left in the parameters. @returns the loss,
+   * unscaled
+   */
   step: (autocast: Autocast, dtype: DType, scale: number) => number;
   /** An autocast of a precision, as training would make it. */
   autocast: (precision: Precision) => Autocast;
@@ -32,115 +46,166 @@ export interface Calibration {
 }
 
 const firstScale = 65536;
-/** Below this a half-precision gradient is not the direction that training was asked for. */
+/** Below this a gradient is not the direction that training was asked for. */
 const worstCosine = 0.98;
 
-/**
- * Measures a task in every precision. Parameters are converted to float64 and back, which changes none; gradients are dropped; the random
- * generator is put back before every step, so that all see the same dropout.
- */
-export function calibrate(task: CalibrationTask): Calibration {
-  const { model, progress = () => {} } = task;
-  const rng = keep(getRngState());
-  const parameters = model.parameters();
-  const drop = (): void =>
-    parameters.forEach((p) => {
-      p.grad = null;
-    });
-  const run = (autocast: Autocast, scale: number, dtype: DType = "float32"): number => {
-    drop();
-    setRngState(rng);
-    return scope(() => task.step(autocast, dtype, scale));
-  };
-  const plain = task.autocast("32-true");
+/** The step in float64, which errors are measured against. The gradients are kept. */
+interface Exact {
+  loss: number;
+  gradients: (Tensor | null)[];
+  norm: number;
+}
 
-  progress("float64, to judge by");
-  scope(() => void model.to("float64"));
-  let exact: { loss: number; gradients: (Tensor | null)[]; norm: number };
-  try {
-    const loss = run(plain, 1, "float64");
-    const gradients = keep(parameters.map((p) => p.grad));
-    exact = { loss, gradients, norm: norm(gradients) };
-  } finally {
-    drop();
-    scope(() => void model.to("float32"));
+/** One precision while it is measured. */
+interface Trial {
+  precision: Precision;
+  autocast: Autocast;
+  scale: number;
+  loss: number;
+  nonfinite: boolean;
+  cosine: number;
+  modules: CalibratedPrecision["modules"];
+  seconds: number[];
+  peak: number;
+}
+
+/** Runs the task's steps, all with the same random numbers. */
+class Steps {
+  readonly #rng = keep(getRngState());
+  readonly parameters: readonly nn.Parameter[];
+  constructor(readonly task: CalibrationTask) {
+    this.parameters = task.model.parameters();
   }
 
+  /** @returns the loss; the gradients are in the parameters */
+  run(autocast: Autocast, scale: number, dtype: DType = "float32"): number {
+    this.drop();
+    setRngState(this.#rng);
+    return scope(() => this.task.step(autocast, dtype, scale));
+  }
+
+  forward(autocast: Autocast): void {
+    setRngState(this.#rng);
+    this.task.forward(autocast, "float32");
+  }
+
+  gradients(): (Tensor | null)[] {
+    return this.parameters.map((parameter) => parameter.grad);
+  }
+
+  /** Frees the gradients. */
+  drop(): void {
+    for (const parameter of this.parameters) parameter.grad = null;
+  }
+
+  close(): void {
+    this.drop();
+    this.#rng.dispose();
+  }
+}
+
+/**
+ * Measures a task in every precision. Parameters are converted to float64 and back, which changes none; gradients are
+ * dropped; the random generator is put back before every step, so that all see the same dropout.
+ */
+export function calibrate(task: CalibrationTask): Calibration {
+  const { progress = () => {} } = task;
+  const steps = new Steps(task);
+  const plain = task.autocast("32-true");
+  progress("float64, to judge by");
+  const exact = exactStep(steps, plain);
   progress("float32, watched");
   const monitor = new Monitor();
   monitor.begin();
-  run(plain, firstScale);
+  steps.run(plain, firstScale);
   const watched = monitor.end().gradient;
 
   const tried = precisions.filter((p) => p === "32-true" || (task.precisions ?? precisions).includes(p));
-  const measured = tried.map((precision) => {
+  const trials = tried.map((precision) => {
     progress(precision);
-    const autocast = task.autocast(precision);
-    let scale = precision === "16-mixed" ? firstScale : 1;
-    let loss = run(autocast, scale);
-    while (precision === "16-mixed" && scale > 1 && !gradientsFinite(parameters)) {
-      autocast.clearCache();
-      scale /= 2;
-      loss = run(autocast, scale);
-    }
-    const nonfinite = !Number.isFinite(loss) || !gradientsFinite(parameters);
-    const gradient_cosine = scope(() =>
-      cosine(
-        parameters.map((p) => p.grad),
-        exact.gradients,
-      ),
-    );
-    autocast.clearCache();
-    const forward = (by: Autocast) => () => {
-      setRngState(rng);
-      task.forward(by, "float32");
-    };
-    const modules =
-      precision === "32-true"
-        ? []
-        : compareModules(forward(plain), forward(autocast))
-            .sort((a, b) => order(b.relative_error) - order(a.relative_error))
-            .slice(0, 10);
-    autocast.clearCache();
-    return { autocast, precision, seconds: [] as number[], peak: 0, scale, loss, nonfinite, gradient_cosine, modules };
+    return tryPrecision(steps, precision, plain, exact);
   });
-
-  for (let round = 0; round < (task.rounds ?? 3); round++)
-    for (const row of measured) {
-      progress(`${row.precision}, round ${round + 1}`);
-      drop();
-      resetPeakMemory();
-      const start = performance.now();
-      run(row.autocast, row.scale);
-      row.seconds.push((performance.now() - start) / 1000);
-      row.peak = Math.max(row.peak, memory().peakBytes);
-      row.autocast.clearCache();
+  for (let round = 1; round <= (task.rounds ?? 3); round++)
+    for (const trial of trials) {
+      progress(`${trial.precision}, round ${round}`);
+      measureStep(steps, trial);
     }
-  drop();
+  steps.close();
   for (const gradient of exact.gradients) gradient?.dispose();
-  rng.dispose();
-
-  const base = measured[0];
-  const rows = measured.map(
-    (row): CalibratedPrecision => ({
-      precision: row.precision,
-      step_seconds: median(row.seconds),
-      speedup: median(base.seconds) / median(row.seconds),
-      peak_tensor_bytes: row.peak,
-      memory_ratio: row.peak / base.peak,
-      loss: row.loss,
-      loss_error: Math.abs(row.loss - exact.loss) / Math.abs(exact.loss),
-      gradient_cosine: row.gradient_cosine,
-      nonfinite: row.nonfinite,
-      scale: row.scale,
-      underflow_share: underflow(row.precision, watched, row.scale),
-      modules: row.modules,
-    }),
-  );
+  const rows = trials.map((trial) => rowOf(trial, trials[0], exact, watched));
   return { exact: { loss: exact.loss, gradient_norm: exact.norm }, precisions: rows, recommended: recommend(rows) };
 }
 
-/** The fastest precision that is right; half precision must be a tenth faster, or save a tenth of the memory, to be worth it. */
+function exactStep(steps: Steps, plain: Autocast): Exact {
+  const { model } = steps.task;
+  scope(() => void model.to("float64"));
+  try {
+    const loss = steps.run(plain, 1, "float64");
+    const gradients = keep(steps.gradients());
+    return { loss, gradients, norm: norm(gradients) };
+  } finally {
+    steps.drop();
+    scope(() => void model.to("float32"));
+  }
+}
+
+/** The first step of a precision, at the first loss scale with finite gradients, and the errors of its modules. */
+function tryPrecision(steps: Steps, precision: Precision, plain: Autocast, exact: Exact): Trial {
+  const autocast = steps.task.autocast(precision);
+  let scale = precision === "16-mixed" ? firstScale : 1;
+  let loss = steps.run(autocast, scale);
+  while (precision === "16-mixed" && scale > 1 && !gradientsFinite(steps.parameters)) {
+    autocast.clearCache();
+    scale /= 2;
+    loss = steps.run(autocast, scale);
+  }
+  const nonfinite = !Number.isFinite(loss) || !gradientsFinite(steps.parameters);
+  const gradientCosine = scope(() => cosine(steps.gradients(), exact.gradients));
+  autocast.clearCache();
+  const errors =
+    precision === "32-true"
+      ? []
+      : compareModules(
+          () => steps.forward(plain),
+          () => steps.forward(autocast),
+        );
+  const modules = errors.sort((a, b) => order(b.relative_error) - order(a.relative_error)).slice(0, 10);
+  autocast.clearCache();
+  return { precision, autocast, scale, loss, nonfinite, cosine: gradientCosine, modules, seconds: [], peak: 0 };
+}
+
+/** Adds the time and the memory of one step. */
+function measureStep(steps: Steps, trial: Trial): void {
+  steps.drop();
+  resetPeakMemory();
+  const start = performance.now();
+  steps.run(trial.autocast, trial.scale);
+  trial.seconds.push((performance.now() - start) / 1000);
+  trial.peak = Math.max(trial.peak, memory().peakBytes);
+  trial.autocast.clearCache();
+}
+
+function rowOf(trial: Trial, base: Trial, exact: Exact, watched: readonly ModuleRecord[]): CalibratedPrecision {
+  return {
+    precision: trial.precision,
+    step_seconds: median(trial.seconds),
+    speedup: median(base.seconds) / median(trial.seconds),
+    peak_tensor_bytes: trial.peak,
+    memory_ratio: trial.peak / base.peak,
+    loss: trial.loss,
+    loss_error: Math.abs(trial.loss - exact.loss) / Math.abs(exact.loss),
+    gradient_cosine: trial.cosine,
+    nonfinite: trial.nonfinite,
+    scale: trial.scale,
+    underflow_share: underflow(trial.precision, watched, trial.scale),
+    modules: trial.modules,
+  };
+}
+
+/**
+ * The fastest precision that is right; a lower precision must be a tenth faster, or save a tenth of the memory,
+ * to be worth it.
+ */
 export function recommend(rows: readonly CalibratedPrecision[]): Calibration["recommended"] {
   const plain = rows.find((row) => row.precision === "32-true") as CalibratedPrecision;
   const right = rows.filter((row) => row !== plain && !row.nonfinite && row.gradient_cosine >= worstCosine);

@@ -17,7 +17,8 @@ const mapOf = (autocast: Autocast): CastMap => {
   scope(() => map.watch(() => autocast.run(() => net.call(randn([3, 8])))));
   return map;
 };
-const row = (map: CastMap, path: string, operator: string) => map.rows.find((r) => r.path === path && r.operator === operator);
+const row = (map: CastMap, path: string, operator: string) =>
+  map.rows.find((r) => r.path === path && r.operator === operator);
 
 describe("cast map", () => {
   it("tells what ran in which dtype where", () => {

@@ -9,7 +9,9 @@ import { formatBytes, textTable } from "./text.js";
 export interface CastMapRow {
   path: string;
   operator: string;
-  /** Dtypes of the floating arguments as the operator received them, each once; what it computes in when there is one. */
+  /**
+   * Dtypes of the floating arguments as the operator received them, each once; what it computes in when there is one.
+   */
   inputs: string;
   output: string;
   /** A half product computed on rounded float32 operands. */
@@ -22,7 +24,10 @@ export interface CastRow {
   path: string;
   from: string;
   to: string;
-  /** `weight`: of a parameter, cached until it changes; `inside`: of a weight as its product reads it; `activation`: by the policy; `explicit`: written in the model's code. */
+  /**
+   * `weight`: of a parameter, cached until it changes; `inside`: of a weight as its product reads it; `activation`: by
+   * the policy; `explicit`: written in the model's code.
+   */
   what: "weight" | "inside" | "activation" | "explicit";
   casts: number;
   /** Bytes written; of weights inside products none. */
@@ -30,8 +35,8 @@ export interface CastRow {
 }
 
 /**
- * Records every operator that computes while {@link CastMap.watch} runs, and every change of dtype. Forward only: backward runs inside
- * libtorch, in the dtypes of the forward.
+ * Records every operator that computes while {@link CastMap.watch} runs, and every change of dtype. Forward only:
+ * backward runs inside libtorch, in the dtypes of the forward.
  * @example
  * import { Autocast, CastMap } from "@rfdetr/amp";
  * const map = new CastMap();
@@ -58,7 +63,10 @@ export class CastMap {
     return [...this.#casts.values()];
   }
   get total(): { casts: number; bytes: number } {
-    return this.casts.reduce((sum, row) => ({ casts: sum.casts + row.casts, bytes: sum.bytes + row.bytes }), { casts: 0, bytes: 0 });
+    return this.casts.reduce((sum, row) => ({ casts: sum.casts + row.casts, bytes: sum.bytes + row.bytes }), {
+      casts: 0,
+      bytes: 0,
+    });
   }
 
   #see(event: OperatorEvent): void {
@@ -132,7 +140,9 @@ export class CastMap {
     ].join("\n\n");
   }
 
-  /** Modules as a tree down to `depth`, each with the operators that ran in and below it by input dtype, and its casts. */
+  /**
+   * Modules as a tree down to `depth`, each with the operators that ran in and below it by input dtype, and its casts.
+   */
   tree(depth = 4): string {
     const root = new TreeNode("");
     for (const row of this.rows)
@@ -180,7 +190,10 @@ class TreeNode {
     return [
       own,
       ...children.flatMap((child, i) =>
-        child.lines(`${rest}${i === children.length - 1 ? "└─ " : "├─ "}`, `${rest}${i === children.length - 1 ? "   " : "│  "}`),
+        child.lines(
+          `${rest}${i === children.length - 1 ? "└─ " : "├─ "}`,
+          `${rest}${i === children.length - 1 ? "   " : "│  "}`,
+        ),
       ),
     ];
   }

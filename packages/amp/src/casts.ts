@@ -1,4 +1,5 @@
-// The casts that autocast makes: weights once for many uses, an input once for neighbouring layers that read it, the rest at each use.
+// The casts that autocast makes: weights once for many uses, an input once for neighbouring layers that read it, the
+// rest at each use.
 import { type DType, isGradEnabled, keep, nn, ops, Tensor } from "@rfdetr/torch";
 import { WeightCache } from "./weight-cache.js";
 
@@ -14,9 +15,14 @@ interface Lowered {
 }
 
 export class Casts {
-  /** Copies of weights with and without a way back to the master, and weights of linear layers as their products read them. */
+  /**
+   * Copies of weights with and without a way back to the master, and weights of linear layers as their products read
+   * them.
+   */
   readonly #weights = { grad: new WeightCache(), noGrad: new WeightCache(), packed: new WeightCache() };
-  /** Queries, keys and values read one tensor, and so do the heads: they share its cast, which backward then keeps once. */
+  /**
+   * Queries, keys and values read one tensor, and so do the heads: they share its cast, which backward then keeps once.
+   */
   #last: Lowered | null = null;
   #casting = false;
 
@@ -52,14 +58,18 @@ export class Casts {
     }
   }
 
-  /** Every floating tensor among the arguments in `dtype`, float64 aside; the arguments themselves where nothing changes. */
+  /**
+   * Every floating tensor among the arguments in `dtype`, float64 aside; the arguments themselves where nothing
+   * changes.
+   */
   all(args: unknown[], dtype: DType): unknown[] {
     let changed: unknown[] | null = null;
     for (let i = 0; i < args.length; i++) {
       const value = args[i];
       let cast: unknown = value;
       if (value instanceof Tensor) cast = this.one(value, dtype);
-      else if (Array.isArray(value) && value.length > 0 && typeof value[0] === "object") cast = this.#list(value, dtype);
+      else if (Array.isArray(value) && value.length > 0 && typeof value[0] === "object")
+        cast = this.#list(value, dtype);
       if (cast === value) continue;
       changed ??= args.slice();
       changed[i] = cast;
@@ -97,7 +107,10 @@ export class Casts {
     return this.#weights.packed.get(weight, "int32", () => this.uncast(() => ops.packLinear(weight)));
   }
 
-  /** All floating tensors in the widest dtype among them; float16 beside bfloat16 makes float32, since neither holds the other. */
+  /**
+   * All floating tensors in the widest dtype among them; float16 beside bfloat16 makes float32, since neither holds the
+   * other.
+   */
   widest(args: unknown[]): unknown[] {
     let wide = false;
     let low: DType | null = null;
@@ -113,17 +126,22 @@ export class Casts {
     return low !== null && wide ? this.all(args, "float32") : args;
   }
 
-  /** The copy of a master weight, made once while the weight stays as it is. A copy made for autograd serves without it too. */
+  /**
+   * The copy of a master weight, made once while the weight stays as it is. A copy made for autograd serves without it
+   * too.
+   */
   #weight(master: nn.Parameter, dtype: DType): Tensor {
     const recorded = isGradEnabled() && master.requiresGrad;
     const { grad, noGrad } = this.#weights;
     const convert = (): Tensor => this.convert(master, dtype);
-    return recorded ? grad.get(master, dtype, convert) : (grad.found(master, dtype) ?? noGrad.get(master, dtype, convert));
+    return recorded
+      ? grad.get(master, dtype, convert)
+      : (grad.found(master, dtype) ?? noGrad.get(master, dtype, convert));
   }
 
   /**
-   * The input of a linear layer in a lower precision: the cast of a moment ago where that was of the same tensor, unchanged, under the same
-   * autograd mode. It is freed with the next one, so it must not be kept.
+   * The input of a linear layer in a lower precision: the cast of a moment ago where that was of the same tensor,
+   * unchanged, under the same autograd mode. It is freed with the next one, so it must not be kept.
    */
   input(source: Tensor, dtype: DType): Tensor {
     if (source.dtype !== "float32" || source instanceof nn.Parameter) return this.one(source, dtype);

@@ -22,8 +22,9 @@ interface Sample {
 }
 
 /**
- * Runs `exact` and `other`, which must call the same modules in the same order, and compares what their operators put out.
- * Where a ranking in between turns out differently, everything behind it differs by more than rounding: that is shown as it is.
+ * Runs `exact` and `other`, which must call the same modules in the same order, and compares what their operators put
+ * out. Where a ranking in between turns out differently, everything behind it differs by more than rounding: that is
+ * shown as it is.
  */
 export function compareModules(exact: () => unknown, other: () => unknown): ModuleError[] {
   const reference = record(exact);
@@ -51,7 +52,8 @@ function record(body: () => unknown): Sample[] {
   const samples: Sample[] = [];
   const stop = observe((event) => {
     if (event.by === "cast" || event.op.inPlace || event.module === null || quietOperators.has(event.op.base)) return;
-    for (const output of floatingTensors(event.result)) samples.push({ path: placeName(event.module.path), values: sampled(output) });
+    for (const output of floatingTensors(event.result))
+      samples.push({ path: placeName(event.module.path), values: sampled(output) });
   });
   try {
     noGrad(() => scope(() => void body()));

@@ -55,7 +55,10 @@ export class GradScalerError extends AmpError {
   readonly code = "ERR_GRAD_SCALER";
 }
 
-/** The monitor was given an interval that is no whole number. What to do: give 0 to watch nothing, or a whole number of steps. */
+/**
+ * The monitor was given an interval that is no whole number. What to do: give 0 to watch nothing, or a whole number of
+ * steps.
+ */
 export class MonitorError extends AmpError {
   readonly code = "ERR_MONITOR";
 }

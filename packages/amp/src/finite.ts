@@ -11,8 +11,8 @@ export interface BadGradient {
 }
 
 /**
- * Whether every gradient of `parameters` is finite: one pass for the norms, and a second only where a sum of squares has overflowed
- * although its elements have not.
+ * Whether every gradient of `parameters` is finite: one pass for the norms, and a second only where a sum of squares
+ * has overflowed although its elements have not.
  */
 export function gradientsFinite(parameters: readonly Tensor[]): boolean {
   return noGrad(() =>
@@ -26,7 +26,10 @@ export function gradientsFinite(parameters: readonly Tensor[]): boolean {
   );
 }
 
-/** Parameters whose gradient holds a NaN or an infinity, in the order given. Only asked after a one-pass check has failed. */
+/**
+ * Parameters whose gradient holds a NaN or an infinity, in the order given. Only asked after a one-pass check has
+ * failed.
+ */
 export function badGradients(parameters: Iterable<readonly [string, Tensor]>): BadGradient[] {
   const found: BadGradient[] = [];
   for (const [name, parameter] of parameters)
@@ -34,7 +37,12 @@ export function badGradients(parameters: Iterable<readonly [string, Tensor]>): B
       scope(() => {
         const gradient = parameter.grad;
         if (gradient === null || gradient.isfinite().all().item() === 1) return;
-        found.push({ name, nan: ops.isnan(gradient).sum().item(), infinite: ops.isinf(gradient).sum().item(), elements: gradient.numel });
+        found.push({
+          name,
+          nan: ops.isnan(gradient).sum().item(),
+          infinite: ops.isinf(gradient).sum().item(),
+          elements: gradient.numel,
+        });
       }),
     );
   return found;

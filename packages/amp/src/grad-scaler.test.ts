@@ -7,11 +7,18 @@ import { GradScaler } from "./grad-scaler.js";
 const weight = (): Tensor => nn.parameter(tensor([1, 2, 3]));
 const optimizerOf = (...params: Tensor[]) => new optim.AdamW([{ params, lr: 0.1, weightDecay: 0 }]);
 /** Backward of a loss whose gradient is `factor` times the scale. */
-const backward = (scaler: GradScaler, p: Tensor, factor = 1): void => scope(() => scaler.scale(p.sum().mul(factor)).backward());
+const backward = (scaler: GradScaler, p: Tensor, factor = 1): void =>
+  scope(() => scaler.scale(p.sum().mul(factor)).backward());
 
 describe("GradScaler", () => {
   it("has PyTorch's defaults", () => {
-    expect(new GradScaler().stateDict()).toEqual({ scale: 65536, growth: 2, backoff: 0.5, interval: 2000, goodSteps: 0 });
+    expect(new GradScaler().stateDict()).toEqual({
+      scale: 65536,
+      growth: 2,
+      backoff: 0.5,
+      interval: 2000,
+      goodSteps: 0,
+    });
   });
 
   it("scales the loss and unscales the gradients", () => {
@@ -77,7 +84,10 @@ describe("GradScaler", () => {
             scaler.update();
             if (!finite) [scale, good] = [Math.fround(scale * backoff), 0];
             else if (++good === interval)
-              [scale, good] = [Math.fround(scale * growth) === Number.POSITIVE_INFINITY ? scale : Math.fround(scale * growth), 0];
+              [scale, good] = [
+                Math.fround(scale * growth) === Number.POSITIVE_INFINITY ? scale : Math.fround(scale * growth),
+                0,
+              ];
             expect([scaler.currentScale, scaler.stateDict().goodSteps]).toEqual([scale, good]);
           }
         },
@@ -160,10 +170,15 @@ describe("misuse is an error", () => {
     p.grad = ops._toCopy(tensor([1]), { dtype: "float16" });
     expect(() => new GradScaler().unscale([p])).toThrow(/Expected float32 gradients/);
   });
-  it.each([{ init: 0 }, { init: Number.NaN }, { growth: 1 }, { backoff: 1 }, { backoff: 0 }, { interval: 0 }, { interval: 1.5 }])(
-    "%j",
-    (options) => {
-      expect(() => new GradScaler(options)).toThrow(/Expected .* for scaler\./);
-    },
-  );
+  it.each([
+    { init: 0 },
+    { init: Number.NaN },
+    { growth: 1 },
+    { backoff: 1 },
+    { backoff: 0 },
+    { interval: 0 },
+    { interval: 1.5 },
+  ])("%j", (options) => {
+    expect(() => new GradScaler(options)).toThrow(/Expected .* for scaler\./);
+  });
 });

@@ -1,4 +1,5 @@
-// Dynamic loss scaling with PyTorch's semantics (torch.amp.GradScaler; Micikevicius et al. 2018, arXiv:1710.03740 §3.2).
+// Dynamic loss scaling with PyTorch's semantics (torch.amp.GradScaler; Micikevicius et al. 2018, arXiv:1710.03740
+// §3.2).
 import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { GradScalerError } from "./errors.js";
 
@@ -30,8 +31,8 @@ export interface ScalerState {
 type Stage = "ready" | "unscaled" | "stepped";
 
 /**
- * One optimizer's loss scale. The order of a step is scale → backward → unscale → (clip) → step → update; with several micro-batches
- * unscale once, after the last backward.
+ * One optimizer's loss scale. The order of a step is scale → backward → unscale → (clip) → step → update; with several
+ * micro-batches unscale once, after the last backward.
  * @example
  * import { GradScaler } from "@rfdetr/amp";
  * import { optim } from "@rfdetr/torch";
@@ -59,7 +60,8 @@ export class GradScaler {
   constructor(options: ScalerOptions = {}) {
     const { init = 65536, growth = 2, backoff = 0.5, interval = 2000, enabled = true } = options;
     const expect = (ok: boolean, what: string, name: string, value: number): void => {
-      if (!ok) throw new GradScalerError(`Expected ${what} for scaler.${name} but received ${value} of type ${typeof value}`);
+      if (!ok)
+        throw new GradScalerError(`Expected ${what} for scaler.${name} but received ${value} of type ${typeof value}`);
     };
     expect(Number.isFinite(init) && init > 0, "positive number", "init", init);
     expect(growth > 1, "number above 1", "growth", growth);
@@ -88,12 +90,14 @@ export class GradScaler {
   }
 
   /**
-   * Divides the gradients by the scale in place and notes whether any is not finite. The reciprocal is taken in float64.
+   * Divides the gradients by the scale in place and notes whether any is not finite. The reciprocal is taken in
+   * float64.
    * @throws GradScalerError when called twice in a step, after step(), or on half-precision gradients
    */
   unscale(parameters: readonly Tensor[]): void {
     if (!this.enabled) return;
-    if (this.#stage === "unscaled") throw new GradScalerError("Expected unscale() once since the last update() but received a second call");
+    if (this.#stage === "unscaled")
+      throw new GradScalerError("Expected unscale() once since the last update() but received a second call");
     if (this.#stage === "stepped") throw new GradScalerError("Expected unscale() before step() but received it after");
     noGrad(() =>
       scope(() => {
@@ -104,7 +108,9 @@ export class GradScaler {
             `Expected float32 gradients but received ${half}: unscaling float16 gradients would lose what scaling saved; keep the weights in float32`,
           );
         if (gradients.length === 0)
-          throw new GradScalerError("Expected gradients to unscale but no parameter has one: call backward() on the scaled loss first");
+          throw new GradScalerError(
+            "Expected gradients to unscale but no parameter has one: call backward() on the scaled loss first",
+          );
         // The operator takes tensors of one dtype and device at a time.
         const alike = new Map<string, Tensor[]>();
         for (const gradient of gradients) {
@@ -134,7 +140,8 @@ export class GradScaler {
       optimizer.step();
       return true;
     }
-    if (this.#stage === "stepped") throw new GradScalerError("Expected step() once since the last update() but received a second call");
+    if (this.#stage === "stepped")
+      throw new GradScalerError("Expected step() once since the last update() but received a second call");
     if (this.#stage === "ready") this.unscale(optimizer.parameters);
     if (!this.#foundInf) optimizer.step();
     this.#stage = "stepped";
@@ -150,7 +157,8 @@ export class GradScaler {
   /** Adapts the scale and makes ready for the next step. */
   update(): void {
     if (!this.enabled) return;
-    if (this.#stage === "ready") throw new GradScalerError("Expected unscale() or step() before update() but no gradients were looked at");
+    if (this.#stage === "ready")
+      throw new GradScalerError("Expected unscale() or step() before update() but no gradients were looked at");
     if (this.#foundInf) {
       this.#scale = Math.fround(this.#scale * this.backoff);
       this.#goodSteps = 0;
@@ -171,7 +179,13 @@ export class GradScaler {
   }
 
   stateDict(): ScalerState {
-    return { scale: this.#scale, growth: this.growth, backoff: this.backoff, interval: this.interval, goodSteps: this.#goodSteps };
+    return {
+      scale: this.#scale,
+      growth: this.growth,
+      backoff: this.backoff,
+      interval: this.interval,
+      goodSteps: this.#goodSteps,
+    };
   }
   /** Takes over scale and counter; growth, backoff and interval stay as configured. */
   loadStateDict(state: ScalerState): void {

@@ -22,5 +22,8 @@ export function emulate(
   };
   const rounded = args.map(round);
   const wide = next(rounded);
-  return { args: rounded, result: wide instanceof Tensor && wide.dtype === "float32" ? casts.convert(wide, dtype) : wide };
+  return {
+    args: rounded,
+    result: wide instanceof Tensor && wide.dtype === "float32" ? casts.convert(wide, dtype) : wide,
+  };
 }

@@ -15,7 +15,9 @@ export interface Hardware {
   bf16: boolean;
   /** Matrix products in float16 run natively. */
   fp16: boolean;
-  /** Instruction-set extensions that matter here, such as avx512_bf16; on CUDA the compute capability, such as sm_90. */
+  /**
+   * Instruction-set extensions that matter here, such as avx512_bf16; on CUDA the compute capability, such as sm_90.
+   */
   features: string[];
   /** What libtorch's CPU kernels were chosen for, such as AVX512. */
   capability: string;
@@ -36,16 +38,25 @@ const interesting = [
   "sve",
 ];
 
-/** Feature flags of the first processor in the text of /proc/cpuinfo (`flags` on x86, `Features` on ARM). */
+/**
+ * Feature flags of the first processor in the text of /proc/cpuinfo (`flags` on x86, `Features` on ARM).
+ * @internal for tests
+ */
 export function parseCpuFlags(cpuinfo: string): string[] {
   const line = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo);
   return line === null ? [] : line[1].trim().split(/\s+/);
 }
 
-/** Which half types the matrix units of a CPU with these flags multiply. */
+/**
+ * Which half types the matrix units of a CPU with these flags multiply.
+ * @internal for tests
+ */
 export function cpuHalfTypes(flags: readonly string[]): { bf16: boolean; fp16: boolean } {
   const has = (name: string): boolean => flags.includes(name);
-  return { bf16: has("avx512_bf16") || has("amx_bf16") || (has("bf16") && has("i8mm")), fp16: has("avx512_fp16") || has("amx_fp16") };
+  return {
+    bf16: has("avx512_bf16") || has("amx_bf16") || (has("bf16") && has("i8mm")),
+    fp16: has("avx512_fp16") || has("amx_fp16"),
+  };
 }
 
 function cpuFlags(): string[] {
@@ -86,7 +97,12 @@ export function readHardware(device = "cpu"): Hardware {
 function readNow(device: string): Hardware {
   const [kind, index = "0"] = device.split(":") as [Hardware["device"], string?];
   const flags = cpuFlags();
-  const common = { device: kind, cores: availableParallelism(), memoryBytes: totalmem(), capability: engine().capability };
+  const common = {
+    device: kind,
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    capability: engine().capability,
+  };
   if (kind === "cpu")
     return {
       ...common,

@@ -23,9 +23,9 @@ export interface Watched {
 }
 
 /**
- * Watches the steps it is told to. A watched step looks at the output of every operator that computes (views, copies and comparisons
- * are passed over), adds up what it sees by module, and hangs a hook on each output for its gradient. In between, nothing stands in
- * the operators' way.
+ * Watches the steps it is told to. A watched step looks at the output of every operator that computes (views, copies
+ * and comparisons are passed over), adds up what it sees by module, and hangs a hook on each output for its gradient.
+ * In between, nothing stands in the operators' way.
  */
 export class Monitor {
   /** Steps between watched ones; 0 watches none. */
@@ -66,7 +66,12 @@ export class Monitor {
     this.#stop = null;
     for (const remove of this.#hooks) remove();
     this.#hooks = [];
-    return { forward: records(this.#forward), gradient: records(this.#gradient), written: this.#written, seconds: this.#seconds };
+    return {
+      forward: records(this.#forward),
+      gradient: records(this.#gradient),
+      written: this.#written,
+      seconds: this.#seconds,
+    };
   }
 
   readonly #look = (event: OperatorEvent): void => {
@@ -132,7 +137,9 @@ export class UpdateProbe {
   /** @returns one record a parameter, in the given order; empty without {@link begin} */
   end(): UpdateRecord[] {
     const before = this.#before;
-    const records = noGrad(() => this.parameters.slice(0, before.length).map(([name, p], i) => scope(() => compare(name, before[i], p))));
+    const records = noGrad(() =>
+      this.parameters.slice(0, before.length).map(([name, p], i) => scope(() => compare(name, before[i], p))),
+    );
     this.#release();
     return records;
   }
@@ -149,5 +156,9 @@ function compare(name: string, before: Tensor, after: Tensor): UpdateRecord {
   const changed = difference.ne(0);
   const lost = ops.logicalAnd(changed, ops.eq(before.to("bfloat16"), after.to("bfloat16")));
   const count = changed.sum().item();
-  return { name, ratio: weight === 0 ? 0 : difference.norm().item() / weight, bf16_lost: count === 0 ? 0 : lost.sum().item() / count };
+  return {
+    name,
+    ratio: weight === 0 ? 0 : difference.norm().item() / weight,
+    bf16_lost: count === 0 ? 0 : lost.sum().item() / count,
+  };
 }

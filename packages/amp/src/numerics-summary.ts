@@ -28,7 +28,15 @@ export interface NumericsSummary {
   applied: number;
   skipped: number;
   /** Up to twenty spans of equally many steps. */
-  spans: { first: number; last: number; skipped: number; scale: number; loss: number; grad_norm: number; clipped: number }[];
+  spans: {
+    first: number;
+    last: number;
+    skipped: number;
+    scale: number;
+    loss: number;
+    grad_norm: number;
+    clipped: number;
+  }[];
   /** Where the loss scale changed: the step that ran with the new one first. */
   scale_changes: { step: number; scale: number }[];
   worst: WorstModule[];
@@ -56,7 +64,10 @@ export interface NumericsMemory {
   kept: number;
   peak: number;
   peak_rss: number;
-  /** What one watched forward wrote in half and in float32; null where none was watched. In `32-true` the half part takes twice the bytes. */
+  /**
+   * What one watched forward wrote in half and in float32; null where none was watched. In `32-true` the half part
+   * takes twice the bytes.
+   */
   written: { half: number; full: number } | null;
 }
 
@@ -117,9 +128,14 @@ function updatesOf(monitors: readonly MonitorRecord[]): NumericsSummary["updates
   };
 }
 
-function memoryOf(header: HeaderRecord | null, steps: readonly StepRecord[], monitors: readonly MonitorRecord[]): NumericsMemory | null {
+function memoryOf(
+  header: HeaderRecord | null,
+  steps: readonly StepRecord[],
+  monitors: readonly MonitorRecord[],
+): NumericsMemory | null {
   if (steps.length === 0) return null;
-  const most = (value: (s: StepRecord) => number | undefined): number => steps.reduce((peak, s) => Math.max(peak, value(s) ?? 0), 0);
+  const most = (value: (s: StepRecord) => number | undefined): number =>
+    steps.reduce((peak, s) => Math.max(peak, value(s) ?? 0), 0);
   return {
     fixed: header?.fixed_bytes ?? null,
     half_copies: most((s) => s.memory.half_copy_bytes),
@@ -211,7 +227,14 @@ export function formatNumerics(summary: NumericsSummary): string {
     parts.push(
       `Largest values on watched steps:\n${textTable(
         ["module", "side", "amax", "past float16", "flushed by float16", "not finite"],
-        summary.worst.map((m) => [m.path, m.side, brief(m.amax), share(m.fp16_saturate), share(m.fp16_flush), share(m.non_finite)]),
+        summary.worst.map((m) => [
+          m.path,
+          m.side,
+          brief(m.amax),
+          share(m.fp16_saturate),
+          share(m.fp16_flush),
+          share(m.non_finite),
+        ]),
       )}`,
     );
   if (summary.updates !== null)
@@ -220,7 +243,9 @@ export function formatNumerics(summary: NumericsSummary): string {
     );
   if (summary.memory !== null) parts.push(memoryText(summary.memory));
   for (const { step, to_step, lr_factor, fault } of summary.rollbacks)
-    parts.push(`Step ${step}: back to the state after step ${to_step}, learning rates times ${lr_factor} (${fault} not finite)`);
+    parts.push(
+      `Step ${step}: back to the state after step ${to_step}, learning rates times ${lr_factor} (${fault} not finite)`,
+    );
   for (const report of summary.overflows) parts.push(formatOverflowReport(report));
   return parts.join("\n\n");
 }
@@ -232,7 +257,9 @@ function memoryText({ fixed, half_copies, kept, peak, peak_rss, written }: Numer
       `  the same in every precision: weights ${formatBytes(fixed.weights)}, gradients ${formatBytes(fixed.gradients)}, moments ${formatBytes(fixed.moments)}, average ${formatBytes(fixed.average)}`,
     );
   if (kept > 0)
-    lines.push(`  kept for backward by one forward: ${formatBytes(kept)}; half copies of the weights: ${formatBytes(half_copies)}`);
+    lines.push(
+      `  kept for backward by one forward: ${formatBytes(kept)}; half copies of the weights: ${formatBytes(half_copies)}`,
+    );
   if (written !== null && written.half > 0)
     lines.push(
       `  one forward wrote ${formatBytes(written.half)} in half and ${formatBytes(written.full)} in float32: half precision spared ${formatBytes(written.half)} of writing, and cost the copies`,

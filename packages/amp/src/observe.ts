@@ -9,7 +9,10 @@ export interface OperatorEvent {
   /** As the operator received them. */
   readonly args: readonly unknown[];
   readonly result: unknown;
-  /** `cast`: autocast itself changes a dtype here; `emulated`: a half product computed on rounded float32 operands; `masters`: one that rounds its float32 weights as it reads them. */
+  /**
+   * `cast`: autocast itself changes a dtype here; `emulated`: a half product computed on rounded float32 operands;
+   * `masters`: one that rounds its float32 weights as it reads them.
+   */
   readonly by: "model" | "cast" | "emulated" | "masters";
 }
 
@@ -27,9 +30,10 @@ export function whileCasting(test: () => boolean): void {
 }
 
 /**
- * Calls `observer` after every operator, whether autocast is on or not. It runs without autograd, in a scope of its own; operators
- * that it calls are neither cast nor observed. Nothing stands at the door while there is no observer.
- * Fused operators are seen as their parts where both ways have the same bits, as a whole where they do not: watching changes nothing.
+ * Calls `observer` after every operator, whether autocast is on or not. It runs without autograd, in a scope of its
+ * own; operators that it calls are neither cast nor observed. Nothing stands at the door while there is no observer.
+ * Fused operators are seen as their parts where both ways have the same bits, as a whole where they do not: watching
+ * changes nothing.
  * @returns a function that removes the observer
  */
 export function observe(observer: Observer): () => void {

@@ -26,9 +26,9 @@ export interface TrailEntry {
 
 /**
  * Where the first value that was not finite came up:
- * `input` in the tensors given to the model; `weight` in its parameters or buffers; `forward` in a module whose own inputs were finite;
- * `target` in the data that the loss was given; `loss` in the loss's own arithmetic; `backward` in a gradient while everything forward was
- * finite; `none` when the replay stayed finite.
+ * `input` in the tensors given to the model; `weight` in its parameters or buffers; `forward` in a module whose own
+ * inputs were finite; `target` in the data that the loss was given; `loss` in the loss's own arithmetic; `backward` in
+ * a gradient while everything forward was finite; `none` when the replay stayed finite.
  */
 export type FaultPhase = "input" | "weight" | "forward" | "target" | "loss" | "backward" | "none";
 
@@ -77,7 +77,9 @@ export function advise(report: Omit<OverflowReport, "advice">): string[] {
         "Keep the finite-gradient check on: it refuses such an update.",
       ];
     case "target":
-      return ["The loss was given values that are not finite: check the boxes of this batch's annotations (rfdetr data check)."];
+      return [
+        "The loss was given values that are not finite: check the boxes of this batch's annotations (rfdetr data check).",
+      ];
     case "loss":
       return [
         "The model's outputs were finite, the loss was not: the outputs are extreme. Lower the learning rate, or lengthen the warm-up.",
@@ -111,7 +113,10 @@ export function advise(report: Omit<OverflowReport, "advice">): string[] {
 
 function counts(facts: TensorFacts | undefined): string {
   if (facts === undefined) return "values that are not finite";
-  const parts = [facts.nan > 0 ? `${facts.nan} NaN` : "", facts.infinite > 0 ? `${facts.infinite} infinite` : ""].filter(Boolean);
+  const parts = [
+    facts.nan > 0 ? `${facts.nan} NaN` : "",
+    facts.infinite > 0 ? `${facts.infinite} infinite` : "",
+  ].filter(Boolean);
   return `${parts.join(" and ")} of ${facts.shape.reduce((a, b) => a * b, 1)} values`;
 }
 

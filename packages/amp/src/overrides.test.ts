@@ -59,7 +59,9 @@ describe("mistakes", () => {
     );
   });
   it("so is an unknown operator or policy", () => {
-    expect(() => withOperators(defaultPolicy, { layernorm: "fp32" })).toThrow(/received layernorm; near it are .*layer_norm/);
+    expect(() => withOperators(defaultPolicy, { layernorm: "fp32" })).toThrow(
+      /received layernorm; near it are .*layer_norm/,
+    );
     expect(() => withOperators(defaultPolicy, { layernorm: "fp32" })).toThrow(PolicyError);
     expect(withOperators(defaultPolicy, { hardtanh: "fp32" }).rows.get("hardtanh")?.rule).toBe("fp32");
     expect(() => policyByName("cuda")).toThrow(/Expected one of default, pytorch-cuda/);
@@ -68,11 +70,16 @@ describe("mistakes", () => {
 
 describe("the tables", () => {
   it("give a reason for every row", () => {
-    for (const policy of [defaultPolicy, cudaPolicy]) for (const [op, row] of policy.rows) expect(row.reason, op).not.toBe("");
+    for (const policy of [defaultPolicy, cudaPolicy])
+      for (const [op, row] of policy.rows) expect(row.reason, op).not.toBe("");
   });
   it("list the same operators", () => {
-    const missing = (a: typeof defaultPolicy, b: typeof defaultPolicy): string[] => [...a.rows.keys()].filter((op) => !b.rows.has(op));
-    expect([missing(defaultPolicy, cudaPolicy), missing(cudaPolicy, defaultPolicy)]).toEqual([["binary_cross_entropy"], []]);
+    const missing = (a: typeof defaultPolicy, b: typeof defaultPolicy): string[] =>
+      [...a.rows.keys()].filter((op) => !b.rows.has(op));
+    expect([missing(defaultPolicy, cudaPolicy), missing(cudaPolicy, defaultPolicy)]).toEqual([
+      ["binary_cross_entropy"],
+      [],
+    ]);
   });
   it("differ where docs/precision.md says so", () => {
     expect(policyDifferences(defaultPolicy, cudaPolicy).map((d) => d.operator)).toContain("topk");

@@ -5,8 +5,8 @@ import { nearest } from "./nearest.js";
 import { moduleRules, type Overrides } from "./policy.js";
 
 /**
- * Matches the path of a module, or of any module inside one that fits. Segments are separated by dots; `*` stands for one segment or
- * a part of one, `**` for any number of segments, none included.
+ * Matches the path of a module, or of any module inside one that fits. Segments are separated by dots; `*` stands for
+ * one segment or a part of one, `**` for any number of segments, none included.
  */
 export function pathPattern(pattern: string): RegExp {
   const segments = pattern.split(".");
@@ -27,7 +27,9 @@ export function pathPattern(pattern: string): RegExp {
 export function checkOverrides(overrides: Overrides, paths: readonly string[]): void {
   for (const [pattern, rule] of Object.entries(overrides)) {
     if (!moduleRules.includes(rule))
-      throw new PolicyError(`Expected one of ${moduleRules.join(", ")} for the override of ${pattern} but received ${String(rule)}`);
+      throw new PolicyError(
+        `Expected one of ${moduleRules.join(", ")} for the override of ${pattern} but received ${String(rule)}`,
+      );
     const expression = pathPattern(pattern);
     if (paths.some((path) => expression.test(path))) continue;
     const near = nearPaths(pattern, paths);
@@ -37,13 +39,19 @@ export function checkOverrides(overrides: Overrides, paths: readonly string[]): 
   }
 }
 
-/** Paths with a segment that looks like one of the pattern's, those with the most such segments first, numbers folded into `*`. */
+/**
+ * Paths with a segment that looks like one of the pattern's, those with the most such segments first, numbers folded
+ * into `*`.
+ */
 function nearPaths(pattern: string, paths: readonly string[]): string[] {
   const wanted = pattern.split(".").filter((segment) => !/^[*\d]*$/.test(segment));
   const folded = [...new Set(paths.map((path) => path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*")))];
   const score = (path: string): number => {
     const segments = path.split(".");
-    return wanted.filter((segment) => nearest(segment, segments, 1).length > 0).length - (segments.length - wanted.length) / 100;
+    return (
+      wanted.filter((segment) => nearest(segment, segments, 1).length > 0).length -
+      (segments.length - wanted.length) / 100
+    );
   };
   return folded
     .map((path) => ({ path, score: score(path) }))

@@ -1,21 +1,21 @@
-// The policy: what autocast does with each operator. One table for every device, because libtorch's own CPU and CUDA lists
-// differ and a model would otherwise mean two things.
+// The policy: what autocast does with each operator. One table for every device, because libtorch's own CPU and CUDA
+// lists differ and a model would otherwise mean two things.
 import { ops } from "@rfdetr/torch";
 import { PolicyError } from "./errors.js";
 import { nearest } from "./nearest.js";
 
 /**
- * `lower`: floating arguments go down to half. `fp32`: half arguments go up. `widest`: all take the widest dtype among them.
- * `keep`: nothing is cast; libtorch's type promotion decides.
+ * `lower`: floating arguments go down to half. `fp32`: half arguments go up. `widest`: all take the widest dtype among
+ * them. `keep`: nothing is cast; libtorch's type promotion decides.
  */
 export type CastRule = "lower" | "fp32" | "widest" | "keep";
 /** What may happen to an operator: `lower`, `fp32`, `widest`, `keep`. */
 export const castRules: readonly CastRule[] = ["lower", "fp32", "widest", "keep"];
 
 /**
- * Rule of a whole module: one {@link CastRule} for all its operators, `bf16` (the policy, with bfloat16 as the half type: range where
- * float16 overflows), `bf16x3` (`fp32`, but linear layers sum three bfloat16 products, with sixteen bits of each factor, where the CPU
- * has units for them), or `policy` (no exception, inside of a module that is one).
+ * Rule of a whole module: one {@link CastRule} for all its operators, `bf16` (the policy, with bfloat16 as the half
+ * type: range where float16 overflows), `bf16x3` (`fp32`, but linear layers sum three bfloat16 products, with sixteen
+ * bits of each factor, where the CPU has units for them), or `policy` (no exception, inside of a module that is one).
  */
 export type ModuleRule = CastRule | "bf16" | "bf16x3" | "policy";
 /** What an override may ask of a module. */
@@ -42,7 +42,9 @@ type Group = readonly [rule: CastRule, reason: string, operators: string];
 function policy(name: string, groups: readonly Group[]): Policy {
   return {
     name,
-    rows: new Map(groups.flatMap(([rule, reason, operators]) => operators.split(" ").map((op) => [op, { rule, reason }] as const))),
+    rows: new Map(
+      groups.flatMap(([rule, reason, operators]) => operators.split(" ").map((op) => [op, { rule, reason }] as const)),
+    ),
   };
 }
 
@@ -73,7 +75,11 @@ const kept: readonly Group[] = [
     "elementwise and bounded: computed in float32 inside the kernel, one rounding, half the bytes kept for backward",
     "gelu silu relu sigmoid tanh sin cos dropout hardswish sqrt",
   ],
-  ["keep", "picks elements, rounds nothing", "clamp clamp_min clamp_max maximum minimum max min amax amin argmax argmin max_pool2d"],
+  [
+    "keep",
+    "picks elements, rounds nothing",
+    "clamp clamp_min clamp_max maximum minimum max min amax amin argmax argmin max_pool2d",
+  ],
   [
     "keep",
     "compares, counts or tests",
@@ -181,14 +187,17 @@ export function policyDifferences(a: Policy, b: Policy): { operator: string; a: 
 /**
  * A policy with some operators changed.
  * @param changes by ATen base name (`layer_norm`)
- * @throws PolicyError for an operator that neither the policy nor libtorch knows (with near matches), or an unknown rule
+ * @throws PolicyError for an operator that neither the policy nor libtorch knows (with near matches), or an unknown
+ * rule
  */
 export function withOperators(base: Policy, changes: Readonly<Record<string, CastRule>>): Policy {
   if (Object.keys(changes).length === 0) return base;
   const rows = new Map(base.rows);
   for (const [operator, rule] of Object.entries(changes)) {
     if (!castRules.includes(rule))
-      throw new PolicyError(`Expected one of ${castRules.join(", ")} for the operator ${operator} but received ${String(rule)}`);
+      throw new PolicyError(
+        `Expected one of ${castRules.join(", ")} for the operator ${operator} but received ${String(rule)}`,
+      );
     if (!rows.has(operator) && !isOperator(operator)) {
       const near = nearest(operator, [...rows.keys()]);
       throw new PolicyError(

@@ -30,13 +30,18 @@ describe("auto", () => {
   });
 
   it("amp: false and null are 32-true everywhere", () => {
-    for (const off of [false, null]) expect(resolvePrecision(off, machine({ device: "cuda", bf16: true })).precision).toBe("32-true");
+    for (const off of [false, null])
+      expect(resolvePrecision(off, machine({ device: "cuda", bf16: true })).precision).toBe("32-true");
   });
 });
 
 describe("a precision asked for by name", () => {
   it("is taken, with a note where the hardware does not suit it", () => {
-    expect(resolvePrecision("16-mixed", machine({ fp16: true }))).toEqual({ precision: "16-mixed", reason: "asked for", note: null });
+    expect(resolvePrecision("16-mixed", machine({ fp16: true }))).toEqual({
+      precision: "16-mixed",
+      reason: "asked for",
+      note: null,
+    });
     expect(resolvePrecision("16-mixed", machine({})).note).toMatch(/as a tensor core computes them/);
     expect(resolvePrecision("bf16-mixed", machine({})).note).toMatch(/no bfloat16 matrix units/);
     expect(resolvePrecision("32-true", machine({})).note).toBeNull();
@@ -52,7 +57,11 @@ describe("a precision asked for by name", () => {
 
 describe("hardware facts", () => {
   it("are read from the flags line", () => {
-    expect(parseCpuFlags("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\nbugs\t\t:\n")).toEqual(["fpu", "avx2", "avx512_bf16"]);
+    expect(parseCpuFlags("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\nbugs\t\t:\n")).toEqual([
+      "fpu",
+      "avx2",
+      "avx512_bf16",
+    ]);
     expect(parseCpuFlags("Features\t: fp asimd bf16 i8mm")).toEqual(["fp", "asimd", "bf16", "i8mm"]);
     expect(parseCpuFlags("")).toEqual([]);
   });

@@ -4,8 +4,8 @@ import { PrecisionError } from "./errors.js";
 import { type Hardware, readHardware } from "./hardware.js";
 
 /**
- * `32-true`: everything in float32. `bf16-mixed` and `16-mixed`: matrix products in half precision, weights, gradients, optimizer
- * and everything delicate in float32; `16-mixed` scales the loss, because float16 ends at 65504 and 6e-8.
+ * `32-true`: everything in float32. `bf16-mixed` and `16-mixed`: matrix products in half precision, weights, gradients,
+ * optimizer and everything delicate in float32; `16-mixed` scales the loss, because float16 ends at 65504 and 6e-8.
  */
 export type Precision = "32-true" | "bf16-mixed" | "16-mixed";
 /** Names of the precisions. */
@@ -44,7 +44,12 @@ export const autoTable: readonly AutoRow[] = [
     precision: "16-mixed",
     reason: "this GPU has float16 matrix units but none for bfloat16",
   },
-  { fits: (h) => h.device === "mps", hardware: "Apple GPU (MPS)", precision: "16-mixed", reason: "Apple GPUs are fastest in float16" },
+  {
+    fits: (h) => h.device === "mps",
+    hardware: "Apple GPU (MPS)",
+    precision: "16-mixed",
+    reason: "Apple GPUs are fastest in float16",
+  },
   {
     fits: (h) => h.bf16,
     hardware: "CPU with avx512_bf16 or amx_bf16",
@@ -70,7 +75,8 @@ const emulationNote =
  * const { precision, reason } = resolvePrecision("auto", "cpu");
  */
 export function resolvePrecision(request: PrecisionRequest, device: string | Hardware = "cpu"): ResolvedPrecision {
-  if (request === false || request === null) return { precision: "32-true", reason: "mixed precision is switched off", note: null };
+  if (request === false || request === null)
+    return { precision: "32-true", reason: "mixed precision is switched off", note: null };
   const hardware = typeof device === "string" ? readHardware(device) : device;
   if (request === true || request === "auto") {
     const { precision, reason } = autoTable.find((row) => row.fits(hardware)) as AutoRow;

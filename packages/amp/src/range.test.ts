@@ -56,14 +56,18 @@ describe("range", () => {
       .map(Math.fround)
       .filter((x) => Math.abs(x) > 1e-30);
     fc.assert(
-      fc.property(fc.array(value, { minLength: 1, maxLength: 20 }), fc.array(value, { minLength: 1, maxLength: 20 }), (a, b) => {
-        const range = of(a);
-        const first = Math.min(...a.map((x) => exponent(x)));
-        expect(compactExponents(range).first).toBe(first);
-        const all = of([...a, ...b]);
-        addRange(range, of(b));
-        expect(range).toEqual(all);
-      }),
+      fc.property(
+        fc.array(value, { minLength: 1, maxLength: 20 }),
+        fc.array(value, { minLength: 1, maxLength: 20 }),
+        (a, b) => {
+          const range = of(a);
+          const first = Math.min(...a.map((x) => exponent(x)));
+          expect(compactExponents(range).first).toBe(first);
+          const all = of([...a, ...b]);
+          addRange(range, of(b));
+          expect(range).toEqual(all);
+        },
+      ),
       { numRuns: 40 },
     );
   });

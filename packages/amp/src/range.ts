@@ -1,8 +1,11 @@
 // The range of a tensor's values in one look: extremes, what is not finite, and the binary exponents.
 import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 
-/** Binades of float32: bin e holds the values with 2^(e−127) ≤ |x| < 2^(e−126); bin 0 zeros and float32 subnormals, bin 255 infinities and NaN. */
-export const exponentBins = 256;
+/**
+ * Binades of float32: bin e holds the values with 2^(e−127) ≤ |x| < 2^(e−126); bin 0 zeros and float32 subnormals, bin
+ * 255 infinities and NaN.
+ */
+const exponentBins = 256;
 const bias = 127;
 
 /** Values looked at for the histogram; larger tensors are sampled evenly. Extremes are always exact. */
@@ -22,12 +25,23 @@ export interface Range {
   zeros: number;
 }
 
-/** Looks at a floating tensor of any dtype: one pass of libtorch over the whole for the extremes, the bits of the sample for the rest. */
+/**
+ * Looks at a floating tensor of any dtype: one pass of libtorch over the whole for the extremes, the bits of the sample
+ * for the rest.
+ */
 export function rangeOf(x: Tensor): Range {
   return noGrad(() =>
     scope(() => {
       const elements = x.numel;
-      const range: Range = { amax: 0, min: 0, max: 0, elements, sampled: 0, exponents: new Float64Array(exponentBins), zeros: 0 };
+      const range: Range = {
+        amax: 0,
+        min: 0,
+        max: 0,
+        elements,
+        sampled: 0,
+        exponents: new Float64Array(exponentBins),
+        zeros: 0,
+      };
       if (elements === 0) return range;
       const [low, high] = ops.aminmax(x.detach());
       range.min = low.item();
@@ -97,7 +111,10 @@ export function addRange(into: Range, other: Range): void {
 
 const maxOrNaN = (a: number, b: number): number => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.max(a, b));
 
-/** The filled part of the histogram: exponent (of the power of two) of its first bin, and the counts from there. Zeros and non-finite values are left out. */
+/**
+ * The filled part of the histogram: exponent (of the power of two) of its first bin, and the counts from there. Zeros
+ * and non-finite values are left out.
+ */
 export function compactExponents(range: Pick<Range, "exponents">): { first: number; counts: number[] } {
   let low = 1;
   let high = 254;

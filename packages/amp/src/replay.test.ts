@@ -12,7 +12,9 @@ class Net extends nn.Module {
   blocks = Array.from({ length: 3 }, () => new Block());
   head = new nn.Linear(6, 2);
   override forward(x: Tensor): Tensor {
-    return this.head.call(this.blocks.reduce((y, block) => block.call(y) as Tensor, this.stem.call(x) as Tensor)) as Tensor;
+    return this.head.call(
+      this.blocks.reduce((y, block) => block.call(y) as Tensor, this.stem.call(x) as Tensor),
+    ) as Tensor;
   }
 }
 class Block extends nn.Module {
@@ -31,7 +33,9 @@ afterEach(() => {
   net.stem.weight.detach().copyFrom(stem);
 });
 
-const report = (options: { precision?: Precision; scale?: number; images?: Tensor; target?: Tensor } = {}): OverflowReport => {
+const report = (
+  options: { precision?: Precision; scale?: number; images?: Tensor; target?: Tensor } = {},
+): OverflowReport => {
   const { precision = "32-true", scale = 1 } = options;
   const images = options.images ?? randn([3, 4]);
   const target = options.target ?? randn([3, 2]);
@@ -74,8 +78,19 @@ describe("a value that is not finite is named where it came up", () => {
   it("in an activation", () => {
     net.blocks[1].spoil = (y) => y.div(0);
     const found = report();
-    expect(found).toMatchObject({ phase: "forward", module: "blocks.1", operator: "div", output: { dtype: "float32" } });
-    expect(found.trail.map((t) => t.path)).toEqual(["stem", "blocks.0.inner", "blocks.0", "blocks.1.inner", "blocks.1"]);
+    expect(found).toMatchObject({
+      phase: "forward",
+      module: "blocks.1",
+      operator: "div",
+      output: { dtype: "float32" },
+    });
+    expect(found.trail.map((t) => t.path)).toEqual([
+      "stem",
+      "blocks.0.inner",
+      "blocks.0",
+      "blocks.1.inner",
+      "blocks.1",
+    ]);
   });
 
   it("in a gradient", () => {
@@ -90,7 +105,11 @@ describe("a value that is not finite is named where it came up", () => {
   });
 
   it("in a target", () => {
-    expect(report({ target: tensor([[1, Number.NaN]]).expand([3, 2]) })).toMatchObject({ phase: "target", module: null, operator: "sub" });
+    expect(report({ target: tensor([[1, Number.NaN]]).expand([3, 2]) })).toMatchObject({
+      phase: "target",
+      module: null,
+      operator: "sub",
+    });
   });
 
   it("in the loss", () => {
@@ -141,7 +160,12 @@ describe("in 16-mixed", () => {
     noGrad(() => net.blocks[2].inner.weight.fill_(100));
     const found = report({ precision: "16-mixed" });
     noGrad(() => net.blocks[2].inner.weight.fill_(0.1));
-    expect(found).toMatchObject({ phase: "forward", module: "blocks.2.inner", operator: "linear", output: { dtype: "float16" } });
+    expect(found).toMatchObject({
+      phase: "forward",
+      module: "blocks.2.inner",
+      operator: "linear",
+      output: { dtype: "float16" },
+    });
     expect(found.inputs[0]).toMatchObject({ name: "input", min: 300, max: 300 });
     expect(found.weights.map((w) => [w.name, w.max])).toContainEqual(["blocks.2.inner.weight", 100]);
     expect(found.advice[0]).toContain('"blocks.*.inner": "fp32"');

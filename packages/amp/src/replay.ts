@@ -36,7 +36,9 @@ interface Found {
   readers: string[];
 }
 
-/** Which modules read what an operator put out, casts and views in between looked through: backward comes from there. */
+/**
+ * Which modules read what an operator put out, casts and views in between looked through: backward comes from there.
+ */
 class Readers {
   readonly #sources = new Map<Tensor, Tensor>();
   readonly #places = new Map<Tensor, Set<string>>();
@@ -60,9 +62,9 @@ class Readers {
 }
 
 /**
- * Runs a failed step again and reports the first value that was not finite: in the inputs, the weights, the output of a module, the loss
- * or a gradient. Gradients of the model are dropped before and after. Costs about twice a step. Gradients
- * are watched on the CPU only: backward of other devices runs on threads of its own, where no JavaScript can.
+ * Runs a failed step again and reports the first value that was not finite: in the inputs, the weights, the output of a
+ * module, the loss or a gradient. Gradients of the model are dropped before and after. Costs about twice a step.
+ * Gradients are watched on the CPU only: backward of other devices runs on threads of its own, where no JavaScript can.
  */
 export function replay(options: Replay): OverflowReport {
   const { model } = options;
@@ -101,7 +103,16 @@ export function replay(options: Replay): OverflowReport {
   return { ...report, advice: advise(report) };
 }
 
-const nothing: Found = { phase: "none", module: null, operator: null, inputs: [], weights: [], output: null, trail: [], readers: [] };
+const nothing: Found = {
+  phase: "none",
+  module: null,
+  operator: null,
+  inputs: [],
+  weights: [],
+  output: null,
+  trail: [],
+  readers: [],
+};
 
 /** Watches one run; the first fault found stands. */
 function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
@@ -128,7 +139,8 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
         hooks.push(output.registerHook((gradient) => arrived(gradient, event.op.base, place, output)));
       const last = trail[trail.length - 1];
       if (quietOperators.has(event.op.base)) continue;
-      if (last?.path === place) Object.assign(last, { operator: event.op.base, dtype: output.dtype, amax: Math.max(last.amax, amax) });
+      if (last?.path === place)
+        Object.assign(last, { operator: event.op.base, dtype: output.dtype, amax: Math.max(last.amax, amax) });
       else trail.push({ path: place, operator: event.op.base, dtype: output.dtype, amax });
       if (trail.length > trailLength) trail.shift();
     }
@@ -161,7 +173,13 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
   return found ?? { ...nothing, trail: [] };
 }
 
-function fault(event: OperatorEvent, place: string, output: Tensor, names: ReadonlyMap<Tensor, string>, trail: TrailEntry[]): Found {
+function fault(
+  event: OperatorEvent,
+  place: string,
+  output: Tensor,
+  names: ReadonlyMap<Tensor, string>,
+  trail: TrailEntry[],
+): Found {
   const inputs: TensorFacts[] = [];
   const weights: TensorFacts[] = [];
   event.args.forEach((value, i) => {
@@ -200,7 +218,8 @@ function largest(tensor: Tensor): number {
 }
 
 function firstBad(tensors: readonly (readonly [string, Tensor])[]): TensorFacts | null {
-  for (const [name, tensor] of tensors) if (tensor.isFloatingPoint && !Number.isFinite(largest(tensor))) return factsOf(name, tensor);
+  for (const [name, tensor] of tensors)
+    if (tensor.isFloatingPoint && !Number.isFinite(largest(tensor))) return factsOf(name, tensor);
   return null;
 }
 
@@ -208,7 +227,16 @@ function firstBad(tensors: readonly (readonly [string, Tensor])[]): TensorFacts 
 function factsOf(name: string, tensor: Tensor): TensorFacts {
   return noGrad(() =>
     scope(() => {
-      const facts: TensorFacts = { name, dtype: tensor.dtype, shape: [...tensor.shape], min: 0, max: 0, amax: 0, nan: 0, infinite: 0 };
+      const facts: TensorFacts = {
+        name,
+        dtype: tensor.dtype,
+        shape: [...tensor.shape],
+        min: 0,
+        max: 0,
+        amax: 0,
+        nan: 0,
+        infinite: 0,
+      };
       if (tensor.numel === 0) return facts;
       const x = tensor.detach();
       facts.nan = ops.isnan(x).sum().item();

@@ -6,8 +6,8 @@ import type { Precision } from "./precision.js";
 export const numericsVersion = 1;
 
 /**
- * One line for each optimizer step, applied or not. Numbers that are not finite are written as the strings "nan", "inf" and "-inf",
- * because JSON has none.
+ * One line for each optimizer step, applied or not. Numbers that are not finite are written as the strings "nan", "inf"
+ * and "-inf", because JSON has none.
  */
 export interface StepRecord {
   v: typeof numericsVersion;
@@ -101,13 +101,19 @@ export interface MonitorRecord {
   /** Modules by the gradients that arrived at those outputs. */
   gradient: ModuleRecord[];
   updates: UpdateRecord[];
-  /** Bytes that the operators of one forward put out, by the width of their values. Absent in files of earlier versions of the program. */
+  /**
+   * Bytes that the operators of one forward put out, by the width of their values. Absent in files of earlier versions
+   * of the program.
+   */
   written_bytes?: { half: number; full: number };
   /** What looking cost. */
   seconds: number;
 }
 
-/** One line for each time the run went back to a checkpoint. Steps after it do again what was done between `to_step` and `step`. */
+/**
+ * One line for each time the run went back to a checkpoint. Steps after it do again what was done between `to_step` and
+ * `step`.
+ */
 export interface RollbackRecord {
   v: typeof numericsVersion;
   kind: "rollback";
@@ -141,13 +147,24 @@ export interface HeaderRecord {
 
 /** Parses and writes nothing but what it was given: numbers that JSON lacks become strings. */
 export function recordLine(record: object): string {
-  return JSON.stringify(record, (_, value) => (typeof value === "number" && !Number.isFinite(value) ? nameOf(value) : value));
+  return JSON.stringify(record, (_, value) =>
+    typeof value === "number" && !Number.isFinite(value) ? nameOf(value) : value,
+  );
 }
 
-/** The inverse of {@link recordLine}. @throws SyntaxError for a line that is no JSON (a run killed while writing leaves half a line) */
+/**
+ * The inverse of {@link recordLine}. @throws SyntaxError for a line that is no JSON (a run killed while writing leaves
+ * half a line)
+ */
 export function parseRecord(line: string): { v: number; kind: string } & Record<string, unknown> {
-  return JSON.parse(line, (_, value) => (typeof value === "string" && Object.hasOwn(special, value) ? special[value] : value));
+  return JSON.parse(line, (_, value) =>
+    typeof value === "string" && Object.hasOwn(special, value) ? special[value] : value,
+  );
 }
 
-const special: Record<string, number> = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, "-inf": Number.NEGATIVE_INFINITY };
+const special: Record<string, number> = {
+  nan: Number.NaN,
+  inf: Number.POSITIVE_INFINITY,
+  "-inf": Number.NEGATIVE_INFINITY,
+};
 const nameOf = (value: number): string => (Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf");

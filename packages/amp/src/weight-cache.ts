@@ -10,12 +10,16 @@ interface Made {
 export class WeightCache {
   readonly #made = new Map<Tensor, Made>();
 
-  /** What was made of this state of a weight, in this dtype; null where there is nothing. What was made of an earlier state is freed. */
+  /**
+   * What was made of this state of a weight, in this dtype; null where there is nothing. What was made of an earlier
+   * state is freed.
+   */
   found(master: Tensor, dtype: DType): Tensor | null {
     const made = this.#made.get(master);
     if (made === undefined) return null;
     const { tensor, handle, version } = made;
-    if (version === master.version && handle === master.handle && tensor.dtype === dtype && !tensor.isDisposed) return tensor;
+    if (version === master.version && handle === master.handle && tensor.dtype === dtype && !tensor.isDisposed)
+      return tensor;
     tensor.dispose();
     this.#made.delete(master);
     return null;

@@ -1,4 +1,5 @@
-// The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same parts.
+// The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same
+// parts.
 import { existsSync } from "node:fs";
 import type { CocoSummary } from "./eval/coco/coco-summary.js";
 import type { Detection } from "./model/types.js";
@@ -11,7 +12,10 @@ import { CheckpointError } from "./support/errors.js";
 
 /** What a detector is made with. */
 export interface DetectorOptions {
-  /** Weights file, or the name of published weights such as `nano`: what is detected with, and what training starts from. Without one the model has random weights. */
+  /**
+   * Weights file, or the name of published weights such as `nano`: what is detected with, and what training starts
+   * from. Without one the model has random weights.
+   */
   weights?: string;
   /** `auto` (the default) follows the hardware; `true` means `auto`, `false` means `32-true`. */
   precision?: "auto" | "32-true" | "bf16-mixed" | "16-mixed" | boolean;
@@ -55,7 +59,8 @@ export class RFDETR {
   }
 
   /**
-   * Starts training in a worker thread. Iterate the run for its events, await `run.result` for its end; afterwards this detector uses the best weights.
+   * Starts training in a worker thread. Iterate the run for its events, await `run.result` for its end; afterwards this
+   * detector uses the best weights.
    * @throws ConfigError at once for settings that cannot be.
    */
   train(options: TrainOptions & { data?: string; signal?: AbortSignal }): TrainRun {
@@ -107,7 +112,9 @@ export class RFDETR {
 
   #trained(): string {
     if (this.#weights === null)
-      throw new CheckpointError(`This ${this.model} detector has no weights: give some to RFDETR.create, or train it first`);
+      throw new CheckpointError(
+        `This ${this.model} detector has no weights: give some to RFDETR.create, or train it first`,
+      );
     return this.#weights;
   }
 }

@@ -9,7 +9,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "command-"));
 const script = join(folder, "rfdetr.mjs");
-writeFileSync(script, `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`);
+writeFileSync(
+  script,
+  `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`,
+);
 const data = join(folder, "data");
 
 function rfdetr(...args: string[]) {
@@ -46,16 +49,28 @@ describe("rfdetr", () => {
     [["predict", "x.jpg"], "--weights"],
     [["train", "--model", "nano"], "Expected a dataset folder but received none"],
     [["train", "--data", "d", "--batch", "-1"], "Expected positive integer for batch but received -1 of type number"],
-    [["train", "--data", "d", "--lr", "fast"], 'Expected number of 0 or more for lr but received "fast" of type string'],
+    [
+      ["train", "--data", "d", "--lr", "fast"],
+      'Expected number of 0 or more for lr but received "fast" of type string',
+    ],
     [["train", "--data", "d", "--set", "batch_sise=2"], "did you mean batch_size?"],
     [["train", "--resume", "run", "--epochs", "3"], "A resumed run keeps its settings: leave out --epochs"],
-    [["predict", "x.jpg", "--weights", "w", "--threshold", "2"], "Expected number from 0 to 1 for threshold but received 2"],
+    [
+      ["predict", "x.jpg", "--weights", "w", "--threshold", "2"],
+      "Expected number from 0 to 1 for threshold but received 2",
+    ],
     [["val", "--predictions", "p.json"], "--predictions and --annotations together"],
     [["val"], "Expected --weights and --data"],
     [["bench", "nothing"], 'Expected one of train, infer, ops, eval, load for what but received "nothing"'],
     [["bench", "eval", "--images", "0"], "Expected positive integer for images but received 0 of type number"],
-    [["bench", "train", "--against", "keras"], 'Expected one of python for against but received "keras" of type string'],
-    [["bench", "train", "--against", "python", "--queries", "200"], "Expected nothing for queries beside --against but received 200"],
+    [
+      ["bench", "train", "--against", "keras"],
+      'Expected one of python for against but received "keras" of type string',
+    ],
+    [
+      ["bench", "train", "--against", "python", "--queries", "200"],
+      "Expected nothing for queries beside --against but received 200",
+    ],
     [
       ["bench", "infer", "--against", "python", "--python", "nowhere"],
       "Expected a Python with rfdetr 1.11.2 for python but nowhere has none",
@@ -63,7 +78,10 @@ describe("rfdetr", () => {
     [["bench", "load", "--size", "12MP"], 'Expected width and height such as 4000x3000 for size but received "12MP"'],
     [["profile", "--steps", "0"], "Expected positive integer for steps but received 0 of type number"],
     [["profile", "--model", "tiny", "--weights", "w"], "Expected --model or --weights but received both"],
-    [["profile", "--model", "tiny", "--out", "nowhere/trace.json"], "Expected a file in a folder that exists for out but nowhere is none"],
+    [
+      ["profile", "--model", "tiny", "--out", "nowhere/trace.json"],
+      "Expected a file in a folder that exists for out but nowhere is none",
+    ],
     [["train", "--data", "DATA", "--model", "nanoo"], "did you mean nano?"],
     [["train", "--data", "DATA", "--model", "tiny", "--resolution", "100"], "divisible by 16"],
   ])("answers %j with one sentence and exit code 2", (args, message) => {
@@ -97,8 +115,16 @@ describe("rfdetr", () => {
 
 describe("an error", () => {
   it.each([
-    [["data", "check", "nowhere"], 1, { code: "ERR_DATA", message: "Expected a dataset folder but nowhere does not exist" }],
-    [["train"], 2, { code: "ERR_CONFIG", message: "Expected a dataset folder but received none", hint: "Name it with --data" }],
+    [
+      ["data", "check", "nowhere"],
+      1,
+      { code: "ERR_DATA", message: "Expected a dataset folder but nowhere does not exist" },
+    ],
+    [
+      ["train"],
+      2,
+      { code: "ERR_CONFIG", message: "Expected a dataset folder but received none", hint: "Name it with --data" },
+    ],
     [["val"], 2, { code: "ERR_USAGE", message: "Expected --weights and --data, or --predictions and --annotations" }],
     [["data", "synth"], 2, { code: "ERR_USAGE", message: "missing required argument 'dir'" }],
   ])("of %j is an object on stdout with --json, and a sentence on stderr", (args, code, error) => {
@@ -113,9 +139,13 @@ describe("an error", () => {
     const lines =
       'fs.existsSync = () => { throw Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }); }; syncBuiltinESMExports();';
     const preload = `data:text/javascript,${encodeURIComponent(bug + lines)}`;
-    const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", preload, script, "data", "stats", data, "--json"], {
-      encoding: "utf8",
-    });
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ["--import", preload, script, "data", "stats", data, "--json"],
+      {
+        encoding: "utf8",
+      },
+    );
     expect(stderr).toContain("error: This is a fault of rfdetr");
     expect(stderr).toMatch(/ENOENT: no such file\n {4}at /);
     expect(JSON.parse(stdout)).toEqual({ error: { code: "ENOENT", message: "ENOENT: no such file" } });
@@ -123,15 +153,27 @@ describe("an error", () => {
   });
 
   it.each([
-    [["predict", "DATA/valid", "--weights", "run/weights/best.safetensors", "--out", "script"], "script cannot be written in .: "],
-    [["predict", "DATA/valid", "--weights", "DATA"], "Expected a .safetensors, .pth, .pt or .ckpt file for the weights"],
-    [["convert", "run", "script/x.safetensors"], "x.safetensors cannot be written in script: a part of the path is a file"],
+    [
+      ["predict", "DATA/valid", "--weights", "run/weights/best.safetensors", "--out", "script"],
+      "script cannot be written in .: ",
+    ],
+    [
+      ["predict", "DATA/valid", "--weights", "DATA"],
+      "Expected a .safetensors, .pth, .pt or .ckpt file for the weights",
+    ],
+    [
+      ["convert", "run", "script/x.safetensors"],
+      "x.safetensors cannot be written in script: a part of the path is a file",
+    ],
     [["convert", "run", "nowhere/x.pth"], "x.pth cannot be written in nowhere: there is no such folder"],
     [["convert", "run", "folder.pth"], "folder.pth cannot be written in .: it is a folder"],
     [["data", "check", "DATA", "--fix", "script/x"], "a part of the path is a file"],
     [["data", "synth", "script/x", "--images", "1"], "a part of the path is a file"],
     [["train", "--data", "DATA", "--model", "tiny", "--out", "script/x"], "or a part of it, is a file"],
-    [["val", "--predictions", "folder.pth", "--annotations", "folder.pth"], "folder.pth cannot be read: it is a folder"],
+    [
+      ["val", "--predictions", "folder.pth", "--annotations", "folder.pth"],
+      "folder.pth cannot be read: it is a folder",
+    ],
   ])("of the system in %j is one sentence", (args, message) => {
     writeFileSync(join(folder, "script"), "");
     mkdirSync(join(folder, "folder.pth"), { recursive: true });
@@ -150,14 +192,30 @@ describe("rfdetr train", () => {
     const victim = join(broken, "train", "train-00003.jpg");
     const whole = readFileSync(victim);
     writeFileSync(victim, whole.subarray(0, whole.length / 2));
-    const first = rfdetr("train", "--data", broken, "--model", "tiny", "--out", "torn", ...quick, "--set", "max_steps=30", "--epochs", "5");
+    const first = rfdetr(
+      "train",
+      "--data",
+      broken,
+      "--model",
+      "tiny",
+      "--out",
+      "torn",
+      ...quick,
+      "--set",
+      "max_steps=30",
+      "--epochs",
+      "5",
+    );
     expect(first.stderr).toContain("train-00003.jpg does not decode");
     expect(first.stderr).toContain("continue it with --resume");
     expect(first.status).toBe(1);
     writeFileSync(victim, whole);
     const second = rfdetr("train", "--resume", "torn", "--plain");
     expect(second.status).toBe(0);
-    expect(JSON.parse(readFileSync(join(folder, "torn", "summary.json"), "utf8"))).toMatchObject({ steps: 25, stop_reason: "finished" });
+    expect(JSON.parse(readFileSync(join(folder, "torn", "summary.json"), "utf8"))).toMatchObject({
+      steps: 25,
+      stop_reason: "finished",
+    });
   });
 
   it("saves and stops at the first Ctrl-C, with exit code 130", async () => {
@@ -193,17 +251,30 @@ describe("rfdetr train", () => {
     expect(existsSync(join(folder, "stopped", "checkpoint", "state.json"))).toBe(true);
   });
 
-  it.skipIf(process.getuid?.() === 0)("says that the output folder is read-only (skipped for root, whom no mode stops)", () => {
-    mkdirSync(join(folder, "locked"));
-    chmodSync(join(folder, "locked"), 0o500);
-    expect(rfdetr("train", "--data", data, "--model", "tiny", "--out", "locked/run", ...quick).stderr).toContain("read-only");
-  });
+  it.skipIf(process.getuid?.() === 0)(
+    "says that the output folder is read-only (skipped for root, whom no mode stops)",
+    () => {
+      mkdirSync(join(folder, "locked"));
+      chmodSync(join(folder, "locked"), 0o500);
+      expect(rfdetr("train", "--data", data, "--model", "tiny", "--out", "locked/run", ...quick).stderr).toContain(
+        "read-only",
+      );
+    },
+  );
 });
 
 describe("rfdetr predict and val", () => {
   it("predict --json prints one object with the images in the order given", () => {
     const images = [join(data, "valid", "valid-00001.jpg"), join(data, "valid", "valid-00000.jpg")];
-    const { status, stdout } = rfdetr("predict", ...images, "--weights", "run/weights/best.safetensors", "--threshold", "0", "--json");
+    const { status, stdout } = rfdetr(
+      "predict",
+      ...images,
+      "--weights",
+      "run/weights/best.safetensors",
+      "--threshold",
+      "0",
+      "--json",
+    );
     expect(status).toBe(0);
     const result = JSON.parse(stdout);
     expect(result.images.map(({ file }: { file: string }) => file)).toEqual(images);
@@ -213,7 +284,10 @@ describe("rfdetr predict and val", () => {
   });
 
   it("predict draws pictures of the same size", () => {
-    expect(rfdetr("predict", join(data, "valid"), "--weights", "run/weights/best.safetensors", "--out", "drawn", "--plain").status).toBe(0);
+    expect(
+      rfdetr("predict", join(data, "valid"), "--weights", "run/weights/best.safetensors", "--out", "drawn", "--plain")
+        .status,
+    ).toBe(0);
     expect(existsSync(join(folder, "drawn", "valid-00000.jpg"))).toBe(true);
   });
 
@@ -244,7 +318,10 @@ describe("rfdetr doctor and bench", () => {
     const { status, stdout } = rfdetr("doctor", "--json");
     expect(status).toBe(0);
     const report = JSON.parse(stdout);
-    expect(report.recommended).toEqual({ precision: expect.stringMatching(/^(32-true|bf16-mixed|16-mixed)$/), reason: expect.any(String) });
+    expect(report.recommended).toEqual({
+      precision: expect.stringMatching(/^(32-true|bf16-mixed|16-mixed)$/),
+      reason: expect.any(String),
+    });
   });
 
   it("bench train --json prints the promised fields", () => {
@@ -284,9 +361,27 @@ describe("rfdetr doctor and bench", () => {
   });
 
   it("bench eval --json prints the promised fields", () => {
-    const { status, stdout } = rfdetr("bench", "eval", "--images", "5", "--detections", "4", "--classes", "3", "--json");
+    const { status, stdout } = rfdetr(
+      "bench",
+      "eval",
+      "--images",
+      "5",
+      "--detections",
+      "4",
+      "--classes",
+      "3",
+      "--json",
+    );
     expect(status).toBe(0);
-    expect(Object.keys(JSON.parse(stdout))).toEqual(["images", "detections", "classes", "truths", "seconds", "peak_rss_bytes", "stats"]);
+    expect(Object.keys(JSON.parse(stdout))).toEqual([
+      "images",
+      "detections",
+      "classes",
+      "truths",
+      "seconds",
+      "peak_rss_bytes",
+      "stats",
+    ]);
   });
 });
 
@@ -294,7 +389,15 @@ describe("rfdetr profile", () => {
   const once = ["--steps", "1", "--warmup", "1", "--batch", "1", "--plain"];
 
   it("prints where the time of a step on given weights and data goes, and writes a trace", () => {
-    const { status, stdout, stderr } = rfdetr("profile", "--weights", "run/weights/best.safetensors", "--data", data, "--shapes", ...once);
+    const { status, stdout, stderr } = rfdetr(
+      "profile",
+      "--weights",
+      "run/weights/best.safetensors",
+      "--data",
+      data,
+      "--shapes",
+      ...once,
+    );
     expect(stderr).toMatch(/tiny training, .*: batch 1 at \d+ px on cpu/);
     for (const head of ["phase ", "operator ", "module "]) expect(stderr).toContain(`\n${head}`);
     expect(stderr).toContain("trace written to trace.json");
@@ -303,7 +406,10 @@ describe("rfdetr profile", () => {
     const trace = JSON.parse(readFileSync(join(folder, "trace.json"), "utf8"));
     expect(trace.otherData).toMatchObject({ model: "tiny", what: "training", batch: 1 });
     const slice = trace.traceEvents.find((event: { name: string }) => event.name === "aten::linear");
-    expect(slice).toMatchObject({ ph: "X", args: { phase: "forward", inputs: expect.any(Array), module: expect.any(String) } });
+    expect(slice).toMatchObject({
+      ph: "X",
+      args: { phase: "forward", inputs: expect.any(Array), module: expect.any(String) },
+    });
   });
 
   it("prints the figures for machines, and writes no trace unless asked to", () => {

@@ -47,9 +47,12 @@ describe("exports", () => {
     expect(() => compiled("rfdetr/dist/detector.js")).toThrow("ERR_PACKAGE_PATH_NOT_EXPORTED");
   });
 
-  it.each(["rfdetr", "rfdetr/settings", "rfdetr/data", "rfdetr/run", "rfdetr/support"])("%s loads no libtorch", (specifier) => {
-    expect(compiled(specifier).libtorch).toBe(false);
-  });
+  it.each(["rfdetr", "rfdetr/settings", "rfdetr/data", "rfdetr/run", "rfdetr/support"])(
+    "%s loads no libtorch",
+    (specifier) => {
+      expect(compiled(specifier).libtorch).toBe(false);
+    },
+  );
 
   it("sees libtorch where it is loaded", () => {
     expect(compiled("rfdetr/model").libtorch).toBe(true);

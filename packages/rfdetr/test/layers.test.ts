@@ -32,7 +32,10 @@ interface Import {
   to: string;
 }
 
-/** Every TypeScript source below a folder, paths from the root of the repository; tests and what only tests use are left out. */
+/**
+ * Every TypeScript source below a folder, paths from the root of the repository; tests and what only tests use are left
+ * out.
+ */
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.name.endsWith(".test.ts"))
@@ -43,10 +46,14 @@ function sources(folder: string): string[] {
 /** Static, type-only and dynamic imports, and re-exports. */
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(root, file), "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
-  const pattern = /(?:^|\n)\s*(?:import|export)\b[^;]*?\bfrom\s*"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)|(?:^|\n)\s*import\s*"([^"]+)"/g;
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\b[^;]*?\bfrom\s*"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)|(?:^|\n)\s*import\s*"([^"]+)"/g;
   return [...text.matchAll(pattern)]
     .map(([, fixed, dynamic, bare]) => fixed ?? dynamic ?? bare)
-    .map((name) => ({ from: file, to: name.startsWith(".") ? join(dirname(file), name).replace(/\.js$/, ".ts") : name }));
+    .map((name) => ({
+      from: file,
+      to: name.startsWith(".") ? join(dirname(file), name).replace(/\.js$/, ".ts") : name,
+    }));
 }
 
 const files = packages.flatMap((name) => sources(`packages/${name}/src`));
@@ -109,7 +116,9 @@ describe("floors of packages/rfdetr/src", () => {
   });
 
   it("model knows nothing of data, training or evaluation", () => {
-    const wrong = inside.filter(({ from, to }) => placeOf(from) === "model" && !["model", "support"].includes(placeOf(to)));
+    const wrong = inside.filter(
+      ({ from, to }) => placeOf(from) === "model" && !["model", "support"].includes(placeOf(to)),
+    );
     expect(wrong.map(arrow)).toEqual([]);
   });
 
@@ -120,17 +129,23 @@ describe("floors of packages/rfdetr/src", () => {
   });
 
   it("data knows nothing of the model", () => {
-    const wrong = inside.filter(({ from, to }) => placeOf(from) === "data" && !["data", "support"].includes(placeOf(to)));
+    const wrong = inside.filter(
+      ({ from, to }) => placeOf(from) === "data" && !["data", "support"].includes(placeOf(to)),
+    );
     expect(wrong.map(arrow)).toEqual([]);
   });
 
   it("loss knows nothing of data but the type Target", () => {
-    const wrong = inside.filter(({ from, to }) => placeOf(from) === "loss" && placeOf(to) === "data" && to !== `${base}data/target.ts`);
+    const wrong = inside.filter(
+      ({ from, to }) => placeOf(from) === "loss" && placeOf(to) === "data" && to !== `${base}data/target.ts`,
+    );
     expect(wrong.map(arrow)).toEqual([]);
   });
 
   it("only the command imports the instruments", () => {
-    const wrong = inside.filter(({ from, to }) => placeOf(to) === "instruments" && !["instruments", "cli"].includes(placeOf(from)));
+    const wrong = inside.filter(
+      ({ from, to }) => placeOf(to) === "instruments" && !["instruments", "cli"].includes(placeOf(from)),
+    );
     expect(wrong.map(arrow)).toEqual([]);
   });
 });

@@ -39,7 +39,8 @@ beforeAll(async () => {
     evalInterval: 100,
     tensorboard: false,
   });
-  for await (const event of train({ settings, resume: null, stop: new Int32Array(1) }, openTrainData)) events.push(event);
+  for await (const event of train({ settings, resume: null, stop: new Int32Array(1) }, openTrainData))
+    events.push(event);
 }, 600_000);
 
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -73,7 +74,9 @@ describe("a tiny detector, trained from random weights in the precision that aut
 
   it("predicts boxes inside the image, best first, above the threshold", async () => {
     const predictor = Predictor.load(join(out, "weights", "best.safetensors"));
-    const { width, height, detections } = await predictor.detect(join(data, "valid", "valid-00000.jpg"), { threshold: 0.3 });
+    const { width, height, detections } = await predictor.detect(join(data, "valid", "valid-00000.jpg"), {
+      threshold: 0.3,
+    });
     expect([width, height]).toEqual([96, 96]);
     expect(detections.length).toBeGreaterThan(0);
     for (const [i, { box, score, className }] of detections.entries()) {

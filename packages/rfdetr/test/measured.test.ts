@@ -24,7 +24,11 @@ const settings = (name: string, extra: Record<string, unknown>): TrainSettings =
     monitorInterval: 0,
     ...extra,
   });
-async function run(config: TrainSettings, resume: string | null = null, stopAfter = Number.POSITIVE_INFINITY): Promise<TrainEvent[]> {
+async function run(
+  config: TrainSettings,
+  resume: string | null = null,
+  stopAfter = Number.POSITIVE_INFINITY,
+): Promise<TrainEvent[]> {
   const stop = new Int32Array(1);
   const events: TrainEvent[] = [];
   for await (const event of train({ settings: config, resume, stop }, squares(10))) {
@@ -44,7 +48,9 @@ describe("amp: calibrate", () => {
     const header = parseRecord(read("measured", "numerics.jsonl").toString().split("\n")[0]);
     expect(header.calibration).toMatchObject([{ precision: "32-true", speedup: 1 }, { precision: "bf16-mixed" }]);
     await run(settings("named", { precision: start.precision }));
-    expect(read("measured", "checkpoint/model.safetensors").equals(read("named", "checkpoint/model.safetensors"))).toBe(true);
+    expect(read("measured", "checkpoint/model.safetensors").equals(read("named", "checkpoint/model.safetensors"))).toBe(
+      true,
+    );
   });
 
   it("is not done again when the run is continued", async () => {
@@ -60,8 +66,13 @@ describe("batch_size: auto", () => {
   it("trains with the number it found, says so, and writes it into config.json", async () => {
     const events = await run(settings("auto", { batchSize: "auto", autoBatchTargetEffective: 3, gradAccumSteps: 7 }));
     expect(events[0]).toEqual({ type: "preparing", what: "measuring the batch size that fits" });
-    expect(events.some((event) => event.type === "warning" && /^batch size 3 with no accumulation/.test(event.message))).toBe(true);
-    expect(JSON.parse(read("auto", "config.json").toString()).settings).toMatchObject({ batch_size: 3, grad_accum_steps: 1 });
+    expect(
+      events.some((event) => event.type === "warning" && /^batch size 3 with no accumulation/.test(event.message)),
+    ).toBe(true);
+    expect(JSON.parse(read("auto", "config.json").toString()).settings).toMatchObject({
+      batch_size: 3,
+      grad_accum_steps: 1,
+    });
   });
 });
 

@@ -48,12 +48,19 @@ describe("a run that is watched", () => {
 
   it("reads as a page", () => {
     const summary = summarizeNumerics(read("watched", "numerics.jsonl").toString());
-    expect(summary).toMatchObject({ steps: 5, skipped: 0, unread: 0, header: { precision: "bf16-mixed", monitor_interval: 2 } });
+    expect(summary).toMatchObject({
+      steps: 5,
+      skipped: 0,
+      unread: 0,
+      header: { precision: "bf16-mixed", monitor_interval: 2 },
+    });
     expect(summary.worst).toHaveLength(10);
     expect(formatNumerics(summary)).toMatch(/Largest values on watched steps/);
   });
 
   it("trains to the same bits as one that is not", () => {
-    expect(read("watched", "checkpoint/model.safetensors").equals(read("blind", "checkpoint/model.safetensors"))).toBe(true);
+    expect(read("watched", "checkpoint/model.safetensors").equals(read("blind", "checkpoint/model.safetensors"))).toBe(
+      true,
+    );
   });
 });

@@ -33,7 +33,12 @@ function poisoned(nth: number, times: number): OpenTrainData {
   };
 }
 
-async function run(name: string, policy: string, data: OpenTrainData, extra: Record<string, unknown> = {}): Promise<TrainEvent[]> {
+async function run(
+  name: string,
+  policy: string,
+  data: OpenTrainData,
+  extra: Record<string, unknown> = {},
+): Promise<TrainEvent[]> {
   const settings = resolveSettings({
     datasetDir: "-",
     model: "tiny",
@@ -52,14 +57,21 @@ async function run(name: string, policy: string, data: OpenTrainData, extra: Rec
 const numerics = (name: string): string => readFileSync(join(folder, name, "numerics.jsonl"), "utf8");
 /** What was said about steps; the matcher has a word of its own about such a batch. */
 const warnings = (events: TrainEvent[]): string[] =>
-  events.flatMap((event) => (event.type === "warning" && !event.message.startsWith("Some matching costs") ? [event.message] : []));
+  events.flatMap((event) =>
+    event.type === "warning" && !event.message.startsWith("Some matching costs") ? [event.message] : [],
+  );
 const rates = (events: TrainEvent[]): number[] => events.flatMap((event) => (event.type === "step" ? [event.lr] : []));
 
 describe("a batch that makes the loss not finite", () => {
   it("skip: costs its step, and the run ends as planned", async () => {
     const events = await run("skip", "skip", poisoned(7, 1));
-    expect(events.at(-1)).toMatchObject({ type: "done", summary: { stop_reason: "finished", steps: 10, skipped_steps: 1 } });
-    expect(warnings(events)).toEqual([expect.stringMatching(/^Step 7 changed nothing, because the loss .* is not finite/)]);
+    expect(events.at(-1)).toMatchObject({
+      type: "done",
+      summary: { stop_reason: "finished", steps: 10, skipped_steps: 1 },
+    });
+    expect(warnings(events)).toEqual([
+      expect.stringMatching(/^Step 7 changed nothing, because the loss .* is not finite/),
+    ]);
   });
 
   it("stop: ends the run with the reason, keeps the state before it, and can be continued", async () => {
@@ -75,16 +87,24 @@ describe("a batch that makes the loss not finite", () => {
     });
     expect(numerics("stop")).toContain('"kind":"overflow"');
     const events: TrainEvent[] = [];
-    for await (const event of train({ settings: resumeConfig(path), resume: path, stop: new Int32Array(1) }, squares(10)))
+    for await (const event of train(
+      { settings: resumeConfig(path), resume: path, stop: new Int32Array(1) },
+      squares(10),
+    ))
       events.push(event);
     expect(events.at(-1)).toMatchObject({ type: "done", summary: { stop_reason: "finished", steps: 10 } });
   });
 
   it("rollback: takes up the last checkpoint with half the learning rate, says so, and does the undone steps again", async () => {
     const events = await run("rollback", "rollback", poisoned(8, 1));
-    expect(warnings(events)).toEqual([expect.stringMatching(/step 8 is not finite.*back to the state after step 5, with 0.5 times/)]);
+    expect(warnings(events)).toEqual([
+      expect.stringMatching(/step 8 is not finite.*back to the state after step 5, with 0.5 times/),
+    ]);
     // Steps 6 to 8 were undone and five of the second epoch follow: each tried step has a number of its own.
-    expect(events.at(-1)).toMatchObject({ type: "done", summary: { stop_reason: "finished", epochs: 2, steps: 13, skipped_steps: 1 } });
+    expect(events.at(-1)).toMatchObject({
+      type: "done",
+      summary: { stop_reason: "finished", epochs: 2, steps: 13, skipped_steps: 1 },
+    });
     const lr = rates(events);
     expect(lr.slice(8)).toEqual(lr.slice(5, 10).map(() => lr[4] / 2));
     const summary = summarizeNumerics(numerics("rollback"));
@@ -102,7 +122,9 @@ describe("a batch that makes the loss not finite", () => {
   });
 
   it("rollback: gives up when going back does not help, and leaves the run as it was before the fault", async () => {
-    await expect(run("hopeless", "rollback", poisoned(7, 1000))).rejects.toThrow(/after going back 5 times in this epoch/);
+    await expect(run("hopeless", "rollback", poisoned(7, 1000))).rejects.toThrow(
+      /after going back 5 times in this epoch/,
+    );
     expect(existsSync(join(folder, "hopeless", "checkpoint", "state.json"))).toBe(true);
     const factors = numerics("hopeless")
       .trim()
@@ -145,12 +167,18 @@ describe("settings of the loss scaler", () => {
 
 describe("the policy of a run", () => {
   it("takes rows from the settings, and records it", async () => {
-    await run("policy", "skip", squares(10), { epochs: 1, precisionPolicy: "pytorch-cuda", precisionOperators: { gelu: "fp32" } });
+    await run("policy", "skip", squares(10), {
+      epochs: 1,
+      precisionPolicy: "pytorch-cuda",
+      precisionOperators: { gelu: "fp32" },
+    });
     expect(parseRecord(numerics("policy").split("\n")[0])).toMatchObject({ policy: "pytorch-cuda, changed" });
   });
 
   it("refuses an operator that does not exist, with near matches, before anything is written", async () => {
-    await expect(run("unknown", "skip", squares(10), { precisionOperators: { geluu: "fp32" } })).rejects.toThrow(/geluu; near it are gelu/);
+    await expect(run("unknown", "skip", squares(10), { precisionOperators: { geluu: "fp32" } })).rejects.toThrow(
+      /geluu; near it are gelu/,
+    );
     expect(existsSync(join(folder, "unknown"))).toBe(false);
   });
 });

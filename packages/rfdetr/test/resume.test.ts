@@ -29,7 +29,11 @@ const settings = (name: string, extra: Record<string, unknown> = {}): TrainSetti
   });
 
 /** Runs until the end, or asks to stop after a step. */
-async function run(config: TrainSettings, resume: string | null = null, stopAfter = Number.POSITIVE_INFINITY): Promise<TrainEvent[]> {
+async function run(
+  config: TrainSettings,
+  resume: string | null = null,
+  stopAfter = Number.POSITIVE_INFINITY,
+): Promise<TrainEvent[]> {
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const events: TrainEvent[] = [];
   for await (const event of train({ settings: config, resume, stop }, squares(10))) {
@@ -68,7 +72,9 @@ describe("a run that is stopped and continued", () => {
         .split("\n")
         .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null }));
     expect(lines("parts")).toEqual(lines("whole"));
-    expect(bytes("parts", "metrics.csv").toString().split("\n").length).toBe(bytes("whole", "metrics.csv").toString().split("\n").length);
+    expect(bytes("parts", "metrics.csv").toString().split("\n").length).toBe(
+      bytes("whole", "metrics.csv").toString().split("\n").length,
+    );
   });
 });
 

@@ -10,8 +10,8 @@ interface Scene {
 }
 
 /**
- * A generator of numbers on [0, 1) (mulberry32). Not the library's `Rng`: what the tests expect of training was chosen on
- * the scenes that this one draws.
+ * A generator of numbers on [0, 1) (mulberry32). Not the library's `Rng`: what the tests expect of training was chosen
+ * on the scenes that this one draws.
  */
 function random(seed: number): () => number {
   let state = seed;
@@ -54,7 +54,12 @@ export function squares(images: number): OpenTrainData {
           imageId: first + i,
           labels: Int32Array.from(labels),
           boxes: Float32Array.from(
-            boxes.flatMap(([x1, y1, x2, y2]) => [(x1 + x2) / 2 / side, (y1 + y2) / 2 / side, (x2 - x1) / side, (y2 - y1) / side]),
+            boxes.flatMap(([x1, y1, x2, y2]) => [
+              (x1 + x2) / 2 / side,
+              (y1 + y2) / 2 / side,
+              (x2 - x1) / side,
+              (y2 - y1) / side,
+            ]),
           ),
         })),
       };
@@ -69,11 +74,15 @@ export function squares(images: number): OpenTrainData {
       close: async () => {},
       async *steps(epoch, from) {
         for (let step = from; step < stepsPerEpoch; step++)
-          yield Array.from({ length: gradAccumSteps }, (_, a) => micro(((epoch * stepsPerEpoch + step) * gradAccumSteps + a) * batchSize));
+          yield Array.from({ length: gradAccumSteps }, (_, a) =>
+            micro(((epoch * stepsPerEpoch + step) * gradAccumSteps + a) * batchSize),
+          );
       },
       async *evaluation(_split, batch) {
         for (let first = 0; first < images; first += batch) {
-          const scenes = Array.from({ length: Math.min(batch, images - first) }, (_, i) => scene(seed * 1000 + first + i, evaluationSide));
+          const scenes = Array.from({ length: Math.min(batch, images - first) }, (_, i) =>
+            scene(seed * 1000 + first + i, evaluationSide),
+          );
           const result: EvaluationBatch = {
             images: Uint8Array.from(scenes.flatMap(({ pixels }) => [...pixels])),
             height: evaluationSide,

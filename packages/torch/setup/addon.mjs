@@ -1,8 +1,18 @@
-// Compiles the addon against libtorch. Objects are kept in the cache by the hash of what went into them, so that another checkout of the
-// same sources, or a change of engine and back, compiles nothing again.
+// Compiles the addon against libtorch. Objects are kept in the cache by the hash of what went into them, so that
+// another checkout of the same sources, or a change of engine and back, compiles nothing again.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
@@ -23,7 +33,10 @@ export function nodeHeaders(root) {
   const own = join(dirname(process.execPath), "..", "include", "node");
   if (existsSync(join(own, "node_api.h"))) return own;
   try {
-    return join(dirname(createRequire(join(root, "packages/torch/package.json")).resolve("node-api-headers/package.json")), "include");
+    return join(
+      dirname(createRequire(join(root, "packages/torch/package.json")).resolve("node-api-headers/package.json")),
+      "include",
+    );
   } catch {
     return null;
   }
@@ -41,7 +54,9 @@ export function addonSources(root) {
   return { sources: all.filter((f) => f.endsWith(".cc")), headers: all.filter((f) => f.endsWith(".h")) };
 }
 
-/** Flags that a file asks for itself in its first line, `// compile: …`: its code is only run on CPUs that have them. */
+/**
+ * Flags that a file asks for itself in its first line, `// compile: …`: its code is only run on CPUs that have them.
+ */
 function ownFlags(text) {
   return /^\/\/ compile: (.*)$/m.exec(text.slice(0, text.indexOf("\n") + 1))?.[1].split(/\s+/) ?? [];
 }
@@ -55,7 +70,10 @@ export async function buildAddon(root, engine) {
   if (compiler === null)
     throw new SetupError("The addon must be compiled, and no C++ compiler was found", {
       tried: ["CXX, g++, clang++, c++: none runs"],
-      remedies: ["install one (Debian: apt-get install g++; macOS: xcode-select --install)", "name one in the variable CXX"],
+      remedies: [
+        "install one (Debian: apt-get install g++; macOS: xcode-select --install)",
+        "name one in the variable CXX",
+      ],
     });
   const headers = nodeHeaders(root);
   if (headers === null)
@@ -94,7 +112,12 @@ export async function buildAddon(root, engine) {
   const worker = async () => {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
       const temporary = `${job.object}.${process.pid}.tmp.o`;
-      await run(compiler, [...common, ...job.flags, "-c", relative(root, job.source), "-o", temporary], job.source, root);
+      await run(
+        compiler,
+        [...common, ...job.flags, "-c", relative(root, job.source), "-o", temporary],
+        job.source,
+        root,
+      );
       renameSync(temporary, job.object);
     }
   };

@@ -1,4 +1,5 @@
-// Where libtorch comes from: LIBTORCH, the active Python's torch, the project's cache, a wheel from PyPI; the first that fits.
+// Where libtorch comes from: LIBTORCH, the active Python's torch, the project's cache, a wheel from PyPI; the first
+// that fits.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
@@ -6,9 +7,11 @@ import { basename, dirname, join, resolve } from "node:path";
 import { SetupError, say } from "./report.mjs";
 import { downloadWheel, requirements, unpackWheel } from "./wheel.mjs";
 
-/** @typedef {{root: string, version: string, source: "LIBTORCH" | "python" | "cache" | "wheel", cuda: boolean}} Engine */
+/**
+ * @typedef {{root: string, version: string, source: "LIBTORCH" | "python" | "cache" | "wheel", cuda: boolean}} Engine
+ */
 
-export const torchVersion = "2.15.0";
+const torchVersion = "2.15.0";
 const oldest = [2, 11];
 
 /** Wheels of the default version; sizes in bytes are for the progress bar and the check of free space. */
@@ -17,13 +20,24 @@ const wheels = {
     torch: { requirement: `torch==${torchVersion}`, platforms: ["manylinux_2_28_x86_64"], bytes: 539_136_850 },
     // libtorch_cpu.so of the CUDA build is linked against these two, also where there is no GPU.
     extra: [
-      { requirement: "nvidia-cuda-runtime==13.2.86", platforms: ["manylinux2014_x86_64", "manylinux_2_17_x86_64"], bytes: 2_323_576 },
+      {
+        requirement: "nvidia-cuda-runtime==13.2.86",
+        platforms: ["manylinux2014_x86_64", "manylinux_2_17_x86_64"],
+        bytes: 2_323_576,
+      },
       { requirement: "nvidia-cuda-cupti==13.2.86", platforms: ["manylinux_2_25_x86_64"], bytes: 11_988_600 },
     ],
   },
-  "linux-arm64": { torch: { requirement: `torch==${torchVersion}`, platforms: ["manylinux_2_28_aarch64"], bytes: 110_000_000 }, extra: [] },
+  "linux-arm64": {
+    torch: { requirement: `torch==${torchVersion}`, platforms: ["manylinux_2_28_aarch64"], bytes: 110_000_000 },
+    extra: [],
+  },
   "darwin-arm64": {
-    torch: { requirement: `torch==${torchVersion}`, platforms: ["macosx_14_0_arm64", "macosx_11_0_arm64"], bytes: 80_000_000 },
+    torch: {
+      requirement: `torch==${torchVersion}`,
+      platforms: ["macosx_14_0_arm64", "macosx_11_0_arm64"],
+      bytes: 80_000_000,
+    },
     extra: [],
   },
 };
@@ -33,9 +47,12 @@ export const cacheFolder = () => resolve(process.env.RFDETR_HOME ?? join(homedir
 /**
  * The engine in a libtorch folder or a `site-packages/torch` folder.
  * @param {string} folder @param {Engine["source"]} source @returns {Engine | string} the engine, or why it is none
+ * @internal for tests
  */
 export function inspect(folder, source) {
-  const root = [folder, join(folder, "torch"), join(folder, "libtorch")].find((path) => existsSync(join(path, "include", "torch")));
+  const root = [folder, join(folder, "torch"), join(folder, "libtorch")].find((path) =>
+    existsSync(join(path, "include", "torch")),
+  );
   if (root === undefined) return `${folder} has no include/torch`;
   const library = ["libtorch_cpu.so", "libtorch_cpu.dylib"].find((name) => existsSync(join(root, "lib", name)));
   if (library === undefined) return `${root} has no lib/libtorch_cpu`;
@@ -53,7 +70,9 @@ function versionOf(root) {
   )) {
     if (!existsSync(header)) continue;
     const text = readFileSync(header, "utf8");
-    const numbers = ["MAJOR", "MINOR", "PATCH"].map((part) => new RegExp(`define TORCH_VERSION_${part} (\\d+)`).exec(text)?.[1]);
+    const numbers = ["MAJOR", "MINOR", "PATCH"].map(
+      (part) => new RegExp(`define TORCH_VERSION_${part} (\\d+)`).exec(text)?.[1],
+    );
     if (!numbers.includes(undefined)) return numbers.join(".");
   }
   return "of an unknown version";
@@ -80,7 +99,9 @@ function pythonTorch() {
 
 /** @returns {string | null} a Python whose pip works */
 export function pythonWithPip() {
-  return pythons().find((python) => spawnSync(python, ["-m", "pip", "--version"], { stdio: "ignore" }).status === 0) ?? null;
+  return (
+    pythons().find((python) => spawnSync(python, ["-m", "pip", "--version"], { stdio: "ignore" }).status === 0) ?? null
+  );
 }
 
 /**
@@ -141,12 +162,17 @@ async function fetchEngine(home, cuda, tried) {
   const platform = `${process.platform}-${process.arch}`;
   const plan = wheels[platform];
   const own = "set LIBTORCH to a libtorch folder (2.11 or newer) that you have from elsewhere";
-  if (plan === undefined) throw new SetupError(`There is no wheel of torch ${torchVersion} for ${platform}`, { tried, remedies: [own] });
+  if (plan === undefined)
+    throw new SetupError(`There is no wheel of torch ${torchVersion} for ${platform}`, { tried, remedies: [own] });
   const python = pythonWithPip();
   if (python === null)
     throw new SetupError("libtorch must be downloaded, and that takes a Python with pip; none was found", {
       tried: [...tried, `pip: none of ${pythons().join(", ")} runs pip`],
-      remedies: ["install Python 3 with pip (Debian: apt-get install python3-pip)", "name a Python with pip in the variable PYTHON", own],
+      remedies: [
+        "install Python 3 with pip (Debian: apt-get install python3-pip)",
+        "name a Python with pip in the variable PYTHON",
+        own,
+      ],
     });
   mkdirSync(dirname(home), { recursive: true });
   const space = statfsSync(dirname(home));

@@ -12,7 +12,10 @@ const alive = (pid) => {
   }
 };
 
-/** Runs `body` while holding the lock. @template T @param {string} file @param {() => Promise<T>} body @returns {Promise<T>} */
+/**
+ * Runs `body` while holding the lock. @template T @param {string} file @param {() => Promise<T>} body @returns
+ * {Promise<T>}
+ */
 export async function locked(file, body) {
   mkdirSync(dirname(file), { recursive: true });
   for (let told = false; ; ) {

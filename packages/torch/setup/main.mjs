@@ -1,5 +1,5 @@
-// The one set-up step: npm packages, libtorch, the addon, the TypeScript build. Each part that is done already costs nothing, and each can
-// be repeated after any interruption.
+// The one set-up step: npm packages, libtorch, the addon, the TypeScript build. Each part that is done already costs
+// nothing, and each can be repeated after any interruption.
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -36,7 +36,10 @@ const prints = {
     ),
   build: () =>
     fingerprint([
-      ...packages.flatMap((name) => [join(root, "packages", name, "src"), join(root, "packages", name, "tsconfig.json")]),
+      ...packages.flatMap((name) => [
+        join(root, "packages", name, "src"),
+        join(root, "packages", name, "tsconfig.json"),
+      ]),
       join(root, "tsconfig.base.json"),
     ]),
 };
@@ -64,10 +67,14 @@ export async function setup(options = {}) {
     const npm = prints.npm();
     if (!stamps.fits("npm", npm, join(root, "node_modules"))) {
       say("npm packages");
-      // Not `npm ci`: it refuses locks without the optional packages of other platforms, which some registries do not carry.
-      run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"], "The npm packages could not be installed.", [
-        "check the network and the npm registry setting, and run the same command again",
-      ]);
+      // Not `npm ci`: it refuses locks without the optional packages of other platforms, which some registries do not
+      // carry.
+      run(
+        "npm",
+        ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"],
+        "The npm packages could not be installed.",
+        ["check the network and the npm registry setting, and run the same command again"],
+      );
       // Installing may touch the lock file.
       stamps.set("npm", prints.npm());
     }
@@ -103,7 +110,10 @@ function run(command, args, problem, remedies) {
     .split("\n")
     .filter((line) => line.trim() !== "" && !/^npm warn/i.test(line));
   throw new SetupError(problem, {
-    tried: [`${command} ${args.join(" ")}: ${result.error?.message ?? `exit code ${result.status}`}`, ...lines.slice(0, 12)],
+    tried: [
+      `${command} ${args.join(" ")}: ${result.error?.message ?? `exit code ${result.status}`}`,
+      ...lines.slice(0, 12),
+    ],
     remedies,
   });
 }

@@ -20,7 +20,12 @@ export async function preflight(root) {
     "install one (Debian: apt-get install g++), or name one in CXX",
   );
   const headers = nodeHeaders(root);
-  add("Node-API headers", headers !== null, headers ?? "none", "run npm run setup, or use a Node.js installed with its headers");
+  add(
+    "Node-API headers",
+    headers !== null,
+    headers ?? "none",
+    "run npm run setup, or use a Node.js installed with its headers",
+  );
   try {
     const engine = await resolveEngine({ fetch: false });
     add("libtorch", true, `${engine.version} (${engine.source}) in ${engine.root}`);

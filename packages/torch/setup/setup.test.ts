@@ -55,9 +55,17 @@ const record = (files: Record<string, string>): string =>
   Object.entries(files)
     .map(([name, text]) => `${name},sha256=${createHash("sha256").update(text).digest("base64url")},${text.length}`)
     .join("\n");
-const files = { "torch/lib/libtorch_cpu.so": "library".repeat(1000), "torch/include/a.h": "header", "torch/bin/protoc": "not needed" };
+const files = {
+  "torch/lib/libtorch_cpu.so": "library".repeat(1000),
+  "torch/include/a.h": "header",
+  "torch/bin/protoc": "not needed",
+};
 const wheel = (name: string, change: Record<string, string> = {}): string =>
-  zip(join(folder, name), { ...files, ...change, "torch-1.dist-info/RECORD": `${record(files)}\ntorch-1.dist-info/RECORD,,` });
+  zip(join(folder, name), {
+    ...files,
+    ...change,
+    "torch-1.dist-info/RECORD": `${record(files)}\ntorch-1.dist-info/RECORD,,`,
+  });
 
 describe("zip reader", () => {
   it("reads stored and compressed entries", async () => {
@@ -86,9 +94,9 @@ describe("wheels", () => {
     expect(existsSync(join(target, "torch/bin/protoc"))).toBe(false);
   });
   it("name the file whose bytes are wrong", async () => {
-    await expect(unpackWheel(wheel("c.whl", { "torch/include/a.h": "Header" }), join(folder, "out2"), () => true, "test")).rejects.toThrow(
-      /torch\/include\/a\.h in .* is damaged/,
-    );
+    await expect(
+      unpackWheel(wheel("c.whl", { "torch/include/a.h": "Header" }), join(folder, "out2"), () => true, "test"),
+    ).rejects.toThrow(/torch\/include\/a\.h in .* is damaged/);
   });
   it("read hashes from RECORD", () => {
     expect(parseRecord("a/b.so,sha256=AAEC,3\nx/RECORD,,\n").get("a/b.so")).toBe("000102");
@@ -116,7 +124,9 @@ describe("resolution of libtorch", () => {
   });
   it("says why LIBTORCH is none", async () => {
     process.env.LIBTORCH = join(folder, "nowhere");
-    await expect(resolveEngine({ fetch: false })).rejects.toThrow(/LIBTORCH names .*nowhere.*\n[\s\S]*has no include\/torch[\s\S]*1\. /);
+    await expect(resolveEngine({ fetch: false })).rejects.toThrow(
+      /LIBTORCH names .*nowhere.*\n[\s\S]*has no include\/torch[\s\S]*1\. /,
+    );
     expect(inspect(make("old", [2, 4, 1]), "LIBTORCH")).toMatch(/torch 2\.4\.1, older than 2\.11/);
   });
   it("then the cache, and never a folder that was left half-written", async () => {

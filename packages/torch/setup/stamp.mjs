@@ -3,7 +3,10 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** Fingerprint of files by path, size and time of change: cheap enough for every start. @param {string[]} paths files or folders */
+/**
+ * Fingerprint of files by path, size and time of change: cheap enough for every start. @param {string[]} paths files or
+ * folders
+ */
 export function fingerprint(paths, ...more) {
   const hash = createHash("sha256").update(JSON.stringify(more));
   const add = (path) => {

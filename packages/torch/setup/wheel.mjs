@@ -68,7 +68,10 @@ function folderBytes(folder) {
   return total;
 }
 
-/** File name → sha256 in hex, from the wheel's RECORD. @param {string} text */
+/**
+ * File name → sha256 in hex, from the wheel's RECORD. @param {string} text
+ * @internal for tests
+ */
 export function parseRecord(text) {
   const hashes = new Map();
   for (const line of text.split(/\r?\n/)) {
@@ -79,7 +82,8 @@ export function parseRecord(text) {
 }
 
 /**
- * Unpacks the entries that `wanted` picks and checks each against RECORD. The target must be a folder that nobody takes for finished.
+ * Unpacks the entries that `wanted` picks and checks each against RECORD. The target must be a folder that nobody takes
+ * for finished.
  * @param {string} wheel @param {string} target @param {(name: string) => boolean} wanted @param {string} label
  * @throws Error naming the file whose bytes are not those of the record
  */
@@ -88,7 +92,9 @@ export async function unpackWheel(wheel, target, wanted, label) {
   const record = entries.find((entry) => entry.name.endsWith(".dist-info/RECORD"));
   if (record === undefined) throw new Error(`${wheel} is no wheel: it has no RECORD`);
   const hashes = parseRecord(await text(await openEntry(wheel, record)));
-  const chosen = entries.filter((entry) => !entry.name.endsWith("/") && (wanted(entry.name) || entry.name.endsWith(".dist-info/METADATA")));
+  const chosen = entries.filter(
+    (entry) => !entry.name.endsWith("/") && (wanted(entry.name) || entry.name.endsWith(".dist-info/METADATA")),
+  );
   const bar = progressBar(
     label,
     chosen.reduce((sum, entry) => sum + entry.size, 0),
@@ -132,7 +138,7 @@ async function text(stream) {
 
 /** Names of the wheels that a wheel requires on this platform, from its METADATA. @param {string} metadata */
 export function requirements(metadata) {
-  return [...metadata.matchAll(/^Requires-Dist: ([\w.-]+)\s*\(?(==[\w.]+)?\)?.*platform_system == ["']Linux["']/gm)].map(
-    ([, name, version]) => `${name}${version ?? ""}`,
-  );
+  return [
+    ...metadata.matchAll(/^Requires-Dist: ([\w.-]+)\s*\(?(==[\w.]+)?\)?.*platform_system == ["']Linux["']/gm),
+  ].map(([, name, version]) => `${name}${version ?? ""}`);
 }

@@ -17,7 +17,8 @@ export async function readDirectory(path) {
     const count = tail.readUInt16LE(end + 10);
     const directory = Buffer.alloc(tail.readUInt32LE(end + 12));
     const start = tail.readUInt32LE(end + 16);
-    if (start + directory.length > size) throw new Error(`${path} is not a whole zip archive: its directory lies outside of it`);
+    if (start + directory.length > size)
+      throw new Error(`${path} is not a whole zip archive: its directory lies outside of it`);
     await file.read(directory, 0, directory.length, start);
     const entries = [];
     for (let at = 0, i = 0; i < count; i++) {
@@ -44,7 +45,8 @@ export async function openEntry(path, entry) {
   const header = Buffer.alloc(30);
   await file.read(header, 0, 30, entry.offset);
   await file.close();
-  if (header.readUInt32LE(0) !== 0x04034b50) throw new Error(`${path} has no file where its directory places ${entry.name}`);
+  if (header.readUInt32LE(0) !== 0x04034b50)
+    throw new Error(`${path} has no file where its directory places ${entry.name}`);
   const start = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
   const raw = createReadStream(path, { start, end: start + Math.max(entry.compressed, 1) - 1, highWaterMark: 1 << 20 });
   if (entry.method === 0) return raw;

@@ -63,7 +63,9 @@ describe("rfdetr::attention", () => {
               // Where one key has nearly all the weight, what is left for the scores' gradients is the rounding of
               // differences of near equals.
               const allowed = c.magnitude === 8 && (i === 1 || i === 2) ? 3e-2 : 6e-3;
-              expect(relativeError(value, judge[i], floor)).toBeLessThan(Math.max(allowed, 1.5 * relativeError(twin[i], judge[i], floor)));
+              expect(relativeError(value, judge[i], floor)).toBeLessThan(
+                Math.max(allowed, 1.5 * relativeError(twin[i], judge[i], floor)),
+              );
             });
           }),
       ),
@@ -81,7 +83,12 @@ describe("rfdetr::attention", () => {
   it("hands NaN on and neither loses nor spreads it to other rows", () => {
     const query = randn([1, 3, 1, 32]);
     query.select(1, 1).fill_(Number.NaN);
-    const out = ops.attention(query.to("bfloat16"), randn([1, 5, 1, 32]).to("bfloat16"), randn([1, 5, 1, 32]).to("bfloat16"), 1);
+    const out = ops.attention(
+      query.to("bfloat16"),
+      randn([1, 5, 1, 32]).to("bfloat16"),
+      randn([1, 5, 1, 32]).to("bfloat16"),
+      1,
+    );
     expect(out.isfinite().all(-1).flatten().toList()).toEqual([1, 0, 1]);
   });
 
@@ -93,6 +100,8 @@ describe("rfdetr::attention", () => {
 
   it("says what shapes it wants", () => {
     expect(() => ops.attention(randn([1, 2, 3]), randn([1, 2, 3]), randn([1, 2, 3]), 1)).toThrow(/4 dimensions/);
-    expect(() => ops.attention(randn([1, 2, 1, 4]), randn([1, 2, 2, 4]), randn([1, 2, 2, 4]), 1)).toThrow(/agrees with the query/);
+    expect(() => ops.attention(randn([1, 2, 1, 4]), randn([1, 2, 2, 4]), randn([1, 2, 2, 4]), 1)).toThrow(
+      /agrees with the query/,
+    );
   });
 });

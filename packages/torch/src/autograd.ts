@@ -44,7 +44,12 @@ export function isGradEnabled(): boolean {
 export function gradients(
   outputs: readonly Tensor[],
   inputs: readonly Tensor[],
-  options: { outputGradients?: readonly (Tensor | null)[]; retainGraph?: boolean; createGraph?: boolean; allowUnused?: boolean } = {},
+  options: {
+    outputGradients?: readonly (Tensor | null)[];
+    retainGraph?: boolean;
+    createGraph?: boolean;
+    allowUnused?: boolean;
+  } = {},
 ): (Tensor | null)[] {
   let handles: (Handle | null)[];
   try {
@@ -77,7 +82,9 @@ export function graphNode(
     inputs.map((t) => t.handle),
     outputs.map((t) => t.handle),
     (...gradients) =>
-      scope(() => backward(gradients.map((handle) => (handle === null ? null : new Tensor(handle))))).map((t) => t?.handle ?? null),
+      scope(() => backward(gradients.map((handle) => (handle === null ? null : new Tensor(handle))))).map(
+        (t) => t?.handle ?? null,
+      ),
   );
   return handles.map((handle) => new Tensor(handle));
 }
@@ -87,7 +94,11 @@ export function graphNode(
  * results, and computes them again in backward. `body` must be deterministic, and may use no tensor that requires grad
  * except `inputs` and `parameters`.
  */
-export function checkpoint(body: (inputs: Tensor[]) => Tensor, inputs: readonly Tensor[], parameters: readonly Tensor[]): Tensor {
+export function checkpoint(
+  body: (inputs: Tensor[]) => Tensor,
+  inputs: readonly Tensor[],
+  parameters: readonly Tensor[],
+): Tensor {
   if (!isGradEnabled()) return body([...inputs]);
   const output = noGrad(() => body([...inputs]));
   // The caller's scope ends before backward: the inputs must outlive it until they have been used.

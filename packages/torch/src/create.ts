@@ -37,13 +37,20 @@ const dtypeOfArray = new Map<unknown, DType>([
  * const x = tensor([[1, 2], [3, 4]]); // float32[2,2]
  * const mask = tensor(new Uint8Array(12), { shape: [3, 4], dtype: "bool" });
  */
-export function tensor(data: NestedNumbers | NodeJS.TypedArray, options: TensorOptions & { shape?: readonly number[] } = {}): Tensor {
+export function tensor(
+  data: NestedNumbers | NodeJS.TypedArray,
+  options: TensorOptions & { shape?: readonly number[] } = {},
+): Tensor {
   if (ArrayBuffer.isView(data)) return finish(fromTypedArray(data, options.dtype, options.shape), options);
   const dtype = options.dtype ?? "float32";
   return finish(fromNumbers(data, dtype, options.shape), { ...options, dtype });
 }
 
-function fromTypedArray(data: NodeJS.TypedArray, dtype: DType | undefined, shape: readonly number[] | undefined): Tensor {
+function fromTypedArray(
+  data: NodeJS.TypedArray,
+  dtype: DType | undefined,
+  shape: readonly number[] | undefined,
+): Tensor {
   const bits = data instanceof Uint16Array;
   const stored = bits ? dtype : dtypeOfArray.get(data.constructor);
   if (stored === undefined || (bits && stored !== "float16" && stored !== "bfloat16"))
@@ -79,10 +86,15 @@ function shapeOf(data: NestedNumbers | undefined): number[] {
 /** Appends the elements of `data`, which begins at an axis of the shape, in row-major order. */
 function collect(data: NestedNumbers, shape: readonly number[], axis: number, into: number[]): void {
   if (axis < shape.length ? !Array.isArray(data) || data.length !== shape[axis] : Array.isArray(data))
-    throw new TypeError("Expected a rectangular nested array of numbers for data but received rows of different lengths");
+    throw new TypeError(
+      "Expected a rectangular nested array of numbers for data but received rows of different lengths",
+    );
   if (Array.isArray(data)) for (const row of data) collect(row, shape, axis + 1, into);
   else if (typeof data === "number" || typeof data === "boolean") into.push(data);
-  else throw new TypeError(`Expected nested arrays of numbers for data but received ${String(data)} of type ${typeof data}`);
+  else
+    throw new TypeError(
+      `Expected nested arrays of numbers for data but received ${String(data)} of type ${typeof data}`,
+    );
 }
 
 /** Converts to the dtype and the device that were asked for. */
@@ -94,7 +106,10 @@ function finish(made: Tensor, options: TensorOptions): Tensor {
 }
 
 type Factory = { dtype?: DType; device?: string };
-const withDefaults = (options: TensorOptions): Factory => ({ dtype: options.dtype ?? "float32", device: options.device });
+const withDefaults = (options: TensorOptions): Factory => ({
+  dtype: options.dtype ?? "float32",
+  device: options.device,
+});
 const leaf = (made: Tensor, options: TensorOptions): Tensor => {
   if (options.requiresGrad) made.requiresGrad = true;
   return made;

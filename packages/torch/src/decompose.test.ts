@@ -13,7 +13,12 @@ class Perceptron extends nn.Module {
     this.layers = widths.slice(1).map((width, i) => new nn.Linear(widths[i], width));
   }
   override forward(x: Tensor, one: boolean, activation: nn.Activation): Tensor {
-    const args = [x, this.layers.map((layer) => layer.weight), this.layers.map((layer) => layer.bias as Tensor), activation] as const;
+    const args = [
+      x,
+      this.layers.map((layer) => layer.weight),
+      this.layers.map((layer) => layer.bias as Tensor),
+      activation,
+    ] as const;
     return one ? ops.mlp(...args) : (decompositionOf(mlp)?.run(args) as Tensor);
   }
 }
@@ -56,7 +61,9 @@ describe("decompositionOf", () => {
       layers = [new nn.Linear(4, 3), new nn.Linear(3, 2)];
       stranger = new nn.Linear(2, 2).weight.narrow(0, 0, 1);
       override forward(): (string | undefined)[] {
-        return [...this.layers.map((layer) => layer.weight), this.stranger].map((weight) => nn.layerOfWeight(weight)?.path);
+        return [...this.layers.map((layer) => layer.weight), this.stranger].map(
+          (weight) => nn.layerOfWeight(weight)?.path,
+        );
       }
     }
     const asking = new Asking();

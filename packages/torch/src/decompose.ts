@@ -1,13 +1,18 @@
-// Fused operators and what they stand for. The model calls the fused one; whoever stands at the door may take the parts instead.
+// The registry of decompositions: what fused operators stand for. The model calls the fused one; whoever stands at the
+// door may take the parts instead. Each is registered beside its use: `rfdetr::mlp` in nn/mlp.ts, deformable attention in
+// the model. Their C++ twins, which end in `_composed`, stand beside the kernels and are one operator at the door.
 import { type Operator, operator } from "./dispatch.js";
 
 /** What a fused operator stands for. */
 export interface Decomposition {
-  /** The same work in single operators, each of which passes the door; arguments and result are those of the fused operator. */
+  /**
+   * The same work in single operators, each of which passes the door; arguments and result are those of the fused
+   * operator.
+   */
   run(args: readonly unknown[]): unknown;
   /**
-   * Whether results and gradients have the same bits both ways. An observer looks at the parts only then: looking at a training must not
-   * change it.
+   * Whether results and gradients have the same bits both ways. An observer looks at the parts only then: looking at a
+   * training must not change it.
    */
   exact: boolean;
 }

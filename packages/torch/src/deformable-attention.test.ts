@@ -53,7 +53,10 @@ describe("rfdetr::deformable_attention", () => {
     fc.assert(
       fc.property(
         fc.record({
-          shapes: fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })), { minLength: 1, maxLength: 4 }),
+          shapes: fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })), {
+            minLength: 1,
+            maxLength: 4,
+          }),
           batch: fc.integer({ min: 1, max: 2 }),
           heads: fc.integer({ min: 1, max: 3 }),
           channels: fc.constantFrom(1, 3, 8, 16, 17, 32, 40),
@@ -79,7 +82,9 @@ describe("rfdetr::deformable_attention", () => {
               // Both compute in float32; results that leave in bfloat16 are rounded once, 2⁻⁹ of their size.
               // A sample on the edge of a cell may fall on either side of it: 1e-4 of the norm covers the float32 case.
               const bound = value.dtype === "bfloat16" ? 4e-3 : 1e-4;
-              expect(relativeError(value, judge[i])).toBeLessThan(Math.max(bound, 1.5 * relativeError(twin[i], judge[i])));
+              expect(relativeError(value, judge[i])).toBeLessThan(
+                Math.max(bound, 1.5 * relativeError(twin[i], judge[i])),
+              );
             });
           }),
       ),
@@ -117,8 +122,14 @@ describe("rfdetr::deformable_attention", () => {
       points: 2,
       spread: 1,
     });
-    expect(() => ops.deformableAttention(value, [2, 4], reference, offsets, logits)).toThrow(/Expected 8 tokens in value/);
-    expect(() => ops.deformableAttention(value, shapes, reference, offsets, logits.narrow(1, 0, 2))).toThrow(/Expected logits of shape/);
-    expect(() => ops.deformableAttention(value, shapes, reference.to("int64"), offsets, logits)).toThrow(/floating-point reference/);
+    expect(() => ops.deformableAttention(value, [2, 4], reference, offsets, logits)).toThrow(
+      /Expected 8 tokens in value/,
+    );
+    expect(() => ops.deformableAttention(value, shapes, reference, offsets, logits.narrow(1, 0, 2))).toThrow(
+      /Expected logits of shape/,
+    );
+    expect(() => ops.deformableAttention(value, shapes, reference.to("int64"), offsets, logits)).toThrow(
+      /floating-point reference/,
+    );
   });
 });

@@ -94,8 +94,13 @@ describe("the one door", () => {
       fc.array(fc.oneof(fc.integer({ min: -3, max: 5 }), fc.constantFrom(null, "T0", "T1", "x")), { maxLength: 4 }),
       fc.object({ maxDepth: 1 }),
     );
-    const tensors: Record<string, Tensor> = { T0: zeros([2, 3]), T1: tensor([0, 1], { dtype: "int64" }), T2: zeros([0]) };
-    const swap = (v: unknown): unknown => (typeof v === "string" && v in tensors ? tensors[v] : Array.isArray(v) ? v.map(swap) : v);
+    const tensors: Record<string, Tensor> = {
+      T0: zeros([2, 3]),
+      T1: tensor([0, 1], { dtype: "int64" }),
+      T2: zeros([0]),
+    };
+    const swap = (v: unknown): unknown =>
+      typeof v === "string" && v in tensors ? tensors[v] : Array.isArray(v) ? v.map(swap) : v;
     fc.assert(
       fc.property(fc.constantFrom(...names), fc.array(value, { maxLength: 7 }), (name, args) => {
         const [base, overload] = name.split(".");
@@ -149,7 +154,9 @@ describe("worker threads", () => {
     );
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
-    const [first, last] = await new Promise<number[]>((resolve, reject) => worker.once("message", resolve).once("error", reject));
+    const [first, last] = await new Promise<number[]>((resolve, reject) =>
+      worker.once("message", resolve).once("error", reject),
+    );
     clearInterval(timer);
     await worker.terminate();
     expect(last).toBeLessThan(first);

@@ -47,10 +47,18 @@ describe("rfdetr::grouped_linear", () => {
             const ours = run(x, weights, biases, gradient, split);
             const judge = run(x.double(), double(weights), double(biases), gradient.double(), false);
             const absolute = (list: Tensor[]): Tensor[] => double(list).map((t) => t.abs());
-            const magnitudes = run(x.double().abs(), absolute(weights), absolute(biases), gradient.double().abs(), false);
+            const magnitudes = run(
+              x.double().abs(),
+              absolute(weights),
+              absolute(biases),
+              gradient.double().abs(),
+              false,
+            );
             ours.forEach((value, i) => {
               expect([value.dtype, value.shape]).toEqual(["float32", judge[i].shape]);
-              expect(largestError(value, judge[i], magnitudes[i])).toBeLessThan(!split ? 2e-6 : i === 0 ? 2 ** -15 : 2 ** -7);
+              expect(largestError(value, judge[i], magnitudes[i])).toBeLessThan(
+                !split ? 2e-6 : i === 0 ? 2 ** -15 : 2 ** -7,
+              );
             });
             expect(noGrad(() => ops.groupedLinear(x, weights, biases, split)).toList()).toEqual(ours[0].toList());
           }),
@@ -64,7 +72,9 @@ describe("rfdetr::grouped_linear", () => {
       const [x, weight, bias] = [randn([1, 500, 64]), randn([1, 64]), randn([1])];
       const distinct = (values: Tensor): number => new Set(values.flatten().toList() as number[]).size;
       expect(distinct(ops.groupedLinear(x, [weight], [bias], true))).toBeGreaterThan(490);
-      expect(distinct(ops.linear(x.to("bfloat16"), weight.to("bfloat16"), { bias: bias.to("bfloat16") }))).toBeLessThan(450);
+      expect(distinct(ops.linear(x.to("bfloat16"), weight.to("bfloat16"), { bias: bias.to("bfloat16") }))).toBeLessThan(
+        450,
+      );
     });
   });
 
@@ -82,6 +92,8 @@ describe("rfdetr::grouped_linear", () => {
     expect(() => ops.groupedLinear(randn([2, 3, 4]), [randn([5, 4])], [randn([5])], true)).toThrow(
       /Expected an input \[groups or 1, N, K\]/,
     );
-    expect(() => ops.groupedLinear(randn([1, 3, 4]), [randn([5, 6])], [randn([5])], true)).toThrow(/Expected weights \[O, 4\]/);
+    expect(() => ops.groupedLinear(randn([1, 3, 4]), [randn([5, 6])], [randn([5])], true)).toThrow(
+      /Expected weights \[O, 4\]/,
+    );
   });
 });

@@ -1,8 +1,30 @@
 // libtorch for TypeScript.
 export { checkpoint, enableGrad, gradients, graphNode, isGradEnabled, noGrad } from "./autograd.js";
-export { arange, empty, full, linspace, ones, rand, randint, randn, randperm, type TensorOptions, tensor, zeros } from "./create.js";
+export {
+  arange,
+  empty,
+  full,
+  linspace,
+  ones,
+  rand,
+  randint,
+  randn,
+  randperm,
+  type TensorOptions,
+  tensor,
+  zeros,
+} from "./create.js";
 export { type Decomposition, decompose, decompositionOf } from "./decompose.js";
-export { type ArgumentInfo, type Call, dispatch, type Interceptor, intercept, type Next, Operator, operator } from "./dispatch.js";
+export {
+  type ArgumentInfo,
+  type Call,
+  dispatch,
+  type Interceptor,
+  intercept,
+  type Next,
+  Operator,
+  operator,
+} from "./dispatch.js";
 export { type DType, dtypes, isDType, type TensorData } from "./dtype.js";
 export {
   type Engine,

@@ -1,9 +1,23 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type DType, getNumThreads, gradients, manualSeed, ops, randn, scope, setNumThreads, type Tensor } from "./index.js";
+import {
+  type DType,
+  getNumThreads,
+  gradients,
+  manualSeed,
+  ops,
+  randn,
+  scope,
+  setNumThreads,
+  type Tensor,
+} from "./index.js";
 
 /** Value and gradients of y = x·Wᵀ + b. */
-function run(linear: (x: Tensor, weight: Tensor, bias: Tensor) => Tensor, inputs: readonly Tensor[], gradient: Tensor): Tensor[] {
+function run(
+  linear: (x: Tensor, weight: Tensor, bias: Tensor) => Tensor,
+  inputs: readonly Tensor[],
+  gradient: Tensor,
+): Tensor[] {
   const leaves = inputs.map((t) => t.detach());
   for (const leaf of leaves) leaf.requiresGrad = true;
   const out = linear(leaves[0], leaves[1], leaves[2]);
@@ -32,12 +46,17 @@ describe("linear", () => {
           scope(() => {
             manualSeed(seed);
             const whole = randn([...lead, sliced ? 2 * input : input]).to(dtype);
-            const inputs = [sliced ? whole.narrow(-1, input, input) : whole, randn([output, input]).to(dtype), randn([output]).to(dtype)];
+            const inputs = [
+              sliced ? whole.narrow(-1, input, input) : whole,
+              randn([output, input]).to(dtype),
+              randn([output]).to(dtype),
+            ];
             const gradient = randn([...lead, output]).to(dtype);
             const [ours, twin] = [viaLinear, viaAddmm].map((linear) => run(linear, inputs, gradient));
             ours.forEach((value, i) => {
               expect(value.shape).toEqual(twin[i].shape);
-              const error = value.double().sub(twin[i].double()).norm().item() / Math.max(twin[i].double().norm().item(), 1e-3);
+              const error =
+                value.double().sub(twin[i].double()).norm().item() / Math.max(twin[i].double().norm().item(), 1e-3);
               // Sums in another order; in bfloat16 each side rounds its result by up to 2⁻⁸.
               expect(error).toBeLessThan(dtype === "bfloat16" ? 2 ** -7 : 2e-6);
             });

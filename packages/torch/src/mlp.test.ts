@@ -30,18 +30,24 @@ describe("rfdetr::mlp", () => {
           scope(() => {
             manualSeed(seed);
             const layers = sizes.slice(1);
-            const parameters = [...layers.map((size, i) => randn([size, sizes[i]])), ...layers.map((size) => randn([size]))];
+            const parameters = [
+              ...layers.map((size, i) => randn([size, sizes[i]])),
+              ...layers.map((size) => randn([size])),
+            ];
             const input = randn([...lead, sizes[0]]).to("bfloat16");
             const gradient = randn([...lead, sizes[sizes.length - 1]]).to("bfloat16");
             // linear() takes the float32 weights as the fused operator does.
             const oneByOne: typeof ops.mlp = (x, weights, biases) =>
               weights.reduce(
-                (y, weight, i) => ops.linear(i === 0 ? y : activation === "relu" ? ops.relu(y) : gelu(y), weight, { bias: biases[i] }),
+                (y, weight, i) =>
+                  ops.linear(i === 0 ? y : activation === "relu" ? ops.relu(y) : gelu(y), weight, { bias: biases[i] }),
                 x,
               );
             // Where the kernels take not every layer, its twin runs.
             const kernel =
-              ops.linearTakesMasters() && lead.reduce((a, b) => a * b, 1) >= 16 && sizes.slice(0, -1).every((size) => size % 2 === 0);
+              ops.linearTakesMasters() &&
+              lead.reduce((a, b) => a * b, 1) >= 16 &&
+              sizes.slice(0, -1).every((size) => size % 2 === 0);
             const [fused, single] = [ops.mlp, kernel ? oneByOne : ops.mlpComposed].map((mlp) =>
               run(mlp, input, parameters, gradient, activation),
             );
@@ -79,9 +85,10 @@ describe("rfdetr::gelu", () => {
   it("is within a bfloat16 rounding of the exact one over the whole range, and so is its gradient", () => {
     scope(() => {
       // Every bfloat16 number between 1e-30 and 20, either sign, and zero.
-      const positive = Array.from({ length: 14000 }, (_, i) => new Float32Array(new Uint32Array([(0x0d00 + i) << 16]).buffer)[0]).filter(
-        (x) => x < 20,
-      );
+      const positive = Array.from(
+        { length: 14000 },
+        (_, i) => new Float32Array(new Uint32Array([(0x0d00 + i) << 16]).buffer)[0],
+      ).filter((x) => x < 20);
       const values = tensor(Float32Array.from([0, ...positive, ...positive.map((x) => -x)]));
       const run = (x: Tensor, of: (x: Tensor) => Tensor): Tensor[] => {
         x.requiresGrad = true;

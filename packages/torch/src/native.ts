@@ -19,7 +19,9 @@ export interface RecordedThread {
 export interface Native {
   call(operator: number, ...args: unknown[]): unknown;
   findOperator(name: string, overload: string): number;
-  operatorSchema(operator: number): [arguments: [name: string, kind: string, optional: boolean, hasDefault: boolean][], results: string[]];
+  operatorSchema(
+    operator: number,
+  ): [arguments: [name: string, kind: string, optional: boolean, hasDefault: boolean][], results: string[]];
   schemas(): string[];
 
   shape(tensor: Handle): number[];

@@ -24,7 +24,9 @@ describe("rfdetr::negative_loss", () => {
           scope(() => {
             const logits = randn([layers, rows, classes]).mul(magnitude).to(dtype);
             const gradient = randn([layers]).to(dtype);
-            const [ours, twin] = [ops.negativeLoss, ops.negativeLossComposed].map((loss) => run(loss, logits, gradient));
+            const [ours, twin] = [ops.negativeLoss, ops.negativeLossComposed].map((loss) =>
+              run(loss, logits, gradient),
+            );
             ours.forEach((value, i) => {
               expect([value.dtype, value.shape]).toEqual([twin[i].dtype, twin[i].shape]);
               const error = value.sub(twin[i]).double().norm().item() / Math.max(twin[i].double().norm().item(), 1e-30);

@@ -17,8 +17,23 @@ function withHeader(header: string, data = new Uint8Array(0), claimed = Buffer.b
 
 describe("safetensors", () => {
   it("round-trips every dtype, empty tensors, views and metadata", () => {
-    const tensors: Record<string, Tensor> = { empty: zeros([0, 3]), view: randn([4, 6]).transpose(0, 1), scalar: tensor(2.5) };
-    for (const dtype of ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"] as DType[])
+    const tensors: Record<string, Tensor> = {
+      empty: zeros([0, 3]),
+      view: randn([4, 6]).transpose(0, 1),
+      scalar: tensor(2.5),
+    };
+    for (const dtype of [
+      "float32",
+      "float64",
+      "float16",
+      "bfloat16",
+      "int64",
+      "int32",
+      "int16",
+      "int8",
+      "uint8",
+      "bool",
+    ] as DType[])
       tensors[dtype] = tensor(
         [
           [1, 0],
@@ -61,7 +76,11 @@ describe("safetensors", () => {
       () => withHeader('{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,4]}}', new Uint8Array(4)),
       /does not hold 16 bytes/,
     ],
-    ["has a negative shape", () => withHeader('{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}', new Uint8Array(1)), /shape \[-1\]/],
+    [
+      "has a negative shape",
+      () => withHeader('{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}', new Uint8Array(1)),
+      /shape \[-1\]/,
+    ],
     [
       "overlaps",
       () =>

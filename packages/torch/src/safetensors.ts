@@ -117,7 +117,8 @@ function parseEntry(path: string, name: string, entry: unknown, dataBytes: numbe
     const known = [...dtypeOfCode.keys()].join(", ");
     throw new SafetensorsError(path, `stores ${name} as ${String(code)}, which is none of ${known}`);
   }
-  if (!Array.isArray(shape) || !shape.every(isSize)) throw new SafetensorsError(path, `gives ${name} the shape ${JSON.stringify(shape)}`);
+  if (!Array.isArray(shape) || !shape.every(isSize))
+    throw new SafetensorsError(path, `gives ${name} the shape ${JSON.stringify(shape)}`);
   const expected = shape.reduce((a, b) => a * b, dtypes[dtype].bytes);
   const [start, end, ...more]: unknown[] = Array.isArray(offsets) ? offsets : [];
   if (!isSize(start) || !isSize(end) || more.length > 0 || end - start !== expected || end > dataBytes)
@@ -142,7 +143,11 @@ export function saveSafetensors(
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let offset = 0;
   for (const [name, tensor] of list) {
-    header[name] = { dtype: codeOfDtype.get(tensor.dtype), shape: tensor.shape, data_offsets: [offset, offset + tensor.nbytes] };
+    header[name] = {
+      dtype: codeOfDtype.get(tensor.dtype),
+      shape: tensor.shape,
+      data_offsets: [offset, offset + tensor.nbytes],
+    };
     offset += tensor.nbytes;
   }
   const json = Buffer.from(JSON.stringify(header));

@@ -95,7 +95,9 @@ export function scope<T>(body: () => T): T {
   current = inner.parent;
   if (result instanceof Promise) {
     for (const tensor of inner.tensors) if (tensor.mark !== KEPT) free(tensor);
-    throw new TypeError("Expected a synchronous function for scope() but received an async one: a scope ends when its function returns");
+    throw new TypeError(
+      "Expected a synchronous function for scope() but received an async one: a scope ends when its function returns",
+    );
   }
   const mark = ++marks;
   eachOwned(result, (owned) => {

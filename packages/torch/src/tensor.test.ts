@@ -3,7 +3,18 @@ import { arange, keep, memory, noGrad, ops, randn, scope, type Tensor, tensor, z
 
 describe("Tensor", () => {
   it("carries numbers in and out, in every dtype", () => {
-    for (const dtype of ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"] as const) {
+    for (const dtype of [
+      "float32",
+      "float64",
+      "float16",
+      "bfloat16",
+      "int64",
+      "int32",
+      "int16",
+      "int8",
+      "uint8",
+      "bool",
+    ] as const) {
       const values = dtype === "bool" ? [1, 0, 1, 1] : [1, 0, 2, 3];
       expect(
         tensor(

@@ -101,7 +101,12 @@ export class Tensor {
   backward(gradient: Tensor | null = null, options: { retainGraph?: boolean; createGraph?: boolean } = {}): void {
     const keepGraph = options.retainGraph ?? options.createGraph ?? false;
     try {
-      native.backward([this.handle], gradient === null ? null : [gradient.handle], keepGraph, options.createGraph ?? false);
+      native.backward(
+        [this.handle],
+        gradient === null ? null : [gradient.handle],
+        keepGraph,
+        options.createGraph ?? false,
+      );
     } catch (error) {
       throw fromAddon(error);
     }

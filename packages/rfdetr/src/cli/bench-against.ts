@@ -32,13 +32,18 @@ export async function against(
 ): Promise<void> {
   oneOf("against", flags.against, ["python"]);
   const model = oneOf("model", flags.model, ["nano", "small", "medium", "large"]);
-  const asked = flags.precision.join() === "auto" ? precisions : flags.precision.map((name) => oneOf("precision", name, precisions));
+  const asked =
+    flags.precision.join() === "auto"
+      ? precisions
+      : flags.precision.map((name) => oneOf("precision", name, precisions));
   for (const [name, value] of Object.entries({
     ...shape,
     device: flags.device === "auto" || flags.device === "cpu" ? undefined : flags.device,
   }))
     if (value !== undefined) throw new UsageError(expected("nothing", `${name} beside --against`, value));
-  const [steps, warmup, rounds] = (["steps", "warmup", "rounds"] as const).map((name) => positiveInteger(name, flags[name]));
+  const [steps, warmup, rounds] = (["steps", "warmup", "rounds"] as const).map((name) =>
+    positiveInteger(name, flags[name]),
+  );
   const console = consoleOf(flags);
   const { machineLine } = await import("../support/machine.js");
   console.line(console.dim(machineLine()));
@@ -55,12 +60,16 @@ export async function against(
     rounds,
     python,
     onRound: (precision, seconds) =>
-      console.line(`${precision}: the package ${seconds.python.toFixed(3)} s, this program ${seconds.ours.toFixed(3)} s`),
+      console.line(
+        `${precision}: the package ${seconds.python.toFixed(3)} s, this program ${seconds.ours.toFixed(3)} s`,
+      ),
   });
   if (console.json) console.data(result);
   const mebibytes = (count: number) => (count / 2 ** 20).toFixed(0);
   console.line(
-    console.bold(`${model}${what === "train" ? `, batch ${batch}` : ""}: ${result.measured}, medians of ${rounds} rounds of ${steps}`),
+    console.bold(
+      `${model}${what === "train" ? `, batch ${batch}` : ""}: ${result.measured}, medians of ${rounds} rounds of ${steps}`,
+    ),
   );
   console.line(
     textTable(
@@ -77,5 +86,7 @@ export async function against(
     ),
   );
   if (result.as_shipped !== null)
-    console.line(`the package in float32, as it comes, against this program in bf16-mixed: ${result.as_shipped.toFixed(2)}×`);
+    console.line(
+      `the package in float32, as it comes, against this program in bf16-mixed: ${result.as_shipped.toFixed(2)}×`,
+    );
 }

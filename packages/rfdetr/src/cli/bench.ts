@@ -5,7 +5,16 @@ import { expected, UsageError } from "../support/errors.js";
 import type { Spread } from "../support/statistics.js";
 import { type AgainstFlags, against } from "./bench-against.js";
 import type { Console } from "./console.js";
-import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, withOutputFlags } from "./context.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  oneOf,
+  positiveInteger,
+  precisions,
+  withOutputFlags,
+} from "./context.js";
 
 /** A number of the command line before it is checked. */
 type Given = number | string;
@@ -53,13 +62,19 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .description("measure training, inference, operators, COCO metrics or data loading on this machine")
     .argument("<what>", kinds.join(", "))
     .action((what: string) => void oneOf("what", what, kinds));
-  const verb = <F extends OutputFlags>(name: (typeof kinds)[number], about: string, run: (flags: F) => Promise<void>): Command =>
+  const verb = <F extends OutputFlags>(
+    name: (typeof kinds)[number],
+    about: string,
+    run: (flags: F) => Promise<void>,
+  ): Command =>
     withOutputFlags(bench.command(name).description(about)).action(async (flags: F) => {
       await run(flags);
       finish(exit.done);
     });
   const onMachine = (command: Command): Command =>
-    command.option("--device <d>", "auto, cpu or cuda:N", "auto").option("--steps <n>", "number of measured runs", numeric, 10);
+    command
+      .option("--device <d>", "auto, cpu or cuda:N", "auto")
+      .option("--steps <n>", "number of measured runs", numeric, 10);
   const withModel = (command: Command): Command =>
     command
       .option("--model <variant>", "variant", "nano")
@@ -77,21 +92,38 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--queries <n>", "queries per group", numeric)
     .option("--boxes <n>", "boxes per image", numeric)
     .option("--checkpointing", "recompute activations in backward");
-  comparable(onMachine(withModel(verb<BenchInferFlags>("infer", "the forward pass, and prediction from pixels to detections", infer))))
+  comparable(
+    onMachine(
+      withModel(verb<BenchInferFlags>("infer", "the forward pass, and prediction from pixels to detections", infer)),
+    ),
+  )
     .option("--warmup <n>", "runs before those", numeric, 3)
     .option("--batch <n>", "images per forward pass", numeric, 1);
   onMachine(verb<MachineFlags>("ops", "single operators in float32 and bfloat16", ops));
-  verb<BenchEvalFlags>("eval", "COCO metrics of synthetic detections: reading the files and computing the figures", evaluate)
+  verb<BenchEvalFlags>(
+    "eval",
+    "COCO metrics of synthetic detections: reading the files and computing the figures",
+    evaluate,
+  )
     .option("--images <n>", "number of images", numeric, 5000)
     .option("--detections <n>", "detections per image", numeric, 100)
     .option("--classes <n>", "number of classes", numeric, 80)
     .option("--truths <n>", "objects per image, on average", numeric, 7);
-  onMachine(withModel(verb<BenchLoadFlags>("load", "data loading: images per second, and how long training steps wait for them", load)))
+  onMachine(
+    withModel(
+      verb<BenchLoadFlags>("load", "data loading: images per second, and how long training steps wait for them", load),
+    ),
+  )
     .option("--batch <n>", "images per step", numeric, 2)
     .option("--data <dir>", "dataset (default: JPEGs that are written to a temporary folder)")
     .option("--size <WxH>", "size of those JPEGs in pixels", "4000x3000")
     .option("--images <n>", "images to read with each number of loader threads", numeric, 32)
-    .option("--workers <n...>", "numbers of loader threads to compare; training uses the first", numericList, [2, 0, 1]);
+    .option(
+      "--workers <n...>",
+      "numbers of loader threads to compare; training uses the first",
+      numericList,
+      [2, 0, 1],
+    );
 }
 
 function numericList(text: string, before: Given[] & { given?: true }): Given[] {
@@ -124,7 +156,17 @@ async function train(flags: BenchTrainFlags): Promise<void> {
   const { benchTrain } = await import("../instruments/bench-train.js");
   for (const precision of list) {
     const { model, checkpointing } = flags;
-    const result = benchTrain({ ...common, warmup, model, batch, precision, resolution, queries, boxes, checkpointing });
+    const result = benchTrain({
+      ...common,
+      warmup,
+      model,
+      batch,
+      precision,
+      resolution,
+      queries,
+      boxes,
+      checkpointing,
+    });
     if (console.json) console.data(result);
     const { seconds } = result;
     console.line(
@@ -134,10 +176,15 @@ async function train(flags: BenchTrainFlags): Promise<void> {
     console.line(
       textTable(
         ["", ...parts],
-        (["median", "min"] as const).map((kind) => [`${kind} ms`, ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1))]),
+        (["median", "min"] as const).map((kind) => [
+          `${kind} ms`,
+          ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1)),
+        ]),
       ),
     );
-    const [reached, peak] = [result.flops_per_step / seconds.step.median, result.peak_flops].map((flops) => (flops / 1e9).toFixed(0));
+    const [reached, peak] = [result.flops_per_step / seconds.step.median, result.peak_flops].map((flops) =>
+      (flops / 1e9).toFixed(0),
+    );
     const [tensors, memory] = [result.peak_tensor_bytes, result.peak_rss_bytes].map(formatBytes);
     const share = (100 * result.mfu).toFixed(0);
     console.line(`${reached} of ${peak} GFLOP/s (${share} %), peak tensors ${tensors}, peak memory ${memory}`);
@@ -222,7 +269,9 @@ async function load(flags: BenchLoadFlags): Promise<void> {
         : `${console.bold(`JPEGs of ${pictures.width} × ${pictures.height} pixels`)}, ${formatBytes(pictures.bytes)} each`,
     );
     const parts = ["decode", "resize", "augment"] as const;
-    console.line(`one image on one thread: ${parts.map((part) => `${part} ${preparation[part].median.toFixed(1)} ms`).join(", ")}`);
+    console.line(
+      `one image on one thread: ${parts.map((part) => `${part} ${preparation[part].median.toFixed(1)} ms`).join(", ")}`,
+    );
     console.line(
       textTable(
         ["loader threads", "images/s"],
@@ -232,9 +281,13 @@ async function load(flags: BenchLoadFlags): Promise<void> {
     const { step_alone, step, wait } = training.seconds;
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;
     const [waiting, slower] = [training.wait_share, training.slowdown].map((share) => `${(100 * share).toFixed(1)} %`);
-    console.line(`${console.bold(`${result.model} training, ${precision}`)}: batch ${batch}, ${training.workers} loader threads`);
+    console.line(
+      `${console.bold(`${result.model} training, ${precision}`)}: batch ${batch}, ${training.workers} loader threads`,
+    );
     console.line(`a step takes ${ms(step.median)} while images load, ${ms(step_alone.median)} alone`);
-    console.line(`it waits ${ms(wait.median)} for images, ${waiting} of the time; with the wait it is ${slower} slower than alone`);
+    console.line(
+      `it waits ${ms(wait.median)} for images, ${waiting} of the time; with the wait it is ${slower} slower than alone`,
+    );
   }
 }
 

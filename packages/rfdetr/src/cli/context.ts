@@ -23,7 +23,10 @@ export function consoleOf(flags: OutputFlags): Console {
   return new Console({ json: flags.json ?? false, ...(flags.plain ? { plain: true } : {}) });
 }
 
-/** Reads a number of the command line. Returns text that is not a number unchanged, so that the check of the flag can name it. */
+/**
+ * Reads a number of the command line. Returns text that is not a number unchanged, so that the check of the flag can
+ * name it.
+ */
 export function numeric(text: string): number | string {
   return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
 }
@@ -33,7 +36,10 @@ export function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
-/** The path of weights given by path or by the name of published ones. Shows the progress of a download. @throws RfdetrError */
+/**
+ * The path of weights given by path or by the name of published ones. Shows the progress of a download. @throws
+ * RfdetrError
+ */
 export async function weightsPath(console: Console, name: string): Promise<string> {
   const { resolveWeights } = await import("../weights/published-weights.js");
   const path = await resolveWeights(name, {

@@ -13,7 +13,10 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
       .description(
         "convert weights of the Python package to .safetensors, or back to a checkpoint that the package loads; never runs code from a file",
       )
-      .argument("<in>", "a .pth, .pt, .ckpt or .safetensors file, the name of published weights, or a run folder (its best weights)")
+      .argument(
+        "<in>",
+        "a .pth, .pt, .ckpt or .safetensors file, the name of published weights, or a run folder (its best weights)",
+      )
       .argument("<out>", ".safetensors, or .pth for the Python package"),
   ).action(async (from: string, to: string, flags: OutputFlags) => finish(await convert(from, to, flags)));
 }
@@ -23,16 +26,27 @@ async function convert(from: string, to: string, flags: OutputFlags): Promise<nu
   const { savePythonCheckpoint } = await import("../weights/python-export.js");
   const console = consoleOf(flags);
   const kind = extname(to).toLowerCase();
-  if (kind !== ".safetensors" && kind !== ".pth") throw new UsageError(`Expected a .safetensors or .pth file to write but received ${to}`);
+  if (kind !== ".safetensors" && kind !== ".pth")
+    throw new UsageError(`Expected a .safetensors or .pth file to write but received ${to}`);
   const source =
-    existsSync(from) && statSync(from).isDirectory() ? join(from, "weights", "best.safetensors") : await weightsPath(console, from);
+    existsSync(from) && statSync(from).isDirectory()
+      ? join(from, "weights", "best.safetensors")
+      : await weightsPath(console, from);
   const { tensors, classNames, config, extra } = readWeights(source);
   const lines = checkComplete(source, tensors, config);
   const save = kind === ".pth" ? savePythonCheckpoint : saveWeights;
   save(to, tensors, { classNames, config, extra });
   if (console.json)
-    console.data({ file: to, variant: config.variant, resolution: config.resolution, classes: classNames, tensors: tensors.size });
-  console.line(`${config.variant}, ${config.resolution} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`);
+    console.data({
+      file: to,
+      variant: config.variant,
+      resolution: config.resolution,
+      classes: classNames,
+      tensors: tensors.size,
+    });
+  console.line(
+    `${config.variant}, ${config.resolution} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`,
+  );
   for (const line of lines) console.line(line);
   for (const tensor of tensors.values()) tensor.dispose();
   return exit.done;

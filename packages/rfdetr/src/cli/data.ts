@@ -33,9 +33,9 @@ export function addData(program: Command, finish: (code: number) => void): void 
       .argument("<dir>", "dataset")
       .option("--fix <out>", "write a repaired copy to this folder"),
   ).action(async (folder: string, flags: OutputFlags & { fix?: string }) => finish(await check(folder, flags)));
-  withOutputFlags(data.command("stats").description("count images, boxes, classes and sizes").argument("<dir>", "dataset")).action(
-    async (folder: string, flags: OutputFlags) => finish(await stats(folder, flags)),
-  );
+  withOutputFlags(
+    data.command("stats").description("count images, boxes, classes and sizes").argument("<dir>", "dataset"),
+  ).action(async (folder: string, flags: OutputFlags) => finish(await stats(folder, flags)));
 }
 
 async function synth(folder: string, flags: SynthFlags): Promise<number> {
@@ -65,8 +65,11 @@ async function check(folder: string, flags: OutputFlags & { fix?: string }): Pro
   if (console.json) console.data({ ...report, fixed });
   printFindings(console, report.findings);
   const splits = Object.values(report.splits);
-  const [images, annotations] = (["images", "annotations"] as const).map((name) => splits.reduce((sum, each) => sum + each[name], 0));
-  const verdict = report.findings.length === 0 ? "no faults" : report.ok ? "can be trained on" : "cannot be trained on as it is";
+  const [images, annotations] = (["images", "annotations"] as const).map((name) =>
+    splits.reduce((sum, each) => sum + each[name], 0),
+  );
+  const verdict =
+    report.findings.length === 0 ? "no faults" : report.ok ? "can be trained on" : "cannot be trained on as it is";
   console.line(`${grouped(images)} images, ${grouped(annotations)} annotations (${report.layout}): ${verdict}`);
   if (fixed !== null) {
     const counts = Object.entries(fixed).map(([split, count]) => `${split} ${count}`);

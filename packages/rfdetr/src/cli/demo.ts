@@ -95,7 +95,9 @@ async function draw(weights: string, folder: string, out: string): Promise<strin
   const drawn: Buffer[] = [];
   for (const file of imageFiles([folder]).slice(0, 12)) {
     const { detections } = await predictor.detect(file);
-    drawn.push(await drawDetections(file, detections, { out: join(out, `${basename(file).replace(/\.\w+$/, "")}.jpg`) }));
+    drawn.push(
+      await drawDetections(file, detections, { out: join(out, `${basename(file).replace(/\.\w+$/, "")}.jpg`) }),
+    );
   }
   const together = join(out, "all.jpg");
   await mosaic(drawn, { columns: 4, out: together });

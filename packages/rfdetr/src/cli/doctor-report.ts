@@ -11,7 +11,9 @@ import { fraction } from "./format.js";
 
 /** Prints the speed of matrix products by dtype, and by number of threads. */
 export function peaks(console: Console, { matmul, threads }: HardwarePeaks): void {
-  console.line(`products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024 × 1024 × 1024)`);
+  console.line(
+    `products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024 × 1024 × 1024)`,
+  );
   if (threads.length > 1)
     console.line(
       `threads    ${threads.map((row) => `${row.threads}: ${row.gflops.toFixed(0)}`).join(", ")} GFLOP/s in the precision's type`,
@@ -34,7 +36,17 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     `${(100 * row.underflow_share).toFixed(3)} %`,
     row.nonfinite ? "not finite" : row.scale > 1 ? `scale ${row.scale}` : "",
   ]);
-  const header = ["precision", "step ms", "speed-up", "tensors", "ratio", "loss error", "gradient cosine", "underflow", ""];
+  const header = [
+    "precision",
+    "step ms",
+    "speed-up",
+    "tensors",
+    "ratio",
+    "loss error",
+    "gradient cosine",
+    "underflow",
+    "",
+  ];
   console.line(textTable(header, cells));
   for (const { precision, modules } of rows)
     if (modules.length > 0)
@@ -59,7 +71,9 @@ const meanings: Record<EvaluatedMode["mode"], string> = {
 export function evaluation(console: Console, rows: readonly EvaluatedMode[], trained: boolean): void {
   console.end();
   console.line();
-  console.line(`Evaluation, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`);
+  console.line(
+    `Evaluation, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
+  );
   const cells = rows.map((row) => [
     row.mode,
     number(row.box_error_px),
@@ -73,7 +87,19 @@ export function evaluation(console: Console, rows: readonly EvaluatedMode[], tra
     formatBytes(row.weight_bytes),
     row.nonfinite_images > 0 ? `not finite on ${row.nonfinite_images} images` : row.emulated ? "emulated" : "",
   ]);
-  const header = ["mode", "box px", "worst px", "score", "lost", "norms", "worst norm", "AP", "ms/image", "weights", ""];
+  const header = [
+    "mode",
+    "box px",
+    "worst px",
+    "score",
+    "lost",
+    "norms",
+    "worst norm",
+    "AP",
+    "ms/image",
+    "weights",
+    "",
+  ];
   console.line(textTable(header, cells));
   for (const { mode } of rows) console.line(console.dim(`${mode}: ${meanings[mode]}`));
   console.line(verdict(rows));
@@ -95,7 +121,12 @@ const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(v
 
 /** The training batch of a subject as images to evaluate, without anything to score: used when there is no dataset. */
 export function noise({ batch: { images, height, width, targets } }: Subject): EvaluationBatch {
-  const none = { boxes: new Float32Array(0), labels: new Int32Array(0), area: new Float64Array(0), crowd: new Uint8Array(0) };
+  const none = {
+    boxes: new Float32Array(0),
+    labels: new Int32Array(0),
+    area: new Float64Array(0),
+    crowd: new Uint8Array(0),
+  };
   return {
     images,
     height,

@@ -3,7 +3,16 @@ import type { Overrides, ResolvedPrecision } from "@rfdetr/amp";
 import type { Command } from "commander";
 import { machineLine } from "../support/machine.js";
 import type { Console } from "./console.js";
-import { collect, consoleOf, exit, numeric, type OutputFlags, positiveInteger, weightsPath, withOutputFlags } from "./context.js";
+import {
+  collect,
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  positiveInteger,
+  weightsPath,
+  withOutputFlags,
+} from "./context.js";
 
 interface DoctorFlags extends OutputFlags {
   device: string;
@@ -81,7 +90,9 @@ async function describeMachine(console: Console, name: string, threads: number |
   const { features } = readHardware(device);
   const hardware = machineLine();
   const { version: node } = process;
-  console.line(`engine     libtorch ${version}, ${capability}${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads; Node ${node}`);
+  console.line(
+    `engine     libtorch ${version}, ${capability}${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads; Node ${node}`,
+  );
   console.line(`hardware   ${hardware}${features.length > 0 ? `; ${features.join(" ")}` : ""}`);
   console.line(`precision  ${console.bold(resolved.precision)}: ${resolved.reason}`);
   const about = { engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node }, hardware };
@@ -110,7 +121,8 @@ async function measure(
   if (flags.casts) {
     const casts = castsOf(subject, precision === "32-true" ? "bf16-mixed" : precision, overrides);
     console.line(`\n${casts.tree()}\n\n${casts.table()}`);
-    if (console.json) console.data({ ...about, casts: { operators: casts.rows, casts: casts.casts, total: casts.total } });
+    if (console.json)
+      console.data({ ...about, casts: { operators: casts.rows, casts: casts.casts, total: casts.total } });
     return;
   }
   const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
@@ -121,7 +133,10 @@ async function measure(
     classNames: subject.classNames,
     precision,
     device,
-    batches: flags.data === undefined ? [report.noise(subject)] : await evaluationImages(flags.data, resolution, images, batch),
+    batches:
+      flags.data === undefined
+        ? [report.noise(subject)]
+        : await evaluationImages(flags.data, resolution, images, batch),
     progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
   });
   report.evaluation(console, evaluation, subject.trained);

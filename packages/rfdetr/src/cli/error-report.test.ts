@@ -15,8 +15,14 @@ afterEach(() => void vi.restoreAllMocks());
 
 describe("reportError", () => {
   it("prints a sentence, and a hint on a line of its own", () => {
-    expect(reported(new DataError("a.jpg is broken"))).toEqual({ code: 1, stderr: "error: a.jpg is broken\n", stdout: "" });
-    expect(reported(new DataError("a.jpg is broken", { hint: "Remove it" })).stderr).toBe("error: a.jpg is broken\nRemove it\n");
+    expect(reported(new DataError("a.jpg is broken"))).toEqual({
+      code: 1,
+      stderr: "error: a.jpg is broken\n",
+      stdout: "",
+    });
+    expect(reported(new DataError("a.jpg is broken", { hint: "Remove it" })).stderr).toBe(
+      "error: a.jpg is broken\nRemove it\n",
+    );
   });
 
   it("ends with 2 where another command line would avoid the error", () => {
@@ -24,8 +30,12 @@ describe("reportError", () => {
   });
 
   it("shows options in place of the settings that a hint names", () => {
-    const error = new RunDirectoryError("x", { hint: "Continue it with `resume` runs/a, or choose another `output_dir`; `keep` is none" });
-    expect(reported(error).stderr).toBe("error: x\nContinue it with --resume runs/a, or choose another --out; `keep` is none\n");
+    const error = new RunDirectoryError("x", {
+      hint: "Continue it with `resume` runs/a, or choose another `output_dir`; `keep` is none",
+    });
+    expect(reported(error).stderr).toBe(
+      "error: x\nContinue it with --resume runs/a, or choose another --out; `keep` is none\n",
+    );
   });
 
   it("shows stack and causes of a fault of the program", () => {
@@ -40,10 +50,14 @@ describe("reportError", () => {
     expect(JSON.parse(reported(new DataError("x", { hint: "y" }), true).stdout)).toEqual({
       error: { code: "ERR_DATA", message: "x", hint: "y" },
     });
-    expect(JSON.parse(reported(new TypeError("x"), true).stdout)).toEqual({ error: { code: "ERR_INTERNAL", message: "x" } });
+    expect(JSON.parse(reported(new TypeError("x"), true).stdout)).toEqual({
+      error: { code: "ERR_INTERNAL", message: "x" },
+    });
   });
 
   it("lets no control character of a file's name reach the terminal", () => {
-    expect(reported(new DataError("a\x1b[2J\u009b.jpg is broken")).stderr).toBe("error: a\\x1b[2J\\x9b.jpg is broken\n");
+    expect(reported(new DataError("a\x1b[2J\u009b.jpg is broken")).stderr).toBe(
+      "error: a\\x1b[2J\\x9b.jpg is broken\n",
+    );
   });
 });

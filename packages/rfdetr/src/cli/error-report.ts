@@ -6,7 +6,13 @@ import type { Console } from "./console.js";
 import { exit } from "./context.js";
 
 /** Codes of errors that another command line would avoid. */
-const usageCodes: ReadonlySet<string> = new Set(["ERR_USAGE", "ERR_CONFIG", "ERR_MODEL_CONFIG", "ERR_PRECISION", "ERR_POLICY"]);
+const usageCodes: ReadonlySet<string> = new Set([
+  "ERR_USAGE",
+  "ERR_CONFIG",
+  "ERR_MODEL_CONFIG",
+  "ERR_PRECISION",
+  "ERR_POLICY",
+]);
 
 /** Options of the command for settings that hints of the library name in backquotes. */
 const optionOf: Readonly<Record<string, string>> = {
@@ -18,25 +24,28 @@ const optionOf: Readonly<Record<string, string>> = {
 };
 
 /**
- * Prints an error: one that a user can act on as a sentence and a hint, any other with its stack, since it is a fault of this program.
- * With `--json`, `{"error":{"code","message"}}` is the last line of stdout.
+ * Prints an error: one that a user can act on as a sentence and a hint, any other with its stack, since it is a fault
+ * of this program. With `--json`, `{"error":{"code","message"}}` is the last line of stdout.
  * @returns the exit code: 2 where another command line would avoid the error, else 1
  */
 export function reportError(error: unknown, console: Console): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exit.done;
-    if (console.json) console.data({ error: { code: "ERR_USAGE", message: error.message.replace(/^error: /, "").trim() } });
+    if (console.json)
+      console.data({ error: { code: "ERR_USAGE", message: error.message.replace(/^error: /, "").trim() } });
     return exit.usage;
   }
   if (!isUserError(error)) {
-    const { code, message } = error instanceof Error ? (error as Error & { code?: unknown }) : { code: null, message: String(error) };
+    const { code, message } =
+      error instanceof Error ? (error as Error & { code?: unknown }) : { code: null, message: String(error) };
     if (console.json) console.data({ error: { code: typeof code === "string" ? code : "ERR_INTERNAL", message } });
     console.error("This is a fault of rfdetr, not of its input; please report it with these lines");
     console.line(inspect(error));
     return exit.failed;
   }
   const hint = error.hint?.replace(/`(\w+)`/g, (whole, name: string) => optionOf[name] ?? whole);
-  if (console.json) console.data({ error: { code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) } });
+  if (console.json)
+    console.data({ error: { code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) } });
   console.error(printable(error.message));
   if (hint !== undefined) console.line(printable(hint));
   return usageCodes.has(error.code) ? exit.usage : exit.failed;

@@ -3,7 +3,12 @@ import { clock, duration, fraction } from "./format.js";
 
 describe("formats", () => {
   it("shows durations and fractions", () => {
-    expect([duration(0), duration(245), duration(3723), duration(Number.NaN)]).toEqual(["0:00", "4:05", "1:02:03", "–"]);
+    expect([duration(0), duration(245), duration(3723), duration(Number.NaN)]).toEqual([
+      "0:00",
+      "4:05",
+      "1:02:03",
+      "–",
+    ]);
     expect([fraction(0.98249), fraction(-1), fraction(null)]).toEqual(["0.982", "–", "–"]);
   });
 

@@ -14,7 +14,9 @@ export function clock(now: Date, seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";
   const then = new Date(now.getTime() + seconds * 1000);
   const time = `${String(then.getHours()).padStart(2, "0")}:${String(then.getMinutes()).padStart(2, "0")}`;
-  return then.toDateString() === now.toDateString() ? time : `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][then.getDay()]} ${time}`;
+  return then.toDateString() === now.toDateString()
+    ? time
+    : `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][then.getDay()]} ${time}`;
 }
 
 /** A figure from 0 to 1, such as AP, with three decimals; a dash if there is none (null, or COCO's −1). */

@@ -56,6 +56,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: "user" });
     return code;
   } catch (error) {
-    return reportError(error, new Console({ json: argv.includes("--json"), ...(argv.includes("--plain") ? { plain: true } : {}) }));
+    return reportError(
+      error,
+      new Console({ json: argv.includes("--json"), ...(argv.includes("--plain") ? { plain: true } : {}) }),
+    );
   }
 }

@@ -2,7 +2,17 @@
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { makeFolder } from "../support/atomic.js";
-import { consoleOf, exit, numeric, type OutputFlags, oneOf, precisions, share, weightsPath, withOutputFlags } from "./context.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  oneOf,
+  precisions,
+  share,
+  weightsPath,
+  withOutputFlags,
+} from "./context.js";
 
 interface PredictFlags extends OutputFlags {
   weights: string;
@@ -51,7 +61,12 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
         file,
         width,
         height,
-        detections: detections.map(({ box, score, classId, className }) => ({ box, score, class_id: classId, class_name: className })),
+        detections: detections.map(({ box, score, classId, className }) => ({
+          box,
+          score,
+          class_id: classId,
+          class_name: className,
+        })),
       });
     else
       console.line(

@@ -15,11 +15,17 @@ function row(name: string, forward: number, children: ModuleRow[] = [], calls = 
   };
 }
 const linear = (name: string, forward: number) => row(name, forward);
-const layer = (name: string, forward: number) => row(name, forward, [linear("fc1", forward / 2), linear("fc2", forward / 2)]);
+const layer = (name: string, forward: number) =>
+  row(name, forward, [linear("fc1", forward / 2), linear("fc2", forward / 2)]);
 const words = (table: string): string[] => table.split("\n").map((line) => line.replace(/ {2,}/g, " | "));
 
 it("shows numbered modules of one kind as one row, and joins names that are no modules", () => {
-  const tree = [row("Model", 100, [row("encoder", 80, [row("layers", 80, [layer("0", 30), layer("1", 50)], 0)]), linear("head", 20)])];
+  const tree = [
+    row("Model", 100, [
+      row("encoder", 80, [row("layers", 80, [layer("0", 30), layer("1", 50)], 0)]),
+      linear("head", 20),
+    ]),
+  ];
   expect(words(moduleTable(tree, 9, 0))).toEqual([
     "module | calls | forward ms | backward ms | outside operators | share",
     "Model | 1 | 100.0 | 200.0 | 0.0 | 100.0 %",

@@ -7,7 +7,8 @@ const ms = (value: number): string => value.toFixed(1);
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 /** Calls per step: a whole number, unless the steps differ. */
-const count = (calls: number): string => (calls === 0 ? "" : Number.isInteger(calls) ? String(calls) : calls.toFixed(1));
+const count = (calls: number): string =>
+  calls === 0 ? "" : Number.isInteger(calls) ? String(calls) : calls.toFixed(1);
 
 /** The time of each phase of a step. */
 export function phaseTable(phases: ProfileFigures["phases"]): string {
@@ -44,8 +45,8 @@ export function operatorTable(operators: readonly OperatorRow[], top: number): s
 }
 
 /**
- * The tree of modules down to a depth, without modules that take less than the share `smallest` of the time. Numbered siblings, such as the
- * layers of the encoder, share one row, and a name without siblings joins its parent's.
+ * The tree of modules down to a depth, without modules that take less than the share `smallest` of the time. Numbered
+ * siblings, such as the layers of the encoder, share one row, and a name without siblings joins its parent's.
  */
 export function moduleTable(modules: readonly ModuleRow[], depth: number, smallest: number): string {
   const trains = modules.some(({ total_ms }) => total_ms.backward > 0);
@@ -55,17 +56,31 @@ export function moduleTable(modules: readonly ModuleRow[], depth: number, smalle
     if (shown.share < smallest) return;
     const { total_ms: total, between_ms, calls, share } = shown;
     const backward = trains ? [ms(total.backward)] : [];
-    rows.push([`${"  ".repeat(level)}${name}`, count(calls), ms(total.forward), ...backward, ms(between_ms), percent(share)]);
+    rows.push([
+      `${"  ".repeat(level)}${name}`,
+      count(calls),
+      ms(total.forward),
+      ...backward,
+      ms(between_ms),
+      percent(share),
+    ]);
     if (level + 1 < depth) for (const child of numbered(shown.children)) add(child, level + 1);
   };
   for (const root of modules) add(root, 0);
-  return textTable(["module", "calls", "forward ms", ...(trains ? ["backward ms"] : []), "outside operators", "share"], rows);
+  return textTable(
+    ["module", "calls", "forward ms", ...(trains ? ["backward ms"] : []), "outside operators", "share"],
+    rows,
+  );
 }
 
 /** Joins names that are not modules and have a single child with that child, all the way down. */
 function joined(node: ModuleRow): [ModuleRow, string] {
   let [shown, name] = [node, node.name];
-  for (let below = numbered(shown.children); shown.calls === 0 && below.length === 1; below = numbered(shown.children)) {
+  for (
+    let below = numbered(shown.children);
+    shown.calls === 0 && below.length === 1;
+    below = numbered(shown.children)
+  ) {
     [shown] = below;
     name += `.${shown.name}`;
   }
@@ -75,14 +90,18 @@ function joined(node: ModuleRow): [ModuleRow, string] {
 /** Merges children whose names are numbers and whose own children have the same names into one row of sums. */
 function numbered(children: readonly ModuleRow[]): readonly ModuleRow[] {
   const below = (node: ModuleRow): string => node.children.map(({ name }) => name).join(" ");
-  if (children.length < 2 || !children.every((node) => /^\d+$/.test(node.name) && below(node) === below(children[0]))) return children;
+  if (children.length < 2 || !children.every((node) => /^\d+$/.test(node.name) && below(node) === below(children[0])))
+    return children;
   const names = children.map(({ name }) => Number(name));
   return [{ ...sumOf(children), name: `${Math.min(...names)}–${Math.max(...names)}` }];
 }
 
 function sumOf(nodes: readonly ModuleRow[]): ModuleRow {
   const sum = (of: (node: ModuleRow) => number): number => nodes.reduce((total, node) => total + of(node), 0);
-  const both = (key: "self_ms" | "total_ms") => ({ forward: sum((n) => n[key].forward), backward: sum((n) => n[key].backward) });
+  const both = (key: "self_ms" | "total_ms") => ({
+    forward: sum((n) => n[key].forward),
+    backward: sum((n) => n[key].backward),
+  });
   const names = [...new Set(nodes.flatMap(({ children }) => children.map(({ name }) => name)))];
   return {
     ...nodes[0],
@@ -91,6 +110,8 @@ function sumOf(nodes: readonly ModuleRow[]): ModuleRow {
     total_ms: both("total_ms"),
     between_ms: sum(({ between_ms }) => between_ms),
     share: sum(({ share }) => share),
-    children: names.map((name) => sumOf(nodes.flatMap(({ children }) => children.filter((child) => child.name === name)))),
+    children: names.map((name) =>
+      sumOf(nodes.flatMap(({ children }) => children.filter((child) => child.name === name))),
+    ),
   };
 }

@@ -3,7 +3,17 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../support/errors.js";
-import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, weightsPath, withOutputFlags } from "./context.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  oneOf,
+  positiveInteger,
+  precisions,
+  weightsPath,
+  withOutputFlags,
+} from "./context.js";
 
 interface ProfileFlags extends OutputFlags {
   model?: string;
@@ -26,7 +36,9 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
   withOutputFlags(
     program
       .command("profile")
-      .description("show where the time of a training step goes, by phase, operator and module, and write a trace for a viewer")
+      .description(
+        "show where the time of a training step goes, by phase, operator and module, and write a trace for a viewer",
+      )
       .option("--model <variant>", "variant (default: nano)")
       .option("--weights <file>", "trained weights (default: random weights of the variant)")
       .option("--data <dir>", "dataset for the batch (default: noise with eight boxes per image)")
@@ -37,7 +49,10 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
       .option("--steps <n>", "number of recorded steps; figures are per step", numeric, 3)
       .option("--warmup <n>", "steps before them that are not recorded", numeric, 2)
       .option("--shapes", "also record the dtypes and shapes of the operators' tensors")
-      .option("--out <file>", "file for the trace, for ui.perfetto.dev or chrome://tracing (default: trace.json; with --json: none)")
+      .option(
+        "--out <file>",
+        "file for the trace, for ui.perfetto.dev or chrome://tracing (default: trace.json; with --json: none)",
+      )
       .option("--top <n>", "number of operators to show", numeric, 20)
       .option("--depth <n>", "number of levels of modules to show", numeric, 6),
   ).action(async (flags: ProfileFlags) => finish(await run(flags)));
@@ -66,7 +81,13 @@ async function run(flags: ProfileFlags): Promise<number> {
   const subject = await openSubject({ model: flags.model ?? "nano", batch, device, weights, data: flags.data });
   const { profileFigures, profilePrediction, profileTraining } = await import("../instruments/profile.js");
   const take = flags.infer ? profilePrediction : profileTraining;
-  const taken = take(subject, { precision, steps, warmup, shapes: flags.shapes, progress: (what) => console.live(what) });
+  const taken = take(subject, {
+    precision,
+    steps,
+    warmup,
+    shapes: flags.shapes,
+    progress: (what) => console.live(what),
+  });
   console.end();
 
   const figures = profileFigures(taken);
@@ -81,7 +102,9 @@ async function run(flags: ProfileFlags): Promise<number> {
   const events = Math.round(figures.events / steps);
   console.line(`a step takes ${recorded} with the recorder, ${plain} without (${overhead}); ${events} events per step`);
   if (device !== "cpu")
-    console.warn(`operators on ${device} run on after their calls return: the times are those of the calls, including waits for results`);
+    console.warn(
+      `operators on ${device} run on after their calls return: the times are those of the calls, including waits for results`,
+    );
   if (figures.dropped > 0)
     console.warn(`${figures.dropped} events at the end were dropped because the buffer was full: record fewer steps`);
   for (const table of [
@@ -107,5 +130,6 @@ async function run(flags: ProfileFlags): Promise<number> {
 function checkWritable(out: string): void {
   const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (isFolder(out)) throw new UsageError(`Expected a file for out but ${out} is a folder`);
-  if (!isFolder(dirname(out))) throw new UsageError(`Expected a file in a folder that exists for out but ${dirname(out)} is none`);
+  if (!isFolder(dirname(out)))
+    throw new UsageError(`Expected a file in a folder that exists for out but ${dirname(out)} is none`);
 }

@@ -28,5 +28,9 @@ export function parseOverrides(pairs: readonly string[]): TrainSettings["precisi
     if (at < 1) throw new UsageError(expected("pattern=rule", "override", text));
     return [text.slice(0, at), text.slice(at + 1)];
   });
-  return checkSetting("precision_overrides", Object.fromEntries(given), "override") as TrainSettings["precisionOverrides"];
+  return checkSetting(
+    "precision_overrides",
+    Object.fromEntries(given),
+    "override",
+  ) as TrainSettings["precisionOverrides"];
 }

@@ -5,7 +5,20 @@ import type { EpochEvent, StartEvent, StepEvent, TrainEvent } from "../run/files
 import type { Console } from "./console.js";
 import { clock, duration, fraction, grouped } from "./format.js";
 
-const columns = ["epoch", "step", "loss", "class", "box", "giou", "AP", "AP50", "AP75", "img/s", "skipped", "time"] as const;
+const columns = [
+  "epoch",
+  "step",
+  "loss",
+  "class",
+  "box",
+  "giou",
+  "AP",
+  "AP50",
+  "AP75",
+  "img/s",
+  "skipped",
+  "time",
+] as const;
 const widths = [7, 7, 8, 7, 7, 7, 6, 6, 6, 7, 7, 8];
 const row = (cells: readonly string[]) => cells.map((cell, i) => cell.padStart(widths[i])).join(" ");
 
@@ -40,9 +53,13 @@ export class TrainConsole {
     console.line(`${train} training and ${valid} validation images, ${epochs}`);
     console.line(`precision ${console.bold(event.precision)}: ${event.reason}`);
     console.line(
-      console.dim(`libtorch ${event.engine} on ${event.device}, ${event.threads} threads; ${event.hardware}; seed ${event.seed}`),
+      console.dim(
+        `libtorch ${event.engine} on ${event.device}, ${event.threads} threads; ${event.hardware}; seed ${event.seed}`,
+      ),
     );
-    console.line(`run folder ${event.dir}${event.resumedAt === null ? "" : `, continued after step ${event.resumedAt}`}`);
+    console.line(
+      `run folder ${event.dir}${event.resumedAt === null ? "" : `, continued after step ${event.resumedAt}`}`,
+    );
     console.line();
     console.line(console.bold(row(columns)));
   }
@@ -57,7 +74,10 @@ export class TrainConsole {
     }
   }
 
-  /** Epoch, step, loss, learning rate, speed, memory, precision with loss scale and skipped steps, image size, time left, time of the end. */
+  /**
+   * Epoch, step, loss, learning rate, speed, memory, precision with loss scale and skipped steps, image size, time
+   * left, time of the end.
+   */
   stepLine(event: StepEvent): string {
     const scale = event.lossScale === null ? "" : ` scale ${event.lossScale}`;
     const skipped = event.skippedSteps === 0 ? "" : ` skipped ${event.skippedSteps}`;

@@ -36,7 +36,10 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .description("train a detector on a folder of images with COCO or YOLO annotations")
       .option("--data <dir>", "dataset with train/ and valid/")
       .option("--model <variant>", "nano, small, medium, base, large, …")
-      .option("--weights <file>", "weights to start from: a file, or the name of published ones such as nano (default: random weights)")
+      .option(
+        "--weights <file>",
+        "weights to start from: a file, or the name of published ones such as nano (default: random weights)",
+      )
       .option("--out <dir>", "run folder (default: a new one under runs/)")
       .option("--epochs <n>", "passes over the training images", numeric)
       .option("--batch <n>", "images per micro-batch", numeric)
@@ -83,14 +86,20 @@ async function train(flags: TrainFlags): Promise<number> {
   }
   if (!flags.amp) settings.amp = false;
   if (flags.override !== undefined)
-    settings.precision_overrides = { ...(settings.precision_overrides as object | undefined), ...parseOverrides(flags.override) };
+    settings.precision_overrides = {
+      ...(settings.precision_overrides as object | undefined),
+      ...parseOverrides(flags.override),
+    };
   for (const [flag, name] of given) settings[name] = checkSetting(name, flags[flag], flag);
   const config = resolveSettings(settings);
   if (config.weights !== null) config.weights = await weightsPath(console, config.weights);
   return await follow(TrainRun.start(config), console);
 }
 
-/** Shows a run until its end. The first Ctrl-C saves a checkpoint and stops it, the second quits at once. @returns the exit code */
+/**
+ * Shows a run until its end. The first Ctrl-C saves a checkpoint and stops it, the second quits at once. @returns the
+ * exit code
+ */
 export async function follow(run: TrainRun, console: Console): Promise<number> {
   const { TrainConsole } = await import("./train-console.js");
   const view = new TrainConsole(console);

@@ -5,7 +5,17 @@ import type { Command } from "commander";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { UsageError } from "../support/errors.js";
 import type { Console } from "./console.js";
-import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, precisions, weightsPath, withOutputFlags } from "./context.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  oneOf,
+  positiveInteger,
+  precisions,
+  weightsPath,
+  withOutputFlags,
+} from "./context.js";
 import { fraction } from "./format.js";
 
 interface ValFlags extends OutputFlags {

@@ -23,7 +23,11 @@ describe("classes of weights and data", () => {
   });
 
   it("leave out what the data does not have", () => {
-    const scored = { boxes: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), scores: Float32Array.of(0.5, 0.25), labels: Int32Array.of(2, 1) };
+    const scored = {
+      boxes: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8),
+      scores: Float32Array.of(0.5, 0.25),
+      labels: Int32Array.of(2, 1),
+    };
     expect(relabel(scored, Int32Array.of(-1, 0, -1))).toEqual({
       boxes: Float32Array.of(5, 6, 7, 8),
       scores: Float32Array.of(0.25),

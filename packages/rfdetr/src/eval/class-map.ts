@@ -9,7 +9,9 @@ export function classMap(known: readonly string[], wanted: readonly string[]): I
   const places = new Map(wanted.map((name, i) => [name, i]));
   const map = Int32Array.from(known, (name) => places.get(name) ?? -1);
   const met = [...map].filter((place) => place >= 0);
-  return places.size === wanted.length && met.length === wanted.length && new Set(met).size === wanted.length ? map : null;
+  return places.size === wanted.length && met.length === wanted.length && new Set(met).size === wanted.length
+    ? map
+    : null;
 }
 
 /**

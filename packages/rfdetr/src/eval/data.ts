@@ -34,13 +34,17 @@ export async function openEvaluationData(
 /** Opens a split that must have images. @throws DataError, or RfdetrError `ERR_DATA` where it has none */
 export function openSplit(root: string, split: Split): Dataset {
   const dataset = openDataset(root, split);
-  if (dataset.images.length === 0) throw new DataError(`Expected images in the ${split} split of ${root} but found none`);
+  if (dataset.images.length === 0)
+    throw new DataError(`Expected images in the ${split} split of ${root} but found none`);
   return dataset;
 }
 
 /** A loader for evaluation: images become squares of `side` pixels, without augmentation. */
 export function evaluationLoader(side: number, workers: number): DataLoader {
-  return new DataLoader({ recipe: { side, training: false, scaleJitter: false, augment: augmentPresets.none }, workers });
+  return new DataLoader({
+    recipe: { side, training: false, scaleJitter: false, augment: augmentPresets.none },
+    workers,
+  });
 }
 
 /** Batches of the images in their order. */
@@ -50,8 +54,20 @@ export async function* evaluationBatches(
   batch: number,
 ): AsyncGenerator<EvaluationBatch> {
   const order = Int32Array.from(images, (_, i) => i);
-  for await (const { images: pixels, height, width, entries, origSizes } of loader.batches(images, order, batch, () => []))
-    yield { images: pixels, height, width, imageIds: entries.map(({ id }) => id), origSizes, truths: entries.map(truthOf) };
+  for await (const { images: pixels, height, width, entries, origSizes } of loader.batches(
+    images,
+    order,
+    batch,
+    () => [],
+  ))
+    yield {
+      images: pixels,
+      height,
+      width,
+      imageIds: entries.map(({ id }) => id),
+      origSizes,
+      truths: entries.map(truthOf),
+    };
 }
 
 /** The ground truth of an image: objects, then crowd regions. */

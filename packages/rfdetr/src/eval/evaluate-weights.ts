@@ -48,7 +48,8 @@ export async function evaluateWeights(
   const classes = classMap(classNames, data.classNames);
   if (classes === null)
     throw new DataError(
-      `Expected the weights to know the classes of ${options.data} (${some(data.classNames)}) ` + `but they know ${some(classNames)}`,
+      `Expected the weights to know the classes of ${options.data} (${some(data.classNames)}) ` +
+        `but they know ${some(classNames)}`,
     );
   const evaluator = await evaluate({
     model,

@@ -34,7 +34,11 @@ export interface EvaluationOptions extends EvaluatedModel {
  * Raw outputs of a batch: images normalised, the model under its autocast. Call it inside a scope.
  * @param dtype of the images; a model whose weights are float16 takes float16
  */
-export function outputsOf(batch: EvaluationBatch, { model, autocast, device }: EvaluatedModel, dtype: DType = "float32"): Outputs {
+export function outputsOf(
+  batch: EvaluationBatch,
+  { model, autocast, device }: EvaluatedModel,
+  dtype: DType = "float32",
+): Outputs {
   const { images, imageIds, height, width } = batch;
   const normalised = normalise_(imagesToTensor(images, imageIds.length, height, width, device));
   const input = dtype === "float32" ? normalised : normalised.to(dtype);

@@ -100,11 +100,20 @@ export async function benchAgainst(options: AgainstOptions): Promise<AgainstResu
 export function compare(precision: string, python: readonly Printed[], ours: readonly Printed[]): Comparison {
   const side = (list: readonly Printed[]): Side => {
     const rounds = list.map(secondsOf);
-    return { seconds: spread(rounds).median, peak_rss_bytes: spread(list.map((each) => each.peak_rss_bytes)).median, rounds };
+    return {
+      seconds: spread(rounds).median,
+      peak_rss_bytes: spread(list.map((each) => each.peak_rss_bytes)).median,
+      rounds,
+    };
   };
   const [a, b] = [side(python), side(ours)];
   const ratios = a.rounds.map((seconds, i) => seconds / b.rounds[i]);
-  return { precision, python: a, ours: b, ratio: { median: a.seconds / b.seconds, min: Math.min(...ratios), max: Math.max(...ratios) } };
+  return {
+    precision,
+    python: a,
+    ours: b,
+    ratio: { median: a.seconds / b.seconds, min: Math.min(...ratios), max: Math.max(...ratios) },
+  };
 }
 
 function secondsOf({ seconds, milliseconds }: Printed): number {

@@ -46,13 +46,18 @@ describe("agreement of two sets of detections", () => {
   });
 
   it("finds a shifted copy of any detections, and the shift", () => {
-    const box = fc.tuple(fc.integer({ min: 0, max: 400 }), fc.integer({ min: 0, max: 400 })).map(([x, y]) => [x, y, x + 100, y + 80]);
+    const box = fc
+      .tuple(fc.integer({ min: 0, max: 400 }), fc.integer({ min: 0, max: 400 }))
+      .map(([x, y]) => [x, y, x + 100, y + 80]);
     fc.assert(
       fc.property(fc.array(box, { minLength: 1, maxLength: 8 }), (boxes) => {
         // One class each, so that mates are certain.
         const rows = boxes.map((b, i) => [b, 0.9 - i / 100, i] as const);
         const shifted = boxes.map((b, i) => [b.map((v) => v + 1), 0.9 - i / 100, i] as const);
-        expect(agreement([detected(...rows)], [detected(...shifted)])).toMatchObject({ box_error_px: 1, lost_share: 0 });
+        expect(agreement([detected(...rows)], [detected(...shifted)])).toMatchObject({
+          box_error_px: 1,
+          lost_share: 0,
+        });
       }),
     );
   });

@@ -51,7 +51,20 @@ function scoreLoad({ annotations, results }: EvalFiles): Pick<EvalBench, "second
   return {
     seconds: { load: (loaded - start) / 1000, evaluate: (done - loaded) / 1000 },
     peak_rss_bytes: peakRss(),
-    stats: [s.AP, s.AP50, s.AP75, s.AP_small, s.AP_medium, s.AP_large, s.AR1, s.AR10, s.AR100, s.AR_small, s.AR_medium, s.AR_large],
+    stats: [
+      s.AP,
+      s.AP50,
+      s.AP75,
+      s.AP_small,
+      s.AP_medium,
+      s.AP_large,
+      s.AR1,
+      s.AR10,
+      s.AR100,
+      s.AR_small,
+      s.AR_medium,
+      s.AR_large,
+    ],
   };
 }
 
@@ -87,7 +100,9 @@ export function writeLoad(folder: string, { images, detections, classes, truths 
       const jitter = () => (random() + random() - 1) * 0.3;
       const hit = random() < 0.5;
       const [x, y, w, h] = near.bbox;
-      const bbox = hit ? [x + jitter() * w, y + jitter() * h, w * Math.exp(jitter()), h * Math.exp(jitter())] : anywhere();
+      const bbox = hit
+        ? [x + jitter() * w, y + jitter() * h, w * Math.exp(jitter()), h * Math.exp(jitter())]
+        : anywhere();
       const category_id = hit || random() < 0.5 ? near.category_id : 1 + Math.floor(random() * classes);
       const score = Math.fround(hit ? 0.2 + 0.8 * random() : random() ** 2);
       results.add({ image_id: image, category_id, bbox: bbox.map(round), score });

@@ -48,9 +48,18 @@ export function benchInfer(options: {
       const { median, min } = spread(measure(body, iterations, warmup));
       return { median: median * 1000, min: min * 1000 };
     };
-    const forward = milliseconds(() => noGrad(() => scope(() => void predictor.forward(images).predLogits.amax().item())));
+    const forward = milliseconds(() =>
+      noGrad(() => scope(() => void predictor.forward(images).predLogits.amax().item())),
+    );
     const predict = milliseconds(() => void predictor.detectPixels(pixels, width, height, 0.5));
     const images_per_second = (1000 * batch) / forward.median;
-    return { model: options.model, precision, batch, milliseconds: { forward, predict }, images_per_second, peak_rss_bytes: peakRss() };
+    return {
+      model: options.model,
+      precision,
+      batch,
+      milliseconds: { forward, predict },
+      images_per_second,
+      peak_rss_bytes: peakRss(),
+    };
   });
 }

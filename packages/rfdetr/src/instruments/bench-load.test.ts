@@ -20,7 +20,11 @@ const options = {
 describe("benchLoad", () => {
   it("measures the parts of an image, every number of threads, and steps with and without loading", async () => {
     const result = await benchLoad(options);
-    expect(result).toMatchObject({ model: "tiny", batch: 2, pictures: { width: 200, height: 120, bytes: expect.any(Number) } });
+    expect(result).toMatchObject({
+      model: "tiny",
+      batch: 2,
+      pictures: { width: 200, height: 120, bytes: expect.any(Number) },
+    });
     expect(Object.keys(result.preparation)).toEqual(["decode", "resize", "augment"]);
     expect(result.throughput).toEqual([{ workers: 0, images_per_second: expect.any(Number) }]);
     expect(result.throughput[0].images_per_second).toBeGreaterThan(0);

@@ -112,7 +112,8 @@ async function measureFolder(
 
   const preparation = await benchPreparation(dataset.images.slice(0, Math.min(images, 16)), recipe);
   const throughput: LoadBench["throughput"] = [];
-  for (const workers of options.workers) throughput.push({ workers, images_per_second: await imagesPerSecond(open, workers, options) });
+  for (const workers of options.workers)
+    throughput.push({ workers, images_per_second: await imagesPerSecond(open, workers, options) });
   const training = await trainWhileLoading(open, options, trained);
   const about = { model, resolution, side, batch, precision, device, pictures };
   return { ...about, preparation, throughput, training, peak_rss_bytes: peakRss() };

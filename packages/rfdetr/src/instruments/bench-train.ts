@@ -61,7 +61,11 @@ export function partsOf(model: RFDETRModel, precision: Precision, device: string
 }
 
 /** A model of random weights with the parts of its training step. */
-export function benchParts({ precision, device, ...options }: BenchModel): { config: ModelConfig; parts: StepParts; ema: Ema } {
+export function benchParts({ precision, device, ...options }: BenchModel): {
+  config: ModelConfig;
+  parts: StepParts;
+  ema: Ema;
+} {
   manualSeed(0);
   const config = resolveModel(options.model, { resolution: options.resolution, numQueries: options.queries });
   const model = new RFDETRModel(config);
@@ -114,7 +118,13 @@ export function benchTrain(
   const flops = 3 * forward;
   const peak = peakFlops(precision, device);
   const of = (name: keyof (typeof laps)[number]) => spread(laps.map((lap) => lap[name]));
-  const seconds = { step: of("step"), forward: of("forward"), loss: of("loss"), backward: of("backward"), optimizer: of("optimizer") };
+  const seconds = {
+    step: of("step"),
+    forward: of("forward"),
+    loss: of("loss"),
+    backward: of("backward"),
+    optimizer: of("optimizer"),
+  };
   return {
     model: options.model,
     resolution: config.resolution,

@@ -42,7 +42,8 @@ export async function openSubject({ model: variant, batch, device, weights, data
     throw new DataError(
       `Expected the ${loaded.classNames.length} classes of the weights in ${data} but found ${source.classNames.length} others`,
     );
-  const classNames = loaded?.classNames ?? source?.classNames ?? Array.from({ length: shape.numClasses }, (_, i) => `class ${i}`);
+  const classNames =
+    loaded?.classNames ?? source?.classNames ?? Array.from({ length: shape.numClasses }, (_, i) => `class ${i}`);
   const model = loaded?.model ?? new RFDETRModel({ ...shape, numClasses: classNames.length });
   if (device !== "cpu") model.to(device);
   model.train();
@@ -74,7 +75,12 @@ export function castsOf(
 }
 
 /** The first `count` images of the valid split, as squares of `side` pixels, in batches. */
-export async function evaluationImages(data: string, side: number, count: number, batch: number): Promise<EvaluationBatch[]> {
+export async function evaluationImages(
+  data: string,
+  side: number,
+  count: number,
+  batch: number,
+): Promise<EvaluationBatch[]> {
   const opened = await openEvaluationData(data, "valid", side, batch);
   const batches: EvaluationBatch[] = [];
   let images = 0;
@@ -86,7 +92,12 @@ export async function evaluationImages(data: string, side: number, count: number
   return batches;
 }
 
-async function firstBatch(data: string, model: string, batch: number, side: number): Promise<{ batch: MicroBatch; classNames: string[] }> {
+async function firstBatch(
+  data: string,
+  model: string,
+  batch: number,
+  side: number,
+): Promise<{ batch: MicroBatch; classNames: string[] }> {
   const settings = { ...resolveSettings({ datasetDir: data, model, gradAccumSteps: 1 }), batchSize: batch };
   const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side });
   try {

@@ -28,7 +28,13 @@ function batchOf(count: number): EvaluationBatch {
 }
 
 function compare(model: RFDETRModel): Map<EvaluationMode, EvaluatedMode> {
-  const rows = compareEvaluationModes({ model, classNames, precision: "bf16-mixed", device: "cpu", batches: [batchOf(2)] });
+  const rows = compareEvaluationModes({
+    model,
+    classNames,
+    precision: "bf16-mixed",
+    device: "cpu",
+    batches: [batchOf(2)],
+  });
   return new Map(rows.map((row) => [row.mode, row]));
 }
 
@@ -54,7 +60,8 @@ describe("ways to evaluate in low precision", () => {
   it("leaves the weights as they were, to the bit, and the model in the mode it had", () => {
     const fingerprint = () => {
       const hash = createHash("sha256");
-      for (const [key, tensor] of model.stateDict()) hash.update(`${key} ${tensor.dtype}`).update(tensor.toArray() as Float32Array);
+      for (const [key, tensor] of model.stateDict())
+        hash.update(`${key} ${tensor.dtype}`).update(tensor.toArray() as Float32Array);
       return hash.digest("hex");
     };
     const before = fingerprint();
@@ -70,7 +77,8 @@ describe("ways to evaluate in low precision", () => {
     // Products stay in range; their sum with the stream, scaled by a learned factor, does not: 1e6 is past 65504.
     noGrad(() =>
       scope(() => {
-        for (const [name, parameter] of loud.namedParameters()) if (name.endsWith("layer_scale2.lambda1")) parameter.fill_(1e6);
+        for (const [name, parameter] of loud.namedParameters())
+          if (name.endsWith("layer_scale2.lambda1")) parameter.fill_(1e6);
       }),
     );
     const rows = compare(loud);

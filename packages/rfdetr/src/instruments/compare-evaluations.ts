@@ -144,7 +144,12 @@ function forward(
 }
 
 /** Relative error of every module's output in one forward of a mode against the reference. */
-function moduleErrors(reference: Way, way: Way, batch: EvaluationBatch, options: EvaluationModesOptions): ModuleError[] {
+function moduleErrors(
+  reference: Way,
+  way: Way,
+  batch: EvaluationBatch,
+  options: EvaluationModesOptions,
+): ModuleError[] {
   return compareModules(
     () => forward(reference, batch, options),
     () => inMode(way, options.model, () => forward(way, batch, options)),
@@ -183,15 +188,18 @@ function inMode<T>({ mode }: Way, model: nn.Module, body: () => T): T {
 
 /** Paths of the norms in encoder and projector. */
 function normPaths(model: RFDETRModel): Set<string> {
-  const isNorm = (module: nn.Module): boolean => module instanceof nn.LayerNorm || /norm/i.test(module.constructor.name);
+  const isNorm = (module: nn.Module): boolean =>
+    module instanceof nn.LayerNorm || /norm/i.test(module.constructor.name);
   const named = [...model.backbone.namedModules()].filter(([, module]) => isNorm(module));
   return new Set(named.map(([, module]) => module.path));
 }
 
-const weightBytes = (model: nn.Module): number => [...model.stateDict().values()].reduce((sum, tensor) => sum + tensor.nbytes, 0);
+const weightBytes = (model: nn.Module): number =>
+  [...model.stateDict().values()].reduce((sum, tensor) => sum + tensor.nbytes, 0);
 
 /** NaN is the worst of errors. */
-const size = ({ relative_error: error }: ModuleError): number => (Number.isNaN(error) ? Number.POSITIVE_INFINITY : error);
+const size = ({ relative_error: error }: ModuleError): number =>
+  Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
 /** Largest first. */
 const byError = (a: ModuleError, b: ModuleError): number => size(b) - size(a) || 0;
 

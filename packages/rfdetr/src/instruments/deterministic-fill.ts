@@ -59,14 +59,24 @@ export function fillImages(batch: number, height: number, width: number): Tensor
   for (let b = 0; b < batch; b++)
     for (let c = 0; c < 3; c++)
       for (let y = 0; y < height; y++)
-        for (let w = 0; w < width; w++) data[at++] = 1.5 * Math.sin(0.05 * y * (1 + c) + 0.3 * b) + Math.cos(0.083 * w + 0.5 * c - 0.2 * b);
+        for (let w = 0; w < width; w++)
+          data[at++] = 1.5 * Math.sin(0.05 * y * (1 + c) + 0.3 * b) + Math.cos(0.083 * w + 0.5 * c - 0.2 * b);
   return tensor(data, { shape: [batch, 3, height, width] });
 }
 
 /** Image b has 2 + b boxes. */
 export function fillTargets(batch: number): Target[] {
   return Array.from({ length: batch }, (_, b) => {
-    const boxes = Array.from({ length: 2 + b }, (_, k) => [0.3 + 0.15 * k, 0.6 - 0.1 * k, 0.2 + 0.05 * k, 0.25 + 0.03 * b]);
-    return { imageId: b, boxes: Float32Array.from(boxes.flat()), labels: Int32Array.from(boxes, (_, k) => (7 * k + 3 * b + 1) % 90) };
+    const boxes = Array.from({ length: 2 + b }, (_, k) => [
+      0.3 + 0.15 * k,
+      0.6 - 0.1 * k,
+      0.2 + 0.05 * k,
+      0.25 + 0.03 * b,
+    ]);
+    return {
+      imageId: b,
+      boxes: Float32Array.from(boxes.flat()),
+      labels: Int32Array.from(boxes, (_, k) => (7 * k + 3 * b + 1) % 90),
+    };
   });
 }

@@ -41,7 +41,10 @@ export async function writePhotographs(root: string, { images, width, height }: 
     }
     writeFileSync(join(folder, "_annotations.coco.json"), JSON.stringify(annotations(count, width, height)));
   }
-  const written = Array.from({ length: Math.min(images, different) }, (_, i) => statSync(join(root, "train", `${i}.jpg`)).size);
+  const written = Array.from(
+    { length: Math.min(images, different) },
+    (_, i) => statSync(join(root, "train", `${i}.jpg`)).size,
+  );
   return Math.round(written.reduce((a, b) => a + b) / written.length);
 }
 
@@ -93,7 +96,12 @@ export async function benchPreparation(images: readonly DatasetImage[], recipe: 
     laps.decode.push(performance.now() - start);
     const rng = new Rng("bench", i);
     const began = performance.now();
-    const square = scaleJitter({ ...decoded, boxes: image.boxes, labels: image.labels }, recipe.side, rng, recipe.scaleJitter);
+    const square = scaleJitter(
+      { ...decoded, boxes: image.boxes, labels: image.labels },
+      recipe.side,
+      rng,
+      recipe.scaleJitter,
+    );
     const resized = performance.now();
     augment(square, recipe.augment, rng);
     laps.resize.push(resized - began);

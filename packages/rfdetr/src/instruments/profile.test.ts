@@ -2,7 +2,14 @@ import { chromeTrace } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Subject } from "../train/calibrate-step.js";
 import { openSubject } from "./calibration.js";
-import { type ModuleRow, type ProfileFigures, profileFigures, profilePrediction, profileTraining, type StepProfile } from "./profile.js";
+import {
+  type ModuleRow,
+  type ProfileFigures,
+  profileFigures,
+  profilePrediction,
+  profileTraining,
+  type StepProfile,
+} from "./profile.js";
 
 const steps = 2;
 const find = (nodes: readonly ModuleRow[], path: string): ModuleRow | undefined =>
@@ -19,7 +26,14 @@ describe("a profile of training steps", () => {
   });
 
   it("has the phases of a step in their order, which make up all of it", () => {
-    expect(figures.phases.map(({ name }) => name)).toEqual(["images", "forward", "loss", "backward", "optimizer", "between"]);
+    expect(figures.phases.map(({ name }) => name)).toEqual([
+      "images",
+      "forward",
+      "loss",
+      "backward",
+      "optimizer",
+      "between",
+    ]);
     expect(figures.phases.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 9);
     for (const { milliseconds } of figures.phases) expect(milliseconds).toBeGreaterThanOrEqual(0);
   });
@@ -27,12 +41,19 @@ describe("a profile of training steps", () => {
   it("has the calls of one step: each module's forward once, the optimizer's kernel once", () => {
     expect(find(figures.modules, "")).toMatchObject({ name: "RFDETRModel", calls: 1 });
     expect(find(figures.modules, "transformer.decoder")).toMatchObject({ calls: 1 });
-    expect(figures.operators.find(({ name }) => name === "rfdetr::adamw_")).toMatchObject({ calls: 1, phase: "forward" });
+    expect(figures.operators.find(({ name }) => name === "rfdetr::adamw_")).toMatchObject({
+      calls: 1,
+      phase: "forward",
+    });
   });
 
   it("knows our own operators by name, forward and backward", () => {
     const names = figures.operators.map(({ name, phase }) => `${phase} ${name}`);
-    for (const name of ["forward rfdetr::deformable_attention", "backward DeformableAttentionBackward", "backward LinearBackward"])
+    for (const name of [
+      "forward rfdetr::deformable_attention",
+      "backward DeformableAttentionBackward",
+      "backward LinearBackward",
+    ])
       expect(names).toContain(name);
   });
 
@@ -63,14 +84,25 @@ describe("a profile of training steps", () => {
   it("draws an arrow into every node that an operator made", () => {
     const { traceEvents } = chromeTrace(taken.profile);
     const finishes = traceEvents.filter(({ ph }) => ph === "f");
-    expect(finishes).toHaveLength(taken.profile.events.filter(({ kind, name }) => kind === "backward" && name !== "AccumulateGrad").length);
+    expect(finishes).toHaveLength(
+      taken.profile.events.filter(({ kind, name }) => kind === "backward" && name !== "AccumulateGrad").length,
+    );
   });
 });
 
 it("profiles prediction, which has no backward", async () => {
   const subject = await openSubject({ model: "tiny", batch: 2, device: "cpu" });
-  const figures = profileFigures(profilePrediction(subject, { precision: "32-true", steps: 1, warmup: 1, shapes: true }));
-  expect(figures).toMatchObject({ what: "prediction", model: "tiny", batch: 2, precision: "32-true", steps: 1, dropped: 0 });
+  const figures = profileFigures(
+    profilePrediction(subject, { precision: "32-true", steps: 1, warmup: 1, shapes: true }),
+  );
+  expect(figures).toMatchObject({
+    what: "prediction",
+    model: "tiny",
+    batch: 2,
+    precision: "32-true",
+    steps: 1,
+    dropped: 0,
+  });
   expect(figures.phases.map(({ name }) => name)).toEqual(["images", "forward", "postprocess", "between"]);
   expect(figures.operators.filter(({ phase }) => phase === "backward")).toEqual([]);
 });

@@ -74,7 +74,8 @@ export function profilePrediction(subject: Subject, options: ProfileOptions): St
         const outputs = span("forward", () => predictor.forward(images));
         span("postprocess", () => {
           const sizes = targets.map((): [number, number] => [height, width]);
-          for (const found of postprocess(outputs, sizes, model.config.numSelect)) listDetections(toArrays(found), classNames, 0.5);
+          for (const found of postprocess(outputs, sizes, model.config.numSelect))
+            listDetections(toArrays(found), classNames, 0.5);
         });
       }),
     ),
@@ -175,7 +176,10 @@ export function profileFigures(taken: StepProfile) {
     children: children.map(module),
   });
   const perStep = (nanoseconds: number): number => nanoseconds / 1e6 / taken.steps;
-  const both = ({ forward, backward }: ModuleTime["self"]) => ({ forward: perStep(forward), backward: perStep(backward) });
+  const both = ({ forward, backward }: ModuleTime["self"]) => ({
+    forward: perStep(forward),
+    backward: perStep(backward),
+  });
   return {
     ...about,
     step_ms: milliseconds,

@@ -20,7 +20,10 @@ export interface PythonOptions {
 
 /** Folder of the environment, beside libtorch: below `$RFDETR_HOME` or `~/.cache/rfdetr`. */
 function environmentFolder(): string {
-  return join(resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr")), `python-rfdetr-${packageVersions.rfdetr}`);
+  return join(
+    resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr")),
+    `python-rfdetr-${packageVersions.rfdetr}`,
+  );
 }
 
 /**
@@ -45,15 +48,28 @@ export async function pythonWithPackage({ python, say = () => {} }: PythonOption
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(dirname(folder), { recursive: true });
   try {
-    say(`creating a Python environment with torch ${packageVersions.torch} and rfdetr ${packageVersions.rfdetr} in ${folder}`);
+    say(
+      `creating a Python environment with torch ${packageVersions.torch} and rfdetr ${packageVersions.rfdetr} in ${folder}`,
+    );
     await run(process.env.PYTHON ?? "python3", ["-m", "venv", folder]);
     const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     const torch = `torch==${packageVersions.torch}`;
     try {
       // A tenth of the size of the build for GPUs.
-      await run(own, [...pip, "--retries", "0", "--timeout", "20", "--index-url", "https://download.pytorch.org/whl/cpu", torch]);
+      await run(own, [
+        ...pip,
+        "--retries",
+        "0",
+        "--timeout",
+        "20",
+        "--index-url",
+        "https://download.pytorch.org/whl/cpu",
+        torch,
+      ]);
     } catch {
-      say("the CPU build of torch cannot be downloaded here: installing the default one, which takes several gigabytes");
+      say(
+        "the CPU build of torch cannot be downloaded here: installing the default one, which takes several gigabytes",
+      );
     }
     say("installing the package and its dependencies");
     await run(own, [...pip, torch, `rfdetr[train]==${packageVersions.rfdetr}`], { maxBuffer: 1 << 26 });

@@ -24,8 +24,8 @@ function area(corners: Tensor): Tensor {
 }
 
 /**
- * IoU and generalised IoU (Rezatofighi et al. 2019) of boxes given by their corners, element by element; shapes broadcast, so
- * `a [N, 1, 4]` with `b [1, M, 4]` gives all pairs.
+ * IoU and generalised IoU (Rezatofighi et al. 2019) of boxes given by their corners, element by element; shapes
+ * broadcast, so `a [N, 1, 4]` with `b [1, M, 4]` gives all pairs.
  * @returns two tensors of the broadcast shape without its last axis
  */
 export function overlaps(a: Tensor, b: Tensor): { iou: Tensor; giou: Tensor } {

@@ -45,7 +45,8 @@ const targetsOf = ({ counts, classes }: Golden): Target[] =>
   }));
 
 describe("Criterion against the Python package, in float64", () => {
-  // Costs are compared in float32 there and here, so both pair alike; what is left is the order of double sums: 1e-10 is far above it.
+  // Costs are compared in float32 there and here, so both pair alike; what is left is the order of double sums: 1e-10
+  // is far above it.
   const near = (value: number, golden: number): void =>
     expect(Math.abs(value - golden)).toBeLessThanOrEqual(1e-10 * Math.max(1, Math.abs(golden)));
 
@@ -53,10 +54,14 @@ describe("Criterion against the Python package, in float64", () => {
     scope(() => {
       const batch = golden.counts.length;
       const last = prediction("last", batch, golden.rows, golden.classes);
-      const aux = Array.from({ length: golden.aux }, (_, i) => prediction(`aux${i}`, batch, golden.rows, golden.classes));
+      const aux = Array.from({ length: golden.aux }, (_, i) =>
+        prediction(`aux${i}`, batch, golden.rows, golden.classes),
+      );
       const enc = prediction("enc", batch, golden.selected, golden.classes);
       const criterion = new Criterion({ groupDetr: golden.groups, kind: golden.kind });
-      const { total, terms } = criterion.compute({ ...last, auxOutputs: aux, encOutputs: enc }, targetsOf(golden), { training: true });
+      const { total, terms } = criterion.compute({ ...last, auxOutputs: aux, encOutputs: enc }, targetsOf(golden), {
+        training: true,
+      });
 
       expect([...terms.keys()].sort()).toEqual(Object.keys(golden.terms).sort());
       // Python computes class and cardinality errors in float32 whatever the outputs are.

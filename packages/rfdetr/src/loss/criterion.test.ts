@@ -29,7 +29,8 @@ const toyOutputs = (logits = toyLogits(), boxes = toyBoxes()): Outputs => ({
   auxOutputs: [],
   encOutputs: { predLogits: logits, predBoxes: boxes },
 });
-const values = (terms: Map<string, Tensor>, ...names: string[]): number[] => names.map((name) => (terms.get(name) as Tensor).item());
+const values = (terms: Map<string, Tensor>, ...names: string[]): number[] =>
+  names.map((name) => (terms.get(name) as Tensor).item());
 
 describe("boxes", () => {
   it("have the generalised IoU of the reference", () => {
@@ -69,7 +70,8 @@ describe("boxes", () => {
           expect(giou.item()).toBeGreaterThanOrEqual(-1 - 1e-12);
           expect(overlaps(b, a).giou.item()).toBeCloseTo(giou.item(), 12);
           expect(overlaps(a, a).giou.item()).toBeCloseTo(1, 12);
-          for (const [i, value] of (cornersToCentre(a).flatten().toList() as number[]).entries()) expect(value).toBeCloseTo(p[i], 12);
+          for (const [i, value] of (cornersToCentre(a).flatten().toList() as number[]).entries())
+            expect(value).toBeCloseTo(p[i], 12);
         }),
       ),
       { numRuns: 100 },
@@ -105,7 +107,11 @@ describe("HungarianMatcher", () => {
     }));
     const targets = counts.map((count, imageId): Target => {
       const labels = Int32Array.from({ length: count }, (_, i) => i % 3);
-      return { imageId, labels, boxes: Float32Array.from(uniforms(`truth ${imageId}`, count * 4), (u) => (u + 1.2) / 3) };
+      return {
+        imageId,
+        labels,
+        boxes: Float32Array.from(uniforms(`truth ${imageId}`, count * 4), (u) => (u + 1.2) / 3),
+      };
     });
     const matched = new HungarianMatcher().match(layers, targets, 2);
     layers.forEach(({ predLogits, predBoxes }, layer) => {
@@ -156,8 +162,14 @@ describe("Criterion", () => {
     ["focal", 1.829672, 0.686358],
   ])("%s gives the reference's classification loss", (kind, evaluation, training) => {
     const criterion = new Criterion({ groupDetr: 2, kind });
-    expect(values(criterion.compute(toyOutputs(), toyTargets, { training: false }).terms, "loss_ce")[0]).toBeCloseTo(evaluation, 5);
-    expect(values(criterion.compute(toyOutputs(), toyTargets, { training: true }).terms, "loss_ce")[0]).toBeCloseTo(training, 5);
+    expect(values(criterion.compute(toyOutputs(), toyTargets, { training: false }).terms, "loss_ce")[0]).toBeCloseTo(
+      evaluation,
+      5,
+    );
+    expect(values(criterion.compute(toyOutputs(), toyTargets, { training: true }).terms, "loss_ce")[0]).toBeCloseTo(
+      training,
+      5,
+    );
   });
 
   it("gives the reference's box losses, class error and cardinality error", () => {
@@ -189,8 +201,10 @@ describe("Criterion", () => {
         : [[boxes, dBoxes]]) {
         const analytic = gradient.flatten().toList() as number[];
         const flat = x.detach().flatten();
-        // With ia_bce the soft targets follow the IoU without a gradient: the boxes' own losses are checked with the class term off.
-        const only = kind === "ia_bce" ? new Criterion({ groupDetr: 1, kind, weights: { ce: 0, bbox: 5, giou: 2 } }) : criterion;
+        // With ia_bce the soft targets follow the IoU without a gradient: the boxes' own losses are checked with the
+        // class term off.
+        const only =
+          kind === "ia_bce" ? new Criterion({ groupDetr: 1, kind, weights: { ce: 0, bbox: 5, giou: 2 } }) : criterion;
         for (let i = 0; i < 10; i++) {
           const h = 1e-6;
           const at = flat.narrow(0, i, 1);
@@ -211,7 +225,9 @@ describe("Criterion", () => {
     logits.requiresGrad = true;
     boxes.requiresGrad = true;
     const none: Target = { imageId: 0, labels: new Int32Array(0), boxes: new Float32Array(0) };
-    const { total, terms } = new Criterion({ groupDetr: 2 }).compute(toyOutputs(logits, boxes), [none, none], { training: true });
+    const { total, terms } = new Criterion({ groupDetr: 2 }).compute(toyOutputs(logits, boxes), [none, none], {
+      training: true,
+    });
     total.backward();
     expect(total.item()).toBeGreaterThan(0);
     expect(values(terms, "loss_bbox", "loss_giou", "class_error")).toEqual([0, 0, 100]);
@@ -220,14 +236,20 @@ describe("Criterion", () => {
   });
 
   it("raises half outputs to float32", () => {
-    const { total } = new Criterion({ groupDetr: 1 }).compute(toyOutputs(toyLogits().to("bfloat16")), toyTargets, { training: true });
+    const { total } = new Criterion({ groupDetr: 1 }).compute(toyOutputs(toyLogits().to("bfloat16")), toyTargets, {
+      training: true,
+    });
     expect(total.dtype).toBe("float32");
   });
 
   it("hands NaN on as a NaN loss, for the trainer to judge", () => {
-    const { total } = new Criterion({ groupDetr: 1 }).compute(toyOutputs(ops.fullLike(toyLogits(), Number.NaN)), toyTargets, {
-      training: true,
-    });
+    const { total } = new Criterion({ groupDetr: 1 }).compute(
+      toyOutputs(ops.fullLike(toyLogits(), Number.NaN)),
+      toyTargets,
+      {
+        training: true,
+      },
+    );
     expect(total.item()).toBeNaN();
   });
 

@@ -21,14 +21,17 @@ export interface CriterionOptions {
 export interface Losses {
   /** Weighted sum of all terms, with gradient. */
   total: Tensor;
-  /** Unweighted terms `loss_ce`, `loss_bbox`, `loss_giou`, with suffix `_0`… for aux layers and `_enc` for the selection; and `class_error`, `cardinality_error`, which have no gradient. */
+  /**
+   * Unweighted terms `loss_ce`, `loss_bbox`, `loss_giou`, with suffix `_0`… for aux layers and `_enc` for the
+   * selection; and `class_error`, `cardinality_error`, which have no gradient.
+   */
   terms: Map<string, Tensor>;
 }
 
 /**
- * Losses of all layers, each with a matching of its own. Everything runs in float32, or in float64 when the outputs are: half
- * outputs are raised first. Sums are divided by the number of true boxes of this batch times the number of groups (at least 1).
- * `rfdetr.models.criterion: SetCriterion`.
+ * Losses of all layers, each with a matching of its own. Everything runs in float32, or in float64 when the outputs
+ * are: half outputs are raised first. Sums are divided by the number of true boxes of this batch times the number of
+ * groups (at least 1). `rfdetr.models.criterion: SetCriterion`.
  * @example
  * import { Criterion } from "rfdetr/loss";
  * const { total } = new Criterion({ groupDetr: 13 }).compute(model.call(images), targets, { training: true });
@@ -77,7 +80,13 @@ export class Criterion {
     });
   }
 
-  #layers(layers: [string, Prediction][], targets: readonly Target[], groups: number, count: number, terms: Map<string, Tensor>): Tensor {
+  #layers(
+    layers: [string, Prediction][],
+    targets: readonly Target[],
+    groups: number,
+    count: number,
+    terms: Map<string, Tensor>,
+  ): Tensor {
     const raise = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
     const raised = layers.map(([, p]) => ({ predLogits: raise(p.predLogits), predBoxes: raise(p.predBoxes) }));
     const matchings = span("matcher", () => this.matcher.match(raised, targets, groups));
@@ -92,7 +101,10 @@ export class Criterion {
     const perLayer = (x: Tensor): Tensor => x.view(layers.length, -1).sum(-1).div(count);
     const bbox = perLayer(predicted.sub(truth).abs());
     const generalised = perLayer(giou.neg().add(1));
-    const ce = classificationLoss(this.#kind, logits, { index: tensor(pairs.entries, { device }), iou: iou.detach() }).div(count);
+    const ce = classificationLoss(this.#kind, logits, {
+      index: tensor(pairs.entries, { device }),
+      iou: iou.detach(),
+    }).div(count);
 
     noGrad(() => {
       const truths = tensor(
@@ -122,7 +134,11 @@ interface Pairs {
 
 function gatherPairs(matchings: Matching[], targets: readonly Target[], [, batch, queries, classes]: number[]): Pairs {
   const total = matchings.reduce((sum, m) => sum + m.query.length, 0);
-  const pairs: Pairs = { rows: new BigInt64Array(total), entries: new BigInt64Array(total), boxes: new Float32Array(total * 4) };
+  const pairs: Pairs = {
+    rows: new BigInt64Array(total),
+    entries: new BigInt64Array(total),
+    boxes: new Float32Array(total * 4),
+  };
   let at = 0;
   matchings.forEach((matching, layer) => {
     for (let i = 0; i < matching.query.length; i++, at++) {

@@ -25,7 +25,8 @@ function mulberry32(seed: number): () => number {
 }
 
 function bruteForce(costs: ArrayLike<number>, rows: number, columns: number): number {
-  const cost = (small: number, large: number) => (rows <= columns ? costs[small * columns + large] : costs[large * columns + small]);
+  const cost = (small: number, large: number) =>
+    rows <= columns ? costs[small * columns + large] : costs[large * columns + small];
   const [short, long] = rows <= columns ? [rows, columns] : [columns, rows];
   const used = new Array<boolean>(long).fill(false);
   const best = (i: number): number => {
@@ -43,7 +44,11 @@ function bruteForce(costs: ArrayLike<number>, rows: number, columns: number): nu
 }
 
 const problem = fc
-  .tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 6 }), fc.constantFrom("integer" as const, "real" as const))
+  .tuple(
+    fc.integer({ min: 1, max: 6 }),
+    fc.integer({ min: 1, max: 6 }),
+    fc.constantFrom("integer" as const, "real" as const),
+  )
   .chain(([rows, columns, kind]) =>
     fc.record({
       rows: fc.constant(rows),
@@ -117,7 +122,10 @@ describe("linear sum assignment", () => {
   });
 
   it("has no pairs for an image without targets", () => {
-    expect(linearSumAssignment(new Float64Array(0), 300, 0)).toEqual({ rows: new Int32Array(0), columns: new Int32Array(0) });
+    expect(linearSumAssignment(new Float64Array(0), 300, 0)).toEqual({
+      rows: new Int32Array(0),
+      columns: new Int32Array(0),
+    });
     expect(linearSumAssignment(new Float64Array(0), 0, 5).rows.length).toBe(0);
   });
 

@@ -4,14 +4,17 @@ import { AssignmentError } from "../support/errors.js";
  * Crouse, "On implementing 2D rectangular assignment algorithms", 2016).
  *
  * Costs, duals and path lengths are float64. Rows are assigned in ascending order, columns are scanned from the last to
- * the first, and among equally near columns a free one wins: the conventions of SciPy's `linear_sum_assignment`, so that
- * tied problems resolve to the same pairs.
+ * the first, and among equally near columns a free one wins: the conventions of SciPy's `linear_sum_assignment`, so
+ * that tied problems resolve to the same pairs.
  */
 
 /** A cost matrix, flat; entry (row, column) lies at `offset + row * rowStride + column * columnStride`. */
 export type CostArray = Float32Array | Float64Array;
 
-/** The largest finite float32, the ceiling of the replacement for non-finite costs. */
+/**
+ * The largest finite float32, the ceiling of the replacement for non-finite costs.
+ * @internal for tests
+ */
 export const FLOAT32_MAX = 3.4028234663852886e38;
 
 /**
@@ -37,7 +40,10 @@ export function sanitizeCosts(costs: CostArray): number {
   if (bad === 0) return 0;
   let replacement = FLOAT32_MAX;
   if (bad < costs.length) {
-    const sum = costs instanceof Float32Array ? Math.fround(Math.fround(largest + largestMagnitude) + 1) : largest + largestMagnitude + 1;
+    const sum =
+      costs instanceof Float32Array
+        ? Math.fround(Math.fround(largest + largestMagnitude) + 1)
+        : largest + largestMagnitude + 1;
     replacement = Math.min(sum, FLOAT32_MAX);
   }
   for (let i = 0; i < costs.length; i++) {
@@ -77,7 +83,14 @@ export class LinearAssignmentSolver {
    * @returns the number of pairs, `min(rowCount, columnCount)`.
    * @throws AssignmentError if an entry is NaN or -Infinity, or if infinite costs leave no assignment.
    */
-  solve(costs: CostArray, rowCount: number, columnCount: number, offset = 0, rowStride = columnCount, columnStride = 1): number {
+  solve(
+    costs: CostArray,
+    rowCount: number,
+    columnCount: number,
+    offset = 0,
+    rowStride = columnCount,
+    columnStride = 1,
+  ): number {
     const count = Math.min(rowCount, columnCount);
     if (count === 0) return 0;
     const transposed = columnCount < rowCount;
@@ -121,7 +134,8 @@ export class LinearAssignmentSolver {
       this.#predecessor = new Int32Array(size);
       this.#open = new Int32Array(size);
     }
-    if (this.#costs.length < count * width) this.#costs = new Float64Array(Math.max(count * width, 2 * this.#costs.length));
+    if (this.#costs.length < count * width)
+      this.#costs = new Float64Array(Math.max(count * width, 2 * this.#costs.length));
     this.#rowDual.fill(0, 0, count);
     this.#columnDual.fill(0, 0, width);
     this.#columnOfRow.fill(-1, 0, count);
@@ -129,7 +143,14 @@ export class LinearAssignmentSolver {
   }
 
   /** Copies the problem to contiguous float64 rows, which makes the search independent of strides and element type. */
-  #load(costs: CostArray, count: number, width: number, offset: number, majorStride: number, minorStride: number): void {
+  #load(
+    costs: CostArray,
+    count: number,
+    width: number,
+    offset: number,
+    majorStride: number,
+    minorStride: number,
+  ): void {
     const own = this.#costs;
     for (let row = 0, to = 0; row < count; row++) {
       for (let column = 0, from = offset + row * majorStride; column < width; column++, from += minorStride) {
@@ -223,11 +244,16 @@ export class LinearAssignmentSolver {
 }
 
 /**
- * One assignment problem, with fresh result arrays. In loops use {@link LinearAssignmentSolver}, which keeps its work arrays.
+ * One assignment problem, with fresh result arrays. In loops use {@link LinearAssignmentSolver}, which keeps its work
+ * arrays.
  *
  * @param costs flat row-major costs `[rowCount, columnCount]`.
  */
-export function linearSumAssignment(costs: CostArray, rowCount: number, columnCount: number): { rows: Int32Array; columns: Int32Array } {
+export function linearSumAssignment(
+  costs: CostArray,
+  rowCount: number,
+  columnCount: number,
+): { rows: Int32Array; columns: Int32Array } {
   const solver = new LinearAssignmentSolver();
   const count = solver.solve(costs, rowCount, columnCount);
   return { rows: solver.rows.slice(0, count), columns: solver.columns.slice(0, count) };

@@ -25,8 +25,8 @@ export interface Matching {
 }
 
 /**
- * Cost elements computed at once, some forty temporaries of them; more are done layer by layer, then image by image. Four times as many are no
- * faster, and with a hundred boxes an image they are the highest point of a step's memory.
+ * Cost elements computed at once, some forty temporaries of them; more are done layer by layer, then image by image.
+ * Four times as many are no faster, and with a hundred boxes an image they are the highest point of a step's memory.
  */
 const maxElements = 1_000_000;
 
@@ -34,10 +34,10 @@ const maxElements = 1_000_000;
 const alpha = 0.25;
 
 /**
- * Solves, for each layer, image and query group on its own, the assignment of least total cost 5·L1 + 2·class − 2·GIoU. Only
- * costs of queries and targets of one image are built. Costs are made in the dtype of the predictions, rounded to float32 (as the
- * reference does even in float64), and solved in float64. Non-finite costs become larger than all finite ones.
- * `rfdetr.models.matcher: HungarianMatcher`.
+ * Solves, for each layer, image and query group on its own, the assignment of least total cost 5·L1 + 2·class − 2·GIoU.
+ * Only costs of queries and targets of one image are built. Costs are made in the dtype of the predictions, rounded to
+ * float32 (as the reference does even in float64), and solved in float64. Non-finite costs become larger than all
+ * finite ones. `rfdetr.models.matcher: HungarianMatcher`.
  */
 export class HungarianMatcher {
   readonly #solver = new LinearAssignmentSolver();
@@ -47,20 +47,29 @@ export class HungarianMatcher {
 
   constructor(readonly costs: MatcherCosts = defaultCosts) {}
 
-  /** What a user should know about the costs so far, the first time that it is asked after it happened; null otherwise. */
+  /**
+   * What a user should know about the costs so far, the first time that it is asked after it happened; null otherwise.
+   */
   warning(): string | null {
     if (!this.sawNonFinite || this.#warned) return null;
     this.#warned = true;
     return "Some matching costs were not finite and counted as the worst of all: boxes or logits overflow, and their matching means little. This is said once.";
   }
 
-  /** @param layers predictions of one shape `[B, N, …]` @param groups chunks of the query axis that are matched independently */
+  /**
+   * @param layers predictions of one shape `[B, N, …]` @param groups chunks of the query axis that are matched
+   * independently
+   */
   match(layers: readonly Prediction[], targets: readonly Target[], groups: number): Matching[] {
     const most = Math.max(0, ...targets.map((t) => t.labels.length));
     const [batch, queries] = layers[0].predLogits.shape;
     const each = queries / groups;
     const pairs = targets.reduce((sum, t) => sum + groups * Math.min(each, t.labels.length), 0);
-    const result = layers.map(() => ({ batch: new Int32Array(pairs), query: new Int32Array(pairs), target: new Int32Array(pairs) }));
+    const result = layers.map(() => ({
+      batch: new Int32Array(pairs),
+      query: new Int32Array(pairs),
+      target: new Int32Array(pairs),
+    }));
     if (pairs === 0) return result;
     const images = Math.min(batch, Math.max(1, Math.floor(maxElements / (queries * most))));
     const atOnce = Math.max(1, Math.floor(maxElements / (batch * queries * most)));
@@ -69,7 +78,9 @@ export class HungarianMatcher {
       const at = some.map(() => 0);
       for (let image = 0; image < batch; image += images) {
         const own = targets.slice(image, image + images);
-        const costs = noGrad(() => scope(() => this.#costs(some, image, own, most).to("float32").toArray() as Float32Array));
+        const costs = noGrad(() =>
+          scope(() => this.#costs(some, image, own, most).to("float32").toArray() as Float32Array),
+        );
         if (sanitizeCosts(costs)) this.sawNonFinite = true;
         own.forEach(({ labels }, b) => {
           some.forEach((_, layer) => {
@@ -103,7 +114,12 @@ export class HungarianMatcher {
       });
       places.set(target.boxes, b * most * 4);
     });
-    const index = tensor(labels, { shape: [1, batch, 1, most], device }).expand([layers.length, -1, logits.shape[2], -1]);
+    const index = tensor(labels, { shape: [1, batch, 1, most], device }).expand([
+      layers.length,
+      -1,
+      logits.shape[2],
+      -1,
+    ]);
     const truth = tensor(places, { shape: [1, batch, 1, most, 4] }).to({ dtype, device });
 
     const z = logits.gather(3, index);
@@ -116,7 +132,10 @@ export class HungarianMatcher {
     const predicted = boxes.unsqueeze(3);
     const distance = predicted.sub(truth).abs().sum(-1);
     const { giou } = overlaps(centreToCorners(predicted), centreToCorners(truth));
-    return distance.mul(this.costs.bbox).add(positive.sub(negative).mul(this.costs.class)).sub(giou.mul(this.costs.giou));
+    return distance
+      .mul(this.costs.bbox)
+      .add(positive.sub(negative).mul(this.costs.class))
+      .sub(giou.mul(this.costs.giou));
   }
 
   /** Writes the pairs of one image, group by group, from place `at` on. @returns the place after them */

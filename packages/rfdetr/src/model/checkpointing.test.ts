@@ -13,10 +13,15 @@ const model = new RFDETRModel(config);
 fillModel(model);
 model.train();
 const criterion = new Criterion({ groupDetr: config.groupDetr });
-const targets: Target[] = [{ imageId: 0, labels: Int32Array.of(1, 3), boxes: Float32Array.of(0.3, 0.4, 0.2, 0.2, 0.7, 0.6, 0.3, 0.1) }];
+const targets: Target[] = [
+  { imageId: 0, labels: Int32Array.of(1, 3), boxes: Float32Array.of(0.3, 0.4, 0.2, 0.2, 0.7, 0.6, 0.3, 0.1) },
+];
 
 /** Loss, gradients and the bytes that forward kept for backward. */
-function step(checkpointing: boolean, precision: Precision): { loss: number; gradients: Map<string, Float32Array>; kept: number } {
+function step(
+  checkpointing: boolean,
+  precision: Precision,
+): { loss: number; gradients: Map<string, Float32Array>; kept: number } {
   model.checkpointing = checkpointing;
   for (const parameter of model.parameters()) parameter.grad = null;
   manualSeed(5);
@@ -33,7 +38,9 @@ function step(checkpointing: boolean, precision: Precision): { loss: number; gra
   autocast.clearCache();
   model.checkpointing = false;
   const gradients = new Map(
-    [...model.namedParameters()].flatMap(([name, { grad }]) => (grad === null ? [] : [[name, grad.toArray() as Float32Array] as const])),
+    [...model.namedParameters()].flatMap(([name, { grad }]) =>
+      grad === null ? [] : [[name, grad.toArray() as Float32Array] as const],
+    ),
   );
   return { ...result, gradients };
 }

@@ -3,8 +3,8 @@ import { activeAutocast } from "@rfdetr/amp";
 import { checkpoint, getRngState, isGradEnabled, keep, type nn, setRngState, type Tensor } from "@rfdetr/torch";
 
 /**
- * Runs `body(inputs)` of a block and keeps nothing of it for backward but its inputs; backward runs it again, under the same autocast and
- * with the same random numbers, so that the gradients are those of the first run.
+ * Runs `body(inputs)` of a block and keeps nothing of it for backward but its inputs; backward runs it again, under the
+ * same autocast and with the same random numbers, so that the gradients are those of the first run.
  * @param block module whose parameters `body` uses
  */
 export function checkpointed(block: nn.Module, inputs: readonly Tensor[], body: (inputs: Tensor[]) => Tensor): Tensor {

@@ -7,8 +7,8 @@ import { sineEmbedding } from "./sine-embedding.js";
 import type { ModelConfig } from "./types.js";
 
 /**
- * Self-attention among the queries of one group, with PyTorch's packed keys. Groups do not see each other: they are stacked on
- * the batch axis. Query and key carry the position, the value does not.
+ * Self-attention among the queries of one group, with PyTorch's packed keys. Groups do not see each other: they are
+ * stacked on the batch axis. Query and key carry the position, the value does not.
  */
 class GroupSelfAttention extends nn.Module {
   inProjWeight: nn.Parameter;
@@ -61,7 +61,14 @@ class DecoderLayer extends nn.Module {
     this.linear2 = new nn.Linear(dimFeedforward, d);
     this.norm3 = new nn.LayerNorm(d);
   }
-  override forward(target: Tensor, position: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes, groups: number): Tensor {
+  override forward(
+    target: Tensor,
+    position: Tensor,
+    reference: Tensor,
+    memory: Tensor,
+    shapes: LevelShapes,
+    groups: number,
+  ): Tensor {
     const a = this.norm1.call(target.add(this.selfAttn.call(target, position, groups)));
     const b = this.norm2.call(a.add(this.crossAttn.call(a.add(position), reference, memory, shapes)));
     return this.norm3.call(b.add(nn.mlp([this.linear1, this.linear2], b, "relu")));

@@ -1,5 +1,16 @@
-import { noGrad, scope, type Tensor, tensor } from "@rfdetr/torch";
-import { describe, it } from "vitest";
+import {
+  decompositionOf,
+  manualSeed,
+  noGrad,
+  operator,
+  ops,
+  rand,
+  randn,
+  scope,
+  type Tensor,
+  tensor,
+} from "@rfdetr/torch";
+import { describe, expect, it } from "vitest";
 import { uniforms } from "../instruments/deterministic-fill.js";
 import { near } from "../testing/near.js";
 import { MSDeformAttn } from "./deformable-attention.js";
@@ -36,11 +47,50 @@ describe("multi-scale deformable attention", () => {
         near(
           module.call(filled("query", [1, 2, 8]), reference, filled("input", [1, 12, 8]), [[3, 4]]) as Tensor,
           [
-            0.227683, -1.003004, 0.241777, 0.752112, -0.15708, -0.475122, 0.796545, 1.993449, -0.803449, -0.08472, -0.894465, 1.837033,
-            0.139766, 0.582756, 1.177059, 2.697667,
+            0.227683, -1.003004, 0.241777, 0.752112, -0.15708, -0.475122, 0.796545, 1.993449, -0.803449, -0.08472,
+            -0.894465, 1.837033, 0.139766, 0.582756, 1.177059, 2.697667,
           ],
         );
       }),
     );
+  });
+});
+
+describe("the decomposition of rfdetr::deformable_attention", () => {
+  it("gives what the operator gives, with its gradients, to rounding", () => {
+    manualSeed(3);
+    const shapes = [4, 5, 2, 3];
+    const [batch, heads, channels, queries, points] = [2, 3, 4, 6, 2];
+    const inputs = [
+      randn([batch, 26, heads, channels]),
+      rand([batch, queries, 4]),
+      randn([batch, queries, heads, 2, points, 2]),
+      randn([batch, queries, heads, 2 * points]),
+    ];
+    const decomposition = decompositionOf(operator("rfdetr::deformable_attention"));
+    const run = (call: (value: Tensor, reference: Tensor, offsets: Tensor, logits: Tensor) => Tensor): number[][] =>
+      scope(() => {
+        const leaves = inputs.map((input) => {
+          const leaf = input.detach().clone();
+          leaf.requiresGrad = true;
+          return leaf;
+        });
+        const out = call(leaves[0], leaves[1], leaves[2], leaves[3]);
+        out.pow(2).sum().backward();
+        return [out, ...leaves.map((leaf) => leaf.grad as Tensor)].map((t) => [
+          ...(t.flatten().toArray() as Float32Array),
+        ]);
+      });
+    const fused = run((value, reference, offsets, logits) =>
+      ops.deformableAttention(value, shapes, reference, offsets, logits),
+    );
+    const parts = run((value, ...rest) => decomposition?.run([value, shapes, ...rest]) as Tensor);
+    expect(decomposition?.exact).toBe(false);
+    parts.forEach((numbers, i) => {
+      expect(numbers.length).toBe(fused[i].length);
+      numbers.forEach((number, j) => {
+        expect(Math.abs(number - fused[i][j])).toBeLessThan(1e-4 * Math.max(1, Math.abs(number)));
+      });
+    });
   });
 });

@@ -13,7 +13,7 @@ export type LevelShapes = readonly (readonly [height: number, width: number])[];
  * @param logits `[B, Lq, heads, levels·points]`
  * @returns `[B, Lq, heads·c]` in the dtype of the reference
  */
-export function composedDeformableAttention(
+function composedDeformableAttention(
   value: Tensor,
   shapes: LevelShapes,
   reference: Tensor,
@@ -50,7 +50,13 @@ decompose("rfdetr::deformable_attention", {
   run([value, shapes, reference, offsets, logits]) {
     const flat = shapes as number[];
     const pairs = Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]] as const);
-    return composedDeformableAttention(value as Tensor, pairs, reference as Tensor, offsets as Tensor, logits as Tensor);
+    return composedDeformableAttention(
+      value as Tensor,
+      pairs,
+      reference as Tensor,
+      offsets as Tensor,
+      logits as Tensor,
+    );
   },
 });
 
@@ -68,7 +74,8 @@ export class MSDeformAttn extends nn.Module {
     readonly points: number,
   ) {
     super();
-    if (size % heads !== 0) throw new ModelConfigError(`Expected a size divisible by ${heads} heads but received ${size}`);
+    if (size % heads !== 0)
+      throw new ModelConfigError(`Expected a size divisible by ${heads} heads but received ${size}`);
     const samples = heads * levels * points;
     this.samplingOffsets = new nn.Linear(size, samples * 2);
     this.attentionWeights = new nn.Linear(size, samples);

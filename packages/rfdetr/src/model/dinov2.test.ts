@@ -89,7 +89,8 @@ describe("windowed DINOv2", () => {
           .sub((encoder.call(changed) as Tensor[])[0])
           .abs()
           .amax([0, 1]);
-        const quarter = (row: number, column: number): number => difference.narrow(0, row, 6).narrow(1, column, 6).max().item();
+        const quarter = (row: number, column: number): number =>
+          difference.narrow(0, row, 6).narrow(1, column, 6).max().item();
         expect(quarter(0, 0)).toBeGreaterThan(0);
         expect([quarter(0, 6), quarter(6, 0), quarter(6, 6)]).toEqual([0, 0, 0]);
       }),
@@ -98,7 +99,11 @@ describe("windowed DINOv2", () => {
 
   it("leaves layers after the last feature, and the mask token, without gradient", () => {
     const encoder = new WindowedDinov2(resolveModel("tiny", { outFeatureIndexes: [1, 2] }));
-    scope(() => (encoder.call(randn([1, 3, 96, 96])) as Tensor[]).reduce((sum, map) => sum.add(map.pow(2).sum()), zeros([])).backward());
+    scope(() =>
+      (encoder.call(randn([1, 3, 96, 96])) as Tensor[])
+        .reduce((sum, map) => sum.add(map.pow(2).sum()), zeros([]))
+        .backward(),
+    );
     const without = [...encoder.namedParameters()].filter(([, p]) => p.grad === null).map(([key]) => key);
     expect(without.filter((key) => !key.startsWith("encoder.layer.2."))).toEqual(["embeddings.mask_token"]);
     expect(without.length).toBe(1 + [...encoder.encoder.layer[2].namedParameters()].length);
@@ -110,10 +115,13 @@ describe("windowed DINOv2", () => {
     expect(encoder.encoder.layer.map(({ dropPath }) => dropPath.p)).toEqual([0, 0.4, 0.8]);
     noGrad(() =>
       scope(() => {
-        // Windows that hold the same: what differs between them is what was dropped. Second layer: attention or not, MLP or not.
+        // Windows that hold the same: what differs between them is what was dropped. Second layer: attention or not,
+        // MLP or not.
         encoder.embeddings.positionEmbeddings.zero_();
         const quarter = randn([1, 3, 48, 48]);
-        const image = ops.cat([ops.cat([quarter, quarter], { dim: 2 }), ops.cat([quarter, quarter], { dim: 2 })], { dim: 3 });
+        const image = ops.cat([ops.cat([quarter, quarter], { dim: 2 }), ops.cat([quarter, quarter], { dim: 2 })], {
+          dim: 3,
+        });
         const kinds = (): number => {
           const map = (encoder.call(image.expand([16, -1, -1, -1])) as Tensor[])[0];
           const values = map.select(1, 0).slice(1, 0, 12, 6).slice(2, 0, 12, 6).flatten().toList() as number[];
@@ -128,6 +136,8 @@ describe("windowed DINOv2", () => {
         expect(kinds()).toBe(1);
       }),
     );
-    expect(() => encoder.setDropPath(1)).toThrow("Expected a number from 0 to below 1 for the drop path but received 1");
+    expect(() => encoder.setDropPath(1)).toThrow(
+      "Expected a number from 0 to below 1 for the drop path but received 1",
+    );
   });
 });

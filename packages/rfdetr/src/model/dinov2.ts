@@ -55,7 +55,10 @@ class Embeddings extends nn.Module {
     return ops.cat([cls.to(placed.dtype), partition(placed, rows, columns, numWindows)], { dim: 1 });
   }
 
-  /** The table at the grid of this input (bicubic, antialiased, in float32 whatever the model's dtype), and its class-token row. */
+  /**
+   * The table at the grid of this input (bicubic, antialiased, in float32 whatever the model's dtype), and its
+   * class-token row.
+   */
   #position(rows: number, columns: number): [patches: Tensor, cls: Tensor] {
     const side = this.#config.positionalEncodingSize;
     const table = this.positionEmbeddings;
@@ -68,7 +71,11 @@ class Embeddings extends nn.Module {
   }
 }
 
-/** Row-major tokens `[B, rows·columns, C]` to windows `[B·n², tokens of a window, C]`; windows are row-major inside an image. */
+/**
+ * Row-major tokens `[B, rows·columns, C]` to windows `[B·n², tokens of a window, C]`; windows are row-major inside an
+ * image.
+ * @internal for tests
+ */
 export function partition(tokens: Tensor, rows: number, columns: number, windows: number): Tensor {
   if (windows === 1) return tokens;
   const [batch, , width] = tokens.shape;
@@ -80,7 +87,10 @@ export function partition(tokens: Tensor, rows: number, columns: number, windows
     .reshape(batch * windows ** 2, h * w, width);
 }
 
-/** The inverse of {@link partition}. */
+/**
+ * The inverse of {@link partition}.
+ * @internal for tests
+ */
 export function unpartition(tokens: Tensor, rows: number, columns: number, windows: number): Tensor {
   if (windows === 1) return tokens;
   const [count, , width] = tokens.shape;
@@ -128,7 +138,10 @@ class SelfOutput extends nn.Module {
   }
 }
 
-/** Multi-head self-attention with the key layout of the DINOv2 checkpoints: `attention.{query,key,value}`, `output.dense`. */
+/**
+ * Multi-head self-attention with the key layout of the DINOv2 checkpoints: `attention.{query,key,value}`,
+ * `output.dense`.
+ */
 class Attention extends nn.Module {
   attention: SelfAttention;
   output: SelfOutput;
@@ -194,7 +207,9 @@ class Layer extends nn.Module {
     const [count, length, width] = x.shape;
     const joined = this.isGlobal && this.windows > 1;
     const normed = this.norm1.call(x);
-    const attended = this.attention.call(joined ? normed.view(count / this.windows ** 2, length * this.windows ** 2, width) : normed);
+    const attended = this.attention.call(
+      joined ? normed.view(count / this.windows ** 2, length * this.windows ** 2, width) : normed,
+    );
     const y = x.add(this.dropPath.call(this.layerScale1.call(joined ? attended.view(count, length, width) : attended)));
     return y.add(this.dropPath.call(this.layerScale2.call(this.mlp.call(this.norm2.call(y)))));
   }
@@ -217,9 +232,9 @@ class LayerStack extends nn.Module {
 }
 
 /**
- * Windowed DINOv2. Features are hidden states *before* the layer of the same index (state n is the output of n layers), each
- * through the one final norm. Layers after the last feature are not run: their weights get no gradient, as in the package, where
- * `base` computes its twelfth layer for nothing.
+ * Windowed DINOv2. Features are hidden states *before* the layer of the same index (state n is the output of n layers),
+ * each through the one final norm. Layers after the last feature are not run: their weights get no gradient, as in the
+ * package, where `base` computes its twelfth layer for nothing.
  */
 export class WindowedDinov2 extends nn.Module {
   embeddings: Embeddings;
@@ -239,12 +254,14 @@ export class WindowedDinov2 extends nn.Module {
   }
 
   /**
-   * Stochastic depth (Huang et al. 2016, arXiv:1603.09382) in training: the residual branches of a layer are left out with a probability
-   * that grows linearly from 0 in the first layer to `rate` in the last; each window draws on its own, also where an image's windows are joined.
+   * Stochastic depth (Huang et al. 2016, arXiv:1603.09382) in training: the residual branches of a layer are left out
+   * with a probability that grows linearly from 0 in the first layer to `rate` in the last; each window draws on its
+   * own, also where an image's windows are joined.
    * @param rate 0 or more, below 1. @throws ModelConfigError
    */
   setDropPath(rate: number): void {
-    if (!(rate >= 0 && rate < 1)) throw new ModelConfigError(`Expected a number from 0 to below 1 for the drop path but received ${rate}`);
+    if (!(rate >= 0 && rate < 1))
+      throw new ModelConfigError(`Expected a number from 0 to below 1 for the drop path but received ${rate}`);
     const { layer } = this.encoder;
     layer.forEach((one, i) => {
       one.dropPath.p = layer.length === 1 ? 0 : (rate * i) / (layer.length - 1);

@@ -14,10 +14,16 @@ const model = new RFDETRModel(config);
 const criterion = new Criterion({ groupDetr: config.groupDetr });
 const images = fillImages(2, config.resolution, config.resolution);
 const targets = (): Target[] =>
-  [0, 1].map((imageId) => ({ imageId, labels: Int32Array.of(1, 3), boxes: Float32Array.of(0.3, 0.4, 0.2, 0.2, 0.7, 0.6, 0.3, 0.1) }));
+  [0, 1].map((imageId) => ({
+    imageId,
+    labels: Int32Array.of(1, 3),
+    boxes: Float32Array.of(0.3, 0.4, 0.2, 0.2, 0.7, 0.6, 0.3, 0.1),
+  }));
 
 /** A step with a fault, run again under the watch. */
-function faulty(options: { precision?: Precision; scale?: number; images?: Tensor; targets?: Target[] } = {}): OverflowReport {
+function faulty(
+  options: { precision?: Precision; scale?: number; images?: Tensor; targets?: Target[] } = {},
+): OverflowReport {
   const { precision = "bf16-mixed", scale = 1 } = options;
   const given = options.images ?? images;
   const autocast = modelAutocast(model, { precision });
@@ -45,7 +51,9 @@ function faulty(options: { precision?: Precision; scale?: number; images?: Tenso
 
 /** Runs `body` while a module's output passes through `spoil`. */
 function spoiled<T>(path: string, spoil: (output: Tensor) => Tensor, body: () => T): T {
-  const module = [...model.namedModules()].find(([name]) => name === path)?.[1] as nn.Module & { forward: (...args: never[]) => unknown };
+  const module = [...model.namedModules()].find(([name]) => name === path)?.[1] as nn.Module & {
+    forward: (...args: never[]) => unknown;
+  };
   const original = module.forward;
   module.forward = (...args) => spoil(original.apply(module, args as never[]) as Tensor);
   try {
@@ -77,21 +85,22 @@ describe("NaN put into the detector is named where it was put", () => {
     weight.detach().copyFrom(before);
   });
 
-  it.each(["backbone.0.encoder.encoder.encoder.layer.1.mlp.fc1", "transformer.decoder.layers.0.cross_attn.value_proj", "class_embed"])(
-    "an activation of %s",
-    (path) => {
-      const report = spoiled(
-        path,
-        (output) => output.div(0),
-        () => faulty(),
-      );
-      expect(report).toMatchObject({ phase: "forward", module: path, operator: "div" });
-      expect(report.trail.length).toBeGreaterThan(0);
-      expect(report.trail.length).toBeLessThanOrEqual(20);
-      expect(report.inputs.every((input) => input.nan === 0)).toBe(true);
-      expect(formatOverflowReport(report)).toContain(path);
-    },
-  );
+  it.each([
+    "backbone.0.encoder.encoder.encoder.layer.1.mlp.fc1",
+    "transformer.decoder.layers.0.cross_attn.value_proj",
+    "class_embed",
+  ])("an activation of %s", (path) => {
+    const report = spoiled(
+      path,
+      (output) => output.div(0),
+      () => faulty(),
+    );
+    expect(report).toMatchObject({ phase: "forward", module: path, operator: "div" });
+    expect(report.trail.length).toBeGreaterThan(0);
+    expect(report.trail.length).toBeLessThanOrEqual(20);
+    expect(report.inputs.every((input) => input.nan === 0)).toBe(true);
+    expect(formatOverflowReport(report)).toContain(path);
+  });
 
   it("a gradient", () => {
     const hook = (output: Tensor): Tensor => {

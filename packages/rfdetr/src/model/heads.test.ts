@@ -7,7 +7,11 @@ const wide = { dtype: "float64" } as const;
 
 describe("box refinement", () => {
   it("moves by the size of the reference and scales by an exponential", () => {
-    near(refineBoxes(tensor([[1, -0.5, Math.log(2), 0]], wide), tensor([[0.5, 0.5, 0.2, 0.4]], wide)), [0.7, 0.3, 0.4, 0.4], 1e-12);
+    near(
+      refineBoxes(tensor([[1, -0.5, Math.log(2), 0]], wide), tensor([[0.5, 0.5, 0.2, 0.4]], wide)),
+      [0.7, 0.3, 0.4, 0.4],
+      1e-12,
+    );
   });
 
   it("keeps the dtype of the reference, whatever that of the deltas", () => {

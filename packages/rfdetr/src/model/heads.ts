@@ -6,7 +6,10 @@ export class MLP extends nn.Module {
   layers: nn.Linear[];
   constructor(input: number, hidden: number, output: number, count: number) {
     super();
-    this.layers = Array.from({ length: count }, (_, i) => new nn.Linear(i === 0 ? input : hidden, i === count - 1 ? output : hidden));
+    this.layers = Array.from(
+      { length: count },
+      (_, i) => new nn.Linear(i === 0 ? input : hidden, i === count - 1 ? output : hidden),
+    );
   }
   override forward(x: Tensor): Tensor {
     return nn.mlp(this.layers, x, "relu");
@@ -14,8 +17,8 @@ export class MLP extends nn.Module {
 }
 
 /**
- * A reference box moved by its own size and scaled by an exponential: (δxy·wh + xy, exp(δwh)·wh). Neither is in logit space.
- * Computed in the dtype of the reference, float32 or above. LW-DETR's box reparameterisation, arXiv:2406.03459.
+ * A reference box moved by its own size and scaled by an exponential: (δxy·wh + xy, exp(δwh)·wh). Neither is in logit
+ * space. Computed in the dtype of the reference, float32 or above. LW-DETR's box reparameterisation, arXiv:2406.03459.
  */
 export function refineBoxes(delta: Tensor, reference: Tensor): Tensor {
   const d = delta.to(reference.dtype);

@@ -21,7 +21,8 @@ describe("a new model", () => {
   });
 
   it("expects every class with probability 0.01, and boxes at their references", () => {
-    for (const bias of of(/class_embed.*bias$/)) for (const value of bias.toList() as number[]) expect(value).toBeCloseTo(-Math.log(99), 5);
+    for (const bias of of(/class_embed.*bias$/))
+      for (const value of bias.toList() as number[]) expect(value).toBeCloseTo(-Math.log(99), 5);
     for (const last of of(/bbox_embed.*layers\.2\.|^refpoint_embed/)) expect(amax(last)).toBe(0);
   });
 
@@ -45,9 +46,9 @@ describe("a new model", () => {
   });
 
   it("draws transformer matrices uniformly after Glorot, and attends around each reference at first", () => {
-    const uniform = of(/^transformer\.(decoder\.(layers.*(linear\d|_proj\.weight|in_proj_weight)|ref_point_head)|enc_output\.).*/).filter(
-      (t) => t.shape.length === 2,
-    );
+    const uniform = of(
+      /^transformer\.(decoder\.(layers.*(linear\d|_proj\.weight|in_proj_weight)|ref_point_head)|enc_output\.).*/,
+    ).filter((t) => t.shape.length === 2);
     expect(uniform.length).toBe(2 * 6 + 2 + 3);
     for (const t of uniform) {
       const bound = Math.sqrt(6 / (t.shape[0] + t.shape[1]));

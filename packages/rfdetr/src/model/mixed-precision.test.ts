@@ -8,7 +8,9 @@ import { modelAutocast, modelOverrides } from "./precision.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 
-/** Output dtypes of every operator by `module path: operator`, in the order of the calls, each run of equal ones once. */
+/**
+ * Output dtypes of every operator by `module path: operator`, in the order of the calls, each run of equal ones once.
+ */
 function dtypesOf(autocast: Autocast): Map<string, string> {
   const config = resolveModel("tiny");
   const model = new RFDETRModel(config);
@@ -93,9 +95,11 @@ describe("dtypes, tensor by tensor", () => {
     expect(cudaTable.map(([key]) => [key, seen.get(key)])).toEqual(cudaTable);
   });
 
-  // What our own policy does otherwise, and nothing else. Deformable attention is one operator under it, with weights, places and sums in float32
-  // inside; its result goes to a product.
-  const inside = ["softmax", "add", "grid_sampler", "sum"].map((op) => [`${decoder}.layers.0.cross_attn: ${op}`, undefined] as const);
+  // What our own policy does otherwise, and nothing else. Deformable attention is one operator under it, with weights,
+  // places and sums in float32 inside; its result goes to a product.
+  const inside = ["softmax", "add", "grid_sampler", "sum"].map(
+    (op) => [`${decoder}.layers.0.cross_attn: ${op}`, undefined] as const,
+  );
   const changed = new Map<string, string | undefined>([
     ...inside,
     [`${selection}: grouped_linear`, "float32"],
@@ -110,26 +114,34 @@ describe("dtypes, tensor by tensor", () => {
     expect(cudaTable.map(([key]) => [key, seen.get(key)])).toEqual(expected);
   });
 
-  // A policy that leaves the parts of deformable attention alone must not cost its fused operator, nor may a run and a later evaluation of its
-  // weights differ by it.
+  // A policy that leaves the parts of deformable attention alone must not cost its fused operator, nor may a run and a
+  // later evaluation of its weights differ by it.
   it.each([
     ["nothing", {}, true],
     ["norms", { layer_norm: "keep" }, true],
     ["softmax", { softmax: "keep" }, false],
     ["grid_sampler", { grid_sampler: "lower" }, false],
   ] as const)("a user's rule for %s decides whether deformable attention is fused: %#", (_, changes, fused) => {
-    const seen = dtypesOf(new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, changes), overrides: modelOverrides }));
+    const seen = dtypesOf(
+      new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, changes), overrides: modelOverrides }),
+    );
     const layer = `${decoder}.layers.0.cross_attn`;
     expect([seen.has(`${layer}: deformable_attention`), seen.has(`${layer}: grid_sampler`)]).toEqual([fused, !fused]);
   });
 
   it("an override that fits no module of the detector is an error that shows near ones", () => {
     const model = new RFDETRModel(resolveModel("tiny"));
-    const withOverride = (pattern: string) => modelAutocast(model, { precision: "bf16-mixed", overrides: { [pattern]: "fp32" } });
+    const withOverride = (pattern: string) =>
+      modelAutocast(model, { precision: "bf16-mixed", overrides: { [pattern]: "fp32" } });
     expect(() => withOverride("transformer.decoder.layers.*.cros_attn")).toThrow(
       /received transformer.decoder.layers.\*.cros_attn, which matches none; near it are transformer.decoder.layers.\*.cross_attn/,
     );
-    for (const pattern of ["transformer.decoder.layers.*.cross_attn", "transformer.query_selection", "**.norm1", "bbox_embed"])
+    for (const pattern of [
+      "transformer.decoder.layers.*.cross_attn",
+      "transformer.query_selection",
+      "**.norm1",
+      "bbox_embed",
+    ])
       expect(() => withOverride(pattern)).not.toThrow();
     for (const p of model.parameters()) p.dispose();
   });
@@ -145,9 +157,11 @@ describe("dtypes, tensor by tensor", () => {
   });
 });
 
-// Python's autocast emulated on the CPU for the Nano case, one run of the reference. The order among proposals whose half logits tie decides
-// which learned query each meets, and hangs on the last bit of every product before it: images changed by a millionth give totals of
-// 15.751 ± 0.031 in bfloat16 and 15.736 ± 0.040 in float16 (`bench/precision.mjs ties`), and the golden totals are one draw each. So the mean of four images is held to
+// Python's autocast emulated on the CPU for the Nano case, one run of the reference. The order among proposals whose
+// half logits tie decides which learned query each meets, and hangs on the last bit of every product before it: images
+// changed by a millionth give totals of
+// 15.751 ± 0.031 in bfloat16 and 15.736 ± 0.040 in float16 (`bench/precision.mjs ties`), and the golden totals are one
+// draw each. So the mean of four images is held to
 // 2.2 and 3 of these deviations. What does not depend on the pairing, the selection's own losses, agrees closely.
 describe("RF-DETR Nano, one training step against the reference's mixed precision", () => {
   const config = resolveModel("nano");
@@ -230,7 +244,10 @@ describe("RF-DETR Nano, one training step against the reference's mixed precisio
   });
 
   it("16-mixed: loss 15.73745; overflow at a scale of 65536, none at 16384", () => {
-    const { total, enc, gradients, dtypes } = step(new Autocast("16-mixed", { policy: cudaPolicy, emulateHalf: true }), [65536, 16384]);
+    const { total, enc, gradients, dtypes } = step(
+      new Autocast("16-mixed", { policy: cudaPolicy, emulateHalf: true }),
+      [65536, 16384],
+    );
     expect(dtypes).toEqual(["float16", "float32"]);
     within(total, 15.73745, 0.12, "total");
     [1.04292, 0.48748, 0.95944].forEach((golden, i) => {

@@ -19,6 +19,9 @@ export interface Outputs extends Prediction {
 
 /** The outputs in float32, which is what criterion and post-processing compute in. */
 export function inFloat32(outputs: Outputs): Outputs {
-  const wide = ({ predLogits, predBoxes }: Prediction): Prediction => ({ predLogits: predLogits.float(), predBoxes: predBoxes.float() });
+  const wide = ({ predLogits, predBoxes }: Prediction): Prediction => ({
+    predLogits: predLogits.float(),
+    predBoxes: predBoxes.float(),
+  });
   return { ...wide(outputs), auxOutputs: outputs.auxOutputs.map(wide), encOutputs: wide(outputs.encOutputs) };
 }

@@ -30,7 +30,11 @@ describe("post-processing", () => {
   });
 
   it("computes in float32 from half-precision outputs", () => {
-    const [{ scores, boxes }] = postprocess(outputs(zeros([1, 3, 4], { dtype: "bfloat16" }), large.to("float16")), [[100, 200]], 2);
+    const [{ scores, boxes }] = postprocess(
+      outputs(zeros([1, 3, 4], { dtype: "bfloat16" }), large.to("float16")),
+      [[100, 200]],
+      2,
+    );
     expect([scores.dtype, boxes.dtype]).toEqual(["float32", "float32"]);
   });
 });

@@ -24,8 +24,9 @@ export interface ScoredBoxes {
 }
 
 /**
- * The `numSelect` best (query, class) pairs of each image. There is no suppression and no background class: one query may
- * appear with several labels. Ties go to the lowest query, then class. Everything in float32 or above, whatever the outputs' dtype.
+ * The `numSelect` best (query, class) pairs of each image. There is no suppression and no background class: one query
+ * may appear with several labels. Ties go to the lowest query, then class. Everything in float32 or above, whatever the
+ * outputs' dtype.
  * @param sizes height and width of each original image, in pixels
  * @example
  * import { postprocess, toArrays } from "rfdetr/model";

@@ -45,7 +45,10 @@ describe("an exception for any one module trains", () => {
       autocast.clearCache();
       expect(Number.isFinite(loss), precision).toBe(true);
       for (const [name, { grad }] of model.namedParameters())
-        expect(grad === null || Number.isFinite(scope(() => grad.abs().sum().item())), `${precision}: gradient of ${name}`).toBe(true);
+        expect(
+          grad === null || Number.isFinite(scope(() => grad.abs().sum().item())),
+          `${precision}: gradient of ${name}`,
+        ).toBe(true);
     }
   });
 });

@@ -12,10 +12,10 @@ import {
 import type { RFDETRModel } from "./rfdetr.js";
 
 /**
- * Query selection ranks tokens: a rounded logit makes ties, and ties pair proposals with other learned queries. Its products have float32 results and sixteen bits of
- * each factor, more than TF32 on a GPU has. The last norm of the
- * projector is the memory that selection and decoder read. References, sampling locations and boxes are float32 in the code itself;
- * criterion, matcher and post-processing run outside of autocast.
+ * Query selection ranks tokens: a rounded logit makes ties, and ties pair proposals with other learned queries. Its
+ * products have float32 results and sixteen bits of each factor, more than TF32 on a GPU has. The last norm of the
+ * projector is the memory that selection and decoder read. References, sampling locations and boxes are float32 in the
+ * code itself; criterion, matcher and post-processing run outside of autocast.
  */
 export const modelOverrides: Overrides = {
   "transformer.query_selection": "bf16x3",
@@ -49,7 +49,10 @@ export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions)
   return new Autocast(precision, { ...others, overrides: { ...modelOverrides, ...overrides } });
 }
 
-/** Evaluation as `fp16_eval` once meant it, without its harm: autocast to float16, norms in float32, and no weight is converted. */
+/**
+ * Evaluation as `fp16_eval` once meant it, without its harm: autocast to float16, norms in float32, and no weight is
+ * converted.
+ */
 export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}): Autocast {
   const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
   return modelAutocast(model, { precision: "16-mixed", policy, overrides });
@@ -62,8 +65,8 @@ const convertedPolicy: Policy = {
 };
 
 /**
- * For a model whose weights are all float16: every operator computes in float16, norms, exponentials, selection and boxes included. Products are
- * emulated where the CPU has no units for them; nothing else is cast.
+ * For a model whose weights are all float16: every operator computes in float16, norms, exponentials, selection and
+ * boxes included. Products are emulated where the CPU has no units for them; nothing else is cast.
  */
 export function convertedAutocast(): Autocast {
   return new Autocast("16-mixed", { policy: convertedPolicy });

@@ -7,7 +7,13 @@ export const imageMean = [0.485, 0.456, 0.406] as const;
 export const imageDeviation = [0.229, 0.224, 0.225] as const;
 
 /** `[B, height, width, 3]` bytes to `[B, 3, height, width]` float32 on the scale 0 to 1. */
-export function imagesToTensor(bytes: Uint8Array, batch: number, height: number, width: number, device = "cpu"): Tensor {
+export function imagesToTensor(
+  bytes: Uint8Array,
+  batch: number,
+  height: number,
+  width: number,
+  device = "cpu",
+): Tensor {
   return noGrad(() =>
     scope(() => {
       const stored = tensor(bytes, { shape: [batch, height, width, 3], device });
@@ -27,7 +33,10 @@ export function normalise_(images: Tensor): Tensor {
   );
 }
 
-/** Bilinear resize of `[B, 3, H, W]` float32 to side × side, corners not aligned, no antialias; the images themselves where nothing changes. */
+/**
+ * Bilinear resize of `[B, 3, H, W]` float32 to side × side, corners not aligned, no antialias; the images themselves
+ * where nothing changes.
+ */
 export function resizeImages(images: Tensor, height: number, width: number): Tensor {
   const [, , h, w] = images.shape;
   if (h === height && w === width) return images;

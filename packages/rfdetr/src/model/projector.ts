@@ -3,7 +3,7 @@ import { nn, ops, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig, ProjectorScale } from "./types.js";
 
 /** LayerNorm over the channels of NCHW. Maps are channels-last in memory, so the permutations cost nothing. */
-export class LayerNorm2d extends nn.Module {
+class LayerNorm2d extends nn.Module {
   weight: nn.Parameter;
   bias: nn.Parameter;
   constructor(readonly channels: number) {
@@ -13,7 +13,9 @@ export class LayerNorm2d extends nn.Module {
     this.bias = norm.bias;
   }
   override forward(x: Tensor): Tensor {
-    return ops.layerNorm(x.permute(0, 2, 3, 1), [this.channels], { weight: this.weight, bias: this.bias, eps: 1e-6 }).permute(0, 3, 1, 2);
+    return ops
+      .layerNorm(x.permute(0, 2, 3, 1), [this.channels], { weight: this.weight, bias: this.bias, eps: 1e-6 })
+      .permute(0, 3, 1, 2);
   }
 }
 
@@ -28,7 +30,11 @@ class ConvX extends nn.Module {
   readonly #activation: Activation;
   constructor(inChannels: number, outChannels: number, kernel: number, stride: number, activation: Activation) {
     super();
-    this.conv = new nn.Conv2d(inChannels, outChannels, kernel, { stride, padding: Math.floor(kernel / 2), bias: false });
+    this.conv = new nn.Conv2d(inChannels, outChannels, kernel, {
+      stride,
+      padding: Math.floor(kernel / 2),
+      bias: false,
+    });
     this.bn = new LayerNorm2d(outChannels);
     this.#activation = activation;
   }
@@ -50,7 +56,10 @@ class Bottleneck extends nn.Module {
   }
 }
 
-/** Cross-stage block of YOLOv8: half of the channels pass three bottlenecks, every stage is kept, a 1×1 convolution joins them. */
+/**
+ * Cross-stage block of YOLOv8: half of the channels pass three bottlenecks, every stage is kept, a 1×1 convolution
+ * joins them.
+ */
 class C2f extends nn.Module {
   cv1: ConvX;
   cv2: ConvX;
@@ -87,7 +96,9 @@ export class MultiScaleProjector extends nn.Module {
     const { width } = config.encoder;
     const maps = config.outFeatureIndexes;
     this.stagesSampling = new nn.ModuleList(
-      config.projectorScale.map((scale) => new nn.ModuleList(maps.map(() => new nn.Sequential(sampling(width, scale))))),
+      config.projectorScale.map(
+        (scale) => new nn.ModuleList(maps.map(() => new nn.Sequential(sampling(width, scale)))),
+      ),
     );
     this.stages = config.projectorScale.map((scale) => {
       const channels = maps.length * (scale === "P3" ? width / 2 : width);

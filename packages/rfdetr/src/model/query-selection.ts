@@ -12,8 +12,10 @@ export interface Proposals {
 }
 
 /**
- * A box around the centre of every token, of side 0.05·2^level. Invalid ones (grids with 50 or more cells a side have an invalid
- * border ring) become zero boxes but stay candidates. `rfdetr.models.transformer: gen_encoder_output_proposals`.
+ * A box around the centre of every token, of side 0.05·2^level. Invalid ones (grids with 50 or more cells a side have
+ * an invalid border ring) become zero boxes but stay candidates. `rfdetr.models.transformer:
+ * gen_encoder_output_proposals`.
+ * @internal for tests
  */
 export function gridProposals(shapes: LevelShapes, like: Tensor): Proposals {
   const boxes: number[] = [];
@@ -29,8 +31,14 @@ export function gridProposals(shapes: LevelShapes, like: Tensor): Proposals {
       }
   });
   return {
-    boxes: tensor(Float32Array.from(boxes), { shape: [valid.length, 4], dtype: "float32" }).to({ dtype: like.dtype, device: like.device }),
-    valid: tensor(Float32Array.from(valid), { shape: [valid.length, 1], dtype: "float32" }).to({ dtype: like.dtype, device: like.device }),
+    boxes: tensor(Float32Array.from(boxes), { shape: [valid.length, 4], dtype: "float32" }).to({
+      dtype: like.dtype,
+      device: like.device,
+    }),
+    valid: tensor(Float32Array.from(valid), { shape: [valid.length, 1], dtype: "float32" }).to({
+      dtype: like.dtype,
+      device: like.device,
+    }),
   };
 }
 
@@ -43,9 +51,10 @@ export interface Selection {
 
 /**
  * Class and box heads on every token; the k best of each group, by their highest class logit, become proposals.
- * The ranking is in the dtype of the weights (float32, as masters are), whatever the precision around it: the rank of a proposal decides
- * which learned query it meets, so rounding ties would change the output. Only chosen tokens get a gradient, so in training all groups rank
- * without recording anything, and the chosen rows alone are computed again for backward.
+ * The ranking is in the dtype of the weights (float32, as masters are), whatever the precision around it: the rank of a
+ * proposal decides which learned query it meets, so rounding ties would change the output. Only chosen tokens get a
+ * gradient, so in training all groups rank without recording anything, and the chosen rows alone are computed again for
+ * backward.
  */
 export class QuerySelection extends nn.Module {
   encOutput: nn.Linear[];

@@ -43,7 +43,13 @@ const cases: [string, keyof typeof reference.cases, ModelConfig, [number, number
     false,
   ],
   ["one window: every block is global", "oneWindow", resolveModel("nano", { numWindows: 1 }), [176, 176], false],
-  ["training with fewer tokens than queries: proposals cross group borders", "fewTokens", resolveModel("nano"), [160, 128], true],
+  [
+    "training with fewer tokens than queries: proposals cross group borders",
+    "fewTokens",
+    resolveModel("nano"),
+    [160, 128],
+    true,
+  ],
 ];
 
 describe("paths beside the published ones, in float64", () => {
@@ -55,7 +61,8 @@ describe("paths beside the published ones, in float64", () => {
       scope(() => {
         const { predLogits, predBoxes, encOutputs } = model.call(fillImages(2, height, width).to("float64")) as Outputs;
         const own = { predLogits, predBoxes, encLogits: encOutputs.predLogits, encBoxes: encOutputs.predBoxes };
-        for (const [output, golden] of Object.entries(reference.cases[name])) agree(own[output as keyof Case], golden, output);
+        for (const [output, golden] of Object.entries(reference.cases[name]))
+          agree(own[output as keyof Case], golden, output);
       }),
     );
     for (const p of model.parameters()) p.dispose();

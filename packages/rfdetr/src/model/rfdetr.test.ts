@@ -6,13 +6,16 @@ import { postprocess } from "./postprocess.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 
-// Golden numbers: the Python package rfdetr 1.4.1 on CPU in float32 with the same deterministic weights; 1.11.2 gives the same.
-// 1e-5 is what two float32 programs of other summation orders agree to here.
+// Golden numbers: the Python package rfdetr 1.4.1 on CPU in float32 with the same deterministic weights; 1.11.2 gives
+// the same. 1e-5 is what two float32 programs of other summation orders agree to here.
 const near = (values: number[], golden: number[], tolerance: number): void => {
   expect(values.length).toBe(golden.length);
-  values.forEach((value, i) => expect(Math.abs(value - golden[i]), `${i}: ${value} against ${golden[i]}`).toBeLessThan(tolerance));
+  values.forEach((value, i) =>
+    expect(Math.abs(value - golden[i]), `${i}: ${value} against ${golden[i]}`).toBeLessThan(tolerance),
+  );
 };
-const first = (t: Tensor, count: number): number[] => Array.from(t.flatten().narrow(0, 0, count).toArray() as Float32Array | Float64Array);
+const first = (t: Tensor, count: number): number[] =>
+  Array.from(t.flatten().narrow(0, 0, count).toArray() as Float32Array | Float64Array);
 const filled = (variant: string): RFDETRModel => {
   const model = new RFDETRModel(resolveModel(variant));
   fillModel(model);
@@ -47,7 +50,11 @@ describe("RF-DETR Nano, 384 px", () => {
           near([map.std(undefined, 0).item(), map.mean().item()], [deviation[i], mean[i]], 1e-5);
         });
         const [projected] = model.backbone.at(0).projector.call(maps);
-        near(first(projected.select(0, 0).select(0, 0).select(0, 0), 4), [0.687182, -0.173728, -0.553174, 0.140214], 1e-5);
+        near(
+          first(projected.select(0, 0).select(0, 0).select(0, 0), 4),
+          [0.687182, -0.173728, -0.553174, 0.140214],
+          1e-5,
+        );
         near([projected.std(undefined, 0).item(), projected.mean().item()], [1.0049039, 0.0027571], 1e-5);
       }),
     ));
@@ -65,10 +72,17 @@ describe("RF-DETR Nano, 384 px", () => {
         near(first(predLogits.select(1, 1), 4), [-6.75399, -2.47817, -4.69087, -3.60599], 2e-5);
         near(
           first(predBoxes, 12),
-          [0.141145, 0.189041, 0.041971, 0.04781, 0.727821, 0.853921, 0.030515, 0.031599, 0.140795, 0.518189, 0.028804, 0.030577],
+          [
+            0.141145, 0.189041, 0.041971, 0.04781, 0.727821, 0.853921, 0.030515, 0.031599, 0.140795, 0.518189, 0.028804,
+            0.030577,
+          ],
           1e-5,
         );
-        near([encOutputs.predLogits.mean().item(), encOutputs.predLogits.std(undefined, 0).item()], [-4.6490005, 1.0174385], 1e-5);
+        near(
+          [encOutputs.predLogits.mean().item(), encOutputs.predLogits.std(undefined, 0).item()],
+          [-4.6490005, 1.0174385],
+          1e-5,
+        );
         near(first(encOutputs.predBoxes, 4), [0.139699, 0.199231, 0.050129, 0.044239], 1e-5);
         const best = encOutputs.predLogits.amax(-1);
         near(
@@ -106,7 +120,8 @@ describe("RF-DETR Nano, 384 px", () => {
 
 describe("RF-DETR Base, 560 px: interpolated positions, 4 windows", () => {
   it("gives the maps, logits and boxes of the reference", () => {
-    // In float32 two of Base's proposals are so close that the number of threads decides their order; float64 has no such ties.
+    // In float32 two of Base's proposals are so close that the number of threads decides their order; float64 has no
+    // such ties.
     const model = filled("base").to("float64");
     noGrad(() =>
       scope(() => {
@@ -120,7 +135,11 @@ describe("RF-DETR Base, 560 px: interpolated positions, 4 windows", () => {
         ];
         maps.forEach((map, i) => near(first(map.select(0, 0).select(0, 0).select(0, 0), 4), golden[i], 1e-5));
         const [projected] = model.backbone.at(0).projector.call(maps);
-        near(first(projected.select(0, 0).select(0, 0).select(0, 0), 4), [2.342931, 2.899906, 1.214119, 2.981854], 1e-5);
+        near(
+          first(projected.select(0, 0).select(0, 0).select(0, 0), 4),
+          [2.342931, 2.899906, 1.214119, 2.981854],
+          1e-5,
+        );
         const { predLogits, predBoxes } = model.call(images) as Outputs;
         near([predLogits.mean().item(), predLogits.std(undefined, 0).item()], [-4.6482413, 0.9702395], 1e-5);
         near(first(predBoxes, 4), [0.826632, 0.059803, 0.054731, 0.055657], 1e-5);

@@ -35,7 +35,10 @@ class Backbone extends nn.Module {
   }
 }
 
-/** Query selection and decoder. The selection's keys stand in the transformer itself; its path is `transformer.query_selection`. */
+/**
+ * Query selection and decoder. The selection's keys stand in the transformer itself; its path is
+ * `transformer.query_selection`.
+ */
 class Transformer extends nn.Module {
   querySelection: QuerySelection;
   decoder: Decoder;
@@ -43,7 +46,8 @@ class Transformer extends nn.Module {
     super();
     this.querySelection = new QuerySelection(config);
     this.decoder = new Decoder(config);
-    for (const [name, p] of this.namedParameters()) if (p.ndim > 1 && !name.includes("class_embed")) nn.init.xavierUniform_(p);
+    for (const [name, p] of this.namedParameters())
+      if (p.ndim > 1 && !name.includes("class_embed")) nn.init.xavierUniform_(p);
     for (const layer of this.decoder.layers) layer.crossAttn.initialise();
   }
   override *namedChildren(): Generator<[string, nn.Module]> {
@@ -72,19 +76,21 @@ class Transformer extends nn.Module {
     const batch = memory.shape[0];
     const learned = points.to(selection.boxes.dtype).unsqueeze(0).expand([batch, -1, -1]);
     const chosen = selection.boxes.shape[1];
-    // With fewer tokens than queries the proposals of all groups fill the first places, across group borders, and the rest keep
-    // their learned boxes raw: so the published models were trained.
+    // With fewer tokens than queries the proposals of all groups fill the first places, across group borders, and the
+    // rest keep their learned boxes raw: so the published models were trained.
     const paired = refineBoxes(learned.narrow(1, 0, chosen), selection.boxes.detach());
     const reference =
-      chosen === learned.shape[1] ? paired : ops.cat([paired, learned.narrow(1, chosen, learned.shape[1] - chosen)], { dim: 1 });
+      chosen === learned.shape[1]
+        ? paired
+        : ops.cat([paired, learned.narrow(1, chosen, learned.shape[1] - chosen)], { dim: 1 });
     const states = this.decoder.call(content.unsqueeze(0).expand([batch, -1, -1]), reference, memory, shapes, groups);
     return { states, reference, selection };
   }
 }
 
 /**
- * The detector. State-dict keys are those of the Python package (`_kp_active_mask`, an empty buffer there, is left out).
- * Training mode runs all query groups, evaluation mode the first only (Group DETR).
+ * The detector. State-dict keys are those of the Python package (`_kp_active_mask`, an empty buffer there, is left
+ * out). Training mode runs all query groups, evaluation mode the first only (Group DETR).
  * @example
  * import { noGrad, randn } from "@rfdetr/torch";
  * import { RFDETRModel, resolveModel } from "rfdetr/model";
@@ -111,7 +117,10 @@ export class RFDETRModel extends nn.Module {
     this.#initialise();
   }
 
-  /** A prior of 0.01 for every class (Lin et al. 2017), box deltas and learned boxes of zero, selection heads as copies of the main ones. */
+  /**
+   * A prior of 0.01 for every class (Lin et al. 2017), box deltas and learned boxes of zero, selection heads as copies
+   * of the main ones.
+   */
   #initialise(): void {
     noGrad(() => {
       nn.init.constant_(this.classEmbed.bias as Tensor, -Math.log((1 - 0.01) / 0.01));
@@ -119,8 +128,10 @@ export class RFDETRModel extends nn.Module {
       nn.init.zeros_(last.weight);
       nn.init.zeros_(last.bias as Tensor);
       nn.init.zeros_(this.refpointEmbed.weight);
-      for (const head of this.transformer.querySelection.encOutClassEmbed) head.loadStateDict(this.classEmbed.stateDict());
-      for (const head of this.transformer.querySelection.encOutBboxEmbed) head.loadStateDict(this.bboxEmbed.stateDict());
+      for (const head of this.transformer.querySelection.encOutClassEmbed)
+        head.loadStateDict(this.classEmbed.stateDict());
+      for (const head of this.transformer.querySelection.encOutBboxEmbed)
+        head.loadStateDict(this.bboxEmbed.stateDict());
     });
   }
 
@@ -130,8 +141,8 @@ export class RFDETRModel extends nn.Module {
   }
 
   /**
-   * Whether backward computes the activations of encoder and decoder layers again instead of keeping them: less memory, more time, the same
-   * gradients. On the CPU, where backward runs on the thread that called it.
+   * Whether backward computes the activations of encoder and decoder layers again instead of keeping them: less memory,
+   * more time, the same gradients. On the CPU, where backward runs on the thread that called it.
    */
   set checkpointing(on: boolean) {
     this.backbone.at(0).encoder.encoder.checkpointing = on;

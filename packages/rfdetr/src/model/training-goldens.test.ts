@@ -6,9 +6,9 @@ import type { Outputs } from "./outputs.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 
-// The Python package rfdetr 1.11.2 in float64 (weights, images and targets rounded to float32 first): losses, gradient norms.
-// Two steps of the reference stay float32 in that run and do so here: the interpolation of the position embedding, and the
-// matching costs. 1e-8 relative is what summation order leaves of float64 over some 10⁸ terms.
+// The Python package rfdetr 1.11.2 in float64 (weights, images and targets rounded to float32 first): losses, gradient
+// norms. Two steps of the reference stay float32 in that run and do so here: the interpolation of the position
+// embedding, and the matching costs. 1e-8 relative is what summation order leaves of float64 over some 10⁸ terms.
 const goldens = {
   nano: {
     terms: {
@@ -73,7 +73,9 @@ describe.each(["nano", "base"] as const)("training goldens of %s in float64", (v
     model.to("float64").train();
     scope(() => {
       const outputs = model.call(fillImages(2, config.resolution, config.resolution).to("float64")) as Outputs;
-      const { total, terms } = new Criterion({ groupDetr: config.groupDetr }).compute(outputs, fillTargets(2), { training: true });
+      const { total, terms } = new Criterion({ groupDetr: config.groupDetr }).compute(outputs, fillTargets(2), {
+        training: true,
+      });
       total.backward();
       // The goldens are printed with nine decimals (class_error with four).
       for (const [name, value] of Object.entries(golden.terms)) {

@@ -11,7 +11,10 @@ export interface EncoderConfig {
 /** A feature map of the projector: P3 has stride 8 with patches of 16 pixels, P4 stride 16, P5 stride 32. */
 export type ProjectorScale = "P3" | "P4" | "P5";
 
-/** Architecture of one model. Sizes in pixels are of the square training resolution; any size divisible by the block runs. */
+/**
+ * Architecture of one model. Sizes in pixels are of the square training resolution; any size divisible by the block
+ * runs.
+ */
 export interface ModelConfig {
   variant: string;
   encoder: EncoderConfig;

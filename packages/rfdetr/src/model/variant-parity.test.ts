@@ -12,7 +12,10 @@ interface Golden {
   float32: Row[];
   float64: Row[];
 }
-const golden = JSON.parse(readFileSync(new URL("./fixtures/variants.json", import.meta.url), "utf8")) as Record<string, Golden>;
+const golden = JSON.parse(readFileSync(new URL("./fixtures/variants.json", import.meta.url), "utf8")) as Record<
+  string,
+  Golden
+>;
 
 /** Every query as a row. */
 function rows(model: RFDETRModel, height: number, width: number): Row[] {
@@ -20,7 +23,10 @@ function rows(model: RFDETRModel, height: number, width: number): Row[] {
     scope(() => {
       const dtype = model.classEmbed.weight.dtype;
       const { predLogits, predBoxes } = model.call(fillImages(1, height, width).to(dtype));
-      const [logits, boxes] = [predLogits.select(0, 0).toList() as number[][], predBoxes.select(0, 0).toList() as number[][]];
+      const [logits, boxes] = [
+        predLogits.select(0, 0).toList() as number[][],
+        predBoxes.select(0, 0).toList() as number[][],
+      ];
       return logits.map((row, i) => {
         const top = Math.max(...row);
         return [row.indexOf(top), top, row.reduce((a, b) => a + b, 0) / row.length, ...boxes[i]] as Row;
@@ -33,25 +39,30 @@ function rows(model: RFDETRModel, height: number, width: number): Row[] {
 function contains(own: readonly Row[], expected: readonly Row[], logit: number, box: number): void {
   for (const row of expected) {
     const [label, ...numbers] = row;
-    const found = own.some(([l, ...n]) => l === label && n.every((v, i) => Math.abs(v - numbers[i]) < (i < 2 ? logit : box)));
+    const found = own.some(
+      ([l, ...n]) => l === label && n.every((v, i) => Math.abs(v - numbers[i]) < (i < 2 ? logit : box)),
+    );
     expect(found, `no query like ${JSON.stringify(row)}`).toBe(true);
   }
 }
 
-describe.each(Object.entries(golden))("the forward of %s", (variant, { rectangle: [height, width], float32, float64 }) => {
-  const config = resolveModel(variant);
-  const model = new RFDETRModel(config);
-  fillModel(model);
-  model.eval();
+describe.each(Object.entries(golden))(
+  "the forward of %s",
+  (variant, { rectangle: [height, width], float32, float64 }) => {
+    const config = resolveModel(variant);
+    const model = new RFDETRModel(config);
+    fillModel(model);
+    model.eval();
 
-  it(`is the Python package's at ${config.resolution} px: logits to 1e-4, boxes to 1e-5`, () => {
-    contains(rows(model, config.resolution, config.resolution), float32, 1e-4, 1e-5);
-  });
+    it(`is the Python package's at ${config.resolution} px: logits to 1e-4, boxes to 1e-5`, () => {
+      contains(rows(model, config.resolution, config.resolution), float32, 1e-4, 1e-5);
+    });
 
-  it(`and at ${height} × ${width} in float64, where no tie is left: to 1e-9`, () => {
-    scope(() => void model.to("float64"));
-    const own = rows(model, height, width).sort((a, b) => b[1] - a[1]);
-    contains(own, float64, 1e-9, 1e-9);
-    expect(own.slice(0, 20).map(([label]) => label)).toEqual(float64.map(([label]) => label));
-  });
-});
+    it(`and at ${height} × ${width} in float64, where no tie is left: to 1e-9`, () => {
+      scope(() => void model.to("float64"));
+      const own = rows(model, height, width).sort((a, b) => b[1] - a[1]);
+      contains(own, float64, 1e-9, 1e-9);
+      expect(own.slice(0, 20).map(([label]) => label)).toEqual(float64.map(([label]) => label));
+    });
+  },
+);

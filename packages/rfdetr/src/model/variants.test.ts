@@ -4,7 +4,9 @@ import { resolveModel, variants } from "./variants.js";
 
 describe("resolveModel", () => {
   it.each(variants)("%s is valid as it stands", (variant) => {
-    expect(resolveModel(variant).resolution % (resolveModel(variant).patchSize * resolveModel(variant).numWindows)).toBe(0);
+    expect(
+      resolveModel(variant).resolution % (resolveModel(variant).patchSize * resolveModel(variant).numWindows),
+    ).toBe(0);
   });
 
   it("changes the position table with the resolution", () => {
@@ -31,6 +33,8 @@ describe("resolveModel", () => {
   });
 
   it("refuses counts that are not positive integers", () => {
-    expect(() => resolveModel("nano", { numQueries: 0 })).toThrow("Expected positive integer for numQueries but received 0 of type number");
+    expect(() => resolveModel("nano", { numQueries: 0 })).toThrow(
+      "Expected positive integer for numQueries but received 0 of type number",
+    );
   });
 });

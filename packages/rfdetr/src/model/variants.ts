@@ -115,11 +115,14 @@ export function variantOfClass(name: string): string {
 }
 
 /** Sides of an input must be multiples of this many pixels: a whole number of patches in every window. */
-export function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): number {
+function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): number {
   return config.patchSize * config.numWindows;
 }
 
-/** @throws ModelConfigError naming the nearest valid sizes when a side of `height`×`width` pixels is not a multiple of the block. */
+/**
+ * @throws ModelConfigError naming the nearest valid sizes when a side of `height`×`width` pixels is not a multiple of
+ * the block.
+ */
 export function checkInputSize(config: ModelConfig, height: number, width: number): void {
   const block = blockSize(config);
   for (const side of [height, width]) {
@@ -132,15 +135,20 @@ export function checkInputSize(config: ModelConfig, height: number, width: numbe
 }
 
 /**
- * The configuration of a variant with some fields changed. A changed resolution changes the position-embedding table with it
- * wherever the variant's table has the size of its own grid (not for `base` and `large-deprecated`, which keep DINOv2's 37×37).
+ * The configuration of a variant with some fields changed. A changed resolution changes the position-embedding table
+ * with it wherever the variant's table has the size of its own grid (not for `base` and `large-deprecated`, which keep
+ * DINOv2's 37×37).
  * @throws ModelConfigError for unknown variants, with the nearest name, and for sizes that do not fit together.
  */
 export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
   const defaults = table[variant];
   if (defaults === undefined)
-    throw new ModelConfigError(`Expected one of ${variants.join(", ")} for the model but received ${variant}${meant(variant)}`);
-  const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)) as Partial<ModelConfig>;
+    throw new ModelConfigError(
+      `Expected one of ${variants.join(", ")} for the model but received ${variant}${meant(variant)}`,
+    );
+  const given = Object.fromEntries(
+    Object.entries(overrides).filter(([, value]) => value !== undefined),
+  ) as Partial<ModelConfig>;
   const config: ModelConfig = { variant, ...defaults, ...given };
   const ownGrid = defaults.positionalEncodingSize === Math.floor(defaults.resolution / defaults.patchSize);
   if (given.resolution !== undefined && given.positionalEncodingSize === undefined && ownGrid)
@@ -148,7 +156,9 @@ export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfi
   checkInputSize(config, config.resolution, config.resolution);
   for (const key of ["numClasses", "numQueries", "numSelect", "groupDetr"] as const)
     if (!Number.isInteger(config[key]) || config[key] < 1)
-      throw new ModelConfigError(`Expected positive integer for ${key} but received ${config[key]} of type ${typeof config[key]}`);
+      throw new ModelConfigError(
+        `Expected positive integer for ${key} but received ${config[key]} of type ${typeof config[key]}`,
+      );
   return config;
 }
 

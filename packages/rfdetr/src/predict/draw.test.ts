@@ -97,16 +97,27 @@ describe("drawDetections", () => {
 
   it("says what is wrong with input and output", async () => {
     const missing = join(folder, "missing.jpg");
-    await expect(drawDetections(missing, [])).rejects.toThrow(`Expected a readable image in ${missing} but decoding failed`);
-    await expect(drawDetections({ ...grey(8, 8), width: 9 }, [])).rejects.toThrow("9×8 pixels of 3 channels need 216 bytes, not 192");
-    await expect(drawDetections(grey(8, 8), [], { out: join(folder, "a.tga") })).rejects.toMatchObject({ code: "ERR_PICTURE_OUTPUT" });
-    await expect(drawDetections(grey(8, 8), [], { out: join(folder, "no", "a.png") })).rejects.toThrow("Expected a writable file at");
+    await expect(drawDetections(missing, [])).rejects.toThrow(
+      `Expected a readable image in ${missing} but decoding failed`,
+    );
+    await expect(drawDetections({ ...grey(8, 8), width: 9 }, [])).rejects.toThrow(
+      "9×8 pixels of 3 channels need 216 bytes, not 192",
+    );
+    await expect(drawDetections(grey(8, 8), [], { out: join(folder, "a.tga") })).rejects.toMatchObject({
+      code: "ERR_PICTURE_OUTPUT",
+    });
+    await expect(drawDetections(grey(8, 8), [], { out: join(folder, "no", "a.png") })).rejects.toThrow(
+      "Expected a writable file at",
+    );
   });
 });
 
 describe("labels", () => {
   it("stay inside the image whatever the boxes are", () => {
-    const coordinate = fc.oneof(fc.integer({ min: -50, max: 400 }), fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -1e9, 1e9));
+    const coordinate = fc.oneof(
+      fc.integer({ min: -50, max: 400 }),
+      fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -1e9, 1e9),
+    );
     const detection = fc.record({
       box: fc.tuple(coordinate, coordinate, coordinate, coordinate),
       score: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }),
@@ -121,7 +132,9 @@ describe("labels", () => {
         (width, height, boxes) => {
           const svg = boxOverlay(width, height, boxes) ?? "";
           expect(svg).not.toMatch(/NaN|Infinity|undefined/);
-          for (const [, x, y, w, h] of svg.matchAll(/<rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"/g)) {
+          for (const [, x, y, w, h] of svg.matchAll(
+            /<rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"/g,
+          )) {
             expect(Math.min(Number(x), Number(y), Number(w), Number(h))).toBeGreaterThanOrEqual(0);
             // Coordinates are printed with two decimals.
             expect(Number(y) + Number(h)).toBeLessThanOrEqual(height + 0.02);
@@ -134,9 +147,9 @@ describe("labels", () => {
 
   it("avoid each other where there is room", () => {
     const svg = boxOverlay(400, 400, [fox, { ...fox, score: 0.5 }]) as string;
-    const grounds = [...svg.matchAll(/<rect x="([^"]+)" y="([^"]+)" width="[^"]+" height="[^"]+" rx="[^"]+" fill="#/g)].map(
-      ([, x, y]) => `${x} ${y}`,
-    );
+    const grounds = [
+      ...svg.matchAll(/<rect x="([^"]+)" y="([^"]+)" width="[^"]+" height="[^"]+" rx="[^"]+" fill="#/g),
+    ].map(([, x, y]) => `${x} ${y}`);
     expect(new Set(grounds).size).toBe(2);
   });
 

@@ -40,13 +40,21 @@ export interface DrawOptions extends OutputFlags {
  * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
  * await drawDetections("bird.jpg", await detector.predict("bird.jpg"), { out: "drawn.png" });
  */
-export async function drawDetections(image: ImageSource, detections: readonly LabelledBox[], options: DrawOptions = {}): Promise<Buffer> {
+export async function drawDetections(
+  image: ImageSource,
+  detections: readonly LabelledBox[],
+  options: DrawOptions = {},
+): Promise<Buffer> {
   const drawn = await draw(image, detections, options);
   return encode(asSharp(drawn), options);
 }
 
 /** As {@link drawDetections}, but returns the decoded picture, for {@link mosaic}. @internal for tests */
-export async function draw(image: ImageSource, detections: readonly LabelledBox[], options: DrawOptions = {}): Promise<RawImage> {
+export async function draw(
+  image: ImageSource,
+  detections: readonly LabelledBox[],
+  options: DrawOptions = {},
+): Promise<RawImage> {
   const picture = await decode(image, options.autoOrient);
   const overlay = boxOverlay(picture.width, picture.height, detections, options);
   if (overlay === undefined) return picture;
@@ -91,7 +99,8 @@ export function boxOverlay(
     edges.push(
       `${rect} stroke="#000" stroke-opacity="0.45" stroke-width="${f(line + Math.max(1, line * 0.5))}"/>${rect} stroke="${color}" stroke-width="${f(line)}"/>`,
     );
-    if (labels) tags.push(tag(labelOf(detection), color, { left, top, right, bottom }, font, line, width, height, placed));
+    if (labels)
+      tags.push(tag(labelOf(detection), color, { left, top, right, bottom }, font, line, width, height, placed));
   }
   // SVG paints in order: worst boxes first, all labels after all boxes.
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${edges.reverse().join("")}${tags.reverse().join("")}</svg>`;
@@ -143,7 +152,8 @@ function tag(
   return ground + strokeText(place.left + padding, place.bottom - padding * 1.1, label, size, readableOn(color));
 }
 
-const overlap = (a: Rectangle, b: Rectangle) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+const overlap = (a: Rectangle, b: Rectangle) =>
+  a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
 /** A picture in a mosaic, with a line of text above it. */
 export interface Tile {
@@ -170,7 +180,9 @@ export interface MosaicOptions extends OutputFlags {
  */
 export async function mosaic(images: readonly (ImageSource | Tile)[], options: MosaicOptions = {}): Promise<Buffer> {
   const { columns = Math.max(1, Math.ceil(Math.sqrt(images.length))), tileSize = 480, gap = 6 } = options;
-  const tiles = await Promise.all(images.map(async (entry) => scaled(isTile(entry) ? entry : { image: entry }, tileSize)));
+  const tiles = await Promise.all(
+    images.map(async (entry) => scaled(isTile(entry) ? entry : { image: entry }, tileSize)),
+  );
   const font = Math.max(12, tileSize * 0.035);
   const captionHeight = tiles.some(({ caption }) => caption !== undefined) ? Math.ceil(font * 1.5) : 0;
   const tileWidth = Math.max(1, ...tiles.map(({ picture }) => picture.width));
@@ -185,7 +197,9 @@ export async function mosaic(images: readonly (ImageSource | Tile)[], options: M
     const left = gap + (i % columns) * (tileWidth + gap);
     const top = gap + Math.floor(i / columns) * (tileHeight + captionHeight + gap) + captionHeight;
     if (caption !== undefined)
-      captions.push(strokeText(left + 2, top - captionHeight * 0.3, shorten(caption, font, tileWidth), font, "#1f2328"));
+      captions.push(
+        strokeText(left + 2, top - captionHeight * 0.3, shorten(caption, font, tileWidth), font, "#1f2328"),
+      );
     const { width: w, height: h } = picture;
     return {
       input: Buffer.from(picture.data.buffer, picture.data.byteOffset, picture.data.byteLength),
@@ -204,7 +218,9 @@ async function scaled({ image, caption }: Tile, size: number): Promise<{ picture
   const factor = size / Math.max(picture.width, picture.height);
   if (factor >= 1) return { picture, caption };
   const { data, info } = await asSharp(picture)
-    .resize(Math.max(1, Math.round(picture.width * factor)), Math.max(1, Math.round(picture.height * factor)), { fit: "fill" })
+    .resize(Math.max(1, Math.round(picture.width * factor)), Math.max(1, Math.round(picture.height * factor)), {
+      fit: "fill",
+    })
     .raw()
     .toBuffer({ resolveWithObject: true });
   return { picture: { data, width: info.width, height: info.height, channels: 3 }, caption };

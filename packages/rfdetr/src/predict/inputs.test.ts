@@ -12,7 +12,8 @@ beforeAll(() => {
   for (const name of ["2.jpg", "1.PNG", "x.txt", "a/3.jpg", "a/b/4.jpg"]) writeFileSync(join(folder, name), "");
 });
 
-const names = (...inputs: string[]) => imageFiles(inputs.map((input) => join(folder, input))).map((path) => path.slice(folder.length + 1));
+const names = (...inputs: string[]) =>
+  imageFiles(inputs.map((input) => join(folder, input))).map((path) => path.slice(folder.length + 1));
 
 describe("imageFiles", () => {
   it("takes files as they are, images of a folder, and patterns", () => {

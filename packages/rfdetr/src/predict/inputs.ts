@@ -4,7 +4,17 @@ import { extname, join, sep } from "node:path";
 import { DataError } from "../support/errors.js";
 
 /** File name extensions that count as images in folders and patterns. */
-export const imageExtensions: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"]);
+export const imageExtensions: ReadonlySet<string> = new Set([
+  ".jpg",
+  ".jpeg",
+  ".png",
+  ".webp",
+  ".bmp",
+  ".tif",
+  ".tiff",
+  ".gif",
+  ".avif",
+]);
 
 const isImage = (path: string) => imageExtensions.has(extname(path).toLowerCase());
 
@@ -41,11 +51,17 @@ function resolveOne(input: string): string[] {
 }
 
 function walk(folder: string, [part, ...rest]: readonly string[]): string[] {
-  const entries = statSync(folder, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(folder, { withFileTypes: true }) : [];
+  const entries = statSync(folder, { throwIfNoEntry: false })?.isDirectory()
+    ? readdirSync(folder, { withFileTypes: true })
+    : [];
   if (part === "**") {
-    const below = entries.filter((entry) => entry.isDirectory()).flatMap((entry) => walk(join(folder, entry.name), ["**", ...rest]));
+    const below = entries
+      .filter((entry) => entry.isDirectory())
+      .flatMap((entry) => walk(join(folder, entry.name), ["**", ...rest]));
     return [
-      ...(rest.length === 0 ? entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name)) : walk(folder, rest)),
+      ...(rest.length === 0
+        ? entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name))
+        : walk(folder, rest)),
       ...below,
     ];
   }

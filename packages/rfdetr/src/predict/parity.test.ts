@@ -56,7 +56,10 @@ describe("what predict finds", () => {
     for (const [x1, y1, x2, y2, score, label] of detections) {
       // By place rather than by rank: scores closer than float32 sums may change places.
       const found = own.find(
-        (d) => d.classId === label && Math.abs(d.score - score) < 1e-4 && [x1, y1, x2, y2].every((v, c) => Math.abs(v - d.box[c]) < 0.05),
+        (d) =>
+          d.classId === label &&
+          Math.abs(d.score - score) < 1e-4 &&
+          [x1, y1, x2, y2].every((v, c) => Math.abs(v - d.box[c]) < 0.05),
       );
       expect(found, `${file}: ${JSON.stringify([x1, y1, x2, y2, score, label])}`).toBeDefined();
     }

@@ -28,9 +28,13 @@ export async function decode(image: ImageSource, autoOrient = false): Promise<Ra
     return { ...(await rgbPixels(pipeline)), channels: 3 };
   } catch (cause) {
     const name = typeof image === "string" ? image : "the given bytes";
-    throw new PictureError("ERR_PICTURE_INPUT", `Expected a readable image in ${name} but decoding failed: ${reasonOf(cause)}`, {
-      cause,
-    });
+    throw new PictureError(
+      "ERR_PICTURE_INPUT",
+      `Expected a readable image in ${name} but decoding failed: ${reasonOf(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -54,13 +58,21 @@ export interface OutputFlags {
   quality?: number;
 }
 
-const EXTENSIONS: Record<string, "png" | "jpeg" | "webp"> = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" };
+const EXTENSIONS: Record<string, "png" | "jpeg" | "webp"> = {
+  ".png": "png",
+  ".jpg": "jpeg",
+  ".jpeg": "jpeg",
+  ".webp": "webp",
+};
 
 /** Encodes, and writes the file if one is named. @throws PictureError `ERR_PICTURE_OUTPUT` */
 export async function encode(pipeline: Sharp, { out, format = "png", quality = 90 }: OutputFlags): Promise<Buffer> {
   const kind = out === undefined ? format : EXTENSIONS[extname(out).toLowerCase()];
   if (kind === undefined) {
-    throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a file ending in .png, .jpg, .jpeg or .webp for out but received ${out}`);
+    throw new PictureError(
+      "ERR_PICTURE_OUTPUT",
+      `Expected a file ending in .png, .jpg, .jpeg or .webp for out but received ${out}`,
+    );
   }
   const settings = kind === "png" ? {} : kind === "jpeg" ? { quality, chromaSubsampling: "4:4:4" } : { quality };
   const buffer = await pipeline.removeAlpha().toFormat(kind, settings).toBuffer();
@@ -68,9 +80,13 @@ export async function encode(pipeline: Sharp, { out, format = "png", quality = 9
     try {
       await writeFile(out, buffer);
     } catch (cause) {
-      throw new PictureError("ERR_PICTURE_OUTPUT", `Expected a writable file at ${out} but writing failed: ${reasonOf(cause)}`, {
-        cause,
-      });
+      throw new PictureError(
+        "ERR_PICTURE_OUTPUT",
+        `Expected a writable file at ${out} but writing failed: ${reasonOf(cause)}`,
+        {
+          cause,
+        },
+      );
     }
   }
   return buffer;

@@ -49,7 +49,10 @@ const GLYPHS: Readonly<Record<string, readonly [number, string]>> = {
     "M7.6 1.6C6.9 .6 5.8 0 4.5 0C1.8 0 .2 2.7 .2 7.4C.2 11.9 1.8 14 4.4 14C6.8 14 8.4 12.2 8.4 9.6C8.4 7.1 6.8 5.4 4.5 5.4C2.5 5.4 .8 6.8 .2 9",
   ],
   "7": [8.5, "M0 0H8.4L3 14"],
-  "8": [8.5, "M4.25 0A3.5 3.3 0 0 0 4.25 6.6 3.5 3.3 0 0 0 4.25 0ZM4.25 6.6A4.2 3.7 0 0 0 4.25 14 4.2 3.7 0 0 0 4.25 6.6Z"],
+  "8": [
+    8.5,
+    "M4.25 0A3.5 3.3 0 0 0 4.25 6.6 3.5 3.3 0 0 0 4.25 0ZM4.25 6.6A4.2 3.7 0 0 0 4.25 14 4.2 3.7 0 0 0 4.25 6.6Z",
+  ],
   "9": [
     8.5,
     "M1 12.4C1.7 13.4 2.8 14 4.1 14C6.8 14 8.4 11.3 8.4 6.6C8.4 2.1 6.8 0 4.2 0C1.8 0 .2 1.8 .2 4.4C.2 6.9 1.8 8.6 4.1 8.6C6.1 8.6 7.8 7.2 8.4 5",
@@ -182,12 +185,16 @@ export function strokeText(x: number, y: number, content: string, size: number, 
   for (const character of characters(content)) {
     const path = GLYPHS[character]?.[1];
     if (path) strokes.push(`<path transform="translate(${fixed(at)} 0)" d="${path}"/>`);
-    else if (path === undefined) foreign.push(`<text x="${fixed(x + at * scale)}" y="${fixed(y)}">${escapeXml(character)}</text>`);
+    else if (path === undefined)
+      foreign.push(`<text x="${fixed(x + at * scale)}" y="${fixed(y)}">${escapeXml(character)}</text>`);
     at += advance(character) + SPACING;
   }
   const frame = `transform="translate(${fixed(x)} ${fixed(y - capHeight(size))}) scale(${scale.toFixed(4)})"`;
   const pens = `fill="none" stroke="${color}" stroke-width="${fixed(pen)}" stroke-linecap="round" stroke-linejoin="round"`;
-  const rest = foreign.length > 0 ? `<g font-family="sans-serif" font-size="${fixed(size)}" fill="${color}">${foreign.join("")}</g>` : "";
+  const rest =
+    foreign.length > 0
+      ? `<g font-family="sans-serif" font-size="${fixed(size)}" fill="${color}">${foreign.join("")}</g>`
+      : "";
   return `<g ${frame} ${pens}>${strokes.join("")}</g>${rest}`;
 }
 

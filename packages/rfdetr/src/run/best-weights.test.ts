@@ -13,24 +13,40 @@ describe("the weights of an epoch", () => {
       [0.4, true],
       [0.5, false],
     ] as const)
-      expect(judgeEpoch(settings(), 1, before, { summary: figures(0.5), base: null })).toMatchObject({ best, figure: 0.5 });
+      expect(judgeEpoch(settings(), 1, before, { summary: figures(0.5), base: null })).toMatchObject({
+        best,
+        figure: 0.5,
+      });
   });
 
   it("cannot be the best without an evaluation, or in the first epochs with skip_best_epochs", () => {
-    expect(judgeEpoch(settings(), 1, null, { summary: null, base: null })).toMatchObject({ best: false, figure: null, chosen: null });
+    expect(judgeEpoch(settings(), 1, null, { summary: null, base: null })).toMatchObject({
+      best: false,
+      figure: null,
+      chosen: null,
+    });
     const skipping = settings({ skipBestEpochs: 2 });
-    for (const epoch of [1, 2, 3]) expect(judgeEpoch(skipping, epoch, null, { summary: figures(0.5), base: null }).best).toBe(epoch > 2);
+    for (const epoch of [1, 2, 3])
+      expect(judgeEpoch(skipping, epoch, null, { summary: figures(0.5), base: null }).best).toBe(epoch > 2);
   });
 
   it("are those that are not averaged where these are better", () => {
     const better = judgeEpoch(settings(), 1, 0.55, { summary: figures(0.5), base: figures(0.6) });
     expect(better).toMatchObject({ baseWins: true, best: true, figure: 0.6, watched: 0.6, chosen: { AP: 0.6 } });
-    expect(judgeEpoch(settings(), 1, null, { summary: figures(0.5), base: figures(0.5) })).toMatchObject({ baseWins: false });
+    expect(judgeEpoch(settings(), 1, null, { summary: figures(0.5), base: figures(0.5) })).toMatchObject({
+      baseWins: false,
+    });
   });
 
   it("are compared by best_model_metric, and watched by the average alone with early_stopping_use_ema", () => {
     const both = { summary: figures(0.5, 0.8), base: figures(0.6, 0.7) };
-    expect(judgeEpoch(settings({ bestModelMetric: "mar" }), 1, null, both)).toMatchObject({ baseWins: false, figure: 0.8 });
-    expect(judgeEpoch(settings({ earlyStoppingUseEma: true }), 1, null, both)).toMatchObject({ figure: 0.6, watched: 0.5 });
+    expect(judgeEpoch(settings({ bestModelMetric: "mar" }), 1, null, both)).toMatchObject({
+      baseWins: false,
+      figure: 0.8,
+    });
+    expect(judgeEpoch(settings({ earlyStoppingUseEma: true }), 1, null, both)).toMatchObject({
+      figure: 0.6,
+      watched: 0.5,
+    });
   });
 });

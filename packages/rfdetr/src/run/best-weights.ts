@@ -20,7 +20,8 @@ export interface EpochVerdict {
  * Compares the evaluations of an epoch with each other and with the best epoch before.
  * @param epoch counted from 1
  * @param before the best figure so far, or null
- * @param summary figures of the weights that would be shipped, and `base` of those that are not averaged; null where not evaluated
+ * @param summary figures of the weights that would be shipped, and `base` of those that are not averaged; null where
+ * not evaluated
  */
 export function judgeEpoch(
   settings: TrainSettings,

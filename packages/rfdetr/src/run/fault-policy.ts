@@ -8,7 +8,10 @@ export type FaultPolicy = "skip" | "stop" | "rollback";
 
 /** The run is aborted after so many steps in a row that changed nothing. */
 const hopeless = 50;
-/** Faulty steps that are run again to find the place of the fault. Without a limit, a hopeless run would spend half of its time on them. */
+/**
+ * Faulty steps that are run again to find the place of the fault. Without a limit, a hopeless run would spend half of
+ * its time on them.
+ */
 const replays = 20;
 /** Most rollbacks within one epoch. After these, a lower learning rate has not helped. */
 export const mostRollbacks = 5;
@@ -37,8 +40,8 @@ export class FaultJudge {
   }
 
   /**
-   * Decides about a step that was not applied. The loss scale explains a gradient that overflowed while the loss was finite: finding the scale
-   * takes such steps, and they are skipped under every policy.
+   * Decides about a step that was not applied. The loss scale explains a gradient that overflowed while the loss was
+   * finite: finding the scale takes such steps, and they are skipped under every policy.
    * @param scale loss scale of the step; 1 where gradients are not scaled
    * @throws NumericsError after fifty steps in a row that changed nothing
    */
@@ -52,7 +55,10 @@ export class FaultJudge {
     const explained = scale > 1 && Number.isFinite(result.loss);
     const began = report?.module ? `: it began in ${report.module}` : "";
     if (this.policy === "skip" || explained) {
-      const message = this.#wasted === 1 && !explained ? `Step ${step} changed nothing, because the ${fault} is not finite${began}` : null;
+      const message =
+        this.#wasted === 1 && !explained
+          ? `Step ${step} changed nothing, because the ${fault} is not finite${began}`
+          : null;
       return { action: "skip", message };
     }
     return { action: this.policy, message: `The ${fault} of step ${step} is not finite${began}` };

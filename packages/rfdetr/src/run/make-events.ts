@@ -10,7 +10,15 @@ import { epochMeans } from "./progress.js";
 import type { Session } from "./session/session.js";
 
 /** The first event of a run, new or resumed. */
-export function startEvent({ settings, data, directory, modelConfig, parts, progress, ...session }: Session): StartEvent {
+export function startEvent({
+  settings,
+  data,
+  directory,
+  modelConfig,
+  parts,
+  progress,
+  ...session
+}: Session): StartEvent {
   return {
     type: "start",
     dir: directory.path,
@@ -63,7 +71,10 @@ export function stepEvent(
   };
 }
 
-/** The event of the epoch in progress, which ends with it; `evaluationSeconds` is 0 or more also where nothing was evaluated. */
+/**
+ * The event of the epoch in progress, which ends with it; `evaluationSeconds` is 0 or more also where nothing was
+ * evaluated.
+ */
 export function epochEvent(
   session: Session,
   { summary, best, evaluationSeconds }: { summary: CocoSummary | null; best: boolean; evaluationSeconds: number },
@@ -95,7 +106,10 @@ export function doneEvent({ directory, progress }: Session, summary: RunSummary)
 }
 
 /** What `summary.json` holds. */
-export function runSummary({ progress, precision, reason }: Session, stopReason: RunSummary["stop_reason"]): RunSummary {
+export function runSummary(
+  { progress, precision, reason }: Session,
+  stopReason: RunSummary["stop_reason"],
+): RunSummary {
   return {
     AP: progress.best?.AP ?? null,
     AP50: progress.best?.AP50 ?? null,
@@ -110,11 +124,14 @@ export function runSummary({ progress, precision, reason }: Session, stopReason:
   };
 }
 
-/** The summary that a finished run has written; null where it was killed between its last checkpoint and its summary. */
+/**
+ * The summary that a finished run has written; null where it was killed between its last checkpoint and its summary.
+ */
 export function writtenSummary({ directory, progress }: Session): RunSummary | null {
   if (!existsSync(directory.file("summary.json"))) return null;
   const written = directory.readJson("summary.json") as RunSummary;
-  const stale = written.steps !== progress.step || written.stop_reason === "interrupted" || written.stop_reason === "failed";
+  const stale =
+    written.steps !== progress.step || written.stop_reason === "interrupted" || written.stop_reason === "failed";
   return stale ? null : written;
 }
 

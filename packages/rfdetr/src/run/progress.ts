@@ -44,7 +44,10 @@ export function addStep(progress: SavedProgress, result: StepResult, images: num
   for (const [name, value] of compactTerms(result.terms)) sums.terms[name] = (sums.terms[name] ?? 0) + value;
 }
 
-/** The loss terms: those of the last decoder layer by name, those of all other layers and of the encoder summed as `*_aux`. */
+/**
+ * The loss terms: those of the last decoder layer by name, those of all other layers and of the encoder summed as
+ * `*_aux`.
+ */
 function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, number]> {
   const auxiliary = new Map<string, number>();
   for (const [name, value] of terms) {
@@ -56,7 +59,13 @@ function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, n
 }
 
 /** Means over the epoch's steps; a loss of NaN where no step had a finite loss. */
-export function epochMeans({ loss, steps, terms }: SavedProgress["epochSums"]): { loss: number; terms: Record<string, number> } {
+export function epochMeans({ loss, steps, terms }: SavedProgress["epochSums"]): {
+  loss: number;
+  terms: Record<string, number>;
+} {
   if (steps === 0) return { loss: Number.NaN, terms: {} };
-  return { loss: loss / steps, terms: Object.fromEntries(Object.entries(terms).map(([name, value]) => [name, value / steps])) };
+  return {
+    loss: loss / steps,
+    terms: Object.fromEntries(Object.entries(terms).map(([name, value]) => [name, value / steps])),
+  };
 }

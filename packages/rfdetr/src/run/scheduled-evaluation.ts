@@ -7,7 +7,8 @@ import type { Session } from "./session/session.js";
 import { withAverage } from "./session/session-state.js";
 
 /**
- * Scores the weights that would be shipped (`shipped`: the averaged ones, where there is an average), or those in the model (`own`).
+ * Scores the weights that would be shipped (`shipped`: the averaged ones, where there is an average), or those in the
+ * model (`own`).
  * @returns the filled evaluator; null if the run was asked to stop meanwhile
  */
 export async function* scheduledEvaluation(
@@ -52,7 +53,8 @@ export async function* scheduledEvaluation(
 }
 
 /**
- * Scores the weights at the end of an epoch: those that would be shipped, and with `eval_base_model` those that are not averaged.
+ * Scores the weights at the end of an epoch: those that would be shipped, and with `eval_base_model` those that are not
+ * averaged.
  * @returns the figures of both (`base` null where it is not asked for); null if the run was asked to stop meanwhile
  */
 export async function* evaluateEpoch(

@@ -1,6 +1,8 @@
 // Moving average of images per second.
 
-/** Rate over a window of the last steps, so that it follows changes of image size. Time spent waiting for data counts. */
+/**
+ * Rate over a window of the last steps, so that it follows changes of image size. Time spent waiting for data counts.
+ */
 export class SpeedMeter {
   readonly #window: { images: number; at: number }[] = [];
 

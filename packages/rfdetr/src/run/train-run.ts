@@ -31,8 +31,8 @@ export interface TrainResult {
 const backlog = 10_000;
 
 /**
- * A run in progress. Iterate it for its events, await `result` for its end, or both; `stop()` saves a checkpoint and ends it, which is no error.
- * The iteration and `result` throw what the run failed with.
+ * A run in progress. Iterate it for its events, await `result` for its end, or both; `stop()` saves a checkpoint and
+ * ends it, which is no error. The iteration and `result` throw what the run failed with.
  * @example
  * import { RFDETR } from "rfdetr";
  * const detector = await RFDETR.create("nano");

@@ -1,4 +1,5 @@
-// The training loop: epochs of steps, evaluation, checkpoints; a stream of events. What is written down is the recorders' work.
+// The training loop: epochs of steps, evaluation, checkpoints; a stream of events. What is written down is the
+// recorders' work.
 import { existsSync } from "node:fs";
 import type { OverflowReport } from "@rfdetr/amp";
 import { addHint, NumericsError, RfdetrError } from "../support/errors.js";
@@ -12,7 +13,15 @@ import { FaultJudge, mostRollbacks } from "./fault-policy.js";
 import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import type { RunSummary } from "./files/run-directory.js";
-import { doneEvent, epochEvent, reasonOfEnd, runSummary, startEvent, stepEvent, writtenSummary } from "./make-events.js";
+import {
+  doneEvent,
+  epochEvent,
+  reasonOfEnd,
+  runSummary,
+  startEvent,
+  stepEvent,
+  writtenSummary,
+} from "./make-events.js";
 import { addStep, emptySums } from "./progress.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
@@ -37,7 +46,8 @@ type StopReason = RunSummary["stop_reason"];
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */
 export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
-  if (request.resume === null) for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
+  if (request.resume === null)
+    for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
   const session = await prepareRun(request, openData);
   try {
     const trainer = new Trainer(session, openRecorders(session), () => Atomics.load(request.stop, 0) !== 0);
@@ -74,7 +84,9 @@ class Trainer {
     this.#progress = progress;
     this.#faults = new FaultJudge(settings.onNonFinite);
     this.#watch = new StepWatch(parts.model, settings.monitorInterval);
-    this.#stopping = settings.earlyStopping ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta) : null;
+    this.#stopping = settings.earlyStopping
+      ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta)
+      : null;
     this.#stopping?.load(progress.earlyStopping);
   }
 
@@ -110,7 +122,10 @@ class Trainer {
     return totalSteps - progress.step + (progress.rollbacks?.undone ?? 0);
   }
 
-  /** Takes the steps that are left of the epoch. After a rollback the data begins anew at the step that the run is at again. */
+  /**
+   * Takes the steps that are left of the epoch. After a rollback the data begins anew at the step that the run is at
+   * again.
+   */
   async *#epoch(): AsyncGenerator<TrainEvent, "complete" | "rolled back" | "interrupted"> {
     const { data, stepsPerEpoch } = this.session;
     const progress = this.#progress;
@@ -178,7 +193,9 @@ class Trainer {
     if (action === "stop") {
       // The step changed nothing, so the state is good, unless a weight itself is the fault.
       if (report?.phase !== "weight") saveSession(session);
-      throw new NumericsError(`${message}. Training stops because on_non_finite is stop. numerics.jsonl shows the steps that led there`);
+      throw new NumericsError(
+        `${message}. Training stops because on_non_finite is stop. numerics.jsonl shows the steps that led there`,
+      );
     }
     const tries = progress.rollbacks?.inEpoch ?? 0;
     if (tries >= mostRollbacks)
@@ -188,7 +205,8 @@ class Trainer {
     const from = progress.step;
     const to = rollBack(session);
     const lrFactor = progress.rollbacks?.lrFactor ?? 1;
-    for (const recorder of this.recorders) recorder.rollback?.({ from, to, lrFactor, fault: result.fault?.what ?? null });
+    for (const recorder of this.recorders)
+      recorder.rollback?.({ from, to, lrFactor, fault: result.fault?.what ?? null });
     yield {
       type: "warning",
       message: `${message}. The run goes back to the state after step ${to}, with ${lrFactor} times the learning rate`,
@@ -197,7 +215,10 @@ class Trainer {
     return true;
   }
 
-  /** Evaluates the epoch, has it recorded and moves on to the next. @returns why training ends here, or null where it goes on */
+  /**
+   * Evaluates the epoch, has it recorded and moves on to the next. @returns why training ends here, or null where it
+   * goes on
+   */
   async *#endEpoch(): AsyncGenerator<TrainEvent, StopReason | null> {
     const { session, recorders } = this;
     const { settings } = session;
@@ -210,7 +231,12 @@ class Trainer {
     const evaluationSeconds = (performance.now() - began) / 1000;
     if (figures.summary !== null) this.#evaluationSeconds = evaluationSeconds;
 
-    const { chosen, baseWins, figure, watched, best } = judgeEpoch(settings, epoch, progress.best?.figure ?? null, figures);
+    const { chosen, baseWins, figure, watched, best } = judgeEpoch(
+      settings,
+      epoch,
+      progress.best?.figure ?? null,
+      figures,
+    );
     const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins });
     if (best && figure !== null && chosen !== null) progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
@@ -219,7 +245,8 @@ class Trainer {
     progress.epochSums = emptySums();
     if (progress.rollbacks !== undefined) progress.rollbacks.inEpoch = 0;
     let ended: StopReason | null = null;
-    if (this.#stepsLeft <= 0) ended = settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
+    if (this.#stepsLeft <= 0)
+      ended = settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
     else if (epoch >= settings.epochs) ended = "finished";
     else if (watched !== null && this.#stopping !== null && epoch > settings.skipBestEpochs) {
       if (this.#stopping.update(watched)) ended = "early_stopping";

@@ -1,4 +1,5 @@
-// Every setting of the Python package, by the list of tools/reference/settings_goldens.py, is either ours too or refused with a reason.
+// Every setting of the Python package, by the list of tools/reference/settings_goldens.py, is either ours too or
+// refused with a reason.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { resolveModel } from "../model/variants.js";
@@ -20,9 +21,14 @@ const golden = JSON.parse(readFileSync(new URL("./fixtures/package-settings.json
   model: Fields;
   variants: Record<string, Record<string, unknown>>;
 };
-const fields: [string, Field][] = [golden.train, golden.segmentation, golden.keypoint, golden.model].flatMap((f) => Object.entries(f));
-const table: Record<string, { fallback: unknown; ours?: boolean; differs?: string; also?: string; about: string }> = settings;
-const also = new Map(Object.entries(table).flatMap(([name, { also: other }]) => (other === undefined ? [] : [[other, name] as const])));
+const fields: [string, Field][] = [golden.train, golden.segmentation, golden.keypoint, golden.model].flatMap((f) =>
+  Object.entries(f),
+);
+const table: Record<string, { fallback: unknown; ours?: boolean; differs?: string; also?: string; about: string }> =
+  settings;
+const also = new Map(
+  Object.entries(table).flatMap(([name, { also: other }]) => (other === undefined ? [] : [[other, name] as const])),
+);
 /** Settings that the package nests in `lr_scheduler_kwargs`. */
 const nested = ["lr_drop", "min_factor"];
 const base = { datasetDir: "birds" };
@@ -37,7 +43,8 @@ describe("settings of the Python package", () => {
 
   it("are told from ours", () => {
     const known = new Set(fields.map(([name]) => name));
-    for (const [name, { ours }] of Object.entries(table)) expect([name, known.has(name) || nested.includes(name)]).toEqual([name, !ours]);
+    for (const [name, { ours }] of Object.entries(table))
+      expect([name, known.has(name) || nested.includes(name)]).toEqual([name, !ours]);
     for (const name of Object.keys(refused)) expect([name, known.has(name)]).toEqual([name, true]);
   });
 
@@ -52,7 +59,8 @@ describe("settings of the Python package", () => {
 
   it("pass with the package's default", () => {
     for (const [name, field] of fields)
-      if (!field.required && name !== "num_classes") expect(() => resolveSettings({ ...base, [name]: field.default }), name).not.toThrow();
+      if (!field.required && name !== "num_classes")
+        expect(() => resolveSettings({ ...base, [name]: field.default }), name).not.toThrow();
   });
 
   it("take each word that the package takes, or refuse it with the reason", () => {
@@ -81,7 +89,9 @@ describe("settings of the Python package", () => {
     );
     expect(() => resolveSettings({ ...base, model: "large-deprecated", hidden_dim: 384 })).not.toThrow();
     expect(resolveSettings({ ...base, resolution: 512, positional_encoding_size: 32 }).resolution).toBe(512);
-    expect(() => resolveSettings({ ...base, resolution: 512, positional_encoding_size: 24 })).toThrow("follows from model and resolution");
+    expect(() => resolveSettings({ ...base, resolution: 512, positional_encoding_size: 24 })).toThrow(
+      "follows from model and resolution",
+    );
   });
 
   it("name model and weights", () => {

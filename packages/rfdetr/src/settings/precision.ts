@@ -2,7 +2,9 @@
 import type { Precision } from "@rfdetr/amp";
 import type { TrainSettings } from "./settings.js";
 
-/** A precision by its name, `auto` (what fits the hardware) or `measured` (what measures best on the run's first batch). */
+/**
+ * A precision by its name, `auto` (what fits the hardware) or `measured` (what measures best on the run's first batch).
+ */
 export type RequestedPrecision = Precision | "auto" | "measured";
 
 /** What `precision`, `amp_dtype` and `amp` ask for together. The first of them that is not `auto` decides. */

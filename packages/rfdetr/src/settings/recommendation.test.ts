@@ -46,7 +46,10 @@ describe("a recommendation in a config file", () => {
   });
 
   it("starts the loss scale of 16-mixed where gradients first were finite", () => {
-    expect(writeRecommendation(join(folder, "c.json"), measured("16-mixed"))).toEqual({ precision: "16-mixed", scaler: { init: 4096 } });
+    expect(writeRecommendation(join(folder, "c.json"), measured("16-mixed"))).toEqual({
+      precision: "16-mixed",
+      scaler: { init: 4096 },
+    });
   });
 
   it("refuses a file that holds no settings, and leaves it alone", () => {

@@ -1,9 +1,13 @@
-// Settings of the Python package that are not supported (rfdetr 1.11.2: TrainConfig, ModelConfig, and those of segmentation and keypoints).
+// Settings of the Python package that are not supported (rfdetr 1.11.2: TrainConfig, ModelConfig, and those of
+// segmentation and keypoints).
 import type { ModelConfig } from "../model/types.js";
 
 /** A setting of the Python package that is not one here. */
 export interface Refusal {
-  /** Values that change nothing here and are accepted silently, because saved configs of the package contain every field. */
+  /**
+   * Values that change nothing here and are accepted silently, because saved configs of the package contain every
+   * field.
+   */
   accepts: readonly unknown[];
   /** Instead of `accepts`: only the value of the variant is accepted. */
   fixed?: (variant: ModelConfig) => unknown;
@@ -36,14 +40,18 @@ export const refused: Readonly<Record<string, Refusal>> = {
   sync_bn: { accepts: [false], reason: "the model has no batch norm" },
   resume: {
     accepts: [null],
-    reason: "resume a run by its folder, with `rfdetr train` or TrainRun; to start from the weights of a checkpoint, use weights",
+    reason:
+      "resume a run by its folder, with `rfdetr train` or TrainRun; to start from the weights of a checkpoint, use weights",
   },
 
   dataset_file: {
     accepts: ["roboflow", "coco", "yolo"],
     reason: "the layout is detected: COCO and YOLO folders are read; convert Objects365 and WebDataset to COCO first",
   },
-  square_resize_div_64: { accepts: [true], reason: "images are always resized to a square, which is the package's default" },
+  square_resize_div_64: {
+    accepts: [true],
+    reason: "images are always resized to a square, which is the package's default",
+  },
   augmentation_backend: {
     accepts: ["cpu", "auto", "torchvision", "albumentations"],
     reason: "there is only one augmentation backend",
@@ -65,9 +73,15 @@ export const refused: Readonly<Record<string, Refusal>> = {
   eval_ema_only: { accepts: [false], reason: "it has no effect in the package either; use eval_base_model" },
   eval_masks_head_resolution: mask(false),
   log_per_class_metrics: { accepts: [true, false], reason: "the figures of every class are always written" },
-  compute_val_loss: { accepts: ["auto", false], reason: "the model is judged by AP; the validation loss is not computed" },
+  compute_val_loss: {
+    accepts: ["auto", false],
+    reason: "the model is judged by AP; the validation loss is not computed",
+  },
   compute_test_loss: { accepts: [true, false], reason: "the model is judged by AP; the test loss is not computed" },
-  compute_train_metrics: { accepts: [false], reason: "AP of training batches is not computed; use that of the validation split" },
+  compute_train_metrics: {
+    accepts: [false],
+    reason: "AP of training batches is not computed; use that of the validation split",
+  },
   compact_train_metrics: { accepts: [true], reason: "auxiliary losses are always written as sums" },
   smooth_alpha: {
     accepts: [0],
@@ -118,7 +132,10 @@ export const refused: Readonly<Record<string, Refusal>> = {
   lite_refpoint_refine: { accepts: [true], reason: alwaysOn },
   layer_norm: { accepts: [true], reason: alwaysOn },
   num_channels: { accepts: [3], reason: "images are read as RGB, whatever the file holds" },
-  ia_bce_loss: { accepts: [true], reason: "the other classification losses are available to programs only, as an option of Criterion" },
+  ia_bce_loss: {
+    accepts: [true],
+    reason: "the other classification losses are available to programs only, as an option of Criterion",
+  },
   license: { accepts: ["Apache-2.0"], reason: "models under other licences are not supported" },
 
   segmentation_head: mask(false),

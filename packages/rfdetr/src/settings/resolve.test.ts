@@ -27,7 +27,9 @@ describe("resolveSettings", () => {
   });
 
   it("takes names in either spelling, and the nested scheduler settings of the package", () => {
-    expect(resolveSettings({ dataset_dir: "birds", grad_accum_steps: 4, lr_scheduler_kwargs: { lr_drop: 7 } })).toMatchObject({
+    expect(
+      resolveSettings({ dataset_dir: "birds", grad_accum_steps: 4, lr_scheduler_kwargs: { lr_drop: 7 } }),
+    ).toMatchObject({
       datasetDir: "birds",
       gradAccumSteps: 4,
       lrDrop: 7,
@@ -43,7 +45,10 @@ describe("resolveSettings", () => {
   it.each([
     [{ batch_size: -1 }, "Expected positive integer for batch_size but received -1 of type number"],
     [{ lr: "fast" }, 'Expected number of 0 or more for lr but received "fast" of type string'],
-    [{ lr_scheduler: "triangle" }, 'Expected one of "step", "cosine", "linear" for lr_scheduler but received "triangle" of type string'],
+    [
+      { lr_scheduler: "triangle" },
+      'Expected one of "step", "cosine", "linear" for lr_scheduler but received "triangle" of type string',
+    ],
     [{ batch_sise: 2 }, "Expected a known setting but received batch_sise: did you mean batch_size?"],
     [{ learning_rate: 2 }, "did you mean lr?"],
     [{ grad_accumulation_steps: 2 }, "did you mean grad_accum_steps?"],
@@ -82,14 +87,31 @@ describe("config files of the Python package", () => {
   it("load as they are", () => {
     const file = join(mkdtempSync(join(tmpdir(), "config-")), "training_config.json");
     const content = {
-      train_config: { dataset_dir: "birds", lr: 2e-4, class_names: null, multi_scale: "per-batch", optimizer_kwargs: {} },
-      model_config: { hidden_dim: 256, resolution: 512, positional_encoding_size: 32, model_name: null, pretrain_weights: "own.pth" },
+      train_config: {
+        dataset_dir: "birds",
+        lr: 2e-4,
+        class_names: null,
+        multi_scale: "per-batch",
+        optimizer_kwargs: {},
+      },
+      model_config: {
+        hidden_dim: 256,
+        resolution: 512,
+        positional_encoding_size: 32,
+        model_name: null,
+        pretrain_weights: "own.pth",
+      },
       model_config_type: "RFDETRSmallConfig",
       class_names: null,
       num_classes: 0,
     };
     writeFileSync(file, JSON.stringify(content));
-    expect(resolveSettings(readConfigFile(file))).toMatchObject({ model: "small", lr: 2e-4, weights: "own.pth", resolution: 512 });
+    expect(resolveSettings(readConfigFile(file))).toMatchObject({
+      model: "small",
+      lr: 2e-4,
+      weights: "own.pth",
+      resolution: 512,
+    });
   });
 });
 
@@ -100,6 +122,8 @@ describe("augmentation", () => {
     expect(resolveSettings({ ...base, aug_config: config }).augConfig).toEqual(config);
     expect(resolveSettings({ ...base, aug_config: {} }).augConfig).toEqual({});
     expect(() => resolveSettings({ ...base, aug_config: { Rotote: {} } })).toThrow("did you mean Rotate?");
-    expect(() => resolveSettings({ ...base, aug_config: config, augment: "aerial" })).toThrow("Expected augment or aug_config");
+    expect(() => resolveSettings({ ...base, aug_config: config, augment: "aerial" })).toThrow(
+      "Expected augment or aug_config",
+    );
   });
 });

@@ -27,7 +27,8 @@ const aliases: Readonly<Record<string, SettingName>> = {
 
 /** What a variant trains with where it differs from the general defaults. */
 const presets: Readonly<Record<string, TrainOptions>> = {
-  // Trains from random weights in few steps: one learning rate for all weights, a fast average, no scale jitter (with it the model under-fits).
+  // Trains from random weights in few steps: one learning rate for all weights, a fast average, no scale jitter (with
+  // it the model under-fits).
   demo: {
     epochs: 11,
     maxSteps: 2000,
@@ -54,8 +55,8 @@ export function presetOf(variant: string): TrainOptions {
 /**
  * Completes options with the variant's preset and the defaults, and checks everything.
  * @param options settings by their camelCase or snake_case names; `undefined` counts as not given.
- * @throws ConfigError in one sentence: an unknown name (with the name that was probably meant), a value of the wrong kind,
- * or a setting of the Python package that is refused (with the reason).
+ * @throws ConfigError in one sentence: an unknown name (with the name that was probably meant), a value of the wrong
+ * kind, or a setting of the Python package that is refused (with the reason).
  * @example
  * import { resolveSettings } from "rfdetr";
  * const settings = resolveSettings({ datasetDir: "birds/", model: "nano", lr: 2e-4 });
@@ -76,7 +77,8 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
 }
 
 function checkAugmentation({ augConfig, augment }: TrainSettings): void {
-  if (augment !== settings.augment.fallback) throw new ConfigError(`Expected augment or aug_config but received both: leave one out`);
+  if (augment !== settings.augment.fallback)
+    throw new ConfigError(`Expected augment or aug_config but received both: leave one out`);
   try {
     checkAugConfig(augConfig as AugConfig);
   } catch (error) {
@@ -85,8 +87,8 @@ function checkAugmentation({ augConfig, augment }: TrainSettings): void {
 }
 
 /**
- * Settings by snake_case name. What the package nests or names differently (`lr_scheduler_kwargs`, `pretrain_weights`, `model_name`)
- * gets our name. Settings that are not supported are checked and left out.
+ * Settings by snake_case name. What the package nests or names differently (`lr_scheduler_kwargs`, `pretrain_weights`,
+ * `model_name`) gets our name. Settings that are not supported are checked and left out.
  */
 function normalise(options: Record<string, unknown>): Record<string, unknown> {
   const given: Record<string, unknown> = {};
@@ -116,12 +118,17 @@ function refuse(name: string, value: unknown, given: Record<string, unknown>): v
 
 /** The sizes of the model that the settings ask for. */
 function variantOf({ model, resolution }: Record<string, unknown>): ModelConfig {
-  return resolveModel(typeof model === "string" ? model : settings.model.fallback, typeof resolution === "number" ? { resolution } : {});
+  return resolveModel(
+    typeof model === "string" ? model : settings.model.fallback,
+    typeof resolution === "number" ? { resolution } : {},
+  );
 }
 
 function unknown(name: string): RfdetrError {
   const meant = aliases[name] ?? suggest(name, names);
-  return new ConfigError(`Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`);
+  return new ConfigError(
+    `Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+  );
 }
 
 /** Checks the value of one setting. @param shown name of the setting in errors @throws ConfigError */
@@ -130,7 +137,8 @@ export function checkSetting(name: SettingName, value: unknown, shown: string = 
   if (parsed.success) return parsed.data;
   const { without }: Setting = settings[name];
   const reason = typeof value === "string" ? without?.[value] : undefined;
-  if (reason !== undefined) throw new ConfigError(`The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
+  if (reason !== undefined)
+    throw new ConfigError(`The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
   throw new ConfigError(expected(kindOf(name), shown, value));
 }
 
@@ -163,7 +171,10 @@ function describe(schema: JsonSchema): string {
   return schema.type ?? "any value";
 }
 
-/** Reads a config file (JSON, snake_case or camelCase names), or a `training_config.json` of the package. @throws RfdetrError naming the file. */
+/**
+ * Reads a config file (JSON, snake_case or camelCase names), or a `training_config.json` of the package. @throws
+ * RfdetrError naming the file.
+ */
 export function readConfigFile(path: string): Record<string, unknown> {
   const value = readJson(path, (message, cause) => new ConfigError(message, { cause }));
   if (typeof value !== "object" || value === null || Array.isArray(value))
@@ -171,7 +182,10 @@ export function readConfigFile(path: string): Record<string, unknown> {
   return flatten(value as Record<string, unknown>);
 }
 
-/** The package's `training_config.json` holds the settings of training and model in two objects, and names the variant by its class. */
+/**
+ * The package's `training_config.json` holds the settings of training and model in two objects, and names the variant
+ * by its class.
+ */
 function flatten(file: Record<string, unknown>): Record<string, unknown> {
   const { train_config: train, model_config: model, model_config_type: type } = file;
   if (typeof train !== "object" || typeof model !== "object") return file;

@@ -1,4 +1,5 @@
-// Every setting of a training run: name, meaning, default. Types, checks, help and the table in FEATURES.md are made from it.
+// Every setting of a training run: name, meaning, default. Types, checks, help and the table in FEATURES.md are made
+// from it.
 import { z } from "zod";
 import type { CamelCase } from "../support/names.js";
 
@@ -8,8 +9,8 @@ const rate = z.number().nonnegative();
 const share = z.number().min(0).max(1);
 
 /**
- * Settings by the names and with the defaults of the Python package (rfdetr 1.11.2, `TrainConfig`). `ours` marks those that the package does
- * not have. `differs` says where a default, or what a setting does, is not the package's.
+ * Settings by the names and with the defaults of the Python package (rfdetr 1.11.2, `TrainConfig`). `ours` marks those
+ * that the package does not have. `differs` says where a default, or what a setting does, is not the package's.
  */
 export const settings = {
   dataset_dir: { type: z.string().min(1), fallback: undefined, about: "folder of the dataset" },
@@ -40,15 +41,24 @@ export const settings = {
     about: "names that the classes of the data must have, in this order; null accepts any names",
     differs: "another order is an error, where the package warns",
   },
-  resolution: { type: count.nullable(), fallback: null, about: "side length of the images in pixels; null takes the variant's" },
+  resolution: {
+    type: count.nullable(),
+    fallback: null,
+    about: "side length of the images in pixels; null takes the variant's",
+  },
   num_queries: { type: count.nullable(), fallback: null, about: "queries per group; null takes the variant's" },
-  group_detr: { type: count.nullable(), fallback: null, about: "number of query groups in training; null takes the variant's" },
+  group_detr: {
+    type: count.nullable(),
+    fallback: null,
+    about: "number of query groups in training; null takes the variant's",
+  },
   num_select: { type: count.nullable(), fallback: null, about: "detections kept per image; null takes the variant's" },
   freeze_encoder: { type: z.boolean(), fallback: false, about: "train everything except the encoder" },
   drop_path: {
     type: z.number().nonnegative().lt(1),
     fallback: 0,
-    about: "probability of skipping the last encoder layer for a window of an image; it falls linearly to 0 at the first layer",
+    about:
+      "probability of skipping the last encoder layer for a window of an image; it falls linearly to 0 at the first layer",
   },
   cls_loss_coef: { type: rate, fallback: 1, about: "weight of the classification loss" },
   bbox_loss_coef: { type: rate, fallback: 5, about: "weight of the L1 box loss", ours: true },
@@ -68,19 +78,40 @@ export const settings = {
     about: "images per micro-batch; auto takes the largest that fits in memory and sets grad_accum_steps",
     differs: "auto measures the memory of the CPU, where the package requires CUDA",
   },
-  auto_batch_target_effective: { type: count, fallback: 16, about: "images per optimizer step that batch_size auto aims for" },
-  auto_batch_max_targets_per_image: { type: count, fallback: 100, about: "boxes per image while batch_size auto measures" },
+  auto_batch_target_effective: {
+    type: count,
+    fallback: 16,
+    about: "images per optimizer step that batch_size auto aims for",
+  },
+  auto_batch_max_targets_per_image: {
+    type: count,
+    fallback: 100,
+    about: "boxes per image while batch_size auto measures",
+  },
   grad_accum_steps: { type: count, fallback: 1, about: "micro-batches per optimizer step" },
   lr: { type: rate, fallback: 1e-4, about: "learning rate" },
   lr_encoder: { type: rate, fallback: 1.5e-4, about: "learning rate of the encoder" },
-  lr_vit_layer_decay: { type: share, fallback: 0.8, about: "factor of the learning rate for each encoder layer before the last" },
-  lr_component_decay: { type: share, fallback: 0.7, about: "factor of the learning rate of the decoder; the encoder gets its square" },
+  lr_vit_layer_decay: {
+    type: share,
+    fallback: 0.8,
+    about: "factor of the learning rate for each encoder layer before the last",
+  },
+  lr_component_decay: {
+    type: share,
+    fallback: 0.7,
+    about: "factor of the learning rate of the decoder; the encoder gets its square",
+  },
   weight_decay: { type: rate, fallback: 1e-4, about: "AdamW weight decay" },
-  clip_max_norm: { type: rate, fallback: 0.1, about: "global gradient norm above which gradients are clipped; 0 never clips" },
+  clip_max_norm: {
+    type: rate,
+    fallback: 0.1,
+    about: "global gradient norm above which gradients are clipped; 0 never clips",
+  },
   lr_scheduler: {
     type: z.enum(["step", "cosine", "linear"]),
     fallback: "step",
-    about: "shape of the learning rate after warm-up; lr_drop and min_factor may also be given in lr_scheduler_kwargs, as in the package",
+    about:
+      "shape of the learning rate after warm-up; lr_drop and min_factor may also be given in lr_scheduler_kwargs, as in the package",
     differs:
       "`cosine` keeps its last value after the end, where the package's rises again; the package has no `linear`; other PyTorch schedulers are not available",
   },
@@ -94,7 +125,11 @@ export const settings = {
   },
   ema_decay: { type: share, fallback: 0.993, about: "decay of the average" },
   ema_tau: { type: rate, fallback: 100, about: "updates over which the decay ramps up" },
-  ema_update_interval: { type: count, fallback: 1, about: "optimizer steps between updates of the average; skipped steps do not count" },
+  ema_update_interval: {
+    type: count,
+    fallback: 1,
+    about: "optimizer steps between updates of the average; skipped steps do not count",
+  },
   seed: {
     type: countOrZero.nullable(),
     fallback: null,
@@ -109,7 +144,11 @@ export const settings = {
     without: { "per-sample": "all images of a batch have the same size; per-batch changes it at every step" },
   },
   expanded_scales: { type: z.boolean(), fallback: true, about: "more sizes for multi_scale" },
-  scale_jitter: { type: z.boolean(), fallback: true, about: "replace half of the images, chosen at random, by a random crop" },
+  scale_jitter: {
+    type: z.boolean(),
+    fallback: true,
+    about: "replace half of the images, chosen at random, by a random crop",
+  },
   augment: {
     type: z.enum(["default", "none", "conservative", "aggressive", "aerial", "industrial"]),
     fallback: "default",
@@ -121,14 +160,20 @@ export const settings = {
     type: z.union([z.record(z.string(), z.json()), z.array(z.record(z.string(), z.json()))]).nullable(),
     fallback: null,
     about: "the augmentation in full, by Albumentations' names and parameters; {} is none, null follows augment",
-    differs: "an unknown name or parameter is an error, where the package leaves the augmentation out; resizing does not change",
+    differs:
+      "an unknown name or parameter is an error, where the package leaves the augmentation out; resizing does not change",
   },
-  num_workers: { type: countOrZero, fallback: 2, about: "threads that decode images ahead; 0 decodes in the training thread" },
+  num_workers: {
+    type: countOrZero,
+    fallback: 2,
+    about: "threads that decode images ahead; 0 decodes in the training thread",
+  },
 
   amp: {
     type: z.union([z.boolean(), z.literal("calibrate")]),
     fallback: true,
-    about: "mixed precision; false is 32-true; calibrate measures every precision on the first batch before the run and uses the best",
+    about:
+      "mixed precision; false is 32-true; calibrate measures every precision on the first batch before the run and uses the best",
   },
   amp_dtype: {
     type: z.enum(["auto", "bf16", "fp16"]).nullable(),
@@ -195,11 +240,16 @@ export const settings = {
     about: "threads to compute with; null takes libtorch's default, one per core",
     ours: true,
   },
-  fp16_eval: { type: z.boolean(), fallback: false, about: "obsolete: evaluate under float16 autocast with norm layers in float32" },
+  fp16_eval: {
+    type: z.boolean(),
+    fallback: false,
+    about: "obsolete: evaluate under float16 autocast with norm layers in float32",
+  },
   gradient_checkpointing: {
     type: z.boolean(),
     fallback: false,
-    about: "recompute the activations of encoder and decoder layers in backward instead of keeping them: less memory, more time; CPU only",
+    about:
+      "recompute the activations of encoder and decoder layers in backward instead of keeping them: less memory, more time; CPU only",
     differs: "covers the decoder too, where the package covers the encoder only",
   },
   device: {
@@ -210,7 +260,11 @@ export const settings = {
   },
 
   eval_interval: { type: count, fallback: 1, about: "epochs between evaluations; the last epoch is always evaluated" },
-  eval_batch_size: { type: count.nullable(), fallback: null, about: "images per evaluation batch; null takes batch_size" },
+  eval_batch_size: {
+    type: count.nullable(),
+    fallback: null,
+    about: "images per evaluation batch; null takes batch_size",
+  },
   eval_max_dets: {
     type: count,
     fallback: 100,
@@ -219,12 +273,24 @@ export const settings = {
   },
   eval_base_model: { type: z.boolean(), fallback: false, about: "also evaluate the weights that are not averaged" },
   run_test: { type: z.boolean(), fallback: false, about: "evaluate the best weights on the test split after training" },
-  best_model_metric: { type: z.enum(["map", "mar"]), fallback: "map", about: "figure by which the best weights are chosen: AP or AR" },
-  skip_best_epochs: { type: countOrZero, fallback: 0, about: "epochs at the start to ignore when choosing the best weights" },
+  best_model_metric: {
+    type: z.enum(["map", "mar"]),
+    fallback: "map",
+    about: "figure by which the best weights are chosen: AP or AR",
+  },
+  skip_best_epochs: {
+    type: countOrZero,
+    fallback: 0,
+    about: "epochs at the start to ignore when choosing the best weights",
+  },
   early_stopping: { type: z.boolean(), fallback: false, about: "stop when the figure no longer improves" },
   early_stopping_patience: { type: count, fallback: 10, about: "evaluations without improvement before stopping" },
   early_stopping_min_delta: { type: rate, fallback: 0.001, about: "smallest gain that counts as improvement" },
-  early_stopping_use_ema: { type: z.boolean(), fallback: false, about: "watch the averaged weights only, even when both are evaluated" },
+  early_stopping_use_ema: {
+    type: z.boolean(),
+    fallback: false,
+    about: "watch the averaged weights only, even when both are evaluated",
+  },
 
   checkpoint_interval: { type: count, fallback: 10, about: "epochs between copies of the weights that are kept" },
   tensorboard: { type: z.boolean(), fallback: true, about: "write event files for TensorBoard" },

@@ -23,7 +23,9 @@ describe("replaceFile", () => {
       writeFileSync(temporary, "half");
       full();
     };
-    expect(() => replaceFile(path, write)).toThrow(`x cannot be written in ${folder}: the disk is full; free some space`);
+    expect(() => replaceFile(path, write)).toThrow(
+      `x cannot be written in ${folder}: the disk is full; free some space`,
+    );
     expect(readFileSync(path, "utf8")).toBe("old");
     expect(readdirSync(folder)).toEqual(["x"]);
   });

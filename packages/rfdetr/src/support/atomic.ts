@@ -1,5 +1,16 @@
 // Atomic writes: files and folders are written under a temporary name, flushed, then renamed.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { RunDirectoryError } from "./errors.js";
 import { isSystemError, reasonOf } from "./system-error.js";
@@ -131,7 +142,8 @@ function makeFolders(path: string): void {
 
 /** Removes the leftovers of interrupted writes from a folder. */
 export function removePartial(folder: string): void {
-  for (const name of readdirSync(folder)) if (name.endsWith(partial)) rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of readdirSync(folder))
+    if (name.endsWith(partial)) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 /**
@@ -140,9 +152,12 @@ export function removePartial(folder: string): void {
  */
 export function writeFailure(path: string, error: unknown): unknown {
   if (!isSystemError(error)) return error;
-  return new RunDirectoryError(`${basename(path)} cannot be written in ${dirname(path)}: ${writeReason(dirname(path), error)}`, {
-    cause: error,
-  });
+  return new RunDirectoryError(
+    `${basename(path)} cannot be written in ${dirname(path)}: ${writeReason(dirname(path), error)}`,
+    {
+      cause: error,
+    },
+  );
 }
 
 function writeReason(folder: string, error: NodeJS.ErrnoException): string {
@@ -154,7 +169,9 @@ function writeReason(folder: string, error: NodeJS.ErrnoException): string {
     case "EROFS":
       return "the folder is read-only; choose another";
     case "ENOENT":
-      return existsSync(folder) ? "the system takes no new files in this folder; choose another" : "there is no such folder";
+      return existsSync(folder)
+        ? "the system takes no new files in this folder; choose another"
+        : "there is no such folder";
     default:
       return reasonOf(error);
   }

@@ -22,7 +22,9 @@ export function packError(error: unknown): SentError {
     name,
     message,
     ...(stack === undefined ? {} : { stack }),
-    ...(classes.RfdetrError.is(error) ? { family: (error as { [classes.family]?: SentError["family"] })[classes.family] } : {}),
+    ...(classes.RfdetrError.is(error)
+      ? { family: (error as { [classes.family]?: SentError["family"] })[classes.family] }
+      : {}),
     ...(typeof code === "string" ? { code } : {}),
     ...(typeof hint === "string" ? { hint } : {}),
     ...(cause === undefined ? {} : { cause: packError(cause) }),
@@ -32,7 +34,8 @@ export function packError(error: unknown): SentError {
 /** The error of another thread: its class, code, message, hint, stack and causes. */
 export async function unpackError(sent: SentError): Promise<Error> {
   const { name, message, family, code, hint } = sent;
-  const error = sent.cause === undefined ? new Error(message) : new Error(message, { cause: await unpackError(sent.cause) });
+  const error =
+    sent.cause === undefined ? new Error(message) : new Error(message, { cause: await unpackError(sent.cause) });
   const found = family === undefined ? (globalThis as Record<string, unknown>)[name] : (await classesOf(family))[name];
   if (isErrorClass(found)) Object.setPrototypeOf(error, found.prototype);
   else if (family !== undefined) Object.defineProperty(error, classes.family, { value: family });

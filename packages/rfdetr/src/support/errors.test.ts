@@ -7,7 +7,8 @@ import * as classes from "./errors.js";
 import { addHint, ConfigError, DataError, InternalError, isUserError, PictureError, RfdetrError } from "./errors.js";
 
 const errorClasses = Object.entries(classes).filter(
-  (entry): entry is [string, typeof ConfigError] => typeof entry[1] === "function" && entry[1].prototype instanceof Error,
+  (entry): entry is [string, typeof ConfigError] =>
+    typeof entry[1] === "function" && entry[1].prototype instanceof Error,
 );
 
 describe("RfdetrError", () => {
@@ -34,7 +35,13 @@ describe("RfdetrError", () => {
   it("carries message, cause and hint", () => {
     const cause = new Error("below");
     const error = new ConfigError("Expected a, received b", { cause, hint: "Set c" });
-    expect(error).toMatchObject({ name: "ConfigError", code: "ERR_CONFIG", message: "Expected a, received b", hint: "Set c", cause });
+    expect(error).toMatchObject({
+      name: "ConfigError",
+      code: "ERR_CONFIG",
+      message: "Expected a, received b",
+      hint: "Set c",
+      cause,
+    });
     expect("hint" in new ConfigError("x")).toBe(false);
     expect("cause" in new ConfigError("x")).toBe(false);
   });
@@ -84,7 +91,13 @@ describe("unpackError(packError())", () => {
     const error = new PictureError("ERR_PICTURE_OUTPUT", "cannot", { cause, hint: "Do" });
     const received = await sent(error);
     expect(received).toBeInstanceOf(PictureError);
-    expect(received).toMatchObject({ name: "PictureError", code: "ERR_PICTURE_OUTPUT", message: "cannot", hint: "Do", stack: error.stack });
+    expect(received).toMatchObject({
+      name: "PictureError",
+      code: "ERR_PICTURE_OUTPUT",
+      message: "cannot",
+      hint: "Do",
+      stack: error.stack,
+    });
     expect(received.cause).toBeInstanceOf(RangeError);
     expect(received.cause).toMatchObject({ code: "ERR_OUT_OF_RANGE", message: "below", stack: cause.stack });
   });

@@ -1,4 +1,5 @@
-// The family of errors. Each class has a code of its own that stays the same; messages may change. docs/errors.md is made from this file.
+// The family of errors. Each class has a code of its own that stays the same; messages may change. docs/errors.md is
+// made from this file.
 
 /** What an error may carry beside its message. */
 export interface ErrorDetails {
@@ -15,8 +16,8 @@ export interface KnownError extends Error {
 }
 
 /**
- * Bears the name of the package on the prototypes of the three bases. A symbol of the global registry recognises an error without
- * importing its package, because importing `@rfdetr/torch` loads libtorch.
+ * Bears the name of the package on the prototypes of the three bases. A symbol of the global registry recognises an
+ * error without importing its package, because importing `@rfdetr/torch` loads libtorch.
  */
 export const family: unique symbol = Symbol.for("rfdetr.error");
 
@@ -46,13 +47,19 @@ export abstract class RfdetrError extends Error {
     return "rfdetr";
   }
 
-  /** Whether an error is of this package, of `@rfdetr/amp` or of `@rfdetr/torch`: one with a code that docs/errors.md lists. */
+  /**
+   * Whether an error is of this package, of `@rfdetr/amp` or of `@rfdetr/torch`: one with a code that docs/errors.md
+   * lists.
+   */
   static is(error: unknown): error is KnownError {
     return error instanceof Error && family in error;
   }
 }
 
-/** A setting is unknown, has a wrong value or contradicts another. What to do: change the setting that the message names. */
+/**
+ * A setting is unknown, has a wrong value or contradicts another. What to do: change the setting that the message
+ * names.
+ */
 export class ConfigError extends RfdetrError {
   readonly code = "ERR_CONFIG";
 }
@@ -66,8 +73,8 @@ export class UsageError extends RfdetrError {
 }
 
 /**
- * The folder of a run is missing, exists already or cannot be read; or a file or folder that was asked for cannot be written.
- * What to do: give a folder as the message asks for it, or free some space.
+ * The folder of a run is missing, exists already or cannot be read; or a file or folder that was asked for cannot be
+ * written. What to do: give a folder as the message asks for it, or free some space.
  */
 export class RunDirectoryError extends RfdetrError {
   readonly code = "ERR_RUN_DIRECTORY";
@@ -82,14 +89,17 @@ export class CheckpointError extends RfdetrError {
 }
 
 /**
- * A dataset, an annotation or an image cannot be used. What to do: repair the file that the message names; `rfdetr data check` finds
- * all of them.
+ * A dataset, an annotation or an image cannot be used. What to do: repair the file that the message names; `rfdetr data
+ * check` finds all of them.
  */
 export class DataError extends RfdetrError {
   readonly code = "ERR_DATA";
 }
 
-/** Training went non-finite for good. What to do: lower the learning rate or train in 32-true; `rfdetr numerics` shows where it began. */
+/**
+ * Training went non-finite for good. What to do: lower the learning rate or train in 32-true; `rfdetr numerics` shows
+ * where it began.
+ */
 export class NumericsError extends RfdetrError {
   readonly code = "ERR_NUMERICS";
 }
@@ -105,8 +115,10 @@ export class ModelConfigError extends RfdetrError {
 /**
  * A picture cannot be read or written.
  *
- * - `ERR_PICTURE_INPUT`: The image does not decode. What to do: give a JPEG, PNG or WebP file, or bytes whose size is right.
- * - `ERR_PICTURE_OUTPUT`: The picture cannot be written. What to do: give a path that can be written and ends in .png, .jpg or .webp.
+ * - `ERR_PICTURE_INPUT`: The image does not decode. What to do: give a JPEG, PNG or WebP file, or bytes whose size is
+ * right.
+ * - `ERR_PICTURE_OUTPUT`: The picture cannot be written. What to do: give a path that can be written and ends in .png,
+ * .jpg or .webp.
  */
 export class PictureError extends RfdetrError {
   constructor(
@@ -121,8 +133,10 @@ export class PictureError extends RfdetrError {
 /**
  * Ground truth or detections cannot be scored.
  *
- * - `ERR_EVAL_ARGUMENT`: Arrays do not fit together or hold values without meaning. What to do: correct the array that is named.
- * - `ERR_EVAL_FILE`: A file of annotations or results cannot be read or is not JSON. What to do: check the path and the file.
+ * - `ERR_EVAL_ARGUMENT`: Arrays do not fit together or hold values without meaning. What to do: correct the array that
+ * is named.
+ * - `ERR_EVAL_FILE`: A file of annotations or results cannot be read or is not JSON. What to do: check the path and the
+ * file.
  * - `ERR_EVAL_ANNOTATIONS`: An entry of a COCO annotation file is wrong. What to do: correct the entry that is named.
  * - `ERR_EVAL_RESULTS`: An entry of a COCO results file is wrong. What to do: correct the entry that is named.
  */
@@ -139,8 +153,10 @@ export class EvaluationError extends RfdetrError {
 /**
  * A cost matrix has no assignment.
  *
- * - `ERR_ASSIGNMENT_INVALID`: A cost matrix holds NaN or -Infinity. What to do: replace such costs with `sanitizeCosts`.
- * - `ERR_ASSIGNMENT_INFEASIBLE`: Infinite costs block every pairing. What to do: replace such costs with `sanitizeCosts`.
+ * - `ERR_ASSIGNMENT_INVALID`: A cost matrix holds NaN or -Infinity. What to do: replace such costs with
+ * `sanitizeCosts`.
+ * - `ERR_ASSIGNMENT_INFEASIBLE`: Infinite costs block every pairing. What to do: replace such costs with
+ * `sanitizeCosts`.
  */
 export class AssignmentError extends RfdetrError {
   constructor(
@@ -161,11 +177,18 @@ export class InternalError extends RfdetrError {
 export function expected(what: string, name: string, received: unknown): string {
   const type = received === null ? "null" : Array.isArray(received) ? "array" : typeof received;
   const shown =
-    typeof received === "string" ? JSON.stringify(received) : typeof received === "object" ? JSON.stringify(received) : String(received);
+    typeof received === "string"
+      ? JSON.stringify(received)
+      : typeof received === "object"
+        ? JSON.stringify(received)
+        : String(received);
   return `Expected ${what} for ${name} but received ${shown}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
 }
 
-/** Codes of the family that tell of a fault of this program when they reach the command: it calls the engine, not its user. */
+/**
+ * Codes of the family that tell of a fault of this program when they reach the command: it calls the engine, not its
+ * user.
+ */
 const faults: ReadonlySet<string> = new Set([
   "ERR_INTERNAL",
   "ERR_TORCH",

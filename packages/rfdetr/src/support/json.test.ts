@@ -19,7 +19,9 @@ const read = (text: string): unknown => {
 it("reads JSON, and says what is wrong with a file that is not whole", () => {
   expect(read('{"a": [1]}\n')).toEqual({ a: [1] });
   expect(() => read(" \n")).toThrow(/file\.json but the file is empty$/);
-  expect(() => read('{"a": [1, 2')).toThrow(/file\.json but it ends in the middle, after 11 characters: the file was cut off/);
+  expect(() => read('{"a": [1, 2')).toThrow(
+    /file\.json but it ends in the middle, after 11 characters: the file was cut off/,
+  );
   expect(() => read("{a: 1}")).toThrow(/file\.json but it is not JSON: /);
   expect(() => read("names: [cat]")).toThrow(/is not JSON/);
   expect(() => readJson(join(folder, "none.json"), (message) => new Error(message))).toThrow(

@@ -1,7 +1,9 @@
 // Names in files are snake_case, names in TypeScript camelCase.
 
 /** `grad_accum_steps` as a type: `gradAccumSteps`. */
-export type CamelCase<S extends string> = S extends `${infer A}_${infer B}${infer C}` ? `${A}${Uppercase<B>}${CamelCase<C>}` : S;
+export type CamelCase<S extends string> = S extends `${infer A}_${infer B}${infer C}`
+  ? `${A}${Uppercase<B>}${CamelCase<C>}`
+  : S;
 
 /** `grad_accum_steps` → `gradAccumSteps`. */
 export function camelCase(name: string): string {

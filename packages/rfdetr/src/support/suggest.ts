@@ -12,7 +12,8 @@ export function suggest(word: string, known: Iterable<string>): string | undefin
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const name of known) {
     const candidate = plain(name);
-    const within = wanted.length >= 4 && (candidate.includes(wanted) || wanted.includes(candidate)) && candidate.length >= 4;
+    const within =
+      wanted.length >= 4 && (candidate.includes(wanted) || wanted.includes(candidate)) && candidate.length >= 4;
     const distance = within ? 1.5 : editDistance(wanted, candidate);
     if (distance < bestDistance) [best, bestDistance] = [name, distance];
   }

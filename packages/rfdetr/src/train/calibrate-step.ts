@@ -22,7 +22,12 @@ export interface Subject {
  */
 export function calibrateSubject(
   { model, batch: { images: bytes, height, width, targets }, device }: Subject,
-  options: { overrides?: Overrides; precisions?: readonly Precision[]; rounds?: number; progress?: (what: string) => void } = {},
+  options: {
+    overrides?: Overrides;
+    precisions?: readonly Precision[];
+    rounds?: number;
+    progress?: (what: string) => void;
+  } = {},
 ): Calibration {
   const { overrides, ...rest } = options;
   const criterion = new Criterion({ groupDetr: model.config.groupDetr });

@@ -4,7 +4,13 @@ import { EarlyStopping } from "./early-stopping.js";
 describe("EarlyStopping", () => {
   it("waits for `patience` evaluations without a gain above the smallest that counts", () => {
     const stopping = new EarlyStopping(2, 0.01);
-    expect([0.5, 0.505, 0.52, 0.52, Number.NaN].map((ap) => stopping.update(ap))).toEqual([false, false, false, false, true]);
+    expect([0.5, 0.505, 0.52, 0.52, Number.NaN].map((ap) => stopping.update(ap))).toEqual([
+      false,
+      false,
+      false,
+      false,
+      true,
+    ]);
   });
 
   it("goes on from its state", () => {

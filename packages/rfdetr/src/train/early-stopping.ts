@@ -6,7 +6,10 @@ export interface EarlyStoppingState {
   waited: number;
 }
 
-/** Ends training after `patience` evaluations without a gain of more than `minDelta`, as Lightning's EarlyStopping in mode max. */
+/**
+ * Ends training after `patience` evaluations without a gain of more than `minDelta`, as Lightning's EarlyStopping in
+ * mode max.
+ */
 export class EarlyStopping {
   #best = Number.NEGATIVE_INFINITY;
   #waited = 0;
@@ -16,7 +19,9 @@ export class EarlyStopping {
     readonly minDelta: number,
   ) {}
 
-  /** Adds the figure of an evaluation. One that is not finite is no improvement. @returns whether training should end */
+  /**
+   * Adds the figure of an evaluation. One that is not finite is no improvement. @returns whether training should end
+   */
   update(figure: number): boolean {
     if (figure > this.#best + this.minDelta) {
       this.#best = figure;

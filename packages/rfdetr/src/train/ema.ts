@@ -9,8 +9,8 @@ export interface EmaState {
 }
 
 /**
- * Float32 copies of all weights. The first update copies; update t ≥ 2 moves by 1 − decay·(1 − e^(−t/tau)), a ramp that forgets the
- * random start. `rfdetr.training.callbacks.ema`.
+ * Float32 copies of all weights. The first update copies; update t ≥ 2 moves by 1 − decay·(1 − e^(−t/tau)), a ramp that
+ * forgets the random start. `rfdetr.training.callbacks.ema`.
  */
 export class Ema {
   readonly decay: number;
@@ -23,7 +23,9 @@ export class Ema {
     this.decay = options.decay;
     this.tau = options.tau;
     this.#model = model;
-    this.#average = noGrad(() => new Map([...model.stateDict()].map(([key, value]) => [key, keep(value.detach().clone())])));
+    this.#average = noGrad(
+      () => new Map([...model.stateDict()].map(([key, value]) => [key, keep(value.detach().clone())])),
+    );
   }
 
   get updates(): number {

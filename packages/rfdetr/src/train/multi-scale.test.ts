@@ -11,7 +11,9 @@ describe("multi-scale training", () => {
   });
 
   it("offers the lists of the package for every variant", () => {
-    const { scales } = JSON.parse(readFileSync(new URL("../settings/fixtures/package-settings.json", import.meta.url), "utf8")) as {
+    const { scales } = JSON.parse(
+      readFileSync(new URL("../settings/fixtures/package-settings.json", import.meta.url), "utf8"),
+    ) as {
       scales: Record<string, Record<"true" | "false", number[]>>;
     };
     for (const [variant, lists] of Object.entries(scales)) {

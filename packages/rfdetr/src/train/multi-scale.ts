@@ -2,8 +2,9 @@
 import { PythonRandom } from "./python-random.js";
 
 /**
- * The side lengths in pixels that a variant trains at (`compute_multi_scale_scales` of the Python package): multiples of a block (patch size ×
- * windows) from three blocks below the resolution to four above, or five below to five above if expanded, and at least two blocks.
+ * The side lengths in pixels that a variant trains at (`compute_multi_scale_scales` of the Python package): multiples
+ * of a block (patch size × windows) from three blocks below the resolution to four above, or five below to five above
+ * if expanded, and at least two blocks.
  */
 export function trainingScales(resolution: number, patchSize: number, numWindows: number, expanded: boolean): number[] {
   const block = patchSize * numWindows;
@@ -14,7 +15,10 @@ export function trainingScales(resolution: number, patchSize: number, numWindows
   return scales;
 }
 
-/** The side length of one optimizer step. It depends only on the step, so it is the same on every machine and after every resume. */
+/**
+ * The side length of one optimizer step. It depends only on the step, so it is the same on every machine and after
+ * every resume.
+ */
 export function scaleOfStep(step: number, scales: readonly number[]): number {
   return new PythonRandom(step).choice(scales);
 }

@@ -25,9 +25,9 @@ function layerId(name: string, depth: number): number {
 }
 
 /**
- * Groups of equal learning rate and weight decay, in the order: all others, encoder, decoder. The earlier an encoder layer, the lower its
- * learning rate. Biases, norms and embeddings of the encoder do not decay; its LayerScale and the whole decoder do, as in the package
- * (`rfdetr.training.param_groups`).
+ * Groups of equal learning rate and weight decay, in the order: all others, encoder, decoder. The earlier an encoder
+ * layer, the lower its learning rate. Biases, norms and embeddings of the encoder do not decay; its LayerScale and the
+ * whole decoder do, as in the package (`rfdetr.training.param_groups`).
  */
 export function parameterGroups(model: RFDETRModel, settings: GroupSettings): optim.ParameterGroup[] {
   const depth = Math.max(...model.config.outFeatureIndexes) + 1;
@@ -42,7 +42,9 @@ export function parameterGroups(model: RFDETRModel, settings: GroupSettings): op
     const set = name.startsWith(encoderPrefix) ? 1 : name.startsWith(decoderPrefix) ? 2 : 0;
     const lr =
       set === 1
-        ? settings.lrEncoder * settings.lrVitLayerDecay ** (depth + 1 - layerId(name, depth)) * settings.lrComponentDecay ** 2
+        ? settings.lrEncoder *
+          settings.lrVitLayerDecay ** (depth + 1 - layerId(name, depth)) *
+          settings.lrComponentDecay ** 2
         : set === 2
           ? settings.lr * settings.lrComponentDecay
           : settings.lr;

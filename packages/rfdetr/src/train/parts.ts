@@ -56,7 +56,11 @@ export function stepParts(
       overrides: settings.precisionOverrides,
     }),
     optimizer: new optim.AdamW(parameterGroups(model, settings)),
-    scaler: new GradScaler({ ...settings.scaler, ...(scale === undefined ? {} : { init: scale }), enabled: precision === "16-mixed" }),
+    scaler: new GradScaler({
+      ...settings.scaler,
+      ...(scale === undefined ? {} : { init: scale }),
+      enabled: precision === "16-mixed",
+    }),
     device,
     clipMaxNorm: settings.clipMaxNorm,
   };
@@ -67,7 +71,10 @@ export function averageOf(model: RFDETRModel, { useEma, emaDecay, emaTau }: Trai
   return useEma ? new Ema(model, { decay: emaDecay, tau: emaTau }) : null;
 }
 
-/** The images of a micro-batch as input of the model: `[B, 3, H, W]` float32, normalised, resized to `size` × `size` if it is given. */
+/**
+ * The images of a micro-batch as input of the model: `[B, 3, H, W]` float32, normalised, resized to `size` × `size` if
+ * it is given.
+ */
 export function prepareImages(batch: MicroBatch, size: number | null, device: string): Tensor {
   const images = normalise_(imagesToTensor(batch.images, batch.targets.length, batch.height, batch.width, device));
   return size === null ? images : noGrad(() => resizeImages(images, size, size));

@@ -5,7 +5,9 @@ describe("PythonRandom", () => {
   it("chooses what CPython's random.Random(seed).choice chooses", () => {
     const scales = [192, 256, 320, 384, 448, 512];
     const chosen = Array.from({ length: 20 }, (_, seed) => new PythonRandom(seed).choice(scales));
-    expect(chosen).toEqual([384, 256, 192, 256, 256, 448, 448, 320, 256, 384, 448, 384, 384, 320, 192, 256, 320, 448, 256, 512]);
+    expect(chosen).toEqual([
+      384, 256, 192, 256, 256, 448, 448, 320, 256, 384, 448, 384, 384, 320, 192, 256, 320, 448, 256, 512,
+    ]);
   });
 
   it("seeds from every 32-bit word of a large integer", () => {

@@ -5,8 +5,8 @@ const N = 624;
 const M = 397;
 
 /**
- * MT19937 seeded as CPython seeds it from an integer (Matsumoto and Nishimura 1998, `init_by_array` over the 32-bit words of |seed|).
- * Only what `choice` needs.
+ * MT19937 seeded as CPython seeds it from an integer (Matsumoto and Nishimura 1998, `init_by_array` over the 32-bit
+ * words of |seed|). Only what `choice` needs.
  */
 export class PythonRandom {
   readonly #state = new Uint32Array(N);
@@ -14,14 +14,18 @@ export class PythonRandom {
 
   /** @param seed any integer that a double holds exactly. */
   constructor(seed: number) {
-    if (!Number.isSafeInteger(seed)) throw new InternalError(`Expected safe integer for seed but received ${seed} of type ${typeof seed}`);
+    if (!Number.isSafeInteger(seed))
+      throw new InternalError(`Expected safe integer for seed but received ${seed} of type ${typeof seed}`);
     const key: number[] = [];
     for (let rest = Math.abs(seed); rest > 0; rest = Math.floor(rest / 2 ** 32)) key.push(rest % 2 ** 32);
     if (key.length === 0) key.push(0);
     this.#seedByArray(key);
   }
 
-  /** Returns the element that `random.Random(seed).choice(list)` returns, and advances the generator. @throws RangeError for an empty list */
+  /**
+   * Returns the element that `random.Random(seed).choice(list)` returns, and advances the generator. @throws RangeError
+   * for an empty list
+   */
   choice<T>(list: readonly T[]): T {
     if (list.length === 0) throw new InternalError("Expected at least one element to choose from but received none");
     const bits = 32 - Math.clz32(list.length);

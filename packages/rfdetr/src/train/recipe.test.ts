@@ -10,7 +10,13 @@ describe("parameter groups of Nano", () => {
   it("are the package's 28, with its rates", () => {
     const model = new RFDETRModel(resolveModel("nano"));
     const names = new Map([...model.namedParameters()].map(([name, p]) => [p as Tensor, name]));
-    const groups = parameterGroups(model, { lr: 1e-4, lrEncoder: 1.5e-4, lrVitLayerDecay: 0.8, lrComponentDecay: 0.7, weightDecay: 1e-4 });
+    const groups = parameterGroups(model, {
+      lr: 1e-4,
+      lrEncoder: 1.5e-4,
+      lrVitLayerDecay: 0.8,
+      lrComponentDecay: 0.7,
+      weightDecay: 1e-4,
+    });
     expect(groups.length).toBe(28);
     expect(groups.reduce((sum, g) => sum + g.params.length, 0)).toBe(465);
     expect([groups[0].params.length, groups[0].lr]).toEqual([192, 1e-4]);
@@ -19,7 +25,10 @@ describe("parameter groups of Nano", () => {
       groups.find((g) => g.params.some((p) => names.get(p) === wanted)) as optim.ParameterGroup;
     const encoder = "backbone.0.encoder.encoder";
     expect(rate(`${encoder}.embeddings.cls_token`)).toMatchObject({ lr: expect.closeTo(3.2326e-6, 9), weightDecay: 0 });
-    expect(rate(`${encoder}.encoder.layer.0.mlp.fc1.weight`)).toMatchObject({ lr: expect.closeTo(4.0407e-6, 9), weightDecay: 1e-4 });
+    expect(rate(`${encoder}.encoder.layer.0.mlp.fc1.weight`)).toMatchObject({
+      lr: expect.closeTo(4.0407e-6, 9),
+      weightDecay: 1e-4,
+    });
     expect(rate(`${encoder}.encoder.layer.11.mlp.fc1.weight`).lr).toBeCloseTo(4.704e-5, 8);
     expect(rate(`${encoder}.encoder.layer.0.layer_scale1.lambda1`).weightDecay).toBe(1e-4);
     expect(rate(`${encoder}.layernorm.weight`)).toMatchObject({ lr: expect.closeTo(7.35e-5, 9), weightDecay: 0 });
@@ -32,7 +41,9 @@ describe("schedule", () => {
     expect([0, 19, 20, 50].map((t) => scheduleFactor(t, base, 10, 100))).toEqual([1, 1, 0.1, 0.1]);
   });
   it("warms up from zero", () => {
-    expect([0, 2, 4, 5].map((t) => scheduleFactor(t, { ...base, warmupEpochs: 0.5 }, 10, 100))).toEqual([0, 0.4, 0.8, 1]);
+    expect([0, 2, 4, 5].map((t) => scheduleFactor(t, { ...base, warmupEpochs: 0.5 }, 10, 100))).toEqual([
+      0, 0.4, 0.8, 1,
+    ]);
   });
   it("follows a cosine or a line to min_factor and stays there", () => {
     const cosine = { ...base, lrScheduler: "cosine" as const, minFactor: 0.1 };
@@ -73,7 +84,9 @@ describe("moving average", () => {
   });
   it("refuses a state that lacks a weight, by its name", () => {
     const ema = new Ema(new One(), { decay: 0.9, tau: 10 });
-    expect(() => ema.load({ tensors: new Map(), updates: 3 })).toThrow("Expected the average of w [1] in the checkpoint but it is missing");
+    expect(() => ema.load({ tensors: new Map(), updates: 3 })).toThrow(
+      "Expected the average of w [1] in the checkpoint but it is missing",
+    );
     expect(ema.updates).toBe(0);
   });
   it("goes on from a saved state", () => {

@@ -5,7 +5,8 @@ import { inFloat32 } from "../model/outputs.js";
 import { type MicroBatch, prepareImages, type StepParts } from "./parts.js";
 
 /**
- * Runs a step that was not applied once more, with observers, and reports the first value that is not finite. Changes no weight.
+ * Runs a step that was not applied once more, with observers, and reports the first value that is not finite. Changes
+ * no weight.
  * @param size side length of the images in pixels; null keeps their size
  * @param scale loss scale of the step
  */
@@ -28,7 +29,13 @@ export function replayStep(
             .total.mul(scale / microBatches.length)
             .backward();
         });
-      return replay({ ...what, model, inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const), run, scale });
+      return replay({
+        ...what,
+        model,
+        inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const),
+        run,
+        scale,
+      });
     });
   } finally {
     parts.optimizer.zeroGrad();

@@ -13,11 +13,16 @@ export interface ScheduleSettings {
 }
 
 /**
- * Factor of the learning rate at an optimizer step (counted from 0). During warm-up it is step / warm-up steps, so the first step has rate 0, as
- * in the package (`rfdetr.training.module_model`). Then it is constant with one drop, or falls to `minFactor` along a cosine or a line.
- * Steps after the end keep the last value.
+ * Factor of the learning rate at an optimizer step (counted from 0). During warm-up it is step / warm-up steps, so the
+ * first step has rate 0, as in the package (`rfdetr.training.module_model`). Then it is constant with one drop, or
+ * falls to `minFactor` along a cosine or a line. Steps after the end keep the last value.
  */
-export function scheduleFactor(step: number, settings: ScheduleSettings, stepsPerEpoch: number, totalSteps: number): number {
+export function scheduleFactor(
+  step: number,
+  settings: ScheduleSettings,
+  stepsPerEpoch: number,
+  totalSteps: number,
+): number {
   const warmup = Math.floor(stepsPerEpoch * settings.warmupEpochs);
   if (step < warmup) return step / Math.max(1, warmup);
   if (settings.lrScheduler === "step") return step < settings.lrDrop * stepsPerEpoch ? 1 : 0.1;
@@ -26,7 +31,9 @@ export function scheduleFactor(step: number, settings: ScheduleSettings, stepsPe
   return settings.minFactor + (1 - settings.minFactor) * left;
 }
 
-/** Sets the learning rates of an optimizer's groups. Its steps are the applied ones; skipped steps do not advance it. */
+/**
+ * Sets the learning rates of an optimizer's groups. Its steps are the applied ones; skipped steps do not advance it.
+ */
 export class Schedule {
   readonly #initial = new WeakMap<optim.ParameterGroup, number>();
   constructor(

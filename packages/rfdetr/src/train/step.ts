@@ -1,4 +1,5 @@
-// One optimizer step: forward, loss and backward of every micro-batch, checks for finite values, clipping, AdamW and the moving average.
+// One optimizer step: forward, loss and backward of every micro-batch, checks for finite values, clipping, AdamW and
+// the moving average.
 
 import { badGradients } from "@rfdetr/amp";
 import { memory, optim, scope, span } from "@rfdetr/torch";
@@ -37,14 +38,18 @@ export interface StepResult {
   /** A warning of the matcher about its costs, the first time; otherwise null. */
   warning: string | null;
   seconds: StepSeconds;
-  /** Bytes of tensors that the forward of a micro-batch kept for backward, and of the low-precision copies of the weights. */
+  /**
+   * Bytes of tensors that the forward of a micro-batch kept for backward, and of the low-precision copies of the
+   * weights.
+   */
   keptBytes: number;
   halfCopyBytes: number;
 }
 
 /**
- * Runs one optimizer step over its micro-batches. Forward runs under autocast, the criterion outside it on float32 outputs.
- * Every micro-batch's loss is checked; a loss or a gradient that is not finite leaves weights and moments untouched.
+ * Runs one optimizer step over its micro-batches. Forward runs under autocast, the criterion outside it on float32
+ * outputs. Every micro-batch's loss is checked; a loss or a gradient that is not finite leaves weights and moments
+ * untouched.
  * @param size side length in pixels that the images are resized to; null keeps their size
  * @param ema moving average to update if the step is applied
  * @example
@@ -105,7 +110,10 @@ interface Applied {
   bad: Fault | null;
 }
 
-/** Unscales and clips the gradients and steps the optimizer, unless the norm is not finite: then some gradient is not either. */
+/**
+ * Unscales and clips the gradients and steps the optimizer, unless the norm is not finite: then some gradient is not
+ * either.
+ */
 function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts, ema: Ema | null): Applied {
   const { parameters } = optimizer;
   scaler.unscale(parameters);
@@ -119,7 +127,10 @@ function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts, ema: Ema | 
   }
   const [first] = badGradients(model.namedParameters());
   const parameter = first?.name ?? null;
-  return reject({ scaler }, { what: parameter === null ? "norm of the gradients" : `gradient of ${parameter}`, parameter });
+  return reject(
+    { scaler },
+    { what: parameter === null ? "norm of the gradients" : `gradient of ${parameter}`, parameter },
+  );
 }
 
 /** Changes nothing, except that the loss scale backs off. */

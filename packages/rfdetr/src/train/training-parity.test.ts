@@ -45,14 +45,17 @@ function pixels(number: number): Uint8Array {
   for (let y = 0; y < side; y++)
     for (let x = 0; x < side; x++)
       for (let c = 0; c < 3; c++)
-        bytes[(y * side + x) * 3 + c] = (x * (2 + (number % 5)) + y * (3 + c) + ((x * y) >> 2) * (1 + c) + 31 * number) & 255;
+        bytes[(y * side + x) * 3 + c] =
+          (x * (2 + (number % 5)) + y * (3 + c) + ((x * y) >> 2) * (1 + c) + 31 * number) & 255;
   return bytes;
 }
 
 function target(number: number): Target {
   const count = (number * 5 + 2) % 4;
   const u = Float32Array.from(uniforms(`boxes${number}`, count * 4));
-  const boxes = u.map((v, i) => (i % 4 < 2 ? 0.5 + Math.fround(0.25 * v) : Math.fround(0.3) + Math.fround(Math.fround(0.2) * v)));
+  const boxes = u.map((v, i) =>
+    i % 4 < 2 ? 0.5 + Math.fround(0.25 * v) : Math.fround(0.3) + Math.fround(Math.fround(0.2) * v),
+  );
   return { imageId: number, labels: Int32Array.from({ length: count }, (_, k) => (7 * k + 3 * number + 1) % 8), boxes };
 }
 
@@ -72,7 +75,11 @@ function normalised(number: number): Float32Array {
   return out;
 }
 
-function marks(names: Map<Tensor, string>, group: optim.ParameterGroup, of: (name: string, parameter: Tensor) => Tensor): [number, number] {
+function marks(
+  names: Map<Tensor, string>,
+  group: optim.ParameterGroup,
+  of: (name: string, parameter: Tensor) => Tensor,
+): [number, number] {
   let [squares, projection] = [0, 0];
   for (const parameter of group.params) {
     const name = names.get(parameter) as string;
@@ -96,10 +103,22 @@ function run(kind: "float64" | "float32" | "bfloat16"): Run {
   const groups = parameterGroups(model, settings);
   const optimizer = new optim.AdamW(groups);
   const ema = new Ema(model, { decay: 0.9, tau: 10 });
-  const schedule = new Schedule({ lr: settings.lr, lrScheduler: "cosine", lrDrop: 100, minFactor: 0.1, warmupEpochs: 1 }, 10, steps);
+  const schedule = new Schedule(
+    { lr: settings.lr, lrScheduler: "cosine", lrDrop: 100, minFactor: 0.1, warmupEpochs: 1 },
+    10,
+    steps,
+  );
   const autocast = modelAutocast(model, { precision: kind === "bfloat16" ? "bf16-mixed" : "32-true" });
   const names = new Map([...model.namedParameters()].map(([name, parameter]) => [parameter as Tensor, name]));
-  const parts = { model, criterion, autocast, optimizer, scaler: new GradScaler({ enabled: false }), device: "cpu", clipMaxNorm: 0.1 };
+  const parts = {
+    model,
+    criterion,
+    autocast,
+    optimizer,
+    scaler: new GradScaler({ enabled: false }),
+    device: "cpu",
+    clipMaxNorm: 0.1,
+  };
   const result: Run = { steps: [], states: [] };
   for (let step = 0; step < steps; step++) {
     const lr = schedule.apply(optimizer, step);
@@ -119,7 +138,13 @@ function run(kind: "float64" | "float32" | "bfloat16"): Run {
             size,
             ema,
           );
-    result.steps.push({ loss: taken.loss, gradient_norm: taken.gradNorm, lr, size, terms: Object.fromEntries(taken.terms) });
+    result.steps.push({
+      loss: taken.loss,
+      gradient_norm: taken.gradNorm,
+      lr,
+      size,
+      terms: Object.fromEntries(taken.terms),
+    });
     if ((step + 1) % 10 > 0) continue;
     const averages = ema.state().tensors;
     const state = groups.map((group) => ({
@@ -152,7 +177,8 @@ function exactStep(parts: Parameters<typeof trainingStep>[0], ema: Ema, numbers:
 }
 
 const relative = (a: number, b: number): number => Math.abs(a - b) / Math.max(Math.abs(b), 1e-3);
-const meanDistance = (a: Run, b: Run): number => a.steps.reduce((sum, { loss }, i) => sum + Math.abs(loss - b.steps[i].loss), 0) / steps;
+const meanDistance = (a: Run, b: Run): number =>
+  a.steps.reduce((sum, { loss }, i) => sum + Math.abs(loss - b.steps[i].loss), 0) / steps;
 
 describe("fifty optimizer steps of the Python package", () => {
   it("are followed in float64 to 1e-8: losses, gradient norms, rates, sizes, weights and averages of every parameter group", () => {
@@ -171,7 +197,10 @@ describe("fifty optimizer steps of the Python package", () => {
         const there = golden.float64.states[i].groups[g];
         for (const kind of ["weights", "averages"] as const)
           for (const k of [0, 1])
-            expect(relative(group[kind][k], there[kind][k]), `${kind} of group ${g} after ${(i + 1) * 10} steps`).toBeLessThan(1e-8);
+            expect(
+              relative(group[kind][k], there[kind][k]),
+              `${kind} of group ${g} after ${(i + 1) * 10} steps`,
+            ).toBeLessThan(1e-8);
       });
       expect(groups).toHaveLength(golden.float64.states[i].groups.length);
     });
@@ -180,8 +209,10 @@ describe("fifty optimizer steps of the Python package", () => {
   it("are followed in float32 to rounding, until a near-tied rank falls the other way; then by no more than float32 costs the package itself", () => {
     const own = run("float32");
     const { steps: there } = golden.float32;
-    for (const i of [0, 1]) expect(relative(own.steps[i].loss, there[i].loss), `loss of step ${i + 1}`).toBeLessThan(1e-4);
-    // Which of two tokens with all but equal logits is chosen depends on the last bit; the package's float32 leaves its own float64 in the same way.
+    for (const i of [0, 1])
+      expect(relative(own.steps[i].loss, there[i].loss), `loss of step ${i + 1}`).toBeLessThan(1e-4);
+    // Which of two tokens with all but equal logits is chosen depends on the last bit; the package's float32 leaves its
+    // own float64 in the same way.
     expect(meanDistance(own, golden.float64)).toBeLessThan(1.5 * meanDistance(golden.float32, golden.float64));
     const bf16 = run("bfloat16");
     expect(meanDistance(bf16, own)).toBeLessThan(1.5 * meanDistance(golden.bfloat16, golden.float32));

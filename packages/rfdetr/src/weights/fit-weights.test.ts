@@ -88,7 +88,11 @@ describe("weights of one model in another", () => {
     });
     const small = new RFDETRModel(config);
     const { report } = scope(() => {
-      const fitted = fitWeights("x", { tensors: big.stateDict(), config: big.config }, { tensors: small.stateDict(), config });
+      const fitted = fitWeights(
+        "x",
+        { tensors: big.stateDict(), config: big.config },
+        { tensors: small.stateDict(), config },
+      );
       noGrad(() => small.loadStateDict(fitted.tensors));
       return { report: fitted.report };
     });
@@ -102,7 +106,9 @@ describe("weights of one model in another", () => {
     const model = new RFDETRModel(resolveModel("tiny"));
     const some = new Map([...model.stateDict()].slice(0, 10));
     expect(() =>
-      scope(() => fitWeights("x", { tensors: some, config: model.config }, { tensors: model.stateDict(), config: model.config })),
+      scope(() =>
+        fitWeights("x", { tensors: some, config: model.config }, { tensors: model.stateDict(), config: model.config }),
+      ),
     ).toThrow(/hold 10 of the \d+ tensors of tiny: they are of another model/);
   });
 });
@@ -110,7 +116,9 @@ describe("weights of one model in another", () => {
 describe("adapters", () => {
   it.each(["dora", "lora"] as const)("are merged as peft merges them: %s", (kind) => {
     const { stored, merged } = golden[kind];
-    const tensors = new Map(Object.entries(stored).map(([key, values]) => [plainKey(key), keep(tensor(values as never))] as const));
+    const tensors = new Map(
+      Object.entries(stored).map(([key, values]) => [plainKey(key), keep(tensor(values as never))] as const),
+    );
     expect(mergeAdapters(tensors)).toEqual(["query"]);
     expect([...tensors.keys()].sort()).toEqual(["query.bias", "query.weight"]);
     near(tensors.get("query.weight") as Tensor, merged.flat());
@@ -119,7 +127,9 @@ describe("adapters", () => {
 
   it("are told from weights by their keys", () => {
     const key = "backbone.0.encoder.base_model.model.encoder.encoder.layer.3.attention.attention.query";
-    expect(plainKey(`${key}.base_layer.weight`)).toBe("backbone.0.encoder.encoder.encoder.layer.3.attention.attention.query.weight");
+    expect(plainKey(`${key}.base_layer.weight`)).toBe(
+      "backbone.0.encoder.encoder.encoder.layer.3.attention.attention.query.weight",
+    );
     expect(isAdapter(`${key}.lora_A.default.weight`)).toBe(true);
     expect(isAdapter(`${key}.base_layer.weight`)).toBe(false);
   });

@@ -63,7 +63,8 @@ export function fitWeights(
 
   function fit(key: string, found: Tensor, target: Tensor): { tensor: Tensor; how: string | null } {
     if (found.shape.join() === target.shape.join() && !queryRows.test(key)) return { tensor: found, how: null };
-    if (classRows.test(key)) return { tensor: withRows(found, target.shape[0]), how: `${found.shape[0]} class rows to ${target.shape[0]}` };
+    if (classRows.test(key))
+      return { tensor: withRows(found, target.shape[0]), how: `${found.shape[0]} class rows to ${target.shape[0]}` };
     if (queryRows.test(key)) {
       if (queries === storedQueries && groups === storedGroups) return { tensor: found, how: null };
       if (queries > storedQueries || groups > storedGroups)
@@ -112,7 +113,8 @@ function resized(table: Tensor, rows: number): { tensor: Tensor; how: string | n
 
 /** What a user should know of a fit, one line each; none if every tensor was loaded unchanged. */
 export function describeFit({ changed, missing, leftOver }: FitReport): string[] {
-  const some = (keys: readonly string[]): string => keys.slice(0, 3).join(", ") + (keys.length > 3 ? ` and ${keys.length - 3} more` : "");
+  const some = (keys: readonly string[]): string =>
+    keys.slice(0, 3).join(", ") + (keys.length > 3 ? ` and ${keys.length - 3} more` : "");
   const ways = new Map<string, number>();
   for (const { how } of changed) ways.set(how, (ways.get(how) ?? 0) + 1);
   const others = leftOver.filter((key) => !isGroupHead(key));

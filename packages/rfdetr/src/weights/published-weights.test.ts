@@ -8,7 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type DownloadOptions, publishedWeights, resolveWeights, weightsFolder } from "./published-weights.js";
 
 const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 251));
-const published = { bird: { file: "rf-detr-bird.pth", path: "bird/best.pth", md5: createHash("md5").update(content).digest("hex") } };
+const published = {
+  bird: { file: "rf-detr-bird.pth", path: "bird/best.pth", md5: createHash("md5").update(content).digest("hex") },
+};
 
 let folder: string;
 let server: Server;
@@ -43,7 +45,8 @@ const whole: RequestListener = (request, response) => {
   response.writeHead(from > 0 ? 206 : 200, { "content-length": content.length - from });
   response.end(content.subarray(from));
 };
-const get = (options: Partial<DownloadOptions> = {}) => resolveWeights("bird", { published, mirror, folder, ...options });
+const get = (options: Partial<DownloadOptions> = {}) =>
+  resolveWeights("bird", { published, mirror, folder, ...options });
 const path = () => join(folder, "rf-detr-bird.pth");
 
 describe("published weights", () => {
@@ -61,7 +64,9 @@ describe("published weights", () => {
   });
 
   it("are not looked for where a path is given", async () => {
-    expect(await resolveWeights("runs/a/best.safetensors", { published, mirror, folder })).toBe("runs/a/best.safetensors");
+    expect(await resolveWeights("runs/a/best.safetensors", { published, mirror, folder })).toBe(
+      "runs/a/best.safetensors",
+    );
     expect(ranges).toEqual([]);
   });
 
@@ -90,7 +95,9 @@ describe("published weights", () => {
 
   it("follow a redirect", async () => {
     answer = (request, response) =>
-      request.url === "/bird/best.pth" ? response.writeHead(302, { location: `${mirror}/elsewhere` }).end() : whole(request, response);
+      request.url === "/bird/best.pth"
+        ? response.writeHead(302, { location: `${mirror}/elsewhere` }).end()
+        : whole(request, response);
     await get();
     expect(readFileSync(path()).equals(content)).toBe(true);
   });
@@ -120,7 +127,9 @@ describe("published weights", () => {
   it("that were changed in the cache folder are refused, and stay", async () => {
     mkdirSync(folder);
     writeFileSync(path(), "spoiled");
-    await expect(get()).rejects.toThrow(/are not those published as bird .*: remove the file to download them again, or give its path/);
+    await expect(get()).rejects.toThrow(
+      /are not those published as bird .*: remove the file to download them again, or give its path/,
+    );
     expect(readFileSync(path(), "utf8")).toBe("spoiled");
     expect(ranges).toEqual([]);
   });

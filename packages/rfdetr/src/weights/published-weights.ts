@@ -23,9 +23,21 @@ const publisher = "https://storage.googleapis.com/rfdetr";
  * License 2.0.
  */
 export const publishedWeights: Readonly<Record<string, Published>> = {
-  nano: { file: "rf-detr-nano.pth", path: "nano_coco/checkpoint_best_regular.pth", md5: "fb6504cce7fbdc783f7a46991f07639f" },
-  small: { file: "rf-detr-small.pth", path: "small_coco/checkpoint_best_regular.pth", md5: "fb37061c1af7bace359c91b723a8d5c1" },
-  medium: { file: "rf-detr-medium.pth", path: "medium_coco/checkpoint_best_regular.pth", md5: "7223f764a87b863f02eb8d52bf0ce2ee" },
+  nano: {
+    file: "rf-detr-nano.pth",
+    path: "nano_coco/checkpoint_best_regular.pth",
+    md5: "fb6504cce7fbdc783f7a46991f07639f",
+  },
+  small: {
+    file: "rf-detr-small.pth",
+    path: "small_coco/checkpoint_best_regular.pth",
+    md5: "fb37061c1af7bace359c91b723a8d5c1",
+  },
+  medium: {
+    file: "rf-detr-medium.pth",
+    path: "medium_coco/checkpoint_best_regular.pth",
+    md5: "7223f764a87b863f02eb8d52bf0ce2ee",
+  },
   base: { file: "rf-detr-base.pth", path: "rf-detr-base-coco.pth", md5: "b4d3ce46099eaed50626ede388caf979" },
   "base-2": { file: "rf-detr-base-2.pth", path: "rf-detr-base-2.pth", md5: "462f4d9df407ddc1812f42614040e913" },
   "base-o365": {
@@ -91,7 +103,8 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new CheckpointError(
-      `The weights ${name} could not be downloaded from ${url}: ${reason(error)}. ` + `Download them elsewhere and put the file at ${path}`,
+      `The weights ${name} could not be downloaded from ${url}: ${reason(error)}. ` +
+        `Download them elsewhere and put the file at ${path}`,
       { cause: error },
     );
   }
@@ -119,7 +132,8 @@ async function download(url: string, partial: string, { progress, signal }: Down
   });
   // Range not satisfiable: the file is complete already.
   if (response.status === 416) return;
-  if (!response.ok || response.body === null) throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
+  if (!response.ok || response.body === null)
+    throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
   const continued = response.status === 206;
   const length = Number(response.headers.get("content-length") ?? Number.NaN);
   let done = continued ? have : 0;
@@ -131,7 +145,11 @@ async function download(url: string, partial: string, { progress, signal }: Down
       next(null, chunk);
     },
   });
-  await pipeline(Readable.fromWeb(response.body as never), counter, createWriteStream(partial, { flags: continued ? "a" : "w" }));
+  await pipeline(
+    Readable.fromWeb(response.body as never),
+    counter,
+    createWriteStream(partial, { flags: continued ? "a" : "w" }),
+  );
   if (total !== null && done < total) throw new Error(`${done} of ${total} bytes came before the connection ended`);
 }
 

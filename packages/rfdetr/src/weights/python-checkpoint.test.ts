@@ -24,6 +24,12 @@ describe("checkpoints of the Python package", () => {
   });
   it("of COCO name their classes by category id", () => {
     expect([cocoClasses.length, cocoClasses.filter((name) => name !== "unused").length]).toEqual([91, 80]);
-    expect([1, 13, 44, 67, 90].map((id) => cocoClasses[id])).toEqual(["person", "stop sign", "bottle", "dining table", "toothbrush"]);
+    expect([1, 13, 44, 67, 90].map((id) => cocoClasses[id])).toEqual([
+      "person",
+      "stop sign",
+      "bottle",
+      "dining table",
+      "toothbrush",
+    ]);
   });
 });

@@ -37,7 +37,8 @@ function stateOf(content: Map<unknown, unknown>): Map<string, PickledTensor> {
   const state = new Map<string, PickledTensor>();
   for (const [key, value] of source ?? []) {
     if (typeof key !== "string" || !isTensor(value)) continue;
-    const bare = source === lightning ? key.replace(/^model\./, "").replace(/^_orig_mod\./, "") : key.replace(/^module\./, "");
+    const bare =
+      source === lightning ? key.replace(/^model\./, "").replace(/^_orig_mod\./, "") : key.replace(/^module\./, "");
     state.set(plainKey(bare), value);
   }
   return state;
@@ -45,15 +46,25 @@ function stateOf(content: Map<unknown, unknown>): Map<string, PickledTensor> {
 
 /** Whether the sizes of the tensors are those of a variant. */
 function matches(config: ModelConfig, shapes: Shapes): boolean {
-  const has = (key: string, ...shape: number[]): boolean => shapes.get(key)?.slice(0, shape.length).join() === shape.join();
+  const has = (key: string, ...shape: number[]): boolean =>
+    shapes.get(key)?.slice(0, shape.length).join() === shape.join();
   const encoder = "backbone.0.encoder.encoder";
   const { hiddenDim: d, caNheads, projectorScale, decNPoints } = config;
   return (
-    has(`${encoder}.embeddings.patch_embeddings.projection.weight`, config.encoder.width, 3, config.patchSize, config.patchSize) &&
+    has(
+      `${encoder}.embeddings.patch_embeddings.projection.weight`,
+      config.encoder.width,
+      3,
+      config.patchSize,
+      config.patchSize,
+    ) &&
     shapes.has(`${encoder}.encoder.layer.${config.encoder.layers - 1}.norm1.weight`) &&
     !shapes.has(`${encoder}.encoder.layer.${config.encoder.layers}.norm1.weight`) &&
     has("transformer.decoder.norm.weight", d) &&
-    has("transformer.decoder.layers.0.cross_attn.sampling_offsets.bias", caNheads * projectorScale.length * decNPoints * 2) &&
+    has(
+      "transformer.decoder.layers.0.cross_attn.sampling_offsets.bias",
+      caNheads * projectorScale.length * decNPoints * 2,
+    ) &&
     has("transformer.decoder.layers.0.linear1.bias", config.dimFeedforward) &&
     shapes.has(`transformer.decoder.layers.${config.decLayers - 1}.norm1.weight`) &&
     !shapes.has(`transformer.decoder.layers.${config.decLayers}.norm1.weight`)
@@ -88,7 +99,8 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
       Math.abs(resolveModel(b).positionalEncodingSize - positionalEncodingSize),
   );
   const variant = named !== undefined && fitting.includes(named) ? named : nearest[0];
-  if (variant === undefined) throw new CheckpointError(`The checkpoint ${path} has the sizes of no known variant (${variants.join(", ")})`);
+  if (variant === undefined)
+    throw new CheckpointError(`The checkpoint ${path} has the sizes of no known variant (${variants.join(", ")})`);
   const base = resolveModel(variant);
   const follows = base.positionalEncodingSize * base.patchSize === base.resolution;
   return resolveModel(variant, {
@@ -108,7 +120,8 @@ function classNamesOf(content: Map<unknown, unknown>, classes: number): string[]
   for (const source of [fields(content.get("args")), content, fields(content.get("hyper_parameters"))]) {
     const found = source.get("class_names");
     const list = found instanceof Map ? [...found.values()] : found;
-    if (Array.isArray(list) && list.length > 0 && list.every((name) => typeof name === "string")) return list.slice(0, classes + 1);
+    if (Array.isArray(list) && list.length > 0 && list.every((name) => typeof name === "string"))
+      return list.slice(0, classes + 1);
   }
   return classes === 90 ? [...cocoClasses] : Array.from({ length: classes }, (_, i) => `class ${i}`);
 }
@@ -120,7 +133,8 @@ function classNamesOf(content: Map<unknown, unknown>, classes: number): string[]
 export function readPythonCheckpoint(path: string): PythonCheckpoint {
   const file = new PthFile(path);
   try {
-    if (!(file.content instanceof Map)) throw new CheckpointError(`Expected a dictionary in ${path} but it holds something else`);
+    if (!(file.content instanceof Map))
+      throw new CheckpointError(`Expected a dictionary in ${path} but it holds something else`);
     const state = stateOf(file.content);
     // Empty buffer of newer versions, for keypoint models only.
     state.delete("_kp_active_mask");

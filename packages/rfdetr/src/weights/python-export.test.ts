@@ -22,7 +22,8 @@ describe("weights written for the Python package", () => {
     expect(read.classNames).toEqual(["bee", "Käfer"]);
     expect(read.config).toEqual(config);
     expect([...read.tensors.keys()]).toEqual([...model.stateDict().keys()]);
-    for (const [key, tensor] of model.stateDict()) expect(read.tensors.get(key)?.sub(tensor).abs().sum().item(), key).toBe(0);
+    for (const [key, tensor] of model.stateDict())
+      expect(read.tensors.get(key)?.sub(tensor).abs().sum().item(), key).toBe(0);
     for (const tensor of read.tensors.values()) tensor.dispose();
   });
 

@@ -39,7 +39,11 @@ function pythonModelConfig(config: ModelConfig): Record<string, Picklable> {
  * weights. The file is replaced as a whole or not at all.
  * @throws RunDirectoryError
  */
-export function savePythonCheckpoint(path: string, tensors: ReadonlyMap<string, Tensor>, { classNames, config, extra }: WeightsInfo): void {
+export function savePythonCheckpoint(
+  path: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  { classNames, config, extra }: WeightsInfo,
+): void {
   const epoch = Number(extra?.epoch);
   const content: Picklable = {
     model: tensors,

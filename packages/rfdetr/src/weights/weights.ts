@@ -27,7 +27,11 @@ export interface WeightsInfo {
  * const config = resolveModel("nano", { numClasses: 1 });
  * saveWeights("fresh.safetensors", new RFDETRModel(config).stateDict(), { classNames: ["bird"], config });
  */
-export function saveWeights(path: string, tensors: Map<string, Tensor>, { classNames, config, extra }: WeightsInfo): void {
+export function saveWeights(
+  path: string,
+  tensors: Map<string, Tensor>,
+  { classNames, config, extra }: WeightsInfo,
+): void {
   const metadata = {
     ...extra,
     format: "rfdetr",
@@ -72,9 +76,15 @@ export function readWeights(path: string): LoadedWeights {
     throw new CheckpointError(
       `Expected variant and class names in the metadata of ${path} but they are missing: write the file with rfdetr train or rfdetr convert`,
     );
-  const { variant: _, ...overrides } = config === undefined ? ({} as Partial<ModelConfig>) : (JSON.parse(config) as ModelConfig);
+  const { variant: _, ...overrides } =
+    config === undefined ? ({} as Partial<ModelConfig>) : (JSON.parse(config) as ModelConfig);
   const names = JSON.parse(classNames) as string[];
-  return { tensors: file.tensors, classNames: names, config: resolveModel(variant, { numClasses: names.length, ...overrides }), extra };
+  return {
+    tensors: file.tensors,
+    classNames: names,
+    config: resolveModel(variant, { numClasses: names.length, ...overrides }),
+    extra,
+  };
 }
 
 /**
@@ -125,7 +135,11 @@ export function loadInto(model: RFDETRModel, path: string): { report: FitReport;
   try {
     return noGrad(() =>
       scope(() => {
-        const { tensors: fitted, report } = fitWeights(path, { tensors, config }, { tensors: model.stateDict(), config: model.config });
+        const { tensors: fitted, report } = fitWeights(
+          path,
+          { tensors, config },
+          { tensors: model.stateDict(), config: model.config },
+        );
         model.loadStateDict(fitted, { strict: false });
         const wanted = model.config.numClasses;
         const classes =

@@ -20,7 +20,8 @@ export const constant_ = (t: Tensor, value: number): Tensor => inPlace((x) => x.
 /** Zeros. */
 export const zeros_ = (t: Tensor): Tensor => constant_(t, 0);
 /** Uniform on [low, high). */
-export const uniform_ = (t: Tensor, low = 0, high = 1): Tensor => inPlace((x) => ops.uniform_(x, { from: low, to: high }))(t);
+export const uniform_ = (t: Tensor, low = 0, high = 1): Tensor =>
+  inPlace((x) => ops.uniform_(x, { from: low, to: high }))(t);
 /** Normal with a mean and a standard deviation. */
 export const normal_ = (t: Tensor, mean = 0, std = 1): Tensor => inPlace((x) => ops.normal_(x, { mean, std }))(t);
 

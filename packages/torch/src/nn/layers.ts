@@ -58,7 +58,12 @@ export class Conv2d extends Module {
     this.bias = (options.bias ?? true) ? uniformBias(outChannels, (inChannels / this.groups) * kernel * kernel) : null;
   }
   override forward(x: Tensor): Tensor {
-    return ops.conv2d(x, this.weight, { bias: this.bias, stride: this.stride, padding: this.padding, groups: this.groups });
+    return ops.conv2d(x, this.weight, {
+      bias: this.bias,
+      stride: this.stride,
+      padding: this.padding,
+      groups: this.groups,
+    });
   }
 }
 
@@ -70,7 +75,12 @@ export class ConvTranspose2d extends Module {
   weight: Parameter;
   bias: Parameter | null;
   readonly stride: number;
-  constructor(inChannels: number, outChannels: number, kernel: number, options: { stride?: number; bias?: boolean } = {}) {
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernel: number,
+    options: { stride?: number; bias?: boolean } = {},
+  ) {
     super();
     this.stride = options.stride ?? 1;
     this.weight = parameter(init.kaimingUniform_(empty([inChannels, outChannels, kernel, kernel])));

@@ -7,14 +7,18 @@ import type { Tensor } from "../tensor.js";
 import { Linear } from "./layers.js";
 import { Module } from "./module.js";
 
-/** The activation between two layers. `rfdetr::gelu` has a kernel where the CPU multiplies bfloat16, so that both ways have the same bits. */
+/**
+ * The activation between two layers. `rfdetr::gelu` has a kernel where the CPU multiplies bfloat16, so that both ways
+ * have the same bits.
+ */
 export const activationOperators = { relu: operator("aten::relu"), gelu: operator("rfdetr::gelu") } as const;
 /** Name of an activation that `rfdetr::mlp` applies between its layers. */
 export type Activation = keyof typeof activationOperators;
 
 /**
  * `x` through linear layers, each but the last followed by the activation, as the fused operator `rfdetr::mlp`.
- * @param layers each with a bias; children of the module that calls this, so that whoever takes them one by one finds their paths
+ * @param layers each with a bias; children of the module that calls this, so that whoever takes them one by one finds
+ * their paths
  * @param x `[…, in of the first layer]`
  * @returns `[…, out of the last layer]`
  */

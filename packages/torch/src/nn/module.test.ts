@@ -89,8 +89,16 @@ describe("Module", () => {
       .linear(x, attention.inProjWeight, { bias: attention.inProjBias })
       .chunk(3, -1)
       .map((t) => t.view(1, 3, 2, 2).transpose(1, 2));
-    const expected = q.matmul(k.transpose(-1, -2)).div(Math.sqrt(2)).softmax(-1).matmul(v).transpose(1, 2).reshape(1, 3, 4);
-    const difference = attention.call(x, x, x).sub(ops.linear(expected, attention.outProj.weight, { bias: attention.outProj.bias }));
+    const expected = q
+      .matmul(k.transpose(-1, -2))
+      .div(Math.sqrt(2))
+      .softmax(-1)
+      .matmul(v)
+      .transpose(1, 2)
+      .reshape(1, 3, 4);
+    const difference = attention
+      .call(x, x, x)
+      .sub(ops.linear(expected, attention.outProj.weight, { bias: attention.outProj.bias }));
     expect(difference.abs().max().item()).toBeLessThan(1e-12);
   });
 
@@ -121,7 +129,8 @@ describe("AdamW", () => {
       m = m.map((value, i) => 0.9 * value + 0.1 * g[i]);
       v = v.map((value, i) => 0.999 * value + 0.001 * g[i] ** 2);
       expected = expected.map(
-        (value, i) => value * (1 - 0.1 * 0.01) - (0.1 * (m[i] / (1 - 0.9 ** t))) / (Math.sqrt(v[i] / (1 - 0.999 ** t)) + 1e-8),
+        (value, i) =>
+          value * (1 - 0.1 * 0.01) - (0.1 * (m[i] / (1 - 0.9 ** t))) / (Math.sqrt(v[i] / (1 - 0.999 ** t)) + 1e-8),
       );
     }
     (x.toList() as number[]).forEach((value, i) => expect(value).toBeCloseTo(expected[i], 12));
@@ -141,7 +150,10 @@ describe("AdamW", () => {
         });
         optimizer.step({ gradientScale: 0.25 });
       }
-      expect(optim.gradientNorm(params)).toBeCloseTo(Math.hypot(...gradients.map((g) => 3 * g.double().norm().item())), 3);
+      expect(optim.gradientNorm(params)).toBeCloseTo(
+        Math.hypot(...gradients.map((g) => 3 * g.double().norm().item())),
+        3,
+      );
       return params;
     };
     const judge = run("float64");

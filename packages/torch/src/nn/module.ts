@@ -75,7 +75,8 @@ export abstract class Module {
   /** A registered buffer. @throws RangeError when there is none of that name */
   buffer(name: string): Tensor {
     const found = this.#buffers.get(name);
-    if (found === undefined) throw new RangeError(`Expected the name of a buffer of ${this.constructor.name} but received ${name}`);
+    if (found === undefined)
+      throw new RangeError(`Expected the name of a buffer of ${this.constructor.name} but received ${name}`);
     return found;
   }
 
@@ -116,7 +117,8 @@ export abstract class Module {
 
   /** Buffers of this module and all below it, with their keys. */
   *namedBuffers(prefix = ""): Generator<[string, Tensor]> {
-    for (const [path, module] of this.namedModules(prefix)) for (const [name, tensor] of module.#buffers) yield [join(path, name), tensor];
+    for (const [path, module] of this.namedModules(prefix))
+      for (const [name, tensor] of module.#buffers) yield [join(path, name), tensor];
   }
 
   /** Parameters of this module and all below it. */
@@ -136,12 +138,17 @@ export abstract class Module {
    */
   loadStateDict(state: Map<string, Tensor>, options: { strict?: boolean } = {}): LoadReport {
     const own = this.stateDict();
-    const report: LoadReport = { missing: [], unexpected: [...state.keys()].filter((key) => !own.has(key)), mismatched: [] };
+    const report: LoadReport = {
+      missing: [],
+      unexpected: [...state.keys()].filter((key) => !own.has(key)),
+      mismatched: [],
+    };
     const fitting: [Tensor, Tensor][] = [];
     for (const [key, target] of own) {
       const source = state.get(key);
       if (source === undefined) report.missing.push(key);
-      else if (source.shape.join() !== target.shape.join()) report.mismatched.push({ key, expected: target.shape, received: source.shape });
+      else if (source.shape.join() !== target.shape.join())
+        report.mismatched.push({ key, expected: target.shape, received: source.shape });
       else fitting.push([target, source]);
     }
     if ((options.strict ?? true) && (report.missing.length || report.unexpected.length || report.mismatched.length))
@@ -193,7 +200,8 @@ export class StateDictError extends TorchError {
     module: Module,
     readonly report: LoadReport,
   ) {
-    const some = (list: string[]): string => list.slice(0, 3).join(", ") + (list.length > 3 ? ` and ${list.length - 3} more` : "");
+    const some = (list: string[]): string =>
+      list.slice(0, 3).join(", ") + (list.length > 3 ? ` and ${list.length - 3} more` : "");
     const shapes = report.mismatched.map(
       ({ key, expected, received }) => `${key} (expected ${expected.join("×")}, received ${received.join("×")})`,
     );

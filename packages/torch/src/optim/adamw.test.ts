@@ -51,7 +51,9 @@ describe("AdamW", () => {
     fc.assert(
       fc.property(cases, ({ sizes, weights, seed }) =>
         scope(() => {
-          const [one, two] = [true, false].map((inOnePass) => train(build(sizes, "float32", seed), seed, weights, inOnePass));
+          const [one, two] = [true, false].map((inOnePass) =>
+            train(build(sizes, "float32", seed), seed, weights, inOnePass),
+          );
           expect(one.slice(0, sizes.length)).toEqual(two.slice(0, sizes.length));
           expect(apart(one.flat(), two.flat())).toBeLessThan(5e-7);
         }),

@@ -75,7 +75,8 @@ export class AdamW {
     this.groups = groups;
     this.betas = options.betas ?? [0.9, 0.999];
     this.eps = options.eps ?? 1e-8;
-    const like = (group: ParameterGroup): Tensor[] => keep(group.params.map((p) => zeros(p.shape, { dtype: p.dtype, device: p.device })));
+    const like = (group: ParameterGroup): Tensor[] =>
+      keep(group.params.map((p) => zeros(p.shape, { dtype: p.dtype, device: p.device })));
     this.#expAvg = groups.map(like);
     this.#expAvgSq = groups.map(like);
   }

@@ -37,10 +37,19 @@ const pid = 1;
  * import { writeFileSync } from "node:fs";
  * writeFileSync("trace.json", JSON.stringify(chromeTrace(profile(step).profile)));
  */
-export function chromeTrace({ events, threads, dropped }: Profile, about: Record<string, string | number> = {}): ChromeTrace {
+export function chromeTrace(
+  { events, threads, dropped }: Profile,
+  about: Record<string, string | number> = {},
+): ChromeTrace {
   const traceEvents: TraceEvent[] = [{ ph: "M", name: "process_name", pid, tid: 0, args: { name: "rfdetr" } }];
   for (let tid = 0; tid < threads; tid++)
-    traceEvents.push({ ph: "M", name: "thread_name", pid, tid, args: { name: tid === 0 ? "caller" : `thread ${tid}` } });
+    traceEvents.push({
+      ph: "M",
+      name: "thread_name",
+      pid,
+      tid,
+      args: { name: tid === 0 ? "caller" : `thread ${tid}` },
+    });
   for (const [id, event] of events.entries()) {
     traceEvents.push(slice(event));
     const from = events[event.forward];
@@ -49,7 +58,11 @@ export function chromeTrace({ events, threads, dropped }: Profile, about: Record
     traceEvents.push({ ...arrow, ph: "s", tid: from.thread, ts: microseconds(from.start) });
     traceEvents.push({ ...arrow, ph: "f", bp: "e", tid: event.thread, ts: microseconds(event.start) });
   }
-  return { traceEvents, displayTimeUnit: "ms", otherData: { ...about, ...(dropped > 0 ? { "events dropped": dropped } : {}) } };
+  return {
+    traceEvents,
+    displayTimeUnit: "ms",
+    otherData: { ...about, ...(dropped > 0 ? { "events dropped": dropped } : {}) },
+  };
 }
 
 function slice(event: ProfileEvent): TraceEvent {
@@ -61,7 +74,16 @@ function slice(event: ProfileEvent): TraceEvent {
   if (inputs !== null) args.inputs = inputs.map(shapeText);
   if (outputs !== null) args.outputs = outputs.map(shapeText);
   const shown = kind === "module" && module !== "" ? `${module} (${name})` : name;
-  return { ph: "X", name: shown, cat: kind, pid, tid: event.thread, ts: microseconds(start), dur: microseconds(end - start), args };
+  return {
+    ph: "X",
+    name: shown,
+    cat: kind,
+    pid,
+    tid: event.thread,
+    ts: microseconds(start),
+    dur: microseconds(end - start),
+    args,
+  };
 }
 
 const microseconds = (nanoseconds: number): number => nanoseconds / 1000;

@@ -1,7 +1,19 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
-import { checkpoint, nn, noGrad, ops, ProfileError, type ProfileEvent, profile, randn, scope, span, type Tensor } from "../index.js";
+import {
+  checkpoint,
+  nn,
+  noGrad,
+  ops,
+  ProfileError,
+  type ProfileEvent,
+  profile,
+  randn,
+  scope,
+  span,
+  type Tensor,
+} from "../index.js";
 
 class Block extends nn.Module {
   first = new nn.Linear(4, 8);
@@ -43,7 +55,14 @@ it("records modules in the order of their forwards, each inside its parent", () 
     "Linear layers.1.first",
     "Linear layers.1.second",
   ]);
-  expect(modules.slice(1).map(({ parent }) => events[parent].module)).toEqual(["", "layers.0", "layers.0", "", "layers.1", "layers.1"]);
+  expect(modules.slice(1).map(({ parent }) => events[parent].module)).toEqual([
+    "",
+    "layers.0",
+    "layers.0",
+    "",
+    "layers.1",
+    "layers.1",
+  ]);
 });
 
 it("puts an operator into the innermost module and span around it", () => {
@@ -52,7 +71,10 @@ it("puts an operator into the innermost module and span around it", () => {
     { module: "layers.0", span: null, phase: "forward" },
     { module: "layers.1", span: null, phase: "forward" },
   ]);
-  expect(named(events, "aten::mul").find(({ phase }) => phase === "forward")).toMatchObject({ module: null, span: "loss" });
+  expect(named(events, "aten::mul").find(({ phase }) => phase === "forward")).toMatchObject({
+    module: null,
+    span: "loss",
+  });
 });
 
 it("gives a backward node to the module whose forward made it, with all that it runs", () => {
@@ -160,7 +182,8 @@ it("nests events: each lies inside its parent, and those of one parent follow ea
 });
 
 it("records dtypes and shapes where asked for, of tensors in lists too", () => {
-  const events = profile(() => scope(() => ops.cat([randn([2, 3]), randn([4, 3]).to("bfloat16")])), { shapes: true }).profile.events;
+  const events = profile(() => scope(() => ops.cat([randn([2, 3]), randn([4, 3]).to("bfloat16")])), { shapes: true })
+    .profile.events;
   expect(named(events, "aten::cat").map(({ inputs, outputs }) => ({ inputs, outputs }))).toEqual([
     {
       inputs: [
@@ -237,7 +260,9 @@ it("records other threads too, each as a thread of its own, and lets none of the
     Atomics.wait(turns, 1, 0);
   }).profile;
   expect(threads).toBe(2);
-  expect([named(events, "aten::neg"), named(events, "aten::relu")].map(([{ thread, module }]) => ({ thread, module }))).toEqual([
+  expect(
+    [named(events, "aten::neg"), named(events, "aten::relu")].map(([{ thread, module }]) => ({ thread, module })),
+  ).toEqual([
     { thread: 0, module: null },
     { thread: 1, module: null },
   ]);

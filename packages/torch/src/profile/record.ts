@@ -32,7 +32,9 @@ function enter(key: RunningModule | string): void {
   if (index === undefined) {
     index = marks.length;
     marks.push(
-      typeof key === "string" ? { kind: "span", name: key, path: null } : { kind: "module", name: key.constructor.name, path: key.path },
+      typeof key === "string"
+        ? { kind: "span", name: key, path: null }
+        : { kind: "module", name: key.constructor.name, path: key.path },
     );
     indices.set(key, index);
   }
@@ -93,7 +95,8 @@ export function profile<T>(body: () => T, options: { shapes?: boolean } = {}): {
   for (const [index, thread] of recorded.threads.entries()) {
     // The recorder counts parents within their thread.
     const first = events.length;
-    for (const event of decode(thread, index, names)) events.push(event.parent < 0 ? event : { ...event, parent: event.parent + first });
+    for (const event of decode(thread, index, names))
+      events.push(event.parent < 0 ? event : { ...event, parent: event.parent + first });
   }
   return {
     result,

@@ -31,9 +31,25 @@ const step: Profile = {
     event({ name: "aten::sum", start: 112_000, end: 128_000, parent: 4, sequence: 1 }),
     event({ kind: "engine", name: "backward", start: 140_000, end: 240_000 }),
     event({ kind: "engine", name: "evaluate_function", start: 141_000, end: 151_000, parent: 6 }),
-    event({ kind: "backward", name: "SumBackward0", start: 142_000, end: 150_000, parent: 7, sequence: 1, forwardThread: 0 }),
+    event({
+      kind: "backward",
+      name: "SumBackward0",
+      start: 142_000,
+      end: 150_000,
+      parent: 7,
+      sequence: 1,
+      forwardThread: 0,
+    }),
     event({ kind: "engine", name: "evaluate_function", start: 151_000, end: 231_000, parent: 6 }),
-    event({ kind: "backward", name: "LinearBackward", start: 152_000, end: 230_000, parent: 9, sequence: 0, forwardThread: 0 }),
+    event({
+      kind: "backward",
+      name: "LinearBackward",
+      start: 152_000,
+      end: 230_000,
+      parent: 9,
+      sequence: 0,
+      forwardThread: 0,
+    }),
     event({ name: "aten::mm", start: 153_000, end: 223_000, parent: 10 }),
     event({ kind: "engine", name: "evaluate_function", start: 231_000, end: 239_000, parent: 6 }),
     event({ kind: "backward", name: "AccumulateGrad", start: 232_000, end: 238_000, parent: 12 }),
@@ -44,7 +60,13 @@ const step: Profile = {
 };
 
 it("counts an operator's own time, without that of what it calls", () => {
-  const rows = byOperator(step).map(({ name, phase, calls, self, total }) => [name, phase, calls, self / 1000, total / 1000]);
+  const rows = byOperator(step).map(({ name, phase, calls, self, total }) => [
+    name,
+    phase,
+    calls,
+    self / 1000,
+    total / 1000,
+  ]);
   expect(rows).toEqual([
     ["aten::mm", "backward", 1, 70, 70],
     ["aten::addmm", "forward", 1, 40, 40],

@@ -19,7 +19,8 @@ const plainNames = new Set([
 
 /** `_rebuild_tensor_v2(storage, offset, shape, strides, …)` */
 function tensor([storage, offset, shape, strides]: unknown[], machine: Machine): PickledTensor {
-  if (typeof storage !== "object" || storage === null || !("elements" in storage)) machine.broken("a tensor without a storage");
+  if (typeof storage !== "object" || storage === null || !("elements" in storage))
+    machine.broken("a tensor without a storage");
   const integers = (value: unknown) => machine.list(value).map((element) => machine.integer(element));
   return {
     storage: storage as PickledStorage,

@@ -37,13 +37,15 @@ function call(machine: Machine): void {
 function build(machine: Machine): void {
   const state = machine.pop();
   const target = machine.top();
-  if (target instanceof PickledObject && state instanceof Map) for (const [key, value] of state) target.attributes.set(key, value);
+  if (target instanceof PickledObject && state instanceof Map)
+    for (const [key, value] of state) target.attributes.set(key, value);
 }
 
 /** Pushes the storage of `("storage", class, key, location, elements)`. */
 function pushStorage(machine: Machine): void {
   const [kind, type, key, , elements] = machine.list(machine.pop());
-  if (kind !== "storage" || !(type instanceof PickledName)) machine.broken("a reference to something that is not a storage");
+  if (kind !== "storage" || !(type instanceof PickledName))
+    machine.broken("a reference to something that is not a storage");
   const storage: PickledStorage = {
     type: type.name,
     key: machine.text(key),

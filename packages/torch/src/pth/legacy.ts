@@ -34,7 +34,10 @@ export function readLegacy(file: number, path: string): { content: unknown; entr
   if (next().value !== magicNumber) throw new CheckpointError(path, "has no magic number of torch");
   const version = next().value;
   if (version !== 1001)
-    throw new CheckpointError(path, `has version ${String(version)} of the format before torch 1.6; only 1001 is known`);
+    throw new CheckpointError(
+      path,
+      `has version ${String(version)} of the format before torch 1.6; only 1001 is known`,
+    );
   const system = next().value;
   if (system instanceof Map && system.get("little_endian") === false)
     throw new CheckpointError(path, "was written on a big-endian machine");
@@ -45,12 +48,14 @@ export function readLegacy(file: number, path: string): { content: unknown; entr
   for (const key of keys) {
     const storage = storages.get(String(key));
     const dtype = storage === undefined ? undefined : storageDtype(storage.type);
-    if (dtype === undefined || at + 8 > size) throw new CheckpointError(path, `is cut off, or does not declare its storage ${String(key)}`);
+    if (dtype === undefined || at + 8 > size)
+      throw new CheckpointError(path, `is cut off, or does not declare its storage ${String(key)}`);
     const count = Buffer.alloc(8);
     readSync(file, count, 0, 8, at);
     const bytes = Number(count.readBigInt64LE()) * dtypes[dtype].bytes;
     at += 8;
-    if (!(bytes >= 0 && at + bytes <= size)) throw new CheckpointError(path, `places its storage ${String(key)} outside of itself`);
+    if (!(bytes >= 0 && at + bytes <= size))
+      throw new CheckpointError(path, `places its storage ${String(key)} outside of itself`);
     entries.set(`data/${String(key)}`, { offset: at, size: bytes });
     at += bytes;
   }

@@ -75,7 +75,10 @@ export class PthFile {
     const entry = this.#entries.get(`${this.#prefix}data/${storage.key}`);
     const { bytes } = dtypes[dtype];
     if (entry === undefined || storage.elements < 0 || storage.elements * bytes !== entry.size)
-      throw new CheckpointError(this.path, `gives ${name} a storage of ${storage.elements} elements that the archive does not have`);
+      throw new CheckpointError(
+        this.path,
+        `gives ${name} a storage of ${storage.elements} elements that the archive does not have`,
+      );
     const numel = shape.reduce((a, b) => a * b, 1);
     const last = shape.reduce((sum, size, i) => sum + (size - 1) * (strides[i] ?? 0), offset);
     if (

@@ -30,7 +30,10 @@ const global = (name: string): Buffer => {
 export function pickle(value: Picklable): { bytes: Buffer; tensors: Tensor[] } {
   const pickler = new Pickler();
   pickler.add(value);
-  return { bytes: Buffer.concat([op("PROTO", Buffer.from([2])), ...pickler.parts, op("STOP")]), tensors: pickler.tensors };
+  return {
+    bytes: Buffer.concat([op("PROTO", Buffer.from([2])), ...pickler.parts, op("STOP")]),
+    tensors: pickler.tensors,
+  };
 }
 
 class Pickler {
@@ -54,7 +57,10 @@ class Pickler {
         this.add(inner as Picklable);
       }
       this.#op("SETITEMS");
-    } else throw new TypeError(`Expected plain data or a tensor for a checkpoint but received ${String(value)} of type ${typeof value}`);
+    } else
+      throw new TypeError(
+        `Expected plain data or a tensor for a checkpoint but received ${String(value)} of type ${typeof value}`,
+      );
   }
 
   #op(...names: OpcodeName[]): void {

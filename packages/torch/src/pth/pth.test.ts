@@ -3,7 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { CheckpointError, PickledName, PickledObject, type PickledTensor, PthFile, UnsafePickleError } from "./index.js";
+import {
+  CheckpointError,
+  PickledName,
+  PickledObject,
+  type PickledTensor,
+  PthFile,
+  UnsafePickleError,
+} from "./index.js";
 import { unpickle } from "./unpickle.js";
 
 const small = fileURLToPath(new URL("./fixtures/small.pth", import.meta.url));
@@ -51,7 +58,13 @@ describe("checkpoints of torch", () => {
     expect(args.attributes.get("lr")).toBe(1e-4);
     expect(args.attributes.get("name")).toBe("näme");
     expect(args.attributes.get("flags")).toEqual([true, false, null]);
-    expect((args.attributes.get("nested") as Map<string, unknown>).get("a")).toEqual([1, -2, 3.5, 2 ** 40, -(2n ** 70n)]);
+    expect((args.attributes.get("nested") as Map<string, unknown>).get("a")).toEqual([
+      1,
+      -2,
+      3.5,
+      2 ** 40,
+      -(2n ** 70n),
+    ]);
     expect(content.get("size")).toEqual([1, 2]);
     expect(content.get("dtype")).toEqual(new PickledName("torch.float16"));
     expect(content.get("set")).toEqual(new Set([1, 2]));
@@ -59,14 +72,18 @@ describe("checkpoints of torch", () => {
 
   it("that place a tensor outside of its storage are refused by its name", () => {
     const base = model.get("base") as PickledTensor;
-    expect(() => file.read("x", { ...base, shape: [5, 6] })).toThrow(/places x of shape 5×6 outside of its storage of 24/);
+    expect(() => file.read("x", { ...base, shape: [5, 6] })).toThrow(
+      /places x of shape 5×6 outside of its storage of 24/,
+    );
     expect(() => file.read("x", { ...base, offset: -1 })).toThrow(/outside/);
     expect(() => file.read("x", { ...base, strides: [-6, 1] })).toThrow(/outside/);
     expect(() => file.read("x", { ...base, shape: [2 ** 40, 6], strides: [0, 0] })).toThrow(/outside/);
     expect(() => file.read("x", { ...base, storage: { ...base.storage, elements: 1e12 } })).toThrow(
       /a storage of 1000000000000 elements that the archive does not have/,
     );
-    expect(() => file.read("x", { ...base, storage: { ...base.storage, key: "../data.pkl" } })).toThrow(CheckpointError);
+    expect(() => file.read("x", { ...base, storage: { ...base.storage, key: "../data.pkl" } })).toThrow(
+      CheckpointError,
+    );
   });
 });
 

@@ -17,7 +17,8 @@ const path = join(folder, "a.pth");
 /** As the reader gives it: dictionaries are maps. */
 const asRead = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(asRead);
-  if (typeof value === "object" && value !== null) return new Map(Object.entries(value).map(([key, inner]) => [key, asRead(inner)]));
+  if (typeof value === "object" && value !== null)
+    return new Map(Object.entries(value).map(([key, inner]) => [key, asRead(inner)]));
   return value;
 };
 
@@ -51,7 +52,18 @@ describe("a pickle", () => {
 });
 
 describe("a checkpoint that was written", () => {
-  const dtypes: DType[] = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"];
+  const dtypes: DType[] = [
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+  ];
   const tensors = new Map<string, Tensor>([
     ...dtypes.map(
       (dtype) =>

@@ -37,7 +37,8 @@ export function savePth(path: string, content: Picklable): void {
   };
   const add = (name: string, data: Uint8Array): void => {
     const entry: Entry = { name: Buffer.from(`archive/${name}`), offset: at, size: data.length, crc: crc32(data) };
-    if (at + data.length + 4096 > largest) throw new CheckpointError(path, "would be larger than 4 GiB, which is not supported");
+    if (at + data.length + 4096 > largest)
+      throw new CheckpointError(path, "would be larger than 4 GiB, which is not supported");
     entries.push(entry);
     // An extra field pads to the alignment, as in torch's own writer.
     const from = at + 30 + entry.name.length + 4;

@@ -26,7 +26,8 @@ export function readZip(file: number, path: string): Map<string, ZipEntry> {
   const tailLength = Math.min(size, 65_557);
   const tail = read(file, path, size - tailLength, tailLength);
   const end = tail.lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]));
-  if (end < 0 || end + 22 > tail.length) throw new CheckpointError(path, "is not a zip archive, or is cut off: its directory is missing");
+  if (end < 0 || end + 22 > tail.length)
+    throw new CheckpointError(path, "is not a zip archive, or is cut off: its directory is missing");
   let count = tail.readUInt16LE(end + 10);
   let length = tail.readUInt32LE(end + 12);
   let start = tail.readUInt32LE(end + 16);
@@ -38,7 +39,8 @@ export function readZip(file: number, path: string): Map<string, ZipEntry> {
     length = Number(wide.readBigUInt64LE(40));
     start = Number(wide.readBigUInt64LE(48));
   }
-  if (length > maxDirectory || start + length > size) throw new CheckpointError(path, "places its directory outside of itself");
+  if (length > maxDirectory || start + length > size)
+    throw new CheckpointError(path, "places its directory outside of itself");
   const directory = read(file, path, start, length);
   const entries = new Map<string, ZipEntry>();
   let at = 0;
@@ -48,7 +50,8 @@ export function readZip(file: number, path: string): Map<string, ZipEntry> {
     const nameLength = directory.readUInt16LE(at + 28);
     const extraLength = directory.readUInt16LE(at + 30);
     const name = directory.toString("utf8", at + 46, at + 46 + nameLength);
-    if (directory.readUInt16LE(at + 10) !== 0) throw new CheckpointError(path, `compresses ${name}, which torch never does`);
+    if (directory.readUInt16LE(at + 10) !== 0)
+      throw new CheckpointError(path, `compresses ${name}, which torch never does`);
     let entrySize = directory.readUInt32LE(at + 24);
     let header = directory.readUInt32LE(at + 42);
     // Where a short field is all ones, its value is beyond 4 GB and in the extra field, in this order.
@@ -67,7 +70,8 @@ export function readZip(file: number, path: string): Map<string, ZipEntry> {
       if (header === 0xffffffff) header = next();
     }
     const local = read(file, path, header, 30);
-    if (local.readUInt32LE(0) !== 0x04034b50) throw new CheckpointError(path, `has nothing where its directory places ${name}`);
+    if (local.readUInt32LE(0) !== 0x04034b50)
+      throw new CheckpointError(path, `has nothing where its directory places ${name}`);
     const offset = header + 30 + local.readUInt16LE(26) + local.readUInt16LE(28);
     if (offset + entrySize > size) throw new CheckpointError(path, `places ${name} outside of itself`);
     entries.set(name, { offset, size: entrySize });

@@ -16,7 +16,10 @@ export interface AffineMap {
  * Scales, rotates, shears and shifts about the image's centre, in this order: bilinear, black outside. A box becomes
  * the extent of its mapped corners, clipped to the image; boxes outside the image are dropped.
  */
-export function affine(sample: Sample, { rotate = 0, scale = [1, 1], shear = [0, 0], translate = [0, 0] }: AffineMap): Sample {
+export function affine(
+  sample: Sample,
+  { rotate = 0, scale = [1, 1], shear = [0, 0], translate = [0, 0] }: AffineMap,
+): Sample {
   const { width, height } = sample;
   const radians = (rotate * Math.PI) / 180;
   const [cos, sin] = [Math.cos(radians), Math.sin(radians)];
@@ -50,7 +53,14 @@ export function affine(sample: Sample, { rotate = 0, scale = [1, 1], shear = [0,
 }
 
 /** For each pixel of the result: the inverse map `m` gives its place in the source, which is read bilinearly. */
-function warp({ data: source, width, height }: Sample, m: readonly number[], cx: number, cy: number, tx: number, ty: number): Uint8Array {
+function warp(
+  { data: source, width, height }: Sample,
+  m: readonly number[],
+  cx: number,
+  cy: number,
+  tx: number,
+  ty: number,
+): Uint8Array {
   const data = new Uint8Array(source.length);
   const pixel = (x: number, y: number, k: number): number =>
     x < 0 || y < 0 || x >= width || y >= height ? 0 : source[(y * width + x) * 3 + k];

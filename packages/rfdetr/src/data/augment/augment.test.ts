@@ -48,13 +48,18 @@ describe("augmentations", () => {
   });
 
   it("turn by quarters and mirror, eight ways in all", () => {
-    const ways = Array.from({ length: 8 }, (_, i) => Buffer.from(symmetry(source, i).data).toString("base64") + symmetry(source, i).width);
+    const ways = Array.from(
+      { length: 8 },
+      (_, i) => Buffer.from(symmetry(source, i).data).toString("base64") + symmetry(source, i).width,
+    );
     expect(new Set(ways).size).toBe(8);
     const square: Sample = { ...source, width: 20, height: 24 };
     for (let turns = 0; turns < 4; turns++) {
       const back = quarterTurns(quarterTurns(square, turns), (4 - turns) % 4);
       expect(back.data).toEqual(square.data);
-      expect([...back.boxes].map((c) => Math.round(c * 1e4))).toEqual([...square.boxes].map((c) => Math.round(c * 1e4)));
+      expect([...back.boxes].map((c) => Math.round(c * 1e4))).toEqual(
+        [...square.boxes].map((c) => Math.round(c * 1e4)),
+      );
     }
   });
 });
@@ -72,8 +77,15 @@ const rectangle: fc.Arbitrary<Sample> = fc
     const [width, height] = [Math.round(w * side), Math.round(h * side)];
     const [left, top] = [Math.round(x * (side - width)), Math.round(y * (side - height))];
     const data = new Uint8Array(side * side * 3);
-    for (let row = top; row < top + height; row++) data.fill(255, (row * side + left) * 3, (row * side + left + width) * 3);
-    return { data, width: side, height: side, boxes: Float32Array.of(left, top, left + width, top + height), labels: Int32Array.of(7) };
+    for (let row = top; row < top + height; row++)
+      data.fill(255, (row * side + left) * 3, (row * side + left + width) * 3);
+    return {
+      data,
+      width: side,
+      height: side,
+      boxes: Float32Array.of(left, top, left + width, top + height),
+      labels: Int32Array.of(7),
+    };
   });
 
 /** Extent of the pixels that are brighter than half. */
@@ -82,11 +94,25 @@ function brightExtent({ data, width, height }: Sample): [number, number, number,
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++)
       if (data[(y * width + x) * 3] > 127)
-        [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x + 1), Math.max(bottom, y + 1)];
+        [left, top, right, bottom] = [
+          Math.min(left, x),
+          Math.min(top, y),
+          Math.max(right, x + 1),
+          Math.max(bottom, y + 1),
+        ];
   return right > left ? [left, top, right, bottom] : null;
 }
 
-const geometric = ["HorizontalFlip", "VerticalFlip", "Transpose", "D4", "RandomRotate90", "Rotate", "Affine", "ShiftScaleRotate"];
+const geometric = [
+  "HorizontalFlip",
+  "VerticalFlip",
+  "Transpose",
+  "D4",
+  "RandomRotate90",
+  "Rotate",
+  "Affine",
+  "ShiftScaleRotate",
+];
 const strong: Record<string, object> = {
   Affine: { scale: [0.6, 1.4], translate_percent: [-0.2, 0.2], rotate: [-180, 180], shear: [-15, 15] },
   Rotate: { limit: 180 },
@@ -124,19 +150,20 @@ describe("boxes", () => {
     );
   });
 
-  it.each(Object.keys(kinds).filter((name) => !geometric.includes(name) && name !== "TimeReverse" && name !== "SquareSymmetry"))(
-    "are left alone by %s",
-    (name) => {
-      fc.assert(
-        fc.property(rectangle, fc.integer(), (picture, seed) => {
-          const made = augment(picture, { [name]: { p: 1 } }, new Rng(seed));
-          expect(made.boxes).toEqual(picture.boxes);
-          expect([made.width, made.height]).toEqual([picture.width, picture.height]);
-        }),
-        { numRuns: 10 },
-      );
-    },
-  );
+  it.each(
+    Object.keys(kinds).filter(
+      (name) => !geometric.includes(name) && name !== "TimeReverse" && name !== "SquareSymmetry",
+    ),
+  )("are left alone by %s", (name) => {
+    fc.assert(
+      fc.property(rectangle, fc.integer(), (picture, seed) => {
+        const made = augment(picture, { [name]: { p: 1 } }, new Rng(seed));
+        expect(made.boxes).toEqual(picture.boxes);
+        expect([made.width, made.height]).toEqual([picture.width, picture.height]);
+      }),
+      { numRuns: 10 },
+    );
+  });
 
   it("stay inside the picture through any configuration, which gives the same for the same seed", () => {
     const leaf = fc.constantFrom(...Object.keys(kinds)).chain((name) => fc.record({ [name]: fc.constant({ p: 0.8 }) }));
@@ -147,7 +174,10 @@ describe("boxes", () => {
         fc.record({ OneOf: fc.array(tie("entry"), { minLength: 1, maxLength: 3 }) }),
         fc.record({ Sequential: fc.array(tie("entry"), { minLength: 1, maxLength: 3 }) }),
         fc.record({
-          SomeOf: fc.record({ transforms: fc.array(tie("entry"), { minLength: 1, maxLength: 3 }), n: fc.integer({ min: 1, max: 3 }) }),
+          SomeOf: fc.record({
+            transforms: fc.array(tie("entry"), { minLength: 1, maxLength: 3 }),
+            n: fc.integer({ min: 1, max: 3 }),
+          }),
         }),
       ),
     }));
@@ -192,7 +222,8 @@ const grey = ({ data }: Sample): boolean => data[0] === data[1] && data[3] === d
 describe("probabilities", () => {
   // Four standard deviations of a share of 2000 draws are below 0.045; the seeds are fixed.
   it("are those that are asked for", () => {
-    for (const p of [0, 0.1, 0.3, 0.5, 0.9, 1]) expect(Math.abs(rate({ HorizontalFlip: { p } }, mirrored) - p)).toBeLessThan(0.045);
+    for (const p of [0, 0.1, 0.3, 0.5, 0.9, 1])
+      expect(Math.abs(rate({ HorizontalFlip: { p } }, mirrored) - p)).toBeLessThan(0.045);
     expect(Math.abs(rate({ HorizontalFlip: {} }, mirrored) - 0.5)).toBeLessThan(0.045);
     expect(rate({}, mirrored)).toBe(0);
   });
@@ -207,7 +238,9 @@ describe("probabilities", () => {
     expect(Math.abs(rate(of(1), mirrored) - 0.75)).toBeLessThan(0.045);
     expect(Math.abs(rate(of(1), (s) => !mirrored(s) && grey(s)) - 0.25)).toBeLessThan(0.045);
     expect(Math.abs(rate(of(0.4), mirrored) - 0.3)).toBeLessThan(0.045);
-    expect(Math.abs(rate({ OneOf: [{ HorizontalFlip: { p: 1 } }, { ToGray: { p: 1 } }] }, mirrored) - 0.5)).toBeLessThan(0.045);
+    expect(
+      Math.abs(rate({ OneOf: [{ HorizontalFlip: { p: 1 } }, { ToGray: { p: 1 } }] }, mirrored) - 0.5),
+    ).toBeLessThan(0.045);
   });
 
   it("hold inside Sequential and SomeOf", () => {
@@ -230,9 +263,15 @@ describe("aug_config", () => {
     [{ HorizontalFlip: { prob: 0.5 } }, "Expected p for HorizontalFlip in aug_config but received prob"],
     [{ HorizontalFlip: { p: 2 } }, "Expected another value for HorizontalFlip.p in aug_config but received 2"],
     [{ Rotate: { limit: [30, 10] } }, "for Rotate.limit in aug_config but received [30,10]"],
-    [{ Rotate: { crop_border: true } }, "for Rotate.crop_border in aug_config but received true: only false is supported"],
+    [
+      { Rotate: { crop_border: true } },
+      "for Rotate.crop_border in aug_config but received true: only false is supported",
+    ],
     [{ OneOf: [] }, "for OneOf.transforms in aug_config but received"],
-    [[{ HorizontalFlip: {}, VerticalFlip: {} }], "Expected an object of one name and its parameters in aug_config but received"],
+    [
+      [{ HorizontalFlip: {}, VerticalFlip: {} }],
+      "Expected an object of one name and its parameters in aug_config but received",
+    ],
   ])("refuses %j in one sentence", (config, message) => {
     expect(() => checkAugConfig(config as AugConfig)).toThrow(message);
   });

@@ -51,7 +51,8 @@ export function saturation(sample: Sample, factor: number): Sample {
   if (factor === 1) return sample;
   const grey = greyLevels(sample);
   const data = new Uint8Array(sample.data.length);
-  for (let i = 0; i < data.length; i++) data[i] = Math.round(clamp(sample.data[i] * factor + grey[Math.floor(i / 3)] * (1 - factor)));
+  for (let i = 0; i < data.length; i++)
+    data[i] = Math.round(clamp(sample.data[i] * factor + grey[Math.floor(i / 3)] * (1 - factor)));
   return { ...sample, data };
 }
 
@@ -74,7 +75,8 @@ function toHsv(r: number, g: number, b: number): [h: number, s: number, v: numbe
   const v = Math.max(r, g, b);
   const range = v - Math.min(r, g, b);
   // Fixed point with twelve fractional bits, as in OpenCV: another rounding of the hue changes a byte by up to eight.
-  const divided = (value: number, full: number, by: number): number => (value * Math.round((full * 4096) / by) + 2048) >> 12;
+  const divided = (value: number, full: number, by: number): number =>
+    (value * Math.round((full * 4096) / by) + 2048) >> 12;
   if (range === 0) return [0, 0, v];
   const sextants = v === r ? g - b : v === g ? b - r + 2 * range : r - g + 4 * range;
   const h = divided(sextants, 30, range);

@@ -43,7 +43,9 @@ function run(nodes: readonly Node[], sample: Sample, rng: Rng): Sample {
 function nodesOf(config: AugConfig): Node[] {
   const known = compiled.get(config);
   if (known !== undefined) return known;
-  const nodes = listOf(Array.isArray(config) ? config : Object.entries(config).map(([name, given]) => ({ [name]: given })));
+  const nodes = listOf(
+    Array.isArray(config) ? config : Object.entries(config).map(([name, given]) => ({ [name]: given })),
+  );
   compiled.set(config, nodes);
   return nodes;
 }
@@ -52,7 +54,9 @@ function listOf(entries: readonly unknown[]): Node[] {
   return entries.map((entry) => {
     const pairs = typeof entry === "object" && entry !== null && !Array.isArray(entry) ? Object.entries(entry) : [];
     if (pairs.length !== 1)
-      throw new DataError(`Expected an object of one name and its parameters in aug_config but received ${JSON.stringify(entry)}`);
+      throw new DataError(
+        `Expected an object of one name and its parameters in aug_config but received ${JSON.stringify(entry)}`,
+      );
     const [name, given] = pairs[0];
     return containers.includes(name as never) ? containerOf(name, given) : nodeOf(name, given);
   });
@@ -72,7 +76,12 @@ function nodeOf(name: string, given: unknown): Node {
 
 /** `OneOf`, `SomeOf` or `Sequential`; a list is short for `{ transforms: list }`. */
 function containerOf(name: string, given: unknown): Node {
-  const { transforms, p, n = 1, replace = false } = checked(container, name, Array.isArray(given) ? { transforms: given } : given);
+  const {
+    transforms,
+    p,
+    n = 1,
+    replace = false,
+  } = checked(container, name, Array.isArray(given) ? { transforms: given } : given);
   const nodes = listOf(transforms);
   if (name === "Sequential") return { p, apply: (sample, rng) => run(nodes, sample, rng) };
   if (name === "OneOf") return { p, apply: (sample, rng) => weighted(nodes, rng).apply(sample, rng) };
@@ -103,14 +112,19 @@ function checked<T extends z.ZodObject>(type: T, name: string, given: unknown): 
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   if (issue.code === "unrecognized_keys")
-    throw new DataError(`Expected ${Object.keys(type.shape).join(", ")} for ${name} in aug_config but received ${issue.keys.join(", ")}`);
+    throw new DataError(
+      `Expected ${Object.keys(type.shape).join(", ")} for ${name} in aug_config but received ${issue.keys.join(", ")}`,
+    );
   const place = [name, ...issue.path].join(".");
   const value = issue.path.reduce<unknown>((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], given);
-  throw new DataError(`Expected another value for ${place} in aug_config but received ${JSON.stringify(value)}: ${plain(issue)}`);
+  throw new DataError(
+    `Expected another value for ${place} in aug_config but received ${JSON.stringify(value)}: ${plain(issue)}`,
+  );
 }
 
 function plain(issue: z.core.$ZodIssue): string {
-  if (issue.code === "invalid_value") return `only ${issue.values.map((v) => JSON.stringify(v)).join(", ")} is supported`;
+  if (issue.code === "invalid_value")
+    return `only ${issue.values.map((v) => JSON.stringify(v)).join(", ")} is supported`;
   if (issue.code === "invalid_union") return "a number, or a list of the smallest and the largest";
   return issue.message;
 }

@@ -5,7 +5,20 @@ import { flipHorizontally, flipVertically, type Sample } from "../images/geometr
 import { affine } from "./affine.js";
 import { blur, gaussianKernel, noise } from "./blur.js";
 import { contrast, meanOf, multiplyAdd, saturation, shiftHsv, toGrey } from "./colour.js";
-import { draw, factor, fixed, type Kind, kind, only, pair, perAxis, range, type Step, symmetric, warping } from "./parameters.js";
+import {
+  draw,
+  factor,
+  fixed,
+  type Kind,
+  kind,
+  only,
+  pair,
+  perAxis,
+  range,
+  type Step,
+  symmetric,
+  warping,
+} from "./parameters.js";
 import { quarterTurns, symmetry, transpose } from "./symmetries.js";
 
 /** An augmentation without parameters. */
@@ -97,7 +110,9 @@ const colorJitter = kind(
     hue: symmetric.default([-0.5, 0.5]),
   },
   (given) => (sample, rng) => {
-    const [bright, strong, vivid, turn] = [given.brightness, given.contrast, given.saturation, given.hue].map((r) => draw(rng, r));
+    const [bright, strong, vivid, turn] = [given.brightness, given.contrast, given.saturation, given.hue].map((r) =>
+      draw(rng, r),
+    );
     const steps = [
       (s: Sample) => multiplyAdd(s, bright, 0),
       (s: Sample) => contrast(s, strong),
@@ -116,7 +131,12 @@ const hueSaturationValue = kind(
     val_shift_limit: symmetric.default([-20, 20]),
   },
   (given) => (sample, rng) =>
-    shiftHsv(sample, draw(rng, given.hue_shift_limit), draw(rng, given.sat_shift_limit), draw(rng, given.val_shift_limit)),
+    shiftHsv(
+      sample,
+      draw(rng, given.hue_shift_limit),
+      draw(rng, given.sat_shift_limit),
+      draw(rng, given.val_shift_limit),
+    ),
 );
 
 const gaussianBlur = kind(

@@ -53,7 +53,8 @@ export async function checkDataset(root: string, options: CheckOptions = {}): Pr
   return report;
 }
 
-const mayHave = (root: string, split: Split): boolean => findCocoSplit(root, split) !== null || findYoloFile(root) !== null;
+const mayHave = (root: string, split: Split): boolean =>
+  findCocoSplit(root, split) !== null || findYoloFile(root) !== null;
 
 async function checkSplit(root: string, split: Split, report: CheckReport, options: CheckOptions): Promise<void> {
   let listing: Listing | null;
@@ -75,5 +76,6 @@ async function checkSplit(root: string, split: Split, report: CheckReport, optio
   report.splits[split] = { images: listing.images.length, annotations: listing.annotations.length };
   await readFiles(listing, options);
   for (const { name: check, training, find } of checks)
-    for (const { file, id, message } of find(listing)) report.findings.push({ check, split, file, id, message, training });
+    for (const { file, id, message } of find(listing))
+      report.findings.push({ check, split, file, id, message, training });
 }

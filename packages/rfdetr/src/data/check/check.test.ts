@@ -96,7 +96,9 @@ describe("data check of a COCO dataset", () => {
     const report = await checkDataset(folder);
     const image = (name: string): string => join(folder, "train", name);
     const found = (check: string): [file: string, id: number | null, training: string][] =>
-      report.findings.filter((finding) => finding.check === check).map(({ file, id, training }) => [file, id, training]);
+      report.findings
+        .filter((finding) => finding.check === check)
+        .map(({ file, id, training }) => [file, id, training]);
     const source = annotations("train");
     const expected: Record<string, [file: string, id: number | null, training: string][]> = {
       "duplicate image ids": [[image("again.jpg"), 2, "refused"]],
@@ -109,7 +111,11 @@ describe("data check of a COCO dataset", () => {
         [image("size.jpg"), 5, "repaired"],
         [image("a.jpg"), 6, "repaired"],
       ],
-      "images without annotations": [3, 4, 5, 6].map((id, i) => [image(["gone.jpg", "bad.jpg", "size.jpg", "a.jpg"][i]), id, "kept"]),
+      "images without annotations": [3, 4, 5, 6].map((id, i) => [
+        image(["gone.jpg", "bad.jpg", "size.jpg", "a.jpg"][i]),
+        id,
+        "kept",
+      ]),
       "annotations of unknown images": [[source, 23, "refused"]],
       "unknown categories": [[source, 22, "refused"]],
       "malformed boxes": [[source, 19, "refused"]],
@@ -118,7 +124,8 @@ describe("data check of a COCO dataset", () => {
     };
     for (const [check, faults] of Object.entries(expected)) expect([check, found(check)]).toEqual([check, faults]);
     expect([...new Set(report.findings.map(({ check }) => check))].sort()).toEqual(Object.keys(expected).sort());
-    const messageOf = (check: string): string => (report.findings.find((finding) => finding.check === check) as Finding).message;
+    const messageOf = (check: string): string =>
+      (report.findings.find((finding) => finding.check === check) as Finding).message;
     expect(messageOf("boxes outside the image")).toBe("the box of annotation 20 leaves a.jpg: [35,5,15,5]");
     expect(messageOf("wrong image sizes")).toBe("size.jpg is annotated with 10×30 pixels but has 40×30");
     expect(report.ok).toBe(false);
@@ -126,9 +133,14 @@ describe("data check of a COCO dataset", () => {
     const fixed = join(root, "fixed");
     expect(await fixDataset(folder, fixed, report)).toEqual({ train: 4, valid: 2 });
     const again = await checkDataset(fixed);
-    expect([...new Set(again.findings.map(({ check }) => check))].sort()).toEqual(["duplicate file names", "images without annotations"]);
+    expect([...new Set(again.findings.map(({ check }) => check))].sort()).toEqual([
+      "duplicate file names",
+      "images without annotations",
+    ]);
     expect(again.ok).toBe(true);
-    expect(openDataset(fixed, "train").images.map(({ width, height }) => [width, height])).toEqual(Array(4).fill([40, 30]));
+    expect(openDataset(fixed, "train").images.map(({ width, height }) => [width, height])).toEqual(
+      Array(4).fill([40, 30]),
+    );
   });
 
   it("finds splits without images or annotations", async () => {
@@ -168,7 +180,9 @@ describe("data check of a COCO dataset", () => {
       },
     ]);
     expect(report.splits).toEqual({ train: { images: 2, annotations: 3 } });
-    await expect(fixDataset(folder, join(root, "fixed"), report)).rejects.toThrow("Expected annotations that can be repaired");
+    await expect(fixDataset(folder, join(root, "fixed"), report)).rejects.toThrow(
+      "Expected annotations that can be repaired",
+    );
   });
 
   it("has a different name for each check", () => {

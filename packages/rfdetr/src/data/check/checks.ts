@@ -26,8 +26,14 @@ export interface Check {
   find: (split: Listing) => Fault[];
 }
 
-function ofSplit(name: string, training: Training, test: (split: Listing) => boolean, sentence: (split: Listing) => string): Check {
-  const find = (split: Listing): Fault[] => (test(split) ? [{ file: split.source, id: null, message: sentence(split) }] : []);
+function ofSplit(
+  name: string,
+  training: Training,
+  test: (split: Listing) => boolean,
+  sentence: (split: Listing) => string,
+): Check {
+  const find = (split: Listing): Fault[] =>
+    test(split) ? [{ file: split.source, id: null, message: sentence(split) }] : [];
   return { name, training, find };
 }
 
@@ -113,7 +119,8 @@ export const checks: readonly Check[] = [
     "wrong image sizes",
     "repaired",
     (image, split) => decodedSize(image, split) !== null,
-    (image, split) => `${image.name} is annotated with ${image.width}×${image.height} pixels but has ${decodedSize(image, split)}`,
+    (image, split) =>
+      `${image.name} is annotated with ${image.width}×${image.height} pixels but has ${decodedSize(image, split)}`,
   ),
   ofImages(
     "images without annotations",
@@ -143,13 +150,15 @@ export const checks: readonly Check[] = [
     "empty boxes",
     "repaired",
     boxIs("empty"),
-    (annotation, split) => `the box of annotation ${annotation.id} in ${imageName(annotation, split)} is empty: ${boxText(annotation)}`,
+    (annotation, split) =>
+      `the box of annotation ${annotation.id} in ${imageName(annotation, split)} is empty: ${boxText(annotation)}`,
   ),
   ofAnnotations(
     "boxes outside the image",
     "repaired",
     boxIs("outside"),
-    (annotation, split) => `the box of annotation ${annotation.id} leaves ${imageName(annotation, split)}: ${boxText(annotation)}`,
+    (annotation, split) =>
+      `the box of annotation ${annotation.id} leaves ${imageName(annotation, split)}: ${boxText(annotation)}`,
   ),
 ];
 

@@ -22,7 +22,8 @@ type Source = NonNullable<ReturnType<typeof findCocoSplit>>;
  * @throws RunDirectoryError if the copy cannot be written
  */
 export async function fixDataset(root: string, target: string, report: CheckReport): Promise<Record<string, number>> {
-  if (existsSync(target)) throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
+  if (existsSync(target))
+    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
   const kept: Record<string, number> = {};
   for (const split of ["train", "valid", "test"] as const) {
     const source = findCocoSplit(root, split);
@@ -36,7 +37,9 @@ export async function fixDataset(root: string, target: string, report: CheckRepo
     kept[split] = content.images.length;
   }
   if (Object.keys(kept).length === 0)
-    throw new DataError(`Expected a COCO dataset to write a repaired copy of but the layout of ${root} is ${report.layout}`);
+    throw new DataError(
+      `Expected a COCO dataset to write a repaired copy of but the layout of ${root} is ${report.layout}`,
+    );
   return kept;
 }
 
@@ -49,13 +52,20 @@ async function repaired(root: string, split: Split, source: Source, report: Chec
   const images = await goodImages(content.images, source, findings);
   const annotations = goodAnnotations(content.annotations, images, trainingCategories(root, source.annotations));
   if (split === "train" && (images.length === 0 || annotations.length === 0))
-    throw new DataError(`Expected some good entries in the ${split} split of ${root} but every image or every annotation has a fault`);
+    throw new DataError(
+      `Expected some good entries in the ${split} split of ${root} but every image or every annotation has a fault`,
+    );
   return { ...content, images, annotations };
 }
 
 /** The first image of each id whose file decodes, with its true size. */
-async function goodImages(images: readonly CocoImage[], source: Source, findings: readonly Finding[]): Promise<CocoImage[]> {
-  const filesOf = (name: string): Set<string> => new Set(findings.filter(({ check }) => check === name).map(({ file }) => file));
+async function goodImages(
+  images: readonly CocoImage[],
+  source: Source,
+  findings: readonly Finding[],
+): Promise<CocoImage[]> {
+  const filesOf = (name: string): Set<string> =>
+    new Set(findings.filter(({ check }) => check === name).map(({ file }) => file));
   const [undecodable, wrongSizes] = [filesOf("undecodable images"), filesOf("wrong image sizes")];
   const good = new Map<number, CocoImage>();
   for (const image of images) {
@@ -93,7 +103,8 @@ function writeSplit(folder: string, source: Source, content: CocoContent): void 
   makeFolder(folder);
   const images = content.images.map((image) => ({ ...image, file_name: basename(image.file_name) }));
   writeFileSync(join(folder, "_annotations.coco.json"), JSON.stringify({ ...content, images }));
-  for (const { file_name: name } of content.images) linkOrCopy(resolve(source.images, name), join(folder, basename(name)));
+  for (const { file_name: name } of content.images)
+    linkOrCopy(resolve(source.images, name), join(folder, basename(name)));
 }
 
 function linkOrCopy(from: string, to: string): void {

@@ -82,7 +82,14 @@ function listYolo(root: string, split: Split, source: string): Listing {
       annotations.push({ id: annotations.length, image_id: id, category_id: label, bbox });
     });
   const images = dataset.images.map(({ id, file, width, height }) => ({ id, name: file, file, width, height }));
-  return withIndex({ layout: dataset.layout, split, source, images, annotations, categories: new Set(dataset.categoryIds) });
+  return withIndex({
+    layout: dataset.layout,
+    split,
+    source,
+    images,
+    annotations,
+    categories: new Set(dataset.categoryIds),
+  });
 }
 
 type Plain = Pick<Listing, "layout" | "split" | "source" | "images" | "annotations" | "categories">;

@@ -39,7 +39,9 @@ export function parseCoco(path: string): CocoContent {
   const content = readJson(path, (message, cause) => new DataError(message, { cause })) as CocoContent;
   for (const key of ["images", "annotations", "categories"] as const)
     if (!Array.isArray(content?.[key]))
-      throw new DataError(`Expected a COCO annotation file with a list "${key}" but ${path} has ${kindOf(content?.[key])}`);
+      throw new DataError(
+        `Expected a COCO annotation file with a list "${key}" but ${path} has ${kindOf(content?.[key])}`,
+      );
   return content;
 }
 
@@ -54,7 +56,9 @@ const placeholders = new Set(["", "none", "null"]);
  */
 export function classCategories(content: CocoContent): CocoCategory[] {
   const used = new Set(content.annotations.map((a) => a.category_id));
-  const parents = new Set(content.categories.filter((c) => c.supercategory !== c.name).map((c) => c.supercategory ?? ""));
+  const parents = new Set(
+    content.categories.filter((c) => c.supercategory !== c.name).map((c) => c.supercategory ?? ""),
+  );
   const sorted = [...content.categories].sort((a, b) => a.id - b.id);
   const kept = sorted.filter((c) => used.has(c.id) || !parents.has(c.name) || placeholders.has(c.name.toLowerCase()));
   return kept.length > 0 ? kept : sorted;
@@ -67,14 +71,20 @@ const remedy = "run rfdetr data check to find every such fault";
  * @param trainingFile annotation file whose categories give the class indices; null if it is this one
  * @throws DataError naming the file and the entry at fault
  */
-export function readCocoFile(source: { layout: string; annotations: string; images: string }, trainingFile: string | null): Dataset {
+export function readCocoFile(
+  source: { layout: string; annotations: string; images: string },
+  trainingFile: string | null,
+): Dataset {
   const path = source.annotations;
   const content = parseCoco(path);
   const categories = classCategories(trainingFile === null ? content : parseCoco(trainingFile));
-  if (categories.length === 0) throw new DataError(`Expected at least one category in ${trainingFile ?? path} but received none`);
+  if (categories.length === 0)
+    throw new DataError(`Expected at least one category in ${trainingFile ?? path} but received none`);
   const classOf = new Map(categories.map(({ id }, i) => [id, i]));
   const byImage = groupByImage(path, content, classOf);
-  const images = content.images.map((image) => imageOf(path, source.images, image, byImage.get(image.id) ?? [], classOf));
+  const images = content.images.map((image) =>
+    imageOf(path, source.images, image, byImage.get(image.id) ?? [], classOf),
+  );
   const kept = images.reduce((sum, { labels, crowd }) => sum + labels.length + crowd.labels.length, 0);
   const dropped = content.annotations.length - kept;
   return {
@@ -94,14 +104,16 @@ function groupByImage(
 ): Map<number, CocoAnnotation[]> {
   const byImage = new Map<number, CocoAnnotation[]>();
   for (const { id, file_name: name } of images) {
-    if (byImage.has(id)) throw new DataError(`Expected image ids to be unique in ${path} but ${id} appears twice (${name}): ${remedy}`);
+    if (byImage.has(id))
+      throw new DataError(`Expected image ids to be unique in ${path} but ${id} appears twice (${name}): ${remedy}`);
     byImage.set(id, []);
   }
   for (const annotation of annotations) {
     const { image_id: image, category_id: category, bbox } = annotation;
     const where = `annotation ${annotation.id} of ${path}`;
     const list = byImage.get(image);
-    if (list === undefined) throw new DataError(`Expected the id of an image for image_id in ${where} but received ${image}: ${remedy}`);
+    if (list === undefined)
+      throw new DataError(`Expected the id of an image for image_id in ${where} but received ${image}: ${remedy}`);
     if (!classOf.has(category)) {
       const known = [...classOf.keys()].join(", ");
       throw new DataError(
@@ -123,7 +135,9 @@ function imageOf(
   classOf: ReadonlyMap<number, number>,
 ): DatasetImage {
   if (!(width > 0 && height > 0))
-    throw new DataError(`Expected positive width and height for image ${id} (${name}) of ${path} but received ${width} and ${height}`);
+    throw new DataError(
+      `Expected positive width and height for image ${id} (${name}) of ${path} but received ${width} and ${height}`,
+    );
   const collect = (crowd: boolean): Regions =>
     clipped(
       annotations.filter(({ iscrowd }) => (iscrowd === 1) === crowd),
@@ -135,7 +149,12 @@ function imageOf(
 }
 
 /** The boxes of annotations as corners, clipped to the image; those that are empty then are left out. */
-function clipped(annotations: readonly CocoAnnotation[], width: number, height: number, classOf: ReadonlyMap<number, number>): Regions {
+function clipped(
+  annotations: readonly CocoAnnotation[],
+  width: number,
+  height: number,
+  classOf: ReadonlyMap<number, number>,
+): Regions {
   const boxes: number[] = [];
   const labels: number[] = [];
   const areas: number[] = [];

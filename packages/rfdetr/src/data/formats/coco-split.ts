@@ -4,7 +4,11 @@ import { join } from "node:path";
 import type { Split } from "./dataset.js";
 
 /** Folder names of a split, the usual one first. */
-export const splitFolders: Record<Split, readonly string[]> = { train: ["train"], valid: ["valid", "val"], test: ["test"] };
+export const splitFolders: Record<Split, readonly string[]> = {
+  train: ["train"],
+  valid: ["valid", "val"],
+  test: ["test"],
+};
 /** Names of a split's annotation file in COCO's own layout. */
 export const cocoNames: Record<Split, readonly string[]> = {
   train: ["instances_train2017.json", "instances_train.json", "train.json"],
@@ -13,7 +17,10 @@ export const cocoNames: Record<Split, readonly string[]> = {
 };
 
 /** Annotation file and image folder of a COCO split, in Roboflow's layout or COCO's own; null if there is none. */
-export function findCocoSplit(root: string, split: Split): { layout: string; annotations: string; images: string } | null {
+export function findCocoSplit(
+  root: string,
+  split: Split,
+): { layout: string; annotations: string; images: string } | null {
   for (const folder of splitFolders[split]) {
     const annotations = join(root, folder, "_annotations.coco.json");
     if (existsSync(annotations)) return { layout: "roboflow-coco", annotations, images: join(root, folder) };

@@ -96,7 +96,10 @@ describe("YOLO datasets", () => {
       await jpeg(join(yolo, "images", split, "a.jpg"), 100, 50);
       writeFileSync(join(yolo, "labels", split, "a.txt"), "1 0.5 0.5 0.2 0.4\n0 0.1 0.2 0.3 0.2 0.3 0.6 0.1 0.6\n");
     }
-    writeFileSync(join(yolo, "data.yaml"), "path: .\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  1: dog\n");
+    writeFileSync(
+      join(yolo, "data.yaml"),
+      "path: .\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  1: dog\n",
+    );
     const { classNames, images } = openDataset(yolo, "valid");
     expect(classNames).toEqual(["cat", "dog"]);
     expect([...images[0].labels]).toEqual([1, 0]);
@@ -137,7 +140,13 @@ describe("decoding", () => {
 
   it("names a file that was cut off", async () => {
     await sharp({
-      create: { width: 300, height: 300, channels: 3, background: "#123456", noise: { type: "gaussian", mean: 100, sigma: 50 } },
+      create: {
+        width: 300,
+        height: 300,
+        channels: 3,
+        background: "#123456",
+        noise: { type: "gaussian", mean: 100, sigma: 50 },
+      },
     })
       .jpeg()
       .toFile(path("cut.jpg"));
@@ -145,7 +154,9 @@ describe("decoding", () => {
     await expect(decodeFile(path("cut.jpg"))).rejects.toThrow(
       /cut\.jpg does not decode: it is the beginning of a JPEG and ends in the middle, after 5000 bytes/,
     );
-    await expect(decodeFile(path("missing.jpg"))).rejects.toThrow(/missing\.jpg does not decode: there is no such file/);
+    await expect(decodeFile(path("missing.jpg"))).rejects.toThrow(
+      /missing\.jpg does not decode: there is no such file/,
+    );
     truncateSync(path("cut.jpg"), 0);
     await expect(decodeFile(path("cut.jpg"))).rejects.toThrow(/cut\.jpg does not decode: the file is empty/);
     writeFileSync(path("cut.jpg"), "nothing to see");
@@ -160,7 +171,10 @@ describe("DataLoader", () => {
     const read = async (workers: number): Promise<unknown[]> => {
       const loader = new DataLoader({ recipe, workers });
       const batches: unknown[] = [];
-      for await (const { images: bytes, targets, files } of loader.batches(images, [0, 1, 1, 0, 0], 2, (place) => ["x", place]))
+      for await (const { images: bytes, targets, files } of loader.batches(images, [0, 1, 1, 0, 0], 2, (place) => [
+        "x",
+        place,
+      ]))
         batches.push([Buffer.from(bytes).toString("base64"), targets, files]);
       await loader.close();
       return batches;
@@ -175,12 +189,12 @@ describe("DataLoader", () => {
     const { images } = openDataset(folder, "train");
     const read = async (onBadImage: "error" | "skip", warnings: string[]): Promise<number> => {
       let seen = 0;
-      for await (const batch of new DataLoader({ recipe, workers: 0, onBadImage, onWarning: (w) => warnings.push(w) }).batches(
-        images,
-        [0, 1],
-        2,
-        () => [],
-      ))
+      for await (const batch of new DataLoader({
+        recipe,
+        workers: 0,
+        onBadImage,
+        onWarning: (w) => warnings.push(w),
+      }).batches(images, [0, 1], 2, () => []))
         seen += batch.targets.length;
       return seen;
     };
@@ -208,6 +222,8 @@ describe("synthetic data", () => {
     );
     expect(readFileSync(join(a, "LICENSES.txt"), "utf8")).toMatch(/Apache/);
     await expect(synthesize(a)).rejects.toThrow(/does not exist yet/);
-    await expect(synthesize(join(root, "s4"), { classes: 99 })).rejects.toThrow(/between 1 and 24 for classes but received 99/);
+    await expect(synthesize(join(root, "s4"), { classes: 99 })).rejects.toThrow(
+      /between 1 and 24 for classes but received 99/,
+    );
   });
 });

@@ -16,7 +16,12 @@ interface Image {
 const golden = JSON.parse(readFileSync(new URL("./fixtures/datasets.json", import.meta.url), "utf8")) as {
   width: number;
   height: number;
-  datasets: { name: string; files: Record<string, string | null>; rawLabels: boolean; splits: Record<"train" | "valid", Image[]> }[];
+  datasets: {
+    name: string;
+    files: Record<string, string | null>;
+    rawLabels: boolean;
+    splits: Record<"train" | "valid", Image[]>;
+  }[];
 };
 const root = mkdtempSync(join(tmpdir(), "datasets-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -43,10 +48,14 @@ describe("datasets", () => {
             areas: [...areas],
           }))
           .sort((a, b) => (a.file < b.file ? -1 : 1));
-        expect(ours.map(({ file, labels }) => ({ file, labels }))).toEqual(splits[split].map(({ file, labels }) => ({ file, labels })));
+        expect(ours.map(({ file, labels }) => ({ file, labels }))).toEqual(
+          splits[split].map(({ file, labels }) => ({ file, labels })),
+        );
         // YOLO's fractions become pixels in float32 there, in float64 here, before both are stored in float32.
         splits[split].forEach((image, i) => {
-          image.boxes.forEach((box, b) => box.forEach((corner, c) => expect(ours[i].boxes[b][c]).toBeCloseTo(corner, 4)));
+          image.boxes.forEach((box, b) =>
+            box.forEach((corner, c) => expect(ours[i].boxes[b][c]).toBeCloseTo(corner, 4)),
+          );
           image.area.forEach((area, b) => expect(ours[i].areas[b]).toBeCloseTo(area, 3));
         });
       }

@@ -45,7 +45,8 @@ describe("COCO's own folders", () => {
   ])("annotations/%s with the images in %s", (train, trainImages, valid, validImages) => {
     put(`annotations/${train}`, coco(["a.jpg", "b.jpg"]));
     put(`annotations/${valid}`, coco(["a.jpg"]));
-    for (const images of [trainImages, validImages]) for (const name of ["a.jpg", "b.jpg"]) put(`${images}/${name}`, picture);
+    for (const images of [trainImages, validImages])
+      for (const name of ["a.jpg", "b.jpg"]) put(`${images}/${name}`, picture);
     const { images, classNames, categoryIds, layout } = openDataset(folder, "train");
     expect([layout, classNames, categoryIds]).toEqual(["coco", ["person", "dog"], [1, 18]]);
     expect(images.map(({ file }) => file)).toEqual(["a.jpg", "b.jpg"].map((name) => join(folder, trainImages, name)));
@@ -135,7 +136,8 @@ describe("YOLO folders", () => {
     put(`${images}/a.jpg`, picture);
     put(`${labels}/a.txt`, box);
   };
-  const counts = (): number[] => (["train", "valid"] as const).map((name) => openDataset(folder, name).images[0].labels.length);
+  const counts = (): number[] =>
+    (["train", "valid"] as const).map((name) => openDataset(folder, name).images[0].labels.length);
 
   it("of Roboflow: paths that lead out of the folder mean those in it", () => {
     put("data.yaml", "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['cat']\n");

@@ -21,9 +21,12 @@ export function openDataset(root: string, split: Split): Dataset {
     return read(root, split);
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw new DataError(`Expected a readable dataset in ${root} but ${error.path ?? "a file"} cannot be read: ${reasonOf(error)}`, {
-      cause: error,
-    });
+    throw new DataError(
+      `Expected a readable dataset in ${root} but ${error.path ?? "a file"} cannot be read: ${reasonOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -46,7 +46,8 @@ function classNames(path: string, names: YoloFile["names"]): string[] {
  */
 function imageFolders(root: string, file: string, content: YoloFile, split: Split): string[] {
   const named = split === "valid" ? (content.val ?? content.valid) : content[split];
-  const base = content.path === undefined ? root : isAbsolute(content.path) ? content.path : resolve(root, content.path);
+  const base =
+    content.path === undefined ? root : isAbsolute(content.path) ? content.path : resolve(root, content.path);
   const list = named === undefined ? [] : Array.isArray(named) ? named : [named];
   const found: string[] = [];
   for (const entry of list) {
@@ -57,7 +58,9 @@ function imageFolders(root: string, file: string, content: YoloFile, split: Spli
     else if (folders.length > 0)
       throw new DataError(`Expected the ${split} images of ${file} inside the dataset folder but received ${entry}`);
     else if (candidates.some((path) => existsSync(path)))
-      throw new DataError(`Expected a folder for the ${split} images of ${file} but ${entry} is a file: name the folder of its images`);
+      throw new DataError(
+        `Expected a folder for the ${split} images of ${file} but ${entry} is a file: name the folder of its images`,
+      );
   }
   if (found.length > 0) return found;
   const fallback = (split === "valid" ? ["valid", "val"] : [split]).flatMap((name) => [
@@ -119,7 +122,12 @@ function labelFile(image: string): string {
   return join(folders.find((folder) => existsSync(folder)) ?? folders[0] ?? parts.join(sep), name);
 }
 
-function readLabels(path: string, width: number, height: number, classes: number): Pick<DatasetImage, "boxes" | "labels" | "areas"> {
+function readLabels(
+  path: string,
+  width: number,
+  height: number,
+  classes: number,
+): Pick<DatasetImage, "boxes" | "labels" | "areas"> {
   const boxes: number[] = [];
   const labels: number[] = [];
   const lines = existsSync(path) ? readFileSync(path, "utf8").split(/\r?\n/) : [];
@@ -152,6 +160,9 @@ function readLabels(path: string, width: number, height: number, classes: number
   return {
     boxes: Float32Array.from(boxes),
     labels: Int32Array.from(labels),
-    areas: Float64Array.from(labels, (_, i) => (boxes[i * 4 + 2] - boxes[i * 4]) * (boxes[i * 4 + 3] - boxes[i * 4 + 1])),
+    areas: Float64Array.from(
+      labels,
+      (_, i) => (boxes[i * 4 + 2] - boxes[i * 4]) * (boxes[i * 4 + 3] - boxes[i * 4 + 1]),
+    ),
   };
 }

@@ -27,7 +27,10 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
       const factor = [8, 4, 2].find((f) => f <= Math.min(Math.floor(width / atLeast), Math.floor(height / atLeast)));
       // libvips shrinks inside the JPEG decoder when a resize by a power of two follows.
       if (format === "jpeg" && factor !== undefined)
-        image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), { fit: "fill", fastShrinkOnLoad: true });
+        image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), {
+          fit: "fill",
+          fastShrinkOnLoad: true,
+        });
     }
     return await rgbPixels(image);
   } catch (error) {

@@ -6,7 +6,16 @@ import { affine } from "../augment/affine.js";
 import { augment } from "../augment/config.js";
 import { augmentPresets } from "../augment/presets.js";
 import { epochOrder } from "../loader/sampler.js";
-import { crop, drawJitter, flipHorizontally, flipVertically, type Jitter, resize, type Sample, scaleJitter } from "./geometry.js";
+import {
+  crop,
+  drawJitter,
+  flipHorizontally,
+  flipVertically,
+  type Jitter,
+  resize,
+  type Sample,
+  scaleJitter,
+} from "./geometry.js";
 import { pillowResize } from "./pillow-resize.js";
 
 /** The image that the goldens were made of. */
@@ -23,9 +32,14 @@ const golden = JSON.parse(readFileSync(new URL("./fixtures/pillow-resize.json", 
 };
 
 describe("resize", () => {
-  it.each(golden.cases)("$width×$height to $toWidth×$toHeight gives Pillow's bytes", ({ width, height, toWidth, toHeight, bytes }) => {
-    expect(Buffer.from(pillowResize(pixels(width, height), width, height, toWidth, toHeight)).toString("base64")).toBe(bytes);
-  });
+  it.each(golden.cases)(
+    "$width×$height to $toWidth×$toHeight gives Pillow's bytes",
+    ({ width, height, toWidth, toHeight, bytes }) => {
+      expect(
+        Buffer.from(pillowResize(pixels(width, height), width, height, toWidth, toHeight)).toString("base64"),
+      ).toBe(bytes);
+    },
+  );
 });
 
 const sample: fc.Arbitrary<Sample> = fc
@@ -106,7 +120,9 @@ describe("transforms carry boxes along", () => {
       fc.property(sample, fc.integer({ min: 2, max: 50 }), (s, side) => {
         const resized = resize(s, side, side);
         inside(resized);
-        resized.boxes.forEach((c, i) => expect(c / side).toBeCloseTo(s.boxes[i] / (i % 2 === 0 ? s.width : s.height), 4));
+        resized.boxes.forEach((c, i) =>
+          expect(c / side).toBeCloseTo(s.boxes[i] / (i % 2 === 0 ? s.width : s.height), 4),
+        );
         const cut = crop(s, 1, 1, s.width - 2, s.height - 2);
         inside(cut);
         expect(cut.labels.length).toBeLessThanOrEqual(s.labels.length);
@@ -131,11 +147,19 @@ describe("transforms carry boxes along", () => {
   });
 
   it("a quarter turn is exact", () => {
-    const s: Sample = { data: pixels(6, 6), width: 6, height: 6, boxes: Float32Array.of(0, 0, 2, 1), labels: Int32Array.of(0) };
+    const s: Sample = {
+      data: pixels(6, 6),
+      width: 6,
+      height: 6,
+      boxes: Float32Array.of(0, 0, 2, 1),
+      labels: Int32Array.of(0),
+    };
     const turned = affine(s, { rotate: 90 });
     // Counter-clockwise: the top row becomes the left column, bottom first.
     for (let x = 0; x < 6; x++)
-      expect([...turned.data.subarray((5 - x) * 6 * 3, (5 - x) * 6 * 3 + 3)]).toEqual([...s.data.subarray(x * 3, x * 3 + 3)]);
+      expect([...turned.data.subarray((5 - x) * 6 * 3, (5 - x) * 6 * 3 + 3)]).toEqual([
+        ...s.data.subarray(x * 3, x * 3 + 3),
+      ]);
     [0, 4, 1, 6].forEach((c, i) => expect(turned.boxes[i]).toBeCloseTo(c, 5));
   });
 });
@@ -183,16 +207,21 @@ describe("scale jitter", () => {
 describe("order of an epoch", () => {
   it("shows every image, fills up to whole batches, and changes with the epoch only", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 16 }), fc.integer(), (images, batch, seed) => {
-        const order = epochOrder(images, batch, seed, 3);
-        expect(order.length % batch).toBe(0);
-        expect(order).toEqual(epochOrder(images, batch, seed, 3));
-        if (images < 5 * batch) expect(order.length).toBe(5 * batch);
-        else {
-          expect(new Set(order).size).toBe(images);
-          expect(order.length - images).toBeLessThan(batch);
-        }
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 300 }),
+        fc.integer({ min: 1, max: 16 }),
+        fc.integer(),
+        (images, batch, seed) => {
+          const order = epochOrder(images, batch, seed, 3);
+          expect(order.length % batch).toBe(0);
+          expect(order).toEqual(epochOrder(images, batch, seed, 3));
+          if (images < 5 * batch) expect(order.length).toBe(5 * batch);
+          else {
+            expect(new Set(order).size).toBe(images);
+            expect(order.length - images).toBeLessThan(batch);
+          }
+        },
+      ),
     );
   });
 });

@@ -17,9 +17,17 @@ export interface Sample {
 
 /** Resizes image and boxes (Pillow's bilinear). */
 export function resize(sample: Sample, width: number, height: number): Sample {
-  const boxes = Float32Array.from(sample.boxes, (c, i) => (i % 2 === 0 ? (c * width) / sample.width : (c * height) / sample.height));
+  const boxes = Float32Array.from(sample.boxes, (c, i) =>
+    i % 2 === 0 ? (c * width) / sample.width : (c * height) / sample.height,
+  );
   if (width === sample.width && height === sample.height) return sample;
-  return { ...sample, data: pillowResize(sample.data, sample.width, sample.height, width, height), width, height, boxes };
+  return {
+    ...sample,
+    data: pillowResize(sample.data, sample.width, sample.height, width, height),
+    width,
+    height,
+    boxes,
+  };
 }
 
 /** Flips left and right. */
@@ -43,7 +51,8 @@ export function flipVertically(sample: Sample): Sample {
   const { width, height } = sample;
   const stride = width * 3;
   const data = new Uint8Array(sample.data.length);
-  for (let y = 0; y < height; y++) data.set(sample.data.subarray(y * stride, (y + 1) * stride), (height - 1 - y) * stride);
+  for (let y = 0; y < height; y++)
+    data.set(sample.data.subarray(y * stride, (y + 1) * stride), (height - 1 - y) * stride);
   return { ...sample, data, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l, height - b, r, height - t]) };
 }
 

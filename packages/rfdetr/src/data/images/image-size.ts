@@ -19,7 +19,9 @@ export function imageSize(path: string): { width: number; height: number } {
     const read = readSync(file, head, 0, 64, 0);
     const size = read < 16 ? null : head.readUInt16BE(0) === 0xffd8 ? jpeg(file) : (fixed(head) ?? tiff(file, head));
     if (size === null || !(size.width > 0 && size.height > 0))
-      throw new DataError(`Expected an image but ${path} is not in a supported image format: remove it, or convert it to JPEG or PNG`);
+      throw new DataError(
+        `Expected an image but ${path} is not in a supported image format: remove it, or convert it to JPEG or PNG`,
+      );
     return size;
   } finally {
     closeSync(file);
@@ -28,7 +30,8 @@ export function imageSize(path: string): { width: number; height: number } {
 
 function fixed(head: Buffer): { width: number; height: number } | null {
   if (head.toString("latin1", 1, 4) === "PNG") return { width: head.readUInt32BE(16), height: head.readUInt32BE(20) };
-  if (head.toString("latin1", 0, 2) === "BM") return { width: head.readInt32LE(18), height: Math.abs(head.readInt32LE(22)) };
+  if (head.toString("latin1", 0, 2) === "BM")
+    return { width: head.readInt32LE(18), height: Math.abs(head.readInt32LE(22)) };
   if (head.toString("latin1", 0, 4) !== "RIFF" || head.toString("latin1", 8, 12) !== "WEBP") return null;
   switch (head.toString("latin1", 12, 16)) {
     case "VP8 ":

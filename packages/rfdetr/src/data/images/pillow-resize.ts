@@ -19,7 +19,12 @@ function bilinearWeights(input: number, output: number): Weights {
   const scale = input / output;
   const support = Math.max(scale, 1);
   const taps = Math.ceil(support) * 2 + 1;
-  const result: Weights = { first: new Int32Array(output), count: new Int32Array(output), weights: new Int32Array(output * taps), taps };
+  const result: Weights = {
+    first: new Int32Array(output),
+    count: new Int32Array(output),
+    weights: new Int32Array(output * taps),
+    taps,
+  };
   const row = new Float64Array(taps);
   for (let i = 0; i < output; i++) {
     const centre = (i + 0.5) * scale;
@@ -46,7 +51,13 @@ function bilinearWeights(input: number, output: number): Weights {
  * pass, as `PIL.Image.resize(…, BILINEAR)` does up to Pillow 12. Pillow 13 chooses the order of the passes, so that
  * some bytes may differ by one.
  */
-export function pillowResize(pixels: Uint8Array, width: number, height: number, toWidth: number, toHeight: number): Uint8Array {
+export function pillowResize(
+  pixels: Uint8Array,
+  width: number,
+  height: number,
+  toWidth: number,
+  toHeight: number,
+): Uint8Array {
   let rows = pixels;
   if (toWidth !== width) rows = horizontal(pixels, width, height, toWidth);
   if (toHeight !== height) rows = vertical(rows, toWidth, height, toHeight);

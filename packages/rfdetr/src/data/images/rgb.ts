@@ -21,7 +21,11 @@ export async function rgbPixels(image: Sharp): Promise<RgbPixels> {
     const { data, info } = await inks.toBuffer({ resolveWithObject: true });
     return { data: fromCmyk(data), width: info.width, height: info.height };
   }
-  const { data, info } = await image.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  const { data, info } = await image
+    .removeAlpha()
+    .toColourspace("srgb")
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
   if (channels === 3) return { data, width, height };
   const rgb = new Uint8Array(width * height * 3);

@@ -119,7 +119,14 @@ export class DataLoader {
     const { side } = recipe;
     const results = await Promise.allSettled(
       entries.map(([image, seed]) =>
-        this.#prepare({ file: image.file, width: image.width, height: image.height, boxes: image.boxes, labels: image.labels, seed }),
+        this.#prepare({
+          file: image.file,
+          width: image.width,
+          height: image.height,
+          boxes: image.boxes,
+          labels: image.labels,
+          seed,
+        }),
       ),
     );
     const good: [DatasetImage, Prepared][] = [];

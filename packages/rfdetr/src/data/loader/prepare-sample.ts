@@ -51,7 +51,9 @@ export function decodeLeast({ training, side, scaleJitter }: Recipe): number {
 export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promise<Prepared> {
   const decoded = pixels ?? (await decodeFile(job.file, decodeLeast(recipe)));
   // The image may be decoded smaller, or annotated at another size: boxes are scaled to the pixels.
-  const boxes = Float32Array.from(job.boxes, (c, i) => (i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height));
+  const boxes = Float32Array.from(job.boxes, (c, i) =>
+    i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height,
+  );
   const whole: Sample = { ...decoded, boxes, labels: job.labels };
   const { side } = recipe;
   let sample: Sample;
@@ -65,5 +67,9 @@ export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promis
     fractions.set([(l + r) / 2 / side, (t + b) / 2 / side, (r - l) / side, (b - t) / side], i);
   }
   // The caller may transfer the bytes to another thread, so cached pixels are copied.
-  return { data: sample.data === decoded.data ? new Uint8Array(sample.data) : sample.data, boxes: fractions, labels: sample.labels };
+  return {
+    data: sample.data === decoded.data ? new Uint8Array(sample.data) : sample.data,
+    boxes: fractions,
+    labels: sample.labels,
+  };
 }

@@ -8,7 +8,8 @@ import { Rng } from "../../support/random.js";
  */
 export function epochOrder(images: number, effectiveBatch: number, seed: number, epoch: number): Int32Array {
   const rng = new Rng("order", seed, epoch);
-  if (images < 5 * effectiveBatch) return Int32Array.from({ length: 5 * effectiveBatch }, () => rng.integer(0, images - 1));
+  if (images < 5 * effectiveBatch)
+    return Int32Array.from({ length: 5 * effectiveBatch }, () => rng.integer(0, images - 1));
   const extra = new Rng("extra", seed);
   const order = Array.from({ length: images }, (_, i) => i);
   while (order.length % effectiveBatch !== 0) order.push(extra.integer(0, images - 1));

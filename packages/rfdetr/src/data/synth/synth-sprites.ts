@@ -71,7 +71,8 @@ export async function rasteriseSprites(classes: number): Promise<Sprite[]> {
       const levels = await Promise.all(
         sizes.map(async (size) => {
           const data = await sharp(svg).resize(size, size).ensureAlpha().raw().toBuffer();
-          for (let i = 0; i < data.length; i += 4) for (let c = 0; c < 3; c++) data[i + c] = Math.round((data[i + c] * data[i + 3]) / 255);
+          for (let i = 0; i < data.length; i += 4)
+            for (let c = 0; c < 3; c++) data[i + c] = Math.round((data[i + c] * data[i + 3]) / 255);
           return { data: new Uint8Array(data), size };
         }),
       );

@@ -44,9 +44,13 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     ["seed", seed, 0],
   ] as const)
     if (!Number.isInteger(value) || value < least)
-      throw new DataError(`Expected integer of at least ${least} for ${name} but received ${value} of type ${typeof value}`);
+      throw new DataError(
+        `Expected integer of at least ${least} for ${name} but received ${value} of type ${typeof value}`,
+      );
   if (existsSync(folder))
-    throw new DataError(`Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`);
+    throw new DataError(
+      `Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`,
+    );
   const sprites = await rasteriseSprites(classes);
   const names = sprites.slice(0, classes).map((s) => s.className);
   const counts: Record<Split, number> = {
@@ -152,7 +156,13 @@ function drawShape(pixels: Uint8Array, size: number, rng: Rng): void {
 const mostCovered = 0.25;
 
 /** Draws one to six sprites: sides of 12 to 40 % of the image, rotated by up to 25°, half of them mirrored. */
-function placeSprites(pixels: Uint8Array, size: number, sprites: readonly Sprite[], classes: number, rng: Rng): Placed[] {
+function placeSprites(
+  pixels: Uint8Array,
+  size: number,
+  sprites: readonly Sprite[],
+  classes: number,
+  rng: Rng,
+): Placed[] {
   const placed: Placed[] = [];
   const wanted = rng.integer(1, 6);
   for (let tries = 0; placed.length < wanted && tries < wanted * 8; tries++) {
@@ -222,6 +232,7 @@ function turn(
   const [width, height] = [right - left, bottom - top];
   if (width < 8 || height < 8) return null;
   const data = new Float32Array(width * height * 4);
-  for (let y = 0; y < height; y++) data.set(whole.subarray(((top + y) * side + left) * 4, ((top + y) * side + right) * 4), y * width * 4);
+  for (let y = 0; y < height; y++)
+    data.set(whole.subarray(((top + y) * side + left) * 4, ((top + y) * side + right) * 4), y * width * 4);
   return { data, width, height };
 }

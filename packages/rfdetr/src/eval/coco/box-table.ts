@@ -66,7 +66,12 @@ export class BoxTable {
 }
 
 /** Checks that `name` holds `expected` entries. */
-export function checkLength(values: ArrayLike<number> | undefined, expected: number, name: string, image: number | string): void {
+export function checkLength(
+  values: ArrayLike<number> | undefined,
+  expected: number,
+  name: string,
+  image: number | string,
+): void {
   if (values !== undefined && values.length !== expected) {
     throw new EvaluationError(
       "ERR_EVAL_ARGUMENT",

@@ -113,7 +113,8 @@ export class Accumulation {
 function truePositivesWithin(limit: number, bit: number, matches: ClassMatches, base: number): number {
   let found = 0;
   for (let s = 0; s < matches.count; s++) {
-    if (matches.rank[s] < limit && (matches.matched[base + s] & bit) !== 0 && (matches.ignored[base + s] & bit) === 0) found++;
+    if (matches.rank[s] < limit && (matches.matched[base + s] & bit) !== 0 && (matches.ignored[base + s] & bit) === 0)
+      found++;
   }
   return found;
 }

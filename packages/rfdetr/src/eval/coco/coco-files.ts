@@ -23,7 +23,11 @@ export interface FileEvaluationOptions {
  * import { evaluateFiles } from "rfdetr";
  * const { AP, AP50 } = evaluateFiles("valid/_annotations.coco.json", "results.json");
  */
-export function evaluateFiles(annotationsPath: string, resultsPath: string, options: FileEvaluationOptions = {}): CocoSummary {
+export function evaluateFiles(
+  annotationsPath: string,
+  resultsPath: string,
+  options: FileEvaluationOptions = {},
+): CocoSummary {
   const evaluator = loadFiles(annotationsPath, resultsPath, options);
   return evaluator.summarize();
 }
@@ -32,7 +36,11 @@ export function evaluateFiles(annotationsPath: string, resultsPath: string, opti
  * Reads both files into an evaluator, for figures beyond the summary (F1 sweep, confusion matrix, curves).
  * @throws EvaluationError as {@link evaluateFiles} does
  */
-export function loadFiles(annotationsPath: string, resultsPath: string, { maxDets }: FileEvaluationOptions = {}): CocoEvaluator {
+export function loadFiles(
+  annotationsPath: string,
+  resultsPath: string,
+  { maxDets }: FileEvaluationOptions = {},
+): CocoEvaluator {
   const annotations = annotationSource(annotationsPath);
   const document = readFile(annotationsPath);
   if (!isObject(document))
@@ -49,14 +57,21 @@ export function loadFiles(annotationsPath: string, resultsPath: string, { maxDet
   }));
   sorted.sort((a, b) => a.id - b.id);
   const labels = new Map(sorted.map(({ id }, label) => [id, label]));
-  if (labels.size < sorted.length) throw annotations.fail(`Expected different category ids in ${annotationsPath} but some occur twice`);
+  if (labels.size < sorted.length)
+    throw annotations.fail(`Expected different category ids in ${annotationsPath} but some occur twice`);
 
-  const evaluator = new CocoEvaluator({ classNames: sorted.map(({ name }) => name), categoryIds: sorted.map(({ id }) => id), maxDets });
+  const evaluator = new CocoEvaluator({
+    classNames: sorted.map(({ name }) => name),
+    categoryIds: sorted.map(({ id }) => id),
+    maxDets,
+  });
   const known = new Map<number | string, number>();
   images.forEach((image, i) => {
     const id = imageId(image.id);
-    if (id === undefined) throw annotations.fail(`Expected an id for image ${i} in ${annotationsPath} but received ${kind(image.id)}`);
-    if (known.has(id)) throw annotations.fail(`Expected different image ids in ${annotationsPath} but ${id} occurs twice`);
+    if (id === undefined)
+      throw annotations.fail(`Expected an id for image ${i} in ${annotationsPath} but received ${kind(image.id)}`);
+    if (known.has(id))
+      throw annotations.fail(`Expected different image ids in ${annotationsPath} but ${id} occurs twice`);
     known.set(id, evaluator.addImageId(id));
   });
 
@@ -71,10 +86,12 @@ export function loadFiles(annotationsPath: string, resultsPath: string, { maxDet
 
   const source = resultSource(resultsPath);
   const results = readFile(resultsPath);
-  if (!Array.isArray(results)) throw source.fail(`Expected a list of results in ${resultsPath} but received ${kind(results)}`);
+  if (!Array.isArray(results))
+    throw source.fail(`Expected a list of results in ${resultsPath} but received ${kind(results)}`);
   results.forEach((result, i) => {
     const where = `result ${i}`;
-    if (!isObject(result)) throw source.fail(`Expected an object for ${where} in ${resultsPath} but received ${kind(result)}`);
+    if (!isObject(result))
+      throw source.fail(`Expected an object for ${where} in ${resultsPath} but received ${kind(result)}`);
     const image = source.lookUp(known, result.image_id, "image", where);
     const label = source.lookUp(labels, result.category_id, "category", where);
     const [x, y, width, height] = source.box(result.bbox, where);
@@ -88,7 +105,11 @@ type Entry = Record<string, unknown>;
 const annotationSource = (path: string) =>
   new Source(path, "ERR_EVAL_ANNOTATIONS", (thing) => `add the ${thing} to the file or remove the annotation`);
 const resultSource = (path: string) =>
-  new Source(path, "ERR_EVAL_RESULTS", (thing) => `the results must be predictions for the same ${thing}s as the annotation file`);
+  new Source(
+    path,
+    "ERR_EVAL_RESULTS",
+    (thing) => `the results must be predictions for the same ${thing}s as the annotation file`,
+  );
 
 /** Checks of fields whose errors name the file. */
 class Source {
@@ -104,9 +125,13 @@ class Source {
 
   list(document: Entry, key: string): Entry[] {
     const value = document[key];
-    if (!Array.isArray(value)) throw this.fail(`Expected a list for ${key} in ${this.path} but received ${kind(value)}`);
+    if (!Array.isArray(value))
+      throw this.fail(`Expected a list for ${key} in ${this.path} but received ${kind(value)}`);
     const wrong = value.findIndex((entry) => !isObject(entry));
-    if (wrong >= 0) throw this.fail(`Expected an object for entry ${wrong} of ${key} in ${this.path} but received ${kind(value[wrong])}`);
+    if (wrong >= 0)
+      throw this.fail(
+        `Expected an object for entry ${wrong} of ${key} in ${this.path} but received ${kind(value[wrong])}`,
+      );
     return value;
   }
 
@@ -121,7 +146,11 @@ class Source {
   }
 
   box(value: unknown, where: string): number[] {
-    if (Array.isArray(value) && value.length === 4 && value.every((part) => typeof part === "number" && Number.isFinite(part)))
+    if (
+      Array.isArray(value) &&
+      value.length === 4 &&
+      value.every((part) => typeof part === "number" && Number.isFinite(part))
+    )
       return value;
     throw this.fail(
       `Expected four finite numbers [x, y, width, height] for the bbox of ${where} in ${this.path} but received ${kind(value)}`,
@@ -138,7 +167,8 @@ class Source {
   }
 }
 
-const readFile = (path: string): unknown => readJson(path, (message, cause) => new EvaluationError("ERR_EVAL_FILE", message, { cause }));
+const readFile = (path: string): unknown =>
+  readJson(path, (message, cause) => new EvaluationError("ERR_EVAL_FILE", message, { cause }));
 
 function isObject(value: unknown): value is Entry {
   return typeof value === "object" && value !== null && !Array.isArray(value);

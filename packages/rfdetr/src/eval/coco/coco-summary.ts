@@ -61,7 +61,13 @@ class Mean {
  * Mean precision over recall points, thresholds `from..to)` and the classes given; −1 if none of them has ground
  * truth.
  */
-export function averagePrecision(result: Accumulation, labels: Iterable<number>, area: number, from: number, to: number): number {
+export function averagePrecision(
+  result: Accumulation,
+  labels: Iterable<number>,
+  area: number,
+  from: number,
+  to: number,
+): number {
   const mean = new Mean();
   for (const label of labels) {
     for (let t = from; t < to; t++) {

@@ -42,7 +42,10 @@ describe("COCO mean average precision equals pycocotools", () => {
       const summary = evaluator.summarize();
       // The mean over up to 80 thousand precisions is summed in another order.
       for (const [key, value] of Object.entries(golden.expected.stats)) {
-        expect(Math.abs((summary[key as "AP"] as number) - value), `${key}: ${summary[key as "AP"]} ${value}`).toBeLessThan(1e-12);
+        expect(
+          Math.abs((summary[key as "AP"] as number) - value),
+          `${key}: ${summary[key as "AP"]} ${value}`,
+        ).toBeLessThan(1e-12);
       }
       for (const expected of golden.expected.per_class) {
         const found = summary.per_class.find(({ class_id }) => class_id === expected.class_id);
@@ -57,10 +60,12 @@ describe("COCO mean average precision equals pycocotools", () => {
       for (let t = 0, i = 0; t < 10; t++)
         for (let r = 0; r < 101; r++)
           for (let k = 0; k < K; k++)
-            for (let a = 0; a < 4; a++) precisionMark += curves.precision[curves.precisionAt(k, a, t) + r] * Math.cos(i++);
+            for (let a = 0; a < 4; a++)
+              precisionMark += curves.precision[curves.precisionAt(k, a, t) + r] * Math.cos(i++);
       for (let t = 0, i = 0; t < 10; t++)
         for (let k = 0; k < K; k++)
-          for (let a = 0; a < 4; a++) for (let m = 0; m < 3; m++) recallMark += curves.recall[curves.recallAt(k, a, t) + m] * Math.cos(i++);
+          for (let a = 0; a < 4; a++)
+            for (let m = 0; m < 3; m++) recallMark += curves.recall[curves.recallAt(k, a, t) + m] * Math.cos(i++);
       // Sums of some ten thousand terms of size 1.
       expect(precisionMark).toBeCloseTo(golden.expected.precision_mark, 8);
       expect(recallMark).toBeCloseTo(golden.expected.recall_mark, 8);
@@ -93,15 +98,26 @@ const coordinate = fc.integer({ min: 0, max: 40 }).map((v) => v * 8);
 const side = fc.integer({ min: 1, max: 15 }).map((v) => v * 8);
 const box = fc.tuple(coordinate, coordinate, side, side).map(([x, y, w, h]) => [x, y, x + w, y + h]);
 const truth = fc.record({ box, label: fc.integer({ min: 0, max: 2 }), crowd: fc.constantFrom(0, 0, 0, 1) });
-const detection = fc.record({ box, label: fc.integer({ min: 0, max: 2 }), score: fc.integer({ min: 0, max: 1000 }).map((v) => v / 1000) });
-const scene = fc.record({ truths: fc.array(truth, { maxLength: 6 }), detections: fc.array(detection, { maxLength: 10 }) });
+const detection = fc.record({
+  box,
+  label: fc.integer({ min: 0, max: 2 }),
+  score: fc.integer({ min: 0, max: 1000 }).map((v) => v / 1000),
+});
+const scene = fc.record({
+  truths: fc.array(truth, { maxLength: 6 }),
+  detections: fc.array(detection, { maxLength: 10 }),
+});
 type Scene = typeof scene extends fc.Arbitrary<infer T> ? T : never;
 
 function image(id: number, { truths, detections }: Scene): EvaluatedImage {
   return {
     id,
     gt: { boxes: truths.flatMap((t) => t.box), labels: truths.map((t) => t.label), crowd: truths.map((t) => t.crowd) },
-    detections: { boxes: detections.flatMap((d) => d.box), labels: detections.map((d) => d.label), scores: detections.map((d) => d.score) },
+    detections: {
+      boxes: detections.flatMap((d) => d.box),
+      labels: detections.map((d) => d.label),
+      scores: detections.map((d) => d.score),
+    },
   };
 }
 
@@ -145,7 +161,11 @@ describe("the figures", () => {
         }
         const perfect = images.map((entry) => ({
           ...entry,
-          detections: { boxes: entry.gt.boxes, labels: entry.gt.labels, scores: Array.from(entry.gt.labels, (_, i) => 1 - i / 100) },
+          detections: {
+            boxes: entry.gt.boxes,
+            labels: entry.gt.labels,
+            scores: Array.from(entry.gt.labels, (_, i) => 1 - i / 100),
+          },
         }));
         const summary = score(perfect);
         // Precision carries the epsilon in its denominator.
@@ -158,7 +178,9 @@ describe("the figures", () => {
 
   it("are -1 throughout without any image", () => {
     const summary = score([]);
-    expect([summary.AP, summary.AR1, summary.AP_small, summary.per_class[0].AP, summary.images]).toEqual([-1, -1, -1, -1, 0]);
+    expect([summary.AP, summary.AR1, summary.AP_small, summary.per_class[0].AP, summary.images]).toEqual([
+      -1, -1, -1, -1, 0,
+    ]);
   });
 
   it("leave out detections of a background slot", () => {
@@ -178,7 +200,9 @@ describe("wrong input is named", () => {
   it("in arrays", () => {
     const add = (gt: EvaluatedImage["gt"], detections: EvaluatedImage["detections"]) => () =>
       evaluator().addImage({ id: "x.jpg", gt, detections });
-    expect(add({ boxes: [0, 0, 1], labels: [0] }, empty)).toThrow(/^Expected 4 entries for gt.boxes of image x.jpg but received 3$/);
+    expect(add({ boxes: [0, 0, 1], labels: [0] }, empty)).toThrow(
+      /^Expected 4 entries for gt.boxes of image x.jpg but received 3$/,
+    );
     expect(add({ boxes: [0, 0, 1, 1], labels: [2] }, empty)).toThrow(
       /^Expected ground-truth labels from 0 to 1 but received 2 in image x.jpg$/,
     );
@@ -191,7 +215,9 @@ describe("wrong input is named", () => {
     const twice = evaluator();
     twice.addImage({ id: 1, gt: empty, detections: empty });
     expect(() => twice.addImage({ id: 1, gt: empty, detections: empty })).toThrow("image 1 was added twice");
-    expect(() => new CocoEvaluator({ classNames: ["a"], maxDets: [1, 0] })).toThrow("positive integers for maxDets but received [1, 0]");
+    expect(() => new CocoEvaluator({ classNames: ["a"], maxDets: [1, 0] })).toThrow(
+      "positive integers for maxDets but received [1, 0]",
+    );
   });
 
   const annotations = {
@@ -210,8 +236,12 @@ describe("wrong input is named", () => {
       /known image_id for result 1 in .*bad-results\.json but received 7, .* the 2 images/,
     );
     expect(run(annotations, [{ ...good, category_id: 0 }])).toThrow(/known category_id for result 0 .* received 0/);
-    expect(run(annotations, [{ ...good, bbox: [1, 2, 3] }])).toThrow(/four finite numbers .* bbox of result 0 .* received \[1,2,3\]/);
-    expect(run(annotations, [{ ...good, score: "high" }])).toThrow(/finite number for the score of result 0 .* received "high"/);
+    expect(run(annotations, [{ ...good, bbox: [1, 2, 3] }])).toThrow(
+      /four finite numbers .* bbox of result 0 .* received \[1,2,3\]/,
+    );
+    expect(run(annotations, [{ ...good, score: "high" }])).toThrow(
+      /finite number for the score of result 0 .* received "high"/,
+    );
     expect(run(annotations, { results: [] })).toThrow(/Expected a list of results .* received \{"results":\[\]\}/);
     expect(run(annotations, JSON.stringify([good]).slice(0, 40))).toThrow(
       /Expected JSON in .*bad-results\.json but it ends in the middle, after 40 characters/,
@@ -226,9 +256,9 @@ describe("wrong input is named", () => {
     expect(run([], [])).toThrow(/object with images, categories and annotations .* received \[\]/);
     expect(run({ ...annotations, images: undefined }, [])).toThrow(/Expected a list for images .* received nothing/);
     expect(run({ ...annotations, images: [{ id: 1 }, { id: 1 }] }, [])).toThrow(/1 occurs twice/);
-    expect(run({ ...annotations, annotations: [{ id: 9, image_id: 5, category_id: 3, bbox: [0, 0, 1, 1] }] }, [])).toThrow(
-      /image_id for annotation 9 .* received 5/,
-    );
+    expect(
+      run({ ...annotations, annotations: [{ id: 9, image_id: 5, category_id: 3, bbox: [0, 0, 1, 1] }] }, []),
+    ).toThrow(/image_id for annotation 9 .* received 5/);
     expect(run({ ...annotations, annotations: [{ id: 9, image_id: 1, category_id: 3, bbox: null }] }, [])).toThrow(
       /bbox of annotation 9 .* received null/,
     );

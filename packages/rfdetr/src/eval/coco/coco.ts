@@ -100,7 +100,9 @@ export class CocoEvaluator {
     this.classNames = classNames;
     this.categoryIds = categoryIds ?? classNames.map((_, label) => label);
     if (this.categoryIds.length !== classNames.length) {
-      throw argument(`Expected ${classNames.length} categoryIds, one for each class name, but received ${this.categoryIds.length}`);
+      throw argument(
+        `Expected ${classNames.length} categoryIds, one for each class name, but received ${this.categoryIds.length}`,
+      );
     }
     this.maxDets = [...maxDets].sort((a, b) => a - b);
     if (maxDets.length === 0 || !this.maxDets.every((limit) => Number.isInteger(limit) && limit > 0)) {
@@ -128,7 +130,9 @@ export class CocoEvaluator {
     for (let i = 0; i < gt.labels.length; i++) {
       const label = gt.labels[i];
       if (!(label >= 0 && label < this.classNames.length)) {
-        throw argument(`Expected ground-truth labels from 0 to ${this.classNames.length - 1} but received ${label} in image ${id}`);
+        throw argument(
+          `Expected ground-truth labels from 0 to ${this.classNames.length - 1} but received ${label} in image ${id}`,
+        );
       }
       checkBox(gt.boxes, i, "ground truth", id);
       const x = gt.boxes[i * 4];
@@ -140,7 +144,9 @@ export class CocoEvaluator {
     for (let i = 0; i < detections.labels.length; i++) {
       checkBox(detections.boxes, i, "detection", id);
       if (!Number.isFinite(detections.scores[i])) {
-        throw argument(`Expected a finite score for detection ${i} of image ${id} but received ${detections.scores[i]}`);
+        throw argument(
+          `Expected a finite score for detection ${i} of image ${id} but received ${detections.scores[i]}`,
+        );
       }
       const x = detections.boxes[i * 4];
       const y = detections.boxes[i * 4 + 1];
@@ -165,7 +171,16 @@ export class CocoEvaluator {
   }
 
   /** Adds one checked ground truth as x, y, width, height. */
-  addTruth(image: number, label: number, x: number, y: number, width: number, height: number, area: number, crowd: number): void {
+  addTruth(
+    image: number,
+    label: number,
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    area: number,
+    crowd: number,
+  ): void {
     this.#evaluation = undefined;
     this.#truths.push(image, label, x, y, width, height, area, 0, crowd);
   }
@@ -209,7 +224,17 @@ export class CocoEvaluator {
       matches.reset(dEnd - dStart);
       forEachImage(tables, gStart, gEnd, dStart, dEnd, (g0, g1, d0, d1) => {
         const kept = Math.min(d1, d0 + limit);
-        matcher.match(tables.truths, tables.truthOrder, g0, g1, tables.detections, tables.detectionOrder, d0, kept, matches);
+        matcher.match(
+          tables.truths,
+          tables.truthOrder,
+          g0,
+          g1,
+          tables.detections,
+          tables.detectionOrder,
+          d0,
+          kept,
+          matches,
+        );
       });
       for (let g = gStart; g < gEnd; g++) if (tables.truths.crowd[tables.truthOrder[g]] === 0) instances[label]++;
       images[label] = matches.images;

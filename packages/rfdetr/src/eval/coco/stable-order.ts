@@ -6,7 +6,13 @@ const RUN = 16;
  * Sorts `order[start..end)` by descending `keys[order[i]]`, equal keys in their given order; `scratch` is as long as
  * `order`.
  */
-export function sortDescending(keys: Float64Array, order: Int32Array, start: number, end: number, scratch: Int32Array): void {
+export function sortDescending(
+  keys: Float64Array,
+  order: Int32Array,
+  start: number,
+  end: number,
+  scratch: Int32Array,
+): void {
   for (let low = start; low < end; low += RUN) insertionSort(keys, order, low, Math.min(low + RUN, end));
   if (end - start <= RUN) return;
   let from = order;

@@ -9,7 +9,11 @@ function evaluatorOf(truths: [number, number, number?][], detections: [number, n
   const evaluator = new CocoEvaluator({ classNames: ["cat", "dog"] });
   evaluator.addImage({
     id: 1,
-    gt: { boxes: truths.flatMap(([x]) => at(x)), labels: truths.map(([, label]) => label), crowd: truths.map(([, , crowd]) => crowd ?? 0) },
+    gt: {
+      boxes: truths.flatMap(([x]) => at(x)),
+      labels: truths.map(([, label]) => label),
+      crowd: truths.map(([, , crowd]) => crowd ?? 0),
+    },
     detections: {
       boxes: detections.flatMap(([x]) => at(x)),
       labels: detections.map(([, label]) => label),

@@ -36,7 +36,10 @@ export interface ConfusionMatrix {
  * import { confusionMatrix } from "rfdetr/eval";
  * const { names, counts } = confusionMatrix(loadFiles("annotations.json", "results.json"), { confidence: 0.5 });
  */
-export function confusionMatrix(evaluator: CocoEvaluator, { confidence = 0.25, iou = 0.45 }: ConfusionMatrixOptions = {}): ConfusionMatrix {
+export function confusionMatrix(
+  evaluator: CocoEvaluator,
+  { confidence = 0.25, iou = 0.45 }: ConfusionMatrixOptions = {},
+): ConfusionMatrix {
   const { truths, detections, imageRank } = evaluator.ordered();
   const K = evaluator.classNames.length;
   const size = K + 1;
@@ -74,7 +77,9 @@ export function confusionMatrix(evaluator: CocoEvaluator, { confidence = 0.25, i
       if (proposed < 0) continue;
       const rival = accepted[proposed];
       const better =
-        rival < 0 || best > overlap[proposed] || (best === overlap[proposed] && detections.score[row] > detections.score[rival]);
+        rival < 0 ||
+        best > overlap[proposed] ||
+        (best === overlap[proposed] && detections.score[row] > detections.score[rival]);
       if (better) {
         accepted[proposed] = row;
         overlap[proposed] = best;

@@ -30,7 +30,8 @@ describe("F1 sweep", () => {
         expect(value).toBeCloseTo(golden.macro_f1[t], 12);
       });
       expect(sweep.best.threshold).toBe(golden.best.threshold);
-      for (const key of ["precision", "recall", "f1"] as const) expect(sweep.best[key]).toBeCloseTo(golden.best[key], 12);
+      for (const key of ["precision", "recall", "f1"] as const)
+        expect(sweep.best[key]).toBeCloseTo(golden.best[key], 12);
       sweep.best.per_class.forEach((entry, k) => {
         expect(entry.f1).toBeCloseTo(golden.per_class_f1[k], 12);
       });
@@ -47,7 +48,14 @@ describe("F1 sweep", () => {
     const { best, macro } = f1Sweep(evaluator);
     expect(best).toMatchObject({ threshold: 0.26, precision: 1, recall: 1, f1: 1 });
     expect([macro.f1[25], macro.f1[75], macro.f1[76]]).toEqual([2 / 3, 1, 0]);
-    expect(best.per_class[1]).toEqual({ class_id: 1, class_name: "absent", threshold: 0.26, precision: 0, recall: 0, f1: 0 });
+    expect(best.per_class[1]).toEqual({
+      class_id: 1,
+      class_name: "absent",
+      threshold: 0.26,
+      precision: 0,
+      recall: 0,
+      f1: 0,
+    });
   });
 
   it("gives a detection whose best ground truth is taken the next best", () => {
@@ -61,6 +69,11 @@ describe("F1 sweep", () => {
   });
 
   it("is zero without ground truth", () => {
-    expect(f1Sweep(new CocoEvaluator({ classNames: ["a"] })).best).toMatchObject({ threshold: 0, precision: 0, recall: 0, f1: 0 });
+    expect(f1Sweep(new CocoEvaluator({ classNames: ["a"] })).best).toMatchObject({
+      threshold: 0,
+      precision: 0,
+      recall: 0,
+      f1: 0,
+    });
   });
 });

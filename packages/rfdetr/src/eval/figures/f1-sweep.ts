@@ -61,7 +61,11 @@ export function f1Sweep(evaluator: CocoEvaluator): F1Sweep {
     if (positives > 0) withTruth.push(curve);
   });
 
-  const macro = { precision: meanOf(withTruth, "precision"), recall: meanOf(withTruth, "recall"), f1: meanOf(withTruth, "f1") };
+  const macro = {
+    precision: meanOf(withTruth, "precision"),
+    recall: meanOf(withTruth, "recall"),
+    f1: meanOf(withTruth, "f1"),
+  };
   let step = 0;
   for (let t = 1; t < STEPS; t++) if (macro.f1[t] > macro.f1[step]) step = t;
   const at = (curve: ConfidenceCurve): OperatingPoint => ({
@@ -91,7 +95,14 @@ class GreedyMatcher {
   constructor(readonly tables: OrderedTables) {}
 
   /** Adds each detection to the last threshold it reaches; returns the number of ground truths that can be found. */
-  match(gStart: number, gEnd: number, dStart: number, dEnd: number, truePositives: Int32Array, falsePositives: Int32Array): number {
+  match(
+    gStart: number,
+    gEnd: number,
+    dStart: number,
+    dEnd: number,
+    truePositives: Int32Array,
+    falsePositives: Int32Array,
+  ): number {
     const { truths, truthOrder, detections, detectionOrder } = this.tables;
     if (this.#taken.length < gEnd - gStart) this.#taken = new Uint8Array((gEnd - gStart) * 2);
     this.#taken.fill(0, 0, gEnd - gStart);

@@ -7,7 +7,9 @@ import { f1Sweep } from "./f1-sweep.js";
 import { confusionPlot, f1Plot, precisionRecallPlot } from "./plots.js";
 
 function evaluated(classes: number): CocoEvaluator {
-  const evaluator = new CocoEvaluator({ classNames: Array.from({ length: classes }, (_, i) => (i === 0 ? `a <b> & "c"` : `class ${i}`)) });
+  const evaluator = new CocoEvaluator({
+    classNames: Array.from({ length: classes }, (_, i) => (i === 0 ? `a <b> & "c"` : `class ${i}`)),
+  });
   for (let id = 0; id < 20; id++) {
     const labels = Array.from({ length: classes }, (_, i) => i);
     const boxes = labels.flatMap((label) => [label * 40, 0, label * 40 + 30, 30]);

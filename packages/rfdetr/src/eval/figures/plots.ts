@@ -33,7 +33,13 @@ export function precisionRecallPlot(curves: PrecisionRecallCurves): string {
     curves.classes.map(({ class_name, AP50, precision }) => ({ name: `${class_name} ${figure(AP50)}`, y: precision })),
     curves.recall,
   );
-  lines.push({ label: `all classes ${figure(curves.AP50)} AP50`, color: MEAN_COLOR, width: 3, x: curves.recall, y: curves.mean });
+  lines.push({
+    label: `all classes ${figure(curves.AP50)} AP50`,
+    color: MEAN_COLOR,
+    width: 3,
+    x: curves.recall,
+    y: curves.mean,
+  });
   return chart({ title: "Precision and recall, IoU 0.5", xLabel: "recall", yLabel: "precision", lines });
 }
 
@@ -86,7 +92,10 @@ export function confusionPlot({ names, counts, size, confidence, iou }: Confusio
   for (let r = 0; r < size; r++) for (let c = 0; c < size; c++) totals[c] += counts[r * size + c];
   const parts: string[] = [
     text(left, 26, "Confusion matrix", { size: 17, weight: 600 }),
-    text(left, 46, `confidence > ${confidence}, IoU > ${iou}; share of each true class`, { size: 12, color: "#57606a" }),
+    text(left, 46, `confidence > ${confidence}, IoU > ${iou}; share of each true class`, {
+      size: 12,
+      color: "#57606a",
+    }),
     `<rect x="${left}" y="${top}" width="${extent}" height="${extent}" fill="#fff" stroke="#8c959f"/>`,
   ];
   for (let r = 0; r < size; r++) {
@@ -103,7 +112,12 @@ export function confusionPlot({ names, counts, size, confidence, iou }: Confusio
       if (size <= CELL_LABEL_LIMIT && share >= 0.005) {
         const color = share > 0.2 ? "#fff" : "#1f2328";
         parts.push(
-          text(x + cell / 2, y + cell / 2, share.toFixed(2), { size: Math.min(13, cell * 0.36), color, anchor: "middle", middle: true }),
+          text(x + cell / 2, y + cell / 2, share.toFixed(2), {
+            size: Math.min(13, cell * 0.36),
+            color,
+            anchor: "middle",
+            middle: true,
+          }),
         );
       }
     }
@@ -113,7 +127,9 @@ export function confusionPlot({ names, counts, size, confidence, iou }: Confusio
       const short = name.length > 24 ? `${name.slice(0, 23)}…` : name;
       const centre = (i + 0.5) * cell;
       parts.push(text(left - 8, top + centre, short, { size: nameSize, anchor: "end", middle: true }));
-      parts.push(text(left + centre, top + extent + 8, short, { size: nameSize, anchor: "end", middle: true, rotate: -90 }));
+      parts.push(
+        text(left + centre, top + extent + 8, short, { size: nameSize, anchor: "end", middle: true, rotate: -90 }),
+      );
     });
   }
   parts.push(text(14, top + extent / 2, "predicted", { size: 13, anchor: "middle", middle: true, rotate: -90 }));

@@ -34,10 +34,14 @@ export function chart({ title, xLabel, yLabel, lines }: Chart): string {
   for (let i = 0; i <= 10; i++) {
     const value = i / 10;
     const stroke = i === 0 ? "#57606a" : "#e4e8ec";
-    parts.push(`<path d="M${px(0)} ${py(value)}H${px(1)}M${px(value)} ${py(0)}V${py(1)}" stroke="${stroke}" fill="none"/>`);
+    parts.push(
+      `<path d="M${px(0)} ${py(value)}H${px(1)}M${px(value)} ${py(0)}V${py(1)}" stroke="${stroke}" fill="none"/>`,
+    );
     if (i % 2 === 0) {
       parts.push(text(px(value), py(0) + 20, value.toFixed(1), { size: 12, anchor: "middle", color: "#57606a" }));
-      parts.push(text(px(0) - 10, py(value), value.toFixed(1), { size: 12, anchor: "end", middle: true, color: "#57606a" }));
+      parts.push(
+        text(px(0) - 10, py(value), value.toFixed(1), { size: 12, anchor: "end", middle: true, color: "#57606a" }),
+      );
     }
   }
   parts.push(text(px(0.5), py(0) + 44, xLabel, { size: 13, anchor: "middle" }));
@@ -45,8 +49,13 @@ export function chart({ title, xLabel, yLabel, lines }: Chart): string {
 
   for (const { x, y, color, width: stroke, mark } of lines) {
     const points = Array.from(x, (value, i) => `${px(value)},${py(y[i])}`).join(" ");
-    parts.push(`<polyline points="${points}" fill="none" stroke="${color}" stroke-width="${stroke}" stroke-linejoin="round"/>`);
-    if (mark) parts.push(`<circle cx="${px(mark[0])}" cy="${py(mark[1])}" r="5" fill="#fff" stroke="${color}" stroke-width="2.5"/>`);
+    parts.push(
+      `<polyline points="${points}" fill="none" stroke="${color}" stroke-width="${stroke}" stroke-linejoin="round"/>`,
+    );
+    if (mark)
+      parts.push(
+        `<circle cx="${px(mark[0])}" cy="${py(mark[1])}" r="5" fill="#fff" stroke="${color}" stroke-width="2.5"/>`,
+      );
   }
 
   const legend = lines.filter(({ label }) => label !== undefined);
@@ -59,7 +68,11 @@ export function chart({ title, xLabel, yLabel, lines }: Chart): string {
   });
   const longest = Math.max(0, ...legend.map(({ label }) => (label as string).length));
   const legendWidth = legend.length > 0 ? 60 + longest * 7.2 : 24;
-  return svgDocument(Math.ceil(left + width + legendWidth), Math.max(top + height + 64, top + 20 + legend.length * LEGEND_LINE), parts);
+  return svgDocument(
+    Math.ceil(left + width + legendWidth),
+    Math.max(top + height + 64, top + 20 + legend.length * LEGEND_LINE),
+    parts,
+  );
 }
 
 export interface TextOptions {

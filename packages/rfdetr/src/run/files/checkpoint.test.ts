@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getRngState, tensor } from "@rfdetr/torch";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type CheckpointTensors, loadCheckpoint, readProgress, type SavedProgress, saveCheckpoint } from "./checkpoint.js";
+import {
+  type CheckpointTensors,
+  loadCheckpoint,
+  readProgress,
+  type SavedProgress,
+  saveCheckpoint,
+} from "./checkpoint.js";
 
 const progress = (step: number): SavedProgress => ({
   epoch: 1,

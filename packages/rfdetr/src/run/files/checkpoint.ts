@@ -61,7 +61,11 @@ interface StateFile {
 }
 
 /** Writes a checkpoint folder; the one before it stays until the new one is whole. @throws RunDirectoryError */
-export function saveCheckpoint(folder: string, progress: SavedProgress, { model, ema, optimizer, rng }: CheckpointTensors): void {
+export function saveCheckpoint(
+  folder: string,
+  progress: SavedProgress,
+  { model, ema, optimizer, rng }: CheckpointTensors,
+): void {
   replaceFolder(folder, (temporary) => {
     saveSafetensors(join(temporary, "model.safetensors"), model);
     if (ema !== null) saveSafetensors(join(temporary, "ema.safetensors"), ema.tensors);

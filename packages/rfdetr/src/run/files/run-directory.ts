@@ -38,7 +38,10 @@ export class RunDirectory {
     return new RunDirectory(path);
   }
 
-  /** Opens the folder of a run to continue it, after putting right what a kill left. @throws RfdetrError when it is none, or never reached its first checkpoint. */
+  /**
+   * Opens the folder of a run to continue it, after putting right what a kill left. @throws RfdetrError when it is
+   * none, or never reached its first checkpoint.
+   */
   static open(path: string): RunDirectory {
     const folder = resolve(path);
     if (!existsSync(join(folder, "config.json")))
@@ -51,7 +54,9 @@ export class RunDirectory {
       throw writeFailure(run.checkpoint, error);
     }
     if (!existsSync(run.checkpoint))
-      throw new CheckpointError(`The run ${folder} ended before its first checkpoint: start it again in another folder`);
+      throw new CheckpointError(
+        `The run ${folder} ended before its first checkpoint: start it again in another folder`,
+      );
     return run;
   }
 
@@ -97,7 +102,10 @@ export class RunDirectory {
     if (kept.length < lines.length || !text.endsWith("\n")) replaceText(path, kept.map((line) => `${line}\n`).join(""));
   }
 
-  /** Appends to a file. It is not flushed: a kill loses at most the last lines, which a resumed run writes again. @throws RfdetrError */
+  /**
+   * Appends to a file. It is not flushed: a kill loses at most the last lines, which a resumed run writes again.
+   * @throws RfdetrError
+   */
   append(name: string, text: string): void {
     try {
       appendFileSync(this.file(name), text);
@@ -113,7 +121,8 @@ function occupied(path: string): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return false;
-    if (code === "ENOTDIR") throw new RunDirectoryError(`Expected a folder for the run but ${path}, or a part of it, is a file`);
+    if (code === "ENOTDIR")
+      throw new RunDirectoryError(`Expected a folder for the run but ${path}, or a part of it, is a file`);
     throw writeFailure(path, error);
   }
 }

@@ -1,4 +1,5 @@
-// TensorBoard event files: TFRecord framing with masked CRC-32C around three small protobuf messages, written without their libraries.
+// TensorBoard event files: TFRecord framing with masked CRC-32C around three small protobuf messages, written without
+// their libraries.
 import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -21,7 +22,10 @@ function masked(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
-/** One TFRecord: length, its CRC, the data, its CRC; all little-endian. */
+/**
+ * One TFRecord: length, its CRC, the data, its CRC; all little-endian.
+ * @internal for tests
+ */
 export function frame(data: Uint8Array): Buffer {
   const record = Buffer.alloc(16 + data.length);
   record.writeBigUInt64LE(BigInt(data.length), 0);
@@ -59,7 +63,8 @@ function varint(value: number): number[] {
 
 const key = (field: number, wire: number) => Buffer.from(varint(field * 8 + wire));
 const int = (field: number, value: number) => Buffer.concat([key(field, VARINT), Buffer.from(varint(value))]);
-const message = (field: number, data: Uint8Array) => Buffer.concat([key(field, BYTES), Buffer.from(varint(data.length)), data]);
+const message = (field: number, data: Uint8Array) =>
+  Buffer.concat([key(field, BYTES), Buffer.from(varint(data.length)), data]);
 const text = (field: number, value: string) => message(field, Buffer.from(value, "utf8"));
 function float(field: number, value: number): Buffer {
   const data = Buffer.alloc(4);
@@ -77,7 +82,9 @@ export const versionEvent = (seconds: number) => Buffer.concat([double(1, second
 
 /** `Event { wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, simple_value = 2 } } }`. @internal for tests */
 export function scalarsEvent(seconds: number, step: number, scalars: Readonly<Record<string, number>>): Buffer {
-  const values = Object.entries(scalars).map(([tag, value]) => message(1, Buffer.concat([text(1, tag), float(2, value)])));
+  const values = Object.entries(scalars).map(([tag, value]) =>
+    message(1, Buffer.concat([text(1, tag), float(2, value)])),
+  );
   return Buffer.concat([double(1, seconds), int(2, step), message(5, Buffer.concat(values))]);
 }
 
@@ -92,7 +99,10 @@ export class TensorBoardWriter {
       .sort()
       .at(-1);
     const seconds = Date.now() / 1000;
-    this.#file = openSync(join(folder, found ?? `events.out.tfevents.${Math.floor(seconds)}.${hostname()}`), found ? "a+" : "a");
+    this.#file = openSync(
+      join(folder, found ?? `events.out.tfevents.${Math.floor(seconds)}.${hostname()}`),
+      found ? "a+" : "a",
+    );
     if (found) this.#trim(join(folder, found));
     else writeSync(this.#file, frame(versionEvent(seconds)));
   }

@@ -3,7 +3,9 @@ import type { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
 import type { RecordedEpoch, Recorder } from "./recorder.js";
 
-/** `evaluation.json`: all figures of the last evaluation, every class included; `test.json`: those of the test split. */
+/**
+ * `evaluation.json`: all figures of the last evaluation, every class included; `test.json`: those of the test split.
+ */
 export class EvaluationRecorder implements Recorder {
   readonly #directory: RunDirectory;
 

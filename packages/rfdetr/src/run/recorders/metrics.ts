@@ -13,7 +13,8 @@ export class MetricsRecorder implements Recorder {
     this.#session = session;
     const { directory, progress } = session;
     // The first line is the header.
-    if (session.resumed) directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
+    if (session.resumed)
+      directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
   }
 
   epoch(epoch: RecordedEpoch): void {
@@ -21,7 +22,10 @@ export class MetricsRecorder implements Recorder {
   }
 }
 
-function metricsRow({ progress, settings }: Session, { event, summary, base }: RecordedEpoch): Record<string, number | null> {
+function metricsRow(
+  { progress, settings }: Session,
+  { event, summary, base }: RecordedEpoch,
+): Record<string, number | null> {
   return {
     epoch: event.epoch,
     step: event.step,

@@ -13,7 +13,8 @@ export class NumericsRecorder implements Recorder {
   constructor(session: Session) {
     this.#session = session;
     const { directory, progress } = session;
-    if (session.resumed) directory.keepLines(file, (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
+    if (session.resumed)
+      directory.keepLines(file, (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
     else directory.append(file, `${recordLine(numericsHeader(session))}\n`);
   }
 
@@ -46,7 +47,9 @@ function numericsHeader({ precision, reason, parts, settings, ema, calibration }
     hardware: machineLine(),
     monitor_interval: settings.monitorInterval,
     fixed_bytes: fixedBytes({ parts, ema }),
-    ...(calibration === null ? {} : { calibration: calibration.precisions.map(({ modules: _, ...measured }) => measured) }),
+    ...(calibration === null
+      ? {}
+      : { calibration: calibration.precisions.map(({ modules: _, ...measured }) => measured) }),
   };
 }
 
@@ -58,7 +61,10 @@ function fixedBytes({ parts: { model, optimizer }, ema }: Pick<Session, "parts" 
   return { weights, gradients, moments: 2 * gradients, average: ema === null ? 0 : weights };
 }
 
-function stepRecord({ precision, progress }: Session, { event, result, scale, seconds, report }: RecordedStep): StepRecord {
+function stepRecord(
+  { precision, progress }: Session,
+  { event, result, scale, seconds, report }: RecordedStep,
+): StepRecord {
   const { liveBytes, peakBytes } = memory();
   return {
     v: numericsVersion,
@@ -88,7 +94,11 @@ function stepRecord({ precision, progress }: Session, { event, result, scale, se
   };
 }
 
-function monitorRecord({ precision }: Session, { event, scale }: RecordedStep, seen: NonNullable<RecordedStep["seen"]>): MonitorRecord {
+function monitorRecord(
+  { precision }: Session,
+  { event, scale }: RecordedStep,
+  seen: NonNullable<RecordedStep["seen"]>,
+): MonitorRecord {
   return {
     v: numericsVersion,
     kind: "monitor",

@@ -8,7 +8,8 @@ import { TensorBoardRecorder } from "./tensorboard.js";
 import { WeightsRecorder } from "./weights.js";
 
 /**
- * Everything that writes down a run, in the order in which it is called. Weights come first: a row of metrics.csv says "best" of weights that exist.
+ * Everything that writes down a run, in the order in which it is called. Weights come first: a row of metrics.csv says
+ * "best" of weights that exist.
  * @throws RunDirectoryError when the folder cannot be written
  */
 export function openRecorders(session: Session): Recorder[] {

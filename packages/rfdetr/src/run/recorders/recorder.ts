@@ -45,9 +45,10 @@ export interface RecordedEpoch {
 }
 
 /**
- * Listens to a run. The trainer calls every recorder, in the order of the list and before it emits the event; the checkpoint that contains
- * a step or an epoch is written after all of them. So a kill between two recorders leaves records beyond the checkpoint, never gaps: a
- * recorder that is opened on a resumed run drops what lies beyond `session.progress`, and it is recorded again.
+ * Listens to a run. The trainer calls every recorder, in the order of the list and before it emits the event; the
+ * checkpoint that contains a step or an epoch is written after all of them. So a kill between two recorders leaves
+ * records beyond the checkpoint, never gaps: a recorder that is opened on a resumed run drops what lies beyond
+ * `session.progress`, and it is recorded again.
  */
 export interface Recorder {
   step?(step: RecordedStep): void;

@@ -20,8 +20,16 @@ const written = (name: string): string => readFileSync(session.directory.file(na
 
 describe("recorders of a resumed run", () => {
   it("drop the records of steps after the checkpoint, and a line that a kill cut off", () => {
-    const kept = ['{"kind":"header"}', '{"kind":"step","step":1}', '{"kind":"step","step":2}', '{"kind":"monitor","step":2}'];
-    writeFileSync(session.directory.file("numerics.jsonl"), `${[...kept, '{"kind":"step","step":3}'].join("\n")}\n{"kind":"st`);
+    const kept = [
+      '{"kind":"header"}',
+      '{"kind":"step","step":1}',
+      '{"kind":"step","step":2}',
+      '{"kind":"monitor","step":2}',
+    ];
+    writeFileSync(
+      session.directory.file("numerics.jsonl"),
+      `${[...kept, '{"kind":"step","step":3}'].join("\n")}\n{"kind":"st`,
+    );
     new NumericsRecorder(session);
     expect(written("numerics.jsonl")).toBe(`${kept.join("\n")}\n`);
   });

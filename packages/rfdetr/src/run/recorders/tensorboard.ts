@@ -5,7 +5,9 @@ import type { RecordedEpoch, RecordedStep, Recorder } from "./recorder.js";
 /** Steps between those whose loss, learning rate and gradient norm are written. */
 const stepInterval = 10;
 
-/** `events.out.tfevents.*`. Steps that a resumed run takes again are written again; TensorBoard shows the later ones. */
+/**
+ * `events.out.tfevents.*`. Steps that a resumed run takes again are written again; TensorBoard shows the later ones.
+ */
 export class TensorBoardRecorder implements Recorder {
   readonly #writer: TensorBoardWriter;
 
@@ -14,7 +16,8 @@ export class TensorBoardRecorder implements Recorder {
   }
 
   step({ event: { step, loss, lr, gradNorm } }: RecordedStep): void {
-    if (step % stepInterval === 0) this.#writer.scalars(step, { "train/loss_step": loss, "train/lr": lr, "train/grad_norm": gradNorm });
+    if (step % stepInterval === 0)
+      this.#writer.scalars(step, { "train/loss_step": loss, "train/lr": lr, "train/grad_norm": gradNorm });
   }
 
   epoch({ event, summary, base }: RecordedEpoch): void {

@@ -13,7 +13,10 @@ export class WeightsRecorder implements Recorder {
 
   epoch({ event: { epoch, best }, chosen, baseWins }: RecordedEpoch): void {
     const { directory, settings } = this.#session;
-    const info = { epoch: String(epoch), ...(chosen === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }) };
+    const info = {
+      epoch: String(epoch),
+      ...(chosen === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }),
+    };
     this.#save(directory.last, info);
     if (best) this.#save(directory.best, info, baseWins);
     if (epoch % settings.checkpointInterval === 0) this.#save(directory.weightsOfEpoch(epoch), info);

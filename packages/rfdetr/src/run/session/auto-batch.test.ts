@@ -28,20 +28,34 @@ describe("the batch size that fits", () => {
   it("never takes more than the budget, never more images than wanted, and always reaches the wanted number", () => {
     const size = fc.integer({ min: 1, max: 1000 });
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 64 }), size, size, fc.integer({ min: 1000, max: 100_000 }), (wanted, base, each, available) => {
-        fc.pre(base + each <= 0.8 * available);
-        const bytes = (batch: number) => base + each * batch;
-        const { batchSize, gradAccumSteps } = chooseBatch(wanted, available, bytes);
-        expect(bytes(batchSize)).toBeLessThanOrEqual(0.8 * available);
-        expect(batchSize).toBeLessThanOrEqual(wanted);
-        expect(batchSize * gradAccumSteps).toBeGreaterThanOrEqual(wanted);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 64 }),
+        size,
+        size,
+        fc.integer({ min: 1000, max: 100_000 }),
+        (wanted, base, each, available) => {
+          fc.pre(base + each <= 0.8 * available);
+          const bytes = (batch: number) => base + each * batch;
+          const { batchSize, gradAccumSteps } = chooseBatch(wanted, available, bytes);
+          expect(bytes(batchSize)).toBeLessThanOrEqual(0.8 * available);
+          expect(batchSize).toBeLessThanOrEqual(wanted);
+          expect(batchSize * gradAccumSteps).toBeGreaterThanOrEqual(wanted);
+        },
+      ),
     );
   });
 
   it("is measured on real steps of the model", () => {
-    const settings = resolveSettings({ datasetDir: "-", model: "tiny", batchSize: "auto", autoBatchTargetEffective: 4 });
+    const settings = resolveSettings({
+      datasetDir: "-",
+      model: "tiny",
+      batchSize: "auto",
+      autoBatchTargetEffective: 4,
+    });
     const config = resolveModel("tiny");
-    expect(autoBatch(settings, config, config.resolution, "bf16-mixed", "cpu")).toMatchObject({ batchSize: 4, gradAccumSteps: 1 });
+    expect(autoBatch(settings, config, config.resolution, "bf16-mixed", "cpu")).toMatchObject({
+      batchSize: 4,
+      gradAccumSteps: 1,
+    });
   });
 });

@@ -19,7 +19,9 @@ export interface AutoBatch {
   reason: string;
 }
 
-/** Share of the memory that a step may take. The rest is for data, other programs and peaks that the measurement missed. */
+/**
+ * Share of the memory that a step may take. The rest is for data, other programs and peaks that the measurement missed.
+ */
 const share = 0.8;
 
 /**
@@ -33,9 +35,12 @@ export function chooseBatch(wanted: number, available: number, bytesOf: (batch: 
   const budget = share * available;
   const one = bytesOf(1);
   if (one > budget)
-    throw new ConfigError(`A step on one image takes ${formatBytes(one)} but only ${formatBytes(available)} is available`, {
-      hint: "Lower `resolution`, choose a smaller `model`, or set `gradient_checkpointing`",
-    });
+    throw new ConfigError(
+      `A step on one image takes ${formatBytes(one)} but only ${formatBytes(available)} is available`,
+      {
+        hint: "Lower `resolution`, choose a smaller `model`, or set `gradient_checkpointing`",
+      },
+    );
   const perImage = Math.max(1, bytesOf(2) - one);
   const fits = Math.floor((budget - one) / perImage) + 1;
   const batchSize = Math.max(1, Math.min(wanted, fits));
@@ -50,13 +55,22 @@ export function chooseBatch(wanted: number, available: number, bytesOf: (batch: 
 }
 
 /**
- * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with everything that a
- * run holds: gradients, moments, average. The operating system says how much memory is available, limits of containers included.
+ * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with
+ * everything that a run holds: gradients, moments, average. The operating system says how much memory is available,
+ * limits of containers included.
  * @throws ConfigError on a GPU, whose free memory libtorch does not report here
  */
-export function autoBatch(settings: TrainSettings, config: ModelConfig, side: number, precision: Precision, device: string): AutoBatch {
+export function autoBatch(
+  settings: TrainSettings,
+  config: ModelConfig,
+  side: number,
+  precision: Precision,
+  device: string,
+): AutoBatch {
   if (device !== "cpu")
-    throw new ConfigError(`The setting batch_size = "auto" measures the CPU's memory, and the device is ${device}: give a number`);
+    throw new ConfigError(
+      `The setting batch_size = "auto" measures the CPU's memory, and the device is ${device}: give a number`,
+    );
   const available = process.availableMemory();
   const model = new RFDETRModel(config);
   model.train();
@@ -73,7 +87,12 @@ export function autoBatch(settings: TrainSettings, config: ModelConfig, side: nu
     });
   } finally {
     const { expAvg, expAvgSq } = parts.optimizer.stateDict();
-    for (const tensor of [...model.stateDict().values(), ...expAvg, ...expAvgSq, ...(ema?.state().tensors.values() ?? [])])
+    for (const tensor of [
+      ...model.stateDict().values(),
+      ...expAvg,
+      ...expAvgSq,
+      ...(ema?.state().tensors.values() ?? []),
+    ])
       tensor.dispose();
     releaseCachedMemory();
     resetPeakMemory();

@@ -34,17 +34,25 @@ export async function choosePrecision(
   return { precision, reason, calibration };
 }
 
-/** The precision to measure memory in, before the run's own is known: float32 takes the most where it is still to be measured. */
+/**
+ * The precision to measure memory in, before the run's own is known: float32 takes the most where it is still to be
+ * measured.
+ */
 export function precisionForMemory(settings: TrainSettings, device: string): Precision {
   const request = requestedPrecision(settings);
   return request === "measured" ? "32-true" : resolvePrecision(request, device).precision;
 }
 
 /**
- * Measures the precisions on the first batch of the run. Weights and random numbers are as before afterwards. An emulated float16 is
- * left out: it is never the fastest.
+ * Measures the precisions on the first batch of the run. Weights and random numbers are as before afterwards. An
+ * emulated float16 is left out: it is never the fastest.
  */
-async function measure(model: RFDETRModel, data: TrainData, settings: TrainSettings, device: string): Promise<Calibration> {
+async function measure(
+  model: RFDETRModel,
+  data: TrainData,
+  settings: TrainSettings,
+  device: string,
+): Promise<Calibration> {
   const precisions: Precision[] = readHardware(device).fp16 ? ["bf16-mixed", "16-mixed"] : ["bf16-mixed"];
   for await (const [batch] of data.steps(0, 0)) {
     const rng = keep(getRngState());

@@ -13,11 +13,14 @@ describe("openTrainData", () => {
   it("holds the data to the classes that were asked for", async () => {
     const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");
     await synthesize(datasetDir, { images: 8, size: 64, classes: 2, seed: 1 });
-    const open = (options: object) => openTrainData(resolveSettings({ datasetDir, numWorkers: 0, ...options }) as ReadySettings, sizes);
+    const open = (options: object) =>
+      openTrainData(resolveSettings({ datasetDir, numWorkers: 0, ...options }) as ReadySettings, sizes);
     const data = await open({});
     await data.close();
     const [first, second] = data.classNames;
-    await expect(open({ numClasses: 3 })).rejects.toThrow(`Expected 3 classes in ${datasetDir} but found 2: ${first}, ${second}`);
+    await expect(open({ numClasses: 3 })).rejects.toThrow(
+      `Expected 3 classes in ${datasetDir} but found 2: ${first}, ${second}`,
+    );
     await expect(open({ classNames: [second, first] })).rejects.toThrow(/Expected the classes .* but found/);
     await (await open({ numClasses: 2, classNames: [first, second] })).close();
   });

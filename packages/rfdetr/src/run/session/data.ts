@@ -5,8 +5,14 @@ import { DataError } from "../../support/errors.js";
 import type { MicroBatch } from "../../train/parts.js";
 import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
 
-/** Opens the train and valid splits of a dataset folder. @throws DataError, or RfdetrError `ERR_DATA` when a split is empty. */
-export async function openTrainData(settings: ReadySettings, { seed, side, evaluationSide }: DataSizes): Promise<TrainData> {
+/**
+ * Opens the train and valid splits of a dataset folder. @throws DataError, or RfdetrError `ERR_DATA` when a split is
+ * empty.
+ */
+export async function openTrainData(
+  settings: ReadySettings,
+  { seed, side, evaluationSide }: DataSizes,
+): Promise<TrainData> {
   const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
   const train = openSplit(datasetDir, "train");
   const valid = openSplit(datasetDir, "valid");
@@ -14,7 +20,12 @@ export async function openTrainData(settings: ReadySettings, { seed, side, evalu
   const effective = batchSize * gradAccumSteps;
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
   const loader = new DataLoader({
-    recipe: { side, training: true, scaleJitter: settings.scaleJitter, augment: settings.augConfig ?? augmentPresets[settings.augment] },
+    recipe: {
+      side,
+      training: true,
+      scaleJitter: settings.scaleJitter,
+      augment: settings.augConfig ?? augmentPresets[settings.augment],
+    },
     workers: numWorkers,
     prefetch: Math.max(2, gradAccumSteps),
   });
@@ -58,11 +69,17 @@ export async function openTrainData(settings: ReadySettings, { seed, side, evalu
 /** @throws DataError unless the classes of the data are those that the settings ask for */
 function checkClasses(found: readonly string[], { datasetDir, numClasses, classNames }: TrainSettings): void {
   if (numClasses !== null && numClasses !== found.length)
-    throw new DataError(`Expected ${numClasses} classes in ${datasetDir} but found ${found.length}: ${found.join(", ")}`, {
-      hint: "Leave out `num_classes` to accept them",
-    });
+    throw new DataError(
+      `Expected ${numClasses} classes in ${datasetDir} but found ${found.length}: ${found.join(", ")}`,
+      {
+        hint: "Leave out `num_classes` to accept them",
+      },
+    );
   if (classNames !== null && (classNames.length !== found.length || classNames.some((name, i) => name !== found[i])))
-    throw new DataError(`Expected the classes ${classNames.join(", ")} in ${datasetDir} but found ${found.join(", ")}`, {
-      hint: "Leave out `class_names` to accept them",
-    });
+    throw new DataError(
+      `Expected the classes ${classNames.join(", ")} in ${datasetDir} but found ${found.join(", ")}`,
+      {
+        hint: "Leave out `class_names` to accept them",
+      },
+    );
 }

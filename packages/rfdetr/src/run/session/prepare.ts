@@ -26,22 +26,31 @@ import type { Session } from "./session.js";
 import { restore } from "./session-state.js";
 import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
 
-/** @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained. */
+/**
+ * @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained.
+ */
 export async function prepareRun({ settings: given, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
-  const wanted = given.weights === null || resume !== null ? given : { ...given, weights: await resolveWeights(given.weights) };
+  const wanted =
+    given.weights === null || resume !== null ? given : { ...given, weights: await resolveWeights(given.weights) };
   if (wanted.threads !== null) setNumThreads(wanted.threads);
   const directory = resume === null ? null : RunDirectory.open(resume);
   const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device);
   if (wanted.gradientCheckpointing && device !== "cpu")
-    throw new ConfigError(`The setting gradient_checkpointing works only on the CPU, but the device is ${device}: leave it out`);
+    throw new ConfigError(
+      `The setting gradient_checkpointing works only on the CPU, but the device is ${device}: leave it out`,
+    );
   const shape = modelShape(wanted);
   const sides =
     wanted.multiScale === false || wanted.multiScale === "off"
       ? null
       : trainingScales(shape.resolution, shape.patchSize, shape.numWindows, wanted.expandedScales);
-  const sizes = { seed, side: sides === null ? shape.resolution : Math.max(...sides), evaluationSide: shape.resolution };
+  const sizes = {
+    seed,
+    side: sides === null ? shape.resolution : Math.max(...sides),
+    evaluationSide: shape.resolution,
+  };
   const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, device);
   const data = await openData(settings, sizes);
   try {
@@ -51,7 +60,8 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
     const warnings = [...data.warnings, ...obsolete(settings), ...(batchReason === null ? [] : [batchReason])];
     if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights).lines);
     if (settings.freezeEncoder)
-      for (const [name, parameter] of model.namedParameters()) if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
+      for (const [name, parameter] of model.namedParameters())
+        if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
     if (device !== "cpu") model.to(device);
     model.train();
     model.checkpointing = settings.gradientCheckpointing;
@@ -65,7 +75,10 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
   }
 }
 
-/** The settings with a number for the batch size; `auto` becomes the largest that fits. A resumed run already has its number. */
+/**
+ * The settings with a number for the batch size; `auto` becomes the largest that fits. A resumed run already has its
+ * number.
+ */
 async function withBatch(
   settings: TrainSettings,
   openData: OpenTrainData,
@@ -78,7 +91,13 @@ async function withBatch(
   const data = await openData({ ...settings, batchSize: 1, gradAccumSteps: 1 }, sizes);
   const numClasses = data.classNames.length;
   await data.close();
-  const { reason, ...chosen } = autoBatch(settings, { ...shape, numClasses }, sizes.side, precisionForMemory(settings, device), device);
+  const { reason, ...chosen } = autoBatch(
+    settings,
+    { ...shape, numClasses },
+    sizes.side,
+    precisionForMemory(settings, device),
+    device,
+  );
   return { settings: { ...settings, ...chosen }, reason };
 }
 

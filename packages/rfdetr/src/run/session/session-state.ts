@@ -31,8 +31,8 @@ function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
 }
 
 /**
- * Goes back to the last checkpoint and halves the learning rate. Weights, moments, average, schedule and position in the data are restored.
- * The count of steps is not, so that every record has its own number.
+ * Goes back to the last checkpoint and halves the learning rate. Weights, moments, average, schedule and position in
+ * the data are restored. The count of steps is not, so that every record has its own number.
  * @returns the step whose state the run is in again
  */
 export function rollBack(session: Session): number {

@@ -14,7 +14,10 @@ export interface TrainData {
   stepsPerEpoch: number;
   /** What the user should know, such as that annotations were repaired. */
   warnings: readonly string[];
-  /** The micro-batches of each step of an epoch (from 0), beginning with step `from`. They depend only on seed, epoch and step. */
+  /**
+   * The micro-batches of each step of an epoch (from 0), beginning with step `from`. They depend only on seed, epoch
+   * and step.
+   */
   steps(epoch: number, from: number): AsyncIterable<MicroBatch[]>;
   evaluation(split: "valid" | "test", batch: number): AsyncIterable<EvaluationBatch>;
   /** Ends the threads that read images. */
@@ -32,7 +35,10 @@ export interface DataSizes {
 /** Opens the data of a run; tests bring their own. */
 export type OpenTrainData = (settings: ReadySettings, sizes: DataSizes) => Promise<TrainData>;
 
-/** Optimizer steps in an epoch: every image is seen, the last batch is filled up; small sets give five steps (`rfdetr.training.module_data`). */
+/**
+ * Optimizer steps in an epoch: every image is seen, the last batch is filled up; small sets give five steps
+ * (`rfdetr.training.module_data`).
+ */
 export function stepsOfEpoch(images: number, effectiveBatch: number): number {
   return images < 5 * effectiveBatch ? 5 : Math.ceil(images / effectiveBatch);
 }
