@@ -11,14 +11,14 @@ import {
   ops,
   type Tensor,
 } from "@rfdetr/torch";
+import type { Precision } from "./auto-precision.js";
 import { Casts } from "./casts.js";
-import { agreesOnParts } from "./fused.js";
+import { agreesOnParts } from "./fused-rules.js";
 import { emulate } from "./half-emulation.js";
 import { readHardware } from "./hardware.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, whileCasting } from "./observe.js";
 import { type Plan, Planner } from "./plan.js";
 import { defaultPolicy, type Overrides, type Policy } from "./policy.js";
-import type { Precision } from "./precision.js";
 
 /** How autocast decides about an operator. */
 export interface AutocastOptions {

@@ -11,11 +11,11 @@ import {
   setRngState,
   type Tensor,
 } from "@rfdetr/torch";
+import { type Precision, precisions } from "./auto-precision.js";
 import type { Autocast } from "./autocast.js";
 import { compareModules } from "./compare-modules.js";
 import { gradientsFinite } from "./finite.js";
 import { Monitor } from "./monitor.js";
-import { type Precision, precisions } from "./precision.js";
 import type { CalibratedPrecision, ModuleRecord } from "./step-record.js";
 
 /** The step that a calibration measures. */

@@ -1,4 +1,13 @@
 // Automatic mixed precision for any module of @rfdetr/torch.
+
+export {
+  autoTable,
+  type Precision,
+  type PrecisionRequest,
+  precisions,
+  type ResolvedPrecision,
+  resolvePrecision,
+} from "./auto-precision.js";
 export { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from "./autocast.js";
 export { type Calibration, type CalibrationTask, calibrate, recommend } from "./calibrate.js";
 export { CastMap, type CastMapRow, type CastRow } from "./cast-map.js";
@@ -34,14 +43,6 @@ export {
   policyDifferences,
   withOperators,
 } from "./policy.js";
-export {
-  autoTable,
-  type Precision,
-  type PrecisionRequest,
-  precisions,
-  type ResolvedPrecision,
-  resolvePrecision,
-} from "./precision.js";
 export { addRange, compactExponents, type Range, rangeOf, type Shares, shares } from "./range.js";
 export { type Replay, replay } from "./replay.js";
 export {

@@ -1,5 +1,5 @@
 // What led to the first value that was not finite, in words.
-import type { Precision } from "./precision.js";
+import type { Precision } from "./auto-precision.js";
 import type { numericsVersion } from "./step-record.js";
 import { textTable } from "./text.js";
 

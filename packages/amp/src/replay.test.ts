@@ -1,8 +1,8 @@
 import { getRngState, memory, nn, noGrad, ops, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { afterEach, describe, expect, it } from "vitest";
+import type { Precision } from "./auto-precision.js";
 import { Autocast } from "./autocast.js";
 import { formatOverflowReport, type OverflowReport } from "./overflow-report.js";
-import type { Precision } from "./precision.js";
 import { replay } from "./replay.js";
 import { parseRecord, recordLine } from "./step-record.js";
 

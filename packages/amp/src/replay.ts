@@ -1,10 +1,10 @@
 // Finding where a value stopped being finite: the step is run again with every operator watched.
 import { type nn, noGrad, ops, scope, setRngState, type Tensor } from "@rfdetr/torch";
+import type { Precision } from "./auto-precision.js";
 import { badGradients } from "./finite.js";
 import { type OperatorEvent, observe, unobserved } from "./observe.js";
 import { advise, type FaultPhase, type OverflowReport, type TensorFacts, type TrailEntry } from "./overflow-report.js";
 import { quietOperators } from "./policy.js";
-import type { Precision } from "./precision.js";
 import { numericsVersion } from "./step-record.js";
 import { floatingTensors, placeName } from "./tensors.js";
 

@@ -1,6 +1,7 @@
 // The record of one optimizer step, and the lines of numerics.jsonl.
+
+import type { Precision } from "./auto-precision.js";
 import type { ModuleError } from "./compare-modules.js";
-import type { Precision } from "./precision.js";
 
 /** Version of everything in numerics.jsonl. Fields may be added under a version; a changed meaning raises it. */
 export const numericsVersion = 1;

@@ -1,7 +1,7 @@
 // A dataset in memory: coloured squares on grey, two classes. For tests of the loop, which must not wait for files.
 import type { EvaluationBatch } from "../src/eval/batch.js";
 import { type OpenTrainData, stepsOfEpoch } from "../src/run/session/training-data.js";
-import type { MicroBatch } from "../src/train/parts.js";
+import type { MicroBatch } from "../src/train/step-parts.js";
 
 interface Scene {
   pixels: Uint8Array;

@@ -8,8 +8,8 @@ import { loadModel } from "../weights/weights.js";
 import { classMap } from "./class-map.js";
 import type { CocoEvaluator } from "./coco/coco.js";
 import type { CocoSummary } from "./coco/coco-summary.js";
-import { openEvaluationData } from "./data.js";
 import { evaluate } from "./evaluate.js";
+import { openEvaluationData } from "./evaluation-data.js";
 
 /** What a weights file is evaluated on, and how. */
 export interface EvaluateWeightsOptions {

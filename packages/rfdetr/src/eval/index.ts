@@ -10,9 +10,9 @@ export {
   type ImageDetections,
 } from "./coco/coco.js";
 export { evaluateFiles, type FileEvaluationOptions } from "./coco/coco-files.js";
-export { evaluationBatches, evaluationLoader, openEvaluationData } from "./data.js";
 export { type EvaluationOptions, evaluate } from "./evaluate.js";
 export { type EvaluateWeightsOptions, evaluateWeights } from "./evaluate-weights.js";
+export { evaluationBatches, evaluationLoader, openEvaluationData } from "./evaluation-data.js";
 export { type ConfusionMatrix, type ConfusionMatrixOptions, confusionMatrix } from "./figures/confusion-matrix.js";
 export { type PrecisionRecallCurves, precisionRecallCurves } from "./figures/curves.js";
 export { type F1Sweep, f1Sweep, type OperatingPoint } from "./figures/f1-sweep.js";

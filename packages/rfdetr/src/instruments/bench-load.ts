@@ -7,7 +7,7 @@ import type { Precision } from "@rfdetr/amp";
 import { augmentPresets } from "../data/augment/presets.js";
 import { openDataset } from "../data/index.js";
 import type { ModelConfig } from "../model/types.js";
-import { openTrainData } from "../run/session/data.js";
+import { openTrainData } from "../run/session/open-train-data.js";
 import type { TrainData } from "../run/session/training-data.js";
 import { resolveSettings } from "../settings/resolve.js";
 import type { ReadySettings, TrainSettings } from "../settings/settings.js";
@@ -15,8 +15,8 @@ import { DataError } from "../support/errors.js";
 import { peakRss } from "../support/machine.js";
 import { type Spread, spread } from "../support/statistics.js";
 import { trainingScales } from "../train/multi-scale.js";
-import type { MicroBatch } from "../train/parts.js";
 import { trainingStep } from "../train/step.js";
+import type { MicroBatch } from "../train/step-parts.js";
 import { benchParts } from "./bench-train.js";
 import { benchPreparation, type PreparationBench, writePhotographs } from "./photographs.js";
 

@@ -10,10 +10,10 @@ import { resolveSettings } from "../settings/resolve.js";
 import { peakRss } from "../support/machine.js";
 import { type Spread, spread } from "../support/statistics.js";
 import type { Ema } from "../train/ema.js";
-import type { StepParts } from "../train/parts.js";
-import { averageOf, stepParts } from "../train/parts.js";
 import { randomBatch } from "../train/random-batch.js";
 import { trainingStep } from "../train/step.js";
+import type { StepParts } from "../train/step-parts.js";
+import { averageOf, stepParts } from "../train/step-parts.js";
 import { countFlops } from "./flops.js";
 import { peakFlops } from "./hardware-peaks.js";
 

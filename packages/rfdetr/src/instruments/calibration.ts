@@ -3,17 +3,17 @@
 import { CastMap, type Overrides, type Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, scope } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../eval/batch.js";
-import { openEvaluationData } from "../eval/data.js";
+import { openEvaluationData } from "../eval/evaluation-data.js";
 import { modelAutocast } from "../model/precision.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
-import { openTrainData } from "../run/session/data.js";
+import { openTrainData } from "../run/session/open-train-data.js";
 import { resolveSettings } from "../settings/resolve.js";
 import { DataError } from "../support/errors.js";
 import type { Subject } from "../train/calibrate-step.js";
-import type { MicroBatch } from "../train/parts.js";
 import { randomBatch } from "../train/random-batch.js";
+import type { MicroBatch } from "../train/step-parts.js";
 import { loadModel } from "../weights/weights.js";
 
 /** The model and data that a measurement takes. */

@@ -1,8 +1,9 @@
 // The decoder: deformable attention from learned queries at selected reference boxes (LW-DETR, arXiv:2406.03459).
+
 import { nn, ops, type Tensor } from "@rfdetr/torch";
 import { checkpointed } from "./checkpointing.js";
 import { type LevelShapes, MSDeformAttn } from "./deformable-attention.js";
-import { MLP } from "./heads.js";
+import { MLP } from "./mlp.js";
 import { sineEmbedding } from "./sine-embedding.js";
 import type { ModelConfig } from "./types.js";
 

@@ -1,8 +1,8 @@
 // `rfdetr/model`: the detector as a module, what goes into it and what comes out.
 
+export { refineBoxes } from "./box-refinement.js";
 export { cocoClasses } from "./coco-classes.js";
 export type { LevelShapes } from "./deformable-attention.js";
-export { refineBoxes } from "./heads.js";
 export { inFloat32, type Outputs, type Prediction } from "./outputs.js";
 export { postprocess, type ScoredBoxes, type ScoredTensors, toArrays } from "./postprocess.js";
 export { fp16EvalAutocast, type ModelAutocastOptions, modelAutocast, modelOverrides } from "./precision.js";

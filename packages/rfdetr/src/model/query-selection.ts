@@ -1,7 +1,9 @@
 // Two-stage query selection (Deformable DETR, arXiv:2010.04159 §4.2; groups: Group DETR, arXiv:2207.13085).
+
 import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
+import { refineBoxes } from "./box-refinement.js";
 import type { LevelShapes } from "./deformable-attention.js";
-import { MLP, refineBoxes } from "./heads.js";
+import { MLP } from "./mlp.js";
 import type { ModelConfig } from "./types.js";
 
 export interface Proposals {

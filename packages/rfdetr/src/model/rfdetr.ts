@@ -1,10 +1,11 @@
 // RF-DETR: windowed DINOv2, projector, two-stage query selection, deformable decoder, shared heads.
 
 import { nn, noGrad, ops, type Tensor } from "@rfdetr/torch";
+import { refineBoxes } from "./box-refinement.js";
 import { Decoder } from "./decoder.js";
 import type { LevelShapes } from "./deformable-attention.js";
 import { WindowedDinov2 } from "./dinov2.js";
-import { MLP, refineBoxes } from "./heads.js";
+import { MLP } from "./mlp.js";
 import type { Outputs, Prediction } from "./outputs.js";
 import { MultiScaleProjector } from "./projector.js";
 import { QuerySelection, type Selection } from "./query-selection.js";

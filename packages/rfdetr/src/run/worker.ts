@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
-import { openTrainData } from "./session/data.js";
+import { openTrainData } from "./session/open-train-data.js";
 import type { TrainRequest, WorkerMessage } from "./train-run.js";
 import { train } from "./trainer.js";
 

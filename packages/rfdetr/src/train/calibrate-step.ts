@@ -4,7 +4,7 @@ import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/precision.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
-import type { MicroBatch } from "./parts.js";
+import type { MicroBatch } from "./step-parts.js";
 
 /** What is measured: a model and a training batch for it. */
 export interface Subject {

@@ -3,7 +3,7 @@ export { EarlyStopping, type EarlyStoppingState } from "./early-stopping.js";
 export { Ema, type EmaState } from "./ema.js";
 export { scaleOfStep, trainingScales } from "./multi-scale.js";
 export { type GroupSettings, parameterGroups } from "./parameter-groups.js";
-export { averageOf, type MicroBatch, prepareImages, type StepParts, stepParts } from "./parts.js";
 export { randomBatch } from "./random-batch.js";
 export { Schedule, type ScheduleSettings, scheduleFactor } from "./schedule.js";
 export { type Fault, type StepResult, type StepSeconds, trainingStep } from "./step.js";
+export { averageOf, type MicroBatch, prepareImages, type StepParts, stepParts } from "./step-parts.js";

@@ -1,7 +1,7 @@
 // Images of noise with random boxes, to measure steps without data.
 import { rand, scope } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
-import type { MicroBatch } from "./parts.js";
+import type { MicroBatch } from "./step-parts.js";
 
 /**
  * Images of noise with random boxes. They depend only on libtorch's seed.

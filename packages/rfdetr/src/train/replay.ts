@@ -2,7 +2,7 @@
 import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { scope } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
-import { type MicroBatch, prepareImages, type StepParts } from "./parts.js";
+import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js";
 
 /**
  * Runs a step that was not applied once more, with observers, and reports the first value that is not finite. Changes

@@ -5,7 +5,7 @@ import { badGradients } from "@rfdetr/amp";
 import { memory, optim, scope, span } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
 import type { Ema } from "./ema.js";
-import { type MicroBatch, prepareImages, type StepParts } from "./parts.js";
+import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js";
 
 /** Seconds that the parts of a step took. */
 export interface StepSeconds {

@@ -1,5 +1,5 @@
 // What each opcode does.
-import { Constructor, lookUp } from "./constructors.js";
+import { Constructor, lookUp } from "./allowed-names.js";
 import { UnsafePickleError } from "./error.js";
 import { type Machine, mark } from "./machine.js";
 import { type OpcodeName, opcodes } from "./opcodes.js";

@@ -1,6 +1,6 @@
 // A pickle reader for tensors and plain data. It builds values and never calls anything: a name that is not on the list
 // of constructors ends the reading.
-import { Constructor } from "./constructors.js";
+import { Constructor } from "./allowed-names.js";
 import { handlerOf } from "./handlers.js";
 import { Machine, mark } from "./machine.js";
 import { opcodes } from "./opcodes.js";

@@ -7,9 +7,9 @@ import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
-import { averageOf, stepParts } from "../../train/parts.js";
 import { randomBatch } from "../../train/random-batch.js";
 import { trainingStep } from "../../train/step.js";
+import { averageOf, stepParts } from "../../train/step-parts.js";
 
 /** A batch that fits in memory. */
 export interface AutoBatch {

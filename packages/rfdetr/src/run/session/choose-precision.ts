@@ -1,4 +1,5 @@
-// The precision of a run: named, what fits the hardware, or what measures best on the run's first batch.
+// The precision of a run: named, what fits the hardware, or what measures best on the run's first batch. The table that
+// says what fits the hardware is `autoTable` of @rfdetr/amp.
 import { type Calibration, type Precision, readHardware, resolvePrecision } from "@rfdetr/amp";
 import { getRngState, keep, setRngState } from "@rfdetr/torch";
 import type { RFDETRModel } from "../../model/rfdetr.js";

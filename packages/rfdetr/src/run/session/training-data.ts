@@ -1,7 +1,7 @@
 // What the training loop asks of its data.
 import type { EvaluationBatch } from "../../eval/batch.js";
 import type { ReadySettings } from "../../settings/settings.js";
-import type { MicroBatch } from "../../train/parts.js";
+import type { MicroBatch } from "../../train/step-parts.js";
 
 /** The data of a run. */
 export interface TrainData {

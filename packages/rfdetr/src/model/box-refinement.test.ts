@@ -1,7 +1,7 @@
 import { tensor, zeros } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { near } from "../testing/near.js";
-import { refineBoxes } from "./heads.js";
+import { refineBoxes } from "./box-refinement.js";
 
 const wide = { dtype: "float64" } as const;
 

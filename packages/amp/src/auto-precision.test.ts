@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { autoTable, resolvePrecision } from "./auto-precision.js";
 import { PrecisionError } from "./errors.js";
 import { cpuHalfTypes, type Hardware, parseCpuFlags, readHardware } from "./hardware.js";
-import { autoTable, resolvePrecision } from "./precision.js";
 
 const machine = (changes: Partial<Hardware>): Hardware => ({
   device: "cpu",

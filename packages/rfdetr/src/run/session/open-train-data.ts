@@ -1,8 +1,8 @@
 import { augmentPresets, DataLoader, epochOrder, hasSplit } from "../../data/index.js";
-import { evaluationBatches, evaluationLoader, openSplit } from "../../eval/data.js";
+import { evaluationBatches, evaluationLoader, openSplit } from "../../eval/evaluation-data.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
-import type { MicroBatch } from "../../train/parts.js";
+import type { MicroBatch } from "../../train/step-parts.js";
 import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
 
 /**

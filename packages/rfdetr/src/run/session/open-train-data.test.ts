@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { synthesize } from "../../data/index.js";
 import { resolveSettings } from "../../settings/resolve.js";
 import type { ReadySettings } from "../../settings/settings.js";
-import { openTrainData } from "./data.js";
+import { openTrainData } from "./open-train-data.js";
 
 describe("openTrainData", () => {
   const sizes = { seed: 1, side: 64, evaluationSide: 64 };
