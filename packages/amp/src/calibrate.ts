@@ -15,6 +15,7 @@ import { type Precision, precisions } from "./auto-precision.js";
 import type { Autocast } from "./autocast.js";
 import { compareModules } from "./compare-modules.js";
 import { gradientsFinite } from "./finite.js";
+import { median } from "./median.js";
 import { Monitor } from "./monitor.js";
 import type { CalibratedPrecision, ModuleRecord } from "./step-record.js";
 
@@ -120,11 +121,13 @@ export function calibrate(task: CalibrationTask): Calibration {
   steps.run(plain, firstScale);
   const watched = monitor.end().gradient;
 
-  const tried = precisions.filter((p) => p === "32-true" || (task.precisions ?? precisions).includes(p));
-  const trials = tried.map((precision) => {
+  const measured = (precision: Precision): Trial => {
     progress(precision);
     return tryPrecision(steps, precision, plain, exact);
-  });
+  };
+  const base = measured("32-true");
+  const others = precisions.filter((p) => p !== "32-true" && (task.precisions ?? precisions).includes(p));
+  const trials = [base, ...others.map(measured)];
   for (let round = 1; round <= (task.rounds ?? 3); round++)
     for (const trial of trials) {
       progress(`${trial.precision}, round ${round}`);
@@ -132,7 +135,7 @@ export function calibrate(task: CalibrationTask): Calibration {
     }
   steps.close();
   for (const gradient of exact.gradients) gradient?.dispose();
-  const rows = trials.map((trial) => rowOf(trial, trials[0], exact, watched));
+  const rows = trials.map((trial) => rowOf(trial, base, exact, watched));
   return { exact: { loss: exact.loss, gradient_norm: exact.norm }, precisions: rows, recommended: recommend(rows) };
 }
 
@@ -207,9 +210,9 @@ function rowOf(trial: Trial, base: Trial, exact: Exact, watched: readonly Module
  * to be worth it.
  */
 export function recommend(rows: readonly CalibratedPrecision[]): Calibration["recommended"] {
-  const plain = rows.find((row) => row.precision === "32-true") as CalibratedPrecision;
-  const right = rows.filter((row) => row !== plain && !row.nonfinite && row.gradient_cosine >= worstCosine);
-  const wrong = rows.filter((row) => row !== plain && !right.includes(row));
+  const low = rows.filter((row) => row.precision !== "32-true");
+  const right = low.filter((row) => !row.nonfinite && row.gradient_cosine >= worstCosine);
+  const wrong = low.filter((row) => !right.includes(row));
   const best = right
     .filter((row) => row.speedup >= 1.1 || (row.speedup >= 0.95 && row.memory_ratio <= 0.9))
     .sort((a, b) => b.speedup - a.speedup)[0];
@@ -247,7 +250,7 @@ function cosine(a: readonly (Tensor | null)[], b: readonly (Tensor | null)[]): n
   return noGrad(() => {
     let [ab, aa, bb] = [0, 0, 0];
     a.forEach((x, i) => {
-      const y = b[i];
+      const y = b[i] ?? null;
       if (x === null || y === null) return;
       scope(() => {
         const wide = x.double();
@@ -262,6 +265,5 @@ function cosine(a: readonly (Tensor | null)[], b: readonly (Tensor | null)[]): n
 
 const norm = (gradients: readonly (Tensor | null)[]): number =>
   noGrad(() => scope(() => Math.hypot(...gradients.map((g) => g?.norm().item() ?? 0))));
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 /** NaN is the worst of errors. */
 const order = (error: number): number => (Number.isNaN(error) ? Number.POSITIVE_INFINITY : error);

@@ -119,22 +119,22 @@ export class CastMap {
     const operators = sumBy(
       this.rows,
       (r) => `${r.operator}\t${r.inputs}${r.emulated ? " (emulated)" : ""}\t${r.output}`,
-      (r) => [r.calls],
+      (r) => ({ count: r.calls, bytes: 0 }),
     );
     const casts = sumBy(
       this.casts,
       (r) => `${r.what}\t${r.from}\t${r.to}`,
-      (r) => [r.casts, r.bytes],
+      (r) => ({ count: r.casts, bytes: r.bytes }),
     );
     const { casts: count, bytes } = this.total;
     return [
       textTable(
         ["operator", "inputs", "output", "calls"],
-        operators.map(([key, [calls]]) => [...key.split("\t"), String(calls)]),
+        operators.map(([key, sum]) => [...key.split("\t"), String(sum.count)]),
       ),
       textTable(
         ["cast of", "from", "to", "casts", "written"],
-        casts.map(([key, [n, b]]) => [...key.split("\t"), String(n), formatBytes(b)]),
+        casts.map(([key, sum]) => [...key.split("\t"), String(sum.count), formatBytes(sum.bytes)]),
       ),
       `${count} casts write ${formatBytes(bytes)} in one forward`,
     ].join("\n\n");
@@ -168,14 +168,15 @@ class TreeNode {
   /** This node and those on the way to a path, made where missing. */
   walk(path: string, depth: number): TreeNode[] {
     const nodes: TreeNode[] = [this];
+    let above: TreeNode = this;
     for (const segment of (path.startsWith("(") ? [path] : path.split(".")).slice(0, depth)) {
-      const above = nodes[nodes.length - 1];
       let node = above.children.get(segment);
       if (node === undefined) {
         node = new TreeNode(segment);
         above.children.set(segment, node);
       }
       nodes.push(node);
+      above = node;
     }
     return nodes;
   }
@@ -199,16 +200,19 @@ class TreeNode {
   }
 }
 
-function sumBy<T>(rows: readonly T[], key: (row: T) => string, values: (row: T) => number[]): [string, number[]][] {
-  const sums = new Map<string, number[]>();
+/** Calls or casts with the same key, and the bytes that they write. */
+interface Sum {
+  count: number;
+  bytes: number;
+}
+
+function sumBy<T>(rows: readonly T[], keyOf: (row: T) => string, sumOf: (row: T) => Sum): [key: string, sum: Sum][] {
+  const sums = new Map<string, Sum>();
   for (const row of rows) {
-    const own = values(row);
-    const sum = sums.get(key(row));
-    if (sum === undefined) sums.set(key(row), own);
-    else
-      own.forEach((value, i) => {
-        sum[i] += value;
-      });
+    const key = keyOf(row);
+    const { count, bytes } = sumOf(row);
+    const before = sums.get(key) ?? { count: 0, bytes: 0 };
+    sums.set(key, { count: before.count + count, bytes: before.bytes + bytes });
   }
-  return [...sums].sort((a, b) => b[1][0] - a[1][0] || a[0].localeCompare(b[0]));
+  return [...sums].sort(([a, x], [b, y]) => y.count - x.count || a.localeCompare(b));
 }

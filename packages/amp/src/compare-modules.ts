@@ -34,8 +34,9 @@ export function compareModules(exact: () => unknown, other: () => unknown): Modu
     if (truth === undefined || truth.path !== sample.path || truth.values.length !== sample.values.length) return;
     const sums = found.get(sample.path) ?? { error: 0, norm: 0, amax: 0 };
     sample.values.forEach((value, j) => {
-      sums.error += (value - truth.values[j]) ** 2;
-      sums.norm += truth.values[j] ** 2;
+      const expected = truth.values[j] ?? Number.NaN;
+      sums.error += (value - expected) ** 2;
+      sums.norm += expected ** 2;
       // NaN must not be lost in a maximum.
       if (!(Math.abs(value) <= sums.amax)) sums.amax = Math.abs(value);
     });

@@ -112,15 +112,14 @@ export class GradScaler {
             "Expected gradients to unscale but no parameter has one: call backward() on the scaled loss first",
           );
         // The operator takes tensors of one dtype and device at a time.
-        const alike = new Map<string, Tensor[]>();
+        const alike = new Map<string, { device: string; group: Tensor[] }>();
         for (const gradient of gradients) {
-          const key = `${gradient.dtype} ${gradient.device}`;
-          const group = alike.get(key);
-          if (group === undefined) alike.set(key, [gradient]);
-          else group.push(gradient);
+          const { dtype, device } = gradient;
+          const known = alike.get(`${dtype} ${device}`);
+          if (known === undefined) alike.set(`${dtype} ${device}`, { device, group: [gradient] });
+          else known.group.push(gradient);
         }
-        for (const group of alike.values()) {
-          const { device } = group[0];
+        for (const { device, group } of alike.values()) {
           const found = tensor([0], { device });
           ops._ampForeachNonFiniteCheckAndUnscale_(
             group,

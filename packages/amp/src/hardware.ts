@@ -43,8 +43,8 @@ const interesting = [
  * @internal for tests
  */
 export function parseCpuFlags(cpuinfo: string): string[] {
-  const line = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo);
-  return line === null ? [] : line[1].trim().split(/\s+/);
+  const [, flags] = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo) ?? [];
+  return flags === undefined ? [] : flags.trim().split(/\s+/);
 }
 
 /**
@@ -75,7 +75,8 @@ function gpu(index: string): { name: string; capability: number } | null {
       stdio: ["ignore", "pipe", "ignore"],
       timeout: 10_000,
     });
-    const [name, capability] = output.trim().split("\n")[0].split(/,\s*/);
+    const [line = ""] = output.trim().split("\n");
+    const [name = "", capability] = line.split(/,\s*/);
     return { name, capability: Number(capability) };
   } catch {
     return null;

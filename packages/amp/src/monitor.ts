@@ -125,27 +125,28 @@ function records(seen: Map<string, Seen>): ModuleRecord[] {
 
 /** Compares weights before and after an optimizer step. Holds a copy of them in between. */
 export class UpdateProbe {
-  #before: Tensor[] = [];
+  #before: { name: string; parameter: Tensor; copy: Tensor }[] = [];
 
   constructor(readonly parameters: readonly (readonly [name: string, Tensor])[]) {}
 
   begin(): void {
     this.#release();
-    this.#before = noGrad(() => this.parameters.map(([, p]) => keep(p.detach().clone())));
+    this.#before = noGrad(() =>
+      this.parameters.map(([name, parameter]) => ({ name, parameter, copy: keep(parameter.detach().clone()) })),
+    );
   }
 
   /** @returns one record a parameter, in the given order; empty without {@link begin} */
   end(): UpdateRecord[] {
-    const before = this.#before;
     const records = noGrad(() =>
-      this.parameters.slice(0, before.length).map(([name, p], i) => scope(() => compare(name, before[i], p))),
+      this.#before.map(({ name, parameter, copy }) => scope(() => compare(name, copy, parameter))),
     );
     this.#release();
     return records;
   }
 
   #release(): void {
-    for (const copy of this.#before) copy.dispose();
+    for (const { copy } of this.#before) copy.dispose();
     this.#before = [];
   }
 }

@@ -1,4 +1,5 @@
 // What numerics.jsonl says about a run, in a page.
+import { median } from "./median.js";
 import { formatOverflowReport, type OverflowReport } from "./overflow-report.js";
 import {
   type HeaderRecord,
@@ -119,7 +120,7 @@ function updatesOf(monitors: readonly MonitorRecord[]): NumericsSummary["updates
   const largest = new Map<string, number>();
   for (const { name, ratio } of all) largest.set(name, Math.max(largest.get(name) ?? 0, ratio));
   return {
-    median_ratio: all.map(({ ratio }) => ratio).sort((a, b) => a - b)[all.length >> 1],
+    median_ratio: median(all.map(({ ratio }) => ratio)),
     bf16_lost: all.reduce((sum, { bf16_lost }) => sum + bf16_lost, 0) / all.length,
     largest: [...largest]
       .map(([name, ratio]) => ({ name, ratio }))
@@ -154,9 +155,11 @@ function spansOf(steps: readonly StepRecord[]): NumericsSummary["spans"] {
     const good = span.filter((s) => !s.skipped);
     const mean = (value: (s: StepRecord) => number): number =>
       good.length === 0 ? Number.NaN : good.reduce((sum, s) => sum + value(s), 0) / good.length;
-    const last = span[span.length - 1];
+    const first = span.at(0);
+    const last = span.at(-1);
+    if (first === undefined || last === undefined) break;
     spans.push({
-      first: span[0].step,
+      first: first.step,
       last: last.step,
       skipped: span.length - good.length,
       scale: last.scale,
@@ -169,7 +172,7 @@ function spansOf(steps: readonly StepRecord[]): NumericsSummary["spans"] {
 }
 
 function changesOf(steps: readonly StepRecord[]): NumericsSummary["scale_changes"] {
-  return steps.flatMap(({ step, scale }, i) => (i === 0 || scale !== steps[i - 1].scale ? [{ step, scale }] : []));
+  return steps.flatMap(({ step, scale }, i) => (scale === steps[i - 1]?.scale ? [] : [{ step, scale }]));
 }
 
 /** The ten places nearest to, or past, what float16 holds: not finite first, then by largest value. */

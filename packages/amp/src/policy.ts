@@ -54,7 +54,7 @@ const products: Group = [
   "linear grouped_linear matmul mm bmm addmm addbmm baddbmm addmv mv chain_matmul einsum conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d conv_transpose3d scaled_dot_product_attention attention attention_composed prelu",
 ];
 
-const kept: readonly Group[] = [
+const quiet: readonly Group[] = [
   [
     "keep",
     "only where and how elements lie in memory changes",
@@ -65,6 +65,21 @@ const kept: readonly Group[] = [
     "moves values without computing",
     "gather index index_select masked_fill embedding take_along_dim scatter index_fill masked_select",
   ],
+  [
+    "keep",
+    "compares, counts or tests",
+    "eq ne lt le gt ge logical_and logical_or logical_not isfinite isnan isinf any all bitwise_and bitwise_or item",
+  ],
+  [
+    "keep",
+    "makes a tensor",
+    "zeros_like ones_like empty_like full_like new_empty new_zeros new_ones new_full zeros ones empty full arange linspace rand randn randperm scalar_tensor lift_fresh",
+  ],
+  ["keep", "an explicit conversion means what it says", "_to_copy to copy"],
+];
+
+const kept: readonly Group[] = [
+  ...quiet,
   [
     "keep",
     "elementwise with operands at hand: libtorch promotes to the wider of them, and one rounding is the error",
@@ -82,17 +97,6 @@ const kept: readonly Group[] = [
   ],
   [
     "keep",
-    "compares, counts or tests",
-    "eq ne lt le gt ge logical_and logical_or logical_not isfinite isnan isinf any all bitwise_and bitwise_or item",
-  ],
-  [
-    "keep",
-    "makes a tensor",
-    "zeros_like ones_like empty_like full_like new_empty new_zeros new_ones new_full zeros ones empty full arange linspace rand randn randperm scalar_tensor lift_fresh",
-  ],
-  ["keep", "an explicit conversion means what it says", "_to_copy to copy"],
-  [
-    "keep",
     "places, weights and sums are float32 inside the operator whatever it is given; half maps and projections cost one rounding each and half the bytes",
     "deformable_attention deformable_attention_composed",
   ],
@@ -100,7 +104,7 @@ const kept: readonly Group[] = [
 ];
 
 /** Operators that only lay out, move, compare, convert or make values: instruments look past them. */
-export const quietOperators: ReadonlySet<string> = new Set([0, 1, 5, 6, 7].flatMap((i) => kept[i][2].split(" ")));
+export const quietOperators: ReadonlySet<string> = new Set(quiet.flatMap(([, , operators]) => operators.split(" ")));
 
 /** Our own table. docs/precision.md has the measurements behind the rows that differ from PyTorch's CUDA list. */
 export const defaultPolicy: Policy = policy("default", [
@@ -172,9 +176,10 @@ export const policies: Readonly<Record<string, Policy>> = { default: defaultPoli
 
 /** @throws PolicyError for an unknown name */
 export function policyByName(name: string): Policy {
-  if (!Object.hasOwn(policies, name))
+  const named = Object.hasOwn(policies, name) ? policies[name] : undefined;
+  if (named === undefined)
     throw new PolicyError(`Expected one of ${Object.keys(policies).join(", ")} for policy but received ${name}`);
-  return policies[name];
+  return named;
 }
 
 /** Where two policies treat an operator differently: what an ablation switches one by one. */

@@ -50,13 +50,17 @@ export function rangeOf(x: Tensor): Range {
       const sample = evenly(x.detach()).to("float32");
       range.sampled = sample.numel;
       const bits = new Uint32Array((sample.toArray() as Float32Array).buffer);
-      for (let i = 0; i < bits.length; i++) {
-        range.exponents[(bits[i] >>> 23) & 255]++;
-        if ((bits[i] & 0x7fffffff) === 0) range.zeros++;
+      for (const word of bits) {
+        count(range.exponents, (word >>> 23) & 255, 1);
+        if ((word & 0x7fffffff) === 0) range.zeros++;
       }
       return range;
     }),
   );
+}
+
+function count(bins: Float64Array, bin: number, values: number): void {
+  bins[bin] = (bins[bin] ?? 0) + values;
 }
 
 /** About {@link sampleSize} elements at an odd distance, so that even strides of channels do not hide any. */
@@ -83,14 +87,11 @@ export interface Shares {
 /** Shares of a range's values: not finite, too small, zero. */
 export function shares(range: Pick<Range, "exponents" | "sampled" | "zeros">): Shares {
   const total = Math.max(1, range.sampled);
-  const between = (low: number, high: number): number => {
-    let count = 0;
-    for (let e = low; e < high; e++) count += range.exponents[e];
-    return count;
-  };
-  const tiny = Math.max(0, range.exponents[0] - range.zeros);
+  const between = (low: number, high: number): number =>
+    range.exponents.subarray(low, high).reduce((sum, count) => sum + count, 0);
+  const tiny = Math.max(0, between(0, 1) - range.zeros);
   return {
-    nonFinite: range.exponents[255] / total,
+    nonFinite: between(255, 256) / total,
     fp16Flush: (tiny + between(1, bias - 25)) / total,
     fp16Subnormal: between(bias - 25, bias - 14) / total,
     fp16Saturate: between(bias + 16, 255) / total,
@@ -106,7 +107,9 @@ export function addRange(into: Range, other: Range): void {
   into.elements += other.elements;
   into.sampled += other.sampled;
   into.zeros += other.zeros;
-  for (let i = 0; i < exponentBins; i++) into.exponents[i] += other.exponents[i];
+  other.exponents.forEach((values, bin) => {
+    count(into.exponents, bin, values);
+  });
 }
 
 const maxOrNaN = (a: number, b: number): number => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.max(a, b));

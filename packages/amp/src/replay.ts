@@ -46,7 +46,8 @@ class Readers {
   see(event: OperatorEvent, place: string): void {
     const inputs = floatingTensors(event.args).map((tensor) => this.#sources.get(tensor) ?? tensor);
     if (event.by === "cast" || (quietOperators.has(event.op.base) && inputs.length === 1)) {
-      for (const output of floatingTensors(event.result)) this.#sources.set(output, inputs[0]);
+      const [source] = inputs;
+      if (source !== undefined) for (const output of floatingTensors(event.result)) this.#sources.set(output, source);
       return;
     }
     for (const input of inputs) {

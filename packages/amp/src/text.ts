@@ -1,4 +1,4 @@
-// `@rfdetr/amp/text`: figures as text, as reports print them, and how alike two names are. Loads no libtorch.
+// `@rfdetr/amp/text`: figures as text, and how alike two names are. Loads no libtorch.
 export { editDistance } from "./nearest.js";
 
 /** Bytes in the largest binary unit that fits, with three digits: `12 B`, `1.33 GiB`. */
@@ -18,13 +18,16 @@ const numeric = /^[-–−+\d.,:e×% ]*( ?[KMGT]?i?B)?$|^(nan|inf|-inf|NaN|Infin
 
 /** Columns aligned by spaces: those of numbers, units included, to the right, all others to the left. */
 export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => row[column].length)));
-  const right = header.map((_, column) => rows.every((row) => numeric.test(row[column])));
-  return all
-    .map((row) =>
-      row
-        .map((cell, column) => (right[column] ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))
+  const columns = header.map((title, column) => {
+    const cells = rows.map((row) => row[column] ?? "");
+    const width = Math.max(title.length, ...cells.map((cell) => cell.length));
+    const right = cells.every((cell) => numeric.test(cell));
+    return [title, ...cells].map((cell) => (right ? cell.padStart(width) : cell.padEnd(width)));
+  });
+  return [header, ...rows]
+    .map((_, line) =>
+      columns
+        .map((cells) => cells[line])
         .join("  ")
         .trimEnd(),
     )
