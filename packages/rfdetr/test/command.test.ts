@@ -103,7 +103,7 @@ describe("rfdetr", () => {
     [["predict", "nothing.jpg", "--weights", "run/weights/best.safetensors"], "nothing.jpg does not exist"],
     [
       ["train", "--data", "DATA", "--model", "demo", "--weights", "run/weights/best.safetensors", "--out", "other"],
-      "are those of tiny and do not fit demo",
+      "of tiny do not fit demo",
     ],
   ])("answers %j with one sentence and exit code 1", (args, message) => {
     const { status, stderr } = rfdetr(...args.map((arg) => arg.replace("DATA", data)));
