@@ -25,7 +25,7 @@ export default defineConfig({
     pool: "forks",
     // Threads that spin while they wait make tests twenty times slower beside another job.
     env: { GOMP_SPINCOUNT: "1000" },
-    // A guard against hanging, not a measure: a bfloat16 step of Nano takes minutes on a busy CPU without bfloat16 units.
+    // A guard against hanging, not a measure: a bfloat16 step of Nano takes minutes on a busy CPU without units for it.
     testTimeout: 900_000,
     hookTimeout: 900_000,
   },
