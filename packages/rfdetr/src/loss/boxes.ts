@@ -1,17 +1,27 @@
-// Box algebra on tensors. Boxes are the last axis of four.
+// Conversions, IoU and generalised IoU of boxes. The last axis of a tensor holds the four numbers of a box.
 import { ops, type Tensor } from "@rfdetr/torch";
 
-/** Smallest denominator of IoU and GIoU: empty boxes give 0, not NaN. */
+/** Smallest denominator of IoU and GIoU. Without it, two empty boxes would give 0 / 0 = NaN. */
 const smallest = 1e-7;
 
-/** Centre x, centre y, width, height to left, top, right, bottom. Negative sizes count as zero. */
+/**
+ * Converts boxes from centre x, centre y, width, height to left, top, right, bottom. The unit stays as it is. A
+ * negative width or height counts as 0. Source: `rfdetr.utilities.box_ops: box_cxcywh_to_xyxy`.
+ * @param boxes `[…, 4]`
+ * @returns `[…, 4]` in the same dtype
+ */
 export function centreToCorners(boxes: Tensor): Tensor {
   const [centre, size] = boxes.chunk(2, -1);
   const half = size.clamp({ min: 0 }).mul(0.5);
   return ops.cat([centre.sub(half), centre.add(half)], { dim: -1 });
 }
 
-/** Left, top, right, bottom to centre x, centre y, width, height. */
+/**
+ * Converts boxes from left, top, right, bottom to centre x, centre y, width, height. The unit stays as it is. Source:
+ * `rfdetr.utilities.box_ops: box_xyxy_to_cxcywh`.
+ * @param boxes `[…, 4]`
+ * @returns `[…, 4]` in the same dtype
+ */
 export function cornersToCentre(boxes: Tensor): Tensor {
   const [low, high] = boxes.chunk(2, -1);
   return ops.cat([low.add(high).mul(0.5), high.sub(low)], { dim: -1 });
@@ -24,9 +34,16 @@ function area(corners: Tensor): Tensor {
 }
 
 /**
- * IoU and generalised IoU (Rezatofighi et al. 2019) of boxes given by their corners, element by element; shapes
- * broadcast, so `a [N, 1, 4]` with `b [1, M, 4]` gives all pairs.
- * @returns two tensors of the broadcast shape without its last axis
+ * IoU and generalised IoU of two sets of boxes. With U the area of the union and C the area of the smallest enclosing
+ * box, GIoU = IoU − (C − U) / C (Rezatofighi et al. 2019, arXiv:1902.09630, algorithm 1). Source:
+ * `rfdetr.utilities.box_ops: generalized_box_iou`.
+ * @param a `[…, 4]`: left, top, right, bottom
+ * @param b `[…, 4]`: left, top, right, bottom. The shapes broadcast: `[N, 1, 4]` with `[M, 4]` compares all pairs.
+ * @returns IoU (0 to 1) and GIoU (−1 to 1), each of the broadcast shape without its last axis
+ * @example
+ * import { tensor } from "@rfdetr/torch";
+ * import { overlaps } from "rfdetr/loss";
+ * const { iou } = overlaps(tensor([[0, 0, 2, 2]]), tensor([[1, 0, 3, 2]])); // [1/3]
  */
 export function overlaps(a: Tensor, b: Tensor): { iou: Tensor; giou: Tensor } {
   const [aLow, aHigh] = a.chunk(2, -1);

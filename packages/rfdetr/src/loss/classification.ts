@@ -1,31 +1,36 @@
-// Classification losses of the detector. All take logits `[L, B, N, K]` and the matched entries, and give sums for each
-// layer.
+// The classification losses. Each takes the logits of all prediction layers and the matched entries, and returns one
+// sum for each layer.
 import { noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
 
 /**
- * Kind of the classification loss: IoU-aware (arXiv:1912.05992), position-supervised, varifocal, or focal
- * (arXiv:1708.02002).
+ * The classification loss:
+ * - `ia_bce`: IoU-aware binary cross-entropy (Align-DETR, Cai et al. 2023, arXiv:2304.07527), as in LW-DETR
+ *   (arXiv:2406.03459). This is the default of the Python package.
+ * - `position`: position-supervised loss (Stable-DINO, Liu et al. 2023, arXiv:2304.04742).
+ * - `varifocal`: varifocal loss (Zhang et al. 2021, arXiv:2008.13367).
+ * - `focal`: focal loss (Lin et al. 2017, arXiv:1708.02002).
  */
 export type ClassificationKind = "ia_bce" | "position" | "varifocal" | "focal";
 
-/**
- * Matched entries: flat indices into the logits (int64, layers one after the other, equally many each) and the IoU of
- * each pair (no gradient).
- */
+/** The matched logits of all prediction layers. Every layer has equally many matches; M is their total. */
 export interface Matched {
+  /** `[M]` int64: flat indices into the logits `[L, B, N, K]`, layer by layer. */
   index: Tensor;
+  /** `[M]`: IoU of each predicted box with its target, without gradient. */
   iou: Tensor;
 }
 
+/** α and γ of the focal loss (arXiv:1708.02002, equation 5). The other losses use the same numbers. */
 const alpha = 0.25;
 const gamma = 2;
 
 /**
- * IoU-aware binary cross-entropy (Wu et al. 2020; LW-DETR §3): a matched entry has the soft target t =
- * max(p^α·IoU^(1−α), 0.01), every other one is a negative weighted by p². The weight p² carries gradient, t does not.
+ * IoU-aware binary cross-entropy: Σ over matches of BCE(p, t) + Σ over negatives of p²·BCE(p, 0), where p = sigmoid(z)
+ * for logit z. A match has the soft target t = max(p^α · IoU^(1−α), 0.01). The weight p² carries gradient, t does not.
  *
- * With softplus σ(z): a negative costs p²·σ(z), a match (1 − t)·z + σ(−z). The sum runs over all entries as negatives
- * and puts the matched ones right afterwards, so that nothing of the size of the logits is scattered into.
+ * From logits, a match costs (1 − t)·z + softplus(−z), and a negative costs p²·softplus(z). The code first counts every
+ * entry as a negative and then corrects the matched ones. This avoids a scatter into a tensor of the size of the
+ * logits. Source: `rfdetr.models.criterion: SetCriterion.loss_labels`.
  */
 function iouAware(logits: Tensor, matched: Matched): Tensor {
   const layers = logits.shape[0];
@@ -44,6 +49,7 @@ function iouAware(logits: Tensor, matched: Matched): Tensor {
   return negatives.add(asMatch.sub(asNegative).view(layers, -1).sum(-1));
 }
 
+/** A tensor of the shape of the logits: `value` `[M]` at the matched entries, 0 elsewhere. */
 function targetsLike(logits: Tensor, matched: Matched, value: Tensor): Tensor {
   const flat = zeros([logits.numel], { dtype: logits.dtype, device: logits.device });
   return ops.indexPut_(flat, [matched.index], value).view(logits.shape);
@@ -52,8 +58,12 @@ function targetsLike(logits: Tensor, matched: Matched, value: Tensor): Tensor {
 const crossEntropy = (logits: Tensor, y: Tensor): Tensor => ops.softplus(logits).sub(logits.mul(y));
 
 /**
- * The sum of a classification loss over queries and classes, for each layer `[L]`; the caller divides by the number of
- * boxes.
+ * Sums a classification loss over images, queries and classes. The caller divides by the number of target boxes.
+ * Source: `rfdetr.models.criterion: SetCriterion.loss_labels`, which returns the same sum for one layer.
+ * @param kind which loss
+ * @param logits `[L, B, N, K]`: prediction layers, images, queries, classes; float32 or float64
+ * @param matched the logits that were matched with a target
+ * @returns `[L]`, with gradient
  */
 export function classificationLoss(kind: ClassificationKind, logits: Tensor, matched: Matched): Tensor {
   if (kind === "ia_bce") return iouAware(logits, matched);

@@ -7,7 +7,7 @@ import type { Prediction } from "../model/outputs.js";
 import type { ClassificationKind } from "./classification.js";
 import { Criterion } from "./criterion.js";
 
-// Written by tools/reference/criterion_goldens.py from the Python package in float64.
+/** Losses and gradients of the Python package in float64, written by `tools/reference/criterion_goldens.py`. */
 interface Golden {
   name: string;
   kind: ClassificationKind;
@@ -44,9 +44,9 @@ const targetsOf = ({ counts, classes }: Golden): Target[] =>
     boxes: Float32Array.from(uniforms(`target${b}`, n * 4), (u) => (u + 1.5) / 4),
   }));
 
-describe("Criterion against the Python package, in float64", () => {
-  // Costs are compared in float32 there and here, so both pair alike; what is left is the order of double sums: 1e-10
-  // is far above it.
+describe("the criterion in float64 agrees with the Python package", () => {
+  // Both round the matching costs to float32, so both find the same matches. Only the order of float64 sums differs,
+  // and 1e-10 is far above that difference.
   const near = (value: number, golden: number): void =>
     expect(Math.abs(value - golden)).toBeLessThanOrEqual(1e-10 * Math.max(1, Math.abs(golden)));
 

@@ -33,7 +33,7 @@ const values = (terms: Map<string, Tensor>, ...names: string[]): number[] =>
   names.map((name) => (terms.get(name) as Tensor).item());
 
 describe("boxes", () => {
-  it("have the generalised IoU of the reference", () => {
+  it("have the generalised IoU of the Python package", () => {
     const a = centreToCorners(toyBoxes().select(0, 0)).unsqueeze(1);
     const b = centreToCorners(tensor(toyTargets[0].boxes, { shape: [1, 2, 4] }));
     const golden = [
@@ -46,7 +46,7 @@ describe("boxes", () => {
       for (const [j, value] of row.entries()) expect(value).toBeCloseTo(golden[i][j], 5);
   });
 
-  it("are 0, not NaN, where both are empty", () => {
+  it("have an IoU of 0, not NaN, if both are empty", () => {
     const empty = zeros([1, 4]);
     expect(overlaps(empty, empty).iou.item()).toBe(0);
     expect(Number.isFinite(overlaps(empty, empty).giou.item())).toBe(true);
@@ -58,7 +58,7 @@ describe("boxes", () => {
     fc.double({ min: 0.001, max: 1, noNaN: true }),
     fc.double({ min: 0.001, max: 1, noNaN: true }),
   );
-  it("obey the laws of overlap: bounds, symmetry, identity; and conversions are inverse", () => {
+  it("have a bounded and symmetric IoU that is 1 for equal boxes, and conversions invert each other", () => {
     fc.assert(
       fc.property(box, box, (p, q) =>
         scope(() => {
@@ -80,7 +80,7 @@ describe("boxes", () => {
 });
 
 describe("HungarianMatcher", () => {
-  it("pairs the toy case as the reference does, with one group and with two", () => {
+  it("matches the toy case as the Python package does, with one group and with two", () => {
     const [one] = new HungarianMatcher().match([toyOutputs()], toyTargets, 1);
     expect([[...one.batch], [...one.query], [...one.target]]).toEqual([
       [0, 0, 1],
@@ -95,7 +95,7 @@ describe("HungarianMatcher", () => {
     ]);
   });
 
-  it("pairs many boxes, whose costs are made in pieces, as it pairs each layer and image alone", () => {
+  it("matches many boxes, whose costs are computed in pieces, as it matches each layer and image alone", () => {
     const [queries, counts] = [4000, [130, 5, 20]];
     const random = (name: string, width: number) => uniforms(name, 3 * queries * width);
     const layers = ["first", "second"].map((name) => ({
@@ -125,7 +125,7 @@ describe("HungarianMatcher", () => {
     });
   });
 
-  it("takes empty images, more targets than queries, and non-finite predictions", () => {
+  it("accepts images without targets, more targets than queries, and non-finite predictions", () => {
     const matcher = new HungarianMatcher();
     const none: Target = { imageId: 0, labels: new Int32Array(0), boxes: new Float32Array(0) };
     expect(matcher.match([toyOutputs()], [none, none], 1)[0].query.length).toBe(0);
@@ -144,7 +144,7 @@ describe("HungarianMatcher", () => {
     expect(matcher.warning()).toBe(null);
   });
 
-  it("pairs the other images as ever when one has NaN boxes", () => {
+  it("matches the other images as before if one has NaN boxes", () => {
     const broken = toyBoxes();
     noGrad(() => broken.select(0, 0).fill_(Number.NaN));
     const [matching] = new HungarianMatcher().match([toyOutputs(toyLogits(), broken)], toyTargets, 2);
@@ -154,13 +154,13 @@ describe("HungarianMatcher", () => {
 });
 
 describe("Criterion", () => {
-  // Golden numbers of the Python package: one group as in evaluation, two groups as in training.
+  // Goldens of the Python package: one group as in evaluation, two groups as in training.
   it.each<[ClassificationKind, number, number]>([
     ["ia_bce", 2.82911, 1.730602],
     ["position", 1.696114, 0.762438],
     ["varifocal", 1.854227, 0.860834],
     ["focal", 1.829672, 0.686358],
-  ])("%s gives the reference's classification loss", (kind, evaluation, training) => {
+  ])("%s gives the classification loss of the Python package", (kind, evaluation, training) => {
     const criterion = new Criterion({ groupDetr: 2, kind });
     expect(values(criterion.compute(toyOutputs(), toyTargets, { training: false }).terms, "loss_ce")[0]).toBeCloseTo(
       evaluation,
@@ -172,7 +172,7 @@ describe("Criterion", () => {
     );
   });
 
-  it("gives the reference's box losses, class error and cardinality error", () => {
+  it("gives the box losses, class error and cardinality error of the Python package", () => {
     const criterion = new Criterion({ groupDetr: 2 });
     const names = ["loss_bbox", "loss_giou", "class_error", "cardinality_error"];
     for (const [training, golden] of [
@@ -184,7 +184,7 @@ describe("Criterion", () => {
     }
   });
 
-  it("has the gradients that finite differences give", () => {
+  it("has the gradients of finite differences", () => {
     for (const kind of ["ia_bce", "focal"] as const) {
       const logits = toyLogits().to("float64");
       const boxes = toyBoxes().to("float64");
@@ -201,8 +201,8 @@ describe("Criterion", () => {
         : [[boxes, dBoxes]]) {
         const analytic = gradient.flatten().toList() as number[];
         const flat = x.detach().flatten();
-        // With ia_bce the soft targets follow the IoU without a gradient: the boxes' own losses are checked with the
-        // class term off.
+        // The soft targets of ia_bce depend on the IoU but carry no gradient. So the box losses are checked without the
+        // classification term.
         const only =
           kind === "ia_bce" ? new Criterion({ groupDetr: 1, kind, weights: { ce: 0, bbox: 5, giou: 2 } }) : criterion;
         for (let i = 0; i < 10; i++) {
@@ -219,7 +219,7 @@ describe("Criterion", () => {
     }
   });
 
-  it("keeps the graph without any target, and gives boxes no gradient then", () => {
+  it("trains the logits, but not the boxes, of a batch without targets", () => {
     const logits = toyLogits();
     const boxes = toyBoxes();
     logits.requiresGrad = true;
@@ -235,14 +235,14 @@ describe("Criterion", () => {
     expect(boxes.grad?.abs().sum().item() ?? 0).toBe(0);
   });
 
-  it("raises half outputs to float32", () => {
+  it("computes in float32 from bfloat16 logits", () => {
     const { total } = new Criterion({ groupDetr: 1 }).compute(toyOutputs(toyLogits().to("bfloat16")), toyTargets, {
       training: true,
     });
     expect(total.dtype).toBe("float32");
   });
 
-  it("hands NaN on as a NaN loss, for the trainer to judge", () => {
+  it("returns a NaN loss for NaN logits, which the trainer handles", () => {
     const { total } = new Criterion({ groupDetr: 1 }).compute(
       toyOutputs(ops.fullLike(toyLogits(), Number.NaN)),
       toyTargets,
@@ -253,7 +253,7 @@ describe("Criterion", () => {
     expect(total.item()).toBeNaN();
   });
 
-  it("refuses labels that have no logit, naming the image", () => {
+  it("rejects a label without a logit and names the image", () => {
     const wrong: Target = { imageId: 7, labels: Int32Array.of(3), boxes: Float32Array.of(0.5, 0.5, 0.1, 0.1) };
     expect(() => new Criterion({ groupDetr: 1 }).compute(toyOutputs(), [wrong, wrong], { training: true })).toThrow(
       /labels from 0 to 2 but received 3 in image 7/,

@@ -1,4 +1,4 @@
-// The criterion: matching and losses of every prediction layer (DETR; Group DETR; LW-DETR).
+// The criterion: matches every prediction layer with the targets and computes the training loss (DETR §3.1).
 
 import { noGrad, ops, scope, span, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
@@ -8,30 +8,40 @@ import { centreToCorners, overlaps } from "./boxes.js";
 import { type ClassificationKind, classificationLoss } from "./classification.js";
 import { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";
 
-/** What the training loss is made with. */
+/** Settings of the training loss. */
 export interface CriterionOptions {
-  /** Query groups in training; evaluation has one. */
+  /** Number of query groups in training. Evaluation uses one group. */
   groupDetr: number;
+  /** The classification loss; default `ia_bce`. */
   kind?: ClassificationKind;
+  /** Weights of the matching cost; default {@link defaultCosts}. */
   costs?: MatcherCosts;
+  /** Weights of the loss terms; default 1, 5 and 2. */
   weights?: { ce: number; bbox: number; giou: number };
 }
 
 /** The training loss and its terms. */
 export interface Losses {
-  /** Weighted sum of all terms, with gradient. */
+  /** Scalar: weighted sum of the loss terms of all prediction layers, with gradient. */
   total: Tensor;
   /**
-   * Unweighted terms `loss_ce`, `loss_bbox`, `loss_giou`, with suffix `_0`… for aux layers and `_enc` for the
-   * selection; and `class_error`, `cardinality_error`, which have no gradient.
+   * Scalars by name, unweighted and without gradient: `loss_ce`, `loss_bbox`, `loss_giou` and `cardinality_error` of
+   * the last decoder layer, of the earlier decoder layers with the suffixes `_0`, `_1`, …, and of the query selection
+   * with the suffix `_enc`. `class_error` exists for the last layer only.
+   *
+   * `class_error` is the percentage of matched queries whose highest logit is not the class of their target.
+   * `cardinality_error` is the mean over images of |queries with a score above ½ − targets|.
    */
   terms: Map<string, Tensor>;
 }
 
 /**
- * Losses of all layers, each with a matching of its own. Everything runs in float32, or in float64 when the outputs
- * are: half outputs are raised first. Sums are divided by the number of true boxes of this batch times the number of
- * groups (at least 1). `rfdetr.models.criterion: SetCriterion`.
+ * Computes the training loss. Each prediction layer (every decoder layer and the query selection) gets its own matching
+ * and contributes 1 · classification + 5 · L1 + 2 · (1 − GIoU). Each term is summed over the matched pairs (the
+ * classification term over all logits) and divided by max(1, target boxes of the batch × query groups).
+ *
+ * Float16 and bfloat16 outputs are converted to float32 first; float64 outputs stay float64. Sources: DETR
+ * (arXiv:2005.12872, §3.1), Group DETR (arXiv:2207.13085), `rfdetr.models.criterion: SetCriterion`.
  * @example
  * import { Criterion } from "rfdetr/loss";
  * const { total } = new Criterion({ groupDetr: 13 }).compute(model.call(images), targets, { training: true });
@@ -50,7 +60,13 @@ export class Criterion {
     this.#weights = options.weights ?? { ce: 1, bbox: 5, giou: 2 };
   }
 
-  /** @throws ModelConfigError when a label has no logit */
+  /**
+   * Computes the loss of one batch.
+   * @param outputs what the model returned for the batch
+   * @param targets one for each image, in the order of the batch; boxes as fractions of the image
+   * @param options `training`: whether the outputs hold all query groups or the first one only
+   * @throws ModelConfigError if a label is negative or the class head has no logit for it
+   */
   compute(outputs: Outputs, targets: readonly Target[], options: { training: boolean }): Losses {
     return scope(() => {
       const groups = options.training ? this.#groups : 1;
@@ -68,7 +84,8 @@ export class Criterion {
             );
       const count = Math.max(1, groups * targets.reduce((sum, t) => sum + t.labels.length, 0));
 
-      // Layers of one shape go through together; the selection has fewer rows when there are fewer tokens than queries.
+      // Layers of one shape are computed together. The query selection has fewer rows than the decoder if there are
+      // fewer tokens than queries.
       const rows = outputs.predLogits.shape[1];
       const shared = layers.filter(([, p]) => p.predLogits.shape[1] === rows);
       const rest = layers.filter(([, p]) => p.predLogits.shape[1] !== rows);
@@ -80,6 +97,7 @@ export class Criterion {
     });
   }
 
+  /** Adds the terms of layers of one shape to `terms`. @returns their weighted sum, a scalar */
   #layers(
     layers: [string, Prediction][],
     targets: readonly Target[],
@@ -125,10 +143,13 @@ export class Criterion {
   }
 }
 
+/** The M matched pairs of several prediction layers, layer by layer. */
 interface Pairs {
-  /** Flat rows of `[L, B, N]` and flat entries of `[L, B, N, K]`. */
+  /** `[M]`: flat index of the query in `[L, B, N]`. */
   rows: BigInt64Array;
+  /** `[M]`: flat index of the logit of the target's class in `[L, B, N, K]`. */
   entries: BigInt64Array;
+  /** `[M × 4]`: target boxes. */
   boxes: Float32Array;
 }
 
@@ -152,7 +173,7 @@ function gatherPairs(matchings: Matching[], targets: readonly Target[], [, batch
   return pairs;
 }
 
-/** Share of matched queries, in percent, whose highest logit is not the matched class; 100 without matches. */
+/** Percentage of matched queries whose highest logit is not the class of their target; 100 without matches. */
 function classError(logits: Tensor, matching: Matching, targets: readonly Target[]): Tensor {
   const { device, dtype } = logits;
   if (matching.query.length === 0) return tensor(100, { dtype, device });

@@ -1,4 +1,4 @@
-// `rfdetr/loss`: matching and the terms of the training loss.
+// `rfdetr/loss`: the bipartite matcher and the training loss.
 export { centreToCorners, cornersToCentre, overlaps } from "./boxes.js";
 export { type ClassificationKind, classificationLoss, type Matched } from "./classification.js";
 export { Criterion, type CriterionOptions, type Losses } from "./criterion.js";

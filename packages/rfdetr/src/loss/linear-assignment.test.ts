@@ -63,7 +63,7 @@ const problem = fc
   );
 
 describe("linear sum assignment", () => {
-  it("chooses the pairs that SciPy chooses, ties included", () => {
+  it("finds the pairs of SciPy, ties included", () => {
     for (const golden of goldens) {
       const random = mulberry32(golden.seed);
       const costs = Float64Array.from({ length: golden.rows * golden.columns }, () => {
@@ -76,7 +76,7 @@ describe("linear sum assignment", () => {
     }
   });
 
-  it("is a one-to-one choice of least total cost (brute force)", () => {
+  it("is a one-to-one assignment of least total cost (brute force)", () => {
     fc.assert(
       fc.property(problem, ({ rows, columns, costs }) => {
         const pairs = linearSumAssignment(costs, rows, columns);
@@ -84,18 +84,18 @@ describe("linear sum assignment", () => {
         expect(new Set(pairs.columns).size).toBe(pairs.columns.length);
         expect([...pairs.rows]).toEqual([...pairs.rows].sort((a, b) => a - b));
         const total = pairs.rows.reduce((sum, row, k) => sum + costs[row * columns + pairs.columns[k]], 0);
-        // Duals are sums of a handful of float64 costs of size 100.
+        // The duals are sums of a handful of float64 costs up to 100.
         expect(total).toBeCloseTo(bruteForce(costs, rows, columns), 9);
       }),
       { numRuns: 300 },
     );
   });
 
-  it("reads a block of a larger matrix through offset and strides, float32 or float64", () => {
+  it("reads a block of a larger matrix through an offset and strides, from float32 or float64", () => {
     const random = mulberry32(7);
     const whole = Float32Array.from({ length: 20 * 15 }, random);
     const solver = new LinearAssignmentSolver();
-    // Rows 4..13, columns 2..7 of the matrix and of its transpose.
+    // Rows 4 to 13 and columns 2 to 7 of the matrix, then the same block transposed.
     const block = Float64Array.from({ length: 10 * 6 }, (_, i) => whole[(4 + Math.floor(i / 6)) * 15 + 2 + (i % 6)]);
     const expected = linearSumAssignment(block, 10, 6);
     expect(solver.solve(whole, 10, 6, 4 * 15 + 2, 15, 1)).toBe(6);
@@ -106,7 +106,7 @@ describe("linear sum assignment", () => {
     expect([...solver.rows.slice(0, 6)].map((row, k) => [row, solver.columns[k]])).toEqual(byRow);
   });
 
-  it("forgets earlier problems", () => {
+  it("is not affected by earlier problems", () => {
     const solver = new LinearAssignmentSolver();
     const random = mulberry32(3);
     for (const [rows, columns] of [
@@ -121,7 +121,7 @@ describe("linear sum assignment", () => {
     }
   });
 
-  it("has no pairs for an image without targets", () => {
+  it("returns no pairs for an image without targets", () => {
     expect(linearSumAssignment(new Float64Array(0), 300, 0)).toEqual({
       rows: new Int32Array(0),
       columns: new Int32Array(0),
@@ -129,7 +129,7 @@ describe("linear sum assignment", () => {
     expect(linearSumAssignment(new Float64Array(0), 0, 5).rows.length).toBe(0);
   });
 
-  it("avoids infinite costs, and says so when it cannot", () => {
+  it("avoids infinite costs, and throws if it cannot", () => {
     const inf = Number.POSITIVE_INFINITY;
     expect([...linearSumAssignment(Float64Array.of(inf, 1, 2, inf), 2, 2).columns]).toEqual([1, 0]);
     expect(() => linearSumAssignment(Float64Array.of(inf, inf, 2, 3), 2, 2)).toThrow(/block every pairing/);
@@ -144,18 +144,18 @@ describe("non-finite costs", () => {
   it("become larger than every finite cost by at least one", () => {
     const costs = Float32Array.of(-3, Number.NaN, -7, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
     expect(sanitizeCosts(costs)).toBe(3);
-    // largest -3, largest magnitude 7
+    // The largest finite cost is -3 and the largest magnitude is 7.
     expect([...costs]).toEqual([-3, 5, -7, 5, 5]);
   });
 
-  it("leave finite costs alone", () => {
+  it("leave finite costs unchanged", () => {
     const costs = Float64Array.of(1, 2);
     expect(sanitizeCosts(costs)).toBe(0);
     expect([...costs]).toEqual([1, 2]);
     expect(sanitizeCosts(new Float32Array(0))).toBe(0);
   });
 
-  it("are capped at the float32 maximum, also when nothing is finite", () => {
+  it("are capped at the largest float32, also if no cost is finite", () => {
     expect(Math.fround(FLOAT32_MAX)).toBe(FLOAT32_MAX);
     const large = Float32Array.of(3e38, Number.NaN);
     sanitizeCosts(large);

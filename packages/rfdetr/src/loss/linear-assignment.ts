@@ -1,28 +1,25 @@
+// Linear sum assignment by successive shortest augmenting paths (Jonker and Volgenant 1987; the rectangular form of
+// Crouse 2016, "On implementing 2D rectangular assignment algorithms", IEEE TAES 52(4)).
+//
+// Costs, duals and path lengths are float64. Ties resolve to the same pairs as in SciPy's `linear_sum_assignment`,
+// whose order this file follows: rows are assigned in ascending order, columns are scanned from the last to the first,
+// and among equally near columns a free one wins.
 import { AssignmentError } from "../support/errors.js";
-/**
- * Linear sum assignment by successive shortest augmenting paths (Jonker and Volgenant 1987; the rectangular form of
- * Crouse, "On implementing 2D rectangular assignment algorithms", 2016).
- *
- * Costs, duals and path lengths are float64. Rows are assigned in ascending order, columns are scanned from the last to
- * the first, and among equally near columns a free one wins: the conventions of SciPy's `linear_sum_assignment`, so
- * that tied problems resolve to the same pairs.
- */
 
-/** A cost matrix, flat; entry (row, column) lies at `offset + row * rowStride + column * columnStride`. */
+/** A flat cost matrix. Entry (row, column) is at `offset + row * rowStride + column * columnStride`. */
 export type CostArray = Float32Array | Float64Array;
 
 /**
- * The largest finite float32, the ceiling of the replacement for non-finite costs.
+ * The largest finite float32. The replacement for non-finite costs is capped at it.
  * @internal for tests
  */
 export const FLOAT32_MAX = 3.4028234663852886e38;
 
 /**
- * Replaces NaN and infinite costs in place by `max + max|.| + 1` over the finite ones, so that they lose against every
- * real cost; the sum is taken in the precision of the array and capped at the float32 maximum, which is also used when
- * nothing is finite.
- *
- * @returns how many entries were replaced.
+ * Replaces NaN and infinite costs in place by max(c) + max|c| + 1 over the finite costs c, so that every finite cost is
+ * preferred to them. The sum is computed in the dtype of the array and capped at the largest float32. Without any
+ * finite cost, the replacement is the largest float32. Source: `rfdetr.models.matcher: HungarianMatcher`.
+ * @returns the number of replaced entries
  */
 export function sanitizeCosts(costs: CostArray): number {
   let bad = 0;
@@ -30,7 +27,7 @@ export function sanitizeCosts(costs: CostArray): number {
   let largestMagnitude = 0;
   for (let i = 0; i < costs.length; i++) {
     const cost = costs[i];
-    // Infinity - Infinity and NaN - NaN are NaN, so this is true for exactly the finite values.
+    // Infinity - Infinity and NaN - NaN are NaN, so this holds for exactly the finite values.
     if (cost - cost === 0) {
       if (cost > largest) largest = cost;
       const magnitude = cost < 0 ? -cost : cost;
@@ -53,8 +50,8 @@ export function sanitizeCosts(costs: CostArray): number {
 }
 
 /**
- * Solves assignment problems one after the other without allocating: the work arrays grow to the largest problem seen
- * and stay. The pairs of the last problem are `rows[0..count)` (ascending) and `columns[0..count)`.
+ * Solves assignment problems one after the other and reuses its work arrays, which grow to the largest problem so far.
+ * The pairs of the last problem are `rows[0..count)`, in ascending order, and `columns[0..count)`.
  */
 export class LinearAssignmentSolver {
   /** Row of each pair, ascending; valid up to the count that {@link solve} returned, until the next call. */
@@ -75,13 +72,15 @@ export class LinearAssignmentSolver {
   #open = new Int32Array(0);
 
   /**
-   * Finds the pairs of least total cost; every row or every column, whichever are fewer, is used once.
-   *
-   * @param costs flat costs; only entries of this problem are read.
-   * @param rowCount number of rows, may be 0.
-   * @param columnCount number of columns, may be 0.
-   * @returns the number of pairs, `min(rowCount, columnCount)`.
-   * @throws AssignmentError if an entry is NaN or -Infinity, or if infinite costs leave no assignment.
+   * Finds the pairs of least total cost. Each row is used once, or each column if there are fewer columns.
+   * @param costs flat costs, of which only the entries of this problem are read
+   * @param rowCount number of rows, 0 or more
+   * @param columnCount number of columns, 0 or more
+   * @param offset index of entry (0, 0)
+   * @param rowStride distance between the entries of neighbouring rows
+   * @param columnStride distance between the entries of neighbouring columns
+   * @returns the number of pairs, `min(rowCount, columnCount)`
+   * @throws AssignmentError if an entry is NaN or -Infinity, or if every assignment has an infinite cost
    */
   solve(
     costs: CostArray,
@@ -142,7 +141,7 @@ export class LinearAssignmentSolver {
     this.#rowOfColumn.fill(-1, 0, width);
   }
 
-  /** Copies the problem to contiguous float64 rows, which makes the search independent of strides and element type. */
+  /** Copies the problem into contiguous float64 rows, so that the search needs no strides and no dtype. */
   #load(
     costs: CostArray,
     count: number,
@@ -166,7 +165,7 @@ export class LinearAssignmentSolver {
     }
   }
 
-  /** Grows the matching by one row along the shortest path from `start` to a free column, then updates the duals. */
+  /** Adds row `start` to the matching along the shortest path to a free column, and updates the duals. */
   #augment(start: number, width: number): void {
     const costs = this.#costs;
     const rowDual = this.#rowDual;
@@ -209,12 +208,12 @@ export class LinearAssignmentSolver {
       if (nearest === Number.POSITIVE_INFINITY) {
         throw new AssignmentError(
           "ERR_ASSIGNMENT_INFEASIBLE",
-          "Expected costs that leave an assignment but infinite costs block every pairing",
+          "Expected costs that allow an assignment but infinite costs block every pairing; replace them with sanitizeCosts first",
         );
       }
       reach = nearest;
       const column = open[at];
-      // Closed columns gather behind openCount, so the list of them costs nothing.
+      // Closed columns collect behind openCount, so they need no list of their own.
       open[at] = open[--openCount];
       open[openCount] = column;
       if (rowOfColumn[column] < 0) sink = column;
@@ -244,10 +243,16 @@ export class LinearAssignmentSolver {
 }
 
 /**
- * One assignment problem, with fresh result arrays. In loops use {@link LinearAssignmentSolver}, which keeps its work
- * arrays.
- *
- * @param costs flat row-major costs `[rowCount, columnCount]`.
+ * Solves one assignment problem: pairs rows and columns of a cost matrix at the least total cost. Tied problems give
+ * the pairs of SciPy's `scipy.optimize.linear_sum_assignment`.
+ * @param costs flat row-major costs `[rowCount, columnCount]`
+ * @param rowCount number of rows, 0 or more
+ * @param columnCount number of columns, 0 or more
+ * @returns the row (ascending) and the column of each of the `min(rowCount, columnCount)` pairs
+ * @throws AssignmentError if a cost is NaN or -Infinity, or if every assignment has an infinite cost
+ * @example
+ * import { linearSumAssignment } from "rfdetr/loss";
+ * const { rows, columns } = linearSumAssignment(Float64Array.of(4, 1, 2, 3), 2, 2); // rows [0, 1], columns [1, 0]
  */
 export function linearSumAssignment(
   costs: CostArray,

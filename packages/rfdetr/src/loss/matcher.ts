@@ -1,4 +1,4 @@
-// The bipartite matcher (DETR, arXiv:2005.12872 §3.1): which query answers for which true box.
+// The bipartite matcher: assigns each target box to one query of each group (DETR, arXiv:2005.12872, §3.1).
 
 import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
@@ -6,59 +6,74 @@ import type { Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
 import { LinearAssignmentSolver, sanitizeCosts } from "./linear-assignment.js";
 
-/** Weights of the terms of the matching cost. */
+/** Weights of the three terms of the matching cost. */
 export interface MatcherCosts {
+  /** Of the focal classification cost. */
   class: number;
+  /** Of the L1 distance. */
   bbox: number;
+  /** Of −GIoU. */
   giou: number;
 }
 
-/** Costs of the Python package. */
+/** The weights of the Python package: `set_cost_class`, `set_cost_bbox` and `set_cost_giou`. */
 export const defaultCosts: MatcherCosts = { class: 2, bbox: 5, giou: 2 };
 
-/** Pairs of one prediction layer, by image, then group, then ascending query. */
+/** The matched pairs of one prediction layer, ordered by image, then by group, then by query. */
 export interface Matching {
+  /** Index of the image in the batch. */
   batch: Int32Array;
+  /** Index of the query among the queries of all groups. */
   query: Int32Array;
-  /** Index into the targets of the pair's own image. */
+  /** Index of the target among the targets of the image. */
   target: Int32Array;
 }
 
 /**
- * Cost elements computed at once, some forty temporaries of them; more are done layer by layer, then image by image.
- * Four times as many are no faster, and with a hundred boxes an image they are the highest point of a step's memory.
+ * Largest number of cost elements to compute at once. A larger problem is computed layer by layer, then image by image.
+ * The computation needs some forty temporaries of this size. Four times as many elements were no faster, and with a
+ * hundred boxes for each image they set the peak memory of a training step.
  */
 const maxElements = 1_000_000;
 
-/** α and γ of the focal classification cost (Lin et al. 2017). */
+/** α of the focal classification cost (Lin et al. 2017, arXiv:1708.02002). Its γ is 2. */
 const alpha = 0.25;
 
 /**
- * Solves, for each layer, image and query group on its own, the assignment of least total cost 5·L1 + 2·class − 2·GIoU.
- * Only costs of queries and targets of one image are built. Costs are made in the dtype of the predictions, rounded to
- * float32 (as the reference does even in float64), and solved in float64. Non-finite costs become larger than all
- * finite ones. `rfdetr.models.matcher: HungarianMatcher`.
+ * Finds the assignment of queries to targets with the least total cost. Every prediction layer, image and query group
+ * is a problem of its own (Group DETR, arXiv:2207.13085). With p = sigmoid(z) for the logit z of the target's class
+ * and α = 0.25, the cost of a query with box b̂ and a target with box b is, under the default weights,
+ *
+ *     5 · ‖b − b̂‖₁ + 2 · (α·(1−p)²·softplus(−z) − (1−α)·p²·softplus(z)) − 2 · GIoU(b, b̂)
+ *
+ * Costs are computed in the dtype of the predictions and rounded to float32, also from
+ * float64, as the Python package does. The assignment is solved in float64. A NaN or infinite cost is replaced by one
+ * above all finite costs. Sources: DETR (arXiv:2005.12872, §3.1), `rfdetr.models.matcher: HungarianMatcher`.
+ * @example
+ * import { HungarianMatcher } from "rfdetr/loss";
+ * const [{ batch, query, target }] = new HungarianMatcher().match([outputs], targets, 1);
  */
 export class HungarianMatcher {
   readonly #solver = new LinearAssignmentSolver();
-  /** Set once a non-finite cost was seen. */
+  /** Whether any cost so far was NaN or infinite. */
   sawNonFinite = false;
   #warned = false;
 
   constructor(readonly costs: MatcherCosts = defaultCosts) {}
 
-  /**
-   * What a user should know about the costs so far, the first time that it is asked after it happened; null otherwise.
-   */
+  /** Returns a warning on the first call after a cost was NaN or infinite, and null on every other call. */
   warning(): string | null {
     if (!this.sawNonFinite || this.#warned) return null;
     this.#warned = true;
-    return "Some matching costs were not finite and counted as the worst of all: boxes or logits overflow, and their matching means little. This is said once.";
+    return "Some matching costs were not finite (NaN or infinite) and were replaced by a cost above all others. The predicted boxes or logits overflowed, so their matches mean little. This warning appears once.";
   }
 
   /**
-   * @param layers predictions of one shape `[B, N, …]` @param groups chunks of the query axis that are matched
-   * independently
+   * Matches each prediction layer with the targets.
+   * @param layers predictions of one shape: logits `[B, N, K]` and boxes `[B, N, 4]`
+   * @param targets one for each image; every label must be below K
+   * @param groups number of query groups: equal chunks of the query axis, each matched with all targets of its image
+   * @returns one matching for each layer, with groups · min(N / groups, targets) pairs for each image
    */
   match(layers: readonly Prediction[], targets: readonly Target[], groups: number): Matching[] {
     const most = Math.max(0, ...targets.map((t) => t.labels.length));
@@ -100,7 +115,10 @@ export class HungarianMatcher {
     return result;
   }
 
-  /** `[layers, B, N, most]`; columns beyond an image's own targets are padding. */
+  /**
+   * Costs `[layers, B, N, most]` of the images from `firstImage` on. `most` is the largest number of targets of an
+   * image; columns beyond an image's own targets are padding.
+   */
   #costs(layers: readonly Prediction[], firstImage: number, targets: readonly Target[], most: number): Tensor {
     const batch = targets.length;
     const logits = ops.stack(layers.map((l) => l.predLogits.narrow(0, firstImage, batch)));
@@ -138,7 +156,7 @@ export class HungarianMatcher {
       .sub(giou.mul(this.costs.giou));
   }
 
-  /** Writes the pairs of one image, group by group, from place `at` on. @returns the place after them */
+  /** Writes the pairs of one image into a matching, group by group, from index `at`. @returns the index after them */
   #solve(
     costs: Float32Array,
     offset: number,
