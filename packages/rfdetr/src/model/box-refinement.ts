@@ -1,9 +1,17 @@
-// How predicted deltas change a reference box.
+// Box refinement: applies predicted deltas to reference boxes.
 import { ops, type Tensor } from "@rfdetr/torch";
 
 /**
- * A reference box moved by its own size and scaled by an exponential: (δxy·wh + xy, exp(δwh)·wh). Neither is in logit
- * space. Computed in the dtype of the reference, float32 or above. LW-DETR's box reparameterisation, arXiv:2406.03459.
+ * Refines reference boxes (x, y, w, h) with deltas (δx, δy, δw, δh):
+ *
+ *     (x + δx·w, y + δy·h, exp(δw)·w, exp(δh)·h)
+ *
+ * This is the box parameterisation of Faster R-CNN (Ren et al. 2015, arXiv:1506.01497, equation 2), which LW-DETR
+ * (arXiv:2406.03459) uses in place of DETR's sigmoid. Source: `rfdetr.models.transformer:
+ * TransformerDecoder.refpoints_refine`.
+ * @param delta `[…, 4]`
+ * @param reference `[…, 4]`: centre x, centre y, width, height as fractions of the image; float32 or float64
+ * @returns `[…, 4]` in the dtype of the reference, not clamped
  */
 export function refineBoxes(delta: Tensor, reference: Tensor): Tensor {
   const d = delta.to(reference.dtype);

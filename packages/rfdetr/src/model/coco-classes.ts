@@ -1,4 +1,4 @@
-// COCO's 80 classes by their category ids, which run from 1 to 90 with gaps.
+// Names of COCO's 80 classes by category id. The ids run from 1 to 90 with gaps.
 const names =
   "person bicycle car motorcycle airplane bus train truck boat,traffic light,fire hydrant,,stop sign,parking meter,bench bird cat dog horse sheep cow elephant bear zebra giraffe,,backpack umbrella,,,handbag tie suitcase frisbee skis snowboard,sports ball,kite,baseball bat,baseball glove,skateboard surfboard,tennis racket,bottle,,wine glass,cup fork knife spoon bowl banana apple sandwich orange broccoli carrot,hot dog,pizza donut cake chair couch,potted plant,bed,,dining table,,,toilet,,tv laptop mouse remote keyboard,cell phone,microwave oven toaster sink refrigerator,,book clock vase scissors,teddy bear,hair drier,toothbrush";
 
@@ -20,7 +20,10 @@ const twoWords = new Set([
   "hair drier",
 ]);
 
-/** Ninety names for the labels 1 to 90 at the indices 1 to 90; ids that COCO does not use, and 0, are `unused`. */
+/**
+ * Names of COCO's classes (Lin et al. 2014, arXiv:1405.0312) by category id: 91 entries. Index 0, and the ids that COCO
+ * does not use, hold `unused`. The published COCO models predict such ids as labels.
+ */
 export const cocoClasses: readonly string[] = [
   "unused",
   ...names.split(",").flatMap((part) => (part === "" ? ["unused"] : twoWords.has(part) ? [part] : part.split(" "))),

@@ -1,4 +1,4 @@
-// `rfdetr/model`: the detector as a module, what goes into it and what comes out.
+// `rfdetr/model`: the detector as a module, its preprocessing, outputs and post-processing.
 
 export { refineBoxes } from "./box-refinement.js";
 export { cocoClasses } from "./coco-classes.js";

@@ -1,23 +1,27 @@
-// What a forward returns.
+// The outputs of the detector.
 import type { Tensor } from "@rfdetr/torch";
 
-/** Logits and boxes of one decoder layer. */
+/** Logits and boxes of one prediction layer: a decoder layer or the query selection. */
 export interface Prediction {
-  /** `[batch, queries, classes + 1]`, before the sigmoid. */
+  /** `[B, queries, numClasses + 1]`: class logits, before the sigmoid. */
   predLogits: Tensor;
-  /** `[batch, queries, 4]`: centre x, centre y, width, height as fractions of the image; not clamped. */
+  /** `[B, queries, 4]`: centre x, centre y, width, height as fractions of the image; not clamped. */
   predBoxes: Tensor;
 }
 
-/** What a training forward returns: the last layer's prediction, and those that are only trained on. */
+/**
+ * What a forward pass returns: the prediction of the last decoder layer, and the predictions that only the training
+ * loss uses. In training mode there are numQueries · groupDetr queries, ordered by group; in evaluation mode
+ * numQueries.
+ */
 export interface Outputs extends Prediction {
-  /** Of every decoder layer but the last. */
+  /** Predictions of the decoder layers before the last, in order. */
   auxOutputs: Prediction[];
-  /** Of the two-stage query selection. */
+  /** Prediction of the two-stage query selection: min(numQueries, tokens) proposals for each group. */
   encOutputs: Prediction;
 }
 
-/** The outputs in float32, which is what criterion and post-processing compute in. */
+/** Converts all outputs to float32, the dtype in which the criterion and post-processing compute. */
 export function inFloat32(outputs: Outputs): Outputs {
   const wide = ({ predLogits, predBoxes }: Prediction): Prediction => ({
     predLogits: predLogits.float(),

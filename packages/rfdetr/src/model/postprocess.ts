@@ -1,33 +1,37 @@
-// Raw outputs to scored boxes in pixels.
+// Post-processing: converts raw outputs to scored boxes in pixels.
 
 import { ops, type Tensor, tensor } from "@rfdetr/torch";
 import type { Prediction } from "./outputs.js";
 
-/** Detections of one image as tensors, best first. */
+/** The k detections of one image as tensors, by descending score. */
 export interface ScoredTensors {
-  /** `[k]` */
+  /** `[k]`: 0 to 1, float32 or float64. */
   scores: Tensor;
-  /** `[k]` class indices, int64. */
+  /** `[k]` int64: class indices. */
   labels: Tensor;
-  /** `[k, 4]` left, top, right, bottom in pixels, inside the image. */
+  /** `[k, 4]`, float32 or float64: left, top, right, bottom in pixels, clamped to the image. */
   boxes: Tensor;
 }
 
-/** Detections of one image as plain arrays, best first. */
+/** The k detections of one image as plain arrays, by descending score. */
 export interface ScoredBoxes {
-  /** `[k × 4]` left, top, right, bottom in pixels. */
+  /** `[k × 4]`: left, top, right, bottom in pixels, clamped to the image. */
   boxes: Float32Array;
-  /** `[k]` */
+  /** `[k]`: 0 to 1. */
   scores: Float32Array;
-  /** `[k]` class indices. */
+  /** `[k]`: class indices. */
   labels: Int32Array;
 }
 
 /**
- * The `numSelect` best (query, class) pairs of each image. There is no suppression and no background class: one query
- * may appear with several labels. Ties go to the lowest query, then class. Everything in float32 or above, whatever the
- * outputs' dtype.
- * @param sizes height and width of each original image, in pixels
+ * Selects the `numSelect` (query, class) pairs of each image with the highest scores, and scales their boxes to pixels.
+ * There is no background class and no non-maximum suppression, so a query may appear with several labels. Equal scores
+ * are ordered by query, then by class. Outputs in float16 or bfloat16 are converted to float32 first. Source:
+ * `rfdetr.models.postprocess: PostProcess`.
+ * @param outputs logits `[B, N, K]` and boxes `[B, N, 4]`
+ * @param sizes height and width in pixels of each original image
+ * @param numSelect number of detections for each image; at most N · K are returned
+ * @returns the detections of each image
  * @example
  * import { postprocess, toArrays } from "rfdetr/model";
  * const [first] = postprocess(outputs, [[480, 640]], 100);
@@ -62,7 +66,10 @@ export function postprocess(
   }));
 }
 
-/** Copies the detections of one image, in float32, out of their tensors. Waits for the device. */
+/**
+ * Copies the detections of one image to plain arrays. Waits for the device.
+ * @param scored detections of {@link postprocess}, in float32
+ */
 export function toArrays({ scores, labels, boxes }: ScoredTensors): ScoredBoxes {
   return {
     boxes: boxes.toArray() as Float32Array,

@@ -1,4 +1,4 @@
-// Mixed precision as this detector needs it: the places whose rounding would change more than digits stay float32.
+// Mixed precision of the detector: float32 where rounding would change which queries and proposals meet.
 import {
   Autocast,
   type AutocastOptions,
@@ -12,24 +12,32 @@ import {
 import type { RFDETRModel } from "./rfdetr.js";
 
 /**
- * Query selection ranks tokens: a rounded logit makes ties, and ties pair proposals with other learned queries. Its
- * products have float32 results and sixteen bits of each factor, more than TF32 on a GPU has. The last norm of the
- * projector is the memory that selection and decoder read. References, sampling locations and boxes are float32 in the
- * code itself; criterion, matcher and post-processing run outside of autocast.
+ * Modules that mixed precision treats in their own way:
+ * - Query selection ranks tokens by their logits. Rounded logits tie, and a tie can pair a proposal with another
+ * learned
+ *   query. So its matrix products have float32 results and keep 16 significant bits of each factor (TF32 keeps 11).
+ * - The last norm of the projector stays float32. Its output is the memory that query selection and decoder read.
+ *
+ * Reference boxes, sampling locations and predicted boxes are float32 under every policy. The criterion, the matcher
+ * and post-processing run outside autocast.
  */
 export const modelOverrides: Overrides = {
   "transformer.query_selection": "bf16x3",
   "backbone.*.projector.stages.*.1": "fp32",
 };
 
-/** Precision of a model, with the user's policy and overrides. */
+/** Options of {@link modelAutocast}: the precision, and the user's own policy and overrides. */
 export interface ModelAutocastOptions extends AutocastOptions {
+  /** `32-true`, `bf16-mixed` or `16-mixed`. */
   precision: Precision;
 }
 
 /**
- * Autocast with the model's own overrides under the user's.
- * @throws PolicyError when a user's override matches no module of `model`, with near matches
+ * Makes an autocast for a detector, with {@link modelOverrides}. A user's override for the same pattern replaces the
+ * model's.
+ * @param model the detector; its modules get their paths
+ * @param options precision, policy and overrides
+ * @throws PolicyError if a user's override matches no module of `model`; the message lists similar paths
  * @example
  * import { noGrad, randn } from "@rfdetr/torch";
  * import { modelAutocast, RFDETRModel, resolveModel } from "rfdetr/model";
@@ -50,23 +58,26 @@ export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions)
 }
 
 /**
- * Evaluation as `fp16_eval` once meant it, without its harm: autocast to float16, norms in float32, and no weight is
- * converted.
+ * Makes an autocast for evaluation in float16, with norms in float32. It stands for the option `fp16_eval` of the
+ * Python package, which converted the weights themselves to float16; here the weights stay as they are.
+ * @param model the detector
+ * @param overrides rules for single modules, as in {@link modelAutocast}
+ * @throws PolicyError if an override matches no module of `model`
  */
 export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}): Autocast {
   const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
   return modelAutocast(model, { precision: "16-mixed", policy, overrides });
 }
 
-/** Nothing is raised: products are lowered, everything else computes in the dtype it is given. */
+/** Lowers products to float16. Every other operator computes in the dtype of its inputs. */
 const convertedPolicy: Policy = {
   name: "converted model",
   rows: new Map([...defaultPolicy.rows].filter(([, { rule }]) => rule === "lower" || rule === "widest")),
 };
 
 /**
- * For a model whose weights are all float16: every operator computes in float16, norms, exponentials, selection and
- * boxes included. Products are emulated where the CPU has no units for them; nothing else is cast.
+ * Makes an autocast for a model whose weights are all float16. Every operator computes in float16, including norms,
+ * exponentials, query selection and boxes. A CPU without float16 units emulates the products.
  */
 export function convertedAutocast(): Autocast {
   return new Autocast("16-mixed", { policy: convertedPolicy });

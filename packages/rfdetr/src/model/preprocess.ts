@@ -1,12 +1,25 @@
-// Bytes of decoded images to the numbers a model takes.
+// Preprocessing: converts the bytes of decoded images to the model's input.
 import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 
-/** Mean and deviation of ImageNet's channels, on the scale 0 to 1 (red, green, blue). */
+/** Mean of ImageNet's red, green and blue channel on the scale 0 to 1. Source: `rfdetr.detr: RFDETR.means`. */
 export const imageMean = [0.485, 0.456, 0.406] as const;
-/** Deviation of ImageNet's channels, on the scale 0 to 1 (red, green, blue). */
+/**
+ * Standard deviation of ImageNet's red, green and blue channel on the scale 0 to 1. Source: `rfdetr.detr: RFDETR.stds`.
+ */
 export const imageDeviation = [0.229, 0.224, 0.225] as const;
 
-/** `[B, height, width, 3]` bytes to `[B, 3, height, width]` float32 on the scale 0 to 1. */
+/**
+ * Converts RGB bytes to a float32 tensor on the scale 0 to 1.
+ * @param bytes `[B, height, width, 3]`: red, green, blue
+ * @param batch number of images B
+ * @param height in pixels
+ * @param width in pixels
+ * @param device where to put the tensor
+ * @returns `[B, 3, height, width]`
+ * @example
+ * import { imagesToTensor, normalise_ } from "rfdetr/model";
+ * const images = normalise_(imagesToTensor(new Uint8Array(384 * 384 * 3), 1, 384, 384));
+ */
 export function imagesToTensor(
   bytes: Uint8Array,
   batch: number,
@@ -22,7 +35,11 @@ export function imagesToTensor(
   );
 }
 
-/** Subtracts the mean and divides by the deviation of every channel, in place. */
+/**
+ * Subtracts {@link imageMean} from each channel and divides by {@link imageDeviation}, in place.
+ * @param images `[B, 3, H, W]` float32 on the scale 0 to 1
+ * @returns `images` itself
+ */
 export function normalise_(images: Tensor): Tensor {
   return noGrad(() =>
     scope(() => {
@@ -34,8 +51,12 @@ export function normalise_(images: Tensor): Tensor {
 }
 
 /**
- * Bilinear resize of `[B, 3, H, W]` float32 to side × side, corners not aligned, no antialias; the images themselves
- * where nothing changes.
+ * Resizes images with bilinear interpolation, without aligned corners and without antialiasing: PyTorch's
+ * `torch.nn.functional.interpolate` in mode `bilinear`.
+ * @param images `[B, 3, H, W]` float32
+ * @param height new height in pixels
+ * @param width new width in pixels
+ * @returns `[B, 3, height, width]`; `images` itself if the size stays the same
  */
 export function resizeImages(images: Tensor, height: number, width: number): Tensor {
   const [, , h, w] = images.shape;

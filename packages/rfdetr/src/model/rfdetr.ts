@@ -1,4 +1,4 @@
-// RF-DETR: windowed DINOv2, projector, two-stage query selection, deformable decoder, shared heads.
+// RF-DETR: a windowed DINOv2 encoder, a projector, two-stage query selection, a deformable decoder and shared heads.
 
 import { nn, noGrad, ops, type Tensor } from "@rfdetr/torch";
 import { refineBoxes } from "./box-refinement.js";
@@ -11,7 +11,7 @@ import { MultiScaleProjector } from "./projector.js";
 import { QuerySelection, type Selection } from "./query-selection.js";
 import type { ModelConfig } from "./types.js";
 
-/** Wraps the encoder to the depth of the checkpoints' keys: `backbone.0.encoder.encoder`. */
+/** Adds one level to the keys of the encoder, as published checkpoints have it: `backbone.0.encoder.encoder`. */
 class EncoderHolder extends nn.Module {
   encoder: WindowedDinov2;
   constructor(config: ModelConfig) {
@@ -23,6 +23,7 @@ class EncoderHolder extends nn.Module {
   }
 }
 
+/** Encoder and projector. Source: `rfdetr.models.backbone.backbone: Backbone`. */
 class Backbone extends nn.Module {
   encoder: EncoderHolder;
   projector: MultiScaleProjector;
@@ -37,8 +38,8 @@ class Backbone extends nn.Module {
 }
 
 /**
- * Query selection and decoder. The selection's keys stand in the transformer itself; its path is
- * `transformer.query_selection`.
+ * Query selection and decoder. The path of the query selection is `transformer.query_selection`, but its keys in the
+ * state dict begin with `transformer`, as in published checkpoints. Source: `rfdetr.models.transformer: Transformer`.
  */
 class Transformer extends nn.Module {
   querySelection: QuerySelection;
@@ -61,8 +62,13 @@ class Transformer extends nn.Module {
   }
 
   /**
-   * @param maps one `[B, d, h, w]` a level
-   * @param content `[groups·Q, d]` and @param points `[groups·Q, 4]`: the learned queries
+   * Selects proposals, refines them with the learned reference boxes, and runs the decoder.
+   * @param maps one `[B, d, h, w]` for each pyramid level
+   * @param content `[groups·Q, d]`: learned content queries
+   * @param points `[groups·Q, 4]`: learned deltas of the reference boxes
+   * @param groups number of query groups
+   * @returns the output `[B, groups·Q, d]` of each decoder layer, the reference boxes `[B, groups·Q, 4]`, and the
+   * proposals
    */
   override forward(
     maps: Tensor[],
@@ -77,8 +83,8 @@ class Transformer extends nn.Module {
     const batch = memory.shape[0];
     const learned = points.to(selection.boxes.dtype).unsqueeze(0).expand([batch, -1, -1]);
     const chosen = selection.boxes.shape[1];
-    // With fewer tokens than queries the proposals of all groups fill the first places, across group borders, and the
-    // rest keep their learned boxes raw: so the published models were trained.
+    // If there are fewer tokens than queries, the proposals of all groups fill the first positions, across group
+    // borders, and the other positions use their learned deltas as boxes. The published models were trained this way.
     const paired = refineBoxes(learned.narrow(1, 0, chosen), selection.boxes.detach());
     const reference =
       chosen === learned.shape[1]
@@ -90,8 +96,9 @@ class Transformer extends nn.Module {
 }
 
 /**
- * The detector. State-dict keys are those of the Python package (`_kp_active_mask`, an empty buffer there, is left
- * out). Training mode runs all query groups, evaluation mode the first only (Group DETR).
+ * The detector RF-DETR. Training mode runs all query groups, evaluation mode only the first (Group DETR,
+ * arXiv:2207.13085). The state dict has the keys of the Python package, except for its empty buffer `_kp_active_mask`.
+ * Sources: LW-DETR (arXiv:2406.03459), `rfdetr.models.lwdetr: LWDETR`.
  * @example
  * import { noGrad, randn } from "@rfdetr/torch";
  * import { RFDETRModel, resolveModel } from "rfdetr/model";
@@ -119,8 +126,8 @@ export class RFDETRModel extends nn.Module {
   }
 
   /**
-   * A prior of 0.01 for every class (Lin et al. 2017), box deltas and learned boxes of zero, selection heads as copies
-   * of the main ones.
+   * Initialises the heads: a prior probability of 0.01 for every class (Lin et al. 2017, arXiv:1708.02002, §4.1), and
+   * box deltas of 0. The heads of the query selection start as copies of the main heads.
    */
   #initialise(): void {
     noGrad(() => {
@@ -136,21 +143,32 @@ export class RFDETRModel extends nn.Module {
     });
   }
 
-  /** Stochastic depth of the encoder in training; 0, the default, is none. @see WindowedDinov2.setDropPath */
+  /**
+   * Sets the stochastic depth of the encoder in training (Huang et al. 2016, arXiv:1603.09382). The probability to drop
+   * the residual branches of a layer grows linearly from 0 in the first layer to `rate` in the last. Source:
+   * `rfdetr.models.lwdetr: LWDETR.update_drop_path`.
+   * @param rate 0 (the default: no stochastic depth) or more, below 1
+   * @throws ModelConfigError if the rate is outside this range
+   */
   setDropPath(rate: number): void {
     this.backbone.at(0).encoder.encoder.setDropPath(rate);
   }
 
   /**
-   * Whether backward computes the activations of encoder and decoder layers again instead of keeping them: less memory,
-   * more time, the same gradients. On the CPU, where backward runs on the thread that called it.
+   * Activation checkpointing of the encoder and decoder layers (Chen et al. 2016, arXiv:1604.06174): backward
+   * recomputes their activations, so that training needs less memory and more time. The gradients are the same. Works
+   * on the CPU only, where backward runs on the calling thread.
    */
   set checkpointing(on: boolean) {
     this.backbone.at(0).encoder.encoder.checkpointing = on;
     this.transformer.decoder.checkpointing = on;
   }
 
-  /** @param images `[B, 3, H, W]`, normalised; sides divisible by patch size × windows */
+  /**
+   * Predicts logits and boxes.
+   * @param images `[B, 3, H, W]`, normalised; H and W are multiples of patchSize · numWindows
+   * @throws ModelConfigError if H or W is not such a multiple
+   */
   override forward(images: Tensor): Outputs {
     const { numQueries, groupDetr } = this.config;
     const groups = this.training ? groupDetr : 1;

@@ -1,4 +1,4 @@
-// The model variants: sizes of the published family, and two small ones of our own for CPUs.
+// The model variants: the published family, and two small variants for CPUs.
 import { ModelConfigError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
@@ -65,7 +65,7 @@ const table: Record<string, Omit<ModelConfig, "variant">> = {
   },
   xlarge: { ...common, ...large, numWindows: 1, resolution: 700, positionalEncodingSize: 35 },
   "2xlarge": { ...common, ...large, resolution: 880, positionalEncodingSize: 44 },
-  /** Learns from random weights on two CPU cores in minutes. */
+  /** Trains from random weights on two CPU cores in minutes. */
   demo: {
     ...common,
     encoder: { width: 128, layers: 4, heads: 4, mlpRatio: 4 },
@@ -83,7 +83,7 @@ const table: Record<string, Omit<ModelConfig, "variant">> = {
     numClasses: 8,
     groupDetr: 3,
   },
-  /** For tests: learns something in a minute. */
+  /** For tests: trains within a minute. */
   tiny: {
     ...common,
     encoder: { width: 96, layers: 3, heads: 3, mlpRatio: 4 },
@@ -103,10 +103,10 @@ const table: Record<string, Omit<ModelConfig, "variant">> = {
   },
 };
 
-/** Names of the variants, `nano`, `small`, `medium` and so on. */
+/** Names of all variants: `nano`, `small`, `medium` and so on. */
 export const variants: readonly string[] = Object.keys(table);
 
-/** The variant that a class of the Python package stands for: `RFDETRLargeDeprecated` is `large-deprecated`. */
+/** Returns the variant of a class of the Python package: `RFDETRLargeDeprecated` gives `large-deprecated`. */
 export function variantOfClass(name: string): string {
   return name
     .replace(/^RFDETR/, "")
@@ -114,14 +114,18 @@ export function variantOfClass(name: string): string {
     .toLowerCase();
 }
 
-/** Sides of an input must be multiples of this many pixels: a whole number of patches in every window. */
+/** Height and width of an input must be multiples of this many pixels, so that every window holds whole patches. */
 function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): number {
   return config.patchSize * config.numWindows;
 }
 
 /**
- * @throws ModelConfigError naming the nearest valid sizes when a side of `height`×`width` pixels is not a multiple of
- * the block.
+ * Checks the size of an input.
+ * @param config the model
+ * @param height in pixels
+ * @param width in pixels
+ * @throws ModelConfigError if height or width is not a positive multiple of patchSize · numWindows; the message gives
+ * the nearest valid sizes
  */
 export function checkInputSize(config: ModelConfig, height: number, width: number): void {
   const block = blockSize(config);
@@ -135,10 +139,15 @@ export function checkInputSize(config: ModelConfig, height: number, width: numbe
 }
 
 /**
- * The configuration of a variant with some fields changed. A changed resolution changes the position-embedding table
- * with it wherever the variant's table has the size of its own grid (not for `base` and `large-deprecated`, which keep
- * DINOv2's 37×37).
- * @throws ModelConfigError for unknown variants, with the nearest name, and for sizes that do not fit together.
+ * Returns the configuration of a variant, with some fields changed. If the resolution changes, the grid of positional
+ * embeddings changes with it, except in `base` and `large-deprecated`, which always keep DINOv2's grid of 37×37.
+ * @param variant one of {@link variants}
+ * @param overrides fields to change; undefined fields keep the default of the variant
+ * @throws ModelConfigError if the variant is unknown (the message suggests a similar name), if the resolution is not a
+ * multiple of patchSize · numWindows, or if a count is not a positive integer
+ * @example
+ * import { resolveModel } from "rfdetr/model";
+ * const config = resolveModel("nano", { numClasses: 8, resolution: 448 });
  */
 export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
   const defaults = table[variant];
