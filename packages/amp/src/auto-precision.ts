@@ -1,36 +1,42 @@
-// Which precision to train in, and why. Names are Lightning's.
+// Chooses the precision of training and gives the reason. The names of the precisions are Lightning's.
 
 import { PrecisionError } from "./errors.js";
 import { type Hardware, readHardware } from "./hardware.js";
 
 /**
- * `32-true`: everything in float32. `bf16-mixed` and `16-mixed`: matrix products in half precision, weights, gradients,
- * optimizer and everything delicate in float32; `16-mixed` scales the loss, because float16 ends at 65504 and 6e-8.
+ * The precision of training.
+ *
+ * - `32-true`: everything in float32.
+ * - `bf16-mixed`: matrix products in bfloat16; weights, gradients, optimizer and sensitive operators in float32.
+ * - `16-mixed`: the same with float16, and with loss scaling, because float16 holds magnitudes from 6e-8 to 65504 only.
  */
 export type Precision = "32-true" | "bf16-mixed" | "16-mixed";
-/** Names of the precisions. */
+/** The names of all precisions. */
 export const precisions: readonly Precision[] = ["32-true", "bf16-mixed", "16-mixed"];
 
-/** What a user may ask for; true means "auto", false and null mean "32-true". */
+/** The precision that a user asks for: true means `auto`, false and null mean `32-true`. */
 export type PrecisionRequest = Precision | "auto" | boolean | null;
 
-/** The precision that a request became, with the reason. */
+/** The precision that a request resolves to, and why. */
 export interface ResolvedPrecision {
   precision: Precision;
-  /** Why this one, in words to print. */
+  /** Why this precision was chosen: a sentence fragment to print. */
   reason: string;
-  /** What the user should know about running it on this hardware; null when there is nothing. */
+  /** What the user should know about this precision on this hardware; null when there is nothing to say. */
   note: string | null;
 }
 
+/** A row of {@link autoTable}. */
 interface AutoRow {
+  /** Whether the row applies to this hardware. */
   fits: (hardware: Hardware) => boolean;
+  /** The hardware in words. */
   hardware: string;
   precision: Precision;
   reason: string;
 }
 
-/** The table behind "auto": the first row that fits the hardware decides. */
+/** The rules behind the request `auto`: the first row that fits the hardware decides. */
 export const autoTable: readonly AutoRow[] = [
   {
     fits: (h) => h.device === "cuda" && h.bf16,
@@ -60,15 +66,17 @@ export const autoTable: readonly AutoRow[] = [
     fits: () => true,
     hardware: "any other CPU",
     precision: "32-true",
-    reason: "this CPU has no half-precision matrix units: half would be slower",
+    reason: "this CPU has no matrix units for bfloat16 or float16: both would be slower than float32",
   },
 ];
 
 const emulationNote =
-  "This CPU has no float16 matrix units: products are computed as a tensor core computes them (operands rounded to half, float32 sums, result rounded), which is right in every digit and slower than 32-true.";
+  "This CPU has no float16 matrix units. Products are computed as a tensor core computes them: operands rounded to float16, sums in float32, result rounded to float16. This is slower than 32-true.";
 
 /**
- * The precision for a request on a device or on given hardware, with the reason to print.
+ * Resolves a request to a precision.
+ * @param device a device such as `cpu` or `cuda:0`, or hardware that was read before
+ * @returns the precision, the reason and a note, both in words to print
  * @throws PrecisionError for an unknown name
  * @example
  * import { resolvePrecision } from "@rfdetr/amp";
@@ -92,6 +100,6 @@ export function resolvePrecision(request: PrecisionRequest, device: string | Har
 function noteOn(precision: Precision, hardware: Hardware): string | null {
   if (precision === "16-mixed" && !hardware.fp16) return emulationNote;
   if (precision === "bf16-mixed" && !hardware.bf16)
-    return `This ${hardware.device === "cpu" ? "CPU" : "GPU"} has no bfloat16 matrix units: bf16-mixed runs, and saves memory, but slower than 32-true.`;
+    return `This ${hardware.device === "cpu" ? "CPU" : "GPU"} has no bfloat16 matrix units: bf16-mixed saves memory but is slower than 32-true.`;
   return null;
 }

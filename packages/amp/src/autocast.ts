@@ -1,4 +1,4 @@
-// Autocast: an interceptor at the operator door that casts arguments by the policy.
+// Autocast: an interceptor of operator calls that casts their arguments by the policy.
 import {
   type Call,
   type DType,
@@ -13,30 +13,34 @@ import {
 } from "@rfdetr/torch";
 import type { Precision } from "./auto-precision.js";
 import { Casts } from "./casts.js";
+import { emulate } from "./float16-emulation.js";
 import { agreesOnParts } from "./fused-rules.js";
-import { emulate } from "./half-emulation.js";
 import { readHardware } from "./hardware.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, whileCasting } from "./observe.js";
 import { type Plan, Planner } from "./plan.js";
 import { defaultPolicy, type Overrides, type Policy } from "./policy.js";
 
-/** How autocast decides about an operator. */
+/** Options of {@link Autocast}. */
 export interface AutocastOptions {
+  /** The rule of every operator; default {@link defaultPolicy}. */
   policy?: Policy;
-  /** By module path pattern; of several that match a module, the last one written counts. */
+  /** Rules of modules by path pattern; default none. Where several patterns match a module, the last one counts. */
   overrides?: Overrides;
   /**
-   * Compute float16 products as a tensor core would (operands rounded, float32 sums, result rounded) instead of in the
-   * CPU's own float16; default: where the CPU has no float16 matrix units.
+   * Whether to compute float16 products as a tensor core does (operands rounded to float16, sums in float32, result
+   * rounded to float16) instead of with the CPU's own float16 kernels. Default: true where the CPU has no float16
+   * matrix units.
    */
   emulateHalf?: boolean;
   /**
-   * In bfloat16 on the CPU, hand linear layers their float32 weights, to be rounded as the product reads them, without
-   * bfloat16 copies; default: where libtorch's products are replaced by our own, which do so.
+   * Whether linear layers in bfloat16 on the CPU receive their float32 master weights. Their product then rounds the
+   * weights as it reads them, and no bfloat16 copies exist. Default: true where `@rfdetr/torch` computes these products
+   * with its own kernels.
    */
   masters?: boolean;
 }
 
+/** The dtype of matrix products in each precision. */
 const lowPrecisionOf: Record<Precision, DType | null> = {
   "32-true": null,
   "bf16-mixed": "bfloat16",
@@ -51,23 +55,29 @@ whileCasting(() => active !== null);
 
 /**
  * Mixed precision (Micikevicius et al. 2018, arXiv:1710.03740) for everything that runs inside {@link Autocast.run}.
- * Master weights stay float32; their copies in `dtype` are made once and used until the weight changes or {@link
- * Autocast.clearCache}, which belongs after every optimizer step. Gradients reach the masters in float32 through the
- * cast. In-place operators, `out=` variants and float64 tensors are left alone, as PyTorch does. Where one autocast
- * runs inside another, the inner one alone decides.
  *
- * A fused operator runs as one where the policy agrees with it on every part, and as its parts where it does not.
+ * Master weights stay in float32. Each is cast to `dtype` once; the copy is reused until the weight changes or until
+ * {@link Autocast.clearCache}, which belongs after every optimizer step. Gradients flow back through the cast and reach
+ * the master weights in float32. As in PyTorch, in-place operators, `out=` variants and float64 tensors are not cast.
+ * Where one autocast runs inside another, only the inner one applies.
+ *
+ * A fused operator runs fused where the policy agrees with the rules that are built into it. Otherwise its parts run
+ * one by one.
  * @example
+ * import { Autocast } from "@rfdetr/amp";
  * const autocast = new Autocast("bf16-mixed", { overrides: { "decoder.norm": "fp32" } });
  * const outputs = autocast.run(() => model.call(images));
  */
 export class Autocast {
+  /** The precision that it was made for. */
   readonly precision: Precision;
-  /** The dtype of the products, or null in `32-true`. */
+  /** The dtype of matrix products: bfloat16 or float16; null in `32-true`. */
   readonly dtype: DType | null;
+  /** The rule of every operator. */
   readonly policy: Policy;
+  /** Rules of modules by path pattern. */
   readonly overrides: Overrides;
-  /** Whether float16 products are emulated. */
+  /** Whether float16 products are computed on rounded float32 operands. */
   readonly emulated: boolean;
   readonly #masters: boolean;
   readonly #planner: Planner;
@@ -92,13 +102,15 @@ export class Autocast {
     });
   }
 
-  /** Runs `body` (synchronous) under autocast; in `32-true` it runs without any. */
+  /**
+   * Runs `body`, which must be synchronous, under autocast and returns its result. In `32-true` it runs without casts.
+   */
   run<T>(body: () => T): T {
     if (this.dtype === null) return withoutAutocast(body);
     const outer = active;
     const suspended = this.#suspended;
     const installed = this.#remove === null;
-    if (installed) this.#remove = intercept(this.#door);
+    if (installed) this.#remove = intercept(this.#intercept);
     active = this;
     this.#suspended = 0;
     try {
@@ -115,19 +127,19 @@ export class Autocast {
   }
 
   /**
-   * Frees the copies of the weights: to be called whenever weights have changed, or when they are not needed for a
+   * Frees the copies of the weights. Call it when the weights have changed, or when the copies are not needed for a
    * while.
    */
   clearCache(): void {
     this.#casts.clear();
   }
 
-  /** Bytes of the copies of weights held at the moment. */
+  /** Bytes of the copies of weights that are held now. */
   get cachedBytes(): number {
     return this.#casts.bytes;
   }
 
-  /** Runs `body` without casting; tensors that are in a lower precision already stay so. */
+  /** Runs `body` without casts and returns its result. Tensors that are already in low precision stay so. */
   suspend<T>(body: () => T): T {
     this.#suspended++;
     try {
@@ -137,11 +149,11 @@ export class Autocast {
     }
   }
 
-  readonly #door = (call: Call, next: Next): unknown => {
+  readonly #intercept = (call: Call, next: Next): unknown => {
     if (active !== this || isObserving()) return next(call.args);
     if (this.#casts.casting) return this.#finish(call, call.args, next, "cast");
     const decomposition = decompositionOf(call.op);
-    if (decomposition !== undefined && !(hasObservers() && decomposition.exact ? false : this.#mayFuse(call)))
+    if (decomposition !== undefined && ((decomposition.exact && hasObservers()) || !this.#mayFuse(call)))
       return decomposition.run(call.args);
     if (this.#suspended > 0) return this.#finish(call, call.args, next, "model");
     const plan = this.#planner.plan(call.op, call.module);
@@ -154,15 +166,16 @@ export class Autocast {
     return this.#finish(call, args, next, "model");
   };
 
-  /** Whether a fused operator may run as one here: each of its parts would do the same on its own. */
+  /** Whether a fused operator may run fused here: its parts would follow the same rules one by one. */
   #mayFuse(call: Call): boolean {
     if (this.#suspended > 0) return true;
     return call.op === mlp ? this.#mayFuseLayers(call) : agreesOnParts(this.policy, call.op.base);
   }
 
   /**
-   * Layers may run as one where each would multiply its float32 weights in bfloat16 on its own, the activation between
-   * them is left alone, and autograd records: without it, each layer's packed weights are faster.
+   * Whether the layers of an MLP may run fused. One by one, each layer would have to multiply its float32 weights in
+   * bfloat16, and the activation between them would have to stay as it is. Autograd must record: without it, separate
+   * layers with packed weights are faster.
    */
   #mayFuseLayers({ args, module }: Call): boolean {
     const [, weights, , activation] = args as [Tensor, Tensor[], Tensor[], nn.Activation];
@@ -182,14 +195,14 @@ export class Autocast {
     return result;
   }
 
-  /** The layers read one bfloat16 input, and round their weights themselves. */
+  /** Casts the input to bfloat16 once. The layers round their weights themselves. */
   #mlp(call: Call, next: Next): unknown {
     const [input, ...rest] = call.args as [Tensor, ...unknown[]];
     return this.#finish(call, [this.#casts.input(input, "bfloat16"), ...rest], next, "masters");
   }
 
   /**
-   * Where the product rounds float32 weights itself, only the input is cast; without autograd, parameters are packed
+   * Where the product rounds float32 weights itself, only the input is cast. Without autograd, a parameter is packed
    * once for many products.
    */
   #linear(call: Call, plan: Plan, next: Next): unknown {
@@ -214,13 +227,14 @@ export class Autocast {
   }
 }
 
-/** The autocast that is running on this thread. */
+/** The autocast that is running now; null where there is none. */
 export function activeAutocast(): Autocast | null {
   return active;
 }
 
 /**
- * Runs `body` with autocast switched off, if it is on. Tensors in a lower precision stay so until `body` raises them.
+ * Suspends the active autocast, if there is one, while `body` runs, and returns the result of `body`. Tensors in low
+ * precision stay so until `body` casts them.
  */
 export function withoutAutocast<T>(body: () => T): T {
   return active === null ? body() : active.suspend(body);

@@ -1,4 +1,4 @@
-import { memory, nn, ops, randn, scope, type Tensor } from "@rfdetr/torch";
+import { memory, nn, ops, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { Autocast } from "./autocast.js";
 import { calibrate, recommend } from "./calibrate.js";
@@ -109,10 +109,10 @@ describe("recommendation", () => {
     );
     expect(best(row("bf16-mixed", { speedup: 2, gradient_cosine: 0.5 })).precision).toBe("32-true");
   });
-  it("is 32-true where half precision gains nothing", () => {
+  it("is 32-true where low precision gains nothing", () => {
     expect(best(row("bf16-mixed", { speedup: 0.6 }))).toEqual({
       precision: "32-true",
-      reason: "measured here: no half precision is worth it; bf16-mixed runs at 0.60 times the speed",
+      reason: "measured here: no low precision is worth it; bf16-mixed runs at 0.60 times the speed",
     });
   });
   it("takes memory for a reason too", () => {
@@ -137,4 +137,18 @@ it("modules are compared by their own outputs", () => {
     for (const { relative_error } of half) expect(Math.log2(relative_error)).toBeLessThan(-6);
     net.train();
   });
+});
+
+it("the largest value of a module stays NaN once one value is", () => {
+  class Gelu extends nn.Module {
+    override forward(x: Tensor): Tensor {
+      return ops.gelu(x);
+    }
+  }
+  const gelu = new Gelu();
+  const [found] = compareModules(
+    () => gelu.call(tensor([3, 1])),
+    () => gelu.call(tensor([Number.NaN, 1])),
+  );
+  expect(found?.amax).toBeNaN();
 });

@@ -1,4 +1,4 @@
-// Calibration: every precision measured on the user's own model and batch, and which one to take.
+// Calibration: measures every precision on a model and a batch, and recommends one.
 import {
   type DType,
   getRngState,
@@ -19,45 +19,51 @@ import { median } from "./median.js";
 import { Monitor } from "./monitor.js";
 import type { CalibratedPrecision, ModuleRecord } from "./step-record.js";
 
-/** The step that a calibration measures. */
+/** The training step that {@link calibrate} measures. */
 export interface CalibrationTask {
+  /** The model, with float32 parameters. */
   model: nn.Module;
-  /** Forward of the batch under `autocast`, images in `dtype`; the result is not looked at. */
+  /** Runs the forward of the batch under `autocast`, with images in `dtype`. The result is ignored. */
   forward: (autocast: Autocast, dtype: DType) => unknown;
   /**
-   * Forward, loss and backward on the loss times `scale`; gradients are left in the parameters. @returns the loss,
-   * unscaled
+   * Runs forward, loss, and backward on the loss times `scale`. The gradients stay in the parameters.
+   * @returns the loss without the scale
    */
   step: (autocast: Autocast, dtype: DType, scale: number) => number;
-  /** An autocast of a precision, as training would make it. */
+  /** Makes the autocast of a precision as training makes it. */
   autocast: (precision: Precision) => Autocast;
-  /** Measured steps of each precision, after one that is not; they take turns. Default 3. */
+  /** Timed steps of each precision, after one that is not timed; default 3. The precisions take turns. */
   rounds?: number;
   /** Precisions to try; default all. `32-true` is always measured. */
   precisions?: readonly Precision[];
+  /** Receives in words what is measured next. */
   progress?: (what: string) => void;
 }
 
-/** What a calibration measured in each precision, and what it recommends. */
+/** What {@link calibrate} measured, and the precision that it recommends. */
 export interface Calibration {
-  /** What errors are measured against: the same step in float64. */
+  /** The reference, which is the same step in float64: its loss and the L2 norm of its gradients. */
   exact: { loss: number; gradient_norm: number };
+  /** One entry for each precision that was tried, `32-true` first. */
   precisions: CalibratedPrecision[];
+  /** The recommended precision, and the reason in words to print. */
   recommended: { precision: Precision; reason: string };
 }
 
+/** The loss scale that the search for finite float16 gradients starts with. */
 const firstScale = 65536;
-/** Below this a gradient is not the direction that training was asked for. */
+/** Cosine with the exact gradient below which a precision is rejected. */
 const worstCosine = 0.98;
 
-/** The step in float64, which errors are measured against. The gradients are kept. */
+/** The step in float64, which is the reference for errors. */
 interface Exact {
   loss: number;
+  /** Kept beyond the scope; null where a parameter has none. */
   gradients: (Tensor | null)[];
   norm: number;
 }
 
-/** One precision while it is measured. */
+/** One precision and what was measured of it so far. */
 interface Trial {
   precision: Precision;
   autocast: Autocast;
@@ -66,11 +72,13 @@ interface Trial {
   nonfinite: boolean;
   cosine: number;
   modules: CalibratedPrecision["modules"];
+  /** Seconds of each timed step. */
   seconds: number[];
+  /** Peak bytes of tensors over the timed steps. */
   peak: number;
 }
 
-/** Runs the task's steps, all with the same random numbers. */
+/** Runs the steps of a task, all with the same random numbers. */
 class Steps {
   readonly #rng = keep(getRngState());
   readonly parameters: readonly nn.Parameter[];
@@ -78,7 +86,10 @@ class Steps {
     this.parameters = task.model.parameters();
   }
 
-  /** @returns the loss; the gradients are in the parameters */
+  /**
+   * Runs one step; its gradients are in the parameters afterwards.
+   * @returns the loss
+   */
   run(autocast: Autocast, scale: number, dtype: DType = "float32"): number {
     this.drop();
     setRngState(this.#rng);
@@ -106,16 +117,18 @@ class Steps {
 }
 
 /**
- * Measures a task in every precision. Parameters are converted to float64 and back, which changes none; gradients are
- * dropped; the random generator is put back before every step, so that all see the same dropout.
+ * Measures a training step in every precision and compares it with the same step in float64.
+ *
+ * The parameters are converted to float64 and back to float32, which changes no value. Gradients are dropped. The
+ * random generator is reset before every step, so that all precisions see the same dropout.
  */
 export function calibrate(task: CalibrationTask): Calibration {
   const { progress = () => {} } = task;
   const steps = new Steps(task);
   const plain = task.autocast("32-true");
-  progress("float64, to judge by");
+  progress("float64, the reference");
   const exact = exactStep(steps, plain);
-  progress("float32, watched");
+  progress("float32, under the monitor");
   const monitor = new Monitor();
   monitor.begin();
   steps.run(plain, firstScale);
@@ -152,7 +165,10 @@ function exactStep(steps: Steps, plain: Autocast): Exact {
   }
 }
 
-/** The first step of a precision, at the first loss scale with finite gradients, and the errors of its modules. */
+/**
+ * Runs the first step of a precision, at the first loss scale that gives finite gradients, and measures the errors of
+ * its modules.
+ */
 function tryPrecision(steps: Steps, precision: Precision, plain: Autocast, exact: Exact): Trial {
   const autocast = steps.task.autocast(precision);
   let scale = precision === "16-mixed" ? firstScale : 1;
@@ -177,7 +193,7 @@ function tryPrecision(steps: Steps, precision: Precision, plain: Autocast, exact
   return { precision, autocast, scale, loss, nonfinite, cosine: gradientCosine, modules, seconds: [], peak: 0 };
 }
 
-/** Adds the time and the memory of one step. */
+/** Runs one step and adds its time and its memory to the trial. */
 function measureStep(steps: Steps, trial: Trial): void {
   steps.drop();
   resetPeakMemory();
@@ -206,8 +222,10 @@ function rowOf(trial: Trial, base: Trial, exact: Exact, watched: readonly Module
 }
 
 /**
- * The fastest precision that is right; a lower precision must be a tenth faster, or save a tenth of the memory,
- * to be worth it.
+ * Recommends the fastest precision whose gradient is close to the exact one. To be worth it, a precision must be at
+ * least 1.1 times as fast as `32-true`, or need at most 90 % of its memory at no less than 0.95 times its speed.
+ * @param rows what was measured of each precision in one run
+ * @returns the precision, and the reason in words to print
  */
 export function recommend(rows: readonly CalibratedPrecision[]): Calibration["recommended"] {
   const low = rows.filter((row) => row.precision !== "32-true");
@@ -219,23 +237,27 @@ export function recommend(rows: readonly CalibratedPrecision[]): Calibration["re
   if (best !== undefined)
     return {
       precision: best.precision,
-      reason: `measured here: ${best.speedup.toFixed(2)} times as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak memory; its gradient points where the exact one does (cosine ${best.gradient_cosine.toFixed(4)})`,
+      reason: `measured here: ${best.speedup.toFixed(2)} times as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak memory; its gradient agrees with the exact one (cosine ${best.gradient_cosine.toFixed(4)})`,
     };
   if (right.length > 0)
     return {
       precision: "32-true",
-      reason: `measured here: no half precision is worth it; ${right.map((row) => `${row.precision} runs at ${row.speedup.toFixed(2)} times the speed`).join(", ")}`,
+      reason: `measured here: no low precision is worth it; ${right.map((row) => `${row.precision} runs at ${row.speedup.toFixed(2)} times the speed`).join(", ")}`,
     };
   return {
     precision: "32-true",
-    reason: `measured here: ${wrong.map((row) => `${row.precision} ${row.nonfinite ? "is not finite" : `turns the gradient (cosine ${row.gradient_cosine.toFixed(3)})`}`).join(", ") || "nothing else was tried"}`,
+    reason: `measured here: ${wrong.map((row) => `${row.precision} ${row.nonfinite ? "is not finite" : `changes the direction of the gradient (cosine ${row.gradient_cosine.toFixed(3)})`}`).join(", ") || "no other precision was tried"}`,
   };
 }
 
-/** Values flushed, by the binary exponents that the float32 gradients had at a scale of {@link firstScale}. */
+/**
+ * The share of the gradient values that a precision rounds to zero.
+ * @param watched the float32 gradients, with the exponents that they have at a loss scale of {@link firstScale}
+ * @param scale the loss scale of the precision
+ */
 function underflow(precision: Precision, watched: readonly ModuleRecord[], scale: number): number {
   if (precision === "32-true") return 0;
-  // Float16 rounds below 2^−25 to zero; bfloat16 has float32's exponents and loses only its subnormals.
+  // Float16 rounds magnitudes below 2^−25 to zero. Bfloat16 has the exponents of float32 and loses only subnormals.
   const limit = precision === "16-mixed" ? -25 + Math.log2(firstScale / scale) : -133 + Math.log2(firstScale);
   let [lost, all] = [0, 0];
   for (const { exponents } of watched)
@@ -265,5 +287,5 @@ function cosine(a: readonly (Tensor | null)[], b: readonly (Tensor | null)[]): n
 
 const norm = (gradients: readonly (Tensor | null)[]): number =>
   noGrad(() => scope(() => Math.hypot(...gradients.map((g) => g?.norm().item() ?? 0))));
-/** NaN is the worst of errors. */
+/** A key for sorting in which NaN is the largest error. */
 const order = (error: number): number => (Number.isNaN(error) ? Number.POSITIVE_INFINITY : error);

@@ -1,4 +1,4 @@
-// The cast map: which operators ran in which dtype in which module, and what the casts cost.
+// The cast map: which operators ran in which dtypes in which modules, and what the casts cost.
 import { nn, type Tensor } from "@rfdetr/torch";
 import { type OperatorEvent, observe } from "./observe.js";
 import { quietOperators } from "./policy.js";
@@ -7,36 +7,46 @@ import { formatBytes, textTable } from "./text.js";
 
 /** Calls of one operator in one module with the same dtypes. */
 export interface CastMapRow {
+  /** The path of the module; `(model)` for the root, `(outside of modules)` where no module ran. */
   path: string;
+  /** The base name of the operator, such as `linear`. */
   operator: string;
   /**
-   * Dtypes of the floating arguments as the operator received them, each once; what it computes in when there is one.
+   * The dtypes of the floating-point arguments as the operator received them, each once, joined by `+`. Where the
+   * operator rounds float32 arguments itself, the dtype that it rounds them to.
    */
   inputs: string;
+  /** The dtypes of the floating-point results, each once, joined by `+`. */
   output: string;
-  /** A half product computed on rounded float32 operands. */
+  /** Whether it is a float16 product that was computed on rounded float32 operands. */
   emulated: boolean;
+  /** The number of calls. */
   calls: number;
 }
 
-/** Conversions of one kind in one module. */
+/** Casts of one kind in one module, from one dtype to another. */
 export interface CastRow {
+  /** The path of the module, as in {@link CastMapRow}. */
   path: string;
   from: string;
   to: string;
   /**
-   * `weight`: of a parameter, cached until it changes; `inside`: of a weight as its product reads it; `activation`: by
-   * the policy; `explicit`: written in the model's code.
+   * What was cast.
+   * - `weight`: a parameter. The copy is cached until the parameter changes.
+   * - `inside`: a weight that its product rounds as it reads it. No copy is made.
+   * - `activation`: another tensor, by the policy.
+   * - `explicit`: any tensor, by the model's own code.
    */
   what: "weight" | "inside" | "activation" | "explicit";
+  /** The number of casts. */
   casts: number;
-  /** Bytes written; of weights inside products none. */
+  /** Bytes that the casts wrote; 0 for `inside`. */
   bytes: number;
 }
 
 /**
- * Records every operator that computes while {@link CastMap.watch} runs, and every change of dtype. Forward only:
- * backward runs inside libtorch, in the dtypes of the forward.
+ * Records every operator and every cast while {@link CastMap.watch} runs. It sees the forward only: backward runs
+ * inside libtorch, in the dtypes of the forward.
  * @example
  * import { Autocast, CastMap } from "@rfdetr/amp";
  * const map = new CastMap();
@@ -47,6 +57,7 @@ export class CastMap {
   readonly #rows = new Map<string, CastMapRow>();
   readonly #casts = new Map<string, CastRow>();
 
+  /** Runs `body`, records its operators and returns its result. Several runs add up. */
   watch<T>(body: () => T): T {
     const stop = observe((event) => this.#see(event));
     try {
@@ -56,12 +67,15 @@ export class CastMap {
     }
   }
 
+  /** The operators that ran, in order of their first call. */
   get rows(): CastMapRow[] {
     return [...this.#rows.values()];
   }
+  /** The casts that were made, in order of the first of each kind. */
   get casts(): CastRow[] {
     return [...this.#casts.values()];
   }
+  /** The number of all casts, and the bytes that they wrote. */
   get total(): { casts: number; bytes: number } {
     return this.casts.reduce((sum, row) => ({ casts: sum.casts + row.casts, bytes: sum.bytes + row.bytes }), {
       casts: 0,
@@ -114,7 +128,7 @@ export class CastMap {
     row.bytes += bytes;
   }
 
-  /** One line for each operator and dtype, summed over modules; then the casts. */
+  /** The map as text: a table of operators by dtype and a table of casts, both summed over modules. */
   table(): string {
     const operators = sumBy(
       this.rows,
@@ -141,7 +155,8 @@ export class CastMap {
   }
 
   /**
-   * Modules as a tree down to `depth`, each with the operators that ran in and below it by input dtype, and its casts.
+   * The map as text: the tree of modules down to `depth` levels. Each line shows the calls in and below a module by
+   * input dtype, and the casts.
    */
   tree(depth = 4): string {
     const root = new TreeNode("");
@@ -165,7 +180,7 @@ class TreeNode {
   bytes = 0;
   constructor(readonly name: string) {}
 
-  /** This node and those on the way to a path, made where missing. */
+  /** This node and the nodes below it along a path, at most `depth` of them. Missing nodes are added. */
   walk(path: string, depth: number): TreeNode[] {
     const nodes: TreeNode[] = [this];
     let above: TreeNode = this;
@@ -181,6 +196,7 @@ class TreeNode {
     return nodes;
   }
 
+  /** This node and all below it, a line each. `first` begins the line of this node, `rest` the lines below it. */
   lines(first: string, rest: string): string[] {
     const calls = [...this.calls]
       .sort((a, b) => b[1] - a[1])
@@ -200,7 +216,7 @@ class TreeNode {
   }
 }
 
-/** Calls or casts with the same key, and the bytes that they write. */
+/** The number of calls or casts with the same key, and the bytes that they wrote. */
 interface Sum {
   count: number;
   bytes: number;

@@ -1,32 +1,34 @@
-// The casts that autocast makes: weights once for many uses, an input once for neighbouring layers that read it, the
-// rest at each use.
+// The casts that autocast makes. A weight is cast once and reused. The input of a linear layer is cast once for the
+// neighbouring layers that read it. Other tensors are cast at each use.
 import { type DType, isGradEnabled, keep, nn, ops, Tensor } from "@rfdetr/torch";
 import { WeightCache } from "./weight-cache.js";
 
 const isFloating = (dtype: DType): boolean => dtype === "float32" || dtype === "bfloat16" || dtype === "float16";
 
-/** What the input of a linear layer was lowered to a moment ago. */
+/** The last input of a linear layer, with its state at that time, and its cast. */
 interface Lowered {
   source: Tensor;
   handle: number;
   version: number;
+  /** Whether autograd recorded the cast. */
   recorded: boolean;
   result: Tensor;
 }
 
+/** Makes, reuses and frees the casts of one autocast. */
 export class Casts {
   /**
-   * Copies of weights with and without a way back to the master, and weights of linear layers as their products read
-   * them.
+   * Copies of weights that autograd recorded, copies that it did not, and weights packed for products without autograd.
    */
   readonly #weights = { grad: new WeightCache(), noGrad: new WeightCache(), packed: new WeightCache() };
   /**
-   * Queries, keys and values read one tensor, and so do the heads: they share its cast, which backward then keeps once.
+   * The cast of the last input. Queries, keys and values read one tensor, and so do the heads. They share one cast,
+   * which backward then keeps once.
    */
   #last: Lowered | null = null;
   #casting = false;
 
-  /** True while a cast is being made: its operators pass the door uncast. */
+  /** True while a cast is being made: autocast leaves its operators alone. */
   get casting(): boolean {
     return this.#casting;
   }
@@ -36,6 +38,7 @@ export class Casts {
     return Object.values(this.#weights).reduce((sum, cache) => sum + cache.bytes, 0);
   }
 
+  /** Frees the copies of weights and the cast of the last input. */
   clear(): void {
     for (const cache of Object.values(this.#weights)) cache.clear();
     this.forget();
@@ -47,7 +50,7 @@ export class Casts {
     this.#last = null;
   }
 
-  /** Runs `body` with its operators left as they are. */
+  /** Runs `body` without casting the arguments of its operators, and returns its result. */
   uncast<T>(body: () => T): T {
     const before = this.#casting;
     this.#casting = true;
@@ -59,8 +62,8 @@ export class Casts {
   }
 
   /**
-   * Every floating tensor among the arguments in `dtype`, float64 aside; the arguments themselves where nothing
-   * changes.
+   * The arguments with every float32, float16 and bfloat16 tensor in `dtype`, those in lists included. Returns `args`
+   * itself where nothing changes.
    */
   all(args: unknown[], dtype: DType): unknown[] {
     let changed: unknown[] | null = null;
@@ -90,26 +93,26 @@ export class Casts {
     return changed ?? list;
   }
 
-  /** A tensor in `dtype`, unless it is no floating one or float64. */
+  /** The tensor in `dtype`. A float64 tensor, or one that is not floating-point, is returned as it is. */
   one(value: Tensor, dtype: DType): Tensor {
     const own = value.dtype;
     if (own === dtype || !isFloating(own)) return value;
     return value instanceof nn.Parameter ? this.#weight(value, dtype) : this.convert(value, dtype);
   }
 
-  /** A cast of its own, shared with nobody. */
+  /** A new cast of the tensor, neither cached nor shared. */
   convert(value: Tensor, dtype: DType): Tensor {
     return this.uncast(() => ops._toCopy(value, { dtype }));
   }
 
-  /** A linear layer's weight as the product without autograd reads it, packed once. */
+  /** A linear layer's weight in the packed form that the product without autograd reads. It is packed once. */
   packed(weight: nn.Parameter): Tensor {
     return this.#weights.packed.get(weight, "int32", () => this.uncast(() => ops.packLinear(weight)));
   }
 
   /**
-   * All floating tensors in the widest dtype among them; float16 beside bfloat16 makes float32, since neither holds the
-   * other.
+   * The arguments with all floating-point tensors in the widest dtype among them. Float16 beside bfloat16 gives
+   * float32, because neither holds all values of the other.
    */
   widest(args: unknown[]): unknown[] {
     let wide = false;
@@ -127,8 +130,8 @@ export class Casts {
   }
 
   /**
-   * The copy of a master weight, made once while the weight stays as it is. A copy made for autograd serves without it
-   * too.
+   * The copy of a master weight, made once until the weight changes. A copy that autograd recorded also serves without
+   * autograd.
    */
   #weight(master: nn.Parameter, dtype: DType): Tensor {
     const recorded = isGradEnabled() && master.requiresGrad;
@@ -140,8 +143,8 @@ export class Casts {
   }
 
   /**
-   * The input of a linear layer in a lower precision: the cast of a moment ago where that was of the same tensor,
-   * unchanged, under the same autograd mode. It is freed with the next one, so it must not be kept.
+   * The input of a linear layer in low precision. It reuses the last cast if that was of the same tensor, unchanged,
+   * under the same autograd mode. The next input frees the cast, so it must not be kept.
    */
   input(source: Tensor, dtype: DType): Tensor {
     if (source.dtype !== "float32" || source instanceof nn.Parameter) return this.one(source, dtype);
@@ -151,7 +154,7 @@ export class Casts {
     const same = last?.source === source && last.handle === handle && last.version === version;
     if (same && last.recorded === recorded && last.result.dtype === dtype) return last.result;
     this.forget();
-    // Kept, because the scope of one layer ends before the next layer reads the same tensor.
+    // The scope of one layer ends before the next layer reads the same tensor.
     const result = keep(this.convert(source, dtype));
     this.#last = { source, handle, version, recorded, result };
     return result;

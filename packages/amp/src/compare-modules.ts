@@ -1,18 +1,19 @@
-// Where two runs of one model part: the outputs of its modules, compared on samples.
+// Compares two runs of one model by samples of the outputs of its modules.
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { observe } from "./observe.js";
 import { quietOperators } from "./policy.js";
 import { floatingTensors, placeName } from "./tensors.js";
 
-/** Values of an operator's output that are kept for the comparison. */
+/** The most values of one output that are compared. */
 const sampleSize = 4096;
 
-/** How far one module's output lies from the reference. */
+/** How far the outputs of one module lie from the reference. */
 export interface ModuleError {
+  /** The path of the module; `(model)` for the root. */
   path: string;
   /** ‖other − exact‖ / ‖exact‖ over the samples of all outputs of the module's own operators. */
   relative_error: number;
-  /** Largest absolute value seen in the other run. */
+  /** The largest absolute value among the samples of the other run; NaN where one is NaN. */
   amax: number;
 }
 
@@ -22,9 +23,10 @@ interface Sample {
 }
 
 /**
- * Runs `exact` and `other`, which must call the same modules in the same order, and compares what their operators put
- * out. Where a ranking in between turns out differently, everything behind it differs by more than rounding: that is
- * shown as it is.
+ * Runs `exact` and `other` and compares the outputs of their operators, module by module. Both must call the same
+ * modules in the same order. Where the two runs rank candidates differently, the outputs of all later modules differ by
+ * more than rounding. These differences are reported as they are.
+ * @returns one entry for each module, in the order of the other run
  */
 export function compareModules(exact: () => unknown, other: () => unknown): ModuleError[] {
   const reference = record(exact);
@@ -37,8 +39,7 @@ export function compareModules(exact: () => unknown, other: () => unknown): Modu
       const expected = truth.values[j] ?? Number.NaN;
       sums.error += (value - expected) ** 2;
       sums.norm += expected ** 2;
-      // NaN must not be lost in a maximum.
-      if (!(Math.abs(value) <= sums.amax)) sums.amax = Math.abs(value);
+      sums.amax = Math.max(sums.amax, Math.abs(value));
     });
     found.set(sample.path, sums);
   });

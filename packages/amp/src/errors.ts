@@ -1,6 +1,6 @@
-// The family of errors. Each class has a code of its own that stays the same; messages may change.
+// The errors of this package. The code of a class stays the same; messages may change.
 
-/** What an error may carry beside its message. */
+/** What an error may carry in addition to its message. */
 interface ErrorDetails {
   cause?: unknown;
   /** What to do about it: a sentence of its own, shown on the line below the message. */
@@ -35,29 +35,29 @@ export abstract class AmpError extends Error {
 }
 
 /**
- * A cast policy or an override has an unknown rule, or names an operator or a module that is not there.
- * What to do: use a name that the message lists.
+ * A cast policy or an override has an unknown rule, or names an operator or a module that does not exist. What to do:
+ * use a name that the message lists.
  */
 export class PolicyError extends AmpError {
   readonly code = "ERR_POLICY";
 }
 
-/** The name of a precision is not known. What to do: use one that the message lists. */
+/** The name of a precision is unknown. What to do: use one that the message lists. */
 export class PrecisionError extends AmpError {
   readonly code = "ERR_PRECISION";
 }
 
 /**
- * A gradient scaler was given a number that it cannot have, or its steps were called out of order.
- * What to do: call scale, backward, unscale, step and update in this order, unscale once.
+ * A gradient scaler was given a number that is out of range, or its methods were called out of order. What to do: call
+ * scale, backward, unscale, step and update in this order, and unscale only once.
  */
 export class GradScalerError extends AmpError {
   readonly code = "ERR_GRAD_SCALER";
 }
 
 /**
- * The monitor was given an interval that is no whole number. What to do: give 0 to watch nothing, or a whole number of
- * steps.
+ * The interval of a monitor is not a whole number of steps. What to do: give a whole number of steps, or 0 to watch
+ * none.
  */
 export class MonitorError extends AmpError {
   readonly code = "ERR_MONITOR";

@@ -1,18 +1,22 @@
-// Finding what is not finite: in the gradients in one pass, and by name when it matters.
+// Finds values that are not finite: in all gradients at once, and then by name.
 import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 
-/** A parameter whose gradient is not finite. */
+/** A parameter whose gradient holds NaN or infinity. */
 export interface BadGradient {
+  /** The name of the parameter. */
   name: string;
-  /** Elements that are NaN, and that are infinite. */
+  /** The number of elements that are NaN. */
   nan: number;
+  /** The number of elements that are infinite. */
   infinite: number;
+  /** The number of all elements. */
   elements: number;
 }
 
 /**
- * Whether every gradient of `parameters` is finite: one pass for the norms, and a second only where a sum of squares
- * has overflowed although its elements have not.
+ * Whether every gradient of `parameters` is finite. Parameters without a gradient are ignored. One pass computes the
+ * norms. If one of them is not finite, a second pass looks at the elements, because a sum of squares can overflow
+ * although every element is finite.
  */
 export function gradientsFinite(parameters: readonly Tensor[]): boolean {
   return noGrad(() =>
@@ -27,8 +31,9 @@ export function gradientsFinite(parameters: readonly Tensor[]): boolean {
 }
 
 /**
- * Parameters whose gradient holds a NaN or an infinity, in the order given. Only asked after a one-pass check has
- * failed.
+ * The parameters whose gradient holds NaN or infinity, in the order given. It is slower than {@link gradientsFinite},
+ * so call it after that has returned false.
+ * @param parameters pairs of name and parameter
  */
 export function badGradients(parameters: Iterable<readonly [string, Tensor]>): BadGradient[] {
   const found: BadGradient[] = [];
@@ -48,7 +53,10 @@ export function badGradients(parameters: Iterable<readonly [string, Tensor]>): B
   return found;
 }
 
-/** Names of the tensors that hold a NaN or an infinity: weights, buffers, inputs. */
+/**
+ * The names of the floating-point tensors that hold NaN or infinity.
+ * @param tensors pairs of name and tensor, such as weights, buffers or inputs
+ */
 export function nonFinite(tensors: Iterable<readonly [string, Tensor]>): string[] {
   const found: string[] = [];
   for (const [name, tensor] of tensors)

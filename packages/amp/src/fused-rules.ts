@@ -1,10 +1,9 @@
-// Fused operators as a policy sees them: which rules they have built in for the operators that they stand for.
+// The rules that fused operators have built in for the operators that they replace.
 import type { CastRule, Policy } from "./policy.js";
 
 /**
- * By base name of a fused operator, the rule that it follows inside for each of its parts. Where a policy gives a part
- * another rule, autocast takes the decomposition. `mlp` is not listed: each of its layers is a module with a rule of
- * its own.
+ * By base name of a fused operator, the rule that it follows for each of its parts. Where a policy gives a part another
+ * rule, autocast runs the decomposition. `mlp` is not listed, because each of its layers is a module with its own rule.
  */
 const builtIn: Readonly<Record<string, Readonly<Record<string, CastRule>>>> = {
   deformable_attention: {
@@ -18,7 +17,7 @@ const builtIn: Readonly<Record<string, Readonly<Record<string, CastRule>>>> = {
   },
 };
 
-/** Whether a policy treats every part of a fused operator as the operator itself does. */
+/** Whether a policy gives every part of a fused operator the rule that the operator has built in. */
 export function agreesOnParts({ rows }: Policy, fused: string): boolean {
   return Object.entries(builtIn[fused] ?? {}).every(([part, rule]) => (rows.get(part)?.rule ?? "keep") === rule);
 }

@@ -1,38 +1,39 @@
-// Dynamic loss scaling with PyTorch's semantics (torch.amp.GradScaler; Micikevicius et al. 2018, arXiv:1710.03740
-// §3.2).
+// Dynamic loss scaling with the semantics of torch.amp.GradScaler (Micikevicius et al. 2018, arXiv:1710.03740 §3.2).
 import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { GradScalerError } from "./errors.js";
 
-/** What a gradient scaler is made with. */
+/** Options of {@link GradScaler}. */
 export interface ScalerOptions {
-  /** First scale; default 65536. */
+  /** The first scale, above 0; default 65536. */
   init?: number;
-  /** Factor after `interval` good steps in a row; default 2. */
+  /** The factor on the scale after `interval` good steps in a row, above 1; default 2. */
   growth?: number;
-  /** Factor after a bad step; default 0.5. */
+  /** The factor on the scale after a bad step, between 0 and 1; default 0.5. */
   backoff?: number;
-  /** Good steps between growths; default 2000. */
+  /** The number of good steps in a row after which the scale grows; default 2000. */
   interval?: number;
-  /** Switched off, the scaler passes everything through. */
+  /** Whether to scale; default true. When false, losses and gradients stay as they are. */
   enabled?: boolean;
-  /** Told once when the scale falls below 1; default: written to stderr. */
+  /** Receives a message once, when the scale falls below 1; default: writes it to stderr. */
   warn?: (message: string) => void;
 }
 
-/** What a checkpoint keeps of a gradient scaler. */
+/** The state of a gradient scaler in a checkpoint. */
 export interface ScalerState {
   scale: number;
   growth: number;
   backoff: number;
   interval: number;
+  /** Good steps in a row since the scale last changed. */
   goodSteps: number;
 }
 
 type Stage = "ready" | "unscaled" | "stepped";
 
 /**
- * One optimizer's loss scale. The order of a step is scale → backward → unscale → (clip) → step → update; with several
- * micro-batches unscale once, after the last backward.
+ * The loss scale of one optimizer, as torch.amp.GradScaler (Micikevicius et al. 2018, arXiv:1710.03740 §3.2). A step
+ * consists of scale, backward, unscale, clip (optional), step and update, in this order. With several micro-batches,
+ * call unscale once, after the last backward.
  * @example
  * import { GradScaler } from "@rfdetr/amp";
  * import { optim } from "@rfdetr/torch";
@@ -45,18 +46,23 @@ type Stage = "ready" | "unscaled" | "stepped";
  * scaler.update();
  */
 export class GradScaler {
+  /** Whether it scales. */
   readonly enabled: boolean;
+  /** The factor on the scale after `interval` good steps in a row. */
   readonly growth: number;
+  /** The factor on the scale after a bad step. */
   readonly backoff: number;
+  /** The number of good steps in a row after which the scale grows. */
   readonly interval: number;
   #scale: number;
   #goodSteps = 0;
   #stage: Stage = "ready";
   #foundInf = false;
   readonly #warn: (message: string) => void;
-  /** Set once the scale has fallen below 1, where gradients are no longer protected but flushed. */
+  /** Whether the scale has ever fallen below 1, where it flushes small gradients to zero instead of protecting them. */
   belowOne = false;
 
+  /** @throws GradScalerError for an option that is out of range */
   constructor(options: ScalerOptions = {}) {
     const { init = 65536, growth = 2, backoff = 0.5, interval = 2000, enabled = true } = options;
     const expect = (ok: boolean, what: string, name: string, value: number): void => {
@@ -75,24 +81,24 @@ export class GradScaler {
     this.interval = interval;
   }
 
-  /** The current scale; 1 when switched off. */
+  /** The current scale; 1 when `enabled` is false. */
   get currentScale(): number {
     return this.enabled ? this.#scale : 1;
   }
-  /** Whether the gradients of this step held an infinity or NaN; known after {@link unscale}. */
+  /** Whether a gradient of this step held NaN or infinity. Known after {@link GradScaler.unscale}. */
   get foundInf(): boolean {
     return this.#foundInf;
   }
 
-  /** The loss times the scale, to run backward on. */
+  /** Returns the loss times the current scale. Call backward on the result. */
   scale(loss: Tensor): Tensor {
     return this.enabled ? loss.mul(this.#scale) : loss;
   }
 
   /**
-   * Divides the gradients by the scale in place and notes whether any is not finite. The reciprocal is taken in
-   * float64.
-   * @throws GradScalerError when called twice in a step, after step(), or on half-precision gradients
+   * Divides the gradients by the scale, in place, and records whether one is not finite. The reciprocal of the scale is
+   * computed in float64.
+   * @throws GradScalerError for a second call in a step, a call after step(), float16 gradients, or no gradients at all
    */
   unscale(parameters: readonly Tensor[]): void {
     if (!this.enabled) return;
@@ -102,10 +108,10 @@ export class GradScaler {
     noGrad(() =>
       scope(() => {
         const gradients = parameters.map((p) => p.grad).filter((g) => g !== null);
-        const half = gradients.find((g) => g.dtype === "float16");
-        if (half !== undefined)
+        const low = gradients.find((g) => g.dtype === "float16");
+        if (low !== undefined)
           throw new GradScalerError(
-            `Expected float32 gradients but received ${half}: unscaling float16 gradients would lose what scaling saved; keep the weights in float32`,
+            `Expected float32 gradients but received ${low}: unscaling float16 gradients would lose what scaling saved; keep the weights in float32`,
           );
         if (gradients.length === 0)
           throw new GradScalerError(
@@ -133,7 +139,11 @@ export class GradScaler {
     this.#stage = "unscaled";
   }
 
-  /** Runs `optimizer` unless the gradients were bad; unscales first if that was not done. @returns whether it ran */
+  /**
+   * Steps the optimizer unless a gradient is not finite. Unscales first where that was not done.
+   * @returns whether the optimizer has stepped
+   * @throws GradScalerError for a second call since the last update()
+   */
   step(optimizer: { parameters: Tensor[]; step(): void }): boolean {
     if (!this.enabled) {
       optimizer.step();
@@ -147,28 +157,34 @@ export class GradScaler {
     return !this.#foundInf;
   }
 
-  /** Marks the step as bad for a reason seen elsewhere (a loss that is not finite), so that update() backs off. */
+  /**
+   * Marks the step as bad for a reason found elsewhere, such as a loss that is not finite. update() then lowers the
+   * scale.
+   */
   reject(): void {
     this.#foundInf = true;
     this.#stage = "stepped";
   }
 
-  /** Adapts the scale and makes ready for the next step. */
+  /**
+   * Adapts the scale and prepares the next step.
+   * @throws GradScalerError where neither unscale() nor step() was called before
+   */
   update(): void {
     if (!this.enabled) return;
     if (this.#stage === "ready")
-      throw new GradScalerError("Expected unscale() or step() before update() but no gradients were looked at");
+      throw new GradScalerError("Expected unscale() or step() before update() but neither was called");
     if (this.#foundInf) {
       this.#scale = Math.fround(this.#scale * this.backoff);
       this.#goodSteps = 0;
       if (this.#scale < 1 && !this.belowOne) {
         this.belowOne = true;
         this.#warn(
-          `The loss scale fell to ${this.#scale}: below 1 it no longer protects gradients from flushing to zero, it causes it. Overflow in every step is a sign of diverging training or of a module that needs float32: see the overflow report, or train in bf16-mixed.`,
+          `The loss scale fell to ${this.#scale}: below 1 it flushes small gradients to zero instead of protecting them. Overflow in every step means that training diverges or that a module needs float32: see the overflow report, or train in bf16-mixed.`,
         );
       }
     } else if (++this.#goodSteps >= this.interval) {
-      // Kept in float32, as PyTorch does; growing past its range would make every loss infinite.
+      // As in PyTorch, the scale is a float32. If it grew past that range, every loss would be infinite.
       const grown = Math.fround(this.#scale * this.growth);
       if (grown < Number.POSITIVE_INFINITY) this.#scale = grown;
       this.#goodSteps = 0;
@@ -177,6 +193,7 @@ export class GradScaler {
     this.#foundInf = false;
   }
 
+  /** The state to save in a checkpoint. */
   stateDict(): ScalerState {
     return {
       scale: this.#scale,
@@ -186,7 +203,9 @@ export class GradScaler {
       goodSteps: this.#goodSteps,
     };
   }
-  /** Takes over scale and counter; growth, backoff and interval stay as configured. */
+  /**
+   * Restores the scale and the count of good steps. Growth, backoff and interval keep the values of the constructor.
+   */
   loadStateDict(state: ScalerState): void {
     this.#scale = state.scale;
     this.#goodSteps = state.goodSteps;
