@@ -1,11 +1,14 @@
-// Activation checkpointing of a block (Chen et al. 2016, arXiv:1604.06174) as mixed precision and dropout need it.
+// Activation checkpointing of a block (Chen et al. 2016, arXiv:1604.06174) under autocast and with dropout.
 import { activeAutocast } from "@rfdetr/amp";
 import { checkpoint, getRngState, isGradEnabled, keep, type nn, setRngState, type Tensor } from "@rfdetr/torch";
 
 /**
- * Runs `body(inputs)` of a block and keeps nothing of it for backward but its inputs; backward runs it again, under the
- * same autocast and with the same random numbers, so that the gradients are those of the first run.
- * @param block module whose parameters `body` uses
+ * Runs `body(inputs)` and saves only its inputs for backward. Backward runs it again, under the same autocast and with
+ * the same random numbers, so that the gradients are the same as without checkpointing. Works on the CPU only.
+ * @param block the module whose parameters `body` uses
+ * @param inputs tensors that `body` reads
+ * @param body the forward pass of the block
+ * @returns what `body` returned
  */
 export function checkpointed(block: nn.Module, inputs: readonly Tensor[], body: (inputs: Tensor[]) => Tensor): Tensor {
   if (!isGradEnabled()) return body([...inputs]);

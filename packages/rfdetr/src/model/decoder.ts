@@ -1,4 +1,5 @@
-// The decoder: deformable attention from learned queries at selected reference boxes (LW-DETR, arXiv:2406.03459).
+// The decoder: layers of self-attention among queries and deformable cross-attention to the memory (Deformable DETR,
+// arXiv:2010.04159).
 
 import { nn, ops, type Tensor } from "@rfdetr/torch";
 import { checkpointed } from "./checkpointing.js";
@@ -8,8 +9,9 @@ import { sineEmbedding } from "./sine-embedding.js";
 import type { ModelConfig } from "./types.js";
 
 /**
- * Self-attention among the queries of one group, with PyTorch's packed keys. Groups do not see each other: they are
- * stacked on the batch axis. Query and key carry the position, the value does not.
+ * Self-attention among the queries of each group (Group DETR, arXiv:2207.13085). The groups are stacked on the batch
+ * axis, so that no query attends to another group. The positional embedding is added to queries and keys, not to
+ * values. The state-dict keys are those of PyTorch's `MultiheadAttention`.
  */
 class GroupSelfAttention extends nn.Module {
   inProjWeight: nn.Parameter;
@@ -25,7 +27,11 @@ class GroupSelfAttention extends nn.Module {
     this.inProjBias = packed.inProjBias;
     this.outProj = packed.outProj;
   }
-  /** @param target `[B, groups·Q, d]` */
+  /**
+   * @param target `[B, groups·Q, d]`: queries
+   * @param position `[B, groups·Q, d]`: their positional embedding
+   * @param groups number of query groups
+   */
   override forward(target: Tensor, position: Tensor, groups: number): Tensor {
     const { size, heads } = this;
     const [batch, queries] = target.shape;
@@ -42,7 +48,10 @@ class GroupSelfAttention extends nn.Module {
   }
 }
 
-/** Post-norm layer: self-attention, deformable cross-attention, feed-forward. */
+/**
+ * Post-norm decoder layer: self-attention, deformable cross-attention, feed-forward network. Source:
+ * `rfdetr.models.transformer: TransformerDecoderLayer`.
+ */
 class DecoderLayer extends nn.Module {
   selfAttn: GroupSelfAttention;
   norm1: nn.LayerNorm;
@@ -77,14 +86,14 @@ class DecoderLayer extends nn.Module {
 }
 
 /**
- * All layers read the same reference boxes ("lite" refinement): they are embedded once and not refined in between.
- * `rfdetr.models.transformer: TransformerDecoder`.
+ * The decoder. All layers use the same reference boxes, which are embedded once and not refined between layers
+ * (`lite_refpoint_refine` in the Python package). Source: `rfdetr.models.transformer: TransformerDecoder`.
  */
 export class Decoder extends nn.Module {
   layers: DecoderLayer[];
   norm: nn.LayerNorm;
   refPointHead: MLP;
-  /** Backward computes the layers' activations again instead of keeping them. */
+  /** Whether backward recomputes the activations of the layers instead of keeping them. */
   checkpointing = false;
   constructor(config: ModelConfig) {
     super();
@@ -94,8 +103,13 @@ export class Decoder extends nn.Module {
     this.refPointHead = new MLP(2 * d, d, d, 2);
   }
   /**
-   * @param target `[B, groups·Q, d]`, @param reference `[B, groups·Q, 4]`, float32 or above
-   * @returns the normed output of every layer, `[B, groups·Q, d]` each
+   * Runs all layers.
+   * @param target `[B, groups·Q, d]`: content queries
+   * @param reference `[B, groups·Q, 4]`: reference boxes, float32 or float64
+   * @param memory `[B, S, d]`: tokens of all pyramid levels
+   * @param shapes height and width of each pyramid level
+   * @param groups number of query groups
+   * @returns the output of each layer after the final norm, `[B, groups·Q, d]`
    */
   override forward(target: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes, groups: number): Tensor[] {
     const position = this.refPointHead.call(sineEmbedding(reference, target.shape[2] / 2));

@@ -1,17 +1,21 @@
-// Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159).
+// Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159, equation 3).
 import { decompose, nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 import { ModelConfigError } from "../support/errors.js";
 
-/** Height and width of each pyramid level. */
+/** Height and width of each pyramid level, in tokens. */
 export type LevelShapes = readonly (readonly [height: number, width: number])[];
 
 /**
- * What `rfdetr::deformable_attention` computes, one operator after the other.
- * @param value `[B, S, heads, c]`, levels one after the other along S
- * @param reference `[B, Lq, 4]`
- * @param offsets `[B, Lq, heads, levels, points, 2]`
- * @param logits `[B, Lq, heads, levels·points]`
- * @returns `[B, Lq, heads·c]` in the dtype of the reference
+ * Computes `rfdetr::deformable_attention` with operators of PyTorch. A sampling point with offset Δ lies at
+ * xy + ½ · Δ · wh / points, for the reference box (xy, wh). Values are sampled there with bilinear interpolation and
+ * summed with the softmax of the logits as weights. Source: `rfdetr.models.ops.functions.ms_deform_attn_func:
+ * ms_deform_attn_core_pytorch`.
+ * @param value `[B, S, heads, c]`: tokens of all levels, level by level
+ * @param shapes height and width of each level
+ * @param reference `[B, N, 4]`: centre x, centre y, width, height as fractions of the image
+ * @param offsets `[B, N, heads, levels, points, 2]`
+ * @param logits `[B, N, heads, levels·points]`
+ * @returns `[B, N, heads·c]` in the dtype of the reference
  */
 function composedDeformableAttention(
   value: Tensor,
@@ -45,7 +49,7 @@ function composedDeformableAttention(
 }
 
 decompose("rfdetr::deformable_attention", {
-  // The kernel sums in another order.
+  // The fused kernel sums in another order.
   exact: false,
   run([value, shapes, reference, offsets, logits]) {
     const flat = shapes as number[];
@@ -60,7 +64,11 @@ decompose("rfdetr::deformable_attention", {
   },
 });
 
-/** `rfdetr.models.ops.modules.ms_deform_attn: MSDeformAttn`, for reference boxes of four coordinates. */
+/**
+ * Multi-scale deformable attention from queries with reference boxes to the memory. Source:
+ * `rfdetr.models.ops.modules.ms_deform_attn: MSDeformAttn`, for reference boxes with four coordinates.
+ * @throws ModelConfigError if the hidden size is not divisible by the number of heads
+ */
 export class MSDeformAttn extends nn.Module {
   samplingOffsets: nn.Linear;
   attentionWeights: nn.Linear;
@@ -75,7 +83,7 @@ export class MSDeformAttn extends nn.Module {
   ) {
     super();
     if (size % heads !== 0)
-      throw new ModelConfigError(`Expected a size divisible by ${heads} heads but received ${size}`);
+      throw new ModelConfigError(`Expected a hiddenDim divisible by caNheads (${heads}) but received ${size}`);
     const samples = heads * levels * points;
     this.samplingOffsets = new nn.Linear(size, samples * 2);
     this.attentionWeights = new nn.Linear(size, samples);
@@ -84,7 +92,10 @@ export class MSDeformAttn extends nn.Module {
     this.initialise();
   }
 
-  /** Offsets point away from the centre, one direction a head and one step further a point; weights start equal. */
+  /**
+   * Initialises the weights. The offsets of each head point in one direction, and those of point p have length p + 1
+   * (in the maximum norm). All attention weights start equal.
+   */
   initialise(): void {
     noGrad(() => {
       for (const layer of [this.samplingOffsets, this.attentionWeights]) nn.init.zeros_(layer.weight);
@@ -106,9 +117,12 @@ export class MSDeformAttn extends nn.Module {
   }
 
   /**
-   * @param query `[B, Lq, d]`
-   * @param reference `[B, Lq, 4]`, float32 or above
-   * @param memory `[B, S, d]`
+   * Attends to the memory around each reference box.
+   * @param query `[B, N, d]`: queries with their positional embedding added
+   * @param reference `[B, N, 4]`: reference boxes, float32 or float64
+   * @param memory `[B, S, d]`: tokens of all levels, level by level
+   * @param shapes height and width of each level
+   * @returns `[B, N, d]`
    */
   override forward(query: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes): Tensor {
     const { heads, levels, points, size } = this;

@@ -1,4 +1,4 @@
-// The encoder: DINOv2 (Oquab et al. 2023, arXiv:2304.07193) with attention inside windows in most blocks.
+// The encoder: DINOv2 (Oquab et al. 2023, arXiv:2304.07193) with windowed attention in most layers.
 import { nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
 import { InternalError, ModelConfigError } from "../support/errors.js";
 import { checkpointed } from "./checkpointing.js";
@@ -7,26 +7,26 @@ import { checkInputSize } from "./variants.js";
 
 const eps = 1e-6;
 
-/** Convolution of a patch to a token: kernel and stride are the patch size. */
+/** Patch embedding: a convolution whose kernel and stride are the patch size p. */
 class PatchEmbeddings extends nn.Module {
   projection: nn.Conv2d;
   constructor(width: number, patchSize: number) {
     super();
     this.projection = new nn.Conv2d(3, width, patchSize, { stride: patchSize });
   }
-  /** `[B, 3, H, W]` to `[B, H/p · W/p, C]`, row-major. */
+  /** Maps `[B, 3, H, W]` to tokens `[B, H/p · W/p, C]`, row by row. */
   override forward(images: Tensor): Tensor {
     return this.projection.call(images).flatten(2).transpose(1, 2);
   }
 }
 
 /**
- * Image to windowed tokens: patches, class token, position embedding, window partition.
+ * Embeds images as windows of tokens: patch embedding, positional embedding, window partition, class token. Source:
  * `rfdetr.models.backbone.dinov2_with_windowed_attn: WindowedDinov2WithRegistersEmbeddings`.
  */
 class Embeddings extends nn.Module {
   clsToken: nn.Parameter;
-  /** Of DINOv2's masked pre-training; never used here, but part of every checkpoint. */
+  /** Unused here. DINOv2's masked pre-training needs it, and every checkpoint contains it. */
   maskToken: nn.Parameter;
   positionEmbeddings: nn.Parameter;
   patchEmbeddings: PatchEmbeddings;
@@ -42,7 +42,7 @@ class Embeddings extends nn.Module {
     this.patchEmbeddings = new PatchEmbeddings(width, config.patchSize);
   }
 
-  /** `[B, 3, H, W]` to `[B · windows², 1 + tokens of a window, C]`. */
+  /** Maps `[B, 3, H, W]` to `[B · windows², 1 + tokens of a window, C]`; the class token comes first in each window. */
   override forward(images: Tensor): Tensor {
     const { patchSize, numWindows } = this.#config;
     const [batch, , height, width] = images.shape;
@@ -56,8 +56,9 @@ class Embeddings extends nn.Module {
   }
 
   /**
-   * The table at the grid of this input (bicubic, antialiased, in float32 whatever the model's dtype), and its
-   * class-token row.
+   * The positional embeddings of the patches `[1, rows·columns, C]`, and of the class token `[1, 1, C]`. If the
+   * input has another grid than the learned embeddings, they are interpolated (bicubic, antialiased). The interpolation
+   * is in float32 for every dtype of the model, as in the Python package.
    */
   #position(rows: number, columns: number): [patches: Tensor, cls: Tensor] {
     const side = this.#config.positionalEncodingSize;
@@ -72,8 +73,13 @@ class Embeddings extends nn.Module {
 }
 
 /**
- * Row-major tokens `[B, rows·columns, C]` to windows `[B·n², tokens of a window, C]`; windows are row-major inside an
- * image.
+ * Splits the tokens of each image into n × n windows. Windows are ordered row by row within an image, and tokens row by
+ * row within a window.
+ * @param tokens `[B, rows·columns, C]`, row by row
+ * @param rows a multiple of `windows`
+ * @param columns a multiple of `windows`
+ * @param windows n, the number of windows on each side
+ * @returns `[B·n², rows·columns / n², C]`
  * @internal for tests
  */
 export function partition(tokens: Tensor, rows: number, columns: number, windows: number): Tensor {
@@ -102,6 +108,7 @@ export function unpartition(tokens: Tensor, rows: number, columns: number, windo
     .reshape(count / windows ** 2, rows * columns, width);
 }
 
+/** Query, key and value projections with scaled dot-product attention. */
 class SelfAttention extends nn.Module {
   query: nn.Linear;
   key: nn.Linear;
@@ -127,6 +134,7 @@ class SelfAttention extends nn.Module {
   }
 }
 
+/** Output projection of the attention. */
 class SelfOutput extends nn.Module {
   dense: nn.Linear;
   constructor(width: number) {
@@ -139,7 +147,7 @@ class SelfOutput extends nn.Module {
 }
 
 /**
- * Multi-head self-attention with the key layout of the DINOv2 checkpoints: `attention.{query,key,value}`,
+ * Multi-head self-attention. The state-dict keys are those of DINOv2 checkpoints: `attention.{query,key,value}` and
  * `output.dense`.
  */
 class Attention extends nn.Module {
@@ -155,6 +163,7 @@ class Attention extends nn.Module {
   }
 }
 
+/** Feed-forward network with GELU. */
 class Mlp extends nn.Module {
   fc1: nn.Linear;
   fc2: nn.Linear;
@@ -168,7 +177,7 @@ class Mlp extends nn.Module {
   }
 }
 
-/** A learned factor for each channel (Touvron et al. 2021), which starts at 1 here. */
+/** Layer scale: a learned factor for each channel (Touvron et al. 2021, arXiv:2103.17239). Here it starts at 1. */
 class LayerScale extends nn.Module {
   lambda1: nn.Parameter;
   constructor(width: number) {
@@ -180,7 +189,10 @@ class LayerScale extends nn.Module {
   }
 }
 
-/** Pre-norm transformer block. A global block joins the windows of an image for its attention only. */
+/**
+ * Pre-norm transformer layer. Attention is windowed, except in a global layer, which joins the windows of each image
+ * for its attention. Source: `rfdetr.models.backbone.dinov2_with_windowed_attn: WindowedDinov2WithRegistersLayer`.
+ */
 class Layer extends nn.Module {
   norm1: nn.LayerNorm;
   attention: Attention;
@@ -215,6 +227,7 @@ class Layer extends nn.Module {
   }
 }
 
+/** The layers of the encoder. A layer is global if its index is a feature index or above the last one. */
 class LayerStack extends nn.Module {
   layer: Layer[];
   constructor(config: ModelConfig) {
@@ -227,20 +240,21 @@ class LayerStack extends nn.Module {
     );
   }
   override forward(): never {
-    throw new InternalError("The encoder runs its layers itself, to take features between them");
+    throw new InternalError("WindowedDinov2 runs the layers itself, to take features between them");
   }
 }
 
 /**
- * Windowed DINOv2. Features are hidden states *before* the layer of the same index (state n is the output of n layers),
- * each through the one final norm. Layers after the last feature are not run: their weights get no gradient, as in the
- * package, where `base` computes its twelfth layer for nothing.
+ * Windowed DINOv2. Feature n is the output of n layers after the final norm, so it is taken before the global layer
+ * with index n. Layers after the last feature do not run, and their weights get no gradient. (The Python package runs
+ * the twelfth layer of `base`, but does not use its output.) Source:
+ * `rfdetr.models.backbone.dinov2_with_windowed_attn: WindowedDinov2WithRegistersBackbone`.
  */
 export class WindowedDinov2 extends nn.Module {
   embeddings: Embeddings;
   encoder: LayerStack;
   layernorm: nn.LayerNorm;
-  /** Backward computes the layers' activations again instead of keeping them. */
+  /** Whether backward recomputes the activations of the layers instead of keeping them. */
   checkpointing = false;
   readonly #config: ModelConfig;
 
@@ -254,10 +268,11 @@ export class WindowedDinov2 extends nn.Module {
   }
 
   /**
-   * Stochastic depth (Huang et al. 2016, arXiv:1603.09382) in training: the residual branches of a layer are left out
-   * with a probability that grows linearly from 0 in the first layer to `rate` in the last; each window draws on its
-   * own, also where an image's windows are joined.
-   * @param rate 0 or more, below 1. @throws ModelConfigError
+   * Sets stochastic depth in training (Huang et al. 2016, arXiv:1603.09382). The probability to drop the residual
+   * branches of a layer grows linearly from 0 in the first layer to `rate` in the last. Each window is dropped
+   * independently, also in global layers. Source: `rfdetr.models.lwdetr: LWDETR.update_drop_path`.
+   * @param rate 0 or more, below 1
+   * @throws ModelConfigError if the rate is outside this range
    */
   setDropPath(rate: number): void {
     if (!(rate >= 0 && rate < 1))
@@ -268,7 +283,12 @@ export class WindowedDinov2 extends nn.Module {
     });
   }
 
-  /** `[B, 3, H, W]` to one map `[B, C, H/p, W/p]` (channels-last in memory) for each feature index. */
+  /**
+   * Computes the feature maps.
+   * @param images `[B, 3, H, W]`, normalised; H and W are multiples of patchSize · numWindows
+   * @returns one map `[B, C, H/p, W/p]` for each feature index, channels-last in memory
+   * @throws ModelConfigError if H or W is not such a multiple
+   */
   override forward(images: Tensor): Tensor[] {
     const { patchSize, numWindows, outFeatureIndexes } = this.#config;
     const [, , height, width] = images.shape;
@@ -290,7 +310,9 @@ export class WindowedDinov2 extends nn.Module {
   }
 }
 
-/** Truncated normal of deviation 0.02 for weights, position and class token; zero biases. */
+/**
+ * Draws weights, positional embeddings and class token from a truncated normal (standard deviation 0.02); biases are 0.
+ */
 function initialise(encoder: WindowedDinov2): void {
   noGrad(() => {
     for (const [name, parameter] of encoder.namedParameters()) {

@@ -1,7 +1,10 @@
-// The perceptron of box deltas and of reference points.
+// The multi-layer perceptron that predicts box deltas and embeds reference boxes.
 import { nn, type Tensor } from "@rfdetr/torch";
 
-/** A perceptron with ReLU. `rfdetr.models.math: MLP`. */
+/**
+ * Multi-layer perceptron with ReLU between its `count` linear layers: `[…, input]` to `[…, output]`. Source:
+ * `rfdetr.models.math: MLP`.
+ */
 export class MLP extends nn.Module {
   layers: nn.Linear[];
   constructor(input: number, hidden: number, output: number, count: number) {

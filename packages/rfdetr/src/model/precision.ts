@@ -1,4 +1,4 @@
-// Mixed precision of the detector: float32 where rounding would change which queries and proposals meet.
+// Mixed precision of the detector: its own exceptions to the autocast policy.
 import {
   Autocast,
   type AutocastOptions,
@@ -13,12 +13,12 @@ import type { RFDETRModel } from "./rfdetr.js";
 
 /**
  * Modules that mixed precision treats in their own way:
- * - Query selection ranks tokens by their logits. Rounded logits tie, and a tie can pair a proposal with another
- * learned
- *   query. So its matrix products have float32 results and keep 16 significant bits of each factor (TF32 keeps 11).
+ * - Query selection ranks tokens by their logits. Rounded logits tie, and a tie can pair a proposal with the wrong
+ *   learned query. So its matrix products have float32 results and keep 16 significant bits of each factor (TF32 keeps
+ *   11).
  * - The last norm of the projector stays float32. Its output is the memory that query selection and decoder read.
  *
- * Reference boxes, sampling locations and predicted boxes are float32 under every policy. The criterion, the matcher
+ * Reference boxes, sampling locations and predicted boxes are float32 in every precision. The criterion, the matcher
  * and post-processing run outside autocast.
  */
 export const modelOverrides: Overrides = {

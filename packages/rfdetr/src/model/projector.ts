@@ -1,8 +1,11 @@
-// Encoder maps to the pyramid levels that the decoder reads: resample, concatenate, one C2f block and a norm a level.
+// The projector: resamples and joins the encoder's feature maps into the pyramid levels that the decoder reads.
 import { nn, ops, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig, ProjectorScale } from "./types.js";
 
-/** LayerNorm over the channels of NCHW. Maps are channels-last in memory, so the permutations cost nothing. */
+/**
+ * LayerNorm over the channels of `[B, C, h, w]`. The maps are channels-last in memory, so the permutations copy
+ * nothing.
+ */
 class LayerNorm2d extends nn.Module {
   weight: nn.Parameter;
   bias: nn.Parameter;
@@ -23,7 +26,9 @@ type Activation = (x: Tensor) => Tensor;
 const silu: Activation = (x) => ops.silu(x);
 const relu: Activation = (x) => ops.relu(x);
 
-/** Convolution without bias, norm (named `bn` in the keys, though it is a LayerNorm), activation. */
+/**
+ * Convolution without bias, LayerNorm (its key is `bn`), activation. Source: `rfdetr.models.backbone.projector: ConvX`.
+ */
 class ConvX extends nn.Module {
   conv: nn.Conv2d;
   bn: LayerNorm2d;
@@ -43,6 +48,7 @@ class ConvX extends nn.Module {
   }
 }
 
+/** Two 3×3 convolutions without a shortcut. */
 class Bottleneck extends nn.Module {
   cv1: ConvX;
   cv2: ConvX;
@@ -57,8 +63,8 @@ class Bottleneck extends nn.Module {
 }
 
 /**
- * Cross-stage block of YOLOv8: half of the channels pass three bottlenecks, every stage is kept, a 1×1 convolution
- * joins them.
+ * C2f block of YOLOv8. One half of the channels passes three bottlenecks in a row. A 1×1 convolution joins both halves
+ * and the output of each bottleneck.
  */
 class C2f extends nn.Module {
   cv1: ConvX;
@@ -78,16 +84,19 @@ class C2f extends nn.Module {
   }
 }
 
-/** Up or down by a factor of two for P3 and P5; nothing for P4. */
+/** Layers that resample a map: twice the size for P3, half the size for P5, none for P4. */
 function sampling(channels: number, scale: ProjectorScale): nn.Module[] {
   if (scale === "P3") return [new nn.ConvTranspose2d(channels, channels / 2, 2, { stride: 2 })];
   if (scale === "P5") return [new ConvX(channels, channels, 3, 2, relu)];
   return [];
 }
 
-/** `rfdetr.models.backbone.projector: MultiScaleProjector`. */
+/**
+ * For each pyramid level: resamples all feature maps, concatenates them, and applies a C2f block and a LayerNorm.
+ * Source: `rfdetr.models.backbone.projector: MultiScaleProjector`.
+ */
 export class MultiScaleProjector extends nn.Module {
-  /** `[level][map]`, each a list of layers. */
+  /** Resampling layers, by level and feature map. */
   stagesSampling: nn.ModuleList<nn.ModuleList<nn.Sequential>>;
   stages: nn.Sequential[];
 
@@ -106,7 +115,11 @@ export class MultiScaleProjector extends nn.Module {
     });
   }
 
-  /** Maps `[B, C, h, w]` to one map `[B, d, h', w']` a level. */
+  /**
+   * Projects feature maps to pyramid levels.
+   * @param features feature maps of the encoder, `[B, C, h, w]` each
+   * @returns one map `[B, d, h', w']` for each level
+   */
   override forward(features: Tensor[]): Tensor[] {
     return this.stages.map((stage, level) => {
       const resampled = features.map((feature, i) => this.stagesSampling.at(level).at(i).call(feature));

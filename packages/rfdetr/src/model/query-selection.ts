@@ -1,4 +1,5 @@
-// Two-stage query selection (Deformable DETR, arXiv:2010.04159 §4.2; groups: Group DETR, arXiv:2207.13085).
+// Two-stage query selection (Deformable DETR, arXiv:2010.04159, §4.2) for each query group (Group DETR,
+// arXiv:2207.13085).
 
 import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 import { refineBoxes } from "./box-refinement.js";
@@ -6,17 +7,20 @@ import type { LevelShapes } from "./deformable-attention.js";
 import { MLP } from "./mlp.js";
 import type { ModelConfig } from "./types.js";
 
+/** Proposals before the box head. */
 export interface Proposals {
-  /** `[S, 4]`: a box at every token, float64 numbers rounded to the dtype asked for; zero where invalid. */
+  /** `[S, 4]`: a box for each token (centre x, centre y, width, height as fractions of the image); 0 if invalid. */
   boxes: Tensor;
-  /** `[S, 1]`: 1 where all four coordinates lie strictly inside (0.01, 0.99), else 0. */
+  /** `[S, 1]`: 1 if all four coordinates are strictly between 0.01 and 0.99, else 0. */
   valid: Tensor;
 }
 
 /**
- * A box around the centre of every token, of side 0.05·2^level. Invalid ones (grids with 50 or more cells a side have
- * an invalid border ring) become zero boxes but stay candidates. `rfdetr.models.transformer:
- * gen_encoder_output_proposals`.
+ * Makes a box with width and height 0.05 · 2^level around the centre of each token. An invalid box becomes 0, but its
+ * token stays a candidate. On the first level, the outermost tokens are invalid from 50 tokens on a side. Source:
+ * `rfdetr.models.transformer: gen_encoder_output_proposals`.
+ * @param shapes height and width of each level
+ * @param like gives the dtype and the device of the result
  * @internal for tests
  */
 export function gridProposals(shapes: LevelShapes, like: Tensor): Proposals {
@@ -44,19 +48,21 @@ export function gridProposals(shapes: LevelShapes, like: Tensor): Proposals {
   };
 }
 
+/** The proposals of all groups, with k = min(numQueries, S) for each group. */
 export interface Selection {
-  /** `[B, groups·k, classes + 1]` logits of the chosen tokens, group after group. */
+  /** `[B, groups·k, numClasses + 1]`: class logits of the selected tokens, group by group, best first. */
   logits: Tensor;
-  /** `[B, groups·k, 4]` boxes, with gradient. */
+  /** `[B, groups·k, 4]`: proposals (centre x, centre y, width, height as fractions of the image), with gradient. */
   boxes: Tensor;
 }
 
 /**
- * Class and box heads on every token; the k best of each group, by their highest class logit, become proposals.
- * The ranking is in the dtype of the weights (float32, as masters are), whatever the precision around it: the rank of a
- * proposal decides which learned query it meets, so rounding ties would change the output. Only chosen tokens get a
- * gradient, so in training all groups rank without recording anything, and the chosen rows alone are computed again for
- * backward.
+ * Applies a class head and a box head to the tokens, and selects the k tokens with the highest class logits in each
+ * group as proposals. The rank of a proposal decides which learned query it is paired with. Low precision would make
+ * ties and change the ranks, so the ranking uses the dtype of the weights (float32 in mixed precision).
+ *
+ * Only selected tokens get a gradient. So all tokens are ranked without autograd first, and the selected ones are
+ * computed again with autograd. Source: `rfdetr.models.transformer: Transformer.forward`.
  */
 export class QuerySelection extends nn.Module {
   encOutput: nn.Linear[];
@@ -76,7 +82,11 @@ export class QuerySelection extends nn.Module {
     this.encOutClassEmbed = each(() => new nn.Linear(d, numClasses + 1));
   }
 
-  /** @param memory `[B, S, d]` */
+  /**
+   * Selects the proposals: of all groups in training mode, of the first group in evaluation mode.
+   * @param memory `[B, S, d]`: tokens of all levels, level by level
+   * @param shapes height and width of each level
+   */
   override forward(memory: Tensor, shapes: LevelShapes): Selection {
     const groups = this.training ? this.encOutput.length : 1;
     const [batch, length, d] = memory.shape;
@@ -90,7 +100,7 @@ export class QuerySelection extends nn.Module {
       const [, best] = logits.amax(-1).view(groups, batch, length).topk(k);
       return best;
     });
-    // Rows of `tokens`: image by image.
+    // Indices into the rows of `tokens`, which hold image after image.
     const rows = chosen.add(ops.arange(batch, { dtype: "int64", device: chosen.device }).mul(length).view(1, batch, 1));
     const picked = ops.embedding(tokens, rows).view(groups, batch * k, d);
     const hidden = this.#normed(affine(picked, this.encOutput));
@@ -109,7 +119,7 @@ export class QuerySelection extends nn.Module {
     return { logits: join(logits.view(groups, batch, k, -1)), boxes: join(boxes) };
   }
 
-  /** Each group's norm of `[groups, N, d]`. */
+  /** Applies the LayerNorm of each group to `[groups, N, d]`. */
   #normed(x: Tensor): Tensor {
     const norms = this.encOutputNorm.slice(0, x.shape[0]);
     const stacked = (list: Tensor[]): Tensor => ops.stack(list).unsqueeze(1);
@@ -118,7 +128,11 @@ export class QuerySelection extends nn.Module {
   }
 }
 
-/** Each group's layer on its rows, or on those that all groups share: `[groups or 1, N, in]` to `[groups, N, out]`. */
+/**
+ * Applies the linear layer of each group to its own rows `[groups, N, in]`, or to rows `[1, N, in]` that all groups
+ * share.
+ * @returns `[groups, N, out]`
+ */
 function affine(x: Tensor, layers: readonly nn.Linear[], groups = x.shape[0]): Tensor {
   const used = layers.slice(0, groups);
   return ops.groupedLinear(

@@ -1,11 +1,13 @@
-// Sinusoidal embedding of reference boxes (Vaswani et al. 2017; conditional queries of DAB-DETR, arXiv:2201.12329).
+// Sinusoidal positional embedding of reference boxes (Vaswani et al. 2017, arXiv:1706.03762, §3.5; DAB-DETR, Liu et al.
+// 2022, arXiv:2201.12329).
 import { ops, type Tensor, tensor } from "@rfdetr/torch";
 
 /**
- * Boxes `[…, 4]` (centre x, centre y, width, height) to `[…, 4n]` in the order y, x, width, height; each coordinate
- * gives n values, sine at even and cosine at odd places, of angle 2π·c / 10000^(2⌊i/2⌋/n).
- * Computed in the dtype of the boxes, which callers keep at float32 or above. `rfdetr.models.transformer:
- * gen_sineembed_for_position`.
+ * Embeds boxes in the order y, x, width, height. Each coordinate c gives n values: the sine (even i) or cosine (odd i)
+ * of 2π·c / 10000^(2⌊i/2⌋/n). Source: `rfdetr.models.transformer: gen_sineembed_for_position`.
+ * @param boxes `[…, 4]`: centre x, centre y, width, height as fractions of the image; float32 or float64
+ * @param n values for each coordinate, an even number
+ * @returns `[…, 4n]` in the dtype of the boxes
  */
 export function sineEmbedding(boxes: Tensor, n: number): Tensor {
   const frequencies = Float64Array.from({ length: n / 2 }, (_, i) => (2 * Math.PI) / 10000 ** ((2 * i) / n));

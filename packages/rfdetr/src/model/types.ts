@@ -15,7 +15,7 @@ export interface EncoderConfig {
 /** A pyramid level of the projector. With patches of 16 pixels, P3 has stride 8, P4 stride 16 and P5 stride 32. */
 export type ProjectorScale = "P3" | "P4" | "P5";
 
-/** Architecture of one model. Source: `rfdetr.config: ModelConfig`, with the same names in snake case. */
+/** Architecture of one model. Source: `rfdetr.config: ModelConfig`, with names in snake case. */
 export interface ModelConfig {
   /** Name of the variant, such as `nano`. */
   variant: string;
