@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { autoTable, resolvePrecision } from "./auto-precision.js";
 import { PrecisionError } from "./errors.js";
-import { cpuHalfTypes, type Hardware, parseCpuFlags, readHardware } from "./hardware.js";
+import { cpuMatrixUnits, type Hardware, parseCpuFlags, readHardware } from "./hardware.js";
 
 const machine = (changes: Partial<Hardware>): Hardware => ({
   device: "cpu",
@@ -66,9 +66,9 @@ describe("hardware facts", () => {
     expect(parseCpuFlags("")).toEqual([]);
   });
   it("tell which half types the matrix units take", () => {
-    expect(cpuHalfTypes(["avx512_bf16"])).toEqual({ bf16: true, fp16: false });
-    expect(cpuHalfTypes(["amx_tile", "amx_fp16"])).toEqual({ bf16: false, fp16: true });
-    expect(cpuHalfTypes(["avx512f", "f16c"])).toEqual({ bf16: false, fp16: false });
+    expect(cpuMatrixUnits(["avx512_bf16"])).toEqual({ bf16: true, fp16: false });
+    expect(cpuMatrixUnits(["amx_tile", "amx_fp16"])).toEqual({ bf16: false, fp16: true });
+    expect(cpuMatrixUnits(["avx512f", "f16c"])).toEqual({ bf16: false, fp16: false });
   });
   it("of this machine are there", () => {
     const here = readHardware("cpu");

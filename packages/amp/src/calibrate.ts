@@ -244,10 +244,11 @@ export function recommend(rows: readonly CalibratedPrecision[]): Calibration["re
       precision: "32-true",
       reason: `measured here: no low precision is worth it; ${right.map((row) => `${row.precision} runs at ${row.speedup.toFixed(2)} times the speed`).join(", ")}`,
     };
-  return {
-    precision: "32-true",
-    reason: `measured here: ${wrong.map((row) => `${row.precision} ${row.nonfinite ? "is not finite" : `changes the direction of the gradient (cosine ${row.gradient_cosine.toFixed(3)})`}`).join(", ") || "no other precision was tried"}`,
-  };
+  const faults = wrong.map((row) => {
+    const direction = `changes the direction of the gradient (cosine ${row.gradient_cosine.toFixed(3)})`;
+    return `${row.precision} ${row.nonfinite ? "is not finite" : direction}`;
+  });
+  return { precision: "32-true", reason: `measured here: ${faults.join(", ") || "no other precision was tried"}` };
 }
 
 /**

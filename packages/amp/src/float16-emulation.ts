@@ -1,12 +1,13 @@
-// Float16 products where the CPU has no units for them: what a tensor core computes, in float32.
+// Float16 products on CPUs without float16 matrix units: float32 computes what a tensor core computes.
 import { type DType, Tensor } from "@rfdetr/torch";
 import type { Casts } from "./casts.js";
 
 /**
- * Operands rounded to `dtype`, sums in float32, the result rounded. Backward passes through the same roundings.
- * @param args of the product
+ * Computes a product as a tensor core does: operands rounded to `dtype`, sums in float32, result rounded to `dtype`.
+ * Backward passes through the same roundings.
+ * @param args the arguments of the product
  * @param next computes the product of float32 operands
- * @returns the operands as the product read them, and the rounded result
+ * @returns the rounded operands in float32, and the result in `dtype`
  */
 export function emulate(
   args: readonly unknown[],

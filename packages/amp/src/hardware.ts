@@ -1,25 +1,29 @@
-// What the machine can do, as far as choosing a precision needs it.
+// Reads those properties of the machine that the choice of a precision needs.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { engine } from "@rfdetr/torch";
 
-/** What decides about precision on a device. */
+/** The properties of a device that decide on its precision. */
 export interface Hardware {
+  /** The kind of device. */
   device: "cpu" | "cuda" | "mps";
-  /** Model name as the system tells it. */
+  /** The model name that the operating system or the driver reports. */
   name: string;
+  /** CPU threads that this process can use. */
   cores: number;
+  /** Bytes of main memory. */
   memoryBytes: number;
-  /** Matrix products in bfloat16 run natively. */
+  /** Whether matrix products in bfloat16 run natively. */
   bf16: boolean;
-  /** Matrix products in float16 run natively. */
+  /** Whether matrix products in float16 run natively. */
   fp16: boolean;
   /**
-   * Instruction-set extensions that matter here, such as avx512_bf16; on CUDA the compute capability, such as sm_90.
+   * Relevant instruction-set extensions of a CPU, such as avx512_bf16; the compute capability of a CUDA GPU, such as
+   * sm_90; empty for an Apple GPU.
    */
   features: string[];
-  /** What libtorch's CPU kernels were chosen for, such as AVX512. */
+  /** The instruction set that libtorch chose for its CPU kernels, such as AVX512. */
   capability: string;
 }
 
@@ -39,7 +43,7 @@ const interesting = [
 ];
 
 /**
- * Feature flags of the first processor in the text of /proc/cpuinfo (`flags` on x86, `Features` on ARM).
+ * The feature flags of the first processor in the text of /proc/cpuinfo (`flags` on x86, `Features` on ARM).
  * @internal for tests
  */
 export function parseCpuFlags(cpuinfo: string): string[] {
@@ -48,10 +52,10 @@ export function parseCpuFlags(cpuinfo: string): string[] {
 }
 
 /**
- * Which half types the matrix units of a CPU with these flags multiply.
+ * Whether a CPU with these flags has matrix units for bfloat16 and for float16.
  * @internal for tests
  */
-export function cpuHalfTypes(flags: readonly string[]): { bf16: boolean; fp16: boolean } {
+export function cpuMatrixUnits(flags: readonly string[]): { bf16: boolean; fp16: boolean } {
   const has = (name: string): boolean => flags.includes(name);
   return {
     bf16: has("avx512_bf16") || has("amx_bf16") || (has("bf16") && has("i8mm")),
@@ -63,11 +67,11 @@ function cpuFlags(): string[] {
   try {
     return parseCpuFlags(readFileSync("/proc/cpuinfo", "utf8"));
   } catch {
-    return []; // not Linux: nothing is claimed
+    return []; // not Linux: the flags are unknown
   }
 }
 
-/** Name and compute capability of a GPU, as the driver's own tool tells them; null where it cannot be asked. */
+/** The name and the compute capability of a GPU, as nvidia-smi reports them; null where it reports nothing. */
 function gpu(index: string): { name: string; capability: number } | null {
   try {
     const output = execFileSync("nvidia-smi", ["--query-gpu=name,compute_cap", "--format=csv,noheader", "-i", index], {
@@ -85,7 +89,10 @@ function gpu(index: string): { name: string; capability: number } | null {
 
 const read = new Map<string, Hardware>();
 
-/** Reads the machine that `device` (such as `cpu` or `cuda:0`) names; once per device. */
+/**
+ * Reads the hardware of a device, once for each device.
+ * @param device such as `cpu` or `cuda:0`
+ */
 export function readHardware(device = "cpu"): Hardware {
   let found = read.get(device);
   if (found === undefined) {
@@ -108,12 +115,12 @@ function readNow(device: string): Hardware {
     return {
       ...common,
       name: cpus()[0]?.model.trim() || "unknown CPU",
-      ...cpuHalfTypes(flags),
+      ...cpuMatrixUnits(flags),
       features: interesting.filter((name) => flags.includes(name)),
     };
   if (kind === "mps") return { ...common, name: "Apple GPU", bf16: false, fp16: true, features: [] };
   const card = gpu(index);
-  // Compute capability 8.0 (Ampere) brought bfloat16 units; older cards emulate them slowly.
+  // GPUs have bfloat16 units from compute capability 8.0 (Ampere) on. Older ones emulate bfloat16 slowly.
   return {
     ...common,
     name: card?.name ?? device,

@@ -1,4 +1,4 @@
-// The monitor: on sampled steps, the range of every module's activations and gradients.
+// The monitor: on watched steps, records the range of every module's outputs and of their gradients.
 import { keep, noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import { MonitorError } from "./errors.js";
 import { type OperatorEvent, observe, unobserved } from "./observe.js";
@@ -7,25 +7,28 @@ import { addRange, compactExponents, type Range, rangeOf, shares } from "./range
 import type { ModuleRecord, UpdateRecord } from "./step-record.js";
 import { floatingTensors, placeName } from "./tensors.js";
 
+/** What was seen of one module: the dtypes of the values and their range. */
 interface Seen {
   dtypes: Set<string>;
   range: Range;
 }
 
-/** What the monitor saw in one step. */
+/** What the monitor recorded in one step. */
 export interface Watched {
+  /** The modules by the outputs of their operators. */
   forward: ModuleRecord[];
+  /** The modules by the gradients that arrived at those outputs. The gradients include the loss scale. */
   gradient: ModuleRecord[];
-  /** Bytes that the operators of the forward put out, by the width of their values. */
+  /** Bytes of the operators' outputs in the forward: `half` in float16 and bfloat16, `full` in float32 and float64. */
   written: { half: number; full: number };
-  /** Time spent looking. */
+  /** Seconds that recording took. */
   seconds: number;
 }
 
 /**
- * Watches the steps it is told to. A watched step looks at the output of every operator that computes (views, copies
- * and comparisons are passed over), adds up what it sees by module, and hangs a hook on each output for its gradient.
- * In between, nothing stands in the operators' way.
+ * Records the ranges of values on the steps that it is told to watch. In a watched step it looks at the output of every
+ * operator that computes; it skips views, copies and comparisons. It adds up what it sees by module, and registers a
+ * hook on each output to see its gradient. Between watched steps it does nothing.
  */
 export class Monitor {
   /** Steps between watched ones; 0 watches none. */
@@ -37,6 +40,10 @@ export class Monitor {
   #written = { half: 0, full: 0 };
   #seconds = 0;
 
+  /**
+   * @param options `interval` is the number of steps between watched ones, default 200
+   * @throws MonitorError for an interval that is not a whole number of steps
+   */
   constructor(options: { interval?: number } = {}) {
     this.interval = options.interval ?? 200;
     if (!Number.isInteger(this.interval) || this.interval < 0)
@@ -45,12 +52,15 @@ export class Monitor {
       );
   }
 
-  /** Whether a step (from 1) is one to watch: the first, and every `interval`-th. */
+  /**
+   * Whether a step is to be watched: the first, and every `interval`-th.
+   * @param step counted from 1
+   */
   due(step: number): boolean {
     return this.interval > 0 && (step === 1 || step % this.interval === 0);
   }
 
-  /** Starts watching; everything until {@link end} belongs to one step. */
+  /** Starts to watch. Everything until {@link Monitor.end} belongs to one step. */
   begin(): void {
     this.end();
     this.#forward = new Map();
@@ -60,7 +70,7 @@ export class Monitor {
     this.#stop = observe(this.#look);
   }
 
-  /** Stops watching, takes every hook away and gives what was seen; gradients as they flowed, times the loss scale. */
+  /** Stops watching, removes all hooks and returns what was recorded. */
   end(): Watched {
     this.#stop?.();
     this.#stop = null;
@@ -81,7 +91,7 @@ export class Monitor {
     for (const output of floatingTensors(event.result)) {
       this.#add(this.#forward, place, output);
       this.#written[output.dtype === "float32" || output.dtype === "float64" ? "full" : "half"] += output.nbytes;
-      // Backward of other devices runs on threads of its own, where no JavaScript can.
+      // On other devices, backward runs on threads that cannot call JavaScript.
       if (output.requiresGrad && output.device === "cpu")
         this.#hooks.push(output.registerHook((gradient) => this.#arrived(place, gradient)));
     }
@@ -112,7 +122,7 @@ function records(seen: Map<string, Seen>): ModuleRecord[] {
       path,
       dtype: [...dtypes].join(" "),
       amax: range.amax,
-      // The sample may have missed what the exact extremes have seen.
+      // The extremes are exact; the sample may have missed the value that is not finite.
       non_finite: Math.max(share.nonFinite, Number.isFinite(range.amax) ? 0 : 1 / range.elements),
       fp16_flush: share.fp16Flush,
       fp16_subnormal: share.fp16Subnormal,
@@ -123,12 +133,14 @@ function records(seen: Map<string, Seen>): ModuleRecord[] {
   });
 }
 
-/** Compares weights before and after an optimizer step. Holds a copy of them in between. */
+/** Compares the weights before and after an optimizer step. It holds a copy of them in between. */
 export class UpdateProbe {
   #before: { name: string; parameter: Tensor; copy: Tensor }[] = [];
 
+  /** @param parameters pairs of name and parameter */
   constructor(readonly parameters: readonly (readonly [name: string, Tensor])[]) {}
 
+  /** Copies the weights. Call it before the optimizer step. */
   begin(): void {
     this.#release();
     this.#before = noGrad(() =>
@@ -136,7 +148,10 @@ export class UpdateProbe {
     );
   }
 
-  /** @returns one record a parameter, in the given order; empty without {@link begin} */
+  /**
+   * Compares the weights with their copies, and frees the copies. Call it after the optimizer step.
+   * @returns one record for each parameter, in the given order; none without {@link UpdateProbe.begin}
+   */
   end(): UpdateRecord[] {
     const records = noGrad(() =>
       this.#before.map(({ name, parameter, copy }) => scope(() => compare(name, copy, parameter))),

@@ -1,6 +1,9 @@
-// Names near a misspelt one.
+// Finds the names that resemble a misspelt one.
 
-/** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b` (optimal string alignment). */
+/**
+ * The number of insertions, deletions, substitutions and swaps of neighbouring characters that turn `a` into `b`
+ * (optimal string alignment distance).
+ */
 export function editDistance(a: string, b: string): number {
   const distances: number[][] = [];
   const at = (i: number, j: number): number => distances[i]?.[j] ?? Number.POSITIVE_INFINITY;
@@ -22,7 +25,10 @@ export function editDistance(a: string, b: string): number {
   return at(a.length, b.length);
 }
 
-/** Up to `count` of `candidates` that look like `name`, best first: few edits, or one inside the other. */
+/**
+ * The candidates that resemble `name`, best first and at most `count`. A candidate resembles `name` if few edits lead
+ * from one to the other, or if one contains the other.
+ */
 export function nearest(name: string, candidates: readonly string[], count = 3): string[] {
   return candidates
     .map((candidate) => ({

@@ -1,4 +1,4 @@
-// What numerics.jsonl says about a run, in a page.
+// The summary of a numerics.jsonl file on one page.
 import { median } from "./median.js";
 import { formatOverflowReport, type OverflowReport } from "./overflow-report.js";
 import {
@@ -12,23 +12,34 @@ import {
 } from "./step-record.js";
 import { formatBytes, textTable } from "./text.js";
 
+/** The extremes of one module over all watched steps. */
 export interface WorstModule {
+  /** The path of the module; `(model)` for the root. */
   path: string;
+  /** Whether the values are outputs or gradients. */
   side: "forward" | "gradient";
-  /** The largest of all watched steps. */
+  /** The largest absolute value; NaN where one was NaN. Gradients include the loss scale. */
   amax: number;
+  /** The largest share of one step, 0 to 1, that exceeds float16's 65504. */
   fp16_saturate: number;
+  /** The largest share of one step, 0 to 1, that float16 rounds to zero. */
   fp16_flush: number;
+  /** The largest share of one step, 0 to 1, that is NaN or infinite. */
   non_finite: number;
 }
 
-/** What the records of a run say together. */
+/** The summary of all records of a run. */
 export interface NumericsSummary {
+  /** The first line of the file; null where it is missing. */
   header: HeaderRecord | null;
+  /** Optimizer steps that were tried: those applied and those skipped. */
   steps: number;
   applied: number;
   skipped: number;
-  /** Up to twenty spans of equally many steps. */
+  /**
+   * Up to twenty spans of equally many steps. `loss`, `grad_norm` and `clipped` (the share of steps that were clipped)
+   * are means over the applied steps of a span. `scale` is that of its last step.
+   */
   spans: {
     first: number;
     last: number;
@@ -38,41 +49,49 @@ export interface NumericsSummary {
     grad_norm: number;
     clipped: number;
   }[];
-  /** Where the loss scale changed: the step that ran with the new one first. */
+  /** The steps at which the loss scale changed. Each is the first with the new scale. */
   scale_changes: { step: number; scale: number }[];
+  /** The ten modules that come closest to the limit of float16 or exceed it, worst first. */
   worst: WorstModule[];
+  /** The faults that were found by replays. */
   overflows: OverflowReport[];
+  /** The returns to an earlier checkpoint. */
   rollbacks: RollbackRecord[];
-  /** How steps moved the weights, over the watched steps; null where none was watched. */
+  /** How the optimizer moved the weights on watched steps; null where none was watched. */
   updates: {
-    /** Median over parameters and watched steps of ‖Δw‖ / ‖w‖. */
+    /** The median of ‖Δw‖ / ‖w‖ over parameters and watched steps. */
     median_ratio: number;
-    /** Mean share of the changed weights that bfloat16 masters would have lost. */
+    /** The mean share of changed weights, 0 to 1, whose change bfloat16 master weights would have lost. */
     bf16_lost: number;
-    /** The parameters whose weights moved most for their size, with the largest ratio of each. */
+    /** The three parameters with the largest ‖Δw‖ / ‖w‖, and that ratio. */
     largest: { name: string; ratio: number }[];
   } | null;
+  /** The memory of the run; null without a step. */
   memory: NumericsMemory | null;
-  /** Lines that are no records of this version; a run that was killed may end in half a line. */
+  /** The number of lines that are not records of this version. A killed run may leave an incomplete last line. */
   unread: number;
 }
 
-/** Bytes of tensors, unless said otherwise. */
+/** The memory of a run in bytes: peaks over all steps, of tensors unless said otherwise. */
 export interface NumericsMemory {
+  /** What every precision needs alike; null where the header does not say. */
   fixed: HeaderRecord["fixed_bytes"] | null;
+  /** The float16 or bfloat16 copies of the weights. */
   half_copies: number;
-  /** The most that a forward left for backward. */
+  /** What one forward kept for backward. */
   kept: number;
+  /** All tensors. */
   peak: number;
+  /** The resident memory of the process. */
   peak_rss: number;
   /**
-   * What one watched forward wrote in half and in float32; null where none was watched. In `32-true` the half part
-   * takes twice the bytes.
+   * What one watched forward wrote: `half` in float16 and bfloat16, `full` in float32. Null where none was watched.
+   * `32-true` writes twice the bytes of `half`.
    */
   written: { half: number; full: number } | null;
 }
 
-/** Reads the text of a numerics.jsonl. Unreadable lines are counted, not fatal. */
+/** Summarizes the text of a numerics.jsonl file. Lines that cannot be read are counted and skipped. */
 export function summarizeNumerics(text: string): NumericsSummary {
   const steps: StepRecord[] = [];
   const monitors: MonitorRecord[] = [];
@@ -175,7 +194,9 @@ function changesOf(steps: readonly StepRecord[]): NumericsSummary["scale_changes
   return steps.flatMap(({ step, scale }, i) => (scale === steps[i - 1]?.scale ? [] : [{ step, scale }]));
 }
 
-/** The ten places nearest to, or past, what float16 holds: not finite first, then by largest value. */
+/**
+ * The ten modules that come closest to the limit of float16 or exceed it: by share not finite, then by largest value.
+ */
 function worstOf(monitors: readonly MonitorRecord[]): WorstModule[] {
   const places = new Map<string, WorstModule>();
   const add = (side: WorstModule["side"], m: ModuleRecord): void => {
@@ -183,7 +204,7 @@ function worstOf(monitors: readonly MonitorRecord[]): WorstModule[] {
     const seen = places.get(key) ?? { path: m.path, side, amax: 0, fp16_saturate: 0, fp16_flush: 0, non_finite: 0 };
     places.set(key, {
       ...seen,
-      amax: Number.isNaN(seen.amax) || Number.isNaN(m.amax) ? Number.NaN : Math.max(seen.amax, m.amax),
+      amax: Math.max(seen.amax, m.amax),
       fp16_saturate: Math.max(seen.fp16_saturate, m.fp16_saturate),
       fp16_flush: Math.max(seen.fp16_flush, m.fp16_flush),
       non_finite: Math.max(seen.non_finite, m.non_finite),
@@ -197,7 +218,7 @@ function worstOf(monitors: readonly MonitorRecord[]): WorstModule[] {
   return [...places.values()].sort((a, b) => b.non_finite - a.non_finite || size(b) - size(a)).slice(0, 10);
 }
 
-/** The summary for a terminal. */
+/** The summary as text for a terminal. */
 export function formatNumerics(summary: NumericsSummary): string {
   const { header } = summary;
   const share = (value: number): string => `${(100 * value).toFixed(value > 0 && value < 0.001 ? 3 : 1)} %`;
@@ -261,11 +282,11 @@ function memoryText({ fixed, half_copies, kept, peak, peak_rss, written }: Numer
     );
   if (kept > 0)
     lines.push(
-      `  kept for backward by one forward: ${formatBytes(kept)}; half copies of the weights: ${formatBytes(half_copies)}`,
+      `  kept for backward by one forward: ${formatBytes(kept)}; low-precision copies of the weights: ${formatBytes(half_copies)}`,
     );
   if (written !== null && written.half > 0)
     lines.push(
-      `  one forward wrote ${formatBytes(written.half)} in half and ${formatBytes(written.full)} in float32: half precision spared ${formatBytes(written.half)} of writing, and cost the copies`,
+      `  one forward wrote ${formatBytes(written.half)} in low precision and ${formatBytes(written.full)} in float32; 32-true would have written ${formatBytes(written.half)} more`,
     );
   return lines.join("\n");
 }

@@ -1,44 +1,56 @@
-// Watching operators as they really run: after autocast has cast the arguments, before anyone sees the result.
+// Observers see every operator as it really runs: after autocast has cast the arguments, and before the caller gets
+// the result.
 import { type Call, decompositionOf, intercept, type Next, type nn, noGrad, type Operator, scope } from "@rfdetr/torch";
 
-/** One operator call that has just run. The tensors are the call's own: look, do not write. */
+/** An operator call that has just run. The tensors belong to the call: do not change them. */
 export interface OperatorEvent {
+  /** The operator that ran. */
   readonly op: Operator;
-  /** The innermost module whose forward is running. */
+  /** The innermost module whose forward is running; null outside of modules. */
   readonly module: nn.RunningModule | null;
-  /** As the operator received them. */
+  /** The arguments as the operator received them. */
   readonly args: readonly unknown[];
+  /** The result that the caller gets. */
   readonly result: unknown;
   /**
-   * `cast`: autocast itself changes a dtype here; `emulated`: a half product computed on rounded float32 operands;
-   * `masters`: one that rounds its float32 weights as it reads them.
+   * Who called the operator, or how autocast ran it.
+   * - `model`: the model called it.
+   * - `cast`: autocast called it to change a dtype.
+   * - `emulated`: autocast computed a float16 product on rounded float32 operands.
+   * - `masters`: the product rounds its float32 weights as it reads them.
    */
   readonly by: "model" | "cast" | "emulated" | "masters";
 }
 
-/** Called for every operator, after it. */
+/** A function that is called after every operator. */
 export type Observer = (event: OperatorEvent) => void;
 
 const observers: Observer[] = [];
 let observing = false;
 let uninstall: (() => void) | null = null;
-let castingDoor: () => boolean = () => false;
+let autocastIsActive: () => boolean = () => false;
 
-/** autocast.ts says whether an autocast stands in the door and tells the observers itself. */
+/** Registers a test for whether an autocast is active. While one is, autocast notifies the observers itself. */
 export function whileCasting(test: () => boolean): void {
-  castingDoor = test;
+  autocastIsActive = test;
 }
 
 /**
- * Calls `observer` after every operator, whether autocast is on or not. It runs without autograd, in a scope of its
- * own; operators that it calls are neither cast nor observed. Nothing stands at the door while there is no observer.
- * Fused operators are seen as their parts where both ways have the same bits, as a whole where they do not: watching
- * changes nothing.
+ * Calls `observer` after every operator, with or without autocast. The observer runs without autograd, in its own
+ * scope. The operators that it calls are neither cast nor observed. Without an observer, no operator is intercepted.
+ *
+ * A fused operator is observed as its parts where they give the same bits, and as one operator where they do not. So
+ * observation never changes a result.
  * @returns a function that removes the observer
+ * @example
+ * import { observe } from "@rfdetr/amp";
+ * const stop = observe(({ op, module }) => console.log(module?.path, op.name));
+ * model.call(images);
+ * stop();
  */
 export function observe(observer: Observer): () => void {
   observers.push(observer);
-  uninstall ??= intercept(door);
+  uninstall ??= intercept(observed);
   return () => {
     const at = observers.indexOf(observer);
     if (at >= 0) observers.splice(at, 1);
@@ -48,15 +60,17 @@ export function observe(observer: Observer): () => void {
   };
 }
 
+/** Whether there is an observer. */
 export function hasObservers(): boolean {
   return observers.length > 0;
 }
 
-/** True inside an observer: its own operator calls pass every door untouched. */
+/** True while an observer runs: its own operators are neither cast nor observed. */
 export function isObserving(): boolean {
   return observing;
 }
 
+/** Calls every observer with an event. */
 export function notify(event: OperatorEvent): void {
   observing = true;
   try {
@@ -70,7 +84,10 @@ export function notify(event: OperatorEvent): void {
   }
 }
 
-/** Runs operators that belong to an instrument, not to the model. */
+/**
+ * Runs `body` and returns its result. Its operators are neither cast nor observed, because they belong to an instrument
+ * and not to the model.
+ */
 export function unobserved<T>(body: () => T): T {
   const before = observing;
   observing = true;
@@ -81,8 +98,8 @@ export function unobserved<T>(body: () => T): T {
   }
 }
 
-function door(call: Call, next: Next): unknown {
-  if (observing || castingDoor()) return next(call.args);
+function observed(call: Call, next: Next): unknown {
+  if (observing || autocastIsActive()) return next(call.args);
   const decomposition = decompositionOf(call.op);
   if (decomposition?.exact) return decomposition.run(call.args);
   const result = next(call.args);

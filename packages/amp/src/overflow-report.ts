@@ -1,66 +1,85 @@
-// What led to the first value that was not finite, in words.
+// Reports in words what led to the first value that was not finite.
 import type { Precision } from "./auto-precision.js";
 import type { numericsVersion } from "./step-record.js";
 import { textTable } from "./text.js";
 
-/** Range of one tensor at the place of the fault. */
+/** The range of one tensor at the place of the fault. */
 export interface TensorFacts {
+  /** The name of the weight, of the model's input or of the operator's argument. */
   name: string;
   dtype: string;
   shape: number[];
+  /** The smallest and the largest of the finite values; 0 where there are none. */
   min: number;
   max: number;
-  /** Largest absolute value. */
+  /** The largest absolute value of the finite values. */
   amax: number;
+  /** The number of values that are NaN. */
   nan: number;
+  /** The number of values that are infinite. */
   infinite: number;
 }
 
-/** One of the last modules before the fault. */
+/** A module that ran shortly before the fault. */
 export interface TrailEntry {
   path: string;
+  /** The last operator that ran in the module. */
   operator: string;
+  /** The dtype of its output. */
   dtype: string;
+  /** The largest absolute value of the outputs in the module. */
   amax: number;
 }
 
 /**
- * Where the first value that was not finite came up:
- * `input` in the tensors given to the model; `weight` in its parameters or buffers; `forward` in a module whose own
- * inputs were finite; `target` in the data that the loss was given; `loss` in the loss's own arithmetic; `backward` in
- * a gradient while everything forward was finite; `none` when the replay stayed finite.
+ * Where the first value that was not finite appeared.
+ * - `input`: in the tensors given to the model.
+ * - `weight`: in the parameters or buffers of the model.
+ * - `forward`: in the output of a module.
+ * - `target`: in the data given to the loss.
+ * - `loss`: in the computation of the loss, from finite data.
+ * - `backward`: in a gradient, after a finite forward.
+ * - `none`: nowhere; the replay stayed finite.
  */
 export type FaultPhase = "input" | "weight" | "forward" | "target" | "loss" | "backward" | "none";
 
-/** A line of numerics.jsonl. */
+/** The report of a fault: a line of numerics.jsonl. */
 export interface OverflowReport {
   v: typeof numericsVersion;
   kind: "overflow";
   step: number;
   precision: Precision;
+  /** The loss scale; 1 where nothing is scaled. */
   scale: number;
+  /** Where the first value that was not finite appeared. */
   phase: FaultPhase;
-  /** Files of the batch. */
+  /** The image files of the batch. */
   files: string[];
-  /** Module, or name of the input or weight. */
+  /** The path of the module, or the name of the input or weight; null where there is none. */
   module: string | null;
+  /** The base name of the operator; null for inputs and weights. */
   operator: string | null;
+  /** The inputs of the operator, or the bad input of the model. */
   inputs: TensorFacts[];
+  /** The weights of the operator, or the bad weight. */
   weights: TensorFacts[];
+  /** The output of the operator, or the bad gradient. */
   output: TensorFacts | null;
   /** Up to twenty modules that ran before, oldest first. */
   trail: TrailEntry[];
-  /** `backward`: the modules that read this output, whose backward made the bad gradient. */
+  /** For `backward`: the modules that read this output. Their backward produced the bad gradient. */
   readers: string[];
-  /** The first parameter, in the model's order, whose gradient was bad, and how many were. */
+  /** The first parameter, in the order of the model, whose gradient was not finite; null where none was. */
   bad_parameter: string | null;
+  /** The number of parameters whose gradient was not finite. */
   bad_parameters: number;
+  /** What to do, the most likely remedy first. */
   advice: string[];
 }
 
 const fp16Max = 65504;
 
-/** What to do about it, most likely first. */
+/** What to do about a fault, the most likely remedy first. */
 export function advise(report: Omit<OverflowReport, "advice">): string[] {
   const place = report.module ?? "";
   const isHalf = report.output?.dtype === "float16" || report.inputs.some((input) => input.dtype === "float16");
@@ -82,31 +101,31 @@ export function advise(report: Omit<OverflowReport, "advice">): string[] {
       ];
     case "loss":
       return [
-        "The model's outputs were finite, the loss was not: the outputs are extreme. Lower the learning rate, or lengthen the warm-up.",
+        "The model's outputs were finite but the loss was not: the outputs are extreme. Lower the learning rate, or lengthen the warm-up.",
         "If it happens on the same images every time, check their annotations (rfdetr data check).",
       ];
     case "backward":
       if (report.precision === "16-mixed" && report.scale > 1)
         return [
-          `The loss scale of ${report.scale} carried a gradient past float16's ${fp16Max}: the scaler has halved the scale and the step was skipped. In the first steps, and now and then later, that is how it finds its scale.`,
+          `The loss scale of ${report.scale} carried a gradient past float16's ${fp16Max}: the scaler has halved the scale and the step was skipped. This is normal in the first steps, and now and then later: the scaler finds its scale in this way.`,
           `If it happens at the same module again and again: ${overridden}, or bf16-mixed.`,
         ];
       return [
-        `A gradient left the range of its type at ${place}: lower the learning rate or the clipping threshold.`,
+        `A gradient left the range of its dtype at ${place}: lower the learning rate or the clipping threshold.`,
         `If it happens at the same module again and again: ${overridden}.`,
       ];
     case "forward":
       if (isHalf)
         return [
-          `${place} left the range of float16 (±${fp16Max}): ${overridden}, or "bf16" in place of "fp32" to keep the speed.`,
-          "bf16-mixed has the range of float32 and needs no such exception.",
+          `${place} left the range of float16 (±${fp16Max}): ${overridden}. "bf16" instead of "fp32" keeps the speed.`,
+          "bf16-mixed has the range of float32 and needs no such override.",
         ];
       return [
-        `${place} made it out of finite inputs in ${report.output?.dtype ?? "float32"}, whose range is hardly at fault: training has diverged. Go back to the last good checkpoint, with a lower learning rate.`,
+        `${place} produced this value from finite inputs in ${report.output?.dtype ?? "float32"}, whose range is rarely the cause: training has diverged. Go back to the last good checkpoint, with a lower learning rate.`,
       ];
     default:
       return [
-        "The replay stayed finite: the fault is not repeatable from this batch and these weights. Memory or hardware errors and races in data loading do that.",
+        "The replay stayed finite: this batch and these weights do not reproduce the fault. Possible causes are errors of memory or hardware, and races in data loading.",
       ];
   }
 }
@@ -133,7 +152,7 @@ const headlines: Record<FaultPhase, (report: OverflowReport) => string> = {
   none: () => "not found: the replay stayed finite",
 };
 
-/** The report for a terminal or a text file. */
+/** The report as text for a terminal or a file. */
 export function formatOverflowReport(report: OverflowReport): string {
   const facts = [
     ...report.inputs.map((f) => ["input", f] as const),
@@ -164,14 +183,14 @@ export function formatOverflowReport(report: OverflowReport): string {
   if (report.trail.length > 0)
     lines.push(
       "",
-      "Before it ran:",
+      "Modules that ran before:",
       textTable(
         ["module", "operator", "dtype", "amax"],
         report.trail.map((t) => [t.path, t.operator, t.dtype, brief(t.amax)]),
       ),
     );
   if (report.bad_parameter !== null)
-    lines.push("", `Gradients of ${report.bad_parameters} parameters were bad, first ${report.bad_parameter}.`);
+    lines.push("", `Gradients that were not finite: ${report.bad_parameters}, the first of ${report.bad_parameter}.`);
   return [...lines, "", ...report.advice.map((advice) => `→ ${advice}`)].join("\n");
 }
 

@@ -1,12 +1,12 @@
-// Overrides: other rules for the modules whose path fits a pattern.
+// Overrides: rules for the modules whose path matches a pattern.
 
 import { PolicyError } from "./errors.js";
 import { nearest } from "./nearest.js";
 import { moduleRules, type Overrides } from "./policy.js";
 
 /**
- * Matches the path of a module, or of any module inside one that fits. Segments are separated by dots; `*` stands for
- * one segment or a part of one, `**` for any number of segments, none included.
+ * Compiles a path pattern. It matches the path of a module and the paths of all modules inside it. Dots separate
+ * segments. `*` stands for one segment or for part of one, `**` for any number of segments, including none.
  */
 export function pathPattern(pattern: string): RegExp {
   const segments = pattern.split(".");
@@ -20,9 +20,9 @@ export function pathPattern(pattern: string): RegExp {
 }
 
 /**
- * Checks override patterns against a model's module paths, and their rules against the known ones.
- * @param paths of all modules, as `namedModules()` gives them
- * @throws PolicyError for a pattern that matches nothing, with near matches, or an unknown rule
+ * Checks the patterns of overrides against the module paths of a model, and checks their rules.
+ * @param paths the paths of all modules, as `namedModules()` gives them
+ * @throws PolicyError for an unknown rule, and for a pattern that matches no module; the message names similar paths
  */
 export function checkOverrides(overrides: Overrides, paths: readonly string[]): void {
   for (const [pattern, rule] of Object.entries(overrides)) {
@@ -40,8 +40,7 @@ export function checkOverrides(overrides: Overrides, paths: readonly string[]): 
 }
 
 /**
- * Paths with a segment that looks like one of the pattern's, those with the most such segments first, numbers folded
- * into `*`.
+ * The paths that resemble a pattern. Those with the most segments in common come first. Numbers are replaced by `*`.
  */
 function nearPaths(pattern: string, paths: readonly string[]): string[] {
   const wanted = pattern.split(".").filter((segment) => !/^[*\d]*$/.test(segment));

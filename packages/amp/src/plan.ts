@@ -1,36 +1,37 @@
-// What autocast does with an operator at a place of the model: decided once from policy and overrides, then looked up.
+// What autocast does with an operator in a module: decided once from policy and overrides, then looked up.
 import type { DType, nn, Operator } from "@rfdetr/torch";
 import { pathPattern } from "./overrides.js";
 import type { CastRule, ModuleRule, Overrides, Policy } from "./policy.js";
 
-/** What happens to one operator at one place. */
+/** What autocast does with one operator in one module. */
 export interface Plan {
   rule: CastRule;
-  /** What the arguments are cast to. */
+  /** The dtype that the arguments are cast to. */
   dtype: DType;
-  /** A float16 product that is computed on rounded float32 operands. */
+  /** Whether it is a float16 product to compute on rounded float32 operands. */
   emulated: boolean;
-  /** A linear layer whose product rounds float32 weights itself: only its input is cast. */
+  /** Whether it is a linear layer whose product rounds float32 weights itself, so that only its input is cast. */
   masters: boolean;
-  /** A linear layer that sums three bfloat16 products. */
+  /** Whether it is a linear layer that sums three bfloat16 products. */
   split: boolean;
 }
 
 const keepPlan: Plan = { rule: "keep", dtype: "float32", emulated: false, masters: false, split: false };
 
+/** What the plans of a {@link Planner} follow from. */
 export interface PlanOptions {
   policy: Policy;
-  /** By module path pattern; of several that match a module, the last one written counts. */
+  /** Rules of modules by path pattern. Where several patterns match a module, the last one counts. */
   overrides: Overrides;
-  /** The low precision of the products. */
+  /** The dtype of matrix products. */
   dtype: DType;
-  /** Compute float16 products on rounded float32 operands. */
+  /** Whether to compute float16 products on rounded float32 operands. */
   emulateHalf: boolean;
-  /** Hand linear layers their float32 weights in bfloat16. */
+  /** Whether linear layers in bfloat16 receive their float32 weights. */
   masters: boolean;
 }
 
-/** The plans of all operators under one module rule; each is decided when its operator is first met. */
+/** The plans of all operators under one module rule. Each is decided on the first call of its operator. */
 class Table {
   readonly #plans = new Map<Operator, Plan>();
   constructor(readonly decide: (op: Operator) => Plan) {}
@@ -56,7 +57,10 @@ export class Planner {
     this.#patterns = Object.entries(options.overrides).map(([pattern, rule]) => [pathPattern(pattern), rule] as const);
   }
 
-  /** @param module where the operator is called; null outside of modules, where the policy alone decides */
+  /**
+   * The plan of an operator.
+   * @param module the module that calls the operator; null outside of modules, where only the policy counts
+   */
   plan(op: Operator, module: nn.RunningModule | null): Plan {
     return (module === null || this.#patterns.length === 0 ? this.#table("policy") : this.#tableAt(module)).get(op);
   }

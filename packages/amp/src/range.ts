@@ -1,33 +1,38 @@
-// The range of a tensor's values in one look: extremes, what is not finite, and the binary exponents.
+// The range of a tensor's values: extremes, a histogram of binary exponents, and what is not finite.
 import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 
 /**
- * Binades of float32: bin e holds the values with 2^(e−127) ≤ |x| < 2^(e−126); bin 0 zeros and float32 subnormals, bin
- * 255 infinities and NaN.
+ * Bins of the histogram. Bin e counts the float32 values with 2^(e−127) ≤ |x| < 2^(e−126). Bin 0 counts zeros and
+ * subnormals, bin 255 infinities and NaN.
  */
 const exponentBins = 256;
 const bias = 127;
 
-/** Values looked at for the histogram; larger tensors are sampled evenly. Extremes are always exact. */
+/** The most values that the histogram counts, about. Larger tensors are sampled evenly. Extremes are always exact. */
 const sampleSize = 1 << 16;
 
-/** Range of a tensor's values: largest magnitude, shares, histogram of exponents. */
+/** The range of a tensor's values, or of several tensors together. */
 export interface Range {
-  /** Largest absolute value; NaN when there is one. */
+  /** The largest absolute value. Like `min` and `max`, it is NaN where a value is NaN. */
   amax: number;
   min: number;
   max: number;
-  /** Elements of the tensor, and those of the sample that the counts are about. */
+  /** The number of all elements. */
   elements: number;
+  /** The number of elements in the sample, which `exponents` and `zeros` count. */
   sampled: number;
-  /** Counts by binary exponent, {@link exponentBins} long. */
+  /**
+   * Counts by binary exponent: bin e has the values with 2^(e−127) ≤ |x| < 2^(e−126), bin 0 zeros and float32
+   * subnormals, bin 255 infinities and NaN.
+   */
   exponents: Float64Array;
+  /** The number of zeros in the sample. */
   zeros: number;
 }
 
 /**
- * Looks at a floating tensor of any dtype: one pass of libtorch over the whole for the extremes, the bits of the sample
- * for the rest.
+ * The range of a floating-point tensor of any dtype and shape. The extremes are exact. The rest is counted in an even
+ * sample of about 65536 elements.
  */
 export function rangeOf(x: Tensor): Range {
   return noGrad(() =>
@@ -59,11 +64,12 @@ export function rangeOf(x: Tensor): Range {
   );
 }
 
+/** Adds to one bin. */
 function count(bins: Float64Array, bin: number, values: number): void {
   bins[bin] = (bins[bin] ?? 0) + values;
 }
 
-/** About {@link sampleSize} elements at an odd distance, so that even strides of channels do not hide any. */
+/** About {@link sampleSize} elements. Their distance is odd, so that a channel with an even stride is not missed. */
 function evenly(x: Tensor): Tensor {
   const elements = x.numel;
   const flat = x.flatten();
@@ -74,17 +80,19 @@ function evenly(x: Tensor): Tensor {
 
 /** Shares of the sampled values, 0 to 1. */
 export interface Shares {
+  /** NaN or infinite. */
   nonFinite: number;
-  /** Rounded to zero in float16 (below 2^−25) though not zero; and kept there with fewer bits only (below 2^−14). */
+  /** Not zero, but rounded to zero by float16 (below 2^−25). */
   fp16Flush: number;
+  /** Kept by float16 with fewer bits (from 2^−25 to 2^−14). */
   fp16Subnormal: number;
-  /** Beyond float16's 65504. */
+  /** Beyond the range of float16 (2^16 and above; its largest value is 65504). */
   fp16Saturate: number;
-  /** Subnormal in float32 and so all but lost in bfloat16; its range above is that of float32. */
+  /** Subnormal in float32, and so nearly lost in bfloat16. Above that, bfloat16 has the range of float32. */
   bf16Flush: number;
 }
 
-/** Shares of a range's values: not finite, too small, zero. */
+/** The shares of a range's values that low precision loses, or that are not finite. */
 export function shares(range: Pick<Range, "exponents" | "sampled" | "zeros">): Shares {
   const total = Math.max(1, range.sampled);
   const between = (low: number, high: number): number =>
@@ -99,11 +107,11 @@ export function shares(range: Pick<Range, "exponents" | "sampled" | "zeros">): S
   };
 }
 
-/** Adds what was seen of another tensor. */
+/** Adds the range of another tensor to `into`. */
 export function addRange(into: Range, other: Range): void {
-  into.amax = maxOrNaN(into.amax, other.amax);
-  into.min = Number.isNaN(into.min) || Number.isNaN(other.min) ? Number.NaN : Math.min(into.min, other.min);
-  into.max = maxOrNaN(into.max, other.max);
+  into.amax = Math.max(into.amax, other.amax);
+  into.min = Math.min(into.min, other.min);
+  into.max = Math.max(into.max, other.max);
   into.elements += other.elements;
   into.sampled += other.sampled;
   into.zeros += other.zeros;
@@ -112,11 +120,9 @@ export function addRange(into: Range, other: Range): void {
   });
 }
 
-const maxOrNaN = (a: number, b: number): number => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.max(a, b));
-
 /**
- * The filled part of the histogram: exponent (of the power of two) of its first bin, and the counts from there. Zeros
- * and non-finite values are left out.
+ * The part of the histogram that is not empty, without zeros and values that are not finite.
+ * @returns `counts[i]` values have 2^(first+i) ≤ |x| < 2^(first+i+1)
  */
 export function compactExponents(range: Pick<Range, "exponents">): { first: number; counts: number[] } {
   let low = 1;

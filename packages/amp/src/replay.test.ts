@@ -185,7 +185,7 @@ it("the report reads as text and survives as a record", () => {
   expect(text).toMatch(/^Step 7, 32-true: first not finite in the output of blocks.1 \(div\)\./);
   expect(text).toMatch(/Images: a.jpg, b.jpg, c.jpg/);
   expect(text).toMatch(/blocks\.0\.inner +linear +float32/);
-  expect(text).toMatch(/→ blocks.1 made it out of finite inputs/);
+  expect(text).toMatch(/→ blocks.1 produced this value from finite inputs/);
   expect(parseRecord(recordLine(found))).toEqual(found);
 });
 

@@ -1,4 +1,4 @@
-// Finding where a value stopped being finite: the step is run again with every operator watched.
+// Finds where a value stopped being finite: runs the step again and observes every operator.
 import { type nn, noGrad, ops, scope, setRngState, type Tensor } from "@rfdetr/torch";
 import type { Precision } from "./auto-precision.js";
 import { badGradients } from "./finite.js";
@@ -8,23 +8,31 @@ import { quietOperators } from "./policy.js";
 import { numericsVersion } from "./step-record.js";
 import { floatingTensors, placeName } from "./tensors.js";
 
-/** A step that is run again to find where it stopped being finite. */
+/** A failed step to run again. */
 export interface Replay {
   model: nn.Module;
-  /** Tensors that the model is given, by name. */
+  /** The tensors that the model is given, by name. */
   inputs: readonly (readonly [name: string, Tensor])[];
-  /** Forward, loss and backward of the step, as they were: same precision, same loss scale, no optimizer step. */
+  /**
+   * Runs forward, loss and backward as the step did, with the same precision and the same loss scale, but without the
+   * optimizer.
+   */
   run: () => void;
-  /** State of the random generator before the step; null where nothing is random. */
+  /** The state of the random generator before the step; null or undefined where nothing is random. */
   rngState?: Tensor | null;
+  /** The number of the step, from 1. */
   step: number;
   precision: Precision;
+  /** The loss scale; 1 where nothing is scaled. */
   scale: number;
+  /** The image files of the batch. */
   files?: readonly string[];
 }
 
+/** The most modules of a trail. */
 const trailLength = 20;
 
+/** The part of an {@link OverflowReport} that a replay finds. */
 interface Found {
   phase: FaultPhase;
   module: string | null;
@@ -37,7 +45,8 @@ interface Found {
 }
 
 /**
- * Which modules read what an operator put out, casts and views in between looked through: backward comes from there.
+ * Knows which modules read an output, directly or through casts and views. The gradient of the output comes from these
+ * modules.
  */
 class Readers {
   readonly #sources = new Map<Tensor, Tensor>();
@@ -64,8 +73,10 @@ class Readers {
 
 /**
  * Runs a failed step again and reports the first value that was not finite: in the inputs, the weights, the output of a
- * module, the loss or a gradient. Gradients of the model are dropped before and after. Costs about twice a step.
- * Gradients are watched on the CPU only: backward of other devices runs on threads of its own, where no JavaScript can.
+ * module, the loss or a gradient. It drops the gradients of the model before and after. It takes about as long as two
+ * steps. It sees gradients on the CPU only, because backward on other devices runs on threads that cannot call
+ * JavaScript.
+ * @throws whatever `run` throws before a fault was found
  */
 export function replay(options: Replay): OverflowReport {
   const { model } = options;
@@ -115,13 +126,13 @@ const nothing: Found = {
   readers: [],
 };
 
-/** Watches one run; the first fault found stands. */
+/** Observes one run and returns the first fault. */
 function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
   const trail: TrailEntry[] = [];
   const readers = new Readers();
   const hooks: (() => void)[] = [];
   let found: Found | null = null;
-  // Operators of gradient hooks are no part of the forward; a module that runs is again.
+  // Operators of gradient hooks do not belong to the forward. The next module that runs does.
   let inBackward = false;
   const stop = observe((event) => {
     if (event.module !== null) inBackward = false;
@@ -131,7 +142,7 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
     if (event.by === "cast") return;
     for (const output of floatingTensors(event.result)) {
       const amax = largest(output);
-      // A mask of infinities is meant; what computes with it is not looked past.
+      // A mask of infinities is intended. An operator that computes with it is still examined.
       if (!Number.isFinite(amax) && !quietOperators.has(event.op.base)) {
         found = fault(event, place, output, names, [...trail]);
         return;
@@ -165,7 +176,7 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
   try {
     run();
   } catch (error) {
-    // A loss that refuses such values is how the step ends; without a fault seen the error is something else.
+    // A loss may refuse values that are not finite. Without a fault, the error has another cause.
     if (found === null) throw error;
   } finally {
     stop();
@@ -184,7 +195,7 @@ function fault(
   const inputs: TensorFacts[] = [];
   const weights: TensorFacts[] = [];
   event.args.forEach((value, i) => {
-    // The half copy of a weight is known by the name of the operator's argument only.
+    // A low-precision copy of a weight has no name of its own; the name of the argument tells that it is one.
     const argument = event.op.arguments[i]?.name ?? `argument ${i}`;
     for (const tensor of floatingTensors(value)) {
       const name = names.get(tensor);
@@ -224,7 +235,7 @@ function firstBad(tensors: readonly (readonly [string, Tensor])[]): TensorFacts 
   return null;
 }
 
-/** Extremes of what is finite, and counts of what is not. */
+/** The extremes of the finite values of a tensor, and the number of the others. */
 function factsOf(name: string, tensor: Tensor): TensorFacts {
   return noGrad(() =>
     scope(() => {

@@ -1,152 +1,166 @@
-// The record of one optimizer step, and the lines of numerics.jsonl.
+// The lines of numerics.jsonl: one record for each optimizer step, and others.
 
 import type { Precision } from "./auto-precision.js";
 import type { ModuleError } from "./compare-modules.js";
 
-/** Version of everything in numerics.jsonl. Fields may be added under a version; a changed meaning raises it. */
+/** The version of all records in numerics.jsonl. New fields keep the version; a field with a new meaning raises it. */
 export const numericsVersion = 1;
 
 /**
- * One line for each optimizer step, applied or not. Numbers that are not finite are written as the strings "nan", "inf"
- * and "-inf", because JSON has none.
+ * The record of one optimizer step, applied or not. Numbers that are not finite are written as the strings "nan", "inf"
+ * and "-inf", because JSON has no such numbers.
  */
 export interface StepRecord {
   v: typeof numericsVersion;
   kind: "step";
-  /** Optimizer steps tried so far, this one included, from 1; skipped ones count here and nowhere else. */
+  /** The number of optimizer steps tried so far, this one included, from 1. Only this number counts skipped steps. */
   step: number;
-  /** Optimizer steps applied so far. */
+  /** The number of optimizer steps applied so far. */
   applied_steps: number;
   epoch: number;
   precision: Precision;
-  /** Loss scale that this step's backward ran with; 1 where nothing is scaled. */
+  /** The loss scale in this step's backward; 1 where nothing is scaled. */
   scale: number;
   loss: number;
-  /** Something was not finite: a loss or a gradient. */
+  /** Whether the loss or a gradient was not finite. */
   found_inf: boolean;
-  /** The optimizer did not run; weights, moments, average and schedule are as before. */
+  /** Whether the optimizer was not run. Weights, moments, average and schedule are then as before. */
   skipped: boolean;
-  /** Global L2 norm of the unscaled gradients before clipping. */
+  /** The L2 norm of all gradients together, without the loss scale and before clipping. */
   grad_norm: number;
-  /** What the gradients were multiplied by, 1 where nothing was clipped. */
+  /** The factor that clipping multiplied the gradients by; 1 where nothing was clipped. */
   clip_factor: number;
   lr: number;
-  /** The first parameter (in the order of the model) with a gradient that is not finite. */
+  /** The first parameter, in the order of the model, whose gradient is not finite; null where none is. */
   bad_parameter: string | null;
-  /** The first module whose output was not finite, once a replay has found it. */
+  /** The first module whose output was not finite; null unless a replay has found one. */
   bad_module: string | null;
-  /** What was not finite, in words. */
+  /** What was not finite, in words; null where everything was finite. */
   fault: string | null;
+  /** Seconds that the step took. */
   seconds: number;
-  /** `kept_bytes`: what one forward left for backward; `half_copy_bytes`: the half copies of the weights. */
+  /**
+   * Bytes. `kept_bytes` is what one forward kept for backward, `half_copy_bytes` the float16 or bfloat16 copies of the
+   * weights.
+   */
   memory: { live_bytes: number; peak_bytes: number; rss_bytes: number; kept_bytes?: number; half_copy_bytes?: number };
 }
 
-/** Statistics of one module on a sampled step. */
+/** The statistics of one module in a watched step. */
 export interface ModuleRecord {
   path: string;
-  /** Dtype of the values. */
+  /** The dtype of the values, or several of them, separated by spaces. */
   dtype: string;
+  /** The largest absolute value; NaN where a value was NaN. */
   amax: number;
-  /** Shares of the values seen, 0 to 1: see `Shares`. */
+  /** The following are shares of the sampled values, 0 to 1, as in `Shares`. */
   non_finite: number;
   fp16_flush: number;
   fp16_subnormal: number;
   fp16_saturate: number;
   bf16_flush: number;
-  /** Counts by binary exponent: `counts[i]` values with 2^(first+i) ≤ |x| < 2^(first+i+1). */
+  /** Counts by binary exponent: `counts[i]` values have 2^(first+i) ≤ |x| < 2^(first+i+1). */
   exponents: { first: number; counts: number[] };
 }
 
-/** One precision; ratios are against `32-true` of the same run, errors against float64. */
+/** What was measured of one precision. Ratios are relative to `32-true` of the same run, errors to float64. */
 export interface CalibratedPrecision {
   precision: Precision;
+  /** The median time of a step. */
   step_seconds: number;
+  /** The step time of `32-true` over that of this precision. */
   speedup: number;
+  /** The peak of the bytes of all tensors over the timed steps. */
   peak_tensor_bytes: number;
+  /** The peak bytes of this precision over those of `32-true`. */
   memory_ratio: number;
   loss: number;
   /** |loss − exact| / |exact|. */
   loss_error: number;
-  /** Cosine between its gradient and the exact one, all parameters as one vector. */
+  /** The cosine between its gradient and the exact one, all parameters taken as one vector. */
   gradient_cosine: number;
-  /** No loss scale down to 1 gave finite gradients, or the loss was not finite. */
+  /** Whether the loss was not finite, or no loss scale down to 1 gave finite gradients. */
   nonfinite: boolean;
-  /** Loss scale that the first finite gradients came with. */
+  /** The loss scale that gave the first finite gradients. */
   scale: number;
-  /** Share of the gradient values that the half type rounds to zero at this scale. */
+  /** The share of the gradient values, 0 to 1, that the precision rounds to zero at this scale. */
   underflow_share: number;
-  /** The ten modules with the largest error, worst first; empty for `32-true`. */
+  /** The ten modules with the largest errors, worst first; empty for `32-true`. */
   modules: ModuleError[];
 }
 
-/** How a step moved the weights of one parameter. */
+/** How one optimizer step moved the weights of one parameter. */
 export interface UpdateRecord {
   name: string;
-  /** ‖Δw‖ / ‖w‖. */
+  /** ‖Δw‖ / ‖w‖; 0 where all weights are zero. */
   ratio: number;
-  /** Share of the changed weights whose bfloat16 value did not change: lost, were the master weights bfloat16. */
+  /**
+   * The share of the changed weights, 0 to 1, whose value in bfloat16 did not change. Bfloat16 master weights would
+   * have lost these changes.
+   */
   bf16_lost: number;
 }
 
-/** One line for each sampled step. */
+/** The record of one watched step. */
 export interface MonitorRecord {
   v: typeof numericsVersion;
   kind: "monitor";
   step: number;
   precision: Precision;
-  /** Loss scale; the gradients below are as they flowed, times it. */
+  /** The loss scale, which the gradients below include. */
   scale: number;
-  /** Modules by the outputs of the operators that ran in them. */
+  /** The modules by the outputs of their operators. */
   forward: ModuleRecord[];
-  /** Modules by the gradients that arrived at those outputs. */
+  /** The modules by the gradients that arrived at those outputs. */
   gradient: ModuleRecord[];
+  /** How the step moved the weights, by parameter. */
   updates: UpdateRecord[];
   /**
-   * Bytes that the operators of one forward put out, by the width of their values. Absent in files of earlier versions
-   * of the program.
+   * Bytes of the operators' outputs in one forward: `half` in float16 and bfloat16, `full` in float32 and float64.
+   * Missing in files of earlier versions of the program.
    */
   written_bytes?: { half: number; full: number };
-  /** What looking cost. */
+  /** Seconds that recording took. */
   seconds: number;
 }
 
-/**
- * One line for each time the run went back to a checkpoint. Steps after it do again what was done between `to_step` and
- * `step`.
- */
+/** The record of a return to an earlier checkpoint. The steps between `to_step` and `step` are then done again. */
 export interface RollbackRecord {
   v: typeof numericsVersion;
   kind: "rollback";
   step: number;
-  /** The step whose state the run took up again. */
+  /** The step whose state was restored. */
   to_step: number;
-  /** What all learning rates are multiplied by from here on. */
+  /** The factor on all learning rates from here on. */
   lr_factor: number;
+  /** What was not finite, in words. */
   fault: string | null;
 }
 
-/** The first line: what the numbers belong to. */
+/** The first line of the file: the run that the other lines belong to. */
 export interface HeaderRecord {
   v: typeof numericsVersion;
   kind: "header";
   precision: Precision;
+  /** Why this precision was chosen. */
   reason: string;
+  /** What the user should know about this precision on this hardware; null where there is nothing. */
   note: string | null;
   policy: string;
   overrides: Record<string, string>;
   hardware: string;
+  /** Steps between watched ones; 0 where none is watched. */
   monitor_interval: number;
-  /** Tensor bytes that no precision changes. Absent in files of earlier versions of the program. */
+  /** Bytes of the tensors that are the same in every precision. Missing in files of earlier versions of the program. */
   fixed_bytes?: { weights: number; gradients: number; moments: number; average: number };
-  /** What was measured to choose the precision, where it was measured. */
+  /** What was measured to choose the precision; missing where nothing was measured. */
   calibration?: Pick<
     CalibratedPrecision,
     "precision" | "step_seconds" | "speedup" | "peak_tensor_bytes" | "memory_ratio" | "gradient_cosine"
   >[];
 }
 
-/** Parses and writes nothing but what it was given: numbers that JSON lacks become strings. */
+/** Writes a record as a line of JSON. Numbers that JSON lacks become the strings "nan", "inf" and "-inf". */
 export function recordLine(record: object): string {
   return JSON.stringify(record, (_, value) =>
     typeof value === "number" && !Number.isFinite(value) ? nameOf(value) : value,
@@ -154,8 +168,8 @@ export function recordLine(record: object): string {
 }
 
 /**
- * The inverse of {@link recordLine}. @throws SyntaxError for a line that is no JSON (a run killed while writing leaves
- * half a line)
+ * Reads a line that {@link recordLine} wrote.
+ * @throws SyntaxError for a line that is not JSON, such as the incomplete last line of a killed run
  */
 export function parseRecord(line: string): { v: number; kind: string } & Record<string, unknown> {
   return JSON.parse(line, (_, value) =>

@@ -1,18 +1,20 @@
-// What is made of master weights once and used until they change: half copies, or the form that a product reads.
+// A cache of what is made from master weights: low-precision copies, or packed weights.
 import { type DType, keep, type Tensor } from "@rfdetr/torch";
 
+/** A result, and the state of the weight that it was made from. */
 interface Made {
   tensor: Tensor;
   handle: number;
   version: number;
 }
 
+/** Results by master weight. Each is valid until its weight changes. */
 export class WeightCache {
   readonly #made = new Map<Tensor, Made>();
 
   /**
-   * What was made of this state of a weight, in this dtype; null where there is nothing. What was made of an earlier
-   * state is freed.
+   * The result for the present state of a weight, in `dtype`; null where there is none. A result for an earlier state
+   * is freed.
    */
   found(master: Tensor, dtype: DType): Tensor | null {
     const made = this.#made.get(master);
@@ -25,7 +27,10 @@ export class WeightCache {
     return null;
   }
 
-  /** The same, made now where there is nothing; it lives until the weight changes or {@link WeightCache.clear}. */
+  /**
+   * The result for the present state of a weight, in `dtype`. `make` is called where there is none. The result lives
+   * until the weight changes or until {@link WeightCache.clear}.
+   */
   get(master: Tensor, dtype: DType, make: () => Tensor): Tensor {
     const found = this.found(master, dtype);
     if (found !== null) return found;
@@ -35,12 +40,14 @@ export class WeightCache {
     return tensor;
   }
 
+  /** Bytes of all results. */
   get bytes(): number {
     let bytes = 0;
     for (const { tensor } of this.#made.values()) bytes += tensor.nbytes;
     return bytes;
   }
 
+  /** Frees all results. */
   clear(): void {
     for (const { tensor } of this.#made.values()) tensor.dispose();
     this.#made.clear();
