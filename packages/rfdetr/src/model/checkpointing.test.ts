@@ -17,7 +17,7 @@ const targets: Target[] = [
   { imageId: 0, labels: Int32Array.of(1, 3), boxes: Float32Array.of(0.3, 0.4, 0.2, 0.2, 0.7, 0.6, 0.3, 0.1) },
 ];
 
-/** Loss, gradients and the bytes that forward kept for backward. */
+/** Runs a training step. @returns its loss, its gradients and the bytes that forward kept for backward */
 function step(
   checkpointing: boolean,
   precision: Precision,
@@ -45,7 +45,7 @@ function step(
   return { ...result, gradients };
 }
 
-/** Largest difference over the largest value. */
+/** The largest difference, divided by the largest value. */
 function difference(a: Map<string, Float32Array>, b: Map<string, Float32Array>): number {
   let [largest, size] = [0, 0];
   for (const [name, values] of a)
@@ -57,19 +57,20 @@ function difference(a: Map<string, Float32Array>, b: Map<string, Float32Array>):
 }
 
 describe.each(["32-true", "bf16-mixed", "16-mixed"] as const)("activation checkpointing in %s", (precision) => {
-  it("gives the loss and the gradients of a step that keeps its activations, for less memory", () => {
+  it("gives the loss and the gradients of a step without it, with less memory", () => {
     const plain = step(false, precision);
     const spared = step(true, precision);
     expect(spared.loss).toBe(plain.loss);
     expect([...spared.gradients.keys()]).toEqual([...plain.gradients.keys()]);
-    // The same kernels on the same values; gradients that several blocks share are summed in another order.
+    // The kernels and their inputs are the same. Gradients of tensors that several blocks read are summed in another
+    // order.
     expect(difference(plain.gradients, spared.gradients)).toBeLessThan(precision === "32-true" ? 1e-6 : 1e-2);
     expect(spared.kept).toBeLessThan(0.7 * plain.kept);
   });
 });
 
 describe("activation checkpointing with stochastic depth", () => {
-  it("draws in backward what forward drew", () => {
+  it("draws the same random numbers in backward as in forward", () => {
     const paths = [...model.namedModules()].flatMap(([, module]) => (module instanceof nn.DropPath ? [module] : []));
     expect(paths.length).toBeGreaterThan(0);
     for (const path of paths) path.p = 0.5;

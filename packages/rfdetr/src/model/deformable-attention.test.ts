@@ -26,11 +26,11 @@ const filled = (key: string, shape: number[]): Tensor =>
   );
 
 describe("multi-scale deformable attention", () => {
-  it("starts with offsets that point away from the centre, a step further each point", () => {
+  it("starts with one direction for each head, and one unit more for each point", () => {
     near((new MSDeformAttn(4, 1, 2, 2).samplingOffsets.bias as Tensor).detach(), [1, 0, 2, 0, -1, 0, -2, 0]);
   });
 
-  it("gives the numbers of the reference", () => {
+  it("gives the numbers of the Python package", () => {
     noGrad(() =>
       scope(() => {
         const module = new MSDeformAttn(8, 1, 2, 2).to("float64");
@@ -57,7 +57,7 @@ describe("multi-scale deformable attention", () => {
 });
 
 describe("the decomposition of rfdetr::deformable_attention", () => {
-  it("gives what the operator gives, with its gradients, to rounding", () => {
+  it("gives the values and gradients of the fused operator, up to rounding", () => {
     manualSeed(3);
     const shapes = [4, 5, 2, 3];
     const [batch, heads, channels, queries, points] = [2, 3, 4, 6, 2];

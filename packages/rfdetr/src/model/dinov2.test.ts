@@ -5,8 +5,8 @@ import { near } from "../testing/near.js";
 import { partition, unpartition, WindowedDinov2 } from "./dinov2.js";
 import { resolveModel } from "./variants.js";
 
-describe("windows", () => {
-  it("are numbered row by row inside an image, and tokens row by row inside a window", () => {
+describe("window partition", () => {
+  it("orders windows row by row in an image, and tokens row by row in a window", () => {
     const tokens = tensor(
       Float32Array.from({ length: 16 }, (_, i) => i),
       { shape: [1, 16, 1] },
@@ -19,7 +19,7 @@ describe("windows", () => {
     ]);
   });
 
-  it("come back to the same tokens, rectangles too", () => {
+  it("is inverted by unpartition, for rectangles too", () => {
     const size = fc.integer({ min: 1, max: 3 });
     fc.assert(
       fc.property(size, size, size, size, (batch, windows, h, w) =>
@@ -39,8 +39,8 @@ describe("windows", () => {
   });
 });
 
-describe("antialiased bicubic resize of the position table", () => {
-  it("has the kernel of the reference, wider where it shrinks", () => {
+describe("antialiased bicubic interpolation of positional embeddings", () => {
+  it("gives the numbers of PyTorch for a larger and a smaller grid", () => {
     const grid = (side: number, value: (n: number) => number): Tensor =>
       tensor(
         Float32Array.from({ length: side * side }, (_, n) => value(n)),
@@ -53,7 +53,7 @@ describe("antialiased bicubic resize of the position table", () => {
         false,
       )
       .flatten();
-    // Float32 as in the model, and as the goldens, which have five decimals.
+    // The model interpolates in float32. The goldens have five decimals.
     near(grown.narrow(0, 0, 5), [-0.30189, 0.07956, 0.77358, 1.46761, 1.84906], 1e-5);
     near(grown.narrow(0, 12, 1), [4], 1e-5);
     const shrunk = ops._upsampleBicubic2dAa(
@@ -71,13 +71,13 @@ describe("windowed DINOv2", () => {
     return layer.flatMap(({ isGlobal }, i) => (isGlobal ? [i] : []));
   };
 
-  it("attends globally in the layers after each feature, in windows elsewhere", () => {
+  it("attends globally in the layer after each feature, and in windows elsewhere", () => {
     expect(globals("nano")).toEqual([3, 6, 9]);
     expect(globals("base")).toEqual([2, 5, 8, 11]);
     expect(globals("demo")).toEqual([2]);
   });
 
-  it("lets no information cross windows before the first global layer", () => {
+  it("lets no information pass between windows before the first global layer", () => {
     const config = resolveModel("tiny", { outFeatureIndexes: [2] });
     const encoder = new WindowedDinov2(config).eval();
     noGrad(() =>
@@ -97,7 +97,7 @@ describe("windowed DINOv2", () => {
     );
   });
 
-  it("leaves layers after the last feature, and the mask token, without gradient", () => {
+  it("gives no gradient to layers after the last feature and to the mask token", () => {
     const encoder = new WindowedDinov2(resolveModel("tiny", { outFeatureIndexes: [1, 2] }));
     scope(() =>
       (encoder.call(randn([1, 3, 96, 96])) as Tensor[])
@@ -109,14 +109,14 @@ describe("windowed DINOv2", () => {
     expect(without.length).toBe(1 + [...encoder.encoder.layer[2].namedParameters()].length);
   });
 
-  it("drops the branches of a layer for single windows in training, the later the layer the more often", () => {
+  it("drops residual branches for each window on its own in training, more often in later layers", () => {
     const encoder = new WindowedDinov2(resolveModel("tiny", { outFeatureIndexes: [2] }));
     encoder.setDropPath(0.8);
     expect(encoder.encoder.layer.map(({ dropPath }) => dropPath.p)).toEqual([0, 0.4, 0.8]);
     noGrad(() =>
       scope(() => {
-        // Windows that hold the same: what differs between them is what was dropped. Second layer: attention or not,
-        // MLP or not.
+        // All windows have the same content, so they differ only in what was dropped. The second layer can drop its
+        // attention, its MLP, both or neither: four kinds of windows at most.
         encoder.embeddings.positionEmbeddings.zero_();
         const quarter = randn([1, 3, 48, 48]);
         const image = ops.cat([ops.cat([quarter, quarter], { dim: 2 }), ops.cat([quarter, quarter], { dim: 2 })], {

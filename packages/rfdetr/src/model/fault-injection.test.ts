@@ -20,7 +20,7 @@ const targets = (): Target[] =>
     boxes: Float32Array.of(0.3, 0.4, 0.2, 0.2, 0.7, 0.6, 0.3, 0.1),
   }));
 
-/** A step with a fault, run again under the watch. */
+/** Replays a step with a fault. @returns the report of what was not finite first */
 function faulty(
   options: { precision?: Precision; scale?: number; images?: Tensor; targets?: Target[] } = {},
 ): OverflowReport {
@@ -49,7 +49,7 @@ function faulty(
   return report;
 }
 
-/** Runs `body` while a module's output passes through `spoil`. */
+/** Runs `body` while the output of a module passes through `spoil`. */
 function spoiled<T>(path: string, spoil: (output: Tensor) => Tensor, body: () => T): T {
   const module = [...model.namedModules()].find(([name]) => name === path)?.[1] as nn.Module & {
     forward: (...args: never[]) => unknown;
@@ -63,21 +63,21 @@ function spoiled<T>(path: string, spoil: (output: Tensor) => Tensor, body: () =>
   }
 }
 
-describe("NaN put into the detector is named where it was put", () => {
+describe("replay finds the place of a fault in the detector", () => {
   fillModel(model);
   model.train();
 
-  it("nothing is found in a step without a fault", () => {
+  it("no fault", () => {
     expect(faulty()).toMatchObject({ phase: "none", bad_parameter: null });
   });
 
-  it("an image", () => {
+  it("NaN in an image", () => {
     const bad = images.clone();
     noGrad(() => bad.select(0, 1).select(0, 2).select(0, 5).fill_(Number.NaN));
     expect(faulty({ images: bad })).toMatchObject({ phase: "input", module: "images", files: ["a.jpg", "b.jpg"] });
   });
 
-  it("a weight", () => {
+  it("NaN in a weight", () => {
     const weight = model.transformer.decoder.layers[1].linear2.weight;
     const before = weight.toArray() as Float32Array;
     noGrad(() => weight.select(0, 3).fill_(Number.NaN));
@@ -89,7 +89,7 @@ describe("NaN put into the detector is named where it was put", () => {
     "backbone.0.encoder.encoder.encoder.layer.1.mlp.fc1",
     "transformer.decoder.layers.0.cross_attn.value_proj",
     "class_embed",
-  ])("an activation of %s", (path) => {
+  ])("infinity in an activation of %s", (path) => {
     const report = spoiled(
       path,
       (output) => output.div(0),
@@ -102,19 +102,19 @@ describe("NaN put into the detector is named where it was put", () => {
     expect(formatOverflowReport(report)).toContain(path);
   });
 
-  it("a gradient", () => {
+  it("NaN in a gradient", () => {
     const hook = (output: Tensor): Tensor => {
       output.registerHook((gradient) => gradient.mul(Number.NaN));
       return output;
     };
     const report = spoiled("transformer.decoder.layers.0.linear1", hook, () => faulty());
-    // It arrives, spoiled, at the output of what linear1 reads.
+    // The first module whose output gets the NaN gradient is the one that linear1 reads from.
     expect(report).toMatchObject({ phase: "backward", module: "transformer.decoder.layers.0.norm2" });
     expect(report.readers).toContain("transformer.decoder.layers.0.linear1");
     expect(report.bad_parameters).toBeGreaterThan(10);
   });
 
-  it("a target box", () => {
+  it("NaN in a target box", () => {
     const bad = targets();
     bad[1].boxes[2] = Number.NaN;
     expect(faulty({ targets: bad })).toMatchObject({ phase: "target", module: null });

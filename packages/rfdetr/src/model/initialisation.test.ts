@@ -14,19 +14,19 @@ describe("a new model", () => {
   const amax = (t: Tensor): number => t.abs().max().item();
   const std = (t: Tensor): number => t.std(undefined, 0).item();
 
-  it("has the same weights for the same seed only", () => {
+  it("has the same weights for the same seed, and others for another seed", () => {
     const [again, other] = [build(1), build(2)];
     for (const [key, t] of state) expect(again.get(key)?.toList(), key).toEqual(t.toList());
     expect(other.get("query_feat.weight")?.toList()).not.toEqual(state.get("query_feat.weight")?.toList());
   });
 
-  it("expects every class with probability 0.01, and boxes at their references", () => {
+  it("predicts every class with probability 0.01, and the reference boxes as boxes", () => {
     for (const bias of of(/class_embed.*bias$/))
       for (const value of bias.toList() as number[]) expect(value).toBeCloseTo(-Math.log(99), 5);
     for (const last of of(/bbox_embed.*layers\.2\.|^refpoint_embed/)) expect(amax(last)).toBe(0);
   });
 
-  it("starts the selection heads of every group as copies of the main ones", () => {
+  it("starts the heads of the query selection as copies of the main heads", () => {
     const heads = [...state].filter(([key]) => key.startsWith("transformer.enc_out_"));
     expect(heads.length).toBe(3 * (6 + 2));
     for (const [key, t] of heads) {
@@ -35,17 +35,17 @@ describe("a new model", () => {
     }
   });
 
-  it("draws encoder matrices, position and class token with deviation 0.02, and scales layers by 1", () => {
+  it("draws encoder weights and embeddings with standard deviation 0.02, and starts layer scales at 1", () => {
     for (const [key, t] of state) {
       if (!key.startsWith("backbone.0.encoder.") || t.shape.length < 2 || key.endsWith("mask_token")) continue;
-      // Four standard errors of a deviation estimated from so many draws.
+      // Four standard errors of a standard deviation that is estimated from numel draws.
       expect(Math.abs(std(t) / 0.02 - 1), key).toBeLessThan(4 / Math.sqrt(2 * t.numel));
     }
     for (const t of of(/lambda1$/)) expect(new Set(t.toList() as number[])).toEqual(new Set([1]));
     for (const t of of(/^backbone\.0\.encoder\..*bias$|mask_token$/)) expect(amax(t)).toBe(0);
   });
 
-  it("draws transformer matrices uniformly after Glorot, and attends around each reference at first", () => {
+  it("draws transformer weights from the Xavier uniform distribution; sampling offsets start from their biases", () => {
     const uniform = of(
       /^transformer\.(decoder\.(layers.*(linear\d|_proj\.weight|in_proj_weight)|ref_point_head)|enc_output\.).*/,
     ).filter((t) => t.shape.length === 2);
@@ -58,7 +58,7 @@ describe("a new model", () => {
     for (const t of of(/cross_attn\.(sampling_offsets\.weight|attention_weights\.)/)) expect(amax(t)).toBe(0);
   });
 
-  it("draws content queries from a normal of deviation 1", () => {
+  it("draws content queries from the standard normal distribution", () => {
     for (const t of of(/^query_feat/)) expect(Math.abs(std(t) - 1)).toBeLessThan(4 / Math.sqrt(2 * t.numel));
   });
 });

@@ -9,7 +9,7 @@ import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 
 /**
- * Output dtypes of every operator by `module path: operator`, in the order of the calls, each run of equal ones once.
+ * Output dtypes of every operator by `module path: operator`, in the order of the calls. Equal neighbours count once.
  */
 function dtypesOf(autocast: Autocast): Map<string, string> {
   const config = resolveModel("tiny");
@@ -42,7 +42,7 @@ const projector = "backbone.0.projector.stages.0";
 const selection = "transformer.query_selection";
 const decoder = "transformer.decoder";
 
-// Python's autocast traced on the reference model: which tensor has which dtype under bf16 autocast.
+// Dtypes under PyTorch's bfloat16 autocast, traced on the model of the Python package.
 const cudaTable: [string, string][] = [
   [`${encoder}.embeddings.patch_embeddings.projection: conv2d`, "bfloat16"],
   [`${encoder}.embeddings: cat`, "float32"],
@@ -89,14 +89,15 @@ const cudaTable: [string, string][] = [
   ["pred_boxes", "float32"],
 ];
 
-describe("dtypes, tensor by tensor", () => {
+describe("dtypes of all tensors", () => {
   it("under the policy pytorch-cuda are those of PyTorch's autocast", () => {
     const seen = dtypesOf(new Autocast("bf16-mixed", { policy: cudaPolicy }));
     expect(cudaTable.map(([key]) => [key, seen.get(key)])).toEqual(cudaTable);
   });
 
-  // What our own policy does otherwise, and nothing else. Deformable attention is one operator under it, with weights,
-  // places and sums in float32 inside; its result goes to a product.
+  // All differences of the default policy. Under it, deformable attention is one fused operator, which computes
+  // attention weights, sampling locations and sums in float32. Its result is bfloat16 because a matrix product reads
+  // it.
   const inside = ["softmax", "add", "grid_sampler", "sum"].map(
     (op) => [`${decoder}.layers.0.cross_attn: ${op}`, undefined] as const,
   );
@@ -107,29 +108,32 @@ describe("dtypes, tensor by tensor", () => {
     ["enc_logits", "float32"],
   ]);
 
-  it("under our own policy keep selection, references, locations and boxes in float32", () => {
+  it("under the default policy are float32 in query selection, sampling locations and boxes", () => {
     const seen = dtypesOf(new Autocast("bf16-mixed", { overrides: modelOverrides }));
     const expected = cudaTable.map(([key, dtype]) => [key, changed.has(key) ? changed.get(key) : dtype]);
     expect(seen.get(`${decoder}.layers.0.cross_attn: deformable_attention`)).toBe("bfloat16");
     expect(cudaTable.map(([key]) => [key, seen.get(key)])).toEqual(expected);
   });
 
-  // A policy that leaves the parts of deformable attention alone must not cost its fused operator, nor may a run and a
-  // later evaluation of its weights differ by it.
+  // A policy that changes no part of deformable attention must keep the fused operator. Otherwise training and a later
+  // evaluation could differ by it.
   it.each([
     ["nothing", {}, true],
     ["norms", { layer_norm: "keep" }, true],
     ["softmax", { softmax: "keep" }, false],
     ["grid_sampler", { grid_sampler: "lower" }, false],
-  ] as const)("a user's rule for %s decides whether deformable attention is fused: %#", (_, changes, fused) => {
-    const seen = dtypesOf(
-      new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, changes), overrides: modelOverrides }),
-    );
-    const layer = `${decoder}.layers.0.cross_attn`;
-    expect([seen.has(`${layer}: deformable_attention`), seen.has(`${layer}: grid_sampler`)]).toEqual([fused, !fused]);
-  });
+  ] as const)(
+    "deformable attention is fused unless a user's rule changes a part of it: %s (%#)",
+    (_, changes, fused) => {
+      const seen = dtypesOf(
+        new Autocast("bf16-mixed", { policy: withOperators(defaultPolicy, changes), overrides: modelOverrides }),
+      );
+      const layer = `${decoder}.layers.0.cross_attn`;
+      expect([seen.has(`${layer}: deformable_attention`), seen.has(`${layer}: grid_sampler`)]).toEqual([fused, !fused]);
+    },
+  );
 
-  it("an override that fits no module of the detector is an error that shows near ones", () => {
+  it("an override that matches no module of the detector is an error that lists similar paths", () => {
     const model = new RFDETRModel(resolveModel("tiny"));
     const withOverride = (pattern: string) =>
       modelAutocast(model, { precision: "bf16-mixed", overrides: { [pattern]: "fp32" } });
@@ -157,23 +161,23 @@ describe("dtypes, tensor by tensor", () => {
   });
 });
 
-// Python's autocast emulated on the CPU for the Nano case, one run of the reference. The order among proposals whose
-// half logits tie decides which learned query each meets, and hangs on the last bit of every product before it: images
-// changed by a millionth give totals of
-// 15.751 ± 0.031 in bfloat16 and 15.736 ± 0.040 in float16 (`bench/precision.mjs ties`), and the golden totals are one
-// draw each. So the mean of four images is held to
-// 2.2 and 3 of these deviations. What does not depend on the pairing, the selection's own losses, agrees closely.
-describe("RF-DETR Nano, one training step against the reference's mixed precision", () => {
+// The goldens are one run of the Python package, with PyTorch's CUDA autocast emulated on the CPU. In float16 and
+// bfloat16, logits of proposals tie. The order of tied proposals decides which learned query each is paired with, and
+// it depends on the last bit of every product before. Images changed by a millionth give totals of 15.751 ± 0.031 in
+// bfloat16 and 15.736 ± 0.040 in float16 (`bench/precision.mjs ties`), and each golden total is one such draw. So the
+// mean of four images must be within 2.2 and 3 of these standard deviations. The losses of the query selection do not
+// depend on the pairing and agree closely.
+describe("one training step of RF-DETR Nano agrees with the mixed precision of the Python package", () => {
   const config = resolveModel("nano");
   const model = new RFDETRModel(config);
   const criterion = new Criterion({ groupDetr: config.groupDetr });
   let exact: Tensor[] = [];
 
   interface Step {
-    /** Mean over four images that differ by millionths. */
+    /** Mean total loss of four steps, whose images differ by millionths. */
     total: number;
     enc: number[];
-    /** Norm of the unscaled gradients and cosine to the float32 ones, for each loss scale. */
+    /** For each loss scale: norm of the unscaled gradients, and their cosine to the float32 gradients. */
     gradients: { norm: number; cosine: number }[];
     dtypes: string[];
   }
@@ -199,7 +203,7 @@ describe("RF-DETR Nano, one training step against the reference's mixed precisio
       };
     });
 
-  /** The total loss of images changed by k millionths. */
+  /** The total loss for images that are scaled by 1 + k millionths. */
   const totalOf = (autocast: Autocast, k: number): number =>
     scope(() => {
       const images = fillImages(2, 384, 384).mul(1 + k * 1e-6);

@@ -13,23 +13,23 @@ describe("post-processing", () => {
     ],
   ]);
 
-  it("puts ties in the order of query, then class, and clamps boxes to the image", () => {
+  it("orders equal scores by query, then class, and clamps boxes to the image", () => {
     const [{ scores, labels, boxes }] = postprocess(outputs(zeros([1, 3, 4]), large), [[100, 200]], 12);
     expect(labels.toList()).toEqual([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]);
     expect(new Set(scores.toList() as number[])).toEqual(new Set([0.5]));
     expect(new Set((boxes.toList() as number[][]).map(String))).toEqual(new Set(["0,0,200,100"]));
   });
 
-  it("gives all pairs when fewer exist than are asked for", () => {
+  it("returns all pairs if numSelect is larger than their number", () => {
     expect(postprocess(outputs(zeros([1, 3, 4]), large), [[10, 10]], 300)[0].scores.shape).toEqual([12]);
   });
 
-  it("takes negative sides as empty boxes", () => {
+  it("treats boxes with negative width and height as empty", () => {
     const box = tensor([[[0.5, 0.25, -1, -1]]]);
     near(postprocess(outputs(zeros([1, 1, 1]), box), [[100, 200]], 1)[0].boxes, [100, 25, 100, 25]);
   });
 
-  it("computes in float32 from half-precision outputs", () => {
+  it("computes in float32 from bfloat16 logits and float16 boxes", () => {
     const [{ scores, boxes }] = postprocess(
       outputs(zeros([1, 3, 4], { dtype: "bfloat16" }), large.to("float16")),
       [[100, 200]],

@@ -16,7 +16,7 @@ const criterion = new Criterion({ groupDetr: config.groupDetr });
 const images = fillImages(1, config.resolution, config.resolution);
 const targets: Target[] = [{ imageId: 0, labels: Int32Array.of(1), boxes: Float32Array.of(0.3, 0.4, 0.2, 0.2) }];
 
-/** Modules without modules of their own, layers of the same kind once. */
+/** Patterns for all modules that have parameters and no submodules. Layers of the same kind share a pattern. */
 const leaves = [
   ...new Set(
     [...model.namedModules()]
@@ -25,7 +25,7 @@ const leaves = [
   ),
 ];
 
-describe("an exception for any one module trains", () => {
+describe("a training step is finite with an override for a single module", () => {
   it.each(leaves)("%s", (pattern) => {
     for (const [precision, rule] of [
       ["bf16-mixed", "fp32"],

@@ -4,7 +4,7 @@ import { near } from "../testing/near.js";
 import { gridProposals } from "./query-selection.js";
 
 describe("grid proposals", () => {
-  it("stand at the token centres, one size a level", () => {
+  it("are centred on the tokens, with one size for each level", () => {
     const { boxes, valid } = gridProposals(
       [
         [2, 3],
@@ -23,9 +23,12 @@ describe("grid proposals", () => {
     [52, 204],
     [60, 236],
     [64, 252],
-  ])("of a grid of %i cells a side are invalid at %i tokens: the border ring, from 50 cells on", (side, invalid) => {
-    const { boxes, valid } = gridProposals([[side, side]], zeros([1]));
-    expect(side * side - valid.sum().item()).toBe(invalid);
-    expect(ops.mul(boxes, valid.mul(-1).add(1)).abs().max().item()).toBe(0);
-  });
+  ])(
+    "of a grid with %i tokens on a side are invalid at %i tokens: its border, from 50 tokens on a side",
+    (side, invalid) => {
+      const { boxes, valid } = gridProposals([[side, side]], zeros([1]));
+      expect(side * side - valid.sum().item()).toBe(invalid);
+      expect(ops.mul(boxes, valid.mul(-1).add(1)).abs().max().item()).toBe(0);
+    },
+  );
 });

@@ -17,14 +17,14 @@ interface Summary {
 }
 type Case = Record<"predLogits" | "predBoxes" | "encLogits" | "encBoxes", Summary>;
 
-/** From the Python package rfdetr 1.11.2, by `tools/reference/model_goldens.py`. */
+/** Written from the Python package rfdetr 1.11.2 by `tools/reference/model_goldens.py`. */
 const reference = JSON.parse(readFileSync(new URL("./fixtures/reference.json", import.meta.url), "utf8")) as {
   keys: Record<string, string>;
   cases: Record<string, Case>;
 };
 
 describe("state dict", () => {
-  it.each(Object.keys(reference.keys))("of %s has the keys and shapes of the package", (variant) => {
+  it.each(Object.keys(reference.keys))("of %s has the keys and shapes of the Python package", (variant) => {
     scope(() => {
       const state = new RFDETRModel(resolveModel(variant)).stateDict();
       const lines = [...state].map(([key, t]) => `${key} ${t.shape.join("x")}`).sort();
@@ -42,7 +42,7 @@ const cases: [string, keyof typeof reference.cases, ModelConfig, [number, number
     [224, 280],
     false,
   ],
-  ["one window: every block is global", "oneWindow", resolveModel("nano", { numWindows: 1 }), [176, 176], false],
+  ["one window: every layer is global", "oneWindow", resolveModel("nano", { numWindows: 1 }), [176, 176], false],
   [
     "training with fewer tokens than queries: proposals cross group borders",
     "fewTokens",
@@ -52,7 +52,7 @@ const cases: [string, keyof typeof reference.cases, ModelConfig, [number, number
   ],
 ];
 
-describe("paths beside the published ones, in float64", () => {
+describe("unpublished configurations agree with the Python package in float64", () => {
   it.each(cases)("%s", (_, name, config, [height, width], training) => {
     const model = new RFDETRModel(config);
     fillModel(model);
@@ -69,7 +69,7 @@ describe("paths beside the published ones, in float64", () => {
   });
 });
 
-/** 1e-8: float64 sums in another order, behind a position table that is interpolated in float32 on both sides. */
+/** 1e-8: both interpolate the positional embeddings in float32; what follows are float64 sums in another order. */
 function agree(own: Tensor, golden: Summary, name: string): void {
   expect(own.shape, name).toEqual(golden.shape);
   const flat = own.flatten();

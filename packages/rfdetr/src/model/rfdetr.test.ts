@@ -6,8 +6,8 @@ import { postprocess } from "./postprocess.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 
-// Golden numbers: the Python package rfdetr 1.4.1 on CPU in float32 with the same deterministic weights; 1.11.2 gives
-// the same. 1e-5 is what two float32 programs of other summation orders agree to here.
+// The goldens are from the Python package rfdetr 1.4.1 on the CPU in float32 with the same deterministic weights;
+// 1.11.2 gives the same. Two float32 programs that sum in different orders agree to 1e-5 here.
 const near = (values: number[], golden: number[], tolerance: number): void => {
   expect(values.length).toBe(golden.length);
   values.forEach((value, i) =>
@@ -23,7 +23,7 @@ const filled = (variant: string): RFDETRModel => {
 };
 
 describe("deterministic fill", () => {
-  it("is the one that the goldens were made with", () => {
+  it("gives the weights that the goldens were made with", () => {
     near([...uniforms("class_embed.weight", 3)], [0.345759415, -0.060644898, -0.467374611], 1e-9);
   });
 });
@@ -32,7 +32,7 @@ describe("RF-DETR Nano, 384 px", () => {
   const model = filled("nano");
   const images = fillImages(2, 384, 384);
 
-  it("gives the encoder maps and projector output of the reference", () =>
+  it("gives the feature maps and the projector output of the Python package", () =>
     noGrad(() =>
       scope(() => {
         const maps = model.backbone.at(0).encoder.call(images);
@@ -59,7 +59,7 @@ describe("RF-DETR Nano, 384 px", () => {
       }),
     ));
 
-  it("gives its logits, boxes, proposals and detections", () =>
+  it("gives the logits, boxes, proposals and detections of the Python package", () =>
     noGrad(() =>
       scope(() => {
         const { predLogits, predBoxes, encOutputs } = model.call(images) as Outputs;
@@ -104,7 +104,7 @@ describe("RF-DETR Nano, 384 px", () => {
       }),
     ));
 
-  it("runs rectangles", () =>
+  it("accepts rectangles", () =>
     noGrad(() =>
       scope(() => {
         const { predLogits, predBoxes } = model.call(fillImages(1, 384, 448)) as Outputs;
@@ -113,15 +113,15 @@ describe("RF-DETR Nano, 384 px", () => {
       }),
     ));
 
-  it("says which sizes fit when one does not", () => {
+  it("rejects a size that is not a multiple of the block, and gives the nearest valid sizes", () => {
     expect(() => model.call(fillImages(1, 384, 400))).toThrow(/side divisible by 32 .* received 400: use 384 or 416/);
   });
 });
 
-describe("RF-DETR Base, 560 px: interpolated positions, 4 windows", () => {
-  it("gives the maps, logits and boxes of the reference", () => {
-    // In float32 two of Base's proposals are so close that the number of threads decides their order; float64 has no
-    // such ties.
+describe("RF-DETR Base, 560 px: interpolated positional embeddings, 4 × 4 windows", () => {
+  it("gives the feature maps, logits and boxes of the Python package", () => {
+    // In float32, two proposals of Base are so close that their order depends on the number of threads. In float64 it
+    // does not.
     const model = filled("base").to("float64");
     noGrad(() =>
       scope(() => {
@@ -160,7 +160,7 @@ describe("every variant", () => {
     ["2xlarge", 128_878_252, 531],
     ["demo", 1_882_732, undefined],
     ["tiny", 897_612, undefined],
-  ])("%s has the published number of parameters", (variant, parameters, keys) => {
+  ])("%s has the right number of parameters", (variant, parameters, keys) => {
     scope(() => {
       const model = new RFDETRModel(resolveModel(variant));
       const state = model.stateDict();

@@ -4,7 +4,7 @@ import { near } from "../testing/near.js";
 import { sineEmbedding } from "./sine-embedding.js";
 
 describe("sine embedding of boxes", () => {
-  it("orders y, x, width, height, with sine and cosine interleaved", () => {
+  it("embeds y, x, width, height in this order, with sine and cosine interleaved", () => {
     const embedded = sineEmbedding(tensor([[0.25, 0.5, 0.1, 0.2]], { dtype: "float64" }), 4);
     expect(embedded.shape).toEqual([1, 16]);
     near(

@@ -6,9 +6,9 @@ import type { Outputs } from "./outputs.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 
-// The Python package rfdetr 1.11.2 in float64 (weights, images and targets rounded to float32 first): losses, gradient
-// norms. Two steps of the reference stay float32 in that run and do so here: the interpolation of the position
-// embedding, and the matching costs. 1e-8 relative is what summation order leaves of float64 over some 10⁸ terms.
+// Losses and gradient norms of the Python package rfdetr 1.11.2 in float64. Weights, images and targets were rounded to
+// float32 first. Two operations are float32 there and here: the interpolation of the positional embeddings, and the
+// rounding of the matching costs. Float64 sums of some 10⁸ terms in different orders agree to a relative 1e-8.
 const goldens = {
   nano: {
     terms: {
@@ -64,8 +64,8 @@ const watched = [
   "query_feat.weight",
 ];
 
-describe.each(["nano", "base"] as const)("training goldens of %s in float64", (variant) => {
-  it("loss terms, total and gradient norms agree", () => {
+describe.each(["nano", "base"] as const)("a training step of %s in float64", (variant) => {
+  it("has the losses and gradient norms of the Python package", () => {
     const golden = goldens[variant];
     const config = resolveModel(variant);
     const model = new RFDETRModel(config);
@@ -77,7 +77,7 @@ describe.each(["nano", "base"] as const)("training goldens of %s in float64", (v
         training: true,
       });
       total.backward();
-      // The goldens are printed with nine decimals (class_error with four).
+      // The goldens have nine decimals (class_error has four).
       for (const [name, value] of Object.entries(golden.terms)) {
         const own = (terms.get(name) as Tensor).item();
         expect(Math.abs(own - value), `${name}: ${own} against ${value}`).toBeLessThan(

@@ -17,7 +17,7 @@ const golden = JSON.parse(readFileSync(new URL("./fixtures/variants.json", impor
   Golden
 >;
 
-/** Every query as a row. */
+/** One row for each query. */
 function rows(model: RFDETRModel, height: number, width: number): Row[] {
   return noGrad(() =>
     scope(() => {
@@ -35,7 +35,7 @@ function rows(model: RFDETRModel, height: number, width: number): Row[] {
   );
 }
 
-/** Each golden row must be there, wherever: queries whose scores tie in the last bit may come in another order. */
+/** Finds each golden row at any position: queries whose scores differ in the last bit may come in another order. */
 function contains(own: readonly Row[], expected: readonly Row[], logit: number, box: number): void {
   for (const row of expected) {
     const [label, ...numbers] = row;
@@ -54,11 +54,11 @@ describe.each(Object.entries(golden))(
     fillModel(model);
     model.eval();
 
-    it(`is the Python package's at ${config.resolution} px: logits to 1e-4, boxes to 1e-5`, () => {
+    it(`agrees with the Python package at ${config.resolution} px: logits to 1e-4, boxes to 1e-5`, () => {
       contains(rows(model, config.resolution, config.resolution), float32, 1e-4, 1e-5);
     });
 
-    it(`and at ${height} × ${width} in float64, where no tie is left: to 1e-9`, () => {
+    it(`agrees at ${height} × ${width} px in float64 to 1e-9`, () => {
       scope(() => void model.to("float64"));
       const own = rows(model, height, width).sort((a, b) => b[1] - a[1]);
       contains(own, float64, 1e-9, 1e-9);

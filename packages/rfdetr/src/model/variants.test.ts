@@ -3,18 +3,18 @@ import { ModelConfigError } from "../support/errors.js";
 import { resolveModel, variants } from "./variants.js";
 
 describe("resolveModel", () => {
-  it.each(variants)("%s is valid as it stands", (variant) => {
+  it.each(variants)("%s is valid without overrides", (variant) => {
     expect(
       resolveModel(variant).resolution % (resolveModel(variant).patchSize * resolveModel(variant).numWindows),
     ).toBe(0);
   });
 
-  it("changes the position table with the resolution", () => {
+  it("changes the grid of positional embeddings with the resolution", () => {
     expect(resolveModel("nano", { resolution: 448 }).positionalEncodingSize).toBe(28);
     expect(resolveModel("nano", { resolution: 448, positionalEncodingSize: 24 }).positionalEncodingSize).toBe(24);
   });
 
-  it.each(["base", "large-deprecated"])("keeps DINOv2's 37×37 table in %s", (variant) => {
+  it.each(["base", "large-deprecated"])("keeps DINOv2's 37×37 positional embeddings in %s", (variant) => {
     expect(resolveModel(variant, { resolution: 448 }).positionalEncodingSize).toBe(37);
   });
 
@@ -22,7 +22,7 @@ describe("resolveModel", () => {
     expect(resolveModel("nano", { resolution: undefined, numQueries: undefined })).toEqual(resolveModel("nano"));
   });
 
-  it("names the nearest resolutions that fit", () => {
+  it("gives the nearest valid resolutions", () => {
     expect(() => resolveModel("nano", { resolution: 400 })).toThrow(/divisible by 32 .* received 400: use 384 or 416/);
     expect(() => resolveModel("base", { resolution: 0 })).toThrow(ModelConfigError);
   });
@@ -32,7 +32,7 @@ describe("resolveModel", () => {
     expect(() => resolveModel("yolo")).toThrow(/Expected one of nano, small.* received yolo$/);
   });
 
-  it("refuses counts that are not positive integers", () => {
+  it("rejects counts that are not positive integers", () => {
     expect(() => resolveModel("nano", { numQueries: 0 })).toThrow(
       "Expected positive integer for numQueries but received 0 of type number",
     );
