@@ -1,5 +1,5 @@
-// The policy: what autocast does with each operator. One table serves every device. libtorch has different lists for CPU
-// and CUDA; with them, the dtypes of a model would depend on the device.
+// The policy: what autocast does with each operator. One table serves every device. libtorch has different lists for
+// CPU and CUDA; with them, the dtypes of a model would depend on the device.
 import { ops } from "@rfdetr/torch";
 import { PolicyError } from "./errors.js";
 import { nearest } from "./nearest.js";
