@@ -144,7 +144,7 @@ describe("HungarianMatcher", () => {
     expect(matcher.warning()).toBe(null);
   });
 
-  it("matches the other images as before if one has NaN boxes", () => {
+  it("still matches the other images if one has NaN boxes", () => {
     const broken = toyBoxes();
     noGrad(() => broken.select(0, 0).fill_(Number.NaN));
     const [matching] = new HungarianMatcher().match([toyOutputs(toyLogits(), broken)], toyTargets, 2);

@@ -1,4 +1,4 @@
-// The criterion: matches every prediction layer with the targets and computes the training loss (DETR §3.1).
+// The criterion: matches every prediction layer with the targets and computes the training loss.
 
 import { noGrad, ops, scope, span, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
@@ -37,8 +37,9 @@ export interface Losses {
 
 /**
  * Computes the training loss. Each prediction layer (every decoder layer and the query selection) gets its own matching
- * and contributes 1 · classification + 5 · L1 + 2 · (1 − GIoU). Each term is summed over the matched pairs (the
- * classification term over all logits) and divided by max(1, target boxes of the batch × query groups).
+ * and contributes 1 · classification + 5 · L1 + 2 · (1 − GIoU), under the default weights. The classification loss is
+ * summed over all logits, the other two terms over the matched pairs. Each sum is divided by
+ * max(1, target boxes of the batch · query groups).
  *
  * Float16 and bfloat16 outputs are converted to float32 first; float64 outputs stay float64. Sources: DETR
  * (arXiv:2005.12872, §3.1), Group DETR (arXiv:2207.13085), `rfdetr.models.criterion: SetCriterion`.

@@ -46,9 +46,9 @@ const alpha = 0.25;
  *
  *     5 · ‖b − b̂‖₁ + 2 · (α·(1−p)²·softplus(−z) − (1−α)·p²·softplus(z)) − 2 · GIoU(b, b̂)
  *
- * Costs are computed in the dtype of the predictions and rounded to float32, also from
- * float64, as the Python package does. The assignment is solved in float64. A NaN or infinite cost is replaced by one
- * above all finite costs. Sources: DETR (arXiv:2005.12872, §3.1), `rfdetr.models.matcher: HungarianMatcher`.
+ * Costs are computed in the dtype of the predictions. Then they are rounded to float32, as in the Python package, and
+ * the assignment is solved in float64. A NaN or infinite cost is replaced by one above all finite costs. Sources: DETR
+ * (arXiv:2005.12872, §3.1), `rfdetr.models.matcher: HungarianMatcher`.
  * @example
  * import { HungarianMatcher } from "rfdetr/loss";
  * const [{ batch, query, target }] = new HungarianMatcher().match([outputs], targets, 1);

@@ -26,7 +26,7 @@ const filled = (key: string, shape: number[]): Tensor =>
   );
 
 describe("multi-scale deformable attention", () => {
-  it("starts with one direction for each head, and one unit more for each point", () => {
+  it("starts with one direction of offsets for each head, and with length p + 1 for point p", () => {
     near((new MSDeformAttn(4, 1, 2, 2).samplingOffsets.bias as Tensor).detach(), [1, 0, 2, 0, -1, 0, -2, 0]);
   });
 

@@ -8,8 +8,8 @@ export type LevelShapes = readonly (readonly [height: number, width: number])[];
 /**
  * Computes `rfdetr::deformable_attention` with operators of PyTorch. A sampling point with offset Δ lies at
  * xy + ½ · Δ · wh / points, for the reference box (xy, wh). Values are sampled there with bilinear interpolation and
- * summed with the softmax of the logits as weights. Source: `rfdetr.models.ops.functions.ms_deform_attn_func:
- * ms_deform_attn_core_pytorch`.
+ * summed with the softmax of the logits as weights. Source: `rfdetr.models.ops.modules.ms_deform_attn:
+ * MSDeformAttn.forward`.
  * @param value `[B, S, heads, c]`: tokens of all levels, level by level
  * @param shapes height and width of each level
  * @param reference `[B, N, 4]`: centre x, centre y, width, height as fractions of the image
@@ -94,7 +94,7 @@ export class MSDeformAttn extends nn.Module {
 
   /**
    * Initialises the weights. The offsets of each head point in one direction, and those of point p have length p + 1
-   * (in the maximum norm). All attention weights start equal.
+   * (in the maximum norm). All attention weights start equal. Source: `MSDeformAttn._reset_parameters`.
    */
   initialise(): void {
     noGrad(() => {

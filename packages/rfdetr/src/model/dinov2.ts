@@ -56,9 +56,9 @@ class Embeddings extends nn.Module {
   }
 
   /**
-   * The positional embeddings of the patches `[1, rows·columns, C]`, and of the class token `[1, 1, C]`. If the
-   * input has another grid than the learned embeddings, they are interpolated (bicubic, antialiased). The interpolation
-   * is in float32 for every dtype of the model, as in the Python package.
+   * The positional embeddings of the patches `[1, rows·columns, C]`, and of the class token `[1, 1, C]`. They are
+   * interpolated (bicubic, antialiased) if the input has another grid. The interpolation is in float32 for every dtype
+   * of the model, as in the Python package.
    */
   #position(rows: number, columns: number): [patches: Tensor, cls: Tensor] {
     const side = this.#config.positionalEncodingSize;

@@ -67,7 +67,7 @@ describe("replay finds the place of a fault in the detector", () => {
   fillModel(model);
   model.train();
 
-  it("no fault", () => {
+  it("nothing without a fault", () => {
     expect(faulty()).toMatchObject({ phase: "none", bad_parameter: null });
   });
 

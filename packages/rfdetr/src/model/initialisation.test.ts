@@ -45,7 +45,7 @@ describe("a new model", () => {
     for (const t of of(/^backbone\.0\.encoder\..*bias$|mask_token$/)) expect(amax(t)).toBe(0);
   });
 
-  it("draws transformer weights from the Xavier uniform distribution; sampling offsets start from their biases", () => {
+  it("draws transformer weights from the Xavier uniform distribution, but starts the sampling offsets' at 0", () => {
     const uniform = of(
       /^transformer\.(decoder\.(layers.*(linear\d|_proj\.weight|in_proj_weight)|ref_point_head)|enc_output\.).*/,
     ).filter((t) => t.shape.length === 2);

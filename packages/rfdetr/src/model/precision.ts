@@ -69,7 +69,7 @@ export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}):
   return modelAutocast(model, { precision: "16-mixed", policy, overrides });
 }
 
-/** Lowers products to float16. Every other operator computes in the dtype of its inputs. */
+/** Lowers matrix products to float16. Every other operator computes in the dtype of its inputs. */
 const convertedPolicy: Policy = {
   name: "converted model",
   rows: new Map([...defaultPolicy.rows].filter(([, { rule }]) => rule === "lower" || rule === "widest")),
@@ -77,7 +77,7 @@ const convertedPolicy: Policy = {
 
 /**
  * Makes an autocast for a model whose weights are all float16. Every operator computes in float16, including norms,
- * exponentials, query selection and boxes. A CPU without float16 units emulates the products.
+ * exponentials, query selection and boxes. A CPU without float16 units emulates the matrix products.
  */
 export function convertedAutocast(): Autocast {
   return new Autocast("16-mixed", { policy: convertedPolicy });
