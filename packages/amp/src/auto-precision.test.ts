@@ -65,7 +65,7 @@ describe("hardware facts", () => {
     expect(parseCpuFlags("Features\t: fp asimd bf16 i8mm")).toEqual(["fp", "asimd", "bf16", "i8mm"]);
     expect(parseCpuFlags("")).toEqual([]);
   });
-  it("tell which half types the matrix units take", () => {
+  it("tell whether there are matrix units for bfloat16 and float16", () => {
     expect(cpuMatrixUnits(["avx512_bf16"])).toEqual({ bf16: true, fp16: false });
     expect(cpuMatrixUnits(["amx_tile", "amx_fp16"])).toEqual({ bf16: false, fp16: true });
     expect(cpuMatrixUnits(["avx512f", "f16c"])).toEqual({ bf16: false, fp16: false });

@@ -121,6 +121,18 @@ class Steps {
  *
  * The parameters are converted to float64 and back to float32, which changes no value. Gradients are dropped. The
  * random generator is reset before every step, so that all precisions see the same dropout.
+ * @example
+ * import { Autocast, calibrate } from "@rfdetr/amp";
+ * const { recommended } = calibrate({
+ *   model,
+ *   forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
+ *   step: (autocast, dtype, scale) => {
+ *     const loss = autocast.run(() => lossOf(model.call(images.to(dtype))));
+ *     loss.mul(scale).backward();
+ *     return loss.item();
+ *   },
+ *   autocast: (precision) => new Autocast(precision),
+ * });
  */
 export function calibrate(task: CalibrationTask): Calibration {
   const { progress = () => {} } = task;

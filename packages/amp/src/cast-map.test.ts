@@ -58,7 +58,7 @@ describe("cast map", () => {
     expect(row(map, "layers.0", "linear")).toMatchObject({ inputs: "bfloat16", output: "bfloat16" });
   });
 
-  it("sees 32-true, and emulated half products as half", () => {
+  it("sees 32-true, and emulated float16 products as float16", () => {
     const plain = mapOf(new Autocast("32-true"));
     expect(plain.total).toEqual({ casts: 0, bytes: 0 });
     expect(row(plain, "layers.0", "linear")).toMatchObject({ inputs: "float32" });

@@ -27,6 +27,13 @@ interface Sample {
  * modules in the same order. Where the two runs rank candidates differently, the outputs of all later modules differ by
  * more than rounding. These differences are reported as they are.
  * @returns one entry for each module, in the order of the other run
+ * @example
+ * import { Autocast, compareModules } from "@rfdetr/amp";
+ * const errors = compareModules(
+ *   () => model.call(images),
+ *   () => new Autocast("bf16-mixed").run(() => model.call(images)),
+ * );
+ * console.log(errors.map(({ path, relative_error }) => `${path} ${relative_error}`).join("\n"));
  */
 export function compareModules(exact: () => unknown, other: () => unknown): ModuleError[] {
   const reference = record(exact);

@@ -34,6 +34,9 @@ export function gradientsFinite(parameters: readonly Tensor[]): boolean {
  * The parameters whose gradient holds NaN or infinity, in the order given. It is slower than {@link gradientsFinite},
  * so call it after that has returned false.
  * @param parameters pairs of name and parameter
+ * @example
+ * import { badGradients, gradientsFinite } from "@rfdetr/amp";
+ * if (!gradientsFinite(model.parameters())) console.error(badGradients(model.namedParameters()));
  */
 export function badGradients(parameters: Iterable<readonly [string, Tensor]>): BadGradient[] {
   const found: BadGradient[] = [];

@@ -165,7 +165,7 @@ describe("misuse is an error", () => {
   it("no gradients", () => {
     expect(() => new GradScaler().unscale([weight()])).toThrow(/no parameter has one/);
   });
-  it("half gradients", () => {
+  it("float16 gradients", () => {
     const p = nn.parameter(ops._toCopy(tensor([1]), { dtype: "float16" }));
     p.grad = ops._toCopy(tensor([1]), { dtype: "float16" });
     expect(() => new GradScaler().unscale([p])).toThrow(/Expected float32 gradients/);

@@ -29,6 +29,12 @@ export interface Watched {
  * Records the ranges of values on the steps that it is told to watch. In a watched step it looks at the output of every
  * operator that computes; it skips views, copies and comparisons. It adds up what it sees by module, and registers a
  * hook on each output to see its gradient. Between watched steps it does nothing.
+ * @example
+ * import { Monitor } from "@rfdetr/amp";
+ * const monitor = new Monitor();
+ * monitor.begin();
+ * lossOf(model.call(images)).backward();
+ * for (const { path, amax } of monitor.end().gradient) console.log(path, amax);
  */
 export class Monitor {
   /** Steps between watched ones; 0 watches none. */

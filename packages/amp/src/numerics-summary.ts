@@ -91,7 +91,13 @@ export interface NumericsMemory {
   written: { half: number; full: number } | null;
 }
 
-/** Summarizes the text of a numerics.jsonl file. Lines that cannot be read are counted and skipped. */
+/**
+ * Summarizes the text of a numerics.jsonl file. Lines that cannot be read are counted and skipped.
+ * @example
+ * import { readFileSync } from "node:fs";
+ * import { formatNumerics, summarizeNumerics } from "@rfdetr/amp";
+ * console.log(formatNumerics(summarizeNumerics(readFileSync("numerics.jsonl", "utf8"))));
+ */
 export function summarizeNumerics(text: string): NumericsSummary {
   const steps: StepRecord[] = [];
   const monitors: MonitorRecord[] = [];

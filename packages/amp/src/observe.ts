@@ -65,7 +65,7 @@ export function hasObservers(): boolean {
   return observers.length > 0;
 }
 
-/** True while an observer runs: its own operators are neither cast nor observed. */
+/** True while an observer or {@link unobserved} runs, whose operators are neither cast nor observed. */
 export function isObserving(): boolean {
   return observing;
 }

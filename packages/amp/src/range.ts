@@ -8,7 +8,7 @@ import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 const exponentBins = 256;
 const bias = 127;
 
-/** The most values that the histogram counts, about. Larger tensors are sampled evenly. Extremes are always exact. */
+/** The most values that the histogram counts. Larger tensors are sampled evenly. */
 const sampleSize = 1 << 16;
 
 /** The range of a tensor's values, or of several tensors together. */
@@ -32,7 +32,7 @@ export interface Range {
 
 /**
  * The range of a floating-point tensor of any dtype and shape. The extremes are exact. The rest is counted in an even
- * sample of about 65536 elements.
+ * sample of at most 65536 elements.
  */
 export function rangeOf(x: Tensor): Range {
   return noGrad(() =>
@@ -69,7 +69,7 @@ function count(bins: Float64Array, bin: number, values: number): void {
   bins[bin] = (bins[bin] ?? 0) + values;
 }
 
-/** About {@link sampleSize} elements. Their distance is odd, so that a channel with an even stride is not missed. */
+/** At most {@link sampleSize} elements. Their distance is odd, so that a channel with an even stride is not missed. */
 function evenly(x: Tensor): Tensor {
   const elements = x.numel;
   const flat = x.flatten();

@@ -77,6 +77,11 @@ class Readers {
  * steps. It sees gradients on the CPU only, because backward on other devices runs on threads that cannot call
  * JavaScript.
  * @throws whatever `run` throws before a fault was found
+ * @example
+ * import { formatOverflowReport, replay } from "@rfdetr/amp";
+ * const run = () => lossOf(model.call(images)).backward();
+ * const report = replay({ model, inputs: [["images", images]], run, step: 7, precision: "32-true", scale: 1 });
+ * console.log(formatOverflowReport(report));
  */
 export function replay(options: Replay): OverflowReport {
   const { model } = options;

@@ -40,8 +40,8 @@ export interface StepRecord {
   /** Seconds that the step took. */
   seconds: number;
   /**
-   * Bytes. `kept_bytes` is what one forward kept for backward, `half_copy_bytes` the float16 or bfloat16 copies of the
-   * weights.
+   * Bytes. `live_bytes` and `peak_bytes` count tensors, `rss_bytes` the resident memory of the process. `kept_bytes` is
+   * what one forward kept for backward, `half_copy_bytes` the float16 or bfloat16 copies of the weights.
    */
   memory: { live_bytes: number; peak_bytes: number; rss_bytes: number; kept_bytes?: number; half_copy_bytes?: number };
 }
@@ -53,11 +53,15 @@ export interface ModuleRecord {
   dtype: string;
   /** The largest absolute value; NaN where a value was NaN. */
   amax: number;
-  /** The following are shares of the sampled values, 0 to 1, as in `Shares`. */
+  /** The share of the sampled values, 0 to 1, that are NaN or infinite. */
   non_finite: number;
+  /** The share that float16 rounds to zero, although they are not zero. */
   fp16_flush: number;
+  /** The share that float16 keeps with fewer bits. */
   fp16_subnormal: number;
+  /** The share beyond the range of float16. */
   fp16_saturate: number;
+  /** The share that is subnormal in float32, and so nearly lost in bfloat16. */
   bf16_flush: number;
   /** Counts by binary exponent: `counts[i]` values have 2^(first+i) ≤ |x| < 2^(first+i+1). */
   exponents: { first: number; counts: number[] };
