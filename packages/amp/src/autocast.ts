@@ -212,9 +212,9 @@ export class Autocast {
       plan.masters && lowered.device === "cpu" && lowered.dtype === "bfloat16" && weight.dtype === "float32";
     if (!masters) return this.#finish(call, [lowered, ...this.#casts.all([weight, bias], plan.dtype)], next, "model");
     const args = [lowered, weight, bias];
-    const [outputs = 0, inputs = 0] = weight.shape;
-    const packs = !isGradEnabled() && weight instanceof nn.Parameter && inputs % 2 === 0 && ops.linearTakesMasters();
-    if (!packs) return this.#finish(call, args, next, "masters");
+    const packable = !isGradEnabled() && weight instanceof nn.Parameter && ops.linearTakesMasters();
+    const [outputs = 0, inputs = 0] = packable ? weight.shape : [];
+    if (!packable || inputs % 2 !== 0) return this.#finish(call, args, next, "masters");
     const packed = this.#casts.packed(weight);
     const multiply = (): Tensor => this.#casts.uncast(() => ops.linearPacked(lowered, packed, bias ?? null, outputs));
     return this.#finish(call, args, multiply, "masters");

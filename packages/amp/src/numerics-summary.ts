@@ -49,7 +49,7 @@ export interface NumericsSummary {
     grad_norm: number;
     clipped: number;
   }[];
-  /** The steps at which the loss scale changed. Each is the first with the new scale. */
+  /** The first step of the run, and the first step with each new loss scale. */
   scale_changes: { step: number; scale: number }[];
   /** The ten modules that come closest to the limit of float16 or exceed it, worst first. */
   worst: WorstModule[];
