@@ -9,6 +9,10 @@ const smallest = 1e-7;
  * negative width or height counts as 0. Source: `rfdetr.utilities.box_ops: box_cxcywh_to_xyxy`.
  * @param boxes `[…, 4]`
  * @returns `[…, 4]` in the same dtype
+ * @example
+ * import { tensor } from "@rfdetr/torch";
+ * import { centreToCorners } from "rfdetr/loss";
+ * const corners = centreToCorners(tensor([[0.5, 0.5, 0.2, 0.4]])); // [[0.4, 0.3, 0.6, 0.7]]
  */
 export function centreToCorners(boxes: Tensor): Tensor {
   const [centre, size] = boxes.chunk(2, -1);
@@ -21,6 +25,10 @@ export function centreToCorners(boxes: Tensor): Tensor {
  * `rfdetr.utilities.box_ops: box_xyxy_to_cxcywh`.
  * @param boxes `[…, 4]`
  * @returns `[…, 4]` in the same dtype
+ * @example
+ * import { tensor } from "@rfdetr/torch";
+ * import { cornersToCentre } from "rfdetr/loss";
+ * const boxes = cornersToCentre(tensor([[10, 20, 30, 60]])); // [[20, 40, 20, 40]]
  */
 export function cornersToCentre(boxes: Tensor): Tensor {
   const [low, high] = boxes.chunk(2, -1);

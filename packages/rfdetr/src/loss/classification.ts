@@ -64,6 +64,11 @@ const crossEntropy = (logits: Tensor, y: Tensor): Tensor => ops.softplus(logits)
  * @param logits `[L, B, N, K]`: prediction layers, images, queries, classes; float32 or float64
  * @param matched the logits that were matched with a target
  * @returns `[L]`, with gradient
+ * @example
+ * import { randn, tensor } from "@rfdetr/torch";
+ * import { classificationLoss } from "rfdetr/loss";
+ * const matched = { index: tensor(BigInt64Array.of(5n)), iou: tensor([0.8]) };
+ * const sums = classificationLoss("ia_bce", randn([1, 2, 300, 91]), matched);
  */
 export function classificationLoss(kind: ClassificationKind, logits: Tensor, matched: Matched): Tensor {
   if (kind === "ia_bce") return iouAware(logits, matched);

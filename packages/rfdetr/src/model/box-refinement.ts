@@ -12,6 +12,10 @@ import { ops, type Tensor } from "@rfdetr/torch";
  * @param delta `[…, 4]`
  * @param reference `[…, 4]`: centre x, centre y, width, height as fractions of the image; float32 or float64
  * @returns `[…, 4]` in the dtype of the reference, not clamped
+ * @example
+ * import { tensor } from "@rfdetr/torch";
+ * import { refineBoxes } from "rfdetr/model";
+ * const boxes = refineBoxes(tensor([[1, 0, 0, 0]]), tensor([[0.5, 0.5, 0.1, 0.2]])); // [[0.6, 0.5, 0.1, 0.2]]
  */
 export function refineBoxes(delta: Tensor, reference: Tensor): Tensor {
   const d = delta.to(reference.dtype);

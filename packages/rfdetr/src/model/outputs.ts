@@ -21,7 +21,14 @@ export interface Outputs extends Prediction {
   encOutputs: Prediction;
 }
 
-/** Converts all outputs to float32, the dtype in which the criterion and post-processing compute. */
+/**
+ * Converts all outputs to float32, the dtype in which the criterion and post-processing compute.
+ * @param outputs what the model returned
+ * @returns the converted outputs, which gradients pass through
+ * @example
+ * import { inFloat32 } from "rfdetr/model";
+ * const { predLogits, predBoxes } = inFloat32(outputs);
+ */
 export function inFloat32(outputs: Outputs): Outputs {
   const wide = ({ predLogits, predBoxes }: Prediction): Prediction => ({
     predLogits: predLogits.float(),

@@ -63,6 +63,10 @@ export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions)
  * @param model the detector
  * @param overrides rules for single modules, as in {@link modelAutocast}
  * @throws PolicyError if an override matches no module of `model`
+ * @example
+ * import { noGrad } from "@rfdetr/torch";
+ * import { fp16EvalAutocast } from "rfdetr/model";
+ * const predicted = noGrad(() => fp16EvalAutocast(model).run(() => model.call(images)));
  */
 export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}): Autocast {
   const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });

@@ -57,6 +57,9 @@ export function normalise_(images: Tensor): Tensor {
  * @param height new height in pixels
  * @param width new width in pixels
  * @returns `[B, 3, height, width]`; `images` itself if the size stays the same
+ * @example
+ * import { resizeImages } from "rfdetr/model";
+ * const resized = resizeImages(images, 448, 448);
  */
 export function resizeImages(images: Tensor, height: number, width: number): Tensor {
   const [, , h, w] = images.shape;

@@ -113,6 +113,11 @@ export class RFDETRModel extends nn.Module {
   refpointEmbed: nn.Embedding;
   queryFeat: nn.Embedding;
 
+  /**
+   * Makes a model with random weights.
+   * @param config the architecture, such as {@link resolveModel} returns
+   * @throws ModelConfigError if hiddenDim is not divisible by caNheads
+   */
   constructor(readonly config: ModelConfig) {
     super();
     const { hiddenDim: d, numQueries, groupDetr, numClasses } = config;

@@ -126,6 +126,9 @@ function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): numbe
  * @param width in pixels
  * @throws ModelConfigError if height or width is not a positive multiple of patchSize · numWindows; the message gives
  * the nearest valid sizes
+ * @example
+ * import { checkInputSize, resolveModel } from "rfdetr/model";
+ * checkInputSize(resolveModel("nano"), 384, 448); // 400 would throw: nano needs multiples of 32
  */
 export function checkInputSize(config: ModelConfig, height: number, width: number): void {
   const block = blockSize(config);
