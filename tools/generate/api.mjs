@@ -165,6 +165,7 @@ const given = `declare global {
   const targets: import("rfdetr/data").Target[];
   const criterion: import("rfdetr/loss").Criterion;
   const loss: import("@rfdetr/torch").Tensor;
+  const lossOf: (outputs: import("rfdetr/model").Outputs) => import("@rfdetr/torch").Tensor;
   const step: () => void;
 }
 export {};
