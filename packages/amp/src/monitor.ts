@@ -33,7 +33,8 @@ export interface Watched {
  * import { Monitor } from "@rfdetr/amp";
  * const monitor = new Monitor();
  * monitor.begin();
- * lossOf(model.call(images)).backward();
+ * model.call(images);
+ * loss.backward();
  * for (const { path, amax } of monitor.end().gradient) console.log(path, amax);
  */
 export class Monitor {
