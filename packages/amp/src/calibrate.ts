@@ -127,7 +127,7 @@ class Steps {
  *   model,
  *   forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
  *   step: (autocast, dtype, scale) => {
- *     autocast.run(() => model.call(images.to(dtype)));
+ *     const loss = autocast.run(() => lossOf(model.call(images.to(dtype))));
  *     loss.mul(scale).backward();
  *     return loss.item();
  *   },

@@ -33,8 +33,7 @@ export interface Watched {
  * import { Monitor } from "@rfdetr/amp";
  * const monitor = new Monitor();
  * monitor.begin();
- * model.call(images);
- * loss.backward();
+ * lossOf(model.call(images)).backward();
  * for (const { path, amax } of monitor.end().gradient) console.log(path, amax);
  */
 export class Monitor {

@@ -79,10 +79,7 @@ class Readers {
  * @throws whatever `run` throws before a fault was found
  * @example
  * import { formatOverflowReport, replay } from "@rfdetr/amp";
- * const run = () => {
- *   model.call(images);
- *   loss.backward();
- * };
+ * const run = () => lossOf(model.call(images)).backward();
  * const report = replay({ model, inputs: [["images", images]], run, step: 7, precision: "32-true", scale: 1 });
  * console.log(formatOverflowReport(report));
  */
