@@ -181,6 +181,41 @@ describe("Autocast", () => {
   });
 });
 
+describe("the shared cast", () => {
+  it("is made again for a tensor that came to require a gradient", () => {
+    const layers = [new nn.Linear(8, 4), new nn.Linear(8, 4)];
+    scope(() => {
+      const x = randn([2, 8]);
+      bf16().run(() => {
+        layers[0].call(x);
+        x.requiresGrad = true;
+        (layers[1].call(x) as Tensor).float().sum().backward();
+      });
+      expect(x.grad?.dtype).toBe("float32");
+    });
+  });
+});
+
+describe("watching", () => {
+  it("does not change what a perceptron of another dtype than its input does", () => {
+    class Head extends nn.Module {
+      layers = [new nn.Linear(4, 3), new nn.Linear(3, 2)];
+      override forward(x: Tensor): Tensor {
+        return nn.mlp(this.layers, x, "relu");
+      }
+    }
+    const head = new Head().to("bfloat16");
+    const x = randn([2, 4]);
+    const run = (): number[] =>
+      scope(() => [...((head.call(x) as Tensor).float().flatten().toArray() as Float32Array)]);
+    const alone = run();
+    const stop = observe(() => {});
+    const watched = run();
+    stop();
+    expect(watched).toEqual(alone);
+  });
+});
+
 describe("policies and overrides", () => {
   it("pytorch-cuda raises norms, as PyTorch does", () => {
     const block = new Block();

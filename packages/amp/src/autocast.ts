@@ -153,8 +153,10 @@ export class Autocast {
     if (active !== this || isObserving()) return next(call.args);
     if (this.#casts.casting) return this.#finish(call, call.args, next, "cast");
     const decomposition = decompositionOf(call.op);
-    if (decomposition !== undefined && ((decomposition.exact && hasObservers()) || !this.#mayFuse(call)))
-      return decomposition.run(call.args);
+    if (decomposition !== undefined) {
+      const watched = hasObservers() && decomposition.exact(call.args);
+      if (watched || !this.#mayFuse(call)) return decomposition.run(call.args);
+    }
     if (this.#suspended > 0) return this.#finish(call, call.args, next, "model");
     const plan = this.#planner.plan(call.op, call.module);
     if (call.op === mlp) return this.#mlp(call, next);
@@ -179,6 +181,8 @@ export class Autocast {
    */
   #mayFuseLayers({ args, module }: Call): boolean {
     const [, weights, , activation] = args as [Tensor, Tensor[], Tensor[], nn.Activation];
+    // The operator itself says what is wrong with it.
+    if (!(activation in nn.activationOperators)) return true;
     if (!this.#masters || !isGradEnabled()) return false;
     if (this.#planner.plan(nn.activationOperators[activation], module).rule !== "keep") return false;
     return weights.every((weight) => {

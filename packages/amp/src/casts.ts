@@ -149,7 +149,7 @@ export class Casts {
   input(source: Tensor, dtype: DType): Tensor {
     if (source.dtype !== "float32" || source instanceof nn.Parameter) return this.one(source, dtype);
     const { handle, version } = source;
-    const recorded = isGradEnabled();
+    const recorded = isGradEnabled() && source.requiresGrad;
     const last = this.#last;
     const same = last?.source === source && last.handle === handle && last.version === version;
     if (same && last.recorded === recorded && last.result.dtype === dtype) return last.result;

@@ -76,7 +76,7 @@ export function notify(event: OperatorEvent): void {
   try {
     noGrad(() =>
       scope(() => {
-        for (const observer of observers) observer(event);
+        for (const observer of [...observers]) observer(event);
       }),
     );
   } finally {
@@ -101,7 +101,7 @@ export function unobserved<T>(body: () => T): T {
 function observed(call: Call, next: Next): unknown {
   if (observing || autocastIsActive()) return next(call.args);
   const decomposition = decompositionOf(call.op);
-  if (decomposition?.exact) return decomposition.run(call.args);
+  if (decomposition?.exact(call.args)) return decomposition.run(call.args);
   const result = next(call.args);
   notify({ op: call.op, module: call.module, args: call.args, result, by: "model" });
   return result;

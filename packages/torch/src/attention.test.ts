@@ -92,6 +92,30 @@ describe("rfdetr::attention", () => {
     expect(out.isfinite().all(-1).flatten().toList()).toEqual([1, 0, 1]);
   });
 
+  it("gives what softmax(q·kᵀ)·v gives where scores are not finite, or large", () => {
+    const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+    const width = 8;
+    const fills: [name: string, write: (query: Tensor, key: Tensor) => void][] = [
+      ["a query of +inf", (query) => void query.select(1, 1).fill_(inf)],
+      ["a query of −inf", (query) => void query.select(1, 0).fill_(-inf)],
+      ["a key of NaN", (_, key) => void key.select(1, 0).fill_(nan)],
+      ["keys of −inf before a positive query", (query, key) => void (query.fill_(1), key.fill_(-inf))],
+      ["products beyond float16", (query, key) => void (query.fill_(300), key.fill_(300))],
+    ];
+    for (const dtype of ["float32", "bfloat16", "float16"] as const)
+      for (const keys of [1, 4, 16, 40])
+        for (const [name, write] of fills) {
+          const [query, key, value] = [randn([1, 3, 1, width]), randn([1, keys, 1, width]), randn([1, keys, 1, width])];
+          write(query, key);
+          const [q, k, v] = [query, key, value].map((x) => x.to(dtype));
+          const [a, b, c] = [q, k, v].map((x) => x.float().select(2, 0));
+          const written = ops.matmul(ops.matmul(a, b.transpose(1, 2)).mul(0.1).softmax(-1), c);
+          const out = ops.attention(q, k, v, 0.1).float().select(2, 0);
+          const finite = (x: Tensor) => x.isfinite().all(-1).flatten().toList();
+          expect(finite(out), `${name}, ${keys} keys, ${dtype}`).toEqual(finite(written));
+        }
+  });
+
   it("survives scores far beyond the range of exp", () => {
     const query = randn([1, 4, 1, 32]).mul(1e4).to("bfloat16");
     const out = ops.attention(query, query, query, 1);

@@ -7,14 +7,14 @@ import { type Operator, operator } from "./dispatch.js";
 export interface Decomposition {
   /**
    * The same work in single operators, each of which passes the door; arguments and result are those of the fused
-   * operator.
+   * operator, but the result may be in a wider dtype.
    */
   run(args: readonly unknown[]): unknown;
   /**
-   * Whether results and gradients have the same bits both ways. An observer looks at the parts only then: looking at a
-   * training must not change it.
+   * Whether results and gradients have the same bits both ways for these arguments. An observer looks at the parts only
+   * then: looking at a training must not change it.
    */
-  exact: boolean;
+  exact(args: readonly unknown[]): boolean;
 }
 
 const decompositions = new Map<Operator, Decomposition>();
@@ -23,7 +23,7 @@ const decompositions = new Map<Operator, Decomposition>();
  * Registers the decomposition of a fused operator.
  * @example
  * // x·sigmoid(x), should it ever be an operator of its own
- * decompose("mine::swish", { exact: false, run: ([x]) => (x as Tensor).mul((x as Tensor).sigmoid()) });
+ * decompose("mine::swish", { exact: () => false, run: ([x]) => (x as Tensor).mul((x as Tensor).sigmoid()) });
  */
 export function decompose(name: string, decomposition: Decomposition): void {
   decompositions.set(operator(name), decomposition);

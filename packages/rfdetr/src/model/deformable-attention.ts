@@ -26,9 +26,9 @@ function composedDeformableAttention(
 ): Tensor {
   const [batch, , heads, channels] = value.shape;
   const [, queries, , levels, points] = offsets.shape;
-  const { dtype } = reference;
+  const dtype = reference.dtype === "float64" ? "float64" : "float32";
   const weights = logits.to(dtype).softmax(-1);
-  const [xy, wh] = reference.unsqueeze(2).unsqueeze(2).unsqueeze(2).chunk(2, -1);
+  const [xy, wh] = reference.to(dtype).unsqueeze(2).unsqueeze(2).unsqueeze(2).chunk(2, -1);
   const locations = xy.add(
     offsets
       .to(dtype)
@@ -49,8 +49,8 @@ function composedDeformableAttention(
 }
 
 decompose("rfdetr::deformable_attention", {
-  // The fused kernel sums in another order.
-  exact: false,
+  // The kernel sums in another order.
+  exact: () => false,
   run([value, shapes, reference, offsets, logits]) {
     const flat = shapes as number[];
     const pairs = Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]] as const);

@@ -8,7 +8,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include <limits>
+#include <algorithm>
+#include <cmath>
 
 namespace rfdetr {
 
@@ -19,17 +20,33 @@ using attention::Problem;
 using attention::Result;
 using attention::View;
 
+/// Whether no score can leave the range of float32, so that no row has a score of NaN or infinity.
+bool has_finite_scores(const at::Tensor& query, const at::Tensor& key, double scale) {
+  const auto largest = [](const at::Tensor& tensor) {
+    const auto [low, high] = at::aminmax(tensor.detach());
+    return std::max(std::fabs(low.item<double>()), std::fabs(high.item<double>()));
+  };
+  const double bound =
+      largest(query) * largest(key) * static_cast<double>(query.size(3)) * std::max(1.0, std::fabs(scale));
+  return bound < 1e38;  // false for NaN
+}
+
+/// softmax(scale * q kT) v as it is written, in float32 or above.
+at::Tensor as_written(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
+  const auto dtype = at::promote_types(query.scalar_type(), at::kFloat);
+  const at::Tensor scores = at::matmul(query.to(dtype), key.to(dtype).transpose(-2, -1)) * scale;
+  return at::matmul(scores.softmax(-1), value.to(dtype)).to(query.scalar_type());
+}
+
 at::Tensor composed(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
-  const at::Tensor result = at::scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2),
-                                                             value.transpose(1, 2), {}, 0.0, false, scale)
-                                .transpose(1, 2);
-  if (!query.device().is_cpu() || key.size(1) == 0) return result;
-  // libtorch's CPU kernel takes a row of NaN scores for a row whose keys are all masked, and gives zeros.
-  const at::NoGradGuard no_grad;
-  const at::Tensor lost = (query * key.narrow(1, 0, 1)).sum(-1, true).isnan();
-  if (!lost.any().item<bool>()) return result;
-  const at::AutoGradMode grad(result.requires_grad());
-  return result.masked_fill(lost, std::numeric_limits<double>::quiet_NaN());
+  const at::Tensor q = query.transpose(1, 2), k = key.transpose(1, 2), v = value.transpose(1, 2);
+  // libtorch's CPU kernel takes a row of NaN scores, or of minus infinity, for one whose keys are all masked, and gives
+  // zeros.
+  const bool written =
+      query.device().is_cpu() && query.numel() > 0 && key.numel() > 0 && !has_finite_scores(query, key, scale);
+  const at::Tensor result =
+      written ? as_written(q, k, v, scale) : at::scaled_dot_product_attention(q, k, v, {}, 0.0, false, scale);
+  return result.transpose(1, 2);
 }
 
 bool kernel_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {

@@ -15,18 +15,27 @@ export const activationOperators = { relu: operator("aten::relu"), gelu: operato
 /** Name of an activation that `rfdetr::mlp` applies between its layers. */
 export type Activation = keyof typeof activationOperators;
 
+const isActivation = (name: unknown): name is Activation =>
+  typeof name === "string" && Object.hasOwn(activationOperators, name);
+
 /**
  * `x` through linear layers, each but the last followed by the activation, as the fused operator `rfdetr::mlp`.
  * @param layers each with a bias; children of the module that calls this, so that whoever takes them one by one finds
  * their paths
  * @param x `[…, in of the first layer]`
  * @returns `[…, out of the last layer]`
+ * @throws TypeError when there is no layer, a layer has no bias, or the activation is unknown
  */
 export function mlp(layers: readonly Linear[], x: Tensor, activation: Activation): Tensor {
+  if (!isActivation(activation))
+    throw new TypeError(`Expected relu or gelu for activation but received ${String(activation)}`);
+  const biases = layers.flatMap(({ bias }) => (bias === null ? [] : [bias]));
+  if (layers.length === 0 || biases.length < layers.length)
+    throw new TypeError(`Expected layers with a bias each but received ${layers.length} with ${biases.length} biases`);
   return ops.mlp(
     x,
     layers.map((layer) => layer.weight),
-    layers.map((layer) => layer.bias as Tensor),
+    biases,
     activation,
   );
 }
@@ -40,7 +49,9 @@ export function layerOfWeight(weight: Tensor): Linear | undefined {
 }
 
 decompose("rfdetr::mlp", {
-  exact: true,
+  // The operator brings its weights to the dtype of the input, which a single layer does not do.
+  exact: ([x, weights, , activation]) =>
+    isActivation(activation) && (weights as Tensor[]).every(({ dtype }) => dtype === (x as Tensor).dtype),
   run([x, weights, biases, activation]) {
     const between = activationOperators[activation as Activation];
     return (weights as Tensor[]).reduce((y, weight, i) => {
