@@ -99,8 +99,8 @@ describe("rfdetr::attention", () => {
       ["a query of +inf", (query) => void query.select(1, 1).fill_(inf)],
       ["a query of −inf", (query) => void query.select(1, 0).fill_(-inf)],
       ["a key of NaN", (_, key) => void key.select(1, 0).fill_(nan)],
-      ["keys of −inf before a positive query", (query, key) => void (query.fill_(1), key.fill_(-inf))],
-      ["products beyond float16", (query, key) => void (query.fill_(300), key.fill_(300))],
+      ["keys of −inf before a positive query", (query, key) => void [query.fill_(1), key.fill_(-inf)]],
+      ["products beyond float16", (query, key) => void [query.fill_(300), key.fill_(300)]],
     ];
     for (const dtype of ["float32", "bfloat16", "float16"] as const)
       for (const keys of [1, 4, 16, 40])
