@@ -46,7 +46,7 @@ if (wantsHelp && existsSync(main)) await handOver();
 else if (wantsHelp)
   console.log(`rfdetr — train, evaluate and run RF-DETR detectors in mixed precision
 
-Commands: train, val, predict, data, bench, doctor, numerics, convert, demo, setup
+Commands: train, val, predict, data, bench, profile, doctor, numerics, convert, demo, setup
 
 The full help is there once the program is built: npm run setup`);
 else if (!isCheckout) {

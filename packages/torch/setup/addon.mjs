@@ -108,20 +108,7 @@ export async function buildAddon(root, engine) {
   });
   const todo = jobs.filter((job) => !existsSync(job.object));
   if (todo.length > 0) say(`  compiling ${todo.length} files with ${compiler}`);
-  const queue = [...todo];
-  const worker = async () => {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      const temporary = `${job.object}.${process.pid}.tmp.o`;
-      await run(
-        compiler,
-        [...common, ...job.flags, "-c", relative(root, job.source), "-o", temporary],
-        job.source,
-        root,
-      );
-      renameSync(temporary, job.object);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, worker));
+  await compile(todo, [compiler, ...common], root);
 
   const lib = join(engine.root, "lib");
   const gomp = readdirSync(lib).find((name) => /^libgomp[^/]*\.so/.test(name));
@@ -143,6 +130,32 @@ export async function buildAddon(root, engine) {
   const now = new Date();
   for (const { object } of jobs) utimesSync(object, now, now);
   forget(objects, now);
+}
+
+/**
+ * Compiles the jobs side by side.
+ * @param {{source: string, flags: string[], object: string}[]} todo
+ * @param {string[]} command the compiler and the flags of all jobs
+ * @param {string} root where the compiler runs
+ */
+async function compile(todo, [compiler, ...common], root) {
+  const queue = [...todo];
+  let done = 0;
+  const worker = async () => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      const temporary = `${job.object}.${process.pid}.tmp.o`;
+      await run(
+        compiler,
+        [...common, ...job.flags, "-c", relative(root, job.source), "-o", temporary],
+        job.source,
+        root,
+      );
+      renameSync(temporary, job.object);
+      done++;
+      if (done % 5 === 0 && done < todo.length) say(`  compiled ${done} of ${todo.length}`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, worker));
 }
 
 /** Days that an object is kept after its last use. */

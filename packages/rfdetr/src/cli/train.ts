@@ -124,7 +124,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   }
   const { summary, dir, best } = await run.result;
   if (summary.stop_reason === "interrupted") {
-    console.line(`Stopped after step ${summary.steps}. Continue with: rfdetr train --resume ${dir}`);
+    console.line(`Stopped after step ${summary.steps}. Continue with: npx rfdetr train --resume ${dir}`);
     return exit.interrupted;
   }
   console.line();
