@@ -13,8 +13,11 @@ export interface SentError {
   cause?: SentError;
 }
 
-/** An error as plain data, with its causes. What is thrown without being an error becomes the message of one. */
-export function packError(error: unknown): SentError {
+/**
+ * An error as plain data, with its causes. What is thrown without being an error becomes the message of one. A cause
+ * that leads back to an error above it is left out.
+ */
+export function packError(error: unknown, above: readonly unknown[] = []): SentError {
   if (!(error instanceof Error)) return { name: "Error", message: String(error) };
   const { name, message, stack, cause } = error;
   const { code, hint } = error as { code?: unknown; hint?: unknown };
@@ -27,7 +30,9 @@ export function packError(error: unknown): SentError {
       : {}),
     ...(typeof code === "string" ? { code } : {}),
     ...(typeof hint === "string" ? { hint } : {}),
-    ...(cause === undefined ? {} : { cause: packError(cause) }),
+    ...(cause === undefined || cause === error || above.includes(cause)
+      ? {}
+      : { cause: packError(cause, [...above, error]) }),
   };
 }
 

@@ -102,6 +102,16 @@ describe("unpackError(packError())", () => {
     expect(received.cause).toMatchObject({ code: "ERR_OUT_OF_RANGE", message: "below", stack: cause.stack });
   });
 
+  it("leaves out a cause that leads back", async () => {
+    const [first, second] = [new Error("first"), new Error("second")];
+    first.cause = second;
+    second.cause = first;
+    const received = await sent(first);
+    expect(received.message).toBe("first");
+    expect((received.cause as Error).message).toBe("second");
+    expect((received.cause as Error).cause).toBeUndefined();
+  });
+
   it("keeps errors of the packages below", async () => {
     const received = await sent(new EngineError("The engine is not built"));
     expect(received).toBeInstanceOf(EngineError);

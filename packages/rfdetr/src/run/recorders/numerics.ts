@@ -13,8 +13,7 @@ export class NumericsRecorder implements Recorder {
   constructor(session: Session) {
     this.#session = session;
     const { directory, progress } = session;
-    if (session.resumed)
-      directory.keepLines(file, (line) => ((JSON.parse(line) as { step?: number }).step ?? 0) <= progress.step);
+    if (session.resumed) directory.keepLines(file, (line) => stepOf(line) <= progress.step);
     else directory.append(file, `${recordLine(numericsHeader(session))}\n`);
   }
 
@@ -30,6 +29,15 @@ export class NumericsRecorder implements Recorder {
   rollback({ from, to, lrFactor, fault }: RecordedRollback): void {
     const record = { v: numericsVersion, kind: "rollback", step: from, to_step: to, lr_factor: lrFactor, fault };
     this.#session.directory.append(file, `${recordLine(record)}\n`);
+  }
+}
+
+/** The step of a line; 0 for the header, and for a damaged line: a log never stands in the way of a resume. */
+function stepOf(line: string): number {
+  try {
+    return (JSON.parse(line) as { step?: number } | null)?.step ?? 0;
+  } catch {
+    return 0;
   }
 }
 

@@ -34,6 +34,13 @@ describe("recorders of a resumed run", () => {
     expect(written("numerics.jsonl")).toBe(`${kept.join("\n")}\n`);
   });
 
+  it("keep a damaged line, which says nothing of its step, and go on", () => {
+    const lines = ['{"kind":"header"}', "", "\0\0", "null", '{"kind":"step","step":2}'];
+    writeFileSync(session.directory.file("numerics.jsonl"), `${[...lines, '{"kind":"step","step":3}'].join("\n")}\n`);
+    new NumericsRecorder(session);
+    expect(written("numerics.jsonl")).toBe(`${lines.join("\n")}\n`);
+  });
+
   it("drop the rows of epochs after the checkpoint, which one recorder may have written and another not", () => {
     writeFileSync(session.directory.file("metrics.csv"), "epoch,step\n1,2\n2,4\n");
     new MetricsRecorder(session);
