@@ -1,7 +1,7 @@
 // Hammers the table of operators from several threads. Run it under ThreadSanitizer:
 //
-//   g++ -std=c++20 -O1 -g -fsanitize=thread -pthread -I packages/torch/native tools/stable-table-threads.cc -o
-//   /tmp/table && /tmp/table
+//   g++ -std=c++20 -O1 -g -fsanitize=thread -pthread -Ipackages/torch/native tools/stable-table-threads.cc
+//   ./a.out
 //
 // With -DDEQUE it does the same to a std::deque that is pushed to under a lock and indexed without one: that is a race.
 #include "stable_table.h"
