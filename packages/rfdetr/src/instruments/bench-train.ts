@@ -2,7 +2,6 @@
 
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, memory, noGrad, resetPeakMemory, scope } from "@rfdetr/torch";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
@@ -12,8 +11,7 @@ import { type Spread, spread } from "../support/statistics.js";
 import type { Ema } from "../train/ema.js";
 import { randomBatch } from "../train/random-batch.js";
 import { trainingStep } from "../train/step.js";
-import type { StepParts } from "../train/step-parts.js";
-import { averageOf, stepParts } from "../train/step-parts.js";
+import { averageOf, prepareImages, type StepParts, stepParts } from "../train/step-parts.js";
 import { countFlops } from "./flops.js";
 import { peakFlops } from "./hardware-peaks.js";
 
@@ -110,8 +108,7 @@ export function benchTrain(
   const forward = countFlops(() =>
     noGrad(() =>
       scope(() => {
-        const images = normalise_(imagesToTensor(data.images, batch, config.resolution, config.resolution, device));
-        model.call(images);
+        model.call(prepareImages(data, null, device));
       }),
     ),
   );

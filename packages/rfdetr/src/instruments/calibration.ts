@@ -5,7 +5,6 @@ import { manualSeed, noGrad, scope } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../eval/batch.js";
 import { openEvaluationData } from "../eval/evaluation-data.js";
 import { modelAutocast } from "../model/precision.js";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { openTrainData } from "../run/session/open-train-data.js";
@@ -13,7 +12,7 @@ import { resolveSettings } from "../settings/resolve.js";
 import { DataError } from "../support/errors.js";
 import type { Subject } from "../train/calibrate-step.js";
 import { randomBatch } from "../train/random-batch.js";
-import type { MicroBatch } from "../train/step-parts.js";
+import { type MicroBatch, prepareImages } from "../train/step-parts.js";
 import { loadModel } from "../weights/weights.js";
 
 /** The model and data that a measurement takes. */
@@ -57,17 +56,13 @@ export async function openSubject({ model: variant, batch, device, weights, data
 }
 
 /** The dtype of each operator in a training forward, and the casts between them. */
-export function castsOf(
-  { model, batch: { images, height, width, targets }, device }: Subject,
-  precision: Precision,
-  overrides: Overrides = {},
-): CastMap {
+export function castsOf({ model, batch, device }: Subject, precision: Precision, overrides: Overrides = {}): CastMap {
   const autocast = modelAutocast(model, { precision, overrides });
   const map = new CastMap();
   noGrad(() =>
     scope(() => {
-      const batch = normalise_(imagesToTensor(images, targets.length, height, width, device));
-      map.watch(() => autocast.run(() => void model.call(batch)));
+      const images = prepareImages(batch, null, device);
+      map.watch(() => autocast.run(() => void model.call(images)));
     }),
   );
   autocast.clearCache();

@@ -14,11 +14,11 @@ import {
   span,
 } from "@rfdetr/torch";
 import { postprocess, toArrays } from "../model/postprocess.js";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import { listDetections, Predictor } from "../predict/predict.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
 import type { Subject } from "../train/calibrate-step.js";
 import { trainingStep } from "../train/step.js";
+import { prepareImages } from "../train/step-parts.js";
 import { partsOf } from "./bench-train.js";
 
 /** A phase: an outermost span. */
@@ -66,11 +66,11 @@ export function profileTraining(subject: Subject, options: ProfileOptions): Step
 export function profilePrediction(subject: Subject, options: ProfileOptions): StepProfile {
   const { model, batch, device, classNames } = subject;
   const predictor = new Predictor(model, model.config, classNames, options.precision, device);
-  const { images: bytes, height, width, targets } = batch;
+  const { height, width, targets } = batch;
   return profileSteps("prediction", subject, options, () =>
     noGrad(() =>
       scope(() => {
-        const images = span("images", () => normalise_(imagesToTensor(bytes, targets.length, height, width, device)));
+        const images = span("images", () => prepareImages(batch, null, device));
         const outputs = span("forward", () => predictor.forward(images));
         span("postprocess", () => {
           const sizes = targets.map((): [number, number] => [height, width]);

@@ -2,9 +2,8 @@
 import { type Calibration, calibrate, type Overrides, type Precision } from "@rfdetr/amp";
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/precision.js";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
-import type { MicroBatch } from "./step-parts.js";
+import { type MicroBatch, prepareImages } from "./step-parts.js";
 
 /** What is measured: a model and a training batch for it. */
 export interface Subject {
@@ -21,7 +20,7 @@ export interface Subject {
  * @param options.overrides precision of single modules; @param options.rounds timed steps per precision
  */
 export function calibrateSubject(
-  { model, batch: { images: bytes, height, width, targets }, device }: Subject,
+  { model, batch, device }: Subject,
   options: {
     overrides?: Overrides;
     precisions?: readonly Precision[];
@@ -31,7 +30,7 @@ export function calibrateSubject(
 ): Calibration {
   const { overrides, ...rest } = options;
   const criterion = new Criterion({ groupDetr: model.config.groupDetr });
-  const images = normalise_(imagesToTensor(bytes, targets.length, height, width, device));
+  const images = prepareImages(batch, null, device);
   return calibrate({
     model,
     autocast: (precision) => modelAutocast(model, { precision, overrides }),
@@ -39,7 +38,7 @@ export function calibrateSubject(
     step: (autocast, dtype, scale) => {
       const { total } = criterion.compute(
         autocast.run(() => model.call(images.to(dtype))),
-        targets,
+        batch.targets,
         { training: true },
       );
       total.mul(scale).backward();
