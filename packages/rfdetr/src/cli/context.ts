@@ -56,6 +56,12 @@ export function positiveInteger(name: string, value: unknown): number {
   throw new UsageError(expected("positive integer", name, value));
 }
 
+/** @throws RfdetrError unless `value` is an integer of 0 or more. */
+export function wholeNumber(name: string, value: unknown): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new UsageError(expected("integer of 0 or more", name, value));
+}
+
 /** @throws RfdetrError unless `value` is a number from 0 to 1. */
 export function share(name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0 && value <= 1) return value;

@@ -1,20 +1,29 @@
 // `rfdetr demo`: synthesises images, trains a detector on them and draws what it finds.
-import { existsSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
-import { RunDirectory, type RunSummary } from "../run/files/run-directory.js";
+import type { RunSummary } from "../run/files/run-directory.js";
 import { makeFolder } from "../support/atomic.js";
-import { consoleOf, exit, numeric, type OutputFlags, positiveInteger, withOutputFlags } from "./context.js";
+import type { Console } from "./console.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  positiveInteger,
+  wholeNumber,
+  withOutputFlags,
+} from "./context.js";
+import { type DemoImages, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
 import { duration, fraction } from "./format.js";
 import { follow } from "./train.js";
 
 interface DemoFlags extends OutputFlags {
   steps?: number | string;
-  images: number | string;
-  seed: number;
+  images?: number | string;
+  seed?: number | string;
   data: string;
-  out: string;
+  out?: string;
   precision: string;
 }
 
@@ -24,47 +33,42 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
     program
       .command("demo")
       .description("synthesise images of emoji, train a small detector on them, evaluate it and draw what it finds")
-      .option("--images <n>", "number of training images", numeric, 1500)
+      .option("--images <n>", "number of training images (default: 1500)", numeric)
       .option("--steps <n>", "optimizer steps (default: 2000)", numeric)
-      .option("--seed <n>", "seed of images and training", numeric, 0)
+      .option("--seed <n>", "seed of images and training (default: 0)", numeric)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--data <dir>", "folder for the images", "datasets/demo")
-      .option("--out <dir>", "run folder", "runs/demo"),
+      .option(
+        "--out <dir>",
+        "run folder; a demo run that was interrupted goes on there (default: a new one, runs/emoji-demo)",
+      ),
   ).action(async (flags: DemoFlags) => finish(await demo(flags)));
 }
 
 async function demo(flags: DemoFlags): Promise<number> {
   const console = consoleOf(flags);
   const began = performance.now();
-  const images = positiveInteger("images", flags.images);
-  if (existsSync(flags.data)) console.line(`using the images in ${flags.data}`);
-  else {
-    const { synthesize } = await import("../data/synth/synth.js");
-    const { train, valid } = await synthesize(flags.data, {
-      images,
-      seed: flags.seed,
-      onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`),
-    });
-    console.line(`synthesised ${train} training and ${valid} validation images in ${flags.data}`);
-  }
+  const asked = {
+    ...(flags.images === undefined ? {} : { images: positiveInteger("images", flags.images) }),
+    ...(flags.seed === undefined ? {} : { seed: wholeNumber("seed", flags.seed) }),
+  };
+  const { folder: out, resume } = demoPlace(flags.out, flags.data);
+  const seed = await provideImages(console, flags.data, asked);
 
   const { resolveSettings } = await import("../settings/resolve.js");
   const { resumeConfig } = await import("../run/session/resume.js");
   const { TrainRun } = await import("../run/train-run.js");
-  const unfinished = existsSync(join(flags.out, "checkpoint", "state.json")) && !finished(flags.out);
-  if (!unfinished && existsSync(join(flags.out, "config.json"))) {
-    console.line(`replacing the demo run in ${flags.out}`);
-    rmSync(flags.out, { recursive: true });
-  }
-  const run = unfinished
-    ? TrainRun.start(resumeConfig(flags.out), { resume: flags.out })
+  if (resume) console.line(`continuing the demo run in ${out} with its settings`);
+  const run = resume
+    ? TrainRun.start(resumeConfig(out), { resume: out })
     : TrainRun.start(
         resolveSettings({
           model: "demo",
           datasetDir: flags.data,
-          outputDir: flags.out,
-          seed: flags.seed,
+          outputDir: out,
+          seed,
           precision: flags.precision,
+          notes: demoNotes,
           ...(flags.steps === undefined ? {} : { maxSteps: positiveInteger("steps", flags.steps) }),
         }),
       );
@@ -72,17 +76,27 @@ async function demo(flags: DemoFlags): Promise<number> {
   if (code !== exit.done) return code;
   const { summary, best } = await run.result;
   if (best === null) return exit.failed;
-  const pictures = await draw(best, join(flags.data, "valid"), join(flags.out, "predictions"));
+  const pictures = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
   conclude(console, summary, pictures, (performance.now() - began) / 1000);
   if (console.json) console.data({ ...summary, seconds: (performance.now() - began) / 1000, pictures });
   return exit.done;
 }
 
-function finished(run: string): boolean {
-  const path = join(run, "summary.json");
-  if (!existsSync(path)) return false;
-  const { stop_reason: reason } = RunDirectory.open(run).readJson("summary.json") as RunSummary;
-  return reason !== "interrupted" && reason !== "failed";
+/** Uses the images of an earlier demo, or synthesises them. @returns their seed */
+async function provideImages(console: Console, folder: string, asked: DemoImages): Promise<number> {
+  const found = demoImages(folder, asked);
+  if (found !== null) {
+    console.line(`using the ${found.images} training images of seed ${found.seed} in ${folder}`);
+    return found.seed;
+  }
+  const { synthesize } = await import("../data/synth/synth.js");
+  const seed = asked.seed ?? 0;
+  const { train, valid } = await synthesize(folder, {
+    ...asked,
+    onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`),
+  });
+  console.line(`synthesised ${train} training and ${valid} validation images in ${folder}`);
+  return seed;
 }
 
 /** Draws the detections of twelve validation images, one by one and together. @returns the path of the latter */
@@ -104,7 +118,7 @@ async function draw(weights: string, folder: string, out: string): Promise<strin
   return together;
 }
 
-function conclude(console: ReturnType<typeof consoleOf>, summary: RunSummary, pictures: string, seconds: number): void {
+function conclude(console: Console, summary: RunSummary, pictures: string, seconds: number): void {
   console.line();
   console.line(`AP          ${fraction(summary.AP)}`);
   console.line(`AP50        ${fraction(summary.AP50)}`);
