@@ -9,6 +9,7 @@ import { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
 import { CheckpointError } from "./support/errors.js";
+import { abortSignal, checkOptions, count, oneOf, plainObject, share, text } from "./support/options.js";
 
 /** What a detector is made with. */
 export interface DetectorOptions {
@@ -22,6 +23,13 @@ export interface DetectorOptions {
   /** `auto`, `cpu` or `cuda:N`. */
   device?: string;
 }
+
+/** What the options of `create` accept. */
+const detectorOptions = {
+  weights: text,
+  precision: oneOf("auto", "32-true", "bf16-mixed", "16-mixed", true, false),
+  device: text,
+};
 
 /**
  * A detector: trains, evaluates and detects.
@@ -46,6 +54,7 @@ export class RFDETR {
   static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
     const { resolveModel } = await import("./model/variants.js");
     resolveModel(model);
+    checkOptions("RFDETR.create", options, detectorOptions);
     if (options.weights === undefined) return new RFDETR(model, options);
     const { resolveWeights } = await import("./weights/published-weights.js");
     const weights = await resolveWeights(options.weights);
@@ -64,7 +73,8 @@ export class RFDETR {
    * @throws ConfigError at once for settings that cannot be.
    */
   train(options: TrainOptions & { data?: string; signal?: AbortSignal }): TrainRun {
-    const { data, signal, ...settings } = options;
+    const { data, signal, ...settings } = plainObject<typeof options>("train", options);
+    checkOptions("train", { signal }, { signal: abortSignal });
     const precision = this.options.precision;
     const config = resolveSettings({
       model: this.model,
@@ -88,11 +98,13 @@ export class RFDETR {
 
   /** Detections of an image above `threshold` (default 0.5), best first, boxes in its pixels. */
   async predict(image: ImageSource, options: { threshold?: number } = {}): Promise<Detection[]> {
+    checkOptions("predict", options, { threshold: share });
     return (await (await this.#load()).detect(image, options)).detections;
   }
 
   /** COCO figures on a split of a dataset. */
   async evaluate(options: { data: string; split?: "valid" | "test"; batch?: number }): Promise<CocoSummary> {
+    checkOptions("evaluate", options, { data: text, split: oneOf("valid", "test"), batch: count }, ["data"]);
     const { evaluateWeights } = await import("./eval/evaluate-weights.js");
     const { summary } = await evaluateWeights(this.#trained(), {
       data: options.data,

@@ -153,7 +153,7 @@ export function checkInputSize(config: ModelConfig, height: number, width: numbe
  * const config = resolveModel("nano", { numClasses: 8, resolution: 448 });
  */
 export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
-  const defaults = table[variant];
+  const defaults = Object.hasOwn(table, variant) ? table[variant] : undefined;
   if (defaults === undefined)
     throw new ModelConfigError(
       `Expected one of ${variants.join(", ")} for the model but received ${variant}${meant(variant)}`,
@@ -174,7 +174,7 @@ export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfi
   return config;
 }
 
-function meant(name: string): string {
-  const best = suggest(name, variants);
+function meant(name: unknown): string {
+  const best = typeof name === "string" ? suggest(name, variants) : undefined;
   return best === undefined ? "" : `: did you mean ${best}?`;
 }

@@ -52,6 +52,11 @@ describe("resolveSettings", () => {
     [{ batch_sise: 2 }, "Expected a known setting but received batch_sise: did you mean batch_size?"],
     [{ learning_rate: 2 }, "did you mean lr?"],
     [{ grad_accumulation_steps: 2 }, "did you mean grad_accum_steps?"],
+    [{ batchSise: 2 }, "Expected a known setting but received batchSise: did you mean batchSize?"],
+    [JSON.parse('{"__proto__": {"epochs": 7}}'), "Expected a known setting but received __proto__"],
+    [{ constructor: 2 }, "Expected a known setting but received constructor"],
+    [{ lr_scheduler_kwargs: { lr_scheduler_kwargs: {} } }, "Expected a known setting but received lr_scheduler_kwargs"],
+    [{ amp_dtype: "constructor" }, "for amp_dtype but received"],
     [{ zebra: 2 }, "Expected a known setting but received zebra"],
     [{ strategy: "ddp" }, 'The setting strategy = "ddp" is not supported: training runs on one device'],
   ])("refuses %j in one sentence", (options, message) => {

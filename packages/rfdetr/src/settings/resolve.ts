@@ -49,7 +49,7 @@ const presets: Readonly<Record<string, TrainOptions>> = {
 
 /** The training preset of a variant; empty for variants that train with the general defaults. */
 export function presetOf(variant: string): TrainOptions {
-  return presets[variant] ?? {};
+  return Object.hasOwn(presets, variant) ? presets[variant] : {};
 }
 
 /**
@@ -68,7 +68,9 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
   const result: Record<string, unknown> = {};
   for (const name of names) {
     const key = camelCase(name);
-    result[key] = name in given ? checkSetting(name, given[name]) : (preset[key] ?? settings[name].fallback);
+    result[key] = Object.hasOwn(given, name)
+      ? checkSetting(name, given[name])
+      : (preset[key] ?? settings[name].fallback);
   }
   if (result.datasetDir === undefined)
     throw new ConfigError("Expected a dataset folder but received none", { hint: "Name it with `dataset_dir`" });
@@ -93,17 +95,18 @@ function checkAugmentation({ augConfig, augment }: TrainSettings): void {
 function normalise(options: Record<string, unknown>): Record<string, unknown> {
   const given: Record<string, unknown> = {};
   const notOurs: [name: string, value: unknown][] = [];
-  const add = (name: string, value: unknown) => {
-    if (name === "lr_scheduler_kwargs" && typeof value === "object" && value !== null) {
-      for (const [inner, innerValue] of Object.entries(value)) add(inner, innerValue);
+  const add = (key: string, value: unknown, inner = false) => {
+    const name = snakeCase(key);
+    if (name === "lr_scheduler_kwargs" && !inner && typeof value === "object" && value !== null) {
+      for (const [innerKey, innerValue] of Object.entries(value)) add(innerKey, innerValue, true);
     } else if (name === "model_name") {
       if (value !== null) given.model ??= variantOfClass(String(value));
     } else if (name === "pretrain_weights") given.weights ??= value;
-    else if (name in settings) given[name] = value;
-    else if (name in refused) notOurs.push([name, value]);
-    else throw unknown(name);
+    else if (Object.hasOwn(settings, name)) given[name] = value;
+    else if (Object.hasOwn(refused, name)) notOurs.push([name, value]);
+    else throw unknown(key);
   };
-  for (const [key, value] of Object.entries(options)) if (value !== undefined) add(snakeCase(key), value);
+  for (const [key, value] of Object.entries(options)) if (value !== undefined) add(key, value);
   for (const [name, value] of notOurs) refuse(name, value, given);
   return given;
 }
@@ -124,10 +127,13 @@ function variantOf({ model, resolution }: Record<string, unknown>): ModelConfig 
   );
 }
 
-function unknown(name: string): RfdetrError {
-  const meant = aliases[name] ?? suggest(name, names);
+/** The error for an unknown name. The name that was probably meant is spelt as the unknown one is. */
+function unknown(key: string): RfdetrError {
+  const name = snakeCase(key);
+  const found = Object.hasOwn(aliases, name) ? aliases[name] : suggest(name, names);
+  const meant = found !== undefined && key !== name ? camelCase(found) : found;
   return new ConfigError(
-    `Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+    `Expected a known setting but received ${key}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
   );
 }
 
@@ -136,7 +142,8 @@ export function checkSetting(name: SettingName, value: unknown, shown: string = 
   const parsed = settings[name].type.safeParse(value);
   if (parsed.success) return parsed.data;
   const { without }: Setting = settings[name];
-  const reason = typeof value === "string" ? without?.[value] : undefined;
+  const reason =
+    typeof value === "string" && without !== undefined && Object.hasOwn(without, value) ? without[value] : undefined;
   if (reason !== undefined)
     throw new ConfigError(`The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
   throw new ConfigError(expected(kindOf(name), shown, value));

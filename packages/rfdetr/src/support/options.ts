@@ -1,0 +1,75 @@
+// Options of a call, for callers whose compiler does not check them: unknown names and values of a wrong kind.
+import { expected, UsageError } from "./errors.js";
+import { suggest } from "./suggest.js";
+
+/** What an option accepts. */
+export interface OptionKind {
+  /** In words that follow "Expected", such as `text`. */
+  takes: string;
+  fits(value: unknown): boolean;
+}
+
+/** Text that is not empty. */
+export const text: OptionKind = { takes: "text", fits: (value) => typeof value === "string" && value !== "" };
+/** A number of 0 to 1. */
+export const share: OptionKind = {
+  takes: "number from 0 to 1",
+  fits: (value) => typeof value === "number" && value >= 0 && value <= 1,
+};
+/** An integer of at least 1. */
+export const count: OptionKind = {
+  takes: "positive integer",
+  fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
+};
+/** The signal of an AbortController. */
+export const abortSignal: OptionKind = {
+  takes: "an AbortSignal",
+  fits: (value) => value instanceof AbortSignal,
+};
+/** One of the given values. */
+export const oneOf = (...values: readonly (string | boolean)[]): OptionKind => ({
+  takes: `one of ${values.map((value) => JSON.stringify(value)).join(", ")}`,
+  fits: (value) => values.includes(value as string),
+});
+
+/**
+ * Checks the options of a call. What is undefined counts as left out.
+ * @param call name of the call in errors
+ * @param options what the caller gave
+ * @param known its options by name
+ * @param required names of those that cannot be left out
+ * @throws UsageError for options that are no object, an unknown name (with the one that was probably meant) or a value
+ * of the wrong kind
+ */
+export function checkOptions(
+  call: string,
+  options: unknown,
+  known: Readonly<Record<string, OptionKind>>,
+  required: readonly string[] = [],
+): void {
+  const given = plainObject<Readonly<Record<string, unknown>>>(call, options);
+  for (const name of required)
+    if (given[name] === undefined)
+      throw new UsageError(`Expected ${known[name].takes} for the option ${name} of ${call} but received none`);
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    if (!Object.hasOwn(known, name)) {
+      const names = Object.keys(known);
+      const meant = suggest(name, names);
+      throw new UsageError(
+        `Expected one of the options ${names.join(", ")} for ${call} but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+      );
+    }
+    if (!known[name].fits(value)) throw new UsageError(expected(known[name].takes, name, value));
+  }
+}
+
+/**
+ * The options of a call as an object.
+ * @throws UsageError for anything else, such as null or text
+ */
+export function plainObject<T extends object>(call: string, options: unknown): T {
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw new UsageError(expected("an object of options", call, options));
+  return options as T;
+}
