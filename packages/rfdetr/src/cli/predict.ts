@@ -1,7 +1,6 @@
 // `rfdetr predict`
-import { basename, extname, join } from "node:path";
+import { extname } from "node:path";
 import type { Command } from "commander";
-import { makeFolder } from "../support/atomic.js";
 import {
   consoleOf,
   exit,
@@ -33,7 +32,10 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--threshold <x>", "lowest score to report", numeric, 0.5)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
-      .option("--out <dir>", "folder for the pictures (default: predictions; with --json: none)"),
+      .option(
+        "--out <dir>",
+        "folder for the pictures, which keeps what is in it (default: a new folder predictions; with --json: none)",
+      ),
   ).action(async (inputs: string[], flags: PredictFlags) => finish(await predict(inputs, flags)));
 }
 
@@ -45,17 +47,18 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const console = consoleOf(flags);
   const { Predictor } = await import("../predict/predict.js");
   const { drawDetections } = await import("../predict/draw.js");
-  const predictor = Predictor.load(await weightsPath(console, flags.weights), { precision, device: flags.device });
-  const folder = flags.out ?? (console.json ? null : "predictions");
-  if (folder !== null) makeFolder(folder);
+  const { OutputFolder, pictureNames } = await import("../predict/outputs.js");
   const names = pictureNames(files);
+  const folder = flags.out === undefined && console.json ? null : OutputFolder.open(flags.out ?? null, names);
+  const predictor = Predictor.load(await weightsPath(console, flags.weights), { precision, device: flags.device });
   const images: unknown[] = [];
   let found = 0;
   for (const [index, file] of files.entries()) {
     console.live(`${index + 1}/${files.length} ${file}`);
     const { width, height, detections } = await predictor.detect(file, { threshold });
     found += detections.length;
-    if (folder !== null) await drawDetections(file, detections, { out: join(folder, names[index]) });
+    if (folder !== null)
+      folder.write(names[index], await drawDetections(file, detections, { format: formatOf(names[index]) }));
     if (console.json)
       images.push({
         file,
@@ -76,19 +79,13 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   console.end();
   if (console.json) console.data({ images });
   console.line(
-    `${found} objects in ${files.length} ${files.length === 1 ? "image" : "images"}${folder === null ? "" : `, drawn into ${folder}`}`,
+    `${found} objects in ${files.length} ${files.length === 1 ? "image" : "images"}${folder === null ? "" : `, drawn into ${folder.path}`}`,
   );
   return exit.done;
 }
 
-/** A name for each picture. Images of the same name from different folders get a number. */
-function pictureNames(files: readonly string[]): string[] {
-  const taken = new Set<string>();
-  return files.map((file) => {
-    const stem = basename(file, extname(file));
-    let name = `${stem}.jpg`;
-    for (let n = 2; taken.has(name); n++) name = `${stem}-${n}.jpg`;
-    taken.add(name);
-    return name;
-  });
+/** The format that the name of a picture asks for. */
+function formatOf(name: string): "png" | "jpeg" | "webp" {
+  const extension = extname(name).toLowerCase();
+  return extension === ".png" ? "png" : extension === ".webp" ? "webp" : "jpeg";
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -84,6 +84,26 @@ describe("drawDetections", () => {
       expect(readFileSync(out)).toEqual(buffer);
       expect(await sharp(buffer).metadata()).toMatchObject({ format, width: 64, height: 48 });
     }
+  });
+
+  it("never replaces the image that it draws into, nor what a link at the output leads to", async () => {
+    const image = join(folder, "photo.png");
+    writeFileSync(
+      image,
+      await sharp(grey(8, 8).data, { raw: { width: 8, height: 8, channels: 3 } })
+        .png()
+        .toBuffer(),
+    );
+    const original = readFileSync(image);
+    const link = join(folder, "link.png");
+    symlinkSync("photo.png", link);
+    for (const out of [image, link])
+      await expect(drawDetections(image, [fox], { out })).rejects.toThrow(
+        "Expected another file than the image for out",
+      );
+    await drawDetections(grey(8, 8), [fox], { out: link });
+    expect(readFileSync(image)).toEqual(original);
+    expect(lstatSync(link).isSymbolicLink()).toBe(false);
   });
 
   it("turns the image upright only on request", async () => {

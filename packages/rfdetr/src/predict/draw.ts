@@ -1,5 +1,7 @@
 // Draws boxes with labels into pictures, and puts pictures side by side.
+import { statSync } from "node:fs";
 import sharp from "sharp";
+import { PictureError } from "../support/errors.js";
 import { classColor, readableOn } from "./class-colors.js";
 import { decode, encode, type ImageSource, type OutputFlags, type RawImage } from "./picture.js";
 import { capHeight, strokeText, textWidth } from "./stroke-font.js";
@@ -34,7 +36,7 @@ export interface DrawOptions extends OutputFlags {
  * machine.
  *
  * @returns the encoded picture, which is also written to `out` if that is given
- * @throws PictureError if the image cannot be read or the file cannot be written
+ * @throws PictureError if the image cannot be read, if the file cannot be written, or if it is the image itself
  * @example
  * import { drawDetections, RFDETR } from "rfdetr";
  * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
@@ -45,8 +47,19 @@ export async function drawDetections(
   detections: readonly LabelledBox[],
   options: DrawOptions = {},
 ): Promise<Buffer> {
+  if (typeof image === "string" && options.out !== undefined && sameFile(image, options.out))
+    throw new PictureError(
+      "ERR_PICTURE_OUTPUT",
+      `Expected another file than the image for out but received ${options.out}, which would be lost`,
+    );
   const drawn = await draw(image, detections, options);
   return encode(asSharp(drawn), options);
+}
+
+/** Whether two paths lead to one file, through links as well. */
+function sameFile(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return one !== undefined && one.ino === other?.ino && one.dev === other.dev;
 }
 
 /** As {@link drawDetections}, but returns the decoded picture, for {@link mosaic}. @internal for tests */

@@ -1,5 +1,6 @@
 // Pictures from files or bytes to pixels, and from pixels to files.
-import { writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { rgbPixels } from "../data/images/rgb.js";
@@ -78,7 +79,7 @@ export async function encode(pipeline: Sharp, { out, format = "png", quality = 9
   const buffer = await pipeline.removeAlpha().toFormat(kind, settings).toBuffer();
   if (out !== undefined) {
     try {
-      await writeFile(out, buffer);
+      await replace(out, buffer);
     } catch (cause) {
       throw new PictureError(
         "ERR_PICTURE_OUTPUT",
@@ -90,4 +91,15 @@ export async function encode(pipeline: Sharp, { out, format = "png", quality = 9
     }
   }
   return buffer;
+}
+
+/** Writes a file whole or not at all. A link is replaced, and what it leads to stays as it is. */
+async function replace(path: string, content: Buffer): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.partial`;
+  try {
+    await writeFile(temporary, content, { flag: "wx" });
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }

@@ -1,0 +1,101 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { OutputFolder, pictureNames } from "./outputs.js";
+
+let folder: string;
+const before = process.cwd();
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "outputs-"));
+  process.chdir(folder);
+});
+afterEach(() => {
+  process.chdir(before);
+  rmSync(folder, { recursive: true });
+});
+
+describe("names of pictures", () => {
+  it("are those of the images in one folder, and keep its format where it can be written", () => {
+    expect(pictureNames(["p/a.jpg", "p/b.PNG", "p/c.webp", "p/d.jpeg"])).toEqual([
+      "a.jpg",
+      "b.PNG",
+      "c.webp",
+      "d.jpeg",
+    ]);
+    expect(pictureNames(["p/a.bmp", "p/a.tif", "p/a"])).toEqual(["a.bmp.jpg", "a.tif.jpg", "a.jpg"]);
+  });
+
+  it("keep the folders below the one that all images share", () => {
+    expect(pictureNames(["p/a/1.jpg", "p/b/1.jpg"])).toEqual([join("a", "1.jpg"), join("b", "1.jpg")]);
+    expect(pictureNames(["p/1.jpg", "p/b/1.jpg"])).toEqual(["1.jpg", join("b", "1.jpg")]);
+    expect(pictureNames(["1.jpg", "/elsewhere/1.jpg"]).every((name) => !name.startsWith(".."))).toBe(true);
+    expect(pictureNames(["pa/1.jpg", "pb/1.jpg"])).toEqual([join("pa", "1.jpg"), join("pb", "1.jpg")]);
+  });
+
+  it("never come twice", () => {
+    expect(pictureNames(["a.gif", "a.gif.jpg"])).toEqual(["a.gif.jpg", "a.gif-2.jpg"]);
+  });
+});
+
+describe("OutputFolder", () => {
+  it("takes a folder of its own each time when none is named", () => {
+    expect(OutputFolder.open(null, ["a.jpg"]).path).toBe("predictions");
+    expect(OutputFolder.open(null, ["a.jpg"]).path).toBe("predictions-2");
+    writeFileSync("predictions-3", "");
+    expect(OutputFolder.open(null, ["a.jpg"]).path).toBe("predictions-4");
+  });
+
+  it("refuses the folder of the images before it writes anything", () => {
+    mkdirSync("photos");
+    for (const name of ["a.jpg", "b.jpg"]) writeFileSync(join("photos", name), name);
+    expect(() => OutputFolder.open("photos", ["c.jpg", "a.jpg", "b.jpg"])).toThrow(
+      "Expected an output folder without the files to write but photos has a.jpg and 1 more of them: choose another folder",
+    );
+    expect(readdirSync("photos")).toEqual(["a.jpg", "b.jpg"]);
+  });
+
+  it("refuses links, and folders that are links", () => {
+    mkdirSync("photos");
+    writeFileSync(join("photos", "a.jpg"), "original");
+    mkdirSync("out");
+    symlinkSync(join("..", "photos", "a.jpg"), join("out", "a.jpg"));
+    symlinkSync("nowhere", join("out", "dangling.jpg"));
+    symlinkSync(join("..", "photos"), join("out", "linked"));
+    for (const name of ["a.jpg", "dangling.jpg", join("linked", "new.jpg")])
+      expect(() => OutputFolder.open("out", [name])).toThrow("choose another folder");
+    expect(readFileSync(join("photos", "a.jpg"), "utf8")).toBe("original");
+  });
+
+  it("adds new files to a folder that has others", () => {
+    mkdirSync("out");
+    writeFileSync(join("out", "notes.txt"), "mine");
+    const out = OutputFolder.open("out", [join("b", "1.jpg")]);
+    expect(out.write(join("b", "1.jpg"), "picture")).toBe(join("out", "b", "1.jpg"));
+    expect(readFileSync(join("out", "b", "1.jpg"), "utf8")).toBe("picture");
+    expect(readdirSync(join("out", "b"))).toEqual(["1.jpg"]);
+    expect(readFileSync(join("out", "notes.txt"), "utf8")).toBe("mine");
+  });
+
+  it("does not write over a file or through a link that came in the meantime", () => {
+    const out = OutputFolder.open("out", ["a.jpg", "b.jpg"]);
+    writeFileSync(join("out", "a.jpg"), "theirs");
+    symlinkSync(join("..", "elsewhere"), join("out", "b.jpg"));
+    for (const name of ["a.jpg", "b.jpg"])
+      expect(() => out.write(name, "ours")).toThrow(`${name} cannot be written in out: the name is already in use`);
+    expect(readFileSync(join("out", "a.jpg"), "utf8")).toBe("theirs");
+    expect(lstatSync(join("out", "b.jpg")).isSymbolicLink()).toBe(true);
+    expect(existsSync("elsewhere")).toBe(false);
+    expect(readdirSync("out")).toEqual(["a.jpg", "b.jpg"]);
+  });
+});
