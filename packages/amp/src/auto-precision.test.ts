@@ -39,7 +39,7 @@ describe("a precision asked for by name", () => {
   it("is taken, with a note where the hardware does not suit it", () => {
     expect(resolvePrecision("16-mixed", machine({ fp16: true }))).toEqual({
       precision: "16-mixed",
-      reason: "asked for",
+      reason: "as requested",
       note: null,
     });
     expect(resolvePrecision("16-mixed", machine({})).note).toMatch(/as a tensor core computes them/);

@@ -94,7 +94,7 @@ export function resolvePrecision(request: PrecisionRequest, device: string | Har
     throw new PrecisionError(
       `Expected one of auto, ${precisions.join(", ")} for precision but received ${String(request)} of type ${typeof request}`,
     );
-  return { precision: request, reason: "asked for", note: noteOn(request, hardware) };
+  return { precision: request, reason: "as requested", note: noteOn(request, hardware) };
 }
 
 function noteOn(precision: Precision, hardware: Hardware): string | null {

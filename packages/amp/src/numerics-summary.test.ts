@@ -41,7 +41,7 @@ const records = [
     v: numericsVersion,
     kind: "header",
     precision: "16-mixed",
-    reason: "asked for",
+    reason: "as requested",
     note: null,
     policy: "default",
     overrides: {},

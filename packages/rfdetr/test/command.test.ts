@@ -398,10 +398,10 @@ describe("rfdetr profile", () => {
       "--shapes",
       ...once,
     );
-    expect(stderr).toMatch(/tiny training, .*: batch 1 at \d+ px on cpu/);
-    for (const head of ["phase ", "operator ", "module "]) expect(stderr).toContain(`\n${head}`);
-    expect(stderr).toContain("trace written to trace.json");
-    expect(stdout).toBe("");
+    expect(stdout).toMatch(/tiny training, .*: batch 1 at \d+ px on cpu/);
+    for (const head of ["phase ", "operator ", "module "]) expect(stdout).toContain(`\n${head}`);
+    expect(stdout).toContain("trace written to trace.json");
+    expect(stderr).toBe("");
     expect(status).toBe(0);
     const trace = JSON.parse(readFileSync(join(folder, "trace.json"), "utf8"));
     expect(trace.otherData).toMatchObject({ model: "tiny", what: "training", batch: 1 });

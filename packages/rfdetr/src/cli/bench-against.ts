@@ -46,9 +46,9 @@ export async function against(
   );
   const console = consoleOf(flags);
   const { machineLine } = await import("../support/machine.js");
-  console.line(console.dim(machineLine()));
+  console.result(console.dim(machineLine()));
   const { pythonWithPackage } = await import("../instruments/python-package.js");
-  const python = await pythonWithPackage({ python: flags.python, say: (text) => console.line(text) });
+  const python = await pythonWithPackage({ python: flags.python, say: (text) => console.progress(text) });
   const { benchAgainst } = await import("../instruments/against.js");
   const result = await benchAgainst({
     what,
@@ -60,18 +60,18 @@ export async function against(
     rounds,
     python,
     onRound: (precision, seconds) =>
-      console.line(
+      console.progress(
         `${precision}: the package ${seconds.python.toFixed(3)} s, this program ${seconds.ours.toFixed(3)} s`,
       ),
   });
   if (console.json) console.data(result);
   const mebibytes = (count: number) => (count / 2 ** 20).toFixed(0);
-  console.line(
+  console.result(
     console.bold(
       `${model}${what === "train" ? `, batch ${batch}` : ""}: ${result.measured}, medians of ${rounds} rounds of ${steps}`,
     ),
   );
-  console.line(
+  console.result(
     textTable(
       ["precision", "Python, s", "this program, s", "ratio", "rounds", "peak RSS Python, MiB", "ours, MiB"],
       result.rows.map(({ precision, python: theirs, ours, ratio }) => [
@@ -86,7 +86,7 @@ export async function against(
     ),
   );
   if (result.as_shipped !== null)
-    console.line(
+    console.result(
       `the package in float32, as it comes, against this program in bf16-mixed: ${result.as_shipped.toFixed(2)}×`,
     );
 }

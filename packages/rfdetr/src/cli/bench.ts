@@ -137,7 +137,7 @@ async function resolved(console: Console, flags: ModelFlags | MachineFlags) {
   const { resolveDevice } = await import("../support/device.js");
   const device = resolveDevice(flags.device);
   const { machineLine } = await import("../support/machine.js");
-  console.line(console.dim(machineLine()));
+  console.result(console.dim(machineLine()));
   return { device, steps, precisions: asked.map((name) => resolvePrecision(name, device).precision) };
 }
 
@@ -169,11 +169,11 @@ async function train(flags: BenchTrainFlags): Promise<void> {
     });
     if (console.json) console.data(result);
     const { seconds } = result;
-    console.line(
+    console.result(
       `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
     );
     const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
-    console.line(
+    console.result(
       textTable(
         ["", ...parts],
         (["median", "min"] as const).map((kind) => [
@@ -187,7 +187,7 @@ async function train(flags: BenchTrainFlags): Promise<void> {
     );
     const [tensors, memory] = [result.peak_tensor_bytes, result.peak_rss_bytes].map(formatBytes);
     const share = (100 * result.mfu).toFixed(0);
-    console.line(`${reached} of ${peak} GFLOP/s (${share} %), peak tensors ${tensors}, peak memory ${memory}`);
+    console.result(`${reached} of ${peak} GFLOP/s (${share} %), peak tensors ${tensors}, peak memory ${memory}`);
   }
 }
 
@@ -209,7 +209,7 @@ async function infer(flags: BenchInferFlags): Promise<void> {
     const rate = batch === 1 ? "" : ` for ${batch} images, ${result.images_per_second.toFixed(1)} images/s`;
     const title = console.bold(`${result.model} inference, ${result.precision}`);
     const memory = formatBytes(result.peak_rss_bytes);
-    console.line(`${title}: forward ${shown(forward)}${rate}, predict ${shown(predict)}, peak memory ${memory}`);
+    console.result(`${title}: forward ${shown(forward)}${rate}, predict ${shown(predict)}, peak memory ${memory}`);
   }
 }
 
@@ -219,7 +219,7 @@ async function ops(flags: MachineFlags): Promise<void> {
   const { benchOps } = await import("../instruments/bench-ops.js");
   const rows = benchOps(device, steps);
   if (console.json) console.data({ device, ops: rows });
-  console.line(
+  console.result(
     textTable(
       ["operator", "type", "ms", "GFLOP/s"],
       rows.map(({ op, dtype, milliseconds, gflops }) => [
@@ -241,14 +241,14 @@ async function evaluate(flags: BenchEvalFlags): Promise<void> {
   };
   const console = consoleOf(flags);
   const { machineLine } = await import("../support/machine.js");
-  console.line(console.dim(machineLine()));
+  console.result(console.dim(machineLine()));
   const { benchEval } = await import("../instruments/bench-eval.js");
   const result = benchEval(load);
   if (console.json) console.data(result);
   const { images, detections, classes, seconds } = result;
   const times = `reading ${seconds.load.toFixed(2)} s, figures ${seconds.evaluate.toFixed(2)} s`;
-  console.line(`${console.bold("COCO metrics")} of ${images} images × ${detections} detections, ${classes} classes:`);
-  console.line(`${times}, peak memory ${formatBytes(result.peak_rss_bytes)}`);
+  console.result(`${console.bold("COCO metrics")} of ${images} images × ${detections} detections, ${classes} classes:`);
+  console.result(`${times}, peak memory ${formatBytes(result.peak_rss_bytes)}`);
 }
 
 async function load(flags: BenchLoadFlags): Promise<void> {
@@ -263,16 +263,16 @@ async function load(flags: BenchLoadFlags): Promise<void> {
     const result = await benchLoad({ model: flags.model, batch, precision, device, steps, workers, images, source });
     if (console.json) console.data(result);
     const { pictures, preparation, training } = result;
-    console.line(
+    console.result(
       pictures === null
         ? console.bold(`images of ${flags.data}`)
         : `${console.bold(`JPEGs of ${pictures.width} × ${pictures.height} pixels`)}, ${formatBytes(pictures.bytes)} each`,
     );
     const parts = ["decode", "resize", "augment"] as const;
-    console.line(
+    console.result(
       `one image on one thread: ${parts.map((part) => `${part} ${preparation[part].median.toFixed(1)} ms`).join(", ")}`,
     );
-    console.line(
+    console.result(
       textTable(
         ["loader threads", "images/s"],
         result.throughput.map((row) => [String(row.workers), row.images_per_second.toFixed(1)]),
@@ -281,11 +281,11 @@ async function load(flags: BenchLoadFlags): Promise<void> {
     const { step_alone, step, wait } = training.seconds;
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;
     const [waiting, slower] = [training.wait_share, training.slowdown].map((share) => `${(100 * share).toFixed(1)} %`);
-    console.line(
+    console.result(
       `${console.bold(`${result.model} training, ${precision}`)}: batch ${batch}, ${training.workers} loader threads`,
     );
-    console.line(`a step takes ${ms(step.median)} while images load, ${ms(step_alone.median)} alone`);
-    console.line(
+    console.result(`a step takes ${ms(step.median)} while images load, ${ms(step_alone.median)} alone`);
+    console.result(
       `it waits ${ms(wait.median)} for images, ${waiting} of the time; with the wait it is ${slower} slower than alone`,
     );
   }

@@ -1,39 +1,84 @@
-// The console: lines for people on stderr, one live line below them where there is a terminal, data on stdout.
-import pc from "picocolors";
+// The console: what was asked for on stdout; on stderr what goes on meanwhile, with one live line below it where there
+// is a terminal.
+import { randomUUID } from "node:crypto";
+import { Output, type OutputStream, printable, stderr, stdout } from "./output.js";
 
 /** How a console writes. */
 export interface ConsoleOptions {
   /** For logs: no live line, no colours. */
   plain: boolean;
-  /** Data on stdout; lines for people stay on stderr. */
+  /** JSON on stdout, and no text. */
   json: boolean;
 }
 
-/** Writes what a command has to say. */
+/** Stands before the number of a colour until the text is written. No name can hold it, and it prints as nothing. */
+const mark = `\ufdd0${randomUUID()}:`;
+const marks = new RegExp(`${mark}(\\d+);`, "g");
+const style =
+  (on: number, off: number) =>
+  (text: string): string =>
+    `${mark}${on};${text}${mark}${off};`;
+
+/** Writes what a command has to say. No control character of a name reaches the terminal through it. */
 export class Console {
-  readonly plain: boolean;
   readonly json: boolean;
-  readonly #out: NodeJS.WriteStream;
+  readonly #plain: boolean;
+  readonly #out: Output;
+  readonly #err: Output;
   #live = "";
 
-  constructor(options: Partial<ConsoleOptions> = {}, out: NodeJS.WriteStream = process.stderr) {
-    this.#out = out;
-    this.plain = options.plain ?? !out.isTTY;
+  constructor(options: Partial<ConsoleOptions> = {}, streams: { out?: OutputStream; err?: OutputStream } = {}) {
+    this.#out = streams.out === undefined ? stdout : new Output(streams.out);
+    this.#err = streams.err === undefined ? stderr : new Output(streams.err);
+    this.#plain = options.plain ?? false;
     this.json = options.json ?? false;
   }
 
-  /** A line of text for people. */
-  line(text = ""): void {
-    this.#clear();
-    this.#out.write(`${text}\n`);
-    this.#draw();
+  /** Whether there is no live line. */
+  get plain(): boolean {
+    return this.#plain || !this.#err.isTerminal;
+  }
+
+  /** Characters that fit in a line of what goes on; null where lines may be of any length. */
+  get columns(): number | null {
+    return this.#err.isTerminal ? this.#err.columns : null;
+  }
+
+  /** A line of what was asked for, on stdout. With `--json` the data says it. */
+  result(text = ""): void {
+    if (!this.json) this.#line(this.#out, text);
+  }
+
+  /** One JSON value on stdout, on a line of its own: with `--json` what was asked for, in full. */
+  data(value: unknown): void {
+    this.#write(this.#out, `${JSON.stringify(value)}\n`);
+  }
+
+  /** A line of what goes on, on stderr. */
+  progress(text = ""): void {
+    this.#line(this.#err, text);
+  }
+
+  /** Something that was found or decided and that a reader may want to know, on stderr. */
+  fact(text: string): void {
+    this.progress(`${this.dim("note:")} ${text}`);
+  }
+
+  /** Something that a reader should look into, on stderr. */
+  warning(text: string): void {
+    this.progress(`${this.yellow("warning:")} ${text}`);
+  }
+
+  /** Why the command failed, on stderr. */
+  error(text: string): void {
+    this.progress(`${this.red("error:")} ${text}`);
   }
 
   /** Replaces the live line. Does nothing where there is no terminal. */
   live(text: string): void {
     if (this.plain) return;
     this.#clear();
-    this.#live = text;
+    this.#live = printable(text);
     this.#draw();
   }
 
@@ -43,31 +88,28 @@ export class Console {
     this.#live = "";
   }
 
-  warn(text: string): void {
-    this.line(`${this.yellow("warning:")} ${text}`);
-  }
-  error(text: string): void {
-    this.line(`${this.red("error:")} ${text}`);
-  }
+  bold = style(1, 22);
+  dim = style(2, 22);
+  green = style(32, 39);
+  yellow = style(33, 39);
+  red = style(31, 39);
 
-  /** One JSON value on stdout, on a line of its own. */
-  data(value: unknown): void {
-    process.stdout.write(`${JSON.stringify(value)}\n`);
+  #line(output: Output, text: string): void {
+    const coloured = !this.#plain && output.isTerminal && process.env.NO_COLOR === undefined;
+    this.#write(output, `${printable(text).replace(marks, coloured ? "\x1b[$1m" : "")}\n`);
   }
-
-  bold = (text: string): string => (this.plain ? text : pc.bold(text));
-  dim = (text: string): string => (this.plain ? text : pc.dim(text));
-  green = (text: string): string => (this.plain ? text : pc.green(text));
-  yellow = (text: string): string => (this.plain ? text : pc.yellow(text));
-  red = (text: string): string => (this.plain ? text : pc.red(text));
-
+  #write(output: Output, text: string): void {
+    this.#clear();
+    output.write(text);
+    this.#draw();
+  }
   #clear(): void {
-    if (this.#live !== "") this.#out.write("\r\x1b[2K");
+    if (this.#live !== "") this.#err.write("\r\x1b[2K");
   }
   #draw(): void {
     if (this.#live === "") return;
-    const width = this.#out.columns ?? 80;
+    const { columns } = this.#err;
     // A line that wraps could not be erased.
-    this.#out.write(this.#live.length < width ? this.#live : `${this.#live.slice(0, width - 2)}…`);
+    this.#err.write(this.#live.length < columns ? this.#live : `${this.#live.slice(0, columns - 2)}…`);
   }
 }

@@ -44,10 +44,10 @@ async function convert(from: string, to: string, flags: OutputFlags): Promise<nu
       classes: classNames,
       tensors: tensors.size,
     });
-  console.line(
+  console.result(
     `${config.variant}, ${config.resolution} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`,
   );
-  for (const line of lines) console.line(line);
+  for (const line of lines) console.fact(line);
   for (const tensor of tensors.values()) tensor.dispose();
   return exit.done;
 }

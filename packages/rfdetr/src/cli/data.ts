@@ -51,7 +51,7 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
   });
   console.end();
   if (console.json) console.data({ folder, images: counts });
-  console.line(`${counts.train} training, ${counts.valid} validation and ${counts.test} test images in ${folder}`);
+  console.result(`${counts.train} training, ${counts.valid} validation and ${counts.test} test images in ${folder}`);
   return exit.done;
 }
 
@@ -70,10 +70,10 @@ async function check(folder: string, flags: OutputFlags & { fix?: string }): Pro
   );
   const verdict =
     report.findings.length === 0 ? "no faults" : report.ok ? "can be trained on" : "cannot be trained on as it is";
-  console.line(`${grouped(images)} images, ${grouped(annotations)} annotations (${report.layout}): ${verdict}`);
+  console.result(`${grouped(images)} images, ${grouped(annotations)} annotations (${report.layout}): ${verdict}`);
   if (fixed !== null) {
     const counts = Object.entries(fixed).map(([split, count]) => `${split} ${count}`);
-    console.line(`repaired copy in ${flags.fix}: ${counts.join(", ")}`);
+    console.result(`repaired copy in ${flags.fix}: ${counts.join(", ")}`);
   }
   return report.ok || fixed !== null ? exit.done : exit.failed;
 }
@@ -86,9 +86,9 @@ function printFindings(console: Console, findings: readonly Finding[]): void {
     if (!groups.get(key)?.push(finding)) groups.set(key, [finding]);
   }
   for (const [key, group] of groups) {
-    console.line(`${console.bold(`${key}, ${group.length}`)} (training: ${group[0].training})`);
-    for (const { message } of group.slice(0, 20)) console.line(`  ${message}`);
-    if (group.length > 20) console.line(`  and ${group.length - 20} more (--json lists all)`);
+    console.result(`${console.bold(`${key}, ${group.length}`)} (training: ${group[0].training})`);
+    for (const { message } of group.slice(0, 20)) console.result(`  ${message}`);
+    if (group.length > 20) console.result(`  and ${group.length - 20} more (--json lists all)`);
   }
 }
 
@@ -101,18 +101,18 @@ async function stats(folder: string, flags: OutputFlags): Promise<number> {
     return exit.done;
   }
   for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
-    console.line(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
-    console.line(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);
+    console.result(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
+    console.result(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);
     const { minimum, maximum, median, empty } = boxesPerImage;
-    console.line(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${empty} images have none`);
-    console.line(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
-    console.line(
+    console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${empty} images have none`);
+    console.result(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
+    console.result(
       textTable(
         ["class", "boxes", "images"],
         classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]),
       ),
     );
-    console.line();
+    console.result();
   }
   return exit.done;
 }

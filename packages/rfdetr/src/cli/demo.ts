@@ -58,7 +58,7 @@ async function demo(flags: DemoFlags): Promise<number> {
   const { resolveSettings } = await import("../settings/resolve.js");
   const { resumeConfig } = await import("../run/session/resume.js");
   const { TrainRun } = await import("../run/train-run.js");
-  if (resume) console.line(`continuing the demo run in ${out} with its settings`);
+  if (resume) console.progress(`continuing the demo run in ${out} with its settings`);
   const run = resume
     ? TrainRun.start(resumeConfig(out), { resume: out })
     : TrainRun.start(
@@ -86,7 +86,7 @@ async function demo(flags: DemoFlags): Promise<number> {
 async function provideImages(console: Console, folder: string, asked: DemoImages): Promise<number> {
   const found = demoImages(folder, asked);
   if (found !== null) {
-    console.line(`using the ${found.images} training images of seed ${found.seed} in ${folder}`);
+    console.progress(`using the ${found.images} training images of seed ${found.seed} in ${folder}`);
     return found.seed;
   }
   const { synthesize } = await import("../data/synth/synth.js");
@@ -95,7 +95,7 @@ async function provideImages(console: Console, folder: string, asked: DemoImages
     ...asked,
     onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`),
   });
-  console.line(`synthesised ${train} training and ${valid} validation images in ${folder}`);
+  console.progress(`synthesised ${train} training and ${valid} validation images in ${folder}`);
   return seed;
 }
 
@@ -119,11 +119,11 @@ async function draw(weights: string, folder: string, out: string): Promise<strin
 }
 
 function conclude(console: Console, summary: RunSummary, pictures: string, seconds: number): void {
-  console.line();
-  console.line(`AP          ${fraction(summary.AP)}`);
-  console.line(`AP50        ${fraction(summary.AP50)}`);
-  console.line(`time        ${duration(seconds)} in all, ${duration(summary.train_seconds)} training`);
-  console.line(`peak memory ${formatBytes(summary.peak_rss_bytes)}`);
-  console.line(`precision   ${summary.precision}: ${summary.reason}`);
-  console.line(`pictures    ${pictures}`);
+  console.result();
+  console.result(`AP          ${fraction(summary.AP)}`);
+  console.result(`AP50        ${fraction(summary.AP50)}`);
+  console.result(`time        ${duration(seconds)} in all, ${duration(summary.train_seconds)} training`);
+  console.result(`peak memory ${formatBytes(summary.peak_rss_bytes)}`);
+  console.result(`precision   ${summary.precision}: ${summary.reason}`);
+  console.result(`pictures    ${pictures}`);
 }

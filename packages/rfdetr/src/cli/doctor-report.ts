@@ -11,11 +11,11 @@ import { fraction } from "./format.js";
 
 /** Prints the speed of matrix products by dtype, and by number of threads. */
 export function peaks(console: Console, { matmul, threads }: HardwarePeaks): void {
-  console.line(
+  console.result(
     `products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024 × 1024 × 1024)`,
   );
   if (threads.length > 1)
-    console.line(
+    console.result(
       `threads    ${threads.map((row) => `${row.threads}: ${row.gflops.toFixed(0)}`).join(", ")} GFLOP/s in the precision's type`,
     );
 }
@@ -23,8 +23,8 @@ export function peaks(console: Console, { matmul, threads }: HardwarePeaks): voi
 /** Prints a table of the precisions measured on a training step. */
 export function precisions(console: Console, what: string, { precisions: rows }: Calibration): void {
   console.end();
-  console.line();
-  console.line(`One training step of ${what}, errors against float64:`);
+  console.result();
+  console.result(`One training step of ${what}, errors against float64:`);
   const cells = rows.map((row) => [
     row.precision,
     (row.step_seconds * 1000).toFixed(0),
@@ -47,10 +47,10 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     "underflow",
     "",
   ];
-  console.line(textTable(header, cells));
+  console.result(textTable(header, cells));
   for (const { precision, modules } of rows)
     if (modules.length > 0)
-      console.line(
+      console.result(
         console.dim(
           `${precision}, largest errors: ${modules
             .slice(0, 3)
@@ -70,8 +70,8 @@ const meanings: Record<EvaluatedMode["mode"], string> = {
 /** Prints a table of the ways to evaluate, what each means, and a verdict. */
 export function evaluation(console: Console, rows: readonly EvaluatedMode[], trained: boolean): void {
   console.end();
-  console.line();
-  console.line(
+  console.result();
+  console.result(
     `Evaluation, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
   );
   const cells = rows.map((row) => [
@@ -100,9 +100,9 @@ export function evaluation(console: Console, rows: readonly EvaluatedMode[], tra
     "weights",
     "",
   ];
-  console.line(textTable(header, cells));
-  for (const { mode } of rows) console.line(console.dim(`${mode}: ${meanings[mode]}`));
-  console.line(verdict(rows));
+  console.result(textTable(header, cells));
+  for (const { mode } of rows) console.result(console.dim(`${mode}: ${meanings[mode]}`));
+  console.result(verdict(rows));
 }
 
 /** What the table shows about converting the whole model, in a sentence. */

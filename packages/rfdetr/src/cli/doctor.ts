@@ -90,11 +90,11 @@ async function describeMachine(console: Console, name: string, threads: number |
   const { features } = readHardware(device);
   const hardware = machineLine();
   const { version: node } = process;
-  console.line(
+  console.result(
     `engine     libtorch ${version}, ${capability}${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads; Node ${node}`,
   );
-  console.line(`hardware   ${hardware}${features.length > 0 ? `; ${features.join(" ")}` : ""}`);
-  console.line(`precision  ${console.bold(resolved.precision)}: ${resolved.reason}`);
+  console.result(`hardware   ${hardware}${features.length > 0 ? `; ${features.join(" ")}` : ""}`);
+  console.result(`precision  ${console.bold(resolved.precision)}: ${resolved.reason}`);
   const about = { engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node }, hardware };
   return { device, about, features, resolved };
 }
@@ -120,7 +120,7 @@ async function measure(
   report.peaks(console, peaks);
   if (flags.casts) {
     const casts = castsOf(subject, precision === "32-true" ? "bf16-mixed" : precision, overrides);
-    console.line(`\n${casts.tree()}\n\n${casts.table()}`);
+    console.result(`\n${casts.tree()}\n\n${casts.table()}`);
     if (console.json)
       console.data({ ...about, casts: { operators: casts.rows, casts: casts.casts, total: casts.total } });
     return;
@@ -141,11 +141,11 @@ async function measure(
   });
   report.evaluation(console, evaluation, subject.trained);
   const { recommended, precisions, exact } = calibration;
-  console.line();
-  console.line(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
+  console.result();
+  console.result(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
   if (flags.write !== undefined) {
     const { writeRecommendation } = await import("../settings/recommendation.js");
-    console.line(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
+    console.result(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
   }
   if (console.json) console.data({ ...about, features, ...peaks, recommended, precisions, exact, evaluation });
 }

@@ -40,18 +40,13 @@ export function reportError(error: unknown, console: Console): number {
       error instanceof Error ? (error as Error & { code?: unknown }) : { code: null, message: String(error) };
     if (console.json) console.data({ error: { code: typeof code === "string" ? code : "ERR_INTERNAL", message } });
     console.error("This is a fault of rfdetr, not of its input; please report it with these lines");
-    console.line(inspect(error));
+    console.progress(inspect(error));
     return exit.failed;
   }
   const hint = error.hint?.replace(/`(\w+)`/g, (whole, name: string) => optionOf[name] ?? whole);
   if (console.json)
     console.data({ error: { code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) } });
-  console.error(printable(error.message));
-  if (hint !== undefined) console.line(printable(hint));
+  console.error(error.message);
+  if (hint !== undefined) console.progress(hint);
   return usageCodes.has(error.code) ? exit.usage : exit.failed;
-}
-
-/** Names of files may hold control characters, which a terminal would obey. Line breaks stay. */
-function printable(text: string): string {
-  return text.replace(/[^\P{Cc}\n]/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

@@ -19,7 +19,7 @@ export function addNumerics(program: Command, finish: (code: number) => void): v
     const summary = summarizeNumerics(readFileSync(path, "utf8"));
     const console = consoleOf(flags);
     if (console.json) console.data(summary);
-    else console.line(formatNumerics(summary));
+    console.result(formatNumerics(summary));
     finish(exit.done);
   });
 }

@@ -72,13 +72,13 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
         })),
       });
     else
-      console.line(
+      console.result(
         `${file}: ${detections.length === 0 ? "nothing" : detections.map(({ className, score }) => `${className} ${score.toFixed(2)}`).join(", ")}`,
       );
   }
   console.end();
   if (console.json) console.data({ images });
-  console.line(
+  console.result(
     `${found} objects in ${files.length} ${files.length === 1 ? "image" : "images"}${folder === null ? "" : `, drawn into ${folder.path}`}`,
   );
   return exit.done;

@@ -73,7 +73,7 @@ async function run(flags: ProfileFlags): Promise<number> {
   const device = resolveDevice(flags.device);
   const { precision } = resolvePrecision(asked, device);
   const { machineLine } = await import("../support/machine.js");
-  console.line(console.dim(machineLine()));
+  console.result(console.dim(machineLine()));
 
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
   const { openSubject } = await import("../instruments/calibration.js");
@@ -94,33 +94,37 @@ async function run(flags: ProfileFlags): Promise<number> {
   const { milliseconds } = taken;
   const report = await import("./profile-report.js");
   const share = (milliseconds.recorded / milliseconds.plain.median - 1) * 100;
-  console.line(
+  console.result(
     `${console.bold(`${figures.model} ${figures.what}, ${precision}`)}: batch ${figures.batch} at ${figures.resolution} px on ${device}, ${figures.threads} threads`,
   );
   const [recorded, plain] = [milliseconds.recorded, milliseconds.plain.median].map((value) => `${value.toFixed(1)} ms`);
   const overhead = `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %`;
   const events = Math.round(figures.events / steps);
-  console.line(`a step takes ${recorded} with the recorder, ${plain} without (${overhead}); ${events} events per step`);
+  console.result(
+    `a step takes ${recorded} with the recorder, ${plain} without (${overhead}); ${events} events per step`,
+  );
   if (device !== "cpu")
-    console.warn(
+    console.warning(
       `operators on ${device} run on after their calls return: the times are those of the calls, including waits for results`,
     );
   if (figures.dropped > 0)
-    console.warn(`${figures.dropped} events at the end were dropped because the buffer was full: record fewer steps`);
+    console.warning(
+      `${figures.dropped} events at the end were dropped because the buffer was full: record fewer steps`,
+    );
   for (const table of [
     report.phaseTable(figures.phases),
     report.operatorTable(figures.operators, top),
     report.moduleTable(figures.modules, depth, 0.005),
   ])
-    console.line(`\n${table}`);
+    console.result(`\n${table}`);
   if (out !== null) {
     const { chromeTrace } = await import("@rfdetr/torch");
     const { replaceText } = await import("../support/atomic.js");
     const { model, what, resolution, threads } = figures;
     const about = { model, what, precision, device, batch, resolution, threads, machine: machineLine() };
     replaceText(out, JSON.stringify(chromeTrace(taken.profile, about)));
-    console.line();
-    console.line(`trace written to ${out}: open it in ui.perfetto.dev or chrome://tracing`);
+    console.result();
+    console.result(`trace written to ${out}: open it in ui.perfetto.dev or chrome://tracing`);
   }
   if (console.json) console.data(figures);
   return exit.done;

@@ -33,35 +33,37 @@ export class TrainConsole {
 
   show(event: TrainEvent): void {
     const { console } = this;
-    if (event.type === "preparing") console.line(console.dim(event.what));
+    if (event.type === "preparing") console.progress(console.dim(event.what));
     else if (event.type === "start") this.#header(event);
     else if (event.type === "step") this.#step(event);
     else if (event.type === "evaluation") console.live(`evaluating ${event.images}/${event.totalImages}`);
     else if (event.type === "epoch") this.#epoch(event);
-    else if (event.type === "test") console.line(`test split: AP ${fraction(event.ap)}, AP50 ${fraction(event.ap50)}`);
-    else if (event.type === "warning") console.warn(event.message);
+    else if (event.type === "test")
+      console.result(`test split: AP ${fraction(event.ap)}, AP50 ${fraction(event.ap50)}`);
+    else if (event.type === "warning") console.warning(event.message);
+    else if (event.type === "note") console.fact(event.message);
     else if (event.type === "done") console.end();
   }
 
   #header(event: StartEvent): void {
     const { console } = this;
-    console.line(
+    console.progress(
       `${console.bold(event.model)} at ${event.resolution} px, ${grouped(event.parameters)} parameters, ${event.classes.length} classes`,
     );
     const [train, valid] = [event.trainImages, event.validImages].map(grouped);
     const epochs = `${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images per step`;
-    console.line(`${train} training and ${valid} validation images, ${epochs}`);
-    console.line(`precision ${console.bold(event.precision)}: ${event.reason}`);
-    console.line(
+    console.progress(`${train} training and ${valid} validation images, ${epochs}`);
+    console.progress(`precision ${console.bold(event.precision)}: ${event.reason}`);
+    console.progress(
       console.dim(
         `libtorch ${event.engine} on ${event.device}, ${event.threads} threads; ${event.hardware}; seed ${event.seed}`,
       ),
     );
-    console.line(
+    console.progress(
       `run folder ${event.dir}${event.resumedAt === null ? "" : `, continued after step ${event.resumedAt}`}`,
     );
-    console.line();
-    console.line(console.bold(row(columns)));
+    console.progress();
+    console.progress(console.bold(row(columns)));
   }
 
   #step(event: StepEvent): void {
@@ -70,7 +72,7 @@ export class TrainConsole {
     // A log gets at most one line every ten seconds.
     else if (this.now().getTime() - this.#lastPlain >= 10_000) {
       this.#lastPlain = this.now().getTime();
-      this.console.line(text);
+      this.console.progress(text);
     }
   }
 
@@ -112,6 +114,6 @@ export class TrainConsole {
       String(event.amp.skipped),
       duration(event.seconds + event.evaluationSeconds),
     ];
-    console.line(`${row(cells)}${event.best ? console.green("  best") : ""}`);
+    console.progress(`${row(cells)}${event.best ? console.green("  best") : ""}`);
   }
 }

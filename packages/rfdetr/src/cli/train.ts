@@ -107,7 +107,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   const interrupt = () => {
     interrupts++;
     if (interrupts > 1) process.exit(exit.interrupted);
-    console.line("Saving a checkpoint, then stopping. Press Ctrl-C again to quit at once.");
+    console.progress("Saving a checkpoint, then stopping. Press Ctrl-C again to quit at once.");
     run.stop();
   };
   process.on("SIGINT", interrupt);
@@ -124,14 +124,14 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   }
   const { summary, dir, best } = await run.result;
   if (summary.stop_reason === "interrupted") {
-    console.line(`Stopped after step ${summary.steps}. Continue with: npx rfdetr train --resume ${dir}`);
+    console.progress(`Stopped after step ${summary.steps}. Continue with: npx rfdetr train --resume ${dir}`);
     return exit.interrupted;
   }
-  console.line();
+  console.result();
   const figures = console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`);
   const steps = `${summary.steps} steps (${summary.skipped_steps} skipped)`;
   const memory = `peak memory ${formatBytes(summary.peak_rss_bytes)}`;
-  console.line(`${figures}  in ${duration(summary.train_seconds)}, ${steps}, ${memory}`);
-  if (best !== null) console.line(`best weights ${best}`);
+  console.result(`${figures}  in ${duration(summary.train_seconds)}, ${steps}, ${memory}`);
+  if (best !== null) console.result(`best weights ${best}`);
   return exit.done;
 }

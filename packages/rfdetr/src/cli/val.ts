@@ -81,8 +81,8 @@ function report(console: Console, summary: CocoSummary, precision: string | null
     return;
   }
   const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
-  console.line(textTable([...figures], [figures.map((name) => fraction(summary[name]))]));
-  console.line();
+  console.result(textTable([...figures], [figures.map((name) => fraction(summary[name]))]));
+  console.result();
   const rows = summary.per_class.map((entry) => [
     entry.class_name,
     String(entry.instances),
@@ -91,9 +91,9 @@ function report(console: Console, summary: CocoSummary, precision: string | null
     fraction(entry.AP75),
     fraction(entry.AR),
   ]);
-  console.line(textTable(["class", "objects", "AP", "AP50", "AP75", "AR"], rows));
-  console.line();
-  console.line(
+  console.result(textTable(["class", "objects", "AP", "AP50", "AP75", "AR"], rows));
+  console.result();
+  console.result(
     `${summary.images} images, ${summary.instances} objects, ${summary.detections} detections${precision === null ? "" : `, ${precision}`}`,
   );
 }

@@ -100,6 +100,7 @@ class Trainer {
     const { settings } = session;
     const progress = this.#progress;
     yield startEvent(session);
+    for (const message of session.notes) yield { type: "note", message };
     for (const message of session.warnings) yield { type: "warning", message };
     if (progress.finished) return yield this.#endedBefore();
     // There must be a state to go back to.

@@ -101,7 +101,13 @@ export interface CheckpointEvent {
   step: number;
 }
 
-/** Something that the user should know. */
+/** Something that was found or decided, and that a user may want to know. */
+export interface NoteEvent {
+  type: "note";
+  message: string;
+}
+
+/** Something that the user should look into. */
 export interface WarningEvent {
   type: "warning";
   message: string;
@@ -125,5 +131,6 @@ export type TrainEvent =
   | EpochEvent
   | TestEvent
   | CheckpointEvent
+  | NoteEvent
   | WarningEvent
   | DoneEvent;

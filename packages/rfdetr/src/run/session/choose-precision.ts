@@ -15,6 +15,8 @@ export interface ChosenPrecision {
   precision: Precision;
   /** Why this one, in words to print. */
   reason: string;
+  /** What this precision costs on this hardware, if anything; null otherwise. */
+  note: string | null;
   /** What was measured to choose it; null where nothing was. */
   calibration: Calibration | null;
 }
@@ -30,9 +32,9 @@ export async function choosePrecision(
 ): Promise<ChosenPrecision> {
   const request = requestedPrecision(settings);
   const calibration = request === "measured" && before === null ? await measure(model, data, settings, device) : null;
-  const { precision, reason } =
-    request === "measured" ? (calibration?.recommended ?? (before as RunConfig)) : resolvePrecision(request, device);
-  return { precision, reason, calibration };
+  if (request !== "measured") return { ...resolvePrecision(request, device), calibration };
+  const { precision, reason } = calibration?.recommended ?? (before as RunConfig);
+  return { precision, reason, note: null, calibration };
 }
 
 /**

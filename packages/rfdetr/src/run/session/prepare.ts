@@ -57,8 +57,8 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
     const modelConfig = { ...shape, numClasses: data.classNames.length };
     manualSeed(seed);
     const model = new RFDETRModel(modelConfig);
-    const warnings = [...data.warnings, ...obsolete(settings), ...(batchReason === null ? [] : [batchReason])];
-    if (settings.weights !== null && resume === null) warnings.push(...loadInto(model, settings.weights).lines);
+    const notes = batchReason === null ? [] : [batchReason];
+    if (settings.weights !== null && resume === null) notes.push(...loadInto(model, settings.weights).lines);
     if (settings.freezeEncoder)
       for (const [name, parameter] of model.namedParameters())
         if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
@@ -67,7 +67,7 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
     model.checkpointing = settings.gradientCheckpointing;
     model.setDropPath(settings.dropPath);
     const chosen = await choosePrecision(settings, device, { model, data, before });
-    return assemble({ settings, directory, seed, device, chosen, sides, modelConfig, model, warnings, data });
+    return assemble({ settings, directory, seed, device, chosen, sides, modelConfig, model, notes, data });
   } catch (error) {
     // The loader's threads would keep the process alive.
     await data.close();
@@ -110,12 +110,13 @@ interface Ingredients {
   sides: number[] | null;
   modelConfig: ModelConfig;
   model: RFDETRModel;
-  warnings: string[];
+  notes: string[];
   data: TrainData;
 }
 
 function assemble(ingredients: Ingredients): Session {
-  const { settings, directory, seed, device, chosen, sides, modelConfig, model, warnings, data } = ingredients;
+  const { settings, directory, seed, device, chosen, sides, modelConfig, model, notes, data } = ingredients;
+  const { note, ...precision } = chosen;
   const parts = stepParts(model, settings, { precision: chosen.precision, device });
   const stepsPerEpoch = data.stepsPerEpoch;
   const allSteps = stepsPerEpoch * settings.epochs;
@@ -134,10 +135,11 @@ function assemble(ingredients: Ingredients): Session {
     scales: sides,
     stepsPerEpoch,
     totalSteps,
-    ...chosen,
+    ...precision,
     progress: directory === null ? initialProgress() : readProgress(directory.checkpoint),
     resumed: directory !== null,
-    warnings,
+    notes: [...(note === null ? [] : [note]), ...notes],
+    warnings: [...data.warnings, ...obsolete(settings)],
   };
   if (session.resumed) restore(session);
   else session.directory.writeJson("config.json", runConfig(session));

@@ -33,5 +33,7 @@ export interface Session {
   progress: SavedProgress;
   /** Whether the run was begun before, by another process. */
   resumed: boolean;
+  /** What was found and decided while the run was prepared, in sentences to print. */
+  notes: string[];
   warnings: string[];
 }

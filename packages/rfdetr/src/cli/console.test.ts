@@ -1,0 +1,110 @@
+import { Writable } from "node:stream";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Console } from "./console.js";
+
+/** A stream that keeps what is written to it. */
+function sink(about: { isTTY?: boolean; columns?: number } = {}) {
+  const chunks: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      chunks.push(String(chunk));
+      done();
+    },
+  });
+  return Object.assign(stream, about, { text: () => chunks.join("") });
+}
+const terminal = (columns = 80) => sink({ isTTY: true, columns });
+afterEach(() => void vi.unstubAllEnvs());
+
+describe("Console", () => {
+  it("writes results to stdout and all else to stderr", () => {
+    const [out, err] = [sink(), sink()];
+    const console = new Console({}, { out, err });
+    console.result("AP 0.5");
+    console.progress("reading");
+    console.fact("seed 3");
+    console.warning("slow");
+    console.error("broken");
+    expect(out.text()).toBe("AP 0.5\n");
+    expect(err.text()).toBe("reading\nnote: seed 3\nwarning: slow\nerror: broken\n");
+  });
+
+  it("writes only the data to stdout with --json", () => {
+    const [out, err] = [sink(), sink()];
+    const console = new Console({ json: true }, { out, err });
+    console.result("AP 0.5");
+    console.data({ AP: 0.5, name: "\x1b[2J" });
+    expect(JSON.parse(out.text())).toEqual({ AP: 0.5, name: "\x1b[2J" });
+    expect(out.text()).not.toContain("\x1b");
+  });
+
+  it("colours each stream where it is a terminal", () => {
+    const [out, err] = [sink(), terminal()];
+    const console = new Console({}, { out, err });
+    console.result(console.bold("AP"));
+    console.progress(console.bold("AP"));
+    expect(out.text()).toBe("AP\n");
+    expect(err.text()).toBe("\x1b[1mAP\x1b[22m\n");
+  });
+
+  it.each([
+    ["--plain", {}, { plain: true }],
+    ["NO_COLOR", { NO_COLOR: "1" }, {}],
+    ["TERM=dumb", { TERM: "dumb" }, {}],
+  ])("does without colours for %s", (_, environment, options) => {
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    const err = terminal();
+    const console = new Console(options, { err });
+    console.warning("slow");
+    expect(err.text()).toBe("warning: slow\n");
+  });
+
+  it("shows control characters and marks of direction of names as escapes", () => {
+    const [out, err] = [terminal(), terminal()];
+    const console = new Console({}, { out, err });
+    const name = "a\x1b]0;title\x07\x9b2J\x7f\r\u202eb";
+    const shown = "a\\x1b]0;title\\x07\\x9b2J\\x7f\\x0d\\u202eb";
+    console.result(`${name}\nü 猫`);
+    console.warning(name);
+    console.live(name);
+    expect(out.text()).toBe(`${shown}\nü 猫\n`);
+    expect(err.text()).toBe(`\x1b[33mwarning:\x1b[39m ${shown}\n${shown}`);
+  });
+
+  it("keeps the live line below all else, and shorter than the terminal is wide", () => {
+    const both = terminal(10);
+    const console = new Console({}, { out: both, err: both });
+    console.live("0123456789");
+    console.result("found");
+    console.end();
+    expect(both.text()).toBe("01234567…\r\x1b[2Kfound\n01234567…\r\x1b[2K");
+  });
+
+  it("takes 80 columns for a terminal that says 0", () => {
+    expect(new Console({}, { err: terminal(0) }).columns).toBe(80);
+  });
+
+  it.each(["--plain", "a pipe", "TERM=dumb"])("has no live line with %s", (kind) => {
+    if (kind === "TERM=dumb") vi.stubEnv("TERM", "dumb");
+    const err = kind === "a pipe" ? sink() : terminal();
+    const console = new Console(kind === "--plain" ? { plain: true } : {}, { err });
+    console.live("10 %");
+    expect(err.text()).toBe("");
+  });
+
+  it("drops what is written after a stream broke", async () => {
+    let tries = 0;
+    const full = new Writable({
+      write(_chunk, _encoding, done) {
+        tries++;
+        done(Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" }));
+      },
+      autoDestroy: false,
+    });
+    const console = new Console({}, { out: full as never, err: sink() });
+    console.result("one");
+    await new Promise(setImmediate);
+    console.result("two");
+    expect(tries).toBe(1);
+  });
+});
