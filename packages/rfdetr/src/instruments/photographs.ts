@@ -92,7 +92,7 @@ export async function benchPreparation(images: readonly DatasetImage[], recipe: 
   const laps = { decode: [] as number[], resize: [] as number[], augment: [] as number[] };
   for (const [i, image] of images.entries()) {
     const start = performance.now();
-    const decoded = await decodeFile(image.file, decodeLeast(recipe));
+    const decoded = await decodeFile(image.file, { orientation: image.orientation, atLeast: decodeLeast(recipe) });
     laps.decode.push(performance.now() - start);
     const rng = new Rng("bench", i);
     const began = performance.now();

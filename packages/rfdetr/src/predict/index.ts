@@ -1,4 +1,6 @@
 // `rfdetr/predict`: images in, detections out, and drawn on the image.
+
+export { imageExtensions } from "../data/images/image-kinds.js";
 export {
   type DrawOptions,
   drawDetections,
@@ -9,5 +11,5 @@ export {
   type RawImage,
   type Tile,
 } from "./draw.js";
-export { imageExtensions, imageFiles } from "./inputs.js";
+export { imageFiles } from "./inputs.js";
 export { type ImagePrediction, listDetections, type PredictOptions, Predictor } from "./predict.js";

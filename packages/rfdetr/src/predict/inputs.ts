@@ -1,20 +1,8 @@
 // Resolves images, folders and patterns to files.
 import { readdirSync, statSync } from "node:fs";
 import { extname, join, sep } from "node:path";
+import { imageExtensions } from "../data/images/image-kinds.js";
 import { DataError } from "../support/errors.js";
-
-/** File name extensions that count as images in folders and patterns. */
-export const imageExtensions: ReadonlySet<string> = new Set([
-  ".jpg",
-  ".jpeg",
-  ".png",
-  ".webp",
-  ".bmp",
-  ".tif",
-  ".tiff",
-  ".gif",
-  ".avif",
-]);
 
 const isImage = (path: string) => imageExtensions.has(extname(path).toLowerCase());
 

@@ -145,7 +145,7 @@ function imageOf(
       height,
       classOf,
     );
-  return { id, file: join(folder, name), width, height, ...collect(false), crowd: collect(true) };
+  return { id, file: join(folder, name), width, height, orientation: 1, ...collect(false), crowd: collect(true) };
 }
 
 /** The boxes of annotations as corners, clipped to the image; those that are empty then are left out. */

@@ -15,9 +15,11 @@ export interface DatasetImage extends Regions {
   id: number;
   /** Path of the file. */
   file: string;
-  /** Pixels, as annotated. */
+  /** Pixels, as annotated, in the frame that `orientation` gives. */
   width: number;
   height: number;
+  /** EXIF orientation that is applied when the image is decoded, 1 to 8; 1 keeps the stored pixels. */
+  orientation: number;
   /** Regions of many objects (COCO `iscrowd`): not trained on, and detections inside them do not count as wrong. */
   crowd: Regions;
 }

@@ -4,10 +4,9 @@ import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } 
 import { parse } from "yaml";
 import { DataError } from "../../support/errors.js";
 import { isSystemError, reasonOf } from "../../support/system-error.js";
-import { imageSize } from "../images/image-size.js";
+import { readImageHeader } from "../images/image-header.js";
+import { imageExtensions } from "../images/image-kinds.js";
 import type { Dataset, DatasetImage, Split } from "./dataset.js";
-
-const extensions = new Set([".bmp", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]);
 
 /** Path of the data.yaml of a dataset folder; null if there is none. */
 export function findYoloFile(root: string): string | null {
@@ -96,14 +95,15 @@ export function readYolo(root: string, split: Split): Dataset {
   const images: DatasetImage[] = [];
   for (const directory of directories)
     for (const name of readdirSync(directory).sort()) {
-      if (!extensions.has(extname(name).toLowerCase())) continue;
+      if (!imageExtensions.has(extname(name).toLowerCase())) continue;
       const path = join(directory, name);
-      const { width, height } = imageSize(path);
+      const { width, height } = readImageHeader(path);
       images.push({
         id: images.length,
         file: path,
         width,
         height,
+        orientation: 1,
         ...readLabels(labelFile(path), width, height, names.length),
         crowd: { boxes: new Float32Array(0), labels: new Int32Array(0), areas: new Float64Array(0) },
       });

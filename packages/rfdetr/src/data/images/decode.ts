@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { DataError } from "../../support/errors.js";
 import { reasonOf } from "../../support/system-error.js";
+import { orient } from "./orientation.js";
 import { type RgbPixels, rgbPixels } from "./rgb.js";
 
 // Parallelism comes from the loader's own threads, and a cache of decoded files would grow to the whole dataset.
@@ -12,14 +13,20 @@ sharp.cache(false);
 /** A decoded image: bytes in rows of red, green, blue. */
 export type Pixels = RgbPixels;
 
+/** How a file is decoded. */
+export interface DecodeOptions {
+  /** EXIF orientation that is applied, see `chooseOrientation`; default 1, the pixels as stored. */
+  orientation?: number;
+  /** A JPEG is decoded at ½, ¼ or ⅛ of its size if both sides still have this many pixels; 0 decodes all of it. */
+  atLeast?: number;
+}
+
 /**
- * Decodes one file. Alpha is dropped, not blended. EXIF rotation is ignored, as in Pillow by default. Greyscale, CMYK
- * and 16-bit files become 8-bit RGB.
- * @param atLeast a JPEG is decoded at ½, ¼ or ⅛ of its size if both sides still have this many pixels; 0 decodes all
- * of it
+ * Decodes one file. Alpha is dropped, not blended. Greyscale, CMYK and 16-bit files become 8-bit RGB.
  * @throws DataError naming the file if it is missing, cut off or not an image
  */
-export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
+export async function decodeFile(file: string, options: DecodeOptions = {}): Promise<Pixels> {
+  const { orientation = 1, atLeast = 0 } = options;
   try {
     let image = sharp(file, { failOn: "truncated" });
     if (atLeast > 0) {
@@ -32,7 +39,7 @@ export async function decodeFile(file: string, atLeast = 0): Promise<Pixels> {
           fastShrinkOnLoad: true,
         });
     }
-    return await rgbPixels(image);
+    return orient(await rgbPixels(image), orientation);
   } catch (error) {
     const fault = decodeFault(file, error as Error);
     throw new DataError(`Expected a readable image but ${file} does not decode: ${fault}. Replace or remove it`, {

@@ -14,19 +14,19 @@ const limit = 256 << 20;
 const decoded = new Map<string, Pixels>();
 let held = 0;
 
-async function pixelsOf(file: string): Promise<Pixels | undefined> {
-  const known = decoded.get(file);
+async function pixelsOf({ file, orientation }: Job): Promise<Pixels | undefined> {
+  const known = decoded.get(`${orientation} ${file}`);
   if (known !== undefined) return known;
   if (held >= limit) return undefined;
-  const pixels = await decodeFile(file, decodeLeast(recipe));
+  const pixels = await decodeFile(file, { orientation, atLeast: decodeLeast(recipe) });
   held += pixels.data.length;
-  decoded.set(file, pixels);
+  decoded.set(`${orientation} ${file}`, pixels);
   return pixels;
 }
 
 parentPort?.on("message", async ({ id, job }: { id: number; job: Job }) => {
   try {
-    const prepared = await prepare(job, recipe, await pixelsOf(job.file));
+    const prepared = await prepare(job, recipe, await pixelsOf(job));
     parentPort?.postMessage({ id, prepared }, [prepared.data.buffer as ArrayBuffer]);
   } catch (error) {
     parentPort?.postMessage({ id, error: packError(error) });

@@ -123,6 +123,7 @@ export class DataLoader {
           file: image.file,
           width: image.width,
           height: image.height,
+          orientation: image.orientation,
           boxes: image.boxes,
           labels: image.labels,
           seed,

@@ -21,6 +21,8 @@ export interface Job {
   /** Size that the annotations refer to. */
   width: number;
   height: number;
+  /** EXIF orientation that is applied to the decoded pixels; 1 keeps them as stored. */
+  orientation: number;
   boxes: Float32Array;
   labels: Int32Array;
   /** Seeds the random choices of this image in this epoch. */
@@ -49,7 +51,8 @@ export function decodeLeast({ training, side, scaleJitter }: Recipe): number {
  * @throws DataError naming the file
  */
 export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promise<Prepared> {
-  const decoded = pixels ?? (await decodeFile(job.file, decodeLeast(recipe)));
+  const decoded =
+    pixels ?? (await decodeFile(job.file, { orientation: job.orientation, atLeast: decodeLeast(recipe) }));
   // The image may be decoded smaller, or annotated at another size: boxes are scaled to the pixels.
   const boxes = Float32Array.from(job.boxes, (c, i) =>
     i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height,
