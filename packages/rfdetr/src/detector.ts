@@ -69,7 +69,8 @@ export class RFDETR {
 
   /**
    * Starts training in a worker thread. Iterate the run for its events, await `run.result` for its end; afterwards this
-   * detector uses the best weights.
+   * detector uses the best weights, or the last ones where none are the best. A failure that nobody iterates or awaits
+   * is an unhandled rejection.
    * @throws ConfigError at once for settings that cannot be.
    */
   train(options: TrainOptions & { data?: string; signal?: AbortSignal }): TrainRun {
@@ -84,16 +85,14 @@ export class RFDETR {
       ...(data === undefined ? {} : { datasetDir: data }),
       ...settings,
     });
-    const run = TrainRun.start(config, signal === undefined ? {} : { signal });
-    run.result.then(
-      ({ best }) => {
-        if (best === null) return;
-        this.#weights = best;
+    return TrainRun.start(config, {
+      ...(signal === undefined ? {} : { signal }),
+      ended: ({ best, last }) => {
+        if (best === null && last === null) return;
+        this.#weights = best ?? last;
         this.#predictor = null;
       },
-      () => {},
-    );
-    return run;
+    });
   }
 
   /** Detections of an image above `threshold` (default 0.5), best first, boxes in its pixels. */

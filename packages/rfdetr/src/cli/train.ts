@@ -101,6 +101,7 @@ async function train(flags: TrainFlags): Promise<number> {
  * exit code
  */
 export async function follow(run: TrainRun, console: Console): Promise<number> {
+  const events = run[Symbol.asyncIterator]();
   const { TrainConsole } = await import("./train-console.js");
   const view = new TrainConsole(console);
   let interrupts = 0;
@@ -113,7 +114,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
   try {
-    for await (const event of run) {
+    for await (const event of events) {
       if (console.json) console.data(event);
       view.show(event);
     }
@@ -122,9 +123,10 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     process.off("SIGTERM", interrupt);
     console.end();
   }
-  const { summary, dir, best } = await run.result;
+  const { summary, dir, best, last } = await run.result;
   if (summary.stop_reason === "interrupted") {
     console.progress(`Stopped after step ${summary.steps}. Continue with: npx rfdetr train --resume ${dir}`);
+    if (best === null && last !== null) console.progress(`last weights ${last}`);
     return exit.interrupted;
   }
   console.result();
@@ -133,5 +135,6 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   const memory = `peak memory ${formatBytes(summary.peak_rss_bytes)}`;
   console.result(`${figures}  in ${duration(summary.train_seconds)}, ${steps}, ${memory}`);
   if (best !== null) console.result(`best weights ${best}`);
+  else if (last !== null) console.result(`last weights ${last}`);
   return exit.done;
 }

@@ -102,7 +102,13 @@ export function epochEvent(
 
 /** The last event of a run. */
 export function doneEvent({ directory, progress }: Session, summary: RunSummary): DoneEvent {
-  return { type: "done", summary, dir: directory.path, best: progress.best === null ? null : directory.best };
+  return {
+    type: "done",
+    summary,
+    dir: directory.path,
+    best: progress.best === null ? null : directory.best,
+    last: existsSync(directory.last) ? directory.last : null,
+  };
 }
 
 /** What `summary.json` holds. */

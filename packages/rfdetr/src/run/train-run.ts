@@ -4,7 +4,7 @@ import type { TrainSettings } from "../settings/settings.js";
 import { type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
-import { workerPath } from "../support/worker-path.js";
+import { workerFlags, workerPath } from "../support/worker-path.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 
 /** What the training thread receives. */
@@ -22,17 +22,30 @@ export type WorkerMessage = { event: TrainEvent } | { failure: SentError };
 /** How a run ended, and where its files are. */
 export interface TrainResult {
   dir: string;
-  /** Path of the best weights; null if the run ended before its first evaluation. */
+  /** Path of the best weights; null if no epoch had figures to choose by. */
   best: string | null;
+  /** Path of the weights of the end; null if the run ended before it had any that are finite. */
+  last: string | null;
   summary: DoneEvent["summary"];
 }
 
 /** With more unread events than this, the oldest step and evaluation events are dropped. */
 const backlog = 10_000;
 
+/** What a run is started with, beside its settings. */
+export interface TrainRunOptions {
+  /** Folder of the run to continue; null begins a new one. */
+  resume?: string | null;
+  /** Stops the run as {@link TrainRun.stop} does. */
+  signal?: AbortSignal;
+  /** Called at the end of a run that did not fail, before `result` resolves. */
+  ended?: (result: TrainResult) => void;
+}
+
 /**
  * A run in progress. Iterate it for its events, await `result` for its end, or both; `stop()` saves a checkpoint and
- * ends it, which is no error. The iteration and `result` throw what the run failed with.
+ * ends it, which is no error. The iteration and `result` throw what the run failed with. Where nobody iterates or
+ * awaits, a failure is an unhandled rejection, which ends the process.
  * @example
  * import { RFDETR } from "rfdetr";
  * const detector = await RFDETR.create("nano");
@@ -49,7 +62,11 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   #ended = false;
   #failure: unknown = null;
 
-  private constructor(stop: Int32Array, work: (emit: (event: TrainEvent) => void) => Promise<void>) {
+  private constructor(
+    stop: Int32Array,
+    work: (emit: (event: TrainEvent) => void) => Promise<void>,
+    ended?: TrainRunOptions["ended"],
+  ) {
     this.#stop = stop;
     let done: DoneEvent | null = null;
     this.result = work((event) => {
@@ -59,26 +76,27 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
       () => {
         this.#end(null);
         if (done === null) throw new InternalError("The training thread ended without a result");
-        return { dir: done.dir, best: done.best, summary: done.summary };
+        const { type: _, ...result } = done as DoneEvent;
+        ended?.(result);
+        return result;
       },
       (error: unknown) => {
         this.#end(error);
         throw error;
       },
     );
-    // A caller who only iterates sees the failure there.
-    this.result.catch(() => {});
   }
 
   /** Starts a run in a worker thread. */
-  static start(settings: TrainSettings, options: { resume?: string | null; signal?: AbortSignal } = {}): TrainRun {
+  static start(settings: TrainSettings, { resume = null, signal, ended }: TrainRunOptions = {}): TrainRun {
     letThreadsSleep();
     const stop = new Int32Array(new SharedArrayBuffer(4));
-    const request: TrainRequest = { settings, resume: options.resume ?? null, stop };
-    const run = new TrainRun(stop, (emit) => inWorker(request, emit));
-    if (options.signal?.aborted) run.stop();
-    options.signal?.addEventListener("abort", () => run.stop(), { once: true });
-    return run;
+    const abort = () => void Atomics.store(stop, 0, 1);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort);
+    const work = (emit: (event: TrainEvent) => void) =>
+      inWorker({ settings, resume, stop }, emit).finally(() => signal?.removeEventListener("abort", abort));
+    return new TrainRun(stop, work, ended);
   }
 
   /** Asks the run to save a checkpoint and end after the step it is at. */
@@ -86,7 +104,13 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     Atomics.store(this.#stop, 0, 1);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent> {
+  [Symbol.asyncIterator](): AsyncGenerator<TrainEvent> {
+    // Who iterates sees a failure there.
+    this.result.catch(() => {});
+    return this.#events();
+  }
+
+  async *#events(): AsyncGenerator<TrainEvent> {
     for (;;) {
       const event = this.#queue.shift();
       if (event !== undefined) yield event;
@@ -120,7 +144,7 @@ async function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void
   if (script === null) throw new InternalError("The script of the training thread is missing: run npm run build");
   return new Promise((resolve, reject) => {
     let failed = false;
-    const worker = new Worker(script, { workerData: request });
+    const worker = new Worker(script, { workerData: request, ...workerFlags() });
     worker.on("message", (message: WorkerMessage) => {
       if ("event" in message) return emit(message.event);
       failed = true;

@@ -9,6 +9,13 @@ import { train } from "./trainer.js";
 const port = parentPort;
 if (port === null) throw new InternalError("The training thread must be started as a worker");
 const post = (message: WorkerMessage) => port.postMessage(message);
+/** What was thrown where nobody waits for it, such as a failed promise, ends the run like any other failure. */
+const fail = (error: unknown) => {
+  post({ failure: packError(error) });
+  process.exit(1);
+};
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
 try {
   for await (const event of train(workerData as TrainRequest, openTrainData)) post({ event });
 } catch (error) {

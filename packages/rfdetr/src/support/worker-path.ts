@@ -1,4 +1,4 @@
-// Where the script of a worker thread is.
+// Where the script of a worker thread is, and the flags that it starts with.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -13,4 +13,12 @@ export function workerPath(module: string, name: string): string | null {
   const beside = new URL(`./${name}`, module).href;
   const built = beside.replace(/\/src\/(?!.*\/src\/)/, "/dist/");
   return [beside, built].map((url) => fileURLToPath(url)).find((path) => existsSync(path)) ?? null;
+}
+
+/**
+ * Options of a worker thread that leave out Node's `--input-type`. A worker inherits Node's flags, and with that flag,
+ * which describes the text of `--eval`, Node refuses to run a file.
+ */
+export function workerFlags(): { execArgv?: string[] } {
+  return process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {};
 }

@@ -118,8 +118,10 @@ export interface DoneEvent {
   type: "done";
   summary: RunSummary;
   dir: string;
-  /** Path of the best weights; null if no epoch was evaluated. */
+  /** Path of the best weights; null if no epoch had figures to choose by. */
   best: string | null;
+  /** Path of the weights of the end; null if the run ended before it had any that are finite. */
+  last: string | null;
 }
 
 /** What a run tells while it trains; `type` says which. */
