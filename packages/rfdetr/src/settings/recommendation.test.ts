@@ -55,7 +55,7 @@ describe("a recommendation in a config file", () => {
   it("refuses a file that holds no settings, and leaves it alone", () => {
     const path = join(folder, "config.json");
     writeFileSync(path, "epochs: 7");
-    expect(() => writeRecommendation(path, measured("bf16-mixed"))).toThrow(/is not JSON/);
+    expect(() => writeRecommendation(path, measured("bf16-mixed"))).toThrow(/Expected JSON in/);
     expect(readFileSync(path, "utf8")).toBe("epochs: 7");
   });
 });

@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readJson } from "./json.js";
+import { jsonFault } from "./json-fault.js";
+import { readText } from "./text-file.js";
 
 let folder: string;
 beforeAll(() => {
@@ -10,21 +13,61 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const read = (text: string): unknown => {
+const fail = (message: string): Error => new Error(message);
+const put = (content: string | Uint8Array): string => {
   const path = join(folder, "file.json");
-  writeFileSync(path, text);
-  return readJson(path, (message) => new Error(message));
+  writeFileSync(path, content);
+  return path;
 };
+const read = (content: string | Uint8Array): unknown => readJson(put(content), fail);
 
 it("reads JSON, and says what is wrong with a file that is not whole", () => {
   expect(read('{"a": [1]}\n')).toEqual({ a: [1] });
   expect(() => read(" \n")).toThrow(/file\.json but the file is empty$/);
   expect(() => read('{"a": [1, 2')).toThrow(
-    /file\.json but it ends in the middle, after 11 characters: the file was cut off/,
+    /file\.json but it ends in the middle, at line 1, column 12: the file was cut off/,
   );
-  expect(() => read("{a: 1}")).toThrow(/file\.json but it is not JSON: /);
-  expect(() => read("names: [cat]")).toThrow(/is not JSON/);
-  expect(() => readJson(join(folder, "none.json"), (message) => new Error(message))).toThrow(
-    /none\.json cannot be read: there is no such file$/,
-  );
+  expect(() => read("{a: 1}")).toThrow('file.json but line 1, column 2 has "a" where a name in double quotes or "}"');
+  expect(() => read('{"a":\n NaN}')).toThrow('line 2, column 2 has "NaN" where a value should be');
+  expect(() => read("names: [cat]")).toThrow('has "names" where a value should be');
+  expect(() => readJson(join(folder, "none.json"), fail)).toThrow(/none\.json cannot be read: there is no such file$/);
+  expect(() => readJson(folder, fail)).toThrow("it is a folder");
+  expect(() => readJson("/dev/zero", fail)).toThrow("it is a device or a pipe");
+});
+
+it("reads UTF-8 and UTF-16 with a byte order mark", () => {
+  const little = Buffer.from('\ufeff["ø"]', "utf16le");
+  for (const content of ['\ufeff["ø"]', little, Buffer.from(little).swap16()]) expect(read(content)).toEqual(["ø"]);
+});
+
+it("names the limit that a text has", () => {
+  expect(() => readText(put("12345"), "YAML file", 4, fail)).toThrow("Expected a YAML file of at most 0 MB but");
+});
+
+describe("the fault of a text", () => {
+  it("is none where V8 parses it, and at most at its end where V8 does not", () => {
+    const text = fc.oneof(
+      fc.json(),
+      fc
+        .tuple(fc.json(), fc.nat(), fc.string())
+        .map(([json, at, more]) => json.slice(0, at) + more + json.slice(at + 1)),
+      fc
+        .array(fc.constantFrom("{", "}", "[", "]", ",", ":", '"a"', "1", "-", ".5", "e", "null", " ", "\\"))
+        .map((parts) => parts.join("")),
+    );
+    fc.assert(
+      fc.property(text, (json) => {
+        let parses = true;
+        try {
+          JSON.parse(json);
+        } catch {
+          parses = false;
+        }
+        const fault = jsonFault(json);
+        expect(fault === null).toBe(parses);
+        if (fault !== null) expect(fault.at).toBeLessThanOrEqual(json.length);
+      }),
+      { numRuns: 500 },
+    );
+  });
 });

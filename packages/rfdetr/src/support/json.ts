@@ -1,31 +1,24 @@
 // JSON files that users give, with a clear sentence about those that are not whole.
-import { readFileSync } from "node:fs";
-import { reasonOf } from "./system-error.js";
+import { jsonFault, jsonFaultMessage, placeIn } from "./json-fault.js";
+import { type Fail, readText } from "./text-file.js";
+
+/** Bytes of the largest text that V8 can hold. */
+const limit = 0x1fffffe8;
 
 /**
- * Reads and parses a JSON file.
+ * Reads and parses a JSON file: UTF-8 or UTF-16, with or without a byte order mark.
  * @param fail makes the error from its sentence and its cause
- * @throws what `fail` makes, for a file that cannot be read, is empty, was cut off or is not JSON
+ * @throws what `fail` makes, for a file that cannot be read, is empty, was cut off, is not JSON or has more than 536 MB
  */
-export function readJson(path: string, fail: (message: string, cause: unknown) => Error): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw fail(`Expected a readable JSON file but ${path} cannot be read: ${reasonOf(error)}`, error);
-  }
+export function readJson(path: string, fail: Fail): unknown {
+  const text = readText(path, "JSON file", limit, fail);
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw fail(`Expected JSON in ${path} but ${faultOf(text, (error as Error).message)}`, error);
+    if (text.trim() === "") throw fail(`Expected JSON in ${path} but the file is empty`, error);
+    const fault = jsonFault(text);
+    if (fault === null) throw fail(`Expected JSON in ${path} but ${(error as Error).message}`, error);
+    const { at, expected } = fault;
+    throw fail(jsonFaultMessage(path, placeIn(text, at), text.slice(at, at + 40), expected), error);
   }
-}
-
-function faultOf(text: string, message: string): string {
-  const trimmed = text.trimEnd();
-  if (trimmed === "") return "the file is empty";
-  const begins = /^\s*[[{]/.test(trimmed);
-  if (begins && !/[\]}]$/.test(trimmed))
-    return `it ends in the middle, after ${text.length} characters: the file was cut off, write or copy it again`;
-  return `it is not JSON: ${message}`;
 }

@@ -244,7 +244,7 @@ describe("wrong input is named", () => {
     );
     expect(run(annotations, { results: [] })).toThrow(/Expected a list of results .* received \{"results":\[\]\}/);
     expect(run(annotations, JSON.stringify([good]).slice(0, 40))).toThrow(
-      /Expected JSON in .*bad-results\.json but it ends in the middle, after 40 characters/,
+      /Expected JSON in .*bad-results\.json but it ends in the middle, at line 1, column 41/,
     );
     expect(run(annotations, "")).toThrow(/the file is empty/);
     expect(() => evaluateFiles(write("a.json", annotations), join(folder, "missing.json"))).toThrow(
