@@ -5,10 +5,31 @@ import * as ops from "./ops.generated.js";
 import { Tensor } from "./tensor.js";
 import type { NestedNumbers } from "./tensor-methods.js";
 
+/** Where tensors are made whose options name no device. */
+let defaultDevice: string | undefined;
+
+/**
+ * Runs `body`, in which tensors are made on `device` where no other is named. On the device `meta` tensors have shapes
+ * and no memory: a model that is made there tells its sizes at no cost. As `with torch.device(…)`.
+ *
+ * @example
+ * const head = withDevice("meta", () => new nn.Linear(256, 91));
+ * head.weight.shape; // [91, 256]
+ */
+export function withDevice<T>(device: string, body: () => T): T {
+  const before = defaultDevice;
+  defaultDevice = device;
+  try {
+    return body();
+  } finally {
+    defaultDevice = before;
+  }
+}
+
 /** Dtype and device of a new tensor. */
 export interface TensorOptions {
   dtype?: DType;
-  /** `cpu` (the default), `cuda`, `cuda:1`, … */
+  /** `cpu` (the default, or that of {@link withDevice}), `cuda`, `cuda:1`, … */
   device?: string;
   /** Whether autograd records what is computed from the tensor, and keeps its gradient. */
   requiresGrad?: boolean;
@@ -99,7 +120,7 @@ function collect(data: NestedNumbers, shape: readonly number[], axis: number, in
 
 /** Converts to the dtype and the device that were asked for. */
 function finish(made: Tensor, options: TensorOptions): Tensor {
-  const result = made.to({ dtype: options.dtype, device: options.device });
+  const result = made.to({ dtype: options.dtype, device: options.device ?? defaultDevice });
   if (result !== made) made.dispose();
   if (options.requiresGrad) result.requiresGrad = true;
   return result;
@@ -108,7 +129,7 @@ function finish(made: Tensor, options: TensorOptions): Tensor {
 type Factory = { dtype?: DType; device?: string };
 const withDefaults = (options: TensorOptions): Factory => ({
   dtype: options.dtype ?? "float32",
-  device: options.device,
+  device: options.device ?? defaultDevice,
 });
 const leaf = (made: Tensor, options: TensorOptions): Tensor => {
   if (options.requiresGrad) made.requiresGrad = true;
@@ -135,10 +156,10 @@ export const randn = (shape: readonly number[], options: TensorOptions = {}): Te
   leaf(ops.randn(shape, withDefaults(options)), options);
 /** Uniform random integers on [low, high), int64 unless `dtype` says otherwise. */
 export const randint = (low: number, high: number, shape: readonly number[], options: TensorOptions = {}): Tensor =>
-  ops.randint(low, high, shape, { dtype: options.dtype ?? "int64", device: options.device });
+  ops.randint(low, high, shape, { dtype: options.dtype ?? "int64", device: options.device ?? defaultDevice });
 /** A random permutation of 0…n−1 (int64). */
 export const randperm = (n: number, options: TensorOptions = {}): Tensor =>
-  ops.randperm(n, { dtype: options.dtype ?? "int64", device: options.device });
+  ops.randperm(n, { dtype: options.dtype ?? "int64", device: options.device ?? defaultDevice });
 /**
  * The numbers start, start + step, … below `end`, on one axis: `arange(4)` is 0 1 2 3. Start is 0 and step 1 by
  * default.

@@ -12,6 +12,7 @@ export {
   randperm,
   type TensorOptions,
   tensor,
+  withDevice,
   zeros,
 } from "./create.js";
 export { type Decomposition, decompose, decompositionOf } from "./decompose.js";
@@ -60,16 +61,24 @@ export {
   type TraceEvent,
 } from "./profile/index.js";
 export {
-  CheckpointError,
   type Picklable,
   PickledName,
   PickledObject,
   type PickledTensor,
+  PthError,
   PthFile,
   savePth,
   UnsafePickleError,
 } from "./pth/index.js";
-export { loadSafetensors, SafetensorsError, type SafetensorsFile, saveSafetensors } from "./safetensors.js";
+export {
+  loadSafetensors,
+  readSafetensorsHeader,
+  type SafetensorsEntry,
+  SafetensorsError,
+  type SafetensorsFile,
+  type SafetensorsHeader,
+  saveSafetensors,
+} from "./safetensors.js";
 export { keep, scope } from "./scope.js";
 export { Tensor } from "./tensor.js";
 export type { NestedNumbers, Operand } from "./tensor-methods.js";

@@ -2,7 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { type DType, loadSafetensors, randn, saveSafetensors, type Tensor, tensor, zeros } from "./index.js";
+import {
+  type DType,
+  loadSafetensors,
+  randn,
+  readSafetensorsHeader,
+  saveSafetensors,
+  type Tensor,
+  tensor,
+  zeros,
+} from "./index.js";
 
 const folder = mkdtempSync(join(tmpdir(), "safetensors-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -90,10 +99,60 @@ describe("safetensors", () => {
         ),
       /gap or overlaps before b/,
     ],
+    [
+      "goes on behind its tensors",
+      () => withHeader('{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}', new Uint8Array(3)),
+      /has 3 bytes of data where its header describes 2/,
+    ],
+    [
+      "claims a header one byte too short, which shifts all tensors",
+      () => withHeader('{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}} ', new Uint8Array(2), 53),
+      /has 3 bytes of data where its header describes 2/,
+    ],
+    [
+      "has metadata without content",
+      () => withHeader('{"__metadata__":null}'),
+      /metadata that are not a table of texts/,
+    ],
+    ["has metadata of numbers", () => withHeader('{"__metadata__":{"a":1}}'), /metadata that are not a table of texts/],
+    [
+      "has a shape nested beyond the stack",
+      () => withHeader(`{"a":{"dtype":"U8","shape":${"[".repeat(1e5)}${"]".repeat(1e5)}}}`),
+      /gives a the shape an array/,
+    ],
+    [
+      "is a web page",
+      () => {
+        writeFileSync(path, "<!DOCTYPE html><html><body>Sign in</body></html>");
+        return path;
+      },
+      /is a web page, such as a login or an error, not the file itself/,
+    ],
+    [
+      "is a pointer of Git LFS",
+      () => {
+        writeFileSync(path, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+        return path;
+      },
+      /is a pointer of Git LFS/,
+    ],
+    ["is a device", () => "/dev/zero", /is not a file/],
+    ["is a folder", () => folder, /is not a file/],
   ])("refuses a file that %s, by name", (_, write, message) => {
     const file = write();
     expect(() => loadSafetensors(file)).toThrow(message);
     expect(() => loadSafetensors(file)).toThrow(file);
+  });
+
+  it("reads the header alone, and only the tensors that are wanted", () => {
+    saveSafetensors(path, { a: zeros([2, 3]), b: tensor([1]) }, { made: "here" });
+    const { entries, metadata } = readSafetensorsHeader(path);
+    expect([...entries]).toEqual([
+      ["a", { dtype: "float32", shape: [2, 3] }],
+      ["b", { dtype: "float32", shape: [1] }],
+    ]);
+    expect(metadata).toEqual({ made: "here" });
+    expect([...loadSafetensors(path, (name) => name === "b").tensors.keys()]).toEqual(["b"]);
   });
 
   it("refuses a truncated file", () => {

@@ -1,10 +1,10 @@
 // The safetensors format: the length of the header in 8 bytes, a JSON header, and the bytes of the tensors,
 // little-endian and without gaps. https://huggingface.co/docs/safetensors
-import { closeSync, fstatSync, fsyncSync, openSync } from "node:fs";
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import { empty } from "./create.js";
 import { type DType, dtypes } from "./dtype.js";
 import { TorchError } from "./errors.js";
-import { readFully, writeFully } from "./files.js";
+import { openToRead, readFully, shown, writeFully } from "./files.js";
 import { keep } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
@@ -22,8 +22,8 @@ const dtypeOfCode: ReadonlyMap<unknown, DType> = new Map([
 ]);
 const codeOfDtype = new Map([...dtypeOfCode].map(([code, dtype]) => [dtype, code]));
 
-/** Most bytes of a header, as in the reference implementation. */
-const maxHeader = 100_000_000;
+/** Most bytes of a header. Those of models have a hundred bytes a tensor. */
+const maxHeader = 16 << 20;
 
 /** A file is not in the safetensors format, or is cut off. What to do: copy or write the file again. */
 export class SafetensorsError extends TorchError {
@@ -39,26 +39,78 @@ export interface SafetensorsFile {
   metadata: Record<string, string>;
 }
 
-/** A tensor of the header; its bytes are from `start` to `end` of the data. */
-interface Entry {
-  name: string;
+/** What the header says of a tensor. */
+export interface SafetensorsEntry {
   dtype: DType;
   shape: number[];
+}
+
+/** The header of a file. */
+export interface SafetensorsHeader {
+  entries: Map<string, SafetensorsEntry>;
+  metadata: Record<string, string>;
+}
+
+/** A tensor of the header; its bytes are from `start` to `end` of the data. */
+interface Entry extends SafetensorsEntry {
+  name: string;
   start: number;
   end: number;
 }
 
 /**
- * Reads all tensors of a file. They live until disposed of.
+ * Reads what a file holds, without the tensors: names, shapes, dtypes and metadata.
+ * @throws SafetensorsError; an error of the file system
+ *
+ * @example
+ * const { entries, metadata } = readSafetensorsHeader("weights.safetensors");
+ */
+export function readSafetensorsHeader(path: string): SafetensorsHeader {
+  return withFile(path, (_, { entries, metadata }) => ({
+    entries: new Map(entries.map(({ name, dtype, shape }) => [name, { dtype, shape }])),
+    metadata,
+  }));
+}
+
+/**
+ * Reads the tensors of a file. They live until disposed of.
+ * @param wanted which tensors are read; default: all
  * @throws SafetensorsError; an error of the file system
  *
  * @example
  * const { tensors, metadata } = loadSafetensors("weights.safetensors");
  */
-export function loadSafetensors(path: string): SafetensorsFile {
-  const file = openSync(path, "r");
+export function loadSafetensors(path: string, wanted: (name: string) => boolean = () => true): SafetensorsFile {
+  return withFile(path, (file, { entries, metadata, dataStart }) => {
+    const tensors = new Map<string, Tensor>();
+    try {
+      for (const { name, dtype, shape, start } of entries.filter((entry) => wanted(entry.name))) {
+        const result = keep(empty(shape, { dtype, device: "cpu" }));
+        tensors.set(name, result);
+        if (result.numel === 0) continue;
+        const data = new dtypes[dtype].array(result.numel);
+        if (readFully(file, Buffer.from(data.buffer), dataStart + start) < data.byteLength)
+          throw new SafetensorsError(path, `ends inside the tensor ${name}`);
+        result.copyFrom(data);
+      }
+    } catch (error) {
+      for (const tensor of tensors.values()) tensor.dispose();
+      throw error;
+    }
+    return { tensors, metadata };
+  });
+}
+
+interface Header {
+  entries: Entry[];
+  metadata: Record<string, string>;
+  /** Where in the file the data begin. */
+  dataStart: number;
+}
+
+function withFile<T>(path: string, body: (file: number, header: Header) => T): T {
+  const { file, size } = openToRead(path, (found) => new SafetensorsError(path, found));
   try {
-    const size = fstatSync(file).size;
     const head = Buffer.alloc(8);
     if (readFully(file, head, 0) < 8) throw new SafetensorsError(path, `has only ${size} bytes`);
     const length = head.readBigUInt64LE();
@@ -67,64 +119,67 @@ export function loadSafetensors(path: string): SafetensorsFile {
     const header = Buffer.alloc(Number(length));
     readFully(file, header, 8);
     const dataStart = 8 + header.length;
-    const { entries, metadata } = parseHeader(path, header.toString("utf8"), size - dataStart);
-    const tensors = new Map<string, Tensor>();
-    for (const { name, dtype, shape, start } of entries) {
-      const result = keep(empty(shape, { dtype }));
-      tensors.set(name, result);
-      if (result.numel === 0) continue;
-      const data = new dtypes[dtype].array(result.numel);
-      if (readFully(file, Buffer.from(data.buffer), dataStart + start) < data.byteLength)
-        throw new SafetensorsError(path, `ends inside the tensor ${name}`);
-      result.copyFrom(data);
-    }
-    return { tensors, metadata };
+    return body(file, { ...parseHeader(path, header.toString("utf8"), size - dataStart), dataStart });
   } finally {
     closeSync(file);
   }
 }
 
-interface Header {
-  entries: Entry[];
-  metadata: Record<string, string>;
-}
-
-function parseHeader(path: string, text: string, dataBytes: number): Header {
+function parseHeader(path: string, text: string, dataBytes: number): Omit<Header, "dataStart"> {
   let header: unknown;
   try {
     header = JSON.parse(text);
   } catch (error) {
-    throw new SafetensorsError(path, `has a header that is not JSON (${(error as Error).message})`);
+    throw new SafetensorsError(path, `has a header that is not JSON (${shown((error as Error).message)})`);
   }
   if (typeof header !== "object" || header === null || Array.isArray(header))
     throw new SafetensorsError(path, "has a header that is not an object");
   const { __metadata__: metadata = {}, ...rest } = header as Record<string, unknown>;
+  if (!isTextTable(metadata)) throw new SafetensorsError(path, "has metadata that are not a table of texts");
   const entries = Object.entries(rest).map(([name, entry]) => parseEntry(path, name, entry, dataBytes));
   let end = 0;
   for (const entry of [...entries].sort((a, b) => a.start - b.start || a.end - b.end)) {
-    if (entry.start !== end) throw new SafetensorsError(path, `leaves a gap or overlaps before ${entry.name}`);
+    if (entry.start !== end) throw new SafetensorsError(path, `leaves a gap or overlaps before ${shown(entry.name)}`);
     end = entry.end;
   }
-  return { entries, metadata: metadata as Record<string, string> };
+  if (end !== dataBytes)
+    throw new SafetensorsError(path, `has ${dataBytes} bytes of data where its header describes ${end}`);
+  return { entries, metadata };
 }
 
+const isTextTable = (value: unknown): value is Record<string, string> =>
+  typeof value === "object" &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.values(value).every((text) => typeof text === "string");
+
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** A value of the header for an error message. Values may be nested too deeply for JSON.stringify. */
+const json = (value: unknown): string => {
+  if (typeof value !== "object" || value === null) return shown(String(value));
+  return Array.isArray(value) && value.length <= 16 && value.every((each) => typeof each !== "object")
+    ? shown(JSON.stringify(value))
+    : Array.isArray(value)
+      ? "an array"
+      : "an object";
+};
 
 function parseEntry(path: string, name: string, entry: unknown, dataBytes: number): Entry {
   const { dtype: code, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   const dtype = dtypeOfCode.get(code);
   if (dtype === undefined) {
     const known = [...dtypeOfCode.keys()].join(", ");
-    throw new SafetensorsError(path, `stores ${name} as ${String(code)}, which is none of ${known}`);
+    throw new SafetensorsError(path, `stores ${shown(name)} as ${json(code)}, which is none of ${known}`);
   }
-  if (!Array.isArray(shape) || !shape.every(isSize))
-    throw new SafetensorsError(path, `gives ${name} the shape ${JSON.stringify(shape)}`);
+  if (!Array.isArray(shape) || shape.length > 16 || !shape.every(isSize))
+    throw new SafetensorsError(path, `gives ${shown(name)} the shape ${json(shape)}`);
   const expected = shape.reduce((a, b) => a * b, dtypes[dtype].bytes);
   const [start, end, ...more]: unknown[] = Array.isArray(offsets) ? offsets : [];
   if (!isSize(start) || !isSize(end) || more.length > 0 || end - start !== expected || end > dataBytes)
     throw new SafetensorsError(
       path,
-      `places ${name} at ${JSON.stringify(offsets)}, which does not hold ${expected} bytes inside ${dataBytes}`,
+      `places ${shown(name)} at ${json(offsets)}, which does not hold ${expected} bytes inside ${dataBytes}`,
     );
   return { name, dtype, shape, start, end };
 }

@@ -1,5 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { arange, keep, memory, noGrad, ops, randn, scope, type Tensor, tensor, zeros } from "./index.js";
+import {
+  arange,
+  keep,
+  memory,
+  nn,
+  noGrad,
+  ops,
+  randn,
+  scope,
+  type Tensor,
+  tensor,
+  withDevice,
+  zeros,
+} from "./index.js";
 
 describe("Tensor", () => {
   it("carries numbers in and out, in every dtype", () => {
@@ -26,6 +39,25 @@ describe("Tensor", () => {
         ).toList(),
       ).toEqual([values.slice(0, 2), values.slice(2)]);
     }
+  });
+
+  it("is made on the device of the surrounding call, where it names none", () => {
+    const before = memory().liveBytes;
+    scope(() => {
+      const layer = withDevice("meta", () => new nn.Linear(100_000, 100_000));
+      expect([layer.weight.device, layer.weight.shape, memory().liveBytes - before]).toEqual([
+        "meta",
+        [100_000, 100_000],
+        0,
+      ]);
+      expect(withDevice("meta", () => zeros([1], { device: "cpu" })).device).toBe("cpu");
+      expect(() =>
+        withDevice("meta", () => {
+          throw new Error("inside");
+        }),
+      ).toThrow("inside");
+      expect(zeros([1]).device).toBe("cpu");
+    });
   });
 
   it("does arithmetic with tensors and numbers", () => {

@@ -40,7 +40,12 @@ function orderedDict([pairs]: unknown[], machine: Machine): Map<unknown, unknown
   return map;
 }
 
-const pathOf = (parts: unknown[]) => parts.map(String).join("/").replace(/^\/+/, "/");
+/** Texts and numbers only: the text of nested lists can be longer than any memory. */
+const plainParts = (parts: unknown[], machine: Machine): string[] =>
+  parts.map((part) => (typeof part === "number" ? String(part) : machine.text(part)));
+
+const pathOf = (parts: unknown[], machine: Machine): string =>
+  plainParts(parts, machine).join("/").replace(/^\/+/, "/");
 
 const builders: Record<string, Constructor["build"]> = {
   "torch._utils._rebuild_tensor_v2": tensor,
@@ -48,7 +53,7 @@ const builders: Record<string, Constructor["build"]> = {
   "torch._utils._rebuild_parameter": ([value], machine) =>
     isPickledTensor(value) ? value : machine.broken("a parameter without a tensor"),
   "torch.Size": ([sizes], machine) => machine.list(sizes).map((size) => machine.integer(size)),
-  "torch.device": (parts) => new PickledName(`torch.device:${parts.map(String).join(":")}`),
+  "torch.device": (parts, machine) => new PickledName(`torch.device:${plainParts(parts, machine).join(":")}`),
   "torch.serialization._get_layout": () => new PickledName("torch.strided"),
   "collections.OrderedDict": orderedDict,
   "collections.defaultdict": () => new Map(),

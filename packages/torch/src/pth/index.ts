@@ -1,7 +1,7 @@
 // Checkpoints of PyTorch, read without running their code, and written.
 import "../tensor-methods.js";
 
-export { CheckpointError, UnsafePickleError } from "./error.js";
+export { PthError, UnsafePickleError } from "./error.js";
 export { PthFile } from "./load.js";
 export type { Picklable } from "./pickle.js";
 export { PickledName, PickledObject, type PickledTensor } from "./pickled.js";

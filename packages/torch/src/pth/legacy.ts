@@ -2,8 +2,8 @@
 // storages), then each storage as the number of its elements and their bytes.
 import { fstatSync, readSync } from "node:fs";
 import { dtypes } from "../dtype.js";
-import { readFully } from "../files.js";
-import { CheckpointError } from "./error.js";
+import { readFully, shown } from "../files.js";
+import { PthError } from "./error.js";
 import { storageDtype } from "./storage-types.js";
 import { unpickleAt } from "./unpickle.js";
 import type { ZipEntry } from "./zip.js";
@@ -14,7 +14,7 @@ const maxPickles = 64 << 20;
 
 /**
  * Reads the content of a checkpoint, and where each of its storages is: entries named `data/KEY`.
- * @throws CheckpointError when the file is not a checkpoint, is cut off, or places a storage outside of itself;
+ * @throws PthError when the file is not a checkpoint, is cut off, or places a storage outside of itself;
  * UnsafePickleError
  */
 export function readLegacy(file: number, path: string): { content: unknown; entries: Map<string, ZipEntry> } {
@@ -22,7 +22,7 @@ export function readLegacy(file: number, path: string): { content: unknown; entr
   // A pickle of protocol 2 begins with this byte.
   const first = Buffer.alloc(2);
   readSync(file, first, 0, 2, 0);
-  if (first[0] !== 0x80) throw new CheckpointError(path, "is neither a zip archive nor of the format before torch 1.6");
+  if (first[0] !== 0x80) throw new PthError(path, "is neither a zip archive nor of the format before torch 1.6");
   const head = Buffer.alloc(Math.min(size, maxPickles));
   readFully(file, head, 0);
   let at = 0;
@@ -31,32 +31,33 @@ export function readLegacy(file: number, path: string): { content: unknown; entr
     at = read.end;
     return read;
   };
-  if (next().value !== magicNumber) throw new CheckpointError(path, "has no magic number of torch");
+  if (next().value !== magicNumber) throw new PthError(path, "has no magic number of torch");
   const version = next().value;
   if (version !== 1001)
-    throw new CheckpointError(
+    throw new PthError(
       path,
-      `has version ${String(version)} of the format before torch 1.6; only 1001 is known`,
+      `has version ${typeof version === "number" ? version : "?"} of the format before torch 1.6; only 1001 is known`,
     );
   const system = next().value;
   if (system instanceof Map && system.get("little_endian") === false)
-    throw new CheckpointError(path, "was written on a big-endian machine");
+    throw new PthError(path, "was written on a big-endian machine");
   const { value: content, storages } = next();
   const keys = next().value;
-  if (!Array.isArray(keys)) throw new CheckpointError(path, "has no list of storages");
+  if (!Array.isArray(keys)) throw new PthError(path, "has no list of storages");
   const entries = new Map<string, ZipEntry>();
   for (const key of keys) {
-    const storage = storages.get(String(key));
+    if (typeof key !== "string") throw new PthError(path, "has a storage whose key is not a text");
+    const storage = storages.get(key);
     const dtype = storage === undefined ? undefined : storageDtype(storage.type);
     if (dtype === undefined || at + 8 > size)
-      throw new CheckpointError(path, `is cut off, or does not declare its storage ${String(key)}`);
+      throw new PthError(path, `is cut off, or does not declare its storage ${shown(key)}`);
     const count = Buffer.alloc(8);
     readSync(file, count, 0, 8, at);
     const bytes = Number(count.readBigInt64LE()) * dtypes[dtype].bytes;
     at += 8;
     if (!(bytes >= 0 && at + bytes <= size))
-      throw new CheckpointError(path, `places its storage ${String(key)} outside of itself`);
-    entries.set(`data/${String(key)}`, { offset: at, size: bytes });
+      throw new PthError(path, `places its storage ${shown(key)} outside of itself`);
+    entries.set(`data/${key}`, { offset: at, size: bytes });
     at += bytes;
   }
   return { content, entries };

@@ -1,5 +1,5 @@
 // The stack machine that a pickle is a program for. It reads the opcodes' arguments and refuses what is broken.
-import { CheckpointError } from "./error.js";
+import { PthError } from "./error.js";
 import type { PickledStorage } from "./pickled.js";
 
 const maxDepth = 1_000_000;
@@ -21,9 +21,9 @@ export class Machine {
     public at: number,
   ) {}
 
-  /** @throws CheckpointError */
+  /** @throws PthError */
   broken(what: string): never {
-    throw new CheckpointError(this.path, `has a broken pickle: ${what} at byte ${this.at}`);
+    throw new PthError(this.path, `has a broken pickle: ${what} at byte ${this.at}`);
   }
 
   // --- reading ---

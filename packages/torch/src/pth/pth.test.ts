@@ -3,14 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import {
-  CheckpointError,
-  PickledName,
-  PickledObject,
-  type PickledTensor,
-  PthFile,
-  UnsafePickleError,
-} from "./index.js";
+import { PickledName, PickledObject, type PickledTensor, PthError, PthFile, UnsafePickleError } from "./index.js";
 import { unpickle } from "./unpickle.js";
 
 const small = fileURLToPath(new URL("./fixtures/small.pth", import.meta.url));
@@ -78,12 +71,12 @@ describe("checkpoints of torch", () => {
     expect(() => file.read("x", { ...base, offset: -1 })).toThrow(/outside/);
     expect(() => file.read("x", { ...base, strides: [-6, 1] })).toThrow(/outside/);
     expect(() => file.read("x", { ...base, shape: [2 ** 40, 6], strides: [0, 0] })).toThrow(/outside/);
+    // 100,000 elements of a storage of 24: 300 KB of such tensors would fill any memory.
+    expect(() => file.read("x", { ...base, shape: [100_000], strides: [0] })).toThrow(/outside/);
     expect(() => file.read("x", { ...base, storage: { ...base.storage, elements: 1e12 } })).toThrow(
       /a storage of 1000000000000 elements that the archive does not have/,
     );
-    expect(() => file.read("x", { ...base, storage: { ...base.storage, key: "../data.pkl" } })).toThrow(
-      CheckpointError,
-    );
+    expect(() => file.read("x", { ...base, storage: { ...base.storage, key: "../data.pkl" } })).toThrow(PthError);
   });
 });
 
@@ -113,8 +106,24 @@ describe("checkpoints of torch before 1.6", () => {
     const path = join(folder, "cut.pth");
     for (const length of [1, 20, whole.length >> 1, whole.length - 1]) {
       writeFileSync(path, whole.subarray(0, length));
-      expect(() => new PthFile(path), String(length)).toThrow(CheckpointError);
+      expect(() => new PthFile(path), String(length)).toThrow(PthError);
     }
+  });
+});
+
+describe("files that are no checkpoints", () => {
+  it.each([
+    ["a web page", "<!DOCTYPE html><html><body>Sign in</body></html>", /is a web page/],
+    ["a pointer of Git LFS", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", /Git LFS/],
+    ["nothing", "", /is empty/],
+  ])("%s is named", (_, content, message) => {
+    const path = join(folder, "stub.pth");
+    writeFileSync(path, content);
+    expect(() => new PthFile(path)).toThrow(message);
+  });
+
+  it("a device is refused before it is opened", () => {
+    expect(() => new PthFile("/dev/zero")).toThrow(/is not a file/);
   });
 });
 
@@ -139,8 +148,14 @@ describe("hostile files", () => {
     ["an instance by the old protocol", pickle("(iposix\nsystem\np0\n.")],
     ["a call of a dict", pickle("\x80\x02})R.")],
     ["a mark as its value", pickle("\x80\x02(.")],
+    ["millions of memories", pickle("\x80\x04}", "\x94".repeat(2.1e6), ".")],
+    ["millions of dicts", pickle("\x80\x02]", "}a".repeat(1.1e6), ".")],
+    [
+      "a path of lists that double",
+      pickle("\x80\x02cpathlib\nPosixPath\n](X\x01\x00\x00\x00x", "2\x86".repeat(60), "e\x85R."),
+    ],
   ])("with %s are called broken", (_, bytes) => {
-    expect(() => unpickle(bytes, "x.pth")).toThrow(CheckpointError);
+    expect(() => unpickle(bytes, "x.pth")).toThrow(PthError);
   });
 
   it.each([

@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { writeFully } from "../files.js";
-import { CheckpointError } from "./error.js";
+import { PthError } from "./error.js";
 import { type Picklable, pickle } from "./pickle.js";
 
 /** torch maps tensors from the file: their bytes must begin at multiples of this. */
@@ -20,7 +20,7 @@ interface Entry {
 /**
  * Writes a checkpoint that `torch.load(path, weights_only=True)` of torch 1.6 and later reads. Each tensor is written
  * contiguous, with a storage of its own.
- * @throws CheckpointError for more than 4 GiB; TypeError for a value that is not {@link Picklable}; an error of the
+ * @throws PthError for more than 4 GiB; TypeError for a value that is not {@link Picklable}; an error of the
  * file system
  *
  * @example
@@ -38,7 +38,7 @@ export function savePth(path: string, content: Picklable): void {
   const add = (name: string, data: Uint8Array): void => {
     const entry: Entry = { name: Buffer.from(`archive/${name}`), offset: at, size: data.length, crc: crc32(data) };
     if (at + data.length + 4096 > largest)
-      throw new CheckpointError(path, "would be larger than 4 GiB, which is not supported");
+      throw new PthError(path, "would be larger than 4 GiB, which is not supported");
     entries.push(entry);
     // An extra field pads to the alignment, as in torch's own writer.
     const from = at + 30 + entry.name.length + 4;

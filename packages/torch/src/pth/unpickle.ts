@@ -6,10 +6,13 @@ import { Machine, mark } from "./machine.js";
 import { opcodes } from "./opcodes.js";
 import type { PickledStorage } from "./pickled.js";
 
+/** Most operations of a pickle. A checkpoint with the state of its optimizer has about 100,000. */
+const maxSteps = 2_000_000;
+
 /**
  * Reads one pickle (protocols 2 to 5). Dicts become Maps, tuples and lists arrays, sets Sets, tensors
  * {@link PickledTensor}s, dtypes and devices {@link PickledName}s.
- * @throws UnsafePickleError, CheckpointError
+ * @throws UnsafePickleError, PthError
  */
 export function unpickle(bytes: Buffer, path: string): unknown {
   return unpickleAt(bytes, path, 0).value;
@@ -18,7 +21,7 @@ export function unpickle(bytes: Buffer, path: string): unknown {
 /**
  * Reads the pickle that begins at a byte.
  * @returns its value, the byte after it, and every storage that it names
- * @throws UnsafePickleError, CheckpointError
+ * @throws UnsafePickleError, PthError
  */
 export function unpickleAt(
   bytes: Buffer,
@@ -26,7 +29,7 @@ export function unpickleAt(
   start: number,
 ): { value: unknown; end: number; storages: ReadonlyMap<string, PickledStorage> } {
   const machine = new Machine(bytes, path, start);
-  for (;;) {
+  for (let step = 0; step < maxSteps; step++) {
     const code = machine.byte();
     if (code === opcodes.STOP) {
       const value = machine.pop();
@@ -37,4 +40,5 @@ export function unpickleAt(
     if (handler === undefined) machine.broken(`the operation 0x${code.toString(16)}, which checkpoints do not need,`);
     else handler(machine);
   }
+  return machine.broken(`more than ${maxSteps} operations`);
 }
