@@ -1,6 +1,5 @@
 // The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same
 // parts.
-import { existsSync } from "node:fs";
 import type { CocoSummary } from "./eval/coco/coco-summary.js";
 import type { Detection } from "./model/types.js";
 import type { ImageSource } from "./predict/picture.js";
@@ -14,7 +13,7 @@ import { abortSignal, checkOptions, count, oneOf, plainObject, share, text } fro
 /** What a detector is made with. */
 export interface DetectorOptions {
   /**
-   * Weights file, or the name of published weights such as `nano`: what is detected with, and what training starts
+   * Weights file, the folder of a run, or the name of published weights such as `nano`: what is detected with, and what training starts
    * from. Without one the model has random weights.
    */
   weights?: string;
@@ -58,7 +57,6 @@ export class RFDETR {
     if (options.weights === undefined) return new RFDETR(model, options);
     const { resolveWeights } = await import("./weights/published-weights.js");
     const weights = await resolveWeights(options.weights);
-    if (!existsSync(weights)) throw new CheckpointError(`The weights ${weights} do not exist`);
     return new RFDETR(model, { ...options, weights });
   }
 

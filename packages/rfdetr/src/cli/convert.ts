@@ -1,6 +1,5 @@
 // `rfdetr convert`
-import { existsSync, statSync } from "node:fs";
-import { extname, join } from "node:path";
+import { extname } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../support/errors.js";
 import { consoleOf, exit, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
@@ -28,10 +27,7 @@ async function convert(from: string, to: string, flags: OutputFlags): Promise<nu
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")
     throw new UsageError(`Expected a .safetensors or .pth file to write but received ${to}`);
-  const source =
-    existsSync(from) && statSync(from).isDirectory()
-      ? join(from, "weights", "best.safetensors")
-      : await weightsPath(console, from);
+  const source = await weightsPath(console, from);
   const { tensors, classNames, config, extra } = readWeights(source);
   const lines = checkComplete(source, tensors, config);
   const save = kind === ".pth" ? savePythonCheckpoint : saveWeights;

@@ -14,3 +14,14 @@ export function machineLine(): string {
 export function peakRss(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
+
+/** Whether a process of this machine runs, of any user. */
+export function processRuns(pid: number): boolean {
+  try {
+    // Signal 0 is not delivered: the call only tells whether it could be.
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

@@ -1,9 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type DownloadOptions, publishedWeights, resolveWeights, weightsFolder } from "./published-weights.js";
 
@@ -64,10 +66,93 @@ describe("published weights", () => {
   });
 
   it("are not looked for where a path is given", async () => {
-    expect(await resolveWeights("runs/a/best.safetensors", { published, mirror, folder })).toBe(
-      "runs/a/best.safetensors",
+    mkdirSync(folder);
+    const own = join(folder, "best.safetensors");
+    writeFileSync(own, "");
+    expect(await resolveWeights(own, { published, mirror, folder })).toBe(own);
+    await expect(resolveWeights(join(folder, "bets.safetensors"), { published, mirror, folder })).rejects.toThrow(
+      `bets.safetensors do not exist: did you mean ${own}?`,
+    );
+    await expect(resolveWeights("brid", { published, mirror, folder })).rejects.toThrow(
+      "The weights brid do not exist: did you mean bird?",
     );
     expect(ranges).toEqual([]);
+  });
+
+  it("may be those of a run, by its folder: the best, else the last", async () => {
+    await expect(resolveWeights(join(folder, ".."), { published })).rejects.toThrow("found neither weights/best");
+    for (const name of ["last", "best"]) {
+      const own = join(folder, "weights", `${name}.safetensors`);
+      mkdirSync(join(folder, "weights"), { recursive: true });
+      writeFileSync(own, "");
+      expect(await resolveWeights(folder, { published })).toBe(own);
+    }
+  });
+
+  it("are downloaded by several at once without harm", async () => {
+    await Promise.all([get(), get(), get()]);
+    expect(readFileSync(path()).equals(content)).toBe(true);
+    expect(readdirSync(folder)).toEqual(["rf-detr-bird.pth"]);
+  });
+
+  it("go on where a process that was killed stopped, and leave the download of a living one alone", async () => {
+    mkdirSync(folder);
+    const dead = execFileSync(process.execPath, ["-e", "console.log(process.pid)"], { encoding: "utf8" }).trim();
+    writeFileSync(`${path()}.${hostname()}-${dead}-0.part`, content.subarray(0, 1000));
+    const living = `${path()}.${hostname()}-${process.ppid}-0.part`;
+    writeFileSync(living, content.subarray(0, 2000));
+    expect(await get()).toBe(path());
+    expect(ranges).toEqual(["bytes=1000-"]);
+    expect(readFileSync(living).length).toBe(2000);
+  });
+
+  it("begin again where what is there cannot be continued", async () => {
+    mkdirSync(folder);
+    writeFileSync(`${path()}.part`, Buffer.alloc(content.length + 1));
+    answer = (request, response) =>
+      request.headers.range === undefined
+        ? whole(request, response)
+        : response.writeHead(416, { "content-range": `bytes */${content.length}` }).end();
+    expect(await get()).toBe(path());
+    expect(readFileSync(path()).equals(content)).toBe(true);
+  });
+
+  it("may be compressed on the way", async () => {
+    mkdirSync(folder);
+    writeFileSync(`${path()}.part`, content.subarray(0, 1000));
+    answer = (request, response) => {
+      const bytes = gzipSync(content);
+      response.writeHead(request.headers.range === undefined ? 200 : 206, {
+        "content-encoding": "gzip",
+        "content-length": bytes.length,
+      });
+      response.end(bytes);
+    };
+    expect(await get()).toBe(path());
+    expect(readFileSync(path()).equals(content)).toBe(true);
+  });
+
+  it.each([
+    [416, "the server answers 416 Range Not Satisfiable"],
+    [500, "the server answers 500 Internal Server Error"],
+  ])("that a server answers with %i are not there", async (status, message) => {
+    answer = (_, response) => response.writeHead(status).end();
+    await expect(get()).rejects.toThrow(message);
+  });
+
+  it("are given up when the server sends nothing, or never ends", async () => {
+    answer = () => {};
+    await expect(get({ stall: 50 })).rejects.toThrow("the server sent nothing for 0.05 seconds");
+    answer = (_, response) => response.writeHead(200, { "content-length": content.length }).write("a few bytes");
+    await expect(get({ stall: 50 })).rejects.toThrow("the server sent nothing for 0.05 seconds");
+    answer = (_, response) => {
+      const more = (): void => void (response.destroyed || response.write(Buffer.alloc(1 << 16), more));
+      more();
+    };
+    await expect(get({ limit: 1 << 18 })).rejects.toThrow("more than the 262144 bytes that are allowed");
+    expect(readdirSync(folder)).toEqual([]);
+    answer = (_, response) => response.writeHead(200, { "content-length": 1e12 }).write("x");
+    await expect(get({ limit: 1 << 18 })).rejects.toThrow("more than the 262144 bytes that are allowed");
   });
 
   it("go on where an interrupted download stopped", async () => {

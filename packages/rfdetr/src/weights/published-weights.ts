@@ -1,11 +1,13 @@
 // Weights that the authors of RF-DETR publish, by name: from a cache folder or downloaded, and checked by their MD5.
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { CheckpointError } from "../support/errors.js";
+import { orNearPath } from "../support/near-path.js";
+import { suggest } from "../support/suggest.js";
+import { download, type FetchOptions } from "./download.js";
 
 /** A published file. */
 export interface Published {
@@ -50,14 +52,11 @@ export const publishedWeights: Readonly<Record<string, Published>> = {
 };
 
 /** How published weights are fetched. */
-export interface DownloadOptions {
-  /** Called with the bytes received and the bytes in total, which are null if the server does not say. */
-  progress?: (done: number, total: number | null) => void;
+export interface DownloadOptions extends FetchOptions {
   /** URL of a mirror to use instead of the publisher. Default: the environment variable RFDETR_WEIGHTS_URL. */
   mirror?: string;
   /** Default: {@link weightsFolder}. */
   folder?: string;
-  signal?: AbortSignal;
   /** Default: {@link publishedWeights}. */
   published?: Readonly<Record<string, Published>>;
 }
@@ -77,80 +76,65 @@ function entryOf(name: string, published: Readonly<Record<string, Published>>): 
 }
 
 /**
- * The path of a weights file. A published name (`nano`, or `rf-detr-nano.pth` if there is no such file) becomes the
- * path of its file in the cache folder; the file is downloaded if it is not there. An interrupted download continues
- * where it stopped. Anything else is taken for a path and returned unchanged.
- * @throws CheckpointError if the file cannot be downloaded, or is not the published one
+ * The path of a weights file. The folder of a run becomes the path of its best weights. A published name (`nano`, or
+ * `rf-detr-nano.pth` if there is no such file) becomes the path of its file in the cache folder; the file is downloaded
+ * if it is not there. An interrupted download continues where it stopped. Anything else is a path.
+ * @throws CheckpointError if there is no such file (with the path or name that was probably meant), if the file cannot
+ * be downloaded, or is not the published one
  */
 export async function resolveWeights(name: string, options: DownloadOptions = {}): Promise<string> {
-  const entry = existsSync(name) ? undefined : entryOf(name, options.published ?? publishedWeights);
-  if (entry === undefined) return name;
+  const published = options.published ?? publishedWeights;
+  const entry = entryOf(name, published);
+  const found = statSync(name, { throwIfNoEntry: false });
+  if (found?.isDirectory() && (entry === undefined || existsSync(join(name, "weights")))) return weightsOfRun(name);
+  if (found !== undefined && !found.isDirectory()) return name;
+  if (entry === undefined) {
+    const variant = suggest(name, Object.keys(published));
+    const meant = orNearPath(name) || (variant === undefined ? "" : `: did you mean ${variant}?`);
+    throw new CheckpointError(`The weights ${name} do not exist${meant}`);
+  }
   const folder = options.folder ?? weightsFolder();
   const path = join(folder, entry.file);
   if (existsSync(path)) {
-    const found = await md5Of(path);
-    if (found === entry.md5) return path;
+    const md5 = await md5Of(path);
+    if (md5 === entry.md5) return path;
     throw new CheckpointError(
-      `The weights ${path} are not those published as ${name} (MD5 ${found} instead of ${entry.md5}): ` +
+      `The weights ${path} are not those published as ${name} (MD5 ${md5} instead of ${entry.md5}): ` +
         "remove the file to download them again, or give its path to use it unchanged",
     );
   }
   const url = `${options.mirror ?? process.env.RFDETR_WEIGHTS_URL ?? publisher}/${entry.path}`;
-  const partial = `${path}.part`;
   try {
     mkdirSync(folder, { recursive: true });
-    await download(url, partial, options);
+    await download(url, path, options, async (temporary) => {
+      const md5 = await md5Of(temporary);
+      if (md5 !== entry.md5)
+        throw new CheckpointError(
+          `The download of ${name} from ${url} is not the published file (MD5 ${md5} instead of ${entry.md5}): ` +
+            `try again, or put the right file at ${path}`,
+        );
+      renameSync(temporary, path);
+    });
   } catch (error) {
-    if (options.signal?.aborted) throw error;
+    if (options.signal?.aborted || error instanceof CheckpointError) throw error;
     throw new CheckpointError(
       `The weights ${name} could not be downloaded from ${url}: ${reason(error)}. ` +
         `Download them elsewhere and put the file at ${path}`,
       { cause: error },
     );
   }
-  const found = await md5Of(partial);
-  if (found !== entry.md5) {
-    rmSync(partial);
-    throw new CheckpointError(
-      `The download of ${name} from ${url} is not the published file (MD5 ${found} instead of ${entry.md5}): ` +
-        `try again, or put the right file at ${path}`,
-    );
-  }
-  renameSync(partial, path);
   return path;
 }
 
-/** Downloads a URL to `partial`, and continues an earlier download that was interrupted. */
-async function download(url: string, partial: string, { progress, signal }: DownloadOptions): Promise<void> {
-  const { EnvHttpProxyAgent, fetch } = await import("undici");
-  const have = existsSync(partial) ? statSync(partial).size : 0;
-  const response = await fetch(url, {
-    // Honours HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
-    dispatcher: new EnvHttpProxyAgent(),
-    headers: have > 0 ? { range: `bytes=${have}-` } : {},
-    ...(signal === undefined ? {} : { signal }),
-  });
-  // Range not satisfiable: the file is complete already.
-  if (response.status === 416) return;
-  if (!response.ok || response.body === null)
-    throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
-  const continued = response.status === 206;
-  const length = Number(response.headers.get("content-length") ?? Number.NaN);
-  let done = continued ? have : 0;
-  const total = Number.isFinite(length) ? done + length : null;
-  const counter = new Transform({
-    transform(chunk: Uint8Array, _encoding, next) {
-      done += chunk.length;
-      progress?.(done, total);
-      next(null, chunk);
-    },
-  });
-  await pipeline(
-    Readable.fromWeb(response.body as never),
-    counter,
-    createWriteStream(partial, { flags: continued ? "a" : "w" }),
-  );
-  if (total !== null && done < total) throw new Error(`${done} of ${total} bytes came before the connection ended`);
+/** The best weights of a run, or its last if none were evaluated. @throws CheckpointError */
+function weightsOfRun(folder: string): string {
+  const paths = ["best", "last"].map((name) => join(folder, "weights", `${name}.safetensors`));
+  const path = paths.find((candidate) => existsSync(candidate));
+  if (path === undefined)
+    throw new CheckpointError(
+      `Expected weights in ${folder} but found neither weights/best.safetensors nor weights/last.safetensors: give a file, or the folder of a run`,
+    );
+  return path;
 }
 
 async function md5Of(path: string): Promise<string> {

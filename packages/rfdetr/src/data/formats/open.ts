@@ -1,6 +1,7 @@
 // Opens a split of a dataset folder of any layout.
 import { existsSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
+import { orNearPath } from "../../support/near-path.js";
 import { isSystemError, reasonOf } from "../../support/system-error.js";
 import { readCocoFile } from "./coco-file.js";
 import { cocoNames, findCocoSplit, splitFolders } from "./coco-split.js";
@@ -16,7 +17,7 @@ import { findYoloFile, readYolo } from "./yolo.js";
  * const { images, classNames } = openDataset("birds/", "train");
  */
 export function openDataset(root: string, split: Split): Dataset {
-  if (!existsSync(root)) throw new DataError(`Expected a dataset folder but ${root} does not exist`);
+  if (!existsSync(root)) throw new DataError(`Expected a dataset folder but ${root} does not exist${orNearPath(root)}`);
   try {
     return read(root, split);
   } catch (error) {
