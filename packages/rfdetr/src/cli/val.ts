@@ -52,7 +52,11 @@ async function val(flags: ValFlags): Promise<number> {
     if (flags.predictions === undefined || flags.annotations === undefined)
       throw new UsageError("Expected --predictions and --annotations together but received one of them");
     const { evaluateFiles } = await import("../eval/coco/coco-files.js");
-    report(console, evaluateFiles(flags.annotations, flags.predictions), null);
+    const { stockFigures } = await import("../eval/coco/coco-summary.js");
+    const summary = evaluateFiles(flags.annotations, flags.predictions);
+    // Files against files are what pycocotools scores: the JSON has its −1.
+    if (console.json) console.data({ ...stockFigures(summary), precision: null });
+    else report(console, summary, null);
     return exit.done;
   }
   if (flags.weights === undefined || flags.data === undefined)

@@ -10,6 +10,7 @@ export {
   type ImageDetections,
 } from "./coco/coco.js";
 export { evaluateFiles, type FileEvaluationOptions } from "./coco/coco-files.js";
+export { stockFigures } from "./coco/coco-summary.js";
 export { type EvaluationOptions, evaluate } from "./evaluate.js";
 export { type EvaluateWeightsOptions, evaluateWeights } from "./evaluate-weights.js";
 export { evaluationBatches, evaluationLoader, openEvaluationData } from "./evaluation-data.js";

@@ -3,6 +3,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadFiles } from "../eval/coco/coco-files.js";
+import { UNDEFINED_FIGURE } from "../eval/coco/coco-parameters.js";
 import { peakRss } from "../support/machine.js";
 import { Rng } from "../support/random.js";
 
@@ -64,7 +65,7 @@ function scoreLoad({ annotations, results }: EvalFiles): Pick<EvalBench, "second
       s.AR_small,
       s.AR_medium,
       s.AR_large,
-    ],
+    ].map((figure) => figure ?? UNDEFINED_FIGURE),
   };
 }
 

@@ -3,7 +3,7 @@ import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { resolveSettings } from "../settings/resolve.js";
 import { judgeEpoch } from "./best-weights.js";
 
-const figures = (AP: number, AR100 = 0): CocoSummary => ({ AP, AR100 }) as unknown as CocoSummary;
+const figures = (AP: number | null, AR100: number | null = 0): CocoSummary => ({ AP, AR100 }) as unknown as CocoSummary;
 const settings = (options = {}) => resolveSettings({ datasetDir: "-", ...options });
 
 describe("the weights of an epoch", () => {
@@ -28,6 +28,18 @@ describe("the weights of an epoch", () => {
     const skipping = settings({ skipBestEpochs: 2 });
     for (const epoch of [1, 2, 3])
       expect(judgeEpoch(skipping, epoch, null, { summary: figures(0.5), base: null }).best).toBe(epoch > 2);
+  });
+
+  it("are not the best by a figure that is not defined, which early stopping does not see either", () => {
+    for (const bestModelMetric of ["map", "mar"])
+      for (const earlyStoppingUseEma of [true, false]) {
+        const nothing = { summary: figures(null, null), base: figures(null, null) };
+        expect(judgeEpoch(settings({ bestModelMetric, earlyStoppingUseEma }), 1, null, nothing)).toMatchObject({
+          best: false,
+          figure: null,
+          watched: null,
+        });
+      }
   });
 
   it("are those that are not averaged where these are better", () => {

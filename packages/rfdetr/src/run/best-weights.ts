@@ -8,7 +8,7 @@ export interface EpochVerdict {
   chosen: CocoSummary | null;
   /** Whether those that are not averaged are the better ones. */
   baseWins: boolean;
-  /** The chosen metric (`best_model_metric`) of the better weights. */
+  /** The chosen metric (`best_model_metric`) of the better weights; null where it is not defined. */
   figure: number | null;
   /** The figure that early stopping watches. */
   watched: number | null;
@@ -44,5 +44,5 @@ export function judgeEpoch(
 
 function figureOf({ bestModelMetric, evalMaxDets }: TrainSettings, summary: CocoSummary | null): number | null {
   if (summary === null) return null;
-  return bestModelMetric === "map" ? summary.AP : (summary[`AR${evalMaxDets}`] as number);
+  return bestModelMetric === "map" ? summary.AP : summary[`AR${evalMaxDets}`];
 }

@@ -27,5 +27,8 @@ export const AREA_MAX = Float64Array.of(1e5 ** 2, 32 ** 2, 96 ** 2, 1e5 ** 2);
 /** Detections kept per image and class, best first: the stock list. */
 export const MAX_DETECTIONS: readonly number[] = [1, 10, 100];
 
-/** The value of a figure that is not defined, such as the AP of a class without ground truth (as in pycocotools). */
+/**
+ * What pycocotools prints for a figure that is not defined, such as the AP of a class without ground truth. Here such a
+ * figure is null: a number would count as a figure wherever figures are compared or drawn.
+ */
 export const UNDEFINED_FIGURE = -1;

@@ -2,15 +2,15 @@
 import type { Accumulation } from "./coco-accumulate.js";
 import { AREA_NAMES, IOU_50, IOU_75, IOU_THRESHOLDS, RECALL_POINTS, UNDEFINED_FIGURE } from "./coco-parameters.js";
 
-/** The figures of one class; −1 where the class has no ground truth. */
+/** The figures of one class; null where the class has no ground truth. */
 export interface ClassSummary {
   class_id: number;
   class_name: string;
-  AP: number;
-  AP50: number;
-  AP75: number;
+  AP: number | null;
+  AP50: number | null;
+  AP75: number | null;
   /** Recall averaged over the IoU thresholds, at the largest number of detections. */
-  AR: number;
+  AR: number | null;
   /** Images with at least one ground truth of the class, crowds not counted. */
   images: number;
   /** Ground truths of the class, crowds not counted. */
@@ -18,24 +18,24 @@ export interface ClassSummary {
 }
 
 /**
- * The stock COCO figures, fractions of 1; −1 where nothing is defined (no ground truth in that area range), as
- * pycocotools prints it. `AR1`, `AR10`, `AR100` are named after the entries of `maxDets`; every other figure is taken
- * at the largest of them.
+ * The stock COCO figures, fractions of 1; null where nothing is defined (no ground truth in that area range), where
+ * pycocotools prints −1: see {@link stockFigures}. `AR1`, `AR10`, `AR100` are named after the entries of `maxDets`;
+ * every other figure is taken at the largest of them.
  */
 export interface CocoSummary {
   images: number;
   instances: number;
   detections: number;
-  AP: number;
-  AP50: number;
-  AP75: number;
-  AP_small: number;
-  AP_medium: number;
-  AP_large: number;
-  AR_small: number;
-  AR_medium: number;
-  AR_large: number;
-  [averageRecall: `AR${number}`]: number;
+  AP: number | null;
+  AP50: number | null;
+  AP75: number | null;
+  AP_small: number | null;
+  AP_medium: number | null;
+  AP_large: number | null;
+  AR_small: number | null;
+  AR_medium: number | null;
+  AR_large: number | null;
+  [averageRecall: `AR${number}`]: number | null;
   per_class: ClassSummary[];
 }
 
@@ -52,13 +52,13 @@ class Mean {
     this.#count++;
   }
 
-  get value(): number {
-    return this.#count === 0 ? UNDEFINED_FIGURE : (this.#sum + this.#lost) / this.#count;
+  get value(): number | null {
+    return this.#count === 0 ? null : (this.#sum + this.#lost) / this.#count;
   }
 }
 
 /**
- * Mean precision over recall points, thresholds `from..to)` and the classes given; −1 if none of them has ground
+ * Mean precision over recall points, thresholds `from..to)` and the classes given; null if none of them has ground
  * truth.
  */
 export function averagePrecision(
@@ -67,7 +67,7 @@ export function averagePrecision(
   area: number,
   from: number,
   to: number,
-): number {
+): number | null {
   const mean = new Mean();
   for (const label of labels) {
     for (let t = from; t < to; t++) {
@@ -81,7 +81,7 @@ export function averagePrecision(
 }
 
 /** Mean recall over all thresholds and the classes given, at `maxDets[limit]`. */
-function averageRecall(result: Accumulation, labels: Iterable<number>, area: number, limit: number): number {
+function averageRecall(result: Accumulation, labels: Iterable<number>, area: number, limit: number): number | null {
   const mean = new Mean();
   for (const label of labels) {
     for (let t = 0; t < IOU_THRESHOLDS.length; t++) {
@@ -130,4 +130,11 @@ export function summarizeCurves(
     instances: entry.instances,
   }));
   return summary;
+}
+
+/** The figures as pycocotools prints them: −1 where nothing is defined. */
+export function stockFigures({ per_class: classes, ...figures }: CocoSummary): Record<string, unknown> {
+  const stock = (entry: object): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(entry).map(([name, value]) => [name, value ?? UNDEFINED_FIGURE]));
+  return { ...stock(figures), per_class: classes.map(stock) };
 }

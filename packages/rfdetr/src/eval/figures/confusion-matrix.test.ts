@@ -116,6 +116,6 @@ describe("precision-recall curves", () => {
   });
 
   it("are empty without ground truth", () => {
-    expect(precisionRecallCurves(new CocoEvaluator({ classNames: ["a"] }))).toMatchObject({ classes: [], AP50: -1 });
+    expect(precisionRecallCurves(new CocoEvaluator({ classNames: ["a"] }))).toMatchObject({ classes: [], AP50: null });
   });
 });

@@ -8,11 +8,17 @@ export interface PrecisionRecallCurves {
   /** `[101]` 0.00, 0.01, … 1.00. */
   recall: Float64Array;
   /** Classes with ground truth. */
-  classes: { class_id: number; class_name: string; AP50: number; precision: Float64Array; score: Float64Array }[];
+  classes: {
+    class_id: number;
+    class_name: string;
+    AP50: number | null;
+    precision: Float64Array;
+    score: Float64Array;
+  }[];
   /** Mean over these classes, `[101]`; zero if there are none. */
   mean: Float64Array;
-  /** Mean average precision at IoU 0.5, −1 if there are no classes with ground truth. */
-  AP50: number;
+  /** Mean average precision at IoU 0.5, null if there are no classes with ground truth. */
+  AP50: number | null;
 }
 
 /** The curves behind AP50: precision, and the score at which each recall is reached (0 if it is not reached). */

@@ -144,4 +144,4 @@ function shade(share: number): string {
   return `rgb(${mix(246, 8)},${mix(249, 48)},${mix(253, 107)})`;
 }
 
-const figure = (value: number) => (value < 0 ? "–" : value.toFixed(3));
+const figure = (value: number | null) => (value === null || value < 0 ? "–" : value.toFixed(3));

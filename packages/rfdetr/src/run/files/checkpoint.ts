@@ -23,7 +23,7 @@ export interface SavedProgress {
   trainSeconds: number;
   /** Sums over the steps of the epoch in progress. */
   epochSums: { loss: number; steps: number; images: number; seconds: number; terms: Record<string, number> };
-  best: { figure: number; epoch: number; AP: number; AP50: number } | null;
+  best: { figure: number; epoch: number; AP: number | null; AP50: number | null } | null;
   earlyStopping: EarlyStoppingState;
   /** State of the gradient scaler; null where there is none. */
   scaler: ScalerState | null;

@@ -73,7 +73,7 @@ export interface EpochEvent {
   /** Means of the unweighted loss terms over the epoch; auxiliary layers summed as `*_aux`. */
   terms: Record<string, number>;
   lr: number;
-  /** Null if the epoch was not evaluated; also ap50 and ap75. */
+  /** Null if the epoch was not evaluated or no figure is defined, such as without objects; also ap50 and ap75. */
   ap: number | null;
   ap50: number | null;
   ap75: number | null;
@@ -89,8 +89,9 @@ export interface EpochEvent {
 /** Figures of the best weights on the test split, with `run_test`. */
 export interface TestEvent {
   type: "test";
-  ap: number;
-  ap50: number;
+  /** Null if the test split has no objects; also ap50. */
+  ap: number | null;
+  ap50: number | null;
   perClass: ClassSummary[];
 }
 

@@ -114,9 +114,11 @@ export class TensorBoardWriter {
     if (whole < size) ftruncateSync(this.#file, whole);
   }
 
-  /** Writes the scalars of a step; those that are not finite are left out. */
-  scalars(step: number, scalars: Readonly<Record<string, number>>): void {
-    const finite = Object.fromEntries(Object.entries(scalars).filter(([, value]) => Number.isFinite(value)));
+  /** Writes the scalars of a step; those that are missing or not finite are left out. */
+  scalars(step: number, scalars: Readonly<Record<string, number | null | undefined>>): void {
+    const finite = Object.fromEntries(
+      Object.entries(scalars).flatMap(([name, value]) => (Number.isFinite(value) ? [[name, value as number]] : [])),
+    );
     if (Object.keys(finite).length > 0) writeSync(this.#file, frame(scalarsEvent(Date.now() / 1000, step, finite)));
   }
 

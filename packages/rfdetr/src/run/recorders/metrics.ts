@@ -3,7 +3,7 @@ import type { Session } from "../session/session.js";
 import type { RecordedEpoch, Recorder } from "./recorder.js";
 
 const lossTerms = ["loss_ce", "loss_bbox", "loss_giou", "loss_ce_aux", "loss_bbox_aux", "loss_giou_aux"];
-const orNull = (value: number | undefined): number | null => value ?? null;
+const orNull = (value: number | null | undefined): number | null => value ?? null;
 
 /** `metrics.csv`: a row an epoch. */
 export class MetricsRecorder implements Recorder {

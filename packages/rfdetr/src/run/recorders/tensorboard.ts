@@ -20,12 +20,15 @@ export class TensorBoardRecorder implements Recorder {
       this.#writer.scalars(step, { "train/loss_step": loss, "train/lr": lr, "train/grad_norm": gradNorm });
   }
 
-  epoch({ event, summary, base }: RecordedEpoch): void {
+  epoch({ event, base }: RecordedEpoch): void {
     this.#writer.scalars(event.step, {
       "train/loss": event.loss,
       ...Object.fromEntries(Object.entries(event.terms).map(([name, value]) => [`train/${name}`, value])),
-      ...(summary === null ? {} : { "val/AP": summary.AP, "val/AP50": summary.AP50, "val/AP75": summary.AP75 }),
-      ...(base === null ? {} : { "val/base_AP": base.AP, "val/base_AP50": base.AP50 }),
+      "val/AP": event.ap,
+      "val/AP50": event.ap50,
+      "val/AP75": event.ap75,
+      "val/base_AP": base?.AP,
+      "val/base_AP50": base?.AP50,
       "amp/skipped": event.amp.skipped,
     });
   }

@@ -15,7 +15,7 @@ export class WeightsRecorder implements Recorder {
     const { directory, settings } = this.#session;
     const info = {
       epoch: String(epoch),
-      ...(chosen === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }),
+      ...(chosen === null || chosen.AP === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }),
     };
     this.#save(directory.last, info);
     if (best) this.#save(directory.best, info, baseWins);

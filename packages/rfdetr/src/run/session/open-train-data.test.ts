@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -23,5 +23,16 @@ describe("openTrainData", () => {
     );
     await expect(open({ classNames: [second, first] })).rejects.toThrow(/Expected the classes .* but found/);
     await (await open({ numClasses: 2, classNames: [first, second] })).close();
+  });
+
+  it("warns of a validation split without objects, which has no figures", async () => {
+    const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");
+    await synthesize(datasetDir, { images: 8, size: 64, classes: 2, seed: 1 });
+    const file = join(datasetDir, "valid", "_annotations.coco.json");
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), annotations: [] }));
+    const settings = resolveSettings({ datasetDir, numWorkers: 0 }) as ReadySettings;
+    const { warnings, close } = await openTrainData(settings, sizes);
+    await close();
+    expect(warnings).toContainEqual(expect.stringMatching(/^valid: the split has no objects, so AP is not defined/));
   });
 });

@@ -1,4 +1,4 @@
-import { augmentPresets, DataLoader, epochOrder, hasSplit } from "../../data/index.js";
+import { augmentPresets, DataLoader, type Dataset, epochOrder, hasSplit } from "../../data/index.js";
 import { evaluationBatches, evaluationLoader, openSplit } from "../../eval/evaluation-data.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
@@ -38,7 +38,11 @@ export async function openTrainData(
     validImages: valid.images.length,
     testImages: test?.images.length ?? 0,
     stepsPerEpoch,
-    warnings: [...train.warnings.map((text) => `train: ${text}`), ...valid.warnings.map((text) => `valid: ${text}`)],
+    warnings: [
+      ...train.warnings.map((text) => `train: ${text}`),
+      ...valid.warnings.map((text) => `valid: ${text}`),
+      ...withoutObjects(valid),
+    ],
     async *steps(epoch, from) {
       const order = epochOrder(train.images.length, effective, seed, epoch);
       const done = from * effective;
@@ -64,6 +68,15 @@ export async function openTrainData(
       await Promise.all([loader.close(), evaluation?.close()]);
     },
   };
+}
+
+/** What the run does without a figure to go by. */
+function withoutObjects({ images }: Dataset): string[] {
+  return images.some(({ labels }) => labels.length > 0)
+    ? []
+    : [
+        "valid: the split has no objects, so AP is not defined: no epoch is the best, and early stopping never acts. weights/last.safetensors holds the weights of the last epoch",
+      ];
 }
 
 /** @throws DataError unless the classes of the data are those that the settings ask for */
