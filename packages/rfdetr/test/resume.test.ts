@@ -78,6 +78,31 @@ describe("a run that is stopped and continued", () => {
   });
 });
 
+describe("a run that is killed", () => {
+  it("before its first step can be continued, also where its first checkpoint is missing", async () => {
+    await run(settings("whole"));
+    const path = join(folder, "killed");
+    for await (const event of train(
+      { settings: settings("killed"), resume: null, stop: new Int32Array(1) },
+      squares(10),
+    ))
+      if (event.type === "checkpoint") break;
+    await run(resumeConfig(path), path);
+    expect(bytes("killed", "weights/last.safetensors").equals(bytes("whole", "weights/last.safetensors"))).toBe(true);
+    for await (const event of train({ settings: settings("bare"), resume: null, stop: new Int32Array(1) }, squares(10)))
+      if (event.type === "start") break;
+    const bare = join(folder, "bare");
+    expect(existsSync(join(bare, "checkpoint"))).toBe(false);
+    const events = await run(resumeConfig(bare), bare);
+    expect(events).toContainEqual({
+      type: "note",
+      message: "The run has no checkpoint yet: it starts from the beginning",
+    });
+    expect(bytes("bare", "weights/last.safetensors").equals(bytes("whole", "weights/last.safetensors"))).toBe(true);
+    expect(readdirSync(bare)).not.toContain("lock");
+  });
+});
+
 describe("a run that has ended", () => {
   it("keeps its summary when it is continued, with the reason why it ended", async () => {
     await run(settings("done", { maxSteps: 4 }));
@@ -96,6 +121,7 @@ describe("the folder of a run", () => {
     const events = await run(settings("a"));
     expect(events.map(({ type }) => type).filter((type, i, all) => type !== all[i - 1])).toEqual([
       "start",
+      "checkpoint",
       "step",
       "evaluation",
       "epoch",
@@ -128,7 +154,11 @@ describe("the folder of a run", () => {
       "train_seconds",
       "peak_rss_bytes",
       "stop_reason",
+      "best_epoch",
+      "error",
+      "started",
     ]);
+    expect(doneOf(events).summary).toMatchObject({ error: null, started: expect.stringMatching(/^\d{4}-.*Z$/) });
     const { metadata, tensors } = loadSafetensors(join(folder, "a", "weights", "best.safetensors"));
     for (const tensor of tensors.values()) tensor.dispose();
     expect(JSON.parse(metadata.class_names)).toEqual(["red", "blue"]);
@@ -156,7 +186,10 @@ describe("a run whose gradients are never finite", () => {
     ).rejects.toThrow("50 steps in a row were not finite");
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain("Step 1 changed nothing, because the loss of micro-batch 1 of 1 is not finite");
-    expect(JSON.parse(bytes("nan", "summary.json").toString())).toMatchObject({ stop_reason: "failed" });
+    expect(JSON.parse(bytes("nan", "summary.json").toString())).toMatchObject({
+      stop_reason: "failed",
+      error: expect.stringContaining("50 steps in a row were not finite"),
+    });
     expect(existsSync(join(folder, "nan", "numerics.jsonl"))).toBe(true);
   });
 });

@@ -2,6 +2,7 @@
 import type { OverflowReport } from "@rfdetr/amp";
 import { NumericsError } from "../support/errors.js";
 import type { StepResult } from "../train/step.js";
+import type { FaultCounts } from "./files/checkpoint.js";
 
 /** What to do about a faulty step: skip it, stop the run, or go back to the last checkpoint. */
 export type FaultPolicy = "skip" | "stop" | "rollback";
@@ -24,10 +25,21 @@ export interface Verdict {
 
 /** Counts the faults of a run and decides about each. */
 export class FaultJudge {
-  #wasted = 0;
-  #replays = 0;
+  #wasted: number;
+  #replays: number;
 
-  constructor(readonly policy: FaultPolicy) {}
+  constructor(
+    readonly policy: FaultPolicy,
+    { wasted, replays }: FaultCounts = { wasted: 0, replays: 0 },
+  ) {
+    this.#wasted = wasted;
+    this.#replays = replays;
+  }
+
+  /** What was counted so far. */
+  state(): FaultCounts {
+    return { wasted: this.#wasted, replays: this.#replays };
+  }
 
   /** Whether the step of the next fault should be run again to find its place. Counts the call. */
   wantsReplay(): boolean {

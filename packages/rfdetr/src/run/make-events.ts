@@ -113,8 +113,9 @@ export function doneEvent({ directory, progress }: Session, summary: RunSummary)
 
 /** What `summary.json` holds. */
 export function runSummary(
-  { progress, precision, reason }: Session,
+  { progress, precision, reason, started }: Session,
   stopReason: RunSummary["stop_reason"],
+  error: unknown,
 ): RunSummary {
   return {
     AP: progress.best?.AP ?? null,
@@ -127,6 +128,9 @@ export function runSummary(
     train_seconds: Number(progress.trainSeconds.toFixed(3)),
     peak_rss_bytes: peakRss(),
     stop_reason: stopReason,
+    best_epoch: progress.best?.epoch ?? null,
+    error: error === null ? null : error instanceof Error ? error.message : String(error),
+    started,
   };
 }
 

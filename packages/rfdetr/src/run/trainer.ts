@@ -36,8 +36,6 @@ import type { TrainRequest } from "./train-run.js";
 
 /** Codes of failures whose cause is outside the run: it can be resumed once the cause is fixed. */
 const resumable = new Set(["ERR_DATA", "ERR_RUN_DIRECTORY", "ERR_NUMERICS"]);
-/** Seconds between checkpoints inside a long epoch. */
-const checkpointSeconds = 600;
 
 type StopReason = RunSummary["stop_reason"];
 
@@ -59,6 +57,7 @@ export async function* train(request: TrainRequest, openData: OpenTrainData): As
       trainer.close();
     }
   } finally {
+    session.directory.release();
     await session.data.close();
   }
 }
@@ -71,6 +70,8 @@ class Trainer {
   readonly #watch: StepWatch;
   /** When the last checkpoint was written, in milliseconds. */
   #saved = performance.now();
+  /** The step of the last checkpoint. */
+  #savedStep: number;
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
   #evaluationSeconds = 0;
@@ -82,7 +83,8 @@ class Trainer {
   ) {
     const { settings, progress, parts } = session;
     this.#progress = progress;
-    this.#faults = new FaultJudge(settings.onNonFinite);
+    this.#savedStep = progress.step;
+    this.#faults = new FaultJudge(settings.onNonFinite, progress.faults);
     this.#watch = new StepWatch(parts.model, settings.monitorInterval);
     this.#stopping = settings.earlyStopping
       ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta)
@@ -103,8 +105,8 @@ class Trainer {
     for (const message of session.notes) yield { type: "note", message };
     for (const message of session.warnings) yield { type: "warning", message };
     if (progress.finished) return yield this.#endedBefore();
-    // There must be a state to go back to.
-    if (settings.onNonFinite === "rollback" && progress.step === 0) yield this.#checkpoint();
+    // A kill in the first epoch must not be the end of the run, and a rollback needs a state to go back to.
+    if (progress.step === 0) yield this.#checkpoint();
     let reason: StopReason | null = null;
     while (reason === null && progress.epoch < settings.epochs) {
       const steps = yield* this.#epoch();
@@ -128,14 +130,14 @@ class Trainer {
    * again.
    */
   async *#epoch(): AsyncGenerator<TrainEvent, "complete" | "rolled back" | "interrupted"> {
-    const { data, stepsPerEpoch } = this.session;
+    const { data, stepsPerEpoch, settings } = this.session;
     const progress = this.#progress;
     this.#mark = performance.now();
     for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
       if (this.#stepsLeft <= 0) break;
       if (yield* this.#step(microBatches)) return "rolled back";
       if (this.stopRequested()) return "interrupted";
-      if (performance.now() - this.#saved > checkpointSeconds * 1000) yield this.#checkpoint();
+      if (performance.now() - this.#saved > settings.checkpointSeconds * 1000) yield this.#checkpoint();
       if (progress.stepInEpoch >= stepsPerEpoch) break;
     }
     return "complete";
@@ -193,7 +195,7 @@ class Trainer {
     }
     if (action === "stop") {
       // The step changed nothing, so the state is good, unless a weight itself is the fault.
-      if (report?.phase !== "weight") saveSession(session);
+      if (report?.phase !== "weight") this.#save();
       throw new NumericsError(
         `${message}. Training stops because on_non_finite is stop. numerics.jsonl shows the steps that led there`,
       );
@@ -273,13 +275,19 @@ class Trainer {
   }
 
   #checkpoint(): TrainEvent {
-    saveSession(this.session);
-    this.#saved = performance.now();
+    this.#save();
     return { type: "checkpoint", path: this.session.directory.checkpoint, step: this.#progress.step };
   }
 
-  #done(reason: StopReason): DoneEvent {
-    const summary = runSummary(this.session, reason);
+  #save(): void {
+    this.#progress.faults = this.#faults.state();
+    saveSession(this.session);
+    this.#saved = performance.now();
+    this.#savedStep = this.#progress.step;
+  }
+
+  #done(reason: StopReason, error: unknown = null): DoneEvent {
+    const summary = runSummary(this.session, reason, error);
     for (const recorder of this.recorders) recorder.end?.(summary);
     return doneEvent(this.session, summary);
   }
@@ -297,15 +305,15 @@ class Trainer {
   fail(error: unknown): unknown {
     const { directory } = this.session;
     try {
-      this.#done("failed");
-      if (RfdetrError.is(error) && error.code === "ERR_DATA") saveSession(this.session);
+      this.#done("failed", error);
+      if (RfdetrError.is(error) && error.code === "ERR_DATA") this.#save();
     } catch {
       // On a full disk this fails too; the error that matters is thrown by the caller.
     }
     if (!RfdetrError.is(error) || !resumable.has(error.code) || !existsSync(directory.checkpoint)) return error;
     return addHint(
       error,
-      `The run stopped after step ${this.#progress.step}. Fix the cause, then continue it with \`resume\` ${directory.path}`,
+      `The run stopped after step ${this.#progress.step}; its checkpoint is of step ${this.#savedStep}. Fix the cause, then continue it with \`resume\` ${directory.path}`,
     );
   }
 

@@ -139,9 +139,11 @@ function unknown(key: string): RfdetrError {
 
 /** Checks the value of one setting. @param shown name of the setting in errors @throws ConfigError */
 export function checkSetting(name: SettingName, value: unknown, shown: string = name): unknown {
+  const { without, most }: Setting = settings[name];
+  if (most !== undefined && typeof value === "number" && value > most)
+    throw new ConfigError(expected(`at most ${most}`, shown, value));
   const parsed = settings[name].type.safeParse(value);
   if (parsed.success) return parsed.data;
-  const { without }: Setting = settings[name];
   const reason =
     typeof value === "string" && without !== undefined && Object.hasOwn(without, value) ? without[value] : undefined;
   if (reason !== undefined)

@@ -43,12 +43,19 @@ export const settings = {
   },
   resolution: {
     type: count.nullable(),
+    most: 16_384,
     fallback: null,
     about: "side length of the images in pixels; null takes the variant's",
   },
-  num_queries: { type: count.nullable(), fallback: null, about: "queries per group; null takes the variant's" },
+  num_queries: {
+    type: count.nullable(),
+    most: 100_000,
+    fallback: null,
+    about: "queries per group; null takes the variant's",
+  },
   group_detr: {
     type: count.nullable(),
+    most: 1000,
     fallback: null,
     about: "number of query groups in training; null takes the variant's",
   },
@@ -74,6 +81,7 @@ export const settings = {
   batch_size: {
     type: z.union([count, z.literal("auto")]),
     takes: "positive integer",
+    most: 65_536,
     fallback: 4,
     about: "images per micro-batch; auto takes the largest that fits in memory and sets grad_accum_steps",
     differs: "auto measures the memory of the CPU, where the package requires CUDA",
@@ -88,7 +96,7 @@ export const settings = {
     fallback: 100,
     about: "boxes per image while batch_size auto measures",
   },
-  grad_accum_steps: { type: count, fallback: 1, about: "micro-batches per optimizer step" },
+  grad_accum_steps: { type: count, most: 65_536, fallback: 1, about: "micro-batches per optimizer step" },
   lr: { type: rate, fallback: 1e-4, about: "learning rate" },
   lr_encoder: { type: rate, fallback: 1.5e-4, about: "learning rate of the encoder" },
   lr_vit_layer_decay: {
@@ -165,6 +173,7 @@ export const settings = {
   },
   num_workers: {
     type: countOrZero,
+    most: 256,
     fallback: 2,
     about: "threads that decode images ahead; 0 decodes in the training thread",
   },
@@ -236,6 +245,7 @@ export const settings = {
   },
   threads: {
     type: count.nullable(),
+    most: 1024,
     fallback: null,
     about: "threads to compute with; null takes libtorch's default, one per core",
     ours: true,
@@ -262,6 +272,7 @@ export const settings = {
   eval_interval: { type: count, fallback: 1, about: "epochs between evaluations; the last epoch is always evaluated" },
   eval_batch_size: {
     type: count.nullable(),
+    most: 65_536,
     fallback: null,
     about: "images per evaluation batch; null takes batch_size",
   },
@@ -292,6 +303,12 @@ export const settings = {
     about: "watch the averaged weights only, even when both are evaluated",
   },
 
+  checkpoint_seconds: {
+    type: rate,
+    fallback: 600,
+    about: "seconds between checkpoints within an epoch; one is also written at the start and after every epoch",
+    ours: true,
+  },
   checkpoint_interval: { type: count, fallback: 10, about: "epochs between copies of the weights that are kept" },
   tensorboard: { type: z.boolean(), fallback: true, about: "write event files for TensorBoard" },
   notes: { type: z.json(), fallback: null, about: "any JSON value, stored with the run and in the weights" },
@@ -304,6 +321,8 @@ export interface Setting {
   about: string;
   /** The values it accepts, in words, if the type does not say it. */
   takes?: string;
+  /** The largest number it accepts, where a larger one could only be a mistake. */
+  most?: number;
   /** Whether the package does not have it. */
   ours?: boolean;
   /** How the default, or what the setting does, differs from the package, and why. */

@@ -29,7 +29,17 @@ export interface SavedProgress {
   scaler: ScalerState | null;
   /** Absent in checkpoints of runs that never went back after a fault. */
   rollbacks?: Rollbacks;
+  /** Absent in checkpoints of earlier versions. */
+  faults?: FaultCounts;
   finished: boolean;
+}
+
+/** Faulty steps, as counted to decide about the next. */
+export interface FaultCounts {
+  /** Steps in a row that changed nothing. */
+  wasted: number;
+  /** Faulty steps that were run again to find where they began. */
+  replays: number;
 }
 
 /** What rollbacks have changed so far. */

@@ -45,13 +45,51 @@ describe("RunDirectory", () => {
     expect(RunDirectory.create(join(folder, "a", "b", "c"), "x").path).toBe(join(folder, "a", "b", "c"));
   });
 
-  it("is continued only where there is a run with a checkpoint", () => {
+  it("is free if a run was killed there before it wrote its configuration", () => {
+    mkdirSync(join(folder, "weights"));
+    writeFileSync(join(folder, "lock"), "");
+    writeFileSync(join(folder, "config.json.partial"), "{");
+    RunDirectory.create(folder, "x").release();
+  });
+
+  it("belongs to one process, whose files no other touches", () => {
+    const run = RunDirectory.create(join(folder, "a"), "x");
+    run.writeJson("config.json", {});
+    writeFileSync(run.file("checkpoint.partial"), "");
+    expect(() => RunDirectory.open(run.path)).toThrow(/is in progress \(pid/);
+    expect(existsSync(run.file("checkpoint.partial"))).toBe(true);
+    run.release();
+    RunDirectory.open(run.path).release();
+    expect(existsSync(run.file("checkpoint.partial"))).toBe(false);
+    expect(existsSync(run.file("lock"))).toBe(false);
+  });
+
+  it("is continued only where there is a run, and by its own name", () => {
     expect(() => RunDirectory.open(folder)).toThrow("has no config.json");
     writeFileSync(join(folder, "config.json"), "{}");
-    expect(() => RunDirectory.open(folder)).toThrow("ended before its first checkpoint");
-    mkdirSync(join(folder, "checkpoint.previous"));
-    mkdirSync(join(folder, "checkpoint.partial"));
-    expect(RunDirectory.open(folder).checkpoint).toBe(join(folder, "checkpoint"));
+    mkdirSync(join(folder, "checkpoint"));
+    mkdirSync(join(folder, "weights"));
+    writeFileSync(join(folder, "weights", "last.safetensors"), "");
+    for (const part of ["checkpoint", "weights/last.safetensors"])
+      expect(() => RunDirectory.open(join(folder, part))).toThrow(
+        expect.objectContaining({
+          message: expect.stringContaining("is a part of one"),
+          hint: `Continue the run with \`resume\` ${folder}`,
+        }),
+      );
+  });
+
+  it("without a checkpoint begins anew, unless weights say that there was one", () => {
+    const run = RunDirectory.create(join(folder, "a"), "x");
+    expect(run.hasCheckpoint()).toBe(false);
+    writeFileSync(run.last, "");
+    expect(() => run.hasCheckpoint()).toThrow(
+      expect.objectContaining({ hint: `Start a new run from them with \`weights\` ${run.last}` }),
+    );
+    mkdirSync(`${run.checkpoint}.previous`);
+    run.writeJson("config.json", {});
+    run.release();
+    expect(RunDirectory.open(run.path).hasCheckpoint()).toBe(true);
   });
 
   it("writes one header above the rows of a CSV file, and quotes what must be", () => {

@@ -1,9 +1,10 @@
 // The folder of a run: how its files are named, written and continued, and that no run overwrites another.
-import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { makeFolder, recoverFolder, removePartial, replaceText, writeFailure } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { readJson } from "../../support/json.js";
+import { lockName, RunLock } from "./run-lock.js";
 
 /** The content of `summary.json`. */
 export interface RunSummary {
@@ -17,47 +18,108 @@ export interface RunSummary {
   train_seconds: number;
   peak_rss_bytes: number;
   stop_reason: "finished" | "max_steps" | "early_stopping" | "interrupted" | "failed";
+  /** The epoch of the best weights, counted from 1; null without any. */
+  best_epoch: number | null;
+  /** What a failed run failed with; null for every other end. */
+  error: string | null;
+  /** When the run was first started, ISO 8601; null for runs of versions that did not record it. */
+  started: string | null;
 }
 
 /** The folder of one run. */
 export class RunDirectory {
+  #lock: RunLock | null = null;
+
   private constructor(readonly path: string) {}
 
   /**
-   * Creates the folder of a new run: `wanted`, or the first free of `runs/NAME`, `runs/NAME-2`, ….
+   * Creates the folder of a new run and takes it: `wanted`, or the first free of `runs/NAME`, `runs/NAME-2`, ….
    * @throws RunDirectoryError when `wanted` exists and is not empty, or cannot be made.
    */
   static create(wanted: string | null, name: string): RunDirectory {
-    let path = resolve(wanted ?? join("runs", name));
-    for (let n = 2; wanted === null && occupied(path); n++) path = resolve(join("runs", `${name}-${n}`));
-    if (occupied(path))
-      throw new RunDirectoryError(`The run folder ${path} exists and is not empty`, {
-        hint: `Continue it with \`resume\` ${wanted}, or choose another folder with \`output_dir\``,
+    for (let n = 1; ; n++) {
+      const path = resolve(wanted ?? join("runs", n === 1 ? name : `${name}-${n}`));
+      const run = new RunDirectory(path);
+      if (!occupied(path) && run.#takeEmpty(wanted !== null)) return run;
+      if (wanted !== null)
+        throw new RunDirectoryError(`The run folder ${path} exists and is not empty`, {
+          hint: existsSync(join(path, "config.json"))
+            ? `Continue it with \`resume\` ${wanted}, or choose another folder with \`output_dir\``
+            : "Choose another folder with `output_dir`",
+        });
+    }
+  }
+
+  /** @returns whether the folder is this process's and still empty */
+  #takeEmpty(wanted: boolean): boolean {
+    makeFolder(this.path);
+    try {
+      this.#lock = RunLock.acquire(this.path);
+    } catch (error) {
+      if (wanted || !(error instanceof RunDirectoryError)) throw error;
+      return false;
+    }
+    try {
+      if (!occupied(this.path)) {
+        makeFolder(join(this.path, "weights"));
+        return true;
+      }
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+    this.release();
+    return false;
+  }
+
+  /** The folder of a run, to look at. It may be in progress. @throws RunDirectoryError when the folder is none of a run */
+  static at(path: string): RunDirectory {
+    const folder = resolve(path);
+    if (existsSync(join(folder, "config.json"))) return new RunDirectory(folder);
+    const run = [dirname(folder), dirname(dirname(folder))].find((above) => existsSync(join(above, "config.json")));
+    if (run !== undefined && existsSync(folder))
+      throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} is a part of one`, {
+        hint: `Continue the run with \`resume\` ${run}`,
       });
-    makeFolder(join(path, "weights"));
-    return new RunDirectory(path);
+    throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} has no config.json`);
   }
 
   /**
-   * Opens the folder of a run to continue it, after putting right what a kill left. @throws RfdetrError when it is
-   * none, or never reached its first checkpoint.
+   * Takes the folder of a run to continue it, then puts right what a kill left.
+   * @throws RunDirectoryError when it is none, or while another process holds it
    */
   static open(path: string): RunDirectory {
-    const folder = resolve(path);
-    if (!existsSync(join(folder, "config.json")))
-      throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} has no config.json`);
-    const run = new RunDirectory(folder);
+    const run = RunDirectory.at(path);
+    run.#lock = RunLock.acquire(run.path);
     try {
       recoverFolder(run.checkpoint);
-      removePartial(folder);
+      removePartial(run.path);
+      makeFolder(join(run.path, "weights"));
+      removePartial(join(run.path, "weights"));
+      return run;
     } catch (error) {
+      run.release();
       throw writeFailure(run.checkpoint, error);
     }
-    if (!existsSync(run.checkpoint))
-      throw new CheckpointError(
-        `The run ${folder} ended before its first checkpoint: start it again in another folder`,
-      );
-    return run;
+  }
+
+  /** Gives the run free for other processes. */
+  release(): void {
+    this.#lock?.release();
+    this.#lock = null;
+  }
+
+  /**
+   * Whether there is a checkpoint to continue from. A run that was killed before its first has none.
+   * @throws CheckpointError where there are weights: then there was a checkpoint
+   */
+  hasCheckpoint(): boolean {
+    if (existsSync(this.checkpoint)) return true;
+    const weights = [this.last, this.best].find((file) => existsSync(file));
+    if (weights === undefined) return false;
+    throw new CheckpointError(`The run ${this.path} has no checkpoint any more, only weights`, {
+      hint: `Start a new run from them with \`weights\` ${weights}`,
+    });
   }
 
   get checkpoint(): string {
@@ -85,9 +147,14 @@ export class RunDirectory {
     return readJson(this.file(name), (message, cause) => new RunDirectoryError(message, { cause }));
   }
 
-  /** Appends a row to a CSV file, after a header line if the file is new. */
+  /** Whether a file is missing or has no bytes. */
+  isEmpty(name: string): boolean {
+    return (statSync(this.file(name), { throwIfNoEntry: false })?.size ?? 0) === 0;
+  }
+
+  /** Appends a row to a CSV file, after a header line if the file is new or empty. */
   appendRow(name: string, row: Readonly<Record<string, number | string | null>>): void {
-    const header = existsSync(this.file(name)) ? "" : `${Object.keys(row).join(",")}\n`;
+    const header = !this.isEmpty(name) ? "" : `${Object.keys(row).join(",")}\n`;
     this.append(name, `${header}${Object.values(row).map(csvField).join(",")}\n`);
   }
 
@@ -115,9 +182,15 @@ export class RunDirectory {
   }
 }
 
+/** Whether a folder holds anything. What a run leaves that is killed before it wrote its configuration does not count. */
 function occupied(path: string): boolean {
   try {
-    return readdirSync(path).length > 0;
+    return readdirSync(path).some(
+      (name) =>
+        name !== lockName &&
+        !name.endsWith(".partial") &&
+        (name !== "weights" || readdirSync(join(path, name)).length > 0),
+    );
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return false;

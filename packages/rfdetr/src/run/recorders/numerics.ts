@@ -14,7 +14,7 @@ export class NumericsRecorder implements Recorder {
     this.#session = session;
     const { directory, progress } = session;
     if (session.resumed) directory.keepLines(file, (line) => stepOf(line) <= progress.step);
-    else directory.append(file, `${recordLine(numericsHeader(session))}\n`);
+    if (directory.isEmpty(file)) directory.append(file, `${recordLine(numericsHeader(session))}\n`);
   }
 
   step(step: RecordedStep): void {

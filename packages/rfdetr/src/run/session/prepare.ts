@@ -15,7 +15,7 @@ import { Schedule } from "../../train/schedule.js";
 import { averageOf, stepParts } from "../../train/step-parts.js";
 import { resolveWeights } from "../../weights/published-weights.js";
 import { loadInto } from "../../weights/weights.js";
-import { readProgress } from "../files/checkpoint.js";
+import { readProgress, type SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { initialProgress } from "../progress.js";
 import type { TrainRequest } from "../train-run.js";
@@ -29,13 +29,28 @@ import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
 /**
  * @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained.
  */
-export async function prepareRun({ settings: given, resume }: TrainRequest, openData: OpenTrainData): Promise<Session> {
+export async function prepareRun(request: TrainRequest, openData: OpenTrainData): Promise<Session> {
+  const directory = request.resume === null ? null : RunDirectory.open(request.resume);
+  try {
+    return await prepare(request, openData, directory);
+  } catch (error) {
+    directory?.release();
+    throw error;
+  }
+}
+
+async function prepare(
+  { settings: given }: TrainRequest,
+  openData: OpenTrainData,
+  directory: RunDirectory | null,
+): Promise<Session> {
+  const saved = directory?.hasCheckpoint() ? readProgress(directory.checkpoint) : null;
   const wanted =
-    given.weights === null || resume !== null ? given : { ...given, weights: await resolveWeights(given.weights) };
+    given.weights === null || saved !== null ? given : { ...given, weights: await resolveWeights(given.weights) };
   if (wanted.threads !== null) setNumThreads(wanted.threads);
-  const directory = resume === null ? null : RunDirectory.open(resume);
   const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
+  const started = before === null ? new Date().toISOString() : (before.started ?? null);
   const device = resolveDevice(wanted.device);
   if (wanted.gradientCheckpointing && device !== "cpu")
     throw new ConfigError(
@@ -58,7 +73,7 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
     manualSeed(seed);
     const model = new RFDETRModel(modelConfig);
     const notes = batchReason === null ? [] : [batchReason];
-    if (settings.weights !== null && resume === null) notes.push(...loadInto(model, settings.weights).lines);
+    if (settings.weights !== null && saved === null) notes.push(...loadInto(model, settings.weights).lines);
     if (settings.freezeEncoder)
       for (const [name, parameter] of model.namedParameters())
         if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
@@ -67,7 +82,8 @@ export async function prepareRun({ settings: given, resume }: TrainRequest, open
     model.checkpointing = settings.gradientCheckpointing;
     model.setDropPath(settings.dropPath);
     const chosen = await choosePrecision(settings, device, { model, data, before });
-    return assemble({ settings, directory, seed, device, chosen, sides, modelConfig, model, notes, data });
+    const at = { directory, saved, seed, started };
+    return assemble({ ...at, settings, device, chosen, sides, modelConfig, model, notes, data });
   } catch (error) {
     // The loader's threads would keep the process alive.
     await data.close();
@@ -104,7 +120,10 @@ async function withBatch(
 interface Ingredients {
   settings: ReadySettings;
   directory: RunDirectory | null;
+  /** Where the run that is resumed is; null at the beginning of a run. */
+  saved: SavedProgress | null;
   seed: number;
+  started: string | null;
   device: string;
   chosen: ChosenPrecision;
   sides: number[] | null;
@@ -115,7 +134,8 @@ interface Ingredients {
 }
 
 function assemble(ingredients: Ingredients): Session {
-  const { settings, directory, seed, device, chosen, sides, modelConfig, model, notes, data } = ingredients;
+  const { settings, directory, saved, seed, started, device, chosen, sides, modelConfig, model, notes, data } =
+    ingredients;
   const { note, ...precision } = chosen;
   const parts = stepParts(model, settings, { precision: chosen.precision, device });
   const stepsPerEpoch = data.stepsPerEpoch;
@@ -136,14 +156,29 @@ function assemble(ingredients: Ingredients): Session {
     stepsPerEpoch,
     totalSteps,
     ...precision,
-    progress: directory === null ? initialProgress() : readProgress(directory.checkpoint),
+    progress: saved ?? initialProgress(),
     resumed: directory !== null,
+    started,
     notes: [...(note === null ? [] : [note]), ...notes],
     warnings: [...data.warnings, ...obsolete(settings)],
   };
-  if (session.resumed) restore(session);
-  else session.directory.writeJson("config.json", runConfig(session));
+  if (saved !== null) restore(session);
+  else begin(session);
   return session;
+}
+
+/** Writes the configuration of a new run. A run that was killed before its first checkpoint has it already. */
+function begin(session: Session): void {
+  if (session.resumed) {
+    session.notes.push("The run has no checkpoint yet: it starts from the beginning");
+    return;
+  }
+  try {
+    session.directory.writeJson("config.json", runConfig(session));
+  } catch (error) {
+    session.directory.release();
+    throw error;
+  }
 }
 
 /** What is measured before a run with these settings starts, in words to print. */

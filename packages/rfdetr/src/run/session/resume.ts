@@ -6,6 +6,6 @@ import type { RunConfig } from "./run-config.js";
 
 /** The settings that a run began with. @throws RunDirectoryError when the folder is not that of a run */
 export function resumeConfig(folder: string): TrainSettings {
-  const config = RunDirectory.open(folder).readJson("config.json") as RunConfig;
+  const config = RunDirectory.at(folder).readJson("config.json") as RunConfig;
   return resolveSettings(config.settings);
 }

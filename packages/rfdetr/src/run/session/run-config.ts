@@ -8,6 +8,8 @@ import type { Session } from "./session.js";
 
 /** The content of `config.json`. */
 export interface RunConfig {
+  /** When the run was first started, ISO 8601. Absent in runs of earlier versions. */
+  started?: string;
   /** By their names in files. */
   settings: Record<string, unknown>;
   seed: number;
@@ -23,6 +25,7 @@ export interface RunConfig {
 /** The configuration of a session that begins. */
 export function runConfig(session: Session): RunConfig {
   return {
+    ...(session.started === null ? {} : { started: session.started }),
     settings: toFile(session.settings),
     seed: session.seed,
     class_names: [...session.data.classNames],

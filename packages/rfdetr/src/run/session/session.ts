@@ -33,6 +33,8 @@ export interface Session {
   progress: SavedProgress;
   /** Whether the run was begun before, by another process. */
   resumed: boolean;
+  /** When the run was first started, ISO 8601; null where it was not recorded. */
+  started: string | null;
   /** What was found and decided while the run was prepared, in sentences to print. */
   notes: string[];
   warnings: string[];
