@@ -87,6 +87,20 @@ describe("config files", () => {
     expect(() => readConfigFile(join(folder, "none.json"))).toThrow("none.json cannot be read");
     writeFileSync(join(folder, "half.json"), '{"lr": 1');
     expect(() => readConfigFile(join(folder, "half.json"))).toThrow("half.json but it ends in the middle");
+    writeFileSync(join(folder, "twice.yaml"), "lr: 1\nlr: 2\n");
+    expect(() => readConfigFile(join(folder, "twice.yaml"))).toThrow('line 2: the key "lr" is there twice');
+  });
+
+  it("are JSON or YAML, with or without a byte order mark", () => {
+    const folder = mkdtempSync(join(tmpdir(), "config-"));
+    for (const [name, text] of [
+      ["a.json", '\ufeff{"lr": 0.1}'],
+      ["a.yaml", "\ufefflr: 0.1\n"],
+      ["a.yml", "{lr: 0.1}"],
+    ]) {
+      writeFileSync(join(folder, name), text);
+      expect(readConfigFile(join(folder, name))).toEqual({ lr: 0.1 });
+    }
   });
 });
 

@@ -7,6 +7,8 @@ import { ConfigError, expected, type RfdetrError } from "../support/errors.js";
 import { readJson } from "../support/json.js";
 import { camelCase, snakeCase } from "../support/names.js";
 import { suggest } from "../support/suggest.js";
+import type { Fail } from "../support/text-file.js";
+import { readYaml } from "../support/yaml.js";
 import { refused } from "./refused-settings.js";
 import { type Setting, type SettingName, settings, type TrainOptions, type TrainSettings } from "./settings.js";
 
@@ -181,11 +183,13 @@ function describe(schema: JsonSchema): string {
 }
 
 /**
- * Reads a config file (JSON, snake_case or camelCase names), or a `training_config.json` of the package. @throws
- * RfdetrError naming the file.
+ * Reads a config file (JSON, or YAML if it is called so; snake_case or camelCase names), or a `training_config.json` of
+ * the package.
+ * @throws ConfigError naming the file
  */
 export function readConfigFile(path: string): Record<string, unknown> {
-  const value = readJson(path, (message, cause) => new ConfigError(message, { cause }));
+  const fail: Fail = (message, cause) => new ConfigError(message, { cause });
+  const value = /\.ya?ml$/i.test(path) ? readYaml(path, fail) : readJson(path, fail);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new ConfigError(`The config file ${path} does not hold an object`);
   return flatten(value as Record<string, unknown>);

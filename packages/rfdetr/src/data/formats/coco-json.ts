@@ -49,7 +49,7 @@ export function readCocoJson(path: string, options: CocoJsonOptions = {}): CocoJ
     begin(bytes, path, fail);
     if (bytes.peek() !== brace)
       throw fail(
-        `Expected an object with images, annotations and categories in ${path} but received ${bytes.peek() === bracket ? "a list: it may be a file of results" : "a single value"}`,
+        `Expected an object with images, categories and annotations in ${path} but received ${bytes.peek() === bracket ? "a list: it may be a file of results" : "a single value"}`,
       );
     members(bytes, (name) => {
       const list = lists.find((key) => key === name);

@@ -1,6 +1,7 @@
 // COCO annotation and results files, checked entry by entry and scored.
+import { isCrowd, readCocoJson, readJsonList } from "../../data/formats/coco-json.js";
 import { EvaluationError } from "../../support/errors.js";
-import { readJson } from "../../support/json.js";
+import type { Fail } from "../../support/text-file.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
 
 /** Options of {@link evaluateFiles}. */
@@ -42,14 +43,12 @@ export function loadFiles(
   { maxDets }: FileEvaluationOptions = {},
 ): CocoEvaluator {
   const annotations = annotationSource(annotationsPath);
-  const document = readFile(annotationsPath);
-  if (!isObject(document))
-    throw annotations.fail(
-      `Expected an object with images, categories and annotations in ${annotationsPath} but received ${kind(document)}`,
-    );
-  const images = annotations.list(document, "images");
-  const categories = annotations.list(document, "categories");
-  const entries = annotations.list(document, "annotations");
+  const document = readCocoJson(annotationsPath, { fail: unreadable });
+  const [problem] = document.problems;
+  if (problem !== undefined) throw annotations.fail(problem);
+  const images = annotations.list(document.images, "images");
+  const categories = annotations.list(document.categories, "categories");
+  const entries = annotations.list(document.annotations, "annotations");
 
   const sorted = categories.map((category, i) => ({
     id: annotations.integer(category.id, `id of category ${i}`),
@@ -67,7 +66,7 @@ export function loadFiles(
   });
   const known = new Map<number | string, number>();
   images.forEach((image, i) => {
-    const id = imageId(image.id);
+    const id = idOf(image.id);
     if (id === undefined)
       throw annotations.fail(`Expected an id for image ${i} in ${annotationsPath} but received ${kind(image.id)}`);
     if (known.has(id))
@@ -76,22 +75,17 @@ export function loadFiles(
   });
 
   entries.forEach((entry, i) => {
-    const where = `annotation ${imageId(entry.id) ?? `at index ${i}`}`;
+    const where = `annotation ${idOf(entry.id) ?? `at index ${i}`}`;
     const image = annotations.lookUp(known, entry.image_id, "image", where);
     const label = annotations.lookUp(labels, entry.category_id, "category", where);
     const [x, y, width, height] = annotations.box(entry.bbox, where);
-    const area = entry.area === undefined ? width * height : annotations.number(entry.area, `area of ${where}`);
-    evaluator.addTruth(image, label, x, y, width, height, area, entry.iscrowd ? 1 : 0);
+    const area = entry.area == null ? width * height : annotations.area(entry.area, where);
+    evaluator.addTruth(image, label, x, y, width, height, area, annotations.crowd(entry.iscrowd, where));
   });
 
   const source = resultSource(resultsPath);
-  const results = readFile(resultsPath);
-  if (!Array.isArray(results))
-    throw source.fail(`Expected a list of results in ${resultsPath} but received ${kind(results)}`);
-  results.forEach((result, i) => {
+  source.list(readJsonList(resultsPath, { fail: unreadable }), "the results").forEach((result, i) => {
     const where = `result ${i}`;
-    if (!isObject(result))
-      throw source.fail(`Expected an object for ${where} in ${resultsPath} but received ${kind(result)}`);
     const image = source.lookUp(known, result.image_id, "image", where);
     const label = source.lookUp(labels, result.category_id, "category", where);
     const [x, y, width, height] = source.box(result.bbox, where);
@@ -123,16 +117,13 @@ class Source {
     return new EvaluationError(this.code, message);
   }
 
-  list(document: Entry, key: string): Entry[] {
-    const value = document[key];
-    if (!Array.isArray(value))
-      throw this.fail(`Expected a list for ${key} in ${this.path} but received ${kind(value)}`);
-    const wrong = value.findIndex((entry) => !isObject(entry));
+  list(entries: unknown[], name: string): Entry[] {
+    const wrong = entries.findIndex((entry) => !isObject(entry));
     if (wrong >= 0)
       throw this.fail(
-        `Expected an object for entry ${wrong} of ${key} in ${this.path} but received ${kind(value[wrong])}`,
+        `Expected an object for entry ${wrong} of ${name} in ${this.path} but received ${kind(entries[wrong])}`,
       );
-    return value;
+    return entries as Entry[];
   }
 
   number(value: unknown, what: string): number {
@@ -140,8 +131,22 @@ class Source {
     throw this.fail(`Expected a finite number for the ${what} in ${this.path} but received ${kind(value)}`);
   }
 
+  area(value: unknown, where: string): number {
+    if (typeof value === "number" && value >= 0 && Number.isFinite(value)) return value;
+    throw this.fail(
+      `Expected a number from 0 for the area of ${where} in ${this.path} but received ${kind(value)}: correct it, or leave it out to take the area of the box`,
+    );
+  }
+
+  crowd(value: unknown, where: string): number {
+    const crowd = isCrowd(value);
+    if (crowd !== undefined) return crowd ? 1 : 0;
+    throw this.fail(`Expected 0 or 1 for the iscrowd of ${where} in ${this.path} but received ${kind(value)}`);
+  }
+
   integer(value: unknown, what: string): number {
-    if (typeof value === "number" && Number.isInteger(value)) return value;
+    const id = idOf(value);
+    if (typeof id === "number" && Number.isInteger(id)) return id;
     throw this.fail(`Expected an integer for the ${what} in ${this.path} but received ${kind(value)}`);
   }
 
@@ -158,7 +163,7 @@ class Source {
   }
 
   lookUp(known: ReadonlyMap<number | string, number>, id: unknown, thing: "image" | "category", where: string): number {
-    const found = known.get(id as number | string);
+    const found = known.get(idOf(id) ?? "");
     if (found !== undefined) return found;
     const plural = thing === "image" ? "images" : "categories";
     throw this.fail(
@@ -167,15 +172,17 @@ class Source {
   }
 }
 
-const readFile = (path: string): unknown =>
-  readJson(path, (message, cause) => new EvaluationError("ERR_EVAL_FILE", message, { cause }));
+const unreadable: Fail = (message, cause) => new EvaluationError("ERR_EVAL_FILE", message, { cause });
 
 function isObject(value: unknown): value is Entry {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function imageId(value: unknown): number | string | undefined {
-  return typeof value === "number" || typeof value === "string" ? value : undefined;
+/** An id: a number, also where it is written as text, or a text that is no number. */
+function idOf(value: unknown): number | string | undefined {
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (typeof value !== "string" || value.trim() === "") return undefined;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
 function kind(value: unknown): string {

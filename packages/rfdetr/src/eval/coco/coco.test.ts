@@ -249,7 +249,9 @@ describe("wrong input is named", () => {
     expect(run(annotations, [{ ...good, score: "high" }])).toThrow(
       /finite number for the score of result 0 .* received "high"/,
     );
-    expect(run(annotations, { results: [] })).toThrow(/Expected a list of results .* received \{"results":\[\]\}/);
+    expect(run(annotations, { results: [] })).toThrow(
+      /Expected a list in .* received an object: it may be a file of annotations/,
+    );
     expect(run(annotations, JSON.stringify([good]).slice(0, 40))).toThrow(
       /Expected JSON in .*bad-results\.json but it ends in the middle, at line 1, column 41/,
     );
@@ -259,15 +261,58 @@ describe("wrong input is named", () => {
     );
   });
 
+  it("but not ids and crowds that are written as text, a byte order mark or UTF-16", () => {
+    const [first] = annotations.annotations;
+    const asText = {
+      images: [{ id: "1" }, { id: 2 }],
+      categories: [{ id: "3", name: "bird" }],
+      annotations: [
+        { ...first, image_id: "1", category_id: "3", area: null },
+        { ...first, id: 10, image_id: 2, iscrowd: "1" },
+        { ...first, id: 11, image_id: 2, bbox: [10, 10, 5, 5], iscrowd: "0" },
+      ],
+    };
+    const results = [
+      good,
+      { ...good, image_id: "2", category_id: "3" },
+      { ...good, image_id: 2, bbox: [10, 10, 5, 5] },
+    ];
+    const asNumbers = JSON.parse(JSON.stringify(asText).replaceAll(/"(\d+)"/g, "$1"));
+    expect(run(asNumbers, results)().AP).toBeCloseTo(1, 12);
+    expect(run(asText, results)()).toEqual(run(asNumbers, results)());
+    expect(
+      run({ ...asText, annotations: [asText.annotations[0], { ...asText.annotations[1], iscrowd: true }] }, results)(),
+    ).toEqual(run({ ...asNumbers, annotations: asNumbers.annotations.slice(0, 2) }, results)());
+    writeFileSync(join(folder, "utf16.json"), `\ufeff${JSON.stringify(asText)}`, "utf16le");
+    expect(
+      evaluateFiles(join(folder, "utf16.json"), write("results.json", `\ufeff${JSON.stringify(results)}`)).AP,
+    ).toBeCloseTo(1, 12);
+  });
+
   it("in an annotation file", () => {
-    expect(run([], [])).toThrow(/object with images, categories and annotations .* received \[\]/);
-    expect(run({ ...annotations, images: undefined }, [])).toThrow(/Expected a list for images .* received nothing/);
+    expect(run([], [])).toThrow(
+      /object with images, categories and annotations .* received a list: it may be a file of results/,
+    );
+    expect(run({ ...annotations, images: undefined }, [])).toThrow(/Expected a list "images" in .* but it has none/);
     expect(run({ ...annotations, images: [{ id: 1 }, { id: 1 }] }, [])).toThrow(/1 occurs twice/);
     expect(
       run({ ...annotations, annotations: [{ id: 9, image_id: 5, category_id: 3, bbox: [0, 0, 1, 1] }] }, []),
     ).toThrow(/image_id for annotation 9 .* received 5/);
     expect(run({ ...annotations, annotations: [{ id: 9, image_id: 1, category_id: 3, bbox: null }] }, [])).toThrow(
       /bbox of annotation 9 .* received null/,
+    );
+    const [first] = annotations.annotations;
+    for (const area of ["big", -5, "Infinity"])
+      expect(
+        run(
+          JSON.stringify({ ...annotations, annotations: [{ ...first, area }] }).replace('"Infinity"', "Infinity"),
+          [],
+        ),
+      ).toThrow(
+        /number from 0 for the area of annotation 9 .* received ("big"|-5|Infinity): correct it, or leave it out/,
+      );
+    expect(run({ ...annotations, annotations: [{ ...first, iscrowd: "maybe" }] }, [])).toThrow(
+      /iscrowd of annotation 9/,
     );
   });
 });
