@@ -44,8 +44,8 @@ describe("rfdetr", () => {
   });
 
   it.each([
-    [["trian"], "Did you mean train?"],
-    [["train", "--epohcs", "3"], "Did you mean --epochs?"],
+    [["trian"], "did you mean train?"],
+    [["train", "--epohcs", "3"], "did you mean --epochs?"],
     [["predict", "x.jpg"], "--weights"],
     [["train", "--model", "nano"], "Expected a dataset folder but received none"],
     [["train", "--data", "d", "--batch", "-1"], "Expected positive integer for batch but received -1 of type number"],
@@ -99,7 +99,7 @@ describe("rfdetr", () => {
       "exists and is not empty\nContinue it with --resume run, or choose another folder with --out",
     ],
     [["train", "--resume", "nowhere"], "has no config.json"],
-    [["predict", "DATA/valid", "--weights", "nowhere.safetensors"], "nowhere.safetensors cannot be read"],
+    [["predict", "DATA/valid", "--weights", "nowhere.safetensors"], "The weights nowhere.safetensors do not exist"],
     [["predict", "nothing.jpg", "--weights", "run/weights/best.safetensors"], "nothing.jpg does not exist"],
     [
       ["train", "--data", "DATA", "--model", "demo", "--weights", "run/weights/best.safetensors", "--out", "other"],
@@ -126,7 +126,15 @@ describe("an error", () => {
       { code: "ERR_CONFIG", message: "Expected a dataset folder but received none", hint: "Name it with --data" },
     ],
     [["val"], 2, { code: "ERR_USAGE", message: "Expected --weights and --data, or --predictions and --annotations" }],
-    [["data", "synth"], 2, { code: "ERR_USAGE", message: "missing required argument 'dir'" }],
+    [
+      ["data", "synth"],
+      2,
+      {
+        code: "ERR_USAGE",
+        message: "Expected <dir> for rfdetr data synth but received none",
+        hint: "See rfdetr data synth --help",
+      },
+    ],
   ])("of %j is an object on stdout with --json, and a sentence on stderr", (args, code, error) => {
     const { status, stdout, stderr } = rfdetr(...args, "--json");
     expect(JSON.parse(stdout)).toEqual({ error });
@@ -159,7 +167,7 @@ describe("an error", () => {
     ],
     [
       ["predict", "DATA/valid", "--weights", "DATA"],
-      "Expected a .safetensors, .pth, .pt or .ckpt file for the weights",
+      "found neither weights/best.safetensors nor weights/last.safetensors",
     ],
     [
       ["convert", "run", "script/x.safetensors"],

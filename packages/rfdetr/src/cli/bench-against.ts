@@ -1,7 +1,7 @@
 // `rfdetr bench train|infer --against python`: the Python package beside this program.
 import { textTable } from "@rfdetr/amp/text";
 import { expected, UsageError } from "../support/errors.js";
-import { consoleOf, type OutputFlags, oneOf, positiveInteger } from "./context.js";
+import { consoleOf, type OutputFlags, oneOf, positiveInteger, showMachine } from "./context.js";
 
 /** Flags of a comparison with the Python package. */
 export interface AgainstFlags extends OutputFlags {
@@ -45,10 +45,9 @@ export async function against(
     positiveInteger(name, flags[name]),
   );
   const console = consoleOf(flags);
-  const { machineLine } = await import("../support/machine.js");
-  console.result(console.dim(machineLine()));
   const { pythonWithPackage } = await import("../instruments/python-package.js");
   const python = await pythonWithPackage({ python: flags.python, say: (text) => console.progress(text) });
+  await showMachine(console);
   const { benchAgainst } = await import("../instruments/against.js");
   const result = await benchAgainst({
     what,

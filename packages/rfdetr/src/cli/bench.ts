@@ -13,6 +13,7 @@ import {
   oneOf,
   positiveInteger,
   precisions,
+  showMachine,
   withOutputFlags,
 } from "./context.js";
 
@@ -136,8 +137,7 @@ async function resolved(console: Console, flags: ModelFlags | MachineFlags) {
   const { resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../support/device.js");
   const device = resolveDevice(flags.device);
-  const { machineLine } = await import("../support/machine.js");
-  console.result(console.dim(machineLine()));
+  await showMachine(console);
   return { device, steps, precisions: asked.map((name) => resolvePrecision(name, device).precision) };
 }
 
@@ -240,8 +240,7 @@ async function evaluate(flags: BenchEvalFlags): Promise<void> {
     truths: positiveInteger("truths", flags.truths),
   };
   const console = consoleOf(flags);
-  const { machineLine } = await import("../support/machine.js");
-  console.result(console.dim(machineLine()));
+  await showMachine(console);
   const { benchEval } = await import("../instruments/bench-eval.js");
   const result = benchEval(load);
   if (console.json) console.data(result);

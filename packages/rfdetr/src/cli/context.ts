@@ -50,6 +50,14 @@ export async function weightsPath(console: Console, name: string): Promise<strin
   return path;
 }
 
+/** Names the machine that is measured, and warns if other programs keep it busy. */
+export async function showMachine(console: Console): Promise<void> {
+  const { busyness, machineLine } = await import("../support/machine.js");
+  console.result(console.dim(machineLine()));
+  const { text, busy } = busyness();
+  if (busy) console.warning(text);
+}
+
 /** @throws RfdetrError unless `value` is a positive integer. */
 export function positiveInteger(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;

@@ -1,7 +1,7 @@
 // `rfdetr doctor`
 import type { Overrides, ResolvedPrecision } from "@rfdetr/amp";
 import type { Command } from "commander";
-import { machineLine } from "../support/machine.js";
+import { busyness, machineLine } from "../support/machine.js";
 import type { Console } from "./console.js";
 import {
   collect,
@@ -94,8 +94,13 @@ async function describeMachine(console: Console, name: string, threads: number |
     `engine     libtorch ${version}, ${capability}${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads; Node ${node}`,
   );
   console.result(`hardware   ${hardware}${features.length > 0 ? `; ${features.join(" ")}` : ""}`);
+  console.result(`load       ${busyness().text}`);
   console.result(`precision  ${console.bold(resolved.precision)}: ${resolved.reason}`);
-  const about = { engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node }, hardware };
+  const about = {
+    engine: { libtorch: version, capability, cuda, threads: getNumThreads(), node },
+    hardware,
+    load: busyness(),
+  };
   return { device, about, features, resolved };
 }
 
@@ -119,10 +124,17 @@ async function measure(
   const peaks = measurePeaks(device, precision);
   report.peaks(console, peaks);
   if (flags.casts) {
-    const casts = castsOf(subject, precision === "32-true" ? "bf16-mixed" : precision, overrides);
+    const lower = precision === "32-true" ? "bf16-mixed" : precision;
+    const casts = castsOf(subject, lower, overrides);
+    const { variant, resolution } = subject.model.config;
+    console.result(`\ncasts of a training step in ${lower}: ${variant} on ${batch} images of ${resolution} px`);
     console.result(`\n${casts.tree()}\n\n${casts.table()}`);
     if (console.json)
-      console.data({ ...about, casts: { operators: casts.rows, casts: casts.casts, total: casts.total } });
+      console.data({
+        ...about,
+        precision: lower,
+        casts: { operators: casts.rows, casts: casts.casts, total: casts.total },
+      });
     return;
   }
   const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });

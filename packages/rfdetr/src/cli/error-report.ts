@@ -29,12 +29,8 @@ const optionOf: Readonly<Record<string, string>> = {
  * @returns the exit code: 2 where another command line would avoid the error, else 1
  */
 export function reportError(error: unknown, console: Console): number {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return exit.done;
-    if (console.json)
-      console.data({ error: { code: "ERR_USAGE", message: error.message.replace(/^error: /, "").trim() } });
-    return exit.usage;
-  }
+  // Help and version were printed; without a command, help is the answer to a wrong command line.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.usage;
   if (!isUserError(error)) {
     const { code, message } =
       error instanceof Error ? (error as Error & { code?: unknown }) : { code: null, message: String(error) };

@@ -1,5 +1,5 @@
 // The `rfdetr` command. Each verb loads its modules when it runs, so that help need not load libtorch.
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { letThreadsSleep } from "../support/openmp.js";
 import { packageVersion } from "../support/version.js";
 import { addBench } from "./bench.js";
@@ -15,6 +15,7 @@ import { addPredict } from "./predict.js";
 import { addProfile } from "./profile.js";
 import { addSetup } from "./setup.js";
 import { addTrain } from "./train.js";
+import { checkValues, usageError } from "./usage-error.js";
 import { addVal } from "./val.js";
 
 /** Registers a verb. Its action calls `finish` with the exit code. */
@@ -46,7 +47,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     .version(packageVersion(), "--version", "print the version")
     .helpOption("--help", "print help")
     .helpCommand(false)
-    .showSuggestionAfterError()
+    .showSuggestionAfterError(false)
+    .configureOutput({ outputError: () => {} })
+    .hook("preAction", (_, command) => checkValues(command))
     .exitOverride();
   for (const add of verbs)
     add(program, (value) => {
@@ -56,8 +59,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: "user" });
     return code;
   } catch (error) {
+    const isUsage = error instanceof CommanderError && error.exitCode !== 0 && error.code !== "commander.help";
     return reportError(
-      error,
+      isUsage ? await usageError(error, program, argv) : error,
       new Console({ json: argv.includes("--json"), ...(argv.includes("--plain") ? { plain: true } : {}) }),
     );
   }

@@ -3,27 +3,11 @@
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { TrainRun } from "../run/train-run.js";
-import type { SettingName } from "../settings/settings.js";
 import { UsageError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { collect, consoleOf, exit, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 import { duration, fraction } from "./format.js";
-
-/** The settings that flags set. */
-const settingOfFlag: Readonly<Record<string, SettingName>> = {
-  data: "dataset_dir",
-  model: "model",
-  weights: "weights",
-  out: "output_dir",
-  epochs: "epochs",
-  batch: "batch_size",
-  accumulate: "grad_accum_steps",
-  lr: "lr",
-  precision: "precision",
-  device: "device",
-  seed: "seed",
-  resolution: "resolution",
-};
+import { settingOfFlag } from "./train-flags.js";
 
 type TrainFlags = OutputFlags &
   Record<string, unknown> & { resume?: string; config?: string; set?: string[]; override?: string[]; amp: boolean };

@@ -129,10 +129,15 @@ function variantOf({ model, resolution }: Record<string, unknown>): ModelConfig 
   );
 }
 
+/** The setting that a name in snake_case is probably meant for. */
+export function settingNamed(name: string): SettingName | undefined {
+  return Object.hasOwn(aliases, name) ? aliases[name] : (suggest(name, names) as SettingName | undefined);
+}
+
 /** The error for an unknown name. The name that was probably meant is spelt as the unknown one is. */
 function unknown(key: string): RfdetrError {
   const name = snakeCase(key);
-  const found = Object.hasOwn(aliases, name) ? aliases[name] : suggest(name, names);
+  const found = settingNamed(name);
   const meant = found !== undefined && key !== name ? camelCase(found) : found;
   return new ConfigError(
     `Expected a known setting but received ${key}${meant === undefined ? "" : `: did you mean ${meant}?`}`,

@@ -1,0 +1,52 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { main } from "./main.js";
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** What a command line that is refused prints. */
+async function refusal(line: string): Promise<string> {
+  let stderr = "";
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => Boolean((stderr += text)));
+  expect(await main(line.split(" "))).toBe(2);
+  return stderr;
+}
+
+describe("a command line that the parser refuses", () => {
+  it.each([
+    [
+      "train --max-steps 3",
+      "Expected a known option of rfdetr train but received --max-steps: did you mean --set max_steps=…?",
+    ],
+    ["train --batch-size 3", "--batch-size: did you mean --batch?"],
+    ["train --batch_size=3", "--batch_size: did you mean --batch?"],
+    ["train --workers 3", "--workers: did you mean --set num_workers=…?"],
+    ["train --num-workers 3", "--num-workers: did you mean --set num_workers=…?"],
+    ["train --name birds", "--name: did you mean --out?"],
+    ["train --project birds", "--project: did you mean --out?"],
+    ["train --imgsz 640", "--imgsz: did you mean --resolution?"],
+    ["train --lr0 0.1", "--lr0: did you mean --lr?"],
+    ["train --epoch 3", "--epoch: did you mean --epochs?"],
+    ["train --fp16", "--fp16: did you mean --precision 16-mixed?"],
+    ["train --half", "--half: did you mean --precision 16-mixed?"],
+    ["train --bf16", "--bf16: did you mean --precision bf16-mixed?"],
+    ["train --patience 5", "--set early_stopping=true --set early_stopping_patience=…?"],
+    ["train --pretrained", "--pretrained: did you mean --weights?"],
+    ["train --warmup-epochs 3", "--warmup-epochs: did you mean --set warmup_epochs=…?"],
+    ["train --wandb", "--wandb: events go to TensorBoard files and metrics.csv"],
+    ["train --zebra", "but received --zebra\nSee rfdetr train --help\n"],
+    ["train --amp false", "Mixed precision is the default; --no-amp trains in 32-true"],
+    ["train birds/", "Expected only options for rfdetr train but received birds/: did you mean --data birds/?"],
+    ["train --resume", "Expected a value for --resume <run> but received none\nSee rfdetr train --help\n"],
+    ["val --imgsz 640", "Expected a known option of rfdetr val but received --imgsz\n"],
+    ["train --resume --plain", "Expected a value for --resume <run> but received the option --plain"],
+    ["predict --weights w --conf 0.3 a.jpg", "--conf: did you mean --threshold?"],
+    ["predict", "for rfdetr predict but received none\nSee rfdetr predict --help\n"],
+    ["convert a.pth", "Expected <out> for rfdetr convert but received none"],
+    ["convert a b c", "Expected 2 arguments for rfdetr convert but received c"],
+    ["trian", "Expected a command of rfdetr but received trian: did you mean train?"],
+    ["evaluate", "Expected a command of rfdetr but received evaluate: did you mean val?"],
+    ["data chekc", "Expected a command of rfdetr data but received chekc: did you mean check?"],
+  ])("rfdetr %s", async (line, message) => {
+    expect(await refusal(line)).toContain(message);
+  });
+});
