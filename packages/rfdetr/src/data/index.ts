@@ -4,6 +4,12 @@ export { type AugConfig, augment, checkAugConfig } from "./augment/config.js";
 export { type AugmentPreset, augmentPresets } from "./augment/presets.js";
 export { type CheckOptions, type CheckReport, checkDataset, type Finding } from "./check/check-dataset.js";
 export type { Training } from "./check/checks.js";
+export {
+  type DuplicateGroup,
+  type DuplicateOptions,
+  findDuplicates,
+  type SplitFile,
+} from "./check/duplicates.js";
 export { fixDataset } from "./check/fix-dataset.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
 export { hasSplit, openDataset } from "./formats/open.js";

@@ -1,0 +1,112 @@
+// What is kept of a picture to find it again: a digest of its file, a small grey picture, and bits that tell whether
+// neighbouring parts of it get lighter (the difference hash of Krawetz, "Kind of Like That", 2013, with a dead zone).
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import sharp from "sharp";
+import { decodeFile } from "../images/decode.js";
+import { readImageHeader } from "../images/image-header.js";
+
+/** Side of the small picture. */
+export const side = 32;
+/** Groups of bits, and bits in each. */
+export const bands = 8;
+const bandBits = 14;
+const cells = 8;
+
+/** A picture in short. */
+export interface Fingerprint {
+  /** `[side, side]` grey levels. */
+  small: Uint8Array;
+  /** `[bands]` of 14 bits. */
+  bits: Uint16Array;
+}
+
+/** SHA-256 of a file's bytes; null if it cannot be read or is no regular file. */
+export async function digestOf(file: string): Promise<string | null> {
+  const stats = await stat(file).catch(() => null);
+  if (stats === null || !stats.isFile()) return null;
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(file), hash);
+  return hash.digest("base64");
+}
+
+/**
+ * Makes the fingerprint of an image file, turned upright.
+ * @throws DataError if it does not decode
+ */
+export async function fingerprint(file: string): Promise<Fingerprint> {
+  const { orientation } = readImageHeader(file);
+  const { data, width, height } = await decodeFile(file, { orientation, atLeast: 4 * side });
+  const grey = await sharp(data, { raw: { width, height, channels: 3 } })
+    .resize(side, side, { fit: "fill" })
+    .greyscale()
+    .raw()
+    .toBuffer();
+  const small = Uint8Array.from(grey);
+  return { small, bits: bitsOf(small) };
+}
+
+/** A bit for each pair of neighbours among 8 × 8 parts: 56 pairs side by side and 56 one below the other. */
+function bitsOf(small: Uint8Array): Uint16Array {
+  const means = new Float64Array(cells * cells);
+  const width = side / cells;
+  for (let i = 0; i < small.length; i++) {
+    const cell = Math.floor(Math.floor(i / side) / width) * cells + Math.floor((i % side) / width);
+    means[cell] += small[i] / width ** 2;
+  }
+  const mean = means.reduce((a, b) => a + b, 0) / means.length;
+  const deviation = Math.sqrt(means.reduce((sum, x) => sum + (x - mean) ** 2, 0) / means.length);
+  // Differences of even parts are noise of the encoder; relative to the contrast, so that brightness does not matter.
+  const least = 0.1 * deviation + 0.5;
+  const bits = new Uint16Array(bands);
+  let n = 0;
+  const add = (from: number, to: number): void => {
+    if (means[to] - means[from] > least) bits[Math.floor(n / bandBits)] |= 1 << (n % bandBits);
+    n++;
+  };
+  for (let a = 0; a < cells; a++)
+    for (let b = 0; b + 1 < cells; b++) {
+      add(a * cells + b, a * cells + b + 1);
+      add(b * cells + a, (b + 1) * cells + a);
+    }
+  return bits;
+}
+
+/** Levels by which two small pictures may differ: on average, and anywhere. A new encoding differs by 1 and 6. */
+const tolerance = { mean: 2.5, most: 16 };
+
+/** Whether two pictures are the same up to encoding, size, brightness and contrast. */
+export function samePicture(a: Uint8Array, b: Uint8Array): boolean {
+  const n = a.length;
+  let sumA = 0;
+  let sumB = 0;
+  let aa = 0;
+  let ab = 0;
+  let bb = 0;
+  for (let i = 0; i < n; i++) {
+    sumA += a[i];
+    sumB += b[i];
+    aa += a[i] * a[i];
+    ab += a[i] * b[i];
+    bb += b[i] * b[i];
+  }
+  const varianceA = aa / n - (sumA / n) ** 2;
+  const varianceB = bb / n - (sumB / n) ** 2;
+  // Even pictures have no contrast to compare: they must be equal in brightness too.
+  const even = varianceA < 4 || varianceB < 4;
+  const gain = even ? 1 : Math.sqrt(varianceB / varianceA);
+  if (gain < 0.5 || gain > 2 || (!even && (ab / n - (sumA * sumB) / n ** 2) / Math.sqrt(varianceA * varianceB) < 0.9))
+    return false;
+  const offset = even ? 0 : sumB / n - (gain * sumA) / n;
+  // In levels of the picture with more contrast, so that both orders give the same answer.
+  const scale = Math.max(1, 1 / gain);
+  let total = 0;
+  for (let i = 0; i < n; i++) {
+    const difference = Math.abs(gain * a[i] + offset - b[i]) * scale;
+    if (difference > tolerance.most) return false;
+    total += difference;
+  }
+  return total / n <= tolerance.mean;
+}
