@@ -187,12 +187,14 @@ function parseEntry(path: string, name: string, entry: unknown, dataBytes: numbe
 /**
  * Writes tensors, in the order given, and metadata. The file is on the disk when this returns. To replace a file
  * safely, write to a temporary name and rename.
+ * @param written receives the bytes of the file in their order, to make a checksum of what was meant to be written
  * @throws an error of the file system
  */
 export function saveSafetensors(
   path: string,
   tensors: Map<string, Tensor> | Record<string, Tensor>,
   metadata: Record<string, string> = {},
+  written?: (bytes: Uint8Array) => void,
 ): void {
   const list = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
@@ -210,12 +212,16 @@ export function saveSafetensors(
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(padded.length));
   const file = openSync(path, "w");
+  const write = (bytes: Uint8Array): void => {
+    writeFully(file, bytes);
+    written?.(bytes);
+  };
   try {
-    writeFully(file, length);
-    writeFully(file, padded);
+    write(length);
+    write(padded);
     for (const [, tensor] of list) {
       const bits = tensor.toBits();
-      writeFully(file, Buffer.from(bits.buffer, bits.byteOffset, bits.byteLength));
+      write(Buffer.from(bits.buffer, bits.byteOffset, bits.byteLength));
     }
     fsyncSync(file);
   } finally {

@@ -32,12 +32,12 @@ describe("replaceFile", () => {
 });
 
 describe("replaceFolder", () => {
-  it("replaces the whole folder", () => {
+  it("replaces the whole folder, and keeps the one before", () => {
     const path = join(folder, "checkpoint");
-    replaceFolder(path, fill("one"));
-    replaceFolder(path, fill("two"));
-    expect(content(path)).toBe("two");
-    expect(readdirSync(folder)).toEqual(["checkpoint"]);
+    for (const text of ["one", "two", "three"]) replaceFolder(path, fill(text));
+    expect(content(path)).toBe("three");
+    expect(content(`${path}.previous`)).toBe("two");
+    expect(readdirSync(folder)).toEqual(["checkpoint", "checkpoint.previous"]);
   });
 
   it("leaves the old folder and nothing else when writing fails", () => {
@@ -46,6 +46,13 @@ describe("replaceFolder", () => {
     expect(() => replaceFolder(path, full)).toThrow("the disk is full");
     expect(content(path)).toBe("one");
     expect(readdirSync(folder)).toEqual(["checkpoint"]);
+  });
+
+  it("gives up the one before where the disk has no room for three", () => {
+    const path = join(folder, "checkpoint");
+    for (const text of ["one", "two"]) replaceFolder(path, fill(text));
+    replaceFolder(path, (temporary) => (existsSync(`${path}.previous`) ? full() : fill("three")(temporary)));
+    expect([content(path), content(`${path}.previous`)]).toEqual(["three", "two"]);
   });
 
   it("can be recovered from a kill between the two renames", () => {
@@ -60,12 +67,10 @@ describe("replaceFolder", () => {
     expect(readdirSync(folder)).toEqual(["checkpoint"]);
   });
 
-  it("can be recovered from a kill before the old folder was removed", () => {
+  it("keeps both folders of a kill after the renames", () => {
     const path = join(folder, "checkpoint");
-    replaceFolder(path, fill("new"));
-    mkdirSync(`${path}.previous`);
+    for (const text of ["one", "two"]) replaceFolder(path, fill(text));
     recoverFolder(path);
-    expect(content(path)).toBe("new");
-    expect(readdirSync(folder)).toEqual(["checkpoint"]);
+    expect([content(path), content(`${path}.previous`)]).toEqual(["two", "one"]);
   });
 });

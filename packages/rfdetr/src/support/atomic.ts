@@ -17,8 +17,8 @@ import { isSystemError, reasonOf } from "./system-error.js";
 
 /** Suffix of a file or folder that is being written; a leftover with it comes from an interrupted write. */
 const partial = ".partial";
-/** Suffix of a folder that is about to be replaced. */
-const previous = ".previous";
+/** Suffix of the folder that was replaced. */
+export const previousSuffix = ".previous";
 
 /** Flushes the entries of a folder, so that a rename inside it survives a power cut. */
 function syncFolder(path: string): void {
@@ -66,33 +66,48 @@ export function replaceText(path: string, text: string): void {
 }
 
 /**
- * Replaces a folder by the one that `write(temporaryFolder)` fills. At every instant a complete folder exists under
- * one of two names: see {@link recoverFolder}. On failure the old folder is unchanged and the temporary folder is
- * removed.
+ * Replaces a folder by the one that `write(temporaryFolder)` fills; the one before stays beside it under
+ * {@link previousSuffix}. At every instant a complete folder exists under one of the two names: see
+ * {@link recoverFolder}. On failure the old folder is unchanged and the temporary folder is removed. On a full disk the
+ * one before the old folder makes room.
  * @throws RunDirectoryError
  */
 export function replaceFolder(path: string, write: (temporary: string) => void): void {
-  const temporary = path + partial;
-  const old = path + previous;
+  const old = path + previousSuffix;
   try {
-    rmSync(temporary, { recursive: true, force: true });
-    mkdirSync(temporary);
-    write(temporary);
-    syncFolder(temporary);
     recoverFolder(path);
-    if (existsSync(path)) renameSync(path, old);
-    renameSync(temporary, path);
-    syncFolder(dirname(path));
-    rmSync(old, { recursive: true, force: true });
+    try {
+      fillAndSwap(path, write);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC" || !existsSync(old) || !existsSync(path)) throw error;
+      discard(path + partial);
+      rmSync(old, { recursive: true, force: true });
+      fillAndSwap(path, write);
+    }
   } catch (error) {
-    discard(temporary);
+    discard(path + partial);
     recoverFolder(path);
     throw writeFailure(path, error);
   }
 }
 
-/** Removes the leftovers of a failed write, if possible. An error here would hide the one of the write. */
-function discard(path: string): void {
+function fillAndSwap(path: string, write: (temporary: string) => void): void {
+  const temporary = path + partial;
+  const old = path + previousSuffix;
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary);
+  write(temporary);
+  syncFolder(temporary);
+  if (existsSync(path)) {
+    rmSync(old, { recursive: true, force: true });
+    renameSync(path, old);
+  }
+  renameSync(temporary, path);
+  syncFolder(dirname(path));
+}
+
+/** Removes a file or folder, if possible: after a failed write, an error here would hide the one of the write. */
+export function discard(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
   } catch {
@@ -102,12 +117,11 @@ function discard(path: string): void {
 
 /**
  * Recovers from an interrupted {@link replaceFolder}: if the folder is missing, the previous one takes its place again.
+ * Where both exist, both stay.
  */
 export function recoverFolder(path: string): void {
-  const old = path + previous;
-  if (!existsSync(old)) return;
-  if (existsSync(path)) rmSync(old, { recursive: true, force: true });
-  else renameSync(old, path);
+  const old = path + previousSuffix;
+  if (existsSync(old) && !existsSync(path)) renameSync(old, path);
 }
 
 /** Makes a folder and its parents, if they do not exist. @throws RunDirectoryError */

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getRngState, tensor } from "@rfdetr/torch";
@@ -9,6 +10,7 @@ import {
   readProgress,
   type SavedProgress,
   saveCheckpoint,
+  soundCheckpoint,
 } from "./checkpoint.js";
 
 const progress = (step: number): SavedProgress => ({
@@ -67,11 +69,86 @@ describe("checkpoints", () => {
     expect(existsSync(join(folder, "ema.safetensors"))).toBe(false);
   });
 
+  it("have checksums, those of the bytes that were meant", () => {
+    saveCheckpoint(folder, progress(1), tensors(1));
+    const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
+    const names = ["model", "ema", "optimizer", "rng"].map((name) => `${name}.safetensors`);
+    for (const name of [...names, "state.json"])
+      expect(sums).toContain(
+        `${createHash("sha256")
+          .update(readFileSync(join(folder, name)))
+          .digest("hex")}  ${name}\n`,
+      );
+  });
+
+  it.each([
+    "model.safetensors",
+    "optimizer.safetensors",
+    "ema.safetensors",
+    "rng.safetensors",
+    "state.json",
+    "SHA256SUMS",
+  ])("with one bit of %s turned give way to the one before, with a warning that names the file", (name) => {
+    saveCheckpoint(folder, progress(5), tensors(3));
+    saveCheckpoint(folder, progress(6), tensors(4));
+    const path = join(folder, name);
+    const content = readFileSync(path);
+    content[content.length - 2] ^= 1;
+    writeFileSync(path, content);
+    const { progress: found, warning } = soundCheckpoint(folder);
+    expect(found.step).toBe(5);
+    expect(warning).toContain(path.replace("SHA256SUMS", ""));
+    expect(warning).toContain("of step 5");
+    expect(loadCheckpoint(folder).model.get("w")?.toList()).toEqual([3, 2]);
+    expect(readFileSync(join(`${folder}.damaged`, name)).equals(content)).toBe(true);
+    expect(soundCheckpoint(folder).warning).toBeNull();
+  });
+
+  it("that are damaged both are named, and stay where they are", () => {
+    saveCheckpoint(folder, progress(5), tensors(3));
+    saveCheckpoint(folder, progress(6), tensors(4));
+    for (const path of [folder, `${folder}.previous`]) truncateSync(join(path, "model.safetensors"), 100);
+    expect(() => soundCheckpoint(folder)).toThrow(
+      `${folder} cannot be used: ${folder}/model.safetensors does not have the bytes that were written; nor the one before it: ${folder}.previous/model`,
+    );
+    expect(readdirSync(join(folder, "..")).sort()).toEqual(["checkpoint", "checkpoint.previous"]);
+  });
+
+  it("of the first layout, which has no checksums, are still read", () => {
+    saveCheckpoint(folder, progress(5), tensors(3));
+    const path = join(folder, "state.json");
+    writeFileSync(path, readFileSync(path, "utf8").replace('"layout":2', '"layout":1'));
+    rmSync(join(folder, "SHA256SUMS"));
+    expect(soundCheckpoint(folder)).toEqual({ progress: progress(5), warning: null });
+    truncateSync(join(folder, "model.safetensors"), 100);
+    expect(() => loadCheckpoint(folder)).toThrow(/^The checkpoint .* cannot be read: Expected a safetensors file/);
+  });
+
   it("are refused when cut in half or of another layout", () => {
     saveCheckpoint(folder, progress(1), tensors(1));
     writeFileSync(join(folder, "state.json"), '{"layout": 99}');
-    expect(() => loadCheckpoint(folder)).toThrow("Expected a checkpoint of layout 1");
+    expect(() => loadCheckpoint(folder)).toThrow("Expected a checkpoint of layout 1 or 2");
     writeFileSync(join(folder, "state.json"), '{"lay');
     expect(() => readProgress(folder)).toThrow("cannot be read");
+    for (const text of ["null", "5", "[]"]) {
+      writeFileSync(join(folder, "state.json"), text);
+      expect(() => readProgress(folder)).toThrow("Expected a checkpoint of layout 1 or 2");
+    }
+  });
+
+  it.each([
+    [{ step: "x" }, 'Expected number for progress.step but received "x"'],
+    [{ step: -1 }, "Expected another value for progress.step but received -1"],
+    [{ epochSums: null }, "Expected object for progress.epochSums but received null"],
+    [{ scaler: { scale: [] } }, "for progress.scaler.scale but received []"],
+    [{ finished: undefined }, "Expected boolean for progress.finished but received nothing"],
+  ])("with the value %j are refused by its name", (changes, message) => {
+    saveCheckpoint(folder, progress(1), tensors(1));
+    const path = join(folder, "state.json");
+    const state = JSON.parse(readFileSync(path, "utf8"));
+    Object.assign(state.progress, changes);
+    writeFileSync(path, JSON.stringify(state));
+    expect(() => readProgress(folder)).toThrow(`${message}`);
+    expect(() => readProgress(folder)).toThrow(` in ${path}`);
   });
 });

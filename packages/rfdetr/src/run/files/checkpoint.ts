@@ -1,15 +1,17 @@
 // The checkpoint folder: everything a resumed run needs to continue as if it had never stopped.
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ScalerState } from "@rfdetr/amp";
 import { loadSafetensors, saveSafetensors, type Tensor } from "@rfdetr/torch";
-import { replaceFolder, syncFile } from "../../support/atomic.js";
-import { CheckpointError } from "../../support/errors.js";
+import { previousSuffix, replaceFolder, syncFile, writeFailure } from "../../support/atomic.js";
+import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { reasonOf } from "../../support/system-error.js";
 import type { EarlyStoppingState } from "../../train/early-stopping.js";
+import { Checksums, faultOfSums, sumsName } from "./checksums.js";
+import { faultOfState } from "./state-schema.js";
 
-/** Layout of the checkpoint folder; raised when older ones can no longer be read. */
-const layout = 1;
+/** Layout of the checkpoint folder. The first had no checksums. */
+const layout = 2;
 
 /** The position of a run, as plain JSON. */
 export interface SavedProgress {
@@ -70,22 +72,39 @@ interface StateFile {
   emaUpdates: number | null;
 }
 
-/** Writes a checkpoint folder; the one before it stays until the new one is whole. @throws RunDirectoryError */
+/**
+ * Writes a checkpoint folder and reads it back. The one before it stays as `checkpoint.previous`.
+ * @throws RunDirectoryError
+ */
 export function saveCheckpoint(
   folder: string,
   progress: SavedProgress,
   { model, ema, optimizer, rng }: CheckpointTensors,
 ): void {
   replaceFolder(folder, (temporary) => {
-    saveSafetensors(join(temporary, "model.safetensors"), model);
-    if (ema !== null) saveSafetensors(join(temporary, "ema.safetensors"), ema.tensors);
-    saveSafetensors(join(temporary, "optimizer.safetensors"), moments(optimizer));
-    saveSafetensors(join(temporary, "rng.safetensors"), { cpu: rng });
+    const sums = new Checksums();
+    const save = (name: string, tensors: Map<string, Tensor>): void =>
+      saveSafetensors(join(temporary, name), tensors, {}, sums.adder(name));
+    save("model.safetensors", model);
+    if (ema !== null) save("ema.safetensors", ema.tensors);
+    save("optimizer.safetensors", moments(optimizer));
+    save("rng.safetensors", new Map([["cpu", rng]]));
     const state: StateFile = { layout, progress, optimizerStep: optimizer.step, emaUpdates: ema?.updates ?? null };
-    const path = join(temporary, "state.json");
-    writeFileSync(path, JSON.stringify(state));
-    syncFile(path);
+    const text = JSON.stringify(state);
+    sums.adder("state.json")(Buffer.from(text));
+    writeSynced(join(temporary, "state.json"), text);
+    writeSynced(join(temporary, sumsName), sums.text());
+    const fault = faultOfSums(temporary);
+    if (fault !== null)
+      throw new RunDirectoryError(`The checkpoint ${folder} was written but reads back differently: ${fault}`, {
+        hint: "Check the disk; the checkpoint before is still there",
+      });
   });
+}
+
+function writeSynced(path: string, text: string): void {
+  writeFileSync(path, text);
+  syncFile(path);
 }
 
 function moments({ expAvg, expAvgSq }: CheckpointTensors["optimizer"]): Map<string, Tensor> {
@@ -95,6 +114,46 @@ function moments({ expAvg, expAvgSq }: CheckpointTensors["optimizer"]): Map<stri
   ]);
 }
 
+/**
+ * Reads every byte of the run's checkpoint. One that is damaged is put aside as `checkpoint.damaged`, and the one before
+ * takes its place.
+ * @returns the progress of the checkpoint, and what to tell the user; null where all is well
+ * @throws CheckpointError when both are damaged
+ */
+export function soundCheckpoint(folder: string): { progress: SavedProgress; warning: string | null } {
+  const fault = faultOf(folder);
+  if (fault === null) return { progress: readProgress(folder), warning: null };
+  const previous = folder + previousSuffix;
+  const second = existsSync(previous) ? faultOf(previous) : "there is none";
+  if (second !== null)
+    throw new CheckpointError(`The checkpoint ${folder} cannot be used: ${fault}; nor the one before it: ${second}`);
+  const aside = `${folder}.damaged`;
+  try {
+    rmSync(aside, { recursive: true, force: true });
+    renameSync(folder, aside);
+    renameSync(previous, folder);
+  } catch (error) {
+    throw writeFailure(folder, error);
+  }
+  const progress = readProgress(folder);
+  return {
+    progress,
+    warning: `The last checkpoint cannot be used: ${fault}. The run continues from the one before, of step ${progress.step}; the damaged one is kept in ${aside}`,
+  };
+}
+
+/** What is wrong with a checkpoint, in words that name the file; null where nothing is. */
+function faultOf(folder: string): string | null {
+  try {
+    const { layout: found } = readState(folder);
+    // The first layout has no checksums.
+    return found === 1 && !existsSync(join(folder, sumsName)) ? null : faultOfSums(folder);
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    return error.message;
+  }
+}
+
 /** Reads the progress of a checkpoint without its tensors. @throws CheckpointError */
 export function readProgress(folder: string): SavedProgress {
   return readState(folder).progress;
@@ -102,39 +161,53 @@ export function readProgress(folder: string): SavedProgress {
 
 function readState(folder: string): StateFile {
   const path = join(folder, "state.json");
-  let state: StateFile;
+  let state: unknown;
   try {
-    state = JSON.parse(readFileSync(path, "utf8")) as StateFile;
+    state = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new CheckpointError(`The checkpoint ${folder} cannot be read: ${reasonOf(error)}`, { cause: error });
+    throw new CheckpointError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
-  if (state.layout !== layout)
+  const found = (state as Partial<StateFile> | null)?.layout;
+  if (found !== 1 && found !== layout)
     throw new CheckpointError(
-      `Expected a checkpoint of layout ${layout} in ${folder} but received ${state.layout}: it was written by another version`,
+      `Expected a checkpoint of layout 1 or ${layout} in ${path} but received ${JSON.stringify(found)}: it was written by another version`,
     );
-  return state;
+  const wrong = faultOfState(state);
+  if (wrong !== null) throw new CheckpointError(`${wrong} in ${path}`);
+  return state as StateFile;
 }
 
 /** Reads a checkpoint folder. The tensors live until disposed. @throws CheckpointError */
 export function loadCheckpoint(folder: string): { progress: SavedProgress } & CheckpointTensors {
   const { progress, optimizerStep, emaUpdates } = readState(folder);
-  const read = (name: string) => loadSafetensors(join(folder, name)).tensors;
-  const stored = read("optimizer.safetensors");
-  const list = (name: string) => {
-    const tensors: Tensor[] = [];
-    for (let i = 0; ; i++) {
-      const tensor = stored.get(`${name}.${i}`);
-      if (tensor === undefined) return tensors;
-      tensors.push(tensor);
-    }
+  const loaded: Tensor[] = [];
+  const read = (name: string): Map<string, Tensor> => {
+    const { tensors } = loadSafetensors(join(folder, name));
+    loaded.push(...tensors.values());
+    return tensors;
   };
-  const rng = read("rng.safetensors").get("cpu");
-  if (rng === undefined) throw new CheckpointError(`The checkpoint ${folder} has no generator state`);
-  return {
-    progress,
-    model: read("model.safetensors"),
-    ema: emaUpdates === null ? null : { tensors: read("ema.safetensors"), updates: emaUpdates },
-    optimizer: { step: optimizerStep, expAvg: list("exp_avg"), expAvgSq: list("exp_avg_sq") },
-    rng,
-  };
+  try {
+    const stored = read("optimizer.safetensors");
+    const list = (name: string): Tensor[] => {
+      const tensors: Tensor[] = [];
+      for (let i = 0; ; i++) {
+        const tensor = stored.get(`${name}.${i}`);
+        if (tensor === undefined) return tensors;
+        tensors.push(tensor);
+      }
+    };
+    const rng = read("rng.safetensors").get("cpu");
+    if (rng === undefined) throw new CheckpointError(`The checkpoint ${folder} has no generator state`);
+    return {
+      progress,
+      model: read("model.safetensors"),
+      ema: emaUpdates === null ? null : { tensors: read("ema.safetensors"), updates: emaUpdates },
+      optimizer: { step: optimizerStep, expAvg: list("exp_avg"), expAvgSq: list("exp_avg_sq") },
+      rng,
+    };
+  } catch (error) {
+    for (const tensor of loaded) tensor.dispose();
+    if (error instanceof CheckpointError || !(error instanceof Error)) throw error;
+    throw new CheckpointError(`The checkpoint ${folder} cannot be read: ${reasonOf(error)}`, { cause: error });
+  }
 }

@@ -1,7 +1,15 @@
 // The folder of a run: how its files are named, written and continued, and that no run overwrites another.
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { makeFolder, recoverFolder, removePartial, replaceText, writeFailure } from "../../support/atomic.js";
+import {
+  discard,
+  makeFolder,
+  previousSuffix,
+  recoverFolder,
+  removePartial,
+  replaceText,
+  writeFailure,
+} from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { readJson } from "../../support/json.js";
 import { lockName, RunLock } from "./run-lock.js";
@@ -115,11 +123,20 @@ export class RunDirectory {
    */
   hasCheckpoint(): boolean {
     if (existsSync(this.checkpoint)) return true;
-    const weights = [this.last, this.best].find((file) => existsSync(file));
-    if (weights === undefined) return false;
+    if (this.weights === null) return false;
     throw new CheckpointError(`The run ${this.path} has no checkpoint any more, only weights`, {
-      hint: `Start a new run from them with \`weights\` ${weights}`,
+      hint: `Start a new run from them with \`weights\` ${this.weights}`,
     });
+  }
+
+  /** Removes the checkpoint before the last; one that cannot be removed stays. */
+  removePreviousCheckpoint(): void {
+    discard(this.checkpoint + previousSuffix);
+  }
+
+  /** Weights that the run has written; null where there are none. */
+  get weights(): string | null {
+    return [this.last, this.best].find((file) => existsSync(file)) ?? null;
   }
 
   get checkpoint(): string {

@@ -15,12 +15,13 @@ import { Schedule } from "../../train/schedule.js";
 import { averageOf, stepParts } from "../../train/step-parts.js";
 import { resolveWeights } from "../../weights/published-weights.js";
 import { loadInto } from "../../weights/weights.js";
-import { readProgress, type SavedProgress } from "../files/checkpoint.js";
+import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { initialProgress } from "../progress.js";
 import type { TrainRequest } from "../train-run.js";
 import { autoBatch } from "./auto-batch.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
+import { findCheckpoint } from "./resume.js";
 import { type RunConfig, runConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 import { restore } from "./session-state.js";
@@ -44,7 +45,8 @@ async function prepare(
   openData: OpenTrainData,
   directory: RunDirectory | null,
 ): Promise<Session> {
-  const saved = directory?.hasCheckpoint() ? readProgress(directory.checkpoint) : null;
+  const sound = directory === null ? null : findCheckpoint(directory);
+  const saved = sound?.progress ?? null;
   const wanted =
     given.weights === null || saved !== null ? given : { ...given, weights: await resolveWeights(given.weights) };
   if (wanted.threads !== null) setNumThreads(wanted.threads);
@@ -82,7 +84,8 @@ async function prepare(
     model.checkpointing = settings.gradientCheckpointing;
     model.setDropPath(settings.dropPath);
     const chosen = await choosePrecision(settings, device, { model, data, before });
-    const at = { directory, saved, seed, started };
+    const warnings = typeof sound?.warning === "string" ? [sound.warning] : [];
+    const at = { directory, saved, seed, started, warnings };
     return assemble({ ...at, settings, device, chosen, sides, modelConfig, model, notes, data });
   } catch (error) {
     // The loader's threads would keep the process alive.
@@ -130,12 +133,13 @@ interface Ingredients {
   modelConfig: ModelConfig;
   model: RFDETRModel;
   notes: string[];
+  warnings: string[];
   data: TrainData;
 }
 
 function assemble(ingredients: Ingredients): Session {
-  const { settings, directory, saved, seed, started, device, chosen, sides, modelConfig, model, notes, data } =
-    ingredients;
+  const { settings, directory, saved, seed, started, device, chosen, sides } = ingredients;
+  const { modelConfig, model, notes, warnings, data } = ingredients;
   const { note, ...precision } = chosen;
   const parts = stepParts(model, settings, { precision: chosen.precision, device });
   const stepsPerEpoch = data.stepsPerEpoch;
@@ -160,7 +164,7 @@ function assemble(ingredients: Ingredients): Session {
     resumed: directory !== null,
     started,
     notes: [...(note === null ? [] : [note]), ...notes],
-    warnings: [...data.warnings, ...obsolete(settings)],
+    warnings: [...warnings, ...data.warnings, ...obsolete(settings)],
   };
   if (saved !== null) restore(session);
   else begin(session);

@@ -1,5 +1,6 @@
 // The state of a run, saved and restored: checkpoints, rollbacks, and the average in the model's place.
 import { getRngState, noGrad, scope, setRngState } from "@rfdetr/torch";
+import { CheckpointError, RfdetrError } from "../../support/errors.js";
 import { readWeights } from "../../weights/weights.js";
 import { loadCheckpoint, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
 import { noRollbacks } from "../progress.js";
@@ -12,22 +13,36 @@ export function restore(session: Session): void {
   if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
 }
 
-/** Restores weights, moments, average and random state from the run's checkpoint. @returns the progress of that time */
+/**
+ * Restores weights, moments, average and random state from the run's checkpoint. @returns the progress of that time
+ * @throws CheckpointError when it cannot be read, or belongs to another model than config.json describes
+ */
 function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
   const saved = loadCheckpoint(directory.checkpoint);
-  parts.model.loadStateDict(saved.model);
-  parts.optimizer.loadStateDict(saved.optimizer);
-  if (ema !== null && saved.ema !== null) ema.load(saved.ema);
-  setRngState(saved.rng);
-  for (const tensor of [
-    ...saved.model.values(),
-    ...saved.optimizer.expAvg,
-    ...saved.optimizer.expAvgSq,
-    ...(saved.ema?.tensors.values() ?? []),
-    saved.rng,
-  ])
-    tensor.dispose();
-  return saved.progress;
+  try {
+    if (ema !== null && saved.ema === null)
+      throw new CheckpointError("it has no average of the weights, which use_ema asks for");
+    parts.model.loadStateDict(saved.model);
+    parts.optimizer.loadStateDict(saved.optimizer);
+    if (ema !== null && saved.ema !== null) ema.load(saved.ema);
+    setRngState(saved.rng);
+    return saved.progress;
+  } catch (error) {
+    if (!RfdetrError.is(error)) throw error;
+    throw new CheckpointError(
+      `The checkpoint ${directory.checkpoint} does not fit what config.json describes: ${error.message}`,
+      { cause: error },
+    );
+  } finally {
+    for (const tensor of [
+      ...saved.model.values(),
+      ...saved.optimizer.expAvg,
+      ...saved.optimizer.expAvgSq,
+      ...(saved.ema?.tensors.values() ?? []),
+      saved.rng,
+    ])
+      tensor.dispose();
+  }
 }
 
 /**
@@ -50,7 +65,10 @@ export function rollBack(session: Session): number {
   return saved.step;
 }
 
-/** Writes everything a resume needs. @throws RunDirectoryError */
+/**
+ * Writes everything a resume needs. A run that has ended keeps one checkpoint, one in progress two.
+ * @throws RunDirectoryError
+ */
 export function saveSession({ directory, parts, ema, progress }: Session): void {
   scope(() =>
     saveCheckpoint(directory.checkpoint, progress, {
@@ -60,6 +78,7 @@ export function saveSession({ directory, parts, ema, progress }: Session): void 
       rng: getRngState(),
     }),
   );
+  if (progress.finished) directory.removePreviousCheckpoint();
 }
 
 /** Puts the best weights into the model. Training is over: nothing puts the old ones back. */

@@ -1,0 +1,48 @@
+// What state.json of a checkpoint must hold, so that no damaged or foreign value reaches the run.
+import { z } from "zod";
+
+const count = z.number().int().nonnegative();
+// JSON has no NaN or infinity: such a figure was written as null.
+const figure = z.number().nullable();
+
+const progress = z.object({
+  epoch: count,
+  stepInEpoch: count,
+  step: count,
+  applied: count,
+  skipped: count,
+  trainSeconds: z.number().nonnegative(),
+  epochSums: z.object({
+    loss: figure,
+    steps: count,
+    images: count,
+    seconds: z.number(),
+    terms: z.record(z.string(), figure),
+  }),
+  best: z.object({ figure, epoch: count, AP: figure, AP50: figure }).nullable(),
+  earlyStopping: z.object({ best: figure, waited: count }),
+  scaler: z
+    .object({
+      scale: z.number(),
+      growth: z.number(),
+      backoff: z.number(),
+      interval: count,
+      goodSteps: count,
+    })
+    .nullable(),
+  rollbacks: z.object({ inEpoch: count, undone: count, lrFactor: z.number() }).optional(),
+  faults: z.object({ wasted: count, replays: count }).optional(),
+  finished: z.boolean(),
+});
+
+const state = z.object({ progress, optimizerStep: count, emaUpdates: count.nullable() });
+
+/** The first value that is not of its kind, in words; null where all are. */
+export function faultOfState(value: unknown): string | null {
+  const { error } = state.safeParse(value);
+  const issue = error?.issues[0];
+  if (issue === undefined) return null;
+  const name = issue.path.join(".") || "the whole";
+  const received = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null)?.[key], value);
+  return `Expected ${issue.code === "invalid_type" ? issue.expected : "another value"} for ${name} but received ${JSON.stringify(received) ?? "nothing"}`;
+}
