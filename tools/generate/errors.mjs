@@ -71,6 +71,14 @@ function table(rows, usage) {
   ];
 }
 
+/** The exit codes of the command, with their comments. @returns {{code: string, meaning: string}[]} */
+export function exitCodes() {
+  const [, list] = /** @type {RegExpExecArray} */ (
+    /export const exit = \{\n([\s\S]*?)\n\}/.exec(read("packages/rfdetr/src/cli/context.ts").text)
+  );
+  return [...list.matchAll(/\/\*\* (.*?) \*\/\s*\w+: (\d+),/g)].map(([, meaning, code]) => ({ code, meaning }));
+}
+
 /** The page. */
 export function page() {
   const files = written(/\.ts$/).filter(
@@ -88,6 +96,12 @@ export function page() {
     "The command prints message and hint, and ends with the exit code of the table: 2 where another command line would",
     'avoid the error, else 1. With `--json`, it also prints `{"error":{"code","message"}}`, and `hint` where there is one, as',
     "the last line of stdout. Any other error is a fault of rfdetr, and is printed with its stack.",
+    "",
+    "| exit code | meaning |",
+    "|---|---|",
+    ...exitCodes().map(({ code, meaning }) => `| ${code} | ${meaning} |`),
+    "",
+    "A second signal, a second later or more, ends a training at once, by that signal; a shell shows the same code.",
     "",
     "This page is made from the docstrings of the classes by `node tools/generate/errors.mjs`.",
     ...packages.flatMap(([folder, name, base]) => [

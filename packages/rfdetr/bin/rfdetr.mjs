@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
 // The `rfdetr` command: sets up what is missing, then hands over.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 // In a checkout nothing has its name yet before `npm install`, which set-up runs itself.
@@ -11,30 +11,38 @@ const { isReady, preflight, root, setupOrExit } = await import("@rfdetr/torch/se
 });
 
 const args = process.argv.slice(2);
+const json = args.includes("--json");
 const command = args.find((arg) => !arg.startsWith("-"));
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const isCheckout = existsSync(new URL("../src", import.meta.url));
-const wantsHelp = args.length === 0 || ["--help", "-h", "--version", "-V"].some((flag) => args.includes(flag));
+const wantsVersion = args.includes("--version") || args.includes("-V");
+const commands = "train, val, predict, data, bench, profile, doctor, numerics, convert, demo, setup".split(", ");
+const wantsHelp =
+  wantsVersion ||
+  ["-h", "--help"].some((flag) => args.includes(flag)) ||
+  command === undefined ||
+  [command, args.at(-1)].includes("help") ||
+  !commands.includes(command);
 
 async function setUp() {
   const at = args.indexOf("--libtorch");
-  await setupOrExit({ cuda: args.includes("--cuda"), libtorch: at >= 0 ? args[at + 1] : undefined });
-  console.error("ready");
+  await setupOrExit({ cuda: args.includes("--cuda"), libtorch: at >= 0 ? args[at + 1] : undefined, json });
+  console.log(json ? JSON.stringify({ ready: true }) : "ready");
 }
 
 async function explainWhatIsMissing() {
   const checks = await preflight(root);
   process.exitCode = 1;
-  if (args.includes("--json")) {
+  if (json) {
     console.log(JSON.stringify({ ready: false, checks }, null, 2));
     return;
   }
-  console.error("rfdetr is not set up yet:\n");
+  console.log("rfdetr is not set up yet:\n");
   for (const { name, ok, found, remedy } of checks) {
-    console.error(`  ${ok ? "ok     " : "MISSING"}  ${name.padEnd(17)} ${found}`);
-    if (remedy !== undefined) console.error(`           -> ${remedy}`);
+    console.log(`  ${ok ? "ok     " : "MISSING"}  ${name.padEnd(17)} ${found}`);
+    if (remedy !== undefined) console.log(`           -> ${remedy}`);
   }
-  console.error("\nnpm run setup does all of it that needs no administrator.");
+  console.log("\nnpm run setup does all of it that needs no administrator.");
 }
 
 async function handOver() {
@@ -42,13 +50,31 @@ async function handOver() {
   process.exitCode = await run(args);
 }
 
-if (wantsHelp && existsSync(main)) await handOver();
-else if (wantsHelp)
-  console.log(`rfdetr — train, evaluate and run RF-DETR detectors in mixed precision
+/** What can be said before the program is built. */
+function help() {
+  const word = args.find((arg) => arg !== "help" && !arg.startsWith("-"));
+  if (word !== undefined && !commands.includes(word)) {
+    const message = `Expected one of ${commands.join(", ")} for the command but received ${JSON.stringify(word)}`;
+    if (json) console.log(JSON.stringify({ error: { code: "ERR_USAGE", message } }));
+    console.error(`error: ${message}`);
+    process.exitCode = 2;
+  } else if (wantsVersion) {
+    console.log(JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version);
+  } else
+    console.log(`Usage: rfdetr [options] [command]
 
-Commands: train, val, predict, data, bench, profile, doctor, numerics, convert, demo, setup
+Train, evaluate and run RF-DETR detectors, in mixed precision by default
 
-The full help is there once the program is built: npm run setup`);
+Commands: ${commands.join(", ")}
+
+The help of each command is there once the program is built: npm run setup`);
+}
+
+if (wantsHelp)
+  await handOver().catch((error) => {
+    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+    help();
+  });
 else if (!isCheckout) {
   if (command === "setup") {
     console.error(
@@ -60,6 +86,6 @@ else if (!isCheckout) {
 } else if (command === "setup") await setUp();
 else if (command === "doctor" && !isReady()) await explainWhatIsMissing();
 else {
-  await setupOrExit();
+  await setupOrExit({ json });
   await handOver();
 }

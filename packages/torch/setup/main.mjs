@@ -118,11 +118,16 @@ function run(command, args, problem, remedies) {
   });
 }
 
-/** Runs set-up for a command and ends the process with the report when it cannot be done. */
+/**
+ * Runs set-up for a command and ends the process with the report when it cannot be done.
+ * @param {{libtorch?: string, cuda?: boolean, json?: boolean}} options with `json`, the error is on stdout too
+ */
 export async function setupOrExit(options = {}) {
   try {
     await setup(options);
   } catch (error) {
+    if (options.json)
+      console.log(JSON.stringify({ error: { code: "ERR_SETUP", message: error.problem ?? error.message } }));
     say(error instanceof SetupError ? `\nSet-up stopped: ${error.message}` : `\nSet-up failed: ${error.stack}`);
     process.exit(1);
   }

@@ -60,7 +60,7 @@ const kinds = ["train", "infer", "ops", "eval", "load"] as const;
 export function addBench(program: Command, finish: (code: number) => void): void {
   const bench = program
     .command("bench")
-    .description("measure training, inference, operators, COCO metrics or data loading on this machine")
+    .description("Measure training, inference, operators, COCO metrics or data loading on this machine")
     .argument("<what>", kinds.join(", "))
     .action((what: string) => void oneOf("what", what, kinds));
   const verb = <F extends OutputFlags>(
@@ -86,7 +86,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
       .option("--against <what>", "python: measure the Python package too, in turns")
       .option("--python <path>", "Python that has the package (default: an environment that is made once)")
       .option("--rounds <n>", "processes per program", numeric, 2);
-  comparable(onMachine(withModel(verb<BenchTrainFlags>("train", "training steps on random images", train))))
+  comparable(onMachine(withModel(verb<BenchTrainFlags>("train", "Training steps on random images", train))))
     .option("--warmup <n>", "runs before those", numeric, 3)
     .option("--batch <n>", "images per step", numeric, 2)
     .option("--resolution <n>", "side length in pixels", numeric)
@@ -95,12 +95,12 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--checkpointing", "recompute activations in backward");
   comparable(
     onMachine(
-      withModel(verb<BenchInferFlags>("infer", "the forward pass, and prediction from pixels to detections", infer)),
+      withModel(verb<BenchInferFlags>("infer", "The forward pass, and prediction from pixels to detections", infer)),
     ),
   )
     .option("--warmup <n>", "runs before those", numeric, 3)
     .option("--batch <n>", "images per forward pass", numeric, 1);
-  onMachine(verb<MachineFlags>("ops", "single operators in float32 and bfloat16", ops));
+  onMachine(verb<MachineFlags>("ops", "Single operators in float32 and bfloat16", ops));
   verb<BenchEvalFlags>(
     "eval",
     "COCO metrics of synthetic detections: reading the files and computing the figures",
@@ -112,7 +112,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--truths <n>", "objects per image, on average", numeric, 7);
   onMachine(
     withModel(
-      verb<BenchLoadFlags>("load", "data loading: images per second, and how long training steps wait for them", load),
+      verb<BenchLoadFlags>("load", "Data loading: images per second, and how long training steps wait for them", load),
     ),
   )
     .option("--batch <n>", "images per step", numeric, 2)

@@ -4,8 +4,23 @@ import type { Command } from "commander";
 import { expected, UsageError } from "../support/errors.js";
 import { Console } from "./console.js";
 
-/** Exit codes of the command. */
-export const exit = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+/** Exit codes of the command. docs/errors.md is made from the comments. */
+export const exit = {
+  /** It is done. */
+  done: 0,
+  /** It failed: an error says why. */
+  failed: 1,
+  /** The command line or a setting is wrong: another one would avoid the error. */
+  usage: 2,
+  /** It is done except for what is named, such as one image of many that does not decode. */
+  partial: 3,
+  /** SIGHUP ended a training, which has saved a checkpoint. */
+  hungUp: 129,
+  /** Ctrl-C ended a training, which has saved a checkpoint. */
+  interrupted: 130,
+  /** SIGTERM, or the end of the npx that started it, ended a training, which has saved a checkpoint. */
+  terminated: 143,
+} as const;
 
 /** Flags that every command has. */
 export interface OutputFlags {

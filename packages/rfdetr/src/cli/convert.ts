@@ -10,7 +10,7 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
     program
       .command("convert")
       .description(
-        "convert weights of the Python package to .safetensors, or back to a checkpoint that the package loads; never runs code from a file",
+        "Convert weights of the Python package to .safetensors, or back to a checkpoint that the package loads; never runs code from a file",
       )
       .argument(
         "<in>",

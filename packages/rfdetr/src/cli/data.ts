@@ -15,11 +15,11 @@ interface SynthFlags extends OutputFlags {
 
 /** Registers `rfdetr data` with its subcommands. */
 export function addData(program: Command, finish: (code: number) => void): void {
-  const data = program.command("data").description("make, check and describe datasets");
+  const data = program.command("data").description("Make, check and describe datasets");
   withOutputFlags(
     data
       .command("synth")
-      .description("write a dataset of emoji on cluttered backgrounds")
+      .description("Write a dataset of emoji on cluttered backgrounds")
       .argument("<dir>", "folder to create")
       .option("--images <n>", "number of training images; valid gets a sixth of it, test a thirtieth", numeric, 1500)
       .option("--size <px>", "side length of the images in pixels", numeric, 256)
@@ -29,12 +29,12 @@ export function addData(program: Command, finish: (code: number) => void): void 
   withOutputFlags(
     data
       .command("check")
-      .description("list every fault of a dataset")
+      .description("List every fault of a dataset")
       .argument("<dir>", "dataset")
       .option("--fix <out>", "write a repaired copy to this folder"),
   ).action(async (folder: string, flags: OutputFlags & { fix?: string }) => finish(await check(folder, flags)));
   withOutputFlags(
-    data.command("stats").description("count images, boxes, classes and sizes").argument("<dir>", "dataset"),
+    data.command("stats").description("Count images, boxes, classes and sizes").argument("<dir>", "dataset"),
   ).action(async (folder: string, flags: OutputFlags) => finish(await stats(folder, flags)));
 }
 

@@ -15,8 +15,8 @@ import {
   withOutputFlags,
 } from "./context.js";
 import { type DemoImages, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
+import { follow } from "./follow.js";
 import { duration, fraction } from "./format.js";
-import { follow } from "./train.js";
 
 interface DemoFlags extends OutputFlags {
   steps?: number | string;
@@ -32,7 +32,7 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
   withOutputFlags(
     program
       .command("demo")
-      .description("synthesise images of emoji, train a small detector on them, evaluate it and draw what it finds")
+      .description("Synthesise images of emoji, train a small detector on them, evaluate it and draw what it finds")
       .option("--images <n>", "number of training images (default: 1500)", numeric)
       .option("--steps <n>", "optimizer steps (default: 2000)", numeric)
       .option("--seed <n>", "seed of images and training (default: 0)", numeric)

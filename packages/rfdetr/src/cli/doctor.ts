@@ -33,7 +33,7 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
     program
       .command("doctor")
       .description(
-        "show engine, hardware and the precision that fits them; with a model, weights or data, measure every precision on a training step and in evaluation",
+        "Show engine, hardware and the precision that fits them; with a model, weights or data, measure every precision on a training step and in evaluation",
       )
       .option("--model <variant>", "variant to measure")
       .option("--weights <file>", "trained weights to measure")

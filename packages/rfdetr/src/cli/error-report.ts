@@ -31,18 +31,21 @@ const optionOf: Readonly<Record<string, string>> = {
 export function reportError(error: unknown, console: Console): number {
   // Help and version were printed; without a command, help is the answer to a wrong command line.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.usage;
-  if (!isUserError(error)) {
-    const { code, message } =
-      error instanceof Error ? (error as Error & { code?: unknown }) : { code: null, message: String(error) };
-    if (console.json) console.data({ error: { code: typeof code === "string" ? code : "ERR_INTERNAL", message } });
-    console.error("This is a fault of rfdetr, not of its input; please report it with these lines");
-    console.progress(inspect(error));
-    return exit.failed;
-  }
+  if (!isUserError(error)) return reportFault(error, console);
   const hint = error.hint?.replace(/`(\w+)`/g, (whole, name: string) => optionOf[name] ?? whole);
   if (console.json)
     console.data({ error: { code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) } });
   console.error(error.message);
   if (hint !== undefined) console.progress(hint);
   return usageCodes.has(error.code) ? exit.usage : exit.failed;
+}
+
+/** Prints a fault of this program, with its stack. @returns the exit code */
+export function reportFault(error: unknown, console: Console): number {
+  const { code, message } =
+    error instanceof Error ? (error as Error & { code?: unknown }) : { code: null, message: String(error) };
+  if (console.json) console.data({ error: { code: typeof code === "string" ? code : "ERR_INTERNAL", message } });
+  console.error("This is a fault of rfdetr, not of its input; please report it with these lines");
+  console.progress(inspect(error));
+  return exit.failed;
 }

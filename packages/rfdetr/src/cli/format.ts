@@ -28,3 +28,8 @@ export function fraction(value: number | null | undefined): string {
 export function grouped(value: number): string {
   return value.toLocaleString("en-US");
 }
+
+/** A number and what it counts: `1 step`, `1,200 steps`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${grouped(count)} ${count === 1 ? one : many}`;
+}

@@ -1,68 +1,41 @@
-// The `rfdetr` command. Each verb loads its modules when it runs, so that help need not load libtorch.
-import { Command, CommanderError } from "commander";
+// The `rfdetr` command.
+import { CommanderError } from "commander";
 import { letThreadsSleep } from "../support/openmp.js";
-import { packageVersion } from "../support/version.js";
-import { addBench } from "./bench.js";
 import { Console } from "./console.js";
 import { exit } from "./context.js";
-import { addConvert } from "./convert.js";
-import { addData } from "./data.js";
-import { addDemo } from "./demo.js";
-import { addDoctor } from "./doctor.js";
-import { reportError } from "./error-report.js";
-import { addNumerics } from "./numerics.js";
-import { addPredict } from "./predict.js";
-import { addProfile } from "./profile.js";
-import { addSetup } from "./setup.js";
-import { addTrain } from "./train.js";
-import { checkValues, usageError } from "./usage-error.js";
-import { addVal } from "./val.js";
+import { reportError, reportFault } from "./error-report.js";
+import { stdout } from "./output.js";
+import { buildProgram, withHelpWords } from "./program.js";
+import { usageError } from "./usage-error.js";
 
-/** Registers a verb. Its action calls `finish` with the exit code. */
-type AddCommand = (program: Command, finish: (code: number) => void) => void;
-
-const verbs: readonly AddCommand[] = [
-  addTrain,
-  addVal,
-  addPredict,
-  addData,
-  addBench,
-  addProfile,
-  addDoctor,
-  addNumerics,
-  addConvert,
-  addDemo,
-  addSetup,
-];
+/** Commands whose result is a folder: they have done their work even where nobody could read what they print. */
+const writers: readonly string[] = ["train", "demo"];
 
 /**
  * Runs one command line (without `node` and the script).
- * @returns the exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
+ * @returns the exit code, one of `exit`
  */
 export async function main(argv: readonly string[]): Promise<number> {
   letThreadsSleep();
+  const console = new Console({ json: argv.includes("--json"), plain: argv.includes("--plain") });
+  // A promise that nobody awaits, or a timer that throws.
+  for (const event of ["uncaughtException", "unhandledRejection"])
+    process.on(event, (error: unknown) => process.exit(reportFault(error, console)));
   let code: number = exit.done;
-  const program = new Command("rfdetr")
-    .description("Train, evaluate and run RF-DETR detectors, in mixed precision by default.")
-    .version(packageVersion(), "--version", "print the version")
-    .helpOption("--help", "print help")
-    .helpCommand(false)
-    .showSuggestionAfterError(false)
-    .configureOutput({ outputError: () => {} })
-    .hook("preAction", (_, command) => checkValues(command))
-    .exitOverride();
-  for (const add of verbs)
-    add(program, (value) => {
-      code = value;
-    });
+  const program = buildProgram((value) => {
+    code = value;
+  });
+  const words = withHelpWords(argv, program);
   try {
-    await program.parseAsync([...argv], { from: "user" });
-    return code;
+    await program.parseAsync(words, { from: "user" });
   } catch (error) {
     const isUsage = error instanceof CommanderError && error.exitCode !== 0 && error.code !== "commander.help";
-    return reportError(
-      isUsage ? await usageError(error, program, argv) : error,
-      new Console({ json: argv.includes("--json"), ...(argv.includes("--plain") ? { plain: true } : {}) }),
-    );
+    return reportError(isUsage ? await usageError(error, program, words) : error, console);
   }
+  // A stream reports its failures a moment later.
+  await new Promise(setImmediate);
+  const { failure } = stdout;
+  if (code !== exit.done || failure === null || failure.code === "EPIPE" || writers.includes(argv[0])) return code;
+  console.error(`The results cannot be written to stdout: ${failure.message}`);
+  return exit.failed;
 }

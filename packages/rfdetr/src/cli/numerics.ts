@@ -10,7 +10,7 @@ export function addNumerics(program: Command, finish: (code: number) => void): v
   withOutputFlags(
     program
       .command("numerics")
-      .description("summarise numerics.jsonl of a run: steps, loss scale, what was not finite and where it began")
+      .description("Summarise numerics.jsonl of a run: steps, loss scale, what was not finite and where it began")
       .argument("<run>", "run folder, or a numerics.jsonl"),
   ).action(async (run: string, flags: OutputFlags) => {
     const { formatNumerics, summarizeNumerics } = await import("@rfdetr/amp");

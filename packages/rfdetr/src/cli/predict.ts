@@ -26,7 +26,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
   withOutputFlags(
     program
       .command("predict")
-      .description("detect objects in images and draw them")
+      .description("Detect objects in images and draw them")
       .argument("<image...>", "images, folders, or patterns such as 'photos/**/*.jpg'")
       .requiredOption("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
       .option("--threshold <x>", "lowest score to report", numeric, 0.5)

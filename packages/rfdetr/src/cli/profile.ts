@@ -37,7 +37,7 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
     program
       .command("profile")
       .description(
-        "show where the time of a training step goes, by phase, operator and module, and write a trace for a viewer",
+        "Show where the time of a training step goes, by phase, operator and module, and write a trace for a viewer",
       )
       .option("--model <variant>", "variant (default: nano)")
       .option("--weights <file>", "trained weights (default: random weights of the variant)")

@@ -7,7 +7,7 @@ export function addSetup(program: Command, finish: (code: number) => void): void
   withOutputFlags(
     program
       .command("setup")
-      .description("install the engine; every other command does so when needed")
+      .description("Install the engine; every other command does so when needed")
       .option("--cuda", "with CUDA kernels")
       .option("--libtorch <dir>", "use the libtorch in this folder"),
   ).action(() => finish(exit.done));

@@ -1,12 +1,8 @@
 // `rfdetr train`
 
-import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
-import type { TrainRun } from "../run/train-run.js";
 import { UsageError } from "../support/errors.js";
-import type { Console } from "./console.js";
-import { collect, consoleOf, exit, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
-import { duration, fraction } from "./format.js";
+import { collect, consoleOf, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 import { settingOfFlag } from "./train-flags.js";
 
 type TrainFlags = OutputFlags &
@@ -17,7 +13,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
   withOutputFlags(
     program
       .command("train")
-      .description("train a detector on a folder of images with COCO or YOLO annotations")
+      .description("Train a detector on a folder of images with COCO or YOLO annotations")
       .option("--data <dir>", "dataset with train/ and valid/")
       .option("--model <variant>", "nano, small, medium, base, large, …")
       .option(
@@ -49,6 +45,7 @@ async function train(flags: TrainFlags): Promise<number> {
   const { checkSetting, readConfigFile, resolveSettings } = await import("../settings/resolve.js");
   const { parseAssignment, parseOverrides } = await import("./setting-flags.js");
   const { TrainRun } = await import("../run/train-run.js");
+  const { follow } = await import("./follow.js");
   const given = Object.entries(settingOfFlag).filter(([flag]) => flags[flag] !== undefined);
   const console = consoleOf(flags);
   if (flags.resume !== undefined) {
@@ -78,47 +75,4 @@ async function train(flags: TrainFlags): Promise<number> {
   const config = resolveSettings(settings);
   if (config.weights !== null) config.weights = await weightsPath(console, config.weights);
   return await follow(TrainRun.start(config), console);
-}
-
-/**
- * Shows a run until its end. The first Ctrl-C saves a checkpoint and stops it, the second quits at once. @returns the
- * exit code
- */
-export async function follow(run: TrainRun, console: Console): Promise<number> {
-  const events = run[Symbol.asyncIterator]();
-  const { TrainConsole } = await import("./train-console.js");
-  const view = new TrainConsole(console);
-  let interrupts = 0;
-  const interrupt = () => {
-    interrupts++;
-    if (interrupts > 1) process.exit(exit.interrupted);
-    console.progress("Saving a checkpoint, then stopping. Press Ctrl-C again to quit at once.");
-    run.stop();
-  };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
-  try {
-    for await (const event of events) {
-      if (console.json) console.data(event);
-      view.show(event);
-    }
-  } finally {
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
-    console.end();
-  }
-  const { summary, dir, best, last } = await run.result;
-  if (summary.stop_reason === "interrupted") {
-    console.progress(`Stopped after step ${summary.steps}. Continue with: npx rfdetr train --resume ${dir}`);
-    if (best === null && last !== null) console.progress(`last weights ${last}`);
-    return exit.interrupted;
-  }
-  console.result();
-  const figures = console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`);
-  const steps = `${summary.steps} steps (${summary.skipped_steps} skipped)`;
-  const memory = `peak memory ${formatBytes(summary.peak_rss_bytes)}`;
-  console.result(`${figures}  in ${duration(summary.train_seconds)}, ${steps}, ${memory}`);
-  if (best !== null) console.result(`best weights ${best}`);
-  else if (last !== null) console.result(`last weights ${last}`);
-  return exit.done;
 }

@@ -34,7 +34,7 @@ export function addVal(program: Command, finish: (code: number) => void): void {
   withOutputFlags(
     program
       .command("val")
-      .description("evaluate trained weights on a dataset, or a COCO results file on its annotations")
+      .description("Evaluate trained weights on a dataset, or a COCO results file on its annotations")
       .option("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
       .option("--data <dir>", "dataset")
       .option("--split <name>", "valid or test", "valid")

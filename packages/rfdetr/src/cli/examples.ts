@@ -1,0 +1,62 @@
+// Command lines that the help of each command shows.
+
+/** By the name of the command. A test holds that the flags exist. */
+export const examples: Readonly<Record<string, readonly string[]>> = {
+  rfdetr: [
+    "rfdetr demo",
+    "rfdetr data check birds/",
+    "rfdetr train --data birds/ --model nano --weights nano --epochs 50",
+    "rfdetr predict photos/ --weights runs/nano",
+  ],
+  "rfdetr train": [
+    "rfdetr train --data birds/ --model nano --weights nano --epochs 50",
+    "rfdetr train --data birds/ --model small --batch auto --set early_stopping=true",
+    "rfdetr train --config settings.json --seed 1 --out runs/second",
+    "rfdetr train --resume runs/nano",
+  ],
+  "rfdetr val": [
+    "rfdetr val --weights runs/nano --data birds/",
+    "rfdetr val --weights nano --data coco/ --split test --json",
+    "rfdetr val --predictions results.json --annotations birds/valid/_annotations.coco.json",
+  ],
+  "rfdetr predict": [
+    "rfdetr predict photos/ --weights runs/nano --out drawn",
+    "rfdetr predict 'photos/**/*.jpg' --weights nano --threshold 0.3 --json",
+  ],
+  "rfdetr data": ["rfdetr data check birds/", "rfdetr data stats birds/", "rfdetr data synth emoji/ --images 200"],
+  "rfdetr data synth": ["rfdetr data synth emoji/ --images 200 --size 128 --classes 4 --seed 1"],
+  "rfdetr data check": [
+    "rfdetr data check birds/",
+    "rfdetr data check birds/ --fix birds-repaired/",
+    "rfdetr data check birds/ --json",
+  ],
+  "rfdetr data stats": ["rfdetr data stats birds/"],
+  "rfdetr bench": ["rfdetr bench train --model nano", "rfdetr bench infer --precision 32-true bf16-mixed"],
+  "rfdetr bench train": [
+    "rfdetr bench train --model nano --batch 4 --precision 32-true bf16-mixed",
+    "rfdetr bench train --against python --rounds 3",
+  ],
+  "rfdetr bench infer": ["rfdetr bench infer --model nano --batch 8", "rfdetr bench infer --against python"],
+  "rfdetr bench ops": ["rfdetr bench ops --steps 20"],
+  "rfdetr bench eval": ["rfdetr bench eval --images 5000 --detections 100"],
+  "rfdetr bench load": [
+    "rfdetr bench load --data birds/ --workers 0 2 4",
+    "rfdetr bench load --size 1920x1080 --images 16",
+  ],
+  "rfdetr profile": [
+    "rfdetr profile --model nano --batch 4",
+    "rfdetr profile --weights runs/nano --data birds/ --infer --out trace.json",
+  ],
+  "rfdetr doctor": [
+    "rfdetr doctor",
+    "rfdetr doctor --weights runs/nano --data birds/",
+    "rfdetr doctor --model nano --batch 4 --write settings.json",
+  ],
+  "rfdetr numerics": ["rfdetr numerics runs/nano", "rfdetr numerics runs/nano --json"],
+  "rfdetr convert": [
+    "rfdetr convert checkpoint_best_total.pth birds.safetensors",
+    "rfdetr convert runs/nano birds.pth",
+  ],
+  "rfdetr demo": ["rfdetr demo", "rfdetr demo --images 200 --steps 100 --out runs/short"],
+  "rfdetr setup": ["rfdetr setup", "rfdetr setup --libtorch /opt/libtorch"],
+};

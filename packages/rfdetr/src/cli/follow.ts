@@ -1,0 +1,50 @@
+// A training run on the console, until its end.
+import { formatBytes } from "@rfdetr/amp/text";
+import type { TrainRun } from "../run/train-run.js";
+import type { Console } from "./console.js";
+import { exit } from "./context.js";
+import { counted, duration, fraction } from "./format.js";
+import { exitCodes, StopRequests } from "./stop-requests.js";
+import { TrainConsole } from "./train-console.js";
+
+/**
+ * Shows a run until its end. The first Ctrl-C, SIGTERM or hang-up saves a checkpoint and stops it, a later one quits at
+ * once.
+ * @returns the exit code
+ */
+export async function follow(run: TrainRun, console: Console): Promise<number> {
+  const events = run[Symbol.asyncIterator]();
+  const view = new TrainConsole(console);
+  let folder: string | null = null;
+  const requests = new StopRequests({
+    stop: () => run.stop(),
+    say: (line) => console.progress(line),
+    resume: () => (folder === null ? null : `npx rfdetr train --resume ${folder}`),
+  });
+  try {
+    for await (const event of events) {
+      requests.alive();
+      if (event.type === "start") folder = event.dir;
+      if (event.type === "done") requests.ended();
+      if (console.json) console.data(event);
+      view.show(event);
+    }
+  } finally {
+    requests.close();
+    console.end();
+  }
+  const { summary, dir, best, last } = await run.result;
+  if (summary.stop_reason === "interrupted") {
+    console.progress(`Stopped after step ${summary.steps}. Continue with: npx rfdetr train --resume ${dir}`);
+    if (best === null && last !== null) console.progress(`last weights ${last}`);
+    return exitCodes[requests.received ?? "SIGINT"];
+  }
+  console.result();
+  const figures = console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`);
+  const steps = `${counted(summary.steps, "step")} (${summary.skipped_steps} skipped)`;
+  const memory = `peak memory ${formatBytes(summary.peak_rss_bytes)}`;
+  console.result(`${figures}  in ${duration(summary.train_seconds)}, ${steps}, ${memory}`);
+  if (best !== null) console.result(`best weights ${best}`);
+  else if (last !== null) console.result(`last weights ${last}`);
+  return exit.done;
+}

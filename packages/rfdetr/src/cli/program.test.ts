@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { describe, expect, it } from "vitest";
+import { examples } from "./examples.js";
+import { buildProgram, withHelpWords } from "./program.js";
+
+const program = buildProgram(() => {});
+const all: [string, Command][] = [];
+const collect = (command: Command, path: string): void => {
+  all.push([path, command]);
+  for (const child of command.commands) collect(child, `${path} ${child.name()}`);
+};
+collect(program, "rfdetr");
+
+describe.each(all)("the help of %s", (path, command) => {
+  it("has a description that begins with a capital letter and has no full stop", () => {
+    expect(command.description()).toMatch(/^[A-Z].*[^.]$/);
+  });
+
+  it("has options whose descriptions begin with a small letter, or a name, and have no full stop", () => {
+    for (const { long, description } of command.options)
+      expect(`${long} ${description}`).toMatch(/^--[\w-]+ ([a-z0-9(]|COCO|JSON|Python|YOLO|ONNX|CUDA).*[^.]$/);
+  });
+
+  it("has examples whose commands and flags exist", () => {
+    expect(examples[path]?.length, `examples of ${path} in cli/examples.ts`).toBeGreaterThan(0);
+    for (const line of examples[path]) {
+      const [, own] = [...all].reverse().find(([name]) => `${line} `.startsWith(`${name} `)) as [string, Command];
+      expect(own.name() === command.name() || path === "rfdetr" || command.commands.includes(own), line).toBe(true);
+      const known = own.options.flatMap(({ long, short }) => [long, short]);
+      for (const [flag] of line.matchAll(/(?<= )--?[a-z][\w-]*/g)) expect(known, line).toContain(flag);
+    }
+  });
+});
+
+it("has examples of commands that exist only", () => {
+  expect(Object.keys(examples).filter((path) => !all.some(([name]) => name === path))).toEqual([]);
+});
+
+it("names the commands that the launcher names before the program is built", () => {
+  const launcher = readFileSync(new URL("../../bin/rfdetr.mjs", import.meta.url), "utf8");
+  const [, names] = /const commands = "([^"]*)"/.exec(launcher) as RegExpExecArray;
+  expect(names.split(", ")).toEqual(program.commands.map((command) => command.name()));
+});
+
+describe("withHelpWords", () => {
+  it.each([
+    ["", "--help"],
+    ["help", "--help"],
+    ["help train", "train --help"],
+    ["help data check", "data check --help"],
+    ["train help", "train --help"],
+    ["data help", "data --help"],
+    ["data check help", "data check --help"],
+    ["train -V", "--version"],
+    ["predict photos/ help", "predict photos/ help"],
+    ["trian --help", "trian"],
+    ["help trian", "trian"],
+    ["trian --version", "trian"],
+    ["data chekc -h", "data chekc"],
+  ])("reads '%s' as '%s'", (line, meant) => {
+    const words = (text: string) => (text === "" ? [] : text.split(" "));
+    expect(withHelpWords(words(line), program)).toEqual(words(meant));
+  });
+});

@@ -1,0 +1,90 @@
+// The commands, their help, and how a command line is read. Each command loads its modules when it runs, so that help
+// need not load libtorch.
+import { Command } from "commander";
+import { packageVersion } from "../support/version.js";
+import { addBench } from "./bench.js";
+import { addConvert } from "./convert.js";
+import { addData } from "./data.js";
+import { addDemo } from "./demo.js";
+import { addDoctor } from "./doctor.js";
+import { examples } from "./examples.js";
+import { addNumerics } from "./numerics.js";
+import { printable, stderr, stdout } from "./output.js";
+import { addPredict } from "./predict.js";
+import { addProfile } from "./profile.js";
+import { addSetup } from "./setup.js";
+import { addTrain } from "./train.js";
+import { checkValues } from "./usage-error.js";
+import { addVal } from "./val.js";
+
+/** Registers a command. Its action calls `finish` with the exit code. */
+type AddCommand = (program: Command, finish: (code: number) => void) => void;
+
+const commands: readonly AddCommand[] = [
+  addTrain,
+  addVal,
+  addPredict,
+  addData,
+  addBench,
+  addProfile,
+  addDoctor,
+  addNumerics,
+  addConvert,
+  addDemo,
+  addSetup,
+];
+
+/** The program with all its commands. */
+export function buildProgram(finish: (code: number) => void): Command {
+  const program = new Command("rfdetr")
+    .description("Train, evaluate and run RF-DETR detectors, in mixed precision by default")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .helpCommand(false)
+    .showSuggestionAfterError(false)
+    .configureOutput({
+      // What is wrong with the command line is told in this program's words.
+      outputError: () => {},
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(printable(text)),
+      getOutHelpWidth: () => stdout.columns,
+      getErrHelpWidth: () => stderr.columns,
+    })
+    .hook("preAction", (_, command) => checkValues(command))
+    .exitOverride();
+  for (const add of commands) add(program, finish);
+  addHelp(program, "rfdetr");
+  return program;
+}
+
+/** Adds examples to the help of each command. */
+function addHelp(command: Command, path: string): void {
+  const shown = examples[path];
+  if (shown !== undefined)
+    command.addHelpText("after", `\nExamples:\n${shown.map((line) => `  npx ${line}`).join("\n")}`);
+  command.helpCommand(false);
+  for (const child of command.commands) addHelp(child, `${path} ${child.name()}`);
+}
+
+/**
+ * The command line with `help` as a word in place of `--help`, and without what would hide that a command does not
+ * exist: `help data`, `data check help`, `trian --help`.
+ */
+export function withHelpWords(argv: readonly string[], program: Command): string[] {
+  if (argv.length === 0) return ["--help"];
+  const words = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
+  let command = program;
+  let depth = 0;
+  for (;;) {
+    const next = command.commands.find((child) => child.name() === words[depth]);
+    if (next === undefined) break;
+    command = next;
+    depth++;
+  }
+  const word = words[depth];
+  if (depth > 0 && word === "help" && words.length === depth + 1) return [...words.slice(0, depth), "--help"];
+  const isFlag = (text: string): boolean => text.startsWith("-");
+  if (word !== undefined && !isFlag(word) && command.commands.length > 0)
+    return words.filter((each) => !["-h", "--help", "-V", "--version"].includes(each));
+  return words.includes("-V") || words.includes("--version") ? ["--version"] : words;
+}

@@ -1,0 +1,125 @@
+import { EventEmitter } from "node:events";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type HostProcess, StopRequests, type StopSignal } from "./stop-requests.js";
+
+/** A process that computes `busy` microseconds a second, and what became of it. */
+class FakeProcess extends EventEmitter {
+  pid = 77;
+  ppid = -1;
+  env: NodeJS.ProcessEnv = {};
+  busy = 900_000;
+  readonly killed: string[] = [];
+  #start = Date.now();
+  #used = 0;
+  kill(_pid: number, signal?: string | number): true {
+    this.killed.push(String(signal));
+    return true;
+  }
+  cpuUsage() {
+    const now = Date.now();
+    this.#used += ((now - this.#start) / 1000) * this.busy;
+    this.#start = now;
+    return { user: this.#used, system: 0 };
+  }
+}
+
+let host: FakeProcess;
+let requests: StopRequests;
+let said: string[];
+let stops: number;
+function watch(env: NodeJS.ProcessEnv = {}): void {
+  host = new FakeProcess();
+  host.env = env;
+  [said, stops] = [[], 0];
+  requests = new StopRequests(
+    { stop: () => void stops++, say: (line) => said.push(line), resume: () => "npx rfdetr train --resume runs/a" },
+    host as unknown as HostProcess,
+  );
+}
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => {
+  requests.close();
+  vi.useRealTimers();
+});
+const seconds = (count: number) => vi.advanceTimersByTime(count * 1000);
+
+describe("StopRequests", () => {
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] satisfies StopSignal[])("stops the run at %s", (signal) => {
+    watch();
+    host.emit(signal);
+    expect([requests.received, stops, host.killed]).toEqual([signal, 1, []]);
+    expect(said).toEqual([expect.stringMatching(/saving a checkpoint, then stopping/i)]);
+  });
+
+  it("takes a second signal at once for the same, as npx sends it", () => {
+    watch();
+    host.emit("SIGINT");
+    vi.advanceTimersByTime(900);
+    host.emit("SIGINT");
+    expect([stops, host.killed]).toEqual([1, []]);
+  });
+
+  it("quits at a second signal later on", () => {
+    watch();
+    host.emit("SIGINT");
+    seconds(2);
+    host.emit("SIGINT");
+    expect(host.killed).toEqual(["SIGINT"]);
+  });
+
+  it("waits for a long step as long as it computes", () => {
+    watch();
+    host.emit("SIGTERM");
+    seconds(600);
+    expect(host.killed).toEqual([]);
+  });
+
+  it("ends a run that neither computes nor answers, and says how to continue", () => {
+    watch();
+    host.busy = 2000;
+    seconds(60);
+    host.emit("SIGTERM");
+    seconds(15);
+    requests.alive();
+    seconds(15);
+    expect(host.killed).toEqual([]);
+    seconds(10);
+    expect(host.killed).toEqual(["SIGTERM"]);
+    expect(said.slice(1)).toEqual([
+      expect.stringContaining("has not answered for 20 seconds"),
+      "Continue with: npx rfdetr train --resume runs/a",
+    ]);
+  });
+
+  it("ends without a word a run that is over but whose threads hang", () => {
+    watch();
+    host.busy = 2000;
+    host.emit("SIGTERM");
+    requests.ended();
+    seconds(5);
+    expect(host.killed).toEqual(["SIGTERM"]);
+    expect(said).toHaveLength(1);
+  });
+
+  it("stops when npx, which started it, is gone", () => {
+    watch({ npm_execpath: "npm-cli.js" });
+    seconds(5);
+    expect(stops).toBe(0);
+    host.ppid = 1;
+    seconds(1);
+    expect([requests.received, stops]).toEqual(["SIGTERM", 1]);
+  });
+
+  it("goes on without the shell that started it in the background", () => {
+    watch();
+    host.ppid = 1;
+    seconds(5);
+    expect(stops).toBe(0);
+  });
+
+  it("leaves no listener behind", () => {
+    watch();
+    requests.close();
+    expect(host.eventNames()).toEqual([]);
+  });
+});

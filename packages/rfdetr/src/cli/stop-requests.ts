@@ -1,0 +1,134 @@
+// How a training is ended from outside: by Ctrl-C, a terminal that closes, a container that stops, or the end of npx.
+import { readFileSync } from "node:fs";
+import { exit } from "./context.js";
+
+/** Exit codes of the signals that end a run. */
+export const exitCodes = { SIGHUP: exit.hungUp, SIGINT: exit.interrupted, SIGTERM: exit.terminated } as const;
+
+/** A signal that ends a run. */
+export type StopSignal = keyof typeof exitCodes;
+const signals = Object.keys(exitCodes) as StopSignal[];
+
+/** A second signal within this many milliseconds is the first again: npx passes on what the terminal sent already. */
+const echo = 1000;
+/** Seconds without an event and without computing after which a run that was asked to stop is taken to be stuck. */
+const patience = 20;
+/** The same for a run that has ended and waits for its threads only. */
+const farewell = 3;
+/** CPU time in microseconds per second below which nothing is computed: a step keeps at least one core busy. */
+const idle = 50_000;
+
+/** What `StopRequests` needs of the process. */
+export type HostProcess = Pick<NodeJS.Process, "pid" | "ppid" | "env" | "on" | "off" | "kill" | "cpuUsage">;
+
+/** What to do when a run is to end. */
+export interface StopActions {
+  /** Asks the run to save a checkpoint and end. */
+  stop(): void;
+  /** Tells the user. */
+  say(line: string): void;
+  /** The command that continues the run; null before its folder is known. */
+  resume(): string | null;
+}
+
+/**
+ * Ends a run that it watches: the first signal saves and stops, a later one quits at once. A run that npx or npm
+ * started is stopped as by SIGTERM when they are gone, for they do not pass that signal on. A run that does not answer,
+ * because a read does not return, is ended with what its last checkpoint holds.
+ */
+export class StopRequests {
+  /** The signal that asked first; null if none did. */
+  received: StopSignal | null = null;
+  #at = 0;
+  #quiet = 0;
+  #cpu: number;
+  #ended = false;
+  readonly #parents: string | null;
+  readonly #clock: NodeJS.Timeout;
+  readonly #handlers = signals.map((signal) => [signal, () => this.#request(signal)] as const);
+
+  constructor(
+    readonly actions: StopActions,
+    readonly host: HostProcess = process,
+  ) {
+    this.#parents = host.env.npm_execpath === undefined ? null : this.#chain();
+    this.#cpu = this.#used();
+    for (const [signal, handler] of this.#handlers) host.on(signal, handler);
+    this.#clock = setInterval(() => this.#tick(), 1000);
+    this.#clock.unref();
+  }
+
+  /** The run has sent an event. */
+  alive(): void {
+    this.#quiet = 0;
+  }
+
+  /** The run has sent its last event; a thread of it may still hang. */
+  ended(): void {
+    this.#ended = true;
+    this.#quiet = 0;
+  }
+
+  close(): void {
+    for (const [signal, handler] of this.#handlers) this.host.off(signal, handler);
+    clearInterval(this.#clock);
+  }
+
+  #request(signal: StopSignal): void {
+    const now = Date.now();
+    if (this.received !== null) {
+      if (now - this.#at >= echo) this.#die(signal);
+      return;
+    }
+    this.received = signal;
+    this.#at = now;
+    this.#quiet = 0;
+    this.actions.say(
+      signal === "SIGINT"
+        ? "Saving a checkpoint, then stopping. Press Ctrl-C again to quit at once."
+        : `${signal}: saving a checkpoint, then stopping.`,
+    );
+    this.actions.stop();
+  }
+
+  #tick(): void {
+    if (this.received === null) {
+      if (this.#parents !== null && this.#parents !== this.#chain()) this.#request("SIGTERM");
+      return;
+    }
+    const used = this.#used();
+    this.#quiet = used - this.#cpu > idle ? 0 : this.#quiet + 1;
+    this.#cpu = used;
+    if (this.#quiet < (this.#ended ? farewell : patience)) return;
+    if (!this.#ended) {
+      const resume = this.actions.resume();
+      this.actions.say(
+        `The run has not answered for ${patience} seconds: a file or a disk does not let itself be read. It ends with what its last checkpoint holds.`,
+      );
+      if (resume !== null) this.actions.say(`Continue with: ${resume}`);
+    }
+    this.#die(this.received);
+  }
+
+  /** By the signal itself: `process.exit` would wait for threads, which may be stuck. Shells show the same code. */
+  #die(signal: StopSignal): void {
+    this.close();
+    this.host.kill(this.host.pid, signal);
+  }
+
+  #used(): number {
+    const { user, system } = this.host.cpuUsage();
+    return user + system;
+  }
+
+  /** Parent and grandparent: npx starts a shell that starts this process, and either may be the one that is killed. */
+  #chain(): string {
+    const { ppid } = this.host;
+    try {
+      const stat = readFileSync(`/proc/${ppid}/stat`, "utf8");
+      return `${ppid} ${stat.slice(stat.lastIndexOf(")")).split(" ")[2]}`;
+    } catch {
+      return String(ppid);
+    }
+  }
+}

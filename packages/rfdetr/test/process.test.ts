@@ -1,0 +1,129 @@
+// The command as a process: signals, streams that break, errors that nobody catches.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+
+const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "process-"));
+const script = join(folder, "rfdetr.mjs");
+writeFileSync(
+  script,
+  `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`,
+);
+const training = (out: string, steps: number) => [
+  ...["train", "--data", "data", "--model", "tiny", "--out", out, "--epochs", "100000", "--batch", "2"],
+  ...["--precision", "32-true", "--set", "multi_scale=off", "--set", `max_steps=${steps}`],
+];
+const ended = (child: ChildProcess): Promise<number | null> => new Promise((resolve) => child.on("exit", resolve));
+const summary = (out: string) => JSON.parse(readFileSync(join(folder, out, "summary.json"), "utf8"));
+
+beforeAll(() => {
+  spawnSync(process.execPath, [script, "data", "synth", "data", "--images", "6", "--size", "64"], { cwd: folder });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("a training", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("saves and ends at %s, which may come twice, with exit code %i", async (signal, code) => {
+    const child = spawn(process.execPath, [script, ...training(signal, 100_000), "--json"], { cwd: folder });
+    let output = "";
+    let sent = false;
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (sent || !output.includes('"type":"step"')) return;
+      sent = true;
+      child.kill(signal);
+      setTimeout(() => child.kill(signal), 50);
+    });
+    expect(await ended(child)).toBe(code);
+    const last = JSON.parse(output.trim().split("\n").at(-1) as string);
+    expect(last).toMatchObject({ type: "done", summary: { stop_reason: "interrupted" } });
+    expect(existsSync(join(folder, signal, "checkpoint", "state.json"))).toBe(true);
+  });
+
+  it("saves and ends when npx, which started it, is killed", async () => {
+    const line = `"${process.execPath}" "${script}" ${training("orphan", 100_000).join(" ")} & wait`;
+    const shell = spawn("sh", ["-c", line], {
+      cwd: folder,
+      env: { ...process.env, npm_execpath: "npm-cli.js" },
+      stdio: "ignore",
+    });
+    await vi.waitUntil(() => existsSync(join(folder, "orphan", "numerics.jsonl")), { timeout: 30_000, interval: 50 });
+    shell.kill("SIGKILL");
+    await vi.waitUntil(() => existsSync(join(folder, "orphan", "summary.json")), { timeout: 30_000, interval: 50 });
+    await vi.waitUntil(() => summary("orphan").stop_reason === "interrupted", { timeout: 30_000, interval: 50 });
+    expect(existsSync(join(folder, "orphan", "checkpoint", "state.json"))).toBe(true);
+  });
+
+  it("goes on when nobody reads its output any more", async () => {
+    const child = spawn(process.execPath, [script, ...training("unread", 4), "--json"], { cwd: folder });
+    child.stdout.once("data", () => child.stdout.destroy());
+    child.stderr.once("data", () => child.stderr.destroy());
+    expect(await ended(child)).toBe(0);
+    expect(summary("unread")).toMatchObject({ steps: 4, stop_reason: "max_steps" });
+  });
+
+  it.runIf(existsSync("/dev/full"))("goes on when the disk of its output is full", () => {
+    const full = openSync("/dev/full", "w");
+    const { status } = spawnSync(process.execPath, [script, ...training("full", 4)], {
+      cwd: folder,
+      stdio: ["ignore", full, full],
+    });
+    closeSync(full);
+    expect(status).toBe(0);
+    expect(summary("full")).toMatchObject({ steps: 4, stop_reason: "max_steps" });
+  });
+});
+
+describe("another command", () => {
+  it("ends quietly when its reader has seen enough", async () => {
+    const child = spawn(process.execPath, [script, "data", "stats", "data"], { cwd: folder });
+    child.stdout.destroy();
+    let errors = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      errors += chunk.toString();
+    });
+    expect(await ended(child)).toBe(0);
+    expect(errors).toBe("");
+  });
+
+  it.runIf(existsSync("/dev/full"))("fails when its results cannot be written", () => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [script, "data", "stats", "data", "--json"], {
+      cwd: folder,
+      encoding: "utf8",
+      stdio: ["ignore", full, "pipe"],
+    });
+    closeSync(full);
+    expect(stderr).toMatch(/^error: The results cannot be written to stdout: ENOSPC/);
+    expect(status).toBe(1);
+  });
+
+  it.each([
+    ["a promise that nobody awaits", 'Promise.reject(new Error("lost"))'],
+    ["a timer that throws", 'setTimeout(() => { throw new Error("lost"); })'],
+  ])("reports %s as a fault of the program", (_, fault) => {
+    const preload = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
+      const { existsSync } = fs;
+      fs.existsSync = (path) => {
+        ${fault};
+        fs.existsSync = existsSync;
+        syncBuiltinESMExports();
+        return existsSync(path);
+      };
+      syncBuiltinESMExports();`;
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ["--import", `data:text/javascript,${encodeURIComponent(preload)}`, script, "data", "stats", "data"],
+      { cwd: folder, encoding: "utf8" },
+    );
+    expect(stderr).toMatch(/^error: This is a fault of rfdetr[^\n]*\nError: lost\n {4}at /);
+    expect(status).toBe(1);
+  });
+});
