@@ -111,8 +111,13 @@ function isUsed(folder: string, name: string): boolean {
   return false;
 }
 
+/** What stands at a path; undefined if nothing does, or where writing will say why it cannot be looked at. */
 function exists(path: string): ReturnType<typeof lstatSync> {
-  return lstatSync(path, { throwIfNoEntry: false });
+  try {
+    return lstatSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function freshFolder(name: string): string {
