@@ -3,28 +3,51 @@
 import { formatBytes } from "@rfdetr/amp/text";
 import type { EpochEvent, StartEvent, StepEvent, TrainEvent } from "../run/files/events.js";
 import type { Console } from "./console.js";
-import { clock, duration, fraction, grouped } from "./format.js";
+import { clock, counted, duration, fraction, grouped } from "./format.js";
 
-const columns = [
-  "epoch",
-  "step",
-  "loss",
-  "class",
-  "box",
-  "giou",
-  "AP",
-  "AP50",
-  "AP75",
-  "img/s",
-  "skipped",
-  "time",
-] as const;
-const widths = [7, 7, 8, 7, 7, 7, 6, 6, 6, 7, 7, 8];
-const row = (cells: readonly string[]) => cells.map((cell, i) => cell.padStart(widths[i])).join(" ");
+/** A column of the table of epochs. */
+interface Column {
+  title: string;
+  width: number;
+  cell: (event: EpochEvent) => string;
+}
+
+const loss = (value: number | undefined): string => (value === undefined ? "–" : value.toFixed(3));
+const table: readonly Column[] = [
+  { title: "step", width: 7, cell: (event) => String(event.step) },
+  { title: "loss", width: 8, cell: (event) => loss(event.loss) },
+  { title: "class", width: 7, cell: ({ terms }) => loss(terms.loss_ce) },
+  { title: "box", width: 7, cell: ({ terms }) => loss(terms.loss_bbox) },
+  { title: "giou", width: 7, cell: ({ terms }) => loss(terms.loss_giou) },
+  { title: "AP", width: 6, cell: (event) => fraction(event.ap) },
+  { title: "AP50", width: 6, cell: (event) => fraction(event.ap50) },
+  { title: "AP75", width: 6, cell: (event) => fraction(event.ap75) },
+  { title: "img/s", width: 7, cell: (event) => event.imagesPerSecond.toFixed(1) },
+  { title: "skipped", width: 7, cell: (event) => String(event.amp.skipped) },
+  { title: "time", width: 8, cell: (event) => duration(event.seconds + event.evaluationSeconds) },
+];
+/** What a narrow terminal does without, in this order. */
+const dispensable = ["giou", "box", "class", "AP75", "img/s", "step", "skipped", "loss"];
+const epochWidth = 7;
+const best = "  best";
+
+/** The columns that fit beside the epoch and the mark of the best. */
+function columnsWithin(width: number | null): readonly Column[] {
+  let columns = table;
+  const total = (): number => columns.reduce((sum, column) => sum + 1 + column.width, epochWidth + best.length);
+  for (const title of dispensable) {
+    if (width === null || total() < width) break;
+    columns = columns.filter((column) => column.title !== title);
+  }
+  return columns;
+}
 
 /** Shows the events of a run. */
 export class TrainConsole {
   #lastPlain = 0;
+  /** Epochs that the run has steps for. */
+  #epochs = 0;
+  #hasTitles = false;
 
   constructor(
     readonly console: Console,
@@ -47,73 +70,81 @@ export class TrainConsole {
 
   #header(event: StartEvent): void {
     const { console } = this;
+    const { epochs, stepsPerEpoch, totalSteps, trainImages, batch } = event;
+    this.#epochs = Math.ceil(totalSteps / stepsPerEpoch);
     console.progress(
-      `${console.bold(event.model)} at ${event.resolution} px, ${grouped(event.parameters)} parameters, ${event.classes.length} classes`,
+      `${console.bold(event.model)} at ${event.resolution} px, ${grouped(event.parameters)} parameters, ${counted(event.classes.length, "class", "classes")}`,
     );
-    const [train, valid] = [event.trainImages, event.validImages].map(grouped);
-    const epochs = `${event.epochs} epochs of ${event.stepsPerEpoch} steps, ${event.batch} images per step`;
-    console.progress(`${train} training and ${valid} validation images, ${epochs}`);
+    console.progress(`${grouped(trainImages)} training and ${grouped(event.validImages)} validation images`);
+    const limit = totalSteps < epochs * stepsPerEpoch ? `, ends after ${counted(totalSteps, "step")}` : "";
+    console.progress(
+      `${counted(epochs, "epoch")} of ${counted(stepsPerEpoch, "step")}, ${counted(batch, "image")} per step${limit}`,
+    );
     console.progress(`precision ${console.bold(event.precision)}: ${event.reason}`);
     console.progress(
       console.dim(
-        `libtorch ${event.engine} on ${event.device}, ${event.threads} threads; ${event.hardware}; seed ${event.seed}`,
+        `libtorch ${event.engine} on ${event.device}, ${counted(event.threads, "thread")}; ${event.hardware}`,
       ),
     );
+    console.progress(console.dim(`seed ${event.seed}`));
     console.progress(
       `run folder ${event.dir}${event.resumedAt === null ? "" : `, continued after step ${event.resumedAt}`}`,
     );
-    console.progress();
-    console.progress(console.bold(row(columns)));
+    if (stepsPerEpoch > Math.ceil(trainImages / batch))
+      console.fact(
+        `An epoch has at least ${counted(stepsPerEpoch, "step")}, so small sets are repeated: ${counted(trainImages, "image")} for ${grouped(stepsPerEpoch * batch)} places`,
+      );
+    console.live("waiting for the first step");
   }
 
   #step(event: StepEvent): void {
-    const text = this.stepLine(event);
-    if (!this.console.plain) this.console.live(text);
+    const { console } = this;
+    if (!console.plain) console.live(this.stepLine(event, console.columns));
     // A log gets at most one line every ten seconds.
     else if (this.now().getTime() - this.#lastPlain >= 10_000) {
       this.#lastPlain = this.now().getTime();
-      this.console.progress(text);
+      console.progress(this.stepLine(event));
     }
   }
 
   /**
-   * Epoch, step, loss, learning rate, speed, memory, precision with loss scale and skipped steps, image size, time
-   * left, time of the end.
+   * Time left and time of the end, epoch, step, loss, speed, precision with loss scale and skipped steps, memory,
+   * learning rate, image size: as many of them as fit. What is not known yet is left out.
    */
-  stepLine(event: StepEvent): string {
+  stepLine(event: StepEvent, width: number | null = null): string {
     const scale = event.lossScale === null ? "" : ` scale ${event.lossScale}`;
     const skipped = event.skippedSteps === 0 ? "" : ` skipped ${event.skippedSteps}`;
-    return [
+    const { imagesPerSecond: speed, secondsLeft } = event;
+    const parts = [
+      ...(Number.isFinite(secondsLeft) ? [`${duration(secondsLeft)} left, ${clock(this.now(), secondsLeft)}`] : []),
       `epoch ${event.epoch}`,
       `step ${event.step}/${event.totalSteps}`,
       `loss ${event.loss.toFixed(3)}`,
-      `lr ${event.lr.toExponential(1)}`,
-      `${event.imagesPerSecond.toFixed(event.imagesPerSecond < 10 ? 1 : 0)} img/s`,
-      formatBytes(event.rssBytes),
+      ...(speed > 0 ? [`${speed.toFixed(speed < 10 ? 1 : 0)} img/s`] : []),
       `${event.precision}${scale}${skipped}`,
+      formatBytes(event.rssBytes),
+      ...(event.lr > 0 ? [`lr ${event.lr.toExponential(1)}`] : []),
       `${event.size} px`,
-      `${duration(event.secondsLeft)} left, ${clock(this.now(), event.secondsLeft)}`,
-    ].join(" · ");
+    ];
+    let line = parts[0];
+    for (const part of parts.slice(1)) {
+      if (width !== null && `${line} · ${part}`.length >= width) break;
+      line += ` · ${part}`;
+    }
+    return line;
   }
 
   #epoch(event: EpochEvent): void {
     const { console } = this;
-    const { terms } = event;
-    const number = (value: number | undefined) => (value === undefined ? "–" : value.toFixed(3));
-    const cells = [
-      `${event.epoch}/${event.epochs}`,
-      String(event.step),
-      number(event.loss),
-      number(terms.loss_ce),
-      number(terms.loss_bbox),
-      number(terms.loss_giou),
-      fraction(event.ap),
-      fraction(event.ap50),
-      fraction(event.ap75),
-      event.imagesPerSecond.toFixed(1),
-      String(event.amp.skipped),
-      duration(event.seconds + event.evaluationSeconds),
-    ];
-    console.progress(`${row(cells)}${event.best ? console.green("  best") : ""}`);
+    const columns = columnsWithin(console.plain ? null : console.columns);
+    const row = (first: string, cell: (column: Column) => string): string =>
+      [first.padStart(epochWidth), ...columns.map((column) => cell(column).padStart(column.width))].join(" ");
+    if (!this.#hasTitles) {
+      console.progress();
+      console.progress(console.bold(row("epoch", ({ title }) => title)));
+    }
+    this.#hasTitles = true;
+    const first = `${event.epoch}/${Math.min(event.epochs, this.#epochs || event.epochs)}`;
+    console.progress(`${row(first, ({ cell }) => cell(event))}${event.best ? console.green(best) : ""}`);
   }
 }
