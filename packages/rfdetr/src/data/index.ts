@@ -11,6 +11,14 @@ export {
   type SplitFile,
 } from "./check/duplicates.js";
 export { fixDataset } from "./check/fix-dataset.js";
+export {
+  findQualityProblems,
+  type JudgedSplit,
+  type QualityCheck,
+  type QualityFinding,
+  type QualityLimits,
+  qualityChecks,
+} from "./check/quality.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
 export { hasSplit, openDataset } from "./formats/open.js";
 export { datasetStats, type SplitStats } from "./formats/stats.js";
