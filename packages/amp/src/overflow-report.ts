@@ -84,6 +84,8 @@ export function advise(report: Omit<OverflowReport, "advice">): string[] {
   const place = report.module ?? "";
   const isHalf = report.output?.dtype === "float16" || report.inputs.some((input) => input.dtype === "float16");
   const culprit = report.readers.find((reader) => !reader.startsWith("(")) ?? place;
+  // What has no path, such as the loss, runs in float32 already.
+  const inModule = culprit !== "" && !culprit.startsWith("(");
   const overridden = `precision_overrides: { "${culprit.replace(/\.\d+(?=\.|$)/g, ".*")}": "fp32" }`;
   switch (report.phase) {
     case "input":
@@ -108,11 +110,13 @@ export function advise(report: Omit<OverflowReport, "advice">): string[] {
       if (report.precision === "16-mixed" && report.scale > 1)
         return [
           `The loss scale of ${report.scale} carried a gradient past float16's ${fp16Max}: the scaler has halved the scale and the step was skipped. This is normal in the first steps, and now and then later: the scaler finds its scale in this way.`,
-          `If it happens at the same module again and again: ${overridden}, or bf16-mixed.`,
+          inModule
+            ? `If it happens at the same module again and again: ${overridden}, or bf16-mixed.`
+            : "If it happens again and again: bf16-mixed, which needs no loss scale.",
         ];
       return [
-        `A gradient left the range of its dtype at ${place}: lower the learning rate or the clipping threshold.`,
-        `If it happens at the same module again and again: ${overridden}.`,
+        `A gradient left the range of its dtype${inModule ? ` at ${place}` : " outside of the modules, in the loss"}: lower the learning rate or the clipping threshold.`,
+        ...(inModule ? [`If it happens at the same module again and again: ${overridden}.`] : []),
       ];
     case "forward":
       if (isHalf)

@@ -132,12 +132,12 @@ describe("a batch that makes the loss not finite", () => {
       .map(parseRecord)
       .filter(({ kind }) => kind === "rollback")
       .map((record) => record.lr_factor);
-    expect(factors).toEqual([0.5, 0.25, 0.125, 0.0625, 0.03125]);
+    expect(factors).toEqual([0.5, 0.05, 0.005, 0.0005, 0.00005]);
   });
 
   it("an overflow that the loss scale explains is skipped under every policy", async () => {
     // A scale this large overflows at once and comes down by half each step.
-    const events = await run("scaled", "stop", squares(20), { precision: "16-mixed", scaler: { init: 2 ** 40 } });
+    const events = await run("scaled", "stop", squares(20), { precision: "16-mixed", scaler: { init: 2 ** 28 } });
     const skipped = events.filter((event) => event.type === "step" && event.skipped).length;
     expect(skipped).toBeGreaterThan(3);
     expect(events.at(-1)).toMatchObject({ type: "done", summary: { stop_reason: "finished" } });

@@ -1,9 +1,10 @@
 // COCO figures of a weights file on a dataset.
 
-import { type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
+import { nonFinite, type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
 import { modelAutocast } from "../model/precision.js";
+import type { RFDETRModel } from "../model/rfdetr.js";
 import { resolveDevice } from "../support/device.js";
-import { DataError, InternalError } from "../support/errors.js";
+import { DataError, InternalError, NumericsError } from "../support/errors.js";
 import { loadModel } from "../weights/weights.js";
 import { classMap } from "./class-map.js";
 import type { CocoEvaluator } from "./coco/coco.js";
@@ -31,6 +32,7 @@ export interface EvaluateWeightsOptions {
  * Scores a weights file on a split (`COCOeval` of pycocotools).
  * @throws CheckpointError if the weights cannot be loaded
  * @throws DataError if the split cannot be read, or has a class that the weights do not know
+ * @throws NumericsError if the model gives detections that are not finite
  * @example
  * import { evaluateWeights } from "rfdetr/eval";
  * const options = { data: "birds/", split: "valid", batch: 4, precision: "auto", device: "auto" } as const;
@@ -65,7 +67,20 @@ export async function evaluateWeights(
     },
   });
   if (evaluator === null) throw new InternalError("Evaluation stopped without being cancelled");
+  if (evaluator.nonFinite > 0) throw notFinite(weights, model, evaluator.nonFinite, precision);
   return { summary: evaluator.summarize(), evaluator, precision };
+}
+
+function notFinite(weights: string, model: RFDETRModel, detections: number, precision: Precision): NumericsError {
+  const [name, ...more] = nonFinite(model.stateDict());
+  return name === undefined
+    ? new NumericsError(`${detections} detections of ${weights} are not finite: the model overflows in ${precision}`, {
+        hint: "Evaluate with `precision` 32-true",
+      })
+    : new NumericsError(
+        `${detections} detections of ${weights} are not finite: its weights are not, first in ${name}${more.length > 0 ? ` (${more.length + 1} tensors)` : ""}`,
+        { hint: "Use weights of an earlier epoch: the run that wrote these diverged, or the file was damaged" },
+      );
 }
 
 function some(names: readonly string[]): string {

@@ -9,6 +9,7 @@ import type { RFDETRModel } from "../model/rfdetr.js";
 import type { EvaluationBatch } from "./batch.js";
 import { relabel } from "./class-map.js";
 import { CocoEvaluator } from "./coco/coco.js";
+import { finiteDetections } from "./finite-detections.js";
 
 /** A model and how it computes. */
 export interface EvaluatedModel {
@@ -47,6 +48,7 @@ export function outputsOf(
 
 /**
  * Adds the images of a batch to an evaluator, with the `numSelect` best detections of each. Call it inside a scope.
+ * Detections that are not finite are left out, and the evaluator counts them.
  * @param outputs of the model for the batch, in float32
  * @param change applied to the detections of an image before they are scored
  * @returns the detections of each image, before `change`
@@ -56,12 +58,14 @@ export function scoreBatch(
   batch: EvaluationBatch,
   outputs: Prediction,
   numSelect: number,
-  change: (detections: ScoredBoxes) => ScoredBoxes,
+  change: (detections: ScoredBoxes) => ScoredBoxes = (found) => found,
 ): ScoredBoxes[] {
   return postprocess(outputs, batch.origSizes, numSelect).map((scored, i) => {
     const [height, width] = batch.origSizes[i];
     const detections = toArrays(scored);
-    evaluator.addImage({ id: batch.imageIds[i], width, height, gt: batch.truths[i], detections: change(detections) });
+    const { kept, dropped } = finiteDetections(detections);
+    evaluator.nonFinite += dropped;
+    evaluator.addImage({ id: batch.imageIds[i], width, height, gt: batch.truths[i], detections: change(kept) });
     return detections;
   });
 }

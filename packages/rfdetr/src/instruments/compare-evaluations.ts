@@ -127,7 +127,7 @@ function evaluateAll({ mode, autocast }: Way, options: EvaluationModesOptions): 
         // Reading a value waits for the device.
         outputs.predBoxes.sum().item();
         milliseconds.push((performance.now() - began) / batch.imageIds.length);
-        detected.push(...scoreBatch(evaluator, batch, outputs, model.config.numSelect, finite));
+        detected.push(...scoreBatch(evaluator, batch, outputs, model.config.numSelect));
       }),
     );
     options.progress?.(mode, evaluator.images);
@@ -154,17 +154,6 @@ function moduleErrors(
     () => forward(reference, batch, options),
     () => inMode(way, options.model, () => forward(way, batch, options)),
   );
-}
-
-/** Leaves out detections with a score or a corner that is not finite: COCO scoring refuses them. */
-function finite({ boxes, scores, labels }: ScoredBoxes): ScoredBoxes {
-  const good = (i: number): boolean => [scores[i], ...boxes.subarray(i * 4, i * 4 + 4)].every(Number.isFinite);
-  const rows = [...scores.keys()].filter(good);
-  return {
-    boxes: Float32Array.from(rows.flatMap((i) => [...boxes.subarray(i * 4, i * 4 + 4)])),
-    scores: Float32Array.from(rows, (i) => scores[i]),
-    labels: Int32Array.from(rows, (i) => labels[i]),
-  };
 }
 
 /**

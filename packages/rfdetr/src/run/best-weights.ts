@@ -22,12 +22,14 @@ export interface EpochVerdict {
  * @param before the best figure so far, or null
  * @param summary figures of the weights that would be shipped, and `base` of those that are not averaged; null where
  * not evaluated
+ * @param usable false for weights that diverged, or that no step has changed: they are never the best
  */
 export function judgeEpoch(
   settings: TrainSettings,
   epoch: number,
   before: number | null,
   { summary, base }: { summary: CocoSummary | null; base: CocoSummary | null },
+  usable = true,
 ): EpochVerdict {
   const shippedFigure = figureOf(settings, summary);
   const baseFigure = figureOf(settings, base);
@@ -38,7 +40,7 @@ export function judgeEpoch(
     baseWins,
     figure,
     watched: settings.earlyStoppingUseEma ? (shippedFigure ?? figure) : figure,
-    best: figure !== null && epoch > settings.skipBestEpochs && (before === null || figure > before),
+    best: usable && figure !== null && epoch > settings.skipBestEpochs && (before === null || figure > before),
   };
 }
 

@@ -3,6 +3,7 @@ import type { OverflowReport } from "@rfdetr/amp";
 import { NumericsError } from "../support/errors.js";
 import type { StepResult } from "../train/step.js";
 import type { FaultCounts } from "./files/checkpoint.js";
+import { remedy } from "./run-messages.js";
 
 /** What to do about a faulty step: skip it, stop the run, or go back to the last checkpoint. */
 export type FaultPolicy = "skip" | "stop" | "rollback";
@@ -16,29 +17,38 @@ const hopeless = 50;
 const replays = 20;
 /** Most rollbacks within one epoch. After these, a lower learning rate has not helped. */
 export const mostRollbacks = 5;
+/** The factor of all learning rates after a rollback: half, and a tenth of it each further time within an epoch. */
+export function loweredRate(before: number, rollbacks: number): number {
+  return Number((before / (rollbacks === 0 ? 2 : 10)).toPrecision(3));
+}
 
 /** What to do, and the words for the user; null where nothing needs to be said. */
 export interface Verdict {
   action: FaultPolicy;
   message: string | null;
+  /** Whether the loss scale alone explains the fault. */
+  explained: boolean;
 }
 
 /** Counts the faults of a run and decides about each. */
 export class FaultJudge {
+  /** The first step that changed nothing; null so far. */
+  since: number | null;
   #wasted: number;
   #replays: number;
 
   constructor(
     readonly policy: FaultPolicy,
-    { wasted, replays }: FaultCounts = { wasted: 0, replays: 0 },
+    { wasted, replays, since = null }: FaultCounts = { wasted: 0, replays: 0 },
   ) {
+    this.since = since;
     this.#wasted = wasted;
     this.#replays = replays;
   }
 
   /** What was counted so far. */
   state(): FaultCounts {
-    return { wasted: this.#wasted, replays: this.#replays };
+    return { wasted: this.#wasted, replays: this.#replays, since: this.since };
   }
 
   /** Whether the step of the next fault should be run again to find its place. Counts the call. */
@@ -59,11 +69,13 @@ export class FaultJudge {
    */
   judge(step: number, result: StepResult, scale: number, report: OverflowReport | null): Verdict {
     this.#wasted++;
+    this.since ??= step;
     const fault = result.fault?.what ?? "step";
     if (this.#wasted >= hopeless)
-      throw new NumericsError(`${hopeless} steps in a row were not finite (last: ${fault})`, {
-        hint: "Lower `lr`, or train with `precision` 32-true",
-      });
+      throw new NumericsError(
+        `${hopeless} steps in a row were not finite, since step ${step - hopeless + 1} (last: ${fault})`,
+        { hint: remedy },
+      );
     const explained = scale > 1 && Number.isFinite(result.loss);
     const began = report?.module ? `: it began in ${report.module}` : "";
     if (this.policy === "skip" || explained) {
@@ -71,8 +83,8 @@ export class FaultJudge {
         this.#wasted === 1 && !explained
           ? `Step ${step} changed nothing, because the ${fault} is not finite${began}`
           : null;
-      return { action: "skip", message };
+      return { action: "skip", message, explained };
     }
-    return { action: this.policy, message: `The ${fault} of step ${step} is not finite${began}` };
+    return { action: this.policy, message: `The ${fault} of step ${step} is not finite${began}`, explained };
   }
 }

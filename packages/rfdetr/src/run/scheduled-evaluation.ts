@@ -4,7 +4,7 @@ import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { evaluate } from "../eval/evaluate.js";
 import type { EvaluationEvent } from "./files/events.js";
 import type { Session } from "./session/session.js";
-import { withAverage } from "./session/session-state.js";
+import { useBest, withAverage } from "./session/session-state.js";
 
 /**
  * Scores the weights that would be shipped (`shipped`: the averaged ones, where there is an average), or those in the
@@ -52,19 +52,38 @@ export async function* scheduledEvaluation(
   return await work;
 }
 
+/** What the evaluation of an epoch gives. */
+export interface EpochFigures {
+  summary: CocoSummary | null;
+  base: CocoSummary | null;
+  /** Detections that were left out of `summary` because they are not finite. */
+  nonFinite: number;
+}
+
 /**
  * Scores the weights at the end of an epoch: those that would be shipped, and with `eval_base_model` those that are not
  * averaged.
- * @returns the figures of both (`base` null where it is not asked for); null if the run was asked to stop meanwhile
+ * @returns the figures of both (`base` null where it is not asked for), and the number of detections of the first that
+ * were not finite; null if the run was asked to stop meanwhile
  */
 export async function* evaluateEpoch(
   session: Session,
   stopRequested: () => boolean,
-): AsyncGenerator<EvaluationEvent, { summary: CocoSummary; base: CocoSummary | null } | null> {
+): AsyncGenerator<EvaluationEvent, EpochFigures | null> {
   const shipped = yield* scheduledEvaluation(session, "shipped", "valid", stopRequested);
   if (shipped === null) return null;
-  const summary = shipped.summarize();
-  if (!session.settings.evalBaseModel || session.ema === null) return { summary, base: null };
+  const figures = { summary: shipped.summarize(), nonFinite: shipped.nonFinite };
+  if (!session.settings.evalBaseModel || session.ema === null) return { ...figures, base: null };
   const own = yield* scheduledEvaluation(session, "own", "valid", stopRequested);
-  return own === null ? null : { summary, base: own.summarize() };
+  return own === null ? null : { ...figures, base: own.summarize() };
+}
+
+/** Scores the best weights on the test split. @returns null if the run was asked to stop meanwhile */
+export async function* evaluateTest(
+  session: Session,
+  stopRequested: () => boolean,
+): AsyncGenerator<EvaluationEvent, CocoSummary | null> {
+  useBest(session);
+  const evaluator = yield* scheduledEvaluation(session, "own", "test", stopRequested);
+  return evaluator?.summarize() ?? null;
 }

@@ -25,17 +25,22 @@ import {
 import { addStep, emptySums } from "./progress.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
-import { evaluateEpoch, scheduledEvaluation } from "./scheduled-evaluation.js";
+import { divergence, mostlySkipped, remedy, whyNoBest, whyNoTest, withoutResult } from "./run-messages.js";
+import { type EpochFigures, evaluateEpoch, evaluateTest } from "./scheduled-evaluation.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
-import { rollBack, saveSession, useBest } from "./session/session-state.js";
 import type { OpenTrainData } from "./session/training-data.js";
 import { SpeedMeter } from "./speed.js";
+import { StateKeeper } from "./state-keeper.js";
 import { StepWatch } from "./step-watch.js";
 import type { TrainRequest } from "./train-run.js";
 
 /** Codes of failures whose cause is outside the run: it can be resumed once the cause is fixed. */
 const resumable = new Set(["ERR_DATA", "ERR_RUN_DIRECTORY", "ERR_NUMERICS"]);
+
+/** The share of detections that may overflow, as in float16, before the weights count as diverged. */
+const fewDetections = 0.01;
+const notEvaluated: EpochFigures = { summary: null, base: null, nonFinite: 0 };
 
 type StopReason = RunSummary["stop_reason"];
 
@@ -68,10 +73,11 @@ class Trainer {
   readonly #speed = new SpeedMeter();
   readonly #faults: FaultJudge;
   readonly #watch: StepWatch;
-  /** When the last checkpoint was written, in milliseconds. */
-  #saved = performance.now();
-  /** The step of the last checkpoint. */
-  #savedStep: number;
+  readonly #state: StateKeeper;
+  /** Whether the last evaluation had detections that are not finite. */
+  #diverged = false;
+  /** Whether it was said that most steps are skipped. */
+  #saidSkipped = false;
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
   #evaluationSeconds = 0;
@@ -83,8 +89,8 @@ class Trainer {
   ) {
     const { settings, progress, parts } = session;
     this.#progress = progress;
-    this.#savedStep = progress.step;
     this.#faults = new FaultJudge(settings.onNonFinite, progress.faults);
+    this.#state = new StateKeeper(session, this.#faults);
     this.#watch = new StepWatch(parts.model, settings.monitorInterval);
     this.#stopping = settings.earlyStopping
       ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta)
@@ -105,18 +111,45 @@ class Trainer {
     for (const message of session.notes) yield { type: "note", message };
     for (const message of session.warnings) yield { type: "warning", message };
     if (progress.finished) return yield this.#endedBefore();
+    progress.scaler = session.parts.scaler.enabled ? session.parts.scaler.stateDict() : null;
     // A kill in the first epoch must not be the end of the run, and a rollback needs a state to go back to.
-    if (progress.step === 0) yield this.#checkpoint();
+    if (progress.step === 0) yield* this.#state.checkpoint();
+    else yield* this.#state.heal();
     let reason: StopReason | null = null;
     while (reason === null && progress.epoch < settings.epochs) {
       const steps = yield* this.#epoch();
       if (steps === "rolled back") continue;
       reason = steps === "interrupted" ? steps : yield* this.#endEpoch();
-      if (reason !== null && reason !== "interrupted") progress.finished = true;
-      yield this.#checkpoint();
+      if (reason === "interrupted") yield* this.#keepLast();
+      else if (reason !== null) this.#mustHaveTrained();
+      progress.finished = reason !== null && reason !== "interrupted";
+      yield* this.#state.checkpoint();
     }
-    if (settings.runTest && progress.finished) yield* this.#test();
+    if (reason !== "interrupted") yield* this.#conclude();
     yield this.#done(reason ?? "finished");
+  }
+
+  /** @throws NumericsError for a run without a result. */
+  #mustHaveTrained(): void {
+    const progress = this.#progress;
+    const nothing = progress.applied === 0 || (this.#diverged && !existsSync(this.session.directory.last));
+    if (progress.step > 0 && nothing) throw withoutResult(progress, this.#faults.since);
+  }
+
+  /** What remains to be done and said at the end of a run that was not interrupted. */
+  async *#conclude(): AsyncGenerator<TrainEvent> {
+    const { session } = this;
+    const progress = this.#progress;
+    this.#mustHaveTrained();
+    for (const message of [mostlySkipped(progress, this.#faults.since), whyNoBest(session)])
+      if (message !== null) yield { type: "warning", message };
+    if (session.settings.runTest) yield* this.#test();
+  }
+
+  /** Saves the weights of a run that is stopped, unless it has diverged. */
+  *#keepLast(): Generator<TrainEvent> {
+    yield* this.#state.heal();
+    if (this.#state.healthy && !this.#diverged) for (const recorder of this.recorders) recorder.stopped?.();
   }
 
   /** Steps until the run ends by their number; those that were undone do not count. */
@@ -137,7 +170,7 @@ class Trainer {
       if (this.#stepsLeft <= 0) break;
       if (yield* this.#step(microBatches)) return "rolled back";
       if (this.stopRequested()) return "interrupted";
-      if (performance.now() - this.#saved > settings.checkpointSeconds * 1000) yield this.#checkpoint();
+      if (this.#state.age > settings.checkpointSeconds) yield* this.#state.checkpoint();
       if (progress.stepInEpoch >= stepsPerEpoch) break;
     }
     return "complete";
@@ -161,6 +194,7 @@ class Trainer {
     const seconds = (now - this.#mark) / 1000;
     progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
     addStep(progress, result, images, seconds);
+    this.#state.loss(result.loss);
     this.#mark = now;
     this.#speed.add(images, now);
     const report = result.applied || !this.#faults.wantsReplay() ? null : this.#replay(microBatches, size, scale);
@@ -186,16 +220,14 @@ class Trainer {
 
   /** Does what `on_non_finite` asks for. @returns whether the run went back to its last checkpoint */
   *#faulty(result: StepResult, scale: number, report: OverflowReport | null): Generator<TrainEvent, boolean> {
-    const { session } = this;
     const progress = this.#progress;
-    const { action, message } = this.#faults.judge(progress.step, result, scale, report);
-    if (action === "skip") {
-      if (message !== null) yield { type: "warning", message };
-      return false;
-    }
+    const { action, message, explained } = this.#faults.judge(progress.step, result, scale, report);
+    if (message !== null && action === "skip") yield { type: "warning", message };
+    // The step changed nothing, but an earlier one may have left the fault in the state.
+    if (!explained && action !== "rollback") yield* this.#state.heal();
+    if (action === "skip") return false;
     if (action === "stop") {
-      // The step changed nothing, so the state is good, unless a weight itself is the fault.
-      if (report?.phase !== "weight") this.#save();
+      this.#state.save();
       throw new NumericsError(
         `${message}. Training stops because on_non_finite is stop. numerics.jsonl shows the steps that led there`,
       );
@@ -203,10 +235,12 @@ class Trainer {
     const tries = progress.rollbacks?.inEpoch ?? 0;
     if (tries >= mostRollbacks)
       throw new NumericsError(
-        `${message}, after going back ${tries} times in this epoch and lowering the learning rate each time. numerics.jsonl shows where it began`,
+        `${message}, after going back ${tries} times in this epoch and lowering the learning rate each time`,
+        { hint: `${remedy}. numerics.jsonl shows where it began` },
       );
     const from = progress.step;
-    const to = rollBack(session);
+    const to = this.#state.rollBack();
+    this.#stopping?.load(progress.earlyStopping);
     const lrFactor = progress.rollbacks?.lrFactor ?? 1;
     for (const recorder of this.recorders)
       recorder.rollback?.({ from, to, lrFactor, fault: result.fault?.what ?? null });
@@ -214,7 +248,8 @@ class Trainer {
       type: "warning",
       message: `${message}. The run goes back to the state after step ${to}, with ${lrFactor} times the learning rate`,
     };
-    yield this.#checkpoint();
+    yield* this.#state.heal();
+    yield this.#state.save();
     return true;
   }
 
@@ -227,26 +262,23 @@ class Trainer {
     const { settings } = session;
     const progress = this.#progress;
     const epoch = progress.epoch + 1;
+    yield* this.#state.heal();
     const began = performance.now();
     const due = epoch >= settings.epochs || this.#stepsLeft <= 0 || epoch % settings.evalInterval === 0;
-    const figures = due ? yield* evaluateEpoch(session, this.stopRequested) : { summary: null, base: null };
+    const figures = due ? yield* evaluateEpoch(session, this.stopRequested) : notEvaluated;
     if (figures === null) return "interrupted";
     const evaluationSeconds = (performance.now() - began) / 1000;
     if (figures.summary !== null) this.#evaluationSeconds = evaluationSeconds;
-
-    const { chosen, baseWins, figure, watched, best } = judgeEpoch(
-      settings,
-      epoch,
-      progress.best?.figure ?? null,
-      figures,
-    );
+    const usable = yield* this.#usable(figures);
+    const before = progress.best?.figure ?? null;
+    const { chosen, baseWins, figure, watched, best } = judgeEpoch(settings, epoch, before, figures, usable);
     const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
-    for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins });
+    for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins, usable });
     if (best && figure !== null && chosen !== null) progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
     progress.epoch = epoch;
     progress.stepInEpoch = 0;
     progress.epochSums = emptySums();
-    if (progress.rollbacks !== undefined) progress.rollbacks.inEpoch = 0;
+    if (progress.rollbacks !== undefined && this.#state.healthy) progress.rollbacks.inEpoch = 0;
     let ended: StopReason | null = null;
     if (this.#stepsLeft <= 0)
       ended = settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
@@ -259,31 +291,35 @@ class Trainer {
     return ended;
   }
 
+  /**
+   * Whether the weights of an epoch may take the place of those saved before: not when they diverged, when no step has
+   * changed them, or when the run may go back behind them. Says what is wrong.
+   */
+  *#usable({ summary, nonFinite }: EpochFigures): Generator<TrainEvent, boolean> {
+    const progress = this.#progress;
+    const { since } = this.#faults;
+    if (summary !== null) this.#diverged = nonFinite > fewDetections * (nonFinite + summary.detections);
+    if (summary !== null && nonFinite > 0)
+      yield {
+        type: "warning",
+        message: divergence(nonFinite, nonFinite + summary.detections, progress.step, since),
+      };
+    const skipped = this.#saidSkipped ? null : mostlySkipped(progress, since);
+    if (skipped !== null) yield { type: "warning", message: skipped };
+    this.#saidSkipped ||= skipped !== null;
+    const goesBack = this.session.settings.onNonFinite === "rollback" && !this.#state.healthy;
+    return progress.applied > 0 && !this.#diverged && !goesBack;
+  }
+
   /** Scores the best weights on the test split. */
   async *#test(): AsyncGenerator<TrainEvent> {
     const { session } = this;
-    if (session.data.testImages === 0 || this.#progress.best === null) {
-      yield { type: "warning", message: "run_test is set, but the dataset has no test split" };
-      return;
-    }
-    useBest(session);
-    const evaluator = yield* scheduledEvaluation(session, "own", "test", this.stopRequested);
-    if (evaluator === null) return;
-    const summary = evaluator.summarize();
+    const why = whyNoTest(session);
+    if (why !== null) return yield { type: "warning", message: why };
+    const summary = yield* evaluateTest(session, this.stopRequested);
+    if (summary === null) return;
     for (const recorder of this.recorders) recorder.test?.(summary);
     yield { type: "test", ap: summary.AP, ap50: summary.AP50, perClass: summary.per_class };
-  }
-
-  #checkpoint(): TrainEvent {
-    this.#save();
-    return { type: "checkpoint", path: this.session.directory.checkpoint, step: this.#progress.step };
-  }
-
-  #save(): void {
-    this.#progress.faults = this.#faults.state();
-    saveSession(this.session);
-    this.#saved = performance.now();
-    this.#savedStep = this.#progress.step;
   }
 
   #done(reason: StopReason, error: unknown = null): DoneEvent {
@@ -306,14 +342,14 @@ class Trainer {
     const { directory } = this.session;
     try {
       this.#done("failed", error);
-      if (RfdetrError.is(error) && error.code === "ERR_DATA") this.#save();
+      if (RfdetrError.is(error) && error.code === "ERR_DATA") this.#state.save();
     } catch {
       // On a full disk this fails too; the error that matters is thrown by the caller.
     }
     if (!RfdetrError.is(error) || !resumable.has(error.code) || !existsSync(directory.checkpoint)) return error;
     return addHint(
       error,
-      `The run stopped after step ${this.#progress.step}; its checkpoint is of step ${this.#savedStep}. Fix the cause, then continue it with \`resume\` ${directory.path}`,
+      `The run stopped after step ${this.#progress.step}; its checkpoint is of step ${this.#state.savedStep}. Fix the cause, then continue it with \`resume\` ${directory.path}`,
     );
   }
 

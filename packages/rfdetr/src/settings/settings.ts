@@ -240,7 +240,7 @@ export const settings = {
     type: z.enum(["skip", "stop", "rollback"]),
     fallback: "skip",
     about:
-      "what to do when a loss or gradient is not finite: skip the step, stop the run, or go back to the last checkpoint and halve the learning rate; a step that overflows only because of the loss scale is always skipped",
+      "what to do when a loss or gradient is not finite: skip the step, stop the run, or go back to the last checkpoint of a healthy state with half the learning rate (a tenth of it each further time in an epoch); a step that overflows only because of the loss scale is always skipped",
     ours: true,
   },
   threads: {

@@ -2,6 +2,7 @@
 import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { scope } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
+import { badTerms } from "./step.js";
 import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js";
 
 /**
@@ -21,24 +22,33 @@ export function replayStep(
   try {
     return scope(() => {
       const images = microBatches.map((batch) => prepareImages(batch, size, device));
+      const values = new Map<string, number>();
       const run = (): void =>
         microBatches.forEach(({ targets }, i) => {
           const outputs = inFloat32(autocast.run(() => model.call(images[i])));
-          criterion
-            .compute(outputs, targets, { training: true })
-            .total.mul(scale / microBatches.length)
-            .backward();
+          const { total, terms } = criterion.compute(outputs, targets, { training: true });
+          for (const [name, term] of terms) values.set(name, (values.get(name) ?? 0) + term.item());
+          total.mul(scale / microBatches.length).backward();
         });
-      return replay({
+      const report = replay({
         ...what,
         model,
         inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const),
         run,
         scale,
       });
+      return named(report, badTerms(values));
     });
   } finally {
     parts.optimizer.zeroGrad();
     autocast.clearCache();
   }
+}
+
+/** A report with a name for a fault outside of modules: the terms of the loss, or the operator of the loss. */
+function named(report: OverflowReport, terms: string): OverflowReport {
+  const { module, phase, operator } = report;
+  const outside = module === null || module.startsWith("(");
+  if (!outside || !["loss", "target", "backward"].includes(phase)) return report;
+  return { ...report, module: terms !== "" ? terms : operator === null ? "the loss" : `the loss (${operator})` };
 }

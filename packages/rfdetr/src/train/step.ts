@@ -77,7 +77,11 @@ export function trainingStep(
     const value = scope(() => microBatch(parts, batch, size, share, sums));
     loss += value * share;
     if (Number.isFinite(value)) continue;
-    fault = { what: `loss of micro-batch ${index + 1} of ${microBatches.length}`, parameter: null };
+    const which = badTerms(terms);
+    fault = {
+      what: `loss of micro-batch ${index + 1} of ${microBatches.length}${which === "" ? "" : ` (${which})`}`,
+      parameter: null,
+    };
     break;
   }
   const halfCopyBytes = autocast.cachedBytes;
@@ -102,6 +106,14 @@ export function trainingStep(
     keptBytes: sums.keptBytes,
     halfCopyBytes,
   };
+}
+
+/** The kinds of loss that are not finite, such as `loss_giou`, whatever the layer. */
+export function badTerms(terms: ReadonlyMap<string, number>): string {
+  const bad = [...terms].flatMap(([name, value]) =>
+    name.startsWith("loss_") && !Number.isFinite(value) ? [name.replace(/_(\d+|enc)$/, "")] : [],
+  );
+  return [...new Set(bad)].join(", ");
 }
 
 interface Applied {

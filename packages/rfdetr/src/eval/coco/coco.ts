@@ -90,6 +90,8 @@ export class CocoEvaluator {
   readonly classNames: readonly string[];
   readonly categoryIds: readonly number[];
   readonly maxDets: readonly number[];
+  /** Detections that were left out because a coordinate or the score was NaN or infinite. The caller counts them. */
+  nonFinite = 0;
   readonly #truths = new BoxTable();
   readonly #detections = new BoxTable();
   readonly #ids: (number | string)[] = [];

@@ -42,6 +42,8 @@ export interface FaultCounts {
   wasted: number;
   /** Faulty steps that were run again to find where they began. */
   replays: number;
+  /** The first faulty step; null where there was none, absent in checkpoints of earlier versions. */
+  since?: number | null;
 }
 
 /** What rollbacks have changed so far. */

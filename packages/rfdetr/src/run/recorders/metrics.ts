@@ -11,10 +11,13 @@ export class MetricsRecorder implements Recorder {
 
   constructor(session: Session) {
     this.#session = session;
-    const { directory, progress } = session;
-    // The first line is the header.
-    if (session.resumed)
-      directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
+    if (session.resumed) this.rollback();
+  }
+
+  /** Drops the rows of epochs that the run does again. The first line is the header. */
+  rollback(): void {
+    const { directory, progress } = this.#session;
+    directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
   }
 
   epoch(epoch: RecordedEpoch): void {

@@ -42,6 +42,8 @@ export interface RecordedEpoch {
   chosen: CocoSummary | null;
   /** Whether `chosen` is `base`. */
   baseWins: boolean;
+  /** False for weights that diverged, or that no step has changed: what was saved before is better. */
+  usable: boolean;
 }
 
 /**
@@ -54,6 +56,8 @@ export interface Recorder {
   step?(step: RecordedStep): void;
   rollback?(rollback: RecordedRollback): void;
   epoch?(epoch: RecordedEpoch): void;
+  /** The run is stopped within an epoch, with weights that can be used. */
+  stopped?(): void;
   /** The best weights were scored on the test split. */
   test?(summary: CocoSummary): void;
   /** The run ends, also by failing. */

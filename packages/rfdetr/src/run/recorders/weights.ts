@@ -11,7 +11,8 @@ export class WeightsRecorder implements Recorder {
     this.#session = session;
   }
 
-  epoch({ event: { epoch, best }, chosen, baseWins }: RecordedEpoch): void {
+  epoch({ event: { epoch, best }, chosen, baseWins, usable }: RecordedEpoch): void {
+    if (!usable) return;
     const { directory, settings } = this.#session;
     const info = {
       epoch: String(epoch),
@@ -20,6 +21,12 @@ export class WeightsRecorder implements Recorder {
     this.#save(directory.last, info);
     if (best) this.#save(directory.best, info, baseWins);
     if (epoch % settings.checkpointInterval === 0) this.#save(directory.weightsOfEpoch(epoch), info);
+  }
+
+  /** The last weights are those of the moment, so that a run which is stopped at any time leaves some for use. */
+  stopped(): void {
+    const { directory, progress } = this.#session;
+    this.#save(directory.last, { epoch: String(progress.epoch + 1), step: String(progress.step) });
   }
 
   /** Writes weights for use: the averaged ones where there is an average, unless `base` asks for those in training. */

@@ -2,6 +2,7 @@
 import { getRngState, noGrad, scope, setRngState } from "@rfdetr/torch";
 import { CheckpointError, RfdetrError } from "../../support/errors.js";
 import { readWeights } from "../../weights/weights.js";
+import { loweredRate } from "../fault-policy.js";
 import { loadCheckpoint, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
 import { noRollbacks } from "../progress.js";
 import type { Session } from "./session.js";
@@ -46,8 +47,8 @@ function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
 }
 
 /**
- * Goes back to the last checkpoint and halves the learning rate. Weights, moments, average, schedule and position in
- * the data are restored. The count of steps is not, so that every record has its own number.
+ * Goes back to the last checkpoint and lowers the learning rate and the loss scale. Weights, moments, average, schedule
+ * and position in the data are restored. The count of steps is not, so that every record has its own number.
  * @returns the step whose state the run is in again
  */
 export function rollBack(session: Session): number {
@@ -59,9 +60,12 @@ export function rollBack(session: Session): number {
     step,
     skipped,
     trainSeconds,
-    rollbacks: { inEpoch: inEpoch + 1, undone: undone + step - saved.step, lrFactor: lrFactor / 2 },
+    rollbacks: { inEpoch: inEpoch + 1, undone: undone + step - saved.step, lrFactor: loweredRate(lrFactor, inEpoch) },
   });
-  if (progress.scaler !== null) parts.scaler.loadStateDict(progress.scaler);
+  if (progress.scaler !== null) {
+    progress.scaler = { ...progress.scaler, scale: progress.scaler.scale / 2 };
+    parts.scaler.loadStateDict(progress.scaler);
+  }
   return saved.step;
 }
 

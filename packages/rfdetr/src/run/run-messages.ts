@@ -1,0 +1,78 @@
+// What a run that went wrong says: what, since when, and what to do.
+import { CheckpointError, NumericsError, type RfdetrError } from "../support/errors.js";
+import type { SavedProgress } from "./files/checkpoint.js";
+import { someOf } from "./heal.js";
+import type { Session } from "./session/session.js";
+
+/** What to do about a run that diverges, the most likely remedy first. */
+export const remedy =
+  "Lower `lr`, train with `precision` bf16-mixed or 32-true, or clip gradients with a smaller `clip_max_norm`";
+
+/**
+ * An evaluation had detections that are not finite.
+ * @param since the first step that was at fault, or null where none was
+ */
+export function divergence(bad: number, detections: number, step: number, since: number | null): string {
+  const when = since === null ? `by step ${step}` : `at step ${since}`;
+  return `${bad} of ${detections} detections were not finite and count as none: the run diverged ${when}. ${remedy}. Weights that were saved before stay`;
+}
+
+/** Most steps of a run were skipped; null for any other run. */
+export function mostlySkipped(
+  { step, skipped }: Pick<SavedProgress, "step" | "skipped">,
+  since: number | null,
+): string | null {
+  if (skipped * 2 <= step) return null;
+  const share = Math.round((100 * skipped) / step);
+  const when = since === null ? "" : `, the first at step ${since}`;
+  return `${skipped} of ${step} steps (${share} %) were skipped because the loss or a gradient was not finite${when}: the run hardly trains. ${remedy}`;
+}
+
+/** A run ends without a result: no step changed the weights, or they diverged before any were saved. */
+export function withoutResult({ step, applied }: SavedProgress, since: number | null): NumericsError {
+  const when = since === null ? "" : ` since step ${since}`;
+  return new NumericsError(
+    applied === 0
+      ? `None of the ${step} steps changed the weights: the loss or a gradient was not finite${when}`
+      : `The run diverged before it had weights to keep: the loss, a gradient or the detections were not finite${when}`,
+    { hint: `${remedy}. numerics.jsonl shows where it began` },
+  );
+}
+
+/**
+ * Weights are not finite, and no finite copy of them is left.
+ * @param savedStep the step of the last checkpoint
+ */
+export function lostWeights(
+  { progress, settings, directory }: Session,
+  names: string[],
+  savedStep: number,
+): RfdetrError {
+  const what = someOf(names);
+  if (progress.step > savedStep)
+    return new NumericsError(
+      `The weights ${what} are not finite, first seen after step ${progress.step}, and no finite copy is left`,
+      { hint: remedy },
+    );
+  return progress.step === 0
+    ? new CheckpointError(`The weights ${what} of ${settings.weights} are not finite`, {
+        hint: "Start from other `weights`: the run that wrote these diverged, or the file was damaged",
+      })
+    : new CheckpointError(`The weights ${what} of the checkpoint ${directory.checkpoint} are not finite`, {
+        hint: `Start a new run from \`weights\` ${directory.best}: the checkpoint was damaged`,
+      });
+}
+
+/** Why a run has no best weights; null where it has, or where what was said before tells it. */
+export function whyNoBest({ settings, progress }: Session): string | null {
+  const last = "weights/last.safetensors holds those of the last epoch";
+  return progress.best === null && progress.epoch <= settings.skipBestEpochs
+    ? `There are no best weights, because skip_best_epochs (${settings.skipBestEpochs}) leaves out every epoch of this run: ${last}`
+    : null;
+}
+
+/** Why `run_test` cannot run; null where it can. */
+export function whyNoTest({ data, progress }: Session): string | null {
+  if (data.testImages === 0) return "run_test did not run: the dataset has no test split";
+  return progress.best === null ? "run_test did not run: there are no best weights to score" : null;
+}

@@ -1,0 +1,182 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadSafetensors, ops, saveSafetensors } from "@rfdetr/torch";
+import { afterAll, describe, expect, it } from "vitest";
+import type { TrainEvent } from "../src/run/files/events.js";
+import { resumeConfig } from "../src/run/session/resume.js";
+import { train } from "../src/run/trainer.js";
+import { resolveSettings } from "../src/settings/resolve.js";
+import { squares } from "./squares.js";
+
+const folder = mkdtempSync(join(tmpdir(), "health-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const settings = (name: string, extra: Record<string, unknown> = {}) =>
+  resolveSettings({
+    datasetDir: "-",
+    model: "tiny",
+    outputDir: join(folder, name),
+    seed: 3,
+    epochs: 2,
+    batchSize: 2,
+    precision: "32-true",
+    multiScale: false,
+    monitorInterval: 0,
+    ...extra,
+  });
+
+interface Outcome {
+  events: TrainEvent[];
+  warnings: string[];
+  error: (Error & { code?: string; hint?: string }) | null;
+}
+
+/** Runs until the end, a failure, or a request to stop after a step. */
+async function run(
+  config: ReturnType<typeof settings>,
+  resume: string | null = null,
+  stopAfter = Number.POSITIVE_INFINITY,
+): Promise<Outcome> {
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const outcome: Outcome = { events: [], warnings: [], error: null };
+  try {
+    for await (const event of train({ settings: config, resume, stop }, squares(10))) {
+      outcome.events.push(event);
+      if (event.type === "warning") outcome.warnings.push(event.message);
+      if (event.type === "step" && event.step === stopAfter) Atomics.store(stop, 0, 1);
+    }
+  } catch (error) {
+    outcome.error = error as Error;
+  }
+  return outcome;
+}
+
+const path = (name: string, file: string) => join(folder, name, file);
+const summary = (name: string) => JSON.parse(readFileSync(path(name, "summary.json"), "utf8"));
+
+/** Whether every number of a file of tensors is finite. */
+function finite(file: string): boolean {
+  const { tensors } = loadSafetensors(file);
+  const good = [...tensors.values()].every((tensor) => !tensor.isFloatingPoint || tensor.isfinite().all().item() === 1);
+  for (const tensor of tensors.values()) tensor.dispose();
+  return good;
+}
+
+/** Puts a value into the first element of a tensor of a checkpoint. */
+function spoil(name: string, file: string, key: RegExp, value: number): string {
+  const where = path(name, `checkpoint/${file}`);
+  const { tensors, metadata } = loadSafetensors(where);
+  const found = [...tensors.keys()].find((one) => key.test(one)) as string;
+  ops.fill_(tensors.get(found)?.flatten().narrow(0, 0, 1) as never, value);
+  saveSafetensors(where, tensors, metadata);
+  for (const tensor of tensors.values()) tensor.dispose();
+  return found;
+}
+
+/** A run that was stopped after seven of its ten steps. */
+async function stopped(name: string, extra: Record<string, unknown> = {}): Promise<string> {
+  await run(settings(name, extra), null, 7);
+  return join(folder, name);
+}
+
+describe("a run that is stopped before its first evaluation", () => {
+  it("leaves weights that can be used", async () => {
+    const { events } = await run(settings("early"), null, 2);
+    const last = path("early", "weights/last.safetensors");
+    expect(events.at(-1)).toMatchObject({ type: "done", best: null, last, summary: { stop_reason: "interrupted" } });
+    expect(finite(last)).toBe(true);
+  });
+});
+
+describe("values of a checkpoint that are not finite", () => {
+  it.each([
+    ["weights", "model.safetensors", Number.NaN, /^The weights .* continue from their average$/],
+    ["average", "ema.safetensors", Number.POSITIVE_INFINITY, /^The average of .* begins again from the weights$/],
+    ["moments", "optimizer.safetensors", Number.NaN, /^The moments of .* begin again from zero$/],
+    ["variance", "optimizer.safetensors", -1, /^The moments of .* begin again from zero$/],
+  ])("are named and repaired: %s", async (name, file, value, message) => {
+    const where = await stopped(name);
+    spoil(name, file, name === "variance" ? /exp_avg_sq\.5$/ : /\.5$|class_embed.bias$/, value);
+    const { warnings, events } = await run(resumeConfig(where), where);
+    expect(warnings).toEqual([expect.stringMatching(message)]);
+    expect(warnings[0]).toContain("first seen after step 7");
+    expect(events.at(-1)).toMatchObject({ type: "done", summary: { steps: 10, skipped_steps: 0 } });
+    for (const one of ["weights/last.safetensors", "checkpoint/model.safetensors", "checkpoint/ema.safetensors"])
+      expect(finite(path(name, one)), one).toBe(true);
+  });
+
+  it("end the run before its first step where no finite copy is left", async () => {
+    const where = await stopped("lost", { useEma: false });
+    const key = spoil("lost", "model.safetensors", /class_embed.bias$/, Number.NaN);
+    const { error } = await run(resumeConfig(where), where);
+    expect(error).toMatchObject({ code: "ERR_CHECKPOINT", message: expect.stringContaining(key) });
+    expect(error?.hint).toContain("best.safetensors");
+  });
+});
+
+describe("a run that diverges", () => {
+  it("says what, since when and what to do, keeps the weights of before, and is not flagged best", async () => {
+    // Steps 6 to 10 have a learning rate that no model survives.
+    await run(settings("diverged", { epochs: 1 }));
+    const config = settings("diverged", { epochs: 2, lr: 1e6, lrEncoder: 1e6 });
+    const before = readFileSync(path("diverged", "weights/last.safetensors"));
+    const state = JSON.parse(readFileSync(path("diverged", "checkpoint/state.json"), "utf8"));
+    expect(state.progress.finished).toBe(true);
+    expect(before.length).toBeGreaterThan(0);
+    const { warnings, events, error } = await run({ ...config, outputDir: join(folder, "diverged-2") });
+    expect(error).toMatchObject({
+      code: "ERR_NUMERICS",
+      message: expect.stringMatching(/diverged before it had weights to keep.* since step \d/),
+      hint: expect.stringContaining("Lower `lr`"),
+    });
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/^\d+ of \d+ detections were not finite and count as none: the run diverged at step \d+/),
+    );
+    for (const event of events) if (event.type === "epoch") expect(event).toMatchObject({ best: false });
+    expect(existsSync(path("diverged-2", "weights/best.safetensors"))).toBe(false);
+    expect(summary("diverged-2")).toMatchObject({ stop_reason: "failed", best_epoch: null });
+    expect(summary("diverged-2").error).toContain("diverged");
+  });
+});
+
+describe("a run whose steps were skipped", () => {
+  it("has failed where all of them were", async () => {
+    const { error } = await run(settings("none", { bboxLossCoef: 1e300 }));
+    expect(error).toMatchObject({
+      code: "ERR_NUMERICS",
+      message: expect.stringMatching(/^None of the 10 steps changed the weights.* since step 1$/),
+    });
+    expect(summary("none")).toMatchObject({ stop_reason: "failed", steps: 10, skipped_steps: 10 });
+    // Continuing it does not make a success of it.
+    const again = await run(resumeConfig(join(folder, "none")), join(folder, "none"));
+    expect(again.error).toMatchObject({ code: "ERR_NUMERICS" });
+  });
+
+  it.each([0.05, 1])("warns where most of them were, with the share: 16-mixed, lr %f", async (lr) => {
+    const { warnings } = await run(settings(`most-${lr}`, { precision: "16-mixed", lr, lrEncoder: lr, epochs: 4 }));
+    expect(warnings).toContainEqual(expect.stringMatching(/^\d+ of \d+ steps \(\d+ %\) were skipped/));
+  });
+});
+
+describe("rollback", () => {
+  it.each([0.05, 6])("goes back to a healthy state in 16-mixed, until training works: lr %f", async (lr) => {
+    const extra = { precision: "16-mixed", onNonFinite: "rollback", lr, lrEncoder: lr, epochs: 6 };
+    const { events, warnings, error } = await run(settings(`rollback-${lr}`, extra));
+    expect(error).toBe(null);
+    expect(warnings).toContainEqual(expect.stringContaining("goes back to the state after step"));
+    expect(events.at(-1)).toMatchObject({ type: "done", summary: { stop_reason: "finished" } });
+    expect(finite(path(`rollback-${lr}`, "weights/last.safetensors"))).toBe(true);
+  });
+});
+
+describe("skip_best_epochs of all epochs", () => {
+  it("ends with the words that there are no best weights", async () => {
+    const { warnings, events } = await run(settings("skip", { epochs: 1, skipBestEpochs: 1, runTest: true }));
+    expect(warnings).toEqual([
+      expect.stringMatching(/^There are no best weights, because skip_best_epochs \(1\) leaves out every epoch/),
+      expect.stringMatching(/^run_test did not run/),
+    ]);
+    expect(events.at(-1)).toMatchObject({ best: null, last: expect.stringContaining("last.safetensors") });
+  });
+});
