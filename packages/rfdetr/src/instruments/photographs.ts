@@ -1,11 +1,11 @@
 // Measures the phases of loading an image, and writes pictures to measure them on.
 import { linkSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import sharp from "sharp";
 import { augment } from "../data/augment/config.js";
 import type { DatasetImage } from "../data/formats/dataset.js";
 import { decodeFile } from "../data/images/decode.js";
 import { scaleJitter } from "../data/images/geometry.js";
+import { sharp } from "../data/images/sharp.js";
 import { decodeLeast, type Recipe } from "../data/loader/prepare-sample.js";
 import { Rng } from "../support/random.js";
 import { type Spread, spread } from "../support/statistics.js";

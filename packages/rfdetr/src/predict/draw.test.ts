@@ -106,19 +106,19 @@ describe("drawDetections", () => {
     expect(lstatSync(link).isSymbolicLink()).toBe(false);
   });
 
-  it("turns the image upright only on request", async () => {
+  it("turns the image upright, unless it is told to keep the stored pixels", async () => {
     const sideways = await sharp(grey(60, 40).data, { raw: { width: 60, height: 40, channels: 3 } })
       .withMetadata({ orientation: 6 })
       .jpeg()
       .toBuffer();
-    expect(await draw(sideways, [])).toMatchObject({ width: 60, height: 40 });
-    expect(await draw(sideways, [], { autoOrient: true })).toMatchObject({ width: 40, height: 60 });
+    expect(await draw(sideways, [])).toMatchObject({ width: 40, height: 60 });
+    expect(await draw(sideways, [], { autoOrient: false })).toMatchObject({ width: 60, height: 40 });
   });
 
   it("says what is wrong with input and output", async () => {
     const missing = join(folder, "missing.jpg");
     await expect(drawDetections(missing, [])).rejects.toThrow(
-      `Expected a readable image in ${missing} but decoding failed`,
+      `Expected a readable image but ${missing} cannot be read: there is no such file`,
     );
     await expect(drawDetections({ ...grey(8, 8), width: 9 }, [])).rejects.toThrow(
       "9×8 pixels of 3 channels need 216 bytes, not 192",

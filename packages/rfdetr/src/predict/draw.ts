@@ -1,6 +1,6 @@
 // Draws boxes with labels into pictures, and puts pictures side by side.
 import { statSync } from "node:fs";
-import sharp from "sharp";
+import { sharp } from "../data/images/sharp.js";
 import { PictureError } from "../support/errors.js";
 import { classColor, readableOn } from "./class-colors.js";
 import { decode, encode, type ImageSource, type OutputFlags, type RawImage } from "./picture.js";
@@ -25,7 +25,7 @@ export interface DrawOptions extends OutputFlags {
   lineWidth?: number;
   /** Font size in pixels; default grows with the image. */
   fontSize?: number;
-  /** Whether boxes refer to the image rotated by its EXIF tag; default false: they refer to the pixels as stored. */
+  /** Whether boxes refer to the image turned upright by its EXIF tag; default true. False: to the pixels as stored. */
   autoOrient?: boolean;
 }
 
@@ -68,8 +68,10 @@ export async function draw(
   detections: readonly LabelledBox[],
   options: DrawOptions = {},
 ): Promise<RawImage> {
-  const picture = await decode(image, options.autoOrient);
-  const overlay = boxOverlay(picture.width, picture.height, detections, options);
+  const { original, ...picture } = await decode(image, options.autoOrient);
+  const factors = [picture.width / original.width, picture.height / original.height];
+  const scaled = detections.map((found) => ({ ...found, box: found.box.map((c, i) => c * factors[i % 2]) }));
+  const overlay = boxOverlay(picture.width, picture.height, scaled, options);
   if (overlay === undefined) return picture;
   const data = await asSharp(picture)
     .composite([{ input: Buffer.from(overlay) }])

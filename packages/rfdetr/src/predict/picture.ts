@@ -2,9 +2,12 @@
 import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { extname } from "node:path";
-import sharp, { type Sharp } from "sharp";
+import type { Sharp } from "sharp";
+import { decodeImage, headerOf } from "../data/images/decode.js";
 import { rgbPixels } from "../data/images/rgb.js";
-import { PictureError } from "../support/errors.js";
+import { sharp } from "../data/images/sharp.js";
+import { DataError, MemoryError, PictureError } from "../support/errors.js";
+import { checkMemory } from "../support/memory-error.js";
 import { reasonOf } from "../support/system-error.js";
 
 /** A decoded image: RGB or greyscale bytes, row after row. */
@@ -18,30 +21,41 @@ export interface RawImage {
 /** A path, an encoded image, or decoded bytes. */
 export type ImageSource = string | Uint8Array | RawImage;
 
+/** Decoded pixels, and the size of the whole picture in the same frame, which is larger for more than 67 megapixels. */
+export interface Picture extends RawImage {
+  channels: 3;
+  original: { width: number; height: number };
+}
+
 /**
- * Decodes to 8-bit RGB, as the detector sees it: alpha is dropped, EXIF rotation is applied only on request.
+ * Decodes to 8-bit RGB, as the detector sees it: alpha is dropped, and the picture is turned upright by its EXIF tag
+ * unless `autoOrient` is false. A picture of more than 67 megapixels is decoded at half its size or less.
  * @throws PictureError `ERR_PICTURE_INPUT` naming the file
  */
-export async function decode(image: ImageSource, autoOrient = false): Promise<RawImage & { channels: 3 }> {
+export async function decode(image: ImageSource, autoOrient = true): Promise<Picture> {
+  const name = typeof image === "string" ? image : "the given bytes";
   try {
-    let pipeline = open(image);
-    if (autoOrient) pipeline = pipeline.autoOrient();
-    return { ...(await rgbPixels(pipeline)), channels: 3 };
+    if (typeof image === "string" || image instanceof Uint8Array) {
+      const header = headerOf(image, name);
+      return {
+        ...(await decodeImage(image, header, { orientation: autoOrient ? header.orientation : 1 }, name)),
+        channels: 3,
+      };
+    }
+    const pixels = await rgbPixels(raw(image));
+    return { ...pixels, channels: 3, original: { width: pixels.width, height: pixels.height } };
   } catch (cause) {
-    const name = typeof image === "string" ? image : "the given bytes";
-    throw new PictureError(
-      "ERR_PICTURE_INPUT",
-      `Expected a readable image in ${name} but decoding failed: ${reasonOf(cause)}`,
-      {
-        cause,
-      },
-    );
+    checkMemory(cause, `decode ${name}`);
+    if (cause instanceof MemoryError) throw cause;
+    const message =
+      cause instanceof DataError
+        ? cause.message
+        : `Expected a readable image in ${name} but decoding failed: ${reasonOf(cause)}`;
+    throw new PictureError("ERR_PICTURE_INPUT", message, { cause });
   }
 }
 
-function open(image: ImageSource): Sharp {
-  if (typeof image === "string" || image instanceof Uint8Array) return sharp(image, { failOn: "none" });
-  const { data, width, height, channels } = image;
+function raw({ data, width, height, channels }: RawImage): Sharp {
   if (data.length !== width * height * channels) {
     const expected = width * height * channels;
     throw new Error(`${width}×${height} pixels of ${channels} channels need ${expected} bytes, not ${data.length}`);

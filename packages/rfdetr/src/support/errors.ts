@@ -113,6 +113,14 @@ export class ModelConfigError extends RfdetrError {
 }
 
 /**
+ * Memory ran out. What to do: give the process more memory, or lower the batch size and the number of threads that load
+ * images.
+ */
+export class MemoryError extends RfdetrError {
+  readonly code = "ERR_MEMORY";
+}
+
+/**
  * A picture cannot be read or written.
  *
  * - `ERR_PICTURE_INPUT`: The image does not decode. What to do: give a JPEG, PNG or WebP file, or bytes whose size is

@@ -71,7 +71,7 @@ async function goodImages(
   for (const image of images) {
     const file = join(source.images, image.file_name);
     if (good.has(image.id) || !existsSync(file) || undecodable.has(file)) continue;
-    const { width, height } = wrongSizes.has(file) ? await decodeFile(file) : image;
+    const { width, height } = wrongSizes.has(file) ? (await decodeFile(file)).original : image;
     good.set(image.id, { ...image, width, height });
   }
   return [...good.values()];

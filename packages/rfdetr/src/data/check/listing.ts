@@ -6,7 +6,7 @@ import { findCocoSplit } from "../formats/coco-split.js";
 import type { Split } from "../formats/dataset.js";
 import { openDataset } from "../formats/open.js";
 import { findYoloFile } from "../formats/yolo.js";
-import { decodeFault, decodeFile } from "../images/decode.js";
+import { decodeFile } from "../images/decode.js";
 
 /** An image as the annotations describe it. */
 export interface ListedImage {
@@ -123,9 +123,8 @@ export async function readFiles(
 async function stateOf(file: string): Promise<FileState> {
   if (!existsSync(file)) return { fault: "missing", reason: "there is no such file" };
   try {
-    const { width, height } = await decodeFile(file);
-    return { width, height };
+    return (await decodeFile(file)).original;
   } catch (error) {
-    return { fault: "undecodable", reason: decodeFault(file, (error as Error).cause as Error) };
+    return { fault: "undecodable", reason: (error as Error).message.replace(/^.* does not decode: /, "") };
   }
 }

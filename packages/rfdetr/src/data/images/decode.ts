@@ -1,19 +1,27 @@
-// Decodes image files to RGB bytes, as the package's reader does (Pillow's `convert("RGB")`).
-import { readFileSync } from "node:fs";
-import sharp from "sharp";
+// Decodes images to RGB bytes, as the package's reader does (Pillow's `convert("RGB")`). Every path decodes here:
+// training, evaluation, prediction and drawing.
+import { readFileSync, statSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
+import { checkMemory } from "../../support/memory-error.js";
 import { reasonOf } from "../../support/system-error.js";
+import { decodeBmp } from "./bmp.js";
+import { ByteSource } from "./byte-source.js";
+import { type ImageHeader, parseImageHeader, readImageHeader, type Size } from "./image-header.js";
+import { checkPixels, shrinkFactor, turnedSize } from "./limits.js";
 import { orient } from "./orientation.js";
 import { type RgbPixels, rgbPixels } from "./rgb.js";
-
-// Parallelism comes from the loader's own threads, and a cache of decoded files would grow to the whole dataset.
-sharp.concurrency(1);
-sharp.cache(false);
+import { sharp } from "./sharp.js";
 
 /** A decoded image: bytes in rows of red, green, blue. */
-export type Pixels = RgbPixels;
+export interface Pixels extends RgbPixels {
+  /**
+   * Size of the whole picture in the same frame. It is larger than `width` and `height` where the picture was made
+   * smaller while it was decoded.
+   */
+  original: Size;
+}
 
-/** How a file is decoded. */
+/** How an image is decoded. */
 export interface DecodeOptions {
   /** EXIF orientation that is applied, see `chooseOrientation`; default 1, the pixels as stored. */
   orientation?: number;
@@ -22,30 +30,55 @@ export interface DecodeOptions {
 }
 
 /**
- * Decodes one file. Alpha is dropped, not blended. Greyscale, CMYK and 16-bit files become 8-bit RGB.
- * @throws DataError naming the file if it is missing, cut off or not an image
+ * Decodes one file. Alpha is dropped, not blended. Greyscale, CMYK and 16-bit files become 8-bit RGB; of several
+ * pictures in a file, the first is read. More than 67 megapixels are decoded at half the size or less, row by row, so
+ * that memory is bounded: 67 megapixels are 192 MiB of RGB bytes.
+ * @throws DataError naming the file if it is missing, cut off, not an image, or of more than 268 megapixels
+ * @throws `ERR_MEMORY` if memory runs out
  */
 export async function decodeFile(file: string, options: DecodeOptions = {}): Promise<Pixels> {
-  const { orientation = 1, atLeast = 0 } = options;
+  return decodeImage(file, readImageHeader(file), options);
+}
+
+/**
+ * As {@link decodeFile}, where the header is known.
+ * @param source path of a file, or its bytes; @param name what messages call it
+ */
+export async function decodeImage(
+  source: string | Uint8Array,
+  header: ImageHeader,
+  { orientation = 1, atLeast = 0 }: DecodeOptions,
+  name = typeof source === "string" ? source : "the given bytes",
+): Promise<Pixels> {
+  checkPixels(header, name);
+  const { format, width, height } = header;
+  const factor = shrinkFactor(header, atLeast);
   try {
-    let image = sharp(file, { failOn: "truncated" });
-    if (atLeast > 0) {
-      const { format, width = 0, height = 0 } = await image.metadata();
-      const factor = [8, 4, 2].find((f) => f <= Math.min(Math.floor(width / atLeast), Math.floor(height / atLeast)));
-      // libvips shrinks inside the JPEG decoder when a resize by a power of two follows.
-      if (format === "jpeg" && factor !== undefined)
+    let pixels: RgbPixels;
+    if (format === "BMP") pixels = decodeBmp(source, factor);
+    else {
+      let image = sharp(source, { failOn: "truncated" });
+      // libvips shrinks inside the decoder when a resize by a power of two follows, and reads other formats row by row.
+      if (factor > 1)
         image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), {
           fit: "fill",
           fastShrinkOnLoad: true,
         });
+      pixels = await rgbPixels(image);
     }
-    return orient(await rgbPixels(image), orientation);
+    return { ...orient(pixels, orientation), original: turnedSize(header, orientation) };
   } catch (error) {
-    const fault = decodeFault(file, error as Error);
-    throw new DataError(`Expected a readable image but ${file} does not decode: ${fault}. Replace or remove it`, {
+    checkMemory(error, `decode ${name}, which has ${width}×${height} pixels`);
+    const fault = decodeFault(source, error as Error);
+    throw new DataError(`Expected a readable image but ${name} does not decode: ${fault}. Replace or remove it`, {
       cause: error,
     });
   }
+}
+
+/** The header of a file or of bytes. @throws DataError */
+export function headerOf(source: string | Uint8Array, name: string): ImageHeader {
+  return typeof source === "string" ? readImageHeader(source) : parseImageHeader(new ByteSource(source), name);
 }
 
 /** The bytes that files of a format begin and end with. */
@@ -54,21 +87,24 @@ const ends = [
   { begin: [0x89, 0x50, 0x4e, 0x47], end: [0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82], name: "PNG" },
 ] as const;
 
+/** A larger file is not searched for its end. */
+const searched = 256 << 20;
+
 /**
- * Why a file does not decode, as the end of a sentence. The decoder's own message may be lost to another thread, so the
- * file itself is looked at first.
+ * Why an image does not decode, as the end of a sentence. The decoder's own message may be lost to another thread, so
+ * the bytes are looked at first.
  */
-export function decodeFault(file: string, error: Error): string {
-  let bytes: Buffer;
+function decodeFault(source: string | Uint8Array, error: Error): string {
+  let bytes: Buffer = Buffer.alloc(0);
   try {
-    bytes = readFileSync(file);
+    if (typeof source !== "string") bytes = Buffer.from(source.buffer, source.byteOffset, source.byteLength);
+    else if (statSync(source).size <= searched) bytes = readFileSync(source);
   } catch (unreadable) {
     return reasonOf(unreadable);
   }
-  if (bytes.length === 0) return "the file is empty";
   for (const { begin, end, name } of ends)
     if (begin.every((byte, i) => bytes[i] === byte) && bytes.lastIndexOf(Buffer.from(end)) < 0)
       return `it is the beginning of a ${name} and ends in the middle, after ${bytes.length} bytes`;
   const [said] = error.message.split("\n");
-  return said === "" || said === "Unknown error" ? `its ${bytes.length} bytes hold no whole picture` : said;
+  return said === "" || said === "Unknown error" ? "it holds no whole picture" : said;
 }

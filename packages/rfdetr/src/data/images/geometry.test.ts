@@ -7,12 +7,12 @@ import { augment } from "../augment/config.js";
 import { augmentPresets } from "../augment/presets.js";
 import { epochOrder } from "../loader/sampler.js";
 import {
-  crop,
   drawJitter,
   flipHorizontally,
   flipVertically,
   type Jitter,
   resize,
+  resizeAndCrop,
   type Sample,
   scaleJitter,
 } from "./geometry.js";
@@ -123,11 +123,58 @@ describe("transforms carry boxes along", () => {
         resized.boxes.forEach((c, i) =>
           expect(c / side).toBeCloseTo(s.boxes[i] / (i % 2 === 0 ? s.width : s.height), 4),
         );
-        const cut = crop(s, 1, 1, s.width - 2, s.height - 2);
+        const cut = resizeAndCrop(s, s.width, s.height, { left: 1, top: 1, width: s.width - 2, height: s.height - 2 });
         inside(cut);
         expect(cut.labels.length).toBeLessThanOrEqual(s.labels.length);
       }),
     );
+  });
+
+  it("a window of a resized image is what the whole of it has there", () => {
+    fc.assert(
+      fc.property(
+        sample,
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 60 }),
+        fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { minLength: 4, maxLength: 4 }),
+        (s, width, height, [x, y, w, h]) => {
+          const [left, top] = [Math.floor(x * width), Math.floor(y * height)];
+          const window = {
+            left,
+            top,
+            width: 1 + Math.floor(w * (width - left)),
+            height: 1 + Math.floor(h * (height - top)),
+          };
+          const whole = resize(s, width, height);
+          const cut = resizeAndCrop(s, width, height, window);
+          for (let row = 0; row < window.height; row++) {
+            const from = ((top + row) * width + left) * 3;
+            expect(cut.data.subarray(row * window.width * 3, (row + 1) * window.width * 3)).toEqual(
+              whole.data.subarray(from, from + window.width * 3),
+            );
+          }
+        },
+      ),
+    );
+  });
+
+  it("jitters a strip of 2×2000 and of 3000×1 pixels in the memory of other images", () => {
+    for (const [width, height] of [
+      [2, 2000],
+      [3000, 1],
+    ]) {
+      const strip: Sample = {
+        data: pixels(width, height),
+        width,
+        height,
+        boxes: Float32Array.of(0, 0, width, height),
+        labels: Int32Array.of(0),
+      };
+      const before = process.resourceUsage().maxRSS;
+      for (let seed = 0; seed < 10; seed++) inside(scaleJitter(strip, 64, new Rng(seed), true));
+      // Resized as a whole, a strip has 1 to 3 GiB. RSS is in KiB.
+      expect(process.resourceUsage().maxRSS - before).toBeLessThan(200 << 10);
+    }
   });
 
   it("scale jitter and every preset give boxes inside the square, the same for the same seed", () => {

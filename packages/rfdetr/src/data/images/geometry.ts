@@ -1,7 +1,7 @@
 // Geometric transforms of images with their boxes. Images are RGB bytes, boxes are corners in pixels.
 
 import type { Rng } from "../../support/random.js";
-import { pillowResize } from "./pillow-resize.js";
+import { pillowResize, type Window } from "./pillow-resize.js";
 
 /** An image with its boxes and classes. */
 export interface Sample {
@@ -17,17 +17,18 @@ export interface Sample {
 
 /** Resizes image and boxes (Pillow's bilinear). */
 export function resize(sample: Sample, width: number, height: number): Sample {
-  const boxes = Float32Array.from(sample.boxes, (c, i) =>
-    i % 2 === 0 ? (c * width) / sample.width : (c * height) / sample.height,
-  );
   if (width === sample.width && height === sample.height) return sample;
   return {
     ...sample,
     data: pillowResize(sample.data, sample.width, sample.height, width, height),
     width,
     height,
-    boxes,
+    boxes: scaleBoxes(sample, width, height),
   };
+}
+
+function scaleBoxes({ boxes, width, height }: Sample, toWidth: number, toHeight: number): Float32Array {
+  return Float32Array.from(boxes, (c, i) => (i % 2 === 0 ? (c * toWidth) / width : (c * toHeight) / height));
 }
 
 /** Flips left and right. */
@@ -56,19 +57,21 @@ export function flipVertically(sample: Sample): Sample {
   return { ...sample, data, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l, height - b, r, height - t]) };
 }
 
-/** Cuts out a rectangle; boxes are clipped to it, those outside are dropped. @internal for tests */
-export function crop(sample: Sample, left: number, top: number, width: number, height: number): Sample {
-  const data = new Uint8Array(width * height * 3);
-  for (let y = 0; y < height; y++) {
-    const from = ((top + y) * sample.width + left) * 3;
-    data.set(sample.data.subarray(from, from + width * 3), y * width * 3);
-  }
+/**
+ * Resizes image and boxes to `width` × `height` and cuts out a window; boxes are clipped to it, those outside are
+ * dropped. Only the window is computed: the whole of a strip of 2×2000 pixels, resized to a width of 600, would have
+ * 600×600000.
+ * @internal for tests
+ */
+export function resizeAndCrop(sample: Sample, width: number, height: number, window: Window): Sample {
+  const resized = scaleBoxes(sample, width, height);
+  const { left, top } = window;
   return keepInside({
-    data,
-    width,
-    height,
+    data: pillowResize(sample.data, sample.width, sample.height, width, height, window),
+    width: window.width,
+    height: window.height,
     labels: sample.labels,
-    boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l - left, t - top, r - left, b - top]),
+    boxes: mapBoxes(resized, ([l, t, r, b]) => [l - left, t - top, r - left, b - top]),
   });
 }
 
@@ -133,5 +136,5 @@ export function scaleJitter(sample: Sample, side: number, rng: Rng, jitter: bool
   const drawn = jitter ? drawJitter(sample.width, sample.height, rng) : null;
   if (drawn === null) return resize(sample, side, side);
   const { width, height, left, top, cut } = drawn;
-  return resize(crop(resize(sample, width, height), left, top, cut, cut), side, side);
+  return resize(resizeAndCrop(sample, width, height, { left, top, width: cut, height: cut }), side, side);
 }

@@ -13,21 +13,21 @@ interface Weights {
 
 /**
  * A triangle filter of support one, widened by the scale when shrinking (antialias), normalised and rounded to fixed
- * point.
+ * point, for the output pixels from `start` on, `length` of them.
  */
-function bilinearWeights(input: number, output: number): Weights {
+function bilinearWeights(input: number, output: number, start: number, length: number): Weights {
   const scale = input / output;
   const support = Math.max(scale, 1);
   const taps = Math.ceil(support) * 2 + 1;
   const result: Weights = {
-    first: new Int32Array(output),
-    count: new Int32Array(output),
-    weights: new Int32Array(output * taps),
+    first: new Int32Array(length),
+    count: new Int32Array(length),
+    weights: new Int32Array(length * taps),
     taps,
   };
   const row = new Float64Array(taps);
-  for (let i = 0; i < output; i++) {
-    const centre = (i + 0.5) * scale;
+  for (let i = 0; i < length; i++) {
+    const centre = (start + i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - support + 0.5));
     const end = Math.min(input, Math.trunc(centre + support + 0.5));
     let sum = 0;
@@ -46,10 +46,19 @@ function bilinearWeights(input: number, output: number): Weights {
   return result;
 }
 
+/** A part of a picture, in pixels. */
+export interface Window {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
 /**
  * Resizes RGB bytes `[height, width, 3]` to `[toHeight, toWidth, 3]`: horizontal pass, rounding to bytes, vertical
  * pass, as `PIL.Image.resize(…, BILINEAR)` does up to Pillow 12. Pillow 13 chooses the order of the passes, so that
  * some bytes may differ by one.
+ * @param window part of the result that is wanted: only that is computed and returned; default all of it
  */
 export function pillowResize(
   pixels: Uint8Array,
@@ -57,19 +66,43 @@ export function pillowResize(
   height: number,
   toWidth: number,
   toHeight: number,
+  window: Window = { left: 0, top: 0, width: toWidth, height: toHeight },
 ): Uint8Array {
-  let rows = pixels;
-  if (toWidth !== width) rows = horizontal(pixels, width, height, toWidth);
-  if (toHeight !== height) rows = vertical(rows, toWidth, height, toHeight);
-  return rows === pixels ? new Uint8Array(pixels) : rows;
+  const across = toWidth === width ? null : bilinearWeights(width, toWidth, window.left, window.width);
+  const down = toHeight === height ? null : bilinearWeights(height, toHeight, window.top, window.height);
+  // The rows that the second pass reads.
+  const top = down === null ? window.top : down.first[0];
+  const last = window.height - 1;
+  const end = down === null ? window.top + window.height : down.first[last] + down.count[last];
+  const rows =
+    across === null
+      ? columns(pixels, width, window.left, window.width, top, end)
+      : horizontal(pixels, width, across, window.width, top, end);
+  return down === null ? rows : vertical(rows, window.width, down, window.height, top);
 }
 
-function horizontal(pixels: Uint8Array, width: number, height: number, toWidth: number): Uint8Array {
-  const { first, count, weights, taps } = bilinearWeights(width, toWidth);
-  const out = new Uint8Array(toWidth * height * 3);
+/** Columns of the rows from `top` to `end`, as they are. */
+function columns(pixels: Uint8Array, width: number, left: number, count: number, top: number, end: number): Uint8Array {
+  const out = new Uint8Array(count * (end - top) * 3);
+  for (let y = top; y < end; y++) {
+    const from = (y * width + left) * 3;
+    out.set(pixels.subarray(from, from + count * 3), (y - top) * count * 3);
+  }
+  return out;
+}
+
+function horizontal(
+  pixels: Uint8Array,
+  width: number,
+  { first, count, weights, taps }: Weights,
+  toWidth: number,
+  top: number,
+  end: number,
+): Uint8Array {
+  const out = new Uint8Array(toWidth * (end - top) * 3);
   const half = 1 << (digits - 1);
   let to = 0;
-  for (let y = 0; y < height; y++) {
+  for (let y = top; y < end; y++) {
     const line = y * width * 3;
     for (let x = 0; x < toWidth; x++) {
       let r = half;
@@ -91,8 +124,14 @@ function horizontal(pixels: Uint8Array, width: number, height: number, toWidth: 
   return out;
 }
 
-function vertical(pixels: Uint8Array, width: number, height: number, toHeight: number): Uint8Array {
-  const { first, count, weights, taps } = bilinearWeights(height, toHeight);
+/** @param top the row of the picture that is the first of `pixels` */
+function vertical(
+  pixels: Uint8Array,
+  width: number,
+  { first, count, weights, taps }: Weights,
+  toHeight: number,
+  top: number,
+): Uint8Array {
   const stride = width * 3;
   const out = new Uint8Array(stride * toHeight);
   const sums = new Int32Array(stride);
@@ -100,7 +139,7 @@ function vertical(pixels: Uint8Array, width: number, height: number, toHeight: n
     sums.fill(1 << (digits - 1));
     for (let k = 0; k < count[y]; k++) {
       const w = weights[y * taps + k];
-      const from = (first[y] + k) * stride;
+      const from = (first[y] - top + k) * stride;
       for (let x = 0; x < stride; x++) sums[x] += pixels[from + x] * w;
     }
     const to = y * stride;

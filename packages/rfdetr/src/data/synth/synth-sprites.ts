@@ -1,8 +1,8 @@
 // The sprites of the synthetic dataset: emoji of three free families, rasterised at three sizes.
 
 import { readFileSync } from "node:fs";
-import sharp from "sharp";
 import { DataError } from "../../support/errors.js";
+import { sharp } from "../images/sharp.js";
 
 /** Emoji by class. A dataset of n classes has the first n. @internal for tests */
 export const emojiClasses = [

@@ -3,12 +3,12 @@
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import sharp from "sharp";
 import { makeFolder, writeFailure } from "../../support/atomic.js";
 import { DataError } from "../../support/errors.js";
 import { Rng } from "../../support/random.js";
 import type { CocoContent } from "../formats/coco-file.js";
 import type { Split } from "../formats/dataset.js";
+import { sharp } from "../images/sharp.js";
 import { rasteriseSprites, type Sprite, spriteLicences } from "./synth-sprites.js";
 
 /** What a synthetic dataset is made of. */

@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { crc32, deflateSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { decodeFile } from "./decode.js";
+
+let root: string;
+const at = (name: string): string => join(root, name);
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "decode-"));
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** A grey PNG of one bit a pixel, all black. */
+function blackPng(width: number, height: number): Buffer {
+  const chunk = (type: string, content: Buffer): Buffer => {
+    const bytes = Buffer.alloc(12 + content.length);
+    bytes.writeUInt32BE(content.length);
+    bytes.write(type, 4);
+    content.copy(bytes, 8);
+    bytes.writeUInt32BE(crc32(bytes.subarray(4, -4)), bytes.length - 4);
+    return bytes;
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header[8] = 1;
+  const rows = deflateSync(Buffer.alloc((1 + Math.ceil(width / 8)) * height), { level: 1 });
+  const start = Buffer.from("89504e470d0a1a0a", "hex");
+  return Buffer.concat([start, chunk("IHDR", header), chunk("IDAT", rows), chunk("IEND", Buffer.alloc(0))]);
+}
+
+describe("huge pictures", () => {
+  it("of up to 268 megapixels are decoded smaller, in bounded memory", async () => {
+    writeFileSync(at("huge.png"), blackPng(16383, 16383));
+    const before = process.resourceUsage().maxRSS;
+    const pixels = await decodeFile(at("huge.png"), { orientation: 6 });
+    expect(pixels).toMatchObject({ width: 8192, height: 8192, original: { width: 16383, height: 16383 } });
+    // Pixels and the turned copy have 384 MiB; all of the picture would have 768 MiB in each. RSS is in KiB.
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(600 << 10);
+  });
+
+  it("above are refused with the limit and the way round", async () => {
+    const bytes = blackPng(8, 8);
+    bytes.writeUInt32BE(17000, 16);
+    bytes.writeUInt32BE(17000, 20);
+    writeFileSync(at("above.png"), bytes);
+    await expect(decodeFile(at("above.png"))).rejects.toThrow(
+      /at most 268 megapixels but .*above\.png has 289 \(17000×17000\): scale it down, or cut it into tiles/,
+    );
+  });
+
+  it("of up to 67 megapixels have every pixel", async () => {
+    writeFileSync(at("wide.png"), blackPng(60000, 100));
+    expect(await decodeFile(at("wide.png"))).toMatchObject({ width: 60000, height: 100 });
+  });
+});
