@@ -175,7 +175,14 @@ export const settings = {
     type: countOrZero,
     most: 256,
     fallback: 2,
-    about: "threads that decode images ahead; 0 decodes in the training thread",
+    about: "threads that decode images ahead, each one image at a time; 0 decodes in the training thread",
+  },
+  auto_orient: {
+    type: z.boolean(),
+    fallback: true,
+    about:
+      "turn images upright by their EXIF orientation, as annotation tools show them; false keeps the stored pixels, as the package does",
+    ours: true,
   },
 
   amp: {
