@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 // In a checkout nothing has its name yet before `npm install`, which set-up runs itself.
-const { isReady, preflight, root, setupOrExit } = await import("@rfdetr/torch/setup").catch((error) => {
+const { isReady, preflight, setupOrExit } = await import("@rfdetr/torch/setup").catch((error) => {
   if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
   return import("../../torch/setup/main.mjs");
 });
@@ -31,15 +31,16 @@ async function setUp() {
 }
 
 async function explainWhatIsMissing() {
-  const checks = await preflight(root);
+  const checks = await preflight();
   process.exitCode = 1;
   if (json) {
     console.log(JSON.stringify({ ready: false, checks }, null, 2));
     return;
   }
-  console.log("rfdetr is not set up yet:\n");
-  for (const { name, ok, found, remedy } of checks) {
-    console.log(`  ${ok ? "ok     " : "MISSING"}  ${name.padEnd(17)} ${found}`);
+  const isStale = checks.every(({ ok, stale }) => ok || stale);
+  console.log(isStale ? "rfdetr is set up, but its sources have changed since then:\n" : "rfdetr is not set up yet:\n");
+  for (const { name, ok, stale, found, remedy } of checks) {
+    console.log(`  ${ok ? "ok     " : stale ? "STALE  " : "MISSING"}  ${name.padEnd(17)} ${found}`);
     if (remedy !== undefined) console.log(`           -> ${remedy}`);
   }
   console.log("\nnpm run setup does all of it that needs no administrator.");

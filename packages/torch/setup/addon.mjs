@@ -163,7 +163,8 @@ const keptDays = 30;
 
 /** @param {string} objects @param {Date} now */
 function forget(objects, now) {
-  for (const name of readdirSync(objects)) {
+  // Only what compile() wrote, should another program have put something there.
+  for (const name of readdirSync(objects).filter((file) => /^[0-9a-f]{24}\.o(\.\d+\.tmp\.o)?$/.test(file))) {
     const path = join(objects, name);
     const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: now.getTime() };
     if (now.getTime() - mtimeMs > keptDays * 24 * 3600 * 1000) rmSync(path, { force: true });

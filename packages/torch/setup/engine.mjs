@@ -1,11 +1,11 @@
 // Where libtorch comes from: LIBTORCH, the active Python's torch, the project's cache, a wheel from PyPI; the first
 // that fits.
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { pythons, pythonTorch, pythonWithPip } from "./python.mjs";
 import { SetupError, say } from "./report.mjs";
-import { downloadWheel, requirements, unpackWheel } from "./wheel.mjs";
+import { checkHash, downloadWheel, requirements, unpackWheel } from "./wheel.mjs";
 
 /**
  * @typedef {{root: string, version: string, source: "LIBTORCH" | "python" | "cache" | "wheel", cuda: boolean}} Engine
@@ -14,29 +14,62 @@ import { downloadWheel, requirements, unpackWheel } from "./wheel.mjs";
 const torchVersion = "2.15.0";
 const oldest = [2, 11];
 
-/** Wheels of the default version; sizes in bytes are for the progress bar and the check of free space. */
+/**
+ * Wheels of the default version. Each is checked against its SHA-256 before it is unpacked, so that no index can send
+ * another one; sizes in bytes are for the progress bar and the check of free space.
+ */
 const wheels = {
   "linux-x64": {
-    torch: { requirement: `torch==${torchVersion}`, platforms: ["manylinux_2_28_x86_64"], bytes: 539_136_850 },
+    torch: {
+      requirement: `torch==${torchVersion}`,
+      platforms: ["manylinux_2_28_x86_64"],
+      bytes: 539_136_850,
+      sha256: "48c2d861134c0b5697c7602cb5ffa68f62a2989fdcd1717e593356f67996ca1e",
+    },
     // libtorch_cpu.so of the CUDA build is linked against these two, also where there is no GPU.
     extra: [
       {
         requirement: "nvidia-cuda-runtime==13.2.86",
         platforms: ["manylinux2014_x86_64", "manylinux_2_17_x86_64"],
         bytes: 2_323_576,
+        sha256: "3498247680dfddce31bad102af7e3e26fc795342a3cac64722bb0fa95e7f60f0",
       },
-      { requirement: "nvidia-cuda-cupti==13.2.86", platforms: ["manylinux_2_25_x86_64"], bytes: 11_988_600 },
+      {
+        requirement: "nvidia-cuda-cupti==13.2.86",
+        platforms: ["manylinux_2_25_x86_64"],
+        bytes: 11_988_600,
+        sha256: "8fa29f15dd8336181f961764d9d95236fc6b931dd0c8fcf8cd70aab0c310b586",
+      },
     ],
   },
   "linux-arm64": {
-    torch: { requirement: `torch==${torchVersion}`, platforms: ["manylinux_2_28_aarch64"], bytes: 110_000_000 },
-    extra: [],
+    torch: {
+      requirement: `torch==${torchVersion}`,
+      platforms: ["manylinux_2_28_aarch64"],
+      bytes: 483_605_887,
+      sha256: "58ce2ebfb3430941353109a85be63ee8e941da22f13daa2c43344eeb51c81e06",
+    },
+    extra: [
+      {
+        requirement: "nvidia-cuda-runtime==13.2.86",
+        platforms: ["manylinux2014_aarch64", "manylinux_2_17_aarch64"],
+        bytes: 2_341_433,
+        sha256: "37844957894bfdecf90243568d21a2cb251b66106915b71459a23c8e6ef2da69",
+      },
+      {
+        requirement: "nvidia-cuda-cupti==13.2.86",
+        platforms: ["manylinux_2_25_aarch64"],
+        bytes: 11_760_263,
+        sha256: "d9a5c133f73fcb9013f3ada0da6fb54d4117618d81f3f5a0419417ea6ee829d4",
+      },
+    ],
   },
   "darwin-arm64": {
     torch: {
       requirement: `torch==${torchVersion}`,
       platforms: ["macosx_14_0_arm64", "macosx_11_0_arm64"],
-      bytes: 80_000_000,
+      bytes: 138_527_954,
+      sha256: "e808b63d616a43b326e1a5677d45a2e5babe7a8ce27edb03ddb48e7dd9b6d663",
     },
     extra: [],
   },
@@ -76,32 +109,6 @@ function versionOf(root) {
     if (!numbers.includes(undefined)) return numbers.join(".");
   }
   return "of an unknown version";
-}
-
-/** Python interpreters to ask, best first. */
-const pythons = () => [process.env.PYTHON, "python3", "python"].filter((name) => name !== undefined);
-
-/** @returns {string | null} the torch folder of the active Python, found without importing it */
-function pythonTorch() {
-  for (const python of pythons()) {
-    const asked = spawnSync(
-      python,
-      [
-        "-c",
-        "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')",
-      ],
-      { encoding: "utf8" },
-    );
-    if (asked.status === 0 && asked.stdout.trim() !== "") return asked.stdout.trim();
-  }
-  return null;
-}
-
-/** @returns {string | null} a Python whose pip works */
-export function pythonWithPip() {
-  return (
-    pythons().find((python) => spawnSync(python, ["-m", "pip", "--version"], { stdio: "ignore" }).status === 0) ?? null
-  );
 }
 
 /**
@@ -153,7 +160,7 @@ const neededOnCpu = (name) =>
   name.startsWith("torch/include/") ||
   name === "torch/version.py" ||
   /^torch\/lib\/(libtorch_cpu|libtorch|libc10)\.(so|dylib)$/.test(name) ||
-  /^torch\/lib\/lib(gomp|gfortran|omp|arm_compute|openblas)[^/]*$/.test(name) ||
+  /^torch\/lib\/lib(gomp|gfortran|omp|arm_compute|openblas|nvpl)[^/]*$/.test(name) ||
   /^torch\/\.dylibs\//.test(name) ||
   /^torch\.libs\//.test(name) ||
   /^nvidia\/cu\d+\/lib\/[^/]+\.so[^/]*$/.test(name);
@@ -193,11 +200,15 @@ async function fetchEngine(home, cuda, tried) {
       const name = wheel.requirement.split("==")[0];
       say(`  downloading ${wheel.requirement} through pip`);
       const path = await downloadWheel({ python, ...wheel, folder, label: name });
+      await checkHash(path, wheel.sha256);
       await unpackWheel(path, temporary, cuda ? () => true : neededOnCpu, `unpacking ${basename(name)}`);
       rmSync(path);
       if (cuda && i === 0) {
         const metadata = readFileSync(join(temporary, `torch-${torchVersion}.dist-info`, "METADATA"), "utf8");
         for (const requirement of requirements(metadata)) {
+          say(
+            `  downloading ${requirement} through pip; its SHA-256 is not known here, so the package index is trusted`,
+          );
           const extra = await downloadWheel({
             python,
             requirement,

@@ -7,10 +7,9 @@ import { fileURLToPath } from "node:url";
 import { addonSources, buildAddon, findCompiler } from "./addon.mjs";
 import { resolveEngine } from "./engine.mjs";
 import { locked } from "./lock.mjs";
+import { look } from "./preflight.mjs";
 import { SetupError, say } from "./report.mjs";
 import { fingerprint, Stamps } from "./stamp.mjs";
-
-export { preflight } from "./preflight.mjs";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 const packages = ["torch", "amp", "rfdetr"];
@@ -44,14 +43,24 @@ const prints = {
     ]),
 };
 
+/** The steps that were done for what is there now. */
+function done(options) {
+  const stamps = new Stamps(stampFile);
+  return {
+    npm: stamps.fits("npm", prints.npm(), join(root, "node_modules")),
+    addon: stamps.fits("addon", prints.addon(options), addon),
+    build: stamps.fits("build", prints.build(), join(root, "packages/rfdetr/dist")),
+  };
+}
+
 /** Whether nothing is left to do. */
 export function isReady(options = {}) {
-  const stamps = new Stamps(stampFile);
-  return (
-    stamps.fits("npm", prints.npm(), join(root, "node_modules")) &&
-    stamps.fits("addon", prints.addon(options), addon) &&
-    stamps.fits("build", prints.build(), join(root, "packages/rfdetr/dist"))
-  );
+  return Object.values(done(options)).every(Boolean);
+}
+
+/** What is there, what is missing and what is older than its sources. */
+export async function preflight() {
+  return await look(root, done({}));
 }
 
 /** Does what is left to do. @param {{libtorch?: string, cuda?: boolean}} options @throws SetupError */

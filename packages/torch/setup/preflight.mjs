@@ -2,16 +2,28 @@
 import { existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { findCompiler, nodeHeaders } from "./addon.mjs";
-import { cacheFolder, pythonWithPip, resolveEngine } from "./engine.mjs";
+import { cacheFolder, resolveEngine } from "./engine.mjs";
+import { pythonWithPip } from "./python.mjs";
 
-/** @param {string} root @returns {Promise<{name: string, ok: boolean, found: string, remedy?: string}[]>} */
-export async function preflight(root) {
+/**
+ * @param {string} root
+ * @param {{npm: boolean, addon: boolean, build: boolean}} done the steps that fit the sources as they are now
+ * @returns {Promise<{name: string, ok: boolean, stale?: boolean, found: string, remedy?: string}[]>} `stale` marks what
+ * is there, but of other sources
+ */
+export async function look(root, done) {
   const checks = [];
   const add = (name, ok, found, remedy) => checks.push({ name, ok, found, ...(ok ? {} : { remedy }) });
   const [major, minor] = process.versions.node.split(".").map(Number);
   add("Node.js", major > 20 || (major === 20 && minor >= 19), process.versions.node, "install Node.js 20.19 or newer");
-  const packages = existsSync(`${root}/node_modules/typescript`);
-  add("npm packages", packages, packages ? "installed" : "not installed", "run npm run setup");
+  /** What a step of set-up makes. */
+  const product = (name, there, fits, made) => {
+    const stale = there && !fits;
+    const found = stale ? `${made} before the last change of what it is made from` : there ? made : `not ${made}`;
+    add(name, there && fits, found, "run npm run setup");
+    if (stale) checks[checks.length - 1].stale = true;
+  };
+  product("npm packages", existsSync(`${root}/node_modules/typescript`), done.npm, "installed");
   const compiler = findCompiler();
   add(
     "C++ compiler",
@@ -55,9 +67,7 @@ export async function preflight(root) {
       "free 1.4 GB there, or name another folder in RFDETR_HOME",
     );
   }
-  const addon = existsSync(`${root}/packages/torch/build/torch.node`);
-  add("addon", addon, addon ? "built" : "not built", "run npm run setup");
-  const build = existsSync(`${root}/packages/rfdetr/dist/cli/main.js`);
-  add("TypeScript build", build, build ? "built" : "not built", "run npm run setup");
+  product("addon", existsSync(`${root}/packages/torch/build/torch.node`), done.addon, "built");
+  product("TypeScript build", existsSync(`${root}/packages/rfdetr/dist/cli/main.js`), done.build, "built");
   return checks;
 }

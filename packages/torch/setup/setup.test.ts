@@ -1,15 +1,26 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { inspect, resolveEngine } from "./engine.mjs";
 import { locked } from "./lock.mjs";
+import { look } from "./preflight.mjs";
+import { pythonTorch, pythonWithPip } from "./python.mjs";
 import { SetupError } from "./report.mjs";
 import { fingerprint, Stamps } from "./stamp.mjs";
-import { parseRecord, unpackWheel } from "./wheel.mjs";
+import { checkHash, downloadWheel, parseRecord, unpackWheel } from "./wheel.mjs";
 import { openEntry, readDirectory } from "./zip.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "setup-"));
@@ -98,6 +109,13 @@ describe("wheels", () => {
       unpackWheel(wheel("c.whl", { "torch/include/a.h": "Header" }), join(folder, "out2"), () => true, "test"),
     ).rejects.toThrow(/torch\/include\/a\.h in .* is damaged/);
   });
+  it("are used only if they are the published ones", async () => {
+    const path = wheel("d.whl");
+    const published = createHash("sha256").update(readFileSync(path)).digest("hex");
+    await expect(checkHash(path, published)).resolves.toBeUndefined();
+    writeFileSync(path, "another wheel, with a RECORD of its own");
+    await expect(checkHash(path, published)).rejects.toThrow(/d\.whl is not the published wheel: its SHA-256 is/);
+  });
   it("read hashes from RECORD", () => {
     expect(parseRecord("a/b.so,sha256=AAEC,3\nx/RECORD,,\n").get("a/b.so")).toBe("000102");
   });
@@ -150,6 +168,57 @@ describe("resolution of libtorch", () => {
   });
 });
 
+describe("Python", () => {
+  const before = process.cwd();
+  afterEach(() => process.chdir(before));
+
+  it("takes nothing from the current folder or PYTHONPATH", async () => {
+    const hostile = join(folder, "hostile");
+    for (const part of ["torch/lib", "torch/include/torch"]) mkdirSync(join(hostile, part), { recursive: true });
+    writeFileSync(join(hostile, "torch/__init__.py"), "");
+    const proof = join(hostile, "executed");
+    for (const name of ["pip.py", "site.py", "importlib.py", "runpy.py", "sitecustomize.py"])
+      writeFileSync(join(hostile, name), `open(${JSON.stringify(proof)}, "w")\nraise SystemExit(0)\n`);
+    process.env.PYTHONPATH = hostile;
+    process.chdir(hostile);
+    expect(pythonTorch() ?? "").not.toContain(hostile);
+    const python = pythonWithPip();
+    if (python !== null)
+      await expect(
+        downloadWheel({
+          python,
+          requirement: "no-such-wheel==1",
+          platforms: ["any"],
+          folder: join(folder, "wheels"),
+          label: "test",
+          bytes: 1,
+          extra: ["--no-index"],
+        }),
+      ).rejects.toThrow(/no-such-wheel/);
+    expect(existsSync(proof)).toBe(false);
+  });
+});
+
+describe("the look at what is there", () => {
+  it("tells what is missing from what was made of other sources", async () => {
+    const root = join(folder, "checkout");
+    for (const part of ["node_modules/typescript", "packages/torch/build/torch.node"])
+      mkdirSync(join(root, part), { recursive: true });
+    const checks = await look(root, { npm: true, addon: false, build: false });
+    const of = (name: string) => checks.find((check) => check.name === name);
+    expect(of("npm packages")).toEqual({ name: "npm packages", ok: true, found: "installed" });
+    expect(of("addon")).toEqual({
+      name: "addon",
+      ok: false,
+      stale: true,
+      found: "built before the last change of what it is made from",
+      remedy: "run npm run setup",
+    });
+    expect(of("TypeScript build")).toMatchObject({ ok: false, found: "not built" });
+    expect(of("TypeScript build")).not.toHaveProperty("stale");
+  });
+});
+
 describe("stamps and lock", () => {
   it("see a changed file, and survive a broken stamp file", () => {
     const file = join(folder, "x.txt");
@@ -182,5 +251,17 @@ describe("stamps and lock", () => {
     expect([order[0][0], order[2][0]].sort()).toEqual(["a", "b"]);
     expect(order[1]).toBe(`${order[0][0]} out`);
     expect(readdirSync(folder)).not.toContain("lock");
+  });
+  it.each([
+    ["of a process that was killed while it wrote it", ""],
+    ["that is damaged", "\0\0\0"],
+    ["of a process whose id another one has now", `${process.ppid} another-boot-1`],
+    ["of an earlier process with the id of this one", String(process.pid)],
+  ])("do not count a lock %s", async (_, content) => {
+    const file = join(folder, "stale");
+    writeFileSync(file, content);
+    utimesSync(file, 0, 0);
+    expect(await locked(file, async () => "done")).toBe("done");
+    expect(existsSync(file)).toBe(false);
   });
 });

@@ -1,25 +1,25 @@
 // Python wheels: downloaded by pip, checked against their own list of hashes, and unpacked in part.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createWriteStream, mkdirSync, readdirSync, statSync } from "node:fs";
+import { createReadStream, createWriteStream, mkdirSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { pip, workingFolder } from "./python.mjs";
 import { progressBar } from "./report.mjs";
 import { openEntry, readDirectory } from "./zip.mjs";
 
 /**
  * Fetches wheels into a folder with `pip download`, showing the growth of its files against `bytes`.
- * @param {{python: string, requirement: string, platforms: string[], folder: string, label: string, bytes: number}} job
+ * @param {{python: string, requirement: string, platforms: string[], folder: string, label: string, bytes: number, extra?: string[]}} job
+ * `extra` are further options of pip
  * @returns {Promise<string>} the wheel's path. @throws Error with pip's last lines
  */
-export async function downloadWheel({ python, requirement, platforms, folder, label, bytes }) {
+export async function downloadWheel({ python, requirement, platforms, folder, label, bytes, extra = [] }) {
   mkdirSync(folder, { recursive: true });
   // pip keeps the growing file in TMPDIR until it is whole.
   const temporary = join(folder, "growing");
   mkdirSync(temporary, { recursive: true });
-  const args = [
-    "-m",
-    "pip",
+  const args = pip([
     "download",
     "--no-deps",
     "--no-cache-dir",
@@ -38,11 +38,16 @@ export async function downloadWheel({ python, requirement, platforms, folder, la
     ...platforms.flatMap((p) => ["--platform", p]),
     "--dest",
     folder,
+    ...extra,
     requirement,
-  ];
+  ]);
   const bar = progressBar(label, bytes);
   const output = [];
-  const child = spawn(python, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, TMPDIR: temporary } });
+  const child = spawn(python, args, {
+    cwd: workingFolder,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, TMPDIR: temporary },
+  });
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(String(chunk)));
   const timer = setInterval(() => bar.update(folderBytes(folder)), 200);
   const code = await new Promise((resolve, reject) => child.on("error", reject).on("close", resolve));
@@ -53,6 +58,19 @@ export async function downloadWheel({ python, requirement, platforms, folder, la
   bar.end();
   if (code !== 0 || wheel === undefined) throw new Error(output.join("").trim().split("\n").slice(-3).join(" / "));
   return join(folder, wheel);
+}
+
+/**
+ * Checks a wheel before anything of it is used.
+ * @param {string} path @param {string} sha256 of the whole file, in hex
+ * @throws Error for any other file
+ */
+export async function checkHash(path, sha256) {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  const found = hash.digest("hex");
+  if (found !== sha256)
+    throw new Error(`${path} is not the published wheel: its SHA-256 is ${found} instead of ${sha256}`);
 }
 
 function folderBytes(folder) {

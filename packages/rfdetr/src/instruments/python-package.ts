@@ -51,8 +51,9 @@ export async function pythonWithPackage({ python, say = () => {} }: PythonOption
     say(
       `creating a Python environment with torch ${packageVersions.torch} and rfdetr ${packageVersions.rfdetr} in ${folder}`,
     );
-    await run(process.env.PYTHON ?? "python3", ["-m", "venv", folder]);
-    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    // -I: nothing of the current folder is imported.
+    await run(process.env.PYTHON ?? "python3", ["-I", "-m", "venv", folder]);
+    const pip = ["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     const torch = `torch==${packageVersions.torch}`;
     try {
       // A tenth of the size of the build for GPUs.
@@ -88,7 +89,7 @@ export async function pythonWithPackage({ python, say = () => {} }: PythonOption
 
 async function versionOf(python: string): Promise<string | null> {
   try {
-    const { stdout } = await run(python, ["-c", "import importlib.metadata as m; print(m.version('rfdetr'))"]);
+    const { stdout } = await run(python, ["-I", "-c", "import importlib.metadata as m; print(m.version('rfdetr'))"]);
     return stdout.trim();
   } catch {
     return null;
