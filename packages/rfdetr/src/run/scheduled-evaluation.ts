@@ -11,7 +11,7 @@ import { useBest, withAverage } from "./session/session-state.js";
  * model (`own`).
  * @returns the filled evaluator; null if the run was asked to stop meanwhile
  */
-export async function* scheduledEvaluation(
+async function* scheduledEvaluation(
   session: Session,
   which: "shipped" | "own",
   split: "valid" | "test",
