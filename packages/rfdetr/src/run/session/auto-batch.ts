@@ -7,9 +7,13 @@ import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
+import { peakRss } from "../../support/machine.js";
+import { availableMemory } from "../../support/memory.js";
 import { randomBatch } from "../../train/random-batch.js";
+import { replayStep } from "../../train/replay.js";
 import { trainingStep } from "../../train/step.js";
-import { averageOf, stepParts } from "../../train/step-parts.js";
+import { averageOf, type MicroBatch, type StepParts, stepParts } from "../../train/step-parts.js";
+import { StepWatch } from "../step-watch.js";
 
 /** A batch that fits in memory. */
 export interface AutoBatch {
@@ -24,25 +28,43 @@ export interface AutoBatch {
  */
 const share = 0.8;
 
+/** Bytes that steps take, by kind of step. */
+export interface StepMemory {
+  /** Peak of the tensors in a step with accumulation. */
+  step: number;
+  /** The same for a step that the monitor watches; 0 where none is watched. */
+  watched: number;
+  /** The same while a faulty step is run again to find where the fault began. */
+  replay: number;
+  /** What the process takes beside tensors: scratch of the kernels, fragments, what the allocator keeps. */
+  outside: number;
+}
+
 /**
- * Chooses the batch from the bytes of one step at each size: `base + size · perImage`.
+ * Chooses the batch from the memory of the largest kind of step at each size: `base + size · perImage`.
  * @param wanted images of an optimizer step: no batch is larger, and accumulation makes up for a smaller one
- * @param bytesOf peak tensor bytes of a step at a batch size
+ * @param memoryOf memory of the steps at a batch size
  * @throws ConfigError when not even one image fits
  * @internal for tests
  */
-export function chooseBatch(wanted: number, available: number, bytesOf: (batch: number) => number): AutoBatch {
+export function chooseBatch(wanted: number, available: number, memoryOf: (batch: number) => StepMemory): AutoBatch {
   const budget = share * available;
-  const one = bytesOf(1);
+  const [first, second] = [memoryOf(1), memoryOf(2)];
+  // Each kind grows by itself: which is the largest may change with the size.
+  const kinds = (["step", "watched", "replay"] as const).map((kind) => {
+    const one = first[kind] + first.outside;
+    return { one, perImage: Math.max(1, second[kind] + second.outside - one) };
+  });
+  const one = Math.max(...kinds.map((kind) => kind.one));
   if (one > budget)
     throw new ConfigError(
-      `A step on one image takes ${formatBytes(one)} but only ${formatBytes(available)} is available`,
+      `A step on one image takes ${formatBytes(one)} but only ${formatBytes(budget)} of ${formatBytes(available)} may be used`,
       {
-        hint: "Lower `resolution`, choose a smaller `model`, or set `gradient_checkpointing`",
+        hint: "Lower `resolution`, choose a smaller `model`, set `gradient_checkpointing`, or set `monitor_interval` to 0",
       },
     );
-  const perImage = Math.max(1, bytesOf(2) - one);
-  const fits = Math.floor((budget - one) / perImage) + 1;
+  const fits = Math.min(...kinds.map((kind) => Math.floor((budget - kind.one) / kind.perImage) + 1));
+  const perImage = Math.max(...kinds.map((kind) => kind.perImage));
   const batchSize = Math.max(1, Math.min(wanted, fits));
   const gradAccumSteps = Math.ceil(wanted / batchSize);
   const accumulation = gradAccumSteps === 1 ? "no accumulation" : `${gradAccumSteps} accumulated`;
@@ -50,14 +72,14 @@ export function chooseBatch(wanted: number, available: number, bytesOf: (batch: 
   return {
     batchSize,
     gradAccumSteps,
-    reason: `batch size ${batchSize} with ${accumulation}: the largest step needs ${needed}; ${formatBytes(available)} is available`,
+    reason: `batch size ${batchSize} with ${accumulation}: the largest step, watched or run again, needs ${needed}; ${formatBytes(available)} is available`,
   };
 }
 
 /**
  * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with
- * everything that a run holds: gradients, moments, average. The operating system says how much memory is available,
- * limits of containers included.
+ * everything that a run holds: gradients, moments, average, and what the monitor and the replay of a fault hold. The
+ * operating system says how much memory is available, limits of containers included.
  * @throws ConfigError on a GPU, whose free memory libtorch does not report here
  */
 export function autoBatch(
@@ -71,7 +93,8 @@ export function autoBatch(
     throw new ConfigError(
       `The setting batch_size = "auto" measures the CPU's memory, and the device is ${device}: give a number`,
     );
-  const available = process.availableMemory();
+  const available = availableMemory();
+  const before = { rss: process.memoryUsage.rss(), live: memory().liveBytes };
   const model = new RFDETRModel(config);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;
@@ -80,10 +103,17 @@ export function autoBatch(
   const ema = averageOf(model, settings);
   try {
     return chooseBatch(settings.autoBatchTargetEffective, available, (batch) => {
-      resetPeakMemory();
-      trainingStep(parts, [randomBatch(batch, side, config.numClasses, settings.autoBatchMaxTargetsPerImage)], null);
-      ema?.update();
-      return memory().peakBytes;
+      const images = () => randomBatch(batch, side, config.numClasses, settings.autoBatchMaxTargetsPerImage);
+      // Two micro-batches: the gradients of the first are held during the second.
+      const batches = [images(), images()];
+      return measure(before, {
+        step: () => {
+          trainingStep(parts, batches, null);
+          ema?.update();
+        },
+        watched: settings.monitorInterval === 0 ? null : () => watchedStep(parts, batches),
+        replay: () => replayStep(parts, batches, null, 1, { step: 1, precision, files: [] }),
+      });
     });
   } finally {
     const { expAvg, expAvgSq } = parts.optimizer.stateDict();
@@ -97,4 +127,33 @@ export function autoBatch(
     releaseCachedMemory();
     resetPeakMemory();
   }
+}
+
+function watchedStep(parts: StepParts, batches: readonly MicroBatch[]): void {
+  const watch = new StepWatch(parts.model, 1);
+  try {
+    watch.begin(1);
+    trainingStep(parts, batches, null);
+    watch.end();
+  } finally {
+    watch.close();
+  }
+}
+
+/** @param before resident set and tensors of the process before the model was made */
+function measure(
+  before: { rss: number; live: number },
+  kinds: Record<"step" | "watched" | "replay", (() => void) | null>,
+): StepMemory {
+  const largest = peakRss();
+  const [step, watched, replay] = [kinds.step, kinds.watched, kinds.replay].map((run) => {
+    if (run === null) return 0;
+    resetPeakMemory();
+    run();
+    return memory().peakBytes;
+  });
+  const kept = process.memoryUsage.rss() - before.rss - (memory().liveBytes - before.live);
+  // The largest resident set tells of these steps only if it grew in them.
+  const grown = peakRss() > largest ? peakRss() - before.rss - (Math.max(step, watched, replay) - before.live) : 0;
+  return { step, watched, replay, outside: Math.max(0, kept, grown) };
 }
