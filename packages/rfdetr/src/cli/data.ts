@@ -13,6 +13,11 @@ interface SynthFlags extends OutputFlags {
   seed: number;
 }
 
+interface CheckFlags extends OutputFlags {
+  fix?: string;
+  fast?: boolean;
+}
+
 /** Registers `rfdetr data` with its subcommands. */
 export function addData(program: Command, finish: (code: number) => void): void {
   const data = program.command("data").description("Make, check and describe datasets");
@@ -31,8 +36,9 @@ export function addData(program: Command, finish: (code: number) => void): void 
       .command("check")
       .description("List every fault of a dataset")
       .argument("<dir>", "dataset")
-      .option("--fix <out>", "write a repaired copy to this folder"),
-  ).action(async (folder: string, flags: OutputFlags & { fix?: string }) => finish(await check(folder, flags)));
+      .option("--fix <out>", "write a repaired copy to this folder")
+      .option("--fast", "read the headers of the images only, and do not decode them"),
+  ).action(async (folder: string, flags: CheckFlags) => finish(await check(folder, flags)));
   withOutputFlags(
     data.command("stats").description("Count images, boxes, classes and sizes").argument("<dir>", "dataset"),
   ).action(async (folder: string, flags: OutputFlags) => finish(await stats(folder, flags)));
@@ -55,14 +61,18 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
   return exit.done;
 }
 
-async function check(folder: string, flags: OutputFlags & { fix?: string }): Promise<number> {
+async function check(folder: string, flags: CheckFlags): Promise<number> {
   const { checkDataset } = await import("../data/check/check-dataset.js");
   const { fixDataset } = await import("../data/check/fix-dataset.js");
   const console = consoleOf(flags);
-  const report = await checkDataset(folder, { onProgress: (done, total) => console.live(`${done}/${total} images`) });
+  const onProgress = (done: number, total: number): void => console.live(`${done}/${total} images`);
+  const options = { decode: flags.fast !== true, onProgress };
+  const { report, fixed, changes } =
+    flags.fix === undefined
+      ? { report: await checkDataset(folder, options), fixed: null, changes: [] }
+      : await fixDataset(folder, flags.fix, options);
   console.end();
-  const fixed = flags.fix === undefined ? null : await fixDataset(folder, flags.fix, report);
-  if (console.json) console.data({ ...report, fixed });
+  if (console.json) console.data({ ...report, fixed, changes });
   printFindings(console, report.findings);
   const splits = Object.values(report.splits);
   const [images, annotations] = (["images", "annotations"] as const).map((name) =>
@@ -72,8 +82,11 @@ async function check(folder: string, flags: OutputFlags & { fix?: string }): Pro
     report.findings.length === 0 ? "no faults" : report.ok ? "can be trained on" : "cannot be trained on as it is";
   console.result(`${grouped(images)} images, ${grouped(annotations)} annotations (${report.layout}): ${verdict}`);
   if (fixed !== null) {
-    const counts = Object.entries(fixed).map(([split, count]) => `${split} ${count}`);
-    console.result(`repaired copy in ${flags.fix}: ${counts.join(", ")}`);
+    for (const change of changes) console.result(change);
+    const counts = Object.entries(fixed).map(
+      ([split, count]) => `${split} ${grouped(count.images)} images with ${grouped(count.annotations)} boxes`,
+    );
+    console.result(`repaired copy in ${flags.fix}, which passes the check: ${counts.join(", ")}`);
   }
   return report.ok || fixed !== null ? exit.done : exit.failed;
 }
@@ -93,13 +106,15 @@ function printFindings(console: Console, findings: readonly Finding[]): void {
 }
 
 async function stats(folder: string, flags: OutputFlags): Promise<number> {
-  const { datasetStats } = await import("../data/formats/stats.js");
+  const { datasetStats } = await import("../data/stats.js");
   const console = consoleOf(flags);
   const result = datasetStats(folder);
   if (console.json) {
     console.data(result);
     return exit.done;
   }
+  if (result.faults > 0)
+    console.warning(`${grouped(result.faults)} entries are at fault and not counted: rfdetr data check names them`);
   for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
     console.result(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
     console.result(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);

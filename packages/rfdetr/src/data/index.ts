@@ -10,7 +10,7 @@ export {
   findDuplicates,
   type SplitFile,
 } from "./check/duplicates.js";
-export { fixDataset } from "./check/fix-dataset.js";
+export { type FixReport, fixDataset } from "./check/fix-dataset.js";
 export {
   findQualityProblems,
   type JudgedSplit,
@@ -20,11 +20,11 @@ export {
   qualityChecks,
 } from "./check/quality.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
-export { hasSplit, openDataset } from "./formats/open.js";
-export { datasetStats, type SplitStats } from "./formats/stats.js";
 export { decodeFile, type Pixels } from "./images/decode.js";
 export { type Batch, DataLoader, type LoaderOptions } from "./loader/loader.js";
 export type { Recipe } from "./loader/prepare-sample.js";
 export { epochOrder } from "./loader/sampler.js";
+export { hasSplit, type OpenOptions, openDataset, openDatasets } from "./open-dataset.js";
+export { datasetStats, type SplitStats } from "./stats.js";
 export { type SynthOptions, synthesize } from "./synth/synth.js";
 export type { Target } from "./target.js";

@@ -1,14 +1,13 @@
 // A split of a dataset as batches for evaluation.
 import { availableParallelism } from "node:os";
-import { augmentPresets, DataLoader, type Dataset, type DatasetImage, openDataset, type Split } from "../data/index.js";
-import { DataError } from "../support/errors.js";
+import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split } from "../data/index.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/coco.js";
 
 /**
  * Opens one split for evaluation outside of a run.
  * @param side of the square images in pixels
- * @throws DataError if the split cannot be read or has no images
+ * @throws DataError if the split cannot be used
  */
 export async function openEvaluationData(
   root: string,
@@ -16,7 +15,7 @@ export async function openEvaluationData(
   side: number,
   batch: number,
 ): Promise<{ classNames: string[]; images: number; batches: () => AsyncGenerator<EvaluationBatch> }> {
-  const dataset = openSplit(root, split);
+  const dataset = openDataset(root, split);
   return {
     classNames: dataset.classNames,
     images: dataset.images.length,
@@ -29,14 +28,6 @@ export async function openEvaluationData(
       }
     },
   };
-}
-
-/** Opens a split that must have images. @throws DataError, or RfdetrError `ERR_DATA` where it has none */
-export function openSplit(root: string, split: Split): Dataset {
-  const dataset = openDataset(root, split);
-  if (dataset.images.length === 0)
-    throw new DataError(`Expected images in the ${split} split of ${root} but found none`);
-  return dataset;
 }
 
 /** A loader for evaluation: images become squares of `side` pixels, without augmentation. */

@@ -60,7 +60,7 @@ export function* textPieces(path: string, what: string, size: number, fail: Fail
 export function readText(path: string, what: string, limit: number, fail: Fail): string {
   const pieces: Buffer[] = [];
   let bytes = 0;
-  for (const piece of textPieces(path, what, 1 << 20, fail)) {
+  for (const piece of textPieces(path, what, 64 << 10, fail)) {
     bytes += piece.length;
     if (bytes > limit)
       throw fail(`Expected a ${what} of at most ${Math.round(limit / 1e6)} MB but ${path} is larger than that`);

@@ -1,20 +1,13 @@
 // `rfdetr data check`: everything that is wrong with a dataset, one finding for each fault.
-import { DataError } from "../../support/errors.js";
-import { findCocoSplit } from "../formats/coco-split.js";
 import type { Split } from "../formats/dataset.js";
-import { openDataset } from "../formats/open.js";
-import { findYoloFile } from "../formats/yolo.js";
-import { brokenAnnotations, checks, type Fault, type Training } from "./checks.js";
-import { type Listing, listSplit, readFiles } from "./listing.js";
+import { splits } from "../formats/layout.js";
+import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
+import type { ListedImage } from "../formats/listing.js";
+import { decodeFile } from "../images/decode.js";
+import { type Finding, findingsOf } from "./findings.js";
+import { duplicateFindings, qualityFindings } from "./remarks.js";
 
-/** A fault with the check that found it. */
-export interface Finding extends Fault {
-  /** Name of the check, such as `missing files`. */
-  check: string;
-  split: Split;
-  /** What training does about it. */
-  training: Training;
-}
+export type { Finding } from "./findings.js";
 
 /** What a check of a dataset found. */
 export interface CheckReport {
@@ -31,51 +24,78 @@ export interface CheckReport {
 /** What a check of a dataset looks at. */
 export interface CheckOptions {
   signal?: AbortSignal;
-  /** Called after each image with the numbers of images done and in all, split by split. */
+  /** Whether to decode every image (default true); else only their headers are read. */
+  decode?: boolean;
+  /** Whether pictures are turned as their EXIF tag says (default true). */
+  autoOrient?: boolean;
+  /** Called after each image with the numbers of images done and in all. */
   onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * Checks the annotations of every split and decodes every image.
- * @throws DataError if the folder is not a dataset at all
+ * Checks the annotations of every split, decodes every image, and finds what spoils results although nothing is wrong:
+ * rare classes, tiny boxes, pictures that are in two splits.
+ * @param data a folder, or the YAML file of a YOLO dataset
+ * @throws DataError if it is no dataset at all
  * @example
  * import { checkDataset } from "rfdetr/data";
  * const { ok, findings } = await checkDataset("birds/");
  * if (!ok) console.error(findings.map(({ file, message }) => `${file}: ${message}`).join("\n"));
  */
-export async function checkDataset(root: string, options: CheckOptions = {}): Promise<CheckReport> {
-  const splits = (["train", "valid", "test"] as const).filter((split) => mayHave(root, split));
-  // Not a dataset: opening it says what was looked for.
-  if (splits.length === 0) openDataset(root, "train");
+export async function checkDataset(data: string, options: CheckOptions = {}): Promise<CheckReport> {
+  const listing = await listForCheck(data, options);
+  const report = reportOf(listing);
+  report.findings.push(...qualityFindings(listing));
+  if (options.decode ?? true) report.findings.push(...(await duplicateFindings(listing, options)));
+  return report;
+}
+
+/** Lists every split, and those that training needs, and decodes the images. @throws DataError */
+export async function listForCheck(
+  data: string,
+  options: CheckOptions & { segmentations?: boolean },
+): Promise<DatasetListing> {
+  const { decode = true, autoOrient = true, segmentations = false } = options;
+  const listing = listDataset(data, { autoOrient, segmentations });
+  if (decode)
+    await decodeAll(
+      Object.values(listing.splits).flatMap(({ images }) => images),
+      options,
+    );
+  return listing;
+}
+
+/** The findings of a listing. */
+export function reportOf(listing: DatasetListing): CheckReport {
   const report: CheckReport = { ok: true, layout: "", splits: {}, findings: [] };
-  for (const split of splits) await checkSplit(root, split, report, options);
+  for (const split of splits) {
+    const listed = listing.splits[split];
+    report.layout ||= listing.layout.sources[split]?.layout ?? "";
+    if (listed !== undefined) report.splits[split] = { images: listed.images.length, annotations: listed.annotations };
+    report.findings.push(...findingsOf(listing, split));
+  }
   report.ok = report.findings.every(({ training }) => training !== "refused");
   return report;
 }
 
-const mayHave = (root: string, split: Split): boolean =>
-  findCocoSplit(root, split) !== null || findYoloFile(root) !== null;
-
-async function checkSplit(root: string, split: Split, report: CheckReport, options: CheckOptions): Promise<void> {
-  let listing: Listing | null;
-  try {
-    listing = listSplit(root, split);
-  } catch (error) {
-    if (!(error instanceof DataError)) throw error;
-    const coco = findCocoSplit(root, split);
-    report.layout ||= coco?.layout ?? "yolo";
-    // YOLO datasets often have no test split, and only opening it tells.
-    if (coco === null && split === "test") return;
-    const file = coco?.annotations ?? (findYoloFile(root) as string);
-    const { name: check, training } = brokenAnnotations;
-    report.findings.push({ check, split, file, id: null, message: error.message, training });
-    return;
+/** Decodes every image; one that does not decode gets a fault. */
+async function decodeAll(images: readonly ListedImage[], { signal, onProgress }: CheckOptions): Promise<void> {
+  const faults = new Map<string, ListedImage["fault"]>();
+  for (const [i, image] of images.entries()) {
+    signal?.throwIfAborted();
+    if (image.fault === null) {
+      if (!faults.has(image.file)) faults.set(image.file, await decodeFaultOf(image.file));
+      image.fault = faults.get(image.file) ?? null;
+    }
+    onProgress?.(i + 1, images.length);
   }
-  if (listing === null) return;
-  report.layout = listing.layout;
-  report.splits[split] = { images: listing.images.length, annotations: listing.annotations.length };
-  await readFiles(listing, options);
-  for (const { name: check, training, find } of checks)
-    for (const { file, id, message } of find(listing))
-      report.findings.push({ check, split, file, id, message, training });
+}
+
+async function decodeFaultOf(file: string): Promise<ListedImage["fault"]> {
+  try {
+    await decodeFile(file);
+    return null;
+  } catch (error) {
+    return { kind: "undecodable", reason: (error as Error).message };
+  }
 }

@@ -1,188 +1,518 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// What `data check` finds, what training does about it, and what the repaired copy holds. The three never disagree:
+// they read a dataset in one way.
+
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CocoContent } from "../formats/coco-file.js";
-import { openDataset } from "../formats/open.js";
-import { checkDataset, type Finding } from "./check-dataset.js";
+import {
+  annotationsOf,
+  type Content,
+  editCoco,
+  picture,
+  rectangle,
+  writeCoco,
+  writeLabels,
+  writePicture,
+  writeYolo,
+} from "../../testing/dataset-files.js";
+import { openDatasets } from "../open-dataset.js";
+import { checkDataset } from "./check-dataset.js";
 import { checks } from "./checks.js";
 import { fixDataset } from "./fix-dataset.js";
 
 let root = "";
 let folder = "";
-
-const jpeg = (path: string, width = 40, height = 30): Promise<unknown> =>
-  sharp({ create: { width, height, channels: 3, background: "#808080" } })
-    .jpeg()
-    .toFile(path);
-const annotations = (split: string): string => join(folder, split, "_annotations.coco.json");
-function edit(split: string, change: (content: CocoContent) => void): void {
-  const content = JSON.parse(readFileSync(annotations(split), "utf8")) as CocoContent;
-  change(content);
-  writeFileSync(annotations(split), JSON.stringify(content));
-}
-
-/** Two splits of two images; the first image has two good annotations, the second has one. */
-async function writeCoco(): Promise<void> {
-  for (const split of ["train", "valid"]) {
-    mkdirSync(join(folder, split), { recursive: true });
-    for (const name of ["a.jpg", "b.jpg"]) await jpeg(join(folder, split, name));
-    const content: CocoContent = {
-      images: [
-        { id: 1, file_name: "a.jpg", width: 40, height: 30 },
-        { id: 2, file_name: "b.jpg", width: 40, height: 30 },
-      ],
-      categories: [
-        { id: 3, name: "duck" },
-        { id: 7, name: "owl" },
-      ],
-      annotations: [
-        { id: 10, image_id: 1, category_id: 7, bbox: [1, 2, 10, 10] },
-        { id: 11, image_id: 1, category_id: 3, bbox: [30, 20, 10.4, 10.4] },
-        { id: 12, image_id: 2, category_id: 3, bbox: [0, 0, 40, 30] },
-      ],
-    };
-    writeFileSync(annotations(split), JSON.stringify(content));
-  }
-}
-
-async function writeYolo(): Promise<void> {
-  for (const split of ["train", "valid"]) {
-    mkdirSync(join(folder, split, "images"), { recursive: true });
-    mkdirSync(join(folder, split, "labels"), { recursive: true });
-    for (const name of ["a", "b"]) await jpeg(join(folder, split, "images", `${name}.jpg`));
-    writeFileSync(join(folder, split, "labels", "a.txt"), "0 0.5 0.5 0.5 0.5\n");
-  }
-  writeFileSync(join(folder, "data.yaml"), "names: [cat]\n");
-}
-
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "check-"));
   folder = join(root, "data");
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-describe("data check of a COCO dataset", () => {
-  beforeEach(writeCoco);
+const train = (change: (content: Content) => void): void => editCoco(folder, "train", change);
+const valid = (change: (content: Content) => void): void => editCoco(folder, "valid", change);
+const first = (content: Content): Record<string, unknown> => content.annotations[0];
 
-  it("counts the entries of each split and finds nothing in good data", async () => {
+/** The findings about faults. */
+async function faults(path = folder, options = {}) {
+  const names = new Set(checks.map(({ name }) => name));
+  return (await checkDataset(path, options)).findings.filter(({ check }) => names.has(check));
+}
+
+/** Faults as `split check: effect`, with the number of those that repeat. */
+async function found(options = {}): Promise<string[]> {
+  const lines = (await faults(folder, options)).map(({ split, check, training }) => `${split} ${check}: ${training}`);
+  return [...new Set(lines)].map((line) => {
+    const count = lines.filter((each) => each === line).length;
+    return count === 1 ? line : `${line} ×${count}`;
+  });
+}
+
+/** Whether a run would start. */
+function starts(): boolean {
+  try {
+    openDatasets(folder, ["train", "valid"]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A kind of fault: how it comes about, what is found, and whether a copy without it can be written. */
+type Kind = [what: string, make: () => unknown, findings: string[], fixable?: boolean];
+
+const cocoKinds: Kind[] = [
+  ["nothing wrong", () => {}, []],
+  [
+    "a broken file",
+    () => writeFileSync(annotationsOf(folder, "train"), '{"images": ['),
+    ["train broken annotations: refused"],
+    false,
+  ],
+  [
+    "a missing list",
+    () => valid((c) => Reflect.deleteProperty(c, "annotations")),
+    ["valid broken annotations: refused", "valid images without annotations: kept ×2", "valid no annotations: kept"],
+    false,
+  ],
+  ["no train split", () => rmSync(join(folder, "train"), { recursive: true }), ["train missing split: refused"], false],
+  ["no valid split", () => rmSync(join(folder, "valid"), { recursive: true }), ["valid missing split: refused"], false],
+  [
+    "no entries",
+    () => train((c) => c.images.splice(0) && c.annotations.splice(0)),
+    ["train no images: refused", "train no annotations: refused"],
+    false,
+  ],
+  [
+    "no annotations to learn from",
+    () => train((c) => c.annotations.splice(0)),
+    ["train images without annotations: kept ×2", "train no annotations: refused"],
+    false,
+  ],
+  [
+    "no annotations to evaluate on",
+    () => valid((c) => c.annotations.splice(0)),
+    ["valid images without annotations: kept ×2", "valid no annotations: kept"],
+  ],
+  [
+    "crowds only",
+    () => train((c) => c.annotations.forEach((a) => Object.assign(a, { iscrowd: 1 }))),
+    ["train no annotations: refused"],
+    false,
+  ],
+  [
+    "crowds as true",
+    () => train((c) => c.annotations.forEach((a) => Object.assign(a, { iscrowd: true }))),
+    ["train no annotations: refused"],
+    false,
+  ],
+  ["an image that is null", () => train((c) => c.images.push(null as never)), ["train malformed entries: refused"]],
+  [
+    "an annotation that is null",
+    () => train((c) => c.annotations.push(null as never)),
+    ["train malformed entries: refused"],
+  ],
+  [
+    "a category that is null",
+    () => train((c) => c.categories.push(null as never)),
+    ["train malformed entries: refused"],
+  ],
+  ["a category without a name", () => train((c) => c.categories.push({ id: 9 })), ["train malformed entries: refused"]],
+  [
+    "an image without a file name",
+    () => train((c) => c.images.push({ id: 3, ...picture })),
+    ["train malformed entries: refused"],
+  ],
+  [
+    "an image without an id",
+    () => train((c) => c.images.push({ file_name: "a.jpg", ...picture })),
+    ["train malformed entries: refused"],
+  ],
+  [
+    "an iscrowd that is neither",
+    () => train((c) => Object.assign(first(c), { iscrowd: "yes" })),
+    ["train malformed entries: refused"],
+  ],
+  [
+    "ids as text",
+    () =>
+      train((c) =>
+        [...c.images, ...c.annotations, ...c.categories].forEach((e) => Object.assign(e, { id: String(e.id) })),
+      ),
+    [],
+  ],
+  [
+    "two images of one id",
+    () => train((c) => c.images.push({ ...c.images[1], id: 1 })),
+    [
+      "train duplicate image ids: refused",
+      "train duplicate file names: kept",
+      "train images without annotations: kept",
+    ],
+  ],
+  [
+    "two categories of one id",
+    () => train((c) => c.categories.push({ id: 3, name: "crow" })),
+    ["train duplicate category ids: refused"],
+    false,
+  ],
+  [
+    "two annotations of one id",
+    () => train((c) => Object.assign(c.annotations[1], { id: 10 })),
+    ["train duplicate annotation ids: kept"],
+  ],
+  [
+    "two used classes of one name",
+    () => [train, valid].forEach((edit) => edit((c) => Object.assign(c.categories[1], { name: "duck" }))),
+    ["train classes of one name: refused"],
+  ],
+  [
+    "a missing file",
+    () => train((c) => c.images.push({ id: 3, file_name: "gone.jpg", ...picture })),
+    ["train missing files: refused", "train images without annotations: kept"],
+  ],
+  [
+    "a file outside",
+    () => train((c) => Object.assign(c.images[0], { file_name: "../../../../../../../../dev/zero" })),
+    ["train missing files: refused"],
+  ],
+  [
+    "a device as an image",
+    () => {
+      rmSync(join(folder, "train/a.jpg"));
+      symlinkSync("/dev/zero", join(folder, "train/a.jpg"));
+    },
+    ["train undecodable images: refused"],
+  ],
+  ["a cut-off picture", () => truncateSync(join(folder, "train/b.jpg"), 300), ["train undecodable images: refused"]],
+  [
+    "no size",
+    () => train((c) => Reflect.deleteProperty(c.images[0], "width")),
+    ["train images without a size: repaired"],
+  ],
+  [
+    "a size of 0",
+    () => train((c) => Object.assign(c.images[0], { width: 0, height: 0 })),
+    ["train images without a size: repaired"],
+  ],
+  [
+    "another scale",
+    () =>
+      train((c) => {
+        Object.assign(c.images[0], { width: 80, height: 60 });
+        for (const a of c.annotations.slice(0, 2)) a.bbox = (a.bbox as number[]).map((v) => Math.floor(v) * 2);
+      }),
+    ["train wrong image sizes: repaired"],
+  ],
+  [
+    "another shape",
+    () => train((c) => Object.assign(c.images[0], { width: 30, height: 40 })),
+    ["train images of another shape: refused", "train empty boxes: repaired"],
+  ],
+  ["an image without objects", () => train((c) => c.annotations.pop()), ["train images without annotations: kept"]],
+  [
+    "an unknown image",
+    () => train((c) => Object.assign(first(c), { image_id: 50 })),
+    ["train annotations of unknown images: refused"],
+  ],
+  [
+    "an unknown category",
+    () => train((c) => Object.assign(first(c), { category_id: 42 })),
+    ["train unknown categories: refused"],
+  ],
+  [
+    "a class that only valid has",
+    () =>
+      valid((c) => {
+        c.categories.push({ id: 9, name: "crow" });
+        first(c).category_id = 9;
+      }),
+    ["valid unknown categories: refused"],
+  ],
+  [
+    "the grouping category on an image of valid",
+    () =>
+      [train, valid].forEach((edit) =>
+        edit((c) => {
+          c.categories = [{ id: 0, name: "bird" }, ...c.categories.map((k) => ({ ...k, supercategory: "bird" }))];
+          if (edit === valid) first(c).category_id = 0;
+        }),
+      ),
+    ["valid unknown categories: refused"],
+  ],
+  [
+    "other numbers in valid",
+    () =>
+      valid((c) => {
+        c.categories.reverse().forEach((k, i) => Object.assign(k, { id: i }));
+        c.annotations.forEach((a) => Object.assign(a, { category_id: a.category_id === 7 ? 0 : 1 }));
+      }),
+    ["valid classes joined by name: kept ×2"],
+  ],
+  [
+    "three numbers as a box",
+    () => train((c) => Object.assign(first(c), { bbox: [1, 2, 3] })),
+    ["train malformed boxes: refused"],
+  ],
+  [
+    "text as a box",
+    () => train((c) => Object.assign(first(c), { bbox: ["1", "2", "3", "4"] })),
+    ["train malformed boxes: refused"],
+  ],
+  [
+    "NaN in a box",
+    () =>
+      writeFileSync(
+        annotationsOf(folder, "train"),
+        readFileSync(annotationsOf(folder, "train"), "utf8").replace("[6,", "[NaN,"),
+      ),
+    ["train malformed boxes: refused"],
+  ],
+  [
+    "a polygon and no box",
+    () =>
+      train((c) => {
+        const a = first(c);
+        a.segmentation = [[6, 3, 18, 3, 18, 12, 6, 12]];
+        a.bbox = [];
+      }),
+    ["train boxes from outlines: repaired"],
+  ],
+  [
+    "a mask and no box",
+    () =>
+      train((c) => {
+        const a = first(c);
+        a.segmentation = { size: [30, 40], counts: [100, 5, 25, 5, 1065] };
+        a.bbox = undefined;
+      }),
+    ["train boxes from outlines: repaired"],
+  ],
+  [
+    "an area that is text",
+    () => train((c) => Object.assign(first(c), { area: "big" })),
+    ["train malformed areas: repaired"],
+  ],
+  [
+    "a box of no width",
+    () => train((c) => Object.assign(first(c), { bbox: [5, 5, 0, 5] })),
+    ["train empty boxes: repaired"],
+  ],
+  [
+    "a box of negative size",
+    () => train((c) => Object.assign(first(c), { bbox: [15, 15, -5, -5] })),
+    ["train empty boxes: repaired"],
+  ],
+  [
+    "a box beside the image",
+    () => train((c) => Object.assign(first(c), { bbox: [50, 5, 5, 5] })),
+    ["train empty boxes: repaired"],
+  ],
+  [
+    "a box over the edge",
+    () => train((c) => Object.assign(first(c), { bbox: [35, 5, 15, 5] })),
+    ["train boxes outside the image: repaired"],
+  ],
+  [
+    "negative sizes everywhere",
+    () => train((c) => c.annotations.forEach((a) => Object.assign(a, { bbox: [15, 15, -5, -5] }))),
+    ["train empty boxes: repaired ×3", "train no annotations: refused"],
+    false,
+  ],
+  [
+    "fractions",
+    () => train((c) => c.annotations.forEach((a) => Object.assign(a, { bbox: [0.1, 0.1, 0.5, 0.5] }))),
+    ["train boxes that look like fractions: refused"],
+    false,
+  ],
+  [
+    "corners",
+    () => train((c) => c.annotations.forEach((a) => Object.assign(a, { bbox: [20, 10, 38, 28] }))),
+    ["train boxes that look like corners: refused", "train boxes outside the image: repaired ×3"],
+    false,
+  ],
+  [
+    "a name with escapes",
+    () => train((c) => Object.assign(c.images[0], { file_name: "%61.jpg" })),
+    ["train names in another spelling: kept"],
+  ],
+];
+
+const yolo = (name: string, ...lines: string[]): void => writeLabels(folder, "train", name, lines);
+
+const yoloKinds: Kind[] = [
+  ["nothing wrong", () => {}, []],
+  ["a line with a word", () => yolo("a", "cat 0.3 0.25 0.3 0.3"), ["train malformed labels: refused"]],
+  ["too few numbers", () => yolo("a", "0 0.3 0.25 0.3"), ["train malformed labels: refused"]],
+  ["a confidence", () => yolo("a", "0 0.3 0.25 0.3 0.3 0.9"), ["train malformed labels: refused"]],
+  ["a class that has no name", () => yolo("a", "5 0.3 0.25 0.3 0.3"), ["train unknown categories: refused"]],
+  ["pixels", () => yolo("a", "0 12 7 12 9"), ["train labels that are no fractions: refused"]],
+  ["percent", () => yolo("a", "0 50 50 20 20"), ["train labels that are no fractions: refused"]],
+  ["a box wider than the image", () => yolo("a", "0 0.5 0.5 1.3 0.2"), ["train boxes outside the image: repaired"]],
+  ["a box of no size", () => yolo("a", "0 0.5 0.5 0 0.2"), ["train empty boxes: repaired"]],
+  ["a negative size", () => yolo("a", "0 0.5 0.5 -0.3 -0.2"), ["train empty boxes: repaired"]],
+  [
+    "no labels folder",
+    () => rmSync(join(folder, "train/labels"), { recursive: true }),
+    ["train images without annotations: kept ×2", "train no annotations: refused"],
+    false,
+  ],
+  ["a label without its image", () => yolo("z", "0 0.5 0.5 0.2 0.2"), ["train labels without an image: kept"]],
+  [
+    "an image without labels",
+    () => rmSync(join(folder, "train/labels/a.txt")),
+    ["train images without annotations: kept"],
+  ],
+  [
+    "two classes of one name",
+    () => writeFileSync(join(folder, "data.yaml"), "names: [cat, cat]\n"),
+    ["train classes of one name: refused"],
+  ],
+  [
+    "another number of classes",
+    () => writeFileSync(join(folder, "data.yaml"), "nc: 3\nnames: [cat, dog]\n"),
+    ["train contradictions: kept", "valid contradictions: kept"],
+  ],
+  [
+    "classes numbered from 1",
+    () => writeFileSync(join(folder, "data.yaml"), "names: {1: cat, 2: dog}\n"),
+    ["train broken annotations: refused", "valid broken annotations: refused"],
+    false,
+  ],
+  [
+    "no valid split",
+    () => rmSync(join(folder, "valid"), { recursive: true }),
+    ["valid broken annotations: refused"],
+    false,
+  ],
+  ["a folder called like a picture", () => mkdirSync(join(folder, "train/images/x.jpg")), []],
+  ["twins of macOS", () => writeFileSync(join(folder, "train/images/._a.jpg"), "no picture"), []],
+  [
+    "HEIC files",
+    () => writeFileSync(join(folder, "train/images/c.heic"), "no picture"),
+    ["train images of other kinds: kept"],
+  ],
+];
+
+describe.each([
+  ["COCO", writeCoco, cocoKinds],
+  ["YOLO", writeYolo, yoloKinds],
+] as const)("data check of a %s dataset", (_, write, kinds) => {
+  it.each(kinds)(
+    "finds %s; training agrees, and the repaired copy is without",
+    async (_what, make, findings, fixable = true) => {
+      await write(folder);
+      await make();
+      expect(await found()).toEqual(findings);
+      const refused = findings.some((line) => line.includes(": refused"));
+      // Training reads headers: a picture that is cut off shows only when it is decoded.
+      const early = (await found({ decode: false })).some((line) => line.includes(": refused"));
+      expect(starts()).toBe(!early);
+      expect((await checkDataset(folder)).ok).toBe(!refused);
+      const target = join(root, "fixed");
+      if (!fixable) {
+        await expect(fixDataset(folder, target)).rejects.toThrow(/Expected/);
+        expect(existsSync(target)).toBe(false);
+        return;
+      }
+      await fixDataset(folder, target);
+      expect((await faults(target)).filter(({ training }) => training !== "kept")).toEqual([]);
+    },
+  );
+});
+
+describe("data check", () => {
+  it("counts the entries of each split", async () => {
+    await writeCoco(folder);
     const split = { images: 2, annotations: 3 };
-    const report = { ok: true, layout: "roboflow-coco", splits: { train: split, valid: split }, findings: [] };
-    expect(await checkDataset(folder)).toEqual(report);
+    const report = { ok: true, layout: "roboflow-coco", splits: { train: split, valid: split } };
+    expect(await checkDataset(folder)).toMatchObject(report);
   });
 
-  it("has a finding for each fault, with the file, the id and what training does, and the copy has none", async () => {
-    edit("train", (c) => {
-      c.images.push(
-        { id: 2, file_name: "again.jpg", width: 40, height: 30 },
-        { id: 3, file_name: "gone.jpg", width: 40, height: 30 },
-        { id: 4, file_name: "bad.jpg", width: 40, height: 30 },
-        { id: 5, file_name: "size.jpg", width: 10, height: 30 },
-        { id: 6, file_name: "a.jpg", width: 0, height: 0 },
-      );
-      c.annotations.push(
-        { id: 10, image_id: 1, category_id: 7, bbox: [5, 5, 5, 5] },
-        { id: 19, image_id: 1, category_id: 7, bbox: [1, 2, 3] as never },
-        { id: 20, image_id: 1, category_id: 7, bbox: [35, 5, 15, 5] },
-        { id: 21, image_id: 1, category_id: 7, bbox: [5, 5, 0, 5] },
-        { id: 22, image_id: 1, category_id: 42, bbox: [5, 5, 5, 5] },
-        { id: 23, image_id: 50, category_id: 7, bbox: [5, 5, 5, 5] },
-      );
-    });
-    await jpeg(join(folder, "train", "size.jpg"));
-    await jpeg(join(folder, "train", "again.jpg"));
-    writeFileSync(join(folder, "train", "bad.jpg"), "no image");
-    const report = await checkDataset(folder);
-    const image = (name: string): string => join(folder, "train", name);
-    const found = (check: string): [file: string, id: number | null, training: string][] =>
-      report.findings
-        .filter((finding) => finding.check === check)
-        .map(({ file, id, training }) => [file, id, training]);
-    const source = annotations("train");
-    const expected: Record<string, [file: string, id: number | null, training: string][]> = {
-      "duplicate image ids": [[image("again.jpg"), 2, "refused"]],
-      "duplicate annotation ids": [[source, 10, "kept"]],
-      "duplicate file names": [[image("a.jpg"), 6, "kept"]],
-      "missing files": [[image("gone.jpg"), 3, "refused"]],
-      "undecodable images": [[image("bad.jpg"), 4, "refused"]],
-      "images without a size": [[image("a.jpg"), 6, "refused"]],
-      "wrong image sizes": [
-        [image("size.jpg"), 5, "repaired"],
-        [image("a.jpg"), 6, "repaired"],
-      ],
-      "images without annotations": [3, 4, 5, 6].map((id, i) => [
-        image(["gone.jpg", "bad.jpg", "size.jpg", "a.jpg"][i]),
-        id,
-        "kept",
-      ]),
-      "annotations of unknown images": [[source, 23, "refused"]],
-      "unknown categories": [[source, 22, "refused"]],
-      "malformed boxes": [[source, 19, "refused"]],
-      "empty boxes": [[source, 21, "repaired"]],
-      "boxes outside the image": [[source, 20, "repaired"]],
-    };
-    for (const [check, faults] of Object.entries(expected)) expect([check, found(check)]).toEqual([check, faults]);
-    expect([...new Set(report.findings.map(({ check }) => check))].sort()).toEqual(Object.keys(expected).sort());
-    const messageOf = (check: string): string =>
-      (report.findings.find((finding) => finding.check === check) as Finding).message;
-    expect(messageOf("boxes outside the image")).toBe("the box of annotation 20 leaves a.jpg: [35,5,15,5]");
-    expect(messageOf("wrong image sizes")).toBe("size.jpg is annotated with 10×30 pixels but has 40×30");
-    expect(report.ok).toBe(false);
-
-    const fixed = join(root, "fixed");
-    expect(await fixDataset(folder, fixed, report)).toEqual({ train: 4, valid: 2 });
-    const again = await checkDataset(fixed);
-    expect([...new Set(again.findings.map(({ check }) => check))].sort()).toEqual([
-      "duplicate file names",
-      "images without annotations",
-    ]);
-    expect(again.ok).toBe(true);
-    expect(openDataset(fixed, "train").images.map(({ width, height }) => [width, height])).toEqual(
-      Array(4).fill([40, 30]),
-    );
-  });
-
-  it("finds splits without images or annotations", async () => {
-    edit("train", (c) => c.annotations.splice(0));
-    edit("valid", (c) => {
-      c.images.splice(0);
-      c.annotations.splice(0);
-    });
-    const { findings } = await checkDataset(folder);
-    expect(findings.map(({ split, check }) => `${split} ${check}`)).toEqual([
-      "train no annotations",
-      "train images without annotations",
-      "train images without annotations",
-      "valid no images",
-      "valid no annotations",
-    ]);
-  });
-
-  it("holds the valid split to the classes of the train split", async () => {
-    edit("train", (c) => c.categories.pop());
-    edit("train", (c) => c.annotations.shift());
-    const { findings } = await checkDataset(folder);
-    expect(findings.map(({ split, check, id }) => [split, check, id])).toEqual([["valid", "unknown categories", 10]]);
-  });
-
-  it("goes on to the other splits where annotations cannot be read, and writes no copy", async () => {
-    writeFileSync(annotations("valid"), '{"images": [');
-    const report = await checkDataset(folder);
-    expect(report.findings).toEqual([
+  it("names file, id and line", async () => {
+    await writeCoco(folder);
+    train((c) => c.annotations.push({ id: 20, image_id: 1, category_id: 7, bbox: [35, 5, 15, 5] }));
+    expect(await faults()).toEqual([
       {
-        check: "broken annotations",
-        split: "valid",
-        file: annotations("valid"),
-        id: null,
-        message: expect.stringContaining("it ends in the middle"),
-        training: "refused",
+        check: "boxes outside the image",
+        split: "train",
+        file: annotationsOf(folder, "train"),
+        id: 20,
+        message: "the box of annotation 20 in a.jpg leaves the image: [35,5,15,5]",
+        training: "repaired",
       },
     ]);
-    expect(report.splits).toEqual({ train: { images: 2, annotations: 3 } });
-    await expect(fixDataset(folder, join(root, "fixed"), report)).rejects.toThrow(
-      "Expected annotations that can be repaired",
+    rmSync(folder, { recursive: true });
+    await writeYolo(folder);
+    writeLabels(folder, "train", "b", ["1 0.3 0.25 0.3 0.3", "1 0.5 0.5"]);
+    expect(await faults()).toMatchObject([
+      {
+        check: "malformed labels",
+        file: join(folder, "train/labels/b.txt"),
+        id: 2,
+        message: expect.stringMatching(/line 2 of .*b\.txt has 3 fields/),
+      },
+    ]);
+  });
+
+  it("finds every fault of a split, not the first", async () => {
+    await writeYolo(folder);
+    for (const name of ["a", "b"]) yolo(name, "0 0.5 0.5", "7 0.5 0.5 0.1 0.1");
+    truncateSync(join(folder, "valid/images/a.jpg"), 300);
+    writeFileSync(join(folder, "valid/images/b.jpg"), "");
+    expect(await found()).toEqual([
+      "train malformed labels: refused ×2",
+      "train unknown categories: refused ×2",
+      "train no annotations: refused",
+      "valid undecodable images: refused ×2",
+    ]);
+  });
+
+  it("does not let the test split stand in the way of training", async () => {
+    await writeCoco(folder);
+    mkdirSync(join(folder, "test"));
+    writeFileSync(annotationsOf(folder, "test"), "{}");
+    expect([...new Set((await faults()).map(({ split, training }) => `${split} ${training}`))]).toEqual(["test kept"]);
+    expect(() => openDatasets(folder, ["test"])).toThrow(
+      /The test split of .* cannot be used: Expected a list "images"/,
     );
+    const { fixed, changes } = await fixDataset(folder, join(root, "fixed"));
+    expect([Object.keys(fixed), changes]).toEqual([
+      ["train", "valid"],
+      ["the test split is left out: it has no good image"],
+    ]);
+  });
+
+  it("names the folder in which labels were looked for", async () => {
+    await writeYolo(folder);
+    renameSync(join(folder, "train/labels"), join(folder, "train/Labels"));
+    expect(() => openDatasets(folder, ["train"])).toThrow(join(folder, "train/labels"));
+  });
+
+  it("also says what spoils results: here rare classes, and pictures that are in both splits", async () => {
+    await writeCoco(folder);
+    const remarks = (await checkDataset(folder)).findings.filter(
+      ({ check }) => !checks.some(({ name }) => name === check),
+    );
+    expect(remarks.map(({ split, check, training }) => [split, check, training])).toEqual([
+      ["train", "rare classes", "kept"],
+      ["valid", "pictures in several splits", "kept"],
+      ["valid", "pictures in several splits", "kept"],
+    ]);
+    expect(remarks[1].message).toBe("train/a.jpg, valid/a.jpg are the same file");
+    const fast = await checkDataset(folder, { decode: false });
+    expect(fast.findings.some(({ check }) => check === "pictures in several splits")).toBe(false);
   });
 
   it("has a different name for each check", () => {
@@ -190,38 +520,80 @@ describe("data check of a COCO dataset", () => {
   });
 });
 
-describe("data check of a YOLO dataset", () => {
-  beforeEach(writeYolo);
+/** The mean red of the pixels in a box of a file. */
+async function redIn(file: string, [left, top, width, height]: readonly number[]): Promise<number> {
+  const box = { left: Math.round(left), top: Math.round(top), width: Math.round(width), height: Math.round(height) };
+  const pixels = await sharp(file).autoOrient().extract(box).removeAlpha().raw().toBuffer();
+  return pixels.filter((_, i) => i % 3 === 0).reduce((sum, red) => sum + red, 0) / (pixels.length / 3);
+}
 
-  it("goes through the same table", async () => {
-    const cut = join(folder, "valid/images/b.jpg");
-    writeFileSync(cut, readFileSync(cut).subarray(0, -30));
-    const report = await checkDataset(folder);
-    expect(report.layout).toBe("yolo");
-    expect(report.splits).toEqual({ train: { images: 2, annotations: 1 }, valid: { images: 2, annotations: 1 } });
-    expect(report.findings.map(({ split, check, file, training }) => [split, check, file, training])).toEqual([
-      ["train", "images without annotations", join(folder, "train/images/b.jpg"), "kept"],
-      ["valid", "undecodable images", join(folder, "valid/images/b.jpg"), "refused"],
-      ["valid", "images without annotations", join(folder, "valid/images/b.jpg"), "kept"],
-    ]);
-  });
-
-  it("names the line that cannot be read", async () => {
-    writeFileSync(join(folder, "train/labels/a.txt"), "5 0.5 0.5 0.5 0.5\n");
-    const { ok, findings } = await checkDataset(folder);
-    expect(ok).toBe(false);
-    expect(findings[0]).toMatchObject({
-      check: "broken annotations",
-      split: "train",
-      file: join(folder, "data.yaml"),
-      training: "refused",
+describe("the repaired copy", () => {
+  it("holds every picture under its own name, with its own boxes", async () => {
+    await writeCoco(folder);
+    await writePicture(join(folder, "train/x/1.jpg"), "#ff0000");
+    await writePicture(join(folder, "train/y/1.jpg"), "#0000ff");
+    train((c) => {
+      c.images.push({ id: 5, file_name: "x/1.jpg", ...picture }, { id: 6, file_name: "y/1.jpg", ...picture });
+      c.annotations.push(
+        { id: 30, image_id: 5, category_id: 7, bbox: [...rectangle] },
+        { id: 31, image_id: 6, category_id: 3, bbox: [0, 0, 5, 5] },
+      );
     });
-    expect(findings[0].message).toMatch(/class from 0 to 0 in line 1 of .*a\.txt but received 5/);
+    await fixDataset(folder, join(root, "fixed"));
+    const images = openDatasets(join(root, "fixed"), ["train"])[0].images.slice(2);
+    expect(images.map(({ labels }) => [...labels])).toEqual([[1], [0]]);
+    expect(await redIn(images[0].file, rectangle)).toBeGreaterThan(200);
+    expect(await redIn(images[1].file, rectangle)).toBeLessThan(50);
   });
 
-  it("writes no copy", async () => {
-    const target = join(root, "fixed");
-    await expect(fixDataset(folder, target, await checkDataset(folder))).rejects.toThrow("Expected a COCO dataset");
-    expect(existsSync(target)).toBe(false);
+  it("keeps the boxes on their objects where the annotations have another scale, and scales outlines with them", async () => {
+    await writeCoco(folder);
+    train((c) => {
+      Object.assign(c.images[0], { width: 80, height: 60 });
+      Object.assign(first(c), { bbox: rectangle.map((v) => v * 2), segmentation: [[12, 6, 36, 6, 36, 24]], area: 432 });
+      c.annotations.splice(1, 1);
+    });
+    await fixDataset(folder, join(root, "fixed"));
+    const [{ width, height, boxes, areas }] = openDatasets(join(root, "fixed"), ["train"])[0].images;
+    expect([width, height, [...boxes], [...areas]]).toEqual([40, 30, [6, 3, 18, 12], [108]]);
+    const content = JSON.parse(readFileSync(annotationsOf(join(root, "fixed"), "train"), "utf8")) as Content;
+    expect(content.annotations[0].segmentation).toEqual([[6, 3, 18, 3, 18, 12]]);
+  });
+
+  it("keeps what other tools wrote beside the boxes", async () => {
+    await writeCoco(folder);
+    train((c) => {
+      c.info = { year: 2020 };
+      Object.assign(c.images[0], { license: 4 });
+      Object.assign(first(c), { attributes: { occluded: true } });
+      c.annotations.push({ id: 20, image_id: 1, category_id: 7, bbox: [5, 5, 0, 5] });
+    });
+    await fixDataset(folder, join(root, "fixed"));
+    const content = JSON.parse(readFileSync(annotationsOf(join(root, "fixed"), "train"), "utf8")) as Content;
+    expect([
+      content.info,
+      content.images[0].license,
+      content.annotations[0].attributes,
+      content.annotations.length,
+    ]).toEqual([{ year: 2020 }, 4, { occluded: true }, 3]);
+  });
+
+  it("of a YOLO dataset is one, with the lines that are good", async () => {
+    await writeYolo(folder);
+    writeLabels(folder, "train", "a", ["0 0.3 0.25 0.3 0.3", "0 0.5 0.5", "1 0.9 0.9 0.4 0.4"]);
+    truncateSync(join(folder, "train/images/b.jpg"), 300);
+    const { fixed } = await fixDataset(folder, join(root, "fixed"));
+    expect(fixed).toEqual({ train: { images: 1, annotations: 2 }, valid: { images: 2, annotations: 2 } });
+    const [{ layout, images, classNames }] = openDatasets(join(root, "fixed"), ["train"]);
+    expect([layout, classNames]).toEqual(["yolo", ["cat", "dog"]]);
+    [6, 3, 18, 12, 28, 21, 40, 30].forEach((corner, i) => expect(images[0].boxes[i]).toBeCloseTo(corner, 4));
+  });
+
+  it("is never half there, and never written over something", async () => {
+    await writeCoco(folder);
+    mkdirSync(join(root, "fixed"));
+    await expect(fixDataset(folder, join(root, "fixed"))).rejects.toThrow("does not exist yet");
+    writeFileSync(join(root, "file"), "");
+    await expect(fixDataset(folder, join(root, "file/fixed"))).rejects.toThrow(/cannot be written|a part of it/);
   });
 });

@@ -1,205 +1,318 @@
-// The table of checks: what can be wrong with a split, how it is found, and what training does about it.
-import type { CocoAnnotation } from "../formats/coco-file.js";
-import type { ListedImage, Listing } from "./listing.js";
+// The table of checks: what can be wrong with a split, how it is found, and what training does about it. `data check`,
+// training, evaluation and the repaired copy all go by it.
+import {
+  decodedSize,
+  frameOf,
+  type ListedBox,
+  type ListedImage,
+  type Listing,
+  type Problem,
+} from "../formats/listing.js";
 
 /**
- * `refused`: training stops and names the fault. `repaired`: it drops or corrects the entry. `kept`: it ignores the
- * fault.
+ * `refused`: training stops before its first step and names the fault. `repaired`: it drops or corrects the entry, and
+ * says how many. `kept`: it goes on, and says so where it matters.
  */
 export type Training = "refused" | "repaired" | "kept";
-
-/** One fault. */
-export interface Fault {
-  /** Path of the file at fault: the image, or the annotation file. */
-  file: string;
-  /** Id of the image or annotation in the annotation file; null if the fault is not of one entry. */
-  id: number | null;
-  /** One sentence that says what is wrong, and where. */
-  message: string;
-}
 
 /** A check of a split. */
 export interface Check {
   name: string;
   training: Training;
-  /** The faults of this kind. The files of the split have been read: see `readFiles`. */
-  find: (split: Listing) => Fault[];
+  /** What training does about it in the valid split, where that differs. */
+  valid?: Training;
+  /** What the fault is and what to do, for docs/data.md. */
+  about: string;
+  /** The faults of this kind. */
+  find: (split: Listing) => Problem[];
 }
 
-function ofSplit(
-  name: string,
-  training: Training,
-  test: (split: Listing) => boolean,
-  sentence: (split: Listing) => string,
-): Check {
-  const find = (split: Listing): Fault[] =>
-    test(split) ? [{ file: split.source, id: null, message: sentence(split) }] : [];
-  return { name, training, find };
+/** A check whose faults the reader of the files finds. */
+const read = (name: string, training: Training, about: string): Check => ({
+  name,
+  training,
+  about,
+  find: ({ problems }) => problems.filter(({ check }) => check === name),
+});
+
+function ofSplit(name: string, training: Training, about: string, sentence: (split: Listing) => string | null): Check {
+  const find = (split: Listing): Problem[] => {
+    const message = sentence(split);
+    return message === null ? [] : [{ check: name, file: split.source, id: null, message }];
+  };
+  return { name, training, about, find };
 }
 
 function ofImages(
   name: string,
   training: Training,
-  test: (image: ListedImage, split: Listing) => boolean,
-  sentence: (image: ListedImage, split: Listing) => string,
+  about: string,
+  sentence: (image: ListedImage) => string | null,
 ): Check {
-  const find = (split: Listing): Fault[] =>
-    split.images
-      .filter((image) => test(image, split))
-      .map((image) => ({ file: image.file, id: image.id, message: sentence(image, split) }));
-  return { name, training, find };
+  const find = ({ images }: Listing): Problem[] =>
+    images.flatMap((image) => {
+      const message = sentence(image);
+      return message === null ? [] : [{ check: name, file: image.file, id: image.id, message }];
+    });
+  return { name, training, about, find };
 }
 
-function ofAnnotations(
-  name: string,
-  training: Training,
-  test: (annotation: CocoAnnotation, split: Listing) => boolean,
-  sentence: (annotation: CocoAnnotation, split: Listing) => string,
-): Check {
-  const find = (split: Listing): Fault[] =>
-    split.annotations
-      .filter((annotation) => test(annotation, split))
-      .map((annotation) => ({ file: split.source, id: annotation.id, message: sentence(annotation, split) }));
-  return { name, training, find };
+function ofBoxes(name: string, training: Training, about: string, sentence: (box: ListedBox) => string | null): Check {
+  const find = ({ images }: Listing): Problem[] =>
+    images.flatMap(({ boxes }) =>
+      boxes.flatMap((box) => {
+        const message = sentence(box);
+        return message === null ? [] : [{ check: name, file: box.file, id: box.id, message }];
+      }),
+    );
+  return { name, training, about, find };
 }
 
-/** Annotations that cannot be read at all; no other check runs then. */
-export const brokenAnnotations = { name: "broken annotations", training: "refused" } as const;
+const whereIs = ({ id, file, image, entry }: ListedBox): string =>
+  entry === null ? `line ${id} of ${file}` : `annotation ${id ?? "without an id"} in ${image.name}`;
 
 export const checks: readonly Check[] = [
-  ofSplit(
-    "no images",
+  read("missing split", "refused", "Training needs a train and a valid split. `rfdetr data split` makes them."),
+  read("broken annotations", "refused", "The annotation file cannot be read, or lacks one of its lists."),
+  read("malformed entries", "refused", "An image, annotation or category lacks what it must have: an id, a name."),
+  read(
+    "duplicate category ids",
     "refused",
-    ({ images }) => images.length === 0,
-    ({ source, split }) => `the ${split} split of ${source} has no images`,
+    "Two categories have one id: nobody can tell which one an annotation means.",
   ),
-  ofSplit(
-    "no annotations",
-    "refused",
-    ({ annotations }) => annotations.length === 0,
-    ({ source, split }) => `the ${split} split of ${source} has no annotations`,
-  ),
-  ofImages(
-    "duplicate image ids",
-    "refused",
-    (image, { imageById }) => imageById.get(image.id) !== image,
-    (image, { imageById }) => `${image.name} has the id ${image.id} of ${imageById.get(image.id)?.name}`,
-  ),
-  ofAnnotations(
-    "duplicate annotation ids",
+  read("classes of one name", "refused", "Two classes that are both used have one name. Rename one of them."),
+  read(
+    "contradictions",
     "kept",
-    (annotation, { annotationById }) => annotationById.get(annotation.id) !== annotation,
-    ({ id }) => `annotation ${id} appears more than once`,
+    "Two statements about the classes do not fit together; the message says which one counts.",
   ),
-  ofImages(
-    "duplicate file names",
+  read("classes joined by name", "kept", "A split numbers the classes in another way than the train split."),
+  ofSplit("no images", "refused", "A split without images.", ({ images, split, source, folders }) =>
+    images.length > 0 ? null : `the ${split} split of ${source} has no images; looked in ${folders.join(", ")}`,
+  ),
+  read(
+    "images of other kinds",
     "kept",
-    (image, { imageByName }) => imageByName.get(image.name) !== image,
-    ({ id, name }) => `image ${id} has the file of another image: ${name}`,
+    "Pictures that cannot be decoded, such as HEIC; they are passed over. Convert them.",
   ),
+  {
+    name: "duplicate image ids",
+    training: "refused",
+    about: "Two images have one id: nobody can tell which one an annotation means.",
+    find: ({ images, source }) =>
+      repeated(images, ({ id }) => id).map(([image, first]) => ({
+        check: "duplicate image ids",
+        file: image.file,
+        id: image.id,
+        message: `${image.name} has the id ${image.id} of ${first.name} in ${source}`,
+      })),
+  },
+  read("duplicate annotation ids", "kept", "Ids of annotations are not used, except by other tools."),
+  {
+    name: "duplicate file names",
+    training: "kept",
+    about: "Two entries mean the same file. It is trained on twice as often.",
+    find: ({ images }) =>
+      repeated(images, ({ file }) => file).map(([image, first]) => ({
+        check: "duplicate file names",
+        file: image.file,
+        id: image.id,
+        message: `${image.name} (image ${image.id}) is the file of image ${first.id}`,
+      })),
+  },
   ofImages(
     "missing files",
     "refused",
-    ({ file }, split) => faultOf(split, file) === "missing",
-    ({ file }) => `${file} does not exist`,
+    "An image that is annotated but not there. The message names what is there instead.",
+    (image) => (image.fault?.kind === "missing" ? `${image.file} is missing: ${image.fault.reason}` : null),
   ),
   ofImages(
     "undecodable images",
     "refused",
-    ({ file }, split) => faultOf(split, file) === "undecodable",
-    ({ file }, split) => `${file} does not decode: ${reasonOf(split, file)}`,
+    "A picture that is cut off, damaged, or of a kind that cannot be decoded.",
+    (image) => (image.fault?.kind === "undecodable" ? image.fault.reason : null),
+  ),
+  read(
+    "names in another spelling",
+    "kept",
+    "A file is found although its name is written in another way: escaped, with another folder, other case.",
+  ),
+  ofSplit(
+    "turned pictures",
+    "kept",
+    "Pictures whose EXIF tag says how they are turned. They are turned upright, unless the annotated size shows that the annotators saw them as stored.",
+    turned,
   ),
   ofImages(
     "images without a size",
-    "refused",
-    ({ width, height }) => !(width > 0 && height > 0),
-    ({ name, width, height }) => `${name} is annotated with ${width}×${height} pixels`,
+    "repaired",
+    "Width or height is missing in the annotations; the file's are taken.",
+    (image) =>
+      image.entry === null || image.size !== null
+        ? null
+        : `${image.name} has no width and height in the annotations; those of the file are taken`,
   ),
   ofImages(
     "wrong image sizes",
     "repaired",
-    (image, split) => decodedSize(image, split) !== null,
-    (image, split) =>
-      `${image.name} is annotated with ${image.width}×${image.height} pixels but has ${decodedSize(image, split)}`,
+    "The annotations are of another scale than the file: boxes are scaled with it.",
+    (image) => (shapeOf(image) === "scaled" ? `${sizes(image)}: its boxes are scaled` : null),
+  ),
+  ofImages(
+    "images of another shape",
+    "refused",
+    "The annotated size and the file's differ in shape: the boxes belong to another picture, or to a turned or cropped one.",
+    (image) => (shapeOf(image) === "other" ? `${sizes(image)}: the boxes would be stretched onto other pixels` : null),
   ),
   ofImages(
     "images without annotations",
     "kept",
-    ({ id }, { annotated }) => !annotated.has(id),
-    ({ name }) => `${name} has no annotations`,
+    "Pictures of nothing; they teach what is background.",
+    ({ annotations, name }) => (annotations > 0 ? null : `${name} has no annotations`),
   ),
-  ofAnnotations(
-    "annotations of unknown images",
+  read("labels without an image", "kept", "A label file whose picture is not there."),
+  read("malformed labels", "refused", "A line that is not a class and four numbers, or a class and a polygon."),
+  read(
+    "labels that are no fractions",
     "refused",
-    (annotation, { imageById }) => !imageById.has(annotation.image_id),
-    ({ id, image_id: image }) => `annotation ${id} belongs to image ${image}, which is not listed`,
+    "YOLO labels are fractions of the image from 0 to 1; these are pixels or percent.",
   ),
-  ofAnnotations(
-    "unknown categories",
+  read("annotations of unknown images", "refused", "An annotation whose image is not listed."),
+  read("malformed boxes", "refused", "A box that is not four numbers."),
+  read(
+    "boxes from outlines",
+    "repaired",
+    "An annotation without a box but with a polygon or a mask; the box around it is taken.",
+  ),
+  read("malformed areas", "repaired", "An area that is no number; that of the box is taken."),
+  {
+    name: "unknown categories",
+    training: "refused",
+    about: "An annotation of a class that training does not know, such as one that only the valid split has.",
+    find: (split) => [
+      ...split.problems.filter(({ check }) => check === "unknown categories"),
+      ...ofBoxes("unknown categories", "refused", "", (box) =>
+        box.label >= 0
+          ? null
+          : `${whereIs(box)} has the category ${box.category}, which is no class of the train split`,
+      ).find(split),
+    ],
+  },
+  ofSplit(
+    "boxes that look like fractions",
     "refused",
-    (annotation, { categories }) => !categories.has(annotation.category_id),
-    ({ id, category_id: category }) => `annotation ${id} has the category ${category}, which training does not know`,
+    "Boxes of a COCO file must be in pixels; these are all below 1.",
+    fractions,
   ),
-  ofAnnotations(
-    "malformed boxes",
+  ofSplit(
+    "boxes that look like corners",
     "refused",
-    boxIs("malformed"),
-    (annotation) => `the box of annotation ${annotation.id} is not four numbers: ${boxText(annotation)}`,
+    "Boxes of a COCO file are left, top, width, height; these look like left, top, right, bottom.",
+    corners,
   ),
-  ofAnnotations(
+  ofBoxes(
     "empty boxes",
     "repaired",
-    boxIs("empty"),
-    (annotation, split) =>
-      `the box of annotation ${annotation.id} in ${imageName(annotation, split)} is empty: ${boxText(annotation)}`,
+    "A box without width or height, or wholly outside of its image; it is left out.",
+    (box) => (boxFault(box) === "empty" ? `the box of ${whereIs(box)} is empty: ${box.stated}` : null),
   ),
-  ofAnnotations(
+  ofBoxes(
     "boxes outside the image",
     "repaired",
-    boxIs("outside"),
-    (annotation, split) =>
-      `the box of annotation ${annotation.id} leaves ${imageName(annotation, split)}: ${boxText(annotation)}`,
+    "A box that leaves its image by more than half a pixel; it is clipped.",
+    (box) => (boxFault(box) === "outside" ? `the box of ${whereIs(box)} leaves the image: ${box.stated}` : null),
   ),
+  {
+    ...ofSplit(
+      "no annotations",
+      "refused",
+      "Nothing to learn: no image has a box. The message says where it was looked for.",
+      noBoxes,
+    ),
+    valid: "kept",
+  },
 ];
 
+/** Pairs of an entry and the first one of the same key. */
+function repeated<T>(entries: readonly T[], key: (entry: T) => unknown): [again: T, first: T][] {
+  const first = new Map<unknown, T>();
+  return entries.flatMap((entry): [T, T][] => {
+    const known = first.get(key(entry));
+    if (known !== undefined) return [[entry, known]];
+    first.set(key(entry), entry);
+    return [];
+  });
+}
+
 /**
- * What is wrong with a box in an image of this size in pixels, or null. Up to half a pixel outside the image is taken
- * for a rounding error.
+ * What is wrong with a box, or null. Up to half a pixel outside the image is taken for a rounding error. Boxes of an
+ * image whose size is not known are not judged.
  */
-export function boxFault(
-  { bbox }: CocoAnnotation,
-  { width, height }: { width: number; height: number },
-): "malformed" | "empty" | "outside" | null {
-  if (!Array.isArray(bbox) || bbox.length !== 4 || !bbox.every(Number.isFinite)) return "malformed";
-  const [x, y, w, h] = bbox;
-  if (w <= 0 || h <= 0) return "empty";
+export function boxFault({ box: [x, y, w, h], image }: ListedBox): "empty" | "outside" | null {
+  const { width, height } = frameOf(image);
+  if (width === 0) return null;
+  if (w <= 0 || h <= 0 || x >= width || y >= height || x + w <= 0 || y + h <= 0) return "empty";
   return x < -0.5 || y < -0.5 || x + w > width + 0.5 || y + h > height + 0.5 ? "outside" : null;
 }
 
-/** Annotations of unknown images have a check of their own. */
-function boxIs(fault: ReturnType<typeof boxFault>): (annotation: CocoAnnotation, split: Listing) => boolean {
-  return (annotation, { imageById }) => {
-    const image = imageById.get(annotation.image_id);
-    return image !== undefined && boxFault(annotation, image) === fault;
-  };
+/** Whether the file has the annotated size, the same at another scale, or another shape. */
+export function shapeOf({ size, header, orientation }: ListedImage): "same" | "scaled" | "other" {
+  if (size === null || header === null) return "same";
+  const { width, height } = decodedSize(header, orientation);
+  if (size.width === width && size.height === height) return "same";
+  const tolerance = 0.02 * Math.max(width, height) + 1;
+  const scale = Math.max(size.width / width, size.height / height);
+  const near = (a: number, b: number): boolean => Math.abs(a / scale - b) <= tolerance;
+  return near(size.width, width) && near(size.height, height) ? "scaled" : "other";
 }
 
-const boxText = ({ bbox }: CocoAnnotation): string => JSON.stringify(bbox) ?? "nothing";
-const imageName = ({ image_id: id }: CocoAnnotation, { imageById }: Listing): string => imageById.get(id)?.name ?? "";
-
-function faultOf({ files }: Listing, file: string): "missing" | "undecodable" | null {
-  const state = files.get(file);
-  return state !== undefined && "fault" in state ? state.fault : null;
+function sizes({ name, size, header, orientation }: ListedImage): string {
+  const file = header === null ? { width: 0, height: 0 } : decodedSize(header, orientation);
+  return `${name} is annotated with ${size?.width}×${size?.height} pixels but has ${file.width}×${file.height}`;
 }
 
-function reasonOf({ files }: Listing, file: string): string {
-  const state = files.get(file);
-  return state !== undefined && "fault" in state ? state.reason : "";
+function noBoxes({ images, split, source, layout, folders, annotations }: Listing): string | null {
+  const boxes = images.flatMap((image) => image.boxes.filter((box) => boxFault(box) !== "empty"));
+  if (boxes.some(({ crowd }) => !crowd)) return null;
+  if (boxes.length > 0) return `every annotation of ${source} is a crowd region (iscrowd): there is nothing to learn`;
+  const where = layout === "yolo" ? `; looked for labels in ${folders.join(", ")}` : ` in ${source}`;
+  if (annotations === 0) return `the ${split} split has no annotations${where}`;
+  return `none of the ${annotations} annotations of the ${split} split can be used${where}`;
 }
 
-/** The size of the decoded image, such as `640×480`, where the annotations state another one. */
-function decodedSize({ file, width, height }: ListedImage, { files }: Listing): string | null {
-  const state = files.get(file);
-  if (state === undefined || "fault" in state || (state.width === width && state.height === height)) return null;
-  return `${state.width}×${state.height}`;
+function turned({ images }: Listing): string | null {
+  const tagged = images.filter(({ header }) => header !== null && header.orientation !== 1);
+  if (tagged.length === 0) return null;
+  const upright = tagged.filter(({ orientation }) => orientation !== 1).length;
+  const stored = tagged.length - upright;
+  const parts = [
+    ...(upright > 0 ? [`${upright} are turned upright`] : []),
+    ...(stored > 0 ? [`${stored} stay as stored, because that is the annotated size`] : []),
+  ];
+  return `${tagged.length} of ${images.length} pictures have an EXIF tag that turns them, such as ${tagged[0].name}: ${parts.join(", ")}`;
+}
+
+/** COCO boxes of images that are large enough to tell. */
+function judged({ images, layout }: Listing): ListedBox[] {
+  if (layout === "yolo") return [];
+  return images.flatMap((image) => (Math.min(frameOf(image).width, frameOf(image).height) >= 8 ? image.boxes : []));
+}
+
+function fractions(split: Listing): string | null {
+  const boxes = judged(split);
+  const small = boxes.filter(({ box }) => box.every((number) => Math.abs(number) <= 1));
+  if (boxes.length === 0 || small.length < 0.9 * boxes.length) return null;
+  return `${small.length} of ${boxes.length} boxes of ${split.source} have no number above 1, such as ${small[0].stated}: they look like fractions of the image, not pixels`;
+}
+
+/** Corners look like boxes that leave the image, and whose last two numbers are always larger than the first two. */
+function corners(split: Listing): string | null {
+  const boxes = judged(split);
+  const outside = boxes.filter((box) => boxFault(box) === "outside");
+  const likeCorners = boxes.every(({ box: [x, y, right, bottom], image }) => {
+    const { width, height } = frameOf(image);
+    return right > x && bottom > y && right <= width + 0.5 && bottom <= height + 0.5;
+  });
+  if (outside.length < Math.max(2, 0.2 * boxes.length) || !likeCorners) return null;
+  return `${outside.length} of ${boxes.length} boxes of ${split.source} leave their image, and all would fit if they were corners, such as ${outside[0].stated}: they look like left, top, right, bottom`;
 }

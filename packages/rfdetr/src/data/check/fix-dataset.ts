@@ -1,117 +1,161 @@
-// `rfdetr data check --fix`: a copy of a COCO dataset without its faults.
-import { copyFileSync, existsSync, symlinkSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
-import { makeFolder, writeFailure } from "../../support/atomic.js";
+// `rfdetr data check --fix`: a copy of a dataset without its faults.
 import { DataError } from "../../support/errors.js";
-import { type CocoAnnotation, type CocoContent, type CocoImage, parseCoco } from "../formats/coco-file.js";
-import { findCocoSplit } from "../formats/coco-split.js";
+import { twins } from "../formats/coco-classes.js";
 import type { Split } from "../formats/dataset.js";
-import { decodeFile } from "../images/decode.js";
-import type { CheckReport, Finding } from "./check-dataset.js";
-import { boxFault, brokenAnnotations } from "./checks.js";
-import { trainingCategories } from "./listing.js";
+import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
+import {
+  decodedSize,
+  frameOf,
+  type ListedBox,
+  type ListedClass,
+  type ListedImage,
+  type Listing,
+} from "../formats/listing.js";
+import {
+  nameUnder,
+  type WrittenBox,
+  type WrittenDataset,
+  type WrittenImage,
+  writeDataset,
+} from "../write/write-dataset.js";
+import { type CheckOptions, type CheckReport, listForCheck, reportOf } from "./check-dataset.js";
+import { boxFault, shapeOf } from "./checks.js";
+import { clippedCorners, usableBoxes } from "./to-dataset.js";
 
-type Source = NonNullable<ReturnType<typeof findCocoSplit>>;
+/** What a repair wrote. */
+export interface FixReport {
+  /** What was found in the dataset itself. */
+  report: CheckReport;
+  /** Numbers of images and boxes in each split of the copy. */
+  fixed: Partial<Record<Split, { images: number; annotations: number }>>;
+  /** What the copy lacks or has otherwise, one sentence each. */
+  changes: string[];
+}
 
 /**
- * Writes a copy of a COCO dataset without the faults that `report` names: images and annotations at fault are left
- * out, boxes are clipped, sizes are corrected. Image files are linked, or copied if the system cannot link them.
- * @returns the number of images in each split of the copy
- * @throws DataError if the target exists, if the layout is not COCO, if annotations cannot be read, or if nothing is
- * left of the train split
+ * Checks a dataset and writes a copy of its train, valid and test splits without their faults, in the layout that it
+ * has. Images and annotations at fault are left out; boxes are clipped, and scaled where the annotated size has another
+ * scale than the file. Image files are linked, or copied where the system cannot link them. The copy passes the check.
+ * @throws DataError if the target exists, if a split that training needs is missing or cannot be read, or if nothing of
+ * it is left; no copy is written then
  * @throws RunDirectoryError if the copy cannot be written
  */
-export async function fixDataset(root: string, target: string, report: CheckReport): Promise<Record<string, number>> {
-  if (existsSync(target))
-    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
-  const kept: Record<string, number> = {};
-  for (const split of ["train", "valid", "test"] as const) {
-    const source = findCocoSplit(root, split);
-    if (source === null) continue;
-    const content = await repaired(root, split, source, report);
-    try {
-      writeSplit(join(target, split), source, content);
-    } catch (error) {
-      throw writeFailure(target, error);
+export async function fixDataset(data: string, target: string, options: CheckOptions = {}): Promise<FixReport> {
+  const listing = await listForCheck(data, { ...options, segmentations: true });
+  const report = reportOf(listing);
+  const hopeless = report.findings.find(({ check, split }) => split !== "test" && unrepairable.has(check));
+  if (hopeless !== undefined) throw new DataError(`Expected a dataset that can be repaired but ${hopeless.message}`);
+  const changes: string[] = [];
+  const classes = ownNames(listing.classes, changes);
+  const { dataset, fixed } = repaired(listing, classes, changes);
+  writeDataset(target, dataset, { verify: (copy) => verify(copy, data, options.autoOrient) });
+  return { report, fixed, changes };
+}
+
+/** @throws DataError if the copy could not be trained on */
+function verify(copy: string, data: string, autoOrient = true): void {
+  const left = reportOf(listDataset(copy, { autoOrient })).findings.find(({ training }) => training === "refused");
+  if (left !== undefined)
+    throw new DataError(`Expected a dataset that can be repaired but of ${data} too little is left: ${left.message}`);
+}
+
+/** Checks whose fault cannot be left out, because the whole split is at fault. */
+const unrepairable = new Set([
+  "missing split",
+  "broken annotations",
+  "duplicate category ids",
+  "boxes that look like fractions",
+  "boxes that look like corners",
+]);
+
+/** Classes of one name get the number of their category behind it. */
+function ownNames(classes: readonly ListedClass[], changes: string[]): string[] {
+  const again = new Set(twins(classes));
+  return classes.map((each) => {
+    if (!again.has(each)) return each.name;
+    const name = `${each.name} (${each.id})`;
+    changes.push(`the second class ${each.name} is called ${name}: another has the same name`);
+    return name;
+  });
+}
+
+function repaired(
+  { splits, classes, layout }: DatasetListing,
+  classNames: string[],
+  changes: string[],
+): { dataset: WrittenDataset; fixed: FixReport["fixed"] } {
+  const fixed: FixReport["fixed"] = {};
+  const written: WrittenDataset["splits"] = {};
+  for (const [split, listing] of Object.entries(splits) as [Split, Listing][]) {
+    const images = goodImages(listing).map((image) => imageOf(image, listing));
+    const annotations = images.reduce((sum, { boxes }) => sum + boxes.length, 0);
+    if (split === "train" && annotations === 0)
+      throw new DataError(
+        `Expected some good entries in the train split of ${layout.root} but every image or every annotation has a fault`,
+      );
+    if (images.length === 0) {
+      if (split === "valid")
+        throw new DataError(`Expected a good image in the valid split of ${layout.root} but every one has a fault`);
+      changes.push(`the test split is left out: it has no good image`);
+      continue;
     }
-    kept[split] = content.images.length;
+    written[split] = { images, rest: listing.rest ?? {} };
+    fixed[split] = { images: images.length, annotations };
+    const masks = listing.images
+      .filter((image) => shapeOf(image) === "scaled")
+      .flatMap(({ boxes }) => boxes.filter(hasMask));
+    if (masks.length > 0)
+      changes.push(
+        `${split}: the masks of ${masks.length} annotations are left out: their image has another scale than the file`,
+      );
   }
-  if (Object.keys(kept).length === 0)
-    throw new DataError(
-      `Expected a COCO dataset to write a repaired copy of but the layout of ${root} is ${report.layout}`,
-    );
-  return kept;
+  const yolo = Object.values(splits).some(({ layout: own }) => own === "yolo");
+  const ids = classes.map(({ id }, i) => (typeof id === "number" ? id : i));
+  const dataset: WrittenDataset = { layout: yolo ? "yolo" : "coco", classNames, categoryIds: ids, splits: written };
+  return { dataset, fixed };
 }
 
-/** The content of a split without its faults. */
-async function repaired(root: string, split: Split, source: Source, report: CheckReport): Promise<CocoContent> {
-  const findings = report.findings.filter((finding) => finding.split === split);
-  const broken = findings.find(({ check }) => check === brokenAnnotations.name);
-  if (broken !== undefined) throw new DataError(`Expected annotations that can be repaired but ${broken.message}`);
-  const content = parseCoco(source.annotations);
-  const images = await goodImages(content.images, source, findings);
-  const annotations = goodAnnotations(content.annotations, images, trainingCategories(root, source.annotations));
-  if (split === "train" && (images.length === 0 || annotations.length === 0))
-    throw new DataError(
-      `Expected some good entries in the ${split} split of ${root} but every image or every annotation has a fault`,
-    );
-  return { ...content, images, annotations };
+/** Images whose file is good and has the annotated shape; the first of each id. */
+function goodImages({ images }: Listing): ListedImage[] {
+  const ids = new Set<number | string>();
+  return images.filter((image) => {
+    const first = !ids.has(image.id);
+    ids.add(image.id);
+    return first && image.fault === null && shapeOf(image) !== "other";
+  });
 }
 
-/** The first image of each id whose file decodes, with its true size. */
-async function goodImages(
-  images: readonly CocoImage[],
-  source: Source,
-  findings: readonly Finding[],
-): Promise<CocoImage[]> {
-  const filesOf = (name: string): Set<string> =>
-    new Set(findings.filter(({ check }) => check === name).map(({ file }) => file));
-  const [undecodable, wrongSizes] = [filesOf("undecodable images"), filesOf("wrong image sizes")];
-  const good = new Map<number, CocoImage>();
-  for (const image of images) {
-    const file = join(source.images, image.file_name);
-    if (good.has(image.id) || !existsSync(file) || undecodable.has(file)) continue;
-    const { width, height } = wrongSizes.has(file) ? (await decodeFile(file)).original : image;
-    good.set(image.id, { ...image, width, height });
-  }
-  return [...good.values()];
+function imageOf(image: ListedImage, { folders }: Listing): WrittenImage {
+  const { header, orientation, file } = image;
+  const frame = frameOf(image);
+  const size = header === null ? frame : decodedSize(header, orientation);
+  const scale: [number, number] = [size.width / frame.width, size.height / frame.height];
+  const boxes = usableBoxes(image).map((box) => boxOf(box, scale));
+  return { file, name: nameUnder(folders, file), ...size, boxes, entry: image.entry ?? {} };
 }
 
-/** The annotations of these images that have a known class and a box in the image; boxes are clipped, ids are new. */
-function goodAnnotations(
-  annotations: readonly CocoAnnotation[],
-  images: readonly CocoImage[],
-  categories: ReadonlySet<number>,
-): CocoAnnotation[] {
-  const byId = new Map(images.map((image) => [image.id, image]));
-  const good: CocoAnnotation[] = [];
-  for (const annotation of annotations) {
-    const image = byId.get(annotation.image_id);
-    if (image === undefined || !categories.has(annotation.category_id)) continue;
-    const fault = boxFault(annotation, image);
-    if (fault === "malformed" || fault === "empty") continue;
-    const [x, y, w, h] = annotation.bbox;
-    const [left, top] = [Math.max(0, x), Math.max(0, y)];
-    const [width, height] = [Math.min(image.width, x + w) - left, Math.min(image.height, y + h) - top];
-    if (width > 0 && height > 0) good.push({ ...annotation, id: good.length, bbox: [left, top, width, height] });
-  }
-  return good;
+/** A box in pixels of the file, with the fields of its annotation; outlines are scaled with it. */
+function boxOf(box: ListedBox, [sx, sy]: readonly [number, number]): WrittenBox {
+  const [x, y, w, h] = boxFault(box) === null ? box.box : clipped(box);
+  const { segmentation, area, bbox: _, ...entry } = box.entry ?? {};
+  const kept: Record<string, unknown> = { ...entry };
+  if (box.area !== null) kept.area = box.area * sx * sy;
+  if (box.entry !== null) kept.iscrowd = box.crowd ? 1 : 0;
+  const same = sx === 1 && sy === 1;
+  if (segmentation !== undefined && (same || Array.isArray(segmentation)))
+    kept.segmentation = same ? segmentation : scaled(segmentation as unknown[], sx, sy);
+  return { label: box.label, box: [x * sx, y * sy, w * sx, h * sy], entry: kept };
 }
 
-/** Writes a split in Roboflow's layout: the annotations beside the images. */
-function writeSplit(folder: string, source: Source, content: CocoContent): void {
-  makeFolder(folder);
-  const images = content.images.map((image) => ({ ...image, file_name: basename(image.file_name) }));
-  writeFileSync(join(folder, "_annotations.coco.json"), JSON.stringify({ ...content, images }));
-  for (const { file_name: name } of content.images)
-    linkOrCopy(resolve(source.images, name), join(folder, basename(name)));
+function clipped(box: ListedBox): ListedBox["box"] {
+  const [left, top, right, bottom] = clippedCorners(box);
+  return [left, top, right - left, bottom - top];
 }
 
-function linkOrCopy(from: string, to: string): void {
-  if (existsSync(to)) return;
-  try {
-    symlinkSync(from, to);
-  } catch {
-    copyFileSync(from, to);
-  }
-}
+const scaled = (polygons: readonly unknown[], sx: number, sy: number): unknown[] =>
+  polygons.map((points) =>
+    Array.isArray(points) ? points.map((c, i) => (c as number) * (i % 2 === 0 ? sx : sy)) : points,
+  );
+
+const hasMask = ({ entry }: ListedBox): boolean =>
+  entry?.segmentation !== undefined && entry.segmentation !== null && !Array.isArray(entry.segmentation);

@@ -10,6 +10,7 @@ const image = (id: number, objects: Annotated[]): DatasetImage => ({
   file: `${id}.jpg`,
   width: 640,
   height: 480,
+  orientation: 1,
   boxes: Float32Array.from(objects.flatMap(([, box], i) => box ?? [i, i, i + 100, i + 100])),
   labels: Int32Array.from(objects, ([label]) => label),
   areas: new Float64Array(objects.length),

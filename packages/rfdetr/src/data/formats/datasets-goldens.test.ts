@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import sharp from "sharp";
 import { afterAll, describe, expect, it } from "vitest";
-import { openDataset } from "./open.js";
+import { openDataset } from "../open-dataset.js";
 
 interface Image {
   file: string;

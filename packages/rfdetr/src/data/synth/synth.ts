@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { makeFolder, writeFailure } from "../../support/atomic.js";
 import { DataError } from "../../support/errors.js";
 import { Rng } from "../../support/random.js";
-import type { CocoContent } from "../formats/coco-file.js";
+import type { CocoContent } from "../formats/coco-types.js";
 import type { Split } from "../formats/dataset.js";
 import { sharp } from "../images/sharp.js";
 import { rasteriseSprites, type Sprite, spriteLicences } from "./synth-sprites.js";

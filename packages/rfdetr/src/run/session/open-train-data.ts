@@ -1,21 +1,20 @@
-import { augmentPresets, DataLoader, type Dataset, epochOrder, hasSplit } from "../../data/index.js";
-import { evaluationBatches, evaluationLoader, openSplit } from "../../eval/evaluation-data.js";
+import { augmentPresets, DataLoader, type Dataset, epochOrder, openDatasets } from "../../data/index.js";
+import { evaluationBatches, evaluationLoader } from "../../eval/evaluation-data.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
 import type { MicroBatch } from "../../train/step-parts.js";
 import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
 
 /**
- * Opens the train and valid splits of a dataset folder. @throws DataError, or RfdetrError `ERR_DATA` when a split is
- * empty.
+ * Opens the splits that a run needs. @throws DataError naming the first fault that training refuses
  */
 export async function openTrainData(
   settings: ReadySettings,
   { seed, side, evaluationSide }: DataSizes,
 ): Promise<TrainData> {
   const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
-  const train = openSplit(datasetDir, "train");
-  const valid = openSplit(datasetDir, "valid");
+  const splits = settings.runTest ? (["train", "valid", "test"] as const) : (["train", "valid"] as const);
+  const [train, valid, test = null] = openDatasets(datasetDir, splits);
   checkClasses(train.classNames, settings);
   const effective = batchSize * gradAccumSteps;
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
@@ -30,8 +29,6 @@ export async function openTrainData(
     prefetch: Math.max(2, gradAccumSteps),
   });
   let evaluation: DataLoader | null = null;
-  const test = settings.runTest && hasSplit(datasetDir, "test") ? openSplit(datasetDir, "test") : null;
-
   return {
     classNames: train.classNames,
     trainImages: train.images.length,
@@ -60,7 +57,7 @@ export async function openTrainData(
       }
     },
     async *evaluation(split, batch) {
-      const dataset = split === "valid" ? valid : (test ?? openSplit(datasetDir, "test"));
+      const dataset = split === "valid" ? valid : (test as Dataset);
       evaluation ??= evaluationLoader(evaluationSide, numWorkers);
       yield* evaluationBatches(evaluation, dataset.images, batch);
     },

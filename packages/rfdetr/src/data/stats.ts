@@ -1,7 +1,11 @@
 // `rfdetr data stats`: counts of images, boxes, classes and sizes.
-import { median } from "../../support/statistics.js";
-import type { Split } from "./dataset.js";
-import { hasSplit, openDataset } from "./open.js";
+import { DataError } from "../support/errors.js";
+import { median } from "../support/statistics.js";
+import { effectOf, findingsOf } from "./check/findings.js";
+import { toDataset } from "./check/to-dataset.js";
+import type { Split } from "./formats/dataset.js";
+import { splits } from "./formats/layout.js";
+import { listDataset } from "./formats/list-dataset.js";
 
 /** Figures of one split. */
 export interface SplitStats {
@@ -18,13 +22,23 @@ export interface SplitStats {
   imageSizes: { size: string; images: number }[];
 }
 
-/** Counts each split. @throws DataError if there is no train split, or a split cannot be read */
-export function datasetStats(root: string): { layout: string; splits: SplitStats[] } {
-  const splits = (["train", "valid", "test"] as const).filter((split) => split === "train" || hasSplit(root, split));
-  let layout = "";
-  const result = splits.map((split): SplitStats => {
-    const dataset = openDataset(root, split);
-    layout = dataset.layout;
+/**
+ * Counts what training would use of each split.
+ * @param data a folder, or the YAML file of a YOLO dataset
+ * @returns `faults`: how many entries of the dataset are at fault
+ * @throws DataError if it is no dataset, or a split cannot be read
+ */
+export function datasetStats(data: string): { layout: string; splits: SplitStats[]; faults: number } {
+  const listing = listDataset(data);
+  const present = splits.filter((split) => listing.layout.sources[split] !== undefined);
+  const layout = listing.layout.sources[present[0]]?.layout ?? "";
+  let faults = 0;
+  const result = present.map((split): SplitStats => {
+    const findings = findingsOf(listing, split);
+    faults += findings.filter(({ check }) => effectOf(check, "train") !== "kept").length;
+    const listed = listing.splits[split];
+    if (listed === undefined) throw new DataError(findings[0].message);
+    const dataset = toDataset(listed, listing.classes, []);
     const perClass = dataset.classNames.map((name) => ({ name, boxes: 0, images: 0 }));
     const sizes = { small: 0, medium: 0, large: 0 };
     const imageSizes = new Map<string, number>();
@@ -54,5 +68,5 @@ export function datasetStats(root: string): { layout: string; splits: SplitStats
         .map(([size, images]) => ({ size, images })),
     };
   });
-  return { layout, splits: result };
+  return { layout, splits: result, faults };
 }

@@ -1,0 +1,45 @@
+// Runs the table of checks over a listed dataset.
+import type { Split } from "../formats/dataset.js";
+import type { DatasetListing } from "../formats/list-dataset.js";
+import type { Listing, Problem } from "../formats/listing.js";
+import { type Check, checks, type Training } from "./checks.js";
+
+/** A fault with the split it is in. */
+export interface Finding extends Problem {
+  split: Split;
+  /** What training does about it. The test split is not trained on: its faults are kept. */
+  training: Training;
+}
+
+const byName: ReadonlyMap<string, Check> = new Map(checks.map((check) => [check.name, check]));
+
+/** What training does about a fault in a split. */
+export function effectOf(check: string, split: Split): Training {
+  const { training, valid } = byName.get(check) ?? ({ training: "kept" } as Partial<Check> & Pick<Check, "training">);
+  if (split === "test") return "kept";
+  return split === "valid" ? (valid ?? training) : training;
+}
+
+/** The findings of one split, in the order of the table. */
+export function findingsOf(listing: DatasetListing, split: Split): Finding[] {
+  const own: readonly Problem[] = listing.problems.filter((problem) => problem.split === split);
+  const listed = listing.splits[split];
+  const found = listed === undefined ? [] : run(listed);
+  return [...own, ...found].map(({ check, file, id, message }) => ({
+    check,
+    split,
+    file,
+    id,
+    message,
+    training: effectOf(check, split),
+  }));
+}
+
+const run = (listing: Listing): Problem[] => checks.flatMap(({ find }) => find(listing));
+
+/** Findings of each check, in their order. */
+export function byCheck(findings: readonly Finding[]): Map<string, Finding[]> {
+  const groups = new Map<string, Finding[]>();
+  for (const finding of findings) if (!groups.get(finding.check)?.push(finding)) groups.set(finding.check, [finding]);
+  return groups;
+}

@@ -1,0 +1,29 @@
+// Values in annotation files: what tools write for ids, flags and numbers.
+
+/** An entry of an annotation file. */
+export type Entry = Readonly<Record<string, unknown>>;
+
+/** Whether a value is a mapping. */
+export function isEntry(value: unknown): value is Entry {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** An id: a whole number, also as text, or a text that is none. @returns null for anything else */
+export function readId(value: unknown): number | string | null {
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (typeof value !== "string" || value.trim() === "") return null;
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** A positive finite number, also as text. @returns null for anything else */
+export function readLength(value: unknown): number | null {
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  return typeof number === "number" && Number.isFinite(number) && number > 0 ? number : null;
+}
+
+/** A value as it stands in the file, for a message. */
+export function textOf(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length <= 80 ? text : `${text.slice(0, 77)}…`;
+}

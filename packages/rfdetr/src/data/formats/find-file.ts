@@ -1,0 +1,151 @@
+// Finds the file that an annotation means: tools write paths of other machines, escapes, other spellings.
+import { readdirSync, statSync } from "node:fs";
+import { basename, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { suggest } from "../../support/suggest.js";
+
+/** What was found under a name. */
+export type Found =
+  | { file: string /** Whether the name had to be read in another way. */; respelt: boolean }
+  | { missing: string /** Why, as the end of a sentence. */; reason: string };
+
+/** Whether a path is a folder or lies in it. */
+export function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+/** Whether there is a file of any kind, links followed. Devices and pipes are files: reading their header refuses them. */
+export function isFile(path: string): boolean {
+  const state = statSync(path, { throwIfNoEntry: false });
+  return state !== undefined && !state.isDirectory();
+}
+
+/** Whether there is a folder, links followed. */
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Names that systems leave beside pictures: hidden files, `._` twins of macOS, thumbnails. */
+export function isClutter(name: string): boolean {
+  return name.startsWith(".") || name === "Thumbs.db" || name === "__MACOSX" || name === "desktop.ini";
+}
+
+/** Files of a folder, clutter left out. */
+export function filesIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => !isClutter(name))
+    .map((name) => join(folder, name))
+    .filter((path) => !isFolder(path));
+}
+
+/** Files under a folder, at any depth, links followed, clutter left out, in order of their paths. */
+export function filesUnder(folder: string): string[] {
+  const found: string[] = [];
+  const visit = (path: string, depth: number): void => {
+    for (const entry of readdirSync(path, { withFileTypes: true })) {
+      if (isClutter(entry.name)) continue;
+      const inner = join(path, entry.name);
+      const folder = entry.isDirectory() || (entry.isSymbolicLink() && isFolder(inner));
+      // A circle of links ends at this depth.
+      if (folder) {
+        if (depth < 16) visit(inner, depth + 1);
+      } else found.push(inner);
+    }
+  };
+  visit(folder, 0);
+  return found.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+/** Names that differ only in case or in how accents are composed have the same key. */
+export const spellingKey = (name: string): string => name.normalize("NFC").toLowerCase();
+
+/** Finds files by the names in annotations. */
+export class FileFinder {
+  readonly #root: string;
+  readonly #folders: readonly string[];
+  /** Files of the folders by the key of their base name, and by that without the ending; made when a name is missing. */
+  #index: { byName: Map<string, string[]>; byStem: Map<string, string[]> } | null = null;
+
+  /**
+   * @param root no file outside of it is taken
+   * @param folders searched in this order
+   */
+  constructor(root: string, folders: readonly string[]) {
+    this.#root = resolve(root);
+    this.#folders = [...new Set([...folders, root].map((folder) => resolve(folder)))];
+  }
+
+  /** The file of a name. */
+  find(name: string): Found {
+    const exact = this.#under(name);
+    if (exact !== null) return { file: exact, respelt: false };
+    const plain = name.trim().replaceAll("\\", "/");
+    for (const text of new Set([plain, unescaped(plain)])) {
+      // A path of another machine or folder: its end is what counts.
+      const parts = text
+        .replace(/^[a-z]:/i, "")
+        .split("/")
+        .filter((part) => part !== "" && part !== ".");
+      for (let from = 0; from < parts.length; from++) {
+        const file = this.#under(parts.slice(from).join("/"));
+        if (file !== null) return { file, respelt: true };
+      }
+    }
+    return this.#bySpelling(basename(unescaped(plain)), resolve(this.#folders[0], name));
+  }
+
+  #under(name: string): string | null {
+    for (const folder of this.#folders) {
+      const path = resolve(folder, name);
+      if (isInside(this.#root, path) && isFile(path)) return path;
+    }
+    return null;
+  }
+
+  /** A file that differs in case, in the composition of accents, or has an ending where the name has none. */
+  #bySpelling(name: string, missing: string): Found {
+    const { byName, byStem } = this.#indexed();
+    const key = spellingKey(name);
+    const same = byName.get(key) ?? (extname(name) === "" ? byStem.get(key) : undefined) ?? [];
+    if (same.length === 1) return { file: same[0], respelt: true };
+    if (!isInside(this.#root, missing)) return { missing, reason: "it leads out of the dataset folder" };
+    const shown = (file: string): string => relative(this.#root, file);
+    if (same.length > 1)
+      return { missing, reason: `there is no such file; it may be ${same.slice(0, 3).map(shown).join(" or ")}` };
+    const near = byStem.get(stemOf(key))?.[0] ?? byName.get(suggest(key, near5000(byName)) ?? "")?.[0];
+    return { missing, reason: `there is no such file${near === undefined ? "" : `, but ${shown(near)} is there`}` };
+  }
+
+  #indexed(): { byName: Map<string, string[]>; byStem: Map<string, string[]> } {
+    if (this.#index !== null) return this.#index;
+    const [byName, byStem] = [new Map<string, string[]>(), new Map<string, string[]>()];
+    const add = (map: Map<string, string[]>, key: string, file: string): void => {
+      const list = map.get(key);
+      if (list === undefined) map.set(key, [file]);
+      else list.push(file);
+    };
+    for (const file of new Set(this.#folders.filter(isFolder).flatMap(filesUnder))) {
+      const key = spellingKey(basename(file));
+      add(byName, key, file);
+      add(byStem, stemOf(key), file);
+    }
+    this.#index = { byName, byStem };
+    return this.#index;
+  }
+}
+
+const stemOf = (name: string): string => basename(name, extname(name));
+
+/** Comparing a name with every file of a large dataset takes too long. */
+function near5000(names: ReadonlyMap<string, unknown>): string[] {
+  return names.size <= 5000 ? [...names.keys()] : [];
+}
+
+/** A name without percent escapes; unchanged if they are none. */
+function unescaped(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}

@@ -1,0 +1,30 @@
+// Looks at the file of a listed image: whether it is there, its size, how it is turned.
+import { existsSync } from "node:fs";
+import { DataError } from "../../support/errors.js";
+import { type ImageHeader, readImageHeader } from "../images/image-header.js";
+import { chooseOrientation } from "../images/orientation.js";
+import type { ListedImage } from "./listing.js";
+
+/** Reads the header of a file. @throws DataError */
+export interface ReadHeader {
+  autoOrient: boolean;
+}
+
+/** The image with what its file says, or with why it cannot be used. */
+export function withHeader(image: ListedImage, { autoOrient }: ReadHeader): ListedImage {
+  if (image.fault !== null) return image;
+  let header: ImageHeader;
+  try {
+    header = readImageHeader(image.file);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    const missing = !existsSync(image.file);
+    image.fault = missing
+      ? { kind: "missing", reason: "there is no such file" }
+      : { kind: "undecodable", reason: error.message };
+    return image;
+  }
+  image.header = header;
+  image.orientation = chooseOrientation(header, image.size, autoOrient);
+  return image;
+}

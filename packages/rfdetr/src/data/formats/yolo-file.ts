@@ -1,0 +1,160 @@
+// The YAML file of a YOLO dataset (Ultralytics, Roboflow), or the list of classes that stands for it.
+import { readdirSync } from "node:fs";
+import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
+import { DataError } from "../../support/errors.js";
+import { type Fail, readText } from "../../support/text-file.js";
+import { readYaml } from "../../support/yaml.js";
+import type { Split } from "./dataset.js";
+import { isClutter, isFile, isFolder } from "./find-file.js";
+
+const fail: Fail = (message, cause) => new DataError(message, { cause });
+
+/** The file that names the classes of a YOLO dataset. */
+export interface YoloFile {
+  /** A YAML file, or a `classes.txt` with a name in each line. */
+  path: string;
+  /** The dataset folder. */
+  root: string;
+  /** What the file holds. */
+  content: Record<string, unknown>;
+}
+
+/** Reads the file that names the classes. @throws DataError */
+export function openYoloFile(path: string): YoloFile {
+  const content = extname(path) === ".txt" ? { names: readLines(path) } : readYaml(path, fail);
+  return { path, root: dirname(path), content };
+}
+
+function readLines(path: string): string[] {
+  const text = readText(path, "list of classes", 2e6, fail);
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+}
+
+/** The file of a dataset folder; null if there is none. @throws DataError if there are several */
+export function findYoloFile(root: string): YoloFile | null {
+  for (const name of ["data.yaml", "data.yml", "dataset.yaml", "dataset.yml"])
+    if (isFile(join(root, name))) return openYoloFile(join(root, name));
+  if (!isFolder(root)) return null;
+  const names = readdirSync(root).filter((name) => /\.ya?ml$/i.test(name) && !isClutter(name));
+  const files = names
+    .sort()
+    .map((name) => join(root, name))
+    .filter(isYoloFile);
+  if (files.length > 1)
+    throw new DataError(
+      `Expected one YAML file with "names" in ${root} but found ${files.map((file) => basename(file)).join(", ")}: give the one to use`,
+    );
+  if (files.length === 1) return openYoloFile(files[0]);
+  const classes = join(root, "classes.txt");
+  return isFile(classes) ? openYoloFile(classes) : null;
+}
+
+/** Whether a YAML file names classes. */
+function isYoloFile(path: string): boolean {
+  try {
+    return readYaml(path, fail).names !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** What a YOLO file says beside its splits. */
+export interface YoloContent {
+  names: string[];
+  /** Sentences about what does not fit together. */
+  remarks: string[];
+  /** Numbers of a key point annotation that follow the box in a line; 0 for boxes and polygons. */
+  keypointNumbers: number;
+}
+
+/** Reads the classes. @throws DataError if they are none */
+export function readYoloContent({ path, content }: YoloFile): YoloContent {
+  const names = classNames(path, content.names);
+  const remarks =
+    content.nc === undefined || Number(content.nc) === names.length
+      ? []
+      : [`${path} says nc: ${String(content.nc)} but names ${names.length} classes; the names count`];
+  const shape = content.kpt_shape;
+  const keypointNumbers = Array.isArray(shape) ? Number(shape[0]) * Number(shape[1]) : 0;
+  return { names, remarks, keypointNumbers: Number.isSafeInteger(keypointNumbers) ? keypointNumbers : 0 };
+}
+
+function classNames(path: string, names: unknown): string[] {
+  if (typeof names !== "object" || names === null)
+    throw new DataError(
+      `Expected a list or mapping "names" of classes in ${path} but received ${names == null ? "none" : typeof names}`,
+    );
+  const entries = Object.entries(names);
+  if (entries.length === 0)
+    throw new DataError(`Expected at least one class under "names" in ${path} but received none`);
+  const keys = entries.map(([key]) => Number(key)).sort((a, b) => a - b);
+  if (keys.some((key, i) => key !== i))
+    throw new DataError(
+      `Expected class numbers 0 to ${keys.length - 1} in "names" of ${path} but received ${entries
+        .map(([key]) => key)
+        .slice(0, 20)
+        .join(", ")}`,
+    );
+  const bad = entries.find(([, name]) => name === null || typeof name === "object" || String(name).trim() === "");
+  if (bad !== undefined)
+    throw new DataError(
+      `Expected a name for class ${bad[0]} in "names" of ${path} but received ${JSON.stringify(bad[1])}`,
+    );
+  const byNumber = names as Record<string, unknown>;
+  return keys.map((key) => String(byNumber[key]));
+}
+
+/** Where the images of a split are. */
+export interface YoloFolders {
+  folders: readonly string[];
+  /** Text files with the path of an image in each line. */
+  lists: readonly string[];
+  /** A sentence about what is named and not there. */
+  lost: string | null;
+}
+
+/**
+ * Folders and lists of images of a split: those that the file names, else those with the usual names. Names are
+ * relative to the file's `path`, or to the dataset folder, because datasets are moved and their `path` is not.
+ * @returns null if there is no such split; `lost` says what is named and not there
+ */
+export function yoloFolders(file: YoloFile, split: Split): YoloFolders | null {
+  const { content } = file;
+  const value = split === "valid" ? (content.val ?? content.valid ?? content.validation) : content[split];
+  const entries = value === undefined || value === null || value === "" ? [] : Array.isArray(value) ? value : [value];
+  const bases = basesOf(file, content.path);
+  const found = entries.map((entry) => locate(bases, entry)).filter((path) => path !== null);
+  const usual = split === "valid" ? ["valid", "val", "validation"] : [split];
+  const fallback = usual
+    .flatMap((name) => [join(file.root, name, "images"), join(file.root, "images", name)])
+    .filter(isFolder);
+  if (found.length === 0 && fallback.length > 0) return { folders: fallback, lists: [], lost: null };
+  // Exports name a test split although they hold none.
+  if (found.length === 0 && (entries.length === 0 || split === "test")) return null;
+  const lost = entries.filter((entry) => locate(bases, entry) === null).map((entry) => JSON.stringify(entry));
+  const folders = found.filter(isFolder).map((folder) => {
+    const inner = join(folder, "images");
+    return isFolder(inner) ? inner : folder;
+  });
+  const sentence = `Expected the ${split} images of ${file.path} but ${lost.join(", ")} is not in ${bases.join(" or ")}`;
+  return { folders, lists: found.filter((path) => !isFolder(path)), lost: lost.length > 0 ? sentence : null };
+}
+
+function basesOf(file: YoloFile, path: unknown): string[] {
+  if (typeof path !== "string" || path === "") return [file.root];
+  const named = path.replaceAll("\\", "/");
+  return [...new Set([isAbsolute(named) ? named : resolve(dirname(file.path), named), file.root])];
+}
+
+/** The path of a named folder or list; null if there is none. */
+function locate(bases: readonly string[], entry: unknown): string | null {
+  if (typeof entry !== "string") return null;
+  const name = entry.trim().replaceAll("\\", "/");
+  // Roboflow writes ../train/images beside the folder train: a folder inside comes before one beside the dataset.
+  const names = [...new Set([name.replace(/^(\.\.?\/)+/, ""), name])];
+  const candidates = bases.flatMap((base) => names.map((each) => resolve(base, each)));
+  return candidates.find((path) => isFolder(path) || isFile(path)) ?? null;
+}

@@ -1,0 +1,80 @@
+// Opens a split of a dataset for training or evaluation.
+import { DataError } from "../support/errors.js";
+import { checks } from "./check/checks.js";
+import { byCheck, type Finding, findingsOf } from "./check/findings.js";
+import { toDataset } from "./check/to-dataset.js";
+import type { Dataset, Split } from "./formats/dataset.js";
+import { findLayout } from "./formats/layout.js";
+import { type DatasetListing, listDataset } from "./formats/list-dataset.js";
+
+/** How a dataset is opened. */
+export interface OpenOptions {
+  /** Whether pictures are turned as their EXIF tag says (default true). */
+  autoOrient?: boolean;
+}
+
+/**
+ * Reads splits of a dataset of any layout. Class indices of all splits follow the categories of the train split.
+ * @param data a folder, or the YAML file of a YOLO dataset
+ * @throws DataError naming the first fault that training refuses, and how many there are
+ * @example
+ * import { openDataset } from "rfdetr/data";
+ * const { images, classNames } = openDataset("birds/", "train");
+ */
+export function openDataset(data: string, split: Split, options: OpenOptions = {}): Dataset {
+  return openDatasets(data, [split], options)[0];
+}
+
+/** As {@link openDataset}, for several splits; their files are read once. @throws DataError */
+export function openDatasets(
+  data: string,
+  splits: readonly Split[],
+  { autoOrient = true }: OpenOptions = {},
+): Dataset[] {
+  const listing = listDataset(data, { splits, autoOrient });
+  return splits.map((split) => opened(data, listing, split));
+}
+
+function opened(data: string, listing: DatasetListing, split: Split): Dataset {
+  const findings = findingsOf(listing, split);
+  // Who opens the test split wants it: what would stop training stops him.
+  const refused = findings.filter(
+    (finding) => finding.training === "refused" || (split === "test" && isRefusal(finding)),
+  );
+  const listed = listing.splits[split];
+  if (refused.length > 0 || listed === undefined) throw refusal(data, split, refused);
+  return toDataset(listed, listing.classes, warningsOf(findings));
+}
+
+const refusals = new Set(
+  checks.filter(({ training, valid = training }) => valid === "refused").map(({ name }) => name),
+);
+const isRefusal = ({ check }: Finding): boolean => refusals.has(check);
+
+function refusal(data: string, split: Split, findings: readonly Finding[]): DataError {
+  const [{ message, check }] = findings;
+  const more =
+    findings.length > 1 ? ` (and ${findings.length - 1} more ${findings.length === 2 ? "fault" : "faults"})` : "";
+  if (check === "missing split") return new DataError(`Expected a ${split} split but ${message}`);
+  return new DataError(`The ${split} split of ${data} cannot be used: ${message}${more}`, {
+    hint: "`rfdetr data check` lists every fault, and can write a copy without them",
+  });
+}
+
+/** Checks whose findings are normal in good data. */
+const usual = new Set(["images without annotations", "duplicate annotation ids"]);
+
+/** One sentence for each check that found something. */
+function warningsOf(findings: readonly Finding[]): string[] {
+  return [...byCheck(findings)]
+    .filter(([check]) => !usual.has(check))
+    .map(([, group]) => {
+      const [{ message, check }] = group;
+      return group.length === 1 ? message : `${group.length} × ${check}, such as: ${message}`;
+    });
+}
+
+/** Whether a dataset has a split. @throws DataError if it is no dataset */
+export function hasSplit(data: string, split: Split): boolean {
+  return findLayout(data).sources[split] !== undefined;
+}

@@ -1,0 +1,169 @@
+// Writes datasets: a folder for each split, in Roboflow's COCO layout or in YOLO's. A dataset is written whole or not
+// at all.
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, extname, join, relative, resolve, sep } from "node:path";
+import { stringify } from "yaml";
+import { makeFolder, writeFailure } from "../../support/atomic.js";
+import { DataError } from "../../support/errors.js";
+import type { Split } from "../formats/dataset.js";
+import { isInside, spellingKey } from "../formats/find-file.js";
+
+/** An object to write. */
+export interface WrittenBox {
+  /** Index of its class. */
+  label: number;
+  /** Left, top, width and height in pixels. */
+  box: readonly [x: number, y: number, width: number, height: number];
+  /** Fields of a COCO annotation to keep beside those that are written here. */
+  entry: Readonly<Record<string, unknown>>;
+}
+
+/** An image to write. */
+export interface WrittenImage {
+  /** Path of the file, which is linked, or copied where links are not possible. */
+  file: string;
+  /** Name under the folder of the split; made unique where two images have the same. */
+  name: string;
+  /** Pixels of the frame that the boxes refer to. */
+  width: number;
+  height: number;
+  boxes: readonly WrittenBox[];
+  /** Fields of a COCO image to keep. */
+  entry: Readonly<Record<string, unknown>>;
+}
+
+/** A dataset to write. */
+export interface WrittenDataset {
+  layout: "coco" | "yolo";
+  classNames: readonly string[];
+  /** COCO category ids, one for each class. */
+  categoryIds: readonly number[];
+  splits: Partial<Record<Split, { images: readonly WrittenImage[]; rest: Readonly<Record<string, unknown>> }>>;
+}
+
+/** How a dataset is written. */
+export interface WriteOptions {
+  /** Looks at the whole copy before it gets its name; what it throws leaves nothing behind. */
+  verify?: (folder: string) => void;
+}
+
+/**
+ * Writes a dataset to a new folder.
+ * @throws DataError if the folder exists
+ * @throws RunDirectoryError if it cannot be written; nothing is left then
+ */
+export function writeDataset(target: string, dataset: WrittenDataset, { verify }: WriteOptions = {}): void {
+  if (existsSync(target))
+    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
+  const temporary = `${resolve(target)}.partial`;
+  makeFolder(dirname(temporary));
+  try {
+    // A leftover of a copy that was interrupted; only this function makes such a folder.
+    rmSync(temporary, { recursive: true, force: true });
+    mkdirSync(temporary);
+    for (const [split, { images, rest }] of Object.entries(dataset.splits)) {
+      const named = uniqueNames(images);
+      if (dataset.layout === "yolo") writeYolo(join(temporary, split), named);
+      else writeCoco(join(temporary, split), named, rest, dataset);
+    }
+    if (dataset.layout === "yolo") writeFileSync(join(temporary, "data.yaml"), yamlOf(dataset));
+    verify?.(temporary);
+    renameSync(temporary, target);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw writeFailure(target, error);
+  }
+}
+
+type Named = readonly (readonly [name: string, image: WrittenImage])[];
+
+function writeCoco(
+  folder: string,
+  images: Named,
+  rest: Readonly<Record<string, unknown>>,
+  { classNames, categoryIds }: WrittenDataset,
+): void {
+  mkdirSync(folder);
+  const annotations: Record<string, unknown>[] = [];
+  const listed = images.map(([name, { file, width, height, boxes, entry }], id) => {
+    putFile(file, join(folder, name));
+    for (const { label, box, entry: annotation } of boxes)
+      annotations.push({
+        area: box[2] * box[3],
+        iscrowd: 0,
+        ...annotation,
+        id: annotations.length,
+        image_id: id,
+        category_id: categoryIds[label],
+        bbox: box,
+      });
+    return { ...entry, id, file_name: name, width, height };
+  });
+  const categories = classNames.map((name, i) => ({ id: categoryIds[i], name, supercategory: "none" }));
+  writeFileSync(
+    join(folder, "_annotations.coco.json"),
+    JSON.stringify({ ...rest, images: listed, annotations, categories }),
+  );
+}
+
+function writeYolo(folder: string, images: Named): void {
+  mkdirSync(folder);
+  for (const part of ["images", "labels"]) mkdirSync(join(folder, part));
+  for (const [name, { file, width, height, boxes }] of images) {
+    putFile(file, join(folder, "images", name));
+    const path = join(folder, "labels", `${withoutExtension(name)}.txt`);
+    mkdirSync(dirname(path), { recursive: true });
+    const lines = boxes.map(({ label, box: [x, y, w, h] }) =>
+      [label, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height].join(" "),
+    );
+    writeFileSync(path, lines.map((line) => `${line}\n`).join(""));
+  }
+}
+
+function yamlOf({ classNames, splits }: WrittenDataset): string {
+  const folders: [key: string, split: Split][] = [
+    ["train", "train"],
+    ["val", "valid"],
+    ["test", "test"],
+  ];
+  const named = folders
+    .filter(([, split]) => splits[split] !== undefined)
+    .map(([key, split]) => [key, `${split}/images`]);
+  return stringify({ ...Object.fromEntries(named), nc: classNames.length, names: [...classNames] });
+}
+
+/** A link where the system can make one, else a copy. */
+function putFile(from: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true });
+  try {
+    symlinkSync(resolve(from), to);
+  } catch {
+    copyFileSync(from, to);
+  }
+}
+
+const withoutExtension = (name: string): string => name.slice(0, name.length - extname(name).length);
+
+/**
+ * Names that differ without their extensions and in more than case, because labels are named after images and some
+ * systems ignore case.
+ */
+function uniqueNames(images: readonly WrittenImage[]): Named {
+  const taken = new Set<string>();
+  return images.map((image) => {
+    const plain = image.name.replaceAll("\\", "/");
+    const stem = withoutExtension(plain);
+    let name = plain;
+    for (let n = 2; taken.has(spellingKey(withoutExtension(name))); n++) name = `${stem}-${n}${extname(plain)}`;
+    taken.add(spellingKey(withoutExtension(name)));
+    return [name, image];
+  });
+}
+
+/** Path of a file under the folder that it was found in, for a name in a copy; its base name if it is elsewhere. */
+export function nameUnder(folders: readonly string[], file: string): string {
+  const inside = folders.filter((folder) => isInside(resolve(folder), resolve(file)));
+  const paths = inside.map((folder) => relative(resolve(folder), resolve(file)));
+  const shortest = paths.sort((a, b) => a.length - b.length)[0];
+  return shortest === undefined ? (file.split(sep).at(-1) as string) : shortest.split(sep).join("/");
+}
