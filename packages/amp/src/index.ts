@@ -17,7 +17,8 @@ export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./fi
 export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
 export { type Hardware, readHardware } from "./hardware.js";
 export { Monitor, UpdateProbe, type Watched } from "./monitor.js";
-export { formatNumerics, type NumericsSummary, summarizeNumerics } from "./numerics-summary.js";
+export { type NumericsSummary, summarizeNumerics } from "./numerics-summary.js";
+export { formatNumerics } from "./numerics-text.js";
 export { type Observer, type OperatorEvent, observe, unobserved } from "./observe.js";
 export {
   advise,

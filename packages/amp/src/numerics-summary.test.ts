@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { formatNumerics, summarizeNumerics } from "./numerics-summary.js";
+import { summarizeNumerics } from "./numerics-summary.js";
+import { formatNumerics } from "./numerics-text.js";
 import { type ModuleRecord, numericsVersion, recordLine, type StepRecord } from "./step-record.js";
 
 const step = (n: number, changes: Partial<StepRecord> = {}): StepRecord => ({
@@ -93,7 +94,20 @@ describe("summary of numerics.jsonl", () => {
     const broken = `${text}\n{"v":1,"kind":"st`;
     expect(summarizeNumerics(broken)).toMatchObject({ steps: 3, unread: 1 });
     expect(summarizeNumerics(`${recordLine({ v: 99, kind: "step" })}\n`)).toMatchObject({ steps: 0, unread: 1 });
+    const damaged = [...records.map(recordLine), "null", "[]", '{"v":1,"kind":"monitor"}', '{"v":1,"kind":"step"}'];
+    expect(summarizeNumerics(damaged)).toMatchObject({ steps: 3, unread: 4 });
     expect(formatNumerics(summarizeNumerics(""))).toBe("0 steps, 0 applied, 0 skipped");
+  });
+
+  it("says where no weight changed, and names a span of one step by that step", () => {
+    const still = { name: "a.weight", norm: 1, ratio: 0, bf16_lost: 0 };
+    const page = formatNumerics(
+      summarizeNumerics(
+        records.map((record) => ("updates" in record ? { ...record, updates: [still] } : record)).map(recordLine),
+      ),
+    );
+    expect(page).toContain("Updates: no weight changed on the watched steps");
+    expect(page).toMatch(/^ *1 +1 +65536 +– +– +–$/m);
   });
 
   it("folds long runs into at most twenty spans", () => {

@@ -1,8 +1,9 @@
 // `rfdetr numerics`
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { RunDirectoryError } from "../support/errors.js";
+import { textPieces } from "../support/text-file.js";
 import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
 
 /** Registers `rfdetr numerics`. */
@@ -16,10 +17,39 @@ export function addNumerics(program: Command, finish: (code: number) => void): v
     const { formatNumerics, summarizeNumerics } = await import("@rfdetr/amp");
     const path = existsSync(run) && statSync(run).isDirectory() ? join(run, "numerics.jsonl") : run;
     if (!existsSync(path)) throw new RunDirectoryError(`Expected the folder of a run but there is no ${path}`);
-    const summary = summarizeNumerics(readFileSync(path, "utf8"));
+    const summary = summarizeNumerics(linesOf(path));
+    if (summary.header === null && summary.steps === 0 && summary.unread > 0)
+      throw new RunDirectoryError(`Expected records of a run in ${path} but none of its lines is one`);
     const console = consoleOf(flags);
     if (console.json) console.data(summary);
     console.result(formatNumerics(summary));
     finish(exit.done);
   });
+}
+
+/** Bytes of one line; a record of a watched step has a thousandth of it. */
+const longest = 2 ** 28;
+
+/** The lines of a file of any size. A longer one than a record can be is given empty of sense: as one NUL. */
+function* linesOf(path: string): Generator<string> {
+  let line: Buffer[] = [];
+  let bytes = 0;
+  const take = (): string => {
+    const text = bytes > longest ? "\0" : Buffer.concat(line).toString();
+    [line, bytes] = [[], 0];
+    return text;
+  };
+  for (const piece of textPieces(path, "log", 2 ** 20, (message, cause) => new RunDirectoryError(message, { cause }))) {
+    let start = 0;
+    for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, start)) {
+      bytes += at - start;
+      line.push(piece.subarray(start, at));
+      start = at + 1;
+      yield take();
+    }
+    bytes += piece.length - start;
+    if (bytes <= longest) line.push(piece.subarray(start));
+    else line = [];
+  }
+  yield take();
 }
