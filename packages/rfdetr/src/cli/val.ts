@@ -37,7 +37,7 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .description("Evaluate trained weights on a dataset, or a COCO results file on its annotations")
       .option("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
       .option("--data <dir>", "dataset")
-      .option("--split <name>", "valid or test", "valid")
+      .option("--split <name>", "train, valid or test", "valid")
       .option("--batch <n>", "images per batch", numeric, 4)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
@@ -61,10 +61,14 @@ async function val(flags: ValFlags): Promise<number> {
   }
   if (flags.weights === undefined || flags.data === undefined)
     throw new UsageError("Expected --weights and --data, or --predictions and --annotations");
-  const split = oneOf("split", flags.split, ["valid", "test"]);
+  const split = oneOf("split", flags.split, ["train", "valid", "test"]);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch = positiveInteger("batch", flags.batch);
   const { evaluateWeights } = await import("../eval/evaluate-weights.js");
+  const { resolvePrecision } = await import("@rfdetr/amp");
+  const { resolveDevice } = await import("../support/device.js");
+  const { note } = resolvePrecision(precision, resolveDevice(flags.device));
+  if (note !== null) console.fact(note);
   const result = await evaluateWeights(await weightsPath(console, flags.weights), {
     data: flags.data,
     split,

@@ -52,6 +52,8 @@ describe("classes of weights and data", () => {
     expect(evaluator.images).toBe(2);
     expect(summary.per_class.map((one) => one.class_name)).toEqual([first, second]);
     saveWeights(path, model.stateDict(), { classNames: ["unused", second, "other", "more"], config });
-    await expect(evaluateWeights(path, options)).rejects.toThrow("Expected the weights to know the classes of");
+    await expect(evaluateWeights(path, options)).rejects.toThrow(
+      "Expected weights that were trained on the classes of",
+    );
   });
 });

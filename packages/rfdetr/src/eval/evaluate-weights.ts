@@ -1,6 +1,7 @@
 // COCO figures of a weights file on a dataset.
 
 import { nonFinite, type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
+import type { Split } from "../data/index.js";
 import { modelAutocast } from "../model/precision.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import { resolveDevice } from "../support/device.js";
@@ -16,7 +17,7 @@ import { openEvaluationData } from "./evaluation-data.js";
 export interface EvaluateWeightsOptions {
   /** Dataset folder. */
   data: string;
-  split: "valid" | "test";
+  split: Split;
   /** Images in a batch. */
   batch: number;
   precision: PrecisionRequest;
@@ -50,8 +51,8 @@ export async function evaluateWeights(
   const classes = classMap(classNames, data.classNames);
   if (classes === null)
     throw new DataError(
-      `Expected the weights to know the classes of ${options.data} (${some(data.classNames)}) ` +
-        `but they know ${some(classNames)}`,
+      `Expected weights that were trained on the classes of ${options.data} (${some(data.classNames)}) ` +
+        `but theirs are ${some(classNames)}`,
     );
   const evaluator = await evaluate({
     model,
