@@ -1,5 +1,15 @@
-import { describe, expect, it } from "vitest";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { manualSeed, scope } from "@rfdetr/torch";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RFDETR } from "./detector.js";
+import { RFDETRModel } from "./model/rfdetr.js";
+import { resolveModel } from "./model/variants.js";
+import { Predictor } from "./predict/predict.js";
+import { saveWeights } from "./weights/weights.js";
 
 /** A call as a caller without types makes it. */
 type Untyped = (...args: unknown[]) => Promise<unknown>;
@@ -28,5 +38,107 @@ describe("a detector in JavaScript", () => {
     expect(() => train.call(detector, { data: "d", signal: true })).toThrow("Expected an AbortSignal for signal");
     await expect(predict.call(detector, "a.jpg", { treshold: 0.1 })).rejects.toThrow("did you mean threshold?");
     await expect(evaluate.call(detector, {})).rejects.toThrow("the option data of evaluate but received none");
+  });
+});
+
+describe("a detector that predicts", () => {
+  let folder: string;
+  let weights: string;
+  let photos: Buffer[];
+  const everything = { threshold: 0 };
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "detector-"));
+    weights = join(folder, "tiny.safetensors");
+    manualSeed(0);
+    const config = resolveModel("tiny", { numClasses: 2 });
+    saveWeights(weights, scope(() => new RFDETRModel(config)).stateDict(), { classNames: ["cat", "dog"], config });
+    photos = await Promise.all(
+      ["#c84", "#48c"].map((background, i) =>
+        sharp({ create: { width: 90 + i, height: 60, channels: 3, background } })
+          .png()
+          .toBuffer(),
+      ),
+    );
+    photos.forEach((photo, i) => writeFileSync(join(folder, `${i}.png`), photo));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const make = () => RFDETR.create("tiny", { weights, precision: "32-true", device: "cpu" });
+
+  it("gives what a predictor on its own thread gives, for every form of an image", async () => {
+    await using detector = await make();
+    const path = join(folder, "0.png");
+    const { detections } = await Predictor.load(weights, { precision: "32-true", device: "cpu" }).detect(
+      path,
+      everything,
+    );
+    expect(detections.length).toBeGreaterThan(0);
+    const { data, info } = await sharp(path).raw().toBuffer({ resolveWithObject: true });
+    const { width, height } = info;
+    for (const image of [path, photos[0], sharp(path), { data, width, height, channels: 3 as const }])
+      expect(await detector.predict(image, everything)).toEqual(detections);
+  });
+
+  it("gives a list for a list", async () => {
+    await using detector = await make();
+    const [first, second] = await detector.predict(photos, everything);
+    expect(first).toEqual(await detector.predict(photos[0], everything));
+    expect(second).toEqual(await detector.predict(photos[1], everything));
+    const sizes: number[] = [];
+    for await (const { source, width } of detector.predict(photos, { batch: 2 })) {
+      expect(source).toBe(photos[sizes.length]);
+      sizes.push(width);
+    }
+    expect(sizes).toEqual([90, 91]);
+  });
+
+  it("leaves the thread of its caller free", async () => {
+    await using detector = await make();
+    let done = false;
+    const predicted = detector.predict(photos[0]).then(() => {
+      done = true;
+    });
+    let turns = 0;
+    for (; !done; turns++) await setImmediate();
+    await predicted;
+    expect(turns).toBeGreaterThan(20);
+  });
+
+  it("knows its classes and resolution once it is loaded", async () => {
+    await using detector = await make();
+    expect([detector.classNames, detector.resolution]).toEqual([null, null]);
+    const info = await detector.load();
+    const { resolution } = resolveModel("tiny");
+    expect(info).toMatchObject({ model: "tiny", precision: "32-true", device: "cpu" });
+    expect([detector.classNames, detector.resolution]).toEqual([["cat", "dog"], resolution]);
+    await using other = await RFDETR.load(weights, { device: "cpu" });
+    expect([other.model, other.weights, other.resolution]).toEqual(["tiny", weights, resolution]);
+  });
+
+  it("refuses work after it was disposed of, weights of another variant, and weights that are gone", async () => {
+    const detector = await make();
+    await detector.dispose();
+    await detector.dispose();
+    await expect(detector.predict(photos[0])).rejects.toThrow("was disposed of");
+    const nano = await RFDETR.create("nano", { weights });
+    await expect(nano.predict(photos[0])).rejects.toThrow(`Expected weights of nano but ${weights} are those of tiny`);
+    const moved = join(folder, "moved.safetensors");
+    copyFileSync(weights, moved);
+    const late = await RFDETR.create("tiny", { weights: moved });
+    rmSync(moved);
+    await expect(late.predict(photos[0])).rejects.toMatchObject({ code: "ERR_CHECKPOINT" });
+    copyFileSync(weights, moved);
+    expect(await late.predict(photos[0], everything)).not.toEqual([]);
+    await late.dispose();
+  });
+
+  it("names the image that cannot be read", async () => {
+    await using detector = await make();
+    await expect(detector.predict(join(folder, "none.jpg"))).rejects.toMatchObject({ code: "ERR_PICTURE_INPUT" });
+    await expect(detector.predict("https://example.org/a.jpg")).rejects.toThrow("which is not downloaded");
+    await expect(async () => await detector.predict(photos, { batch: 0 })).rejects.toThrow(
+      "positive integer for batch",
+    );
   });
 });

@@ -1,14 +1,23 @@
 // The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same
 // parts.
 import type { CocoSummary } from "./eval/coco/coco-summary.js";
+import type { ResizeOptions } from "./eval/square.js";
 import type { Detection } from "./model/types.js";
-import type { ImageSource } from "./predict/picture.js";
-import type { Predictor } from "./predict/predict.js";
+import { type ImageInput, isMany } from "./predict/image-input.js";
+import type { ModelInfo } from "./predict/model-host.js";
+import {
+  type DetectBatch,
+  Predictions,
+  type PredictManyOptions,
+  type PredictOptions,
+  predictOne,
+} from "./predict/predictions.js";
+import { RemoteModel } from "./predict/remote-model.js";
 import { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
-import { CheckpointError } from "./support/errors.js";
-import { abortSignal, checkOptions, count, oneOf, plainObject, share, text } from "./support/options.js";
+import { CheckpointError, UsageError } from "./support/errors.js";
+import { abortSignal, callback, checkOptions, count, oneOf, plainObject, share, text } from "./support/options.js";
 
 /** What a detector is made with. */
 export interface DetectorOptions {
@@ -30,16 +39,24 @@ const detectorOptions = {
   device: text,
 };
 
+const resizeOptions = { antialias: oneOf(true, false) };
+const predictOptions = { threshold: share, signal: abortSignal, ...resizeOptions };
+const predictManyOptions = { ...predictOptions, batch: count, onError: callback };
+const evaluateOptions = { data: text, split: oneOf("valid", "test"), batch: count, ...resizeOptions };
+
 /**
- * A detector: trains, evaluates and detects.
+ * A detector: trains, evaluates and detects. Its model lives in a thread of its own, so that the thread of the caller
+ * stays free.
  * @example
  * import { RFDETR } from "rfdetr";
  * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
  * const detections = await detector.predict("bird.jpg", { threshold: 0.5 });
  */
 export class RFDETR {
-  #predictor: Promise<Predictor> | null = null;
+  #model: Promise<RemoteModel> | null = null;
+  #info: ModelInfo | null = null;
   #weights: string | null;
+  #disposed = false;
 
   private constructor(
     /** Variant: `nano`, `small`, `medium`, `base`, `large`, … */
@@ -49,20 +66,60 @@ export class RFDETR {
     this.#weights = options.weights ?? null;
   }
 
-  /** @throws an error with a `code` when the variant is unknown or the weights are not there. */
+  /**
+   * Makes a detector of a variant. Its weights are loaded by {@link load} or the first prediction.
+   * @throws ModelConfigError for an unknown variant
+   * @throws CheckpointError if the weights are not there
+   */
   static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
     const { resolveModel } = await import("./model/variants.js");
     resolveModel(model);
     checkOptions("RFDETR.create", options, detectorOptions);
     if (options.weights === undefined) return new RFDETR(model, options);
-    const { resolveWeights } = await import("./weights/published-weights.js");
-    const weights = await resolveWeights(options.weights);
-    return new RFDETR(model, { ...options, weights });
+    return new RFDETR(model, { ...options, weights: await existing(options.weights) });
+  }
+
+  /**
+   * Makes a detector of the variant that the weights have, and loads them.
+   * @param weights file, or the name of published weights
+   * @throws CheckpointError if the weights are not there, or cannot be read
+   * @example
+   * import { RFDETR } from "rfdetr";
+   * await using detector = await RFDETR.load("runs/birds/weights/best.safetensors");
+   * console.log(detector.model, detector.classNames, await detector.predict("bird.jpg"));
+   */
+  static async load(weights: string, options: Omit<DetectorOptions, "weights"> = {}): Promise<RFDETR> {
+    checkOptions("RFDETR.load", { ...options, weights }, detectorOptions, ["weights"]);
+    const path = await existing(weights);
+    const model = await loadRemote(path, options);
+    const detector = new RFDETR(model.info.model, { ...options, weights: path });
+    detector.#model = Promise.resolve(model);
+    detector.#info = model.info;
+    return detector;
   }
 
   /** Weights that this detector uses now: those it was made with, or the best of its last training. */
   get weights(): string | null {
     return this.#weights;
+  }
+
+  /** Names of the classes by class id; null until the weights are loaded. */
+  get classNames(): readonly string[] | null {
+    return this.#info?.classNames ?? null;
+  }
+
+  /** Side in pixels of the square that images are resized to; null until the weights are loaded. */
+  get resolution(): number | null {
+    return this.#info?.resolution ?? null;
+  }
+
+  /**
+   * Loads the weights now rather than at the first prediction.
+   * @returns what is known of the model, such as the precision that `auto` chose
+   * @throws CheckpointError if the weights cannot be read, or are those of another variant
+   */
+  async load(): Promise<ModelInfo> {
+    return (await this.#loaded()).info;
   }
 
   /**
@@ -88,35 +145,107 @@ export class RFDETR {
       ended: ({ best, last }) => {
         if (best === null && last === null) return;
         this.#weights = best ?? last;
-        this.#predictor = null;
+        this.#free();
       },
     });
   }
 
-  /** Detections of an image above `threshold` (default 0.5), best first, boxes in its pixels. */
-  async predict(image: ImageSource, options: { threshold?: number } = {}): Promise<Detection[]> {
-    checkOptions("predict", options, { threshold: share });
-    return (await (await this.#load()).detect(image, options)).detections;
+  /**
+   * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels. Runs
+   * in a thread of its own.
+   * @throws PictureError if the image cannot be read
+   * @throws CheckpointError if the weights cannot be loaded
+   */
+  predict(image: ImageInput, options?: PredictOptions): Promise<Detection[]>;
+  /** Detects objects in many images: see {@link Predictions}. */
+  predict(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options?: PredictManyOptions): Predictions;
+  predict(
+    images: ImageInput | Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options: PredictManyOptions = {},
+  ): Promise<Detection[]> | Predictions {
+    const detect: DetectBatch = async (batch, settings) => (await this.#loaded()).detect(batch, settings);
+    if (!isMany(images)) return this.#predictOne(images, options, detect);
+    checkOptions("predict", options, predictManyOptions);
+    return new Predictions(images, options, detect);
   }
 
-  /** COCO figures on a split of a dataset. */
-  async evaluate(options: { data: string; split?: "valid" | "test"; batch?: number }): Promise<CocoSummary> {
-    checkOptions("evaluate", options, { data: text, split: oneOf("valid", "test"), batch: count }, ["data"]);
+  async #predictOne(image: ImageInput, options: PredictOptions, detect: DetectBatch): Promise<Detection[]> {
+    checkOptions("predict", options, predictOptions);
+    return predictOne(image, options, detect);
+  }
+
+  /**
+   * COCO figures on a split of a dataset.
+   * @throws DataError if the split cannot be read, or has a class that the weights do not know
+   */
+  async evaluate(
+    options: { data: string; split?: "valid" | "test"; batch?: number } & ResizeOptions,
+  ): Promise<CocoSummary> {
+    checkOptions("evaluate", options, evaluateOptions, ["data"]);
     const { evaluateWeights } = await import("./eval/evaluate-weights.js");
     const { summary } = await evaluateWeights(this.#trained(), {
       data: options.data,
       split: options.split ?? "valid",
       batch: options.batch ?? 4,
+      antialias: options.antialias ?? true,
       precision: this.options.precision ?? "auto",
       device: this.options.device ?? "auto",
     });
     return summary;
   }
 
-  #load(): Promise<Predictor> {
+  /**
+   * Frees the memory of the model, after the images that it was sent. The detector cannot predict afterwards. Without
+   * this, the memory is freed when the detector is garbage.
+   */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#free();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #free(): Promise<void> {
+    const model = this.#model;
+    this.#model = null;
+    this.#info = null;
+    try {
+      await (await model)?.free();
+    } catch {
+      // A model that did not load takes no memory.
+    }
+  }
+
+  async #loaded(): Promise<RemoteModel> {
     const weights = this.#trained();
-    this.#predictor ??= import("./predict/predict.js").then(({ Predictor }) => Predictor.load(weights, this.options));
-    return this.#predictor;
+    if (this.#disposed)
+      throw new UsageError(`Expected a detector that is in use but this ${this.model} was disposed of`);
+    this.#model ??= this.#start(weights);
+    const model = await this.#model;
+    if (!model.ended) return model;
+    this.#model = null;
+    return this.#loaded();
+  }
+
+  async #start(weights: string): Promise<RemoteModel> {
+    try {
+      const model = await loadRemote(weights, this.options);
+      const { info } = model;
+      if (info.model !== this.model) {
+        await model.free();
+        throw new CheckpointError(
+          `Expected weights of ${this.model} but ${weights} are those of ${info.model}: make the detector with RFDETR.load`,
+        );
+      }
+      this.#info = info;
+      return model;
+    } catch (error) {
+      // The weights may be there later.
+      this.#model = null;
+      throw error;
+    }
   }
 
   #trained(): string {
@@ -126,4 +255,14 @@ export class RFDETR {
       );
     return this.#weights;
   }
+}
+
+function loadRemote(weights: string, { precision = "auto", device = "auto" }: DetectorOptions): Promise<RemoteModel> {
+  return RemoteModel.load({ weights, precision, device });
+}
+
+/** The path of weights given by path or by the name of published ones. @throws CheckpointError if they are not there */
+async function existing(weights: string): Promise<string> {
+  const { resolveWeights } = await import("./weights/published-weights.js");
+  return resolveWeights(weights);
 }

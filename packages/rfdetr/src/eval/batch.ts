@@ -3,8 +3,8 @@ import type { GroundTruth } from "./coco/coco.js";
 
 /** Images at the model's size, with their ground truth in pixels of the original images. */
 export interface EvaluationBatch {
-  /** `[B, height, width, 3]` bytes. */
-  images: Uint8Array;
+  /** `[B, height, width, 3]`: bytes, or float32 on the scale 0 to 1. */
+  images: Uint8Array | Float32Array;
   height: number;
   width: number;
   imageIds: (number | string)[];

@@ -12,9 +12,10 @@ import type { CocoEvaluator } from "./coco/coco.js";
 import type { CocoSummary } from "./coco/coco-summary.js";
 import { evaluate } from "./evaluate.js";
 import { openEvaluationData } from "./evaluation-data.js";
+import type { ResizeOptions } from "./square.js";
 
 /** What a weights file is evaluated on, and how. */
-export interface EvaluateWeightsOptions {
+export interface EvaluateWeightsOptions extends ResizeOptions {
   /** Dataset folder. */
   data: string;
   split: Split;
@@ -47,7 +48,7 @@ export async function evaluateWeights(
   const { precision } = resolvePrecision(options.precision, device);
   const { model, classNames, config } = loadModel(weights);
   if (device !== "cpu") model.to(device);
-  const data = await openEvaluationData(options.data, options.split, config.resolution, options.batch);
+  const data = await openEvaluationData(options.data, options.split, config.resolution, options.batch, options);
   const classes = classMap(classNames, data.classNames);
   if (classes === null)
     throw new DataError(

@@ -1,8 +1,10 @@
 // A split of a dataset as batches for evaluation.
 import { availableParallelism } from "node:os";
+import { decodeFile } from "../data/images/decode.js";
 import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split } from "../data/index.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/coco.js";
+import { joinSquares, type ResizeOptions, toSquare } from "./square.js";
 
 /**
  * Opens one split for evaluation outside of a run.
@@ -14,12 +16,17 @@ export async function openEvaluationData(
   split: Split,
   side: number,
   batch: number,
+  { antialias = true }: ResizeOptions = {},
 ): Promise<{ classNames: string[]; images: number; batches: () => AsyncGenerator<EvaluationBatch> }> {
   const dataset = openDataset(root, split);
   return {
     classNames: dataset.classNames,
     images: dataset.images.length,
     async *batches() {
+      if (!antialias) {
+        yield* interpolatedBatches(dataset.images, side, batch);
+        return;
+      }
       const loader = evaluationLoader(side, Math.min(4, availableParallelism()));
       try {
         yield* evaluationBatches(loader, dataset.images, batch);
@@ -59,6 +66,26 @@ export async function* evaluationBatches(
       origSizes,
       truths: entries.map(truthOf),
     };
+}
+
+/** Batches of the images in their order, resized without antialias. */
+async function* interpolatedBatches(
+  images: readonly DatasetImage[],
+  side: number,
+  batch: number,
+): AsyncGenerator<EvaluationBatch> {
+  for (let at = 0; at < images.length; at += batch) {
+    const entries = images.slice(at, at + batch);
+    const decoded = await Promise.all(entries.map(({ file }) => decodeFile(file)));
+    yield {
+      images: joinSquares(decoded.map((pixels) => toSquare(pixels, side, { antialias: false }))),
+      height: side,
+      width: side,
+      imageIds: entries.map(({ id }) => id),
+      origSizes: entries.map(({ height, width }) => [height, width]),
+      truths: entries.map(truthOf),
+    };
+  }
 }
 
 /** The ground truth of an image: objects, then crowd regions. */

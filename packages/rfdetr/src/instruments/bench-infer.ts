@@ -51,7 +51,7 @@ export function benchInfer(options: {
     const forward = milliseconds(() =>
       noGrad(() => scope(() => void predictor.forward(images).predLogits.amax().item())),
     );
-    const predict = milliseconds(() => void predictor.detectPixels(pixels, width, height, 0.5));
+    const predict = milliseconds(() => void predictor.detectPixels({ data: pixels, width, height }));
     const images_per_second = (1000 * batch) / forward.median;
     return {
       model: options.model,

@@ -9,8 +9,8 @@ export const imageMean = [0.485, 0.456, 0.406] as const;
 export const imageDeviation = [0.229, 0.224, 0.225] as const;
 
 /**
- * Converts RGB bytes to a float32 tensor on the scale 0 to 1.
- * @param bytes `[B, height, width, 3]`: red, green, blue
+ * Converts RGB pixels to a float32 tensor on the scale 0 to 1.
+ * @param pixels `[B, height, width, 3]`: red, green, blue, as bytes or as float32 on the scale 0 to 1
  * @param batch number of images B
  * @param height in pixels
  * @param width in pixels
@@ -21,7 +21,7 @@ export const imageDeviation = [0.229, 0.224, 0.225] as const;
  * const images = normalise_(imagesToTensor(new Uint8Array(384 * 384 * 3), 1, 384, 384));
  */
 export function imagesToTensor(
-  bytes: Uint8Array,
+  pixels: Uint8Array | Float32Array,
   batch: number,
   height: number,
   width: number,
@@ -29,8 +29,9 @@ export function imagesToTensor(
 ): Tensor {
   return noGrad(() =>
     scope(() => {
-      const stored = tensor(bytes, { shape: [batch, height, width, 3], device });
-      return ops.div_(ops.contiguous(stored.permute(0, 3, 1, 2)).float(), 255);
+      const stored = tensor(pixels, { shape: [batch, height, width, 3], device });
+      const planes = ops.contiguous(stored.permute(0, 3, 1, 2));
+      return pixels instanceof Uint8Array ? ops.div_(planes.float(), 255) : planes;
     }),
   );
 }

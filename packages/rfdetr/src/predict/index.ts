@@ -12,4 +12,4 @@ export {
   type Tile,
 } from "./draw.js";
 export { imageFiles } from "./inputs.js";
-export { type ImagePrediction, listDetections, type PredictOptions, Predictor } from "./predict.js";
+export { type DetectOptions, type ImagePrediction, listDetections, Predictor, type SquareImage } from "./predict.js";

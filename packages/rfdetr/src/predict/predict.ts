@@ -2,18 +2,21 @@
 
 import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
+import type { RgbPixels } from "../data/images/rgb.js";
+import { joinSquares, type ResizeOptions, toSquare } from "../eval/square.js";
 import { inFloat32 } from "../model/outputs.js";
 import { postprocess, type ScoredBoxes, toArrays } from "../model/postprocess.js";
 import { modelAutocast } from "../model/precision.js";
-import { imagesToTensor, normalise_, resizeImages } from "../model/preprocess.js";
+import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection, ModelConfig } from "../model/types.js";
 import { resolveDevice } from "../support/device.js";
+import { NumericsError } from "../support/errors.js";
 import { loadModel } from "../weights/weights.js";
 import { decode, type ImageSource } from "./picture.js";
 
-/** Which detections are reported. */
-export interface PredictOptions {
+/** Which detections are reported, and how images are resized. */
+export interface DetectOptions extends ResizeOptions {
   /** Detections with a score above this are reported; default 0.5. */
   threshold?: number;
 }
@@ -26,8 +29,16 @@ export interface ImagePrediction {
   detections: Detection[];
 }
 
+/** An image at the model's size, and the size that it had. */
+export interface SquareImage {
+  /** `[side, side, 3]` */
+  pixels: Uint8Array | Float32Array;
+  width: number;
+  height: number;
+}
+
 /**
- * A model that is ready to detect.
+ * A model that is ready to detect, on the thread that calls it.
  * @example
  * import { Predictor } from "rfdetr/predict";
  * const predictor = Predictor.load("best.safetensors", { precision: "auto" });
@@ -35,6 +46,8 @@ export interface ImagePrediction {
  */
 export class Predictor {
   readonly #autocast: Autocast;
+  /** A name for each row of the class head. */
+  readonly #names: readonly string[];
 
   constructor(
     readonly model: RFDETRModel,
@@ -42,8 +55,15 @@ export class Predictor {
     readonly classNames: readonly string[],
     readonly precision: Precision,
     readonly device: string,
+    /** What errors call the model. */
+    readonly name = "the model",
   ) {
     this.#autocast = modelAutocast(model, { precision });
+    const { numClasses } = config;
+    this.#names = Array.from(
+      { length: numClasses + 1 },
+      (_, row) => classNames[row] ?? (row === numClasses ? "__background__" : `class ${row}`),
+    );
     model.eval();
   }
 
@@ -51,30 +71,53 @@ export class Predictor {
   static load(weights: string, options: { precision?: Precision | "auto" | boolean; device?: string } = {}): Predictor {
     const device = resolveDevice(options.device ?? "auto");
     const { precision } = resolvePrecision(options.precision ?? "auto", device);
-    const { model, classNames, config } = loadModel(weights);
-    if (device !== "cpu") model.to(device);
-    return new Predictor(model, config, classNames, precision, device);
+    // Frees what initialisation leaves beside the weights.
+    const { model, classNames, config } = scope(() => {
+      const loaded = loadModel(weights);
+      if (device !== "cpu") loaded.model.to(device);
+      return loaded;
+    });
+    return new Predictor(model, config, classNames, precision, device, weights);
   }
 
   /**
-   * Detects objects in one image. The image is scaled to 0…1, resized to the resolution (bilinear, no antialias) and
-   * normalised, as in `RFDETR.predict` of the Python package.
+   * Detects objects in one image.
    * @throws PictureError if the image cannot be decoded
+   * @throws NumericsError if the model's results are not finite
    */
-  async detect(image: ImageSource, { threshold = 0.5 }: PredictOptions = {}): Promise<ImagePrediction> {
-    const { data, width, height } = await decode(image);
-    return { width, height, detections: this.detectPixels(data, width, height, threshold) };
+  async detect(image: ImageSource, options: DetectOptions = {}): Promise<ImagePrediction> {
+    return this.detectPixels(await decode(image), options);
   }
 
-  /** Detections of one decoded image (`[height, width, 3]` bytes) with a score above `threshold`, best first. */
-  detectPixels(pixels: Uint8Array, width: number, height: number, threshold: number): Detection[] {
-    const { resolution, numSelect } = this.config;
+  /** Detections of one decoded image. @throws NumericsError if the model's results are not finite */
+  detectPixels(image: RgbPixels, options: DetectOptions = {}): ImagePrediction {
+    return this.detectSquares([this.toSquare(image, options)], options.threshold)[0];
+  }
+
+  /** A decoded image at the model's size. */
+  toSquare(image: RgbPixels, options: ResizeOptions): SquareImage {
+    const { width, height } = image;
+    return { pixels: toSquare(image, this.config.resolution, options), width, height };
+  }
+
+  /**
+   * Detects objects in a batch of images, in one forward pass.
+   * @param images resized in the same way
+   * @throws NumericsError if the model's results are not finite
+   */
+  detectSquares(images: readonly SquareImage[], threshold = 0.5): ImagePrediction[] {
+    const { resolution: side, numSelect } = this.config;
     return noGrad(() =>
       scope(() => {
-        const resized = resizeImages(imagesToTensor(pixels, 1, height, width, this.device), resolution, resolution);
-        const outputs = this.forward(normalise_(resized));
-        const [found] = postprocess(outputs, [[height, width]], numSelect);
-        return listDetections(toArrays(found), this.classNames, threshold);
+        const pixels = joinSquares(images.map((image) => image.pixels));
+        const outputs = this.forward(normalise_(imagesToTensor(pixels, images.length, side, side, this.device)));
+        const sizes = images.map(({ width, height }) => [height, width] as const);
+        return postprocess(outputs, sizes, numSelect).map((tensors, i) => {
+          const found = toArrays(tensors);
+          checkFinite(found, this.name);
+          const { width, height } = images[i];
+          return { width, height, detections: listDetections(found, this.#names, threshold) };
+        });
       }),
     );
   }
@@ -83,17 +126,28 @@ export class Predictor {
   forward(images: Tensor): ReturnType<typeof inFloat32> {
     return inFloat32(this.#autocast.run(() => this.model.call(images)));
   }
+
+  /** Frees the model's memory. The predictor cannot be used afterwards. */
+  dispose(): void {
+    this.#autocast.clearCache();
+    for (const tensor of this.model.stateDict().values()) tensor.dispose();
+  }
 }
 
-/**
- * The detections whose score is above `threshold` as objects, best first. A class without a name is `__background__`.
- */
+function checkFinite({ scores, boxes }: ScoredBoxes, name: string): void {
+  if (scores.every(Number.isFinite) && boxes.every(Number.isFinite)) return;
+  throw new NumericsError(
+    `Expected finite scores and boxes but ${name} gives NaN or infinity: its weights are damaged, or overflow in this precision`,
+  );
+}
+
+/** The detections whose score is above `threshold` as objects, best first. */
 export function listDetections(found: ScoredBoxes, classNames: readonly string[], threshold: number): Detection[] {
   const { boxes, scores, labels } = found;
   const detections: Detection[] = [];
   for (let i = 0; i < scores.length && scores[i] > threshold; i++) {
     const [x1, y1, x2, y2] = boxes.subarray(i * 4, i * 4 + 4);
-    const className = classNames[labels[i]] ?? "__background__";
+    const className = classNames[labels[i]] ?? `class ${labels[i]}`;
     detections.push({ box: [x1, y1, x2, y2], score: scores[i], classId: labels[i], className });
   }
   return detections;

@@ -97,8 +97,8 @@ export class DataError extends RfdetrError {
 }
 
 /**
- * Training went non-finite for good. What to do: lower the learning rate or train in 32-true; `rfdetr numerics` shows
- * where it began.
+ * Training went non-finite for good, or the results of a model are not finite. What to do: lower the learning rate or
+ * train in 32-true, and use weights from before; `rfdetr numerics` shows where it began.
  */
 export class NumericsError extends RfdetrError {
   readonly code = "ERR_NUMERICS";

@@ -26,6 +26,8 @@ export const abortSignal: OptionKind = {
   takes: "an AbortSignal",
   fits: (value) => value instanceof AbortSignal,
 };
+/** A function that is called back. */
+export const callback: OptionKind = { takes: "a function", fits: (value) => typeof value === "function" };
 /** One of the given values. */
 export const oneOf = (...values: readonly (string | boolean)[]): OptionKind => ({
   takes: `one of ${values.map((value) => JSON.stringify(value)).join(", ")}`,

@@ -1,0 +1,100 @@
+import { manualSeed, noGrad } from "@rfdetr/torch";
+import sharp from "sharp";
+import { beforeAll, describe, expect, it } from "vitest";
+import { RFDETRModel } from "../model/rfdetr.js";
+import { resolveModel } from "../model/variants.js";
+import type { RawImage } from "./picture.js";
+import { type DetectOptions, listDetections, Predictor } from "./predict.js";
+
+const config = resolveModel("tiny", { numClasses: 2 });
+let model: RFDETRModel;
+let predictor: Predictor;
+beforeAll(() => {
+  manualSeed(0);
+  model = new RFDETRModel(config);
+  predictor = new Predictor(model, config, ["cat"], "32-true", "cpu");
+});
+
+/** A picture of noise, so that neighbours differ. */
+function noise(width: number, height: number, seed: number): RawImage {
+  let state = seed;
+  const data = Uint8Array.from({ length: width * height * 3 }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 24;
+  });
+  return { data, width, height, channels: 3 };
+}
+
+describe("a batch", () => {
+  it.each([true, false])("finds in each image what is found in it alone, to 1e-5 (antialias %s)", (antialias) => {
+    const options: DetectOptions = { threshold: 0, antialias };
+    const images = [noise(150, 90, 1), noise(64, 64, 2), noise(40, 200, 3)];
+    const squares = images.map((image) => predictor.toSquare(image, options));
+    const together = predictor.detectSquares(squares, 0);
+    images.forEach((image, i) => {
+      const alone = predictor.detectPixels(image, options);
+      expect([together[i].width, together[i].height]).toEqual([image.width, image.height]);
+      expect(together[i].detections.length).toBe(alone.detections.length);
+      together[i].detections.forEach(({ score }, at) => {
+        expect(Math.abs(score - alone.detections[at].score)).toBeLessThan(1e-5);
+      });
+      const [best] = together[i].detections;
+      const twin = alone.detections.find(
+        ({ box, classId }) =>
+          classId === best.classId &&
+          box.every((edge, c) => Math.abs(edge - best.box[c]) <= 1e-5 * Math.max(image.width, image.height)),
+      );
+      expect(twin).toBeDefined();
+    });
+  });
+});
+
+describe("antialias", () => {
+  it("is the default, and makes another picture of a large one", () => {
+    const image = noise(400, 300, 4);
+    const square = predictor.toSquare(image, {}).pixels;
+    expect(square).toBeInstanceOf(Uint8Array);
+    expect(square).toEqual(predictor.toSquare(image, { antialias: true }).pixels);
+    const plain = predictor.toSquare(image, { antialias: false }).pixels;
+    const spread = (values: ArrayLike<number>, scale: number) => {
+      const all = Array.from(values, (value) => value / scale);
+      const mean = all.reduce((a, b) => a + b) / all.length;
+      return Math.sqrt(all.reduce((a, b) => a + (b - mean) ** 2, 0) / all.length);
+    };
+    // Averages of many pixels of noise vary less than four of them do.
+    expect(spread(square, 255)).toBeLessThan(spread(plain, 1) / 2);
+  });
+
+  it("changes nothing where the image has the model's size", () => {
+    const { resolution: side } = config;
+    const image = noise(side, side, 5);
+    const plain = predictor.toSquare(image, { antialias: false }).pixels;
+    expect(predictor.toSquare(image, {}).pixels).toEqual(image.data);
+    expect(Math.max(...Array.from(plain, (value, i) => Math.abs(value - image.data[i] / 255)))).toBeLessThan(1e-7);
+  });
+});
+
+describe("names of classes", () => {
+  it("are those of the weights, a number where there is none, and background for the last row only", () => {
+    const found = { boxes: new Float32Array(12), scores: Float32Array.of(3, 2, 1), labels: Int32Array.of(0, 1, 2) };
+    const everything = predictor.detectPixels(noise(64, 64, 6), { threshold: 0 }).detections;
+    const names = new Map(everything.map(({ classId, className }) => [classId, className]));
+    expect(Object.fromEntries(names)).toEqual({ 0: "cat", 1: "class 1", 2: "__background__" });
+    expect(listDetections(found, ["a"], 0).map(({ className }) => className)).toEqual(["a", "class 1", "class 2"]);
+  });
+});
+
+describe("results that are not finite", () => {
+  it("are an error that names the weights, rather than nothing found", async () => {
+    const damaged = new RFDETRModel(config);
+    noGrad(() => damaged.classEmbed.bias?.fill_(Number.NaN));
+    const broken = new Predictor(damaged, config, [], "32-true", "cpu", "broken.safetensors");
+    const picture = await sharp(noise(64, 64, 7).data, { raw: { width: 64, height: 64, channels: 3 } })
+      .png()
+      .toBuffer();
+    await expect(broken.detect(picture)).rejects.toThrow(
+      "Expected finite scores and boxes but broken.safetensors gives NaN or infinity",
+    );
+    broken.dispose();
+  });
+});

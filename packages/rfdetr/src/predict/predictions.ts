@@ -1,0 +1,170 @@
+// Predictions for many images: an async iterable, or a list when awaited.
+import type { Detection } from "../model/types.js";
+import { type ImageInput, imageSource } from "./image-input.js";
+import type { ImageSource } from "./picture.js";
+import type { DetectOptions, ImagePrediction } from "./predict.js";
+
+/** What is found in images, and how. */
+export interface PredictOptions extends DetectOptions {
+  /** Stops the prediction: what waits for it is rejected with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** As for one image, and how many go together. */
+export interface PredictManyOptions extends PredictOptions {
+  /** Images in a forward pass; default 1. Results equal those one by one up to the rounding of the sums. */
+  batch?: number;
+  /**
+   * Called with an image that cannot be read, which then has no detections. Without it, the error is thrown and ends
+   * the prediction.
+   */
+  onError?: (error: Error, source: ImageInput) => void;
+}
+
+/** What was found in one of many images. */
+export interface SourcePrediction extends ImagePrediction {
+  source: ImageInput;
+}
+
+/** Runs a batch. For each image it gives what was found, or an error. */
+export type DetectBatch = (images: ImageSource[], options: DetectOptions) => Promise<(ImagePrediction | Error)[]>;
+
+/**
+ * Predictions for many images, in their order. Iterate them, or await them for the list of the detections of each
+ * image. Nothing runs before that; iterating again predicts again.
+ * @example
+ * import { RFDETR } from "rfdetr";
+ * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
+ * const [first, second] = await detector.predict(["a.jpg", "b.jpg"]);
+ * for await (const { source, detections } of detector.predict(["a.jpg", "b.jpg"], { batch: 2 }))
+ *   console.log(source, detections.length);
+ */
+export class Predictions implements AsyncIterable<SourcePrediction>, PromiseLike<Detection[][]> {
+  readonly #sources: Iterable<ImageInput> | AsyncIterable<ImageInput>;
+  readonly #options: PredictManyOptions;
+  readonly #detect: DetectBatch;
+  #list: Promise<Detection[][]> | null = null;
+
+  constructor(
+    sources: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options: PredictManyOptions,
+    detect: DetectBatch,
+  ) {
+    this.#sources = sources;
+    this.#options = options;
+    this.#detect = detect;
+  }
+
+  /** Called by `await`. */
+  // biome-ignore lint/suspicious/noThenProperty: awaiting a list of images gives a list of results
+  then<A = Detection[][], B = never>(
+    resolve?: ((value: Detection[][]) => A | PromiseLike<A>) | null,
+    reject?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#list ??= this.#collect();
+    return this.#list.then(resolve, reject);
+  }
+
+  async #collect(): Promise<Detection[][]> {
+    const list: Detection[][] = [];
+    for await (const { detections } of this.#run(true)) list.push(detections);
+    return list;
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<SourcePrediction> {
+    return this.#run(false);
+  }
+
+  /** @param every whether an image that cannot be read takes a place in the results */
+  async *#run(every: boolean): AsyncGenerator<SourcePrediction> {
+    const { signal, onError } = this.#options;
+    const batches = this.#batches();
+    try {
+      for (;;) {
+        const { value, done } = await abortable(batches.next(), signal);
+        if (done) return;
+        const { sources, results } = value;
+        for (const [i, result] of (await abortable(results, signal)).entries()) {
+          if (!(result instanceof Error)) yield { source: sources[i], ...result };
+          else if (onError === undefined) throw result;
+          else {
+            onError(result, sources[i]);
+            if (every) yield { source: sources[i], width: 0, height: 0, detections: [] };
+          }
+        }
+      }
+    } finally {
+      // A source that never answers is not waited for.
+      batches.return(undefined).catch(() => {});
+    }
+  }
+
+  /** Batches in their order. One is sent ahead, so that its images are decoded while the model works. */
+  async *#batches(): AsyncGenerator<StartedBatch> {
+    const { batch = 1, onError: _, signal: __, ...options } = this.#options;
+    let ahead: StartedBatch | null = null;
+    let sources: ImageInput[] = [];
+    const start = (): StartedBatch => {
+      const started = { sources, results: detectAll(sources, options, this.#detect) };
+      // A failure is thrown where its batch is awaited.
+      started.results.catch(() => {});
+      sources = [];
+      return started;
+    };
+    for await (const source of this.#sources) {
+      sources.push(source);
+      if (sources.length < batch) continue;
+      const next = start();
+      if (ahead !== null) yield ahead;
+      ahead = next;
+    }
+    const last = sources.length > 0 ? start() : null;
+    if (ahead !== null) yield ahead;
+    if (last !== null) yield last;
+  }
+}
+
+interface StartedBatch {
+  sources: ImageInput[];
+  results: Promise<(ImagePrediction | Error)[]>;
+}
+
+/** Checks the images of a batch and runs it with those that are images. */
+async function detectAll(
+  images: readonly ImageInput[],
+  options: DetectOptions,
+  detect: DetectBatch,
+): Promise<(ImagePrediction | Error)[]> {
+  const checked = await Promise.all(images.map((image) => imageSource(image).catch((error: Error) => error)));
+  const good = checked.filter((image): image is ImageSource => !(image instanceof Error));
+  const found = good.length === 0 ? [] : await detect(good, options);
+  return checked.map((image) => (image instanceof Error ? image : (found.shift() as ImagePrediction | Error)));
+}
+
+/** A promise that is also rejected when a signal is aborted, with the signal's reason. */
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  promise.catch(() => {});
+  signal.throwIfAborted();
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+  });
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** Predicts one image. @throws PictureError if it cannot be read; the signal's reason when it is aborted */
+export async function predictOne(
+  image: ImageInput,
+  { signal, ...options }: PredictOptions,
+  detect: DetectBatch,
+): Promise<Detection[]> {
+  const [result] = await abortable(detectAll([image], options, detect), signal);
+  if (result instanceof Error) throw result;
+  return result.detections;
+}
