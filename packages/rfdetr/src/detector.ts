@@ -40,7 +40,7 @@ const detectorOptions = {
 };
 
 const resizeOptions = { antialias: oneOf(true, false) };
-const predictOptions = { threshold: share, signal: abortSignal, ...resizeOptions };
+const predictOptions = { threshold: share, signal: abortSignal, autoOrient: oneOf(true, false), ...resizeOptions };
 const predictManyOptions = { ...predictOptions, batch: count, onError: callback };
 const evaluateOptions = { data: text, split: oneOf("valid", "test"), batch: count, ...resizeOptions };
 

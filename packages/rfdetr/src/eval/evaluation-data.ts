@@ -76,7 +76,7 @@ async function* interpolatedBatches(
 ): AsyncGenerator<EvaluationBatch> {
   for (let at = 0; at < images.length; at += batch) {
     const entries = images.slice(at, at + batch);
-    const decoded = await Promise.all(entries.map(({ file }) => decodeFile(file)));
+    const decoded = await Promise.all(entries.map(({ file, orientation }) => decodeFile(file, { orientation })));
     yield {
       images: joinSquares(decoded.map((pixels) => toSquare(pixels, side, { antialias: false }))),
       height: side,

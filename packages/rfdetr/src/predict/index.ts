@@ -12,4 +12,11 @@ export {
   type Tile,
 } from "./draw.js";
 export { imageFiles } from "./inputs.js";
-export { type DetectOptions, type ImagePrediction, listDetections, Predictor, type SquareImage } from "./predict.js";
+export {
+  type DecodedImage,
+  type DetectOptions,
+  type ImagePrediction,
+  listDetections,
+  Predictor,
+  type SquareImage,
+} from "./predict.js";

@@ -104,7 +104,7 @@ async function prepare(
     prepared.push(
       ...(await Promise.all(
         images.slice(at, at + decodedTogether).map((image) =>
-          decode(image)
+          decode(image, options.autoOrient)
             .then((pixels) => predictor.toSquare(pixels, options))
             .catch((error: unknown) => packError(error)),
         ),

@@ -49,6 +49,20 @@ describe("a batch", () => {
   });
 });
 
+describe("a decoded image", () => {
+  it("that is smaller than its file has boxes in pixels of the file", () => {
+    const small = noise(100, 50, 8);
+    const { detections } = predictor.detectPixels(small, { threshold: 0 });
+    const large = predictor.detectPixels({ ...small, original: { width: 300, height: 200 } }, { threshold: 0 });
+    expect([large.width, large.height]).toEqual([300, 200]);
+    detections.forEach(({ box: [x1, y1, x2, y2] }, i) => {
+      [x1 * 3, y1 * 4, x2 * 3, y2 * 4].forEach((edge, c) => {
+        expect(large.detections[i].box[c]).toBeCloseTo(edge, 3);
+      });
+    });
+  });
+});
+
 describe("antialias", () => {
   it("is the default, and makes another picture of a large one", () => {
     const image = noise(400, 300, 4);

@@ -19,6 +19,8 @@ import { decode, type ImageSource } from "./picture.js";
 export interface DetectOptions extends ResizeOptions {
   /** Detections with a score above this are reported; default 0.5. */
   threshold?: number;
+  /** Whether images are turned upright by their EXIF tag; default true. Boxes are in the frame that is seen then. */
+  autoOrient?: boolean;
 }
 
 /** Detections of an image and its size in pixels. */
@@ -27,6 +29,11 @@ export interface ImagePrediction {
   height: number;
   /** Best first, boxes in pixels of the image. */
   detections: Detection[];
+}
+
+/** Pixels of an image, and the size that boxes refer to where the pixels are fewer. */
+export interface DecodedImage extends RgbPixels {
+  original?: { width: number; height: number };
 }
 
 /** An image at the model's size, and the size that it had. */
@@ -86,17 +93,17 @@ export class Predictor {
    * @throws NumericsError if the model's results are not finite
    */
   async detect(image: ImageSource, options: DetectOptions = {}): Promise<ImagePrediction> {
-    return this.detectPixels(await decode(image), options);
+    return this.detectPixels(await decode(image, options.autoOrient), options);
   }
 
   /** Detections of one decoded image. @throws NumericsError if the model's results are not finite */
-  detectPixels(image: RgbPixels, options: DetectOptions = {}): ImagePrediction {
+  detectPixels(image: DecodedImage, options: DetectOptions = {}): ImagePrediction {
     return this.detectSquares([this.toSquare(image, options)], options.threshold)[0];
   }
 
   /** A decoded image at the model's size. */
-  toSquare(image: RgbPixels, options: ResizeOptions): SquareImage {
-    const { width, height } = image;
+  toSquare(image: DecodedImage, options: ResizeOptions): SquareImage {
+    const { width, height } = image.original ?? image;
     return { pixels: toSquare(image, this.config.resolution, options), width, height };
   }
 
