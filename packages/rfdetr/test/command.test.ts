@@ -54,7 +54,7 @@ describe("rfdetr", () => {
       'Expected number of 0 or more for lr but received "fast" of type string',
     ],
     [["train", "--data", "d", "--set", "batch_sise=2"], "did you mean batch_size?"],
-    [["train", "--resume", "run", "--epochs", "3"], "A resumed run keeps its settings: leave out --epochs"],
+    [["train", "--resume", "run", "--batch", "3"], "A resumed run keeps its settings: leave out --batch"],
     [
       ["predict", "x.jpg", "--weights", "w", "--threshold", "2"],
       "Expected number from 0 to 1 for threshold but received 2",

@@ -69,6 +69,10 @@ export function squares(images: number): OpenTrainData {
       trainImages: images,
       validImages: images,
       testImages: 0,
+      contents: {
+        train: { images, objects: 2 * images, sha256: `squares ${images}` },
+        valid: { images, objects: 2 * images, sha256: `squares ${images}` },
+      },
       stepsPerEpoch,
       warnings: [],
       close: async () => {},

@@ -1,11 +1,21 @@
 // A training run on the console, until its end.
 import { formatBytes } from "@rfdetr/amp/text";
+import type { RunSummary } from "../run/files/run-directory.js";
 import type { TrainRun } from "../run/train-run.js";
 import type { Console } from "./console.js";
 import { exit } from "./context.js";
 import { counted, duration, fraction } from "./format.js";
 import { exitCodes, StopRequests } from "./stop-requests.js";
 import { TrainConsole } from "./train-console.js";
+
+/** Why a run ended, in words. */
+const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
+  finished: "finished",
+  max_steps: "stopped by max_steps",
+  early_stopping: "stopped early, as its figure no longer improved",
+  interrupted: "interrupted",
+  failed: "failed",
+};
 
 /**
  * Shows a run until its end. The first Ctrl-C, SIGTERM or hang-up saves a checkpoint and stops it, a later one quits at
@@ -33,11 +43,17 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     requests.close();
     console.end();
   }
-  const { summary, dir, best, last } = await run.result;
+  const { summary, dir, best, last, endedBefore } = await run.result;
   if (summary.stop_reason === "interrupted") {
     console.progress(`Stopped after step ${summary.steps}. Continue with: npx rfdetr train --resume ${dir}`);
     if (best === null && last !== null) console.progress(`last weights ${last}`);
     return exitCodes[requests.received ?? "SIGINT"];
+  }
+  if (endedBefore) {
+    const trained = counted(summary.epochs, "epoch");
+    console.progress(`The run ${dir} has ended already: ${endings[summary.stop_reason]} after ${trained}`);
+    const weights = best ?? last ?? dir;
+    console.progress(`Train on with --epochs above ${summary.epochs}, or begin a new run with --weights ${weights}`);
   }
   console.result();
   const figures = console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`);

@@ -1,7 +1,6 @@
 // `rfdetr train`
 
 import type { Command } from "commander";
-import { UsageError } from "../support/errors.js";
 import { collect, consoleOf, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
 import { settingOfFlag } from "./train-flags.js";
 
@@ -37,7 +36,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         collect,
       )
       .option("--set <key=value>", "any other setting; may be repeated", collect)
-      .option("--resume <run>", "continue the run in this folder"),
+      .option("--resume <run>", "continue the run in this folder; --epochs, --lr and --data may change"),
   ).action(async (flags: TrainFlags) => finish(await train(flags)));
 }
 
@@ -49,16 +48,10 @@ async function train(flags: TrainFlags): Promise<number> {
   const given = Object.entries(settingOfFlag).filter(([flag]) => flags[flag] !== undefined);
   const console = consoleOf(flags);
   if (flags.resume !== undefined) {
-    const other = [
-      ...given.map(([flag]) => `--${flag}`),
-      ...(flags.config ? ["--config"] : []),
-      ...(flags.set ? ["--set"] : []),
-      ...(flags.override ? ["--override"] : []),
-      ...(flags.amp ? [] : ["--no-amp"]),
-    ];
-    if (other.length > 0) throw new UsageError(`A resumed run keeps its settings: leave out ${other.join(", ")}`);
+    const { resumeChanges } = await import("./resume-flags.js");
     const { resumeConfig } = await import("../run/session/resume.js");
-    return await follow(TrainRun.start(resumeConfig(flags.resume), { resume: flags.resume }), console);
+    const changes = resumeChanges(flags);
+    return await follow(TrainRun.start(resumeConfig(flags.resume), { resume: flags.resume, changes }), console);
   }
   const settings: Record<string, unknown> = flags.config === undefined ? {} : readConfigFile(flags.config);
   for (const assignment of flags.set ?? []) {

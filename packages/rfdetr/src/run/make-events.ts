@@ -100,10 +100,15 @@ export function epochEvent(
   };
 }
 
-/** The last event of a run. */
-export function doneEvent({ directory, progress }: Session, summary: RunSummary): DoneEvent {
+/** The last event of a run. @param endedBefore whether it had ended when it was resumed */
+export function doneEvent(
+  { directory, progress }: Pick<Session, "directory" | "progress">,
+  summary: RunSummary,
+  endedBefore = false,
+): DoneEvent {
   return {
     type: "done",
+    endedBefore,
     summary,
     dir: directory.path,
     best: progress.best === null ? null : directory.best,
@@ -137,7 +142,7 @@ export function runSummary(
 /**
  * The summary that a finished run has written; null where it was killed between its last checkpoint and its summary.
  */
-export function writtenSummary({ directory, progress }: Session): RunSummary | null {
+export function writtenSummary({ directory, progress }: Pick<Session, "directory" | "progress">): RunSummary | null {
   if (!existsSync(directory.file("summary.json"))) return null;
   const written = directory.readJson("summary.json") as RunSummary;
   const stale =

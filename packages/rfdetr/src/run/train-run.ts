@@ -6,12 +6,15 @@ import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
 import { workerFlags, workerPath } from "../support/worker-path.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
+import type { ResumeChanges } from "./session/resume.js";
 
 /** What the training thread receives. */
 export interface TrainRequest {
   settings: TrainSettings;
   /** Folder of the run to continue, or null for a new one. */
   resume: string | null;
+  /** New values of settings for a run that is continued. */
+  changes?: ResumeChanges;
   /** Shared memory; any value but 0 asks the run to save a checkpoint and stop. */
   stop: Int32Array;
 }
@@ -26,6 +29,8 @@ export interface TrainResult {
   best: string | null;
   /** Path of the weights of the end; null if the run ended before it had any that are finite. */
   last: string | null;
+  /** Whether the run had ended already when it was resumed, so that nothing was trained. */
+  endedBefore: boolean;
   summary: DoneEvent["summary"];
 }
 
@@ -36,6 +41,8 @@ const backlog = 10_000;
 export interface TrainRunOptions {
   /** Folder of the run to continue; null begins a new one. */
   resume?: string | null;
+  /** New values of settings for a run that is continued. */
+  changes?: ResumeChanges;
   /** Stops the run as {@link TrainRun.stop} does. */
   signal?: AbortSignal;
   /** Called at the end of a run that did not fail, before `result` resolves. */
@@ -88,14 +95,17 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   }
 
   /** Starts a run in a worker thread. */
-  static start(settings: TrainSettings, { resume = null, signal, ended }: TrainRunOptions = {}): TrainRun {
+  static start(
+    settings: TrainSettings,
+    { resume = null, changes = {}, signal, ended }: TrainRunOptions = {},
+  ): TrainRun {
     letThreadsSleep();
     const stop = new Int32Array(new SharedArrayBuffer(4));
     const abort = () => void Atomics.store(stop, 0, 1);
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
     const work = (emit: (event: TrainEvent) => void) =>
-      inWorker({ settings, resume, stop }, emit).finally(() => signal?.removeEventListener("abort", abort));
+      inWorker({ settings, resume, changes, stop }, emit).finally(() => signal?.removeEventListener("abort", abort));
     return new TrainRun(stop, work, ended);
   }
 

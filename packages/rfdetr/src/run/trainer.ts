@@ -27,6 +27,7 @@ import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
 import { divergence, mostlySkipped, remedy, whyNoBest, whyNoTest, withoutResult } from "./run-messages.js";
 import { type EpochFigures, evaluateEpoch, evaluateTest } from "./scheduled-evaluation.js";
+import { endedRun } from "./session/ended-run.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
@@ -49,6 +50,8 @@ type StopReason = RunSummary["stop_reason"];
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */
 export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
+  const ended = endedRun(request);
+  if (ended !== null) return yield ended;
   if (request.resume === null)
     for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
   const session = await prepareRun(request, openData);
@@ -110,7 +113,10 @@ class Trainer {
     yield startEvent(session);
     for (const message of session.notes) yield { type: "note", message };
     for (const message of session.warnings) yield { type: "warning", message };
-    if (progress.finished) return yield this.#endedBefore();
+    if (progress.finished) {
+      if (settings.runTest && !existsSync(session.directory.file("test.json"))) yield* this.#test();
+      return yield this.#endedBefore();
+    }
     progress.scaler = session.parts.scaler.enabled ? session.parts.scaler.stateDict() : null;
     // A kill in the first epoch must not be the end of the run, and a rollback needs a state to go back to.
     if (progress.step === 0) yield* this.#state.checkpoint();
@@ -331,7 +337,10 @@ class Trainer {
   /** The end of a run that is resumed although nothing is left to do: its summary stays as it is, if it was written. */
   #endedBefore(): DoneEvent {
     const written = writtenSummary(this.session);
-    return written === null ? this.#done(reasonOfEnd(this.session)) : doneEvent(this.session, written);
+    return {
+      ...(written === null ? this.#done(reasonOfEnd(this.session)) : doneEvent(this.session, written)),
+      endedBefore: true,
+    };
   }
 
   /**

@@ -117,6 +117,8 @@ export interface WarningEvent {
 /** The run has ended. */
 export interface DoneEvent {
   type: "done";
+  /** Whether the run had ended already when it was resumed, so that nothing was trained. */
+  endedBefore: boolean;
   summary: RunSummary;
   dir: string;
   /** Path of the best weights; null if no epoch had figures to choose by. */

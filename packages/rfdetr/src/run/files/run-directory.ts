@@ -80,7 +80,7 @@ export class RunDirectory {
     return false;
   }
 
-  /** The folder of a run, to look at. It may be in progress. @throws RunDirectoryError when the folder is none of a run */
+  /** The folder of a run, to look at: it may be in progress. @throws RunDirectoryError when it is not that of a run */
   static at(path: string): RunDirectory {
     const folder = resolve(path);
     if (existsSync(join(folder, "config.json"))) return new RunDirectory(folder);
@@ -199,7 +199,7 @@ export class RunDirectory {
   }
 }
 
-/** Whether a folder holds anything. What a run leaves that is killed before it wrote its configuration does not count. */
+/** Whether a folder holds anything but what a run leaves that is killed before it wrote its configuration. */
 function occupied(path: string): boolean {
   try {
     return readdirSync(path).some(

@@ -133,7 +133,7 @@ function exists(pid: number): boolean {
   }
 }
 
-/** The boot of the machine and the tick of it at which a process began; null outside Linux and for a process that is gone. */
+/** The boot of the machine and its tick at which a process began; null outside Linux, and where the process is gone. */
 function identityOf(pid: number): string | null {
   try {
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();

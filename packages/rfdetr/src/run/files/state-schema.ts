@@ -1,5 +1,6 @@
 // What state.json of a checkpoint must hold, so that no damaged or foreign value reaches the run.
 import { z } from "zod";
+import { schemaFault } from "../../support/schema-fault.js";
 
 const count = z.number().int().nonnegative();
 // JSON has no NaN or infinity: such a figure was written as null.
@@ -38,11 +39,4 @@ const progress = z.object({
 const state = z.object({ progress, optimizerStep: count, emaUpdates: count.nullable() });
 
 /** The first value that is not of its kind, in words; null where all are. */
-export function faultOfState(value: unknown): string | null {
-  const { error } = state.safeParse(value);
-  const issue = error?.issues[0];
-  if (issue === undefined) return null;
-  const name = issue.path.join(".") || "the whole";
-  const received = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null)?.[key], value);
-  return `Expected ${issue.code === "invalid_type" ? issue.expected : "another value"} for ${name} but received ${JSON.stringify(received) ?? "nothing"}`;
-}
+export const faultOfState = (value: unknown): string | null => schemaFault(state, value);

@@ -3,6 +3,7 @@ import { evaluationBatches, evaluationLoader } from "../../eval/evaluation-data.
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
 import type { MicroBatch } from "../../train/step-parts.js";
+import { splitContents } from "./data-contents.js";
 import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
 
 /**
@@ -33,6 +34,7 @@ export async function openTrainData(
     classNames: train.classNames,
     trainImages: train.images.length,
     validImages: valid.images.length,
+    contents: { train: splitContents(train), valid: splitContents(valid) },
     testImages: test?.images.length ?? 0,
     stepsPerEpoch,
     warnings: [

@@ -1,6 +1,7 @@
 // Builds a run from its settings, and from its checkpoint if it is resumed.
 
 import { randomInt } from "node:crypto";
+import { resolve } from "node:path";
 import { manualSeed, setNumThreads } from "@rfdetr/torch";
 import { fp16EvalAutocast } from "../../model/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
@@ -17,14 +18,14 @@ import { resolveWeights } from "../../weights/published-weights.js";
 import { loadInto } from "../../weights/weights.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
-import { initialProgress } from "../progress.js";
+import { initialProgress, noRollbacks } from "../progress.js";
 import type { TrainRequest } from "../train-run.js";
 import { autoBatch } from "./auto-batch.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
-import { findCheckpoint } from "./resume.js";
-import { type RunConfig, runConfig } from "./run-config.js";
+import { compareData, openResumed, type ResumedRun, recordChanges } from "./resume.js";
+import { runConfig } from "./run-config.js";
 import type { Session } from "./session.js";
-import { restore } from "./session-state.js";
+import { restore, saveSession } from "./session-state.js";
 import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
 
 /**
@@ -33,7 +34,8 @@ import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
 export async function prepareRun(request: TrainRequest, openData: OpenTrainData): Promise<Session> {
   const directory = request.resume === null ? null : RunDirectory.open(request.resume);
   try {
-    return await prepare(request, openData, directory);
+    const resumed = directory === null ? null : openResumed(directory, request.settings, request.changes);
+    return await prepare(request, openData, resumed);
   } catch (error) {
     directory?.release();
     throw error;
@@ -41,18 +43,20 @@ export async function prepareRun(request: TrainRequest, openData: OpenTrainData)
 }
 
 async function prepare(
-  { settings: given }: TrainRequest,
+  { settings: began, changes }: TrainRequest,
   openData: OpenTrainData,
-  directory: RunDirectory | null,
+  resumed: ResumedRun | null,
 ): Promise<Session> {
-  const sound = directory === null ? null : findCheckpoint(directory);
-  const saved = sound?.progress ?? null;
+  const saved = resumed?.progress ?? null;
+  const before = resumed?.config ?? null;
+  const given = { ...began, ...changes };
+  // Absolute, so that a run that is killed before its first checkpoint can begin anew from any folder.
   const wanted =
-    given.weights === null || saved !== null ? given : { ...given, weights: await resolveWeights(given.weights) };
+    given.weights === null || saved !== null
+      ? given
+      : { ...given, weights: resolve(await resolveWeights(given.weights)) };
   if (wanted.threads !== null) setNumThreads(wanted.threads);
-  const before = directory === null ? null : (directory.readJson("config.json") as RunConfig);
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
-  const started = before === null ? new Date().toISOString() : (before.started ?? null);
   const device = resolveDevice(wanted.device);
   if (wanted.gradientCheckpointing && device !== "cpu")
     throw new ConfigError(
@@ -71,6 +75,7 @@ async function prepare(
   const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, device);
   const data = await openData(settings, sizes);
   try {
+    const differences = resumed === null ? [] : compareData(resumed, data, settings.datasetDir);
     const modelConfig = { ...shape, numClasses: data.classNames.length };
     manualSeed(seed);
     const model = new RFDETRModel(modelConfig);
@@ -84,9 +89,10 @@ async function prepare(
     model.checkpointing = settings.gradientCheckpointing;
     model.setDropPath(settings.dropPath);
     const chosen = await choosePrecision(settings, device, { model, data, before });
-    const warnings = typeof sound?.warning === "string" ? [sound.warning] : [];
-    const at = { directory, saved, seed, started, warnings };
-    return assemble({ ...at, settings, device, chosen, sides, modelConfig, model, notes, data });
+    const session = assemble({ resumed, seed, settings, device, chosen, sides, modelConfig, model, notes, data });
+    if (resumed === null) begin(session);
+    else proceed(session, resumed, differences);
+    return session;
   } catch (error) {
     // The loader's threads would keep the process alive.
     await data.close();
@@ -122,33 +128,29 @@ async function withBatch(
 
 interface Ingredients {
   settings: ReadySettings;
-  directory: RunDirectory | null;
-  /** Where the run that is resumed is; null at the beginning of a run. */
-  saved: SavedProgress | null;
+  resumed: ResumedRun | null;
   seed: number;
-  started: string | null;
   device: string;
   chosen: ChosenPrecision;
   sides: number[] | null;
   modelConfig: ModelConfig;
   model: RFDETRModel;
   notes: string[];
-  warnings: string[];
   data: TrainData;
 }
 
 function assemble(ingredients: Ingredients): Session {
-  const { settings, directory, saved, seed, started, device, chosen, sides } = ingredients;
-  const { modelConfig, model, notes, warnings, data } = ingredients;
+  const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data } = ingredients;
   const { note, ...precision } = chosen;
   const parts = stepParts(model, settings, { precision: chosen.precision, device });
   const stepsPerEpoch = data.stepsPerEpoch;
-  const allSteps = stepsPerEpoch * settings.epochs;
+  const progress = resumed?.progress ?? initialProgress();
+  const allSteps = stepsBefore(progress) + stepsPerEpoch * (settings.epochs - progress.epoch);
   const totalSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
-  const session: Session = {
+  return {
     settings,
     seed,
-    directory: directory ?? RunDirectory.create(settings.outputDir, settings.model),
+    directory: resumed?.directory ?? RunDirectory.create(settings.outputDir, settings.model),
     data,
     modelConfig,
     parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0),
@@ -160,29 +162,42 @@ function assemble(ingredients: Ingredients): Session {
     stepsPerEpoch,
     totalSteps,
     ...precision,
-    progress: saved ?? initialProgress(),
-    resumed: directory !== null,
-    started,
+    progress,
+    resumed: resumed !== null,
+    started: resumed === null ? new Date().toISOString() : (resumed.config.started ?? null),
     notes: [...(note === null ? [] : [note]), ...notes],
-    warnings: [...warnings, ...data.warnings, ...obsolete(settings)],
+    warnings: [...data.warnings, ...obsolete(settings)],
   };
-  if (saved !== null) restore(session);
-  else begin(session);
-  return session;
 }
 
-/** Writes the configuration of a new run. A run that was killed before its first checkpoint has it already. */
-function begin(session: Session): void {
-  if (session.resumed) {
-    session.notes.push("The run has no checkpoint yet: it starts from the beginning");
-    return;
-  }
+/** Steps of the epochs that have ended. The data may have had another number of images then. */
+function stepsBefore({ step, stepInEpoch, rollbacks = noRollbacks }: SavedProgress): number {
+  return step - stepInEpoch - rollbacks.undone;
+}
+
+/** Writes the configuration of a new run. */
+function begin({ directory, ...session }: Session): void {
   try {
-    session.directory.writeJson("config.json", runConfig(session));
+    directory.writeJson("config.json", runConfig({ directory, ...session }));
   } catch (error) {
-    session.directory.release();
+    directory.release();
     throw error;
   }
+}
+
+/** Takes up the checkpoint of a run, and writes down what has changed. */
+function proceed(session: Session, resumed: ResumedRun, differences: readonly string[]): void {
+  const { progress, schedule, notes, warnings } = session;
+  if (resumed.progress === null) notes.push("The run has no checkpoint yet: it starts from the beginning");
+  else restore(session);
+  if (resumed.warning !== null) warnings.push(resumed.warning);
+  if (resumed.extended) {
+    progress.finished = false;
+    progress.earlyStopping.waited = 0;
+    saveSession(session);
+  }
+  const changed = recordChanges(session, resumed.config, differences);
+  if (changed !== null) notes.push(`${changed}. The learning rate is ${schedule.baseRate(progress.applied)} now`);
 }
 
 /** What is measured before a run with these settings starts, in words to print. */

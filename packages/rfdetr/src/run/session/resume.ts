@@ -1,23 +1,73 @@
-// Settings of a run that is continued.
+// A run that is continued: its settings, what may change in them, its checkpoint and its data.
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { resolveSettings } from "../../settings/resolve.js";
-import type { TrainSettings } from "../../settings/settings.js";
-import { addHint, RfdetrError } from "../../support/errors.js";
+import type { SettingName, TrainSettings } from "../../settings/settings.js";
+import { addHint, ConfigError, DataError, RfdetrError, RunDirectoryError } from "../../support/errors.js";
+import { camelCase } from "../../support/names.js";
 import { type SavedProgress, soundCheckpoint } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
-import type { RunConfig } from "./run-config.js";
+import { noRollbacks } from "../progress.js";
+import { dataDifferences } from "./data-contents.js";
+import { boundData, type RunConfig, readRunConfig } from "./run-config.js";
+import type { Session } from "./session.js";
+import type { TrainData } from "./training-data.js";
 
-/** The settings that a run began with. @throws RunDirectoryError when the folder is not that of a run */
+/** The settings that may change when a run is continued, by their names in files. */
+export const changeable = ["dataset_dir", "epochs", "max_steps", "lr", "lr_encoder"] as const satisfies SettingName[];
+
+/** New values of settings for a run that is continued. Data that are named again may have changed. */
+export type ResumeChanges = Partial<Pick<TrainSettings, "datasetDir" | "epochs" | "maxSteps" | "lr" | "lrEncoder">>;
+
+/**
+ * The settings that a run continues with. Its data are looked for where they were, then in the same place relative to
+ * the folder of the run.
+ * @throws RunDirectoryError when the folder is not that of a run, or its configuration is damaged
+ */
 export function resumeConfig(folder: string): TrainSettings {
-  const config = RunDirectory.at(folder).readJson("config.json") as RunConfig;
-  return resolveSettings(config.settings);
+  const directory = RunDirectory.at(folder);
+  const { settings, data } = readRunConfig(directory);
+  try {
+    const resolved = resolveSettings(settings);
+    const places = data === undefined ? [] : [data.path, resolve(directory.path, data.relative)];
+    return { ...resolved, datasetDir: places.find((path) => existsSync(path)) ?? resolved.datasetDir };
+  } catch (error) {
+    if (!RfdetrError.is(error)) throw error;
+    throw new RunDirectoryError(`The settings in ${directory.file("config.json")} cannot be used: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A run that was begun before. */
+export interface ResumedRun {
+  directory: RunDirectory;
+  config: RunConfig;
+  /** Where it continues; null where it was killed before its first checkpoint. */
+  progress: SavedProgress | null;
+  /** What to tell the user of the checkpoint, or null. */
+  warning: string | null;
+  /** Whether it had ended and trains on. */
+  extended: boolean;
+  /** Whether the user has named its data again. */
+  dataNamed: boolean;
 }
 
 /**
- * The checkpoint that a run continues from, and what to tell the user of it; null for a run that was killed before its
- * first.
- * @throws CheckpointError where there was one and none can be used
+ * Reads what a run continues from.
+ * @throws RunDirectoryError when its configuration is damaged; CheckpointError when it had checkpoints and none can be
+ * used; ConfigError when the changes ask for less than is done
  */
-export function findCheckpoint(directory: RunDirectory): { progress: SavedProgress; warning: string | null } | null {
+export function openResumed(directory: RunDirectory, settings: TrainSettings, changes: ResumeChanges = {}): ResumedRun {
+  const config = readRunConfig(directory);
+  const { progress, warning } = findCheckpoint(directory) ?? { progress: null, warning: null };
+  const goesOn = progress === null || trainsOn(progress, settings, changes);
+  const extended = goesOn && progress?.finished === true;
+  return { directory, config, progress, warning, extended, dataNamed: changes.datasetDir !== undefined };
+}
+
+/** @returns null for a run that was killed before its first checkpoint */
+function findCheckpoint(directory: RunDirectory): { progress: SavedProgress; warning: string | null } | null {
   if (!directory.hasCheckpoint()) return null;
   try {
     return soundCheckpoint(directory.checkpoint);
@@ -26,4 +76,87 @@ export function findCheckpoint(directory: RunDirectory): { progress: SavedProgre
     if (!RfdetrError.is(error) || weights === null) throw error;
     throw addHint(error, `Start a new run from its weights with \`weights\` ${weights}`);
   }
+}
+
+/**
+ * Whether a run that has ended trains on with these changes: only if it is asked to, and has steps to take.
+ * @throws ConfigError when the changes ask for less than is done already, or leave an ended run nothing to do
+ */
+export function trainsOn(progress: SavedProgress, settings: TrainSettings, changes: ResumeChanges): boolean {
+  const steps = progress.step - (progress.rollbacks ?? noRollbacks).undone;
+  const { epochs, maxSteps } = changes;
+  const most = maxSteps === undefined ? settings.maxSteps : maxSteps;
+  if (epochs !== undefined && epochs < progress.epoch + (progress.stepInEpoch > 0 ? 1 : 0))
+    throw new ConfigError(`Expected more epochs than the run has trained, ${progress.epoch}, but received ${epochs}`);
+  if (typeof maxSteps === "number" && maxSteps < steps)
+    throw new ConfigError(`Expected more max_steps than the run has taken, ${steps}, but received ${maxSteps}`);
+  if (!progress.finished || (epochs === undefined && maxSteps === undefined)) return !progress.finished;
+  if ((epochs ?? settings.epochs) <= progress.epoch) return false;
+  if (most === null || most > steps) return true;
+  throw new ConfigError(`The run ended after max_steps = ${most} steps`, {
+    hint: "Raise `max_steps` as well to train on",
+  });
+}
+
+/**
+ * Holds the data to those that the run began with.
+ * @returns how they differ, in phrases
+ * @throws DataError when the classes differ; when anything else differs and the data were not named again
+ */
+export function compareData({ config, dataNamed }: ResumedRun, data: TrainData, datasetDir: string): string[] {
+  const [old, is] = [config.class_names, [...data.classNames]];
+  if (old.join("\n") !== is.join("\n"))
+    throw new DataError(
+      `Expected the classes of the run, ${old.join(", ")}, in ${datasetDir} but found ${is.join(", ")}`,
+      { hint: "Continue with the data of the run; other classes need a new run" },
+    );
+  if (config.data === undefined) return [];
+  const differences = dataDifferences(config.data, data.contents);
+  if (differences.length > 0 && !dataNamed)
+    throw new DataError(`The data of the run in ${datasetDir} have changed: ${differences.join("; ")}`, {
+      hint: `Name them again with \`dataset_dir\` ${datasetDir} to continue with them as they are`,
+    });
+  return differences;
+}
+
+/** Writes what has changed into config.json. @returns it in words to print; null where nothing has */
+export function recordChanges(session: Session, before: RunConfig, differences: readonly string[]): string | null {
+  const { directory, settings, progress } = session;
+  const changed = changeable.flatMap((name) => {
+    const now = settings[camelCase(name) as keyof ResumeChanges];
+    return name === "dataset_dir" || before.settings[name] === now
+      ? []
+      : [[name, [before.settings[name], now]] as const];
+  });
+  const data = boundData(session);
+  const moved = before.data !== undefined && before.data.path !== data.path;
+  if (moved || before.data === undefined || changed.length > 0 || differences.length > 0)
+    directory.writeJson("config.json", {
+      ...before,
+      settings: {
+        ...before.settings,
+        ...Object.fromEntries(changed.map(([name, [, now]]) => [name, now])),
+        ...(moved ? { dataset_dir: settings.datasetDir } : {}),
+      },
+      data,
+      changes: [
+        ...(before.changes ?? []),
+        ...(changed.length > 0 || differences.length > 0
+          ? [
+              {
+                at: new Date().toISOString(),
+                step: progress.step,
+                settings: Object.fromEntries(changed),
+                data: differences,
+              },
+            ]
+          : []),
+      ],
+    });
+  const words = [
+    ...changed.map(([name, [old, now]]) => `${name} ${old} → ${now}`),
+    ...(moved ? [`the data are in ${data.path} now`] : []),
+    ...differences,
+  ];
+  return words.length === 0 ? null : `Changed since the run began or was last continued: ${words.join("; ")}`;
 }

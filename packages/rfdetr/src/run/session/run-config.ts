@@ -1,10 +1,37 @@
 // What `config.json` of a run holds.
+
+import { relative, resolve } from "node:path";
 import type { Precision } from "@rfdetr/amp";
 import { engine } from "@rfdetr/torch";
+import { z } from "zod";
 import { toFile } from "../../settings/resolve.js";
+import { RunDirectoryError } from "../../support/errors.js";
 import { machineLine } from "../../support/machine.js";
+import { schemaFault } from "../../support/schema-fault.js";
 import { packageVersion } from "../../support/version.js";
+import type { RunDirectory } from "../files/run-directory.js";
+import type { DataContents } from "./data-contents.js";
 import type { Session } from "./session.js";
+
+/** Where the data of a run are, and what they hold. */
+export interface BoundData extends DataContents {
+  /** Absolute. */
+  path: string;
+  /** Relative to the folder of the run, for a run that moves together with its data. */
+  relative: string;
+}
+
+/** What was changed when a run was continued. */
+interface RunChange {
+  /** When, ISO 8601. */
+  at: string;
+  /** The step after which the run was continued. */
+  step: number;
+  /** Old and new values of settings, by their names in files. */
+  settings: Record<string, [before: unknown, now: unknown]>;
+  /** How the data differ from what they were, in words. */
+  data: string[];
+}
 
 /** The content of `config.json`. */
 export interface RunConfig {
@@ -20,6 +47,10 @@ export interface RunConfig {
   reason: string;
   hardware: string;
   versions: { rfdetr: string; node: string; libtorch: string };
+  /** Absent in runs of earlier versions. */
+  data?: BoundData;
+  /** What was changed each time that the run was continued; absent where nothing was. */
+  changes?: RunChange[];
 }
 
 /** The configuration of a session that begins. */
@@ -34,5 +65,33 @@ export function runConfig(session: Session): RunConfig {
     reason: session.reason,
     hardware: machineLine(),
     versions: { rfdetr: packageVersion(), node: process.version, libtorch: engine().version },
+    data: boundData(session),
   };
+}
+
+/** Where the data of a session are and what they hold. */
+export function boundData({ settings, directory, data }: Pick<Session, "settings" | "directory" | "data">): BoundData {
+  const path = resolve(settings.datasetDir);
+  return { path, relative: relative(directory.path, path), ...data.contents };
+}
+
+const split = z.object({ images: z.number(), objects: z.number(), sha256: z.string() });
+const schema = z.object({
+  started: z.string().optional(),
+  settings: z.record(z.string(), z.unknown()),
+  seed: z.number().int().nonnegative(),
+  class_names: z.array(z.string()),
+  precision: z.enum(["32-true", "bf16-mixed", "16-mixed"]),
+  reason: z.string(),
+  data: z.object({ path: z.string(), relative: z.string(), train: split, valid: split }).optional(),
+  changes: z.array(z.unknown()).optional(),
+});
+
+/** Reads the configuration of a run. @throws RunDirectoryError when it is damaged */
+export function readRunConfig(directory: RunDirectory): RunConfig {
+  const config = directory.readJson("config.json");
+  const fault = schemaFault(schema, config);
+  if (fault !== null)
+    throw new RunDirectoryError(`${fault} in ${directory.file("config.json")}: it is not that of a run, or damaged`);
+  return config as RunConfig;
 }

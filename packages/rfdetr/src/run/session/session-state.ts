@@ -22,7 +22,7 @@ function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
   const saved = loadCheckpoint(directory.checkpoint);
   try {
     if (ema !== null && saved.ema === null)
-      throw new CheckpointError("it has no average of the weights, which use_ema asks for");
+      throw new CheckpointError("The average of the weights, which use_ema asks for, is missing");
     parts.model.loadStateDict(saved.model);
     parts.optimizer.loadStateDict(saved.optimizer);
     if (ema !== null && saved.ema !== null) ema.load(saved.ema);

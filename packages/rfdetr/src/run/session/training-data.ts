@@ -2,6 +2,7 @@
 import type { EvaluationBatch } from "../../eval/batch.js";
 import type { ReadySettings } from "../../settings/settings.js";
 import type { MicroBatch } from "../../train/step-parts.js";
+import type { DataContents } from "./data-contents.js";
 
 /** The data of a run. */
 export interface TrainData {
@@ -10,6 +11,8 @@ export interface TrainData {
   validImages: number;
   /** 0 unless `run_test` is set. */
   testImages: number;
+  /** What the run is bound to. */
+  contents: DataContents;
   /** Optimizer steps in an epoch. */
   stepsPerEpoch: number;
   /** What the user should know, such as that annotations were repaired. */

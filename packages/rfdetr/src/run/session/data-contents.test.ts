@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import type { DatasetImage } from "../../data/index.js";
+import { dataDifferences, splitContents } from "./data-contents.js";
+
+const regions = (boxes: number[][], labels: number[]) => ({
+  boxes: Float32Array.from(boxes.flat()),
+  labels: Int32Array.from(labels),
+  areas: new Float64Array(labels.length),
+});
+const image = (file: string, boxes: number[][] = [[0, 0, 4, 4]], labels = [0]): DatasetImage => ({
+  id: 1,
+  file,
+  width: 8,
+  height: 8,
+  ...regions(boxes, labels),
+  crowd: regions([], []),
+});
+const hashOf = (...images: DatasetImage[]) => splitContents({ images }).sha256;
+
+describe("the contents of a split", () => {
+  it("are the same wherever the dataset lies, and on either side of a slash", () => {
+    const first = hashOf(image("/a/train/x/1.jpg"), image("/a/train/y/2.jpg"));
+    expect(hashOf(image("/b/c/train/x/1.jpg"), image("/b/c/train/y/2.jpg"))).toBe(first);
+    expect(hashOf(image("D:\\data\\x\\1.jpg"), image("D:\\data\\y\\2.jpg"))).toBe(first);
+  });
+
+  it("differ with a name, a box, a class or the order", () => {
+    const all = [
+      hashOf(image("/a/1.jpg"), image("/a/2.jpg")),
+      hashOf(image("/a/1.jpg"), image("/a/3.jpg")),
+      hashOf(image("/a/1.jpg", [[0, 0, 4, 5]]), image("/a/2.jpg")),
+      hashOf(image("/a/1.jpg", [[0, 0, 4, 4]], [1]), image("/a/2.jpg")),
+      hashOf(image("/a/2.jpg"), image("/a/1.jpg")),
+      hashOf(image("/a/1.jpg", [], []), image("/a/2.jpg")),
+    ];
+    expect(new Set(all).size).toBe(all.length);
+  });
+
+  it("that differ are described by their counts where these differ", () => {
+    const [one, two] = [splitContents({ images: [image("/a/1.jpg")] }), splitContents({ images: [] })];
+    const other = splitContents({ images: [image("/a/2.jpg", [[1, 1, 2, 2]])] });
+    expect(dataDifferences({ train: one, valid: one }, { train: one, valid: one })).toEqual([]);
+    expect(dataDifferences({ train: one, valid: one }, { train: two, valid: other })).toEqual([
+      "train had 1 images with 1 objects and has 0 with 0",
+      "valid has other files or annotations than before, in equal numbers",
+    ]);
+  });
+});

@@ -1,0 +1,170 @@
+// What may change between the parts of a run, and what may not.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TrainEvent } from "../src/run/files/events.js";
+import { type ResumeChanges, resumeConfig } from "../src/run/session/resume.js";
+import type { OpenTrainData, TrainData } from "../src/run/session/training-data.js";
+import { train } from "../src/run/trainer.js";
+import { resolveSettings } from "../src/settings/resolve.js";
+import { squares } from "./squares.js";
+
+const folder = mkdtempSync(join(tmpdir(), "changes-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+type Done = Extract<TrainEvent, { type: "done" }>;
+
+async function run(
+  name: string,
+  {
+    changes,
+    extra = {},
+    data = squares(10),
+    stopAfter,
+  }: {
+    changes?: ResumeChanges;
+    extra?: Record<string, unknown>;
+    data?: OpenTrainData;
+    stopAfter?: number;
+  },
+): Promise<TrainEvent[]> {
+  const path = join(folder, name);
+  const settings =
+    changes === undefined
+      ? resolveSettings({
+          datasetDir: "-",
+          model: "tiny",
+          outputDir: path,
+          seed: 3,
+          epochs: 2,
+          batchSize: 2,
+          precision: "32-true",
+          monitorInterval: 0,
+          multiScale: false,
+          ...extra,
+        })
+      : resumeConfig(path);
+  const stop = new Int32Array(1);
+  const events: TrainEvent[] = [];
+  const request = { settings, resume: changes === undefined ? null : path, changes, stop };
+  for await (const event of train(request, data)) {
+    events.push(event);
+    if (event.type === "step" && event.step === stopAfter) stop[0] = 1;
+  }
+  return events;
+}
+
+const json = (name: string, file: string) => JSON.parse(readFileSync(join(folder, name, file), "utf8"));
+const doneOf = (events: TrainEvent[]) => events.at(-1) as Done;
+const notes = (events: TrainEvent[]) => events.flatMap((event) => (event.type === "note" ? [event.message] : []));
+const stepsOf = (events: TrainEvent[]) => events.flatMap((event) => (event.type === "step" ? [event.step] : []));
+
+/** The squares, with something about the data changed. */
+const changed =
+  (changes: (data: TrainData) => Partial<TrainData>, images = 10): OpenTrainData =>
+  async (...request) => {
+    const data = await squares(images)(...request);
+    return { ...data, ...changes(data) };
+  };
+
+beforeAll(async () => {
+  await run("ended", {});
+  await run("stopped", { stopAfter: 3 });
+});
+
+describe("a run that has ended", () => {
+  it("says so, trains nothing and needs no data", async () => {
+    const events = await run("ended", { changes: {}, data: () => Promise.reject(new Error("no data")) });
+    expect(events).toHaveLength(1);
+    expect(doneOf(events)).toMatchObject({ endedBefore: true, summary: { stop_reason: "finished", epochs: 2 } });
+  });
+
+  it("trains on when it is asked for more epochs, as long as it takes, also when it is killed meanwhile", async () => {
+    expect(stepsOf(await run("ended", { changes: { epochs: 4 }, stopAfter: 12 }))).toEqual([11, 12]);
+    const events = await run("ended", { changes: {} });
+    expect(stepsOf(events)).toEqual([13, 14, 15, 16, 17, 18, 19, 20]);
+    expect(doneOf(events)).toMatchObject({ endedBefore: false, summary: { stop_reason: "finished", epochs: 4 } });
+    expect(json("ended", "config.json")).toMatchObject({
+      settings: { epochs: 4 },
+      changes: [{ step: 10, settings: { epochs: [2, 4] }, data: [] }],
+    });
+  });
+
+  it("cannot have fewer epochs than it has trained", async () => {
+    await expect(run("ended", { changes: { epochs: 1 } })).rejects.toThrow(
+      /^Expected more epochs than the run has trained, \d, but received 1$/,
+    );
+  });
+
+  it("by max_steps trains on when that is raised, and says so when it is not", async () => {
+    await run("short", { extra: { maxSteps: 3 } });
+    await expect(run("short", { changes: { epochs: 5 } })).rejects.toMatchObject({
+      message: "The run ended after max_steps = 3 steps",
+      hint: "Raise `max_steps` as well to train on",
+    });
+    expect(stepsOf(await run("short", { changes: { maxSteps: 6 } }))).toEqual([4, 5, 6]);
+  });
+
+  it("by early stopping waits anew before it stops again", async () => {
+    const extra = { earlyStopping: true, earlyStoppingPatience: 1, earlyStoppingMinDelta: 1, epochs: 9 };
+    const { summary } = doneOf(await run("early", { extra }));
+    expect(summary).toMatchObject({ stop_reason: "early_stopping", epochs: 2 });
+    const again = doneOf(await run("early", { changes: { epochs: 9 } }));
+    expect(again.summary.epochs).toBeGreaterThan(2);
+  });
+});
+
+describe("a run that is continued", () => {
+  it("with another learning rate has it from its next step on, and says so", async () => {
+    const events = await run("stopped", { changes: { lr: 1e-5 }, stopAfter: 5 });
+    const rates = events.flatMap((event) => (event.type === "step" ? [event.lr] : []));
+    expect(rates).toEqual([1e-5, 1e-5]);
+    expect(notes(events)).toEqual([
+      "Changed since the run began or was last continued: lr 0.0001 → 0.00001. The learning rate is 0.00001 now",
+    ]);
+    expect(notes(await run("stopped", { changes: {}, stopAfter: 6 }))).toEqual([]);
+  });
+
+  it.each([
+    ["renamed", ["red", "green"]],
+    ["in another order", ["blue", "red"]],
+    ["more", ["red", "blue", "green"]],
+  ])("on classes that are %s is refused with both lists", async (_, classNames) => {
+    const data = changed(() => ({ classNames }));
+    for (const changes of [{}, { datasetDir: "-" }])
+      await expect(run("stopped", { changes, data })).rejects.toThrow(
+        `Expected the classes of the run, red, blue, in - but found ${classNames.join(", ")}`,
+      );
+  });
+
+  it("on fewer images is refused, unless the data are named again; then it goes on and says what changed", async () => {
+    const data = changed((now) => ({ contents: { ...now.contents, valid: squaresContents(10) } }), 8);
+    await expect(run("stopped", { changes: {}, data })).rejects.toMatchObject({
+      code: "ERR_DATA",
+      message: "The data of the run in - have changed: train had 10 images with 20 objects and has 8 with 16",
+      hint: expect.stringContaining("`dataset_dir`"),
+    });
+    const events = await run("stopped", { changes: { datasetDir: "-" }, data });
+    expect(notes(events)[0]).toContain("train had 10 images with 20 objects and has 8 with 16");
+    expect(doneOf(events).summary).toMatchObject({ stop_reason: "finished", epochs: 2 });
+    expect(json("stopped", "config.json").changes.at(-1).data).toHaveLength(1);
+  });
+
+  it("has a configuration that is checked value by value", () => {
+    const path = join(folder, "stopped", "config.json");
+    const whole = readFileSync(path, "utf8");
+    for (const [changes, message] of [
+      [{ seed: "x" }, 'Expected number for seed but received "x"'],
+      [{ settings: null }, "Expected record for settings but received null"],
+      [{ settings: { dataset_dir: "d", future_setting: 1 } }, "cannot be used: Expected a known setting"],
+    ] as const) {
+      writeFileSync(path, JSON.stringify({ ...JSON.parse(whole), ...changes }));
+      expect(() => resumeConfig(join(folder, "stopped"))).toThrow(message);
+      expect(() => resumeConfig(join(folder, "stopped"))).toThrow(path);
+    }
+    writeFileSync(path, whole);
+  });
+});
+
+const squaresContents = (images: number) => ({ images, objects: 2 * images, sha256: `squares ${images}` });
