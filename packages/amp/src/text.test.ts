@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatBytes, textTable } from "./text.js";
+import { displayWidth, formatBytes, textTable } from "./text.js";
 
 describe("text", () => {
   it("shows bytes in the largest unit that fits, with three digits", () => {
@@ -10,6 +10,11 @@ describe("text", () => {
       "0.976 GiB",
       "1.33 GiB",
     ]);
+  });
+
+  it("counts the columns of a terminal: two for East Asian characters and emoji, none for accents that follow", () => {
+    expect(["owl", "猫", "ネコ", "고양이", "e\u0301", "🐈"].map(displayWidth)).toEqual([3, 2, 4, 6, 1, 2]);
+    expect(textTable(["class", "AP"], [["猫", "0.9"]])).toBe("class   AP\n猫     0.9");
   });
 
   it("aligns tables: words left, numbers with their units right", () => {

@@ -14,6 +14,19 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
 }
 
+/** Characters that take two columns: East Asian ones, and most emoji. */
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+/** Characters that take none: they change the one before. */
+const none = /[\p{M}\u200b-\u200d]/u;
+
+/** Columns that a line of text takes in a terminal. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const character of text) width += none.test(character) ? 0 : wide.test(character) ? 2 : 1;
+  return width;
+}
+
 /** Cells of a column of numbers. */
 const numeric = /^[-–−+\d.,:e×% ]*( ?[KMGT]?i?B)?$|^(nan|inf|-inf|NaN|Infinity)$/;
 
@@ -25,9 +38,12 @@ const numeric = /^[-–−+\d.,:e×% ]*( ?[KMGT]?i?B)?$|^(nan|inf|-inf|NaN|Infin
 export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const columns = header.map((title, column) => {
     const cells = rows.map((row) => row[column] ?? "");
-    const width = Math.max(title.length, ...cells.map((cell) => cell.length));
+    const width = [title, ...cells].reduce((most, cell) => Math.max(most, displayWidth(cell)), 0);
     const right = cells.every((cell) => numeric.test(cell));
-    return [title, ...cells].map((cell) => (right ? cell.padStart(width) : cell.padEnd(width)));
+    return [title, ...cells].map((cell) => {
+      const space = " ".repeat(width - displayWidth(cell));
+      return right ? space + cell : cell + space;
+    });
   });
   return [header, ...rows]
     .map((_, line) =>

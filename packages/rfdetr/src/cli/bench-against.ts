@@ -1,5 +1,4 @@
 // `rfdetr bench train|infer --against python`: the Python package beside this program.
-import { textTable } from "@rfdetr/amp/text";
 import { expected, UsageError } from "../support/errors.js";
 import { consoleOf, type OutputFlags, oneOf, positiveInteger, showMachine } from "./context.js";
 
@@ -70,19 +69,18 @@ export async function against(
       `${model}${what === "train" ? `, batch ${batch}` : ""}: ${result.measured}, medians of ${rounds} rounds of ${steps}`,
     ),
   );
-  console.result(
-    textTable(
-      ["precision", "Python, s", "this program, s", "ratio", "rounds", "peak RSS Python, MiB", "ours, MiB"],
-      result.rows.map(({ precision, python: theirs, ours, ratio }) => [
-        precision,
-        theirs.seconds.toFixed(3),
-        ours.seconds.toFixed(3),
-        `${ratio.median.toFixed(2)}×`,
-        `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
-        mebibytes(theirs.peak_rss_bytes),
-        mebibytes(ours.peak_rss_bytes),
-      ]),
-    ),
+  console.table(
+    ["precision", "Python, s", "this program, s", "ratio", "rounds", "peak RSS Python, MiB", "ours, MiB"],
+    result.rows.map(({ precision, python: theirs, ours, ratio }) => [
+      precision,
+      theirs.seconds.toFixed(3),
+      ours.seconds.toFixed(3),
+      `${ratio.median.toFixed(2)}×`,
+      `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
+      mebibytes(theirs.peak_rss_bytes),
+      mebibytes(ours.peak_rss_bytes),
+    ]),
+    ["rounds", "peak RSS Python, MiB", "ours, MiB"],
   );
   if (result.as_shipped !== null)
     console.result(

@@ -1,5 +1,5 @@
 // `rfdetr bench`: a kind of measurement each.
-import { formatBytes, textTable } from "@rfdetr/amp/text";
+import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { expected, UsageError } from "../support/errors.js";
 import type { Spread } from "../support/statistics.js";
@@ -173,14 +173,12 @@ async function train(flags: BenchTrainFlags): Promise<void> {
       `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
     );
     const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
-    console.result(
-      textTable(
-        ["", ...parts],
-        (["median", "min"] as const).map((kind) => [
-          `${kind} ms`,
-          ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1)),
-        ]),
-      ),
+    console.table(
+      ["", ...parts],
+      (["median", "min"] as const).map((kind) => [
+        `${kind} ms`,
+        ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1)),
+      ]),
     );
     const [reached, peak] = [result.flops_per_step / seconds.step.median, result.peak_flops].map((flops) =>
       (flops / 1e9).toFixed(0),
@@ -219,16 +217,14 @@ async function ops(flags: MachineFlags): Promise<void> {
   const { benchOps } = await import("../instruments/bench-ops.js");
   const rows = benchOps(device, steps);
   if (console.json) console.data({ device, ops: rows });
-  console.result(
-    textTable(
-      ["operator", "type", "ms", "GFLOP/s"],
-      rows.map(({ op, dtype, milliseconds, gflops }) => [
-        op,
-        dtype,
-        milliseconds.median.toFixed(2),
-        gflops === null ? "" : gflops.toFixed(0),
-      ]),
-    ),
+  console.table(
+    ["operator", "type", "ms", "GFLOP/s"],
+    rows.map(({ op, dtype, milliseconds, gflops }) => [
+      op,
+      dtype,
+      milliseconds.median.toFixed(2),
+      gflops === null ? "" : gflops.toFixed(0),
+    ]),
   );
 }
 
@@ -271,11 +267,9 @@ async function load(flags: BenchLoadFlags): Promise<void> {
     console.result(
       `one image on one thread: ${parts.map((part) => `${part} ${preparation[part].median.toFixed(1)} ms`).join(", ")}`,
     );
-    console.result(
-      textTable(
-        ["loader threads", "images/s"],
-        result.throughput.map((row) => [String(row.workers), row.images_per_second.toFixed(1)]),
-      ),
+    console.table(
+      ["loader threads", "images/s"],
+      result.throughput.map((row) => [String(row.workers), row.images_per_second.toFixed(1)]),
     );
     const { step_alone, step, wait } = training.seconds;
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;

@@ -1,4 +1,5 @@
 import { Writable } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Console } from "./console.js";
 
@@ -78,6 +79,39 @@ describe("Console", () => {
     console.result("found");
     console.end();
     expect(both.text()).toBe("01234567…\r\x1b[2Kfound\n01234567…\r\x1b[2K");
+  });
+
+  it("shortens the live line by the columns that its characters take", () => {
+    const err = terminal(10);
+    new Console({}, { err }).live("猫猫猫猫猫猫");
+    expect(err.text()).toBe("猫猫猫猫…");
+  });
+
+  it("breaks notes between words where there is a terminal", () => {
+    const [narrow, pipe] = [terminal(20), sink()];
+    for (const err of [narrow, pipe]) new Console({ plain: false }, { err }).fact("one two three four five six");
+    expect(stripVTControlCharacters(narrow.text())).toBe("note: one two three\n  four five six\n");
+    expect(pipe.text()).toBe("note: one two three four five six\n");
+  });
+
+  it.each([
+    [80, "class  objects   AP  AP75\nowl          3  0.5   0.4\n", ""],
+    [16, "class   AP\nowl    0.5\n", "AP75, objects"],
+  ])("leaves columns out of a table for a terminal of %i columns", (columns, table, left) => {
+    const [out, err] = [terminal(columns), sink()];
+    new Console({}, { out, err }).table(
+      ["class", "objects", "AP", "AP75"],
+      [["owl", "3", "0.5", "0.4"]],
+      ["AP75", "objects", "AP"],
+    );
+    expect(out.text()).toBe(table);
+    expect(err.text()).toContain(left);
+  });
+
+  it("prints tables whole into a pipe, a row a line whatever the names", () => {
+    const out = sink();
+    new Console({}, { out }).table(["class", "AP"], [["o\nwl\x1b", "0.5"]], ["AP"]);
+    expect(out.text()).toBe("class       AP\no\\nwl\\x1b  0.5\n");
   });
 
   it("takes 80 columns for a terminal that says 0", () => {

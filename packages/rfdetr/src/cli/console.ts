@@ -1,6 +1,7 @@
 // The console: what was asked for on stdout; on stderr what goes on meanwhile, with one live line below it where there
 // is a terminal.
 import { randomUUID } from "node:crypto";
+import { displayWidth, textTable } from "@rfdetr/amp/text";
 import { Output, type OutputStream, printable, stderr, stdout } from "./output.js";
 
 /** How a console writes. */
@@ -49,6 +50,29 @@ export class Console {
     if (!this.json) this.#line(this.#out, text);
   }
 
+  /**
+   * A table of what was asked for. In a terminal that is too narrow it does without the columns of these titles, as many
+   * as needed and in this order, and says so; elsewhere it is whole.
+   */
+  table(header: readonly string[], rows: readonly (readonly string[])[], dispensable: readonly string[] = []): void {
+    if (this.json) return;
+    const cells = rows.map((row) => row.map((cell) => printable(cell).replaceAll("\n", "\\n")));
+    const width = this.#out.isTerminal ? this.#out.columns : Number.POSITIVE_INFINITY;
+    const without = (left: number): string => {
+      const kept = header.flatMap((title, i) => (dispensable.slice(0, left).includes(title) ? [] : [i]));
+      const pick = (row: readonly string[]): string[] => kept.map((i) => row[i] ?? "");
+      return textTable(pick(header), cells.map(pick));
+    };
+    const fits = (text: string): boolean => text.split("\n").every((line) => displayWidth(line) <= width);
+    let left = 0;
+    while (left < dispensable.length && !fits(without(left))) left++;
+    this.result(without(left));
+    if (left > 0)
+      this.fact(
+        `left out, because the terminal is too narrow: ${dispensable.slice(0, left).join(", ")} (--json has all)`,
+      );
+  }
+
   /** One JSON value on stdout, on a line of its own: with `--json` what was asked for, in full. */
   data(value: unknown): void {
     this.#write(this.#out, `${JSON.stringify(value)}\n`);
@@ -61,12 +85,12 @@ export class Console {
 
   /** Something that was found or decided and that a reader may want to know, on stderr. */
   fact(text: string): void {
-    this.progress(`${this.dim("note:")} ${text}`);
+    this.progress(this.#wrapped(`${this.dim("note:")} ${text}`));
   }
 
   /** Something that a reader should look into, on stderr. */
   warning(text: string): void {
-    this.progress(`${this.yellow("warning:")} ${text}`);
+    this.progress(this.#wrapped(`${this.yellow("warning:")} ${text}`));
   }
 
   /** Why the command failed, on stderr. */
@@ -94,6 +118,17 @@ export class Console {
   yellow = style(33, 39);
   red = style(31, 39);
 
+  /** Prose as lines that fit a terminal, broken between words. */
+  #wrapped(text: string): string {
+    if (this.columns === null || this.#plain) return text;
+    const lines = [""];
+    for (const word of printable(text).split(/[ \n]/)) {
+      const longer = `${lines.at(-1)}${lines.at(-1) === "" ? "" : " "}${word}`;
+      if (displayWidth(longer.replace(marks, "")) < this.columns) lines.splice(-1, 1, longer);
+      else lines.push(`  ${word}`);
+    }
+    return lines.join("\n");
+  }
   #line(output: Output, text: string): void {
     const coloured = !this.#plain && output.isTerminal && process.env.NO_COLOR === undefined;
     this.#write(output, `${printable(text).replace(marks, coloured ? "\x1b[$1m" : "")}\n`);
@@ -109,7 +144,12 @@ export class Console {
   #draw(): void {
     if (this.#live === "") return;
     const { columns } = this.#err;
+    let line = this.#live;
     // A line that wraps could not be erased.
-    this.#err.write(this.#live.length < columns ? this.#live : `${this.#live.slice(0, columns - 2)}…`);
+    if (displayWidth(line) >= columns) {
+      while (displayWidth(line) > columns - 2) line = line.slice(0, -1);
+      line += "…";
+    }
+    this.#err.write(line);
   }
 }

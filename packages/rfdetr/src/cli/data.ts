@@ -1,5 +1,4 @@
 // `rfdetr data`: synth, check, stats.
-import { textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { Finding } from "../data/index.js";
 import type { Console } from "./console.js";
@@ -121,11 +120,9 @@ async function stats(folder: string, flags: OutputFlags): Promise<number> {
     const { minimum, maximum, median, empty } = boxesPerImage;
     console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${empty} images have none`);
     console.result(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
-    console.result(
-      textTable(
-        ["class", "boxes", "images"],
-        classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]),
-      ),
+    console.table(
+      ["class", "boxes", "images"],
+      classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]),
     );
     console.result();
   }

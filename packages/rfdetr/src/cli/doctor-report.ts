@@ -1,7 +1,7 @@
 // The measurements of `rfdetr doctor` as tables.
 
 import type { Calibration } from "@rfdetr/amp";
-import { formatBytes, textTable } from "@rfdetr/amp/text";
+import { formatBytes } from "@rfdetr/amp/text";
 import type { EvaluationBatch } from "../eval/batch.js";
 import type { EvaluatedMode } from "../instruments/compare-evaluations.js";
 import type { HardwarePeaks } from "../instruments/hardware-peaks.js";
@@ -47,7 +47,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     "underflow",
     "",
   ];
-  console.result(textTable(header, cells));
+  console.table(header, cells, ["ratio", "tensors", "underflow", "loss error"]);
   for (const { precision, modules } of rows)
     if (modules.length > 0)
       console.result(
@@ -100,7 +100,7 @@ export function evaluation(console: Console, rows: readonly EvaluatedMode[], tra
     "weights",
     "",
   ];
-  console.result(textTable(header, cells));
+  console.table(header, cells, ["weights", "norms", "worst norm", "worst px", "lost", "score"]);
   for (const { mode } of rows) console.result(console.dim(`${mode}: ${meanings[mode]}`));
   console.result(verdict(rows));
 }

@@ -74,7 +74,7 @@ export class StopRequests {
     clearInterval(this.#clock);
   }
 
-  #request(signal: StopSignal): void {
+  #request(signal: StopSignal, why: string = signal): void {
     const now = Date.now();
     if (this.received !== null) {
       if (now - this.#at >= echo) this.#die(signal);
@@ -86,14 +86,15 @@ export class StopRequests {
     this.actions.say(
       signal === "SIGINT"
         ? "Saving a checkpoint, then stopping. Press Ctrl-C again to quit at once."
-        : `${signal}: saving a checkpoint, then stopping.`,
+        : `${why}: saving a checkpoint, then stopping.`,
     );
     this.actions.stop();
   }
 
   #tick(): void {
     if (this.received === null) {
-      if (this.#parents !== null && this.#parents !== this.#chain()) this.#request("SIGTERM");
+      if (this.#parents !== null && this.#parents !== this.#chain())
+        this.#request("SIGTERM", "The program that started this one is gone");
       return;
     }
     const used = this.#used();

@@ -83,10 +83,10 @@ export class TrainConsole {
     console.progress(`precision ${console.bold(event.precision)}: ${event.reason}`);
     console.progress(
       console.dim(
-        `libtorch ${event.engine} on ${event.device}, ${counted(event.threads, "thread")}; ${event.hardware}`,
+        `libtorch ${event.engine} on ${event.device}, ${counted(event.threads, "thread")}, seed ${event.seed}`,
       ),
     );
-    console.progress(console.dim(`seed ${event.seed}`));
+    console.progress(console.dim(event.hardware));
     console.progress(
       `run folder ${event.dir}${event.resumedAt === null ? "" : `, continued after step ${event.resumedAt}`}`,
     );

@@ -1,6 +1,5 @@
 // `rfdetr val`
 
-import { textTable } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { UsageError } from "../support/errors.js";
@@ -89,7 +88,7 @@ function report(console: Console, summary: CocoSummary, precision: string | null
     return;
   }
   const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
-  console.result(textTable([...figures], [figures.map((name) => fraction(summary[name]))]));
+  console.table(figures, [figures.map((name) => fraction(summary[name]))], ["AR1", "AR10", "AR100"]);
   console.result();
   const rows = summary.per_class.map((entry) => [
     entry.class_name,
@@ -99,7 +98,7 @@ function report(console: Console, summary: CocoSummary, precision: string | null
     fraction(entry.AP75),
     fraction(entry.AR),
   ]);
-  console.result(textTable(["class", "objects", "AP", "AP50", "AP75", "AR"], rows));
+  console.table(["class", "objects", "AP", "AP50", "AP75", "AR"], rows, ["AR", "AP75", "objects"]);
   console.result();
   console.result(
     `${summary.images} images, ${summary.instances} objects, ${summary.detections} detections${precision === null ? "" : `, ${precision}`}`,
