@@ -5,6 +5,7 @@ import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
 import type { ListedImage } from "../formats/listing.js";
 import { decodeFile } from "../images/decode.js";
 import { type Finding, findingsOf } from "./findings.js";
+import type { QualityLimits } from "./quality.js";
 import { duplicateFindings, qualityFindings } from "./remarks.js";
 
 export type { Finding } from "./findings.js";
@@ -28,9 +29,14 @@ export interface CheckOptions {
   decode?: boolean;
   /** Whether pictures are turned as their EXIF tag says (default true). */
   autoOrient?: boolean;
+  /** What the model can do, to judge the data by (default: the numbers of the published models). */
+  limits?: QualityLimits;
   /** Called after each image with the numbers of images done and in all. */
   onProgress?: (done: number, total: number) => void;
 }
+
+/** Detections that the published models give of an image, and that average precision counts of it. */
+const published: QualityLimits = { detections: 300, maxDets: 100 };
 
 /**
  * Checks the annotations of every split, decodes every image, and finds what spoils results although nothing is wrong:
@@ -45,7 +51,7 @@ export interface CheckOptions {
 export async function checkDataset(data: string, options: CheckOptions = {}): Promise<CheckReport> {
   const listing = await listForCheck(data, options);
   const report = reportOf(listing);
-  report.findings.push(...qualityFindings(listing));
+  report.findings.push(...qualityFindings(listing, options.limits ?? published));
   if (options.decode ?? true) report.findings.push(...(await duplicateFindings(listing, options)));
   return report;
 }

@@ -30,12 +30,13 @@ export function listCoco(parts: CocoParts, readHeader: ReadHeader): Listing {
     id: null,
     message,
   }));
-  for (const { name, id } of joined.renumbered) {
+  const images = readImages(parts, readHeader, problems);
+  addBoxes(parts, images, problems);
+  const used = new Set(content.annotations.map((entry) => (isEntry(entry) ? readId(entry.category_id) : null)));
+  for (const { name, id } of joined.renumbered.filter((category) => used.has(category.id))) {
     const message = `${file} numbers ${name} in another way (${id}) than the train split: it is taken by its name`;
     problems.push({ check: "classes joined by name", file, id, message });
   }
-  const images = readImages(parts, readHeader, problems);
-  addBoxes(parts, images, problems);
   const { layout, folders } = source;
   const { annotations } = content;
   return {

@@ -1,4 +1,12 @@
-import { augmentPresets, DataLoader, type Dataset, epochOrder, openDatasets } from "../../data/index.js";
+import {
+  augmentPresets,
+  DataLoader,
+  type Dataset,
+  epochOrder,
+  findQualityProblems,
+  openDatasets,
+  type QualityLimits,
+} from "../../data/index.js";
 import { evaluationBatches, evaluationLoader } from "../../eval/evaluation-data.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
@@ -11,7 +19,7 @@ import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js
  */
 export async function openTrainData(
   settings: ReadySettings,
-  { seed, side, evaluationSide }: DataSizes,
+  { seed, side, evaluationSide, detections }: DataSizes,
 ): Promise<TrainData> {
   const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
   const splits = settings.runTest ? (["train", "valid", "test"] as const) : (["train", "valid"] as const);
@@ -41,6 +49,7 @@ export async function openTrainData(
       ...train.warnings.map((text) => `train: ${text}`),
       ...valid.warnings.map((text) => `valid: ${text}`),
       ...withoutObjects(valid),
+      ...remarks(train, valid, { ...(detections === undefined ? {} : { detections }), maxDets: settings.evalMaxDets }),
     ],
     async *steps(epoch, from) {
       const order = epochOrder(train.images.length, effective, seed, epoch);
@@ -76,6 +85,21 @@ function withoutObjects({ images }: Dataset): string[] {
     : [
         "valid: the split has no objects, so AP is not defined: no epoch is the best, and early stopping never acts. weights/last.safetensors holds the weights of the last epoch",
       ];
+}
+
+/** What spoils the figures of a run, one line for each kind. */
+function remarks(train: Dataset, valid: Dataset, limits: QualityLimits): string[] {
+  const judged = [
+    { split: "train", source: "", dataset: train },
+    { split: "valid", source: "", dataset: valid },
+  ] as const;
+  const told = new Set<string>(["too many objects", "classes only in valid", "classes without boxes"]);
+  const findings = findQualityProblems(judged, limits).filter(({ check }) => told.has(check));
+  return [...new Set(findings.map(({ check, split }) => `${split}\0${check}`))].map((key) => {
+    const group = findings.filter(({ check, split }) => key === `${split}\0${check}`);
+    const more = group.length > 1 ? ` (and ${group.length - 1} more images)` : "";
+    return `${group[0].split}: ${group[0].message}${more}`;
+  });
 }
 
 /** @throws DataError unless the classes of the data are those that the settings ask for */

@@ -71,6 +71,7 @@ async function prepare(
     seed,
     side: sides === null ? shape.resolution : Math.max(...sides),
     evaluationSide: shape.resolution,
+    detections: shape.numSelect,
   };
   const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, device);
   const data = await openData(settings, sizes);

@@ -33,6 +33,8 @@ export interface DataSizes {
   /** Side of the training images: the largest of multi-scale training. */
   side: number;
   evaluationSide: number;
+  /** Detections that the model gives of an image; images with more objects are named if it is given. */
+  detections?: number;
 }
 
 /** Opens the data of a run; tests bring their own. */
