@@ -1,65 +1,152 @@
 // Resolves images, folders and patterns to files.
-import { readdirSync, statSync } from "node:fs";
-import { extname, join, sep } from "node:path";
-import { imageExtensions } from "../data/images/image-kinds.js";
+import { lstatSync, readdirSync, realpathSync } from "node:fs";
+import { basename, dirname, extname, join, normalize, resolve, sep } from "node:path";
+import { isClutter, isFile, isFolder } from "../data/formats/find-file.js";
+import { imageExtensions, otherImageExtensions } from "../data/images/image-kinds.js";
 import { DataError } from "../support/errors.js";
+import { orNearPath } from "../support/near-path.js";
+
+/** What inputs lead to. */
+export interface FoundImages {
+  /** Links that lead nowhere are among them, so that reading them names them. */
+  files: string[];
+  /** Number of pictures in folders and patterns that cannot be decoded, by their kind, such as `HEIC`. */
+  passedOver: Map<string, number>;
+}
+
+/**
+ * Resolves files, folders (the images directly inside) and patterns: `*` and `?` in names, `**` for folders of any
+ * depth, `{jpg,png}` for either. Links are followed. Inputs keep their order, the files of each are sorted, and no file
+ * comes twice. Folders and patterns pass over hidden files, folders, and files that are no images.
+ * @throws DataError naming the input that leads to no image
+ * @example
+ * import { imageFiles, RFDETR } from "rfdetr";
+ * await using detector = await RFDETR.load("best.safetensors");
+ * for await (const { source, detections } of detector.predict(imageFiles(["photos/"]))) console.log(source, detections);
+ */
+export function imageFiles(inputs: readonly string[]): string[] {
+  return findImages(inputs).files;
+}
+
+/** As {@link imageFiles}, with what was passed over. @throws DataError naming the input that leads to no image */
+export function findImages(inputs: readonly string[]): FoundImages {
+  const files = new Map<string, string>();
+  const passedOver = new Map<string, number>();
+  for (const input of inputs) {
+    const candidates = resolveOne(input);
+    const images = candidates.filter(({ named, path }) => named || isImage(path)).map(({ path }) => path);
+    const others = new Map<string, number>();
+    for (const { named, path } of candidates) {
+      const kind = named ? undefined : otherImageExtensions.get(extname(path).toLowerCase());
+      if (kind !== undefined) others.set(kind, (others.get(kind) ?? 0) + 1);
+    }
+    if (images.length === 0)
+      throw new DataError(
+        others.size === 0
+          ? `Expected images but found none in ${input}`
+          : `Expected images that can be decoded in ${input} but found only ${kindsInWords(others)}: convert them to JPEG or PNG`,
+      );
+    for (const file of images) if (!files.has(resolve(file))) files.set(resolve(file), file);
+    for (const [kind, count] of others) passedOver.set(kind, (passedOver.get(kind) ?? 0) + count);
+  }
+  return { files: [...files.values()], passedOver };
+}
+
+/** Such as `3 files (HEIC), 1 file (SVG)`. */
+export function kindsInWords(kinds: ReadonlyMap<string, number>): string {
+  return [...kinds].map(([kind, count]) => `${count} ${count === 1 ? "file" : "files"} (${kind})`).join(", ");
+}
 
 const isImage = (path: string) => imageExtensions.has(extname(path).toLowerCase());
 
-/**
- * Resolves files, folders (the images directly inside) and patterns (`*`, `?`, and `**` for folders of any depth).
- * Inputs keep their order, the files of each are sorted, and no file comes twice.
- * @throws DataError naming the input that leads to no image
- */
-export function imageFiles(inputs: readonly string[]): string[] {
-  const found = new Set<string>();
-  for (const input of inputs) {
-    const files = resolveOne(input);
-    if (files.length === 0) throw new DataError(`Expected images but found none in ${input}`);
-    for (const file of files) found.add(file);
-  }
-  return [...found];
+interface Candidate {
+  path: string;
+  /** Given by its own name, and so an image whatever its name is. */
+  named: boolean;
 }
 
-function resolveOne(input: string): string[] {
-  const stat = statSync(input, { throwIfNoEntry: false });
-  if (stat?.isDirectory())
-    return readdirSync(input)
-      .filter(isImage)
-      .sort()
-      .map((name) => join(input, name));
-  if (stat !== undefined) return [input];
-  if (!/[*?]/.test(input)) throw new DataError(`Expected an image, a folder or a pattern but ${input} does not exist`);
-  const parts = input.split(/[\\/]/);
+function resolveOne(input: string): Candidate[] {
+  if (/^(https?|ftp|s3|gs):\/\//i.test(input))
+    throw new DataError(`Expected an image, a folder or a pattern but ${input} is a URL: download the image first`);
+  for (const path of spellings(input)) {
+    if (isFolder(path)) return filesOf(path).map((file) => ({ path: file, named: false }));
+    if (exists(path)) return [{ path, named: true }];
+  }
+  if (!/[*?{]/.test(input))
+    throw new DataError(`Expected an image, a folder or a pattern but ${input} does not exist${orNearPath(input)}`);
+  const matches = alternatives(input).flatMap(matching);
+  return [...new Set(matches)].sort().map((path) => ({ path, named: false }));
+}
+
+/** The path, and the one whose names have the same letters with accents composed in another way. */
+function spellings(path: string): string[] {
+  if (exists(path)) return [path];
+  const folder = dirname(path);
+  const wanted = basename(path).normalize("NFC");
+  const parent = folder === path ? undefined : spellings(folder).find(isFolder);
+  const twin = parent === undefined ? undefined : readdirSync(parent).find((name) => name.normalize("NFC") === wanted);
+  return parent === undefined || twin === undefined ? [] : [join(parent, twin)];
+}
+
+/** Whether something has this name, a link that leads nowhere included. */
+const exists = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+/** Files of a folder, links followed. A link that leads nowhere counts, so that it can be named. */
+function filesOf(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => !isClutter(name))
+    .sort()
+    .map((name) => join(folder, name))
+    .filter((path) => !isFolder(path));
+}
+
+/** `a.{jpg,png}` as `a.jpg` and `a.png`. */
+function alternatives(pattern: string): string[] {
+  const group = /\{([^{}]*,[^{}]*)\}/.exec(pattern);
+  if (group === null) return [pattern];
+  const [all, inner] = group;
+  return inner
+    .split(",")
+    .flatMap((choice) =>
+      alternatives(pattern.slice(0, group.index) + choice + pattern.slice(group.index + all.length)),
+    );
+}
+
+function matching(pattern: string): string[] {
+  const parts = pattern.split(/[\\/]/);
   const fixed = parts.findIndex((part) => /[*?]/.test(part));
+  if (fixed < 0) return isFile(pattern) ? [pattern] : [];
   const root = parts.slice(0, fixed).join(sep);
-  const start = root === "" ? (input.startsWith("/") ? "/" : ".") : root;
-  const matches = walk(start, parts.slice(fixed)).filter(isImage).sort();
-  return root === "" && start === "." ? matches.map((path) => path.replace(/^\.[\\/]/, "")) : matches;
+  const start = root === "" ? (/^[\\/]/.test(pattern) ? sep : ".") : root;
+  return spellings(start)
+    .filter(isFolder)
+    .flatMap((folder) => walk(folder, parts.slice(fixed), []))
+    .map((path) => (start === "." ? normalize(path) : path));
 }
 
-function walk(folder: string, [part, ...rest]: readonly string[]): string[] {
-  const entries = statSync(folder, { throwIfNoEntry: false })?.isDirectory()
-    ? readdirSync(folder, { withFileTypes: true })
-    : [];
+/** @param above real paths of the folders that led here: a link back to one of them is not followed */
+function walk(folder: string, [part, ...rest]: readonly string[], above: readonly string[]): string[] {
+  const here = realpathSync(folder);
+  if (above.includes(here)) return [];
+  const inside = [...above, here];
+  const names = readdirSync(folder);
   if (part === "**") {
-    const below = entries
-      .filter((entry) => entry.isDirectory())
-      .flatMap((entry) => walk(join(folder, entry.name), ["**", ...rest]));
-    return [
-      ...(rest.length === 0
-        ? entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name))
-        : walk(folder, rest)),
-      ...below,
-    ];
+    const below = names
+      .filter((name) => !isClutter(name) && isFolder(join(folder, name)))
+      .flatMap((name) => walk(join(folder, name), ["**", ...rest], inside));
+    return [...(rest.length === 0 ? filesOf(folder) : walk(folder, rest, above)), ...below];
   }
-  const pattern = new RegExp(
+  const wanted = new RegExp(
     `^${part
+      .normalize("NFC")
       .replace(/[.+^${}()|[\]\\]/g, "\\$&")
       .replaceAll("*", ".*")
       .replaceAll("?", ".")}$`,
+    "us",
   );
-  const fitting = entries.filter((entry) => pattern.test(entry.name));
-  if (rest.length === 0) return fitting.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name));
-  return fitting.filter((entry) => entry.isDirectory()).flatMap((entry) => walk(join(folder, entry.name), rest));
+  const fitting = names
+    .filter((name) => wanted.test(name.normalize("NFC")) && (part.startsWith(".") || !isClutter(name)))
+    .map((name) => join(folder, name));
+  if (rest.length === 0) return fitting.filter((path) => !isFolder(path));
+  return fitting.filter(isFolder).flatMap((path) => walk(path, rest, inside));
 }
