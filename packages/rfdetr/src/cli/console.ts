@@ -73,6 +73,11 @@ export class Console {
       );
   }
 
+  /** Text of a file format on stdout, as it is. */
+  text(text: string): void {
+    this.#write(this.#out, text);
+  }
+
   /** One JSON value on stdout, on a line of its own: with `--json` what was asked for, in full. */
   data(value: unknown): void {
     this.#write(this.#out, `${JSON.stringify(value)}\n`);

@@ -22,6 +22,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "rfdetr predict": [
     "rfdetr predict photos/ --weights runs/nano --out drawn",
     "rfdetr predict 'photos/**/*.jpg' --weights nano --threshold 0.3 --json",
+    "rfdetr predict photos/ --weights nano --format yolo --no-draw --out labelled",
   ],
   "rfdetr data": ["rfdetr data check birds/", "rfdetr data stats birds/", "rfdetr data synth emoji/ --images 200"],
   "rfdetr data synth": ["rfdetr data synth emoji/ --images 200 --size 128 --classes 4 --seed 1"],

@@ -1,23 +1,34 @@
 // `rfdetr predict`
-import { extname } from "node:path";
 import type { Command } from "commander";
+import type { RFDETR } from "../detector.js";
+import type { FileError, FilePrediction } from "../predict/result-formats.js";
+import { UsageError } from "../support/errors.js";
+import { Console } from "./console.js";
 import {
-  consoleOf,
   exit,
   numeric,
   type OutputFlags,
   oneOf,
+  positiveInteger,
   precisions,
   share,
   weightsPath,
   withOutputFlags,
 } from "./context.js";
+import { counted } from "./format.js";
+import type { PredictOutput } from "./predict-output.js";
+import { exitCodes, type StopSignal } from "./stop-requests.js";
 
 interface PredictFlags extends OutputFlags {
   weights: string;
   threshold: number | string;
   precision: string;
+  batch: number | string;
+  antialias: boolean;
+  autoOrient: boolean;
+  format?: string;
   out?: string;
+  draw: boolean;
   device: string;
 }
 
@@ -32,60 +43,108 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--threshold <x>", "lowest score to report", numeric, 0.5)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
+      .option("--batch <n>", "images per batch", numeric, 1)
       .option(
         "--out <dir>",
-        "folder for the pictures, which keeps what is in it (default: a new folder predictions; with --json: none)",
-      ),
+        "folder for pictures and results; files in it stay as they are (default: a new folder predictions; with --json or --format: stdout)",
+      )
+      .option("--format <name>", "also write the results as json, coco, yolo or csv")
+      .option("--no-draw", "write no pictures")
+      .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as evaluation does")
+      .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
   ).action(async (inputs: string[], flags: PredictFlags) => finish(await predict(inputs, flags)));
 }
 
 async function predict(inputs: readonly string[], flags: PredictFlags): Promise<number> {
+  const { resultFormats } = await import("../predict/result-formats.js");
   const threshold = share("threshold", flags.threshold);
   const precision = oneOf("precision", flags.precision, precisions);
-  const { imageFiles } = await import("../predict/inputs.js");
-  const files = imageFiles(inputs);
-  const console = consoleOf(flags);
-  const { Predictor } = await import("../predict/predict.js");
-  const { drawDetections } = await import("../predict/draw.js");
-  const { OutputFolder, pictureNames } = await import("../predict/outputs.js");
-  const names = pictureNames(files);
-  const folder = flags.out === undefined && console.json ? null : OutputFolder.open(flags.out ?? null, names);
-  const predictor = Predictor.load(await weightsPath(console, flags.weights), { precision, device: flags.device });
-  const images: unknown[] = [];
-  let found = 0;
-  for (const [index, file] of files.entries()) {
-    console.live(`${index + 1}/${files.length} ${file}`);
-    const { width, height, detections } = await predictor.detect(file, { threshold });
-    found += detections.length;
-    if (folder !== null)
-      folder.write(names[index], await drawDetections(file, detections, { format: formatOf(names[index]) }));
-    if (console.json)
-      images.push({
-        file,
-        width,
-        height,
-        detections: detections.map(({ box, score, classId, className }) => ({
-          box,
-          score,
-          class_id: classId,
-          class_name: className,
-        })),
-      });
-    else
-      console.result(
-        `${file}: ${detections.length === 0 ? "nothing" : detections.map(({ className, score }) => `${className} ${score.toFixed(2)}`).join(", ")}`,
-      );
-  }
+  const batch = positiveInteger("batch", flags.batch);
+  const format = flags.format === undefined ? null : oneOf("format", flags.format, resultFormats);
+  const json = flags.json ?? false;
+  if (json && flags.out === undefined && format !== null && format !== "json" && format !== "yolo")
+    throw new UsageError(`Expected --out beside --json and --format ${format}: stdout takes one of them`);
+  const onStdout = flags.out === undefined && format !== null && format !== "yolo";
+  const console = new Console({ json: json || onStdout, ...(flags.plain ? { plain: true } : {}) });
+  const { findImages, kindsInWords } = await import("../predict/inputs.js");
+  const { files, passedOver } = findImages(inputs);
+  if (passedOver.size > 0) console.warning(`passed over ${kindsInWords(passedOver)}, which cannot be decoded`);
+  const { openPredictOutput } = await import("./predict-output.js");
+  const output = openPredictOutput(files, {
+    out: flags.out ?? null,
+    draw: flags.draw && (flags.out !== undefined || (!json && format === null)),
+    format,
+    autoOrient: flags.autoOrient,
+  });
+  const { RFDETR } = await import("../detector.js");
+  const weights = await weightsPath(console, flags.weights);
+  await using detector = await RFDETR.load(weights, { precision, device: flags.device });
+  const options = { threshold, batch, antialias: flags.antialias, autoOrient: flags.autoOrient };
+  const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
   console.end();
-  if (console.json) console.data({ images });
-  console.result(
-    `${found} objects in ${files.length} ${files.length === 1 ? "image" : "images"}${folder === null ? "" : `, drawn into ${folder.path}`}`,
-  );
-  return exit.done;
+  const text = output.finish(images, errors, detector.classNames ?? []);
+  if (json) console.data((await import("../predict/result-formats.js")).jsonResults(images, errors));
+  else if (onStdout) console.text(text);
+  conclude(console, { images, errors, signal, all: files.length }, output.path);
+  if (signal !== null) return exitCodes[signal];
+  return errors.length === 0 ? exit.done : images.length === 0 ? exit.failed : exit.partial;
 }
 
-/** The format that the name of a picture asks for. */
-function formatOf(name: string): "png" | "jpeg" | "webp" {
-  const extension = extname(name).toLowerCase();
-  return extension === ".png" ? "png" : extension === ".webp" ? "webp" : "jpeg";
+interface Outcome {
+  images: FilePrediction[];
+  errors: FileError[];
+  /** What stopped it before the end. */
+  signal: StopSignal | null;
+}
+
+/** Predicts every file, and goes on after those that cannot be read. Ctrl-C ends it with what there is. */
+async function predictFiles(
+  detector: RFDETR,
+  files: readonly string[],
+  options: { threshold: number; batch: number; antialias: boolean; autoOrient: boolean },
+  output: PredictOutput,
+  console: Console,
+): Promise<Outcome> {
+  const outcome: Outcome = { images: [], errors: [], signal: null };
+  const { images, errors } = outcome;
+  const { inOneLine } = await import("../predict/result-formats.js");
+  const stop = new AbortController();
+  const handlers = (Object.keys(exitCodes) as StopSignal[]).map((name) => {
+    const handler = (): void => {
+      outcome.signal ??= name;
+      stop.abort();
+    };
+    process.once(name, handler);
+    return () => process.off(name, handler);
+  });
+  const onError = (error: Error, source: unknown): void => {
+    errors.push({ file: String(source), message: error.message });
+    console.warning(error.message);
+  };
+  try {
+    for await (const { source, ...found } of detector.predict(files, { ...options, onError, signal: stop.signal })) {
+      const image = { file: String(source), ...found };
+      await output.add(image);
+      images.push(image);
+      console.result(`${image.file}: ${inOneLine(image.detections)}`);
+      console.live(`${images.length + errors.length}/${files.length}`);
+    }
+  } catch (error) {
+    if (outcome.signal === null || !stop.signal.aborted || error !== stop.signal.reason) throw error;
+  } finally {
+    for (const remove of handlers) remove();
+  }
+  return outcome;
+}
+
+function conclude(
+  console: Console,
+  { images, errors, signal, all }: Outcome & { all: number },
+  folder: string | null,
+): void {
+  const objects = images.reduce((sum, { detections }) => sum + detections.length, 0);
+  const where = folder === null ? "" : `, written to ${folder}`;
+  console.result(`${counted(objects, "object")} in ${counted(images.length, "image")}${where}`);
+  if (errors.length > 0) console.error(`${counted(errors.length, "image")} of ${all} could not be read`);
+  if (signal !== null) console.error(`stopped after ${images.length + errors.length} of ${counted(all, "image")}`);
 }

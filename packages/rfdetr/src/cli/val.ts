@@ -24,6 +24,7 @@ interface ValFlags extends OutputFlags {
   precision: string;
   device: string;
   batch: number | string;
+  antialias: boolean;
   predictions?: string;
   annotations?: string;
 }
@@ -40,6 +41,7 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--batch <n>", "images per batch", numeric, 4)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
+      .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as its evaluation does")
       .option("--predictions <file>", "COCO results file to evaluate instead of weights")
       .option("--annotations <file>", "COCO annotation file for the results"),
   ).action(async (flags: ValFlags) => finish(await val(flags)));
@@ -73,6 +75,7 @@ async function val(flags: ValFlags): Promise<number> {
     split,
     batch,
     precision,
+    antialias: flags.antialias,
     device: flags.device,
     progress: (done, total) => console.live(`evaluating ${done}/${total}`),
   });

@@ -50,10 +50,13 @@ describe("names of pictures", () => {
 
 describe("OutputFolder", () => {
   it("takes a folder of its own each time when none is named", () => {
-    expect(OutputFolder.open(null, ["a.jpg"]).path).toBe("predictions");
-    expect(OutputFolder.open(null, ["a.jpg"]).path).toBe("predictions-2");
+    const write = () => OutputFolder.open(null, ["a.jpg"]).write("a.jpg", "");
+    expect(write()).toBe(join("predictions", "a.jpg"));
+    expect(write()).toBe(join("predictions-2", "a.jpg"));
     writeFileSync("predictions-3", "");
-    expect(OutputFolder.open(null, ["a.jpg"]).path).toBe("predictions-4");
+    expect(write()).toBe(join("predictions-4", "a.jpg"));
+    expect(OutputFolder.open(null, []).path).toBe(null);
+    expect(existsSync("predictions-5")).toBe(false);
   });
 
   it("refuses the folder of the images before it writes anything", () => {

@@ -41,12 +41,16 @@ function commonFolder(paths: readonly string[]): string {
 
 /** A folder that new files are written into. */
 export class OutputFolder {
-  private constructor(private made: string | null) {}
+  #path: string | null;
+
+  private constructor(path: string | null) {
+    this.#path = path;
+  }
 
   /**
    * Opens the folder `wanted`, which may have other files; without one, the first write makes the first of
-   * `predictions`, `predictions-2`, … that does not exist. Refuses names that are in use there, whether by a file, a folder or a link: an image given as input may be one of
-   * them.
+   * `predictions`, `predictions-2`, … that does not exist. Refuses names that are in use there, whether by a file, a
+   * folder or a link: an image given as input may be one of them.
    * @param names of the files to write, relative to the folder
    * @throws RunDirectoryError before anything is written
    */
@@ -61,10 +65,9 @@ export class OutputFolder {
     return new OutputFolder(wanted);
   }
 
-  /** Where the folder is. One that was not named is made here. */
-  get path(): string {
-    this.made ??= freshFolder("predictions");
-    return this.made;
+  /** Where the folder is; null for one that was not named, before the first write. */
+  get path(): string | null {
+    return this.#path;
   }
 
   /**
@@ -73,7 +76,8 @@ export class OutputFolder {
    * @throws RunDirectoryError if the name is in use, or if the file cannot be written
    */
   write(name: string, content: Uint8Array | string): string {
-    const path = join(this.path, name);
+    this.#path ??= freshFolder("predictions");
+    const path = join(this.#path, name);
     makeFolder(dirname(path));
     const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
     try {

@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
-import { workerPath } from "../support/worker-path.js";
+import { workerFlags, workerPath } from "../support/worker-path.js";
 import type { ModelInfo, ModelRequest } from "./model-host.js";
 import type { ImageSource } from "./picture.js";
 import type { DetectOptions, ImagePrediction } from "./predict.js";
@@ -42,8 +42,7 @@ class PredictionThread {
     letThreadsSleep();
     const script = workerPath(import.meta.url, "predict-worker.js");
     if (script === null) throw new InternalError("The script of the prediction thread is missing: run npm run build");
-    // Options of the process, such as --input-type, may be refused in a thread.
-    this.#worker = new Worker(script, { execArgv: [] });
+    this.#worker = new Worker(script, workerFlags());
     this.#worker.unref();
     this.#worker.on("message", (reply: Reply) => this.#settle(reply));
     this.#worker.on("error", (error) => this.#end(error));

@@ -1,0 +1,87 @@
+// The files that `rfdetr predict` writes: pictures with boxes, and results.
+import { extname, join } from "node:path";
+import { drawDetections } from "../predict/draw.js";
+import { OutputFolder, pictureNames } from "../predict/outputs.js";
+import {
+  classList,
+  cocoResults,
+  csvResults,
+  type FileError,
+  type FilePrediction,
+  jsonResults,
+  type resultFormats,
+  yoloLabels,
+} from "../predict/result-formats.js";
+
+type Format = (typeof resultFormats)[number];
+
+/** Takes the results one by one. */
+export interface PredictOutput {
+  /** Folder that files are written to; null if there is none. */
+  readonly path: string | null;
+  /** Writes the picture and the labels of an image. @throws RunDirectoryError if they cannot be written */
+  add(image: FilePrediction): Promise<void>;
+  /** Writes the file of all results, if there is a folder. @returns its text */
+  finish(images: readonly FilePrediction[], errors: readonly FileError[], classNames: readonly string[]): string;
+}
+
+/**
+ * Plans what is written.
+ * @throws RunDirectoryError before anything is written, if a name is in use in the folder
+ */
+export function openPredictOutput(
+  files: readonly string[],
+  options: { out: string | null; draw: boolean; format: Format | null; autoOrient: boolean },
+): PredictOutput {
+  const { out, draw, format, autoOrient } = options;
+  const pictures = pictureNames(files);
+  const labels = labelNames(pictures);
+  const names: string[] = [];
+  if (draw) names.push(...pictures);
+  if (format === "yolo") names.push("classes.txt", ...labels);
+  else if (format !== null && out !== null) names.push(resultsFile(format));
+  const folder = names.length === 0 ? null : OutputFolder.open(out, names);
+  const places = new Map(files.map((file, i) => [file, i]));
+  return {
+    get path() {
+      return folder?.path ?? null;
+    },
+    async add(image) {
+      const place = places.get(image.file) as number;
+      const name = pictures[place];
+      if (draw) {
+        const settings = { format: formatOf(name), autoOrient };
+        folder?.write(name, await drawDetections(image.file, image.detections, settings));
+      }
+      if (format === "yolo") folder?.write(labels[place], yoloLabels(image));
+    },
+    finish(images, errors, classNames) {
+      const text = resultsText(format, images, errors);
+      if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));
+      else if (format !== null && out !== null) folder?.write(resultsFile(format), text);
+      return text;
+    },
+  };
+}
+
+const resultsFile = (format: Format): string => (format === "csv" ? "predictions.csv" : "predictions.json");
+
+function resultsText(format: Format | null, images: readonly FilePrediction[], errors: readonly FileError[]): string {
+  if (format === "csv") return csvResults(images);
+  if (format === "coco") return `${JSON.stringify(cocoResults(images))}\n`;
+  return format === "json" ? `${JSON.stringify(jsonResults(images, errors))}\n` : "";
+}
+
+/** Label files are called like their images. Where two images differ only in their extension, that is kept. */
+function labelNames(pictures: readonly string[]): string[] {
+  const stems = pictures.map((name) => name.slice(0, name.length - extname(name).length));
+  const counts = new Map<string, number>();
+  for (const stem of stems) counts.set(stem, (counts.get(stem) ?? 0) + 1);
+  return stems.map((stem, i) => join("labels", `${counts.get(stem) === 1 ? stem : pictures[i]}.txt`));
+}
+
+/** The format that the name of a picture asks for. */
+function formatOf(name: string): "png" | "jpeg" | "webp" {
+  const extension = extname(name).toLowerCase();
+  return extension === ".png" ? "png" : extension === ".webp" ? "webp" : "jpeg";
+}

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import {
+  classList,
+  cocoResults,
+  csvResults,
+  type FilePrediction,
+  inOneLine,
+  jsonResults,
+  yoloLabels,
+} from "./result-formats.js";
+
+const image: FilePrediction = {
+  file: "photos/000042.jpg",
+  width: 200,
+  height: 100,
+  detections: [
+    { box: [10, 20, 50, 60], score: 0.9, classId: 1, className: "dog" },
+    { box: [0, 0, 200, 100], score: 0.5, classId: 0, className: 'a "big", cat' },
+  ],
+};
+const empty: FilePrediction = { file: "b.jpg", width: 8, height: 8, detections: [] };
+
+describe("results", () => {
+  it("as JSON have every image, and errors if there are some", () => {
+    const [dog] = image.detections;
+    const alone = { ...image, detections: [dog] };
+    const detection = { box: [10, 20, 50, 60], score: 0.9, class_id: 1, class_name: "dog" };
+    const images = [
+      { file: "photos/000042.jpg", width: 200, height: 100, detections: [detection] },
+      { file: "b.jpg", width: 8, height: 8, detections: [] },
+    ];
+    expect(jsonResults([alone, empty], [])).toEqual({ images });
+    const errors = [{ file: "x.jpg", message: "no picture" }];
+    expect(jsonResults([], errors)).toEqual({ images: [], errors });
+  });
+
+  it("as COCO results have corners as left, top, width and height, and numbers as ids where names are numbers", () => {
+    expect(cocoResults([image, empty])).toEqual([
+      { image_id: 42, category_id: 1, bbox: [10, 20, 40, 40], score: 0.9 },
+      { image_id: 42, category_id: 0, bbox: [0, 0, 200, 100], score: 0.5 },
+    ]);
+    expect(cocoResults([{ ...image, file: "café.png" }])[0]).toMatchObject({ image_id: "café" });
+  });
+
+  it("as a table have a row for each detection", () => {
+    expect(csvResults([image, empty])).toBe(
+      "file,width,height,class_id,class_name,score,x1,y1,x2,y2\n" +
+        "photos/000042.jpg,200,100,1,dog,0.9,10,20,50,60\n" +
+        'photos/000042.jpg,200,100,0,"a ""big"", cat",0.5,0,0,200,100\n',
+    );
+  });
+
+  it("as YOLO labels are fractions of the image", () => {
+    expect(yoloLabels(image)).toBe("1 0.15 0.4 0.2 0.4\n0 0.5 0.5 1 1\n");
+    expect(yoloLabels(empty)).toBe("");
+    expect(classList(["cat"], [image])).toBe('a "big", cat\ndog\n');
+    expect(classList(["cat", "dog", "emu"], [])).toBe("cat\ndog\nemu\n");
+  });
+
+  it("in a line for people have class, score and box, the best of many", () => {
+    expect(inOneLine([])).toBe("nothing");
+    expect(inOneLine(image.detections.slice(0, 1))).toBe("dog 0.90 [10 20 50 60]");
+    expect(inOneLine(Array.from({ length: 100 }, () => image.detections[0]))).toMatch(/ and 92 more$/);
+  });
+});

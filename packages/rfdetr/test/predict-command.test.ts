@@ -1,0 +1,149 @@
+// `rfdetr predict` as its users meet it: in a process of its own.
+import { spawn, spawnSync } from "node:child_process";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { scope } from "@rfdetr/torch";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RFDETRModel } from "../src/model/rfdetr.js";
+import { resolveModel } from "../src/model/variants.js";
+import { saveWeights } from "../src/weights/weights.js";
+
+const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "predict-"));
+const script = join(folder, "rfdetr.mjs");
+writeFileSync(
+  script,
+  `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`,
+);
+const weights = ["--weights", join(folder, "tiny.safetensors"), "--device", "cpu", "--precision", "32-true"];
+const everything = ["--threshold", "0"];
+
+function predict(...args: string[]) {
+  const options = { cwd: folder, encoding: "utf8" } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, "predict", ...args, ...weights], options);
+  return { status, stdout, stderr };
+}
+
+beforeAll(async () => {
+  const config = resolveModel("tiny", { numClasses: 2 });
+  const tensors = scope(() => new RFDETRModel(config)).stateDict();
+  saveWeights(join(folder, "tiny.safetensors"), tensors, { classNames: ["cat", "dog"], config });
+  for (const name of ["photos/a", "photos/b", "torn", "many"]) mkdirSync(join(folder, name), { recursive: true });
+  const picture = (width: number) => sharp({ create: { width, height: 60, channels: 3, background: "#c84" } });
+  await picture(90)
+    .jpeg()
+    .toFile(join(folder, "photos", "a", "1.jpg"));
+  await picture(70)
+    .png()
+    .toFile(join(folder, "photos", "b", "1.png"));
+  const whole = readFileSync(join(folder, "photos", "a", "1.jpg"));
+  writeFileSync(join(folder, "torn", "2.jpg"), whole);
+  writeFileSync(join(folder, "torn", "1.jpg"), whole.subarray(0, whole.length / 2));
+  writeFileSync(join(folder, "many", "0.jpg"), "");
+  for (let i = 1; i <= 3000; i++) linkSync(join(folder, "torn", "2.jpg"), join(folder, "many", `${i}.jpg`));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("rfdetr predict", () => {
+  it("shows boxes in short and writes pictures in the format and folders of the images, to a new folder each time", () => {
+    const { status, stdout, stderr } = predict("photos/*/*", ...everything);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(
+      /^photos\/a\/1\.jpg: (cat|dog|__background__) 0\.\d\d \[\d+ \d+ \d+ \d+\], .* and \d+ more$/m,
+    );
+    expect(stdout).toMatch(/ objects in 2 images, written to predictions$/m);
+    expect(readdirSync(join(folder, "predictions"), { recursive: true }).sort()).toEqual([
+      "a",
+      join("a", "1.jpg"),
+      "b",
+      join("b", "1.png"),
+    ]);
+    expect(predict("photos/a").stdout).toContain("written to predictions-2");
+  });
+
+  it("never writes over an image, or over anything else", () => {
+    const photo = join(folder, "photos", "a", "1.jpg");
+    const before = readFileSync(photo);
+    const { status, stderr, stdout } = predict("photos/a", "--out", "photos/a");
+    expect(stderr).toContain("Expected an output folder without the files to write but photos/a has 1.jpg");
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(readFileSync(photo)).toEqual(before);
+  });
+
+  it("names an image that cannot be read and goes on with the others", () => {
+    const { status, stdout, stderr } = predict("torn", "--json");
+    expect(status).toBe(3);
+    const { images, errors } = JSON.parse(stdout);
+    expect(images.map(({ file }: { file: string }) => file)).toEqual(["torn/2.jpg"]);
+    expect(errors).toEqual([{ file: "torn/1.jpg", message: expect.stringContaining("torn/1.jpg") }]);
+    expect(stderr).toContain("1 image of 2 could not be read");
+    const none = predict("torn/1.jpg", "--json");
+    expect(none.status).toBe(1);
+    expect(JSON.parse(none.stdout)).toMatchObject({ images: [], errors: [{ file: "torn/1.jpg" }] });
+  });
+
+  it("finds the same in batches, with either resize", () => {
+    const scores = (...args: string[]): number[] =>
+      JSON.parse(predict("photos/*/*", "--json", ...everything, ...args).stdout).images.flatMap(
+        ({ detections }: { detections: { score: number }[] }) => detections.map(({ score }) => score),
+      );
+    for (const resize of [[], ["--no-antialias"]]) {
+      const alone = scores(...resize);
+      const together = scores("--batch", "2", ...resize);
+      expect(together.length).toBe(alone.length);
+      together.forEach((score, i) => {
+        expect(Math.abs(score - alone[i])).toBeLessThan(1e-5);
+      });
+    }
+  });
+
+  it("prints or writes the results in the formats of other tools", () => {
+    const csv = predict("photos/a", "--format", "csv", ...everything);
+    expect(csv.stdout).toMatch(/^file,width,height,class_id,class_name,score,x1,y1,x2,y2\nphotos\/a\/1\.jpg,90,60,\d,/);
+    const [first] = JSON.parse(predict("photos/a", "--format", "coco", ...everything).stdout);
+    expect(first).toMatchObject({ image_id: 1, category_id: expect.any(Number), score: expect.any(Number) });
+    expect(predict("photos/*/*", "--format", "yolo", "--no-draw", "--out", "yolo", ...everything).status).toBe(0);
+    expect(readFileSync(join(folder, "yolo", "classes.txt"), "utf8")).toMatch(/^cat\ndog\n/);
+    expect(readFileSync(join(folder, "yolo", "labels", "b", "1.txt"), "utf8")).toMatch(/^(\d( [\d.]+){4}\n)+$/);
+    expect(predict("photos/a", "--format", "json", "--json", "--out", "both").status).toBe(0);
+    expect(readdirSync(join(folder, "both")).sort()).toEqual(["1.jpg", "predictions.json"]);
+  });
+
+  it.each([
+    [["photos/a", "--format", "coco", "--json"], "Expected --out beside --json and --format coco"],
+    [["photos/a", "--format", "voc"], "Expected one of json, coco, yolo, csv for format"],
+    [["photos/a", "--batch", "0"], "Expected positive integer for batch"],
+  ])("answers %j with one sentence and exit code 2", (args, message) => {
+    const { status, stderr } = predict(...args);
+    expect(stderr).toContain(message);
+    expect(status).toBe(2);
+  });
+
+  it("prints at Ctrl-C what there is", async () => {
+    const child = spawn(process.execPath, [script, "predict", "many", "--json", ...weights], { cwd: folder });
+    let stdout = "";
+    child.stdout.on("data", (text) => {
+      stdout += text;
+    });
+    // The empty file is named as soon as the first results are there.
+    child.stderr.once("data", () => child.kill("SIGINT"));
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    expect(code).toBe(130);
+    const { images, errors } = JSON.parse(stdout);
+    expect(images.length).toBeLessThan(3000);
+    expect(errors).toEqual([{ file: "many/0.jpg", message: expect.any(String) }]);
+    expect(existsSync(join(folder, "predictions-3"))).toBe(false);
+  });
+});
