@@ -22,7 +22,8 @@ export interface FoundImages {
  * @example
  * import { imageFiles, RFDETR } from "rfdetr";
  * await using detector = await RFDETR.load("best.safetensors");
- * for await (const { source, detections } of detector.predict(imageFiles(["photos/"]))) console.log(source, detections);
+ * const predictions = detector.predict(imageFiles(["photos/"]), { batch: 8 });
+ * for await (const { source, detections } of predictions) console.log(source, detections);
  */
 export function imageFiles(inputs: readonly string[]): string[] {
   return findImages(inputs).files;

@@ -111,7 +111,7 @@ export class RemoteModel {
     return new RemoteModel(info, thread, key);
   }
 
-  /** Detects objects in a batch of images. @returns for each what was found, or the error that it cannot be read with */
+  /** Detects objects in a batch of images. @returns for each what was found, or why it cannot be read */
   async detect(images: ImageSource[], options: DetectOptions): Promise<(ImagePrediction | Error)[]> {
     const request = { type: "detect", key: this.#key, images, options } as const;
     const found = await this.#thread.ask<(ImagePrediction | SentError)[]>(request);
