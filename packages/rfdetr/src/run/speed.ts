@@ -8,13 +8,20 @@ export class SpeedMeter {
 
   constructor(readonly size = 30) {}
 
+  /** Steps begin, after the start or after an evaluation, which does not count. @param at milliseconds */
+  begin(at: number): void {
+    const now = this.#window[this.#window.length - 1]?.at ?? at;
+    for (const entry of this.#window) entry.at += at - now;
+    if (this.#window.length === 0) this.#window.push({ images: 0, at });
+  }
+
   /** Adds a step of so many images that ended at `at` milliseconds. */
   add(images: number, at: number): void {
     this.#window.push({ images, at });
     if (this.#window.length > this.size) this.#window.shift();
   }
 
-  /** Images per second; 0 until two steps have ended. */
+  /** Images per second; 0 until a step has ended. */
   get perSecond(): number {
     const [first, ...rest] = this.#window;
     if (rest.length === 0) return 0;

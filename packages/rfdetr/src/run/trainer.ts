@@ -172,6 +172,7 @@ class Trainer {
     const { data, stepsPerEpoch, settings } = this.session;
     const progress = this.#progress;
     this.#mark = performance.now();
+    this.#speed.begin(this.#mark);
     for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
       if (this.#stepsLeft <= 0) break;
       if (yield* this.#step(microBatches)) return "rolled back";
