@@ -1,8 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadSafetensors, ops, saveSafetensors } from "@rfdetr/torch";
+import { loadSafetensors, type Tensor } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
+import { loadCheckpoint, saveCheckpoint } from "../src/run/files/checkpoint.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import { train } from "../src/run/trainer.js";
@@ -63,15 +64,29 @@ function finite(file: string): boolean {
   return good;
 }
 
-/** Puts a value into the first element of a tensor of a checkpoint. */
-function spoil(name: string, file: string, key: RegExp, value: number): string {
-  const where = path(name, `checkpoint/${file}`);
-  const { tensors, metadata } = loadSafetensors(where);
-  const found = [...tensors.keys()].find((one) => key.test(one)) as string;
-  ops.fill_(tensors.get(found)?.flatten().narrow(0, 0, 1) as never, value);
-  saveSafetensors(where, tensors, metadata);
-  for (const tensor of tensors.values()) tensor.dispose();
-  return found;
+/** Puts a value into the first element of a tensor of a checkpoint. @returns what it is called */
+function spoil(name: string, kind: "model" | "ema" | "expAvg" | "expAvgSq", value: number): string {
+  const where = path(name, "checkpoint");
+  const { progress, ...tensors } = loadCheckpoint(where);
+  const key = "class_embed.bias";
+  const average = tensors.ema?.tensors ?? new Map<string, Tensor>();
+  const found = {
+    model: tensors.model.get(key),
+    ema: average.get(key),
+    expAvg: tensors.optimizer.expAvg[5],
+    expAvgSq: tensors.optimizer.expAvgSq[5],
+  }[kind] as Tensor;
+  found.flatten().narrow(0, 0, 1).fill_(value);
+  saveCheckpoint(where, progress, tensors);
+  for (const tensor of [
+    ...tensors.model.values(),
+    ...average.values(),
+    ...tensors.optimizer.expAvg,
+    ...tensors.optimizer.expAvgSq,
+    tensors.rng,
+  ])
+    tensor.dispose();
+  return key;
 }
 
 /** A run that was stopped after seven of its ten steps. */
@@ -91,13 +106,14 @@ describe("a run that is stopped before its first evaluation", () => {
 
 describe("values of a checkpoint that are not finite", () => {
   it.each([
-    ["weights", "model.safetensors", Number.NaN, /^The weights .* continue from their average$/],
-    ["average", "ema.safetensors", Number.POSITIVE_INFINITY, /^The average of .* begins again from the weights$/],
-    ["moments", "optimizer.safetensors", Number.NaN, /^The moments of .* begin again from zero$/],
-    ["variance", "optimizer.safetensors", -1, /^The moments of .* begin again from zero$/],
-  ])("are named and repaired: %s", async (name, file, value, message) => {
+    ["model", Number.NaN, /^The weights .* continue from their average$/],
+    ["ema", Number.POSITIVE_INFINITY, /^The average of .* begins again from the weights$/],
+    ["expAvg", Number.NaN, /^The moments of .* begin again from zero$/],
+    ["expAvgSq", -1, /^The moments of .* begin again from zero$/],
+  ] as const)("are named and repaired: %s", async (kind, value, message) => {
+    const name = `spoilt-${kind}`;
     const where = await stopped(name);
-    spoil(name, file, name === "variance" ? /exp_avg_sq\.5$/ : /\.5$|class_embed.bias$/, value);
+    spoil(name, kind, value);
     const { warnings, events } = await run(resumeConfig(where), where);
     expect(warnings).toEqual([expect.stringMatching(message)]);
     expect(warnings[0]).toContain("first seen after step 7");
@@ -108,7 +124,7 @@ describe("values of a checkpoint that are not finite", () => {
 
   it("end the run before its first step where no finite copy is left", async () => {
     const where = await stopped("lost", { useEma: false });
-    const key = spoil("lost", "model.safetensors", /class_embed.bias$/, Number.NaN);
+    const key = spoil("lost", "model", Number.NaN);
     const { error } = await run(resumeConfig(where), where);
     expect(error).toMatchObject({ code: "ERR_CHECKPOINT", message: expect.stringContaining(key) });
     expect(error?.hint).toContain("best.safetensors");

@@ -42,6 +42,15 @@ describe("the weights of an epoch", () => {
       }
   });
 
+  it("are not the best when they diverged, or where the loss exploded and they find nothing", () => {
+    const best = (AP: number, state: { usable: boolean; healthy: boolean }) =>
+      judgeEpoch(settings(), 1, null, { summary: figures(AP), base: null }, state).best;
+    expect(best(0.5, { usable: false, healthy: true })).toBe(false);
+    expect(best(0, { usable: true, healthy: false })).toBe(false);
+    expect(best(0.5, { usable: true, healthy: false })).toBe(true);
+    expect(best(0, { usable: true, healthy: true })).toBe(true);
+  });
+
   it("are those that are not averaged where these are better", () => {
     const better = judgeEpoch(settings(), 1, 0.55, { summary: figures(0.5), base: figures(0.6) });
     expect(better).toMatchObject({ baseWins: true, best: true, figure: 0.6, watched: 0.6, chosen: { AP: 0.6 } });

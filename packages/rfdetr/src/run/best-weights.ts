@@ -22,14 +22,15 @@ export interface EpochVerdict {
  * @param before the best figure so far, or null
  * @param summary figures of the weights that would be shipped, and `base` of those that are not averaged; null where
  * not evaluated
- * @param usable false for weights that diverged, or that no step has changed: they are never the best
+ * @param state `usable`: false for weights that diverged, or that no step has changed, which are never the best.
+ * `healthy`: false where the loss exploded; such weights are the best only if they find something
  */
 export function judgeEpoch(
   settings: TrainSettings,
   epoch: number,
   before: number | null,
   { summary, base }: { summary: CocoSummary | null; base: CocoSummary | null },
-  usable = true,
+  { usable, healthy }: { usable: boolean; healthy: boolean } = { usable: true, healthy: true },
 ): EpochVerdict {
   const shippedFigure = figureOf(settings, summary);
   const baseFigure = figureOf(settings, base);
@@ -40,7 +41,12 @@ export function judgeEpoch(
     baseWins,
     figure,
     watched: settings.earlyStoppingUseEma ? (shippedFigure ?? figure) : figure,
-    best: usable && figure !== null && epoch > settings.skipBestEpochs && (before === null || figure > before),
+    best:
+      usable &&
+      figure !== null &&
+      (healthy || figure > 0) &&
+      epoch > settings.skipBestEpochs &&
+      (before === null || figure > before),
   };
 }
 

@@ -51,7 +51,7 @@ export function lostWeights(
   const what = someOf(names);
   if (progress.step > savedStep)
     return new NumericsError(
-      `The weights ${what} are not finite, first seen after step ${progress.step}, and no finite copy is left`,
+      `The weights ${what} are not finite, first seen after step ${progress.step}, and no finite copy is left: the run diverged`,
       { hint: remedy },
     );
   return progress.step === 0
@@ -64,11 +64,12 @@ export function lostWeights(
 }
 
 /** Why a run has no best weights; null where it has, or where what was said before tells it. */
-export function whyNoBest({ settings, progress }: Session): string | null {
+export function whyNoBest({ settings, progress }: Session, healthy: boolean): string | null {
   const last = "weights/last.safetensors holds those of the last epoch";
-  return progress.best === null && progress.epoch <= settings.skipBestEpochs
-    ? `There are no best weights, because skip_best_epochs (${settings.skipBestEpochs}) leaves out every epoch of this run: ${last}`
-    : null;
+  if (progress.best !== null) return null;
+  if (progress.epoch <= settings.skipBestEpochs)
+    return `There are no best weights, because skip_best_epochs (${settings.skipBestEpochs}) leaves out every epoch of this run: ${last}`;
+  return healthy ? null : `There are no best weights, because the run diverged: ${last}. ${remedy}`;
 }
 
 /** Why `run_test` cannot run; null where it can. */

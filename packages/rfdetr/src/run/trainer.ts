@@ -9,6 +9,7 @@ import { replayStep } from "../train/replay.js";
 import { type StepResult, trainingStep } from "../train/step.js";
 import type { MicroBatch } from "../train/step-parts.js";
 import { judgeEpoch } from "./best-weights.js";
+import { EpochHealth } from "./epoch-health.js";
 import { FaultJudge, mostRollbacks } from "./fault-policy.js";
 import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
@@ -25,7 +26,7 @@ import {
 import { addStep, emptySums } from "./progress.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
-import { divergence, mostlySkipped, remedy, whyNoBest, whyNoTest, withoutResult } from "./run-messages.js";
+import { mostlySkipped, remedy, whyNoBest, whyNoTest } from "./run-messages.js";
 import { type EpochFigures, evaluateEpoch, evaluateTest } from "./scheduled-evaluation.js";
 import { endedRun } from "./session/ended-run.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
@@ -39,8 +40,6 @@ import type { TrainRequest } from "./train-run.js";
 /** Codes of failures whose cause is outside the run: it can be resumed once the cause is fixed. */
 const resumable = new Set(["ERR_DATA", "ERR_RUN_DIRECTORY", "ERR_NUMERICS"]);
 
-/** The share of detections that may overflow, as in float16, before the weights count as diverged. */
-const fewDetections = 0.01;
 const notEvaluated: EpochFigures = { summary: null, base: null, nonFinite: 0 };
 
 type StopReason = RunSummary["stop_reason"];
@@ -77,10 +76,7 @@ class Trainer {
   readonly #faults: FaultJudge;
   readonly #watch: StepWatch;
   readonly #state: StateKeeper;
-  /** Whether the last evaluation had detections that are not finite. */
-  #diverged = false;
-  /** Whether it was said that most steps are skipped. */
-  #saidSkipped = false;
+  readonly #epochs: EpochHealth;
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
   #evaluationSeconds = 0;
@@ -94,6 +90,7 @@ class Trainer {
     this.#progress = progress;
     this.#faults = new FaultJudge(settings.onNonFinite, progress.faults);
     this.#state = new StateKeeper(session, this.#faults);
+    this.#epochs = new EpochHealth(session, this.#state, this.#faults);
     this.#watch = new StepWatch(parts.model, settings.monitorInterval);
     this.#stopping = settings.earlyStopping
       ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta)
@@ -127,7 +124,7 @@ class Trainer {
       if (steps === "rolled back") continue;
       reason = steps === "interrupted" ? steps : yield* this.#endEpoch();
       if (reason === "interrupted") yield* this.#keepLast();
-      else if (reason !== null) this.#mustHaveTrained();
+      else if (reason !== null) this.#epochs.mustHaveTrained();
       progress.finished = reason !== null && reason !== "interrupted";
       yield* this.#state.checkpoint();
     }
@@ -135,19 +132,12 @@ class Trainer {
     yield this.#done(reason ?? "finished");
   }
 
-  /** @throws NumericsError for a run without a result. */
-  #mustHaveTrained(): void {
-    const progress = this.#progress;
-    const nothing = progress.applied === 0 || (this.#diverged && !existsSync(this.session.directory.last));
-    if (progress.step > 0 && nothing) throw withoutResult(progress, this.#faults.since);
-  }
-
   /** What remains to be done and said at the end of a run that was not interrupted. */
   async *#conclude(): AsyncGenerator<TrainEvent> {
     const { session } = this;
     const progress = this.#progress;
-    this.#mustHaveTrained();
-    for (const message of [mostlySkipped(progress, this.#faults.since), whyNoBest(session)])
+    this.#epochs.mustHaveTrained();
+    for (const message of [mostlySkipped(progress, this.#faults.since), whyNoBest(session, this.#state.healthy)])
       if (message !== null) yield { type: "warning", message };
     if (session.settings.runTest) yield* this.#test();
   }
@@ -155,7 +145,7 @@ class Trainer {
   /** Saves the weights of a run that is stopped, unless it has diverged. */
   *#keepLast(): Generator<TrainEvent> {
     yield* this.#state.heal();
-    if (this.#state.healthy && !this.#diverged) for (const recorder of this.recorders) recorder.stopped?.();
+    if (this.#state.healthy && !this.#epochs.diverged) for (const recorder of this.recorders) recorder.stopped?.();
   }
 
   /** Steps until the run ends by their number; those that were undone do not count. */
@@ -276,9 +266,12 @@ class Trainer {
     if (figures === null) return "interrupted";
     const evaluationSeconds = (performance.now() - began) / 1000;
     if (figures.summary !== null) this.#evaluationSeconds = evaluationSeconds;
-    const usable = yield* this.#usable(figures);
+    const usable = yield* this.#epochs.usable(figures);
     const before = progress.best?.figure ?? null;
-    const { chosen, baseWins, figure, watched, best } = judgeEpoch(settings, epoch, before, figures, usable);
+    const { chosen, baseWins, figure, watched, best } = judgeEpoch(settings, epoch, before, figures, {
+      usable,
+      healthy: this.#state.healthy,
+    });
     const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins, usable });
     if (best && figure !== null && chosen !== null) progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
@@ -296,26 +289,6 @@ class Trainer {
     }
     yield event;
     return ended;
-  }
-
-  /**
-   * Whether the weights of an epoch may take the place of those saved before: not when they diverged, when no step has
-   * changed them, or when the run may go back behind them. Says what is wrong.
-   */
-  *#usable({ summary, nonFinite }: EpochFigures): Generator<TrainEvent, boolean> {
-    const progress = this.#progress;
-    const { since } = this.#faults;
-    if (summary !== null) this.#diverged = nonFinite > fewDetections * (nonFinite + summary.detections);
-    if (summary !== null && nonFinite > 0)
-      yield {
-        type: "warning",
-        message: divergence(nonFinite, nonFinite + summary.detections, progress.step, since),
-      };
-    const skipped = this.#saidSkipped ? null : mostlySkipped(progress, since);
-    if (skipped !== null) yield { type: "warning", message: skipped };
-    this.#saidSkipped ||= skipped !== null;
-    const goesBack = this.session.settings.onNonFinite === "rollback" && !this.#state.healthy;
-    return progress.applied > 0 && !this.#diverged && !goesBack;
   }
 
   /** Scores the best weights on the test split. */

@@ -29,6 +29,8 @@ export interface StepParts {
   optimizer: optim.AdamW;
   /** Disabled unless gradients are scaled. */
   scaler: GradScaler;
+  /** What the scaler warned of and no step has passed on. */
+  scalerWarnings?: string[];
   device: string;
   /** Global gradient norm above which gradients are clipped; 0 never clips. */
   clipMaxNorm: number;
@@ -44,6 +46,7 @@ export function stepParts(
   settings: TrainSettings,
   { precision, device, scale }: { precision: Precision; device: string; scale?: number },
 ): StepParts {
+  const scalerWarnings: string[] = [];
   return {
     model,
     criterion: new Criterion({
@@ -60,7 +63,9 @@ export function stepParts(
       ...settings.scaler,
       ...(scale === undefined ? {} : { init: scale }),
       enabled: precision === "16-mixed",
+      warn: (message) => scalerWarnings.push(message),
     }),
+    scalerWarnings,
     device,
     clipMaxNorm: settings.clipMaxNorm,
   };

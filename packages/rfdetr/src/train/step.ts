@@ -35,7 +35,7 @@ export interface StepResult {
   /** False if a loss or gradient was not finite: weights and moments are unchanged then. */
   applied: boolean;
   fault: Fault | null;
-  /** A warning of the matcher about its costs, the first time; otherwise null. */
+  /** A warning of the matcher about its costs or of the scaler about its scale, the first time; otherwise null. */
   warning: string | null;
   seconds: StepSeconds;
   /**
@@ -95,7 +95,7 @@ export function trainingStep(
   fault = bad;
   seconds.optimizer = lap();
   return {
-    warning: parts.criterion.matcher.warning(),
+    warning: parts.criterion.matcher.warning() ?? parts.scalerWarnings?.shift() ?? null,
     loss,
     terms,
     gradNorm: norm,

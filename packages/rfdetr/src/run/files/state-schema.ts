@@ -32,7 +32,7 @@ const progress = z.object({
     })
     .nullable(),
   rollbacks: z.object({ inEpoch: count, undone: count, lrFactor: z.number() }).optional(),
-  faults: z.object({ wasted: count, replays: count }).optional(),
+  faults: z.object({ wasted: count, replays: count, since: count.nullable().optional() }).optional(),
   finished: z.boolean(),
 });
 
