@@ -1,7 +1,9 @@
 // What all commands share: output flags, console, checks of values, exit codes.
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
+import { precisionWords } from "../settings/precision-words.js";
 import { expected, UsageError } from "../support/errors.js";
+import { suggest } from "../support/suggest.js";
 import { Console } from "./console.js";
 
 /** Exit codes of the command. docs/errors.md is made from the comments. */
@@ -94,7 +96,12 @@ export function share(name: string, value: unknown): number {
 /** @throws RfdetrError unless `value` is one of the names. */
 export function oneOf<T extends string>(name: string, value: unknown, names: readonly T[]): T {
   if (typeof value === "string" && (names as readonly string[]).includes(value)) return value as T;
-  throw new UsageError(expected(`one of ${names.join(", ")}`, name, value));
+  const word = typeof value === "string" ? value.toLowerCase() : "";
+  const neighbour = Object.hasOwn(precisionWords, word) ? precisionWords[word] : undefined;
+  const meant = names.find((each) => each === neighbour) ?? (word.length > 1 ? suggest(word, names) : undefined);
+  throw new UsageError(
+    `${expected(`one of ${names.join(", ")}`, name, value)}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+  );
 }
 
 /** Values of `--precision`. */

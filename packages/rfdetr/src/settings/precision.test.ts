@@ -7,9 +7,9 @@ it.each([
   [{ amp: false }, "32-true"],
   [{ amp: "calibrate" }, "measured"],
   [{ amp_dtype: "bf16" }, "bf16-mixed"],
-  [{ amp_dtype: "fp16", amp: "calibrate" }, "16-mixed"],
-  [{ amp_dtype: null, amp: "calibrate" }, "32-true"],
-  [{ precision: "16-mixed", amp: false, amp_dtype: "bf16" }, "16-mixed"],
+  [{ amp_dtype: "fp16" }, "16-mixed"],
+  [{ amp_dtype: null, amp: false }, "32-true"],
+  [{ precision: "16-mixed", amp_dtype: "fp16" }, "16-mixed"],
 ])("%j asks for %s", (options, asked) => {
   expect(requestedPrecision(resolveSettings({ datasetDir: "-", ...options }))).toBe(asked);
 });

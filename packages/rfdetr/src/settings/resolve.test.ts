@@ -59,6 +59,24 @@ describe("resolveSettings", () => {
     [{ constructor: 2 }, "Expected a known setting but received constructor"],
     [{ lr_scheduler_kwargs: { lr_scheduler_kwargs: {} } }, "Expected a known setting but received lr_scheduler_kwargs"],
     [{ amp_dtype: "constructor" }, "for amp_dtype but received"],
+    [{ precision: "fp16" }, 'for precision but received "fp16" of type string: did you mean 16-mixed?'],
+    [{ precision: "BF16" }, "did you mean bf16-mixed?"],
+    [{ precision: "half" }, "did you mean 16-mixed?"],
+    [{ precision: "fp32" }, "did you mean 32-true?"],
+    [{ precision: "bf16_mixed" }, "did you mean bf16-mixed?"],
+    [{ use_ema: "True" }, "did you mean true?"],
+    [{ seed: "None" }, "did you mean null?"],
+    [{ lr_scheduler: "cosin" }, "did you mean cosine?"],
+    [{ batch_size: 2, batchSize: 4 }, "Expected batch_size once but received batch_size and batchSize: leave one out"],
+    [{ amp: false, precision: "bf16-mixed" }, 'received precision = "bf16-mixed" and amp = false, which is 32-true'],
+    [{ amp_dtype: "fp16", precision: "bf16-mixed" }, "Expected one precision"],
+    [{ amp: false, amp_dtype: "bf16" }, "Expected one precision"],
+    [{ amp: "calibrate", precision: "16-mixed" }, "Expected one precision"],
+    [
+      { precision: "bf16-mixed", scaler: { init: 2 } },
+      "The setting scaler is for 16-mixed, but the precision is bf16-mixed",
+    ],
+    [{ amp: false, scaler: { init: 2 } }, "The setting scaler is for 16-mixed, but the precision is 32-true"],
     [{ zebra: 2 }, "Expected a known setting but received zebra"],
     [{ strategy: "ddp" }, 'The setting strategy = "ddp" is not supported: training runs on one device'],
   ])("refuses %j in one sentence", (options, message) => {
@@ -68,6 +86,17 @@ describe("resolveSettings", () => {
   it("accepts the package's own default of a refused setting, because its saved configs carry them all", () => {
     for (const [name, { accepts }] of Object.entries(refused))
       for (const value of accepts) expect(() => resolveSettings({ ...base, [name]: value })).not.toThrow();
+  });
+
+  it("takes settings of precision that agree, and a scaler where 16-mixed may be chosen", () => {
+    for (const agreeing of [
+      { amp: false, precision: "32-true" },
+      { amp: true, precision: "bf16-mixed" },
+      { amp_dtype: "fp16", precision: "16-mixed", scaler: { init: 2 } },
+      { amp: false, amp_dtype: null },
+      { scaler: { init: 2 } },
+    ])
+      expect(() => resolveSettings({ ...base, ...agreeing })).not.toThrow();
   });
 
   it("needs a dataset", () => {

@@ -9,6 +9,7 @@ import { camelCase, snakeCase } from "../support/names.js";
 import { suggest } from "../support/suggest.js";
 import type { Fail } from "../support/text-file.js";
 import { readYaml } from "../support/yaml.js";
+import { checkPrecision } from "./precision.js";
 import { refused } from "./refused-settings.js";
 import { type Setting, type SettingName, settings, type TrainOptions, type TrainSettings } from "./settings.js";
 
@@ -76,6 +77,7 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
   }
   if (result.datasetDir === undefined)
     throw new ConfigError("Expected a dataset folder but received none", { hint: "Name it with `dataset_dir`" });
+  checkPrecision(result as TrainSettings);
   if (result.augConfig !== null) checkAugmentation(result as TrainSettings);
   return result as TrainSettings;
 }
@@ -96,6 +98,7 @@ function checkAugmentation({ augConfig, augment }: TrainSettings): void {
  */
 function normalise(options: Record<string, unknown>): Record<string, unknown> {
   const given: Record<string, unknown> = {};
+  const spelt = new Map<string, string>();
   const notOurs: [name: string, value: unknown][] = [];
   const add = (key: string, value: unknown, inner = false) => {
     const name = snakeCase(key);
@@ -104,8 +107,12 @@ function normalise(options: Record<string, unknown>): Record<string, unknown> {
     } else if (name === "model_name") {
       if (value !== null) given.model ??= variantOfClass(String(value));
     } else if (name === "pretrain_weights") given.weights ??= value;
-    else if (Object.hasOwn(settings, name)) given[name] = value;
-    else if (Object.hasOwn(refused, name)) notOurs.push([name, value]);
+    else if (Object.hasOwn(settings, name)) {
+      if (spelt.has(name))
+        throw new ConfigError(`Expected ${name} once but received ${spelt.get(name)} and ${key}: leave one out`);
+      spelt.set(name, key);
+      given[name] = value;
+    } else if (Object.hasOwn(refused, name)) notOurs.push([name, value]);
     else throw unknown(key);
   };
   for (const [key, value] of Object.entries(options)) if (value !== undefined) add(key, value);
@@ -155,7 +162,30 @@ export function checkSetting(name: SettingName, value: unknown, shown: string = 
     typeof value === "string" && without !== undefined && Object.hasOwn(without, value) ? without[value] : undefined;
   if (reason !== undefined)
     throw new ConfigError(`The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
-  throw new ConfigError(expected(kindOf(name), shown, value));
+  const meant = valueMeant(name, value);
+  throw new ConfigError(
+    `${expected(kindOf(name), shown, value)}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+  );
+}
+
+/** The value that was probably meant by a text which the setting does not accept. */
+function valueMeant(name: SettingName, value: unknown): string | undefined {
+  if (typeof value !== "string") return undefined;
+  const { type, means = {} }: Setting = settings[name];
+  const word = value.toLowerCase();
+  if (Object.hasOwn(means, word)) return means[word];
+  const words = valuesOf(type.toJSONSchema() as JsonSchema);
+  return (
+    words.find((each) => each === word || (each === "null" && word === "none")) ??
+    (word.length > 1 ? suggest(word, words) : undefined)
+  );
+}
+
+/** The values that a setting accepts by name. */
+function valuesOf({ type, enum: values, const: value, anyOf }: JsonSchema): string[] {
+  if (values !== undefined) return values.map(String);
+  if (value !== undefined) return [String(value)];
+  return type === "boolean" ? ["true", "false"] : type === "null" ? ["null"] : (anyOf ?? []).flatMap(valuesOf);
 }
 
 /** The values that a setting accepts, in words. */

@@ -2,6 +2,7 @@
 // from it.
 import { z } from "zod";
 import type { CamelCase } from "../support/names.js";
+import { precisionWords } from "./precision-words.js";
 
 const count = z.number().int().positive();
 const countOrZero = z.number().int().nonnegative();
@@ -195,13 +196,15 @@ export const settings = {
     type: z.enum(["auto", "bf16", "fp16"]).nullable(),
     fallback: "auto",
     about: "low-precision type of mixed precision; null is 32-true",
+    means: { bfloat16: "bf16", "bf16-mixed": "bf16", float16: "fp16", half: "fp16", "16-mixed": "fp16" },
     differs: "auto is bf16 also on CPUs that multiply bf16 natively, where the package trains in float32",
     without: { fp8: "there are no fp8 kernels; use bf16" },
   },
   precision: {
     type: z.enum(["auto", "32-true", "bf16-mixed", "16-mixed"]),
     fallback: "auto",
-    about: "precision of training; any value other than auto overrides amp and amp_dtype",
+    about: "precision of training; any value other than auto decides, and amp and amp_dtype must not contradict it",
+    means: precisionWords,
     ours: true,
   },
   monitor_interval: {
@@ -272,7 +275,8 @@ export const settings = {
   device: {
     type: z.string().min(1),
     fallback: "auto",
-    about: "auto, cpu or cuda:N",
+    takes: "auto, cpu or cuda:N",
+    about: "device to train on; auto takes the GPU, if there is one",
     differs: "auto is resolved when the run begins; the package resolves it when the settings are made",
   },
 
@@ -330,6 +334,8 @@ export interface Setting {
   takes?: string;
   /** The largest number it accepts, where a larger one could only be a mistake. */
   most?: number;
+  /** What other tools call its values, in lower case. */
+  means?: Readonly<Record<string, string>>;
   /** Whether the package does not have it. */
   ours?: boolean;
   /** How the default, or what the setting does, differs from the package, and why. */

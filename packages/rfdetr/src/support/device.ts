@@ -1,6 +1,7 @@
 // Resolves the name of a device.
 import { engine } from "@rfdetr/torch";
 import { ConfigError, expected } from "./errors.js";
+import { suggest } from "./suggest.js";
 
 /**
  * The device of a name, such as `cuda:0`.
@@ -11,7 +12,16 @@ export function resolveDevice(name: string): string {
   const { cuda } = engine();
   if (name === "auto") return cuda ? "cuda:0" : "cpu";
   if (name === "cpu") return name;
-  if (!/^cuda(:\d+)?$/.test(name)) throw new ConfigError(expected("auto, cpu or cuda:N", "device", name));
+  if (!/^cuda(:\d+)?$/.test(name)) {
+    const meant = /^\d+$/.test(name)
+      ? `cuda:${name}`
+      : /^gpu/i.test(name)
+        ? "cuda"
+        : suggest(name, ["auto", "cpu", "cuda"]);
+    throw new ConfigError(
+      `${expected("auto, cpu or cuda:N", "device", name)}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+    );
+  }
   if (!cuda)
     throw new ConfigError(`Device ${name} is not available: this libtorch finds no GPU`, {
       hint: "`rfdetr setup` can install a libtorch for GPUs",

@@ -1,0 +1,18 @@
+// What other tools call the precisions.
+
+/** Words of other tools for a precision, in lower case. */
+export const precisionWords: Readonly<Record<string, string>> = {
+  fp16: "16-mixed",
+  float16: "16-mixed",
+  half: "16-mixed",
+  "16": "16-mixed",
+  "fp16-mixed": "16-mixed",
+  amp: "auto",
+  mixed: "auto",
+  bf16: "bf16-mixed",
+  bfloat16: "bf16-mixed",
+  fp32: "32-true",
+  float32: "32-true",
+  full: "32-true",
+  "32": "32-true",
+};
