@@ -58,6 +58,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr convert checkpoint_best_total.pth birds.safetensors",
     "rfdetr convert runs/nano birds.pth",
   ],
+  "rfdetr settings": ["rfdetr settings", "rfdetr settings lr_scheduler", "rfdetr settings --json"],
   "rfdetr demo": ["rfdetr demo", "rfdetr demo --images 200 --steps 100 --out runs/short"],
   "rfdetr setup": ["rfdetr setup", "rfdetr setup --libtorch /opt/libtorch"],
 };

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import { settings } from "../settings/settings.js";
 import { examples } from "./examples.js";
 import { buildProgram, withHelpWords } from "./program.js";
+import { settingOfFlag } from "./train-flags.js";
 
 const program = buildProgram(() => {});
 const all: [string, Command][] = [];
@@ -41,6 +43,17 @@ it("names the commands that the launcher names before the program is built", () 
   const launcher = readFileSync(new URL("../../bin/rfdetr.mjs", import.meta.url), "utf8");
   const [, names] = /const commands = "([^"]*)"/.exec(launcher) as RegExpExecArray;
   expect(names.split(", ")).toEqual(program.commands.map((command) => command.name()));
+});
+
+it("says the default of every setting that has a flag of its own", () => {
+  const train = program.commands.find((command) => command.name() === "train") as Command;
+  for (const [flag, name] of Object.entries(settingOfFlag)) {
+    const { fallback } = settings[name];
+    const { description } = train.options.find(({ long }) => long === `--${flag}`) as { description: string };
+    if (fallback !== undefined && fallback !== null)
+      expect(description).toMatch(new RegExp(`\\(default: ${String(fallback)}[,)]`));
+    else if (name !== "dataset_dir") expect(description).toContain("(default: ");
+  }
 });
 
 describe("withHelpWords", () => {

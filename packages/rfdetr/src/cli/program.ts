@@ -12,6 +12,7 @@ import { addNumerics } from "./numerics.js";
 import { printable, stderr, stdout } from "./output.js";
 import { addPredict } from "./predict.js";
 import { addProfile } from "./profile.js";
+import { addSettings } from "./settings.js";
 import { addSetup } from "./setup.js";
 import { addTrain } from "./train.js";
 import { checkValues } from "./usage-error.js";
@@ -30,6 +31,7 @@ const commands: readonly AddCommand[] = [
   addDoctor,
   addNumerics,
   addConvert,
+  addSettings,
   addDemo,
   addSetup,
 ];

@@ -1,5 +1,8 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseAssignment, parseOverrides } from "./setting-flags.js";
+import { parseAssignment, parseOverrides, settingsOf } from "./setting-flags.js";
 
 describe("settings as text", () => {
   it("read values as JSON if they parse, as text otherwise", () => {
@@ -13,5 +16,41 @@ describe("settings as text", () => {
     expect(parseOverrides(["backbone.*=fp32", "a=b=keep"])).toEqual({ "backbone.*": "fp32", "a=b": "keep" });
     expect(() => parseOverrides(["fp32"])).toThrow('Expected pattern=rule for override but received "fp32"');
     expect(() => parseOverrides(["a=fp8"])).toThrow("for override but received");
+  });
+});
+
+describe("the settings of a command line", () => {
+  const config = join(mkdtempSync(join(tmpdir(), "settings-")), "settings.json");
+  writeFileSync(
+    config,
+    '{"lr": 1, "gradAccumSteps": 2, "epochs": 3, "precision_overrides": {"a": "fp32", "b": "keep"}}',
+  );
+
+  it("are those of the file, replaced by those of --set and of flags", () => {
+    expect(
+      settingsOf({ amp: true, config, set: ["grad_accum_steps=4", "seed=7"], epochs: 5, override: ["b=lower"] }),
+    ).toEqual({
+      lr: 1,
+      grad_accum_steps: 4,
+      seed: 7,
+      epochs: 5,
+      precision_overrides: { a: "fp32", b: "lower" },
+    });
+  });
+
+  it.each([
+    [{ amp: true, set: ["epochs=3"], epochs: 5 }, "Expected epochs once but received --set epochs=3 and --epochs"],
+    [{ amp: true, set: ["lr=1", "lr=2"] }, "Expected lr once but received --set lr=1 and --set lr=2: leave one out"],
+    [{ amp: true, set: ["batchSize=1"], batch: 2 }, "Expected batch_size once"],
+    [{ amp: false, set: ["amp=true"] }, "Expected amp once but received --set amp=true and --no-amp"],
+    [{ amp: true, epochs: "many" }, 'for epochs but received "many" of type string'],
+  ])("%j are refused", (flags, message) => {
+    expect(() => settingsOf(flags)).toThrow(message);
+  });
+
+  it("keep a name that every object has, so that it is refused as unknown", () => {
+    expect(Object.entries(settingsOf({ amp: true, set: ['__proto__={"epochs":7}'] }))).toEqual([
+      ["__proto__", { epochs: 7 }],
+    ]);
   });
 });

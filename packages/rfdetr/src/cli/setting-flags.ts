@@ -1,7 +1,47 @@
-// Flags that hold settings as text: `--set key=value` and `--override pattern=rule`.
-import { checkSetting } from "../settings/resolve.js";
+// Flags that hold settings as text, `--set key=value` and `--override pattern=rule`, and all settings of a command line.
+import { checkSetting, readConfigFile } from "../settings/resolve.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { expected, UsageError } from "../support/errors.js";
+import { snakeCase } from "../support/names.js";
+import { settingOfFlag } from "./train-flags.js";
+
+/** The flags of `rfdetr train` that hold settings. */
+export type SettingFlags = Record<string, unknown> & {
+  config?: string;
+  set?: readonly string[];
+  override?: readonly string[];
+  amp: boolean;
+};
+
+/**
+ * The settings that the flags give, by their names in files: those of `--config`, replaced by those of the command line.
+ * @throws UsageError for a setting that the command line gives twice, ConfigError for a value that cannot be
+ */
+export function settingsOf(flags: SettingFlags): Record<string, unknown> {
+  const given = new Map<string, { shown: string; value: unknown }>();
+  const give = (name: string, shown: string, value: unknown): void => {
+    const before = given.get(name);
+    if (before !== undefined)
+      throw new UsageError(`Expected ${name} once but received ${before.shown} and ${shown}: leave one out`);
+    given.set(name, { shown, value });
+  };
+  for (const text of flags.set ?? []) {
+    const [key, value] = parseAssignment(text);
+    give(snakeCase(key), `--set ${text}`, value);
+  }
+  if (!flags.amp) give("amp", "--no-amp", false);
+  for (const [flag, name] of Object.entries(settingOfFlag))
+    if (flags[flag] !== undefined) give(name, `--${flag}`, checkSetting(name, flags[flag], flag));
+  const file = Object.entries(flags.config === undefined ? {} : readConfigFile(flags.config));
+  const settings = new Map<string, unknown>(file.filter(([key]) => !given.has(snakeCase(key))));
+  for (const [name, { value }] of given) settings.set(name, value);
+  if (flags.override !== undefined)
+    settings.set("precision_overrides", {
+      ...(settings.get("precision_overrides") as object | undefined),
+      ...parseOverrides(flags.override),
+    });
+  return Object.fromEntries(settings);
+}
 
 /**
  * Reads a `key=value`. The value is JSON if it parses, text otherwise.

@@ -2,10 +2,9 @@
 
 import type { Command } from "commander";
 import { collect, consoleOf, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
-import { settingOfFlag } from "./train-flags.js";
+import type { SettingFlags } from "./setting-flags.js";
 
-type TrainFlags = OutputFlags &
-  Record<string, unknown> & { resume?: string; config?: string; set?: string[]; override?: string[]; amp: boolean };
+type TrainFlags = OutputFlags & SettingFlags & { resume?: string };
 
 /** Registers `rfdetr train`. */
 export function addTrain(program: Command, finish: (code: number) => void): void {
@@ -14,38 +13,44 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .command("train")
       .description("Train a detector on a folder of images with COCO or YOLO annotations")
       .option("--data <dir>", "dataset with train/ and valid/")
-      .option("--model <variant>", "nano, small, medium, base, large, …")
+      .option("--model <variant>", "nano, small, medium, base, large, … (default: nano)")
       .option(
         "--weights <file>",
-        "weights to start from: a file, or the name of published ones such as nano (default: random weights)",
+        "weights to start from: a file, a run folder, or the name of published ones such as nano (default: random weights)",
       )
       .option("--out <dir>", "run folder (default: a new one under runs/)")
-      .option("--epochs <n>", "passes over the training images", numeric)
-      .option("--batch <n>", "images per micro-batch", numeric)
-      .option("--accumulate <n>", "micro-batches per optimizer step", numeric)
-      .option("--lr <x>", "learning rate", numeric)
-      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed")
+      .option("--epochs <n>", "passes over the training images (default: 100)", numeric)
+      .option("--batch <n>", "images per micro-batch, or auto: as many as fit in memory (default: 4)", numeric)
+      .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
+      .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
+      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed (default: auto, what fits the hardware)")
       .option("--no-amp", "train in 32-true")
-      .option("--device <d>", "auto, cpu or cuda:N")
-      .option("--seed <n>", "seed of the initial weights, the order of images and the augmentation", numeric)
-      .option("--resolution <n>", "side length of the images in pixels", numeric)
-      .option("--config <file>", "JSON file of settings, by the names of the Python package")
+      .option("--device <d>", "auto, cpu or cuda:N (default: auto, the GPU if there is one)")
+      .option(
+        "--seed <n>",
+        "seed of the initial weights, the order of images and the augmentation (default: a new one, which the run records)",
+        numeric,
+      )
+      .option("--resolution <n>", "side length of the images in pixels (default: the variant's)", numeric)
+      .option(
+        "--config <file>",
+        "JSON file of settings, by the names of the Python package; flags and --set replace them",
+      )
       .option(
         "--override <pattern=rule>",
         "precision of the modules that match: fp32, lower, keep, widest, bf16 or bf16x3; may be repeated",
         collect,
       )
-      .option("--set <key=value>", "any other setting; may be repeated", collect)
+      .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)
       .option("--resume <run>", "continue the run in this folder; --epochs, --lr and --data may change"),
   ).action(async (flags: TrainFlags) => finish(await train(flags)));
 }
 
 async function train(flags: TrainFlags): Promise<number> {
-  const { checkSetting, readConfigFile, resolveSettings } = await import("../settings/resolve.js");
-  const { parseAssignment, parseOverrides } = await import("./setting-flags.js");
+  const { resolveSettings } = await import("../settings/resolve.js");
+  const { settingsOf } = await import("./setting-flags.js");
   const { TrainRun } = await import("../run/train-run.js");
   const { follow } = await import("./follow.js");
-  const given = Object.entries(settingOfFlag).filter(([flag]) => flags[flag] !== undefined);
   const console = consoleOf(flags);
   if (flags.resume !== undefined) {
     const { resumeChanges } = await import("./resume-flags.js");
@@ -53,19 +58,7 @@ async function train(flags: TrainFlags): Promise<number> {
     const changes = resumeChanges(flags);
     return await follow(TrainRun.start(resumeConfig(flags.resume), { resume: flags.resume, changes }), console);
   }
-  const settings: Record<string, unknown> = flags.config === undefined ? {} : readConfigFile(flags.config);
-  for (const assignment of flags.set ?? []) {
-    const [key, value] = parseAssignment(assignment);
-    settings[key] = value;
-  }
-  if (!flags.amp) settings.amp = false;
-  if (flags.override !== undefined)
-    settings.precision_overrides = {
-      ...(settings.precision_overrides as object | undefined),
-      ...parseOverrides(flags.override),
-    };
-  for (const [flag, name] of given) settings[name] = checkSetting(name, flags[flag], flag);
-  const config = resolveSettings(settings);
+  const config = resolveSettings(settingsOf(flags));
   if (config.weights !== null) config.weights = await weightsPath(console, config.weights);
   return await follow(TrainRun.start(config), console);
 }

@@ -108,9 +108,10 @@ function normalise(options: Record<string, unknown>): Record<string, unknown> {
       if (value !== null) given.model ??= variantOfClass(String(value));
     } else if (name === "pretrain_weights") given.weights ??= value;
     else if (Object.hasOwn(settings, name)) {
-      if (spelt.has(name))
-        throw new ConfigError(`Expected ${name} once but received ${spelt.get(name)} and ${key}: leave one out`);
-      spelt.set(name, key);
+      const other = spelt.get(name);
+      if (!inner && other !== undefined)
+        throw new ConfigError(`Expected ${name} once but received ${other} and ${key}: leave one out`);
+      if (!inner) spelt.set(name, key);
       given[name] = value;
     } else if (Object.hasOwn(refused, name)) notOurs.push([name, value]);
     else throw unknown(key);

@@ -1,0 +1,63 @@
+// `rfdetr settings`
+import type { Command } from "commander";
+import type { Setting, SettingName } from "../settings/settings.js";
+import { UsageError } from "../support/errors.js";
+import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
+import { flagOfSetting } from "./train-flags.js";
+
+/** Registers `rfdetr settings`. */
+export function addSettings(program: Command, finish: (code: number) => void): void {
+  withOutputFlags(
+    program
+      .command("settings")
+      .description("List the settings of a training with their values, defaults and meaning")
+      .argument("[name]", "only this setting, in full"),
+  ).action(async (name: string | undefined, flags: OutputFlags) => finish(await show(name, flags)));
+}
+
+async function show(name: string | undefined, flags: OutputFlags): Promise<number> {
+  const { kindOf, settingNamed } = await import("../settings/resolve.js");
+  const { refused } = await import("../settings/refused-settings.js");
+  const { settings } = await import("../settings/settings.js");
+  const console = consoleOf(flags);
+  const key = name?.replace(/^-+/, "").replaceAll("-", "_");
+  if (key !== undefined && !Object.hasOwn(settings, key)) {
+    if (Object.hasOwn(refused, key))
+      throw new UsageError(`The setting ${key} is not supported: ${refused[key].reason}`);
+    const meant = settingNamed(key);
+    throw new UsageError(
+      `Expected a known setting but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+      { hint: "rfdetr settings lists them" },
+    );
+  }
+  const known = Object.entries(settings) as [SettingName, Setting][];
+  const rows = known
+    .filter(([each]) => key === undefined || each === key)
+    .map(([each, { fallback, about, most, also, ours = false, differs }]) => ({
+      name: each,
+      // What is required has no default.
+      ...(fallback === undefined ? {} : { default: fallback }),
+      takes: `${kindOf(each)}${most === undefined ? "" : `, at most ${most}`}`,
+      about,
+      flag: flagOfSetting(each, "VALUE"),
+      ...(also === undefined ? {} : { also }),
+      in_package: !ours,
+      ...(differs === undefined ? {} : { differs }),
+    }));
+  if (console.json) console.data(key === undefined ? { settings: rows } : rows[0]);
+  for (const row of rows) {
+    const value = "default" in row ? `= ${JSON.stringify(row.default)}` : "(required)";
+    console.result(`${console.bold(row.name)} ${value}  ${console.dim(row.takes)}`);
+    console.result(`    ${row.about}${row.flag.startsWith("--set") ? "" : ` (${row.flag})`}`);
+    if (key === undefined) continue;
+    if (row.flag.startsWith("--set")) console.result(`    on the command line: ${row.flag}`);
+    if (row.also !== undefined) console.result(`    in the Python package: ${row.also}`);
+    if (!row.in_package) console.result("    the Python package does not have it");
+    if (row.differs !== undefined) console.result(`    different from the Python package: ${row.differs}`);
+  }
+  if (key === undefined)
+    console.result(
+      "\nGive them to rfdetr train by their flags, as --set NAME=VALUE (the value is JSON, or text), or in a JSON file with --config.",
+    );
+  return exit.done;
+}
