@@ -55,7 +55,7 @@ export interface TrainRunOptions {
  * awaits, a failure is an unhandled rejection, which ends the process.
  * @example
  * import { RFDETR } from "rfdetr";
- * const detector = await RFDETR.create("nano");
+ * const detector = await RFDETR.create("nano", { weights: "nano" });
  * const run = detector.train({ data: "birds/", epochs: 50 });
  * process.once("SIGINT", () => run.stop());
  * for await (const event of run) if (event.type === "epoch") console.log(event.epoch, event.loss);
