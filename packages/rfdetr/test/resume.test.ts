@@ -151,6 +151,7 @@ describe("the folder of a run", () => {
       "epochs",
       "steps",
       "skipped_steps",
+      "bad_images",
       "train_seconds",
       "peak_rss_bytes",
       "stop_reason",

@@ -75,6 +75,7 @@ export function squares(images: number): OpenTrainData {
       },
       stepsPerEpoch,
       warnings: [],
+      leftOut: () => [],
       close: async () => {},
       async *steps(epoch, from) {
         for (let step = from; step < stepsPerEpoch; step++)

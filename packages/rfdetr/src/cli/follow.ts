@@ -62,5 +62,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   console.result(`${figures}  in ${duration(summary.train_seconds)}, ${steps}, ${memory}`);
   if (best !== null) console.result(`best weights ${best}`);
   else if (last !== null) console.result(`last weights ${last}`);
-  return exit.done;
+  if (summary.bad_images > 0)
+    console.progress(`${counted(summary.bad_images, "image")} could not be read and took no part`);
+  return summary.bad_images > 0 ? exit.partial : exit.done;
 }

@@ -70,6 +70,7 @@ async function val(flags: ValFlags): Promise<number> {
   const { resolveDevice } = await import("../support/device.js");
   const { note } = resolvePrecision(precision, resolveDevice(flags.device));
   if (note !== null) console.fact(note);
+  let leftOut = 0;
   const result = await evaluateWeights(await weightsPath(console, flags.weights), {
     data: flags.data,
     split,
@@ -77,11 +78,15 @@ async function val(flags: ValFlags): Promise<number> {
     precision,
     antialias: flags.antialias,
     device: flags.device,
+    onBadImage: (message) => {
+      leftOut++;
+      console.warning(message);
+    },
     progress: (done, total) => console.live(`evaluating ${done}/${total}`),
   });
   console.end();
   report(console, result.summary, result.precision);
-  return exit.done;
+  return leftOut > 0 ? exit.partial : exit.done;
 }
 
 /** Prints the overall figures and those of each class, as JSON or as tables. */

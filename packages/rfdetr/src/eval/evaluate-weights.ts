@@ -26,6 +26,8 @@ export interface EvaluateWeightsOptions extends ResizeOptions {
   device: string;
   /** Detections per image and class that count; default 100, the stock COCO definition. */
   maxDets?: number;
+  /** Receives a sentence for each image that does not decode and is left out; without it, such an image is an error. */
+  onBadImage?: (message: string) => void;
   /** Called after each batch with the numbers of images done and in all. */
   progress?: (done: number, total: number) => void;
 }
@@ -69,6 +71,8 @@ export async function evaluateWeights(
     },
   });
   if (evaluator === null) throw new InternalError("Evaluation stopped without being cancelled");
+  if (evaluator.images === 0)
+    throw new DataError(`Expected images that decode in the ${options.split} split of ${options.data} but found none`);
   if (evaluator.nonFinite > 0) throw notFinite(weights, model, evaluator.nonFinite, precision);
   return { summary: evaluator.summarize(), evaluator, precision };
 }

@@ -9,6 +9,8 @@ import { joinSquares, type ResizeOptions, toSquare } from "./square.js";
 /**
  * Opens one split for evaluation outside of a run.
  * @param side of the square images in pixels
+ * @param options `onBadImage` receives a sentence for each image that does not decode and is left out; without it, such
+ * an image is an error
  * @throws DataError if the split cannot be used
  */
 export async function openEvaluationData(
@@ -16,7 +18,7 @@ export async function openEvaluationData(
   split: Split,
   side: number,
   batch: number,
-  { antialias = true }: ResizeOptions = {},
+  { antialias = true, onBadImage }: ResizeOptions & { onBadImage?: (message: string) => void } = {},
 ): Promise<{ classNames: string[]; images: number; batches: () => AsyncGenerator<EvaluationBatch> }> {
   const dataset = openDataset(root, split);
   return {
@@ -27,7 +29,7 @@ export async function openEvaluationData(
         yield* interpolatedBatches(dataset.images, side, batch);
         return;
       }
-      const loader = evaluationLoader(side, Math.min(4, availableParallelism()));
+      const loader = evaluationLoader(side, Math.min(4, availableParallelism()), onBadImage);
       try {
         yield* evaluationBatches(loader, dataset.images, batch);
       } finally {
@@ -37,11 +39,16 @@ export async function openEvaluationData(
   };
 }
 
-/** A loader for evaluation: images become squares of `side` pixels, without augmentation. */
-export function evaluationLoader(side: number, workers: number): DataLoader {
+/**
+ * A loader for evaluation: images become squares of `side` pixels, without augmentation.
+ * @param onBadImage receives a sentence for each image that does not decode and is left out; without it, such an image
+ * is an error
+ */
+export function evaluationLoader(side: number, workers: number, onBadImage?: (message: string) => void): DataLoader {
   return new DataLoader({
     recipe: { side, training: false, scaleJitter: false, augment: augmentPresets.none },
     workers,
+    ...(onBadImage === undefined ? {} : { onBadImage: "skip", onWarning: onBadImage }),
   });
 }
 

@@ -118,7 +118,7 @@ export function doneEvent(
 
 /** What `summary.json` holds. */
 export function runSummary(
-  { progress, precision, reason, started }: Session,
+  { progress, precision, reason, started, data }: Session,
   stopReason: RunSummary["stop_reason"],
   error: unknown,
 ): RunSummary {
@@ -130,6 +130,7 @@ export function runSummary(
     epochs: progress.epoch,
     steps: progress.step,
     skipped_steps: progress.skipped,
+    bad_images: data.leftOut().length,
     train_seconds: Number(progress.trainSeconds.toFixed(3)),
     peak_rss_bytes: peakRss(),
     stop_reason: stopReason,

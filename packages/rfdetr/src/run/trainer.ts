@@ -80,6 +80,8 @@ class Trainer {
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
   #evaluationSeconds = 0;
+  /** Images that were named because they were left out. */
+  #named = 0;
 
   constructor(
     readonly session: Session,
@@ -165,12 +167,19 @@ class Trainer {
     this.#speed.begin(this.#mark);
     for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
       if (this.#stepsLeft <= 0) break;
+      yield* this.#leftOut();
       if (yield* this.#step(microBatches)) return "rolled back";
       if (this.stopRequested()) return "interrupted";
       if (this.#state.age > settings.checkpointSeconds) yield* this.#state.checkpoint();
       if (progress.stepInEpoch >= stepsPerEpoch) break;
     }
     return "complete";
+  }
+
+  /** Names the images that were left out since the last time. */
+  *#leftOut(): Generator<TrainEvent> {
+    for (const message of this.session.data.leftOut().slice(this.#named)) yield { type: "warning", message };
+    this.#named = this.session.data.leftOut().length;
   }
 
   /** @returns whether the run went back to its last checkpoint */
@@ -263,6 +272,7 @@ class Trainer {
     const began = performance.now();
     const due = epoch >= settings.epochs || this.#stepsLeft <= 0 || epoch % settings.evalInterval === 0;
     const figures = due ? yield* evaluateEpoch(session, this.stopRequested) : notEvaluated;
+    yield* this.#leftOut();
     if (figures === null) return "interrupted";
     const evaluationSeconds = (performance.now() - began) / 1000;
     if (figures.summary !== null) this.#evaluationSeconds = evaluationSeconds;

@@ -23,6 +23,8 @@ export interface RunSummary {
   epochs: number;
   steps: number;
   skipped_steps: number;
+  /** Images that did not decode and were left out. */
+  bad_images: number;
   train_seconds: number;
   peak_rss_bytes: number;
   stop_reason: "finished" | "max_steps" | "early_stopping" | "interrupted" | "failed";

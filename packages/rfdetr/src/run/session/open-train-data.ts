@@ -27,6 +27,8 @@ export async function openTrainData(
   checkClasses(train.classNames, settings);
   const effective = batchSize * gradAccumSteps;
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
+  const leftOut = new Set<string>();
+  const onWarning = (message: string): void => void leftOut.add(message);
   const loader = new DataLoader({
     recipe: {
       side,
@@ -36,6 +38,8 @@ export async function openTrainData(
     },
     workers: numWorkers,
     prefetch: Math.max(2, gradAccumSteps),
+    onBadImage: "skip",
+    onWarning,
   });
   let evaluation: DataLoader | null = null;
   return {
@@ -69,9 +73,10 @@ export async function openTrainData(
     },
     async *evaluation(split, batch) {
       const dataset = split === "valid" ? valid : (test as Dataset);
-      evaluation ??= evaluationLoader(evaluationSide, numWorkers);
+      evaluation ??= evaluationLoader(evaluationSide, numWorkers, onWarning);
       yield* evaluationBatches(evaluation, dataset.images, batch);
     },
+    leftOut: () => [...leftOut],
     async close() {
       await Promise.all([loader.close(), evaluation?.close()]);
     },

@@ -23,6 +23,8 @@ export interface TrainData {
    */
   steps(epoch: number, from: number): AsyncIterable<MicroBatch[]>;
   evaluation(split: "valid" | "test", batch: number): AsyncIterable<EvaluationBatch>;
+  /** A sentence for each image that did not decode and was left out so far. */
+  leftOut(): readonly string[];
   /** Ends the threads that read images. */
   close(): Promise<void>;
 }
