@@ -149,7 +149,7 @@ describe("an error", () => {
     const preload = `data:text/javascript,${encodeURIComponent(bug + lines)}`;
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      ["--import", preload, script, "data", "stats", data, "--json"],
+      ["--import", preload, script, "numerics", "run", "--json"],
       {
         encoding: "utf8",
       },

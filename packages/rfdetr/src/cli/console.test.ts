@@ -34,9 +34,10 @@ describe("Console", () => {
     const [out, err] = [sink(), sink()];
     const console = new Console({ json: true }, { out, err });
     console.result("AP 0.5");
-    console.data({ AP: 0.5, name: "\x1b[2J" });
-    expect(JSON.parse(out.text())).toEqual({ AP: 0.5, name: "\x1b[2J" });
-    expect(out.text()).not.toContain("\x1b");
+    const name = "\x1b[2J\x9b\x7f\u202e";
+    console.data({ AP: 0.5, name });
+    expect(JSON.parse(out.text())).toEqual({ AP: 0.5, name });
+    expect(out.text()).toMatch(/^[\x20-\x7e]*\n$/);
   });
 
   it("colours each stream where it is a terminal", () => {

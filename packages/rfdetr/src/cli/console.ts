@@ -2,7 +2,7 @@
 // is a terminal.
 import { randomUUID } from "node:crypto";
 import { displayWidth, textTable } from "@rfdetr/amp/text";
-import { Output, type OutputStream, printable, stderr, stdout } from "./output.js";
+import { Output, type OutputStream, printable, printableJson, stderr, stdout } from "./output.js";
 
 /** How a console writes. */
 export interface ConsoleOptions {
@@ -80,7 +80,7 @@ export class Console {
 
   /** One JSON value on stdout, on a line of its own: with `--json` what was asked for, in full. */
   data(value: unknown): void {
-    this.#write(this.#out, `${JSON.stringify(value)}\n`);
+    this.#write(this.#out, `${printableJson(JSON.stringify(value))}\n`);
   }
 
   /** A line of what goes on, on stderr. */

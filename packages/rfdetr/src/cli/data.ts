@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Finding } from "../data/index.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
-import { grouped } from "./format.js";
+import { counted, grouped } from "./format.js";
 
 interface SynthFlags extends OutputFlags {
   images: number;
@@ -118,7 +118,7 @@ async function stats(folder: string, flags: OutputFlags): Promise<number> {
     console.result(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
     console.result(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);
     const { minimum, maximum, median, empty } = boxesPerImage;
-    console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${empty} images have none`);
+    console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${counted(empty, "image")} without`);
     console.result(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
     console.table(
       ["class", "boxes", "images"],

@@ -31,6 +31,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     say: (line) => console.progress(line),
     resume: () => (folder === null ? null : `npx rfdetr train --resume ${folder}`),
   });
+  console.live("reading the data");
   try {
     for await (const event of events) {
       requests.alive();

@@ -41,7 +41,13 @@ export class Output {
 export const stdout = new Output(process.stdout);
 export const stderr = new Output(process.stderr);
 
+/** Control characters and marks that turn the direction of writing. */
 const unprintable = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** The same in JSON, which escapes only some of them: as escapes that a reader of JSON takes back. */
+export function printableJson(json: string): string {
+  return json.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
 
 /**
  * Text without what a terminal would obey: names of files and classes may hold control characters and marks that turn

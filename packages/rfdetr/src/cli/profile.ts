@@ -101,7 +101,7 @@ async function run(flags: ProfileFlags): Promise<number> {
   const overhead = `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %`;
   const events = Math.round(figures.events / steps);
   console.result(
-    `a step takes ${recorded} with the recorder, ${plain} without (${overhead}); ${events} events per step`,
+    `a step takes ${recorded} while it is profiled, ${plain} otherwise (${overhead}); ${events} events per step`,
   );
   if (device !== "cpu")
     console.warning(

@@ -8,6 +8,7 @@ class FakeProcess extends EventEmitter {
   ppid = -1;
   env: NodeJS.ProcessEnv = {};
   busy = 900_000;
+  bytes = 0;
   readonly killed: string[] = [];
   #start = Date.now();
   #used = 0;
@@ -34,6 +35,7 @@ function watch(env: NodeJS.ProcessEnv = {}): void {
   requests = new StopRequests(
     { stop: () => void stops++, say: (line) => said.push(line), resume: () => "npx rfdetr train --resume runs/a" },
     host as unknown as HostProcess,
+    () => host.bytes,
   );
 }
 beforeEach(() => void vi.useFakeTimers());
@@ -71,6 +73,17 @@ describe("StopRequests", () => {
     watch();
     host.emit("SIGTERM");
     seconds(600);
+    expect(host.killed).toEqual([]);
+  });
+
+  it("waits for a checkpoint on a slow disk", () => {
+    watch();
+    host.busy = 2000;
+    host.emit("SIGTERM");
+    for (let second = 0; second < 60; second++) {
+      host.bytes += 2 ** 20;
+      seconds(1);
+    }
     expect(host.killed).toEqual([]);
   });
 

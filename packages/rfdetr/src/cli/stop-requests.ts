@@ -11,12 +11,14 @@ const signals = Object.keys(exitCodes) as StopSignal[];
 
 /** A second signal within this many milliseconds is the first again: npx passes on what the terminal sent already. */
 const echo = 1000;
-/** Seconds without an event and without computing after which a run that was asked to stop is taken to be stuck. */
+/** Seconds without an event, without computing and without a transfer after which a run that was asked to stop is taken to be stuck. */
 const patience = 20;
 /** The same for a run that has ended and waits for its threads only. */
 const farewell = 3;
 /** CPU time in microseconds per second below which nothing is computed: a step keeps at least one core busy. */
 const idle = 50_000;
+/** Bytes read and written per second below which nothing is saved. What this file itself reads is less. */
+const still = 2 ** 16;
 
 /** What `StopRequests` needs of the process. */
 export type HostProcess = Pick<NodeJS.Process, "pid" | "ppid" | "env" | "on" | "off" | "kill" | "cpuUsage">;
@@ -42,6 +44,7 @@ export class StopRequests {
   #at = 0;
   #quiet = 0;
   #cpu: number;
+  #bytes: number;
   #ended = false;
   readonly #parents: string | null;
   readonly #clock: NodeJS.Timeout;
@@ -50,9 +53,11 @@ export class StopRequests {
   constructor(
     readonly actions: StopActions,
     readonly host: HostProcess = process,
+    readonly transferred: () => number = bytesTransferred,
   ) {
     this.#parents = host.env.npm_execpath === undefined ? null : this.#chain();
     this.#cpu = this.#used();
+    this.#bytes = transferred();
     for (const [signal, handler] of this.#handlers) host.on(signal, handler);
     this.#clock = setInterval(() => this.#tick(), 1000);
     this.#clock.unref();
@@ -97,9 +102,9 @@ export class StopRequests {
         this.#request("SIGTERM", "The program that started this one is gone");
       return;
     }
-    const used = this.#used();
-    this.#quiet = used - this.#cpu > idle ? 0 : this.#quiet + 1;
-    this.#cpu = used;
+    const [cpu, bytes] = [this.#used(), this.transferred()];
+    this.#quiet = cpu - this.#cpu > idle || bytes - this.#bytes > still ? 0 : this.#quiet + 1;
+    [this.#cpu, this.#bytes] = [cpu, bytes];
     if (this.#quiet < (this.#ended ? farewell : patience)) return;
     if (!this.#ended) {
       const resume = this.actions.resume();
@@ -131,5 +136,15 @@ export class StopRequests {
     } catch {
       return String(ppid);
     }
+  }
+}
+
+/** Bytes that this process has read and written; 0 where the system does not tell. */
+function bytesTransferred(): number {
+  try {
+    const [, read, written] = /^rchar: (\d+)\nwchar: (\d+)/.exec(readFileSync("/proc/self/io", "utf8")) ?? [];
+    return Number(read ?? 0) + Number(written ?? 0);
+  } catch {
+    return 0;
   }
 }

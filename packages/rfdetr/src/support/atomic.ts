@@ -142,7 +142,10 @@ function makeFolders(path: string): void {
     try {
       mkdirSync(path);
     } catch (error) {
-      if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (found?.isDirectory()) return;
+      // The system says only that the name is taken.
+      throw found === undefined ? error : Object.assign(error as NodeJS.ErrnoException, { code: "ENOTDIR" });
     }
   };
   try {
