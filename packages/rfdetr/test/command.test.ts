@@ -20,7 +20,8 @@ function rfdetr(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-const quick = ["--set", "max_steps=3", "--set", "multi_scale=off", "--batch", "2", "--seed", "0", "--plain"];
+const common = ["--set", "multi_scale=off", "--batch", "2", "--seed", "0", "--plain"];
+const quick = [...common, "--set", "max_steps=3"];
 
 beforeAll(() => {
   rfdetr("data", "synth", data, "--images", "10", "--size", "96");
@@ -208,7 +209,7 @@ describe("rfdetr train", () => {
       "tiny",
       "--out",
       "torn",
-      ...quick,
+      ...common,
       "--set",
       "max_steps=30",
       "--epochs",
