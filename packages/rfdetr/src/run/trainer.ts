@@ -111,7 +111,7 @@ class Trainer {
     const progress = this.#progress;
     yield startEvent(session);
     for (const message of session.notes) yield { type: "note", message };
-    for (const message of session.warnings) yield { type: "warning", message };
+    yield* this.#warnings();
     if (progress.finished) {
       if (settings.runTest && !existsSync(session.directory.file("test.json"))) yield* this.#test();
       return yield this.#endedBefore();
@@ -131,7 +131,14 @@ class Trainer {
       yield* this.#state.checkpoint();
     }
     if (reason !== "interrupted") yield* this.#conclude();
-    yield this.#done(reason ?? "finished");
+    const done = this.#done(reason ?? "finished");
+    yield* this.#warnings();
+    yield done;
+  }
+
+  /** What is to be said to the user, by recorders among others. */
+  *#warnings(): Generator<TrainEvent> {
+    for (const message of this.session.warnings.splice(0)) yield { type: "warning", message };
   }
 
   /** What remains to be done and said at the end of a run that was not interrupted. */
@@ -211,6 +218,7 @@ class Trainer {
       secondsLeft: this.#secondsLeft(images),
     });
     for (const recorder of this.recorders) recorder.step?.({ event, result, scale, seconds, report, seen });
+    yield* this.#warnings();
     yield event;
     if (!result.applied) return yield* this.#faulty(result, scale, report);
     this.#faults.applied();
@@ -284,6 +292,7 @@ class Trainer {
     });
     const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins, usable });
+    yield* this.#warnings();
     if (best && figure !== null && chosen !== null) progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
     progress.epoch = epoch;
     progress.stepInEpoch = 0;

@@ -102,8 +102,10 @@ describe("RunDirectory", () => {
   it("drops lines that a resumed run writes again, and one that was cut off", () => {
     const run = RunDirectory.create(join(folder, "a"), "x");
     for (const step of [1, 2, 3]) run.append("n.jsonl", `{"step":${step}}\n`);
-    writeFileSync(run.file("n.jsonl"), `${readFileSync(run.file("n.jsonl"), "utf8")}{"st`);
-    run.keepLines("n.jsonl", (line) => JSON.parse(line).step <= 2);
+    run.append("n.jsonl", '{"st');
+    expect(run.keepLines("n.jsonl", (line) => (JSON.parse(line ?? "").step <= 2 ? "keep" : "drop"))).toBe(0);
     expect(readFileSync(run.file("n.jsonl"), "utf8")).toBe('{"step":1}\n{"step":2}\n');
+    expect(run.keepLines("n.jsonl", (_, index) => (index === 0 ? "damaged" : "keep"))).toBe(1);
+    expect(readFileSync(run.file("n.jsonl"), "utf8")).toBe('{"step":2}\n');
   });
 });

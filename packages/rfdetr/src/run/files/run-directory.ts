@@ -1,5 +1,5 @@
 // The folder of a run: how its files are named, written and continued, and that no run overwrites another.
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import {
   discard,
@@ -12,6 +12,7 @@ import {
 } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { readJson } from "../../support/json.js";
+import { keepRanges, linesOf, type Range } from "./log-file.js";
 import { lockName, RunLock } from "./run-lock.js";
 
 /** The content of `summary.json`. */
@@ -166,37 +167,66 @@ export class RunDirectory {
     return readJson(this.file(name), (message, cause) => new RunDirectoryError(message, { cause }));
   }
 
-  /** Whether a file is missing or has no bytes. */
-  isEmpty(name: string): boolean {
-    return (statSync(this.file(name), { throwIfNoEntry: false })?.size ?? 0) === 0;
-  }
-
-  /** Appends a row to a CSV file, after a header line if the file is new or empty. */
+  /**
+   * Appends a row to a CSV file. Its columns are those of the header that is there, and after them what the row has
+   * more; a file without a header gets one.
+   */
   appendRow(name: string, row: Readonly<Record<string, number | string | null>>): void {
-    const header = !this.isEmpty(name) ? "" : `${Object.keys(row).join(",")}\n`;
-    this.append(name, `${header}${Object.values(row).map(csvField).join(",")}\n`);
-  }
-
-  /** Keeps the lines of a file that are wanted, if it exists. A last line that a kill cut off is dropped. */
-  keepLines(name: string, wanted: (line: string, index: number) => boolean): void {
     const path = this.file(name);
-    if (!existsSync(path)) return;
-    const text = readFileSync(path, "utf8");
-    // A kill cut off what follows the last line break.
-    const lines = text.split("\n").slice(0, -1);
-    const kept = lines.filter(wanted);
-    if (kept.length < lines.length || !text.endsWith("\n")) replaceText(path, kept.map((line) => `${line}\n`).join(""));
+    const keys = Object.keys(row);
+    const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : [];
+    const headed = lines[0]?.startsWith(`${keys[0]},`);
+    const before = headed ? lines[0].split(",") : keys;
+    const columns = [...before, ...keys.filter((key) => !before.includes(key))];
+    if (!headed || columns.length > before.length) {
+      const more = ",".repeat(columns.length - before.length);
+      const rows = (headed ? lines.slice(1) : lines).map((line) => line + more);
+      replaceText(path, [columns.join(","), ...rows].map((line) => `${line}\n`).join(""));
+    }
+    this.append(name, `${columns.map((column) => csvField(row[column] ?? null)).join(",")}\n`);
   }
 
   /**
-   * Appends to a file. It is not flushed: a kill loses at most the last lines, which a resumed run writes again.
-   * @throws RfdetrError
+   * Drops lines of a file, if it exists, and what a kill cut off after the last line break.
+   * @param judge what to do with a line; null for one that is too long to be a record
+   * @returns the number of damaged lines
+   */
+  keepLines(name: string, judge: (line: string | null, index: number) => "keep" | "drop" | "damaged"): number {
+    const path = this.file(name);
+    if (!existsSync(path)) return 0;
+    try {
+      const kept: Range[] = [];
+      let damaged = 0;
+      let index = 0;
+      for (const { text, range } of linesOf(path)) {
+        const verdict = judge(text, index++);
+        if (verdict === "keep") kept.push(range);
+        else if (verdict === "damaged") damaged++;
+      }
+      keepRanges(path, kept);
+      return damaged;
+    } catch (error) {
+      throw writeFailure(path, error);
+    }
+  }
+
+  /**
+   * Appends to a file. It is not flushed: a kill loses at most the last lines, which a resumed run writes again. Where
+   * not all of the text can be written, none is.
+   * @throws RunDirectoryError
    */
   append(name: string, text: string): void {
+    const path = this.file(name);
+    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     try {
-      appendFileSync(this.file(name), text);
+      appendFileSync(path, text);
     } catch (error) {
-      throw writeFailure(this.file(name), error);
+      try {
+        truncateSync(path, size);
+      } catch {
+        // What was written in part is a damaged line, which readers pass over.
+      }
+      throw writeFailure(path, error);
     }
   }
 }

@@ -1,10 +1,12 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { crc32c, frame, frames, scalarsEvent, TensorBoardWriter, versionEvent } from "./tensorboard.js";
+import { crc32c, frame, keepEvents, recordsOf } from "./event-files.js";
+import { scalarsEvent, startEvent, TensorBoardWriter, versionEvent } from "./tensorboard.js";
 
-const read = (folder: string) => [...frames(readFileSync(join(folder, readdirSync(folder)[0])))];
+const files = (folder: string) => readdirSync(folder).map((name) => join(folder, name));
+const read = (path: string) => [...recordsOf(path)].map(({ data }) => data);
 
 describe("TFRecord framing", () => {
   it("uses CRC-32C: the check value of RFC 3720 and of thirty-two zero bytes", () => {
@@ -18,7 +20,9 @@ describe("TFRecord framing", () => {
     expect(record.readBigUInt64LE(0)).toBe(24n);
     expect(record.length).toBe(40);
     expect(record.subarray(12, 36).toString("latin1")).toBe("\t\0\0\0\0\0\0\0\0\u001a\rbrain.Event:2");
-    expect([...frames(record)]).toEqual([versionEvent(0)]);
+    const path = join(mkdtempSync(join(tmpdir(), "tb-")), "events");
+    writeFileSync(path, record);
+    expect([...recordsOf(path)]).toEqual([{ range: [0, 40], data: versionEvent(0) }]);
   });
 
   it("encodes a scalar as Event > Summary > Value", () => {
@@ -29,19 +33,53 @@ describe("TFRecord framing", () => {
 });
 
 describe("TensorBoardWriter", () => {
-  it("continues the file of a resumed run, without the record that a kill cut off", () => {
+  it("leaves out what is not finite", () => {
     const folder = mkdtempSync(join(tmpdir(), "tb-"));
-    const first = new TensorBoardWriter(folder);
-    first.scalars(1, { "train/loss": 2, bad: Number.NaN });
-    first.close();
-    appendFileSync(join(folder, readdirSync(folder)[0]), frame(scalarsEvent(0, 2, { cut: 1 })).subarray(0, 20));
-    const second = new TensorBoardWriter(folder);
-    second.scalars(2, { "train/loss": 1 });
-    second.close();
-    expect(readdirSync(folder)).toHaveLength(1);
-    const records = read(folder);
-    expect(records).toHaveLength(3);
-    expect(Buffer.from(records[1]).includes("train/loss")).toBe(true);
-    expect(Buffer.from(records[1]).includes("bad")).toBe(false);
+    const writer = new TensorBoardWriter(folder);
+    writer.scalars(1, { "train/loss": 2, bad: Number.NaN });
+    writer.close();
+    const [, event] = read(files(folder)[0]);
+    expect(event?.includes("train/loss")).toBe(true);
+    expect(event?.includes("bad")).toBe(false);
+  });
+
+  it("begins a later file for a resumed run, which says from which step on it counts", () => {
+    const folder = mkdtempSync(join(tmpdir(), "tb-"));
+    for (const step of [0, 5, 9]) new TensorBoardWriter(folder, step).close();
+    const names = readdirSync(folder);
+    expect(names).toHaveLength(3);
+    expect(read(join(folder, names[1])).length).toBe(2);
+    expect(read(join(folder, names[2]))[1]?.subarray(9)).toEqual(startEvent(0, 9).subarray(9));
+    // Event > step 9 > session log > status START.
+    expect(startEvent(0, 9).subarray(9).toString("hex")).toBe("10093a020801");
+  });
+});
+
+describe("event files of a resumed run", () => {
+  const record = (step: number) => frame(scalarsEvent(0, step, { loss: step }));
+  const written = (...parts: Uint8Array[]) => {
+    const folder = mkdtempSync(join(tmpdir(), "tb-"));
+    writeFileSync(join(folder, "events.out.tfevents.7.host"), Buffer.concat([frame(versionEvent(0)), ...parts]));
+    return folder;
+  };
+
+  it("lose the steps beyond the checkpoint, and a record that a kill cut off", () => {
+    const folder = written(record(10), record(20), record(300), record(310).subarray(0, 20));
+    expect(keepEvents(folder, (step) => step <= 20)).toBe(0);
+    expect(readFileSync(files(folder)[0])).toEqual(Buffer.concat([frame(versionEvent(0)), record(10), record(20)]));
+  });
+
+  it("lose records that are damaged, and keep those around them", () => {
+    const bad = record(20);
+    bad[30] ^= 1;
+    const folder = written(record(10), bad, record(30));
+    expect(keepEvents(folder, () => true)).toBe(1);
+    expect(read(files(folder)[0])).toEqual([
+      versionEvent(0),
+      ...[10, 30].map((step) => scalarsEvent(0, step, { loss: step })),
+    ]);
+    appendFileSync(files(folder)[0], Buffer.alloc(64));
+    expect(keepEvents(folder, () => true)).toBe(1);
+    expect(read(files(folder)[0])).toHaveLength(3);
   });
 });

@@ -1,7 +1,8 @@
 import { peakRss } from "../../support/machine.js";
 import type { Session } from "../session/session.js";
-import type { RecordedEpoch, Recorder } from "./recorder.js";
+import { droppedLines, type RecordedEpoch, type Recorder } from "./recorder.js";
 
+const file = "metrics.csv";
 const lossTerms = ["loss_ce", "loss_bbox", "loss_giou", "loss_ce_aux", "loss_bbox_aux", "loss_giou_aux"];
 const orNull = (value: number | null | undefined): number | null => value ?? null;
 
@@ -11,17 +12,27 @@ export class MetricsRecorder implements Recorder {
 
   constructor(session: Session) {
     this.#session = session;
-    if (session.resumed) this.rollback();
+    const damaged = session.resumed ? this.#keepUntilCheckpoint() : 0;
+    if (damaged > 0) session.warnings.push(droppedLines(damaged, file));
   }
 
-  /** Drops the rows of epochs that the run does again. The first line is the header. */
+  /** Drops the rows of epochs that the run does again. */
   rollback(): void {
+    this.#keepUntilCheckpoint();
+  }
+
+  /** @returns the number of lines that are neither the header nor a row */
+  #keepUntilCheckpoint(): number {
     const { directory, progress } = this.#session;
-    directory.keepLines("metrics.csv", (line, index) => index === 0 || Number.parseInt(line, 10) <= progress.epoch);
+    return directory.keepLines(file, (line, index) => {
+      if (index === 0 && line?.startsWith("epoch,")) return "keep";
+      if (line === null || !/^\d+,[-+.,\w]*$/.test(line)) return "damaged";
+      return Number.parseInt(line, 10) <= progress.epoch ? "keep" : "drop";
+    });
   }
 
   epoch(epoch: RecordedEpoch): void {
-    this.#session.directory.appendRow("metrics.csv", metricsRow(this.#session, epoch));
+    this.#session.directory.appendRow(file, metricsRow(this.#session, epoch));
   }
 }
 

@@ -2,7 +2,7 @@ import { type HeaderRecord, type MonitorRecord, numericsVersion, recordLine, typ
 import { memory, type Tensor } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine.js";
 import type { Session } from "../session/session.js";
-import type { RecordedRollback, RecordedStep, Recorder } from "./recorder.js";
+import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
 
 const file = "numerics.jsonl";
 
@@ -12,9 +12,9 @@ export class NumericsRecorder implements Recorder {
 
   constructor(session: Session) {
     this.#session = session;
-    const { directory, progress } = session;
-    if (session.resumed) directory.keepLines(file, (line) => stepOf(line) <= progress.step);
-    if (directory.isEmpty(file)) directory.append(file, `${recordLine(numericsHeader(session))}\n`);
+    const { directory } = session;
+    const headed = session.resumed && keepUntilCheckpoint(session);
+    if (!headed) directory.append(file, `${recordLine(numericsHeader(session))}\n`);
   }
 
   step(step: RecordedStep): void {
@@ -32,12 +32,29 @@ export class NumericsRecorder implements Recorder {
   }
 }
 
-/** The step of a line; 0 for the header, and for a damaged line: a log never stands in the way of a resume. */
-function stepOf(line: string): number {
+/**
+ * Drops the records of steps after the checkpoint, and damaged lines, as a power cut or a bad disk leaves them: a log
+ * never stands in the way of a resume. @returns whether the file has its header
+ */
+function keepUntilCheckpoint({ directory, progress, warnings }: Session): boolean {
+  let headed = false;
+  const damaged = directory.keepLines(file, (line) => {
+    const record = parsed(line);
+    if (record === null) return "damaged";
+    if (record.kind === "header") headed = true;
+    return record.step <= progress.step ? "keep" : "drop";
+  });
+  if (damaged > 0) warnings.push(droppedLines(damaged, file));
+  return headed;
+}
+
+function parsed(line: string | null): { kind: string; step: number } | null {
   try {
-    return (JSON.parse(line) as { step?: number } | null)?.step ?? 0;
+    const { kind, step } = JSON.parse(line ?? "") as { kind?: unknown; step?: unknown };
+    if (kind === "header") return { kind, step: 0 };
+    return typeof kind === "string" && typeof step === "number" ? { kind, step } : null;
   } catch {
-    return 0;
+    return null;
   }
 }
 

@@ -65,3 +65,7 @@ export interface Recorder {
   /** Called once, after everything else, also when the run failed. */
   close?(): void;
 }
+
+/** That damaged lines or records of a log were dropped, in words. */
+export const droppedLines = (count: number, file: string): string =>
+  count === 1 ? `A damaged line of ${file} was dropped` : `${count} damaged lines of ${file} were dropped`;

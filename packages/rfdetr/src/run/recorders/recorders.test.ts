@@ -1,18 +1,28 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RunDirectoryError } from "../../support/errors.js";
 import { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
 import { MetricsRecorder } from "./metrics.js";
 import { NumericsRecorder } from "./numerics.js";
+import type { Recorder } from "./recorder.js";
+import { unfailing } from "./unfailing.js";
 
 let folder: string;
 let session: Session;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "recorders-"));
   const directory = RunDirectory.create(join(folder, "run"), "run");
-  session = { directory, resumed: true, progress: { step: 2, epoch: 1 } } as unknown as Session;
+  directory.writeJson("config.json", {});
+  session = {
+    directory,
+    resumed: true,
+    progress: { step: 2, epoch: 1, stepInEpoch: 0 },
+    warnings: [],
+  } as unknown as Session;
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -34,11 +44,45 @@ describe("recorders of a resumed run", () => {
     expect(written("numerics.jsonl")).toBe(`${kept.join("\n")}\n`);
   });
 
-  it("keep a damaged line, which says nothing of its step, and go on", () => {
-    const lines = ['{"kind":"header"}', "", "\0\0", "null", '{"kind":"step","step":2}'];
-    writeFileSync(session.directory.file("numerics.jsonl"), `${[...lines, '{"kind":"step","step":3}'].join("\n")}\n`);
+  it("drop damaged lines, say so once, and keep all others", () => {
+    const good = ['{"kind":"header"}', '{"kind":"step","step":1}', '{"kind":"step","step":2}'];
+    const bad = ["", "\0\0", "null", "5", '{"kind":"step","step":"x"}', '{"kind":"st', '\xff{"kind":"step","step":1}'];
+    const lines = [good[0], ...bad.slice(0, 4), good[1], ...bad.slice(4), good[2]];
+    writeFileSync(session.directory.file("numerics.jsonl"), `${lines.join("\n")}\n`);
     new NumericsRecorder(session);
-    expect(written("numerics.jsonl")).toBe(`${lines.join("\n")}\n`);
+    expect(written("numerics.jsonl")).toBe(`${good.join("\n")}\n`);
+    expect(session.warnings).toEqual(["7 damaged lines of numerics.jsonl were dropped"]);
+  });
+
+  it("read a log that is larger than any string", () => {
+    const path = session.directory.file("numerics.jsonl");
+    writeFileSync(path, '{"kind":"header"}\n{"kind":"step","step":1}\n');
+    // A file with a hole: it takes no room on the disk.
+    truncateSync(path, 600 * 2 ** 20);
+    appendFileSync(path, '\n{"kind":"step","step":2}\n{"kind":"step","step":3}\n');
+    new NumericsRecorder(session);
+    expect(written("numerics.jsonl")).toBe('{"kind":"header"}\n{"kind":"step","step":1}\n{"kind":"step","step":2}\n');
+    expect(session.warnings).toEqual(["A damaged line of numerics.jsonl was dropped"]);
+  });
+
+  it("write the header of an emptied file again, and rows below a header of another version by its columns", () => {
+    const row = { epoch: 2, ap: 0.5 };
+    writeFileSync(session.directory.file("metrics.csv"), "");
+    session.directory.appendRow("metrics.csv", row);
+    expect(written("metrics.csv")).toBe("epoch,ap\n2,0.5\n");
+    writeFileSync(session.directory.file("metrics.csv"), "1,0.25\n");
+    session.directory.appendRow("metrics.csv", row);
+    expect(written("metrics.csv")).toBe("epoch,ap\n1,0.25\n2,0.5\n");
+    writeFileSync(session.directory.file("metrics.csv"), "epoch,old\n1,3\n");
+    session.directory.appendRow("metrics.csv", row);
+    expect(written("metrics.csv")).toBe("epoch,old,ap\n1,3,\n2,,0.5\n");
+  });
+
+  it("drop what is neither header nor row from metrics.csv", () => {
+    writeFileSync(session.directory.file("metrics.csv"), "epoch,step\n\0\0\n1,2\n\n2,4\n3,");
+    new MetricsRecorder(session);
+    expect(written("metrics.csv")).toBe("epoch,step\n1,2\n");
+    expect(session.warnings).toEqual(["2 damaged lines of metrics.csv were dropped"]);
   });
 
   it("drop the rows of epochs after the checkpoint, which one recorder may have written and another not", () => {
@@ -48,9 +92,56 @@ describe("recorders of a resumed run", () => {
   });
 
   it("continue numerics.jsonl with every rollback", () => {
-    writeFileSync(session.directory.file("numerics.jsonl"), '{"kind":"step","step":2}\n');
+    writeFileSync(session.directory.file("numerics.jsonl"), '{"kind":"header"}\n');
     new NumericsRecorder(session).rollback({ from: 2, to: 0, lrFactor: 0.5, fault: "loss" });
     const last = JSON.parse(written("numerics.jsonl").trimEnd().split("\n")[1]);
     expect(last).toMatchObject({ kind: "rollback", step: 2, to_step: 0, lr_factor: 0.5, fault: "loss" });
+  });
+});
+
+describe("a log that cannot be written", () => {
+  const full = new RunDirectoryError("numerics.jsonl cannot be written in x: the disk is full; free some space");
+  const failing: Recorder = {
+    step: () => {
+      throw full;
+    },
+  };
+  const step = {} as Parameters<NonNullable<Recorder["step"]>>[0];
+
+  it("is said once, and does not end the run", () => {
+    const recorder = unfailing(session, () => failing);
+    recorder.step?.(step);
+    recorder.step?.(step);
+    unfailing(session, () => {
+      throw full;
+    }).step?.(step);
+    expect(session.warnings).toEqual(Array(2).fill(`${full.message}. The run goes on, and its records have gaps`));
+  });
+
+  it("for a fault of the program is no reason to go on", () => {
+    const recorder = unfailing(session, () => ({
+      step: () => {
+        throw new TypeError("x");
+      },
+    }));
+    expect(() => recorder.step?.(step)).toThrow(TypeError);
+  });
+
+  it("holds no part of a line afterwards", () => {
+    const path = session.directory.file("n.jsonl");
+    session.directory.append("n.jsonl", "whole\n");
+    const { length } = readFileSync(path);
+    // The kernel's limit on the size of files stops a write half-way, as a full disk does.
+    const limited = spawnSync("bash", [
+      "-c",
+      `ulimit -f 1; trap '' XFSZ; exec "$0" --input-type=module -e "$1"`,
+      process.execPath,
+      `import { RunDirectory } from ${JSON.stringify(new URL("../../../dist/run/files/run-directory.js", import.meta.url).href)};
+       import { writeFileSync } from "node:fs";
+       const run = RunDirectory.at(${JSON.stringify(session.directory.path)});
+       try { run.append("n.jsonl", "x".repeat(5000)); } catch (error) { console.log(error.constructor.name); }`,
+    ]);
+    expect(limited.stdout.toString()).toBe("RunDirectoryError\n");
+    expect(readFileSync(path).length).toBe(length);
   });
 });

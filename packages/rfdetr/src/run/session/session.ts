@@ -37,5 +37,6 @@ export interface Session {
   started: string | null;
   /** What was found and decided while the run was prepared, in sentences to print. */
   notes: string[];
+  /** What the user should know; the trainer takes out what it has told. */
   warnings: string[];
 }
