@@ -8,6 +8,7 @@ const start: StartEvent = {
   type: "start",
   dir: "runs/nano",
   model: "nano",
+  weights: "runs/first/weights/best.safetensors",
   resolution: 384,
   parameters: 30_467_298,
   classes: ["crow", "owl"],
@@ -90,6 +91,7 @@ describe("the header of a run", () => {
         "nano at 384 px, 30,467,298 parameters, 2 classes",
         "1,500 training and 250 validation images",
         "50 epochs of 94 steps, 16 images per step",
+        "weights runs/first/weights/best.safetensors",
         "precision 16-mixed: as requested",
         "libtorch 2.15.0 on cpu, 1 thread, seed 3",
         "2 × EPYC",
@@ -97,6 +99,14 @@ describe("the header of a run", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  it("warns of random weights where there are too few images for them", () => {
+    expect(header({ weights: null })).toContain("weights random\n");
+    expect(header({ weights: null })).toMatch(/warning: The weights are random.* starts from --weights nano\n/);
+    expect(header({ weights: null, model: "xlarge" })).toContain("starts from trained weights (--weights)\n");
+    for (const meant of [{ trainImages: 118_000 }, { model: "demo" }, { model: "tiny" }, { resumedAt: 3 }])
+      expect(header({ weights: null, ...meant })).not.toContain("warning");
   });
 
   it("counts one thing as one", () => {

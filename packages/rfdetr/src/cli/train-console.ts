@@ -2,6 +2,7 @@
 
 import { formatBytes } from "@rfdetr/amp/text";
 import type { EpochEvent, StartEvent, StepEvent, TrainEvent } from "../run/files/events.js";
+import { publishedWeights } from "../weights/published-weights.js";
 import type { Console } from "./console.js";
 import { clock, counted, duration, fraction, grouped } from "./format.js";
 
@@ -42,6 +43,17 @@ function columnsWithin(width: number | null): readonly Column[] {
   return columns;
 }
 
+/** Training images from which random weights may lead somewhere. */
+const manyImages = 10_000;
+
+/** What to begin with instead of random weights; null where they are meant, or where nothing can be done any more. */
+function startAdvice({ weights, model, trainImages, resumedAt }: StartEvent): string | null {
+  if (weights !== null || resumedAt !== null || trainImages >= manyImages || ["demo", "tiny"].includes(model))
+    return null;
+  const published = Object.hasOwn(publishedWeights, model) ? `--weights ${model}` : "trained weights (--weights)";
+  return `The weights are random, which takes many thousand images and hours: fine-tuning usually starts from ${published}`;
+}
+
 /** Shows the events of a run. */
 export class TrainConsole {
   #lastPlain = 0;
@@ -80,6 +92,7 @@ export class TrainConsole {
     console.progress(
       `${counted(epochs, "epoch")} of ${counted(stepsPerEpoch, "step")}, ${counted(batch, "image")} per step${limit}`,
     );
+    console.progress(`weights ${event.weights ?? "random"}`);
     console.progress(`precision ${console.bold(event.precision)}: ${event.reason}`);
     console.progress(
       console.dim(
@@ -94,6 +107,8 @@ export class TrainConsole {
       console.fact(
         `An epoch has at least ${counted(stepsPerEpoch, "step")}, so small sets are repeated: ${counted(trainImages, "image")} for ${grouped(stepsPerEpoch * batch)} places`,
       );
+    const advice = startAdvice(event);
+    if (advice !== null) console.warning(advice);
     console.live("waiting for the first step");
   }
 

@@ -23,6 +23,7 @@ export function startEvent({
     type: "start",
     dir: directory.path,
     model: settings.model,
+    weights: settings.weights,
     resolution: modelConfig.resolution,
     parameters: session.parameters,
     classes: [...data.classNames],

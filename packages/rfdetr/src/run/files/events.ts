@@ -13,6 +13,8 @@ export interface StartEvent {
   type: "start";
   dir: string;
   model: string;
+  /** Path of the weights that the run began with; null for random ones. */
+  weights: string | null;
   resolution: number;
   parameters: number;
   classes: string[];

@@ -32,9 +32,12 @@ export async function choosePrecision(
 ): Promise<ChosenPrecision> {
   const request = requestedPrecision(settings);
   const calibration = request === "measured" && before === null ? await measure(model, data, settings, device) : null;
-  if (request !== "measured") return { ...resolvePrecision(request, device), calibration };
-  const { precision, reason } = calibration?.recommended ?? (before as RunConfig);
-  return { precision, reason, note: null, calibration };
+  const { precision, reason, note } =
+    request === "measured"
+      ? { ...(calibration?.recommended ?? (before as RunConfig)), note: null }
+      : resolvePrecision(request, device);
+  const idle = Object.keys(settings.scaler).length > 0 && precision !== "16-mixed";
+  return { precision, reason, note: idle ? `The setting scaler has no effect in ${precision}` : note, calibration };
 }
 
 /**
