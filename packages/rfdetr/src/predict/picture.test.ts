@@ -52,18 +52,12 @@ describe("EXIF orientation", () => {
       .toFile(file);
     const chosen = chooseOrientation(readImageHeader(file), { width, height: 60 }, true);
     const side = 60;
-    const prepared = await prepare(
-      {
-        file,
-        width,
-        height: 60,
-        orientation: chosen,
-        boxes: Float32Array.from(box),
-        labels: Int32Array.of(0),
-        seed: [],
-      },
-      { side, training: false, scaleJitter: false, augment: {} },
-    );
+    const job = {
+      ...{ file, width, height: 60, orientation: chosen },
+      ...{ boxes: Float32Array.from(box), labels: Int32Array.of(0), seed: [] },
+    };
+    const recipe = { side, training: false, scaleJitter: false, augment: {} };
+    const { prepared } = await prepare({ job }, recipe, null);
     const [x, y] = [prepared.boxes[0] * side, prepared.boxes[1] * side];
     const middles = [{ ...prepared, width: side, x, y }];
     for (const pixels of [await decode(file), await decode(readFileSync(file)), await draw(file, [])])

@@ -62,7 +62,7 @@ export const refused: Readonly<Record<string, Refusal>> = {
   },
   pin_memory: { accepts: [null, true, false], reason: "it would not save a copy here" },
   persistent_workers: { accepts: [null, true, false], reason: "decoding threads live as long as the run" },
-  prefetch_factor: { accepts: [null, 2], reason: "use num_workers, the number of images that are decoded ahead" },
+  prefetch_factor: { accepts: [null, 2], reason: "batches are prepared ahead up to a fixed amount of memory" },
   pack_targets: { accepts: [true, false], reason: "targets are never sent to another process" },
   pad_targets_to: { accepts: [null], reason: "it is for compilers of fixed shapes, which are not used" },
 

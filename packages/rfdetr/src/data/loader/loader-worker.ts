@@ -1,34 +1,18 @@
-// Script of a loader thread: receives jobs and posts prepared images. Keeps decoded images up to a limit of memory.
+// Script of a loader thread: receives an image to prepare and posts it, prepared.
 import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../../support/error-transfer.js";
-import { decodeFile, type Pixels } from "../images/decode.js";
-import { decodeLeast, type Job, prepare, type Recipe } from "./prepare-sample.js";
+import { garbageCollector } from "./collect-garbage.js";
+import { type LoaderJob, prepare, type Recipe, type Shares } from "./prepare-sample.js";
 
-const recipe = workerData as Recipe;
+const { recipe, shares } = workerData as { recipe: Recipe; shares: Shares };
+const collect = garbageCollector(shares.garbage);
 
-/**
- * Bytes of decoded pixels that a thread keeps. Decoding an image again takes longer than a training step of a small
- * model.
- */
-const limit = 256 << 20;
-const decoded = new Map<string, Pixels>();
-let held = 0;
-
-async function pixelsOf({ file, orientation }: Job): Promise<Pixels | undefined> {
-  const known = decoded.get(`${orientation} ${file}`);
-  if (known !== undefined) return known;
-  if (held >= limit) return undefined;
-  const pixels = await decodeFile(file, { orientation, atLeast: decodeLeast(recipe) });
-  held += pixels.data.length;
-  decoded.set(`${orientation} ${file}`, pixels);
-  return pixels;
-}
-
-parentPort?.on("message", async ({ id, job }: { id: number; job: Job }) => {
+parentPort?.on("message", async (job: LoaderJob) => {
   try {
-    const prepared = await prepare(job, recipe, await pixelsOf(job));
-    parentPort?.postMessage({ id, prepared }, [prepared.data.buffer as ArrayBuffer]);
+    const { prepared, decoded, bytes } = await prepare(job, recipe, shares.budget);
+    parentPort?.postMessage({ result: { prepared, decoded } }, [prepared.data.buffer as ArrayBuffer]);
+    collect(bytes);
   } catch (error) {
-    parentPort?.postMessage({ id, error: packError(error) });
+    parentPort?.postMessage({ error: packError(error) });
   }
 });

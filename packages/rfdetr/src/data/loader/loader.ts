@@ -1,11 +1,21 @@
 // Prepares batches ahead in worker threads while the model trains.
 
-import { Worker } from "node:worker_threads";
-import { type SentError, unpackError } from "../../support/error-transfer.js";
+import { DataError } from "../../support/errors.js";
+import { Rng } from "../../support/random.js";
 import { workerPath } from "../../support/worker-path.js";
 import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
-import { type Job, type Prepared, prepare, type Recipe } from "./prepare-sample.js";
+import { createBudget } from "./memory-budget.js";
+import { PixelCache } from "./pixel-cache.js";
+import {
+  type LoaderJob,
+  type LoaderResult,
+  type Prepared,
+  prepare,
+  type Recipe,
+  type Shares,
+} from "./prepare-sample.js";
+import { WorkerPool } from "./worker-pool.js";
 
 /** Prepared images with their targets. */
 export interface Batch {
@@ -24,21 +34,48 @@ export interface Batch {
 /** What a loader is made with. */
 export interface LoaderOptions {
   recipe: Recipe;
-  /** Worker threads; 0 prepares on the calling thread. */
+  /** Worker threads, each of which prepares one image at a time; 0 prepares on the calling thread. */
   workers: number;
-  /** Number of batches that are prepared ahead; default 2. */
+  /** Number of batches that are prepared ahead at the most; default 2. */
   prefetch?: number;
   /**
-   * For an image that does not decode: throw an error, or leave it out of its batch with a warning; default `error`.
+   * What happens to an image that does not decode; default `error`.
+   * - `error`: its error is thrown.
+   * - `skip`: it is left out of its batch, and a batch without any image is left out.
+   * - `replace`: another image of the dataset takes its place, so that batches keep their size and number. Which one
+   *   depends on the seed of the place only.
    */
-  onBadImage?: "error" | "skip";
+  onBadImage?: "error" | "skip" | "replace";
+  /** Receives a sentence for each file that is left out, once for each file. */
   onWarning?: (message: string) => void;
 }
 
-type Reply = { id: number; prepared?: Prepared; error?: SentError };
+/** Bytes that images take while they are decoded, in all threads together. */
+const decodingLimit = 384 << 20;
+/** Bytes of decoded images that are not used any more and not freed yet, in all threads together. */
+const garbageLimit = 128 << 20;
+/** Bytes of decoded images that are kept. */
+const cacheLimit = 256 << 20;
+/** Bytes of the batches that are prepared ahead. */
+const aheadLimit = 256 << 20;
+/** So many images in a row that do not decode are an error. */
+const mostBad = 10;
+
+type Seed = readonly (number | string)[];
+
+/** An image in its batch, or what was wrong with those that are left out. */
+interface Place {
+  image: DatasetImage;
+  prepared: Prepared | null;
+  bad: { file: string; message: string }[];
+}
 
 /**
  * Prepares images on a pool of threads. Results do not depend on the number of threads.
+ *
+ * Memory is bounded by 1 GiB, whatever the number of threads and the size of a step: 384 MiB for images that are being
+ * decoded and 128 MiB for those that were, 256 MiB for decoded images that are kept, and 256 MiB for batches ahead. An
+ * image or a batch that needs more by itself is prepared alone. Each thread takes about 15 MiB besides.
  * @example
  * import { augmentPresets, DataLoader, epochOrder, openDataset } from "rfdetr/data";
  * const { images } = openDataset("birds/", "train");
@@ -50,107 +87,135 @@ type Reply = { id: number; prepared?: Prepared; error?: SentError };
  */
 export class DataLoader {
   readonly #options: LoaderOptions;
-  readonly #workers: Worker[] = [];
-  readonly #waiting = new Map<number, { resolve: (prepared: Prepared) => void; reject: (error: Error) => void }>();
-  #next = 0;
+  readonly #pool: WorkerPool<LoaderJob, LoaderResult> | null;
+  readonly #cache = new PixelCache(cacheLimit);
+  readonly #leftOut = new Set<string>();
+  /** Ends when the last image on the calling thread is prepared. */
+  #before: Promise<unknown> = Promise.resolve();
 
   constructor(options: LoaderOptions) {
     this.#options = options;
-    const file = workerPath(import.meta.url, "loader-worker.js");
-    for (let i = 0; i < (file === null ? 0 : options.workers); i++) {
-      const worker = new Worker(file as string, { workerData: options.recipe });
-      worker.unref();
-      worker.on("message", (reply: Reply) => this.#settle(reply));
-      worker.on("error", (error) => {
-        for (const { reject } of this.#waiting.values()) reject(error);
-        this.#waiting.clear();
-      });
-      this.#workers.push(worker);
+    const script = workerPath(import.meta.url, "loader-worker.js");
+    const { recipe, workers } = options;
+    const shares: Shares = { budget: createBudget(decodingLimit), garbage: garbageLimit / workers };
+    this.#pool =
+      script === null || workers === 0 ? null : new WorkerPool(script, workers, { workerData: { recipe, shares } });
+  }
+
+  /** Files that did not decode and were left out so far. */
+  get leftOut(): ReadonlySet<string> {
+    return this.#leftOut;
+  }
+
+  async #prepare(image: DatasetImage, seed: Seed): Promise<Prepared> {
+    const { file, width, height, orientation, boxes, labels } = image;
+    const key = `${orientation} ${file}`;
+    const job = { file, width, height, orientation, boxes, labels, seed };
+    let room = 0;
+    // Made when a thread is free: what is kept by then counts.
+    const make = (): LoaderJob => {
+      const pixels = this.#cache.get(key);
+      if (pixels !== undefined) return { job, pixels };
+      room = this.#cache.claim(width * height * 3);
+      return { job, room };
+    };
+    let result: LoaderResult | null = null;
+    try {
+      result = await this.#run(make, `prepare ${file}`);
+      return result.prepared;
+    } finally {
+      this.#cache.settle(key, room, result?.decoded);
     }
   }
 
-  #settle({ id, prepared, error }: Reply): void {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (prepared !== undefined) waiting?.resolve(prepared);
-    else unpackError(error as SentError).then(waiting?.reject);
-  }
-
-  #prepare(job: Job): Promise<Prepared> {
-    if (this.#workers.length === 0) return prepare(job, this.#options.recipe);
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#workers[id % this.#workers.length].postMessage({ id, job });
-    });
+  #run(make: () => LoaderJob, purpose: string): Promise<LoaderResult> {
+    if (this.#pool !== null) return this.#pool.run(make, purpose);
+    // One image at a time, as in a thread.
+    const result = this.#before.then(() => prepare(make(), this.#options.recipe, null));
+    this.#before = result.catch(() => {});
+    return result;
   }
 
   /**
    * Batches of images.
    * @param order indices into `images`
    * @param seedOf the random seed of the i-th place in `order`
-   * @throws DataError naming the image that does not decode, unless bad images are skipped
+   * @throws DataError naming the image that does not decode, unless bad images are left out; `ERR_MEMORY` if memory
+   * runs out
    */
   async *batches(
     images: readonly DatasetImage[],
     order: ArrayLike<number>,
     batchSize: number,
-    seedOf: (place: number) => readonly (number | string)[],
+    seedOf: (place: number) => Seed,
   ): AsyncGenerator<Batch> {
-    const ahead: Promise<Batch>[] = [];
+    const { recipe, prefetch = 2 } = this.#options;
+    const fitting = Math.floor(aheadLimit / (batchSize * recipe.side * recipe.side * 3));
+    const most = Math.max(1, Math.min(prefetch, fitting));
+    const ahead: Promise<Place[]>[] = [];
     let at = 0;
     const start = (): void => {
       const places = Array.from({ length: Math.min(batchSize, order.length - at) }, (_, i) => at + i);
       at += places.length;
-      const batch = this.#batch(places.map((place) => [images[order[place]], seedOf(place)]));
+      const batch = Promise.all(places.map((place) => this.#place(images, order[place], seedOf(place))));
       // A failure is thrown when its batch is awaited below.
       batch.catch(() => {});
       ahead.push(batch);
     };
     while (at < order.length || ahead.length > 0) {
-      while (ahead.length < (this.#options.prefetch ?? 2) + 1 && at < order.length) start();
-      const batch = await (ahead.shift() as Promise<Batch>);
+      while (ahead.length < most + 1 && at < order.length) start();
+      const places = await (ahead.shift() as Promise<Place[]>);
+      for (const { bad } of places) this.#report(bad);
+      const batch = this.#batch(places);
       if (batch.targets.length > 0) yield batch;
     }
   }
 
-  async #batch(entries: [DatasetImage, readonly (number | string)[]][]): Promise<Batch> {
-    const { recipe, onBadImage = "error", onWarning } = this.#options;
-    const { side } = recipe;
-    const results = await Promise.allSettled(
-      entries.map(([image, seed]) =>
-        this.#prepare({
-          file: image.file,
-          width: image.width,
-          height: image.height,
-          orientation: image.orientation,
-          boxes: image.boxes,
-          labels: image.labels,
-          seed,
-        }),
-      ),
-    );
-    const good: [DatasetImage, Prepared][] = [];
-    results.forEach((result, i) => {
-      if (result.status === "fulfilled") good.push([entries[i][0], result.value]);
-      else if (onBadImage === "error") throw result.reason;
-      else onWarning?.((result.reason as Error).message);
-    });
+  /** Prepares the image of a place, or what comes instead. */
+  async #place(images: readonly DatasetImage[], index: number, seed: Seed): Promise<Place> {
+    const { onBadImage = "error" } = this.#options;
+    const bad: Place["bad"] = [];
+    let image = images[index];
+    for (;;) {
+      try {
+        return { image, prepared: await this.#prepare(image, seed), bad };
+      } catch (error) {
+        if (!(error instanceof DataError) || onBadImage === "error" || bad.length === mostBad) throw error;
+        bad.push({ file: image.file, message: error.message });
+        if (onBadImage === "skip") return { image, prepared: null, bad };
+        image = images[new Rng("instead", ...seed, bad.length).integer(0, images.length - 1)];
+      }
+    }
+  }
+
+  #report(bad: Place["bad"]): void {
+    for (const { file, message } of bad) {
+      if (this.#leftOut.has(file)) continue;
+      this.#leftOut.add(file);
+      this.#options.onWarning?.(`An image is left out. ${message}`);
+    }
+  }
+
+  #batch(places: readonly Place[]): Batch {
+    const { side } = this.#options.recipe;
+    const good = places.flatMap(({ image, prepared }) => (prepared === null ? [] : [{ image, prepared }]));
     const images = new Uint8Array(good.length * side * side * 3);
-    good.forEach(([, { data }], i) => images.set(data, i * side * side * 3));
+    good.forEach(({ prepared }, i) => {
+      images.set(prepared.data, i * side * side * 3);
+    });
     return {
       images,
       height: side,
       width: side,
-      targets: good.map(([image, { boxes, labels }]) => ({ boxes, labels, imageId: image.id })),
-      files: good.map(([image]) => image.file),
-      origSizes: good.map(([image]) => [image.height, image.width]),
-      entries: good.map(([image]) => image),
+      targets: good.map(({ image, prepared: { boxes, labels } }) => ({ boxes, labels, imageId: image.id })),
+      files: good.map(({ image }) => image.file),
+      origSizes: good.map(({ image }) => [image.height, image.width]),
+      entries: good.map(({ image }) => image),
     };
   }
 
   /** Ends the worker threads. */
   async close(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await this.#pool?.close();
   }
 }

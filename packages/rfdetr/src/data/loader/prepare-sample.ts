@@ -1,9 +1,13 @@
 // Prepares one image, from its file to the square that the model sees. Runs in the loader's worker threads.
 
+import { checkMemory } from "../../support/memory-error.js";
 import { Rng } from "../../support/random.js";
 import { type AugConfig, augment } from "../augment/config.js";
-import { decodeFile, type Pixels } from "../images/decode.js";
+import { decodeImage, type Pixels } from "../images/decode.js";
 import { resize, type Sample, scaleJitter } from "../images/geometry.js";
+import { readImageHeader } from "../images/image-header.js";
+import { decodingBytes } from "../images/limits.js";
+import { takeBudget } from "./memory-budget.js";
 
 /** How images are prepared. */
 export interface Recipe {
@@ -46,18 +50,72 @@ export function decodeLeast({ training, side, scaleJitter }: Recipe): number {
   return training ? Math.max(side, scaleJitter ? 600 : 0) : 0;
 }
 
+/** What a thread gets: an image to prepare. */
+export interface LoaderJob {
+  job: Job;
+  /** Its pixels, where they are kept. */
+  pixels?: Pixels;
+  /** Decoded pixels of at most so many bytes are returned too, in memory that threads share. */
+  room?: number;
+}
+
+/** What a thread returns. */
+export interface LoaderResult {
+  prepared: Prepared;
+  decoded?: Pixels;
+}
+
+/** What each thread may take of the memory of all. */
+export interface Shares {
+  /** Memory for decoding, see `createBudget`. */
+  budget: SharedArrayBuffer;
+  /** Bytes of decoded images that are not used any more and not freed yet. */
+  garbage: number;
+}
+
 /**
- * Decodes the file unless `pixels` are given, transforms the image, and normalises its boxes.
- * @throws DataError naming the file
+ * Decodes the file unless its pixels are given, transforms the image, and normalises its boxes.
+ * @param budget memory that decoding may take, see `createBudget`; null where nothing else decodes at the same time
+ * @returns `bytes`: the size of the decoded pixels, which are not used any more
+ * @throws DataError naming the file; `ERR_MEMORY` if memory runs out
  */
-export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promise<Prepared> {
-  const decoded =
-    pixels ?? (await decodeFile(job.file, { orientation: job.orientation, atLeast: decodeLeast(recipe) }));
+export async function prepare(
+  { job, pixels, room = 0 }: LoaderJob,
+  recipe: Recipe,
+  budget: SharedArrayBuffer | null,
+): Promise<LoaderResult & { bytes: number }> {
+  if (pixels !== undefined) return { prepared: transform(job, recipe, pixels), bytes: 0 };
+  const header = readImageHeader(job.file);
+  const options = { orientation: job.orientation, atLeast: decodeLeast(recipe) };
+  const bytes = decodingBytes(header, options.orientation, options.atLeast);
+  const giveBack = budget === null ? null : takeBudget(budget, bytes);
+  try {
+    const decoded = await decodeImage(job.file, header, options);
+    const prepared = transform(job, recipe, decoded);
+    const { length } = decoded.data;
+    if (length > room) return { prepared, bytes: length };
+    return { prepared, bytes: length, decoded: { ...decoded, data: shared(decoded.data) } };
+  } catch (error) {
+    checkMemory(error, `prepare ${job.file}`);
+    throw error;
+  } finally {
+    giveBack?.();
+  }
+}
+
+function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}
+
+function transform(job: Job, recipe: Recipe, decoded: Pixels): Prepared {
   // The image may be decoded smaller, or annotated at another size: boxes are scaled to the pixels.
   const boxes = Float32Array.from(job.boxes, (c, i) =>
     i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height,
   );
-  const whole: Sample = { ...decoded, boxes, labels: job.labels };
+  const { data, width, height } = decoded;
+  const whole: Sample = { data, width, height, boxes, labels: job.labels };
   const { side } = recipe;
   let sample: Sample;
   if (recipe.training) {
@@ -70,9 +128,5 @@ export async function prepare(job: Job, recipe: Recipe, pixels?: Pixels): Promis
     fractions.set([(l + r) / 2 / side, (t + b) / 2 / side, (r - l) / side, (b - t) / side], i);
   }
   // The caller may transfer the bytes to another thread, so cached pixels are copied.
-  return {
-    data: sample.data === decoded.data ? new Uint8Array(sample.data) : sample.data,
-    boxes: fractions,
-    labels: sample.labels,
-  };
+  return { data: sample.data === data ? new Uint8Array(data) : sample.data, boxes: fractions, labels: sample.labels };
 }

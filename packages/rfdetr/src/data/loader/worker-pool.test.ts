@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { InternalError, MemoryError } from "../../support/errors.js";
+import { workerPath } from "../../support/worker-path.js";
+import { createBudget, takeBudget } from "./memory-budget.js";
+import { WorkerPool } from "./worker-pool.js";
+
+let root: string;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "worker-pool-"));
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** A pool whose threads run `body` for each `job`, with `answer(result)`. */
+function pool(count: number, body: string, limits = {}): WorkerPool<string, unknown> {
+  const script = join(root, `${Math.random()}.mjs`);
+  writeFileSync(
+    script,
+    `import { parentPort } from "node:worker_threads";
+     const answer = (result) => parentPort.postMessage({ result });
+     parentPort.on("message", async (job) => { ${body} });`,
+  );
+  return new WorkerPool(script, count, limits);
+}
+
+describe("WorkerPool", () => {
+  it("does every job, one at a time in each thread", async () => {
+    const threads = pool(
+      2,
+      `globalThis.running = (globalThis.running ?? 0) + 1;
+       await new Promise((done) => setTimeout(done, 2));
+       answer([job, globalThis.running--]);`,
+    );
+    const jobs = Array.from({ length: 20 }, (_, i) => String(i));
+    expect(await Promise.all(jobs.map((job) => threads.run(() => job, "wait")))).toEqual(jobs.map((job) => [job, 1]));
+    await threads.close();
+  });
+
+  it("fails all jobs at once when a thread ends by itself, and every later one", async () => {
+    const threads = pool(2, `if (job === "end") process.exit(7); await new Promise(() => {});`);
+    const jobs = ["wait", "end", "wait", "wait"].map((job) => threads.run(() => job, `prepare ${job}.jpg`));
+    for (const job of jobs)
+      await expect(job).rejects.toThrow(/a thread to prepare end\.jpg but it ended by itself with code 7/);
+    await expect(threads.run(() => "wait", "prepare wait.jpg")).rejects.toThrow(InternalError);
+  });
+
+  it("fails with the error that a thread did not catch", async () => {
+    const threads = pool(1, `setTimeout(() => { throw new Error("lost"); });`);
+    await expect(threads.run(() => "x", "prepare x.jpg")).rejects.toThrow(/to prepare x\.jpg but lost/);
+  });
+
+  it("does not blame the image when a thread runs out of memory", async () => {
+    const threads = pool(1, "const all = []; for (;;) all.push(new Array(1e5).fill(job));", {
+      resourceLimits: { maxOldGenerationSizeMb: 16 },
+    });
+    const error = await threads.run(() => "x", "prepare x.jpg").catch((failed: unknown) => failed);
+    expect(error).toBeInstanceOf(MemoryError);
+    expect((error as Error).message).toMatch(/^Expected enough memory to prepare x\.jpg, but it ran out/);
+  });
+
+  it("fails what is not done when it is closed", async () => {
+    const threads = pool(1, "await new Promise(() => {});");
+    const jobs = [threads.run(() => "a", "a"), threads.run(() => "b", "b")];
+    const failed = Promise.all(jobs.map((job) => expect(job).rejects.toThrow(/were closed/)));
+    await threads.close();
+    await failed;
+  });
+});
+
+describe("budget of memory", () => {
+  it("is never exceeded by threads that share it, and lets the largest request through alone", async () => {
+    const budget = createBudget(1 << 20);
+    const used = new SharedArrayBuffer(8);
+    const code = `const { workerData } = require("node:worker_threads");
+      import(workerData.module).then(({ takeBudget }) => {
+        const used = new Int32Array(workerData.used);
+        for (let i = 0; i < 40; i++) {
+          const bytes = i % 10 === 0 ? 5 << 20 : 400 << 10;
+          const giveBack = takeBudget(workerData.budget, bytes);
+          const now = Atomics.add(used, 0, Math.min(bytes, 1 << 20)) + Math.min(bytes, 1 << 20);
+          if (now > Atomics.load(used, 1)) Atomics.store(used, 1, now);
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+          Atomics.sub(used, 0, Math.min(bytes, 1 << 20));
+          giveBack();
+        }
+      });`;
+    const module = workerPath(import.meta.url, "memory-budget.js");
+    const threads = Array.from(
+      { length: 4 },
+      () => new Worker(code, { eval: true, workerData: { module, budget, used } }),
+    );
+    await Promise.all(threads.map((thread) => new Promise((done) => thread.on("exit", done))));
+    const [left, most] = new Int32Array(used);
+    expect([left, most <= 1 << 20, most >= 800 << 10]).toEqual([0, true, true]);
+    // All of it was given back.
+    takeBudget(budget, 1 << 20)();
+  });
+});

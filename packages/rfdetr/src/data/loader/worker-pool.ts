@@ -1,0 +1,103 @@
+// Threads that each do one job at a time.
+import { type ResourceLimits, Worker } from "node:worker_threads";
+import { type SentError, unpackError } from "../../support/error-transfer.js";
+import { InternalError } from "../../support/errors.js";
+import { checkMemory } from "../../support/memory-error.js";
+import { workerFlags } from "../../support/worker-path.js";
+
+/** What a thread answers to a job. */
+export type Answer<Result> = { result: Result } | { error: SentError };
+
+interface Task<Job, Result> {
+  make: () => Job;
+  /** What the job does, for errors: follows "to". */
+  purpose: string;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Runs jobs in worker threads, in the order in which they come. A thread that ends makes every job fail. */
+export class WorkerPool<Job, Result> {
+  readonly #workers: Worker[];
+  readonly #idle: Worker[];
+  readonly #running = new Map<Worker, Task<Job, Result>>();
+  readonly #queue: Task<Job, Result>[] = [];
+  #failure: Error | null = null;
+
+  /**
+   * @param script file that posts an {@link Answer} to each message
+   * @param options `workerData`, and the limits of a thread's memory
+   */
+  constructor(script: string, count: number, options: { workerData?: unknown; resourceLimits?: ResourceLimits }) {
+    this.#workers = Array.from({ length: count }, () => new Worker(script, { ...options, ...workerFlags() }));
+    this.#idle = [...this.#workers];
+    for (const worker of this.#workers) {
+      // An idle thread does not keep the process alive.
+      worker.unref();
+      worker.on("message", (answer: Answer<Result>) => this.#answered(worker, answer));
+      worker.on("error", (error) => this.#ended(worker, error));
+      worker.on("exit", (code) => this.#ended(worker, new Error(`it ended by itself with code ${code}`)));
+    }
+  }
+
+  /**
+   * Runs a job in the next free thread.
+   * @param make the job, made when a thread is free; @param purpose what it does, for errors: follows "to"
+   */
+  run(make: () => Job, purpose: string): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) return reject(this.#failure);
+      this.#queue.push({ make, purpose, resolve, reject });
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    while (this.#idle.length > 0 && this.#queue.length > 0) {
+      const [worker, task] = [this.#idle.pop() as Worker, this.#queue.shift() as Task<Job, Result>];
+      this.#running.set(worker, task);
+      worker.ref();
+      worker.postMessage(task.make());
+    }
+  }
+
+  #answered(worker: Worker, answer: Answer<Result>): void {
+    const task = this.#running.get(worker);
+    this.#running.delete(worker);
+    worker.unref();
+    this.#idle.push(worker);
+    this.#next();
+    if ("result" in answer) task?.resolve(answer.result);
+    else unpackError(answer.error).then(task?.reject);
+  }
+
+  #ended(worker: Worker, cause: Error): void {
+    if (this.#failure !== null) return;
+    const purpose = this.#running.get(worker)?.purpose ?? "load images";
+    this.#fail(threadError(purpose, cause));
+    for (const other of this.#workers) void other.terminate();
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of [...this.#running.values(), ...this.#queue]) reject(error);
+    this.#running.clear();
+    this.#queue.length = 0;
+  }
+
+  /** Ends the threads. Jobs that are not done fail. */
+  async close(): Promise<void> {
+    this.#fail(new InternalError("Expected no jobs after the threads that load images were closed"));
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}
+
+/** Lack of memory is not blamed on the image, nor is a thread that ended. */
+function threadError(purpose: string, cause: Error): Error {
+  try {
+    checkMemory(cause, purpose);
+  } catch (error) {
+    return error as Error;
+  }
+  return new InternalError(`Expected a thread to ${purpose} but ${cause.message}`, { cause });
+}
