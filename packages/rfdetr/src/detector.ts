@@ -22,10 +22,14 @@ import { abortSignal, callback, checkOptions, count, oneOf, plainObject, share, 
 /** What a detector is made with. */
 export interface DetectorOptions {
   /**
-   * Weights file, the folder of a run, or the name of published weights such as `nano`: what is detected with, and what training starts
-   * from. Without one the model has random weights.
+   * Weights file, the folder of a run, or the name of published weights such as `nano`: what is detected with, and what
+   * training starts from. Without one the model has random weights.
    */
   weights?: string;
+  /** The label of the first class in a checkpoint of the Python package; `auto` (the default) follows the file. */
+  classNumbering?: "auto" | "from0" | "from1";
+  /** Is called with what is unusual about the weights. Default: a warning of the process. */
+  warn?: (message: string) => void;
   /** `auto` (the default) follows the hardware; `true` means `auto`, `false` means `32-true`. */
   precision?: "auto" | "32-true" | "bf16-mixed" | "16-mixed" | boolean;
   /** `auto`, `cpu` or `cuda:N`. */
@@ -35,6 +39,8 @@ export interface DetectorOptions {
 /** What the options of `create` accept. */
 const detectorOptions = {
   weights: text,
+  classNumbering: oneOf("auto", "from0", "from1"),
+  warn: callback,
   precision: oneOf("auto", "32-true", "bf16-mixed", "16-mixed", true, false),
   device: text,
 };
@@ -69,14 +75,21 @@ export class RFDETR {
   /**
    * Makes a detector of a variant. Its weights are loaded by {@link load} or the first prediction.
    * @throws ModelConfigError for an unknown variant
-   * @throws CheckpointError if the weights are not there
+   * @throws CheckpointError if the weights are not there, or are of another variant
    */
   static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
-    const { resolveModel } = await import("./model/variants.js");
-    resolveModel(model);
+    const { architectureOf, resolveModel } = await import("./model/variants.js");
+    const wanted = architectureOf(resolveModel(model));
     checkOptions("RFDETR.create", options, detectorOptions);
     if (options.weights === undefined) return new RFDETR(model, options);
-    return new RFDETR(model, { ...options, weights: await existing(options.weights) });
+    const weights = await existing(options.weights);
+    const { readModelConfig } = await import("./weights/weights.js");
+    const found = readModelConfig(weights);
+    if (architectureOf(found) !== wanted)
+      throw new CheckpointError(
+        `Expected weights of ${model} but ${weights} are those of ${found.variant}: make the detector with RFDETR.load`,
+      );
+    return new RFDETR(model, { ...options, weights });
   }
 
   /**
@@ -135,6 +148,7 @@ export class RFDETR {
     const config = resolveSettings({
       model: this.model,
       weights: this.#weights,
+      classNumbering: this.#reading().classNumbering,
       ...(typeof precision === "boolean" ? { amp: precision } : precision === undefined ? {} : { precision }),
       ...(this.options.device === undefined ? {} : { device: this.options.device }),
       ...(data === undefined ? {} : { datasetDir: data }),
@@ -190,6 +204,7 @@ export class RFDETR {
       antialias: options.antialias ?? true,
       precision: this.options.precision ?? "auto",
       device: this.options.device ?? "auto",
+      reading: this.#reading(),
     });
     return summary;
   }
@@ -231,21 +246,23 @@ export class RFDETR {
 
   async #start(weights: string): Promise<RemoteModel> {
     try {
-      const model = await loadRemote(weights, this.options);
-      const { info } = model;
-      if (info.model !== this.model) {
-        await model.free();
-        throw new CheckpointError(
-          `Expected weights of ${this.model} but ${weights} are those of ${info.model}: make the detector with RFDETR.load`,
-        );
-      }
-      this.#info = info;
+      const model = await loadRemote(weights, { ...this.options, ...this.#reading() });
+      this.#info = model.info;
       return model;
     } catch (error) {
       // The weights may be there later.
       this.#model = null;
       throw error;
     }
+  }
+
+  #reading(): { classNumbering: "auto" | "from0" | "from1"; warn?: (message: string) => void } {
+    const { classNumbering = "auto", weights, warn } = this.options;
+    // Weights of an own training count from 0.
+    return {
+      classNumbering: this.#weights === weights ? classNumbering : "auto",
+      ...(warn === undefined ? {} : { warn }),
+    };
   }
 
   #trained(): string {
@@ -257,8 +274,13 @@ export class RFDETR {
   }
 }
 
-function loadRemote(weights: string, { precision = "auto", device = "auto" }: DetectorOptions): Promise<RemoteModel> {
-  return RemoteModel.load({ weights, precision, device });
+async function loadRemote(
+  weights: string,
+  { precision = "auto", device = "auto", classNumbering = "auto", warn }: DetectorOptions,
+): Promise<RemoteModel> {
+  const model = await RemoteModel.load({ weights, precision, device, classNumbering });
+  for (const message of model.info.warnings) (warn ?? process.emitWarning)(message);
+  return model;
 }
 
 /** The path of weights given by path or by the name of published ones. @throws CheckpointError if they are not there */

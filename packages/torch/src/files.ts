@@ -10,14 +10,15 @@ const maxChunk = 1 << 30;
  * @throws the error of `broken`; an error of the file system
  */
 export function openToRead(path: string, broken: (found: string) => Error): { file: number; size: number } {
-  if (!statSync(path).isFile()) throw broken("is not a file");
+  const other = statSync(path).isFile() ? undefined : "is not a file";
+  if (other !== undefined) throw broken(other);
   const file = openSync(path, "r");
   try {
     const { size } = fstatSync(file);
     const head = Buffer.alloc(Math.min(size, 512));
     readFully(file, head, 0);
-    const stub = stubOf(head.toString("latin1"));
-    if (size === 0 || stub !== undefined) throw broken(stub ?? "is empty");
+    const stub = size === 0 ? "is empty" : stubOf(head.toString("latin1"));
+    if (stub !== undefined) throw broken(stub);
     return { file, size };
   } catch (error) {
     closeSync(file);

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { precisionWords } from "../settings/precision-words.js";
 import { expected, UsageError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
+import type { ReadOptions } from "../weights/types.js";
 import { Console } from "./console.js";
 
 /** Exit codes of the command. docs/errors.md is made from the comments. */
@@ -54,17 +55,42 @@ export function collect(value: string, before: string[] = []): string[] {
 }
 
 /**
- * The path of weights given by path or by the name of published ones. Shows the progress of a download. @throws
- * RfdetrError
+ * The path of weights given as a file, as the folder of a run, or by the name of published ones. Shows the progress of
+ * a download.
+ * @throws RfdetrError
  */
 export async function weightsPath(console: Console, name: string): Promise<string> {
   const { resolveWeights } = await import("../weights/published-weights.js");
   const path = await resolveWeights(name, {
+    note: (message) => console.fact(message),
     progress: (done, total) =>
       console.live(`downloading ${name}: ${formatBytes(done)}${total === null ? "" : ` of ${formatBytes(total)}`}`),
   });
   console.end();
   return path;
+}
+
+/** Flags of commands that read weights. */
+export interface WeightsFlags {
+  classNumbering: string;
+}
+
+/** Adds the flag about the class numbers of weights. */
+export function withWeightsFlags(command: Command): Command {
+  return command.option(
+    "--class-numbering <from>",
+    "label of the first class in a checkpoint of the Python package: auto, from0 or from1",
+    "auto",
+  );
+}
+
+/** How the flags say that weights are read. @throws UsageError */
+export function reading(console: Console, flags: WeightsFlags): ReadOptions {
+  const classNumbering = oneOf("class-numbering", flags.classNumbering, ["auto", "from0", "from1"]);
+  return {
+    classNumbering,
+    warn: (message) => console.warning(message.replaceAll("class_numbering", "--class-numbering")),
+  };
 }
 
 /** Names the machine that is measured, and warns if other programs keep it busy. */

@@ -2,11 +2,20 @@
 import { extname } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../support/errors.js";
-import { consoleOf, exit, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
+import {
+  consoleOf,
+  exit,
+  type OutputFlags,
+  reading,
+  type WeightsFlags,
+  weightsPath,
+  withOutputFlags,
+  withWeightsFlags,
+} from "./context.js";
 
 /** Registers `rfdetr convert`. */
 export function addConvert(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("convert")
       .description(
@@ -17,19 +26,24 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
         "a .pth, .pt, .ckpt or .safetensors file, the name of published weights, or a run folder (its best weights)",
       )
       .argument("<out>", ".safetensors, or .pth for the Python package"),
-  ).action(async (from: string, to: string, flags: OutputFlags) => finish(await convert(from, to, flags)));
+  );
+  withWeightsFlags(command).action(async (from: string, to: string, flags: OutputFlags & WeightsFlags) =>
+    finish(await convert(from, to, flags)),
+  );
 }
 
-async function convert(from: string, to: string, flags: OutputFlags): Promise<number> {
+async function convert(from: string, to: string, flags: OutputFlags & WeightsFlags): Promise<number> {
   const { checkComplete, readWeights, saveWeights } = await import("../weights/weights.js");
+  const { some } = await import("../weights/fit-weights.js");
   const { savePythonCheckpoint } = await import("../weights/python-export.js");
   const console = consoleOf(flags);
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")
     throw new UsageError(`Expected a .safetensors or .pth file to write but received ${to}`);
   const source = await weightsPath(console, from);
-  const { tensors, classNames, config, extra } = readWeights(source);
-  const lines = checkComplete(source, tensors, config);
+  const weights = readWeights(source, reading(console, flags));
+  const { tensors, classNames, config, extra, leftOver } = weights;
+  checkComplete(source, weights);
   const save = kind === ".pth" ? savePythonCheckpoint : saveWeights;
   save(to, tensors, { classNames, config, extra });
   if (console.json)
@@ -43,7 +57,7 @@ async function convert(from: string, to: string, flags: OutputFlags): Promise<nu
   console.result(
     `${config.variant}, ${config.resolution} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`,
   );
-  for (const line of lines) console.fact(line);
+  if (leftOver.length > 0) console.fact(`left out, since the model does not use them: ${some(leftOver)}`);
   for (const tensor of tensors.values()) tensor.dispose();
   return exit.done;
 }

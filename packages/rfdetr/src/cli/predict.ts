@@ -11,15 +11,18 @@ import {
   oneOf,
   positiveInteger,
   precisions,
+  reading,
   share,
+  type WeightsFlags,
   weightsPath,
   withOutputFlags,
+  withWeightsFlags,
 } from "./context.js";
 import { counted } from "./format.js";
 import type { PredictOutput } from "./predict-output.js";
 import { exitCodes, type StopSignal } from "./stop-requests.js";
 
-interface PredictFlags extends OutputFlags {
+interface PredictFlags extends OutputFlags, WeightsFlags {
   weights: string;
   threshold: number | string;
   precision: string;
@@ -34,12 +37,15 @@ interface PredictFlags extends OutputFlags {
 
 /** Registers `rfdetr predict`. */
 export function addPredict(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("predict")
       .description("Detect objects in images and draw them")
       .argument("<image...>", "images, folders, or patterns such as 'photos/**/*.jpg'")
-      .requiredOption("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
+      .requiredOption(
+        "--weights <file>",
+        "trained weights: a file, a run folder, or the name of published ones such as nano",
+      )
       .option("--threshold <x>", "lowest score to report", numeric, 0.5)
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
@@ -52,7 +58,10 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--no-draw", "write no pictures")
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
-  ).action(async (inputs: string[], flags: PredictFlags) => finish(await predict(inputs, flags)));
+  );
+  withWeightsFlags(command).action(async (inputs: string[], flags: PredictFlags) =>
+    finish(await predict(inputs, flags)),
+  );
 }
 
 async function predict(inputs: readonly string[], flags: PredictFlags): Promise<number> {
@@ -78,7 +87,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   });
   const { RFDETR } = await import("../detector.js");
   const weights = await weightsPath(console, flags.weights);
-  await using detector = await RFDETR.load(weights, { precision, device: flags.device });
+  await using detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
   const options = { threshold, batch, antialias: flags.antialias, autoOrient: flags.autoOrient };
   const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
   console.end();

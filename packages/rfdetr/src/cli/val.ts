@@ -12,12 +12,15 @@ import {
   oneOf,
   positiveInteger,
   precisions,
+  reading,
+  type WeightsFlags,
   weightsPath,
   withOutputFlags,
+  withWeightsFlags,
 } from "./context.js";
 import { fraction } from "./format.js";
 
-interface ValFlags extends OutputFlags {
+interface ValFlags extends OutputFlags, WeightsFlags {
   weights?: string;
   data?: string;
   split: string;
@@ -31,11 +34,11 @@ interface ValFlags extends OutputFlags {
 
 /** Registers `rfdetr val`. */
 export function addVal(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("val")
       .description("Evaluate trained weights on a dataset, or a COCO results file on its annotations")
-      .option("--weights <file>", "trained weights: a file, or the name of published ones such as nano")
+      .option("--weights <file>", "trained weights: a file, a run folder, or the name of published ones such as nano")
       .option("--data <dir>", "dataset")
       .option("--split <name>", "train, valid or test", "valid")
       .option("--batch <n>", "images per batch", numeric, 4)
@@ -44,7 +47,8 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as its evaluation does")
       .option("--predictions <file>", "COCO results file to evaluate instead of weights")
       .option("--annotations <file>", "COCO annotation file for the results"),
-  ).action(async (flags: ValFlags) => finish(await val(flags)));
+  );
+  withWeightsFlags(command).action(async (flags: ValFlags) => finish(await val(flags)));
 }
 
 async function val(flags: ValFlags): Promise<number> {
@@ -82,6 +86,7 @@ async function val(flags: ValFlags): Promise<number> {
       leftOut++;
       console.warning(message);
     },
+    reading: reading(console, flags),
     progress: (done, total) => console.live(`evaluating ${done}/${total}`),
   });
   console.end();

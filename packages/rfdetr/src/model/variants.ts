@@ -174,6 +174,15 @@ export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfi
   return config;
 }
 
+/**
+ * What the weights of two models must have in common, as text: all sizes but those that weights can be fitted to
+ * (classes, queries, groups, resolution).
+ */
+export function architectureOf(config: ModelConfig): string {
+  const { variant, numClasses, numQueries, numSelect, groupDetr, resolution, positionalEncodingSize, ...rest } = config;
+  return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 function meant(name: unknown): string {
   const best = typeof name === "string" ? suggest(name, variants) : undefined;
   return best === undefined ? "" : `: did you mean ${best}?`;

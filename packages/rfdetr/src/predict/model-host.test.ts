@@ -44,6 +44,7 @@ describe("the models of the prediction thread", () => {
       resolution: resolveModel("tiny").resolution,
       precision: "32-true",
       device: "cpu",
+      warnings: [],
     });
     await host.free(first.key);
     await host.detect(second.key, [photo], {});

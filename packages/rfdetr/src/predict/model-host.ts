@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import type { Precision } from "@rfdetr/amp";
 import { packError, type SentError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
+import type { ClassNumbering } from "../weights/class-numbering.js";
 import { decode, type ImageSource } from "./picture.js";
 import { type DetectOptions, type ImagePrediction, Predictor, type SquareImage } from "./predict.js";
 
@@ -12,6 +13,8 @@ export interface ModelRequest {
   precision: Precision | "auto" | boolean;
   /** `auto`, `cpu` or `cuda:N`. */
   device: string;
+  /** The label of the first class in a checkpoint of the Python package. */
+  classNumbering?: ClassNumbering;
 }
 
 /** What a detector knows of its model once that is loaded. */
@@ -23,6 +26,8 @@ export interface ModelInfo {
   resolution: number;
   precision: Precision;
   device: string;
+  /** What is unusual about the weights. */
+  warnings: readonly string[];
 }
 
 /** Pictures that are decoded at a time; libuv has four threads for it. */
@@ -30,7 +35,7 @@ const decodedTogether = 4;
 
 /** Loads models, and runs them in the order of the requests. */
 export class ModelHost {
-  readonly #models = new Map<string, { predictor: Predictor; users: number }>();
+  readonly #models = new Map<string, { predictor: Predictor; warnings: string[]; users: number }>();
   /** Ends when the images of the last request are prepared. */
   #prepared: Promise<unknown> = Promise.resolve();
   /** End when the last two requests have been through their models. */
@@ -42,12 +47,16 @@ export class ModelHost {
     const key = JSON.stringify([request, file?.dev, file?.ino, file?.size, file?.mtimeMs]);
     let entry = this.#models.get(key);
     if (entry === undefined) {
-      entry = { predictor: Predictor.load(request.weights, request), users: 0 };
+      const warnings: string[] = [];
+      const warn = (message: string) => warnings.push(message);
+      const reading = { classNumbering: request.classNumbering, warn };
+      entry = { predictor: Predictor.load(request.weights, { ...request, reading }), warnings, users: 0 };
       this.#models.set(key, entry);
     }
     entry.users++;
     const { config, classNames, precision, device } = entry.predictor;
-    return { key, info: { model: config.variant, classNames, resolution: config.resolution, precision, device } };
+    const { variant: model, resolution } = config;
+    return { key, info: { model, classNames, resolution, precision, device, warnings: entry.warnings } };
   }
 
   /**

@@ -12,6 +12,7 @@ import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection, ModelConfig } from "../model/types.js";
 import { resolveDevice } from "../support/device.js";
 import { NumericsError } from "../support/errors.js";
+import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
 import { decode, type ImageSource } from "./picture.js";
 
@@ -75,12 +76,15 @@ export class Predictor {
   }
 
   /** Loads a weights file. @throws CheckpointError, `ERR_CONFIG` */
-  static load(weights: string, options: { precision?: Precision | "auto" | boolean; device?: string } = {}): Predictor {
+  static load(
+    weights: string,
+    options: { precision?: Precision | "auto" | boolean; device?: string; reading?: ReadOptions } = {},
+  ): Predictor {
     const device = resolveDevice(options.device ?? "auto");
     const { precision } = resolvePrecision(options.precision ?? "auto", device);
     // Frees what initialisation leaves beside the weights.
     const { model, classNames, config } = scope(() => {
-      const loaded = loadModel(weights);
+      const loaded = loadModel(weights, options.reading);
       if (device !== "cpu") loaded.model.to(device);
       return loaded;
     });

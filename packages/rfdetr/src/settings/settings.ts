@@ -29,6 +29,13 @@ export const settings = {
     ours: true,
     also: "pretrain_weights",
   },
+  class_numbering: {
+    type: z.enum(["auto", "from0", "from1"]),
+    fallback: "auto",
+    about:
+      "label of the first class in the weights: versions up to 1.9.1 of the package counted Roboflow's COCO classes from 1; auto follows the file",
+    ours: true,
+  },
   num_classes: {
     type: count.nullable(),
     fallback: null,

@@ -29,13 +29,14 @@ function fitOne(
   sizes: Partial<ModelConfig>[] = [{}, {}],
 ): unknown {
   const config = resolveModel("tiny");
+  const names = Array.from({ length: config.numClasses }, (_, i) => `class ${i}`);
   const [from, to] = sizes.map((size) => ({ ...config, ...size }));
   const target = tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
   return scope(() => {
     const { tensors } = fitWeights(
       "x.pth",
-      { tensors: new Map([[key, tensor(stored as number[])]]), config: from },
-      { tensors: new Map([[key, target]]), config: to },
+      { tensors: new Map([[key, tensor(stored as number[])]]), config: from, classNames: names },
+      { tensors: new Map([[key, target]]), config: to, classNames: names },
     );
     return (tensors.get(key) as Tensor).toList();
   });
@@ -55,12 +56,6 @@ describe("weights of one model in another", () => {
       { numQueries: 3, groupDetr: 2 },
     ];
     expect(fitOne("query_feat.weight", stored, [6, 2], sizes)).toEqual(cut);
-  });
-
-  it("class rows are cut to the first, or repeated from the first", () => {
-    expect(fitOne("class_embed.bias", [1, 2, 3], [2])).toEqual([1, 2]);
-    expect(fitOne("class_embed.bias", [1, 2, 3], [7])).toEqual([1, 2, 3, 1, 2, 3, 1]);
-    expect(fitOne("transformer.enc_out_class_embed.0.weight", [[1], [2]], [3, 1])).toEqual([[1], [2], [1]]);
   });
 
   it("another shape anywhere else is an error that names the tensor", () => {
@@ -87,11 +82,12 @@ describe("weights of one model in another", () => {
       resolution: resolution + patchSize * numWindows,
     });
     const small = new RFDETRModel(config);
+    const names = Array.from({ length: big.config.numClasses }, (_, i) => `kind ${i}`);
     const { report } = scope(() => {
       const fitted = fitWeights(
         "x",
-        { tensors: big.stateDict(), config: big.config },
-        { tensors: small.stateDict(), config },
+        { tensors: big.stateDict(), config: big.config, classNames: names },
+        { tensors: small.stateDict(), config, classNames: [names[5], names[2]] },
       );
       noGrad(() => small.loadStateDict(fitted.tensors));
       return { report: fitted.report };
@@ -99,7 +95,7 @@ describe("weights of one model in another", () => {
     expect(report.missing).toEqual([]);
     expect(report.loaded + report.changed.length).toBe(small.stateDict().size);
     const lines = describeFit(report);
-    expect(lines).toEqual([expect.stringMatching(/^Reshaped: .*class rows.*queries to/)]);
+    expect(lines).toEqual([expect.stringMatching(/^Reshaped: .*queries to/)]);
   });
 
   it("weights of something else are refused, whatever keys they have", () => {
@@ -107,7 +103,11 @@ describe("weights of one model in another", () => {
     const some = new Map([...model.stateDict()].slice(0, 10));
     expect(() =>
       scope(() =>
-        fitWeights("x", { tensors: some, config: model.config }, { tensors: model.stateDict(), config: model.config }),
+        fitWeights(
+          "x",
+          { tensors: some, config: model.config, classNames: ["a"] },
+          { tensors: model.stateDict(), config: model.config, classNames: ["a"] },
+        ),
       ),
     ).toThrow(/hold 10 of the \d+ tensors of tiny: they are of another model/);
   });

@@ -2,10 +2,11 @@
 import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { CheckpointError } from "../support/errors.js";
+import { type ClassRow, classRows, headRows, isClassHead, placeRows } from "./class-rows.js";
 
 /** What became of each tensor of a file. */
 export interface FitReport {
-  /** Number of tensors that were loaded unchanged. */
+  /** Number of tensors that were loaded unchanged, or row by row. */
   loaded: number;
   /** Tensors that were reshaped, and how. */
   changed: { key: string; how: string }[];
@@ -15,29 +16,39 @@ export interface FitReport {
   leftOver: string[];
 }
 
-const classRows = /(^|\.)(class_embed|enc_out_class_embed\.\d+)\.(weight|bias)$/;
 const queryRows = /^(refpoint_embed|query_feat)\.weight$/;
 const groupHead = /^transformer\.enc_out\w*\.(\d+)\./;
 const positions = "backbone.0.encoder.encoder.embeddings.position_embeddings";
 
+/** Weights of a model with its sizes and classes. */
+export interface Weights {
+  tensors: ReadonlyMap<string, Tensor>;
+  config: ModelConfig;
+  classNames: readonly string[];
+}
+
 /**
- * Reshapes stored weights for a model (`rfdetr.models.weights: load_pretrain_weights`). Class rows are cut to the first
- * ones, or repeated. Learned queries are cut group by group. Position embeddings are resized (bicubic, antialiased, the
- * class token kept). Selection heads of groups that the model lacks are left out. Call it inside a scope.
- * @param stored weights and sizes of the file
- * @param own state dict and sizes of the model
+ * Reshapes stored weights for a model (`rfdetr.models.weights: load_pretrain_weights`). Class rows go by name; a class
+ * that the file does not know keeps the row that the model has, which is the prior of a new model (the Python package
+ * repeats the rows of other classes). Learned queries are cut group by group. Position embeddings are resized (bicubic,
+ * antialiased, the class token kept). Selection heads of groups that the model lacks are left out. Call it inside a
+ * scope.
  * @throws CheckpointError for another architecture: a tensor of another shape, more queries or groups than in the file,
  * or fewer than half of the tensors
  */
 export function fitWeights(
   path: string,
-  stored: { tensors: ReadonlyMap<string, Tensor>; config: ModelConfig },
-  own: { tensors: ReadonlyMap<string, Tensor>; config: ModelConfig },
-): { tensors: Map<string, Tensor>; report: FitReport } {
+  stored: Weights,
+  own: Weights,
+): { tensors: Map<string, Tensor>; report: FitReport; classRows: ClassRow[] } {
   const report: FitReport = { loaded: 0, changed: [], missing: [], leftOver: [] };
   const tensors = new Map<string, Tensor>();
   const { numQueries: queries, groupDetr: groups } = own.config;
   const { numQueries: storedQueries, groupDetr: storedGroups } = stored.config;
+  const known = { classNames: stored.classNames, numClasses: stored.config.numClasses };
+  const wanted = { classNames: own.classNames, numClasses: own.config.numClasses };
+  const rows = classRows(known, wanted);
+  const fromRows = headRows(rows, known, wanted);
   for (const [key, target] of own.tensors) {
     const found = stored.tensors.get(key);
     if (found === undefined) {
@@ -59,12 +70,12 @@ export function fitWeights(
     throw new CheckpointError(
       `The weights ${path} hold ${tensors.size} of the ${own.tensors.size} tensors of ${own.config.variant}: they are of another model`,
     );
-  return { tensors, report };
+  return { tensors, report, classRows: rows };
 
   function fit(key: string, found: Tensor, target: Tensor): { tensor: Tensor; how: string | null } {
+    if (isClassHead(key) && found.shape.slice(1).join() === target.shape.slice(1).join())
+      return { tensor: placeRows(found, target, fromRows), how: null };
     if (found.shape.join() === target.shape.join() && !queryRows.test(key)) return { tensor: found, how: null };
-    if (classRows.test(key))
-      return { tensor: withRows(found, target.shape[0]), how: `${found.shape[0]} class rows to ${target.shape[0]}` };
     if (queryRows.test(key)) {
       if (queries === storedQueries && groups === storedGroups) return { tensor: found, how: null };
       if (queries > storedQueries || groups > storedGroups)
@@ -86,14 +97,6 @@ export function fitWeights(
 /** Whether a key belongs to a selection head, of which a model with fewer groups has fewer. */
 const isGroupHead = (key: string): boolean => groupHead.test(key);
 
-/** The first `rows` rows; if there are too few, they repeat from the start. */
-function withRows(stored: Tensor, rows: number): Tensor {
-  const have = stored.shape[0];
-  if (rows <= have) return stored.narrow(0, 0, rows);
-  const copies = Array.from({ length: Math.ceil(rows / have) }, () => stored);
-  return ops.cat(copies, { dim: 0 }).narrow(0, 0, rows);
-}
-
 /** A position table resized to another square grid; unchanged if the number of rows is not that of a square. */
 function resized(table: Tensor, rows: number): { tensor: Tensor; how: string | null } {
   const [from, to] = [table.shape[1] - 1, rows - 1].map((count) => Math.round(Math.sqrt(count)));
@@ -111,10 +114,12 @@ function resized(table: Tensor, rows: number): { tensor: Tensor; how: string | n
   return { tensor, how: `position table of ${from}×${from} to ${to}×${to}` };
 }
 
+/** The first keys of a list, and how many more there are. */
+export const some = (keys: readonly string[]): string =>
+  keys.slice(0, 3).join(", ") + (keys.length > 3 ? ` and ${keys.length - 3} more` : "");
+
 /** What a user should know of a fit, one line each; none if every tensor was loaded unchanged. */
 export function describeFit({ changed, missing, leftOver }: FitReport): string[] {
-  const some = (keys: readonly string[]): string =>
-    keys.slice(0, 3).join(", ") + (keys.length > 3 ? ` and ${keys.length - 3} more` : "");
   const ways = new Map<string, number>();
   for (const { how } of changed) ways.set(how, (ways.get(how) ?? 0) + 1);
   const others = leftOver.filter((key) => !isGroupHead(key));

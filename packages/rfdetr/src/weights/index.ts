@@ -1,6 +1,8 @@
 // `rfdetr/weights`: files of weights, ours and the Python package's.
-export { describeFit, type FitReport, fitWeights } from "./fit-weights.js";
+export type { ClassNumbering } from "./class-numbering.js";
+export type { ClassRow } from "./class-rows.js";
+export { describeFit, type FitReport, fitWeights, type Weights } from "./fit-weights.js";
 export { type DownloadOptions, publishedWeights, resolveWeights } from "./published-weights.js";
-export { type PythonCheckpoint, readPythonCheckpoint } from "./python-checkpoint.js";
 export { savePythonCheckpoint } from "./python-export.js";
-export { type LoadedWeights, loadInto, loadModel, readWeights, saveWeights, type WeightsInfo } from "./weights.js";
+export type { LoadedWeights, ReadOptions, WeightsInfo } from "./types.js";
+export { checkComplete, loadInto, loadModel, readModelConfig, readWeights, saveWeights } from "./weights.js";

@@ -12,6 +12,27 @@ export const plainKey = (key: string): string =>
 /** Whether a key belongs to an adapter. */
 export const isAdapter = (key: string): boolean => adapter.test(key);
 
+/** Largest rank of an adapter; the package trains with 16. */
+const maxRank = 1024;
+
+/**
+ * Whether a tensor is an adapter of one of the weights of a model, and of its size.
+ * @param shapes of the model's tensors, by plain keys
+ */
+export function adapterFits(
+  key: string,
+  shape: readonly number[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): boolean {
+  const [, layer, part] = adapter.exec(key) ?? [];
+  const weight = shapes.get(`${layer}.weight`);
+  if (weight?.length !== 2) return false;
+  const [outputs, inputs] = weight;
+  if (part === "lora_magnitude_vector") return shape.join() === String(outputs);
+  const [rank, size] = part === "lora_A" ? shape : [...shape].reverse();
+  return shape.length === 2 && rank <= maxRank && size === (part === "lora_A" ? inputs : outputs);
+}
+
 /**
  * Replaces each adapted weight W by W + B·A (Hu et al. 2021, arXiv:2106.09685). If there is a magnitude m, the rows
  * are rescaled: m·(W + B·A)/‖W + B·A‖ (DoRA, Liu et al. 2024, arXiv:2402.09353). Adapters are removed from the map

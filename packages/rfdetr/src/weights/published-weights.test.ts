@@ -85,7 +85,12 @@ describe("published weights", () => {
       const own = join(folder, "weights", `${name}.safetensors`);
       mkdirSync(join(folder, "weights"), { recursive: true });
       writeFileSync(own, "");
-      expect(await resolveWeights(folder, { published })).toBe(own);
+      const notes: string[] = [];
+      for (const part of [".", "weights", "checkpoint"]) {
+        mkdirSync(join(folder, part), { recursive: true });
+        expect(await resolveWeights(join(folder, part), { published, note: (text) => notes.push(text) })).toBe(own);
+      }
+      expect(notes.length).toBe(name === "last" ? 3 : 0);
     }
   });
 

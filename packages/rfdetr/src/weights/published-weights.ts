@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { CheckpointError } from "../support/errors.js";
 import { orNearPath } from "../support/near-path.js";
@@ -59,6 +59,8 @@ export interface DownloadOptions extends FetchOptions {
   folder?: string;
   /** Default: {@link publishedWeights}. */
   published?: Readonly<Record<string, Published>>;
+  /** Called with what a user should know: that a run has no best weights. */
+  note?: (message: string) => void;
 }
 
 /**
@@ -76,9 +78,10 @@ function entryOf(name: string, published: Readonly<Record<string, Published>>): 
 }
 
 /**
- * The path of a weights file. The folder of a run becomes the path of its best weights. A published name (`nano`, or
- * `rf-detr-nano.pth` if there is no such file) becomes the path of its file in the cache folder; the file is downloaded
- * if it is not there. An interrupted download continues where it stopped. Anything else is a path.
+ * The path of a weights file. The folder of a run, or a folder in it, becomes the path of its best weights, else of its
+ * last. A published name (`nano`, or `rf-detr-nano.pth` if there is no such file) becomes the path of its file in the
+ * cache folder; the file is downloaded if it is not there. An interrupted download continues where it stopped. Anything
+ * else is a path.
  * @throws CheckpointError if there is no such file (with the path or name that was probably meant), if the file cannot
  * be downloaded, or is not the published one
  */
@@ -86,7 +89,8 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
   const published = options.published ?? publishedWeights;
   const entry = entryOf(name, published);
   const found = statSync(name, { throwIfNoEntry: false });
-  if (found?.isDirectory() && (entry === undefined || existsSync(join(name, "weights")))) return weightsOfRun(name);
+  if (found?.isDirectory() && (entry === undefined || existsSync(join(name, "weights"))))
+    return weightsOfRun(name, options);
   if (found !== undefined && !found.isDirectory()) return name;
   if (entry === undefined) {
     const variant = suggest(name, Object.keys(published));
@@ -127,14 +131,16 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
 }
 
 /** The best weights of a run, or its last if none were evaluated. @throws CheckpointError */
-function weightsOfRun(folder: string): string {
-  const paths = ["best", "last"].map((name) => join(folder, "weights", `${name}.safetensors`));
-  const path = paths.find((candidate) => existsSync(candidate));
-  if (path === undefined)
+function weightsOfRun(folder: string, { note }: DownloadOptions): string {
+  const run = ["weights", "checkpoint"].includes(basename(folder)) ? dirname(folder) : folder;
+  const [best, last] = ["best", "last"].map((name) => join(run, "weights", `${name}.safetensors`));
+  if (existsSync(best)) return best;
+  if (!existsSync(last))
     throw new CheckpointError(
-      `Expected weights in ${folder} but found neither weights/best.safetensors nor weights/last.safetensors: give a file, or the folder of a run`,
+      `Expected weights in ${run} but found neither weights/best.safetensors nor weights/last.safetensors: give a file, or the folder of a run`,
     );
-  return path;
+  note?.(`The run ${run} has no best weights: its last are taken`);
+  return last;
 }
 
 async function md5Of(path: string): Promise<string> {

@@ -1,29 +1,20 @@
 // Reads checkpoints of the Python package: the weights, under the same keys as here, and the variant and sizes that
 // they have.
-import { PickledObject, type PickledTensor, PthFile, type Tensor } from "@rfdetr/torch";
-import { cocoClasses } from "../model/coco-classes.js";
+import { type PickledTensor, PthFile, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel, variantOfClass, variants } from "../model/variants.js";
 import { CheckpointError } from "../support/errors.js";
-import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
-
-/** What a checkpoint holds. The tensors live until disposed. */
-export interface PythonCheckpoint {
-  tensors: Map<string, Tensor>;
-  classNames: string[];
-  config: ModelConfig;
-  /** Entries that the detector does not use. */
-  leftOver: string[];
-}
+import { adapterFits, isAdapter, mergeAdapters, plainKey } from "./lora.js";
+import { faultOfSizes } from "./model-limits.js";
+import { fieldsOf, readClasses } from "./python-classes.js";
+import { shapeFault, sizesOf } from "./read-safetensors.js";
+import { stateShapes } from "./state-shapes.js";
+import type { LoadedWeights, ReadOptions } from "./types.js";
 
 type Shapes = Map<string, number[]>;
 
 const isTensor = (value: unknown): value is PickledTensor =>
   typeof value === "object" && value !== null && "storage" in value && "strides" in value;
-
-/** A dict, or the attributes of a namespace. */
-const fields = (value: unknown): Map<unknown, unknown> =>
-  value instanceof PickledObject ? value.attributes : value instanceof Map ? value : new Map();
 
 /**
  * The weights: `model` in the package's own files, `state_dict` in those of Lightning; without the prefixes of
@@ -86,7 +77,7 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
   const positionalEncodingSize = Math.round(Math.sqrt(positions - 1));
   let groupDetr = 0;
   while (shapes.has(`transformer.enc_output.${groupDetr}.weight`)) groupDetr++;
-  const told = [fields(content.get("model_config")), fields(content.get("args"))];
+  const told = [fieldsOf(content.get("model_config")), fieldsOf(content.get("args"))];
   const number = (name: string): number | undefined =>
     told.map((f) => f.get(name)).find((v) => typeof v === "number") as number | undefined;
   const name = content.get("model_name");
@@ -103,55 +94,77 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
     throw new CheckpointError(`The checkpoint ${path} has the sizes of no known variant (${variants.join(", ")})`);
   const base = resolveModel(variant);
   const follows = base.positionalEncodingSize * base.patchSize === base.resolution;
-  return resolveModel(variant, {
-    numClasses: classRows - 1,
-    groupDetr,
-    numQueries: queryRows / groupDetr,
-    positionalEncodingSize,
-    resolution: number("resolution") ?? (follows ? positionalEncodingSize * base.patchSize : base.resolution),
-  });
+  const config = sizesOf(path, () =>
+    resolveModel(variant, {
+      numClasses: classRows - 1,
+      groupDetr,
+      numQueries: queryRows / groupDetr,
+      positionalEncodingSize,
+      resolution: number("resolution") ?? (follows ? positionalEncodingSize * base.patchSize : base.resolution),
+    }),
+  );
+  const fault = faultOfSizes(config);
+  if (fault !== undefined) throw new CheckpointError(`The tensors of ${path} are of no model that can be: ${fault}`);
+  return config;
 }
 
-/**
- * Class names, from where each version of the package keeps them. If there are none: COCO's for 90 classes, else
- * numbers.
- */
-function classNamesOf(content: Map<unknown, unknown>, classes: number): string[] {
-  for (const source of [fields(content.get("args")), content, fields(content.get("hyper_parameters"))]) {
-    const found = source.get("class_names");
-    const list = found instanceof Map ? [...found.values()] : found;
-    if (Array.isArray(list) && list.length > 0 && list.every((name) => typeof name === "string"))
-      return list.slice(0, classes + 1);
-  }
-  return classes === 90 ? [...cocoClasses] : Array.from({ length: classes }, (_, i) => `class ${i}`);
+/** The content of a checkpoint, the weights in it, and the model that they are of. */
+function describe(file: PthFile): {
+  content: Map<unknown, unknown>;
+  state: Map<string, PickledTensor>;
+  config: ModelConfig;
+} {
+  const { content, path } = file;
+  if (!(content instanceof Map))
+    throw new CheckpointError(`Expected a dictionary in ${path} but it holds something else`);
+  const state = stateOf(content);
+  const shapes = new Map([...state].filter(([key]) => !isAdapter(key)).map(([key, { shape }]) => [key, shape]));
+  return { content, state, config: configOf(path, shapes, content) };
 }
 
-/**
- * Reads a `.pth`, `.pt` or `.ckpt` file of any 1.x version of the package. No code in the file is executed.
- * @throws CheckpointError, UnsafePickleError, RfdetrError `ERR_CHECKPOINT`
- */
-export function readPythonCheckpoint(path: string): PythonCheckpoint {
+/** Reads what model a checkpoint is of, without its tensors. @throws CheckpointError, PthError, UnsafePickleError */
+export function modelOfCheckpoint(path: string): ModelConfig {
   const file = new PthFile(path);
   try {
-    if (!(file.content instanceof Map))
-      throw new CheckpointError(`Expected a dictionary in ${path} but it holds something else`);
-    const state = stateOf(file.content);
-    // Empty buffer of newer versions, for keypoint models only.
-    state.delete("_kp_active_mask");
-    const shapes = new Map([...state].filter(([key]) => !isAdapter(key)).map(([key, { shape }]) => [key, shape]));
-    const config = configOf(path, shapes, file.content);
-    const tensors = new Map<string, Tensor>();
+    return describe(file).config;
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Reads a `.pth`, `.pt` or `.ckpt` file of any 1.x version of the package. No code in the file is executed. Class i has
+ * row i of the class heads, also where the file counts from 1.
+ * @throws CheckpointError, PthError, UnsafePickleError
+ */
+export function readPythonCheckpoint(path: string, options: ReadOptions): LoadedWeights {
+  const file = new PthFile(path);
+  const tensors = new Map<string, Tensor>();
+  try {
+    const { content, state, config } = describe(file);
+    const wanted = stateShapes(config);
     const leftOver: string[] = [];
     for (const [key, stored] of state) {
-      const tensor = file.read(key, stored);
-      if (tensor.isFloatingPoint) tensors.set(key, tensor);
-      else {
+      const shape = wanted.get(key);
+      if (shape === undefined && !isAdapter(key)) {
         leftOver.push(key);
-        tensor.dispose();
+        continue;
       }
+      if (shape === undefined && !adapterFits(key, stored.shape, wanted))
+        throw new CheckpointError(`The adapter ${key} in ${path} fits no weight of ${config.variant}`);
+      if (shape !== undefined && stored.shape.join() !== shape.join())
+        throw shapeFault(path, config, key, stored.shape, shape);
+      const tensor = file.read(key, stored);
+      tensors.set(key, tensor);
+      if (!tensor.isFloatingPoint)
+        throw new CheckpointError(`Expected floating-point numbers for ${key} in ${path} but received ${tensor.dtype}`);
     }
     mergeAdapters(tensors);
-    return { tensors, classNames: classNamesOf(file.content, config.numClasses), config, leftOver };
+    const classNames = readClasses(path, content, { tensors, numClasses: config.numClasses }, options);
+    return { tensors, classNames, config, leftOver };
+  } catch (error) {
+    for (const tensor of tensors.values()) tensor.dispose();
+    throw error;
   } finally {
     file.close();
   }

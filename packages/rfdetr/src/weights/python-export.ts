@@ -2,7 +2,7 @@
 import { type Picklable, savePth, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { replaceFile } from "../support/atomic.js";
-import type { WeightsInfo } from "./weights.js";
+import type { WeightsInfo } from "./types.js";
 
 /** The layout is that of this version of the package. */
 const packageVersion = "1.11.2";

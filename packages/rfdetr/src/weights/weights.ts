@@ -1,22 +1,18 @@
 // Weights files: safetensors with the keys of the Python package, and variant, sizes and class names in the metadata.
 import { extname } from "node:path";
-import { loadSafetensors, noGrad, saveSafetensors, scope, type Tensor } from "@rfdetr/torch";
+import { noGrad, saveSafetensors, scope, type Tensor } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
-import { resolveModel } from "../model/variants.js";
 import { replaceFile } from "../support/atomic.js";
 import { CheckpointError, RfdetrError } from "../support/errors.js";
 import { reasonOf } from "../support/system-error.js";
-import { describeFit, type FitReport, fitWeights } from "./fit-weights.js";
-import { readPythonCheckpoint } from "./python-checkpoint.js";
-
-/** What the metadata of a weights file holds. */
-export interface WeightsInfo {
-  classNames: string[];
-  config: ModelConfig;
-  /** Anything else worth keeping with them: epoch, AP, notes. */
-  extra?: Record<string, string>;
-}
+import { type ClassRow, describeRows } from "./class-rows.js";
+import { checkFinite } from "./finite.js";
+import { describeFit, type FitReport, fitWeights, some } from "./fit-weights.js";
+import { modelOfCheckpoint, readPythonCheckpoint } from "./python-checkpoint.js";
+import { describeOwnWeights, readOwnWeights } from "./read-safetensors.js";
+import { stateShapes } from "./state-shapes.js";
+import type { LoadedWeights, ReadOptions, WeightsInfo } from "./types.js";
 
 /**
  * Writes weights; the file is replaced as a whole or not at all.
@@ -42,64 +38,66 @@ export function saveWeights(
   replaceFile(path, (temporary) => saveSafetensors(temporary, tensors, metadata));
 }
 
-/** Weights with their metadata. */
-export interface LoadedWeights extends WeightsInfo {
-  tensors: Map<string, Tensor>;
-}
-
 /** File name extensions of the Python package's checkpoints. */
 const pythonFiles = new Set([".pth", ".pt", ".ckpt"]);
 
 /**
- * Reads weights of this program or of the Python package. The tensors live until disposed.
- * @throws CheckpointError naming the file
+ * Whether a file is a checkpoint of the Python package, by its name.
+ * @throws CheckpointError if it is no weights file
  */
-export function readWeights(path: string): LoadedWeights {
-  if (pythonFiles.has(extname(path).toLowerCase())) {
-    try {
-      return readPythonCheckpoint(path);
-    } catch (error) {
-      if (error instanceof RfdetrError) throw error;
-      throw new CheckpointError(`The weights ${path} cannot be read: ${reasonOf(error)}`, { cause: error });
-    }
-  }
-  if (extname(path) !== ".safetensors")
+function isPython(path: string): boolean {
+  const extension = extname(path).toLowerCase();
+  if (extension !== ".safetensors" && !pythonFiles.has(extension))
     throw new CheckpointError(`Expected a .safetensors, .pth, .pt or .ckpt file for the weights but received ${path}`);
-  let file: ReturnType<typeof loadSafetensors>;
+  return extension !== ".safetensors";
+}
+
+/** Gives the error of a reader the name of the file. */
+function named<T>(path: string, read: () => T): T {
   try {
-    file = loadSafetensors(path);
+    return read();
   } catch (error) {
+    if (error instanceof RfdetrError) throw error;
     throw new CheckpointError(`The weights ${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
-  const { variant, class_names: classNames, model_config: config, ...extra } = file.metadata;
-  if (variant === undefined || classNames === undefined)
-    throw new CheckpointError(
-      `Expected variant and class names in the metadata of ${path} but they are missing: write the file with rfdetr train or rfdetr convert`,
-    );
-  const { variant: _, ...overrides } =
-    config === undefined ? ({} as Partial<ModelConfig>) : (JSON.parse(config) as ModelConfig);
-  const names = JSON.parse(classNames) as string[];
-  return {
-    tensors: file.tensors,
-    classNames: names,
-    config: resolveModel(variant, { numClasses: names.length, ...overrides }),
-    extra,
-  };
 }
 
 /**
- * Checks that weights fit the model that their metadata names.
- * @returns lines about keys that are missing or unused
- * @throws CheckpointError when they do not fit it
+ * Reads what model a weights file is of, without its tensors.
+ * @throws CheckpointError naming the file
  */
-export function checkComplete(path: string, tensors: Map<string, Tensor>, config: ModelConfig): string[] {
-  const model = new RFDETRModel(config);
-  const own = model.stateDict();
+export function readModelConfig(path: string): ModelConfig {
+  return named(path, () => (isPython(path) ? modelOfCheckpoint(path) : describeOwnWeights(path).config));
+}
+
+/**
+ * Reads weights of this program or of the Python package. The tensors live until disposed. Nothing is read but tensors
+ * of the model that the file describes, in its shapes.
+ * @throws CheckpointError naming the file, when it cannot be read or holds NaN or infinity
+ */
+export function readWeights(path: string, options: ReadOptions = {}): LoadedWeights {
+  const read = isPython(path) ? readPythonCheckpoint : readOwnWeights;
+  const warn = options.warn ?? ((message: string) => process.emitWarning(message));
+  const weights = named(path, () => read(path, { classNumbering: options.classNumbering ?? "auto", warn }));
   try {
-    return scope(() => describeFit(fitWeights(path, { tensors, config }, { tensors: own, config }).report));
-  } finally {
-    for (const tensor of own.values()) tensor.dispose();
+    checkFinite(path, weights.tensors);
+  } catch (error) {
+    for (const tensor of weights.tensors.values()) tensor.dispose();
+    throw error;
   }
+  return weights;
+}
+
+/**
+ * Checks that no tensor of the model is missing in weights, before the model takes memory.
+ * @throws CheckpointError
+ */
+export function checkComplete(path: string, { tensors, config }: LoadedWeights): void {
+  const missing = [...stateShapes(config).keys()].filter((key) => !tensors.has(key));
+  if (missing.length > 0)
+    throw new CheckpointError(
+      `Expected all tensors of ${config.variant} in ${path} but ${missing.length} are missing: ${some(missing)}`,
+    );
 }
 
 /**
@@ -109,50 +107,47 @@ export function checkComplete(path: string, tensors: Map<string, Tensor>, config
  * import { loadModel } from "rfdetr/weights";
  * const { model, classNames } = loadModel("runs/nano/weights/best.safetensors");
  */
-export function loadModel(path: string): { model: RFDETRModel; classNames: string[]; config: ModelConfig } {
-  const { tensors, classNames, config } = readWeights(path);
-  const model = new RFDETRModel(config);
+export function loadModel(
+  path: string,
+  options: ReadOptions = {},
+): { model: RFDETRModel; classNames: string[]; config: ModelConfig } {
+  const weights = readWeights(path, options);
+  const { tensors, classNames, config } = weights;
   try {
+    checkComplete(path, weights);
+    const model = new RFDETRModel(config);
     model.loadStateDict(tensors);
-  } catch (error) {
-    throw new CheckpointError(`The weights ${path} do not fit ${config.variant}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    model.eval();
+    return { model, classNames, config };
   } finally {
     for (const tensor of tensors.values()) tensor.dispose();
   }
-  model.eval();
-  return { model, classNames, config };
 }
 
 /**
  * Loads weights that were trained on other classes, with more queries or at another resolution.
- * @returns what became of each tensor, and lines about it for the user
+ * @param options `classNames`: those that the model is to learn, in order
+ * @returns what became of each tensor, where each class starts from, and lines about both for the user
  * @throws CheckpointError if the weights are those of another architecture; the model is unchanged then
  */
-export function loadInto(model: RFDETRModel, path: string): { report: FitReport; lines: string[] } {
-  const { tensors, classNames, config } = readWeights(path);
+export function loadInto(
+  model: RFDETRModel,
+  path: string,
+  options: ReadOptions & { classNames: readonly string[] },
+): { report: FitReport; classRows: ClassRow[]; lines: string[] } {
+  const stored = readWeights(path, options);
+  const { classNames } = options;
   try {
     return noGrad(() =>
       scope(() => {
-        const { tensors: fitted, report } = fitWeights(
-          path,
-          { tensors, config },
-          { tensors: model.stateDict(), config: model.config },
-        );
-        model.loadStateDict(fitted, { strict: false });
-        const wanted = model.config.numClasses;
-        const classes =
-          classNames.length === wanted
-            ? []
-            : [
-                `The weights know ${classNames.length} classes and the data has ${wanted}: ` +
-                  "the class heads start from the rows that fit",
-              ];
-        return { report, lines: [...classes, ...describeFit(report)] };
+        const own = { tensors: model.stateDict(), config: model.config, classNames };
+        const { tensors, report, classRows } = fitWeights(path, stored, own);
+        model.loadStateDict(tensors, { strict: false });
+        const names = { stored: stored.classNames, own: classNames };
+        return { report, classRows, lines: [describeRows(classRows, names), ...describeFit(report)] };
       }),
     );
   } finally {
-    for (const tensor of tensors.values()) tensor.dispose();
+    for (const tensor of stored.tensors.values()) tensor.dispose();
   }
 }

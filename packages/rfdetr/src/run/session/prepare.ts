@@ -14,6 +14,7 @@ import { ConfigError } from "../../support/errors.js";
 import { trainingScales } from "../../train/multi-scale.js";
 import { Schedule } from "../../train/schedule.js";
 import { averageOf, stepParts } from "../../train/step-parts.js";
+import type { ClassRow } from "../../weights/class-rows.js";
 import { resolveWeights } from "../../weights/published-weights.js";
 import { loadInto } from "../../weights/weights.js";
 import type { SavedProgress } from "../files/checkpoint.js";
@@ -81,7 +82,8 @@ async function prepare(
     manualSeed(seed);
     const model = new RFDETRModel(modelConfig);
     const notes = batchReason === null ? [] : [batchReason];
-    if (settings.weights !== null && saved === null) notes.push(...loadInto(model, settings.weights).lines);
+    const start = settings.weights === null || saved !== null ? null : loadStart(model, settings, data);
+    notes.push(...(start?.notes ?? []));
     if (settings.freezeEncoder)
       for (const [name, parameter] of model.namedParameters())
         if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
@@ -90,7 +92,10 @@ async function prepare(
     model.checkpointing = settings.gradientCheckpointing;
     model.setDropPath(settings.dropPath);
     const chosen = await choosePrecision(settings, device, { model, data, before });
-    const session = assemble({ resumed, seed, settings, device, chosen, sides, modelConfig, model, notes, data });
+    const classRows = start?.classRows ?? null;
+    const parts = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data };
+    const session = assemble(parts);
+    session.warnings.unshift(...(start?.warnings ?? []));
     if (resumed === null) begin(session);
     else proceed(session, resumed, differences);
     return session;
@@ -99,6 +104,18 @@ async function prepare(
     await data.close();
     throw error;
   }
+}
+
+/** Loads the weights that training starts from. @throws CheckpointError */
+function loadStart(
+  model: RFDETRModel,
+  { weights, classNumbering }: ReadySettings,
+  { classNames }: TrainData,
+): { classRows: ClassRow[]; notes: string[]; warnings: string[] } {
+  const warnings: string[] = [];
+  const warn = (message: string) => warnings.push(message);
+  const { classRows, lines } = loadInto(model, weights as string, { classNames, classNumbering, warn });
+  return { classRows, notes: lines, warnings };
 }
 
 /**
@@ -136,6 +153,7 @@ interface Ingredients {
   sides: number[] | null;
   modelConfig: ModelConfig;
   model: RFDETRModel;
+  classRows: ClassRow[] | null;
   notes: string[];
   data: TrainData;
 }
@@ -168,6 +186,7 @@ function assemble(ingredients: Ingredients): Session {
     started: resumed === null ? new Date().toISOString() : (resumed.config.started ?? null),
     notes: [...(note === null ? [] : [note]), ...notes],
     warnings: [...data.warnings, ...obsolete(settings)],
+    classRows: ingredients.classRows,
   };
 }
 

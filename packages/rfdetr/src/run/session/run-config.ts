@@ -9,6 +9,7 @@ import { RunDirectoryError } from "../../support/errors.js";
 import { machineLine } from "../../support/machine.js";
 import { schemaFault } from "../../support/schema-fault.js";
 import { packageVersion } from "../../support/version.js";
+import type { ClassRow } from "../../weights/class-rows.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import type { DataContents } from "./data-contents.js";
 import type { Session } from "./session.js";
@@ -41,6 +42,8 @@ export interface RunConfig {
   settings: Record<string, unknown>;
   seed: number;
   class_names: string[];
+  /** The row of the class heads in the weights that each class started from; absent where it started from none. */
+  class_rows?: ClassRow[];
   model_config: Record<string, unknown>;
   precision: Precision;
   /** Why this precision. */
@@ -60,6 +63,7 @@ export function runConfig(session: Session): RunConfig {
     settings: toFile(session.settings),
     seed: session.seed,
     class_names: [...session.data.classNames],
+    ...(session.classRows === null ? {} : { class_rows: session.classRows }),
     model_config: { ...session.modelConfig },
     precision: session.precision,
     reason: session.reason,

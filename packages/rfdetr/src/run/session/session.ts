@@ -4,6 +4,7 @@ import type { ReadySettings } from "../../settings/settings.js";
 import type { Ema } from "../../train/ema.js";
 import type { Schedule } from "../../train/schedule.js";
 import type { StepParts } from "../../train/step-parts.js";
+import type { ClassRow } from "../../weights/class-rows.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import type { TrainData } from "./training-data.js";
@@ -35,6 +36,8 @@ export interface Session {
   resumed: boolean;
   /** When the run was first started, ISO 8601; null where it was not recorded. */
   started: string | null;
+  /** The row of the stored class heads that each class started from; null where training started from no weights. */
+  classRows: ClassRow[] | null;
   /** What was found and decided while the run was prepared, in sentences to print. */
   notes: string[];
   /** What the user should know; the trainer takes out what it has told. */
