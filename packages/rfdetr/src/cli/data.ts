@@ -1,8 +1,10 @@
-// `rfdetr data`: synth, check, stats.
+// `rfdetr data`: synth, check, stats, split, convert.
 import type { Command } from "commander";
 import type { Finding } from "../data/index.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
+import { addDataConvert } from "./data-convert.js";
+import { addDataSplit } from "./data-split.js";
 import { counted, grouped } from "./format.js";
 
 interface SynthFlags extends OutputFlags {
@@ -41,6 +43,8 @@ export function addData(program: Command, finish: (code: number) => void): void 
   withOutputFlags(
     data.command("stats").description("Count images, boxes, classes and sizes").argument("<dir>", "dataset"),
   ).action(async (folder: string, flags: OutputFlags) => finish(await stats(folder, flags)));
+  addDataSplit(data, finish);
+  addDataConvert(data, finish);
 }
 
 async function synth(folder: string, flags: SynthFlags): Promise<number> {

@@ -32,6 +32,14 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr data check birds/ --json",
   ],
   "rfdetr data stats": ["rfdetr data stats birds/"],
+  "rfdetr data split": [
+    "rfdetr data split photos/ photos-split/",
+    "rfdetr data split videos/ videos-split/ --valid 0.15 --test 0.15 --by group --seed 1",
+  ],
+  "rfdetr data convert": [
+    "rfdetr data convert birds/ birds-yolo/ --to yolo",
+    "rfdetr data convert coco8.yaml coco8-coco/ --to coco",
+  ],
   "rfdetr bench": ["rfdetr bench train --model nano", "rfdetr bench infer --precision 32-true bf16-mixed"],
   "rfdetr bench train": [
     "rfdetr bench train --model nano --batch 4 --precision 32-true bf16-mixed",

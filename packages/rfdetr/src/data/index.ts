@@ -19,12 +19,14 @@ export {
   type QualityLimits,
   qualityChecks,
 } from "./check/quality.js";
+export { type ConvertReport, convertDataset } from "./convert/convert-dataset.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
 export { decodeFile, type Pixels } from "./images/decode.js";
 export { type Batch, DataLoader, type LoaderOptions } from "./loader/loader.js";
 export type { Recipe } from "./loader/prepare-sample.js";
 export { epochOrder } from "./loader/sampler.js";
 export { hasSplit, type OpenOptions, openDataset, openDatasets } from "./open-dataset.js";
+export { type SplitOptions, type SplitReport, splitDataset } from "./split/split-dataset.js";
 export { datasetStats, type SplitStats } from "./stats.js";
 export { type SynthOptions, synthesize } from "./synth/synth.js";
 export type { Target } from "./target.js";

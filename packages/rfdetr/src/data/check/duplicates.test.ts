@@ -4,6 +4,7 @@ import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Rng } from "../../support/random.js";
+import { writePicture } from "../../testing/dataset-files.js";
 import { synthesize } from "../synth/synth.js";
 import { type DuplicateGroup, findDuplicates, type SplitFile } from "./duplicates.js";
 
@@ -76,6 +77,17 @@ describe("a picture is not taken for another", () => {
   it.each<[string, (picture: Sharp) => Sharp]>([
     ["that is a part of it", (p) => p.extract({ left: 30, top: 20, width: 260, height: 200 }).jpeg()],
     ["that is its mirror image", (p) => p.flop().jpeg()],
+    [
+      "that has other colours",
+      (p) =>
+        p
+          .recomb([
+            [0, 0, 1],
+            [0, 1, 0],
+            [1, 0, 0],
+          ])
+          .jpeg(),
+    ],
     ["that is its negative", (p) => p.negate().jpeg()],
   ])("%s", async (_, change) => {
     await change(await drawn(1)).toFile(path("changed"));
@@ -92,6 +104,11 @@ describe("a picture is not taken for another", () => {
         .jpeg()
         .toFile(path(`object-${i}.jpg`));
     expect(await findDuplicates(files("object-0.jpg", "object-1.jpg", "object-2.jpg"))).toEqual([]);
+  });
+
+  it("of the same object in another colour", async () => {
+    for (const colour of ["#f00", "#00f", "#909"]) await writePicture(path(`colour${colour}.png`), colour);
+    expect(await findDuplicates(files("colour#f00.png", "colour#00f.png", "colour#909.png"))).toEqual([]);
   });
 
   it("of the same kind, among many", async () => {

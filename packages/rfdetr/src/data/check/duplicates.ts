@@ -100,7 +100,7 @@ function joinNear(prints: readonly (Fingerprint | null)[], sets: DisjointSets): 
           const [i, j] = [bucket[a], bucket[b]];
           const [p, q] = [prints[i] as Fingerprint, prints[j] as Fingerprint];
           if (differingBits(p.bits, q.bits) > mostBits || sets.find(i) === sets.find(j)) continue;
-          if (samePicture(p.small, q.small)) sets.join(i, j);
+          if (samePicture(p, q)) sets.join(i, j);
         }
   }
 }

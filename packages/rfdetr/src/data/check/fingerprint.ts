@@ -19,6 +19,8 @@ const cells = 8;
 export interface Fingerprint {
   /** `[side, side]` grey levels. */
   small: Uint8Array;
+  /** `[8, 8, 2]` red and blue less green, in steps of two levels. */
+  tint: Int8Array;
   /** `[bands]` of 14 bits. */
   bits: Uint16Array;
 }
@@ -39,23 +41,35 @@ export async function digestOf(file: string): Promise<string | null> {
 export async function fingerprint(file: string): Promise<Fingerprint> {
   const { orientation } = readImageHeader(file);
   const { data, width, height } = await decodeFile(file, { orientation, atLeast: 4 * side });
-  const grey = await sharp(data, { raw: { width, height, channels: 3 } })
+  const rgb = await sharp(data, { raw: { width, height, channels: 3 } })
     .resize(side, side, { fit: "fill" })
-    .greyscale()
     .raw()
     .toBuffer();
-  const small = Uint8Array.from(grey);
-  return { small, bits: bitsOf(small) };
+  const small = Uint8Array.from({ length: side ** 2 }, (_, i) =>
+    Math.round(0.299 * rgb[i * 3] + 0.587 * rgb[i * 3 + 1] + 0.114 * rgb[i * 3 + 2]),
+  );
+  return { small, tint: tintOf(rgb), bits: bitsOf(small) };
+}
+
+/** The part of the picture that a pixel of the small picture is in. */
+function cellOf(pixel: number): number {
+  const width = side / cells;
+  return Math.floor(Math.floor(pixel / side) / width) * cells + Math.floor((pixel % side) / width);
+}
+
+function tintOf(rgb: Uint8Array): Int8Array {
+  const sums = new Float64Array(cells * cells * 2);
+  for (let i = 0; i < side ** 2; i++) {
+    sums[cellOf(i) * 2] += rgb[i * 3] - rgb[i * 3 + 1];
+    sums[cellOf(i) * 2 + 1] += rgb[i * 3 + 2] - rgb[i * 3 + 1];
+  }
+  return Int8Array.from(sums, (sum) => Math.round(sum / (side / cells) ** 2 / 2));
 }
 
 /** A bit for each pair of neighbours among 8 × 8 parts: 56 pairs side by side and 56 one below the other. */
 function bitsOf(small: Uint8Array): Uint16Array {
   const means = new Float64Array(cells * cells);
-  const width = side / cells;
-  for (let i = 0; i < small.length; i++) {
-    const cell = Math.floor(Math.floor(i / side) / width) * cells + Math.floor((i % side) / width);
-    means[cell] += small[i] / width ** 2;
-  }
+  for (const [i, level] of small.entries()) means[cellOf(i)] += level / (side / cells) ** 2;
   const mean = means.reduce((a, b) => a + b, 0) / means.length;
   const deviation = Math.sqrt(means.reduce((sum, x) => sum + (x - mean) ** 2, 0) / means.length);
   // Differences of even parts are noise of the encoder; relative to the contrast, so that brightness does not matter.
@@ -78,7 +92,16 @@ function bitsOf(small: Uint8Array): Uint16Array {
 const tolerance = { mean: 2.5, most: 16 };
 
 /** Whether two pictures are the same up to encoding, size, brightness and contrast. */
-export function samePicture(a: Uint8Array, b: Uint8Array): boolean {
+export function samePicture(one: Fingerprint, other: Fingerprint): boolean {
+  const gain = gainOf(one.small, other.small);
+  if (gain === null) return false;
+  // In levels of the picture with more contrast, so that both orders give the same answer.
+  const scale = Math.max(1, 1 / gain);
+  return one.tint.every((a, i) => Math.abs(gain * a - other.tint[i]) * scale * 2 <= tolerance.most);
+}
+
+/** The contrast of `b` over that of `a` if they are the same grey picture, else null. */
+function gainOf(a: Uint8Array, b: Uint8Array): number | null {
   const n = a.length;
   let sumA = 0;
   let sumB = 0;
@@ -98,15 +121,14 @@ export function samePicture(a: Uint8Array, b: Uint8Array): boolean {
   const even = varianceA < 4 || varianceB < 4;
   const gain = even ? 1 : Math.sqrt(varianceB / varianceA);
   if (gain < 0.5 || gain > 2 || (!even && (ab / n - (sumA * sumB) / n ** 2) / Math.sqrt(varianceA * varianceB) < 0.9))
-    return false;
+    return null;
   const offset = even ? 0 : sumB / n - (gain * sumA) / n;
-  // In levels of the picture with more contrast, so that both orders give the same answer.
   const scale = Math.max(1, 1 / gain);
   let total = 0;
   for (let i = 0; i < n; i++) {
     const difference = Math.abs(gain * a[i] + offset - b[i]) * scale;
-    if (difference > tolerance.most) return false;
+    if (difference > tolerance.most) return null;
     total += difference;
   }
-  return total / n <= tolerance.mean;
+  return total / n <= tolerance.mean ? gain : null;
 }

@@ -47,7 +47,7 @@ export function listCoco(parts: CocoParts, readHeader: ReadHeader): Listing {
     images,
     annotations: annotations.length,
     problems,
-    rest: content.rest,
+    rest: { ...content.rest, categories: content.categories },
   };
 }
 

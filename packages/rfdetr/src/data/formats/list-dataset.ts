@@ -20,6 +20,8 @@ export interface ListOptions {
   autoOrient?: boolean;
   /** Whether to keep the outlines of COCO annotations (default false). */
   segmentations?: boolean;
+  /** Whether annotations that belong to no split count as the train split (default false). */
+  unsplit?: boolean;
 }
 
 /** What the files of a dataset say. */
@@ -41,6 +43,7 @@ export interface DatasetListing {
 export function listDataset(data: string, options: ListOptions = {}): DatasetListing {
   const { autoOrient = true, segmentations = false } = options;
   const layout = orDataError(data, () => findLayout(data));
+  if (options.unsplit && layout.unsplit !== null) layout.sources.train ??= layout.unsplit;
   const present = splits.filter((split) => layout.sources[split] !== undefined);
   if (present.length === 0) throw new DataError(`Expected a dataset but ${missingSplit(layout, "train")}`);
   const problems: DatasetListing["problems"] = [];

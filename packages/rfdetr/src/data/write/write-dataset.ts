@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { makeFolder, writeFailure } from "../../support/atomic.js";
 import { DataError } from "../../support/errors.js";
 import type { Split } from "../formats/dataset.js";
+import { isEntry, readId } from "../formats/entries.js";
 import { isInside, spellingKey } from "../formats/find-file.js";
 
 /** An object to write. */
@@ -16,6 +17,8 @@ export interface WrittenBox {
   box: readonly [x: number, y: number, width: number, height: number];
   /** Fields of a COCO annotation to keep beside those that are written here. */
   entry: Readonly<Record<string, unknown>>;
+  /** The line of a YOLO label file to write in place of label and box. */
+  line?: string;
 }
 
 /** An image to write. */
@@ -39,6 +42,8 @@ export interface WrittenDataset {
   /** COCO category ids, one for each class. */
   categoryIds: readonly number[];
   splits: Partial<Record<Split, { images: readonly WrittenImage[]; rest: Readonly<Record<string, unknown>> }>>;
+  /** Keys of data.yaml to keep beside those that are written here. */
+  yaml?: Readonly<Record<string, unknown>>;
 }
 
 /** How a dataset is written. */
@@ -85,25 +90,39 @@ function writeCoco(
 ): void {
   mkdirSync(folder);
   const annotations: Record<string, unknown>[] = [];
-  const listed = images.map(([name, { file, width, height, boxes, entry }], id) => {
+  const imageIds = ownIds(images.map(([, { entry }]) => entry.id));
+  const boxIds = ownIds(images.flatMap(([, { boxes }]) => boxes.map(({ entry }) => entry.id)));
+  const listed = images.map(([name, { file, width, height, boxes, entry }], i) => {
     putFile(file, join(folder, name));
     for (const { label, box, entry: annotation } of boxes)
       annotations.push({
         area: box[2] * box[3],
         iscrowd: 0,
         ...annotation,
-        id: annotations.length,
-        image_id: id,
+        id: boxIds[annotations.length],
+        image_id: imageIds[i],
         category_id: categoryIds[label],
         bbox: box,
       });
-    return { ...entry, id, file_name: name, width, height };
+    return { ...entry, id: imageIds[i], file_name: name, width, height };
   });
-  const categories = classNames.map((name, i) => ({ id: categoryIds[i], name, supercategory: "none" }));
+  const known = new Map(
+    (Array.isArray(rest.categories) ? rest.categories : []).filter(isEntry).map((entry) => [readId(entry.id), entry]),
+  );
+  const categories = classNames.map((name, i) => {
+    const id = categoryIds[i];
+    return { supercategory: "none", ...known.get(id), id, name };
+  });
   writeFileSync(
     join(folder, "_annotations.coco.json"),
     JSON.stringify({ ...rest, images: listed, annotations, categories }),
   );
+}
+
+/** The ids that entries have, or new ones if these are not all different whole numbers. */
+function ownIds(ids: readonly unknown[]): number[] {
+  const own = ids.filter((id): id is number => Number.isSafeInteger(id));
+  return new Set(own).size === ids.length ? own : ids.map((_, i) => i);
 }
 
 function writeYolo(folder: string, images: Named): void {
@@ -113,14 +132,15 @@ function writeYolo(folder: string, images: Named): void {
     putFile(file, join(folder, "images", name));
     const path = join(folder, "labels", `${withoutExtension(name)}.txt`);
     mkdirSync(dirname(path), { recursive: true });
-    const lines = boxes.map(({ label, box: [x, y, w, h] }) =>
-      [label, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height].join(" "),
+    const lines = boxes.map(
+      ({ label, box: [x, y, w, h], line }) =>
+        line ?? [label, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height].join(" "),
     );
     writeFileSync(path, lines.map((line) => `${line}\n`).join(""));
   }
 }
 
-function yamlOf({ classNames, splits }: WrittenDataset): string {
+function yamlOf({ classNames, splits, yaml }: WrittenDataset): string {
   const folders: [key: string, split: Split][] = [
     ["train", "train"],
     ["val", "valid"],
@@ -129,7 +149,7 @@ function yamlOf({ classNames, splits }: WrittenDataset): string {
   const named = folders
     .filter(([, split]) => splits[split] !== undefined)
     .map(([key, split]) => [key, `${split}/images`]);
-  return stringify({ ...Object.fromEntries(named), nc: classNames.length, names: [...classNames] });
+  return stringify({ ...yaml, ...Object.fromEntries(named), nc: classNames.length, names: [...classNames] });
 }
 
 /** A link where the system can make one, else a copy. */

@@ -1,0 +1,228 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import fc from "fast-check";
+import sharp from "sharp";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { annotationsOf, type Content, writeCoco, writePicture, writeYolo } from "../../testing/dataset-files.js";
+import { checkDataset } from "../check/check-dataset.js";
+import { openDataset } from "../open-dataset.js";
+import { convertDataset } from "./convert-dataset.js";
+import { turnBox } from "./to-yolo.js";
+
+let root = "";
+let folder = "";
+const path = (name: string): string => join(root, name);
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "convert-"));
+  folder = path("data");
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+const read = (dataset: string, split: string): Content =>
+  JSON.parse(readFileSync(annotationsOf(dataset, split), "utf8"));
+
+/** Writes a train split of one annotation file. */
+function writeTrain(content: Content): void {
+  mkdirSync(join(folder, "train"), { recursive: true });
+  writeFileSync(annotationsOf(folder, "train"), JSON.stringify(content));
+}
+
+describe("from COCO to YOLO and back", () => {
+  it("keeps every box to a ten-thousandth of a pixel, its class and its image", async () => {
+    await writePicture(join(folder, "train", "a.jpg"), "#f00", { width: 641, height: 479 });
+    const box = fc.tuple(
+      fc.double({ min: 0, max: 600 }),
+      fc.double({ min: 0, max: 400 }),
+      fc.double({ min: 2, max: 40 }),
+      fc.double({ min: 0.01, max: 78 }),
+      fc.nat({ max: 2 }),
+    );
+    const finite = box.filter((numbers) => numbers.every(Number.isFinite));
+    fc.assert(
+      fc.property(fc.array(finite, { minLength: 1, maxLength: 20 }), (boxes) => {
+        const annotations = boxes.map(([x, y, w, h, label], id) => ({
+          id,
+          image_id: 5,
+          category_id: [9, 2, 30][label],
+          bbox: [x, y, w, h],
+        }));
+        const categories = [
+          { id: 9, name: "nine" },
+          { id: 2, name: "two" },
+          { id: 30, name: "thirty" },
+        ];
+        writeTrain({ images: [{ id: 5, file_name: "a.jpg", width: 641, height: 479 }], annotations, categories });
+        const [yolo, coco] = [path("yolo"), path("coco")];
+        for (const each of [yolo, coco]) rmSync(each, { recursive: true, force: true });
+        convertDataset(folder, yolo, "yolo");
+        convertDataset(yolo, coco, "coco");
+        const back = read(coco, "train");
+        const nameOf = (content: Content, id: unknown) => content.categories.find((each) => each.id === id)?.name;
+        expect(back.annotations).toHaveLength(annotations.length);
+        for (const [i, { bbox, category_id: category }] of annotations.entries()) {
+          expect(nameOf(back, back.annotations[i].category_id)).toBe(nameOf(read(folder, "train"), category));
+          bbox.forEach((number, k) =>
+            expect(Math.abs((back.annotations[i].bbox as number[])[k] - number)).toBeLessThan(1e-4),
+          );
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("gives the same dataset to training", async () => {
+    await writeCoco(folder);
+    const { remarks, losses } = convertDataset(folder, path("yolo"), "yolo");
+    expect(losses).toEqual([]);
+    expect(remarks).toEqual(["the category ids 3, 7 are now 0 to 1"]);
+    expect(convertDataset(path("yolo"), path("coco"), "coco")).toMatchObject({ losses: [], remarks: [] });
+    expect((await checkDataset(path("yolo"))).ok).toBe(true);
+    expect((await checkDataset(path("coco"))).ok).toBe(true);
+    for (const split of ["train", "valid"] as const) {
+      const before = openDataset(folder, split);
+      for (const name of ["yolo", "coco"]) {
+        const after = openDataset(path(name), split);
+        expect(after.classNames).toEqual(before.classNames);
+        expect(after.images.map(({ labels }) => [...labels])).toEqual(before.images.map(({ labels }) => [...labels]));
+        for (const [i, { boxes }] of before.images.entries())
+          boxes.forEach((corner, k) => expect(after.images[i].boxes[k]).toBeCloseTo(corner, 4));
+      }
+    }
+  });
+});
+
+describe("to YOLO", () => {
+  it("names what it has no place for", async () => {
+    await writePicture(join(folder, "train", "a.jpg"));
+    const box = { image_id: 1, category_id: 0, bbox: [1, 1, 10, 10] };
+    writeTrain({
+      images: [{ id: 1, file_name: "a.jpg", width: 40, height: 30 }],
+      categories: [{ id: 0, name: "cat" }],
+      annotations: [
+        { id: 1, ...box, iscrowd: 1, segmentation: { size: [30, 40], counts: [0, 9] } },
+        { id: 2, ...box, segmentation: [[1, 1, 11, 1, 11, 11]], area: 50, keypoints: [1, 2, 2] },
+        { id: 3, ...box, segmentation: [], area: 100 },
+        { id: 4, ...box, bbox: [35, 1, 10, 10] },
+        { id: 5, ...box, bbox: [5, 5, 0, 4] },
+      ],
+    });
+    const { splits, losses, from } = convertDataset(folder, path("yolo"), "yolo");
+    expect([from, splits]).toEqual(["roboflow-coco", { train: { images: 1, annotations: 3 } }]);
+    expect(losses.sort()).toEqual([
+      "1 areas are left out: YOLO has none, and the area of the box counts",
+      "1 boxes that leave their image are clipped",
+      "1 crowd regions are left out: YOLO has none",
+      "1 empty boxes are left out",
+      "1 outlines are left out: the boxes are written",
+      "1 values of keypoints are left out: YOLO has no place for them",
+    ]);
+  });
+
+  it("keeps sub-folders and tells names apart that differ in extension or case only", async () => {
+    const files = ["x/a.jpg", "x/a.png", "y/a.jpg", "x/A.jpg"];
+    for (const file of files) await writePicture(join(folder, "train", file));
+    writeTrain({
+      images: files.map((file_name, id) => ({ id, file_name, width: 40, height: 30 })),
+      categories: [{ id: 0, name: "cat" }],
+      annotations: files.map((_, id) => ({ id, image_id: id, category_id: 0, bbox: [id, 1, 10, 10] })),
+    });
+    convertDataset(folder, path("yolo"), "yolo");
+    const boxes = new Map(
+      openDataset(path("yolo"), "train").images.map(({ file, boxes: [left] }) => [
+        file.split("images/")[1],
+        Math.round(left),
+      ]),
+    );
+    expect([...boxes].sort()).toEqual(
+      [
+        ["x/A-3.jpg", 3],
+        ["x/a-2.png", 1],
+        ["x/a.jpg", 0],
+        ["y/a.jpg", 2],
+      ].sort(),
+    );
+  });
+
+  it("turns boxes of pictures that are annotated as they are stored, because readers of YOLO turn the pictures", async () => {
+    mkdirSync(join(folder, "train"), { recursive: true });
+    await sharp({ create: { width: 40, height: 30, channels: 3, background: "#888" } })
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toFile(join(folder, "train", "a.jpg"));
+    const image = { id: 1, file_name: "a.jpg" };
+    const annotation = { id: 1, image_id: 1, category_id: 0, bbox: [4, 3, 8, 6] };
+    writeTrain({
+      images: [{ ...image, width: 40, height: 30 }],
+      annotations: [annotation],
+      categories: [{ id: 0, name: "cat" }],
+    });
+    const { losses } = convertDataset(folder, path("yolo"), "yolo");
+    expect(losses).toEqual([expect.stringContaining("1 images are annotated as they are stored")]);
+    const [{ width, height, boxes, orientation }] = openDataset(path("yolo"), "train").images;
+    expect([width, height, orientation]).toEqual([30, 40, 6]);
+    // Orientation 6: the stored left edge is on top, the stored top edge on the right.
+    [21, 4, 27, 12].forEach((corner, i) => expect(boxes[i]).toBeCloseTo(corner, 4));
+  });
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    "turns boxes of orientation %i as the decoder turns pixels",
+    async (orientation) => {
+      const { orient } = await import("../images/orientation.js");
+      const data = new Uint8Array(8 * 4 * 3);
+      for (let y = 1; y < 3; y++) for (let x = 1; x < 6; x++) data[(y * 8 + x) * 3] = 255;
+      const turned = orient({ data, width: 8, height: 4 }, orientation);
+      const [left, top, right, bottom] = turnBox([1 / 8, 1 / 4, 6 / 8, 3 / 4], orientation);
+      for (let y = 0; y < turned.height; y++)
+        for (let x = 0; x < turned.width; x++) {
+          const inside =
+            x >= left * turned.width &&
+            x < right * turned.width &&
+            y >= top * turned.height &&
+            y < bottom * turned.height;
+          expect(turned.data[(y * turned.width + x) * 3]).toBe(inside ? 255 : 0);
+        }
+    },
+  );
+});
+
+describe("to COCO", () => {
+  it("keeps polygons and names key points", async () => {
+    await writeYolo(folder);
+    const labels = join(folder, "train", "labels", "a.txt");
+    writeFileSync(labels, "0 0.1 0.2 0.5 0.2 0.3 0.8\n");
+    convertDataset(folder, path("coco"), "coco");
+    const [annotation] = read(path("coco"), "train").annotations;
+    expect(annotation).toMatchObject({ category_id: 1, segmentation: [[4, 6, 20, 6, 12, 24]] });
+    (annotation.bbox as number[]).forEach((number, i) => expect(number).toBeCloseTo([4, 6, 16, 18][i], 6));
+    writeFileSync(labels, "0 0.3 0.5 0.2 0.2 0.3 0.8\n");
+    writeFileSync(
+      join(folder, "data.yaml"),
+      "train: train/images\nval: valid/images\nnames: [cat, dog]\nkpt_shape: [1, 2]\n",
+    );
+    expect(convertDataset(folder, path("points"), "coco").losses).toEqual([
+      "1 labels have key points, which are left out",
+    ]);
+    expect(read(path("points"), "train").annotations[0].segmentation).toBeUndefined();
+  });
+
+  it("takes a folder without splits as a train split", async () => {
+    await writePicture(join(folder, "images", "a.jpg"));
+    mkdirSync(join(folder, "labels"));
+    writeFileSync(join(folder, "labels", "a.txt"), "0 0.5 0.5 0.5 0.5\n");
+    writeFileSync(join(folder, "classes.txt"), "cat\n");
+    expect(convertDataset(folder, path("coco"), "coco").splits).toEqual({ train: { images: 1, annotations: 1 } });
+  });
+});
+
+it("writes nothing for a dataset that has the format already, has faults, or whose target exists", async () => {
+  await writeCoco(folder);
+  expect(() => convertDataset(folder, path("out"), "coco")).toThrow("another format than coco but");
+  expect(() => convertDataset(folder, dirname(folder), "yolo")).toThrow("a folder that does not exist yet");
+  for (const split of ["train", "valid"]) rmSync(join(folder, split, "a.jpg"));
+  expect(() => convertDataset(folder, path("out"), "yolo")).toThrow(/without faults but .*a\.jpg/);
+  renameSync(join(folder, "valid"), join(folder, "test"));
+  await writeCoco(folder);
+  expect(() => convertDataset(folder, path("out"), "yolo")).toThrow(/without faults but .*a\.jpg/);
+  expect(existsSync(path("out"))).toBe(false);
+});

@@ -1,0 +1,83 @@
+// `rfdetr data convert`: a copy of a dataset in the other format. What the other format has no place for is named.
+import { existsSync } from "node:fs";
+import { DataError } from "../../support/errors.js";
+import type { Split } from "../formats/dataset.js";
+import { splits } from "../formats/layout.js";
+import { listDataset } from "../formats/list-dataset.js";
+import type { ListedImage, Listing } from "../formats/listing.js";
+import { refuseFaults } from "../write/unchanged.js";
+import { nameUnder, type WrittenDataset, type WrittenImage, writeDataset } from "../write/write-dataset.js";
+import { type ConvertImage, Losses } from "./losses.js";
+import { toCoco } from "./to-coco.js";
+import { toYolo } from "./to-yolo.js";
+
+/** What was written. */
+export interface ConvertReport {
+  /** Layout of the dataset that was read: `roboflow-coco`, `coco` or `yolo`. */
+  from: string;
+  splits: Partial<Record<Split, { images: number; annotations: number }>>;
+  /** What the copy lacks, and boxes that it has otherwise, one sentence each. */
+  losses: string[];
+  /** What else is not as it was, one sentence each. */
+  remarks: string[];
+}
+
+/**
+ * Writes a copy of a dataset: to COCO in Roboflow's layout, or to YOLO with `data.yaml`. Classes keep their order. A
+ * dataset without splits becomes one with a train split only. Image files are linked, or copied where the system cannot
+ * link them.
+ * @param data a folder, or the YAML file of a YOLO dataset
+ * @throws DataError if the target exists, if the dataset has that format already or has faults; nothing is written
+ * @throws RunDirectoryError if the copy cannot be written
+ * @example
+ * import { convertDataset } from "rfdetr/data";
+ * const { losses } = convertDataset("birds-coco/", "birds-yolo/", "yolo");
+ * for (const loss of losses) console.warn(loss);
+ */
+export function convertDataset(data: string, target: string, to: "coco" | "yolo"): ConvertReport {
+  if (existsSync(target))
+    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
+  const { layout } = listDataset(data, { splits: [], unsplit: true });
+  const present = splits.filter((split) => layout.sources[split] !== undefined);
+  const listing = listDataset(data, { splits: present, segmentations: to === "yolo", unsplit: true });
+  const listings = present.flatMap((split) => listing.splits[split] ?? []);
+  refuseFaults(listing, present);
+  const [first] = listings;
+  if (listings.every(({ layout: own }) => (own === "yolo") === (to === "yolo")))
+    throw new DataError(`Expected a dataset of another format than ${to} but ${data} has it already`);
+  const losses = new Losses();
+  const convert = to === "yolo" ? toYolo : toCoco;
+  const remarks: string[] = [];
+  const dataset: WrittenDataset = {
+    layout: to,
+    classNames: listing.classes.map(({ name }) => name),
+    // From 1, as COCO counts: many tools take 0 for the background.
+    categoryIds: listing.classes.map(({ id }, i) => (first.layout === "yolo" || typeof id !== "number" ? i + 1 : id)),
+    splits: Object.fromEntries(
+      listings.map((own) => [
+        own.split,
+        { images: own.images.map((image) => imageOf(image, own, convert, losses)), rest: own.rest ?? {} },
+      ]),
+    ),
+  };
+  if (to === "yolo" && listing.classes.some(({ id }, i) => id !== i))
+    remarks.push(
+      `the category ids ${listing.classes
+        .map(({ id }) => id)
+        .slice(0, 10)
+        .join(", ")}${listing.classes.length > 10 ? ", …" : ""} are now 0 to ${listing.classes.length - 1}`,
+    );
+  writeDataset(target, dataset);
+  const report: ConvertReport = { from: first.layout, splits: {}, losses: losses.sentences(), remarks };
+  for (const [split, { images }] of Object.entries(dataset.splits) as [Split, { images: readonly WrittenImage[] }][])
+    report.splits[split] = {
+      images: images.length,
+      annotations: images.reduce((sum, { boxes }) => sum + boxes.length, 0),
+    };
+  return report;
+}
+
+function imageOf(image: ListedImage, { folders }: Listing, convert: ConvertImage, losses: Losses): WrittenImage {
+  const { file, entry } = image;
+  return { file, name: nameUnder(folders, file), entry: entry ?? {}, ...convert(image, losses) };
+}
