@@ -20,26 +20,28 @@ function encodingOf(head: Buffer): { encoding: "utf-8" | "utf-16le" | "utf-16be"
  * @throws what `fail` makes, for a file that cannot be read or is no file: a device or a pipe may never end
  */
 export function* textPieces(path: string, what: string, size: number, fail: Fail): Generator<Buffer> {
-  const unreadable = (reason: string, cause?: unknown): Error =>
-    fail(`Expected a readable ${what} but ${path} cannot be read: ${reason}`, cause);
-  let file: number;
-  try {
-    const stat = statSync(path);
-    // A shell gives the output of a command as a pipe in /dev; other pipes have nobody who writes.
-    if (!stat.isFile() && !(stat.isFIFO() && path.startsWith("/dev/")))
-      throw unreadable(stat.isDirectory() ? "it is a folder" : "it is a device or a pipe");
-    file = openSync(path, "r");
-  } catch (error) {
-    throw error instanceof Error && "code" in error && "syscall" in error ? unreadable(reasonOf(error), error) : error;
-  }
+  const refuse: (reason: string, cause?: unknown) => never = (reason, cause) => {
+    throw fail(`Expected a readable ${what} but ${path} cannot be read: ${reason}`, cause);
+  };
+  const attempt = <T>(act: () => T): T => {
+    try {
+      return act();
+    } catch (error) {
+      return refuse(reasonOf(error), error);
+    }
+  };
+  const stats = attempt(() => statSync(path));
+  // A shell gives the output of a command as a pipe in /dev; other pipes have nobody who writes.
+  if (!stats.isFile() && !(stats.isFIFO() && path.startsWith("/dev/")))
+    refuse(stats.isDirectory() ? "it is a folder" : "it is a device or a pipe");
+  const file = attempt(() => openSync(path, "r"));
   try {
     const read = (): Buffer => {
-      try {
-        const piece = Buffer.allocUnsafe(size);
-        return piece.subarray(0, readSync(file, piece, 0, size, null));
-      } catch (error) {
-        throw unreadable(reasonOf(error), error);
-      }
+      const piece = Buffer.allocUnsafe(size);
+      return piece.subarray(
+        0,
+        attempt(() => readSync(file, piece, 0, size, null)),
+      );
     };
     let piece = read();
     const { encoding, mark } = encodingOf(piece);

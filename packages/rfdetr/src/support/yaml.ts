@@ -17,27 +17,28 @@ const mostAliases = 100;
 export function readYaml(path: string, fail: Fail): Record<string, unknown> {
   const text = readText(path, "YAML file", limit, fail);
   const lines = new LineCounter();
-  const broken = (what: string, at?: number, cause?: unknown): Error =>
-    fail(`Expected YAML in ${path} but ${at === undefined ? "" : `line ${lines.linePos(at).line}: `}${what}`, cause);
+  const refuse: (what: string, at?: number, cause?: unknown) => never = (what, at, cause) => {
+    const place = at === undefined ? "" : `line ${lines.linePos(at).line}: `;
+    throw fail(`Expected YAML in ${path} but ${place}${what}`, cause);
+  };
   try {
     // The parser compares each key with all others to find it twice, which takes seconds for thousands of names.
     const document = parseDocument(text, { uniqueKeys: false, lineCounter: lines, prettyErrors: false, merge: true });
     const [wrong] = document.errors;
+    if (wrong?.code === "MULTIPLE_DOCS") refuse("a second document begins: keep one", wrong.pos[0]);
     if (wrong !== undefined)
-      throw wrong.code === "MULTIPLE_DOCS"
-        ? broken("a second document begins: keep one", wrong.pos[0])
-        : broken(/call stack/.test(wrong.message) ? tooDeep : sentence(wrong.message), wrong.pos[0], wrong);
+      refuse(/call stack/.test(wrong.message) ? tooDeep : sentence(wrong.message), wrong.pos[0], wrong);
     if (!isMap(document.contents))
       throw fail(
         `Expected a mapping of names to values in ${path} but received ${text.trim() === "" ? "an empty file" : isScalar(document.contents) ? "a single value" : "a list"}`,
       );
-    if (aliases(document.contents) > mostAliases) throw broken(`it has more than ${mostAliases} aliases`);
+    if (aliases(document.contents) > mostAliases) refuse(`it has more than ${mostAliases} aliases`);
     const twice = repeatedKey(document.contents);
-    if (twice !== null) throw broken(`the key ${JSON.stringify(twice.key)} is there twice: keep one`, twice.at);
+    if (twice !== null) refuse(`the key ${JSON.stringify(twice.key)} is there twice: keep one`, twice.at);
     return document.toJS() as Record<string, unknown>;
   } catch (error) {
-    if (error instanceof RangeError) throw broken(tooDeep, undefined, error);
-    if (error instanceof ReferenceError) throw broken(sentence(error.message), undefined, error);
+    if (error instanceof RangeError) refuse(tooDeep, undefined, error);
+    if (error instanceof ReferenceError) refuse(sentence(error.message), undefined, error);
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import { decodeFile } from "../images/decode.js";
 import { readImageHeader } from "../images/image-header.js";
 
 /** Side of the small picture. */
-export const side = 32;
+const side = 32;
 /** Groups of bits, and bits in each. */
 export const bands = 8;
 const bandBits = 14;

@@ -58,7 +58,10 @@ function orientationOfReaders({ header, orientation }: ListedImage): number {
 
 type Corners = readonly [left: number, top: number, right: number, bottom: number];
 
-/** A box of the stored picture on the upright one, in fractions of each (EXIF 2.32, tag 274). */
+/**
+ * A box of the stored picture on the upright one, in fractions of each (EXIF 2.32, tag 274).
+ * @internal for tests
+ */
 export function turnBox([left, top, right, bottom]: Corners, orientation: number): Corners {
   const fromRight = [2, 3, 7, 8].includes(orientation);
   const fromBottom = [3, 4, 6, 7].includes(orientation);

@@ -19,7 +19,7 @@ export interface CocoJson {
 export interface CocoJsonOptions {
   /**
    * Whether to keep the outlines of annotations that have a usable box (default false). Where they are left out,
-   * `segmentation` is {@link skippedSegmentation}.
+   * `segmentation` is "skipped".
    */
   segmentations?: boolean;
   /** Makes the error of a file that cannot be read (default a DataError). */
@@ -29,7 +29,7 @@ export interface CocoJsonOptions {
 }
 
 /** Stands for the outline of an annotation that was not read. */
-export const skippedSegmentation = "skipped";
+const skippedSegmentation = "skipped";
 
 const lists = ["images", "annotations", "categories"] as const;
 const dataError: Fail = (message, cause) => new DataError(message, { cause });
@@ -66,7 +66,7 @@ export function readCocoJson(path: string, options: CocoJsonOptions = {}): CocoJ
         else content.problems.push(`Expected a list "${name}" in ${path} but received ${kindOf(value)}`);
       }
     });
-    if (bytes.peek() !== -1) throw bytes.fault("the end of the file");
+    if (bytes.peek() !== -1) bytes.refuse("the end of the file");
   } finally {
     bytes.close();
   }
@@ -96,7 +96,7 @@ export function readJsonList(
         `Expected a list in ${path} but received ${bytes.peek() === brace ? "an object: it may be a file of annotations" : "a single value"}`,
       );
     entries(bytes, "", false, result);
-    if (bytes.peek() !== -1) throw bytes.fault("the end of the file");
+    if (bytes.peek() !== -1) bytes.refuse("the end of the file");
   } finally {
     bytes.close();
   }
@@ -128,18 +128,18 @@ function members(bytes: JsonBytes, read: (name: string) => void): void {
   if (bytes.peek() === 0x7d) return void bytes.next();
   for (;;) {
     bytes.keep();
-    if (bytes.peek() !== 0x22) throw bytes.fault("a name in double quotes");
+    if (bytes.peek() !== 0x22) bytes.refuse("a name in double quotes");
     bytes.skipValue();
     const name = parse(bytes, bytes.text(), "") as string;
     bytes.keep();
-    if (bytes.peek() !== 0x3a) throw bytes.fault("a colon");
+    if (bytes.peek() !== 0x3a) bytes.refuse("a colon");
     bytes.next();
     bytes.keep();
     bytes.peek();
     read(name);
     bytes.keep();
     const byte = bytes.peek();
-    if (byte !== comma && byte !== 0x7d) throw bytes.fault('a comma or "}"');
+    if (byte !== comma && byte !== 0x7d) bytes.refuse('a comma or "}"');
     bytes.next();
     bytes.keep();
     if (byte !== comma) return;
@@ -158,7 +158,7 @@ function entries(bytes: JsonBytes, list: string, skipOutlines: boolean, into: un
     into.push(skipOutlines ? withoutOutline(bytes, within) : whole(bytes, within));
     bytes.keep();
     const byte = bytes.peek();
-    if (byte !== comma && byte !== 0x5d) throw bytes.fault('a comma or "]"', within());
+    if (byte !== comma && byte !== 0x5d) bytes.refuse('a comma or "]"', within());
     bytes.next();
     bytes.keep();
     if (byte !== comma) return;
@@ -206,8 +206,7 @@ function hasBox(entry: unknown): entry is { bbox: number[]; segmentation?: unkno
 
 function parse(bytes: JsonBytes, text: string, within: string): unknown {
   const parsed = tryParse(text);
-  if (parsed === undefined) throw bytes.fault("a value", within);
-  return parsed.value;
+  return parsed === undefined ? bytes.refuse("a value", within) : parsed.value;
 }
 
 /** Parses a text; NaN and infinities are numbers. @returns undefined if it is not JSON */

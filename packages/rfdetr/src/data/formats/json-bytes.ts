@@ -51,7 +51,7 @@ export class JsonBytes {
 
   /** Takes the next byte. */
   next(): number {
-    if (this.at === this.end && !this.read()) throw this.fault("more");
+    if (this.at === this.end && !this.read()) this.refuse("more");
     return this.buffer[this.at++];
   }
 
@@ -105,21 +105,22 @@ export class JsonBytes {
   }
 
   /**
-   * The error for what cannot be parsed since {@link keep}, or for the next byte if that is not at fault.
+   * Gives up over what cannot be parsed since {@link keep}, or over the next byte if that is not at fault.
    * @param expected what should stand at the next byte
    * @param within the entry at fault, as it follows a place in the file
+   * @throws what `fail` makes
    */
-  fault(expected: string, within = ""): Error {
+  refuse(expected: string, within = ""): never {
     const text = this.text();
     const fault = this.length === 0 ? null : jsonFault(text, true);
     if (fault !== null && fault.at < text.length) {
       const before = this.offset + this.kept + Buffer.byteLength(text.slice(0, fault.at));
-      return this.fail(
+      throw this.fail(
         jsonFaultMessage(this.path, this.place(before), text.slice(fault.at, fault.at + 40), fault.expected, within),
       );
     }
     const found = this.at < this.end ? this.buffer.toString("utf8", this.at, Math.min(this.end, this.at + 40)) : "";
-    return this.fail(jsonFaultMessage(this.path, this.place(this.offset + this.at), found, expected, within));
+    throw this.fail(jsonFaultMessage(this.path, this.place(this.offset + this.at), found, expected, within));
   }
 
   /** Reads the next piece behind what is kept. @returns whether there was one */
@@ -133,7 +134,7 @@ export class JsonBytes {
     this.at -= this.kept;
     this.end -= this.kept;
     this.kept = 0;
-    if (this.end > longest) throw this.fault(`a comma or a bracket within ${longest / 2 ** 20} MB`);
+    if (this.end > longest) this.refuse(`a comma or a bracket within ${longest / 2 ** 20} MB`);
     if (this.end + value.length > this.buffer.length) {
       const larger = Buffer.allocUnsafe(2 * (this.end + value.length));
       this.buffer.copy(larger, 0, 0, this.end);
