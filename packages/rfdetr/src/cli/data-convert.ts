@@ -1,7 +1,7 @@
 // `rfdetr data convert`
 import type { Command } from "commander";
 import { consoleOf, exit, type OutputFlags, oneOf, withOutputFlags } from "./context.js";
-import { grouped } from "./format.js";
+import { counted } from "./format.js";
 
 interface ConvertFlags extends OutputFlags {
   to: string;
@@ -27,7 +27,7 @@ async function convert(from: string, to: string, flags: ConvertFlags): Promise<n
   for (const remark of report.remarks) console.fact(remark);
   for (const loss of report.losses) console.warning(loss);
   for (const [name, { images, annotations }] of Object.entries(report.splits))
-    console.result(`${name}: ${grouped(images)} images with ${grouped(annotations)} annotations`);
+    console.result(`${name}: ${counted(images, "image")} with ${counted(annotations, "annotation")}`);
   console.result(`${report.from} written as ${flags.to} to ${to}`);
   return exit.done;
 }

@@ -1,7 +1,7 @@
 // `rfdetr data split`
 import type { Command } from "commander";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, share, wholeNumber, withOutputFlags } from "./context.js";
-import { grouped } from "./format.js";
+import { counted, grouped } from "./format.js";
 
 interface SplitFlags extends OutputFlags {
   valid?: number;
@@ -47,7 +47,7 @@ async function split(from: string, to: string, flags: SplitFlags): Promise<numbe
   if (console.json) console.data({ out: to, ...report });
   for (const remark of report.remarks) console.fact(remark);
   for (const [name, { images, annotations }] of Object.entries(report.splits))
-    console.result(`${name}: ${grouped(images)} images with ${grouped(annotations)} annotations`);
-  console.result(`written to ${to}; ${grouped(report.groups)} groups of pictures that stay together`);
+    console.result(`${name}: ${counted(images, "image")} with ${counted(annotations, "annotation")}`);
+  console.result(`written to ${to}; ${counted(report.groups, "group")} of pictures that stay together`);
   return exit.done;
 }

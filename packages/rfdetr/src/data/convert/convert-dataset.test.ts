@@ -110,12 +110,12 @@ describe("to YOLO", () => {
     const { splits, losses, from } = convertDataset(folder, path("yolo"), "yolo");
     expect([from, splits]).toEqual(["roboflow-coco", { train: { images: 1, annotations: 3 } }]);
     expect(losses.sort()).toEqual([
-      "1 areas are left out: YOLO has none, and the area of the box counts",
-      "1 boxes that leave their image are clipped",
-      "1 crowd regions are left out: YOLO has none",
-      "1 empty boxes are left out",
-      "1 outlines are left out: the boxes are written",
-      "1 values of keypoints are left out: YOLO has no place for them",
+      "1 × areas are left out: YOLO has none, and the area of the box counts",
+      "1 × boxes that leave their image are clipped",
+      "1 × crowd regions are left out: YOLO has none",
+      "1 × empty boxes are left out",
+      "1 × outlines are left out: the boxes are written",
+      "1 × values of keypoints are left out: YOLO has no place for them",
     ]);
   });
 
@@ -158,7 +158,7 @@ describe("to YOLO", () => {
       categories: [{ id: 0, name: "cat" }],
     });
     const { losses } = convertDataset(folder, path("yolo"), "yolo");
-    expect(losses).toEqual([expect.stringContaining("1 images are annotated as they are stored")]);
+    expect(losses).toEqual([expect.stringContaining("1 × images are annotated as they are stored")]);
     const [{ width, height, boxes, orientation }] = openDataset(path("yolo"), "train").images;
     expect([width, height, orientation]).toEqual([30, 40, 6]);
     // Orientation 6: the stored left edge is on top, the stored top edge on the right.
@@ -201,7 +201,7 @@ describe("to COCO", () => {
       "train: train/images\nval: valid/images\nnames: [cat, dog]\nkpt_shape: [1, 2]\n",
     );
     expect(convertDataset(folder, path("points"), "coco").losses).toEqual([
-      "1 labels have key points, which are left out",
+      "1 × labels have key points, which are left out",
     ]);
     expect(read(path("points"), "train").annotations[0].segmentation).toBeUndefined();
   });

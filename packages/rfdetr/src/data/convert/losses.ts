@@ -6,13 +6,13 @@ import type { WrittenImage } from "../write/write-dataset.js";
 export class Losses {
   readonly #counts = new Map<string, number>();
 
-  /** @param what the end of a sentence that begins with a count */
+  /** @param what a sentence in the plural, without a count */
   add(what: string, count = 1): void {
     if (count > 0) this.#counts.set(what, (this.#counts.get(what) ?? 0) + count);
   }
 
   sentences(): string[] {
-    return [...this.#counts].map(([what, count]) => `${count} ${what}`);
+    return [...this.#counts].map(([what, count]) => `${count} × ${what}`);
   }
 }
 
