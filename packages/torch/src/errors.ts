@@ -40,8 +40,8 @@ export abstract class TorchError extends Error {
  */
 export class EngineError extends TorchError {
   readonly code = "ERR_ENGINE";
-  constructor(message: string, { cause }: ErrorDetails = {}) {
-    super(message, { cause, hint: "Run `npm run setup`" });
+  constructor(message: string, { cause, hint = "Run `npm run setup`" }: ErrorDetails = {}) {
+    super(message, { cause, hint });
   }
 }
 

@@ -74,12 +74,19 @@ export interface Native {
   profileLeave(): void;
 }
 
-const path = process.env.RFDETR_ADDON ?? fileURLToPath(new URL("../build/torch.node", import.meta.url));
+/** Undefined where a bundler made CommonJS. */
+const here: string | undefined = import.meta.url;
 
 function load(): Native {
+  // In a bundle the folders around this module are others.
+  if (process.env.RFDETR_ADDON === undefined && !/\/native\.[jt]s$/.test(here ?? ""))
+    throw new EngineError("The engine is not found, because a bundler has moved the code away from it", {
+      hint: "Keep rfdetr, @rfdetr/amp and @rfdetr/torch external: list them as such in the bundler's settings",
+    });
+  const path = process.env.RFDETR_ADDON ?? fileURLToPath(new URL("../build/torch.node", here));
   if (!existsSync(path)) throw new EngineError(`The engine is not built: ${path} is missing`);
   try {
-    return createRequire(import.meta.url)(path) as Native;
+    return createRequire(here ?? path)(path) as Native;
   } catch (error) {
     throw new EngineError(`Could not load the engine at ${path}: ${(error as Error).message}`, { cause: error });
   }

@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
-import { workerFlags, workerPath } from "../support/worker-path.js";
+import { workerFlags, workerScript } from "../support/worker-path.js";
 import type { ModelInfo, ModelRequest } from "./model-host.js";
 import type { ImageSource } from "./picture.js";
 import type { DetectOptions, ImagePrediction } from "./predict.js";
@@ -40,8 +40,7 @@ class PredictionThread {
 
   private constructor() {
     letThreadsSleep();
-    const script = workerPath(import.meta.url, "predict-worker.js");
-    if (script === null) throw new InternalError("The script of the prediction thread is missing: run npm run build");
+    const script = workerScript(import.meta.url, "predict-worker.js");
     this.#worker = new Worker(script, workerFlags());
     this.#worker.unref();
     this.#worker.on("message", (reply: Reply) => this.#settle(reply));

@@ -4,7 +4,7 @@ import type { TrainSettings } from "../settings/settings.js";
 import { type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
-import { workerFlags, workerPath } from "../support/worker-path.js";
+import { workerFlags, workerScript } from "../support/worker-path.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import type { ResumeChanges } from "./session/resume.js";
 
@@ -150,8 +150,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
 }
 
 async function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void): Promise<void> {
-  const script = workerPath(import.meta.url, "worker.js");
-  if (script === null) throw new InternalError("The script of the training thread is missing: run npm run build");
+  const script = workerScript(import.meta.url, "worker.js");
   return new Promise((resolve, reject) => {
     let failed = false;
     const worker = new Worker(script, { workerData: request, ...workerFlags() });
