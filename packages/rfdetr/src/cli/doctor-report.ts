@@ -47,7 +47,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     "underflow",
     "",
   ];
-  console.table(header, cells, ["ratio", "tensors", "underflow", "loss error"]);
+  console.table(header, cells, ["underflow", "loss error", "ratio", "tensors"]);
   for (const { precision, modules } of rows)
     if (modules.length > 0)
       console.result(

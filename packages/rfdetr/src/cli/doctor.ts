@@ -13,6 +13,7 @@ import {
   weightsPath,
   withOutputFlags,
 } from "./context.js";
+import { counted } from "./format.js";
 
 interface DoctorFlags extends OutputFlags {
   device: string;
@@ -127,7 +128,9 @@ async function measure(
     const lower = precision === "32-true" ? "bf16-mixed" : precision;
     const casts = castsOf(subject, lower, overrides);
     const { variant, resolution } = subject.model.config;
-    console.result(`\ncasts of a training step in ${lower}: ${variant} on ${batch} images of ${resolution} px`);
+    console.result(
+      `\ncasts of a training step in ${lower}: ${variant} on ${counted(batch, "image")} of ${resolution} px`,
+    );
     console.result(`\n${casts.tree()}\n\n${casts.table()}`);
     if (console.json)
       console.data({
@@ -139,7 +142,7 @@ async function measure(
   }
   const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
   const { variant, resolution } = subject.model.config;
-  report.precisions(console, `${variant} on ${batch} images`, calibration);
+  report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration);
   const evaluation = compareEvaluationModes({
     model: subject.model,
     classNames: subject.classNames,
