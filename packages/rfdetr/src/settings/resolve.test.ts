@@ -99,6 +99,17 @@ describe("resolveSettings", () => {
       expect(() => resolveSettings({ ...base, ...agreeing })).not.toThrow();
   });
 
+  it("refuses values that are nested without end, or absurdly deep", () => {
+    const endless: unknown[] = [];
+    endless.push(endless, endless);
+    const deep = JSON.parse(`${"[".repeat(5000)}${"]".repeat(5000)}`);
+    for (const notes of [endless, deep, Array.from({ length: 1e5 }, () => 0)])
+      expect(() => resolveSettings({ ...base, notes })).toThrow(
+        "Expected a value of at most 64 levels and 100000 parts for notes",
+      );
+    expect(resolveSettings({ ...base, notes: { a: [1, { b: null }] } }).notes).toEqual({ a: [1, { b: null }] });
+  });
+
   it("needs a dataset", () => {
     expect(() => resolveSettings({})).toThrow("Expected a dataset folder");
   });

@@ -92,6 +92,21 @@ function checkAugmentation({ augConfig, augment }: TrainSettings): void {
   }
 }
 
+/** Levels and parts of a value, beyond which it could only be a mistake. */
+const limits = { depth: 64, parts: 100_000 } as const;
+
+/** Whether a value is nested without end or beyond the limits, so that no check of it would come to an end. */
+function isUnbounded(value: unknown): boolean {
+  let level = [value];
+  let parts = 0;
+  for (let depth = 0; level.length > 0; depth++) {
+    parts += level.length;
+    if (depth > limits.depth || parts > limits.parts) return true;
+    level = level.flatMap((each) => (typeof each === "object" && each !== null ? Object.values(each) : []));
+  }
+  return false;
+}
+
 /**
  * Settings by snake_case name. What the package nests or names differently (`lr_scheduler_kwargs`, `pretrain_weights`,
  * `model_name`) gets our name. Settings that are not supported are checked and left out.
@@ -116,7 +131,11 @@ function normalise(options: Record<string, unknown>): Record<string, unknown> {
     } else if (Object.hasOwn(refused, name)) notOurs.push([name, value]);
     else throw unknown(key);
   };
-  for (const [key, value] of Object.entries(options)) if (value !== undefined) add(key, value);
+  for (const [key, value] of Object.entries(options)) {
+    if (isUnbounded(value))
+      throw new ConfigError(`Expected a value of at most ${limits.depth} levels and ${limits.parts} parts for ${key}`);
+    if (value !== undefined) add(key, value);
+  }
   for (const [name, value] of notOurs) refuse(name, value, given);
   return given;
 }
