@@ -60,12 +60,14 @@ export interface WriteOptions {
 export function writeDataset(target: string, dataset: WrittenDataset, { verify }: WriteOptions = {}): void {
   if (existsSync(target))
     throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
-  const temporary = `${resolve(target)}.partial`;
+  const temporary = `${resolve(target)}.partial-${process.pid}`;
   makeFolder(dirname(temporary));
   try {
-    // A leftover of a copy that was interrupted; only this function makes such a folder.
-    rmSync(temporary, { recursive: true, force: true });
     mkdirSync(temporary);
+  } catch (error) {
+    throw writeFailure(target, error);
+  }
+  try {
     for (const [split, { images, rest }] of Object.entries(dataset.splits)) {
       const named = uniqueNames(images);
       if (dataset.layout === "yolo") writeYolo(join(temporary, split), named);
