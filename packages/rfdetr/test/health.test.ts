@@ -3,11 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadSafetensors, type Tensor } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
+import { RFDETRModel } from "../src/model/rfdetr.js";
+import { resolveModel } from "../src/model/variants.js";
 import { loadCheckpoint, saveCheckpoint } from "../src/run/files/checkpoint.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
+import type { OpenTrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";
+import { DataError } from "../src/support/errors.js";
+import { saveWeights } from "../src/weights/weights.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "health-"));
@@ -38,11 +43,12 @@ async function run(
   config: ReturnType<typeof settings>,
   resume: string | null = null,
   stopAfter = Number.POSITIVE_INFINITY,
+  data: OpenTrainData = squares(10),
 ): Promise<Outcome> {
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const outcome: Outcome = { events: [], warnings: [], error: null };
   try {
-    for await (const event of train({ settings: config, resume, stop }, squares(10))) {
+    for await (const event of train({ settings: config, resume, stop }, data)) {
       outcome.events.push(event);
       if (event.type === "warning") outcome.warnings.push(event.message);
       if (event.type === "step" && event.step === stopAfter) Atomics.store(stop, 0, 1);
@@ -131,16 +137,47 @@ describe("values of a checkpoint that are not finite", () => {
   });
 });
 
+describe("weights to start from that are not finite", () => {
+  it("are refused before anything is written", async () => {
+    const config = resolveModel("tiny", { numClasses: 2 });
+    const weights = new RFDETRModel(config).stateDict();
+    weights.get("class_embed.bias")?.detach().fill_(Number.NaN);
+    const file = join(folder, "nan.safetensors");
+    saveWeights(file, weights, { classNames: ["red", "blue"], config });
+    const { error } = await run(settings("refused", { weights: file }));
+    expect(error).toMatchObject({
+      code: "ERR_CHECKPOINT",
+      message: `The weights class_embed.bias of ${file} are not finite`,
+    });
+    expect(existsSync(join(folder, "refused"))).toBe(false);
+  });
+});
+
+describe("a run that fails on its data", () => {
+  it("leaves weights that can be used, and a checkpoint of its last step", async () => {
+    const failing: OpenTrainData = async (...request) => {
+      const data = await squares(10)(...request);
+      return {
+        ...data,
+        async *steps(epoch, from) {
+          let read = from;
+          for await (const step of data.steps(epoch, from)) {
+            if (read++ === 3) throw new DataError("The disk is gone");
+            yield step;
+          }
+        },
+      };
+    };
+    const { error } = await run(settings("data"), null, Number.POSITIVE_INFINITY, failing);
+    expect(error).toMatchObject({ code: "ERR_DATA", hint: expect.stringContaining("its checkpoint is of step 3") });
+    expect(finite(path("data", "weights/last.safetensors"))).toBe(true);
+    expect(JSON.parse(readFileSync(path("data", "checkpoint/state.json"), "utf8")).progress.step).toBe(3);
+  });
+});
+
 describe("a run that diverges", () => {
-  it("says what, since when and what to do, keeps the weights of before, and is not flagged best", async () => {
-    // Steps 6 to 10 have a learning rate that no model survives.
-    await run(settings("diverged", { epochs: 1 }));
-    const config = settings("diverged", { epochs: 2, lr: 1e6, lrEncoder: 1e6 });
-    const before = readFileSync(path("diverged", "weights/last.safetensors"));
-    const state = JSON.parse(readFileSync(path("diverged", "checkpoint/state.json"), "utf8"));
-    expect(state.progress.finished).toBe(true);
-    expect(before.length).toBeGreaterThan(0);
-    const { warnings, events, error } = await run({ ...config, outputDir: join(folder, "diverged-2") });
+  it("says what, since when and what to do, and fails where it has no weights of before", async () => {
+    const { warnings, events, error } = await run(settings("diverged", { lr: 1e6, lrEncoder: 1e6 }));
     expect(error).toMatchObject({
       code: "ERR_NUMERICS",
       message: expect.stringMatching(/diverged before it had weights to keep.* since step \d/),
@@ -150,9 +187,26 @@ describe("a run that diverges", () => {
       expect.stringMatching(/^\d+ of \d+ detections were not finite and count as none: the run diverged at step \d+/),
     );
     for (const event of events) if (event.type === "epoch") expect(event).toMatchObject({ best: false });
-    expect(existsSync(path("diverged-2", "weights/best.safetensors"))).toBe(false);
-    expect(summary("diverged-2")).toMatchObject({ stop_reason: "failed", best_epoch: null });
-    expect(summary("diverged-2").error).toContain("diverged");
+    expect(existsSync(path("diverged", "weights/best.safetensors"))).toBe(false);
+    expect(summary("diverged")).toMatchObject({ stop_reason: "failed", best_epoch: null });
+    expect(summary("diverged").error).toContain("diverged");
+  });
+});
+
+describe("a run that diverges after an epoch", () => {
+  it("keeps the weights of that epoch, and flags none of the later ones as the best", async () => {
+    const where = join(folder, "later");
+    await run(settings("later", { epochs: 3 }), null, 7);
+    const files = ["weights/best.safetensors", "weights/last.safetensors"];
+    const config = { ...resumeConfig(where), lr: 1e6, lrEncoder: 1e6 };
+    const before = files.map((file) => readFileSync(path("later", file)));
+    const { warnings, events } = await run(config, where);
+    expect(warnings.join("\n")).toMatch(/detections were not finite.*Weights that were saved before stay/);
+    for (const event of events) if (event.type === "epoch") expect(event).toMatchObject({ best: false });
+    files.forEach((file, i) => {
+      expect(readFileSync(path("later", file)).equals(before[i]), file).toBe(true);
+    });
+    expect(events.at(-1)).toMatchObject({ type: "done", summary: { best_epoch: 1 } });
   });
 });
 

@@ -43,24 +43,23 @@ export function withoutResult({ step, applied }: SavedProgress, since: number | 
  * Weights are not finite, and no finite copy of them is left.
  * @param savedStep the step of the last checkpoint
  */
-export function lostWeights(
-  { progress, settings, directory }: Session,
-  names: string[],
-  savedStep: number,
-): RfdetrError {
+export function lostWeights({ progress, directory }: Session, names: string[], savedStep: number): RfdetrError {
   const what = someOf(names);
   if (progress.step > savedStep)
     return new NumericsError(
       `The weights ${what} are not finite, first seen after step ${progress.step}, and no finite copy is left: the run diverged`,
       { hint: remedy },
     );
-  return progress.step === 0
-    ? new CheckpointError(`The weights ${what} of ${settings.weights} are not finite`, {
-        hint: "Start from other `weights`: the run that wrote these diverged, or the file was damaged",
-      })
-    : new CheckpointError(`The weights ${what} of the checkpoint ${directory.checkpoint} are not finite`, {
-        hint: `Start a new run from \`weights\` ${directory.best}: the checkpoint was damaged`,
-      });
+  return new CheckpointError(`The weights ${what} of the checkpoint ${directory.checkpoint} are not finite`, {
+    hint: `Start a new run from \`weights\` ${directory.best}: the checkpoint was damaged`,
+  });
+}
+
+/** The weights of a file to start from are not finite. */
+export function brokenWeights(names: readonly string[], path: string): CheckpointError {
+  return new CheckpointError(`The weights ${someOf(names)} of ${path} are not finite`, {
+    hint: "Start from other `weights`: the run that wrote these diverged, or the file was damaged",
+  });
 }
 
 /** Why a run has no best weights; null where it has, or where what was said before tells it. */

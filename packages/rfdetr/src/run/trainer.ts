@@ -144,9 +144,9 @@ class Trainer {
   /** What remains to be done and said at the end of a run that was not interrupted. */
   async *#conclude(): AsyncGenerator<TrainEvent> {
     const { session } = this;
-    const progress = this.#progress;
     this.#epochs.mustHaveTrained();
-    for (const message of [mostlySkipped(progress, this.#faults.since), whyNoBest(session, this.#state.healthy)])
+    const skipped = mostlySkipped(session.progress, this.#faults.since);
+    for (const message of [skipped, whyNoBest(session, this.#state.healthy)])
       if (message !== null) yield { type: "warning", message };
     if (session.settings.runTest) yield* this.#test();
   }
@@ -285,11 +285,10 @@ class Trainer {
     const evaluationSeconds = (performance.now() - began) / 1000;
     if (figures.summary !== null) this.#evaluationSeconds = evaluationSeconds;
     const usable = yield* this.#epochs.usable(figures);
+    const { healthy } = this.#state;
     const before = progress.best?.figure ?? null;
-    const { chosen, baseWins, figure, watched, best } = judgeEpoch(settings, epoch, before, figures, {
-      usable,
-      healthy: this.#state.healthy,
-    });
+    const verdict = judgeEpoch(settings, epoch, before, figures, { usable, healthy });
+    const { chosen, baseWins, figure, watched, best } = verdict;
     const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins, usable });
     yield* this.#warnings();
@@ -297,7 +296,7 @@ class Trainer {
     progress.epoch = epoch;
     progress.stepInEpoch = 0;
     progress.epochSums = emptySums();
-    if (progress.rollbacks !== undefined && this.#state.healthy) progress.rollbacks.inEpoch = 0;
+    if (progress.rollbacks !== undefined && healthy) progress.rollbacks.inEpoch = 0;
     let ended: StopReason | null = null;
     if (this.#stepsLeft <= 0)
       ended = settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
@@ -337,14 +336,15 @@ class Trainer {
   }
 
   /**
-   * Writes a summary that says so, and after a fault in the data a checkpoint, so that a resumed run loses nothing.
+   * Writes a summary that says so, and after a fault in the data weights and a checkpoint, so that nothing is lost.
    * @returns the error to throw: the same, with a hint where the run can be resumed
    */
   fail(error: unknown): unknown {
     const { directory } = this.session;
     try {
       this.#done("failed", error);
-      if (RfdetrError.is(error) && error.code === "ERR_DATA") this.#state.save();
+      if (RfdetrError.is(error) && error.code === "ERR_DATA")
+        for (const _ of [...this.#keepLast(), ...this.#state.checkpoint()]);
     } catch {
       // On a full disk this fails too; the error that matters is thrown by the caller.
     }

@@ -38,7 +38,7 @@ export async function openTrainData(
     },
     workers: numWorkers,
     prefetch: Math.max(2, gradAccumSteps),
-    onBadImage: "skip",
+    onBadImage: "replace",
     onWarning,
   });
   let evaluation: DataLoader | null = null;
