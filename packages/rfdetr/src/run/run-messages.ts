@@ -55,13 +55,6 @@ export function lostWeights({ progress, directory }: Session, names: string[], s
   });
 }
 
-/** The weights of a file to start from are not finite. */
-export function brokenWeights(names: readonly string[], path: string): CheckpointError {
-  return new CheckpointError(`The weights ${someOf(names)} of ${path} are not finite`, {
-    hint: "Start from other `weights`: the run that wrote these diverged, or the file was damaged",
-  });
-}
-
 /** Why a run has no best weights; null where it has, or where what was said before tells it. */
 export function whyNoBest({ settings, progress }: Session, healthy: boolean): string | null {
   const last = "weights/last.safetensors holds those of the last epoch";

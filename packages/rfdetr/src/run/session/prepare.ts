@@ -2,7 +2,6 @@
 
 import { randomInt } from "node:crypto";
 import { resolve } from "node:path";
-import { nonFinite } from "@rfdetr/amp";
 import { manualSeed, setNumThreads } from "@rfdetr/torch";
 import { fp16EvalAutocast } from "../../model/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
@@ -21,7 +20,6 @@ import { loadInto } from "../../weights/weights.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { initialProgress, noRollbacks } from "../progress.js";
-import { brokenWeights } from "../run-messages.js";
 import type { TrainRequest } from "../train-run.js";
 import { autoBatch } from "./auto-batch.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
@@ -117,8 +115,6 @@ function loadStart(
   const warnings: string[] = [];
   const warn = (message: string) => warnings.push(message);
   const { classRows, lines } = loadInto(model, weights as string, { classNames, classNumbering, warn });
-  const broken = nonFinite(model.stateDict());
-  if (broken.length > 0) throw brokenWeights(broken, weights as string);
   return { classRows, notes: lines, warnings };
 }
 
