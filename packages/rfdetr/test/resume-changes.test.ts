@@ -1,5 +1,5 @@
 // What may change between the parts of a run, and what may not.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -112,6 +112,41 @@ describe("a run that has ended", () => {
     expect(summary).toMatchObject({ stop_reason: "early_stopping", epochs: 2 });
     const again = doneOf(await run("early", { changes: { epochs: 9 } }));
     expect(again.summary.epochs).toBeGreaterThan(2);
+  });
+});
+
+describe("a run whose last checkpoint", () => {
+  const warnings = (events: TrainEvent[]) =>
+    events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
+  const place = (name: string) => join(folder, "lost", name);
+
+  it("is gone or damaged continues from the one before, to the same weights, and says so", async () => {
+    await run("whole", {});
+    await run("lost", { stopAfter: 7 });
+    renameSync(place("checkpoint"), place("aside"));
+    expect(warnings(await run("lost", { changes: {}, stopAfter: 6 }))).toEqual([
+      "The last checkpoint is missing: the run continues from the one before, of step 5",
+    ]);
+    truncateSync(place("checkpoint/model.safetensors"), 100);
+    expect(warnings(await run("lost", { changes: {} }))).toEqual([
+      expect.stringMatching(
+        /model\.safetensors does not have the bytes .* from the one before, of step 5; the damaged/,
+      ),
+    ]);
+    const last = (name: string) => readFileSync(join(folder, name, "weights", "last.safetensors"));
+    expect(last("lost").equals(last("whole"))).toBe(true);
+  });
+
+  it("is damaged beside a damaged one before ends with both named, and the weights that remain", async () => {
+    for (const name of ["checkpoint", "checkpoint.previous"]) {
+      cpSync(join(folder, "stopped", "checkpoint"), place(name), { recursive: true });
+      writeFileSync(place(`${name}/state.json`), "{}");
+    }
+    await expect(run("lost", { changes: {} })).rejects.toMatchObject({
+      code: "ERR_CHECKPOINT",
+      message: expect.stringMatching(/checkpoint\/state\.json.*; nor the one before it: .*checkpoint\.previous\/state/),
+      hint: `Start a new run from its weights with \`weights\` ${place("weights/last.safetensors")}`,
+    });
   });
 });
 

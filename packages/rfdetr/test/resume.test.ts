@@ -1,9 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadSafetensors, memory } from "@rfdetr/torch";
 import { beforeEach, describe, expect, it } from "vitest";
+import { recordsOf } from "../src/run/files/event-files.js";
 import type { TrainEvent } from "../src/run/files/events.js";
+import { TensorBoardWriter } from "../src/run/files/tensorboard.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";
@@ -75,6 +77,37 @@ describe("a run that is stopped and continued", () => {
     expect(bytes("parts", "metrics.csv").toString().split("\n").length).toBe(
       bytes("whole", "metrics.csv").toString().split("\n").length,
     );
+  });
+});
+
+describe("a run in 16-mixed that is stopped and continued", () => {
+  it("writes the records of one that was not: faults are counted on, each event stands once", async () => {
+    // The scale overflows far more often than faulty steps are run again to find their place.
+    const extra = { precision: "16-mixed", scaler: { init: 2 ** 50 }, epochs: 7, monitorInterval: 0, evalInterval: 7 };
+    await run(settings("whole", extra));
+    await run(settings("parts", extra), null, 12);
+    const path = join(folder, "parts");
+    // What a kill leaves: records beyond the checkpoint.
+    const later = bytes("whole", "numerics.jsonl").toString().trim().split("\n").slice(-20);
+    appendFileSync(join(path, "numerics.jsonl"), `${later.join("\n")}\n{"ki`);
+    const writer = new TensorBoardWriter(path);
+    for (const step of [20, 30]) writer.scalars(step, { "train/loss_step": 1 });
+    writer.close();
+    await run(resumeConfig(path), path);
+    const records = (name: string) =>
+      bytes(name, "numerics.jsonl")
+        .toString()
+        .trim()
+        .split("\n")
+        .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null }));
+    expect(records("whole").filter(({ kind }) => kind === "overflow")).toHaveLength(20);
+    expect(records("parts")).toEqual(records("whole"));
+    const events = (name: string) =>
+      readdirSync(join(folder, name))
+        .filter((file) => file.startsWith("events"))
+        .flatMap((file) => [...recordsOf(join(folder, name, file))])
+        .flatMap(({ data }) => (data?.includes("train/") ? [data.subarray(9).toString("latin1")] : []));
+    expect(events("parts")).toEqual(events("whole"));
   });
 });
 

@@ -13,7 +13,7 @@ import { EpochHealth } from "./epoch-health.js";
 import { FaultJudge, mostRollbacks } from "./fault-policy.js";
 import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
-import type { RunSummary } from "./files/run-directory.js";
+import { RunDirectory, type RunSummary } from "./files/run-directory.js";
 import {
   doneEvent,
   epochEvent,
@@ -49,13 +49,20 @@ type StopReason = RunSummary["stop_reason"];
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */
 export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
-  const ended = endedRun(request);
-  if (ended !== null) return yield ended;
-  if (request.resume === null)
-    for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
-  const session = await prepareRun(request, openData);
+  const directory = request.resume === null ? null : RunDirectory.open(request.resume);
   try {
-    const trainer = new Trainer(session, openRecorders(session), () => Atomics.load(request.stop, 0) !== 0);
+    const ended = directory === null ? null : endedRun(directory, request);
+    if (ended !== null) return yield ended;
+    if (directory === null) for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
+    yield* trainSession(await prepareRun(request, directory, openData), request.stop);
+  } finally {
+    directory?.release();
+  }
+}
+
+async function* trainSession(session: Session, stop: Int32Array): AsyncGenerator<TrainEvent, void> {
+  try {
+    const trainer = new Trainer(session, openRecorders(session), () => Atomics.load(stop, 0) !== 0);
     try {
       yield* trainer.run();
     } catch (error) {

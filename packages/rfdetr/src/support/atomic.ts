@@ -118,10 +118,13 @@ export function discard(path: string): void {
 /**
  * Recovers from an interrupted {@link replaceFolder}: if the folder is missing, the previous one takes its place again.
  * Where both exist, both stay.
+ * @returns whether the previous one took its place
  */
-export function recoverFolder(path: string): void {
+export function recoverFolder(path: string): boolean {
   const old = path + previousSuffix;
-  if (existsSync(old) && !existsSync(path)) renameSync(old, path);
+  const missing = existsSync(old) && !existsSync(path);
+  if (missing) renameSync(old, path);
+  return missing;
 }
 
 /** Makes a folder and its parents, if they do not exist. @throws RunDirectoryError */

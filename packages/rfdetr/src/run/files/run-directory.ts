@@ -40,6 +40,8 @@ export interface RunSummary {
 /** The folder of one run. */
 export class RunDirectory {
   #lock: RunLock | null = null;
+  /** Whether the last checkpoint was missing and the one before took its place. */
+  recovered = false;
 
   private constructor(readonly path: string) {}
 
@@ -103,7 +105,7 @@ export class RunDirectory {
     const run = RunDirectory.at(path);
     run.#lock = RunLock.acquire(run.path);
     try {
-      recoverFolder(run.checkpoint);
+      run.recovered = recoverFolder(run.checkpoint);
       removePartial(run.path);
       makeFolder(join(run.path, "weights"));
       removePartial(join(run.path, "weights"));

@@ -1,8 +1,9 @@
 // A run that has ended and is asked to continue.
 import { existsSync } from "node:fs";
-import { readProgress } from "../files/checkpoint.js";
+import { CheckpointError } from "../../support/errors.js";
+import { readProgress, type SavedProgress } from "../files/checkpoint.js";
 import type { DoneEvent } from "../files/events.js";
-import { RunDirectory } from "../files/run-directory.js";
+import type { RunDirectory } from "../files/run-directory.js";
 import { doneEvent, writtenSummary } from "../make-events.js";
 import type { TrainRequest } from "../train-run.js";
 import { trainsOn } from "./resume.js";
@@ -10,20 +11,23 @@ import { trainsOn } from "./resume.js";
 /**
  * The last event of a run that has ended, with everything written, and has nothing to train; null for every other.
  * Needs neither the data nor the model.
- * @throws RunDirectoryError when the folder is not that of a run, or while another process holds it
  * @throws ConfigError when the changes ask for less than is done
  */
-export function endedRun({ settings, resume, changes = {} }: TrainRequest): DoneEvent | null {
-  if (resume === null) return null;
-  const directory = RunDirectory.open(resume);
+export function endedRun(directory: RunDirectory, { settings, changes = {} }: TrainRequest): DoneEvent | null {
+  if (!existsSync(directory.checkpoint)) return null;
+  const progress = soundProgress(directory);
+  const summary = progress?.finished ? writtenSummary({ directory, progress }) : null;
+  if (progress === null || summary === null || trainsOn(progress, settings, changes)) return null;
+  if (settings.runTest && progress.best !== null && !existsSync(directory.file("test.json"))) return null;
+  return doneEvent({ directory, progress }, summary, true);
+}
+
+/** @returns null for a checkpoint that is damaged, which is dealt with elsewhere */
+function soundProgress(directory: RunDirectory): SavedProgress | null {
   try {
-    if (!existsSync(directory.checkpoint)) return null;
-    const progress = readProgress(directory.checkpoint);
-    const summary = writtenSummary({ directory, progress });
-    if (!progress.finished || summary === null || trainsOn(progress, settings, changes)) return null;
-    if (settings.runTest && progress.best !== null && !existsSync(directory.file("test.json"))) return null;
-    return doneEvent({ directory, progress }, summary, true);
-  } finally {
-    directory.release();
+    return readProgress(directory.checkpoint);
+  } catch (error) {
+    if (error instanceof CheckpointError) return null;
+    throw error;
   }
 }

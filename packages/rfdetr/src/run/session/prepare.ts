@@ -30,17 +30,16 @@ import { restore, saveSession } from "./session-state.js";
 import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
 
 /**
+ * @param directory the folder of the run that is resumed; null begins a new one
  * @throws RfdetrError, or an error of data or model, before anything is written where the request cannot be trained.
  */
-export async function prepareRun(request: TrainRequest, openData: OpenTrainData): Promise<Session> {
-  const directory = request.resume === null ? null : RunDirectory.open(request.resume);
-  try {
-    const resumed = directory === null ? null : openResumed(directory, request.settings, request.changes);
-    return await prepare(request, openData, resumed);
-  } catch (error) {
-    directory?.release();
-    throw error;
-  }
+export async function prepareRun(
+  request: TrainRequest,
+  directory: RunDirectory | null,
+  openData: OpenTrainData,
+): Promise<Session> {
+  const resumed = directory === null ? null : openResumed(directory, request.settings, request.changes);
+  return prepare(request, openData, resumed);
 }
 
 async function prepare(

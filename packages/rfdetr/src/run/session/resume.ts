@@ -70,7 +70,9 @@ export function openResumed(directory: RunDirectory, settings: TrainSettings, ch
 function findCheckpoint(directory: RunDirectory): { progress: SavedProgress; warning: string | null } | null {
   if (!directory.hasCheckpoint()) return null;
   try {
-    return soundCheckpoint(directory.checkpoint);
+    const { progress, warning } = soundCheckpoint(directory.checkpoint);
+    const missing = `The last checkpoint is missing: the run continues from the one before, of step ${progress.step}`;
+    return { progress, warning: warning ?? (directory.recovered ? missing : null) };
   } catch (error) {
     const { weights } = directory;
     if (!RfdetrError.is(error) || weights === null) throw error;
