@@ -114,6 +114,13 @@ describe("rfdetr", () => {
   });
 });
 
+it("takes the model from the weights, which may be a run", () => {
+  const { status, stderr } = rfdetr("train", "--data", data, "--weights", "run", "--out", "started", ...quick);
+  expect(stderr).toContain("tiny at ");
+  expect(stderr).toContain(`weights ${join(folder, "run", "weights", "best.safetensors")}\n`);
+  expect(status).toBe(0);
+});
+
 describe("an error", () => {
   it.each([
     [

@@ -51,7 +51,7 @@ it("says the default of every setting that has a flag of its own", () => {
     const { fallback } = settings[name];
     const { description } = train.options.find(({ long }) => long === `--${flag}`) as { description: string };
     if (fallback !== undefined && fallback !== null)
-      expect(description).toMatch(new RegExp(`\\(default: ${String(fallback)}[,)]`));
+      expect(description).toMatch(new RegExp(`\\(default: .*\\b${String(fallback)}[,)]`));
     else if (name !== "dataset_dir") expect(description).toContain("(default: ");
   }
 });

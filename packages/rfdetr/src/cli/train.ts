@@ -13,7 +13,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .command("train")
       .description("Train a detector on a folder of images with COCO or YOLO annotations")
       .option("--data <dir>", "dataset with train/ and valid/")
-      .option("--model <variant>", "nano, small, medium, base, large, … (default: nano)")
+      .option("--model <variant>", "nano, small, medium, base, large, … (default: that of the weights, or nano)")
       .option(
         "--weights <file>",
         "weights to start from: a file, a run folder, or the name of published ones such as nano (default: random weights)",
@@ -58,7 +58,12 @@ async function train(flags: TrainFlags): Promise<number> {
     const changes = resumeChanges(flags);
     return await follow(TrainRun.start(resumeConfig(flags.resume), { resume: flags.resume, changes }), console);
   }
-  const config = resolveSettings(settingsOf(flags));
-  if (config.weights !== null) config.weights = await weightsPath(console, config.weights);
-  return await follow(TrainRun.start(config), console);
+  const settings = settingsOf(flags);
+  const { weights } = resolveSettings(settings);
+  if (weights === null) return await follow(TrainRun.start(resolveSettings(settings)), console);
+  const path = await weightsPath(console, weights);
+  const { readModelConfig } = await import("../weights/weights.js");
+  const isNamed = settings.model !== undefined || (settings.model_name ?? null) !== null;
+  const model = isNamed ? {} : { model: readModelConfig(path).variant };
+  return await follow(TrainRun.start({ ...resolveSettings({ ...settings, ...model }), weights: path }), console);
 }
