@@ -1,6 +1,7 @@
 // `rfdetr settings`
 import type { Command } from "commander";
-import type { Setting, SettingName } from "../settings/settings.js";
+import type { Setting } from "../settings/setting.js";
+import type { SettingName } from "../settings/settings.js";
 import { UsageError } from "../support/errors.js";
 import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
 import { flagOfSetting } from "./train-flags.js";

@@ -1,5 +1,6 @@
 // What a run that went wrong says: what, since when, and what to do.
-import { CheckpointError, NumericsError, type RfdetrError } from "../support/errors.js";
+import { existsSync } from "node:fs";
+import { addHint, CheckpointError, NumericsError, RfdetrError } from "../support/errors.js";
 import type { SavedProgress } from "./files/checkpoint.js";
 import { someOf } from "./heal.js";
 import type { Session } from "./session/session.js";
@@ -68,4 +69,31 @@ export function whyNoBest({ settings, progress }: Session, healthy: boolean): st
 export function whyNoTest({ data, progress }: Session): string | null {
   if (data.testImages === 0) return "run_test did not run: the dataset has no test split";
   return progress.best === null ? "run_test did not run: there are no best weights to score" : null;
+}
+
+/** A step was not finite, and `on_non_finite` is stop. */
+export function stopped(message: string | null): NumericsError {
+  return new NumericsError(
+    `${message}. Training stops because on_non_finite is stop. numerics.jsonl shows the steps that led there`,
+  );
+}
+
+/** A step was not finite again, and the run has gone back as often as it may. */
+export function wentBackInVain(message: string | null, tries: number): NumericsError {
+  return new NumericsError(
+    `${message}, after going back ${tries} times in this epoch and lowering the learning rate each time`,
+    { hint: `${remedy}. numerics.jsonl shows where it began` },
+  );
+}
+
+/** Codes of failures whose cause is outside the run: it can be resumed once the cause is fixed. */
+const resumable = new Set(["ERR_DATA", "ERR_RUN_DIRECTORY", "ERR_NUMERICS"]);
+
+/** Adds to what a run failed with how to continue it, where it can be. @param savedStep the step of its checkpoint */
+export function withAdvice(error: unknown, { progress, directory }: Session, savedStep: number): unknown {
+  if (!RfdetrError.is(error) || !resumable.has(error.code) || !existsSync(directory.checkpoint)) return error;
+  return addHint(
+    error,
+    `The run stopped after step ${progress.step}; its checkpoint is of step ${savedStep}. Fix the cause, then continue it with \`resume\` ${directory.path}`,
+  );
 }

@@ -1,4 +1,5 @@
-// Moving average of images per second.
+// How fast a run is, and how long it still takes.
+import type { Session } from "./session/session.js";
 
 /**
  * Rate over a window of the last steps, so that it follows changes of image size. Time spent waiting for data counts.
@@ -28,4 +29,17 @@ export class SpeedMeter {
     const seconds = (rest[rest.length - 1].at - first.at) / 1000;
     return seconds > 0 ? rest.reduce((sum, { images }) => sum + images, 0) / seconds : 0;
   }
+}
+
+/**
+ * Seconds until a run ends, at the speed of its last steps and the length of its last evaluation.
+ * @param steps that are left, of `images` images each
+ */
+export function secondsLeft(
+  { stepsPerEpoch, settings }: Pick<Session, "stepsPerEpoch" | "settings">,
+  steps: number,
+  { images, perSecond, evaluation }: { images: number; perSecond: number; evaluation: number },
+): number {
+  const evaluations = Math.ceil(steps / (stepsPerEpoch * settings.evalInterval));
+  return (steps * images) / perSecond + evaluations * evaluation;
 }

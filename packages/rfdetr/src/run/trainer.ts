@@ -2,7 +2,7 @@
 // recorders' work.
 import { existsSync } from "node:fs";
 import type { OverflowReport } from "@rfdetr/amp";
-import { addHint, NumericsError, RfdetrError } from "../support/errors.js";
+import { RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/early-stopping.js";
 import { scaleOfStep } from "../train/multi-scale.js";
 import { replayStep } from "../train/replay.js";
@@ -26,19 +26,16 @@ import {
 import { addStep, emptySums } from "./progress.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
-import { mostlySkipped, remedy, whyNoBest, whyNoTest } from "./run-messages.js";
+import { mostlySkipped, stopped, wentBackInVain, whyNoBest, whyNoTest, withAdvice } from "./run-messages.js";
 import { type EpochFigures, evaluateEpoch, evaluateTest } from "./scheduled-evaluation.js";
 import { endedRun } from "./session/ended-run.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
-import { SpeedMeter } from "./speed.js";
+import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StateKeeper } from "./state-keeper.js";
 import { StepWatch } from "./step-watch.js";
 import type { TrainRequest } from "./train-run.js";
-
-/** Codes of failures whose cause is outside the run: it can be resumed once the cause is fixed. */
-const resumable = new Set(["ERR_DATA", "ERR_RUN_DIRECTORY", "ERR_NUMERICS"]);
 
 const notEvaluated: EpochFigures = { summary: null, base: null, nonFinite: 0 };
 
@@ -222,7 +219,11 @@ class Trainer {
       lr,
       size: size ?? microBatches[0].height,
       imagesPerSecond: this.#speed.perSecond,
-      secondsLeft: this.#secondsLeft(images),
+      secondsLeft: secondsLeft(session, this.#stepsLeft, {
+        images,
+        perSecond: this.#speed.perSecond,
+        evaluation: this.#evaluationSeconds,
+      }),
     });
     for (const recorder of this.recorders) recorder.step?.({ event, result, scale, seconds, report, seen });
     yield* this.#warnings();
@@ -249,16 +250,10 @@ class Trainer {
     if (action === "skip") return false;
     if (action === "stop") {
       this.#state.save();
-      throw new NumericsError(
-        `${message}. Training stops because on_non_finite is stop. numerics.jsonl shows the steps that led there`,
-      );
+      throw stopped(message);
     }
     const tries = progress.rollbacks?.inEpoch ?? 0;
-    if (tries >= mostRollbacks)
-      throw new NumericsError(
-        `${message}, after going back ${tries} times in this epoch and lowering the learning rate each time`,
-        { hint: `${remedy}. numerics.jsonl shows where it began` },
-      );
+    if (tries >= mostRollbacks) throw wentBackInVain(message, tries);
     const from = progress.step;
     const to = this.#state.rollBack();
     this.#stopping?.load(progress.earlyStopping);
@@ -347,7 +342,6 @@ class Trainer {
    * @returns the error to throw: the same, with a hint where the run can be resumed
    */
   fail(error: unknown): unknown {
-    const { directory } = this.session;
     try {
       this.#done("failed", error);
       if (RfdetrError.is(error) && error.code === "ERR_DATA")
@@ -355,18 +349,6 @@ class Trainer {
     } catch {
       // On a full disk this fails too; the error that matters is thrown by the caller.
     }
-    if (!RfdetrError.is(error) || !resumable.has(error.code) || !existsSync(directory.checkpoint)) return error;
-    return addHint(
-      error,
-      `The run stopped after step ${this.#progress.step}; its checkpoint is of step ${this.#state.savedStep}. Fix the cause, then continue it with \`resume\` ${directory.path}`,
-    );
-  }
-
-  /** Seconds until the run ends, at the speed of the last steps and the length of the last evaluation. */
-  #secondsLeft(imagesPerStep: number): number {
-    const { stepsPerEpoch, settings } = this.session;
-    const steps = this.#stepsLeft;
-    const evaluations = Math.ceil(steps / (stepsPerEpoch * settings.evalInterval));
-    return (steps * imagesPerStep) / this.#speed.perSecond + evaluations * this.#evaluationSeconds;
+    return withAdvice(error, this.session, this.#state.savedStep);
   }
 }

@@ -1,9 +1,9 @@
 // `rfdetr/settings`: the settings of a training run, their checks and their files. Loads no libtorch.
 export { type Refusal, refused } from "./refused-settings.js";
 export { kindOf, presetOf, readConfigFile, resolveSettings, toFile } from "./resolve.js";
+export type { Setting } from "./setting.js";
 export {
   type ReadySettings,
-  type Setting,
   type SettingName,
   settings,
   type TrainOptions,

@@ -11,7 +11,8 @@ import type { Fail } from "../support/text-file.js";
 import { readYaml } from "../support/yaml.js";
 import { checkPrecision } from "./precision.js";
 import { refused } from "./refused-settings.js";
-import { type Setting, type SettingName, settings, type TrainOptions, type TrainSettings } from "./settings.js";
+import type { Setting } from "./setting.js";
+import { type SettingName, settings, type TrainOptions, type TrainSettings } from "./settings.js";
 
 const names = Object.keys(settings) as SettingName[];
 

@@ -1,0 +1,94 @@
+// The settings of precision, of what is watched, and of values that are not finite.
+import { z } from "zod";
+import { precisionWords } from "./precision-words.js";
+import { count, countOrZero, type Setting } from "./setting.js";
+
+/** As {@link settings}, which holds them too. */
+export const precisionSettings = {
+  amp: {
+    type: z.union([z.boolean(), z.literal("calibrate")]),
+    fallback: true,
+    about:
+      "mixed precision; false is 32-true; calibrate measures every precision on the first batch before the run and uses the best",
+  },
+  amp_dtype: {
+    type: z.enum(["auto", "bf16", "fp16"]).nullable(),
+    fallback: "auto",
+    about: "low-precision type of mixed precision; null is 32-true",
+    means: { bfloat16: "bf16", "bf16-mixed": "bf16", float16: "fp16", half: "fp16", "16-mixed": "fp16" },
+    differs: "auto is bf16 also on CPUs that multiply bf16 natively, where the package trains in float32",
+    without: { fp8: "there are no fp8 kernels; use bf16" },
+  },
+  precision: {
+    type: z.enum(["auto", "32-true", "bf16-mixed", "16-mixed"]),
+    fallback: "auto",
+    about: "precision of training; any value other than auto decides, and amp and amp_dtype must not contradict it",
+    means: precisionWords,
+    ours: true,
+  },
+  monitor_interval: {
+    type: countOrZero,
+    fallback: 200,
+    about: "steps between records of activations and gradients in numerics.jsonl; 0 records none",
+    ours: true,
+  },
+  precision_overrides: {
+    type: z.record(z.string(), z.enum(["fp32", "lower", "keep", "widest", "bf16", "bf16x3", "policy"])),
+    fallback: {},
+    takes: 'an object of "module path": "fp32", "lower", "keep", "widest", "bf16", "bf16x3" or "policy"',
+    about: "precision of the modules whose path matches a pattern",
+    ours: true,
+  },
+  precision_policy: {
+    type: z.enum(["default", "pytorch-cuda"]),
+    fallback: "default",
+    about: "table that tells autocast what to do with each operator",
+    ours: true,
+  },
+  precision_operators: {
+    type: z.record(z.string(), z.enum(["lower", "fp32", "widest", "keep"])),
+    fallback: {},
+    takes: 'an object of "operator": "lower", "fp32", "widest" or "keep"',
+    about: "changes to rows of precision_policy, by the operator's name in libtorch",
+    ours: true,
+  },
+  scaler: {
+    type: z.strictObject({
+      init: z.number().positive().optional(),
+      growth: z.number().gt(1).optional(),
+      backoff: z.number().gt(0).lt(1).optional(),
+      interval: count.optional(),
+    }),
+    fallback: {},
+    takes: "an object of init (above 0), growth (above 1), backoff (between 0 and 1) and interval (positive integer)",
+    about:
+      "loss scaler of 16-mixed; defaults: init 65536, growth 2 after interval 2000 finite steps, backoff 0.5 after a step that is not finite",
+    ours: true,
+  },
+  on_non_finite: {
+    type: z.enum(["skip", "stop", "rollback"]),
+    fallback: "skip",
+    about:
+      "what to do when a loss or gradient is not finite: skip the step, stop the run, or go back to the last checkpoint of a healthy state with half the learning rate (a tenth of it each further time in an epoch); a step that overflows only because of the loss scale is always skipped",
+    ours: true,
+  },
+  threads: {
+    type: count.nullable(),
+    most: 1024,
+    fallback: null,
+    about: "threads to compute with; null takes libtorch's default, one per core",
+    ours: true,
+  },
+  fp16_eval: {
+    type: z.boolean(),
+    fallback: false,
+    about: "obsolete: evaluate under float16 autocast with norm layers in float32",
+  },
+  gradient_checkpointing: {
+    type: z.boolean(),
+    fallback: false,
+    about:
+      "recompute the activations of encoder and decoder layers in backward instead of keeping them: less memory, more time; CPU only",
+    differs: "covers the decoder too, where the package covers the encoder only",
+  },
+} as const satisfies Record<string, Setting>;
