@@ -123,6 +123,10 @@ describe("drawDetections", () => {
     await expect(drawDetections({ ...grey(8, 8), width: 9 }, [])).rejects.toThrow(
       "9×8 pixels of 3 channels need 216 bytes, not 192",
     );
+    await expect(drawDetections(grey(20000, 1), [], { out: join(folder, "a.webp") })).rejects.toMatchObject({
+      code: "ERR_PICTURE_OUTPUT",
+      message: expect.stringMatching(/as webp but encoding failed: .*too large/),
+    });
     await expect(drawDetections(grey(8, 8), [], { out: join(folder, "a.tga") })).rejects.toMatchObject({
       code: "ERR_PICTURE_OUTPUT",
     });

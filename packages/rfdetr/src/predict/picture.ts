@@ -90,7 +90,14 @@ export async function encode(pipeline: Sharp, { out, format = "png", quality = 9
     );
   }
   const settings = kind === "png" ? {} : kind === "jpeg" ? { quality, chromaSubsampling: "4:4:4" } : { quality };
-  const buffer = await pipeline.removeAlpha().toFormat(kind, settings).toBuffer();
+  let buffer: Buffer;
+  try {
+    buffer = await pipeline.removeAlpha().toFormat(kind, settings).toBuffer();
+  } catch (cause) {
+    checkMemory(cause, `encode ${out ?? "the picture"}`);
+    const message = `Expected a picture that can be written as ${kind} but encoding failed: ${reasonOf(cause)}`;
+    throw new PictureError("ERR_PICTURE_OUTPUT", message, { cause });
+  }
   if (out !== undefined) {
     try {
       await replace(out, buffer);
