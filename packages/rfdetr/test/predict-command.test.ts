@@ -65,6 +65,7 @@ describe("rfdetr predict", () => {
     );
     expect(stdout).toMatch(/ objects in 2 images, written to predictions$/m);
     expect(readdirSync(join(folder, "predictions"), { recursive: true }).sort()).toEqual([
+      ".predictions.sha256",
       "a",
       join("a", "1.jpg"),
       "b",
@@ -117,8 +118,10 @@ describe("rfdetr predict", () => {
     expect(predict("photos/*/*", "--format", "yolo", "--no-draw", "--out", "yolo", ...everything).status).toBe(0);
     expect(readFileSync(join(folder, "yolo", "classes.txt"), "utf8")).toMatch(/^cat\ndog\n/);
     expect(readFileSync(join(folder, "yolo", "labels", "b", "1.txt"), "utf8")).toMatch(/^(\d( [\d.]+){4}\n)+$/);
-    expect(predict("photos/a", "--format", "json", "--json", "--out", "both").status).toBe(0);
-    expect(readdirSync(join(folder, "both")).sort()).toEqual(["1.jpg", "predictions.json"]);
+    // The second call replaces what the first one wrote.
+    for (let i = 0; i < 2; i++)
+      expect(predict("photos/a", "--format", "json", "--json", "--out", "both").status).toBe(0);
+    expect(readdirSync(join(folder, "both")).sort()).toEqual([".predictions.sha256", "1.jpg", "predictions.json"]);
   });
 
   it.each([

@@ -40,7 +40,7 @@ export function openPredictOutput(
   if (draw) names.push(...pictures);
   if (format === "yolo") names.push("classes.txt", ...labels);
   else if (format !== null && out !== null) names.push(resultsFile(format));
-  const folder = names.length === 0 ? null : OutputFolder.open(out, names);
+  const folder = names.length === 0 ? null : OutputFolder.open(out, names, files);
   const places = new Map(files.map((file, i) => [file, i]));
   return {
     get path() {

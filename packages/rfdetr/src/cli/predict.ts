@@ -52,7 +52,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--batch <n>", "images per batch", numeric, 1)
       .option(
         "--out <dir>",
-        "folder for pictures and results; files in it stay as they are (default: a new folder predictions; with --json or --format: stdout)",
+        "folder for pictures and results; only those of earlier predictions are replaced (default: a new folder predictions; with --json or --format: stdout)",
       )
       .option("--format <name>", "also write the results as json, coco, yolo or csv")
       .option("--no-draw", "write no pictures")

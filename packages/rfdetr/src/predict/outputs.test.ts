@@ -50,19 +50,19 @@ describe("names of pictures", () => {
 
 describe("OutputFolder", () => {
   it("takes a folder of its own each time when none is named", () => {
-    const write = () => OutputFolder.open(null, ["a.jpg"]).write("a.jpg", "");
+    const write = () => OutputFolder.open(null, ["a.jpg"], []).write("a.jpg", "");
     expect(write()).toBe(join("predictions", "a.jpg"));
     expect(write()).toBe(join("predictions-2", "a.jpg"));
     writeFileSync("predictions-3", "");
     expect(write()).toBe(join("predictions-4", "a.jpg"));
-    expect(OutputFolder.open(null, []).path).toBe(null);
+    expect(OutputFolder.open(null, [], []).path).toBe(null);
     expect(existsSync("predictions-5")).toBe(false);
   });
 
   it("refuses the folder of the images before it writes anything", () => {
     mkdirSync("photos");
     for (const name of ["a.jpg", "b.jpg"]) writeFileSync(join("photos", name), name);
-    expect(() => OutputFolder.open("photos", ["c.jpg", "a.jpg", "b.jpg"])).toThrow(
+    expect(() => OutputFolder.open("photos", ["c.jpg", "a.jpg", "b.jpg"], [])).toThrow(
       "Expected an output folder without the files to write but photos has a.jpg and 1 more of them: choose another folder",
     );
     expect(readdirSync("photos")).toEqual(["a.jpg", "b.jpg"]);
@@ -76,14 +76,14 @@ describe("OutputFolder", () => {
     symlinkSync("nowhere", join("out", "dangling.jpg"));
     symlinkSync(join("..", "photos"), join("out", "linked"));
     for (const name of ["a.jpg", "dangling.jpg", join("linked", "new.jpg")])
-      expect(() => OutputFolder.open("out", [name])).toThrow("choose another folder");
+      expect(() => OutputFolder.open("out", [name], [])).toThrow("choose another folder");
     expect(readFileSync(join("photos", "a.jpg"), "utf8")).toBe("original");
   });
 
   it("adds new files to a folder that has others", () => {
     mkdirSync("out");
     writeFileSync(join("out", "notes.txt"), "mine");
-    const out = OutputFolder.open("out", [join("b", "1.jpg")]);
+    const out = OutputFolder.open("out", [join("b", "1.jpg")], []);
     expect(out.write(join("b", "1.jpg"), "picture")).toBe(join("out", "b", "1.jpg"));
     expect(readFileSync(join("out", "b", "1.jpg"), "utf8")).toBe("picture");
     expect(readdirSync(join("out", "b"))).toEqual(["1.jpg"]);
@@ -91,7 +91,7 @@ describe("OutputFolder", () => {
   });
 
   it("does not write over a file or through a link that came in the meantime", () => {
-    const out = OutputFolder.open("out", ["a.jpg", "b.jpg"]);
+    const out = OutputFolder.open("out", ["a.jpg", "b.jpg"], []);
     writeFileSync(join("out", "a.jpg"), "theirs");
     symlinkSync(join("..", "elsewhere"), join("out", "b.jpg"));
     for (const name of ["a.jpg", "b.jpg"])
@@ -100,5 +100,23 @@ describe("OutputFolder", () => {
     expect(lstatSync(join("out", "b.jpg")).isSymbolicLink()).toBe(true);
     expect(existsSync("elsewhere")).toBe(false);
     expect(readdirSync("out")).toEqual(["a.jpg", "b.jpg"]);
+  });
+
+  it("replaces what earlier predictions made, unless it was changed, linked, or is an image to read", () => {
+    const names = ["a.jpg", "b.jpg", join("c", "d.jpg")];
+    const first = OutputFolder.open("out", names, []);
+    for (const name of names) first.write(name, `first ${name}`);
+    const second = OutputFolder.open("out", names, ["elsewhere.jpg"]);
+    for (const name of names) second.write(name, `second ${name}`);
+    expect(readFileSync(join("out", "c", "d.jpg"), "utf8")).toBe(`second ${names[2]}`);
+
+    expect(() => OutputFolder.open("out", names, [join("out", "a.jpg")])).toThrow("has a.jpg: choose");
+    writeFileSync(join("out", "b.jpg"), "edited");
+    expect(() => OutputFolder.open("out", names, [])).toThrow("has b.jpg: choose");
+    rmSync(join("out", "b.jpg"));
+    writeFileSync("original", "second b.jpg");
+    symlinkSync(join("..", "original"), join("out", "b.jpg"));
+    expect(() => OutputFolder.open("out", names, [])).toThrow("has b.jpg: choose");
+    expect(readFileSync("original", "utf8")).toBe("second b.jpg");
   });
 });

@@ -1,6 +1,20 @@
-// Where predictions are written: to new files only, so that nothing of the user's is replaced.
-import { randomUUID } from "node:crypto";
-import { linkSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+// Where predictions are written: to new files, or over those of earlier predictions. Nothing else is replaced.
+import { createHash, randomUUID } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { makeFolder, syncFile, writeFailure } from "../support/atomic.js";
 import { RunDirectoryError } from "../support/errors.js";
@@ -39,30 +53,39 @@ function commonFolder(paths: readonly string[]): string {
   return shared.join(sep) + sep;
 }
 
-/** A folder that new files are written into. */
+/** Lists the files that predictions made in a folder, each with its hash, as `sha256sum` does. */
+const listing = ".predictions.sha256";
+
+/** A folder that predictions are written into. */
 export class OutputFolder {
   #path: string | null;
+  /** Files of earlier predictions, which may be replaced. */
+  readonly #own: ReadonlySet<string>;
 
-  private constructor(path: string | null) {
+  private constructor(path: string | null, own: ReadonlySet<string>) {
     this.#path = path;
+    this.#own = own;
   }
 
   /**
    * Opens the folder `wanted`, which may have other files; without one, the first write makes the first of
-   * `predictions`, `predictions-2`, … that does not exist. Refuses names that are in use there, whether by a file, a
-   * folder or a link: an image given as input may be one of them.
+   * `predictions`, `predictions-2`, … that does not exist. Files that earlier predictions made there, and that nobody
+   * changed since, are replaced. Refuses all other names that are in use, whether by a file, a folder or a link.
    * @param names of the files to write, relative to the folder
+   * @param images that are read: none of them is replaced, even if a prediction made it
    * @throws RunDirectoryError before anything is written
    */
-  static open(wanted: string | null, names: readonly string[]): OutputFolder {
-    if (wanted === null) return new OutputFolder(null);
+  static open(wanted: string | null, names: readonly string[], images: readonly string[]): OutputFolder {
+    if (wanted === null) return new OutputFolder(null, new Set());
     const used = names.filter((name) => isUsed(wanted, name));
-    if (used.length > 0)
+    const own = used.length === 0 ? new Set<string>() : ownFiles(wanted, used, images);
+    const foreign = used.filter((name) => !own.has(name));
+    if (foreign.length > 0)
       throw new RunDirectoryError(
-        `Expected an output folder without the files to write but ${wanted} has ${some(used)}: choose another folder`,
+        `Expected an output folder without the files to write but ${wanted} has ${some(foreign)}: choose another folder`,
       );
     makeFolder(wanted);
-    return new OutputFolder(wanted);
+    return new OutputFolder(wanted, own);
   }
 
   /** Where the folder is; null for one that was not named, before the first write. */
@@ -71,7 +94,7 @@ export class OutputFolder {
   }
 
   /**
-   * Writes a new file, whole or not at all.
+   * Writes a file, whole or not at all.
    * @returns its path
    * @throws RunDirectoryError if the name is in use, or if the file cannot be written
    */
@@ -83,7 +106,9 @@ export class OutputFolder {
     try {
       writeFileSync(temporary, content, { flag: "wx" });
       syncFile(temporary);
-      renameToNew(temporary, path);
+      if (this.#own.has(name)) renameSync(temporary, path);
+      else renameToNew(temporary, path);
+      this.#list(name, content);
     } catch (error) {
       throw writeFailure(path, error);
     } finally {
@@ -91,7 +116,40 @@ export class OutputFolder {
     }
     return path;
   }
+
+  #list(name: string, content: Uint8Array | string): void {
+    const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+    const file = openSync(join(this.#path as string, listing), O_APPEND | O_CREAT | O_WRONLY | (O_NOFOLLOW ?? 0));
+    try {
+      writeSync(file, `${sha256(content)}  ${name}\n`);
+    } finally {
+      closeSync(file);
+    }
+  }
 }
+
+/** Those of the names whose files predictions made: unchanged since, no links, and none of the images. */
+function ownFiles(folder: string, names: readonly string[], images: readonly string[]): Set<string> {
+  const list = join(folder, listing);
+  if (!exists(list)?.isFile()) return new Set();
+  const hashes = new Map<string, string>();
+  for (const line of readFileSync(list, "utf8").split("\n")) hashes.set(line.slice(66), line.slice(0, 64));
+  const read = new Set(images.map((image) => identity(statSync(image, { throwIfNoEntry: false }))));
+  return new Set(
+    names.filter((name) => {
+      const path = join(folder, name);
+      const entry = exists(path);
+      const known = hashes.get(name);
+      if (known === undefined || entry === undefined || !entry.isFile() || read.has(identity(entry))) return false;
+      return sha256(readFileSync(path)) === known;
+    }),
+  );
+}
+
+const sha256 = (content: Uint8Array | string) => createHash("sha256").update(content).digest("hex");
+
+/** The same for all names of a file. */
+const identity = (state: Stats | undefined) => `${state?.dev}:${state?.ino}`;
 
 /** Gives a file a new name, unless that name is in use. A rename would replace the file that has it. */
 function renameToNew(from: string, to: string): void {
@@ -116,7 +174,7 @@ function isUsed(folder: string, name: string): boolean {
 }
 
 /** What stands at a path; undefined if nothing does, or where writing will say why it cannot be looked at. */
-function exists(path: string): ReturnType<typeof lstatSync> {
+function exists(path: string): Stats | undefined {
   try {
     return lstatSync(path);
   } catch {
