@@ -20,6 +20,7 @@ const checks = [
   ["messages", "node", "tools/check/messages.mjs", "--check"],
   ["table of errors", "node", "tools/generate/errors.mjs", "--check"],
   ["table of operators", "node", "tools/generate/ops.mjs", "--check"],
+  ["table of data checks", "node", "tools/generate/data-checks.mjs", "--check"],
   ["page of the interface", "node", "tools/generate/api.mjs", "--check"],
   ["references of documents", "node", "tools/check/doc-references.mjs"],
   ["format of Python", "node", "tools/check/python-format.mjs"],

@@ -17,6 +17,7 @@ interface SynthFlags extends OutputFlags {
 interface CheckFlags extends OutputFlags {
   fix?: string;
   fast?: boolean;
+  autoOrient: boolean;
 }
 
 /** Registers `rfdetr data` with its subcommands. */
@@ -38,7 +39,8 @@ export function addData(program: Command, finish: (code: number) => void): void 
       .description("List every fault of a dataset")
       .argument("<dir>", "dataset")
       .option("--fix <out>", "write a repaired copy to this folder")
-      .option("--fast", "read the headers of the images only, and do not decode them"),
+      .option("--fast", "read the headers of the images only, and do not decode them")
+      .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
   ).action(async (folder: string, flags: CheckFlags) => finish(await check(folder, flags)));
   withOutputFlags(
     data.command("stats").description("Count images, boxes, classes and sizes").argument("<dir>", "dataset"),
@@ -69,7 +71,7 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
   const { fixDataset } = await import("../data/check/fix-dataset.js");
   const console = consoleOf(flags);
   const onProgress = (done: number, total: number): void => console.live(`${done}/${total} images`);
-  const options = { decode: flags.fast !== true, onProgress };
+  const options = { decode: flags.fast !== true, autoOrient: flags.autoOrient, onProgress };
   const { report, fixed, changes } =
     flags.fix === undefined
       ? { report: await checkDataset(folder, options), fixed: null, changes: [] }

@@ -28,6 +28,7 @@ interface ValFlags extends OutputFlags, WeightsFlags {
   device: string;
   batch: number | string;
   antialias: boolean;
+  autoOrient: boolean;
   predictions?: string;
   annotations?: string;
 }
@@ -45,6 +46,7 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as its evaluation does")
+      .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says")
       .option("--predictions <file>", "COCO results file to evaluate instead of weights")
       .option("--annotations <file>", "COCO annotation file for the results"),
   );
@@ -81,6 +83,7 @@ async function val(flags: ValFlags): Promise<number> {
     batch,
     precision,
     antialias: flags.antialias,
+    autoOrient: flags.autoOrient,
     device: flags.device,
     onBadImage: (message) => {
       leftOut++;

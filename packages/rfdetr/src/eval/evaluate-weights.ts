@@ -11,11 +11,10 @@ import { classMap } from "./class-map.js";
 import type { CocoEvaluator } from "./coco/coco.js";
 import type { CocoSummary } from "./coco/coco-summary.js";
 import { evaluate } from "./evaluate.js";
-import { openEvaluationData } from "./evaluation-data.js";
-import type { ResizeOptions } from "./square.js";
+import { type EvaluationDataOptions, openEvaluationData } from "./evaluation-data.js";
 
 /** What a weights file is evaluated on, and how. */
-export interface EvaluateWeightsOptions extends ResizeOptions {
+export interface EvaluateWeightsOptions extends EvaluationDataOptions {
   /** Dataset folder. */
   data: string;
   split: Split;
@@ -26,8 +25,6 @@ export interface EvaluateWeightsOptions extends ResizeOptions {
   device: string;
   /** Detections per image and class that count; default 100, the stock COCO definition. */
   maxDets?: number;
-  /** Receives a sentence for each image that does not decode and is left out; without it, such an image is an error. */
-  onBadImage?: (message: string) => void;
   /** How the weights number their classes, and what is called with what is unusual about them. */
   reading?: ReadOptions;
   /** Called after each batch with the numbers of images done and in all. */

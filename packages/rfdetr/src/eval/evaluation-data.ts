@@ -6,11 +6,17 @@ import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/coco.js";
 import { joinSquares, type ResizeOptions, toSquare } from "./square.js";
 
+/** How the data of an evaluation is read. */
+export interface EvaluationDataOptions extends ResizeOptions {
+  /** Whether pictures are turned as their EXIF tag says (default true). */
+  autoOrient?: boolean;
+  /** Receives a sentence for each image that does not decode and is left out; without it, such an image is an error. */
+  onBadImage?: (message: string) => void;
+}
+
 /**
  * Opens one split for evaluation outside of a run.
  * @param side of the square images in pixels
- * @param options `onBadImage` receives a sentence for each image that does not decode and is left out; without it, such
- * an image is an error
  * @throws DataError if the split cannot be used
  */
 export async function openEvaluationData(
@@ -18,9 +24,9 @@ export async function openEvaluationData(
   split: Split,
   side: number,
   batch: number,
-  { antialias = true, onBadImage }: ResizeOptions & { onBadImage?: (message: string) => void } = {},
+  { antialias = true, autoOrient = true, onBadImage }: EvaluationDataOptions = {},
 ): Promise<{ classNames: string[]; images: number; batches: () => AsyncGenerator<EvaluationBatch> }> {
-  const dataset = openDataset(root, split);
+  const dataset = openDataset(root, split, { autoOrient });
   return {
     classNames: dataset.classNames,
     images: dataset.images.length,

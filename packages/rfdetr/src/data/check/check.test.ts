@@ -220,6 +220,14 @@ const cocoKinds: Kind[] = [
     () => train((c) => Object.assign(c.images[0], { width: 30, height: 40 })),
     ["train images of another shape: refused", "train empty boxes: repaired"],
   ],
+  [
+    "a picture that its EXIF tag turns",
+    async () => {
+      const path = join(folder, "train/a.jpg");
+      writeFileSync(path, await sharp(path).withMetadata({ orientation: 3 }).toBuffer());
+    },
+    ["train turned pictures: kept"],
+  ],
   ["an image without objects", () => train((c) => c.annotations.pop()), ["train images without annotations: kept"]],
   [
     "an unknown image",
@@ -515,8 +523,11 @@ describe("data check", () => {
     expect(fast.findings.some(({ check }) => check === "pictures in several splits")).toBe(false);
   });
 
-  it("has a different name for each check", () => {
-    expect(new Set(checks.map(({ name }) => name)).size).toBe(checks.length);
+  it("has a different name for each check, and a case above", () => {
+    const names = checks.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    const shown = [...cocoKinds, ...yoloKinds].flatMap(([, , findings]) => findings).join("\n");
+    expect(names.filter((name) => !shown.includes(` ${name}: `))).toEqual([]);
   });
 });
 
@@ -558,6 +569,19 @@ describe("the repaired copy", () => {
     expect([width, height, [...boxes], [...areas]]).toEqual([40, 30, [6, 3, 18, 12], [108]]);
     const content = JSON.parse(readFileSync(annotationsOf(join(root, "fixed"), "train"), "utf8")) as Content;
     expect(content.annotations[0].segmentation).toEqual([[6, 3, 18, 3, 18, 12]]);
+  });
+
+  it("keeps the boxes on their objects where a tag turns the picture, in the frame that was annotated", async () => {
+    await writeCoco(folder);
+    const path = join(folder, "train/a.jpg");
+    const stored = await sharp(path).rotate(270).withMetadata({ orientation: 6 }).toBuffer();
+    writeFileSync(path, stored);
+    await fixDataset(folder, join(root, "fixed"));
+    const [{ width, height, orientation, file, boxes }] = openDatasets(join(root, "fixed"), ["train"])[0].images;
+    expect([width, height, orientation, [...boxes.subarray(0, 4)]]).toEqual([40, 30, 6, [6, 3, 18, 12]]);
+    expect(await redIn(file, rectangle)).toBeGreaterThan(200);
+    train((c) => Object.assign(c.images[0], { width: 30, height: 40 }));
+    expect(openDatasets(folder, ["train"])[0].images[0].orientation).toBe(1);
   });
 
   it("keeps what other tools wrote beside the boxes", async () => {

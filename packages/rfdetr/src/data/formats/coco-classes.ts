@@ -28,6 +28,7 @@ export function readCategories(
     const name = nameOf(entry);
     if (id === null) malformed(i, `has no id: ${textOf(entry.id)}`);
     else if (name === null) malformed(i, `has no name: ${textOf(entry.name)}`);
+    else if (categories.get(id)?.name === name) continue;
     else if (categories.has(id)) {
       const message = `category ${id} appears more than once in ${file}: as ${categories.get(id)?.name} and as ${name}`;
       problems.push({ check: "duplicate category ids", file, id, message });

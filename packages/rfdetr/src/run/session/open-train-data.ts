@@ -23,7 +23,7 @@ export async function openTrainData(
 ): Promise<TrainData> {
   const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
   const splits = settings.runTest ? (["train", "valid", "test"] as const) : (["train", "valid"] as const);
-  const [train, valid, test = null] = openDatasets(datasetDir, splits);
+  const [train, valid, test = null] = openDatasets(datasetDir, splits, { autoOrient: settings.autoOrient });
   checkClasses(train.classNames, settings);
   const effective = batchSize * gradAccumSteps;
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
