@@ -95,6 +95,8 @@ describe("rfdetr", () => {
 
   it.each([
     [["train", "--data", "nowhere", "--model", "tiny"], "nowhere does not exist"],
+    [["train", "--data", "DATAs", "--model", "tiny"], "datas does not exist: did you mean DATA?"],
+    [["demo", "--out", "DATA"], "is neither: nothing in it was changed\nChoose another folder with --out"],
     [
       ["train", "--data", "DATA", "--model", "tiny", "--out", "run"],
       "exists and is not empty\nContinue it with --resume run, or choose another folder with --out",
@@ -108,7 +110,7 @@ describe("rfdetr", () => {
     ],
   ])("answers %j with one sentence and exit code 1", (args, message) => {
     const { status, stderr } = rfdetr(...args.map((arg) => arg.replace("DATA", data)));
-    expect(stderr).toContain(message);
+    expect(stderr).toContain(message.replace("DATA", data));
     expect(stderr).not.toContain("    at ");
     expect(status).toBe(1);
   });

@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
+import { orNearPath } from "../../support/near-path.js";
 import type { Split } from "./dataset.js";
 import { isClutter, isFile, isFolder } from "./find-file.js";
 import {
@@ -50,7 +51,7 @@ const splitFiles = ["_annotations.coco.json", "annotations.json", "_annotations.
  */
 export function findLayout(data: string): Layout {
   if (isFile(data)) return findFileLayout(data);
-  if (!isFolder(data)) throw new DataError(`Expected a dataset folder but ${data} does not exist`);
+  if (!isFolder(data)) throw new DataError(`Expected a dataset folder but ${data} does not exist${orNearPath(data)}`);
   const layout: Layout = { root: data, sources: {}, unsplit: null };
   for (const split of splits) {
     const source = findCoco(data, split);
