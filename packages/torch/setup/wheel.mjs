@@ -9,9 +9,19 @@ import { progressBar } from "./report.mjs";
 import { openEntry, readDirectory } from "./zip.mjs";
 
 /**
+ * @typedef {object} Download
+ * @property {string} python the interpreter whose pip is used
+ * @property {string} requirement
+ * @property {string[]} platforms
+ * @property {string} folder
+ * @property {string} label
+ * @property {number} bytes size of the wheel
+ * @property {string[]} [extra] further options of pip
+ */
+
+/**
  * Fetches wheels into a folder with `pip download`, showing the growth of its files against `bytes`.
- * @param {{python: string, requirement: string, platforms: string[], folder: string, label: string, bytes: number, extra?: string[]}} job
- * `extra` are further options of pip
+ * @param {Download} job
  * @returns {Promise<string>} the wheel's path. @throws Error with pip's last lines
  */
 export async function downloadWheel({ python, requirement, platforms, folder, label, bytes, extra = [] }) {

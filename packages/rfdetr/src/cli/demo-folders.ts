@@ -46,7 +46,7 @@ function isInterruptedDemo(folder: string, data: string): boolean {
   return summary === undefined || summary.stop_reason === "interrupted" || summary.stop_reason === "failed";
 }
 
-/** What was asked for of the images: what is undefined was left out, so that images which are there already are used. */
+/** What was asked of the images. Where nothing was, those that are there already are used. */
 export interface DemoImages {
   images?: number;
   seed?: number;

@@ -1,4 +1,4 @@
-// Flags that hold settings as text, `--set key=value` and `--override pattern=rule`, and all settings of a command line.
+// The settings of a command line: flags of their own, `--set key=value`, `--override pattern=rule`, `--config`.
 import { checkSetting, readConfigFile } from "../settings/resolve.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { expected, UsageError } from "../support/errors.js";

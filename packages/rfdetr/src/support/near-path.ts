@@ -11,6 +11,7 @@ const compared = 2000;
  * the nearest name in its folder, and so on.
  * @param path a path that does not exist
  * @returns undefined where nothing is near
+ * @internal for tests
  */
 export function nearPath(path: string): string | undefined {
   const parts: string[] = [];

@@ -70,7 +70,7 @@ async function fetchTo(url: string, file: string, options: FetchOptions): Promis
   const { stall = 60_000, signal } = options;
   const stalled = new AbortController();
   const watch = setTimeout(
-    () => stalled.abort(new Error(`the server sent nothing for ${stall / 1000} seconds`)),
+    () => stalled.abort(new Error(`${stall / 1000} seconds passed without a byte from the server`)),
     stall,
   );
   const either = signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]);
@@ -131,7 +131,7 @@ async function receive(
   const length = isEncoded(response) ? Number.NaN : Number(response.headers.get("content-length") ?? Number.NaN);
   const total = Number.isFinite(length) ? have + length : null;
   let done = have;
-  const tooLong = () => new Error(`the file has more than the ${limit} bytes that are allowed`);
+  const tooLong = () => new Error(`${limit} bytes are allowed, and the file has more`);
   if (total !== null && total > limit) throw tooLong();
   const counter = new Transform({
     transform(chunk: Uint8Array, _encoding, next) {
