@@ -1,5 +1,15 @@
 // What may change between the parts of a run, and what may not.
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -8,6 +18,7 @@ import { type ResumeChanges, resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData, TrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";
+import { DataError } from "../src/support/errors.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "changes-"));
@@ -146,6 +157,51 @@ describe("a run whose last checkpoint", () => {
       code: "ERR_CHECKPOINT",
       message: expect.stringMatching(/checkpoint\/state\.json.*; nor the one before it: .*checkpoint\.previous\/state/),
       hint: `Start a new run from its weights with \`weights\` ${place("weights/last.safetensors")}`,
+    });
+  });
+});
+
+describe("a run in progress", () => {
+  it("cannot be continued by another, which leaves it alone", async () => {
+    const again = () => run("stopped", { changes: {} });
+    const first = train(
+      { settings: resumeConfig(join(folder, "stopped")), resume: join(folder, "stopped"), stop: new Int32Array(1) },
+      squares(10),
+    );
+    for await (const { type } of first) {
+      if (type !== "step") continue;
+      await expect(again()).rejects.toThrow(/^The run .*stopped is in progress \(pid \d+ on .* since .*Z\)$/);
+      break;
+    }
+    expect(existsSync(join(folder, "stopped", "lock"))).toBe(false);
+  });
+});
+
+describe("the data of a run", () => {
+  it("are found where they were, or in the same place beside the run", () => {
+    const path = join(folder, "stopped", "config.json");
+    const whole = readFileSync(path, "utf8");
+    const config = JSON.parse(whole);
+    const at = (absolute: string) => {
+      const data = { ...config.data, path: absolute, relative: "../data" };
+      writeFileSync(
+        path,
+        JSON.stringify({ ...config, settings: { ...config.settings, dataset_dir: "somewhere" }, data }),
+      );
+      return resumeConfig(join(folder, "stopped")).datasetDir;
+    };
+    for (const name of ["data", "elsewhere"]) mkdirSync(join(folder, name));
+    expect(at(join(folder, "elsewhere"))).toBe(join(folder, "elsewhere"));
+    expect(at("/nowhere/at/all")).toBe(join(folder, "data"));
+    rmSync(join(folder, "data"), { recursive: true });
+    expect(at("/nowhere/at/all")).toBe("somewhere");
+    writeFileSync(path, whole);
+  });
+
+  it("that are gone can be named in another place", async () => {
+    const gone = () => Promise.reject(new DataError("Expected a dataset folder but - does not exist"));
+    await expect(run("stopped", { changes: {}, data: gone })).rejects.toMatchObject({
+      hint: "If the data of the run have moved, name their new place with `dataset_dir`",
     });
   });
 });

@@ -171,6 +171,7 @@ describe("the folder of a run", () => {
       "config.json",
       "evaluation.json",
       "events",
+      "log.txt",
       "metrics.csv",
       "numerics.jsonl",
       "summary.json",

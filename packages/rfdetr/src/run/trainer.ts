@@ -14,6 +14,7 @@ import { FaultJudge, mostRollbacks } from "./fault-policy.js";
 import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunDirectory, type RunSummary } from "./files/run-directory.js";
+import { logged } from "./files/run-log.js";
 import {
   doneEvent,
   epochEvent,
@@ -61,7 +62,7 @@ async function* trainSession(session: Session, stop: Int32Array): AsyncGenerator
   try {
     const trainer = new Trainer(session, openRecorders(session), () => Atomics.load(stop, 0) !== 0);
     try {
-      yield* trainer.run();
+      yield* logged(session.directory, trainer.run());
     } catch (error) {
       throw trainer.fail(error);
     } finally {

@@ -23,7 +23,7 @@ import { initialProgress, noRollbacks } from "../progress.js";
 import type { TrainRequest } from "../train-run.js";
 import { autoBatch } from "./auto-batch.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
-import { compareData, openResumed, type ResumedRun, recordChanges } from "./resume.js";
+import { compareData, openResumed, type ResumedRun, recordChanges, whereDataWere } from "./resume.js";
 import { runConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 import { restore, saveSession } from "./session-state.js";
@@ -74,7 +74,9 @@ async function prepare(
     detections: shape.numSelect,
   };
   const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, device);
-  const data = await openData(settings, sizes);
+  const data = await openData(settings, sizes).catch((error: unknown) => {
+    throw resumed === null ? error : whereDataWere(error, settings.datasetDir);
+  });
   try {
     const differences = resumed === null ? [] : compareData(resumed, data, settings.datasetDir);
     const modelConfig = { ...shape, numClasses: data.classNames.length };

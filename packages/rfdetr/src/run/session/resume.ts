@@ -100,6 +100,12 @@ export function trainsOn(progress: SavedProgress, settings: TrainSettings, chang
   });
 }
 
+/** Adds to an error of the data of a resumed run what to do when they are gone. @returns the error */
+export function whereDataWere(error: unknown, datasetDir: string): unknown {
+  if (!RfdetrError.is(error) || existsSync(datasetDir)) return error;
+  return addHint(error, "If the data of the run have moved, name their new place with `dataset_dir`");
+}
+
 /**
  * Holds the data to those that the run began with.
  * @returns how they differ, in phrases
