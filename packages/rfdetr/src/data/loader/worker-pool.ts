@@ -88,7 +88,13 @@ export class WorkerPool<Job, Result> {
   /** Ends the threads. Jobs that are not done fail. */
   async close(): Promise<void> {
     this.#fail(new InternalError("Expected no jobs after the threads that load images were closed"));
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await Promise.all(
+      this.#workers.map((worker) => {
+        // The caller waits for the end of the thread, so the process must too.
+        worker.ref();
+        return worker.terminate();
+      }),
+    );
   }
 }
 
