@@ -15,11 +15,13 @@ export type ImageInput = ImageSource | URL | ArrayBuffer | Sharp;
  */
 export async function imageSource(input: ImageInput): Promise<ImageSource> {
   if (typeof input === "string") {
-    if (/^(https?|ftp|data|s3|gs):/i.test(input)) throw wrong("the path of an image", `${short(input)}, ${unread}`);
+    if (/^(https?|ftp|data|s3|gs):/i.test(input))
+      throw refused(`Expected the path of an image but received ${short(input)}, ${unread}`);
     return input.startsWith("file://") ? fileURLToPath(input) : input;
   }
   if (input instanceof URL) {
-    if (input.protocol !== "file:") throw wrong("the URL of a file", `${short(input.href)}, ${unread}`);
+    if (input.protocol !== "file:")
+      throw refused(`Expected the URL of a file but received ${short(input.href)}, ${unread}`);
     return fileURLToPath(input);
   }
   if (input instanceof Uint8Array) return new Uint8Array(input);
@@ -28,9 +30,9 @@ export async function imageSource(input: ImageInput): Promise<ImageSource> {
     if ("clone" in input && "metadata" in input) return { ...(await rgbPixels(input.clone())), channels: 3 };
     if ("data" in input) return rawImage(input);
   }
-  throw wrong(
-    "a path, a file URL, the bytes of an image file, pixels { data, width, height, channels } or a sharp pipeline",
-    kindOf(input),
+  throw refused(
+    "Expected a path, a file URL, the bytes of an image file, pixels { data, width, height, channels } or a sharp " +
+      `pipeline but received ${kindOf(input)}`,
   );
 }
 
@@ -47,17 +49,18 @@ const unread = "which is not downloaded: give the bytes of the image instead";
 function rawImage({ data, width, height, channels }: RawImage): RawImage {
   const shape = `${width}×${height} pixels of ${channels} channels`;
   const whole = [width, height].every((side) => Number.isSafeInteger(side) && side > 0) && [1, 3, 4].includes(channels);
-  if (!whole) throw wrong("pixels with a positive width and height and 1, 3 or 4 channels", shape);
+  if (!whole)
+    throw refused(`Expected pixels with a positive width and height and 1, 3 or 4 channels but received ${shape}`);
   const bytes: unknown = data;
   const length = width * height * channels;
   if (!(bytes instanceof Uint8Array || bytes instanceof Uint8ClampedArray))
-    throw wrong(`a Uint8Array of ${length} bytes for ${shape}`, kindOf(bytes));
-  if (bytes.length !== length) throw wrong(`${length} bytes for ${shape}`, String(bytes.length));
+    throw refused(`Expected a Uint8Array of ${length} bytes for ${shape} but received ${kindOf(bytes)}`);
+  if (bytes.length !== length) throw refused(`Expected ${length} bytes for ${shape} but received ${bytes.length}`);
   return { data: new Uint8Array(bytes), width, height, channels };
 }
 
-function wrong(what: string, received: string): PictureError {
-  return new PictureError("ERR_PICTURE_INPUT", `Expected ${what} but received ${received}`);
+function refused(message: string): PictureError {
+  return new PictureError("ERR_PICTURE_INPUT", message);
 }
 
 function kindOf(value: unknown): string {
