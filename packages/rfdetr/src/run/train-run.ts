@@ -6,6 +6,7 @@ import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
 import { workerFlags, workerScript } from "../support/worker-path.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
+import { RunLock } from "./files/run-lock.js";
 import type { ResumeChanges } from "./session/resume.js";
 
 /** What the training thread receives. */
@@ -153,17 +154,26 @@ async function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void
   const script = workerScript(import.meta.url, "worker.js");
   return new Promise((resolve, reject) => {
     let failed = false;
+    let folder: string | null = null;
+    // A thread that dies, as for lack of memory, does not give its run free.
+    const died = (error: unknown): void => {
+      if (folder !== null) RunLock.abandon(folder);
+      reject(error);
+    };
     const worker = new Worker(script, { workerData: request, ...workerFlags() });
     worker.on("message", (message: WorkerMessage) => {
-      if ("event" in message) return emit(message.event);
+      if ("event" in message) {
+        if (message.event.type === "start") folder = message.event.dir;
+        return emit(message.event);
+      }
       failed = true;
       unpackError(message.failure).then(reject, reject);
     });
-    worker.on("error", reject);
+    worker.on("error", died);
     worker.on("exit", (code) => {
       if (failed) return;
       if (code === 0) resolve();
-      else reject(new InternalError(`The training thread ended with code ${code}`));
+      else died(new InternalError(`The training thread ended with code ${code}`));
     });
   });
 }

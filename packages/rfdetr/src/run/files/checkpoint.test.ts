@@ -104,6 +104,15 @@ describe("checkpoints", () => {
     expect(soundCheckpoint(folder).warning).toBeNull();
   });
 
+  it("whose list of checksums was cut off between two lines count as damaged", () => {
+    saveCheckpoint(folder, progress(5), tensors(3));
+    const sums = join(folder, "SHA256SUMS");
+    writeFileSync(sums, `${readFileSync(sums, "utf8").split("\n")[0]}\n`);
+    expect(() => soundCheckpoint(folder)).toThrow(
+      /SHA256SUMS has no checksum of .*; nor the one before it: there is none/,
+    );
+  });
+
   it("that are damaged both are named, and stay where they are", () => {
     saveCheckpoint(folder, progress(5), tensors(3));
     saveCheckpoint(folder, progress(6), tensors(4));

@@ -1,6 +1,6 @@
 // Checksums of the files of a folder, in a file that `sha256sum --check` reads.
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { reasonOf } from "../../support/system-error.js";
 
@@ -38,9 +38,11 @@ export function faultOfSums(folder: string): string | null {
   }
   const lines = text.split("\n").slice(0, -1);
   if (lines.length === 0) return `${sums} is empty`;
+  const listed = new Set([sumsName]);
   for (const line of lines) {
     const [, sum, name] = /^([0-9a-f]{64}) {2}([\w.]+)$/.exec(line) ?? [];
     if (sum === undefined || name === undefined) return `${sums} has a line that is no checksum`;
+    listed.add(name);
     const path = join(folder, name);
     try {
       if (sumOf(path) !== sum) return `${path} does not have the bytes that were written`;
@@ -48,7 +50,8 @@ export function faultOfSums(folder: string): string | null {
       return `${path} cannot be read: ${reasonOf(error)}`;
     }
   }
-  return null;
+  const other = readdirSync(folder).find((name) => !listed.has(name));
+  return other === undefined ? null : `${sums} has no checksum of ${other}`;
 }
 
 function sumOf(path: string): string {

@@ -72,6 +72,15 @@ describe("the lock of a run", () => {
     );
   });
 
+  it("of a thread that died can be removed by its process, and no other", () => {
+    RunLock.acquire(folder);
+    RunLock.abandon(folder);
+    expect(existsSync(join(folder, "lock"))).toBe(false);
+    lock({ pid: process.pid, host: "elsewhere", ...held });
+    RunLock.abandon(folder);
+    expect(existsSync(join(folder, "lock"))).toBe(true);
+  });
+
   it("that another process has taken meanwhile is not removed", () => {
     const taken = RunLock.acquire(folder);
     lock({ pid: 1, host: "elsewhere", ...held });

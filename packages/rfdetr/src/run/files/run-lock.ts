@@ -51,6 +51,15 @@ export class RunLock {
     return new RunLock(path, text);
   }
 
+  /** Removes the lock that a thread of this process held when it died. */
+  static abandon(folder: string): void {
+    const path = join(folder, lockName);
+    const text = readIfThere(path);
+    const holder = text === null ? null : parseHolder(text);
+    if (holder?.pid === process.pid && holder.host === hostname() && holder.process === identityOf(process.pid))
+      rmSync(path, { force: true });
+  }
+
   /** Gives the run free. A lock that another process has put in the place of this one stays. */
   release(): void {
     try {
@@ -163,7 +172,7 @@ function inProgress(folder: string, { pid, host, started }: Holder): RunDirector
   return new RunDirectoryError(`The run ${folder} is in progress (pid ${pid} on ${host} since ${started})`, {
     hint:
       host === hostname()
-        ? "Wait for its end, or stop that process"
+        ? `Wait for its end, or stop that process; if it is another program, remove ${join(folder, lockName)}`
         : `If it does not run any more, remove ${join(folder, lockName)}`,
   });
 }
