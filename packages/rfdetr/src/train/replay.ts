@@ -24,12 +24,14 @@ export function replayStep(
       const images = microBatches.map((batch) => prepareImages(batch, size, device));
       const values = new Map<string, number>();
       const run = (): void =>
-        microBatches.forEach(({ targets }, i) => {
-          const outputs = inFloat32(autocast.run(() => model.call(images[i])));
-          const { total, terms } = criterion.compute(outputs, targets, { training: true });
-          for (const [name, term] of terms) values.set(name, (values.get(name) ?? 0) + term.item());
-          total.mul(scale / microBatches.length).backward();
-        });
+        microBatches.forEach(({ targets }, i) =>
+          scope(() => {
+            const outputs = inFloat32(autocast.run(() => model.call(images[i])));
+            const { total, terms } = criterion.compute(outputs, targets, { training: true });
+            for (const [name, term] of terms) values.set(name, (values.get(name) ?? 0) + term.item());
+            total.mul(scale / microBatches.length).backward();
+          }),
+        );
       const report = replay({
         ...what,
         model,

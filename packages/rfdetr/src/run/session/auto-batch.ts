@@ -30,7 +30,7 @@ const share = 0.8;
 
 /** Bytes that steps take, by kind of step. */
 export interface StepMemory {
-  /** Peak of the tensors in a step with accumulation. */
+  /** Peak of the tensors in a step with accumulation; 0 where a watched step was measured, which takes more. */
   step: number;
   /** The same for a step that the monitor watches; 0 where none is watched. */
   watched: number;
@@ -101,17 +101,15 @@ export function autoBatch(
   // With a scale of 1, no step is skipped because its gradients overflow.
   const parts = stepParts(model, settings, { precision, device, scale: 1 });
   const ema = averageOf(model, settings);
+  const gradients = parts.optimizer.parameters.reduce((sum, { nbytes }) => sum + nbytes, 0);
   try {
     return chooseBatch(settings.autoBatchTargetEffective, available, (batch) => {
-      const images = () => randomBatch(batch, side, config.numClasses, settings.autoBatchMaxTargetsPerImage);
-      // Two micro-batches: the gradients of the first are held during the second.
-      const batches = [images(), images()];
-      return measure(before, {
-        step: () => {
-          trainingStep(parts, batches, null);
-          ema?.update();
-        },
-        watched: settings.monitorInterval === 0 ? null : () => watchedStep(parts, batches),
+      const batches = [randomBatch(batch, side, config.numClasses, settings.autoBatchMaxTargetsPerImage)];
+      const watched = settings.monitorInterval > 0;
+      return measure(before, gradients, {
+        // A watched step takes all that a plain one takes.
+        step: watched ? null : () => trainingStep(parts, batches, null),
+        watched: watched ? () => watchedStep(parts, batches) : null,
         replay: () => replayStep(parts, batches, null, 1, { step: 1, precision, files: [] }),
       });
     });
@@ -140,9 +138,13 @@ function watchedStep(parts: StepParts, batches: readonly MicroBatch[]): void {
   }
 }
 
-/** @param before resident set and tensors of the process before the model was made */
+/**
+ * @param before resident set and tensors of the process before the model was made
+ * @param gradients bytes of all gradients: with accumulation, those of one micro-batch are held during the next
+ */
 function measure(
   before: { rss: number; live: number },
+  gradients: number,
   kinds: Record<"step" | "watched" | "replay", (() => void) | null>,
 ): StepMemory {
   const largest = peakRss();
@@ -150,10 +152,11 @@ function measure(
     if (run === null) return 0;
     resetPeakMemory();
     run();
-    return memory().peakBytes;
+    return memory().peakBytes + gradients;
   });
-  const kept = process.memoryUsage.rss() - before.rss - (memory().liveBytes - before.live);
-  // The largest resident set tells of these steps only if it grew in them.
-  const grown = peakRss() > largest ? peakRss() - before.rss - (Math.max(step, watched, replay) - before.live) : 0;
-  return { step, watched, replay, outside: Math.max(0, kept, grown) };
+  // The largest resident set tells of these steps only if it grew in them. What is resident now may be freed memory
+  // that the allocator keeps for the next step.
+  const resident = peakRss() > largest ? peakRss() : process.memoryUsage.rss();
+  const tensors = Math.max(step, watched, replay) - gradients - before.live;
+  return { step, watched, replay, outside: Math.max(0, resident - before.rss - tensors) };
 }
