@@ -49,6 +49,7 @@ export interface EventRecord {
 /**
  * The records of a file, in order. Reading stops at one that is cut off. Where a length is damaged, no record after it
  * can be found: the rest of the file is one damaged record.
+ * @internal for tests
  */
 export function* recordsOf(path: string): Generator<EventRecord> {
   const file = openSync(path, "r");

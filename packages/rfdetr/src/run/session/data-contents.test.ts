@@ -12,6 +12,7 @@ const image = (file: string, boxes: number[][] = [[0, 0, 4, 4]], labels = [0]): 
   file,
   width: 8,
   height: 8,
+  orientation: 1,
   ...regions(boxes, labels),
   crowd: regions([], []),
 });
