@@ -4,7 +4,16 @@ import { DisposedError, EngineError, TorchError } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { packError, unpackError } from "./error-transfer.js";
 import * as classes from "./errors.js";
-import { addHint, ConfigError, DataError, InternalError, isUserError, PictureError, RfdetrError } from "./errors.js";
+import {
+  addHint,
+  ConfigError,
+  DataError,
+  expected,
+  InternalError,
+  isUserError,
+  PictureError,
+  RfdetrError,
+} from "./errors.js";
 
 const errorClasses = Object.entries(classes).filter(
   (entry): entry is [string, typeof ConfigError] =>
@@ -130,5 +139,14 @@ describe("unpackError(packError())", () => {
     const received = await unpackError({ name: "GoneError", family: "rfdetr", code: "ERR_GONE", message: "x" });
     expect(received.name).toBe("GoneError");
     expect(isUserError(received)).toBe(true);
+  });
+});
+
+describe("the sentence of an argument error", () => {
+  it("shows the value, if it is not too long or too deep for that", () => {
+    expect(expected("a number", "lr", "fast")).toBe('Expected a number for lr but received "fast" of type string');
+    expect(expected("a number", "lr", "x".repeat(1e6))).toMatch(/received "x{198}… of type string$/);
+    const deep = JSON.parse(`${"[".repeat(1e5)}${"]".repeat(1e5)}`);
+    expect(expected("a number", "lr", deep)).toBe("Expected a number for lr but received a value of type array");
   });
 });

@@ -1,5 +1,5 @@
 // Finds the file that an annotation means: tools write paths of other machines, escapes, other spellings.
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, type Stats, statSync } from "node:fs";
 import { basename, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { suggest } from "../../support/suggest.js";
 
@@ -16,13 +16,21 @@ export function isInside(folder: string, path: string): boolean {
 
 /** Whether there is a file of any kind, links followed. Devices and pipes are files: reading their header refuses them. */
 export function isFile(path: string): boolean {
-  const state = statSync(path, { throwIfNoEntry: false });
-  return state !== undefined && !state.isDirectory();
+  return stateOf(path)?.isDirectory() === false;
 }
 
 /** Whether there is a folder, links followed. */
 export function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return stateOf(path)?.isDirectory() ?? false;
+}
+
+/** What is at a path; undefined for one that no file can have: too long, or with a NUL. */
+function stateOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** Names that systems leave beside pictures: hidden files, `._` twins of macOS, thumbnails. */
