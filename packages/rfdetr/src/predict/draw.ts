@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { sharp } from "../data/images/sharp.js";
 import { PictureError } from "../support/errors.js";
 import { classColor, readableOn } from "./class-colors.js";
+import { canBeDrawn } from "./machine-fonts.js";
 import { decode, encode, type ImageSource, type OutputFlags, type RawImage } from "./picture.js";
 import { capHeight, strokeText, textWidth } from "./stroke-font.js";
 
@@ -32,8 +33,8 @@ export interface DrawOptions extends OutputFlags {
 /**
  * Draws boxes with class names and scores into an image. Better detections are drawn above worse ones, labels above
  * boxes. Labels stay inside the image, and do not overlap if there is room. Each class has a colour. Lines have a
- * dark edge and labels a filled background, so that both stand out on any picture. Letters need no fonts on the
- * machine.
+ * dark edge and labels a filled background, so that both stand out on any picture. Latin letters need no fonts on the
+ * machine; a name in letters that none of its fonts has is drawn as `class N`.
  *
  * @returns the encoded picture, which is also written to `out` if that is given
  * @throws PictureError if the image cannot be read, if the file cannot be written, or if it is the image itself
@@ -70,7 +71,14 @@ export async function draw(
 ): Promise<RawImage> {
   const { original, ...picture } = await decode(image, options.autoOrient);
   const factors = [picture.width / original.width, picture.height / original.height];
-  const scaled = detections.map((found) => ({ ...found, box: found.box.map((c, i) => c * factors[i % 2]) }));
+  const scaled = await Promise.all(
+    detections.map(async ({ box, className, ...found }) => ({
+      ...found,
+      box: box.map((c, i) => c * factors[i % 2]),
+      // A name in letters that no font has is told by the number of its class.
+      ...(className === undefined || !(await canBeDrawn(className)) ? {} : { className }),
+    })),
+  );
   const overlay = boxOverlay(picture.width, picture.height, scaled, options);
   if (overlay === undefined) return picture;
   const data = await asSharp(picture)

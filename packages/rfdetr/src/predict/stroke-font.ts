@@ -153,6 +153,11 @@ function characters(content: string): string[] {
   });
 }
 
+/** Those of the characters that have no letter here. */
+export function foreignCharacters(content: string): string[] {
+  return characters(content).filter((character) => !(character in GLYPHS));
+}
+
 /**
  * Width of a character in font units. Of the characters that have no letter here, those from the CJK blocks on count
  * as wide.
