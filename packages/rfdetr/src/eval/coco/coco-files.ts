@@ -1,5 +1,7 @@
 // COCO annotation and results files, checked entry by entry and scored.
 import { isCrowd, readCocoJson, readJsonList } from "../../data/formats/coco-json.js";
+import { type Entry, isEntry, readId } from "../../data/formats/entries.js";
+import { outlineBox } from "../../data/formats/outline-box.js";
 import { EvaluationError } from "../../support/errors.js";
 import type { Fail } from "../../support/text-file.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
@@ -66,8 +68,8 @@ export function loadFiles(
   });
   const known = new Map<number | string, number>();
   images.forEach((image, i) => {
-    const id = idOf(image.id);
-    if (id === undefined)
+    const id = readId(image.id);
+    if (id === null)
       throw annotations.fail(`Expected an id for image ${i} in ${annotationsPath} but received ${kind(image.id)}`);
     if (known.has(id))
       throw annotations.fail(`Expected different image ids in ${annotationsPath} but ${id} occurs twice`);
@@ -75,10 +77,10 @@ export function loadFiles(
   });
 
   entries.forEach((entry, i) => {
-    const where = `annotation ${idOf(entry.id) ?? `at index ${i}`}`;
+    const where = `annotation ${readId(entry.id) ?? `at index ${i}`}`;
     const image = annotations.lookUp(known, entry.image_id, "image", where);
     const label = annotations.lookUp(labels, entry.category_id, "category", where);
-    const [x, y, width, height] = annotations.box(entry.bbox, where);
+    const [x, y, width, height] = annotations.box(boxOf(entry), where);
     const area = entry.area == null ? width * height : annotations.area(entry.area, where);
     evaluator.addTruth(image, label, x, y, width, height, area, annotations.crowd(entry.iscrowd, where));
   });
@@ -93,8 +95,6 @@ export function loadFiles(
   });
   return evaluator;
 }
-
-type Entry = Record<string, unknown>;
 
 const annotationSource = (path: string) =>
   new Source(path, "ERR_EVAL_ANNOTATIONS", (thing) => `add the ${thing} to the file or remove the annotation`);
@@ -118,7 +118,7 @@ class Source {
   }
 
   list(entries: unknown[], name: string): Entry[] {
-    const wrong = entries.findIndex((entry) => !isObject(entry));
+    const wrong = entries.findIndex((entry) => !isEntry(entry));
     if (wrong >= 0)
       throw this.fail(
         `Expected an object for entry ${wrong} of ${name} in ${this.path} but received ${kind(entries[wrong])}`,
@@ -145,7 +145,7 @@ class Source {
   }
 
   integer(value: unknown, what: string): number {
-    const id = idOf(value);
+    const id = readId(value);
     if (typeof id === "number" && Number.isInteger(id)) return id;
     throw this.fail(`Expected an integer for the ${what} in ${this.path} but received ${kind(value)}`);
   }
@@ -163,7 +163,7 @@ class Source {
   }
 
   lookUp(known: ReadonlyMap<number | string, number>, id: unknown, thing: "image" | "category", where: string): number {
-    const found = known.get(idOf(id) ?? "");
+    const found = known.get(readId(id) ?? "");
     if (found !== undefined) return found;
     const plural = thing === "image" ? "images" : "categories";
     throw this.fail(
@@ -174,15 +174,10 @@ class Source {
 
 const unreadable: Fail = (message, cause) => new EvaluationError("ERR_EVAL_FILE", message, { cause });
 
-function isObject(value: unknown): value is Entry {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** An id: a number, also where it is written as text, or a text that is no number. */
-function idOf(value: unknown): number | string | undefined {
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  if (typeof value !== "string" || value.trim() === "") return undefined;
-  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+/** The box of an annotation, or the one around its outline where it has none. */
+function boxOf({ bbox, segmentation }: Entry): unknown {
+  const none = bbox === undefined || bbox === null || (Array.isArray(bbox) && bbox.length === 0);
+  return (none ? outlineBox(segmentation) : null) ?? bbox;
 }
 
 function kind(value: unknown): string {

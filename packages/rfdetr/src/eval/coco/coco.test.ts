@@ -289,6 +289,13 @@ describe("wrong input is named", () => {
     ).toBeCloseTo(1, 12);
   });
 
+  it("but not a box that is missing beside an outline", () => {
+    const [{ bbox: _, ...first }] = annotations.annotations;
+    const outlined = { ...first, segmentation: [[0, 0, 5, 0, 5, 5]] };
+    for (const box of [{}, { bbox: [] }, { bbox: null }])
+      expect(run({ ...annotations, annotations: [{ ...outlined, ...box }] }, [good])().AP).toBeCloseTo(1, 12);
+  });
+
   it("in an annotation file", () => {
     expect(run([], [])).toThrow(
       /object with images, categories and annotations .* received a list: it may be a file of results/,
