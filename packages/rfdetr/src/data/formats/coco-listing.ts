@@ -51,9 +51,13 @@ export function listCoco(parts: CocoParts, readHeader: ReadHeader): Listing {
   };
 }
 
-function readImages({ root, source, content }: CocoParts, readHeader: ReadHeader, problems: Problem[]): ListedImage[] {
+function readImages(
+  { root, source, split, content }: CocoParts,
+  readHeader: ReadHeader,
+  problems: Problem[],
+): ListedImage[] {
   const file = source.annotations;
-  const finder = new FileFinder(root, source.folders);
+  const finder = new FileFinder(root, source.folders, split);
   const images: ListedImage[] = [];
   const respelt = new Map<string, ListedImage[]>();
   for (const [i, entry] of content.images.entries()) {

@@ -38,3 +38,10 @@ export interface Dataset {
 
 /** A split of a dataset. */
 export type Split = "train" | "valid" | "test";
+
+/** Words for a split in names of folders and files, in lower case. */
+export const splitWords: Readonly<Record<Split, readonly string[]>> = {
+  train: ["train", "training"],
+  valid: ["valid", "val", "validation"],
+  test: ["test", "testing"],
+};

@@ -1,7 +1,8 @@
 // Finds the file that an annotation means: tools write paths of other machines, escapes, other spellings.
 import { readdirSync, type Stats, statSync } from "node:fs";
-import { basename, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { suggest } from "../../support/suggest.js";
+import { type Split, splitWords } from "./dataset.js";
 
 /** What was found under a name. */
 export type Found =
@@ -77,8 +78,13 @@ export class FileFinder {
   /**
    * @param root no file outside of it is taken
    * @param folders searched in this order
+   * @param split whose images they are: a file of the same name in the folder of another split is another picture
    */
-  constructor(root: string, folders: readonly string[]) {
+  constructor(
+    root: string,
+    folders: readonly string[],
+    private readonly split: Split,
+  ) {
     this.#root = resolve(root);
     this.#folders = [...new Set([...folders, root].map((folder) => resolve(folder)))];
   }
@@ -114,7 +120,8 @@ export class FileFinder {
   #bySpelling(name: string, missing: string): Found {
     const { byName, byStem } = this.#indexed();
     const key = spellingKey(name);
-    const same = byName.get(key) ?? (extname(name) === "" ? byStem.get(key) : undefined) ?? [];
+    const alike = byName.get(key) ?? (extname(name) === "" ? byStem.get(key) : undefined) ?? [];
+    const same = alike.filter((file) => !this.#isForeign(file));
     if (same.length === 1) return { file: same[0], respelt: true };
     if (!isInside(this.#root, missing)) return { missing, reason: "it leads out of the dataset folder" };
     const shown = (file: string): string => relative(this.#root, file);
@@ -122,6 +129,15 @@ export class FileFinder {
       return { missing, reason: `there is no such file; it may be ${same.slice(0, 3).map(shown).join(" or ")}` };
     const near = byStem.get(stemOf(key))?.[0] ?? byName.get(suggest(key, near5000(byName)) ?? "")?.[0];
     return { missing, reason: `there is no such file${near === undefined ? "" : `, but ${shown(near)} is there`}` };
+  }
+
+  /** Whether a file lies in a folder that is called like another split, such as `val2017`. */
+  #isForeign(file: string): boolean {
+    const folders = relative(this.#root, dirname(file)).toLowerCase().split(sep);
+    const plain = folders.map((folder) => folder.replace(/\d+$/, ""));
+    const isOf = (words: readonly string[]): boolean => plain.some((folder) => words.includes(folder));
+    const others = Object.entries(splitWords).filter(([split]) => split !== this.split);
+    return !isOf(splitWords[this.split]) && others.some(([, words]) => isOf(words));
   }
 
   #indexed(): { byName: Map<string, string[]>; byStem: Map<string, string[]> } {

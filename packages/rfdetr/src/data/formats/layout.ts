@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { orNearPath } from "../../support/near-path.js";
-import type { Split } from "./dataset.js";
+import { type Split, splitWords } from "./dataset.js";
 import { isClutter, isFile, isFolder } from "./find-file.js";
 import {
   findYoloFile,
@@ -33,13 +33,6 @@ export interface Layout {
 }
 
 export const splits = ["train", "valid", "test"] as const;
-
-/** Words for a split in names of folders and files. */
-const words: Record<Split, readonly string[]> = {
-  train: ["train", "training"],
-  valid: ["valid", "val", "validation"],
-  test: ["test", "testing"],
-};
 
 /** Names that tools give to the annotation file in the folder of a split. */
 const splitFiles = ["_annotations.coco.json", "annotations.json", "_annotations.json", "labels.json", "result.json"];
@@ -97,7 +90,7 @@ function entriesOf(folder: string): Map<string, string> {
 
 function findCoco(root: string, split: Split): SplitSource | null {
   const top = entriesOf(root);
-  for (const word of [...words[split], ...words[split].map((each) => `${each}2017`)]) {
+  for (const word of [...splitWords[split], ...splitWords[split].map((each) => `${each}2017`)]) {
     const folder = top.get(word);
     if (folder === undefined || !isFolder(folder)) continue;
     const inside = entriesOf(folder);
@@ -125,7 +118,7 @@ function fileOfSplit(entries: ReadonlyMap<string, string>, split: Split): string
     ([name]) =>
       name.endsWith(".json") &&
       !/captions|keypoints|panoptic|stuff/.test(name) &&
-      name.split(/[^a-z]+/).some((word) => words[split].includes(word)),
+      name.split(/[^a-z]+/).some((word) => splitWords[split].includes(word)),
   );
   // COCO's own file first, then the shortest name.
   const rank = ([name]: [string, string]): number => (name.startsWith("instances_") ? 0 : 1000) + name.length;
@@ -134,7 +127,7 @@ function fileOfSplit(entries: ReadonlyMap<string, string>, split: Split): string
 
 /** Folders that may hold the images of a split, the most likely first. */
 function imageFolders(root: string, split: Split): string[] {
-  const names = [...words[split].map((word) => `${word}2017`), ...words[split]];
+  const names = [...splitWords[split].map((word) => `${word}2017`), ...splitWords[split]];
   const parents = [root, join(root, "images")].map((parent) => [parent, entriesOf(parent)] as const);
   const found = parents.flatMap(([, entries]) => names.flatMap((name) => entries.get(name) ?? []));
   return [...found, join(root, "images"), join(root, "data"), root].filter(isFolder);

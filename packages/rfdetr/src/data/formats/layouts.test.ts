@@ -419,3 +419,26 @@ describe("classes", () => {
     expect(labelOf("train")).toBe("42 of 42");
   });
 });
+
+describe("an image that is missing from its split", () => {
+  it("is not taken from another split that has a file of the same name", () => {
+    put("train/_annotations.coco.json", coco(["0001.jpg", "0002.jpg"]));
+    put("train/0002.jpg", picture);
+    put("valid/_annotations.coco.json", coco(["0001.jpg"]));
+    put("valid/0001.jpg", picture);
+    expect(() => openDataset(folder, "train")).toThrow(/0001\.jpg .*no such file/);
+    put("annotations/instances_train2017.json", coco(["a.jpg"]));
+    rmSync(join(folder, "train"), { recursive: true });
+    put("val2017/a.jpg", picture);
+    expect(() => openDataset(folder, "train")).toThrow(/a\.jpg .*no such file/);
+  });
+
+  it("is not taken from another split for a list of images either", () => {
+    put("data.yaml", "train: train.txt\nval: images/val\nnames: [cat]\n");
+    put("train.txt", "./images/train/a.jpg\n./images/train/b.jpg\n");
+    put("images/train/b.jpg", picture);
+    put("images/val/a.jpg", picture);
+    put("labels/train/b.txt", "0 0.5 0.5 0.5 0.5\n");
+    expect(() => openDataset(folder, "train")).toThrow(/a\.jpg .*no such file/);
+  });
+});

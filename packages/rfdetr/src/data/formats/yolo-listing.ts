@@ -33,7 +33,7 @@ export function listYolo(
   const labels = new LabelFiles();
   const images: ListedImage[] = [];
   let annotations = 0;
-  for (const [i, { name, file, missing }] of imagesOf(source, problems).entries()) {
+  for (const [i, { name, file, missing }] of imagesOf(source, split, problems).entries()) {
     const bare: ListedImage = {
       id: i,
       name,
@@ -91,7 +91,7 @@ interface ImagePath {
 }
 
 /** The images of the folders, then those of the lists, each once. */
-function imagesOf({ folders, lists, yolo }: YoloSource, problems: Problem[]): ImagePath[] {
+function imagesOf({ folders, lists, yolo }: YoloSource, split: Split, problems: Problem[]): ImagePath[] {
   const seen = new Set<string>();
   const images: ImagePath[] = [];
   const add = (image: ImagePath): void => {
@@ -107,7 +107,7 @@ function imagesOf({ folders, lists, yolo }: YoloSource, problems: Problem[]): Im
       else if (otherImageExtensions.has(extension)) other.set(extension, (other.get(extension) ?? 0) + 1);
     }
   for (const list of lists) {
-    const finder = new FileFinder(yolo.root, [dirname(list)]);
+    const finder = new FileFinder(yolo.root, [dirname(list)], split);
     for (const line of readText(list, "list of images", 1e9, fail).split(/\r?\n/)) {
       if (line.trim() === "") continue;
       const own = resolve(dirname(list), line.trim());
