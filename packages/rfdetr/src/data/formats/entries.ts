@@ -24,6 +24,8 @@ export function readLength(value: unknown): number | null {
 
 /** A value as it stands in the file, for a message. */
 export function textOf(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
+  const shown = (_: string, part: unknown): unknown =>
+    typeof part === "number" && !Number.isFinite(part) ? String(part) : part;
+  const text = JSON.stringify(value, shown) ?? "nothing";
   return text.length <= 80 ? text : `${text.slice(0, 77)}…`;
 }

@@ -157,7 +157,8 @@ export function missingSplit({ root, sources, unsplit }: Layout, split: Split): 
     return `${root} has no splits, only ${file}: rfdetr data split makes them`;
   }
   if (found.length > 0) {
-    const remedy = split === "test" ? "" : ": rfdetr data split takes a share of the train split for it";
+    const remedy =
+      split === "valid" && sources.train !== undefined ? ": rfdetr data split takes a share of train for it" : "";
     return `${root} has no ${split} split, only ${found.join(" and ")}${remedy}`;
   }
   const near = nearFolder(root);

@@ -316,7 +316,9 @@ describe("COCO folders as other tools write them", () => {
   it("a split that is missing is named with the way to make it, and a dataset nearby", () => {
     put("train/_annotations.coco.json", coco(["a.jpg"]));
     put("train/a.jpg", picture);
-    expect(() => openDataset(folder, "valid")).toThrow(/has no valid split, only train: rfdetr data split/);
+    expect(() => openDataset(folder, "valid")).toThrow(
+      /has no valid split, only train: rfdetr data split takes a share of train/,
+    );
     put("photos/b.jpg", picture);
     expect(() => openDataset(join(folder, "photos"), "train")).toThrow(`${folder} is one`);
     expect(() => openDataset(join(folder, "train/_annotations.coco.json"), "train")).toThrow("give the folder");

@@ -106,7 +106,7 @@ function reportTwins(
   const source = layout.sources[split];
   if (source === undefined) return;
   const file = source.layout === "yolo" ? source.yolo.path : source.annotations;
-  for (const { name } of twins(classes)) {
+  for (const name of new Set(twins(classes).map((twin) => twin.name))) {
     const ids = classes.filter((each) => each.name === name).map(({ id }) => id);
     const message = `${ids.length} classes of ${file} have the name ${name} (${ids.join(", ")}): give each its own`;
     const problem = { check: "classes of one name", file, id: null, message };
