@@ -78,6 +78,7 @@ describe("rfdetr", () => {
     ],
     [["bench", "load", "--size", "12MP"], 'Expected width and height such as 4000x3000 for size but received "12MP"'],
     [["profile", "--steps", "0"], "Expected positive integer for steps but received 0 of type number"],
+    [["convert", "run", "run/weights/best.safetensors"], "run/weights/best.safetensors exists: choose another name"],
     [["profile", "--model", "tiny", "--weights", "w"], "Expected --model or --weights but received both"],
     [
       ["profile", "--model", "tiny", "--out", "nowhere/trace.json"],
@@ -381,6 +382,8 @@ describe("rfdetr profile", () => {
       "--data",
       data,
       "--shapes",
+      "--out",
+      "trace.json",
       ...once,
     );
     expect(stdout).toMatch(/tiny training, .*: batch 1 at \d+ px on cpu/);

@@ -49,10 +49,7 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
       .option("--steps <n>", "number of recorded steps; figures are per step", numeric, 3)
       .option("--warmup <n>", "steps before them that are not recorded", numeric, 2)
       .option("--shapes", "also record the dtypes and shapes of the operators' tensors")
-      .option(
-        "--out <file>",
-        "file for the trace, for ui.perfetto.dev or chrome://tracing (default: trace.json; with --json: none)",
-      )
+      .option("--out <file>", "write a trace to this file, for ui.perfetto.dev or chrome://tracing")
       .option("--top <n>", "number of operators to show", numeric, 20)
       .option("--depth <n>", "number of levels of modules to show", numeric, 6),
   ).action(async (flags: ProfileFlags) => finish(await run(flags)));
@@ -66,8 +63,8 @@ async function run(flags: ProfileFlags): Promise<number> {
   if (flags.model !== undefined && flags.weights !== undefined)
     throw new UsageError("Expected --model or --weights but received both: the weights say which variant they are");
   const console = consoleOf(flags);
-  const out = flags.out ?? (console.json ? null : "trace.json");
-  if (out !== null) checkWritable(out);
+  const { out } = flags;
+  if (out !== undefined) checkWritable(out);
   const { resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../support/device.js");
   const device = resolveDevice(flags.device);
@@ -117,7 +114,7 @@ async function run(flags: ProfileFlags): Promise<number> {
     report.moduleTable(figures.modules, depth, 0.005),
   ])
     console.result(`\n${table}`);
-  if (out !== null) {
+  if (out !== undefined) {
     const { chromeTrace } = await import("@rfdetr/torch");
     const { replaceText } = await import("../support/atomic.js");
     const { model, what, resolution, threads } = figures;
