@@ -62,6 +62,8 @@ export class WorkerPool<Job, Result> {
   }
 
   #answered(worker: Worker, answer: Answer<Result>): void {
+    // An answer on the way must not unref a thread whose end is awaited: the process would end before it.
+    if (this.#failure !== null) return;
     const task = this.#running.get(worker);
     this.#running.delete(worker);
     worker.unref();
@@ -88,13 +90,7 @@ export class WorkerPool<Job, Result> {
   /** Ends the threads. Jobs that are not done fail. */
   async close(): Promise<void> {
     this.#fail(new InternalError("Expected no jobs after the threads that load images were closed"));
-    await Promise.all(
-      this.#workers.map((worker) => {
-        // The caller waits for the end of the thread, so the process must too.
-        worker.ref();
-        return worker.terminate();
-      }),
-    );
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 }
 
