@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -67,6 +68,30 @@ describe("WorkerPool", () => {
     const failed = Promise.all(jobs.map((job) => expect(job).rejects.toThrow(/were closed/)));
     await threads.close();
     await failed;
+  });
+});
+
+describe("the end of a pool", () => {
+  it("is waited for by the process, also where an answer comes late", () => {
+    const script = join(root, "late.mjs");
+    writeFileSync(
+      script,
+      `import { parentPort } from "node:worker_threads"; parentPort.on("message", () => parentPort.postMessage({ result: 1 }));`,
+    );
+    const module = new URL("../../../dist/data/loader/worker-pool.js", import.meta.url).href;
+    const code = `
+      import { WorkerPool } from ${JSON.stringify(module)};
+      const pool = new WorkerPool(${JSON.stringify(script)}, 1, {});
+      await pool.run(() => 1, "begin");
+      pool.run(() => 1, "answer late").catch(() => {});
+      // The answer waits in the queue of this thread.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      await pool.close();
+      console.log("closed");`;
+    const { status, stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", code], {
+      encoding: "utf8",
+    });
+    expect([status, stdout]).toEqual([0, "closed\n"]);
   });
 });
 
