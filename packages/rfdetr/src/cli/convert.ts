@@ -1,5 +1,5 @@
 // `rfdetr convert`
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../support/errors.js";
@@ -41,7 +41,7 @@ async function convert(from: string, to: string, flags: OutputFlags & WeightsFla
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")
     throw new UsageError(`Expected a .safetensors or .pth file to write but received ${to}`);
-  if (statSync(to, { throwIfNoEntry: false })?.isFile())
+  if (existsSync(to) && statSync(to).isFile())
     throw new UsageError(`Expected a new file to write but ${to} exists: choose another name, or remove it`);
   const source = await weightsPath(console, from);
   const weights = readWeights(source, reading(console, flags));

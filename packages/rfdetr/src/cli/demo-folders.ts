@@ -1,5 +1,5 @@
 // The folders of the demo: its images and its run. Neither is ever removed, and what others made is never used.
-import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { RunSummary } from "../run/files/run-directory.js";
 import { DataError, RunDirectoryError, UsageError } from "../support/errors.js";
@@ -33,8 +33,7 @@ export function demoPlace(wanted: string | undefined, data: string): DemoPlace {
 }
 
 function isFree(folder: string): boolean {
-  const found = lstatSync(folder, { throwIfNoEntry: false });
-  return found === undefined || (found.isDirectory() && readdirSync(folder).length === 0);
+  return !existsSync(folder) || (statSync(folder).isDirectory() && readdirSync(folder).length === 0);
 }
 
 function isInterruptedDemo(folder: string, data: string): boolean {
@@ -58,7 +57,7 @@ export interface DemoImages {
  * @throws DataError for a folder that the demo did not make, UsageError for images other than those asked for
  */
 export function demoImages(folder: string, asked: DemoImages): Required<DemoImages> | null {
-  if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return null;
+  if (!existsSync(folder)) return null;
   const content = contentOf(join(folder, "train", "_annotations.coco.json")) as {
     info?: { description?: unknown };
     images?: unknown[];

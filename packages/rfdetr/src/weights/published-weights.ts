@@ -88,7 +88,7 @@ function entryOf(name: string, published: Readonly<Record<string, Published>>): 
 export async function resolveWeights(name: string, options: DownloadOptions = {}): Promise<string> {
   const published = options.published ?? publishedWeights;
   const entry = entryOf(name, published);
-  const found = statSync(name, { throwIfNoEntry: false });
+  const found = existsSync(name) ? statSync(name) : undefined;
   if (found?.isDirectory() && (entry === undefined || existsSync(join(name, "weights"))))
     return weightsOfRun(name, options);
   if (found !== undefined && !found.isDirectory()) return name;
