@@ -1,4 +1,13 @@
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadSafetensors, memory } from "@rfdetr/torch";
@@ -146,6 +155,12 @@ describe("a run that has ended", () => {
     expect(bytes("done", "summary.json").equals(before)).toBe(true);
     rmSync(join(path, "summary.json"));
     expect(doneOf(await run(resumeConfig(path), path)).summary.stop_reason).toBe("max_steps");
+    const written = bytes("done", "summary.json").toString();
+    for (const damaged of ["", "null", written.replace(/"AP50": [^,]*/, '"AP50": {}')]) {
+      writeFileSync(join(path, "summary.json"), damaged);
+      expect(doneOf(await run(resumeConfig(path), path)).summary).toMatchObject({ stop_reason: "max_steps", steps: 4 });
+      expect(JSON.parse(bytes("done", "summary.json").toString())).toMatchObject({ stop_reason: "max_steps" });
+    }
   });
 });
 

@@ -54,7 +54,11 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     const trained = counted(summary.epochs, "epoch");
     console.progress(`The run ${dir} has ended already: ${endings[summary.stop_reason]} after ${trained}`);
     const weights = best ?? last ?? dir;
-    console.progress(`Train on with --epochs above ${summary.epochs}, or begin a new run with --weights ${weights}`);
+    const more =
+      summary.stop_reason === "max_steps"
+        ? `--set max_steps=N above ${summary.steps}`
+        : `--epochs above ${summary.epochs}`;
+    console.progress(`Train on with ${more}, or begin a new run with --weights ${weights}`);
   }
   console.result();
   const figures = console.bold(`AP ${fraction(summary.AP)}  AP50 ${fraction(summary.AP50)}`);

@@ -5,6 +5,7 @@ import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { machineLine, peakRss } from "../support/machine.js";
 import type { StepResult } from "../train/step.js";
 import type { DoneEvent, EpochEvent, StartEvent, StepEvent } from "./files/events.js";
+import { readSummary } from "./files/read-summary.js";
 import type { RunSummary } from "./files/run-directory.js";
 import { epochMeans } from "./progress.js";
 import type { Session } from "./session/session.js";
@@ -142,14 +143,13 @@ export function runSummary(
 }
 
 /**
- * The summary that a finished run has written; null where it was killed between its last checkpoint and its summary.
+ * The summary that a finished run has written; null where it was killed between its last checkpoint and its summary, or
+ * where the file is damaged.
  */
 export function writtenSummary({ directory, progress }: Pick<Session, "directory" | "progress">): RunSummary | null {
-  if (!existsSync(directory.file("summary.json"))) return null;
-  const written = directory.readJson("summary.json") as RunSummary;
-  const stale =
-    written.steps !== progress.step || written.stop_reason === "interrupted" || written.stop_reason === "failed";
-  return stale ? null : written;
+  const written = readSummary(directory);
+  if (written === null || written.steps !== progress.step) return null;
+  return written.stop_reason === "interrupted" || written.stop_reason === "failed" ? null : written;
 }
 
 /** Why a finished run ended, as its checkpoint tells. */

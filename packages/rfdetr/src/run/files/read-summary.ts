@@ -1,0 +1,36 @@
+import { existsSync } from "node:fs";
+import { z } from "zod";
+import { RfdetrError } from "../../support/errors.js";
+import type { RunDirectory, RunSummary } from "./run-directory.js";
+
+const figure = z.number().nullable();
+const count = z.number().int().nonnegative();
+// The last fields are missing in runs of earlier versions.
+const schema = z.looseObject({
+  AP: figure,
+  AP50: figure,
+  precision: z.string(),
+  reason: z.string(),
+  epochs: count,
+  steps: count,
+  skipped_steps: count,
+  bad_images: count.default(0),
+  train_seconds: z.number(),
+  peak_rss_bytes: z.number(),
+  stop_reason: z.enum(["finished", "max_steps", "early_stopping", "interrupted", "failed"]),
+  best_epoch: count.nullable().default(null),
+  error: z.string().nullable().default(null),
+  started: z.string().nullable().default(null),
+});
+
+/** The summary of a run; null where there is none, or it is damaged: it can be made again. */
+export function readSummary(directory: RunDirectory): RunSummary | null {
+  if (!existsSync(directory.file("summary.json"))) return null;
+  try {
+    const { success, data } = schema.safeParse(directory.readJson("summary.json"));
+    return success ? data : null;
+  } catch (error) {
+    if (!RfdetrError.is(error)) throw error;
+    return null;
+  }
+}
