@@ -1,5 +1,6 @@
 // The family of errors. Each class has a code of its own that stays the same; messages may change. docs/errors.md is
 // made from this file.
+import { shown } from "./shown.js";
 
 /** What an error may carry beside its message. */
 export interface ErrorDetails {
@@ -181,23 +182,10 @@ export class InternalError extends RfdetrError {
   readonly code = "ERR_INTERNAL";
 }
 
-/** A value as JSON, not longer than two lines. */
-function shown(value: unknown): string {
-  if (typeof value !== "string" && typeof value !== "object") return String(value);
-  let text: string;
-  try {
-    text = JSON.stringify(typeof value === "string" ? value.slice(0, 200) : value);
-  } catch {
-    // It contains itself, or is nested beyond the stack.
-    return "a value";
-  }
-  return text.length <= 200 ? text : `${text.slice(0, 199)}…`;
-}
-
 /** The sentence of an argument error: `Expected positive integer for batch but received -1 of type number`. */
 export function expected(what: string, name: string, received: unknown): string {
   const type = received === null ? "null" : Array.isArray(received) ? "array" : typeof received;
-  return `Expected ${what} for ${name} but received ${shown(received)}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
+  return `Expected ${what} for ${name} but received ${typeof received === "string" || typeof received === "object" ? shown(received) : String(received)}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
 }
 
 /**

@@ -69,7 +69,7 @@ function configIn(path: string, variant: string, text: string | undefined, numCl
   if (typeof sizes !== "object" || sizes === null || Array.isArray(sizes))
     throw new CheckpointError(`Expected a table of sizes for model_config in the metadata of ${path}`);
   const { variant: _, ...overrides } = sizes as Partial<ModelConfig>;
-  const config = sizesOf(path, () => resolveModel(variant, { numClasses, ...overrides }));
+  const config = sizesOf(path, () => resolveModel(variant.slice(0, 100), { numClasses, ...overrides }));
   const fault = faultOfSizes(config);
   if (fault !== undefined) throw new CheckpointError(`The metadata of ${path} describe no model that can be: ${fault}`);
   return config;

@@ -1,7 +1,9 @@
 // `aug_config`: the augmentations of an image after its resize, in the form of the Python package.
+
 import { z } from "zod";
 import { DataError } from "../../support/errors.js";
 import type { Rng } from "../../support/random.js";
+import { shown } from "../../support/shown.js";
 import { suggest } from "../../support/suggest.js";
 import type { Sample } from "../images/geometry.js";
 import type { Step } from "./parameters.js";
@@ -55,7 +57,7 @@ function listOf(entries: readonly unknown[]): Node[] {
     const pairs = typeof entry === "object" && entry !== null && !Array.isArray(entry) ? Object.entries(entry) : [];
     if (pairs.length !== 1)
       throw new DataError(
-        `Expected an object of one name and its parameters in aug_config but received ${JSON.stringify(entry)}`,
+        `Expected an object of one name and its parameters in aug_config but received ${shown(entry)}`,
       );
     const [name, given] = pairs[0];
     return containers.includes(name as never) ? containerOf(name, given) : nodeOf(name, given);
@@ -118,7 +120,7 @@ function checked<T extends z.ZodObject>(type: T, name: string, given: unknown): 
   const place = [name, ...issue.path].join(".");
   const value = issue.path.reduce<unknown>((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], given);
   throw new DataError(
-    `Expected another value for ${place} in aug_config but received ${JSON.stringify(value)}: ${plain(issue)}`,
+    `Expected another value for ${place} in aug_config but received ${shown(value)}: ${plain(issue)}`,
   );
 }
 

@@ -1,4 +1,5 @@
 // Values in annotation files: what tools write for ids, flags and numbers.
+import { shown } from "../../support/shown.js";
 
 /** An entry of an annotation file. */
 export type Entry = Readonly<Record<string, unknown>>;
@@ -24,8 +25,5 @@ export function readLength(value: unknown): number | null {
 
 /** A value as it stands in the file, for a message. */
 export function textOf(value: unknown): string {
-  const shown = (_: string, part: unknown): unknown =>
-    typeof part === "number" && !Number.isFinite(part) ? String(part) : part;
-  const text = JSON.stringify(value, shown) ?? "nothing";
-  return text.length <= 80 ? text : `${text.slice(0, 77)}…`;
+  return shown(value, 80);
 }

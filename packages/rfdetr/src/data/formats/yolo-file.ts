@@ -1,7 +1,9 @@
 // The YAML file of a YOLO dataset (Ultralytics, Roboflow), or the list of classes that stands for it.
+
 import { readdirSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
+import { shown } from "../../support/shown.js";
 import { type Fail, readText } from "../../support/text-file.js";
 import { readYaml } from "../../support/yaml.js";
 import type { Split } from "./dataset.js";
@@ -100,9 +102,7 @@ function classNames(path: string, names: unknown): string[] {
     );
   const bad = entries.find(([, name]) => name === null || typeof name === "object" || String(name).trim() === "");
   if (bad !== undefined)
-    throw new DataError(
-      `Expected a name for class ${bad[0]} in "names" of ${path} but received ${JSON.stringify(bad[1])}`,
-    );
+    throw new DataError(`Expected a name for class ${bad[0]} in "names" of ${path} but received ${shown(bad[1])}`);
   const byNumber = names as Record<string, unknown>;
   return keys.map((key) => String(byNumber[key]));
 }

@@ -1,8 +1,10 @@
 // COCO annotation and results files, checked entry by entry and scored.
+
 import { isCrowd, readCocoJson, readJsonList } from "../../data/formats/coco-json.js";
 import { type Entry, isEntry, readId } from "../../data/formats/entries.js";
 import { outlineBox } from "../../data/formats/outline-box.js";
 import { EvaluationError } from "../../support/errors.js";
+import { shown } from "../../support/shown.js";
 import type { Fail } from "../../support/text-file.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
 
@@ -181,8 +183,5 @@ function boxOf({ bbox, segmentation }: Entry): unknown {
 }
 
 function kind(value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (typeof value === "number" || value === null) return String(value);
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return typeof value === "number" ? String(value) : shown(value, 60);
 }

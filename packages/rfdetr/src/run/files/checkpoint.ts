@@ -1,10 +1,12 @@
 // The checkpoint folder: everything a resumed run needs to continue as if it had never stopped.
+
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ScalerState } from "@rfdetr/amp";
 import { loadSafetensors, saveSafetensors, type Tensor } from "@rfdetr/torch";
 import { previousSuffix, replaceFolder, syncFile, writeFailure } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
+import { shown } from "../../support/shown.js";
 import { reasonOf } from "../../support/system-error.js";
 import type { EarlyStoppingState } from "../../train/early-stopping.js";
 import { Checksums, faultOfSums, sumsName } from "./checksums.js";
@@ -172,7 +174,7 @@ function readState(folder: string): StateFile {
   const found = (state as Partial<StateFile> | null)?.layout;
   if (found !== 1 && found !== layout)
     throw new CheckpointError(
-      `Expected a checkpoint of layout 1 or ${layout} in ${path} but received ${JSON.stringify(found)}: it was written by another version`,
+      `Expected a checkpoint of layout 1 or ${layout} in ${path} but received ${shown(found)}: it was written by another version`,
     );
   const wrong = faultOfState(state);
   if (wrong !== null) throw new CheckpointError(`${wrong} in ${path}`);
