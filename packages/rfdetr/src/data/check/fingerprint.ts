@@ -4,9 +4,9 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import sharp from "sharp";
 import { decodeFile } from "../images/decode.js";
 import { readImageHeader } from "../images/image-header.js";
+import { sharp } from "../images/sharp.js";
 
 /** Side of the small picture. */
 const side = 32;
