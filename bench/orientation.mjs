@@ -6,8 +6,8 @@
 //   npm run build && node bench/orientation.mjs --weights best.safetensors --data D [--split valid]
 //
 // D is a dataset in Roboflow's COCO layout of square pictures, such as `rfdetr data synth D` writes: of a square, the
-// size does not tell how it was annotated. The pictures are stored turned by 90°, 270° and 180° in turn (orientations 6,
-// 8 and 3). One JSON object goes to stdout.
+// size does not tell how it was annotated. The pictures are stored turned by 90°, 270° and 180° in turn (orientations
+// 6, 8 and 3). One JSON object goes to stdout.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

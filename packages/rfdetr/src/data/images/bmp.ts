@@ -1,5 +1,6 @@
 // BMP files (Windows bitmaps), which sharp does not read: 1, 4, 8, 16, 24 and 32 bits a pixel, without run lengths.
 import { closeSync, openSync } from "node:fs";
+import { DataError } from "../../support/errors.js";
 import { ByteSource } from "./byte-source.js";
 import type { RgbPixels } from "./rgb.js";
 
@@ -22,50 +23,54 @@ interface Layout {
 
 /**
  * Decodes to RGB; alpha is dropped. Of pictures that are too large, every `factor`-th row and column is read.
- * @param source path of a file, or its bytes
- * @throws Error whose message follows "does not decode:"
+ * @param source path of a file, or its bytes; @param name what messages call it
+ * @throws DataError
  */
-export function decodeBmp(source: string | Uint8Array, factor: number): RgbPixels {
-  if (typeof source !== "string") return decodeRows(new ByteSource(source), factor);
+export function decodeBmp(source: string | Uint8Array, factor: number, name: string): RgbPixels {
+  if (typeof source !== "string") return decodeRows(new ByteSource(source), factor, name);
   const file = openSync(source, "r");
   try {
-    return decodeRows(new ByteSource(file), factor);
+    return decodeRows(new ByteSource(file), factor, name);
   } finally {
     closeSync(file);
   }
 }
 
-function decodeRows(source: ByteSource, factor: number): RgbPixels {
-  const layout = readLayout(source);
+function decodeRows(source: ByteSource, factor: number, name: string): RgbPixels {
+  const layout = readLayout(source, name);
   const { start, stride, rowBytes, topDown } = layout;
   // Before memory is taken for a file that is only a header.
-  if (source.at(start + stride * (layout.height - 1) + rowBytes - 1, 1) === null) throw cutOff();
+  if (source.at(start + stride * (layout.height - 1) + rowBytes - 1, 1) === null) throw cutOff(name);
   const [width, height] = [Math.ceil(layout.width / factor), Math.ceil(layout.height / factor)];
   const data = new Uint8Array(width * height * 3);
   const toRgb = rowReader(layout);
   for (let i = 0; i < height; i++) {
     const y = topDown ? i : height - 1 - i;
     const row = source.at(start + stride * (topDown ? y * factor : layout.height - 1 - y * factor), rowBytes);
-    if (row === null) throw cutOff();
+    if (row === null) throw cutOff(name);
     for (let x = 0, to = y * width * 3; x < width; x++, to += 3) toRgb(row, x * factor, data, to);
   }
   return { data, width, height };
 }
 
-const cutOff = (): Error => new Error("it is the beginning of a BMP and ends in the middle");
+const cutOff = (name: string): DataError =>
+  new DataError(`Expected a whole BMP but ${name} ends in the middle: replace or remove it`);
 
-function readLayout(source: ByteSource): Layout {
+function readLayout(source: ByteSource, name: string): Layout {
   const head = source.beginning(66);
-  if (head.length < 26) throw cutOff();
+  if (head.length < 26) throw cutOff(name);
   const size = head.readUInt32LE(14);
   // The header of OS/2 has sizes of two bytes and colours of three.
   const old = size === 12;
-  if (!old && head.length < 54) throw cutOff();
+  if (!old && head.length < 54) throw cutOff(name);
   const bits = head.readUInt16LE(old ? 24 : 28);
   const compression = size < 40 ? 0 : head.readUInt32LE(30);
   if (compression !== 0 && compression !== 3 && compression !== 6)
-    throw new Error(`it is a BMP of compression ${compression}, which is not read: save it as PNG`);
-  if (![1, 4, 8, 16, 24, 32].includes(bits)) throw new Error(`a BMP cannot have ${bits} bits a pixel`);
+    throw new DataError(
+      `Expected a BMP without compression but ${name} has compression ${compression}: convert it to PNG`,
+    );
+  if (![1, 4, 8, 16, 24, 32].includes(bits))
+    throw new DataError(`Expected 1, 4, 8, 16, 24 or 32 bits a pixel in ${name} but received ${bits}`);
   const width = old ? head.readUInt16LE(18) : head.readInt32LE(18);
   const rows = old ? head.readUInt16LE(20) : head.readInt32LE(22);
   const masked = compression !== 0 && head.length >= 66;
@@ -81,15 +86,15 @@ function readLayout(source: ByteSource): Layout {
     rowBytes: Math.ceil((width * bits) / 8),
     stride: Math.ceil((width * bits) / 32) * 4,
     topDown: rows < 0,
-    palette: readPalette(source, 14 + size, colours, old ? 3 : 4),
+    palette: readPalette(source, 14 + size, colours, old ? 3 : 4, name),
     masks,
   };
 }
 
-function readPalette(source: ByteSource, start: number, colours: number, entry: number): Uint8Array {
+function readPalette(source: ByteSource, start: number, colours: number, entry: number, name: string): Uint8Array {
   const rgb = new Uint8Array(256 * 3);
   const stored = source.at(start, colours * entry);
-  if (stored === null) throw cutOff();
+  if (stored === null) throw cutOff(name);
   for (let i = 0; i < colours; i++) for (let c = 0; c < 3; c++) rgb[i * 3 + c] = stored[i * entry + 2 - c];
   return rgb;
 }

@@ -55,7 +55,7 @@ export async function decodeImage(
   const factor = shrinkFactor(header, atLeast);
   try {
     let pixels: RgbPixels;
-    if (format === "BMP") pixels = decodeBmp(source, factor);
+    if (format === "BMP") pixels = decodeBmp(source, factor, name);
     else {
       let image = sharp(source, { failOn: "truncated" });
       // libvips shrinks inside the decoder when a resize by a power of two follows, and reads other formats row by row.
@@ -68,6 +68,7 @@ export async function decodeImage(
     }
     return { ...orient(pixels, orientation), original: turnedSize(header, orientation) };
   } catch (error) {
+    if (error instanceof DataError) throw error;
     checkMemory(error, `decode ${name}, which has ${width}×${height} pixels`);
     const fault = decodeFault(source, error as Error);
     throw new DataError(`Expected a readable image but ${name} does not decode: ${fault}. Replace or remove it`, {

@@ -4,7 +4,7 @@ import { DataError } from "../../support/errors.js";
 import { reasonOf } from "../../support/system-error.js";
 import { avifSize } from "./avif-header.js";
 import { ByteSource } from "./byte-source.js";
-import { type ImageFormat, imageKind } from "./image-kinds.js";
+import { type ImageFormat, imageKind, raw } from "./image-kinds.js";
 import { readTiffDirectory, tiffTags } from "./tiff-directory.js";
 
 /** Width and height in pixels. */
@@ -177,7 +177,7 @@ function webp(source: ByteSource): Found {
 function tiff(source: ByteSource, name: string): Found {
   const values = readTiffDirectory(source, 0);
   if (values === null) return null;
-  if (values.has(tiffTags.dngVersion)) throw notDecoded(name, "a camera's raw file");
+  if (values.has(tiffTags.dngVersion)) throw notDecoded(name, raw);
   const [width, height, orientation] = [tiffTags.width, tiffTags.height, tiffTags.orientation].map((tag) =>
     values.get(tag),
   );

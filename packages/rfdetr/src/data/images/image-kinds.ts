@@ -10,7 +10,8 @@ export const imageExtensions: ReadonlySet<string> = new Set(
   ".avif .bmp .dib .gif .jfif .jpe .jpeg .jpg .mpo .png .tif .tiff .webp".split(" "),
 );
 
-const raw = "a camera's raw file";
+/** What messages call the formats of cameras. */
+export const raw = "a camera's raw file";
 
 /** Extensions of pictures that cannot be decoded, with what they are. Readers of folders count them by name. */
 export const otherImageExtensions: ReadonlyMap<string, string> = new Map([

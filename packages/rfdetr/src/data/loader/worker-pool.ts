@@ -35,8 +35,8 @@ export class WorkerPool<Job, Result> {
       // An idle thread does not keep the process alive.
       worker.unref();
       worker.on("message", (answer: Answer<Result>) => this.#answered(worker, answer));
-      worker.on("error", (error) => this.#ended(worker, error));
-      worker.on("exit", (code) => this.#ended(worker, new Error(`it ended by itself with code ${code}`)));
+      worker.on("error", (error) => this.#ended(worker, error.message, error));
+      worker.on("exit", (code) => this.#ended(worker, `it ended by itself with code ${code}`));
     }
   }
 
@@ -73,10 +73,10 @@ export class WorkerPool<Job, Result> {
     else unpackError(answer.error).then(task?.reject);
   }
 
-  #ended(worker: Worker, cause: Error): void {
+  #ended(worker: Worker, how: string, cause?: Error): void {
     if (this.#failure !== null) return;
     const purpose = this.#running.get(worker)?.purpose ?? "load images";
-    this.#fail(threadError(purpose, cause));
+    this.#fail(threadError(purpose, how, cause));
     for (const other of this.#workers) void other.terminate();
   }
 
@@ -95,11 +95,11 @@ export class WorkerPool<Job, Result> {
 }
 
 /** Lack of memory is not blamed on the image, nor is a thread that ended. */
-function threadError(purpose: string, cause: Error): Error {
+function threadError(purpose: string, how: string, cause?: Error): Error {
   try {
     checkMemory(cause, purpose);
   } catch (error) {
     return error as Error;
   }
-  return new InternalError(`Expected a thread to ${purpose} but ${cause.message}`, { cause });
+  return new InternalError(`Expected a thread to ${purpose} but ${how}`, { cause });
 }
