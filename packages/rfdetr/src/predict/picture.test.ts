@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeFile } from "../data/images/decode.js";
 import { readImageHeader } from "../data/images/image-header.js";
@@ -23,7 +23,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 describe("EXIF orientation", () => {
   /** How the upright picture is stored, so that the tag brings it back. */
-  const stored: Record<number, (image: sharp.Sharp) => sharp.Sharp> = {
+  const stored: Record<number, (image: Sharp) => Sharp> = {
     2: (image) => image.flop(),
     3: (image) => image.rotate(180),
     4: (image) => image.flip(),

@@ -37,9 +37,18 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
+/** What is read: images, their order, the size of a batch, and how many places of an epoch are passed over. */
+interface Reading {
+  of?: DatasetImage[];
+  order?: number[];
+  size?: number;
+  epochs?: number;
+  skip?: number;
+}
+
 async function read(
   options: Partial<LoaderOptions>,
-  { of = images, order = of.map((_, i) => i), size = 4, epochs = 1, skip = 0 } = {},
+  { of = images, order = of.map((_, i) => i), size = 4, epochs = 1, skip = 0 }: Reading = {},
 ): Promise<{ batches: Batch[]; warnings: string[]; leftOut: string[] }> {
   const [batches, warnings]: [Batch[], string[]] = [[], []];
   const loader = new DataLoader({ recipe, workers: 0, onWarning: (text) => warnings.push(text), ...options });
