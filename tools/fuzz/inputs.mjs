@@ -2,14 +2,16 @@
 // The valid files that are damaged: weights, a dataset in both layouts, images, and the folder of a run. Small.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import sharp from "sharp";
 import { synthesize } from "../../packages/rfdetr/dist/data/index.js";
 import { RFDETRModel, resolveModel } from "../../packages/rfdetr/dist/model/index.js";
 import { savePythonCheckpoint, saveWeights } from "../../packages/rfdetr/dist/weights/index.js";
 import { manualSeed } from "../../packages/torch/dist/index.js";
 
+// A dependency of the package rfdetr.
+const sharp = createRequire(new URL("../../packages/rfdetr/package.json", import.meta.url))("sharp");
 const command = fileURLToPath(new URL("../../packages/rfdetr/bin/rfdetr.mjs", import.meta.url));
 
 /** A model that is small enough to be written a thousand times. */
