@@ -10,14 +10,11 @@
 // 6, 8 and 3). One JSON object goes to stdout.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-
-/** The image library of the package. @type {typeof import("sharp")} */
-const sharp = createRequire(new URL("../packages/rfdetr/package.json", import.meta.url))("sharp");
+import sharp from "sharp";
 
 const { values } = parseArgs({
   options: { weights: { type: "string" }, data: { type: "string" }, split: { type: "string", default: "valid" } },
