@@ -17,14 +17,12 @@ async function table() {
   const folder = join(root, "packages/rfdetr/dist/data/check");
   const { checks } = await import(join(folder, "checks.js"));
   const { qualityChecks } = await import(join(folder, "quality.js"));
-  const { duplicateChecks } = await import(join(folder, "remarks.js"));
   /** @type {[string, string, string][]} */
   const rows = checks.map((/** @type {{name: string, training: string, valid?: string, about: string}} */ check) => {
     const { name, training, valid = training, about } = check;
     return [name, valid === training ? training : `${training}; in valid ${valid}`, about];
   });
-  for (const [name, about] of [...Object.entries(qualityChecks), ...Object.entries(duplicateChecks)])
-    rows.push([name, "kept", String(about)]);
+  for (const [name, about] of Object.entries(qualityChecks)) rows.push([name, "kept", String(about)]);
   return [
     "| finding | training | what it is, and what to do |",
     "|---|---|---|",

@@ -51,7 +51,7 @@ export class Console {
   }
 
   /**
-   * A table of what was asked for. In a terminal that is too narrow it does without the columns of these titles, as many
+   * A table of what was asked for. In a terminal that is too narrow it does without columns of these titles, as many
    * as needed and in this order, and says so; elsewhere it is whole.
    */
   table(header: readonly string[], rows: readonly (readonly string[])[], dispensable: readonly string[] = []): void {

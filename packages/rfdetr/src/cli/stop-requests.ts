@@ -11,7 +11,10 @@ const signals = Object.keys(exitCodes) as StopSignal[];
 
 /** A second signal within this many milliseconds is the first again: npx passes on what the terminal sent already. */
 const echo = 1000;
-/** Seconds without an event, without computing and without a transfer after which a run that was asked to stop is taken to be stuck. */
+/**
+ * Seconds without an event, without computing and without a transfer after which a run that was asked to stop is taken
+ * to be stuck.
+ */
 const patience = 20;
 /** The same for a run that has ended and waits for its threads only. */
 const farewell = 3;

@@ -32,7 +32,7 @@ export interface Content {
 }
 
 /** Annotations of `a.jpg` (an owl and a duck) and `b.jpg` (a duck). */
-export function cocoContent(): Content {
+function cocoContent(): Content {
   return {
     images: [
       { id: 1, file_name: "a.jpg", ...picture },

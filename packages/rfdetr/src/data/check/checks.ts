@@ -127,9 +127,15 @@ export const checks: readonly Check[] = [
     (image) => (image.fault?.kind === "missing" ? `${image.file} is missing: ${image.fault.reason}` : null),
   ),
   ofImages(
-    "undecodable images",
+    "unreadable images",
     "refused",
-    "A picture that is cut off, damaged, or of a kind that cannot be decoded.",
+    "A file that is no picture, is empty, or is of a kind that cannot be decoded. Replace or convert it.",
+    (image) => (image.fault?.kind === "unreadable" ? image.fault.reason : null),
+  ),
+  ofImages(
+    "undecodable images",
+    "repaired",
+    "A picture that is cut off or damaged. Training leaves it out when it meets it, and ends with exit code 3.",
     (image) => (image.fault?.kind === "undecodable" ? image.fault.reason : null),
   ),
   read(

@@ -42,6 +42,9 @@ export const qualityChecks = {
   "tiny boxes":
     "5 % of the boxes or more have a side under 4 pixels, a quarter of a patch, at the training resolution.",
   "repeated boxes": "A box is there twice, with the same class: the model cannot learn to give it twice.",
+  "pictures in several splits":
+    "A picture of the train split is in the valid or test split too, whose figures are then too good: leave it out of one.",
+  "repeated pictures": "A picture is in a split more than once: it counts for more than the others.",
 } as const;
 
 /** Name of a check of {@link qualityChecks}. */

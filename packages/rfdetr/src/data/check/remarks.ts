@@ -8,13 +8,6 @@ import type { Finding } from "./findings.js";
 import { findQualityProblems, type JudgedSplit, type QualityLimits } from "./quality.js";
 import { toDataset } from "./to-dataset.js";
 
-/** What {@link duplicateFindings} finds, and what to do, for people. */
-export const duplicateChecks = {
-  "pictures in several splits":
-    "A picture of the train split is in the valid or test split too: the figures of that split are too good. Leave it out of one.",
-  "repeated pictures": "A picture is in a split more than once: it counts for more than the others.",
-} as const;
-
 /** What spoils results although nothing is wrong. */
 export function qualityFindings(listing: DatasetListing, limits: QualityLimits = {}): Finding[] {
   const judged = splits.flatMap((split): JudgedSplit[] => {

@@ -15,7 +15,7 @@ export function isInside(folder: string, path: string): boolean {
   return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
-/** Whether there is a file of any kind, links followed. Devices and pipes are files: reading their header refuses them. */
+/** Whether there is a file, links followed. Devices and pipes are files too: reading their header refuses them. */
 export function isFile(path: string): boolean {
   return stateOf(path)?.isDirectory() === false;
 }
@@ -72,7 +72,7 @@ export const spellingKey = (name: string): string => name.normalize("NFC").toLow
 export class FileFinder {
   readonly #root: string;
   readonly #folders: readonly string[];
-  /** Files of the folders by the key of their base name, and by that without the ending; made when a name is missing. */
+  /** Files of the folders by the key of their base name, and by that without the ending; made when one is missing. */
   #index: { byName: Map<string, string[]>; byStem: Map<string, string[]> } | null = null;
 
   /**

@@ -52,8 +52,8 @@ export interface ListedImage {
   annotations: number;
   /** What the file says of itself; null if it cannot be read. */
   header: ImageHeader | null;
-  /** Why the file cannot be used. */
-  fault: { kind: "missing" | "undecodable"; reason: string } | null;
+  /** Why the file cannot be used: it is not there, its header cannot be read, or it does not decode. */
+  fault: { kind: "missing" | "unreadable" | "undecodable"; reason: string } | null;
   /** The EXIF orientation that is applied when the file is decoded; 1 keeps the stored pixels. */
   orientation: number;
   /** The entry itself; null in YOLO datasets. */

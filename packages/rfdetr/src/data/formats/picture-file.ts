@@ -21,7 +21,7 @@ export function withHeader(image: ListedImage, { autoOrient }: ReadHeader): List
     const missing = !existsSync(image.file);
     image.fault = missing
       ? { kind: "missing", reason: "there is no such file" }
-      : { kind: "undecodable", reason: error.message };
+      : { kind: "unreadable", reason: error.message };
     return image;
   }
   image.header = header;
