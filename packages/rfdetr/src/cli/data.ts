@@ -119,7 +119,9 @@ async function stats(folder: string, flags: OutputFlags): Promise<number> {
     return exit.done;
   }
   if (result.faults > 0)
-    console.warning(`${grouped(result.faults)} entries are at fault and not counted: rfdetr data check names them`);
+    console.warning(
+      `${counted(result.faults, "fault")} in the data: what is at fault is not counted here; rfdetr data check names it`,
+    );
   for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
     console.result(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
     console.result(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);

@@ -105,6 +105,7 @@ describe("the header of a run", () => {
     expect(header({ weights: null })).toContain("weights random\n");
     expect(header({ weights: null })).toMatch(/warning: The weights are random.* starts from --weights nano\n/);
     expect(header({ weights: null, model: "xlarge" })).toContain("starts from trained weights (--weights)\n");
+    expect(header({ weights: null, resumedAt: 3 })).not.toContain("weights random");
     for (const meant of [{ trainImages: 118_000 }, { model: "demo" }, { model: "tiny" }, { resumedAt: 3 }])
       expect(header({ weights: null, ...meant })).not.toContain("warning");
   });

@@ -92,7 +92,8 @@ export class TrainConsole {
     console.progress(
       `${counted(epochs, "epoch")} of ${counted(stepsPerEpoch, "step")}, ${counted(batch, "image")} per step${limit}`,
     );
-    console.progress(`weights ${event.weights ?? "random"}`);
+    // A run that goes on has its own weights.
+    if (event.resumedAt === null) console.progress(`weights ${event.weights ?? "random"}`);
     console.progress(`precision ${console.bold(event.precision)}: ${event.reason}`);
     console.progress(
       console.dim(

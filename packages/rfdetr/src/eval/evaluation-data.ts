@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { decodeFile } from "../data/images/decode.js";
 import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split } from "../data/index.js";
+import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/coco.js";
 import { joinSquares, type ResizeOptions, toSquare } from "./square.js";
@@ -32,7 +33,7 @@ export async function openEvaluationData(
     images: dataset.images.length,
     async *batches() {
       if (!antialias) {
-        yield* interpolatedBatches(dataset.images, side, batch);
+        yield* interpolatedBatches(dataset.images, side, batch, onBadImage);
         return;
       }
       const loader = evaluationLoader(side, Math.min(4, availableParallelism()), onBadImage);
@@ -86,12 +87,25 @@ async function* interpolatedBatches(
   images: readonly DatasetImage[],
   side: number,
   batch: number,
+  onBadImage?: (message: string) => void,
 ): AsyncGenerator<EvaluationBatch> {
   for (let at = 0; at < images.length; at += batch) {
-    const entries = images.slice(at, at + batch);
-    const decoded = await Promise.all(entries.map(({ file, orientation }) => decodeFile(file, { orientation })));
+    const tried = await Promise.all(
+      images.slice(at, at + batch).map(async (entry) => {
+        try {
+          return { entry, pixels: await decodeFile(entry.file, { orientation: entry.orientation }) };
+        } catch (error) {
+          if (onBadImage === undefined || !(error instanceof DataError)) throw error;
+          onBadImage(error.message);
+          return null;
+        }
+      }),
+    );
+    const good = tried.filter((each) => each !== null);
+    if (good.length === 0) continue;
+    const entries = good.map(({ entry }) => entry);
     yield {
-      images: joinSquares(decoded.map((pixels) => toSquare(pixels, side, { antialias: false }))),
+      images: joinSquares(good.map(({ pixels }) => toSquare(pixels, side, { antialias: false }))),
       height: side,
       width: side,
       imageIds: entries.map(({ id }) => id),

@@ -94,6 +94,10 @@ const schema = z.object({
 /** Reads the configuration of a run. @throws RunDirectoryError when it is damaged */
 export function readRunConfig(directory: RunDirectory): RunConfig {
   const config = directory.readJson("config.json");
+  if (config === null || typeof config !== "object" || !("settings" in config))
+    throw new RunDirectoryError(
+      `Expected the folder of a run to continue but ${directory.file("config.json")} is not the configuration of one`,
+    );
   const fault = schemaFault(schema, config);
   if (fault !== null)
     throw new RunDirectoryError(`${fault} in ${directory.file("config.json")}: it is not that of a run, or damaged`);
