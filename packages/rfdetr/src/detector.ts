@@ -1,5 +1,6 @@
 // The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same
 // parts.
+import type { Split } from "./data/index.js";
 import type { CocoSummary } from "./eval/coco/coco-summary.js";
 import type { ResizeOptions } from "./eval/square.js";
 import type { Detection } from "./model/types.js";
@@ -17,7 +18,17 @@ import { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
 import { CheckpointError, UsageError } from "./support/errors.js";
-import { abortSignal, callback, checkOptions, count, oneOf, plainObject, share, text } from "./support/options.js";
+import {
+  abortSignal,
+  callback,
+  checkOptions,
+  count,
+  oneOf,
+  plainObject,
+  positive,
+  share,
+  text,
+} from "./support/options.js";
 
 /** What a detector is made with. */
 export interface DetectorOptions {
@@ -48,7 +59,34 @@ const detectorOptions = {
 const resizeOptions = { antialias: oneOf(true, false) };
 const predictOptions = { threshold: share, signal: abortSignal, autoOrient: oneOf(true, false), ...resizeOptions };
 const predictManyOptions = { ...predictOptions, batch: count, onError: callback };
-const evaluateOptions = { data: text, split: oneOf("valid", "test"), batch: count, ...resizeOptions };
+const evaluateOptions = {
+  data: text,
+  split: oneOf("train", "valid", "test"),
+  batch: count,
+  autoOrient: oneOf(true, false),
+  ...resizeOptions,
+};
+const resumeOptions = {
+  data: text,
+  epochs: count,
+  maxSteps: count,
+  lr: positive,
+  lrEncoder: positive,
+  signal: abortSignal,
+};
+
+/** What may change when a run is continued. */
+export interface ResumeOptions {
+  /** New place of the run's data, which may have changed; its classes may not. */
+  data?: string;
+  /** More epochs than the run had. */
+  epochs?: number;
+  maxSteps?: number;
+  lr?: number;
+  lrEncoder?: number;
+  /** Stops the run, as `stop()` does. */
+  signal?: AbortSignal;
+}
 
 /**
  * A detector: trains, evaluates and detects. Its model lives in a thread of its own, so that the thread of the caller
@@ -165,6 +203,24 @@ export class RFDETR {
   }
 
   /**
+   * Continues a run in a worker thread, from its last checkpoint and with its own settings; see {@link train}.
+   * @param run folder of the run
+   * @throws ConfigError for an option that a continued run does not have
+   * @throws RunDirectoryError if the folder is not that of a run; what else is wrong comes through `result`
+   * @example
+   * import { RFDETR } from "rfdetr";
+   * const run = await RFDETR.resume("runs/birds", { epochs: 80 });
+   * for await (const event of run) if (event.type === "epoch") console.log(event.epoch, event.loss);
+   */
+  static async resume(run: string, options: ResumeOptions = {}): Promise<TrainRun> {
+    checkOptions("RFDETR.resume", options, resumeOptions);
+    const { resumeConfig } = await import("./run/session/resume.js");
+    const { data, signal, ...settings } = options;
+    const changes = { ...settings, ...(data === undefined ? {} : { datasetDir: data }) };
+    return TrainRun.start(resumeConfig(run), { resume: run, changes, ...(signal === undefined ? {} : { signal }) });
+  }
+
+  /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels. Runs
    * in a thread of its own.
    * @throws PictureError if the image cannot be read
@@ -193,7 +249,7 @@ export class RFDETR {
    * @throws DataError if the split cannot be read, or has a class that the weights do not know
    */
   async evaluate(
-    options: { data: string; split?: "valid" | "test"; batch?: number } & ResizeOptions,
+    options: { data: string; split?: Split; batch?: number; autoOrient?: boolean } & ResizeOptions,
   ): Promise<CocoSummary> {
     checkOptions("evaluate", options, evaluateOptions, ["data"]);
     const { evaluateWeights } = await import("./eval/evaluate-weights.js");
@@ -202,6 +258,7 @@ export class RFDETR {
       split: options.split ?? "valid",
       batch: options.batch ?? 4,
       antialias: options.antialias ?? true,
+      autoOrient: options.autoOrient ?? true,
       precision: this.options.precision ?? "auto",
       device: this.options.device ?? "auto",
       reading: this.#reading(),

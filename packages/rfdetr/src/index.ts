@@ -1,5 +1,5 @@
 // The public interface. Importing it does not load libtorch; the first model does.
-export { type DetectorOptions, RFDETR } from "./detector.js";
+export { type DetectorOptions, type ResumeOptions, RFDETR } from "./detector.js";
 export { CocoEvaluator, type CocoSummary } from "./eval/coco/coco.js";
 export { evaluateFiles, loadFiles } from "./eval/coco/coco-files.js";
 export type { ResizeOptions } from "./eval/square.js";

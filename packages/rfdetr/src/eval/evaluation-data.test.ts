@@ -13,8 +13,8 @@ describe("data of an evaluation", () => {
     const folder = join(root, String(antialias));
     await writeCoco(folder);
     truncateSync(join(folder, "valid", "a.jpg"), 300);
-    const read = async (onBadImage?: (message: string) => void): Promise<number[]> => {
-      const ids: number[] = [];
+    const read = async (onBadImage?: (message: string) => void): Promise<(number | string)[]> => {
+      const ids: (number | string)[] = [];
       const options = { antialias, ...(onBadImage === undefined ? {} : { onBadImage }) };
       const { batches } = await openEvaluationData(folder, "valid", 32, 1, options);
       for await (const { imageIds } of batches()) ids.push(...imageIds);

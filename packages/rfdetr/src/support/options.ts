@@ -21,6 +21,11 @@ export const count: OptionKind = {
   takes: "positive integer",
   fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
 };
+/** A number above 0. */
+export const positive: OptionKind = {
+  takes: "positive number",
+  fits: (value) => typeof value === "number" && value > 0 && value < Infinity,
+};
 /** The signal of an AbortController. */
 export const abortSignal: OptionKind = {
   takes: "an AbortSignal",

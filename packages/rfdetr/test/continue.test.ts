@@ -1,0 +1,32 @@
+// A run that the library continues.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { synthesize } from "../src/data/synth/synth.js";
+import { RFDETR } from "../src/detector.js";
+
+const folder = mkdtempSync(join(tmpdir(), "continue-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("RFDETR.resume", () => {
+  it("continues a run that was stopped, trains an ended one on, and names what cannot change", async () => {
+    const [data, outputDir] = [join(folder, "data"), join(folder, "run")];
+    await synthesize(data, { images: 6, size: 64, classes: 2, seed: 1 });
+    const detector = await RFDETR.create("tiny");
+    const settings = { epochs: 1, batchSize: 2, seed: 1, resolution: 64, multiScale: "off", numWorkers: 0 } as const;
+    const first = detector.train({ data, outputDir, ...settings, precision: "32-true", monitorInterval: 0 });
+    for await (const event of first) if (event.type === "step" && event.step === 2) first.stop();
+    expect((await first.result).summary).toMatchObject({ stop_reason: "interrupted" });
+
+    const second = await (await RFDETR.resume(outputDir)).result;
+    expect(second.summary).toMatchObject({ stop_reason: "finished", epochs: 1, steps: 5 });
+    const longer = await (await RFDETR.resume(outputDir, { epochs: 2 })).result;
+    expect(longer.summary).toMatchObject({ stop_reason: "finished", epochs: 2, steps: 10 });
+
+    await expect(RFDETR.resume(join(folder, "data"))).rejects.toThrow("Expected the folder of a run to continue");
+    await expect(RFDETR.resume(outputDir, { seed: 2 } as object)).rejects.toThrow(
+      "for RFDETR.resume but received seed",
+    );
+  });
+});
