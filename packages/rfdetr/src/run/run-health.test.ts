@@ -39,6 +39,13 @@ describe("the health of a run", () => {
     );
   });
 
+  it("has not diverged because the few first losses differ, though it is not one to go back to", () => {
+    const health = after([0.75, 9.5, 18.1]);
+    expect([health.good, health.diverged]).toEqual([false, false]);
+    expect(after([0.75, 9.5, Number.NaN]).diverged).toBe(true);
+    expect(after([...Array(8).fill(1), 18]).diverged).toBe(true);
+  });
+
   it("takes a loss that stays high for the usual one in the end", () => {
     expect(after([...Array(20).fill(1), ...Array(200).fill(10)]).good).toBe(false);
     expect(after([...Array(20).fill(1), ...Array(300).fill(10)]).good).toBe(true);

@@ -17,11 +17,13 @@ const growth = 10;
 export class RunHealth {
   readonly #recent: number[] = [];
   #lowest = Number.POSITIVE_INFINITY;
+  #seen = 0;
   #high = 0;
   #norm: { kept: number; now: number } | null = null;
 
   /** Adds the loss of a step, applied or not. */
   loss(value: number): void {
+    this.#seen++;
     this.#recent.push(Number.isFinite(value) ? value : Number.POSITIVE_INFINITY);
     if (this.#recent.length > window) this.#recent.shift();
     const middle = median(this.#recent);
@@ -45,8 +47,22 @@ export class RunHealth {
     if (this.#norm !== null) this.#norm.now = this.#norm.kept;
   }
 
+  /**
+   * Whether the run has certainly diverged. Of the first losses nobody knows what is usual: an image with many objects
+   * has another loss than one with few.
+   */
+  get diverged(): boolean {
+    const last = this.#recent.at(-1) ?? 0;
+    return !this.good && (this.#seen >= window || !Number.isFinite(last) || this.#grown);
+  }
+
+  get #grown(): boolean {
+    return this.#norm !== null && !(this.#norm.now <= growth * Math.max(1, this.#norm.kept));
+  }
+
+  /** Whether the state is fit to go back to. */
   get good(): boolean {
-    if (this.#norm !== null && !(this.#norm.now <= growth * Math.max(1, this.#norm.kept))) return false;
+    if (this.#grown) return false;
     if (this.#recent.length === 0) return true;
     const last = this.#recent[this.#recent.length - 1];
     if (!Number.isFinite(last)) return false;

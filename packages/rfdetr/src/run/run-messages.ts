@@ -57,12 +57,12 @@ export function lostWeights({ progress, directory }: Session, names: string[], s
 }
 
 /** Why a run has no best weights; null where it has, or where what was said before tells it. */
-export function whyNoBest({ settings, progress }: Session, healthy: boolean): string | null {
+export function whyNoBest({ settings, progress }: Session, diverged: boolean): string | null {
   const last = "weights/last.safetensors holds those of the last epoch";
   if (progress.best !== null) return null;
   if (progress.epoch <= settings.skipBestEpochs)
     return `There are no best weights, because skip_best_epochs (${settings.skipBestEpochs}) leaves out every epoch of this run: ${last}`;
-  return healthy ? null : `There are no best weights, because the run diverged: ${last}. ${remedy}`;
+  return !diverged ? null : `There are no best weights, because the run diverged: ${last}. ${remedy}`;
 }
 
 /** Why `run_test` cannot run; null where it can. */

@@ -32,6 +32,11 @@ export class StateKeeper {
     return this.#health.good;
   }
 
+  /** Whether losses or weights have certainly exploded. */
+  get diverged(): boolean {
+    return this.#health.diverged;
+  }
+
   /** Tells of the loss of a step, applied or not. */
   loss(value: number): void {
     this.#health.loss(value);

@@ -151,7 +151,7 @@ class Trainer {
     const { session } = this;
     this.#epochs.mustHaveTrained();
     const skipped = mostlySkipped(session.progress, this.#faults.since);
-    for (const message of [skipped, whyNoBest(session, this.#state.healthy)])
+    for (const message of [skipped, whyNoBest(session, this.#state.diverged)])
       if (message !== null) yield { type: "warning", message };
     if (session.settings.runTest) yield* this.#test();
   }
@@ -159,7 +159,7 @@ class Trainer {
   /** Saves the weights of a run that is stopped, unless it has diverged. */
   *#keepLast(): Generator<TrainEvent> {
     yield* this.#state.heal();
-    if (this.#state.healthy && !this.#epochs.diverged) for (const recorder of this.recorders) recorder.stopped?.();
+    if (!this.#state.diverged && !this.#epochs.diverged) for (const recorder of this.recorders) recorder.stopped?.();
   }
 
   /** Steps until the run ends by their number; those that were undone do not count. */
@@ -288,9 +288,9 @@ class Trainer {
     const evaluationSeconds = (performance.now() - began) / 1000;
     if (figures.summary !== null) this.#evaluationSeconds = evaluationSeconds;
     const usable = yield* this.#epochs.usable(figures);
-    const { healthy } = this.#state;
+    const { healthy, diverged } = this.#state;
     const before = progress.best?.figure ?? null;
-    const verdict = judgeEpoch(settings, epoch, before, figures, { usable, healthy });
+    const verdict = judgeEpoch(settings, epoch, before, figures, { usable, healthy: !diverged });
     const { chosen, baseWins, figure, watched, best } = verdict;
     const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins, usable });

@@ -195,6 +195,18 @@ const cocoKinds: Kind[] = [
     },
     ["train unreadable images: refused"],
   ],
+  [
+    "a picture of too many pixels",
+    () => {
+      const header = Buffer.alloc(33);
+      header.write("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "latin1");
+      header.writeUInt32BE(20_000, 16);
+      header.writeUInt32BE(15_000, 20);
+      header.set([8, 2], 24);
+      writeFileSync(join(folder, "train/b.jpg"), header);
+    },
+    ["train unreadable images: refused"],
+  ],
   ["a cut-off picture", () => truncateSync(join(folder, "train/b.jpg"), 300), ["train undecodable images: repaired"]],
   [
     "no size",

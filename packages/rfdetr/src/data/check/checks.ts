@@ -129,7 +129,7 @@ export const checks: readonly Check[] = [
   ofImages(
     "unreadable images",
     "refused",
-    "A file that is no picture, is empty, or is of a kind that cannot be decoded. Replace or convert it.",
+    "A file that is no picture, is empty, too large, or of a kind that cannot be decoded. Replace or convert it.",
     (image) => (image.fault?.kind === "unreadable" ? image.fault.reason : null),
   ),
   ofImages(

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
 import { type ImageHeader, readImageHeader } from "../images/image-header.js";
+import { checkPixels } from "../images/limits.js";
 import { chooseOrientation } from "../images/orientation.js";
 import type { ListedImage } from "./listing.js";
 
@@ -16,6 +17,7 @@ export function withHeader(image: ListedImage, { autoOrient }: ReadHeader): List
   let header: ImageHeader;
   try {
     header = readImageHeader(image.file);
+    checkPixels(header, image.file);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     const missing = !existsSync(image.file);
