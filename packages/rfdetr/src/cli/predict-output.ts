@@ -1,7 +1,7 @@
 // The files that `rfdetr predict` writes: pictures with boxes, and results.
-import { extname, join } from "node:path";
+import { extname } from "node:path";
 import { drawDetections } from "../predict/draw.js";
-import { OutputFolder, pictureNames } from "../predict/outputs.js";
+import { labelNames, OutputFolder, pictureNames } from "../predict/outputs.js";
 import {
   classList,
   cocoResults,
@@ -35,7 +35,7 @@ export function openPredictOutput(
 ): PredictOutput {
   const { out, draw, format, autoOrient } = options;
   const pictures = pictureNames(files);
-  const labels = labelNames(pictures);
+  const labels = labelNames(files);
   const names: string[] = [];
   if (draw) names.push(...pictures);
   if (format === "yolo") names.push("classes.txt", ...labels);
@@ -70,14 +70,6 @@ function resultsText(format: Format | null, images: readonly FilePrediction[], e
   if (format === "csv") return csvResults(images);
   if (format === "coco") return `${JSON.stringify(cocoResults(images))}\n`;
   return format === "json" ? `${JSON.stringify(jsonResults(images, errors))}\n` : "";
-}
-
-/** Label files are called like their images. Where two images differ only in their extension, that is kept. */
-function labelNames(pictures: readonly string[]): string[] {
-  const stems = pictures.map((name) => name.slice(0, name.length - extname(name).length));
-  const counts = new Map<string, number>();
-  for (const stem of stems) counts.set(stem, (counts.get(stem) ?? 0) + 1);
-  return stems.map((stem, i) => join("labels", `${counts.get(stem) === 1 ? stem : pictures[i]}.txt`));
 }
 
 /** The format that the name of a picture asks for. */

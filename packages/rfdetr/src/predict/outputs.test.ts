@@ -12,7 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { OutputFolder, pictureNames } from "./outputs.js";
+import { imageExtensions } from "../data/images/image-kinds.js";
+import { labelNames, OutputFolder, pictureNames } from "./outputs.js";
 
 let folder: string;
 const before = process.cwd();
@@ -45,6 +46,22 @@ describe("names of pictures", () => {
 
   it("never come twice", () => {
     expect(pictureNames(["a.gif", "a.gif.jpg"])).toEqual(["a.gif.jpg", "a.gif-2.jpg"]);
+  });
+});
+
+describe("names of label files", () => {
+  it("have .txt in place of the extension of every kind of image that is read", () => {
+    const files = [...imageExtensions].map((extension, i) => `p/${i}${extension}`);
+    expect(labelNames(files)).toEqual(files.map((_, i) => join("labels", `${i}.txt`)));
+    expect(labelNames(["p/a.BMP", "p/b/a.jpg", "p/c.d", "p/e"])).toEqual(
+      ["a.txt", join("b", "a.txt"), "c.d.txt", "e.txt"].map((name) => join("labels", name)),
+    );
+  });
+
+  it("keep the extension of the second of two images that differ in it only", () => {
+    expect(labelNames(["p/a.bmp", "p/a.jpg", "p/a.jpg.png"])).toEqual(
+      ["a.txt", "a.jpg.txt", "a.jpg.png.txt"].map((name) => join("labels", name)),
+    );
   });
 });
 

@@ -16,6 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
+import { imageExtensions } from "../data/images/image-kinds.js";
 import { makeFolder, syncFile, writeFailure } from "../support/atomic.js";
 import { RunDirectoryError } from "../support/errors.js";
 
@@ -27,11 +28,8 @@ const writable: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp"]
  * name in different folders keep different names. Pictures keep the format of their image where it can be written.
  */
 export function pictureNames(files: readonly string[]): string[] {
-  const paths = files.map((file) => resolve(file));
-  const root = commonFolder(paths);
   const taken = new Set<string>();
-  return paths.map((path) => {
-    const name = relative(root, path);
+  return namesBelow(files).map((name) => {
     const extension = extname(name);
     const ending = writable.has(extension.toLowerCase()) ? extension : ".jpg";
     const stem = ending === extension ? name.slice(0, -extension.length) : name;
@@ -40,6 +38,29 @@ export function pictureNames(files: readonly string[]): string[] {
     taken.add(free);
     return free;
   });
+}
+
+/**
+ * A name for the label file of each image: the path of the image below the folder that all share, with `.txt` in place
+ * of its extension. The second of two images that differ in the extension only keeps it.
+ */
+export function labelNames(files: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return namesBelow(files).map((name) => {
+    const extension = extname(name);
+    const stem = imageExtensions.has(extension.toLowerCase()) ? name.slice(0, -extension.length) : name;
+    let free = `${stem}.txt`;
+    for (let n = 1; taken.has(free); n++) free = n === 1 ? `${name}.txt` : `${name}-${n}.txt`;
+    taken.add(free);
+    return join("labels", free);
+  });
+}
+
+/** The paths of files below the deepest folder that they share. */
+function namesBelow(files: readonly string[]): string[] {
+  const paths = files.map((file) => resolve(file));
+  const root = commonFolder(paths);
+  return paths.map((path) => relative(root, path));
 }
 
 /** The deepest folder that all paths lie in. */
