@@ -102,7 +102,7 @@ describe("rfdetr", () => {
       ["train", "--data", "DATA", "--model", "tiny", "--out", "run"],
       "exists and is not empty\nContinue it with --resume run, or choose another folder with --out",
     ],
-    [["train", "--resume", "nowhere"], "has no config.json"],
+    [["train", "--resume", "nowhere"], "nowhere does not exist"],
     [["predict", "DATA/valid", "--weights", "nowhere.safetensors"], "The weights nowhere.safetensors do not exist"],
     [["predict", "nothing.jpg", "--weights", "run/weights/best.safetensors"], "nothing.jpg does not exist"],
     [

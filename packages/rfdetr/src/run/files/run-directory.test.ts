@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -66,6 +66,11 @@ describe("RunDirectory", () => {
 
   it("is continued only where there is a run, and by its own name", () => {
     expect(() => RunDirectory.open(folder)).toThrow("has no config.json");
+    mkdirSync(join(folder, "birds"));
+    expect(() => RunDirectory.open(join(folder, "birdz"))).toThrow(
+      `${join(folder, "birdz")} does not exist: did you mean ${join(folder, "birds")}?`,
+    );
+    rmSync(join(folder, "birds"), { recursive: true });
     writeFileSync(join(folder, "config.json"), "{}");
     mkdirSync(join(folder, "checkpoint"));
     mkdirSync(join(folder, "weights"));

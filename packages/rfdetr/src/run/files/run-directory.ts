@@ -12,6 +12,7 @@ import {
 } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { readJson } from "../../support/json.js";
+import { orNearPath } from "../../support/near-path.js";
 import { keepRanges, linesOf, type Range } from "./log-file.js";
 import { lockName, RunLock } from "./run-lock.js";
 
@@ -88,9 +89,13 @@ export class RunDirectory {
   /** The folder of a run, to look at: it may be in progress. @throws RunDirectoryError when it is not that of a run */
   static at(path: string): RunDirectory {
     const folder = resolve(path);
+    if (!existsSync(folder))
+      throw new RunDirectoryError(
+        `Expected the folder of a run to continue but ${folder} does not exist${orNearPath(folder)}`,
+      );
     if (existsSync(join(folder, "config.json"))) return new RunDirectory(folder);
     const run = [dirname(folder), dirname(dirname(folder))].find((above) => existsSync(join(above, "config.json")));
-    if (run !== undefined && existsSync(folder))
+    if (run !== undefined)
       throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} is a part of one`, {
         hint: `Continue the run with \`resume\` ${run}`,
       });
