@@ -13,7 +13,7 @@ export const exit = {
   done: 0,
   /** It failed: an error says why. */
   failed: 1,
-  /** The command line or a setting is wrong: another one would avoid the error. */
+  /** An option, an argument or a setting is unknown, missing, contradicts another, or has a value it cannot have. */
   usage: 2,
   /** It is done except for what is named, such as one image of many that does not decode. */
   partial: 3,

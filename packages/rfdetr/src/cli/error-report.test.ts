@@ -25,8 +25,9 @@ describe("reportError", () => {
     );
   });
 
-  it("ends with 2 where another command line would avoid the error", () => {
+  it("ends with 2 where an option, an argument or a setting itself is wrong", () => {
     expect(reported(new ConfigError("x")).code).toBe(2);
+    expect(reported(new RunDirectoryError("x")).code).toBe(1);
   });
 
   it("shows options in place of the settings that a hint names", () => {

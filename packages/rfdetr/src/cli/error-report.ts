@@ -5,7 +5,7 @@ import { isUserError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { exit } from "./context.js";
 
-/** Codes of errors that another command line would avoid. */
+/** Codes of errors in options, arguments and settings themselves, not in what they name. */
 const usageCodes: ReadonlySet<string> = new Set([
   "ERR_USAGE",
   "ERR_CONFIG",
@@ -26,7 +26,7 @@ const optionOf: Readonly<Record<string, string>> = {
 /**
  * Prints an error: one that a user can act on as a sentence and a hint, any other with its stack, since it is a fault
  * of this program. With `--json`, `{"error":{"code","message"}}` is the last line of stdout.
- * @returns the exit code: 2 where another command line would avoid the error, else 1
+ * @returns the exit code: 2 where an option, an argument or a setting itself is wrong, else 1
  */
 export function reportError(error: unknown, console: Console): number {
   // Help and version were printed; without a command, help is the answer to a wrong command line.
