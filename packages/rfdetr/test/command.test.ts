@@ -52,7 +52,7 @@ describe("rfdetr", () => {
     [["train", "--data", "d", "--batch", "-1"], "Expected positive integer for batch but received -1 of type number"],
     [
       ["train", "--data", "d", "--lr", "fast"],
-      'Expected number of 0 or more for lr but received "fast" of type string',
+      'Expected number of 0 or more for lr but received "fast"',
     ],
     [["train", "--data", "d", "--set", "batch_sise=2"], "did you mean batch_size?"],
     [["train", "--resume", "run", "--batch", "3"], "A resumed run keeps its settings: leave out --batch"],
@@ -66,7 +66,7 @@ describe("rfdetr", () => {
     [["bench", "eval", "--images", "0"], "Expected positive integer for images but received 0 of type number"],
     [
       ["bench", "train", "--against", "keras"],
-      'Expected one of python for against but received "keras" of type string',
+      'Expected one of python for against but received "keras"',
     ],
     [
       ["bench", "train", "--against", "python", "--queries", "200"],

@@ -182,10 +182,14 @@ export class InternalError extends RfdetrError {
   readonly code = "ERR_INTERNAL";
 }
 
-/** The sentence of an argument error: `Expected positive integer for batch but received -1 of type number`. */
+/**
+ * The sentence of an argument error: `Expected positive integer for batch but received -1 of type number`. Text stands
+ * in quotes, without its type: most of it comes from a command line.
+ */
 export function expected(what: string, name: string, received: unknown): string {
+  if (typeof received === "string") return `Expected ${what} for ${name} but received ${shown(received)}`;
   const type = received === null ? "null" : Array.isArray(received) ? "array" : typeof received;
-  return `Expected ${what} for ${name} but received ${typeof received === "string" || typeof received === "object" ? shown(received) : String(received)}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
+  return `Expected ${what} for ${name} but received ${typeof received === "object" ? shown(received) : String(received)}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
 }
 
 /**
