@@ -29,8 +29,8 @@ export function addData(program: Command, finish: (code: number) => void): void 
       .description("Write a dataset of emoji on cluttered backgrounds")
       .argument("<dir>", "folder to create")
       .option("--images <n>", "number of training images; valid gets a sixth of it, test a thirtieth", numeric, 1500)
-      .option("--size <px>", "side length of the images in pixels", numeric, 256)
-      .option("--classes <n>", "number of classes", numeric, 8)
+      .option("--size <px>", "side length of the images in pixels, 64 to 4096", numeric, 256)
+      .option("--classes <n>", "number of classes, 1 to 24", numeric, 8)
       .option("--seed <n>", "seed of the images", numeric, 0),
   ).action(async (folder: string, flags: SynthFlags) => finish(await synth(folder, flags)));
   withOutputFlags(

@@ -4,19 +4,20 @@ import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder, writeFailure } from "../../support/atomic.js";
-import { DataError } from "../../support/errors.js";
+import { DataError, expected, UsageError } from "../../support/errors.js";
 import { Rng } from "../../support/random.js";
 import type { CocoContent } from "../formats/coco-types.js";
 import type { Split } from "../formats/dataset.js";
 import { sharp } from "../images/sharp.js";
-import { rasteriseSprites, type Sprite, spriteLicences } from "./synth-sprites.js";
+import { emojiClasses, rasteriseSprites, type Sprite, spriteLicences } from "./synth-sprites.js";
 
 /** What a synthetic dataset is made of. */
 export interface SynthOptions {
   /** Training images; the valid split has a sixth of that, the test split a thirtieth. */
   images?: number;
-  /** Side of the square images, in pixels. */
+  /** Side of the square images, in pixels, from 64 to 4096. */
   size?: number;
+  /** From 1 to 24. */
   classes?: number;
   seed?: number;
   signal?: AbortSignal;
@@ -31,22 +32,22 @@ interface Placed {
 /**
  * Writes the train, valid and test splits. The folder appears as a whole or not at all.
  * @returns the number of images in each split
- * @throws DataError if the folder exists already, or an option is out of range
+ * @throws UsageError if an option is out of range
+ * @throws DataError if the folder exists already
  * @example
  * import { synthesize } from "rfdetr/data";
  * await synthesize("datasets/demo", { images: 200, classes: 4, seed: 1 });
  */
 export async function synthesize(folder: string, options: SynthOptions = {}): Promise<Record<Split, number>> {
   const { images = 1500, size = 256, classes = 8, seed = 0, signal, onProgress } = options;
-  for (const [name, value, least] of [
-    ["images", images, 1],
-    ["size", size, 64],
-    ["seed", seed, 0],
+  for (const [name, value, least, most] of [
+    ["images", images, 1, 1_000_000],
+    ["size", size, 64, 4096],
+    ["classes", classes, 1, emojiClasses.length],
+    ["seed", seed, 0, Number.MAX_SAFE_INTEGER],
   ] as const)
-    if (!Number.isInteger(value) || value < least)
-      throw new DataError(
-        `Expected integer of at least ${least} for ${name} but received ${value} of type ${typeof value}`,
-      );
+    if (!Number.isSafeInteger(value) || value < least || value > most)
+      throw new UsageError(expected(`integer from ${least} to ${most}`, name, value));
   if (existsSync(folder))
     throw new DataError(
       `Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`,
