@@ -48,6 +48,7 @@ async function split(from: string, to: string, flags: SplitFlags): Promise<numbe
   for (const remark of report.remarks) console.fact(remark);
   for (const [name, { images, annotations }] of Object.entries(report.splits))
     console.result(`${name}: ${counted(images, "image")} with ${counted(annotations, "annotation")}`);
-  console.result(`written to ${to}; ${counted(report.groups, "group")} of pictures that stay together`);
+  const together = report.groups === 0 ? "" : `; ${counted(report.groups, "group")} of pictures that stay together`;
+  console.result(`written to ${to}${together}`);
   return exit.done;
 }

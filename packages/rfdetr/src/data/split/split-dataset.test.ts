@@ -68,7 +68,7 @@ describe("splitting a COCO dataset without splits", () => {
         valid: { images: 4, annotations: 5 },
         test: { images: 4, annotations: 5 },
       },
-      groups: 20,
+      groups: 0,
       remarks: [],
     });
     const parts = ["train", "valid", "test"].map(written);
@@ -153,6 +153,9 @@ describe("splitting a dataset that has a train split", () => {
     expect((splits.train?.images ?? 0) + (splits.test?.images ?? 0)).toBe(10);
     expect(remarks).toEqual([]);
     await expect(splitDataset(folder, join(root, "second"), { valid: 0.3 })).rejects.toThrow("without a valid split");
+    await expect(splitDataset(folder, join(root, "second"))).rejects.toThrow(
+      `Expected a share of train for the test split: ${folder} has a valid split already`,
+    );
   });
 });
 

@@ -31,7 +31,7 @@ export interface SplitOptions {
 /** What was written. */
 export interface SplitReport {
   splits: Partial<Record<Split, { images: number; annotations: number }>>;
-  /** Groups of pictures that stayed together. */
+  /** Groups of more than one picture, which stayed together. */
   groups: number;
   /** What the copy has otherwise than the dataset, and what should be known, one sentence each. */
   remarks: string[];
@@ -66,8 +66,7 @@ export async function splitDataset(data: string, target: string, options: SplitO
   const train = listing.splits.train as Listing;
   const pictures = train.images;
   const groups = await groupPictures(pictures, { folders: by === "group", signal, onProgress });
-  const count = new Set(groups).size;
-  if (count < 2)
+  if (new Set(groups).size < 2)
     throw new DataError(
       `Expected several groups of pictures in ${train.source} but all ${pictures.length} belong together: ${by === "group" ? "they are in one folder" : "they are nearly the same"}`,
     );
@@ -78,13 +77,20 @@ export async function splitDataset(data: string, target: string, options: SplitO
   const assigned = assignSplits(dealt, shares, seed);
   const dataset = written(listing, assigned, shares, remarks);
   writeDataset(target, dataset);
-  const report: SplitReport = { splits: {}, groups: count, remarks };
+  const report: SplitReport = { splits: {}, groups: countShared(groups), remarks };
   for (const [split, { images }] of entries(dataset.splits))
     report.splits[split] = {
       images: images.length,
       annotations: images.reduce((sum, { boxes }) => sum + boxes.length, 0),
     };
   return report;
+}
+
+/** The number of groups that more than one picture is in. */
+function countShared(groups: readonly number[]): number {
+  const [seen, shared] = [new Set<number>(), new Set<number>()];
+  for (const group of groups) (seen.has(group) ? shared : seen).add(group);
+  return shared.size;
 }
 
 /** A valid or test split that has no file of its own, as in files that name one folder for all, is none. */
@@ -115,6 +121,12 @@ function sharesOf({ splits: listed, layout }: DatasetListing, options: SplitOpti
   }
   if (valid + test >= 1)
     throw new UsageError(`Expected shares of valid and test below 1 together but received ${valid + test}`);
+  if (valid + test === 0 && listed.valid !== undefined && options.valid === undefined && options.test === undefined)
+    throw new UsageError(
+      listed.test === undefined
+        ? `Expected a share of train for the test split: ${layout.root} has a valid split already`
+        : `Expected a dataset without a valid or a test split but ${layout.root} has both`,
+    );
   if (valid + test === 0) throw new UsageError("Expected a share above 0 for valid or test but received 0 for both");
   return { train: 1 - valid - test, valid, test };
 }
