@@ -67,7 +67,7 @@ describe("batch_size: auto", () => {
     const events = await run(settings("auto", { batchSize: "auto", autoBatchTargetEffective: 3, gradAccumSteps: 7 }));
     expect(events[0]).toEqual({ type: "preparing", what: "measuring the batch size that fits" });
     expect(
-      events.some((event) => event.type === "warning" && /^batch size 3 with no accumulation/.test(event.message)),
+      events.some((event) => event.type === "note" && /^batch size 3 with no accumulation/.test(event.message)),
     ).toBe(true);
     expect(JSON.parse(read("auto", "config.json").toString()).settings).toMatchObject({
       batch_size: 3,
