@@ -1,5 +1,5 @@
 // What users import: every subpath of the three packages' `exports`, as compiled, and what importing it loads.
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -41,6 +41,19 @@ describe("exports", () => {
     const source = Object.keys(await import(/* @vite-ignore */ specifier)).sort();
     expect(compiled(specifier).names).toEqual(source);
     expect(source.length).toBeGreaterThan(0);
+  });
+
+  it("can be required from CommonJS, with the names that an import sees", async () => {
+    const program = `console.log(JSON.stringify(${JSON.stringify(subpaths)}.map((name) => Object.keys(require(name)))))`;
+    const stdout = execFileSync(process.execPath, ["--input-type=commonjs", "--eval", program], {
+      cwd: `${root}/packages/rfdetr`,
+      encoding: "utf8",
+    });
+    const required: string[][] = JSON.parse(stdout);
+    for (const [i, specifier] of subpaths.entries()) {
+      const names = required[i].filter((name) => name !== "__esModule").sort();
+      expect(names, specifier).toEqual(Object.keys(await import(/* @vite-ignore */ specifier)).sort());
+    }
   });
 
   it("keeps what is not listed inside", () => {
