@@ -21,6 +21,13 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
+it("says of a folder how its images are listed", async () => {
+  await expect(decode(root)).rejects.toMatchObject({
+    code: "ERR_PICTURE_INPUT",
+    message: `Expected an image but ${root} is a folder: give imageFiles(["${root}"]), the list of its images`,
+  });
+});
+
 describe("EXIF orientation", () => {
   /** How the upright picture is stored, so that the tag brings it back. */
   const stored: Record<number, (image: Sharp) => Sharp> = {

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import type { Sharp } from "sharp";
+import { isFolder } from "../data/formats/find-file.js";
 import { decodeImage, headerOf } from "../data/images/decode.js";
 import { rgbPixels } from "../data/images/rgb.js";
 import { sharp } from "../data/images/sharp.js";
@@ -47,6 +48,12 @@ export async function decode(image: ImageSource, autoOrient = true): Promise<Pic
   } catch (cause) {
     checkMemory(cause, `decode ${name}`);
     if (cause instanceof MemoryError) throw cause;
+    if (typeof image === "string" && isFolder(image))
+      throw new PictureError(
+        "ERR_PICTURE_INPUT",
+        `Expected an image but ${name} is a folder: give imageFiles([${JSON.stringify(name)}]), the list of its images`,
+        { cause },
+      );
     const message =
       cause instanceof DataError
         ? cause.message
