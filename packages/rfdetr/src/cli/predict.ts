@@ -75,9 +75,10 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     throw new UsageError(`Expected --out beside --json and --format ${format}: stdout takes one of them`);
   const onStdout = flags.out === undefined && format !== null && format !== "yolo";
   const console = new Console({ json: json || onStdout, ...(flags.plain ? { plain: true } : {}) });
-  const { findImages, kindsInWords } = await import("../predict/inputs.js");
-  const { files, passedOver } = findImages(inputs);
+  const { belowInWords, findImages, kindsInWords } = await import("../predict/inputs.js");
+  const { files, passedOver, below } = findImages(inputs);
   if (passedOver.size > 0) console.warning(`passed over ${kindsInWords(passedOver)}, which cannot be decoded`);
+  for (const sentence of belowInWords(below)) console.fact(sentence);
   const { openPredictOutput } = await import("./predict-output.js");
   const output = openPredictOutput(files, {
     out: flags.out ?? null,

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findImages, imageFiles } from "./inputs.js";
+import { belowInWords, findImages, imageFiles } from "./inputs.js";
 
 let folder: string;
 beforeAll(() => {
@@ -72,6 +72,19 @@ describe("imageFiles", () => {
     expect(() => names("*.gif")).toThrow("found none in");
     expect(() => names("none/*.gif")).toThrow("found none in");
     expect(() => imageFiles(["https://example.org/a.jpg"])).toThrow("a.jpg is a URL: download the image first");
+  });
+
+  it("counts pictures in sub-folders, which a folder does not give", () => {
+    const inside = (...inputs: string[]) => findImages(inputs.map((input) => join(folder, input))).below;
+    expect(inside("a")).toEqual(new Map([[join(folder, "a"), 2]]));
+    expect(inside("a", "a/b")).toEqual(new Map());
+    expect(inside("a/**")).toEqual(new Map());
+    expect(belowInWords(new Map([["photos/", 2]]))).toEqual([
+      `2 pictures in sub-folders of photos/ are not read; give '${join("photos", "**")}' to read all`,
+    ]);
+    expect(() => names("ring")).toThrow(
+      `found 1 picture in its sub-folders only: give '${join(folder, "ring", "**")}'`,
+    );
   });
 
   it("counts pictures that cannot be decoded by their kind", () => {

@@ -1,5 +1,5 @@
 // Resolves images, folders and patterns to files.
-import { lstatSync, readdirSync, realpathSync } from "node:fs";
+import { type Dirent, lstatSync, readdirSync, realpathSync } from "node:fs";
 import { basename, dirname, extname, join, normalize, resolve, sep } from "node:path";
 import { isClutter, isFile, isFolder } from "../data/formats/find-file.js";
 import { imageExtensions, otherImageExtensions } from "../data/images/image-kinds.js";
@@ -12,6 +12,8 @@ export interface FoundImages {
   files: string[];
   /** Number of pictures in folders and patterns that cannot be decoded, by their kind, such as `HEIC`. */
   passedOver: Map<string, number>;
+  /** Folders whose sub-folders have pictures that are not among the files, with the number of those. */
+  below: Map<string, number>;
 }
 
 /**
@@ -33,6 +35,7 @@ export function imageFiles(inputs: readonly string[]): string[] {
 export function findImages(inputs: readonly string[]): FoundImages {
   const files = new Map<string, string>();
   const passedOver = new Map<string, number>();
+  const nested = new Map<string, string[]>();
   for (const input of inputs) {
     const candidates = resolveOne(input);
     const images = candidates.filter(({ named, path }) => named || isImage(path)).map(({ path }) => path);
@@ -41,6 +44,12 @@ export function findImages(inputs: readonly string[]): FoundImages {
       const kind = named ? undefined : otherImageExtensions.get(extname(path).toLowerCase());
       if (kind !== undefined) others.set(kind, (others.get(kind) ?? 0) + 1);
     }
+    const below = picturesBelow(input);
+    if (below.length > 0) nested.set(input, below);
+    if (images.length === 0 && others.size === 0 && below.length > 0)
+      throw new DataError(
+        `Expected images in ${input} but found ${counted(below.length)} in its sub-folders only: give ${anyDepth(input)}`,
+      );
     if (images.length === 0)
       throw new DataError(
         others.size === 0
@@ -50,8 +59,52 @@ export function findImages(inputs: readonly string[]): FoundImages {
     for (const file of images) if (!files.has(resolve(file))) files.set(resolve(file), file);
     for (const [kind, count] of others) passedOver.set(kind, (passedOver.get(kind) ?? 0) + count);
   }
-  return { files: [...files.values()], passedOver };
+  const below = new Map<string, number>();
+  for (const [folder, paths] of nested) {
+    const left = paths.filter((path) => !files.has(resolve(path))).length;
+    if (left > 0) below.set(folder, left);
+  }
+  return { files: [...files.values()], passedOver, below };
 }
+
+/** Folders that are looked into for pictures that nobody asked for. */
+const mostFolders = 1000;
+
+/** Pictures in the sub-folders of a folder, of any depth; none where the input is no folder. Links are not followed. */
+function picturesBelow(input: string): string[] {
+  const open = spellings(input).filter(isFolder);
+  const pictures: string[] = [];
+  for (let next = 0; next < open.length && next < mostFolders; next++)
+    for (const entry of entriesOf(open[next])) {
+      const path = join(open[next], entry.name);
+      if (isClutter(entry.name)) continue;
+      if (entry.isDirectory()) open.push(path);
+      else if (next > 0 && isImage(path)) pictures.push(path);
+    }
+  return pictures;
+}
+
+/** None for a folder that may not be read. */
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+/** One sentence for each folder whose sub-folders have pictures that are not read. */
+export function belowInWords(below: FoundImages["below"]): string[] {
+  return [...below].map(
+    ([folder, count]) =>
+      `${counted(count)} in sub-folders of ${folder} ${count === 1 ? "is" : "are"} not read; give ${anyDepth(folder)} to read all`,
+  );
+}
+
+const counted = (count: number) => `${count} ${count === 1 ? "picture" : "pictures"}`;
+
+/** The pattern of all images of a folder and its sub-folders, quoted for a shell. */
+const anyDepth = (folder: string) => `'${join(folder, "**")}'`;
 
 /** Such as `3 files (HEIC), 1 file (SVG)`. */
 export function kindsInWords(kinds: ReadonlyMap<string, number>): string {
