@@ -34,11 +34,22 @@ const neighbours: Readonly<Record<string, string>> = {
   "--conf": "--threshold",
   "--conf-thres": "--threshold",
   "--verbose": "--plain",
+  "-v": "--version",
 };
 
-/** Options of other tools that need no other option here. */
+const unnamedImages = "Images are given without an option, such as rfdetr predict photos/ --weights runs/nano";
+const noOverlaps = "The model reports an object once: no overlapping boxes are removed, and no IoU threshold is needed";
+
+/** Options of other tools that need no other option here, some of one command. */
 const explained: Readonly<Record<string, string>> = {
   "--amp": "Mixed precision is the default; --no-amp trains in 32-true",
+  "--iou": noOverlaps,
+  "--iou-thres": noOverlaps,
+  "--nms": noOverlaps,
+  "predict --source": unnamedImages,
+  "predict --input": unnamedImages,
+  "predict --images": unnamedImages,
+  "predict --data": unnamedImages,
 };
 
 /** Commands of other tools, and what they are here. */
@@ -53,6 +64,13 @@ const neighbourCommands: Readonly<Record<string, string>> = {
   dataset: "data",
   install: "setup",
   config: "settings",
+  version: "--version",
+};
+
+/** Commands of other tools that there are none of here, and what to do instead. */
+const explainedCommands: Readonly<Record<string, string>> = {
+  "data merge":
+    "Datasets are not merged: join their annotations and pictures with another tool, then rfdetr data check",
 };
 
 /**
@@ -70,32 +88,35 @@ export async function usageError(
   const hint = `See ${name} --help`;
   const quoted = /'(.*?)'/.exec(error.message)?.[1] ?? "";
   switch (error.code) {
-    case "commander.unknownOption": {
-      const [flag] = quoted.split("=");
-      return new UsageError(
-        `Expected a known option of ${name} but received ${flag}${await optionMeant(flag, command)}`,
-        {
-          hint: Object.hasOwn(explained, flag) ? explained[flag] : hint,
-        },
-      );
-    }
+    case "commander.unknownOption":
+      return await unknownOption(quoted, command);
     case "commander.unknownCommand": {
       const names = command.commands.map((known) => known.name());
-      const neighbour = Object.hasOwn(neighbourCommands, quoted) ? neighbourCommands[quoted] : undefined;
-      const meant = neighbour !== undefined && names.includes(neighbour) ? neighbour : suggest(quoted, names);
-      return new UsageError(`Expected a command of ${name} but received ${quoted}${orMeant(meant)}`, { hint });
+      const neighbour = textOf(neighbourCommands, quoted);
+      const isKnown = neighbour !== undefined && [...names, ...longOptions(command)].includes(neighbour);
+      const explanation = textOf(explainedCommands, `${command.name()} ${quoted}`);
+      const meant = isKnown ? neighbour : explanation === undefined ? suggest(quoted, names) : undefined;
+      return new UsageError(`Expected a command of ${name} but received ${quoted}${orMeant(meant)}`, {
+        hint: explanation ?? hint,
+      });
     }
     case "commander.excessArguments": {
       const most = command.registeredArguments.length;
       const extra = command.args[most];
-      const meant = name === "rfdetr train" ? `--data ${extra}` : undefined;
+      const meant =
+        (await assignmentsMeant(command)) ??
+        (name === "rfdetr train" && !extra.includes("=") ? `--data ${extra}` : undefined);
       const wanted = most === 0 ? "only options" : `${most} ${most === 1 ? "argument" : "arguments"}`;
       return new UsageError(`Expected ${wanted} for ${name} but received ${extra}${orMeant(meant)}`, { hint });
     }
     case "commander.optionMissingArgument":
       return new UsageError(`Expected a value for ${quoted} but received none`, { hint });
-    case "commander.missingMandatoryOptionValue":
+    case "commander.missingMandatoryOptionValue": {
+      // An option that is not known may be the one that is missing, by another name.
+      const [unknown] = command.parseOptions([...argv]).unknown;
+      if (unknown !== undefined) return await unknownOption(unknown, command);
       return new UsageError(`Expected ${quoted} for ${name} but received none`, { hint });
+    }
     case "commander.missingArgument":
       return new UsageError(`Expected <${quoted}> for ${name} but received none`, { hint });
     default:
@@ -119,9 +140,42 @@ function fullName(command: Command): string {
   return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }
 
+async function unknownOption(word: string, command: Command): Promise<UsageError> {
+  const [flag] = word.split("=");
+  const name = fullName(command);
+  const explanation = textOf(explained, flag) ?? textOf(explained, `${command.name()} ${flag}`);
+  const meant = explanation === undefined ? await optionMeant(flag, command) : "";
+  return new UsageError(`Expected a known option of ${name} but received ${flag}${meant}`, {
+    hint: explanation ?? `See ${name} --help`,
+  });
+}
+
+/** Arguments such as `epochs=3` as options; undefined unless all are settings or options of the command. */
+async function assignmentsMeant(command: Command): Promise<string | undefined> {
+  const options = longOptions(command);
+  const { settings } = await import("../settings/settings.js");
+  const meant = command.args.map((word) => {
+    const [, key, value] = /^(\w+)=(.*)$/.exec(word) ?? [];
+    if (key === undefined) return undefined;
+    const flag = `--${key.replaceAll("_", "-")}`;
+    const known = options.includes(flag) ? flag : textOf(neighbours, flag);
+    if (known !== undefined && options.includes(known)) return `${known} ${value}`;
+    if (!options.includes("--set") || !Object.hasOwn(settings, key)) return undefined;
+    const shown = flagOfSetting(key as SettingName, value);
+    return shown.startsWith("--set ") ? shown : `${shown} ${value}`;
+  });
+  return meant.includes(undefined) ? undefined : meant.join(" ");
+}
+
+const textOf = (table: Readonly<Record<string, string>>, key: string): string | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;
+
+const longOptions = (command: Command): string[] =>
+  command.options.flatMap(({ long }) => (typeof long === "string" ? [long] : []));
+
 async function optionMeant(flag: string, command: Command): Promise<string> {
-  const options = command.options.flatMap(({ long }) => (long == null ? [] : [long]));
-  const neighbour = Object.hasOwn(neighbours, flag) ? neighbours[flag] : undefined;
+  const options = longOptions(command);
+  const neighbour = textOf(neighbours, flag);
   if (neighbour !== undefined && options.includes(neighbour.split(" ")[0])) return orMeant(neighbour);
   const near = suggest(flag, options);
   if (!options.includes("--set")) return orMeant(near);
