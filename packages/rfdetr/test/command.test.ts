@@ -50,10 +50,7 @@ describe("rfdetr", () => {
     [["predict", "x.jpg"], "--weights"],
     [["train", "--model", "nano"], "Expected a dataset folder but received none"],
     [["train", "--data", "d", "--batch", "-1"], "Expected positive integer for batch but received -1 of type number"],
-    [
-      ["train", "--data", "d", "--lr", "fast"],
-      'Expected number of 0 or more for lr but received "fast"',
-    ],
+    [["train", "--data", "d", "--lr", "fast"], 'Expected number of 0 or more for lr but received "fast"'],
     [["train", "--data", "d", "--set", "batch_sise=2"], "did you mean batch_size?"],
     [["train", "--resume", "run", "--batch", "3"], "A resumed run keeps its settings: leave out --batch"],
     [
@@ -64,10 +61,7 @@ describe("rfdetr", () => {
     [["val"], "Expected --weights and --data"],
     [["bench", "nothing"], 'Expected one of train, infer, ops, eval, load for what but received "nothing"'],
     [["bench", "eval", "--images", "0"], "Expected positive integer for images but received 0 of type number"],
-    [
-      ["bench", "train", "--against", "keras"],
-      'Expected one of python for against but received "keras"',
-    ],
+    [["bench", "train", "--against", "keras"], 'Expected one of python for against but received "keras"'],
     [
       ["bench", "train", "--against", "python", "--queries", "200"],
       "Expected nothing for queries beside --against but received 200",
