@@ -72,9 +72,9 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
   const console = consoleOf(flags);
   const onProgress = (done: number, total: number): void => console.live(`${done}/${total} images`);
   const options = { decode: flags.fast !== true, autoOrient: flags.autoOrient, onProgress };
-  const { report, fixed, changes } =
+  const { report, fixed, changes, whole } =
     flags.fix === undefined
-      ? { report: await checkDataset(folder, options), fixed: null, changes: [] }
+      ? { report: await checkDataset(folder, options), fixed: null, changes: [], whole: true }
       : await fixDataset(folder, flags.fix, options);
   console.end();
   if (console.json) console.data({ ...report, fixed, changes });
@@ -91,23 +91,33 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
     const counts = Object.entries(fixed).map(
       ([split, count]) => `${split} ${grouped(count.images)} images with ${grouped(count.annotations)} boxes`,
     );
-    console.result(`repaired copy in ${flags.fix}, which passes the check: ${counts.join(", ")}`);
+    const passes = whole ? ", which passes the check" : "";
+    console.result(
+      `repaired copy in ${flags.fix}${passes}: ${counts.join(", ")}; its images are links where there can be links`,
+    );
+    return whole ? exit.done : exit.failed;
   }
-  return report.ok || fixed !== null ? exit.done : exit.failed;
+  if (!report.ok) console.result("--fix OUT writes a copy without what can be left out");
+  return report.ok ? exit.done : exit.failed;
 }
 
-/** Findings of each split and check, at most twenty of a kind. */
+const effects = { refused: "training refuses", repaired: "training corrects or leaves out", kept: "training goes on" };
+
+/** Findings of each split and check, refused ones first, at most twenty of a kind and five of what training keeps. */
 function printFindings(console: Console, findings: readonly Finding[]): void {
   const groups = new Map<string, Finding[]>();
   for (const finding of findings) {
     const key = `${finding.split}: ${finding.check}`;
     if (!groups.get(key)?.push(finding)) groups.set(key, [finding]);
   }
-  for (const [key, group] of groups) {
-    console.result(`${console.bold(`${key}, ${group.length}`)} (training: ${group[0].training})`);
-    for (const { message } of group.slice(0, 20)) console.result(`  ${message}`);
-    if (group.length > 20) console.result(`  and ${group.length - 20} more (--json lists all)`);
-  }
+  for (const effect of ["refused", "repaired", "kept"] as const)
+    for (const [key, group] of groups) {
+      if (group[0].training !== effect) continue;
+      const most = effect === "kept" ? 5 : 20;
+      console.result(`${console.bold(`${key}, ${group.length}`)} (${effects[effect]})`);
+      for (const { message } of group.slice(0, most)) console.result(`  ${message}`);
+      if (group.length > most) console.result(`  and ${group.length - most} more (--json lists all)`);
+    }
 }
 
 async function stats(folder: string, flags: OutputFlags): Promise<number> {

@@ -1,6 +1,6 @@
 // `rfdetr data check`: everything that is wrong with a dataset, one finding for each fault.
 import type { Split } from "../formats/dataset.js";
-import { splits } from "../formats/layout.js";
+import { missingSplit, splits } from "../formats/layout.js";
 import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
 import type { ListedImage } from "../formats/listing.js";
 import { decodeFile } from "../images/decode.js";
@@ -49,7 +49,11 @@ const published: QualityLimits = { detections: 300, maxDets: 100 };
  * if (!ok) console.error(findings.map(({ file, message }) => `${file}: ${message}`).join("\n"));
  */
 export async function checkDataset(data: string, options: CheckOptions = {}): Promise<CheckReport> {
-  const listing = await listForCheck(data, options);
+  return fullReport(await listForCheck(data, options), options);
+}
+
+/** The findings of a listing, and what else spoils results. */
+export async function fullReport(listing: DatasetListing, options: CheckOptions): Promise<CheckReport> {
   const report = reportOf(listing);
   report.findings.push(...qualityFindings(listing, options.limits ?? published));
   if (options.decode ?? true) report.findings.push(...(await duplicateFindings(listing, options)));
@@ -62,7 +66,14 @@ export async function listForCheck(
   options: CheckOptions & { segmentations?: boolean },
 ): Promise<DatasetListing> {
   const { decode = true, autoOrient = true, segmentations = false } = options;
-  const listing = listDataset(data, { autoOrient, segmentations });
+  const listing = listDataset(data, { autoOrient, segmentations, unsplit: true });
+  const { layout, problems } = listing;
+  if (layout.unsplit !== null && layout.sources.train === layout.unsplit) {
+    // Its annotations are looked at all the same; there are no splits to name one by one.
+    const message = missingSplit({ ...layout, sources: {} }, "train");
+    listing.problems = problems.filter(({ check }) => check !== "missing split");
+    listing.problems.push({ split: "train", check: "missing split", file: layout.root, id: null, message });
+  }
   if (decode)
     await decodeAll(
       Object.values(listing.splits).flatMap(({ images }) => images),
@@ -72,7 +83,7 @@ export async function listForCheck(
 }
 
 /** The findings of a listing. */
-export function reportOf(listing: DatasetListing): CheckReport {
+function reportOf(listing: DatasetListing): CheckReport {
   const report: CheckReport = { ok: true, layout: "", splits: {}, findings: [] };
   for (const split of splits) {
     const listed = listing.splits[split];

@@ -27,6 +27,7 @@ import {
   writePicture,
   writeYolo,
 } from "../../testing/dataset-files.js";
+import { convertDataset } from "../convert/convert-dataset.js";
 import { openDatasets } from "../open-dataset.js";
 import { checkDataset } from "./check-dataset.js";
 import { checks } from "./checks.js";
@@ -87,7 +88,7 @@ const cocoKinds: Kind[] = [
     false,
   ],
   ["no train split", () => rmSync(join(folder, "train"), { recursive: true }), ["train missing split: refused"], false],
-  ["no valid split", () => rmSync(join(folder, "valid"), { recursive: true }), ["valid missing split: refused"], false],
+  ["no valid split", () => rmSync(join(folder, "valid"), { recursive: true }), ["valid missing split: refused"]],
   [
     "no entries",
     () => train((c) => c.images.splice(0) && c.annotations.splice(0)),
@@ -402,10 +403,30 @@ const yoloKinds: Kind[] = [
   [
     "another number of classes",
     () => writeFileSync(join(folder, "data.yaml"), "nc: 3\nnames: [cat, dog]\n"),
-    ["train contradictions: kept", "valid contradictions: kept"],
+    ["train contradictions: kept"],
   ],
   [
-    "classes numbered from 1",
+    "labels that count classes from 1",
+    () => {
+      yolo("a", "1 0.3 0.25 0.3 0.3");
+      yolo("b", "2 0.3 0.25 0.3 0.3");
+    },
+    ["train classes numbered from 1: refused", "train unknown categories: refused"],
+    false,
+  ],
+  [
+    "a class without a name",
+    () => yolo("a", ...Array(3).fill("5 0.3 0.25 0.3 0.3")),
+    ["train unknown categories: refused ×3"],
+    false,
+  ],
+  [
+    "a path that is not there",
+    () => writeFileSync(join(folder, "data.yaml"), "path: /nowhere/birds\nnames: [cat, dog]\n"),
+    ["train contradictions: kept"],
+  ],
+  [
+    "names numbered from 1",
     () => writeFileSync(join(folder, "data.yaml"), "names: {1: cat, 2: dog}\n"),
     ["train broken annotations: refused", "valid broken annotations: refused"],
     false,
@@ -415,6 +436,11 @@ const yoloKinds: Kind[] = [
     () => rmSync(join(folder, "valid"), { recursive: true }),
     ["valid broken annotations: refused"],
     false,
+  ],
+  [
+    "two images with one label file",
+    () => writePicture(join(folder, "train/images/a.png"), "#00ff00"),
+    ["train labels of two images: kept"],
   ],
   ["a folder called like a picture", () => mkdirSync(join(folder, "train/images/x.jpg")), []],
   ["twins of macOS", () => writeFileSync(join(folder, "train/images/._a.jpg"), "no picture"), []],
@@ -440,12 +466,14 @@ describe.each([
       expect((await checkDataset(folder)).ok).toBe(!refused);
       const target = join(root, "fixed");
       if (!fixable) {
-        await expect(fixDataset(folder, target)).rejects.toThrow(/Expected/);
+        await expect(fixDataset(folder, target)).rejects.toThrow("cannot be repaired: ");
         expect(existsSync(target)).toBe(false);
         return;
       }
       await fixDataset(folder, target);
-      expect((await faults(target)).filter(({ training }) => training !== "kept")).toEqual([]);
+      const left = (await faults(target)).filter(({ training }) => training !== "kept");
+      // What is not there cannot be repaired.
+      expect(left.filter(({ check }) => check !== "missing split")).toEqual([]);
     },
   );
 });
@@ -511,6 +539,31 @@ describe("data check", () => {
       ["train", "valid"],
       ["the test split is left out: it has no good image"],
     ]);
+  });
+
+  it("looks at annotations that have no splits yet, and repairs them", async () => {
+    await writeCoco(folder);
+    train((c) => Object.assign(first(c), { bbox: [5, 5, 0, 5] }));
+    const flat = join(root, "flat");
+    renameSync(join(folder, "train"), flat);
+    renameSync(annotationsOf(root, "flat"), join(flat, "result.json"));
+    expect((await faults(flat)).map(({ split, check }) => `${split} ${check}`)).toEqual([
+      "train missing split",
+      "train empty boxes",
+    ]);
+    const { fixed, changes, whole } = await fixDataset(flat, join(root, "fixed"));
+    expect([fixed, whole]).toEqual([{ train: { images: 2, annotations: 2 } }, false]);
+    expect(changes).toEqual([
+      "train: 1 of 3 annotations are left out",
+      expect.stringMatching(/the copy lacks a split as well: .* has no splits, only .*result\.json/),
+    ]);
+  });
+
+  it("finds the same whether it repairs or not", async () => {
+    await writeYolo(folder);
+    yolo("a", "0 0.5 0.5");
+    const { report } = await fixDataset(folder, join(root, "fixed"));
+    expect(report).toEqual(await checkDataset(folder));
   });
 
   it("names the folder in which labels were looked for", async () => {
@@ -593,6 +646,78 @@ describe("the repaired copy", () => {
     expect(await redIn(file, rectangle)).toBeGreaterThan(200);
     train((c) => Object.assign(c.images[0], { width: 30, height: 40 }));
     expect(openDatasets(folder, ["train"])[0].images[0].orientation).toBe(1);
+  });
+
+  it("keeps polygons, key points and other keys of a YOLO dataset", async () => {
+    await writeYolo(folder);
+    writeFileSync(join(folder, "data.yaml"), "kpt_shape: [1, 3]\nnames: [cat, dog]\n");
+    yolo(
+      "a",
+      "0 0.3 0.25 0.3 0.3 0.1 0.1 2",
+      "0 0.9 0.9 0.4 0.4 0.2 0.2 1",
+      "1 0.1 0.1 0.5 0.2 1.2 0.6",
+      "0 0.5 0.5 0 0",
+    );
+    await fixDataset(folder, join(root, "fixed"));
+    expect(readFileSync(join(root, "fixed/train/labels/a.txt"), "utf8").split("\n")).toEqual([
+      "0 0.3 0.25 0.3 0.3 0.1 0.1 2",
+      expect.stringMatching(/^0 0\.85\d* 0\.85\d* 0\.3\d* 0\.3\d* 0\.2 0\.2 1$/),
+      "1 0.1 0.1 0.5 0.2 1 0.6",
+      "",
+    ]);
+    expect(readFileSync(join(root, "fixed/data.yaml"), "utf8")).toContain("kpt_shape");
+  });
+
+  it("takes the box of a mask in the scale of its image, and leaves out a mask that does not fit the file", async () => {
+    await writeCoco(folder);
+    train((c) => {
+      const a = first(c);
+      a.bbox = undefined;
+      a.segmentation = { size: [60, 80], counts: [60 * 12 + 6, 18, 42, 18, 60 * 66 - 24] };
+    });
+    const [{ images }] = openDatasets(folder, ["train"]);
+    expect([...images[0].boxes.subarray(0, 4)]).toEqual([6, 3, 7, 12]);
+    const { changes } = await fixDataset(folder, join(root, "fixed"));
+    expect(changes).toEqual(["train: 1 masks are left out: their size is not that of the file"]);
+  });
+
+  it("never leaves its folder, nor writes over a file, whatever a picture is called", async () => {
+    await writeCoco(folder);
+    writeFileSync(join(root, "victim.jpg"), "precious");
+    const names = ["..\\..\\victim.jpg", ".hidden.jpg", "plain", "new\nline.jpg", "b.jpg_large"];
+    for (const [i, name] of names.entries()) {
+      await sharp(join(folder, "train/a.jpg"))
+        .toFormat("jpeg")
+        .toFile(join(folder, "train", "x.jpg"));
+      renameSync(join(folder, "train", "x.jpg"), join(folder, "train", name));
+      train((c) => {
+        c.images.push({ id: 50 + i, file_name: name, ...picture });
+        c.annotations.push({ id: 50 + i, image_id: 50 + i, category_id: 7, bbox: [...rectangle] });
+      });
+    }
+    const { fixed } = await fixDataset(folder, join(root, "fixed"));
+    expect(fixed.train).toEqual({ images: 7, annotations: 8 });
+    convertDataset(folder, join(root, "yolo"), "yolo");
+    const [{ images }] = openDatasets(join(root, "yolo"), ["train"]);
+    expect([images.length, images.every(({ labels }) => labels.length > 0)]).toEqual([7, true]);
+    expect(readFileSync(join(root, "victim.jpg"), "utf8")).toBe("precious");
+    await expect(fixDataset(folder, join(folder, "train/fixed"))).rejects.toThrow("outside of the dataset");
+  });
+
+  it("numbers categories anew where an id is text", async () => {
+    await writeCoco(folder);
+    for (const edit of [train, valid])
+      edit((c) => {
+        c.categories = [
+          { id: "x", name: "duck" },
+          { id: 1, name: "owl" },
+        ];
+        for (const a of c.annotations) a.category_id = a.category_id === 3 ? "x" : 1;
+        Object.assign(c.annotations[2], { bbox: [0, 0, 50, 30] });
+      });
+    await fixDataset(folder, join(root, "fixed"));
+    const [{ images, classNames }] = openDatasets(join(root, "fixed"), ["train"]);
+    expect([...images[0].labels].map((label) => classNames[label])).toEqual(["owl", "duck"]);
   });
 
   it("keeps what other tools wrote beside the boxes", async () => {

@@ -82,6 +82,11 @@ export const checks: readonly Check[] = [
   ),
   read("classes of one name", "refused", "Two classes that are both used have one name. Rename one of them."),
   read(
+    "classes numbered from 1",
+    "refused",
+    "YOLO numbers classes from 0; these labels begin at 1. Subtract 1 from each, or put a name in front.",
+  ),
+  read(
     "contradictions",
     "kept",
     "Two statements about the classes do not fit together; the message says which one counts.",
@@ -177,6 +182,11 @@ export const checks: readonly Check[] = [
     ({ annotations, name }) => (annotations > 0 ? null : `${name} has no annotations`),
   ),
   read("labels without an image", "kept", "A label file whose picture is not there."),
+  read(
+    "labels of two images",
+    "kept",
+    "Two pictures, such as `a.jpg` and `a.png`, have one label file. Rename one of them.",
+  ),
   read("malformed labels", "refused", "A line that is not a class and four numbers, or a class and a polygon."),
   read(
     "labels that are no fractions",

@@ -2,7 +2,7 @@
 import { DataError } from "../../support/errors.js";
 import { twins } from "../formats/coco-classes.js";
 import type { Split } from "../formats/dataset.js";
-import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
+import type { DatasetListing } from "../formats/list-dataset.js";
 import {
   decodedSize,
   frameOf,
@@ -11,14 +11,18 @@ import {
   type ListedImage,
   type Listing,
 } from "../formats/listing.js";
+import type { Size } from "../images/image-header.js";
+import { otherYamlKeys } from "../write/unchanged.js";
+import { verifyCopy } from "../write/verify-copy.js";
 import {
+  categoryIdsOf,
   nameUnder,
   type WrittenBox,
   type WrittenDataset,
   type WrittenImage,
   writeDataset,
 } from "../write/write-dataset.js";
-import { type CheckOptions, type CheckReport, listForCheck, reportOf } from "./check-dataset.js";
+import { type CheckOptions, type CheckReport, type Finding, fullReport, listForCheck } from "./check-dataset.js";
 import { boxFault, shapeOf } from "./checks.js";
 import { clippedCorners, usableBoxes } from "./to-dataset.js";
 
@@ -30,43 +34,56 @@ export interface FixReport {
   fixed: Partial<Record<Split, { images: number; annotations: number }>>;
   /** What the copy lacks or has otherwise, one sentence each. */
   changes: string[];
+  /** Whether the copy has every split that training needs. */
+  whole: boolean;
 }
 
 /**
  * Checks a dataset and writes a copy of its train, valid and test splits without their faults, in the layout that it
  * has. Images and annotations at fault are left out; boxes are clipped, and scaled where the annotated size has another
- * scale than the file. Image files are linked, or copied where the system cannot link them. The copy passes the check.
- * @throws DataError if the target exists, if a split that training needs is missing or cannot be read, or if nothing of
- * it is left; no copy is written then
+ * scale than the file. Image files are linked, or copied where the system cannot link them. The copy passes the check,
+ * except that it lacks a split that the dataset lacks.
+ * @throws DataError if the target exists, if a split cannot be read, if a whole class would be left out, or if nothing
+ * of a split is left; no copy is written then
  * @throws RunDirectoryError if the copy cannot be written
  */
 export async function fixDataset(data: string, target: string, options: CheckOptions = {}): Promise<FixReport> {
   const listing = await listForCheck(data, { ...options, segmentations: true });
-  const report = reportOf(listing);
-  const hopeless = report.findings.find(({ check, split }) => split !== "test" && unrepairable.has(check));
-  if (hopeless !== undefined) throw new DataError(`Expected a dataset that can be repaired but ${hopeless.message}`);
+  const report = await fullReport(listing, options);
+  const hopeless = report.findings.find((finding) => finding.split !== "test" && isHopeless(finding, listing));
+  if (hopeless !== undefined) throw beyondRepair(data, hopeless.message);
   const changes: string[] = [];
   const classes = ownNames(listing.classes, changes);
-  const { dataset, fixed } = repaired(listing, classes, changes);
-  writeDataset(target, dataset, { verify: (copy) => verify(copy, data, options.autoOrient) });
-  return { report, fixed, changes };
+  const { dataset, fixed } = repaired(data, listing, report.findings, classes, changes);
+  writeDataset(target, dataset, {
+    source: listing.layout.root,
+    verify: (copy) => verifyCopy(copy, dataset, options.autoOrient),
+  });
+  const missing = report.findings.filter(({ check }) => check === missingSplit);
+  for (const { message } of missing) changes.push(`the copy lacks a split as well: ${message}`);
+  return { report, fixed, changes, whole: missing.length === 0 };
 }
 
-/** @throws DataError if the copy could not be trained on */
-function verify(copy: string, data: string, autoOrient = true): void {
-  const left = reportOf(listDataset(copy, { autoOrient })).findings.find(({ training }) => training === "refused");
-  if (left !== undefined)
-    throw new DataError(`Expected a dataset that can be repaired but of ${data} too little is left: ${left.message}`);
-}
+const missingSplit = "missing split";
+const beyondRepair = (data: string, reason: string): DataError =>
+  new DataError(`The dataset ${data} cannot be repaired: ${reason}`);
 
 /** Checks whose fault cannot be left out, because the whole split is at fault. */
 const unrepairable = new Set([
-  "missing split",
   "broken annotations",
   "duplicate category ids",
+  "classes numbered from 1",
   "boxes that look like fractions",
   "boxes that look like corners",
 ]);
+
+/** Whether a fault is one of a whole split. Without valid a dataset can be repaired, without train it cannot. */
+function isHopeless({ check, split }: Finding, { splits }: DatasetListing): boolean {
+  return unrepairable.has(check) || (check === missingSplit && splits[split] === undefined && split === "train");
+}
+
+/** Unknown classes may be left out up to this share of a split, or this number: more are a class without a name. */
+const strays = { share: 0.05, number: 2 };
 
 /** Classes of one name get the number of their category behind it. */
 function ownNames(classes: readonly ListedClass[], changes: string[]): string[] {
@@ -80,7 +97,9 @@ function ownNames(classes: readonly ListedClass[], changes: string[]): string[] 
 }
 
 function repaired(
+  data: string,
   { splits, classes, layout }: DatasetListing,
+  findings: readonly Finding[],
   classNames: string[],
   changes: string[],
 ): { dataset: WrittenDataset; fixed: FixReport["fixed"] } {
@@ -89,29 +108,39 @@ function repaired(
   for (const [split, listing] of Object.entries(splits) as [Split, Listing][]) {
     const images = goodImages(listing).map((image) => imageOf(image, listing));
     const annotations = images.reduce((sum, { boxes }) => sum + boxes.length, 0);
-    if (split === "train" && annotations === 0)
-      throw new DataError(
-        `Expected some good entries in the train split of ${layout.root} but every image or every annotation has a fault`,
+    const own = findings.filter((finding) => finding.split === split);
+    const unnamed = own.filter(({ check }) => check === "unknown categories");
+    if (unnamed.length > Math.max(strays.number, strays.share * listing.annotations))
+      throw beyondRepair(
+        data,
+        `${unnamed.length} of ${listing.annotations} annotations of the ${split} split have a class without a name, and their objects would be taught as background; ${unnamed[0].message}`,
       );
+    const refused = own.find(({ training }) => training === "refused")?.message ?? "it has no boxes";
+    const objects = goodImages(listing).some((image) => usableBoxes(image).some(({ crowd }) => !crowd));
+    if (split === "train" && !objects) throw beyondRepair(data, refused);
     if (images.length === 0) {
-      if (split === "valid")
-        throw new DataError(`Expected a good image in the valid split of ${layout.root} but every one has a fault`);
-      changes.push(`the test split is left out: it has no good image`);
+      if (split === "valid") throw beyondRepair(data, refused);
+      changes.push("the test split is left out: it has no good image");
       continue;
     }
+    const less = (before: number, after: number, what: string): unknown =>
+      before > after && changes.push(`${split}: ${before - after} of ${before} ${what} are left out`);
+    less(listing.images.length, images.length, "images");
+    less(listing.annotations, annotations, "annotations");
     written[split] = { images, rest: listing.rest ?? {} };
     fixed[split] = { images: images.length, annotations };
-    const masks = listing.images
-      .filter((image) => shapeOf(image) === "scaled")
-      .flatMap(({ boxes }) => boxes.filter(hasMask));
-    if (masks.length > 0)
-      changes.push(
-        `${split}: the masks of ${masks.length} annotations are left out: their image has another scale than the file`,
-      );
+    const masks = images.length === 0 ? 0 : countMisfits(listing);
+    if (masks > 0) changes.push(`${split}: ${masks} masks are left out: their size is not that of the file`);
   }
-  const yolo = Object.values(splits).some(({ layout: own }) => own === "yolo");
-  const ids = classes.map(({ id }, i) => (typeof id === "number" ? id : i));
-  const dataset: WrittenDataset = { layout: yolo ? "yolo" : "coco", classNames, categoryIds: ids, splits: written };
+  // A COCO file holds what YOLO has, and not the other way round.
+  const yolo = Object.values(splits).every(({ layout: own }) => own === "yolo");
+  const dataset: WrittenDataset = {
+    layout: yolo ? "yolo" : "coco",
+    classNames,
+    categoryIds: categoryIdsOf(classes),
+    splits: written,
+    yaml: otherYamlKeys(layout.sources.train),
+  };
   return { dataset, fixed };
 }
 
@@ -126,25 +155,43 @@ function goodImages({ images }: Listing): ListedImage[] {
 }
 
 function imageOf(image: ListedImage, { folders }: Listing): WrittenImage {
-  const { header, orientation, file } = image;
+  const { file } = image;
   const frame = frameOf(image);
-  const size = header === null ? frame : decodedSize(header, orientation);
+  const size = fileSize(image);
   const scale: [number, number] = [size.width / frame.width, size.height / frame.height];
-  const boxes = usableBoxes(image).map((box) => boxOf(box, scale));
+  const boxes = usableBoxes(image).map((box) => boxOf(box, scale, size));
   return { file, name: nameUnder(folders, file), ...size, boxes, entry: image.entry ?? {} };
 }
 
-/** A box in pixels of the file, with the fields of its annotation; outlines are scaled with it. */
-function boxOf(box: ListedBox, [sx, sy]: readonly [number, number]): WrittenBox {
-  const [x, y, w, h] = boxFault(box) === null ? box.box : clipped(box);
-  const { segmentation, area, bbox: _, ...entry } = box.entry ?? {};
-  const kept: Record<string, unknown> = { ...entry };
+/** A box in pixels of the file, with the fields of its annotation or the line of its label; outlines go with it. */
+function boxOf(box: ListedBox, [sx, sy]: readonly [number, number], size: Size): WrittenBox {
+  const outside = boxFault(box) !== null;
+  const [x, y, w, h] = outside ? clipped(box) : box.box;
+  const own: ListedBox["box"] = [x * sx, y * sy, w * sx, h * sy];
+  if (box.entry === null)
+    return { label: box.label, box: own, entry: {}, line: outside ? clippedLine(box, own, size) : box.stated };
+  const { segmentation, area: _area, bbox: _bbox, ...kept } = box.entry as Record<string, unknown>;
   if (box.area !== null) kept.area = box.area * sx * sy;
-  if (box.entry !== null) kept.iscrowd = box.crowd ? 1 : 0;
-  const same = sx === 1 && sy === 1;
-  if (segmentation !== undefined && (same || Array.isArray(segmentation)))
-    kept.segmentation = same ? segmentation : scaled(segmentation as unknown[], sx, sy);
-  return { label: box.label, box: [x * sx, y * sy, w * sx, h * sy], entry: kept };
+  kept.iscrowd = box.crowd ? 1 : 0;
+  if (Array.isArray(segmentation))
+    kept.segmentation = sx === 1 && sy === 1 ? segmentation : scaled(segmentation, sx, sy);
+  else if (segmentation !== undefined && !misfits(box, size)) kept.segmentation = segmentation;
+  return { label: box.label, box: own, entry: kept };
+}
+
+/** The line of a label whose box leaves the image: points of a polygon go to the edge; what is behind a box stays. */
+function clippedLine({ label, stated }: ListedBox, [x, y, w, h]: ListedBox["box"], { width, height }: Size): string {
+  const numbers = stated.split(/\s+/).slice(1);
+  const polygon = numbers.length >= 6 && numbers.length % 2 === 0;
+  if (polygon) return [label, ...numbers.map((number) => Math.min(1, Math.max(0, Number(number))))].join(" ");
+  return [label, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height, ...numbers.slice(4)].join(" ");
+}
+
+/** Whether a mask has another size than the file. */
+function misfits({ entry }: ListedBox, { width, height }: Size): boolean {
+  const mask = entry?.segmentation as { size?: unknown } | null | undefined;
+  if (mask === null || mask === undefined || Array.isArray(mask) || !Array.isArray(mask.size)) return false;
+  return mask.size[0] !== height || mask.size[1] !== width;
 }
 
 function clipped(box: ListedBox): ListedBox["box"] {
@@ -157,5 +204,13 @@ const scaled = (polygons: readonly unknown[], sx: number, sy: number): unknown[]
     Array.isArray(points) ? points.map((c, i) => (c as number) * (i % 2 === 0 ? sx : sy)) : points,
   );
 
-const hasMask = ({ entry }: ListedBox): boolean =>
-  entry?.segmentation !== undefined && entry.segmentation !== null && !Array.isArray(entry.segmentation);
+function countMisfits(listing: Listing): number {
+  const boxes = goodImages(listing).flatMap((image) =>
+    usableBoxes(image).filter((box) => misfits(box, fileSize(image))),
+  );
+  return boxes.length;
+}
+
+function fileSize(image: ListedImage): Size {
+  return image.header === null ? frameOf(image) : decodedSize(image.header, image.orientation);
+}

@@ -6,7 +6,14 @@ import { splits } from "../formats/layout.js";
 import { listDataset } from "../formats/list-dataset.js";
 import type { ListedImage, Listing } from "../formats/listing.js";
 import { refuseFaults } from "../write/unchanged.js";
-import { nameUnder, type WrittenDataset, type WrittenImage, writeDataset } from "../write/write-dataset.js";
+import { verifyCopy } from "../write/verify-copy.js";
+import {
+  categoryIdsOf,
+  nameUnder,
+  type WrittenDataset,
+  type WrittenImage,
+  writeDataset,
+} from "../write/write-dataset.js";
 import { type ConvertImage, Losses } from "./losses.js";
 import { toCoco } from "./to-coco.js";
 import { toYolo } from "./to-yolo.js";
@@ -52,7 +59,7 @@ export function convertDataset(data: string, target: string, to: "coco" | "yolo"
     layout: to,
     classNames: listing.classes.map(({ name }) => name),
     // From 1, as COCO counts: many tools take 0 for the background.
-    categoryIds: listing.classes.map(({ id }, i) => (first.layout === "yolo" || typeof id !== "number" ? i + 1 : id)),
+    categoryIds: first.layout === "yolo" ? listing.classes.map((_, i) => i + 1) : categoryIdsOf(listing.classes),
     splits: Object.fromEntries(
       listings.map((own) => [
         own.split,
@@ -67,7 +74,7 @@ export function convertDataset(data: string, target: string, to: "coco" | "yolo"
         .slice(0, 10)
         .join(", ")}${listing.classes.length > 10 ? ", …" : ""} are now 0 to ${listing.classes.length - 1}`,
     );
-  writeDataset(target, dataset);
+  writeDataset(target, dataset, { source: layout.root, verify: (copy) => verifyCopy(copy, dataset) });
   const report: ConvertReport = { from: first.layout, splits: {}, losses: losses.sentences(), remarks };
   for (const [split, { images }] of Object.entries(dataset.splits) as [Split, { images: readonly WrittenImage[] }][])
     report.splits[split] = {

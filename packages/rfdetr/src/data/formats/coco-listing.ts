@@ -6,7 +6,7 @@ import type { Split } from "./dataset.js";
 import { type Entry, isEntry, readId, readLength, textOf } from "./entries.js";
 import { FileFinder } from "./find-file.js";
 import type { SplitSource } from "./layout.js";
-import type { ListedBox, ListedImage, Listing, Problem } from "./listing.js";
+import { frameOf, type ListedBox, type ListedImage, type Listing, type Problem } from "./listing.js";
 import { outlineBox } from "./outline-box.js";
 import { type ReadHeader, withHeader } from "./picture-file.js";
 
@@ -149,7 +149,7 @@ function addBoxes(
     const image = byId.get(readId(entry.image_id) ?? "");
     if (image !== undefined) image.annotations++;
     const category = readId(entry.category_id);
-    const box = boxOf(entry);
+    const box = image === undefined ? null : boxOf(entry, image);
     const crowd = isCrowd(entry.iscrowd);
     if (image === undefined)
       fault("annotations of unknown images", `belongs to image ${textOf(entry.image_id)}, which is not listed`);
@@ -177,14 +177,26 @@ function addBoxes(
 }
 
 /** The box of an annotation, or the one around its outline where it has none. */
-function boxOf({ bbox, segmentation }: Entry): { box: ListedBox["box"]; from: "box" | "outline" } | null {
+function boxOf(
+  { bbox, segmentation }: Entry,
+  image: ListedImage,
+): { box: ListedBox["box"]; from: "box" | "outline" } | null {
   if (Array.isArray(bbox) && bbox.length === 4 && bbox.every(Number.isFinite)) {
     const [x, y, width, height] = bbox as number[];
     return { box: [x, y, width, height], from: "box" };
   }
   const none = bbox === undefined || bbox === null || (Array.isArray(bbox) && bbox.length === 0);
   const box = none ? outlineBox(segmentation) : null;
-  return box === null ? null : { box, from: "outline" };
+  return box === null ? null : { box: inFrame(box, segmentation, image), from: "outline" };
+}
+
+/** The box of a mask in pixels of its image, which may have another scale than the mask. */
+function inFrame([x, y, w, h]: ListedBox["box"], segmentation: unknown, image: ListedImage): ListedBox["box"] {
+  const size = isEntry(segmentation) ? (segmentation.size as [height: number, width: number]) : null;
+  const { width, height } = frameOf(image);
+  if (size === null || width === 0) return [x, y, w, h];
+  const [sx, sy] = [width / size[1], height / size[0]];
+  return [x * sx, y * sy, w * sx, h * sy];
 }
 
 /** The annotated area; null where it is left out, or is none. */

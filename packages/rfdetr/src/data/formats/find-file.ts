@@ -1,5 +1,5 @@
 // Finds the file that an annotation means: tools write paths of other machines, escapes, other spellings.
-import { readdirSync, type Stats, statSync } from "node:fs";
+import { type Dirent, lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { suggest } from "../../support/suggest.js";
 import { type Split, splitWords } from "./dataset.js";
@@ -50,18 +50,25 @@ export function filesIn(folder: string): string[] {
 /** Files under a folder, at any depth, links followed, clutter left out, in order of their paths. */
 export function filesUnder(folder: string): string[] {
   const found: string[] = [];
-  const visit = (path: string, depth: number): void => {
-    for (const entry of readdirSync(path, { withFileTypes: true })) {
-      if (isClutter(entry.name)) continue;
+  // A folder that a link leads to again, perhaps in a circle, has been seen.
+  const seen = new Set<string>();
+  const visit = (path: string): void => {
+    const real = realpathSync(path);
+    if (seen.has(real)) return;
+    seen.add(real);
+    const entries = readdirSync(path, { withFileTypes: true }).filter(({ name }) => !isClutter(name));
+    const isLinkedFolder = (inner: string, entry: Dirent): boolean => entry.isSymbolicLink() && isFolder(inner);
+    // Folders themselves before links to them: a picture has the name of its own place.
+    const later: string[] = [];
+    for (const entry of entries) {
       const inner = join(path, entry.name);
-      const folder = entry.isDirectory() || (entry.isSymbolicLink() && isFolder(inner));
-      // A circle of links ends at this depth.
-      if (folder) {
-        if (depth < 16) visit(inner, depth + 1);
-      } else found.push(inner);
+      if (entry.isDirectory()) visit(inner);
+      else if (isLinkedFolder(inner, entry)) later.push(inner);
+      else found.push(inner);
     }
+    for (const inner of later) visit(inner);
   };
-  visit(folder, 0);
+  visit(folder);
   return found.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
@@ -125,6 +132,8 @@ export class FileFinder {
     if (same.length === 1) return { file: same[0], respelt: true };
     if (!isInside(this.#root, missing)) return { missing, reason: "it leads out of the dataset folder" };
     const shown = (file: string): string => relative(this.#root, file);
+    if (lstatSync(missing, { throwIfNoEntry: false })?.isSymbolicLink())
+      return { missing, reason: "it is a link to a file that is gone" };
     if (same.length > 1)
       return { missing, reason: `there is no such file; it may be ${same.slice(0, 3).map(shown).join(" or ")}` };
     const near = byStem.get(stemOf(key))?.[0] ?? byName.get(suggest(key, near5000(byName)) ?? "")?.[0];

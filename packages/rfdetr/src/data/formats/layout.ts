@@ -56,7 +56,11 @@ export function findLayout(data: string): Layout {
     const source = yolo === null ? null : findYolo(yolo, split);
     if (source !== null) layout.sources[split] ??= source;
   }
-  if (layout.sources.train === undefined) layout.unsplit = findUnsplit(data, yolo);
+  const train = layout.sources.train;
+  const unsplit = train === undefined || isLost(train) ? findUnsplit(data, yolo) : null;
+  // An exported file that names folders of splits, beside one folder of images: the splits are not there.
+  if (train !== undefined && unsplit !== null) layout.sources = {};
+  layout.unsplit = unsplit;
   return layout;
 }
 
@@ -79,6 +83,11 @@ function findFileLayout(data: string): Layout {
 function findYolo(yolo: YoloFile, split: Split): SplitSource | null {
   const folders = yoloFolders(yolo, split);
   return folders === null ? null : { layout: "yolo", yolo, ...folders };
+}
+
+/** Whether nothing of what a file names for a split is there. */
+function isLost(source: SplitSource): boolean {
+  return source.layout === "yolo" && source.lost !== null && source.folders.length + source.lists.length === 0;
 }
 
 /** Entries of a folder by their names in lower case; none if there is no such folder. */

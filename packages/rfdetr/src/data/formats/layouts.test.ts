@@ -1,7 +1,7 @@
 // The folders and files that datasets come in, as the Python package reads them (`rfdetr.datasets.coco`,
 // `rfdetr.datasets.yolo`).
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
@@ -204,7 +204,7 @@ describe("YOLO folders", () => {
   });
 
   it.each([
-    ["train: nowhere\nnames: [cat]\n", "Expected the train images of"],
+    ["train: nowhere\nnames: [cat]\n", 'names "nowhere" for the train images, but there is no such folder or list'],
     ["train: list.txt\nnames: [cat]\n", "b.jpg is missing"],
     ["names:\n  0: cat\n  2: dog\n", 'Expected class numbers 0 to 1 in "names"'],
     ["nc: 3\n", 'Expected a list or mapping "names"'],
@@ -259,6 +259,39 @@ describe("YOLO folders", () => {
     put("train/images/a.jpg", picture);
     put("train/labels/a.txt", "0 0.5 0.5 0.5 0.5 0.1 0.1 2 0.9 0.9 2\n");
     expect([...openDataset(folder, "train").images[0].boxes]).toEqual([10, 5, 30, 15]);
+  });
+
+  it("whose images differ only in case have their own labels each", () => {
+    put("data.yaml", "names: [cat, dog]\n");
+    for (const [name, line] of [
+      ["A", box],
+      ["a", "1 0.5 0.5 0.5 0.5\n"],
+    ]) {
+      put(`train/images/${name}.jpg`, picture);
+      put(`train/labels/${name}.txt`, line);
+    }
+    expect(openDataset(folder, "train").images.map(({ labels }) => [...labels])).toEqual([[0], [1]]);
+    put("train/images/B.jpg", picture);
+    put("train/images/b.jpg", picture);
+    put("train/labels/b.txt", box);
+    expect(openDataset(folder, "train").images.map(({ labels }) => labels.length)).toEqual([1, 0, 1, 1]);
+  });
+
+  it("with links in a circle have every picture once", () => {
+    put("data.yaml", "names: [cat]\n");
+    split("train/images", "train/labels");
+    symlinkSync(".", join(folder, "train/images/self"));
+    symlinkSync("..", join(folder, "train/images/up"));
+    expect(openDataset(folder, "train").images.map(({ labels }) => labels.length)).toEqual([1]);
+  });
+
+  it("take no labels from outside of the dataset", () => {
+    folder = join(folder, "images", "set");
+    put("data.yaml", "names: [cat]\n");
+    split("train/images", "train/labels");
+    put("valid/images/a.jpg", picture);
+    put("../../labels/set/valid/images/a.txt", box);
+    expect(openDataset(folder, "valid").images[0].labels.length).toBe(0);
   });
 
   it("find a label file whose name composes an accent in another way", () => {

@@ -148,7 +148,12 @@ class Sources {
   ): Listing {
     if (source.layout === "yolo") {
       const content = this.#yoloContent(source.yolo);
-      return listYolo(source, split, content, labelsByName(classes, content.names), header);
+      const listing = listYolo(source, split, content, labelsByName(classes, content.names), header);
+      // What is odd about the file is said with the first split that it names.
+      const file = source.yolo.path;
+      for (const message of content.remarks.splice(0))
+        listing.problems.push({ check: "contradictions", file, id: null, message });
+      return listing;
     }
     const { content, categories } = this.#cocoContent(source.annotations);
     const joined = joinClasses(classes, categories);

@@ -10,7 +10,8 @@ type Box = [x: number, y: number, width: number, height: number];
 export function outlineBox(segmentation: unknown): Box | null {
   if (Array.isArray(segmentation)) return pointsBox(segmentation.flat());
   const { size, counts } = (segmentation ?? {}) as { size?: unknown; counts?: unknown };
-  if (!Array.isArray(size) || !(Number.isSafeInteger(size[0]) && size[0] > 0)) return null;
+  if (!Array.isArray(size) || !size.slice(0, 2).every((side) => Number.isSafeInteger(side) && side > 0)) return null;
+  if (size.length < 2) return null;
   const runs = typeof counts === "string" ? decodeCounts(counts) : counts;
   return Array.isArray(runs) ? runsBox(runs, size[0] as number) : null;
 }

@@ -1,5 +1,5 @@
 // Looks at the file of a listed image: whether it is there, its size, how it is turned.
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
 import { type ImageHeader, readImageHeader } from "../images/image-header.js";
 import { checkPixels } from "../images/limits.js";
@@ -22,7 +22,10 @@ export function withHeader(image: ListedImage, { autoOrient }: ReadHeader): List
     if (!(error instanceof DataError)) throw error;
     const missing = !existsSync(image.file);
     image.fault = missing
-      ? { kind: "missing", reason: "there is no such file" }
+      ? {
+          kind: "missing",
+          reason: isLink(image.file) ? "it is a link to a file that is gone" : "there is no such file",
+        }
       : { kind: "unreadable", reason: error.message };
     return image;
   }
@@ -30,3 +33,5 @@ export function withHeader(image: ListedImage, { autoOrient }: ReadHeader): List
   image.orientation = chooseOrientation(header, image.size, autoOrient);
   return image;
 }
+
+const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;

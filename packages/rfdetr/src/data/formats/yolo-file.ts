@@ -73,12 +73,17 @@ export interface YoloContent {
 }
 
 /** Reads the classes. @throws DataError if they are none */
-export function readYoloContent({ path, content }: YoloFile): YoloContent {
+export function readYoloContent(file: YoloFile): YoloContent {
+  const { path, content } = file;
   const names = classNames(path, content.names);
-  const remarks =
-    content.nc === undefined || Number(content.nc) === names.length
-      ? []
-      : [`${path} says nc: ${String(content.nc)} but names ${names.length} classes; the names count`];
+  const remarks: string[] = [];
+  if (content.nc !== undefined && Number(content.nc) !== names.length)
+    remarks.push(`${path} says nc: ${String(content.nc)} but names ${names.length} classes; the names count`);
+  const [base] = basesOf(file, content.path);
+  if (!isFolder(base))
+    remarks.push(
+      `${path} says path: ${String(content.path)}, which does not exist; its folders are those in ${file.root}`,
+    );
   const shape = content.kpt_shape;
   const keypointNumbers = Array.isArray(shape) ? Number(shape[0]) * Number(shape[1]) : 0;
   return { names, remarks, keypointNumbers: Number.isSafeInteger(keypointNumbers) ? keypointNumbers : 0 };
@@ -126,7 +131,8 @@ export function yoloFolders(file: YoloFile, split: Split): YoloFolders | null {
   const value = split === "valid" ? (content.val ?? content.valid ?? content.validation) : content[split];
   const entries = value === undefined || value === null || value === "" ? [] : Array.isArray(value) ? value : [value];
   const bases = basesOf(file, content.path);
-  const found = entries.map((entry) => locate(bases, entry)).filter((path) => path !== null);
+  const named = entries.map((entry) => [entry, locate(bases, entry)] as const);
+  const found = named.flatMap(([, path]) => path ?? []);
   const usual = split === "valid" ? ["valid", "val", "validation"] : [split];
   const fallback = usual
     .flatMap((name) => [join(file.root, name, "images"), join(file.root, "images", name)])
@@ -134,12 +140,13 @@ export function yoloFolders(file: YoloFile, split: Split): YoloFolders | null {
   if (found.length === 0 && fallback.length > 0) return { folders: fallback, lists: [], lost: null };
   // Exports name a test split although they hold none.
   if (found.length === 0 && (entries.length === 0 || split === "test")) return null;
-  const lost = entries.filter((entry) => locate(bases, entry) === null).map((entry) => JSON.stringify(entry));
+  const lost = named.filter(([, path]) => path === null).map(([entry]) => JSON.stringify(entry));
   const folders = found.filter(isFolder).map((folder) => {
     const inner = join(folder, "images");
     return isFolder(inner) ? inner : folder;
   });
-  const sentence = `Expected the ${split} images of ${file.path} but ${lost.join(", ")} is not in ${bases.join(" or ")}`;
+  const there = bases.filter(isFolder).join(" or ");
+  const sentence = `${file.path} names ${lost.join(", ")} for the ${split} images, but there is no such folder or list (.txt) in ${there}: correct the name, or remove it`;
   return { folders, lists: found.filter((path) => !isFolder(path)), lost: lost.length > 0 ? sentence : null };
 }
 
@@ -149,12 +156,12 @@ function basesOf(file: YoloFile, path: unknown): string[] {
   return [...new Set([isAbsolute(named) ? named : resolve(dirname(file.path), named), file.root])];
 }
 
-/** The path of a named folder or list; null if there is none. */
+/** The path of a named folder, or of a named list of images; null if there is none. */
 function locate(bases: readonly string[], entry: unknown): string | null {
   if (typeof entry !== "string") return null;
   const name = entry.trim().replaceAll("\\", "/");
   // Roboflow writes ../train/images beside the folder train: a folder inside comes before one beside the dataset.
   const names = [...new Set([name.replace(/^(\.\.?\/)+/, ""), name])];
   const candidates = bases.flatMap((base) => names.map((each) => resolve(base, each)));
-  return candidates.find((path) => isFolder(path) || isFile(path)) ?? null;
+  return candidates.find((path) => isFolder(path) || (isFile(path) && extname(path).toLowerCase() === ".txt")) ?? null;
 }

@@ -16,6 +16,8 @@ export interface LabelLine {
 export interface LabelFault {
   line: number;
   check: "malformed labels" | "unknown categories" | "labels that are no fractions";
+  /** The class, where the line has one. */
+  label?: number;
   /** What was expected and what came, as the end of a sentence about the line. */
   reason: string;
 }
@@ -65,7 +67,11 @@ function readLine(
     return { check: "malformed labels", reason: `has ${fields.length} fields instead of ${expected}` };
   }
   if (!Number.isInteger(label) || label < 0 || label >= classes)
-    return { check: "unknown categories", reason: `has the class ${label}; the classes are 0 to ${classes - 1}` };
+    return {
+      check: "unknown categories",
+      label,
+      reason: `has the class ${label}; the classes are 0 to ${classes - 1}`,
+    };
   if (numbers.some((number) => Math.abs(number) > furthest))
     return {
       check: "labels that are no fractions",

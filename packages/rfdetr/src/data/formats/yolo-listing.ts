@@ -1,14 +1,15 @@
 // Lists a split of a YOLO dataset: images in folders or lists, each with a text file of labels.
-import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
+import { dirname, extname, relative, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { type Fail, readText } from "../../support/text-file.js";
 import { imageExtensions, otherImageExtensions } from "../images/image-kinds.js";
 import type { Split } from "./dataset.js";
-import { FileFinder, filesIn, filesUnder, isFolder, spellingKey } from "./find-file.js";
+import { FileFinder, filesUnder } from "./find-file.js";
 import type { SplitSource } from "./layout.js";
 import { frameOf, type ListedImage, type Listing, type Problem } from "./listing.js";
 import { type ReadHeader, withHeader } from "./picture-file.js";
 import type { YoloContent } from "./yolo-file.js";
+import { LabelFiles } from "./yolo-label-files.js";
 import { type LabelFault, readLabelText } from "./yolo-labels.js";
 
 const fail: Fail = (message, cause) => new DataError(message, { cause });
@@ -30,10 +31,15 @@ export function listYolo(
   if (source.lost !== null) throw new DataError(source.lost);
   const { names, keypointNumbers } = content;
   const problems: Problem[] = [];
-  const labels = new LabelFiles();
   const images: ListedImage[] = [];
+  const used = new Set<number>();
   let annotations = 0;
-  for (const [i, { name, file, missing }] of imagesOf(source, split, problems).entries()) {
+  const paths = imagesOf(source, split, problems);
+  const labels = new LabelFiles(
+    source.yolo.root,
+    paths.map(({ file }) => file),
+  );
+  for (const [i, { name, file, missing }] of paths.entries()) {
     const bare: ListedImage = {
       id: i,
       name,
@@ -51,6 +57,7 @@ export function listYolo(
     const { path, text } = labels.of(file, problems);
     if (text === null) continue;
     const { lines, faults } = readLabelText(text, names.length, keypointNumbers);
+    for (const { label } of [...lines, ...faults]) if (label !== undefined) used.add(label);
     image.annotations = lines.length + faults.length;
     annotations += image.annotations;
     for (const fault of faults) problems.push(problemOf(fault, path));
@@ -73,12 +80,17 @@ export function listYolo(
       });
     }
   }
-  problems.push(...labels.unused(), ...content.remarks.map((message) => remark(message, source.yolo.path)));
+  problems.push(...labels.unused());
+  if (Math.min(...used) === 1 && Math.max(...used) === names.length)
+    problems.push({
+      check: "classes numbered from 1",
+      file: source.yolo.path,
+      id: null,
+      message: `the labels of the ${split} split use the classes 1 to ${names.length} and never 0, but the classes of ${source.yolo.path} are 0 to ${names.length - 1}: they seem to count from 1`,
+    });
   const folders = [...new Set([...source.folders, ...labels.searched()])];
   return { layout: "yolo", split, source: source.yolo.path, folders, images, annotations, problems, rest: null };
 }
-
-const remark = (message: string, file: string): Problem => ({ check: "contradictions", file, id: null, message });
 
 function problemOf({ check, line, reason }: LabelFault, path: string): Problem {
   return { check, file: path, id: line, message: `line ${line} of ${path} ${reason}` };
@@ -127,75 +139,4 @@ function imagesOf({ folders, lists, yolo }: YoloSource, split: Split, problems: 
       message: `${count} ${extension} files of ${folders.join(", ")} cannot be decoded: convert them to JPEG or PNG`,
     });
   return images;
-}
-
-/** Label files by the spelling of their names; knows which of them belong to an image. */
-class LabelFiles {
-  readonly #folders = new Map<string, Map<string, string>>();
-  readonly #used = new Set<string>();
-
-  /** Path of the labels of an image, and their text; null if there are none. */
-  of(image: string, problems: Problem[]): { path: string; text: string | null } {
-    const name = `${basename(image, extname(image))}.txt`;
-    const folder = this.#folderOf(image);
-    const path = this.#filesIn(folder).get(spellingKey(name));
-    if (path === undefined) return { path: join(folder, name), text: null };
-    this.#used.add(path);
-    if (basename(path) !== name) {
-      const message = `${path} is taken for the labels of ${image}, whose name is spelt in another way`;
-      problems.push({ check: "names in another spelling", file: path, id: null, message });
-    }
-    try {
-      return { path, text: readText(path, "label file", 10e6, fail) };
-    } catch (error) {
-      problems.push({ check: "malformed labels", file: path, id: null, message: (error as DataError).message });
-      return { path, text: null };
-    }
-  }
-
-  searched(): string[] {
-    return [...this.#folders.keys()];
-  }
-
-  /** A problem for each label file that belongs to no image. */
-  unused(): Problem[] {
-    return [...this.#folders.values()].flatMap((files) =>
-      [...files.values()]
-        .filter(
-          (file) =>
-            !this.#used.has(file) && !["classes.txt", "labels.txt", "train.txt", "val.txt"].includes(basename(file)),
-        )
-        .map((file) => ({
-          check: "labels without an image",
-          file,
-          id: null,
-          message: `${file} has the name of no image`,
-        })),
-    );
-  }
-
-  /**
-   * `…/images/…/x.jpg` has its labels in `…/labels/…/x.txt`: the last `images` in the path for which that folder
-   * exists, else the folder of the image itself.
-   */
-  #folderOf(image: string): string {
-    const own = dirname(image);
-    const parts = own.split(sep);
-    const folders = parts
-      .flatMap((part, i) => (part === "images" ? [parts.with(i, "labels").join(sep)] : []))
-      .reverse();
-    const found = folders.find((folder) => this.#folders.has(folder) || isFolder(folder));
-    if (found !== undefined) return found;
-    const beside = this.#filesIn(own);
-    return beside.has(spellingKey(`${basename(image, extname(image))}.txt`)) ? own : (folders[0] ?? own);
-  }
-
-  #filesIn(folder: string): Map<string, string> {
-    const known = this.#folders.get(folder);
-    if (known !== undefined) return known;
-    const names = isFolder(folder) ? filesIn(folder).filter((file) => extname(file).toLowerCase() === ".txt") : [];
-    const files = new Map(names.map((file) => [spellingKey(basename(file)), file]));
-    this.#folders.set(folder, files);
-    return files;
-  }
 }

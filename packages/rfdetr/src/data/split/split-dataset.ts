@@ -6,7 +6,8 @@ import { splits } from "../formats/layout.js";
 import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
 import type { ListedImage, Listing } from "../formats/listing.js";
 import { otherYamlKeys, refuseFaults, unchanged } from "../write/unchanged.js";
-import { type WrittenDataset, writeDataset } from "../write/write-dataset.js";
+import { verifyCopy } from "../write/verify-copy.js";
+import { categoryIdsOf, type WrittenDataset, writeDataset } from "../write/write-dataset.js";
 import { assignSplits, type Shares } from "./assign-splits.js";
 import { groupPictures } from "./group-pictures.js";
 
@@ -76,7 +77,7 @@ export async function splitDataset(data: string, target: string, options: SplitO
   }));
   const assigned = assignSplits(dealt, shares, seed);
   const dataset = written(listing, assigned, shares, remarks);
-  writeDataset(target, dataset);
+  writeDataset(target, dataset, { source: listing.layout.root, verify: (copy) => verifyCopy(copy, dataset) });
   const report: SplitReport = { splits: {}, groups: countShared(groups), remarks };
   for (const [split, { images }] of entries(dataset.splits))
     report.splits[split] = {
@@ -156,7 +157,7 @@ function written(
   return {
     layout: train.layout === "yolo" ? "yolo" : "coco",
     classNames: classes.map(({ name }) => name),
-    categoryIds: classes.map(({ id }, i) => (typeof id === "number" ? id : i)),
+    categoryIds: categoryIdsOf(classes),
     splits: result,
     yaml: otherYamlKeys(layout.sources.train),
   };

@@ -1,13 +1,26 @@
 // Writes datasets: a folder for each split, in Roboflow's COCO layout or in YOLO's. A dataset is written whole or not
 // at all.
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { stringify } from "yaml";
 import { makeFolder, writeFailure } from "../../support/atomic.js";
-import { DataError } from "../../support/errors.js";
+import { DataError, InternalError } from "../../support/errors.js";
 import type { Split } from "../formats/dataset.js";
 import { isEntry, readId } from "../formats/entries.js";
-import { isInside, spellingKey } from "../formats/find-file.js";
+import { isClutter, isInside, spellingKey } from "../formats/find-file.js";
+import type { ListedClass } from "../formats/listing.js";
+import { readImageHeader } from "../images/image-header.js";
+import { imageExtensions } from "../images/image-kinds.js";
 
 /** An object to write. */
 export interface WrittenBox {
@@ -48,19 +61,23 @@ export interface WrittenDataset {
 
 /** How a dataset is written. */
 export interface WriteOptions {
+  /** Folder of the dataset that is copied: a copy inside of it would become a part of it. */
+  source: string;
   /** Looks at the whole copy before it gets its name; what it throws leaves nothing behind. */
   verify?: (folder: string) => void;
 }
 
 /**
  * Writes a dataset to a new folder.
- * @throws DataError if the folder exists
+ * @throws DataError if the folder exists, or is inside the dataset that is copied
  * @throws RunDirectoryError if it cannot be written; nothing is left then
  */
-export function writeDataset(target: string, dataset: WrittenDataset, { verify }: WriteOptions = {}): void {
+export function writeDataset(target: string, dataset: WrittenDataset, { source, verify }: WriteOptions): void {
+  if (isInside(resolve(source), resolve(target)))
+    throw new DataError(`Expected a folder outside of the dataset ${source} for the copy but received ${target}`);
   if (existsSync(target))
     throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
-  const temporary = `${resolve(target)}.partial-${process.pid}`;
+  const temporary = `${resolve(target)}.partial-${randomBytes(4).toString("hex")}`;
   makeFolder(dirname(temporary));
   try {
     mkdirSync(temporary);
@@ -95,7 +112,7 @@ function writeCoco(
   const imageIds = ownIds(images.map(([, { entry }]) => entry.id));
   const boxIds = ownIds(images.flatMap(([, { boxes }]) => boxes.map(({ entry }) => entry.id)));
   const listed = images.map(([name, { file, width, height, boxes, entry }], i) => {
-    putFile(file, join(folder, name));
+    putFile(file, folder, name);
     for (const { label, box, entry: annotation } of boxes)
       annotations.push({
         area: box[2] * box[3],
@@ -131,7 +148,7 @@ function writeYolo(folder: string, images: Named): void {
   mkdirSync(folder);
   for (const part of ["images", "labels"]) mkdirSync(join(folder, part));
   for (const [name, { file, width, height, boxes }] of images) {
-    putFile(file, join(folder, "images", name));
+    putFile(file, join(folder, "images"), name);
     const path = join(folder, "labels", `${withoutExtension(name)}.txt`);
     mkdirSync(dirname(path), { recursive: true });
     const lines = boxes.map(
@@ -154,14 +171,41 @@ function yamlOf({ classNames, splits, yaml }: WrittenDataset): string {
   return stringify({ ...yaml, ...Object.fromEntries(named), nc: classNames.length, names: [...classNames] });
 }
 
-/** A link where the system can make one, else a copy. */
-function putFile(from: string, to: string): void {
+/** A link where the system can make one, else a copy. Never writes over a file. */
+function putFile(from: string, folder: string, name: string): void {
+  const to = join(folder, name);
+  if (!isInside(folder, to)) throw new InternalError(`The name ${JSON.stringify(name)} leads out of the copy`);
   mkdirSync(dirname(to), { recursive: true });
   try {
     symlinkSync(resolve(from), to);
-  } catch {
-    copyFileSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    copyFileSync(from, to, constants.COPYFILE_EXCL);
   }
+}
+
+/** Category ids for a COCO file: those of the classes if all are whole numbers, else from 1. */
+export function categoryIdsOf(classes: readonly ListedClass[]): number[] {
+  const own = classes.map(({ id }) => id).filter((id): id is number => Number.isSafeInteger(id));
+  return own.length === classes.length ? own : classes.map((_, i) => i + 1);
+}
+
+const extensions = {
+  JPEG: ".jpg",
+  PNG: ".png",
+  WebP: ".webp",
+  BMP: ".bmp",
+  TIFF: ".tif",
+  GIF: ".gif",
+  AVIF: ".avif",
+} as const;
+
+/** A name that every reader finds: its parts are visible, none leads out of the folder, it ends as its kind does. */
+function readableName({ name, file }: WrittenImage): string {
+  const parts = name.split("/").filter((part) => part !== "" && part !== "." && part !== "..");
+  const shown = parts.map((part) => part.replaceAll("\\", "_")).map((part) => (isClutter(part) ? `_${part}` : part));
+  const path = shown.join("/") || "image";
+  return imageExtensions.has(extname(path).toLowerCase()) ? path : path + extensions[readImageHeader(file).format];
 }
 
 const withoutExtension = (name: string): string => name.slice(0, name.length - extname(name).length);
@@ -173,7 +217,7 @@ const withoutExtension = (name: string): string => name.slice(0, name.length - e
 function uniqueNames(images: readonly WrittenImage[]): Named {
   const taken = new Set<string>();
   return images.map((image) => {
-    const plain = image.name.replaceAll("\\", "/");
+    const plain = readableName(image);
     const stem = withoutExtension(plain);
     let name = plain;
     for (let n = 2; taken.has(spellingKey(withoutExtension(name))); n++) name = `${stem}-${n}${extname(plain)}`;

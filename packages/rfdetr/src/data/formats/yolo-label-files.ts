@@ -1,0 +1,121 @@
+// Finds and reads the label file of each image of a YOLO dataset.
+import { basename, dirname, extname, join, resolve, sep } from "node:path";
+import { DataError } from "../../support/errors.js";
+import { type Fail, readText } from "../../support/text-file.js";
+import { filesIn, isFolder, isInside, spellingKey } from "./find-file.js";
+import type { Problem } from "./listing.js";
+
+const fail: Fail = (message, cause) => new DataError(message, { cause });
+
+/** Text files beside labels that are none. */
+const otherTexts = new Set(["classes.txt", "labels.txt", "train.txt", "val.txt"]);
+
+const withoutExtension = (path: string): string => path.slice(0, path.length - extname(path).length);
+
+/** Label files of a folder, by their names and by the spelling of these. */
+interface LabelFolder {
+  byName: Map<string, string>;
+  bySpelling: Map<string, string[]>;
+}
+
+/** Label files, and which image each of them belongs to. */
+export class LabelFiles {
+  readonly #root: string;
+  /** Paths of the images without their extensions. */
+  readonly #stems: ReadonlySet<string>;
+  readonly #folders = new Map<string, LabelFolder>();
+  /** The image of each label file. */
+  readonly #used = new Map<string, string>();
+
+  /**
+   * @param root folder of the dataset: labels of an image in it are in it too
+   * @param images paths of all images of the split
+   */
+  constructor(root: string, images: readonly string[]) {
+    this.#root = resolve(root);
+    this.#stems = new Set(images.map(withoutExtension));
+  }
+
+  /** Path of the labels of an image, and their text; null if there are none. */
+  of(image: string, problems: Problem[]): { path: string; text: string | null } {
+    const name = `${basename(image, extname(image))}.txt`;
+    const folder = this.#folderOf(image);
+    const path = this.#fileOf(image, folder, name);
+    if (path === null) return { path: join(folder, name), text: null };
+    const report = (check: string, message: string): unknown => problems.push({ check, file: path, id: null, message });
+    const other = this.#used.get(path);
+    if (other !== undefined)
+      report("labels of two images", `${path} is taken for the labels of ${image} and of ${other}`);
+    this.#used.set(path, image);
+    if (basename(path) !== name)
+      report(
+        "names in another spelling",
+        `${path} is taken for the labels of ${image}, whose name is spelt in another way`,
+      );
+    try {
+      return { path, text: readText(path, "label file", 10e6, fail) };
+    } catch (error) {
+      report("malformed labels", (error as DataError).message);
+      return { path, text: null };
+    }
+  }
+
+  searched(): string[] {
+    return [...this.#folders.keys()];
+  }
+
+  /** A problem for each label file that belongs to no image. */
+  unused(): Problem[] {
+    const files = [...this.#folders.values()].flatMap(({ byName }) => [...byName.values()]);
+    return files
+      .filter((file) => !this.#used.has(file) && !otherTexts.has(basename(file)))
+      .map((file) => ({
+        check: "labels without an image",
+        file,
+        id: null,
+        message: `${file} has the name of no image`,
+      }));
+  }
+
+  /** The file of that name, else the only one that is spelt in another way and belongs to no other image. */
+  #fileOf(image: string, folder: string, name: string): string | null {
+    const { byName, bySpelling } = this.#filesIn(folder);
+    const exact = byName.get(name);
+    if (exact !== undefined) return exact;
+    const others = (bySpelling.get(spellingKey(name)) ?? []).filter(
+      (path) => !this.#stems.has(join(dirname(image), withoutExtension(basename(path)))),
+    );
+    return others.length === 1 ? others[0] : null;
+  }
+
+  /**
+   * `…/images/…/x.jpg` has its labels in `…/labels/…/x.txt`: the last `images` in the path for which that folder
+   * exists, else the folder of the image itself.
+   */
+  #folderOf(image: string): string {
+    const own = dirname(image);
+    const parts = own.split(sep);
+    const inside = isInside(this.#root, resolve(image));
+    const folders = parts
+      .flatMap((part, i) => (part === "images" ? [parts.with(i, "labels").join(sep)] : []))
+      .filter((folder) => !inside || isInside(this.#root, resolve(folder)))
+      .reverse();
+    const found = folders.find((folder) => this.#folders.has(folder) || isFolder(folder));
+    if (found !== undefined) return found;
+    const beside = this.#fileOf(image, own, `${basename(image, extname(image))}.txt`);
+    return beside !== null ? own : (folders[0] ?? own);
+  }
+
+  #filesIn(folder: string): LabelFolder {
+    const known = this.#folders.get(folder);
+    if (known !== undefined) return known;
+    const paths = isFolder(folder) ? filesIn(folder).filter((file) => extname(file).toLowerCase() === ".txt") : [];
+    const files: LabelFolder = { byName: new Map(paths.map((path) => [basename(path), path])), bySpelling: new Map() };
+    for (const path of paths) {
+      const key = spellingKey(basename(path));
+      files.bySpelling.set(key, [...(files.bySpelling.get(key) ?? []), path]);
+    }
+    this.#folders.set(folder, files);
+    return files;
+  }
+}
