@@ -5,7 +5,7 @@ import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
 import { addDataConvert } from "./data-convert.js";
 import { addDataSplit } from "./data-split.js";
-import { counted, grouped } from "./format.js";
+import { counted } from "./format.js";
 
 interface SynthFlags extends OutputFlags {
   images: number;
@@ -85,16 +85,16 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
   );
   const verdict =
     report.findings.length === 0 ? "no faults" : report.ok ? "can be trained on" : "cannot be trained on as it is";
-  console.result(`${grouped(images)} images, ${grouped(annotations)} annotations (${report.layout}): ${verdict}`);
+  console.result(`${counted(images, "image")}, ${counted(annotations, "annotation")} (${report.layout}): ${verdict}`);
   if (fixed !== null) {
     for (const change of changes) console.result(change);
     const counts = Object.entries(fixed).map(
-      ([split, count]) => `${split} ${grouped(count.images)} images with ${grouped(count.annotations)} boxes`,
+      ([split, count]) =>
+        `${split} ${counted(count.images, "image")} with ${counted(count.annotations, "box", "boxes")}`,
     );
     const passes = whole ? ", which passes the check" : "";
-    console.result(
-      `repaired copy in ${flags.fix}${passes}: ${counts.join(", ")}; its images are links where there can be links`,
-    );
+    console.result(`repaired copy in ${flags.fix}${passes}: ${counts.join(", ")}`);
+    console.result("its images are links to the originals, or copies where there can be no links");
     return whole ? exit.done : exit.failed;
   }
   if (!report.ok) console.result("--fix OUT writes a copy without what can be left out");
@@ -133,7 +133,7 @@ async function stats(folder: string, flags: OutputFlags): Promise<number> {
       `${counted(result.faults, "fault")} in the data: what is at fault is not counted here; rfdetr data check names it`,
     );
   for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
-    console.result(console.bold(`${split}: ${grouped(images)} images, ${grouped(boxes)} boxes`));
+    console.result(console.bold(`${split}: ${counted(images, "image")}, ${counted(boxes, "box", "boxes")}`));
     console.result(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);
     const { minimum, maximum, median, empty } = boxesPerImage;
     console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${counted(empty, "image")} without`);
