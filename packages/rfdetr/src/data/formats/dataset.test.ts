@@ -218,7 +218,7 @@ describe("synthetic data", () => {
     expect(readFileSync(join(a, "LICENSES.txt"), "utf8")).toMatch(/Apache/);
     await expect(synthesize(a)).rejects.toThrow(/does not exist yet/);
     await expect(synthesize(join(root, "s4"), { classes: 99 })).rejects.toThrow(
-      /between 1 and 24 for classes but received 99/,
+      /from 1 to 24 for classes but received 99/,
     );
   });
 });
