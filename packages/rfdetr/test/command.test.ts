@@ -40,6 +40,31 @@ describe("rfdetr", () => {
     expect(stdout).toContain("--resume <run>");
   });
 
+  it.each([["train"], ["predict"], ["val"], ["doctor"]])(
+    "%s says that the engine cannot be loaded, and what to do",
+    (command) => {
+      const weights = join(folder, "run", "weights", "last.safetensors");
+      const engine = join(folder, "engine.node");
+      writeFileSync(engine, "not a library");
+      const args = {
+        train: ["--data", data, "--model", "tiny", "--out", "engineless"],
+        predict: [join(data, "valid"), "--weights", weights],
+        val: ["--data", data, "--weights", weights],
+      }[command];
+      const { status, stdout, stderr } = spawnSync(process.execPath, [script, command, ...(args ?? [])], {
+        cwd: folder,
+        encoding: "utf8",
+        env: { ...process.env, RFDETR_ADDON: engine },
+      });
+      expect(stderr.split("\n")).toEqual([
+        expect.stringMatching(/^error: Could not load the engine at .*engine\.node: /),
+        "Run `npm run setup`",
+        "",
+      ]);
+      expect([status, stdout]).toEqual([1, ""]);
+    },
+  );
+
   it("prints its version", () => {
     expect(rfdetr("--version").stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });

@@ -1,6 +1,6 @@
 // A model in the prediction thread, as the other threads see it. A process has one such thread.
 import { Worker } from "node:worker_threads";
-import { type SentError, unpackError } from "../support/error-transfer.js";
+import { endOfThread, type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
 import { workerFlags, workerScript } from "../support/worker-path.js";
@@ -73,7 +73,7 @@ class PredictionThread {
 
   #end(error: unknown): void {
     this.ended = true;
-    for (const { reject } of this.#waiting.values()) reject(error);
+    for (const { reject } of this.#waiting.values()) endOfThread(error).then(reject, reject);
     this.#waiting.clear();
   }
 }

@@ -1,7 +1,7 @@
 // A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work.
 import { Worker } from "node:worker_threads";
 import type { TrainSettings } from "../settings/settings.js";
-import { type SentError, unpackError } from "../support/error-transfer.js";
+import { endOfThread, type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
 import { workerFlags, workerScript } from "../support/worker-path.js";
@@ -157,8 +157,9 @@ async function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void
     let folder: string | null = null;
     // A thread that dies, as for lack of memory, does not give its run free.
     const died = (error: unknown): void => {
+      failed = true;
       if (folder !== null) RunLock.abandon(folder);
-      reject(error);
+      endOfThread(error).then(reject, reject);
     };
     const worker = new Worker(script, { workerData: request, ...workerFlags() });
     worker.on("message", (message: WorkerMessage) => {

@@ -51,6 +51,15 @@ export async function unpackError(sent: SentError): Promise<Error> {
   return error;
 }
 
+/**
+ * The error that ended a thread, as its `error` event has it: a clone without class. An engine that cannot be loaded
+ * ends the thread while it imports its modules, before it could send the error itself.
+ */
+export async function endOfThread(error: unknown): Promise<unknown> {
+  if ((error as { code?: unknown } | null)?.code !== "ERR_ENGINE") return error;
+  return unpackError({ ...packError(error), family: "torch" });
+}
+
 /** The exports of a package by name. A package that does not load, such as one without its engine, has none. */
 async function classesOf(family: "rfdetr" | "amp" | "torch"): Promise<Record<string, unknown>> {
   if (family === "rfdetr") return classes;
