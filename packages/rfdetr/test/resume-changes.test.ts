@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sumsName } from "../src/run/files/checksums.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { type ResumeChanges, resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData, TrainData } from "../src/run/session/training-data.js";
@@ -158,6 +159,50 @@ describe("a run whose last checkpoint", () => {
       message: expect.stringMatching(/checkpoint\/state\.json.*; nor the one before it: .*checkpoint\.previous\/state/),
       hint: `Start a new run from its weights with \`weights\` ${place("weights/last.safetensors")}`,
     });
+  });
+});
+
+describe("a run whose config.json was edited after its checkpoint", () => {
+  const edit = (settings: Record<string, unknown>, more: Record<string, unknown> = {}) => {
+    cpSync(join(folder, "stopped"), join(folder, "edited"), { recursive: true });
+    const config = json("edited", "config.json");
+    const text = JSON.stringify({ ...config, settings: { ...config.settings, ...settings }, ...more });
+    writeFileSync(join(folder, "edited", "config.json"), text);
+  };
+  const warnings = (events: TrainEvent[]) =>
+    events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
+
+  it("goes on with what may change, and says what was and is", async () => {
+    edit({ lr: 0.9001 });
+    const events = await run("edited", { changes: {}, stopAfter: 4 });
+    expect(warnings(events)).toContainEqual(
+      `Settings in ${join(folder, "edited", "config.json")} have changed since the checkpoint: ` +
+        "lr was 0.0001 and is 0.9001. The run goes on with them as they are now",
+    );
+    edit({ lr: 0.9001 });
+    expect(warnings(await run("edited", { changes: { lr: 0.0001 }, stopAfter: 4 }))).toEqual([]);
+  });
+
+  it("is refused where a setting may not change, with both values", async () => {
+    for (const [settings, more, words] of [
+      [{ batch_size: 3, weight_decay: 0.5 }, {}, "batch_size was 2 and is 3; weight_decay was 0.0001 and is 0.5"],
+      [{}, { seed: 4 }, "seed was 3 and is 4"],
+    ] as const) {
+      edit(settings, more);
+      await expect(run("edited", { changes: {} })).rejects.toMatchObject({
+        code: "ERR_RUN_DIRECTORY",
+        message: expect.stringContaining(`have changed since the checkpoint: ${words}`),
+      });
+    }
+  });
+
+  it("goes on without a comparison from a checkpoint that holds no settings", async () => {
+    edit({ lr: 0.9001 });
+    const checkpoint = join(folder, "edited", "checkpoint");
+    const { settings: _, ...state } = json("edited", "checkpoint/state.json");
+    writeFileSync(join(checkpoint, "state.json"), JSON.stringify({ ...state, layout: 1 }));
+    rmSync(join(checkpoint, sumsName));
+    expect(stepsOf(await run("edited", { changes: {}, stopAfter: 4 }))).toEqual([4]);
   });
 });
 

@@ -74,6 +74,8 @@ interface StateFile {
   progress: SavedProgress;
   optimizerStep: number;
   emaUpdates: number | null;
+  /** The settings that the run had, by their names in files. Absent in checkpoints of earlier versions. */
+  settings?: Record<string, unknown>;
 }
 
 /**
@@ -84,6 +86,7 @@ export function saveCheckpoint(
   folder: string,
   progress: SavedProgress,
   { model, ema, optimizer, rng }: CheckpointTensors,
+  settings?: Record<string, unknown>,
 ): void {
   replaceFolder(folder, (temporary) => {
     const sums = new Checksums();
@@ -93,7 +96,8 @@ export function saveCheckpoint(
     if (ema !== null) save("ema.safetensors", ema.tensors);
     save("optimizer.safetensors", moments(optimizer));
     save("rng.safetensors", new Map([["cpu", rng]]));
-    const state: StateFile = { layout, progress, optimizerStep: optimizer.step, emaUpdates: ema?.updates ?? null };
+    const emaUpdates = ema?.updates ?? null;
+    const state: StateFile = { layout, progress, optimizerStep: optimizer.step, emaUpdates, settings };
     const text = JSON.stringify(state);
     sums.adder("state.json")(Buffer.from(text));
     writeSynced(join(temporary, "state.json"), text);
@@ -121,12 +125,12 @@ function moments({ expAvg, expAvgSq }: CheckpointTensors["optimizer"]): Map<stri
 /**
  * Reads every byte of the run's checkpoint. One that is damaged is put aside as `checkpoint.damaged`, and the one before
  * takes its place.
- * @returns the progress of the checkpoint, and what to tell the user; null where all is well
+ * @returns the progress and the settings of the checkpoint, and what to tell the user; null where all is well
  * @throws CheckpointError when both are damaged
  */
-export function soundCheckpoint(folder: string): { progress: SavedProgress; warning: string | null } {
+export function soundCheckpoint(folder: string): Pick<StateFile, "progress" | "settings"> & { warning: string | null } {
   const fault = faultOf(folder);
-  if (fault === null) return { progress: readProgress(folder), warning: null };
+  if (fault === null) return { ...positionIn(folder), warning: null };
   const previous = folder + previousSuffix;
   const second = existsSync(previous) ? faultOf(previous) : "there is none";
   if (second !== null)
@@ -139,10 +143,10 @@ export function soundCheckpoint(folder: string): { progress: SavedProgress; warn
   } catch (error) {
     throw writeFailure(folder, error);
   }
-  const progress = readProgress(folder);
+  const position = positionIn(folder);
   return {
-    progress,
-    warning: `The last checkpoint cannot be used: ${fault}. The run continues from the one before, of step ${progress.step}; the damaged one is kept in ${aside}`,
+    ...position,
+    warning: `The last checkpoint cannot be used: ${fault}. The run continues from the one before, of step ${position.progress.step}; the damaged one is kept in ${aside}`,
   };
 }
 
@@ -156,6 +160,11 @@ function faultOf(folder: string): string | null {
     if (!(error instanceof CheckpointError)) throw error;
     return error.message;
   }
+}
+
+function positionIn(folder: string): Pick<StateFile, "progress" | "settings"> {
+  const { progress, settings } = readState(folder);
+  return { progress, settings };
 }
 
 /** Reads the progress of a checkpoint without its tensors. @throws CheckpointError */

@@ -36,7 +36,12 @@ const progress = z.object({
   finished: z.boolean(),
 });
 
-const state = z.object({ progress, optimizerStep: count, emaUpdates: count.nullable() });
+const state = z.object({
+  progress,
+  optimizerStep: count,
+  emaUpdates: count.nullable(),
+  settings: z.record(z.string(), z.unknown()).optional(),
+});
 
 /** The first value that is not of its kind, in words; null where all are. */
 export const faultOfState = (value: unknown): string | null => schemaFault(state, value);

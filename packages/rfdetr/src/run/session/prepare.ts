@@ -211,7 +211,7 @@ function proceed(session: Session, resumed: ResumedRun, differences: readonly st
   const { progress, schedule, notes, warnings } = session;
   if (resumed.progress === null) notes.push("The run has no checkpoint yet: it starts from the beginning");
   else restore(session);
-  if (resumed.warning !== null) warnings.push(resumed.warning);
+  warnings.push(...resumed.warnings);
   if (resumed.extended) {
     progress.finished = false;
     progress.earlyStopping.waited = 0;

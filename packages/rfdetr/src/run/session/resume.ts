@@ -1,15 +1,17 @@
 // A run that is continued: its settings, what may change in them, its checkpoint and its data.
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { resolveSettings } from "../../settings/resolve.js";
+import { isDeepStrictEqual } from "node:util";
+import { resolveSettings, toFile } from "../../settings/resolve.js";
 import type { SettingName, TrainSettings } from "../../settings/settings.js";
 import { addHint, ConfigError, DataError, RfdetrError, RunDirectoryError } from "../../support/errors.js";
 import { camelCase } from "../../support/names.js";
+import { shown } from "../../support/shown.js";
 import { type SavedProgress, soundCheckpoint } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { noRollbacks } from "../progress.js";
 import { dataDifferences } from "./data-contents.js";
-import { boundData, type RunConfig, readRunConfig } from "./run-config.js";
+import { boundData, comparedSettings, type RunConfig, readRunConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 import type { TrainData } from "./training-data.js";
 
@@ -45,8 +47,8 @@ export interface ResumedRun {
   config: RunConfig;
   /** Where it continues; null where it was killed before its first checkpoint. */
   progress: SavedProgress | null;
-  /** What to tell the user of the checkpoint, or null. */
-  warning: string | null;
+  /** What to tell the user of the checkpoint and of settings that were changed since. */
+  warnings: string[];
   /** Whether it had ended and trains on. */
   extended: boolean;
   /** Whether the user has named its data again. */
@@ -56,28 +58,61 @@ export interface ResumedRun {
 /**
  * Reads what a run continues from.
  * @throws RunDirectoryError when its configuration is damaged; CheckpointError when it had checkpoints and none can be
- * used; ConfigError when the changes ask for less than is done
+ * used, or when settings in the configuration were changed since; ConfigError when the changes ask for less than is done
  */
 export function openResumed(directory: RunDirectory, settings: TrainSettings, changes: ResumeChanges = {}): ResumedRun {
   const config = readRunConfig(directory);
-  const { progress, warning } = findCheckpoint(directory) ?? { progress: null, warning: null };
+  const found = findCheckpoint(directory);
+  const progress = found?.progress ?? null;
+  const edited = found?.settings === undefined ? null : editedSettings(directory, found.settings, settings, changes);
+  const warnings = [found?.warning ?? null, edited].filter((text) => text !== null);
   const goesOn = progress === null || trainsOn(progress, settings, changes);
   const extended = goesOn && progress?.finished === true;
-  return { directory, config, progress, warning, extended, dataNamed: changes.datasetDir !== undefined };
+  return { directory, config, progress, warnings, extended, dataNamed: changes.datasetDir !== undefined };
 }
 
 /** @returns null for a run that was killed before its first checkpoint */
-function findCheckpoint(directory: RunDirectory): { progress: SavedProgress; warning: string | null } | null {
+function findCheckpoint(directory: RunDirectory): ReturnType<typeof soundCheckpoint> | null {
   if (!directory.hasCheckpoint()) return null;
   try {
-    const { progress, warning } = soundCheckpoint(directory.checkpoint);
-    const missing = `The last checkpoint is missing: the run continues from the one before, of step ${progress.step}`;
-    return { progress, warning: warning ?? (directory.recovered ? missing : null) };
+    const { warning, ...position } = soundCheckpoint(directory.checkpoint);
+    const missing = `The last checkpoint is missing: the run continues from the one before, of step ${position.progress.step}`;
+    return { ...position, warning: warning ?? (directory.recovered ? missing : null) };
   } catch (error) {
     const { weights } = directory;
     if (!RfdetrError.is(error) || weights === null) throw error;
     throw addHint(error, `Start a new run from its weights with \`weights\` ${weights}`);
   }
+}
+
+/**
+ * Compares the settings of `config.json` with those of the checkpoint. Settings of one of them only are of another
+ * version.
+ * @returns which were changed there that may change, in words; null where none was
+ * @throws RunDirectoryError when one was changed that may not
+ */
+function editedSettings(
+  directory: RunDirectory,
+  saved: Record<string, unknown>,
+  settings: TrainSettings,
+  changes: ResumeChanges,
+): string | null {
+  const now = comparedSettings(settings, readRunConfig(directory).seed);
+  const named = new Set(Object.keys(toFile(changes as TrainSettings)));
+  const edited = Object.keys(now).filter(
+    (name) => Object.hasOwn(saved, name) && !named.has(name) && !isDeepStrictEqual(saved[name], now[name]),
+  );
+  const list = (names: string[]) =>
+    names.map((name) => `${name} was ${shown(saved[name])} and is ${shown(now[name])}`).join("; ");
+  const fixed = edited.filter((name) => !changeable.some((other) => other === name));
+  const path = directory.file("config.json");
+  if (fixed.length > 0)
+    throw new RunDirectoryError(`Settings in ${path} have changed since the checkpoint: ${list(fixed)}`, {
+      hint: "Put them back to continue the run; other settings need a new run",
+    });
+  return edited.length === 0
+    ? null
+    : `Settings in ${path} have changed since the checkpoint: ${list(edited)}. The run goes on with them as they are now`;
 }
 
 /**

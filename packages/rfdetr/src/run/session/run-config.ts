@@ -5,6 +5,7 @@ import type { Precision } from "@rfdetr/amp";
 import { engine } from "@rfdetr/torch";
 import { z } from "zod";
 import { toFile } from "../../settings/resolve.js";
+import type { TrainSettings } from "../../settings/settings.js";
 import { RunDirectoryError } from "../../support/errors.js";
 import { machineLine } from "../../support/machine.js";
 import { schemaFault } from "../../support/schema-fault.js";
@@ -71,6 +72,16 @@ export function runConfig(session: Session): RunConfig {
     versions: { rfdetr: packageVersion(), node: process.version, libtorch: engine().version },
     data: boundData(session),
   };
+}
+
+/**
+ * The settings that a checkpoint keeps, to compare those of `config.json` with, by their names in files and as JSON has
+ * them. The place of the data is not among them: data may move, and what they hold is compared by itself.
+ * @param seed the one that is used: the setting may leave it open
+ */
+export function comparedSettings(settings: TrainSettings, seed: number): Record<string, unknown> {
+  const { dataset_dir: _, ...compared } = toFile({ ...settings, seed });
+  return JSON.parse(JSON.stringify(compared));
 }
 
 /** Where the data of a session are and what they hold. */

@@ -5,6 +5,7 @@ import { readWeights } from "../../weights/weights.js";
 import { loweredRate } from "../fault-policy.js";
 import { loadCheckpoint, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
 import { noRollbacks } from "../progress.js";
+import { comparedSettings } from "./run-config.js";
 import type { Session } from "./session.js";
 
 /** Continues from the run's checkpoint. The recorders drop what was written after it. */
@@ -73,15 +74,16 @@ export function rollBack(session: Session): number {
  * Writes everything a resume needs. A run that has ended keeps one checkpoint, one in progress two.
  * @throws RunDirectoryError
  */
-export function saveSession({ directory, parts, ema, progress }: Session): void {
-  scope(() =>
-    saveCheckpoint(directory.checkpoint, progress, {
+export function saveSession({ directory, parts, ema, progress, settings, seed }: Session): void {
+  scope(() => {
+    const tensors = {
       model: parts.model.stateDict(),
       ema: ema === null ? null : ema.state(),
       optimizer: parts.optimizer.stateDict(),
       rng: getRngState(),
-    }),
-  );
+    };
+    saveCheckpoint(directory.checkpoint, progress, tensors, comparedSettings(settings, seed));
+  });
   if (progress.finished) directory.removePreviousCheckpoint();
 }
 
