@@ -21,6 +21,8 @@ export interface PredictOutput {
   readonly path: string | null;
   /** Writes the picture and the labels of an image. @throws RunDirectoryError if they cannot be written */
   add(image: FilePrediction): Promise<void>;
+  /** Removes the folder if it was made for this and is empty, after a failure. */
+  giveUp(): void;
   /** Writes the file of all results, if there is a folder. @returns its text */
   finish(images: readonly FilePrediction[], errors: readonly FileError[], classNames: readonly string[]): string;
 }
@@ -55,6 +57,7 @@ export function openPredictOutput(
       }
       if (format === "yolo") folder?.write(labels[place], yoloLabels(image));
     },
+    giveUp: () => folder?.removeEmpty(),
     finish(images, errors, classNames) {
       const text = resultsText(format, images, errors);
       if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));

@@ -86,18 +86,23 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     format,
     autoOrient: flags.autoOrient,
   });
-  const { RFDETR } = await import("../detector.js");
-  const weights = await weightsPath(console, flags.weights);
-  await using detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
-  const options = { threshold, batch, antialias: flags.antialias, autoOrient: flags.autoOrient };
-  const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
-  console.end();
-  const text = output.finish(images, errors, detector.classNames ?? []);
-  if (json) console.data((await import("../predict/result-formats.js")).jsonResults(images, errors));
-  else if (onStdout) console.text(text);
-  conclude(console, { images, errors, signal, all: files.length }, output.path);
-  if (signal !== null) return exitCodes[signal];
-  return errors.length === 0 ? exit.done : images.length === 0 ? exit.failed : exit.partial;
+  try {
+    const { RFDETR } = await import("../detector.js");
+    const weights = await weightsPath(console, flags.weights);
+    await using detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
+    const options = { threshold, batch, antialias: flags.antialias, autoOrient: flags.autoOrient };
+    const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
+    console.end();
+    const text = output.finish(images, errors, detector.classNames ?? []);
+    if (json) console.data((await import("../predict/result-formats.js")).jsonResults(images, errors));
+    else if (onStdout) console.text(text);
+    conclude(console, { images, errors, signal, all: files.length }, output.path);
+    if (signal !== null) return exitCodes[signal];
+    return errors.length === 0 ? exit.done : images.length === 0 ? exit.failed : exit.partial;
+  } catch (error) {
+    output.giveUp();
+    throw error;
+  }
 }
 
 interface Outcome {

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { imageExtensions } from "../data/images/image-kinds.js";
 import { labelNames, OutputFolder, pictureNames } from "./outputs.js";
@@ -135,5 +135,26 @@ describe("OutputFolder", () => {
     symlinkSync(join("..", "original"), join("out", "b.jpg"));
     expect(() => OutputFolder.open("out", names, [])).toThrow("has b.jpg: choose");
     expect(readFileSync("original", "utf8")).toBe("second b.jpg");
+  });
+
+  it("knows its files again whose names have line breaks and backslashes, and lists them as sha256sum does", () => {
+    const names = ["a\nb.jpg", "c\\nd.jpg", "e\r.jpg", "f.jpg"].filter((name) => sep === "/" || !/[\n\r\\]/.test(name));
+    for (const content of ["first", "second"]) {
+      const out = OutputFolder.open("out", names, []);
+      for (const name of names) out.write(name, content);
+    }
+    for (const name of names) expect(readFileSync(join("out", name), "utf8")).toBe("second");
+    const lines = readFileSync(join("out", ".predictions.sha256"), "utf8").split("\n");
+    expect(lines).toHaveLength(2 * names.length + 1);
+    if (sep === "/") expect(lines[0]).toMatch(/^\\[0-9a-f]{64} {2}a\\nb\.jpg$/);
+  });
+
+  it("removes the folders that it made and that are empty, and no others", () => {
+    mkdirSync("theirs");
+    const nothing = OutputFolder.open(join("new", "out"), ["a.jpg"], []);
+    const some = OutputFolder.open("some", ["a.jpg"], []);
+    some.write("a.jpg", "picture");
+    for (const out of [nothing, some, OutputFolder.open("theirs", ["a.jpg"], [])]) out.removeEmpty();
+    expect(["new", "some", "theirs"].map((name) => existsSync(name))).toEqual([false, true, true]);
   });
 });

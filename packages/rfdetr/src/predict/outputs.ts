@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { imageExtensions } from "../data/images/image-kinds.js";
-import { makeFolder, syncFile, writeFailure } from "../support/atomic.js";
+import { makeFolder, removeEmpty, syncFile, writeFailure } from "../support/atomic.js";
 import { RunDirectoryError } from "../support/errors.js";
 
 /** Formats that pictures are written in; images in any other become JPEG. */
@@ -83,9 +83,13 @@ export class OutputFolder {
   /** Files of earlier predictions, which may be replaced. */
   readonly #own: ReadonlySet<string>;
 
-  private constructor(path: string | null, own: ReadonlySet<string>) {
+  /** Folders that were made here, each before those that it lies in. */
+  readonly #made: string[];
+
+  private constructor(path: string | null, own: ReadonlySet<string>, made: string[] = []) {
     this.#path = path;
     this.#own = own;
+    this.#made = made;
   }
 
   /**
@@ -105,8 +109,7 @@ export class OutputFolder {
       throw new RunDirectoryError(
         `Expected an output folder without the files to write but ${wanted} has ${some(foreign)}: choose another folder`,
       );
-    makeFolder(wanted);
-    return new OutputFolder(wanted, own);
+    return new OutputFolder(wanted, own, makeFolder(wanted));
   }
 
   /** Where the folder is; null for one that was not named, before the first write. */
@@ -120,9 +123,12 @@ export class OutputFolder {
    * @throws RunDirectoryError if the name is in use, or if the file cannot be written
    */
   write(name: string, content: Uint8Array | string): string {
-    this.#path ??= freshFolder("predictions");
+    if (this.#path === null) {
+      this.#path = freshFolder("predictions");
+      this.#made.push(this.#path);
+    }
     const path = join(this.#path, name);
-    makeFolder(dirname(path));
+    this.#made.unshift(...makeFolder(dirname(path)));
     const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
     try {
       writeFileSync(temporary, content, { flag: "wx" });
@@ -138,23 +144,42 @@ export class OutputFolder {
     return path;
   }
 
+  /** Removes those of the folders that were made here that are empty: nothing could be written. */
+  removeEmpty(): void {
+    removeEmpty(this.#made);
+  }
+
   #list(name: string, content: Uint8Array | string): void {
     const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
     const file = openSync(join(this.#path as string, listing), O_APPEND | O_CREAT | O_WRONLY | (O_NOFOLLOW ?? 0));
     try {
-      writeSync(file, `${sha256(content)}  ${name}\n`);
+      writeSync(file, listed(sha256(content), name));
     } finally {
       closeSync(file);
     }
   }
 }
 
+const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r" };
+const characters = new Map(Object.entries(escapes).map(([character, code]) => [code, character]));
+
+/** A line of the listing. A name with a line break or a backslash is escaped, which a backslash before the line says. */
+function listed(hash: string, name: string): string {
+  const escaped = name.replace(/[\\\n\r]/g, (character) => escapes[character]);
+  return `${escaped === name ? "" : "\\"}${hash}  ${escaped}\n`;
+}
+
+const unescaped = (name: string): string => name.replace(/\\[\\nr]/g, (code) => characters.get(code) ?? code);
+
 /** Those of the names whose files predictions made: unchanged since, no links, and none of the images. */
 function ownFiles(folder: string, names: readonly string[], images: readonly string[]): Set<string> {
   const list = join(folder, listing);
   if (!exists(list)?.isFile()) return new Set();
   const hashes = new Map<string, string>();
-  for (const line of readFileSync(list, "utf8").split("\n")) hashes.set(line.slice(66), line.slice(0, 64));
+  for (const line of readFileSync(list, "utf8").split("\n")) {
+    const [, escaped, hash, name] = /^(\\?)(.{64}) {2}(.*)$/s.exec(line) ?? [];
+    if (hash !== undefined) hashes.set(escaped === "" ? name : unescaped(name), hash);
+  }
   const read = new Set(images.map((image) => identity(statSync(image, { throwIfNoEntry: false }))));
   return new Set(
     names.filter((name) => {

@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -127,23 +128,41 @@ export function recoverFolder(path: string): boolean {
   return missing;
 }
 
-/** Makes a folder and its parents, if they do not exist. @throws RunDirectoryError */
-export function makeFolder(path: string): void {
+/**
+ * Makes a folder and its parents, if they do not exist.
+ * @returns those that it made, the deepest first
+ * @throws RunDirectoryError
+ */
+export function makeFolder(path: string): string[] {
+  const made: string[] = [];
   try {
-    makeFolders(path);
+    makeFolders(path, made);
+    return made;
   } catch (error) {
+    removeEmpty(made);
     throw writeFailure((error as NodeJS.ErrnoException).path ?? path, error);
   }
+}
+
+/** Removes those folders that are empty, in this order. */
+export function removeEmpty(folders: readonly string[]): void {
+  for (const folder of folders)
+    try {
+      rmdirSync(folder);
+    } catch {
+      // It holds something, or is gone.
+    }
 }
 
 /**
  * `mkdirSync` with `recursive` never returns where no folder can be made, as in /proc.
  * @throws the operating system's error
  */
-function makeFolders(path: string): void {
+function makeFolders(path: string, made: string[]): void {
   const make = (): void => {
     try {
       mkdirSync(path);
+      made.unshift(path);
     } catch (error) {
       const found = statSync(path, { throwIfNoEntry: false });
       if (found?.isDirectory()) return;
@@ -155,7 +174,7 @@ function makeFolders(path: string): void {
     make();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT" || dirname(path) === path) throw error;
-    makeFolders(dirname(path));
+    makeFolders(dirname(path), made);
     make();
   }
 }

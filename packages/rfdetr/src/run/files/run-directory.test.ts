@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -43,6 +52,17 @@ describe("RunDirectory", () => {
 
   it("makes the folders above it", () => {
     expect(RunDirectory.create(join(folder, "a", "b", "c"), "x").path).toBe(join(folder, "a", "b", "c"));
+  });
+
+  it("goes with the folders above it where the run could not begin, except for those that were there", () => {
+    RunDirectory.create(join(folder, "a", "b"), "x").giveUp();
+    expect(existsSync(join(folder, "a"))).toBe(false);
+    RunDirectory.create(folder, "x").giveUp();
+    expect(readdirSync(folder)).toEqual([]);
+    const run = RunDirectory.create(join(folder, "c"), "x");
+    run.writeJson("config.json", {});
+    run.giveUp();
+    expect(readdirSync(run.path)).toEqual(["config.json"]);
   });
 
   it("is free if a run was killed there before it wrote its configuration", () => {

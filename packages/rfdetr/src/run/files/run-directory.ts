@@ -6,6 +6,7 @@ import {
   makeFolder,
   previousSuffix,
   recoverFolder,
+  removeEmpty,
   removePartial,
   replaceText,
   writeFailure,
@@ -41,6 +42,8 @@ export interface RunSummary {
 /** The folder of one run. */
 export class RunDirectory {
   #lock: RunLock | null = null;
+  /** The folders that were made for a new run, the deepest first. */
+  #made: string[] = [];
   /** Whether the last checkpoint was missing and the one before took its place. */
   recovered = false;
 
@@ -66,20 +69,21 @@ export class RunDirectory {
 
   /** @returns whether the folder is this process's and still empty */
   #takeEmpty(wanted: boolean): boolean {
-    makeFolder(this.path);
+    this.#made = makeFolder(this.path);
     try {
       this.#lock = RunLock.acquire(this.path);
     } catch (error) {
+      this.giveUp();
       if (wanted || !(error instanceof RunDirectoryError)) throw error;
       return false;
     }
     try {
       if (!occupied(this.path)) {
-        makeFolder(join(this.path, "weights"));
+        this.#made.unshift(...makeFolder(join(this.path, "weights")));
         return true;
       }
     } catch (error) {
-      this.release();
+      this.giveUp();
       throw error;
     }
     this.release();
@@ -119,6 +123,12 @@ export class RunDirectory {
       run.release();
       throw writeFailure(run.checkpoint, error);
     }
+  }
+
+  /** Gives up a new run that could not begin: of the folders that were made for it, those that are empty are removed. */
+  giveUp(): void {
+    this.release();
+    removeEmpty(this.#made);
   }
 
   /** Gives the run free for other processes. */

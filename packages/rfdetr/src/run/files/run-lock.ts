@@ -76,7 +76,13 @@ export class RunLock {
  */
 function createdWhole(path: string, text: string): boolean {
   const temporary = `${path}.${randomUUID()}.partial`;
-  writeFileSync(temporary, text);
+  try {
+    writeFileSync(temporary, text);
+  } catch (error) {
+    // On a full disk the file is there, and empty.
+    rmSync(temporary, { force: true });
+    throw error;
+  }
   try {
     syncFile(temporary);
     linkSync(temporary, path);

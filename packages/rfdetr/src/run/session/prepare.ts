@@ -201,7 +201,7 @@ function begin({ directory, ...session }: Session): void {
   try {
     directory.writeJson("config.json", runConfig({ directory, ...session }));
   } catch (error) {
-    directory.release();
+    directory.giveUp();
     throw error;
   }
 }
