@@ -1,3 +1,4 @@
+import { CommanderError } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ConfigError, DataError, InternalError, RunDirectoryError } from "../support/errors.js";
 import { Console } from "./console.js";
@@ -54,6 +55,14 @@ describe("reportError", () => {
     expect(JSON.parse(reported(new TypeError("x"), true).stdout)).toEqual({
       error: { code: "ERR_INTERNAL", message: "x" },
     });
+  });
+
+  it("tells of a missing command with --json, where help is printed", () => {
+    const help = new CommanderError(1, "commander.help", "(outputHelp)");
+    expect(reported(help)).toEqual({ code: 2, stderr: "", stdout: "" });
+    const { code, stdout } = reported(help, true);
+    expect([code, JSON.parse(stdout).error.code]).toEqual([2, "ERR_USAGE"]);
+    expect(reported(new CommanderError(0, "commander.version", "0.1.0"), true)).toMatchObject({ code: 0, stdout: "" });
   });
 
   it("lets no control character of a file's name reach the terminal", () => {

@@ -30,7 +30,11 @@ const optionOf: Readonly<Record<string, string>> = {
  */
 export function reportError(error: unknown, console: Console): number {
   // Help and version were printed; without a command, help is the answer to a wrong command line.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.usage;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exit.done;
+    if (console.json) console.data({ error: { code: "ERR_USAGE", message: "Expected a command but received none" } });
+    return exit.usage;
+  }
   if (!isUserError(error)) return reportFault(error, console);
   const hint = error.hint?.replace(/`(\w+)`/g, (whole, name: string) => optionOf[name] ?? whole);
   if (console.json)

@@ -35,7 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   // A stream reports its failures a moment later.
   await new Promise(setImmediate);
   const { failure } = stdout;
-  if (code !== exit.done || failure === null || failure.code === "EPIPE" || writers.includes(argv[0])) return code;
+  if (code !== exit.done || failure === null || failure.code === "EPIPE" || writers.includes(words[0])) return code;
   console.error(`The results cannot be written to stdout: ${failure.message}`);
   return exit.failed;
 }

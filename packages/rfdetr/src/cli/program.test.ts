@@ -71,6 +71,13 @@ describe("withHelpWords", () => {
     ["help trian", "trian"],
     ["trian --version", "trian"],
     ["data chekc -h", "data chekc"],
+    ["--json train --lr 1", "train --json --lr 1"],
+    ["--plain data --json check d", "data check --plain --json d"],
+    ["--json help train", "train --json --help"],
+    ["--json trian", "trian"],
+    ["bench foo --json", "bench foo"],
+    ["predict --json photos/", "predict --json photos/"],
+    ["predict -- --json", "predict -- --json"],
   ])("reads '%s' as '%s'", (line, meant) => {
     const words = (text: string) => (text === "" ? [] : text.split(" "));
     expect(withHelpWords(words(line), program)).toEqual(words(meant));

@@ -68,16 +68,23 @@ function addHelp(command: Command, path: string): void {
   for (const child of command.commands) addHelp(child, `${path} ${child.name()}`);
 }
 
+/** Flags that every command has, and that may stand before it. */
+const outputFlags: readonly string[] = ["--json", "--plain"];
+
 /**
- * The command line with `help` as a word in place of `--help`, and without what would hide that a command does not
- * exist: `help data`, `data check help`, `trian --help`.
+ * The command line with `help` as a word in place of `--help`, with the flags of every command behind it, and without
+ * what would hide that a command does not exist: `help data`, `data check help`, `--json train`, `trian --help`.
  */
 export function withHelpWords(argv: readonly string[], program: Command): string[] {
   if (argv.length === 0) return ["--help"];
-  const words = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
+  const first = argv.findIndex((word) => !outputFlags.includes(word));
+  const early = first < 0 ? [...argv] : argv.slice(0, first);
+  const given = argv.slice(early.length);
+  const words = given[0] === "help" ? [...given.slice(1), "--help"] : given;
   let command = program;
   let depth = 0;
   for (;;) {
+    while (outputFlags.includes(words[depth])) early.push(...words.splice(depth, 1));
     const next = command.commands.find((child) => child.name() === words[depth]);
     if (next === undefined) break;
     command = next;
@@ -87,6 +94,8 @@ export function withHelpWords(argv: readonly string[], program: Command): string
   if (depth > 0 && word === "help" && words.length === depth + 1) return [...words.slice(0, depth), "--help"];
   const isFlag = (text: string): boolean => text.startsWith("-");
   if (word !== undefined && !isFlag(word) && command.commands.length > 0)
-    return words.filter((each) => !["-h", "--help", "-V", "--version"].includes(each));
+    return words.filter((each) => !["-h", "--help", "-V", "--version", ...outputFlags].includes(each));
+  // A command of commands takes none of them itself.
+  if (command.commands.length === 0) words.splice(depth, 0, ...early);
   return words.includes("-V") || words.includes("--version") ? ["--version"] : words;
 }
