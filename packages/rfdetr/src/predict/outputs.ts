@@ -163,7 +163,7 @@ export class OutputFolder {
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r" };
 const characters = new Map(Object.entries(escapes).map(([character, code]) => [code, character]));
 
-/** A line of the listing. A name with a line break or a backslash is escaped, which a backslash before the line says. */
+/** A line of the listing. Names with line breaks or backslashes are escaped; a backslash before the line says so. */
 function listed(hash: string, name: string): string {
   const escaped = name.replace(/[\\\n\r]/g, (character) => escapes[character]);
   return `${escaped === name ? "" : "\\"}${hash}  ${escaped}\n`;

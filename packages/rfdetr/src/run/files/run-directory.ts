@@ -125,7 +125,7 @@ export class RunDirectory {
     }
   }
 
-  /** Gives up a new run that could not begin: of the folders that were made for it, those that are empty are removed. */
+  /** Gives up a new run that could not begin, and removes those of the folders made for it that are empty. */
   giveUp(): void {
     this.release();
     removeEmpty(this.#made);

@@ -57,8 +57,9 @@ export interface ResumedRun {
 
 /**
  * Reads what a run continues from.
- * @throws RunDirectoryError when its configuration is damaged; CheckpointError when it had checkpoints and none can be
- * used, or when settings in the configuration were changed since; ConfigError when the changes ask for less than is done
+ * @throws RunDirectoryError when its configuration is damaged, or settings in it were changed since the checkpoint that
+ * may not change; CheckpointError when it had checkpoints and none can be
+ * used; ConfigError when the changes ask for less than is done
  */
 export function openResumed(directory: RunDirectory, settings: TrainSettings, changes: ResumeChanges = {}): ResumedRun {
   const config = readRunConfig(directory);
