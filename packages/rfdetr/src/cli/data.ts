@@ -68,6 +68,7 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
 
 async function check(folder: string, flags: CheckFlags): Promise<number> {
   const { checkDataset } = await import("../data/check/check-dataset.js");
+  const { groupFindings } = await import("../data/check/findings.js");
   const { fixDataset } = await import("../data/check/fix-dataset.js");
   const console = consoleOf(flags);
   const onProgress = (done: number, total: number): void => console.live(`${done}/${total} images`);
@@ -78,7 +79,7 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
       : await fixDataset(folder, flags.fix, options);
   console.end();
   if (console.json) console.data({ ...report, fixed, changes });
-  printFindings(console, report.findings);
+  printFindings(console, groupFindings(report.findings));
   const splits = Object.values(report.splits);
   const [images, annotations] = (["images", "annotations"] as const).map((name) =>
     splits.reduce((sum, each) => sum + each[name], 0),
@@ -104,17 +105,13 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
 const effects = { refused: "training refuses", repaired: "training corrects or leaves out", kept: "training goes on" };
 
 /** Findings of each split and check, refused ones first, at most twenty of a kind and five of what training keeps. */
-function printFindings(console: Console, findings: readonly Finding[]): void {
-  const groups = new Map<string, Finding[]>();
-  for (const finding of findings) {
-    const key = `${finding.split}: ${finding.check}`;
-    if (!groups.get(key)?.push(finding)) groups.set(key, [finding]);
-  }
+function printFindings(console: Console, groups: readonly Finding[][]): void {
   for (const effect of ["refused", "repaired", "kept"] as const)
-    for (const [key, group] of groups) {
-      if (group[0].training !== effect) continue;
+    for (const group of groups) {
+      const [{ split, check, training }] = group;
+      if (training !== effect) continue;
       const most = effect === "kept" ? 5 : 20;
-      console.result(`${console.bold(`${key}, ${group.length}`)} (${effects[effect]})`);
+      console.result(`${console.bold(`${split}: ${check}, ${group.length}`)} (${effects[effect]})`);
       for (const { message } of group.slice(0, most)) console.result(`  ${message}`);
       if (group.length > most) console.result(`  and ${group.length - most} more (--json lists all)`);
     }

@@ -10,6 +10,7 @@ export {
   findDuplicates,
   type SplitFile,
 } from "./check/duplicates.js";
+export { groupFindings } from "./check/findings.js";
 export { type FixReport, fixDataset } from "./check/fix-dataset.js";
 export {
   findQualityProblems,

@@ -1,7 +1,7 @@
 // Opens a split of a dataset for training or evaluation.
 import { DataError } from "../support/errors.js";
 import { checks } from "./check/checks.js";
-import { byCheck, type Finding, findingsOf } from "./check/findings.js";
+import { checkHint, type Finding, findingsOf, groupFindings } from "./check/findings.js";
 import { toDataset } from "./check/to-dataset.js";
 import type { Dataset, Split } from "./formats/dataset.js";
 import { findLayout } from "./formats/layout.js";
@@ -57,7 +57,7 @@ function refusal(data: string, split: Split, findings: readonly Finding[]): Data
     findings.length > 1 ? ` (and ${findings.length - 1} more ${findings.length === 2 ? "fault" : "faults"})` : "";
   if (check === "missing split") return new DataError(`Expected a ${split} split but ${message}`);
   return new DataError(`The ${split} split of ${data} cannot be used: ${message}${more}`, {
-    hint: "`rfdetr data check` lists every fault, and can write a copy without them",
+    hint: checkHint,
   });
 }
 
@@ -66,9 +66,9 @@ const usual = new Set(["images without annotations", "duplicate annotation ids"]
 
 /** One sentence for each check that found something. */
 function warningsOf(findings: readonly Finding[]): string[] {
-  return [...byCheck(findings)]
-    .filter(([check]) => !usual.has(check))
-    .map(([, group]) => {
+  return groupFindings(findings)
+    .filter(([{ check }]) => !usual.has(check))
+    .map((group) => {
       const [{ message, check }] = group;
       return group.length === 1 ? message : `${group.length} × ${check}, such as: ${message}`;
     });

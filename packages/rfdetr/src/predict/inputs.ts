@@ -1,7 +1,7 @@
 // Resolves images, folders and patterns to files.
 import { type Dirent, lstatSync, readdirSync, realpathSync } from "node:fs";
 import { basename, dirname, extname, join, normalize, resolve, sep } from "node:path";
-import { isClutter, isFile, isFolder } from "../data/formats/find-file.js";
+import { filesIn, isClutter, isFile, isFolder } from "../data/formats/find-file.js";
 import { imageExtensions, otherImageExtensions } from "../data/images/image-kinds.js";
 import { DataError } from "../support/errors.js";
 import { orNearPath } from "../support/near-path.js";
@@ -123,7 +123,7 @@ function resolveOne(input: string): Candidate[] {
   if (/^(https?|ftp|s3|gs):\/\//i.test(input))
     throw new DataError(`Expected an image, a folder or a pattern but ${input} is a URL: download the image first`);
   for (const path of spellings(input)) {
-    if (isFolder(path)) return filesOf(path).map((file) => ({ path: file, named: false }));
+    if (isFolder(path)) return filesIn(path).map((file) => ({ path: file, named: false }));
     if (exists(path)) return [{ path, named: true }];
   }
   if (!/[*?{]/.test(input))
@@ -144,15 +144,6 @@ function spellings(path: string): string[] {
 
 /** Whether something has this name, a link that leads nowhere included. */
 const exists = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-
-/** Files of a folder, links followed. A link that leads nowhere counts, so that it can be named. */
-function filesOf(folder: string): string[] {
-  return readdirSync(folder)
-    .filter((name) => !isClutter(name))
-    .sort()
-    .map((name) => join(folder, name))
-    .filter((path) => !isFolder(path));
-}
 
 /** `a.{jpg,png}` as `a.jpg` and `a.png`. */
 function alternatives(pattern: string): string[] {
@@ -188,7 +179,7 @@ function walk(folder: string, [part, ...rest]: readonly string[], above: readonl
     const below = names
       .filter((name) => !isClutter(name) && isFolder(join(folder, name)))
       .flatMap((name) => walk(join(folder, name), ["**", ...rest], inside));
-    return [...(rest.length === 0 ? filesOf(folder) : walk(folder, rest, above)), ...below];
+    return [...(rest.length === 0 ? filesIn(folder) : walk(folder, rest, above)), ...below];
   }
   const wanted = new RegExp(
     `^${part

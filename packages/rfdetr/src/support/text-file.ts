@@ -1,9 +1,13 @@
 // Text files that users give: UTF-8, or UTF-16 as PowerShell and Excel write it, with or without a byte order mark.
 import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { DataError } from "./errors.js";
 import { reasonOf } from "./system-error.js";
 
 /** Makes the error of a reader from its sentence and its cause. */
 export type Fail = (message: string, cause?: unknown) => Error;
+
+/** Makes the error of a reader of datasets. */
+export const dataFail: Fail = (message, cause) => new DataError(message, { cause });
 
 /** Encoding of a text by its first bytes, and how many of them are the byte order mark. */
 function encodingOf(head: Buffer): { encoding: "utf-8" | "utf-16le" | "utf-16be"; mark: number } {

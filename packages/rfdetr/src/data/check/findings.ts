@@ -15,10 +15,13 @@ const byName: ReadonlyMap<string, Check> = new Map(checks.map((check) => [check.
 
 /** What training does about a fault in a split. */
 export function effectOf(check: string, split: Split): Training {
-  const { training, valid } = byName.get(check) ?? ({ training: "kept" } as Partial<Check> & Pick<Check, "training">);
-  if (split === "test") return "kept";
-  return split === "valid" ? (valid ?? training) : training;
+  const known = byName.get(check);
+  if (split === "test" || known === undefined) return "kept";
+  return split === "valid" ? (known.valid ?? known.training) : known.training;
 }
+
+/** What to do about faults. */
+export const checkHint = "`rfdetr data check` lists every fault, and can write a copy without them";
 
 /** The findings of one split, in the order of the table. */
 export function findingsOf(listing: DatasetListing, split: Split): Finding[] {
@@ -37,9 +40,12 @@ export function findingsOf(listing: DatasetListing, split: Split): Finding[] {
 
 const run = (listing: Listing): Problem[] => checks.flatMap(({ find }) => find(listing));
 
-/** Findings of each check, in their order. */
-export function byCheck(findings: readonly Finding[]): Map<string, Finding[]> {
-  const groups = new Map<string, Finding[]>();
-  for (const finding of findings) if (!groups.get(finding.check)?.push(finding)) groups.set(finding.check, [finding]);
-  return groups;
+/** Findings of each split and check, in their order. */
+export function groupFindings<T extends Pick<Finding, "split" | "check">>(findings: readonly T[]): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const finding of findings) {
+    const key = `${finding.split}: ${finding.check}`;
+    if (!groups.get(key)?.push(finding)) groups.set(key, [finding]);
+  }
+  return [...groups.values()];
 }

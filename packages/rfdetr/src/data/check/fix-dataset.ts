@@ -13,10 +13,11 @@ import {
 } from "../formats/listing.js";
 import type { Size } from "../images/image-header.js";
 import { otherYamlKeys } from "../write/unchanged.js";
-import { verifyCopy } from "../write/verify-copy.js";
+import type { SplitCounts } from "../write/verify-copy.js";
 import {
   categoryIdsOf,
   nameUnder,
+  refuseExisting,
   type WrittenBox,
   type WrittenDataset,
   type WrittenImage,
@@ -31,7 +32,7 @@ export interface FixReport {
   /** What was found in the dataset itself. */
   report: CheckReport;
   /** Numbers of images and boxes in each split of the copy. */
-  fixed: Partial<Record<Split, { images: number; annotations: number }>>;
+  fixed: SplitCounts;
   /** What the copy lacks or has otherwise, one sentence each. */
   changes: string[];
   /** Whether the copy has every split that training needs. */
@@ -48,16 +49,17 @@ export interface FixReport {
  * @throws RunDirectoryError if the copy cannot be written
  */
 export async function fixDataset(data: string, target: string, options: CheckOptions = {}): Promise<FixReport> {
+  refuseExisting(target);
   const listing = await listForCheck(data, { ...options, segmentations: true });
   const report = await fullReport(listing, options);
   const hopeless = report.findings.find((finding) => finding.split !== "test" && isHopeless(finding, listing));
   if (hopeless !== undefined) throw beyondRepair(data, hopeless.message);
   const changes: string[] = [];
   const classes = ownNames(listing.classes, changes);
-  const { dataset, fixed } = repaired(data, listing, report.findings, classes, changes);
-  writeDataset(target, dataset, {
+  const dataset = repaired(data, listing, report.findings, classes, changes);
+  const fixed = writeDataset(target, dataset, {
     source: listing.layout.root,
-    verify: (copy) => verifyCopy(copy, dataset, options.autoOrient),
+    autoOrient: options.autoOrient ?? true,
   });
   const missing = report.findings.filter(({ check }) => check === missingSplit);
   for (const { message } of missing) changes.push(`the copy lacks a split as well: ${message}`);
@@ -102,8 +104,7 @@ function repaired(
   findings: readonly Finding[],
   classNames: string[],
   changes: string[],
-): { dataset: WrittenDataset; fixed: FixReport["fixed"] } {
-  const fixed: FixReport["fixed"] = {};
+): WrittenDataset {
   const written: WrittenDataset["splits"] = {};
   for (const [split, listing] of Object.entries(splits) as [Split, Listing][]) {
     const images = goodImages(listing).map((image) => imageOf(image, listing));
@@ -128,20 +129,18 @@ function repaired(
     less(listing.images.length, images.length, "images");
     less(listing.annotations, annotations, "annotations");
     written[split] = { images, rest: listing.rest ?? {} };
-    fixed[split] = { images: images.length, annotations };
-    const masks = images.length === 0 ? 0 : countMisfits(listing);
+    const masks = countMisfits(listing);
     if (masks > 0) changes.push(`${split}: ${masks} masks are left out: their size is not that of the file`);
   }
   // A COCO file holds what YOLO has, and not the other way round.
   const yolo = Object.values(splits).every(({ layout: own }) => own === "yolo");
-  const dataset: WrittenDataset = {
+  return {
     layout: yolo ? "yolo" : "coco",
     classNames,
     categoryIds: categoryIdsOf(classes),
     splits: written,
     yaml: otherYamlKeys(layout.sources.train),
   };
-  return { dataset, fixed };
 }
 
 /** Images whose file is good and has the annotated shape; the first of each id. */

@@ -1,6 +1,7 @@
 // Findings about data that is not wrong: what spoils results, and pictures that are there more than once.
-import { isAbsolute, relative, resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import type { Split } from "../formats/dataset.js";
+import { isInside } from "../formats/find-file.js";
 import { splits } from "../formats/layout.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
 import { type DuplicateOptions, findDuplicates } from "./duplicates.js";
@@ -25,10 +26,7 @@ export async function duplicateFindings(listing: DatasetListing, options: Duplic
     (listing.splits[split]?.images ?? []).flatMap(({ file, fault }) => (fault === null ? [{ file, split }] : [])),
   );
   const root = resolve(listing.layout.root);
-  const shown = (file: string): string => {
-    const way = relative(root, file);
-    return way.startsWith("..") || isAbsolute(way) ? file : way;
-  };
+  const shown = (file: string): string => (isInside(root, file) ? relative(root, file) : file);
   return (await findDuplicates(files, options)).map(({ kind, across, files: group }): Finding => {
     const names = group.slice(0, 4).map(({ file }) => shown(file));
     const more = group.length > 4 ? ` and ${group.length - 4} more` : "";

@@ -1,15 +1,14 @@
 // `rfdetr data convert`: a copy of a dataset in the other format. What the other format has no place for is named.
-import { existsSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
 import type { Split } from "../formats/dataset.js";
 import { splits } from "../formats/layout.js";
 import { listDataset } from "../formats/list-dataset.js";
 import type { ListedImage, Listing } from "../formats/listing.js";
 import { refuseFaults } from "../write/unchanged.js";
-import { verifyCopy } from "../write/verify-copy.js";
 import {
   categoryIdsOf,
   nameUnder,
+  refuseExisting,
   type WrittenDataset,
   type WrittenImage,
   writeDataset,
@@ -42,11 +41,9 @@ export interface ConvertReport {
  * for (const loss of losses) console.warn(loss);
  */
 export function convertDataset(data: string, target: string, to: "coco" | "yolo"): ConvertReport {
-  if (existsSync(target))
-    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
-  const { layout } = listDataset(data, { splits: [], unsplit: true });
-  const present = splits.filter((split) => layout.sources[split] !== undefined);
-  const listing = listDataset(data, { splits: present, segmentations: to === "yolo", unsplit: true });
+  refuseExisting(target);
+  const listing = listDataset(data, { splits: "present", segmentations: to === "yolo", unsplit: true });
+  const present = splits.filter((split) => listing.layout.sources[split] !== undefined);
   const listings = present.flatMap((split) => listing.splits[split] ?? []);
   refuseFaults(listing, present);
   const [first] = listings;
@@ -74,14 +71,8 @@ export function convertDataset(data: string, target: string, to: "coco" | "yolo"
         .slice(0, 10)
         .join(", ")}${listing.classes.length > 10 ? ", …" : ""} are now 0 to ${listing.classes.length - 1}`,
     );
-  writeDataset(target, dataset, { source: layout.root, verify: (copy) => verifyCopy(copy, dataset) });
-  const report: ConvertReport = { from: first.layout, splits: {}, losses: losses.sentences(), remarks };
-  for (const [split, { images }] of Object.entries(dataset.splits) as [Split, { images: readonly WrittenImage[] }][])
-    report.splits[split] = {
-      images: images.length,
-      annotations: images.reduce((sum, { boxes }) => sum + boxes.length, 0),
-    };
-  return report;
+  const counts = writeDataset(target, dataset, { source: listing.layout.root });
+  return { from: first.layout, splits: counts, losses: losses.sentences(), remarks };
 }
 
 function imageOf(image: ListedImage, { folders }: Listing, convert: ConvertImage, losses: Losses): WrittenImage {

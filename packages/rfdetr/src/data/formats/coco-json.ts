@@ -1,7 +1,4 @@
-// COCO files of any size as lists of raw entries. A file is read piece by piece and parsed entry by entry, so memory
-// holds the entries and never the text; outlines, nine tenths of COCO's own files, are left out unless they are wanted.
-import { DataError } from "../../support/errors.js";
-import type { Fail } from "../../support/text-file.js";
+import { dataFail, type Fail } from "../../support/text-file.js";
 import { JsonBytes } from "./json-bytes.js";
 
 /** The content of an annotation file. Nothing in it is checked. */
@@ -32,7 +29,6 @@ export interface CocoJsonOptions {
 const skippedSegmentation = "skipped";
 
 const lists = ["images", "annotations", "categories"] as const;
-const dataError: Fail = (message, cause) => new DataError(message, { cause });
 
 /**
  * Reads an annotation file: UTF-8 or UTF-16, with or without a byte order mark, of any size. The tokens NaN, Infinity
@@ -40,7 +36,7 @@ const dataError: Fail = (message, cause) => new DataError(message, { cause });
  * @throws DataError with the line and column at which the file is not JSON, or if it is no object
  */
 export function readCocoJson(path: string, options: CocoJsonOptions = {}): CocoJson {
-  const { segmentations = false, fail = dataError, pieceBytes = 4 << 20 } = options;
+  const { segmentations = false, fail = dataFail, pieceBytes = 4 << 20 } = options;
   const content: CocoJson = { images: [], annotations: [], categories: [], rest: {}, problems: [] };
   const seen = new Set<string>();
   const rest = new Map<string, unknown>();
@@ -83,10 +79,7 @@ export function readCocoJson(path: string, options: CocoJsonOptions = {}): CocoJ
  * Reads a list, such as a file of COCO results, as {@link readCocoJson} reads annotations.
  * @throws DataError with the line and column at which the file is not JSON, or if it is no list
  */
-export function readJsonList(
-  path: string,
-  { fail = dataError, pieceBytes = 4 << 20 }: CocoJsonOptions = {},
-): unknown[] {
+export function readJsonList(path: string, { fail = dataFail, pieceBytes = 4 << 20 }: CocoJsonOptions = {}): unknown[] {
   const bytes = new JsonBytes(path, pieceBytes, fail);
   const result: unknown[] = [];
   try {

@@ -39,10 +39,11 @@ export function isClutter(name: string): boolean {
   return name.startsWith(".") || name === "Thumbs.db" || name === "__MACOSX" || name === "desktop.ini";
 }
 
-/** Files of a folder, clutter left out. */
+/** Files of a folder by name, links followed, clutter left out. A link that leads nowhere counts, to be named. */
 export function filesIn(folder: string): string[] {
   return readdirSync(folder)
     .filter((name) => !isClutter(name))
+    .sort()
     .map((name) => join(folder, name))
     .filter((path) => !isFolder(path));
 }

@@ -14,8 +14,11 @@ import { listYolo } from "./yolo-listing.js";
 
 /** How a dataset is listed. */
 export interface ListOptions {
-  /** The splits to list (default train, valid, and test if there is one). One that is missing is a problem. */
-  splits?: readonly Split[];
+  /**
+   * The splits to list (default train, valid, and test if there is one). One that is missing is a problem; `present`
+   * lists those that there are.
+   */
+  splits?: readonly Split[] | "present";
   /** Whether pictures are turned as their EXIF tag says (default true); see `chooseOrientation`. */
   autoOrient?: boolean;
   /** Whether to keep the outlines of COCO annotations (default false). */
@@ -61,7 +64,8 @@ export function listDataset(data: string, options: ListOptions = {}): DatasetLis
     }
   }
   const listing: DatasetListing = { layout, classes: classes ?? [], splits: {}, problems };
-  const wanted = options.splits ?? splits.filter((split) => split !== "test" || present.includes(split));
+  const usual = splits.filter((split) => split !== "test" || present.includes(split));
+  const wanted = options.splits === "present" ? present : (options.splits ?? usual);
   for (const split of wanted) {
     const source = layout.sources[split];
     if (source === undefined) {

@@ -4,12 +4,10 @@ import { readdirSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { shown } from "../../support/shown.js";
-import { type Fail, readText } from "../../support/text-file.js";
+import { dataFail, readText } from "../../support/text-file.js";
 import { readYaml } from "../../support/yaml.js";
 import type { Split } from "./dataset.js";
 import { isClutter, isFile, isFolder } from "./find-file.js";
-
-const fail: Fail = (message, cause) => new DataError(message, { cause });
 
 /** The file that names the classes of a YOLO dataset. */
 export interface YoloFile {
@@ -23,12 +21,12 @@ export interface YoloFile {
 
 /** Reads the file that names the classes. @throws DataError */
 export function openYoloFile(path: string): YoloFile {
-  const content = extname(path) === ".txt" ? { names: readLines(path) } : readYaml(path, fail);
+  const content = extname(path) === ".txt" ? { names: readLines(path) } : readYaml(path, dataFail);
   return { path, root: dirname(path), content };
 }
 
 function readLines(path: string): string[] {
-  const text = readText(path, "list of classes", 2e6, fail);
+  const text = readText(path, "list of classes", 2e6, dataFail);
   return text
     .split(/\r?\n/)
     .map((line) => line.trim())
@@ -57,7 +55,7 @@ export function findYoloFile(root: string): YoloFile | null {
 /** Whether a YAML file names classes. */
 function isYoloFile(path: string): boolean {
   try {
-    return readYaml(path, fail).names !== undefined;
+    return readYaml(path, dataFail).names !== undefined;
   } catch {
     return false;
   }

@@ -1,11 +1,9 @@
 // Finds and reads the label file of each image of a YOLO dataset.
 import { basename, dirname, extname, join, resolve, sep } from "node:path";
-import { DataError } from "../../support/errors.js";
-import { type Fail, readText } from "../../support/text-file.js";
+import type { DataError } from "../../support/errors.js";
+import { dataFail, readText } from "../../support/text-file.js";
 import { filesIn, isFolder, isInside, spellingKey } from "./find-file.js";
 import type { Problem } from "./listing.js";
-
-const fail: Fail = (message, cause) => new DataError(message, { cause });
 
 /** Text files beside labels that are none. */
 const otherTexts = new Set(["classes.txt", "labels.txt", "train.txt", "val.txt"]);
@@ -53,7 +51,7 @@ export class LabelFiles {
         `${path} is taken for the labels of ${image}, whose name is spelt in another way`,
       );
     try {
-      return { path, text: readText(path, "label file", 10e6, fail) };
+      return { path, text: readText(path, "label file", 10e6, dataFail) };
     } catch (error) {
       report("malformed labels", (error as DataError).message);
       return { path, text: null };

@@ -1,7 +1,7 @@
 // Lists a split of a YOLO dataset: images in folders or lists, each with a text file of labels.
 import { dirname, extname, relative, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
-import { type Fail, readText } from "../../support/text-file.js";
+import { dataFail, readText } from "../../support/text-file.js";
 import { imageExtensions, otherImageExtensions } from "../images/image-kinds.js";
 import type { Split } from "./dataset.js";
 import { FileFinder, filesUnder } from "./find-file.js";
@@ -11,8 +11,6 @@ import { type ReadHeader, withHeader } from "./picture-file.js";
 import type { YoloContent } from "./yolo-file.js";
 import { LabelFiles } from "./yolo-label-files.js";
 import { type LabelFault, readLabelText } from "./yolo-labels.js";
-
-const fail: Fail = (message, cause) => new DataError(message, { cause });
 
 type YoloSource = Extract<SplitSource, { layout: "yolo" }>;
 
@@ -120,7 +118,7 @@ function imagesOf({ folders, lists, yolo }: YoloSource, split: Split, problems: 
     }
   for (const list of lists) {
     const finder = new FileFinder(yolo.root, [dirname(list)], split);
-    for (const line of readText(list, "list of images", 1e9, fail).split(/\r?\n/)) {
+    for (const line of readText(list, "list of images", 1e9, dataFail).split(/\r?\n/)) {
       if (line.trim() === "") continue;
       const own = resolve(dirname(list), line.trim());
       const found = finder.find(line.trim());

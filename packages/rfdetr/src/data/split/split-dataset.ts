@@ -1,13 +1,11 @@
 // `rfdetr data split`: a copy of a dataset whose train split gives a share to valid and test.
-import { existsSync } from "node:fs";
 import { DataError, expected, UsageError } from "../../support/errors.js";
 import type { Split } from "../formats/dataset.js";
 import { splits } from "../formats/layout.js";
 import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
 import type { ListedImage, Listing } from "../formats/listing.js";
 import { otherYamlKeys, refuseFaults, unchanged } from "../write/unchanged.js";
-import { verifyCopy } from "../write/verify-copy.js";
-import { categoryIdsOf, type WrittenDataset, writeDataset } from "../write/write-dataset.js";
+import { categoryIdsOf, refuseExisting, type WrittenDataset, writeDataset } from "../write/write-dataset.js";
 import { assignSplits, type Shares } from "./assign-splits.js";
 import { groupPictures } from "./group-pictures.js";
 
@@ -52,14 +50,8 @@ export interface SplitReport {
  */
 export async function splitDataset(data: string, target: string, options: SplitOptions = {}): Promise<SplitReport> {
   const { by = "class", seed = 0, signal, onProgress } = options;
-  if (existsSync(target))
-    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
-  const present = listDataset(data, { splits: ["train"], unsplit: true }).layout.sources;
-  const listing = listDataset(data, {
-    splits: splits.filter((split) => present[split] !== undefined),
-    segmentations: true,
-    unsplit: true,
-  });
+  refuseExisting(target);
+  const listing = listDataset(data, { splits: "present", segmentations: true, unsplit: true });
   const remarks: string[] = [];
   dropCopyOfTrain(listing, remarks);
   const shares = sharesOf(listing, options);
@@ -77,14 +69,8 @@ export async function splitDataset(data: string, target: string, options: SplitO
   }));
   const assigned = assignSplits(dealt, shares, seed);
   const dataset = written(listing, assigned, shares, remarks);
-  writeDataset(target, dataset, { source: listing.layout.root, verify: (copy) => verifyCopy(copy, dataset) });
-  const report: SplitReport = { splits: {}, groups: countShared(groups), remarks };
-  for (const [split, { images }] of entries(dataset.splits))
-    report.splits[split] = {
-      images: images.length,
-      annotations: images.reduce((sum, { boxes }) => sum + boxes.length, 0),
-    };
-  return report;
+  const counts = writeDataset(target, dataset, { source: listing.layout.root });
+  return { splits: counts, groups: countShared(groups), remarks };
 }
 
 /** The number of groups that more than one picture is in. */
@@ -189,4 +175,4 @@ function lackingClasses({ classes }: DatasetListing, result: WrittenDataset["spl
   });
 }
 
-const entries = <T>(record: Partial<Record<Split, T>>): [Split, T][] => Object.entries(record) as [Split, T][];
+const _entries = <T>(record: Partial<Record<Split, T>>): [Split, T][] => Object.entries(record) as [Split, T][];

@@ -1,8 +1,6 @@
 // Entries of a listed dataset as they are written to a copy of the same layout.
-import { extname } from "node:path";
 import { DataError } from "../../support/errors.js";
-import { readYaml } from "../../support/yaml.js";
-import { effectOf, findingsOf } from "../check/findings.js";
+import { checkHint, effectOf, findingsOf } from "../check/findings.js";
 import type { Split } from "../formats/dataset.js";
 import type { SplitSource } from "../formats/layout.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
@@ -26,10 +24,9 @@ export function unchanged(image: ListedImage, { folders }: Listing, lost: () => 
 
 /** Keys of data.yaml beside the classes and the folders, such as the shape of key points. */
 export function otherYamlKeys(source: SplitSource | undefined): Record<string, unknown> {
-  if (source === undefined || source.layout !== "yolo" || extname(source.yolo.path) === ".txt") return {};
-  const content = readYaml(source.yolo.path, (message, cause) => new DataError(message, { cause }));
+  if (source?.layout !== "yolo") return {};
   const written = new Set(["path", "train", "val", "valid", "validation", "test", "nc", "names"]);
-  return Object.fromEntries(Object.entries(content).filter(([key]) => !written.has(key)));
+  return Object.fromEntries(Object.entries(source.yolo.content).filter(([key]) => !written.has(key)));
 }
 
 /**
@@ -44,6 +41,6 @@ export function refuseFaults(listing: DatasetListing, splits: readonly Split[]):
   if (refused.length === 0) return;
   const more = refused.length > 1 ? ` (and ${refused.length - 1} more)` : "";
   throw new DataError(`Expected a dataset without faults but ${refused[0].message}${more}`, {
-    hint: "`rfdetr data check` lists every fault, and can write a copy without them",
+    hint: checkHint,
   });
 }

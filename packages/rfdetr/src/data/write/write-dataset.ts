@@ -21,6 +21,7 @@ import { isClutter, isInside, spellingKey } from "../formats/find-file.js";
 import type { ListedClass } from "../formats/listing.js";
 import { readImageHeader } from "../images/image-header.js";
 import { imageExtensions } from "../images/image-kinds.js";
+import { type SplitCounts, verifyCopy } from "./verify-copy.js";
 
 /** An object to write. */
 export interface WrittenBox {
@@ -63,20 +64,28 @@ export interface WrittenDataset {
 export interface WriteOptions {
   /** Folder of the dataset that is copied: a copy inside of it would become a part of it. */
   source: string;
-  /** Looks at the whole copy before it gets its name; what it throws leaves nothing behind. */
-  verify?: (folder: string) => void;
+  /** Whether the copy is read with its pictures turned as their EXIF tag says (default true). */
+  autoOrient?: boolean;
+}
+
+/** @throws DataError if there is a folder or file of this name, which a copy never replaces */
+export function refuseExisting(target: string): void {
+  if (existsSync(target))
+    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
 }
 
 /**
- * Writes a dataset to a new folder.
- * @throws DataError if the folder exists, or is inside the dataset that is copied
+ * Writes a dataset to a new folder, and reads it back before it gets its name.
+ * @returns the numbers of images and annotations in each split
+ * @throws DataError if the folder exists, is inside the dataset that is copied, or the copy could not be trained on
  * @throws RunDirectoryError if it cannot be written; nothing is left then
  */
-export function writeDataset(target: string, dataset: WrittenDataset, { source, verify }: WriteOptions): void {
+export function writeDataset(target: string, dataset: WrittenDataset, options: WriteOptions): SplitCounts {
+  const { source, autoOrient = true } = options;
   if (isInside(resolve(source), resolve(target)))
     throw new DataError(`Expected a folder outside of the dataset ${source} for the copy but received ${target}`);
-  if (existsSync(target))
-    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
+  refuseExisting(target);
+  const counts = countsOf(dataset);
   const temporary = `${resolve(target)}.partial-${randomBytes(4).toString("hex")}`;
   makeFolder(dirname(temporary));
   try {
@@ -91,12 +100,22 @@ export function writeDataset(target: string, dataset: WrittenDataset, { source, 
       else writeCoco(join(temporary, split), named, rest, dataset);
     }
     if (dataset.layout === "yolo") writeFileSync(join(temporary, "data.yaml"), yamlOf(dataset));
-    verify?.(temporary);
+    verifyCopy(temporary, counts, autoOrient);
     renameSync(temporary, target);
+    return counts;
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     throw writeFailure(target, error);
   }
+}
+
+function countsOf({ splits }: WrittenDataset): SplitCounts {
+  return Object.fromEntries(
+    Object.entries(splits).map(([split, { images }]) => {
+      const annotations = images.reduce((sum, { boxes }) => sum + boxes.length, 0);
+      return [split, { images: images.length, annotations }];
+    }),
+  );
 }
 
 type Named = readonly (readonly [name: string, image: WrittenImage])[];

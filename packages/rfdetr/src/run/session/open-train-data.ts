@@ -4,6 +4,7 @@ import {
   type Dataset,
   epochOrder,
   findQualityProblems,
+  groupFindings,
   openDatasets,
   type QualityLimits,
 } from "../../data/index.js";
@@ -100,8 +101,7 @@ function remarks(train: Dataset, valid: Dataset, limits: QualityLimits): string[
   ] as const;
   const told = new Set<string>(["too many objects", "classes only in valid", "classes without boxes"]);
   const findings = findQualityProblems(judged, limits).filter(({ check }) => told.has(check));
-  return [...new Set(findings.map(({ check, split }) => `${split}\0${check}`))].map((key) => {
-    const group = findings.filter(({ check, split }) => key === `${split}\0${check}`);
+  return groupFindings(findings).map((group) => {
     const more = group.length > 1 ? ` (and ${group.length - 1} more images)` : "";
     return `${group[0].split}: ${group[0].message}${more}`;
   });
