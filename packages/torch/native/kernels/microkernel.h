@@ -1,0 +1,54 @@
+// The inner loop of all products of float32: a tile of R rows by V vectors, summed in registers.
+#pragma once
+#include "vectors.h"
+
+namespace rfdetr::INSTRUCTION_SET {
+
+/// Rows of a tile, and the vectors of its columns: as many sums as hide the latency of a multiplication and as the
+/// registers hold, beside one vector for each column and one for the row (16 registers, 32 with AVX-512 and NEON).
+constexpr int64_t tile_rows = 6;
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int64_t tile_vectors = 4;
+#else
+constexpr int64_t tile_vectors = 2;
+#endif
+
+/// The left operand: element k of row r lies at data[r · row + k · step].
+struct Left {
+  const float* data;
+  int64_t row, step;
+
+  Left from_row(int64_t r) const { return {data + r * row, row, step}; }
+};
+
+/// The right operand: the elements k of all columns lie at data[k · stride].
+struct Right {
+  const float* data;
+  int64_t stride;
+};
+
+/// sums[r][v] += Σ_k left(r, k) · right(k, lanes·v … lanes·v + lanes − 1), in the order of k.
+template <int R, int V>
+ALWAYS_INLINE void multiply_add(const Left& left, const Right& right, int64_t depth, Vector (&sums)[R][V]) {
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector columns[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) columns[v] = load(right.data + k * right.stride + lanes * v);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const Vector value = broadcast(left.data[r * left.row + k * left.step]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[r][v] += value * columns[v];
+    }
+  }
+}
+
+/// Calls `body<n>()` for a count n of 1 … most, which the body knows at compile time; larger counts count as `most`.
+template <int most, class Body>
+ALWAYS_INLINE void with_constant(int64_t count, Body&& body) {
+  if constexpr (most > 1)
+    if (count < most) return with_constant<most - 1>(count, body);
+  body.template operator()<most>();
+}
+
+}  // namespace rfdetr::INSTRUCTION_SET
