@@ -1,5 +1,6 @@
 // Entry of the addon. Node loads it once for a process, and calls init once for each thread that requires it.
 #include "env.h"
+#include "kernels/isa.h"
 #include "memory.h"
 
 #include <mutex>
@@ -26,19 +27,22 @@ void define(Exports& exports, const char* name, napi_callback callback) {
 }
 
 static napi_value init(napi_env env, napi_value exports) {
-  static std::once_flag once;
-  std::call_once(once, install_allocator);
-  auto* state = new Env();
-  state->env = env;
-  napi_set_instance_data(env, state, [](napi_env, void* data, void*) { delete static_cast<Env*>(data); }, nullptr);
-  Exports properties;
-  register_dispatch(properties);
-  register_tensor(properties);
-  register_autograd(properties);
-  register_runtime(properties);
-  register_profiler(env, properties);
-  napi_define_properties(env, exports, properties.size(), properties.data());
-  return exports;
+  return guarded(env, [&] {
+    isa();  // throws where RFDETR_ISA is wrong
+    static std::once_flag once;
+    std::call_once(once, install_allocator);
+    auto* state = new Env();
+    state->env = env;
+    napi_set_instance_data(env, state, [](napi_env, void* data, void*) { delete static_cast<Env*>(data); }, nullptr);
+    Exports properties;
+    register_dispatch(properties);
+    register_tensor(properties);
+    register_autograd(properties);
+    register_runtime(properties);
+    register_profiler(env, properties);
+    napi_define_properties(env, exports, properties.size(), properties.data());
+    return exports;
+  });
 }
 
 }  // namespace rfdetr

@@ -1,5 +1,6 @@
 // libtorch as a whole: version, threads, random numbers, memory.
 #include "env.h"
+#include "kernels/isa.h"
 #include "memory.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -19,6 +20,11 @@ napi_value version(napi_env env, napi_callback_info) {
 /// The CPU that libtorch chose its kernels for, such as AVX512.
 napi_value capability(napi_env env, napi_callback_info) {
   return guarded(env, [&] { return from_string(env, at::get_cpu_capability()); });
+}
+
+/// The vector instructions that the kernels of this addon use.
+napi_value kernel_isa(napi_env env, napi_callback_info) {
+  return guarded(env, [&] { return from_string(env, isa_name(isa())); });
 }
 
 napi_value has_cuda(napi_env env, napi_callback_info) {
@@ -101,6 +107,7 @@ napi_value release_cached(napi_env env, napi_callback_info) {
 void register_runtime(Exports& exports) {
   define(exports, "engineVersion", version);
   define(exports, "capability", capability);
+  define(exports, "kernelIsa", kernel_isa);
   define(exports, "hasCuda", has_cuda);
   define(exports, "setThreads", set_threads);
   define(exports, "getThreads", get_threads);

@@ -8,13 +8,23 @@ export interface Engine {
   version: string;
   /** Instruction set that libtorch's kernels were chosen for, such as `AVX512`. */
   capability: string;
+  /**
+   * Vector instructions that this project's own kernels use: the widest that the CPU has, unless the variable
+   * `RFDETR_ISA` (`baseline`, `avx2` or `avx512`) hides them.
+   */
+  kernels: "baseline" | "avx2" | "avx512";
   /** Whether it sees a GPU. */
   cuda: boolean;
 }
 
 /** Facts about the libtorch that is loaded. */
 export function engine(): Engine {
-  return { version: native.engineVersion(), capability: native.capability(), cuda: native.hasCuda() };
+  return {
+    version: native.engineVersion(),
+    capability: native.capability(),
+    kernels: native.kernelIsa(),
+    cuda: native.hasCuda(),
+  };
 }
 
 /** Sets the threads that one operator may use. */

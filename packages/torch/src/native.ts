@@ -57,6 +57,7 @@ export interface Native {
 
   engineVersion(): string;
   capability(): string;
+  kernelIsa(): "baseline" | "avx2" | "avx512";
   hasCuda(): boolean;
   setThreads(threads: number): void;
   getThreads(): number;

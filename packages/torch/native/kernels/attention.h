@@ -29,7 +29,7 @@ struct Result {
   float* lse;
 };
 
-/// Whether this CPU has AVX512-BF16.
+/// Whether this CPU has AVX512-BF16, and RFDETR_ISA does not hide it.
 bool supported();
 
 /// out = softmax(scale·QKᵀ)·V for (batch, head) pairs first…last of batch × heads.

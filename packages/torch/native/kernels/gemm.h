@@ -13,7 +13,7 @@ constexpr int64_t right_width = 64, left_width = 16;
 /// Rows of one register tile.
 constexpr int64_t tile_rows = 6;
 
-/// Whether this CPU has AVX512-BF16.
+/// Whether this CPU has AVX512-BF16, and RFDETR_ISA does not hide it.
 bool supported();
 
 /// Pairs in `panels` packed panels of `width` columns, over `depth` elements of the summed axis.

@@ -1,5 +1,7 @@
 // Vectors of sixteen float32 or bfloat16 values. Only for files that are compiled for CPUs with AVX512-BF16.
 #pragma once
+#include "isa.h"
+
 #include <immintrin.h>
 
 #include <cstdint>
@@ -8,8 +10,7 @@ namespace rfdetr::vectors {
 
 inline bool supported() {
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return isa() == Isa::avx512 && __builtin_cpu_supports("avx512bf16");
 }
 
 inline __m512bh as_bf16(__m512i v) { return reinterpret_cast<__m512bh>(v); }
