@@ -2,9 +2,9 @@
 // and after it use the same layout, so nothing is transposed. bfloat16 on a CPU with AVX512-BF16 runs the fused kernel;
 // every other dtype and device runs libtorch's own attention.
 #include "attention.h"
+#include "parallel.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -85,8 +85,8 @@ struct Attention : torch::autograd::Function<Attention> {
     at::Tensor lse = at::empty({problem.batch, problem.heads, problem.queries}, query.options().dtype(at::kFloat));
     const Inputs inputs{view(query), view(key), view(value)};
     const Result result{view(out), lse.data_ptr<float>()};
-    at::parallel_for(0, problem.batch * problem.heads, 1,
-                     [&](int64_t first, int64_t last) { attention::forward(problem, inputs, result, first, last); });
+    parallel_for(0, problem.batch * problem.heads, 1,
+                 [&](int64_t first, int64_t last) { attention::forward(problem, inputs, result, first, last); });
     context->save_for_backward({query, key, value, out, lse});
     context->saved_data["scale"] = scale;
     return out;
@@ -104,7 +104,7 @@ struct Attention : torch::autograd::Function<Attention> {
     const Inputs inputs{view(query), view(key), view(value)};
     const Inputs input_gradients{view(query_gradient), view(key_gradient), view(value_gradient)};
     const Result result{view(out), lse.data_ptr<float>()};
-    at::parallel_for(0, problem.batch * problem.heads, 1, [&](int64_t first, int64_t last) {
+    parallel_for(0, problem.batch * problem.heads, 1, [&](int64_t first, int64_t last) {
       attention::backward(problem, inputs, result, view(gradient), input_gradients, first, last);
     });
     return {query_gradient, key_gradient, value_gradient, at::Tensor()};

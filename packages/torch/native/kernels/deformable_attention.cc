@@ -3,9 +3,9 @@
 // in one pass. Composed from operators, every sample of every channel is written to memory several times, forward and
 // backward; here the value map of a head stays in the cache and a sample in registers. The rest is composed.
 #include "deformable_sampling.h"
+#include "parallel.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -58,7 +58,7 @@ void with_dtypes(const at::Tensor& value, const at::Tensor& projected, Body&& bo
 /// Runs `body(b, h, scratch)` for every head, each on one thread: sums have one order, whatever the thread count.
 template <class Body>
 void for_heads(const Problem& p, int64_t scratch_size, Body&& body) {
-  at::parallel_for(0, p.batch * p.heads, 1, [&](int64_t first, int64_t last) {
+  parallel_for(0, p.batch * p.heads, 1, [&](int64_t first, int64_t last) {
     std::vector<float> scratch(scratch_size);
     for (int64_t i = first; i < last; ++i) body(i / p.heads, i % p.heads, scratch.data());
   });

@@ -7,10 +7,10 @@
 // return its gradient in float32: no bfloat16 copy of a weight or of its gradient is written.
 // Everything else goes through libtorch's own composition.
 #include "every_cpu.h"
+#include "parallel.h"
 #include "products.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/linear_native.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -58,7 +58,7 @@ void sum_columns_of(const at::Tensor& matrix, at::Tensor& sums) {
   const T* from = matrix.const_data_ptr<T>();
   T* to = sums.data_ptr<T>();
   const int64_t grain = std::max<int64_t>(1, (1 << 16) / (rows * block));
-  at::parallel_for(0, (columns + block - 1) / block, grain, [&](int64_t first, int64_t last) {
+  parallel_for(0, (columns + block - 1) / block, grain, [&](int64_t first, int64_t last) {
     for (int64_t i = first * block; i < std::min(last * block, columns); i += block)
       sum_block(from + i, rows, columns, std::min(block, columns - i), to + i);
   });

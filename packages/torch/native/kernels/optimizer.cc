@@ -2,9 +2,9 @@
 // An optimizer step in one pass over the parameters. The weights, gradients and moments of a detector are 500 MB, and
 // the gain is that they are read once instead of once per foreach operator.
 #include "every_cpu.h"
+#include "parallel.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/library.h>
 
 #include <cmath>
@@ -61,7 +61,7 @@ double gradient_norm(at::TensorList gradients) {
   check_list(gradients, gradients, "gradient");
   const auto pieces = pieces_of(gradients);
   std::vector<double> sums(pieces.size());
-  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
+  parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i)
       sums[i] = sum_of_squares(gradients[pieces[i].tensor].const_data_ptr<float>() + pieces[i].begin,
                                pieces[i].end - pieces[i].begin);
@@ -167,7 +167,7 @@ void adamw_(at::TensorList parameters, at::TensorList gradients, at::TensorList 
   std::vector<Rates> rates;
   for (size_t i = 0; i < parameters.size(); ++i) rates.push_back(settings.rates(lrs[i], weight_decays[i]));
   const auto pieces = pieces_of(parameters);
-  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
+  parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) update_piece(state, pieces[i], rates[pieces[i].tensor]);
   });
   for (const auto list : {parameters, exp_avgs, exp_avg_sqs, averages})

@@ -1,5 +1,6 @@
 // Splits products into pieces for threads: panels of a weight while it is packed, rows of the output of a product, and
 // for the gradient of a weight columns of its wider side.
+#include "parallel.h"
 #include "products.h"
 
 #include <ATen/ATen.h>
@@ -68,7 +69,7 @@ at::Tensor pack_weight(const at::Tensor& weight, bool split) {
   auto* const pairs = packed.data_ptr<gemm::Pair>();
   const int64_t size = gemm::packed_size(1, gemm::right_width, inputs);
   const int64_t work = 8 * gemm::right_width * inputs * parts;
-  at::parallel_for(0, panels_of(outputs, gemm::right_width), grain(work), [&](int64_t first, int64_t last) {
+  parallel_for(0, panels_of(outputs, gemm::right_width), grain(work), [&](int64_t first, int64_t last) {
     for (int64_t part = 0; part < parts; ++part)
       gemm::pack_transposed(source_of(weight), outputs, inputs, first, last, pairs + part * size, parts * size,
                             part == 1);
@@ -81,7 +82,7 @@ at::Tensor split_input(const at::Tensor& rows) {
   at::Tensor split = at::empty({count, 3 * depth}, at::kBFloat16);
   const float* from = rows.const_data_ptr<float>();
   uint16_t* to = bf16_data(split);
-  at::parallel_for(0, count, grain(8 * depth), [&](int64_t first, int64_t last) {
+  parallel_for(0, count, grain(8 * depth), [&](int64_t first, int64_t last) {
     gemm::split_rows(from + first * depth, last - first, depth, to + first * 3 * depth);
   });
   return split;
@@ -94,7 +95,7 @@ void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& 
   const auto* pairs = packed.const_data_ptr<gemm::Pair>();
   const bool is_bf16 = out.scalar_type() == at::kBFloat16;
   const int64_t work = gemm::tile_rows * depth * columns;
-  at::parallel_for(0, panels_of(rows, gemm::tile_rows), grain(work), [&](int64_t first, int64_t last) {
+  parallel_for(0, panels_of(rows, gemm::tile_rows), grain(work), [&](int64_t first, int64_t last) {
     const int64_t begin = first * gemm::tile_rows, end = std::min(last * gemm::tile_rows, rows);
     char* to = static_cast<char*>(out.data_ptr()) + begin * columns * (is_bf16 ? 2 : 4);
     gemm::multiply_rows(from + begin * depth, end - begin, columns, depth, pairs,
@@ -110,7 +111,7 @@ at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weigh
   const at::Tensor packed = packed_memory(inputs, gemm::right_width, outputs);
   auto* const pairs = packed.data_ptr<gemm::Pair>();
   const int64_t work = 8 * gemm::right_width * outputs;
-  at::parallel_for(0, panels_of(inputs, gemm::right_width), grain(work), [&](int64_t first, int64_t last) {
+  parallel_for(0, panels_of(inputs, gemm::right_width), grain(work), [&](int64_t first, int64_t last) {
     gemm::pack_right(source_of(weight), inputs, outputs, first, last, pairs);
   });
   at::Tensor result = at::empty({gradient.size(0), inputs}, dtype);
@@ -129,7 +130,9 @@ at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, 
   const int64_t wider = std::max(outputs, inputs), unit = gemm::right_width;  // a whole number of panels on either side
   const gemm::Source gradients = source_of(gradient), values = source_of(input);
   const int64_t work = unit * rows * std::min(outputs, inputs);
-  at::parallel_for(0, panels_of(wider, unit), grain(work), [&](int64_t first, int64_t last) {
+  // A share for each thread: each packs the narrower side as a whole.
+  const int64_t panels = panels_of(wider, unit), share = (panels + at::get_num_threads() - 1) / at::get_num_threads();
+  parallel_for(0, panels, std::max(grain(work), share), [&](int64_t first, int64_t last) {
     const int64_t begin = first * unit, end = std::min(last * unit, wider);
     const int64_t out_begin = by_outputs ? begin : 0, out_count = by_outputs ? end - begin : outputs;
     const int64_t in_begin = by_outputs ? 0 : begin, in_count = by_outputs ? inputs : end - begin;
@@ -155,8 +158,8 @@ at::Tensor gelu(const at::Tensor& input_in) {
   at::Tensor result = at::empty_like(input);
   const auto* from = static_cast<const uint16_t*>(input.const_data_ptr());
   uint16_t* to = bf16_data(result);
-  at::parallel_for(0, input.numel(), 1 << 14,
-                   [&](int64_t first, int64_t last) { gemm::gelu(from + first, last - first, to + first); });
+  parallel_for(0, input.numel(), 1 << 14,
+               [&](int64_t first, int64_t last) { gemm::gelu(from + first, last - first, to + first); });
   return result;
 }
 
@@ -166,7 +169,7 @@ at::Tensor gelu_backward(const at::Tensor& gradient_in, const at::Tensor& input_
   const auto* of = static_cast<const uint16_t*>(gradient.const_data_ptr());
   const auto* from = static_cast<const uint16_t*>(input.const_data_ptr());
   uint16_t* to = bf16_data(result);
-  at::parallel_for(0, input.numel(), 1 << 14, [&](int64_t first, int64_t last) {
+  parallel_for(0, input.numel(), 1 << 14, [&](int64_t first, int64_t last) {
     gemm::gelu_backward(of + first, from + first, last - first, to + first);
   });
   return result;
