@@ -118,22 +118,15 @@ ALWAYS_INLINE float largest_of(Vector v) {
 
 constexpr float log2_e = 1.44269504088896341f;
 
-/// 2^x to one part in 10⁷, for x up to 127. −∞ and all that is below −126 give 0, NaN stays NaN.
+/// 2^x to one part in 10⁷, for x up to 127. −∞ and all that is below −126 give 0, NaN stays NaN. Only a short chain of
+/// operations waits for each other, since a loop over vectors is bound by the latency.
 ALWAYS_INLINE Vector exp2(Vector x) {
-  // maximum() returns its second operand when one of them is NaN.
-  const Vector power = maximum(broadcast(-127), x);
-  // Adding 1.5·2²³ rounds to a whole number, which is then in the low bits.
-  const Vector shifted = power + 12582912.0f, rest = power - (shifted - 12582912.0f);
-  Vector p = broadcast(1.52527338e-5f);
-  p = p * rest + 1.54035304e-4f;
-  p = p * rest + 1.33335581e-3f;
-  p = p * rest + 9.61812911e-3f;
-  p = p * rest + 5.55041087e-2f;
-  p = p * rest + 2.40226507e-1f;
-  p = p * rest + 6.93147181e-1f;
-  p = p * rest + 1.0f;
-  const Vector scale = from_bits((bits_of(shifted) << 23) + 0x3F800000);
-  return select(power < -126.0f, zeros(), p * scale);
+  // Adding 1.5·2²³ rounds to a whole number, which is then in the low bits; 127 more make it an exponent.
+  const Vector shifted = x + 12583039.0f, rest = x - (shifted - 12583039.0f), square = rest * rest;
+  const Vector low = rest * 0.240226477f + 0.693147182f, middle = rest * 0.00961843692f + 0.0555033237f;
+  const Vector high = rest * 0.00015353362f + 0.0013398875f;
+  const Vector power = ((high * square + middle) * square + low) * rest + 1.0f;
+  return select(x < -126.0f, zeros(), power * from_bits(bits_of(shifted) << 23));
 }
 
 struct Normal {
