@@ -1,5 +1,6 @@
 // Autograd: backward, gradients of given inputs, hooks, and graph nodes whose backward is a JavaScript function.
 #include "env.h"
+#include "js_function.h"
 
 #include <ATen/record_function.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -12,68 +13,6 @@ namespace rfdetr {
 namespace {
 
 using torch::autograd::variable_list;
-
-/// A JavaScript function that the graph holds. Only the thread that made it may touch its environment: the last holder
-/// on another thread leaves the reference to the end of that environment.
-class JsFunction {
- public:
-  JsFunction(napi_env env, napi_value function) : env_(env) {
-    check(env, napi_create_reference(env, function, 1, &reference_));
-  }
-  ~JsFunction() {
-    if (std::this_thread::get_id() == thread_) napi_delete_reference(env_, reference_);
-  }
-  JsFunction(const JsFunction&) = delete;
-  JsFunction& operator=(const JsFunction&) = delete;
-
-  /// Before anything else is done with the environment: this device's backward may run on another thread.
-  void require_own_thread() const {
-    if (std::this_thread::get_id() != thread_)
-      throw std::runtime_error(
-          "gradient functions written in JavaScript run only on the thread that made them, but this device's backward "
-          "runs on a thread of its own");
-  }
-
-  /// Calls with gradient handles, null where autograd has none, and returns the result. JavaScript releases them.
-  napi_value operator()(at::ArrayRef<at::Tensor> gradients) const {
-    napi_value function, global, result;
-    check(env_, napi_get_reference_value(env_, reference_, &function));
-    check(env_, napi_get_global(env_, &global));
-    std::vector<napi_value> arguments;
-    for (const auto& gradient : gradients) arguments.push_back(from_tensor(env_, gradient));
-    const napi_status status = napi_call_function(env_, global, function, arguments.size(), arguments.data(), &result);
-    if (status != napi_ok) {
-      // Backward must return first, through a C++ exception. guarded_pass throws this one then.
-      napi_value exception;
-      napi_get_and_clear_last_exception(env_, &exception);
-      Env& state = env_of(env_);
-      if (!state.pending_exception) napi_create_reference(env_, exception, 1, &state.pending_exception);
-      throw std::runtime_error("a gradient function threw");
-    }
-    return result;
-  }
-
-  napi_env env() const { return env_; }
-
- private:
-  napi_env env_;
-  std::thread::id thread_ = std::this_thread::get_id();
-  napi_ref reference_ = nullptr;
-};
-
-/// Frees the values of one call into JavaScript when it returns. Otherwise they pile up until backward ends.
-class HandleScope {
- public:
-  explicit HandleScope(const JsFunction& function) : env_(function.env()) {
-    function.require_own_thread();
-    check(env_, napi_open_handle_scope(env_, &scope_));
-  }
-  ~HandleScope() { napi_close_handle_scope(env_, scope_); }
-
- private:
-  napi_env env_;
-  napi_handle_scope scope_;
-};
 
 /// Runs an autograd pass. Rethrows the exception of a gradient function as it was thrown.
 template <class Body>
@@ -115,8 +54,9 @@ napi_value backward(napi_env env, napi_callback_info info) {
     const Args<4> args(env, info);
     const auto roots = to_tensor_list(env, args[0]);
     RECORD_FUNCTION("autograd::engine::backward", c10::ArrayRef<const c10::IValue>{});
-    torch::autograd::backward(roots, optional_list(env, args[1], roots.size()), to_bool(env, args[2], "retainGraph"),
-                              to_bool(env, args[3], "createGraph"));
+    const auto root_gradients = optional_list(env, args[1], roots.size());
+    const bool retain = to_bool(env, args[2], "retainGraph"), create = to_bool(env, args[3], "createGraph");
+    run_pass(roots, [&] { torch::autograd::backward(roots, root_gradients, retain, create); });
     account_memory(env);
     return napi_value(nullptr);
   });
@@ -129,10 +69,13 @@ napi_value gradients(napi_env env, napi_callback_info info) {
     const Args<6> args(env, info);
     const auto outputs = to_tensor_list(env, args[0]);
     RECORD_FUNCTION("autograd::engine::gradients", c10::ArrayRef<const c10::IValue>{});
-    const auto result =
-        torch::autograd::grad(outputs, to_tensor_list(env, args[1]), optional_list(env, args[2], outputs.size()),
-                              to_bool(env, args[3], "retainGraph"), to_bool(env, args[4], "createGraph"),
-                              to_bool(env, args[5], "allowUnused"));
+    const auto inputs = to_tensor_list(env, args[1]);
+    const auto output_gradients = optional_list(env, args[2], outputs.size());
+    const bool retain = to_bool(env, args[3], "retainGraph"), create = to_bool(env, args[4], "createGraph");
+    const bool unused = to_bool(env, args[5], "allowUnused");
+    variable_list result;
+    run_pass(outputs,
+             [&] { result = torch::autograd::grad(outputs, inputs, output_gradients, retain, create, unused); });
     account_memory(env);
     return from_tensor_list(env, result);
   });
@@ -197,9 +140,11 @@ napi_value register_hook(napi_env env, napi_callback_info info) {
     at::Tensor tensor = to_tensor(env, args[0]);
     auto function = std::make_shared<JsFunction>(env, args[1]);
     const unsigned position = tensor.register_hook([function](const at::Tensor& gradient) -> at::Tensor {
-      const HandleScope scope(*function);
-      const napi_value result = (*function)({gradient});
-      return is_nullish(function->env(), result) ? at::Tensor() : to_tensor(function->env(), result);
+      at::Tensor replaced;
+      function->call({gradient}, [&](napi_value result) {
+        if (!is_nullish(function->env(), result)) replaced = to_tensor(function->env(), result);
+      });
+      return replaced;
     });
     Env& state = env_of(env);
     state.hooks[state.next_hook] = {tensor, position};
@@ -228,8 +173,11 @@ struct JsNode : torch::autograd::Node {
     if (!function)
       throw std::runtime_error(
           "Expected a graph that still holds its functions but an earlier backward freed them: pass retainGraph to it");
-    const HandleScope scope(*function);
-    return optional_list(function->env(), (*function)(output_gradients), num_outputs());
+    variable_list input_gradients;
+    function->call(output_gradients, [&](napi_value result) {
+      input_gradients = optional_list(function->env(), result, num_outputs());
+    });
+    return input_gradients;
   }
   void release_variables() override { function.reset(); }
   std::string name() const override { return "JavaScriptBackward"; }

@@ -69,8 +69,7 @@ export function gradients(
 
 /**
  * Makes a node of the graph that leads from `outputs` back to `inputs`. Its backward is `backward(outputGradients)`,
- * which returns one gradient (or null) for each input. The outputs' own history is cut. Autograd must be on. For CPU
- * graphs only: their backward runs on the calling thread.
+ * which returns one gradient (or null) for each input. The outputs' own history is cut. Autograd must be on.
  * @returns the outputs with their new history
  */
 export function graphNode(
