@@ -83,10 +83,12 @@ export function addBench(program: Command, finish: (code: number) => void): void
 
   const comparable = (command: Command): Command =>
     command
-      .option("--against <what>", "python: measure the Python package too, in turns")
-      .option("--python <path>", "Python that has the package (default: an environment that is made once)")
-      .option("--rounds <n>", "processes per program", numeric, 2);
+      .option("--python <path>", "Python that has the other programs (default: an environment that is made once)")
+      .option("--rounds <n>", "processes per program", numeric, 2)
+      .option("--busy", "measure also beside a process that keeps one core busy")
+      .option("--isa <name>", "avx2: keep all programs from wider vector instructions");
   comparable(onMachine(withModel(verb<BenchTrainFlags>("train", "Training steps on random images", train))))
+    .option("--against <what...>", "python: measure the Python package too, in turns")
     .option("--warmup <n>", "runs before those", numeric, 3)
     .option("--batch <n>", "images per step", numeric, 2)
     .option("--resolution <n>", "side length in pixels", numeric)
@@ -98,6 +100,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
       withModel(verb<BenchInferFlags>("infer", "The forward pass, and prediction from pixels to detections", infer)),
     ),
   )
+    .option("--against <what...>", "one or several of python, openvino, onnxruntime: measure them too, in turns")
     .option("--warmup <n>", "runs before those", numeric, 3)
     .option("--batch <n>", "images per forward pass", numeric, 1);
   onMachine(verb<MachineFlags>("ops", "Single operators in float32 and bfloat16", ops));
@@ -192,10 +195,7 @@ async function train(flags: BenchTrainFlags): Promise<void> {
 async function infer(flags: BenchInferFlags): Promise<void> {
   const warmup = positiveInteger("warmup", flags.warmup);
   const batch = positiveInteger("batch", flags.batch);
-  if (flags.against !== undefined) {
-    if (batch !== 1) throw new UsageError(expected("1, because predict takes one image at a time,", "batch", batch));
-    return against("infer", flags, {});
-  }
+  if (flags.against !== undefined) return against("infer", flags, { batch });
   const console = consoleOf(flags);
   const { precisions: list, device, steps: iterations } = await resolved(console, flags);
   const { benchInfer } = await import("../instruments/bench-infer.js");

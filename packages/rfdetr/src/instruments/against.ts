@@ -1,57 +1,72 @@
-// Measures this program and the Python package in turns, A B A B, each time in a fresh process.
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { UsageError } from "../support/errors.js";
-import { spinCount } from "../support/openmp.js";
+// Measures this program beside others, in turns, A B C A B C, each time in a fresh process.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { machineLine } from "../support/machine.js";
 import { spread } from "../support/statistics.js";
+import { besideBusyProcess, measureProgram, type Peer, type Printed, type Work, writeOnnx } from "./programs.js";
 
-const run = promisify(execFile);
-
-/** What is measured beside the Python package. */
+/** What is measured beside other programs. */
 export interface AgainstOptions {
   what: "train" | "infer";
   model: string;
-  /** For training. */
-  batch?: number;
+  /** Images of a training step, or of a forward pass. */
+  batch: number;
+  /** The other programs. OpenVINO and onnxruntime only predict. */
+  against: readonly Peer[];
   precisions: readonly ("32-true" | "bf16-mixed")[];
   /** Measured runs in each process, and runs before them that are not measured. */
   steps: number;
   warmup: number;
   /** Processes of each program for each precision. */
   rounds: number;
-  /** An interpreter that has the package. */
+  /** Measures each program also beside another process that keeps one core busy. */
+  busy?: boolean;
+  /** Keeps every program that takes such a limit from instruction sets above this one. */
+  isa?: "avx2";
+  /** An interpreter that has the other programs. */
   python: string;
-  /** Called after each round with the seconds of both programs. */
-  onRound?: (precision: string, seconds: { python: number; ours: number }) => void;
+  /** Called after each process with its seconds; null where the precision does not run there. */
+  onProcess?: (process: { program: "rfdetr" | Peer; precision: string; busy: boolean; seconds: number | null }) => void;
 }
 
-/** Medians over the rounds. */
-interface Side {
-  seconds: number;
-  peak_rss_bytes: number;
+/** Times of one program. */
+export interface ProgramTimes {
+  program: "rfdetr" | Peer;
+  /** Median over the rounds; null where the program has no such run. */
+  seconds: number | null;
   rounds: number[];
+  peak_rss_bytes: number | null;
+  /** Its time over ours: of the medians, and the smallest and largest of the rounds. */
+  ratio: { median: number; min: number; max: number } | null;
+  /** Its time beside a busy process over its time without. */
+  slowing: number | null;
+  /** Why there is no time. */
+  unavailable: string | null;
 }
 
-/** One precision, measured in both programs. */
+/** One precision of one quantity, this program first. */
 export interface Comparison {
   precision: string;
-  python: Side;
-  ours: Side;
-  /** Time of the package over ours: of the medians, and the smallest and largest of the rounds. */
-  ratio: { median: number; min: number; max: number };
+  measured: "training step" | "forward" | "predict, 640 × 480";
+  /** Whether another process kept one core busy. */
+  busy: boolean;
+  programs: ProgramTimes[];
 }
 
-/** Measurements of both programs. */
+/** Measurements of all programs. */
 export interface AgainstResult {
   what: "train" | "infer";
+  machine: string;
+  date: string;
+  isa: "avx2" | null;
   model: string;
   batch: number;
   rounds: number;
   steps: number;
-  /** What the seconds are of. */
-  measured: "training step" | "predict, 640 × 480";
   rows: Comparison[];
+  /** Our time in float32 over our time in bfloat16; null unless both were measured. */
+  own_speedup: number | null;
   /**
    * The package in float32, the only precision that its `train()` has on a CPU, over this program in bfloat16; null
    * unless both were measured.
@@ -59,83 +74,114 @@ export interface AgainstResult {
   as_shipped: number | null;
 }
 
-/** What both programs print. */
-interface Printed {
-  seconds?: { step: { median: number } };
-  milliseconds?: { predict: { median: number } };
-  peak_rss_bytes: number;
+/** What a process of one program printed, by precision and by whether a core was busy. */
+interface Measured {
+  precision: AgainstOptions["precisions"][number];
+  busy: boolean;
+  printed: Map<"rfdetr" | Peer, Printed[]>;
 }
-
-const ourCommand = fileURLToPath(new URL("../../bin/rfdetr.mjs", import.meta.url));
-const theirScript = fileURLToPath(new URL("../../python/python_package.py", import.meta.url));
 
 /** @throws UsageError with the last line of the program that failed */
 export async function benchAgainst(options: AgainstOptions): Promise<AgainstResult> {
-  const { what, model, batch = 1, precisions, steps, warmup, rounds } = options;
-  const common = ["--model", model, ...(what === "train" ? ["--batch", String(batch)] : [])];
-  const counts = ["--steps", String(steps), "--warmup", String(warmup)];
-  const measured = precisions.map((precision) => ({ precision, python: [] as Printed[], ours: [] as Printed[] }));
+  const { what, model, batch, steps, rounds, isa } = options;
+  const folder = mkdtempSync(join(tmpdir(), "rfdetr-onnx-"));
+  const onnx = join(folder, `${model}-${batch}.onnx`);
+  try {
+    if (options.against.some((peer) => peer !== "python")) await writeOnnx(options.python, model, batch, onnx);
+    const measured = await measureRounds(options, onnx);
+    const quantities = what === "train" ? (["training step"] as const) : (["forward", "predict, 640 × 480"] as const);
+    const rows = quantities.flatMap((quantity) => compare(quantity, measured)).filter((row) => row.programs.length > 1);
+    const ours = (precision: string) => rows.find((row) => row.precision === precision && !row.busy)?.programs;
+    const of = (precision: string, program: string): number | null =>
+      ours(precision)?.find((times) => times.program === program)?.seconds ?? null;
+    const ratio = (a: number | null, b: number | null): number | null => (a === null || b === null ? null : a / b);
+    return {
+      what,
+      machine: machineLine(),
+      date: new Date().toISOString().slice(0, 10),
+      isa: isa ?? null,
+      model,
+      batch,
+      rounds,
+      steps,
+      rows,
+      own_speedup: ratio(of("32-true", "rfdetr"), of("bf16-mixed", "rfdetr")),
+      as_shipped: what === "train" ? ratio(of("32-true", "python"), of("bf16-mixed", "rfdetr")) : null,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measureRounds(options: AgainstOptions, onnx: string): Promise<Measured[]> {
+  const { what, model, batch, against, precisions, steps, warmup, rounds, python, isa } = options;
+  const programs = ["rfdetr", ...against] as const;
+  const list: Measured[] = precisions.flatMap((precision) =>
+    (options.busy ? [false, true] : [false]).map((busy) => ({ precision, busy, printed: new Map() })),
+  );
   for (let round = 0; round < rounds; round++)
-    for (const { precision, python, ours } of measured) {
-      const flags = [what, ...common, ...counts, "--precision", precision];
-      python.push(await printed(options.python, [theirScript, ...flags], packageEnvironment()));
-      ours.push(await printed(process.execPath, [ourCommand, "bench", ...flags, "--json"]));
-      options.onRound?.(precision, { python: secondsOf(python[round]), ours: secondsOf(ours[round]) });
-    }
-  const rows = measured.map(({ precision, python, ours }) => compare(precision, python, ours));
-  const [full, half] = ["32-true", "bf16-mixed"].map((name) => rows.find(({ precision }) => precision === name));
-  return {
-    what,
-    model,
-    batch,
-    rounds,
-    steps,
-    measured: what === "train" ? "training step" : "predict, 640 × 480",
-    rows,
-    as_shipped: full === undefined || half === undefined ? null : full.python.seconds / half.ours.seconds,
-  };
+    for (const { precision, busy, printed } of list)
+      for (const program of programs) {
+        const before = printed.get(program) ?? [];
+        if (before.at(-1)?.unavailable !== undefined) continue;
+        const work: Work = { what, model, batch, precision, steps, warmup };
+        const measure = () => measureProgram(program, work, { python, onnx, isa });
+        const result = await (busy ? besideBusyProcess(measure) : measure());
+        printed.set(program, [...before, result]);
+        options.onProcess?.({
+          program,
+          precision,
+          busy,
+          seconds: secondsOf(result, what === "train" ? "training step" : "forward"),
+        });
+      }
+  return list;
 }
 
 /** Medians and ratios of the rounds. @internal for tests */
-export function compare(precision: string, python: readonly Printed[], ours: readonly Printed[]): Comparison {
-  const side = (list: readonly Printed[]): Side => {
-    const rounds = list.map(secondsOf);
+export function compare(measured: Comparison["measured"], list: readonly Measured[]): Comparison[] {
+  return list.map(({ precision, busy, printed }) => {
+    const times = [...printed].map(([program, processes]) => timesOf(program, processes, measured));
+    const [ours] = times;
+    const idle = list.find((other) => other.precision === precision && !other.busy);
+    for (const each of times) {
+      if (each.seconds === null || ours.seconds === null) continue;
+      const ratios = each.rounds.map((seconds, i) => seconds / ours.rounds[i]);
+      if (each !== ours)
+        each.ratio = { median: each.seconds / ours.seconds, min: Math.min(...ratios), max: Math.max(...ratios) };
+      const before =
+        busy && idle !== undefined ? timesOf(each.program, idle.printed.get(each.program) ?? [], measured) : null;
+      if (before?.seconds) each.slowing = each.seconds / before.seconds;
+    }
     return {
-      seconds: spread(rounds).median,
-      peak_rss_bytes: spread(list.map((each) => each.peak_rss_bytes)).median,
-      rounds,
+      precision,
+      measured,
+      busy,
+      programs: times.filter(({ seconds, unavailable }) => seconds !== null || unavailable !== null),
     };
-  };
-  const [a, b] = [side(python), side(ours)];
-  const ratios = a.rounds.map((seconds, i) => seconds / b.rounds[i]);
+  });
+}
+
+function timesOf(
+  program: ProgramTimes["program"],
+  processes: readonly Printed[],
+  measured: Comparison["measured"],
+): ProgramTimes {
+  const rounds = processes.map((each) => secondsOf(each, measured)).filter((seconds) => seconds !== null);
+  const some = rounds.length > 0;
   return {
-    precision,
-    python: a,
-    ours: b,
-    ratio: { median: a.seconds / b.seconds, min: Math.min(...ratios), max: Math.max(...ratios) },
+    program,
+    seconds: some ? spread(rounds).median : null,
+    rounds,
+    peak_rss_bytes: some ? spread(processes.map((each) => each.peak_rss_bytes)).median : null,
+    ratio: null,
+    slowing: null,
+    unavailable: processes.at(-1)?.unavailable ?? null,
   };
 }
 
-function secondsOf({ seconds, milliseconds }: Printed): number {
-  return seconds?.step.median ?? (milliseconds as NonNullable<typeof milliseconds>).predict.median / 1000;
-}
-
-/**
- * The environment of the package: as its users have it, without the waiting policy that this program sets for itself.
- */
-function packageEnvironment(): NodeJS.ProcessEnv {
-  const { GOMP_SPINCOUNT, ...others } = process.env;
-  return GOMP_SPINCOUNT === undefined || GOMP_SPINCOUNT === spinCount ? others : { ...others, GOMP_SPINCOUNT };
-}
-
-/** The last line of a program's output, parsed. */
-async function printed(program: string, args: string[], env: NodeJS.ProcessEnv = process.env): Promise<Printed> {
-  try {
-    const { stdout } = await run(program, args, { env, maxBuffer: 1 << 26 });
-    return JSON.parse(stdout.trim().split("\n").at(-1) as string);
-  } catch (error) {
-    const { stderr = "", message } = error as { stderr?: string; message: string };
-    const said = stderr.trim().split("\n").at(-1) || message;
-    throw new UsageError(`${program} ${args.join(" ")} failed: ${said}`, { cause: error });
-  }
+function secondsOf({ seconds, milliseconds }: Printed, measured: Comparison["measured"]): number | null {
+  if (measured === "training step") return seconds?.step.median ?? null;
+  const spread = measured === "forward" ? milliseconds?.forward : milliseconds?.predict;
+  return spread === undefined ? null : spread.median / 1000;
 }

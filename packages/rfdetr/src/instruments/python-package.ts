@@ -5,15 +5,25 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { RunDirectoryError, UsageError } from "../support/errors.js";
+import type { Peer } from "./programs.js";
 
 /** Versions that are installed and compared with. */
 const packageVersions = { torch: "2.15.0", rfdetr: "1.11.2" } as const;
+
+/** What else a program needs: OpenVINO and onnxruntime read an ONNX file that the package writes. */
+const needs: Record<Peer, readonly string[]> = {
+  python: [],
+  openvino: ["openvino", "onnx"],
+  onnxruntime: ["onnxruntime", "onnx"],
+};
 
 const run = promisify(execFile);
 
 export interface PythonOptions {
   /** An interpreter to use instead of the virtual environment. */
   python?: string;
+  /** Programs that it must have beside the package. */
+  programs?: readonly Peer[];
   /** Called with what happens next, if it takes long. */
   say?: (text: string) => void;
 }
@@ -27,19 +37,68 @@ function environmentFolder(): string {
 }
 
 /**
- * The path of an interpreter that has the package.
- * @throws UsageError if the given interpreter does not have it
+ * The path of an interpreter that has the package and the other programs.
+ * @throws UsageError if the given interpreter does not have them, with the line that installs them
  * @throws RunDirectoryError if the environment cannot be created, with the last lines of pip
  */
-export async function pythonWithPackage({ python, say = () => {} }: PythonOptions = {}): Promise<string> {
+export async function pythonWithPackage({
+  python,
+  programs = ["python"],
+  say = () => {},
+}: PythonOptions = {}): Promise<string> {
+  const modules = [...new Set(programs.flatMap((program) => needs[program]))];
   if (python !== undefined) {
-    const found = await versionOf(python);
-    if (found === packageVersions.rfdetr) return python;
-    throw new UsageError(
-      `Expected a Python with rfdetr ${packageVersions.rfdetr} for python but ${python} has ${found ?? "none"}: ` +
-        "install it there, or name no Python, and an environment is created",
-    );
+    await checkPackages(python, modules);
+    return python;
   }
+  const own = await environment(say);
+  const missing = await missingOf(own, modules);
+  if (missing.length > 0) {
+    say(`installing ${missing.join(" and ")}`);
+    await run(own, ["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...missing], {
+      maxBuffer: 1 << 26,
+    }).catch((error: unknown) => {
+      throw notInstalled(missing.join(" and "), dirname(dirname(own)), error);
+    });
+  }
+  return own;
+}
+
+/** @throws UsageError unless the interpreter has the package in the version compared with, and the modules */
+async function checkPackages(python: string, modules: readonly string[]): Promise<void> {
+  const found = await versionOf(python, "rfdetr");
+  const missing = found === packageVersions.rfdetr ? await missingOf(python, modules) : modules;
+  if (found === packageVersions.rfdetr && missing.length === 0) return;
+  const wanted = [`rfdetr ${packageVersions.rfdetr}`, ...modules].join(", ");
+  const lacks =
+    found === packageVersions.rfdetr
+      ? `no ${missing.join(" and no ")}`
+      : found === null
+        ? "no rfdetr"
+        : `rfdetr ${found}`;
+  const pip = [`torch==${packageVersions.torch}`, `'rfdetr[train]==${packageVersions.rfdetr}'`, ...modules].join(" ");
+  throw new UsageError(
+    `Expected a Python with ${wanted} for python but ${python} has ${lacks}: run ${python} -m pip install ${pip}, ` +
+      "or name no Python, and an environment is created",
+  );
+}
+
+async function missingOf(python: string, modules: readonly string[]): Promise<string[]> {
+  const versions = await Promise.all(modules.map((name) => versionOf(python, name)));
+  return modules.filter((_, i) => versions[i] === null);
+}
+
+function notInstalled(what: string, folder: string, error: unknown): RunDirectoryError {
+  const { stderr = "", message } = error as { stderr?: string; message: string };
+  const said = (stderr || message).trim().split("\n").slice(-2).join(" / ");
+  return new RunDirectoryError(`${what} could not be installed in ${folder}: ${said}`, {
+    cause: error,
+    hint: `Name a Python that has rfdetr ${packageVersions.rfdetr}`,
+  });
+}
+
+/** An interpreter in a virtual environment of ours that has the package. */
+async function environment(say: (text: string) => void): Promise<string> {
   const folder = environmentFolder();
   const own = join(folder, "bin", "python");
   // Written last: an environment without it is incomplete.
@@ -76,20 +135,16 @@ export async function pythonWithPackage({ python, say = () => {} }: PythonOption
     await run(own, [...pip, torch, `rfdetr[train]==${packageVersions.rfdetr}`], { maxBuffer: 1 << 26 });
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    const { stderr = "", message } = error as { stderr?: string; message: string };
-    const said = (stderr || message).trim().split("\n").slice(-2).join(" / ");
-    throw new RunDirectoryError(`The Python package could not be installed in ${folder}: ${said}`, {
-      cause: error,
-      hint: `Name a Python that has rfdetr ${packageVersions.rfdetr}`,
-    });
+    throw notInstalled("The Python package", folder, error);
   }
   writeFileSync(ready, "");
   return own;
 }
 
-async function versionOf(python: string): Promise<string | null> {
+/** Version of an installed package; null where there is none. */
+async function versionOf(python: string, name: string): Promise<string | null> {
   try {
-    const { stdout } = await run(python, ["-I", "-c", "import importlib.metadata as m; print(m.version('rfdetr'))"]);
+    const { stdout } = await run(python, ["-I", "-c", `import importlib.metadata as m; print(m.version('${name}'))`]);
     return stdout.trim();
   } catch {
     return null;
