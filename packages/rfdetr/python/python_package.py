@@ -143,7 +143,9 @@ def infer() -> dict:
         plain = milliseconds(lambda: detector.predict(picture, threshold=0.5))
         detector.inference(dtype=dtype, batch_size=options.batch)
         optimised_images = images.to(dtype)
-        forward_optimised = milliseconds(lambda: detector.model.inference_model(optimised_images), contextlib.nullcontext)
+        forward_optimised = milliseconds(
+            lambda: detector.model.inference_model(optimised_images), contextlib.nullcontext
+        )
         if options.batch > 1:
             detector.inference(dtype=dtype)
         optimised = milliseconds(lambda: detector.predict(picture, threshold=0.5), contextlib.nullcontext)

@@ -43,9 +43,12 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "rfdetr bench": ["rfdetr bench train --model nano", "rfdetr bench infer --precision 32-true bf16-mixed"],
   "rfdetr bench train": [
     "rfdetr bench train --model nano --batch 4 --precision 32-true bf16-mixed",
-    "rfdetr bench train --against python --rounds 3",
+    "rfdetr bench train --against python --rounds 3 --busy",
   ],
-  "rfdetr bench infer": ["rfdetr bench infer --model nano --batch 8", "rfdetr bench infer --against python"],
+  "rfdetr bench infer": [
+    "rfdetr bench infer --model nano --batch 8",
+    "rfdetr bench infer --against openvino onnxruntime --busy",
+  ],
   "rfdetr bench ops": ["rfdetr bench ops --steps 20"],
   "rfdetr bench eval": ["rfdetr bench eval --images 5000 --detections 100"],
   "rfdetr bench load": [

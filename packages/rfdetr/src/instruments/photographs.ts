@@ -10,6 +10,7 @@ import { decodeLeast, type Recipe } from "../data/loader/prepare-sample.js";
 import { Rng } from "../support/random.js";
 import { type Spread, spread } from "../support/statistics.js";
 
+/** Pictures to write. */
 export interface PhotoFolder {
   /** Training images. */
   images: number;

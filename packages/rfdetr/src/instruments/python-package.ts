@@ -19,6 +19,7 @@ const needs: Record<Peer, readonly string[]> = {
 
 const run = promisify(execFile);
 
+/** Which interpreter, and what it must have. */
 export interface PythonOptions {
   /** An interpreter to use instead of the virtual environment. */
   python?: string;
