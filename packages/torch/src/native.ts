@@ -1,5 +1,5 @@
 // The interface of the addon: numbers for tensors ("handles"), plain values for the rest. Only this package sees it.
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { DType } from "./dtype.js";
@@ -78,6 +78,23 @@ export interface Native {
 /** Undefined where a bundler made CommonJS. */
 const here: string | undefined = import.meta.url;
 
+/**
+ * How many bytes a library lacks at its end, by the table that ends every ELF file; 0 for other formats. The system
+ * does not look: it ends the process at the first byte that is not there.
+ * @internal for tests
+ */
+export function missingBytes(path: string): number {
+  const file = openSync(path, "r");
+  try {
+    const header = Buffer.alloc(64);
+    const isElf = readSync(file, header, 0, 64, 0) === 64 && header.toString("latin1", 0, 5) === "\x7fELF\x02";
+    const end = Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60);
+    return isElf ? Math.max(0, end - fstatSync(file).size) : 0;
+  } finally {
+    closeSync(file);
+  }
+}
+
 function load(): Native {
   // In a bundle the folders around this module are others.
   if (process.env.RFDETR_ADDON === undefined && !/\/native\.[jt]s$/.test(here ?? ""))
@@ -86,6 +103,8 @@ function load(): Native {
     });
   const path = process.env.RFDETR_ADDON ?? fileURLToPath(new URL("../build/torch.node", here));
   if (!existsSync(path)) throw new EngineError(`The engine is not built: ${path} is missing`);
+  const missing = missingBytes(path);
+  if (missing > 0) throw new EngineError(`The engine at ${path} is cut off: its last ${missing} bytes are missing`);
   try {
     return createRequire(here ?? path)(path) as Native;
   } catch (error) {
