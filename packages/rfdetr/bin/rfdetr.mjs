@@ -26,9 +26,17 @@ const wantsHelp =
   [command, args.at(-1)].includes("help") ||
   !commands.includes(command);
 
+/** In an installed package, the variable may name an engine from elsewhere. */
+const hasEngine = () => (!isCheckout && Boolean(process.env.RFDETR_ADDON)) || isReady();
+
 async function setUp() {
   const at = args.indexOf("--libtorch");
-  await setupOrExit({ cuda: args.includes("--cuda"), libtorch: at >= 0 ? args[at + 1] : undefined, json });
+  await setupOrExit({
+    cuda: args.includes("--cuda"),
+    libtorch: at >= 0 ? args[at + 1] : undefined,
+    noPrebuilt: args.includes("--no-prebuilt"),
+    json,
+  });
   console.log(json ? JSON.stringify({ ready: true }) : "ready");
 }
 
@@ -78,17 +86,9 @@ if (wantsHelp)
     if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
     help();
   });
-else if (!isCheckout) {
-  if (command === "setup") {
-    console.error(
-      "Expected a checkout of the repository for setup but this is an installed package: " +
-        "run npm run setup in a checkout, and name its packages/torch/build/torch.node in the variable RFDETR_ADDON",
-    );
-    process.exitCode = 1;
-  } else await handOver();
-} else if (command === "setup") await setUp();
-else if (command === "doctor" && !isReady()) await explainWhatIsMissing();
+else if (command === "setup") await setUp();
+else if (command === "doctor" && !hasEngine()) await explainWhatIsMissing();
 else {
-  await setupOrExit({ json });
+  if (!hasEngine()) await setupOrExit({ json });
   await handOver();
 }

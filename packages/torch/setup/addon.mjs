@@ -1,198 +1,130 @@
-// Compiles the addon against libtorch. Objects are kept in the cache by the hash of what went into them, so that
-// another checkout of the same sources, or a change of engine and back, compiles nothing again.
-import { spawn, spawnSync } from "node:child_process";
+// Links the addon against libtorch. Objects are kept in the cache by the hash of what went into them, so that another
+// checkout of the same sources, or a change of engine and back, compiles nothing again.
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { accepts, compile, findCompiler, ownFlags, run, usesLibtorch, withHeaders } from "./compile.mjs";
 import { cacheFolder } from "./engine.mjs";
 import { SetupError, say } from "./report.mjs";
 
-/** @returns {string | null} */
-export function findCompiler() {
-  return (
-    [process.env.CXX, "g++", "clang++", "c++"]
-      .filter((name) => name !== undefined)
-      .find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) ?? null
-  );
-}
+/** The package that the addon belongs to, in a checkout or installed. */
+export const torch = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const native = join(torch, "native");
 
-/** Folder of node_api.h: Node's own, or the npm package's. @param {string} root */
-export function nodeHeaders(root) {
+/** Level of Node-API that the addon needs. */
+export const nodeApi = 9;
+
+/** Folder of node_api.h: Node's own, or the npm package's. */
+export function nodeHeaders() {
   const own = join(dirname(process.execPath), "..", "include", "node");
   if (existsSync(join(own, "node_api.h"))) return own;
   try {
-    return join(
-      dirname(createRequire(join(root, "packages/torch/package.json")).resolve("node-api-headers/package.json")),
-      "include",
-    );
+    return join(dirname(createRequire(import.meta.url).resolve("node-api-headers/package.json")), "include");
   } catch {
     return null;
   }
 }
 
-function filesBelow(folder) {
+/** @param {string} folder @returns {string[]} */
+export function filesBelow(folder) {
   return readdirSync(folder, { withFileTypes: true })
     .flatMap((entry) => (entry.isDirectory() ? filesBelow(join(folder, entry.name)) : [join(folder, entry.name)]))
     .sort();
 }
 
-/** Sources of the addon; headers are those that any of them may include. @param {string} root */
-export function addonSources(root) {
-  const all = filesBelow(join(root, "packages/torch/native"));
-  return { sources: all.filter((f) => f.endsWith(".cc")), headers: all.filter((f) => f.endsWith(".h")) };
+/** Sources of the addon. */
+export const addonSources = () => filesBelow(native).filter((f) => f.endsWith(".cc"));
+
+/** @param {string | null} fault why the prebuilt addon does not serve; null or "" if there is none to speak of */
+export function compilerOrError(fault) {
+  const compiler = findCompiler();
+  if (compiler !== null) return compiler;
+  throw new SetupError("The addon must be compiled, and no C++ compiler was found", {
+    tried: ["CXX, g++, clang++, c++: none runs", ...(fault ? [`the prebuilt addon: ${fault}`] : [])],
+    remedies: [
+      "install one (Debian: apt-get install g++; macOS: xcode-select --install)",
+      "name one in the variable CXX",
+    ],
+  });
 }
 
 /**
- * Flags that a file asks for itself in its first line, `// compile: …`: its code is only run on CPUs that have them.
+ * Compiles the files that have changed, and links all.
+ * @param {import("./engine.mjs").Engine} engine
+ * @param {string} file the addon to write
+ * @param {{fault?: string | null, isPrebuilt?: boolean}} options `isPrebuilt`: finds libtorch in the folder `engine`
+ * beside itself, wherever it is put
  */
-function ownFlags(text) {
-  return /^\/\/ compile: (.*)$/m.exec(text.slice(0, text.indexOf("\n") + 1))?.[1].split(/\s+/) ?? [];
-}
-
-const accepts = (compiler, flag) =>
-  spawnSync(compiler, [flag, "-x", "c++", "-E", "-"], { input: "", stdio: ["pipe", "ignore", "ignore"] }).status === 0;
-
-/** @param {string} root @param {import("./engine.mjs").Engine} engine */
-export async function buildAddon(root, engine) {
-  const compiler = findCompiler();
-  if (compiler === null)
-    throw new SetupError("The addon must be compiled, and no C++ compiler was found", {
-      tried: ["CXX, g++, clang++, c++: none runs"],
-      remedies: [
-        "install one (Debian: apt-get install g++; macOS: xcode-select --install)",
-        "name one in the variable CXX",
-      ],
-    });
-  const headers = nodeHeaders(root);
+export async function compileAddon(engine, file, { fault = null, isPrebuilt = false } = {}) {
+  const compiler = compilerOrError(fault);
+  const headers = nodeHeaders();
   if (headers === null)
     throw new SetupError("The headers of Node-API were not found", {
       tried: [`${process.execPath}/../../include/node`, "the npm package node-api-headers"],
       remedies: ["run npm install", "use a Node.js that was installed with its headers"],
     });
-  const build = join(root, "packages/torch/build");
   const objects = join(cacheFolder(), "objects");
-  for (const folder of [build, objects]) mkdirSync(folder, { recursive: true });
+  mkdirSync(objects, { recursive: true });
   const common = [
     "-std=c++20",
     "-O2",
     "-fPIC",
     "-fvisibility=hidden",
-    "-DNAPI_VERSION=9",
+    `-DNAPI_VERSION=${nodeApi}`,
     ...(accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
     ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers].map((path) => `-I${path}`),
-    // Relative to the checkout, where the compiler runs: its place is no part of an object.
-    "-Ipackages/torch/native",
+    // Relative to the package, where the compiler runs: its place is no part of an object.
+    "-Inative",
   ];
-  const { sources, headers: own } = addonSources(root);
-  const base = createHash("sha256").update(JSON.stringify([compiler, common, engine.version]));
-  for (const header of own) base.update(readFileSync(header));
-  const prefix = base.digest("hex");
-
-  const jobs = sources.map((source) => {
-    const text = readFileSync(source, "utf8");
-    const flags = ownFlags(text).filter((flag) => accepts(compiler, flag));
-    const hash = createHash("sha256").update(prefix).update(text).update(flags.join(" ")).digest("hex").slice(0, 24);
-    return { source, flags, object: join(objects, `${hash}.o`) };
+  const jobs = addonSources().map((source) => {
+    const flags = ownFlags(readFileSync(source, "utf8")).filter((flag) => accepts(compiler, flag));
+    const files = withHeaders(source, [native]);
+    const hash = createHash("sha256").update(JSON.stringify([compiler, common, engine.version, flags]));
+    for (const each of files) hash.update(`${relative(native, each)}\n`).update(readFileSync(each));
+    const object = join(objects, `${hash.digest("hex").slice(0, 24)}.o`);
+    return { source, flags, object, usesLibtorch: usesLibtorch(files) };
   });
   const todo = jobs.filter((job) => !existsSync(job.object));
   if (todo.length > 0) say(`  compiling ${todo.length} files with ${compiler}`);
-  await compile(todo, [compiler, ...common], root);
+  await compile(todo, [compiler, ...common], torch, join(native, "precompiled.h"));
 
   const lib = join(engine.root, "lib");
   const gomp = readdirSync(lib).find((name) => /^libgomp[^/]*\.so/.test(name));
+  const here = process.platform === "darwin" ? "@loader_path" : "$ORIGIN";
   const link = [
     "-shared",
+    ...(isPrebuilt ? ["-s"] : []),
     ...jobs.map((job) => job.object),
     `-L${lib}`,
-    `-Wl,-rpath,${lib}`,
+    `-Wl,-rpath,${isPrebuilt ? `${here}/engine/lib` : lib}`,
     ...(process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-Wl,--no-as-needed"]),
     "-ltorch_cpu",
     "-lc10",
     ...(engine.cuda ? ["-ltorch", "-ltorch_cuda", "-lc10_cuda"] : []),
     ...(gomp === undefined ? [] : [join(lib, gomp)]),
   ];
-  const temporary = join(build, `torch.${process.pid}.tmp.node`);
-  await run(compiler, [...link, "-o", temporary], "the addon");
-  writeFileSync(join(build, "engine.json"), `${JSON.stringify(engine, null, 2)}\n`);
-  renameSync(temporary, join(build, "torch.node"));
+  await run(compiler, [...link, "-o", file], "the addon");
   const now = new Date();
   for (const { object } of jobs) utimesSync(object, now, now);
   forget(objects, now);
 }
 
-/**
- * Compiles the jobs side by side.
- * @param {{source: string, flags: string[], object: string}[]} todo
- * @param {string[]} command the compiler and the flags of all jobs
- * @param {string} root where the compiler runs
- */
-async function compile(todo, [compiler, ...common], root) {
-  const queue = [...todo];
-  let done = 0;
-  const worker = async () => {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      const temporary = `${job.object}.${process.pid}.tmp.o`;
-      await run(
-        compiler,
-        [...common, ...job.flags, "-c", relative(root, job.source), "-o", temporary],
-        job.source,
-        root,
-      );
-      renameSync(temporary, job.object);
-      done++;
-      if (done % 5 === 0 && done < todo.length) say(`  compiled ${done} of ${todo.length}`);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, worker));
-}
-
-/** Days that an object is kept after its last use. */
-const keptDays = 30;
+const hour = 3600 * 1000;
+/** What compile() writes, and for how long it is kept after its last use. Another program may have files there. */
+const leftovers = [
+  { name: /^[0-9a-f]{24}\.o(\.\d+\.tmp\.o)?$/, kept: 30 * 24 * hour },
+  // Half a gigabyte that a set-up leaves if it is killed.
+  { name: /^precompiled-\w{6}$/, kept: 2 * hour },
+];
 
 /** @param {string} objects @param {Date} now */
 function forget(objects, now) {
-  // Only what compile() wrote, should another program have put something there.
-  for (const name of readdirSync(objects).filter((file) => /^[0-9a-f]{24}\.o(\.\d+\.tmp\.o)?$/.test(file))) {
-    const path = join(objects, name);
+  for (const file of readdirSync(objects)) {
+    const path = join(objects, file);
     const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: now.getTime() };
-    if (now.getTime() - mtimeMs > keptDays * 24 * 3600 * 1000) rmSync(path, { force: true });
+    const old = ({ name, kept }) => name.test(file) && now.getTime() - mtimeMs > kept;
+    if (leftovers.some(old)) rmSync(path, { recursive: true, force: true });
   }
-}
-
-/** @returns {Promise<void>} */
-function run(command, args, what, cwd) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, stdio: ["ignore", "ignore", "pipe"] });
-    const errors = [];
-    child.stderr.on("data", (chunk) => errors.push(String(chunk)));
-    child.on("error", reject).on("close", (code) => {
-      if (code === 0) resolve();
-      else
-        reject(
-          new SetupError(`${command} could not build ${what}`, {
-            tried: errors
-              .join("")
-              .split("\n")
-              .filter((line) => /error|undefined|cannot find/i.test(line))
-              .slice(0, 6),
-            remedies: [
-              "a compiler with C++20 is needed: g++ 11, clang 14 or newer; name one in CXX",
-              "a libtorch of version 2.11 to 2.15 is known to work; see LIBTORCH in the README",
-            ],
-          }),
-        );
-    });
-  });
 }

@@ -2,7 +2,7 @@
 // that fits.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pythons, pythonTorch, pythonWithPip } from "./python.mjs";
 import { SetupError, say } from "./report.mjs";
 import { checkHash, downloadWheel, requirements, unpackWheel } from "./wheel.mjs";
@@ -15,8 +15,8 @@ const torchVersion = "2.15.0";
 const oldest = [2, 11];
 
 /**
- * Wheels of the default version. Each is checked against its SHA-256 before it is unpacked, so that no index can send
- * another one; sizes in bytes are for the progress bar and the check of free space.
+ * Wheels of the default version. Each is checked against its SHA-256 before anything of it is used, so that no index
+ * can send another one; sizes in bytes are for the progress bar and the check of free space.
  */
 const wheels = {
   "linux-x64": {
@@ -165,6 +165,52 @@ const neededOnCpu = (name) =>
   /^torch\.libs\//.test(name) ||
   /^nvidia\/cu\d+\/lib\/[^/]+\.so[^/]*$/.test(name);
 
+/** Downloads the wheels of a plan and unpacks what is needed of them into a folder. */
+async function fetchWheels(target, python, plan, cuda) {
+  const folder = join(target, "wheels");
+  const plans = [plan.torch, ...plan.extra];
+  // All at once: the network is not always what one of them waits for.
+  const downloads = (cuda ? [plan.torch] : plans).map((wheel) => {
+    const name = wheel.requirement.split("==")[0];
+    say(`  downloading ${wheel.requirement} through pip`);
+    return downloadWheel({ python, ...wheel, folder: join(folder, name), label: name });
+  });
+  for (const download of downloads) download.catch(() => {}); // awaited in turn below
+  for (const [i, wheel] of plans.entries()) {
+    const path = await downloads[i];
+    const label = `unpacking ${wheel.requirement.split("==")[0]}`;
+    await Promise.all([
+      checkHash(path, wheel.sha256),
+      unpackWheel(path, target, cuda ? () => true : neededOnCpu, label),
+    ]);
+    rmSync(path);
+    if (cuda && i === 0) {
+      const metadata = readFileSync(join(target, `torch-${torchVersion}.dist-info`, "METADATA"), "utf8");
+      for (const requirement of requirements(metadata)) {
+        say(`  downloading ${requirement} through pip; its SHA-256 is not known here, so the package index is trusted`);
+        const extra = await downloadWheel({
+          python,
+          requirement,
+          platforms: [
+            "manylinux2014_x86_64",
+            "manylinux_2_17_x86_64",
+            "manylinux_2_25_x86_64",
+            "manylinux_2_27_x86_64",
+            "manylinux_2_28_x86_64",
+          ],
+          folder,
+          label: requirement,
+          bytes: 3e8,
+        });
+        await unpackWheel(extra, target, () => true, `unpacking ${requirement}`);
+        rmSync(extra);
+      }
+      break;
+    }
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
+
 async function fetchEngine(home, cuda, tried) {
   const platform = `${process.platform}-${process.arch}`;
   const plan = wheels[platform];
@@ -194,42 +240,8 @@ async function fetchEngine(home, cuda, tried) {
   // Everything happens beside the final place and is renamed there when it is whole.
   const temporary = `${home}.partial`;
   rmSync(temporary, { recursive: true, force: true });
-  const folder = join(temporary, "wheels");
   try {
-    for (const [i, wheel] of [plan.torch, ...plan.extra].entries()) {
-      const name = wheel.requirement.split("==")[0];
-      say(`  downloading ${wheel.requirement} through pip`);
-      const path = await downloadWheel({ python, ...wheel, folder, label: name });
-      await checkHash(path, wheel.sha256);
-      await unpackWheel(path, temporary, cuda ? () => true : neededOnCpu, `unpacking ${basename(name)}`);
-      rmSync(path);
-      if (cuda && i === 0) {
-        const metadata = readFileSync(join(temporary, `torch-${torchVersion}.dist-info`, "METADATA"), "utf8");
-        for (const requirement of requirements(metadata)) {
-          say(
-            `  downloading ${requirement} through pip; its SHA-256 is not known here, so the package index is trusted`,
-          );
-          const extra = await downloadWheel({
-            python,
-            requirement,
-            platforms: [
-              "manylinux2014_x86_64",
-              "manylinux_2_17_x86_64",
-              "manylinux_2_25_x86_64",
-              "manylinux_2_27_x86_64",
-              "manylinux_2_28_x86_64",
-            ],
-            folder,
-            label: requirement,
-            bytes: 3e8,
-          });
-          await unpackWheel(extra, temporary, () => true, `unpacking ${requirement}`);
-          rmSync(extra);
-        }
-        break;
-      }
-    }
-    rmSync(folder, { recursive: true, force: true });
+    await fetchWheels(temporary, python, plan, cuda);
     // What stands there was found unusable before.
     rmSync(home, { recursive: true, force: true });
     renameSync(temporary, home);

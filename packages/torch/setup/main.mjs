@@ -1,20 +1,27 @@
 // The one set-up step: npm packages, libtorch, the addon, the TypeScript build. Each part that is done already costs
 // nothing, and each can be repeated after any interruption.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { addonSources, buildAddon, findCompiler } from "./addon.mjs";
+import { torch } from "./addon.mjs";
 import { resolveEngine } from "./engine.mjs";
+import { checkCompiler, installAddon, isPrebuilt } from "./install.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
 import { SetupError, say } from "./report.mjs";
 import { fingerprint, Stamps } from "./stamp.mjs";
 
-export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
+export const root = resolve(torch, "../..");
+/** An installed package has no TypeScript sources: it is built, and its npm packages are there. */
+const isCheckout = existsSync(join(torch, "src"));
 const packages = ["torch", "amp", "rfdetr"];
-const stampFile = join(root, ".cache", "setup.json");
-const addon = join(root, "packages/torch/build/torch.node");
+const build = join(torch, "build");
+const notes = isCheckout ? join(root, ".cache") : build;
+const stampFile = join(notes, "setup.json");
+const addon = join(build, "torch.node");
+
+/** @typedef {{libtorch?: string, cuda?: boolean, noPrebuilt?: boolean}} Options */
 
 const prints = {
   npm: () =>
@@ -24,15 +31,17 @@ const prints = {
       ...packages.map((name) => join(root, "packages", name, "package.json")),
     ]),
   // LIBTORCH is part of it: another engine is another addon.
-  addon: (options) =>
+  addon: (/** @type {Options} */ options) =>
     fingerprint(
-      [join(root, "packages/torch/native")],
+      [join(torch, "native")],
       process.env.LIBTORCH ?? "",
       options.libtorch ?? "",
       options.cuda ?? false,
       process.env.CXX ?? "",
       process.version,
     ),
+  // One that was cut off since then is made again.
+  file: () => fingerprint([addon]),
   build: () =>
     fingerprint([
       ...packages.flatMap((name) => [
@@ -43,13 +52,14 @@ const prints = {
     ]),
 };
 
-/** The steps that were done for what is there now. */
+/** The steps that were done for what is there now. @param {Options} options */
 function done(options) {
   const stamps = new Stamps(stampFile);
+  const isWanted = !(options.noPrebuilt && isPrebuilt(build));
   return {
-    npm: stamps.fits("npm", prints.npm(), join(root, "node_modules")),
-    addon: stamps.fits("addon", prints.addon(options), addon),
-    build: stamps.fits("build", prints.build(), join(root, "packages/rfdetr/dist")),
+    npm: !isCheckout || stamps.fits("npm", prints.npm(), join(root, "node_modules")),
+    addon: isWanted && stamps.fits("addon", prints.addon(options), addon) && stamps.fits("file", prints.file()),
+    build: !isCheckout || stamps.fits("build", prints.build(), join(root, "packages/rfdetr/dist")),
   };
 }
 
@@ -60,10 +70,10 @@ export function isReady(options = {}) {
 
 /** What is there, what is missing and what is older than its sources. */
 export async function preflight() {
-  return await look(root, done({}));
+  return await look(isCheckout ? root : null, done({}));
 }
 
-/** Does what is left to do. @param {{libtorch?: string, cuda?: boolean}} options @throws SetupError */
+/** Does what is left to do. @param {Options} options `noPrebuilt` compiles in any case @throws SetupError */
 export async function setup(options = {}) {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major < 20 || (major === 20 && minor < 19))
@@ -71,70 +81,109 @@ export async function setup(options = {}) {
       remedies: ["install a newer Node.js"],
     });
   if (isReady(options)) return;
-  await locked(join(root, ".cache", "setup.lock"), async () => {
+  await locked(join(notes, "setup.lock"), async () => {
+    const ready = done(options);
     const stamps = new Stamps(stampFile);
-    const npm = prints.npm();
-    if (!stamps.fits("npm", npm, join(root, "node_modules"))) {
-      say("npm packages");
-      // Not `npm ci`: it refuses locks without the optional packages of other platforms, which some registries do not
-      // carry.
-      run(
-        "npm",
-        ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"],
-        "The npm packages could not be installed.",
-        ["check the network and the npm registry setting, and run the same command again"],
-      );
-      // Installing may touch the lock file.
-      stamps.set("npm", prints.npm());
-    }
-    const native = prints.addon(options);
-    if (!stamps.fits("addon", native, addon)) {
-      // What must be there in any case is asked for before half a gigabyte is fetched.
-      if (findCompiler() === null) await buildAddon(root, { root: "", version: "", source: "cache", cuda: false });
-      say("libtorch");
-      const engine = await resolveEngine(options);
-      say(`  ${engine.version} from ${engine.source === "wheel" ? "the wheel" : engine.source}: ${engine.root}`);
-      say(`addon (${addonSources(root).sources.length} C++ files)`);
-      await buildAddon(root, engine);
-      stamps.set("addon", native);
-    }
-    const build = prints.build();
-    if (!stamps.fits("build", build, join(root, "packages/rfdetr/dist"))) {
-      say("TypeScript build");
-      for (const name of packages)
-        if (!existsSync(join(root, "packages", name, "dist/index.js")))
-          rmSync(join(root, "packages", name, "dist/.tsbuildinfo"), { force: true });
-      run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b"], "The TypeScript build failed.", [
-        "see the errors above; in a clean checkout this is a fault of the project",
-      ]);
-      stamps.set("build", build);
-    }
+    // The network, the processor and the disk are busy in turns: what does not wait for another step runs beside it.
+    const npm = ready.npm ? Promise.resolve() : installPackages(stamps);
+    const typescript = async () => {
+      await npm;
+      if (!ready.build) await buildTypescript(stamps);
+    };
+    await Promise.all([ready.addon ? undefined : makeAddon(stamps, npm, options), typescript()]);
   });
 }
 
+/** @param {Stamps} stamps */
+async function installPackages(stamps) {
+  say("npm packages");
+  // Not `npm ci`: it refuses locks without the optional packages of other platforms, which some registries do not
+  // carry.
+  await run(
+    "npm",
+    ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"],
+    "The npm packages could not be installed",
+    ["check the network and the npm registry setting, and run the same command again"],
+  );
+  // Installing may touch the lock file.
+  stamps.set("npm", prints.npm());
+}
+
+/** @param {Stamps} stamps @param {Promise<void>} npm brings headers that the compiler needs @param {Options} options */
+async function makeAddon(stamps, npm, options) {
+  // What must be there in any case is asked for before half a gigabyte is fetched.
+  checkCompiler(torch, options);
+  say("libtorch");
+  const engine = await resolveEngine(options);
+  say(`  ${engine.version} from ${engine.source === "wheel" ? "the wheel" : engine.source}: ${engine.root}`);
+  await npm;
+  const print = prints.addon(options);
+  await installAddon(torch, engine, options);
+  stamps.set("addon", print);
+  stamps.set("file", prints.file());
+}
+
+/** @param {Stamps} stamps */
+async function buildTypescript(stamps) {
+  say("TypeScript build");
+  const print = prints.build();
+  for (const name of packages)
+    if (!existsSync(join(root, "packages", name, "dist/index.js")))
+      rmSync(join(root, "packages", name, "dist/.tsbuildinfo"), { force: true });
+  await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b"], "The TypeScript build failed", [
+    "see the errors above; in a clean checkout this is a fault of the project",
+  ]);
+  stamps.set("build", print);
+}
+
+/** @returns {Promise<void>} */
 function run(command, args, problem, remedies) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], encoding: "utf8" });
-  if (result.status === 0) return;
-  const lines = `${result.stderr ?? ""}\n${result.stdout ?? ""}`
-    .split("\n")
-    .filter((line) => line.trim() !== "" && !/^npm warn/i.test(line));
-  throw new SetupError(problem, {
-    tried: [
-      `${command} ${args.join(" ")}: ${result.error?.message ?? `exit code ${result.status}`}`,
-      ...lines.slice(0, 12),
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    const output = { stdout: "", stderr: "" };
+    for (const name of /** @type {const} */ (["stdout", "stderr"]))
+      child[name].setEncoding("utf8").on("data", (chunk) => {
+        output[name] += chunk;
+      });
+    const fail = (/** @type {string} */ how) => {
+      const lines = `${output.stderr}\n${output.stdout}`
+        .split("\n")
+        .filter((line) => line.trim() !== "" && !/^npm warn/i.test(line));
+      const tried = [`${command} ${args.join(" ")}: ${how}`, ...lines.slice(0, 12)];
+      reject(new SetupError(problem, { tried, remedies }));
+    };
+    child.on("error", (error) => fail(error.message));
+    child.on("close", (code, signal) => (code === 0 ? resolve() : fail(signal ?? `exit code ${code}`)));
+  });
+}
+
+/** A fault of the disk, as set-up reports what it cannot do; anything else as it is. */
+function explained(error) {
+  const reasons = {
+    EACCES: "permission denied",
+    EPERM: "not permitted",
+    EROFS: "read-only",
+    ENOSPC: "the disk is full",
+  };
+  const reason = reasons[error.code];
+  if (reason === undefined || error instanceof SetupError) return error;
+  return new SetupError(`${error.path ?? notes} could not be written: ${reason}`, {
+    remedies: [
+      "run it once as the user to whom the folder belongs; others can then use it",
+      "make a checkout, or install the package, in a folder of your own",
     ],
-    remedies,
   });
 }
 
 /**
  * Runs set-up for a command and ends the process with the report when it cannot be done.
- * @param {{libtorch?: string, cuda?: boolean, json?: boolean}} options with `json`, the error is on stdout too
+ * @param {Options & {json?: boolean}} options with `json`, the error is on stdout too
  */
 export async function setupOrExit(options = {}) {
   try {
     await setup(options);
-  } catch (error) {
+  } catch (cause) {
+    const error = explained(cause);
     if (options.json)
       console.log(JSON.stringify({ error: { code: "ERR_SETUP", message: error.problem ?? error.message } }));
     say(error instanceof SetupError ? `\nSet-up stopped: ${error.message}` : `\nSet-up failed: ${error.stack}`);
@@ -144,6 +193,10 @@ export async function setupOrExit(options = {}) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const at = process.argv.indexOf("--libtorch");
-  await setupOrExit({ cuda: process.argv.includes("--cuda"), libtorch: at > 0 ? process.argv[at + 1] : undefined });
+  await setupOrExit({
+    cuda: process.argv.includes("--cuda"),
+    libtorch: at > 0 ? process.argv[at + 1] : undefined,
+    noPrebuilt: process.argv.includes("--no-prebuilt"),
+  });
   say("ready");
 }

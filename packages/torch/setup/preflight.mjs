@@ -1,18 +1,21 @@
 // What `rfdetr doctor` says before anything is set up: what is there, what is missing, what to do.
 import { existsSync, statfsSync } from "node:fs";
-import { dirname } from "node:path";
-import { findCompiler, nodeHeaders } from "./addon.mjs";
+import { dirname, join } from "node:path";
+import { nodeHeaders, torch } from "./addon.mjs";
+import { findCompiler } from "./compile.mjs";
 import { cacheFolder, resolveEngine } from "./engine.mjs";
+import { faultOfPrebuilt } from "./prebuilt.mjs";
 import { pythonWithPip } from "./python.mjs";
 
 /**
- * @param {string} root
+ * @param {string | null} root of the checkout; null for an installed package
  * @param {{npm: boolean, addon: boolean, build: boolean}} done the steps that fit the sources as they are now
  * @returns {Promise<{name: string, ok: boolean, stale?: boolean, found: string, remedy?: string}[]>} `stale` marks what
  * is there, but of other sources
  */
 export async function look(root, done) {
   const checks = [];
+  const setup = root === null ? "run npx rfdetr setup" : "run npm run setup";
   const add = (name, ok, found, remedy) => checks.push({ name, ok, found, ...(ok ? {} : { remedy }) });
   const [major, minor] = process.versions.node.split(".").map(Number);
   add("Node.js", major > 20 || (major === 20 && minor >= 19), process.versions.node, "install Node.js 20.19 or newer");
@@ -20,24 +23,20 @@ export async function look(root, done) {
   const product = (name, there, fits, made) => {
     const stale = there && !fits;
     const found = stale ? `${made} before the last change of what it is made from` : there ? made : `not ${made}`;
-    add(name, there && fits, found, "run npm run setup");
+    add(name, there && fits, found, setup);
     if (stale) checks[checks.length - 1].stale = true;
   };
-  product("npm packages", existsSync(`${root}/node_modules/typescript`), done.npm, "installed");
+  if (root !== null) product("npm packages", existsSync(`${root}/node_modules/typescript`), done.npm, "installed");
   const compiler = findCompiler();
+  const hasPrebuilt = faultOfPrebuilt(torch, null) === null;
   add(
     "C++ compiler",
-    compiler !== null,
-    compiler ?? "none of CXX, g++, clang++, c++",
+    compiler !== null || hasPrebuilt,
+    compiler ?? (hasPrebuilt ? "none, and none needed: the addon is prebuilt" : "none of CXX, g++, clang++, c++"),
     "install one (Debian: apt-get install g++), or name one in CXX",
   );
-  const headers = nodeHeaders(root);
-  add(
-    "Node-API headers",
-    headers !== null,
-    headers ?? "none",
-    "run npm run setup, or use a Node.js installed with its headers",
-  );
+  const headers = nodeHeaders();
+  add("Node-API headers", headers !== null, headers ?? "none", `${setup}, or use a Node.js installed with its headers`);
   try {
     const engine = await resolveEngine({ fetch: false });
     add("libtorch", true, `${engine.version} (${engine.source}) in ${engine.root}`);
@@ -49,7 +48,7 @@ export async function look(root, done) {
       "not there yet",
       python === null
         ? "install Python 3 with pip so that it can be downloaded, or set LIBTORCH to a libtorch folder"
-        : "run npm run setup, which downloads it (540 MB)",
+        : `${setup}, which downloads it (540 MB)`,
     );
     add(
       "Python with pip",
@@ -67,7 +66,8 @@ export async function look(root, done) {
       "free 1.4 GB there, or name another folder in RFDETR_HOME",
     );
   }
-  product("addon", existsSync(`${root}/packages/torch/build/torch.node`), done.addon, "built");
-  product("TypeScript build", existsSync(`${root}/packages/rfdetr/dist/cli/main.js`), done.build, "built");
+  product("addon", existsSync(join(torch, "build/torch.node")), done.addon, "built");
+  if (root !== null)
+    product("TypeScript build", existsSync(`${root}/packages/rfdetr/dist/cli/main.js`), done.build, "built");
   return checks;
 }

@@ -1,7 +1,7 @@
 // Python wheels: downloaded by pip, checked against their own list of hashes, and unpacked in part.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, mkdirSync, readdirSync, statSync } from "node:fs";
+import { createReadStream, createWriteStream, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { pip, workingFolder } from "./python.mjs";
@@ -51,7 +51,8 @@ export async function downloadWheel({ python, requirement, platforms, folder, la
     ...extra,
     requirement,
   ]);
-  const bar = progressBar(label, bytes);
+  // Small ones come beside the large one, and would write over its bar.
+  const bar = bytes > 1e8 ? progressBar(label, bytes) : { update() {}, end() {} };
   const output = [];
   const child = spawn(python, args, {
     cwd: workingFolder,
@@ -71,7 +72,7 @@ export async function downloadWheel({ python, requirement, platforms, folder, la
 }
 
 /**
- * Checks a wheel before anything of it is used.
+ * Checks that a wheel is the published one. Nothing of it may be used before.
  * @param {string} path @param {string} sha256 of the whole file, in hex
  * @throws Error for any other file
  */
@@ -128,14 +129,14 @@ export async function unpackWheel(wheel, target, wanted, label) {
     chosen.reduce((sum, entry) => sum + entry.size, 0),
   );
   let done = 0;
-  for (const entry of chosen) {
+  const unpack = async (/** @type {import("./zip.mjs").ZipEntry} */ entry) => {
     if (entry.name.startsWith("/") || entry.name.split("/").includes(".."))
       throw new Error(`${wheel} wants to write outside of its folder: ${entry.name}`);
     const path = join(target, entry.name);
     mkdirSync(dirname(path), { recursive: true });
     if (entry.size === 0) {
-      createWriteStream(path).end();
-      continue;
+      writeFileSync(path, "");
+      return;
     }
     const hash = createHash("sha256");
     await pipeline(
@@ -153,7 +154,13 @@ export async function unpackWheel(wheel, target, wanted, label) {
     // RECORD cannot hold its own hash.
     if (entry !== record && hashes.get(entry.name) !== hash.digest("hex"))
       throw new Error(`${entry.name} in ${wheel} is damaged: its bytes are not those of the wheel's RECORD`);
-  }
+  };
+  // Side by side, the largest first: nearly all bytes are in one file, and nearly all files are small.
+  const queue = chosen.sort((a, b) => b.size - a.size);
+  const worker = async () => {
+    for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) await unpack(entry);
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
   bar.end();
 }
 

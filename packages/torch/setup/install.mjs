@@ -1,0 +1,75 @@
+// Puts the addon into its place: a prebuilt one where it serves, otherwise a compiled one; either only if it loads.
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { addonSources, compileAddon, compilerOrError } from "./addon.mjs";
+import { faultOfLoading, faultOfPrebuilt, prebuiltFolder } from "./prebuilt.mjs";
+import { SetupError, say } from "./report.mjs";
+
+/** Whether the addon in `build` came with the package. @param {string} build */
+export function isPrebuilt(build) {
+  try {
+    return JSON.parse(readFileSync(join(build, "engine.json"), "utf8")).prebuilt === true;
+  } catch {
+    return false;
+  }
+}
+
+/** The wish of the user, and of one who names a compiler. @param {{noPrebuilt?: boolean}} options */
+const compilesAnyway = ({ noPrebuilt = false }) => noPrebuilt || Boolean(process.env.CXX);
+
+/**
+ * Ends with an error if the addon must be compiled and cannot be: asked before half a gigabyte is fetched.
+ * @param {string} torch @param {{noPrebuilt?: boolean}} options
+ */
+export function checkCompiler(torch, options) {
+  const fault = compilesAnyway(options) ? "" : faultOfPrebuilt(torch, null);
+  if (fault !== null) compilerOrError(fault);
+}
+
+/**
+ * @param {string} torch the package's folder
+ * @param {import("./engine.mjs").Engine} engine
+ * @param {{noPrebuilt?: boolean}} options
+ */
+export async function installAddon(torch, engine, options) {
+  const build = join(torch, "build");
+  mkdirSync(build, { recursive: true });
+  const temporary = join(build, `torch.${process.pid}.tmp.node`);
+  const finish = (/** @type {boolean} */ prebuilt) => {
+    writeFileSync(join(build, "engine.json"), `${JSON.stringify({ ...engine, prebuilt }, null, 2)}\n`);
+    renameSync(temporary, join(build, "torch.node"));
+  };
+  try {
+    const fault = compilesAnyway(options) ? "" : takePrebuilt(torch, engine, build, temporary);
+    if (fault === null) {
+      say("addon (prebuilt)");
+      return finish(true);
+    }
+    if (fault !== "") say(`the prebuilt addon is not used: ${fault}`);
+    say(`addon (${addonSources().length} C++ files)`);
+    await compileAddon(engine, temporary, { fault });
+    const problem = faultOfLoading(temporary);
+    if (problem !== null)
+      throw new SetupError(`The addon was compiled but cannot be loaded: ${problem}`, {
+        remedies: [
+          "use the compiler and the C++ library that this system came with; name the compiler in CXX",
+          "set LIBTORCH to another libtorch",
+        ],
+      });
+    finish(false);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** Copies the prebuilt addon, if it serves. @returns {string | null} why not */
+function takePrebuilt(torch, engine, build, temporary) {
+  const fault = faultOfPrebuilt(torch, engine);
+  if (fault !== null) return fault;
+  // It looks for libtorch in a folder beside itself.
+  const link = join(build, `engine.${process.pid}`);
+  symlinkSync(engine.root, link);
+  renameSync(link, join(build, "engine"));
+  copyFileSync(join(prebuiltFolder(torch), "torch.node"), temporary);
+  return faultOfLoading(temporary);
+}
