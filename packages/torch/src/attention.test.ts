@@ -122,6 +122,14 @@ describe("rfdetr::attention", () => {
     expect(out.isfinite().all().item()).toBe(1);
   });
 
+  it("takes a scale of any sign", () => {
+    const inputs = [3, 5, 5].map((length) => randn([1, length, 2, 32]).to("bfloat16")) as [Tensor, Tensor, Tensor];
+    for (const scale of [-40, 0]) {
+      const exact = ops.attentionComposed(inputs[0].double(), inputs[1].double(), inputs[2].double(), scale);
+      expect(relativeError(ops.attention(...inputs, scale), exact, 0), `scale ${scale}`).toBeLessThan(5e-3);
+    }
+  });
+
   it("says what shapes it wants", () => {
     expect(() => ops.attention(randn([1, 2, 3]), randn([1, 2, 3]), randn([1, 2, 3]), 1)).toThrow(/4 dimensions/);
     expect(() => ops.attention(randn([1, 2, 1, 4]), randn([1, 2, 2, 4]), randn([1, 2, 2, 4]), 1)).toThrow(

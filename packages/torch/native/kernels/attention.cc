@@ -49,14 +49,14 @@ at::Tensor composed(const at::Tensor& query, const at::Tensor& key, const at::Te
   return result.transpose(1, 2);
 }
 
-bool kernel_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+bool kernel_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
   static const bool supported = attention::supported();
   if (!supported || !query.device().is_cpu() || query.scalar_type() != at::kBFloat16 ||
       key.scalar_type() != at::kBFloat16 || value.scalar_type() != at::kBFloat16)
     return false;
   const int64_t width = query.size(3);
   return width % 32 == 0 && width <= 128 && query.size(1) > 0 && key.size(1) > 0 && key.size(1) <= 4096 &&
-         query.numel() > 0;
+         query.numel() > 0 && scale > 0;
 }
 
 /// The tensor as the kernel loads it, pair by pair: with unit stride on the last axis and even strides on the others.
@@ -120,7 +120,7 @@ at::Tensor attention_entry(const at::Tensor& query, const at::Tensor& key, const
           query.size(3) == key.size(3),
       "Expected key and value of one shape that agrees with the query in batch, heads and width but received query ",
       query.sizes(), ", key ", key.sizes(), ", value ", value.sizes());
-  if (!kernel_applies(query, key, value)) return composed(query, key, value, scale);
+  if (!kernel_applies(query, key, value, scale)) return composed(query, key, value, scale);
   return Attention::apply(query, key, value, scale);
 }
 

@@ -12,7 +12,7 @@ struct View {
   uint16_t* head(int64_t batch, int64_t head) const { return data + batch * batch_stride + head * head_stride; }
 };
 
-/// `width` is a multiple of 32. The scores are multiplied by `scale`.
+/// `width` is a multiple of 32. The scores are multiplied by `scale`, which is positive.
 struct Problem {
   int64_t batch, heads, queries, keys, width;
   float scale;

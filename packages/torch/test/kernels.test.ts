@@ -1,0 +1,63 @@
+import { execFile, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { arch, tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, it } from "vitest";
+import { findCompiler, ownFlags } from "../setup/compile.mjs";
+
+const torch = fileURLToPath(new URL("..", import.meta.url));
+const kernels = ["gemm_avx512.cc", "pack_avx512.cc", "attention_avx512.cc"].map((name) => `native/kernels/${name}`);
+const tests = ["main.cc", "packing.cc", "products.cc", "attention.cc"].map((name) => `test/kernels/${name}`);
+const common = ["-std=c++20", "-O1", "-Wno-psabi", "-Inative"];
+
+/** Compiles the kernels and their tests, runs them, and gives what each test says. */
+async function run(folder: string, flagsOf: (source: string) => string[]): Promise<Record<string, string>> {
+  const compiler = findCompiler() ?? "g++";
+  const objects = await Promise.all(
+    [...kernels, ...tests, "native/kernels/isa.cc"].map(async (source) => {
+      const object = join(folder, `${basename(source)}.${source.startsWith("test") ? "test" : "kernel"}.o`);
+      await promisify(execFile)(compiler, [...common, ...flagsOf(source), "-c", source, "-o", object], { cwd: torch });
+      return object;
+    }),
+  );
+  const program = join(folder, "kernels");
+  await promisify(execFile)(compiler, [...objects, "-o", program]);
+  const { stdout } = spawnSync(program, { encoding: "utf8" });
+  return Object.fromEntries(
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split("\t")),
+  );
+}
+
+const hasInstructions = () => /\bavx512_bf16\b/.test(readFileSync("/proc/cpuinfo", "utf8"));
+
+// The intrinsics belong to x86-64; elsewhere these files are no part of the addon.
+describe.runIf(arch() === "x64")("the AVX512-BF16 kernels", () => {
+  const folder = mkdtempSync(join(tmpdir(), "kernels-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const all = expect.objectContaining({
+    pack_transposed: "ok",
+    pack_left: "ok",
+    split_rows: "ok",
+    multiply_packed: "ok",
+    "gelu of every bfloat16 value": "ok",
+    "attention of any length": "ok",
+  });
+
+  it("give what scalar code gives, with their instructions emulated", async () => {
+    const emulation = ["-march=native", "-ffp-contract=off", "-Itest/kernels/emulated"];
+    const results = await run(folder, () => emulation);
+    expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
+    expect(results).toEqual(all);
+  });
+
+  it.runIf(arch() === "x64" && hasInstructions())("give the same on this CPU, which has the instructions", async () => {
+    const results = await run(folder, (source) => ownFlags(readFileSync(join(torch, source), "utf8")));
+    expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
+    expect(results).toEqual(all);
+  });
+});

@@ -1,0 +1,289 @@
+// The AVX-512 intrinsics that the kernels use, in plain C++, so that their tests run on every CPU. Stands before the
+// compiler's own header on the include path. Compile with -ffp-contract=off: a product and a sum must round twice.
+//
+// What it cannot show: reciprocals are the exact ones cut to fourteen bits, where a CPU has some of that precision.
+// Aligned loads and stores check their address; masked ones touch the chosen lanes only, as a sanitizer wants to see.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+using __m512 = float __attribute__((vector_size(64)));
+using __m512i = long long __attribute__((vector_size(64)));
+using __m512bh = short __attribute__((vector_size(64)));
+using __m256i = long long __attribute__((vector_size(32)));
+using __m256bh = short __attribute__((vector_size(32)));
+using __mmask16 = uint16_t;
+using __mmask32 = uint32_t;
+
+#define _MM_FROUND_TO_NEAREST_INT 0
+#define _MM_FROUND_NO_EXC 8
+#define _CMP_GE_OQ 0x1d
+#define _mm_prefetch(address, hint) static_cast<void>(address)
+
+namespace emulated {
+
+template <class To, class From>
+To bits(const From& from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+template <class Element, int lanes>
+struct Lanes {
+  Element at[lanes];
+  Element& operator[](int i) { return at[i]; }
+  Element operator[](int i) const { return at[i]; }
+};
+using Floats = Lanes<float, 16>;
+using Words = Lanes<uint32_t, 16>;
+using Halves = Lanes<uint16_t, 32>;
+
+/// A vector whose lane i is of(i).
+template <class Vector, class Element, int lanes, class Of>
+Vector make(Of&& of) {
+  Lanes<Element, lanes> result;
+  for (int i = 0; i < lanes; ++i) result[i] = of(i);
+  return bits<Vector>(result);
+}
+template <class Of>
+__m512 floats(Of&& of) {
+  return make<__m512, float, 16>(of);
+}
+
+template <class Vector>
+const Vector* aligned(const Vector* address) {
+  if (reinterpret_cast<uintptr_t>(address) % sizeof(Vector) == 0) return address;
+  std::fprintf(stderr, "an aligned load or store at %p\n", static_cast<const void*>(address));
+  std::abort();
+}
+template <class Vector>
+Vector load(const void* from) {
+  Vector v;
+  std::memcpy(&v, from, sizeof(v));
+  return v;
+}
+template <class Vector>
+Vector load_aligned(const void* from) {
+  return load<Vector>(aligned(static_cast<const Vector*>(from)));
+}
+template <class Vector>
+void store(void* to, const Vector& v) {
+  std::memcpy(to, &v, sizeof(v));
+}
+template <class Vector>
+void store_aligned(void* to, const Vector& v) {
+  store(const_cast<Vector*>(aligned(static_cast<const Vector*>(to))), v);
+}
+
+/// The lanes in `mask`, read from memory; zeros elsewhere.
+template <class Vector, class Element, int lanes>
+Vector load_lanes(uint32_t mask, const void* from) {
+  return make<Vector, Element, lanes>([&](int i) {
+    Element value{};
+    if (mask >> i & 1) std::memcpy(&value, static_cast<const char*>(from) + i * sizeof(Element), sizeof(Element));
+    return value;
+  });
+}
+template <class Element, int lanes, class Vector>
+void store_lanes(void* to, uint32_t mask, const Vector& v) {
+  const auto values = bits<Lanes<Element, lanes>>(v);
+  for (int i = 0; i < lanes; ++i)
+    if (mask >> i & 1) std::memcpy(static_cast<char*>(to) + i * sizeof(Element), &values.at[i], sizeof(Element));
+}
+
+/// Zero of the same sign for a denormal value.
+inline float flushed(float value) {
+  return std::fpclassify(value) == FP_SUBNORMAL ? std::copysign(0.0f, value) : value;
+}
+inline float from_bf16(uint16_t value) { return bits<float>(static_cast<uint32_t>(value) << 16); }
+/// vcvtneps2bf16: to nearest, ties to even; denormal values become zero, a NaN becomes a quiet one.
+inline uint16_t to_bf16(float value) {
+  const uint32_t from = bits<uint32_t>(flushed(value));
+  if (std::isnan(value)) return static_cast<uint16_t>(from >> 16 | 0x40);
+  return static_cast<uint16_t>((from + 0x7FFF + (from >> 16 & 1)) >> 16);
+}
+/// One step of vdpbf16ps: a fused multiplication and addition whose denormal operands and results are zero, to nearest.
+inline float multiply_add(uint16_t a, uint16_t b, float sum) {
+  return flushed(std::fma(flushed(from_bf16(a)), flushed(from_bf16(b)), flushed(sum)));
+}
+
+template <class Element, class Pick>
+__m512i unpack(const __m512i& a, const __m512i& b, Pick&& source) {
+  constexpr int lanes = 64 / sizeof(Element), in_128 = 16 / sizeof(Element);
+  const auto x = bits<Lanes<Element, lanes>>(a), y = bits<Lanes<Element, lanes>>(b);
+  return make<__m512i, Element, lanes>([&](int i) {
+    const int place = i / in_128 * in_128 + source(i % in_128 / 2);
+    return i % 2 ? y[place] : x[place];
+  });
+}
+
+}  // namespace emulated
+
+// --- memory ---------------------------------------------------------------------------------------------------------
+
+inline __m512 _mm512_load_ps(const void* from) { return emulated::load_aligned<__m512>(from); }
+inline __m512 _mm512_loadu_ps(const void* from) { return emulated::load<__m512>(from); }
+inline __m512i _mm512_load_si512(const void* from) { return emulated::load_aligned<__m512i>(from); }
+inline __m512i _mm512_loadu_si512(const void* from) { return emulated::load<__m512i>(from); }
+inline __m256i _mm256_load_si256(const __m256i* from) { return emulated::load_aligned<__m256i>(from); }
+inline __m256i _mm256_loadu_si256(const __m256i* from) { return emulated::load<__m256i>(from); }
+inline void _mm512_store_ps(void* to, __m512 v) { emulated::store_aligned(to, v); }
+inline void _mm512_storeu_ps(void* to, __m512 v) { emulated::store(to, v); }
+inline void _mm512_store_si512(void* to, __m512i v) { emulated::store_aligned(to, v); }
+inline void _mm512_storeu_si512(void* to, __m512i v) { emulated::store(to, v); }
+inline void _mm256_store_si256(__m256i* to, __m256i v) { emulated::store_aligned(to, v); }
+inline void _mm256_storeu_si256(__m256i* to, __m256i v) { emulated::store(to, v); }
+inline __m512 _mm512_maskz_loadu_ps(__mmask16 mask, const void* from) {
+  return emulated::load_lanes<__m512, float, 16>(mask, from);
+}
+inline __m512i _mm512_maskz_loadu_epi16(__mmask32 mask, const void* from) {
+  return emulated::load_lanes<__m512i, uint16_t, 32>(mask, from);
+}
+inline __m256i _mm256_maskz_loadu_epi16(__mmask16 mask, const void* from) {
+  return emulated::load_lanes<__m256i, uint16_t, 16>(mask, from);
+}
+inline void _mm512_mask_storeu_ps(void* to, __mmask16 mask, __m512 v) { emulated::store_lanes<float, 16>(to, mask, v); }
+inline void _mm256_mask_storeu_epi16(void* to, __mmask16 mask, __m256i v) {
+  emulated::store_lanes<uint16_t, 16>(to, mask, v);
+}
+
+// --- float32 --------------------------------------------------------------------------------------------------------
+
+inline __m512 _mm512_setzero_ps() { return __m512{}; }
+inline __m512 _mm512_set1_ps(float value) {
+  return emulated::floats([&](int) { return value; });
+}
+inline __m512 _mm512_add_ps(__m512 a, __m512 b) { return a + b; }
+inline __m512 _mm512_sub_ps(__m512 a, __m512 b) { return a - b; }
+inline __m512 _mm512_mul_ps(__m512 a, __m512 b) { return a * b; }
+inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
+  return emulated::floats([&](int i) { return std::fma(a[i], b[i], c[i]); });
+}
+inline __m512 _mm512_fmsub_ps(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, -c); }
+inline __m512 _mm512_fnmadd_ps(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(-a, b, c); }
+// The second operand where one of the two is NaN.
+inline __m512 _mm512_max_ps(__m512 a, __m512 b) { return a > b ? a : b; }
+inline __m512 _mm512_min_ps(__m512 a, __m512 b) { return a < b ? a : b; }
+inline __m512 _mm512_abs_ps(__m512 a) {
+  return emulated::floats([&](int i) { return std::fabs(a[i]); });
+}
+inline __m512 _mm512_roundscale_ps(__m512 a, int) {
+  return emulated::floats([&](int i) { return std::nearbyint(a[i]); });
+}
+inline __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
+  return emulated::floats([&](int i) {
+    if (std::isnan(a[i]) || std::isnan(b[i])) return a[i] + b[i];
+    return std::ldexp(a[i], static_cast<int>(std::fmax(-400, std::fmin(400, std::floor(b[i])))));
+  });
+}
+inline __m512 _mm512_rcp14_ps(__m512 a) {
+  return emulated::floats(
+      [&](int i) { return emulated::bits<float>(emulated::bits<uint32_t>(1 / a[i]) & ~((1u << (23 - 14)) - 1)); });
+}
+inline float _mm512_reduce_add_ps(__m512 v) {
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) v[i] += v[i + half];
+  return v[0];
+}
+inline float _mm512_reduce_max_ps(__m512 v) {
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) v[i] = v[i] > v[i + half] ? v[i] : v[i + half];
+  return v[0];
+}
+
+// --- masks ----------------------------------------------------------------------------------------------------------
+
+inline __m512 _mm512_mask_mov_ps(__m512 otherwise, __mmask16 mask, __m512 a) {
+  return emulated::floats([&](int i) { return mask >> i & 1 ? a[i] : otherwise[i]; });
+}
+inline __m512 _mm512_maskz_mov_ps(__mmask16 mask, __m512 a) { return _mm512_mask_mov_ps(__m512{}, mask, a); }
+inline __m512 _mm512_mask_max_ps(__m512 otherwise, __mmask16 mask, __m512 a, __m512 b) {
+  return _mm512_mask_mov_ps(otherwise, mask, _mm512_max_ps(a, b));
+}
+inline __m512 _mm512_mask_sub_ps(__m512 otherwise, __mmask16 mask, __m512 a, __m512 b) {
+  return _mm512_mask_mov_ps(otherwise, mask, a - b);
+}
+inline __m512 _mm512_maskz_mul_ps(__mmask16 mask, __m512 a, __m512 b) { return _mm512_maskz_mov_ps(mask, a * b); }
+inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int how) {
+  if (how != _CMP_GE_OQ) std::abort();
+  __mmask16 mask = 0;
+  for (int i = 0; i < 16; ++i) mask |= static_cast<__mmask16>((a[i] >= b[i]) << i);
+  return mask;
+}
+inline __mmask16 _mm256_cmpgt_epi16_mask(__m256i a, __m256i b) {
+  const auto x = emulated::bits<emulated::Lanes<int16_t, 16>>(a), y = emulated::bits<emulated::Lanes<int16_t, 16>>(b);
+  __mmask16 mask = 0;
+  for (int i = 0; i < 16; ++i) mask |= static_cast<__mmask16>((x[i] > y[i]) << i);
+  return mask;
+}
+inline __m256i _mm256_maskz_mov_epi16(__mmask16 mask, __m256i a) {
+  const auto x = emulated::bits<emulated::Lanes<uint16_t, 16>>(a);
+  return emulated::make<__m256i, uint16_t, 16>([&](int i) { return mask >> i & 1 ? x[i] : 0; });
+}
+
+// --- integers -------------------------------------------------------------------------------------------------------
+
+inline __m512i _mm512_setzero_si512() { return __m512i{}; }
+inline __m256i _mm256_setzero_si256() { return __m256i{}; }
+inline __m512i _mm512_set1_epi32(int value) {
+  return emulated::make<__m512i, int, 16>([&](int) { return value; });
+}
+inline __m512 _mm512_castsi512_ps(__m512i v) { return emulated::bits<__m512>(v); }
+inline __m256i _mm512_castsi512_si256(__m512i v) { return emulated::load<__m256i>(&v); }
+inline __m256i _mm512_extracti64x4_epi64(__m512i v, int high) {
+  return emulated::load<__m256i>(reinterpret_cast<const char*>(&v) + 32 * high);
+}
+inline __m512i _mm512_or_si512(__m512i a, __m512i b) { return a | b; }
+inline __m512i _mm512_slli_epi32(__m512i v, int count) {
+  const auto words = emulated::bits<emulated::Words>(v);
+  return emulated::make<__m512i, uint32_t, 16>([&](int i) { return words[i] << count; });
+}
+inline __m512i _mm512_cvtepu16_epi32(__m256i v) {
+  const auto halves = emulated::bits<emulated::Lanes<uint16_t, 16>>(v);
+  return emulated::make<__m512i, uint32_t, 16>([&](int i) { return halves[i]; });
+}
+inline __m512i _mm512_permutex2var_epi16(__m512i a, __m512i index, __m512i b) {
+  using emulated::Halves;
+  const auto x = emulated::bits<Halves>(a), y = emulated::bits<Halves>(b), from = emulated::bits<Halves>(index);
+  return emulated::make<__m512i, uint16_t, 32>([&](int i) { return (from[i] & 32 ? y : x)[from[i] & 31]; });
+}
+inline __m512i _mm512_unpacklo_epi32(__m512i a, __m512i b) {
+  return emulated::unpack<uint32_t>(a, b, [](int i) { return i; });
+}
+inline __m512i _mm512_unpackhi_epi32(__m512i a, __m512i b) {
+  return emulated::unpack<uint32_t>(a, b, [](int i) { return i + 2; });
+}
+inline __m512i _mm512_unpacklo_epi64(__m512i a, __m512i b) {
+  return emulated::unpack<uint64_t>(a, b, [](int i) { return i; });
+}
+inline __m512i _mm512_unpackhi_epi64(__m512i a, __m512i b) {
+  return emulated::unpack<uint64_t>(a, b, [](int i) { return i + 1; });
+}
+inline __m512i _mm512_shuffle_i32x4(__m512i a, __m512i b, int picks) {
+  const auto x = emulated::bits<emulated::Words>(a), y = emulated::bits<emulated::Words>(b);
+  return emulated::make<__m512i, uint32_t, 16>(
+      [&](int i) { return (i < 8 ? x : y)[4 * (picks >> (i / 4 * 2) & 3) + i % 4]; });
+}
+
+// --- bfloat16 -------------------------------------------------------------------------------------------------------
+
+inline __m256bh _mm512_cvtneps_pbh(__m512 v) {
+  return emulated::make<__m256bh, uint16_t, 16>([&](int i) { return emulated::to_bf16(v[i]); });
+}
+inline __m512bh _mm512_cvtne2ps_pbh(__m512 high, __m512 low) {
+  return emulated::make<__m512bh, uint16_t, 32>(
+      [&](int i) { return emulated::to_bf16(i < 16 ? low[i] : high[i - 16]); });
+}
+/// Adds the product of the second values of each pair first, then that of the first ones.
+inline __m512 _mm512_dpbf16_ps(__m512 sums, __m512bh a, __m512bh b) {
+  const auto x = emulated::bits<emulated::Halves>(a), y = emulated::bits<emulated::Halves>(b);
+  return emulated::floats([&](int i) {
+    const float sum = emulated::multiply_add(x[2 * i + 1], y[2 * i + 1], sums[i]);
+    return emulated::multiply_add(x[2 * i], y[2 * i], sum);
+  });
+}
