@@ -157,8 +157,11 @@ function run(command, args, problem, remedies) {
   });
 }
 
-/** A fault of the disk, as set-up reports what it cannot do; anything else as it is. */
-function explained(error) {
+/**
+ * A fault of the disk, as set-up reports what it cannot do; anything else as it is.
+ * @internal for tests
+ */
+export function explained(error) {
   const reasons = {
     EACCES: "permission denied",
     EPERM: "not permitted",

@@ -17,6 +17,7 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { withHeaders } from "./compile.mjs";
 import { inspect, resolveEngine } from "./engine.mjs";
 import { locked } from "./lock.mjs";
+import { explained } from "./main.mjs";
 import { look } from "./preflight.mjs";
 import { pythonTorch, pythonWithPip } from "./python.mjs";
 import { SetupError } from "./report.mjs";
@@ -217,6 +218,16 @@ describe("the look at what is there", () => {
     });
     expect(of("TypeScript build")).toMatchObject({ ok: false, found: "not built" });
     expect(of("TypeScript build")).not.toHaveProperty("stale");
+  });
+});
+
+describe("a fault of the disk", () => {
+  it("is told in one sentence, with what to do; another fault keeps its stack", () => {
+    const fault = Object.assign(new Error("EACCES: mkdir"), { code: "EACCES", path: "/opt/app/.cache" });
+    expect(explained(fault)).toBeInstanceOf(SetupError);
+    expect(explained(fault).problem).toBe("/opt/app/.cache could not be written: permission denied");
+    const other = new TypeError("x is not a function");
+    expect(explained(other)).toBe(other);
   });
 });
 
