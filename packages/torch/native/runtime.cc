@@ -9,6 +9,8 @@
 #include <ATen/core/Generator.h>
 #include <torch/version.h>
 
+#include <mutex>
+
 namespace rfdetr {
 
 namespace {
@@ -39,6 +41,16 @@ napi_value set_threads(napi_env env, napi_callback_info info) {
       throw_js(env, "Expected an integer between 1 and 4096 for threads but received " + std::to_string(count),
                "ERR_OUT_OF_RANGE");
     at::set_num_threads(static_cast<int>(count));
+    return napi_value(nullptr);
+  });
+}
+
+/// The threads of all threads of the process that have not set any; the first call counts.
+napi_value set_default_threads(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    static std::once_flag once;
+    std::call_once(once, [&] { at::set_num_threads(static_cast<int>(to_int(env, args[0], "threads"))); });
     return napi_value(nullptr);
   });
 }
@@ -110,6 +122,7 @@ void register_runtime(Exports& exports) {
   define(exports, "kernelIsa", kernel_isa);
   define(exports, "hasCuda", has_cuda);
   define(exports, "setThreads", set_threads);
+  define(exports, "setDefaultThreads", set_default_threads);
   define(exports, "getThreads", get_threads);
   define(exports, "manualSeed", manual_seed);
   define(exports, "generatorState", generator_state);

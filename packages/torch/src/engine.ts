@@ -1,5 +1,5 @@
 // The engine as a whole: version, threads, random numbers, memory.
-import { native } from "./native.js";
+import { native, threadsReason } from "./native.js";
 import { Tensor } from "./tensor.js";
 
 /** What {@link engine} says about this build of libtorch. */
@@ -15,6 +15,8 @@ export interface Engine {
   kernels: "baseline" | "avx2" | "avx512";
   /** Whether it sees a GPU. */
   cuda: boolean;
+  /** What decides the number of threads until {@link setNumThreads}: a variable, a quota, or the cores. */
+  threadsReason: string;
 }
 
 /** Facts about the libtorch that is loaded. */
@@ -24,10 +26,11 @@ export function engine(): Engine {
     capability: native.capability(),
     kernels: native.kernelIsa(),
     cuda: native.hasCuda(),
+    threadsReason,
   };
 }
 
-/** Sets the threads that one operator may use. */
+/** Sets the threads that one operator may use. The default is one for each core that the process may use. */
 export function setNumThreads(threads: number): void {
   native.setThreads(threads);
 }

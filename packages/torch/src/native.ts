@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { usableCores } from "./cores.js";
 import type { DType } from "./dtype.js";
 import { EngineError } from "./errors.js";
 
@@ -60,6 +61,8 @@ export interface Native {
   kernelIsa(): "baseline" | "avx2" | "avx512";
   hasCuda(): boolean;
   setThreads(threads: number): void;
+  /** For every thread that has not set its own; the first call of the process counts. */
+  setDefaultThreads(threads: number): void;
   getThreads(): number;
   manualSeed(seed: number): void;
   generatorState(device: string): Handle;
@@ -113,3 +116,9 @@ function load(): Native {
 }
 
 export const native: Native = load();
+
+const variable = ["OMP_NUM_THREADS", "MKL_NUM_THREADS"].find((name) => process.env[name] !== undefined);
+/** What decides how many threads an operator may use until somebody sets it. */
+export const threadsReason: string = variable ?? usableCores().reason;
+// libtorch counts the cores of the affinity, and knows nothing of the quotas of control groups.
+if (variable === undefined) native.setDefaultThreads(usableCores().threads);

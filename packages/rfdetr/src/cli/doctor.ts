@@ -86,20 +86,20 @@ async function describeMachine(console: Console, name: string, threads: number |
   const { resolveDevice } = await import("../support/device.js");
   const device = resolveDevice(name);
   if (threads !== null) setNumThreads(threads);
-  const { version, capability, kernels, cuda } = engine();
+  const { version, capability, kernels, cuda, threadsReason } = engine();
   const resolved = resolvePrecision("auto", device);
   const { features } = readHardware(device);
   const hardware = machineLine();
   const { version: node } = process;
   console.result(
     `engine     libtorch ${version}, ${capability}, own kernels ${kernels}${process.env.RFDETR_ISA ? " (RFDETR_ISA)" : ""}` +
-      `${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads; Node ${node}`,
+      `${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads (${threads === null ? threadsReason : "--threads"}); Node ${node}`,
   );
   console.result(`hardware   ${hardware}${features.length > 0 ? `; ${features.join(" ")}` : ""}`);
   console.result(`load       ${busyness().text}`);
   console.result(`precision  ${console.bold(resolved.precision)}: ${resolved.reason}`);
   const about = {
-    engine: { libtorch: version, capability, kernels, cuda, threads: getNumThreads(), node },
+    engine: { libtorch: version, capability, kernels, cuda, threads: getNumThreads(), threadsReason, node },
     hardware,
     load: busyness(),
   };

@@ -76,7 +76,7 @@ export const precisionSettings = {
     type: count.nullable(),
     most: 1024,
     fallback: null,
-    about: "threads to compute with; null takes libtorch's default, one per core",
+    about: "threads to compute with; null takes one for each core that the process may use, by affinity and quota",
     ours: true,
   },
   fp16_eval: {
