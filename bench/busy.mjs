@@ -144,7 +144,13 @@ if (process.env.RFDETR_BUSY_CHILD) {
 } else {
   const { rows, bits } = await beside();
   if (values.parts.includes("quota"))
-    for (const cores of [1, 1.5]) rows.push(...(await within(cores, rows.filter((row) => row.condition === "idle"))));
+    for (const cores of [1, 1.5])
+      rows.push(
+        ...(await within(
+          cores,
+          rows.filter((row) => row.condition === "idle"),
+        )),
+      );
   const what = `${values.model}, ${values.precision}, forward of 1 image, step of ${values.batch}`;
   if (values.json) console.log(JSON.stringify({ machine: machineLine(), what, bits, rows }));
   else {

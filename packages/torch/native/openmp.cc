@@ -1,16 +1,17 @@
 // Runs the parallel regions of libtorch's own operators on the team of team.h.
 //
-// at::parallel_for and oneDNN divide their work among the threads of an OpenMP region by thread number, and libgomp
-// ends a region when every thread of its team has come and gone. Beside a busy neighbour one of them comes milliseconds
-// late, hundreds of times in a forward pass. Here a region is as many tasks as it has threads: whoever is free takes
-// the next thread number. A number does the same work as before, so results keep their bits.
+// at::parallel_for divides its work among the threads of an OpenMP region by thread number, and libgomp ends a region
+// when every thread of its team has come and gone. Beside a busy neighbour one of them comes milliseconds late,
+// hundreds of times in a forward pass. Here a region is as many tasks as it has threads: whoever is free takes the next
+// thread number. A number does the same work as before, so results keep their bits.
 //
 // This works because the dynamic linker looks for libtorch's symbols in this addon first, which loads libtorch. Where
-// it does not, libgomp goes on as before. Numbers may wait for each other, in barriers of OpenMP or of oneDNN: there
-// are as many threads as numbers, so a number that nobody has taken leaves a thread that is free to take it.
+// it does not, libgomp goes on as before. Numbers may wait for each other at a barrier: there are as many threads as
+// numbers, so a number that nobody has taken leaves a thread that is free to take it.
 //
-// Regions of MKL stay with libgomp, because they use OpenMP's loops and sections. They name their number of threads;
-// those of libtorch, which must stay within set_num_threads, do not.
+// Regions of MKL and oneDNN stay with libgomp, because MKL's use OpenMP's loops, sections and single blocks. They name
+// their number of threads; those of libtorch and of FBGEMM, which use no more than the barrier, do not. (For libtorch
+// 2.15 that is read from the machine code: every call of GOMP_parallel, and the functions that call the others.)
 #if defined(_OPENMP) && defined(__linux__)
 #include "team.h"
 

@@ -16,7 +16,9 @@ function made(files: Record<string, string>): string {
 }
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const status = (list: string) => ({ "proc/self/status": `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${list}\n` });
+const status = (list: string) => ({
+  "proc/self/status": `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${list}\n`,
+});
 const v1 = (folder: string, quota: number, period = 100_000) => ({
   [join("sys/fs/cgroup/cpu", folder, "cpu.cfs_quota_us")]: `${quota}\n`,
   [join("sys/fs/cgroup/cpu", folder, "cpu.cfs_period_us")]: `${period}\n`,
@@ -36,7 +38,13 @@ describe("the cores that a process may use", () => {
   });
 
   it("are limited by the least quota of a group and of those above it", () => {
-    const files = { ...status("0-7"), ...inV1, ...v1("jobs/one", 400_000), ...v1("jobs", 75_000, 50_000), ...v1("", -1) };
+    const files = {
+      ...status("0-7"),
+      ...inV1,
+      ...v1("jobs/one", 400_000),
+      ...v1("jobs", 75_000, 50_000),
+      ...v1("", -1),
+    };
     expect(usableCores(made(files))).toEqual({ threads: 2, allowed: 8, quota: 1.5, reason: "a quota of 1.5 cores" });
   });
 

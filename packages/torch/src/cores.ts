@@ -29,7 +29,12 @@ export function usableCores(root = "/"): UsableCores {
   const least = Math.min(...quotasOf(root));
   const quota = least === Number.POSITIVE_INFINITY ? null : least;
   if (quota !== null && quota < allowed)
-    return { threads: Math.ceil(quota), allowed, quota, reason: `a quota of ${quota} ${quota === 1 ? "core" : "cores"}` };
+    return {
+      threads: Math.ceil(quota),
+      allowed,
+      quota,
+      reason: `a quota of ${quota} ${quota === 1 ? "core" : "cores"}`,
+    };
   return { threads: allowed, allowed, quota, reason: `${allowed} ${allowed === 1 ? "core" : "cores"} to run on` };
 }
 

@@ -52,7 +52,10 @@ describe("threads", () => {
   it("hand an error of any of them to the caller, and go on", () => {
     const from = randn([100_000]);
     for (const place of [0, 50_000, 99_999]) {
-      const index = tensor(Array.from({ length: 100_000 }, (_, i) => (i === place ? 100_000 : i)), { dtype: "int64" });
+      const index = tensor(
+        Array.from({ length: 100_000 }, (_, i) => (i === place ? 100_000 : i)),
+        { dtype: "int64" },
+      );
       for (const threads of [1, 2, 3]) {
         setNumThreads(threads);
         expect(() => ops.gather(from, 0, index)).toThrow(/out of bounds/);
