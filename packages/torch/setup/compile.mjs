@@ -9,7 +9,7 @@ import { SetupError, say } from "./report.mjs";
 export function findCompiler() {
   return (
     [process.env.CXX, "g++", "clang++", "c++"]
-      .filter((name) => name !== undefined && name !== "")
+      .flatMap((name) => (name ? [name] : []))
       .find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) ?? null
   );
 }

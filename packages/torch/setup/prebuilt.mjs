@@ -21,7 +21,10 @@ import { say } from "./report.mjs";
 /** Where the addon of this platform lies in the package. @param {string} torch the package's folder */
 export const prebuiltFolder = (torch) => join(torch, "prebuilds", `${process.platform}-${process.arch}`);
 
-/** Hash of names and bytes of all C++ files. @param {string} native their folder */
+/**
+ * Hash of names and bytes of all C++ files. @param {string} native their folder
+ * @internal for tests
+ */
 export function hashOfSources(native) {
   const hash = createHash("sha256");
   for (const file of filesBelow(native)) hash.update(`${relative(native, file)}\n`).update(readFileSync(file));
