@@ -1,12 +1,21 @@
 // Python wheels: downloaded by pip, checked against their own list of hashes, and unpacked in part.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { pip, workingFolder } from "./python.mjs";
 import { progressBar } from "./report.mjs";
-import { openEntry, readDirectory } from "./zip.mjs";
+import { openEntry, readDirectory, readEntry } from "./zip.mjs";
 
 /**
  * @typedef {object} Download
@@ -110,6 +119,9 @@ export function parseRecord(text) {
   return hashes;
 }
 
+/** Bytes of an entry that is read at once. */
+const smallEntry = 1 << 20;
+
 /**
  * Unpacks the entries that `wanted` picks and checks each against RECORD. The target must be a folder that nobody takes
  * for finished.
@@ -129,30 +141,35 @@ export async function unpackWheel(wheel, target, wanted, label) {
     chosen.reduce((sum, entry) => sum + entry.size, 0),
   );
   let done = 0;
+  const count = (/** @type {Buffer} */ bytes, /** @type {import("node:crypto").Hash} */ hash) => {
+    hash.update(bytes);
+    done += bytes.length;
+    bar.update(done);
+  };
+  const archive = openSync(wheel, "r");
   const unpack = async (/** @type {import("./zip.mjs").ZipEntry} */ entry) => {
     if (entry.name.startsWith("/") || entry.name.split("/").includes(".."))
       throw new Error(`${wheel} wants to write outside of its folder: ${entry.name}`);
     const path = join(target, entry.name);
     mkdirSync(dirname(path), { recursive: true });
-    if (entry.size === 0) {
-      writeFileSync(path, "");
-      return;
-    }
     const hash = createHash("sha256");
-    await pipeline(
-      await openEntry(wheel, entry),
-      async function* (source) {
-        for await (const chunk of source) {
-          hash.update(chunk);
-          done += chunk.length;
-          bar.update(done);
-          yield chunk;
-        }
-      },
-      createWriteStream(path),
-    );
+    if (entry.size <= smallEntry) {
+      const bytes = readEntry(wheel, archive, entry);
+      writeFileSync(path, bytes);
+      count(bytes, hash);
+    } else
+      await pipeline(
+        await openEntry(wheel, entry),
+        async function* (source) {
+          for await (const chunk of source) {
+            count(chunk, hash);
+            yield chunk;
+          }
+        },
+        createWriteStream(path),
+      );
     // RECORD cannot hold its own hash.
-    if (entry !== record && hashes.get(entry.name) !== hash.digest("hex"))
+    if (entry.size > 0 && entry !== record && hashes.get(entry.name) !== hash.digest("hex"))
       throw new Error(`${entry.name} in ${wheel} is damaged: its bytes are not those of the wheel's RECORD`);
   };
   // Side by side, the largest first: nearly all bytes are in one file, and nearly all files are small.
@@ -160,7 +177,11 @@ export async function unpackWheel(wheel, target, wanted, label) {
   const worker = async () => {
     for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) await unpack(entry);
   };
-  await Promise.all(Array.from({ length: 4 }, worker));
+  try {
+    await Promise.all(Array.from({ length: 4 }, worker));
+  } finally {
+    closeSync(archive);
+  }
   bar.end();
 }
 

@@ -1,7 +1,7 @@
 // Reads zip archives entry by entry, so that a wheel of half a gigabyte is never in memory.
-import { createReadStream } from "node:fs";
+import { createReadStream, readSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { createInflateRaw } from "node:zlib";
+import { createInflateRaw, inflateRawSync } from "node:zlib";
 
 /** @typedef {{name: string, method: number, compressed: number, size: number, offset: number}} ZipEntry */
 
@@ -39,19 +39,38 @@ export async function readDirectory(path) {
   }
 }
 
+/** Where the bytes of an entry begin. @param {string} path @param {ZipEntry} entry @param {Buffer} header */
+function startOf(path, entry, header) {
+  if (header.readUInt32LE(0) !== 0x04034b50)
+    throw new Error(`${path} has no file where its directory places ${entry.name}`);
+  if (entry.method !== 0 && entry.method !== 8)
+    throw new Error(`${path} stores ${entry.name} by method ${entry.method}, which is not known`);
+  return entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
+}
+
+/**
+ * The uncompressed bytes of a small entry, at once: a stream costs more than they do.
+ * @param {string} path @param {number} file the open archive @param {ZipEntry} entry
+ */
+export function readEntry(path, file, entry) {
+  const header = Buffer.alloc(30);
+  readSync(file, header, 0, 30, entry.offset);
+  const raw = Buffer.alloc(entry.compressed);
+  readSync(file, raw, 0, raw.length, startOf(path, entry, header));
+  return entry.method === 0 ? raw : inflateRawSync(raw, { maxOutputLength: Math.max(1, entry.size) });
+}
+
 /** The uncompressed bytes of one entry. @param {string} path @param {ZipEntry} entry */
 export async function openEntry(path, entry) {
   const file = await open(path, "r");
   const header = Buffer.alloc(30);
   await file.read(header, 0, 30, entry.offset);
   await file.close();
-  if (header.readUInt32LE(0) !== 0x04034b50)
-    throw new Error(`${path} has no file where its directory places ${entry.name}`);
-  const start = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
+  const start = startOf(path, entry, header);
   const raw = createReadStream(path, { start, end: start + Math.max(entry.compressed, 1) - 1, highWaterMark: 1 << 20 });
   if (entry.method === 0) return raw;
-  if (entry.method !== 8) throw new Error(`${path} stores ${entry.name} by method ${entry.method}, which is not known`);
-  const inflate = createInflateRaw();
+  // Large pieces: each goes to another thread and back.
+  const inflate = createInflateRaw({ chunkSize: 1 << 20 });
   raw.on("error", (error) => inflate.destroy(error));
   return raw.pipe(inflate);
 }
