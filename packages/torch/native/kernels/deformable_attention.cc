@@ -3,6 +3,7 @@
 // in one pass. Composed from operators, every sample of every channel is written to memory several times, forward and
 // backward; here the value map of a head stays in the cache and a sample in registers. The rest is composed.
 #include "deformable_sampling.h"
+#include "isa.h"
 #include "parallel.h"
 
 #include <ATen/ATen.h>
@@ -16,19 +17,33 @@ namespace {
 using namespace deformable;
 using at::BFloat16;
 
-// An EVERY_CPU function cannot be a template.
-#define HEAD_FUNCTIONS(Value, Projected)                                                              \
-  EVERY_CPU void run_forward(const Problem& p, const Head<Value, Projected>& head, float* scratch) {  \
-    forward_head(p, head, scratch);                                                                   \
-  }                                                                                                   \
-  EVERY_CPU void run_backward(const Problem& p, const Head<Value, Projected>& head, float* scratch) { \
-    backward_head(p, head, scratch);                                                                  \
+#if defined(__x86_64__)
+#define WITH_AVX512 __attribute__((target("avx512f")))
+#else
+#define WITH_AVX512
+#endif
+
+// A function for one CPU cannot be a template.
+#define HEAD_FUNCTION(name, head_function, Value, Projected)                                              \
+  WITH_AVX512 void name##_wide(const Problem& p, const Head<Value, Projected>& head, float* scratch) {    \
+    head_function<16>(p, head, scratch);                                                                  \
+  }                                                                                                       \
+  EVERY_CPU void name##_narrow(const Problem& p, const Head<Value, Projected>& head, float* scratch) {    \
+    head_function<8>(p, head, scratch);                                                                   \
+  }                                                                                                       \
+  void name(const Problem& p, const Head<Value, Projected>& head, float* scratch) {                       \
+    isa() == Isa::avx512 ? name##_wide(p, head, scratch) : name##_narrow(p, head, scratch);               \
   }
+#define HEAD_FUNCTIONS(Value, Projected)                       \
+  HEAD_FUNCTION(run_forward, forward_head, Value, Projected)   \
+  HEAD_FUNCTION(run_backward, backward_head, Value, Projected)
 HEAD_FUNCTIONS(float, float)
 HEAD_FUNCTIONS(float, BFloat16)
 HEAD_FUNCTIONS(BFloat16, float)
 HEAD_FUNCTIONS(BFloat16, BFloat16)
 #undef HEAD_FUNCTIONS
+#undef HEAD_FUNCTION
+#undef WITH_AVX512
 
 Problem problem_of(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& offsets) {
   Problem p{value.size(0), value.size(1), value.size(2), value.size(3), offsets.size(1), offsets.size(4), {}};

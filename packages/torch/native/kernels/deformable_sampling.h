@@ -7,12 +7,17 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 namespace rfdetr::deformable {
 
-constexpr int64_t lanes = 16;
-using Lanes = float __attribute__((vector_size(lanes * sizeof(float))));
+using Vector4 = float __attribute__((vector_size(16)));
+using Vector8 = float __attribute__((vector_size(32)));
+using Vector16 = float __attribute__((vector_size(64)));
+/// `lanes` is 16 with AVX-512 and 8 elsewhere: a vector that is wider than the CPU's goes through memory.
+template <int64_t lanes>
+using Vector = std::conditional_t<lanes == 16, Vector16, Vector8>;
 
 /// One scale of the value map: its size, and the first of its tokens.
 struct Level {
@@ -25,8 +30,8 @@ struct Problem {
 
   /// Samples of one query and head.
   int64_t samples() const { return static_cast<int64_t>(levels.size()) * points; }
-  /// Channels in scratch memory, filled up with zeros to whole vectors.
-  int64_t padded() const { return (channels + lanes - 1) / lanes * lanes; }
+  /// Channels in scratch memory, filled up with zeros to whole vectors of any width.
+  int64_t padded() const { return (channels + 15) / 16 * 16; }
   /// Floats of scratch memory that a head needs, all zero at first.
   int64_t forward_scratch() const { return tokens * padded() + samples(); }
   int64_t backward_scratch() const { return 2 * tokens * padded() + padded() + 2 * samples(); }
@@ -46,12 +51,13 @@ struct Head {
   Projected *offset_gradient, *logit_gradient;
 };
 
-ALWAYS_INLINE float sum(const Lanes& v) {
-  float part[lanes];
-  std::memcpy(part, &v, sizeof(v));
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) part[i] += part[i + half];
-  return part[0];
+ALWAYS_INLINE float sum(const Vector8& v) {
+  const Vector4 half = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+  return (half[0] + half[2]) + (half[1] + half[3]);
+}
+ALWAYS_INLINE float sum(const Vector16& v) {
+  return sum(Vector8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                       __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)));
 }
 
 /// Copies a head's values to `map` [tokens × padded channels] in float32.
@@ -106,44 +112,48 @@ ALWAYS_INLINE Sample locate(const Level& level, const float* reference, const Pr
   return sample;
 }
 
-ALWAYS_INLINE Lanes load(const float* map, int64_t row, int64_t width, int64_t block) {
-  Lanes v = {};
+template <int64_t lanes>
+ALWAYS_INLINE Vector<lanes> load(const float* map, int64_t row, int64_t width, int64_t block) {
+  Vector<lanes> v = {};
   if (row >= 0) std::memcpy(&v, map + row * width + block * lanes, sizeof(v));
   return v;
 }
 
-template <class Value>
-ALWAYS_INLINE void store(const Lanes& v, Value* to, int64_t count) {
+template <int64_t lanes, class Value>
+ALWAYS_INLINE void store(const Vector<lanes>& v, Value* to, int64_t count) {
   float part[lanes];
   std::memcpy(part, &v, sizeof(v));
   for (int64_t c = 0; c < count; ++c) to[c] = static_cast<Value>(part[c]);
 }
 
-template <class Value, class Projected>
+template <int64_t lanes, class Value, class Projected>
 ALWAYS_INLINE void forward_head(const Problem& p, const Head<Value, Projected>& head, float* scratch) {
   const int64_t width = p.padded(), samples = p.samples(), blocks = width / lanes;
   float *map = scratch, *weights = map + p.tokens * width;
+  std::vector<Sample> places(samples);
   load_map(p, head.value, map);
   const float per_point = static_cast<float>(0.5 / p.points);
   for (int64_t q = 0; q < p.queries; ++q) {
     const int64_t row = q * p.heads;
     softmax(head.logits + row * samples, samples, weights);
+    for (int64_t i = 0; i < samples; ++i)
+      places[i] =
+          locate(p.levels[i / p.points], head.reference + q * 4, head.offsets + (row * samples + i) * 2, per_point);
     for (int64_t block = 0; block < blocks; ++block) {
-      Lanes total = {};
+      Vector<lanes> total = {};
       for (int64_t i = 0; i < samples; ++i) {
-        const Sample s =
-            locate(p.levels[i / p.points], head.reference + q * 4, head.offsets + (row * samples + i) * 2, per_point);
+        const Sample& s = places[i];
+        const float w = weights[i];
         if (!s.inside) {
-          total += s.x + weights[i] * 0;
+          total += s.x + w * 0;
           continue;
         }
-        const float w = weights[i];
-        total += load(map, s.rows[0], width, block) * (w * (1 - s.x) * (1 - s.y)) +
-                 load(map, s.rows[1], width, block) * (w * s.x * (1 - s.y)) +
-                 load(map, s.rows[2], width, block) * (w * (1 - s.x) * s.y) +
-                 load(map, s.rows[3], width, block) * (w * s.x * s.y);
+        total += load<lanes>(map, s.rows[0], width, block) * (w * (1 - s.x) * (1 - s.y)) +
+                 load<lanes>(map, s.rows[1], width, block) * (w * s.x * (1 - s.y)) +
+                 load<lanes>(map, s.rows[2], width, block) * (w * (1 - s.x) * s.y) +
+                 load<lanes>(map, s.rows[3], width, block) * (w * s.x * s.y);
       }
-      store(total, head.out + row * p.channels + block * lanes, std::min(lanes, p.channels - block * lanes));
+      store<lanes>(total, head.out + row * p.channels + block * lanes, std::min(lanes, p.channels - block * lanes));
     }
   }
 }
@@ -154,23 +164,24 @@ struct SampleGradient {
 };
 
 /// Adds the gradient of the values to `gradient_map`. `gradient` [width] is that of the head's result.
+template <int64_t lanes>
 ALWAYS_INLINE SampleGradient sample_gradient(const Sample& s, const Level& level, float w, const float* gradient,
                                              const float* map, float* gradient_map, int64_t width) {
   const float shares[4] = {(1 - s.x) * (1 - s.y), s.x * (1 - s.y), (1 - s.x) * s.y, s.x * s.y};
-  Lanes by_weight = {}, by_x = {}, by_y = {};
+  Vector<lanes> by_weight = {}, by_x = {}, by_y = {};
   for (int64_t block = 0; block < width / lanes; ++block) {
-    Lanes g, cell[4];
+    Vector<lanes> g, cell[4];
     std::memcpy(&g, gradient + block * lanes, sizeof(g));
-    for (int k = 0; k < 4; ++k) cell[k] = load(map, s.rows[k], width, block);
-    const Lanes upper = cell[0] + (cell[1] - cell[0]) * s.x, lower = cell[2] + (cell[3] - cell[2]) * s.x;
+    for (int k = 0; k < 4; ++k) cell[k] = load<lanes>(map, s.rows[k], width, block);
+    const Vector<lanes> upper = cell[0] + (cell[1] - cell[0]) * s.x, lower = cell[2] + (cell[3] - cell[2]) * s.x;
     by_weight += g * (upper + (lower - upper) * s.y);
     by_x += g * ((cell[1] - cell[0]) * (1 - s.y) + (cell[3] - cell[2]) * s.y);
     by_y += g * (lower - upper);
-    const Lanes weighted = g * w;
+    const Vector<lanes> weighted = g * w;
     for (int k = 0; k < 4; ++k) {
       if (s.rows[k] < 0) continue;
       float* to = gradient_map + s.rows[k] * width + block * lanes;
-      Lanes sums;
+      Vector<lanes> sums;
       std::memcpy(&sums, to, sizeof(sums));
       sums += weighted * shares[k];
       std::memcpy(to, &sums, sizeof(sums));
@@ -179,7 +190,7 @@ ALWAYS_INLINE SampleGradient sample_gradient(const Sample& s, const Level& level
   return {sum(by_weight), sum(by_x) * w * level.width, sum(by_y) * w * level.height};
 }
 
-template <class Value, class Projected>
+template <int64_t lanes, class Value, class Projected>
 ALWAYS_INLINE void backward_head(const Problem& p, const Head<Value, Projected>& head, float* scratch) {
   const int64_t width = p.padded(), samples = p.samples();
   float *map = scratch, *gradient_map = map + p.tokens * width, *gradient = gradient_map + p.tokens * width;
@@ -199,7 +210,7 @@ ALWAYS_INLINE void backward_head(const Problem& p, const Head<Value, Projected>&
       const Projected* offset = head.offsets + (row * samples + i) * 2;
       const Sample s = locate(level, reference, offset, per_point);
       SampleGradient to{s.x, 0, 0};
-      if (s.inside) to = sample_gradient(s, level, weights[i], gradient, map, gradient_map, width);
+      if (s.inside) to = sample_gradient<lanes>(s, level, weights[i], gradient, map, gradient_map, width);
       weight_gradients[i] = to.weight;
       mean += to.weight * weights[i];
       Projected* offset_gradient = head.offset_gradient + (row * samples + i) * 2;
