@@ -107,7 +107,7 @@ export class Casts {
 
   /** A linear layer's weight in the packed form that the product without autograd reads. It is packed once. */
   packed(weight: nn.Parameter): Tensor {
-    return this.#weights.packed.get(weight, "int32", () => this.uncast(() => ops.packLinear(weight)));
+    return this.#weights.packed.get(weight, "int32", () => this.uncast(() => ops.packLinear(weight, "bfloat16")));
   }
 
   /**

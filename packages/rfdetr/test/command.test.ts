@@ -100,10 +100,7 @@ describe("rfdetr", () => {
       "Expected a Python with rfdetr 1.11.2, openvino, onnx for python but nowhere has no rfdetr",
     ],
     [["bench", "train", "--against", "openvino"], 'Expected one of python for against but received "openvino"'],
-    [
-      ["bench", "infer", "--against", "python", "--isa", "sse"],
-      'Expected one of avx2 for isa but received "sse"',
-    ],
+    [["bench", "infer", "--against", "python", "--isa", "sse"], 'Expected one of avx2 for isa but received "sse"'],
     [["bench", "load", "--size", "12MP"], 'Expected width and height such as 4000x3000 for size but received "12MP"'],
     [["profile", "--steps", "0"], "Expected positive integer for steps but received 0 of type number"],
     [["convert", "run", "run/weights/best.safetensors"], "run/weights/best.safetensors exists: choose another name"],

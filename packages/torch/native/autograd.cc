@@ -174,9 +174,8 @@ struct JsNode : torch::autograd::Node {
       throw std::runtime_error(
           "Expected a graph that still holds its functions but an earlier backward freed them: pass retainGraph to it");
     variable_list input_gradients;
-    function->call(output_gradients, [&](napi_value result) {
-      input_gradients = optional_list(function->env(), result, num_outputs());
-    });
+    function->call(output_gradients,
+                   [&](napi_value result) { input_gradients = optional_list(function->env(), result, num_outputs()); });
     return input_gradients;
   }
   void release_variables() override { function.reset(); }

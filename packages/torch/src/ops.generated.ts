@@ -8754,7 +8754,7 @@ export function negativeLossComposed(logits: Tensor): Tensor {
 }
 
 const packLinear$_ = operator("rfdetr::pack_linear", "");
-/** `rfdetr::pack_linear(Tensor weight) -> Tensor` */
-export function packLinear(weight: Tensor): Tensor {
-  return dispatch(packLinear$_, [weight]) as Tensor;
+/** `rfdetr::pack_linear(Tensor weight, ScalarType dtype) -> Tensor` */
+export function packLinear(weight: Tensor, dtype: DType): Tensor {
+  return dispatch(packLinear$_, [weight, dtype]) as Tensor;
 }

@@ -2,6 +2,7 @@
 // and after it use the same layout, so nothing is transposed. bfloat16 on a CPU with AVX512-BF16 runs the fused kernel;
 // every other dtype and device runs libtorch's own attention.
 #include "attention.h"
+#include "isa.h"
 #include "parallel.h"
 
 #include <ATen/ATen.h>
@@ -50,7 +51,7 @@ at::Tensor composed(const at::Tensor& query, const at::Tensor& key, const at::Te
 }
 
 bool kernel_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
-  static const bool supported = attention::supported();
+  static const bool supported = has_avx512_bf16();
   if (!supported || !query.device().is_cpu() || query.scalar_type() != at::kBFloat16 ||
       key.scalar_type() != at::kBFloat16 || value.scalar_type() != at::kBFloat16)
     return false;

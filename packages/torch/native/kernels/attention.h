@@ -29,9 +29,6 @@ struct Result {
   float* lse;
 };
 
-/// Whether this CPU has AVX512-BF16, and RFDETR_ISA does not hide it.
-bool supported();
-
 /// out = softmax(scale·QKᵀ)·V for (batch, head) pairs first…last of batch × heads.
 void forward(const Problem& problem, const Inputs& inputs, const Result& result, int64_t first, int64_t last);
 

@@ -66,8 +66,6 @@ SoftmaxRow softmax_row(const float* scores, int64_t keys, int64_t columns, float
 
 }  // namespace
 
-bool supported() { return vectors::supported(); }
-
 void forward(const Problem& p, const Inputs& inputs, const Result& result, int64_t first, int64_t last) {
   const int64_t columns = round_up(p.keys, 32);
   const auto [keys, values, scores, sums, weights] = scratch.lay_out<ForwardScratch>(p, columns);

@@ -1,46 +1,24 @@
-// Matrix products of bfloat16 operands with float32 sums, for CPUs with AVX512-BF16. Each function runs on the calling
+// Matrix products with float32 sums. Two families of kernels have one interface: pairs of bfloat16 for CPUs with
+// AVX512-BF16, and float32, which take bfloat16 operands too, for every other case. Each function runs on the calling
 // thread; products.cc spreads the work.
 #pragma once
 #include "epilogue.h"
 
 namespace rfdetr::gemm {
 
-/// Two neighbouring bfloat16 values along the summed axis, the operand of vdpbf16ps.
-using Pair = int32_t;
-
-/// Columns of a packed panel of the right operand, and of the left one.
-constexpr int64_t right_width = 64, left_width = 16;
-/// Rows of one register tile.
-constexpr int64_t tile_rows = 6;
-
-/// Whether this CPU has AVX512-BF16, and RFDETR_ISA does not hide it.
-bool supported();
-
-/// Pairs in `panels` packed panels of `width` columns, over `depth` elements of the summed axis.
-constexpr int64_t packed_size(int64_t panels, int64_t width, int64_t depth) {
-  return panels * width * ((depth + 1) / 2);
-}
-
-/// A row-major matrix; `stride` in elements.
+/// A row-major matrix of float32 or bfloat16; `stride` in elements.
 struct Source {
   const void* data;
   int64_t stride;
-  bool is_f32;  // float32, rounded to bfloat16 while it is packed; otherwise bfloat16
+  bool is_f32;
+  bool rounds;  // float32 values are rounded to bfloat16 while they are packed
+
+  /// The same matrix from another first element on.
+  Source from(int64_t row, int64_t column) const {
+    const int64_t bytes = (row * stride + column) * (is_f32 ? 4 : 2);
+    return {static_cast<const char*>(data) + bytes, stride, is_f32, rounds};
+  }
 };
-
-/// Packs panels first…last of the right operand Wᵀ: rows of `weight` [columns × depth] become columns. Panels lie
-/// `panel_size` pairs apart. With `residual`, packs the rounding error of each weight, itself rounded to bfloat16.
-void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
-                     int64_t panel_size, bool residual);
-
-/// Packs panels first…last of the right operand `matrix` [depth × columns]: two neighbouring rows become pairs.
-void pack_right(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed);
-/// The same for the left operand. `sums` [columns], if given, is increased by the sum of each column.
-void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed, float* sums);
-
-/// Splits float32 rows [rows × depth] into bfloat16 rows [rows × 3·depth]: [hi, hi, lo], where hi is the rounded value
-/// and lo the rounded rest. Against panels [hi, lo, hi] one product sums hi·hi + hi·lo + lo·hi: 16 bits of each.
-void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to);
 
 /// Where a product is written: row-major, bfloat16 or float32; `stride` in elements.
 struct Output {
@@ -50,18 +28,68 @@ struct Output {
   Epilogue epilogue;
 };
 
-/// output [rows × columns] = left · right, for bfloat16 `left` [rows × depth], contiguous and of even depth, and a
-/// right operand from pack_transposed or pack_right.
-void multiply_rows(const uint16_t* left, int64_t rows, int64_t columns, int64_t depth, const Pair* right,
-                   const Output& output);
+/// One element, or a pair of neighbouring elements, of a packed operand along the summed axis.
+using Cell = int32_t;
 
-/// output [rows × columns] = leftᵀ · right: `left` from pack_left of `rows` columns, `right` from pack_right.
-void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t columns, int64_t depth,
-                     const Output& output);
+/// The products of one instruction set. Operands are packed into panels of a few columns, in its own form.
+struct Kernels {
+  const char* name;
+  /// Columns of a packed panel of the right operand, and of the left one.
+  int64_t right_width, left_width;
+  /// Elements of the summed axis in a cell: two bfloat16 values, or one float32 value.
+  int64_t cell_elements;
 
-/// GELU of `count` bfloat16 values.
-void gelu(const uint16_t* input, int64_t count, uint16_t* result);
-/// gradient · gelu'(input).
-void gelu_backward(const uint16_t* gradient, const uint16_t* input, int64_t count, uint16_t* result);
+  /// Packs panels first…last of the right operand Wᵀ: rows of `weight` [columns × depth] become columns.
+  void (*pack_transposed)(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last,
+                          Cell* packed);
+  /// Packs panels first…last of the right operand `matrix` [depth × columns].
+  void (*pack_right)(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed);
+  /// The same for the left operand. `sums` [columns], if given, is increased by the sum of each column.
+  void (*pack_left)(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed,
+                    float* sums);
+  /// output [rows × columns] = left · right, for contiguous rows `left` [rows × depth], of whole cells, and a right
+  /// operand from pack_transposed or pack_right.
+  void (*multiply_rows)(const Source& left, int64_t rows, int64_t columns, int64_t depth, const Cell* right,
+                        const Output& output);
+  /// output [rows × columns] = leftᵀ · right: `left` from pack_left of `rows` columns, `right` from pack_right.
+  void (*multiply_packed)(const Cell* left, int64_t rows, const Cell* right, int64_t columns, int64_t depth,
+                          const Output& output);
+
+  int64_t cells(int64_t depth) const { return (depth + cell_elements - 1) / cell_elements; }
+  /// Cells of packed panels of `width` columns.
+  int64_t packed_size(int64_t columns, int64_t width, int64_t depth) const {
+    return (columns + width - 1) / width * width * cells(depth);
+  }
+};
+
+/// Activations of the same family of kernels, with the bits of their epilogues, on `count` values.
+struct Activations {
+  void (*gelu)(const void* input, int64_t count, void* result);
+  /// gradient · gelu'(input).
+  void (*gelu_backward)(const void* gradient, const void* input, int64_t count, void* result);
+};
+
+/// The kernels for a left operand of float32 or bfloat16; null where this CPU has none that are worth it.
+const Kernels* kernels(bool is_bf16);
+const Activations* activations(bool is_bf16);
+
+/// The kernels of each instruction set; null where the addon was built without them.
+const Kernels* avx512_pair_kernels();
+const Kernels* avx512_f32_kernels();
+const Kernels* avx2_f32_kernels();
+const Activations* avx512_pair_activations();
+const Activations* avx512_f32_activations(bool is_bf16);
+const Activations* avx2_f32_activations(bool is_bf16);
+
+/// Whether kernels(true) are those of pairs.
+bool has_pairs();
+
+/// Packs panels first…last of a weight as the right operand of an input from split_rows, in kernels of pairs: its
+/// rounded values, what rounding left, itself rounded, and the rounded values again.
+void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed);
+
+/// Splits float32 rows [rows × depth] into bfloat16 rows [rows × 3·depth]: [hi, hi, lo], where hi is the rounded value
+/// and lo the rounded rest. Against panels [hi, lo, hi] one product sums hi·hi + hi·lo + lo·hi: 16 bits of each.
+void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to);
 
 }  // namespace rfdetr::gemm

@@ -2,8 +2,7 @@
 // Matrix products on packed panels. A register tile of six rows by four vectors is summed over the whole depth: 24
 // independent sums hide the latency of vdpbf16ps, and ten loads feed 24 products. Panels of the right operand are read
 // from L2, in the order in which they lie. One thread sums each element in one order, however the work is spread.
-#include "gemm.h"
-#include "microkernel_avx512.h"
+#include "pack_avx512.h"
 
 #include <algorithm>
 
@@ -45,8 +44,8 @@ void prefetch_tile(const Output& output, const Tile& tile) {
   for (int r = 0; r < R; ++r) {
     const int64_t place = (tile.row + r) * output.stride + tile.column, size = output.is_bf16 ? 2 : 4;
     prefetch(static_cast<const char*>(output.data) + place * size, 16 * V * size);
-    if (epilogue.derivative_at) prefetch(epilogue.derivative_at + place, 32 * V);
-    if (epilogue.pre_activation) prefetch(epilogue.pre_activation + place, 32 * V);
+    if (epilogue.derivative_at) prefetch(static_cast<const uint16_t*>(epilogue.derivative_at) + place, 32 * V);
+    if (epilogue.pre_activation) prefetch(static_cast<const uint16_t*>(epilogue.pre_activation) + place, 32 * V);
   }
 }
 
@@ -70,7 +69,8 @@ void write_tile(float* sums, const Output& output, const Tile& tile) {
         _mm512_store_ps(sum, _mm512_add_ps(_mm512_load_ps(sum), before));
       }
       if (epilogue.derivative_at)
-        _mm256_store_si256(reinterpret_cast<__m256i*>(derivative_at + i), load(epilogue.derivative_at + place, mask));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(derivative_at + i),
+                           load(static_cast<const uint16_t*>(epilogue.derivative_at) + place, mask));
     }
   }
   for (int64_t v = 0; v < vectors; ++v) {
@@ -83,7 +83,7 @@ void write_tile(float* sums, const Output& output, const Tile& tile) {
         continue;
       }
       __m256i value = to_bf16(sum);
-      if (epilogue.pre_activation) store(epilogue.pre_activation + place, mask, value);
+      if (epilogue.pre_activation) store(static_cast<uint16_t*>(epilogue.pre_activation) + place, mask, value);
       if (epilogue.activation != Activation::none) value = apply(epilogue.activation, value);
       if (epilogue.derivative_of != Activation::none) {
         const auto* from = reinterpret_cast<const __m256i*>(derivative_at + i);
@@ -114,15 +114,12 @@ void multiply_tile(const Left& left, const Pair* right, int64_t pairs, const Out
   });
 }
 
-}  // namespace
-
-bool supported() { return vectors::supported(); }
-
-void multiply_rows(const uint16_t* left, int64_t rows, int64_t columns, int64_t depth, const Pair* right,
+void multiply_rows(const Source& source, int64_t rows, int64_t columns, int64_t depth, const Pair* right,
                    const Output& output) {
   // These rows stay in L2 while all panels pass.
   constexpr int64_t block = 8 * tile_rows;
   const int64_t pairs = depth / 2;
+  const auto* const left = static_cast<const uint16_t*>(source.data);
   for (int64_t begin = 0; begin < rows; begin += block)
     for (int64_t n = 0; n < columns; n += right_width)
       for (int64_t m = begin; m < std::min(begin + block, rows); m += tile_rows) {
@@ -145,18 +142,37 @@ void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t 
       }
 }
 
-void gelu(const uint16_t* input, int64_t count, uint16_t* result) {
+void gelu(const void* input_values, int64_t count, void* result_values) {
+  const auto* const input = static_cast<const uint16_t*>(input_values);
+  auto* const result = static_cast<uint16_t*>(result_values);
   for (int64_t i = 0; i < count; i += 16) {
     const __mmask16 mask = first_lanes(count - i);
     store(result + i, mask, apply(Activation::gelu, load(input + i, mask)));
   }
 }
 
-void gelu_backward(const uint16_t* gradient, const uint16_t* input, int64_t count, uint16_t* result) {
+void gelu_backward(const void* gradient_values, const void* input_values, int64_t count, void* result_values) {
+  const auto *const gradient = static_cast<const uint16_t*>(gradient_values), *const input =
+                                                                                  static_cast<const uint16_t*>(
+                                                                                      input_values);
+  auto* const result = static_cast<uint16_t*>(result_values);
   for (int64_t i = 0; i < count; i += 16) {
     const __mmask16 mask = first_lanes(count - i);
     store(result + i, mask, apply_derivative(Activation::gelu, load(gradient + i, mask), load(input + i, mask)));
   }
+}
+
+}  // namespace
+
+const Kernels* avx512_pair_kernels() {
+  static constexpr Kernels kernels{"avx512_bf16", right_width,   left_width,     2, pack_transposed, pack_right,
+                                   pack_left,     multiply_rows, multiply_packed};
+  return &kernels;
+}
+
+const Activations* avx512_pair_activations() {
+  static constexpr Activations activations{gelu, gelu_backward};
+  return &activations;
 }
 
 }  // namespace rfdetr::gemm

@@ -1,10 +1,11 @@
 // rfdetr::grouped_linear: a linear layer for each group, as in the query selection of Group DETR: float32 [groups, N,
 // K] to float32 [groups, N, O].
 //
-// `split` sums three bfloat16 products (hi·hi + hi·lo + lo·hi) in float32: sixteen bits of each factor instead of
-// eight, at a third of the speed of bfloat16, which is twice that of float32. Backward rounds gradients and operands to
-// bfloat16, as all layers do in mixed precision, and returns float32. Without `split`, and on other devices and dtypes,
-// it is libtorch's batched product.
+// `split` is for mixed precision. On CPUs that multiply pairs of bfloat16, forward sums three products of them (hi·hi +
+// hi·lo + lo·hi) in float32: sixteen bits of each factor instead of eight, at a third of the speed of bfloat16, which
+// is twice that of float32; on other CPUs it multiplies in float32. Backward rounds gradients and operands to bfloat16,
+// as all layers do in mixed precision, and returns float32. Without `split` everything is float32. On other devices and
+// dtypes it is libtorch's batched product.
 #include "products.h"
 
 #include <ATen/ATen.h>
@@ -24,9 +25,7 @@ at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorL
 }
 
 bool kernel_applies(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
-  static const bool supported = gemm::supported();
-  if (!supported || input.scalar_type() != at::kFloat || !input.device().is_cpu() || input.size(2) % 2 ||
-      input.numel() == 0)
+  if (!gemm::kernels(false) || input.scalar_type() != at::kFloat || !input.device().is_cpu() || input.numel() == 0)
     return false;
   for (const auto list : {weights, biases})
     for (const at::Tensor& tensor : list)
@@ -35,38 +34,40 @@ bool kernel_applies(const at::Tensor& input, at::TensorList weights, at::TensorL
 }
 
 /// `input` has one entry for each group, or one for all groups.
-at::Tensor split_forward(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
+at::Tensor multiply_groups(const at::Tensor& input, at::TensorList weights, at::TensorList biases, bool split) {
   const int64_t groups = static_cast<int64_t>(weights.size()), rows = input.size(1);
-  const at::Tensor split = split_input(as_rows(input));
+  const bool pairs = split && gemm::has_pairs() && input.size(2) % 2 == 0;
+  const at::Tensor operand = pairs ? split_input(as_rows(input)) : as_rows(input);
   at::Tensor out = at::empty({groups, rows, weights[0].size(0)}, input.options());
   for (int64_t g = 0; g < groups; ++g) {
     at::Tensor part = out.select(0, g);
-    multiply(input.size(0) == 1 ? split : split.narrow(0, g * rows, rows), pack_weight(weights[g], true),
+    multiply(input.size(0) == 1 ? operand : operand.narrow(0, g * rows, rows),
+             pairs ? pack_split_weight(weights[g]) : pack_weight(weights[g], at::kFloat),
              {.bias = biases[g].const_data_ptr<float>()}, part);
   }
   return out;
 }
 
 /// Arguments: input, then the weights, then the biases.
-struct SplitLinear : torch::autograd::Function<SplitLinear> {
+struct GroupedLinear : torch::autograd::Function<GroupedLinear> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
-                            at::TensorList parameters) {
+                            at::TensorList parameters, bool split) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const size_t groups = parameters.size() / 2;
     const at::TensorList weights = parameters.slice(0, groups);
     torch::autograd::variable_list saved = weights.vec();
     saved.push_back(input);
     context->save_for_backward(saved);
-    return split_forward(input, weights, parameters.slice(groups));
+    context->saved_data["split"] = split;
+    return multiply_groups(input, weights, parameters.slice(groups), split);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const size_t groups = saved.size() - 1;
-    const at::Tensor input = saved.back().contiguous(), gradient = gradients[0].to(at::kBFloat16).contiguous();
-    const bool shared = input.size(0) == 1;
-    torch::autograd::variable_list results(1 + 2 * groups);
+    const bool split = context->saved_data["split"].toBool(), shared = saved.back().size(0) == 1;
+    torch::autograd::variable_list results(2 + 2 * groups);
     if (at::GradMode::is_enabled()) {  // second derivatives need operators that autograd records
       const at::Tensor stacked = at::stack(at::TensorList(saved).slice(0, groups));
       results[0] = gradients[0].bmm(stacked);
@@ -77,6 +78,8 @@ struct SplitLinear : torch::autograd::Function<SplitLinear> {
       }
       return results;
     }
+    const at::Tensor input = saved.back().contiguous();
+    const at::Tensor gradient = gradients[0].to(split ? at::kBFloat16 : at::kFloat).contiguous();
     std::vector<at::Tensor> input_gradients;
     for (size_t g = 0; g < groups; ++g) {
       const at::Tensor rows = gradient.select(0, g);
@@ -103,11 +106,11 @@ at::Tensor grouped_linear(const at::Tensor& input, at::TensorList weights, at::T
                     biases[g].size(0) == weights[g].size(0),
                 "Expected weights [O, ", input.size(2), "] and biases [O] of one size but received ",
                 weights[g].sizes(), " and ", biases[g].sizes());
-  if (!split || !kernel_applies(input, weights, biases)) return composed(input, weights, biases);
-  if (!at::GradMode::is_enabled()) return split_forward(input, weights, biases);
+  if (!kernel_applies(input, weights, biases)) return composed(input, weights, biases);
+  if (!at::GradMode::is_enabled()) return multiply_groups(input, weights, biases, split);
   std::vector<at::Tensor> parameters = weights.vec();
   parameters.insert(parameters.end(), biases.begin(), biases.end());
-  return SplitLinear::apply(input, at::TensorList(parameters));
+  return GroupedLinear::apply(input, at::TensorList(parameters), split);
 }
 
 }  // namespace

@@ -12,6 +12,9 @@ enum class Isa { baseline, avx2, avx512 };
 /// Throws std::invalid_argument for another value of the variable.
 Isa isa();
 
+/// Whether this CPU multiplies pairs of bfloat16 (AVX512-BF16), and RFDETR_ISA does not hide AVX-512.
+bool has_avx512_bf16();
+
 const char* isa_name(Isa isa);
 
 }  // namespace rfdetr

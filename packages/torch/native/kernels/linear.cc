@@ -1,11 +1,8 @@
 // compile: -O3 -fno-math-errno -fno-trapping-math
-// aten::linear on the CPU as one node of the graph.
-//
-// float32: libtorch computes forward and both products of backward; the bias gradient is a column sum in one pass, and
-// there are no views, no transposes and no nodes for them.
-// bfloat16, on a CPU with AVX512-BF16: the products of products.h. They round a float32 weight while they pack it, and
-// return its gradient in float32: no bfloat16 copy of a weight or of its gradient is written.
-// Everything else goes through libtorch's own composition.
+// aten::linear on the CPU as one node of the graph: the products of products.h, in float32 and in bfloat16. The bias
+// gradient is a column sum; there are no views, no transposes and no nodes for them. A bfloat16 input takes a float32
+// weight, which is rounded while it is packed, and whose gradient is float32: no bfloat16 copy of a weight or of its
+// gradient is written. Where there are no kernels, libtorch computes the same products.
 #include "every_cpu.h"
 #include "parallel.h"
 #include "products.h"
@@ -72,9 +69,9 @@ at::Tensor column_sums(const at::Tensor& matrix) {
   return sums;
 }
 
-/// input · packed weightᵀ + bias in bfloat16.
-at::Tensor bf16_linear(const at::Tensor& input, const at::Tensor& packed, int64_t outputs,
-                       const std::optional<at::Tensor>& bias) {
+/// input · packed weightᵀ + bias, in the dtype of the input.
+at::Tensor packed_linear(const at::Tensor& input, const at::Tensor& packed, int64_t outputs,
+                         const std::optional<at::Tensor>& bias) {
   const at::Tensor rows = as_rows(input);
   at::Tensor result = at::empty({rows.size(0), outputs}, input.options());
   const at::Tensor bias_f32 = bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor();
@@ -88,8 +85,9 @@ struct Linear : torch::autograd::Function<Linear> {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input, weight});
     context->saved_data["bias"] = bias.has_value();
-    return kernel_applies(input, weight) ? bf16_linear(input, pack_weight(weight), weight.size(0), bias)
-                                         : at::linear(input, weight, bias);
+    return kernel_applies(input, weight)
+               ? packed_linear(input, pack_weight(weight, input.scalar_type()), weight.size(0), bias)
+               : at::linear(input, weight, bias);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -112,7 +110,7 @@ struct Linear : torch::autograd::Function<Linear> {
     }
     const at::Tensor gradient = as_rows(gradients[0]);
     if (context->needs_input_grad(0))
-      input_gradient = products::input_gradient(gradient, weight, at::kBFloat16).view(input.sizes());
+      input_gradient = products::input_gradient(gradient, weight, input.scalar_type()).view(input.sizes());
     if (context->needs_input_grad(1))
       weight_gradient = products::weight_gradient(gradient, as_rows(input), with_bias ? &bias_gradient : nullptr)
                             .to(weight.scalar_type());
@@ -131,8 +129,9 @@ at::Tensor linear_entry(const at::Tensor& input, const at::Tensor& weight, const
       (!bias.has_value() ||
        (bias->dim() == 1 && bias->size(0) == weight.size(0) && bias->scalar_type() == weight.scalar_type()));
   if (valid && kernel_applies(input, weight)) {
-    return at::GradMode::is_enabled() ? Linear::apply(input, weight, bias)
-                                      : bf16_linear(input, pack_weight(weight), weight.size(0), bias);
+    return at::GradMode::is_enabled()
+               ? Linear::apply(input, weight, bias)
+               : packed_linear(input, pack_weight(weight, input.scalar_type()), weight.size(0), bias);
   }
   if (valid && mixed)
     return linear_entry(input, weight.to(at::kBFloat16),
@@ -142,32 +141,37 @@ at::Tensor linear_entry(const at::Tensor& input, const at::Tensor& weight, const
 }
 
 /// Whether aten::linear multiplies a bfloat16 input by float32 weights without bfloat16 copies of them.
-bool linear_takes_masters() { return gemm::supported(); }
+bool linear_takes_masters() { return gemm::kernels(true) != nullptr; }
 
-/// Packs a weight [N × K] of even K once for many products.
-at::Tensor pack_linear(const at::Tensor& weight) {
-  TORCH_CHECK(gemm::supported(), "Expected a CPU with AVX512-BF16 for packed weights");
-  TORCH_CHECK(weight.dim() == 2 && is_f32_or_bf16(weight) && weight.numel() > 0 && weight.size(1) % 2 == 0,
-              "Expected a float32 or bfloat16 weight of two dimensions, the second of them even, but received ",
-              weight.toString(), " of shape ", weight.sizes());
-  return pack_weight(weight.contiguous());
+/// Packs a weight [N × K] once for many products with inputs of `dtype`.
+at::Tensor pack_linear(const at::Tensor& weight, at::ScalarType dtype) {
+  TORCH_CHECK(dtype == at::kFloat || dtype == at::kBFloat16, "Expected float32 or bfloat16 for dtype but received ",
+              dtype);
+  const Kernels* const kernels = gemm::kernels(dtype == at::kBFloat16);
+  TORCH_CHECK(kernels, "Expected a CPU with AVX2 for packed weights");
+  TORCH_CHECK(
+      weight.dim() == 2 && is_f32_or_bf16(weight) && weight.numel() > 0 && weight.size(1) % kernels->cell_elements == 0,
+      "Expected a float32 or bfloat16 weight of two dimensions, the second a multiple of ", kernels->cell_elements,
+      ", but received ", weight.toString(), " of shape ", weight.sizes());
+  return pack_weight(weight.contiguous(), dtype);
 }
 
-/// aten::linear in bfloat16 with a weight from pack_linear that had `outputs` rows; without autograd.
+/// aten::linear with a weight from pack_linear that had `outputs` rows; without autograd.
 at::Tensor linear_packed(const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& bias,
                          int64_t outputs) {
-  TORCH_CHECK(input.dim() >= 1 && input.scalar_type() == at::kBFloat16 && outputs > 0 &&
-                  packed.numel() == packed_weight_size(outputs, input.size(-1)),
-              "Expected a bfloat16 input that agrees with the packed weight of ", outputs, " outputs but received ",
-              input.toString(), " of shape ", input.sizes());
-  return bf16_linear(input, packed, outputs, bias);
+  const Kernels* const kernels = kernels_for(input);
+  TORCH_CHECK(kernels && input.dim() >= 1 && outputs > 0 &&
+                  packed.numel() == packed_weight_size(*kernels, outputs, input.size(-1)),
+              "Expected a float32 or bfloat16 input that agrees with the packed weight of ", outputs,
+              " outputs but received ", input.toString(), " of shape ", input.sizes());
+  return packed_linear(input, packed, outputs, bias);
 }
 
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.def("linear_takes_masters() -> bool", TORCH_FN(linear_takes_masters));
-  library.def("pack_linear(Tensor weight) -> Tensor");
+  library.def("pack_linear(Tensor weight, ScalarType dtype) -> Tensor");
   library.impl("pack_linear", c10::DispatchKey::CPU, TORCH_FN(pack_linear));
   library.def("linear_packed(Tensor input, Tensor packed, Tensor? bias, int outputs) -> Tensor");
   library.impl("linear_packed", c10::DispatchKey::CPU, TORCH_FN(linear_packed));

@@ -6,6 +6,14 @@
 
 namespace rfdetr::gemm {
 
+/// Two neighbouring bfloat16 values along the summed axis, the operand of vdpbf16ps.
+using Pair = Cell;
+
+/// Columns of a packed panel of the right operand, and of the left one.
+constexpr int64_t right_width = 64, left_width = 16;
+/// Rows of one register tile.
+constexpr int64_t tile_rows = 6;
+
 /// The left operand: pair k of row r lies at data[r · row + k · step].
 struct Left {
   const Pair* data;

@@ -1,4 +1,4 @@
-// rfdetr::mlp: linear layers with an activation between them, bfloat16 [..., K] to bfloat16 [..., N], as one node of
+// rfdetr::mlp: linear layers with an activation between them, [..., K] to [..., N], float32 or bfloat16, as one node of
 // the graph. ReLU, GELU and their derivatives are epilogues of the products. Of a hidden layer one tensor is saved: the
 // result of ReLU, or the input of GELU, from which backward computes the result again. Composed from operators, the
 // widest tensors of the model are read and written several times more, and GELU saves both. Layers that the kernels do
@@ -8,6 +8,7 @@
 #include "products.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -37,14 +38,10 @@ struct Gelu : torch::autograd::Function<Gelu> {
 };
 
 at::Tensor gelu_entry(const at::Tensor& input) {
-  static const bool supported = gemm::supported();
-  const bool kernel_applies =
-      supported && input.device().is_cpu() && input.scalar_type() == at::kBFloat16 && input.layout() == at::kStrided;
-  return kernel_applies ? Gelu::apply(input) : at::gelu(input);
+  return activation_applies(input) ? Gelu::apply(input) : at::gelu(input);
 }
 
-at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorList biases, const std::string& name) {
-  const Activation activation = activation_of(name);
+at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorList biases, Activation activation) {
   at::Tensor value = input;
   for (size_t i = 0; i < weights.size(); ++i) {
     if (i > 0) value = activation == Activation::relu ? value.relu() : gelu_entry(value);
@@ -60,9 +57,9 @@ struct Mlp : torch::autograd::Function<Mlp> {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto activation = static_cast<Activation>(activation_number);
     const size_t layers = parameters.size() / 2;
-    torch::autograd::variable_list saved;  // for each layer its input, or what GELU made it from; then the weights
+    // For each layer its input, or what GELU made it from; then the parameters.
+    torch::autograd::variable_list saved = {input};
     at::Tensor value = as_rows(input);
-    saved.push_back(value);
     for (size_t i = 0; i < layers; ++i) {
       const at::Tensor& weight = parameters[i];
       const bool hidden = i + 1 < layers;
@@ -71,12 +68,12 @@ struct Mlp : torch::autograd::Function<Mlp> {
       const at::Tensor pre_activation = hidden && activation == Activation::gelu ? at::empty_like(next) : at::Tensor();
       Epilogue epilogue{.bias = bias.const_data_ptr<float>()};
       if (hidden) epilogue.activation = activation;
-      if (pre_activation.defined()) epilogue.pre_activation = bf16_data(pre_activation);
-      multiply(value, pack_weight(weight), epilogue, next);
+      if (pre_activation.defined()) epilogue.pre_activation = pre_activation.data_ptr();
+      multiply(value, pack_weight(weight, value.scalar_type()), epilogue, next);
       value = next;
       if (hidden) saved.push_back(pre_activation.defined() ? pre_activation : value);
     }
-    saved.insert(saved.end(), parameters.begin(), parameters.begin() + layers);
+    saved.insert(saved.end(), parameters.begin(), parameters.end());
     context->save_for_backward(saved);
     context->saved_data["activation"] = activation_number;
     return value.view(with_last_size(input.sizes(), value.size(1)));
@@ -84,14 +81,14 @@ struct Mlp : torch::autograd::Function<Mlp> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "rfdetr::mlp has no second derivative: call rfdetr::mlp_composed instead");
     const auto saved = context->get_saved_variables();
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
-    const size_t layers = saved.size() / 2;
+    const size_t layers = saved.size() / 3;
+    if (at::GradMode::is_enabled()) return recorded_backward(saved, gradients, activation, layers);
     torch::autograd::variable_list results(2 + 2 * layers);
     at::Tensor gradient = as_rows(gradients[0]);
     for (size_t i = layers; i-- > 0;) {
-      const at::Tensor &kept = saved[i], &weight = saved[layers + i];
+      const at::Tensor &kept = i > 0 ? saved[i] : as_rows(saved[0]), &weight = saved[layers + i];
       if (context->needs_input_grad(1 + i) || context->needs_input_grad(1 + layers + i)) {
         const at::Tensor layer_input = i > 0 && activation == Activation::gelu ? products::gelu(kept) : kept;
         at::Tensor sums;
@@ -99,26 +96,44 @@ struct Mlp : torch::autograd::Function<Mlp> {
         results[1 + layers + i] = sums.to(weight.scalar_type());
       }
       if (i > 0) {
-        const Epilogue epilogue{.derivative_of = activation, .derivative_at = bf16_data(kept)};
-        gradient = input_gradient(gradient, weight, at::kBFloat16, epilogue);
+        const Epilogue epilogue{.derivative_of = activation, .derivative_at = kept.const_data_ptr()};
+        gradient = input_gradient(gradient, weight, kept.scalar_type(), epilogue);
       } else if (context->needs_input_grad(0)) {
-        results[0] =
-            input_gradient(gradient, weight, at::kBFloat16).view(with_last_size(gradients[0].sizes(), weight.size(1)));
+        results[0] = input_gradient(gradient, weight, kept.scalar_type())
+                         .view(with_last_size(gradients[0].sizes(), weight.size(1)));
       }
     }
+    return results;
+  }
+
+  /// The gradients from operators that autograd records, for second derivatives.
+  static torch::autograd::variable_list recorded_backward(const torch::autograd::variable_list& saved,
+                                                          const torch::autograd::variable_list& gradients,
+                                                          Activation activation, size_t layers) {
+    const at::TensorList parameters = at::TensorList(saved).slice(layers);
+    torch::autograd::variable_list inputs = {saved[0]};
+    inputs.insert(inputs.end(), parameters.begin(), parameters.end());
+    const at::Tensor out = composed(saved[0], parameters.slice(0, layers), parameters.slice(layers), activation);
+    torch::autograd::variable_list wanted, results(2 + 2 * layers);
+    for (const at::Tensor& input : inputs)
+      if (input.requires_grad()) wanted.push_back(input);
+    auto found = torch::autograd::grad({out}, wanted, {gradients[0]}, true, true);
+    for (size_t i = 0, next = 0; i < inputs.size(); ++i)
+      if (inputs[i].requires_grad()) results[i] = found[next++];
     return results;
   }
 };
 
 bool kernel_applies(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
-  if (input.dim() < 2 || !input.device().is_cpu()) return false;
+  const Kernels* const kernels = input.dim() < 2 ? nullptr : kernels_for(input);
+  if (!kernels) return false;
   const auto dtype = weights[0].scalar_type();
   for (size_t i = 0; i < weights.size(); ++i) {
     const at::Tensor &weight = weights[i], &bias = biases[i];
     if (!is_f32_or_bf16(weight) || weight.scalar_type() != dtype || bias.scalar_type() != dtype) return false;
     if (weight.dim() != 2 || bias.dim() != 1 || bias.size(0) != weight.size(0)) return false;
     if (weight.size(1) != (i == 0 ? input.size(-1) : weights[i - 1].size(0))) return false;
-    if (!weight.is_contiguous() || weight.size(1) % 2 != 0 || weight.numel() == 0) return false;
+    if (!weight.is_contiguous() || weight.size(1) % kernels->cell_elements != 0 || weight.numel() == 0) return false;
   }
   return products::kernel_applies(input, weights[0]);
 }
@@ -127,10 +142,15 @@ at::Tensor mlp(const at::Tensor& input, at::TensorList weights, at::TensorList b
   TORCH_CHECK(!weights.empty() && weights.size() == biases.size(), "Expected as many biases as weights but received ",
               weights.size(), " weights and ", biases.size(), " biases");
   const Activation activation = activation_of(name);
-  if (!kernel_applies(input, weights, biases)) return composed(input, weights, biases, name);
+  if (!kernel_applies(input, weights, biases)) return composed(input, weights, biases, activation);
   std::vector<at::Tensor> parameters = weights.vec();
   parameters.insert(parameters.end(), biases.begin(), biases.end());
   return Mlp::apply(input, at::TensorList(parameters), static_cast<int64_t>(activation));
+}
+
+at::Tensor mlp_composed(const at::Tensor& input, at::TensorList weights, at::TensorList biases,
+                        const std::string& name) {
+  return composed(input, weights, biases, activation_of(name));
 }
 
 }  // namespace
@@ -141,7 +161,7 @@ TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.def("mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor");
   library.impl("mlp", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp));
   library.def("mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor");
-  library.impl("mlp_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(composed));
+  library.impl("mlp_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp_composed));
 }
 
 }  // namespace rfdetr

@@ -1,6 +1,7 @@
 // compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -fno-math-errno
 // Packs the operands of matrix products into panels of pairs, in the order in which the micro-kernel reads them.
-#include "gemm.h"
+#include "pack_avx512.h"
+
 #include "vectors_avx512.h"
 
 #include <algorithm>
@@ -90,7 +91,7 @@ void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, i
 
 }  // namespace
 
-void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
+void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
                      int64_t panel_size, bool residual) {
   const int64_t pairs = (depth + 1) / 2;
   for (int64_t panel = first; panel < last; ++panel) {
@@ -111,17 +112,28 @@ void pack_transposed(Source weight, int64_t columns, int64_t depth, int64_t firs
   }
 }
 
-void pack_right(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed) {
+void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed) {
+  pack_transposed(weight, columns, depth, first, last, packed, (depth + 1) / 2 * right_width, false);
+}
+
+void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed) {
+  const int64_t size = (depth + 1) / 2 * right_width;
+  for (int64_t part = 0; part < 3; ++part)
+    pack_transposed(weight, columns, depth, first, last, packed + part * size, 3 * size, part == 1);
+}
+
+void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed) {
   pack<false>(matrix, columns, depth, first, last, right_width, packed, nullptr);
 }
 
-void pack_left(Source matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed, float* sums) {
+void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
+               float* sums) {
   sums ? pack<true>(matrix, columns, depth, first, last, left_width, packed, sums)
        : pack<false>(matrix, columns, depth, first, last, left_width, packed, nullptr);
 }
 
 void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
-  const Source source{from, depth, true};
+  const Source source{from, depth, true, true};
   const auto half = [](__m512i pairs, int high) {
     return high ? _mm512_extracti64x4_epi64(pairs, 1) : _mm512_castsi512_si256(pairs);
   };

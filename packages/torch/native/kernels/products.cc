@@ -1,10 +1,9 @@
 // Splits products into pieces for threads: panels of a weight while it is packed, rows of the output of a product, and
 // for the gradient of a weight columns of its wider side.
-#include "parallel.h"
 #include "products.h"
+#include "parallel.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 
 namespace rfdetr::products {
@@ -13,20 +12,16 @@ namespace {
 
 int64_t panels_of(int64_t columns, int64_t width) { return (columns + width - 1) / width; }
 
-gemm::Source source_of(const at::Tensor& matrix) {
-  return {matrix.const_data_ptr(), matrix.stride(0), matrix.scalar_type() == at::kFloat};
+/// The rows of `matrix` for a product whose left operand is bfloat16 or not.
+gemm::Source source_of(const at::Tensor& matrix, bool bf16_product) {
+  return {matrix.const_data_ptr(), matrix.stride(0), matrix.scalar_type() == at::kFloat, bf16_product};
 }
 
-/// The same matrix from another first element on.
-gemm::Source part_of(const gemm::Source& whole, int64_t row, int64_t column) {
-  const int64_t bytes = (row * whole.stride + column) * (whole.is_f32 ? 4 : 2);
-  return {static_cast<const char*>(whole.data) + bytes, whole.stride, whole.is_f32};
-}
+bool is_bf16(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBFloat16; }
 
 /// Memory for packed panels. libtorch aligns it to a cache line.
-at::Tensor packed_memory(int64_t columns, int64_t width, int64_t depth) {
-  return at::empty({gemm::packed_size(panels_of(columns, width), width, depth)}, at::kInt);
-}
+at::Tensor packed_memory(int64_t cells) { return at::empty({cells}, at::kInt); }
+gemm::Cell* cells_of(const at::Tensor& packed) { return packed.data_ptr<gemm::Cell>(); }
 
 /// Items of work for one thread: at least 2¹⁸ multiplications, so that starting it pays.
 int64_t grain(int64_t multiplications_of_one) {
@@ -41,11 +36,17 @@ bool is_f32_or_bf16(const at::Tensor& tensor) {
          tensor.layout() == at::kStrided;
 }
 
+const Kernels* kernels_for(const at::Tensor& left) {
+  static const Kernels *const f32 = gemm::kernels(false), *const bf16 = gemm::kernels(true);
+  if (!left.device().is_cpu() || !is_f32_or_bf16(left)) return nullptr;
+  return is_bf16(left) ? bf16 : f32;
+}
+
 bool kernel_applies(const at::Tensor& input, const at::Tensor& weight) {
-  static const bool supported = gemm::supported();
-  return supported && input.scalar_type() == at::kBFloat16 && weight.dim() == 2 && weight.stride(1) == 1 &&
-         weight.stride(0) >= weight.size(1) && weight.size(1) % 2 == 0 && weight.numel() > 0 &&
-         input.numel() >= 16 * weight.size(1);
+  const Kernels* const kernels = kernels_for(input);
+  return kernels && weight.device().is_cpu() && (is_bf16(input) || weight.scalar_type() == at::kFloat) &&
+         weight.dim() == 2 && weight.stride(1) == 1 && weight.stride(0) >= weight.size(1) &&
+         weight.size(1) % kernels->cell_elements == 0 && weight.numel() > 0 && input.numel() >= 16 * weight.size(1);
 }
 
 at::Tensor as_rows(const at::Tensor& tensor) { return tensor.reshape({-1, tensor.size(-1)}).contiguous(); }
@@ -56,23 +57,29 @@ std::vector<int64_t> with_last_size(at::IntArrayRef sizes, int64_t last) {
   return changed;
 }
 
-uint16_t* bf16_data(const at::Tensor& tensor) { return reinterpret_cast<uint16_t*>(tensor.data_ptr<at::BFloat16>()); }
-
-int64_t packed_weight_size(int64_t outputs, int64_t depth) {
-  return gemm::packed_size(panels_of(outputs, gemm::right_width), gemm::right_width, depth);
+int64_t packed_weight_size(const Kernels& kernels, int64_t outputs, int64_t depth) {
+  return kernels.packed_size(outputs, kernels.right_width, depth);
 }
 
-at::Tensor pack_weight(const at::Tensor& weight, bool split) {
+at::Tensor pack_weight(const at::Tensor& weight, at::ScalarType dtype) {
   RECORD_FUNCTION("rfdetr::pack_weight", std::vector<c10::IValue>({weight}));
-  const int64_t outputs = weight.size(0), inputs = weight.size(1), parts = split ? 3 : 1;
-  at::Tensor packed = packed_memory(outputs, gemm::right_width, parts * inputs);
-  auto* const pairs = packed.data_ptr<gemm::Pair>();
-  const int64_t size = gemm::packed_size(1, gemm::right_width, inputs);
-  const int64_t work = 8 * gemm::right_width * inputs * parts;
-  parallel_for(0, panels_of(outputs, gemm::right_width), grain(work), [&](int64_t first, int64_t last) {
-    for (int64_t part = 0; part < parts; ++part)
-      gemm::pack_transposed(source_of(weight), outputs, inputs, first, last, pairs + part * size, parts * size,
-                            part == 1);
+  const bool bf16_product = dtype == at::kBFloat16;
+  const Kernels& kernels = *gemm::kernels(bf16_product);
+  const int64_t outputs = weight.size(0), inputs = weight.size(1), width = kernels.right_width;
+  at::Tensor packed = packed_memory(packed_weight_size(kernels, outputs, inputs));
+  parallel_for(0, panels_of(outputs, width), grain(8 * width * inputs), [&](int64_t first, int64_t last) {
+    kernels.pack_transposed(source_of(weight, bf16_product), outputs, inputs, first, last, cells_of(packed));
+  });
+  return packed;
+}
+
+at::Tensor pack_split_weight(const at::Tensor& weight) {
+  RECORD_FUNCTION("rfdetr::pack_weight", std::vector<c10::IValue>({weight}));
+  const Kernels& kernels = *gemm::kernels(true);
+  const int64_t outputs = weight.size(0), inputs = weight.size(1), width = kernels.right_width;
+  at::Tensor packed = packed_memory(packed_weight_size(kernels, outputs, 3 * inputs));
+  parallel_for(0, panels_of(outputs, width), grain(24 * width * inputs), [&](int64_t first, int64_t last) {
+    gemm::pack_split(source_of(weight, true), outputs, inputs, first, last, cells_of(packed));
   });
   return packed;
 }
@@ -81,7 +88,7 @@ at::Tensor split_input(const at::Tensor& rows) {
   const int64_t count = rows.size(0), depth = rows.size(1);
   at::Tensor split = at::empty({count, 3 * depth}, at::kBFloat16);
   const float* from = rows.const_data_ptr<float>();
-  uint16_t* to = bf16_data(split);
+  auto* const to = static_cast<uint16_t*>(split.data_ptr());
   parallel_for(0, count, grain(8 * depth), [&](int64_t first, int64_t last) {
     gemm::split_rows(from + first * depth, last - first, depth, to + first * 3 * depth);
   });
@@ -90,29 +97,27 @@ at::Tensor split_input(const at::Tensor& rows) {
 
 void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& epilogue, at::Tensor& out) {
   RECORD_FUNCTION("rfdetr::multiply", std::vector<c10::IValue>({left, out}));
-  const int64_t rows = left.size(0), depth = left.size(1), columns = out.size(1);
-  const auto* from = static_cast<const uint16_t*>(left.const_data_ptr());
-  const auto* pairs = packed.const_data_ptr<gemm::Pair>();
-  const bool is_bf16 = out.scalar_type() == at::kBFloat16;
-  const int64_t work = gemm::tile_rows * depth * columns;
-  parallel_for(0, panels_of(rows, gemm::tile_rows), grain(work), [&](int64_t first, int64_t last) {
-    const int64_t begin = first * gemm::tile_rows, end = std::min(last * gemm::tile_rows, rows);
-    char* to = static_cast<char*>(out.data_ptr()) + begin * columns * (is_bf16 ? 2 : 4);
-    gemm::multiply_rows(from + begin * depth, end - begin, columns, depth, pairs,
-                        {to, columns, is_bf16, epilogue.from(begin * columns)});
+  constexpr int64_t unit = 6;  // rows of a register tile in all kernels
+  const Kernels& kernels = *kernels_for(left);
+  const int64_t rows = left.size(0), depth = left.size(1), columns = out.size(1), size = out.element_size();
+  const gemm::Source source = source_of(left, is_bf16(left));
+  parallel_for(0, panels_of(rows, unit), grain(unit * depth * columns), [&](int64_t first, int64_t last) {
+    const int64_t begin = first * unit, end = std::min(last * unit, rows), bytes = begin * columns * size;
+    kernels.multiply_rows(source.from(begin, 0), end - begin, columns, depth, cells_of(packed),
+                          {static_cast<char*>(out.data_ptr()) + bytes, columns, is_bf16(out), epilogue.from(bytes)});
   });
 }
 
 at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weight, at::ScalarType dtype,
                           const Epilogue& epilogue) {
-  // Pairs need an even depth: an odd one gets a column of zeros, as the packed weight gets a row of zeros.
-  const at::Tensor gradient = gradient_in.size(1) % 2 ? at::constant_pad_nd(gradient_in, {0, 1}) : gradient_in;
-  const int64_t outputs = weight.size(0), inputs = weight.size(1);
-  const at::Tensor packed = packed_memory(inputs, gemm::right_width, outputs);
-  auto* const pairs = packed.data_ptr<gemm::Pair>();
-  const int64_t work = 8 * gemm::right_width * outputs;
-  parallel_for(0, panels_of(inputs, gemm::right_width), grain(work), [&](int64_t first, int64_t last) {
-    gemm::pack_right(source_of(weight), inputs, outputs, first, last, pairs);
+  const Kernels& kernels = *kernels_for(gradient_in);
+  const int64_t outputs = weight.size(0), inputs = weight.size(1), width = kernels.right_width;
+  // Cells must be whole: an odd depth gets a column of zeros, as the packed weight gets a row of zeros.
+  const int64_t missing = kernels.cells(outputs) * kernels.cell_elements - outputs;
+  const at::Tensor gradient = missing ? at::constant_pad_nd(gradient_in, {0, missing}) : gradient_in;
+  const at::Tensor packed = packed_memory(packed_weight_size(kernels, inputs, outputs));
+  parallel_for(0, panels_of(inputs, width), grain(8 * width * outputs), [&](int64_t first, int64_t last) {
+    kernels.pack_right(source_of(weight, is_bf16(gradient)), inputs, outputs, first, last, cells_of(packed));
   });
   at::Tensor result = at::empty({gradient.size(0), inputs}, dtype);
   multiply(gradient, packed, epilogue, result);
@@ -121,56 +126,68 @@ at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weigh
 
 at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, at::Tensor* sums) {
   RECORD_FUNCTION("rfdetr::weight_gradient", std::vector<c10::IValue>({gradient, input}));
-  constexpr int64_t piece = 512;  // rows that are packed at once: both operands of a thread stay in L2
+  constexpr int64_t most_rows = 512;                     // that are packed at once: they stay in the cache
+  constexpr int64_t out_block = 48, most_columns = 256;  // outputs and inputs of a piece: whole panels of all kernels
+  const Kernels& kernels = *kernels_for(gradient);
   const int64_t rows = gradient.size(0), outputs = gradient.size(1), inputs = input.size(1);
+  const int64_t left_width = kernels.left_width, right_width = kernels.right_width;
   at::Tensor result = at::empty({outputs, inputs}, at::kFloat);
   if (sums) *sums = at::zeros({outputs}, at::kFloat);
   float *const to = result.data_ptr<float>(), *const sum = sums ? sums->data_ptr<float>() : nullptr;
-  const bool by_outputs = outputs >= inputs;
-  const int64_t wider = std::max(outputs, inputs), unit = gemm::right_width;  // a whole number of panels on either side
-  const gemm::Source gradients = source_of(gradient), values = source_of(input);
-  const int64_t work = unit * rows * std::min(outputs, inputs);
-  // A share for each thread: each packs the narrower side as a whole.
-  const int64_t panels = panels_of(wider, unit), share = (panels + at::get_num_threads() - 1) / at::get_num_threads();
-  parallel_for(0, panels, std::max(grain(work), share), [&](int64_t first, int64_t last) {
-    const int64_t begin = first * unit, end = std::min(last * unit, wider);
-    const int64_t out_begin = by_outputs ? begin : 0, out_count = by_outputs ? end - begin : outputs;
-    const int64_t in_begin = by_outputs ? 0 : begin, in_count = by_outputs ? inputs : end - begin;
-    const at::Tensor left = packed_memory(out_count, gemm::left_width, std::min(piece, rows));
-    const at::Tensor right = packed_memory(in_count, gemm::right_width, std::min(piece, rows));
-    auto *const left_pairs = left.data_ptr<gemm::Pair>(), *const right_pairs = right.data_ptr<gemm::Pair>();
-    float* const part_sums = sum && (by_outputs || first == 0) ? sum + out_begin : nullptr;
-    for (int64_t row = 0; row < rows; row += piece) {
-      const int64_t depth = std::min(piece, rows - row);
-      gemm::pack_left(part_of(gradients, row, out_begin), out_count, depth, 0, panels_of(out_count, gemm::left_width),
-                      left_pairs, part_sums);
-      gemm::pack_right(part_of(values, row, in_begin), in_count, depth, 0, panels_of(in_count, gemm::right_width),
-                       right_pairs);
-      gemm::multiply_packed(left_pairs, out_count, right_pairs, in_count, depth,
-                            {to + out_begin * inputs + in_begin, inputs, false, {.accumulate = row > 0}});
-    }
-  });
+  const int64_t held = std::min(most_rows, rows);
+  const at::Tensor left = packed_memory(kernels.packed_size(outputs, left_width, held));
+  const at::Tensor right = packed_memory(kernels.packed_size(inputs, right_width, held));
+  const int64_t left_panels = panels_of(outputs, left_width), right_panels = panels_of(inputs, right_width);
+  const int64_t across = panels_of(inputs, most_columns), pieces = panels_of(outputs, out_block) * across;
+  for (int64_t row = 0; row < rows; row += most_rows) {
+    const int64_t depth = std::min(most_rows, rows - row), cells = kernels.cells(depth);
+    const gemm::Source gradients = source_of(gradient, is_bf16(gradient)).from(row, 0);
+    const gemm::Source values = source_of(input, is_bf16(gradient)).from(row, 0);
+    parallel_for(0, left_panels, grain(8 * left_width * depth), [&](int64_t first, int64_t last) {
+      kernels.pack_left(gradients, outputs, depth, first, last, cells_of(left), sum);
+    });
+    parallel_for(0, right_panels, grain(8 * right_width * depth), [&](int64_t first, int64_t last) {
+      kernels.pack_right(values, inputs, depth, first, last, cells_of(right));
+    });
+    parallel_for(0, pieces, grain(out_block * most_columns * depth), [&](int64_t first, int64_t last) {
+      for (int64_t piece = first; piece < last; ++piece) {
+        const int64_t out = piece / across * out_block, in = piece % across * most_columns;
+        kernels.multiply_packed(cells_of(left) + out * cells, std::min(out_block, outputs - out),
+                                cells_of(right) + in * cells, std::min(most_columns, inputs - in), depth,
+                                {to + out * inputs + in, inputs, false, {.accumulate = row > 0}});
+      }
+    });
+  }
   return result;
+}
+
+bool activation_applies(const at::Tensor& input) {
+  return input.device().is_cpu() && is_f32_or_bf16(input) && gemm::activations(is_bf16(input)) != nullptr;
 }
 
 at::Tensor gelu(const at::Tensor& input_in) {
   const at::Tensor input = input_in.contiguous();
   at::Tensor result = at::empty_like(input);
-  const auto* from = static_cast<const uint16_t*>(input.const_data_ptr());
-  uint16_t* to = bf16_data(result);
-  parallel_for(0, input.numel(), 1 << 14,
-               [&](int64_t first, int64_t last) { gemm::gelu(from + first, last - first, to + first); });
+  const gemm::Activations& activations = *gemm::activations(is_bf16(input));
+  const int64_t size = input.element_size();
+  const auto* from = static_cast<const char*>(input.const_data_ptr());
+  auto* to = static_cast<char*>(result.data_ptr());
+  parallel_for(0, input.numel(), 1 << 14, [&](int64_t first, int64_t last) {
+    activations.gelu(from + first * size, last - first, to + first * size);
+  });
   return result;
 }
 
 at::Tensor gelu_backward(const at::Tensor& gradient_in, const at::Tensor& input_in) {
   const at::Tensor gradient = gradient_in.contiguous(), input = input_in.contiguous();
   at::Tensor result = at::empty_like(input);
-  const auto* of = static_cast<const uint16_t*>(gradient.const_data_ptr());
-  const auto* from = static_cast<const uint16_t*>(input.const_data_ptr());
-  uint16_t* to = bf16_data(result);
+  const gemm::Activations& activations = *gemm::activations(is_bf16(input));
+  const int64_t size = input.element_size();
+  const auto* of = static_cast<const char*>(gradient.const_data_ptr());
+  const auto* from = static_cast<const char*>(input.const_data_ptr());
+  auto* to = static_cast<char*>(result.data_ptr());
   parallel_for(0, input.numel(), 1 << 14, [&](int64_t first, int64_t last) {
-    gemm::gelu_backward(of + first, from + first, last - first, to + first);
+    activations.gelu_backward(of + first * size, from + first * size, last - first, to + first * size);
   });
   return result;
 }

@@ -137,7 +137,8 @@ struct Normal {
 /// The normal distribution. Its tail is a polynomial times the power, in the form of Abramowitz and Stegun (1964,
 /// 7.1.26) with eight terms, fitted to a relative error of 1.5e-7.
 ALWAYS_INLINE Normal normal_cdf(Vector u) {
-  // Beyond 40 the tail is zero; an infinite distance would give NaN. minimum() returns its second operand if one is NaN.
+  // Beyond 40 the tail is zero; an infinite distance would give NaN. minimum() returns its second operand if one is
+  // NaN.
   const Vector distance = minimum(broadcast(40), absolute(u)), power = exp2(distance * distance * (-0.5f * log2_e));
   const Vector t = 1.0f / (distance * 0.3f + 1.0f);
   Vector p = broadcast(0.035674905906f);

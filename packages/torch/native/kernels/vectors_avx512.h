@@ -1,17 +1,10 @@
 // Vectors of sixteen float32 or bfloat16 values. Only for files that are compiled for CPUs with AVX512-BF16.
 #pragma once
-#include "isa.h"
-
 #include <immintrin.h>
 
 #include <cstdint>
 
 namespace rfdetr::vectors {
-
-inline bool supported() {
-  __builtin_cpu_init();
-  return isa() == Isa::avx512 && __builtin_cpu_supports("avx512bf16");
-}
 
 inline __m512bh as_bf16(__m512i v) { return reinterpret_cast<__m512bh>(v); }
 inline __m512i as_integers(__m512bh v) { return reinterpret_cast<__m512i>(v); }

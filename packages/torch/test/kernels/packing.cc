@@ -1,6 +1,6 @@
 // The panels of pack_avx512.cc, value by value.
 #include "check.h"
-#include "kernels/gemm.h"
+#include "kernels/pack_avx512.h"
 
 namespace kernels {
 
@@ -77,7 +77,7 @@ void transposed(int64_t columns, int64_t depth, bool is_f32, bool residual) {
 void by_rows(int64_t columns, int64_t depth, bool is_f32, bool left, bool summed) {
   const Matrix matrix(depth, columns, 5, is_f32, columns * depth);
   const int64_t width = left ? left_width : right_width, panels = (columns + width - 1) / width;
-  Array<Pair> packed(packed_size(panels, width, depth), 77);
+  Array<Pair> packed(panels * width * ((depth + 1) / 2), 77);
   Array<float> sums(summed ? columns : 0, 2);
   const int64_t middle = panels / 2;
   for (const auto& [first, last] : {std::pair{int64_t{0}, middle}, std::pair{middle, panels}}) {

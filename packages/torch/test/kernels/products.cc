@@ -1,6 +1,6 @@
 // The products of gemm_avx512.cc. Whole numbers make sums exact in float32, in any order.
 #include "check.h"
-#include "kernels/gemm.h"
+#include "kernels/pack_avx512.h"
 
 #include <algorithm>
 
@@ -19,6 +19,21 @@ double gelu_slope(double u) {
 double ulp(double value) { return std::ldexp(1, std::max(-126, std::ilogb(value == 0 ? 1e-38 : value)) - 7); }
 /// Bound of an error of GELU: the polynomial is off by up to 4 % of the tail far out on the left.
 double gelu_bound(double u, double exact) { return ulp(exact) + (u < -4 ? 0.04 * std::fabs(exact) : 0) + 1e-30; }
+
+void multiply_rows(const uint16_t* left, int64_t rows, int64_t columns, int64_t depth, const Pair* right,
+                   const Output& output) {
+  avx512_pair_kernels()->multiply_rows({left, depth, false, true}, rows, columns, depth, right, output);
+}
+void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t columns, int64_t depth,
+                     const Output& output) {
+  avx512_pair_kernels()->multiply_packed(left, rows, right, columns, depth, output);
+}
+void gelu(const uint16_t* input, int64_t count, uint16_t* result) {
+  avx512_pair_activations()->gelu(input, count, result);
+}
+void gelu_backward(const uint16_t* gradient, const uint16_t* input, int64_t count, uint16_t* result) {
+  avx512_pair_activations()->gelu_backward(gradient, input, count, result);
+}
 
 uint16_t whole(Random& random) { return to_bf16(random.whole()); }
 
@@ -56,7 +71,7 @@ int64_t panels_of(int64_t columns, int64_t width) { return (columns + width - 1)
 struct Packed {
   Array<Pair> pairs;
   Packed(const uint16_t* matrix, int64_t columns, int64_t depth, int64_t width)
-      : pairs(packed_size(panels_of(columns, width), width, depth)) {
+      : pairs(avx512_pair_kernels()->packed_size(columns, width, depth)) {
     const Source source{matrix, columns, false};
     if (width == right_width)
       pack_right(source, columns, depth, 0, panels_of(columns, width), pairs.data());

@@ -1,0 +1,36 @@
+// Which kernels multiply on this CPU.
+#include "gemm.h"
+
+#include "isa.h"
+
+namespace rfdetr::gemm {
+
+namespace {
+
+const Kernels* f32_kernels() {
+  switch (isa()) {
+    case Isa::avx512: return avx512_f32_kernels();
+    case Isa::avx2: return avx2_f32_kernels();
+    default: return nullptr;  // libtorch's products are as fast
+  }
+}
+
+const Activations* f32_activations(bool is_bf16) {
+  switch (isa()) {
+    case Isa::avx512: return avx512_f32_activations(is_bf16);
+    case Isa::avx2: return avx2_f32_activations(is_bf16);
+    default: return nullptr;
+  }
+}
+
+}  // namespace
+
+bool has_pairs() { return has_avx512_bf16(); }
+
+const Kernels* kernels(bool is_bf16) { return is_bf16 && has_pairs() ? avx512_pair_kernels() : f32_kernels(); }
+
+const Activations* activations(bool is_bf16) {
+  return is_bf16 && has_pairs() ? avx512_pair_activations() : f32_activations(is_bf16);
+}
+
+}  // namespace rfdetr::gemm

@@ -1,0 +1,22 @@
+// compile: -O3 -mavx2 -mfma -fno-math-errno -fno-trapping-math
+// Products of float32 for CPUs with AVX2.
+#include "gemm.h"
+
+#ifdef __AVX2__
+#include "gemm_f32.h"
+
+namespace rfdetr::gemm {
+const Kernels* avx2_f32_kernels() {
+  static constexpr Kernels kernels = avx2::f32_kernels("avx2");
+  return &kernels;
+}
+const Activations* avx2_f32_activations(bool is_bf16) {
+  return is_bf16 ? &avx2::bf16_activations : &avx2::f32_activations;
+}
+}  // namespace rfdetr::gemm
+#else
+namespace rfdetr::gemm {
+const Kernels* avx2_f32_kernels() { return nullptr; }
+const Activations* avx2_f32_activations(bool) { return nullptr; }
+}  // namespace rfdetr::gemm
+#endif

@@ -1,0 +1,22 @@
+// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -fno-math-errno -fno-trapping-math
+// Products of float32 for CPUs with AVX-512.
+#include "gemm.h"
+
+#ifdef __AVX512F__
+#include "gemm_f32.h"
+
+namespace rfdetr::gemm {
+const Kernels* avx512_f32_kernels() {
+  static constexpr Kernels kernels = avx512::f32_kernels("avx512");
+  return &kernels;
+}
+const Activations* avx512_f32_activations(bool is_bf16) {
+  return is_bf16 ? &avx512::bf16_activations : &avx512::f32_activations;
+}
+}  // namespace rfdetr::gemm
+#else
+namespace rfdetr::gemm {
+const Kernels* avx512_f32_kernels() { return nullptr; }
+const Activations* avx512_f32_activations(bool) { return nullptr; }
+}  // namespace rfdetr::gemm
+#endif
