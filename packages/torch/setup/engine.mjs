@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pythons, pythonTorch, pythonWithPip } from "./python.mjs";
 import { SetupError, say } from "./report.mjs";
-import { checkHash, downloadWheel, requirements, unpackWheel } from "./wheel.mjs";
+import { checkHash, downloadWheel, unpackWheel } from "./wheel.mjs";
 
 /**
  * @typedef {{root: string, version: string, source: "LIBTORCH" | "python" | "cache" | "wheel", cuda: boolean}} Engine
@@ -75,6 +75,13 @@ const wheels = {
   },
 };
 
+/**
+ * The wheels of NVIDIA that torch's wheel requires, by platform: what `pip install --dry-run --report` resolves for it,
+ * without the headers and what only Python uses.
+ * @type {Record<string, {requirement: string, platforms: string[], bytes: number, sha256: string}[]>}
+ */
+const cudaWheels = JSON.parse(readFileSync(new URL("./cuda-wheels.json", import.meta.url), "utf8"));
+
 export const cacheFolder = () => resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr"));
 
 /**
@@ -111,6 +118,12 @@ function versionOf(root) {
   return "of an unknown version";
 }
 
+const homeOf = (/** @type {boolean} */ cuda) =>
+  join(cacheFolder(), `libtorch-${torchVersion}-${cuda ? "cuda" : "cpu"}`);
+
+/** Whether a libtorch with CUDA was fetched once: it is then used without being asked for. */
+export const hasCudaEngine = () => existsSync(homeOf(true));
+
 /**
  * Finds libtorch, or fetches it.
  * @param {{libtorch?: string, cuda?: boolean, fetch?: boolean}} options `fetch: false` only looks
@@ -138,7 +151,7 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
     if (typeof found !== "string" && (!cuda || found.cuda)) return found;
     tried.push(`the active Python: ${typeof found === "string" ? found : `${installed} has no CUDA`}`);
   }
-  const home = join(cacheFolder(), `libtorch-${torchVersion}-${cuda ? "cuda" : "cpu"}`);
+  const home = homeOf(cuda);
   if (existsSync(home)) {
     const found = inspect(join(home, "torch"), "cache");
     if (typeof found !== "string") return found;
@@ -165,48 +178,27 @@ const neededOnCpu = (name) =>
   /^torch\.libs\//.test(name) ||
   /^nvidia\/cu\d+\/lib\/[^/]+\.so[^/]*$/.test(name);
 
-/** Downloads the wheels of a plan and unpacks what is needed of them into a folder. */
-async function fetchWheels(target, python, plan, cuda) {
+/** What a GPU needs beside that: all libraries, of torch and of NVIDIA. */
+const neededOnGpu = (name) => neededOnCpu(name) || /^(torch|nvidia\/[^/]+)\/lib\/[^/]+\.so[^/]*$/.test(name);
+
+/** Downloads wheels and unpacks what is needed of them into a folder. */
+async function fetchWheels(target, python, wanted, cuda) {
   const folder = join(target, "wheels");
-  const plans = [plan.torch, ...plan.extra];
   // All at once: the network is not always what one of them waits for.
-  const downloads = (cuda ? [plan.torch] : plans).map((wheel) => {
+  const downloads = wanted.map((wheel) => {
     const name = wheel.requirement.split("==")[0];
     say(`  downloading ${wheel.requirement} through pip`);
     return downloadWheel({ python, ...wheel, folder: join(folder, name), label: name });
   });
   for (const download of downloads) download.catch(() => {}); // awaited in turn below
-  for (const [i, wheel] of plans.entries()) {
+  for (const [i, wheel] of wanted.entries()) {
     const path = await downloads[i];
     const label = `unpacking ${wheel.requirement.split("==")[0]}`;
     await Promise.all([
       checkHash(path, wheel.sha256),
-      unpackWheel(path, target, cuda ? () => true : neededOnCpu, label),
+      unpackWheel(path, target, cuda ? neededOnGpu : neededOnCpu, label),
     ]);
     rmSync(path);
-    if (cuda && i === 0) {
-      const metadata = readFileSync(join(target, `torch-${torchVersion}.dist-info`, "METADATA"), "utf8");
-      for (const requirement of requirements(metadata)) {
-        say(`  downloading ${requirement} through pip; its SHA-256 is not known here, so the package index is trusted`);
-        const extra = await downloadWheel({
-          python,
-          requirement,
-          platforms: [
-            "manylinux2014_x86_64",
-            "manylinux_2_17_x86_64",
-            "manylinux_2_25_x86_64",
-            "manylinux_2_27_x86_64",
-            "manylinux_2_28_x86_64",
-          ],
-          folder,
-          label: requirement,
-          bytes: 3e8,
-        });
-        await unpackWheel(extra, target, () => true, `unpacking ${requirement}`);
-        rmSync(extra);
-      }
-      break;
-    }
   }
   rmSync(folder, { recursive: true, force: true });
 }
@@ -215,6 +207,8 @@ async function fetchEngine(home, cuda, tried) {
   const platform = `${process.platform}-${process.arch}`;
   const plan = wheels[platform];
   const own = "set LIBTORCH to a libtorch folder (2.11 or newer) that you have from elsewhere";
+  if (cuda && cudaWheels[platform] === undefined)
+    throw new SetupError(`There is no libtorch with CUDA for ${platform}`, { tried, remedies: [own] });
   if (plan === undefined)
     throw new SetupError(`There is no wheel of torch ${torchVersion} for ${platform}`, { tried, remedies: [own] });
   const python = pythonWithPip();
@@ -241,7 +235,7 @@ async function fetchEngine(home, cuda, tried) {
   const temporary = `${home}.partial`;
   rmSync(temporary, { recursive: true, force: true });
   try {
-    await fetchWheels(temporary, python, plan, cuda);
+    await fetchWheels(temporary, python, [plan.torch, ...(cuda ? cudaWheels[platform] : plan.extra)], cuda);
     // What stands there was found unusable before.
     rmSync(home, { recursive: true, force: true });
     renameSync(temporary, home);

@@ -5,7 +5,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { torch } from "./addon.mjs";
-import { resolveEngine } from "./engine.mjs";
+import { hasCudaEngine, resolveEngine } from "./engine.mjs";
 import { checkCompiler, installAddon, isPrebuilt } from "./install.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
@@ -36,7 +36,7 @@ const prints = {
       [join(torch, "native")],
       process.env.LIBTORCH ?? "",
       options.libtorch ?? "",
-      options.cuda ?? false,
+      wantsCuda(options),
       process.env.CXX ?? "",
       process.version,
     ),
@@ -51,6 +51,9 @@ const prints = {
       join(root, "tsconfig.base.json"),
     ]),
 };
+
+/** Other commands, which know no `--cuda`, must not go back to a libtorch for the CPU. */
+const wantsCuda = (/** @type {Options} */ options) => options.cuda === true || hasCudaEngine();
 
 /** The steps that were done for what is there now. @param {Options} options */
 function done(options) {
@@ -114,7 +117,7 @@ async function makeAddon(stamps, npm, options) {
   // What must be there in any case is asked for before half a gigabyte is fetched.
   checkCompiler(torch, options);
   say("libtorch");
-  const engine = await resolveEngine(options);
+  const engine = await resolveEngine({ ...options, cuda: wantsCuda(options) });
   say(`  ${engine.version} from ${engine.source === "wheel" ? "the wheel" : engine.source}: ${engine.root}`);
   await npm;
   const print = prints.addon(options);

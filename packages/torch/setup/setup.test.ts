@@ -149,6 +149,22 @@ describe("resolution of libtorch", () => {
     );
     expect(inspect(make("old", [2, 4, 1]), "LIBTORCH")).toMatch(/torch 2\.4\.1, older than 2\.11/);
   });
+  it("pins every wheel of NVIDIA by version and hash", () => {
+    const all = JSON.parse(readFileSync(new URL("./cuda-wheels.json", import.meta.url), "utf8"));
+    for (const [platform, arch] of [
+      ["linux-x64", "x86_64"],
+      ["linux-arm64", "aarch64"],
+    ])
+      for (const { requirement, platforms, bytes, sha256 } of all[platform]) {
+        expect(requirement).toMatch(/^nvidia-[\w-]+==\d[\d.]+$/);
+        expect(platforms.every((name: string) => name.endsWith(`_${arch}`))).toBe(true);
+        expect(bytes).toBeGreaterThan(1e4);
+        expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+      }
+    const names = all["linux-x64"].map(({ requirement }: { requirement: string }) => requirement.split("==")[0]);
+    for (const library of ["cublas", "cudnn-cu13", "nccl-cu13", "cusparse", "cusolver", "cufft", "nvjitlink"])
+      expect(names).toContain(`nvidia-${library}`);
+  });
   it("then the cache, and never a folder that was left half-written", async () => {
     process.env.LIBTORCH = "";
     process.env.RFDETR_HOME = join(folder, "home");

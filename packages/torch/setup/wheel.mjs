@@ -191,10 +191,3 @@ async function text(stream) {
   for await (const chunk of stream) chunks.push(chunk);
   return Buffer.concat(chunks).toString("utf8");
 }
-
-/** Names of the wheels that a wheel requires on this platform, from its METADATA. @param {string} metadata */
-export function requirements(metadata) {
-  return [
-    ...metadata.matchAll(/^Requires-Dist: ([\w.-]+)\s*\(?(==[\w.]+)?\)?.*platform_system == ["']Linux["']/gm),
-  ].map(([, name, version]) => `${name}${version ?? ""}`);
-}
