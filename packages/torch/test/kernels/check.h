@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kernels {
@@ -50,8 +51,8 @@ class Array {
   explicit Array(int64_t count, T value = T{}) : count_(count), data_(allocate(count)) {
     for (int64_t i = 0; i < count; ++i) data_[i] = value;
   }
-  Array(const Array&) = delete;
-  Array& operator=(const Array&) = delete;
+  Array(Array&& other) : count_(other.count_), data_(std::exchange(other.data_, nullptr)) {}
+  Array& operator=(Array&&) = delete;
   ~Array() { std::free(data_); }
 
   T* data() { return data_; }
