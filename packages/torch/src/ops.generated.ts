@@ -8758,3 +8758,9 @@ const packLinear$_ = operator("rfdetr::pack_linear", "");
 export function packLinear(weight: Tensor, dtype: DType): Tensor {
   return dispatch(packLinear$_, [weight, dtype]) as Tensor;
 }
+
+const resizeRgb$_ = operator("rfdetr::resize_rgb", "");
+/** `rfdetr::resize_rgb(Tensor pixels, int height, int width) -> Tensor` */
+export function resizeRgb(pixels: Tensor, height: number, width: number): Tensor {
+  return dispatch(resizeRgb$_, [pixels, height, width]) as Tensor;
+}

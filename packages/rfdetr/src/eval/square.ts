@@ -1,6 +1,5 @@
 // Resizes decoded images to the square that the model sees, in the two ways of the Python package.
-import { ops, scope } from "@rfdetr/torch";
-import { pillowResize } from "../data/images/pillow-resize.js";
+import { noGrad, ops, scope, tensor } from "@rfdetr/torch";
 import type { RgbPixels } from "../data/images/rgb.js";
 import { imagesToTensor, resizeImages } from "../model/preprocess.js";
 
@@ -24,11 +23,14 @@ export function toSquare(
   side: number,
   { antialias = true }: ResizeOptions = {},
 ): Uint8Array | Float32Array {
-  if (antialias) return pillowResize(data, width, height, side, side);
-  return scope(() => {
-    const resized = resizeImages(imagesToTensor(data, 1, height, width), side, side);
-    return ops.contiguous(resized.permute(0, 2, 3, 1)).toArray() as Float32Array;
-  });
+  return noGrad(() =>
+    scope(() => {
+      if (antialias)
+        return ops.resizeRgb(tensor(data, { shape: [height, width, 3] }), side, side).toArray() as Uint8Array;
+      const resized = resizeImages(imagesToTensor(data, 1, height, width), side, side);
+      return ops.contiguous(resized.permute(0, 2, 3, 1)).toArray() as Float32Array;
+    }),
+  );
 }
 
 /** Squares of one kind, one after another. @returns `[B, side, side, 3]` */
