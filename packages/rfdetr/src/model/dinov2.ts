@@ -1,5 +1,5 @@
 // The encoder: DINOv2 (Oquab et al. 2023, arXiv:2304.07193) with windowed attention in most layers.
-import { nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
+import { isGradEnabled, nn, noGrad, ops, type Tensor, zeros } from "@rfdetr/torch";
 import { InternalError, ModelConfigError } from "../support/errors.js";
 import { checkpointed } from "./checkpointing.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
@@ -222,8 +222,14 @@ class Layer extends nn.Module {
     const attended = this.attention.call(
       joined ? normed.view(count / this.windows ** 2, length * this.windows ** 2, width) : normed,
     );
-    const y = x.add(this.dropPath.call(this.layerScale1.call(joined ? attended.view(count, length, width) : attended)));
-    return y.add(this.dropPath.call(this.layerScale2.call(this.mlp.call(this.norm2.call(y)))));
+    const y = this.#add(x, joined ? attended.view(count, length, width) : attended, this.layerScale1);
+    return this.#add(y, this.mlp.call(this.norm2.call(y)), this.layerScale2);
+  }
+
+  /** Adds a branch to the residual stream. In prediction, scaling and sum are one pass over memory. */
+  #add(x: Tensor, branch: Tensor, scale: LayerScale): Tensor {
+    if (!this.training && !isGradEnabled()) return ops.addcmul(x, branch, scale.lambda1);
+    return x.add(this.dropPath.call(scale.call(branch)));
   }
 }
 

@@ -44,7 +44,7 @@ const decoder = "transformer.decoder";
 
 // Dtypes under PyTorch's bfloat16 autocast, traced on the model of the Python package.
 const cudaTable: [string, string][] = [
-  [`${encoder}.embeddings.patch_embeddings.projection: conv2d`, "bfloat16"],
+  [`${encoder}.embeddings.patch_embeddings.projection: linear`, "bfloat16"],
   [`${encoder}.embeddings: cat`, "float32"],
   [`${encoder}.encoder.layer.0.norm1: layer_norm`, "float32"],
   [`${encoder}.encoder.layer.0.attention.attention.query: linear`, "bfloat16"],
@@ -57,7 +57,7 @@ const cudaTable: [string, string][] = [
   [`${encoder}.encoder.layer.0.mlp: gelu`, "bfloat16"],
   [`${encoder}.encoder.layer.0.mlp.fc2: linear`, "bfloat16"],
   [`${encoder}.layernorm: layer_norm`, "float32"],
-  [`${projector}.0.cv1.conv: conv2d`, "bfloat16"],
+  [`${projector}.0.cv1.conv: linear`, "bfloat16"],
   [`${projector}.0.cv1.bn: layer_norm`, "float32"],
   [`${projector}.0.cv1: silu`, "float32"],
   [`${projector}.0: cat`, "float32"],

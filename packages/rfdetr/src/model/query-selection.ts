@@ -1,7 +1,7 @@
 // Two-stage query selection (Deformable DETR, arXiv:2010.04159, §4.2) for each query group (Group DETR,
 // arXiv:2207.13085).
 
-import { nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
+import { isGradEnabled, nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 import { refineBoxes } from "./box-refinement.js";
 import type { LevelShapes } from "./deformable-attention.js";
 import { MLP } from "./mlp.js";
@@ -61,8 +61,8 @@ export interface Selection {
  * group as proposals. The rank of a proposal decides which learned query it is paired with. Low precision would make
  * ties and change the ranks, so the ranking uses the dtype of the weights (float32 in mixed precision).
  *
- * Only selected tokens get a gradient. So all tokens are ranked without autograd first, and the selected ones are
- * computed again with autograd. Source: `rfdetr.models.transformer: Transformer.forward`.
+ * Only selected tokens get a gradient. So all tokens are ranked without autograd first. With autograd, the selected ones
+ * are computed again. Source: `rfdetr.models.transformer: Transformer.forward`.
  */
 export class QuerySelection extends nn.Module {
   encOutput: nn.Linear[];
@@ -95,16 +95,30 @@ export class QuerySelection extends nn.Module {
     const tokens = wide.mul(proposals.valid).reshape(batch * length, d);
     const k = Math.min(this.#queries, length);
 
-    const chosen = noGrad(() => {
-      const logits = affine(this.#normed(affine(tokens.unsqueeze(0), this.encOutput, groups)), this.encOutClassEmbed);
-      const [, best] = logits.amax(-1).view(groups, batch, length).topk(k);
-      return best;
+    const ranked = noGrad(() => {
+      const hidden = this.#normed(affine(tokens.unsqueeze(0), this.encOutput, groups));
+      const logits = affine(hidden, this.encOutClassEmbed);
+      const [, chosen] = logits.amax(-1).view(groups, batch, length).topk(k);
+      return { hidden, logits, chosen };
     });
+    const { chosen } = ranked;
+    const count = (n: number): Tensor => ops.arange(n, { dtype: "int64", device: chosen.device });
     // Indices into the rows of `tokens`, which hold image after image.
-    const rows = chosen.add(ops.arange(batch, { dtype: "int64", device: chosen.device }).mul(length).view(1, batch, 1));
-    const picked = ops.embedding(tokens, rows).view(groups, batch * k, d);
-    const hidden = this.#normed(affine(picked, this.encOutput));
-    const logits = affine(hidden, this.encOutClassEmbed);
+    const rows = chosen.add(count(batch).mul(length).view(1, batch, 1));
+    let [hidden, logits] = [ranked.hidden, ranked.logits];
+    if (isGradEnabled()) {
+      hidden = this.#normed(affine(ops.embedding(tokens, rows).view(groups, batch * k, d), this.encOutput));
+      logits = affine(hidden, this.encOutClassEmbed);
+    } else {
+      const inGroups = rows.add(
+        count(groups)
+          .mul(batch * length)
+          .view(groups, 1, 1),
+      );
+      const picked = (x: Tensor): Tensor =>
+        ops.embedding(x.flatten(0, 1), inGroups).view(groups, batch * k, x.shape[2]);
+      [hidden, logits] = [picked(hidden), picked(logits)];
+    }
     let delta = hidden;
     for (let i = 0; i < 3; i++) {
       delta = affine(

@@ -58,12 +58,34 @@ export class Conv2d extends Module {
     this.bias = (options.bias ?? true) ? uniformBias(outChannels, (inChannels / this.groups) * kernel * kernel) : null;
   }
   override forward(x: Tensor): Tensor {
+    const patch = this.weight.shape[3];
+    if (this.stride === patch && this.padding === 0 && this.groups === 1 && x.ndim === 4 && x.device === "cpu")
+      return this.#patches(x, patch);
     return ops.conv2d(x, this.weight, {
       bias: this.bias,
       stride: this.stride,
       padding: this.padding,
       groups: this.groups,
     });
+  }
+
+  /**
+   * Where the stride is the kernel's side, patches do not overlap, and the convolution is one matrix product. That is
+   * faster than libtorch's convolution. The result is channels-last in memory.
+   */
+  #patches(x: Tensor, side: number): Tensor {
+    const [, channels = 0, height = 0, width = 0] = x.shape;
+    const [h, w] = [Math.floor(height / side), Math.floor(width / side)];
+    const whole = h * side === height && w * side === width ? x : x.narrow(2, 0, h * side).narrow(3, 0, w * side);
+    const rows =
+      side === 1
+        ? whole.permute(0, 2, 3, 1)
+        : whole
+            .unflatten(3, [w, side])
+            .unflatten(2, [h, side])
+            .permute(0, 2, 4, 1, 3, 5)
+            .reshape(-1, h, w, channels * side * side);
+    return ops.linear(rows, this.weight.flatten(1), { bias: this.bias }).permute(0, 3, 1, 2);
   }
 }
 
