@@ -80,6 +80,8 @@ export class Autocast {
   /** Whether float16 products are computed on rounded float32 operands. */
   readonly emulated: boolean;
   readonly #masters: boolean;
+  /** Whether products without autograd read packed weights. */
+  readonly #packs = ops.linearTakesMasters();
   readonly #planner: Planner;
   readonly #casts = new Casts();
   #remove: (() => void) | null = null;
@@ -92,7 +94,7 @@ export class Autocast {
     this.overrides = options.overrides ?? {};
     const emulateHalf = options.emulateHalf ?? !readHardware("cpu").fp16;
     this.emulated = this.dtype === "float16" && emulateHalf;
-    this.#masters = options.masters ?? ops.linearTakesMasters();
+    this.#masters = options.masters ?? this.#packs;
     this.#planner = new Planner({
       policy: this.policy,
       overrides: this.overrides,
@@ -106,7 +108,7 @@ export class Autocast {
    * Runs `body`, which must be synchronous, under autocast and returns its result. In `32-true` it runs without casts.
    */
   run<T>(body: () => T): T {
-    if (this.dtype === null) return withoutAutocast(body);
+    if (this.dtype === null) return this.#runInFloat32(body);
     const outer = active;
     const suspended = this.#suspended;
     const installed = this.#remove === null;
@@ -123,6 +125,17 @@ export class Autocast {
         this.#remove = null;
         this.#casts.forget();
       }
+    }
+  }
+
+  /** Without autograd, weights are packed once for many products. */
+  #runInFloat32<T>(body: () => T): T {
+    if (isGradEnabled() || !this.#packs) return withoutAutocast(body);
+    const remove = intercept(this.#interceptInFloat32);
+    try {
+      return withoutAutocast(body);
+    } finally {
+      remove();
     }
   }
 
@@ -168,6 +181,17 @@ export class Autocast {
     return this.#finish(call, args, next, "model");
   };
 
+  /** Observed operators run as they are called, with the same bits. */
+  readonly #interceptInFloat32 = (call: Call, next: Next): unknown => {
+    if ((call.op !== linear && call.op !== mlp) || isGradEnabled() || hasObservers()) return next(call.args);
+    const input = call.args[0] as Tensor;
+    if (input.dtype !== "float32" || input.device !== "cpu") return next(call.args);
+    return (
+      (call.op === linear ? this.#packedLinear(call, call.args) : this.#packedMlp(call, call.args))?.() ??
+      next(call.args)
+    );
+  };
+
   /** Whether a fused operator may run fused here: its parts would follow the same rules one by one. */
   #mayFuse(call: Call): boolean {
     if (this.#suspended > 0) return true;
@@ -176,14 +200,14 @@ export class Autocast {
 
   /**
    * Whether the layers of an MLP may run fused. One by one, each layer would have to multiply its float32 weights in
-   * bfloat16, and the activation between them would have to stay as it is. Autograd must record: without it, separate
-   * layers with packed weights are faster.
+   * bfloat16, and the activation between them would have to stay as it is. In prediction, the weights must be packed as
+   * well.
    */
   #mayFuseLayers({ args, module }: Call): boolean {
     const [, weights, , activation] = args as [Tensor, Tensor[], Tensor[], nn.Activation];
     // The operator itself says what is wrong with it.
     if (!(activation in nn.activationOperators)) return true;
-    if (!this.#masters || !isGradEnabled()) return false;
+    if (!this.#masters || (isPredicting(module) && !(this.#packs && weights.every(isPackable)))) return false;
     if (this.#planner.plan(nn.activationOperators[activation], module).rule !== "keep") return false;
     return weights.every((weight) => {
       const { rule, dtype, masters } = this.#planner.plan(linear, nn.layerOfWeight(weight) ?? module);
@@ -199,15 +223,16 @@ export class Autocast {
     return result;
   }
 
-  /** Casts the input to bfloat16 once. The layers round their weights themselves. */
+  /** Casts the input to bfloat16 once. The layers round their weights themselves, or read packed ones. */
   #mlp(call: Call, next: Next): unknown {
     const [input, ...rest] = call.args as [Tensor, ...unknown[]];
-    return this.#finish(call, [this.#casts.input(input, "bfloat16"), ...rest], next, "masters");
+    const args = [this.#casts.input(input, "bfloat16"), ...rest];
+    return this.#finish(call, args, this.#packedMlp(call, args) ?? next, "masters");
   }
 
   /**
-   * Where the product rounds float32 weights itself, only the input is cast. Without autograd, a parameter is packed
-   * once for many products.
+   * Where the product rounds float32 weights itself, only the input is cast. In prediction, a parameter is packed once
+   * for many products.
    */
   #linear(call: Call, plan: Plan, next: Next): unknown {
     const [input, weight, bias] = call.args as [Tensor, Tensor, Tensor | null | undefined];
@@ -216,12 +241,25 @@ export class Autocast {
       plan.masters && lowered.device === "cpu" && lowered.dtype === "bfloat16" && weight.dtype === "float32";
     if (!masters) return this.#finish(call, [lowered, ...this.#casts.all([weight, bias], plan.dtype)], next, "model");
     const args = [lowered, weight, bias];
-    const packable = !isGradEnabled() && weight instanceof nn.Parameter && ops.linearTakesMasters();
-    const [outputs = 0, inputs = 0] = packable ? weight.shape : [];
-    if (!packable || inputs % 2 !== 0) return this.#finish(call, args, next, "masters");
-    const packed = this.#casts.packed(weight);
-    const multiply = (): Tensor => this.#casts.uncast(() => ops.linearPacked(lowered, packed, bias ?? null, outputs));
-    return this.#finish(call, args, multiply, "masters");
+    return this.#finish(call, args, this.#packedLinear(call, args) ?? next, "masters");
+  }
+
+  /** A linear layer on its packed weight; null where that cannot be packed. */
+  #packedLinear({ module }: Call, args: readonly unknown[]): (() => Tensor) | null {
+    const [input, weight, bias] = args as [Tensor, Tensor, Tensor | null | undefined];
+    if (!this.#packs || !isPredicting(module) || !isPackable(weight)) return null;
+    const packed = this.#casts.packed(weight, input.dtype);
+    const [outputs = 0] = weight.shape;
+    return () => this.#casts.uncast(() => ops.linearPacked(input, packed, bias ?? null, outputs));
+  }
+
+  /** An MLP on its packed weights; null where they cannot be packed. */
+  #packedMlp({ module }: Call, args: readonly unknown[]): (() => Tensor) | null {
+    const [input, weights, biases, activation] = args as [Tensor, Tensor[], Tensor[], nn.Activation];
+    if (!this.#packs || !isPredicting(module) || !weights.every(isPackable)) return null;
+    const packed = weights.map((weight) => this.#casts.packed(weight, input.dtype));
+    const outputs = weights.map(({ shape: [outputs = 0] }) => outputs);
+    return () => this.#casts.uncast(() => ops.mlpPacked(input, packed, biases, outputs, activation));
   }
 
   #emulate(call: Call, plan: Plan, next: Next): unknown {
@@ -229,6 +267,22 @@ export class Autocast {
     if (hasObservers()) notify({ op: call.op, module: call.module, args, result, by: "emulated" });
     return result;
   }
+}
+
+/** Whether a module neither trains nor is recorded. Forward of a checkpoint is not recorded, but trains. */
+function isPredicting(module: nn.RunningModule | null): boolean {
+  return !isGradEnabled() && !(module instanceof nn.Module && module.training);
+}
+
+/** Whether the product without autograd can read a weight in its packed form. */
+function isPackable(weight: Tensor): weight is nn.Parameter {
+  return (
+    weight instanceof nn.Parameter &&
+    weight.dtype === "float32" &&
+    weight.device === "cpu" &&
+    weight.ndim === 2 &&
+    (weight.shape[1] ?? 1) % 2 === 0
+  );
 }
 
 /** The autocast that is running now; null where there is none. */

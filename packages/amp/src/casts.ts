@@ -106,8 +106,8 @@ export class Casts {
   }
 
   /** A linear layer's weight in the packed form that the product without autograd reads. It is packed once. */
-  packed(weight: nn.Parameter): Tensor {
-    return this.#weights.packed.get(weight, "int32", () => this.uncast(() => ops.packLinear(weight, "bfloat16")));
+  packed(weight: nn.Parameter, dtype: DType): Tensor {
+    return this.#weights.packed.get(weight, "int32", () => this.uncast(() => ops.packLinear(weight, dtype)));
   }
 
   /**

@@ -81,6 +81,34 @@ describe("rfdetr::mlp", () => {
     );
   });
 
+  it.skipIf(!ops.linearTakesMasters()).each(["float32", "bfloat16"] as const)(
+    "has the same bits of %s with weights that were packed once",
+    (dtype) => {
+      scope(() => {
+        const weights = [randn([300, 64]), randn([91, 300]), randn([4, 91 - 1])];
+        const biases = weights.map((weight) => randn([weight.shape[0]]));
+        const outputs = weights.map((weight) => weight.shape[0]);
+        for (const [rows, count] of [
+          [40, 2],
+          [17, 1],
+        ]) {
+          const x = randn([2, rows, 64]).to(dtype);
+          const [some, sums] = [weights.slice(0, count), biases.slice(0, count)];
+          const packed = some.map((weight) => ops.packLinear(weight, dtype));
+          for (const activation of ["relu", "gelu"])
+            expect(ops.mlpPacked(x, packed, sums, outputs.slice(0, count), activation).float().toList()).toEqual(
+              ops.mlp(x, some, sums, activation).float().toList(),
+            );
+        }
+        const packed = weights.map((weight) => ops.packLinear(weight, dtype));
+        expect(() => ops.mlpPacked(randn([20, 64]).to(dtype), packed, biases, outputs, "relu")).toThrow(
+          /others in layer 2/,
+        );
+        expect(() => ops.mlpPacked(randn([20, 64]).to(dtype), packed, biases, [300], "relu")).toThrow(/1 outputs/);
+      });
+    },
+  );
+
   it.each(["float32", "bfloat16"] as const)("can be differentiated twice, with an input of %s", (dtype) => {
     const x = randn([20, 4]).to(dtype);
     const parameters = [randn([6, 4]), randn([2, 6]), randn([6]), randn([2])];

@@ -8741,6 +8741,12 @@ export function mlpComposed(input: Tensor, weights: readonly Tensor[], biases: r
   return dispatch(mlpComposed$_, [input, weights, biases, activation]) as Tensor;
 }
 
+const mlpPacked$_ = operator("rfdetr::mlp_packed", "");
+/** `rfdetr::mlp_packed(Tensor input, Tensor[] packed, Tensor[] biases, int[] outputs, str activation) -> Tensor` */
+export function mlpPacked(input: Tensor, packed: readonly Tensor[], biases: readonly Tensor[], outputs: readonly number[], activation: string): Tensor {
+  return dispatch(mlpPacked$_, [input, packed, biases, outputs, activation]) as Tensor;
+}
+
 const negativeLoss$_ = operator("rfdetr::negative_loss", "");
 /** `rfdetr::negative_loss(Tensor logits) -> Tensor` */
 export function negativeLoss(logits: Tensor): Tensor {

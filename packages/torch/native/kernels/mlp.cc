@@ -153,6 +153,31 @@ at::Tensor mlp_composed(const at::Tensor& input, at::TensorList weights, at::Ten
   return composed(input, weights, biases, activation_of(name));
 }
 
+/// rfdetr::mlp with weights from rfdetr::pack_linear that had `outputs` rows; without autograd.
+at::Tensor mlp_packed(const at::Tensor& input, at::TensorList packed, at::TensorList biases, at::IntArrayRef outputs,
+                      const std::string& name) {
+  const Activation activation = activation_of(name);
+  const Kernels* const kernels = input.dim() < 1 ? nullptr : kernels_for(input);
+  TORCH_CHECK(kernels && !packed.empty() && packed.size() == biases.size() && packed.size() == outputs.size(),
+              "Expected a float32 or bfloat16 input and as many biases and outputs as packed weights but received ",
+              input.toString(), " of shape ", input.sizes(), ", ", packed.size(), " weights, ", biases.size(),
+              " biases and ", outputs.size(), " outputs");
+  at::Tensor value = as_rows(input);
+  for (size_t i = 0; i < packed.size(); ++i) {
+    TORCH_CHECK(packed[i].numel() == packed_weight_size(*kernels, outputs[i], value.size(1)) &&
+                    biases[i].dim() == 1 && biases[i].size(0) == outputs[i],
+                "Expected a packed weight and a bias of ", outputs[i], " outputs for ", value.size(1),
+                " inputs but received others in layer ", i);
+    at::Tensor next = at::empty({value.size(0), outputs[i]}, input.options());
+    const at::Tensor bias = biases[i].to(at::kFloat).contiguous();
+    Epilogue epilogue{.bias = bias.const_data_ptr<float>()};
+    if (i + 1 < packed.size()) epilogue.activation = activation;
+    multiply(value, packed[i], epilogue, next);
+    value = next;
+  }
+  return value.view(with_last_size(input.sizes(), value.size(1)));
+}
+
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
@@ -162,6 +187,9 @@ TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.impl("mlp", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp));
   library.def("mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor");
   library.impl("mlp_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp_composed));
+  library.def(
+      "mlp_packed(Tensor input, Tensor[] packed, Tensor[] biases, int[] outputs, str activation) -> Tensor");
+  library.impl("mlp_packed", c10::DispatchKey::CPU, TORCH_FN(mlp_packed));
 }
 
 }  // namespace rfdetr
