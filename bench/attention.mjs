@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // @ts-check
 // The attention kernel beside libtorch's own on the shapes of Nano at batch 2 and of the demo, in turns; best of
-// twelve, GFLOP/s.
+// twelve, GFLOP/s. `node bench/attention.mjs float32`: in that dtype instead of bfloat16.
 import { gradients, ops, randn, scope } from "@rfdetr/torch";
 
+const dtype = process.argv[2] ?? "bfloat16";
 console.log("| batch, tokens, heads, width | kernel forward / backward | libtorch forward / backward |\n|---|---|---|");
 for (const [batch, length, heads, width] of [
   [8, 145, 6, 64],
@@ -11,7 +12,7 @@ for (const [batch, length, heads, width] of [
   [26, 300, 8, 32],
   [32, 65, 4, 32],
 ]) {
-  const make = () => randn([batch, length, heads, width]).to("bfloat16");
+  const make = () => randn([batch, length, heads, width]).to(dtype);
   const [query, key, value] = [make(), make(), make()];
   const inputs = [query, key, value];
   const gradient = make();

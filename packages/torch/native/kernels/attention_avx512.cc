@@ -17,6 +17,10 @@ namespace {
 
 using namespace vectors;
 
+using View = attention::View<Bf16>;
+using Inputs = attention::Inputs<Bf16>;
+using Result = attention::Result<Bf16>;
+
 thread_local Scratch scratch;
 
 int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -64,8 +68,6 @@ SoftmaxRow softmax_row(const float* scores, int64_t keys, int64_t columns, float
   return {1 / sum, peak * scale + std::log(sum)};
 }
 
-}  // namespace
-
 void forward(const Problem& p, const Inputs& inputs, const Result& result, int64_t first, int64_t last) {
   const int64_t columns = round_up(p.keys, 32);
   const auto [keys, values, scores, sums, weights] = scratch.lay_out<ForwardScratch>(p, columns);
@@ -81,7 +83,7 @@ void forward(const Problem& p, const Inputs& inputs, const Result& result, int64
       for (int64_t r = 0; r < rows; ++r) {
         const SoftmaxRow row = softmax_row(scores + r * columns, p.keys, columns, p.scale, weights + r * columns);
         inverse_sums[r] = row.inverse_sum;
-        result.lse[problem * p.queries + start + r] = row.lse;
+        result.statistics[problem * p.queries + start + r] = row.lse;
       }
       multiply({rows, p.width, (p.keys + 1) / 2}, {pairs(weights), columns / 2, 1}, {values, p.width},
                {sums, p.width, false});
@@ -97,8 +99,6 @@ void forward(const Problem& p, const Inputs& inputs, const Result& result, int64
 }
 
 // --- backward -------------------------------------------------------------------------------------------------------
-
-namespace {
 
 constexpr int64_t block = 64;  // queries of one pass of backward over the keys
 
@@ -192,7 +192,7 @@ void load_queries(const BackwardScratch& s, const Problem& p, const Inputs& inpu
   const uint16_t* gradient = out_gradient.head(b, h) + start * out_gradient.row_stride;
   for (int64_t r = 0; r < round_up(rows, 16); ++r) {
     // Queries past the end get the weight exp(−∞).
-    s.lse[r] = r < rows ? result.lse[problem * p.queries + start + r] * log2_e : INFINITY;
+    s.lse[r] = r < rows ? result.statistics[problem * p.queries + start + r] * log2_e : INFINITY;
     s.delta[r] = r < rows ? dot(out + r * result.out.row_stride, gradient + r * out_gradient.row_stride, p.width) : 0;
   }
   pack_columns(query, inputs.query.row_stride, rows, p.width, s.queries, block);
@@ -200,8 +200,6 @@ void load_queries(const BackwardScratch& s, const Problem& p, const Inputs& inpu
   pack_rows(query, inputs.query.row_stride, rows, p.width, s.queries_by_row);
   pack_rows(gradient, out_gradient.row_stride, rows, p.width, s.out_gradients_by_row);
 }
-
-}  // namespace
 
 void backward(const Problem& p, const Inputs& inputs, const Result& result, const View& out_gradient,
               const Inputs& gradients, int64_t first, int64_t last) {
@@ -239,5 +237,11 @@ void backward(const Problem& p, const Inputs& inputs, const Result& result, cons
     write_rows(s.grad_value, gradients.value.head(b, h), gradients.value.row_stride, p.keys, width);
   }
 }
+
+constexpr Kernel<Bf16> kernel{0, 1, forward, backward};
+
+}  // namespace
+
+const Kernel<Bf16>& bf16_pair_kernel() { return kernel; }
 
 }  // namespace rfdetr::attention

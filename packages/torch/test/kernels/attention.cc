@@ -6,7 +6,13 @@ namespace kernels {
 
 namespace {
 
-using namespace rfdetr::attention;
+using rfdetr::attention::Bf16;
+using rfdetr::attention::Problem;
+using View = rfdetr::attention::View<Bf16>;
+using Inputs = rfdetr::attention::Inputs<Bf16>;
+using Result = rfdetr::attention::Result<Bf16>;
+
+const auto& [unit, statistics, forward, backward] = rfdetr::attention::bf16_pair_kernel();
 
 /// A tensor [batch, length, heads, width] whose rows are `gap` elements longer than its heads.
 struct Heads {

@@ -1,0 +1,10 @@
+// compile: -O3 -mavx2 -mfma -fno-math-errno -fno-trapping-math
+#if defined(__AVX2__) && defined(__FMA__)
+#include "attention_f32.h"
+
+const rfdetr::attention::VectorKernels* rfdetr::attention::avx2_kernels() { return &avx2::attention_kernels; }
+#else
+#include "attention.h"
+
+const rfdetr::attention::VectorKernels* rfdetr::attention::avx2_kernels() { return nullptr; }
+#endif

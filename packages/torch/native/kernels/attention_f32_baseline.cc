@@ -1,0 +1,4 @@
+// compile: -O3 -fno-math-errno -fno-trapping-math
+#include "attention_f32.h"
+
+const rfdetr::attention::VectorKernels* rfdetr::attention::baseline_kernels() { return &baseline::attention_kernels; }
