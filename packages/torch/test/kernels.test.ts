@@ -8,8 +8,9 @@ import { afterAll, describe, expect, it } from "vitest";
 import { findCompiler, ownFlags } from "../setup/compile.mjs";
 
 const torch = fileURLToPath(new URL("..", import.meta.url));
-const sources = ["gemm_avx512", "pack_avx512", "attention_avx512", "gemm_f32_avx2", "gemm_f32_avx512", "isa"];
-const kernels = sources.map((name) => `native/kernels/${name}.cc`);
+const pairs = ["gemm_avx512", "pack_avx512", "attention_avx512"];
+const vectors = ["gemm_f32_avx2", "gemm_f32_avx512", "attention_f32_avx2", "attention_f32_avx512"];
+const kernels = [...pairs, ...vectors, "isa"].map((name) => `native/kernels/${name}.cc`);
 const tests = ["main.cc", "packing.cc", "products.cc", "attention.cc"].map((name) => `test/kernels/${name}`);
 const common = ["-std=c++20", "-O1", "-Wno-psabi", "-Inative"];
 
@@ -46,13 +47,15 @@ describe.runIf(arch() === "x64")("the kernels of products and of attention", () 
     "avx512_bf16: gelu and its derivative, of every bfloat16 value": "ok",
     "avx512: multiply_packed": "ok",
     split_rows: "ok",
-    "attention of any length": "ok",
+    "avx512_bf16: attention of any length": "ok",
+    "avx512 in float32: attention of any length": "ok",
+    "avx512 in bfloat16: attention of any length": "ok",
   });
 
   it("give what scalar code gives, with the instructions of AVX-512 emulated", async () => {
     const emulation = ["-march=native", "-ffp-contract=off", "-Itest/kernels/emulated"];
     // These are in vector extensions, which a compiler makes of any instructions.
-    const wide = (source: string) => (source.endsWith("gemm_f32_avx512.cc") ? ["-D__AVX512F__"] : []);
+    const wide = (source: string) => (source.endsWith("_f32_avx512.cc") ? ["-D__AVX512F__"] : []);
     const results = await run(folder, (source) => [...emulation, ...wide(source)]);
     expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
     expect(results).toEqual(all);

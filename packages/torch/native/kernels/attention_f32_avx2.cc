@@ -1,5 +1,5 @@
 // compile: -O3 -mavx2 -mfma -fno-math-errno -fno-trapping-math
-#if defined(__AVX2__) && defined(__FMA__)
+#ifdef __AVX2__
 #include "attention_f32.h"
 
 const rfdetr::attention::VectorKernels* rfdetr::attention::avx2_kernels() { return &avx2::attention_kernels; }

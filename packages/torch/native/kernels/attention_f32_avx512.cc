@@ -1,5 +1,5 @@
 // compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -fno-math-errno -fno-trapping-math
-#if defined(__AVX512F__) && defined(__AVX512BW__)
+#ifdef __AVX512F__
 #include "attention_f32.h"
 
 const rfdetr::attention::VectorKernels* rfdetr::attention::avx512_kernels() { return &avx512::attention_kernels; }
