@@ -1,5 +1,5 @@
 // A split of a dataset as batches for evaluation.
-import { availableParallelism } from "node:os";
+import { usableCores } from "@rfdetr/torch/cores";
 import { decodeFile } from "../data/images/decode.js";
 import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split } from "../data/index.js";
 import { DataError } from "../support/errors.js";
@@ -36,7 +36,7 @@ export async function openEvaluationData(
         yield* interpolatedBatches(dataset.images, side, batch, onBadImage);
         return;
       }
-      const loader = evaluationLoader(side, Math.min(4, availableParallelism()), onBadImage);
+      const loader = evaluationLoader(side, Math.min(4, usableCores().threads), onBadImage);
       try {
         yield* evaluationBatches(loader, dataset.images, batch);
       } finally {
