@@ -80,8 +80,7 @@ void Team::run(int64_t count, Task task, void* context) {
     bell_.notify_all();
   else
     for (int64_t i = 1; i < count; ++i) bell_.notify_one();
-  while (do_one()) {
-  }
+  while (do_one()) {}
   for (uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;
        left = unfinished_.load(std::memory_order_acquire))
     wait_while(unfinished_, left, caller_looks);
@@ -108,8 +107,7 @@ void Team::help(int number) {
   number_of_this_thread = number;
   while (!over_.load(std::memory_order_acquire)) {
     const uint32_t heard = bell_.load(std::memory_order_acquire);
-    while (do_one()) {
-    }
+    while (do_one()) {}
     if (!over_.load(std::memory_order_acquire)) wait_while(bell_, heard, helper_looks);
   }
 }

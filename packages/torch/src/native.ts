@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { usableCores } from "./cores.js";
+import { usableCores } from "./cores/index.js";
 import type { DType } from "./dtype.js";
 import { EngineError } from "./errors.js";
 

@@ -24,18 +24,18 @@ using at::BFloat16;
 #endif
 
 // A function for one CPU cannot be a template.
-#define HEAD_FUNCTION(name, head_function, Value, Projected)                                              \
-  WITH_AVX512 void name##_wide(const Problem& p, const Head<Value, Projected>& head, float* scratch) {    \
-    head_function<16>(p, head, scratch);                                                                  \
-  }                                                                                                       \
-  EVERY_CPU void name##_narrow(const Problem& p, const Head<Value, Projected>& head, float* scratch) {    \
-    head_function<8>(p, head, scratch);                                                                   \
-  }                                                                                                       \
-  void name(const Problem& p, const Head<Value, Projected>& head, float* scratch) {                       \
-    isa() == Isa::avx512 ? name##_wide(p, head, scratch) : name##_narrow(p, head, scratch);               \
+#define HEAD_FUNCTION(name, head_function, Value, Projected)                                           \
+  WITH_AVX512 void name##_wide(const Problem& p, const Head<Value, Projected>& head, float* scratch) { \
+    head_function<16>(p, head, scratch);                                                               \
+  }                                                                                                    \
+  EVERY_CPU void name##_narrow(const Problem& p, const Head<Value, Projected>& head, float* scratch) { \
+    head_function<8>(p, head, scratch);                                                                \
+  }                                                                                                    \
+  void name(const Problem& p, const Head<Value, Projected>& head, float* scratch) {                    \
+    isa() == Isa::avx512 ? name##_wide(p, head, scratch) : name##_narrow(p, head, scratch);            \
   }
-#define HEAD_FUNCTIONS(Value, Projected)                       \
-  HEAD_FUNCTION(run_forward, forward_head, Value, Projected)   \
+#define HEAD_FUNCTIONS(Value, Projected)                     \
+  HEAD_FUNCTION(run_forward, forward_head, Value, Projected) \
   HEAD_FUNCTION(run_backward, backward_head, Value, Projected)
 HEAD_FUNCTIONS(float, float)
 HEAD_FUNCTIONS(float, BFloat16)

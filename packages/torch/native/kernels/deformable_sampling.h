@@ -57,7 +57,7 @@ ALWAYS_INLINE float sum(const Vector8& v) {
 }
 ALWAYS_INLINE float sum(const Vector16& v) {
   return sum(Vector8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                       __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)));
+                     __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)));
 }
 
 /// Copies a head's values to `map` [tokens × padded channels] in float32.

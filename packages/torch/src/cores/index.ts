@@ -1,4 +1,4 @@
-// How many cores this process may use: of those of the machine, by its affinity and by the quotas of its control groups.
+// How many cores this process may use: by its affinity, and by the quotas of its control groups.
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
