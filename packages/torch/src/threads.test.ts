@@ -24,7 +24,6 @@ describe("threads", () => {
         a.mul(b).add(a),
         ops.softmax(a, -1),
         ops.layerNorm(a, [977]),
-        ops.softmax(b, 0),
         ops.cat([a, b], { dim: 1 }),
         ops.conv2d(image, kernel),
       ].map(bytes),
