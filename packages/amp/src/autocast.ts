@@ -13,7 +13,7 @@ import {
 } from "@rfdetr/torch";
 import type { Precision } from "./auto-precision.js";
 import { Casts } from "./casts.js";
-import { emulate } from "./float16-emulation.js";
+import { emulate } from "./product-emulation.js";
 import { agreesOnParts } from "./fused-rules.js";
 import { readHardware } from "./hardware.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, whileCasting } from "./observe.js";
@@ -100,6 +100,8 @@ export class Autocast {
       overrides: this.overrides,
       dtype: this.dtype ?? "float32",
       emulateHalf,
+      // Without units for it, libtorch convolves bfloat16 at a hundredth of the rate of float32.
+      emulateConvolutions: !readHardware("cpu").bf16,
       masters: this.#masters,
     });
   }

@@ -8,7 +8,7 @@ export interface Plan {
   rule: CastRule;
   /** The dtype that the arguments are cast to. */
   dtype: DType;
-  /** Whether it is a float16 product to compute on rounded float32 operands. */
+  /** Whether it is a product to compute on rounded float32 operands. */
   emulated: boolean;
   /** Whether it is a linear layer whose product rounds float32 weights itself, so that only its input is cast. */
   masters: boolean;
@@ -27,6 +27,8 @@ export interface PlanOptions {
   dtype: DType;
   /** Whether to compute float16 products on rounded float32 operands. */
   emulateHalf: boolean;
+  /** Whether to compute bfloat16 convolutions on rounded float32 operands. */
+  emulateConvolutions: boolean;
   /** Whether linear layers in bfloat16 receive their float32 weights. */
   masters: boolean;
 }
@@ -86,18 +88,20 @@ export class Planner {
   }
 
   #decide(op: Operator, module: ModuleRule): Plan {
-    const { policy, emulateHalf, masters } = this.#options;
+    const { policy, emulateHalf, emulateConvolutions, masters } = this.#options;
     if (op.inPlace || op.base === "_to_copy" || op.overload.includes("out")) return keepPlan;
     const listed = policy.rows.get(op.base)?.rule ?? "keep";
     const rule = module === "policy" || module === "bf16" ? listed : module === "bf16x3" ? "fp32" : module;
     if (rule === "keep") return keepPlan;
     const low = module === "bf16" ? "bfloat16" : this.#options.dtype;
     const dtype = rule === "lower" ? low : "float32";
+    const takesMasters = op.name === "aten::linear" && dtype === "bfloat16" && masters;
+    const emulates = low === "float16" ? emulateHalf : emulateConvolutions && op.base.startsWith("conv");
     return {
       rule,
       dtype,
-      emulated: rule === "lower" && listed === "lower" && low === "float16" && emulateHalf,
-      masters: op.name === "aten::linear" && dtype === "bfloat16" && masters,
+      emulated: rule === "lower" && listed === "lower" && emulates,
+      masters: takesMasters,
       split: module === "bf16x3" && op.name === "rfdetr::grouped_linear",
     };
   }

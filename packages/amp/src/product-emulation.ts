@@ -1,9 +1,9 @@
-// Float16 products on CPUs without float16 matrix units: float32 computes what a tensor core computes.
+// Products in a precision that the CPU has no units for: float32 computes what such a unit computes.
 import { type DType, Tensor } from "@rfdetr/torch";
 import type { Casts } from "./casts.js";
 
 /**
- * Computes a product as a tensor core does: operands rounded to `dtype`, sums in float32, result rounded to `dtype`.
+ * Computes a product as a matrix unit does: operands rounded to `dtype`, sums in float32, result rounded to `dtype`.
  * Backward passes through the same roundings.
  * @param args the arguments of the product
  * @param next computes the product of float32 operands
