@@ -3,7 +3,8 @@
 // Predicting and evaluating a folder of JPEGs: images a second, beside the rate of the model alone on images that are
 // prepared already.
 //
-//   node bench/predict-folder.mjs [--model nano] [--images 64] [--size 640x480] [--batch 1,8] [--precision auto] [--json]
+//   node bench/predict-folder.mjs [--model nano] [--images 64] [--size 640x480] [--batch 1,8] [--precision auto]
+//                                 [--json]
 //
 // What a rate lacks of the model's own is time in which the model waits for images, and time that decoding takes from
 // it on the same cores.

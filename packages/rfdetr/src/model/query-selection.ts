@@ -61,8 +61,8 @@ export interface Selection {
  * group as proposals. The rank of a proposal decides which learned query it is paired with. Low precision would make
  * ties and change the ranks, so the ranking uses the dtype of the weights (float32 in mixed precision).
  *
- * Only selected tokens get a gradient. So all tokens are ranked without autograd first. With autograd, the selected ones
- * are computed again. Source: `rfdetr.models.transformer: Transformer.forward`.
+ * Only selected tokens get a gradient. So all tokens are ranked without autograd first. With autograd, the selected
+ * ones are computed again. Source: `rfdetr.models.transformer: Transformer.forward`.
  */
 export class QuerySelection extends nn.Module {
   encOutput: nn.Linear[];
