@@ -164,8 +164,8 @@ at::Tensor mlp_packed(const at::Tensor& input, at::TensorList packed, at::Tensor
               " biases and ", outputs.size(), " outputs");
   at::Tensor value = as_rows(input);
   for (size_t i = 0; i < packed.size(); ++i) {
-    TORCH_CHECK(packed[i].numel() == packed_weight_size(*kernels, outputs[i], value.size(1)) &&
-                    biases[i].dim() == 1 && biases[i].size(0) == outputs[i],
+    TORCH_CHECK(packed[i].numel() == packed_weight_size(*kernels, outputs[i], value.size(1)) && biases[i].dim() == 1 &&
+                    biases[i].size(0) == outputs[i],
                 "Expected a packed weight and a bias of ", outputs[i], " outputs for ", value.size(1),
                 " inputs but received others in layer ", i);
     at::Tensor next = at::empty({value.size(0), outputs[i]}, input.options());
@@ -187,8 +187,7 @@ TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.impl("mlp", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp));
   library.def("mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor");
   library.impl("mlp_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp_composed));
-  library.def(
-      "mlp_packed(Tensor input, Tensor[] packed, Tensor[] biases, int[] outputs, str activation) -> Tensor");
+  library.def("mlp_packed(Tensor input, Tensor[] packed, Tensor[] biases, int[] outputs, str activation) -> Tensor");
   library.impl("mlp_packed", c10::DispatchKey::CPU, TORCH_FN(mlp_packed));
 }
 
