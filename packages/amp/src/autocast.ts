@@ -13,12 +13,12 @@ import {
 } from "@rfdetr/torch";
 import type { Precision } from "./auto-precision.js";
 import { Casts } from "./casts.js";
-import { emulate } from "./product-emulation.js";
 import { agreesOnParts } from "./fused-rules.js";
 import { readHardware } from "./hardware.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, whileCasting } from "./observe.js";
 import { type Plan, Planner } from "./plan.js";
 import { defaultPolicy, type Overrides, type Policy } from "./policy.js";
+import { emulate } from "./product-emulation.js";
 
 /** Options of {@link Autocast}. */
 export interface AutocastOptions {
