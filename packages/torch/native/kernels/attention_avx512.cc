@@ -5,6 +5,8 @@
 // once, without an online softmax. One thread computes one (batch, head) pair in one order: the thread count changes
 // nothing.
 #include "attention.h"
+
+#ifdef __x86_64__
 #include "attention_products_avx512.h"
 #include "scratch.h"
 
@@ -245,3 +247,9 @@ constexpr Kernel<Bf16> kernel{0, 1, forward, backward};
 const Kernel<Bf16>& bf16_pair_kernel() { return kernel; }
 
 }  // namespace rfdetr::attention
+#else
+const rfdetr::attention::Kernel<rfdetr::attention::Bf16>& rfdetr::attention::bf16_pair_kernel() {
+  static constexpr Kernel<Bf16> none{};
+  return none;
+}
+#endif

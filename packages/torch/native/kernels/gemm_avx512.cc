@@ -2,6 +2,7 @@
 // Matrix products on packed panels. A register tile of six rows by four vectors is summed over the whole depth: 24
 // independent sums hide the latency of vdpbf16ps, and ten loads feed 24 products. Panels of the right operand are read
 // from L2, in the order in which they lie. One thread sums each element in one order, however the work is spread.
+#ifdef __x86_64__
 #include "pack_avx512.h"
 
 #include <algorithm>
@@ -176,3 +177,9 @@ const Activations* avx512_pair_activations() {
 }
 
 }  // namespace rfdetr::gemm
+#else
+#include "gemm.h"
+
+const rfdetr::gemm::Kernels* rfdetr::gemm::avx512_pair_kernels() { return nullptr; }
+const rfdetr::gemm::Activations* rfdetr::gemm::avx512_pair_activations() { return nullptr; }
+#endif

@@ -1,5 +1,6 @@
 // compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -fno-math-errno
 // Packs the operands of matrix products into panels of pairs, in the order in which the micro-kernel reads them.
+#ifdef __x86_64__
 #include "pack_avx512.h"
 
 #include "vectors_avx512.h"
@@ -152,3 +153,10 @@ void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
 }
 
 }  // namespace rfdetr::gemm
+#else
+#include "gemm.h"
+
+// Nobody calls these without kernels of pairs.
+void rfdetr::gemm::pack_split(const Source&, int64_t, int64_t, int64_t, int64_t, Cell*) {}
+void rfdetr::gemm::split_rows(const float*, int64_t, int64_t, uint16_t*) {}
+#endif
