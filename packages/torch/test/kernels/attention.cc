@@ -181,8 +181,9 @@ void check(Call<T>& call, const std::string& where) {
 struct AddForKernels {
   template <class Body>
   AddForKernels(const char* name, const Body& body) {
-    add<Bf16>("avx512_bf16", bf16_pair_kernel(), name, body);
-    for (const auto& [family, kernels] : {std::pair{"avx2", avx2_kernels()}, std::pair{"avx512", avx512_kernels()}})
+    if (bf16_pair_kernel().forward) add<Bf16>("avx512_bf16", bf16_pair_kernel(), name, body);
+    for (const auto& [family, kernels] : {std::pair{"baseline", baseline_kernels()}, std::pair{"avx2", avx2_kernels()},
+                                          std::pair{"avx512", avx512_kernels()}})
       if (kernels) {
         add<float>(text(family, " in float32"), kernels->f32, name, body);
         add<Bf16>(text(family, " in bfloat16"), kernels->bf16, name, body);
