@@ -15,8 +15,6 @@ const Activations* avx2_f32_activations(bool is_bf16) {
 }
 }  // namespace rfdetr::gemm
 #else
-namespace rfdetr::gemm {
-const Kernels* avx2_f32_kernels() { return nullptr; }
-const Activations* avx2_f32_activations(bool) { return nullptr; }
-}  // namespace rfdetr::gemm
+const rfdetr::gemm::Kernels* rfdetr::gemm::avx2_f32_kernels() { return nullptr; }
+const rfdetr::gemm::Activations* rfdetr::gemm::avx2_f32_activations(bool) { return nullptr; }
 #endif

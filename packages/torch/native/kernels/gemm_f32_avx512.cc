@@ -15,8 +15,6 @@ const Activations* avx512_f32_activations(bool is_bf16) {
 }
 }  // namespace rfdetr::gemm
 #else
-namespace rfdetr::gemm {
-const Kernels* avx512_f32_kernels() { return nullptr; }
-const Activations* avx512_f32_activations(bool) { return nullptr; }
-}  // namespace rfdetr::gemm
+const rfdetr::gemm::Kernels* rfdetr::gemm::avx512_f32_kernels() { return nullptr; }
+const rfdetr::gemm::Activations* rfdetr::gemm::avx512_f32_activations(bool) { return nullptr; }
 #endif

@@ -95,25 +95,6 @@ ALWAYS_INLINE void store_first(T* to, int64_t count, Vector v) {
   for (int64_t i = 0; i < count; ++i) to[i] = values[i];
 }
 
-// --- across lanes ---------------------------------------------------------------------------------------------------
-
-/// The sum of all lanes, by halves.
-ALWAYS_INLINE float sum_of(Vector v) {
-  float values[lanes];
-  store(values, v);
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) values[i] += values[i + half];
-  return values[0];
-}
-/// The largest lane; a lane of NaN counts as −∞ or as NaN.
-ALWAYS_INLINE float largest_of(Vector v) {
-  float values[lanes];
-  store(values, v);
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) values[i] = values[i] > values[i + half] ? values[i] : values[i + half];
-  return values[0];
-}
-
 // --- functions ------------------------------------------------------------------------------------------------------
 
 constexpr float log2_e = 1.44269504088896341f;
