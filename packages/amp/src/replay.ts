@@ -33,16 +33,10 @@ export interface Replay {
 const trailLength = 20;
 
 /** The part of an {@link OverflowReport} that a replay finds. */
-interface Found {
-  phase: FaultPhase;
-  module: string | null;
-  operator: string | null;
-  inputs: TensorFacts[];
-  weights: TensorFacts[];
-  output: TensorFacts | null;
-  trail: TrailEntry[];
-  readers: string[];
-}
+type Found = Pick<
+  OverflowReport,
+  "phase" | "module" | "operator" | "inputs" | "weights" | "output" | "trail" | "readers"
+>;
 
 /**
  * Knows which modules read an output, directly or through casts and views. The gradient of the output comes from these
