@@ -9,57 +9,45 @@ namespace rfdetr {
 
 namespace {
 
-napi_value shape(napi_env env, napi_callback_info info) {
+/// Gives a property of the tensor that is the only argument.
+template <class Property>
+napi_value get(napi_env env, napi_callback_info info, Property&& property) {
   return guarded(env, [&] {
     const Args<1> args(env, info);
-    const at::Tensor tensor = to_tensor(env, args[0]);
-    napi_value list;
-    check(env, napi_create_array_with_length(env, tensor.dim(), &list));
-    for (int64_t i = 0; i < tensor.dim(); ++i)
-      check(env, napi_set_element(env, list, i, from_int(env, tensor.size(i))));
-    return list;
+    return property(to_tensor(env, args[0]));
   });
+}
+
+napi_value from_int_list(napi_env env, at::IntArrayRef values) {
+  napi_value list;
+  check(env, napi_create_array_with_length(env, values.size(), &list));
+  for (size_t i = 0; i < values.size(); ++i) check(env, napi_set_element(env, list, i, from_int(env, values[i])));
+  return list;
+}
+
+napi_value shape(napi_env env, napi_callback_info info) {
+  return get(env, info, [&](const at::Tensor& tensor) { return from_int_list(env, tensor.sizes()); });
 }
 
 napi_value strides(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const at::Tensor tensor = to_tensor(env, args[0]);
-    napi_value list;
-    check(env, napi_create_array_with_length(env, tensor.dim(), &list));
-    for (int64_t i = 0; i < tensor.dim(); ++i)
-      check(env, napi_set_element(env, list, i, from_int(env, tensor.stride(i))));
-    return list;
-  });
+  return get(env, info, [&](const at::Tensor& tensor) { return from_int_list(env, tensor.strides()); });
 }
 
 napi_value dtype(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_string(env, dtype_name(to_tensor(env, args[0]).scalar_type()));
-  });
+  return get(env, info, [&](const at::Tensor& tensor) { return from_string(env, dtype_name(tensor.scalar_type())); });
 }
 
 napi_value device(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_string(env, to_tensor(env, args[0]).device().str());
-  });
+  return get(env, info, [&](const at::Tensor& tensor) { return from_string(env, tensor.device().str()); });
 }
 
 napi_value is_contiguous(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_bool(env, to_tensor(env, args[0]).is_contiguous());
-  });
+  return get(env, info, [&](const at::Tensor& tensor) { return from_bool(env, tensor.is_contiguous()); });
 }
 
 /// Autograd's counter of in-place changes of the storage.
 napi_value version(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_int(env, to_tensor(env, args[0])._version());
-  });
+  return get(env, info, [&](const at::Tensor& tensor) { return from_int(env, tensor._version()); });
 }
 
 napi_value item(napi_env env, napi_callback_info info) {
