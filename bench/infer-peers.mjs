@@ -57,7 +57,7 @@ for (const model of values.models.split(","))
     for (const { precision, measured, busy, programs: times } of result.rows)
       if (measured === "forward")
         console.log(
-          `| ${model}, ${batch} | ${precision} | ${busy ? "one core busy" : "idle"} | ${programs.map((name) => cell(times.find(({ program }) => program === name) ?? { seconds: null, unavailable: "not measured" })).join(" | ")} |`,
+          `| ${model}, ${batch} | ${precision} | ${busy ? "one core busy" : "idle"} | ${programs.map((name) => cell(times.find(({ program }) => program === name) ?? { seconds: null, ratio: null, unavailable: "not measured" })).join(" | ")} |`,
         );
   }
 if (values.json) console.log(JSON.stringify({ bench: "infer-peers", results }));

@@ -11,6 +11,7 @@ export const names = { rfdetr: "this program", python: "Python", openvino: "Open
 
 /** Flags of a comparison, with an interpreter that has the other programs. */
 export async function peerFlags(options, programs) {
+  /** @type {{values: Record<string, any>}} flags that a comparison has and others do not */
   const { values } = parseArgs({
     options: {
       python: { type: "string" },

@@ -39,7 +39,7 @@ const [width, height] = values.size.split("x").map(Number);
 const { precision } = resolvePrecision(/** @type {any} */ (values.precision), "cpu");
 const folder = mkdtempSync(join(tmpdir(), "rfdetr-bench-predict-"));
 const rows = [];
-let report = null;
+let report;
 try {
   const bytes = await writePhotographs(folder, { images: count, width, height });
   manualSeed(0);

@@ -38,7 +38,7 @@ const precisions = bf16 ? ["32-true", "bf16-mixed"] : ["32-true"];
 const busy = !values["no-busy"];
 const steps = Number(values.steps ?? 10);
 const rows = [];
-const add = (figure, now, target, met = null) => rows.push({ figure, now, target, met });
+const add = (figure, now, target, /** @type {boolean | null} */ met = null) => rows.push({ figure, now, target, met });
 const times = (ratio) => `${ratio.toFixed(2)}×`;
 const onProcess = ({ program, precision, busy, seconds }) =>
   say(
