@@ -118,10 +118,17 @@ function collect(data: NestedNumbers, shape: readonly number[], axis: number, in
     );
 }
 
+/** Bytes from which a copy to a GPU goes through pinned memory, which the GPU reads while this thread goes on. */
+const worthPinning = 1 << 16;
+
 /** Converts to the dtype and the device that were asked for. */
 function finish(made: Tensor, options: TensorOptions): Tensor {
-  const result = made.to({ dtype: options.dtype, device: options.device ?? defaultDevice });
-  if (result !== made) made.dispose();
+  const device = options.device ?? defaultDevice;
+  const pinned = device?.startsWith("cuda") && made.nbytes >= worthPinning;
+  const source = pinned ? ops.pinMemory(made) : made;
+  const result = source.to({ dtype: options.dtype, device });
+  if (source !== made) made.dispose();
+  if (result !== source) source.dispose();
   if (options.requiresGrad) result.requiresGrad = true;
   return result;
 }

@@ -28,10 +28,13 @@ export {
 } from "./dispatch.js";
 export { type DType, dtypes, isDType, type TensorData } from "./dtype.js";
 export {
+  type DeviceMemory,
+  deviceMemory,
   type Engine,
   engine,
   getNumThreads,
   getRngState,
+  isTf32,
   type MemoryUse,
   manualSeed,
   memory,
@@ -39,6 +42,7 @@ export {
   resetPeakMemory,
   setNumThreads,
   setRngState,
+  setTf32,
 } from "./engine.js";
 export { DisposedError, EngineError, OperatorError, TorchError } from "./errors.js";
 export * as nn from "./nn/index.js";

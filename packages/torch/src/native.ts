@@ -67,9 +67,12 @@ export interface Native {
   manualSeed(seed: number): void;
   generatorState(device: string): Handle;
   setGeneratorState(device: string, state: Handle): void;
-  memory(): [liveTensors: number, liveBytes: number, peakBytes: number];
-  resetPeak(): void;
-  releaseCached(): number;
+  memory(device: string): [liveTensors: number, liveBytes: number, peakBytes: number];
+  deviceMemory(device: string): [free: number, total: number, held: number, peakHeld: number];
+  resetPeak(device: string): void;
+  releaseCached(device: string): number;
+  setTf32(on: boolean): void;
+  isTf32(): boolean;
 
   profileStart(shapes: boolean): void;
   profileStop(): { nanoseconds: number; threads: RecordedThread[] };

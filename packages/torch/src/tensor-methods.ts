@@ -42,7 +42,9 @@ class TensorMethods {
     const named = typeof target === "string" ? (isDType(target) ? { dtype: target } : { device: target }) : target;
     const { dtype, device }: { dtype?: DType; device?: string } = named;
     if ((dtype === undefined || dtype === this.dtype) && (device === undefined || device === this.device)) return this;
-    return ops._toCopy(this, { dtype, device });
+    // A copy from the CPU need not wait for what the GPU has to do before it: CUDA has taken the bytes when it returns.
+    const nonBlocking = device?.startsWith("cuda") === true && this.device === "cpu";
+    return ops._toCopy(this, { dtype, device, nonBlocking });
   }
   float(this: Tensor): Tensor {
     return this.to("float32");

@@ -6,6 +6,7 @@ import { TorchError } from "../errors.js";
 import * as ops from "../ops.generated.js";
 import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
+import { fitsFused, fusedAdamW } from "./fused-adamw.js";
 
 /** Parameters with the same settings. */
 export interface ParameterGroup {
@@ -162,6 +163,11 @@ export class AdamW {
     const [expAvg, expAvgSq] = [own(all.expAvg), own(all.expAvgSq)];
     const [beta1, beta2] = this.betas;
     const scaled = scale === 1 ? gradients : ops._foreachMul(gradients, scale);
+    if (fitsFused([...params, ...scaled])) {
+      const { betas, eps } = this;
+      fusedAdamW({ ...group, params, gradients: scaled, expAvg, expAvgSq, betas, eps, step: this.#steps });
+      return;
+    }
     if (group.weightDecay !== 0) ops._foreachMul_(params, 1 - group.lr * group.weightDecay);
     ops._foreachLerp_(expAvg, scaled, 1 - beta1);
     ops._foreachMul_(expAvgSq, beta2);
