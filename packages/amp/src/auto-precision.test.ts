@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { autoTable, resolvePrecision } from "./auto-precision.js";
+import { autoTable, precisionsOf, resolvePrecision } from "./auto-precision.js";
 import { PrecisionError } from "./errors.js";
 import { cpuMatrixUnits, type Hardware, parseCpuFlags, readHardware } from "./hardware.js";
 
@@ -47,10 +47,22 @@ describe("a precision asked for by name", () => {
     expect(resolvePrecision("32-true", machine({})).note).toBeNull();
   });
 
+  it("is tf32 on an NVIDIA GPU that has it, and refused elsewhere", () => {
+    const ampere = machine({ device: "cuda", bf16: true, fp16: true });
+    expect(resolvePrecision("tf32", ampere)).toEqual({ precision: "tf32", reason: "as requested", note: null });
+    expect(precisionsOf(ampere)).toContain("tf32");
+    const turing = machine({ device: "cuda", name: "Tesla T4", fp16: true });
+    expect(() => resolvePrecision("tf32", turing)).toThrow(
+      "Expected an NVIDIA GPU of compute capability 8.0 or above for precision tf32 but received Tesla T4, which has no TF32 units: choose one of 32-true, bf16-mixed, 16-mixed",
+    );
+    expect(() => resolvePrecision("tf32", machine({ bf16: true }))).toThrow(PrecisionError);
+    expect(precisionsOf(machine({}))).toEqual(["32-true", "bf16-mixed", "16-mixed"]);
+  });
+
   it("must be a known one", () => {
     expect(() => resolvePrecision("fp16" as "16-mixed", machine({}))).toThrow(PrecisionError);
     expect(() => resolvePrecision("fp16" as "16-mixed", machine({}))).toThrow(
-      "Expected one of auto, 32-true, bf16-mixed, 16-mixed for precision but received fp16 of type string",
+      "Expected one of auto, 32-true, tf32, bf16-mixed, 16-mixed for precision but received fp16 of type string",
     );
   });
 });

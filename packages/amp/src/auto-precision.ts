@@ -7,12 +7,26 @@ import { type Hardware, readHardware } from "./hardware.js";
  * The precision of training.
  *
  * - `32-true`: everything in float32.
+ * - `tf32`: the same, except that an NVIDIA GPU of compute capability 8.0 or above rounds the operands of products and
+ *   convolutions to TF32: the range of float32, ten bits after the point.
  * - `bf16-mixed`: matrix products in bfloat16; weights, gradients, optimizer and sensitive operators in float32.
  * - `16-mixed`: the same with float16, and with loss scaling, because float16 holds magnitudes from 6e-8 to 65504 only.
  */
-export type Precision = "32-true" | "bf16-mixed" | "16-mixed";
+export type Precision = "32-true" | "tf32" | "bf16-mixed" | "16-mixed";
 /** The names of all precisions. */
-export const precisions: readonly Precision[] = ["32-true", "bf16-mixed", "16-mixed"];
+export const precisions: readonly Precision[] = ["32-true", "tf32", "bf16-mixed", "16-mixed"];
+
+/**
+ * The precisions that a device can compute in.
+ * @param device a device such as `cpu` or `cuda:0`, or hardware that was read before
+ */
+export function precisionsOf(device: string | Hardware): Precision[] {
+  const hardware = typeof device === "string" ? readHardware(device) : device;
+  return precisions.filter((precision) => precision !== "tf32" || hasTf32(hardware));
+}
+
+/** TF32 came with the bfloat16 units. */
+const hasTf32 = (hardware: Hardware): boolean => hardware.device === "cuda" && hardware.bf16;
 
 /** The precision that a user asks for: true means `auto`, false and null mean `32-true`. */
 export type PrecisionRequest = Precision | "auto" | boolean | null;
@@ -77,7 +91,7 @@ const emulationNote =
  * Resolves a request to a precision.
  * @param device a device such as `cpu` or `cuda:0`, or hardware that was read before
  * @returns the precision, the reason and a note, both in words to print
- * @throws PrecisionError for an unknown name
+ * @throws PrecisionError for an unknown name, and for `tf32` on hardware without TF32
  * @example
  * import { resolvePrecision } from "@rfdetr/amp";
  * const { precision, reason } = resolvePrecision("auto", "cpu");
@@ -93,6 +107,10 @@ export function resolvePrecision(request: PrecisionRequest, device: string | Har
   if (!precisions.includes(request))
     throw new PrecisionError(
       `Expected one of auto, ${precisions.join(", ")} for precision but received ${String(request)} of type ${typeof request}`,
+    );
+  if (request === "tf32" && !hasTf32(hardware))
+    throw new PrecisionError(
+      `Expected an NVIDIA GPU of compute capability 8.0 or above for precision tf32 but received ${hardware.name}, which has no TF32 units: choose one of ${precisionsOf(hardware).join(", ")}`,
     );
   return { precision: request, reason: "as requested", note: noteOn(request, hardware) };
 }

@@ -1,5 +1,6 @@
 import {
   intercept,
+  isTf32,
   manualSeed,
   memory,
   nn,
@@ -505,5 +506,27 @@ describe("16-mixed without float16 matrix units", () => {
       // values reach about 20.
       expect(own.float().sub(native.float()).abs().max().item()).toBeLessThan(20 * 2 ** -10);
     });
+  });
+});
+
+describe("on a GPU", () => {
+  it("float32 products use TF32 in tf32 only, backward included", () => {
+    new Autocast("tf32").run(() => expect(isTf32()).toBe(true));
+    expect(isTf32()).toBe(true);
+    new Autocast("32-true").run(() => undefined);
+    expect(isTf32()).toBe(false);
+  });
+
+  it("float16 is not emulated, whatever units the CPU has", () => {
+    const by: string[] = [];
+    const stop = observe((event) => void by.push(event.by));
+    const autocast = new Autocast("16-mixed", { emulateHalf: true });
+    const multiply = (device: string): string =>
+      scope(() => autocast.run(() => `${ops.matmul(randn([2, 3], { device }), randn([3, 2], { device }))}`));
+    expect(multiply("meta")).toBe("Tensor(float16[2,2]@meta)");
+    expect(by).not.toContain("emulated");
+    multiply("cpu");
+    expect(by).toContain("emulated");
+    stop();
   });
 });

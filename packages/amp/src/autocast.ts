@@ -9,7 +9,8 @@ import {
   nn,
   operator,
   ops,
-  type Tensor,
+  setTf32,
+  Tensor,
 } from "@rfdetr/torch";
 import type { Precision } from "./auto-precision.js";
 import { Casts } from "./casts.js";
@@ -29,7 +30,7 @@ export interface AutocastOptions {
   /**
    * Whether to compute float16 products as a tensor core does (operands rounded to float16, sums in float32, result
    * rounded to float16) instead of with the CPU's own float16 kernels. Default: true where the CPU has no float16
-   * matrix units.
+   * matrix units. On a GPU nothing is emulated.
    */
   emulateHalf?: boolean;
   /**
@@ -43,6 +44,7 @@ export interface AutocastOptions {
 /** The dtype of matrix products in each precision. */
 const lowPrecisionOf: Record<Precision, DType | null> = {
   "32-true": null,
+  tf32: null,
   "bf16-mixed": "bfloat16",
   "16-mixed": "float16",
 };
@@ -71,7 +73,7 @@ whileCasting(() => active !== null);
 export class Autocast {
   /** The precision that it was made for. */
   readonly precision: Precision;
-  /** The dtype of matrix products: bfloat16 or float16; null in `32-true`. */
+  /** The dtype of matrix products: bfloat16 or float16; null in `32-true` and in `tf32`. */
   readonly dtype: DType | null;
   /** The rule of every operator. */
   readonly policy: Policy;
@@ -107,9 +109,12 @@ export class Autocast {
   }
 
   /**
-   * Runs `body`, which must be synchronous, under autocast and returns its result. In `32-true` it runs without casts.
+   * Runs `body`, which must be synchronous, under autocast and returns its result. In `32-true` and `tf32` it runs
+   * without casts. Whether a GPU's float32 products use TF32 stays as the last `run` set it, because backward comes
+   * after it: on in `tf32`, off otherwise.
    */
   run<T>(body: () => T): T {
+    setTf32(this.precision === "tf32");
     if (this.dtype === null) return this.#runInFloat32(body);
     const outer = active;
     const suspended = this.#suspended;
@@ -176,7 +181,7 @@ export class Autocast {
     const plan = this.#planner.plan(call.op, call.module);
     if (call.op === mlp) return this.#mlp(call, next);
     if (plan.rule === "keep") return this.#finish(call, call.args, next, "model");
-    if (plan.emulated) return this.#emulate(call, plan, next);
+    if (plan.emulated && isOnCpu(call.args)) return this.#emulate(call, plan, next);
     if (call.op === linear && plan.rule === "lower") return this.#linear(call, plan, next);
     const args = plan.rule === "widest" ? this.#casts.widest(call.args) : this.#casts.all(call.args, plan.dtype);
     if (plan.split) return this.#finish(call, [...args.slice(0, 3), true], next, "model");
@@ -285,6 +290,12 @@ function isPackable(weight: Tensor): weight is nn.Parameter {
     weight.ndim === 2 &&
     (weight.shape[1] ?? 1) % 2 === 0
   );
+}
+
+/** Whether the first tensor of a call is on the CPU. GPUs have float16 matrix units, whatever their host has. */
+function isOnCpu(args: readonly unknown[]): boolean {
+  const first = args.flat().find((value) => value instanceof Tensor) as Tensor | undefined;
+  return first?.device === "cpu";
 }
 
 /** The autocast that is running now; null where there is none. */

@@ -11,7 +11,7 @@ import {
   setRngState,
   type Tensor,
 } from "@rfdetr/torch";
-import { type Precision, precisions } from "./auto-precision.js";
+import { type Precision, precisionsOf } from "./auto-precision.js";
 import type { Autocast } from "./autocast.js";
 import { compareModules } from "./compare-modules.js";
 import { gradientsFinite } from "./finite.js";
@@ -34,7 +34,7 @@ export interface CalibrationTask {
   autocast: (precision: Precision) => Autocast;
   /** Timed steps of each precision, after one that is not timed; default 3. The precisions take turns. */
   rounds?: number;
-  /** Precisions to try; default all. `32-true` is always measured. */
+  /** Precisions to try; default all that the device has. `32-true` is always measured. */
   precisions?: readonly Precision[];
   /** Receives in words what is measured next. */
   progress?: (what: string) => void;
@@ -80,10 +80,13 @@ interface Trial {
 
 /** Runs the steps of a task, all with the same random numbers. */
 class Steps {
-  readonly #rng = keep(getRngState());
+  readonly #rng: Tensor;
+  readonly device: string;
   readonly parameters: readonly nn.Parameter[];
   constructor(readonly task: CalibrationTask) {
     this.parameters = task.model.parameters();
+    this.device = this.parameters[0]?.device ?? "cpu";
+    this.#rng = keep(getRngState(this.device));
   }
 
   /**
@@ -92,12 +95,12 @@ class Steps {
    */
   run(autocast: Autocast, scale: number, dtype: DType = "float32"): number {
     this.drop();
-    setRngState(this.#rng);
+    setRngState(this.#rng, this.device);
     return scope(() => this.task.step(autocast, dtype, scale));
   }
 
   forward(autocast: Autocast): void {
-    setRngState(this.#rng);
+    setRngState(this.#rng, this.device);
     this.task.forward(autocast, "float32");
   }
 
@@ -151,7 +154,8 @@ export function calibrate(task: CalibrationTask): Calibration {
     return tryPrecision(steps, precision, plain, exact);
   };
   const base = measured("32-true");
-  const others = precisions.filter((p) => p !== "32-true" && (task.precisions ?? precisions).includes(p));
+  const possible = precisionsOf(steps.device);
+  const others = possible.filter((p) => p !== "32-true" && (task.precisions ?? possible).includes(p));
   const trials = [base, ...others.map(measured)];
   for (let round = 1; round <= (task.rounds ?? 3); round++)
     for (const trial of trials) {
@@ -208,11 +212,11 @@ function tryPrecision(steps: Steps, precision: Precision, plain: Autocast, exact
 /** Runs one step and adds its time and its memory to the trial. */
 function measureStep(steps: Steps, trial: Trial): void {
   steps.drop();
-  resetPeakMemory();
+  resetPeakMemory(steps.device);
   const start = performance.now();
   steps.run(trial.autocast, trial.scale);
   trial.seconds.push((performance.now() - start) / 1000);
-  trial.peak = Math.max(trial.peak, memory().peakBytes);
+  trial.peak = Math.max(trial.peak, memory(steps.device).peakBytes);
   trial.autocast.clearCache();
 }
 
@@ -269,7 +273,7 @@ export function recommend(rows: readonly CalibratedPrecision[]): Calibration["re
  * @param scale the loss scale of the precision
  */
 function underflow(precision: Precision, watched: readonly ModuleRecord[], scale: number): number {
-  if (precision === "32-true") return 0;
+  if (precision === "32-true" || precision === "tf32") return 0;
   // Float16 rounds magnitudes below 2^−25 to zero. Bfloat16 has the exponents of float32 and loses only subnormals.
   const limit = precision === "16-mixed" ? -25 + Math.log2(firstScale / scale) : -133 + Math.log2(firstScale);
   let [lost, all] = [0, 0];

@@ -1,5 +1,5 @@
 // Dynamic loss scaling with the semantics of torch.amp.GradScaler (Micikevicius et al. 2018, arXiv:1710.03740 §3.2).
-import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { full, keep, noGrad, ops, scope, type Tensor, zeros } from "@rfdetr/torch";
 import { GradScalerError } from "./errors.js";
 
 /** Options of {@link GradScaler}. */
@@ -58,6 +58,8 @@ export class GradScaler {
   #goodSteps = 0;
   #stage: Stage = "ready";
   #foundInf = false;
+  /** What unscale() found, one element for each dtype and device, and not yet read. */
+  #found: Tensor[] = [];
   readonly #warn: (message: string) => void;
   /** Whether the scale has ever fallen below 1, where it flushes small gradients to zero instead of protecting them. */
   belowOne = false;
@@ -85,9 +87,26 @@ export class GradScaler {
   get currentScale(): number {
     return this.enabled ? this.#scale : 1;
   }
-  /** Whether a gradient of this step held NaN or infinity. Known after {@link GradScaler.unscale}. */
+  /**
+   * Whether a gradient of this step held NaN or infinity. Known after {@link GradScaler.unscale}. On a GPU the first
+   * question waits for the gradients, unless {@link GradScaler.settle} has answered it.
+   */
   get foundInf(): boolean {
+    for (const found of this.#found) {
+      if (!this.#foundInf && found.item() !== 0) this.#foundInf = true;
+      found.dispose();
+    }
+    this.#found = [];
     return this.#foundInf;
+  }
+  /**
+   * Tells what is known otherwise, such as from a finite norm of all gradients, so that nothing is read from the
+   * device.
+   * @param foundInf whether a gradient of this step holds NaN or infinity
+   */
+  settle(foundInf: boolean): void {
+    this.#foundInf = foundInf;
+    this.#forget();
   }
 
   /** Returns the loss times the current scale. Call backward on the result. */
@@ -126,13 +145,9 @@ export class GradScaler {
           else known.group.push(gradient);
         }
         for (const { device, group } of alike.values()) {
-          const found = tensor([0], { device });
-          ops._ampForeachNonFiniteCheckAndUnscale_(
-            group,
-            found,
-            tensor([1 / this.#scale], { dtype: "float64" }).to({ dtype: "float32", device }),
-          );
-          if (found.item() !== 0) this.#foundInf = true;
+          const found = keep(zeros([1], { device }));
+          this.#found.push(found);
+          ops._ampForeachNonFiniteCheckAndUnscale_(group, found, full([1], Math.fround(1 / this.#scale), { device }));
         }
       }),
     );
@@ -152,9 +167,10 @@ export class GradScaler {
     if (this.#stage === "stepped")
       throw new GradScalerError("Expected step() once since the last update() but received a second call");
     if (this.#stage === "ready") this.unscale(optimizer.parameters);
-    if (!this.#foundInf) optimizer.step();
+    const good = !this.foundInf;
+    if (good) optimizer.step();
     this.#stage = "stepped";
-    return !this.#foundInf;
+    return good;
   }
 
   /**
@@ -162,7 +178,7 @@ export class GradScaler {
    * scale.
    */
   reject(): void {
-    this.#foundInf = true;
+    this.settle(true);
     this.#stage = "stepped";
   }
 
@@ -174,7 +190,7 @@ export class GradScaler {
     if (!this.enabled) return;
     if (this.#stage === "ready")
       throw new GradScalerError("Expected unscale() or step() before update() but neither was called");
-    if (this.#foundInf) {
+    if (this.foundInf) {
       this.#scale = Math.fround(this.#scale * this.backoff);
       this.#goodSteps = 0;
       if (this.#scale < 1 && !this.belowOne) {
@@ -191,6 +207,11 @@ export class GradScaler {
     }
     this.#stage = "ready";
     this.#foundInf = false;
+  }
+
+  #forget(): void {
+    for (const found of this.#found) found.dispose();
+    this.#found = [];
   }
 
   /** The state to save in a checkpoint. */

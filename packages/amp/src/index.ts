@@ -5,6 +5,7 @@ export {
   type Precision,
   type PrecisionRequest,
   precisions,
+  precisionsOf,
   type ResolvedPrecision,
   resolvePrecision,
 } from "./auto-precision.js";

@@ -97,9 +97,7 @@ export class Monitor {
     for (const output of floatingTensors(event.result)) {
       this.#add(this.#forward, place, output);
       this.#written[output.dtype === "float32" || output.dtype === "float64" ? "full" : "half"] += output.nbytes;
-      // On other devices, backward runs on threads that cannot call JavaScript.
-      if (output.requiresGrad && output.device === "cpu")
-        this.#hooks.push(output.registerHook((gradient) => this.#arrived(place, gradient)));
+      if (output.requiresGrad) this.#hooks.push(output.registerHook((gradient) => this.#arrived(place, gradient)));
     }
     this.#seconds += (performance.now() - start) / 1000;
   };

@@ -94,7 +94,7 @@ export function replay(options: Replay): OverflowReport {
   else if (spoiled !== null) found = { ...nothing, phase: "weight", module: spoiled.name, weights: [spoiled] };
   else {
     drop();
-    if (options.rngState) setRngState(options.rngState);
+    if (options.rngState) setRngState(options.rngState, options.model.parameters()[0]?.device);
     found = watch(options.run, names);
     bad = badGradients(named);
     if (found.phase === "none" && bad.length > 0) found = { ...found, phase: "backward" };
@@ -146,7 +146,7 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
         found = fault(event, place, output, names, [...trail]);
         return;
       }
-      if (output.requiresGrad && output.device === "cpu" && !quietOperators.has(event.op.base))
+      if (output.requiresGrad && !quietOperators.has(event.op.base))
         hooks.push(output.registerHook((gradient) => arrived(gradient, event.op.base, place, output)));
       const last = trail[trail.length - 1];
       if (quietOperators.has(event.op.base)) continue;

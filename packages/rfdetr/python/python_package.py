@@ -25,7 +25,8 @@ parser = argparse.ArgumentParser()
 parser.add_argument("what", choices=["train", "infer"])
 parser.add_argument("--model", default="nano")
 parser.add_argument("--batch", type=int, default=2)
-parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
+parser.add_argument("--precision", default="32-true", choices=["32-true", "tf32", "bf16-mixed"])
+parser.add_argument("--device", default="cpu")
 parser.add_argument("--steps", type=int, default=6)
 parser.add_argument("--warmup", type=int, default=2)
 parser.add_argument("--boxes", type=int, default=8)
@@ -34,10 +35,21 @@ options = parser.parse_args()
 import torch  # noqa: E402
 
 half = options.precision == "bf16-mixed"
+device = torch.device(options.device)
+on_gpu = device.type == "cuda"
+torch.set_float32_matmul_precision("high" if options.precision == "tf32" else "highest")
+torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
 
 
 def autocast():
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=half)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=half)
+
+
+def now() -> float:
+    """Seconds, after the device has done what it was asked for."""
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -58,23 +70,25 @@ def train() -> dict:
     train_config = configs.TrainConfig(
         dataset_dir=None, batch_size=options.batch, grad_accum_steps=1, multi_scale=False
     )
-    module = RFDETRModelModule(model_config, train_config).train()
+    module = RFDETRModelModule(model_config, train_config).train().to(device)
     model, criterion = module.model, module.criterion
     groups = get_param_dict(_namespace_from_configs(model_config, train_config), model)
-    optimizer = torch.optim.AdamW(groups, lr=1e-4, weight_decay=1e-4, fused=False)
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, weight_decay=1e-4, fused=on_gpu)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     callback = RFDETREMACallback(decay=train_config.ema_decay, tau=train_config.ema_tau)
     average = AveragedModel(module, use_buffers=callback._use_buffers, multi_avg_fn=callback._multi_avg_fn)
 
     side = model_config.resolution
-    mask = torch.zeros(options.batch, side, side, dtype=torch.bool)
-    images = NestedTensor(torch.randn(options.batch, 3, side, side), mask)
-    targets = [target(image, side) for image in range(options.batch)]
+    mask = torch.zeros(options.batch, side, side, dtype=torch.bool, device=device)
+    images = NestedTensor(torch.randn(options.batch, 3, side, side).to(device), mask)
+    targets = [{k: v.to(device) for k, v in target(image, side).items()} for image in range(options.batch)]
 
     seconds: dict[str, list[float]] = {name: [] for name in ("step", "forward", "loss", "backward", "optimizer")}
     losses = []
     for step in range(options.warmup + options.steps):
-        marks = [time.perf_counter()]
+        if on_gpu and step == options.warmup:
+            torch.cuda.reset_peak_memory_stats(device)
+        marks = [now()]
         with autocast():
             outputs = model(images, targets)
             marks.append(time.perf_counter())
@@ -87,7 +101,7 @@ def train() -> dict:
         optimizer.step()
         optimizer.zero_grad()
         average.update_parameters(module)
-        marks.append(time.perf_counter())
+        marks.append(now())
         losses.append(loss.item())
         if step >= options.warmup:
             for name, value in zip(seconds, [marks[-1] - marks[0], *(b - a for a, b in zip(marks, marks[1:]))]):
@@ -96,6 +110,7 @@ def train() -> dict:
         "batch": options.batch,
         "seconds": {name: spread(values) for name, values in seconds.items()},
         "losses": losses,
+        **({"peak_tensor_bytes": torch.cuda.max_memory_allocated(device)} if on_gpu else {}),
     }
 
 

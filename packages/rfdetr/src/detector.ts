@@ -42,7 +42,7 @@ export interface DetectorOptions {
   /** Is called with what is unusual about the weights. Default: a warning of the process. */
   warn?: (message: string) => void;
   /** `auto` (the default) follows the hardware; `true` means `auto`, `false` means `32-true`. */
-  precision?: "auto" | "32-true" | "bf16-mixed" | "16-mixed" | boolean;
+  precision?: "auto" | "32-true" | "tf32" | "bf16-mixed" | "16-mixed" | boolean;
   /** `auto`, `cpu` or `cuda:N`. */
   device?: string;
 }
@@ -52,7 +52,7 @@ const detectorOptions = {
   weights: text,
   classNumbering: oneOf("auto", "from0", "from1"),
   warn: callback,
-  precision: oneOf("auto", "32-true", "bf16-mixed", "16-mixed", true, false),
+  precision: oneOf("auto", "32-true", "tf32", "bf16-mixed", "16-mixed", true, false),
   device: text,
 };
 

@@ -79,7 +79,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
   const withModel = (command: Command): Command =>
     command
       .option("--model <variant>", "variant", "nano")
-      .option("--precision <p...>", "one or several of auto, 32-true, bf16-mixed, 16-mixed", ["auto"]);
+      .option("--precision <p...>", "one or several of auto, 32-true, tf32, bf16-mixed, 16-mixed", ["auto"]);
 
   const comparable = (command: Command): Command =>
     command

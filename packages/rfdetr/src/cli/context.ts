@@ -131,4 +131,4 @@ export function oneOf<T extends string>(name: string, value: unknown, names: rea
 }
 
 /** Values of `--precision`. */
-export const precisions = ["auto", "32-true", "bf16-mixed", "16-mixed"] as const;
+export const precisions = ["auto", "32-true", "tf32", "bf16-mixed", "16-mixed"] as const;

@@ -36,7 +36,7 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
       .option("--images <n>", "number of training images (default: 1500)", numeric)
       .option("--steps <n>", "optimizer steps (default: 2000)", numeric)
       .option("--seed <n>", "seed of images and training (default: 0)", numeric)
-      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
+      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
       .option("--data <dir>", "folder for the images", "datasets/demo")
       .option(
         "--out <dir>",

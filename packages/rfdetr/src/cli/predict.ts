@@ -47,7 +47,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
         "trained weights: a file, a run folder, or the name of published ones such as nano",
       )
       .option("--threshold <x>", "lowest score to report", numeric, 0.5)
-      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed", "auto")
+      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--batch <n>", "images per batch", numeric, 1)
       .option(

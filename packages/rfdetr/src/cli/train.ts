@@ -23,7 +23,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--batch <n>", "images per micro-batch, or auto: as many as fit in memory (default: 4)", numeric)
       .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
       .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
-      .option("--precision <p>", "auto, 32-true, bf16-mixed or 16-mixed (default: auto, what fits the hardware)")
+      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed (default: auto, what fits)")
       .option("--no-amp", "train in 32-true")
       .option("--device <d>", "auto, cpu or cuda:N (default: auto, the GPU if there is one)")
       .option(

@@ -95,7 +95,7 @@ export function benchTrain(
   const laps: { step: number; forward: number; loss: number; backward: number; optimizer: number }[] = [];
   const losses: number[] = [];
   for (let i = 0; i < options.warmup + options.steps; i++) {
-    if (i === options.warmup) resetPeakMemory();
+    if (i === options.warmup) resetPeakMemory(device);
     const start = performance.now();
     const result = trainingStep(parts, [data], null, ema);
     const end = performance.now();
@@ -103,7 +103,7 @@ export function benchTrain(
     if (i >= options.warmup) laps.push({ ...result.seconds, step: (end - start) / 1000 });
   }
   // Read before the operations are counted, because counting runs a forward in float32.
-  const peakTensorBytes = memory().peakBytes;
+  const peakTensorBytes = memory(device).peakBytes;
   const peakRssBytes = peakRss();
   const forward = countFlops(() =>
     noGrad(() =>

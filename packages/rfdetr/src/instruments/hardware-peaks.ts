@@ -1,6 +1,6 @@
 // The speed of a large matrix product on this machine, by dtype and by number of threads.
-import { type Precision, precisions } from "@rfdetr/amp";
-import { type DType, getNumThreads, noGrad, ops, randn, scope, setNumThreads } from "@rfdetr/torch";
+import { type Precision, precisionsOf } from "@rfdetr/amp";
+import { type DType, getNumThreads, noGrad, ops, randn, scope, setNumThreads, setTf32 } from "@rfdetr/torch";
 import { measure, spread } from "../support/statistics.js";
 
 /** What the machine reaches at most. */
@@ -11,12 +11,18 @@ export interface HardwarePeaks {
   threads: { threads: number; gflops: number }[];
 }
 
-const dtypes: Record<Precision, DType> = { "32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16" };
+const dtypes: Record<Precision, DType> = {
+  "32-true": "float32",
+  tf32: "float32",
+  "bf16-mixed": "bfloat16",
+  "16-mixed": "float16",
+};
 const billions = (rate: number): number => Number((rate / 1e9).toFixed(1));
 
 /** Operations a second of a large matrix product in the dtype of a precision. */
 export function peakFlops(precision: Precision, device: string): number {
   const dtype = dtypes[precision];
+  setTf32(precision === "tf32");
   return noGrad(() =>
     scope(() => {
       // Float16 products of some CPUs are a hundred times slower; a smaller product shows that as well.
@@ -33,7 +39,10 @@ export function peakFlops(precision: Precision, device: string): number {
  * @param precision the dtype of the measurement by number of threads
  */
 export function measurePeaks(device: string, precision: Precision): HardwarePeaks {
-  const matmul = precisions.map((each) => ({ dtype: dtypes[each], gflops: billions(peakFlops(each, device)) }));
+  const matmul = precisionsOf(device).map((each) => ({
+    dtype: dtypes[each],
+    gflops: billions(peakFlops(each, device)),
+  }));
   if (device !== "cpu") return { matmul, threads: [] };
   const before = getNumThreads();
   const counts: number[] = [];

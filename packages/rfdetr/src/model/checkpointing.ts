@@ -4,7 +4,7 @@ import { checkpoint, getRngState, isGradEnabled, keep, type nn, setRngState, typ
 
 /**
  * Runs `body(inputs)` and saves only its inputs for backward. Backward runs it again, under the same autocast and with
- * the same random numbers, so that the gradients are the same as without checkpointing. Works on the CPU only.
+ * the same random numbers, so that the gradients are the same as without checkpointing.
  * @param block the module whose parameters `body` uses
  * @param inputs tensors that `body` reads
  * @param body the forward pass of the block
@@ -13,19 +13,20 @@ import { checkpoint, getRngState, isGradEnabled, keep, type nn, setRngState, typ
 export function checkpointed(block: nn.Module, inputs: readonly Tensor[], body: (inputs: Tensor[]) => Tensor): Tensor {
   if (!isGradEnabled()) return body([...inputs]);
   const autocast = activeAutocast();
-  const rng = keep(getRngState());
+  const device = inputs[0]?.device;
+  const rng = keep(getRngState(device));
   let first = true;
   const run = (given: Tensor[]): Tensor => {
     if (first) {
       first = false;
       return body(given);
     }
-    const now = getRngState();
-    setRngState(rng);
+    const now = getRngState(device);
+    setRngState(rng, device);
     try {
       return autocast === null ? body(given) : autocast.run(() => body(given));
     } finally {
-      setRngState(now);
+      setRngState(now, device);
       rng.dispose();
     }
   };

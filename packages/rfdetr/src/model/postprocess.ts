@@ -31,7 +31,7 @@ export interface ScoredBoxes {
  * @param outputs logits `[B, N, K]` and boxes `[B, N, 4]`
  * @param sizes height and width in pixels of each original image
  * @param numSelect number of detections for each image; at most N · K are returned
- * @returns the detections of each image
+ * @returns the detections of each image, on the CPU; waits for the device
  * @example
  * import { postprocess, toArrays } from "rfdetr/model";
  * const [first] = postprocess(outputs, [[480, 640]], 100);
@@ -59,15 +59,17 @@ export function postprocess(
   );
   const chosen = corners.gather(1, query.unsqueeze(-1).expand([-1, -1, 4])).mul(limits);
   const boxes = ops.minimum(ops.clamp(chosen, { min: 0 }), limits);
+  // Every reading from a GPU waits for it: the whole batch is read at once.
+  const found = { scores: ordered.narrow(1, 0, k).to("cpu"), labels: labels.to("cpu"), boxes: boxes.to("cpu") };
   return Array.from({ length: batch }, (_, i) => ({
-    scores: ordered.select(0, i).narrow(0, 0, k),
-    labels: labels.select(0, i),
-    boxes: boxes.select(0, i),
+    scores: found.scores.select(0, i),
+    labels: found.labels.select(0, i),
+    boxes: found.boxes.select(0, i),
   }));
 }
 
 /**
- * Copies the detections of one image to plain arrays. Waits for the device.
+ * Copies the detections of one image to plain arrays.
  * @param scored detections of {@link postprocess}, in float32
  */
 export function toArrays({ scores, labels, boxes }: ScoredTensors): ScoredBoxes {

@@ -28,7 +28,7 @@ export const modelOverrides: Overrides = {
 
 /** Options of {@link modelAutocast}: the precision, and the user's own policy and overrides. */
 export interface ModelAutocastOptions extends AutocastOptions {
-  /** `32-true`, `bf16-mixed` or `16-mixed`. */
+  /** `32-true`, `tf32`, `bf16-mixed` or `16-mixed`. */
   precision: Precision;
 }
 

@@ -161,8 +161,7 @@ export class RFDETRModel extends nn.Module {
 
   /**
    * Activation checkpointing of the encoder and decoder layers (Chen et al. 2016, arXiv:1604.06174): backward
-   * recomputes their activations, so that training needs less memory and more time. The gradients are the same. Works
-   * on the CPU only, where backward runs on the calling thread.
+   * recomputes their activations, so that training needs less memory and more time. The gradients are the same.
    */
   set checkpointing(on: boolean) {
     this.backbone.at(0).encoder.encoder.checkpointing = on;

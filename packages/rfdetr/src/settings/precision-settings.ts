@@ -20,7 +20,7 @@ export const precisionSettings = {
     without: { fp8: "there are no fp8 kernels; use bf16" },
   },
   precision: {
-    type: z.enum(["auto", "32-true", "bf16-mixed", "16-mixed"]),
+    type: z.enum(["auto", "32-true", "tf32", "bf16-mixed", "16-mixed"]),
     fallback: "auto",
     about: "precision of training; any value other than auto decides, and amp and amp_dtype must not contradict it",
     means: precisionWords,
@@ -88,7 +88,7 @@ export const precisionSettings = {
     type: z.boolean(),
     fallback: false,
     about:
-      "recompute the activations of encoder and decoder layers in backward instead of keeping them: less memory, more time; CPU only",
+      "recompute the activations of encoder and decoder layers in backward instead of keeping them: less memory, more time",
     differs: "covers the decoder too, where the package covers the encoder only",
   },
 } as const satisfies Record<string, Setting>;

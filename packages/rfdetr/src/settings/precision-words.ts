@@ -11,6 +11,8 @@ export const precisionWords: Readonly<Record<string, string>> = {
   mixed: "auto",
   bf16: "bf16-mixed",
   bfloat16: "bf16-mixed",
+  tf32: "tf32",
+  high: "tf32",
   fp32: "32-true",
   float32: "32-true",
   full: "32-true",

@@ -39,6 +39,10 @@ export function checkPrecision(settings: TrainSettings): void {
       `Expected one precision but received ${value(asked[0][0])} and ${value(other[0])}, which is ${other[1]}: leave one out`,
     );
   const wanted = asked[0]?.[1];
-  if (Object.keys(settings.scaler).length > 0 && (wanted === "32-true" || wanted === "bf16-mixed"))
+  if (
+    Object.keys(settings.scaler).length > 0 &&
+    wanted !== undefined &&
+    ["32-true", "tf32", "bf16-mixed"].includes(wanted)
+  )
     throw new ConfigError(`The setting scaler is for 16-mixed, but the precision is ${wanted}: leave one out`);
 }

@@ -88,7 +88,7 @@ export const settings = {
     most: 65_536,
     fallback: 4,
     about: "images per micro-batch; auto takes the largest that fits in memory and sets grad_accum_steps",
-    differs: "auto measures the memory of the CPU, where the package requires CUDA",
+    differs: "auto measures the memory of the CPU too, where the package requires CUDA",
   },
   auto_batch_target_effective: {
     type: count,

@@ -2,12 +2,16 @@
 // the moving average.
 
 import { badGradients } from "@rfdetr/amp";
-import { memory, optim, scope, span } from "@rfdetr/torch";
+import { memory, noGrad, ops, optim, scope, span, type Tensor } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
 import type { Ema } from "./ema.js";
 import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js";
 
-/** Seconds that the parts of a step took. */
+/**
+ * Seconds that the parts of a step took. On a GPU these are the times in which the work was handed over; what the GPU
+ * still has to do counts in the part that next waits for it: the loss, which reads its value, and the optimizer, which
+ * reads the norm.
+ */
 export interface StepSeconds {
   forward: number;
   loss: number;
@@ -131,6 +135,7 @@ function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts, ema: Ema | 
   scaler.unscale(parameters);
   const norm = optim.gradientNorm(parameters);
   if (Number.isFinite(norm)) {
+    scaler.settle(false); // a finite norm has no NaN and no infinity in it
     // The optimizer multiplies by it as it reads the gradients, which spares a pass over them.
     const factor = optim.clipFactor(norm, clipMaxNorm);
     scaler.step({ parameters, step: () => optimizer.step({ gradientScale: factor, average: ema?.advance() }) });
@@ -167,20 +172,26 @@ function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, sh
   const { model, criterion, autocast, scaler, device } = parts;
   const images = span("images", () => prepareImages(batch, size, device));
   const lap = stopwatch();
-  const before = memory().liveBytes - autocast.cachedBytes;
+  const before = memory(device).liveBytes - autocast.cachedBytes;
   const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
-  sums.keptBytes = Math.max(sums.keptBytes, memory().liveBytes - autocast.cachedBytes - before);
+  sums.keptBytes = Math.max(sums.keptBytes, memory(device).liveBytes - autocast.cachedBytes - before);
   seconds.forward += lap();
   const { total, value } = span("loss", () => {
     const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true });
-    for (const [name, term] of parted) terms.set(name, (terms.get(name) ?? 0) + term.item() * share);
-    return { total, value: total.item() };
+    const [value, ...values] = readScalars([total, ...parted.values()]);
+    for (const [i, name] of [...parted.keys()].entries()) terms.set(name, (terms.get(name) ?? 0) + values[i] * share);
+    return { total, value };
   });
   seconds.loss += lap();
   if (!Number.isFinite(value)) return value;
   span("backward", () => scaler.scale(share === 1 ? total : total.mul(share)).backward());
   seconds.backward += lap();
   return value;
+}
+
+/** The values of scalars of one dtype, read at once: on a GPU each reading waits for all that was asked of it before. */
+function readScalars(scalars: readonly Tensor[]): number[] {
+  return Array.from(noGrad(() => ops.stack([...scalars]).toArray()) as Float32Array);
 }
 
 /** Seconds since the last call. */

@@ -87,10 +87,10 @@ function fixedBytes({ parts: { model, optimizer }, ema }: Pick<Session, "parts" 
 }
 
 function stepRecord(
-  { precision, progress }: Session,
+  { precision, progress, parts }: Session,
   { event, result, scale, seconds, report }: RecordedStep,
 ): StepRecord {
-  const { liveBytes, peakBytes } = memory();
+  const { liveBytes, peakBytes } = memory(parts.device);
   return {
     v: numericsVersion,
     kind: "step",

@@ -2,7 +2,7 @@
 
 import type { Precision } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
-import { memory, releaseCachedMemory, resetPeakMemory } from "@rfdetr/torch";
+import { deviceMemory, memory, releaseCachedMemory, resetPeakMemory } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
@@ -79,8 +79,7 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
 /**
  * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with
  * everything that a run holds: gradients, moments, average, and what the monitor and the replay of a fault hold. The
- * operating system says how much memory is available, limits of containers included.
- * @throws ConfigError on a GPU, whose free memory libtorch does not report here
+ * operating system says how much memory is available, limits of containers included; on a GPU its driver says so.
  */
 export function autoBatch(
   settings: TrainSettings,
@@ -89,13 +88,11 @@ export function autoBatch(
   precision: Precision,
   device: string,
 ): AutoBatch {
-  if (device !== "cpu")
-    throw new ConfigError(
-      `The setting batch_size = "auto" measures the CPU's memory, and the device is ${device}: give a number`,
-    );
-  const available = availableMemory();
-  const before = { rss: process.memoryUsage.rss(), live: memory().liveBytes };
+  const held = heldMemory(device);
+  const available = held.available();
+  const before = { held: held.now(), live: memory(device).liveBytes };
   const model = new RFDETRModel(config);
+  if (device !== "cpu") model.to(device);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;
   // With a scale of 1, no step is skipped because its gradients overflow.
@@ -106,7 +103,7 @@ export function autoBatch(
     return chooseBatch(settings.autoBatchTargetEffective, available, (batch) => {
       const batches = [randomBatch(batch, side, config.numClasses, settings.autoBatchMaxTargetsPerImage)];
       const watched = settings.monitorInterval > 0;
-      return measure(before, gradients, {
+      return measure(device, before, gradients, {
         // A watched step takes all that a plain one takes.
         step: watched ? null : () => trainingStep(parts, batches, null),
         watched: watched ? () => watchedStep(parts, batches) : null,
@@ -122,9 +119,29 @@ export function autoBatch(
       ...(ema?.state().tensors.values() ?? []),
     ])
       tensor.dispose();
-    releaseCachedMemory();
-    resetPeakMemory();
+    releaseCachedMemory(device);
+    resetPeakMemory(device);
   }
+}
+
+/** What the process holds of a device's memory, tensors and all else, and what it can still get. Bytes. */
+interface HeldMemory {
+  now: () => number;
+  peak: () => number;
+  available: () => number;
+}
+
+function heldMemory(device: string): HeldMemory {
+  if (device === "cpu") return { now: () => process.memoryUsage.rss(), peak: peakRss, available: availableMemory };
+  return {
+    now: () => deviceMemory(device).heldBytes,
+    peak: () => deviceMemory(device).peakHeldBytes,
+    // What libtorch caches can become tensors.
+    available: () => {
+      const { freeBytes, heldBytes } = deviceMemory(device);
+      return freeBytes + heldBytes - memory(device).liveBytes;
+    },
+  };
 }
 
 function watchedStep(parts: StepParts, batches: readonly MicroBatch[]): void {
@@ -139,24 +156,26 @@ function watchedStep(parts: StepParts, batches: readonly MicroBatch[]): void {
 }
 
 /**
- * @param before resident set and tensors of the process before the model was made
+ * @param before what the process held, and its tensors, before the model was made
  * @param gradients bytes of all gradients: with accumulation, those of one micro-batch are held during the next
  */
 function measure(
-  before: { rss: number; live: number },
+  device: string,
+  before: { held: number; live: number },
   gradients: number,
   kinds: Record<"step" | "watched" | "replay", (() => void) | null>,
 ): StepMemory {
-  const largest = peakRss();
+  const held = heldMemory(device);
+  const largest = held.peak();
   const [step, watched, replay] = [kinds.step, kinds.watched, kinds.replay].map((run) => {
     if (run === null) return 0;
-    resetPeakMemory();
+    resetPeakMemory(device);
     run();
-    return memory().peakBytes + gradients;
+    return memory(device).peakBytes + gradients;
   });
   // The largest resident set tells of these steps only if it grew in them. What is resident now may be freed memory
   // that the allocator keeps for the next step.
-  const resident = peakRss() > largest ? peakRss() : process.memoryUsage.rss();
+  const most = held.peak() > largest ? held.peak() : held.now();
   const tensors = Math.max(step, watched, replay) - gradients - before.live;
-  return { step, watched, replay, outside: Math.max(0, resident - before.rss - tensors) };
+  return { step, watched, replay, outside: Math.max(0, most - before.held - tensors) };
 }

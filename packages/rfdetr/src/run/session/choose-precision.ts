@@ -1,6 +1,6 @@
 // The precision of a run: named, what fits the hardware, or what measures best on the run's first batch. The table that
 // says what fits the hardware is `autoTable` of @rfdetr/amp.
-import { type Calibration, type Precision, readHardware, resolvePrecision } from "@rfdetr/amp";
+import { type Calibration, type Precision, precisionsOf, readHardware, resolvePrecision } from "@rfdetr/amp";
 import { getRngState, keep, setRngState } from "@rfdetr/torch";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { requestedPrecision } from "../../settings/precision.js";
@@ -59,14 +59,14 @@ async function measure(
   settings: TrainSettings,
   device: string,
 ): Promise<Calibration> {
-  const precisions: Precision[] = readHardware(device).fp16 ? ["bf16-mixed", "16-mixed"] : ["bf16-mixed"];
+  const precisions = precisionsOf(device).filter((each) => each !== "16-mixed" || readHardware(device).fp16);
   for await (const [batch] of data.steps(0, 0)) {
-    const rng = keep(getRngState());
+    const rng = keep(getRngState(device));
     try {
       const subject = { model, classNames: data.classNames, batch, device, trained: false };
       return calibrateSubject(subject, { overrides: settings.precisionOverrides, precisions, rounds: 2 });
     } finally {
-      setRngState(rng);
+      setRngState(rng, device);
       rng.dispose();
     }
   }

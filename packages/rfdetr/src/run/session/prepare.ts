@@ -10,7 +10,6 @@ import { resolveModel } from "../../model/variants.js";
 import { requestedPrecision } from "../../settings/precision.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { resolveDevice } from "../../support/device.js";
-import { ConfigError } from "../../support/errors.js";
 import { trainingScales } from "../../train/multi-scale.js";
 import { Schedule } from "../../train/schedule.js";
 import { averageOf, stepParts } from "../../train/step-parts.js";
@@ -58,10 +57,6 @@ async function prepare(
   if (wanted.threads !== null) setNumThreads(wanted.threads);
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device);
-  if (wanted.gradientCheckpointing && device !== "cpu")
-    throw new ConfigError(
-      `The setting gradient_checkpointing works only on the CPU, but the device is ${device}: leave it out`,
-    );
   const shape = modelShape(wanted);
   const sides =
     wanted.multiScale === false || wanted.multiScale === "off"

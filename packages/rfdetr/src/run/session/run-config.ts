@@ -96,7 +96,7 @@ const schema = z.object({
   settings: z.record(z.string(), z.unknown()),
   seed: z.number().int().nonnegative(),
   class_names: z.array(z.string()),
-  precision: z.enum(["32-true", "bf16-mixed", "16-mixed"]),
+  precision: z.enum(["32-true", "tf32", "bf16-mixed", "16-mixed"]),
   reason: z.string(),
   data: z.object({ path: z.string(), relative: z.string(), train: split, valid: split }).optional(),
   changes: z.array(z.unknown()).optional(),

@@ -27,7 +27,7 @@ function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
     parts.model.loadStateDict(saved.model);
     parts.optimizer.loadStateDict(saved.optimizer);
     if (ema !== null && saved.ema !== null) ema.load(saved.ema);
-    setRngState(saved.rng);
+    setRngState(saved.rng, parts.device);
     return saved.progress;
   } catch (error) {
     if (!RfdetrError.is(error)) throw error;
@@ -80,7 +80,7 @@ export function saveSession({ directory, parts, ema, progress, settings, seed }:
       model: parts.model.stateDict(),
       ema: ema === null ? null : ema.state(),
       optimizer: parts.optimizer.stateDict(),
-      rng: getRngState(),
+      rng: getRngState(parts.device),
     };
     saveCheckpoint(directory.checkpoint, progress, tensors, comparedSettings(settings, seed));
   });
