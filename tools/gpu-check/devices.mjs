@@ -1,0 +1,43 @@
+// @ts-check
+// Where the tensors of a training step are, and how often a step reads from the device.
+import { precisionsOf } from "@rfdetr/amp";
+import { Tensor, zeros } from "@rfdetr/torch";
+import { benchParts } from "rfdetr/instruments";
+import { randomBatch, trainingStep } from "rfdetr/train";
+
+/** The costs, the terms of the loss and the norm. */
+const readings = 3;
+
+export async function devices(report, { device, model, batch }) {
+  if (device === "cpu") return report.leave("the CPU reads nothing from a device");
+  for (const precision of precisionsOf(device === "meta" ? "cpu" : device)) {
+    await report.step(`a step of ${model} in ${precision}`);
+    const { config, parts, ema } = benchParts({ model, precision, device });
+    const data = randomBatch(batch, config.resolution, config.numClasses, 3);
+    const count = countReadings(device, () => trainingStep(parts, [data], null, ema));
+    report.atMost(`${precision}: readings from the device in a step`, count, readings);
+    const tensors = [...parts.model.stateDict(), ...(ema?.state().tensors ?? [])];
+    const elsewhere = tensors.filter(([, tensor]) => tensor.device !== device).map(([name]) => name);
+    report.holds(`${precision}: weights and averages stay on the device`, elsewhere.length === 0, elsewhere[0] ?? "");
+  }
+}
+
+/** How often `body` reads values from the device. Meta tensors have none and read as zeros. */
+function countReadings(device, body) {
+  const { item, toBits } = Tensor.prototype;
+  let count = 0;
+  const counted = (read, zero) =>
+    function () {
+      if (this.device !== device) return read.call(this);
+      count++;
+      return device === "meta" ? zero(this) : read.call(this);
+    };
+  Tensor.prototype.item = counted(item, () => 0);
+  Tensor.prototype.toBits = counted(toBits, ({ shape, dtype }) => toBits.call(zeros(shape, { dtype })));
+  try {
+    body();
+  } finally {
+    Object.assign(Tensor.prototype, { item, toBits });
+  }
+  return count;
+}
