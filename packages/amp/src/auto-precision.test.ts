@@ -10,6 +10,7 @@ const machine = (changes: Partial<Hardware>): Hardware => ({
   memoryBytes: 8e9,
   bf16: false,
   fp16: false,
+  kernels: false,
   features: [],
   capability: "AVX2",
   ...changes,
@@ -21,6 +22,7 @@ describe("auto", () => {
     ["older CUDA GPU", { device: "cuda", fp16: true }, "16-mixed"],
     ["Apple GPU (MPS)", { device: "mps", fp16: true }, "16-mixed"],
     ["CPU with avx512_bf16 or amx_bf16", { bf16: true }, "bf16-mixed"],
+    ["CPU with AVX2 and FMA", { kernels: true }, "bf16-mixed"],
     ["any other CPU", {}, "32-true"],
   ] as const)("on a %s", (hardware, facts, precision) => {
     const resolved = resolvePrecision("auto", machine(facts));

@@ -1,5 +1,6 @@
 import { memory, nn, ops, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
+import type { Precision } from "./auto-precision.js";
 import { Autocast } from "./autocast.js";
 import { calibrate, recommend } from "./calibrate.js";
 import { compareModules } from "./compare-modules.js";
@@ -32,7 +33,7 @@ const task = {
     loss.mul(scale).backward();
     return loss.item();
   },
-  autocast: (precision: "32-true" | "bf16-mixed" | "16-mixed") => new Autocast(precision, { emulateHalf: true }),
+  autocast: (precision: Precision) => new Autocast(precision, { emulateHalf: true }),
   rounds: 1,
 };
 

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
-import { engine } from "@rfdetr/torch";
+import { engine, ops } from "@rfdetr/torch";
 
 /** The properties of a device that decide on its precision. */
 export interface Hardware {
@@ -16,6 +16,8 @@ export interface Hardware {
   memoryBytes: number;
   /** Whether matrix products in bfloat16 run natively. */
   bf16: boolean;
+  /** Whether `@rfdetr/torch` has own kernels for products on this device: they take bfloat16 as fast as float32. */
+  kernels: boolean;
   /** Whether matrix products in float16 run natively. */
   fp16: boolean;
   /**
@@ -116,9 +118,10 @@ function readNow(device: string): Hardware {
       ...common,
       name: cpus()[0]?.model.trim() || "unknown CPU",
       ...cpuMatrixUnits(flags),
+      kernels: ops.linearTakesMasters(),
       features: interesting.filter((name) => flags.includes(name)),
     };
-  if (kind === "mps") return { ...common, name: "Apple GPU", bf16: false, fp16: true, features: [] };
+  if (kind === "mps") return { ...common, name: "Apple GPU", bf16: false, fp16: true, kernels: false, features: [] };
   const card = gpu(index);
   // GPUs have bfloat16 units from compute capability 8.0 (Ampere) on. Older ones emulate bfloat16 slowly.
   return {
@@ -126,6 +129,7 @@ function readNow(device: string): Hardware {
     name: card?.name ?? device,
     bf16: (card?.capability ?? 0) >= 8,
     fp16: true,
+    kernels: false,
     features: card === null ? [] : [`sm_${Math.round(card.capability * 10)}`],
   };
 }

@@ -1,11 +1,11 @@
-// The speed of a large matrix product on this machine, by dtype and by number of threads.
+// The speed of a large linear layer on this machine, by dtype and by number of threads.
 import { type Precision, precisionsOf } from "@rfdetr/amp";
 import { type DType, getNumThreads, noGrad, ops, randn, scope, setNumThreads, setTf32 } from "@rfdetr/torch";
 import { measure, spread } from "../support/statistics.js";
 
 /** What the machine reaches at most. */
 export interface HardwarePeaks {
-  /** 10⁹ operations a second of a 1024³ product in the dtype of each precision; on a CPU, float16 is 256³. */
+  /** 10⁹ operations a second of a linear layer of 1024³ in the dtype of each precision; on a CPU, float16 is 256³. */
   matmul: { dtype: DType; gflops: number }[];
   /** The same in the dtype of one precision, by number of threads; empty on a GPU. */
   threads: { threads: number; gflops: number }[];
@@ -19,7 +19,7 @@ const dtypes: Record<Precision, DType> = {
 };
 const billions = (rate: number): number => Number((rate / 1e9).toFixed(1));
 
-/** Operations a second of a large matrix product in the dtype of a precision. */
+/** Operations a second of a large linear layer in the dtype of a precision, on the kernels that the model uses. */
 export function peakFlops(precision: Precision, device: string): number {
   const dtype = dtypes[precision];
   setTf32(precision === "tf32");
@@ -28,7 +28,7 @@ export function peakFlops(precision: Precision, device: string): number {
       // Float16 products of some CPUs are a hundred times slower; a smaller product shows that as well.
       const side = dtype === "float16" && device === "cpu" ? 256 : 1024;
       const [a, b] = [randn([side, side], { device }).to(dtype), randn([side, side], { device }).to(dtype)];
-      const seconds = measure(() => void scope(() => ops.matmul(a, b).narrow(0, 0, 1).float().sum().item()), 10, 3);
+      const seconds = measure(() => void scope(() => ops.linear(a, b).narrow(0, 0, 1).float().sum().item()), 10, 3);
       return (2 * side ** 3) / spread(seconds).min;
     }),
   );
