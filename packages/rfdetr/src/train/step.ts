@@ -189,7 +189,7 @@ function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, sh
   return value;
 }
 
-/** The values of scalars of one dtype, read at once: on a GPU each reading waits for all that was asked of it before. */
+/** The values of scalars of one dtype, read at once: on a GPU each reading waits for all that was asked before. */
 function readScalars(scalars: readonly Tensor[]): number[] {
   return Array.from(noGrad(() => ops.stack([...scalars]).toArray()) as Float32Array);
 }
