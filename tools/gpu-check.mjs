@@ -61,6 +61,7 @@ const report = new Report({
 process.on("SIGINT", () => report.interrupt());
 process.stderr.write(`libtorch ${engine().version} on ${device}: ${report.about.hardware}\n`);
 
+/** @type {[name: string, run: (report: Report, options: any) => unknown][]} */
 const sections = [
   ["parity", (await import("./gpu-check/parity.mjs")).parity],
   ["devices", (await import("./gpu-check/devices.mjs")).devices],

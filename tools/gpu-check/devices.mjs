@@ -27,6 +27,7 @@ function countReadings(device, body) {
   const { item, toBits } = Tensor.prototype;
   let count = 0;
   const counted = (read, zero) =>
+    /** @this {Tensor} */
     function () {
       if (this.device !== device) return read.call(this);
       count++;
