@@ -64,7 +64,7 @@ describe("budget", () => {
     ];
     const files = places.map((place) => script(`packages/${place}/a.ts`, lines(10)));
     expect(coreLines(table(files))).toBe(50);
-    const many = Array.from({ length: 44 }, (_, i) => script(`packages/amp/src/${i}.ts`, lines(limits.file)));
-    expect(breaches(many, [])).toEqual(["core: 13200 lines, at most 13000"]);
+    const many = Array.from({ length: 49 }, (_, i) => script(`packages/amp/src/${i}.ts`, lines(limits.file)));
+    expect(breaches(many, [])).toEqual(["core: 14700 lines, at most 14500"]);
   });
 });
