@@ -112,10 +112,14 @@ function modelAlone(predictor, batch) {
 
 /** Images a second of the library's predict, from the second batch on: the first waits for the model to be loaded. */
 async function predictFiles(weights, files, batch) {
-  await using detector = await RFDETR.load(weights, { precision });
-  await detector.predict(files.slice(0, batch), { batch });
-  const start = performance.now();
-  let done = 0;
-  for await (const _ of detector.predict(files, { batch })) done++;
-  return done / ((performance.now() - start) / 1000);
+  const detector = await RFDETR.load(weights, { precision });
+  try {
+    await detector.predict(files.slice(0, batch), { batch });
+    const start = performance.now();
+    let done = 0;
+    for await (const _ of detector.predict(files, { batch })) done++;
+    return done / ((performance.now() - start) / 1000);
+  } finally {
+    await detector.dispose();
+  }
 }
