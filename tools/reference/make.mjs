@@ -24,6 +24,7 @@ const environments = {
   rfdetr: ["rfdetr[train]==1.11.2", "pycocotools", "scipy"],
   // It brings an OpenCV of its own.
   albumentations: ["albumentations==2.0.8"],
+  torchao: ["torch==2.15.0", "torchao==0.18.0", "bitsandbytes==0.50.2"],
 };
 
 const { values, positionals } = parseArgs({
@@ -36,7 +37,8 @@ function commandOf(script) {
   const text = readFileSync(join(here, script), "utf8");
   const [, comment = ""] = /"""(.*?)"""/s.exec(text) ?? [];
   const [, line] = /python (tools\/reference\/\S+\.py.*)/.exec(comment) ?? [];
-  return { script, line, environment: text.includes("import albumentations") ? "albumentations" : "rfdetr" };
+  const environment = Object.keys(environments).find((name) => text.includes(`import ${name}`)) ?? "rfdetr";
+  return { script, line, environment };
 }
 
 /** Runs a program; its output goes to `file`, where one is given, once it has ended well. */

@@ -8681,6 +8681,12 @@ export function adamw_(parameters: readonly Tensor[], gradients: readonly Tensor
   dispatch(adamw_$_, [parameters, gradients, expAvgs, expAvgSqs, averages, lrs, weightDecays, beta1, beta2, eps, step, gradientScale, averageWeight]);
 }
 
+const adamw8bit_$_ = operator("rfdetr::adamw_8bit_", "");
+/** `rfdetr::adamw_8bit_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_scales, Tensor(d!)[] exp_avg_sqs, Tensor(e!)[] exp_avg_sq_scales, Tensor(f!)[] averages, float[] lrs, float[] weight_decays, float beta1, float beta2, float eps, int step, float gradient_scale, float average_weight) -> ()` */
+export function adamw8bit_(parameters: readonly Tensor[], gradients: readonly Tensor[], expAvgs: readonly Tensor[], expAvgScales: readonly Tensor[], expAvgSqs: readonly Tensor[], expAvgSqScales: readonly Tensor[], averages: readonly Tensor[], lrs: readonly number[], weightDecays: readonly number[], beta1: number, beta2: number, eps: number, step: number, gradientScale: number, averageWeight: number): void {
+  dispatch(adamw8bit_$_, [parameters, gradients, expAvgs, expAvgScales, expAvgSqs, expAvgSqScales, averages, lrs, weightDecays, beta1, beta2, eps, step, gradientScale, averageWeight]);
+}
+
 const attention$_ = operator("rfdetr::attention", "");
 /** `rfdetr::attention(Tensor query, Tensor key, Tensor value, float scale) -> Tensor` */
 export function attention(query: Tensor, key: Tensor, value: Tensor, scale: number): Tensor {
@@ -8703,6 +8709,12 @@ const deformableAttentionComposed$_ = operator("rfdetr::deformable_attention_com
 /** `rfdetr::deformable_attention_composed(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> Tensor` */
 export function deformableAttentionComposed(value: Tensor, shapes: readonly number[], reference: Tensor, offsets: Tensor, logits: Tensor): Tensor {
   return dispatch(deformableAttentionComposed$_, [value, shapes, reference, offsets, logits]) as Tensor;
+}
+
+const dynamicMap$_ = operator("rfdetr::dynamic_map", "");
+/** `rfdetr::dynamic_map(bool with_sign) -> (Tensor map, Tensor bounds)` */
+export function dynamicMap(withSign: boolean): [Tensor, Tensor] {
+  return dispatch(dynamicMap$_, [withSign]) as [Tensor, Tensor];
 }
 
 const gradientNorm$_ = operator("rfdetr::gradient_norm", "");

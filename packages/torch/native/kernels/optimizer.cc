@@ -1,44 +1,16 @@
 // compile: -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off
 // An optimizer step in one pass over the parameters. The weights, gradients and moments of a detector are 500 MB, and
 // the gain is that they are read once instead of once per foreach operator.
-#include "every_cpu.h"
+#include "optimizer.h"
 #include "parallel.h"
 
-#include <ATen/ATen.h>
 #include <torch/library.h>
-
-#include <cmath>
-#include <vector>
 
 namespace rfdetr {
 
 namespace {
 
-/// Elements of a piece of work. Tensors are cut into pieces, so that threads share very different sizes evenly.
-constexpr int64_t piece = 1 << 16;
-
-struct Piece {
-  size_t tensor;
-  int64_t begin, end;
-};
-
-std::vector<Piece> pieces_of(at::TensorList tensors) {
-  std::vector<Piece> pieces;
-  for (size_t i = 0; i < tensors.size(); ++i)
-    for (int64_t begin = 0; begin < tensors[i].numel(); begin += piece)
-      pieces.push_back({i, begin, std::min(begin + piece, tensors[i].numel())});
-  return pieces;
-}
-
-void check_list(at::TensorList tensors, at::TensorList like, const char* what) {
-  TORCH_CHECK(tensors.size() == like.size(), "Expected ", like.size(), " tensors for ", what, " but received ",
-              tensors.size());
-  for (size_t i = 0; i < tensors.size(); ++i)
-    TORCH_CHECK(tensors[i].device().is_cpu() && tensors[i].scalar_type() == at::kFloat && tensors[i].is_contiguous() &&
-                    tensors[i].numel() == like[i].numel(),
-                "Expected a contiguous float32 CPU tensor of ", like[i].numel(), " elements for ", what, " ", i,
-                " but received ", tensors[i].toString(), " of shape ", tensors[i].sizes());
-}
+using namespace optimizer;
 
 EVERY_CPU double sum_of_squares(const float* values, int64_t count) {
   // In double, where squares of float32 cannot overflow. 32 sums at once, because a single one waits for each addition.
@@ -71,28 +43,6 @@ double gradient_norm(at::TensorList gradients) {
   return std::sqrt(total);
 }
 
-/// Numbers of one parameter's update.
-struct Rates {
-  float gradient_scale, decay, beta1, beta2, step_size, root_correction, eps, average_weight;
-};
-
-struct Settings {
-  double beta1, beta2, eps;
-  int64_t step;
-  double gradient_scale, average_weight;
-
-  Rates rates(double lr, double weight_decay) const {
-    return {static_cast<float>(gradient_scale),
-            static_cast<float>(1 - lr * weight_decay),
-            static_cast<float>(beta1),
-            static_cast<float>(beta2),
-            static_cast<float>(lr / (1 - std::pow(beta1, step))),
-            static_cast<float>(std::sqrt(1 - std::pow(beta2, step))),
-            static_cast<float>(eps),
-            static_cast<float>(average_weight)};
-  }
-};
-
 /// Lists with one tensor for each parameter; `averages` may be empty.
 struct State {
   at::TensorList parameters, gradients, exp_avgs, exp_avg_sqs, averages;
@@ -106,36 +56,19 @@ struct State {
   }
 };
 
-/// Every rounding is written out, so that vectors, their remainders and both functions below agree to the bit.
-ALWAYS_INLINE float adamw_of(float parameter, float gradient, float& first, float& second, const Rates& rate) {
-  const float g = gradient * rate.gradient_scale;
-  const float m = __builtin_fmaf(g - first, 1 - rate.beta1, first);
-  const float v = __builtin_fmaf(g * g, 1 - rate.beta2, second * rate.beta2);
-  first = m;
-  second = v;
-  return __builtin_fmaf(-rate.step_size, m / (std::sqrt(v) / rate.root_correction + rate.eps), parameter * rate.decay);
-}
-
 EVERY_CPU void update(float* __restrict parameter, const float* __restrict gradient, float* __restrict first,
                       float* __restrict second, int64_t count, const Rates rate) {
   for (int64_t i = 0; i < count; ++i) parameter[i] = adamw_of(parameter[i], gradient[i], first[i], second[i], rate);
 }
 
-/// The same, and moves the average towards the new value as aten::lerp does: from the nearer end, with one rounding.
+/// The same, and moves the average towards the new value.
 EVERY_CPU void update_with_average(float* __restrict parameter, const float* __restrict gradient,
                                    float* __restrict first, float* __restrict second, float* __restrict average,
                                    int64_t count, const Rates rate) {
-  const float weight = rate.average_weight;
-  if (weight < 0.5f)
-    for (int64_t i = 0; i < count; ++i) {
-      const float value = parameter[i] = adamw_of(parameter[i], gradient[i], first[i], second[i], rate);
-      average[i] = __builtin_fmaf(weight, value - average[i], average[i]);
-    }
-  else
-    for (int64_t i = 0; i < count; ++i) {
-      const float value = parameter[i] = adamw_of(parameter[i], gradient[i], first[i], second[i], rate);
-      average[i] = __builtin_fmaf(weight - 1, value - average[i], value);
-    }
+  for (int64_t i = 0; i < count; ++i) {
+    const float value = parameter[i] = adamw_of(parameter[i], gradient[i], first[i], second[i], rate);
+    average[i] = moved(average[i], value, rate.average_weight);
+  }
 }
 
 void update_piece(const State& state, const Piece& piece, const Rates& rates) {
@@ -159,13 +92,8 @@ void adamw_(at::TensorList parameters, at::TensorList gradients, at::TensorList 
             double beta2, double eps, int64_t step, double gradient_scale, double average_weight) {
   const State state{parameters, gradients, exp_avgs, exp_avg_sqs, averages};
   state.check();
-  TORCH_CHECK(lrs.size() == parameters.size() && weight_decays.size() == parameters.size(), "Expected ",
-              parameters.size(), " learning rates and weight decays but received ", lrs.size(), " and ",
-              weight_decays.size());
-  TORCH_CHECK(step >= 1, "Expected a positive integer for step but received ", step);
   const Settings settings{beta1, beta2, eps, step, gradient_scale, average_weight};
-  std::vector<Rates> rates;
-  for (size_t i = 0; i < parameters.size(); ++i) rates.push_back(settings.rates(lrs[i], weight_decays[i]));
+  const auto rates = rates_of(parameters.size(), settings, lrs, weight_decays);
   const auto pieces = pieces_of(parameters);
   parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) update_piece(state, pieces[i], rates[pieces[i].tensor]);

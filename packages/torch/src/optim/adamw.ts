@@ -1,12 +1,12 @@
 // AdamW (Loshchilov and Hutter 2019) and the moving average of its weights: a kernel that goes over memory once where
 // it applies, and foreach operators elsewhere.
 import { noGrad } from "../autograd.js";
-import { zeros } from "../create.js";
 import { TorchError } from "../errors.js";
 import * as ops from "../ops.generated.js";
-import { keep, scope } from "../scope.js";
+import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
-import { fitsFused, fusedAdamW } from "./fused-adamw.js";
+import { type FusedGroup, fitsFused, fusedAdamW } from "./fused-adamw.js";
+import { fitsParameter, Moment, type MomentFormat } from "./moments.js";
 
 /** Parameters with the same settings. */
 export interface ParameterGroup {
@@ -24,13 +24,30 @@ export interface MovingAverage {
   weight: number;
 }
 
-interface StepTensors {
-  groups: ParameterGroup[];
-  params: Tensor[];
-  gradients: Tensor[];
-  expAvg: Tensor[];
-  expAvgSq: Tensor[];
+/** What a step needs of one parameter. */
+interface Entry {
+  group: ParameterGroup;
+  parameter: Tensor;
+  gradient: Tensor;
+  expAvg: Moment;
+  expAvgSq: Moment;
 }
+
+/** Options of {@link AdamW.step}. */
+export interface StepOptions {
+  /** Multiplies the gradients as they are read, which saves clipping a pass over memory; default 1. */
+  gradientScale?: number;
+  /** Updated with the new weights, in the same pass where the kernel applies. */
+  average?: MovingAverage | null;
+  /** Frees the gradients: each `grad` is null after the step. Where no kernel applies, as the step goes on. */
+  freeGradients?: boolean;
+}
+
+/**
+ * Bytes of parameters that are updated together where no kernel applies: the operators make copies of their gradients
+ * and moments.
+ */
+const chunkBytes = 1 << 25;
 
 /** Whether the CPU kernels apply: they need contiguous float32 memory. */
 export function fitsKernel(tensors: readonly Tensor[]): boolean {
@@ -41,9 +58,12 @@ export function fitsKernel(tensors: readonly Tensor[]): boolean {
 export interface AdamWState {
   /** Steps taken so far. */
   step: number;
-  /** First and second moments in the order of the groups' parameters. */
+  /** First and second moments in the order of the groups' parameters: values, or codes of 8 bits. */
   expAvg: Tensor[];
   expAvgSq: Tensor[];
+  /** The scales of codes, null where the tensor holds values. Where they are left out, all tensors hold values. */
+  expAvgScale?: (Tensor | null)[];
+  expAvgSqScale?: (Tensor | null)[];
 }
 
 /**
@@ -58,6 +78,9 @@ export class OptimizerStateError extends TorchError {
  * Adam with decoupled weight decay λ and bias-corrected moments: θ ← θ·(1 − lr·λ) − lr·m̂/(√v̂ + ε), as
  * torch.optim.AdamW. A step leaves parameters without a gradient, and their moments, as they are.
  *
+ * With `moments` "8bit", the moments of tensors with at least 4096 elements take 8 bits a value and a float32 scale for
+ * 256 of them, by the dynamic map (arXiv:2110.02861, as bitsandbytes.optim.AdamW8bit). The update itself is float32.
+ *
  * @example
  * const optimizer = new optim.AdamW([{ params: model.parameters(), lr: 1e-4, weightDecay: 1e-4 }]);
  * optimizer.zeroGrad();
@@ -69,17 +92,22 @@ export class AdamW {
   readonly betas: readonly [number, number];
   readonly eps: number;
   #steps = 0;
-  #expAvg: Tensor[][];
-  #expAvgSq: Tensor[][];
+  /** The two moments of each parameter, in the order of the groups. */
+  readonly #expAvg: Moment[][];
+  readonly #expAvgSq: Moment[][];
 
-  constructor(groups: ParameterGroup[], options: { betas?: readonly [number, number]; eps?: number } = {}) {
+  constructor(
+    groups: ParameterGroup[],
+    options: { betas?: readonly [number, number]; eps?: number; moments?: MomentFormat } = {},
+  ) {
+    const { betas = [0.9, 0.999], eps = 1e-8, moments = "float32" } = options;
     this.groups = groups;
-    this.betas = options.betas ?? [0.9, 0.999];
-    this.eps = options.eps ?? 1e-8;
-    const like = (group: ParameterGroup): Tensor[] =>
-      keep(group.params.map((p) => zeros(p.shape, { dtype: p.dtype, device: p.device })));
-    this.#expAvg = groups.map(like);
-    this.#expAvgSq = groups.map(like);
+    this.betas = betas;
+    this.eps = eps;
+    const made = (withSign: boolean): Moment[][] =>
+      noGrad(() => groups.map((group) => group.params.map((p) => new Moment(p, moments, withSign))));
+    this.#expAvg = made(true);
+    this.#expAvgSq = made(false);
   }
 
   /** Steps taken so far. */
@@ -92,29 +120,20 @@ export class AdamW {
     return this.groups.flatMap((group) => group.params);
   }
 
-  /**
-   * Updates the parameters from their gradients.
-   * @param options `gradientScale` multiplies the gradients as they are read, which saves clipping a pass over memory;
-   * `average` is updated with the new weights, in the same pass where the kernel applies
-   */
-  step(options: { gradientScale?: number; average?: MovingAverage | null } = {}): void {
-    const { gradientScale = 1, average = null } = options;
+  /** Updates the parameters from their gradients. */
+  step({ gradientScale = 1, average = null, freeGradients = false }: StepOptions = {}): void {
     this.#steps++;
     noGrad(() =>
       scope(() => {
-        const tensors: StepTensors = { groups: [], params: [], gradients: [], expAvg: [], expAvgSq: [] };
-        this.groups.forEach((group, g) => {
-          group.params.forEach((parameter, i) => {
+        const entries = this.groups.flatMap((group, g) =>
+          group.params.flatMap((parameter, i): Entry[] => {
             const gradient = parameter.grad;
-            if (gradient === null) return;
-            tensors.groups.push(group);
-            tensors.params.push(parameter);
-            tensors.gradients.push(gradient);
-            tensors.expAvg.push(this.#expAvg[g]?.[i] as Tensor);
-            tensors.expAvgSq.push(this.#expAvgSq[g]?.[i] as Tensor);
-          });
-        });
-        const followed = this.#update(tensors, gradientScale, average);
+            if (gradient === null) return [];
+            const [expAvg, expAvgSq] = [this.#expAvg, this.#expAvgSq].map((all) => all[g]?.[i]) as [Moment, Moment];
+            return [{ group, parameter, gradient, expAvg, expAvgSq }];
+          }),
+        );
+        const followed = this.#update(entries, gradientScale, average, freeGradients);
         if (average === null) return;
         const rest = [...average.of].filter(([tensor]) => !followed.has(tensor));
         if (rest.length > 0)
@@ -128,54 +147,67 @@ export class AdamW {
   }
 
   /** @returns the parameters whose averages are updated */
-  #update(tensors: StepTensors, scale: number, average: MovingAverage | null): ReadonlySet<Tensor> {
-    const { params, gradients } = tensors;
-    if (params.length === 0) return new Set();
-    if (!fitsKernel([...params, ...gradients])) {
-      for (const group of new Set(tensors.groups)) this.#composed(group, tensors, scale);
+  #update(entries: Entry[], scale: number, average: MovingAverage | null, free: boolean): ReadonlySet<Tensor> {
+    if (!fitsKernel(entries.flatMap(({ parameter, gradient }) => [parameter, gradient]))) {
+      for (const chunk of chunks(entries)) {
+        scope(() => this.#composed(chunk, scale));
+        if (free) freeGradients(chunk.entries);
+      }
       return new Set();
     }
-    const means = average === null ? [] : params.flatMap((parameter) => average.of.get(parameter) ?? []);
-    const follows = means.length === params.length && fitsKernel(means);
+    const means = average === null ? [] : entries.flatMap(({ parameter }) => average.of.get(parameter) ?? []);
+    const follows = means.length === entries.length && fitsKernel(means);
+    for (const coded of [false, true]) {
+      const own = entries.filter(({ expAvg }) => (expAvg.scales !== null) === coded);
+      this.#fused(own, coded, scale, follows ? average : null);
+    }
+    if (free) freeGradients(entries);
+    return new Set(follows ? entries.map(({ parameter }) => parameter) : []);
+  }
+
+  /** One pass over memory by the kernel. */
+  #fused(entries: Entry[], coded: boolean, scale: number, average: MovingAverage | null): void {
+    if (entries.length === 0) return;
     const [beta1, beta2] = this.betas;
-    ops.adamw_(
-      params,
-      gradients,
-      tensors.expAvg,
-      tensors.expAvgSq,
-      follows ? means : [],
-      tensors.groups.map(({ lr }) => lr),
-      tensors.groups.map(({ weightDecay }) => weightDecay),
+    const moments = (of: (entry: Entry) => Moment): [values: Tensor[], scales: Tensor[]] => [
+      entries.map((entry) => of(entry).values),
+      entries.flatMap((entry) => of(entry).scales ?? []),
+    ];
+    const [expAvg, expAvgScales] = moments((entry) => entry.expAvg);
+    const [expAvgSq, expAvgSqScales] = moments((entry) => entry.expAvgSq);
+    const tensors = [entries.map(({ parameter }) => parameter), entries.map(({ gradient }) => gradient)] as const;
+    const numbers = [
+      average === null ? [] : entries.map(({ parameter }) => average.of.get(parameter) as Tensor),
+      entries.map(({ group }) => group.lr),
+      entries.map(({ group }) => group.weightDecay),
       beta1,
       beta2,
       this.eps,
       this.#steps,
       scale,
       average?.weight ?? 0,
-    );
-    return new Set(follows ? params : []);
+    ] as const;
+    if (coded) ops.adamw8bit_(...tensors, expAvg, expAvgScales, expAvgSq, expAvgSqScales, ...numbers);
+    else ops.adamw_(...tensors, expAvg, expAvgSq, ...numbers);
   }
 
-  /** What the kernel computes, composed of operators, for one group. */
-  #composed(group: ParameterGroup, all: StepTensors, scale: number): void {
-    const own = (list: Tensor[]): Tensor[] => list.filter((_, i) => all.groups[i] === group);
-    const [params, gradients] = [own(all.params), own(all.gradients)];
-    const [expAvg, expAvgSq] = [own(all.expAvg), own(all.expAvgSq)];
-    const [beta1, beta2] = this.betas;
-    const scaled = scale === 1 ? gradients : ops._foreachMul(gradients, scale);
-    if (fitsFused([...params, ...scaled])) {
-      const { betas, eps } = this;
-      fusedAdamW({ ...group, params, gradients: scaled, expAvg, expAvgSq, betas, eps, step: this.#steps });
-      return;
-    }
-    if (group.weightDecay !== 0) ops._foreachMul_(params, 1 - group.lr * group.weightDecay);
-    ops._foreachLerp_(expAvg, scaled, 1 - beta1);
-    ops._foreachMul_(expAvgSq, beta2);
-    ops._foreachAddcmul_(expAvgSq, scaled, scaled, { value: 1 - beta2 });
-    const denominator = ops._foreachSqrt(expAvgSq);
-    ops._foreachDiv_(denominator, Math.sqrt(1 - beta2 ** this.#steps));
-    ops._foreachAdd_(denominator, this.eps);
-    ops._foreachAddcdiv_(params, expAvg, denominator, { value: -group.lr / (1 - beta1 ** this.#steps) });
+  /** What the kernels compute, by operators of libtorch, for parameters of one group. */
+  #composed({ group: { lr, weightDecay }, entries }: Chunk, scale: number): void {
+    const gradients = entries.map(({ gradient }) => gradient);
+    const { betas, eps } = this;
+    const update = {
+      params: entries.map(({ parameter }) => parameter),
+      gradients: scale === 1 ? gradients : ops._foreachMul(gradients, scale),
+      expAvg: entries.map((entry) => entry.expAvg.read()),
+      expAvgSq: entries.map((entry) => entry.expAvgSq.read()),
+      ...{ lr, weightDecay, betas, eps, step: this.#steps },
+    };
+    if (fitsFused([...update.params, ...update.gradients])) fusedAdamW(update);
+    else foreachAdamW(update);
+    entries.forEach((entry, i) => {
+      entry.expAvg.write(update.expAvg[i] as Tensor, null);
+      entry.expAvgSq.write(update.expAvgSq[i] as Tensor, null);
+    });
   }
 
   /** Removes the gradients of all parameters. */
@@ -184,27 +216,94 @@ export class AdamW {
   }
 
   /** The state for a checkpoint. The tensors are the optimizer's own, not copies. */
-  stateDict(): AdamWState {
-    return { step: this.#steps, expAvg: this.#expAvg.flat(), expAvgSq: this.#expAvgSq.flat() };
+  stateDict(): AdamWState & Required<Pick<AdamWState, "expAvgScale" | "expAvgSqScale">> {
+    const [first, second] = [this.#expAvg.flat(), this.#expAvgSq.flat()];
+    return {
+      step: this.#steps,
+      expAvg: first.map(({ values }) => values),
+      expAvgSq: second.map(({ values }) => values),
+      expAvgScale: first.map(({ scales }) => scales),
+      expAvgSqScale: second.map(({ scales }) => scales),
+    };
+  }
+
+  /** Every tensor of the state: moments, or codes and scales. */
+  stateTensors(): Tensor[] {
+    return [...this.#expAvg, ...this.#expAvgSq]
+      .flat()
+      .flatMap(({ values, scales }) => [values, ...(scales === null ? [] : [scales])]);
+  }
+
+  /** Sets both moments of parameter `i`, in the order of the groups, to zero. */
+  clearMoments(i: number): void {
+    for (const moments of [this.#expAvg, this.#expAvgSq]) noGrad(() => moments.flat()[i]?.clear());
   }
 
   /**
-   * Copies a state into the optimizer.
+   * Copies a state into the optimizer. Moments that the state keeps in another format are converted.
    * @throws OptimizerStateError when the number or the shapes of tensors differ.
    */
   loadStateDict(state: AdamWState): void {
-    for (const name of ["expAvg", "expAvgSq"] as const) {
-      const own = this.stateDict()[name];
-      const given = state[name];
-      const wrong = own.findIndex((tensor, i) => given[i]?.shape.join() !== tensor.shape.join());
-      if (own.length !== given.length || wrong >= 0)
+    const { parameters } = this;
+    const given = [
+      [this.#expAvg.flat(), state.expAvg, state.expAvgScale],
+      [this.#expAvgSq.flat(), state.expAvgSq, state.expAvgSqScale],
+    ] as const;
+    for (const [, values, scales] of given) {
+      const wrong = parameters.findIndex((p, i) => !fitsParameter(p, values[i], scales?.[i] ?? null));
+      if (parameters.length !== values.length || wrong >= 0)
         throw new OptimizerStateError(
-          `Expected optimizer moments for ${own.length} parameters but received ${given.length}` +
+          `Expected optimizer moments for ${parameters.length} parameters but received ${values.length}` +
             `${wrong >= 0 ? `, with another shape at ${wrong}` : ""}: ` +
             "the checkpoint belongs to another model or to other parameter groups",
         );
-      noGrad(() => own.forEach((tensor, i) => void tensor.copy_(given[i] as Tensor)));
     }
+    noGrad(() => {
+      for (const [own, values, scales] of given)
+        own.forEach((moment, i) => void moment.write(values[i] as Tensor, scales?.[i] ?? null));
+    });
     this.#steps = state.step;
+  }
+}
+
+/** AdamW in single operators; see {@link fusedAdamW}. */
+function foreachAdamW({ params, gradients, expAvg, expAvgSq, ...rates }: FusedGroup): void {
+  const { lr, weightDecay, eps, step } = rates;
+  const [beta1, beta2] = rates.betas;
+  if (weightDecay !== 0) ops._foreachMul_(params, 1 - lr * weightDecay);
+  ops._foreachLerp_(expAvg, gradients, 1 - beta1);
+  ops._foreachMul_(expAvgSq, beta2);
+  ops._foreachAddcmul_(expAvgSq, gradients, gradients, { value: 1 - beta2 });
+  const denominator = ops._foreachSqrt(expAvgSq);
+  ops._foreachDiv_(denominator, Math.sqrt(1 - beta2 ** step));
+  ops._foreachAdd_(denominator, eps);
+  ops._foreachAddcdiv_(params, expAvg, denominator, { value: -lr / (1 - beta1 ** step) });
+}
+
+/** Parameters of one group, of about {@link chunkBytes}. */
+interface Chunk {
+  group: ParameterGroup;
+  entries: Entry[];
+  bytes: number;
+}
+
+function chunks(entries: readonly Entry[]): Chunk[] {
+  const made: Chunk[] = [];
+  for (const entry of entries) {
+    let chunk = made.at(-1);
+    if (chunk === undefined || chunk.group !== entry.group || chunk.bytes >= chunkBytes) {
+      chunk = { group: entry.group, entries: [], bytes: 0 };
+      made.push(chunk);
+    }
+    chunk.entries.push(entry);
+    chunk.bytes += entry.parameter.nbytes;
+  }
+  return made;
+}
+
+function freeGradients(entries: readonly Entry[]): void {
+  for (const { parameter, gradient } of entries) {
+    parameter.grad = null;
+    gradient.dispose();
   }
 }
