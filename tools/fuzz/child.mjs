@@ -42,7 +42,8 @@ const readers = {
     soundCheckpoint(checkpoint);
     const { model, ema, optimizer, rng } = loadCheckpoint(checkpoint);
     for (const tensors of [model, ema?.tensors]) dispose(tensors);
-    for (const tensor of [...optimizer.expAvg, ...optimizer.expAvgSq, rng]) tensor.dispose();
+    const { expAvg, expAvgSq, expAvgScale, expAvgSqScale } = optimizer;
+    for (const tensor of [...expAvg, ...expAvgSq, ...expAvgScale, ...expAvgSqScale, rng]) tensor?.dispose();
   },
   numerics: (path) => summarizeNumerics([...linesOf(path)].map(({ text }) => text ?? "")),
   settings: (path) => resolveSettings(readConfigFile(path)),

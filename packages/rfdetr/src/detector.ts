@@ -72,6 +72,7 @@ const resumeOptions = {
   maxSteps: count,
   lr: positive,
   lrEncoder: positive,
+  optimizerState: oneOf("float32", "8bit"),
   signal: abortSignal,
 };
 
@@ -84,6 +85,8 @@ export interface ResumeOptions {
   maxSteps?: number;
   lr?: number;
   lrEncoder?: number;
+  /** Keeps the optimizer's moments otherwise than before; those of the checkpoint are converted. */
+  optimizerState?: "float32" | "8bit";
   /** Stops the run, as `stop()` does. */
   signal?: AbortSignal;
 }

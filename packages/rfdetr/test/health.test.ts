@@ -71,7 +71,7 @@ function finite(file: string): boolean {
 }
 
 /** Puts a value into the first element of a tensor of a checkpoint. @returns what it is called */
-function spoil(name: string, kind: "model" | "ema" | "expAvg" | "expAvgSq", value: number): string {
+function spoil(name: string, kind: "model" | "ema" | "expAvg" | "expAvgSq" | "expAvgScale", value: number): string {
   const where = path(name, "checkpoint");
   const { progress, ...tensors } = loadCheckpoint(where);
   const key = "class_embed.bias";
@@ -81,6 +81,7 @@ function spoil(name: string, kind: "model" | "ema" | "expAvg" | "expAvgSq", valu
     ema: average.get(key),
     expAvg: tensors.optimizer.expAvg[5],
     expAvgSq: tensors.optimizer.expAvgSq[5],
+    expAvgScale: tensors.optimizer.expAvgScale?.find((scales) => scales !== null),
   }[kind] as Tensor;
   found.flatten().narrow(0, 0, 1).fill_(value);
   saveCheckpoint(where, progress, tensors);
@@ -116,9 +117,10 @@ describe("values of a checkpoint that are not finite", () => {
     ["ema", Number.POSITIVE_INFINITY, /^The average of .* begins again from the weights$/],
     ["expAvg", Number.NaN, /^The moments of .* begin again from zero$/],
     ["expAvgSq", -1, /^The moments of .* begin again from zero$/],
+    ["expAvgScale", Number.NaN, /^The moments of .* begin again from zero$/],
   ] as const)("are named and repaired: %s", async (kind, value, message) => {
     const name = `spoilt-${kind}`;
-    const where = await stopped(name);
+    const where = await stopped(name, kind === "expAvgScale" ? { optimizerState: "8bit" } : {});
     spoil(name, kind, value);
     const { warnings, events } = await run(resumeConfig(where), where);
     expect(warnings).toEqual([expect.stringMatching(message)]);

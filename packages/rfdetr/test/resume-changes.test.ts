@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -124,6 +125,20 @@ describe("a run that has ended", () => {
     expect(summary).toMatchObject({ stop_reason: "early_stopping", epochs: 2 });
     const again = doneOf(await run("early", { changes: { epochs: 9 } }));
     expect(again.summary.epochs).toBeGreaterThan(2);
+  });
+});
+
+describe("a run that is to keep its moments otherwise", () => {
+  it("converts those of its checkpoint, there and back, and says so", async () => {
+    await run("moments", { stopAfter: 3 });
+    const bytes = () => statSync(join(folder, "moments", "checkpoint", "optimizer.safetensors")).size;
+    const plain = bytes();
+    const said = notes(await run("moments", { changes: { optimizerState: "8bit" }, stopAfter: 5 }));
+    expect(said).toContainEqual(expect.stringContaining("optimizer_state float32 → 8bit"));
+    expect(bytes()).toBeLessThan(0.35 * plain);
+    expect(json("moments", "config.json").settings.optimizer_state).toBe("8bit");
+    expect(stepsOf(await run("moments", { changes: { optimizerState: "float32" } }))).toEqual([6, 7, 8, 9, 10]);
+    expect(bytes()).toBe(plain);
   });
 });
 

@@ -59,34 +59,41 @@ const doneOf = (events: TrainEvent[]) => events.at(-1) as Extract<TrainEvent, { 
 
 describe("a run that is stopped and continued", () => {
   // Multi-scale, warm-up, average, accumulation: everything that has a state of its own.
-  it.each([2, 5, 8])("after step %i of 10 ends with bit-identical weights and records", async (stopAfter) => {
-    const extra = { gradAccumSteps: 2 };
-    await run(settings("whole", extra));
-    const stopped = await run(settings("parts", extra), null, stopAfter);
-    expect(doneOf(stopped).summary).toMatchObject({ stop_reason: "interrupted", steps: stopAfter });
-    const folderOfRun = join(folder, "parts");
-    const events = await run(resumeConfig(folderOfRun), folderOfRun);
-    expect(doneOf(events).summary).toMatchObject({ stop_reason: "finished", steps: 10, epochs: 2 });
-    for (const file of [
-      "weights/last.safetensors",
-      "weights/best.safetensors",
-      "checkpoint/model.safetensors",
-      "checkpoint/optimizer.safetensors",
-      "checkpoint/ema.safetensors",
-      "checkpoint/rng.safetensors",
-    ])
-      expect(bytes("parts", file).equals(bytes("whole", file)), file).toBe(true);
-    const lines = (name: string) =>
-      bytes(name, "numerics.jsonl")
-        .toString()
-        .trim()
-        .split("\n")
-        .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null }));
-    expect(lines("parts")).toEqual(lines("whole"));
-    expect(bytes("parts", "metrics.csv").toString().split("\n").length).toBe(
-      bytes("whole", "metrics.csv").toString().split("\n").length,
-    );
-  });
+  it.each([
+    [2, "float32"],
+    [5, "8bit"],
+    [8, "float32"],
+  ] as const)(
+    "after step %i of 10, with %s moments, ends with bit-identical weights and records",
+    async (stopAfter, optimizerState) => {
+      const extra = { gradAccumSteps: 2, optimizerState };
+      await run(settings("whole", extra));
+      const stopped = await run(settings("parts", extra), null, stopAfter);
+      expect(doneOf(stopped).summary).toMatchObject({ stop_reason: "interrupted", steps: stopAfter });
+      const folderOfRun = join(folder, "parts");
+      const events = await run(resumeConfig(folderOfRun), folderOfRun);
+      expect(doneOf(events).summary).toMatchObject({ stop_reason: "finished", steps: 10, epochs: 2 });
+      for (const file of [
+        "weights/last.safetensors",
+        "weights/best.safetensors",
+        "checkpoint/model.safetensors",
+        "checkpoint/optimizer.safetensors",
+        "checkpoint/ema.safetensors",
+        "checkpoint/rng.safetensors",
+      ])
+        expect(bytes("parts", file).equals(bytes("whole", file)), file).toBe(true);
+      const lines = (name: string) =>
+        bytes(name, "numerics.jsonl")
+          .toString()
+          .trim()
+          .split("\n")
+          .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null }));
+      expect(lines("parts")).toEqual(lines("whole"));
+      expect(bytes("parts", "metrics.csv").toString().split("\n").length).toBe(
+        bytes("whole", "metrics.csv").toString().split("\n").length,
+      );
+    },
+  );
 });
 
 describe("a run in 16-mixed that is stopped and continued", () => {

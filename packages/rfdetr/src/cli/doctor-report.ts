@@ -2,6 +2,7 @@
 
 import type { Calibration } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
+import { optim } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../eval/batch.js";
 import type { EvaluatedMode } from "../instruments/compare-evaluations.js";
 import type { HardwarePeaks } from "../instruments/hardware-peaks.js";
@@ -58,6 +59,21 @@ export function precisions(console: Console, what: string, { precisions: rows }:
             .join(", ")}`,
         ),
       );
+}
+
+/**
+ * Prints what the optimizer's moments take, and what `optimizer_state` "8bit" leaves of it.
+ * @returns the bytes by the value of the setting
+ */
+export function moments(console: Console, model: Subject["model"]): Record<optim.MomentFormat, number> {
+  const sizes = model.parameters().map(({ numel }) => numel);
+  const bytes = (format: optim.MomentFormat): number =>
+    sizes.reduce((sum, numel) => sum + optim.momentBytes(numel, format), 0);
+  const [plain, coded] = [bytes("float32"), bytes("8bit")];
+  console.result(
+    `The optimizer's moments take ${formatBytes(plain)} beside these tensors; optimizer_state 8bit takes ${formatBytes(coded)} instead`,
+  );
+  return { float32: plain, "8bit": coded };
 }
 
 const meanings: Record<EvaluatedMode["mode"], string> = {

@@ -144,6 +144,7 @@ async function measure(
   const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
   const { variant, resolution } = subject.model.config;
   report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration);
+  const moments = report.moments(console, subject.model);
   const evaluation = compareEvaluationModes({
     model: subject.model,
     classNames: subject.classNames,
@@ -163,5 +164,5 @@ async function measure(
     const { writeRecommendation } = await import("../settings/recommendation.js");
     console.result(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
   }
-  if (console.json) console.data({ ...about, features, ...peaks, recommended, precisions, exact, evaluation });
+  if (console.json) console.data({ ...about, features, ...peaks, recommended, precisions, exact, moments, evaluation });
 }

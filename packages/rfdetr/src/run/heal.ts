@@ -27,10 +27,13 @@ export function heal({
     scope(() => {
       const weights = floating(model.stateDict());
       const average = floating(ema?.state().tensors ?? new Map());
-      const { expAvg, expAvgSq } = optimizer.stateDict();
+      const { expAvg, expAvgSq, expAvgScale, expAvgSqScale } = optimizer.stateDict();
+      // The scales tell of their codes: those of a value that is not finite are NaN.
+      const first = expAvg.map((values, i) => expAvgScale[i] ?? values);
+      const second = expAvgSq.map((values, i) => expAvgSqScale[i] ?? values);
       const norm = normOf([...weights.values()]);
-      const sound = [norm, normOf([...average.values()]), normOf([...expAvg, ...expAvgSq])].every(Number.isFinite);
-      if (sound && expAvgSq.every(isNonNegative)) return { repaired: [], lost: [], norm };
+      const sound = [norm, normOf([...average.values()]), normOf([...first, ...second])].every(Number.isFinite);
+      if (sound && second.every(isNonNegative)) return { repaired: [], lost: [], norm };
 
       const badWeights = nonFinite(weights);
       const badAverage = nonFinite(average);
@@ -41,9 +44,9 @@ export function heal({
       for (const name of fromWeights) average.get(name)?.copy_(weights.get(name) as Tensor);
       const names = new Map([...model.namedParameters()].map(([name, parameter]) => [parameter, name]));
       const restarted = optimizer.parameters.flatMap((parameter, i) => {
-        const moments = [expAvg[i], expAvgSq[i]];
-        if (moments.every((moment) => Number.isFinite(normOf([moment]))) && isNonNegative(expAvgSq[i])) return [];
-        for (const moment of moments) moment.zero_();
+        const moments = [first[i], second[i]];
+        if (moments.every((moment) => Number.isFinite(normOf([moment]))) && isNonNegative(second[i])) return [];
+        optimizer.clearMoments(i);
         return [names.get(parameter) ?? `parameter ${i}`];
       });
       const seen = `first seen after step ${progress.step}`;

@@ -84,6 +84,14 @@ export const precisionSettings = {
     fallback: false,
     about: "obsolete: evaluate under float16 autocast with norm layers in float32",
   },
+  optimizer_state: {
+    type: z.enum(["float32", "8bit"]),
+    fallback: "float32",
+    about:
+      "how the optimizer keeps its two moments: 8bit takes a quarter of the memory, with a scale for every 256 values; tensors with fewer than 4096 values stay in float32",
+    means: { fp32: "float32", "32bit": "float32", int8: "8bit", adamw8bit: "8bit", adamw_8bit: "8bit" },
+    ours: true,
+  },
   gradient_checkpointing: {
     type: z.boolean(),
     fallback: false,

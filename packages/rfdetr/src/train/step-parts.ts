@@ -58,7 +58,7 @@ export function stepParts(
       policy: withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators),
       overrides: settings.precisionOverrides,
     }),
-    optimizer: new optim.AdamW(parameterGroups(model, settings)),
+    optimizer: new optim.AdamW(parameterGroups(model, settings), { moments: settings.optimizerState }),
     scaler: new GradScaler({
       ...settings.scaler,
       ...(scale === undefined ? {} : { init: scale }),

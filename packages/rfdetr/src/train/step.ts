@@ -91,9 +91,10 @@ export function trainingStep(
   const halfCopyBytes = autocast.cachedBytes;
   const lap = stopwatch();
   const { norm, factor, bad } = span("optimizer", () => {
+    // Backward was their last reader; the optimizer then works in the memory that they leave.
+    autocast.clearCache();
     const applied = fault === null ? apply(parts, ema) : reject(parts, fault);
     optimizer.zeroGrad();
-    autocast.clearCache();
     return applied;
   });
   fault = bad;
@@ -138,7 +139,8 @@ function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts, ema: Ema | 
     scaler.settle(false); // a finite norm has no NaN and no infinity in it
     // The optimizer multiplies by it as it reads the gradients, which spares a pass over them.
     const factor = optim.clipFactor(norm, clipMaxNorm);
-    scaler.step({ parameters, step: () => optimizer.step({ gradientScale: factor, average: ema?.advance() }) });
+    const step = (): void => optimizer.step({ gradientScale: factor, average: ema?.advance(), freeGradients: true });
+    scaler.step({ parameters, step });
     scaler.update();
     return { norm, factor, bad: null };
   }

@@ -63,6 +63,25 @@ describe("checkpoints", () => {
     expect(readdirSync(join(folder, ".."))).toEqual(["checkpoint"]);
   });
 
+  it("keep moments of 8 bits beside those in float32", () => {
+    const codes = tensor(new Uint8Array([1, 255]));
+    const optimizer = {
+      step: 2,
+      expAvg: [tensor([1]), codes],
+      expAvgSq: [tensor([2]), codes],
+      expAvgScale: [null, tensor([0.5])],
+      expAvgSqScale: [null, tensor([0.25])],
+    };
+    saveCheckpoint(folder, progress(5), { ...tensors(3), optimizer });
+    const read = loadCheckpoint(folder).optimizer;
+    expect(read.expAvg.map((t) => [t.dtype, t.toList()])).toEqual([
+      ["float32", [1]],
+      ["uint8", [1, 255]],
+    ]);
+    expect(read.expAvgScale?.map((t) => t?.toList() ?? null)).toEqual([null, [0.5]]);
+    expect(read.expAvgSqScale?.map((t) => t?.toList() ?? null)).toEqual([null, [0.25]]);
+  });
+
   it("do without an average", () => {
     saveCheckpoint(folder, progress(1), { ...tensors(1), ema: null });
     expect(loadCheckpoint(folder).ema).toBeNull();

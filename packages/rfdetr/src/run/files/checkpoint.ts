@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ScalerState } from "@rfdetr/amp";
-import { loadSafetensors, saveSafetensors, type Tensor } from "@rfdetr/torch";
+import { loadSafetensors, type optim, saveSafetensors, type Tensor } from "@rfdetr/torch";
 import { previousSuffix, replaceFolder, syncFile, writeFailure } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { shown } from "../../support/shown.js";
@@ -64,7 +64,7 @@ export interface CheckpointTensors {
   model: Map<string, Tensor>;
   /** The averaged weights; null without an average. */
   ema: { tensors: Map<string, Tensor>; updates: number } | null;
-  optimizer: { step: number; expAvg: Tensor[]; expAvgSq: Tensor[] };
+  optimizer: optim.AdamWState;
   /** State of the default generator. */
   rng: Tensor;
 }
@@ -94,7 +94,7 @@ export function saveCheckpoint(
       saveSafetensors(join(temporary, name), tensors, {}, sums.adder(name));
     save("model.safetensors", model);
     if (ema !== null) save("ema.safetensors", ema.tensors);
-    save("optimizer.safetensors", moments(optimizer));
+    save("optimizer.safetensors", momentTensors(optimizer));
     save("rng.safetensors", new Map([["cpu", rng]]));
     const emaUpdates = ema?.updates ?? null;
     const state: StateFile = { layout, progress, optimizerStep: optimizer.step, emaUpdates, settings };
@@ -115,10 +115,15 @@ function writeSynced(path: string, text: string): void {
   syncFile(path);
 }
 
-function moments({ expAvg, expAvgSq }: CheckpointTensors["optimizer"]): Map<string, Tensor> {
+/** The moments by their names in `optimizer.safetensors`; moments of 8 bits are codes with scales. */
+export function momentTensors(state: optim.AdamWState): Map<string, Tensor> {
+  const named = (name: string, tensors: readonly (Tensor | null)[] = []): [string, Tensor][] =>
+    tensors.flatMap((tensor, i) => (tensor === null ? [] : [[`${name}.${i}`, tensor]]));
   return new Map([
-    ...expAvg.map((tensor, i) => [`exp_avg.${i}`, tensor] as const),
-    ...expAvgSq.map((tensor, i) => [`exp_avg_sq.${i}`, tensor] as const),
+    ...named("exp_avg", state.expAvg),
+    ...named("exp_avg_sq", state.expAvgSq),
+    ...named("exp_avg_scale", state.expAvgScale),
+    ...named("exp_avg_sq_scale", state.expAvgSqScale),
   ]);
 }
 
@@ -209,13 +214,21 @@ export function loadCheckpoint(folder: string): { progress: SavedProgress } & Ch
         tensors.push(tensor);
       }
     };
+    const [expAvg, expAvgSq] = [list("exp_avg"), list("exp_avg_sq")];
+    const optimizer: optim.AdamWState = {
+      step: optimizerStep,
+      expAvg,
+      expAvgSq,
+      expAvgScale: expAvg.map((_, i) => stored.get(`exp_avg_scale.${i}`) ?? null),
+      expAvgSqScale: expAvgSq.map((_, i) => stored.get(`exp_avg_sq_scale.${i}`) ?? null),
+    };
     const rng = read("rng.safetensors").get("cpu");
     if (rng === undefined) throw new CheckpointError(`The checkpoint ${folder} has no generator state`);
     return {
       progress,
       model: read("model.safetensors"),
       ema: emaUpdates === null ? null : { tensors: read("ema.safetensors"), updates: emaUpdates },
-      optimizer: { step: optimizerStep, expAvg: list("exp_avg"), expAvgSq: list("exp_avg_sq") },
+      optimizer,
       rng,
     };
   } catch (error) {

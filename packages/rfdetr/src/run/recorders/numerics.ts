@@ -78,12 +78,13 @@ function numericsHeader({ precision, reason, parts, settings, ema, calibration }
   };
 }
 
-/** Bytes of what is float32 in every precision. */
+/** Bytes of what is the same in every precision. */
 function fixedBytes({ parts: { model, optimizer }, ema }: Pick<Session, "parts" | "ema">): HeaderRecord["fixed_bytes"] {
   const bytes = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, tensor) => sum + tensor.nbytes, 0);
   const weights = bytes(model.stateDict().values());
   const gradients = bytes(optimizer.parameters);
-  return { weights, gradients, moments: 2 * gradients, average: ema === null ? 0 : weights };
+  const moments = bytes(optimizer.stateTensors());
+  return { weights, gradients, moments, average: ema === null ? 0 : weights };
 }
 
 function stepRecord(

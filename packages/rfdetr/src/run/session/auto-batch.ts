@@ -60,7 +60,7 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
     throw new ConfigError(
       `A step on one image takes ${formatBytes(one)} but only ${formatBytes(budget)} of ${formatBytes(available)} may be used`,
       {
-        hint: "Lower `resolution`, choose a smaller `model`, set `gradient_checkpointing`, or set `monitor_interval` to 0",
+        hint: "Lower `resolution`, choose a smaller `model`, set `gradient_checkpointing` or `optimizer_state` to 8bit, or set `monitor_interval` to 0",
       },
     );
   const fits = Math.min(...kinds.map((kind) => Math.floor((budget - kind.one) / kind.perImage) + 1));
@@ -111,11 +111,9 @@ export function autoBatch(
       });
     });
   } finally {
-    const { expAvg, expAvgSq } = parts.optimizer.stateDict();
     for (const tensor of [
       ...model.stateDict().values(),
-      ...expAvg,
-      ...expAvgSq,
+      ...parts.optimizer.stateTensors(),
       ...(ema?.state().tensors.values() ?? []),
     ])
       tensor.dispose();

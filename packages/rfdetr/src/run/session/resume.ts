@@ -16,10 +16,19 @@ import type { Session } from "./session.js";
 import type { TrainData } from "./training-data.js";
 
 /** The settings that may change when a run is continued, by their names in files. */
-export const changeable = ["dataset_dir", "epochs", "max_steps", "lr", "lr_encoder"] as const satisfies SettingName[];
+export const changeable = [
+  "dataset_dir",
+  "epochs",
+  "max_steps",
+  "lr",
+  "lr_encoder",
+  "optimizer_state",
+] as const satisfies SettingName[];
 
 /** New values of settings for a run that is continued. Data that are named again may have changed. */
-export type ResumeChanges = Partial<Pick<TrainSettings, "datasetDir" | "epochs" | "maxSteps" | "lr" | "lrEncoder">>;
+export type ResumeChanges = Partial<
+  Pick<TrainSettings, "datasetDir" | "epochs" | "maxSteps" | "lr" | "lrEncoder" | "optimizerState">
+>;
 
 /**
  * The settings that a run continues with. Its data are looked for where they were, then in the same place relative to

@@ -3,7 +3,7 @@ import { getRngState, noGrad, scope, setRngState } from "@rfdetr/torch";
 import { CheckpointError, RfdetrError } from "../../support/errors.js";
 import { readWeights } from "../../weights/weights.js";
 import { loweredRate } from "../fault-policy.js";
-import { loadCheckpoint, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
+import { loadCheckpoint, momentTensors, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
 import { noRollbacks } from "../progress.js";
 import { comparedSettings } from "./run-config.js";
 import type { Session } from "./session.js";
@@ -38,8 +38,7 @@ function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
   } finally {
     for (const tensor of [
       ...saved.model.values(),
-      ...saved.optimizer.expAvg,
-      ...saved.optimizer.expAvgSq,
+      ...momentTensors(saved.optimizer).values(),
       ...(saved.ema?.tensors.values() ?? []),
       saved.rng,
     ])
