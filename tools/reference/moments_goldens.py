@@ -7,7 +7,8 @@ The dynamic maps, and blocks of 256 values as torchao rounds them and as bitsand
 maps are those of libtorch without vector instructions: with AVX2 it rounds 73 of their 512 values otherwise. The native
 CPU code of bitsandbytes 0.50 searches the map only roughly (of normal numbers 0.2 % get another code, of their squares
 3 %), so that its rounding is no golden; its portable code agrees with torchao's. No
-block is below 1e-12, to which torchao raises the scale."""
+block is below 1e-12, to which torchao raises the scale. A second moment that torchao rounds to zero gets the smallest
+value of the map here, as in this program."""
 
 import base64
 import json
@@ -52,6 +53,8 @@ for name, made in [
             values = made if signed else made.square() if made.abs().max() < 1e15 else made.abs()
         scaled, scales = quant_utils.scale_tensor(values, 256)
         codes = quant_utils.quantize_8bit_with_qmap(scaled, maps[signed])
+        if not signed:
+            codes = torch.where((codes == 0) & (values > 0), 1, codes)
         decoded = functional.dequantize_blockwise(codes, absmax=scales, code=maps[signed], blocksize=256)
         assert torch.equal(decoded, quant_utils.dequant_with_qmap(codes, maps[signed], scales))
         cases.append(

@@ -53,7 +53,9 @@ inline std::array<float, 255> rounding_bounds(const std::array<float, 256>& map)
 }
 
 /// Rounds numbers in [-1, 1] by one look-up each. The high bits of a float32 select a bucket so narrow that one bound
-/// at most lies in it; the entry holds the code before that bound and the low bits at which it lies.
+/// at most lies in it; the entry holds the code before that bound and the low bits at which it lies. Without a sign,
+/// only zero becomes zero: AdamW divides by the root of a second moment, and a first moment remains where the second is
+/// lost.
 template <bool with_sign>
 class Rounder {
   static constexpr int kept_bits = with_sign ? 6 : 7;  // of the mantissa: the values near 1 are 1/71 and 1/142 apart
@@ -96,7 +98,8 @@ class Rounder {
       const auto bits = std::bit_cast<int32_t>(numbers[i]);
       const int32_t step = with_sign && bits < 0 ? -1 : 1;
       const int32_t beyond = (bits & low_mask) >= (found[i] & 0xffffff) ? step : 0;
-      codes[i] = static_cast<uint8_t>((found[i] >> 24) + beyond);
+      const int32_t code = (found[i] >> 24) + beyond;
+      codes[i] = static_cast<uint8_t>(!with_sign && bits > 0 && code == 0 ? 1 : code);
     }
   }
 };

@@ -69,6 +69,12 @@ describe("8-bit moments", () => {
     );
   });
 
+  it("never round a second moment to zero that is not: AdamW divides by its root", () => {
+    const values = tensor([1, 1e-9, 1e-30, 0]);
+    const { codes } = optim.quantize(values, false);
+    expect(codes.toList()).toEqual([255, 1, 1, 0]);
+  });
+
   it("keep zeros, numbers below the normal range, and say NaN of a whole block with a value that is not finite", () => {
     const values = tensor(new Float32Array(4 * 256));
     noGrad(() => {
@@ -192,7 +198,9 @@ describe("AdamW with 8-bit moments", () => {
       }
       for (const built of [kernel, composed]) {
         const before = memory().liveBytes;
-        for (const p of built.params) p.grad = gradientOf(p.shape, 1).to(p.dtype);
+        scope(() => {
+          for (const p of built.params) p.grad = gradientOf(p.shape, 1).to(p.dtype);
+        });
         built.optimizer.step({ freeGradients: true });
         expect(built.params.every((p) => p.grad === null)).toBe(true);
         expect(memory().liveBytes).toBeLessThanOrEqual(before);

@@ -30,7 +30,9 @@ function rows(flat: Tensor): Tensor {
 
 /**
  * Rounds each value of a block, divided by the block's largest magnitude, to the nearest value of the dynamic map. As
- * torchao.optim.quant_utils.quantize_8bit_with_qmap. A block of zeros has the scale 0. A block with a value that is not
+ * torchao.optim.quant_utils.quantize_8bit_with_qmap, except that no second moment becomes zero that is not: it becomes
+ * the smallest value of the map. AdamW divides by its root, and the first moment is still there. A block of zeros has
+ * the scale 0. A block with a value that is not
  * finite has the scale NaN, and all of it is NaN when it is read.
  * @param withSign the map of first moments; otherwise that of second moments, which are never negative
  */
@@ -42,7 +44,8 @@ export function quantize(values: Tensor, withSign: boolean): Quantized {
     const finite = ops.isfinite(largest);
     const divisor = ops.where(ops.logicalAnd(finite, largest.gt(0)), largest, 1);
     const scaled = ops.where(finite.unsqueeze(1), blocks.div(divisor.unsqueeze(1)), 0);
-    const codes = ops.bucketize(scaled, bounds, { right: true }).to("uint8").reshape([-1]);
+    const nearest = ops.bucketize(scaled, bounds, { right: true });
+    const codes = (withSign ? nearest : ops.maximum(nearest, scaled.gt(0))).to("uint8").reshape([-1]);
     return {
       codes: codes.narrow(0, 0, values.numel).reshape(values.shape).contiguous(),
       scales: ops.where(finite, largest, Number.NaN),
