@@ -34,6 +34,7 @@ const settings = {
   min_factor: 0.01,
   warmup_epochs: 1.58,
   ema_decay: 0.99,
+  precision: "32-true",
   multi_scale: "off",
   scale_jitter: false,
   eval_interval: 100,

@@ -32,8 +32,7 @@ function rows(flat: Tensor): Tensor {
  * Rounds each value of a block, divided by the block's largest magnitude, to the nearest value of the dynamic map. As
  * torchao.optim.quant_utils.quantize_8bit_with_qmap, except that no second moment becomes zero that is not: it becomes
  * the smallest value of the map. AdamW divides by its root, and the first moment is still there. A block of zeros has
- * the scale 0. A block with a value that is not
- * finite has the scale NaN, and all of it is NaN when it is read.
+ * the scale 0. A block with a value that is not finite has the scale NaN, and all of it is NaN when it is read.
  * @param withSign the map of first moments; otherwise that of second moments, which are never negative
  */
 export function quantize(values: Tensor, withSign: boolean): Quantized {
