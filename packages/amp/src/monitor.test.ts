@@ -1,4 +1,4 @@
-import { memory, nn, ops, optim, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { memory, nn, ops, optim, randn, resetPeakMemory, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { Autocast } from "./autocast.js";
 import { Monitor, UpdateProbe } from "./monitor.js";
@@ -74,6 +74,25 @@ describe("monitor", () => {
     for (let i = 0; i < 3; i++) watched();
     expect(memory().liveTensors).toBe(before.liveTensors);
     expect(memory().liveBytes).toBe(before.liveBytes);
+  });
+
+  it("takes no memory: what a step frees while it runs, a watched step frees too", () => {
+    const x = randn([1 << 16]);
+    x.requiresGrad = true;
+    const peak = (): number =>
+      scope(() => {
+        resetPeakMemory();
+        const before = memory().liveBytes;
+        // Sums of which backward needs nothing: each is free when the next one is there.
+        Array.from({ length: 20 }).reduce<Tensor>((sum) => scope(() => sum.add(1)), x).sum().backward();
+        return memory().peakBytes - before;
+      });
+    const plain = peak();
+    const monitor = new Monitor();
+    monitor.begin();
+    const watched = peak();
+    expect(monitor.end().gradient[0].amax).toBe(1);
+    expect(watched).toBeLessThan(1.1 * plain);
   });
 });
 

@@ -137,17 +137,20 @@ napi_value set_grad(napi_env env, napi_callback_info info) {
 napi_value register_hook(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<2> args(env, info);
-    at::Tensor tensor = to_tensor(env, args[0]);
-    auto function = std::make_shared<JsFunction>(env, args[1]);
-    const unsigned position = tensor.register_hook([function](const at::Tensor& gradient) -> at::Tensor {
+    const at::Tensor tensor = to_tensor(env, args[0]);
+    const auto slot = std::make_shared<std::shared_ptr<JsFunction>>(std::make_shared<JsFunction>(env, args[1]));
+    // The hook lives with the graph. A reference to the tensor would keep its elements until the hook is removed.
+    tensor.register_hook([slot](const at::Tensor& gradient) -> at::Tensor {
       at::Tensor replaced;
+      const std::shared_ptr<JsFunction> function = *slot;
+      if (!function) return replaced;
       function->call({gradient}, [&](napi_value result) {
         if (!is_nullish(function->env(), result)) replaced = to_tensor(function->env(), result);
       });
       return replaced;
     });
     Env& state = env_of(env);
-    state.hooks[state.next_hook] = {tensor, position};
+    state.hooks[state.next_hook] = [slot] { slot->reset(); };
     return from_int(env, state.next_hook++);
   });
 }
@@ -158,7 +161,7 @@ napi_value remove_hook(napi_env env, napi_callback_info info) {
     Env& state = env_of(env);
     const auto found = state.hooks.find(to_int(env, args[0], "hook"));
     if (found != state.hooks.end()) {
-      found->second.first.remove_hook(found->second.second);
+      found->second();
       state.hooks.erase(found);
     }
     return napi_value(nullptr);

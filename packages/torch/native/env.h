@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 #include <node_api.h>
 
+#include <functional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -54,7 +55,8 @@ class HandleTable {
 struct Env {
   napi_env env = nullptr;
   HandleTable handles;
-  std::unordered_map<int64_t, std::pair<at::Tensor, unsigned>> hooks;
+  /// What removes each tensor hook that has not been removed.
+  std::unordered_map<int64_t, std::function<void()>> hooks;
   int64_t next_hook = 1;
   /// A JavaScript exception that a hook threw, kept until backward has returned.
   napi_ref pending_exception = nullptr;

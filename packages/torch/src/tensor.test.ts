@@ -178,6 +178,20 @@ describe("hooks", () => {
     expect(() => z.sum().backward()).toThrow(RangeError);
   });
 
+  it("hooks outlive their tensor, and are silent once removed", () => {
+    const x = tensor([2, 3], { requiresGrad: true });
+    const y = x.mul(3);
+    let calls = 0;
+    const remove = y.registerHook(() => void calls++);
+    const loss = y.sum();
+    y.dispose();
+    loss.backward(null, { retainGraph: true });
+    expect(calls).toBe(1);
+    remove();
+    loss.backward();
+    expect(calls).toBe(1);
+  });
+
   it("noGrad records nothing", () => {
     const x = tensor([1], { requiresGrad: true });
     expect(noGrad(() => x.mul(2)).requiresGrad).toBe(false);
