@@ -16,7 +16,8 @@ import type { Precision } from "./auto-precision.js";
 import { Casts } from "./casts.js";
 import { agreesOnParts } from "./fused-rules.js";
 import { readHardware } from "./hardware.js";
-import { hasObservers, isObserving, notify, type OperatorEvent, whileCasting } from "./observe.js";
+import { type Norm, normOf } from "./norm.js";
+import { hasObservers, isObserving, notify, type OperatorEvent, unobserved, whileCasting } from "./observe.js";
 import { type Plan, Planner } from "./plan.js";
 import { defaultPolicy, type Overrides, type Policy } from "./policy.js";
 import { emulate } from "./product-emulation.js";
@@ -183,6 +184,10 @@ export class Autocast {
     if (plan.rule === "keep") return this.#finish(call, call.args, next, "model");
     if (plan.emulated && isOnCpu(call.args)) return this.#emulate(call, plan, next);
     if (call.op === linear && plan.rule === "lower") return this.#linear(call, plan, next);
+    if (plan.rule === "fp32" && this.dtype === "bfloat16") {
+      const norm = normOf(call);
+      if (norm !== null) return this.#layerNorm(call, norm);
+    }
     const args = plan.rule === "widest" ? this.#casts.widest(call.args) : this.#casts.all(call.args, plan.dtype);
     if (plan.split) return this.#finish(call, [...args.slice(0, 3), true], next, "model");
     return this.#finish(call, args, next, "model");
@@ -267,6 +272,17 @@ export class Autocast {
     const packed = weights.map((weight) => this.#casts.packed(weight, input.dtype));
     const outputs = weights.map(({ shape: [outputs = 0] }) => outputs);
     return () => this.#casts.uncast(() => ops.mlpPacked(input, packed, biases, outputs, activation));
+  }
+
+  /** Backward keeps the rounded result, which the next product keeps too, and not the float32 input. */
+  #layerNorm({ op, module, args }: Call, { input, weights, biases, eps }: Norm): Tensor {
+    const [result, rounded] = unobserved(() => {
+      const join = (list: Tensor[]): Tensor => (list.length === 1 ? (list[0] as Tensor) : ops.stack(list));
+      return ops.roundedLayerNorm(input, join(weights), join(biases), eps);
+    });
+    this.#casts.take(result, rounded);
+    if (hasObservers()) notify({ op, module, args, result, rounded, by: "model" });
+    return result;
   }
 
   #emulate(call: Call, plan: Plan, next: Next): unknown {

@@ -90,6 +90,8 @@ export class CastMap {
       const weights = floatingTensors(event.args.slice(1)).filter((tensor) => tensor.dtype === "float32");
       for (const weight of weights) this.#cast(path, weight.dtype, (event.result as Tensor).dtype, "inside", 0);
     }
+    if (event.rounded !== undefined)
+      this.#cast(path, "float32", event.rounded.dtype, "activation", event.rounded.nbytes);
     if (quietOperators.has(event.op.base)) return;
     const names = (tensors: Tensor[]): string => [...new Set(tensors.map((t) => t.dtype))].sort().join("+");
     const inputs = names(floatingTensors(event.args));

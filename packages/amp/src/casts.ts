@@ -26,6 +26,8 @@ export class Casts {
    * which backward then keeps once.
    */
   #last: Lowered | null = null;
+  /** Casts that came with their tensors, by those. Backward keeps them, so they cost nothing until the run ends. */
+  readonly #given = new Map<Tensor, Lowered>();
   #casting = false;
 
   /** True while a cast is being made: autocast leaves its operators alone. */
@@ -44,10 +46,28 @@ export class Casts {
     this.forget();
   }
 
-  /** Frees the cast of the last input. */
+  /** Frees the casts of inputs. */
   forget(): void {
+    this.#forgetLast();
+    for (const { result } of this.#given.values()) result.dispose();
+    this.#given.clear();
+  }
+
+  #forgetLast(): void {
     this.#last?.result.dispose();
     this.#last = null;
+  }
+
+  /** Takes a cast that was made with `source` for the layers that will read it, and frees it when it is not needed. */
+  take(source: Tensor, result: Tensor): void {
+    const recorded = isGradEnabled() && source.requiresGrad;
+    const { handle, version } = source;
+    const lowered = { source, handle, version, recorded, result: keep(result) };
+    if (recorded) this.#given.set(source, lowered);
+    else {
+      this.#forgetLast();
+      this.#last = lowered;
+    }
   }
 
   /** Runs `body` without casting the arguments of its operators, and returns its result. */
@@ -150,10 +170,11 @@ export class Casts {
     if (source.dtype !== "float32" || source instanceof nn.Parameter) return this.one(source, dtype);
     const { handle, version } = source;
     const recorded = isGradEnabled() && source.requiresGrad;
-    const last = this.#last;
-    const same = last?.source === source && last.handle === handle && last.version === version;
-    if (same && last.recorded === recorded && last.result.dtype === dtype) return last.result;
-    this.forget();
+    for (const last of [this.#last, this.#given.get(source)]) {
+      const same = last?.source === source && last.handle === handle && last.version === version;
+      if (same && last.recorded === recorded && last.result.dtype === dtype) return last.result;
+    }
+    this.#forgetLast();
     // The scope of one layer ends before the next layer reads the same tensor.
     const result = keep(this.convert(source, dtype));
     this.#last = { source, handle, version, recorded, result };

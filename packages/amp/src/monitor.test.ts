@@ -84,7 +84,10 @@ describe("monitor", () => {
         resetPeakMemory();
         const before = memory().liveBytes;
         // Sums of which backward needs nothing: each is free when the next one is there.
-        Array.from({ length: 20 }).reduce<Tensor>((sum) => scope(() => sum.add(1)), x).sum().backward();
+        Array.from({ length: 20 })
+          .reduce<Tensor>((sum) => scope(() => sum.add(1)), x)
+          .sum()
+          .backward();
         return memory().peakBytes - before;
       });
     const plain = peak();

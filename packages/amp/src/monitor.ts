@@ -97,8 +97,9 @@ export class Monitor {
     for (const output of floatingTensors(event.result)) {
       this.#add(this.#forward, place, output);
       this.#written[output.dtype === "float32" || output.dtype === "float64" ? "full" : "half"] += output.nbytes;
-      if (output.requiresGrad) this.#hooks.push(output.registerHook((gradient) => this.#arrived(place, gradient)));
     }
+    for (const output of floatingTensors([event.result, event.rounded]))
+      if (output.requiresGrad) this.#hooks.push(output.registerHook((gradient) => this.#arrived(place, gradient)));
     this.#seconds += (performance.now() - start) / 1000;
   };
 

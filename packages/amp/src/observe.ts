@@ -1,6 +1,16 @@
 // Observers see every operator as it really runs: after autocast has cast the arguments, and before the caller gets
 // the result.
-import { type Call, decompositionOf, intercept, type Next, type nn, noGrad, type Operator, scope } from "@rfdetr/torch";
+import {
+  type Call,
+  decompositionOf,
+  intercept,
+  type Next,
+  type nn,
+  noGrad,
+  type Operator,
+  scope,
+  type Tensor,
+} from "@rfdetr/torch";
 
 /** An operator call that has just run. The tensors belong to the call: do not change them. */
 export interface OperatorEvent {
@@ -12,6 +22,11 @@ export interface OperatorEvent {
   readonly args: readonly unknown[];
   /** The result that the caller gets. */
   readonly result: unknown;
+  /**
+   * The result rounded to low precision, where the operator made that as well. Products read it, so their gradients
+   * arrive there and not at `result`.
+   */
+  readonly rounded?: Tensor;
   /**
    * Who called the operator, or how autocast ran it.
    * - `model`: the model called it.

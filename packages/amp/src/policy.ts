@@ -129,7 +129,7 @@ export const defaultPolicy: Policy = policy("default", [
   [
     "fp32",
     "norms feed all products after them: float32 norms in the detector's projector reduce the encoder's error by a seventh, for 1 % more bytes kept for backward and no extra time",
-    "layer_norm native_layer_norm group_norm batch_norm",
+    "layer_norm grouped_layer_norm native_layer_norm group_norm batch_norm",
   ],
   ["keep", "the kernel sums in float32, and a mean stays in the range of its elements", "mean avg_pool2d"],
   [
@@ -177,7 +177,7 @@ export const cudaPolicy: Policy = policy("pytorch-cuda", [
   [
     "fp32",
     "on PyTorch's CUDA list for float32",
-    "layer_norm native_layer_norm group_norm softmax _softmax log_softmax _log_softmax logsumexp exp expm1 log log1p log2 log10 pow rsqrt reciprocal erfinv softplus sum cumsum cumprod prod norm linalg_vector_norm cdist dist " +
+    "layer_norm grouped_layer_norm native_layer_norm group_norm softmax _softmax log_softmax _log_softmax logsumexp exp expm1 log log1p log2 log10 pow rsqrt reciprocal erfinv softplus sum cumsum cumprod prod norm linalg_vector_norm cdist dist " +
       "binary_cross_entropy_with_logits cross_entropy_loss nll_loss l1_loss mse_loss smooth_l1_loss huber_loss kl_div upsample_bilinear2d upsample_bicubic2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa",
   ],
   [

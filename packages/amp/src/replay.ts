@@ -53,6 +53,7 @@ class Readers {
       if (source !== undefined) for (const output of floatingTensors(event.result)) this.#sources.set(output, source);
       return;
     }
+    if (event.rounded !== undefined) this.#sources.set(event.rounded, event.result as Tensor);
     for (const input of inputs) {
       const places = this.#places.get(input);
       if (places === undefined) this.#places.set(input, new Set([place]));
@@ -146,8 +147,9 @@ function watch(run: () => void, names: ReadonlyMap<Tensor, string>): Found {
         found = fault(event, place, output, names, [...trail]);
         return;
       }
-      if (output.requiresGrad && !quietOperators.has(event.op.base))
-        hooks.push(output.registerHook((gradient) => arrived(gradient, event.op.base, place, output)));
+      const differentiated = output.requiresGrad && !quietOperators.has(event.op.base);
+      for (const form of differentiated ? floatingTensors([output, event.rounded]) : [])
+        hooks.push(form.registerHook((gradient) => arrived(gradient, event.op.base, place, output)));
       const last = trail[trail.length - 1];
       if (quietOperators.has(event.op.base)) continue;
       if (last?.path === place)

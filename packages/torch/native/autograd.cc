@@ -143,7 +143,8 @@ napi_value register_hook(napi_env env, napi_callback_info info) {
     tensor.register_hook([slot](const at::Tensor& gradient) -> at::Tensor {
       at::Tensor replaced;
       const std::shared_ptr<JsFunction> function = *slot;
-      if (!function) return replaced;
+      // A node with several results also hears of those that the loss did not use.
+      if (!function || !gradient.defined()) return replaced;
       function->call({gradient}, [&](napi_value result) {
         if (!is_nullish(function->env(), result)) replaced = to_tensor(function->env(), result);
       });

@@ -5,6 +5,7 @@ import {
   dispatch,
   gradients,
   manualSeed,
+  memory,
   operator,
   ops,
   randn,
@@ -119,6 +120,27 @@ describe("rfdetr::mlp", () => {
     expect(second.isfinite().all().item()).toBe(1);
     expect(second.abs().sum().item()).toBeGreaterThan(0);
   });
+
+  it.each(["relu", "gelu"] as const)(
+    "keeps no hidden layer of %s that it computes again, and has the same bits",
+    (activation) => {
+      scope(() => {
+        const parameters = [randn([96, 32]), randn([64, 96]), randn([16, 64]), randn([96]), randn([64]), randn([16])];
+        const [input, gradient] = [randn([100, 32]), randn([100, 16])];
+        const again: typeof ops.mlp = (x, weights, biases, name) =>
+          ops.mlp(x, weights, biases, name, { recompute: true });
+        const [kept, recomputed] = [ops.mlp, again].map((mlp) => run(mlp, input, parameters, gradient, activation));
+        recomputed.forEach((value, i) => {
+          expect(ops.equal(value, kept[i])).toBe(true);
+        });
+        if (!takesMasters(32, "float32")) return;
+        input.requiresGrad = true;
+        const before = memory().liveBytes;
+        const out = again(input, parameters.slice(0, 3), parameters.slice(3), activation);
+        expect(memory().liveBytes - before).toBe(out.nbytes);
+      });
+    },
+  );
 
   it("stops gradients where ReLU does, and hands NaN on", () => {
     scope(() => {

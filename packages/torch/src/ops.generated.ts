@@ -8723,6 +8723,12 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
   return dispatch(gradientNorm$_, [gradients]) as number;
 }
 
+const groupedLayerNorm$_ = operator("rfdetr::grouped_layer_norm", "");
+/** `rfdetr::grouped_layer_norm(Tensor input, Tensor[] weights, Tensor[] biases, float eps) -> Tensor` */
+export function groupedLayerNorm(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[], eps: number): Tensor {
+  return dispatch(groupedLayerNorm$_, [input, weights, biases, eps]) as Tensor;
+}
+
 const groupedLinear$_ = operator("rfdetr::grouped_linear", "");
 /** `rfdetr::grouped_linear(Tensor input, Tensor[] weights, Tensor[] biases, bool split) -> Tensor` */
 export function groupedLinear(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[], split: boolean): Tensor {
@@ -8742,9 +8748,9 @@ export function linearTakesMasters(): boolean {
 }
 
 const mlp$_ = operator("rfdetr::mlp", "");
-/** `rfdetr::mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor` */
-export function mlp(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[], activation: string): Tensor {
-  return dispatch(mlp$_, [input, weights, biases, activation]) as Tensor;
+/** `rfdetr::mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation, bool recompute=False) -> Tensor` */
+export function mlp(input: Tensor, weights: readonly Tensor[], biases: readonly Tensor[], activation: string, o: { recompute?: boolean } = {}): Tensor {
+  return dispatch(mlp$_, [input, weights, biases, activation, o.recompute]) as Tensor;
 }
 
 const mlpComposed$_ = operator("rfdetr::mlp_composed", "");
@@ -8781,4 +8787,16 @@ const resizeRgb$_ = operator("rfdetr::resize_rgb", "");
 /** `rfdetr::resize_rgb(Tensor pixels, int height, int width) -> Tensor` */
 export function resizeRgb(pixels: Tensor, height: number, width: number): Tensor {
   return dispatch(resizeRgb$_, [pixels, height, width]) as Tensor;
+}
+
+const roundedLayerNorm$_ = operator("rfdetr::rounded_layer_norm", "");
+/** `rfdetr::rounded_layer_norm(Tensor input, Tensor weight, Tensor bias, float eps) -> (Tensor, Tensor)` */
+export function roundedLayerNorm(input: Tensor, weight: Tensor, bias: Tensor, eps: number): [Tensor, Tensor] {
+  return dispatch(roundedLayerNorm$_, [input, weight, bias, eps]) as [Tensor, Tensor];
+}
+
+const roundedLayerNormComposed$_ = operator("rfdetr::rounded_layer_norm_composed", "");
+/** `rfdetr::rounded_layer_norm_composed(Tensor input, Tensor weight, Tensor bias, float eps) -> (Tensor, Tensor)` */
+export function roundedLayerNormComposed(input: Tensor, weight: Tensor, bias: Tensor, eps: number): [Tensor, Tensor] {
+  return dispatch(roundedLayerNormComposed$_, [input, weight, bias, eps]) as [Tensor, Tensor];
 }

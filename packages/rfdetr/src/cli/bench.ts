@@ -39,6 +39,7 @@ interface BenchTrainFlags extends ModelFlags, AgainstFlags {
   queries?: Given;
   boxes?: Given;
   checkpointing?: boolean;
+  lean?: boolean;
 }
 interface BenchEvalFlags extends OutputFlags {
   images: Given;
@@ -94,7 +95,8 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--resolution <n>", "side length in pixels", numeric)
     .option("--queries <n>", "queries per group", numeric)
     .option("--boxes <n>", "boxes per image", numeric)
-    .option("--checkpointing", "recompute activations in backward");
+    .option("--checkpointing", "recompute activations in backward")
+    .option("--lean", 'recompute what "memory": "lean" names');
   comparable(
     onMachine(
       withModel(verb<BenchInferFlags>("infer", "The forward pass, and prediction from pixels to detections", infer)),
@@ -158,7 +160,7 @@ async function train(flags: BenchTrainFlags): Promise<void> {
   const { precisions: list, ...common } = await resolved(console, flags);
   const { benchTrain } = await import("../instruments/bench-train.js");
   for (const precision of list) {
-    const { model, checkpointing } = flags;
+    const { model, checkpointing, lean } = flags;
     const result = benchTrain({
       ...common,
       warmup,
@@ -169,6 +171,7 @@ async function train(flags: BenchTrainFlags): Promise<void> {
       queries,
       boxes,
       checkpointing,
+      lean,
     });
     if (console.json) console.data(result);
     const { seconds } = result;

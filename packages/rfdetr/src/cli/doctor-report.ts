@@ -6,7 +6,7 @@ import { optim } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../eval/batch.js";
 import type { EvaluatedMode } from "../instruments/compare-evaluations.js";
 import type { HardwarePeaks } from "../instruments/hardware-peaks.js";
-import type { Subject } from "../train/calibrate-step.js";
+import type { MemoryPrice, Subject } from "../train/calibrate-step.js";
 import type { Console } from "./console.js";
 import { fraction } from "./format.js";
 
@@ -19,6 +19,24 @@ export function peaks(console: Console, { matmul, threads }: HardwarePeaks): voi
     console.result(
       `threads    ${threads.map((row) => `${row.threads}: ${row.gflops.toFixed(0)}`).join(", ")} GFLOP/s in the precision's type`,
     );
+}
+
+/** Prints what each way to spare memory saves and costs. */
+export function memory(console: Console, precision: string, prices: readonly MemoryPrice[]): void {
+  console.end();
+  console.result();
+  console.result(`Ways to spare memory in ${precision}, without moments and average:`);
+  const [base] = prices;
+  const change = (value: number, from = value): string =>
+    `${value < from ? "−" : "+"}${Math.round(100 * Math.abs(value / from - 1))} %`;
+  const cells = prices.map((row) => [
+    row.way === "gradient_checkpointing" ? '"gradient_checkpointing": true' : `"memory": "${row.way}"`,
+    formatBytes(row.peak_tensor_bytes),
+    change(row.peak_tensor_bytes, base?.peak_tensor_bytes),
+    (row.step_seconds * 1000).toFixed(0),
+    change(row.step_seconds, base?.step_seconds),
+  ]);
+  console.table(["setting", "tensors", "", "step ms", ""], cells);
 }
 
 /** Prints a table of the precisions measured on a training step. */

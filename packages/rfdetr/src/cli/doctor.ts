@@ -113,7 +113,7 @@ async function measure(
   { device, about, features, resolved }: Machine,
   { batch, images, overrides }: { batch: number; images: number; overrides: Overrides },
 ): Promise<void> {
-  const { calibrateSubject } = await import("../train/calibrate-step.js");
+  const { calibrateSubject, memoryPrices } = await import("../train/calibrate-step.js");
   const { castsOf, evaluationImages, openSubject } = await import("../instruments/calibration.js");
   const { measurePeaks } = await import("../instruments/hardware-peaks.js");
   const { compareEvaluationModes } = await import("../instruments/compare-evaluations.js");
@@ -145,6 +145,9 @@ async function measure(
   const { variant, resolution } = subject.model.config;
   report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration);
   const moments = report.moments(console, subject.model);
+  console.live("measuring what sparing memory costs");
+  const prices = memoryPrices(subject, { precision: calibration.recommended.precision, overrides });
+  report.memory(console, calibration.recommended.precision, prices);
   const evaluation = compareEvaluationModes({
     model: subject.model,
     classNames: subject.classNames,
@@ -164,5 +167,8 @@ async function measure(
     const { writeRecommendation } = await import("../settings/recommendation.js");
     console.result(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
   }
-  if (console.json) console.data({ ...about, features, ...peaks, recommended, precisions, exact, moments, evaluation });
+  if (console.json) {
+    const measured = { recommended, precisions, exact, moments, memory: prices, evaluation };
+    console.data({ ...about, features, ...peaks, ...measured });
+  }
 }

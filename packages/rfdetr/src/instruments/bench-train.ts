@@ -48,6 +48,8 @@ export interface BenchModel {
   queries?: number;
   /** Recompute activations in backward instead of keeping them. */
   checkpointing?: boolean;
+  /** Compute again in backward what the setting `memory: "lean"` names. */
+  lean?: boolean;
 }
 
 /** Fresh parts of a training step for a model: everything except data. */
@@ -68,6 +70,7 @@ export function benchParts({ precision, device, ...options }: BenchModel): {
   const config = resolveModel(options.model, { resolution: options.resolution, numQueries: options.queries });
   const model = new RFDETRModel(config);
   model.checkpointing = options.checkpointing ?? false;
+  model.lean = options.lean ?? false;
   return { config, ...partsOf(model, precision, device) };
 }
 

@@ -69,6 +69,19 @@ describe.each(["32-true", "bf16-mixed", "16-mixed"] as const)("activation checkp
   });
 });
 
+describe.each(["32-true", "bf16-mixed"] as const)("lean memory in %s", (precision) => {
+  it("gives the loss and the gradients of a step without it, with less memory where the perceptrons have kernels", () => {
+    const plain = step(false, precision);
+    model.lean = true;
+    const spared = step(false, precision);
+    model.lean = false;
+    expect(spared.loss).toBe(plain.loss);
+    expect([...spared.gradients.keys()]).toEqual([...plain.gradients.keys()]);
+    expect(difference(plain.gradients, spared.gradients)).toBeLessThan(precision === "32-true" ? 1e-6 : 1e-2);
+    expect(spared.kept).toBeLessThan(plain.kept);
+  });
+});
+
 describe("activation checkpointing with stochastic depth", () => {
   it("draws the same random numbers in backward as in forward", () => {
     const paths = [...model.namedModules()].flatMap(([, module]) => (module instanceof nn.DropPath ? [module] : []));

@@ -1,7 +1,7 @@
 // The decoder: layers of self-attention among queries and deformable cross-attention to the memory (Deformable DETR,
 // arXiv:2010.04159).
 
-import { nn, ops, type Tensor } from "@rfdetr/torch";
+import { nn, ops, scope, type Tensor } from "@rfdetr/torch";
 import { checkpointed } from "./checkpointing.js";
 import { type LevelShapes, MSDeformAttn } from "./deformable-attention.js";
 import { MLP } from "./mlp.js";
@@ -60,6 +60,8 @@ class DecoderLayer extends nn.Module {
   linear1: nn.Linear;
   linear2: nn.Linear;
   norm3: nn.LayerNorm;
+  /** Whether backward computes the hidden layer of the feed-forward network again. */
+  recompute = false;
   constructor(config: ModelConfig) {
     super();
     const { hiddenDim: d, dimFeedforward } = config;
@@ -79,9 +81,10 @@ class DecoderLayer extends nn.Module {
     shapes: LevelShapes,
     groups: number,
   ): Tensor {
-    const a = this.norm1.call(target.add(this.selfAttn.call(target, position, groups)));
-    const b = this.norm2.call(a.add(this.crossAttn.call(a.add(position), reference, memory, shapes)));
-    return this.norm3.call(b.add(nn.mlp([this.linear1, this.linear2], b, "relu")));
+    // Sums are free as soon as they are normed.
+    const a = scope(() => this.norm1.call(target.add(this.selfAttn.call(target, position, groups))));
+    const b = scope(() => this.norm2.call(a.add(this.crossAttn.call(a.add(position), reference, memory, shapes))));
+    return this.norm3.call(b.add(nn.mlp([this.linear1, this.linear2], b, "relu", { recompute: this.recompute })));
   }
 }
 
@@ -95,6 +98,14 @@ export class Decoder extends nn.Module {
   refPointHead: MLP;
   /** Whether backward recomputes the activations of the layers instead of keeping them. */
   checkpointing = false;
+  #lean = false;
+
+  /** Whether backward computes the embedding of the references and the hidden layers again. */
+  set lean(on: boolean) {
+    this.#lean = on;
+    for (const layer of this.layers) layer.recompute = on;
+  }
+
   constructor(config: ModelConfig) {
     super();
     const d = config.hiddenDim;
@@ -112,7 +123,10 @@ export class Decoder extends nn.Module {
    * @returns the output of each layer after the final norm, `[B, groups·Q, d]`
    */
   override forward(target: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes, groups: number): Tensor[] {
-    const position = this.refPointHead.call(sineEmbedding(reference, target.shape[2] / 2));
+    const embed = ([boxes]: Tensor[]): Tensor => this.refPointHead.call(sineEmbedding(boxes, target.shape[2] / 2));
+    const position = scope(() =>
+      this.#lean ? checkpointed(this.refPointHead, [reference], embed) : embed([reference]),
+    );
     const states: Tensor[] = [];
     let state = target;
     for (const layer of this.layers) {

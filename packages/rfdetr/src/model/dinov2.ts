@@ -167,13 +167,15 @@ class Attention extends nn.Module {
 class Mlp extends nn.Module {
   fc1: nn.Linear;
   fc2: nn.Linear;
+  /** Whether backward computes the hidden layer again. */
+  recompute = false;
   constructor(width: number, hidden: number) {
     super();
     this.fc1 = new nn.Linear(width, hidden);
     this.fc2 = new nn.Linear(hidden, width);
   }
   override forward(x: Tensor): Tensor {
-    return nn.mlp([this.fc1, this.fc2], x, "gelu");
+    return nn.mlp([this.fc1, this.fc2], x, "gelu", { recompute: this.recompute });
   }
 }
 
@@ -218,10 +220,9 @@ class Layer extends nn.Module {
   override forward(x: Tensor): Tensor {
     const [count, length, width] = x.shape;
     const joined = this.isGlobal && this.windows > 1;
-    const normed = this.norm1.call(x);
-    const attended = this.attention.call(
-      joined ? normed.view(count / this.windows ** 2, length * this.windows ** 2, width) : normed,
-    );
+    // Joined before the norm: queries, keys and values then read the rounded form that comes with its result.
+    const images = joined ? x.view(count / this.windows ** 2, length * this.windows ** 2, width) : x;
+    const attended = this.attention.call(this.norm1.call(images));
     const y = this.#add(x, joined ? attended.view(count, length, width) : attended, this.layerScale1);
     return this.#add(y, this.mlp.call(this.norm2.call(y)), this.layerScale2);
   }
@@ -263,6 +264,11 @@ export class WindowedDinov2 extends nn.Module {
   /** Whether backward recomputes the activations of the layers instead of keeping them. */
   checkpointing = false;
   readonly #config: ModelConfig;
+
+  /** Whether backward computes the hidden layers of the perceptrons again. */
+  set lean(on: boolean) {
+    for (const { mlp } of this.encoder.layer) mlp.recompute = on;
+  }
 
   constructor(config: ModelConfig) {
     super();

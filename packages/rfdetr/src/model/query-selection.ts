@@ -136,9 +136,12 @@ export class QuerySelection extends nn.Module {
   /** Applies the LayerNorm of each group to `[groups, N, d]`. */
   #normed(x: Tensor): Tensor {
     const norms = this.encOutputNorm.slice(0, x.shape[0]);
-    const stacked = (list: Tensor[]): Tensor => ops.stack(list).unsqueeze(1);
-    const normed = ops.layerNorm(x, [x.shape[2]], { eps: norms[0].eps });
-    return ops.addcmul(stacked(norms.map((norm) => norm.bias)), normed, stacked(norms.map((norm) => norm.weight)));
+    return ops.groupedLayerNorm(
+      x,
+      norms.map((norm) => norm.weight),
+      norms.map((norm) => norm.bias),
+      norms[0].eps,
+    );
   }
 }
 

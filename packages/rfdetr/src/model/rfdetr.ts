@@ -169,6 +169,15 @@ export class RFDETRModel extends nn.Module {
   }
 
   /**
+   * Whether backward computes again what is cheap to compute and wide: the hidden layers of the perceptrons of encoder
+   * and decoder, and the embedding of the reference boxes. The gradients are the same.
+   */
+  set lean(on: boolean) {
+    this.backbone.at(0).encoder.encoder.lean = on;
+    this.transformer.decoder.lean = on;
+  }
+
+  /**
    * Predicts logits and boxes.
    * @param images `[B, 3, H, W]`, normalised; H and W are multiples of patchSize · numWindows
    * @throws ModelConfigError if H or W is not such a multiple

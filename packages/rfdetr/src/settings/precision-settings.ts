@@ -92,6 +92,13 @@ export const precisionSettings = {
     means: { fp32: "float32", "32bit": "float32", int8: "8bit", adamw8bit: "8bit", adamw_8bit: "8bit" },
     ours: true,
   },
+  memory: {
+    type: z.enum(["default", "lean"]),
+    fallback: "default",
+    about:
+      "lean: compute the hidden layers of the perceptrons and the embedding of the reference boxes again in backward instead of keeping them; doctor measures what it saves and what it costs; gradient_checkpointing saves more",
+    ours: true,
+  },
   gradient_checkpointing: {
     type: z.boolean(),
     fallback: false,

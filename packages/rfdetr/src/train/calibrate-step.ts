@@ -1,8 +1,10 @@
 // Measures every precision on one training step.
 import { type Calibration, calibrate, type Overrides, type Precision } from "@rfdetr/amp";
+import { memory, resetPeakMemory, scope } from "@rfdetr/torch";
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/precision.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
+import { median } from "../support/statistics.js";
 import { type MicroBatch, prepareImages } from "./step-parts.js";
 
 /** What is measured: a model and a training batch for it. */
@@ -46,4 +48,52 @@ export function calibrateSubject(
     },
     ...rest,
   });
+}
+
+/** A way to spare memory, and what a training step takes with it. */
+export interface MemoryPrice {
+  /** The settings: `memory` is `default` or `lean`, or `gradient_checkpointing` is set. */
+  way: "default" | "lean" | "gradient_checkpointing";
+  /** Tensors at the peak of the step, weights included; gradients, but no moments and no average. */
+  peak_tensor_bytes: number;
+  /** Median of the rounds. */
+  step_seconds: number;
+}
+
+/**
+ * Measures what each way to spare memory saves and costs on the training step of a subject, in turns. The weights and
+ * the ways of its model stay as they are.
+ * @param options.rounds timed steps of each way, after one that is not timed
+ */
+export function memoryPrices(
+  { model, batch, device }: Subject,
+  { precision, overrides, rounds = 3 }: { precision: Precision; overrides?: Overrides; rounds?: number },
+): MemoryPrice[] {
+  const criterion = new Criterion({ groupDetr: model.config.groupDetr });
+  const images = prepareImages(batch, null, device);
+  const autocast = modelAutocast(model, { precision, overrides });
+  const ways = (["default", "lean", "gradient_checkpointing"] as const).map((way) => ({
+    way,
+    peak: 0,
+    seconds: [] as number[],
+  }));
+  for (let round = 0; round <= rounds; round++)
+    for (const trial of ways) {
+      model.lean = trial.way === "lean";
+      model.checkpointing = trial.way === "gradient_checkpointing";
+      for (const parameter of model.parameters()) parameter.grad = null;
+      resetPeakMemory();
+      const start = performance.now();
+      scope(() => {
+        const outputs = autocast.run(() => model.call(images));
+        criterion.compute(outputs, batch.targets, { training: true }).total.backward();
+      });
+      if (round > 0) trial.seconds.push((performance.now() - start) / 1000);
+      trial.peak = memory().peakBytes;
+      autocast.clearCache();
+    }
+  model.lean = false;
+  model.checkpointing = false;
+  for (const parameter of model.parameters()) parameter.grad = null;
+  return ways.map(({ way, peak, seconds }) => ({ way, peak_tensor_bytes: peak, step_seconds: median(seconds) }));
 }

@@ -52,15 +52,13 @@ at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorL
 
 /// Arguments: input, then the weights, then the biases.
 struct Mlp : torch::autograd::Function<Mlp> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
-                            at::TensorList parameters, int64_t activation_number) {
-    const at::AutoDispatchBelowADInplaceOrView below;
-    const auto activation = static_cast<Activation>(activation_number);
+  /// Runs the first `count` layers on `value`, and returns what backward needs of each hidden one: the result of ReLU,
+  /// or the input of GELU.
+  static torch::autograd::variable_list run(at::Tensor& value, at::TensorList parameters, Activation activation,
+                                            size_t count) {
     const size_t layers = parameters.size() / 2;
-    // For each layer its input, or what GELU made it from; then the parameters.
-    torch::autograd::variable_list saved = {input};
-    at::Tensor value = as_rows(input);
-    for (size_t i = 0; i < layers; ++i) {
+    torch::autograd::variable_list kept;
+    for (size_t i = 0; i < count; ++i) {
       const at::Tensor& weight = parameters[i];
       const bool hidden = i + 1 < layers;
       at::Tensor next = at::empty({value.size(0), weight.size(0)}, value.options());
@@ -71,11 +69,23 @@ struct Mlp : torch::autograd::Function<Mlp> {
       if (pre_activation.defined()) epilogue.pre_activation = pre_activation.data_ptr();
       multiply(value, pack_weight(weight, value.scalar_type()), epilogue, next);
       value = next;
-      if (hidden) saved.push_back(pre_activation.defined() ? pre_activation : value);
+      if (hidden) kept.push_back(pre_activation.defined() ? pre_activation : value);
     }
+    return kept;
+  }
+
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
+                            at::TensorList parameters, int64_t activation_number, bool recompute) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    at::Tensor value = as_rows(input);
+    const auto kept = run(value, parameters, static_cast<Activation>(activation_number), parameters.size() / 2);
+    // The input and the parameters, then what each hidden layer keeps.
+    torch::autograd::variable_list saved = {input};
     saved.insert(saved.end(), parameters.begin(), parameters.end());
+    if (!recompute) saved.insert(saved.end(), kept.begin(), kept.end());
     context->save_for_backward(saved);
     context->saved_data["activation"] = activation_number;
+    context->saved_data["layers"] = static_cast<int64_t>(parameters.size() / 2);
     return value.view(with_last_size(input.sizes(), value.size(1)));
   }
 
@@ -83,12 +93,20 @@ struct Mlp : torch::autograd::Function<Mlp> {
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
-    const size_t layers = saved.size() / 3;
-    if (at::GradMode::is_enabled()) return recorded_backward(saved, gradients, activation, layers);
-    torch::autograd::variable_list results(2 + 2 * layers);
+    const auto layers = static_cast<size_t>(context->saved_data["layers"].toInt());
+    const at::TensorList parameters = at::TensorList(saved).slice(1, 2 * layers);
+    if (at::GradMode::is_enabled()) return recorded_backward(saved[0], parameters, gradients[0], activation);
+    torch::autograd::variable_list results(3 + 2 * layers);
+    torch::autograd::variable_list hidden(saved.begin() + 1 + 2 * layers, saved.end());
+    at::Tensor value = as_rows(saved[0]);
+    hidden.insert(hidden.begin(), value);
+    if (hidden.size() < layers) {
+      const auto again = run(value, parameters, activation, layers - 1);
+      hidden.insert(hidden.end(), again.begin(), again.end());
+    }
     at::Tensor gradient = as_rows(gradients[0]);
     for (size_t i = layers; i-- > 0;) {
-      const at::Tensor &kept = i > 0 ? saved[i] : as_rows(saved[0]), &weight = saved[layers + i];
+      const at::Tensor &kept = hidden[i], &weight = parameters[i];
       if (context->needs_input_grad(1 + i) || context->needs_input_grad(1 + layers + i)) {
         const at::Tensor layer_input = i > 0 && activation == Activation::gelu ? products::gelu(kept) : kept;
         at::Tensor sums;
@@ -107,17 +125,16 @@ struct Mlp : torch::autograd::Function<Mlp> {
   }
 
   /// The gradients from operators that autograd records, for second derivatives.
-  static torch::autograd::variable_list recorded_backward(const torch::autograd::variable_list& saved,
-                                                          const torch::autograd::variable_list& gradients,
-                                                          Activation activation, size_t layers) {
-    const at::TensorList parameters = at::TensorList(saved).slice(layers);
-    torch::autograd::variable_list inputs = {saved[0]};
+  static torch::autograd::variable_list recorded_backward(const at::Tensor& input, at::TensorList parameters,
+                                                          const at::Tensor& gradient, Activation activation) {
+    const size_t layers = parameters.size() / 2;
+    torch::autograd::variable_list inputs = {input};
     inputs.insert(inputs.end(), parameters.begin(), parameters.end());
-    const at::Tensor out = composed(saved[0], parameters.slice(0, layers), parameters.slice(layers), activation);
-    torch::autograd::variable_list wanted, results(2 + 2 * layers);
-    for (const at::Tensor& input : inputs)
-      if (input.requires_grad()) wanted.push_back(input);
-    auto found = torch::autograd::grad({out}, wanted, {gradients[0]}, true, true);
+    const at::Tensor out = composed(input, parameters.slice(0, layers), parameters.slice(layers), activation);
+    torch::autograd::variable_list wanted, results(3 + 2 * layers);
+    for (const at::Tensor& tensor : inputs)
+      if (tensor.requires_grad()) wanted.push_back(tensor);
+    auto found = torch::autograd::grad({out}, wanted, {gradient}, true, true);
     for (size_t i = 0, next = 0; i < inputs.size(); ++i)
       if (inputs[i].requires_grad()) results[i] = found[next++];
     return results;
@@ -138,14 +155,15 @@ bool kernel_applies(const at::Tensor& input, at::TensorList weights, at::TensorL
   return products::kernel_applies(input, weights[0]);
 }
 
-at::Tensor mlp(const at::Tensor& input, at::TensorList weights, at::TensorList biases, const std::string& name) {
+at::Tensor mlp(const at::Tensor& input, at::TensorList weights, at::TensorList biases, const std::string& name,
+               bool recompute) {
   TORCH_CHECK(!weights.empty() && weights.size() == biases.size(), "Expected as many biases as weights but received ",
               weights.size(), " weights and ", biases.size(), " biases");
   const Activation activation = activation_of(name);
   if (!kernel_applies(input, weights, biases)) return composed(input, weights, biases, activation);
   std::vector<at::Tensor> parameters = weights.vec();
   parameters.insert(parameters.end(), biases.begin(), biases.end());
-  return Mlp::apply(input, at::TensorList(parameters), static_cast<int64_t>(activation));
+  return Mlp::apply(input, at::TensorList(parameters), static_cast<int64_t>(activation), recompute);
 }
 
 at::Tensor mlp_composed(const at::Tensor& input, at::TensorList weights, at::TensorList biases,
@@ -183,7 +201,7 @@ at::Tensor mlp_packed(const at::Tensor& input, at::TensorList packed, at::Tensor
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.def("gelu(Tensor input) -> Tensor");
   library.impl("gelu", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(gelu_entry));
-  library.def("mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor");
+  library.def("mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation, bool recompute=False) -> Tensor");
   library.impl("mlp", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp));
   library.def("mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor");
   library.impl("mlp_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp_composed));

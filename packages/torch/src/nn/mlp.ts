@@ -23,10 +23,17 @@ const isActivation = (name: unknown): name is Activation =>
  * @param layers each with a bias; children of the module that calls this, so that whoever takes them one by one finds
  * their paths
  * @param x `[…, in of the first layer]`
+ * @param options `recompute`: whether backward computes the hidden layers again instead of keeping them. Where the
+ * operator has no kernel, they are kept.
  * @returns `[…, out of the last layer]`
  * @throws TypeError when there is no layer, a layer has no bias, or the activation is unknown
  */
-export function mlp(layers: readonly Linear[], x: Tensor, activation: Activation): Tensor {
+export function mlp(
+  layers: readonly Linear[],
+  x: Tensor,
+  activation: Activation,
+  options: { recompute?: boolean } = {},
+): Tensor {
   if (!isActivation(activation))
     throw new TypeError(`Expected relu or gelu for activation but received ${String(activation)}`);
   const biases = layers.flatMap(({ bias }) => (bias === null ? [] : [bias]));
@@ -37,6 +44,7 @@ export function mlp(layers: readonly Linear[], x: Tensor, activation: Activation
     layers.map((layer) => layer.weight),
     biases,
     activation,
+    options,
   );
 }
 
@@ -49,9 +57,10 @@ export function layerOfWeight(weight: Tensor): Linear | undefined {
 }
 
 decompose("rfdetr::mlp", {
-  // The operator brings its weights to the dtype of the input, which a single layer does not do.
-  exact: ([x, weights, , activation]) =>
-    isActivation(activation) && (weights as Tensor[]).every(({ dtype }) => dtype === (x as Tensor).dtype),
+  // The operator brings its weights to the dtype of the input, which a single layer does not do. Single layers would
+  // keep what the operator computes again.
+  exact: ([x, weights, , activation, recompute]) =>
+    !recompute && isActivation(activation) && (weights as Tensor[]).every(({ dtype }) => dtype === (x as Tensor).dtype),
   run([x, weights, biases, activation]) {
     const between = activationOperators[activation as Activation];
     return (weights as Tensor[]).reduce((y, weight, i) => {

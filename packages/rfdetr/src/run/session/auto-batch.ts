@@ -60,7 +60,7 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
     throw new ConfigError(
       `A step on one image takes ${formatBytes(one)} but only ${formatBytes(budget)} of ${formatBytes(available)} may be used`,
       {
-        hint: "Lower `resolution`, choose a smaller `model`, set `gradient_checkpointing` or `optimizer_state` to 8bit, or set `monitor_interval` to 0",
+        hint: "Lower `resolution`, choose a smaller `model`, set `memory` to lean, `optimizer_state` to 8bit or `gradient_checkpointing`, or set `monitor_interval` to 0",
       },
     );
   const fits = Math.min(...kinds.map((kind) => Math.floor((budget - kind.one) / kind.perImage) + 1));
@@ -95,6 +95,7 @@ export function autoBatch(
   if (device !== "cpu") model.to(device);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;
+  model.lean = settings.memory === "lean";
   // With a scale of 1, no step is skipped because its gradients overflow.
   const parts = stepParts(model, settings, { precision, device, scale: 1 });
   const ema = averageOf(model, settings);

@@ -86,6 +86,7 @@ async function prepare(
     if (device !== "cpu") model.to(device);
     model.train();
     model.checkpointing = settings.gradientCheckpointing;
+    model.lean = settings.memory === "lean";
     model.setDropPath(settings.dropPath);
     const chosen = await choosePrecision(settings, device, { model, data, before });
     const classRows = start?.classRows ?? null;
