@@ -43,7 +43,8 @@ const readers = {
     const { model, ema, optimizer, rng } = loadCheckpoint(checkpoint);
     for (const tensors of [model, ema?.tensors]) dispose(tensors);
     const { expAvg, expAvgSq, expAvgScale, expAvgSqScale } = optimizer;
-    for (const tensor of [...expAvg, ...expAvgSq, ...expAvgScale, ...expAvgSqScale, rng]) tensor?.dispose();
+    for (const tensor of [...expAvg, ...expAvgSq, ...(expAvgScale ?? []), ...(expAvgSqScale ?? []), rng])
+      tensor?.dispose();
   },
   numerics: (path) => summarizeNumerics([...linesOf(path)].map(({ text }) => text ?? "")),
   settings: (path) => resolveSettings(readConfigFile(path)),
