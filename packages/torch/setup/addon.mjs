@@ -78,17 +78,26 @@ export async function compileAddon(engine, file, { fault = null, isPrebuilt = fa
     // Relative to the package, where the compiler runs: its place is no part of an object.
     "-Inative",
   ];
-  const jobs = addonSources().map((source) => {
+  const jobOf = (/** @type {string} */ source) => {
     const flags = ownFlags(readFileSync(source, "utf8")).filter((flag) => accepts(compiler, flag));
     const files = withHeaders(source, [native]);
     const hash = createHash("sha256").update(JSON.stringify([compiler, common, engine.version, flags]));
     for (const each of files) hash.update(`${relative(native, each)}\n`).update(readFileSync(each));
     const object = join(objects, `${hash.digest("hex").slice(0, 24)}.o`);
     return { source, flags, object, usesLibtorch: usesLibtorch(files) };
-  });
+  };
+  const jobs = addonSources().map(jobOf);
   const todo = jobs.filter((job) => !existsSync(job.object));
   if (todo.length > 0) say(`  compiling ${todo.length} files with ${compiler}`);
   await compile(todo, [compiler, ...common], torch, join(native, "precompiled.h"));
+  // The name of an object is the hash of what was there before it was compiled.
+  const changed = todo.filter((job) => jobOf(job.source).object !== job.object);
+  for (const { object } of changed) rmSync(object, { force: true });
+  if (changed.length > 0)
+    throw new SetupError(`${relative(native, changed[0].source)} was changed while it was compiled`, {
+      tried: [],
+      remedies: ["run it again when nobody edits the C++ files"],
+    });
 
   const lib = join(engine.root, "lib");
   const gomp = readdirSync(lib).find((name) => /^libgomp[^/]*\.so/.test(name));
