@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { intercept, noGrad, operator, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { noGrad, scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { fillImages, fillModel } from "../instruments/deterministic-fill.js";
+import { inOrderOf, selectionOf } from "../testing/selection-order.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 
@@ -46,42 +47,12 @@ function contains(own: readonly Row[], expected: readonly Row[], logit: number, 
   }
 }
 
-const topk = operator("aten::topk");
-
-/**
- * Runs `body` with the order of selected queries that float64 gives. Scores that differ in the last bits of float32 may
- * come in another order there. A query then meets the learned content of another slot, and all results move.
- */
+/** Runs `body` in float32 with the order of selected queries that float64 gives. */
 function inOrderOfFloat64<T>(model: RFDETRModel, height: number, width: number, body: () => T): T {
-  let order: number[] = [];
-  let scores: number[] = [];
-  const watch = intercept((call, next) => {
-    const result = next(call.args);
-    if (call.op === topk) {
-      scores = (call.args[0] as Tensor).flatten().toList() as number[];
-      order = (result as Tensor[])[1].flatten().toList() as number[];
-    }
-    return result;
-  });
   scope(() => void model.to("float64"));
-  rows(model, height, width);
-  watch();
+  const selection = selectionOf(() => rows(model, height, width));
   scope(() => void model.to("float32"));
-  const replace = intercept((call, next) => {
-    const result = next(call.args);
-    if (call.op !== topk) return result;
-    const [values, indices] = result as Tensor[];
-    const own = indices.flatten().toList() as number[];
-    own.forEach((index, place) => {
-      expect(Math.abs(scores[index] - scores[order[place]])).toBeLessThan(2e-5);
-    });
-    return [values, tensor(order, { dtype: "int64" }).view(...indices.shape)];
-  });
-  try {
-    return body();
-  } finally {
-    replace();
-  }
+  return inOrderOf(selection, body);
 }
 
 describe.each(Object.entries(golden))(
