@@ -1,6 +1,6 @@
-// The order of selected queries, for comparisons of float32 with goldens. Scores that differ in the last bits of float32
-// may come in another order than in the golden. A query then meets the learned content of another slot, and all results
-// move.
+// The order of selected queries, for comparisons of float32 with goldens. Scores that differ in the last bits of
+// float32 may come in another order than in the golden. A query then meets the learned content of another slot, and all
+// results move.
 import { intercept, operator, type Tensor, tensor } from "@rfdetr/torch";
 
 const topk = operator("aten::topk");
