@@ -21,6 +21,8 @@ const floors = [
   ["train"],
   ["predict"],
   ["run"],
+  ["report"],
+  ["dash"],
   ["instruments"],
   ["detector.ts", "index.ts"],
   ["cli"],
