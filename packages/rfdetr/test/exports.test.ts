@@ -60,7 +60,7 @@ describe("exports", () => {
     expect(() => compiled("rfdetr/dist/detector.js")).toThrow("ERR_PACKAGE_PATH_NOT_EXPORTED");
   });
 
-  it.each(["rfdetr", "rfdetr/settings", "rfdetr/data", "rfdetr/run", "rfdetr/support"])(
+  it.each(["rfdetr", "rfdetr/settings", "rfdetr/data", "rfdetr/run", "rfdetr/report", "rfdetr/support"])(
     "%s loads no libtorch",
     (specifier) => {
       expect(compiled(specifier).libtorch).toBe(false);

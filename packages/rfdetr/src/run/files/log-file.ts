@@ -17,27 +17,32 @@ export interface LogLine {
   text: string | null;
 }
 
-/** The lines of a file, in order. What follows the last line break is left out: a kill cut it off. */
-export function* linesOf(path: string): Generator<LogLine> {
+/**
+ * The lines of a file, in order. What follows the last line break is left out: a kill cut it off, or it is being
+ * written.
+ * @param from the byte to begin at: the start of a line
+ */
+export function* linesOf(path: string, from = 0): Generator<LogLine> {
   const file = openSync(path, "r");
   try {
     const bytes = Buffer.allocUnsafe(chunk);
     let parts: Buffer[] = [];
     let held = 0;
-    let start = 0;
-    let at = 0;
-    for (let count = readSync(file, bytes); count > 0; count = readSync(file, bytes)) {
-      let from = 0;
-      for (let end = bytes.indexOf(10, from); end >= 0 && end < count; end = bytes.indexOf(10, from)) {
-        const whole = held + end - from <= longest ? Buffer.concat([...parts, bytes.subarray(from, end)]) : null;
+    let start = from;
+    let at = from;
+    const read = (): number => readSync(file, bytes, 0, chunk, at);
+    for (let count = read(); count > 0; count = read()) {
+      let next = 0;
+      for (let end = bytes.indexOf(10, next); end >= 0 && end < count; end = bytes.indexOf(10, next)) {
+        const whole = held + end - next <= longest ? Buffer.concat([...parts, bytes.subarray(next, end)]) : null;
         yield { range: [start, at + end + 1], text: whole?.toString("utf8") ?? null };
-        from = end + 1;
-        start = at + from;
+        next = end + 1;
+        start = at + next;
         parts = [];
         held = 0;
       }
-      held += count - from;
-      if (held <= longest) parts.push(Buffer.from(bytes.subarray(from, count)));
+      held += count - next;
+      if (held <= longest) parts.push(Buffer.from(bytes.subarray(next, count)));
       else parts = [];
       at += count;
     }

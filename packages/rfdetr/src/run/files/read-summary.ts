@@ -27,10 +27,15 @@ const schema = z.looseObject({
 export function readSummary(directory: RunDirectory): RunSummary | null {
   if (!existsSync(directory.file("summary.json"))) return null;
   try {
-    const { success, data } = schema.safeParse(directory.readJson("summary.json"));
-    return success ? data : null;
+    return summaryOf(directory.readJson("summary.json"));
   } catch (error) {
     if (!RfdetrError.is(error)) throw error;
     return null;
   }
+}
+
+/** The summary that `summary.json` holds; null where it is not one. */
+export function summaryOf(content: unknown): RunSummary | null {
+  const { success, data } = schema.safeParse(content);
+  return success ? data : null;
 }

@@ -10,7 +10,7 @@ import { RunDirectoryError } from "../../support/errors.js";
 export const lockName = "lock";
 
 /** The content of a lock. */
-interface Holder {
+export interface Holder {
   pid: number;
   host: string;
   /** When the run was taken, ISO 8601. */
@@ -128,6 +128,13 @@ function parseHolder(text: string): Holder | null {
   } catch {
     return null;
   }
+}
+
+/** Who holds the run of a folder, so that it is in progress; null where nobody does, or the holder is gone. */
+export function holderOf(folder: string): Holder | null {
+  const text = readIfThere(join(folder, lockName));
+  const holder = text === null ? null : parseHolder(text);
+  return holder !== null && mayRun(holder) ? holder : null;
 }
 
 /** Whether the holder may still run. Of another machine nobody here can know. */

@@ -1,0 +1,123 @@
+// What the monitor saw over a run of any length in little memory: neighbouring watched steps are joined.
+import type { ModuleRecord, MonitorRecord, UpdateRecord } from "@rfdetr/amp";
+
+/**
+ * One watched step, or several neighbours together: then the largest values and shares of them, the sums of their
+ * histograms, and what else is known of the step with the largest value.
+ */
+export interface WatchedSpan extends Pick<MonitorRecord, "forward" | "gradient" | "updates" | "written_bytes"> {
+  first: number;
+  last: number;
+  /** Watched steps. */
+  records: number;
+  /** The loss scale of the last of them; the gradients include it. */
+  scale: number;
+}
+
+/** Collects watched steps. When there are too many, each two neighbours become one. */
+export class WatchedCollector {
+  readonly #most: number;
+  #stride = 1;
+  #spans: WatchedSpan[] = [];
+  /** The last watched step, as it was recorded; null without any. */
+  latest: MonitorRecord | null = null;
+
+  /** @param most spans that are kept at most, 2 or more */
+  constructor(most: number) {
+    this.#most = Math.max(2, most);
+  }
+
+  add(record: MonitorRecord): void {
+    this.latest = record;
+    const span = spanOf(record);
+    const again = this.#spans.findIndex(({ first, last }) => first <= span.first && span.first <= last);
+    const lastSpan = this.#spans.at(-1);
+    if (again >= 0) this.#spans[again] = joined(this.#spans[again], span);
+    else if (lastSpan !== undefined && lastSpan.records < this.#stride && lastSpan.last < span.first)
+      this.#spans[this.#spans.length - 1] = joined(lastSpan, span);
+    else this.#spans.push(span);
+    if (this.#spans.length <= this.#most) return;
+    this.#stride *= 2;
+    this.#spans = this.spans().reduce<WatchedSpan[]>((pairs, next, i) => {
+      const before = pairs.at(-1);
+      if (i % 2 === 0 || before === undefined) pairs.push(next);
+      else pairs[pairs.length - 1] = joined(before, next);
+      return pairs;
+    }, []);
+  }
+
+  /** In the order of the steps. */
+  spans(): WatchedSpan[] {
+    return [...this.#spans].sort((a, b) => a.first - b.first);
+  }
+}
+
+function spanOf({ step, scale, forward, gradient, updates, written_bytes }: MonitorRecord): WatchedSpan {
+  return {
+    ...{ first: step, last: step, records: 1, scale, forward, gradient, updates },
+    ...(written_bytes === undefined ? {} : { written_bytes }),
+  };
+}
+
+function joined(before: WatchedSpan, after: WatchedSpan): WatchedSpan {
+  return {
+    ...after,
+    first: Math.min(before.first, after.first),
+    last: Math.max(before.last, after.last),
+    records: before.records + after.records,
+    forward: byName(before.forward, after.forward, ({ path }) => path, joinedModules),
+    gradient: byName(before.gradient, after.gradient, ({ path }) => path, joinedModules),
+    updates: byName(
+      before.updates,
+      after.updates,
+      ({ name }) => name,
+      (a, b) => joinedUpdates(a, b, before.records / (before.records + after.records)),
+    ),
+  };
+}
+
+/** The entries of both lists, in the order of the second; entries of one name become one. */
+function byName<T>(before: T[], after: T[], nameOf: (entry: T) => string, join: (before: T, after: T) => T): T[] {
+  const rest = new Map(before.map((entry) => [nameOf(entry), entry]));
+  const both = after.map((entry) => {
+    const old = rest.get(nameOf(entry));
+    rest.delete(nameOf(entry));
+    return old === undefined ? entry : join(old, entry);
+  });
+  return [...both, ...rest.values()];
+}
+
+function joinedModules(before: ModuleRecord, after: ModuleRecord): ModuleRecord {
+  const larger = after.amax >= before.amax || Number.isNaN(after.amax) ? after : before;
+  return {
+    ...larger,
+    dtype: after.dtype,
+    non_finite: Math.max(before.non_finite, after.non_finite),
+    fp16_flush: Math.max(before.fp16_flush, after.fp16_flush),
+    fp16_subnormal: Math.max(before.fp16_subnormal, after.fp16_subnormal),
+    fp16_saturate: Math.max(before.fp16_saturate, after.fp16_saturate),
+    bf16_flush: Math.max(before.bf16_flush, after.bf16_flush),
+    exponents: joinedExponents(before.exponents, after.exponents),
+  };
+}
+
+function joinedExponents(a: ModuleRecord["exponents"], b: ModuleRecord["exponents"]): ModuleRecord["exponents"] {
+  if (a.counts.length === 0) return b;
+  if (b.counts.length === 0) return a;
+  const first = Math.min(a.first, b.first);
+  const end = Math.max(a.first + a.counts.length, b.first + b.counts.length);
+  const counts = Array.from(
+    { length: end - first },
+    (_, i) => (a.counts[first + i - a.first] ?? 0) + (b.counts[first + i - b.first] ?? 0),
+  );
+  return { first, counts };
+}
+
+/** @param weight the share of the watched steps that are before */
+function joinedUpdates(before: UpdateRecord, after: UpdateRecord, weight: number): UpdateRecord {
+  return {
+    ...after,
+    ratio: Math.max(before.ratio, after.ratio),
+    bf16_lost: before.bf16_lost * weight + after.bf16_lost * (1 - weight),
+  };
+}
