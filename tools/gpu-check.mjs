@@ -5,6 +5,7 @@
 // expect.
 //
 //   node tools/gpu-check.mjs [--device cuda:0] [--model nano] [--batch 4] [--python PYTHON] [--out gpu-check.json]
+//                            [--only parity,devices,learning,claims,batch,resume,python]
 //   node tools/gpu-check.mjs --table gpu-check.json      (the report as a section of bench/RESULTS.md)
 //
 // `--device cpu` runs the same checks on the CPU, `--device meta` those that need no values: shapes, dtypes, devices
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     python: { type: "string" },
     out: { type: "string", default: "gpu-check.json" },
     table: { type: "string" },
+    only: { type: "string" },
     quick: { type: "boolean", default: false },
   },
 });
@@ -31,6 +33,13 @@ if (values.table !== undefined) {
   process.exit(0);
 }
 const { device, quick, python, out } = values;
+const names = ["parity", "devices", "learning", "claims", "batch", "resume", "python"];
+const wanted = values.only?.split(",") ?? names;
+const unknown = wanted.find((name) => !names.includes(name));
+if (unknown !== undefined) {
+  process.stderr.write(`Expected --only to name some of ${names.join(", ")}, but received ${unknown}\n`);
+  process.exit(2);
+}
 const options = {
   device,
   quick,
@@ -71,7 +80,8 @@ const sections = [
   ["resume", (await import("./gpu-check/runs.mjs")).resume],
   ["python", (await import("./gpu-check/claims.mjs")).besidePython],
 ];
-for (const [name, run] of sections) await report.section(name, () => run(report, options));
+for (const [name, run] of sections)
+  if (wanted.includes(name)) await report.section(name, () => run(report, options));
 writeFileSync(out, `${JSON.stringify(report.data(), null, 2)}\n`);
 const { passed, failed, interrupted } = report.data();
 process.stdout.write(

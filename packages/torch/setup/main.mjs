@@ -34,9 +34,9 @@ const prints = {
   addon: (/** @type {Options} */ options) =>
     fingerprint(
       [join(torch, "native")],
-      process.env.LIBTORCH ?? "",
-      options.libtorch ?? "",
-      wantsCuda(options),
+      named(options),
+      // A libtorch that is named has CUDA or not, whatever a command asks for.
+      named(options) === "" && wantsCuda(options),
       process.env.CXX ?? "",
       process.version,
     ),
@@ -51,6 +51,8 @@ const prints = {
       join(root, "tsconfig.base.json"),
     ]),
 };
+
+const named = (/** @type {Options} */ options) => options.libtorch ?? process.env.LIBTORCH ?? "";
 
 /** Other commands, which know no `--cuda`, must not go back to a libtorch for the CPU. */
 const wantsCuda = (/** @type {Options} */ options) => options.cuda === true || hasCudaEngine();
