@@ -8741,6 +8741,12 @@ export function linearPacked(input: Tensor, packed: Tensor, bias: Tensor | null,
   return dispatch(linearPacked$_, [input, packed, bias, outputs]) as Tensor;
 }
 
+const linearSumAssignment$_ = operator("rfdetr::linear_sum_assignment", "");
+/** `rfdetr::linear_sum_assignment(Tensor costs, int[] columns=[], *, bool replace_non_finite=False) -> (Tensor rows, Tensor columns, int fault, int replaced)` */
+export function linearSumAssignment(costs: Tensor, o: { columns?: readonly number[]; replaceNonFinite?: boolean } = {}): [Tensor, Tensor, number, number] {
+  return dispatch(linearSumAssignment$_, [costs, o.columns, o.replaceNonFinite]) as [Tensor, Tensor, number, number];
+}
+
 const linearTakesMasters$_ = operator("rfdetr::linear_takes_masters", "");
 /** `rfdetr::linear_takes_masters() -> bool` */
 export function linearTakesMasters(): boolean {

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
+import { ops, tensor } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FLOAT32_MAX, LinearAssignmentSolver, linearSumAssignment, sanitizeCosts } from "./linear-assignment.js";
+import { linearSumAssignment } from "./linear-assignment.js";
 
 interface Golden {
   seed: number;
@@ -91,34 +92,48 @@ describe("linear sum assignment", () => {
     );
   });
 
-  it("reads a block of a larger matrix through an offset and strides, from float32 or float64", () => {
+  it("solves many problems at once, each with its own number of columns, and pads with -1", () => {
     const random = mulberry32(7);
-    const whole = Float32Array.from({ length: 20 * 15 }, random);
-    const solver = new LinearAssignmentSolver();
-    // Rows 4 to 13 and columns 2 to 7 of the matrix, then the same block transposed.
-    const block = Float64Array.from({ length: 10 * 6 }, (_, i) => whole[(4 + Math.floor(i / 6)) * 15 + 2 + (i % 6)]);
-    const expected = linearSumAssignment(block, 10, 6);
-    expect(solver.solve(whole, 10, 6, 4 * 15 + 2, 15, 1)).toBe(6);
-    expect(solver.rows.slice(0, 6)).toEqual(expected.rows);
-    expect(solver.columns.slice(0, 6)).toEqual(expected.columns);
-    expect(solver.solve(whole, 6, 10, 4 * 15 + 2, 1, 15)).toBe(6);
-    const byRow = [...expected.columns].map((column, k) => [column, expected.rows[k]]).sort((a, b) => a[0] - b[0]);
-    expect([...solver.rows.slice(0, 6)].map((row, k) => [row, solver.columns[k]])).toEqual(byRow);
+    const [problems, rows, most] = [70, 30, 7];
+    const costs = Float32Array.from({ length: problems * rows * most }, random);
+    const used = Array.from({ length: problems }, (_, p) => p % (most + 1));
+    const [foundRows, foundColumns, fault] = ops.linearSumAssignment(tensor(costs, { shape: [problems, rows, most] }), {
+      columns: used,
+    });
+    expect(fault).toBe(-1);
+    for (const [p, own] of used.entries()) {
+      const alone = Float64Array.from({ length: rows * own }, (_, i) => {
+        const [row, column] = [Math.floor(i / own), i % own];
+        return costs[(p * rows + row) * most + column];
+      });
+      const expected = linearSumAssignment(alone, rows, own);
+      const padding = new Array<number>(most - own).fill(-1);
+      expect([...foundRows.select(0, p).toArray()]).toEqual([...expected.rows, ...padding]);
+      expect([...foundColumns.select(0, p).toArray()]).toEqual([...expected.columns, ...padding]);
+    }
+  });
+
+  it("gives the pairs of the transposed problem", () => {
+    const random = mulberry32(11);
+    const costs = Float64Array.from({ length: 10 * 6 }, random);
+    const turned = Float64Array.from({ length: 60 }, (_, i) => costs[(i % 10) * 6 + Math.floor(i / 10)]);
+    const [tall, wide] = [linearSumAssignment(costs, 10, 6), linearSumAssignment(turned, 6, 10)];
+    const byRow = [...wide.columns].map((row, column) => [row, column]).sort((a, b) => a[0] - b[0]);
+    expect([...tall.rows].map((row, k) => [row, tall.columns[k]])).toEqual(byRow);
   });
 
   it("is not affected by earlier problems", () => {
-    const solver = new LinearAssignmentSolver();
     const random = mulberry32(3);
-    for (const [rows, columns] of [
+    const sizes = [
       [30, 40],
       [3, 2],
       [1, 50],
       [17, 17],
-    ]) {
-      const costs = Float64Array.from({ length: rows * columns }, random);
-      const count = solver.solve(costs, rows, columns);
-      expect(solver.columns.slice(0, count)).toEqual(linearSumAssignment(costs, rows, columns).columns);
-    }
+    ];
+    const problems = sizes.map(([rows, columns]) => Float64Array.from({ length: rows * columns }, random));
+    const solve = (k: number) => linearSumAssignment(problems[k], sizes[k][0], sizes[k][1]);
+    const inOrder = sizes.map((_, k) => solve(k));
+    for (const k of [3, 0, 2, 1]) expect(solve(k)).toEqual(inOrder[k]);
   });
 
   it("returns no pairs for an image without targets", () => {
@@ -141,28 +156,38 @@ describe("linear sum assignment", () => {
 });
 
 describe("non-finite costs", () => {
-  it("become larger than every finite cost by at least one", () => {
-    const costs = Float32Array.of(-3, Number.NaN, -7, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
-    expect(sanitizeCosts(costs)).toBe(3);
-    // The largest finite cost is -3 and the largest magnitude is 7.
-    expect([...costs]).toEqual([-3, 5, -7, 5, 5]);
+  const [nan, inf, most] = [Number.NaN, Number.POSITIVE_INFINITY, 3.4028234663852886e38];
+  /** Columns of the pairs, and how many costs were replaced. */
+  const columnsOf = (costs: Float32Array | Float64Array, rows: number, columns: number) => {
+    const given = tensor(costs, { shape: [1, rows, columns] });
+    const [, found, fault, replaced] = ops.linearSumAssignment(given, { replaceNonFinite: true });
+    expect(fault).toBe(-1);
+    return { columns: [...found.toArray()], replaced };
+  };
+
+  it("count as one above all finite costs by at least one", () => {
+    // The largest finite cost is -3 and the largest magnitude is 7, so those that are not finite count as 5.
+    expect(columnsOf(Float32Array.of(-3, nan, -7, inf, -inf, 4.99), 1, 6)).toEqual({ columns: [2], replaced: 3 });
+    // 5 + 5 are dearer than 5 - 7 and 0 + 0, and NaN on the diagonal is avoided.
+    expect(columnsOf(Float32Array.of(nan, -3, -7, nan), 2, 2)).toEqual({ columns: [1, 0], replaced: 2 });
+    expect(columnsOf(Float64Array.of(nan, 30, -7, 5), 2, 2)).toEqual({ columns: [1, 0], replaced: 1 });
   });
 
-  it("leave finite costs unchanged", () => {
-    const costs = Float64Array.of(1, 2);
-    expect(sanitizeCosts(costs)).toBe(0);
-    expect([...costs]).toEqual([1, 2]);
-    expect(sanitizeCosts(new Float32Array(0))).toBe(0);
+  it("leave finite costs as they are", () => {
+    expect(columnsOf(Float64Array.of(1, 2, 2, 1), 2, 2)).toEqual({ columns: [0, 1], replaced: 0 });
+    expect(columnsOf(new Float32Array(0), 0, 3)).toEqual({ columns: [], replaced: 0 });
   });
 
   it("are capped at the largest float32, also if no cost is finite", () => {
-    expect(Math.fround(FLOAT32_MAX)).toBe(FLOAT32_MAX);
-    const large = Float32Array.of(3e38, Number.NaN);
-    sanitizeCosts(large);
-    expect([...large]).toEqual([Math.fround(3e38), FLOAT32_MAX]);
-    const none = Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY);
-    sanitizeCosts(none);
-    expect([...none]).toEqual([FLOAT32_MAX, FLOAT32_MAX]);
-    expect(linearSumAssignment(none, 1, 2).columns.length).toBe(1);
+    expect(columnsOf(Float32Array.of(3e38, nan), 1, 2)).toEqual({ columns: [0], replaced: 1 });
+    expect(columnsOf(Float32Array.of(nan, inf, inf, -inf), 2, 2)).toEqual({ columns: [0, 1], replaced: 4 });
+    expect(columnsOf(Float32Array.of(most, most), 1, 2).replaced).toBe(0);
+  });
+
+  it("are counted over all problems", () => {
+    const costs = tensor(Float32Array.of(1, 2, nan, 2, 1, 9), { shape: [3, 1, 2] });
+    const [, columns, , replaced] = ops.linearSumAssignment(costs, { replaceNonFinite: true });
+    expect([...columns.toArray()]).toEqual([0, 1, 0]);
+    expect(replaced).toBe(1);
   });
 });

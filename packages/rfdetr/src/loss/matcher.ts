@@ -4,7 +4,6 @@ import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
 import type { Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
-import { LinearAssignmentSolver, sanitizeCosts } from "./linear-assignment.js";
 
 /** Weights of the three terms of the matching cost. */
 export interface MatcherCosts {
@@ -54,7 +53,6 @@ const alpha = 0.25;
  * const [{ batch, query, target }] = new HungarianMatcher().match([outputs], targets, 1);
  */
 export class HungarianMatcher {
-  readonly #solver = new LinearAssignmentSolver();
   /** Whether any cost so far was NaN or infinite. */
   sawNonFinite = false;
   #warned = false;
@@ -93,23 +91,21 @@ export class HungarianMatcher {
       const at = some.map(() => 0);
       for (let image = 0; image < batch; image += images) {
         const own = targets.slice(image, image + images);
-        const costs = noGrad(() =>
-          scope(() => this.#costs(some, image, own, most).to("float32").toArray() as Float32Array),
+        const problems = some.flatMap((_, layer) =>
+          own.flatMap(({ labels }, b) =>
+            Array.from({ length: groups }, (_, group) => ({ layer, image: image + b, group, count: labels.length })),
+          ),
         );
-        if (sanitizeCosts(costs)) this.sawNonFinite = true;
-        own.forEach(({ labels }, b) => {
-          some.forEach((_, layer) => {
-            const offset = (layer * own.length + b) * queries * most;
-            at[layer] = this.#solve(
-              costs,
-              offset,
-              { each, groups, most, count: labels.length },
-              result[first + layer],
-              at[layer],
-              image + b,
-            );
-          });
-        });
+        const { rows, columns } = noGrad(() => scope(() => this.#solve(this.#costs(some, image, own, most), problems)));
+        const width = Math.min(each, most);
+        for (const [p, { layer, image, group, count }] of problems.entries()) {
+          const to = result[first + layer];
+          for (let i = p * width; i < p * width + Math.min(each, count); i++, at[layer]++) {
+            to.batch[at[layer]] = image;
+            to.query[at[layer]] = group * each + rows[i];
+            to.target[at[layer]] = columns[i];
+          }
+        }
       }
     }
     return result;
@@ -156,23 +152,21 @@ export class HungarianMatcher {
       .sub(giou.mul(this.costs.giou));
   }
 
-  /** Writes the pairs of one image into a matching, group by group, from index `at`. @returns the index after them */
-  #solve(
-    costs: Float32Array,
-    offset: number,
-    { each, groups, most, count }: { each: number; groups: number; most: number; count: number },
-    { batch, query, target }: Matching,
-    at: number,
-    image: number,
-  ): number {
-    for (let g = 0; g < groups; g++) {
-      const found = this.#solver.solve(costs, each, count, offset + g * each * most, most, 1);
-      for (let i = 0; i < found; i++, at++) {
-        batch[at] = image;
-        query[at] = g * each + this.#solver.rows[i];
-        target[at] = this.#solver.columns[i];
-      }
-    }
-    return at;
+  /**
+   * Solves all problems side by side.
+   * @param costs `[layers, B, N, most]`
+   * @param problems by layer, image and group, with their numbers of targets
+   * @returns min(N / groups, most) places for each problem, its pairs first, by row
+   */
+  #solve(costs: Tensor, problems: readonly { count: number }[]): { rows: Int32Array; columns: Int32Array } {
+    const most = costs.shape[3];
+    const exact = costs.to("float32");
+    const onCpu = exact.device === "cpu" ? exact : tensor(exact.toArray(), { shape: exact.shape });
+    const [rows, columns, , replaced] = ops.linearSumAssignment(onCpu.view(problems.length, -1, most), {
+      columns: problems.map(({ count }) => count),
+      replaceNonFinite: true,
+    });
+    if (replaced > 0) this.sawNonFinite = true;
+    return { rows: rows.toArray() as Int32Array, columns: columns.toArray() as Int32Array };
   }
 }

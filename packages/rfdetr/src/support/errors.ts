@@ -162,10 +162,10 @@ export class EvaluationError extends RfdetrError {
 /**
  * A cost matrix has no assignment.
  *
- * - `ERR_ASSIGNMENT_INVALID`: A cost matrix holds NaN or -Infinity. What to do: replace such costs with
- * `sanitizeCosts`.
- * - `ERR_ASSIGNMENT_INFEASIBLE`: Infinite costs block every pairing. What to do: replace such costs with
- * `sanitizeCosts`.
+ * - `ERR_ASSIGNMENT_INVALID`: A cost matrix holds NaN or -Infinity. What to do: replace such costs by one
+ * above all others.
+ * - `ERR_ASSIGNMENT_INFEASIBLE`: Infinite costs block every pairing. What to do: replace such costs by one
+ * above all others.
  */
 export class AssignmentError extends RfdetrError {
   constructor(
