@@ -1,7 +1,7 @@
 // Multi-scale deformable attention of one head (Zhu et al. 2021, arXiv:2010.04159 §4.1), in plain C++ that the compiler
 // turns into vectors. Everything is inlined into the EVERY_CPU functions of deformable_attention.cc.
 #pragma once
-#include "every_cpu.h"
+#include "lane_sum.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,12 +12,9 @@
 
 namespace rfdetr::deformable {
 
-using Vector4 = float __attribute__((vector_size(16)));
-using Vector8 = float __attribute__((vector_size(32)));
-using Vector16 = float __attribute__((vector_size(64)));
 /// `lanes` is 16 with AVX-512 and 8 elsewhere: a vector that is wider than the CPU's goes through memory.
 template <int64_t lanes>
-using Vector = std::conditional_t<lanes == 16, Vector16, Vector8>;
+using Vector = std::conditional_t<lanes == 16, Float16, Float8>;
 
 /// One scale of the value map: its size, and the first of its tokens.
 struct Level {
@@ -50,15 +47,6 @@ struct Head {
   float* reference_gradient;
   Projected *offset_gradient, *logit_gradient;
 };
-
-ALWAYS_INLINE float sum(const Vector8& v) {
-  const Vector4 half = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
-  return (half[0] + half[2]) + (half[1] + half[3]);
-}
-ALWAYS_INLINE float sum(const Vector16& v) {
-  return sum(Vector8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                     __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)));
-}
 
 /// Copies a head's values to `map` [tokens × padded channels] in float32.
 template <class Value>
@@ -187,7 +175,7 @@ ALWAYS_INLINE SampleGradient sample_gradient(const Sample& s, const Level& level
       std::memcpy(to, &sums, sizeof(sums));
     }
   }
-  return {sum(by_weight), sum(by_x) * w * level.width, sum(by_y) * w * level.height};
+  return {sum_of(by_weight), sum_of(by_x) * w * level.width, sum_of(by_y) * w * level.height};
 }
 
 template <int64_t lanes, class Value, class Projected>

@@ -15,22 +15,10 @@ const Kernels* f32_kernels() {
   }
 }
 
-const Activations* f32_activations(bool is_bf16) {
-  switch (isa()) {
-    case Isa::avx512: return avx512_f32_activations(is_bf16);
-    case Isa::avx2: return avx2_f32_activations(is_bf16);
-    default: return nullptr;
-  }
-}
-
 }  // namespace
 
 bool has_pairs() { return has_avx512_bf16(); }
 
 const Kernels* kernels(bool is_bf16) { return is_bf16 && has_pairs() ? avx512_pair_kernels() : f32_kernels(); }
-
-const Activations* activations(bool is_bf16) {
-  return is_bf16 && has_pairs() ? avx512_pair_activations() : f32_activations(is_bf16);
-}
 
 }  // namespace rfdetr::gemm

@@ -55,6 +55,11 @@ struct Kernels {
   void (*multiply_packed)(const Cell* left, int64_t rows, const Cell* right, int64_t columns, int64_t depth,
                           const Output& output);
 
+  /// GELU of `count` values of bfloat16 or float32, with the bits of the epilogue. Kernels of pairs take bfloat16 only.
+  void (*gelu)(bool is_bf16, const void* input, int64_t count, void* result);
+  /// gradient · gelu'(input).
+  void (*gelu_backward)(bool is_bf16, const void* gradient, const void* input, int64_t count, void* result);
+
   int64_t cells(int64_t depth) const { return (depth + cell_elements - 1) / cell_elements; }
   /// Cells of packed panels of `width` columns.
   int64_t packed_size(int64_t columns, int64_t width, int64_t depth) const {
@@ -62,24 +67,13 @@ struct Kernels {
   }
 };
 
-/// Activations of the same family of kernels, with the bits of their epilogues, on `count` values.
-struct Activations {
-  void (*gelu)(const void* input, int64_t count, void* result);
-  /// gradient · gelu'(input).
-  void (*gelu_backward)(const void* gradient, const void* input, int64_t count, void* result);
-};
-
 /// The kernels for a left operand of float32 or bfloat16; null where this CPU has none that are worth it.
 const Kernels* kernels(bool is_bf16);
-const Activations* activations(bool is_bf16);
 
 /// The kernels of each instruction set; null where the addon was built without them.
 const Kernels* avx512_pair_kernels();
 const Kernels* avx512_f32_kernels();
 const Kernels* avx2_f32_kernels();
-const Activations* avx512_pair_activations();
-const Activations* avx512_f32_activations(bool is_bf16);
-const Activations* avx2_f32_activations(bool is_bf16);
 
 /// Whether kernels(true) are those of pairs.
 bool has_pairs();

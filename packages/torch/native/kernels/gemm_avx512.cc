@@ -143,7 +143,7 @@ void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t 
       }
 }
 
-void gelu(const void* input_values, int64_t count, void* result_values) {
+void gelu(bool, const void* input_values, int64_t count, void* result_values) {
   const auto* const input = static_cast<const uint16_t*>(input_values);
   auto* const result = static_cast<uint16_t*>(result_values);
   for (int64_t i = 0; i < count; i += 16) {
@@ -152,7 +152,7 @@ void gelu(const void* input_values, int64_t count, void* result_values) {
   }
 }
 
-void gelu_backward(const void* gradient_values, const void* input_values, int64_t count, void* result_values) {
+void gelu_backward(bool, const void* gradient_values, const void* input_values, int64_t count, void* result_values) {
   const auto *const gradient = static_cast<const uint16_t*>(gradient_values), *const input =
                                                                                   static_cast<const uint16_t*>(
                                                                                       input_values);
@@ -166,14 +166,9 @@ void gelu_backward(const void* gradient_values, const void* input_values, int64_
 }  // namespace
 
 const Kernels* avx512_pair_kernels() {
-  static constexpr Kernels kernels{"avx512_bf16", right_width,   left_width,     2, pack_transposed, pack_right,
-                                   pack_left,     multiply_rows, multiply_packed};
+  static constexpr Kernels kernels{"avx512_bf16", right_width,   left_width,      2,    pack_transposed, pack_right,
+                                   pack_left,     multiply_rows, multiply_packed, gelu, gelu_backward};
   return &kernels;
-}
-
-const Activations* avx512_pair_activations() {
-  static constexpr Activations activations{gelu, gelu_backward};
-  return &activations;
 }
 
 }  // namespace rfdetr::gemm
@@ -181,5 +176,4 @@ const Activations* avx512_pair_activations() {
 #include "gemm.h"
 
 const rfdetr::gemm::Kernels* rfdetr::gemm::avx512_pair_kernels() { return nullptr; }
-const rfdetr::gemm::Activations* rfdetr::gemm::avx512_pair_activations() { return nullptr; }
 #endif

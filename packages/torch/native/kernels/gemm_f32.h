@@ -218,29 +218,39 @@ void multiply_packed(const Cell* left, int64_t rows, const Cell* right, int64_t 
 // --- activations ----------------------------------------------------------------------------------------------------
 
 template <class T>
-void gelu_of(const void* input, int64_t count, void* result) {
-  const T* const from = static_cast<const T*>(input);
-  T* const to = static_cast<T*>(result);
+void gelu_of(const T* from, int64_t count, T* to) {
   for (int64_t i = 0; i < count; i += lanes) store_first(to + i, count - i, gelu(load_first(from + i, count - i)));
 }
 
 template <class T>
-void gelu_gradient(const void* gradient, const void* input, int64_t count, void* result) {
-  const T *const of = static_cast<const T*>(gradient), *const at = static_cast<const T*>(input);
-  T* const to = static_cast<T*>(result);
+void gelu_gradient(const T* of, const T* at, int64_t count, T* to) {
   for (int64_t i = 0; i < count; i += lanes) {
     const int64_t rest = count - i;
     store_first(to + i, rest, load_first(of + i, rest) * gelu_derivative(load_first(at + i, rest)));
   }
 }
 
+void gelu_values(bool is_bf16, const void* input, int64_t count, void* result) {
+  if (is_bf16)
+    gelu_of(static_cast<const Bf16*>(input), count, static_cast<Bf16*>(result));
+  else
+    gelu_of(static_cast<const float*>(input), count, static_cast<float*>(result));
+}
+
+void gelu_backward(bool is_bf16, const void* gradient, const void* input, int64_t count, void* result) {
+  if (is_bf16)
+    gelu_gradient(static_cast<const Bf16*>(gradient), static_cast<const Bf16*>(input), count,
+                  static_cast<Bf16*>(result));
+  else
+    gelu_gradient(static_cast<const float*>(gradient), static_cast<const float*>(input), count,
+                  static_cast<float*>(result));
+}
+
 }  // namespace
 
-inline constexpr gemm::Activations f32_activations{gelu_of<float>, gelu_gradient<float>};
-inline constexpr gemm::Activations bf16_activations{gelu_of<Bf16>, gelu_gradient<Bf16>};
-
 inline constexpr gemm::Kernels f32_kernels(const char* name) {
-  return {name, right_width, left_width, 1, pack_transposed, pack_right, pack_left, multiply_rows, multiply_packed};
+  return {name,      right_width,   left_width,      1,           pack_transposed, pack_right,
+          pack_left, multiply_rows, multiply_packed, gelu_values, gelu_backward};
 }
 
 }  // namespace rfdetr::INSTRUCTION_SET

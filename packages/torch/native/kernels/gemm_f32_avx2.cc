@@ -10,11 +10,7 @@ const Kernels* avx2_f32_kernels() {
   static constexpr Kernels kernels = avx2::f32_kernels("avx2");
   return &kernels;
 }
-const Activations* avx2_f32_activations(bool is_bf16) {
-  return is_bf16 ? &avx2::bf16_activations : &avx2::f32_activations;
-}
 }  // namespace rfdetr::gemm
 #else
 const rfdetr::gemm::Kernels* rfdetr::gemm::avx2_f32_kernels() { return nullptr; }
-const rfdetr::gemm::Activations* rfdetr::gemm::avx2_f32_activations(bool) { return nullptr; }
 #endif

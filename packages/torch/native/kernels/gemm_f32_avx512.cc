@@ -10,11 +10,7 @@ const Kernels* avx512_f32_kernels() {
   static constexpr Kernels kernels = avx512::f32_kernels("avx512");
   return &kernels;
 }
-const Activations* avx512_f32_activations(bool is_bf16) {
-  return is_bf16 ? &avx512::bf16_activations : &avx512::f32_activations;
-}
 }  // namespace rfdetr::gemm
 #else
 const rfdetr::gemm::Kernels* rfdetr::gemm::avx512_f32_kernels() { return nullptr; }
-const rfdetr::gemm::Activations* rfdetr::gemm::avx512_f32_activations(bool) { return nullptr; }
 #endif

@@ -1,7 +1,7 @@
 // Layer normalisation of rows, forward and backward, in plain C++ that the compiler turns into vectors. Everything is
 // inlined into the EVERY_CPU functions of rounded_layer_norm.cc.
 #pragma once
-#include "every_cpu.h"
+#include "lane_sum.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,9 +12,6 @@
 
 namespace rfdetr::layer_norm {
 
-using Float4 = float __attribute__((vector_size(16)));
-using Float8 = float __attribute__((vector_size(32)));
-using Float16 = float __attribute__((vector_size(64)));
 using Word8 = uint32_t __attribute__((vector_size(32)));
 using Word16 = uint32_t __attribute__((vector_size(64)));
 using Half8 = uint16_t __attribute__((vector_size(16)));
@@ -32,15 +29,6 @@ ALWAYS_INLINE float widened(uint16_t value) {
   float result;
   std::memcpy(&result, &bits, sizeof(result));
   return result;
-}
-
-ALWAYS_INLINE float sum_of(const Float8& v) {
-  const Float4 half = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
-  return (half[0] + half[2]) + (half[1] + half[3]);
-}
-ALWAYS_INLINE float sum_of(const Float16& v) {
-  return sum_of(Float8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                       __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)));
 }
 
 /// The length of a row in scratch memory, filled up with zeros to whole vectors of any width.

@@ -162,18 +162,18 @@ at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, 
 }
 
 bool activation_applies(const at::Tensor& input) {
-  return input.device().is_cpu() && is_f32_or_bf16(input) && gemm::activations(is_bf16(input)) != nullptr;
+  return input.device().is_cpu() && is_f32_or_bf16(input) && gemm::kernels(is_bf16(input)) != nullptr;
 }
 
 at::Tensor gelu(const at::Tensor& input_in) {
   const at::Tensor input = input_in.contiguous();
   at::Tensor result = at::empty_like(input);
-  const gemm::Activations& activations = *gemm::activations(is_bf16(input));
+  const gemm::Kernels& kernels = *gemm::kernels(is_bf16(input));
   const int64_t size = input.element_size();
   const auto* from = static_cast<const char*>(input.const_data_ptr());
   auto* to = static_cast<char*>(result.data_ptr());
   parallel_for(0, input.numel(), 1 << 14, [&](int64_t first, int64_t last) {
-    activations.gelu(from + first * size, last - first, to + first * size);
+    kernels.gelu(is_bf16(input), from + first * size, last - first, to + first * size);
   });
   return result;
 }
@@ -181,13 +181,13 @@ at::Tensor gelu(const at::Tensor& input_in) {
 at::Tensor gelu_backward(const at::Tensor& gradient_in, const at::Tensor& input_in) {
   const at::Tensor gradient = gradient_in.contiguous(), input = input_in.contiguous();
   at::Tensor result = at::empty_like(input);
-  const gemm::Activations& activations = *gemm::activations(is_bf16(input));
+  const gemm::Kernels& kernels = *gemm::kernels(is_bf16(input));
   const int64_t size = input.element_size();
   const auto* of = static_cast<const char*>(gradient.const_data_ptr());
   const auto* from = static_cast<const char*>(input.const_data_ptr());
   auto* to = static_cast<char*>(result.data_ptr());
   parallel_for(0, input.numel(), 1 << 14, [&](int64_t first, int64_t last) {
-    activations.gelu_backward(of + first * size, from + first * size, last - first, to + first * size);
+    kernels.gelu_backward(is_bf16(input), of + first * size, from + first * size, last - first, to + first * size);
   });
   return result;
 }

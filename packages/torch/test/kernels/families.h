@@ -10,14 +10,11 @@ using namespace rfdetr::gemm;
 
 struct Family {
   const Kernels* kernels;
-  const Activations *bf16, *f32;  // of values of bfloat16 and of float32; null where there are none
   bool has_pairs;
 };
 
 inline std::vector<Family> families() {
-  std::vector<Family> all{{avx512_pair_kernels(), avx512_pair_activations(), nullptr, true},
-                          {avx2_f32_kernels(), avx2_f32_activations(true), avx2_f32_activations(false), false},
-                          {avx512_f32_kernels(), avx512_f32_activations(true), avx512_f32_activations(false), false}};
+  std::vector<Family> all{{avx512_pair_kernels(), true}, {avx2_f32_kernels(), false}, {avx512_f32_kernels(), false}};
   std::erase_if(all, [](const Family& family) { return !family.kernels; });
   return all;
 }
