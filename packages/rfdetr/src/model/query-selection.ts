@@ -3,6 +3,7 @@
 
 import { isGradEnabled, nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
 import { refineBoxes } from "./box-refinement.js";
+import { checkpointed } from "./checkpointing.js";
 import type { LevelShapes } from "./deformable-attention.js";
 import { MLP } from "./mlp.js";
 import type { ModelConfig } from "./types.js";
@@ -69,6 +70,8 @@ export class QuerySelection extends nn.Module {
   encOutputNorm: nn.LayerNorm[];
   encOutBboxEmbed: MLP[];
   encOutClassEmbed: nn.Linear[];
+  /** Whether backward computes the heads of the chosen tokens again. */
+  lean = false;
   readonly #queries: number;
 
   constructor(config: ModelConfig) {
@@ -105,20 +108,43 @@ export class QuerySelection extends nn.Module {
     const count = (n: number): Tensor => ops.arange(n, { dtype: "int64", device: chosen.device });
     // Indices into the rows of `tokens`, which hold image after image.
     const rows = chosen.add(count(batch).mul(length).view(1, batch, 1));
-    let [hidden, logits] = [ranked.hidden, ranked.logits];
-    if (isGradEnabled()) {
-      hidden = this.#normed(affine(ops.embedding(tokens, rows).view(groups, batch * k, d), this.encOutput));
-      logits = affine(hidden, this.encOutClassEmbed);
-    } else {
-      const inGroups = rows.add(
-        count(groups)
-          .mul(batch * length)
-          .view(groups, 1, 1),
-      );
-      const picked = (x: Tensor): Tensor =>
-        ops.embedding(x.flatten(0, 1), inGroups).view(groups, batch * k, x.shape[2]);
-      [hidden, logits] = [picked(hidden), picked(logits)];
-    }
+    const [logits, delta] = isGradEnabled()
+      ? this.#chosenHeads(tokens, rows.view(groups, batch * k))
+      : this.#pickedHeads(
+          ranked,
+          rows
+            .add(
+              count(groups)
+                .mul(batch * length)
+                .view(groups, 1, 1),
+            )
+            .view(groups, batch * k),
+        );
+    const anchors = ops.embedding(proposals.boxes, chosen);
+    const boxes = refineBoxes(delta.view(groups, batch, k, 4), anchors);
+    const join = (x: Tensor): Tensor => x.transpose(0, 1).flatten(1, 2);
+    return { logits: join(logits.view(groups, batch, k, -1)), boxes: join(boxes) };
+  }
+
+  /** Computes logits and box deltas of the chosen rows of the tokens with autograd. @param rows `[groups, B·k]` */
+  #chosenHeads(tokens: Tensor, rows: Tensor): [logits: Tensor, delta: Tensor] {
+    const heads = ([tokens, rows]: Tensor[]): [Tensor, Tensor] => {
+      const hidden = this.#normed(affine(ops.embedding(tokens, rows), this.encOutput));
+      return [affine(hidden, this.encOutClassEmbed), this.#boxDelta(hidden)];
+    };
+    if (!this.lean) return heads([tokens, rows]);
+    const joined = checkpointed(this, [tokens, rows], (inputs) => ops.cat(heads(inputs), { dim: -1 }));
+    const classes = joined.shape[2] - 4;
+    return [joined.narrow(2, 0, classes), joined.narrow(2, classes, 4)];
+  }
+
+  /** Takes the logits of the chosen rows from what ranked them. @param rows `[groups, B·k]`, into all groups' rows */
+  #pickedHeads(ranked: { hidden: Tensor; logits: Tensor }, rows: Tensor): [logits: Tensor, delta: Tensor] {
+    const picked = (x: Tensor): Tensor => ops.embedding(x.flatten(0, 1), rows);
+    return [picked(ranked.logits), this.#boxDelta(picked(ranked.hidden))];
+  }
+
+  #boxDelta(hidden: Tensor): Tensor {
     let delta = hidden;
     for (let i = 0; i < 3; i++) {
       delta = affine(
@@ -127,10 +153,7 @@ export class QuerySelection extends nn.Module {
       );
       if (i < 2) delta = ops.relu(delta);
     }
-    const anchors = ops.embedding(proposals.boxes, chosen);
-    const boxes = refineBoxes(delta.view(groups, batch, k, 4), anchors);
-    const join = (x: Tensor): Tensor => x.transpose(0, 1).flatten(1, 2);
-    return { logits: join(logits.view(groups, batch, k, -1)), boxes: join(boxes) };
+    return delta;
   }
 
   /** Applies the LayerNorm of each group to `[groups, N, d]`. */

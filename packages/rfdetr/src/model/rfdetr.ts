@@ -170,10 +170,12 @@ export class RFDETRModel extends nn.Module {
 
   /**
    * Whether backward computes again what is cheap to compute and wide: the hidden layers of the perceptrons of encoder
-   * and decoder, and the embedding of the reference boxes. The gradients are the same.
+   * and decoder, the embedding of the reference boxes, and the heads of the selected proposals. The gradients are the
+   * same.
    */
   set lean(on: boolean) {
     this.backbone.at(0).encoder.encoder.lean = on;
+    this.transformer.querySelection.lean = on;
     this.transformer.decoder.lean = on;
   }
 

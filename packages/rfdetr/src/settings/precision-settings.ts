@@ -96,7 +96,7 @@ export const precisionSettings = {
     type: z.enum(["default", "lean"]),
     fallback: "default",
     about:
-      "lean: compute the hidden layers of the perceptrons and the embedding of the reference boxes again in backward instead of keeping them; doctor measures what it saves and what it costs; gradient_checkpointing saves more",
+      "lean: compute the hidden layers of the perceptrons, the embedding of the reference boxes and the heads of the selected proposals again in backward instead of keeping them; doctor measures what it saves and what it costs; gradient_checkpointing saves more",
     ours: true,
   },
   gradient_checkpointing: {
