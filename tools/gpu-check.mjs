@@ -80,8 +80,7 @@ const sections = [
   ["resume", (await import("./gpu-check/runs.mjs")).resume],
   ["python", (await import("./gpu-check/claims.mjs")).besidePython],
 ];
-for (const [name, run] of sections)
-  if (wanted.includes(name)) await report.section(name, () => run(report, options));
+for (const [name, run] of sections) if (wanted.includes(name)) await report.section(name, () => run(report, options));
 writeFileSync(out, `${JSON.stringify(report.data(), null, 2)}\n`);
 const { passed, failed, interrupted } = report.data();
 process.stdout.write(

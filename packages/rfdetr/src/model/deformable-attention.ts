@@ -1,5 +1,5 @@
 // Multi-scale deformable attention (Zhu et al. 2021, arXiv:2010.04159, equation 3).
-import { decompose, nn, noGrad, ops, type Tensor, tensor } from "@rfdetr/torch";
+import { decompose, nn, noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { ModelConfigError } from "../support/errors.js";
 
 /** Height and width of each pyramid level, in tokens. */
@@ -107,7 +107,7 @@ export class MSDeformAttn extends nn.Module {
         const direction = [Math.cos(angle), Math.sin(angle)];
         return (direction[axis] / Math.max(Math.abs(direction[0]), Math.abs(direction[1]))) * (point + 1);
       });
-      (this.samplingOffsets.bias as Tensor).copy_(tensor(bias));
+      scope(() => (this.samplingOffsets.bias as Tensor).copy_(tensor(bias)));
       nn.init.zeros_(this.attentionWeights.bias as Tensor);
       for (const layer of [this.valueProj, this.outputProj]) {
         nn.init.xavierUniform_(layer.weight);

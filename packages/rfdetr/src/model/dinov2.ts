@@ -36,9 +36,9 @@ class Embeddings extends nn.Module {
     super();
     const { width } = config.encoder;
     this.#config = config;
-    this.clsToken = nn.parameter(zeros([1, 1, width]));
-    this.maskToken = nn.parameter(zeros([1, width]));
-    this.positionEmbeddings = nn.parameter(zeros([1, config.positionalEncodingSize ** 2 + 1, width]));
+    this.clsToken = nn.parameter(() => zeros([1, 1, width]));
+    this.maskToken = nn.parameter(() => zeros([1, width]));
+    this.positionEmbeddings = nn.parameter(() => zeros([1, config.positionalEncodingSize ** 2 + 1, width]));
     this.patchEmbeddings = new PatchEmbeddings(width, config.patchSize);
   }
 
@@ -184,7 +184,7 @@ class LayerScale extends nn.Module {
   lambda1: nn.Parameter;
   constructor(width: number) {
     super();
-    this.lambda1 = nn.parameter(zeros([width]).add(1));
+    this.lambda1 = nn.parameter(() => zeros([width]).add(1));
   }
   override forward(x: Tensor): Tensor {
     return x.mul(this.lambda1);

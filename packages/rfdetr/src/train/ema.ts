@@ -24,7 +24,7 @@ export class Ema {
     this.tau = options.tau;
     this.#model = model;
     this.#average = noGrad(
-      () => new Map([...model.stateDict()].map(([key, value]) => [key, keep(value.detach().clone())])),
+      () => new Map([...model.stateDict()].map(([key, value]) => [key, scope(() => keep(value.detach().clone()))])),
     );
   }
 

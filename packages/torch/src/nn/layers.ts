@@ -6,7 +6,7 @@ import * as init from "./init.js";
 import { Module, type Parameter, parameter } from "./module.js";
 
 const uniformBias = (size: number, fanIn: number): Parameter =>
-  parameter(init.uniform_(empty([size]), -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn)));
+  parameter(() => init.uniform_(empty([size]), -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn)));
 
 /**
  * y = x·Wᵀ + b on the last axis: `[…, in]` → `[…, out]`; weight `[out, in]`, bias `[out]`. As torch.nn.Linear.
@@ -24,7 +24,7 @@ export class Linear extends Module {
     options: { bias?: boolean } = {},
   ) {
     super();
-    this.weight = parameter(init.kaimingUniform_(empty([outFeatures, inFeatures])));
+    this.weight = parameter(() => init.kaimingUniform_(empty([outFeatures, inFeatures])));
     this.bias = (options.bias ?? true) ? uniformBias(outFeatures, inFeatures) : null;
   }
   override forward(x: Tensor): Tensor {
@@ -54,7 +54,7 @@ export class Conv2d extends Module {
     this.stride = options.stride ?? 1;
     this.padding = options.padding ?? 0;
     this.groups = options.groups ?? 1;
-    this.weight = parameter(init.kaimingUniform_(empty([outChannels, inChannels / this.groups, kernel, kernel])));
+    this.weight = parameter(() => init.kaimingUniform_(empty([outChannels, inChannels / this.groups, kernel, kernel])));
     this.bias = (options.bias ?? true) ? uniformBias(outChannels, (inChannels / this.groups) * kernel * kernel) : null;
   }
   override forward(x: Tensor): Tensor {
@@ -105,7 +105,7 @@ export class ConvTranspose2d extends Module {
   ) {
     super();
     this.stride = options.stride ?? 1;
-    this.weight = parameter(init.kaimingUniform_(empty([inChannels, outChannels, kernel, kernel])));
+    this.weight = parameter(() => init.kaimingUniform_(empty([inChannels, outChannels, kernel, kernel])));
     this.bias = (options.bias ?? true) ? uniformBias(outChannels, outChannels * kernel * kernel) : null;
   }
   override forward(x: Tensor): Tensor {
@@ -127,8 +127,8 @@ export class LayerNorm extends Module {
   ) {
     super();
     this.eps = options.eps ?? 1e-5;
-    this.weight = parameter(ones([size]));
-    this.bias = parameter(zeros([size]));
+    this.weight = parameter(() => ones([size]));
+    this.bias = parameter(() => zeros([size]));
   }
   override forward(x: Tensor): Tensor {
     return ops.layerNorm(x, [this.size], { weight: this.weight, bias: this.bias, eps: this.eps });
@@ -140,7 +140,7 @@ export class Embedding extends Module {
   weight: Parameter;
   constructor(count: number, size: number) {
     super();
-    this.weight = parameter(init.normal_(empty([count, size])));
+    this.weight = parameter(() => init.normal_(empty([count, size])));
   }
   override forward(indices: Tensor): Tensor {
     return ops.embedding(this.weight, indices);
@@ -162,8 +162,8 @@ export class MultiheadAttention extends Module {
   ) {
     super();
     if (size % heads !== 0) throw new RangeError(`Expected a size divisible by ${heads} heads but received ${size}`);
-    this.inProjWeight = parameter(init.xavierUniform_(empty([3 * size, size])));
-    this.inProjBias = parameter(zeros([3 * size]));
+    this.inProjWeight = parameter(() => init.xavierUniform_(empty([3 * size, size])));
+    this.inProjBias = parameter(() => zeros([3 * size]));
     this.outProj = new Linear(size, size);
     init.zeros_(this.outProj.bias as Parameter);
   }

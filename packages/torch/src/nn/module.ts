@@ -10,11 +10,17 @@ import { Tensor } from "../tensor.js";
 /** A tensor that training changes: a leaf of autograd that belongs to a module. {@link parameter} makes one. */
 export class Parameter extends Tensor {}
 
-/** Makes a parameter that shares the memory of `values`. It lives until disposed of. */
-export function parameter(values: Tensor, requiresGrad = true): Parameter {
-  const made = keep(new Parameter(takeHandle(values.detach())));
-  if (requiresGrad) made.requiresGrad = true;
-  return made;
+/**
+ * Makes a parameter. It lives until disposed of. It shares the memory of `values`; give a function that makes them where
+ * nobody else uses them, and the parameter alone holds the memory.
+ */
+export function parameter(values: Tensor | (() => Tensor), requiresGrad = true): Parameter {
+  return scope(() => {
+    const given = typeof values === "function" ? values() : values;
+    const made = keep(new Parameter(takeHandle(given.detach())));
+    if (requiresGrad) made.requiresGrad = true;
+    return made;
+  });
 }
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
