@@ -145,7 +145,7 @@ describe("rfdetr", () => {
 it("takes the model from the weights, which may be a run", () => {
   const { status, stderr } = rfdetr("train", "--data", data, "--weights", "run", "--out", "started", ...quick);
   expect(stderr).toContain("tiny at ");
-  expect(stderr).toContain(`weights ${join(folder, "run", "weights", "best.safetensors")}\n`);
+  expect(stderr).toContain("weights    run/weights/best.safetensors (the best of that run)\n");
   expect(status).toBe(0);
 });
 
@@ -236,7 +236,7 @@ describe("rfdetr train", () => {
     const victim = join(broken, "train", "train-00003.jpg");
     writeFileSync(victim, readFileSync(victim).subarray(0, 1000));
     const epoch = ["--epochs", "1", "--set", "max_steps=30"];
-    const { status, stderr } = rfdetr(
+    const { status, stdout, stderr } = rfdetr(
       "train",
       "--data",
       broken,
@@ -248,7 +248,7 @@ describe("rfdetr train", () => {
       ...epoch,
     );
     expect(stderr).toMatch(/warning: An image is left out\. .*train-00003\.jpg does not decode/);
-    expect(stderr).toContain("1 image could not be read and took no part");
+    expect(stdout).toContain("1 image could not be read and took no part");
     expect(status).toBe(3);
     expect(JSON.parse(readFileSync(join(folder, "torn", "summary.json"), "utf8"))).toMatchObject({
       steps: 5,

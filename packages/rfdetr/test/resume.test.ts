@@ -214,6 +214,7 @@ describe("the folder of a run", () => {
       "best_epoch",
       "error",
       "started",
+      "versions",
     ]);
     expect(doneOf(events).summary).toMatchObject({ error: null, started: expect.stringMatching(/^\d{4}-.*Z$/) });
     const { metadata, tensors } = loadSafetensors(join(folder, "a", "weights", "best.safetensors"));
@@ -235,16 +236,20 @@ describe("a run whose gradients are never finite", () => {
   it("changes no weight, says so at the first step, and ends with the reason", async () => {
     const config = settings("nan", { lr: 0, epochs: 100, bboxLossCoef: 1e300 });
     const warnings: string[] = [];
+    const faults: unknown[] = [];
     await expect(
       (async () => {
         for await (const event of train({ settings: config, resume: null, stop: new Int32Array(1) }, squares(10)))
           if (event.type === "warning") warnings.push(event.message);
+          else if (event.type === "step") faults.push(event.fault);
       })(),
     ).rejects.toThrow("50 steps in a row were not finite");
-    expect(warnings).toEqual([
-      expect.stringContaining("Step 1 changed nothing, because the loss of micro-batch 1 of 1 is not finite"),
-      expect.stringContaining("5 of 5 steps (100 %) were skipped"),
-    ]);
+    expect(faults[0]).toEqual({
+      what: expect.stringMatching(/^loss of micro-batch 1 of 1/),
+      module: "the loss (mul)",
+      scale: 1,
+    });
+    expect(warnings).toEqual([expect.stringContaining("5 of 5 steps (100 %) were skipped")]);
     expect(JSON.parse(bytes("nan", "summary.json").toString())).toMatchObject({
       stop_reason: "failed",
       error: expect.stringContaining("50 steps in a row were not finite, since step 1"),

@@ -87,16 +87,16 @@ const shown = (what: "train" | "infer", seconds: number): string =>
 function show(console: Console, result: AgainstResult): void {
   const { what, model, batch, rounds, steps, isa } = result;
   const limit = isa === null ? "" : `, ${isa.toUpperCase()} at most`;
-  console.result(console.bold(`${model}, batch ${batch}${limit}: medians of ${rounds} rounds of ${steps}`));
+  console.sentence(console.bold(`${model}, batch ${batch}${limit}: medians of ${rounds} rounds of ${steps}`));
   console.table(
     ["measured", "precision", "busy", "program", "time", "of ours", "rounds", "slowing", "peak RSS, MiB"],
     result.rows.flatMap((row) => row.programs.map((times) => cells(what, row, times))),
     ["busy", "rounds", "slowing", "peak RSS, MiB"],
   );
   if (result.own_speedup !== null)
-    console.result(`this program: bf16-mixed is ${result.own_speedup.toFixed(2)} times as fast as 32-true`);
+    console.sentence(`this program: bf16-mixed is ${result.own_speedup.toFixed(2)} times as fast as 32-true`);
   if (result.as_shipped !== null)
-    console.result(
+    console.sentence(
       `the package in float32, as it comes, against this program in bf16-mixed: ${result.as_shipped.toFixed(2)}×`,
     );
 }

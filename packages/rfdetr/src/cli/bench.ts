@@ -175,7 +175,7 @@ async function train(flags: BenchTrainFlags): Promise<void> {
     });
     if (console.json) console.data(result);
     const { seconds } = result;
-    console.result(
+    console.sentence(
       `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
     );
     const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
@@ -191,7 +191,7 @@ async function train(flags: BenchTrainFlags): Promise<void> {
     );
     const [tensors, memory] = [result.peak_tensor_bytes, result.peak_rss_bytes].map(formatBytes);
     const share = (100 * result.mfu).toFixed(0);
-    console.result(`${reached} of ${peak} GFLOP/s (${share} %), peak tensors ${tensors}, peak memory ${memory}`);
+    console.sentence(`${reached} of ${peak} GFLOP/s (${share} %), peak tensors ${tensors}, peak memory ${memory}`);
   }
 }
 
@@ -210,7 +210,7 @@ async function infer(flags: BenchInferFlags): Promise<void> {
     const rate = batch === 1 ? "" : ` for ${batch} images, ${result.images_per_second.toFixed(1)} images/s`;
     const title = console.bold(`${result.model} inference, ${result.precision}`);
     const memory = formatBytes(result.peak_rss_bytes);
-    console.result(`${title}: forward ${shown(forward)}${rate}, predict ${shown(predict)}, peak memory ${memory}`);
+    console.sentence(`${title}: forward ${shown(forward)}${rate}, predict ${shown(predict)}, peak memory ${memory}`);
   }
 }
 
@@ -245,8 +245,10 @@ async function evaluate(flags: BenchEvalFlags): Promise<void> {
   if (console.json) console.data(result);
   const { images, detections, classes, seconds } = result;
   const times = `reading ${seconds.load.toFixed(2)} s, figures ${seconds.evaluate.toFixed(2)} s`;
-  console.result(`${console.bold("COCO metrics")} of ${images} images × ${detections} detections, ${classes} classes:`);
-  console.result(`${times}, peak memory ${formatBytes(result.peak_rss_bytes)}`);
+  console.sentence(
+    `${console.bold("COCO metrics")} of ${images} images × ${detections} detections, ${classes} classes:`,
+  );
+  console.sentence(`${times}, peak memory ${formatBytes(result.peak_rss_bytes)}`);
 }
 
 async function load(flags: BenchLoadFlags): Promise<void> {
@@ -261,13 +263,13 @@ async function load(flags: BenchLoadFlags): Promise<void> {
     const result = await benchLoad({ model: flags.model, batch, precision, device, steps, workers, images, source });
     if (console.json) console.data(result);
     const { pictures, preparation, training } = result;
-    console.result(
+    console.sentence(
       pictures === null
         ? console.bold(`images of ${flags.data}`)
         : `${console.bold(`JPEGs of ${pictures.width} × ${pictures.height} pixels`)}, ${formatBytes(pictures.bytes)} each`,
     );
     const parts = ["decode", "resize", "augment"] as const;
-    console.result(
+    console.sentence(
       `one image on one thread: ${parts.map((part) => `${part} ${preparation[part].median.toFixed(1)} ms`).join(", ")}`,
     );
     console.table(
@@ -277,11 +279,11 @@ async function load(flags: BenchLoadFlags): Promise<void> {
     const { step_alone, step, wait } = training.seconds;
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;
     const [waiting, slower] = [training.wait_share, training.slowdown].map((share) => `${(100 * share).toFixed(1)} %`);
-    console.result(
+    console.sentence(
       `${console.bold(`${result.model} training, ${precision}`)}: batch ${batch}, ${training.workers} loader threads`,
     );
-    console.result(`a step takes ${ms(step.median)} while images load, ${ms(step_alone.median)} alone`);
-    console.result(
+    console.sentence(`a step takes ${ms(step.median)} while images load, ${ms(step_alone.median)} alone`);
+    console.sentence(
       `it waits ${ms(wait.median)} for images, ${waiting} of the time; with the wait it is ${slower} slower than alone`,
     );
   }

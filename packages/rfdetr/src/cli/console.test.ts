@@ -1,6 +1,7 @@
 import { Writable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { testTerminal } from "../testing/terminal.js";
 import { Console } from "./console.js";
 
 /** A stream that keeps what is written to it. */
@@ -15,7 +16,11 @@ function sink(about: { isTTY?: boolean; columns?: number } = {}) {
   return Object.assign(stream, about, { text: () => chunks.join("") });
 }
 const terminal = (columns = 80) => sink({ isTTY: true, columns });
-afterEach(() => void vi.unstubAllEnvs());
+beforeEach(() => {
+  for (const name of ["CI", "NO_COLOR", "FORCE_COLOR"]) vi.stubEnv(name, "");
+  vi.stubEnv("TERM", "xterm-256color");
+  return () => vi.unstubAllEnvs();
+});
 
 describe("Console", () => {
   it("writes results to stdout and all else to stderr", () => {
@@ -53,12 +58,20 @@ describe("Console", () => {
     ["--plain", {}, { plain: true }],
     ["NO_COLOR", { NO_COLOR: "1" }, {}],
     ["TERM=dumb", { TERM: "dumb" }, {}],
+    ["CI=true", { CI: "true" }, {}],
   ])("does without colours for %s", (_, environment, options) => {
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
     const err = terminal();
     const console = new Console(options, { err });
     console.warning("slow");
     expect(err.text()).toBe("warning: slow\n");
+  });
+
+  it("colours what is piped where FORCE_COLOR asks for it", () => {
+    vi.stubEnv("FORCE_COLOR", "1");
+    const err = sink();
+    new Console({}, { err }).warning("slow");
+    expect(err.text()).toBe("\x1b[33mwarning:\x1b[39m slow\n");
   });
 
   it("shows control characters and marks of direction of names as escapes", () => {
@@ -70,22 +83,53 @@ describe("Console", () => {
     console.warning(name);
     console.live(name);
     expect(out.text()).toBe(`${shown}\nü 猫\n`);
-    expect(err.text()).toBe(`\x1b[33mwarning:\x1b[39m ${shown}\n${shown}`);
+    expect(stripVTControlCharacters(err.text())).toBe(`warning: ${shown}\n ${shown}\r`);
   });
 
-  it("keeps the live line below all else, and shorter than the terminal is wide", () => {
-    const both = terminal(10);
-    const console = new Console({}, { out: both, err: both });
+  it("keeps the live line below all else, and shorter than the terminal is wide", async () => {
+    const terminal = testTerminal(10);
+    const console = new Console({}, { out: terminal, err: terminal });
     console.live("0123456789");
     console.result("found");
+    console.progress("reading");
+    expect(await terminal.rows()).toEqual(["found", "reading", " 0123456…"]);
+    console.live("猫猫猫猫猫猫");
+    expect((await terminal.rows()).at(-1)).toBe(" 猫猫猫…");
     console.end();
-    expect(both.text()).toBe("01234567…\r\x1b[2Kfound\n01234567…\r\x1b[2K");
+    expect(await terminal.rows()).toEqual(["found", "reading"]);
   });
 
-  it("shortens the live line by the columns that its characters take", () => {
-    const err = terminal(10);
-    new Console({}, { err }).live("猫猫猫猫猫猫");
-    expect(err.text()).toBe("猫猫猫猫…");
+  it("fits the live line to a terminal that changes its size, and follows it no longer than that", async () => {
+    const terminal = testTerminal(40);
+    const console = new Console({}, { out: terminal, err: terminal });
+    console.live((columns) => "=".repeat(columns));
+    await terminal.resize(20);
+    expect(await terminal.rows()).toEqual([` ${"=".repeat(18)}`]);
+    console.end();
+    await terminal.resize(30);
+    expect(await terminal.rows()).toEqual([]);
+    expect(terminal.listenerCount("resize")).toBe(0);
+  });
+
+  it("puts labels into a column, and what is too long below itself", async () => {
+    const terminal = testTerminal(30);
+    const console = new Console({}, { out: terminal, err: terminal });
+    console.fields([
+      ["weights", "a path/that/is/longer/than/the/terminal"],
+      ["precision", `${console.bold("bf16-mixed")}: this CPU multiplies bfloat16`, "and a note"],
+    ]);
+    expect(await terminal.rows()).toEqual([
+      "weights    a",
+      "           path/that/is/longer",
+      "/than/the/terminal",
+      "precision  bf16-mixed: this",
+      "           CPU multiplies",
+      "           bfloat16",
+      "           and a note",
+    ]);
+    const pipe = sink();
+    new Console({}, { out: pipe }).fields([["run", "a b"]]);
+    expect(pipe.text()).toBe("run        a b\n");
   });
 
   it("breaks notes between words where there is a terminal", () => {
@@ -97,7 +141,7 @@ describe("Console", () => {
 
   it.each([
     [80, "class  objects   AP  AP75\nowl          3  0.5   0.4\n", ""],
-    [16, "class   AP\nowl    0.5\n", "AP75, objects"],
+    [16, "class   AP\nowl    0.5\n", "shown without AP75, objects, because the terminal is narrow (--json has all)"],
   ])("leaves columns out of a table for a terminal of %i columns", (columns, table, left) => {
     const [out, err] = [terminal(columns), sink()];
     new Console({}, { out, err }).table(
@@ -105,8 +149,21 @@ describe("Console", () => {
       [["owl", "3", "0.5", "0.4"]],
       ["AP75", "objects", "AP"],
     );
-    expect(out.text()).toBe(table);
+    expect(stripVTControlCharacters(out.text())).toBe(table);
     expect(err.text()).toContain(left);
+  });
+
+  it("shortens names where a table without its columns is still too wide", () => {
+    const [out, err] = [terminal(20), sink()];
+    const rows = ["長い名前の鳥", "a very long name indeed"].map((name) => [name, "0.5"]);
+    new Console({}, { out, err }).table(["class", "AP"], rows);
+    expect(stripVTControlCharacters(out.text()).split("\n")).toEqual([
+      "class             AP",
+      "長い名前の鳥     0.5",
+      "a very long na…  0.5",
+      "",
+    ]);
+    expect(err.text()).toBe("note: shown with shortened names, because the terminal is narrow (--json has all)\n");
   });
 
   it("prints tables whole into a pipe, a row a line whatever the names", () => {
@@ -119,8 +176,9 @@ describe("Console", () => {
     expect(new Console({}, { err: terminal(0) }).columns).toBe(80);
   });
 
-  it.each(["--plain", "a pipe", "TERM=dumb"])("has no live line with %s", (kind) => {
+  it.each(["--plain", "a pipe", "TERM=dumb", "CI=1"])("has no live line with %s", (kind) => {
     if (kind === "TERM=dumb") vi.stubEnv("TERM", "dumb");
+    if (kind === "CI=1") vi.stubEnv("CI", "1");
     const err = kind === "a pipe" ? sink() : terminal();
     const console = new Console(kind === "--plain" ? { plain: true } : {}, { err });
     console.live("10 %");

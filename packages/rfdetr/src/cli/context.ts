@@ -96,7 +96,7 @@ export function reading(console: Console, flags: WeightsFlags): ReadOptions {
 /** Names the machine that is measured, and warns if other programs keep it busy. */
 export async function showMachine(console: Console): Promise<void> {
   const { busyness, machineLine } = await import("../support/machine.js");
-  console.result(console.dim(machineLine()));
+  console.sentence(console.dim(machineLine()));
   const { text, busy } = busyness();
   if (busy) console.warning(text);
 }

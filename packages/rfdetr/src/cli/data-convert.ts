@@ -1,7 +1,7 @@
 // `rfdetr data convert`
 import type { Command } from "commander";
+import { counted } from "../support/format.js";
 import { consoleOf, exit, type OutputFlags, oneOf, withOutputFlags } from "./context.js";
-import { counted } from "./format.js";
 
 interface ConvertFlags extends OutputFlags {
   to: string;

@@ -1,7 +1,7 @@
 // `rfdetr data split`
 import type { Command } from "commander";
+import { counted, grouped } from "../support/format.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, share, wholeNumber, withOutputFlags } from "./context.js";
-import { counted, grouped } from "./format.js";
 
 interface SplitFlags extends OutputFlags {
   valid?: number;

@@ -1,11 +1,11 @@
 // `rfdetr data`: synth, check, stats, split, convert.
 import type { Command } from "commander";
 import type { Finding } from "../data/index.js";
+import { counted } from "../support/format.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
 import { addDataConvert } from "./data-convert.js";
 import { addDataSplit } from "./data-split.js";
-import { counted } from "./format.js";
 
 interface SynthFlags extends OutputFlags {
   images: number;
@@ -86,7 +86,8 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
   );
   const verdict =
     report.findings.length === 0 ? "no faults" : report.ok ? "can be trained on" : "cannot be trained on as it is";
-  console.result(`${counted(images, "image")}, ${counted(annotations, "annotation")} (${report.layout}): ${verdict}`);
+  const counts = `${counted(images, "image")}, ${counted(annotations, "annotation")} (${report.layout})`;
+  console.sentence(`${counts}: ${console.bold(verdict)}`);
   if (fixed !== null) {
     for (const change of changes) console.result(change);
     const counts = Object.entries(fixed).map(
@@ -112,7 +113,7 @@ function printFindings(console: Console, groups: readonly Finding[][]): void {
       if (training !== effect) continue;
       const most = effect === "kept" ? 5 : 20;
       console.result(`${console.bold(`${split}: ${check}, ${group.length}`)} (${effects[effect]})`);
-      for (const { message } of group.slice(0, most)) console.result(`  ${message}`);
+      for (const { message } of group.slice(0, most)) console.sentence(`  ${message}`, 4);
       if (group.length > most) console.result(`  and ${group.length - most} more (--json lists all)`);
     }
 }

@@ -1,9 +1,9 @@
 // `rfdetr demo`: synthesises images, trains a detector on them and draws what it finds.
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
-import type { RunSummary } from "../run/files/run-directory.js";
 import { makeFolder } from "../support/atomic.js";
+import { duration } from "../support/format.js";
 import type { Console } from "./console.js";
 import {
   consoleOf,
@@ -16,7 +16,6 @@ import {
 } from "./context.js";
 import { type DemoImages, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
 import { follow } from "./follow.js";
-import { duration, fraction } from "./format.js";
 
 interface DemoFlags extends OutputFlags {
   steps?: number | string;
@@ -77,8 +76,15 @@ async function demo(flags: DemoFlags): Promise<number> {
   const { summary, best } = await run.result;
   if (best === null) return exit.failed;
   const pictures = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
-  conclude(console, summary, pictures, (performance.now() - began) / 1000);
-  if (console.json) console.data({ ...summary, seconds: (performance.now() - began) / 1000, pictures });
+  const seconds = (performance.now() - began) / 1000;
+  const report = join(out, "report.html");
+  console.result();
+  console.fields([
+    ["images", pictures, "what the detector finds on twelve images that training never saw"],
+    ["time", `${duration(seconds)} in all`],
+    ...(existsSync(report) ? [["open", console.bold(report), "in a browser: how the training went"] as const] : []),
+  ]);
+  if (console.json) console.data({ ...summary, seconds, pictures });
   return exit.done;
 }
 
@@ -116,14 +122,4 @@ async function draw(weights: string, folder: string, out: string): Promise<strin
   const together = join(out, "all.jpg");
   await mosaic(drawn, { columns: 4, out: together });
   return together;
-}
-
-function conclude(console: Console, summary: RunSummary, pictures: string, seconds: number): void {
-  console.result();
-  console.result(`AP          ${fraction(summary.AP)}`);
-  console.result(`AP50        ${fraction(summary.AP50)}`);
-  console.result(`time        ${duration(seconds)} in all, ${duration(summary.train_seconds)} training`);
-  console.result(`peak memory ${formatBytes(summary.peak_rss_bytes)}`);
-  console.result(`precision   ${summary.precision}: ${summary.reason}`);
-  console.result(`pictures    ${pictures}`);
 }

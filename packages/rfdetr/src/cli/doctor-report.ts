@@ -6,26 +6,27 @@ import { optim } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../eval/batch.js";
 import type { EvaluatedMode } from "../instruments/compare-evaluations.js";
 import type { HardwarePeaks } from "../instruments/hardware-peaks.js";
+import { fraction } from "../support/format.js";
 import type { MemoryPrice, Subject } from "../train/calibrate-step.js";
 import type { Console } from "./console.js";
-import { fraction } from "./format.js";
 
 /** Prints the speed of matrix products by dtype, and by number of threads. */
 export function peaks(console: Console, { matmul, threads }: HardwarePeaks): void {
-  console.result(
-    `products   ${matmul.map(({ dtype, gflops }) => `${dtype} ${gflops.toFixed(0)}`).join(", ")} GFLOP/s (1024 × 1024 × 1024)`,
-  );
-  if (threads.length > 1)
-    console.result(
-      `threads    ${threads.map((row) => `${row.threads}: ${row.gflops.toFixed(0)}`).join(", ")} GFLOP/s in the precision's type`,
-    );
+  const by = (rows: readonly (readonly [of: string | number, gflops: number])[]): string =>
+    rows.map(([of, gflops]) => `${of} ${gflops.toFixed(0)}`).join(", ");
+  const types = by(matmul.map(({ dtype, gflops }) => [dtype, gflops]));
+  const counts = by(threads.map((row) => [row.threads === 1 ? "1 thread" : `${row.threads} threads`, row.gflops]));
+  console.fields([
+    ["products", `${types} GFLOP/s (1024 × 1024 × 1024)`],
+    ...(threads.length > 1 ? [["", `${counts} GFLOP/s in the type of the precision`] as const] : []),
+  ]);
 }
 
 /** Prints what each way to spare memory saves and costs. */
 export function memory(console: Console, precision: string, prices: readonly MemoryPrice[]): void {
   console.end();
   console.result();
-  console.result(`Ways to spare memory in ${precision}, without moments and average:`);
+  console.sentence(`Ways to spare memory in ${precision}, without moments and average:`);
   const [base] = prices;
   const change = (value: number, from = value): string =>
     `${value < from ? "−" : "+"}${Math.round(100 * Math.abs(value / from - 1))} %`;
@@ -43,7 +44,7 @@ export function memory(console: Console, precision: string, prices: readonly Mem
 export function precisions(console: Console, what: string, { precisions: rows }: Calibration): void {
   console.end();
   console.result();
-  console.result(`One training step of ${what}, errors against float64:`);
+  console.sentence(`One training step of ${what}, errors against float64:`);
   const cells = rows.map((row) => [
     row.precision,
     (row.step_seconds * 1000).toFixed(0),
@@ -69,7 +70,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
   console.table(header, cells, ["underflow", "loss error", "ratio", "tensors"]);
   for (const { precision, modules } of rows)
     if (modules.length > 0)
-      console.result(
+      console.sentence(
         console.dim(
           `${precision}, largest errors: ${modules
             .slice(0, 3)
@@ -88,7 +89,7 @@ export function moments(console: Console, model: Subject["model"]): Record<optim
   const bytes = (format: optim.MomentFormat): number =>
     sizes.reduce((sum, numel) => sum + optim.momentBytes(numel, format), 0);
   const [plain, coded] = [bytes("float32"), bytes("8bit")];
-  console.result(
+  console.sentence(
     `The optimizer's moments take ${formatBytes(plain)} beside these tensors; optimizer_state 8bit takes ${formatBytes(coded)} instead`,
   );
   return { float32: plain, "8bit": coded };
@@ -105,7 +106,7 @@ const meanings: Record<EvaluatedMode["mode"], string> = {
 export function evaluation(console: Console, rows: readonly EvaluatedMode[], trained: boolean): void {
   console.end();
   console.result();
-  console.result(
+  console.sentence(
     `Evaluation, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
   );
   const cells = rows.map((row) => [
@@ -135,8 +136,8 @@ export function evaluation(console: Console, rows: readonly EvaluatedMode[], tra
     "",
   ];
   console.table(header, cells, ["weights", "norms", "worst norm", "worst px", "lost", "score"]);
-  for (const { mode } of rows) console.result(console.dim(`${mode}: ${meanings[mode]}`));
-  console.result(verdict(rows));
+  for (const { mode } of rows) console.sentence(console.dim(`${mode}: ${meanings[mode]}`));
+  console.sentence(verdict(rows));
 }
 
 /** What the table shows about converting the whole model, in a sentence. */

@@ -1,6 +1,7 @@
 // `rfdetr doctor`
 import type { Overrides, ResolvedPrecision } from "@rfdetr/amp";
 import type { Command } from "commander";
+import { counted } from "../support/format.js";
 import { busyness, machineLine } from "../support/machine.js";
 import type { Console } from "./console.js";
 import {
@@ -13,7 +14,6 @@ import {
   weightsPath,
   withOutputFlags,
 } from "./context.js";
-import { counted } from "./format.js";
 
 interface DoctorFlags extends OutputFlags {
   device: string;
@@ -91,13 +91,15 @@ async function describeMachine(console: Console, name: string, threads: number |
   const { features } = readHardware(device);
   const hardware = machineLine();
   const { version: node } = process;
-  console.result(
-    `engine     libtorch ${version}, ${capability}, own kernels ${kernels}${process.env.RFDETR_ISA ? " (RFDETR_ISA)" : ""}` +
-      `${cuda ? ", CUDA" : ""}, ${getNumThreads()} threads (${threads === null ? threadsReason : "--threads"}); Node ${node}`,
-  );
-  console.result(`hardware   ${hardware}${features.length > 0 ? `; ${features.join(" ")}` : ""}`);
-  console.result(`load       ${busyness().text}`);
-  console.result(`precision  ${console.bold(resolved.precision)}: ${resolved.reason}`);
+  const isa = `own kernels ${kernels}${process.env.RFDETR_ISA ? " (RFDETR_ISA)" : ""}`;
+  const why = threads === null ? threadsReason : "--threads";
+  console.fields([
+    ["engine", `libtorch ${version}, ${capability}, ${isa}${cuda ? ", CUDA" : ""}; Node ${node}`],
+    ["threads", `${getNumThreads()} (${why})`],
+    ["hardware", hardware, ...(features.length > 0 ? [features.join(" ")] : [])],
+    ["load", busyness().text],
+    ["precision", `${console.bold(resolved.precision)}: ${resolved.reason}`],
+  ]);
   const about = {
     engine: { libtorch: version, capability, kernels, cuda, threads: getNumThreads(), threadsReason, node },
     hardware,
@@ -129,8 +131,9 @@ async function measure(
     const lower = precision === "32-true" ? "bf16-mixed" : precision;
     const casts = castsOf(subject, lower, overrides);
     const { variant, resolution } = subject.model.config;
-    console.result(
-      `\ncasts of a training step in ${lower}: ${variant} on ${counted(batch, "image")} of ${resolution} px`,
+    console.result();
+    console.sentence(
+      `casts of a training step in ${lower}: ${variant} on ${counted(batch, "image")} of ${resolution} px`,
     );
     console.result(`\n${casts.tree()}\n\n${casts.table()}`);
     if (console.json)
@@ -162,10 +165,10 @@ async function measure(
   report.evaluation(console, evaluation, subject.trained);
   const { recommended, precisions, exact } = calibration;
   console.result();
-  console.result(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
+  console.sentence(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
   if (flags.write !== undefined) {
     const { writeRecommendation } = await import("../settings/recommendation.js");
-    console.result(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
+    console.sentence(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
   }
   if (console.json) {
     const measured = { recommended, precisions, exact, moments, memory: prices, evaluation };

@@ -40,7 +40,7 @@ export function reportError(error: unknown, console: Console): number {
   if (console.json)
     console.data({ error: { code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) } });
   console.error(error.message);
-  if (hint !== undefined) console.progress(hint);
+  if (hint !== undefined) console.prose(hint);
   return usageCodes.has(error.code) ? exit.usage : exit.failed;
 }
 

@@ -17,9 +17,10 @@ export class Output {
     });
   }
 
-  /** Whether a person looks at it through a terminal that knows how to erase a line. */
+  /** Whether a person looks at it through a terminal that knows how to erase a line: a build server only keeps it. */
   get isTerminal(): boolean {
-    return this.stream.isTTY === true && process.env.TERM !== "dumb";
+    const { TERM, CI = "" } = process.env;
+    return this.stream.isTTY === true && TERM !== "dumb" && ["", "0", "false"].includes(CI);
   }
 
   /** Characters that fit in a line of the terminal; some terminals say 0. */
@@ -28,7 +29,7 @@ export class Output {
   }
 
   write(text: string): void {
-    if (this.failure !== null) return;
+    if (this.failure !== null || text === "") return;
     try {
       this.stream.write(text);
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { RFDETR } from "../detector.js";
 import type { FileError, FilePrediction } from "../predict/result-formats.js";
 import { UsageError } from "../support/errors.js";
+import { counted, shownPath } from "../support/format.js";
 import { Console } from "./console.js";
 import {
   exit,
@@ -18,7 +19,6 @@ import {
   withOutputFlags,
   withWeightsFlags,
 } from "./context.js";
-import { counted } from "./format.js";
 import type { PredictOutput } from "./predict-output.js";
 import { exitCodes, type StopSignal } from "./stop-requests.js";
 
@@ -141,8 +141,8 @@ async function predictFiles(
       const image = { file: String(source), ...found };
       await output.add(image);
       images.push(image);
-      console.result(`${image.file}: ${inOneLine(image.detections)}`);
-      console.live(`${images.length + errors.length}/${files.length}`);
+      console.sentence(`${image.file}: ${inOneLine(image.detections)}`, 4);
+      console.live(`${images.length + errors.length}/${counted(files.length, "image")}`);
     }
   } catch (error) {
     if (outcome.signal === null || !stop.signal.aborted || error !== stop.signal.reason) throw error;
@@ -158,7 +158,7 @@ function conclude(
   folder: string | null,
 ): void {
   const objects = images.reduce((sum, { detections }) => sum + detections.length, 0);
-  const where = folder === null ? "" : `, written to ${folder}`;
+  const where = folder === null ? "" : `, written to ${shownPath(folder)}`;
   console.result(`${counted(objects, "object")} in ${counted(images.length, "image")}${where}`);
   if (errors.length > 0) console.error(`${counted(errors.length, "image")} of ${all} could not be read`);
   if (signal !== null) console.error(`stopped after ${images.length + errors.length} of ${counted(all, "image")}`);

@@ -1,6 +1,7 @@
+import { textTable } from "@rfdetr/amp/text";
 import { expect, it } from "vitest";
 import type { ModuleRow } from "../instruments/profile.js";
-import { moduleTable, operatorTable } from "./profile-report.js";
+import { moduleTable, operatorTable, type Table } from "./profile-report.js";
 
 function row(name: string, forward: number, children: ModuleRow[] = [], calls = 1): ModuleRow {
   return {
@@ -17,7 +18,10 @@ function row(name: string, forward: number, children: ModuleRow[] = [], calls = 
 const linear = (name: string, forward: number) => row(name, forward);
 const layer = (name: string, forward: number) =>
   row(name, forward, [linear("fc1", forward / 2), linear("fc2", forward / 2)]);
-const words = (table: string): string[] => table.split("\n").map((line) => line.replace(/ {2,}/g, " | "));
+const words = ({ header, rows }: Table): string[] =>
+  textTable(header, rows)
+    .split("\n")
+    .map((line) => line.replace(/ {2,}/g, " | "));
 
 it("shows numbered modules of one kind as one row, and joins names that are no modules", () => {
   const tree = [

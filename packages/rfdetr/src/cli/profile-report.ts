@@ -1,6 +1,4 @@
 // A profile as tables.
-
-import { textTable } from "@rfdetr/amp/text";
 import type { ModuleRow, OperatorRow, ProfileFigures } from "../instruments/profile.js";
 
 const ms = (value: number): string => value.toFixed(1);
@@ -10,21 +8,27 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 const count = (calls: number): string =>
   calls === 0 ? "" : Number.isInteger(calls) ? String(calls) : calls.toFixed(1);
 
+/** A table to print. */
+export interface Table {
+  header: string[];
+  rows: string[][];
+  /** Titles of columns that a narrow terminal does without, in this order. */
+  dispensable: string[];
+}
+
 /** The time of each phase of a step. */
-export function phaseTable(phases: ProfileFigures["phases"]): string {
-  return textTable(
-    ["phase", "ms", "share"],
-    phases.map(({ name, milliseconds, share }) => [name, ms(milliseconds), percent(share)]),
-  );
+export function phaseTable(phases: ProfileFigures["phases"]): Table {
+  const rows = phases.map(({ name, milliseconds, share }) => [name, ms(milliseconds), percent(share)]);
+  return { header: ["phase", "ms", "share"], rows, dispensable: [] };
 }
 
 /** The operators that take the most time, and one row for the rest. */
-export function operatorTable(operators: readonly OperatorRow[], top: number): string {
+export function operatorTable(operators: readonly OperatorRow[], top: number): Table {
   const rest = operators.slice(top);
   const sum = (of: (row: OperatorRow) => number): number => rest.reduce((total, row) => total + of(row), 0);
-  return textTable(
-    ["operator", "", "calls", "self ms", "total ms", "share"],
-    [
+  return {
+    header: ["operator", "", "calls", "self ms", "total ms", "share"],
+    rows: [
       ...operators
         .slice(0, top)
         .map((row) => [row.name, row.phase, count(row.calls), ms(row.self_ms), ms(row.total_ms), percent(row.share)]),
@@ -41,14 +45,15 @@ export function operatorTable(operators: readonly OperatorRow[], top: number): s
             ],
           ]),
     ],
-  );
+    dispensable: ["total ms", "calls"],
+  };
 }
 
 /**
  * The tree of modules down to a depth, without modules that take less than the share `smallest` of the time. Numbered
  * siblings, such as the layers of the encoder, share one row, and a name without siblings joins its parent's.
  */
-export function moduleTable(modules: readonly ModuleRow[], depth: number, smallest: number): string {
+export function moduleTable(modules: readonly ModuleRow[], depth: number, smallest: number): Table {
   const trains = modules.some(({ total_ms }) => total_ms.backward > 0);
   const rows: string[][] = [];
   const add = (node: ModuleRow, level: number): void => {
@@ -67,10 +72,11 @@ export function moduleTable(modules: readonly ModuleRow[], depth: number, smalle
     if (level + 1 < depth) for (const child of numbered(shown.children)) add(child, level + 1);
   };
   for (const root of modules) add(root, 0);
-  return textTable(
-    ["module", "calls", "forward ms", ...(trains ? ["backward ms"] : []), "outside operators", "share"],
+  return {
+    header: ["module", "calls", "forward ms", ...(trains ? ["backward ms"] : []), "outside operators", "share"],
     rows,
-  );
+    dispensable: ["outside operators", "calls"],
+  };
 }
 
 /** Joins names that are not modules and have a single child with that child, all the way down. */

@@ -70,7 +70,7 @@ async function run(flags: ProfileFlags): Promise<number> {
   const device = resolveDevice(flags.device);
   const { precision } = resolvePrecision(asked, device);
   const { machineLine } = await import("../support/machine.js");
-  console.result(console.dim(machineLine()));
+  console.sentence(console.dim(machineLine()));
 
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
   const { openSubject } = await import("../instruments/calibration.js");
@@ -91,13 +91,13 @@ async function run(flags: ProfileFlags): Promise<number> {
   const { milliseconds } = taken;
   const report = await import("./profile-report.js");
   const share = (milliseconds.recorded / milliseconds.plain.median - 1) * 100;
-  console.result(
+  console.sentence(
     `${console.bold(`${figures.model} ${figures.what}, ${precision}`)}: batch ${figures.batch} at ${figures.resolution} px on ${device}, ${figures.threads} threads`,
   );
   const [recorded, plain] = [milliseconds.recorded, milliseconds.plain.median].map((value) => `${value.toFixed(1)} ms`);
   const overhead = `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %`;
   const events = Math.round(figures.events / steps);
-  console.result(
+  console.sentence(
     `a step takes ${recorded} while it is profiled, ${plain} otherwise (${overhead}); ${events} events per step`,
   );
   if (device !== "cpu")
@@ -112,8 +112,10 @@ async function run(flags: ProfileFlags): Promise<number> {
     report.phaseTable(figures.phases),
     report.operatorTable(figures.operators, top),
     report.moduleTable(figures.modules, depth, 0.005),
-  ])
-    console.result(`\n${table}`);
+  ]) {
+    console.result();
+    console.table(table.header, table.rows, table.dispensable);
+  }
   if (out !== undefined) {
     const { chromeTrace } = await import("@rfdetr/torch");
     const { replaceText } = await import("../support/atomic.js");
@@ -121,7 +123,7 @@ async function run(flags: ProfileFlags): Promise<number> {
     const about = { model, what, precision, device, batch, resolution, threads, machine: machineLine() };
     replaceText(out, JSON.stringify(chromeTrace(taken.profile, about)));
     console.result();
-    console.result(`trace written to ${out}: open it in ui.perfetto.dev or chrome://tracing`);
+    console.sentence(`trace written to ${out}: open it in ui.perfetto.dev or chrome://tracing`);
   }
   if (console.json) console.data(figures);
   return exit.done;

@@ -1,196 +1,184 @@
 import { Writable } from "node:stream";
-import { describe, expect, it } from "vitest";
-import type { EpochEvent, StartEvent, StepEvent } from "../run/files/events.js";
-import { Console } from "./console.js";
+import { stripVTControlCharacters } from "node:util";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { StepEvent, TrainEvent } from "../run/files/events.js";
+import { epochEvent, runSummary, skippedEvent, startEvent, stepEvent } from "../testing/run-events.js";
+import { testTerminal } from "../testing/terminal.js";
+import { Console, type ConsoleOptions } from "./console.js";
 import { TrainConsole } from "./train-console.js";
 
-const start: StartEvent = {
-  type: "start",
-  dir: "runs/nano",
-  model: "nano",
-  weights: "runs/first/weights/best.safetensors",
-  resolution: 384,
-  parameters: 30_467_298,
-  classes: ["crow", "owl"],
-  trainImages: 1500,
-  validImages: 250,
-  stepsPerEpoch: 94,
-  totalSteps: 4700,
-  epochs: 50,
-  batch: 16,
-  precision: "16-mixed",
-  reason: "as requested",
-  device: "cpu",
-  threads: 1,
-  engine: "2.15.0",
-  hardware: "2 × EPYC",
-  seed: 3,
-  resumedAt: null,
-};
-const step: StepEvent = {
-  type: "step",
-  epoch: 3,
-  step: 120,
-  totalSteps: 4700,
-  loss: 12.3456,
-  lr: 1e-4,
-  gradNorm: 1,
-  imagesPerSecond: 12.3,
-  rssBytes: 2.1 * 2 ** 30,
-  size: 448,
-  precision: "16-mixed",
-  lossScale: 65536,
-  skipped: false,
-  skippedSteps: 2,
-  secondsLeft: 3723,
-};
-const epoch: EpochEvent = {
-  type: "epoch",
-  epoch: 1,
-  epochs: 50,
-  step: 94,
-  loss: 10.5,
-  terms: { loss_ce: 1, loss_bbox: 2, loss_giou: 3 },
-  lr: 1e-4,
-  ap: 0.5,
-  ap50: 0.7,
-  ap75: null,
-  perClass: [],
-  best: true,
-  seconds: 60,
-  evaluationSeconds: 5,
-  imagesPerSecond: 12.3,
-  amp: { precision: "16-mixed", lossScale: 65536, skipped: 2 },
-};
+beforeEach(() => {
+  for (const name of ["CI", "NO_COLOR", "FORCE_COLOR"]) vi.stubEnv(name, "");
+  vi.stubEnv("TERM", "xterm-256color");
+  return () => vi.unstubAllEnvs();
+});
 
-/** A console on a terminal of this width, or on a pipe, and the lines of its stderr. */
-function view(columns: number | null) {
-  let text = "";
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      text += String(chunk);
-      done();
-    },
-  });
-  const err = Object.assign(stream, columns === null ? {} : { isTTY: true, columns });
-  const shown = new TrainConsole(new Console({}, { err }), () => new Date(2026, 0, 1, 12, 0));
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours and the erased live line
-  return { shown, lines: () => text.replace(/\x1b\[\d*[mK]/g, "").split(/[\r\n]+/) };
+const result = {
+  dir: "runs/nano",
+  best: "runs/nano/weights/best.safetensors",
+  last: null,
+  endedBefore: false,
+  summary: runSummary,
+};
+const done = { type: "done", ...result } as const;
+/** A short run. The clock of the console stands a second later at each event. */
+const run: TrainEvent[] = [
+  { ...startEvent, weights: null, classes: ["鴉", "梟"], precisionNote: "This CPU has no float16 matrix units." },
+  { type: "note", message: "The batch size is 16: as many as fit" },
+  stepEvent,
+  skippedEvent,
+  { type: "evaluation", images: 17, totalImages: 250 },
+  epochEvent,
+  { type: "warning", message: "An image is left out. 鳥.jpg does not decode" },
+  { ...epochEvent, epoch: 2, best: false },
+];
+
+interface Shown extends Partial<ConsoleOptions> {
+  pause?: number;
 }
 
-describe("the header of a run", () => {
-  const header = (event: Partial<StartEvent>) => {
-    const { shown, lines } = view(null);
-    shown.show({ ...start, ...event });
-    return lines().join("\n");
-  };
+/** Shows events on a stream, with a clock that moves on at each of them. */
+function show(stream: Writable, events: readonly TrainEvent[], { pause = 1000, ...options }: Shown = {}): TrainConsole {
+  let now = new Date(2026, 0, 1, 12, 0).getTime();
+  const view = new TrainConsole(new Console(options, { out: stream, err: stream }), () => new Date(now));
+  for (const event of events) {
+    view.show(event);
+    now += pause;
+  }
+  return view;
+}
 
-  it("says what is trained on what, and how", () => {
-    expect(header({})).toBe(
-      [
-        "nano at 384 px, 30,467,298 parameters, 2 classes",
-        "1,500 training and 250 validation images",
-        "50 epochs of 94 steps, 16 images per step",
-        "weights runs/first/weights/best.safetensors",
-        "precision 16-mixed: as requested",
-        "libtorch 2.15.0 on cpu, 1 thread, seed 3",
-        "2 × EPYC",
-        "run folder runs/nano",
-        "",
-      ].join("\n"),
-    );
+/** What a pipe receives of events. */
+function piped(events: readonly TrainEvent[], options: Shown = {}): string[] {
+  let text = "";
+  const pipe = new Writable({ write: (chunk, _, next) => (text += String(chunk)) && next() });
+  show(pipe, events, options);
+  return text.trimEnd().split("\n");
+}
+
+describe("a run on a terminal", () => {
+  it("is a header, a row an epoch, and the live line below", async () => {
+    const terminal = testTerminal(100);
+    show(terminal, [...run, { ...stepEvent, epoch: 3 }]);
+    expect(await terminal.rows()).toEqual([
+      "rfdetr 0.1.0, new run (libtorch 2.15.0, Node 20.20.2)",
+      "model      nano at 384 px, 30,467,298 parameters",
+      "data       birds: 1,500 training and 250 validation images",
+      "           2 classes: 鴉, 梟",
+      "weights    random weights: the model has learnt nothing yet and learns from these images alone",
+      "schedule   50 epochs of 94 steps, 16 images a step (4 micro-batches of 4); seed 3",
+      "device     cpu, 1 thread; 2 × EPYC",
+      "precision  16-mixed: as requested",
+      "           This CPU has no float16 matrix units.",
+      "run        runs/nano",
+      "warning: Random weights take many thousand images and hours: fine-tuning usually starts from",
+      "  --weights nano",
+      "note: The batch size is 16: as many as fit",
+      "step 214 skipped: gradient of class_embed.weight not finite, first in",
+      "  transformer.decoder.layers.1.cross_attn (loss scale 65536 → 32768)",
+      "",
+      "  epoch    step     loss   class     AP   AP50   AP75    scale skipped   img/s     time",
+      "   1/50      94   10.500   1.000  0.500  0.700      –    65536       2    12.3     1:05  best",
+      "warning: An image is left out. 鳥.jpg does not decode",
+      "   2/50      94   10.500   1.000  0.500  0.700      –    65536       2    12.3     1:05",
+      " 1:02:03 left (13:02) · epoch 3/50 ━━━━━╸────────────── 28 % · loss 12.346 · 12 img/s",
+    ]);
   });
 
-  it("warns of random weights where there are too few images for them", () => {
-    expect(header({ weights: null })).toContain("weights random\n");
-    expect(header({ weights: null })).toMatch(/warning: The weights are random.* starts from --weights nano\n/);
-    expect(header({ weights: null, model: "xlarge" })).toContain("starts from trained weights (--weights)\n");
-    expect(header({ weights: null, resumedAt: 3 })).not.toContain("weights random");
-    for (const meant of [{ trainImages: 118_000 }, { model: "demo" }, { model: "tiny" }, { resumedAt: 3 }])
-      expect(header({ weights: null, ...meant })).not.toContain("warning");
+  it.each([40, 60, 72, 80, 120, 200])("fits %i columns", async (columns) => {
+    const terminal = testTerminal(columns);
+    show(terminal, [...run, stepEvent]);
+    const rows = await terminal.rows();
+    // A row that was broken by the terminal would be followed by the rest of it.
+    const path = "transformer.decoder.layers.1.cross_attn";
+    expect(rows.filter((row) => /^\S*(oder|attn|ayers)\S*/.test(row) && !row.includes(path))).toEqual([]);
+    expect(rows.at(-1)).toMatch(/^ 1:02:03 left \(13:02\) · epoch 3\/50/);
+    const titles = rows.findIndex((row) => row.startsWith("  epoch "));
+    expect(rows[titles + 1]).toMatch(/^ {3}1\/50 .* 1:05 {2}best$/);
+    expect(rows[titles + 1].indexOf("1:05")).toBe(rows[titles].lastIndexOf("time"));
   });
 
-  it("counts one thing as one", () => {
-    expect(header({ epochs: 1, stepsPerEpoch: 1, totalSteps: 1, batch: 1, trainImages: 1, classes: ["owl"] })).toMatch(
-      /1 class\n[\s\S]*1 epoch of 1 step, 1 image per step\n/,
-    );
+  it("ends without the live line, with the result and the next command", async () => {
+    const terminal = testTerminal(100);
+    const view = show(terminal, [...run, stepEvent, done]);
+    view.ending(result);
+    const rows = await terminal.rows();
+    expect(rows.slice(rows.findIndex((row) => row.startsWith("   2/50")) + 1)).toEqual([
+      "",
+      "result     AP 0.512, AP50 0.700: the best of 50 epochs is epoch 41",
+      "run        finished after 4,700 steps (2 skipped)",
+      "           1:02:03 of training in 16-mixed, peak memory 2.10 GiB",
+      "weights    runs/nano/weights/best.safetensors (best, of epoch 41)",
+      "next       npx rfdetr predict IMAGE --weights runs/nano",
+    ]);
   });
 
-  it("says when max_steps ends the run before its epochs do", () => {
-    expect(header({ totalSteps: 3 })).toContain("50 epochs of 94 steps, 16 images per step, ends after 3 steps\n");
+  it("leaves nothing behind when it becomes narrower and wider while the run goes on", async () => {
+    const terminal = testTerminal(120);
+    const view = show(terminal, [startEvent, stepEvent]);
+    for (const columns of [50, 30, 90, 140]) {
+      await terminal.resize(columns);
+      const rows = await terminal.rows();
+      expect(rows.filter((row) => row.includes("left ("))).toEqual([rows.at(-1)]);
+      expect(rows.at(-1)?.length).toBeLessThan(columns);
+    }
+    view.show(epochEvent);
+    view.show(done);
+    expect((await terminal.rows()).filter((row) => row.includes("left ("))).toEqual([]);
   });
 
-  it("says that small sets are repeated", () => {
-    expect(header({ trainImages: 30, stepsPerEpoch: 5, batch: 8 })).toContain(
-      "note: An epoch has at least 5 steps, so small sets are repeated: 30 images for 40 places\n",
-    );
-    expect(header({ trainImages: 40, stepsPerEpoch: 5, batch: 8 })).not.toContain("note");
+  it("draws the live line at most ten times a second", () => {
+    const terminal = testTerminal(80);
+    show(terminal, [startEvent, ...Array<StepEvent>(100).fill(stepEvent)], { pause: 10 });
+    expect(terminal.raw().split("1:02:03 left").length - 1).toBe(10);
   });
 
-  it("stands above notes and warnings, and those above the table", () => {
-    const { shown, lines } = view(null);
-    for (const event of [
-      start,
-      { type: "note", message: "slow here" } as const,
-      { type: "warning", message: "few images" } as const,
-      epoch,
-    ])
-      shown.show(event);
-    const [note, warning, titles] = ["note: slow here", "warning: few images", "  epoch"].map((begin) =>
-      lines().findIndex((line) => line.startsWith(begin)),
-    );
-    expect(note).toBeGreaterThan(0);
-    expect([warning, titles]).toEqual([note + 1, note + 2]);
+  it("says what is measured before the run in the live line", async () => {
+    const terminal = testTerminal(80);
+    show(terminal, [{ type: "preparing", what: "measuring the batch size that fits" }]);
+    expect(await terminal.rows()).toEqual([" measuring the batch size that fits"]);
   });
 });
 
-describe("the live line", () => {
-  const { shown } = view(null);
+describe("a run without a live line", () => {
+  const plain = [
+    expect.stringMatching(/^rfdetr 0\.1\.0/),
+    ...Array(9).fill(expect.stringMatching(/^(model|data|weights|schedule|device|precision|run| ) +\S/)),
+    expect.stringMatching(/^warning: Random weights/),
+    "note: The batch size is 16: as many as fit",
+    expect.stringMatching(/^step 214 skipped: .* \(loss scale 65536 → 32768\)$/),
+    "",
+    expect.stringMatching(/^ {2}epoch +step +loss +class +box +giou +AP +AP50 +AP75 +lr +scale .* time$/),
+    expect.stringMatching(/^ {3}1\/50 .* 1:05 {2}best$/),
+    "warning: An image is left out. 鳥.jpg does not decode",
+    expect.stringMatching(/^ {3}2\/50 .* 1:05$/),
+  ];
+
+  it("is whole lines without escape sequences in a pipe", () => {
+    expect(piped(run)).toEqual(plain);
+  });
 
   it.each([
-    [60, "1:02:03 left, 13:02 · epoch 3 · step 120/4700 · loss 12.346"],
-    [80, "1:02:03 left, 13:02 · epoch 3 · step 120/4700 · loss 12.346 · 12 img/s"],
-    [
-      120,
-      "1:02:03 left, 13:02 · epoch 3 · step 120/4700 · loss 12.346 · 12 img/s · 16-mixed scale 65536 skipped 2 · 2.10 GiB",
-    ],
-  ])("begins with the time left, and holds whole figures at %i columns", (width, line) => {
-    expect(shown.stepLine(step, width)).toBe(line);
+    ["--plain", {}, { plain: true }],
+    ["TERM=dumb", { TERM: "dumb" }, {}],
+    ["CI=true", { CI: "true" }, {}],
+  ])("is the same on a terminal with %s", (_, environment, options) => {
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    const terminal = testTerminal(60);
+    show(terminal, run, options);
+    expect(terminal.raw().trimEnd().split("\n")).toEqual(plain);
   });
 
-  it("says nothing that is not known yet", () => {
-    const first = { ...step, step: 1, lr: 0, imagesPerSecond: 0, secondsLeft: Number.POSITIVE_INFINITY };
-    expect(shown.stepLine(first)).toBe(
-      "epoch 3 · step 1/4700 · loss 12.346 · 16-mixed scale 65536 skipped 2 · 2.10 GiB · 448 px",
-    );
+  it("has a live line but no colours with NO_COLOR", () => {
+    vi.stubEnv("NO_COLOR", "1");
+    const terminal = testTerminal(60);
+    show(terminal, run);
+    expect(terminal.raw()).toContain("evaluating");
+    expect(terminal.raw().replaceAll("\x1b[J", "")).toBe(stripVTControlCharacters(terminal.raw()));
   });
 
-  it("is there before the first step has ended", () => {
-    const { shown, lines } = view(80);
-    shown.show(start);
-    expect(lines().at(-1)).toBe("waiting for the first step");
-  });
-});
-
-describe("the table of epochs", () => {
-  it.each([
-    [60, "epoch loss AP AP50 skipped time"],
-    [80, "epoch step loss AP AP50 AP75 img/s skipped time"],
-    [120, "epoch step loss class box giou AP AP50 AP75 img/s skipped time"],
-    [null, "epoch step loss class box giou AP AP50 AP75 img/s skipped time"],
-  ])("has the columns that fit into %s", (width, titles) => {
-    const { shown, lines } = view(width);
-    shown.show(epoch);
-    const [head, row] = lines().filter((line) => line.trim() !== "");
-    expect(head.trim().split(/ +/).join(" ")).toBe(titles);
-    expect(row).toMatch(/^ +1\/50 .* 1:05 {2}best$/);
-    if (width !== null) expect(row.length).toBeLessThan(width);
-  });
-
-  it("counts the epochs that the run has steps for", () => {
-    const { shown, lines } = view(null);
-    shown.show({ ...start, totalSteps: 100 });
-    shown.show(epoch);
-    expect(lines().join("\n")).toContain("\n    1/2 ");
+  it("gets a line every ten seconds in the first minute, then one a minute", () => {
+    const steps = Array<StepEvent>(300).fill(stepEvent);
+    expect(piped([startEvent, ...steps]).filter((line) => line.includes("left ("))).toHaveLength(5 + 4);
   });
 });

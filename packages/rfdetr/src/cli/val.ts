@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { UsageError } from "../support/errors.js";
+import { fraction } from "../support/format.js";
 import type { Console } from "./console.js";
 import {
   consoleOf,
@@ -18,7 +19,6 @@ import {
   withOutputFlags,
   withWeightsFlags,
 } from "./context.js";
-import { fraction } from "./format.js";
 
 interface ValFlags extends OutputFlags, WeightsFlags {
   weights?: string;

@@ -22,13 +22,11 @@ export function loweredRate(before: number, rollbacks: number): number {
   return Number((before / (rollbacks === 0 ? 2 : 10)).toPrecision(3));
 }
 
-/** What to do, and the words for the user; null where nothing needs to be said. */
-export interface Verdict {
-  action: FaultPolicy;
-  message: string | null;
+/** What to do about a faulty step, and the words for what is more than a skip: the event of the step tells that. */
+export type Verdict = {
   /** Whether the loss scale alone explains the fault. */
   explained: boolean;
-}
+} & ({ action: "skip" } | { action: "stop" | "rollback"; message: string });
 
 /** Counts the faults of a run and decides about each. */
 export class FaultJudge {
@@ -78,13 +76,7 @@ export class FaultJudge {
       );
     const explained = scale > 1 && Number.isFinite(result.loss);
     const began = report?.module ? `: it began in ${report.module}` : "";
-    if (this.policy === "skip" || explained) {
-      const message =
-        this.#wasted === 1 && !explained
-          ? `Step ${step} changed nothing, because the ${fault} is not finite${began}`
-          : null;
-      return { action: "skip", message, explained };
-    }
+    if (this.policy === "skip" || explained) return { action: "skip", explained };
     return { action: this.policy, message: `The ${fault} of step ${step} is not finite${began}`, explained };
   }
 }

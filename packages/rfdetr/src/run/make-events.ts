@@ -1,6 +1,6 @@
 // The events of a run and its summary, made from the state of the session.
 import { existsSync } from "node:fs";
-import { engine, getNumThreads } from "@rfdetr/torch";
+import { getNumThreads } from "@rfdetr/torch";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { machineLine, peakRss } from "../support/machine.js";
 import type { StepResult } from "../train/step.js";
@@ -8,6 +8,7 @@ import type { DoneEvent, EpochEvent, StartEvent, StepEvent } from "./files/event
 import { readSummary } from "./files/read-summary.js";
 import type { RunSummary } from "./files/run-directory.js";
 import { epochMeans } from "./progress.js";
+import { runVersions } from "./session/run-config.js";
 import type { Session } from "./session/session.js";
 
 /** The first event of a run, new or resumed. */
@@ -23,6 +24,8 @@ export function startEvent({
   return {
     type: "start",
     dir: directory.path,
+    versions: runVersions(),
+    data: settings.datasetDir,
     model: settings.model,
     weights: settings.weights,
     resolution: modelConfig.resolution,
@@ -34,40 +37,49 @@ export function startEvent({
     totalSteps: session.totalSteps,
     epochs: settings.epochs,
     batch: settings.batchSize * settings.gradAccumSteps,
+    accumulate: settings.gradAccumSteps,
     precision: session.precision,
     reason: session.reason,
+    precisionNote: session.precisionNote,
     device: parts.device,
     threads: getNumThreads(),
-    engine: engine().version,
     hardware: machineLine(),
     seed: session.seed,
     resumedAt: progress.step === 0 ? null : progress.step,
   };
 }
 
+type StepFigures = Pick<StepEvent, "lr" | "size" | "imagesPerSecond" | "secondsLeft">;
+
 /** The gradient scaler's scale; null where gradients are not scaled. */
 function lossScale({ parts: { scaler } }: Session): number | null {
   return scaler.enabled ? scaler.currentScale : null;
 }
 
-/** The event of the step that `session.progress` counted last. */
+/**
+ * The event of the step that `session.progress` counted last.
+ * @param about `scale` is the loss scale of the step, `module` where a faulty one first was not finite
+ */
 export function stepEvent(
   session: Session,
   result: StepResult,
-  figures: Pick<StepEvent, "lr" | "size" | "imagesPerSecond" | "secondsLeft">,
+  { scale, module, ...figures }: StepFigures & { scale: number; module: string | null },
 ): StepEvent {
-  const { progress, totalSteps, precision } = session;
+  const { progress, totalSteps, precision, stepsPerEpoch } = session;
   return {
     type: "step",
     epoch: progress.epoch + 1,
     step: progress.step,
     totalSteps,
+    stepInEpoch: progress.stepInEpoch,
+    stepsPerEpoch,
     loss: result.loss,
     gradNorm: result.gradNorm,
     rssBytes: process.memoryUsage.rss(),
     precision,
     lossScale: lossScale(session),
     skipped: !result.applied,
+    fault: result.applied ? null : { what: result.fault?.what ?? "step", module, scale },
     skippedSteps: progress.skipped,
     ...figures,
   };
@@ -139,6 +151,7 @@ export function runSummary(
     best_epoch: progress.best?.epoch ?? null,
     error: error === null ? null : error instanceof Error ? error.message : String(error),
     started,
+    versions: runVersions(),
   };
 }
 

@@ -72,14 +72,14 @@ export function whyNoTest({ data, progress }: Session): string | null {
 }
 
 /** A step was not finite, and `on_non_finite` is stop. */
-export function stopped(message: string | null): NumericsError {
+export function stopped(message: string): NumericsError {
   return new NumericsError(
     `${message}. Training stops because on_non_finite is stop. numerics.jsonl shows the steps that led there`,
   );
 }
 
 /** A step was not finite again, and the run has gone back as often as it may. */
-export function wentBackInVain(message: string | null, tries: number): NumericsError {
+export function wentBackInVain(message: string, tries: number): NumericsError {
   return new NumericsError(
     `${message}, after going back ${tries} times in this epoch and lowering the learning rate each time`,
     { hint: `${remedy}. numerics.jsonl shows where it began` },

@@ -62,9 +62,7 @@ async function* trainSession(session: Session, stop: Int32Array): AsyncGenerator
   try {
     const trainer = new Trainer(session, openRecorders(session), () => Atomics.load(stop, 0) !== 0);
     try {
-      yield* logged(session.directory, trainer.run());
-    } catch (error) {
-      throw trainer.fail(error);
+      yield* logged(session.directory, trainer.run(), (error) => trainer.fail(error));
     } finally {
       trainer.close();
     }
@@ -219,6 +217,8 @@ class Trainer {
     const event = stepEvent(session, result, {
       lr,
       size: size ?? microBatches[0].height,
+      scale,
+      module: report?.module ?? null,
       imagesPerSecond: this.#speed.perSecond,
       secondsLeft: secondsLeft(session, this.#stepsLeft, {
         images,
@@ -244,11 +244,11 @@ class Trainer {
   /** Does what `on_non_finite` asks for. @returns whether the run went back to its last checkpoint */
   *#faulty(result: StepResult, scale: number, report: OverflowReport | null): Generator<TrainEvent, boolean> {
     const progress = this.#progress;
-    const { action, message, explained } = this.#faults.judge(progress.step, result, scale, report);
-    if (message !== null && action === "skip") yield { type: "warning", message };
+    const verdict = this.#faults.judge(progress.step, result, scale, report);
     // The step changed nothing, but an earlier one may have left the fault in the state.
-    if (!explained && action !== "rollback") yield* this.#state.heal();
-    if (action === "skip") return false;
+    if (!verdict.explained && verdict.action !== "rollback") yield* this.#state.heal();
+    if (verdict.action === "skip") return false;
+    const { action, message } = verdict;
     if (action === "stop") {
       this.#state.save();
       throw stopped(message);

@@ -1,6 +1,6 @@
 // The events of a training run. They are plain data, so that they can cross threads and become JSON lines.
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
-import type { RunSummary } from "./run-directory.js";
+import type { RunSummary, RunVersions } from "./run-directory.js";
 
 /** A measurement that takes a while before the run starts. */
 export interface PreparingEvent {
@@ -12,6 +12,10 @@ export interface PreparingEvent {
 export interface StartEvent {
   type: "start";
   dir: string;
+  /** Versions that the run is computed with. */
+  versions: RunVersions;
+  /** Folder of the dataset. */
+  data: string;
   model: string;
   /** Path of the weights that the run began with; null for random ones. */
   weights: string | null;
@@ -25,15 +29,29 @@ export interface StartEvent {
   epochs: number;
   /** Images per optimizer step. */
   batch: number;
+  /** Micro-batches that make an optimizer step. */
+  accumulate: number;
   precision: string;
+  /** Why this precision. */
   reason: string;
+  /** What this precision costs on this hardware, in words; null where nothing is to be said. */
+  precisionNote: string | null;
   device: string;
   threads: number;
-  engine: string;
   hardware: string;
   seed: number;
   /** The last step before a resumed run continues; null for a new run. */
   resumedAt: number | null;
+}
+
+/** Why a step changed nothing. */
+export interface StepFault {
+  /** What is not finite, in words: `gradient of …`, `loss of micro-batch 1 of 4 (loss_bbox)`. */
+  what: string;
+  /** Path of the module where it began; null where that was not looked for or not found. */
+  module: string | null;
+  /** Loss scale of the step; 1 where gradients are not scaled. */
+  scale: number;
 }
 
 /** An optimizer step was made. */
@@ -43,6 +61,9 @@ export interface StepEvent {
   epoch: number;
   step: number;
   totalSteps: number;
+  /** Steps of the epoch so far. */
+  stepInEpoch: number;
+  stepsPerEpoch: number;
   loss: number;
   lr: number;
   gradNorm: number;
@@ -54,6 +75,8 @@ export interface StepEvent {
   lossScale: number | null;
   /** Whether this step changed nothing because a loss or gradient was not finite. */
   skipped: boolean;
+  /** Why the step was skipped; null for one that was applied. */
+  fault: StepFault | null;
   skippedSteps: number;
   secondsLeft: number;
 }

@@ -21,6 +21,7 @@ const schema = z.looseObject({
   best_epoch: count.nullable().default(null),
   error: z.string().nullable().default(null),
   started: z.string().nullable().default(null),
+  versions: z.object({ rfdetr: z.string(), node: z.string(), libtorch: z.string() }).nullable().default(null),
 });
 
 /** The summary of a run; null where there is none, or it is damaged: it can be made again. */

@@ -17,6 +17,13 @@ import { orNearPath } from "../../support/near-path.js";
 import { keepRanges, linesOf, type Range } from "./log-file.js";
 import { lockName, RunLock } from "./run-lock.js";
 
+/** Versions of what computes a run. */
+export interface RunVersions {
+  rfdetr: string;
+  node: string;
+  libtorch: string;
+}
+
 /** The content of `summary.json`. */
 export interface RunSummary {
   AP: number | null;
@@ -37,6 +44,8 @@ export interface RunSummary {
   error: string | null;
   /** When the run was first started, ISO 8601; null for runs of versions that did not record it. */
   started: string | null;
+  /** Versions that the run ended with; null for runs of versions that did not record them. */
+  versions: RunVersions | null;
 }
 
 /** The folder of one run. */

@@ -178,10 +178,11 @@ function assemble(ingredients: Ingredients): Session {
     stepsPerEpoch,
     totalSteps,
     ...precision,
+    precisionNote: note,
     progress,
     resumed: resumed !== null,
     started: resumed === null ? new Date().toISOString() : (resumed.config.started ?? null),
-    notes: [...(note === null ? [] : [note]), ...notes],
+    notes,
     warnings: [...data.warnings, ...obsolete(settings)],
     classRows: ingredients.classRows,
   };

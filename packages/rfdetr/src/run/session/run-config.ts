@@ -11,7 +11,7 @@ import { machineLine } from "../../support/machine.js";
 import { schemaFault } from "../../support/schema-fault.js";
 import { packageVersion } from "../../support/version.js";
 import type { ClassRow } from "../../weights/class-rows.js";
-import type { RunDirectory } from "../files/run-directory.js";
+import type { RunDirectory, RunVersions } from "../files/run-directory.js";
 import type { DataContents } from "./data-contents.js";
 import type { Session } from "./session.js";
 
@@ -50,11 +50,16 @@ export interface RunConfig {
   /** Why this precision. */
   reason: string;
   hardware: string;
-  versions: { rfdetr: string; node: string; libtorch: string };
+  versions: RunVersions;
   /** Absent in runs of earlier versions. */
   data?: BoundData;
   /** What was changed each time that the run was continued; absent where nothing was. */
   changes?: RunChange[];
+}
+
+/** The versions that a run in this process is computed with. */
+export function runVersions(): RunVersions {
+  return { rfdetr: packageVersion(), node: process.version, libtorch: engine().version };
 }
 
 /** The configuration of a session that begins. */
@@ -69,7 +74,7 @@ export function runConfig(session: Session): RunConfig {
     precision: session.precision,
     reason: session.reason,
     hardware: machineLine(),
-    versions: { rfdetr: packageVersion(), node: process.version, libtorch: engine().version },
+    versions: runVersions(),
     data: boundData(session),
   };
 }

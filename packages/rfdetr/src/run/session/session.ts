@@ -29,6 +29,8 @@ export interface Session {
   totalSteps: number;
   precision: Precision;
   reason: string;
+  /** What the precision costs on this hardware, in words; null where nothing is to be said. */
+  precisionNote: string | null;
   /** What was measured to choose the precision; null if nothing was. */
   calibration: Calibration | null;
   progress: SavedProgress;

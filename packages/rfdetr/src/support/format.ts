@@ -1,4 +1,5 @@
-// Numbers as text for people.
+// Numbers and paths as text for people.
+import { relative, resolve } from "node:path";
 
 /** Seconds as `1:02:03` or `4:05`. */
 export function duration(seconds: number): string {
@@ -32,4 +33,28 @@ export function grouped(value: number): string {
 /** A number and what it counts: `1 step`, `1,200 steps`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${grouped(count)} ${count === 1 ? one : many}`;
+}
+
+/** A word of a command line, quoted where a shell would take it apart or change it. */
+export function shellWord(word: string): string {
+  return /^[\p{L}\p{N}@%+=:,./_~-]+$/u.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** A path for people: relative to the current folder where it lies in it, as it is elsewhere. */
+export function shownPath(path: string, folder: string = process.cwd()): string {
+  const inside = relative(folder, resolve(folder, path));
+  return inside === "" ? "." : inside.startsWith("..") ? path : inside;
+}
+
+/** A label and what is said of it; further lines belong to the same label. */
+export type Field = readonly [label: string, ...lines: string[]];
+
+/** Columns that labels of fields take, with the space after them. */
+export const labelWidth = 11;
+
+/** Fields as lines: labels in a column of their own, once each. */
+export function fieldLines(fields: readonly Field[]): string[] {
+  return fields.flatMap(([label, ...lines]) =>
+    lines.map((line, i) => `${(i === 0 ? label : "").padEnd(labelWidth)}${line}`),
+  );
 }

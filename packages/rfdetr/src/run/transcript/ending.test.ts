@@ -1,0 +1,50 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fieldLines } from "../../support/format.js";
+import { runSummary } from "../../testing/run-events.js";
+import type { RunSummary } from "../files/run-directory.js";
+import { endingFields } from "./ending.js";
+
+const root = mkdtempSync(join(tmpdir(), "ending-"));
+const before = process.cwd();
+beforeAll(() => process.chdir(root));
+afterAll(() => {
+  process.chdir(before);
+  rmSync(root, { recursive: true });
+});
+
+function ending(summary: Partial<RunSummary> = {}, dir = "runs/nano"): string[] {
+  const weights = (name: string): string => join(dir, "weights", `${name}.safetensors`);
+  const best = summary.best_epoch === null ? null : weights("best");
+  const done = { endedBefore: false, summary: { ...runSummary, ...summary }, dir, best, last: weights("last") };
+  return fieldLines(endingFields(done));
+}
+
+describe("the last lines of a run", () => {
+  it("say the result, how it ended, and where the weights are", () => {
+    expect(ending()).toEqual([
+      "result     AP 0.512, AP50 0.700: the best of 50 epochs is epoch 41",
+      "run        finished after 4,700 steps (2 skipped)",
+      "           1:02:03 of training in 16-mixed, peak memory 2.10 GiB",
+      "weights    runs/nano/weights/best.safetensors (best, of epoch 41)",
+    ]);
+  });
+
+  it("name report and pictures where they exist", () => {
+    mkdirSync(join(root, "runs/seen/pictures"), { recursive: true });
+    writeFileSync(join(root, "runs/seen/report.html"), "");
+    const lines = ending({}, join(root, "runs/seen"));
+    expect(lines).toContain("report     runs/seen/report.html");
+    expect(lines).toContain("pictures   runs/seen/pictures");
+  });
+
+  it("say what is not there", () => {
+    const [result, , , weights] = ending({ best_epoch: null, AP: null, skipped_steps: 0 });
+    expect(result).toBe("result     no figures to choose the best weights by");
+    expect(weights).toBe("weights    runs/nano/weights/last.safetensors (of the end)");
+    expect(ending({ bad_images: 1 })[3]).toBe("           1 image could not be read and took no part");
+    expect(ending({ skipped_steps: 0 })[1]).toContain("(none skipped)");
+  });
+});

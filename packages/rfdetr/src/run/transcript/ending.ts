@@ -1,0 +1,49 @@
+// The end of a run in words: the result, and where its files are.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { formatBytes } from "@rfdetr/amp/text";
+import { counted, duration, type Field, fraction, grouped, shownPath } from "../../support/format.js";
+import type { DoneEvent } from "../files/events.js";
+import type { RunSummary } from "../files/run-directory.js";
+
+/** Why a run ended, in words. */
+export const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
+  finished: "finished",
+  max_steps: "stopped by max_steps",
+  early_stopping: "stopped early, as its figure no longer improved",
+  interrupted: "interrupted",
+  failed: "failed",
+};
+
+/** The last lines of a run: the result, how it ended, and the files that are there. */
+export function endingFields({ summary, dir, best, last }: Omit<DoneEvent, "type">): Field[] {
+  const file = (name: string): Field[] =>
+    existsSync(join(dir, name)) ? [[name.replace(/\..*/, ""), shownPath(join(dir, name))]] : [];
+  return [
+    ["result", resultInWords(summary)],
+    ["run", ...runInWords(summary)],
+    ...weightsFields(best, last, summary),
+    ...file("report.html"),
+    ...file("pictures"),
+  ];
+}
+
+function resultInWords({ AP, AP50, best_epoch: best, epochs }: RunSummary): string {
+  if (best === null || AP === null) return "no figures to choose the best weights by";
+  return `AP ${fraction(AP)}, AP50 ${fraction(AP50)}: the best of ${counted(epochs, "epoch")} is epoch ${best}`;
+}
+
+function runInWords(summary: RunSummary): string[] {
+  const { steps, skipped_steps: skipped, bad_images: bad, train_seconds: seconds, peak_rss_bytes: memory } = summary;
+  const few = skipped === 0 ? "none skipped" : `${grouped(skipped)} skipped`;
+  return [
+    `${endings[summary.stop_reason]} after ${counted(steps, "step")} (${few})`,
+    `${duration(seconds)} of training in ${summary.precision}, peak memory ${formatBytes(memory)}`,
+    ...(bad === 0 ? [] : [`${counted(bad, "image")} could not be read and took no part`]),
+  ];
+}
+
+function weightsFields(best: string | null, last: string | null, { best_epoch: epoch }: RunSummary): Field[] {
+  if (best !== null) return [["weights", `${shownPath(best)}${epoch === null ? "" : ` (best, of epoch ${epoch})`}`]];
+  return last === null ? [] : [["weights", `${shownPath(last)} (of the end)`]];
+}

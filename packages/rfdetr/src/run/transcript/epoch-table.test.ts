@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { epochEvent as epoch } from "../../testing/run-events.js";
+import { bestMark, EpochTable } from "./epoch-table.js";
+
+const unscaled = { ...epoch, amp: { ...epoch.amp, precision: "bf16-mixed", lossScale: null } };
+
+describe("the table of epochs", () => {
+  it.each([
+    [40, "epoch AP AP50 time"],
+    [60, "epoch loss AP AP50 skipped time"],
+    [80, "epoch step loss AP AP50 AP75 skipped img/s time"],
+    [120, "epoch step loss class box giou AP AP50 AP75 lr skipped img/s time"],
+    [null, "epoch step loss class box giou AP AP50 AP75 lr skipped img/s time"],
+  ])("has the columns that fit into %s", (width, titles) => {
+    const { titles: head, row } = new EpochTable().row(unscaled, width);
+    expect(head?.trim().split(/ +/).join(" ")).toBe(titles);
+    expect(row).toMatch(/^ +1\/50 .* 1:05$/);
+    expect(row).toHaveLength(head?.length ?? 0);
+    if (width !== null) expect(`${row}${bestMark}`.length).toBeLessThan(width);
+  });
+
+  it("shows the loss scale where there is one", () => {
+    expect(new EpochTable().row(epoch, null)).toEqual({
+      titles:
+        "  epoch    step     loss   class     box    giou     AP   AP50   AP75      lr    scale skipped   img/s     time",
+      row: "   1/50      94   10.500   1.000   2.000   3.000  0.500  0.700      –  1.0e-4    65536       2    12.3     1:05",
+    });
+  });
+
+  it("says its titles once, again after thirty rows, and where the columns change", () => {
+    const table = new EpochTable();
+    const titled = (width: number): boolean => table.row(epoch, width).titles !== null;
+    expect([titled(80), titled(80), titled(60), titled(60), titled(80)]).toEqual([true, false, true, false, true]);
+    for (let row = 2; row <= 30; row++) expect(titled(80)).toBe(false);
+    expect([titled(80), titled(80)]).toEqual([true, false]);
+  });
+
+  it("counts the epochs that the run has steps for", () => {
+    const table = new EpochTable();
+    table.begin(2);
+    expect(table.row(epoch, null).row).toMatch(/^ {4}1\/2 /);
+  });
+});

@@ -1,0 +1,78 @@
+// The table of the epochs of a run: a row an epoch, with as many columns as fit.
+import { duration, fraction } from "../../support/format.js";
+import type { EpochEvent } from "../files/events.js";
+
+/** A column of the table. */
+interface Column {
+  title: string;
+  width: number;
+  cell: (event: EpochEvent) => string;
+}
+
+const loss = (value: number | undefined): string => (value === undefined ? "–" : value.toFixed(3));
+const table: readonly Column[] = [
+  { title: "step", width: 7, cell: (event) => String(event.step) },
+  { title: "loss", width: 8, cell: (event) => loss(event.loss) },
+  { title: "class", width: 7, cell: ({ terms }) => loss(terms.loss_ce) },
+  { title: "box", width: 7, cell: ({ terms }) => loss(terms.loss_bbox) },
+  { title: "giou", width: 7, cell: ({ terms }) => loss(terms.loss_giou) },
+  { title: "AP", width: 6, cell: (event) => fraction(event.ap) },
+  { title: "AP50", width: 6, cell: (event) => fraction(event.ap50) },
+  { title: "AP75", width: 6, cell: (event) => fraction(event.ap75) },
+  { title: "lr", width: 7, cell: ({ lr }) => lr.toExponential(1) },
+  { title: "scale", width: 8, cell: ({ amp }) => (amp.lossScale === null ? "–" : String(amp.lossScale)) },
+  { title: "skipped", width: 7, cell: (event) => String(event.amp.skipped) },
+  { title: "img/s", width: 7, cell: (event) => event.imagesPerSecond.toFixed(1) },
+  { title: "time", width: 8, cell: (event) => duration(event.seconds + event.evaluationSeconds) },
+];
+/** What a narrow terminal does without, in this order. */
+const dispensable = ["lr", "giou", "box", "class", "scale", "AP75", "img/s", "step", "skipped", "loss"];
+const epochWidth = 7;
+
+/** Stands at the end of the row of an epoch that is the best so far. */
+export const bestMark = "  best";
+/** Rows after which the titles are said again, since those above may have left the screen. */
+const titlesEvery = 30;
+
+/** A row, and the titles where they are to stand above it. */
+export interface EpochRow {
+  titles: string | null;
+  row: string;
+}
+
+/** The rows of a run, one after the other. */
+export class EpochTable {
+  #epochs = 0;
+  #titles: string | null = null;
+  #rows = 0;
+
+  /** @param epochs those that the run has steps for; 0 follows the events */
+  begin(epochs: number): void {
+    this.#epochs = epochs;
+    this.#titles = null;
+  }
+
+  /** @param width characters that the row may take, with the mark of the best; null for any number */
+  row(event: EpochEvent, width: number | null): EpochRow {
+    const columns = columnsWithin(width, event.amp.lossScale !== null);
+    const line = (first: string, cell: (column: Column) => string): string =>
+      [first.padStart(epochWidth), ...columns.map((column) => cell(column).padStart(column.width))].join(" ");
+    const titles = line("epoch", ({ title }) => title);
+    const isDue = titles !== this.#titles || this.#rows % titlesEvery === 0;
+    this.#rows = isDue ? 1 : this.#rows + 1;
+    this.#titles = titles;
+    const first = `${event.epoch}/${Math.min(event.epochs, this.#epochs || event.epochs)}`;
+    return { titles: isDue ? titles : null, row: line(first, ({ cell }) => cell(event)) };
+  }
+}
+
+/** The columns that fit beside the epoch and the mark of the best. */
+function columnsWithin(width: number | null, isScaled: boolean): readonly Column[] {
+  let columns = table.filter(({ title }) => isScaled || title !== "scale");
+  const total = (): number => columns.reduce((sum, column) => sum + 1 + column.width, epochWidth + bestMark.length);
+  for (const title of dispensable) {
+    if (width === null || total() < width) break;
+    columns = columns.filter((column) => column.title !== title);
+  }
+  return columns;
+}

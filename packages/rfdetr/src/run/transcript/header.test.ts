@@ -1,0 +1,86 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { fieldLines } from "../../support/format.js";
+import { startEvent as start } from "../../testing/run-events.js";
+import type { StartEvent } from "../files/events.js";
+import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
+
+const header = (event: Partial<StartEvent> = {}): string[] => fieldLines(headerFields({ ...start, ...event }));
+const field = (label: string, event: Partial<StartEvent>): string => {
+  const [, ...lines] = headerFields({ ...start, ...event }).find(([name]) => name === label) ?? [""];
+  return lines.join("\n");
+};
+
+describe("the header of a run", () => {
+  it("says what is trained on what, and how", () => {
+    expect(headerTitle(start)).toBe("rfdetr 0.1.0, new run (libtorch 2.15.0, Node 20.20.2)");
+    expect(header()).toEqual([
+      "model      nano at 384 px, 30,467,298 parameters",
+      "data       birds: 1,500 training and 250 validation images",
+      "           2 classes: crow, owl",
+      "weights    runs/first/weights/best.safetensors (the best of that run)",
+      "schedule   50 epochs of 94 steps, 16 images a step (4 micro-batches of 4); seed 3",
+      "device     cpu, 1 thread; 2 × EPYC",
+      "precision  16-mixed: as requested",
+      "run        runs/nano",
+    ]);
+  });
+
+  it("shows what the precision costs on this hardware below the reason", () => {
+    expect(field("precision", { precisionNote: "This is slower than 32-true." })).toBe(
+      "16-mixed: as requested\nThis is slower than 32-true.",
+    );
+  });
+
+  it("counts one thing as one", () => {
+    const one = { epochs: 1, stepsPerEpoch: 1, totalSteps: 1, batch: 1, accumulate: 1, classes: ["owl"] };
+    expect(field("schedule", one)).toBe("1 epoch of 1 step, 1 image a step; seed 3");
+    expect(field("data", one)).toMatch(/\n1 class: owl$/);
+  });
+
+  it("says when max_steps ends the run before its epochs do", () => {
+    expect(field("schedule", { totalSteps: 3 })).toContain(", ends after 3 steps; seed 3");
+  });
+
+  it("lists as many classes as a line holds", () => {
+    const classes = Array.from({ length: 80 }, (_, i) => `class ${i}`);
+    expect(field("data", { classes })).toMatch(/\n80 classes: class 0, class 1, .{20,45} and 7\d more$/);
+    expect(field("data", { classes: ["x".repeat(200), "owl"] })).toMatch(/\n2 classes: x{200} and 1 more$/);
+  });
+
+  it("names files of the current folder as one would type them", () => {
+    expect(field("run", { dir: resolve("runs/a b") })).toBe("runs/a b");
+    expect(field("data", { data: "/elsewhere/birds" })).toContain("/elsewhere/birds: ");
+  });
+});
+
+describe("the weights of a run in words", () => {
+  it.each([
+    [null, {}, "random weights: the model has learnt nothing yet and learns from these images alone"],
+    [join(homedir(), "rf-detr-nano.pth"), {}, `nano as published, trained on COCO (${homedir()}/rf-detr-nano.pth)`],
+    ["/w/rf-detr-base-o365.pth", {}, "base-o365 as published, trained on Objects365 (/w/rf-detr-base-o365.pth)"],
+    ["/a/run/weights/last.safetensors", {}, "/a/run/weights/last.safetensors (the last of that run)"],
+    ["owls.safetensors", {}, "owls.safetensors"],
+    [null, { resumedAt: 94 }, "those of the run, with its optimizer and average"],
+  ])("%s %j", (weights, more, text) => {
+    expect(field("weights", { weights, ...more })).toBe(text);
+  });
+
+  it("come with advice where there are too few images for random ones", () => {
+    const random = { ...start, weights: null };
+    expect(startAdvice(random, "--weights")).toMatch(/ starts from --weights nano$/);
+    expect(startAdvice({ ...random, model: "xlarge" })).toMatch(/ starts from trained weights \(weights\)$/);
+    for (const meant of [{ trainImages: 118_000 }, { model: "demo" }, { model: "tiny" }, { resumedAt: 3 }])
+      expect(startAdvice({ ...random, ...meant })).toBeNull();
+    expect(startAdvice(start)).toBeNull();
+  });
+});
+
+it("says that small sets are repeated", () => {
+  const small = { ...start, trainImages: 30, stepsPerEpoch: 5, batch: 8 };
+  expect(repeatedImages(small)).toBe(
+    "An epoch has at least 5 steps, so small sets are repeated: 30 images for 40 places",
+  );
+  expect(repeatedImages({ ...small, trainImages: 40 })).toBeNull();
+});

@@ -1,0 +1,84 @@
+// The header of a run in words: what is trained on what, from which weights, where, and in which precision.
+import { basename, dirname } from "node:path";
+import { counted, type Field, grouped, shownPath } from "../../support/format.js";
+import { publishedWeights } from "../../weights/published-weights.js";
+import type { StartEvent } from "../files/events.js";
+
+/** Class names are listed while they fit in so many characters. */
+const listed = 60;
+
+/** The first line of a header. */
+export function headerTitle({ versions, resumedAt }: StartEvent): string {
+  const { rfdetr, libtorch, node } = versions;
+  const what = resumedAt === null ? "new run" : `run continued after step ${grouped(resumedAt)}`;
+  return `rfdetr ${rfdetr}, ${what} (libtorch ${libtorch}, Node ${node.replace(/^v/, "")})`;
+}
+
+/** The fields of a header, in their order. */
+export function headerFields(event: StartEvent): Field[] {
+  const { model, resolution, parameters, precision, reason, precisionNote } = event;
+  return [
+    ["model", `${model} at ${resolution} px, ${grouped(parameters)} parameters`],
+    ["data", dataInWords(event), classesInWords(event.classes)],
+    ["weights", weightsInWords(event)],
+    ["schedule", scheduleInWords(event)],
+    ["device", `${event.device}, ${counted(event.threads, "thread")}; ${event.hardware}`],
+    ["precision", `${precision}: ${reason}`, ...(precisionNote === null ? [] : [precisionNote])],
+    ["run", shownPath(event.dir)],
+  ];
+}
+
+function dataInWords({ data, trainImages, validImages }: StartEvent): string {
+  return `${shownPath(data)}: ${grouped(trainImages)} training and ${grouped(validImages)} validation images`;
+}
+
+/** The number of the classes, and the names of as many as fit. */
+function classesInWords(names: readonly string[]): string {
+  let shown = names.length;
+  while (shown > 1 && names.slice(0, shown).join(", ").length > listed) shown--;
+  const rest = names.length - shown;
+  const some = names.slice(0, shown).join(", ");
+  return `${counted(names.length, "class", "classes")}: ${some}${rest > 0 ? ` and ${grouped(rest)} more` : ""}`;
+}
+
+/** Where the weights come from, and what random ones mean. */
+function weightsInWords({ weights, resumedAt }: StartEvent): string {
+  if (resumedAt !== null) return "those of the run, with its optimizer and average";
+  if (weights === null) return "random weights: the model has learnt nothing yet and learns from these images alone";
+  const [variant] = Object.entries(publishedWeights).find(([, { file }]) => file === basename(weights)) ?? [];
+  if (variant !== undefined) return `${variant} as published, trained on ${publishedData(variant)} (${weights})`;
+  const kind = { "best.safetensors": "the best", "last.safetensors": "the last" }[basename(weights)];
+  const ofRun = kind !== undefined && basename(dirname(weights)) === "weights" ? ` (${kind} of that run)` : "";
+  return `${shownPath(weights)}${ofRun}`;
+}
+
+const publishedData = (variant: string): string => (variant.endsWith("o365") ? "Objects365" : "COCO");
+
+function scheduleInWords({ epochs, stepsPerEpoch, totalSteps, batch, accumulate, seed }: StartEvent): string {
+  const limit = totalSteps < epochs * stepsPerEpoch ? `, ends after ${counted(totalSteps, "step")}` : "";
+  const parts = accumulate > 1 ? ` (${accumulate} micro-batches of ${batch / accumulate})` : "";
+  const step = `${counted(batch, "image")} a step${parts}${limit}`;
+  return `${counted(epochs, "epoch")} of ${counted(stepsPerEpoch, "step")}, ${step}; seed ${seed}`;
+}
+
+/** That a small set is repeated within an epoch; null for any other. */
+export function repeatedImages({ stepsPerEpoch, batch, trainImages }: StartEvent): string | null {
+  if (stepsPerEpoch <= Math.ceil(trainImages / batch)) return null;
+  const images = `${counted(trainImages, "image")} for ${grouped(stepsPerEpoch * batch)} places`;
+  return `An epoch has at least ${counted(stepsPerEpoch, "step")}, so small sets are repeated: ${images}`;
+}
+
+/** Training images from which random weights may lead somewhere. */
+const manyImages = 10_000;
+
+/**
+ * What to begin with instead of random weights; null where they are meant, or where nothing can be done any more.
+ * @param option how weights are named where the text is read
+ */
+export function startAdvice(event: StartEvent, option = "weights"): string | null {
+  const { weights, model, trainImages, resumedAt } = event;
+  if (weights !== null || resumedAt !== null || trainImages >= manyImages || ["demo", "tiny"].includes(model))
+    return null;
+  const published = Object.hasOwn(publishedWeights, model) ? `${option} ${model}` : `trained weights (${option})`;
+  return `Random weights take many thousand images and hours: fine-tuning usually starts from ${published}`;
+}

@@ -1,0 +1,48 @@
+// What a run says, as plain lines: the text of `log.txt`.
+import { fieldLines, fraction } from "../../support/format.js";
+import type { StartEvent, TrainEvent } from "../files/events.js";
+import { endingFields } from "./ending.js";
+import { bestMark, EpochTable } from "./epoch-table.js";
+import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
+import { skippedStep } from "./skipped-step.js";
+
+/** Turns the events of a run into lines, one after the other. */
+export class Transcript {
+  readonly #table = new EpochTable();
+
+  /** @returns no line for events that are too many, such as an applied step */
+  lines(event: TrainEvent): string[] {
+    switch (event.type) {
+      case "start":
+        this.#table.begin(Math.ceil(event.totalSteps / event.stepsPerEpoch));
+        return this.#header(event);
+      case "note":
+      case "warning":
+        return [`${event.type}: ${event.message}`];
+      case "step":
+        return present([skippedStep(event)]);
+      case "epoch": {
+        const { titles, row } = this.#table.row(event, null);
+        return present([titles, `${row}${event.best ? bestMark : ""}`]);
+      }
+      case "test":
+        return [`test split: AP ${fraction(event.ap)}, AP50 ${fraction(event.ap50)}`];
+      case "done":
+        return fieldLines(endingFields(event));
+      default:
+        return [];
+    }
+  }
+
+  #header(event: StartEvent): string[] {
+    const advice = startAdvice(event);
+    return [
+      headerTitle(event),
+      ...fieldLines(headerFields(event)),
+      ...present([repeatedImages(event)]).map((text) => `note: ${text}`),
+      ...present([advice]).map((text) => `warning: ${text}`),
+    ];
+  }
+}
+
+const present = (lines: readonly (string | null)[]): string[] => lines.filter((line) => line !== null);

@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { clock, duration, fieldLines, fraction, shellWord, shownPath } from "./format.js";
+
+describe("formats", () => {
+  it("shows durations and fractions", () => {
+    expect([duration(0), duration(245), duration(3723), duration(Number.NaN)]).toEqual([
+      "0:00",
+      "4:05",
+      "1:02:03",
+      "–",
+    ]);
+    expect([fraction(0.98249), fraction(-1), fraction(null)]).toEqual(["0.982", "–", "–"]);
+  });
+
+  it("names the day when the end is not today", () => {
+    const now = new Date(2026, 10, 23, 23, 30);
+    expect(clock(now, 600)).toBe("23:40");
+    expect(clock(now, 3600)).toBe("Tue 00:30");
+  });
+
+  it("quotes words of a command line that a shell would take apart", () => {
+    expect(["runs/nano-2", "a b", "it's", "$HOME", "", "鳥/一"].map(shellWord)).toEqual([
+      "runs/nano-2",
+      "'a b'",
+      "'it'\\''s'",
+      "'$HOME'",
+      "''",
+      "鳥/一",
+    ]);
+  });
+
+  it("shows paths as one would type them", () => {
+    expect(["/a/b/c", "/a/b", "/a", "c", "/a/bc"].map((path) => shownPath(path, "/a/b"))).toEqual([
+      "c",
+      ".",
+      "/a",
+      "c",
+      "/a/bc",
+    ]);
+  });
+
+  it("puts labels into a column of their own", () => {
+    expect(
+      fieldLines([
+        ["run", "a", "b"],
+        ["precision", "c"],
+      ]),
+    ).toEqual(["run        a", "           b", "precision  c"]);
+  });
+});
