@@ -4,19 +4,11 @@ export { CocoEvaluator, type CocoSummary } from "./eval/coco/coco.js";
 export { evaluateFiles, loadFiles } from "./eval/coco/coco-files.js";
 export type { ResizeOptions } from "./eval/square.js";
 export type { Detection, ModelConfig } from "./model/types.js";
-export {
-  type DrawOptions,
-  drawDetections,
-  type ImageSource,
-  type LabelledBox,
-  type MosaicOptions,
-  mosaic,
-  type RawImage,
-  type Tile,
-} from "./predict/draw.js";
+export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./predict/draw.js";
 export type { ImageInput } from "./predict/image-input.js";
 export { imageFiles } from "./predict/inputs.js";
 export type { ModelInfo } from "./predict/model-host.js";
+export { type MosaicOptions, mosaic, type Tile } from "./predict/mosaic.js";
 export type { Predictions, PredictManyOptions, PredictOptions, SourcePrediction } from "./predict/predictions.js";
 export type * from "./run/files/events.js";
 export type { RunSummary } from "./run/files/run-directory.js";

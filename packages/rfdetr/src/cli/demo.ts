@@ -108,7 +108,8 @@ async function provideImages(console: Console, folder: string, asked: DemoImages
 /** Draws the detections of twelve validation images, one by one and together. @returns the path of the latter */
 async function draw(weights: string, folder: string, out: string): Promise<string> {
   const { Predictor } = await import("../predict/predict.js");
-  const { drawDetections, mosaic } = await import("../predict/draw.js");
+  const { drawDetections } = await import("../predict/draw.js");
+  const { mosaic } = await import("../predict/mosaic.js");
   const { imageFiles } = await import("../predict/inputs.js");
   const predictor = Predictor.load(weights);
   makeFolder(out);

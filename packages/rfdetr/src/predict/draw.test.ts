@@ -4,10 +4,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { classColor, readableOn } from "./class-colors.js";
-import { boxOverlay, draw, drawDetections, type LabelledBox, mosaic } from "./draw.js";
+import { classColors, paletteColor, readableOn } from "../support/class-colors.js";
+import { boxOverlay } from "./box-overlay.js";
+import { draw, drawDetections, type LabelledBox } from "./draw.js";
 import { decode } from "./picture.js";
-import { strokeText, textWidth } from "./stroke-font.js";
 
 let folder: string;
 beforeAll(() => {
@@ -37,7 +37,7 @@ describe("drawDetections", () => {
       [160, 150],
       [100, 180],
     ])
-      expect(pixel(drawn, x, y)).toBe(classColor(1));
+      expect(pixel(drawn, x, y)).toBe(paletteColor(1));
     for (const [x, y] of [
       [100, 120],
       [20, 150],
@@ -50,8 +50,8 @@ describe("drawDetections", () => {
     const drawn = await draw(grey(200, 200), [fox], { lineWidth: 4, fontSize: 20 });
     const above = new Set<string>();
     for (let y = 34; y < 57; y++) for (let x = 42; x < 110; x++) above.add(pixel(drawn, x, y));
-    expect(above.has(classColor(1))).toBe(true);
-    expect(above.has(readableOn(classColor(1)))).toBe(true);
+    expect(above.has(paletteColor(1))).toBe(true);
+    expect(above.has(readableOn(paletteColor(1)))).toBe(true);
     const without = await draw(grey(200, 200), [fox], { lineWidth: 4, labels: false });
     expect(pixel(without, 60, 45)).toBe("#808080");
   });
@@ -137,7 +137,7 @@ describe("drawDetections", () => {
 });
 
 describe("labels", () => {
-  it("stay inside the image whatever the boxes are", () => {
+  it("stay inside the image whatever the boxes are", async () => {
     const coordinate = fc.oneof(
       fc.integer({ min: -50, max: 400 }),
       fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -1e9, 1e9),
@@ -148,13 +148,13 @@ describe("labels", () => {
       classId: fc.integer({ min: 0, max: 200 }),
       className: fc.option(fc.string({ maxLength: 20 }), { nil: undefined }),
     });
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 120, max: 350 }),
-        fc.integer({ min: 60, max: 350 }),
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 16, max: 350 }),
+        fc.integer({ min: 16, max: 350 }),
         fc.array(detection, { maxLength: 12 }),
-        (width, height, boxes) => {
-          const svg = boxOverlay(width, height, boxes) ?? "";
+        async (width, height, boxes) => {
+          const svg = (await boxOverlay(width, height, boxes)) ?? "";
           expect(svg).not.toMatch(/NaN|Infinity|undefined/);
           for (const [, x, y, w, h] of svg.matchAll(
             /<rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"/g,
@@ -162,6 +162,7 @@ describe("labels", () => {
             expect(Math.min(Number(x), Number(y), Number(w), Number(h))).toBeGreaterThanOrEqual(0);
             // Coordinates are printed with two decimals.
             expect(Number(y) + Number(h)).toBeLessThanOrEqual(height + 0.02);
+            expect(Number(x) + Number(w)).toBeLessThanOrEqual(width + 0.02);
           }
         },
       ),
@@ -169,45 +170,53 @@ describe("labels", () => {
     );
   });
 
-  it("avoid each other where there is room", () => {
-    const svg = boxOverlay(400, 400, [fox, { ...fox, score: 0.5 }]) as string;
-    const grounds = [
-      ...svg.matchAll(/<rect x="([^"]+)" y="([^"]+)" width="[^"]+" height="[^"]+" rx="[^"]+" fill="#/g),
-    ].map(([, x, y]) => `${x} ${y}`);
-    expect(new Set(grounds).size).toBe(2);
+  const grounds = (svg = "") =>
+    [...svg.matchAll(/<rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)" rx="[^"]+" fill="#/g)].map(
+      ([, ...numbers]) => numbers.map(Number),
+    );
+
+  it("avoid each other where there is room, however many boxes are at one place", async () => {
+    const same = Array.from({ length: 8 }, (_, i) => ({ ...fox, score: 0.9 - i / 10 }));
+    const places = grounds(await boxOverlay(400, 400, same));
+    expect(places.length).toBe(8);
+    for (const [i, [x, y, w, h]] of places.entries())
+      for (const [x2, y2, w2, h2] of places.slice(0, i))
+        expect(x + w <= x2 + 0.05 || x2 + w2 <= x + 0.05 || y + h <= y2 + 0.05 || y2 + h2 <= y + 0.05).toBe(true);
   });
 
-  it("need no font for printable ASCII and accented letters, and leave only other characters to the machine", () => {
-    const ascii = String.fromCharCode(...Array.from({ length: 95 }, (_, i) => 32 + i));
-    expect(strokeText(0, 0, `${ascii} café`, 16, "#000")).not.toContain("<text");
-    const mixed = strokeText(0, 0, "犬 0.71", 16, "#000");
-    expect(mixed.match(/<text[^>]*>[^<]*<\/text>/g)?.map((element) => element.replace(/<[^>]*>/g, ""))).toEqual(["犬"]);
-    expect(mixed.match(/<path/g)?.length).toBe(4);
-    expect(strokeText(0, 0, "강", 16, "#000")).toContain("강");
-    expect(textWidth("mm", 16)).toBeGreaterThan(textWidth("ii", 16));
-    expect(textWidth("abc", 32)).toBeCloseTo(2 * textWidth("abc", 16), 10);
+  it("grow with the picture, less than it does, and are never smaller than can be read", async () => {
+    const heights: number[] = [];
+    for (const side of [64, 640, 8000]) {
+      const [[, , , height]] = grounds(
+        await boxOverlay(side, side, [{ ...fox, box: [side / 4, side / 2, side, side] }]),
+      );
+      heights.push(height);
+    }
+    expect(heights[0]).toBeGreaterThan(12);
+    expect(heights[0]).toBeLessThan(16);
+    expect(heights[1]).toBeGreaterThan(22);
+    expect(heights[2]).toBeGreaterThan(8000 / 60);
+    expect(heights[2]).toBeLessThan(8000 / 40);
   });
 
-  it("are black or white, whichever contrasts", () => {
-    expect([readableOn("#ffff00"), readableOn("#000080")]).toEqual(["#000000", "#ffffff"]);
-    for (let id = 0; id < 300; id++) expect(classColor(id)).toMatch(/^#[0-9a-f]{6}$/);
-    expect(new Set(Array.from({ length: 80 }, (_, id) => classColor(id))).size).toBe(80);
-  });
-});
-
-describe("mosaic", () => {
-  it("puts scaled pictures and captions on a grid", async () => {
-    const tiles = [{ image: grey(200, 100, 0), caption: "truth" }, grey(100, 200, 255), grey(10, 10, 7)];
-    const { data, info } = await sharp(await mosaic(tiles, { columns: 2, tileSize: 100, gap: 4 }))
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    // Two columns and rows of 100 px, captions of 1.5 * 12 px.
-    expect([info.width, info.height]).toEqual([4 + 2 * 104, 4 + 2 * (100 + 18 + 4)]);
-    const at = (x: number, y: number) => pixel({ data, width: info.width }, x, y);
-    expect([at(10, 30), at(54, 100), at(158, 30), at(5, 150)]).toEqual(["#000000", "#eef0f2", "#ffffff", "#eef0f2"]);
+  it("of long names end in dots before they leave the picture or get too small to read", async () => {
+    const name = "a class with a name that goes on and on, longer than any label";
+    const [[x, , width, height]] = grounds(await boxOverlay(120, 90, [{ ...fox, className: name }]));
+    expect(x + width).toBeLessThanOrEqual(120.05);
+    expect(height).toBeGreaterThan(12);
   });
 
-  it("of nothing is an empty ground", async () => {
-    expect((await sharp(await mosaic([])).metadata()).width).toBeGreaterThan(0);
+  it("have the colour of the class in the list of all classes, else of its number", async () => {
+    const classNames = ["owl", "fox"];
+    const [, foxColor] = classColors(classNames);
+    expect(await boxOverlay(200, 200, [fox], { classNames })).toContain(`fill="${foxColor}"`);
+    expect(await boxOverlay(200, 200, [{ box: fox.box, classId: 1 }], { classNames })).toContain(foxColor);
+    expect(await boxOverlay(200, 200, [fox])).toContain(`fill="${paletteColor(1)}"`);
+  });
+
+  it("are left out of faint boxes", async () => {
+    const svg = await boxOverlay(200, 200, [{ ...fox, look: "faint" }]);
+    expect(grounds(svg)).toEqual([]);
+    expect(await boxOverlay(200, 200, [{ ...fox, look: "dashed" }])).toContain("stroke-dasharray");
   });
 });

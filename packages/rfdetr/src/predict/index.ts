@@ -1,17 +1,12 @@
 // `rfdetr/predict`: images in, detections out, and drawn on the image.
 
 export { imageExtensions } from "../data/images/image-kinds.js";
-export {
-  type DrawOptions,
-  drawDetections,
-  type ImageSource,
-  type LabelledBox,
-  type MosaicOptions,
-  mosaic,
-  type RawImage,
-  type Tile,
-} from "./draw.js";
+export { classColors, readableOn } from "../support/class-colors.js";
+export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./draw.js";
 export { imageFiles } from "./inputs.js";
+export { fontWarning } from "./lettering.js";
+export { type MosaicOptions, mosaic, type Tile } from "./mosaic.js";
+export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from "./pictures/picture-index.js";
 export {
   type DecodedImage,
   type DetectOptions,

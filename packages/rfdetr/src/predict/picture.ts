@@ -62,12 +62,16 @@ export async function decode(image: ImageSource, autoOrient = true): Promise<Pic
   }
 }
 
+/** Decoded pixels as a pipeline. */
+export const asSharp = ({ data, width, height, channels }: RawImage): Sharp =>
+  sharp(data, { raw: { width, height, channels } });
+
 function raw({ data, width, height, channels }: RawImage): Sharp {
   if (data.length !== width * height * channels) {
     const expected = width * height * channels;
     throw new Error(`${width}×${height} pixels of ${channels} channels need ${expected} bytes, not ${data.length}`);
   }
-  return sharp(data, { raw: { width, height, channels } });
+  return asSharp({ data, width, height, channels });
 }
 
 /** Where and how an image is written. */

@@ -1,9 +1,6 @@
 // Text as SVG strokes. Rasterisers draw `<text>` with the fonts of the machine, and a bare server has none, so labels
-// come
-// with their own letters: printable ASCII, drawn with a round pen on a grid where capitals run from y = 0 to the
-// baseline
-// y = 14, small letters begin at 4.6 and descenders end at 18.
-import { escapeXml } from "../support/xml.js";
+// come with their own letters: printable ASCII, drawn with a round pen on a grid where capitals run from y = 0 to the
+// baseline y = 14, small letters begin at 4.6 and descenders end at 18.
 
 /** Height of a line in font units: one em. */
 const EM = 20;
@@ -134,73 +131,48 @@ const GLYPHS: Readonly<Record<string, readonly [number, string]>> = {
   "~": [8, "M0 8.6C1 6.8 2.4 6.8 4 7.8S7 8.8 8 7"],
 };
 
-/** A character without its accent, or the ASCII form of a typographic one; empty for marks and joiners. */
-function plain(character: string): string {
-  return character
+/**
+ * A text in the letters of this font: typographic signs become those of ASCII, and accents are dropped.
+ * @returns null where a character has no letter
+ */
+export function inStrokes(content: string): string | null {
+  const plain = content
     .normalize("NFKD")
     .replace(/[\p{M}\p{Cf}]/gu, "")
     .replace(/[–—−]/g, "-")
     .replace(/[‘’]/g, "'")
     .replace(/[“”]/g, '"')
     .replace(/[\s\p{Cc}]/gu, " ");
+  return [...plain].every((letter) => letter in GLYPHS) ? plain : null;
 }
 
-/** The characters to draw: letters of this font where there is one, else the character itself. */
-function characters(content: string): string[] {
-  return [...content.normalize("NFC")].flatMap((character) => {
-    const letters = [...plain(character)];
-    return letters.every((letter) => letter in GLYPHS) ? letters : [character];
-  });
-}
+/** Height of capitals and digits, in ems. */
+export const capHeight: number = CAP_HEIGHT / EM;
 
-/** Those of the characters that have no letter here. */
-export function foreignCharacters(content: string): string[] {
-  return characters(content).filter((character) => !(character in GLYPHS));
+/** Width in ems of a text that {@link inStrokes} gave. */
+export function strokeWidth(letters: string): number {
+  const units = [...letters].reduce((sum, letter) => sum + GLYPHS[letter][0] + SPACING, -SPACING);
+  return Math.max(0, units) / EM;
 }
 
 /**
- * Width of a character in font units. Of the characters that have no letter here, those from the CJK blocks on count
- * as wide.
+ * SVG elements that write a text of {@link inStrokes} from x on, on the baseline y.
+ * @param size of the font in pixels
  */
-function advance(character: string): number {
-  if (character in GLYPHS) return GLYPHS[character][0];
-  return (character.codePointAt(0) as number) >= 0x2e80 ? EM : EM * 0.62;
-}
-
-/** Width in pixels of `content` at a font size in pixels. */
-export function textWidth(content: string, size: number): number {
-  const units = characters(content).reduce((sum, character) => sum + advance(character) + SPACING, -SPACING);
-  return (Math.max(0, units) * size) / EM;
-}
-
-/** Height in pixels of capitals and digits at a font size in pixels. */
-export const capHeight = (size: number): number => (CAP_HEIGHT * size) / EM;
-
-/**
- * SVG elements that write `content` from x on, on the baseline y, in pixels. Accents are dropped. A character that
- * has no letter here is drawn with the fonts of the machine.
- */
-export function strokeText(x: number, y: number, content: string, size: number, color: string): string {
+export function strokeText(x: number, y: number, letters: string, size: number, color: string): string {
   const scale = size / EM;
   // Below one pixel a stroke fades.
   const pen = Math.max(PEN, 1.15 / scale);
   let at = 0;
   const strokes: string[] = [];
-  const foreign: string[] = [];
-  for (const character of characters(content)) {
-    const path = GLYPHS[character]?.[1];
-    if (path) strokes.push(`<path transform="translate(${fixed(at)} 0)" d="${path}"/>`);
-    else if (path === undefined)
-      foreign.push(`<text x="${fixed(x + at * scale)}" y="${fixed(y)}">${escapeXml(character)}</text>`);
-    at += advance(character) + SPACING;
+  for (const letter of letters) {
+    const [width, path] = GLYPHS[letter];
+    if (path !== "") strokes.push(`<path transform="translate(${fixed(at)} 0)" d="${path}"/>`);
+    at += width + SPACING;
   }
-  const frame = `transform="translate(${fixed(x)} ${fixed(y - capHeight(size))}) scale(${scale.toFixed(4)})"`;
+  const frame = `transform="translate(${fixed(x)} ${fixed(y - capHeight * size)}) scale(${scale.toFixed(4)})"`;
   const pens = `fill="none" stroke="${color}" stroke-width="${fixed(pen)}" stroke-linecap="round" stroke-linejoin="round"`;
-  const rest =
-    foreign.length > 0
-      ? `<g font-family="sans-serif" font-size="${fixed(size)}" fill="${color}">${foreign.join("")}</g>`
-      : "";
-  return `<g ${frame} ${pens}>${strokes.join("")}</g>${rest}`;
+  return `<g ${frame} ${pens}>${strokes.join("")}</g>`;
 }
 
 const fixed = (value: number) => String(Math.round(value * 100) / 100);
