@@ -1,16 +1,28 @@
 // The monitor: on watched steps, records the range of every module's outputs and of their gradients.
 import { keep, noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import { MonitorError } from "./errors.js";
+import { headroomOf } from "./headroom.js";
 import { type OperatorEvent, observe, unobserved } from "./observe.js";
 import { quietOperators } from "./policy.js";
-import { addRange, compactExponents, type Range, rangeOf, shares } from "./range.js";
-import type { ModuleRecord, UpdateRecord } from "./step-record.js";
+import { addRange, compactExponents, largestOf, type Range, rangeOf, shares } from "./range.js";
+import type { LargestValue, ModuleRecord, UpdateRecord } from "./step-record.js";
 import { floatingTensors, placeName } from "./tensors.js";
 
-/** What was seen of one module: the dtypes of the values and their range. */
+/** What was seen of one module: the dtypes of the values, their range, and the largest of them. */
 interface Seen {
   dtypes: Set<string>;
   range: Range;
+  largest: LargestValue;
+}
+
+/** The images that a forward is of. */
+export interface WatchedBatch {
+  /** How many. They lie on the first axis of the tensors. */
+  images: number;
+  /** The place of the first of them among the images of the step. */
+  first: number;
+  /** How many rows in a row the first axis may have of each image; default 1. */
+  stacks?: readonly number[];
 }
 
 /** What the monitor recorded in one step. */
@@ -43,6 +55,8 @@ export class Monitor {
   #forward = new Map<string, Seen>();
   #gradient = new Map<string, Seen>();
   #hooks: (() => void)[] = [];
+  #batch: WatchedBatch | null = null;
+  #gradientArrived: () => void = () => {};
   #written = { half: 0, full: 0 };
   #seconds = 0;
 
@@ -66,14 +80,24 @@ export class Monitor {
     return this.interval > 0 && (step === 1 || step % this.interval === 0);
   }
 
-  /** Starts to watch. Everything until {@link Monitor.end} belongs to one step. */
-  begin(): void {
+  /**
+   * Starts to watch. Everything until {@link Monitor.end} belongs to one step.
+   * @param options `arrived` is called when a gradient arrives, before it is looked at
+   */
+  begin({ arrived = () => {} }: { arrived?: () => void } = {}): void {
     this.end();
+    this.#batch = null;
+    this.#gradientArrived = arrived;
     this.#forward = new Map();
     this.#gradient = new Map();
     this.#written = { half: 0, full: 0 };
     this.#seconds = 0;
     this.#stop = observe(this.#look);
+  }
+
+  /** Tells of which images the values are that follow, so that the largest ones can be traced to theirs. */
+  batch(batch: WatchedBatch): void {
+    this.#batch = batch;
   }
 
   /** Stops watching, removes all hooks and returns what was recorded. */
@@ -104,6 +128,7 @@ export class Monitor {
   };
 
   #arrived(place: string, gradient: Tensor): undefined {
+    this.#gradientArrived();
     const start = performance.now();
     unobserved(() => this.#add(this.#gradient, place, gradient));
     this.#seconds += (performance.now() - start) / 1000;
@@ -112,17 +137,31 @@ export class Monitor {
   #add(into: Map<string, Seen>, place: string, tensor: Tensor): void {
     const range = rangeOf(tensor);
     const seen = into.get(place);
-    if (seen === undefined) into.set(place, { dtypes: new Set([tensor.dtype]), range });
+    // A value that is not a number counts as the largest, and the first of them stays.
+    const larger = seen === undefined || !(range.amax <= seen.range.amax || Number.isNaN(seen.range.amax));
+    const largest = larger ? this.#largest(tensor, range, place) : seen.largest;
+    if (seen === undefined) into.set(place, { dtypes: new Set([tensor.dtype]), range, largest });
     else {
       seen.dtypes.add(tensor.dtype);
       addRange(seen.range, range);
+      seen.largest = largest;
     }
+  }
+
+  #largest(tensor: Tensor, range: Range, place: string): LargestValue {
+    const { value, index } = largestOf(tensor, range);
+    const { images, first, stacks = [1] } = this.#batch ?? { images: 0, first: 0 };
+    const [rows = 0] = tensor.shape;
+    const [row = 0] = index;
+    const ofImages = place !== placeName(null) && images > 0 && stacks.includes(rows / images);
+    return { value, index, image: ofImages ? first + Math.floor((row * images) / rows) : null };
   }
 }
 
 function records(seen: Map<string, Seen>): ModuleRecord[] {
-  return [...seen].map(([path, { dtypes, range }]) => {
+  return [...seen].map(([path, { dtypes, range, largest }]) => {
     const share = shares(range);
+    const exponents = compactExponents(range);
     return {
       path,
       dtype: [...dtypes].join(" "),
@@ -133,7 +172,9 @@ function records(seen: Map<string, Seen>): ModuleRecord[] {
       fp16_subnormal: share.fp16Subnormal,
       fp16_saturate: share.fp16Saturate,
       bf16_flush: share.bf16Flush,
-      exponents: compactExponents(range),
+      exponents,
+      headroom: headroomOf({ amax: range.amax, exponents }),
+      largest,
     };
   });
 }
@@ -144,6 +185,11 @@ export class UpdateProbe {
 
   /** @param parameters pairs of name and parameter */
   constructor(readonly parameters: readonly (readonly [name: string, Tensor])[]) {}
+
+  /** Bytes of the copies. */
+  get bytes(): number {
+    return this.#before.reduce((sum, { copy }) => sum + copy.nbytes, 0);
+  }
 
   /** Copies the weights. Call it before the optimizer step. */
   begin(): void {

@@ -64,6 +64,24 @@ export function rangeOf(x: Tensor): Range {
   );
 }
 
+/**
+ * The largest absolute value of a tensor with its sign, and its index: the first where several are as large. A value that
+ * is not a number counts as larger than all others.
+ * @param range the range of the tensor
+ */
+export function largestOf(x: Tensor, { min, max }: Pick<Range, "min" | "max">): { value: number; index: number[] } {
+  if (x.numel === 0) return { value: 0, index: [] };
+  const negative = Math.abs(min) > Math.abs(max);
+  const flat = noGrad(() => scope(() => (negative ? ops.argmin(x.detach()) : ops.argmax(x.detach())).item()));
+  let rest = flat;
+  const index = x.shape.toReversed().map((size) => {
+    const at = rest % size;
+    rest = Math.floor(rest / size);
+    return at;
+  });
+  return { value: negative ? min : max, index: index.toReversed() };
+}
+
 /** Adds to one bin. */
 function count(bins: Float64Array, bin: number, values: number): void {
   bins[bin] = (bins[bin] ?? 0) + values;

@@ -44,6 +44,47 @@ export interface StepRecord {
    * what one forward kept for backward, `half_copy_bytes` the float16 or bfloat16 copies of the weights.
    */
   memory: { live_bytes: number; peak_bytes: number; rss_bytes: number; kept_bytes?: number; half_copy_bytes?: number };
+  /** Where the time of `seconds` went. Missing in files of earlier versions of the program. */
+  phases?: PhaseSeconds;
+}
+
+/**
+ * Seconds by phase of a step. What is missing to `seconds` was spent between the steps: on records, checkpoints, pauses
+ * and whoever listens to the run. On a GPU these are the times in which the work was handed over, as
+ * `StepSeconds` of `rfdetr/train` says.
+ */
+export interface PhaseSeconds {
+  /** Waiting for the loader, and turning its images into the input of the model. */
+  load: number;
+  forward: number;
+  loss: number;
+  backward: number;
+  /** Checks, clipping, AdamW, and the average of the weights, which is updated in the same pass over memory. */
+  optimizer: number;
+}
+
+/**
+ * How far the values of a module stay from the limits of a dtype, in bits: 3 bits are a factor of 8. Positive: there is
+ * room. Negative: beyond the limit. Infinite where there is nothing that could cross it.
+ */
+export interface Headroom {
+  /** log2(largest number of the dtype / largest absolute value). Minus infinity where a value is not finite. */
+  overflow: number;
+  /**
+   * log2(v / smallest normal number of the dtype), rounded down, for the value v that 1 % of the values other than zero
+   * stay below. Negative: these values lose bits. Below −10 in float16, and −7 in bfloat16, they become zero.
+   */
+  underflow: number;
+}
+
+/** The largest absolute value of a module in a watched step, and where it stands. */
+export interface LargestValue {
+  /** With its sign. */
+  value: number;
+  /** Its index in the tensor, such as `[image, token, channel]`. */
+  index: number[];
+  /** The image that made it, by its place in `images` of the record; null where no single image did. */
+  image: number | null;
 }
 
 /** The statistics of one module in a watched step. */
@@ -65,6 +106,63 @@ export interface ModuleRecord {
   bf16_flush: number;
   /** Counts by binary exponent: `counts[i]` values have 2^(first+i) ≤ |x| < 2^(first+i+1). */
   exponents: { first: number; counts: number[] };
+  /**
+   * The distance to the limits of float16 and bfloat16; gradients with the loss scale. Missing in files of earlier
+   * versions of the program: `headroomOf` computes it for every file.
+   */
+  headroom?: { fp16: Headroom; bf16: Headroom };
+  /** Missing in files of earlier versions of the program. */
+  largest?: LargestValue;
+}
+
+/**
+ * When a module will overflow if its largest value goes on to grow as it did: a straight line through the bits that are
+ * left to the largest number of its dtype. There is one only where the bits became fewer from each watched step to the
+ * next, close to a line, and where the line need not be followed further than three times its basis.
+ */
+export interface ForecastRecord {
+  path: string;
+  side: "forward" | "gradient";
+  /** The dtype that overflows: the narrowest of those that the module has values in. */
+  dtype: "float16" | "bfloat16" | "float32";
+  /** Bits to overflow at this step. */
+  headroom: number;
+  /** Bits lost per optimizer step. */
+  bits_per_step: number;
+  /** Optimizer steps from this one to overflow. */
+  steps: number;
+  /** The same in watched steps. */
+  watched_steps: number;
+  /** The watched steps that the line goes through: the first of them, how many, and R² of the line, 0.9 to 1. */
+  basis: { first: number; records: number; r2: number };
+}
+
+/** The memory of tensors at the peak of a step. The kinds add up to `bytes`, and so do the dtypes. */
+export interface PeakMemory {
+  /** The peak, without what the monitor itself held. */
+  bytes: number;
+  /** The phase of the step in which it came. */
+  phase: "forward" | "loss" | "backward" | "optimizer";
+  kinds: {
+    weights: number;
+    /** The low-precision copies of the weights. */
+    copies: number;
+    /** The gradients of the weights that were there already. */
+    gradients: number;
+    /** The two moments of the optimizer. */
+    moments: number;
+    /** The moving average of the weights. */
+    average: number;
+    /** What forward kept for backward, as far as backward had not freed it yet. */
+    activations: number;
+    /** The rest: what an operator needed while it ran, gradients of activations, images, targets. */
+    temporary: number;
+  };
+  /**
+   * Bytes by dtype. What forward kept is divided in the ratio of the bytes that its operators wrote, and `temporary` is
+   * `other`.
+   */
+  dtypes: Record<string, number>;
 }
 
 /** What was measured of one precision. Ratios are relative to `32-true` of the same run, errors to float64. */
@@ -124,6 +222,14 @@ export interface MonitorRecord {
    * Missing in files of earlier versions of the program.
    */
   written_bytes?: { half: number; full: number };
+  /**
+   * The files of the step's images, relative to the folder of the data, in the order of the micro-batches. Missing in
+   * files of earlier versions of the program, and where the loader does not tell; also the next two.
+   */
+  images?: string[];
+  /** The modules that will overflow if they go on to grow; empty where none is foreseen to. */
+  forecasts?: ForecastRecord[];
+  memory?: PeakMemory;
   /** Seconds that recording took. */
   seconds: number;
 }
@@ -139,6 +245,24 @@ export interface RollbackRecord {
   lr_factor: number;
   /** What was not finite, in words. */
   fault: string | null;
+}
+
+/** A command to the running run that it obeyed, or a change of precision that its settings asked for. */
+export interface ControlRecord {
+  v: typeof numericsVersion;
+  kind: "control";
+  /** The last step before it. What it changes holds from the next one. */
+  step: number;
+  command: "pause" | "go-on" | "stop" | "override" | "undo";
+  /** Whether another process asked for it now, or `precision_changes` of the settings did. */
+  by: "command" | "settings";
+  /** The pattern of modules and its rule, of an override. */
+  pattern?: string;
+  rule?: string;
+  /** All overrides that hold from the next step, of an override and an undo. */
+  overrides?: Record<string, string>;
+  /** When, ISO 8601. */
+  at: string;
 }
 
 /** The first line of the file: the run that the other lines belong to. */

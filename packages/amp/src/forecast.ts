@@ -1,0 +1,96 @@
+// Foresees overflow: follows the headroom of every module over the watched steps.
+import { headroomOf, limits } from "./headroom.js";
+import type { ForecastRecord, ModuleRecord, MonitorRecord } from "./step-record.js";
+
+/** The fewest and the most watched steps that a line goes through. */
+const fewest = 4;
+const most = 8;
+/** The least R² of a line that counts as steady growth. */
+const steady = 0.9;
+/** How far a line is followed, in lengths of its basis. */
+const reach = 3;
+
+interface Point {
+  step: number;
+  /** Bits to overflow, without the loss scale. */
+  bits: number;
+}
+
+/**
+ * Follows the modules over the watched steps of a run, in their order, and foresees which of them overflow. It keeps
+ * the last eight values of each module.
+ * @example
+ * import { Forecaster } from "@rfdetr/amp/records";
+ * const forecaster = new Forecaster();
+ * for (const record of watchedSteps)
+ *   for (const { path, watched_steps } of forecaster.add(record)) console.log(path, "overflows in", watched_steps);
+ */
+export class Forecaster {
+  readonly #points = new Map<string, Point[]>();
+
+  /**
+   * Adds a watched step.
+   * @returns the modules that will overflow if they go on as they did, the soonest first
+   */
+  add(record: Pick<MonitorRecord, "step" | "scale" | "forward" | "gradient">): ForecastRecord[] {
+    const { step, scale, forward, gradient } = record;
+    return [
+      ...forward.flatMap((module) => this.#follow("forward", module, step, 1) ?? []),
+      ...gradient.flatMap((module) => this.#follow("gradient", module, step, scale) ?? []),
+    ].sort((a, b) => a.steps - b.steps);
+  }
+
+  #follow(side: ForecastRecord["side"], module: ModuleRecord, step: number, scale: number): ForecastRecord | null {
+    const dtype = narrowest(module.dtype);
+    const headroom = headroomOf(module).fp16.overflow + Math.log2(limits[dtype].largest / limits.float16.largest);
+    const bits = headroom + Math.log2(scale);
+    const key = `${side} ${module.path}`;
+    const before = this.#points.get(key) ?? [];
+    const last = before.at(-1);
+    // A value that did not grow, or is not finite, ends the growth; what comes after it is a new beginning.
+    const grew = last !== undefined && last.step < step && bits < last.bits;
+    const points = Number.isFinite(bits) ? [...(grew ? before.slice(1 - most) : []), { step, bits }] : [];
+    this.#points.set(key, points);
+    const [first] = points;
+    if (first === undefined || points.length < fewest || headroom <= 0) return null;
+    const { slope, r2 } = lineThrough(points);
+    const steps = headroom / -slope;
+    const basis = step - first.step;
+    if (r2 < steady || steps > reach * basis) return null;
+    return {
+      ...{ path: module.path, side, dtype, headroom, bits_per_step: -slope, steps },
+      watched_steps: steps / (basis / (points.length - 1)),
+      basis: { first: first.step, records: points.length, r2 },
+    };
+  }
+}
+
+/** A forecast as a sentence, with its basis. */
+export function forecastText(forecast: ForecastRecord): string {
+  const { path, side, dtype, headroom, bits_per_step, steps, watched_steps, basis } = forecast;
+  const what = side === "forward" ? path : `The gradient of ${path}`;
+  const [watched, all] = [watched_steps, steps].map((count) => Math.max(1, Math.round(count)));
+  const perWatched = (bits_per_step * steps) / watched_steps;
+  return `${what} overflows ${dtype} in about ${watched} watched ${watched === 1 ? "step" : "steps"} (${all} of all) at this growth: ${headroom.toFixed(1)} bits are left, and each watched step took ${perWatched.toFixed(2)} of the ${basis.records} since step ${basis.first} (R² ${basis.r2.toFixed(2)})`;
+}
+
+/** The narrowest of the dtypes that a module has values in: it overflows first. */
+function narrowest(dtypes: string): ForecastRecord["dtype"] {
+  const all = dtypes.split(" ");
+  return all.includes("float16") ? "float16" : all.includes("bfloat16") ? "bfloat16" : "float32";
+}
+
+/** The least-squares line of bits over steps. */
+function lineThrough(points: readonly Point[]): { slope: number; r2: number } {
+  const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [x, y] = [mean(points.map((p) => p.step)), mean(points.map((p) => p.bits))];
+  const sums = points.reduce(
+    (s, p) => ({
+      xx: s.xx + (p.step - x) ** 2,
+      xy: s.xy + (p.step - x) * (p.bits - y),
+      yy: s.yy + (p.bits - y) ** 2,
+    }),
+    { xx: 0, xy: 0, yy: 0 },
+  );
+  return { slope: sums.xy / sums.xx, r2: sums.xy ** 2 / (sums.xx * sums.yy) };
+}

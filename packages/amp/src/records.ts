@@ -1,0 +1,20 @@
+// `@rfdetr/amp/records`: what numerics.jsonl holds, and what follows from it. It does not load libtorch.
+export { Forecaster, forecastText } from "./forecast.js";
+export { headroomOf } from "./headroom.js";
+export {
+  type ControlRecord,
+  type ForecastRecord,
+  type HeaderRecord,
+  type Headroom,
+  type LargestValue,
+  type ModuleRecord,
+  type MonitorRecord,
+  numericsVersion,
+  type PeakMemory,
+  type PhaseSeconds,
+  parseRecord,
+  type RollbackRecord,
+  recordLine,
+  type StepRecord,
+  type UpdateRecord,
+} from "./step-record.js";
