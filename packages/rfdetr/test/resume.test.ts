@@ -87,7 +87,7 @@ describe("a run that is stopped and continued", () => {
           .toString()
           .trim()
           .split("\n")
-          .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null }));
+          .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null, phases: null }));
       expect(lines("parts")).toEqual(lines("whole"));
       expect(bytes("parts", "metrics.csv").toString().split("\n").length).toBe(
         bytes("whole", "metrics.csv").toString().split("\n").length,
@@ -115,7 +115,7 @@ describe("a run in 16-mixed that is stopped and continued", () => {
         .toString()
         .trim()
         .split("\n")
-        .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null }));
+        .map((line) => ({ ...JSON.parse(line), seconds: null, memory: null, phases: null }));
     expect(records("whole").filter(({ kind }) => kind === "overflow")).toHaveLength(20);
     expect(records("parts")).toEqual(records("whole"));
     const events = (name: string) =>

@@ -83,6 +83,9 @@ class Trainer {
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
   #evaluationSeconds = 0;
+  /** When the loader was last asked for a step, and how many seconds it took. */
+  #asked = 0;
+  #loaded = 0;
   /** Images that were named because they were left out. */
   #named = 0;
 
@@ -91,12 +94,12 @@ class Trainer {
     readonly recorders: readonly Recorder[],
     readonly stopRequested: () => boolean,
   ) {
-    const { settings, progress, parts } = session;
+    const { settings, progress } = session;
     this.#progress = progress;
     this.#faults = new FaultJudge(settings.onNonFinite, progress.faults);
     this.#state = new StateKeeper(session, this.#faults);
     this.#epochs = new EpochHealth(session, this.#state, this.#faults);
-    this.#watch = new StepWatch(parts.model, settings.monitorInterval);
+    this.#watch = new StepWatch(session.parts, session.ema, settings.monitorInterval);
     this.#stopping = settings.earlyStopping
       ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta)
       : null;
@@ -173,17 +176,25 @@ class Trainer {
   async *#epoch(): AsyncGenerator<TrainEvent, "complete" | "rolled back" | "interrupted"> {
     const { data, stepsPerEpoch, settings } = this.session;
     const progress = this.#progress;
-    this.#mark = performance.now();
-    this.#speed.begin(this.#mark);
+    this.#began();
     for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
+      this.#loaded = (performance.now() - this.#asked) / 1000;
       if (this.#stepsLeft <= 0) break;
       yield* this.#leftOut();
       if (yield* this.#step(microBatches)) return "rolled back";
       if (this.stopRequested()) return "interrupted";
       if (this.#state.age > settings.checkpointSeconds) yield* this.#state.checkpoint();
       if (progress.stepInEpoch >= stepsPerEpoch) break;
+      this.#asked = performance.now();
     }
     return "complete";
+  }
+
+  /** Steps begin, or go on after a pause, which does not count as training. */
+  #began(): void {
+    this.#mark = performance.now();
+    this.#asked = this.#mark;
+    this.#speed.begin(this.#mark);
   }
 
   /** Names the images that were left out since the last time. */
@@ -201,8 +212,8 @@ class Trainer {
     const size = scales === null ? null : scaleOfStep(progress.applied, scales);
     const scale = parts.scaler.currentScale;
     const averages = ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0;
-    this.#watch.begin(progress.step + 1);
-    const result = trainingStep(parts, microBatches, size, averages ? ema : null);
+    const observer = this.#watch.begin(progress.step + 1);
+    const result = trainingStep(parts, microBatches, size, averages ? ema : null, observer);
     const seen = this.#watch.end();
     if (result.warning !== null) yield { type: "warning", message: result.warning };
     const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
@@ -213,7 +224,10 @@ class Trainer {
     this.#state.loss(result.loss);
     this.#mark = now;
     this.#speed.add(images, now);
+    const files = microBatches.flatMap((batch) => batch.files ?? []);
     const report = result.applied || !this.#faults.wantsReplay() ? null : this.#replay(microBatches, size, scale);
+    const { images: prepared, ...phases } = result.seconds;
+    const load = this.#loaded + prepared;
     const event = stepEvent(session, result, {
       lr,
       size: size ?? microBatches[0].height,
@@ -226,7 +240,8 @@ class Trainer {
         evaluation: this.#evaluationSeconds,
       }),
     });
-    for (const recorder of this.recorders) recorder.step?.({ event, result, scale, seconds, report, seen });
+    for (const recorder of this.recorders)
+      recorder.step?.({ event, result, scale, seconds, phases: { load, ...phases }, files, report, seen });
     yield* this.#warnings();
     yield event;
     if (!result.applied) return yield* this.#faulty(result, scale, report);

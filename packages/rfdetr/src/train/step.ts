@@ -13,10 +13,22 @@ import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js"
  * reads the norm.
  */
 export interface StepSeconds {
+  /** Turning the bytes of images into the input of the model. */
+  images: number;
   forward: number;
   loss: number;
   backward: number;
   optimizer: number;
+}
+
+/** Who is told how far a step is. */
+export interface StepObserver {
+  /** A micro-batch begins. @param first the place of its first image among those of the step */
+  microBatch(images: number, first: number): void;
+  /** A phase of a micro-batch, or the optimizer, has ended. */
+  ended(phase: Exclude<keyof StepSeconds, "images">): void;
+  /** Forward has ended. @param bytes of tensors that it kept for backward */
+  kept(bytes: number): void;
 }
 
 /** What was not finite. */
@@ -56,6 +68,7 @@ export interface StepResult {
  * untouched.
  * @param size side length in pixels that the images are resized to; null keeps their size
  * @param ema moving average to update if the step is applied
+ * @param observer is told how far the step is
  * @example
  * import { resolveSettings } from "rfdetr/settings";
  * import { randomBatch, stepParts, trainingStep } from "rfdetr/train";
@@ -68,16 +81,20 @@ export function trainingStep(
   microBatches: readonly MicroBatch[],
   size: number | null,
   ema: Ema | null = null,
+  observer: StepObserver | null = null,
 ): StepResult {
   const { optimizer, autocast } = parts;
-  const seconds: StepSeconds = { forward: 0, loss: 0, backward: 0, optimizer: 0 };
+  const seconds: StepSeconds = { images: 0, forward: 0, loss: 0, backward: 0, optimizer: 0 };
   const terms = new Map<string, number>();
-  const sums: Sums = { terms, seconds, keptBytes: 0 };
+  const sums: Sums = { terms, seconds, keptBytes: 0, observer };
   const share = 1 / microBatches.length;
   let loss = 0;
   let fault: Fault | null = null;
+  let images = 0;
   optimizer.zeroGrad();
   for (const [index, batch] of microBatches.entries()) {
+    observer?.microBatch(batch.targets.length, images);
+    images += batch.targets.length;
     const value = scope(() => microBatch(parts, batch, size, share, sums));
     loss += value * share;
     if (Number.isFinite(value)) continue;
@@ -99,6 +116,7 @@ export function trainingStep(
   });
   fault = bad;
   seconds.optimizer = lap();
+  observer?.ended("optimizer");
   return {
     warning: parts.criterion.matcher.warning() ?? parts.scalerWarnings?.shift() ?? null,
     loss,
@@ -166,17 +184,22 @@ interface Sums {
   terms: Map<string, number>;
   seconds: StepSeconds;
   keptBytes: number;
+  observer: StepObserver | null;
 }
 
 /** Forward, loss and, if the loss is finite, backward of one micro-batch. @returns the loss */
 function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, sums: Sums): number {
-  const { terms, seconds } = sums;
+  const { terms, seconds, observer } = sums;
   const { model, criterion, autocast, scaler, device } = parts;
-  const images = span("images", () => prepareImages(batch, size, device));
   const lap = stopwatch();
+  const images = span("images", () => prepareImages(batch, size, device));
+  seconds.images += lap();
   const before = memory(device).liveBytes - autocast.cachedBytes;
   const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
-  sums.keptBytes = Math.max(sums.keptBytes, memory(device).liveBytes - autocast.cachedBytes - before);
+  const kept = memory(device).liveBytes - autocast.cachedBytes - before;
+  sums.keptBytes = Math.max(sums.keptBytes, kept);
+  observer?.kept(kept);
+  observer?.ended("forward");
   seconds.forward += lap();
   const { total, value } = span("loss", () => {
     const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true });
@@ -184,9 +207,11 @@ function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, sh
     for (const [i, name] of [...parted.keys()].entries()) terms.set(name, (terms.get(name) ?? 0) + values[i] * share);
     return { total, value };
   });
+  observer?.ended("loss");
   seconds.loss += lap();
   if (!Number.isFinite(value)) return value;
   span("backward", () => scaler.scale(share === 1 ? total : total.mul(share)).backward());
+  observer?.ended("backward");
   seconds.backward += lap();
   return value;
 }

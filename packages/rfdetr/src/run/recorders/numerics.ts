@@ -1,29 +1,63 @@
-import { type HeaderRecord, type MonitorRecord, numericsVersion, recordLine, type StepRecord } from "@rfdetr/amp";
-import { memory, type Tensor } from "@rfdetr/torch";
+import { isAbsolute, relative, resolve } from "node:path";
+import {
+  Forecaster,
+  type ForecastRecord,
+  forecastText,
+  type HeaderRecord,
+  type ModuleRecord,
+  type MonitorRecord,
+  numericsVersion,
+  parseRecord,
+  recordLine,
+  type StepRecord,
+} from "@rfdetr/amp/records";
+import { memory } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine.js";
+import { fixedBytes } from "../../train/memory-peak.js";
+import { remedy as divergenceRemedy } from "../run-messages.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
 
 const file = "numerics.jsonl";
 
-/** `numerics.jsonl`: a header, then a record for each step, overflow report, watched step and rollback. */
+/** `numerics.jsonl`: a header, then a record for each step, overflow report, watched step, rollback and command. */
 export class NumericsRecorder implements Recorder {
   readonly #session: Session;
+  readonly #forecaster = new Forecaster();
+  /** Modules whose overflow was foreseen before, and told. */
+  readonly #foreseen = new Set<string>();
+  /** The largest peak that was seen: the watch of a step lets that of the process begin anew. */
+  #peakBytes = 0;
 
   constructor(session: Session) {
     this.#session = session;
     const { directory } = session;
-    const headed = session.resumed && keepUntilCheckpoint(session);
+    const headed = session.resumed && keepUntilCheckpoint(session, this.#forecaster);
     if (!headed) directory.append(file, `${recordLine(numericsHeader(session))}\n`);
   }
 
   step(step: RecordedStep): void {
     const { report, seen } = step;
-    const lines = [recordLine(stepRecord(this.#session, step))];
+    this.#peakBytes = Math.max(this.#peakBytes, memory(this.#session.parts.device).peakBytes);
+    const lines = [recordLine(stepRecord(this.#session, step, this.#peakBytes))];
     if (report !== null) lines.push(recordLine(report));
-    if (seen !== null) lines.push(recordLine(monitorRecord(this.#session, step, seen)));
+    if (seen !== null) lines.push(recordLine(this.#monitorRecord(step, seen)));
     // One write: a kill leaves all records of a step or the start of them, which a resumed run drops.
     this.#session.directory.append(file, lines.map((line) => `${line}\n`).join(""));
+  }
+
+  /** The evaluation of the epoch had a peak of its own. */
+  epoch(): void {
+    this.#peakBytes = Math.max(this.#peakBytes, memory(this.#session.parts.device).peakBytes);
+  }
+
+  #monitorRecord(step: RecordedStep, seen: NonNullable<RecordedStep["seen"]>): MonitorRecord {
+    const record = monitorRecord(this.#session, step, seen);
+    const forecasts = this.#forecaster.add(record);
+    const news = forecasts.filter(({ path, side }) => !this.#foreseen.has(`${side} ${path}`));
+    for (const { path, side } of news) this.#foreseen.add(`${side} ${path}`);
+    if (news.length > 0) this.#session.warnings.push(foreseen(news));
+    return { ...record, forecasts: forecasts.map((forecast) => rounded(forecast, 4)) };
   }
 
   rollback({ from, to, lrFactor, fault }: RecordedRollback): void {
@@ -36,13 +70,15 @@ export class NumericsRecorder implements Recorder {
  * Drops the records of steps after the checkpoint, and damaged lines, as a power cut or a bad disk leaves them: a log
  * never stands in the way of a resume. @returns whether the file has its header
  */
-function keepUntilCheckpoint({ directory, progress, warnings }: Session): boolean {
+function keepUntilCheckpoint({ directory, progress, warnings }: Session, forecaster: Forecaster): boolean {
   let headed = false;
   const damaged = directory.keepLines(file, (line) => {
     const record = parsed(line);
     if (record === null) return "damaged";
     if (record.kind === "header") headed = true;
-    return record.step <= progress.step ? "keep" : "drop";
+    if (record.step > progress.step) return "drop";
+    if (isMonitorRecord(record)) forecaster.add(record);
+    return "keep";
   });
   if (damaged > 0) warnings.push(droppedLines(damaged, file));
   return headed;
@@ -50,12 +86,30 @@ function keepUntilCheckpoint({ directory, progress, warnings }: Session): boolea
 
 function parsed(line: string | null): { kind: string; step: number } | null {
   try {
-    const { kind, step } = JSON.parse(line ?? "") as { kind?: unknown; step?: unknown };
-    if (kind === "header") return { kind, step: 0 };
-    return typeof kind === "string" && typeof step === "number" ? { kind, step } : null;
+    const record = parseRecord(line ?? "");
+    const { kind, step } = record.kind === "header" ? { kind: "header", step: 0 } : record;
+    return typeof kind === "string" && typeof step === "number" ? { ...record, kind, step } : null;
   } catch {
     return null;
   }
+}
+
+/** What a forecast needs of a line. */
+function isMonitorRecord(record: object): record is MonitorRecord {
+  const { kind, forward, gradient } = record as Partial<MonitorRecord>;
+  return kind === "monitor" && Array.isArray(forward) && Array.isArray(gradient);
+}
+
+/** Overflows that were not foreseen before, the soonest first, in one warning. */
+function foreseen(forecasts: readonly ForecastRecord[]): string {
+  const [first, ...others] = forecasts;
+  const more =
+    others.length === 0
+      ? ""
+      : `. So does ${others.length === 1 ? others[0].path : `each of ${others.length} other modules`}`;
+  const remedy =
+    first.dtype === "float16" ? `The rule fp32 for it in precision_overrides avoids that` : divergenceRemedy;
+  return `${forecastText(first)}${more}. ${remedy}`;
 }
 
 function numericsHeader({ precision, reason, parts, settings, ema, calibration }: Session): HeaderRecord {
@@ -71,27 +125,19 @@ function numericsHeader({ precision, reason, parts, settings, ema, calibration }
     overrides: { ...overrides },
     hardware: machineLine(),
     monitor_interval: settings.monitorInterval,
-    fixed_bytes: fixedBytes({ parts, ema }),
+    fixed_bytes: fixedBytes(parts, ema),
     ...(calibration === null
       ? {}
       : { calibration: calibration.precisions.map(({ modules: _, ...measured }) => measured) }),
   };
 }
 
-/** Bytes of what is the same in every precision. */
-function fixedBytes({ parts: { model, optimizer }, ema }: Pick<Session, "parts" | "ema">): HeaderRecord["fixed_bytes"] {
-  const bytes = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, tensor) => sum + tensor.nbytes, 0);
-  const weights = bytes(model.stateDict().values());
-  const gradients = bytes(optimizer.parameters);
-  const moments = bytes(optimizer.stateTensors());
-  return { weights, gradients, moments, average: ema === null ? 0 : weights };
-}
-
 function stepRecord(
   { precision, progress, parts }: Session,
-  { event, result, scale, seconds, report }: RecordedStep,
+  { event, result, scale, seconds, phases, report }: RecordedStep,
+  peakBytes: number,
 ): StepRecord {
-  const { liveBytes, peakBytes } = memory(parts.device);
+  const { liveBytes } = memory(parts.device);
   return {
     v: numericsVersion,
     kind: "step",
@@ -109,7 +155,7 @@ function stepRecord(
     bad_parameter: result.fault?.parameter ?? null,
     bad_module: report?.module ?? null,
     fault: result.fault?.what ?? null,
-    seconds: Number(seconds.toFixed(4)),
+    seconds: milliseconds(seconds),
     memory: {
       live_bytes: liveBytes,
       peak_bytes: peakBytes,
@@ -117,24 +163,61 @@ function stepRecord(
       kept_bytes: result.keptBytes,
       half_copy_bytes: result.halfCopyBytes,
     },
+    phases: {
+      load: milliseconds(phases.load),
+      forward: milliseconds(phases.forward),
+      loss: milliseconds(phases.loss),
+      backward: milliseconds(phases.backward),
+      optimizer: milliseconds(phases.optimizer),
+    },
   };
 }
 
+/** Seconds to a tenth of a millisecond. */
+const milliseconds = (seconds: number): number => Number(seconds.toFixed(4));
+
 function monitorRecord(
-  { precision }: Session,
-  { event, scale }: RecordedStep,
+  { precision, settings }: Session,
+  { event, scale, files }: RecordedStep,
   seen: NonNullable<RecordedStep["seen"]>,
 ): MonitorRecord {
+  const folder = resolve(settings.datasetDir);
+  const inFolder = (path: string): string => {
+    const inside = relative(folder, path);
+    return inside.startsWith("..") || isAbsolute(inside) ? path : inside;
+  };
   return {
     v: numericsVersion,
     kind: "monitor",
     step: event.step,
     precision,
     scale,
-    forward: seen.forward,
-    gradient: seen.gradient,
-    updates: seen.updates,
+    forward: seen.forward.map(moduleRecord),
+    gradient: seen.gradient.map(moduleRecord),
+    updates: seen.updates.map((update) => rounded(update, 4)),
     written_bytes: seen.written,
-    seconds: Number(seen.seconds.toFixed(4)),
+    ...(files.length === 0 ? {} : { images: files.map(inFolder) }),
+    ...(seen.memory === null ? {} : { memory: seen.memory }),
+    seconds: milliseconds(seen.seconds),
   };
+}
+
+/** A module with the digits that its figures have: a float32 has seven, a share of a sample four. */
+function moduleRecord({ path, dtype, amax, exponents, headroom, largest, ...shares }: ModuleRecord): ModuleRecord {
+  return {
+    ...{ path, dtype, amax: significant(amax, 7) },
+    ...rounded(shares, 4),
+    exponents,
+    ...(headroom === undefined ? {} : { headroom: rounded(headroom, 4) }),
+    ...(largest === undefined ? {} : { largest: { ...largest, value: significant(largest.value, 7) } }),
+  };
+}
+
+const significant = (value: number, digits: number): number => Number(value.toPrecision(digits));
+
+/** An object with its numbers to so many significant digits. */
+function rounded<T>(value: T, digits: number): T {
+  if (typeof value === "number") return significant(value, digits) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rounded(part, digits)])) as T;
 }

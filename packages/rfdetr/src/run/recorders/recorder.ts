@@ -1,5 +1,6 @@
 // What writes down a run: one recorder for each file, or kind of file, of the run folder.
-import type { MonitorRecord, OverflowReport, Watched } from "@rfdetr/amp";
+import type { OverflowReport, Watched } from "@rfdetr/amp";
+import type { MonitorRecord, PeakMemory, PhaseSeconds } from "@rfdetr/amp/records";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { StepResult } from "../../train/step.js";
 import type { EpochEvent, StepEvent } from "../files/events.js";
@@ -13,10 +14,14 @@ export interface RecordedStep {
   scale: number;
   /** Wall-clock time since the step before, waiting for data included. */
   seconds: number;
+  /** Seconds by phase. */
+  phases: PhaseSeconds;
+  /** The files of the images, in the order of the micro-batches; empty where the loader does not tell. */
+  files: readonly string[];
   /** Where a faulty step first was not finite; null unless it was run again. */
   report: OverflowReport | null;
   /** What the monitor saw; null where this step was not watched. */
-  seen: (Watched & Pick<MonitorRecord, "updates">) | null;
+  seen: (Watched & Pick<MonitorRecord, "updates"> & { memory: PeakMemory | null }) | null;
 }
 
 /** A return to the last checkpoint. */

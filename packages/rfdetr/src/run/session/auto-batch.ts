@@ -144,10 +144,9 @@ function heldMemory(device: string): HeldMemory {
 }
 
 function watchedStep(parts: StepParts, batches: readonly MicroBatch[]): void {
-  const watch = new StepWatch(parts.model, 1);
+  const watch = new StepWatch(parts, null, 1);
   try {
-    watch.begin(1);
-    trainingStep(parts, batches, null);
+    trainingStep(parts, batches, null, null, watch.begin(1));
     watch.end();
   } finally {
     watch.close();
