@@ -65,6 +65,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr doctor --model nano --batch 4 --write settings.json",
   ],
   "rfdetr numerics": ["rfdetr numerics runs/nano", "rfdetr numerics runs/nano --json"],
+  "rfdetr control": [
+    "rfdetr control runs/nano pause",
+    "rfdetr control runs/nano override 'transformer.decoder.layers.*.linear2' fp32",
+    "rfdetr control runs/nano undo",
+  ],
   "rfdetr convert": [
     "rfdetr convert checkpoint_best_total.pth birds.safetensors",
     "rfdetr convert runs/nano birds.pth",

@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { packageVersion } from "../support/version.js";
 import { addBench } from "./bench.js";
+import { addControl } from "./control.js";
 import { addConvert } from "./convert.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
@@ -30,6 +31,7 @@ const commands: readonly AddCommand[] = [
   addProfile,
   addDoctor,
   addNumerics,
+  addControl,
   addConvert,
   addSettings,
   addDemo,

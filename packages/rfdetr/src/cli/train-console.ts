@@ -1,5 +1,5 @@
 // A training run as text: a header, a live line, a table with a row per epoch, and the end.
-import type { EpochEvent, EvaluationEvent, StartEvent, StepEvent, TrainEvent } from "../run/files/events.js";
+import type { ControlEvent, EpochEvent, EvaluationEvent, StartEvent, StepEvent, TrainEvent } from "../run/files/events.js";
 import type { TrainResult } from "../run/train-run.js";
 import { endingFields } from "../run/transcript/ending.js";
 import { bestMark, EpochTable } from "../run/transcript/epoch-table.js";
@@ -40,6 +40,7 @@ export class TrainConsole {
       console.result(`test split: AP ${fraction(event.ap)}, AP50 ${fraction(event.ap50)}`);
     else if (event.type === "warning") console.warning(event.message);
     else if (event.type === "note") console.fact(event.message);
+    else if (event.type === "control") this.#control(event);
     else if (event.type === "done") console.end();
     else if (event.type === "preparing" && console.plain) console.progress(event.what);
     else if (event.type === "preparing") console.live(event.what);
@@ -77,6 +78,13 @@ export class TrainConsole {
     if (!this.#isDue(!console.plain ? liveEvery : early ? logEvery.first : logEvery.later)) return;
     if (console.plain) console.progress(this.#line.text(null));
     else console.live((columns) => this.#line.text(columns));
+  }
+
+  /** A command to the run that it obeyed; while it is paused, how to go on. */
+  #control({ message, paused }: ControlEvent): void {
+    const { console } = this;
+    console.fact(message);
+    if (paused) console.live("paused: rfdetr control RUN go-on ends the pause, Ctrl-C the run");
   }
 
   #evaluation({ images, totalImages }: EvaluationEvent): void {

@@ -5,6 +5,7 @@ import { endOfThread, type SentError, unpackError } from "../support/error-trans
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
 import { workerFlags, workerScript } from "../support/worker-path.js";
+import { type ControlAnswer, type ControlCommand, requestControl } from "./control.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunLock } from "./files/run-lock.js";
 import type { ResumeChanges } from "./session/resume.js";
@@ -69,6 +70,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   #wake: (() => void) | null = null;
   #ended = false;
   #failure: unknown = null;
+  readonly #folder: Promise<string>;
 
   private constructor(
     stop: Int32Array,
@@ -77,7 +79,16 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   ) {
     this.#stop = stop;
     let done: DoneEvent | null = null;
+    let begun = (_folder: string): void => {};
+    let failed = (_error: unknown): void => {};
+    this.#folder = new Promise((resolve, reject) => {
+      begun = resolve;
+      failed = reject;
+    });
+    // Only who controls the run waits for its folder.
+    this.#folder.catch(() => {});
     this.result = work((event) => {
+      if (event.type === "start") begun(event.dir);
       if (event.type === "done") done = event;
       this.#push(event);
     }).then(
@@ -89,6 +100,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
         return result;
       },
       (error: unknown) => {
+        failed(error);
         this.#end(error);
         throw error;
       },
@@ -113,6 +125,32 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   /** Asks the run to save a checkpoint and end after the step it is at. */
   stop(): void {
     Atomics.store(this.#stop, 0, 1);
+  }
+
+  /**
+   * Asks the run to pause after the step that it is at: it saves a checkpoint and waits, with everything in memory. A
+   * paused run can be stopped as any other; its pauses do not count as training time.
+   * @throws RunDirectoryError when the run ends before it answers
+   */
+  pause(): Promise<ControlAnswer> {
+    return this.control({ command: "pause" });
+  }
+
+  /** Ends a pause. @throws RunDirectoryError when the run ends before it answers */
+  resume(): Promise<ControlAnswer> {
+    return this.control({ command: "go-on" });
+  }
+
+  /**
+   * Gives the run a command, in the way in which other processes do it, and waits for the answer. What changes the
+   * precision is recorded in the settings of the run with its step.
+   * @throws RunDirectoryError when the run ends before it answers
+   * @example
+   * import { TrainRun } from "rfdetr/run";
+   * const { accepted, message } = await run.control({ command: "override", pattern: "bbox_embed", rule: "fp32" });
+   */
+  async control(command: ControlCommand): Promise<ControlAnswer> {
+    return await requestControl(await this.#folder, command, { patience: Number.POSITIVE_INFINITY });
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<TrainEvent> {

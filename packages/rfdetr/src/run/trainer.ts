@@ -27,6 +27,7 @@ import {
 import { addStep, emptySums } from "./progress.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
+import { RunControl } from "./run-control.js";
 import { mostlySkipped, stopped, wentBackInVain, whyNoBest, whyNoTest, withAdvice } from "./run-messages.js";
 import { type EpochFigures, evaluateEpoch, evaluateTest } from "./scheduled-evaluation.js";
 import { endedRun } from "./session/ended-run.js";
@@ -80,6 +81,7 @@ class Trainer {
   readonly #watch: StepWatch;
   readonly #state: StateKeeper;
   readonly #epochs: EpochHealth;
+  readonly #control: RunControl;
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
   #evaluationSeconds = 0;
@@ -92,7 +94,7 @@ class Trainer {
   constructor(
     readonly session: Session,
     readonly recorders: readonly Recorder[],
-    readonly stopRequested: () => boolean,
+    interrupted: () => boolean,
   ) {
     const { settings, progress } = session;
     this.#progress = progress;
@@ -100,6 +102,7 @@ class Trainer {
     this.#state = new StateKeeper(session, this.#faults);
     this.#epochs = new EpochHealth(session, this.#state, this.#faults);
     this.#watch = new StepWatch(session.parts, session.ema, settings.monitorInterval);
+    this.#control = new RunControl(session, { recorders, interrupted, save: () => this.#state.checkpoint() });
     this.#stopping = settings.earlyStopping
       ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta)
       : null;
@@ -107,6 +110,7 @@ class Trainer {
   }
 
   close(): void {
+    this.#control.close();
     this.#watch.close();
     for (const recorder of this.recorders) recorder.close?.();
   }
@@ -131,6 +135,7 @@ class Trainer {
       const steps = yield* this.#epoch();
       if (steps === "rolled back") continue;
       reason = steps === "interrupted" ? steps : yield* this.#endEpoch();
+      yield* this.#control.told();
       if (reason === "interrupted") yield* this.#keepLast();
       else if (reason !== null) this.#epochs.mustHaveTrained();
       progress.finished = reason !== null && reason !== "interrupted";
@@ -181,8 +186,10 @@ class Trainer {
       this.#loaded = (performance.now() - this.#asked) / 1000;
       if (this.#stepsLeft <= 0) break;
       yield* this.#leftOut();
-      if (yield* this.#step(microBatches)) return "rolled back";
-      if (this.stopRequested()) return "interrupted";
+      const rolledBack = yield* this.#step(microBatches);
+      if (yield* this.#control.betweenSteps()) this.#began();
+      if (rolledBack) return "rolled back";
+      if (this.#control.stopping) return "interrupted";
       if (this.#state.age > settings.checkpointSeconds) yield* this.#state.checkpoint();
       if (progress.stepInEpoch >= stepsPerEpoch) break;
       this.#asked = performance.now();
@@ -297,7 +304,7 @@ class Trainer {
     yield* this.#state.heal();
     const began = performance.now();
     const due = epoch >= settings.epochs || this.#stepsLeft <= 0 || epoch % settings.evalInterval === 0;
-    const figures = due ? yield* evaluateEpoch(session, this.stopRequested) : notEvaluated;
+    const figures = due ? yield* evaluateEpoch(session, () => this.#control.lookForStop()) : notEvaluated;
     yield* this.#leftOut();
     if (figures === null) return "interrupted";
     const evaluationSeconds = (performance.now() - began) / 1000;
@@ -332,7 +339,7 @@ class Trainer {
     const { session } = this;
     const why = whyNoTest(session);
     if (why !== null) return yield { type: "warning", message: why };
-    const summary = yield* evaluateTest(session, this.stopRequested);
+    const summary = yield* evaluateTest(session, () => this.#control.lookForStop());
     if (summary === null) return;
     for (const recorder of this.recorders) recorder.test?.(summary);
     yield { type: "test", ap: summary.AP, ap50: summary.AP50, perClass: summary.per_class };

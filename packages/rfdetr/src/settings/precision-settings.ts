@@ -1,5 +1,6 @@
 // The settings of precision, of what is watched, and of values that are not finite.
 import { z } from "zod";
+import { moduleRule, precisionChanges } from "./precision-changes.js";
 import { precisionWords } from "./precision-words.js";
 import { count, countOrZero, type Setting } from "./setting.js";
 
@@ -33,10 +34,19 @@ export const precisionSettings = {
     ours: true,
   },
   precision_overrides: {
-    type: z.record(z.string(), z.enum(["fp32", "lower", "keep", "widest", "bf16", "bf16x3", "policy"])),
+    type: z.record(z.string(), moduleRule),
     fallback: {},
     takes: 'an object of "module path": "fp32", "lower", "keep", "widest", "bf16", "bf16x3" or "policy"',
     about: "precision of the modules whose path matches a pattern",
+    ours: true,
+  },
+  precision_changes: {
+    type: precisionChanges,
+    fallback: [],
+    takes:
+      'a list of {"step", "pattern", "rule"} and {"step", "undo": true}, with steps from 1 that do not become smaller',
+    about:
+      "changes to precision_overrides while the run trains, each with the first step that it holds for; a command to the running run adds to them, so that the settings of a run repeat it to the bit",
     ours: true,
   },
   precision_policy: {

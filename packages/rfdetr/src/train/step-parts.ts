@@ -53,11 +53,7 @@ export function stepParts(
       groupDetr: model.config.groupDetr,
       weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef },
     }),
-    autocast: modelAutocast(model, {
-      precision,
-      policy: withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators),
-      overrides: settings.precisionOverrides,
-    }),
+    autocast: trainingAutocast(model, settings, precision),
     optimizer: new optim.AdamW(parameterGroups(model, settings), { moments: settings.optimizerState }),
     scaler: new GradScaler({
       ...settings.scaler,
@@ -69,6 +65,18 @@ export function stepParts(
     device,
     clipMaxNorm: settings.clipMaxNorm,
   };
+}
+
+/**
+ * The autocast of training with these settings.
+ * @throws PolicyError when an override of the settings matches no module of the model
+ */
+export function trainingAutocast(model: RFDETRModel, settings: TrainSettings, precision: Precision): Autocast {
+  return modelAutocast(model, {
+    precision,
+    policy: withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators),
+    overrides: settings.precisionOverrides,
+  });
 }
 
 /** The moving average of the weights, or null if the settings do not ask for it. */

@@ -1,4 +1,6 @@
 // The events of a training run. They are plain data, so that they can cross threads and become JSON lines.
+
+import type { ModuleRule } from "@rfdetr/amp";
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
 import type { RunSummary, RunVersions } from "./run-directory.js";
 
@@ -139,6 +141,25 @@ export interface WarningEvent {
   message: string;
 }
 
+/** The run obeyed a command of another process, or changed its precision as its settings ask for. */
+export interface ControlEvent {
+  type: "control";
+  command: "pause" | "go-on" | "stop" | "override" | "undo";
+  /** Whether a command asked for it, or `precision_changes` of the settings did. */
+  by: "command" | "settings";
+  /** The last step before it. */
+  step: number;
+  /** Of an override: the modules and their rule. */
+  pattern?: string;
+  rule?: string;
+  /** Whether the run waits now, until it is told to go on. */
+  paused: boolean;
+  /** The overrides of precision that hold from the next step. */
+  overrides: Record<string, ModuleRule>;
+  /** What happened, in a sentence. */
+  message: string;
+}
+
 /** The run has ended. */
 export interface DoneEvent {
   type: "done";
@@ -163,4 +184,5 @@ export type TrainEvent =
   | CheckpointEvent
   | NoteEvent
   | WarningEvent
+  | ControlEvent
   | DoneEvent;

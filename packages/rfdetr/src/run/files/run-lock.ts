@@ -51,6 +51,13 @@ export class RunLock {
     return new RunLock(path, text);
   }
 
+  /** Whether a process runs the run in this folder, as far as this machine can know. */
+  static isHeld(folder: string): boolean {
+    const text = readIfThere(join(folder, lockName));
+    const holder = text === null ? null : parseHolder(text);
+    return holder !== null && mayRun(holder);
+  }
+
   /** Removes the lock that a thread of this process held when it died. */
   static abandon(folder: string): void {
     const path = join(folder, lockName);

@@ -1,5 +1,6 @@
 import { isAbsolute, relative, resolve } from "node:path";
 import {
+  type ControlRecord,
   Forecaster,
   type ForecastRecord,
   forecastText,
@@ -14,6 +15,7 @@ import {
 import { memory } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine.js";
 import { fixedBytes } from "../../train/memory-peak.js";
+import type { ControlEvent } from "../files/events.js";
 import { remedy as divergenceRemedy } from "../run-messages.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
@@ -62,6 +64,16 @@ export class NumericsRecorder implements Recorder {
 
   rollback({ from, to, lrFactor, fault }: RecordedRollback): void {
     const record = { v: numericsVersion, kind: "rollback", step: from, to_step: to, lr_factor: lrFactor, fault };
+    this.#session.directory.append(file, `${recordLine(record)}\n`);
+  }
+
+  control({ step, command, by, pattern, rule, overrides }: ControlEvent): void {
+    const changes = command === "override" || command === "undo";
+    const record: ControlRecord = {
+      ...{ v: numericsVersion, kind: "control", step, command, by, pattern, rule },
+      ...(changes ? { overrides } : {}),
+      at: new Date().toISOString(),
+    };
     this.#session.directory.append(file, `${recordLine(record)}\n`);
   }
 }

@@ -3,7 +3,7 @@ import type { OverflowReport, Watched } from "@rfdetr/amp";
 import type { MonitorRecord, PeakMemory, PhaseSeconds } from "@rfdetr/amp/records";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { StepResult } from "../../train/step.js";
-import type { EpochEvent, StepEvent } from "../files/events.js";
+import type { ControlEvent, EpochEvent, StepEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
 /** A step that was tried, applied or not. */
@@ -60,6 +60,8 @@ export interface RecordedEpoch {
 export interface Recorder {
   step?(step: RecordedStep): void;
   rollback?(rollback: RecordedRollback): void;
+  /** The run obeyed a command, or changed its precision. */
+  control?(control: ControlEvent): void;
   epoch?(epoch: RecordedEpoch): void;
   /** The run is stopped within an epoch, with weights that can be used. */
   stopped?(): void;

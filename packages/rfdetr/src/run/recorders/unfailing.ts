@@ -22,6 +22,7 @@ export function unfailing(session: Session, open: (session: Session) => Recorder
   return {
     step: (step) => attempt(() => inner?.step?.(step)),
     rollback: (rollback) => attempt(() => inner?.rollback?.(rollback)),
+    control: (control) => attempt(() => inner?.control?.(control)),
     epoch: (epoch) => attempt(() => inner?.epoch?.(epoch)),
     stopped: () => attempt(() => inner?.stopped?.()),
     test: (summary) => attempt(() => inner?.test?.(summary)),

@@ -22,6 +22,7 @@ import { initialProgress, noRollbacks } from "../progress.js";
 import type { TrainRequest } from "../train-run.js";
 import { autoBatch } from "./auto-batch.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
+import { checkPrecisionChanges, nextOverrides } from "./overrides.js";
 import { compareData, openResumed, type ResumedRun, recordChanges, whereDataWere } from "./resume.js";
 import { runConfig } from "./run-config.js";
 import type { Session } from "./session.js";
@@ -158,9 +159,11 @@ interface Ingredients {
 function assemble(ingredients: Ingredients): Session {
   const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data } = ingredients;
   const { note, ...precision } = chosen;
-  const parts = stepParts(model, settings, { precision: chosen.precision, device });
-  const stepsPerEpoch = data.stepsPerEpoch;
   const progress = resumed?.progress ?? initialProgress();
+  checkPrecisionChanges(model, settings);
+  const precisionOverrides = { ...nextOverrides({ settings, progress }) };
+  const parts = stepParts(model, { ...settings, precisionOverrides }, { precision: chosen.precision, device });
+  const stepsPerEpoch = data.stepsPerEpoch;
   const allSteps = stepsBefore(progress) + stepsPerEpoch * (settings.epochs - progress.epoch);
   const totalSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
   return {
@@ -171,7 +174,7 @@ function assemble(ingredients: Ingredients): Session {
     modelConfig,
     parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0),
     parts,
-    evaluationAutocast: settings.fp16Eval ? fp16EvalAutocast(model, settings.precisionOverrides) : parts.autocast,
+    evaluationAutocast: settings.fp16Eval ? fp16EvalAutocast(model, precisionOverrides) : parts.autocast,
     ema: averageOf(model, settings),
     schedule: new Schedule(settings, stepsPerEpoch, totalSteps),
     scales: sides,

@@ -74,7 +74,7 @@ export function openResumed(directory: RunDirectory, settings: TrainSettings, ch
   const config = readRunConfig(directory);
   const found = findCheckpoint(directory);
   const progress = found?.progress ?? null;
-  const edited = found?.settings === undefined ? null : editedSettings(directory, found.settings, settings, changes);
+  const edited = found === null ? null : editedSettings(directory, found, settings, changes);
   const warnings = [found?.warning ?? null, edited].filter((text) => text !== null);
   const goesOn = progress === null || trainsOn(progress, settings, changes);
   const extended = goesOn && progress?.finished === true;
@@ -103,11 +103,13 @@ function findCheckpoint(directory: RunDirectory): ReturnType<typeof soundCheckpo
  */
 function editedSettings(
   directory: RunDirectory,
-  saved: Record<string, unknown>,
+  { settings: saved, progress: { step } }: Pick<ReturnType<typeof soundCheckpoint>, "settings" | "progress">,
   settings: TrainSettings,
   changes: ResumeChanges,
 ): string | null {
-  const now = comparedSettings(settings, readRunConfig(directory).seed);
+  if (saved === undefined) return null;
+  const made = settings.precisionChanges.filter((change) => change.step <= step);
+  const now = comparedSettings({ ...settings, precisionChanges: made }, readRunConfig(directory).seed);
   const named = new Set(Object.keys(toFile(changes as TrainSettings)));
   const edited = Object.keys(now).filter(
     (name) => Object.hasOwn(saved, name) && !named.has(name) && !isDeepStrictEqual(saved[name], now[name]),

@@ -81,7 +81,10 @@ export function saveSession({ directory, parts, ema, progress, settings, seed }:
       optimizer: parts.optimizer.stateDict(),
       rng: getRngState(parts.device),
     };
-    saveCheckpoint(directory.checkpoint, progress, tensors, comparedSettings(settings, seed));
+    // Those of later steps are no part of what the weights went through.
+    const made = settings.precisionChanges.filter(({ step }) => step <= progress.step);
+    const compared = comparedSettings({ ...settings, precisionChanges: made }, seed);
+    saveCheckpoint(directory.checkpoint, progress, tensors, compared);
   });
   if (progress.finished) directory.removePreviousCheckpoint();
 }

@@ -19,6 +19,8 @@ export class Transcript {
       case "note":
       case "warning":
         return [`${event.type}: ${event.message}`];
+      case "control":
+        return [`${event.by}: ${event.message}`];
       case "step":
         return present([skippedStep(event)]);
       case "epoch": {
