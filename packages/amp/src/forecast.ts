@@ -20,10 +20,13 @@ interface Point {
  * Follows the modules over the watched steps of a run, in their order, and foresees which of them overflow. It keeps
  * the last eight values of each module.
  * @example
- * import { Forecaster } from "@rfdetr/amp/records";
+ * import { readFileSync } from "node:fs";
+ * import { Forecaster, parseRecord } from "@rfdetr/amp/records";
  * const forecaster = new Forecaster();
- * for (const record of watchedSteps)
- *   for (const { path, watched_steps } of forecaster.add(record)) console.log(path, "overflows in", watched_steps);
+ * for (const line of readFileSync("runs/nano/numerics.jsonl", "utf8").trim().split("\n")) {
+ *   const record = parseRecord(line);
+ *   if (record.kind === "monitor") console.log(forecaster.add(record as never));
+ * }
  */
 export class Forecaster {
   readonly #points = new Map<string, Point[]>();

@@ -17,9 +17,9 @@ const smallShare = 0.01;
  * @param record a module of a watched step
  * @param scale the loss scale, to be taken out of gradients; 1, the default, leaves it in
  * @example
- * import { headroomOf, parseRecord } from "@rfdetr/amp/records";
- * const { gradient, scale } = parseRecord(line);
- * for (const module of gradient) console.log(module.path, headroomOf(module, scale).fp16.underflow);
+ * import { headroomOf } from "@rfdetr/amp/records";
+ * const module = { amax: 512, exponents: { first: -12, counts: [40, 0, 60] } };
+ * console.log(headroomOf(module).fp16); // { overflow: 6.999…, underflow: 2 }
  */
 export function headroomOf(
   { amax, exponents }: Pick<ModuleRecord, "amax" | "exponents">,
