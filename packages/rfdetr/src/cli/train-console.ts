@@ -1,5 +1,12 @@
 // A training run as text: a header, a live line, a table with a row per epoch, and the end.
-import type { ControlEvent, EpochEvent, EvaluationEvent, StartEvent, StepEvent, TrainEvent } from "../run/files/events.js";
+import type {
+  ControlEvent,
+  EpochEvent,
+  EvaluationEvent,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+} from "../run/files/events.js";
 import type { TrainResult } from "../run/train-run.js";
 import { endingFields } from "../run/transcript/ending.js";
 import { bestMark, EpochTable } from "../run/transcript/epoch-table.js";
