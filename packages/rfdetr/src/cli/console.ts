@@ -3,7 +3,7 @@
 import { displayWidth, textTable } from "@rfdetr/amp/text";
 import { type Field, labelWidth } from "../support/format.js";
 import { Output, type OutputStream, printable, printableJson, stderr, stdout } from "./output.js";
-import { bold, dim, green, red, shortened, wrapped, written, yellow } from "./style.js";
+import { bold, dim, green, red, shortened, unbroken, wrapped, written, yellow } from "./style.js";
 
 /** How a console writes. */
 export interface ConsoleOptions {
@@ -62,10 +62,7 @@ export class Console {
     for (const [label, ...lines] of fields)
       for (const [i, line] of lines.entries()) {
         const before = (i === 0 ? label : "").padEnd(labelWidth);
-        // The label takes part as one word, so that the first line is as long as the others.
-        const word = before.replaceAll(" ", "\u00a0");
-        const text = wrapped(`${word}${line}`, this.#columnsOf(output), labelWidth);
-        this.#line(output, `${dim(before)}${text.slice(word.length)}`);
+        this.#line(output, wrapped(`${dim(unbroken(before))}${line}`, this.#columnsOf(output), labelWidth));
       }
   }
 

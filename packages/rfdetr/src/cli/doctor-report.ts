@@ -31,13 +31,13 @@ export function memory(console: Console, precision: string, prices: readonly Mem
   const change = (value: number, from = value): string =>
     `${value < from ? "−" : "+"}${Math.round(100 * Math.abs(value / from - 1))} %`;
   const cells = prices.map((row) => [
-    row.way === "gradient_checkpointing" ? '"gradient_checkpointing": true' : `"memory": "${row.way}"`,
+    row.way === "gradient_checkpointing" ? "gradient_checkpointing=true" : `memory=${row.way}`,
     formatBytes(row.peak_tensor_bytes),
     change(row.peak_tensor_bytes, base?.peak_tensor_bytes),
     (row.step_seconds * 1000).toFixed(0),
     change(row.step_seconds, base?.step_seconds),
   ]);
-  console.table(["setting", "tensors", "", "step ms", ""], cells);
+  console.table(["setting", "tensors", "change", "step ms", "change"], cells, ["change"]);
 }
 
 /** Prints a table of the precisions measured on a training step. */

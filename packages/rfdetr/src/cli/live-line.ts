@@ -6,7 +6,7 @@ import { bold, dim, green, widthOf } from "./style.js";
 
 /** Cells of the bar of an epoch, by the columns that a terminal has at least. */
 const bars = [
-  { columns: 96, cells: 20 },
+  { columns: 118, cells: 20 },
   { columns: 70, cells: 10 },
 ] as const;
 
@@ -63,7 +63,9 @@ export class LiveLine {
 
   #left(): string[] {
     const seconds = this.#step?.secondsLeft ?? Number.POSITIVE_INFINITY;
-    return Number.isFinite(seconds) ? [bold(`${duration(seconds)} left (${clock(this.now(), seconds)})`)] : [];
+    return Number.isFinite(seconds) && seconds >= 0.5
+      ? [bold(`${duration(seconds)} left (${clock(this.now(), seconds)})`)]
+      : [];
   }
 
   #epoch({ epoch }: StepEvent): string {

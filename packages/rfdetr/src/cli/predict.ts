@@ -21,6 +21,7 @@ import {
 } from "./context.js";
 import type { PredictOutput } from "./predict-output.js";
 import { exitCodes, type StopSignal } from "./stop-requests.js";
+import { unbroken } from "./style.js";
 
 interface PredictFlags extends OutputFlags, WeightsFlags {
   weights: string;
@@ -137,11 +138,12 @@ async function predictFiles(
     console.warning(error.message);
   };
   try {
-    for await (const { source, ...found } of detector.predict(files, { ...options, onError, signal: stop.signal })) {
-      const image = { file: String(source), ...found };
+    for await (const { source, ...detected } of detector.predict(files, { ...options, onError, signal: stop.signal })) {
+      const image = { file: String(source), ...detected };
       await output.add(image);
       images.push(image);
-      console.sentence(`${image.file}: ${inOneLine(image.detections)}`, 4);
+      const found = inOneLine(image.detections).split(", ").map(unbroken).join(", ");
+      console.sentence(`${image.file}: ${found}`, 4);
       console.live(`${images.length + errors.length}/${counted(files.length, "image")}`);
     }
   } catch (error) {

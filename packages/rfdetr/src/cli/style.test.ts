@@ -1,7 +1,7 @@
 import { displayWidth } from "@rfdetr/amp/text";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bold, green, shortened, widthOf, wrapped, written } from "./style.js";
+import { bold, green, shortened, unbroken, widthOf, wrapped, written } from "./style.js";
 
 const words = fc.array(fc.string({ unit: fc.constantFrom("a", "é", "猫", "🦉", "-"), minLength: 1, maxLength: 9 }));
 
@@ -48,5 +48,6 @@ describe("text in narrow terminals", () => {
   it("stays in one line where lines may be of any length", () => {
     expect(wrapped("one two three", null, 2)).toBe("one two three");
     expect(wrapped("one two three", 8, 2)).toBe("one two\n  three");
+    expect(written(wrapped(`one ${unbroken("two three")} four`, 10, 0), false)).toBe("one\ntwo three\nfour");
   });
 });

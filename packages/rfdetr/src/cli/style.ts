@@ -11,6 +11,12 @@ const style =
   (text: string): string =>
     text === "" ? "" : `${mark}${on};${text}${mark}${off};`;
 
+/** Stands for a space that no line is broken at. */
+const glue = "\ufdd1";
+
+/** Text that stays in one line wherever lines are broken between words. */
+export const unbroken = (text: string): string => text.replaceAll(" ", glue);
+
 export const bold = style(1, 22);
 export const dim = style(2, 22);
 export const green = style(32, 39);
@@ -19,7 +25,9 @@ export const red = style(31, 39);
 
 /** Text as it is written: emphasis as escape sequences or as nothing, and no control character of a name. */
 export function written(text: string, isColoured: boolean): string {
-  return printable(text).replace(marks, isColoured ? "\x1b[$1m" : "");
+  return printable(text)
+    .replaceAll(glue, " ")
+    .replace(marks, isColoured ? "\x1b[$1m" : "");
 }
 
 /** Columns that text takes in a terminal. */

@@ -11,7 +11,7 @@ import type { TrainResult } from "../run/train-run.js";
 import { endingFields } from "../run/transcript/ending.js";
 import { bestMark, EpochTable } from "../run/transcript/epoch-table.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "../run/transcript/header.js";
-import { skippedStep } from "../run/transcript/skipped-step.js";
+import { isScaleSearch, skippedStep } from "../run/transcript/skipped-step.js";
 import { type Field, fraction } from "../support/format.js";
 import type { Console } from "./console.js";
 import { LiveLine } from "./live-line.js";
@@ -80,7 +80,7 @@ export class TrainConsole {
     const { console } = this;
     this.#line.step(event);
     const skipped = skippedStep(event);
-    if (skipped !== null) console.prose(console.yellow(skipped));
+    if (skipped !== null) console.prose((isScaleSearch(event) ? console.dim : console.yellow)(skipped));
     const early = this.now().getTime() - this.#began < 60_000;
     if (!this.#isDue(!console.plain ? liveEvery : early ? logEvery.first : logEvery.later)) return;
     if (console.plain) console.progress(this.#line.text(null));

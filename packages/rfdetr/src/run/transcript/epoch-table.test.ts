@@ -22,8 +22,8 @@ describe("the table of epochs", () => {
   it("shows the loss scale where there is one", () => {
     expect(new EpochTable().row(epoch, null)).toEqual({
       titles:
-        "  epoch    step     loss   class     box    giou     AP   AP50   AP75      lr    scale skipped   img/s     time",
-      row: "   1/50      94   10.500   1.000   2.000   3.000  0.500  0.700      –  1.0e-4    65536       2    12.3     1:05",
+        "  epoch    step     loss   class     box    giou     AP   AP50   AP75      lr    scale  skipped   img/s     time",
+      row: "   1/50      94   10.500   1.000   2.000   3.000  0.500  0.700      –  1.0e-4    65536        2    12.3     1:05",
     });
   });
 

@@ -21,7 +21,7 @@ const table: readonly Column[] = [
   { title: "AP75", width: 6, cell: (event) => fraction(event.ap75) },
   { title: "lr", width: 7, cell: ({ lr }) => lr.toExponential(1) },
   { title: "scale", width: 8, cell: ({ amp }) => (amp.lossScale === null ? "–" : String(amp.lossScale)) },
-  { title: "skipped", width: 7, cell: (event) => String(event.amp.skipped) },
+  { title: "skipped", width: 8, cell: (event) => String(event.amp.skipped) },
   { title: "img/s", width: 7, cell: (event) => event.imagesPerSecond.toFixed(1) },
   { title: "time", width: 8, cell: (event) => duration(event.seconds + event.evaluationSeconds) },
 ];

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { skippedEvent as skipped, stepEvent } from "../../testing/run-events.js";
-import { skippedStep } from "./skipped-step.js";
+import { isScaleSearch, skippedStep } from "./skipped-step.js";
 
 describe("a skipped step", () => {
   it("is one line with what was not finite, the module and the loss scale", () => {
     expect(skippedStep(skipped)).toBe(
-      "step 214 skipped: gradient of class_embed.weight not finite, first in transformer.decoder.layers.1.cross_attn (loss scale 65536 → 32768)",
+      "step 214 skipped, loss scale 65536 → 32768: gradient of class_embed.weight not finite, first in transformer.decoder.layers.1.cross_attn",
     );
     expect(skippedStep(stepEvent)).toBeNull();
   });
@@ -20,5 +20,11 @@ describe("a skipped step", () => {
   it("is counted only after the first hundred", () => {
     expect(skippedStep({ ...skipped, skippedSteps: 100 })).toMatch(/; further ones are only counted, and /);
     expect(skippedStep({ ...skipped, skippedSteps: 101 })).toBeNull();
+  });
+
+  it("is expected where the loss is finite and only its scale is too high", () => {
+    expect(isScaleSearch(skipped)).toBe(true);
+    expect(isScaleSearch({ ...skipped, loss: Number.NaN })).toBe(false);
+    expect(isScaleSearch(stepEvent)).toBe(false);
   });
 });
