@@ -5,7 +5,10 @@ import { measure, spread } from "../support/statistics.js";
 
 /** What the machine reaches at most. */
 export interface HardwarePeaks {
-  /** 10⁹ operations a second of a linear layer of 1024³ in the dtype of each precision; on a CPU, float16 is 256³. */
+  /**
+   * 10⁹ operations a second of a linear layer in the dtype of each precision: of 4096³ on a GPU, of 1024³ on a CPU, where
+   * float16 is 256³.
+   */
   matmul: { dtype: DType; gflops: number }[];
   /** The same in the dtype of one precision, by number of threads; empty on a GPU. */
   threads: { threads: number; gflops: number }[];
@@ -25,11 +28,22 @@ export function peakFlops(precision: Precision, device: string): number {
   setTf32(precision === "tf32");
   return noGrad(() =>
     scope(() => {
-      // Float16 products of some CPUs are a hundred times slower; a smaller product shows that as well.
-      const side = dtype === "float16" && device === "cpu" ? 256 : 1024;
+      // Float16 products of some CPUs are a hundred times slower; a smaller product shows that as well. A GPU needs
+      // larger ones, and several for each reading, which waits.
+      const onCpu = device === "cpu";
+      const side = !onCpu ? 4096 : dtype === "float16" ? 256 : 1024;
+      const products = onCpu ? 1 : 16;
       const [a, b] = [randn([side, side], { device }).to(dtype), randn([side, side], { device }).to(dtype)];
-      const seconds = measure(() => void scope(() => ops.linear(a, b).narrow(0, 0, 1).float().sum().item()), 10, 3);
-      return (2 * side ** 3) / spread(seconds).min;
+      const seconds = measure(
+        () =>
+          scope(() => {
+            for (let i = 1; i < products; i++) scope(() => void ops.linear(a, b));
+            ops.linear(a, b).narrow(0, 0, 1).float().sum().item();
+          }),
+        10,
+        3,
+      );
+      return (2 * products * side ** 3) / spread(seconds).min;
     }),
   );
 }
