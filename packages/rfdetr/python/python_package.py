@@ -32,11 +32,13 @@ parser.add_argument("--warmup", type=int, default=2)
 parser.add_argument("--boxes", type=int, default=8)
 options = parser.parse_args()
 
+import rfdetr  # noqa: E402
 import torch  # noqa: E402
 
 half = options.precision == "bf16-mixed"
 device = torch.device(options.device)
 on_gpu = device.type == "cuda"
+# After the package, which turns TF32 on when it is imported.
 torch.set_float32_matmul_precision("high" if options.precision == "tf32" else "highest")
 torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
 
@@ -131,7 +133,6 @@ def target(image: int, side: int) -> dict[str, torch.Tensor]:
 
 def infer() -> dict:
     import numpy
-    import rfdetr
     from PIL import Image
 
     torch.manual_seed(0)

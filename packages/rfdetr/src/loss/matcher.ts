@@ -29,8 +29,8 @@ export interface Matching {
 }
 
 /**
- * Largest number of cost elements to compute at once. A larger problem is computed layer by layer, then image by image.
- * The computation needs some forty temporaries of this size. Four times as many elements were no faster, and with a
+ * Largest number of cost elements to compute at once. More are computed layer by layer, then image by image. The
+ * computation needs some forty temporaries of this size. Four times as many elements were no faster, and with a
  * hundred boxes for each image they set the peak memory of a training step.
  */
 const maxElements = 1_000_000;
@@ -86,26 +86,29 @@ export class HungarianMatcher {
     if (pairs === 0) return result;
     const images = Math.min(batch, Math.max(1, Math.floor(maxElements / (queries * most))));
     const atOnce = Math.max(1, Math.floor(maxElements / (batch * queries * most)));
-    for (let first = 0; first < layers.length; first += atOnce) {
-      const some = layers.slice(first, first + atOnce);
-      const at = some.map(() => 0);
-      for (let image = 0; image < batch; image += images) {
-        const own = targets.slice(image, image + images);
-        const problems = some.flatMap((_, layer) =>
-          own.flatMap(({ labels }, b) =>
-            Array.from({ length: groups }, (_, group) => ({ layer, image: image + b, group, count: labels.length })),
-          ),
-        );
-        const { rows, columns } = noGrad(() => scope(() => this.#solve(this.#costs(some, image, own, most), problems)));
-        const width = Math.min(each, most);
-        for (const [p, { layer, image, group, count }] of problems.entries()) {
-          const to = result[first + layer];
-          for (let i = p * width; i < p * width + Math.min(each, count); i++, at[layer]++) {
-            to.batch[at[layer]] = image;
-            to.query[at[layer]] = group * each + rows[i];
-            to.target[at[layer]] = columns[i];
-          }
-        }
+    const problems = layers.flatMap((_, layer) =>
+      targets.flatMap(({ labels }, image) =>
+        Array.from({ length: groups }, (_, group) => ({ layer, image, group, count: labels.length })),
+      ),
+    );
+    const costs = (first: number, image: number): Tensor =>
+      this.#costs(layers.slice(first, first + atOnce), image, targets.slice(image, image + images), most).to("float32");
+    const { rows, columns } = noGrad(() =>
+      scope(() => {
+        const parts: Tensor[] = [];
+        for (let first = 0; first < layers.length; first += atOnce)
+          for (let image = 0; image < batch; image += images) parts.push(scope(() => costs(first, image).flatten()));
+        return this.#solve(ops.cat(parts).view(problems.length, each, most), problems);
+      }),
+    );
+    const at = layers.map(() => 0);
+    const width = Math.min(each, most);
+    for (const [p, { layer, image, group, count }] of problems.entries()) {
+      const to = result[layer];
+      for (let i = p * width; i < p * width + Math.min(each, count); i++, at[layer]++) {
+        to.batch[at[layer]] = image;
+        to.query[at[layer]] = group * each + rows[i];
+        to.target[at[layer]] = columns[i];
       }
     }
     return result;
@@ -153,16 +156,14 @@ export class HungarianMatcher {
   }
 
   /**
-   * Solves all problems side by side.
-   * @param costs `[layers, B, N, most]`
-   * @param problems by layer, image and group, with their numbers of targets
+   * Solves all problems side by side. On a GPU it reads the costs once, and waits for them.
+   * @param costs `[problems, N / groups, most]`
+   * @param problems with their numbers of targets
    * @returns min(N / groups, most) places for each problem, its pairs first, by row
    */
   #solve(costs: Tensor, problems: readonly { count: number }[]): { rows: Int32Array; columns: Int32Array } {
-    const most = costs.shape[3];
-    const exact = costs.to("float32");
-    const onCpu = exact.device === "cpu" ? exact : tensor(exact.toArray(), { shape: exact.shape });
-    const [rows, columns, , replaced] = ops.linearSumAssignment(onCpu.view(problems.length, -1, most), {
+    const onCpu = costs.device === "cpu" ? costs : tensor(costs.toArray(), { shape: costs.shape });
+    const [rows, columns, , replaced] = ops.linearSumAssignment(onCpu, {
       columns: problems.map(({ count }) => count),
       replaceNonFinite: true,
     });
