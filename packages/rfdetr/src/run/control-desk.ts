@@ -1,6 +1,7 @@
 // Where a run takes commands and answers them: its side of the files that `requestControl` writes.
 import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { removeEmpty } from "../support/atomic.js";
 import { RunDirectoryError } from "../support/errors.js";
 import { reasonOf } from "../support/system-error.js";
 import {
@@ -65,13 +66,18 @@ export class ControlDesk {
     this.#write(stateFile(this.#run), { session: this.session, ...state });
   }
 
-  /** Removes the folder: the run takes no commands any more. */
+  /**
+   * Takes no commands any more, and removes the folder. Answers stay for those who still wait for them; the last of them
+   * removes it.
+   */
   close(): void {
     try {
-      rmSync(controlFile(this.#run), { recursive: true, force: true });
+      for (const name of this.#requests()) rmSync(controlFile(this.#run, name), { force: true });
+      rmSync(stateFile(this.#run), { force: true });
     } catch {
-      // The lock of the run is gone with the process, and the next one removes it.
+      // The next process of the run removes what stays; nobody obeys it.
     }
+    removeEmpty([controlFile(this.#run)]);
   }
 
   #requests(): string[] {

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { writeFailure } from "../support/atomic.js";
+import { removeEmpty, writeFailure } from "../support/atomic.js";
 import { RunDirectoryError } from "../support/errors.js";
 import {
   answerFile,
@@ -86,6 +86,7 @@ export async function requestControl(
   } finally {
     takenBack(path, id);
     rmSync(answerFile(path, id), { force: true });
+    if (!RunLock.isHeld(path)) removeEmpty([controlFile(path)]);
   }
 }
 
