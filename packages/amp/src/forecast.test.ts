@@ -45,10 +45,19 @@ describe("a forecast", () => {
     expect(forecast.steps).toBeCloseTo(10, 9);
   });
 
-  it("is of the narrowest dtype of the values", () => {
+  it("is of the dtype of the largest value, or of the narrowest one where the file does not tell", () => {
     // Far away in bfloat16, which has the range of float32.
     expect(after([10, 8, 6, 4], "bfloat16")).toEqual([]);
     expect(after([10, 8, 6, 4], "float32 float16")[0].dtype).toBe("float16");
+    const largest = { value: 1, dtype: "float32", index: [], image: null };
+    const forecaster = new Forecaster();
+    for (const step of [1, 2, 3, 4])
+      expect(
+        forecaster.add({
+          ...{ step, scale: 1, gradient: [] },
+          forward: [{ ...module("a", 10 - 2 * step, "float32 float16"), largest }],
+        }),
+      ).toEqual([]);
     expect(after([-80, -90, -100, -110], "bfloat16")[0].dtype).toBe("bfloat16");
   });
 

@@ -44,7 +44,7 @@ export class Forecaster {
   }
 
   #follow(side: ForecastRecord["side"], module: ModuleRecord, step: number, scale: number): ForecastRecord | null {
-    const dtype = narrowest(module.dtype);
+    const dtype = dtypeOf(module);
     const headroom = headroomOf(module).fp16.overflow + Math.log2(limits[dtype].largest / limits.float16.largest);
     const bits = headroom + Math.log2(scale);
     const key = `${side} ${module.path}`;
@@ -77,9 +77,9 @@ export function forecastText(forecast: ForecastRecord): string {
   return `${what} overflows ${dtype} in about ${watched} watched ${watched === 1 ? "step" : "steps"} (${all} of all) at this growth: ${headroom.toFixed(1)} bits are left, and each watched step took ${perWatched.toFixed(2)} of the ${basis.records} since step ${basis.first} (R² ${basis.r2.toFixed(2)})`;
 }
 
-/** The narrowest of the dtypes that a module has values in: it overflows first. */
-function narrowest(dtypes: string): ForecastRecord["dtype"] {
-  const all = dtypes.split(" ");
+/** The dtype of the largest value of a module; in earlier files the narrowest that it has values in. */
+function dtypeOf({ dtype, largest }: ModuleRecord): ForecastRecord["dtype"] {
+  const all = (largest?.dtype ?? dtype).split(" ");
   return all.includes("float16") ? "float16" : all.includes("bfloat16") ? "bfloat16" : "float32";
 }
 

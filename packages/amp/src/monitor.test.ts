@@ -1,4 +1,4 @@
-import { memory, nn, ops, optim, randn, resetPeakMemory, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { memory, nn, noGrad, ops, optim, randn, resetPeakMemory, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { Autocast } from "./autocast.js";
 import { Monitor, UpdateProbe } from "./monitor.js";
@@ -56,6 +56,38 @@ describe("monitor", () => {
     monitor.begin();
     step(net, new Autocast("32-true"), tensor([[1, 2, 3, 4, 5, 6, 7, Number.POSITIVE_INFINITY]]));
     expect(monitor.end().forward.find((m) => m.path === "a")?.non_finite).toBe(1);
+  });
+
+  it("traces the largest value of a module to its place and its image", () => {
+    const largest = (x: Tensor, batch?: { images: number; first: number; stacks?: number[] }) => {
+      const net = new Net();
+      noGrad(() => net.a.weight.copyFrom(new Float32Array(64).map((_, i) => (i % 9 === 0 ? 1 : 0))));
+      noGrad(() => net.a.bias?.fill_(0));
+      const monitor = new Monitor();
+      monitor.begin();
+      if (batch !== undefined) monitor.batch(batch);
+      step(net, new Autocast("32-true"), x);
+      return monitor.end().forward.find((m) => m.path === "a")?.largest;
+    };
+    const rows = (count: number, row: number, column: number, value: number): Tensor =>
+      tensor(
+        Array.from({ length: count }, (_, i) =>
+          Array.from({ length: 8 }, (_, j) => (i === row && j === column ? value : 1)),
+        ),
+      );
+    const found = { value: -7, dtype: "float32", index: [1, 5] };
+    expect(largest(rows(3, 1, 5, -7))).toEqual({ ...found, image: null });
+    expect(largest(rows(3, 1, 5, -7), { images: 3, first: 4 })).toEqual({ ...found, image: 5 });
+    // Two rows of each image, such as windows; rows that are no multiple of the images belong to none.
+    expect(largest(rows(6, 5, 0, 9), { images: 3, first: 0, stacks: [1, 2] })).toMatchObject({
+      index: [5, 0],
+      image: 2,
+    });
+    expect(largest(rows(6, 5, 0, 9), { images: 3, first: 0 })).toMatchObject({ index: [5, 0], image: null });
+    expect(largest(rows(3, 2, 1, Number.NaN), { images: 3, first: 0 })).toMatchObject({
+      value: Number.NaN,
+      index: [2, 0],
+    });
   });
 
   it("leaves nothing behind: no hooks, no tensors, no observer", () => {

@@ -1,7 +1,6 @@
 // The monitor: on watched steps, records the range of every module's outputs and of their gradients.
 import { keep, noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import { MonitorError } from "./errors.js";
-import { headroomOf } from "./headroom.js";
 import { type OperatorEvent, observe, unobserved } from "./observe.js";
 import { quietOperators } from "./policy.js";
 import { addRange, compactExponents, largestOf, type Range, rangeOf, shares } from "./range.js";
@@ -154,14 +153,14 @@ export class Monitor {
     const [rows = 0] = tensor.shape;
     const [row = 0] = index;
     const ofImages = place !== placeName(null) && images > 0 && stacks.includes(rows / images);
-    return { value, index, image: ofImages ? first + Math.floor((row * images) / rows) : null };
+    const { dtype } = tensor;
+    return { value, dtype, index, image: ofImages ? first + Math.floor((row * images) / rows) : null };
   }
 }
 
 function records(seen: Map<string, Seen>): ModuleRecord[] {
   return [...seen].map(([path, { dtypes, range, largest }]) => {
     const share = shares(range);
-    const exponents = compactExponents(range);
     return {
       path,
       dtype: [...dtypes].join(" "),
@@ -172,8 +171,7 @@ function records(seen: Map<string, Seen>): ModuleRecord[] {
       fp16_subnormal: share.fp16Subnormal,
       fp16_saturate: share.fp16Saturate,
       bf16_flush: share.bf16Flush,
-      exponents,
-      headroom: headroomOf({ amax: range.amax, exponents }),
+      exponents: compactExponents(range),
       largest,
     };
   });

@@ -81,6 +81,8 @@ export interface Headroom {
 export interface LargestValue {
   /** With its sign. */
   value: number;
+  /** Of the tensor that holds it: a module may have several. */
+  dtype: string;
   /** Its index in the tensor, such as `[image, token, channel]`. */
   index: number[];
   /** The image that made it, by its place in `images` of the record; null where no single image did. */
@@ -106,11 +108,6 @@ export interface ModuleRecord {
   bf16_flush: number;
   /** Counts by binary exponent: `counts[i]` values have 2^(first+i) ≤ |x| < 2^(first+i+1). */
   exponents: { first: number; counts: number[] };
-  /**
-   * The distance to the limits of float16 and bfloat16; gradients with the loss scale. Missing in files of earlier
-   * versions of the program: `headroomOf` computes it for every file.
-   */
-  headroom?: { fp16: Headroom; bf16: Headroom };
   /** Missing in files of earlier versions of the program. */
   largest?: LargestValue;
 }
@@ -123,7 +120,7 @@ export interface ModuleRecord {
 export interface ForecastRecord {
   path: string;
   side: "forward" | "gradient";
-  /** The dtype that overflows: the narrowest of those that the module has values in. */
+  /** The dtype that overflows: that of the largest value. */
   dtype: "float16" | "bfloat16" | "float32";
   /** Bits to overflow at this step. */
   headroom: number;

@@ -1,7 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { formatNumerics, type MonitorRecord, parseRecord, summarizeNumerics } from "@rfdetr/amp";
+import { formatNumerics, summarizeNumerics } from "@rfdetr/amp";
+import {
+  type HeaderRecord,
+  type MonitorRecord,
+  type PeakMemory,
+  parseRecord,
+  type StepRecord,
+} from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";
@@ -44,6 +51,32 @@ describe("a run that is watched", () => {
       }
     }
     expect(monitors[0].forward.find((module) => module.path === "class_embed")?.dtype).toBe("bfloat16");
+  });
+
+  it("tells where the time of each step and the memory of a watched step went", () => {
+    const records = read("watched", "numerics.jsonl").toString().trim().split("\n").map(parseRecord);
+    const steps = records.filter((record) => record.kind === "step") as unknown as StepRecord[];
+    for (const { phases, seconds } of steps) {
+      expect(Object.keys(phases ?? {})).toEqual(["load", "forward", "loss", "backward", "optimizer"]);
+      const sum = Object.values(phases ?? {}).reduce((a, b) => a + b, 0);
+      expect(sum).toBeGreaterThan(0);
+      // Each of them is rounded.
+      expect(sum).toBeLessThan(seconds + 0.001);
+    }
+    const header = records[0] as unknown as HeaderRecord;
+    const sum = (bytes: object): number => Object.values(bytes).reduce((a, b) => a + b, 0);
+    for (const { memory, images } of records.filter(({ kind }) => kind === "monitor") as unknown as MonitorRecord[]) {
+      expect(images).toBeUndefined();
+      const { bytes, kinds, dtypes } = memory as PeakMemory;
+      expect([sum(kinds), sum(dtypes)]).toEqual([bytes, bytes]);
+      const { weights, moments, average } = header.fixed_bytes as NonNullable<HeaderRecord["fixed_bytes"]>;
+      expect(kinds).toMatchObject({ weights, moments, average });
+      expect(kinds.activations).toBeGreaterThan(weights);
+      expect(dtypes.bfloat16).toBeGreaterThan(kinds.copies);
+    }
+    // The watch lets the peak of the process begin anew; the records do not.
+    const peaks = steps.map(({ memory }) => memory.peak_bytes);
+    expect(peaks).toEqual([...peaks].sort((a, b) => a - b));
   });
 
   it("reads as a page", () => {

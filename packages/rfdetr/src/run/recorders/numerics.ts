@@ -215,12 +215,11 @@ function monitorRecord(
 }
 
 /** A module with the digits that its figures have: a float32 has seven, a share of a sample four. */
-function moduleRecord({ path, dtype, amax, exponents, headroom, largest, ...shares }: ModuleRecord): ModuleRecord {
+function moduleRecord({ path, dtype, amax, exponents, largest, ...shares }: ModuleRecord): ModuleRecord {
   return {
     ...{ path, dtype, amax: significant(amax, 7) },
     ...rounded(shares, 4),
     exponents,
-    ...(headroom === undefined ? {} : { headroom: rounded(headroom, 4) }),
     ...(largest === undefined ? {} : { largest: { ...largest, value: significant(largest.value, 7) } }),
   };
 }
