@@ -16,9 +16,8 @@ const command = args.find((arg) => !arg.startsWith("-"));
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const isCheckout = existsSync(new URL("../src", import.meta.url));
 const wantsVersion = args.includes("--version") || args.includes("-V");
-const commands = "train, val, predict, data, bench, profile, doctor, numerics, control, convert, settings, demo, setup".split(
-  ", ",
-);
+const commands =
+  "train, val, predict, data, bench, profile, doctor, numerics, control, convert, settings, demo, setup".split(", ");
 const wantsHelp =
   wantsVersion ||
   ["-h", "--help"].some((flag) => args.includes(flag)) ||
