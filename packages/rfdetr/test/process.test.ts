@@ -87,6 +87,7 @@ describe("another command", () => {
   it.each([
     [["data", "check", "data"], "can be trained on"],
     [["data", "stats", "data"], "train: 6 images"],
+    [["data", "stats", "data", "--out", "stats"], "box-sizes.svg"],
     [["doctor"], "precision "],
     [["numerics", "made"], "4 steps"],
     [["val", "--weights", "made", "--data", "data", "--precision", "32-true"], "AP50"],

@@ -6,6 +6,7 @@ import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
 import { addDataConvert } from "./data-convert.js";
 import { addDataSplit } from "./data-split.js";
+import { addDataStats } from "./data-stats.js";
 
 interface SynthFlags extends OutputFlags {
   images: number;
@@ -42,9 +43,7 @@ export function addData(program: Command, finish: (code: number) => void): void 
       .option("--fast", "read the headers of the images only, and do not decode them")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
   ).action(async (folder: string, flags: CheckFlags) => finish(await check(folder, flags)));
-  withOutputFlags(
-    data.command("stats").description("Count images, boxes, classes and sizes").argument("<dir>", "dataset"),
-  ).action(async (folder: string, flags: OutputFlags) => finish(await stats(folder, flags)));
+  addDataStats(data, finish);
   addDataSplit(data, finish);
   addDataConvert(data, finish);
 }
@@ -116,31 +115,4 @@ function printFindings(console: Console, groups: readonly Finding[][]): void {
       for (const { message } of group.slice(0, most)) console.sentence(`  ${message}`, 4);
       if (group.length > most) console.result(`  and ${group.length - most} more (--json lists all)`);
     }
-}
-
-async function stats(folder: string, flags: OutputFlags): Promise<number> {
-  const { datasetStats } = await import("../data/stats.js");
-  const console = consoleOf(flags);
-  const result = datasetStats(folder);
-  if (console.json) {
-    console.data(result);
-    return exit.done;
-  }
-  if (result.faults > 0)
-    console.warning(
-      `${counted(result.faults, "fault")} in the data: what is at fault is not counted here; rfdetr data check names it`,
-    );
-  for (const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } of result.splits) {
-    console.result(console.bold(`${split}: ${counted(images, "image")}, ${counted(boxes, "box", "boxes")}`));
-    console.result(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);
-    const { minimum, maximum, median, empty } = boxesPerImage;
-    console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${counted(empty, "image")} without`);
-    console.result(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
-    console.table(
-      ["class", "boxes", "images"],
-      classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]),
-    );
-    console.result();
-  }
-  return exit.done;
 }

@@ -116,9 +116,9 @@ async function draw(weights: string, folder: string, out: string): Promise<strin
   const drawn: Buffer[] = [];
   for (const file of imageFiles([folder]).slice(0, 12)) {
     const { detections } = await predictor.detect(file);
-    drawn.push(
-      await drawDetections(file, detections, { out: join(out, `${basename(file).replace(/\.\w+$/, "")}.jpg`) }),
-    );
+    const name = `${basename(file).replace(/\.\w+$/, "")}.jpg`;
+    const { classNames } = predictor;
+    drawn.push(await drawDetections(file, detections, { classNames, out: join(out, name) }));
   }
   const together = join(out, "all.jpg");
   await mosaic(drawn, { columns: 4, out: together });

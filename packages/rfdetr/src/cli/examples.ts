@@ -31,7 +31,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr data check birds/ --fix birds-repaired/",
     "rfdetr data check birds/ --json",
   ],
-  "rfdetr data stats": ["rfdetr data stats birds/"],
+  "rfdetr data stats": ["rfdetr data stats birds/", "rfdetr data stats birds/ --out stats/"],
   "rfdetr data split": [
     "rfdetr data split photos/ photos-split/",
     "rfdetr data split videos/ videos-split/ --valid 0.15 --test 0.15 --by group --seed 1",

@@ -19,8 +19,12 @@ type Format = (typeof resultFormats)[number];
 export interface PredictOutput {
   /** Folder that files are written to; null if there is none. */
   readonly path: string | null;
-  /** Writes the picture and the labels of an image. @throws RunDirectoryError if they cannot be written */
-  add(image: FilePrediction): Promise<void>;
+  /**
+   * Writes the picture and the labels of an image.
+   * @param classNames of the model, which choose the colours
+   * @throws RunDirectoryError if they cannot be written
+   */
+  add(image: FilePrediction, classNames: readonly string[]): Promise<void>;
   /** Removes the folder if it was made for this and is empty, after a failure. */
   giveUp(): void;
   /** Writes the file of all results, if there is a folder. @returns its text */
@@ -48,11 +52,11 @@ export function openPredictOutput(
     get path() {
       return folder?.path ?? null;
     },
-    async add(image) {
+    async add(image, classNames) {
       const place = places.get(image.file) as number;
       const name = pictures[place];
       if (draw) {
-        const settings = { format: formatOf(name), autoOrient };
+        const settings = { format: formatOf(name), autoOrient, classNames };
         folder?.write(name, await drawDetections(image.file, image.detections, settings));
       }
       if (format === "yolo") folder?.write(labels[place], yoloLabels(image));

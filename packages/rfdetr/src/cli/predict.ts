@@ -81,9 +81,10 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   if (passedOver.size > 0) console.warning(`passed over ${kindsInWords(passedOver)}, which cannot be decoded`);
   for (const sentence of belowInWords(below)) console.fact(sentence);
   const { openPredictOutput } = await import("./predict-output.js");
+  const draws = flags.draw && (flags.out !== undefined || (!json && format === null));
   const output = openPredictOutput(files, {
     out: flags.out ?? null,
-    draw: flags.draw && (flags.out !== undefined || (!json && format === null)),
+    draw: draws,
     format,
     autoOrient: flags.autoOrient,
   });
@@ -91,6 +92,9 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     const { RFDETR } = await import("../detector.js");
     const weights = await weightsPath(console, flags.weights);
     await using detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
+    const { fontWarning } = await import("../predict/lettering.js");
+    const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
+    if (fonts !== null) console.warning(fonts);
     const options = { threshold, batch, antialias: flags.antialias, autoOrient: flags.autoOrient };
     const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
     console.end();
@@ -140,7 +144,7 @@ async function predictFiles(
   try {
     for await (const { source, ...detected } of detector.predict(files, { ...options, onError, signal: stop.signal })) {
       const image = { file: String(source), ...detected };
-      await output.add(image);
+      await output.add(image, detector.classNames ?? []);
       images.push(image);
       const found = inOneLine(image.detections).split(", ").map(unbroken).join(", ");
       console.sentence(`${image.file}: ${found}`, 4);

@@ -3,7 +3,7 @@ import { DataError } from "../support/errors.js";
 import { median } from "../support/statistics.js";
 import { effectOf, findingsOf } from "./check/findings.js";
 import { toDataset } from "./check/to-dataset.js";
-import type { Split } from "./formats/dataset.js";
+import type { DatasetImage, Split } from "./formats/dataset.js";
 import { splits } from "./formats/layout.js";
 import { listDataset } from "./formats/list-dataset.js";
 
@@ -22,51 +22,82 @@ export interface SplitStats {
   imageSizes: { size: string; images: number }[];
 }
 
+/** The splits of a dataset as training would use them. */
+export interface ReadSplits {
+  layout: string;
+  classNames: readonly string[];
+  splits: { split: Split; images: readonly DatasetImage[] }[];
+  /** How many entries of the dataset are at fault. */
+  faults: number;
+}
+
+/**
+ * Reads all splits that a dataset has, without what is at fault.
+ * @param data a folder, or the YAML file of a YOLO dataset
+ * @throws DataError if it is no dataset, or a split cannot be read
+ */
+export function readSplits(data: string): ReadSplits {
+  const listing = listDataset(data);
+  const present = splits.filter((split) => listing.layout.sources[split] !== undefined);
+  let faults = 0;
+  const read = present.map((split) => {
+    const findings = findingsOf(listing, split);
+    faults += findings.filter(({ check }) => effectOf(check, "train") !== "kept").length;
+    const listed = listing.splits[split];
+    if (listed === undefined) throw new DataError(findings[0].message);
+    return { split, images: toDataset(listed, listing.classes, []).images };
+  });
+  const layout = listing.layout.sources[present[0]]?.layout ?? "";
+  return { layout, classNames: listing.classes.map(({ name }) => name), splits: read, faults };
+}
+
 /**
  * Counts what training would use of each split.
  * @param data a folder, or the YAML file of a YOLO dataset
  * @returns `faults`: how many entries of the dataset are at fault
  * @throws DataError if it is no dataset, or a split cannot be read
  */
-export function datasetStats(data: string): { layout: string; splits: SplitStats[]; faults: number } {
-  const listing = listDataset(data);
-  const present = splits.filter((split) => listing.layout.sources[split] !== undefined);
-  const layout = listing.layout.sources[present[0]]?.layout ?? "";
-  let faults = 0;
-  const result = present.map((split): SplitStats => {
-    const findings = findingsOf(listing, split);
-    faults += findings.filter(({ check }) => effectOf(check, "train") !== "kept").length;
-    const listed = listing.splits[split];
-    if (listed === undefined) throw new DataError(findings[0].message);
-    const dataset = toDataset(listed, listing.classes, []);
-    const perClass = dataset.classNames.map((name) => ({ name, boxes: 0, images: 0 }));
-    const sizes = { small: 0, medium: 0, large: 0 };
-    const imageSizes = new Map<string, number>();
-    for (const image of dataset.images) {
-      for (const label of image.labels) perClass[label].boxes++;
-      for (const label of new Set(image.labels)) perClass[label].images++;
-      for (const area of image.areas) sizes[area < 32 ** 2 ? "small" : area < 96 ** 2 ? "medium" : "large"]++;
-      const size = `${image.width}×${image.height}`;
-      imageSizes.set(size, (imageSizes.get(size) ?? 0) + 1);
-    }
-    const counts = dataset.images.map((image) => image.labels.length).sort((a, b) => a - b);
-    return {
-      split,
-      images: dataset.images.length,
-      boxes: counts.reduce((a, b) => a + b, 0),
-      classes: perClass.sort((a, b) => b.boxes - a.boxes),
-      sizes,
-      boxesPerImage: {
-        minimum: counts[0] ?? 0,
-        median: counts.length === 0 ? 0 : median(counts),
-        maximum: counts.at(-1) ?? 0,
-        empty: counts.filter((n) => n === 0).length,
-      },
-      imageSizes: [...imageSizes]
-        .sort((a, b) => b[1] - a[1])
-        .slice(0, 10)
-        .map(([size, images]) => ({ size, images })),
-    };
-  });
-  return { layout, splits: result, faults };
+export const datasetStats = (data: string): DatasetStats => statsOf(readSplits(data));
+
+/** Figures of a dataset. */
+export interface DatasetStats {
+  layout: string;
+  splits: SplitStats[];
+  faults: number;
+}
+
+/** As {@link datasetStats}, of splits that were read. */
+export function statsOf({ layout, classNames, splits: read, faults }: ReadSplits): DatasetStats {
+  return { layout, splits: read.map(({ split, images }) => splitStats(split, images, classNames)), faults };
+}
+
+function splitStats(split: Split, images: readonly DatasetImage[], classNames: readonly string[]): SplitStats {
+  const perClass = classNames.map((name) => ({ name, boxes: 0, images: 0 }));
+  const sizes = { small: 0, medium: 0, large: 0 };
+  const imageSizes = new Map<string, number>();
+  for (const image of images) {
+    for (const label of image.labels) perClass[label].boxes++;
+    for (const label of new Set(image.labels)) perClass[label].images++;
+    for (const area of image.areas) sizes[area < 32 ** 2 ? "small" : area < 96 ** 2 ? "medium" : "large"]++;
+    const size = `${image.width}×${image.height}`;
+    imageSizes.set(size, (imageSizes.get(size) ?? 0) + 1);
+  }
+  const counts = images.map((image) => image.labels.length).sort((a, b) => a - b);
+  return {
+    split,
+    images: images.length,
+    boxes: counts.reduce((a, b) => a + b, 0),
+    classes: perClass.sort((a, b) => b.boxes - a.boxes),
+    sizes,
+    boxesPerImage: {
+      minimum: counts[0] ?? 0,
+      median: counts.length === 0 ? 0 : median(counts),
+      maximum: counts.at(-1) ?? 0,
+      empty: counts.filter((n) => n === 0).length,
+    },
+    imageSizes: [...imageSizes]
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, 10)
+      .map(([size, images]) => ({ size, images })),
+  };
 }

@@ -59,7 +59,7 @@ export async function boxOverlay(
   };
   // Of a picture ten times as large, one looks at a smaller copy or at a part: letters grow less than the picture.
   const side = Math.sqrt(width * height);
-  const line = lineWidth ?? 1.2 + side * 0.0022;
+  const line = lineWidth ?? 1.5 + side * 0.0025;
   const crowded = clamp(Math.sqrt(roomy / bestFirst.length), 0.7, 1);
   const font = Math.min(fontSize ?? Math.max(smallest, (9 + side * 0.0135) * crowded), height * 0.6);
 
@@ -90,13 +90,13 @@ function edgeOf([x1, y1, x2, y2]: readonly number[], width: number, height: numb
   };
 }
 
-/** The coloured line with a dark edge, which stands out on pictures of its colour. */
+/** The coloured line with an edge, dark or light, which stands out on pictures of its colour. */
 function outline(edge: Rectangle, line: number, color: string, look: LabelledBox["look"]): string {
   const { left, top, right, bottom } = edge;
   const rect = `<rect x="${f(left)}" y="${f(top)}" width="${f(right - left)}" height="${f(bottom - top)}" rx="${f(line)}" fill="none"`;
   const dashes = look === "dashed" ? ` stroke-dasharray="${f(line * 3)} ${f(line * 2)}"` : "";
-  const dark = `${rect} stroke="#000" stroke-opacity="0.45" stroke-width="${f(line + Math.max(1, line * 0.5))}"${dashes}/>`;
-  return `${dark}${rect} stroke="${color}" stroke-width="${f(line)}"${dashes}/>`;
+  const halo = `${rect} stroke="${readableOn(color)}" stroke-opacity="0.5" stroke-width="${f(line + Math.max(1, line * 0.6))}"${dashes}/>`;
+  return `${halo}${rect} stroke="${color}" stroke-width="${f(line)}"${dashes}/>`;
 }
 
 /** The text of each label; a name in letters that nothing here can draw gives way to the number of its class. */

@@ -6,6 +6,7 @@ export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, t
 export { imageFiles } from "./inputs.js";
 export { fontWarning } from "./lettering.js";
 export { type MosaicOptions, mosaic, type Tile } from "./mosaic.js";
+export { writeEvaluationPictures } from "./pictures/evaluation-pictures.js";
 export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from "./pictures/picture-index.js";
 export {
   type DecodedImage,

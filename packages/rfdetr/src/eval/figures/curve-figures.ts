@@ -1,0 +1,148 @@
+// Precision, recall and F1 of an evaluation as curves.
+import { classColors } from "../../support/class-colors.js";
+import type { EvaluationDetails } from "../details/evaluation-details.js";
+import { type Axis, unitAxis } from "./axes.js";
+import { type Figure, figure, figureWidth, fontSizes, shortened, text } from "./figure.js";
+import { type LegendEntry, type Line, legend, lineChart } from "./line-chart.js";
+
+/** Up to this many classes are all named; of more, those with the lowest figures are. */
+const mostNamed = 24;
+const named = 12;
+const meanWidth = 3;
+
+const area = { left: 58, top: 58, width: figureWidth - 58 - 20, height: 290 };
+const legendTop = area.top + area.height + 56;
+
+/**
+ * Precision against recall at IoU 0.5: one line for each class with ground truth, and their mean.
+ * @example
+ * import { readFileSync } from "node:fs";
+ * import { precisionRecallFigure } from "rfdetr/eval";
+ * const { svg } = precisionRecallFigure(JSON.parse(readFileSync("runs/birds/evaluation.json", "utf8")));
+ */
+export function precisionRecallFigure({
+  curves,
+  per_class,
+  AP50,
+}: Pick<EvaluationDetails, "curves" | "per_class" | "AP50">): Figure {
+  const colors = classColors(per_class.map(({ class_name }) => class_name));
+  const classes = curves.classes.map(({ label, precision_by_recall }) => ({
+    name: per_class[label].class_name,
+    color: colors[label],
+    y: precision_by_recall,
+    order: per_class[label].AP50 ?? 0,
+    value: shareText(per_class[label].AP50),
+  }));
+  return curveFigure({
+    title: "Precision and recall",
+    subtitle: "at IoU 0.5; the legend has AP50",
+    alt: `Curves of precision against recall at IoU 0.5. AP50 of all classes is ${shareText(AP50)}. ${spoken(classes)}`,
+    x: { ...unitAxis("recall") },
+    y: unitAxis("precision"),
+    points: curves.points,
+    classes,
+    mean: { y: curves.mean.precision_by_recall, value: shareText(AP50) },
+  });
+}
+
+/**
+ * F1 against the confidence threshold at IoU 0.5: one line for each class with ground truth, and their mean. The legend
+ * has the threshold to use for each class.
+ */
+export function f1Figure({
+  curves,
+  per_class,
+  best_threshold,
+}: Pick<EvaluationDetails, "curves" | "per_class" | "best_threshold">): Figure {
+  const colors = classColors(per_class.map(({ class_name }) => class_name));
+  const classes = curves.classes.map(({ label, precision, recall }) => {
+    const best = per_class[label].best;
+    return {
+      name: per_class[label].class_name,
+      color: colors[label],
+      y: precision.map((p, i) => (p + recall[i] > 0 ? (2 * p * recall[i]) / (p + recall[i]) : 0)),
+      order: best?.f1 ?? 0,
+      value: best === null ? "–" : operating(best),
+    };
+  });
+  const { threshold, f1 } = best_threshold;
+  return curveFigure({
+    title: "F1 and confidence threshold",
+    subtitle: "at IoU 0.5; the legend has the best F1 and its threshold",
+    alt: `Curves of F1 against the confidence threshold at IoU 0.5. The best mean F1 is ${operating(best_threshold)}. ${spoken(classes)}`,
+    x: unitAxis("confidence threshold"),
+    y: unitAxis("F1"),
+    points: curves.points,
+    classes,
+    mean: { y: curves.mean.f1, value: operating(best_threshold), mark: [threshold, f1] },
+  });
+}
+
+interface Curve {
+  name: string;
+  color: string;
+  y: readonly number[];
+  /** The lowest are named where there are too many. */
+  order: number;
+  value: string;
+}
+
+interface Curves {
+  title: string;
+  subtitle: string;
+  alt: string;
+  x: Axis;
+  y: Axis;
+  points: readonly number[];
+  classes: readonly Curve[];
+  mean: { y: readonly number[]; value: string; mark?: readonly [number, number] };
+}
+
+function curveFigure({ title, subtitle, alt, x, y, points, classes, mean }: Curves): Figure {
+  const many = classes.length > mostNamed;
+  const lowest = [...classes].sort((a, b) => a.order - b.order).slice(0, named);
+  const shown = many ? lowest : classes;
+  const lines: Line[] = classes.map((curve) => ({
+    color: curve.color,
+    width: many ? 1 : 2,
+    ...(many && !lowest.includes(curve) ? { opacity: 0.35 } : {}),
+    x: points,
+    y: curve.y,
+  }));
+  // With one class its line is the mean.
+  const single = classes.length === 1;
+  lines.push({ color: "ink", width: single ? 0 : meanWidth, x: points, y: mean.y, ...mark(mean) });
+  const entries: LegendEntry[] = [
+    ...(single ? [] : [{ color: "ink", label: "all classes", value: mean.value }]),
+    ...shown.map(({ color, name, value }) => ({ color, label: name, value })),
+  ];
+  const note = many ? 24 : 0;
+  const box = legend(legendTop + note, entries);
+  return figure({
+    title,
+    alt,
+    width: figureWidth,
+    height: legendTop + note + box.height + 14,
+    parts: [
+      text(16, 28, title, { size: fontSizes.title, weight: 600 }),
+      text(16, 48, subtitle, { tone: "soft", size: fontSizes.tick }),
+      ...lineChart(area, x, y, lines),
+      ...(many ? [text(16, legendTop + 14, `The lowest ${named} of ${classes.length} classes:`)] : []),
+      ...box.parts,
+    ],
+  });
+}
+
+const mark = ({ mark: at }: Curves["mean"]): Pick<Line, "mark"> => (at === undefined ? {} : { mark: at });
+
+/** The classes for a reader who cannot see them, the lowest first. */
+function spoken(classes: readonly Curve[]): string {
+  if (classes.length === 0) return "No class has ground truth.";
+  const all = [...classes].sort((a, b) => a.order - b.order).slice(0, named);
+  const start = classes.length > named ? `The lowest ${named} of ${classes.length} classes` : "The classes";
+  return `${start}: ${all.map(({ name, value }) => `${shortened(name, 1, 40)} ${value}`).join(", ")}.`;
+}
+
+const shareText = (value: number | null): string => (value === null ? "–" : value.toFixed(3));
+const operating = ({ f1, threshold }: { f1: number; threshold: number }): string =>
+  `${f1.toFixed(2)} at ${threshold.toFixed(2)}`;

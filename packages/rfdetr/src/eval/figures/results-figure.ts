@@ -1,0 +1,153 @@
+// The course of a run in one picture: losses, AP, learning rate and numerics over its epochs.
+import { type Axis, linearAxis, logAxis, shortNumber } from "./axes.js";
+import { type Figure, figure, figureWidth, fontSizes, roughWidth, text, tone } from "./figure.js";
+import { type LegendEntry, type Line, lineChart } from "./line-chart.js";
+
+/** A row of `metrics.csv`: an epoch by the names of its columns; null where a value is missing. */
+export type MetricsRow = Readonly<Record<string, number | null>>;
+
+interface Panel {
+  title: string;
+  /** Columns with their names in the legend; a panel none of whose columns has a value is left out. */
+  columns: readonly (readonly [column: string, label: string])[];
+  axis: (values: number[]) => Axis;
+}
+
+const fromZero = (values: number[]): Axis => linearAxis(values, { from: 0 });
+const whole = (axis: Axis): Axis => ({ ...axis, ticks: axis.ticks.filter(Number.isInteger) });
+const spread = (values: number[]): Axis => {
+  const positive = values.filter((value) => value > 0);
+  return Math.max(...positive) > 20 * Math.min(...positive) ? logAxis(values, { count: 4 }) : linearAxis(values);
+};
+
+const panels: readonly Panel[] = [
+  { title: "loss", columns: [["train/loss", "all terms"]], axis: spread },
+  {
+    title: "loss of the last layer",
+    columns: [
+      ["train/loss_ce", "class"],
+      ["train/loss_bbox", "L1"],
+      ["train/loss_giou", "GIoU"],
+    ],
+    axis: fromZero,
+  },
+  {
+    title: "AP",
+    columns: [
+      ["val/AP", "AP"],
+      ["val/AP50", "AP50"],
+      ["val/AP75", "AP75"],
+    ],
+    axis: fromZero,
+  },
+  {
+    title: "AP by size",
+    columns: [
+      ["val/AP_small", "small"],
+      ["val/AP_medium", "medium"],
+      ["val/AP_large", "large"],
+    ],
+    axis: fromZero,
+  },
+  { title: "learning rate", columns: [["lr", "learning rate"]], axis: fromZero },
+  { title: "gradient norm", columns: [["train/grad_norm", "mean of the epoch"]], axis: spread },
+  {
+    title: "loss scale",
+    columns: [["loss_scale", "at the end of the epoch"]],
+    axis: (values) => ({ ...logAxis(values, { base: 2, count: 5 }), write: powerOfTwo }),
+  },
+  {
+    title: "skipped steps",
+    columns: [["skipped_steps", "since the start"]],
+    axis: (values) => whole(fromZero(values)),
+  },
+];
+
+/** 65536 is 2^16. */
+const powerOfTwo = (value: number): string => `2${superscript(Math.round(Math.log2(value)))}`;
+const superscript = (value: number): string =>
+  String(value).replace(/[-\d]/g, (digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]));
+
+const colors = ["#0072b2", "#d55e00", "#009e73"];
+const columns = 2;
+const [cellWidth, cellHeight] = [figureWidth / columns, 212];
+const head = 62;
+
+/**
+ * What a run did, epoch by epoch. Panels without a value, such as the loss scale where gradients are not scaled, are
+ * left out.
+ * @param rows in the order of the epochs
+ * @param title of the run
+ */
+export function resultsFigure(rows: readonly MetricsRow[], title = "Results"): Figure {
+  const epochs = rows.map(({ epoch }) => epoch ?? Number.NaN);
+  const shown = panels.filter((panel) => valuesOf(rows, panel).length > 0);
+  const x = whole(linearAxis(epochs, { count: 4 }));
+  const parts = [
+    text(16, 28, title, { size: fontSizes.title, weight: 600 }),
+    text(16, 48, rows.length === 0 ? "no epoch has ended yet" : "by epoch", { tone: "soft", size: fontSizes.tick }),
+  ];
+  for (const [i, panel] of shown.entries()) {
+    const left = (i % columns) * cellWidth;
+    const top = head + Math.floor(i / columns) * cellHeight;
+    parts.push(...panelParts(rows, epochs, x, panel, left, top));
+  }
+  const height = head + Math.max(1, Math.ceil(shown.length / columns)) * cellHeight;
+  return figure({ title, alt: spoken(rows), width: figureWidth, height, parts });
+}
+
+function panelParts(
+  rows: readonly MetricsRow[],
+  epochs: readonly number[],
+  x: Axis,
+  panel: Panel,
+  left: number,
+  top: number,
+): string[] {
+  const area = { left: left + 52, top: top + 44, width: cellWidth - 52 - 14, height: cellHeight - 44 - 34 };
+  const lines: Line[] = panel.columns.map(([column], i) => ({
+    color: colors[i],
+    width: 2,
+    x: epochs,
+    y: rows.map((row) => row[column] ?? null),
+  }));
+  const entries: LegendEntry[] = panel.columns.map(([, label], i) => ({ color: colors[i], label }));
+  return [
+    text(left + 16, top + 16, panel.title, { weight: 600 }),
+    ...smallLegend(left + 16, top + 34, entries),
+    ...lineChart(area, x, panel.axis(valuesOf(rows, panel)), lines, 12),
+  ];
+}
+
+/** Entries in one line. */
+function smallLegend(left: number, y: number, entries: readonly LegendEntry[]): string[] {
+  let at = left;
+  return entries.flatMap(({ color, label }) => {
+    const stroke = color === "ink" ? tone("line") : `stroke="${color}"`;
+    const drawn = [
+      `<path d="M${at} ${y - 4}h12" ${stroke} stroke-width="3" fill="none"/>`,
+      text(at + 16, y, label, { size: 12, tone: "soft" }),
+    ];
+    at += 24 + roughWidth(label, 13);
+    return drawn;
+  });
+}
+
+const valuesOf = (rows: readonly MetricsRow[], panel: Panel): number[] =>
+  rows.flatMap((row) => panel.columns.flatMap(([column]) => row[column] ?? [])).filter(Number.isFinite);
+
+function spoken(rows: readonly MetricsRow[]): string {
+  const last = rows.at(-1);
+  if (last === undefined) return "No epoch has ended yet.";
+  const best = rows.reduce<MetricsRow | null>(
+    (found, row) => ((row["val/AP"] ?? -1) > (found?.["val/AP"] ?? -1) ? row : found),
+    null,
+  );
+  const loss = last["train/loss"] ?? null;
+  return [
+    `${rows.length} ${rows.length === 1 ? "epoch" : "epochs"} of training.`,
+    ...(loss === null ? [] : [`The loss ends at ${shortNumber(loss)}.`]),
+    ...(best === null ? [] : [`The best AP is ${(best["val/AP"] as number).toFixed(3)}, in epoch ${best.epoch}.`]),
+    `${last.skipped_steps ?? 0} steps were skipped.`,
+  ].join(" ");
+}

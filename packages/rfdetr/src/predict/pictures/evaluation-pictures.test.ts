@@ -1,0 +1,151 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import { exampleDetails } from "../../testing/example-details.js";
+import { batchPicture } from "./batch-picture.js";
+import { writeEvaluationPictures } from "./evaluation-pictures.js";
+import { PictureFolder } from "./picture-folder.js";
+import { readPictures } from "./picture-index.js";
+import { pictureFile, rasterize } from "./rasterize.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "pictures-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** The example, with a picture of `width` × `height` in the place of each of its images. */
+async function evaluated(width = 640, height = 480): Promise<EvaluationDetails> {
+  const details = exampleDetails(["bird", '<b>"plane"']);
+  for (const [i, image] of details.images_shown.entries()) {
+    image.file = join(folder, `${i}.png`);
+    await sharp({ create: { width, height, channels: 3, background: "#404040" } }).toFile(image.file);
+  }
+  return details;
+}
+
+const out = () => join(folder, "pictures");
+
+describe("pictures of an evaluation", () => {
+  it("are curves, matrices, truth beside prediction and the worst of each kind, all listed", async () => {
+    const entries = await writeEvaluationPictures(out(), await evaluated());
+    expect(entries.map(({ file }) => file)).toEqual([
+      "precision-recall.svg",
+      "f1.svg",
+      "confusion.svg",
+      "confusion-normalised.svg",
+      "validation-1.jpg",
+      "worst-background-1.jpg",
+      "worst-missed-1.jpg",
+    ]);
+    expect(
+      readPictures(out())
+        .map(({ file }) => file)
+        .sort(),
+    ).toEqual(entries.map(({ file }) => file).sort());
+    for (const { file, width, height, title, alt } of entries) {
+      expect(await sharp(join(out(), file)).metadata()).toMatchObject({ width, height });
+      expect(title).not.toBe("");
+      expect(alt).toMatch(/\.$/);
+    }
+    const missed = entries.find(({ file }) => file === "worst-missed-1.jpg");
+    expect(missed).toMatchObject({ kind: "worst", title: "Missed object: 0.png" });
+    expect(missed?.alt).toContain("missed object: bird");
+  });
+
+  it("have the same size for images of 8 and of 5000 pixels", async () => {
+    const sizes: unknown[] = [];
+    for (const side of [8, 5000]) {
+      await writeEvaluationPictures(out(), await evaluated(side, side));
+      const { width, height } = await sharp(join(out(), "worst-missed-1.jpg")).metadata();
+      sizes.push([width, height]);
+    }
+    expect(sizes[0]).toEqual(sizes[1]);
+  });
+
+  it("leave out images that are not there, not known or damaged", async () => {
+    const details = await evaluated();
+    writeFileSync(details.images_shown[0].file as string, "no picture");
+    rmSync(details.images_shown[1].file as string);
+    expect((await writeEvaluationPictures(out(), details)).map(({ kind }) => kind)).not.toContain("validation");
+    const unknown = exampleDetails();
+    for (const image of unknown.images_shown) image.file = null;
+    expect(await writeEvaluationPictures(out(), unknown)).toHaveLength(4);
+  });
+
+  it("take the place of those of an earlier evaluation, and of nothing else", async () => {
+    await writeEvaluationPictures(out(), await evaluated());
+    writeFileSync(join(out(), "mine.jpg"), "");
+    writeFileSync(join(out(), "worst-mine.jpg"), "");
+    const details = await evaluated();
+    for (const image of details.images_shown) image.worst = [];
+    await writeEvaluationPictures(out(), details);
+    expect(readdirSync(out()).sort()).toEqual([
+      "confusion-normalised.svg",
+      "confusion.svg",
+      "f1.svg",
+      "mine.jpg",
+      "pictures.json",
+      "precision-recall.svg",
+      "validation-1.jpg",
+      "worst-mine.jpg",
+    ]);
+  });
+
+  it("are none where the folder cannot be made", async () => {
+    writeFileSync(out(), "");
+    await expect(writeEvaluationPictures(out(), exampleDetails())).rejects.toThrow("cannot be written");
+  });
+});
+
+describe("a training batch", () => {
+  it("is drawn with the pixels that the model saw, and its boxes", async () => {
+    const images = new Uint8Array(2 * 8 * 8 * 3).fill(200);
+    const targets = [
+      { imageId: 1, labels: Int32Array.of(0), boxes: Float32Array.of(0.5, 0.5, 0.5, 0.5) },
+      { imageId: 2, labels: new Int32Array(), boxes: new Float32Array() },
+    ];
+    const { data, info } = await sharp(await batchPicture({ images, height: 8, width: 8, targets }, ["fox"]))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    // Two images of 480 pixels, with gaps of 6 around them and captions above them.
+    expect([info.width, info.channels]).toEqual([978, 3]);
+    const at = (x: number, y: number): number[] => [
+      ...data.subarray((y * info.width + x) * 3, (y * info.width + x) * 3 + 3),
+    ];
+    const top = info.height - 486;
+    for (const value of at(6 + 240, top + 240)) expect(Math.abs(value - 200)).toBeLessThan(4);
+    // The left edge of the box, a quarter into the image, is coloured; the other image has none.
+    expect(Math.max(...at(6 + 120, top + 240)) - Math.min(...at(6 + 120, top + 240))).toBeGreaterThan(40);
+    for (const value of at(492 + 120, top + 240)) expect(Math.abs(value - 200)).toBeLessThan(4);
+  });
+});
+
+describe("a folder of pictures", () => {
+  const figure = {
+    title: "A title",
+    alt: "What is to be seen.",
+    width: 120,
+    height: 40,
+    svg: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40" width="120" height="40"><rect width="120" height="40" fill="#ffffff"/><text x="60" y="20" font-size="16" class="f-ink" fill="#1f2328" text-anchor="middle" dy="0.34em">A &amp; B</text></svg>`,
+  };
+
+  it("keeps figures as SVG, or as JPEG of twice the size with letters that need no font", async () => {
+    const pictures = new PictureFolder(out());
+    await pictures.figure("f1.svg", "f1", figure);
+    await pictures.figure("labels.jpg", "labels", figure);
+    expect(pictures.finish().map(({ file, width, height }) => [file, width, height])).toEqual([
+      ["f1.svg", 120, 40],
+      ["labels.jpg", 240, 80],
+    ]);
+    expect(readFileSync(join(out(), "f1.svg"), "utf8")).toBe(figure.svg);
+    const { data } = await pictureFile(join(out(), "f1.svg"));
+    const dark = (await sharp(data).greyscale().raw().toBuffer()).filter((value) => value < 128).length;
+    expect(dark).toBeGreaterThan(200);
+    expect((await sharp(await rasterize(figure, "png")).metadata()).format).toBe("png");
+    expect(existsSync(join(out(), "pictures.json"))).toBe(true);
+  });
+});

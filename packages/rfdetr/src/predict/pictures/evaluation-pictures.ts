@@ -1,0 +1,185 @@
+// The pictures of an evaluation, from its details alone: during a run, and after the fact.
+import { basename } from "node:path";
+import type { DetectionDetails, EvaluationDetails, ImageDetails } from "../../eval/details/evaluation-details.js";
+import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kinds.js";
+import { confusionFigure } from "../../eval/figures/confusion-figure.js";
+import { f1Figure, precisionRecallFigure } from "../../eval/figures/curve-figures.js";
+import { PictureError } from "../../support/errors.js";
+import type { LabelledBox } from "../box-overlay.js";
+import { PictureFolder } from "./picture-folder.js";
+import type { PictureEntry } from "./picture-index.js";
+import { sheet } from "./sheet.js";
+
+/** Sheets of truth beside prediction, and images on each. */
+const [sheets, imagesOfSheet] = [3, 4];
+/** Pictures of each kind of error. */
+const worstOfKind = 3;
+/** Wrong detections that are drawn where none reaches the threshold. */
+const fewest = 3;
+const side = 480;
+
+/** What a picture of each kind of error shows. */
+const headings: Readonly<Record<ErrorKind, string>> = {
+  class: "Wrong class",
+  localisation: "Wrong box",
+  both: "Wrong class and box",
+  duplicate: "Found twice",
+  background: "No object there",
+  missed: "Missed object",
+};
+
+/**
+ * Writes the pictures of an evaluation into a folder, and lists them in its `pictures.json`: curves, confusion
+ * matrices, truth beside prediction, and the worst images of each kind of error. Those of an earlier evaluation are
+ * replaced. Images that cannot be read are left out.
+ * @param autoOrient whether images are turned upright by their EXIF tag, as they were in the evaluation
+ * @throws RunDirectoryError if the folder cannot be written
+ * @example
+ * import { readFileSync } from "node:fs";
+ * import { writeEvaluationPictures } from "rfdetr/predict";
+ * const details = JSON.parse(readFileSync("evaluation.json", "utf8"));
+ * for (const { file, title } of await writeEvaluationPictures("pictures", details)) console.log(file, title);
+ */
+export async function writeEvaluationPictures(
+  folder: string,
+  details: EvaluationDetails,
+  autoOrient = true,
+): Promise<readonly PictureEntry[]> {
+  const pictures = new PictureFolder(folder);
+  await pictures.figure("precision-recall.svg", "precision-recall", precisionRecallFigure(details));
+  await pictures.figure("f1.svg", "f1", f1Figure(details));
+  await pictures.figure("confusion.svg", "confusion", confusionFigure(details, false));
+  await pictures.figure("confusion-normalised.svg", "confusion-normalised", confusionFigure(details, true));
+  const draw = new Drawing(details, autoOrient);
+  const shown = validationImages(details.images_shown);
+  for (let at = 0; at < shown.length; at += imagesOfSheet) {
+    const n = at / imagesOfSheet + 1;
+    const some = shown.slice(at, at + imagesOfSheet);
+    const content = await draw.sheet(some.map((image) => draw.pair(image, null)));
+    if (content !== null)
+      await pictures.photo(`validation-${n}.jpg`, { kind: "validation", ...draw.textOfSheet(some, n) }, content);
+  }
+  for (const kind of errorKinds) {
+    let n = 1;
+    for (const image of worstImages(details.images_shown, kind)) {
+      const content = await draw.sheet([draw.pair(image, kind)]);
+      if (content === null) continue;
+      await pictures.photo(`worst-${kind}-${n}.jpg`, { kind: "worst", ...draw.textOfWorst(image, kind) }, content);
+      n++;
+    }
+  }
+  return pictures.finish(["validation", "worst"]);
+}
+
+/** Ordinary images, and where there are few of them some of the worst. */
+function validationImages(images: readonly ImageDetails[]): ImageDetails[] {
+  const readable = images.filter(({ file }) => file !== null);
+  const ordinary = readable.filter(({ worst }) => worst.length === 0);
+  const others = readable.filter(({ worst }) => worst.length > 0);
+  return [...ordinary, ...others].slice(0, sheets * imagesOfSheet);
+}
+
+function worstImages(images: readonly ImageDetails[], kind: ErrorKind): ImageDetails[] {
+  const rank = (image: ImageDetails): number =>
+    image.worst.find((each) => each.kind === kind)?.rank ?? Number.POSITIVE_INFINITY;
+  return images
+    .filter((image) => image.file !== null && Number.isFinite(rank(image)))
+    .sort((a, b) => rank(a) - rank(b))
+    .slice(0, worstOfKind);
+}
+
+/** An image drawn twice: with its truth, and with its detections. */
+interface Pair {
+  image: string;
+  truths: LabelledBox[];
+  detections: LabelledBox[];
+  captions: readonly [string, string];
+}
+
+class Drawing {
+  readonly #names: readonly string[];
+  /** Detections are drawn from this score on: the threshold to use. */
+  readonly #threshold: number;
+
+  constructor(
+    { per_class, best_threshold }: EvaluationDetails,
+    readonly autoOrient: boolean,
+  ) {
+    this.#names = per_class.map(({ class_name }) => class_name);
+    this.#threshold = best_threshold.threshold;
+  }
+
+  /** The pairs below each other; null where no image can be read. */
+  async sheet(pairs: readonly Pair[]): Promise<Buffer | null> {
+    const options = { side, columns: 2, classNames: this.#names, autoOrient: this.autoOrient };
+    const tilesOf = ({ image, truths, detections, captions }: Pair) => [
+      { image, boxes: truths, caption: captions[0] },
+      { image, boxes: detections, caption: captions[1] },
+    ];
+    try {
+      return await sheet(pairs.flatMap(tilesOf), options);
+    } catch (error) {
+      if (!(error instanceof PictureError) || error.code !== "ERR_PICTURE_INPUT") throw error;
+      const readable = pairs.filter(({ image }) => !error.message.includes(image));
+      return readable.length === 0 || readable.length === pairs.length ? null : this.sheet(readable);
+    }
+  }
+
+  /** @param kind of error that stands out; null draws all alike */
+  pair(image: ImageDetails, kind: ErrorKind | null): Pair {
+    const file = image.file as string;
+    const wrong = kind === null || kind === "missed" ? [] : this.#wrong(image, kind);
+    const concerned = new Set(wrong.map(({ truth }) => truth));
+    const stands = image.truths.map(({ state }, i) => (kind === "missed" ? state === "missed" : concerned.has(i)));
+    const some = stands.includes(true);
+    const truths = image.truths.map(({ box, label, state }, i): LabelledBox => {
+      const look = state === "crowd" ? "dashed" : some && !stands[i] ? "faint" : undefined;
+      return { box, classId: label, className: this.#names[label], ...(look === undefined ? {} : { look }) };
+    });
+    const reached = image.detections.filter(({ score }) => score >= this.#threshold);
+    const drawn = [...wrong, ...reached.filter((each) => !wrong.includes(each))];
+    const detections = drawn.map((each): LabelledBox => {
+      const { box, label, score } = each;
+      const faint = wrong.length > 0 && !wrong.includes(each);
+      return { box, score, classId: label, className: this.#names[label], ...(faint ? { look: "faint" } : {}) };
+    });
+    const what = kind === null ? `predicted, confidence from ${this.#threshold.toFixed(2)}` : this.#fault(image, kind);
+    return { image: file, truths, detections, captions: [`truth: ${basename(file)}`, what] };
+  }
+
+  /** The wrong detections of a kind that reach the threshold, or the best of them. */
+  #wrong({ detections }: ImageDetails, kind: ErrorKind): DetectionDetails[] {
+    const all = detections.filter(({ state }) => state === kind);
+    const reached = all.filter(({ score }) => score >= this.#threshold);
+    return reached.length > 0 ? reached : all.slice(0, fewest);
+  }
+
+  /** The error in words. */
+  #fault(image: ImageDetails, kind: ErrorKind): string {
+    const labels =
+      kind === "missed"
+        ? image.truths.filter(({ state }) => state === "missed").map(({ label }) => label)
+        : this.#wrong(image, kind).map(({ label }) => label);
+    const names = [...new Set(labels)].map((label) => this.#names[label]);
+    return `${headings[kind].toLowerCase()}: ${names.join(", ")}`;
+  }
+
+  textOfSheet(images: readonly ImageDetails[], n: number): { title: string; alt: string } {
+    const found = images.map(({ file, truths, detections }) => {
+      const drawn = detections.filter(({ score }) => score >= this.#threshold);
+      return `${basename(file as string)}: ${truths.length} true objects, ${drawn.length} detections`;
+    });
+    return {
+      title: `Truth beside prediction, ${n}`,
+      alt: `Images with their true boxes at the left, and with the detections from confidence ${this.#threshold.toFixed(2)} on at the right. ${found.join("; ")}.`,
+    };
+  }
+
+  textOfWorst(image: ImageDetails, kind: ErrorKind): { title: string; alt: string } {
+    const name = basename(image.file as string);
+    return {
+      title: `${headings[kind]}: ${name}`,
+      alt: `${name} with its ${image.truths.length} true boxes at the left, and with detections at the right: ${this.#fault(image, kind)}.`,
+    };
+  }
+}
