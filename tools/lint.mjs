@@ -13,6 +13,7 @@ const checks = [
   ["build", "tsc", "-b"],
   ["types of tests", "tsc", "-p", "tsconfig.tests.json"],
   ["types of scripts", "tsc", "-p", "tsconfig.scripts.json"],
+  ["types of the live page", "tsc", "-p", "tsconfig.page.json"],
   ["table of settings", "node", "tools/generate/features.mjs", "--check"],
   ["budget", "node", "tools/check/budget.mjs"],
   ["dead code", "knip"],

@@ -70,6 +70,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr control runs/nano override 'transformer.decoder.layers.*.linear2' fp32",
     "rfdetr control runs/nano undo",
   ],
+  "rfdetr dash": ["rfdetr dash", "rfdetr dash experiments/ --port 8080"],
   "rfdetr convert": [
     "rfdetr convert checkpoint_best_total.pth birds.safetensors",
     "rfdetr convert runs/nano birds.pth",

@@ -41,7 +41,7 @@ it("has examples of commands that exist only", () => {
 
 it("names the commands that the launcher names before the program is built", () => {
   const launcher = readFileSync(new URL("../../bin/rfdetr.mjs", import.meta.url), "utf8");
-  const [, names] = /const commands = "([^"]*)"/.exec(launcher) as RegExpExecArray;
+  const [, names] = /const commands =\s+"([^"]*)"/.exec(launcher) as RegExpExecArray;
   expect(names.split(", ")).toEqual(program.commands.map((command) => command.name()));
 });
 

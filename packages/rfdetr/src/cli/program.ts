@@ -5,6 +5,7 @@ import { packageVersion } from "../support/version.js";
 import { addBench } from "./bench.js";
 import { addControl } from "./control.js";
 import { addConvert } from "./convert.js";
+import { addDash } from "./dash.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
@@ -32,6 +33,7 @@ const commands: readonly AddCommand[] = [
   addDoctor,
   addNumerics,
   addControl,
+  addDash,
   addConvert,
   addSettings,
   addDemo,

@@ -1,11 +1,19 @@
 // What the monitor saw over a run of any length in little memory: neighbouring watched steps are joined.
 import type { ModuleRecord, MonitorRecord, UpdateRecord } from "@rfdetr/amp";
 
+/** A module in a watched step. */
+export interface WatchedModule extends ModuleRecord {
+  /** The file of the image that made the largest value; missing where no single one did, or that is not recorded. */
+  file?: string;
+}
+
 /**
  * One watched step, or several neighbours together: then the largest values and shares of them, the sums of their
  * histograms, and what else is known of the step with the largest value.
  */
-export interface WatchedSpan extends Pick<MonitorRecord, "forward" | "gradient" | "updates" | "written_bytes"> {
+export interface WatchedSpan extends Pick<MonitorRecord, "updates" | "written_bytes"> {
+  forward: WatchedModule[];
+  gradient: WatchedModule[];
   first: number;
   last: number;
   /** Watched steps. */
@@ -52,9 +60,15 @@ export class WatchedCollector {
   }
 }
 
-function spanOf({ step, scale, forward, gradient, updates, written_bytes }: MonitorRecord): WatchedSpan {
+function spanOf({ step, scale, forward, gradient, updates, written_bytes, images = [] }: MonitorRecord): WatchedSpan {
+  // The images are those of one record: once spans are joined, their numbers mean nothing.
+  const withFile = (module: ModuleRecord): WatchedModule => {
+    const file = images[module.largest?.image ?? -1];
+    return file === undefined ? module : { ...module, file };
+  };
   return {
-    ...{ first: step, last: step, records: 1, scale, forward, gradient, updates },
+    ...{ first: step, last: step, records: 1, scale, updates },
+    ...{ forward: forward.map(withFile), gradient: gradient.map(withFile) },
     ...(written_bytes === undefined ? {} : { written_bytes }),
   };
 }
@@ -87,7 +101,7 @@ function byName<T>(before: T[], after: T[], nameOf: (entry: T) => string, join: 
   return [...both, ...rest.values()];
 }
 
-function joinedModules(before: ModuleRecord, after: ModuleRecord): ModuleRecord {
+function joinedModules(before: WatchedModule, after: WatchedModule): WatchedModule {
   const larger = after.amax >= before.amax || Number.isNaN(after.amax) ? after : before;
   return {
     ...larger,

@@ -1,0 +1,295 @@
+// @ts-check
+// The curves of a run, which grow while it trains.
+
+import { ask, Latest } from "./client.js";
+import { asTable, fill, h, styleValue } from "./dom.js";
+import { brief, bytesText, score, whole } from "./format.js";
+import uPlot from "./uplot.js";
+
+/** @import { EpochColumns, RunRow, StepColumns } from "../src/dash/wire.js" */
+
+/** @typedef {(number | null)[]} Column */
+
+/**
+ * A line of a chart.
+ * @typedef {object} Line
+ * @property {string} label
+ * @property {string} color name of a value of the style sheet, or a colour
+ * @property {number[]} [dash]
+ */
+
+/** One chart, with its table. */
+export class Chart {
+  /** @type {uPlot | null} */
+  #plot = null;
+  #place = h("div", { class: "plot" });
+  /** @type {Column[]} */
+  #data = [];
+
+  /**
+   * @param {string} title @param {Line[]} lines
+   * @param {{x?: string, text?: (value: number) => string, log?: boolean, sync?: string, none?: string, band?:
+   * boolean}} options
+   *   `band` fills the room between the first two lines
+   */
+  constructor(title, lines, options = {}) {
+    this.title = title;
+    this.lines = lines;
+    this.options = options;
+    const key =
+      lines.length < 2
+        ? null
+        : h(
+            "span",
+            { class: "chart-key" },
+            ...lines.map(({ label, color }) => h("span", { style: { "--mark": colorOf(color) } }, label)),
+          );
+    this.element = h(
+      "figure",
+      { class: "panel chart" },
+      h("figcaption", {}, title, key),
+      this.#place,
+      asTable(title, () => ({
+        header: [options.x ?? "Step", ...lines.map(({ label }) => label)],
+        rows:
+          this.#data[0]
+            ?.map((x, i) => [whole(x ?? 0), ...this.#data.slice(1).map((column) => this.#text(column[i]))])
+            .reverse() ?? [],
+      })),
+    );
+    new ResizeObserver(() => this.#resize()).observe(this.#place);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.#plot?.destroy();
+      this.#plot = null;
+      this.#draw();
+    });
+  }
+
+  /** @param {number | null | undefined} value */
+  #text(value) {
+    return value === null || value === undefined ? "–" : (this.options.text ?? brief)(value);
+  }
+
+  /** @param {Column[]} data the first column is that of the axis */
+  show(data) {
+    this.#data = data;
+    this.#draw();
+  }
+
+  #draw() {
+    const width = this.#place.clientWidth;
+    if (width === 0 || this.#data.length === 0) return;
+    const isEmpty = this.#data.slice(1).every((column) => column.every((value) => value === null));
+    this.element.classList.toggle("empty", isEmpty);
+    if (isEmpty) {
+      this.#plot?.destroy();
+      this.#plot = null;
+      fill(this.#place, h("p", { class: "quiet" }, this.options.none ?? "Nothing to show yet."));
+      return;
+    }
+    if (this.#plot === null) {
+      fill(this.#place);
+      this.#plot = new uPlot(this.#options(width), /** @type {uPlot.AlignedData} */ (this.#data), this.#place);
+    } else this.#plot.setData(/** @type {uPlot.AlignedData} */ (this.#data));
+  }
+
+  #resize() {
+    const width = this.#place.clientWidth;
+    if (this.#plot === null) this.#draw();
+    else if (width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: this.#plot.height });
+  }
+
+  /** @param {number} width @returns {uPlot.Options} */
+  #options(width) {
+    const { text = brief, log = false, sync, band = false } = this.options;
+    const axis = {
+      stroke: styleValue("--quiet"),
+      grid: { stroke: styleValue("--line"), width: 1 },
+      ticks: { show: false },
+      font: `11px ${styleValue("--font")}`,
+      size: 28,
+    };
+    return {
+      ...{ width, height: 190 },
+      ...(band ? { bands: [{ series: /** @type {[number, number]} */ ([2, 1]), fill: colorOf("--faint") }] } : {}),
+      cursor: { y: false, points: { size: 6 }, ...(sync === undefined ? {} : { sync: { key: sync } }) },
+      scales: { x: { time: false }, ...(log ? { y: { distr: 3 } } : {}) },
+      axes: [
+        { ...axis, values: (_, values) => values.map((value) => whole(value)) },
+        { ...axis, size: 58, values: (_, values) => values.map((value) => (value === null ? "" : text(value))) },
+      ],
+      series: [
+        { label: this.options.x ?? "Step", value: (_, value) => (value === null ? "–" : whole(value)) },
+        ...this.lines.map(({ label, color, dash }) => ({
+          label,
+          stroke: colorOf(color),
+          width: 1.5,
+          ...(dash === undefined ? {} : { dash }),
+          points: { show: this.#data[0].length < 40, size: 4 },
+          value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => this.#text(value),
+        })),
+      ],
+    };
+  }
+}
+
+/** @param {string} color */
+const colorOf = (color) => (color.startsWith("--") ? styleValue(color) : color);
+
+/** The steps of a run as the page has them. */
+export class StepStore {
+  /** @type {StepColumns | null} */
+  columns = null;
+
+  /** Fetches what lacks. @param {string} run @returns {Promise<boolean>} whether something is new */
+  async fetch(run) {
+    const { generation = 0, step = [] } = this.columns ?? {};
+    /** @type {StepColumns | null} */
+    const sent = await ask(`/api/runs/${run}/steps`, { generation, count: step.length });
+    if (sent === null) return false;
+    const before = this.columns;
+    if (sent.from === 0 || before === null) this.columns = sent;
+    else
+      this.columns = /** @type {StepColumns} */ (
+        Object.fromEntries(
+          Object.entries(sent).map(([name, value]) => [
+            name,
+            Array.isArray(value) ? [...before[/** @type {"step"} */ (name)].slice(0, sent.from), ...value] : value,
+          ]),
+        )
+      );
+    return true;
+  }
+}
+
+/** The epochs of a run as the page has them. */
+export class EpochStore {
+  /** @type {Record<string, Column>} */
+  columns = {};
+
+  /** Reads the rows that lack. @param {string} run @returns {Promise<void>} */
+  async fetch(run) {
+    const have = this.columns.epoch?.length ?? 0;
+    /** @type {EpochColumns | null} */
+    const sent = await ask(`/api/runs/${run}/epochs`, { from: have });
+    if (sent === null) return;
+    // Fewer rows than there were: the run went back, and its rows are read anew.
+    if (sent.rows < have) {
+      this.columns = {};
+      return await this.fetch(run);
+    }
+    for (const [name, values] of Object.entries(sent.columns))
+      this.columns[name] = [...(this.columns[name] ?? Array(have).fill(null)), ...values];
+  }
+
+  /** @param {string} name @returns {Column} */
+  column(name) {
+    return this.columns[name] ?? (this.columns.epoch ?? []).map(() => null);
+  }
+}
+
+/** The curves of one run. */
+export class Curves {
+  #steps = new StepStore();
+  #epochs = new EpochStore();
+  #versions = { steps: -1, epochs: -1 };
+  #latest = new Latest(() => this.#fetch());
+  #wanted = this.#versions;
+  #ap = new Chart(
+    "Average precision",
+    [
+      { label: "AP", color: "--accent" },
+      { label: "AP50", color: "--second", dash: [5, 3] },
+    ],
+    { x: "Epoch", text: score, none: "No epoch was evaluated yet." },
+  );
+  #loss = new Chart(
+    "Loss",
+    [
+      { label: "least", color: "--faint" },
+      { label: "most", color: "--faint" },
+      { label: "mean", color: "--accent" },
+    ],
+    { sync: "step", band: true },
+  );
+  #terms = new Chart(
+    "Terms of the loss",
+    [
+      { label: "class", color: "--accent" },
+      { label: "box L1", color: "--second", dash: [5, 3] },
+      { label: "GIoU", color: "--third", dash: [2, 2] },
+    ],
+    { x: "Epoch" },
+  );
+  #norm = new Chart("Gradient norm, before clipping", [{ label: "norm", color: "--accent" }], {
+    sync: "step",
+    log: true,
+  });
+  #scale = new Chart(
+    "Loss scale and skipped steps",
+    [
+      { label: "scale", color: "--accent" },
+      { label: "skipped", color: "--level-0" },
+    ],
+    { sync: "step", none: "Nothing is scaled, and no step was skipped." },
+  );
+  #lr = new Chart("Learning rate", [{ label: "lr", color: "--accent" }], { sync: "step" });
+  #time = new Chart("Seconds a step", [{ label: "seconds", color: "--accent" }], { sync: "step" });
+  #memory = new Chart("Peak of the tensors", [{ label: "bytes", color: "--accent" }], {
+    sync: "step",
+    text: bytesText,
+  });
+  element = h(
+    "div",
+    { class: "charts" },
+    ...[this.#ap, this.#loss, this.#terms, this.#norm, this.#scale, this.#lr, this.#time, this.#memory].map(
+      ({ element }) => element,
+    ),
+  );
+
+  /** @param {string} run */
+  constructor(run) {
+    this.run = run;
+  }
+
+  /** @param {RunRow} row */
+  update({ versions: { steps, epochs } }) {
+    if (steps === this.#versions.steps && epochs === this.#versions.epochs) return;
+    this.#wanted = { steps, epochs };
+    void this.#latest.run();
+  }
+
+  async #fetch() {
+    const wanted = this.#wanted;
+    if (wanted.epochs !== this.#versions.epochs) {
+      await this.#epochs.fetch(this.run);
+      const epoch = this.#epochs.column("epoch");
+      this.#ap.show([epoch, this.#epochs.column("val/AP"), this.#epochs.column("val/AP50")]);
+      this.#terms.show([
+        epoch,
+        ...["loss_ce", "loss_bbox", "loss_giou"].map((name) => this.#epochs.column(`train/${name}`)),
+      ]);
+    }
+    if (wanted.steps !== this.#versions.steps && (await this.#steps.fetch(this.run))) this.#showSteps();
+    this.#versions = wanted;
+  }
+
+  #showSteps() {
+    const columns = this.#steps.columns;
+    if (columns === null) return;
+    const { step, loss, lossMin, lossMax, gradNorm, lr, scale, skipped, seconds, peakBytes, size } = columns;
+    const isJoined = size > 1;
+    const orNone = (/** @type {Column} */ column) => (isJoined ? column : step.map(() => null));
+    this.#loss.show([step, orNone(lossMin), orNone(lossMax), loss]);
+    this.#norm.show([step, gradNorm.map((value) => (value === 0 ? null : value))]);
+    const isScaled = scale.some((value) => value !== 1) || skipped.some((count) => count > 0);
+    this.#scale.show([
+      step,
+      isScaled ? scale : step.map(() => null),
+      skipped.map((count, i) => (count > 0 ? scale[i] : null)),
+    ]);
+    this.#lr.show([step, lr]);
+    this.#time.show([step, seconds]);
+    this.#memory.show([step, peakBytes]);
+  }
+}

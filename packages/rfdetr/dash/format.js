@@ -1,0 +1,50 @@
+// @ts-check
+// Figures as text.
+
+const grouped = new Intl.NumberFormat("en");
+
+/** A whole number with its thousands apart. @param {number} value */
+export const whole = (value) => grouped.format(Math.round(value));
+
+/** An AP of 0 to 1, as the field writes it. @param {number | null | undefined} value */
+export const score = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
+
+/** @param {number | null | undefined} value */
+export const brief = (value) => {
+  if (value === null || value === undefined) return "–";
+  if (!Number.isFinite(value)) return "not finite";
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(2);
+  return grouped.format(Number(value.toPrecision(4)));
+};
+
+/** Bits with one decimal. @param {number} bits */
+export const bitsText = (bits) => (Number.isFinite(bits) ? bits.toFixed(1).replace("-", "−") : bits > 0 ? "∞" : "over");
+
+/** A share in percent. @param {number} share */
+export const percent = (share) => {
+  if (share === 0) return "0 %";
+  return share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+};
+
+/** @param {number} bytes */
+export const bytesText = (bytes) => {
+  if (bytes >= 2 ** 30) return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  return bytes >= 2 ** 20 ? `${(bytes / 2 ** 20).toPrecision(4)} MiB` : `${Math.round(bytes / 1024)} KiB`;
+};
+
+/** How long ago something was. @param {number} then @param {number} now */
+export const ago = (then, now = Date.now()) => {
+  const seconds = Math.max(0, (now - then) / 1000);
+  if (seconds < 10) return "now";
+  if (seconds < 90) return `${Math.round(seconds)} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  return seconds < 129_600 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86_400)} d ago`;
+};
+
+const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** 2 to a power, such as 2⁻¹⁴. @param {number} exponent */
+export const powerOfTwo = (exponent) =>
+  `2${exponent < 0 ? "⁻" : ""}${[...String(Math.abs(exponent))].map((digit) => superscripts[Number(digit)]).join("")}`;

@@ -1,0 +1,133 @@
+// @ts-check
+// How far the values of modules stay from the limits of their dtype, and the tree of the modules. Nothing is drawn
+// here.
+
+/** @import { ModuleSeries, SideSeries } from "../src/dash/wire.js" */
+
+/** @typedef {"as-run" | "float16" | "bfloat16"} Measure against which dtype headroom is measured */
+/** @typedef {"forward" | "gradient"} Side */
+
+/**
+ * log2 of the largest number, of the smallest normal number, and of the value below which all is rounded to zero.
+ * @type {Record<"float16" | "bfloat16" | "float32", {top: number, normal: number, zero: number}>}
+ */
+export const ranges = {
+  float16: { top: Math.log2(65504), normal: -14, zero: -25 },
+  bfloat16: { top: 128, normal: -126, zero: -134 },
+  float32: { top: 128, normal: -126, zero: -150 },
+};
+
+/** What the server sends for a value that is not finite. */
+const notFinite = 32767;
+
+/** The dtype that counts: of several the one that overflows first. @param {string} dtypes @param {Measure} measure */
+export function dtypeOf(dtypes, measure) {
+  if (measure !== "as-run") return measure;
+  const each = dtypes.split(" ");
+  if (each.includes("float16")) return "float16";
+  return each.includes("bfloat16") ? "bfloat16" : "float32";
+}
+
+/**
+ * Bits to overflow at a watched step: Infinity where all is zero or nothing was seen, −Infinity where a value is not
+ * finite.
+ * @param {SideSeries | null} side @param {number} at @param {Measure} measure
+ */
+export function bitsAt(side, at, measure) {
+  const top = side?.top[at];
+  if (side === null || top === null || top === undefined) return Number.POSITIVE_INFINITY;
+  if (top === notFinite) return Number.NEGATIVE_INFINITY;
+  return ranges[dtypeOf(side.dtype, measure)].top - top / 16;
+}
+
+/** Where the colours of headroom change, in bits. */
+const steps = [0, 1, 2.5, 5, 8];
+
+/** How near the limit is: 0 beyond it, 5 far away. @param {number} bits */
+export const levelOf = (bits) => steps.filter((step) => bits > step).length;
+
+/**
+ * Bits that were lost a watched step, over the last few; 0 where that is not known.
+ * @param {SideSeries | null} side @param {number} at @param {Measure} measure
+ */
+export function trendAt(side, at, measure) {
+  const before = Math.max(0, at - 4);
+  const change = bitsAt(side, at, measure) - bitsAt(side, before, measure);
+  return at > before && Number.isFinite(change) ? change / (at - before) : 0;
+}
+
+/**
+ * A module, or the part of the path that several share.
+ * @typedef {object} TreeNode
+ * @property {string} path what the paths of all modules below begin with
+ * @property {string} name the last part of it; several where there is nothing to choose between
+ * @property {ModuleSeries | null} module null where no operator ran in it directly
+ * @property {TreeNode[]} children in the order in which the model runs
+ */
+
+/** The modules by the parts of their paths. @param {ModuleSeries[]} modules @returns {TreeNode[]} */
+export function treeOf(modules) {
+  /** @type {TreeNode} */
+  const root = { path: "", name: "", module: null, children: [] };
+  for (const module of modules) {
+    let node = root;
+    // What is no path, such as "(outside of modules)", may have a dot of its own.
+    const parts = module.path.startsWith("(") ? [module.path] : module.path.split(".");
+    for (const part of parts) {
+      let child = node.children.find(({ name }) => name === part);
+      if (child === undefined) {
+        child = { path: node.path === "" ? part : `${node.path}.${part}`, name: part, module: null, children: [] };
+        node.children.push(child);
+      }
+      node = child;
+    }
+    node.module = module;
+  }
+  return root.children.map(shortened);
+}
+
+/** Joins a node with its only child where no operator ran in it. @param {TreeNode} node @returns {TreeNode} */
+function shortened(node) {
+  let { name } = node;
+  let last = node;
+  while (last.module === null && last.children.length === 1) {
+    [last] = last.children;
+    name = `${name}.${last.name}`;
+  }
+  return { ...last, name, children: last.children.map(shortened) };
+}
+
+/** The modules of a node and of all below. @param {TreeNode} node @returns {ModuleSeries[]} */
+export const modulesBelow = (node) => [
+  ...(node.module === null ? [] : [node.module]),
+  ...node.children.flatMap(modulesBelow),
+];
+
+/**
+ * The least headroom of modules at a watched step.
+ * @param {ModuleSeries[]} modules @param {Side} side @param {number} at @param {Measure} measure
+ */
+export function leastBits(modules, side, at, measure) {
+  let bits = Number.POSITIVE_INFINITY;
+  for (const module of modules) bits = Math.min(bits, bitsAt(module[side], at, measure));
+  return bits;
+}
+
+/**
+ * The module with the least headroom at a watched step; null where nothing was seen.
+ * @param {ModuleSeries[]} modules @param {number} at @param {Measure} measure
+ * @returns {{path: string, side: Side, bits: number} | null}
+ */
+export function tightest(modules, at, measure) {
+  /** @type {{path: string, side: Side, bits: number} | null} */
+  let found = null;
+  for (const { path, forward, gradient } of modules)
+    for (const [side, series] of /** @type {[Side, SideSeries | null][]} */ ([
+      ["forward", forward],
+      ["gradient", gradient],
+    ])) {
+      const bits = bitsAt(series, at, measure);
+      if (bits < (found?.bits ?? Number.POSITIVE_INFINITY)) found = { path, side, bits };
+    }
+  return found;
+}

@@ -1,0 +1,271 @@
+// @ts-check
+// The images of the last evaluation with truth and detections, which a slider filters; and the pictures of the run.
+import { ask, Latest } from "./client.js";
+import { fill, h, picture, s } from "./dom.js";
+import { score, whole } from "./format.js";
+
+/** @import { EvaluationView, RunDetails, RunRow } from "../src/dash/wire.js" */
+
+const kinds = {
+  class: "wrong class",
+  localisation: "box too far off",
+  both: "wrong class and box",
+  duplicate: "found twice",
+  background: "nothing there",
+  missed: "missed",
+};
+
+/** @param {string} kind */
+const kindText = (kind) => /** @type {Record<string, string>} */ (kinds)[kind] ?? kind;
+
+export class Pictures {
+  #version = -1;
+  #latest = new Latest(() => this.#fetch());
+  /** @type {EvaluationView | null} */
+  #view = null;
+  #threshold = 0.5;
+  #only = "";
+  #isSet = false;
+  #slider = h("input", {
+    type: "range",
+    id: "confidence",
+    min: 0.05,
+    max: 1,
+    step: 0.01,
+    oninput: () => this.#slide(),
+  });
+  #shown = h("output", { for: "confidence", class: "when" });
+  #truth = h("input", { type: "checkbox", id: "truth", checked: true, onchange: () => this.#draw() });
+  #best = h("button", { type: "button", class: "button", onclick: () => this.#toBest() }, "Best threshold");
+  #classes = h("div", { class: "classes", role: "group", "aria-label": "Classes" });
+  #images = h("div", { class: "images" });
+  #files = h("div", {});
+  #none = h("p", { class: "quiet" });
+  #body = h(
+    "div",
+    {},
+    h(
+      "div",
+      { class: "panel filters" },
+      h("label", { for: "confidence" }, "Confidence from"),
+      this.#slider,
+      this.#shown,
+      this.#best,
+      h("label", { class: "check" }, this.#truth, " truth"),
+      this.#classes,
+    ),
+    this.#images,
+  );
+  element = h("div", {}, this.#none, this.#body, this.#files);
+
+  /** @param {string} run */
+  constructor(run) {
+    this.run = run;
+    this.#body.hidden = true;
+  }
+
+  /** @param {RunRow} row @param {RunDetails} details */
+  update({ versions: { evaluation } }, { pictures }) {
+    if (evaluation === this.#version && this.#version !== -1) return;
+    this.#version = evaluation;
+    fill(this.#files, ...this.#gallery(pictures));
+    void this.#latest.run();
+  }
+
+  async #fetch() {
+    this.#view = await ask(`/api/runs/${this.run}/evaluation`);
+    const view = this.#view;
+    const isEmpty = view === null || view.images.length === 0;
+    this.#body.hidden = isEmpty;
+    this.#none.textContent = isEmpty ? "No images were kept of an evaluation. They come with the first one." : "";
+    if (view === null || isEmpty) return;
+    if (!this.#isSet) {
+      this.#threshold = view.threshold ?? 0.5;
+      this.#isSet = true;
+    }
+    this.#best.hidden = view.threshold === null;
+    this.#slider.value = String(this.#threshold);
+    const choice = (/** @type {string} */ name, /** @type {string | null} */ color, /** @type {string} */ text) =>
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(this.#only === name),
+          "data-name": name,
+          style: { "--mark": color ?? "transparent" },
+          onclick: () => this.#pick(name),
+        },
+        text,
+      );
+    fill(this.#classes, choice("", null, "all"), ...view.classes.map(({ name, color }) => choice(name, color, name)));
+    this.#draw();
+  }
+
+  /** @param {string} name */
+  #pick(name) {
+    this.#only = name;
+    for (const button of this.#classes.querySelectorAll("button"))
+      button.setAttribute("aria-pressed", String(button.dataset.name === name));
+    this.#draw();
+  }
+
+  #toBest() {
+    this.#threshold = this.#view?.threshold ?? 0.5;
+    this.#slider.value = String(this.#threshold);
+    this.#draw();
+  }
+
+  #slide() {
+    this.#threshold = Number(this.#slider.value);
+    this.#filter();
+  }
+
+  #draw() {
+    const view = this.#view;
+    if (view === null) return;
+    fill(this.#images, ...view.images.map((image) => this.#image(view, image)));
+    this.#filter();
+  }
+
+  /** @param {EvaluationView} view @param {EvaluationView["images"][number]} image */
+  #image({ classes }, { image, file, width, height, worst, truths, detections }) {
+    const [w, t] = [width ?? 1, height ?? 1];
+    const isShown = (/** @type {number} */ label) => this.#only === "" || classes[label]?.name === this.#only;
+    const thick = Math.max(w, t) / 260;
+    const box = (/** @type {number[]} */ [left, top, right, bottom], /** @type {object} */ attributes) =>
+      s("rect", {
+        x: left,
+        y: top,
+        width: Math.max(0, right - left),
+        height: Math.max(0, bottom - top),
+        fill: "none",
+        "stroke-width": thick,
+        ...attributes,
+      });
+    const overlay = s(
+      "svg",
+      { viewBox: `0 0 ${w} ${t}`, class: "boxes", "aria-hidden": "true" },
+      ...(this.#truth.checked ? truths : [])
+        .filter(({ label }) => isShown(label))
+        .map((truth) =>
+          box(truth.box, { class: `truth ${truth.state}`, "stroke-dasharray": `${3 * thick} ${2 * thick}` }),
+        ),
+      ...detections
+        .filter(({ label }) => isShown(label))
+        .reverse()
+        .map(({ box: corners, label, score: value, state }) => {
+          const color = classes[label]?.color ?? "#888888";
+          const text = `${classes[label]?.name ?? label} ${value.toFixed(2)}`;
+          const size = Math.max(w, t) / 28;
+          return s(
+            "g",
+            { class: "detection", "data-score": value },
+            s("title", {}, `${text}: ${state === "correct" ? "right" : kindText(state)}`),
+            box(corners, { stroke: color, "stroke-width": thick * (state === "correct" ? 1.4 : 2) }),
+            s(
+              "text",
+              {
+                x: corners[0] + thick,
+                y: Math.max(size, corners[1] - thick * 1.5),
+                "font-size": size,
+                fill: color,
+                class: "label",
+              },
+              text,
+            ),
+          );
+        }),
+    );
+    return h(
+      "figure",
+      { class: "panel image" },
+      h(
+        "div",
+        { class: "canvas", style: { "--ratio": `${w} / ${t}` } },
+        image === null
+          ? h("p", { class: "quiet" }, "The image is not at hand.")
+          : picture(`/api/runs/${this.run}/images/${image}`, ""),
+        overlay,
+      ),
+      h(
+        "figcaption",
+        {},
+        h("span", { class: "file" }, file?.split("/").at(-1) ?? "no name"),
+        h("span", { class: "counts quiet" }),
+      ),
+      worst.length === 0
+        ? null
+        : h("p", { class: "quiet" }, `Among the worst: ${worst.map(({ kind }) => kindText(kind)).join(", ")}`),
+    );
+  }
+
+  /** Hides what is below the slider; nothing is made anew. */
+  #filter() {
+    this.#shown.value = this.#threshold.toFixed(2);
+    for (const figure of this.#images.children) {
+      let shown = 0;
+      for (const group of figure.querySelectorAll(".detection")) {
+        const isShown = Number(group.getAttribute("data-score")) >= this.#threshold;
+        group.toggleAttribute("hidden", !isShown);
+        if (isShown) shown++;
+      }
+      const counts = figure.querySelector(".counts");
+      if (counts !== null)
+        counts.textContent = `${whole(shown)} detected${this.#truth.checked ? `, ${whole(figure.querySelectorAll(".truth").length)} true` : ""}`;
+    }
+  }
+
+  /** @param {RunDetails["pictures"]} pictures */
+  #gallery(pictures) {
+    if (pictures.length === 0) return [];
+    const path = (/** @type {string} */ file) => `/api/runs/${this.run}/pictures/${encodeURIComponent(file)}`;
+    return [
+      h("h2", {}, "Pictures of the run"),
+      h(
+        "div",
+        { class: "gallery" },
+        ...pictures.map(({ file, title, alt, width, height }) =>
+          h(
+            "figure",
+            { class: "panel" },
+            h(
+              "a",
+              { href: path(file) },
+              h("img", { src: `${path(file)}?${this.#version}`, alt, width, height, loading: "lazy" }),
+            ),
+            h("figcaption", {}, title),
+          ),
+        ),
+      ),
+    ];
+  }
+}
+
+/** The figures of the classes as a table. @param {EvaluationView} view */
+export function classTable({ classes }) {
+  const header = ["Class", "Objects", "AP", "AP50", "Threshold", "Precision", "Recall"];
+  return h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, ...header.map((text) => h("th", { scope: "col" }, text)))),
+    h(
+      "tbody",
+      {},
+      ...classes.map(({ name, color, instances, AP, AP50, best }) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, h("span", { class: "dot", style: { "--mark": color } }), name),
+          ...[
+            whole(instances),
+            score(AP),
+            score(AP50),
+            best?.threshold.toFixed(2) ?? "–",
+            score(best?.precision),
+            score(best?.recall),
+          ].map((text) => h("td", {}, text)),
+        ),
+      ),
+    ),
+  );
+}

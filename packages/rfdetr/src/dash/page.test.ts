@@ -1,0 +1,256 @@
+// The page in a real browser.
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sharp } from "../data/images/sharp.js";
+import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
+import { exampleDetails } from "../testing/example-details.js";
+import { writeExampleRun } from "../testing/example-run.js";
+import { type Dash, startDash } from "./server.js";
+
+const hostile = '<img src=x onerror="document.title=1">';
+const planted = "transformer.decoder.layers.1.linear1";
+
+describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium}`, () => {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "dash-")));
+  const [runs, data] = [join(root, "runs"), join(root, "data")];
+  let dash: Dash;
+  let browser: Browser;
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    mkdirSync(data);
+    const evaluation = exampleDetails([hostile, "plane"]);
+    for (const image of evaluation.images_shown) {
+      const { width, height } = image;
+      image.file = `${image.id}.png`;
+      const size = { width: width ?? 64, height: height ?? 64, channels: 3 as const, background: "#557799" };
+      await sharp({ create: size }).png().toFile(join(data, image.file));
+    }
+    // The image that made the largest values of the example.
+    mkdirSync(join(data, "valid"));
+    await sharp({ create: { width: 32, height: 32, channels: 3, background: "#557799" } }).toFile(
+      join(data, "valid", "1.jpg"),
+    );
+    const growing = { path: planted, everySteps: 100 };
+    writeExampleRun(join(runs, "planted"), { steps: 1000, growing, data, evaluation, classes: [hostile, "plane"] });
+    writeExampleRun(join(runs, "other"), { steps: 300, seed: 2, settings: { lr: 3e-4 }, summary: null });
+    dash = await startDash({ folder: runs, port: 0 });
+    browser = await startChromium();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await dash.close();
+    rmSync(root, { recursive: true });
+  });
+
+  /** The page at a place of it, in a browser of its own. */
+  async function open(part = "", options: { width?: number; dark?: boolean; still?: boolean } = {}): Promise<Page> {
+    const { width = 1600, dark = false, still = false } = options;
+    const page = await browser.newPage({
+      viewport: { width, height: 900 },
+      colorScheme: dark ? "dark" : "light",
+      reducedMotion: still ? "reduce" : "no-preference",
+    });
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("response", async (answer) => {
+      if (answer.status() >= 400) complaints.push(`${answer.url()}: ${await answer.text()}`);
+    });
+    page.on("request", (request) => {
+      if (!request.url().startsWith(`http://127.0.0.1:${dash.port}/`)) complaints.push(request.url());
+    });
+    await page.goto(dash.url);
+    await page.waitForURL(`http://127.0.0.1:${dash.port}/`);
+    await page.getByRole("link", { name: "planted" }).waitFor();
+    if (part === "") return page;
+    await page.getByRole("link", { name: "planted" }).click();
+    await page.getByRole("tab", { name: part }).click();
+    return page;
+  }
+
+  it("opens by its address alone, without the token in it any more", async () => {
+    const page = await open();
+    expect(new URL(page.url()).search).toBe("");
+    expect(await page.evaluate("document.cookie")).toBe("");
+    const stranger = await browser.newContext();
+    const answer = await (await stranger.newPage()).goto(`http://127.0.0.1:${dash.port}/`);
+    expect(answer?.status()).toBe(401);
+    await stranger.close();
+    await page.close();
+  });
+
+  it("foresees an overflow in words, and shows the module that is to overflow", async () => {
+    const page = await open("Numerics");
+    const story = page.locator(".story .foreseen");
+    await story.waitFor();
+    expect(await story.textContent()).toBe(
+      `${planted} will overflow float16 in about 200 steps, near step 1,200. Its outputs have 2.0 bits of headroom and lose one in 100 steps.`,
+    );
+    expect(await page.locator(".module-title").textContent()).toBe(planted);
+    const chosen = page.locator('[role="treeitem"][aria-selected="true"]');
+    expect(await chosen.getAttribute("aria-label")).toMatch(
+      /^.*linear1: 2\.0 bits of headroom, close to the limit, falling, foreseen to overflow$/,
+    );
+    await page.close();
+  });
+
+  it("moves through the tree of modules by keys", async () => {
+    const page = await open("Numerics");
+    await page.locator('[role="treeitem"][tabindex="0"]').focus();
+    const focused = (): Promise<string | null> => page.evaluate("document.activeElement.dataset.path ?? null");
+    await page.keyboard.press("Home");
+    const first = await focused();
+    const row = page.locator(`[data-path="${first}"]`);
+    expect(await row.getAttribute("aria-expanded")).toBe("false");
+    await page.keyboard.press("ArrowRight");
+    expect(await row.getAttribute("aria-expanded")).toBe("true");
+    await page.keyboard.press("ArrowRight");
+    expect(await focused()).toMatch(new RegExp(`^${first}\\.`));
+    await page.keyboard.press("ArrowLeft");
+    expect(await focused()).toBe(first);
+    await page.keyboard.press("End");
+    await page.keyboard.press("Enter");
+    expect(await page.locator(".module-title").textContent()).toBe(await focused());
+    expect(await page.locator('[role="treeitem"][tabindex="0"]').count()).toBe(1);
+    await page.close();
+  });
+
+  it("moves between its parts by keys, and has a table for each chart", async () => {
+    const page = await open("Curves");
+    await page.locator(".uplot").first().waitFor();
+    await page.getByRole("tab", { name: "Curves" }).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("tree").waitFor();
+    await page.keyboard.press("ArrowLeft");
+    const chart = page.locator(".chart").first();
+    await chart.locator(".uplot").waitFor();
+    await chart.locator("summary").click();
+    expect(await chart.locator(".as-table tbody tr").first().textContent()).toMatch(/^200\.\d+/);
+    expect(await page.locator(".chart canvas").count()).toBe(await page.locator(".chart:not(.empty) summary").count());
+    await page.close();
+  });
+
+  it("draws detections over the images, hides those below the slider, and shows names as they are", async () => {
+    const page = await open("Pictures");
+    await page.locator(".boxes .detection").first().waitFor();
+    const { images_shown } = exampleDetails();
+    const visible = (): Promise<number> => page.locator(".detection:not([hidden])").count();
+    const above = (threshold: number): number =>
+      images_shown.flatMap(({ detections }) => detections).filter(({ score }) => score >= threshold).length;
+    expect(await visible()).toBe(above(0.42));
+    await page.locator("#confidence").fill("0.05");
+    expect(await visible()).toBe(above(0.05));
+    await page.locator("#confidence").fill("1");
+    expect(await visible()).toBe(above(1));
+    expect(await page.locator(".classes button").nth(1).textContent()).toBe(hostile);
+    expect(await page.locator('img[src="x"]').count()).toBe(0);
+    await page
+      .locator(".image img")
+      .first()
+      .evaluate((image: { decode(): Promise<void> }) => image.decode());
+    await page.close();
+  });
+
+  it("shows what is new without being loaded again, and asks for nothing while it is hidden", async () => {
+    const page = await open("Curves");
+    await page.locator(".uplot").first().waitFor();
+    const best = page.locator(".facts dd").first();
+    expect(await best.textContent()).not.toBe("0.987");
+    appendFileSync(join(runs, "planted", "metrics.csv"), "21,1050,0.0001,5,1,1,1,0.987,0.99,0\n");
+    await expect.poll(() => best.textContent(), { timeout: 20_000 }).toBe("0.987");
+    const hide = (hidden: boolean): Promise<void> =>
+      page.evaluate(
+        `Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event("visibilitychange"))`,
+      );
+    await hide(true);
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    appendFileSync(join(runs, "planted", "metrics.csv"), "22,1100,0.0001,5,1,1,1,0.991,0.99,0\n");
+    await page.waitForTimeout(2500);
+    expect(asked).toEqual([]);
+    await hide(false);
+    await expect.poll(() => best.textContent(), { timeout: 20_000 }).toBe("0.991");
+    await page.close();
+  });
+
+  it("compares runs by their curves and the settings that differ", async () => {
+    const page = await open();
+    await page.getByLabel("Compare planted").check();
+    await page.getByLabel("Compare other").check();
+    await page.getByRole("button", { name: "Compare 2 runs" }).click();
+    await page.locator(".uplot").first().waitFor();
+    const settings = page.locator("table").last();
+    expect(await settings.locator("tbody th").allTextContents()).toEqual(["epochs", "lr"]);
+    expect(await settings.locator("tbody tr").last().locator("td").allTextContents()).toEqual(["0.0001", "0.0003"]);
+    await page.close();
+  });
+
+  it.each([360, 1600])("fits a window of %i pixels, light and dark", async (width) => {
+    const parts = {
+      Curves: ".uplot",
+      Numerics: ".exponents",
+      Pictures: ".boxes",
+      Classes: "tbody th",
+      Settings: ".settings",
+    };
+    for (const dark of [false, true]) {
+      const page = await open("", { width, dark });
+      const wide = (): Promise<number> => page.evaluate("document.documentElement.scrollWidth");
+      expect(await wide()).toBe(width);
+      await page.getByRole("link", { name: "planted" }).click();
+      for (const [part, content] of Object.entries(parts)) {
+        await page.getByRole("tab", { name: part }).click();
+        await page.locator(`[role="tabpanel"] ${content}`).first().waitFor();
+        expect([part, dark, await wide()]).toEqual([part, dark, width]);
+      }
+      await page.close();
+    }
+  });
+
+  it("moves nothing for those who do not want it", async () => {
+    const page = await open("", { still: true });
+    expect(
+      await page.evaluate(
+        "[...document.querySelectorAll('*')].filter((e) => getComputedStyle(e, '::before').animationName !== 'none' && e.matches('.running')).length",
+      ),
+    ).toBe(0);
+    await page.close();
+  });
+
+  it("loads nothing from elsewhere and breaks no rule of its own policy", () => {
+    expect(complaints).toEqual([]);
+  });
+});
+
+describe("the colours of the page", () => {
+  const css = readFileSync(new URL("../../dash/style.css", import.meta.url), "utf8");
+  const themes = [...css.matchAll(/:root \{([^}]*)\}/g)].map(
+    ([, body]) => new Map([...body.matchAll(/--([\w-]+): (#\w{6});/g)].map(([, name, value]) => [name, value])),
+  );
+  const light = (hex: string): number => {
+    const [r, g, b] = [1, 3, 5].map((at) => {
+      const value = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrast = (a: string, b: string): number => {
+    const [high, low] = [light(a), light(b)].sort((x, y) => y - x);
+    return (high + 0.05) / (low + 0.05);
+  };
+
+  it.each(["ink", "quiet", "accent", "level-0-text"])(
+    "let --%s be read on every ground, light and dark (WCAG 2, 4.5 to 1)",
+    (text) => {
+      expect(themes).toHaveLength(2);
+      for (const theme of themes)
+        for (const ground of ["page", "panel", "accent-soft"])
+          expect(contrast(theme.get(text) ?? "", theme.get(ground) ?? "")).toBeGreaterThanOrEqual(4.5);
+    },
+  );
+});

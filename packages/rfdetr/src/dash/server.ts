@@ -1,0 +1,80 @@
+// Starts the live page.
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import { UsageError } from "../support/errors.js";
+import { reasonOf } from "../support/system-error.js";
+import { dashApp } from "./app.js";
+import { liveState } from "./controls.js";
+import { makeKeys } from "./guard.js";
+import { OpenRuns } from "./open-run.js";
+import { RunFolders } from "./run-folders.js";
+import { RunRows } from "./run-row.js";
+
+/** Only this machine can reach it. */
+const host = "127.0.0.1";
+/** The port that is tried where none is asked for, so that the address stays alike. */
+const usualPort = 7890;
+
+/** How the page is started. */
+export interface DashOptions {
+  /** The folder of the runs, or of one run. */
+  folder: string;
+  /** The port; by default 7890, or any that is free. */
+  port?: number;
+}
+
+/** A live page that is served. */
+export interface Dash {
+  /** The address that opens it; whoever has it can read the runs and stop them. */
+  url: string;
+  port: number;
+  /** Ends it, with all connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the live page of a folder of runs to the browser of this machine.
+ * @throws RunDirectoryError where there is no such folder
+ * @throws UsageError for a port that cannot be had
+ * @example
+ * import { startDash } from "rfdetr/dash";
+ * const dash = await startDash({ folder: "runs" });
+ * console.log(dash.url);
+ */
+export async function startDash({ folder, port }: DashOptions): Promise<Dash> {
+  const folders = new RunFolders(folder);
+  const keys = makeKeys();
+  let listening = 0;
+  const app = dashApp({ folders, rows: new RunRows(liveState), open: new OpenRuns() }, keys, () => listening);
+  const server = createAdaptorServer({ fetch: app.fetch });
+  const listen = (wanted: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(wanted, host, () => {
+        server.off("error", reject);
+        resolve((server.address() as AddressInfo).port);
+      });
+    });
+  try {
+    listening = await listen(port ?? usualPort);
+  } catch (error) {
+    if (port !== undefined || !isTaken(error)) throw refused(port ?? usualPort, error);
+    listening = await listen(0);
+  }
+  return {
+    url: `http://${host}:${listening}/?token=${keys.token}`,
+    port: listening,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      }),
+  };
+}
+
+const isTaken = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+
+function refused(port: number, error: unknown): UsageError {
+  const why = isTaken(error) ? "another program listens on it" : reasonOf(error);
+  return new UsageError(`Expected a free port but received ${port}: ${why}`, { cause: error });
+}

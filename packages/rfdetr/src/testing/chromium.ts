@@ -1,0 +1,20 @@
+// The Chromium of the system, for tests and pictures of pages.
+import { existsSync } from "node:fs";
+import { type Browser, chromium } from "playwright-core";
+
+const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** The path of a Chromium; null where none is installed. `CHROMIUM` names another one. */
+export function chromiumPath(): string | null {
+  return [process.env.CHROMIUM ?? "", ...places].find((path) => path !== "" && existsSync(path)) ?? null;
+}
+
+/** Why tests in a browser do not run here, as part of their name; empty where they do. */
+export const withoutChromium = chromiumPath() === null ? " (needs Chromium: apt install chromium)" : "";
+
+/** Starts a browser without a window. */
+export async function startChromium(): Promise<Browser> {
+  const executablePath = chromiumPath();
+  if (executablePath === null) throw new Error("Expected Chromium but none is installed");
+  return await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+}
