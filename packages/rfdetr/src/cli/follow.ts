@@ -20,7 +20,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   let folder: string | null = null;
   const requests = new StopRequests({
     stop: () => run.stop(),
-    say: (line) => console.progress(line),
+    say: (line) => console.prose(line),
     resume: () => (folder === null ? null : resumeCommand(folder)),
   });
   console.live("reading the data");
@@ -40,7 +40,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   const { summary, dir, endedBefore } = result;
   if (endedBefore) {
     const trained = counted(summary.epochs, "epoch");
-    console.progress(`The run ${shownPath(dir)} has ended already: ${endings[summary.stop_reason]} after ${trained}`);
+    console.prose(`The run ${shownPath(dir)} has ended already: ${endings[summary.stop_reason]} after ${trained}`);
     console.progress(
       `Train on with ${howToGoOn(summary)}, or begin a new run with --weights ${shellWord(shownPath(dir))}`,
     );

@@ -105,7 +105,7 @@ describe("a run on a terminal", () => {
     const rows = await terminal.rows();
     expect(rows.slice(rows.findIndex((row) => row.startsWith("   2/50")) + 1)).toEqual([
       "",
-      "result     AP 0.512, AP50 0.700: the best of 50 epochs is epoch 41",
+      "result     AP 0.512, AP50 0.700 in epoch 41 of 50, the best",
       "run        finished after 4,700 steps (2 skipped)",
       "           1:02:03 of training in 16-mixed, peak memory 2.10 GiB",
       "weights    runs/nano/weights/best.safetensors (best, of epoch 41)",

@@ -25,7 +25,7 @@ function ending(summary: Partial<RunSummary> = {}, dir = "runs/nano"): string[] 
 describe("the last lines of a run", () => {
   it("say the result, how it ended, and where the weights are", () => {
     expect(ending()).toEqual([
-      "result     AP 0.512, AP50 0.700: the best of 50 epochs is epoch 41",
+      "result     AP 0.512, AP50 0.700 in epoch 41 of 50, the best",
       "run        finished after 4,700 steps (2 skipped)",
       "           1:02:03 of training in 16-mixed, peak memory 2.10 GiB",
       "weights    runs/nano/weights/best.safetensors (best, of epoch 41)",
@@ -44,6 +44,7 @@ describe("the last lines of a run", () => {
     const [result, , , weights] = ending({ best_epoch: null, AP: null, skipped_steps: 0 });
     expect(result).toBe("result     no figures to choose the best weights by");
     expect(weights).toBe("weights    runs/nano/weights/last.safetensors (of the end)");
+    expect(ending({ epochs: 0, best_epoch: null })[0]).toBe("result     none yet: no epoch has ended");
     expect(ending({ bad_images: 1 })[3]).toBe("           1 image could not be read and took no part");
     expect(ending({ skipped_steps: 0 })[1]).toContain("(none skipped)");
   });

@@ -29,8 +29,9 @@ export function endingFields({ summary, dir, best, last }: Omit<DoneEvent, "type
 }
 
 function resultInWords({ AP, AP50, best_epoch: best, epochs }: RunSummary): string {
+  if (epochs === 0) return "none yet: no epoch has ended";
   if (best === null || AP === null) return "no figures to choose the best weights by";
-  return `AP ${fraction(AP)}, AP50 ${fraction(AP50)}: the best of ${counted(epochs, "epoch")} is epoch ${best}`;
+  return `AP ${fraction(AP)}, AP50 ${fraction(AP50)} in epoch ${best} of ${grouped(epochs)}, the best`;
 }
 
 function runInWords(summary: RunSummary): string[] {
