@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import { makeFolder } from "../support/atomic.js";
-import { duration } from "../support/format.js";
+import { duration, shownPath } from "../support/format.js";
 import type { Console } from "./console.js";
 import {
   consoleOf,
@@ -75,12 +75,12 @@ async function demo(flags: DemoFlags): Promise<number> {
   if (code !== exit.done) return code;
   const { summary, best } = await run.result;
   if (best === null) return exit.failed;
-  const pictures = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
+  const { pictures, count } = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
   const seconds = (performance.now() - began) / 1000;
   const report = join(out, "report.html");
   console.result();
   console.fields([
-    ["images", pictures, "what the detector finds on twelve images that training never saw"],
+    ["images", shownPath(pictures), `what the detector finds on ${count} images that training never saw`],
     ["time", `${duration(seconds)} in all`],
     ...(existsSync(report) ? [["open", console.bold(report), "in a browser: how the training went"] as const] : []),
   ]);
@@ -105,8 +105,11 @@ async function provideImages(console: Console, folder: string, asked: DemoImages
   return seed;
 }
 
-/** Draws the detections of twelve validation images, one by one and together. @returns the path of the latter */
-async function draw(weights: string, folder: string, out: string): Promise<string> {
+/**
+ * Draws the detections of at most twelve validation images, one by one and together.
+ * @returns the path of the picture of all, and their number
+ */
+async function draw(weights: string, folder: string, out: string): Promise<{ pictures: string; count: number }> {
   const { Predictor } = await import("../predict/predict.js");
   const { drawDetections } = await import("../predict/draw.js");
   const { mosaic } = await import("../predict/mosaic.js");
@@ -122,5 +125,5 @@ async function draw(weights: string, folder: string, out: string): Promise<strin
   }
   const together = join(out, "all.jpg");
   await mosaic(drawn, { columns: 4, out: together });
-  return together;
+  return { pictures: together, count: drawn.length };
 }

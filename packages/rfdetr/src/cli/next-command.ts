@@ -7,6 +7,9 @@ import { shellWord, shownPath } from "../support/format.js";
 /** The command that continues a run. */
 export const resumeCommand = (dir: string): string => `npx rfdetr train --resume ${shellWord(shownPath(dir))}`;
 
+/** The command that ends a pause of a run. */
+export const goOnCommand = (dir: string): string => `npx rfdetr control ${shellWord(shownPath(dir))} go-on`;
+
 /** What to do after a run. @param data folder of its dataset; null where it is not known */
 export function nextCommand({ summary, dir }: Pick<TrainResult, "summary" | "dir">, data: string | null): string {
   if (summary.stop_reason === "interrupted") return resumeCommand(dir);

@@ -22,7 +22,10 @@ export function addNumerics(program: Command, finish: (code: number) => void): v
       throw new RunDirectoryError(`Expected records of a run in ${path} but none of its lines is one`);
     const console = consoleOf(flags);
     if (console.json) console.data(summary);
-    console.result(formatNumerics(summary));
+    // Rows of tables stay whole; prose is broken between words.
+    for (const line of formatNumerics(summary).split("\n"))
+      if (/\S {2,}\S/.test(line)) console.result(line);
+      else console.sentence(line, 4);
     finish(exit.done);
   });
 }

@@ -48,6 +48,7 @@ export function buildProgram(finish: (code: number) => void): Command {
     .helpOption("-h, --help", "print help")
     .helpCommand(false)
     .showSuggestionAfterError(false)
+    .configureHelp({ minWidthToWrap: 20 })
     .configureOutput({
       // What is wrong with the command line is told in this program's words.
       outputError: () => {},

@@ -48,17 +48,28 @@ async function show(name: string | undefined, flags: OutputFlags): Promise<numbe
   if (console.json) console.data(key === undefined ? { settings: rows } : rows[0]);
   for (const row of rows) {
     const value = "default" in row ? `= ${JSON.stringify(row.default)}` : "(required)";
-    console.result(`${console.bold(row.name)} ${value}  ${console.dim(row.takes)}`);
-    console.result(`    ${row.about}${row.flag.startsWith("--set") ? "" : ` (${row.flag})`}`);
-    if (key === undefined) continue;
-    if (row.flag.startsWith("--set")) console.result(`    on the command line: ${row.flag}`);
-    if (row.also !== undefined) console.result(`    in the Python package: ${row.also}`);
-    if (!row.in_package) console.result("    the Python package does not have it");
-    if (row.differs !== undefined) console.result(`    different from the Python package: ${row.differs}`);
+    console.sentence(`${console.bold(row.name)} ${value}  ${console.dim(row.takes)}`, 4);
+    const lines = [
+      `${row.about}${row.flag.startsWith("--set") ? "" : ` (${row.flag})`}`,
+      ...(key === undefined ? [] : inFull(row)),
+    ];
+    for (const line of lines) console.sentence(`    ${line}`, 6);
   }
-  if (key === undefined)
-    console.result(
-      "\nGive them to rfdetr train by their flags, as --set NAME=VALUE (the value is JSON, or text), or in a JSON file with --config.",
+  if (key === undefined) {
+    console.result();
+    console.sentence(
+      "Give them to rfdetr train by their flags, as --set NAME=VALUE (the value is JSON, or text), or in a JSON file with --config.",
     );
+  }
   return exit.done;
+}
+
+/** What is said of a setting where it stands alone. */
+function inFull(row: { flag: string; also?: string; in_package: boolean; differs?: string }): string[] {
+  return [
+    ...(row.flag.startsWith("--set") ? [`on the command line: ${row.flag}`] : []),
+    ...(row.also === undefined ? [] : [`in the Python package: ${row.also}`]),
+    ...(row.in_package ? [] : ["the Python package does not have it"]),
+    ...(row.differs === undefined ? [] : [`different from the Python package: ${row.differs}`]),
+  ];
 }

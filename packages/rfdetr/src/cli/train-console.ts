@@ -15,7 +15,7 @@ import { isScaleSearch, skippedStep } from "../run/transcript/skipped-step.js";
 import { type Field, fraction } from "../support/format.js";
 import type { Console } from "./console.js";
 import { LiveLine } from "./live-line.js";
-import { nextCommand } from "./next-command.js";
+import { goOnCommand, nextCommand } from "./next-command.js";
 
 /** Milliseconds between two live lines: faster ones cannot be read, and a slow connection would have to carry them. */
 const liveEvery = 100;
@@ -27,6 +27,7 @@ export class TrainConsole {
   readonly #table = new EpochTable();
   readonly #line: LiveLine;
   #data: string | null = null;
+  #folder = "";
   #began = 0;
   #shown = 0;
 
@@ -64,6 +65,7 @@ export class TrainConsole {
   #header(event: StartEvent): void {
     const { console } = this;
     this.#data = event.data;
+    this.#folder = event.dir;
     this.#began = this.#shown = this.now().getTime();
     this.#table.begin(Math.ceil(event.totalSteps / event.stepsPerEpoch));
     this.#line.begin(event);
@@ -91,7 +93,7 @@ export class TrainConsole {
   #control({ message, paused }: ControlEvent): void {
     const { console } = this;
     console.fact(message);
-    if (paused) console.live("paused: rfdetr control RUN go-on ends the pause, Ctrl-C the run");
+    if (paused) console.live(`paused until: ${goOnCommand(this.#folder)}`);
   }
 
   #evaluation({ images, totalImages }: EvaluationEvent): void {
