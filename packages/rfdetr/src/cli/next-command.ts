@@ -7,6 +7,9 @@ import { shellWord, shownPath } from "../support/format.js";
 /** The command that continues a run. */
 export const resumeCommand = (dir: string): string => `npx rfdetr train --resume ${shellWord(shownPath(dir))}`;
 
+/** The command that shows a run in the browser while it trains, and afterwards. */
+export const watchCommand = (dir: string): string => `npx rfdetr dash ${shellWord(shownPath(dir))}`;
+
 /** The command that ends a pause of a run. */
 export const goOnCommand = (dir: string): string => `npx rfdetr control ${shellWord(shownPath(dir))} go-on`;
 

@@ -65,12 +65,13 @@ describe("a run on a terminal", () => {
       "model      nano at 384 px, 30,467,298 parameters",
       "data       birds: 1,500 training and 250 validation images",
       "           2 classes: 鴉, 梟",
-      "weights    random weights: the model has learnt nothing yet and learns from these images alone",
+      "weights    random: the model has learnt nothing yet and learns from these images alone",
       "schedule   50 epochs of 94 steps, 16 images a step (4 micro-batches of 4); seed 3",
       "device     cpu, 1 thread; 2 × EPYC",
       "precision  16-mixed: as requested",
       "           This CPU has no float16 matrix units.",
       "run        runs/nano",
+      "watch      npx rfdetr dash runs/nano",
       "warning: Random weights take many thousand images and hours: fine-tuning usually starts from",
       "  --weights nano",
       "note: The batch size is 16: as many as fit",
@@ -143,7 +144,7 @@ describe("a run on a terminal", () => {
 describe("a run without a live line", () => {
   const plain = [
     expect.stringMatching(/^rfdetr 0\.1\.0/),
-    ...Array(9).fill(expect.stringMatching(/^(model|data|weights|schedule|device|precision|run| ) +\S/)),
+    ...Array(10).fill(expect.stringMatching(/^(model|data|weights|schedule|device|precision|run|watch| ) +\S/)),
     expect.stringMatching(/^warning: Random weights/),
     "note: The batch size is 16: as many as fit",
     expect.stringMatching(/^step 214 skipped, loss scale 65536 → 32768: /),

@@ -15,7 +15,7 @@ import { isScaleSearch, skippedStep } from "../run/transcript/skipped-step.js";
 import { type Field, fraction } from "../support/format.js";
 import type { Console } from "./console.js";
 import { LiveLine } from "./live-line.js";
-import { goOnCommand, nextCommand } from "./next-command.js";
+import { goOnCommand, nextCommand, watchCommand } from "./next-command.js";
 
 /** Milliseconds between two live lines: faster ones cannot be read, and a slow connection would have to carry them. */
 const liveEvery = 100;
@@ -70,7 +70,7 @@ export class TrainConsole {
     this.#table.begin(Math.ceil(event.totalSteps / event.stepsPerEpoch));
     this.#line.begin(event);
     console.prose(console.bold(headerTitle(event)));
-    console.fields(headerFields(event), "progress");
+    console.fields([...headerFields(event), ["watch", watchCommand(event.dir)]], "progress");
     const repeated = repeatedImages(event);
     if (repeated !== null) console.fact(repeated);
     const advice = startAdvice(event, "--weights");

@@ -1,5 +1,6 @@
 // The events of a run and its summary, made from the state of the session.
 import { existsSync } from "node:fs";
+import { readHardware } from "@rfdetr/amp";
 import { getNumThreads } from "@rfdetr/torch";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { machineLine, peakRss } from "../support/machine.js";
@@ -42,11 +43,18 @@ export function startEvent({
     reason: session.reason,
     precisionNote: session.precisionNote,
     device: parts.device,
+    deviceName: nameOf(parts.device),
     threads: getNumThreads(),
     hardware: machineLine(),
     seed: session.seed,
     resumedAt: progress.step === 0 ? null : progress.step,
   };
+}
+
+/** The name of a GPU; null for a CPU, and where the driver does not tell. */
+function nameOf(device: string): string | null {
+  const name = device === "cpu" ? device : readHardware(device).name;
+  return name === device ? null : name;
 }
 
 type StepFigures = Pick<StepEvent, "lr" | "size" | "imagesPerSecond" | "secondsLeft">;

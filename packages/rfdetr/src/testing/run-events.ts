@@ -23,6 +23,7 @@ export const startEvent: StartEvent = {
   reason: "as requested",
   precisionNote: null,
   device: "cpu",
+  deviceName: null,
   threads: 1,
   hardware: "2 × EPYC",
   seed: 3,

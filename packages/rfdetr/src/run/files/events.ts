@@ -39,6 +39,8 @@ export interface StartEvent {
   /** What this precision costs on this hardware, in words; null where nothing is to be said. */
   precisionNote: string | null;
   device: string;
+  /** Name of the GPU; null on a CPU. */
+  deviceName: string | null;
   threads: number;
   hardware: string;
   seed: number;

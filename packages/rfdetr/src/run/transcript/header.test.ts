@@ -33,6 +33,11 @@ describe("the header of a run", () => {
     );
   });
 
+  it("names the GPU", () => {
+    const gpu = { device: "cuda:0", deviceName: "NVIDIA H100", threads: 16 };
+    expect(field("device", gpu)).toBe("cuda:0 (NVIDIA H100), 16 threads; 2 × EPYC");
+  });
+
   it("counts one thing as one", () => {
     const one = { epochs: 1, stepsPerEpoch: 1, totalSteps: 1, batch: 1, accumulate: 1, classes: ["owl"] };
     expect(field("schedule", one)).toBe("1 epoch of 1 step, 1 image a step; seed 3");
@@ -57,7 +62,7 @@ describe("the header of a run", () => {
 
 describe("the weights of a run in words", () => {
   it.each([
-    [null, {}, "random weights: the model has learnt nothing yet and learns from these images alone"],
+    [null, {}, "random: the model has learnt nothing yet and learns from these images alone"],
     [join(homedir(), "rf-detr-nano.pth"), {}, `nano as published, trained on COCO (${homedir()}/rf-detr-nano.pth)`],
     ["/w/rf-detr-base-o365.pth", {}, "base-o365 as published, trained on Objects365 (/w/rf-detr-base-o365.pth)"],
     ["/a/run/weights/last.safetensors", {}, "/a/run/weights/last.safetensors (the last of that run)"],

@@ -22,10 +22,14 @@ export function headerFields(event: StartEvent): Field[] {
     ["data", dataInWords(event), classesInWords(event.classes)],
     ["weights", weightsInWords(event)],
     ["schedule", scheduleInWords(event)],
-    ["device", `${event.device}, ${counted(event.threads, "thread")}; ${event.hardware}`],
+    ["device", deviceInWords(event)],
     ["precision", `${precision}: ${reason}`, ...(precisionNote === null ? [] : [precisionNote])],
     ["run", shownPath(event.dir)],
   ];
+}
+
+function deviceInWords({ device, deviceName, threads, hardware }: StartEvent): string {
+  return `${device}${deviceName === null ? "" : ` (${deviceName})`}, ${counted(threads, "thread")}; ${hardware}`;
 }
 
 function dataInWords({ data, trainImages, validImages }: StartEvent): string {
@@ -44,7 +48,7 @@ function classesInWords(names: readonly string[]): string {
 /** Where the weights come from, and what random ones mean. */
 function weightsInWords({ weights, resumedAt }: StartEvent): string {
   if (resumedAt !== null) return "those of the run, with its optimizer and average";
-  if (weights === null) return "random weights: the model has learnt nothing yet and learns from these images alone";
+  if (weights === null) return "random: the model has learnt nothing yet and learns from these images alone";
   const [variant] = Object.entries(publishedWeights).find(([, { file }]) => file === basename(weights)) ?? [];
   if (variant !== undefined) return `${variant} as published, trained on ${publishedData(variant)} (${weights})`;
   const kind = { "best.safetensors": "the best", "last.safetensors": "the last" }[basename(weights)];
