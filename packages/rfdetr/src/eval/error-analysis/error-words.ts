@@ -1,0 +1,28 @@
+import type { ErrorKind, ObjectSize } from "./error-kinds.js";
+
+const words: Record<ErrorKind, (size: string) => string> = {
+  class: (size) => `${size}objects taken for another class`,
+  localisation: (size) => `inexact boxes of ${size}objects`,
+  both: (size) => `${size}detections with wrong class and box`,
+  duplicate: (size) => `${size}duplicate detections`,
+  background: (size) => `${size}detections where there is nothing`,
+  missed: (size) => `missed ${size}objects`,
+};
+
+/** Errors of a kind in words, such as "missed small objects". */
+export function errorWords(kind: ErrorKind, size: ObjectSize | null = null): string {
+  return words[kind](size === null ? "" : `${size} `);
+}
+
+/**
+ * What costs most in one sentence, with AP in hundredths: "Missed small objects cost most: 8.1 AP50".
+ * @returns null where no error costs anything
+ */
+export function costliestWords(
+  costliest: { kind: ErrorKind; size: ObjectSize | null; lost: number } | null,
+): string | null {
+  if (costliest === null) return null;
+  const { kind, size, lost } = costliest;
+  const [first, ...rest] = errorWords(kind, size);
+  return `${first.toUpperCase()}${rest.join("")} cost most: ${(lost * 100).toFixed(1)} AP50`;
+}
