@@ -8,6 +8,8 @@ export interface EvaluationBatch {
   height: number;
   width: number;
   imageIds: (number | string)[];
+  /** Path of each image. */
+  files?: string[];
   /** Height and width of each original image. */
   origSizes: (readonly [height: number, width: number])[];
   /** Raw annotations of each image, in pixels of the original. */

@@ -7,6 +7,7 @@ import { postprocess, type ScoredBoxes, toArrays } from "../model/postprocess.js
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { EvaluationBatch } from "./batch.js";
+import { brightnessOf } from "./brightness.js";
 import { relabel } from "./class-map.js";
 import { CocoEvaluator } from "./coco/coco.js";
 import { finiteDetections } from "./finite-detections.js";
@@ -65,7 +66,10 @@ export function scoreBatch(
     const detections = toArrays(scored);
     const { kept, dropped } = finiteDetections(detections);
     evaluator.nonFinite += dropped;
-    evaluator.addImage({ id: batch.imageIds[i], width, height, gt: batch.truths[i], detections: change(kept) });
+    evaluator.addImage({
+      ...{ id: batch.imageIds[i], file: batch.files?.[i], width, height, brightness: brightnessOf(batch, i) },
+      ...{ gt: batch.truths[i], detections: change(kept) },
+    });
     return detections;
   });
 }

@@ -77,6 +77,7 @@ export async function* evaluationBatches(
       height,
       width,
       imageIds: entries.map(({ id }) => id),
+      files: entries.map(({ file }) => file),
       origSizes,
       truths: entries.map(truthOf),
     };
@@ -109,6 +110,7 @@ async function* interpolatedBatches(
       height: side,
       width: side,
       imageIds: entries.map(({ id }) => id),
+      files: entries.map(({ file }) => file),
       origSizes: entries.map(({ height, width }) => [height, width]),
       truths: entries.map(truthOf),
     };

@@ -8,9 +8,16 @@ export {
   type EvaluatedImage,
   type GroundTruth,
   type ImageDetections,
+  type ImageFacts,
 } from "./coco/coco.js";
 export { evaluateFiles, type FileEvaluationOptions } from "./coco/coco-files.js";
 export { stockFigures } from "./coco/coco-summary.js";
+export { evaluationDetails } from "./details/describe-evaluation.js";
+export { readDetails, writeDetails } from "./details/details-file.js";
+export type * from "./details/evaluation-details.js";
+export { type Diagnosis, diagnose } from "./error-analysis/diagnose.js";
+export { type ErrorAnalysis, errorAnalysis } from "./error-analysis/error-analysis.js";
+export { type ErrorCost, type ErrorKind, errorKinds, type ObjectSize } from "./error-analysis/error-kinds.js";
 export { type EvaluationOptions, evaluate } from "./evaluate.js";
 export { type EvaluateWeightsOptions, evaluateWeights } from "./evaluate-weights.js";
 export { evaluationBatches, evaluationLoader, openEvaluationData } from "./evaluation-data.js";

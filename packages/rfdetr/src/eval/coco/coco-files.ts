@@ -6,7 +6,7 @@ import { outlineBox } from "../../data/formats/outline-box.js";
 import { EvaluationError } from "../../support/errors.js";
 import { shown } from "../../support/shown.js";
 import type { Fail } from "../../support/text-file.js";
-import { CocoEvaluator, type CocoSummary } from "./coco.js";
+import { CocoEvaluator, type CocoSummary, type ImageFacts } from "./coco.js";
 
 /** Options of {@link evaluateFiles}. */
 export interface FileEvaluationOptions {
@@ -75,7 +75,7 @@ export function loadFiles(
       throw annotations.fail(`Expected an id for image ${i} in ${annotationsPath} but received ${kind(image.id)}`);
     if (known.has(id))
       throw annotations.fail(`Expected different image ids in ${annotationsPath} but ${id} occurs twice`);
-    known.set(id, evaluator.addImageId(id));
+    known.set(id, evaluator.addImageId(id, factsOf(image)));
   });
 
   entries.forEach((entry, i) => {
@@ -172,6 +172,12 @@ class Source {
       `Expected a known ${thing}_id for ${where} in ${this.path} but received ${kind(id)}, which is not among the ${known.size} ${plural} of the annotation file; ${this.remedy(thing)}`,
     );
   }
+}
+
+/** What an entry says of its image; nothing of this is needed. */
+function factsOf({ file_name: file, width, height }: Entry): ImageFacts {
+  const pixels = (value: unknown): number | undefined => (typeof value === "number" && value > 0 ? value : undefined);
+  return { file: typeof file === "string" ? file : undefined, width: pixels(width), height: pixels(height) };
 }
 
 const unreadable: Fail = (message, cause) => new EvaluationError("ERR_EVAL_FILE", message, { cause });

@@ -34,11 +34,20 @@ export interface ImageDetections {
   labels: IntegerList;
 }
 
-/** One image for the evaluator. */
-export interface EvaluatedImage {
-  id: number | string;
+/** What is known of an image beside its objects. Figures do not depend on it. */
+export interface ImageFacts {
+  /** Path of the file. */
+  file?: string;
+  /** In pixels, as the boxes. */
   width?: number;
   height?: number;
+  /** Mean brightness, 0 (black) to 1 (white). */
+  brightness?: number;
+}
+
+/** One image for the evaluator. */
+export interface EvaluatedImage extends ImageFacts {
+  id: number | string;
   gt: GroundTruth;
   detections: ImageDetections;
 }
@@ -95,6 +104,7 @@ export class CocoEvaluator {
   readonly #truths = new BoxTable();
   readonly #detections = new BoxTable();
   readonly #ids: (number | string)[] = [];
+  readonly #facts: ImageFacts[] = [];
   readonly #known = new Set<number | string>();
   #evaluation: Evaluation | undefined;
 
@@ -122,8 +132,8 @@ export class CocoEvaluator {
    * @throws EvaluationError `ERR_EVAL_ARGUMENT` for arrays that do not fit together, values that are not finite,
    * unknown labels of ground truth, or an image that was added before
    */
-  addImage({ id, gt, detections }: EvaluatedImage): void {
-    const image = this.addImageId(id);
+  addImage({ id, gt, detections, ...facts }: EvaluatedImage): void {
+    const image = this.addImageId(id, facts);
     checkLength(gt.boxes, gt.labels.length * 4, "gt.boxes", id);
     checkLength(gt.area, gt.labels.length, "gt.area", id);
     checkLength(gt.crowd, gt.labels.length, "gt.crowd", id);
@@ -165,11 +175,17 @@ export class CocoEvaluator {
   }
 
   /** Registers an image and returns its index, for {@link addTruth} and {@link addDetection}. */
-  addImageId(id: number | string): number {
+  addImageId(id: number | string, facts: ImageFacts = {}): number {
     if (this.#known.has(id)) throw argument(`Expected every image once but image ${id} was added twice`);
     this.#known.add(id);
     this.#evaluation = undefined;
+    this.#facts.push(facts);
     return this.#ids.push(id) - 1;
+  }
+
+  /** What is known of the image at an index, in the order of addition. */
+  image(index: number): ImageFacts & { id: number | string } {
+    return { ...this.#facts[index], id: this.#ids[index] };
   }
 
   /** Adds one checked ground truth as x, y, width, height. */

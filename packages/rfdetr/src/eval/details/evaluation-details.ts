@@ -18,7 +18,10 @@ export interface EvaluationDetails extends Omit<CocoSummary, "per_class"> {
   version: typeof detailsVersion;
   origin: EvaluationOrigin;
   per_class: ClassDetails[];
-  /** The first threshold of highest F1, averaged over the classes with ground truth: the one to use for all. */
+  /**
+   * The first threshold of highest F1, averaged over the classes with ground truth: the one to use for all. All zero
+   * where no object is found at any.
+   */
   best_threshold: OperatingFigures;
   /** AP of small, medium and large objects, in this order. */
   sizes: SizeDetails[];
@@ -57,7 +60,7 @@ export interface OperatingFigures {
 
 /** The figures of one class. */
 export interface ClassDetails extends ClassSummary {
-  /** The first threshold of this class's highest F1; null without ground truth. */
+  /** The first threshold of this class's highest F1; null where no object is found at any. */
   best: OperatingFigures | null;
   /**
    * Errors of this class, and the AP50 that it loses. A `class` error is counted where the detection names the class;

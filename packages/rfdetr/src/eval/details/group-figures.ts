@@ -1,0 +1,95 @@
+// COCO figures of groups of images, with the matching done once.
+
+import { type CocoEvaluator, forEachClass, forEachImage } from "../coco/coco.js";
+import { Accumulation } from "../coco/coco-accumulate.js";
+import { ClassMatches, ImageMatcher } from "../coco/coco-matching.js";
+import { IOU_50, IOU_THRESHOLDS } from "../coco/coco-parameters.js";
+import { averagePrecision } from "../coco/coco-summary.js";
+
+/** Figures of the images of one group. */
+export interface GroupFigures {
+  /** Ground truths, crowds not counted. */
+  instances: number;
+  AP: number | null;
+  AP50: number | null;
+}
+
+/** The matches of one class with objects of all sizes; the images of its detections and its ground truths. */
+interface ClassRecord {
+  score: Float64Array;
+  matched: Uint16Array;
+  ignored: Uint16Array;
+  image: Int32Array;
+  truthImage: Int32Array;
+}
+
+/**
+ * Makes a function that scores any group of an evaluator's images as COCO does: the same as an evaluator that holds
+ * these images alone.
+ */
+export function groupScorer(evaluator: CocoEvaluator): (member: (image: number) => boolean) => GroupFigures {
+  const records = matchClasses(evaluator);
+  const limit = Math.max(...evaluator.maxDets);
+  return (member) => {
+    const curves = new Accumulation(records.length, [limit]);
+    let instances = 0;
+    records.forEach((record, label) => {
+      const matches = membersOf(record, member);
+      instances += matches.positives[0];
+      curves.add(label, matches);
+    });
+    const all = records.keys();
+    const labels = [...all];
+    return {
+      instances,
+      AP: averagePrecision(curves, labels, 0, 0, IOU_THRESHOLDS.length),
+      AP50: averagePrecision(curves, labels, 0, IOU_50, IOU_50 + 1),
+    };
+  };
+}
+
+function matchClasses(evaluator: CocoEvaluator): ClassRecord[] {
+  const tables = evaluator.ordered();
+  const { truths, truthOrder, detections, detectionOrder } = tables;
+  const limit = Math.max(...evaluator.maxDets);
+  const matcher = new ImageMatcher();
+  const matches = new ClassMatches();
+  const records: ClassRecord[] = [];
+  forEachClass(tables, evaluator.classNames.length, (_, gStart, gEnd, dStart, dEnd) => {
+    matches.reset(dEnd - dStart);
+    const image = new Int32Array(dEnd - dStart);
+    forEachImage(tables, gStart, gEnd, dStart, dEnd, (g0, g1, d0, d1) => {
+      const first = matches.count;
+      const kept = Math.min(d1, d0 + limit);
+      matcher.match(truths, truthOrder, g0, g1, detections, detectionOrder, d0, kept, matches);
+      if (kept > d0) image.fill(detections.image[detectionOrder[d0]], first, matches.count);
+    });
+    records.push({
+      score: matches.score.slice(0, matches.count),
+      matched: matches.matched.slice(0, matches.count),
+      ignored: matches.ignored.slice(0, matches.count),
+      image: image.slice(0, matches.count),
+      truthImage: truthOrder
+        .slice(gStart, gEnd)
+        .filter((row) => truths.crowd[row] === 0)
+        .map((row) => truths.image[row]),
+    });
+  });
+  return records;
+}
+
+/** The part of a record that belongs to a group, for objects of all sizes alone. */
+function membersOf(record: ClassRecord, member: (image: number) => boolean): ClassMatches {
+  const matches = new ClassMatches();
+  matches.reset(record.score.length);
+  for (let i = 0; i < record.score.length; i++) {
+    if (!member(record.image[i])) continue;
+    const slot = matches.count++;
+    matches.score[slot] = record.score[i];
+    matches.matched[slot] = record.matched[i];
+    matches.ignored[slot] = record.ignored[i];
+  }
+  // The other areas keep no positives, and so stay undefined.
+  matches.positives[0] = record.truthImage.filter(member).length;
+  return matches;
+}
