@@ -191,6 +191,7 @@ describe("the folder of a run", () => {
     expect(names.sort()).toEqual([
       "checkpoint",
       "config.json",
+      "evaluation-best.json",
       "evaluation.json",
       "events",
       "log.txt",

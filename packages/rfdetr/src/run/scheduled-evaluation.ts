@@ -1,6 +1,8 @@
 // Evaluation during a run: its progress as events, with the averaged weights in the model meanwhile.
 import type { CocoEvaluator } from "../eval/coco/coco.js";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
+import { evaluationDetails } from "../eval/details/describe-evaluation.js";
+import type { EvaluationDetails } from "../eval/details/evaluation-details.js";
 import { evaluate } from "../eval/evaluate.js";
 import type { EvaluationEvent } from "./files/events.js";
 import type { Session } from "./session/session.js";
@@ -56,6 +58,9 @@ async function* scheduledEvaluation(
 export interface EpochFigures {
   summary: CocoSummary | null;
   base: CocoSummary | null;
+  /** Everything about `summary`, also `baseDetails` about `base`. */
+  summaryDetails: EvaluationDetails | null;
+  baseDetails: EvaluationDetails | null;
   /** Detections that were left out of `summary` because they are not finite. */
   nonFinite: number;
 }
@@ -72,18 +77,32 @@ export async function* evaluateEpoch(
 ): AsyncGenerator<EvaluationEvent, EpochFigures | null> {
   const shipped = yield* scheduledEvaluation(session, "shipped", "valid", stopRequested);
   if (shipped === null) return null;
-  const figures = { summary: shipped.summarize(), nonFinite: shipped.nonFinite };
-  if (!session.settings.evalBaseModel || session.ema === null) return { ...figures, base: null };
+  const describe = (evaluator: CocoEvaluator) => describeOf(session, "valid", evaluator, session.progress.epoch + 1);
+  const figures = {
+    summary: shipped.summarize(),
+    summaryDetails: describe(shipped),
+    nonFinite: shipped.nonFinite,
+  };
+  if (!session.settings.evalBaseModel || session.ema === null) return { ...figures, base: null, baseDetails: null };
   const own = yield* scheduledEvaluation(session, "own", "valid", stopRequested);
-  return own === null ? null : { ...figures, base: own.summarize() };
+  return own === null ? null : { ...figures, base: own.summarize(), baseDetails: describe(own) };
+}
+
+function describeOf(
+  { settings, precision }: Session,
+  split: "valid" | "test",
+  evaluator: CocoEvaluator,
+  epoch: number | null,
+): EvaluationDetails {
+  return evaluationDetails(evaluator, { split, data: settings.datasetDir, precision, epoch });
 }
 
 /** Scores the best weights on the test split. @returns null if the run was asked to stop meanwhile */
 export async function* evaluateTest(
   session: Session,
   stopRequested: () => boolean,
-): AsyncGenerator<EvaluationEvent, CocoSummary | null> {
+): AsyncGenerator<EvaluationEvent, EvaluationDetails | null> {
   useBest(session);
   const evaluator = yield* scheduledEvaluation(session, "own", "test", stopRequested);
-  return evaluator?.summarize() ?? null;
+  return evaluator === null ? null : describeOf(session, "test", evaluator, session.progress.best?.epoch ?? null);
 }

@@ -39,7 +39,13 @@ import { StateKeeper } from "./state-keeper.js";
 import { StepWatch } from "./step-watch.js";
 import type { TrainRequest } from "./train-run.js";
 
-const notEvaluated: EpochFigures = { summary: null, base: null, nonFinite: 0 };
+const notEvaluated: EpochFigures = {
+  summary: null,
+  base: null,
+  summaryDetails: null,
+  baseDetails: null,
+  nonFinite: 0,
+};
 
 type StopReason = RunSummary["stop_reason"];
 
@@ -315,7 +321,8 @@ class Trainer {
     const verdict = judgeEpoch(settings, epoch, before, figures, { usable, healthy: !diverged });
     const { chosen, baseWins, figure, watched, best } = verdict;
     const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
-    for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, baseWins, usable });
+    const details = baseWins ? figures.baseDetails : figures.summaryDetails;
+    for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, details, baseWins, usable });
     yield* this.#warnings();
     if (best && figure !== null && chosen !== null) progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
     progress.epoch = epoch;
@@ -339,10 +346,11 @@ class Trainer {
     const { session } = this;
     const why = whyNoTest(session);
     if (why !== null) return yield { type: "warning", message: why };
-    const summary = yield* evaluateTest(session, () => this.#control.lookForStop());
-    if (summary === null) return;
-    for (const recorder of this.recorders) recorder.test?.(summary);
-    yield { type: "test", ap: summary.AP, ap50: summary.AP50, perClass: summary.per_class };
+    const details = yield* evaluateTest(session, () => this.#control.lookForStop());
+    if (details === null) return;
+    for (const recorder of this.recorders) recorder.test?.(details);
+    const perClass = details.per_class.map(({ best, errors, ...figures }) => figures);
+    yield { type: "test", ap: details.AP, ap50: details.AP50, perClass };
   }
 
   #done(reason: StopReason, error: unknown = null): DoneEvent {

@@ -1,10 +1,12 @@
-import type { CocoSummary } from "../../eval/coco/coco-summary.js";
+import { writeDetails } from "../../eval/details/details-file.js";
+import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
 import type { RecordedEpoch, Recorder } from "./recorder.js";
 
 /**
- * `evaluation.json`: all figures of the last evaluation, every class included; `test.json`: those of the test split.
+ * `evaluation.json`: the last evaluation of the weights that would be shipped, with everything that explains it;
+ * `evaluation-best.json`: that of the best weights; `test.json`: that of the test split.
  */
 export class EvaluationRecorder implements Recorder {
   readonly #directory: RunDirectory;
@@ -13,11 +15,12 @@ export class EvaluationRecorder implements Recorder {
     this.#directory = directory;
   }
 
-  epoch({ summary }: RecordedEpoch): void {
-    if (summary !== null) this.#directory.writeJson("evaluation.json", summary);
+  epoch({ event: { best }, summaryDetails, details }: RecordedEpoch): void {
+    if (summaryDetails !== null) writeDetails(this.#directory.file("evaluation.json"), summaryDetails);
+    if (best && details !== null) writeDetails(this.#directory.file("evaluation-best.json"), details);
   }
 
-  test(summary: CocoSummary): void {
-    this.#directory.writeJson("test.json", summary);
+  test(details: EvaluationDetails): void {
+    writeDetails(this.#directory.file("test.json"), details);
   }
 }

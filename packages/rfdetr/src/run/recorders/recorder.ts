@@ -2,6 +2,7 @@
 import type { OverflowReport, Watched } from "@rfdetr/amp";
 import type { MonitorRecord, PeakMemory, PhaseSeconds } from "@rfdetr/amp/records";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
+import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import type { StepResult } from "../../train/step.js";
 import type { ControlEvent, EpochEvent, StepEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
@@ -45,6 +46,9 @@ export interface RecordedEpoch {
   base: CocoSummary | null;
   /** The better of the two by the chosen metric. */
   chosen: CocoSummary | null;
+  /** Everything about `chosen`, also `summaryDetails` about `summary`. */
+  details: EvaluationDetails | null;
+  summaryDetails: EvaluationDetails | null;
   /** Whether `chosen` is `base`. */
   baseWins: boolean;
   /** False for weights that diverged, or that no step has changed: what was saved before is better. */
@@ -66,7 +70,7 @@ export interface Recorder {
   /** The run is stopped within an epoch, with weights that can be used. */
   stopped?(): void;
   /** The best weights were scored on the test split. */
-  test?(summary: CocoSummary): void;
+  test?(details: EvaluationDetails): void;
   /** The run ends, also by failing. */
   end?(summary: RunSummary): void;
   /** Called once, after everything else, also when the run failed. */

@@ -25,7 +25,7 @@ export function unfailing(session: Session, open: (session: Session) => Recorder
     control: (control) => attempt(() => inner?.control?.(control)),
     epoch: (epoch) => attempt(() => inner?.epoch?.(epoch)),
     stopped: () => attempt(() => inner?.stopped?.()),
-    test: (summary) => attempt(() => inner?.test?.(summary)),
+    test: (details) => attempt(() => inner?.test?.(details)),
     end: (summary) => attempt(() => inner?.end?.(summary)),
     close: () => attempt(() => inner?.close?.()),
   };
