@@ -17,6 +17,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "rfdetr val": [
     "rfdetr val --weights runs/nano --data birds/",
     "rfdetr val --weights nano --data coco/ --split test --json",
+    "rfdetr val --weights runs/nano --data birds/ --out birds-evaluation",
     "rfdetr val --predictions results.json --annotations birds/valid/_annotations.coco.json",
   ],
   "rfdetr predict": [

@@ -1,9 +1,9 @@
 // `rfdetr val`
 
 import type { Command } from "commander";
-import type { CocoSummary } from "../eval/coco/coco-summary.js";
+import type { CocoEvaluator } from "../eval/coco/coco.js";
+import type { EvaluationDetails } from "../eval/details/evaluation-details.js";
 import { UsageError } from "../support/errors.js";
-import { fraction } from "../support/format.js";
 import type { Console } from "./console.js";
 import {
   consoleOf,
@@ -19,6 +19,7 @@ import {
   withOutputFlags,
   withWeightsFlags,
 } from "./context.js";
+import type { EvaluationFolder } from "./evaluation-folder.js";
 
 interface ValFlags extends OutputFlags, WeightsFlags {
   weights?: string;
@@ -31,6 +32,7 @@ interface ValFlags extends OutputFlags, WeightsFlags {
   autoOrient: boolean;
   predictions?: string;
   annotations?: string;
+  out?: string;
 }
 
 /** Registers `rfdetr val`. */
@@ -48,40 +50,71 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as its evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says")
       .option("--predictions <file>", "COCO results file to evaluate instead of weights")
-      .option("--annotations <file>", "COCO annotation file for the results"),
+      .option("--annotations <file>", "COCO annotation file for the results")
+      .option("--out <dir>", "new folder for evaluation.json: figures, curves, errors and what they cost"),
   );
   withWeightsFlags(command).action(async (flags: ValFlags) => finish(await val(flags)));
 }
 
 async function val(flags: ValFlags): Promise<number> {
   const console = consoleOf(flags);
-  if (flags.predictions !== undefined || flags.annotations !== undefined) {
-    if (flags.predictions === undefined || flags.annotations === undefined)
-      throw new UsageError("Expected --predictions and --annotations together but received one of them");
-    const { evaluateFiles } = await import("../eval/coco/coco-files.js");
-    const { stockFigures } = await import("../eval/coco/coco-summary.js");
-    const summary = evaluateFiles(flags.annotations, flags.predictions);
-    // Files against files are what pycocotools scores: the JSON has its −1.
-    if (console.json) console.data({ ...stockFigures(summary), precision: null });
-    else report(console, summary, null);
-    return exit.done;
-  }
-  if (flags.weights === undefined || flags.data === undefined)
+  const results = flags.predictions !== undefined || flags.annotations !== undefined;
+  if (results && (flags.predictions === undefined || flags.annotations === undefined))
+    throw new UsageError("Expected --predictions and --annotations together but received one of them");
+  if (!results && (flags.weights === undefined || flags.data === undefined))
     throw new UsageError("Expected --weights and --data, or --predictions and --annotations");
+  const folder = flags.out === undefined ? null : await openFolder(flags.out);
+  try {
+    const { evaluator, details, leftOut } = results ? await valFiles(flags) : await valWeights(console, flags);
+    const { evaluationJson, printEvaluation } = await import("./val-report.js");
+    const summary = evaluator.summarize();
+    // Files against files are what pycocotools scores: the JSON has its −1.
+    if (console.json) console.data(evaluationJson(summary, details, results));
+    else printEvaluation(console, summary, details);
+    folder?.write(details);
+    if (folder !== null) console.result(`Written to ${folder.path}`);
+    return leftOut > 0 ? exit.partial : exit.done;
+  } finally {
+    folder?.giveUp();
+  }
+}
+
+async function openFolder(path: string): Promise<EvaluationFolder> {
+  const { EvaluationFolder: Folder } = await import("./evaluation-folder.js");
+  return Folder.open(path);
+}
+
+interface Evaluated {
+  evaluator: CocoEvaluator;
+  details: EvaluationDetails;
+  /** Images that did not decode. */
+  leftOut: number;
+}
+
+async function valFiles({ annotations = "", predictions = "" }: ValFlags): Promise<Evaluated> {
+  const { loadFiles } = await import("../eval/coco/coco-files.js");
+  const { evaluationDetails } = await import("../eval/details/describe-evaluation.js");
+  const { withImagePaths } = await import("./evaluation-folder.js");
+  const evaluator = loadFiles(annotations, predictions);
+  const details = evaluationDetails(evaluator, { data: annotations, results: predictions });
+  return { evaluator, details: withImagePaths(details, annotations), leftOut: 0 };
+}
+
+async function valWeights(console: Console, flags: ValFlags): Promise<Evaluated> {
+  const { weights = "", data = "" } = flags;
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch = positiveInteger("batch", flags.batch);
   const { evaluateWeights } = await import("../eval/evaluate-weights.js");
+  const { evaluationDetails } = await import("../eval/details/describe-evaluation.js");
   const { resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../support/device.js");
   const { note } = resolvePrecision(precision, resolveDevice(flags.device));
   if (note !== null) console.fact(note);
   let leftOut = 0;
-  const result = await evaluateWeights(await weightsPath(console, flags.weights), {
-    data: flags.data,
-    split,
-    batch,
-    precision,
+  const file = await weightsPath(console, weights);
+  const result = await evaluateWeights(file, {
+    ...{ data, split, batch, precision },
     antialias: flags.antialias,
     autoOrient: flags.autoOrient,
     device: flags.device,
@@ -93,30 +126,7 @@ async function val(flags: ValFlags): Promise<number> {
     progress: (done, total) => console.live(`evaluating ${done}/${total}`),
   });
   console.end();
-  report(console, result.summary, result.precision);
-  return leftOut > 0 ? exit.partial : exit.done;
-}
-
-/** Prints the overall figures and those of each class, as JSON or as tables. */
-function report(console: Console, summary: CocoSummary, precision: string | null): void {
-  if (console.json) {
-    console.data({ ...summary, precision });
-    return;
-  }
-  const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
-  console.table(figures, [figures.map((name) => fraction(summary[name]))], ["AR1", "AR10", "AR100"]);
-  console.result();
-  const rows = summary.per_class.map((entry) => [
-    entry.class_name,
-    String(entry.instances),
-    fraction(entry.AP),
-    fraction(entry.AP50),
-    fraction(entry.AP75),
-    fraction(entry.AR),
-  ]);
-  console.table(["class", "objects", "AP", "AP50", "AP75", "AR"], rows, ["AR", "AP75", "objects"]);
-  console.result();
-  console.result(
-    `${summary.images} images, ${summary.instances} objects, ${summary.detections} detections${precision === null ? "" : `, ${precision}`}`,
-  );
+  const { evaluator } = result;
+  const details = evaluationDetails(evaluator, { split, data, weights: file, precision: result.precision });
+  return { evaluator, details, leftOut };
 }
