@@ -14,7 +14,8 @@ import {
   predictOne,
 } from "./predict/predictions.js";
 import { RemoteModel } from "./predict/remote-model.js";
-import { TrainRun } from "./run/train-run.js";
+import { startReported } from "./report/reported-run.js";
+import type { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
 import { CheckpointError, UsageError } from "./support/errors.js";
@@ -195,7 +196,7 @@ export class RFDETR {
       ...(data === undefined ? {} : { datasetDir: data }),
       ...settings,
     });
-    return TrainRun.start(config, {
+    return startReported(config, {
       ...(signal === undefined ? {} : { signal }),
       ended: ({ best, last }) => {
         if (best === null && last === null) return;
@@ -220,7 +221,7 @@ export class RFDETR {
     const { resumeConfig } = await import("./run/session/resume.js");
     const { data, signal, ...settings } = options;
     const changes = { ...settings, ...(data === undefined ? {} : { datasetDir: data }) };
-    return TrainRun.start(resumeConfig(run), { resume: run, changes, ...(signal === undefined ? {} : { signal }) });
+    return startReported(resumeConfig(run), { resume: run, changes, ...(signal === undefined ? {} : { signal }) });
   }
 
   /**

@@ -56,11 +56,11 @@ async function demo(flags: DemoFlags): Promise<number> {
 
   const { resolveSettings } = await import("../settings/resolve.js");
   const { resumeConfig } = await import("../run/session/resume.js");
-  const { TrainRun } = await import("../run/train-run.js");
+  const { startReported } = await import("../report/reported-run.js");
   if (resume) console.progress(`continuing the demo run in ${out} with its settings`);
   const run = resume
-    ? TrainRun.start(resumeConfig(out), { resume: out })
-    : TrainRun.start(
+    ? startReported(resumeConfig(out), { resume: out })
+    : startReported(
         resolveSettings({
           model: "demo",
           datasetDir: flags.data,

@@ -65,6 +65,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr doctor --weights runs/nano --data birds/",
     "rfdetr doctor --model nano --batch 4 --write settings.json",
   ],
+  "rfdetr report": ["rfdetr report runs/nano", "rfdetr report runs/nano runs/nano-2 --out comparison.html"],
   "rfdetr numerics": ["rfdetr numerics runs/nano", "rfdetr numerics runs/nano --json"],
   "rfdetr control": [
     "rfdetr control runs/nano pause",

@@ -14,6 +14,7 @@ import { addNumerics } from "./numerics.js";
 import { printable, stderr, stdout } from "./output.js";
 import { addPredict } from "./predict.js";
 import { addProfile } from "./profile.js";
+import { addReport } from "./report.js";
 import { addSettings } from "./settings.js";
 import { addSetup } from "./setup.js";
 import { addTrain } from "./train.js";
@@ -33,6 +34,7 @@ const commands: readonly AddCommand[] = [
   addDoctor,
   addNumerics,
   addControl,
+  addReport,
   addDash,
   addConvert,
   addSettings,

@@ -49,21 +49,21 @@ export function addTrain(program: Command, finish: (code: number) => void): void
 async function train(flags: TrainFlags): Promise<number> {
   const { resolveSettings } = await import("../settings/resolve.js");
   const { settingsOf } = await import("./setting-flags.js");
-  const { TrainRun } = await import("../run/train-run.js");
+  const { startReported } = await import("../report/reported-run.js");
   const { follow } = await import("./follow.js");
   const console = consoleOf(flags);
   if (flags.resume !== undefined) {
     const { resumeChanges } = await import("./resume-flags.js");
     const { resumeConfig } = await import("../run/session/resume.js");
     const changes = resumeChanges(flags);
-    return await follow(TrainRun.start(resumeConfig(flags.resume), { resume: flags.resume, changes }), console);
+    return await follow(startReported(resumeConfig(flags.resume), { resume: flags.resume, changes }), console);
   }
   const settings = settingsOf(flags);
   const { weights } = resolveSettings(settings);
-  if (weights === null) return await follow(TrainRun.start(resolveSettings(settings)), console);
+  if (weights === null) return await follow(startReported(resolveSettings(settings)), console);
   const path = await weightsPath(console, weights);
   const { readModelConfig } = await import("../weights/weights.js");
   const isNamed = settings.model !== undefined || (settings.model_name ?? null) !== null;
   const model = isNamed ? {} : { model: readModelConfig(path).variant };
-  return await follow(TrainRun.start({ ...resolveSettings({ ...settings, ...model }), weights: path }), console);
+  return await follow(startReported({ ...resolveSettings({ ...settings, ...model }), weights: path }), console);
 }

@@ -1,15 +1,6 @@
 // The lines of numerics.jsonl, checked as far as their readers rely on them.
 import type { MonitorRecord, OverflowReport } from "@rfdetr/amp";
-
-/** A return to an earlier checkpoint: the steps between `to_step` and `step` were then done again. */
-export interface RollbackRecord {
-  step: number;
-  to_step: number;
-  /** The factor on all learning rates from there on. */
-  lr_factor: number;
-  /** What was not finite, in words. */
-  fault: string | null;
-}
+import type { ControlRecord, RollbackRecord } from "@rfdetr/amp/records";
 
 /** A step, as far as every version of the file has it. */
 export interface StepLine {
@@ -30,7 +21,7 @@ const special: Readonly<Record<string, number>> = {
 };
 
 /** A number of a record, which may be written as "nan", "inf" or "-inf"; null for anything else. */
-export function numberOf(value: unknown): number | null {
+function numberOf(value: unknown): number | null {
   if (typeof value === "number") return value;
   return typeof value === "string" && Object.hasOwn(special, value) ? special[value] : null;
 }
@@ -82,13 +73,34 @@ export function isMonitorRecord(record: Line): record is Line & MonitorRecord {
     if (!Array.isArray(record[side]) || !record[side].every(isModule)) return false;
   }
   record.updates ??= [];
-  return Array.isArray(record.updates) && record.updates.every(isUpdate);
+  if (!Array.isArray(record.updates) || !record.updates.every(isUpdate)) return false;
+  // What later versions added is left out where it is damaged.
+  if (!isTexts(record.images)) delete record.images;
+  if (!Array.isArray(record.forecasts) || !record.forecasts.every(isForecast)) delete record.forecasts;
+  if (!isLine(record.memory) || !isNumbers(record.memory.kinds) || !isNumbers(record.memory.dtypes))
+    delete record.memory;
+  if (!isNumbers(record.written_bytes)) delete record.written_bytes;
+  return true;
 }
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((entry) => typeof entry === "string");
+const isNumbers = (value: unknown): boolean =>
+  isLine(value) && Object.values(value).every((entry) => typeof entry === "number");
+const isForecast = (value: unknown): boolean =>
+  isLine(value) &&
+  typeof value.path === "string" &&
+  isNumbers({ a: value.headroom, b: value.bits_per_step, c: value.steps });
 
 function isModule(module: unknown): boolean {
   if (!isLine(module) || typeof module.path !== "string") return false;
   module.dtype = String(module.dtype ?? "");
   for (const name of shares) module[name] = numberOf(module[name]) ?? 0;
+  // It is computed anew for files of every version.
+  delete module.headroom;
+  if (isLine(module.largest) && Array.isArray(module.largest.index))
+    module.largest.value = numberOf(module.largest.value) ?? Number.NaN;
+  else delete module.largest;
   const { exponents } = module;
   if (exponents === undefined) module.exponents = { first: 0, counts: [] };
   else if (!isLine(exponents) || !isExponent(exponents.first) || !isCounts(exponents.counts)) return false;
@@ -132,4 +144,16 @@ function isTrail(entry: unknown): boolean {
   if (!isLine(entry) || typeof entry.path !== "string") return false;
   entry.amax = numberOf(entry.amax) ?? Number.NaN;
   return true;
+}
+
+/** Whether a record is a return to an earlier checkpoint. */
+export function isRollback(record: Line): record is Line & RollbackRecord {
+  record.lr_factor = numberOf(record.lr_factor) ?? 1;
+  record.fault = textOf(record.fault);
+  return stepOf(record) !== null && typeof record.to_step === "number";
+}
+
+/** Whether a record is a command that the run obeyed. */
+export function isControl(record: Line): record is Line & ControlRecord {
+  return stepOf(record) !== null && typeof record.command === "string";
 }

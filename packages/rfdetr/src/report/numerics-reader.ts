@@ -2,10 +2,11 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { HeaderRecord, MonitorRecord, OverflowReport } from "@rfdetr/amp";
+import type { ControlRecord, ForecastRecord, RollbackRecord } from "@rfdetr/amp/records";
 import { linesOf } from "../run/files/log-file.js";
 import { reasonOf } from "../support/system-error.js";
 import { Ends } from "./ends.js";
-import { isMonitorRecord, isOverflowReport, numberOf, type RollbackRecord, stepOf } from "./numerics-lines.js";
+import { isControl, isMonitorRecord, isOverflowReport, isRollback, stepOf } from "./numerics-lines.js";
 import { PointCollector, type StepPoints } from "./step-points.js";
 import { WatchedCollector, type WatchedSpan } from "./watched-spans.js";
 
@@ -34,6 +35,13 @@ export interface SkippedRun {
   next: { step: number; scale: number } | null;
 }
 
+/** An overflow that was foreseen, as it was foreseen last. */
+export interface SeenForecast extends ForecastRecord {
+  /** The watched steps that foresaw it: the first and the last. */
+  first: number;
+  last: number;
+}
+
 /** A list of which the middle was left out where it is long. */
 export interface Excerpt<T> {
   /** Entries of the whole list. */
@@ -60,11 +68,18 @@ export interface NumericsRecord {
   latest: MonitorRecord | null;
   overflows: Excerpt<OverflowReport>;
   rollbacks: Excerpt<RollbackRecord>;
+  /** Commands to the running run, and changes of precision, that it obeyed. */
+  controls: Excerpt<ControlRecord>;
+  /** Overflows that were foreseen, one for each side of a module, whether they came or not. */
+  forecasts: SeenForecast[];
   /** Lines that are not records of a version that is known. */
   damagedLines: number;
   /** What is wrong with the file, in words. */
   faults: string[];
 }
+
+/** Overflows that are remembered as foreseen. */
+const mostForecasts = 200;
 
 /** Bytes before the place read up to that are compared, to tell a file that was replaced from one that grew. */
 const compared = 128;
@@ -86,6 +101,8 @@ class Collected {
   readonly scaleChanges = new Ends<{ step: number; scale: number }>(1000);
   readonly overflows = new Ends<OverflowReport>(100);
   readonly rollbacks = new Ends<RollbackRecord>(100);
+  readonly controls = new Ends<ControlRecord>(100);
+  readonly forecasts = new Map<string, SeenForecast>();
 
   constructor({ points = 600, watched = 64 }: ReadOptions) {
     this.points = new PointCollector(points);
@@ -108,13 +125,23 @@ class Collected {
     if (record === null || record.v !== 1) return false;
     if (record.kind === "step") return this.#step(record);
     if (record.kind === "header") this.header = record as unknown as HeaderRecord;
-    else if (record.kind === "monitor" && isMonitorRecord(record)) this.watched?.add(record);
+    else if (record.kind === "monitor" && isMonitorRecord(record)) this.#monitor(record);
     else if (record.kind === "overflow" && isOverflowReport(record)) this.overflows.add(record);
-    else if (record.kind === "rollback" && numberOf(record.step) !== null)
-      this.rollbacks.add(record as unknown as RollbackRecord);
+    else if (record.kind === "rollback" && isRollback(record)) this.rollbacks.add(record);
+    else if (record.kind === "control" && isControl(record)) this.controls.add(record);
     // Kinds of later versions are no damage.
-    else return !["monitor", "overflow", "rollback"].includes(String(record.kind));
+    else return !["monitor", "overflow", "rollback", "control"].includes(String(record.kind));
     return true;
+  }
+
+  #monitor(record: MonitorRecord): void {
+    this.watched?.add(record, this.open?.last === record.step);
+    for (const forecast of record.forecasts ?? []) {
+      const key = `${forecast.side} ${forecast.path}`;
+      const first = this.forecasts.get(key)?.first ?? record.step;
+      if (this.forecasts.has(key) || this.forecasts.size < mostForecasts)
+        this.forecasts.set(key, { ...forecast, first, last: record.step });
+    }
   }
 
   #step(record: Record<string, unknown>): boolean {
@@ -200,7 +227,7 @@ export class NumericsReader {
   /** What was read up to now. */
   record(): NumericsRecord {
     const { header, steps, skipped, lastStep, damagedLines, firstDamaged } = this.#collected;
-    const { points, watched, skippedRuns, scaleChanges, overflows, rollbacks } = this.#collected;
+    const { points, watched, skippedRuns, scaleChanges, overflows, rollbacks, controls, forecasts } = this.#collected;
     const faults: string[] = [];
     if (this.#failure !== null) faults.push(`${file} cannot be read: ${this.#failure}`);
     if (damagedLines === 1) faults.push(`Line ${firstDamaged} of ${file} is damaged and was left out`);
@@ -216,6 +243,8 @@ export class NumericsReader {
       scaleChanges: scaleChanges.excerpt(),
       overflows: overflows.excerpt(),
       rollbacks: rollbacks.excerpt(),
+      controls: controls.excerpt(),
+      forecasts: [...forecasts.values()],
     };
   }
 

@@ -3,6 +3,9 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
+import { readDetails } from "../eval/details/details-file.js";
+import type { EvaluationDetails } from "../eval/details/evaluation-details.js";
+import { type PictureEntry, readPictures } from "../predict/pictures/picture-index.js";
 import { summaryOf } from "../run/files/read-summary.js";
 import type { RunSummary } from "../run/files/run-directory.js";
 import { holderOf } from "../run/files/run-lock.js";
@@ -13,7 +16,6 @@ import { schemaFault } from "../support/schema-fault.js";
 import { reasonOf } from "../support/system-error.js";
 import { type MetricsTable, metricsOf } from "./metrics-table.js";
 import { NumericsReader, type NumericsRecord, type ReadOptions } from "./numerics-reader.js";
-import { type Picture, picturesOf } from "./pictures-index.js";
 
 const split = z.looseObject({ images: z.number(), objects: z.number() });
 const configSchema = z.looseObject({
@@ -42,9 +44,6 @@ const configSchema = z.looseObject({
 /** `config.json` of a run of any version. */
 export type ReadConfig = z.infer<typeof configSchema>;
 
-/** The figures of `evaluation.json` and `test.json`, and what else the files hold. */
-export type ReadEvaluation = CocoSummary & Record<string, unknown>;
-
 /** Everything that the folder of a run tells. What is missing or damaged is null or empty, and `faults` says so. */
 export interface RunRecord {
   /** Absolute. */
@@ -64,10 +63,12 @@ export interface RunRecord {
   metrics: MetricsTable;
   numerics: NumericsRecord;
   /** The figures of the last evaluation. */
-  evaluation: ReadEvaluation | null;
+  evaluation: CocoSummary | null;
+  /** What explains them; null for runs of versions that wrote the figures alone. */
+  details: EvaluationDetails | null;
   /** The figures of the best weights on the test split. */
-  test: ReadEvaluation | null;
-  pictures: Picture[];
+  test: CocoSummary | null;
+  pictures: PictureEntry[];
   /** What is damaged or cannot be read, in words. */
   faults: string[];
 }
@@ -119,36 +120,46 @@ export class RunReader {
     const metrics = this.#file("metrics.csv", faults, (path) => metricsOf(readFileSync(path, "utf8")));
     if (metrics !== null && metrics.damagedLines > 0)
       faults.push(`${metrics.damagedLines} lines of metrics.csv are damaged and were left out`);
+    const evaluation = json("evaluation.json", evaluationOf);
+    const details =
+      evaluation !== null && "version" in evaluation
+        ? this.#file("evaluation.json", faults, readDetails, "details")
+        : null;
     return {
       folder: this.folder,
       name: basename(this.folder),
       state: running(this.folder) ? "running" : summary === null ? "broken off" : "ended",
       ...{ config, summary, numerics },
       metrics: metrics ?? { columns: [], rows: [], damagedLines: 0 },
-      evaluation: json("evaluation.json", evaluationOf),
+      evaluation: details ?? evaluation,
+      details,
       test: json("test.json", evaluationOf),
-      pictures: json("pictures/pictures.json", (content) => picturesOf(this.folder, content)) ?? [],
+      pictures: this.#file("pictures/pictures.json", faults, () => readPictures(join(this.folder, "pictures"))) ?? [],
       faults: [...faults, ...numerics.faults],
     };
   }
 
-  /** What a file holds, read again only when it has changed; null where it is missing or cannot be read. */
-  #file<T>(name: string, faults: string[], read: (path: string) => T): T | null {
+  /**
+   * What a file holds, read again only when it has changed; null where it is missing or cannot be read.
+   * @param part tells what is read of the file, where that is more than one thing
+   */
+  #file<T>(name: string, faults: string[], read: (path: string) => T, part = ""): T | null {
     const path = join(this.folder, name);
     const found = statSync(path, { throwIfNoEntry: false });
+    const key = name + part;
     if (found === undefined) {
-      this.#read.delete(name);
+      this.#read.delete(key);
       return null;
     }
     const stamp = `${found.ino} ${found.size} ${found.mtimeMs}`;
-    let known = this.#read.get(name);
+    let known = this.#read.get(key);
     if (known?.stamp !== stamp) {
       try {
         known = { stamp, value: read(path), fault: null };
       } catch (error) {
         known = { stamp, value: null, fault: `${name} cannot be used: ${reasonOf(error)}` };
       }
-      this.#read.set(name, known);
+      this.#read.set(key, known);
     }
     if (known.fault !== null) faults.push(known.fault);
     return known.value as T | null;
@@ -196,7 +207,7 @@ function running(folder: string): boolean {
 }
 
 /** @returns null for what are no figures of an evaluation */
-function evaluationOf(content: unknown): ReadEvaluation | null {
+function evaluationOf(content: unknown): CocoSummary | null {
   if (content === null || typeof content !== "object" || !("per_class" in content)) return null;
-  return Array.isArray(content.per_class) ? (content as ReadEvaluation) : null;
+  return Array.isArray(content.per_class) ? (content as CocoSummary) : null;
 }

@@ -16,8 +16,9 @@ export interface WatchedSpan extends Pick<MonitorRecord, "updates" | "written_by
   gradient: WatchedModule[];
   first: number;
   last: number;
-  /** Watched steps. */
+  /** Watched steps, and those of them that were skipped. */
   records: number;
+  skipped: number;
   /** The loss scale of the last of them; the gradients include it. */
   scale: number;
 }
@@ -35,9 +36,10 @@ export class WatchedCollector {
     this.#most = Math.max(2, most);
   }
 
-  add(record: MonitorRecord): void {
+  /** @param skipped whether the optimizer was not run, because of gradients that were not finite */
+  add(record: MonitorRecord, skipped: boolean): void {
     this.latest = record;
-    const span = spanOf(record);
+    const span = spanOf(record, skipped);
     const again = this.#spans.findIndex(({ first, last }) => first <= span.first && span.first <= last);
     const lastSpan = this.#spans.at(-1);
     if (again >= 0) this.#spans[again] = joined(this.#spans[again], span);
@@ -60,17 +62,24 @@ export class WatchedCollector {
   }
 }
 
-function spanOf({ step, scale, forward, gradient, updates, written_bytes, images = [] }: MonitorRecord): WatchedSpan {
+function spanOf(record: MonitorRecord, skipped: boolean): WatchedSpan {
+  const { step, scale, updates, written_bytes, images = [] } = record;
   // The images are those of one record: once spans are joined, their numbers mean nothing.
-  const withFile = (module: ModuleRecord): WatchedModule => {
+  const named = (module: ModuleRecord): WatchedModule => {
     const file = images[module.largest?.image ?? -1];
     return file === undefined ? module : { ...module, file };
   };
   return {
-    ...{ first: step, last: step, records: 1, scale, updates },
-    ...{ forward: forward.map(withFile), gradient: gradient.map(withFile) },
+    ...{ first: step, last: step, records: 1, skipped: skipped ? 1 : 0, scale, updates },
+    forward: record.forward.map(named),
+    gradient: record.gradient.map(named),
     ...(written_bytes === undefined ? {} : { written_bytes }),
   };
+}
+
+/** All spans as one; null without any. */
+export function joinedSpans(spans: readonly WatchedSpan[]): WatchedSpan | null {
+  return spans.length === 0 ? null : spans.reduce(joined);
 }
 
 function joined(before: WatchedSpan, after: WatchedSpan): WatchedSpan {
@@ -79,8 +88,9 @@ function joined(before: WatchedSpan, after: WatchedSpan): WatchedSpan {
     first: Math.min(before.first, after.first),
     last: Math.max(before.last, after.last),
     records: before.records + after.records,
+    skipped: before.skipped + after.skipped,
     forward: byName(before.forward, after.forward, ({ path }) => path, joinedModules),
-    gradient: byName(before.gradient, after.gradient, ({ path }) => path, joinedModules),
+    gradient: joinedGradients(before, after),
     updates: byName(
       before.updates,
       after.updates,
@@ -88,6 +98,16 @@ function joined(before: WatchedSpan, after: WatchedSpan): WatchedSpan {
       (a, b) => joinedUpdates(a, b, before.records / (before.records + after.records)),
     ),
   };
+}
+
+/**
+ * The gradients of applied steps, where there are any: those of a step that is skipped are not finite almost everywhere,
+ * and would hide all others.
+ */
+function joinedGradients(before: WatchedSpan, after: WatchedSpan): WatchedModule[] {
+  const isSkipped = ({ skipped, records }: WatchedSpan): boolean => skipped === records;
+  if (isSkipped(before) !== isSkipped(after)) return isSkipped(before) ? after.gradient : before.gradient;
+  return byName(before.gradient, after.gradient, ({ path }) => path, joinedModules);
 }
 
 /** The entries of both lists, in the order of the second; entries of one name become one. */

@@ -49,6 +49,11 @@ export interface TrainRunOptions {
   signal?: AbortSignal;
   /** Called at the end of a run that did not fail, before `result` resolves. */
   ended?: (result: TrainResult) => void;
+  /**
+   * Called with the folder that a run leaves, however it ended, when its files are complete and before the iteration
+   * ends. What it returns becomes a warning.
+   */
+  left?: (folder: string) => string | null;
 }
 
 /**
@@ -75,7 +80,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   private constructor(
     stop: Int32Array,
     work: (emit: (event: TrainEvent) => void) => Promise<void>,
-    ended?: TrainRunOptions["ended"],
+    { ended, left }: Pick<TrainRunOptions, "ended" | "left">,
   ) {
     this.#stop = stop;
     let done: DoneEvent | null = null;
@@ -87,11 +92,18 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     });
     // Only who controls the run waits for its folder.
     this.#folder.catch(() => {});
-    this.result = work((event) => {
+    let folder: string | null = null;
+    const leave = (): void => {
+      const message = folder === null ? null : (left?.(folder) ?? null);
+      if (message !== null) this.#push({ type: "warning", message });
+    };
+    const worked = work((event) => {
       if (event.type === "start") begun(event.dir);
       if (event.type === "done") done = event;
+      if (event.type === "start" || event.type === "done") folder = event.dir;
       this.#push(event);
-    }).then(
+    });
+    this.result = worked.finally(leave).then(
       () => {
         this.#end(null);
         if (done === null) throw new InternalError("The training thread ended without a result");
@@ -110,7 +122,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   /** Starts a run in a worker thread. */
   static start(
     settings: TrainSettings,
-    { resume = null, changes = {}, signal, ended }: TrainRunOptions = {},
+    { resume = null, changes = {}, signal, ended, left }: TrainRunOptions = {},
   ): TrainRun {
     letThreadsSleep();
     const stop = new Int32Array(new SharedArrayBuffer(4));
@@ -119,7 +131,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     signal?.addEventListener("abort", abort);
     const work = (emit: (event: TrainEvent) => void) =>
       inWorker({ settings, resume, changes, stop }, emit).finally(() => signal?.removeEventListener("abort", abort));
-    return new TrainRun(stop, work, ended);
+    return new TrainRun(stop, work, { ...(ended && { ended }), ...(left && { left }) });
   }
 
   /** Asks the run to save a checkpoint and end after the step it is at. */

@@ -20,9 +20,9 @@ export function clock(now: Date, seconds: number): string {
     : `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][then.getDay()]} ${time}`;
 }
 
-/** A figure from 0 to 1, such as AP, with three decimals; a dash if there is none (null, or COCO's −1). */
+/** A figure from 0 to 1, such as AP, with three decimals; a dash if there is none (null, NaN, or COCO's −1). */
 export function fraction(value: number | null | undefined): string {
-  return value === null || value === undefined || value < 0 ? "–" : value.toFixed(3);
+  return value === null || value === undefined || !(value >= 0) ? "–" : value.toFixed(3);
 }
 
 /** With separators of thousands: `30,467,298`. */

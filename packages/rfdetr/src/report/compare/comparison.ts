@@ -1,0 +1,277 @@
+// Several runs side by side.
+import { figure, type LegendEntry } from "../charts/figure.js";
+import { lineChart } from "../charts/line-chart.js";
+import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
+import { subsection } from "../numerics/subsection.js";
+import { type Chapter, page } from "../page.js";
+import type { RunRecord } from "../run-record.js";
+import { bestEpoch, endNotice } from "../sections/overview.js";
+import { type Column, table } from "../table.js";
+import { brief, fraction, listed } from "../words.js";
+import { compared, differingSettings, type Fact, numericsFacts, resultFacts, runNames } from "./facts.js";
+
+/** Runs with their names. */
+interface Compared {
+  runs: readonly RunRecord[];
+  names: string[];
+}
+
+/** The comparison as one HTML file that loads nothing. */
+export function comparisonReport(runs: readonly RunRecord[]): string {
+  const all: Compared = { runs, names: runNames(runs) };
+  const chapters = [
+    {
+      id: "result",
+      title: "Result",
+      content: facts("Figures of each run; the better ones are bold, with a star", all, resultFacts),
+    },
+    { id: "curves", title: "Curves", content: curves(all) },
+    { id: "settings", title: "Settings that differ", content: settings(all) },
+    { id: "classes", title: "Classes", content: classes(all) },
+    { id: "numerics", title: "Numerics", content: numerics(all) },
+  ];
+  const head = html`<p class="kind">Comparison of training runs</p>
+<h1>${all.names.map((name, i) => html`${i > 0 && ", "}${nameOf(name)}`)}</h1>
+<p class="lead">${sentence(all)}</p>
+${runs.map((run, i) => {
+  const notice = endNotice(run);
+  return notice !== null && html`<h2 class="kind">${nameOf(all.names[i])}</h2>${notice}`;
+})}`;
+  const title = `${listed(all.names)}: comparison of training runs`;
+  return page(
+    title,
+    head,
+    chapters.filter((chapter): chapter is Chapter => chapter.content !== null),
+  );
+}
+
+function sentence({ runs, names }: Compared): Html {
+  const scores = runs.map((run) => bestEpoch(run)?.AP ?? Number.NaN);
+  const best = scores.reduce(
+    (most, score, i) => (score > (scores[most] ?? Number.NaN) || !Number.isFinite(scores[most]) ? i : most),
+    0,
+  );
+  const rest = scores.filter((score, i) => i !== best && Number.isFinite(score));
+  if (!Number.isFinite(scores[best]) || rest.length === 0) return html`The runs have no figures to compare by.`;
+  const lead = scores[best] - Math.max(...rest);
+  if (lead === 0) return html`The best runs are equal: AP ${fraction(scores[best])}.`;
+  return html`${nameOf(names[best])} is best: <b>AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. Runs that differ by chance alone are often 0.01 apart.`;
+}
+
+const star = (isBest: boolean, text: string): Part => (isBest ? html`<b>${text} ★</b>` : text);
+
+function facts(caption: string, { runs, names }: Compared, list: readonly Fact[]): Html | null {
+  const rows = list
+    .map((fact) => ({ fact, ...compared(fact, runs) }))
+    .filter(({ values }) => values.some((value) => value !== null));
+  if (rows.length === 0) return null;
+  type Row = (typeof rows)[number];
+  return table(
+    caption,
+    [
+      { title: "figure", cell: ({ fact }: Row) => fact.name },
+      ...names.map(
+        (name, i): Column<Row> => ({
+          title: nameOf(name),
+          number: true,
+          cell: ({ fact, values, best }) => {
+            const value = values[i];
+            return value === null ? "–" : star(best.includes(i), fact.text(value));
+          },
+        }),
+      ),
+    ],
+    rows,
+  );
+}
+
+interface Overlay {
+  title: string;
+  about?: string;
+  xLabel: string;
+  yLabel: string;
+  scale?: "linear" | "log" | "log2";
+  include?: readonly number[];
+  steps?: boolean;
+  /** Whether the x axis counts, so that it has no fractions; default true. */
+  counts?: boolean;
+  of: (run: RunRecord) => { x: number[]; y: number[] };
+  text: (value: number) => string;
+}
+
+const ofEpoch =
+  (name: string) =>
+  ({ metrics: { rows } }: RunRecord): { x: number[]; y: number[] } => ({
+    x: rows.map((row) => row.epoch ?? Number.NaN),
+    y: rows.map((row) => row[name] ?? Number.NaN),
+  });
+const ofStep =
+  (name: string, kind: "mean" | "last" = "mean") =>
+  ({ numerics: { points } }: RunRecord): { x: number[]; y: number[] } => ({
+    x: points.last,
+    y: points.courses[name]?.[kind] ?? points.last.map(() => Number.NaN),
+  });
+
+function overlay({ runs, names }: Compared, { of, text, steps = false, ...options }: Overlay): Html | null {
+  const lines = runs.map(of);
+  const legend: LegendEntry[] = [];
+  lines.forEach(({ y }, i) => {
+    if (y.some(Number.isFinite)) legend.push({ name: nameOf(names[i]), series: i });
+  });
+  const last = (y: readonly number[]): number => y.findLast(Number.isFinite) ?? Number.NaN;
+  const chart = lineChart({
+    ...options,
+    alt: `${options.title} of ${legend.length} runs over each other; at the end: ${legend.map(({ series }) => `${names[series]} ${text(last(lines[series].y))}`).join(", ")}.`,
+    curves: lines.map((line, series) => ({ ...line, series, steps })),
+  });
+  if (chart === null) return null;
+  return figure({
+    ...options,
+    ...{ chart, legend },
+    columns: [
+      { title: "run", cell: ({ series }: LegendEntry) => nameOf(names[series]) },
+      { title: `first, at ${options.xLabel}`, number: true, cell: ({ series }) => place(lines[series], "first", text) },
+      {
+        title: "least",
+        number: true,
+        cell: ({ series }) => text(Math.min(...lines[series].y.filter(Number.isFinite))),
+      },
+      { title: "most", number: true, cell: ({ series }) => text(Math.max(...lines[series].y.filter(Number.isFinite))) },
+      { title: `last, at ${options.xLabel}`, number: true, cell: ({ series }) => place(lines[series], "last", text) },
+    ],
+    rows: legend,
+  });
+}
+
+function place({ x, y }: { x: number[]; y: number[] }, end: "first" | "last", text: (value: number) => string): string {
+  const i = end === "first" ? y.findIndex(Number.isFinite) : y.findLastIndex(Number.isFinite);
+  return `${text(y[i])} at ${brief(x[i])}`;
+}
+
+function curves(all: Compared): Html | null {
+  const figures = [
+    overlay(all, {
+      title: "AP by epoch",
+      xLabel: "epoch",
+      yLabel: "AP",
+      include: [0],
+      of: ofEpoch("val/AP"),
+      text: fraction,
+    }),
+    overlay(all, {
+      title: "AP50 by epoch",
+      xLabel: "epoch",
+      yLabel: "AP50",
+      include: [0],
+      of: ofEpoch("val/AP50"),
+      text: fraction,
+    }),
+    overlay(all, {
+      title: "Training loss",
+      about: "Mean of the steps of each point.",
+      xLabel: "optimizer step",
+      yLabel: "loss",
+      scale: "log",
+      of: ofStep("loss"),
+      text: brief,
+    }),
+    overlay(all, {
+      title: "AP by training time",
+      xLabel: "minutes of training",
+      counts: false,
+      yLabel: "AP",
+      include: [0],
+      of: byMinutes,
+      text: fraction,
+    }),
+  ].filter((each) => each !== null);
+  return figures.length === 0 ? null : html`<div class="figures">${figures}</div>`;
+}
+
+function byMinutes({ metrics: { rows } }: RunRecord): { x: number[]; y: number[] } {
+  return {
+    x: rows.map((row) => (row.train_seconds ?? Number.NaN) / 60),
+    y: rows.map((row) => row["val/AP"] ?? Number.NaN),
+  };
+}
+
+function settings({ runs, names }: Compared): Html | null {
+  const rows = differingSettings(runs);
+  if (rows.length === 0)
+    return runs.every(({ config }) => config !== null) ? html`<p>All settings are the same.</p>` : null;
+  type Row = (typeof rows)[number];
+  const text = (value: unknown): Part =>
+    value === undefined ? "–" : pathOf(typeof value === "string" ? value : JSON.stringify(value));
+  return table(
+    "Settings, versions and hardware that are not the same in all runs",
+    [
+      { title: "setting", cell: ({ name }: Row) => html`<code>${name}</code>` },
+      ...names.map((name, i): Column<Row> => ({ title: nameOf(name), cell: ({ values }) => text(values[i]) })),
+    ],
+    rows,
+  );
+}
+
+function classes({ runs, names }: Compared): Html | null {
+  const scores = runs.map(
+    ({ evaluation }) => new Map((evaluation?.per_class ?? []).map(({ class_name, AP }) => [String(class_name), AP])),
+  );
+  const all = [...new Set(scores.flatMap((each) => [...each.keys()]))];
+  if (all.length === 0 || scores.filter(({ size }) => size > 0).length < 2) return null;
+  return table(
+    "AP of each class at the last evaluation; the best is bold, with a star",
+    [
+      { title: "class", cell: (name: string) => nameOf(name) },
+      ...names.map(
+        (title, i): Column<string> => ({
+          title: nameOf(title),
+          number: true,
+          cell: (name) => {
+            const values = scores.map((each) => each.get(name) ?? Number.NaN).filter(Number.isFinite);
+            const value = scores[i].get(name) ?? null;
+            const isBest =
+              value !== null &&
+              values.length > 1 &&
+              value === Math.max(...values) &&
+              !values.every((each) => each === value);
+            return star(isBest, fraction(value));
+          },
+        }),
+      ),
+    ],
+    all,
+  );
+}
+
+function numerics(all: Compared): Html | null {
+  const figures = [
+    overlay(all, {
+      title: "Loss scale",
+      xLabel: "optimizer step",
+      yLabel: "loss scale",
+      scale: "log2",
+      steps: true,
+      of: ofStep("scale", "last"),
+      text: brief,
+    }),
+    overlay(all, {
+      title: "Gradient norm",
+      xLabel: "optimizer step",
+      yLabel: "L2 norm",
+      scale: "log",
+      of: ofStep("grad_norm"),
+      text: brief,
+    }),
+    overlay(all, {
+      title: "Time of a step",
+      xLabel: "optimizer step",
+      yLabel: "seconds",
+      include: [0],
+      of: ofStep("seconds"),
+      text: brief,
+    }),
+  ].filter((each) => each !== null);
+  const table = facts("Figures of each run; the better ones are bold, with a star", all, numericsFacts);
+  if (figures.length === 0 && table === null) return null;
+  return html`${table}${subsection("Over the steps", figures.length > 0 && html`<div class="figures">${figures}</div>`)}`;
+}

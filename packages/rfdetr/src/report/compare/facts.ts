@@ -1,0 +1,172 @@
+// What runs are compared by: a figure of each, and which is better.
+
+import { headroomOf } from "@rfdetr/amp/records";
+import { formatBytes } from "@rfdetr/amp/text";
+import { extent } from "../charts/axis.js";
+import { overallOf, rate } from "../numerics/overall.js";
+import type { RunRecord } from "../run-record.js";
+import { bestEpoch } from "../sections/overview.js";
+import { bits, brief, duration, fraction, grouped, percent } from "../words.js";
+
+/** A figure by which runs are compared. */
+export interface Fact {
+  name: string;
+  /** Null where a run does not have it. */
+  value: (run: RunRecord) => number | null;
+  text: (value: number) => string;
+  /** Which is better; null where neither is. */
+  better: "more" | "less" | null;
+}
+
+const finite = (value: number | null | undefined): number | null =>
+  value === null || value === undefined || !Number.isFinite(value) ? null : value;
+
+/** The mean over all steps of a figure. */
+function meanOf({ numerics: { points } }: RunRecord, name: string): number | null {
+  const means = points.courses[name]?.mean ?? [];
+  let [sum, count] = [0, 0];
+  means.forEach((mean, i) => {
+    if (!Number.isFinite(mean)) return;
+    sum += mean * points.records[i];
+    count += points.records[i];
+  });
+  return count === 0 ? null : sum / count;
+}
+
+const mostOf = ({ numerics }: RunRecord, name: string): number | null =>
+  finite(extent(numerics.points.courses[name]?.max ?? [])?.[1]);
+
+/** The figures of the result and of the cost. */
+export const resultFacts: readonly Fact[] = [
+  { name: "best AP", value: (run) => finite(bestEpoch(run)?.AP), text: fraction, better: "more" },
+  { name: "AP50 at that epoch", value: (run) => finite(bestEpoch(run)?.AP50), text: fraction, better: "more" },
+  { name: "epoch of the best", value: (run) => finite(bestEpoch(run)?.epoch), text: grouped, better: null },
+  { name: "AP on the test split", value: ({ test }) => finite(test?.AP), text: fraction, better: "more" },
+  { name: "epochs", value: ({ metrics }) => finite(metrics.rows.at(-1)?.epoch), text: grouped, better: null },
+  {
+    name: "optimizer steps",
+    value: ({ numerics, summary }) => numerics.lastStep || (summary?.steps ?? null),
+    text: grouped,
+    better: null,
+  },
+  {
+    name: "training time",
+    value: ({ summary, metrics }) => finite(summary?.train_seconds ?? metrics.rows.at(-1)?.train_seconds),
+    text: duration,
+    better: "less",
+  },
+  {
+    name: "memory of the process",
+    value: ({ summary, metrics }) => finite(summary?.peak_rss_bytes ?? metrics.rows.at(-1)?.peak_rss_bytes),
+    text: formatBytes,
+    better: "less",
+  },
+  {
+    name: "loss at the end",
+    value: ({ metrics }) => finite(metrics.rows.at(-1)?.["train/loss"]),
+    text: brief,
+    better: "less",
+  },
+];
+
+/** The figures of the numerics. */
+export const numericsFacts: readonly Fact[] = [
+  {
+    name: "skipped steps",
+    value: ({ numerics }) => (numerics.steps === 0 ? null : numerics.skipped),
+    text: grouped,
+    better: "less",
+  },
+  {
+    name: "loss scale at the end",
+    value: ({ numerics }) => finite(numerics.scaleChanges.entries.at(-1)?.scale),
+    text: brief,
+    better: null,
+  },
+  { name: "time of a step", value: (run) => meanOf(run, "seconds"), text: duration, better: "less" },
+  ...(["load", "forward", "loss", "backward", "optimizer"] as const).map(
+    (phase): Fact => ({
+      name: `of it ${phase === "load" ? "waiting for images" : phase}`,
+      value: (run) => meanOf(run, `phases.${phase}`),
+      text: duration,
+      better: "less",
+    }),
+  ),
+  { name: "peak of tensors", value: (run) => mostOf(run, "memory.peak_bytes"), text: formatBytes, better: "less" },
+  { name: "kept for backward", value: (run) => mostOf(run, "memory.kept_bytes"), text: formatBytes, better: "less" },
+  {
+    name: "least bits to overflow of float16, outputs",
+    value: (run) => leastHeadroom(run, "forward"),
+    text: bits,
+    better: "more",
+  },
+  {
+    name: "least bits to overflow of float16, gradients",
+    value: (run) => leastHeadroom(run, "gradient"),
+    text: bits,
+    better: "more",
+  },
+  { name: "modules near a limit", value: modulesNear, text: grouped, better: "less" },
+  { name: "changes lost if weights were bfloat16", value: lostInBfloat16, text: percent, better: null },
+];
+
+function leastHeadroom({ numerics }: RunRecord, side: "forward" | "gradient"): number | null {
+  const records = (overallOf(numerics.watched)?.modules ?? []).flatMap((module) => module[side] ?? []);
+  const least = Math.min(...records.map((record) => headroomOf(record).fp16.overflow));
+  return finite(least);
+}
+
+function modulesNear({ numerics }: RunRecord): number | null {
+  const overall = overallOf(numerics.watched);
+  if (overall === null) return null;
+  const near = ["over", "tight", "near"];
+  return overall.modules.filter(({ forward, gradient }) =>
+    [forward, gradient].some((record) => record !== null && near.includes(rate(record))),
+  ).length;
+}
+
+function lostInBfloat16({ numerics }: RunRecord): number | null {
+  const updates = overallOf(numerics.watched)?.updates ?? [];
+  return updates.length === 0
+    ? null
+    : finite(updates.reduce((sum, { bf16_lost }) => sum + bf16_lost, 0) / updates.length);
+}
+
+/** The values of a figure, and the places of the best; none where all are equal, or neither direction is better. */
+export function compared(fact: Fact, runs: readonly RunRecord[]): { values: (number | null)[]; best: number[] } {
+  const values = runs.map((run) => fact.value(run));
+  const there = values.filter((value) => value !== null);
+  const most = fact.better === "more" ? Math.max(...there) : Math.min(...there);
+  if (fact.better === null || there.length < 2 || there.every((value) => value === there[0]))
+    return { values, best: [] };
+  return { values, best: values.flatMap((value, i) => (value === most ? [i] : [])) };
+}
+
+/** Settings that are not the same in all runs; the folder of a run is its own. */
+export function differingSettings(runs: readonly RunRecord[]): { name: string; values: unknown[] }[] {
+  const own = new Set(["output_dir"]);
+  const facts = (run: RunRecord): Record<string, unknown> => ({
+    ...run.config?.settings,
+    seed: run.config?.seed,
+    "resolved precision": run.config?.precision,
+    hardware: run.config?.hardware,
+    ...Object.fromEntries(
+      Object.entries(run.config?.versions ?? {}).map(([name, version]) => [`version of ${name}`, version]),
+    ),
+  });
+  const all = runs.map(facts);
+  const names = new Set(all.flatMap((each) => Object.keys(each)));
+  return [...names]
+    .filter((name) => !own.has(name))
+    .map((name) => ({ name, values: all.map((each) => each[name]) }))
+    .filter(({ values }) => new Set(values.map((value) => JSON.stringify(value))).size > 1);
+}
+
+/** Names of runs that differ: those of their folders, with those above where they are the same. */
+export function runNames(runs: readonly RunRecord[]): string[] {
+  const parts = runs.map(({ folder }) => folder.split(/[\\/]/));
+  for (let count = 1; ; count++) {
+    const names = parts.map((each) => each.slice(-count).join("/"));
+    if (new Set(names).size === names.length || parts.every((each) => each.length <= count)) return names;
+  }
+}

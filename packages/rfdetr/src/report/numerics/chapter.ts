@@ -1,0 +1,38 @@
+// The chapter on numerics: what the precision did in this run.
+import { type Html, html } from "../html.js";
+import type { RunRecord } from "../run-record.js";
+import { exponents } from "./exponents.js";
+import { controls, foreseen } from "./foreseen.js";
+import { headroomTree } from "./headroom-tree.js";
+import { inShort } from "./in-short.js";
+import { lossScale } from "./loss-scale.js";
+import { memory } from "./memory.js";
+import { overallOf } from "./overall.js";
+import { precisionCost } from "./precision-cost.js";
+import { stories } from "./stories.js";
+import { time } from "./time.js";
+import { updates } from "./updates.js";
+
+/** The chapter; null for a run without records of its numerics. */
+export function numericsChapter({ numerics, config }: RunRecord): Html | null {
+  const { watched, header } = numerics;
+  const overall = overallOf(watched);
+  const parts = [
+    lossScale(numerics),
+    stories(numerics, config?.data?.path ?? null),
+    foreseen(numerics),
+    overall && headroomTree(overall, watched),
+    exponents(watched),
+    overall && updates(overall, watched),
+    memory(numerics),
+    time(numerics),
+    precisionCost(header),
+    controls(numerics),
+  ].filter((part) => part !== null);
+  if (parts.length === 0) return null;
+  const unwatched =
+    overall === null &&
+    numerics.steps > 0 &&
+    html`<p class="notice">No step was watched, so there is nothing on the modules. With <code>monitor_interval</code> above 0 a run records their values, such as on every 200th step.</p>`;
+  return html`${inShort(numerics, overall)}${unwatched}${parts}`;
+}

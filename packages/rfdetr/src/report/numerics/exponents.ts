@@ -1,0 +1,82 @@
+// The exponents of all outputs and of all gradients of the model over time.
+
+import { power } from "../charts/axis.js";
+import { figure } from "../charts/figure.js";
+import { type Exponents, exponentMap } from "../charts/heat-map.js";
+import { type Html, html } from "../html.js";
+import type { WatchedSpan } from "../watched-spans.js";
+import { grouped, percent } from "../words.js";
+import { subsection } from "./subsection.js";
+
+/** Exponents of float16: its largest numbers, its smallest normal one, and the smallest that it does not round to zero. */
+const float16 = { largest: 15, normal: -14, smallest: -25 } as const;
+
+/** Two maps: outputs and gradients. */
+export function exponents(spans: readonly WatchedSpan[]): Html | null {
+  const maps = (["forward", "gradient"] as const).map((side) => map(spans, side));
+  if (maps.every((each) => each === null)) return null;
+  return subsection(
+    "Exponents over time",
+    html`<p>How large the values are, by powers of two: dark where most of them lie. Values above the upper line overflow float16, those below the lowest become zero in it. Bfloat16 and float32 reach from 2⁻¹²⁶ to 2¹²⁷, far beyond the picture. Gradients are shown with the loss scale, as float16 must hold them.</p>`,
+    html`<div class="figures">${maps}</div>`,
+  );
+}
+
+function map(spans: readonly WatchedSpan[], side: "forward" | "gradient"): Html | null {
+  const columns = spans.map((span) => sumOf(span[side].map(({ exponents }) => exponents)));
+  if (columns.every(({ counts }) => counts.length === 0)) return null;
+  const steps = spans.map(({ last }) => last);
+  const rows = columns.map((column, i) => ({ step: steps[i], ...sharesOf(column) })).filter(({ total }) => total > 0);
+  const what = side === "forward" ? "outputs" : "gradients";
+  return figure({
+    title: side === "forward" ? "Outputs of all modules" : "Gradients of all modules",
+    chart: exponentMap(
+      `The ${what} of all modules by their binary exponent over ${grouped(steps.length)} watched steps. The numbers below say which share lies outside of float16.`,
+      steps,
+      columns,
+    ),
+    columns: [
+      { title: "step", number: true, cell: ({ step }) => grouped(step) },
+      { title: "middle value", number: true, cell: ({ middle }) => power(2, middle) },
+      { title: "beyond float16", number: true, cell: ({ beyond }) => percent(beyond) },
+      { title: "fewer bits", number: true, cell: ({ subnormal }) => percent(subnormal) },
+      { title: "zero in float16", number: true, cell: ({ zero }) => percent(zero) },
+    ],
+    rows,
+  });
+}
+
+function sumOf(histograms: readonly Exponents[]): Exponents {
+  const filled = histograms.filter(({ counts }) => counts.length > 0);
+  if (filled.length === 0) return { first: 0, counts: [] };
+  const first = Math.min(...filled.map((each) => each.first));
+  const end = Math.max(...filled.map((each) => each.first + each.counts.length));
+  const counts = new Array<number>(end - first).fill(0);
+  for (const { first: start, counts: values } of filled)
+    values.forEach((count, i) => {
+      counts[start + i - first] += count;
+    });
+  return { first, counts };
+}
+
+/** Shares of the values other than zero. */
+function sharesOf({ first, counts }: Exponents): {
+  total: number;
+  middle: number;
+  beyond: number;
+  subnormal: number;
+  zero: number;
+} {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const share = (low: number, high: number): number =>
+    counts.reduce((sum, count, i) => (first + i >= low && first + i < high ? sum + count : sum), 0) / total;
+  let middle = first;
+  for (let below = counts[0] ?? 0; below < total / 2; ) below += counts[++middle - first];
+  const all = 10_000;
+  return {
+    ...{ total, middle },
+    beyond: share(float16.largest + 1, all),
+    subnormal: share(float16.smallest, float16.normal),
+    zero: share(-all, float16.smallest),
+  };
+}

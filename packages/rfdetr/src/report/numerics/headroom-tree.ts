@@ -1,0 +1,179 @@
+// The modules of the model as a tree, coloured by how near their values are to the limits of float16.
+import { headroomOf } from "@rfdetr/amp/records";
+import { exponentMap } from "../charts/heat-map.js";
+import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
+import { type Column, table } from "../table.js";
+import type { WatchedModule, WatchedSpan } from "../watched-spans.js";
+import { bits, brief, grouped, listed, percent } from "../words.js";
+import {
+  isFloat16,
+  type ModuleSides,
+  type Overall,
+  type Rating,
+  rate,
+  ratings,
+  ratingWords,
+  type Side,
+  worse,
+} from "./overall.js";
+import { subsection } from "./subsection.js";
+
+/** Histograms that are drawn at most, so that the file stays small: two kilobytes each. */
+const mostMaps = 600;
+
+/** A part of a path of modules. */
+interface Node {
+  label: string;
+  module: ModuleSides | null;
+  children: Map<string, Node>;
+}
+
+/** The tree, with a table and histograms inside of each module. */
+export function headroomTree(overall: Overall, spans: readonly WatchedSpan[]): Html | null {
+  if (overall.modules.length === 0) return null;
+  const root: Node = { label: "", module: null, children: new Map() };
+  for (const module of overall.modules) insert(root, module);
+  const drawn = new Set(byRisk(overall.modules).slice(0, mostMaps / 2));
+  const left = overall.modules.length - drawn.size;
+  return subsection(
+    "Headroom of every module",
+    html`<p>How far the largest value of each module stayed from overflow in float16, in bits: one bit is a factor of two. <b>out</b> is what a module computes, <b>grad</b> the gradient that comes back to it, with the loss scale. A group shows the worst of its modules. Open a module for its figures, in bfloat16 too, and for its exponents over time. Gradients are those of steps that were applied.</p>`,
+    summary(overall.modules),
+    html`<ul class="legend">${ratings.map((rating) => html`<li>${badge(rating, "")}<span>${ratingWords[rating].words}</span></li>`)}</ul>`,
+    html`<ul class="tree">${[...root.children.values()].map((node) => row(collapsed(node), spans, drawn))}</ul>`,
+    left > 0 &&
+      html`<p>Histograms are drawn for the ${grouped(drawn.size)} modules with the least headroom; ${grouped(left)} others have their figures only.</p>`,
+  );
+}
+
+function insert(root: Node, module: ModuleSides): void {
+  let node = root;
+  // What runs outside of the modules has a name in brackets, without parts.
+  for (const label of module.path.startsWith("(") ? [module.path] : module.path.split(".")) {
+    const child = node.children.get(label) ?? { label, module: null, children: new Map() };
+    node.children.set(label, child);
+    node = child;
+  }
+  node.module = module;
+}
+
+/** A node without figures and with one child becomes one line with it. */
+function collapsed(node: Node): Node {
+  const children = [...node.children.values()];
+  if (node.module !== null || children.length !== 1) return node;
+  return collapsed({ ...children[0], label: `${node.label}.${children[0].label}` });
+}
+
+/** The modules with the least headroom first. */
+function byRisk(modules: readonly ModuleSides[]): ModuleSides[] {
+  const risk = ({ forward, gradient }: ModuleSides): number =>
+    Math.min(...[forward, gradient].flatMap((record) => (record === null ? [] : [headroomOf(record).fp16.overflow])));
+  return [...modules].sort((a, b) => risk(a) - risk(b));
+}
+
+function summary(modules: readonly ModuleSides[]): Html {
+  const count = (rating: Rating): number => modules.filter((module) => ratingOf(module) === rating).length;
+  const parts = (["over", "tight", "near"] as const)
+    .map((rating) => ({ rating, modules: count(rating) }))
+    .filter((part) => part.modules > 0)
+    .map(
+      ({ rating, modules }) =>
+        `${grouped(modules)} ${{ over: "not finite at least once", tight: "with less than 2 bits", near: "worth a look" }[rating]}`,
+    );
+  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules have room.` : `Of ${grouped(modules.length)} modules: ${listed(parts)}.`}</p>`;
+}
+
+function ratingOf({ forward, gradient }: ModuleSides): Rating {
+  return worse(forward === null ? "unknown" : rate(forward), gradient === null ? "unknown" : rate(gradient));
+}
+
+const badge = (rating: Rating, text: Part): Html =>
+  html`<span class="badge ${rating}">${ratingWords[rating].sign}${text !== "" && " "}${text}</span>`;
+
+function row(node: Node, spans: readonly WatchedSpan[], drawn: ReadonlySet<ModuleSides>): Html {
+  const children = [...node.children.values()].map(collapsed);
+  const head = html`<span class="row">${pathOf(node.label)}${(["forward", "gradient"] as const).map((side) => sideBadge(node, side))}</span>`;
+  const inner = html`${node.module !== null && html`<div class="more">${moduleFigures(node.module, spans, drawn.has(node.module))}</div>`}${children.length > 0 && html`<ul>${children.map((child) => row(child, spans, drawn))}</ul>`}`;
+  return html`<li><details><summary>${head}</summary>${inner}</details></li>
+`;
+}
+
+/** The worst of a group, or the module itself. */
+function sideBadge(node: Node, side: Side): Html | null {
+  const records = [...below(node)].flatMap((module) => module[side] ?? []);
+  if (records.length === 0) return null;
+  const rating = records.map(rate).reduce(worse);
+  // A float32 module beyond float16 must not lend its figure to a group of float16 modules that have room.
+  const least = records
+    .filter((record) => rate(record) === rating)
+    .reduce((a, b) => (headroomOf(b).fp16.overflow < headroomOf(a).fp16.overflow ? b : a));
+  const flushed = records.filter(isFloat16).reduce((most, { fp16_flush }) => Math.max(most, fp16_flush), 0);
+  const name = side === "forward" ? "out" : "grad";
+  const text = html`${name} ${bits(headroomOf(least).fp16.overflow)}${flushed > 0.01 && ` · ${percent(flushed)} zero`}`;
+  return badge(rating, text);
+}
+
+function* below(node: Node): Generator<ModuleSides> {
+  if (node.module !== null) yield node.module;
+  for (const child of node.children.values()) yield* below(child);
+}
+
+function moduleFigures(module: ModuleSides, spans: readonly WatchedSpan[], draw: boolean): Html {
+  const sides = (["forward", "gradient"] as const).flatMap((side): SideFigures[] => {
+    const record = module[side];
+    return record === null ? [] : [{ side, record, room: headroomOf(record) }];
+  });
+  return html`${table(
+    "Bits to overflow above, and to the smallest normal number below",
+    [
+      { title: "over all watched steps", cell: ({ name }: Measure) => name },
+      ...sides.map(
+        (each): Column<Measure> => ({
+          title: each.side === "forward" ? "outputs" : "gradients",
+          number: true,
+          cell: ({ of }) => of(each),
+        }),
+      ),
+    ],
+    measures,
+  )}${sides.map(({ side, record }) => largest(side, record))}${draw && html`<div class="figures">${sides.map(({ side }) => map(module, side, spans))}</div>`}`;
+}
+
+interface SideFigures {
+  side: Side;
+  record: WatchedModule;
+  room: ReturnType<typeof headroomOf>;
+}
+
+interface Measure {
+  name: string;
+  of: (side: SideFigures) => string;
+}
+
+const measures: readonly Measure[] = [
+  { name: "dtype", of: ({ record }) => record.dtype.replaceAll(" ", ", ") },
+  { name: "largest absolute value", of: ({ record }) => brief(record.amax) },
+  { name: "float16, above", of: ({ room }) => bits(room.fp16.overflow) },
+  { name: "float16, below", of: ({ room }) => bits(room.fp16.underflow) },
+  { name: "bfloat16, above", of: ({ room }) => bits(room.bf16.overflow) },
+  { name: "bfloat16, below", of: ({ room }) => bits(room.bf16.underflow) },
+  { name: "zero in float16", of: ({ record }) => percent(record.fp16_flush) },
+  { name: "not finite", of: ({ record }) => percent(record.non_finite) },
+];
+
+function largest(side: Side, { largest, file }: WatchedModule): Html | null {
+  if (largest === undefined) return null;
+  return html`<p>The largest ${side === "forward" ? "output" : "gradient"} was ${brief(largest.value)}, at [${largest.index.join(", ")}]${file !== undefined && html`, made by the image ${nameOf(file)}`}.</p>`;
+}
+
+function map({ path }: ModuleSides, side: Side, spans: readonly WatchedSpan[]): Html | null {
+  const columns = spans.map((span) => span[side].find((module) => module.path === path)?.exponents ?? null);
+  if (columns.every((column) => column === null || column.counts.length === 0)) return null;
+  const what = side === "forward" ? "outputs" : "gradients";
+  return html`<figure><figcaption>${what}</figcaption>${exponentMap(
+    `The ${what} of ${path} by their binary exponent, over the watched steps. The table above has the figures.`,
+    spans.map(({ last }) => last),
+    columns,
+    210,
+  )}</figure>`;
+}

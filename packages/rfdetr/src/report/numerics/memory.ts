@@ -1,0 +1,128 @@
+// Where the memory of a run went: by kind and by dtype.
+import { formatBytes } from "@rfdetr/amp/text";
+import { extent } from "../charts/axis.js";
+import { barChart } from "../charts/bars.js";
+import { figure } from "../charts/figure.js";
+import { lineChart } from "../charts/line-chart.js";
+import { type Html, html } from "../html.js";
+import type { NumericsRecord } from "../numerics-reader.js";
+import { grouped, percent } from "../words.js";
+import { subsection } from "./subsection.js";
+
+/** What the kinds are, in words. */
+const kindWords: Readonly<Record<string, string>> = {
+  weights: "weights",
+  copies: "low-precision copies",
+  gradients: "gradients",
+  moments: "optimizer moments",
+  average: "averaged weights",
+  activations: "activations",
+  temporary: "temporary",
+};
+
+/** The peak of the last watched step, and the memory over the steps. */
+export function memory(numerics: NumericsRecord): Html | null {
+  const peak = extent(numerics.points.courses["memory.peak_bytes"]?.max ?? [])?.[1];
+  const resident = extent(numerics.points.courses["memory.rss_bytes"]?.max ?? [])?.[1];
+  if (peak === undefined) return null;
+  return subsection(
+    "Memory",
+    html`<p>All tensors together took ${formatBytes(peak)} at most${resident !== undefined && `, the whole process ${formatBytes(resident)}`}.${written(numerics)}</p>`,
+    html`<div class="figures">${[kinds(numerics), dtypes(numerics), course(numerics)]}</div>`,
+  );
+}
+
+function written({ latest }: NumericsRecord): string | null {
+  const bytes = latest?.written_bytes;
+  if (bytes === undefined || bytes.half === 0) return null;
+  return ` One forward wrote ${formatBytes(bytes.half)} in low precision and ${formatBytes(bytes.full)} in float32; 32-true would have written ${formatBytes(bytes.half)} more.`;
+}
+
+interface Share {
+  name: string;
+  bytes: number;
+}
+
+function shares(title: string, about: string, all: Share[]): Html | null {
+  const rows = all.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
+  const total = rows.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (rows.length === 0) return null;
+  return figure({
+    title,
+    about,
+    chart: barChart(
+      `${title}: ${rows.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(", ")}.`,
+      "bytes",
+      rows.map(({ name, bytes }) => ({
+        name,
+        value: bytes,
+        label: `${formatBytes(bytes)}, ${percent(bytes / total)}`,
+      })),
+    ),
+    columns: [
+      { title: "kind", cell: ({ name }: Share) => name },
+      { title: "size", number: true, cell: ({ bytes }) => formatBytes(bytes) },
+      { title: "bytes", number: true, cell: ({ bytes }) => grouped(bytes) },
+    ],
+    rows,
+  });
+}
+
+function kinds({ latest, header, points }: NumericsRecord): Html | null {
+  const seen = latest?.memory;
+  if (seen !== undefined) {
+    const all = Object.entries(seen.kinds).map(([kind, bytes]) => ({ name: kindWords[kind] ?? kind, bytes }));
+    return shares(
+      `Memory by kind at the peak`,
+      `Of ${formatBytes(seen.bytes)} in ${seen.phase}, in the last watched step.`,
+      all,
+    );
+  }
+  const most = (name: string): number => extent(points.courses[`memory.${name}`]?.max ?? [])?.[1] ?? 0;
+  const fixed = Object.entries(header?.fixed_bytes ?? {});
+  if (fixed.length === 0) return null;
+  return shares("Memory by kind", "Most of each kind; they do not all come at the same moment.", [
+    ...fixed.map(([kind, bytes]) => ({ name: kindWords[kind] ?? kind, bytes })),
+    { name: kindWords.activations, bytes: most("kept_bytes") },
+    { name: kindWords.copies, bytes: most("half_copy_bytes") },
+  ]);
+}
+
+function dtypes({ latest }: NumericsRecord): Html | null {
+  if (latest?.memory === undefined) return null;
+  const all = Object.entries(latest.memory.dtypes).map(([name, bytes]) => ({ name, bytes }));
+  return shares("Memory by dtype at the peak", "The same bytes; what operators needed while they ran is “other”.", all);
+}
+
+function course({ points }: NumericsRecord): Html | null {
+  const { "memory.peak_bytes": peak, "memory.live_bytes": live, "memory.rss_bytes": resident } = points.courses;
+  const mebi = (values: readonly number[]): number[] => values.map((value) => value / 2 ** 20);
+  const lines = [
+    { name: "whole process", course: resident, series: 2 },
+    { name: "peak of tensors", course: peak, series: 0 },
+    { name: "tensors after the step", course: live, series: 1 },
+  ].filter(({ course }) => course !== undefined);
+  const chart = lineChart({
+    alt: `Memory over the optimizer steps: ${lines.map(({ name, course }) => `${name} up to ${formatBytes(extent(course.max)?.[1] ?? 0)}`).join(", ")}.`,
+    xLabel: "optimizer step",
+    yLabel: "MiB",
+    include: [0],
+    curves: lines.map(({ course, series }) => ({ x: points.last, y: mebi(course.max), series })),
+  });
+  if (chart === null) return null;
+  return figure({
+    title: "Memory over the steps",
+    about: "Where the lines stay level, nothing leaks.",
+    chart,
+    legend: lines.map(({ name, series }) => ({ name, series })),
+    columns: [
+      { title: "step", number: true, cell: (i: number) => grouped(points.last[i]) },
+      ...lines.map(({ name, course }) => ({
+        title: name,
+        number: true,
+        cell: (i: number) => formatBytes(course.max[i]),
+      })),
+    ],
+    rows: [...points.last.keys()],
+  });
+}

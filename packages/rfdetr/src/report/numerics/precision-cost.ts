@@ -1,0 +1,50 @@
+// What the precision gained and cost against 32-true, measured before the run.
+import type { HeaderRecord } from "@rfdetr/amp";
+import { formatBytes } from "@rfdetr/amp/text";
+import { type Html, html } from "../html.js";
+import { table } from "../table.js";
+import { brief, duration } from "../words.js";
+import { subsection } from "./subsection.js";
+
+type Measured = NonNullable<HeaderRecord["calibration"]>[number];
+
+/** The measurement in the header of the run; null where nothing was measured. */
+export function precisionCost(header: HeaderRecord | null): Html | null {
+  const measured = header?.calibration ?? [];
+  const chosen = measured.find(({ precision }) => precision === header?.precision);
+  if (header === null || measured.length === 0) return null;
+  return subsection(
+    "Against 32-true",
+    chosen !== undefined && chosen.precision !== "32-true" && sentence(chosen),
+    table(
+      "Measured on this machine before the run",
+      [
+        {
+          title: "precision",
+          cell: ({ precision }: Measured) =>
+            precision === header.precision ? html`<b>${precision}</b>, used` : precision,
+        },
+        { title: "time of a step", number: true, cell: ({ step_seconds }) => duration(step_seconds) },
+        { title: "speed against 32-true", number: true, cell: ({ speedup }) => `${brief(speedup)} ×` },
+        { title: "peak memory", number: true, cell: ({ peak_tensor_bytes }) => formatBytes(peak_tensor_bytes) },
+        { title: "memory against 32-true", number: true, cell: ({ memory_ratio }) => `${brief(memory_ratio)} ×` },
+        { title: "angle of the gradient", number: true, cell: ({ gradient_cosine }) => degrees(gradient_cosine) },
+      ],
+      measured,
+    ),
+    html`<p>The angle is that between the gradient and the exact one in float64: 0° is the same direction, 90° has nothing in common.</p>`,
+  );
+}
+
+function sentence({ precision, speedup, memory_ratio, gradient_cosine }: Measured): Html {
+  const speed =
+    speedup >= 1
+      ? `${brief(speedup)} times as fast as 32-true`
+      : `slower than 32-true (${brief(speedup)} times its speed)`;
+  return html`<p>${precision} was ${speed} and took ${brief(memory_ratio)} times the memory. Its gradient points ${degrees(gradient_cosine)} away from the exact one.</p>`;
+}
+
+function degrees(cosine: number): string {
+  if (!Number.isFinite(cosine)) return "–";
+  return `${brief((Math.acos(Math.min(1, Math.max(-1, cosine))) * 180) / Math.PI)}°`;
+}

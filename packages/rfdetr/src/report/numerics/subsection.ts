@@ -1,0 +1,9 @@
+import { type Html, html, type Part } from "../html.js";
+
+/** A part of a chapter with its heading; null where it has no content, so that no heading stands alone. */
+export function subsection(title: string, ...content: readonly Part[]): Html | null {
+  const there = content.filter(
+    (part) => part !== null && part !== false && !(Array.isArray(part) && part.length === 0),
+  );
+  return there.length === 0 ? null : html`<h3>${title}</h3>\n${there}`;
+}

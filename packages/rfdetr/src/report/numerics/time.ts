@@ -1,0 +1,96 @@
+// Where the time of the steps went.
+import { extent } from "../charts/axis.js";
+import { barChart } from "../charts/bars.js";
+import { figure } from "../charts/figure.js";
+import { lineChart } from "../charts/line-chart.js";
+import { type Html, html } from "../html.js";
+import type { NumericsRecord } from "../numerics-reader.js";
+import { duration, grouped, percent } from "../words.js";
+import { subsection } from "./subsection.js";
+
+/** The phases of a step in their order, and what they are in words. */
+const phaseWords = [
+  ["load", "waiting for images"],
+  ["forward", "forward"],
+  ["loss", "loss"],
+  ["backward", "backward"],
+  ["optimizer", "optimizer"],
+] as const;
+
+/** The mean time of a step by phase, and the time of each step. */
+export function time({ points, watched }: NumericsRecord): Html | null {
+  const total = meanOf(points, "seconds");
+  if (total === null) return null;
+  const phases = phaseWords.flatMap(([phase, name]) => {
+    const seconds = meanOf(points, `phases.${phase}`);
+    return seconds === null ? [] : [{ name, seconds }];
+  });
+  const rest = total - phases.reduce((sum, { seconds }) => sum + seconds, 0);
+  const rows = phases.length === 0 ? [] : [...phases, { name: "between the steps", seconds: Math.max(0, rest) }];
+  return subsection(
+    "Time by phase",
+    html`<p>A step took ${duration(total)} on average.${watched.length > 0 && " On watched steps, recording is part of it."}</p>`,
+    html`<div class="figures">${[rows.length > 0 && phaseFigure(rows, total), secondsFigure(points)]}</div>`,
+  );
+}
+
+function meanOf({ records, courses }: NumericsRecord["points"], name: string): number | null {
+  const means = courses[name]?.mean ?? [];
+  let [sum, count] = [0, 0];
+  means.forEach((mean, i) => {
+    if (!Number.isFinite(mean)) return;
+    sum += mean * records[i];
+    count += records[i];
+  });
+  return count === 0 ? null : sum / count;
+}
+
+function phaseFigure(rows: { name: string; seconds: number }[], total: number): Html {
+  return figure({
+    title: "Time of a step by phase",
+    about: "Mean over all steps.",
+    chart: barChart(
+      `Time of a step: ${rows.map(({ name, seconds }) => `${name} ${duration(seconds)}`).join(", ")}.`,
+      "seconds",
+      rows.map(({ name, seconds }) => ({
+        name,
+        value: seconds,
+        label: `${duration(seconds)}, ${percent(seconds / total)}`,
+      })),
+    ),
+    columns: [
+      { title: "phase", cell: ({ name }: { name: string; seconds: number }) => name },
+      { title: "time", number: true, cell: ({ seconds }) => duration(seconds) },
+      { title: "share", number: true, cell: ({ seconds }) => percent(seconds / total) },
+    ],
+    rows,
+  });
+}
+
+function secondsFigure(points: NumericsRecord["points"]): Html | null {
+  const { seconds } = points.courses;
+  const chart = lineChart({
+    alt: `Seconds for each optimizer step, ${duration(extent(seconds.min)?.[0] ?? 0)} to ${duration(extent(seconds.max)?.[1] ?? 0)}.`,
+    xLabel: "optimizer step",
+    yLabel: "seconds",
+    include: [0],
+    curves: [{ x: points.last, y: seconds.mean, low: seconds.min, high: seconds.max, series: 0 }],
+  });
+  if (chart === null) return null;
+  return figure({
+    title: "Time of each step",
+    chart,
+    legend: [
+      { name: "mean", series: 0 },
+      ...(points.width > 1
+        ? [{ name: `least and most of ${points.width} steps`, series: 0, shape: "band" as const }]
+        : []),
+    ],
+    columns: [
+      { title: "step", number: true, cell: (i: number) => grouped(points.last[i]) },
+      { title: "mean", number: true, cell: (i: number) => duration(seconds.mean[i]) },
+      { title: "most", number: true, cell: (i: number) => duration(seconds.max[i]) },
+    ],
+    rows: [...points.last.keys()],
+  });
+}

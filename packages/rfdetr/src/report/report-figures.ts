@@ -1,0 +1,59 @@
+// What a report or a comparison tells, as data for programs.
+import { compared, differingSettings, numericsFacts, resultFacts } from "./compare/facts.js";
+import { bestEpoch } from "./sections/overview.js";
+import type { WrittenReport } from "./write-report.js";
+
+/** The figures of a run. */
+interface RunFigures {
+  folder: string;
+  state: string;
+  stop_reason: string | null;
+  precision: string | null;
+  AP: number | null;
+  AP50: number | null;
+  best_epoch: number | null;
+  epochs: number;
+  steps: number;
+  skipped_steps: number;
+  faults: string[];
+}
+
+/** What `rfdetr report --json` prints. */
+export interface ReportFigures {
+  out: string;
+  bytes: number;
+  runs: RunFigures[];
+  /** Of several runs: each figure with its values in the order of the runs, and the places of the best. */
+  figures?: { name: string; values: (number | null)[]; best: number[] }[];
+  /** Of several runs: settings that are not the same, by name. */
+  settings?: Record<string, unknown[]>;
+}
+
+/** The figures of a written report. */
+export function reportFigures({ out, bytes, runs }: WrittenReport): ReportFigures {
+  const each = runs.map((run): RunFigures => {
+    const best = bestEpoch(run);
+    return {
+      folder: run.folder,
+      state: run.state,
+      stop_reason: run.summary?.stop_reason ?? null,
+      precision: run.numerics.header?.precision ?? run.config?.precision ?? null,
+      AP: best?.AP ?? null,
+      AP50: best?.AP50 ?? null,
+      best_epoch: best?.epoch ?? null,
+      epochs: run.metrics.rows.at(-1)?.epoch ?? 0,
+      steps: run.numerics.lastStep,
+      skipped_steps: run.numerics.skipped,
+      faults: run.faults,
+    };
+  });
+  if (runs.length === 1) return { out, bytes, runs: each };
+  const facts = [...resultFacts, ...numericsFacts].map((fact) => ({ name: fact.name, ...compared(fact, runs) }));
+  return {
+    ...{ out, bytes, runs: each },
+    figures: facts.filter(({ values }) => values.some((value) => value !== null)),
+    settings: Object.fromEntries(
+      differingSettings(runs).map(({ name, values }) => [name, values.map((value) => value ?? null)]),
+    ),
+  };
+}

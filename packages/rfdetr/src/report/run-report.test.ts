@@ -1,0 +1,249 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { attribute, type HtmlPage, htmlPage } from "../testing/html-page.js";
+import { type ReportRun, reportRun } from "../testing/report-run.js";
+import { readRun } from "./run-record.js";
+import { runReport } from "./run-report.js";
+
+const root = mkdtempSync(join(tmpdir(), "report-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+let count = 0;
+const reportOf = (example: ReportRun = {}): HtmlPage =>
+  htmlPage(runReport(readRun(reportRun(join(root, `run-${++count}`), example))));
+
+let page: HtmlPage;
+let text: string;
+beforeAll(() => {
+  page = reportOf();
+  text = page.text();
+});
+
+describe("the report of a run, as a file", () => {
+  it("loads nothing and runs nothing", () => {
+    const addresses = page
+      .all()
+      .flatMap((element) => ["src", "href", "action"].flatMap((name) => attribute(element, name) ?? []));
+    expect(addresses.filter((address) => !/^(#|data:image\/)/.test(address))).toEqual([]);
+    expect(page.all("script", "link", "iframe", "object", "embed", "base", "form")).toEqual([]);
+    const attributes = page.all().flatMap(({ attrs }) => attrs.map(({ name }) => name));
+    expect(attributes.filter((name) => name === "style" || name.startsWith("on") || name === "srcset")).toEqual([]);
+    const [style] = page.all("style");
+    expect(style.childNodes.map((node) => ("value" in node ? node.value : "")).join("")).not.toMatch(/url\(|@import/);
+  });
+
+  it("forbids everything but its own style and its own pictures", () => {
+    const [policy] = page.all("meta").filter((meta) => attribute(meta, "http-equiv") === "Content-Security-Policy");
+    const [style] = page.all("style");
+    const hash = createHash("sha256");
+    for (const node of style.childNodes) if ("value" in node) hash.update(node.value);
+    expect(attribute(policy, "content")).toBe(
+      `default-src 'none'; img-src data:; style-src 'sha256-${hash.digest("base64")}'; base-uri 'none'; form-action 'none'`,
+    );
+  });
+
+  it("has one heading of the page, and none that skips a level or is empty", () => {
+    const headings = page.all("h1", "h2", "h3", "h4");
+    const levels = headings.map(({ tagName }) => Number(tagName[1]));
+    expect(levels.filter((level) => level === 1)).toHaveLength(1);
+    levels.slice(1).forEach((level, i) => {
+      expect(level - levels[i]).toBeLessThanOrEqual(1);
+    });
+    expect(headings.map((heading) => page.text(heading))).not.toContain("");
+  });
+
+  it("names each chapter in its contents, by an anchor that is there once", () => {
+    const ids = page.all().flatMap((element) => attribute(element, "id") ?? []);
+    expect(new Set(ids).size).toBe(ids.length);
+    const links = page.all("a").map((link) => attribute(link, "href")?.slice(1));
+    expect(links.filter((id) => !ids.includes(id ?? ""))).toEqual([]);
+    expect(links.length).toBe(page.all("section").length + 1);
+  });
+
+  it("can be heard: words for every picture and chart, headers for every table, numbers for every figure", () => {
+    for (const chart of page.all("svg").filter((svg) => attribute(svg, "role") === "img"))
+      expect(attribute(chart, "aria-label")).toMatch(/\w{3}.*\.$/);
+    for (const picture of page.all("img")) expect(attribute(picture, "alt")).not.toBe("");
+    for (const table of page.all("table")) {
+      const inside = page.all("caption", "th").filter((element) => isIn(element, table));
+      expect(inside.some(({ tagName }) => tagName === "caption")).toBe(true);
+      expect(inside.filter(({ tagName }) => tagName === "th").every((th) => attribute(th, "scope") !== null)).toBe(
+        true,
+      );
+    }
+    const figures = page
+      .all("figure")
+      .filter((figure) => page.all("svg").some((svg) => attribute(svg, "role") === "img" && isIn(svg, figure)));
+    expect(figures.length).toBeGreaterThan(10);
+    // Those inside of a module stand below its table.
+    const inTree = new Set(page.all("ul").filter((list) => attribute(list, "class") === "tree"));
+    for (const figure of figures.filter((each) => ![...inTree].some((tree) => isIn(each, tree))))
+      expect(
+        page.all("table").some((table) => isIn(table, figure)),
+        page.text(figure).slice(0, 40),
+      ).toBe(true);
+  });
+
+  it("labels both axes of every chart", () => {
+    for (const label of ["optimizer step", "epoch", "loss scale", "absolute value", "bytes", "seconds", "MiB"])
+      expect(page.texts("text")).toContain(label);
+  });
+});
+
+const isIn = (element: { parentNode: unknown }, ancestor: unknown): boolean => {
+  for (let at: { parentNode?: unknown } | null = element; at; at = at.parentNode as typeof at)
+    if (at === ancestor) return true;
+  return false;
+};
+
+describe("the report of a run", () => {
+  it("says the result in one sentence, and what was trained on what", () => {
+    expect(text).toContain(
+      "tiny trained on 30 images for 4 epochs in 16-mixed reached AP 0.400 and AP50 0.600 at epoch 3.",
+    );
+    expect(text).toContain("random weights: nothing was learned before");
+    expect(text).toContain("16-mixed: measured here");
+    expect(text).toContain("30 images with 60 objects to train on, 3 images with 6 objects to evaluate on");
+    expect(text).toContain("*.norm in fp32");
+  });
+
+  it("has the figures of each class with the threshold to use, and what errors cost", () => {
+    expect(text).toContain("One threshold for all classes: 0.42.");
+    expect(text).toContain("No objects to evaluate on: plane.");
+    expect(text).toContain("What cost most: missed, of small objects, 12.5 hundredths of AP50.");
+    expect(page.texts("caption")).toEqual(
+      expect.arrayContaining([
+        "Figures of each class, the best first",
+        "Figures by size of object",
+        "Figures by objects in the image",
+      ]),
+    );
+  });
+
+  it("holds its pictures", () => {
+    expect(page.all("img").map((image) => [attribute(image, "alt"), attribute(image, "src")?.slice(0, 22)])).toEqual([
+      ["Where the boxes are.", "data:image/svg+xml;bas"],
+    ]);
+  });
+
+  it("gives the command that repeats the run", () => {
+    expect(text).toContain(
+      "npx rfdetr train --data /data/birds --model tiny --epochs 4 --lr 0.001 --precision 16-mixed --seed 11",
+    );
+  });
+
+  it("leaves out what the run does not have, with its heading", () => {
+    const folder = join(root, "bare");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "config.json"), JSON.stringify({ settings: { model: "tiny" } }));
+    expect(htmlPage(runReport(readRun(folder))).texts("h1", "h2", "h3")).toEqual(["bare", "The run", "Repeat the run"]);
+  });
+
+  it("names what could not be read", () => {
+    const folder = reportRun(join(root, "damaged"));
+    writeFileSync(join(folder, "evaluation.json"), "{");
+    expect(htmlPage(runReport(readRun(folder))).text()).toMatch(
+      /What could not be read evaluation\.json cannot be used/,
+    );
+  });
+
+  it.each([
+    [{ summary: null }, "The run was broken off after step 40"],
+    [
+      { summary: { stop_reason: "failed", error: "The disk is full" } },
+      "The run failed after step 40. The disk is full",
+    ],
+    [{ summary: { stop_reason: "interrupted" } }, "The run was stopped after step 40"],
+  ] as const)("says how a run ended that did not finish: %j", (example, words) => {
+    expect(reportOf(example).text()).toContain(words);
+  });
+
+  it("shows names as they are, whatever they hold", () => {
+    const evil = '</style><script>alert("1")</script><img src=x onerror=alert(2)>&lt;';
+    const report = reportOf({
+      classNames: [evil, "\u202eplane"],
+      module: `decoder.${evil}`,
+      settings: { model: evil },
+    });
+    expect(report.all("script")).toEqual([]);
+    expect(report.all("img")).toHaveLength(1);
+    expect(report.texts("bdi")).toEqual(expect.arrayContaining([evil, "\u202eplane"]));
+    expect(report.texts("bdi").some((name) => name.includes("layers") || name.includes(evil))).toBe(true);
+  });
+});
+
+describe("the chapter on numerics", () => {
+  it("begins with what to know", () => {
+    expect(text).toContain(
+      "3 steps of 40 in 16-mixed changed nothing, because the loss scale was too large for a gradient: the scaler finds its scale in this way.",
+    );
+    expect(text).toContain("Outputs in float16 came closest to overflow in decoder.layers.0: +3.0 bits were left.");
+  });
+
+  it("shows the loss scale, and tells each fault with what followed", () => {
+    expect(text).toContain("It began at 65,536 and ended at 8,192 (2¹³), after 3 changes.");
+    expect(text).toContain("It happened 2 times, for up to 2 steps in a row.");
+    expect(text).toContain("3 times from step 1 to 30: a gradient was not finite, first at decoder.layers.0");
+    expect(text).toContain(
+      "the gradient at the output of decoder.layers.0 was the first that was not; it came from class_embed.",
+    );
+    expect(page.texts("tr")).toContain("3016,384decoder.layers.0.weightstep 31, scale 8,192");
+    expect(text).toContain("Images of the batch: train/1.jpg.");
+    expect(text).toContain("The scaler has halved the scale.");
+  });
+
+  it("tells a single fault in sentences", () => {
+    const folder = reportRun(join(root, "single"), { precision: "32-true" });
+    writeFileSync(
+      join(folder, "numerics.jsonl"),
+      [
+        { v: 1, kind: "step", step: 1, scale: 1, loss: "nan", skipped: true, fault: "loss", bad_module: "head" },
+        { v: 1, kind: "overflow", step: 1, phase: "forward", module: "head", operator: "linear", scale: 1 },
+        { v: 1, kind: "step", step: 2, scale: 1, loss: 3, skipped: false },
+      ]
+        .map((record) => `${JSON.stringify(record)}\n`)
+        .join(""),
+    );
+    expect(htmlPage(runReport(readRun(folder))).text()).toContain(
+      "Step 1: head was not finite The output of head (operator linear) was the first value that was not finite. The step changed nothing. Step 2 was applied again.",
+    );
+  });
+
+  it("has every module in a tree, with its headroom in words and signs", () => {
+    const tree = page.all("ul").find((list) => attribute(list, "class") === "tree");
+    const summaries = page
+      .all("summary")
+      .filter((summary) => isIn(summary, tree))
+      .map((summary) => page.text(summary));
+    expect(summaries).toEqual([
+      "decoder.layers.0◆ out +3.0 · 2 % zero● grad +12.0 · 2 % zero",
+      "backbone.0.encoder.norm● out +14.4",
+    ]);
+    expect(text).toContain("The largest output was −4,096, at [0, 3], made by the image train/7.jpg.");
+    expect(page.all("image").length).toBeGreaterThan(4);
+  });
+
+  it("says what was foreseen", () => {
+    expect(page.texts("tr")).toContain("decoder.layers.0outputs, float16step 30step 40+3.010step 80no");
+  });
+
+  it("has updates, memory, time, and the cost against 32-true", () => {
+    expect(text).toContain("If the weights themselves were bfloat16, 63 % of the changes would have been lost");
+    expect(text).toContain("Of 8.58 MiB in backward, in the last watched step.");
+    expect(page.texts("text")).toEqual(
+      expect.arrayContaining(["activations", "float16", "waiting for images", "between the steps"]),
+    );
+    expect(text).toContain("16-mixed was 1.5 times as fast as 32-true and took 0.6 times the memory.");
+    expect(text).toContain("Its gradient points 1.15° away from the exact one.");
+  });
+
+  it("of a run without a loss scale says so, and what float16 would have done", () => {
+    const report = reportOf({ precision: "bf16-mixed" }).text();
+    expect(report).toContain("The loss was not scaled, which only float16 needs.");
+    expect(report).toContain("Outputs would have fit into float16, with +3.0 bits left in decoder.layers.0.");
+    expect(report).not.toContain("What was not finite");
+  });
+});

@@ -1,0 +1,143 @@
+// The figures of each class, and the curves that say which threshold to use.
+
+import type { ClassSummary } from "../../eval/coco/coco-summary.js";
+import type { ClassDetails, EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import { figure } from "../charts/figure.js";
+import { lineChart } from "../charts/line-chart.js";
+import { type Html, html, nameOf } from "../html.js";
+import type { RunRecord } from "../run-record.js";
+import { type Column, table } from "../table.js";
+import { fraction, grouped, listed } from "../words.js";
+
+/** Classes that have a row; a model of Objects365 has 365. */
+const mostRows = 500;
+
+/** The table of classes, and with details the curves; null without an evaluation. */
+export function classes({ evaluation, details }: RunRecord): Html | null {
+  if (evaluation === null || evaluation.per_class.length === 0) return null;
+  const rows: (ClassSummary & Partial<ClassDetails>)[] = [...evaluation.per_class].sort(
+    (a, b) => (b.AP ?? -1) - (a.AP ?? -1),
+  );
+  type Row = (typeof rows)[number];
+  const columns: Column<Row>[] = [
+    { title: "class", cell: ({ class_name }) => nameOf(String(class_name)) },
+    { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
+    { title: "AP", number: true, cell: ({ AP }) => fraction(AP) },
+    { title: "AP50", number: true, cell: ({ AP50 }) => fraction(AP50) },
+    { title: "AP75", number: true, cell: ({ AP75 }) => fraction(AP75) },
+    { title: "AR", number: true, cell: ({ AR }) => fraction(AR) },
+    ...(details === null
+      ? []
+      : ([
+          { title: "threshold", number: true, cell: ({ best }) => best?.threshold.toFixed(2) ?? "–" },
+          { title: "precision", number: true, cell: ({ best }) => fraction(best?.precision) },
+          { title: "recall", number: true, cell: ({ best }) => fraction(best?.recall) },
+          { title: "F1", number: true, cell: ({ best }) => fraction(best?.f1) },
+        ] satisfies Column<Row>[])),
+  ];
+  return html`${missing(rows)}${details !== null && threshold(details)}
+${table(caption(rows.length), columns, rows.slice(0, mostRows))}
+${details !== null && html`<div class="figures">${[precisionRecall(details), f1(details)]}</div>${confusions(details)}`}`;
+}
+
+const caption = (count: number): string =>
+  count > mostRows ? `The ${mostRows} best of ${grouped(count)} classes` : "Figures of each class, the best first";
+
+/** Classes that nothing can be said about. */
+function missing(rows: readonly ClassSummary[]): Html | null {
+  const without = rows.filter(({ instances }) => instances === 0).map(({ class_name }) => String(class_name));
+  if (without.length === 0 || without.length === rows.length) return null;
+  const shown = without.slice(0, 8);
+  return html`<p>No objects to evaluate on: ${shown.map((name, i) => html`${i > 0 && ", "}${nameOf(name)}`)}${without.length > shown.length && ` and ${without.length - shown.length} more`}.</p>`;
+}
+
+function threshold({ best_threshold: best }: EvaluationDetails): Html {
+  return html`<p><b>One threshold for all classes: ${best.threshold.toFixed(2)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5. The table has the best threshold of each class.</p>`;
+}
+
+/** Rows of the numbers of a curve: its points are hundredths. */
+type Place = number;
+
+function precisionRecall({ curves, AP50 }: EvaluationDetails): Html | null {
+  const { points, mean, classes } = curves;
+  const chart = lineChart({
+    alt: `Precision against recall at IoU 0.5, mean over ${classes.length} classes: AP50 is ${fraction(AP50)}.`,
+    xLabel: "recall",
+    yLabel: "precision",
+    include: [0, 1],
+    counts: false,
+    curves: [{ x: points, y: mean.precision_by_recall, series: 0 }],
+  });
+  if (chart === null) return null;
+  return figure({
+    title: "Precision and recall",
+    about: "Mean over the classes with objects, IoU 0.5.",
+    chart,
+    columns: [
+      { title: "recall", number: true, cell: (i: Place) => points[i].toFixed(2) },
+      { title: "precision", number: true, cell: (i) => fraction(mean.precision_by_recall[i]) },
+    ],
+    rows: [...points.keys()],
+  });
+}
+
+function f1({ curves, best_threshold }: EvaluationDetails): Html | null {
+  const { points, mean } = curves;
+  const lines = [
+    { name: "F1", y: mean.f1, series: 0 },
+    { name: "precision", y: mean.precision, series: 1 },
+    { name: "recall", y: mean.recall, series: 2 },
+  ];
+  const chart = lineChart({
+    alt: `F1, precision and recall by confidence threshold; F1 is highest, ${fraction(best_threshold.f1)}, at ${best_threshold.threshold.toFixed(2)}.`,
+    xLabel: "confidence threshold",
+    yLabel: "mean over the classes",
+    include: [0, 1],
+    counts: false,
+    curves: lines.map(({ y, series }) => ({ x: points, y, series })),
+    marks: [best_threshold.threshold],
+  });
+  if (chart === null) return null;
+  return figure({
+    title: "Which threshold to use",
+    about: "Detections with a score below the threshold are left out.",
+    chart,
+    legend: [...lines, { name: "highest F1", series: 0, shape: "mark" }],
+    columns: [
+      { title: "threshold", number: true, cell: (i: Place) => points[i].toFixed(2) },
+      ...lines.map(({ name, y }) => ({ title: name, number: true, cell: (i: Place) => fraction(y[i]) })),
+    ],
+    rows: [...points.keys()],
+  });
+}
+
+/** The pairs of classes that are taken for each other most often. */
+function confusions({ confusion, per_class }: EvaluationDetails): Html | null {
+  const background = per_class.length;
+  const name = (label: number): Html =>
+    label === background ? html`background` : nameOf(String(per_class[label]?.class_name ?? label));
+  const wrong = confusion.cells
+    .filter(([predicted, truth]) => predicted !== truth && predicted !== background && truth !== background)
+    .sort((a, b) => b[2] - a[2])
+    .slice(0, 10);
+  if (wrong.length === 0) return null;
+  type Cell = (typeof wrong)[number];
+  return table(
+    `Which class is taken for which most often, for scores above ${confusion.confidence}`,
+    [
+      { title: "true class", cell: ([, truth]: Cell) => name(truth) },
+      { title: "taken for", cell: ([predicted]) => name(predicted) },
+      { title: "times", number: true, cell: ([, , count]) => grouped(count) },
+    ],
+    wrong,
+  );
+}
+
+/** AP by size of object, without details; null where nothing is known. */
+export function sizes({ evaluation }: RunRecord): string | null {
+  if (evaluation === null) return null;
+  const known = (["small", "medium", "large"] as const).filter((size) => evaluation[`AP_${size}`] != null);
+  return known.length === 0
+    ? null
+    : `AP of ${listed(known.map((size) => `${size} objects ${fraction(evaluation[`AP_${size}`])}`))}.`;
+}

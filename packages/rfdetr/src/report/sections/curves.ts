@@ -1,0 +1,153 @@
+// The course of the training: loss, figures, learning rate.
+import { figure } from "../charts/figure.js";
+import { lineChart } from "../charts/line-chart.js";
+import { type Html, html } from "../html.js";
+import type { RunRecord } from "../run-record.js";
+import { brief, fraction, grouped } from "../words.js";
+
+/** All curves of a run; null without any. */
+export function curves(run: RunRecord): Html | null {
+  const figures = [
+    figuresByEpoch(run),
+    lossByStep(run),
+    lossByEpoch(run),
+    stepCurve(run, "grad_norm"),
+    stepCurve(run, "lr"),
+  ].filter((each) => each !== null);
+  return figures.length === 0 ? null : html`<div class="figures">${figures}</div>`;
+}
+
+type Row = Record<string, number | null>;
+const column = (rows: readonly Row[], name: string): number[] => rows.map((row) => row[name] ?? Number.NaN);
+const anyFinite = (values: readonly number[]): boolean => values.some(Number.isFinite);
+
+function figuresByEpoch({ metrics }: RunRecord): Html | null {
+  const rows = metrics.rows.filter((row) => row["val/AP"] !== null && row["val/AP"] !== undefined);
+  const lines = [
+    { name: "AP", key: "val/AP", series: 0 },
+    { name: "AP50", key: "val/AP50", series: 1 },
+    { name: "AP75", key: "val/AP75", series: 2 },
+  ].filter(({ key }) => anyFinite(column(rows, key)));
+  const x = column(rows, "epoch");
+  const chart = lineChart({
+    alt: `${lines.map(({ name }) => name).join(", ")} by epoch; at the end AP is ${fraction(rows.at(-1)?.["val/AP"])}.`,
+    xLabel: "epoch",
+    yLabel: "average precision",
+    include: [0],
+    curves: lines.map(({ key, series }) => ({ x, y: column(rows, key), series })),
+  });
+  if (chart === null) return null;
+  return figure({
+    title: "Average precision",
+    about: "On the validation split. AP is the mean over IoU 0.5 to 0.95; AP50 and AP75 are at one IoU.",
+    chart,
+    legend: lines,
+    columns: [
+      { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
+      ...lines.map(({ name, key }) => ({ title: name, number: true, cell: (row: Row) => fraction(row[key]) })),
+    ],
+    rows,
+  });
+}
+
+function lossByStep({ numerics: { points } }: RunRecord): Html | null {
+  const { loss } = points.courses;
+  if (loss === undefined) return null;
+  const positive = loss.min.every((value) => !(value <= 0));
+  const chart = lineChart({
+    alt: `The training loss over the optimizer steps, from ${brief(loss.mean.find(Number.isFinite))} to ${brief(loss.mean.findLast(Number.isFinite))}.`,
+    xLabel: "optimizer step",
+    yLabel: "loss",
+    scale: positive ? "log" : "linear",
+    curves: [{ x: points.last, y: loss.mean, low: loss.min, high: loss.max, series: 0 }],
+    marks: points.first.filter((_, i) => points.skipped[i] > 0),
+  });
+  if (chart === null) return null;
+  const skipped = points.skipped.some((count) => count > 0);
+  return figure({
+    title: "Training loss",
+    about: `Of every step${points.width > 1 ? `, ${grouped(points.width)} to a point` : ""}${positive ? ", on a logarithmic scale" : ""}.`,
+    chart,
+    legend: [
+      { name: "mean", series: 0 },
+      ...(points.width > 1 ? [{ name: "least and most", series: 0, shape: "band" as const }] : []),
+      ...(skipped ? [{ name: "skipped steps", series: 0, shape: "mark" as const }] : []),
+    ],
+    columns: [
+      { title: "step", number: true, cell: (i: number) => grouped(points.last[i]) },
+      { title: "mean", number: true, cell: (i: number) => brief(loss.mean[i]) },
+      { title: "least", number: true, cell: (i: number) => brief(loss.min[i]) },
+      { title: "most", number: true, cell: (i: number) => brief(loss.max[i]) },
+    ],
+    rows: [...points.last.keys()],
+  });
+}
+
+const terms = [
+  { name: "class", key: "train/loss_ce", series: 0 },
+  { name: "box", key: "train/loss_bbox", series: 1 },
+  { name: "GIoU", key: "train/loss_giou", series: 2 },
+] as const;
+
+function lossByEpoch({ metrics: { rows } }: RunRecord): Html | null {
+  const lines = terms.filter(({ key }) => anyFinite(column(rows, key)));
+  const chart = lineChart({
+    alt: `The terms of the loss by epoch: ${lines.map(({ name, key }) => `${name} ${brief(rows.at(-1)?.[key])} at the end`).join(", ")}.`,
+    xLabel: "epoch",
+    yLabel: "mean over the epoch",
+    include: [0],
+    curves: lines.map(({ key, series }) => ({ x: column(rows, "epoch"), y: column(rows, key), series })),
+  });
+  if (chart === null) return null;
+  return figure({
+    title: "Terms of the loss",
+    about: "Of the last decoder layer, without their weights.",
+    chart,
+    legend: [...lines],
+    columns: [
+      { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
+      ...lines.map(({ name, key }) => ({ title: name, number: true, cell: (row: Row) => brief(row[key]) })),
+    ],
+    rows,
+  });
+}
+
+const stepCurves = {
+  grad_norm: {
+    title: "Gradient norm",
+    yLabel: "L2 norm",
+    about: "Of all gradients together, without the loss scale, before clipping.",
+    scale: "log",
+  },
+  lr: {
+    title: "Learning rate",
+    yLabel: "learning rate",
+    about: "Of the decoder; other parts have a share of it.",
+    scale: "linear",
+  },
+} as const;
+
+function stepCurve({ numerics: { points } }: RunRecord, name: keyof typeof stepCurves): Html | null {
+  const course = points.courses[name];
+  if (course === undefined) return null;
+  const { title, yLabel, about, scale } = stepCurves[name];
+  const chart = lineChart({
+    alt: `${title} over the optimizer steps, from ${brief(course.mean.find(Number.isFinite))} to ${brief(course.mean.findLast(Number.isFinite))}.`,
+    xLabel: "optimizer step",
+    ...{ yLabel, scale },
+    include: scale === "linear" ? [0] : [],
+    curves: [
+      { x: points.last, y: course.mean, ...(scale === "log" ? { low: course.min, high: course.max } : {}), series: 0 },
+    ],
+  });
+  if (chart === null) return null;
+  return figure({
+    ...{ title, about, chart },
+    columns: [
+      { title: "step", number: true, cell: (i: number) => grouped(points.last[i]) },
+      { title: "mean", number: true, cell: (i: number) => brief(course.mean[i]) },
+      { title: "most", number: true, cell: (i: number) => brief(course.max[i]) },
+    ],
+    rows: [...points.last.keys()],
+  });
+}

@@ -1,0 +1,161 @@
+// What was trained on what, and how it ended.
+import { formatBytes } from "@rfdetr/amp/text";
+import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
+import type { RunRecord } from "../run-record.js";
+import { definitions } from "../table.js";
+import { counted, duration, fraction, grouped } from "../words.js";
+
+/** The most of a text setting. */
+const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+
+/** The best row of metrics.csv by AP; null without any figure. */
+export function bestEpoch({
+  metrics,
+  summary,
+}: RunRecord): { epoch: number | null; AP: number; AP50: number | null } | null {
+  const rows = metrics.rows.filter((row) => Number.isFinite(row["val/AP"] ?? Number.NaN));
+  const chosen = rows.find((row) => row.epoch === summary?.best_epoch);
+  const best =
+    chosen ??
+    rows.reduce<(typeof rows)[number] | null>(
+      (most, row) => ((row["val/AP"] ?? 0) > (most?.["val/AP"] ?? -1) ? row : most),
+      null,
+    );
+  if (best !== null) return { epoch: best.epoch, AP: best["val/AP"] ?? 0, AP50: best["val/AP50"] ?? null };
+  return summary?.AP == null ? null : { epoch: summary.best_epoch, AP: summary.AP, AP50: summary.AP50 };
+}
+
+/** The result in one sentence. */
+export function resultSentence(run: RunRecord): Html {
+  const { config, numerics, metrics } = run;
+  const best = bestEpoch(run);
+  const model = text(config?.settings.model) ?? "The model";
+  const epochs = metrics.rows.at(-1)?.epoch ?? 0;
+  const precision = run.numerics.header?.precision ?? config?.precision ?? null;
+  const trained = html`${nameOf(model)}${config?.data !== undefined && ` trained on ${counted(config.data.train.images, "image")}`}${epochs > 0 ? ` for ${counted(epochs, "epoch")}` : numerics.lastStep > 0 && ` for ${counted(numerics.lastStep, "step")}`}${precision !== null && ` in ${precision}`}`;
+  if (best === null) return html`${trained}${config?.data === undefined && " trained"}, without an evaluation so far.`;
+  return html`${trained} reached <b>AP ${fraction(best.AP)}</b>${best.AP50 !== null && html` and <b>AP50 ${fraction(best.AP50)}</b>`}${best.epoch !== null && ` at epoch ${best.epoch}`}.`;
+}
+
+/** How the run ended, where that is not simply its end; null for a run that finished. */
+export function endNotice({ state, summary, numerics }: RunRecord): Html | null {
+  if (state === "running")
+    return html`<div class="notice"><p>The run was still in progress when this report was made: it has its figures up to step ${grouped(numerics.lastStep)}.</p></div>`;
+  if (summary === null)
+    return html`<div class="notice"><p>The run was broken off after step ${grouped(numerics.lastStep)}: its process ended without saying how. It can be continued from its last checkpoint.</p></div>`;
+  if (summary.stop_reason === "failed")
+    return html`<div class="notice bad"><p><b>The run failed after step ${grouped(summary.steps)}.</b> ${summary.error ?? "It did not say why."}</p></div>`;
+  if (summary.stop_reason === "interrupted")
+    return html`<div class="notice"><p>The run was stopped after step ${grouped(summary.steps)}. It can be continued from there.</p></div>`;
+  return null;
+}
+
+const ends: Readonly<Record<string, string>> = {
+  finished: "all epochs are done",
+  max_steps: "the number of steps was reached",
+  early_stopping: "early stopping: the figures did not rise any more",
+  interrupted: "stopped by its user",
+  failed: "failed",
+};
+
+/** The figures in short. */
+export function tiles(run: RunRecord): Html {
+  const { summary, numerics, metrics } = run;
+  const best = bestEpoch(run);
+  const seconds = summary?.train_seconds ?? metrics.rows.at(-1)?.train_seconds ?? null;
+  const rss = summary?.peak_rss_bytes ?? metrics.rows.at(-1)?.peak_rss_bytes ?? null;
+  const entries: [string, string][] = [
+    ...(best === null
+      ? []
+      : [[fraction(best.AP), "AP"] as [string, string], [fraction(best.AP50), "AP50"] as [string, string]]),
+    ...(run.test === null ? [] : [[fraction(run.test.AP), "AP on the test split"] as [string, string]]),
+    [grouped(numerics.lastStep || (summary?.steps ?? 0)), "optimizer steps"],
+    [grouped(numerics.steps > 0 ? numerics.skipped : (summary?.skipped_steps ?? 0)), "skipped steps"],
+    ...(seconds === null ? [] : [[duration(seconds), "training time"] as [string, string]]),
+    ...(rss === null ? [] : [[formatBytes(rss), "memory of the process"] as [string, string]]),
+  ];
+  return html`<ul class="tiles">${entries.map(([value, name]) => html`<li><b>${value}</b><span>${name}</span></li>`)}</ul>`;
+}
+
+/** What was trained on what. */
+export function trainedOnWhat(run: RunRecord): Html | null {
+  const { config, summary, numerics } = run;
+  if (config === null) return null;
+  const { settings, data, versions, class_names: classes } = config;
+  const header = numerics.header;
+  const weights = text(settings.weights);
+  const overrides = Object.entries(header?.overrides ?? {});
+  const started = config.started ?? summary?.started ?? null;
+  const lost = summary?.bad_images ?? 0;
+  return definitions([
+    ["Model", modelWords(config)],
+    ["Weights at the start", weights === null ? "random weights: nothing was learned before" : pathOf(weights)],
+    [
+      "Data",
+      data === undefined
+        ? pathOf(String(settings.dataset_dir ?? ""))
+        : html`${pathOf(data.path)}: ${counted(data.train.images, "image")} with ${counted(data.train.objects, "object")} to train on, ${counted(data.valid.images, "image")} with ${counted(data.valid.objects, "object")} to evaluate on`,
+    ],
+    ["Images left out", lost > 0 ? `${counted(lost, "image")} did not decode` : null],
+    ["Classes", classes.length === 0 ? null : classWords(classes)],
+    [
+      "Precision",
+      precisionWords(header?.precision ?? config.precision ?? null, header?.reason ?? config.reason ?? null),
+    ],
+    [
+      "Note on the precision",
+      header?.note != null && typeof settings.notes !== "string" && settings.notes == null ? String(header.note) : null,
+    ],
+    [
+      "Modules of their own precision",
+      overrides.length === 0
+        ? null
+        : html`${overrides.map(([pattern, rule], i) => html`${i > 0 && ", "}${pathOf(pattern)} in ${String(rule)}`)}`,
+    ],
+    ["Hardware", config.hardware ?? header?.hardware ?? null],
+    [
+      "Software",
+      Object.entries(versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(", "),
+    ],
+    ["Seed", config.seed === undefined ? null : String(config.seed)],
+    ["Started", started === null ? null : started.slice(0, 16).replace("T", " ").concat(" UTC")],
+    ["Ended because", summary === null ? null : (ends[summary.stop_reason] ?? summary.stop_reason)],
+    [
+      "Continued",
+      config.changes.length === 0
+        ? null
+        : html`${config.changes.map(
+            ({ step, settings }, i) =>
+              html`${i > 0 && "; "}after step ${grouped(step)} with ${
+                Object.entries(settings)
+                  .map(([name, [before, now]]) => `${name} ${JSON.stringify(now)} instead of ${JSON.stringify(before)}`)
+                  .join(", ") || "other data"
+              }`,
+          )}`,
+    ],
+    ["Folder", pathOf(run.folder)],
+  ]);
+}
+
+function modelWords({ settings, model_config: sizes }: NonNullable<RunRecord["config"]>): Part {
+  const model = text(settings.model) ?? text(sizes.variant);
+  if (model === null) return null;
+  const facts = [
+    typeof sizes.resolution === "number" ? `${sizes.resolution} × ${sizes.resolution} pixels` : null,
+    typeof sizes.numQueries === "number" ? `${sizes.numQueries} queries` : null,
+    typeof sizes.decLayers === "number" ? `${sizes.decLayers} decoder layers` : null,
+  ].filter((fact) => fact !== null);
+  return html`${nameOf(model)}${facts.length > 0 && `, ${facts.join(", ")}`}`;
+}
+
+function classWords(names: readonly string[]): Html {
+  const shown = names.slice(0, 12);
+  return html`${names.length}: ${shown.map((name, i) => html`${i > 0 && ", "}${nameOf(name)}`)}${names.length > shown.length && `, and ${names.length - shown.length} more`}`;
+}
+
+function precisionWords(precision: string | null, reason: string | null): Part {
+  if (precision === null) return null;
+  return html`<b>${precision}</b>${reason !== null && `: ${reason}`}`;
+}

@@ -1,0 +1,108 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { htmlPage } from "../testing/html-page.js";
+import { reportRun } from "../testing/report-run.js";
+import { reportFigures } from "./report-figures.js";
+import { reportOfEnd, writeReport } from "./write-report.js";
+
+const root = mkdtempSync(join(tmpdir(), "reports-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const first = reportRun(join(root, "a", "nano"));
+const second = reportRun(join(root, "b", "nano"), {
+  precision: "bf16-mixed",
+  settings: { lr: 0.002 },
+  summary: { best_epoch: 4, train_seconds: 60 },
+});
+
+describe("the report of one run", () => {
+  it("is written into its folder, or where it is asked for, and written again", () => {
+    const { out, bytes } = writeReport([first]);
+    expect(out).toBe(join(first, "report.html"));
+    expect(readFileSync(out)).toHaveLength(bytes);
+    expect(writeReport([first]).out).toBe(out);
+    expect(existsSync(writeReport([first], join(root, "made", "for it.html")).out)).toBe(true);
+  });
+
+  it("takes the place of no other file", () => {
+    const file = join(root, "notes.html");
+    writeFileSync(file, "<!doctype html><title>Mine</title>");
+    expect(() => writeReport([first], file)).toThrow(`${file} exists and is no report: choose another name`);
+    expect(() => writeReport([first], root)).toThrow("is a folder: name a file in it");
+    expect(readFileSync(file, "utf8")).toContain("Mine");
+  });
+
+  it("at the end of a run never fails, but says what is wrong", () => {
+    expect(reportOfEnd(first)).toBeNull();
+    const blocked = reportRun(join(root, "blocked"));
+    mkdirSync(join(blocked, "report.html"));
+    expect(reportOfEnd(blocked)).toMatch(/^The report was not written: .* is a folder/);
+    expect(reportOfEnd(join(root, "none"))).toContain("does not exist");
+  });
+
+  it("has its figures as data", () => {
+    expect(reportFigures(writeReport([first])).runs).toEqual([
+      {
+        ...{ folder: first, state: "ended", stop_reason: "finished", precision: "16-mixed" },
+        ...{ AP: 0.4, AP50: 0.6, best_epoch: 3, epochs: 4, steps: 40, skipped_steps: 3, faults: [] },
+      },
+    ]);
+  });
+});
+
+describe("the comparison of runs", () => {
+  const written = writeReport([first, second], join(root, "comparison.html"));
+  const page = htmlPage(readFileSync(written.out, "utf8"));
+  const text = page.text();
+
+  it("tells runs of one name apart, and which is best", () => {
+    expect(page.texts("h1")).toEqual(["a/nano, b/nano"]);
+    expect(text).toContain("a/nano is best: AP 0.400, 0.050 above the next.");
+  });
+
+  it("marks the better figures with a sign", () => {
+    expect(page.texts("tr")).toEqual(
+      expect.arrayContaining([
+        "figure a/nano b/nano".replaceAll(" ", ""),
+        "best AP0.400 ★0.350",
+        "training time1 min 15 s1 min 00 s ★",
+        "optimizer steps4040",
+        "skipped steps30 ★",
+      ]),
+    );
+  });
+
+  it("lists the settings that differ, and no other", () => {
+    const { settings, figures } = reportFigures(written);
+    expect(settings).toEqual({
+      lr: [0.001, 0.002],
+      precision: ["16-mixed", "bf16-mixed"],
+      "resolved precision": ["16-mixed", "bf16-mixed"],
+    });
+    expect(figures).toContainEqual({ name: "skipped steps", values: [3, 0], best: [1] });
+  });
+
+  it("draws the curves over each other, each with its own dashes", () => {
+    expect(page.texts("figcaption").map((caption) => caption.slice(0, 11))).toEqual(
+      expect.arrayContaining(["AP by epoch", "Training lo", "Loss scale", "Time of a s"]),
+    );
+    const [chart] = page.all("svg").filter(({ attrs }) => attrs.some(({ value }) => value.startsWith("AP by epoch")));
+    const lines = chart.childNodes.flatMap((node) =>
+      "attrs" in node && node.attrs.some(({ value }) => value.startsWith("line ")) ? [node] : [],
+    );
+    expect(lines.map(({ attrs }) => attrs.find(({ name }) => name === "stroke-dasharray")?.value ?? "solid")).toEqual([
+      "solid",
+      "7 4",
+    ]);
+  });
+
+  it("needs different runs, few enough to be told apart", () => {
+    expect(() => writeReport([])).toThrow("Expected the folder of a run but received none");
+    expect(() => writeReport([first, `${first}/`])).toThrow("twice");
+    const many = Array.from({ length: 9 }, (_, i) => join(root, String(i)));
+    expect(() => writeReport(many)).toThrow("Expected at most 8 runs to compare but received 9");
+    expect(() => writeReport([first, join(root, "none")])).toThrow(`${basename("none")} does not exist`);
+  });
+});
