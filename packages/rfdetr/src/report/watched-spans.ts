@@ -101,8 +101,8 @@ function joined(before: WatchedSpan, after: WatchedSpan): WatchedSpan {
 }
 
 /**
- * The gradients of applied steps, where there are any: those of a step that is skipped are not finite almost everywhere,
- * and would hide all others.
+ * The gradients of applied steps, where there are any: those of a step that is skipped are not finite almost
+ * everywhere, and would hide all others.
  */
 function joinedGradients(before: WatchedSpan, after: WatchedSpan): WatchedModule[] {
   const isSkipped = ({ skipped, records }: WatchedSpan): boolean => skipped === records;

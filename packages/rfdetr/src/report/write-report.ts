@@ -24,7 +24,8 @@ export interface WrittenReport {
  * Writes the report of a run, or of several runs a comparison.
  * @param folders of the runs
  * @param out the file; null for `report.html` in the folder of the run, or `comparison.html` here
- * @throws RunDirectoryError for a folder that is not that of a run, and for a file that cannot be written or is no report
+ * @throws RunDirectoryError for a folder that is not that of a run, and for a file that cannot be written, or is there
+ * and no report
  * @throws UsageError for no run, for the same run twice and for more than eight
  * @example
  * import { writeReport } from "rfdetr/report";

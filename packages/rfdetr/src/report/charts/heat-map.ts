@@ -52,12 +52,21 @@ export function exponentMap(
   return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${alt}">
 <image x="${plot.left}" y="${plot.top}" width="${width - plot.left - plot.right}" height="${foot - plot.top}" preserveAspectRatio="none" href="${pixels(columns, low, rows)}"/>
 <rect class="frame" x="${plot.left}" y="${plot.top}" width="${width - plot.left - plot.right}" height="${foot - plot.top}"/>
-${limits.map(({ exponent, label }) => html`<path class="limit" d="M${plot.left} ${py(exponent)}H${width - plot.right}"/><text class="value" x="${width - plot.right - 4}" y="${py(exponent) + (exponent > 0 ? -3 : 13)}" text-anchor="end" font-size="11">${label}</text>`)}
-${ticks.map((exponent) => html`<text x="${plot.left - 6}" y="${py(exponent) + 4}" text-anchor="end">${power(2, exponent)}</text>`)}
+${limits.map(({ exponent, label }) => limitLine(py(exponent), label, exponent > 0))}
+${ticks.map(
+  (exponent) => html`<text x="${plot.left - 6}" y="${py(exponent) + 4}" text-anchor="end">${power(2, exponent)}</text>`,
+)}
 ${thin([...steps.keys()], 5).map((column) => html`<text x="${px(column)}" y="${foot + 16}" text-anchor="middle">${grouped(steps[column])}</text>`)}
 <text x="${(plot.left + width - plot.right) / 2}" y="${height - 5}" text-anchor="middle">optimizer step</text>
 <text x="13" y="${(plot.top + foot) / 2}" text-anchor="middle" transform="rotate(-90 13 ${(plot.top + foot) / 2})">absolute value</text>
 </svg>`;
+}
+
+/** A dashed line with its words above or below it. */
+function limitLine(y: number, label: string, above: boolean): Html {
+  const right = chartSize.width - plot.right;
+  return html`<path class="limit" d="M${plot.left} ${y}H${right}"/>
+<text class="value" x="${right - 4}" y="${y + (above ? -3 : 13)}" text-anchor="end" font-size="11">${label}</text>`;
 }
 
 /** The exponents that a map shows: from `low` to below `high`. */

@@ -68,8 +68,11 @@ const commandWords: Readonly<Record<string, string>> = {
 /** What was asked of the run while it trained. */
 export function controls({ controls }: NumericsRecord): Html | null {
   if (controls.entries.length === 0) return null;
-  const what = ({ command, pattern, rule }: ControlRecord): Html =>
-    html`${commandWords[command] ?? command}${pattern !== undefined && rule !== undefined && html`: ${pathOf(String(pattern))} in ${String(rule)}`}`;
+  const what = ({ command, pattern, rule }: ControlRecord): Html => {
+    const of =
+      pattern === undefined || rule === undefined ? null : html`: ${pathOf(String(pattern))} in ${String(rule)}`;
+    return html`${commandWords[command] ?? command}${of}`;
+  };
   return subsection(
     "Changes while it trained",
     html`<ul>${controls.entries.map((entry) => html`<li>After step ${grouped(entry.step)}${entry.by === "settings" && " (as the settings ask)"}: ${what(entry)}.</li>`)}</ul>`,

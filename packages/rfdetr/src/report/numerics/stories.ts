@@ -108,7 +108,10 @@ function circumstances(fault: Fault): Html {
   const scale = scaleOf(fault);
   const parameter = report?.bad_parameter ?? run?.bad_parameter ?? null;
   const others = Number(report?.bad_parameters ?? 1) - 1;
-  return html`${scale !== 1 && `The loss scale was ${brief(scale)}. `}${parameter !== null && html`The first parameter whose gradient was not finite is ${pathOf(parameter)}${others > 0 && `, and ${counted(others, "other")} too`}. `}${followed(run)}`;
+  const more = others > 0 && `, and ${counted(others, "other")} too`;
+  return html`${scale !== 1 && `The loss scale was ${brief(scale)}. `}${
+    parameter !== null && html`The first parameter whose gradient was not finite is ${pathOf(parameter)}${more}. `
+  }${followed(run)}`;
 }
 
 const scaleOf = ({ run, report }: Fault): number => report?.scale ?? run?.scale ?? 1;
@@ -152,7 +155,8 @@ function files(paths: readonly string[], dataFolder: string | null): Html | null
   const short = (path: string): string =>
     dataFolder !== null && path.startsWith(`${dataFolder}/`) ? path.slice(dataFolder.length + 1) : path;
   const shown = paths.slice(0, most.files);
-  return html`<p>Images of the batch: ${shown.map((path, i) => html`${i > 0 && ", "}${nameOf(short(path))}`)}${paths.length > shown.length && `, and ${paths.length - shown.length} more`}.</p>`;
+  const names = shown.map((path, i) => html`${i > 0 && ", "}${nameOf(short(path))}`);
+  return html`<p>Images of the batch: ${names}${paths.length > shown.length && `, and ${paths.length - shown.length} more`}.</p>`;
 }
 
 function returns(total: number, entries: readonly RollbackRecord[]): Html {
