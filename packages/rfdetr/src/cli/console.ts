@@ -155,6 +155,7 @@ export class Console {
   dim = dim;
   green = green;
   yellow = yellow;
+  red = red;
 
   #redraw = (): void => this.#err.write(this.#drawn);
 

@@ -1,12 +1,13 @@
 // `rfdetr data`: synth, check, stats, split, convert.
 import type { Command } from "commander";
 import type { Finding } from "../data/index.js";
-import { counted } from "../support/format.js";
+import { counted, shellWord } from "../support/format.js";
 import type { Console } from "./console.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "./context.js";
 import { addDataConvert } from "./data-convert.js";
 import { addDataSplit } from "./data-split.js";
 import { addDataStats } from "./data-stats.js";
+import { unbroken } from "./style.js";
 
 interface SynthFlags extends OutputFlags {
   images: number;
@@ -79,6 +80,7 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
   console.end();
   if (console.json) console.data({ ...report, fixed, changes });
   printFindings(console, groupFindings(report.findings));
+  if (report.findings.length > 0) console.result();
   const splits = Object.values(report.splits);
   const [images, annotations] = (["images", "annotations"] as const).map((name) =>
     splits.reduce((sum, each) => sum + each[name], 0),
@@ -98,7 +100,10 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
     console.result("its images are links to the originals, or copies where there can be no links");
     return whole ? exit.done : exit.failed;
   }
-  if (!report.ok) console.result("--fix OUT writes a copy without what can be left out");
+  if (!report.ok)
+    console.sentence(
+      `${unbroken(`npx rfdetr data check ${shellWord(folder)} --fix OUT`)} writes a copy without what can be left out`,
+    );
   return report.ok ? exit.done : exit.failed;
 }
 
@@ -111,7 +116,8 @@ function printFindings(console: Console, groups: readonly Finding[][]): void {
       const [{ split, check, training }] = group;
       if (training !== effect) continue;
       const most = effect === "kept" ? 5 : 20;
-      console.result(`${console.bold(`${split}: ${check}, ${group.length}`)} (${effects[effect]})`);
+      const told = effect === "kept" ? console.dim : effect === "refused" ? console.red : console.yellow;
+      console.sentence(`${console.bold(`${split}: ${check}, ${group.length}`)} (${told(effects[effect])})`);
       for (const { message } of group.slice(0, most)) console.sentence(`  ${message}`, 4);
       if (group.length > most) console.result(`  and ${group.length - most} more (--json lists all)`);
     }

@@ -5,6 +5,7 @@ import type {
   EvaluationEvent,
   StartEvent,
   StepEvent,
+  TestEvent,
   TrainEvent,
 } from "../run/files/events.js";
 import type { TrainResult } from "../run/train-run.js";
@@ -12,7 +13,7 @@ import { endingFields } from "../run/transcript/ending.js";
 import { bestMark, EpochTable } from "../run/transcript/epoch-table.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "../run/transcript/header.js";
 import { isScaleSearch, skippedStep } from "../run/transcript/skipped-step.js";
-import { type Field, fraction } from "../support/format.js";
+import type { Field } from "../support/format.js";
 import type { Console } from "./console.js";
 import { LiveLine } from "./live-line.js";
 import { goOnCommand, nextCommand, watchCommand } from "./next-command.js";
@@ -27,6 +28,7 @@ export class TrainConsole {
   readonly #table = new EpochTable();
   readonly #line: LiveLine;
   #data: string | null = null;
+  #test: TestEvent | null = null;
   #folder = "";
   #began = 0;
   #shown = 0;
@@ -44,8 +46,7 @@ export class TrainConsole {
     else if (event.type === "step") this.#step(event);
     else if (event.type === "evaluation") this.#evaluation(event);
     else if (event.type === "epoch") this.#epoch(event);
-    else if (event.type === "test")
-      console.result(`test split: AP ${fraction(event.ap)}, AP50 ${fraction(event.ap50)}`);
+    else if (event.type === "test") this.#test = event;
     else if (event.type === "warning") console.warning(event.message);
     else if (event.type === "note") console.fact(event.message);
     else if (event.type === "control") this.#control(event);
@@ -58,7 +59,7 @@ export class TrainConsole {
   ending(result: TrainResult): void {
     const { console } = this;
     console.result();
-    const [first, ...fields] = endingFields(result);
+    const [first, ...fields] = endingFields(result, this.#test);
     console.fields([emphasised(first, console.bold), ...fields, ["next", nextCommand(result, this.#data)]]);
   }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fieldLines } from "../../support/format.js";
 import { runSummary } from "../../testing/run-events.js";
+import type { TestEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 import { endingFields } from "./ending.js";
 
@@ -15,11 +16,11 @@ afterAll(() => {
   rmSync(root, { recursive: true });
 });
 
-function ending(summary: Partial<RunSummary> = {}, dir = "runs/nano"): string[] {
+function ending(summary: Partial<RunSummary> = {}, dir = "runs/nano", test: TestEvent | null = null): string[] {
   const weights = (name: string): string => join(dir, "weights", `${name}.safetensors`);
   const best = summary.best_epoch === null ? null : weights("best");
   const done = { endedBefore: false, summary: { ...runSummary, ...summary }, dir, best, last: weights("last") };
-  return fieldLines(endingFields(done));
+  return fieldLines(endingFields(done, test));
 }
 
 describe("the last lines of a run", () => {
@@ -38,6 +39,11 @@ describe("the last lines of a run", () => {
     const lines = ending({}, join(root, "runs/seen"));
     expect(lines).toContain("report     runs/seen/report.html");
     expect(lines).toContain("pictures   runs/seen/pictures");
+  });
+
+  it("have the figures of the test split below the result", () => {
+    const test: TestEvent = { type: "test", ap: 0.5, ap50: null, perClass: [] };
+    expect(ending({}, "runs/nano", test)[1]).toBe("test       AP 0.500, AP50 – on the test split");
   });
 
   it("say what is not there", () => {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
 import { counted, duration, type Field, fraction, grouped, shownPath } from "../../support/format.js";
-import type { DoneEvent } from "../files/events.js";
+import type { DoneEvent, TestEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
 /** Why a run ended, in words. */
@@ -15,12 +15,19 @@ export const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
   failed: "failed",
 };
 
-/** The last lines of a run: the result, how it ended, and the files that are there. */
-export function endingFields({ summary, dir, best, last }: Omit<DoneEvent, "type">): Field[] {
+/**
+ * The last lines of a run: the result, how it ended, and the files that are there.
+ * @param test figures on the test split, where it was evaluated
+ */
+export function endingFields(done: Omit<DoneEvent, "type">, test: TestEvent | null): Field[] {
+  const { summary, dir, best, last } = done;
   const file = (name: string): Field[] =>
     existsSync(join(dir, name)) ? [[name.replace(/\..*/, ""), shownPath(join(dir, name))]] : [];
   return [
     ["result", resultInWords(summary)],
+    ...(test === null
+      ? []
+      : [["test", `AP ${fraction(test.ap)}, AP50 ${fraction(test.ap50)} on the test split`] as const]),
     ["run", ...runInWords(summary)],
     ...weightsFields(best, last, summary),
     ...file("report.html"),

@@ -1,6 +1,6 @@
 // What a run says, as plain lines: the text of `log.txt`.
-import { fieldLines, fraction } from "../../support/format.js";
-import type { StartEvent, TrainEvent } from "../files/events.js";
+import { fieldLines } from "../../support/format.js";
+import type { StartEvent, TestEvent, TrainEvent } from "../files/events.js";
 import { endingFields } from "./ending.js";
 import { bestMark, EpochTable } from "./epoch-table.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
@@ -9,6 +9,7 @@ import { skippedStep } from "./skipped-step.js";
 /** Turns the events of a run into lines, one after the other. */
 export class Transcript {
   readonly #table = new EpochTable();
+  #test: TestEvent | null = null;
 
   /** @returns no line for events that are too many, such as an applied step */
   lines(event: TrainEvent): string[] {
@@ -28,9 +29,10 @@ export class Transcript {
         return present([titles, `${row}${event.best ? bestMark : ""}`]);
       }
       case "test":
-        return [`test split: AP ${fraction(event.ap)}, AP50 ${fraction(event.ap50)}`];
+        this.#test = event;
+        return [];
       case "done":
-        return fieldLines(endingFields(event));
+        return fieldLines(endingFields(event, this.#test));
       default:
         return [];
     }
