@@ -43,16 +43,16 @@ export function printEvaluation(console: Console, summary: CocoSummary, details:
   console.result();
   const { threshold, f1, precision, recall } = details.best_threshold;
   if (f1 > 0)
-    console.result(
+    console.sentence(
       `Best threshold for all classes: ${threshold.toFixed(2)} (F1 ${fraction(f1)}, precision ${fraction(precision)}, recall ${fraction(recall)})`,
     );
   const most = costliestWords(details.errors.costliest);
-  if (most !== null) console.result(most);
+  if (most !== null) console.sentence(most);
   const how = details.origin.precision === null ? "" : `, ${details.origin.precision}`;
   const counts = [
     counted(summary.images, "image"),
     counted(summary.instances, "object"),
     counted(summary.detections, "detection"),
   ];
-  console.result(`${counts.join(", ")}${how}`);
+  console.sentence(`${counts.join(", ")}${how}`);
 }
