@@ -1,31 +1,20 @@
 // The summary of a numerics.jsonl file.
+import { Forecaster } from "./forecast.js";
 import { median } from "./median.js";
 import type { OverflowReport } from "./overflow-report.js";
 import {
+  type ControlRecord,
+  type ForecastRecord,
   type HeaderRecord,
-  type ModuleRecord,
   type MonitorRecord,
   numericsVersion,
+  type PeakMemory,
+  type PhaseSeconds,
   parseRecord,
   type RollbackRecord,
   type StepRecord,
 } from "./step-record.js";
-
-/** The extremes of one module over all watched steps. */
-export interface WorstModule {
-  /** The path of the module; `(model)` for the root. */
-  path: string;
-  /** Whether the values are outputs or gradients. */
-  side: "forward" | "gradient";
-  /** The largest absolute value; NaN where one was NaN. Gradients include the loss scale. */
-  amax: number;
-  /** The largest share of one step, 0 to 1, that exceeds float16's 65504. */
-  fp16_saturate: number;
-  /** The largest share of one step, 0 to 1, that float16 rounds to zero. */
-  fp16_flush: number;
-  /** The largest share of one step, 0 to 1, that is NaN or infinite. */
-  non_finite: number;
-}
+import { type WorstModule, WorstModules } from "./worst-modules.js";
 
 /** The summary of all records of a run. */
 export interface NumericsSummary {
@@ -52,6 +41,8 @@ export interface NumericsSummary {
   scale_changes: { step: number; scale: number }[];
   /** The ten modules that come closest to the limit of float16 or exceed it, worst first. */
   worst: WorstModule[];
+  /** The overflows that are foreseen at the last watched step, the soonest first. */
+  forecasts: ForecastRecord[];
   /** The faults that were found by replays. */
   overflows: OverflowReport[];
   /** The returns to an earlier checkpoint. */
@@ -65,8 +56,12 @@ export interface NumericsSummary {
     /** The three parameters with the largest ‖Δw‖ / ‖w‖, and that ratio. */
     largest: { name: string; ratio: number }[];
   } | null;
+  /** Mean seconds of a step by phase; null where no step tells. */
+  phases: PhaseSeconds | null;
   /** The memory of the run; null without a step. */
   memory: NumericsMemory | null;
+  /** The commands to the run, and the changes of precision that its settings asked for. */
+  controls: ControlRecord[];
   /** The number of lines that are not records of this version. A killed run may leave an incomplete last line. */
   unread: number;
 }
@@ -88,6 +83,8 @@ export interface NumericsMemory {
    * `32-true` writes twice the bytes of `half`.
    */
   written: { half: number; full: number } | null;
+  /** What the watched step with the highest peak held then; null where the file does not tell. */
+  at_peak: PeakMemory | null;
 }
 
 /** What the summary needs of a step: long runs have a million of them. */
@@ -110,6 +107,10 @@ export function summarizeNumerics(source: string | Iterable<string>): NumericsSu
   const updates = new Updates();
   const overflows: OverflowReport[] = [];
   const rollbacks: RollbackRecord[] = [];
+  const controls: ControlRecord[] = [];
+  const forecaster = new Forecaster();
+  const phases = new PhaseMeans();
+  let forecasts: ForecastRecord[] = [];
   let header: HeaderRecord | null = null;
   let unread = 0;
   const take = (record: { v?: number; kind?: string }): void => {
@@ -117,13 +118,16 @@ export function summarizeNumerics(source: string | Iterable<string>): NumericsSu
     else if (record.kind === "step") {
       const { step, skipped, scale, loss, grad_norm, clip_factor } = record as StepRecord;
       memory.addStep(record as StepRecord);
+      phases.add(record as StepRecord);
       steps.push({ step, skipped, scale, loss, grad_norm, clipped: clip_factor < 1 });
     } else if (record.kind === "monitor") {
       modules.add(record as MonitorRecord);
       updates.add(record as MonitorRecord);
       memory.addMonitor(record as MonitorRecord);
+      forecasts = forecaster.add(record as MonitorRecord);
     } else if (record.kind === "overflow") overflows.push(record as OverflowReport);
     else if (record.kind === "rollback") rollbacks.push(record as RollbackRecord);
+    else if (record.kind === "control") controls.push(record as ControlRecord);
     else if (record.kind === "header") header = record as HeaderRecord;
     else unread++;
   };
@@ -144,10 +148,13 @@ export function summarizeNumerics(source: string | Iterable<string>): NumericsSu
     spans: spansOf(steps),
     scale_changes: changesOf(steps),
     worst: modules.worst(),
+    forecasts,
     overflows,
     rollbacks,
     updates: updates.summary(),
+    phases: phases.means(),
     memory: steps.length === 0 ? null : memory.summary(header),
+    controls,
     unread,
   };
 }
@@ -178,9 +185,34 @@ class Updates {
   }
 }
 
+class PhaseMeans {
+  readonly #sums: PhaseSeconds = { load: 0, forward: 0, loss: 0, backward: 0, optimizer: 0 };
+  #steps = 0;
+
+  add({ phases }: StepRecord): void {
+    if (phases === undefined) return;
+    this.#steps++;
+    for (const name of Object.keys(this.#sums) as (keyof PhaseSeconds)[]) this.#sums[name] += phases[name];
+  }
+
+  means(): PhaseSeconds | null {
+    if (this.#steps === 0) return null;
+    const { load, forward, loss, backward, optimizer } = this.#sums;
+    const mean = (sum: number): number => sum / this.#steps;
+    return {
+      load: mean(load),
+      forward: mean(forward),
+      loss: mean(loss),
+      backward: mean(backward),
+      optimizer: mean(optimizer),
+    };
+  }
+}
+
 class MemoryPeaks {
   readonly #peaks = { half_copies: 0, kept: 0, peak: 0, peak_rss: 0 };
   #written: NumericsMemory["written"] = null;
+  #atPeak: PeakMemory | null = null;
 
   addStep({ memory }: StepRecord): void {
     const peaks = this.#peaks;
@@ -190,12 +222,13 @@ class MemoryPeaks {
     peaks.peak_rss = Math.max(peaks.peak_rss, memory.rss_bytes ?? 0);
   }
 
-  addMonitor({ written_bytes }: MonitorRecord): void {
+  addMonitor({ written_bytes, memory }: MonitorRecord): void {
     this.#written = written_bytes ?? this.#written;
+    if (memory !== undefined && memory.bytes > (this.#atPeak?.bytes ?? 0)) this.#atPeak = memory;
   }
 
   summary(header: HeaderRecord | null): NumericsMemory {
-    return { fixed: header?.fixed_bytes ?? null, ...this.#peaks, written: this.#written };
+    return { fixed: header?.fixed_bytes ?? null, ...this.#peaks, written: this.#written, at_peak: this.#atPeak };
   }
 }
 
@@ -225,36 +258,4 @@ function spansOf(steps: readonly BriefStep[]): NumericsSummary["spans"] {
 
 function changesOf(steps: readonly BriefStep[]): NumericsSummary["scale_changes"] {
   return steps.flatMap(({ step, scale }, i) => (scale === steps[i - 1]?.scale ? [] : [{ step, scale }]));
-}
-
-class WorstModules {
-  readonly #places = new Map<string, WorstModule>();
-
-  add({ forward, gradient }: MonitorRecord): void {
-    for (const module of forward) this.#add("forward", module);
-    for (const module of gradient) this.#add("gradient", module);
-  }
-
-  #add(side: WorstModule["side"], m: ModuleRecord): void {
-    const key = `${side} ${m.path}`;
-    const seen = this.#places.get(key) ?? {
-      ...{ path: m.path, side },
-      ...{ amax: 0, fp16_saturate: 0, fp16_flush: 0, non_finite: 0 },
-    };
-    this.#places.set(key, {
-      ...seen,
-      amax: Math.max(seen.amax, m.amax),
-      fp16_saturate: Math.max(seen.fp16_saturate, m.fp16_saturate),
-      fp16_flush: Math.max(seen.fp16_flush, m.fp16_flush),
-      non_finite: Math.max(seen.non_finite, m.non_finite),
-    });
-  }
-
-  /**
-   * The ten modules that come closest to the limit of float16 or exceed it: by share not finite, then by largest value.
-   */
-  worst(): WorstModule[] {
-    const size = (m: WorstModule): number => (Number.isNaN(m.amax) ? Number.POSITIVE_INFINITY : m.amax);
-    return [...this.#places.values()].sort((a, b) => b.non_finite - a.non_finite || size(b) - size(a)).slice(0, 10);
-  }
 }
