@@ -55,7 +55,6 @@ export class Monitor {
   #gradient = new Map<string, Seen>();
   #hooks: (() => void)[] = [];
   #batch: WatchedBatch | null = null;
-  #gradientArrived: () => void = () => {};
   #written = { half: 0, full: 0 };
   #seconds = 0;
 
@@ -79,14 +78,10 @@ export class Monitor {
     return this.interval > 0 && (step === 1 || step % this.interval === 0);
   }
 
-  /**
-   * Starts to watch. Everything until {@link Monitor.end} belongs to one step.
-   * @param options `arrived` is called when a gradient arrives, before it is looked at
-   */
-  begin({ arrived = () => {} }: { arrived?: () => void } = {}): void {
+  /** Starts to watch. Everything until {@link Monitor.end} belongs to one step. */
+  begin(): void {
     this.end();
     this.#batch = null;
-    this.#gradientArrived = arrived;
     this.#forward = new Map();
     this.#gradient = new Map();
     this.#written = { half: 0, full: 0 };
@@ -127,7 +122,6 @@ export class Monitor {
   };
 
   #arrived(place: string, gradient: Tensor): undefined {
-    this.#gradientArrived();
     const start = performance.now();
     unobserved(() => this.#add(this.#gradient, place, gradient));
     this.#seconds += (performance.now() - start) / 1000;

@@ -92,8 +92,8 @@ describe("summary of numerics.jsonl", () => {
 
   it("tells headroom and image of the largest values, time by phase, memory at the peak and commands", () => {
     const phases = { load: 0.1, forward: 0.4, loss: 0.1, backward: 0.3, optimizer: 0.1 };
-    const memory = (bytes: number) => ({
-      ...{ bytes, phase: "backward" as const, dtypes: { float32: bytes } },
+    const memory = (n: number, bytes: number) => ({
+      ...{ step: n, bytes, phase: "backward" as const, dtypes: { float32: bytes } },
       kinds: {
         ...{ weights: 2 ** 20, copies: 0, gradients: 0, moments: 0, average: 0 },
         ...{ activations: bytes - 2 ** 20, temporary: 0 },
@@ -107,7 +107,7 @@ describe("summary of numerics.jsonl", () => {
           largest: { value: -amax, dtype: "float16", index: [1, 0], image: 1 },
         }),
       ],
-      ...{ images: ["x.jpg", `${n}.jpg`], memory: memory(bytes), seconds: 0.1 },
+      ...{ images: ["x.jpg", `${n}.jpg`], memory: memory(n, bytes), seconds: 0.1 },
     });
     const lines = [
       ...[1, 2, 3, 4].flatMap((n) => [step(n, { phases }), watched(n, 1000 * 2 ** n, (n === 2 ? 8 : 4) * 2 ** 20)]),
@@ -127,9 +127,7 @@ describe("summary of numerics.jsonl", () => {
     expect(page).toMatch(/^a +forward +1\.600e\+4 +2\.0 +-2\.0 +.* 4 +4\.jpg$/m);
     expect(page).toContain("a overflows float16 in about 2 watched steps (2 of all) at this growth: 2.0 bits are left");
     expect(page).toContain("Time of a step: 1.00 s: load 10.0 %, forward 40.0 %");
-    expect(page).toContain(
-      "at the peak of a watched step, 8.00 MiB in backward: weights 1.00 MiB, activations 7.00 MiB",
-    );
+    expect(page).toContain("at the peak of step 2, 8.00 MiB in backward: weights 1.00 MiB, activations 7.00 MiB");
     expect(page).toContain("After step 4: the rule of a became fp32");
     expect(page).toContain("After step 5: the last override was taken back, as precision_changes of the settings asks");
   });

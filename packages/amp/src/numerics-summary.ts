@@ -83,7 +83,7 @@ export interface NumericsMemory {
    * `32-true` writes twice the bytes of `half`.
    */
   written: { half: number; full: number } | null;
-  /** What the watched step with the highest peak held then; null where the file does not tell. */
+  /** What the step with the highest peak held then, of those that were looked at; null where the file does not tell. */
   at_peak: PeakMemory | null;
 }
 
@@ -224,7 +224,9 @@ class MemoryPeaks {
 
   addMonitor({ written_bytes, memory }: MonitorRecord): void {
     this.#written = written_bytes ?? this.#written;
-    if (memory !== undefined && memory.bytes > (this.#atPeak?.bytes ?? 0)) this.#atPeak = memory;
+    // The first step is watched itself, and needs more than those after it.
+    const least = this.#atPeak === null || this.#atPeak.step === 1 ? 0 : this.#atPeak.bytes;
+    if (memory !== undefined && memory.bytes > least) this.#atPeak = memory;
   }
 
   summary(header: HeaderRecord | null): NumericsMemory {

@@ -82,13 +82,13 @@ function controlText({ step, command, by, pattern, rule }: ControlRecord): strin
   return `After step ${step}: ${what}${by === "settings" ? ", as precision_changes of the settings asks" : ""}`;
 }
 
-function peakText({ bytes, phase, kinds, dtypes }: PeakMemory): string {
+function peakText({ step, bytes, phase, kinds, dtypes }: PeakMemory): string {
   const list = (parts: Record<string, number>): string =>
     Object.entries(parts)
       .filter(([, part]) => part > 0)
       .map(([name, part]) => `${name} ${formatBytes(part)}`)
       .join(", ");
-  return `  at the peak of a watched step, ${formatBytes(bytes)} in ${phase}: ${list(kinds)}\n  by dtype: ${list(dtypes)}`;
+  return `  at the peak of step ${step}, ${formatBytes(bytes)} in ${phase}: ${list(kinds)}\n  by dtype: ${list(dtypes)}`;
 }
 
 function memoryText({ fixed, half_copies, kept, peak, peak_rss, written, at_peak }: NumericsMemory): string {

@@ -136,6 +136,11 @@ export interface ForecastRecord {
 
 /** The memory of tensors at the peak of a step. The kinds add up to `bytes`, and so do the dtypes. */
 export interface PeakMemory {
+  /**
+   * The step that was looked at: the one before the watched one, which runs as all others do. Only the first step of a
+   * run is itself watched, which lets forward keep more.
+   */
+  step: number;
   /** The peak, without what the monitor itself held. */
   bytes: number;
   /** The phase of the step in which it came. */

@@ -1,5 +1,5 @@
-// Every `monitor_interval`-th step seen from inside: activations, gradients, memory at the peak, and how far the weights
-// move.
+// Every `monitor_interval`-th step seen from inside: activations, gradients, how far the weights move, and what the
+// memory held at the peak of the step before.
 import { Monitor, UpdateProbe } from "@rfdetr/amp";
 import type { Ema } from "../train/ema.js";
 import { MemoryPeak } from "../train/memory-peak.js";
@@ -30,32 +30,36 @@ export class StepWatch {
   /**
    * Call before a step.
    * @param step its number, from 1
-   * @returns what the step is to tell how far it is; null where it is not watched
+   * @returns what the step is to tell how far it is; null where nothing of it is looked at
    */
   begin(step: number): StepObserver | null {
-    this.#watching = this.#monitor.due(step);
-    if (!this.#watching) return null;
-    this.#updates.begin();
     const memory = this.#memory;
-    memory.begin(this.#updates.bytes);
-    this.#monitor.begin({ arrived: () => memory.look("backward") });
+    const watching = this.#monitor.due(step);
+    // Watched perceptrons run layer by layer and keep more: the step before tells of the memory of all others.
+    const looking = this.#monitor.due(step + 1) || (watching && step === 1);
+    this.#watching = watching;
+    if (watching) this.#updates.begin();
+    if (looking) memory.begin(step, this.#updates.bytes);
+    if (watching) this.#monitor.begin();
+    if (!watching && !looking) return null;
     return {
-      microBatch: (images, first) => this.#monitor.batch({ images, first, stacks: this.#stacks }),
-      ended: (phase) => memory.look(phase),
-      kept: (bytes) => memory.kept(bytes),
+      microBatch: (images, first) => watching && this.#monitor.batch({ images, first, stacks: this.#stacks }),
+      ended: (phase) => looking && memory.look(phase),
+      kept: (bytes) => looking && memory.kept(bytes),
     };
   }
 
   /** Call after the step. @returns what was seen, or null where the step was not watched */
   end(): RecordedStep["seen"] {
+    this.#memory.end();
     if (!this.#watching) return null;
     const watched = this.#monitor.end();
-    const memory = this.#memory.end(watched.written);
-    return { ...watched, updates: this.#updates.end(), memory };
+    return { ...watched, updates: this.#updates.end(), memory: this.#memory.result(watched.written) };
   }
 
   /** Removes the observers; a step that threw has left them in place. */
   close(): void {
+    this.#memory.end();
     this.#monitor.end();
   }
 }

@@ -25,6 +25,7 @@ export function fixedBytes(
 
 /** What was there when the peak rose last. */
 interface Moment {
+  step: number;
   phase: PeakMemory["phase"];
   peak: number;
   gradients: number;
@@ -38,9 +39,11 @@ interface Moment {
 export class MemoryPeak {
   readonly #parts: Parts;
   readonly #ema: Ema | null;
+  #step = 0;
   #held = 0;
   #kept = 0;
   #moment: Moment | null = null;
+  #hooks: (() => void)[] = [];
 
   constructor(parts: Parts, ema: Ema | null) {
     this.#parts = parts;
@@ -48,20 +51,30 @@ export class MemoryPeak {
   }
 
   /** Call before the step. @param held bytes of tensors that do not belong to it */
-  begin(held: number): void {
+  begin(step: number, held: number): void {
+    this.#step = step;
     this.#held = held;
     this.#kept = 0;
     this.#moment = null;
+    // Gradients arrive in the middle of backward.
+    this.#hooks = this.#parts.optimizer.parameters.map((parameter) =>
+      parameter.registerHook((): undefined => this.look("backward")),
+    );
     resetPeakMemory(this.#parts.device);
   }
 
+  /** Call after the step, also where it has thrown. */
+  end(): void {
+    for (const remove of this.#hooks.splice(0)) remove();
+  }
+
   /** Looks whether the peak has risen. @param phase what the step does, or has just done */
-  look(phase: PeakMemory["phase"]): void {
+  look(phase: PeakMemory["phase"]): undefined {
     const { device, autocast, optimizer } = this.#parts;
     const { peakBytes } = memory(device);
     if (peakBytes <= (this.#moment?.peak ?? 0)) return;
     const gradients = scope(() => bytesOf(optimizer.parameters.flatMap(({ grad }) => grad ?? [])));
-    this.#moment = { phase, peak: peakBytes, gradients, copies: autocast.cachedBytes };
+    this.#moment = { step: this.#step, phase, peak: peakBytes, gradients, copies: autocast.cachedBytes };
   }
 
   /** A forward has ended. @param bytes what it kept for backward */
@@ -70,27 +83,27 @@ export class MemoryPeak {
   }
 
   /**
-   * Call after the step.
-   * @param written bytes that the operators of forward wrote, `half` in low precision
+   * What the step held at its peak; null where none was looked at.
+   * @param written bytes that the operators of a forward wrote, `half` in low precision
    */
-  end(written: { half: number; full: number }): PeakMemory | null {
+  result(written: { half: number; full: number }): PeakMemory | null {
     if (this.#moment === null) return null;
-    const { phase, peak, gradients, copies } = this.#moment;
+    const { step, phase, peak, gradients, copies } = this.#moment;
     const { autocast, optimizer } = this.#parts;
     const { weights, moments, average } = fixedBytes(this.#parts, this.#ema);
     const bytes = peak - this.#held;
     const rest = Math.max(0, bytes - weights - moments - average - gradients - copies);
     const activations = Math.min(this.#kept, rest);
-    const low = (activations * written.half) / Math.max(1, written.half + written.full);
+    const low = Math.round((activations * written.half) / Math.max(1, written.half + written.full));
     const dtypes: Record<string, number> = {};
     const add = (dtype: string, count: number): void => {
-      if (count > 0) dtypes[dtype] = (dtypes[dtype] ?? 0) + Math.round(count);
+      if (count > 0) dtypes[dtype] = (dtypes[dtype] ?? 0) + count;
     };
     add("float32", weights + average + gradients + activations - low);
     for (const tensor of optimizer.stateTensors()) add(tensor.dtype, tensor.nbytes);
     add(autocast.dtype ?? "float32", copies + low);
     add("other", rest - activations);
     const kinds = { weights, copies, gradients, moments, average, activations, temporary: rest - activations };
-    return { bytes, phase, kinds, dtypes };
+    return { step, bytes, phase, kinds, dtypes };
   }
 }

@@ -24,11 +24,11 @@ export interface StepSeconds {
 /** Who is told how far a step is. */
 export interface StepObserver {
   /** A micro-batch begins. @param first the place of its first image among those of the step */
-  microBatch(images: number, first: number): void;
+  microBatch(images: number, first: number): unknown;
   /** A phase of a micro-batch, or the optimizer, has ended. */
-  ended(phase: Exclude<keyof StepSeconds, "images">): void;
+  ended(phase: Exclude<keyof StepSeconds, "images">): unknown;
   /** Forward has ended. @param bytes of tensors that it kept for backward */
-  kept(bytes: number): void;
+  kept(bytes: number): unknown;
 }
 
 /** What was not finite. */
