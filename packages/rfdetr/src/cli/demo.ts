@@ -1,6 +1,6 @@
 // `rfdetr demo`: synthesises images, trains a detector on them and draws what it finds.
 import { existsSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { makeFolder } from "../support/atomic.js";
 import { duration, shownPath } from "../support/format.js";
@@ -16,6 +16,7 @@ import {
 } from "./context.js";
 import { type DemoImages, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
 import { follow } from "./follow.js";
+import { watchCommand } from "./next-command.js";
 
 interface DemoFlags extends OutputFlags {
   steps?: number | string;
@@ -82,7 +83,10 @@ async function demo(flags: DemoFlags): Promise<number> {
   console.fields([
     ["images", shownPath(pictures), `what the detector finds on ${count} images that training never saw`],
     ["time", `${duration(seconds)} in all`],
-    ...(existsSync(report) ? [["open", console.bold(report), "in a browser: how the training went"] as const] : []),
+    ...(existsSync(report)
+      ? [["open", `${console.bold(shownPath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
+      : []),
+    ["watch", `${console.bold(watchCommand(dirname(out)))} shows every run, also while it trains`],
   ]);
   if (console.json) console.data({ ...summary, seconds, pictures });
   return exit.done;
