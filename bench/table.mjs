@@ -38,7 +38,11 @@ const precisions = bf16 ? ["32-true", "bf16-mixed"] : ["32-true"];
 const busy = !values["no-busy"];
 const steps = Number(values.steps ?? 10);
 const rows = [];
-const add = (figure, now, target, /** @type {boolean | null} */ met = null) => rows.push({ figure, now, target, met });
+/** Rows are said at once too: a long measurement that is ended keeps what it found. */
+const add = (figure, now, target, /** @type {boolean | null} */ met = null) => {
+  rows.push({ figure, now, target, met });
+  say(`${figure}: ${now}`);
+};
 const times = (ratio) => `${ratio.toFixed(2)}×`;
 const onProcess = ({ program, precision, busy, seconds }) =>
   say(

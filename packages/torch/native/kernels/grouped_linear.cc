@@ -84,7 +84,10 @@ struct GroupedLinear : torch::autograd::Function<GroupedLinear> {
     for (size_t g = 0; g < groups; ++g) {
       const at::Tensor rows = gradient.select(0, g);
       if (context->needs_input_grad(0)) input_gradients.push_back(input_gradient(rows, saved[g], at::kFloat));
-      results[1 + g] = weight_gradient(rows, input.select(0, shared ? 0 : g), &results[1 + groups + g]);
+      WeightGradient found;
+      add_weight_gradient(rows, input.select(0, shared ? 0 : g), found);
+      results[1 + g] = found.weight;
+      results[1 + groups + g] = found.bias;
     }
     if (!input_gradients.empty()) {
       results[0] = at::stack(input_gradients);

@@ -111,9 +111,12 @@ struct Linear : torch::autograd::Function<Linear> {
     const at::Tensor gradient = as_rows(gradients[0]);
     if (context->needs_input_grad(0))
       input_gradient = products::input_gradient(gradient, weight, input.scalar_type()).view(input.sizes());
-    if (context->needs_input_grad(1))
-      weight_gradient = products::weight_gradient(gradient, as_rows(input), with_bias ? &bias_gradient : nullptr)
-                            .to(weight.scalar_type());
+    if (context->needs_input_grad(1)) {
+      products::WeightGradient found;
+      products::add_weight_gradient(gradient, as_rows(input), found);
+      weight_gradient = found.weight.to(weight.scalar_type());
+      if (with_bias) bias_gradient = found.bias;
+    }
     if (with_bias)
       bias_gradient = (bias_gradient.defined() ? bias_gradient : column_sums(gradient)).to(weight.scalar_type());
     return {input_gradient, weight_gradient, bias_gradient};

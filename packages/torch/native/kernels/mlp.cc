@@ -96,31 +96,40 @@ struct Mlp : torch::autograd::Function<Mlp> {
     const auto layers = static_cast<size_t>(context->saved_data["layers"].toInt());
     const at::TensorList parameters = at::TensorList(saved).slice(1, 2 * layers);
     if (at::GradMode::is_enabled()) return recorded_backward(saved[0], parameters, gradients[0], activation);
+    const at::Tensor input = as_rows(saved[0]), gradient = as_rows(gradients[0]);
+    const bool wants_input = context->needs_input_grad(0);
+    at::Tensor input_gradients = wants_input ? at::empty(input.sizes(), input.options()) : at::Tensor();
+    std::vector<WeightGradient> found(layers);
+    // Rows in parts: the hidden layers of a part and their gradients are all that is there beside what was kept.
+    constexpr int64_t part = 8 * products::rows_at_once;
+    for (int64_t row = 0; row < input.size(0); row += part) {
+      const int64_t count = std::min(part, input.size(0) - row);
+      at::Tensor value = input.narrow(0, row, count);
+      torch::autograd::variable_list hidden = {value};
+      for (size_t i = 1 + 2 * layers; i < saved.size(); ++i) hidden.push_back(saved[i].narrow(0, row, count));
+      if (hidden.size() < layers)
+        for (at::Tensor& again : run(value, parameters, activation, layers - 1)) hidden.push_back(std::move(again));
+      at::Tensor slope = gradient.narrow(0, row, count);
+      for (size_t i = layers; i-- > 0;) {
+        const at::Tensor &kept = hidden[i], &weight = parameters[i];
+        if (context->needs_input_grad(1 + i) || context->needs_input_grad(1 + layers + i))
+          add_weight_gradient(slope, i > 0 && activation == Activation::gelu ? products::gelu(kept) : kept, found[i]);
+        if (i > 0) {
+          const Epilogue epilogue{.derivative_of = activation, .derivative_at = kept.const_data_ptr()};
+          slope = input_gradient(slope, weight, kept.scalar_type(), epilogue);
+        } else if (wants_input) {
+          input_gradients.narrow(0, row, count).copy_(input_gradient(slope, weight, kept.scalar_type()));
+        }
+      }
+    }
     torch::autograd::variable_list results(3 + 2 * layers);
-    torch::autograd::variable_list hidden(saved.begin() + 1 + 2 * layers, saved.end());
-    at::Tensor value = as_rows(saved[0]);
-    hidden.insert(hidden.begin(), value);
-    if (hidden.size() < layers) {
-      const auto again = run(value, parameters, activation, layers - 1);
-      hidden.insert(hidden.end(), again.begin(), again.end());
-    }
-    at::Tensor gradient = as_rows(gradients[0]);
-    for (size_t i = layers; i-- > 0;) {
-      const at::Tensor &kept = hidden[i], &weight = parameters[i];
-      if (context->needs_input_grad(1 + i) || context->needs_input_grad(1 + layers + i)) {
-        const at::Tensor layer_input = i > 0 && activation == Activation::gelu ? products::gelu(kept) : kept;
-        at::Tensor sums;
-        results[1 + i] = weight_gradient(gradient, layer_input, &sums).to(weight.scalar_type());
-        results[1 + layers + i] = sums.to(weight.scalar_type());
+    if (wants_input) results[0] = input_gradients.view(with_last_size(gradients[0].sizes(), input.size(1)));
+    for (size_t i = 0; i < layers; ++i)
+      if (found[i].weight.defined()) {
+        const auto dtype = parameters[i].scalar_type();
+        results[1 + i] = found[i].weight.to(dtype);
+        results[1 + layers + i] = found[i].bias.to(dtype);
       }
-      if (i > 0) {
-        const Epilogue epilogue{.derivative_of = activation, .derivative_at = kept.const_data_ptr()};
-        gradient = input_gradient(gradient, weight, kept.scalar_type(), epilogue);
-      } else if (context->needs_input_grad(0)) {
-        results[0] = input_gradient(gradient, weight, kept.scalar_type())
-                         .view(with_last_size(gradients[0].sizes(), weight.size(1)));
-      }
-    }
     return results;
   }
 

@@ -124,27 +124,26 @@ at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weigh
   return result;
 }
 
-at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, at::Tensor* sums) {
+void add_weight_gradient(const at::Tensor& gradient, const at::Tensor& input, WeightGradient& gradients) {
   RECORD_FUNCTION("rfdetr::weight_gradient", std::vector<c10::IValue>({gradient, input}));
-  constexpr int64_t most_rows = 512;                     // that are packed at once: they stay in the cache
   constexpr int64_t out_block = 48, most_columns = 256;  // outputs and inputs of a piece: whole panels of all kernels
   const Kernels& kernels = *kernels_for(gradient);
   const int64_t rows = gradient.size(0), outputs = gradient.size(1), inputs = input.size(1);
   const int64_t left_width = kernels.left_width, right_width = kernels.right_width;
-  at::Tensor result = at::empty({outputs, inputs}, at::kFloat);
-  if (sums) *sums = at::zeros({outputs}, at::kFloat);
-  float *const to = result.data_ptr<float>(), *const sum = sums ? sums->data_ptr<float>() : nullptr;
-  const int64_t held = std::min(most_rows, rows);
+  const bool adds = gradients.weight.defined();
+  if (!adds) gradients = {at::empty({outputs, inputs}, at::kFloat), at::zeros({outputs}, at::kFloat)};
+  float *const to = gradients.weight.data_ptr<float>(), *const sums = gradients.bias.data_ptr<float>();
+  const int64_t held = std::min(rows_at_once, rows);
   const at::Tensor left = packed_memory(kernels.packed_size(outputs, left_width, held));
   const at::Tensor right = packed_memory(kernels.packed_size(inputs, right_width, held));
   const int64_t left_panels = panels_of(outputs, left_width), right_panels = panels_of(inputs, right_width);
   const int64_t across = panels_of(inputs, most_columns), pieces = panels_of(outputs, out_block) * across;
-  for (int64_t row = 0; row < rows; row += most_rows) {
-    const int64_t depth = std::min(most_rows, rows - row), cells = kernels.cells(depth);
-    const gemm::Source gradients = source_of(gradient, is_bf16(gradient)).from(row, 0);
+  for (int64_t row = 0; row < rows; row += rows_at_once) {
+    const int64_t depth = std::min(rows_at_once, rows - row), cells = kernels.cells(depth);
+    const gemm::Source slopes = source_of(gradient, is_bf16(gradient)).from(row, 0);
     const gemm::Source values = source_of(input, is_bf16(gradient)).from(row, 0);
     parallel_for(0, left_panels, grain(8 * left_width * depth), [&](int64_t first, int64_t last) {
-      kernels.pack_left(gradients, outputs, depth, first, last, cells_of(left), sum);
+      kernels.pack_left(slopes, outputs, depth, first, last, cells_of(left), sums);
     });
     parallel_for(0, right_panels, grain(8 * right_width * depth), [&](int64_t first, int64_t last) {
       kernels.pack_right(values, inputs, depth, first, last, cells_of(right));
@@ -154,11 +153,10 @@ at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, 
         const int64_t out = piece / across * out_block, in = piece % across * most_columns;
         kernels.multiply_packed(cells_of(left) + out * cells, std::min(out_block, outputs - out),
                                 cells_of(right) + in * cells, std::min(most_columns, inputs - in), depth,
-                                {to + out * inputs + in, inputs, false, {.accumulate = row > 0}});
+                                {to + out * inputs + in, inputs, false, {.accumulate = adds || row > 0}});
       }
     });
   }
-  return result;
 }
 
 bool activation_applies(const at::Tensor& input) {

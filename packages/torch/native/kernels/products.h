@@ -40,9 +40,15 @@ void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& 
 /// gradient · weight: rows [N × M] and weight [M × K], to rows [N × K] in `dtype`.
 at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& weight, at::ScalarType dtype,
                           const Epilogue& epilogue = {});
-/// gradientᵀ · input: rows [N × M] and [N × K], to float32 rows [M × K]. A float32 input is rounded where the gradient
-/// is bfloat16. Sets `sums`, if given, to the column sums of the gradient.
-at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, at::Tensor* sums);
+/// Rows that add_weight_gradient sums at once.
+constexpr int64_t rows_at_once = 512;
+/// The gradients of a weight [M × K] and of a bias [M], float32; undefined at first.
+struct WeightGradient {
+  at::Tensor weight, bias;
+};
+/// Adds gradientᵀ · input, and the column sums of the gradient: rows [N × M] and [N × K]. A float32 input is rounded
+/// where the gradient is bfloat16. Rows in parts of a multiple of `rows_at_once` give the bits of all rows at once.
+void add_weight_gradient(const at::Tensor& gradient, const at::Tensor& input, WeightGradient& to);
 
 /// Whether there are kernels of activations for this dtype on this CPU.
 bool activation_applies(const at::Tensor& input);
