@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { writeDetails } from "../eval/details/details-file.js";
 import type { EvaluationDetails } from "../eval/details/evaluation-details.js";
+import { writeEvaluationPictures } from "../predict/pictures/evaluation-pictures.js";
 import { makeFolder, removeEmpty } from "../support/atomic.js";
 import { RunDirectoryError } from "../support/errors.js";
 
@@ -33,9 +34,16 @@ export class EvaluationFolder {
     return new EvaluationFolder(path, makeFolder(path));
   }
 
-  /** Writes the evaluation. @throws RunDirectoryError */
-  write(details: EvaluationDetails): void {
+  /**
+   * Writes the evaluation and its pictures.
+   * @param autoOrient whether images were turned upright by their EXIF tag
+   * @returns the number of pictures; images that cannot be read are left out
+   * @throws RunDirectoryError
+   */
+  async write(details: EvaluationDetails, autoOrient: boolean): Promise<number> {
     writeDetails(join(this.path, detailsName), details);
+    const pictures = await writeEvaluationPictures(join(this.path, picturesName), details, autoOrient);
+    return pictures.length;
   }
 
   /** Removes those of the folders that were made that are still empty: there was nothing to write. */

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { CocoEvaluator } from "../eval/coco/coco.js";
 import type { EvaluationDetails } from "../eval/details/evaluation-details.js";
 import { UsageError } from "../support/errors.js";
+import { counted } from "../support/format.js";
 import type { Console } from "./console.js";
 import {
   consoleOf,
@@ -51,7 +52,10 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says")
       .option("--predictions <file>", "COCO results file to evaluate instead of weights")
       .option("--annotations <file>", "COCO annotation file for the results")
-      .option("--out <dir>", "new folder for evaluation.json: figures, curves, errors and what they cost"),
+      .option(
+        "--out <dir>",
+        "new folder for evaluation.json (figures, curves, errors and what they cost) and pictures",
+      ),
   );
   withWeightsFlags(command).action(async (flags: ValFlags) => finish(await val(flags)));
 }
@@ -71,8 +75,12 @@ async function val(flags: ValFlags): Promise<number> {
     // Files against files are what pycocotools scores: the JSON has its −1.
     if (console.json) console.data(evaluationJson(summary, details, results));
     else printEvaluation(console, summary, details);
-    folder?.write(details);
-    if (folder !== null) console.result(`Written to ${folder.path}`);
+    if (folder !== null) {
+      console.live("drawing pictures");
+      const pictures = await folder.write(details, flags.autoOrient);
+      console.end();
+      console.result(`evaluation.json and ${counted(pictures, "picture")} are in ${folder.path}`);
+    }
     return leftOut > 0 ? exit.partial : exit.done;
   } finally {
     folder?.giveUp();

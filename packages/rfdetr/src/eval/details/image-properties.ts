@@ -14,6 +14,7 @@ const MOST_GROUPS = 3;
  *
  * `crowding` is the mean over an image's objects of the largest IoU with another object, whatever its class; 0 for
  * fewer than two objects. Crowd regions are no objects here.
+ * @internal
  */
 export function imageProperties(evaluator: CocoEvaluator): Record<ImageProperty, (number | null)[]> {
   const values: Record<ImageProperty, (number | null)[]> = {
@@ -75,6 +76,7 @@ export function figuresByProperty(evaluator: CocoEvaluator): PropertyDetails[] {
 /**
  * Divides values into at most three groups, the lowest first. A group ends where the value changes and it has a third
  * of all; where that leaves one group of different values, the highest value makes the second.
+ * @internal
  */
 export function groupsOf(values: readonly number[]): { from: number; to: number; images: number }[] {
   const sorted = [...values].sort((a, b) => a - b);

@@ -27,7 +27,7 @@ interface Badness {
  * the wrong detection of the highest score, which is what a user meets at any threshold. Of equal ones that with more
  * such errors comes first, then that which was added first.
  */
-export function worstImages({ truths, detections, kept, states, truthStates }: Diagnosis, kind: ErrorKind): Badness[] {
+function worstImages({ truths, detections, kept, states, truthStates }: Diagnosis, kind: ErrorKind): Badness[] {
   const found = new Map<number, Badness>();
   const add = (image: number, first: (before: number) => number): void => {
     const before = found.get(image) ?? { image, first: Number.NEGATIVE_INFINITY, count: 0 };

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { CocoEvaluator } from "../coco/coco.js";
 import { errorAnalysis } from "./error-analysis.js";
 import { type ErrorKind, errorKinds, objectSizes } from "./error-kinds.js";
-import { costliestWords, errorWords } from "./error-words.js";
+import { costliestWords } from "./error-words.js";
 
 /** Image, class, x, y, width, height, crowd, and the area where it is not that of the box. */
 type Truth = [number, number, number, number, number, number, number, number?];
@@ -234,6 +234,8 @@ describe("what costs most", () => {
       "Missed small objects cost most: 8.1 AP50",
     );
     expect(costliestWords(null)).toBeNull();
-    expect(errorWords("class")).toBe("objects taken for another class");
+    expect(costliestWords({ kind: "class", size: null, lost: 0.03 })).toBe(
+      "Objects taken for another class cost most: 3.0 AP50",
+    );
   });
 });

@@ -1,5 +1,6 @@
 import type { ErrorKind, ObjectSize } from "./error-kinds.js";
 
+/** Errors of a kind in words, such as "missed small objects". */
 const words: Record<ErrorKind, (size: string) => string> = {
   class: (size) => `${size}objects taken for another class`,
   localisation: (size) => `inexact boxes of ${size}objects`,
@@ -8,11 +9,6 @@ const words: Record<ErrorKind, (size: string) => string> = {
   background: (size) => `${size}detections where there is nothing`,
   missed: (size) => `missed ${size}objects`,
 };
-
-/** Errors of a kind in words, such as "missed small objects". */
-export function errorWords(kind: ErrorKind, size: ObjectSize | null = null): string {
-  return words[kind](size === null ? "" : `${size} `);
-}
 
 /**
  * What costs most in one sentence, with AP in hundredths: "Missed small objects cost most: 8.1 AP50".
@@ -23,6 +19,6 @@ export function costliestWords(
 ): string | null {
   if (costliest === null) return null;
   const { kind, size, lost } = costliest;
-  const [first, ...rest] = errorWords(kind, size);
+  const [first, ...rest] = words[kind](size === null ? "" : `${size} `);
   return `${first.toUpperCase()}${rest.join("")} cost most: ${(lost * 100).toFixed(1)} AP50`;
 }

@@ -11,7 +11,7 @@ const ABSENT = 0;
 const POINTS = 101;
 
 /** Each pair of a kind and a size is a bit; errors to correct are a mask of them. */
-export const errorBit = (kind: ErrorKind, size: ObjectSize): number =>
+const errorBit = (kind: ErrorKind, size: ObjectSize): number =>
   1 << (errorKinds.indexOf(kind) * objectSizes.length + objectSizes.indexOf(size));
 
 /** The errors of a kind, of all sizes or of one. */
