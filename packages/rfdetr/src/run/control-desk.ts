@@ -67,8 +67,8 @@ export class ControlDesk {
   }
 
   /**
-   * Takes no commands any more, and removes the folder. Answers stay for those who still wait for them; the last of them
-   * removes it.
+   * Takes no commands any more, and removes the folder. Answers stay for those who still wait for them; the last of
+   * them removes it.
    */
   close(): void {
     try {

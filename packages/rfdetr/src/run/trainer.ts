@@ -1,16 +1,16 @@
 // The training loop: epochs of steps, evaluation, checkpoints; a stream of events. What is written down is the
 // recorders' work.
 import { existsSync } from "node:fs";
-import type { OverflowReport } from "@rfdetr/amp";
 import { RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/early-stopping.js";
 import { scaleOfStep } from "../train/multi-scale.js";
 import { replayStep } from "../train/replay.js";
-import { type StepResult, trainingStep } from "../train/step.js";
+import { trainingStep } from "../train/step.js";
 import type { MicroBatch } from "../train/step-parts.js";
+import { afterFault } from "./after-fault.js";
 import { judgeEpoch } from "./best-weights.js";
 import { EpochHealth } from "./epoch-health.js";
-import { FaultJudge, mostRollbacks } from "./fault-policy.js";
+import { FaultJudge } from "./fault-policy.js";
 import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunDirectory, type RunSummary } from "./files/run-directory.js";
@@ -28,7 +28,7 @@ import { addStep, emptySums } from "./progress.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
 import { RunControl } from "./run-control.js";
-import { mostlySkipped, stopped, wentBackInVain, whyNoBest, whyNoTest, withAdvice } from "./run-messages.js";
+import { mostlySkipped, whyNoBest, whyNoTest, withAdvice } from "./run-messages.js";
 import { type EpochFigures, evaluateEpoch, evaluateTest } from "./scheduled-evaluation.js";
 import { endedRun } from "./session/ended-run.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
@@ -219,7 +219,7 @@ class Trainer {
   /** @returns whether the run went back to its last checkpoint */
   *#step(microBatches: readonly MicroBatch[]): Generator<TrainEvent, boolean> {
     const { session } = this;
-    const { settings, schedule, parts, ema, scales } = session;
+    const { settings, schedule, parts, ema, scales, precision } = session;
     const progress = this.#progress;
     const lr = schedule.apply(parts.optimizer, progress.applied, progress.rollbacks?.lrFactor);
     const size = scales === null ? null : scaleOfStep(progress.applied, scales);
@@ -238,9 +238,11 @@ class Trainer {
     this.#mark = now;
     this.#speed.add(images, now);
     const files = microBatches.flatMap((batch) => batch.files ?? []);
-    const report = result.applied || !this.#faults.wantsReplay() ? null : this.#replay(microBatches, size, scale);
-    const { images: prepared, ...phases } = result.seconds;
-    const load = this.#loaded + prepared;
+    const replays = !result.applied && this.#faults.wantsReplay();
+    const what = { step: progress.step, precision, files };
+    const report = replays ? replayStep(parts, microBatches, size, scale, what) : null;
+    const { images: prepared, ...rest } = result.seconds;
+    const phases = { load: this.#loaded + prepared, ...rest };
     const event = stepEvent(session, result, {
       lr,
       size: size ?? microBatches[0].height,
@@ -253,49 +255,14 @@ class Trainer {
         evaluation: this.#evaluationSeconds,
       }),
     });
-    for (const recorder of this.recorders)
-      recorder.step?.({ event, result, scale, seconds, phases: { load, ...phases }, files, report, seen });
+    const recorded = { event, result, scale, seconds, phases, files, report, seen };
+    for (const recorder of this.recorders) recorder.step?.(recorded);
     yield* this.#warnings();
     yield event;
-    if (!result.applied) return yield* this.#faulty(result, scale, report);
+    const run = { session, recorders: this.recorders, faults: this.#faults, state: this.#state };
+    if (!result.applied) return yield* afterFault({ ...run, stopping: this.#stopping }, result, scale, report);
     this.#faults.applied();
     return false;
-  }
-
-  /** Runs a faulty step again to find where it first was not finite. */
-  #replay(microBatches: readonly MicroBatch[], size: number | null, scale: number): OverflowReport {
-    const { parts, precision } = this.session;
-    const files = microBatches.flatMap((batch) => batch.files ?? []);
-    return replayStep(parts, microBatches, size, scale, { step: this.#progress.step, precision, files });
-  }
-
-  /** Does what `on_non_finite` asks for. @returns whether the run went back to its last checkpoint */
-  *#faulty(result: StepResult, scale: number, report: OverflowReport | null): Generator<TrainEvent, boolean> {
-    const progress = this.#progress;
-    const verdict = this.#faults.judge(progress.step, result, scale, report);
-    // The step changed nothing, but an earlier one may have left the fault in the state.
-    if (!verdict.explained && verdict.action !== "rollback") yield* this.#state.heal();
-    if (verdict.action === "skip") return false;
-    const { action, message } = verdict;
-    if (action === "stop") {
-      this.#state.save();
-      throw stopped(message);
-    }
-    const tries = progress.rollbacks?.inEpoch ?? 0;
-    if (tries >= mostRollbacks) throw wentBackInVain(message, tries);
-    const from = progress.step;
-    const to = this.#state.rollBack();
-    this.#stopping?.load(progress.earlyStopping);
-    const lrFactor = progress.rollbacks?.lrFactor ?? 1;
-    for (const recorder of this.recorders)
-      recorder.rollback?.({ from, to, lrFactor, fault: result.fault?.what ?? null });
-    yield {
-      type: "warning",
-      message: `${message}. The run goes back to the state after step ${to}, with ${lrFactor} times the learning rate`,
-    };
-    yield* this.#state.heal();
-    yield this.#state.save();
-    return true;
   }
 
   /**
