@@ -24,6 +24,7 @@ const environments = {
   rfdetr: ["rfdetr[train]==1.11.2", "pycocotools", "scipy"],
   // It brings an OpenCV of its own.
   albumentations: ["albumentations==2.0.8"],
+  tensorboard: ["tensorboard==2.21.0"],
   tidecv: ["tidecv==1.0.1"],
   torchao: ["torch==2.15.0", "torchao==0.18.0", "bitsandbytes==0.50.2"],
 };

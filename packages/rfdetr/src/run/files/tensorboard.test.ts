@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { crc32c, frame, keepEvents, recordsOf } from "./event-files.js";
-import { scalarsEvent, startEvent, TensorBoardWriter, versionEvent } from "./tensorboard.js";
+import { imageEvent, scalarsEvent, startEvent, TensorBoardWriter, versionEvent } from "./tensorboard.js";
 
 const files = (folder: string) => readdirSync(folder).map((name) => join(folder, name));
 const read = (path: string) => [...recordsOf(path)].map(({ data }) => data);
@@ -29,6 +29,21 @@ describe("TFRecord framing", () => {
     expect(scalarsEvent(1, 300, { a: 0.5 }).toString("hex")).toBe(
       "09000000000000f03f" + "10ac02" + "2a0a" + "0a08" + "0a0161" + "150000003f",
     );
+  });
+});
+
+describe("events", () => {
+  const golden = JSON.parse(readFileSync(new URL("fixtures/tensorboard.json", import.meta.url), "utf8"));
+
+  it("have the bytes of TensorBoard's own message classes", () => {
+    const content = Uint8Array.from({ length: 200 }, (_, i) => i);
+    const events = {
+      version: versionEvent(1.5),
+      scalars: scalarsEvent(1.5, 70000, { "train/loss": 0.5, "val/AP": -2 }),
+      image: imageEvent(1.5, 300, { tag: "pictures/labels", content, width: 480, height: 300 }),
+      start: startEvent(1.5, 9),
+    };
+    for (const [name, event] of Object.entries(events)) expect(event.toString("hex"), name).toBe(golden[name]);
   });
 });
 

@@ -44,6 +44,27 @@ export function scalarsEvent(seconds: number, step: number, scalars: Readonly<Re
   return Buffer.concat([double(1, seconds), int(2, step), message(5, Buffer.concat(values))]);
 }
 
+/** An encoded picture. */
+export interface EncodedImage {
+  tag: string;
+  /** The bytes of a PNG or JPEG file. */
+  content: Uint8Array;
+  /** Pixels, also `height`. */
+  width: number;
+  height: number;
+}
+
+/**
+ * `Event { wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, image = 4 { height = 1, width = 2,
+ * colorspace = 3: RGB, encoded_image_string = 4 } } } }`.
+ * @internal for tests
+ */
+export function imageEvent(seconds: number, step: number, { tag, content, width, height }: EncodedImage): Buffer {
+  const image = Buffer.concat([int(1, height), int(2, width), int(3, 3), message(4, content)]);
+  const value = message(1, Buffer.concat([text(1, tag), message(4, image)]));
+  return Buffer.concat([double(1, seconds), int(2, step), message(5, value)]);
+}
+
 /**
  * `Event { wall_time = 1, step = 2, session_log = 7 { status = 1: START } }`: a reader forgets what it has read of this
  * step and later ones.
@@ -52,7 +73,7 @@ export function scalarsEvent(seconds: number, step: number, scalars: Readonly<Re
 export const startEvent = (seconds: number, step: number) =>
   Buffer.concat([double(1, seconds), int(2, step), message(7, int(1, 1))]);
 
-/** Appends scalars to `events.out.tfevents.*` in a folder. TensorBoard shows them while the run goes on. */
+/** Appends scalars and pictures to `events.out.tfevents.*` in a folder. TensorBoard shows them while the run goes on. */
 export class TensorBoardWriter {
   readonly #file: number;
 
@@ -73,6 +94,11 @@ export class TensorBoardWriter {
       Object.entries(scalars).flatMap(([name, value]) => (Number.isFinite(value) ? [[name, value as number]] : [])),
     );
     if (Object.keys(finite).length > 0) this.#write(scalarsEvent(Date.now() / 1000, step, finite));
+  }
+
+  /** Writes a picture of a step. */
+  image(step: number, image: EncodedImage): void {
+    this.#write(imageEvent(Date.now() / 1000, step, image));
   }
 
   /** Writes a whole record or none: nothing after a part of one could be read. */
