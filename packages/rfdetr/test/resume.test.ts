@@ -197,6 +197,7 @@ describe("the folder of a run", () => {
       "log.txt",
       "metrics.csv",
       "numerics.jsonl",
+      "pictures",
       "summary.json",
       "weights",
     ]);

@@ -15,8 +15,8 @@ export interface DrawOptions extends BoxOptions, OutputFlags {
 
 /**
  * Draws boxes with class names and scores into an image. Better detections are drawn above worse ones, labels above
- * boxes. Labels stay inside the image, and hide each other as little as possible. Each class has a colour. Lines have an
- * edge and labels a filled background, so that both stand out on any picture. Plain Latin letters need no fonts on
+ * boxes. Labels stay inside the image, and hide each other as little as possible. Each class has a colour. Lines have
+ * an edge and labels a filled background, so that both stand out on any picture. Plain Latin letters need no fonts on
  * the machine, others are drawn with its fonts; a name in letters that none has is drawn as `class N`: see
  * `fontWarning` of `rfdetr/predict`.
  *

@@ -13,7 +13,7 @@ const missing = ["\ufdd0", "\u{1fffe}"] as const;
 /** By character; kept, since a data set has few. */
 const known = new Map<string, Promise<boolean>>();
 
-/** Whether the fonts of this machine have all characters of a text. Marks and joiners are not looked at by themselves. */
+/** Whether the fonts of this machine have all characters of a text. Marks and joiners are not looked at alone. */
 export async function inMachineFonts(text: string): Promise<boolean> {
   const characters = [...new Set(text.normalize("NFC").replace(/[\s\p{M}\p{C}]/gu, ""))];
   const found = await Promise.all(

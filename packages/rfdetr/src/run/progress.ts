@@ -25,7 +25,7 @@ export function initialProgress(): SavedProgress {
 
 /** The sums of an epoch that has not taken a step. */
 export function emptySums(): SavedProgress["epochSums"] {
-  return { loss: 0, steps: 0, images: 0, seconds: 0, terms: {} };
+  return { loss: 0, steps: 0, images: 0, seconds: 0, terms: {}, norms: { sum: 0, steps: 0 } };
 }
 
 /** Adds a step. A loss that is not finite does not enter the means. @param seconds time since the step before */
@@ -33,9 +33,12 @@ export function addStep(progress: SavedProgress, result: StepResult, images: num
   progress.step++;
   progress.stepInEpoch++;
   progress.trainSeconds += seconds;
-  if (result.applied) progress.applied++;
-  else progress.skipped++;
   const sums = progress.epochSums;
+  if (result.applied) {
+    progress.applied++;
+    const { sum, steps } = sums.norms ?? { sum: 0, steps: 0 };
+    sums.norms = { sum: sum + result.gradNorm, steps: steps + 1 };
+  } else progress.skipped++;
   sums.images += images;
   sums.seconds += seconds;
   if (!Number.isFinite(result.loss)) return;

@@ -25,6 +25,7 @@ import {
   writtenSummary,
 } from "./make-events.js";
 import { addStep, emptySums } from "./progress.js";
+import { drawPictures } from "./recorders/draw-pictures.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
 import { RunControl } from "./run-control.js";
@@ -71,6 +72,7 @@ async function* trainSession(session: Session, stop: Int32Array): AsyncGenerator
     try {
       yield* logged(session.directory, trainer.run(), (error) => trainer.fail(error));
     } finally {
+      await drawPictures(trainer.recorders);
       trainer.close();
     }
   } finally {
@@ -149,6 +151,7 @@ class Trainer {
     }
     if (reason !== "interrupted") yield* this.#conclude();
     const done = this.#done(reason ?? "finished");
+    await drawPictures(this.recorders);
     yield* this.#warnings();
     yield done;
   }
@@ -193,6 +196,7 @@ class Trainer {
       if (this.#stepsLeft <= 0) break;
       yield* this.#leftOut();
       const rolledBack = yield* this.#step(microBatches);
+      if (await drawPictures(this.recorders)) this.#began();
       if (yield* this.#control.betweenSteps()) this.#began();
       if (rolledBack) return "rolled back";
       if (this.#control.stopping) return "interrupted";
@@ -255,7 +259,7 @@ class Trainer {
         evaluation: this.#evaluationSeconds,
       }),
     });
-    const recorded = { event, result, scale, seconds, phases, files, report, seen };
+    const recorded = { event, result, microBatches, scale, seconds, phases, files, report, seen };
     for (const recorder of this.recorders) recorder.step?.(recorded);
     yield* this.#warnings();
     yield event;
@@ -290,6 +294,7 @@ class Trainer {
     const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
     const details = baseWins ? figures.baseDetails : figures.summaryDetails;
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, details, baseWins, usable });
+    await drawPictures(recorders);
     yield* this.#warnings();
     if (best && figure !== null && chosen !== null) progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
     progress.epoch = epoch;

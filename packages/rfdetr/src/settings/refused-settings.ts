@@ -56,10 +56,7 @@ export const refused: Readonly<Record<string, Refusal>> = {
     accepts: ["cpu", "auto", "torchvision", "albumentations"],
     reason: "there is only one augmentation backend",
   },
-  save_dataset_grids: {
-    accepts: [false],
-    reason: "no pictures of batches are drawn; `rfdetr data check` and `rfdetr data stats` describe the data",
-  },
+  save_dataset_grids: { accepts: [true, false], reason: "training batches are drawn unless plots is false" },
   pin_memory: { accepts: [null, true, false], reason: "it would not save a copy here" },
   persistent_workers: { accepts: [null, true, false], reason: "decoding threads live as long as the run" },
   prefetch_factor: { accepts: [null, 2], reason: "batches are prepared ahead up to a fixed amount of memory" },

@@ -240,6 +240,12 @@ export const settings = {
   },
   checkpoint_interval: { type: count, fallback: 10, about: "epochs between copies of the weights that are kept" },
   tensorboard: { type: z.boolean(), fallback: true, about: "write event files for TensorBoard" },
+  plots: {
+    type: z.boolean(),
+    fallback: true,
+    about: "draw pictures of the data, of training batches and of evaluations into the folder of the run",
+    ours: true,
+  },
   notes: { type: z.json(), fallback: null, about: "any JSON value, stored with the run and in the weights" },
 } as const satisfies Record<string, Setting>;
 

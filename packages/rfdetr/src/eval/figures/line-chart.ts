@@ -63,7 +63,10 @@ export interface LegendEntry {
 const rowHeight = 21;
 const [left, right] = [16, 16];
 
-/** A legend over the width of a figure, in two columns where its texts are short. @returns the elements, and their height */
+/**
+ * A legend over the width of a figure, in two columns where its texts are short.
+ * @returns the elements, and their height
+ */
 export function legend(top: number, entries: readonly LegendEntry[]): { parts: string[]; height: number } {
   const size = fontSizes.text;
   const widest = Math.max(0, ...entries.map(({ label, value = "" }) => roughWidth(`${label} ${value}`, size)));

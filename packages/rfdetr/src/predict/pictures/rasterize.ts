@@ -19,7 +19,10 @@ async function rasterizeSvg(figure: string, format: "jpeg" | "png"): Promise<Buf
   return (format === "jpeg" ? pixels.jpeg({ quality: 90, chromaSubsampling: "4:4:4" }) : pixels.png()).toBuffer();
 }
 
-/** A file of a folder of pictures as it is, or rasterised where it is an SVG. @returns an encoded picture and its size */
+/**
+ * A file of a folder of pictures as it is, or rasterised where it is an SVG.
+ * @returns an encoded picture and its size in pixels
+ */
 export async function pictureFile(path: string): Promise<{ data: Buffer; info: { width: number; height: number } }> {
   const content = await readFile(path);
   const data = path.endsWith(".svg") ? await rasterizeSvg(content.toString(), "png") : content;

@@ -26,7 +26,15 @@ export interface SavedProgress {
   skipped: number;
   trainSeconds: number;
   /** Sums over the steps of the epoch in progress. */
-  epochSums: { loss: number; steps: number; images: number; seconds: number; terms: Record<string, number> };
+  epochSums: {
+    loss: number;
+    steps: number;
+    images: number;
+    seconds: number;
+    terms: Record<string, number>;
+    /** Gradient norms of applied steps; absent in checkpoints of earlier versions. */
+    norms?: { sum: number; steps: number };
+  };
   best: { figure: number; epoch: number; AP: number | null; AP50: number | null } | null;
   earlyStopping: EarlyStoppingState;
   /** State of the gradient scaler; null where there is none. */

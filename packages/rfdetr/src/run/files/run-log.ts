@@ -5,6 +5,9 @@ import { Transcript } from "../transcript/transcript.js";
 import type { TrainEvent } from "./events.js";
 import type { RunDirectory } from "./run-directory.js";
 
+/** The time that a line of the log begins with. */
+export const logTime = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
+
 /**
  * Writes the events of a run into its `log.txt`, as they pass. A log that cannot be written is left out.
  * @param explained the error to throw for one that the run failed with
@@ -16,7 +19,7 @@ export async function* logged(
 ): AsyncGenerator<TrainEvent, void> {
   const transcript = new Transcript();
   const write = (lines: readonly string[]): void => {
-    const time = `${new Date().toISOString().slice(0, 19)}Z`;
+    const time = logTime();
     try {
       // Names of files and classes may hold control characters, which a terminal would obey.
       directory.append("log.txt", lines.map((line) => `${time} ${line.replace(/\p{Cc}/gu, " ")}\n`).join(""));

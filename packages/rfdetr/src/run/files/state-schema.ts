@@ -19,6 +19,7 @@ const progress = z.object({
     images: count,
     seconds: z.number(),
     terms: z.record(z.string(), figure),
+    norms: z.object({ sum: z.number(), steps: count }).optional(),
   }),
   best: z.object({ figure, epoch: count, AP: figure, AP50: figure }).nullable(),
   earlyStopping: z.object({ best: figure, waited: count }),

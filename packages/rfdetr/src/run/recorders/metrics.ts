@@ -40,12 +40,14 @@ function metricsRow(
   { progress, settings }: Session,
   { event, summary, base }: RecordedEpoch,
 ): Record<string, number | null> {
+  const { norms } = progress.epochSums;
   return {
     epoch: event.epoch,
     step: event.step,
     lr: event.lr,
     "train/loss": event.loss,
     ...Object.fromEntries(lossTerms.map((name) => [`train/${name}`, event.terms[name] ?? 0])),
+    "train/grad_norm": norms === undefined || norms.steps === 0 ? null : norms.sum / norms.steps,
     "val/AP": event.ap,
     "val/AP50": event.ap50,
     "val/AP75": event.ap75,
@@ -61,6 +63,7 @@ function metricsRow(
     train_seconds: progress.trainSeconds,
     evaluation_seconds: event.evaluationSeconds,
     skipped_steps: progress.skipped,
+    loss_scale: event.amp.lossScale,
     peak_rss_bytes: peakRss(),
   };
 }

@@ -2,6 +2,7 @@ import type { Session } from "../session/session.js";
 import { EvaluationRecorder } from "./evaluation.js";
 import { MetricsRecorder } from "./metrics.js";
 import { NumericsRecorder } from "./numerics.js";
+import { PicturesRecorder } from "./pictures.js";
 import type { Recorder } from "./recorder.js";
 import { SummaryRecorder } from "./summary.js";
 import { TensorBoardRecorder } from "./tensorboard.js";
@@ -19,6 +20,7 @@ export function openRecorders(session: Session): Recorder[] {
     unfailing(session, (of) => new MetricsRecorder(of)),
     unfailing(session, (of) => new EvaluationRecorder(of)),
     ...(session.settings.tensorboard ? [unfailing(session, (of) => new TensorBoardRecorder(of))] : []),
+    ...(session.settings.plots ? [unfailing(session, (of) => new PicturesRecorder(of))] : []),
     unfailing(session, (of) => new SummaryRecorder(of)),
   ];
 }

@@ -3,7 +3,9 @@ import type { OverflowReport, Watched } from "@rfdetr/amp";
 import type { MonitorRecord, PeakMemory, PhaseSeconds } from "@rfdetr/amp/records";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import type { PictureEntry } from "../../predict/pictures/picture-index.js";
 import type { StepResult } from "../../train/step.js";
+import type { MicroBatch } from "../../train/step-parts.js";
 import type { ControlEvent, EpochEvent, StepEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
@@ -11,6 +13,7 @@ import type { RunSummary } from "../files/run-directory.js";
 export interface RecordedStep {
   event: StepEvent;
   result: StepResult;
+  microBatches: readonly MicroBatch[];
   /** Loss scale that the step ran with; 1 where gradients are not scaled. */
   scale: number;
   /** Wall-clock time since the step before, waiting for data included. */
@@ -73,6 +76,13 @@ export interface Recorder {
   test?(details: EvaluationDetails): void;
   /** The run ends, also by failing. */
   end?(summary: RunSummary): void;
+  /**
+   * Draws pictures of what was recorded; the run waits for it. Called after every step and epoch, and after the end.
+   * @returns the pictures that were written
+   */
+  draw?(): Promise<readonly PictureEntry[]>;
+  /** Pictures were written into the folder `pictures` of the run. */
+  pictures?(entries: readonly PictureEntry[]): Promise<void>;
   /** Called once, after everything else, also when the run failed. */
   close?(): void;
 }

@@ -1,3 +1,6 @@
+import { join } from "node:path";
+import type { PictureEntry, PictureKind } from "../../predict/pictures/picture-index.js";
+import { pictureFile } from "../../predict/pictures/rasterize.js";
 import { writeFailure } from "../../support/atomic.js";
 import { keepEvents } from "../files/event-files.js";
 import type { RunDirectory } from "../files/run-directory.js";
@@ -7,6 +10,10 @@ import { droppedLines, type RecordedEpoch, type RecordedStep, type Recorder } fr
 
 /** Steps between those whose loss, learning rate and gradient norm are written. */
 const stepInterval = 10;
+
+/** Kinds of pictures that are written; the course of the run is there as curves. */
+const always: ReadonlySet<PictureKind> = new Set(["labels", "train-batch"]);
+const sparse: ReadonlySet<PictureKind> = new Set(["validation", "precision-recall", "f1", "confusion-normalised"]);
 
 /** Marks the events of an epoch; those of its steps do not have it. */
 const ofEpoch = "amp/skipped";
@@ -18,9 +25,14 @@ const ofEpoch = "amp/skipped";
 export class TensorBoardRecorder implements Recorder {
   readonly #writer: TensorBoardWriter;
   readonly #directory: RunDirectory;
+  readonly #progress: Session["progress"];
+  /** The epoch from which on the pictures of an evaluation are written again. */
+  #nextPictures = 0;
+  #ended = false;
 
   constructor({ directory, progress, resumed, warnings }: Session) {
     this.#directory = directory;
+    this.#progress = progress;
     const { path } = directory;
     const { step, stepInEpoch } = progress;
     try {
@@ -54,9 +66,34 @@ export class TensorBoardRecorder implements Recorder {
     });
   }
 
+  /** Pictures of evaluations are written at ever larger distances: after the first epoch, the second, the fourth, …. */
+  async pictures(entries: readonly PictureEntry[]): Promise<void> {
+    const { epoch, step } = this.#progress;
+    const due = this.#ended || epoch >= this.#nextPictures;
+    const wanted = entries.filter(({ kind }) => always.has(kind) || (due && sparse.has(kind)));
+    if (wanted.some(({ kind }) => sparse.has(kind))) this.#nextPictures = Math.max(1, epoch) * 2;
+    for (const entry of wanted) {
+      const path = join(this.#directory.file("pictures"), entry.file);
+      // A picture that cannot be read is not shown, which is no reason to end a run.
+      const picture = await pictureFile(path).catch(() => null);
+      if (picture === null) continue;
+      const { data, info } = picture;
+      const tag = `pictures/${entry.file.replace(/\.\w+$/, "")}`;
+      this.#attempt(() => this.#writer.image(step, { tag, content: data, width: info.width, height: info.height }));
+    }
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
   #write(step: number, scalars: Parameters<TensorBoardWriter["scalars"]>[1]): void {
+    this.#attempt(() => this.#writer.scalars(step, scalars));
+  }
+
+  #attempt(write: () => void): void {
     try {
-      this.#writer.scalars(step, scalars);
+      write();
     } catch (error) {
       throw writeFailure(this.#directory.file("the TensorBoard file"), error);
     }

@@ -18,6 +18,15 @@ export function unfailing(session: Session, open: (session: Session) => Recorder
       return undefined;
     }
   };
+  const attemptWork = async <T>(body: () => Promise<T> | undefined): Promise<T | undefined> => {
+    try {
+      return await body();
+    } catch (error) {
+      return attempt(() => {
+        throw error;
+      });
+    }
+  };
   const inner = attempt(() => open(session));
   return {
     step: (step) => attempt(() => inner?.step?.(step)),
@@ -27,6 +36,8 @@ export function unfailing(session: Session, open: (session: Session) => Recorder
     stopped: () => attempt(() => inner?.stopped?.()),
     test: (details) => attempt(() => inner?.test?.(details)),
     end: (summary) => attempt(() => inner?.end?.(summary)),
+    draw: async () => (await attemptWork(() => inner?.draw?.())) ?? [],
+    pictures: (entries) => attemptWork(() => inner?.pictures?.(entries)),
     close: () => attempt(() => inner?.close?.()),
   };
 }

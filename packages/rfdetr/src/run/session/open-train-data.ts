@@ -77,6 +77,7 @@ export async function openTrainData(
       evaluation ??= evaluationLoader(evaluationSide, numWorkers, onWarning);
       yield* evaluationBatches(evaluation, dataset.images, batch);
     },
+    images: (split) => (split === "train" ? train : valid).images,
     leftOut: () => [...leftOut],
     async close() {
       await Promise.all([loader.close(), evaluation?.close()]);

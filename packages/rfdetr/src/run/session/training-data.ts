@@ -1,4 +1,5 @@
 // What the training loop asks of its data.
+import type { DatasetImage } from "../../data/index.js";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import type { ReadySettings } from "../../settings/settings.js";
 import type { MicroBatch } from "../../train/step-parts.js";
@@ -23,6 +24,8 @@ export interface TrainData {
    */
   steps(epoch: number, from: number): AsyncIterable<MicroBatch[]>;
   evaluation(split: "valid" | "test", batch: number): AsyncIterable<EvaluationBatch>;
+  /** The images of a split with their annotations, without pixels. */
+  images(split: "train" | "valid"): readonly DatasetImage[];
   /** A sentence for each image that did not decode and was left out so far. */
   leftOut(): readonly string[];
   /** Ends the threads that read images. */
