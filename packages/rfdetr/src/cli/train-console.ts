@@ -12,7 +12,7 @@ import type { TrainResult } from "../run/train-run.js";
 import { endingFields } from "../run/transcript/ending.js";
 import { bestMark, EpochTable } from "../run/transcript/epoch-table.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "../run/transcript/header.js";
-import { isScaleSearch, skippedStep } from "../run/transcript/skipped-step.js";
+import { isScaleSearch, SkippedSteps } from "../run/transcript/skipped-step.js";
 import type { Field } from "../support/format.js";
 import type { Console } from "./console.js";
 import { LiveLine } from "./live-line.js";
@@ -26,6 +26,7 @@ const logEvery = { first: 10_000, later: 60_000 };
 /** Shows the events of a run. */
 export class TrainConsole {
   readonly #table = new EpochTable();
+  readonly #skipped = new SkippedSteps();
   readonly #line: LiveLine;
   #data: string | null = null;
   #test: TestEvent | null = null;
@@ -50,7 +51,7 @@ export class TrainConsole {
     else if (event.type === "warning") console.warning(event.message);
     else if (event.type === "note") console.fact(event.message);
     else if (event.type === "control") this.#control(event);
-    else if (event.type === "done") console.end();
+    else if (event.type === "done") this.#done();
     else if (event.type === "preparing" && console.plain) console.progress(event.what);
     else if (event.type === "preparing") console.live(event.what);
   }
@@ -61,6 +62,12 @@ export class TrainConsole {
     console.result();
     const [first, ...fields] = endingFields(result, this.#test);
     console.fields([emphasised(first, console.bold), ...fields, ["next", nextCommand(result, this.#data)]]);
+  }
+
+  #done(): void {
+    const { console } = this;
+    for (const line of this.#skipped.rest()) console.prose(console.yellow(line));
+    console.end();
   }
 
   #header(event: StartEvent): void {
@@ -82,8 +89,8 @@ export class TrainConsole {
   #step(event: StepEvent): void {
     const { console } = this;
     this.#line.step(event);
-    const skipped = skippedStep(event);
-    if (skipped !== null) console.prose((isScaleSearch(event) ? console.dim : console.yellow)(skipped));
+    for (const line of this.#skipped.step(event))
+      console.prose((isScaleSearch(event) ? console.dim : console.yellow)(line));
     const early = this.now().getTime() - this.#began < 60_000;
     if (!this.#isDue(!console.plain ? liveEvery : early ? logEvery.first : logEvery.later)) return;
     if (console.plain) console.progress(this.#line.text(null));
@@ -112,6 +119,7 @@ export class TrainConsole {
 
   #epoch(event: EpochEvent): void {
     const { console } = this;
+    for (const line of this.#skipped.rest()) console.prose(console.yellow(line));
     const { titles, row } = this.#table.row(event, console.columns);
     if (titles !== null) {
       console.progress();

@@ -57,7 +57,7 @@ describe("RfdetrError", () => {
 
   it("adds a hint after the one that is there", () => {
     expect(addHint(new DataError("x"), "One").hint).toBe("One");
-    expect(addHint(new DataError("x", { hint: "One" }), "two").hint).toBe("One; two");
+    expect(addHint(new DataError("x", { hint: "One" }), "Two").hint).toBe("One. Two");
   });
 });
 

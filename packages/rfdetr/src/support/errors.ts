@@ -207,7 +207,7 @@ const faults: ReadonlySet<string> = new Set([
 
 /** Adds what to do about an error, after what is said already. @returns the same error */
 export function addHint<T extends KnownError>(error: T, hint: string): T {
-  return Object.assign(error, { hint: error.hint === undefined ? hint : `${error.hint}; ${hint}` });
+  return Object.assign(error, { hint: error.hint === undefined ? hint : `${error.hint}. ${hint}` });
 }
 
 /** Whether a user can act on an error: it is of the family and no fault of this program. Its message needs no stack. */

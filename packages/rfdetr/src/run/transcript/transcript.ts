@@ -4,11 +4,12 @@ import type { StartEvent, TestEvent, TrainEvent } from "../files/events.js";
 import { endingFields } from "./ending.js";
 import { bestMark, EpochTable } from "./epoch-table.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
-import { skippedStep } from "./skipped-step.js";
+import { SkippedSteps } from "./skipped-step.js";
 
 /** Turns the events of a run into lines, one after the other. */
 export class Transcript {
   readonly #table = new EpochTable();
+  readonly #skipped = new SkippedSteps();
   #test: TestEvent | null = null;
 
   /** @returns no line for events that are too many, such as an applied step */
@@ -23,16 +24,16 @@ export class Transcript {
       case "control":
         return [`${event.by}: ${event.message}`];
       case "step":
-        return present([skippedStep(event)]);
+        return this.#skipped.step(event);
       case "epoch": {
         const { titles, row } = this.#table.row(event, null);
-        return present([titles, `${row}${event.best ? bestMark : ""}`]);
+        return [...this.#skipped.rest(), ...present([titles, `${row}${event.best ? bestMark : ""}`])];
       }
       case "test":
         this.#test = event;
         return [];
       case "done":
-        return fieldLines(endingFields(event, this.#test));
+        return [...this.#skipped.rest(), ...fieldLines(endingFields(event, this.#test))];
       default:
         return [];
     }
