@@ -155,7 +155,7 @@ function drawn(row, { text, at, bold, dim, colour, columns: taken }) {
 function picture(screens, { title, prompt }) {
   const rows = rowsOf(screens);
   const width = Math.ceil(columns * size.character + 2 * size.edge);
-  const height = baseline(Math.max(...rows.map(({ row }) => row)) + 2);
+  const height = baseline(Math.max(...rows.map(({ row }) => row)) + 2) + size.edge / 2;
   const groups = rows.map(({ row, pieces, seen }, i) => {
     const changes = seen.flatMap((is, moment) => (moment === 0 || is !== seen[moment - 1] ? [{ is, moment }] : []));
     const at = ({ is, moment }) => `${((100 * moment) / seen.length).toFixed(1)}%{opacity:${Number(is)}}`;
