@@ -106,6 +106,7 @@ export class CocoEvaluator {
   readonly #ids: (number | string)[] = [];
   readonly #facts: ImageFacts[] = [];
   readonly #known = new Set<number | string>();
+  #tables: OrderedTables | undefined;
   #evaluation: Evaluation | undefined;
 
   constructor({ classNames, categoryIds, maxDets = MAX_DETECTIONS }: CocoEvaluatorOptions) {
@@ -178,7 +179,7 @@ export class CocoEvaluator {
   addImageId(id: number | string, facts: ImageFacts = {}): number {
     if (this.#known.has(id)) throw argument(`Expected every image once but image ${id} was added twice`);
     this.#known.add(id);
-    this.#evaluation = undefined;
+    this.#changed();
     this.#facts.push(facts);
     return this.#ids.push(id) - 1;
   }
@@ -199,19 +200,29 @@ export class CocoEvaluator {
     area: number,
     crowd: number,
   ): void {
-    this.#evaluation = undefined;
+    this.#changed();
     this.#truths.push(image, label, x, y, width, height, area, 0, crowd);
   }
 
   /** Adds one checked detection as x, y, width, height; its area is width · height. */
   addDetection(image: number, label: number, x: number, y: number, width: number, height: number, score: number): void {
     if (label < 0 || label >= this.classNames.length) return;
-    this.#evaluation = undefined;
+    this.#changed();
     this.#detections.push(image, label, x, y, width, height, width * height, score, 0);
   }
 
-  /** The tables with the order that matching walks them in. */
+  #changed(): void {
+    this.#tables = undefined;
+    this.#evaluation = undefined;
+  }
+
+  /** The tables with the order that matching walks them in; kept until something is added, and not to be changed. */
   ordered(): OrderedTables {
+    this.#tables ??= this.#ordered();
+    return this.#tables;
+  }
+
+  #ordered(): OrderedTables {
     const imageRank = rankImages(this.#ids);
     const K = this.classNames.length;
     return {
