@@ -100,6 +100,8 @@ describe.skipIf(chromiumPath() === null)(`a report in a browser${withoutChromium
 
   it("prints on paper, light", async () => {
     const page = await open("report", 1000, "dark");
+    await page.emulateMedia({ media: "print", colorScheme: "dark" });
+    expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe("rgb(255, 255, 255)");
     const paper = await page.pdf({ format: "A4" });
     expect(paper.subarray(0, 5).toString()).toBe("%PDF-");
     await page.close();

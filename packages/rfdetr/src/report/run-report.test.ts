@@ -226,6 +226,41 @@ describe("the chapter on numerics", () => {
     expect(page.all("image").length).toBeGreaterThan(4);
   });
 
+  it("marks the module that overflowed, and none of those that it spread to", () => {
+    const folder = reportRun(join(root, "forward"));
+    const [fault, ...modules] = ["decoder", "decoder", "head"];
+    const nan = modules.map((path) => ({
+      path,
+      dtype: "float16",
+      amax: "nan",
+      non_finite: 1,
+      exponents: { first: 0, counts: [] },
+    }));
+    const fine = modules.map((path) => ({
+      path,
+      dtype: "float16",
+      amax: 8,
+      non_finite: 0,
+      exponents: { first: 0, counts: [9] },
+    }));
+    writeFileSync(
+      join(folder, "numerics.jsonl"),
+      [
+        { v: 1, kind: "step", step: 1, scale: 1, loss: 3, skipped: false },
+        { v: 1, kind: "monitor", step: 1, scale: 1, forward: fine, gradient: [] },
+        { v: 1, kind: "step", step: 2, scale: 1, loss: "nan", skipped: true },
+        { v: 1, kind: "overflow", step: 2, phase: "forward", module: fault, operator: "linear", scale: 1 },
+        { v: 1, kind: "monitor", step: 2, scale: 1, forward: nan, gradient: [] },
+      ]
+        .map((record) => `${JSON.stringify(record)}\n`)
+        .join(""),
+    );
+    const report = htmlPage(runReport(readRun(folder)));
+    const badges = report.texts("summary").filter((summary) => summary.includes("out "));
+    expect(badges).toEqual(["decoder✕ out +13.0", "head● out +13.0"]);
+    expect(report.text()).toContain("The output of decoder was not finite at step 2.");
+  });
+
   it("says what was foreseen", () => {
     expect(page.texts("tr")).toContain("decoder.layers.0outputs, float16step 30step 40+3.010step 80no");
   });

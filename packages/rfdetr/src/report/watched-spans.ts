@@ -89,8 +89,8 @@ function joined(before: WatchedSpan, after: WatchedSpan): WatchedSpan {
     last: Math.max(before.last, after.last),
     records: before.records + after.records,
     skipped: before.skipped + after.skipped,
-    forward: byName(before.forward, after.forward, ({ path }) => path, joinedModules),
-    gradient: joinedGradients(before, after),
+    forward: joinedSide("forward", before, after),
+    gradient: joinedSide("gradient", before, after),
     updates: byName(
       before.updates,
       after.updates,
@@ -101,13 +101,13 @@ function joined(before: WatchedSpan, after: WatchedSpan): WatchedSpan {
 }
 
 /**
- * The gradients of applied steps, where there are any: those of a step that is skipped are not finite almost
- * everywhere, and would hide all others.
+ * One side of the applied steps, where there are any: in a step that is skipped, what is not finite spreads to almost
+ * every module, and would hide all others.
  */
-function joinedGradients(before: WatchedSpan, after: WatchedSpan): WatchedModule[] {
+function joinedSide(side: "forward" | "gradient", before: WatchedSpan, after: WatchedSpan): WatchedModule[] {
   const isSkipped = ({ skipped, records }: WatchedSpan): boolean => skipped === records;
-  if (isSkipped(before) !== isSkipped(after)) return isSkipped(before) ? after.gradient : before.gradient;
-  return byName(before.gradient, after.gradient, ({ path }) => path, joinedModules);
+  if (isSkipped(before) !== isSkipped(after)) return isSkipped(before) ? after[side] : before[side];
+  return byName(before[side], after[side], ({ path }) => path, joinedModules);
 }
 
 /** The entries of both lists, in the order of the second; entries of one name become one. */

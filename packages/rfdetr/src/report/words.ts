@@ -12,7 +12,8 @@ export function brief(value: number | null | undefined): string {
   const size = Math.abs(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(1).replace("-", "−").replace("e+", "e");
   if (Number.isInteger(value)) return signed(grouped(value));
-  return signed(String(Number(value.toPrecision(size >= 100 ? 4 : 3))));
+  const rounded = Number(value.toPrecision(size >= 100 ? 4 : 3));
+  return signed(size >= 1000 ? grouped(rounded) : String(rounded));
 }
 
 /** A share from 0 to 1 in percent: `12 %`, `0.3 %`, `< 0.01 %`. */

@@ -49,9 +49,11 @@ export function exponentMap(
     { length: Math.floor(high / stride) - Math.ceil(low / stride) + 1 },
     (_, i) => (Math.ceil(low / stride) + i) * stride,
   );
+  const [inner, outer] = [width - plot.left - plot.right, foot - plot.top];
+  const area = html`x="${plot.left}" y="${plot.top}" width="${inner}" height="${outer}"`;
   return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${alt}">
-<image x="${plot.left}" y="${plot.top}" width="${width - plot.left - plot.right}" height="${foot - plot.top}" preserveAspectRatio="none" href="${pixels(columns, low, rows)}"/>
-<rect class="frame" x="${plot.left}" y="${plot.top}" width="${width - plot.left - plot.right}" height="${foot - plot.top}"/>
+<image ${area} preserveAspectRatio="none" href="${pixels(columns, low, rows)}"/>
+<rect class="frame" ${area}/>
 ${limits.map(({ exponent, label }) => limitLine(py(exponent), label, exponent > 0))}
 ${ticks.map(
   (exponent) => html`<text x="${plot.left - 6}" y="${py(exponent) + 4}" text-anchor="end">${power(2, exponent)}</text>`,

@@ -36,7 +36,7 @@ export interface LineChart {
   counts?: boolean;
 }
 
-const plot = { left: 58, top: 12, right: 14, bottom: 46 } as const;
+const plot = { left: 64, top: 12, right: 14, bottom: 46 } as const;
 
 /** Draws the chart; null where there is nothing to draw. */
 export function lineChart(options: LineChart): Html | null {
@@ -59,7 +59,7 @@ export function lineChart(options: LineChart): Html | null {
   return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.alt}">
 ${grid(xAxis, yAxis, px, py)}
 <text x="${(plot.left + width - plot.right) / 2}" y="${height - 6}" text-anchor="middle">${options.xLabel}</text>
-<text x="14" y="${(plot.top + foot) / 2}" text-anchor="middle" transform="rotate(-90 14 ${(plot.top + foot) / 2})">${options.yLabel}</text>
+<text x="12" y="${(plot.top + foot) / 2}" text-anchor="middle" transform="rotate(-90 12 ${(plot.top + foot) / 2})">${options.yLabel}</text>
 ${limits.map(({ y, label }) => html`<path class="limit" d="M${plot.left} ${py(y)}H${width - plot.right}"/><text x="${width - plot.right}" y="${py(y) - 4}" text-anchor="end">${label}</text>`)}
 ${curves.map((curve) => band(curve, px, py))}
 ${curves.map((curve) => line(curve, px, py))}

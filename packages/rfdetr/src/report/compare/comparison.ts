@@ -55,7 +55,7 @@ function sentence({ runs, names }: Compared): Html {
   if (!Number.isFinite(scores[best]) || rest.length === 0) return html`The runs have no figures to compare by.`;
   const lead = scores[best] - Math.max(...rest);
   if (lead === 0) return html`The best runs are equal: AP ${fraction(scores[best])}.`;
-  return html`${nameOf(names[best])} is best: <b>AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. Runs that differ by chance alone are often 0.01 apart.`;
+  return html`${nameOf(names[best])} is best: <b>AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. Two seeds of the same settings are often 0.01 apart, and far more on few images.`;
 }
 
 const star = (isBest: boolean, text: string): Part => (isBest ? html`<b>${text} ★</b>` : text);

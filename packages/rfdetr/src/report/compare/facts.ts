@@ -3,7 +3,7 @@
 import { headroomOf } from "@rfdetr/amp/records";
 import { formatBytes } from "@rfdetr/amp/text";
 import { extent } from "../charts/axis.js";
-import { overallOf, rate } from "../numerics/overall.js";
+import { overallOf, rateSide } from "../numerics/overall.js";
 import type { RunRecord } from "../run-record.js";
 import { bestEpoch } from "../sections/overview.js";
 import { bits, brief, duration, fraction, grouped, percent } from "../words.js";
@@ -111,22 +111,22 @@ export const numericsFacts: readonly Fact[] = [
 ];
 
 function leastHeadroom({ numerics }: RunRecord, side: "forward" | "gradient"): number | null {
-  const records = (overallOf(numerics.watched)?.modules ?? []).flatMap((module) => module[side] ?? []);
+  const records = (overallOf(numerics)?.modules ?? []).flatMap((module) => module[side] ?? []);
   const least = Math.min(...records.map((record) => headroomOf(record).fp16.overflow));
   return finite(least);
 }
 
 function modulesNear({ numerics }: RunRecord): number | null {
-  const overall = overallOf(numerics.watched);
+  const overall = overallOf(numerics);
   if (overall === null) return null;
   const near = ["over", "tight", "near"];
-  return overall.modules.filter(({ forward, gradient }) =>
-    [forward, gradient].some((record) => record !== null && near.includes(rate(record))),
+  return overall.modules.filter((module) =>
+    (["forward", "gradient"] as const).some((side) => near.includes(rateSide(module, side))),
   ).length;
 }
 
 function lostInBfloat16({ numerics }: RunRecord): number | null {
-  const updates = overallOf(numerics.watched)?.updates ?? [];
+  const updates = overallOf(numerics)?.updates ?? [];
   return updates.length === 0
     ? null
     : finite(updates.reduce((sum, { bf16_lost }) => sum + bf16_lost, 0) / updates.length);

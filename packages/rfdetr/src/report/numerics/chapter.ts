@@ -16,7 +16,7 @@ import { updates } from "./updates.js";
 /** The chapter; null for a run without records of its numerics. */
 export function numericsChapter({ numerics, config }: RunRecord): Html | null {
   const { watched, header } = numerics;
-  const overall = overallOf(watched);
+  const overall = overallOf(numerics);
   const parts = [
     lossScale(numerics),
     stories(numerics, config?.data?.path ?? null),

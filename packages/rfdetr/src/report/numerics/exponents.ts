@@ -8,7 +8,7 @@ import type { WatchedSpan } from "../watched-spans.js";
 import { grouped, percent } from "../words.js";
 import { subsection } from "./subsection.js";
 
-/** Exponents of float16: of its largest and its smallest normal numbers, and from where on it does not round to zero. */
+/** Exponents of float16: of its largest and its smallest normal numbers, and of those that it does not make zero. */
 const float16 = { largest: 15, normal: -14, smallest: -25 } as const;
 
 /** Two maps: outputs and gradients. */

@@ -73,8 +73,9 @@ export function controls({ controls }: NumericsRecord): Html | null {
       pattern === undefined || rule === undefined ? null : html`: ${pathOf(String(pattern))} in ${String(rule)}`;
     return html`${commandWords[command] ?? command}${of}`;
   };
-  return subsection(
-    "Changes while it trained",
-    html`<ul>${controls.entries.map((entry) => html`<li>After step ${grouped(entry.step)}${entry.by === "settings" && " (as the settings ask)"}: ${what(entry)}.</li>`)}</ul>`,
-  );
+  const items = controls.entries.map((entry) => {
+    const asked = entry.by === "settings" && " (as the settings ask)";
+    return html`<li>After step ${grouped(entry.step)}${asked}: ${what(entry)}.</li>`;
+  });
+  return subsection("Changes while it trained", html`<ul>${items}</ul>`);
 }

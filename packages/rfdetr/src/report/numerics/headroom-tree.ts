@@ -10,7 +10,7 @@ import {
   type ModuleSides,
   type Overall,
   type Rating,
-  rate,
+  rateSide,
   ratings,
   ratingWords,
   type Side,
@@ -37,7 +37,7 @@ export function headroomTree(overall: Overall, spans: readonly WatchedSpan[]): H
   const left = overall.modules.length - drawn.size;
   return subsection(
     "Headroom of every module",
-    html`<p>How far the largest value of each module stayed from overflow in float16, in bits: one bit is a factor of two. <b>out</b> is what a module computes, <b>grad</b> the gradient that comes back to it, with the loss scale. A group shows the worst of its modules. Open a module for its figures, in bfloat16 too, and for its exponents over time. Gradients are those of steps that were applied.</p>`,
+    html`<p>How far the largest value of each module stayed from overflow in float16, in bits: one bit is a factor of two. <b>out</b> is what a module computes, <b>grad</b> the gradient that comes back to it, with the loss scale. A group shows the worst of its modules. Open a module for its figures, in bfloat16 too, and for its exponents over time. Skipped steps are left out: what is not finite in one place spreads to all others.</p>`,
     summary(overall.modules),
     html`<ul class="legend">${ratings.map((rating) => html`<li>${badge(rating, "")}<span>${ratingWords[rating].words}</span></li>`)}</ul>`,
     html`<ul class="tree">${[...root.children.values()].map((node) => row(collapsed(node), spans, drawn))}</ul>`,
@@ -78,14 +78,12 @@ function summary(modules: readonly ModuleSides[]): Html {
     .filter((part) => part.modules > 0)
     .map(
       ({ rating, modules }) =>
-        `${grouped(modules)} ${{ over: "not finite at least once", tight: "with less than 2 bits", near: "worth a look" }[rating]}`,
+        `${grouped(modules)} ${{ over: "overflowed", tight: "with less than 2 bits", near: "worth a look" }[rating]}`,
     );
   return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules have room.` : `Of ${grouped(modules.length)} modules: ${listed(parts)}.`}</p>`;
 }
 
-function ratingOf({ forward, gradient }: ModuleSides): Rating {
-  return worse(forward === null ? "unknown" : rate(forward), gradient === null ? "unknown" : rate(gradient));
-}
+const ratingOf = (module: ModuleSides): Rating => worse(rateSide(module, "forward"), rateSide(module, "gradient"));
 
 const badge = (rating: Rating, text: Part): Html =>
   html`<span class="badge ${rating}">${ratingWords[rating].sign}${text !== "" && " "}${text}</span>`;
@@ -93,24 +91,30 @@ const badge = (rating: Rating, text: Part): Html =>
 function row(node: Node, spans: readonly WatchedSpan[], drawn: ReadonlySet<ModuleSides>): Html {
   const children = [...node.children.values()].map(collapsed);
   const head = html`<span class="row">${pathOf(node.label)}${(["forward", "gradient"] as const).map((side) => sideBadge(node, side))}</span>`;
-  const inner = html`${node.module !== null && html`<div class="more">${moduleFigures(node.module, spans, drawn.has(node.module))}</div>`}${children.length > 0 && html`<ul>${children.map((child) => row(child, spans, drawn))}</ul>`}`;
+  const own = node.module === null ? null : moduleFigures(node.module, spans, drawn.has(node.module));
+  const list = html`<ul>${children.map((child) => row(child, spans, drawn))}</ul>`;
+  // What a group is made of comes before its own figures, which would hide it.
+  const inner =
+    children.length === 0
+      ? html`<div class="more">${own}</div>`
+      : html`${own !== null && html`<details class="data own"><summary>its own figures</summary><div class="more">${own}</div></details>`}${list}`;
   return html`<li><details><summary>${head}</summary>${inner}</details></li>
 `;
 }
 
 /** The worst of a group, or the module itself. */
 function sideBadge(node: Node, side: Side): Html | null {
-  const records = [...below(node)].flatMap((module) => module[side] ?? []);
-  if (records.length === 0) return null;
-  const rating = records.map(rate).reduce(worse);
+  const seen = [...below(node)].flatMap((module) => {
+    const record = module[side];
+    return record === null ? [] : [{ record, rating: rateSide(module, side), room: headroomOf(record).fp16.overflow }];
+  });
+  if (seen.length === 0) return null;
+  const rating = seen.map((each) => each.rating).reduce(worse);
   // A float32 module beyond float16 must not lend its figure to a group of float16 modules that have room.
-  const least = records
-    .filter((record) => rate(record) === rating)
-    .reduce((a, b) => (headroomOf(b).fp16.overflow < headroomOf(a).fp16.overflow ? b : a));
-  const flushed = records.filter(isFloat16).reduce((most, { fp16_flush }) => Math.max(most, fp16_flush), 0);
+  const least = Math.min(...seen.filter((each) => each.rating === rating).map(({ room }) => room));
+  const flushed = Math.max(0, ...seen.map(({ record }) => (isFloat16(record) ? record.fp16_flush : 0)));
   const name = side === "forward" ? "out" : "grad";
-  const text = html`${name} ${bits(headroomOf(least).fp16.overflow)}${flushed > 0.01 && ` · ${percent(flushed)} zero`}`;
-  return badge(rating, text);
+  return badge(rating, html`${name} ${bits(least)}${flushed > 0.01 && ` · ${percent(flushed)} zero`}`);
 }
 
 function* below(node: Node): Generator<ModuleSides> {
