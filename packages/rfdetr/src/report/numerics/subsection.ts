@@ -1,6 +1,6 @@
 import { type Html, html, type Part } from "../html.js";
 
-/** A part of a chapter with its heading and an anchor; null where it has no content, so that no heading stands alone. */
+/** A part of a chapter with its heading and anchor; null where it has no content, so that no heading stands alone. */
 export function subsection(title: string, ...content: readonly Part[]): Html | null {
   const there = content.filter(
     (part) => part !== null && part !== false && !(Array.isArray(part) && part.length === 0),
