@@ -76,10 +76,11 @@ function record() {
 
 /**
  * The screen at some moments, the last of them at the end of the session.
+ * @internal for tests
  * @param {string} recording
  * @returns {Promise<Piece[][][]>} rows of pieces, by moment
  */
-async function screensOf(recording) {
+export async function screensOf(recording) {
   const terminal = new xterm.Terminal({ cols: columns, rows: 60, allowProposedApi: true });
   const session = recording.replace(/^Script started.*\r?\n/, "").replace(/\r?\nScript done.*\s*$/, "");
   // So ends what the command writes to draw its live line.
@@ -149,15 +150,17 @@ function drawn(row, { text, at, bold, dim, colour, columns: taken }) {
 
 /**
  * The picture of a terminal window.
+ * @internal for tests
  * @param {Piece[][][]} screens
  * @param {{ title: string, prompt: string }} about the picture in words, and the command that was typed
  */
-function picture(screens, { title, prompt }) {
+export function picture(screens, { title, prompt }) {
   const rows = rowsOf(screens);
   const width = Math.ceil(columns * size.character + 2 * size.edge);
   const height = baseline(Math.max(...rows.map(({ row }) => row)) + 2) + size.edge / 2;
   const groups = rows.map(({ row, pieces, seen }, i) => {
     const changes = seen.flatMap((is, moment) => (moment === 0 || is !== seen[moment - 1] ? [{ is, moment }] : []));
+    /** @param {{ is: boolean, moment: number }} change */
     const at = ({ is, moment }) => `${((100 * moment) / seen.length).toFixed(1)}%{opacity:${Number(is)}}`;
     const last = Number(seen.at(-1));
     const moves = changes.length > 1 || !changes[0].is;

@@ -41,7 +41,7 @@ export class LiveLine {
       [
         ...this.#left(),
         `${this.#epoch(event)} ${bar(share, columns)}${Math.floor(100 * share)} %`,
-        `loss ${event.loss.toFixed(3)}`,
+        `loss ${event.loss < 1e6 ? event.loss.toFixed(3) : event.loss.toExponential(2)}`,
         ...(speed > 0 ? [`${speed.toFixed(speed < 10 ? 1 : 0)} img/s`] : []),
         `${event.precision}${scale}${skipped}`,
         formatBytes(event.rssBytes),

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { epochEvent as epoch } from "../../testing/run-events.js";
 import { bestMark, EpochTable } from "./epoch-table.js";
@@ -33,6 +34,19 @@ describe("the table of epochs", () => {
     expect([titled(80), titled(80), titled(60), titled(60), titled(80)]).toEqual([true, false, true, false, true]);
     for (let row = 2; row <= 30; row++) expect(titled(80)).toBe(false);
     expect([titled(80), titled(80)]).toEqual([true, false]);
+  });
+
+  it("keeps its columns whatever the figures are", () => {
+    const figure = fc.double({ min: 0, max: 1e30 });
+    fc.assert(
+      fc.property(figure, figure, fc.nat(9_999_999), fc.integer({ min: 1, max: 9999 }), (loss, scale, step, epochs) => {
+        const amp = { precision: "16-mixed", lossScale: scale, skipped: step };
+        const terms = { loss_ce: loss, loss_bbox: scale, loss_giou: Number.NaN };
+        const event = { ...epoch, loss, terms, step, epochs, epoch: epochs, imagesPerSecond: loss, amp };
+        const { titles, row } = new EpochTable().row(event, null);
+        expect(row).toHaveLength(titles?.length ?? 0);
+      }),
+    );
   });
 
   it("counts the epochs that the run has steps for", () => {

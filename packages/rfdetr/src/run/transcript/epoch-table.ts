@@ -9,7 +9,10 @@ interface Column {
   cell: (event: EpochEvent) => string;
 }
 
-const loss = (value: number | undefined): string => (value === undefined ? "–" : value.toFixed(3));
+/** A figure in at most so many characters. */
+const short = (value: number, decimals: number, most = 7): string =>
+  value.toFixed(decimals).length > most ? value.toExponential(1) : value.toFixed(decimals);
+const loss = (value: number | undefined): string => (value === undefined ? "–" : short(value, 3));
 const table: readonly Column[] = [
   { title: "step", width: 7, cell: (event) => String(event.step) },
   { title: "loss", width: 8, cell: (event) => loss(event.loss) },
@@ -20,14 +23,15 @@ const table: readonly Column[] = [
   { title: "AP50", width: 6, cell: (event) => fraction(event.ap50) },
   { title: "AP75", width: 6, cell: (event) => fraction(event.ap75) },
   { title: "lr", width: 7, cell: ({ lr }) => lr.toExponential(1) },
-  { title: "scale", width: 8, cell: ({ amp }) => (amp.lossScale === null ? "–" : String(amp.lossScale)) },
+  { title: "scale", width: 8, cell: ({ amp }) => (amp.lossScale === null ? "–" : short(amp.lossScale, 0, 8)) },
   { title: "skipped", width: 8, cell: (event) => String(event.amp.skipped) },
-  { title: "img/s", width: 7, cell: (event) => event.imagesPerSecond.toFixed(1) },
+  { title: "img/s", width: 7, cell: (event) => short(event.imagesPerSecond, 1) },
   { title: "time", width: 8, cell: (event) => duration(event.seconds + event.evaluationSeconds) },
 ];
 /** What a narrow terminal does without, in this order. */
 const dispensable = ["lr", "giou", "box", "class", "scale", "AP75", "img/s", "step", "skipped", "loss"];
-const epochWidth = 7;
+/** Width of the column of epochs, `1/50`. */
+const epochWidth = (epochs: number): number => Math.max(7, 2 * String(epochs).length + 1);
 
 /** Stands at the end of the row of an epoch that is the best so far. */
 export const bestMark = "  best";
@@ -54,22 +58,23 @@ export class EpochTable {
 
   /** @param width characters that the row may take, with the mark of the best; null for any number */
   row(event: EpochEvent, width: number | null): EpochRow {
-    const columns = columnsWithin(width, event.amp.lossScale !== null);
+    const epochs = Math.min(event.epochs, this.#epochs || event.epochs);
+    const before = epochWidth(epochs);
+    const columns = columnsWithin(width === null ? null : width - before, event.amp.lossScale !== null);
     const line = (first: string, cell: (column: Column) => string): string =>
-      [first.padStart(epochWidth), ...columns.map((column) => cell(column).padStart(column.width))].join(" ");
+      [first.padStart(before), ...columns.map((column) => cell(column).padStart(column.width))].join(" ");
     const titles = line("epoch", ({ title }) => title);
     const isDue = titles !== this.#titles || this.#rows % titlesEvery === 0;
     this.#rows = isDue ? 1 : this.#rows + 1;
     this.#titles = titles;
-    const first = `${event.epoch}/${Math.min(event.epochs, this.#epochs || event.epochs)}`;
-    return { titles: isDue ? titles : null, row: line(first, ({ cell }) => cell(event)) };
+    return { titles: isDue ? titles : null, row: line(`${event.epoch}/${epochs}`, ({ cell }) => cell(event)) };
   }
 }
 
-/** The columns that fit beside the epoch and the mark of the best. */
+/** The columns that fit into a width together with the mark of the best. */
 function columnsWithin(width: number | null, isScaled: boolean): readonly Column[] {
   let columns = table.filter(({ title }) => isScaled || title !== "scale");
-  const total = (): number => columns.reduce((sum, column) => sum + 1 + column.width, epochWidth + bestMark.length);
+  const total = (): number => columns.reduce((sum, column) => sum + 1 + column.width, bestMark.length);
   for (const title of dispensable) {
     if (width === null || total() < width) break;
     columns = columns.filter((column) => column.title !== title);
