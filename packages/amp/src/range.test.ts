@@ -1,7 +1,7 @@
 import { randn, scope, tensor } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { addRange, compactExponents, rangeOf, shares } from "./range.js";
+import { addRange, compactExponents, largestOf, rangeOf, shares } from "./range.js";
 
 const of = (values: number[], dtype: "float32" | "float16" | "bfloat16" | "float64" = "float32") =>
   scope(() => rangeOf(tensor(values).to(dtype)));
@@ -48,6 +48,43 @@ describe("range", () => {
       expect(range.sampled).toBeGreaterThan(30_000);
       expect(range.sampled).toBeLessThan(70_000);
     });
+  });
+
+  it.each(["float32", "float16", "bfloat16", "float64"] as const)("finds the largest value of a %s tensor", (dtype) => {
+    const value = fc.constantFrom(
+      -3,
+      -2,
+      -1,
+      0,
+      1,
+      2,
+      3,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+    );
+    fc.assert(
+      fc.property(
+        fc.array(value, { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 1, max: 4 }),
+        (values, columns) => {
+          const rows = values.map((first) =>
+            Array.from({ length: columns }, (_, i) => (i === columns - 1 ? first : 0)),
+          );
+          const found = scope(() => {
+            const x = tensor(rows).to(dtype);
+            return largestOf(x, rangeOf(x));
+          });
+          const size = (x: number): number => (Number.isNaN(x) ? Number.POSITIVE_INFINITY : Math.abs(x));
+          const [row, column] = found.index;
+          expect(rows[row][column]).toBe(found.value);
+          if (values.some(Number.isNaN)) expect(found.value).toBeNaN();
+          else expect(Math.abs(found.value)).toBe(Math.max(...values.map(size)));
+          expect(rows.flat().slice(0, row * columns + column)).not.toContain(found.value);
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   it("exponents are those of Math.log2, and two tensors add up", () => {
