@@ -5,9 +5,8 @@
 //   node tools/images/console.mjs                                  docs/images/console.svg, after a short training
 //   node tools/images/console.mjs --recording FILE --out PICTURE   a session that `script` has recorded
 //
-// The training runs in a pseudo-terminal (`script` of util-linux). A terminal emulator reads what it wrote, and each row
-// of its screen becomes a line of text. In float16 the first loss scale is usually too high, so that the picture shows
-// a skipped step.
+// The training runs in a pseudo-terminal (`script` of util-linux), and a terminal emulator reads what it wrote. In
+// float16 the first loss scale is usually too high, so that the picture shows skipped steps.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

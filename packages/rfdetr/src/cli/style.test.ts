@@ -48,6 +48,7 @@ describe("text in narrow terminals", () => {
   it("stays in one line where lines may be of any length", () => {
     expect(wrapped("one two three", null, 2)).toBe("one two three");
     expect(wrapped("one two three", 8, 2)).toBe("one two\n  three");
+    expect(wrapped("one two three\n1. four five", 8, 2)).toBe("one two\n  three\n1. four\n  five");
     expect(written(wrapped(`one ${unbroken("two three")} four`, 10, 0), false)).toBe("one\ntwo three\nfour");
   });
 });

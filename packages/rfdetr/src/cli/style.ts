@@ -46,20 +46,26 @@ export function shortened(text: string, columns: number): string {
 }
 
 /**
- * Prose as lines of fewer than so many columns, broken between words. A longer word, such as a path, stays whole.
- * @param columns null leaves it in one line
- * @param indent spaces before all lines but the first
+ * Prose as lines of fewer than so many columns, broken between words. A longer word, such as a path, stays whole, and so
+ * do the line breaks that are there.
+ * @param columns null breaks no line
+ * @param indent spaces before the lines that a broken one goes on in
  */
 export function wrapped(text: string, columns: number | null, indent: number): string {
   if (columns === null) return text;
-  const lines = [""];
-  let isFirst = true;
-  for (const word of printable(text).split(/[ \n]/)) {
-    const longer = isFirst ? word : `${lines.at(-1)} ${word}`;
+  return printable(text)
+    .split("\n")
+    .map((line) => brokenLine(line.split(" "), columns, indent))
+    .join("\n");
+}
+
+function brokenLine([first = "", ...words]: readonly string[], columns: number, indent: number): string {
+  const lines = [first];
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`;
     const before = lines.length > 1 ? indent : 0;
-    if (isFirst || widthOf(longer) + before < columns) lines.splice(-1, 1, longer);
+    if (widthOf(longer) + before < columns) lines.splice(-1, 1, longer);
     else lines.push(word);
-    isFirst = false;
   }
   return lines.join(`\n${" ".repeat(indent)}`);
 }
