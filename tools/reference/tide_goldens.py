@@ -6,9 +6,9 @@
 
 Half of the cases are datasets of coco_eval_goldens.py, the others are generated here, with every kind of error. Three
 things differ from tidecv on purpose. Detections of equal score keep the order of images and detections; here they are
-given different scores in that order. Detections in a crowd region are no errors, as in later versions of tidecv's repository.
-And AP is the mean over the classes that have ground truth, where a class of which nothing is left to find has 100.
-`changed` lists the figures of a case that tidecv as it is gives otherwise.
+given different scores in that order. Detections in a crowd region are no errors, as in later versions of tidecv's
+repository. And AP is the mean over the classes that have ground truth, where a class of which nothing is left to find
+has 100. `changed` lists the figures of a case that tidecv as it is gives otherwise.
 """
 
 import contextlib
@@ -185,9 +185,7 @@ def main():
         "more detections than count": generated(4, 2, 3, 30, **{**usual, "extra": 100}),
         "classes without ground truth, or never found": generated(5, 8, 30, 3, **{**usual, "missed": 0.5}),
     }
-    cases = {
-        case["name"]: of_coco(case) for case in json.loads(COCO.read_text()) if case["max_dets"] == [1, 10, 100]
-    }
+    cases = {case["name"]: of_coco(case) for case in json.loads(COCO.read_text()) if case["max_dets"] == [1, 10, 100]}
     cases = {name: case for name, case in cases.items() if any(not row[6] for row in case["truths"])}
     document = dict(
         generated=[dict(name=name, **case) for name, case in own.items()],

@@ -65,6 +65,15 @@ export interface EpochFigures {
   nonFinite: number;
 }
 
+/** What an epoch gives that is not evaluated. */
+export const notEvaluated: EpochFigures = {
+  summary: null,
+  base: null,
+  summaryDetails: null,
+  baseDetails: null,
+  nonFinite: 0,
+};
+
 /**
  * Scores the weights at the end of an epoch: those that would be shipped, and with `eval_base_model` those that are not
  * averaged.

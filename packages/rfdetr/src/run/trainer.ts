@@ -30,7 +30,7 @@ import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
 import { RunControl } from "./run-control.js";
 import { mostlySkipped, whyNoBest, whyNoTest, withAdvice } from "./run-messages.js";
-import { type EpochFigures, evaluateEpoch, evaluateTest } from "./scheduled-evaluation.js";
+import { evaluateEpoch, evaluateTest, notEvaluated } from "./scheduled-evaluation.js";
 import { endedRun } from "./session/ended-run.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
@@ -40,13 +40,6 @@ import { StateKeeper } from "./state-keeper.js";
 import { StepWatch } from "./step-watch.js";
 import type { TrainRequest } from "./train-run.js";
 
-const notEvaluated: EpochFigures = {
-  summary: null,
-  base: null,
-  summaryDetails: null,
-  baseDetails: null,
-  nonFinite: 0,
-};
 
 type StopReason = RunSummary["stop_reason"];
 

@@ -67,7 +67,7 @@ const image = z.object({
   ),
 });
 
-/** What a file of {@link EvaluationDetails} must hold. Fields that are not known stay as they are: figures named AR1. */
+/** What a file of {@link EvaluationDetails} must hold. Fields that are not known, such as `AR1`, stay as they are. */
 export const detailsSchema = z.looseObject({
   version: z.literal(detailsVersion),
   origin: z.object({ split: text, data: text, weights: text, results: text, precision: text, epoch: figure }),
