@@ -40,7 +40,6 @@ import { StateKeeper } from "./state-keeper.js";
 import { StepWatch } from "./step-watch.js";
 import type { TrainRequest } from "./train-run.js";
 
-
 type StopReason = RunSummary["stop_reason"];
 
 /**
