@@ -46,8 +46,8 @@ export function shortened(text: string, columns: number): string {
 }
 
 /**
- * Prose as lines of fewer than so many columns, broken between words. A longer word, such as a path, stays whole, and so
- * do the line breaks that are there.
+ * Prose as lines of fewer than so many columns, broken between words. A longer word, such as a path, stays whole, and
+ * line breaks that are there stay.
  * @param columns null breaks no line
  * @param indent spaces before the lines that a broken one goes on in
  */
