@@ -16,6 +16,7 @@ import uPlot from "./uplot.js";
  * @property {string} label
  * @property {string} color name of a value of the style sheet, or a colour
  * @property {number[]} [dash]
+ * @property {boolean} [dots] single points instead of a line
  */
 
 /** One chart, with its table. */
@@ -116,16 +117,16 @@ export class Chart {
       scales: { x: { time: false }, ...(log ? { y: { distr: 3 } } : {}) },
       axes: [
         { ...axis, values: (_, values) => values.map((value) => whole(value)) },
-        { ...axis, size: 58, values: (_, values) => values.map((value) => (value === null ? "" : text(value))) },
+        { ...axis, size: 68, values: (_, values) => values.map((value) => (value === null ? "" : text(value))) },
       ],
       series: [
         { label: this.options.x ?? "Step", value: (_, value) => (value === null ? "–" : whole(value)) },
-        ...this.lines.map(({ label, color, dash }) => ({
+        ...this.lines.map(({ label, color, dash, dots = false }) => ({
           label,
           stroke: colorOf(color),
-          width: 1.5,
+          width: dots ? 0 : 1.5,
           ...(dash === undefined ? {} : { dash }),
-          points: { show: this.#data[0].length < 40, size: 4 },
+          points: dots ? { show: true, size: 7, fill: colorOf(color) } : { show: this.#data[0].length < 40, size: 4 },
           value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => this.#text(value),
         })),
       ],
@@ -229,9 +230,9 @@ export class Curves {
     "Loss scale and skipped steps",
     [
       { label: "scale", color: "--accent" },
-      { label: "skipped", color: "--level-0" },
+      { label: "skipped", color: "--level-0", dots: true },
     ],
-    { sync: "step", none: "Nothing is scaled, and no step was skipped." },
+    { log: true, sync: "step", none: "Nothing is scaled, and no step was skipped." },
   );
   #lr = new Chart("Learning rate", [{ label: "lr", color: "--accent" }], { sync: "step" });
   #time = new Chart("Seconds a step", [{ label: "seconds", color: "--accent" }], { sync: "step" });

@@ -6,6 +6,7 @@ import { powerOfTwo, whole } from "./format.js";
 import { ranges } from "./headroom.js";
 
 /** @import { ExponentMap, Forecast } from "../src/dash/wire.js" */
+/** @import { Dtype } from "./headroom.js" */
 
 /**
  * What is drawn.
@@ -13,7 +14,8 @@ import { ranges } from "./headroom.js";
  * @property {ExponentMap} map
  * @property {(number | null)[]} top log2 of the largest value at each watched step; null where that is not finite or
  * zero
- * @property {"float16" | "bfloat16" | "float32"} dtype whose limits are drawn
+ * @property {Dtype} dtype whose limits are drawn
+ * @property {Dtype[]} dtypes of each watched step
  * @property {number} at the watched step that the side histogram shows
  * @property {Forecast | null} forecast
  */
@@ -83,26 +85,27 @@ function zones(context, { plot, y, limits, isNear }) {
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Chart} chart @param {ReturnType<typeof scalesOf>} scales */
-function cells(context, { map, at }, { x, y, gap, limits, isNear }) {
+function cells(context, { map, at, dtype, dtypes }, { x, y, gap, limits, isNear }) {
   const [ink, over, lost] = ["--density", "--density-over", "--density-lost"].map(styleValue);
   for (const [i, shares] of map.shares.entries()) {
     // Whole pixels: neighbours that overlap would show as lines.
     const left = Math.round(x(i === 0 ? map.steps[0] - gap : map.steps[i - 1]));
     const right = Math.max(left + 1, Math.round(x(map.steps[i])));
+    const isLimited = isNear && dtypes[i] === dtype;
     for (const [row, share] of shares.entries()) {
       if (share < 0) continue;
       const exponent = map.first + row;
       // One value in 65536 is the least that is sampled: it must still be seen.
       context.globalAlpha = 0.1 + 0.9 * Math.max(0, 1 - share / 16 / 16) ** 1.4;
       context.fillStyle =
-        isNear && exponent + 1 > limits.top + 0.01 ? over : isNear && exponent < limits.zero ? lost : ink;
+        isLimited && exponent + 1 > limits.top + 0.01 ? over : isLimited && exponent < limits.zero ? lost : ink;
       const [high, low] = [Math.round(y(exponent + 1)), Math.round(y(exponent))];
       context.fillRect(left, high, right - left, low - high);
     }
   }
   context.globalAlpha = 1;
   context.strokeStyle = styleValue("--accent");
-  context.lineWidth = 1.5;
+  context.lineWidth = 1;
   context.strokeRect(
     x(at === 0 ? map.steps[0] - gap : map.steps[at - 1]),
     y(map.first + map.rows),
@@ -212,17 +215,18 @@ function line(context, { map, top }, { plot, x, y, crossing, limits }) {
  * @param {ReturnType<typeof scalesOf>} scales
  * @param {number} width
  */
-function beside(context, { map, at }, { plot, y, limits, isNear }, width) {
+function beside(context, { map, at, dtype, dtypes }, { plot, y, limits, isNear }, width) {
   const left = plot.left + plot.width + 12;
   const room = width - left - 4;
   const shares = map.shares[at] ?? [];
+  const isLimited = isNear && dtypes[at] === dtype;
   const most = Math.max(1e-9, ...shares.map((share) => (share < 0 ? 0 : 2 ** (-share / 16))));
   for (const [row, share] of shares.entries()) {
     if (share < 0) continue;
     const exponent = map.first + row;
-    const over = isNear && exponent + 1 > limits.top + 0.01;
+    const over = isLimited && exponent + 1 > limits.top + 0.01;
     context.fillStyle = styleValue(
-      over ? "--level-0" : isNear && exponent < limits.zero ? "--density-lost" : "--density",
+      over ? "--level-0" : isLimited && exponent < limits.zero ? "--density-lost" : "--density",
     );
     const bar = Math.max(over ? 3 : 1, (2 ** (-share / 16) / most) * room);
     context.fillRect(left, y(exponent + 1) + 0.5, bar, Math.max(1, y(exponent) - y(exponent + 1) - 1));

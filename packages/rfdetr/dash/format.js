@@ -20,7 +20,10 @@ export const brief = (value) => {
 };
 
 /** Bits with one decimal. @param {number} bits */
-export const bitsText = (bits) => (Number.isFinite(bits) ? bits.toFixed(1).replace("-", "−") : bits > 0 ? "∞" : "over");
+export const bitsText = (bits) => {
+  if (!Number.isFinite(bits)) return bits > 0 ? "∞" : "over";
+  return bits.toFixed(bits < 20 ? 1 : 0).replace("-", "−");
+};
 
 /** A share in percent. @param {number} share */
 export const percent = (share) => {

@@ -6,10 +6,11 @@
 
 /** @typedef {"as-run" | "float16" | "bfloat16"} Measure against which dtype headroom is measured */
 /** @typedef {"forward" | "gradient"} Side */
+/** @typedef {"float16" | "bfloat16" | "float32"} Dtype */
 
 /**
  * log2 of the largest number, of the smallest normal number, and of the value below which all is rounded to zero.
- * @type {Record<"float16" | "bfloat16" | "float32", {top: number, normal: number, zero: number}>}
+ * @type {Record<Dtype, {top: number, normal: number, zero: number}>}
  */
 export const ranges = {
   float16: { top: Math.log2(65504), normal: -14, zero: -25 },
@@ -20,13 +21,15 @@ export const ranges = {
 /** What the server sends for a value that is not finite. */
 const notFinite = 32767;
 
-/** The dtype that counts: of several the one that overflows first. @param {string} dtypes @param {Measure} measure */
-export function dtypeOf(dtypes, measure) {
-  if (measure !== "as-run") return measure;
-  const each = dtypes.split(" ");
-  if (each.includes("float16")) return "float16";
-  return each.includes("bfloat16") ? "bfloat16" : "float32";
-}
+/** @type {Record<string, Dtype>} */
+const byLetter = { h: "float16", b: "bfloat16", f: "float32" };
+
+/**
+ * The dtype against whose limits a watched step is measured.
+ * @param {SideSeries} side @param {number} at @param {Measure} measure
+ */
+export const dtypeAt = (side, at, measure) =>
+  measure === "as-run" ? (byLetter[side.letters[at]] ?? "float32") : measure;
 
 /**
  * Bits to overflow at a watched step: Infinity where all is zero or nothing was seen, −Infinity where a value is not
@@ -37,7 +40,7 @@ export function bitsAt(side, at, measure) {
   const top = side?.top[at];
   if (side === null || top === null || top === undefined) return Number.POSITIVE_INFINITY;
   if (top === notFinite) return Number.NEGATIVE_INFINITY;
-  return ranges[dtypeOf(side.dtype, measure)].top - top / 16;
+  return ranges[dtypeAt(side, at, measure)].top - top / 16;
 }
 
 /** Where the colours of headroom change, in bits. */
@@ -45,16 +48,6 @@ const steps = [0, 1, 2.5, 5, 8];
 
 /** How near the limit is: 0 beyond it, 5 far away. @param {number} bits */
 export const levelOf = (bits) => steps.filter((step) => bits > step).length;
-
-/**
- * Bits that were lost a watched step, over the last few; 0 where that is not known.
- * @param {SideSeries | null} side @param {number} at @param {Measure} measure
- */
-export function trendAt(side, at, measure) {
-  const before = Math.max(0, at - 4);
-  const change = bitsAt(side, at, measure) - bitsAt(side, before, measure);
-  return at > before && Number.isFinite(change) ? change / (at - before) : 0;
-}
 
 /**
  * A module, or the part of the path that several share.
@@ -130,4 +123,14 @@ export function tightest(modules, at, measure) {
       if (bits < (found?.bits ?? Number.POSITIVE_INFINITY)) found = { path, side, bits };
     }
   return found;
+}
+
+/**
+ * Bits of the least headroom that were lost a watched step, over the last few; 0 where that is not known.
+ * @param {ModuleSeries[]} modules @param {Side} side @param {number} at @param {Measure} measure
+ */
+export function trendAt(modules, side, at, measure) {
+  const before = Math.max(0, at - 4);
+  const change = leastBits(modules, side, at, measure) - leastBits(modules, side, before, measure);
+  return at > before && Number.isFinite(change) ? change / (at - before) : 0;
 }

@@ -3,7 +3,7 @@
 import { ask, Latest } from "./client.js";
 import { fill, h } from "./dom.js";
 import { bitsText, whole } from "./format.js";
-import { bitsAt, dtypeOf, levelOf, tightest } from "./headroom.js";
+import { bitsAt, dtypeAt, levelOf, tightest } from "./headroom.js";
 import { ModuleDetail } from "./module-detail.js";
 import { ModuleTree } from "./module-tree.js";
 import { Watched } from "./watched.js";
@@ -165,13 +165,14 @@ export class Microscope {
     const { modules, forecasts, steps } = this.#watched;
     const module = modules.find(({ path }) => path === this.#path);
     const side = module?.[this.#side] ?? null;
-    const dtype = side === null ? "float32" : dtypeOf(side.dtype, this.#measure);
-    const asRun = side !== null && dtype === dtypeOf(side.dtype, "as-run");
+    // Where a rule of precision changed the dtype, the limits of the narrower one are still worth to be seen.
+    const dtypes = steps.map((_, i) => (side === null ? "float32" : dtypeAt(side, i, this.#measure)));
+    const dtype = dtypes.includes("float16") ? "float16" : dtypes[at];
     const forecast = forecasts.find(({ path, side }) => path === this.#path && side === this.#side);
     this.detail.inform({
-      ...{ at, step: steps[at], side, dtype },
+      ...{ at, step: steps[at], side, dtype, dtypes },
       bits: bitsAt(side, at, this.#measure),
-      forecast: (asRun && forecast) || null,
+      forecast: forecast !== undefined && forecast.dtype === dtypes.at(-1) ? forecast : null,
     });
   }
 
@@ -231,19 +232,19 @@ export class Microscope {
     if (faults.length === 0) return [];
     const items = faults.slice(-20).reverse();
     return [
-      h("h3", {}, "What was not finite"),
+      h("h3", {}, "What happened"),
       h(
         "ol",
         { class: "fault-list" },
         ...items.map(({ step, kind, module, operator, phase, scale, advice, images }) =>
           h(
             "li",
-            {},
+            { class: kind },
             h("span", { class: "fault-step" }, `step ${whole(step)}`),
             h(
               "div",
               {},
-              kind === "rollback"
+              kind !== "overflow"
                 ? null
                 : h(
                     "p",

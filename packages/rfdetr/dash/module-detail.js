@@ -7,7 +7,7 @@ import { bitsText, brief, percent, powerOfTwo, whole } from "./format.js";
 import { levelOf } from "./headroom.js";
 
 /** @import { ExponentMap, Forecast, LargestValue, SideSeries } from "../src/dash/wire.js" */
-/** @import { Side } from "./headroom.js" */
+/** @import { Dtype, Side } from "./headroom.js" */
 
 /**
  * What the tree knows of the module.
@@ -15,7 +15,8 @@ import { levelOf } from "./headroom.js";
  * @property {number} at
  * @property {number} step
  * @property {SideSeries | null} side
- * @property {"float16" | "bfloat16" | "float32"} dtype
+ * @property {Dtype} dtype whose limits are drawn
+ * @property {Dtype[]} dtypes of each watched step
  * @property {number} bits
  * @property {Forecast | null} forecast
  */
@@ -134,7 +135,14 @@ export class ModuleDetail {
       const value = known.side?.top[i];
       return value === null || value === undefined || value > 30_000 ? null : value / 16;
     });
-    return { map, top, dtype: known.dtype, at: Math.min(known.at, map.steps.length - 1), forecast: known.forecast };
+    return {
+      map,
+      top,
+      dtype: known.dtype,
+      dtypes: known.dtypes,
+      at: Math.min(known.at, map.steps.length - 1),
+      forecast: known.forecast,
+    };
   }
 
   #draw() {

@@ -120,7 +120,7 @@ export class ModuleTree {
     for (const { node, row, below } of this.#rows) {
       const bits = leastBits(below, view.side, view.at, view.measure);
       const level = levelOf(bits);
-      const trend = node.module === null ? 0 : trendAt(node.module[view.side], view.at, view.measure);
+      const trend = trendAt(below, view.side, view.at, view.measure);
       const falls = trend < -0.05;
       const isForeseen = below.some(({ path }) => view.foreseen.has(`${view.side} ${path}`));
       const chip = /** @type {HTMLElement} */ (row.querySelector(".chip"));

@@ -165,7 +165,9 @@ export class Pictures {
             s(
               "text",
               {
-                x: corners[0] + thick,
+                // A label near the right edge ends there.
+                x: corners[0] > 0.65 * w ? corners[2] : corners[0] + thick,
+                "text-anchor": corners[0] > 0.65 * w ? "end" : "start",
                 y: Math.max(size, corners[1] - thick * 1.5),
                 "font-size": size,
                 fill: color,

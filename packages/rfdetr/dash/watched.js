@@ -9,6 +9,7 @@ function joinedSide(before, more, from, count) {
   const missing = (/** @type {number} */ length) => Array(length).fill(null);
   return {
     dtype: (more ?? before)?.dtype ?? "",
+    letters: (before?.letters.slice(0, from) ?? "-".repeat(from)) + (more?.letters ?? "-".repeat(count)),
     top: [...(before?.top.slice(0, from) ?? missing(from)), ...(more?.top ?? missing(count))],
     flushed: [...(before?.flushed.slice(0, from) ?? Array(from).fill(0)), ...(more?.flushed ?? Array(count).fill(0))],
   };
@@ -17,6 +18,8 @@ function joinedSide(before, more, from, count) {
 /** The watched steps of a run. */
 export class Watched {
   generation = 0;
+  /** Watched steps of the run, of which several may be joined. */
+  records = 0;
   /** @type {number[]} */
   steps = [];
   /** @type {number[]} */
@@ -33,7 +36,7 @@ export class Watched {
   /** Adds what the server sent. @param {WatchedSteps} more @returns {boolean} whether there is a new watched step */
   add(more) {
     const { from, steps, scale, modules } = more;
-    const isNew = steps.at(-1) !== this.steps.at(-1) || more.generation !== this.generation;
+    const isNew = more.records !== this.records || more.generation !== this.generation;
     const known = new Map(this.modules.map((module) => [module.path, module]));
     const sent = new Map(modules.map((module) => [module.path, module]));
     const paths = [...sent.keys(), ...(from === 0 ? [] : [...known.keys()].filter((path) => !sent.has(path)))];
@@ -47,13 +50,13 @@ export class Watched {
     });
     this.steps = [...this.steps.slice(0, from), ...steps];
     this.scale = [...this.scale.slice(0, from), ...scale];
-    const { generation, faults, forecasts, header } = more;
-    Object.assign(this, { generation, faults, forecasts, header });
+    const { generation, records, faults, forecasts, header } = more;
+    Object.assign(this, { generation, records, faults, forecasts, header });
     return isNew;
   }
 
   /** What the server needs to know to send only what lacks. */
   get has() {
-    return { generation: this.generation, count: this.steps.length };
+    return { generation: this.generation, count: this.steps.length, records: this.records };
   }
 }

@@ -1,5 +1,6 @@
 // The routes of the live page.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
@@ -72,6 +73,7 @@ export function dashApp(state: DashState, keys: Keys, port: () => number): Hono 
   const has = (query: (name: string) => string | undefined) => ({
     generation: whole(query("generation")),
     count: whole(query("count")),
+    records: whole(query("records")),
   });
   ofRun("details", async (run) => runDetails(rows.row(run), await open.curves(run), controlsOf(run)));
   ofRun("epochs", async (run, query) => epochColumns((await open.curves(run)).record.metrics, whole(query("from"))));
@@ -97,17 +99,19 @@ export function dashApp(state: DashState, keys: Keys, port: () => number): Hono 
 }
 
 /** Images of the data that a record of the run names, and pictures in its folder. */
-function addFiles(app: Hono, { folders, open }: DashState, namesOf: (run: RunFolder) => NamedImages): void {
+function addFiles(app: Hono, { folders: runs, open }: DashState, namesOf: (run: RunFolder) => NamedImages): void {
   app.get("/api/runs/:id/images/:image", async (c) => {
-    const run = folders.get(c.req.param("id"));
+    const run = runs.get(c.req.param("id"));
     if (run === null) return c.notFound();
-    const data = (await open.curves(run)).record.config?.data?.path;
+    const data = (await open.curves(run)).record.config?.data;
     if (data === undefined) return c.notFound();
-    const jpeg = await namesOf(run).jpeg(data, c.req.param("image"));
+    // A run may have moved together with its data.
+    const folders = [data.path, resolve(run.path, String(data.relative))];
+    const jpeg = await namesOf(run).jpeg(folders.find((each) => existsSync(each)) ?? data.path, c.req.param("image"));
     return c.body(new Uint8Array(jpeg), 200, { "content-type": "image/jpeg" });
   });
   app.get("/api/runs/:id/pictures/:file", async (c) => {
-    const run = folders.get(c.req.param("id"));
+    const run = runs.get(c.req.param("id"));
     if (run === null) return c.notFound();
     // Only what the index of the pictures names, and only if it lies there itself.
     const { pictures } = (await open.curves(run)).record;

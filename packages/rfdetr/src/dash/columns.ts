@@ -55,14 +55,16 @@ function firstLacking(generation: number, length: number, has: { generation: num
   return generation === has.generation && has.count <= length ? Math.max(0, has.count - 1) : 0;
 }
 
-/** The watched steps that a page lacks which has `count` of a generation. */
+/** The watched steps that a page lacks which has `count` of a generation, made of `records`. */
 export function watchedSteps(
   { record, generation }: Reading,
-  has: { generation: number; count: number },
+  has: { generation: number; count: number; records: number },
   names: NamedImages,
 ): WatchedSteps {
-  const { watched, latest, header, overflows, rollbacks } = record.numerics;
-  const from = firstLacking(generation, watched.length, has);
+  const { watched, latest, header, overflows, rollbacks, controls } = record.numerics;
+  const records = watched.reduce((sum, span) => sum + span.records, 0);
+  const isKnown = generation === has.generation && records === has.records;
+  const from = isKnown ? watched.length : firstLacking(generation, watched.length, has);
   const spans = watched.slice(from);
   const paths = new Set(spans.flatMap(({ forward, gradient }) => [...forward, ...gradient].map(({ path }) => path)));
   const [forward, gradient] = [bySpan(spans, "forward"), bySpan(spans, "gradient")];
@@ -72,12 +74,19 @@ export function watchedSteps(
       images: files.map((file) => ({ file, image: names.name(file) })),
     })),
     ...rollbacks.entries.map(({ step, to_step, fault }) => ({
-      ...{ kind: "rollback" as const, step, module: null, operator: null, phase: null, scale: null, images: [] },
+      ...{ kind: "rollback" as const, step, ...nothing },
       advice: [`The run went back to step ${to_step}${fault === null ? "" : `: ${fault}`}`],
+    })),
+    ...controls.entries.map(({ step, command, pattern, rule, by }) => ({
+      ...{ kind: "control" as const, step, ...nothing },
+      advice: [
+        `${command === "override" ? `From the next step on, the rule of ${pattern} is ${rule}` : said[command]}, ${by === "settings" ? "by precision_changes of the settings" : "as it was asked"}`,
+      ],
     })),
   ];
   return {
     generation,
+    records,
     from,
     steps: spans.map(({ last }) => last),
     scale: spans.map(({ scale }) => scale),
@@ -99,6 +108,16 @@ export function watchedSteps(
   };
 }
 
+const nothing = { module: null, operator: null, phase: null, scale: null, images: [] };
+
+/** What a run did when it was asked. */
+const said: Readonly<Record<string, string>> = {
+  pause: "The run paused",
+  "go-on": "The run went on",
+  stop: "The run stopped",
+  undo: "The last override was taken back",
+};
+
 const bySpan = (spans: readonly WatchedSpan[], side: "forward" | "gradient"): Map<string, ModuleRecord>[] =>
   spans.map((span) => new Map(span[side].map((module) => [module.path, module])));
 
@@ -108,6 +127,7 @@ function seriesOf(spans: readonly Map<string, ModuleRecord>[], path: string): Si
   if (last === undefined) return null;
   return {
     dtype: last.dtype,
+    letters: seen.map((module) => (module === undefined ? "-" : letterOf(module))).join(""),
     top: seen.map((module) => (module === undefined ? null : topOf(module))),
     flushed: seen.map((module) => Math.round(1000 * (module === undefined ? 0 : flushedOf(module)))),
   };
@@ -119,10 +139,14 @@ function topOf({ amax, non_finite }: ModuleRecord): number | null {
   return amax === 0 ? null : Math.round(16 * Math.log2(amax));
 }
 
-/** The share of values that the dtype rounds to zero. */
-function flushedOf({ dtype, fp16_flush, bf16_flush }: ModuleRecord): number {
-  return isFloat16(dtype) ? fp16_flush : bf16_flush;
+/** Where the record does not tell which dtype has the largest value, the one that overflows first. */
+function letterOf({ dtype, largest }: ModuleRecord): string {
+  const each = (largest?.dtype ?? dtype).split(" ");
+  if (each.includes("float16")) return "h";
+  return each.includes("bfloat16") ? "b" : "f";
 }
 
-/** Whether some of the values are float16. */
-const isFloat16 = (dtypes: string): boolean => dtypes.split(" ").includes("float16");
+/** The share of values that the dtype rounds to zero. */
+function flushedOf({ dtype, fp16_flush, bf16_flush }: ModuleRecord): number {
+  return dtype.split(" ").includes("float16") ? fp16_flush : bf16_flush;
+}

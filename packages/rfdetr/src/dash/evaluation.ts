@@ -1,18 +1,15 @@
 // The last evaluation of a run, for the page: figures of the classes, and images with boxes.
 import type { ClassSummary } from "../eval/coco/coco-summary.js";
-import { detailsSchema } from "../eval/details/details-schema.js";
-import type { ClassDetails, EvaluationDetails, ImageDetails } from "../eval/details/evaluation-details.js";
+import type { ClassDetails, ImageDetails } from "../eval/details/evaluation-details.js";
 import type { RunRecord } from "../report/run-record.js";
 import { classColors } from "../support/class-colors.js";
 import type { NamedImages } from "./images.js";
 import type { EvaluationView } from "./wire.js";
 
 /** What the page shows of an evaluation; null before the first. */
-export function evaluationOf({ evaluation, config }: RunRecord, names: NamedImages): EvaluationView | null {
+export function evaluationOf({ evaluation, details, config }: RunRecord, names: NamedImages): EvaluationView | null {
   if (evaluation === null) return null;
   const { AP, AP50 } = evaluation;
-  // An evaluation of an earlier version has the figures alone.
-  const details = isDetails(evaluation) ? evaluation : null;
   const classes: (ClassSummary & Partial<ClassDetails>)[] = details?.per_class ?? evaluation.per_class.filter(hasName);
   const colors = classColors(classes.map(({ class_name }) => class_name));
   const nameOf = ({ file, width, height }: ImageDetails): string | null =>
@@ -31,5 +28,4 @@ export function evaluationOf({ evaluation, config }: RunRecord, names: NamedImag
   };
 }
 
-const isDetails = (evaluation: unknown): evaluation is EvaluationDetails => detailsSchema.safeParse(evaluation).success;
 const hasName = (each: ClassSummary | null): each is ClassSummary => typeof each?.class_name === "string";

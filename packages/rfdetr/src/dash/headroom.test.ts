@@ -1,11 +1,12 @@
 // The arithmetic of the microscope, which runs in the page.
 import { describe, expect, it } from "vitest";
-import { bitsAt, dtypeOf, leastBits, levelOf, modulesBelow, tightest, treeOf, trendAt } from "../../dash/headroom.js";
+import { bitsAt, dtypeAt, leastBits, levelOf, modulesBelow, tightest, treeOf, trendAt } from "../../dash/headroom.js";
 import { Watched } from "../../dash/watched.js";
 import { type ModuleSeries, notFinite, type SideSeries, type WatchedSteps } from "./wire.js";
 
 const side = (dtype: string, ...tops: (number | null)[]): SideSeries => ({
   dtype,
+  letters: tops.map(() => ({ float16: "h", bfloat16: "b" })[dtype] ?? "f").join(""),
   top: tops.map((top) => (top === null ? null : top * 16)),
   flushed: tops.map(() => 0),
 });
@@ -25,14 +26,15 @@ describe("headroom", () => {
 
   it("has no end where there are only zeros, and is gone where a value is not finite", () => {
     expect(bitsAt(side("float16", null), 0, "as-run")).toBe(Number.POSITIVE_INFINITY);
-    expect(bitsAt({ dtype: "float16", top: [notFinite], flushed: [0] }, 0, "as-run")).toBe(Number.NEGATIVE_INFINITY);
+    expect(bitsAt({ ...side("float16", 1), top: [notFinite] }, 0, "as-run")).toBe(Number.NEGATIVE_INFINITY);
     expect(bitsAt(null, 0, "as-run")).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it("goes by the dtype that overflows first", () => {
-    expect(dtypeOf("float32 float16", "as-run")).toBe("float16");
-    expect(dtypeOf("bfloat16 float32", "as-run")).toBe("bfloat16");
-    expect(dtypeOf("float32", "as-run")).toBe("float32");
+  it("goes by the dtype of each watched step: a rule of precision may change it", () => {
+    const series: SideSeries = { ...side("float32", 15, 17), letters: "hf" };
+    expect([0, 1].map((at) => dtypeAt(series, at, "as-run"))).toEqual(["float16", "float32"]);
+    expect([0, 1].map((at) => bitsAt(series, at, "as-run") > 8)).toEqual([false, true]);
+    expect(dtypeAt(series, 0, "bfloat16")).toBe("bfloat16");
   });
 
   it("has six levels, the lowest for what is beyond the limit", () => {
@@ -40,8 +42,10 @@ describe("headroom", () => {
   });
 
   it("falls by its change over the last watched steps", () => {
-    expect(trendAt(side("float16", 1, 2, 3, 4, 5, 6), 5, "as-run")).toBe(-1);
-    expect(trendAt(side("float16", 1), 0, "as-run")).toBe(0);
+    const falling = [module("a", side("float16", 1, 2, 3, 4, 5, 6)), module("b", side("float16", 1, 1, 1, 1, 1, 1))];
+    expect(trendAt(falling, "forward", 5, "as-run")).toBe(-1);
+    expect(trendAt(falling, "forward", 0, "as-run")).toBe(0);
+    expect(trendAt(falling, "gradient", 5, "as-run")).toBe(0);
   });
 });
 
@@ -69,13 +73,23 @@ describe("the tree", () => {
 
 describe("watched steps in the page", () => {
   const sent = (from: number, steps: number[], modules: ModuleSeries[], generation = 1): WatchedSteps => ({
-    ...{ generation, from, steps, scale: steps.map(() => 1), modules, faults: [], forecasts: [], header: null },
+    ...{
+      generation,
+      records: from + steps.length,
+      from,
+      steps,
+      scale: steps.map(() => 1),
+      modules,
+      faults: [],
+      forecasts: [],
+      header: null,
+    },
   });
 
   it("grow by what is sent; the last of them may be sent again", () => {
     const watched = new Watched();
     expect(watched.add(sent(0, [1, 20], [module("a", side("float16", 1, 2))]))).toBe(true);
-    expect(watched.has).toEqual({ generation: 1, count: 2 });
+    expect(watched.has).toEqual({ generation: 1, count: 2, records: 2 });
     expect(watched.add(sent(1, [20], [module("a", side("float16", 2))]))).toBe(false);
     expect(
       watched.add(sent(1, [20, 40], [module("a", side("float16", 2, 3)), module("b", side("float16", 5, 6))])),

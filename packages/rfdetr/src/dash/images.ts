@@ -2,10 +2,8 @@
 import { createHash } from "node:crypto";
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, sep } from "node:path";
-import { decodeImage } from "../data/images/decode.js";
 import { readImageHeader, type Size } from "../data/images/image-header.js";
 import { chooseOrientation } from "../data/images/orientation.js";
-import { sharp } from "../data/images/sharp.js";
 import { DataError } from "../support/errors.js";
 
 /** Pixels of the longer side of an image that is sent. */
@@ -38,6 +36,11 @@ export class NamedImages {
     const named = this.#named.get(id);
     const path = named === undefined ? null : fileInside(data, named.file);
     if (named === undefined || path === null) throw new DataError("Expected an image of the run's data");
+    // The image library takes memory that a server without a look at images need not have.
+    const [{ decodeImage }, { sharp }] = await Promise.all([
+      import("../data/images/decode.js"),
+      import("../data/images/sharp.js"),
+    ]);
     const header = readImageHeader(path);
     const orientation = chooseOrientation(header, named.size, true);
     const pixels = await decodeImage(path, header, { orientation, atLeast: longest });

@@ -102,6 +102,10 @@ describe("the columns of a run", () => {
     const watched = await get<WatchedSteps>(`/api/runs/${id}/watched?generation=0&count=0`);
     expect(watched.steps.length).toBeLessThanOrEqual(96);
     expect(watched.steps.at(-1)).toBe(2000);
+    const { generation, records } = watched;
+    expect(records).toBe(201);
+    const more = await get<WatchedSteps>(`/api/runs/${id}/watched?generation=${generation}&count=0&records=${records}`);
+    expect([more.from, more.steps, more.modules]).toEqual([watched.steps.length, [], []]);
     for (const { forward, gradient } of watched.modules) {
       expect(forward?.dtype).toBe("float16");
       expect([forward?.top.length, gradient?.flushed.length]).toEqual([watched.steps.length, watched.steps.length]);

@@ -100,7 +100,7 @@ export interface StepColumns {
 
 /** What was not finite, and what was done. */
 export interface Fault {
-  kind: "overflow" | "rollback";
+  kind: "overflow" | "rollback" | "control";
   step: number;
   module: string | null;
   operator: string | null;
@@ -115,6 +115,11 @@ export interface Fault {
 export interface SideSeries {
   /** The dtypes of the values in the last watched step, separated by spaces. */
   dtype: string;
+  /**
+   * A letter for each watched step: in which dtype the largest value was. `h` float16, `b` bfloat16, `f` float32 or
+   * wider, `-` not seen. A rule of precision may change it while the run goes on.
+   */
+  letters: string;
   /** log2 of the largest absolute value, in sixteenths; null where all is zero, `notFinite` for what has no log2. */
   top: (number | null)[];
   /** The share of values, in thousandths, that the dtype rounds to zero. */
@@ -135,6 +140,8 @@ export interface ModuleSeries {
 export interface WatchedSteps {
   /** Changes when steps were left out or taken back: then all are sent again. */
   generation: number;
+  /** Watched steps of the run; in a long one several of them make one of `steps`. */
+  records: number;
   /** The number of the first step that is sent; the series of the modules begin there too. */
   from: number;
   steps: number[];

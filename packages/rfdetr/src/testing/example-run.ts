@@ -177,7 +177,7 @@ function monitorLine(
       const shares = { non_finite: 0, fp16_flush: 0.001, fp16_subnormal: 0.02, fp16_saturate: 0, bf16_flush: 0 };
       return {
         ...{ path: name, dtype, amax: 2 ** bits, ...shares, exponents: exponents(bits, width) },
-        largest: { value: 2 ** bits, index: [0, 12, 3], image: 0 },
+        largest: { value: 2 ** bits, dtype, index: [0, 12, 3], image: 0 },
       };
     });
   const left = growing ? growing.everySteps * 12 - step : 0;
