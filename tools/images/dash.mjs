@@ -22,7 +22,9 @@ const settings = {
   ...{ lr_scheduler: "cosine", warmup_epochs: 1, ema_decay: 0.98, monitor_interval: 10 },
 };
 
-/** @typedef {{name: string, run: string | null, part: string, ready: string, width: number, height: number, dark: boolean}} Picture */
+/**
+ * @typedef {{name: string, run: string, part: string, ready: string, width: number, height: number, dark: boolean}} Picture
+ */
 
 /** @type {Picture[]} */
 const pictures = [
@@ -79,7 +81,7 @@ function train(folder) {
 async function take(browser, url, { name, run, part, ready, width, height, dark }) {
   const page = await browser.newPage({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
   await page.goto(url);
-  await page.getByRole("link", { name: run ?? "", exact: true }).click();
+  await page.getByRole("link", { name: run, exact: true }).click();
   await page.getByRole("tab", { name: part }).click();
   await page.locator(ready).first().waitFor();
   await page.waitForTimeout(500);
