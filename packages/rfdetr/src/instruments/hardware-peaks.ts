@@ -6,8 +6,8 @@ import { measure, spread } from "../support/statistics.js";
 /** What the machine reaches at most. */
 export interface HardwarePeaks {
   /**
-   * 10⁹ operations a second of a linear layer in the dtype of each precision: of 4096³ on a GPU, of 1024³ on a CPU, where
-   * float16 is 256³.
+   * 10⁹ operations a second of a linear layer in the dtype of each precision: of 4096³ on a GPU, of 1024³ on a CPU,
+   * where float16 is 256³.
    */
   matmul: { dtype: DType; gflops: number }[];
   /** The same in the dtype of one precision, by number of threads; empty on a GPU. */

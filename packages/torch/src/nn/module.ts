@@ -11,8 +11,8 @@ import { Tensor } from "../tensor.js";
 export class Parameter extends Tensor {}
 
 /**
- * Makes a parameter. It lives until disposed of. It shares the memory of `values`; give a function that makes them where
- * nobody else uses them, and the parameter alone holds the memory.
+ * Makes a parameter. It lives until disposed of. It shares the memory of `values`; give a function that makes them
+ * where nobody else uses them, and the parameter alone holds the memory.
  */
 export function parameter(values: Tensor | (() => Tensor), requiresGrad = true): Parameter {
   return scope(() => {
