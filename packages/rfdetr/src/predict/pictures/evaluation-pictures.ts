@@ -6,7 +6,7 @@ import { confusionFigure } from "../../eval/figures/confusion-figure.js";
 import { f1Figure, precisionRecallFigure } from "../../eval/figures/curve-figures.js";
 import { PictureError } from "../../support/errors.js";
 import type { LabelledBox } from "../box-overlay.js";
-import { PictureFolder } from "./picture-folder.js";
+import { PictureFolder, type PictureText } from "./picture-folder.js";
 import type { PictureEntry } from "./picture-index.js";
 import { sheet } from "./sheet.js";
 
@@ -52,21 +52,20 @@ export async function writeEvaluationPictures(
   await pictures.figure("confusion-normalised.svg", "confusion-normalised", confusionFigure(details, true));
   const draw = new Drawing(details, autoOrient);
   const shown = validationImages(details.images_shown);
-  for (let at = 0; at < shown.length; at += imagesOfSheet) {
-    const n = at / imagesOfSheet + 1;
-    const some = shown.slice(at, at + imagesOfSheet);
-    const content = await draw.sheet(some.map((image) => draw.pair(image, null)));
-    if (content !== null)
-      await pictures.photo(`validation-${n}.jpg`, { kind: "validation", ...draw.textOfSheet(some, n) }, content);
-  }
+  const groups = Array.from({ length: Math.ceil(shown.length / imagesOfSheet) }, (_, i) =>
+    shown.slice(i * imagesOfSheet, (i + 1) * imagesOfSheet),
+  );
+  // The pictures of each loop are drawn at once, on all threads.
+  const drawn = await Promise.all(groups.map((some) => draw.sheet(some.map((image) => draw.pair(image, null)))));
+  for (const [i, content] of drawn.entries())
+    if (content !== null) await pictures.photo(`validation-${i + 1}.jpg`, draw.textOfSheet(groups[i], i + 1), content);
   for (const kind of errorKinds) {
+    const images = worstImages(details.images_shown, kind);
+    const contents = await Promise.all(images.map((image) => draw.sheet([draw.pair(image, kind)])));
     let n = 1;
-    for (const image of worstImages(details.images_shown, kind)) {
-      const content = await draw.sheet([draw.pair(image, kind)]);
-      if (content === null) continue;
-      await pictures.photo(`worst-${kind}-${n}.jpg`, { kind: "worst", ...draw.textOfWorst(image, kind) }, content);
-      n++;
-    }
+    for (const [i, content] of contents.entries())
+      if (content !== null)
+        await pictures.photo(`worst-${kind}-${n++}.jpg`, draw.textOfWorst(images[i], kind), content);
   }
   return pictures.finish(["validation", "worst"]);
 }
@@ -164,20 +163,22 @@ class Drawing {
     return `${headings[kind].toLowerCase()}: ${names.join(", ")}`;
   }
 
-  textOfSheet(images: readonly ImageDetails[], n: number): { title: string; alt: string } {
+  textOfSheet(images: readonly ImageDetails[], n: number): PictureText {
     const found = images.map(({ file, truths, detections }) => {
       const drawn = detections.filter(({ score }) => score >= this.#threshold);
       return `${basename(file as string)}: ${truths.length} true objects, ${drawn.length} detections`;
     });
     return {
+      kind: "validation",
       title: `Truth beside prediction, ${n}`,
       alt: `Images with their true boxes at the left, and with the detections from confidence ${this.#threshold.toFixed(2)} on at the right. ${found.join("; ")}.`,
     };
   }
 
-  textOfWorst(image: ImageDetails, kind: ErrorKind): { title: string; alt: string } {
+  textOfWorst(image: ImageDetails, kind: ErrorKind): PictureText {
     const name = basename(image.file as string);
     return {
+      kind: "worst",
       title: `${headings[kind]}: ${name}`,
       alt: `${name} with its ${image.truths.length} true boxes at the left, and with detections at the right: ${this.#fault(image, kind)}.`,
     };
