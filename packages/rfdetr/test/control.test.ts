@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it, vi } from "vitest";
 import { type ControlAnswer, type ControlCommand, controlState, requestControl } from "../src/run/control.js";
 import type { ControlEvent, TrainEvent } from "../src/run/files/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
+import type { OpenTrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";
 import type { TrainSettings } from "../src/settings/settings.js";
@@ -191,6 +192,34 @@ describe("a paused run", () => {
     await resumed("ended");
     await run(settings("unended"));
     expectSameBits("ended", "unended");
+  });
+});
+
+describe("a run that evaluates", () => {
+  it("stops at once when a command asks for it, and tells so", async () => {
+    const seen: TrainEvent[] = [];
+    let asked: Promise<ControlAnswer> | null = null;
+    const asking: OpenTrainData = async (...given) => {
+      const data = await squares(10)(...given);
+      return {
+        ...data,
+        async *evaluation(...which) {
+          for await (const batch of data.evaluation(...which)) {
+            yield batch;
+            asked ??= requestControl(path("evaluating"), { command: "stop" });
+          }
+        },
+      };
+    };
+    const request = { settings: settings("evaluating"), resume: null, stop: new Int32Array(1) };
+    for await (const event of train(request, asking)) seen.push(event);
+    expect(await asked).toMatchObject({ accepted: true, message: "The run saves and ends after step 5" });
+    expect(told(seen)).toMatchObject([{ command: "stop", step: 5 }]);
+    expect(seen.filter(({ type }) => type === "epoch")).toEqual([]);
+    expect(seen.at(-1)).toMatchObject({ type: "done", summary: { stop_reason: "interrupted", steps: 5 } });
+    await resumed("evaluating");
+    await run(settings("uninterrupted"));
+    expectSameBits("evaluating", "uninterrupted");
   });
 });
 
