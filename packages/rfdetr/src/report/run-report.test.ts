@@ -129,6 +129,20 @@ describe("the report of a run", () => {
     ]);
   });
 
+  it("names the pictures that it has no room for", () => {
+    const folder = reportRun(join(root, "large"));
+    writeFileSync(join(folder, "pictures", "labels.svg"), " ".repeat(7 << 20));
+    const index = [
+      { file: "validation-1.jpg", kind: "validation", title: "Truth", alt: "x", width: 8, height: 8 },
+      { file: "labels.svg", kind: "labels", title: "Labels", alt: "x", width: 8, height: 8 },
+    ];
+    writeFileSync(join(folder, "pictures", "validation-1.jpg"), "x");
+    writeFileSync(join(folder, "pictures", "pictures.json"), JSON.stringify(index));
+    const report = htmlPage(runReport(readRun(folder)));
+    expect(report.texts("h3")).toContain("Truth beside prediction");
+    expect(report.text()).toContain("take 6.00 MiB of a report at most: labels.svg in the folder pictures.");
+  });
+
   it("gives the command that repeats the run", () => {
     expect(text).toContain(
       "npx rfdetr train --data /data/birds --model tiny --epochs 4 --lr 0.001 --precision 16-mixed --seed 11",

@@ -2,10 +2,10 @@
 import { figure, type LegendEntry } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
-import { subsection } from "../numerics/subsection.js";
 import { type Chapter, page } from "../page.js";
 import type { RunRecord } from "../run-record.js";
 import { bestEpoch, endNotice } from "../sections/overview.js";
+import { subsection } from "../subsection.js";
 import { type Column, table } from "../table.js";
 import { brief, fraction, listed } from "../words.js";
 import { compared, differingSettings, type Fact, numericsFacts, resultFacts, runNames } from "./facts.js";

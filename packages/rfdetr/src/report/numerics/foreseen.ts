@@ -2,9 +2,9 @@
 import type { ControlRecord } from "@rfdetr/amp/records";
 import { type Html, html, pathOf } from "../html.js";
 import type { NumericsRecord, SeenForecast } from "../numerics-reader.js";
+import { subsection } from "../subsection.js";
 import { table } from "../table.js";
 import { bits, brief, counted, grouped } from "../words.js";
-import { subsection } from "./subsection.js";
 
 /** Forecasts that are listed, and the bits to overflow below which one is. */
 const [mostShown, fewBits] = [20, 8];

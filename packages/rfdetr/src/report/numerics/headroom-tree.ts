@@ -2,6 +2,7 @@
 import { headroomOf } from "@rfdetr/amp/records";
 import { exponentMap } from "../charts/heat-map.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
+import { subsection } from "../subsection.js";
 import { type Column, table } from "../table.js";
 import type { WatchedModule, WatchedSpan } from "../watched-spans.js";
 import { bits, brief, grouped, listed, percent } from "../words.js";
@@ -16,7 +17,6 @@ import {
   type Side,
   worse,
 } from "./overall.js";
-import { subsection } from "./subsection.js";
 
 /** Histograms that are drawn at most, so that the file stays small: two kilobytes each. */
 const mostMaps = 600;

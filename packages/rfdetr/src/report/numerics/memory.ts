@@ -6,8 +6,8 @@ import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html.js";
 import type { NumericsRecord } from "../numerics-reader.js";
+import { subsection } from "../subsection.js";
 import { grouped, percent } from "../words.js";
-import { subsection } from "./subsection.js";
 
 /** What the kinds are, in words. */
 const kindWords: Readonly<Record<string, string>> = {

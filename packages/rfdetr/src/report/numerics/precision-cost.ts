@@ -2,9 +2,9 @@
 import type { HeaderRecord } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
 import { type Html, html } from "../html.js";
+import { subsection } from "../subsection.js";
 import { table } from "../table.js";
 import { brief, duration } from "../words.js";
-import { subsection } from "./subsection.js";
 
 type Measured = NonNullable<HeaderRecord["calibration"]>[number];
 

@@ -3,10 +3,10 @@ import type { OverflowReport } from "@rfdetr/amp";
 import type { RollbackRecord } from "@rfdetr/amp/records";
 import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
 import type { NumericsRecord, SkippedRun } from "../numerics-reader.js";
+import { subsection } from "../subsection.js";
 import { table } from "../table.js";
 import { brief, counted, grouped } from "../words.js";
 import { evidence } from "./evidence.js";
-import { subsection } from "./subsection.js";
 
 /** Stories that are told, faults that one lists, and files that a batch names, at most. */
 const most = { stories: 20, faults: 12, files: 8 } as const;

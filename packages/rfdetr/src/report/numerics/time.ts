@@ -5,8 +5,8 @@ import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html.js";
 import type { NumericsRecord } from "../numerics-reader.js";
+import { subsection } from "../subsection.js";
 import { duration, grouped, percent } from "../words.js";
-import { subsection } from "./subsection.js";
 
 /** The phases of a step in their order, and what they are in words. */
 const phaseWords = [

@@ -3,11 +3,11 @@ import type { UpdateRecord } from "@rfdetr/amp";
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
 import { type Html, html, pathOf } from "../html.js";
+import { subsection } from "../subsection.js";
 import { table } from "../table.js";
 import type { WatchedSpan } from "../watched-spans.js";
 import { brief, counted, grouped, percent } from "../words.js";
 import type { Overall } from "./overall.js";
-import { subsection } from "./subsection.js";
 
 /** What is usual for AdamW: a thousandth of the weight in a step. */
 const usual = 1e-3;

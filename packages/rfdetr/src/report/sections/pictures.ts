@@ -5,6 +5,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { PictureEntry } from "../../predict/pictures/picture-index.js";
 import { type Html, html } from "../html.js";
 import type { RunRecord } from "../run-record.js";
+import { subsection } from "../subsection.js";
 import { listed } from "../words.js";
 
 /** Bytes of all pictures in a report: it stays small enough for a mail. Text takes a third more in the file. */
@@ -15,26 +16,42 @@ const drawn: ReadonlySet<PictureEntry["kind"]> = new Set(["results", "precision-
 
 const types: Readonly<Record<string, string>> = { ".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml" };
 
-/** The pictures that fit; null without any. */
+/** Headings over the pictures of a kind, in the order of the index. */
+const groups: Readonly<Partial<Record<PictureEntry["kind"], string>>> = {
+  validation: "Truth beside prediction",
+  worst: "Worst images by kind of error",
+  "precision-recall": "Curves",
+  f1: "Curves",
+  confusion: "Which class is taken for which",
+  "confusion-normalised": "Which class is taken for which",
+  "train-batch": "Training batches, as the model saw them",
+  labels: "Labels",
+  data: "Data",
+};
+
+/** The pictures that fit, in groups; null without any. */
 export function pictures({ folder, pictures, details }: RunRecord): Html | null {
-  const wanted = pictures.filter(({ kind }) => !drawn.has(kind) || (kind !== "results" && details === null));
+  const shown = new Map<string, Html[]>();
   const left: string[] = [];
-  const shown: Html[] = [];
   let bytes = 0;
-  for (const { file, title, alt, width, height } of wanted) {
+  for (const { file, kind, title, alt, width, height } of pictures) {
+    if (drawn.has(kind) && (kind === "results" || details !== null)) continue;
     const content = contentOf(join(folder, "pictures", file), budget - bytes);
     if (content === null) {
       left.push(file);
       continue;
     }
     bytes += content.length;
-    const address = `data:${types[extname(file)]};base64,${content.toString("base64")}`;
-    shown.push(html`<figure><figcaption>${title}</figcaption><img src="${address}" alt="${alt}" width="${Math.round(width)}" height="${Math.round(height)}"></figure>
-`);
+    const source = `data:${types[extname(file)]};base64,${content.toString("base64")}`;
+    const size = html`width="${Math.round(width)}" height="${Math.round(height)}"`;
+    const group = groups[kind] ?? "Others";
+    const picture = html`<figure><figcaption>${title}</figcaption><img src="${source}" alt="${alt}" ${size}></figure>`;
+    shown.set(group, [...(shown.get(group) ?? []), picture]);
   }
-  if (shown.length === 0) return null;
-  return html`<div class="pictures">${shown}</div>
-${left.length > 0 && html`<p>Left out, because pictures take ${formatBytes(budget)} of a report at most: ${listed(left)} in the folder <code>pictures</code>.</p>`}`;
+  if (shown.size === 0) return null;
+  const parts = [...shown].map(([group, figures]) => subsection(group, html`<div class="pictures">${figures}</div>`));
+  const why = `Left out, because pictures take ${formatBytes(budget)} of a report at most`;
+  return html`${parts}${left.length > 0 && html`<p>${why}: ${listed(left)} in the folder <code>pictures</code>.</p>`}`;
 }
 
 /** @returns null for a file that is larger than what is left, or cannot be read */

@@ -1,4 +1,4 @@
-import { type Html, html, type Part } from "../html.js";
+import { type Html, html, type Part } from "./html.js";
 
 /** A part of a chapter with its heading and anchor; null where it has no content, so that no heading stands alone. */
 export function subsection(title: string, ...content: readonly Part[]): Html | null {
