@@ -65,8 +65,8 @@ export function rangeOf(x: Tensor): Range {
 }
 
 /**
- * The largest absolute value of a tensor with its sign, and its index: the first where several are as large. A value that
- * is not a number counts as larger than all others.
+ * The largest absolute value of a tensor with its sign, and its index: the first where several are as large. A value
+ * that is not a number counts as larger than all others.
  * @param range the range of the tensor
  */
 export function largestOf(x: Tensor, { min, max }: Pick<Range, "min" | "max">): { value: number; index: number[] } {
