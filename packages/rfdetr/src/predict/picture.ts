@@ -31,15 +31,16 @@ export interface Picture extends RawImage {
 /**
  * Decodes to 8-bit RGB, as the detector sees it: alpha is dropped, and the picture is turned upright by its EXIF tag
  * unless `autoOrient` is false. A picture of more than 67 megapixels is decoded at half its size or less.
+ * @param atLeast a JPEG may be decoded at ½, ¼ or ⅛ if both sides still have this many pixels; 0 decodes all of it
  * @throws PictureError `ERR_PICTURE_INPUT` naming the file
  */
-export async function decode(image: ImageSource, autoOrient = true): Promise<Picture> {
+export async function decode(image: ImageSource, autoOrient = true, atLeast = 0): Promise<Picture> {
   const name = typeof image === "string" ? image : "the given bytes";
   try {
     if (typeof image === "string" || image instanceof Uint8Array) {
       const header = headerOf(image, name);
       return {
-        ...(await decodeImage(image, header, { orientation: autoOrient ? header.orientation : 1 }, name)),
+        ...(await decodeImage(image, header, { orientation: autoOrient ? header.orientation : 1, atLeast }, name)),
         channels: 3,
       };
     }

@@ -23,29 +23,57 @@ export interface SheetOptions extends Pick<BoxOptions, "classNames"> {
 
 /** A sheet as JPEG. @throws PictureError if an image cannot be read */
 export async function sheet(tiles: readonly SheetTile[], options: SheetOptions): Promise<Buffer> {
+  const scaled = new Map<ImageSource, Promise<Scaled>>();
+  for (const { image } of tiles)
+    if (!scaled.has(image))
+      scaled.set(
+        image,
+        inTurn(() => scale(image, options)),
+      );
   const drawn = await Promise.all(
-    tiles.map(async ({ image, boxes, caption }) => ({ image: await drawnTile(image, boxes, options), caption })),
+    tiles.map(async ({ image, boxes, caption }) => {
+      const picture = await (scaled.get(image) as Promise<Scaled>);
+      return { image: await drawnTile(picture, boxes, options), caption };
+    }),
   );
   return mosaic(drawn, { columns: options.columns, tileSize: options.side, format: "jpeg", quality: 88 });
 }
 
-async function drawnTile(
-  image: ImageSource,
-  boxes: readonly LabelledBox[],
-  { side, classNames = [], autoOrient }: SheetOptions,
-): Promise<RawImage> {
-  const picture = await decode(image, autoOrient);
-  const { width, height } = picture.original;
-  const factor = side / Math.max(width, height);
-  const [w, h] = [width, height].map((length) => Math.max(1, Math.round(length * factor)));
-  const at = boxes.map((each) => ({
-    ...each,
-    box: each.box.map((value, i) => (value * (i % 2 ? h : w)) / (i % 2 ? height : width)),
-  }));
-  const overlay = await boxOverlay(w, h, at, { classNames });
+/** Ends when the last picture is scaled. One is decoded at a time, so that large ones do not fill the memory. */
+let last: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const result = last.then(work);
+  last = result.catch(() => {});
+  return result;
+}
+
+/** A picture at the size of its tile, and the size that boxes refer to. */
+interface Scaled {
+  picture: RawImage;
+  original: { width: number; height: number };
+}
+
+async function scale(image: ImageSource, { side, autoOrient }: SheetOptions): Promise<Scaled> {
+  const { original, ...picture } = await decode(image, autoOrient, side);
+  const factor = side / Math.max(original.width, original.height);
+  const [width, height] = [original.width, original.height].map((length) => Math.max(1, Math.round(length * factor)));
   // Enlarged pixels keep their edges a little: one sees how few there are.
   const kernel = factor > 2 ? "mitchell" : "lanczos3";
-  const scaled = asSharp(picture).resize(w, h, { fit: "fill", kernel });
-  const composed = overlay === undefined ? scaled : scaled.composite([{ input: Buffer.from(overlay) }]).removeAlpha();
-  return { data: await composed.raw().toBuffer(), width: w, height: h, channels: 3 };
+  const data = await asSharp(picture).resize(width, height, { fit: "fill", kernel }).raw().toBuffer();
+  return { picture: { data, width, height, channels: 3 }, original };
+}
+
+async function drawnTile(
+  { picture, original }: Scaled,
+  boxes: readonly LabelledBox[],
+  { classNames = [] }: SheetOptions,
+): Promise<RawImage> {
+  const { width, height } = picture;
+  const factors = [width / original.width, height / original.height];
+  const scaled = boxes.map((each) => ({ ...each, box: each.box.map((value, i) => value * factors[i % 2]) }));
+  const overlay = await boxOverlay(width, height, scaled, { classNames });
+  if (overlay === undefined) return picture;
+  const drawn = asSharp(picture).composite([{ input: Buffer.from(overlay) }]);
+  return { ...picture, data: await drawn.removeAlpha().raw().toBuffer() };
 }
