@@ -23,7 +23,9 @@ const settings = {
 };
 
 /**
- * @typedef {{name: string, run: string, part: string, ready: string, width: number, height: number, dark: boolean}} Picture
+ * @typedef {{
+ *   name: string, run: string, part: string, ready: string, width: number, height: number, dark: boolean
+ * }} Picture
  */
 
 /** @type {Picture[]} */

@@ -20,7 +20,7 @@ import { ranges } from "./headroom.js";
  * @property {Forecast | null} forecast
  */
 
-const margin = { left: 54, right: 118, top: 14, bottom: 30 };
+const margin = { left: 54, top: 14, bottom: 30 };
 
 /**
  * The scales of a chart. @param {Chart} chart @param {number} width @param {number} height
@@ -40,7 +40,7 @@ export function scalesOf({ map, top, dtype, forecast }, width, height) {
   const plot = {
     left: margin.left,
     top: margin.top,
-    width: width - margin.left - margin.right,
+    width: width - margin.left - (width < 500 ? 60 : 118),
     height: height - margin.top - margin.bottom,
   };
   return {
@@ -115,7 +115,7 @@ function cells(context, { map, at, dtype, dtypes }, { x, y, gap, limits, isNear 
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Chart} chart @param {ReturnType<typeof scalesOf>} scales */
-function axes(context, { map, dtype }, { plot, x, y, from, to, highest, lowest, limits, isNear, crossing }) {
+function axes(context, { map, dtype, dtypes }, { plot, x, y, from, to, highest, lowest, limits, isNear, crossing }) {
   const [quiet, rule] = [styleValue("--quiet"), styleValue("--line")];
   context.fillStyle = quiet;
   context.strokeStyle = rule;
@@ -129,7 +129,7 @@ function axes(context, { map, dtype }, { plot, x, y, from, to, highest, lowest, 
   const last = map.steps.at(-1) ?? 0;
   const between = roundStep((to - from) / Math.max(2, plot.width / 100));
   for (let step = Math.ceil(from / between) * between; step <= to; step += between) {
-    const near = crossing !== null && Math.abs(x(step) - x(crossing)) < 46;
+    const near = (crossing !== null && Math.abs(x(step) - x(crossing)) < 46) || plot.left + plot.width - x(step) < 18;
     if (!near) context.fillText(whole(Math.max(0, step)), x(step), plot.top + plot.height + 16);
   }
   if (isNear) {
@@ -154,14 +154,23 @@ function axes(context, { map, dtype }, { plot, x, y, from, to, highest, lowest, 
     context.fillText("loses bits below", plot.left + 6, y(limits.normal) + 9);
     context.fillText("becomes zero below", plot.left + 6, y(limits.zero) + 9);
   }
-  if (crossing !== null) {
+  const upright = (/** @type {number} */ step) => {
     context.strokeStyle = styleValue("--quiet");
     context.setLineDash([3, 3]);
     context.beginPath();
-    context.moveTo(x(last), plot.top);
-    context.lineTo(x(last), plot.top + plot.height);
+    context.moveTo(x(step), plot.top);
+    context.lineTo(x(step), plot.top + plot.height);
     context.stroke();
     context.setLineDash([]);
+  };
+  if (crossing !== null) upright(last);
+  // A rule of precision changed the dtype while the run went on.
+  for (const [i, each] of dtypes.entries()) {
+    if (i === 0 || each === dtypes[i - 1]) continue;
+    upright(map.steps[i - 1]);
+    context.fillStyle = styleValue("--ink");
+    context.textAlign = "left";
+    context.fillText(`${each} from here`, x(map.steps[i - 1]) + 5, plot.top + plot.height - 12);
   }
 }
 

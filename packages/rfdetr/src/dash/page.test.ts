@@ -5,6 +5,9 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sharp } from "../data/images/sharp.js";
+import { ControlDesk } from "../run/control-desk.js";
+import type { ControlRequest } from "../run/files/control-files.js";
+import { RunLock } from "../run/files/run-lock.js";
 import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
 import { exampleDetails } from "../testing/example-details.js";
 import { writeExampleRun } from "../testing/example-run.js";
@@ -176,6 +179,41 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     await hide(false);
     await expect.poll(() => best.textContent(), { timeout: 20_000 }).toBe("0.991");
     await page.close();
+  });
+
+  it("asks a run that trains, and tells its answer", async () => {
+    const folder = join(runs, "planted");
+    const lock = RunLock.acquire(folder);
+    const desk = new ControlDesk(folder);
+    const state = { paused: false, step: 1000, overrides: {}, undoable: 0 };
+    desk.show(state);
+    const taken: ControlRequest[] = [];
+    const answering = setInterval(() => {
+      const request = desk.take();
+      if (request === null) return;
+      taken.push(request);
+      desk.answer(request, { ...state, accepted: true, message: `The run obeys ${request.command}` });
+    }, 20);
+    try {
+      const page = await open("Numerics");
+      await page.getByRole("button", { name: "Pause" }).click();
+      await page.getByText("The run obeys pause").waitFor();
+      await page.getByRole("button", { name: "Change its precision…" }).click();
+      await page.getByRole("button", { name: "Change", exact: true }).click();
+      await page.getByText("The run obeys override").waitFor();
+      expect(taken[1]).toMatchObject({ pattern: "transformer.decoder.layers.*.linear1", rule: "fp32" });
+      await page.getByRole("button", { name: "Stop…" }).click();
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.getByRole("button", { name: "Stop…" }).click();
+      await page.getByRole("button", { name: "Stop the run" }).click();
+      await page.getByText("The run obeys stop").waitFor();
+      expect(taken.map(({ command }) => command)).toEqual(["pause", "override", "stop"]);
+      await page.close();
+    } finally {
+      clearInterval(answering);
+      desk.close();
+      lock.release();
+    }
   });
 
   it("compares runs by their curves and the settings that differ", async () => {
