@@ -1,6 +1,7 @@
 // Autograd beyond Tensor.backward: switching it off, gradients of chosen inputs, graph nodes in JavaScript,
 // checkpointing.
 import { fromAddon } from "./errors.js";
+import { currentModule, within } from "./module-stack.js";
 import { type Handle, native } from "./native.js";
 import { keep, scope } from "./scope.js";
 import { Tensor } from "./tensor.js";
@@ -90,8 +91,8 @@ export function graphNode(
 
 /**
  * Activation checkpointing (Chen et al. 2016, arXiv:1604.06174): runs `body(inputs)` without keeping its intermediate
- * results, and computes them again in backward. `body` must be deterministic, and may use no tensor that requires grad
- * except `inputs` and `parameters`.
+ * results, and computes them again in backward, as a part of the same module. `body` must be deterministic, and may use
+ * no tensor that requires grad except `inputs` and `parameters`.
  */
 export function checkpoint(
   body: (inputs: Tensor[]) => Tensor,
@@ -100,6 +101,7 @@ export function checkpoint(
 ): Tensor {
   if (!isGradEnabled()) return body([...inputs]);
   const output = noGrad(() => body([...inputs]));
+  const module = currentModule();
   // The caller's scope ends before backward: the inputs must outlive it until they have been used.
   const saved = keep(inputs.map((t) => t.detach()));
   const flags = inputs.map((t) => t.requiresGrad);
@@ -110,7 +112,7 @@ export function checkpoint(
         if (flags[i]) copy.requiresGrad = true;
         return copy;
       });
-      const output = enableGrad(() => body(again));
+      const output = enableGrad(() => within(module, () => body(again)));
       const wanted = [...again.filter((_, i) => flags[i]), ...parameters.filter((p) => p.requiresGrad)];
       const options = { outputGradients: [gradient as Tensor | null], allowUnused: true };
       const found = gradients([output], wanted, options).values();

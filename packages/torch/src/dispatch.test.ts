@@ -129,6 +129,29 @@ describe("checkpoint", () => {
     };
     expect(run(() => checkpoint(body, [x], layer.parameters()))).toEqual(run(() => body([x])));
   });
+
+  it("computes again as a part of the same module, whose rules of precision then hold", () => {
+    const paths: string[] = [];
+    class Block extends nn.Module {
+      inner = new nn.Linear(4, 4);
+      override forward(x: Tensor): Tensor {
+        const body = ([input]: Tensor[]): Tensor => {
+          paths.push(nn.currentPath());
+          return this.inner.call(input);
+        };
+        return checkpoint(body, [x], this.inner.parameters());
+      }
+    }
+    class Model extends nn.Module {
+      block = new Block();
+      override forward(x: Tensor): Tensor {
+        return this.block.call(x);
+      }
+    }
+    new Model().call(randn([3, 4])).sum().backward();
+    expect(paths).toEqual(["block", "block"]);
+    expect(nn.currentPath()).toBe("");
+  });
 });
 
 describe("worker threads", () => {

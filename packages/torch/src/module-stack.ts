@@ -30,6 +30,17 @@ export function leave(): void {
   watcher?.leave();
 }
 
+/** Runs `body` as a part of `module`; outside of modules for null. */
+export function within<T>(module: RunningModule | null, body: () => T): T {
+  if (module === null) return body();
+  enter(module);
+  try {
+    return body();
+  } finally {
+    leave();
+  }
+}
+
 /** The innermost module whose forward is running on this thread; null outside of modules. */
 export function currentModule(): RunningModule | null {
   return stack.length > 0 ? (stack[stack.length - 1] as RunningModule) : null;
