@@ -148,7 +148,10 @@ describe("checkpoint", () => {
         return this.block.call(x);
       }
     }
-    new Model().call(randn([3, 4])).sum().backward();
+    new Model()
+      .call(randn([3, 4]))
+      .sum()
+      .backward();
     expect(paths).toEqual(["block", "block"]);
     expect(nn.currentPath()).toBe("");
   });
