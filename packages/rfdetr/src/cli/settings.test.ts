@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { variants } from "../model/variants.js";
 import { settings } from "../settings/settings.js";
 import { main } from "./main.js";
 
@@ -38,6 +39,14 @@ describe("rfdetr settings", () => {
         `    ${settings.max_steps.about}\n` +
         "    on the command line: --set max_steps=VALUE\n" +
         "    the Python package does not have it\n",
+    );
+  });
+
+  it("names the variants, and what the Python package calls a setting", async () => {
+    expect((await run("model")).stdout).toBe(
+      `model = "nano"  ${variants.join(", ")}\n` +
+        "    variant of the model (--model)\n" +
+        "    in the Python package: model_name\n",
     );
   });
 

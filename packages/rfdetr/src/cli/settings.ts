@@ -69,7 +69,7 @@ function inFull(row: { flag: string; also?: string; in_package: boolean; differs
   return [
     ...(row.flag.startsWith("--set") ? [`on the command line: ${row.flag}`] : []),
     ...(row.also === undefined ? [] : [`in the Python package: ${row.also}`]),
-    ...(row.in_package ? [] : ["the Python package does not have it"]),
+    ...(row.in_package || row.also !== undefined ? [] : ["the Python package does not have it"]),
     ...(row.differs === undefined ? [] : [`different from the Python package: ${row.differs}`]),
   ];
 }

@@ -1,6 +1,7 @@
 // Every setting of a training run: name, meaning, default. Types, checks, help and the table in FEATURES.md are made
 // from it.
 import { z } from "zod";
+import { variants } from "../model/variants.js";
 import type { CamelCase } from "../support/names.js";
 import { precisionSettings } from "./precision-settings.js";
 import { count, countOrZero, rate, type Setting, share } from "./setting.js";
@@ -17,7 +18,14 @@ export const settings = {
     about: "folder of the run",
     differs: "null makes a new folder under runs/, because a run never overwrites another",
   },
-  model: { type: z.string().min(1), fallback: "nano", about: "variant of the model", ours: true, also: "model_name" },
+  model: {
+    type: z.string().min(1),
+    takes: variants.join(", "),
+    fallback: "nano",
+    about: "variant of the model",
+    ours: true,
+    also: "model_name",
+  },
   weights: {
     type: z.string().min(1).nullable(),
     fallback: null,
