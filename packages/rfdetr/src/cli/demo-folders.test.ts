@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { demoImages, demoNotes, demoPlace } from "./demo-folders.js";
+import { demoEpochs, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
 
 const root = mkdtempSync(join(tmpdir(), "demo-"));
 const before = process.cwd();
@@ -82,5 +82,16 @@ describe("the images of the demo", () => {
       "birds holds something else",
     );
     expect(() => demoImages(folder("photos", { "a.jpg": 1 }), {})).toThrow("photos holds something else");
+  });
+});
+
+describe("the epochs of the demo", () => {
+  it.each([
+    [1500, 2000, 11],
+    [60, 150, 19],
+    [60, 30, 4],
+    [3, 1, 1],
+  ])("of %i images hold %i steps", (images, steps, epochs) => {
+    expect(demoEpochs(images, 8, steps)).toBe(epochs);
   });
 });

@@ -76,6 +76,11 @@ export function demoImages(folder: string, asked: DemoImages): Required<DemoImag
   return found;
 }
 
+/** How many epochs hold so many steps, whatever the number of images is. */
+export function demoEpochs(images: number, batch: number, steps: number): number {
+  return Math.ceil(steps / Math.ceil(images / batch));
+}
+
 /** The content of a JSON file; undefined if there is none that can be read. */
 function contentOf(path: string): unknown {
   try {

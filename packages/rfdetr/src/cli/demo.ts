@@ -14,7 +14,7 @@ import {
   wholeNumber,
   withOutputFlags,
 } from "./context.js";
-import { type DemoImages, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
+import { type DemoImages, demoEpochs, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
 import { follow } from "./follow.js";
 import { watchCommand } from "./next-command.js";
 
@@ -53,11 +53,13 @@ async function demo(flags: DemoFlags): Promise<number> {
     ...(flags.seed === undefined ? {} : { seed: wholeNumber("seed", flags.seed) }),
   };
   const { folder: out, resume } = demoPlace(flags.out, flags.data);
-  const seed = await provideImages(console, flags.data, asked);
+  const { seed, images } = await provideImages(console, flags.data, asked);
 
-  const { resolveSettings } = await import("../settings/resolve.js");
+  const { presetOf, resolveSettings } = await import("../settings/resolve.js");
   const { resumeConfig } = await import("../run/session/resume.js");
   const { startReported } = await import("../report/reported-run.js");
+  const preset = presetOf("demo") as { batchSize: number; maxSteps: number };
+  const maxSteps = flags.steps === undefined ? preset.maxSteps : positiveInteger("steps", flags.steps);
   if (resume) console.progress(`continuing the demo run in ${out} with its settings`);
   const run = resume
     ? startReported(resumeConfig(out), { resume: out })
@@ -69,19 +71,20 @@ async function demo(flags: DemoFlags): Promise<number> {
           seed,
           precision: flags.precision,
           notes: demoNotes,
-          ...(flags.steps === undefined ? {} : { maxSteps: positiveInteger("steps", flags.steps) }),
+          maxSteps,
+          epochs: demoEpochs(images, preset.batchSize, maxSteps),
         }),
       );
   const code = await follow(run, console);
   if (code !== exit.done) return code;
   const { summary, best } = await run.result;
   if (best === null) return exit.failed;
-  const { pictures, count } = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
+  const { pictures, count, objects } = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
   const seconds = (performance.now() - began) / 1000;
   const report = join(out, "report.html");
   console.result();
   console.fields([
-    ["images", shownPath(pictures), `what the detector finds on ${count} images that training never saw`],
+    ["images", shownPath(pictures), whatIsSeen(count, objects)],
     ["time", `${duration(seconds)} in all`],
     ...(existsSync(report)
       ? [["open", `${console.bold(shownPath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
@@ -92,12 +95,20 @@ async function demo(flags: DemoFlags): Promise<number> {
   return exit.done;
 }
 
-/** Uses the images of an earlier demo, or synthesises them. @returns their seed */
-async function provideImages(console: Console, folder: string, asked: DemoImages): Promise<number> {
+/** What the pictures of the detections show. */
+function whatIsSeen(images: number, objects: number): string {
+  const where = `${images} images that training never saw`;
+  return objects > 0
+    ? `what the detector finds on ${where}`
+    : `nothing is found yet on ${where}: it needs more steps to be sure of anything`;
+}
+
+/** Uses the images of an earlier demo, or synthesises them. @returns their number and seed */
+async function provideImages(console: Console, folder: string, asked: DemoImages): Promise<Required<DemoImages>> {
   const found = demoImages(folder, asked);
   if (found !== null) {
     console.progress(`using the ${found.images} training images of seed ${found.seed} in ${folder}`);
-    return found.seed;
+    return found;
   }
   const { synthesize } = await import("../data/synth/synth.js");
   const seed = asked.seed ?? 0;
@@ -106,14 +117,18 @@ async function provideImages(console: Console, folder: string, asked: DemoImages
     onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`),
   });
   console.progress(`synthesised ${train} training and ${valid} validation images in ${folder}`);
-  return seed;
+  return { images: train, seed };
 }
 
 /**
  * Draws the detections of at most twelve validation images, one by one and together.
- * @returns the path of the picture of all, and their number
+ * @returns the path of the picture of all, and the numbers of images and of objects
  */
-async function draw(weights: string, folder: string, out: string): Promise<{ pictures: string; count: number }> {
+async function draw(
+  weights: string,
+  folder: string,
+  out: string,
+): Promise<{ pictures: string; count: number; objects: number }> {
   const { Predictor } = await import("../predict/predict.js");
   const { drawDetections } = await import("../predict/draw.js");
   const { mosaic } = await import("../predict/mosaic.js");
@@ -121,13 +136,15 @@ async function draw(weights: string, folder: string, out: string): Promise<{ pic
   const predictor = Predictor.load(weights);
   makeFolder(out);
   const drawn: Buffer[] = [];
+  let objects = 0;
   for (const file of imageFiles([folder]).slice(0, 12)) {
     const { detections } = await predictor.detect(file);
+    objects += detections.length;
     const name = `${basename(file).replace(/\.\w+$/, "")}.jpg`;
     const { classNames } = predictor;
     drawn.push(await drawDetections(file, detections, { classNames, out: join(out, name) }));
   }
   const together = join(out, "all.jpg");
   await mosaic(drawn, { columns: 4, out: together });
-  return { pictures: together, count: drawn.length };
+  return { pictures: together, count: drawn.length, objects };
 }
