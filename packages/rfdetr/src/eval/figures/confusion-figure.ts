@@ -65,7 +65,7 @@ export function confusionFigure(
   parts.push(...pairRows(pairs, below + 50));
   const sentences = pairs.map(
     ({ predicted, truth, count, share }) =>
-      `${truth} taken for ${predicted}: ${count} times (${(share * 100).toFixed(0)} %)`,
+      `${truth} taken for ${predicted}: ${timesOf(count)} (${(share * 100).toFixed(0)} %)`,
   );
   const alt = `A matrix of ${size - 1} classes and the background: rows are predicted, columns true. ${
     sentences.length === 0 ? "No class is taken for another." : `Confused most: ${sentences.join("; ")}.`
@@ -104,6 +104,8 @@ const confusedMost = (cells: readonly Cell[], background: number): Cell[] =>
     .sort((a, b) => b.count - a.count)
     .slice(0, mostPairs);
 
+const timesOf = (count: number): string => (count === 1 ? "once" : `${count} times`);
+
 /** The pairs, one a line, with their counts in a column. */
 function pairRows(pairs: readonly Cell[], top: number): string[] {
   if (pairs.length === 0) return [];
@@ -113,7 +115,7 @@ function pairRows(pairs: readonly Cell[], top: number): string[] {
     ...pairs.flatMap(({ truth, predicted, count, share }, i) => {
       const [one, other] = [truth, predicted].map((name) => shortened(name, fontSizes.text, most));
       const y = top + 22 + i * 20;
-      const times = `${count} times, ${(share * 100).toFixed(0)} %`;
+      const times = `${timesOf(count)}, ${(share * 100).toFixed(0)} %`;
       return [
         text(16, y, `${one} taken for ${other}`),
         text(figureWidth - 16, y, times, { anchor: "end", tone: "soft" }),

@@ -106,6 +106,8 @@ describe("figures of an evaluation", () => {
     for (const share of ["0.60", "0.20", "1.00"]) expect(svg).toContain(`>${share}</text>`);
     expect(svg).toContain("predicted class 1, true class 0: 2 (20.0 %)");
     expect(alt).toContain("Confused most: class 0 taken for class 1: 2 times (20 %).");
+    const once = { ...given, confusion: { ...given.confusion, cells: [[1, 0, 1]] as [number, number, number][] } };
+    expect(confusionFigure(once, false).svg).toContain(">once, ");
   });
 });
 
@@ -130,8 +132,15 @@ describe("the course of a run", () => {
     expect(resultsFigure([row(1, { loss_scale: 65536 }), row(2, { loss_scale: 32768 })]).svg).toContain("loss scale");
   });
 
-  it("leaves gaps where a figure is missing", () => {
-    const { svg } = resultsFigure([1, 2, 3, 4].map((epoch) => row(epoch, { "val/AP": epoch === 3 ? null : 0.1 })));
+  it("draws a line across the epochs that were not evaluated", () => {
+    const { svg } = resultsFigure([1, 2, 3, 4, 5, 6].map((epoch) => row(epoch, { "train/loss": null })));
+    expect(svg).toMatch(/<polyline points="[^ ]+ [^ ]+ [^ ]+" [^>]*stroke="#0072b2"/);
+  });
+
+  it("leaves gaps where an evaluation has no figure", () => {
+    const { svg } = resultsFigure(
+      [1, 2, 3, 4].map((epoch) => row(epoch, { "val/AP": epoch === 3 ? null : 0.1, "val/AP50": 0.2 })),
+    );
     expect(svg).toMatch(/<polyline points="[^ ]+ [^ ]+" [^>]*stroke="#0072b2"[^>]*\/>\n<circle/);
   });
 

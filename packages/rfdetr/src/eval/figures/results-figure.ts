@@ -105,11 +105,13 @@ function panelParts(
   top: number,
 ): string[] {
   const area = { left: left + 52, top: top + 44, width: cellWidth - 52 - 14, height: cellHeight - 44 - 34 };
+  // An epoch without an evaluation is no gap: the line goes on to the next that has one.
+  const there = rows.flatMap((row, i) => (panel.columns.some(([column]) => isNumber(row[column])) ? [i] : []));
   const lines: Line[] = panel.columns.map(([column], i) => ({
     color: colors[i],
     width: 2,
-    x: epochs,
-    y: rows.map((row) => row[column] ?? null),
+    x: there.map((row) => epochs[row]),
+    y: there.map((row) => rows[row][column] ?? null),
   }));
   const entries: LegendEntry[] = panel.columns.map(([, label], i) => ({ color: colors[i], label }));
   return [
@@ -132,6 +134,8 @@ function smallLegend(left: number, y: number, entries: readonly LegendEntry[]): 
     return drawn;
   });
 }
+
+const isNumber = (value: number | null | undefined): boolean => typeof value === "number" && Number.isFinite(value);
 
 const valuesOf = (rows: readonly MetricsRow[], panel: Panel): number[] =>
   rows.flatMap((row) => panel.columns.flatMap(([column]) => row[column] ?? [])).filter(Number.isFinite);
