@@ -80,21 +80,17 @@ ${xAxis.ticks.map(({ value, label }) => html`<text x="${px(value)}" y="${foot + 
 
 function line({ x, y, series, steps = false }: Curve, px: Place, py: Place): Html {
   let path = "";
-  let open = false;
-  let points = 0;
+  // Points between two gaps: a line through one of them has no length, so it is drawn as a dot.
+  const dots: Html[] = [];
+  const there = (i: number): boolean => i >= 0 && i < x.length && Number.isFinite(py(y[i]));
   x.forEach((value, i) => {
+    if (!there(i)) return;
     const at = py(y[i]);
-    if (!Number.isFinite(at)) {
-      open = false;
-      return;
-    }
-    path += `${open ? (steps ? `H${px(value)}V${at}` : `L${px(value)} ${at}`) : `M${px(value)} ${at}`}`;
-    open = true;
-    points++;
+    if (there(i - 1)) path += steps ? `H${px(value)}V${at}` : `L${px(value)} ${at}`;
+    else if (there(i + 1)) path += `M${px(value)} ${at}`;
+    else dots.push(html`<circle class="f${series % 8}" cx="${px(value)}" cy="${at}" r="3"/>`);
   });
-  // A line of one point has no length.
-  if (points === 1) path += "h0.1";
-  return html`<path ${lineOf(series)}${points === 1 && html` stroke-linecap="round" stroke-width="6"`} d="${path}"/>`;
+  return html`${path !== "" && html`<path ${lineOf(series)} d="${path}"/>`}${dots}`;
 }
 
 function band({ x, low, high, series }: Curve, px: Place, py: Place): Html | null {
