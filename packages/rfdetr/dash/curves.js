@@ -10,6 +10,10 @@ import uPlot from "./uplot.js";
 
 /** @typedef {(number | null)[]} Column */
 
+/** Distances of the marks on an axis that counts, and on one of bytes. */
+const counts = Array.from({ length: 27 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
+const powersOfTwo = Array.from({ length: 42 }, (_, i) => 2 ** i);
+
 /**
  * A line of a chart.
  * @typedef {object} Line
@@ -30,8 +34,8 @@ export class Chart {
   /**
    * @param {string} title @param {Line[]} lines
    * @param {{x?: string, text?: (value: number) => string, log?: boolean, sync?: string, none?: string, band?:
-   * boolean}} options
-   *   `band` fills the room between the first two lines
+   * boolean, distances?: number[]}} options
+   *   `band` fills the room between the first two lines; `distances` are those that marks of the values may have
    */
   constructor(title, lines, options = {}) {
     this.title = title;
@@ -102,7 +106,7 @@ export class Chart {
 
   /** @param {number} width @returns {uPlot.Options} */
   #options(width) {
-    const { text = brief, log = false, sync, band = false } = this.options;
+    const { text = brief, log = false, sync, band = false, distances } = this.options;
     const axis = {
       stroke: styleValue("--quiet"),
       grid: { stroke: styleValue("--line"), width: 1 },
@@ -116,8 +120,13 @@ export class Chart {
       cursor: { y: false, points: { size: 6 }, ...(sync === undefined ? {} : { sync: { key: sync } }) },
       scales: { x: { time: false }, ...(log ? { y: { distr: 3 } } : {}) },
       axes: [
-        { ...axis, values: (_, values) => values.map((value) => whole(value)) },
-        { ...axis, size: 68, values: (_, values) => values.map((value) => (value === null ? "" : text(value))) },
+        { ...axis, incrs: counts, values: (_, values) => values.map((value) => whole(value)) },
+        {
+          ...axis,
+          size: 68,
+          ...(distances === undefined ? {} : { incrs: distances }),
+          values: (_, values) => values.map((value) => (value === null ? "" : text(value))),
+        },
       ],
       series: [
         { label: this.options.x ?? "Step", value: (_, value) => (value === null ? "–" : whole(value)) },
@@ -239,6 +248,7 @@ export class Curves {
   #memory = new Chart("Peak of the tensors", [{ label: "bytes", color: "--accent" }], {
     sync: "step",
     text: bytesText,
+    distances: powersOfTwo,
   });
   element = h(
     "div",

@@ -33,8 +33,8 @@ export const percent = (share) => {
 
 /** @param {number} bytes */
 export const bytesText = (bytes) => {
-  if (bytes >= 2 ** 30) return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-  return bytes >= 2 ** 20 ? `${(bytes / 2 ** 20).toPrecision(4)} MiB` : `${Math.round(bytes / 1024)} KiB`;
+  if (bytes >= 2 ** 30) return `${Number((bytes / 2 ** 30).toFixed(2))} GiB`;
+  return bytes >= 2 ** 20 ? `${Number((bytes / 2 ** 20).toPrecision(4))} MiB` : `${Math.round(bytes / 1024)} KiB`;
 };
 
 /** How long ago something was. @param {number} then @param {number} now */
