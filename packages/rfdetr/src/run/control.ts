@@ -65,7 +65,11 @@ export async function requestControl(
   const { path } = RunDirectory.at(folder);
   const state = controlState(path);
   if (state === null)
-    throw new RunDirectoryError(`Expected a run in progress in ${path} but no process that can be controlled runs it`);
+    throw new RunDirectoryError(
+      RunLock.isHeld(path)
+        ? `Expected a run in progress in ${path} that takes commands but it takes none`
+        : `Expected a run in progress in ${path} but no process trains there`,
+    );
   // The time leads, so that the run obeys in the order of the requests.
   const id = `${String(Date.now()).padStart(14, "0")}-${randomUUID()}`;
   ask(path, { ...command, id, session: state.session });
