@@ -56,7 +56,7 @@ export function reportOfEnd(folder: string): string | null {
     writeReport([folder]);
     return null;
   } catch (error) {
-    return `The report was not written: ${reasonOf(error)}. The run itself is complete`;
+    return `The report was not written: ${reasonOf(error)}. The run itself is unaffected`;
   }
 }
 

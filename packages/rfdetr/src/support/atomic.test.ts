@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -28,6 +38,14 @@ describe("replaceFile", () => {
     );
     expect(readFileSync(path, "utf8")).toBe("old");
     expect(readdirSync(folder)).toEqual(["x"]);
+  });
+
+  it.skipIf(process.platform === "win32")("puts no file in the place of a pipe or a device", () => {
+    const path = join(folder, "pipe");
+    execFileSync("sh", ["-c", 'mkfifo "$0"', path]);
+    expect(() => replaceText(path, "text")).toThrow(`Expected a file to write but ${path} is a device or a pipe`);
+    expect(statSync(path).isFIFO()).toBe(true);
+    expect(readdirSync(folder)).toEqual(["pipe"]);
   });
 });
 
