@@ -248,14 +248,19 @@ describe("the folder of commands", () => {
       writeFileSync(join(path("stale"), "control", `request-${old.id}.json`), JSON.stringify(old));
     mkdirSync(join(path("stale"), "control"));
     leave();
+    const folderAsRequest = join(path("stale"), "control", "request-folder.json");
     const { resume, ...again } = { resume: path("stale"), settings: resumeConfig(path("stale")) };
     const seen: TrainEvent[] = [];
     for await (const event of train({ ...again, resume, stop: new Int32Array(1) }, squares(10))) {
       seen.push(event);
       // Another arrives late, from who has read the state of the earlier process.
-      if (event.type === "step" && event.step === 4) leave();
+      if (event.type === "step" && event.step === 4) {
+        leave();
+        mkdirSync(join(folderAsRequest, "x"), { recursive: true });
+      }
     }
     expect(told(seen)).toEqual([]);
+    expect(readdirSync(path("stale"))).not.toContain("control");
     expect(seen.at(-1)).toMatchObject({ type: "done", summary: { stop_reason: "finished", steps: 10 } });
   });
 

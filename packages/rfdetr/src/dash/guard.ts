@@ -50,8 +50,10 @@ const entry = `<!doctype html>
 <title>rfdetr dash</title>
 `;
 
-const same = (a: string | undefined, b: string): boolean =>
-  a !== undefined && a.length === b.length && timingSafeEqual(Buffer.from(a.padEnd(b.length)), Buffer.from(b));
+function same(given: string | undefined, key: string): boolean {
+  const [a, b] = [Buffer.from(given ?? ""), Buffer.from(key)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
 
 /**
  * Lets through what comes from the page itself, and turns the token of the address into a cookie.

@@ -96,7 +96,10 @@ describe("the address", () => {
   });
 
   it("opens nothing without the token", async () => {
-    for (const path of ["/", "/?token=wrong", "/page/app.js", "/api/runs", "/api/events", `/api/runs/${run}/details`]) {
+    // Letters outside ASCII: as many as the token has, in more bytes.
+    const letters = `/?token=${"%C3%A9".repeat(43)}`;
+    const pages = ["/", "/page/app.js", "/api/runs", "/api/events", `/api/runs/${run}/details`];
+    for (const path of [...pages, "/?token=wrong", letters]) {
       const { status, headers } = await send(path);
       expect([path, status]).toEqual([path, 401]);
       expect(headers["set-cookie"]).toBeUndefined();

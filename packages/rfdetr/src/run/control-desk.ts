@@ -83,7 +83,7 @@ export class ControlDesk {
   #requests(): string[] {
     try {
       return readdirSync(controlFile(this.#run))
-        .filter((name) => name.startsWith("request-"))
+        .filter((name) => name.startsWith("request-") && name.endsWith(".json"))
         .sort();
     } catch {
       return [];
@@ -104,7 +104,8 @@ export class ControlDesk {
 function claimed(path: string): boolean {
   try {
     renameSync(path, `${path}.partial`);
-    rmSync(`${path}.partial`);
+    // What is no request may be a folder.
+    rmSync(`${path}.partial`, { recursive: true });
     return true;
   } catch {
     return false;
