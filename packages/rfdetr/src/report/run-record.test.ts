@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,6 +101,18 @@ describe("the folder of a run", () => {
       "evaluation.json cannot be used: evaluation.json is damaged, or of another program",
       "Line 2 of numerics.jsonl is damaged and was left out",
     ]);
+  });
+
+  it("says what is no file, and does not wait for the writer of a pipe", () => {
+    put("config.json", config);
+    mkdirSync(join(folder, "evaluation.json"));
+    const pipes = process.platform === "win32" ? [] : ["metrics.csv"];
+    for (const name of pipes) execFileSync("sh", ["-c", 'mkfifo "$0"', join(folder, name)]);
+    expect(readRun(folder).faults).toEqual(
+      [...pipes, "evaluation.json"].map(
+        (name) => `${name} cannot be used: Expected a file but it is a folder, a pipe or a device`,
+      ),
+    );
   });
 
   it("lists those pictures of the index that are there, and no file outside of the folder of pictures", () => {

@@ -155,6 +155,8 @@ export class RunReader {
     let known = this.#read.get(key);
     if (known?.stamp !== stamp) {
       try {
+        // To read a pipe would wait for its writer.
+        if (!found.isFile()) throw new Error("Expected a file but it is a folder, a pipe or a device");
         known = { stamp, value: read(path), fault: null };
       } catch (error) {
         known = { stamp, value: null, fault: `${name} cannot be used: ${reasonOf(error)}` };

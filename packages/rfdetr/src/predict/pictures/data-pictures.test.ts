@@ -64,5 +64,7 @@ describe("pictures of a dataset", () => {
     copyFileSync(join(data(), "train", "a.jpg"), join(used, "labels.jpg"));
     await expect(writeDataPictures(used, readSplits(data()))).rejects.toMatchObject({ code: "ERR_RUN_DIRECTORY" });
     expect(readdirSync(used).sort()).toEqual(["labels.jpg", "notes.txt"]);
+    const file = join(used, "notes.txt");
+    await expect(writeDataPictures(file, readSplits(data()))).rejects.toThrow(`${file} is a file: choose another name`);
   });
 });

@@ -1,5 +1,5 @@
 // The pictures of a dataset: what `rfdetr data stats` draws.
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { splitBoxes } from "../../data/box-table.js";
 import { type DuplicateGroup, findDuplicates } from "../../data/check/duplicates.js";
@@ -62,9 +62,11 @@ export async function writeDataPictures(
   return { pictures: pictures.finish(["data"]), duplicates, warning: await fontWarning(classNames) };
 }
 
-/** @throws RunDirectoryError where a folder has files that are no pictures of an earlier call */
+/** @throws RunDirectoryError for a file, and for a folder that has files that are no pictures of an earlier call */
 function mustBeOwn(folder: string): void {
   if (!existsSync(folder) || existsSync(join(folder, indexName))) return;
+  if (!statSync(folder).isDirectory())
+    throw new RunDirectoryError(`Expected a folder for the pictures but ${folder} is a file: choose another name`);
   const [other] = readdirSync(folder);
   if (other !== undefined)
     throw new RunDirectoryError(
