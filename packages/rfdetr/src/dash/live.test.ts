@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeExampleRun } from "../testing/example-run.js";
+import { RunFolders } from "./run-folders.js";
+import { RunRows } from "./run-row.js";
 import { type Dash, startDash } from "./server.js";
 import type { EpochColumns, RunsEvent, StepColumns, WatchedSteps } from "./wire.js";
 
@@ -56,6 +58,20 @@ describe("the events", () => {
     expect(third.changed.map(({ name }) => name)).toEqual(["c"]);
     expect(third.removed).toEqual([second.changed[0].id]);
     stop.abort();
+  });
+
+  it("of many pages cost one look at the files", () => {
+    let lists = 0;
+    const folders = new RunFolders(runs);
+    const list = folders.list.bind(folders);
+    folders.list = () => {
+      lists++;
+      return list();
+    };
+    const rows = new RunRows(() => "running");
+    const pages = Array.from({ length: 200 }, () => rows.all(folders));
+    expect(lists).toBe(1);
+    expect(pages[199].map(({ name }) => name)).toEqual(["a", "c", "cut"]);
   });
 });
 

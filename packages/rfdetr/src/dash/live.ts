@@ -15,10 +15,7 @@ export function liveEvents(c: Context, { folders, rows }: DashState): Response {
     const sent = new Map<string, RunRow>();
     let quiet = 0;
     for (let first = true; !stream.aborted && !stream.closed; first = false) {
-      const event = news(
-        folders.list().map((run) => rows.row(run)),
-        sent,
-      );
+      const event = news(rows.all(folders), sent);
       if (first || event.changed.length + event.removed.length > 0) {
         await stream.writeSSE({ event: "runs", data: JSON.stringify(event) });
         quiet = 0;

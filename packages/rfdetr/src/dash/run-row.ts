@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, type Stats, statSync } fro
 import { metricsOf } from "../report/metrics-table.js";
 import { summaryOf } from "../run/files/read-summary.js";
 import { holderOf } from "../run/files/run-lock.js";
-import { ownFile, type RunFolder } from "./run-folders.js";
+import { ownFile, type RunFolder, type RunFolders } from "./run-folders.js";
 import type { RunRow, RunState } from "./wire.js";
 
 /** Points of the small curve. */
@@ -11,15 +11,29 @@ const curvePoints = 48;
 /** Bytes at the end of numerics.jsonl in which its last step is looked for. */
 const endBytes = 1 << 18;
 
+/** Milliseconds for which the rows of all runs are taken to be true. */
+const fresh = 500;
+
 const recordFiles = ["config.json", "summary.json", "metrics.csv", "numerics.jsonl", "evaluation.json"] as const;
 type RecordFile = (typeof recordFiles)[number];
 
 /** Makes the rows; what has not changed is not read again. */
 export class RunRows {
   readonly #known = new Map<string, { stamp: string; row: RunRow }>();
+  #all: readonly RunRow[] = [];
+  #looked = Number.NEGATIVE_INFINITY;
 
   /** @param state of a run that a process holds */
   constructor(readonly liveState: (run: RunFolder) => "running" | "paused") {}
+
+  /** The rows of all runs. Pages that ask within {@link fresh} share one look at the files. */
+  all(folders: RunFolders): readonly RunRow[] {
+    if (performance.now() - this.#looked > fresh) {
+      this.#all = folders.list().map((run) => this.row(run));
+      this.#looked = performance.now();
+    }
+    return this.#all;
+  }
 
   /** The row of a run. */
   row(run: RunFolder): RunRow {
