@@ -1,7 +1,7 @@
 // @ts-check
 // Runs beside each other: their curves, and the settings in which they differ.
 import { ask, Latest } from "./client.js";
-import { Chart, EpochStore, StepStore } from "./curves.js";
+import { apOptions, Chart, EpochStore, StepStore } from "./curves.js";
 import { fill, h } from "./dom.js";
 import { score, whole } from "./format.js";
 import { stateText } from "./runs-view.js";
@@ -82,7 +82,7 @@ export class CompareView {
     if (this.#charts === null) {
       const lines = names.map((label, i) => ({ label, color: colors[i], ...(i % 2 === 0 ? {} : { dash: [6, 3] }) }));
       this.#charts = {
-        ap: new Chart("Average precision", lines, { x: "Epoch", text: score, none: "No epoch was evaluated yet." }),
+        ap: new Chart("Average precision", lines, apOptions),
         loss: new Chart("Loss", lines, { sync: "step" }),
         norm: new Chart("Gradient norm, before clipping", lines, { sync: "step", log: true }),
       };

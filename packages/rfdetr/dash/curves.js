@@ -10,8 +10,9 @@ import uPlot from "./uplot.js";
 
 /** @typedef {(number | null)[]} Column */
 
-/** Distances of the marks on an axis that counts, and on one of bytes. */
+/** Distances of the marks on an axis that counts, on one of AP, and on one of bytes. */
 const counts = Array.from({ length: 27 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
+const thousandths = Array.from({ length: 10 }, (_, i) => ([1, 2, 5][i % 3] * 10 ** Math.floor(i / 3)) / 1000);
 const powersOfTwo = Array.from({ length: 42 }, (_, i) => 2 ** i);
 
 /**
@@ -34,8 +35,9 @@ export class Chart {
   /**
    * @param {string} title @param {Line[]} lines
    * @param {{x?: string, text?: (value: number) => string, log?: boolean, sync?: string, none?: string, band?:
-   * boolean, distances?: number[]}} options
-   *   `band` fills the room between the first two lines; `distances` are those that marks of the values may have
+   * boolean, distances?: number[], across?: boolean}} options
+   *   `band` fills the room between the first two lines; `distances` are those that marks of the values may have;
+   *   `across` draws lines across what is missing
    */
   constructor(title, lines, options = {}) {
     this.title = title;
@@ -106,7 +108,7 @@ export class Chart {
 
   /** @param {number} width @returns {uPlot.Options} */
   #options(width) {
-    const { text = brief, log = false, sync, band = false, distances } = this.options;
+    const { text = brief, log = false, sync, band = false, distances, across = false } = this.options;
     const axis = {
       stroke: styleValue("--quiet"),
       grid: { stroke: styleValue("--line"), width: 1 },
@@ -133,6 +135,7 @@ export class Chart {
         ...this.lines.map(({ label, color, dash, dots = false }) => ({
           label,
           stroke: colorOf(color),
+          spanGaps: across,
           width: dots ? 0 : 1.5,
           ...(dash === undefined ? {} : { dash }),
           points: dots ? { show: true, size: 7, fill: colorOf(color) } : { show: this.#data[0].length < 40, size: 4 },
@@ -145,6 +148,15 @@ export class Chart {
 
 /** @param {string} color */
 const colorOf = (color) => (color.startsWith("--") ? styleValue(color) : color);
+
+/** How a chart of AP by epoch is drawn: not every epoch need be evaluated. */
+export const apOptions = {
+  x: "Epoch",
+  text: score,
+  none: "No epoch was evaluated yet.",
+  distances: thousandths,
+  across: true,
+};
 
 /** The steps of a run as the page has them. */
 export class StepStore {
@@ -211,7 +223,7 @@ export class Curves {
       { label: "AP", color: "--accent" },
       { label: "AP50", color: "--second", dash: [5, 3] },
     ],
-    { x: "Epoch", text: score, none: "No epoch was evaluated yet." },
+    apOptions,
   );
   #loss = new Chart(
     "Loss",
