@@ -103,6 +103,17 @@ describe("the folder of a run", () => {
     ]);
   });
 
+  it("gives no evaluation with a figure that is no number", () => {
+    put("config.json", config);
+    const birds = { class_name: "bird", AP: 0.5, AP50: "" };
+    put("evaluation.json", { AP: 0.5, per_class: [birds] });
+    put("test.json", { AP: {}, per_class: [] });
+    expect(readRun(folder)).toMatchObject({ evaluation: null, test: null });
+    expect(readRun(folder).faults).toEqual(
+      ["evaluation", "test"].map((name) => expect.stringContaining(`${name}.json is damaged, or of another program`)),
+    );
+  });
+
   it("says what is no file, and does not wait for the writer of a pipe", () => {
     put("config.json", config);
     mkdirSync(join(folder, "evaluation.json"));

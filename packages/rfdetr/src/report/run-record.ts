@@ -208,8 +208,13 @@ function running(folder: string): boolean {
   }
 }
 
+const figure = z.number().nullish();
+const figures = { AP: figure, AP50: figure, AP75: figure, instances: figure };
+const evaluationSchema = z.looseObject({
+  ...{ ...figures, images: figure, detections: figure, AP_small: figure, AP_medium: figure, AP_large: figure },
+  per_class: z.array(z.looseObject({ ...figures, AR: figure, class_name: z.union([z.string(), z.number()]) })),
+});
+
 /** @returns null for what are no figures of an evaluation */
-function evaluationOf(content: unknown): CocoSummary | null {
-  if (content === null || typeof content !== "object" || !("per_class" in content)) return null;
-  return Array.isArray(content.per_class) ? (content as CocoSummary) : null;
-}
+const evaluationOf = (content: unknown): CocoSummary | null =>
+  evaluationSchema.safeParse(content).success ? (content as CocoSummary) : null;

@@ -164,6 +164,13 @@ describe("the report of a run", () => {
     );
   });
 
+  it("has a dash for the figures that an evaluation lacks", () => {
+    const folder = reportRun(join(root, "few figures"));
+    const bird = { class_name: "bird", AP: 0.5 };
+    writeFileSync(join(folder, "evaluation.json"), JSON.stringify({ AP: 0.5, per_class: [bird] }));
+    expect(htmlPage(runReport(readRun(folder))).text()).toMatch(/bird\s*–\s*0\.500\s*–\s*–\s*–/);
+  });
+
   it.each([
     [{ summary: null }, "The run was broken off after step 40"],
     [

@@ -21,7 +21,11 @@ export function classes({ evaluation, details }: RunRecord): Html | null {
   type Row = (typeof rows)[number];
   const columns: Column<Row>[] = [
     { title: "class", cell: ({ class_name }) => nameOf(String(class_name)) },
-    { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
+    {
+      title: "objects",
+      number: true,
+      cell: ({ instances }) => (Number.isFinite(instances) ? grouped(instances) : "–"),
+    },
     { title: "AP", number: true, cell: ({ AP }) => fraction(AP) },
     { title: "AP50", number: true, cell: ({ AP50 }) => fraction(AP50) },
     { title: "AP75", number: true, cell: ({ AP75 }) => fraction(AP75) },
