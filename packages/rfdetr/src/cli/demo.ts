@@ -73,6 +73,8 @@ async function demo(flags: DemoFlags): Promise<number> {
           notes: demoNotes,
           maxSteps,
           epochs: demoEpochs(images, preset.batchSize, maxSteps),
+          // Some forty watched steps, so that a run of minutes has a story to show.
+          monitorInterval: Math.max(1, Math.ceil(maxSteps / 40)),
         }),
       );
   const code = await follow(run, console);
