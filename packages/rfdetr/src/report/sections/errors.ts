@@ -6,6 +6,7 @@ import type {
   SizeDetails,
 } from "../../eval/details/evaluation-details.js";
 import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kinds.js";
+import { costliestWords } from "../../eval/error-analysis/error-words.js";
 import { barChart } from "../charts/bars.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html } from "../html.js";
@@ -30,7 +31,7 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
   if (details === null || details.instances === 0) return null;
   const { errors } = details;
   const rows = errorKinds.map((kind) => ({ kind, ...kindWords[kind], ...errors.kinds[kind] }));
-  return html`<p>${costliest(errors)} Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
+  return html`<p><b>${costliestWords(errors.costliest) ?? "No error cost anything"}.</b> Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
 <div class="figures">${[
     figure({
       title: "AP50 lost to each kind of error",
@@ -55,12 +56,6 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
     kindMeanings(),
   ]}</div>
 ${bySize(details.sizes)}${details.properties.map(byProperty)}`;
-}
-
-function costliest({ costliest }: EvaluationDetails["errors"]): Html {
-  if (costliest === null) return html`No error cost anything.`;
-  const { kind, size, lost } = costliest;
-  return html`<b>What cost most: ${kindWords[kind].name}${size !== null && `, of ${size} objects`}, ${points(lost)} hundredths of AP50.</b>`;
 }
 
 function kindMeanings(): Html {

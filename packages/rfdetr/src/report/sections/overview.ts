@@ -102,10 +102,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
       "Precision",
       precisionWords(header?.precision ?? config.precision ?? null, header?.reason ?? config.reason ?? null),
     ],
-    [
-      "Note on the precision",
-      header?.note != null && typeof settings.notes !== "string" && settings.notes == null ? String(header.note) : null,
-    ],
+    ["Note on the precision", header?.note ?? null],
     [
       "Modules of their own precision",
       overrides.length === 0

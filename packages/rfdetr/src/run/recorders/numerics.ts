@@ -124,15 +124,22 @@ function foreseen(forecasts: readonly ForecastRecord[]): string {
   return `${forecastText(first)}${more}. ${remedy}`;
 }
 
-function numericsHeader({ precision, reason, parts, settings, ema, calibration }: Session): HeaderRecord {
+function numericsHeader({
+  precision,
+  reason,
+  precisionNote,
+  parts,
+  settings,
+  ema,
+  calibration,
+}: Session): HeaderRecord {
   const { policy, overrides } = parts.autocast;
-  const note = settings.notes === null ? null : JSON.stringify(settings.notes);
   return {
     v: numericsVersion,
     kind: "header",
     precision,
     reason,
-    note,
+    note: precisionNote,
     policy: policy.name,
     overrides: { ...overrides },
     hardware: machineLine(),
