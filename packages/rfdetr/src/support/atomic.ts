@@ -50,10 +50,10 @@ export function syncFile(path: string): void {
  */
 export function replaceFile(path: string, write: (temporary: string) => void): void {
   const temporary = path + partial;
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found !== undefined && !found.isFile() && !found.isDirectory())
-    throw new RunDirectoryError(`Expected a file to write but ${path} is a device or a pipe`);
   try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found !== undefined && !found.isFile() && !found.isDirectory())
+      throw new RunDirectoryError(`Expected a file to write but ${path} is a device or a pipe`);
     write(temporary);
     syncFile(temporary);
     renameSync(temporary, path);
