@@ -118,7 +118,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
           const Epilogue epilogue{.derivative_of = activation, .derivative_at = kept.const_data_ptr()};
           slope = input_gradient(slope, weight, kept.scalar_type(), epilogue);
         } else if (wants_input) {
-          input_gradients.narrow(0, row, count).copy_(input_gradient(slope, weight, kept.scalar_type()));
+          input_gradient(slope, weight, kept.scalar_type(), {}, input_gradients.narrow(0, row, count));
         }
       }
     }

@@ -109,7 +109,7 @@ void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& 
 }
 
 at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weight, at::ScalarType dtype,
-                          const Epilogue& epilogue) {
+                          const Epilogue& epilogue, at::Tensor result) {
   const Kernels& kernels = *kernels_for(gradient_in);
   const int64_t outputs = weight.size(0), inputs = weight.size(1), width = kernels.right_width;
   // Cells must be whole: an odd depth gets a column of zeros, as the packed weight gets a row of zeros.
@@ -119,7 +119,7 @@ at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weigh
   parallel_for(0, panels_of(inputs, width), grain(8 * width * outputs), [&](int64_t first, int64_t last) {
     kernels.pack_right(source_of(weight, is_bf16(gradient)), inputs, outputs, first, last, cells_of(packed));
   });
-  at::Tensor result = at::empty({gradient.size(0), inputs}, dtype);
+  if (!result.defined()) result = at::empty({gradient.size(0), inputs}, dtype);
   multiply(gradient, packed, epilogue, result);
   return result;
 }

@@ -37,9 +37,10 @@ at::Tensor split_input(const at::Tensor& rows);
 
 /// out = left · packed weight: rows [N × K] of whole cells, to rows [N × M] of float32 or bfloat16.
 void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& epilogue, at::Tensor& out);
-/// gradient · weight: rows [N × M] and weight [M × K], to rows [N × K] in `dtype`.
+/// gradient · weight: rows [N × M] and weight [M × K], to rows [N × K] in `dtype`: to `result`, if it is defined.
 at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& weight, at::ScalarType dtype,
-                          const Epilogue& epilogue = {});
+                          const Epilogue& epilogue = {}, at::Tensor result = {});
+
 /// Rows that add_weight_gradient sums at once.
 constexpr int64_t rows_at_once = 512;
 /// The gradients of a weight [M × K] and of a bias [M], float32; undefined at first.
