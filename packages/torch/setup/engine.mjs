@@ -118,6 +118,9 @@ function versionOf(root) {
   return "of an unknown version";
 }
 
+/** The libtorch that the user names; "" for none. @param {string} [libtorch] that of a flag, which goes first */
+export const namedLibtorch = (libtorch) => libtorch ?? process.env.LIBTORCH ?? "";
+
 const homeOf = (/** @type {boolean} */ cuda) =>
   join(cacheFolder(), `libtorch-${torchVersion}-${cuda ? "cuda" : "cpu"}`);
 
@@ -131,8 +134,8 @@ export const hasCudaEngine = () => existsSync(homeOf(true));
  */
 export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {}) {
   const tried = [];
-  const named = libtorch ?? process.env.LIBTORCH;
-  if (named !== undefined && named !== "") {
+  const named = namedLibtorch(libtorch);
+  if (named !== "") {
     const found = inspect(named, "LIBTORCH");
     if (typeof found !== "string") return found;
     throw new SetupError(`LIBTORCH names ${named}, which is not a libtorch that can be used`, {

@@ -5,7 +5,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { torch } from "./addon.mjs";
-import { hasCudaEngine, resolveEngine } from "./engine.mjs";
+import { hasCudaEngine, namedLibtorch, resolveEngine } from "./engine.mjs";
 import { checkCompiler, installAddon, isPrebuilt } from "./install.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
@@ -34,9 +34,9 @@ const prints = {
   addon: (/** @type {Options} */ options) =>
     fingerprint(
       [join(torch, "native")],
-      named(options),
+      namedLibtorch(options.libtorch),
       // A libtorch that is named has CUDA or not, whatever a command asks for.
-      named(options) === "" && wantsCuda(options),
+      namedLibtorch(options.libtorch) === "" && wantsCuda(options),
       process.env.CXX ?? "",
       process.version,
     ),
@@ -51,8 +51,6 @@ const prints = {
       join(root, "tsconfig.base.json"),
     ]),
 };
-
-const named = (/** @type {Options} */ options) => options.libtorch ?? process.env.LIBTORCH ?? "";
 
 /** Other commands, which know no `--cuda`, must not go back to a libtorch for the CPU. */
 const wantsCuda = (/** @type {Options} */ options) => options.cuda === true || hasCudaEngine();
