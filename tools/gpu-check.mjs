@@ -33,7 +33,17 @@ if (values.table !== undefined) {
   process.exit(0);
 }
 const { device, quick, python, out } = values;
-const names = ["parity", "devices", "learning", "claims", "batch", "resume", "python"];
+/** In the order in which they run; loaded after set-up. @type {Record<string, () => Promise<Function>>} */
+const sections = {
+  parity: async () => (await import("./gpu-check/parity.mjs")).parity,
+  devices: async () => (await import("./gpu-check/devices.mjs")).devices,
+  learning: async () => (await import("./gpu-check/learning.mjs")).learning,
+  claims: async () => (await import("./gpu-check/claims.mjs")).claims,
+  batch: async () => (await import("./gpu-check/runs.mjs")).automaticBatch,
+  resume: async () => (await import("./gpu-check/runs.mjs")).resume,
+  python: async () => (await import("./gpu-check/claims.mjs")).besidePython,
+};
+const names = Object.keys(sections);
 const wanted = values.only?.split(",") ?? names;
 const unknown = wanted.find((name) => !names.includes(name));
 if (unknown !== undefined) {
@@ -70,17 +80,8 @@ const report = new Report({
 process.on("SIGINT", () => report.interrupt());
 process.stderr.write(`libtorch ${engine().version} on ${device}: ${report.about.hardware}\n`);
 
-/** @type {[name: string, run: (report: Report, options: any) => unknown][]} */
-const sections = [
-  ["parity", (await import("./gpu-check/parity.mjs")).parity],
-  ["devices", (await import("./gpu-check/devices.mjs")).devices],
-  ["learning", (await import("./gpu-check/learning.mjs")).learning],
-  ["claims", (await import("./gpu-check/claims.mjs")).claims],
-  ["batch", (await import("./gpu-check/runs.mjs")).automaticBatch],
-  ["resume", (await import("./gpu-check/runs.mjs")).resume],
-  ["python", (await import("./gpu-check/claims.mjs")).besidePython],
-];
-for (const [name, run] of sections) if (wanted.includes(name)) await report.section(name, () => run(report, options));
+for (const [name, load] of Object.entries(sections))
+  if (wanted.includes(name)) await report.section(name, async () => (await load())(report, options));
 writeFileSync(out, `${JSON.stringify(report.data(), null, 2)}\n`);
 const { passed, failed, interrupted } = report.data();
 process.stdout.write(
