@@ -82,14 +82,14 @@ export function memoryPrices(
       model.lean = trial.way === "lean";
       model.checkpointing = trial.way === "gradient_checkpointing";
       for (const parameter of model.parameters()) parameter.grad = null;
-      resetPeakMemory();
+      resetPeakMemory(device);
       const start = performance.now();
       scope(() => {
         const outputs = autocast.run(() => model.call(images));
         criterion.compute(outputs, batch.targets, { training: true }).total.backward();
       });
       if (round > 0) trial.seconds.push((performance.now() - start) / 1000);
-      trial.peak = memory().peakBytes;
+      trial.peak = memory(device).peakBytes;
       autocast.clearCache();
     }
   model.lean = false;
