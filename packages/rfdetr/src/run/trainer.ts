@@ -251,7 +251,7 @@ class Trainer {
         evaluation: this.#evaluationSeconds,
       }),
     });
-    const recorded = { event, result, microBatches, scale, seconds, phases, files, report, seen };
+    const recorded = { event, result, microBatches, scale, seconds, phases, ranks: null, files, report, seen };
     for (const recorder of this.recorders) recorder.step?.(recorded);
     yield* this.#warnings();
     yield event;

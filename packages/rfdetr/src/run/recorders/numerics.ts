@@ -16,6 +16,7 @@ import { memory } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine.js";
 import { fixedBytes } from "../../train/memory-peak.js";
 import type { ControlEvent } from "../files/events.js";
+import { groupRecord, type RankColumns, rankColumns } from "../files/rank-records.js";
 import { remedy as divergenceRemedy } from "../run-messages.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
@@ -30,6 +31,8 @@ export class NumericsRecorder implements Recorder {
   readonly #foreseen = new Set<string>();
   /** The largest peak that was seen: the watch of a step lets that of the process begin anew. */
   #peakBytes = 0;
+  /** The machines of the processes that made the last step, as they were recorded; empty before the first. */
+  #hosts: readonly string[] = [];
 
   constructor(session: Session) {
     this.#session = session;
@@ -39,9 +42,14 @@ export class NumericsRecorder implements Recorder {
   }
 
   step(step: RecordedStep): void {
-    const { report, seen } = step;
+    const { report, seen, ranks } = step;
     this.#peakBytes = Math.max(this.#peakBytes, memory(this.#session.parts.device).peakBytes);
     const lines = [recordLine(stepRecord(this.#session, step, this.#peakBytes))];
+    if (ranks !== null) {
+      const group = groupRecord(step.event.step, ranks);
+      if (group.hosts.join() !== this.#hosts.join()) lines.unshift(recordLine(group));
+      this.#hosts = group.hosts;
+    }
     if (report !== null) lines.push(recordLine(report));
     if (seen !== null) lines.push(recordLine(this.#monitorRecord(step, seen)));
     // One write: a kill leaves all records of a step or the start of them, which a resumed run drops.
@@ -153,9 +161,9 @@ function numericsHeader({
 
 function stepRecord(
   { precision, progress, parts }: Session,
-  { event, result, scale, seconds, phases, report }: RecordedStep,
+  { event, result, scale, seconds, phases, report, ranks }: RecordedStep,
   peakBytes: number,
-): StepRecord {
+): StepRecord & { ranks?: RankColumns } {
   const { liveBytes } = memory(parts.device);
   return {
     v: numericsVersion,
@@ -189,6 +197,7 @@ function stepRecord(
       backward: milliseconds(phases.backward),
       optimizer: milliseconds(phases.optimizer),
     },
+    ...(ranks === null ? {} : { ranks: rankColumns(ranks) }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { PictureEntry } from "../../predict/pictures/picture-index.js";
 import type { StepResult } from "../../train/step.js";
 import type { MicroBatch } from "../../train/step-parts.js";
 import type { ControlEvent, EpochEvent, StepEvent } from "../files/events.js";
+import type { RankStep } from "../files/rank-records.js";
 import type { RunSummary } from "../files/run-directory.js";
 
 /** A step that was tried, applied or not. */
@@ -20,6 +21,8 @@ export interface RecordedStep {
   seconds: number;
   /** Seconds by phase. */
   phases: PhaseSeconds;
+  /** What each process did, in the order of the ranks; null in a run of one process. */
+  ranks: readonly RankStep[] | null;
   /** The files of the images, in the order of the micro-batches; empty where the loader does not tell. */
   files: readonly string[];
   /** Where a faulty step first was not finite; null unless it was run again. */

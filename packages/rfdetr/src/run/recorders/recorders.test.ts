@@ -8,7 +8,7 @@ import { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
 import { MetricsRecorder } from "./metrics.js";
 import { NumericsRecorder } from "./numerics.js";
-import type { Recorder } from "./recorder.js";
+import type { RecordedStep, Recorder } from "./recorder.js";
 import { unfailing } from "./unfailing.js";
 
 let folder: string;
@@ -96,6 +96,45 @@ describe("recorders of a resumed run", () => {
     new NumericsRecorder(session).rollback({ from: 2, to: 0, lrFactor: 0.5, fault: "loss" });
     const last = JSON.parse(written("numerics.jsonl").trimEnd().split("\n")[1]);
     expect(last).toMatchObject({ kind: "rollback", step: 2, to_step: 0, lr_factor: 0.5, fault: "loss" });
+  });
+});
+
+describe("numerics.jsonl of several processes", () => {
+  const none = { images: 0, forward: 0, loss: 0, backward: 0, optimizer: 0 };
+  /** A step that ranks on such machines made. */
+  const step = (number: number, hosts: readonly string[]): RecordedStep =>
+    ({
+      ...{ event: { step: number }, result: { applied: true }, seconds: 1, phases: { load: 0, ...none } },
+      ranks: hosts.map((host, rank) => ({ host, images: 4, work: 0.5 + rank, load: 0.1, wait: 0.25, gradNorm: 3 })),
+      ...{ report: null, seen: null },
+    }) as unknown as RecordedStep;
+
+  it("names the machines when they change, and says of every step what each process did", () => {
+    session = { ...session, parts: { device: "cpu" } } as unknown as Session;
+    writeFileSync(session.directory.file("numerics.jsonl"), '{"kind":"header"}\n');
+    const recorder = new NumericsRecorder(session);
+    for (const [i, hosts] of [["a", "b"], ["a", "b"], ["a"]].entries()) recorder.step(step(3 + i, hosts));
+    const lines = written("numerics.jsonl")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ kind, step, hosts }) => [kind, step, hosts])).toEqual([
+      ["header", undefined, undefined],
+      ["group", 3, ["a", "b"]],
+      ["step", 3, undefined],
+      ["step", 4, undefined],
+      ["group", 5, ["a"]],
+      ["step", 5, undefined],
+    ]);
+    const both = { images: [4, 4], work: [0.5, 1.5], load: [0.1, 0.1], wait: [0.25, 0.25], grad_norm: [3, 3] };
+    expect(lines[2].ranks).toEqual(both);
+  });
+
+  it("holds no word of ranks in a run of one process", () => {
+    session = { ...session, parts: { device: "cpu" } } as unknown as Session;
+    writeFileSync(session.directory.file("numerics.jsonl"), '{"kind":"header"}\n');
+    new NumericsRecorder(session).step({ ...step(3, []), ranks: null });
+    expect(written("numerics.jsonl")).not.toMatch(/ranks|group/);
   });
 });
 
