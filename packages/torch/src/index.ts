@@ -26,6 +26,7 @@ export {
   Operator,
   operator,
 } from "./dispatch.js";
+export * as distributed from "./distributed/index.js";
 export { type DType, dtypes, isDType, type TensorData } from "./dtype.js";
 export {
   type DeviceMemory,

@@ -74,6 +74,33 @@ export interface Native {
   setTf32(on: boolean): void;
   isTf32(): boolean;
 
+  joinGroup(
+    rank: number,
+    size: number,
+    address: string,
+    port: number,
+    isStoreServer: boolean,
+    storeFd: number,
+    prefix: string,
+    timeoutMilliseconds: number,
+    networkInterface: string,
+    device: string,
+  ): void;
+  /** Compares what all ranks are about to do. @returns the largest `length` */
+  checkGroup(what: string, detail: string, length: number): number;
+  broadcast(tensors: Handle[], from: number): void;
+  allReduce(tensors: Handle[], op: "sum" | "max" | "min"): void;
+  allGather(tensor: Handle): Handle[];
+  abortGroup(): void;
+  leaveGroup(): void;
+  storeSet(key: string, value: string): void;
+  storeGet(key: string): string;
+  storeTryGet(key: string): string | null;
+  makeReducer(parameters: Handle[], names: string[], bucketBytes: number, compress: boolean): number;
+  prepareReducer(reducer: number, loss: Handle): void;
+  lastReduction(reducer: number): [bytes: number, localNorm: number, first: number, last: number, wait: number];
+  freeReducer(reducer: number): void;
+
   profileStart(shapes: boolean): void;
   profileStop(): { nanoseconds: number; threads: RecordedThread[] };
   /** Opens a span with a caller-chosen id; `profileLeave` closes the innermost. Does nothing unless profiling. */
