@@ -8,6 +8,7 @@ import { workerFlags, workerScript } from "../support/worker-path.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunLock } from "./files/run-lock.js";
+import type { RankPlace } from "./launch/place.js";
 import type { ResumeChanges } from "./session/resume.js";
 
 /** What the training thread receives. */
@@ -17,8 +18,13 @@ export interface TrainRequest {
   resume: string | null;
   /** New values of settings for a run that is continued. */
   changes?: ResumeChanges;
-  /** Shared memory; any value but 0 asks the run to save a checkpoint and stop. */
+  /**
+   * Shared memory: 0, or why the run is to save a checkpoint and stop: the number of the signal that asked for it, or -1
+   * where none did.
+   */
   stop: Int32Array;
+  /** The place of this process among those that train together; null trains in one process. */
+  place: RankPlace | null;
 }
 
 /** What the training thread sends. */
@@ -126,17 +132,19 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   ): TrainRun {
     letThreadsSleep();
     const stop = new Int32Array(new SharedArrayBuffer(4));
-    const abort = () => void Atomics.store(stop, 0, 1);
+    const abort = () => void Atomics.store(stop, 0, -1);
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
     const work = (emit: (event: TrainEvent) => void) =>
-      inWorker({ settings, resume, changes, stop }, emit).finally(() => signal?.removeEventListener("abort", abort));
+      inWorker({ settings, resume, changes, stop, place: null }, emit).finally(() =>
+        signal?.removeEventListener("abort", abort),
+      );
     return new TrainRun(stop, work, { ...(ended && { ended }), ...(left && { left }) });
   }
 
   /** Asks the run to save a checkpoint and end after the step it is at. */
   stop(): void {
-    Atomics.store(this.#stop, 0, 1);
+    Atomics.store(this.#stop, 0, -1);
   }
 
   /**

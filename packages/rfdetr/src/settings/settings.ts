@@ -206,6 +206,14 @@ export const settings = {
     differs: "auto is resolved when the run begins; the package resolves it when the settings are made",
   },
 
+  process_timeout: {
+    type: z.number().positive(),
+    most: 86_400,
+    fallback: 600,
+    about: "seconds after which a process that does not answer the others counts as lost, with several processes",
+    ours: true,
+  },
+
   eval_interval: { type: count, fallback: 1, about: "epochs between evaluations; the last epoch is always evaluated" },
   eval_batch_size: {
     type: count.nullable(),

@@ -46,7 +46,7 @@ export async function* plantedOverflow({ openData, remedy, ...options }: Planted
   };
   let skipped = 0;
   try {
-    for await (const event of train({ settings, resume: null, stop: new Int32Array(1) }, openData)) {
+    for await (const event of train({ settings, resume: null, place: null, stop: new Int32Array(1) }, openData)) {
       if (event.type === "step" && event.skipped) {
         grows = false;
         skipped++;
