@@ -125,6 +125,9 @@ void register_dispatch(Exports& exports);
 void register_tensor(Exports& exports);
 void register_autograd(Exports& exports);
 void register_runtime(Exports& exports);
+void register_group(Exports& exports);
+void register_collectives(Exports& exports);
+void register_reducer(Exports& exports);
 
 /// Tells V8 how much CPU memory tensors hold, so that it collects forgotten ones in time.
 void account_memory(napi_env env);

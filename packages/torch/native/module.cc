@@ -39,6 +39,9 @@ static napi_value init(napi_env env, napi_value exports) {
     register_tensor(properties);
     register_autograd(properties);
     register_runtime(properties);
+    register_group(properties);
+    register_collectives(properties);
+    register_reducer(properties);
     register_profiler(env, properties);
     napi_define_properties(env, exports, properties.size(), properties.data());
     return exports;

@@ -1,0 +1,151 @@
+// Collectives of tensors. Each is preceded by a check of what the ranks are about to do: a rank that gets more bytes
+// than it expects would be ended by Gloo, without a word.
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+
+#include <limits>
+
+#include "env.h"
+#include "group.h"
+
+namespace rfdetr {
+
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+
+/// Of 62 bits, so that its negative is one too.
+int64_t fingerprint(const std::string& text) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const unsigned char byte : text) hash = (hash ^ byte) * 0x100000001b3;
+  return static_cast<int64_t>(hash >> 2);
+}
+
+/// Where the ranks differ, by way of the store. @throws std::runtime_error naming the first that differs from rank 0
+[[noreturn]] void tell_difference(const Group& group, const std::string& mine) {
+  c10d::PrefixStore store("differs/" + std::to_string(group.begun), group.store);
+  const auto key = [](int rank) { return std::to_string(rank); };
+  store.set(key(group.rank), std::vector<uint8_t>(mine.begin(), mine.end()));
+  std::string first;
+  for (int rank = 0; rank < group.size; ++rank) {
+    const auto bytes = store.get(key(rank));
+    const std::string theirs(bytes.begin(), bytes.end());
+    if (rank == 0) first = theirs;
+    if (theirs == first) continue;
+    size_t at = 0;
+    while (at < theirs.size() && at < first.size() && theirs[at] == first[at]) ++at;
+    const auto part = [&](const std::string& text) {
+      const size_t from = text.rfind(' ', at > 40 ? at - 40 : 0);
+      return text.substr(at > 40 && from != std::string::npos ? from + 1 : 0, 160);
+    };
+    throw std::runtime_error("the ranks differ: rank 0 has " + part(first) + " and rank " + key(rank) + " has " +
+                             part(theirs));
+  }
+  throw std::runtime_error("the ranks differ");
+}
+
+/// checkGroup(what, detail, length) → the largest length of all ranks.
+napi_value check_group(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<3> args(env, info);
+    const auto joined = group();
+    const std::string mine = to_string(env, args[0], "what") + " " + to_string(env, args[1], "detail");
+    const int64_t hash = fingerprint(mine + std::to_string(++joined->begun));
+    Tensors values{at::tensor({hash, -hash, to_int(env, args[2], "length")}, at::kLong)};
+    c10d::AllreduceOptions options;
+    options.reduceOp = c10d::ReduceOp::MAX;
+    joined->gloo->allreduce(values, options)->wait();
+    const auto* const largest = values[0].const_data_ptr<int64_t>();
+    if (largest[0] != hash || largest[1] != -hash) tell_difference(*joined, mine);
+    return from_int(env, largest[2]);
+  });
+}
+
+/// The backend that carries a tensor.
+c10d::Backend& carrier(const Group& group, const at::Tensor& tensor) {
+  if (tensor.is_cpu()) return *group.gloo;
+  TORCH_CHECK(group.nccl, "Expected a tensor of the CPU in a group without GPUs but received one of ", tensor.device());
+  return *group.nccl;
+}
+
+/// The same elements, contiguous and without a graph.
+Tensors plain(const Tensors& tensors) {
+  Tensors result;
+  for (const auto& tensor : tensors) result.push_back(tensor.detach().contiguous());
+  return result;
+}
+
+void copy_back(const Tensors& into, const Tensors& from) {
+  for (size_t i = 0; i < into.size(); ++i)
+    if (auto target = into[i].detach(); !target.is_same(from[i]) && target.data_ptr() != from[i].data_ptr())
+      target.copy_(from[i]);
+}
+
+using Works = std::vector<c10::intrusive_ptr<c10d::Work>>;
+void wait_for_all(const Works& works) {
+  for (const auto& work : works) work->wait();
+}
+
+/// broadcast(tensors, from)
+napi_value broadcast(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<2> args(env, info);
+    const auto joined = group();
+    const auto given = to_tensor_list(env, args[0]);
+    const auto sent = plain(given);
+    c10d::BroadcastOptions options;
+    options.rootRank = to_int(env, args[1], "from");
+    Works works;
+    for (const auto& tensor : sent) {
+      Tensors one{tensor};
+      works.push_back(carrier(*joined, tensor).broadcast(one, options));
+    }
+    wait_for_all(works);
+    copy_back(given, sent);
+    return napi_value(nullptr);
+  });
+}
+
+/// allReduce(tensors, "sum" | "max" | "min")
+napi_value all_reduce(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<2> args(env, info);
+    const auto joined = group();
+    const auto given = to_tensor_list(env, args[0]);
+    const auto sent = plain(given);
+    const std::string op = to_string(env, args[1], "op");
+    c10d::AllreduceOptions options;
+    options.reduceOp = op == "max" ? c10d::ReduceOp::MAX : op == "min" ? c10d::ReduceOp::MIN : c10d::ReduceOp::SUM;
+    Works works;
+    for (const auto& tensor : sent) {
+      Tensors one{tensor};
+      works.push_back(carrier(*joined, tensor).allreduce(one, options));
+    }
+    wait_for_all(works);
+    copy_back(given, sent);
+    return napi_value(nullptr);
+  });
+}
+
+/// allGather(tensor) → those of all ranks.
+napi_value all_gather(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    const auto joined = group();
+    Tensors sent = plain({to_tensor(env, args[0])});
+    std::vector<Tensors> gathered(1);
+    for (int rank = 0; rank < joined->size; ++rank) gathered[0].push_back(at::empty_like(sent[0]));
+    carrier(*joined, sent[0]).allgather(gathered, sent)->wait();
+    return from_tensor_list(env, gathered[0]);
+  });
+}
+
+}  // namespace
+
+void register_collectives(Exports& exports) {
+  define(exports, "checkGroup", check_group);
+  define(exports, "broadcast", broadcast);
+  define(exports, "allReduce", all_reduce);
+  define(exports, "allGather", all_gather);
+}
+
+}  // namespace rfdetr

@@ -1,0 +1,264 @@
+// Sums of gradients over the ranks while backward runs: c10d's Reducer, with a hook that adds up in the order of ranks.
+#include <c10/core/thread_pool.h>
+#include <torch/csrc/distributed/c10d/reducer.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "env.h"
+#include "group.h"
+
+namespace rfdetr {
+
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+using Clock = std::chrono::steady_clock;
+using FuturePointer = c10::intrusive_ptr<c10::ivalue::Future>;
+
+double seconds_between(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+/// What one reduction took. Written by the thread that runs backward, except for `done`.
+struct Reduction {
+  Clock::time_point began, first, last, done;
+  int64_t bytes = 0;
+  double squares = 0;
+};
+
+/// Adds up buckets in the order of ranks. A bucket is cut into one part for each rank. Every rank gets its part of all
+/// (all-to-all), adds them up, and hands the sum to all (all-gather): as many bytes as a ring sends. All-gathers begin
+/// in a thread of this class, in the order of buckets, on connections of their own; so both kinds of collectives are
+/// begun in the same order on all ranks.
+class OrderedSum : public c10d::CommHookInterface {
+ public:
+  OrderedSum(std::shared_ptr<Group> group, bool compress, Reduction& times)
+      : group_(std::move(group)), compress_(compress), times_(times), thread_([this] { gather(); }) {}
+
+  ~OrderedSum() override {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+  FuturePointer runHook(c10d::GradBucket& bucket) override {
+    const auto now = Clock::now();
+    at::Tensor buffer = bucket.getBuffer();
+    if (bucket.getIndex() == 0) times_.first = now;
+    times_.last = now;
+    const double norm = buffer.norm().item<double>();
+    times_.squares += norm * norm;
+    const int64_t part = (buffer.numel() + group_->size - 1) / group_->size;
+    const auto dtype = compress_ ? at::kBFloat16 : buffer.scalar_type();
+    at::Tensor sent = at::empty({part * group_->size}, buffer.options().dtype(dtype));
+    sent.narrow(0, 0, buffer.numel()).copy_(buffer);
+    sent.narrow(0, buffer.numel(), sent.numel() - buffer.numel()).zero_();
+    at::Tensor received = at::empty_like(sent);
+    times_.bytes += sent.numel() * static_cast<int64_t>(sent.element_size());
+    // As bytes: Gloo has not every dtype.
+    at::Tensor out = received.view(at::kByte), in = sent.view(at::kByte);
+    std::vector<int64_t> even;
+    auto work = group_->gloo->alltoall_base(out, in, even, even);
+    auto future = c10::make_intrusive<c10::ivalue::Future>(c10::TensorType::get());
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back({buffer, sent, received, std::move(work), future});
+    }
+    changed_.notify_all();
+    return future;
+  }
+
+  at::Tensor parseHookResult(const c10::IValue& result) override {
+    return c10d::detail::parseCppCommHookResult(result);
+  }
+
+ private:
+  struct Job {
+    at::Tensor buffer, sent, received;
+    c10::intrusive_ptr<c10d::Work> work;
+    FuturePointer future;
+  };
+
+  void gather() {
+    const at::NoGradGuard no_grad;
+    for (;;) {
+      Job job;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return ended_ || !queue_.empty(); });
+        if (queue_.empty()) return;
+        job = std::move(queue_.front());
+        queue_.pop_front();
+      }
+      try {
+        finish(job);
+        times_.done = Clock::now();
+        job.future->markCompleted(job.buffer);
+      } catch (...) {
+        job.future->setError(std::current_exception());
+      }
+    }
+  }
+
+  void finish(Job& job) {
+    job.work->wait();
+    const auto parts = job.received.view({group_->size, -1});
+    at::Tensor sum = compress_ ? parts[0].to(at::kFloat) : parts[0];
+    for (int rank = 1; rank < group_->size; ++rank) sum.add_(parts[rank]);
+    Tensors mine{sum.to(job.sent.scalar_type()).view(at::kByte)};
+    // The parts that were sent are not needed any more: the sums come into their place.
+    std::vector<Tensors> all(1);
+    for (const auto& part : job.sent.view({group_->size, -1}).unbind()) all[0].push_back(part.view(at::kByte));
+    group_->gather->allgather(all, mine)->wait();
+    job.buffer.copy_(job.sent.narrow(0, 0, job.buffer.numel()));
+  }
+
+  const std::shared_ptr<Group> group_;
+  const bool compress_;
+  Reduction& times_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Job> queue_;
+  bool ended_ = false;
+  std::thread thread_;  // last: it begins when all else is made
+};
+
+/// Sums of NCCL, in the order that it chooses.
+class DeviceSum : public c10d::CommHookInterface {
+ public:
+  DeviceSum(std::shared_ptr<Group> group, bool compress) : group_(std::move(group)), compress_(compress) {}
+
+  FuturePointer runHook(c10d::GradBucket& bucket) override {
+    at::Tensor buffer = bucket.getBuffer();
+    Tensors sent{compress_ ? buffer.to(at::kBFloat16) : buffer};
+    return group_->nccl->allreduce(sent)->getFuture()->then(
+        [buffer, compress = compress_](c10::ivalue::Future& future) {
+          const at::Tensor sum = future.value().toTensorVector()[0];
+          if (compress) buffer.copy_(sum);
+          return c10::IValue(buffer);
+        },
+        c10::TensorType::get());
+  }
+
+  at::Tensor parseHookResult(const c10::IValue& result) override {
+    return c10d::detail::parseCppCommHookResult(result);
+  }
+
+ private:
+  const std::shared_ptr<Group> group_;
+  const bool compress_;
+};
+
+struct GroupReducer {
+  Reduction times;
+  std::unique_ptr<c10d::Reducer> reducer;
+};
+
+/// Reducers by number. They belong to the thread that trains.
+std::unordered_map<int64_t, std::unique_ptr<GroupReducer>>& reducers() {
+  static auto* const all = new std::unordered_map<int64_t, std::unique_ptr<GroupReducer>>();
+  return *all;
+}
+
+GroupReducer& reducer_of(napi_env env, napi_value number) {
+  const auto found = reducers().find(to_int(env, number, "reducer"));
+  if (found == reducers().end()) throw std::runtime_error("the reducer was disposed");
+  return *found->second;
+}
+
+/// makeReducer(parameters, names, bucketBytes, compress) → number
+napi_value make_reducer(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<4> args(env, info);
+    const auto joined = group();
+    const Tensors parameters = to_tensor_list(env, args[0]);
+    std::unordered_map<size_t, std::string> names;
+    for (uint32_t i = 0; i < parameters.size(); ++i) {
+      napi_value name;
+      check(env, napi_get_element(env, args[1], i, &name));
+      names[i] = to_string(env, name, "name");
+    }
+    const int64_t bytes = to_int(env, args[2], "bucketBytes");
+    const bool compress = to_bool(env, args[3], "compress");
+    const int64_t first = std::min<int64_t>(bytes, 1 << 20);
+    const std::vector<bool> dense(parameters.size(), false);
+    // Backward reaches the last parameters first.
+    auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(
+        parameters, {static_cast<size_t>(first), static_cast<size_t>(bytes)}, dense));
+    std::reverse(buckets.begin(), buckets.end());
+    auto made = std::make_unique<GroupReducer>();
+    made->reducer = std::make_unique<c10d::Reducer>(
+        parameters, buckets, joined->all, dense, bytes, /*find_unused_parameters=*/true,
+        /*gradient_as_bucket_view=*/true, names, first,
+        /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, std::vector<int64_t>{});
+    std::unique_ptr<c10d::CommHookInterface> hook;
+    if (joined->nccl)
+      hook = std::make_unique<DeviceSum>(joined, compress);
+    else
+      hook = std::make_unique<OrderedSum>(joined, compress, made->times);
+    made->reducer->register_comm_hook(std::move(hook));
+    static int64_t next = 1;
+    reducers()[next] = std::move(made);
+    return from_int(env, next++);
+  });
+}
+
+/// prepareReducer(reducer, loss)
+napi_value prepare_reducer(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<2> args(env, info);
+    GroupReducer& reducer = reducer_of(env, args[0]);
+    reducer.times = {};
+    reducer.times.began = reducer.times.first = reducer.times.last = reducer.times.done = Clock::now();
+    reducer.reducer->prepare_for_backward({to_tensor(env, args[1])});
+    return napi_value(nullptr);
+  });
+}
+
+/// lastReduction(reducer) → [bytes, norm of this rank's gradients, seconds to the first bucket, to the last, from there
+/// to the last sum]
+napi_value last_reduction(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    const Reduction& times = reducer_of(env, args[0]).times;
+    const double figures[]{static_cast<double>(times.bytes), std::sqrt(times.squares),
+                           seconds_between(times.began, times.first), seconds_between(times.began, times.last),
+                           seconds_between(times.last, std::max(times.last, times.done))};
+    napi_value list;
+    check(env, napi_create_array_with_length(env, std::size(figures), &list));
+    uint32_t i = 0;
+    for (const double figure : figures) check(env, napi_set_element(env, list, i++, from_double(env, figure)));
+    return list;
+  });
+}
+
+napi_value free_reducer(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    const Args<1> args(env, info);
+    const auto found = reducers().find(to_int(env, args[0], "reducer"));
+    if (found == reducers().end()) return napi_value(nullptr);
+    found->second->reducer->remove_autograd_hooks();
+    reducers().erase(found);
+    return napi_value(nullptr);
+  });
+}
+
+}  // namespace
+
+void register_reducer(Exports& exports) {
+  define(exports, "makeReducer", make_reducer);
+  define(exports, "prepareReducer", prepare_reducer);
+  define(exports, "lastReduction", last_reduction);
+  define(exports, "freeReducer", free_reducer);
+}
+
+}  // namespace rfdetr
