@@ -2,7 +2,7 @@
 // parts.
 import type { Split } from "./data/index.js";
 import type { CocoSummary } from "./eval/coco/coco-summary.js";
-import type { ResizeOptions } from "./eval/square.js";
+import type { ResizeOptions } from "./eval/pixels.js";
 import type { Detection } from "./model/types.js";
 import { type ImageInput, isMany } from "./predict/image-input.js";
 import type { ModelInfo } from "./predict/model-host.js";

@@ -2,7 +2,7 @@
 export { type DetectorOptions, type ResumeOptions, RFDETR } from "./detector.js";
 export { CocoEvaluator, type CocoSummary } from "./eval/coco/coco.js";
 export { evaluateFiles, loadFiles } from "./eval/coco/coco-files.js";
-export type { ResizeOptions } from "./eval/square.js";
+export type { ResizeOptions } from "./eval/pixels.js";
 export type { Detection, ModelConfig } from "./model/types.js";
 export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./predict/draw.js";
 export type { ImageInput } from "./predict/image-input.js";

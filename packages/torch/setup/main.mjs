@@ -101,10 +101,10 @@ export async function setup(options = {}) {
 async function installPackages(stamps) {
   say("npm packages");
   // Not `npm ci`: it refuses locks without the optional packages of other platforms, which some registries do not
-  // carry.
+  // carry. The install script of onnxruntime-node would fetch 300 MB for CUDA.
   await run(
     "npm",
-    ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"],
+    ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--onnxruntime-node-install=skip"],
     "The npm packages could not be installed",
     ["check the network and the npm registry setting, and run the same command again"],
   );

@@ -5,7 +5,7 @@ import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split 
 import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/coco.js";
-import { joinSquares, type ResizeOptions, toSquare } from "./square.js";
+import { joinPixels, type ResizeOptions, resizePixels } from "./pixels.js";
 
 /** How the data of an evaluation is read. */
 export interface EvaluationDataOptions extends ResizeOptions {
@@ -17,26 +17,27 @@ export interface EvaluationDataOptions extends ResizeOptions {
 
 /**
  * Opens one split for evaluation outside of a run.
- * @param side of the square images in pixels
+ * @param size height and width of the images in pixels, or the side of square ones
  * @throws DataError if the split cannot be used
  */
 export async function openEvaluationData(
   root: string,
   split: Split,
-  side: number,
+  size: number | readonly [height: number, width: number],
   batch: number,
   { antialias = true, autoOrient = true, onBadImage }: EvaluationDataOptions = {},
 ): Promise<{ classNames: string[]; images: number; batches: () => AsyncGenerator<EvaluationBatch> }> {
   const dataset = openDataset(root, split, { autoOrient });
+  const [height, width] = typeof size === "number" ? [size, size] : size;
   return {
     classNames: dataset.classNames,
     images: dataset.images.length,
     async *batches() {
-      if (!antialias) {
-        yield* interpolatedBatches(dataset.images, side, batch, onBadImage);
+      if (!antialias || height !== width) {
+        yield* resizedBatches(dataset.images, [height, width], batch, { antialias, onBadImage });
         return;
       }
-      const loader = evaluationLoader(side, Math.min(4, usableCores().threads), onBadImage);
+      const loader = evaluationLoader(height, Math.min(4, usableCores().threads), onBadImage);
       try {
         yield* evaluationBatches(loader, dataset.images, batch);
       } finally {
@@ -83,12 +84,12 @@ export async function* evaluationBatches(
     };
 }
 
-/** Batches of the images in their order, resized without antialias. */
-async function* interpolatedBatches(
+/** Batches of the images in their order, resized in this thread: those that the loader has no recipe for. */
+async function* resizedBatches(
   images: readonly DatasetImage[],
-  side: number,
+  size: readonly [height: number, width: number],
   batch: number,
-  onBadImage?: (message: string) => void,
+  { antialias, onBadImage }: { antialias: boolean; onBadImage: EvaluationDataOptions["onBadImage"] },
 ): AsyncGenerator<EvaluationBatch> {
   for (let at = 0; at < images.length; at += batch) {
     const tried = await Promise.all(
@@ -106,9 +107,9 @@ async function* interpolatedBatches(
     if (good.length === 0) continue;
     const entries = good.map(({ entry }) => entry);
     yield {
-      images: joinSquares(good.map(({ pixels }) => toSquare(pixels, side, { antialias: false }))),
-      height: side,
-      width: side,
+      images: joinPixels(good.map(({ pixels }) => resizePixels(pixels, size, { antialias }))),
+      height: size[0],
+      width: size[1],
       imageIds: entries.map(({ id }) => id),
       files: entries.map(({ file }) => file),
       origSizes: entries.map(({ height, width }) => [height, width]),

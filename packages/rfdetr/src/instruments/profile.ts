@@ -14,7 +14,8 @@ import {
   span,
 } from "@rfdetr/torch";
 import { postprocess, toArrays } from "../model/postprocess.js";
-import { listDetections, Predictor } from "../predict/predict.js";
+import { listDetections } from "../onnx/detections.js";
+import { Predictor } from "../predict/predict.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
 import type { Subject } from "../train/calibrate-step.js";
 import { trainingStep } from "../train/step.js";

@@ -1,6 +1,7 @@
 // `rfdetr/predict`: images in, detections out, and drawn on the image.
 
 export { imageExtensions } from "../data/images/image-kinds.js";
+export { listDetections } from "../onnx/detections.js";
 export { classColors, readableOn } from "../support/class-colors.js";
 export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./draw.js";
 export { imageFiles } from "./inputs.js";
@@ -12,7 +13,6 @@ export {
   type DecodedImage,
   type DetectOptions,
   type ImagePrediction,
-  listDetections,
   Predictor,
   type SquareImage,
 } from "./predict.js";

@@ -3,8 +3,9 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
+import { listDetections } from "../onnx/detections.js";
 import type { RawImage } from "./picture.js";
-import { type DetectOptions, listDetections, Predictor } from "./predict.js";
+import { type DetectOptions, Predictor } from "./predict.js";
 
 const config = resolveModel("tiny", { numClasses: 2 });
 let model: RFDETRModel;

@@ -3,13 +3,15 @@
 import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import type { RgbPixels } from "../data/images/rgb.js";
-import { joinSquares, type ResizeOptions, toSquare } from "../eval/square.js";
+import { joinPixels, type ResizeOptions } from "../eval/pixels.js";
+import { toSquare } from "../eval/square.js";
 import { inFloat32 } from "../model/outputs.js";
 import { postprocess, type ScoredBoxes, toArrays } from "../model/postprocess.js";
 import { modelAutocast } from "../model/precision.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection, ModelConfig } from "../model/types.js";
+import { listDetections, rowNames } from "../onnx/detections.js";
 import { resolveDevice } from "../support/device.js";
 import { NumericsError } from "../support/errors.js";
 import type { ReadOptions } from "../weights/types.js";
@@ -67,11 +69,7 @@ export class Predictor {
     readonly name = "the model",
   ) {
     this.#autocast = modelAutocast(model, { precision });
-    const { numClasses } = config;
-    this.#names = Array.from(
-      { length: numClasses + 1 },
-      (_, row) => classNames[row] ?? (row === numClasses ? "__background__" : `class ${row}`),
-    );
+    this.#names = rowNames(classNames, config.numClasses + 1);
     model.eval();
   }
 
@@ -120,7 +118,7 @@ export class Predictor {
     const { resolution: side, numSelect } = this.config;
     return noGrad(() =>
       scope(() => {
-        const pixels = joinSquares(images.map((image) => image.pixels));
+        const pixels = joinPixels(images.map((image) => image.pixels));
         const outputs = this.forward(normalise_(imagesToTensor(pixels, images.length, side, side, this.device)));
         const sizes = images.map(({ width, height }) => [height, width] as const);
         return postprocess(outputs, sizes, numSelect).map((tensors, i) => {
@@ -150,16 +148,4 @@ function checkFinite({ scores, boxes }: ScoredBoxes, name: string): void {
   throw new NumericsError(
     `Expected finite scores and boxes but ${name} gives NaN or infinity: its weights are damaged, or overflow in this precision`,
   );
-}
-
-/** The detections whose score is above `threshold` as objects, best first. */
-export function listDetections(found: ScoredBoxes, classNames: readonly string[], threshold: number): Detection[] {
-  const { boxes, scores, labels } = found;
-  const detections: Detection[] = [];
-  for (let i = 0; i < scores.length && scores[i] > threshold; i++) {
-    const [x1, y1, x2, y2] = boxes.subarray(i * 4, i * 4 + 4);
-    const className = classNames[labels[i]] ?? `class ${labels[i]}`;
-    detections.push({ box: [x1, y1, x2, y2], score: scores[i], classId: labels[i], className });
-  }
-  return detections;
 }

@@ -1,0 +1,66 @@
+// Raw outputs to detections, without libtorch: what `model/postprocess.ts` computes with it. No import of Node.
+import type { ScoredBoxes } from "../model/postprocess.js";
+import type { Detection } from "../model/types.js";
+import type { RawOutputs } from "./goldens.js";
+
+/**
+ * Selects the `numSelect` (query, class) pairs of an image with the highest scores, and scales their boxes to pixels.
+ * Equal scores are ordered by query, then by class. Source: `rfdetr.models.postprocess: PostProcess`.
+ * @param outputs of one image
+ */
+export function selectBoxes(
+  { boxes, logits }: RawOutputs,
+  { width, height }: { width: number; height: number },
+  numSelect: number,
+): ScoredBoxes {
+  const rows = logits.length / (boxes.length / 4);
+  const scores = Float32Array.from(logits, (logit) => 1 / (1 + Math.exp(-logit)));
+  const best = bestOf(scores, numSelect);
+  const found = {
+    boxes: new Float32Array(best.length * 4),
+    scores: Float32Array.from(best, (pair) => scores[pair]),
+    labels: Int32Array.from(best, (pair) => pair % rows),
+  };
+  const limits = [width, height];
+  const { fround } = Math;
+  best.forEach((pair, i) => {
+    const query = Math.floor(pair / rows) * 4;
+    for (let axis = 0; axis < 2; axis++) {
+      const centre = boxes[query + axis];
+      const half = fround(Math.max(0, boxes[query + 2 + axis]) * 0.5);
+      const inside = (edge: number): number => Math.min(limits[axis], Math.max(0, fround(fround(edge) * limits[axis])));
+      found.boxes[i * 4 + axis] = inside(centre - half);
+      found.boxes[i * 4 + 2 + axis] = inside(centre + half);
+    }
+  });
+  return found;
+}
+
+/** Indices of the highest scores, highest first, equal ones in their order. NaN comes first, as libtorch sorts it. */
+function bestOf(scores: Float32Array, count: number): Uint32Array {
+  const lowest = scores.slice().sort()[Math.max(0, scores.length - count)];
+  const rank = (i: number): number => (Number.isNaN(scores[i]) ? 2 : scores[i]);
+  return Uint32Array.from([...scores.keys()].filter((i) => !(scores[i] < lowest)))
+    .sort((a, b) => rank(b) - rank(a) || a - b)
+    .subarray(0, count);
+}
+
+/** A name for each row of the class head: those of the classes, and one for the row without a class. */
+export function rowNames(classNames: readonly string[], rows: number): string[] {
+  return Array.from(
+    { length: rows },
+    (_, row) => classNames[row] ?? (row === rows - 1 ? "__background__" : `class ${row}`),
+  );
+}
+
+/** The detections whose score is above `threshold` as objects, best first. */
+export function listDetections(found: ScoredBoxes, classNames: readonly string[], threshold: number): Detection[] {
+  const { boxes, scores, labels } = found;
+  const detections: Detection[] = [];
+  for (let i = 0; i < scores.length && scores[i] > threshold; i++) {
+    const [x1, y1, x2, y2] = boxes.subarray(i * 4, i * 4 + 4);
+    const className = classNames[labels[i]] ?? `class ${labels[i]}`;
+    detections.push({ box: [x1, y1, x2, y2], score: scores[i], classId: labels[i], className });
+  }
+  return detections;
+}

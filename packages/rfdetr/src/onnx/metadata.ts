@@ -1,0 +1,132 @@
+// What an exported file says of itself: the `metadata_props` of an ONNX model, strings by name. The exporter writes
+// them; Node and browser read them. No import of Node.
+import type { Golden, GoldenTolerance } from "./goldens.js";
+
+/** How images become the input of the model. */
+export interface Preprocessing {
+  /** Subtracted from each channel on the scale 0 to 1, then each is divided by `std`. */
+  mean: [number, number, number];
+  std: [number, number, number];
+  resize: "bilinear";
+  /** Whether a pixel of the resized image averages all that it covers, as `PIL.Image.resize` does. */
+  antialias: boolean;
+  layout: "NCHW";
+}
+
+/** The proof of an export against the detector's own forward pass. */
+export interface ExportProof {
+  /** Images that both ran. */
+  images: number;
+  /** Largest difference of a box coordinate, in pixels of the model's input. */
+  max_box_error_px: number;
+  max_score_error: number;
+  /** Detections that are on one side of the threshold only. */
+  flips: number;
+  threshold: number;
+  AP?: { ours: number; export: number };
+}
+
+/** Metadata of an exported file. */
+export interface ExportMetadata {
+  /** Name of the variant, such as `nano`. */
+  variant: string;
+  /** Height and width of the input in pixels. */
+  resolution: [height: number, width: number];
+  /** By class index; the model has a row more, for no class. */
+  classNames: string[];
+  preprocessing: Preprocessing;
+  /** Detections that post-processing selects for each image. */
+  numSelect: number;
+  /** Of the file, such as `fp32`, `fp16`, `bf16` or `int8`. */
+  precision: string;
+  /** Of the training, such as `bf16-mixed`; null if it is not known. */
+  trainingPrecision: string | null;
+  /** Of this program. */
+  version: string;
+  licence: string;
+  proof: ExportProof | null;
+  /** Inputs with the results that the file must give for them. */
+  goldens: { tolerance: GoldenTolerance; cases: Golden[] } | null;
+}
+
+/** Version of the metadata's format. */
+export const exportFormat = "1";
+
+const prefix = "rfdetr.";
+
+/** Which metadata are text; the others are JSON. */
+const texts = {
+  variant: "variant",
+  precision: "precision",
+  trainingPrecision: "training_precision",
+  version: "version",
+  licence: "licence",
+} as const;
+const values = {
+  resolution: "resolution",
+  classNames: "class_names",
+  preprocessing: "preprocessing",
+  numSelect: "num_select",
+  proof: "proof",
+  goldens: "goldens",
+} as const;
+
+/** The entries of a file; what is null has none. */
+export function metadataEntries(metadata: ExportMetadata): Record<string, string> {
+  const entries: Record<string, string> = { [`${prefix}format`]: exportFormat };
+  for (const [key, name] of Object.entries(texts)) {
+    const text = metadata[key as keyof typeof texts];
+    if (text !== null) entries[prefix + name] = text;
+  }
+  for (const [key, name] of Object.entries(values)) {
+    const value = metadata[key as keyof typeof values];
+    if (value !== null) entries[prefix + name] = JSON.stringify(value);
+  }
+  return entries;
+}
+
+/**
+ * Reads the entries of a file.
+ * @returns null for a file that this program did not write
+ * @throws Error if an entry is missing or damaged, or if the format is a later one
+ */
+export function parseMetadata(entries: Readonly<Record<string, string>>): ExportMetadata | null {
+  const format = entries[`${prefix}format`];
+  if (format === undefined) return null;
+  if (format !== exportFormat)
+    throw new Error(
+      `Expected format ${exportFormat} in rfdetr.format but it is ${format}: a later version wrote the file`,
+    );
+  const text = (name: string): string => {
+    const value = entries[prefix + name];
+    if (value === undefined) throw new Error(`Expected ${prefix}${name} in the metadata but it is missing`);
+    return value;
+  };
+  const json = <T>(name: string, fits: (value: T) => boolean): T => {
+    let value: T | undefined;
+    try {
+      value = JSON.parse(text(name));
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+    if (value === undefined || !fits(value))
+      throw new Error(`Expected a value of its kind in ${prefix}${name} of the metadata but it is damaged`);
+    return value;
+  };
+  const optional = <T>(name: string): T | null =>
+    entries[prefix + name] === undefined ? null : json<T>(name, (value) => typeof value === "object");
+  const whole = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+  return {
+    variant: text("variant"),
+    resolution: json("resolution", (value: [number, number]) => Array.isArray(value) && value.every(whole)),
+    classNames: json("class_names", (value: string[]) => Array.isArray(value)),
+    preprocessing: json("preprocessing", ({ mean, std }: Preprocessing) => mean?.length === 3 && std?.length === 3),
+    numSelect: json<number>("num_select", whole),
+    precision: text("precision"),
+    trainingPrecision: entries[`${prefix}training_precision`] ?? null,
+    version: text("version"),
+    licence: text("licence"),
+    proof: optional("proof"),
+    goldens: optional("goldens"),
+  };
+}
