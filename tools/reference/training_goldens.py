@@ -72,9 +72,7 @@ def image(number: int, side: int) -> np.ndarray:
     return (x * (2 + number % 5) + y * (3 + c) + ((x * y) >> 2) * (1 + c) + 31 * number) & 255
 
 
-def target(number: int) -> dict[str, torch.Tensor]:
-    """0 to 3 boxes."""
-    count = (number * 5 + 2) % 4
+def target(number: int, count: int) -> dict[str, torch.Tensor]:
     u = uniforms(f"boxes{number}", count * 4).astype(np.float32).reshape(count, 4)
     boxes = np.concatenate([0.5 + np.float32(0.25) * u[:, :2], np.float32(0.3) + np.float32(0.2) * u[:, 2:]], 1).astype(
         np.float32
@@ -85,8 +83,10 @@ def target(number: int) -> dict[str, torch.Tensor]:
     }
 
 
-def micro_batch(number: int, side: int, dtype: torch.dtype):
+def micro_batch(number: int, side: int, dtype: torch.dtype, counts: list[int] | None = None):
+    """Two images; 0 to 3 boxes each where their numbers are not given."""
     numbers = [2 * number, 2 * number + 1]
+    counts = counts or [(n * 5 + 2) % 4 for n in numbers]
     pixels = (
         torch.from_numpy(np.stack([image(n, side) for n in numbers]).astype(np.uint8))
         .permute(0, 3, 1, 2)
@@ -98,7 +98,10 @@ def micro_batch(number: int, side: int, dtype: torch.dtype):
         1, 3, 1, 1
     )
     mask = torch.zeros(len(numbers), side, side, dtype=torch.bool)
-    targets = [{**target(n), "image_id": torch.tensor([n]), "orig_size": torch.tensor([side, side])} for n in numbers]
+    targets = [
+        {**target(n, count), "image_id": torch.tensor([n]), "orig_size": torch.tensor([side, side])}
+        for n, count in zip(numbers, counts)
+    ]
     for t in targets:
         t["boxes"] = t["boxes"].to(dtype)
     return NestedTensor(pixels.to(dtype), mask), targets

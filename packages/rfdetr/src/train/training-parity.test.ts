@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { GradScaler } from "@rfdetr/amp";
 import { noGrad, optim, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import type { Target } from "../data/target.js";
 import { fillModel, uniforms } from "../instruments/deterministic-fill.js";
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "../model/precision.js";
 import { resizeImages } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
+import { referenceImages, referencePixels, referenceTarget } from "../testing/reference-batch.js";
 import { Ema } from "./ema.js";
 import { scaleOfStep, trainingScales } from "./multi-scale.js";
 import { parameterGroups } from "./parameter-groups.js";
@@ -39,41 +39,6 @@ const settings = { lr: 4e-4, lrEncoder: 6e-4, lrVitLayerDecay: 0.8, lrComponentD
 const [microBatches, accumulated, steps] = [20, 2, 50];
 const scales = trainingScales(config.resolution, config.patchSize, config.numWindows, true);
 const side = Math.max(...scales);
-
-function pixels(number: number): Uint8Array {
-  const bytes = new Uint8Array(side * side * 3);
-  for (let y = 0; y < side; y++)
-    for (let x = 0; x < side; x++)
-      for (let c = 0; c < 3; c++)
-        bytes[(y * side + x) * 3 + c] =
-          (x * (2 + (number % 5)) + y * (3 + c) + ((x * y) >> 2) * (1 + c) + 31 * number) & 255;
-  return bytes;
-}
-
-function target(number: number): Target {
-  const count = (number * 5 + 2) % 4;
-  const u = Float32Array.from(uniforms(`boxes${number}`, count * 4));
-  const boxes = u.map((v, i) =>
-    i % 4 < 2 ? 0.5 + Math.fround(0.25 * v) : Math.fround(0.3) + Math.fround(Math.fround(0.2) * v),
-  );
-  return { imageId: number, labels: Int32Array.from({ length: count }, (_, k) => (7 * k + 3 * number + 1) % 8), boxes };
-}
-
-/** Both images of a micro-batch, `[2, 3, side, side]`, in the roundings of the reference: float32 up to the resize. */
-function normalised(number: number): Float32Array {
-  const [mean, deviation] = [
-    [0.485, 0.456, 0.406],
-    [0.229, 0.224, 0.225],
-  ].map((list) => list.map(Math.fround));
-  const out = new Float32Array(2 * 3 * side * side);
-  for (let b = 0; b < 2; b++) {
-    const bytes = pixels(2 * number + b);
-    for (let c = 0; c < 3; c++)
-      for (let i = 0; i < side * side; i++)
-        out[(b * 3 + c) * side * side + i] = Math.fround(Math.fround(bytes[i * 3 + c] / 255) - mean[c]) / deviation[c];
-  }
-  return out;
-}
 
 function marks(
   names: Map<Tensor, string>,
@@ -130,10 +95,10 @@ function run(kind: "float64" | "float32" | "bfloat16"): Run {
         : trainingStep(
             parts,
             numbers.map((n) => ({
-              images: Uint8Array.from([...pixels(2 * n), ...pixels(2 * n + 1)]),
+              images: Uint8Array.from([...referencePixels(2 * n, side), ...referencePixels(2 * n + 1, side)]),
               height: side,
               width: side,
-              targets: [target(2 * n), target(2 * n + 1)],
+              targets: [referenceTarget(2 * n), referenceTarget(2 * n + 1)],
             })),
             size,
             ema,
@@ -164,9 +129,11 @@ function exactStep(parts: Parameters<typeof trainingStep>[0], ema: Ema, numbers:
   optimizer.zeroGrad();
   for (const n of numbers)
     scope(() => {
-      const images = tensor(normalised(n), { shape: [2, 3, side, side] }).double();
+      const images = tensor(referenceImages(n, side), { shape: [2, 3, side, side] }).double();
       const outputs = model.call(noGrad(() => resizeImages(images, size, size)));
-      const { total, terms: own } = criterion.compute(outputs, [target(2 * n), target(2 * n + 1)], { training: true });
+      const { total, terms: own } = criterion.compute(outputs, [referenceTarget(2 * n), referenceTarget(2 * n + 1)], {
+        training: true,
+      });
       for (const [name, term] of own) terms.set(name, (terms.get(name) ?? 0) + term.item() / numbers.length);
       loss += total.item() / numbers.length;
       total.mul(1 / numbers.length).backward();
