@@ -48,7 +48,8 @@ napi_value check_group(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<3> args(env, info);
     const auto joined = group();
-    const std::string mine = to_string(env, args[0], "what") + " " + to_string(env, args[1], "detail");
+    const std::string what = to_string(env, args[0], "what"), detail = to_string(env, args[1], "detail");
+    const std::string mine = detail.empty() ? what : what + " " + detail;
     const int64_t hash = fingerprint(mine + std::to_string(++joined->begun));
     Tensors values{at::tensor({hash, -hash, to_int(env, args[2], "length")}, at::kLong)};
     c10d::AllreduceOptions options;

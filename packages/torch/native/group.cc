@@ -38,7 +38,7 @@ std::shared_ptr<Group> held() {
   return current();
 }
 
-/// The group of `held`, whose store outlives an abort.
+/// The store of the last group: it outlives an abort.
 c10::intrusive_ptr<c10d::Store>& kept_store() {
   static auto* const store = new c10::intrusive_ptr<c10d::Store>();
   return *store;
@@ -120,6 +120,9 @@ napi_value join_group(napi_env env, napi_callback_info info) {
     options.timeout = group.timeout;
     options.waitWorkers = false;
     auto tcp = c10::make_intrusive<c10d::TCPStore>(address, options);
+    // Others may still need it when this process has left, or joins anew.
+    static auto* const served = new std::vector<c10::intrusive_ptr<c10d::Store>>();
+    if (options.isServer) served->push_back(tcp);
     group.store = c10::make_intrusive<c10d::PrefixStore>(to_string(env, args[6], "prefix"), tcp);
     meet(*group.store, group);
     const auto under = [&](const char* prefix) { return c10::make_intrusive<c10d::PrefixStore>(prefix, group.store); };

@@ -14,8 +14,11 @@ export class DistributedError extends TorchError {
   declare readonly rank?: number;
 }
 
-/** What libtorch reports, by the words that tell it from others, with what it means and what to look at. */
-const meanings: readonly [words: RegExp, what: string, hint: string][] = [
+/**
+ * What the addon reports, by the words that tell it from others, with what it means (null: the report says it itself)
+ * and what to look at.
+ */
+const meanings: readonly [words: RegExp, what: string | null, hint: string][] = [
   [
     /Connection (closed|reset|refused)|Broken pipe|Application timeout caused pair closure|Socket closed|got 0 bytes/,
     "the connection to another rank broke",
@@ -27,10 +30,11 @@ const meanings: readonly [words: RegExp, what: string, hint: string][] = [
     "A rank hangs, is much slower than the others, or the network between the hosts is cut",
   ],
   [
-    /waiting for clients|clients joined/,
-    "not all ranks came in time",
-    "Start as many processes as the world size says, each with its own rank",
+    /^these ranks did not come in time/,
+    null,
+    "Start as many processes as the world size says, each with a rank of its own, and look at the logs of these",
   ],
+  [/^two processes have rank|^the ranks differ/, null, "Start all processes with the same command and their own ranks"],
   [
     /EADDRINUSE|address already in use/,
     "the port of the store is taken",
@@ -42,6 +46,11 @@ const meanings: readonly [words: RegExp, what: string, hint: string][] = [
     "Check MASTER_ADDR and MASTER_PORT, the firewall, and that rank 0 runs",
   ],
 ];
+
+/** Whether an error of backward tells of the group. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof Error && meanings.some(([words]) => words.test(error.message));
+}
 
 /** An error of this rank. @param cause what the addon threw */
 export function distributedError(what: string, rank: number, cause: unknown): DistributedError {

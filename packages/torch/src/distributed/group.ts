@@ -102,7 +102,7 @@ export class ProcessGroup {
   /** Copies the tensors of rank `from` into those of the others. */
   broadcast(tensors: readonly Tensor[], from = 0): void {
     this.#check(`broadcast from ${from}`, describeAll(tensors));
-    this.#run("broadcast", () => native.broadcast(handles(tensors), from));
+    this.#run("finish broadcast", () => native.broadcast(handles(tensors), from));
   }
 
   /**
@@ -111,13 +111,13 @@ export class ProcessGroup {
    */
   allReduce(tensors: readonly Tensor[], op: Reduction = "sum"): void {
     this.#check(`all-reduce (${op})`, describeAll(tensors));
-    this.#run("all-reduce", () => native.allReduce(handles(tensors), op));
+    this.#run("finish all-reduce", () => native.allReduce(handles(tensors), op));
   }
 
   /** The tensors of all ranks, which have one shape and dtype, in the order of ranks. */
   allGather(tensor: Tensor): Tensor[] {
     this.#check("all-gather", describeAll([tensor]));
-    const gathered = this.#run("all-gather", () => native.allGather(tensor.handle));
+    const gathered = this.#run("finish all-gather", () => native.allGather(tensor.handle));
     return gathered.map((handle) => new Tensor(handle));
   }
 
@@ -129,7 +129,9 @@ export class ProcessGroup {
     room.set(bytes, 8);
     return scope(() => {
       const mine = new Tensor(native.fromBytes(room, [room.length], "uint8"));
-      const gathered = this.#run("all-gather", () => native.allGather(mine.handle)).map((handle) => new Tensor(handle));
+      const gathered = this.#run("finish all-gather", () => native.allGather(mine.handle)).map(
+        (handle) => new Tensor(handle),
+      );
       return gathered.map((each) => {
         const data = each.toArray() as Uint8Array;
         const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
@@ -155,7 +157,7 @@ export class ProcessGroup {
    * @throws DistributedError on every rank, naming the first rank that differs from rank 0
    */
   agree(what: string, value: string): void {
-    this.#check(what, value);
+    this.#run(`agree on the ${what}`, () => native.checkGroup(what, value, 0));
   }
 
   /**
@@ -173,14 +175,14 @@ export class ProcessGroup {
 
   /** @returns the largest `length` of all ranks */
   #check(what: string, detail: string, length = 0): number {
-    return this.#run(what, () => native.checkGroup(what, detail, length));
+    return this.#run(`finish ${what}`, () => native.checkGroup(what, detail, length));
   }
 
   #run<T>(what: string, body: () => T): T {
     try {
       return body();
     } catch (error) {
-      throw distributedError(`finish ${what}`, this.rank, error);
+      throw distributedError(what, this.rank, error);
     }
   }
 }

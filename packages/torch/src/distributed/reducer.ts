@@ -1,7 +1,7 @@
 // Gradients are summed over the ranks while backward runs.
 import { native } from "../native.js";
 import type { Tensor } from "../tensor.js";
-import { distributedError } from "./error.js";
+import { distributedError, isBroken } from "./error.js";
 import type { ProcessGroup } from "./group.js";
 
 /** Settings of a {@link Reducer}. */
@@ -37,14 +37,13 @@ export interface ReductionTimes {
  * that accumulates the gradients one after the other. As many bytes travel as in a ring. On a GPU the sums are NCCL's
  * own.
  *
- * Without {@link Reducer.prepare} a backward only accumulates. Parameters that the loss of no rank reaches keep no
+ * A backward of the loss itself only accumulates. Parameters that the loss of no rank reaches keep no
  * gradient.
  * @example
  * import { distributed } from "@rfdetr/torch";
  * const reducer = new distributed.Reducer(group, model.namedParameters());
  * const loss = criterion(model.call(images));
- * reducer.prepare(loss);
- * loss.backward(); // every parameter has the sum of all ranks now
+ * reducer.backward(loss); // every parameter has the sum of all ranks now
  * console.log(reducer.last().waitSeconds);
  */
 export class Reducer {
@@ -68,12 +67,17 @@ export class Reducer {
     );
   }
 
-  /** Makes the next backward reduce. @param loss what `backward` will be called on */
-  prepare(loss: Tensor): void {
+  /**
+   * Backward of a loss, after which every parameter has the sum of the gradients of all ranks, with those that were
+   * accumulated before. All ranks must call it.
+   * @throws DistributedError when a rank is gone or does not answer; OperatorError with libtorch's text
+   */
+  backward(loss: Tensor): void {
     try {
       native.prepareReducer(this.#id, loss.handle);
+      loss.backward();
     } catch (error) {
-      throw distributedError("reduce gradients", this.#group.rank, error);
+      throw isBroken(error) ? distributedError("sum the gradients", this.#group.rank, error) : error;
     }
   }
 
