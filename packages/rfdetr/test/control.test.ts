@@ -61,7 +61,7 @@ const records = (name: string) => bytes(name, "numerics.jsonl").toString().trim(
 const told = (events: TrainEvent[]): ControlEvent[] => events.filter((event) => event.type === "control");
 
 function expectSameBits(name: string, other: string): void {
-  const state = ["model", "optimizer", "ema", "rng"].map((part) => `checkpoint/${part}.safetensors`);
+  const state = ["model", "optimizer", "ema"].map((part) => `checkpoint/${part}.safetensors`);
   for (const file of [...state, "weights/last.safetensors", "weights/best.safetensors"])
     expect(bytes(name, file).equals(bytes(other, file)), `${file} of ${name} and ${other}`).toBe(true);
   const losses = (of: string) =>

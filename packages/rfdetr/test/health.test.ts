@@ -90,7 +90,6 @@ function spoil(name: string, kind: "model" | "ema" | "expAvg" | "expAvgSq" | "ex
     ...average.values(),
     ...tensors.optimizer.expAvg,
     ...tensors.optimizer.expAvgSq,
-    tensors.rng,
   ])
     tensor.dispose();
   return key;

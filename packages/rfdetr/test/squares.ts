@@ -1,6 +1,6 @@
 // A dataset in memory: coloured squares on grey, two classes. For tests of the loop, which must not wait for files.
 import type { EvaluationBatch } from "../src/eval/batch.js";
-import { type OpenTrainData, stepsOfEpoch } from "../src/run/session/training-data.js";
+import { effectiveBatch, microBatchesOf, type OpenTrainData, stepsOfEpoch } from "../src/run/session/training-data.js";
 import type { MicroBatch } from "../src/train/step-parts.js";
 
 interface Scene {
@@ -41,9 +41,10 @@ function scene(seed: number, side: number): Scene {
 
 /** `images` training scenes and as many for validation. */
 export function squares(images: number): OpenTrainData {
-  return async (settings, { seed, side, evaluationSide }) => {
-    const { batchSize, gradAccumSteps } = settings;
-    const stepsPerEpoch = stepsOfEpoch(images, batchSize * gradAccumSteps);
+  return async (settings, { seed, side, evaluationSide, shard: { rank, size } = { rank: 0, size: 1 } }) => {
+    const { batchSize } = settings;
+    const stepsPerEpoch = stepsOfEpoch(images, effectiveBatch(settings));
+    const inStep = microBatchesOf(settings);
     const micro = (first: number): MicroBatch => {
       const scenes = Array.from({ length: batchSize }, (_, i) => scene(seed * 1000 + ((first + i) % images), side));
       return {
@@ -80,12 +81,12 @@ export function squares(images: number): OpenTrainData {
       close: async () => {},
       async *steps(epoch, from) {
         for (let step = from; step < stepsPerEpoch; step++)
-          yield Array.from({ length: gradAccumSteps }, (_, a) =>
-            micro(((epoch * stepsPerEpoch + step) * gradAccumSteps + a) * batchSize),
+          yield Array.from({ length: inStep / size }, (_, i) =>
+            micro(((epoch * stepsPerEpoch + step) * inStep + rank + i * size) * batchSize),
           );
       },
       async *evaluation(_split, batch) {
-        for (let first = 0; first < images; first += batch) {
+        for (let first = rank * batch; first < images; first += size * batch) {
           const scenes = Array.from({ length: Math.min(batch, images - first) }, (_, i) =>
             scene(seed * 1000 + first + i, evaluationSide),
           );

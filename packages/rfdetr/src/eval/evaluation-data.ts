@@ -2,6 +2,7 @@
 import { usableCores } from "@rfdetr/torch/cores";
 import { decodeFile } from "../data/images/decode.js";
 import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split } from "../data/index.js";
+import { placesOf, type Shard, wholeShard } from "../data/loader/shards.js";
 import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/coco.js";
@@ -60,13 +61,14 @@ export function evaluationLoader(side: number, workers: number, onBadImage?: (me
   });
 }
 
-/** Batches of the images in their order. */
+/** Batches of the images in their order; those of the shard. */
 export async function* evaluationBatches(
   loader: DataLoader,
   images: readonly DatasetImage[],
   batch: number,
+  shard: Shard = wholeShard,
 ): AsyncGenerator<EvaluationBatch> {
-  const order = Int32Array.from(images, (_, i) => i);
+  const order = placesOf(images.length, batch, shard);
   for await (const { images: pixels, height, width, entries, origSizes } of loader.batches(
     images,
     order,

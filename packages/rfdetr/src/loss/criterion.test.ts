@@ -184,6 +184,18 @@ describe("Criterion", () => {
     }
   });
 
+  it("divides by the boxes of the batch, or by the number it is given, which may be a fraction; never by less than 1", () => {
+    const criterion = new Criterion({ groupDetr: 2 });
+    const own = toyTargets.reduce((sum, { labels }) => sum + labels.length, 0);
+    const total = (boxes?: number): number =>
+      criterion
+        .compute(toyOutputs(), toyTargets, { training: true, ...(boxes === undefined ? {} : { boxes }) })
+        .total.item();
+    expect(total(own)).toBe(total());
+    expect(total(2.5)).toBeCloseTo((total() * own) / 2.5, 4);
+    expect(total(0)).toBeCloseTo(total() * own * 2, 4);
+  });
+
   it("has the gradients of finite differences", () => {
     for (const kind of ["ia_bce", "focal"] as const) {
       const logits = toyLogits().to("float64");

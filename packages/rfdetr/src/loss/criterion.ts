@@ -39,7 +39,7 @@ export interface Losses {
  * Computes the training loss. Each prediction layer (every decoder layer and the query selection) gets its own matching
  * and contributes 1 · classification + 5 · L1 + 2 · (1 − GIoU), under the default weights. The classification loss is
  * summed over all logits, the other two terms over the matched pairs. Each sum is divided by
- * max(1, target boxes of the batch · query groups).
+ * max(1, target boxes of the batch · query groups), or by another count.
  *
  * Float16 and bfloat16 outputs are converted to float32 first; float64 outputs stay float64. Sources: DETR
  * (arXiv:2005.12872, §3.1), Group DETR (arXiv:2207.13085), `rfdetr.models.criterion: SetCriterion`.
@@ -65,10 +65,12 @@ export class Criterion {
    * Computes the loss of one batch.
    * @param outputs what the model returned for the batch
    * @param targets one for each image, in the order of the batch; boxes as fractions of the image
-   * @param options `training`: whether the outputs hold all query groups or the first one only
+   * @param options `training`: whether the outputs hold all query groups or the first one only. `boxes`: the number of
+   * target boxes to divide by, in place of those of the batch; several processes divide by the mean over all their
+   * batches (`rfdetr.models.criterion: SetCriterion.forward`)
    * @throws ModelConfigError if a label is negative or the class head has no logit for it
    */
-  compute(outputs: Outputs, targets: readonly Target[], options: { training: boolean }): Losses {
+  compute(outputs: Outputs, targets: readonly Target[], options: { training: boolean; boxes?: number | null }): Losses {
     return scope(() => {
       const groups = options.training ? this.#groups : 1;
       const layers: [suffix: string, prediction: Prediction][] = [
@@ -83,7 +85,7 @@ export class Criterion {
             throw new ModelConfigError(
               `Expected labels from 0 to ${classes - 1} but received ${label} in image ${target.imageId}: the model has too few classes for this dataset`,
             );
-      const count = Math.max(1, groups * targets.reduce((sum, t) => sum + t.labels.length, 0));
+      const count = Math.max(1, groups * (options.boxes ?? boxesOf(targets)));
 
       // Layers of one shape are computed together. The query selection has fewer rows than the decoder if there are
       // fewer tokens than queries.
@@ -142,6 +144,11 @@ export class Criterion {
     const { ce: a, bbox: b, giou: c } = this.#weights;
     return ce.mul(a).add(bbox.mul(b)).add(generalised.mul(c)).sum();
   }
+}
+
+/** The number of target boxes of a batch. */
+export function boxesOf(targets: readonly Target[]): number {
+  return targets.reduce((sum, { labels }) => sum + labels.length, 0);
 }
 
 /** The M matched pairs of several prediction layers, layer by layer. */

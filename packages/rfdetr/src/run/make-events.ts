@@ -11,6 +11,7 @@ import type { RunSummary } from "./files/run-directory.js";
 import { epochMeans } from "./progress.js";
 import { runVersions } from "./session/run-config.js";
 import type { Session } from "./session/session.js";
+import { effectiveBatch, microBatchesOf } from "./session/training-data.js";
 
 /** The first event of a run, new or resumed. */
 export function startEvent({
@@ -37,8 +38,8 @@ export function startEvent({
     stepsPerEpoch: session.stepsPerEpoch,
     totalSteps: session.totalSteps,
     epochs: settings.epochs,
-    batch: settings.batchSize * settings.gradAccumSteps,
-    accumulate: settings.gradAccumSteps,
+    batch: effectiveBatch(settings),
+    accumulate: microBatchesOf(settings),
     precision: session.precision,
     reason: session.reason,
     precisionNote: session.precisionNote,

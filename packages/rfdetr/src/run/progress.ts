@@ -61,6 +61,11 @@ function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, n
   yield* auxiliary;
 }
 
+/** Steps until a run ends by their number; those that were undone do not count. */
+export function stepsLeft({ progress, totalSteps }: { progress: SavedProgress; totalSteps: number }): number {
+  return totalSteps - progress.step + (progress.rollbacks?.undone ?? 0);
+}
+
 /** Means over the epoch's steps; a loss of NaN where no step had a finite loss. */
 export function epochMeans({ loss, steps, terms }: SavedProgress["epochSums"]): {
   loss: number;

@@ -3,11 +3,6 @@
 import { existsSync } from "node:fs";
 import { RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/early-stopping.js";
-import { scaleOfStep } from "../train/multi-scale.js";
-import { replayStep } from "../train/replay.js";
-import { trainingStep } from "../train/step.js";
-import type { MicroBatch } from "../train/step-parts.js";
-import { afterFault } from "./after-fault.js";
 import { judgeEpoch } from "./best-weights.js";
 import { EpochHealth } from "./epoch-health.js";
 import { FaultJudge } from "./fault-policy.js";
@@ -15,16 +10,8 @@ import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunDirectory, type RunSummary } from "./files/run-directory.js";
 import { logged } from "./files/run-log.js";
-import {
-  doneEvent,
-  epochEvent,
-  reasonOfEnd,
-  runSummary,
-  startEvent,
-  stepEvent,
-  writtenSummary,
-} from "./make-events.js";
-import { addStep, emptySums } from "./progress.js";
+import { doneEvent, epochEvent, reasonOfEnd, runSummary, startEvent, writtenSummary } from "./make-events.js";
+import { emptySums, stepsLeft } from "./progress.js";
 import { drawPictures } from "./recorders/draw-pictures.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
@@ -35,9 +22,8 @@ import { endedRun } from "./session/ended-run.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
-import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StateKeeper } from "./state-keeper.js";
-import { StepWatch } from "./step-watch.js";
+import { StepMaker } from "./step-maker.js";
 import type { TrainRequest } from "./train-run.js";
 
 type StopReason = RunSummary["stop_reason"];
@@ -76,18 +62,11 @@ async function* trainSession(session: Session, stop: Int32Array): AsyncGenerator
 class Trainer {
   readonly #progress: SavedProgress;
   readonly #stopping: EarlyStopping | null;
-  readonly #speed = new SpeedMeter();
   readonly #faults: FaultJudge;
-  readonly #watch: StepWatch;
+  readonly #steps: StepMaker;
   readonly #state: StateKeeper;
   readonly #epochs: EpochHealth;
   readonly #control: RunControl;
-  /** When the last step ended, or the epoch began: waiting for data counts as training time. */
-  #mark = 0;
-  #evaluationSeconds = 0;
-  /** When the loader was last asked for a step, and how many seconds it took. */
-  #asked = 0;
-  #loaded = 0;
   /** Images that were named because they were left out. */
   #named = 0;
 
@@ -101,17 +80,18 @@ class Trainer {
     this.#faults = new FaultJudge(settings.onNonFinite, progress.faults);
     this.#state = new StateKeeper(session, this.#faults);
     this.#epochs = new EpochHealth(session, this.#state, this.#faults);
-    this.#watch = new StepWatch(session.parts, session.ema, settings.monitorInterval);
     this.#control = new RunControl(session, { recorders, interrupted, save: () => this.#state.checkpoint() });
     this.#stopping = settings.earlyStopping
       ? new EarlyStopping(settings.earlyStoppingPatience, settings.earlyStoppingMinDelta)
       : null;
     this.#stopping?.load(progress.earlyStopping);
+    const [faults, state, stopping] = [this.#faults, this.#state, this.#stopping];
+    this.#steps = new StepMaker({ session, recorders, faults, state, stopping });
   }
 
   close(): void {
     this.#control.close();
-    this.#watch.close();
+    this.#steps.close();
     for (const recorder of this.recorders) recorder.close?.();
   }
 
@@ -169,12 +149,6 @@ class Trainer {
     if (!this.#state.diverged && !this.#epochs.diverged) for (const recorder of this.recorders) recorder.stopped?.();
   }
 
-  /** Steps until the run ends by their number; those that were undone do not count. */
-  get #stepsLeft(): number {
-    const { progress, totalSteps } = this.session;
-    return totalSteps - progress.step + (progress.rollbacks?.undone ?? 0);
-  }
-
   /**
    * Takes the steps that are left of the epoch. After a rollback the data begins anew at the step that the run is at
    * again.
@@ -182,83 +156,27 @@ class Trainer {
   async *#epoch(): AsyncGenerator<TrainEvent, "complete" | "rolled back" | "interrupted"> {
     const { data, stepsPerEpoch, settings } = this.session;
     const progress = this.#progress;
-    this.#began();
+    this.#steps.begin();
     for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
-      this.#loaded = (performance.now() - this.#asked) / 1000;
-      if (this.#stepsLeft <= 0) break;
+      this.#steps.loaded();
+      if (stepsLeft(this.session) <= 0) break;
       yield* this.#leftOut();
-      const rolledBack = yield* this.#step(microBatches);
-      if (await drawPictures(this.recorders)) this.#began();
-      if (yield* this.#control.betweenSteps()) this.#began();
+      const rolledBack = yield* this.#steps.make(microBatches);
+      if (await drawPictures(this.recorders)) this.#steps.begin();
+      if (yield* this.#control.betweenSteps()) this.#steps.begin();
       if (rolledBack) return "rolled back";
       if (this.#control.stopping) return "interrupted";
       if (this.#state.age > settings.checkpointSeconds) yield* this.#state.checkpoint();
       if (progress.stepInEpoch >= stepsPerEpoch) break;
-      this.#asked = performance.now();
+      this.#steps.asked();
     }
     return "complete";
-  }
-
-  /** Steps begin, or go on after a pause, which does not count as training. */
-  #began(): void {
-    this.#mark = performance.now();
-    this.#asked = this.#mark;
-    this.#speed.begin(this.#mark);
   }
 
   /** Names the images that were left out since the last time. */
   *#leftOut(): Generator<TrainEvent> {
     for (const message of this.session.data.leftOut().slice(this.#named)) yield { type: "warning", message };
     this.#named = this.session.data.leftOut().length;
-  }
-
-  /** @returns whether the run went back to its last checkpoint */
-  *#step(microBatches: readonly MicroBatch[]): Generator<TrainEvent, boolean> {
-    const { session } = this;
-    const { settings, schedule, parts, ema, scales, precision } = session;
-    const progress = this.#progress;
-    const lr = schedule.apply(parts.optimizer, progress.applied, progress.rollbacks?.lrFactor);
-    const size = scales === null ? null : scaleOfStep(progress.applied, scales);
-    const scale = parts.scaler.currentScale;
-    const averages = ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0;
-    const observer = this.#watch.begin(progress.step + 1);
-    const result = trainingStep(parts, microBatches, size, averages ? ema : null, observer);
-    const seen = this.#watch.end();
-    if (result.warning !== null) yield { type: "warning", message: result.warning };
-    const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
-    const now = performance.now();
-    const seconds = (now - this.#mark) / 1000;
-    progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
-    addStep(progress, result, images, seconds);
-    this.#state.loss(result.loss);
-    this.#mark = now;
-    this.#speed.add(images, now);
-    const files = microBatches.flatMap((batch) => batch.files ?? []);
-    const replays = !result.applied && this.#faults.wantsReplay();
-    const what = { step: progress.step, precision, files };
-    const report = replays ? replayStep(parts, microBatches, size, scale, what) : null;
-    const { images: prepared, ...rest } = result.seconds;
-    const phases = { load: this.#loaded + prepared, ...rest };
-    const event = stepEvent(session, result, {
-      lr,
-      size: size ?? microBatches[0].height,
-      scale,
-      module: report?.module ?? null,
-      imagesPerSecond: this.#speed.perSecond,
-      secondsLeft: secondsLeft(session, this.#stepsLeft, {
-        images,
-        perSecond: this.#speed.perSecond,
-        evaluation: this.#evaluationSeconds,
-      }),
-    });
-    const recorded = { event, result, microBatches, scale, seconds, phases, ranks: null, files, report, seen };
-    for (const recorder of this.recorders) recorder.step?.(recorded);
-    yield* this.#warnings();
-    yield event;
-    const run = { session, recorders: this.recorders, faults: this.#faults, state: this.#state };
-    if (!result.applied) return yield* afterFault({ ...run, stopping: this.#stopping }, result, scale, report);
-    this.#faults.applied();
-    return false;
   }
 
   /**
@@ -272,12 +190,12 @@ class Trainer {
     const epoch = progress.epoch + 1;
     yield* this.#state.heal();
     const began = performance.now();
-    const due = epoch >= settings.epochs || this.#stepsLeft <= 0 || epoch % settings.evalInterval === 0;
+    const due = epoch >= settings.epochs || stepsLeft(session) <= 0 || epoch % settings.evalInterval === 0;
     const figures = due ? yield* evaluateEpoch(session, () => this.#control.lookForStop()) : notEvaluated;
     yield* this.#leftOut();
     if (figures === null) return "interrupted";
     const evaluationSeconds = (performance.now() - began) / 1000;
-    if (figures.summary !== null) this.#evaluationSeconds = evaluationSeconds;
+    if (figures.summary !== null) this.#steps.evaluationSeconds = evaluationSeconds;
     const usable = yield* this.#epochs.usable(figures);
     const { healthy, diverged } = this.#state;
     const before = progress.best?.figure ?? null;
@@ -294,7 +212,7 @@ class Trainer {
     progress.epochSums = emptySums();
     if (progress.rollbacks !== undefined && healthy) progress.rollbacks.inEpoch = 0;
     let ended: StopReason | null = null;
-    if (this.#stepsLeft <= 0)
+    if (stepsLeft(session) <= 0)
       ended = settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
     else if (epoch >= settings.epochs) ended = "finished";
     else if (watched !== null && this.#stopping !== null && epoch > settings.skipBestEpochs) {

@@ -15,7 +15,7 @@ export interface Refusal {
   reason: string;
 }
 
-const oneDevice = "training runs on one device";
+const processes = "processes sets how many processes train together, each on a device of its own";
 const noMasks = "masks are not trained";
 const noKeypoints = "keypoints are not trained";
 const noLogger = "events go to TensorBoard files and metrics.csv";
@@ -33,10 +33,10 @@ const keypoint = (...accepts: unknown[]): Refusal => ({ accepts, reason: noKeypo
 /** Settings of the package that are not supported, by their names. */
 export const refused: Readonly<Record<string, Refusal>> = {
   accelerator: { accepts: ["auto"], reason: "use device instead" },
-  devices: { accepts: [1, "auto"], reason: oneDevice },
-  num_nodes: { accepts: [1], reason: oneDevice },
-  strategy: { accepts: ["auto"], reason: oneDevice },
-  train_log_sync_dist: { accepts: [false], reason: oneDevice },
+  devices: { accepts: [1, "auto"], reason: processes },
+  num_nodes: { accepts: [1], reason: processes },
+  strategy: { accepts: ["auto"], reason: "several processes always train data-parallel: use processes" },
+  train_log_sync_dist: { accepts: [true, false], reason: "the loss of a step is always that of all processes" },
   sync_bn: { accepts: [false], reason: "the model has no batch norm" },
   resume: {
     accepts: [null],

@@ -37,6 +37,15 @@ describe("resolveSettings", () => {
     expect(resolveSettings({ ...base, gradAccumSteps: 4 }).gradAccumSteps).toBe(4);
   });
 
+  it("divides losses by the boxes of the step where several processes train", () => {
+    expect(resolveSettings(base).boxNormaliser).toBe("micro_batch");
+    expect(resolveSettings({ ...base, processes: 2 }).boxNormaliser).toBe("step");
+    expect(resolveSettings({ ...base, boxNormaliser: "step" })).toMatchObject({ processes: 1, boxNormaliser: "step" });
+    expect(() => resolveSettings({ ...base, processes: 2, box_normaliser: "micro_batch" })).toThrow(
+      'Expected box_normaliser "step" with 2 processes but received "micro_batch": leave it out',
+    );
+  });
+
   it("gives a variant its preset, under what the user says", () => {
     expect(resolveSettings({ ...base, model: "demo" })).toMatchObject({ batchSize: 8, lr: 5e-4, maxSteps: 2000 });
     expect(resolveSettings({ ...base, model: "demo", lr: 1e-3 }).lr).toBe(1e-3);
@@ -78,7 +87,7 @@ describe("resolveSettings", () => {
     ],
     [{ amp: false, scaler: { init: 2 } }, "The setting scaler is for 16-mixed, but the precision is 32-true"],
     [{ zebra: 2 }, "Expected a known setting but received zebra"],
-    [{ strategy: "ddp" }, 'The setting strategy = "ddp" is not supported: training runs on one device'],
+    [{ strategy: "ddp" }, 'The setting strategy = "ddp" is not supported: several processes always train data-parallel: use processes'],
   ])("refuses %j in one sentence", (options, message) => {
     expect(() => resolveSettings({ ...base, ...options })).toThrow(message);
   });

@@ -78,9 +78,19 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
   }
   if (result.datasetDir === undefined)
     throw new ConfigError("Expected a dataset folder but received none", { hint: "Name it with `dataset_dir`" });
+  if (!Object.hasOwn(given, "box_normaliser") && Number(result.processes) > 1) result.boxNormaliser = "step";
+  checkProcesses(result as TrainSettings);
   checkPrecision(result as TrainSettings);
   if (result.augConfig !== null) checkAugmentation(result as TrainSettings);
   return result as TrainSettings;
+}
+
+/** Losses of several processes that each divide by their own boxes would not add up to those of one. */
+function checkProcesses({ processes, boxNormaliser }: TrainSettings): void {
+  if (processes > 1 && boxNormaliser === "micro_batch")
+    throw new ConfigError(
+      `Expected box_normaliser "step" with ${processes} processes but received "micro_batch": leave it out`,
+    );
 }
 
 function checkAugmentation({ augConfig, augment }: TrainSettings): void {

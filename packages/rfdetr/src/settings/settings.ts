@@ -108,7 +108,28 @@ export const settings = {
     fallback: 100,
     about: "boxes per image while batch_size auto measures",
   },
-  grad_accum_steps: { type: count, most: 65_536, fallback: 1, about: "micro-batches per optimizer step" },
+  grad_accum_steps: {
+    type: count,
+    most: 65_536,
+    fallback: 1,
+    about: "micro-batches per optimizer step and process",
+  },
+  processes: {
+    type: count,
+    most: 65_536,
+    fallback: 1,
+    about:
+      "processes that train together: a step has processes × grad_accum_steps micro-batches. A run may be continued by any number of processes that divides this one",
+    ours: true,
+  },
+  box_normaliser: {
+    type: z.enum(["micro_batch", "step"]),
+    fallback: "micro_batch",
+    about:
+      "the boxes that the losses of a micro-batch are divided by: its own, or the mean over all micro-batches of the step; with several processes always step, which is then the default",
+    differs: "the package always takes micro_batch in one process and step in several",
+    ours: true,
+  },
   lr: { type: rate, fallback: 1e-4, about: "learning rate" },
   lr_encoder: { type: rate, fallback: 1.5e-4, about: "learning rate of the encoder" },
   lr_vit_layer_decay: {

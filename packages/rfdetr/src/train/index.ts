@@ -7,3 +7,4 @@ export { randomBatch } from "./random-batch.js";
 export { Schedule, type ScheduleSettings, scheduleFactor } from "./schedule.js";
 export { type Fault, type StepResult, type StepSeconds, trainingStep } from "./step.js";
 export { averageOf, type MicroBatch, prepareImages, type StepParts, stepParts } from "./step-parts.js";
+export { type WholeStep, wholeStep } from "./whole-step.js";

@@ -4,12 +4,14 @@ import { scope } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
 import { badTerms } from "./step.js";
 import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js";
+import { seedForward, type WholeStep, wholeStep } from "./whole-step.js";
 
 /**
  * Runs a step that was not applied once more, with observers, and reports the first value that is not finite. Changes
  * no weight.
  * @param size side length of the images in pixels; null keeps their size
  * @param scale loss scale of the step
+ * @param whole the step that the micro-batches are a part of; default: they are all of it
  */
 export function replayStep(
   parts: StepParts,
@@ -17,6 +19,7 @@ export function replayStep(
   size: number | null,
   scale: number,
   what: { step: number; precision: Precision; files: readonly string[] },
+  whole: WholeStep = wholeStep(microBatches),
 ): OverflowReport {
   const { model, criterion, autocast, device } = parts;
   try {
@@ -26,10 +29,11 @@ export function replayStep(
       const run = (): void =>
         microBatches.forEach(({ targets }, i) =>
           scope(() => {
+            seedForward(whole, whole.numbers[i]);
             const outputs = inFloat32(autocast.run(() => model.call(images[i])));
-            const { total, terms } = criterion.compute(outputs, targets, { training: true });
+            const { total, terms } = criterion.compute(outputs, targets, { training: true, boxes: whole.boxes });
             for (const [name, term] of terms) values.set(name, (values.get(name) ?? 0) + term.item());
-            total.mul(scale / microBatches.length).backward();
+            total.mul(scale / whole.microBatches).backward();
           }),
         );
       const report = replay({

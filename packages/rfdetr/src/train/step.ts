@@ -6,6 +6,7 @@ import { memory, noGrad, ops, optim, scope, span, type Tensor } from "@rfdetr/to
 import { inFloat32 } from "../model/outputs.js";
 import type { Ema } from "./ema.js";
 import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js";
+import { seedForward, type WholeStep, wholeStep } from "./whole-step.js";
 
 /**
  * Seconds that the parts of a step took. On a GPU these are the times in which the work was handed over; what the GPU
@@ -69,6 +70,7 @@ export interface StepResult {
  * @param size side length in pixels that the images are resized to; null keeps their size
  * @param ema moving average to update if the step is applied
  * @param observer is told how far the step is
+ * @param whole the step that the micro-batches are a part of; default: they are all of it
  * @example
  * import { resolveSettings } from "rfdetr/settings";
  * import { randomBatch, stepParts, trainingStep } from "rfdetr/train";
@@ -82,12 +84,13 @@ export function trainingStep(
   size: number | null,
   ema: Ema | null = null,
   observer: StepObserver | null = null,
+  whole: WholeStep = wholeStep(microBatches),
 ): StepResult {
   const { optimizer, autocast } = parts;
   const seconds: StepSeconds = { images: 0, forward: 0, loss: 0, backward: 0, optimizer: 0 };
   const terms = new Map<string, number>();
   const sums: Sums = { terms, seconds, keptBytes: 0, observer };
-  const share = 1 / microBatches.length;
+  const share = 1 / whole.microBatches;
   let loss = 0;
   let fault: Fault | null = null;
   let images = 0;
@@ -95,12 +98,13 @@ export function trainingStep(
   for (const [index, batch] of microBatches.entries()) {
     observer?.microBatch(batch.targets.length, images);
     images += batch.targets.length;
-    const value = scope(() => microBatch(parts, batch, size, share, sums));
+    seedForward(whole, whole.numbers[index]);
+    const value = scope(() => microBatch(parts, batch, size, { share, boxes: whole.boxes }, sums));
     loss += value * share;
     if (Number.isFinite(value)) continue;
     const which = badTerms(terms);
     fault = {
-      what: `loss of micro-batch ${index + 1} of ${microBatches.length}${which === "" ? "" : ` (${which})`}`,
+      what: `loss of micro-batch ${whole.numbers[index] + 1} of ${whole.microBatches}${which === "" ? "" : ` (${which})`}`,
       parameter: null,
     };
     break;
@@ -188,7 +192,13 @@ interface Sums {
 }
 
 /** Forward, loss and, if the loss is finite, backward of one micro-batch. @returns the loss */
-function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, share: number, sums: Sums): number {
+function microBatch(
+  parts: StepParts,
+  batch: MicroBatch,
+  size: number | null,
+  { share, boxes }: { share: number; boxes: number | null },
+  sums: Sums,
+): number {
   const { terms, seconds, observer } = sums;
   const { model, criterion, autocast, scaler, device } = parts;
   const lap = stopwatch();
@@ -202,7 +212,7 @@ function microBatch(parts: StepParts, batch: MicroBatch, size: number | null, sh
   observer?.ended("forward");
   seconds.forward += lap();
   const { total, value } = span("loss", () => {
-    const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true });
+    const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true, boxes });
     const [value, ...values] = readScalars([total, ...parted.values()]);
     for (const [i, name] of [...parted.keys()].entries()) terms.set(name, (terms.get(name) ?? 0) + values[i] * share);
     return { total, value };

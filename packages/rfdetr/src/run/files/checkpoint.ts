@@ -12,8 +12,8 @@ import type { EarlyStoppingState } from "../../train/early-stopping.js";
 import { Checksums, faultOfSums, sumsName } from "./checksums.js";
 import { faultOfState } from "./state-schema.js";
 
-/** Layout of the checkpoint folder. The first had no checksums. */
-const layout = 2;
+/** Layout of the checkpoint folder. The first had no checksums; the second had the state of the random generator. */
+const layout = 3;
 
 /** The position of a run, as plain JSON. */
 export interface SavedProgress {
@@ -73,8 +73,6 @@ export interface CheckpointTensors {
   /** The averaged weights; null without an average. */
   ema: { tensors: Map<string, Tensor>; updates: number } | null;
   optimizer: optim.AdamWState;
-  /** State of the default generator. */
-  rng: Tensor;
 }
 
 interface StateFile {
@@ -93,7 +91,7 @@ interface StateFile {
 export function saveCheckpoint(
   folder: string,
   progress: SavedProgress,
-  { model, ema, optimizer, rng }: CheckpointTensors,
+  { model, ema, optimizer }: CheckpointTensors,
   settings?: Record<string, unknown>,
 ): void {
   replaceFolder(folder, (temporary) => {
@@ -103,7 +101,6 @@ export function saveCheckpoint(
     save("model.safetensors", model);
     if (ema !== null) save("ema.safetensors", ema.tensors);
     save("optimizer.safetensors", momentTensors(optimizer));
-    save("rng.safetensors", new Map([["cpu", rng]]));
     const emaUpdates = ema?.updates ?? null;
     const state: StateFile = { layout, progress, optimizerStep: optimizer.step, emaUpdates, settings };
     const text = JSON.stringify(state);
@@ -194,9 +191,9 @@ function readState(folder: string): StateFile {
     throw new CheckpointError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
   const found = (state as Partial<StateFile> | null)?.layout;
-  if (found !== 1 && found !== layout)
+  if (found !== 1 && found !== 2 && found !== layout)
     throw new CheckpointError(
-      `Expected a checkpoint of layout 1 or ${layout} in ${path} but received ${shown(found)}: it was written by another version`,
+      `Expected a checkpoint of layout 1 to ${layout} in ${path} but received ${shown(found)}: it was written by another version`,
     );
   const wrong = faultOfState(state);
   if (wrong !== null) throw new CheckpointError(`${wrong} in ${path}`);
@@ -230,14 +227,11 @@ export function loadCheckpoint(folder: string): { progress: SavedProgress } & Ch
       expAvgScale: expAvg.map((_, i) => stored.get(`exp_avg_scale.${i}`) ?? null),
       expAvgSqScale: expAvgSq.map((_, i) => stored.get(`exp_avg_sq_scale.${i}`) ?? null),
     };
-    const rng = read("rng.safetensors").get("cpu");
-    if (rng === undefined) throw new CheckpointError(`The checkpoint ${folder} has no generator state`);
     return {
       progress,
       model: read("model.safetensors"),
       ema: emaUpdates === null ? null : { tensors: read("ema.safetensors"), updates: emaUpdates },
       optimizer,
-      rng,
     };
   } catch (error) {
     for (const tensor of loaded) tensor.dispose();

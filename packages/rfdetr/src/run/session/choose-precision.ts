@@ -1,7 +1,6 @@
 // The precision of a run: named, what fits the hardware, or what measures best on the run's first batch. The table that
 // says what fits the hardware is `autoTable` of @rfdetr/amp.
 import { type Calibration, type Precision, precisionsOf, readHardware, resolvePrecision } from "@rfdetr/amp";
-import { getRngState, keep, setRngState } from "@rfdetr/torch";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { requestedPrecision } from "../../settings/precision.js";
 import type { TrainSettings } from "../../settings/settings.js";
@@ -50,8 +49,8 @@ export function precisionForMemory(settings: TrainSettings, device: string): Pre
 }
 
 /**
- * Measures the precisions on the first batch of the run. Weights and random numbers are as before afterwards. An
- * emulated float16 is left out: it is never the fastest.
+ * Measures the precisions on the first batch of the run. Weights are as before afterwards. An emulated float16 is left
+ * out: it is never the fastest.
  */
 async function measure(
   model: RFDETRModel,
@@ -61,14 +60,8 @@ async function measure(
 ): Promise<Calibration> {
   const precisions = precisionsOf(device).filter((each) => each !== "16-mixed" || readHardware(device).fp16);
   for await (const [batch] of data.steps(0, 0)) {
-    const rng = keep(getRngState(device));
-    try {
-      const subject = { model, classNames: data.classNames, batch, device, trained: false };
-      return calibrateSubject(subject, { overrides: settings.precisionOverrides, precisions, rounds: 2 });
-    } finally {
-      setRngState(rng, device);
-      rng.dispose();
-    }
+    const subject = { model, classNames: data.classNames, batch, device, trained: false };
+    return calibrateSubject(subject, { overrides: settings.precisionOverrides, precisions, rounds: 2 });
   }
   throw new InternalError("The loader produced no batch although the dataset has images");
 }

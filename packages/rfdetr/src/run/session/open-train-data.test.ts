@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,5 +35,31 @@ describe("openTrainData", () => {
     const { warnings, close } = await openTrainData(settings, sizes);
     await close();
     expect(warnings).toContainEqual(expect.stringMatching(/^valid: the split has no objects, so AP is not defined/));
+  });
+
+  it("gives the processes of a run the micro-batches and batches of one that makes all of them", async () => {
+    const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");
+    await synthesize(datasetDir, { images: 40, size: 64, classes: 2, seed: 1 });
+    const options = { datasetDir, numWorkers: 0, batchSize: 2, gradAccumSteps: 2, processes: 2, scaleJitter: true };
+    const settings = resolveSettings(options) as ReadySettings;
+    const read = async (rank: number, size: number) => {
+      const data = await openTrainData(settings, { ...sizes, shard: { rank, size } });
+      const steps: string[][] = [];
+      const batches: string[] = [];
+      const hash = (bytes: ArrayBufferView) =>
+        createHash("sha256")
+          .update(bytes as Uint8Array)
+          .digest("hex");
+      for await (const step of data.steps(1, 1)) steps.push(step.map(({ images }) => hash(images)));
+      for await (const { images } of data.evaluation("valid", 3)) batches.push(hash(images));
+      await data.close();
+      return { steps, batches };
+    };
+    const whole = await read(0, 1);
+    const [first, second] = [await read(0, 2), await read(1, 2)];
+    expect(whole.steps[0]).toHaveLength(4);
+    expect(whole.batches.length).toBeGreaterThan(1);
+    expect(first.steps.map(([a, c], i) => [a, second.steps[i][0], c, second.steps[i][1]])).toEqual(whole.steps);
+    expect(whole.batches).toEqual(whole.batches.map((_, i) => [first, second][i % 2].batches[Math.floor(i / 2)]));
   });
 });

@@ -8,25 +8,27 @@ import {
   openDatasets,
   type QualityLimits,
 } from "../../data/index.js";
+import { placesOf, wholeShard } from "../../data/loader/shards.js";
 import { evaluationBatches, evaluationLoader } from "../../eval/evaluation-data.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
 import type { MicroBatch } from "../../train/step-parts.js";
 import { splitContents } from "./data-contents.js";
-import { type DataSizes, stepsOfEpoch, type TrainData } from "./training-data.js";
+import { type DataSizes, effectiveBatch, microBatchesOf, stepsOfEpoch, type TrainData } from "./training-data.js";
 
 /**
  * Opens the splits that a run needs. @throws DataError naming the first fault that training refuses
  */
 export async function openTrainData(
   settings: ReadySettings,
-  { seed, side, evaluationSide, detections }: DataSizes,
+  { seed, side, evaluationSide, detections, shard = wholeShard }: DataSizes,
 ): Promise<TrainData> {
-  const { datasetDir, batchSize, gradAccumSteps, numWorkers } = settings;
+  const { datasetDir, batchSize, numWorkers } = settings;
   const splits = settings.runTest ? (["train", "valid", "test"] as const) : (["train", "valid"] as const);
   const [train, valid, test = null] = openDatasets(datasetDir, splits, { autoOrient: settings.autoOrient });
   checkClasses(train.classNames, settings);
-  const effective = batchSize * gradAccumSteps;
+  const effective = effectiveBatch(settings);
+  const microBatches = microBatchesOf(settings) / shard.size;
   const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
   const leftOut = new Set<string>();
   const onWarning = (message: string): void => void leftOut.add(message);
@@ -38,7 +40,7 @@ export async function openTrainData(
       augment: settings.augConfig ?? augmentPresets[settings.augment],
     },
     workers: numWorkers,
-    prefetch: Math.max(2, gradAccumSteps),
+    prefetch: Math.max(2, microBatches),
     onBadImage: "replace",
     onWarning,
   });
@@ -58,16 +60,13 @@ export async function openTrainData(
     ],
     async *steps(epoch, from) {
       const order = epochOrder(train.images.length, effective, seed, epoch);
-      const done = from * effective;
+      const places = placesOf(order.length, batchSize, shard).subarray(from * microBatches * batchSize);
+      const mine = places.map((place) => order[place]);
+      const seedOf = (i: number) => ["image", seed, epoch, places[i]];
       let step: MicroBatch[] = [];
-      for await (const batch of loader.batches(train.images, order.subarray(done), batchSize, (place) => [
-        "image",
-        seed,
-        epoch,
-        done + place,
-      ])) {
+      for await (const batch of loader.batches(train.images, mine, batchSize, seedOf)) {
         step.push(batch);
-        if (step.length < gradAccumSteps) continue;
+        if (step.length < microBatches) continue;
         yield step;
         step = [];
       }
@@ -75,7 +74,7 @@ export async function openTrainData(
     async *evaluation(split, batch) {
       const dataset = split === "valid" ? valid : (test as Dataset);
       evaluation ??= evaluationLoader(evaluationSide, numWorkers, onWarning);
-      yield* evaluationBatches(evaluation, dataset.images, batch);
+      yield* evaluationBatches(evaluation, dataset.images, batch, shard);
     },
     images: (split) => (split === "train" ? train : valid).images,
     leftOut: () => [...leftOut],

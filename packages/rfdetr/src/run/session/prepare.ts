@@ -129,7 +129,7 @@ async function withBatch(
 ): Promise<{ settings: ReadySettings; reason: string | null }> {
   const { batchSize } = settings;
   if (batchSize !== "auto") return { settings: { ...settings, batchSize }, reason: null };
-  const data = await openData({ ...settings, batchSize: 1, gradAccumSteps: 1 }, sizes);
+  const data = await openData({ ...settings, batchSize: 1, gradAccumSteps: 1, processes: 1 }, sizes);
   const numClasses = data.classNames.length;
   await data.close();
   const { reason, ...chosen } = autoBatch(

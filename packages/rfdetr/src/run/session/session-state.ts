@@ -1,5 +1,5 @@
 // The state of a run, saved and restored: checkpoints, rollbacks, and the average in the model's place.
-import { getRngState, noGrad, scope, setRngState } from "@rfdetr/torch";
+import { noGrad, scope } from "@rfdetr/torch";
 import { CheckpointError, RfdetrError } from "../../support/errors.js";
 import { readWeights } from "../../weights/weights.js";
 import { loweredRate } from "../fault-policy.js";
@@ -16,7 +16,7 @@ export function restore(session: Session): void {
 }
 
 /**
- * Restores weights, moments, average and random state from the run's checkpoint. @returns the progress of that time
+ * Restores weights, moments and average from the run's checkpoint. @returns the progress of that time
  * @throws CheckpointError when it cannot be read, or belongs to another model than config.json describes
  */
 function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
@@ -27,7 +27,6 @@ function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
     parts.model.loadStateDict(saved.model);
     parts.optimizer.loadStateDict(saved.optimizer);
     if (ema !== null && saved.ema !== null) ema.load(saved.ema);
-    setRngState(saved.rng, parts.device);
     return saved.progress;
   } catch (error) {
     if (!RfdetrError.is(error)) throw error;
@@ -40,7 +39,6 @@ function takeCheckpoint({ directory, parts, ema }: Session): SavedProgress {
       ...saved.model.values(),
       ...momentTensors(saved.optimizer).values(),
       ...(saved.ema?.tensors.values() ?? []),
-      saved.rng,
     ])
       tensor.dispose();
   }
@@ -79,7 +77,6 @@ export function saveSession({ directory, parts, ema, progress, settings, seed }:
       model: parts.model.stateDict(),
       ema: ema === null ? null : ema.state(),
       optimizer: parts.optimizer.stateDict(),
-      rng: getRngState(parts.device),
     };
     // Those of later steps are no part of what the weights went through.
     const made = settings.precisionChanges.filter(({ step }) => step <= progress.step);

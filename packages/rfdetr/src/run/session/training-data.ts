@@ -1,5 +1,6 @@
 // What the training loop asks of its data.
 import type { DatasetImage } from "../../data/index.js";
+import type { Shard } from "../../data/loader/shards.js";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import type { ReadySettings } from "../../settings/settings.js";
 import type { MicroBatch } from "../../train/step-parts.js";
@@ -19,10 +20,11 @@ export interface TrainData {
   /** What the user should know, such as that annotations were repaired. */
   warnings: readonly string[];
   /**
-   * The micro-batches of each step of an epoch (from 0), beginning with step `from`. They depend only on seed, epoch
-   * and step.
+   * The micro-batches of each step of an epoch (from 0), beginning with step `from`; those of the shard, in their
+   * order. They depend only on seed, epoch, step and their number in it.
    */
   steps(epoch: number, from: number): AsyncIterable<MicroBatch[]>;
+  /** The batches of a split; those of the shard, in their order. */
   evaluation(split: "valid" | "test", batch: number): AsyncIterable<EvaluationBatch>;
   /** The images of a split with their annotations, without pixels. */
   images(split: "train" | "valid"): readonly DatasetImage[];
@@ -40,10 +42,25 @@ export interface DataSizes {
   evaluationSide: number;
   /** Detections that the model gives of an image; images with more objects are named if it is given. */
   detections?: number;
+  /** Which part of each step and of each evaluation is wanted; default: all. */
+  shard?: Shard;
 }
 
 /** Opens the data of a run; tests bring their own. */
 export type OpenTrainData = (settings: ReadySettings, sizes: DataSizes) => Promise<TrainData>;
+
+/** Micro-batches of a step, in all processes. */
+export function microBatchesOf({
+  gradAccumSteps,
+  processes,
+}: Pick<ReadySettings, "gradAccumSteps" | "processes">): number {
+  return gradAccumSteps * processes;
+}
+
+/** Images of a step, in all processes. */
+export function effectiveBatch(settings: Pick<ReadySettings, "batchSize" | "gradAccumSteps" | "processes">): number {
+  return settings.batchSize * microBatchesOf(settings);
+}
 
 /**
  * Optimizer steps in an epoch: every image is seen, the last batch is filled up; small sets give five steps
