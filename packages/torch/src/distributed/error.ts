@@ -53,7 +53,7 @@ export function isBroken(error: unknown): boolean {
 }
 
 /** An error of this rank. @param cause what the addon threw */
-export function distributedError(what: string, rank: number, cause: unknown): DistributedError {
+export function groupFailure(what: string, rank: number, cause: unknown): DistributedError {
   const text = cause instanceof Error ? cause.message : String(cause);
   const meaning = meanings.find(([words]) => words.test(text));
   const reason = meaning?.[1] ?? text.split("\n")[0];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { listenOnLoopback, runRanks, startRanks } from "./processes.js";
+import { listenOnLoopback, runRanks, startRanks } from "../testing/ranks.js";
 
 describe("a group of processes", () => {
   it("adds, compares, copies and gathers tensors, in place and in the order of ranks", async () => {
@@ -126,7 +126,9 @@ describe("ranks that do not do the same", () => {
       `
       const { tensor } = torch;
       const told = [];
-      const attempt = (body) => { try { body(); told.push(null); } catch (error) { told.push([error.code, error.cause.message]); } };
+      const attempt = (body) => {
+        try { body(); told.push(null); } catch (error) { told.push([error.code, error.cause.message]); }
+      };
       attempt(() => group.allReduce([tensor(rank === 2 ? [1, 2, 3] : [1, 2])]));
       attempt(() => group.broadcast([tensor([1], { dtype: rank === 1 ? "float64" : "float32" })]));
       attempt(() => (rank === 0 ? group.barrier() : group.allGather(tensor([1]))));
@@ -227,10 +229,13 @@ describe("joining", () => {
       2,
       `
       const { readdirSync, readFileSync, readlinkSync } = await import("node:fs");
-      const links = readdirSync("/proc/self/fd").map((fd) => { try { return readlinkSync("/proc/self/fd/" + fd); } catch { return ""; } });
+      const links = readdirSync("/proc/self/fd").map((fd) => {
+        try { return readlinkSync("/proc/self/fd/" + fd); } catch { return ""; }
+      });
       const sockets = new Set(links.flatMap((link) => /^socket:\\[(\\d+)\\]$/.exec(link)?.[1] ?? []));
-      const rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((path) => readFileSync(path, "utf8").trim().split("\\n").slice(1));
-      const listening = rows.map((row) => row.trim().split(/\\s+/)).filter((row) => row[3] === "0A" && sockets.has(row[9]));
+      const rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((path) =>
+        readFileSync(path, "utf8").trim().split("\\n").slice(1).map((row) => row.trim().split(/\\s+/)));
+      const listening = rows.filter((row) => row[3] === "0A" && sockets.has(row[9]));
       group.leave();
       return listening.map((row) => row[1].split(":")[0]);`,
     );

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { native } from "../native.js";
 import { scope } from "../scope.js";
 import { Tensor } from "../tensor.js";
-import { DistributedError, distributedError } from "./error.js";
+import { DistributedError, groupFailure } from "./error.js";
 import { Store } from "./store.js";
 
 /** How a process finds the others. */
@@ -87,7 +87,7 @@ export class ProcessGroup {
         options.device ?? "cpu",
       );
     } catch (error) {
-      throw distributedError(`join the ${size} processes at ${address}:${port}`, rank, error);
+      throw groupFailure(`join the ${size} processes at ${address}:${port}`, rank, error);
     }
     const group = new ProcessGroup(options);
     group.store.set(`host/${rank}`, hostname());
@@ -182,7 +182,7 @@ export class ProcessGroup {
     try {
       return body();
     } catch (error) {
-      throw distributedError(what, this.rank, error);
+      throw groupFailure(what, this.rank, error);
     }
   }
 }

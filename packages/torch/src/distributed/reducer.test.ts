@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runRanks } from "./processes.js";
+import { runRanks } from "../testing/ranks.js";
 
 /** A perceptron whose last parameter no loss reaches, data for each of eight micro-batches, and its gradients. */
 const model = (dtype = "float32") => `
@@ -29,7 +29,9 @@ const model = (dtype = "float32") => `
   };
   /** Largest difference to other gradients; whether neither has one counts as none. */
   const difference = (others) => Math.max(...parameters.map(([, { grad }], i) =>
-    grad === null || others[i] === null ? (grad === others[i] ? 0 : Infinity) : grad.sub(others[i]).abs().max().item()));
+    grad === null || others[i] === null
+      ? (grad === others[i] ? 0 : Infinity)
+      : grad.sub(others[i]).abs().max().item()));
 `;
 
 describe("sums of gradients over ranks", () => {

@@ -1,7 +1,7 @@
 // Gradients are summed over the ranks while backward runs.
 import { native } from "../native.js";
 import type { Tensor } from "../tensor.js";
-import { distributedError, isBroken } from "./error.js";
+import { groupFailure, isBroken } from "./error.js";
 import type { ProcessGroup } from "./group.js";
 
 /** Settings of a {@link Reducer}. */
@@ -77,7 +77,7 @@ export class Reducer {
       native.prepareReducer(this.#id, loss.handle);
       loss.backward();
     } catch (error) {
-      throw isBroken(error) ? distributedError("sum the gradients", this.#group.rank, error) : error;
+      throw isBroken(error) ? groupFailure("sum the gradients", this.#group.rank, error) : error;
     }
   }
 

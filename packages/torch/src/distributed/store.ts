@@ -1,6 +1,6 @@
 // Keys and values that all ranks of a group see.
 import { native } from "../native.js";
-import { distributedError } from "./error.js";
+import { groupFailure } from "./error.js";
 
 /**
  * The store of a group: small texts under names, served by rank 0 or by the launcher. Unlike collectives, its methods
@@ -31,7 +31,7 @@ export class Store {
     try {
       return body();
     } catch (error) {
-      throw distributedError(what, this.rank, error);
+      throw groupFailure(what, this.rank, error);
     }
   }
 }
