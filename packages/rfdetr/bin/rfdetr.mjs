@@ -17,7 +17,7 @@ const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const isCheckout = existsSync(new URL("../src", import.meta.url));
 const wantsVersion = args.includes("--version") || args.includes("-V");
 const commands =
-  "train, val, predict, data, bench, profile, doctor, numerics, control, report, dash, convert, settings, demo, setup".split(
+  "train, val, predict, data, bench, profile, doctor, numerics, control, report, dash, convert, settings, demo, demo-page, setup".split(
     ", ",
   );
 const wantsHelp =
@@ -29,6 +29,11 @@ const wantsHelp =
 
 /** In an installed package, the variable may name an engine from elsewhere. */
 const hasEngine = () => (!isCheckout && Boolean(process.env.RFDETR_ADDON)) || isReady();
+
+/** An exported file runs without libtorch; so does what only copies it. */
+const isWithoutEngine =
+  command === "demo-page" ||
+  (["predict", "val"].includes(command ?? "") && args.some((arg) => arg.toLowerCase().endsWith(".onnx")));
 
 async function setUp() {
   const at = args.indexOf("--libtorch");
@@ -90,6 +95,6 @@ if (wantsHelp)
 else if (command === "setup") await setUp();
 else if (command === "doctor" && !hasEngine()) await explainWhatIsMissing();
 else {
-  if (!hasEngine()) await setupOrExit({ json });
+  if (!(isWithoutEngine && existsSync(main)) && !hasEngine()) await setupOrExit({ json });
   await handOver();
 }

@@ -4,8 +4,8 @@ import type { Split } from "./data/index.js";
 import type { CocoSummary } from "./eval/coco/coco-summary.js";
 import type { ResizeOptions } from "./eval/pixels.js";
 import type { Detection } from "./model/types.js";
+import { isExported } from "./onnx/exported-model.js";
 import { type ImageInput, isMany } from "./predict/image-input.js";
-import type { ModelInfo } from "./predict/model-host.js";
 import {
   type DetectBatch,
   Predictions,
@@ -14,6 +14,7 @@ import {
   predictOne,
 } from "./predict/predictions.js";
 import { RemoteModel } from "./predict/remote-model.js";
+import type { ModelInfo } from "./predict/types.js";
 import { startReported } from "./report/reported-run.js";
 import type { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
@@ -29,6 +30,7 @@ import {
   positive,
   share,
   text,
+  texts,
 } from "./support/options.js";
 
 /** What a detector is made with. */
@@ -46,6 +48,8 @@ export interface DetectorOptions {
   precision?: "auto" | "32-true" | "tf32" | "bf16-mixed" | "16-mixed" | boolean;
   /** `auto`, `cpu` or `cuda:N`. */
   device?: string;
+  /** Names of the classes by index, for an exported file of another program, which has none. */
+  classNames?: readonly string[];
 }
 
 /** What the options of `create` accept. */
@@ -55,6 +59,7 @@ const detectorOptions = {
   warn: callback,
   precision: oneOf("auto", "32-true", "tf32", "bf16-mixed", "16-mixed", true, false),
   device: text,
+  classNames: texts,
 };
 
 const resizeOptions = { antialias: oneOf(true, false) };
@@ -125,6 +130,8 @@ export class RFDETR {
     checkOptions("RFDETR.create", options, detectorOptions);
     if (options.weights === undefined) return new RFDETR(model, options);
     const weights = await existing(options.weights);
+    if (isExported(weights))
+      throw new CheckpointError(`Expected weights but ${weights} is an exported file: load it with RFDETR.load`);
     const { readModelConfig } = await import("./weights/weights.js");
     const found = readModelConfig(weights);
     if (architectureOf(found) !== wanted)
@@ -135,7 +142,8 @@ export class RFDETR {
   }
 
   /**
-   * Makes a detector of the variant that the weights have, and loads them.
+   * Makes a detector of the variant that the weights have, and loads them. A file that was exported (`.onnx`) runs in
+   * onnxruntime-node, without libtorch; it cannot be trained.
    * @param weights file, or the name of published weights
    * @throws CheckpointError if the weights are not there, or cannot be read
    * @example
@@ -163,8 +171,11 @@ export class RFDETR {
     return this.#info?.classNames ?? null;
   }
 
-  /** Side in pixels of the square that images are resized to; null until the weights are loaded. */
-  get resolution(): number | null {
+  /**
+   * What images are resized to, in pixels: the side of a square, or height and width where an exported file sees
+   * rectangles; null until the weights are loaded.
+   */
+  get resolution(): ModelInfo["resolution"] | null {
     return this.#info?.resolution ?? null;
   }
 
@@ -184,6 +195,10 @@ export class RFDETR {
    * @throws ConfigError at once for settings that cannot be.
    */
   train(options: TrainOptions & { data?: string; signal?: AbortSignal }): TrainRun {
+    if (this.#weights !== null && isExported(this.#weights))
+      throw new CheckpointError(
+        `Expected weights that can be trained but ${this.#weights} is an exported file: load the weights that it was made of`,
+      );
     const { data, signal, ...settings } = plainObject<typeof options>("train", options);
     checkOptions("train", { signal }, { signal: abortSignal });
     const precision = this.options.precision;
@@ -256,13 +271,23 @@ export class RFDETR {
     options: { data: string; split?: Split; batch?: number; autoOrient?: boolean } & ResizeOptions,
   ): Promise<CocoSummary> {
     checkOptions("evaluate", options, evaluateOptions, ["data"]);
-    const { evaluateWeights } = await import("./eval/evaluate-weights.js");
-    const { summary } = await evaluateWeights(this.#trained(), {
+    const weights = this.#trained();
+    const { classNames, warn = process.emitWarning } = this.options;
+    const asked = {
       data: options.data,
       split: options.split ?? "valid",
       batch: options.batch ?? 4,
-      antialias: options.antialias ?? true,
       autoOrient: options.autoOrient ?? true,
+      ...(options.antialias === undefined ? {} : { antialias: options.antialias }),
+    };
+    if (isExported(weights)) {
+      const { evaluateOnnx } = await import("./onnx/evaluate-onnx.js");
+      const named = classNames === undefined ? {} : { classNames };
+      return (await evaluateOnnx(weights, { ...asked, ...named, warn: (message) => warn(message) })).summary;
+    }
+    const { evaluateWeights } = await import("./eval/evaluate-weights.js");
+    const { summary } = await evaluateWeights(weights, {
+      ...asked,
       precision: this.options.precision ?? "auto",
       device: this.options.device ?? "auto",
       reading: this.#reading(),
@@ -337,9 +362,10 @@ export class RFDETR {
 
 async function loadRemote(
   weights: string,
-  { precision = "auto", device = "auto", classNumbering = "auto", warn }: DetectorOptions,
+  { precision = "auto", device = "auto", classNumbering = "auto", classNames, warn }: DetectorOptions,
 ): Promise<RemoteModel> {
-  const model = await RemoteModel.load({ weights, precision, device, classNumbering });
+  const named = classNames === undefined ? {} : { classNames };
+  const model = await RemoteModel.load({ weights, precision, device, classNumbering, ...named });
   for (const message of model.info.warnings) (warn ?? process.emitWarning)(message);
   return model;
 }

@@ -45,7 +45,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .argument("<image...>", "images, folders, or patterns such as 'photos/**/*.jpg'")
       .requiredOption(
         "--weights <file>",
-        "trained weights: a file, a run folder, or the name of published ones such as nano",
+        "trained weights: a file, a run folder, the name of published ones such as nano, or an exported .onnx",
       )
       .option("--threshold <x>", "lowest score to report", numeric, 0.5)
       .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")

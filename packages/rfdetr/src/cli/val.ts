@@ -3,6 +3,8 @@
 import type { Command } from "commander";
 import type { CocoEvaluator } from "../eval/coco/coco.js";
 import type { EvaluationDetails } from "../eval/details/evaluation-details.js";
+import type { ScoredSplitOptions } from "../eval/scored-split.js";
+import { isExported } from "../onnx/exported-model.js";
 import { UsageError } from "../support/errors.js";
 import { counted } from "../support/format.js";
 import type { Console } from "./console.js";
@@ -42,7 +44,10 @@ export function addVal(program: Command, finish: (code: number) => void): void {
     program
       .command("val")
       .description("Evaluate trained weights on a dataset, or a COCO results file on its annotations")
-      .option("--weights <file>", "trained weights: a file, a run folder, or the name of published ones such as nano")
+      .option(
+        "--weights <file>",
+        "trained weights: a file, a run folder, the name of published ones such as nano, or an exported .onnx",
+      )
       .option("--data <dir>", "dataset")
       .option("--split <name>", "train, valid or test", "valid")
       .option("--batch <n>", "images per batch", numeric, 4)
@@ -113,28 +118,51 @@ async function valWeights(console: Console, flags: ValFlags): Promise<Evaluated>
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch = positiveInteger("batch", flags.batch);
-  const { evaluateWeights } = await import("../eval/evaluate-weights.js");
   const { evaluationDetails } = await import("../eval/details/describe-evaluation.js");
+  let leftOut = 0;
+  const file = await weightsPath(console, weights);
+  const asked = {
+    ...{ data, split, batch },
+    antialias: flags.antialias,
+    autoOrient: flags.autoOrient,
+    onBadImage: (message: string) => {
+      leftOut++;
+      console.warning(message);
+    },
+    progress: (done: number, total: number) => console.live(`evaluating ${done}/${total}`),
+  };
+  const { evaluator, precision: used } = isExported(file)
+    ? await valExported(console, file, asked, precision)
+    : await valOwn(console, file, asked, precision, flags);
+  console.end();
+  const details = evaluationDetails(evaluator, { split, data, weights: file, precision: used });
+  return { evaluator, details, leftOut };
+}
+
+async function valOwn(
+  console: Console,
+  file: string,
+  asked: ScoredSplitOptions,
+  precision: (typeof precisions)[number],
+  flags: ValFlags,
+): Promise<{ evaluator: CocoEvaluator; precision: string }> {
+  const { evaluateWeights } = await import("../eval/evaluate-weights.js");
   const { resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../support/device.js");
   const { note } = resolvePrecision(precision, resolveDevice(flags.device));
   if (note !== null) console.fact(note);
-  let leftOut = 0;
-  const file = await weightsPath(console, weights);
-  const result = await evaluateWeights(file, {
-    ...{ data, split, batch, precision },
-    antialias: flags.antialias,
-    autoOrient: flags.autoOrient,
-    device: flags.device,
-    onBadImage: (message) => {
-      leftOut++;
-      console.warning(message);
-    },
-    reading: reading(console, flags),
-    progress: (done, total) => console.live(`evaluating ${done}/${total}`),
-  });
-  console.end();
-  const { evaluator } = result;
-  const details = evaluationDetails(evaluator, { split, data, weights: file, precision: result.precision });
-  return { evaluator, details, leftOut };
+  return evaluateWeights(file, { ...asked, precision, device: flags.device, reading: reading(console, flags) });
+}
+
+/** With onnxruntime-node, without libtorch. */
+async function valExported(
+  console: Console,
+  file: string,
+  asked: ScoredSplitOptions,
+  precision: string,
+): Promise<{ evaluator: CocoEvaluator; precision: string }> {
+  if (precision !== "auto")
+    throw new UsageError(`Expected auto for precision but received ${precision}: ${file} has that of its export`);
+  const { evaluateOnnx } = await import("../onnx/evaluate-onnx.js");
+  return evaluateOnnx(file, { ...asked, warn: (message) => console.warning(message) });
 }

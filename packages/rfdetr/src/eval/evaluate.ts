@@ -7,10 +7,9 @@ import { postprocess, type ScoredBoxes, toArrays } from "../model/postprocess.js
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { EvaluationBatch } from "./batch.js";
-import { brightnessOf } from "./brightness.js";
 import { relabel } from "./class-map.js";
 import { CocoEvaluator } from "./coco/coco.js";
-import { finiteDetections } from "./finite-detections.js";
+import { scoreImage } from "./scored-split.js";
 
 /** A model and how it computes. */
 export interface EvaluatedModel {
@@ -62,14 +61,8 @@ export function scoreBatch(
   change: (detections: ScoredBoxes) => ScoredBoxes = (found) => found,
 ): ScoredBoxes[] {
   return postprocess(outputs, batch.origSizes, numSelect).map((scored, i) => {
-    const [height, width] = batch.origSizes[i];
     const detections = toArrays(scored);
-    const { kept, dropped } = finiteDetections(detections);
-    evaluator.nonFinite += dropped;
-    evaluator.addImage({
-      ...{ id: batch.imageIds[i], file: batch.files?.[i], width, height, brightness: brightnessOf(batch, i) },
-      ...{ gt: batch.truths[i], detections: change(kept) },
-    });
+    scoreImage(evaluator, batch, i, detections, change);
     return detections;
   });
 }

@@ -9,10 +9,5 @@ export { fontWarning } from "./lettering.js";
 export { type MosaicOptions, mosaic, type Tile } from "./mosaic.js";
 export { writeEvaluationPictures } from "./pictures/evaluation-pictures.js";
 export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from "./pictures/picture-index.js";
-export {
-  type DecodedImage,
-  type DetectOptions,
-  type ImagePrediction,
-  Predictor,
-  type SquareImage,
-} from "./predict.js";
+export { Predictor } from "./predict.js";
+export type { DecodedImage, DetectOptions, ImagePrediction, SquareImage } from "./types.js";

@@ -8,7 +8,7 @@ import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { saveWeights } from "../weights/weights.js";
 import { ModelHost } from "./model-host.js";
-import type { ImagePrediction } from "./predict.js";
+import type { ImagePrediction } from "./types.js";
 
 let folder: string;
 let weights: string;
@@ -33,9 +33,9 @@ describe("the models of the prediction thread", () => {
   it("are shared by detectors of the same weights and precision, and freed by the last", async () => {
     const host = new ModelHost();
     const before = memory().liveTensors;
-    const first = host.load(request());
+    const first = await host.load(request());
     const loaded = memory().liveTensors;
-    const second = host.load(request());
+    const second = await host.load(request());
     expect(second.key).toBe(first.key);
     expect(memory().liveTensors).toBe(loaded);
     expect(first.info).toEqual({
@@ -57,7 +57,7 @@ describe("the models of the prediction thread", () => {
     const before = memory();
     const live: number[] = [];
     for (let round = 0; round < 4; round++) {
-      const { key } = host.load({ ...request(), precision: round % 2 === 0 ? "32-true" : "bf16-mixed" });
+      const { key } = await host.load({ ...request(), precision: round % 2 === 0 ? "32-true" : "bf16-mixed" });
       for (let i = 0; i < 5; i++) {
         await host.detect(key, [photo, photo], { antialias: i % 2 === 0 });
         if (i > 0) live.push(memory().liveTensors);
@@ -71,7 +71,7 @@ describe("the models of the prediction thread", () => {
 
   it("give each image of a batch its own result, or the error that it cannot be read with", async () => {
     const host = new ModelHost();
-    const { key } = host.load(request());
+    const { key } = await host.load(request());
     const missing = join(folder, "missing.jpg");
     const [good, bad, alike] = await host.detect(key, [photo, missing, photo], { threshold: 0 });
     expect(good).toMatchObject({ width: 90, height: 60 });

@@ -1,32 +1,13 @@
 // The models of the prediction thread. Detectors of the same weights and precision share one.
 import { statSync } from "node:fs";
-import type { Precision } from "@rfdetr/amp";
+import { isExported } from "../onnx/exported-model.js";
 import { packError, type SentError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
-import type { ClassNumbering } from "../weights/class-numbering.js";
 import { decode, type ImageSource } from "./picture.js";
-import { type DetectOptions, type ImagePrediction, Predictor, type SquareImage } from "./predict.js";
+import type { DetectOptions, HostedModel, ImagePrediction, ModelInfo, ModelRequest, SquareImage } from "./types.js";
 
-/** Which model a detector needs. */
-export interface ModelRequest {
-  weights: string;
-  precision: Precision | "auto" | boolean;
-  /** `auto`, `cpu` or `cuda:N`. */
-  device: string;
-  /** The label of the first class in a checkpoint of the Python package. */
-  classNumbering?: ClassNumbering;
-}
-
-/** What a detector knows of its model once that is loaded. */
-export interface ModelInfo {
-  /** Variant of the weights, such as `nano`. */
-  model: string;
-  classNames: readonly string[];
-  /** Side in pixels of the square that images are resized to. */
-  resolution: number;
-  precision: Precision;
-  device: string;
-  /** What is unusual about the weights. */
+interface Hosted {
+  predictor: HostedModel;
   warnings: readonly string[];
 }
 
@@ -35,28 +16,29 @@ const decodedTogether = 4;
 
 /** Loads models, and runs them in the order of the requests. */
 export class ModelHost {
-  readonly #models = new Map<string, { predictor: Predictor; warnings: string[]; users: number }>();
+  readonly #models = new Map<string, { hosted: Promise<Hosted>; users: number }>();
   /** Ends when the images of the last request are prepared. */
   #prepared: Promise<unknown> = Promise.resolve();
   /** End when the last two requests have been through their models. */
   #forwards: [Promise<unknown>, Promise<unknown>] = [Promise.resolve(), Promise.resolve()];
 
   /** Loads a model, unless it is there. Every call needs a {@link free} later. @throws CheckpointError, ConfigError */
-  load(request: ModelRequest): { key: string; info: ModelInfo } {
+  async load(request: ModelRequest): Promise<{ key: string; info: ModelInfo }> {
     const file = statSync(request.weights, { throwIfNoEntry: false });
     const key = JSON.stringify([request, file?.dev, file?.ino, file?.size, file?.mtimeMs]);
     let entry = this.#models.get(key);
     if (entry === undefined) {
-      const warnings: string[] = [];
-      const warn = (message: string) => warnings.push(message);
-      const reading = { classNumbering: request.classNumbering, warn };
-      entry = { predictor: Predictor.load(request.weights, { ...request, reading }), warnings, users: 0 };
+      entry = { hosted: open(request), users: 0 };
       this.#models.set(key, entry);
     }
     entry.users++;
-    const { config, classNames, precision, device } = entry.predictor;
-    const { variant: model, resolution } = config;
-    return { key, info: { model, classNames, resolution, precision, device, warnings: entry.warnings } };
+    try {
+      const { predictor, warnings } = await entry.hosted;
+      return { key, info: { ...predictor.info, warnings } };
+    } catch (error) {
+      this.#models.delete(key);
+      throw error;
+    }
   }
 
   /**
@@ -69,12 +51,12 @@ export class ModelHost {
     images: readonly ImageSource[],
     options: DetectOptions,
   ): Promise<(ImagePrediction | SentError)[]> {
-    const { predictor } = this.#model(key);
+    const { predictor } = await this.#model(key).hosted;
     const [secondLast, last] = this.#forwards;
     const prepared = Promise.all([this.#prepared, secondLast]).then(() => prepare(predictor, images, options));
-    const forward = Promise.all([prepared, last]).then(([squares]) => {
+    const forward = Promise.all([prepared, last]).then(async ([squares]) => {
       const good = squares.filter((image): image is SquareImage => "pixels" in image);
-      const found = good.length === 0 ? [] : predictor.detectSquares(good, options.threshold);
+      const found = good.length === 0 ? [] : await predictor.detectSquares(good, options.threshold);
       return squares.map((image) => ("pixels" in image ? (found.shift() as ImagePrediction) : image));
     });
     this.#prepared = prepared;
@@ -85,26 +67,39 @@ export class ModelHost {
   /** Frees a model when all that loaded it have freed it. */
   async free(key: string): Promise<void> {
     const [, last] = this.#forwards;
-    const done = last.then(() => {
+    const done = last.then(async () => {
       const entry = this.#model(key);
       if (--entry.users > 0) return;
       this.#models.delete(key);
-      entry.predictor.dispose();
+      await (await entry.hosted).predictor.dispose();
     });
     this.#forwards = [last, done];
     await done;
   }
 
-  #model(key: string): { predictor: Predictor; users: number } {
+  #model(key: string): { hosted: Promise<Hosted>; users: number } {
     const entry = this.#models.get(key);
     if (entry === undefined) throw new InternalError("The model of a request is not in the prediction thread");
     return entry;
   }
 }
 
+/** Loads the engine of the file with it, and not the other one. */
+async function open(request: ModelRequest): Promise<Hosted> {
+  const warnings: string[] = [];
+  if (isExported(request.weights)) {
+    const { OnnxPredictor } = await import("./onnx-predictor.js");
+    return { predictor: await OnnxPredictor.load(request), warnings };
+  }
+  const { Predictor } = await import("./predict.js");
+  const { classNumbering, weights } = request;
+  const reading = { classNumbering, warn: (message: string) => void warnings.push(message) };
+  return { predictor: Predictor.load(weights, { ...request, reading }), warnings };
+}
+
 /** Images at the model's size; for those that cannot be read, why. */
 async function prepare(
-  predictor: Predictor,
+  predictor: HostedModel,
   images: readonly ImageSource[],
   options: DetectOptions,
 ): Promise<(SquareImage | SentError)[]> {

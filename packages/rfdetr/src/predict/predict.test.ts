@@ -5,7 +5,8 @@ import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { listDetections } from "../onnx/detections.js";
 import type { RawImage } from "./picture.js";
-import { type DetectOptions, Predictor } from "./predict.js";
+import { Predictor } from "./predict.js";
+import type { DetectOptions } from "./types.js";
 
 const config = resolveModel("tiny", { numClasses: 2 });
 let model: RFDETRModel;

@@ -2,7 +2,6 @@
 
 import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
-import type { RgbPixels } from "../data/images/rgb.js";
 import { joinPixels, type ResizeOptions } from "../eval/pixels.js";
 import { toSquare } from "../eval/square.js";
 import { inFloat32 } from "../model/outputs.js";
@@ -10,42 +9,14 @@ import { postprocess, type ScoredBoxes, toArrays } from "../model/postprocess.js
 import { modelAutocast } from "../model/precision.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
-import type { Detection, ModelConfig } from "../model/types.js";
+import type { ModelConfig } from "../model/types.js";
 import { listDetections, rowNames } from "../onnx/detections.js";
 import { resolveDevice } from "../support/device.js";
 import { NumericsError } from "../support/errors.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
 import { decode, type ImageSource } from "./picture.js";
-
-/** Which detections are reported, and how images are resized. */
-export interface DetectOptions extends ResizeOptions {
-  /** Detections with a score above this are reported; default 0.5. */
-  threshold?: number;
-  /** Whether images are turned upright by their EXIF tag; default true. Boxes are in the frame that is seen then. */
-  autoOrient?: boolean;
-}
-
-/** Detections of an image and its size in pixels. */
-export interface ImagePrediction {
-  width: number;
-  height: number;
-  /** Best first, boxes in pixels of the image. */
-  detections: Detection[];
-}
-
-/** Pixels of an image, and the size that boxes refer to where the pixels are fewer. */
-export interface DecodedImage extends RgbPixels {
-  original?: { width: number; height: number };
-}
-
-/** An image at the model's size, and the size that it had. */
-export interface SquareImage {
-  /** `[side, side, 3]` */
-  pixels: Uint8Array | Float32Array;
-  width: number;
-  height: number;
-}
+import type { DecodedImage, DetectOptions, HostedModel, ImagePrediction, SquareImage } from "./types.js";
 
 /**
  * A model that is ready to detect, on the thread that calls it.
@@ -54,7 +25,7 @@ export interface SquareImage {
  * const predictor = Predictor.load("best.safetensors", { precision: "auto" });
  * const { detections } = await predictor.detect("bird.jpg", { threshold: 0.4 });
  */
-export class Predictor {
+export class Predictor implements HostedModel {
   readonly #autocast: Autocast;
   /** A name for each row of the class head. */
   readonly #names: readonly string[];
@@ -87,6 +58,12 @@ export class Predictor {
       return loaded;
     });
     return new Predictor(model, config, classNames, precision, device, weights);
+  }
+
+  /** What a detector knows of its model. */
+  get info(): HostedModel["info"] {
+    const { variant: model, resolution } = this.config;
+    return { model, classNames: this.classNames, resolution, precision: this.precision, device: this.device };
   }
 
   /**

@@ -2,7 +2,7 @@
 import type { Detection } from "../model/types.js";
 import { type ImageInput, imageSource } from "./image-input.js";
 import type { ImageSource } from "./picture.js";
-import type { DetectOptions, ImagePrediction } from "./predict.js";
+import type { DetectOptions, ImagePrediction } from "./types.js";
 
 /** What is found in images, and how. */
 export interface PredictOptions extends DetectOptions {

@@ -4,9 +4,8 @@ import { endOfThread, type SentError, unpackError } from "../support/error-trans
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
 import { workerFlags, workerScript } from "../support/worker-path.js";
-import type { ModelInfo, ModelRequest } from "./model-host.js";
 import type { ImageSource } from "./picture.js";
-import type { DetectOptions, ImagePrediction } from "./predict.js";
+import type { DetectOptions, ImagePrediction, ModelInfo, ModelRequest } from "./types.js";
 
 /** What the prediction thread receives. */
 export type Request =

@@ -1,7 +1,7 @@
 // Predictions as the text of files that other tools read.
 import { basename, extname } from "node:path";
 import type { Detection } from "../model/types.js";
-import type { ImagePrediction } from "./predict.js";
+import type { ImagePrediction } from "./types.js";
 
 /** Names of the formats. */
 export const resultFormats = ["json", "coco", "yolo", "csv"] as const;

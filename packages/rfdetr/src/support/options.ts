@@ -11,6 +11,11 @@ export interface OptionKind {
 
 /** Text that is not empty. */
 export const text: OptionKind = { takes: "text", fits: (value) => typeof value === "string" && value !== "" };
+/** Texts that are not empty. */
+export const texts: OptionKind = {
+  takes: "a list of texts",
+  fits: (value) => Array.isArray(value) && value.every(text.fits),
+};
 /** A number of 0 to 1. */
 export const share: OptionKind = {
   takes: "number from 0 to 1",

@@ -47,6 +47,10 @@ const pythonFiles = new Set([".pth", ".pt", ".ckpt"]);
  */
 function isPython(path: string): boolean {
   const extension = extname(path).toLowerCase();
+  if (extension === ".onnx")
+    throw new CheckpointError(
+      `Expected weights but received ${path}, an exported file, which can only detect and be evaluated: give the weights that it was made of`,
+    );
   if (extension !== ".safetensors" && !pythonFiles.has(extension))
     throw new CheckpointError(`Expected a .safetensors, .pth, .pt or .ckpt file for the weights but received ${path}`);
   return extension !== ".safetensors";

@@ -1,0 +1,89 @@
+// What the evaluations of libtorch and of onnxruntime share: the data, the map of its classes, and what is wrong with a
+// result. No libtorch.
+import type { Split } from "../data/index.js";
+import type { ScoredBoxes } from "../model/postprocess.js";
+import { DataError, NumericsError } from "../support/errors.js";
+import type { EvaluationBatch } from "./batch.js";
+import { brightnessOf } from "./brightness.js";
+import { classMap } from "./class-map.js";
+import type { CocoEvaluator } from "./coco/coco.js";
+import { type EvaluationDataOptions, openEvaluationData } from "./evaluation-data.js";
+import { finiteDetections } from "./finite-detections.js";
+
+/** What is scored, and how. */
+export interface ScoredSplitOptions extends EvaluationDataOptions {
+  /** Dataset folder. */
+  data: string;
+  split: Split;
+  /** Images in a batch. */
+  batch: number;
+  /** Detections per image and class that count; default 100, the stock COCO definition. */
+  maxDets?: number;
+  /** Called after each batch with the numbers of images done and in all. */
+  progress?: (done: number, total: number) => void;
+}
+
+/** A split with the classes of the weights that are scored on it. */
+export type ScoredSplit = Awaited<ReturnType<typeof openEvaluationData>> & {
+  /** See `classMap`; undefined where weights and data have the same classes in the same order. */
+  classes?: Int32Array;
+};
+
+/**
+ * Opens a split for weights.
+ * @param classNames those of the weights; null if nobody knows them: the data's are taken, in their order
+ * @param size height and width of the images in pixels, or the side of square ones
+ * @throws DataError if the split cannot be read, or has a class that the weights do not know
+ */
+export async function openScoredSplit(
+  classNames: readonly string[] | null,
+  size: number | readonly [height: number, width: number],
+  options: ScoredSplitOptions,
+): Promise<ScoredSplit> {
+  const data = await openEvaluationData(options.data, options.split, size, options.batch, options);
+  if (classNames === null) return data;
+  const classes = classMap(classNames, data.classNames);
+  if (classes === null)
+    throw new DataError(
+      `Expected weights that were trained on the classes of ${options.data} (${some(data.classNames)}) ` +
+        `but theirs are ${some(classNames)}`,
+    );
+  return data.classNames.join("\n") === classNames.join("\n") ? data : { ...data, classes };
+}
+
+/** Adds an image of a batch to an evaluator. Detections that are not finite are left out, and the evaluator counts them. */
+export function scoreImage(
+  evaluator: CocoEvaluator,
+  batch: EvaluationBatch,
+  i: number,
+  detections: ScoredBoxes,
+  change: (detections: ScoredBoxes) => ScoredBoxes,
+): void {
+  const [height, width] = batch.origSizes[i];
+  const { kept, dropped } = finiteDetections(detections);
+  evaluator.nonFinite += dropped;
+  evaluator.addImage({
+    ...{ id: batch.imageIds[i], file: batch.files?.[i], width, height, brightness: brightnessOf(batch, i) },
+    ...{ gt: batch.truths[i], detections: change(kept) },
+  });
+}
+
+/** @throws DataError if nothing was scored; NumericsError if some detections were not finite */
+export function checkScored(
+  evaluator: CocoEvaluator,
+  weights: string,
+  precision: string,
+  { data, split }: ScoredSplitOptions,
+): void {
+  if (evaluator.images === 0)
+    throw new DataError(`Expected images that decode in the ${split} split of ${data} but found none`);
+  if (evaluator.nonFinite > 0)
+    throw new NumericsError(
+      `${evaluator.nonFinite} detections of ${weights} are not finite: the model overflows in ${precision}`,
+      { hint: "Evaluate with `precision` 32-true" },
+    );
+}
+
+function some(names: readonly string[]): string {
+  return names.length <= 6 ? names.join(", ") : `${names.slice(0, 5).join(", ")} and ${names.length - 5} more`;
+}

@@ -1,0 +1,66 @@
+// What is known of an exported file before it runs: from its metadata, or from the shapes of its input and outputs where
+// another program wrote it. No import of Node.
+import { imageDeviation, imageMean } from "../support/image-statistics.js";
+import { type ExportMetadata, parseMetadata } from "./metadata.js";
+import type { ModelFile } from "./model-file.js";
+
+/** Whether weights are an exported file, by their name. */
+export const isExported = (path: string): boolean => path.toLowerCase().endsWith(".onnx");
+
+/** The shape of a tensor: numbers, and names or undefined where any length will do. */
+export type Shape = readonly (number | string | undefined)[];
+
+/** An exported file as a detector. */
+export interface ExportedModel extends Omit<ExportMetadata, "classNames" | "version" | "licence"> {
+  /** By class index; null where neither file nor caller names the classes. */
+  classNames: readonly string[] | null;
+  /** Images that go through the model together; null for any number. */
+  batch: number | null;
+}
+
+/** Detections of files of the Python package, which has this number for every variant. */
+const pythonSelect = 300;
+
+/**
+ * Describes a file. Files of the Python package have no metadata: their size comes from the input's shape, and their
+ * classes are numbered unless `classNames` names them.
+ * @param input shape of the file's `input`
+ * @throws Error if the file is none of a detector, or lacks what must be known
+ */
+export function describeExport(
+  file: ModelFile,
+  input: Shape | undefined,
+  classNames: readonly string[] | null = null,
+): ExportedModel {
+  if (input === undefined || input.length !== 4)
+    throw new Error("it has no input of the name input with four dimensions, as detectors of RF-DETR have");
+  const batch = typeof input[0] === "number" && input[0] > 0 ? input[0] : null;
+  const metadata = parseMetadata(file.metadata);
+  if (metadata !== null) return { ...metadata, classNames: classNames ?? metadata.classNames, batch };
+  const [, , height, width] = input;
+  if (typeof height !== "number" || typeof width !== "number" || height <= 0 || width <= 0)
+    throw new Error("neither its metadata nor the shape of its input says at which size it sees images");
+  return {
+    variant: "rf-detr",
+    resolution: [height, width],
+    classNames,
+    preprocessing: {
+      mean: [...imageMean],
+      std: [...imageDeviation],
+      resize: "bilinear",
+      antialias: true,
+      layout: "NCHW",
+    },
+    numSelect: pythonSelect,
+    precision: "fp32",
+    trainingPrecision: null,
+    proof: null,
+    goldens: null,
+    batch,
+  };
+}
+
+/** The names of the classes, numbered where nobody named them. */
+export function namesOf({ classNames }: Pick<ExportedModel, "classNames">, rows: number): readonly string[] {
+  return classNames ?? Array.from({ length: rows - 1 }, (_, row) => `class ${row}`);
+}

@@ -1,0 +1,160 @@
+// Runs an exported file in Node, through onnxruntime-node and without libtorch.
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import type { InferenceSession, OnnxValue, TensorConstructor } from "onnxruntime-node";
+import type { ScoredBoxes } from "../model/postprocess.js";
+import { CheckpointError, NumericsError, UsageError } from "../support/errors.js";
+import { reasonOf } from "../support/system-error.js";
+import { selectBoxes } from "./detections.js";
+import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
+import type { RawOutputs } from "./goldens.js";
+import { type ModelFile, readModelFile } from "./model-file.js";
+import { toPlanes } from "./pixels.js";
+
+/**
+ * An exported file that is loaded, on the thread that calls it: onnxruntime computes on that thread.
+ * @example
+ * import { OnnxModel } from "rfdetr/onnx";
+ * const model = await OnnxModel.open("bird.onnx");
+ * console.log(model.classNames, model.description.resolution);
+ * await model.release();
+ */
+export class OnnxModel {
+  readonly #session: InferenceSession;
+  readonly #Tensor: TensorConstructor;
+
+  private constructor(
+    readonly path: string,
+    readonly description: ExportedModel,
+    /** By class index. */
+    readonly classNames: readonly string[],
+    session: InferenceSession,
+    Tensor: TensorConstructor,
+  ) {
+    this.#session = session;
+    this.#Tensor = Tensor;
+  }
+
+  /**
+   * Loads a file of this program, or of the Python package.
+   * @param options names of the classes, where the file has none or others are wanted; threads, default one for each core
+   * @throws UsageError if onnxruntime-node is not installed
+   * @throws CheckpointError if the file cannot be read, or is no detector
+   */
+  static async open(
+    path: string,
+    options: { classNames?: readonly string[]; threads?: number } = {},
+  ): Promise<OnnxModel> {
+    const { InferenceSession: Session, Tensor } = await runtime(path);
+    try {
+      const file = readHead(path);
+      const session = await Session.create(path, {
+        ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+        logSeverityLevel: 3,
+      });
+      const shapeOf = (metadata: readonly InferenceSession.ValueMetadata[], name: string) => {
+        const found = metadata.find((each) => each.name === name);
+        return found?.isTensor ? found.shape : undefined;
+      };
+      const labels = shapeOf(session.outputMetadata, "labels");
+      if (labels === undefined || shapeOf(session.outputMetadata, "dets") === undefined)
+        throw new Error("it has no outputs of the names dets and labels");
+      const description = describeExport(file, shapeOf(session.inputMetadata, "input"), options.classNames ?? null);
+      const rows = labels[2];
+      if (description.classNames === null && typeof rows !== "number")
+        throw new Error("neither its metadata nor the shape of its output says how many classes it knows");
+      return new OnnxModel(path, description, namesOf(description, Number(rows)), session, Tensor);
+    } catch (cause) {
+      throw new CheckpointError(`Expected an exported detector in ${path} but it cannot be used: ${reasonOf(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /**
+   * Runs images of the model's size.
+   * @param images each `[height, width, 3]`: bytes, or float32 on the scale 0 to 1
+   * @returns raw outputs of each image
+   */
+  async run(images: readonly (Uint8Array | Float32Array)[]): Promise<RawOutputs[]> {
+    const { batch, preprocessing, resolution } = this.description;
+    const together = batch ?? images.length;
+    const outputs: RawOutputs[] = [];
+    for (let at = 0; at < images.length; at += together) {
+      const part = images.slice(at, at + together);
+      // A file for a fixed number of images gets the last one again.
+      const full = [...part, ...Array.from({ length: together - part.length }, () => part[part.length - 1])];
+      const input = new this.#Tensor("float32", toPlanes(full, preprocessing), [full.length, 3, ...resolution]);
+      const { dets, labels } = await this.#session.run({ input });
+      const [boxes, logits] = [floats(dets), floats(labels)];
+      const [boxesEach, logitsEach] = [boxes.length / full.length, logits.length / full.length];
+      for (let i = 0; i < part.length; i++)
+        outputs.push({
+          boxes: boxes.subarray(i * boxesEach, (i + 1) * boxesEach),
+          logits: logits.subarray(i * logitsEach, (i + 1) * logitsEach),
+        });
+    }
+    return outputs;
+  }
+
+  /**
+   * Detects objects in images of the model's size.
+   * @param sizes of the original images in pixels
+   * @returns for each image the `numSelect` best detections, boxes in pixels of the original
+   * @throws NumericsError if the results are not finite
+   */
+  async detect(
+    images: readonly (Uint8Array | Float32Array)[],
+    sizes: readonly { width: number; height: number }[],
+  ): Promise<(ScoredBoxes & { rows: number })[]> {
+    return (await this.run(images)).map((outputs, i) => {
+      if (!outputs.boxes.every(Number.isFinite) || !outputs.logits.every((logit) => !Number.isNaN(logit)))
+        throw new NumericsError(
+          `Expected finite scores and boxes but ${this.path} gives NaN or infinity: it overflows in ${this.description.precision}`,
+          { hint: "Export it in fp32" },
+        );
+      const rows = outputs.logits.length / (outputs.boxes.length / 4);
+      return { ...selectBoxes(outputs, sizes[i], this.description.numSelect), rows };
+    });
+  }
+
+  /** Frees the memory. The model cannot be used afterwards. */
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+/** onnxruntime-node, which is an optional dependency. @throws UsageError */
+async function runtime(path: string): Promise<typeof import("onnxruntime-node")> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw cause;
+    throw new UsageError(
+      `Expected the package onnxruntime-node to run ${path} but it is not installed: run npm install onnxruntime-node`,
+      { cause },
+    );
+  }
+}
+
+/** @throws Error if the file is not there, or is not ONNX */
+function readHead(path: string): ModelFile {
+  const file = openSync(path, "r");
+  try {
+    return readModelFile({
+      length: fstatSync(file).size,
+      slice(from, to) {
+        const bytes = new Uint8Array(to - from);
+        readSync(file, bytes, 0, bytes.length, from);
+        return bytes;
+      },
+    });
+  } finally {
+    closeSync(file);
+  }
+}
+
+function floats(output: OnnxValue): Float32Array {
+  const { data } = output as { data: unknown };
+  if (!(data instanceof Float32Array)) throw new NumericsError("Expected float32 outputs but the file has other ones");
+  return data;
+}

@@ -1,0 +1,73 @@
+// What goes into the prediction thread and comes out of it, and what a model of it must do.
+import type { Precision } from "@rfdetr/amp";
+import type { RgbPixels } from "../data/images/rgb.js";
+import type { ResizeOptions } from "../eval/pixels.js";
+import type { Detection } from "../model/types.js";
+import type { ClassNumbering } from "../weights/class-numbering.js";
+
+/** Which detections are reported, and how images are resized. */
+export interface DetectOptions extends ResizeOptions {
+  /** Detections with a score above this are reported; default 0.5. */
+  threshold?: number;
+  /** Whether images are turned upright by their EXIF tag; default true. Boxes are in the frame that is seen then. */
+  autoOrient?: boolean;
+}
+
+/** Detections of an image and its size in pixels. */
+export interface ImagePrediction {
+  width: number;
+  height: number;
+  /** Best first, boxes in pixels of the image. */
+  detections: Detection[];
+}
+
+/** Pixels of an image, and the size that boxes refer to where the pixels are fewer. */
+export interface DecodedImage extends RgbPixels {
+  original?: { width: number; height: number };
+}
+
+/** An image at the model's size, and the size that it had. */
+export interface SquareImage {
+  /** `[height, width, 3]` of the model, which is square but for some exported files. */
+  pixels: Uint8Array | Float32Array;
+  width: number;
+  height: number;
+}
+
+/** Which model a detector needs. */
+export interface ModelRequest {
+  weights: string;
+  precision: Precision | "auto" | boolean;
+  /** `auto`, `cpu` or `cuda:N`. */
+  device: string;
+  /** The label of the first class in a checkpoint of the Python package. */
+  classNumbering?: ClassNumbering;
+  /** Names of the classes of an exported file that has none. */
+  classNames?: readonly string[];
+}
+
+/** What a detector knows of its model once that is loaded. */
+export interface ModelInfo {
+  /** Variant of the weights, such as `nano`. */
+  model: string;
+  classNames: readonly string[];
+  /**
+   * What images are resized to, in pixels: the side of a square, or height and width where an exported file sees
+   * rectangles.
+   */
+  resolution: number | readonly [height: number, width: number];
+  /** `32-true`, `bf16-mixed`, …; of an exported file that of its export: `fp32`, `fp16`, … */
+  precision: string;
+  device: string;
+  /** What is unusual about the weights. */
+  warnings: readonly string[];
+}
+
+/** A model of the prediction thread: of libtorch, or of onnxruntime. */
+export interface HostedModel {
+  readonly info: Omit<ModelInfo, "warnings">;
+  /** A decoded image at the model's size. */
+  toSquare(image: DecodedImage, options: ResizeOptions): SquareImage;
+  detectSquares(images: readonly SquareImage[], threshold?: number): ImagePrediction[] | Promise<ImagePrediction[]>;
+  dispose(): void | Promise<void>;
+}
