@@ -21,6 +21,7 @@ export {
   ConfigError,
   DataError,
   EvaluationError,
+  ExportError,
   InternalError,
   ModelConfigError,
   NumericsError,

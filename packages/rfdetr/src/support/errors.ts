@@ -140,6 +140,14 @@ export class PictureError extends RfdetrError {
 }
 
 /**
+ * A model cannot be exported, or an exported file disagrees with it.
+ * What to do: change what the message names; a file that disagrees is not kept.
+ */
+export class ExportError extends RfdetrError {
+  readonly code = "ERR_EXPORT";
+}
+
+/**
  * Ground truth or detections cannot be scored.
  *
  * - `ERR_EVAL_ARGUMENT`: Arrays do not fit together or hold values without meaning. What to do: correct the array that

@@ -1,0 +1,12 @@
+// Exports detectors as ONNX files.
+export { clean } from "./clean.js";
+export {
+  type Attribute,
+  type ConstantData,
+  type Dim,
+  type ElementType,
+  Graph,
+  type GraphNode,
+  type Origin,
+  Value,
+} from "./graph.js";
