@@ -10,3 +10,5 @@ export {
   type Origin,
   Value,
 } from "./graph.js";
+export { type GraphOptions, makeGraph } from "./make-graph.js";
+export { type FileOptions, opset, writeOnnx } from "./write-onnx.js";

@@ -65,12 +65,9 @@ const root = protobuf.Root.fromJSON({
   ),
 });
 
-/** A message of ONNX by name, such as `NodeProto`. */
-export const message = (name: string): protobuf.Type => root.lookupType(name);
-
-/** Bytes of a message from its fields. */
+/** Bytes of a message, such as a `NodeProto`, from its fields. */
 export function encode(name: string, fields: Readonly<Record<string, unknown>>): Uint8Array {
-  return message(name).encode(fields).finish();
+  return root.lookupType(name).encode(fields).finish();
 }
 
 /** The tag of a field with a length, and the length of what follows. */
