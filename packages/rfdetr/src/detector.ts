@@ -16,6 +16,7 @@ import {
 import { RemoteModel } from "./predict/remote-model.js";
 import type { ModelInfo } from "./predict/types.js";
 import { startReported } from "./report/reported-run.js";
+import { readPlace } from "./run/launch/place.js";
 import type { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
@@ -25,6 +26,7 @@ import {
   callback,
   checkOptions,
   count,
+  countOrZero,
   oneOf,
   plainObject,
   positive,
@@ -79,6 +81,8 @@ const resumeOptions = {
   lr: positive,
   lrEncoder: positive,
   optimizerState: oneOf("float32", "8bit"),
+  processes: count,
+  maxRestarts: countOrZero,
   signal: abortSignal,
 };
 
@@ -93,6 +97,10 @@ export interface ResumeOptions {
   lrEncoder?: number;
   /** Keeps the optimizer's moments otherwise than before; those of the checkpoint are converted. */
   optimizerState?: "float32" | "8bit";
+  /** Processes of this machine to train with; default: as many as the run was begun with. */
+  processes?: number;
+  /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */
+  maxRestarts?: number;
   /** Stops the run, as `stop()` does. */
   signal?: AbortSignal;
 }
@@ -189,18 +197,19 @@ export class RFDETR {
   }
 
   /**
-   * Starts training in a worker thread. Iterate the run for its events, await `run.result` for its end; afterwards this
-   * detector uses the best weights, or the last ones where none are the best. A failure that nobody iterates or awaits
-   * is an unhandled rejection.
+   * Starts training in a worker thread, or in several processes with `processes`. Iterate the run for its events, await
+   * `run.result` for its end; afterwards this detector uses the best weights, or the last ones where none are the best.
+   * A failure that nobody iterates or awaits is an unhandled rejection.
    * @throws ConfigError at once for settings that cannot be.
    */
-  train(options: TrainOptions & { data?: string; signal?: AbortSignal }): TrainRun {
+  train(options: TrainOptions & { data?: string; signal?: AbortSignal; maxRestarts?: number }): TrainRun {
     if (this.#weights !== null && isExported(this.#weights))
       throw new CheckpointError(
         `Expected weights that can be trained but ${this.#weights} is an exported file: load the weights that it was made of`,
       );
-    const { data, signal, ...settings } = plainObject<typeof options>("train", options);
-    checkOptions("train", { signal }, { signal: abortSignal });
+    const { data, signal, maxRestarts, ...settings } = plainObject<typeof options>("train", options);
+    checkOptions("train", { signal, maxRestarts }, { signal: abortSignal, maxRestarts: countOrZero });
+    const launched = readPlace(process.env, 1, settings.processes);
     const precision = this.options.precision;
     const config = resolveSettings({
       model: this.model,
@@ -209,10 +218,12 @@ export class RFDETR {
       ...(typeof precision === "boolean" ? { amp: precision } : precision === undefined ? {} : { precision }),
       ...(this.options.device === undefined ? {} : { device: this.options.device }),
       ...(data === undefined ? {} : { datasetDir: data }),
+      ...(launched === null ? {} : { processes: launched.place.size }),
       ...settings,
     });
     return startReported(config, {
       ...(signal === undefined ? {} : { signal }),
+      ...(maxRestarts === undefined ? {} : { maxRestarts }),
       ended: ({ best, last }) => {
         if (best === null && last === null) return;
         this.#weights = best ?? last;
@@ -234,9 +245,16 @@ export class RFDETR {
   static async resume(run: string, options: ResumeOptions = {}): Promise<TrainRun> {
     checkOptions("RFDETR.resume", options, resumeOptions);
     const { resumeConfig } = await import("./run/session/resume.js");
-    const { data, signal, ...settings } = options;
+    const { data, signal, processes, maxRestarts, ...settings } = options;
     const changes = { ...settings, ...(data === undefined ? {} : { datasetDir: data }) };
-    return startReported(resumeConfig(run), { resume: run, changes, ...(signal === undefined ? {} : { signal }) });
+    // Other ranks take the settings of rank 0, which has the folder.
+    const isOther = (readPlace(process.env, 1, processes)?.place.rank ?? 0) > 0;
+    return startReported(isOther ? null : resumeConfig(run), {
+      ...{ resume: run, changes },
+      ...(processes === undefined ? {} : { processes }),
+      ...(maxRestarts === undefined ? {} : { maxRestarts }),
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   /**

@@ -2,7 +2,9 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
+import { readPlace } from "../run/launch/place.js";
 import { makeFolder } from "../support/atomic.js";
+import { UsageError } from "../support/errors.js";
 import { duration, shownPath } from "../support/format.js";
 import type { Console } from "./console.js";
 import {
@@ -22,6 +24,7 @@ interface DemoFlags extends OutputFlags {
   steps?: number | string;
   images?: number | string;
   seed?: number | string;
+  processes?: number | string;
   data: string;
   out?: string;
   precision: string;
@@ -35,6 +38,7 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
       .description("Synthesise images of emoji, train a small detector on them, evaluate it and draw what it finds")
       .option("--images <n>", "number of training images (default: 1500)", numeric)
       .option("--steps <n>", "optimizer steps (default: 2000)", numeric)
+      .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
       .option("--seed <n>", "seed of images and training (default: 0)", numeric)
       .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
       .option("--data <dir>", "folder for the images", "datasets/demo")
@@ -52,6 +56,9 @@ async function demo(flags: DemoFlags): Promise<number> {
     ...(flags.images === undefined ? {} : { images: positiveInteger("images", flags.images) }),
     ...(flags.seed === undefined ? {} : { seed: wholeNumber("seed", flags.seed) }),
   };
+  const processes = flags.processes === undefined ? undefined : positiveInteger("processes", flags.processes);
+  if (readPlace(process.env, 1, 2) !== null)
+    throw new UsageError("The demo starts its processes itself: give it --processes, and no launcher");
   const { folder: out, resume } = demoPlace(flags.out, flags.data);
   const { seed, images } = await provideImages(console, flags.data, asked);
 
@@ -60,9 +67,10 @@ async function demo(flags: DemoFlags): Promise<number> {
   const { startReported } = await import("../report/reported-run.js");
   const preset = presetOf("demo") as { batchSize: number; maxSteps: number };
   const maxSteps = flags.steps === undefined ? preset.maxSteps : positiveInteger("steps", flags.steps);
+  const shared = sharedBatch(preset.batchSize, processes ?? 1);
   if (resume) console.progress(`continuing the demo run in ${out} with its settings`);
   const run = resume
-    ? startReported(resumeConfig(out), { resume: out })
+    ? startReported(resumeConfig(out), { resume: out, ...(processes === undefined ? {} : { processes }) })
     : startReported(
         resolveSettings({
           model: "demo",
@@ -70,9 +78,10 @@ async function demo(flags: DemoFlags): Promise<number> {
           outputDir: out,
           seed,
           precision: flags.precision,
+          ...shared,
           notes: demoNotes,
           maxSteps,
-          epochs: demoEpochs(images, preset.batchSize, maxSteps),
+          epochs: demoEpochs(images, shared.batchSize * shared.processes, maxSteps),
           // Some forty watched steps, so that a run of minutes has a story to show.
           monitorInterval: Math.max(1, Math.ceil(maxSteps / 40)),
         }),
@@ -95,6 +104,11 @@ async function demo(flags: DemoFlags): Promise<number> {
   ]);
   if (console.json) console.data({ ...summary, seconds, pictures });
   return exit.done;
+}
+
+/** The images of a step shared out among the processes, where they can be: so the run is the same as that of one. */
+function sharedBatch(batch: number, processes: number): { processes: number; batchSize: number } {
+  return { processes, batchSize: Math.max(1, Math.floor(batch / processes)) };
 }
 
 /** What the pictures of the detections show. */

@@ -1,11 +1,13 @@
 // A training run on the console, until its end.
 import type { RunSummary } from "../run/files/run-directory.js";
+import { recordLaunch } from "../run/launch/last-launch.js";
 import type { TrainRun } from "../run/train-run.js";
 import { endings } from "../run/transcript/ending.js";
 import { counted, shellWord, shownPath } from "../support/format.js";
 import type { Console } from "./console.js";
 import { exit } from "./context.js";
 import { resumeCommand } from "./next-command.js";
+import { silentConsole } from "./rank-console.js";
 import { exitCodes, StopRequests } from "./stop-requests.js";
 import { TrainConsole } from "./train-console.js";
 
@@ -16,18 +18,24 @@ import { TrainConsole } from "./train-console.js";
  */
 export async function follow(run: TrainRun, console: Console): Promise<number> {
   const events = run[Symbol.asyncIterator]();
+  const isFirst = (run.place?.rank ?? 0) === 0;
+  if (!isFirst) console = silentConsole();
   const view = new TrainConsole(console);
   let folder: string | null = null;
   const requests = new StopRequests({
-    stop: () => run.stop(),
+    stop: (signal) => run.stop(signal),
     say: (line) => console.prose(line),
+    several: run.processes > 1,
     resume: () => (folder === null ? null : resumeCommand(folder)),
   });
   console.live("reading the data");
   try {
     for await (const event of events) {
       requests.alive();
-      if (event.type === "start") folder = event.dir;
+      if (event.type === "start") {
+        folder = event.dir;
+        if (run.place !== null && isFirst) recordLaunch(folder, process.env);
+      }
       if (event.type === "done") requests.ended();
       if (console.json) console.data(event);
       view.show(event);
@@ -46,7 +54,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     );
   }
   view.ending(result);
-  if (summary.stop_reason === "interrupted") return exitCodes[requests.received ?? "SIGINT"];
+  if (summary.stop_reason === "interrupted") return exitCodes[run.stoppedBy ?? "SIGINT"];
   return summary.bad_images > 0 ? exit.partial : exit.done;
 }
 

@@ -6,6 +6,7 @@ import { exit } from "./context.js";
 import { reportError, reportFault } from "./error-report.js";
 import { stdout } from "./output.js";
 import { buildProgram, withHelpWords } from "./program.js";
+import { RankConsole, rankHere } from "./rank-console.js";
 import { usageError } from "./usage-error.js";
 
 /** Commands whose result is a folder: they have done their work even where nobody could read what they print. */
@@ -17,7 +18,9 @@ const writers: readonly string[] = ["train", "demo"];
  */
 export async function main(argv: readonly string[]): Promise<number> {
   letThreadsSleep();
-  const console = new Console({ json: argv.includes("--json"), plain: argv.includes("--plain") });
+  const rank = writers.includes(argv[0]) ? rankHere() : 0;
+  const console =
+    rank > 0 ? new RankConsole(rank) : new Console({ json: argv.includes("--json"), plain: argv.includes("--plain") });
   // A promise that nobody awaits, or a timer that throws.
   for (const event of ["uncaughtException", "unhandledRejection"])
     process.on(event, (error: unknown) => process.exit(reportFault(error, console)));

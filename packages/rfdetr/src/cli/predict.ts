@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { RFDETR } from "../detector.js";
 import type { FileError, FilePrediction } from "../predict/result-formats.js";
+import type { StopSignal } from "../run/stop-wish.js";
 import { UsageError } from "../support/errors.js";
 import { counted, shownPath } from "../support/format.js";
 import { Console } from "./console.js";
@@ -20,7 +21,7 @@ import {
   withWeightsFlags,
 } from "./context.js";
 import type { PredictOutput } from "./predict-output.js";
-import { exitCodes, type StopSignal } from "./stop-requests.js";
+import { exitCodes } from "./stop-requests.js";
 import { unbroken } from "./style.js";
 
 interface PredictFlags extends OutputFlags, WeightsFlags {

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type HostProcess, StopRequests, type StopSignal } from "./stop-requests.js";
+import type { StopSignal } from "../run/stop-wish.js";
+import { type HostProcess, StopRequests } from "./stop-requests.js";
 
 /** A process that computes `busy` microseconds a second, and what became of it. */
 class FakeProcess extends EventEmitter {

@@ -1,13 +1,14 @@
 // How a training is ended from outside: by Ctrl-C, a terminal that closes, a container that stops, or the end of npx.
 import { readFileSync } from "node:fs";
+import { type StopSignal, stopSignals } from "../run/stop-wish.js";
 import { exit } from "./context.js";
 
 /** Exit codes of the signals that end a run. */
-export const exitCodes = { SIGHUP: exit.hungUp, SIGINT: exit.interrupted, SIGTERM: exit.terminated } as const;
-
-/** A signal that ends a run. */
-export type StopSignal = keyof typeof exitCodes;
-const signals = Object.keys(exitCodes) as StopSignal[];
+export const exitCodes: Readonly<Record<StopSignal, number>> = {
+  SIGHUP: exit.hungUp,
+  SIGINT: exit.interrupted,
+  SIGTERM: exit.terminated,
+};
 
 /** A second signal within this many milliseconds is the first again: npx passes on what the terminal sent already. */
 const echo = 1000;
@@ -29,11 +30,16 @@ export type HostProcess = Pick<NodeJS.Process, "pid" | "ppid" | "env" | "on" | "
 /** What to do when a run is to end. */
 export interface StopActions {
   /** Asks the run to save a checkpoint and end. */
-  stop(): void;
+  stop(signal: StopSignal): void;
   /** Tells the user. */
   say(line: string): void;
   /** The command that continues the run; null before its folder is known. */
   resume(): string | null;
+  /**
+   * Whether other processes train too. This one may then wait for them without computing, and what hangs is found by
+   * their timeout.
+   */
+  several?: boolean;
 }
 
 /**
@@ -51,7 +57,7 @@ export class StopRequests {
   #ended = false;
   readonly #parents: string | null;
   readonly #clock: NodeJS.Timeout;
-  readonly #handlers = signals.map((signal) => [signal, () => this.#request(signal)] as const);
+  readonly #handlers = stopSignals.map((signal) => [signal, () => this.#request(signal)] as const);
 
   constructor(
     readonly actions: StopActions,
@@ -96,7 +102,7 @@ export class StopRequests {
         ? "Saving a checkpoint, then stopping. Press Ctrl-C again to quit at once."
         : `${why}: saving a checkpoint, then stopping.`,
     );
-    this.actions.stop();
+    this.actions.stop(signal);
   }
 
   #tick(): void {
@@ -106,6 +112,7 @@ export class StopRequests {
       return;
     }
     const [cpu, bytes] = [this.#used(), this.transferred()];
+    if (this.actions.several) return;
     this.#quiet = cpu - this.#cpu > idle || bytes - this.#bytes > still ? 0 : this.#quiet + 1;
     [this.#cpu, this.#bytes] = [cpu, bytes];
     if (this.#quiet < (this.#ended ? farewell : patience)) return;

@@ -15,6 +15,7 @@ export const settingOfFlag = {
   device: "device",
   seed: "seed",
   resolution: "resolution",
+  processes: "processes",
 } as const satisfies Readonly<Record<string, SettingName>>;
 
 /** How a setting is given on the command line: its flag, or `--set`. */

@@ -1,10 +1,10 @@
 // `rfdetr train`
 
 import type { Command } from "commander";
-import { collect, consoleOf, numeric, type OutputFlags, weightsPath, withOutputFlags } from "./context.js";
-import type { SettingFlags } from "./setting-flags.js";
+import { collect, consoleOf, numeric, type OutputFlags, wholeNumber, withOutputFlags } from "./context.js";
+import type { WhatFlags } from "./what-to-train.js";
 
-type TrainFlags = OutputFlags & SettingFlags & { resume?: string };
+type TrainFlags = OutputFlags & WhatFlags & { maxRestarts: number | string };
 
 /** Registers `rfdetr train`. */
 export function addTrain(program: Command, finish: (code: number) => void): void {
@@ -26,6 +26,13 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed (default: auto, what fits)")
       .option("--no-amp", "train in 32-true")
       .option("--device <d>", "auto, cpu or cuda:N (default: auto, the GPU if there is one)")
+      .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
+      .option(
+        "--max-restarts <n>",
+        "how often all processes start anew from the last checkpoint when one is lost",
+        numeric,
+        0,
+      )
       .option(
         "--seed <n>",
         "seed of the initial weights, the order of images and the augmentation (default: a new one, which the run records)",
@@ -42,28 +49,16 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         collect,
       )
       .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)
-      .option("--resume <run>", "continue the run in this folder; --epochs, --lr and --data may change"),
+      .option("--resume <run>", "continue the run in this folder; --epochs, --lr, --data and --processes may change"),
   ).action(async (flags: TrainFlags) => finish(await train(flags)));
 }
 
 async function train(flags: TrainFlags): Promise<number> {
-  const { resolveSettings } = await import("../settings/resolve.js");
-  const { settingsOf } = await import("./setting-flags.js");
+  const maxRestarts = wholeNumber("max-restarts", flags.maxRestarts);
   const { startReported } = await import("../report/reported-run.js");
   const { follow } = await import("./follow.js");
+  const { whatToTrain } = await import("./what-to-train.js");
   const console = consoleOf(flags);
-  if (flags.resume !== undefined) {
-    const { resumeChanges } = await import("./resume-flags.js");
-    const { resumeConfig } = await import("../run/session/resume.js");
-    const changes = resumeChanges(flags);
-    return await follow(startReported(resumeConfig(flags.resume), { resume: flags.resume, changes }), console);
-  }
-  const settings = settingsOf(flags);
-  const { weights } = resolveSettings(settings);
-  if (weights === null) return await follow(startReported(resolveSettings(settings)), console);
-  const path = await weightsPath(console, weights);
-  const { readModelConfig } = await import("../weights/weights.js");
-  const isNamed = settings.model !== undefined || (settings.model_name ?? null) !== null;
-  const model = isNamed ? {} : { model: readModelConfig(path).variant };
-  return await follow(startReported({ ...resolveSettings({ ...settings, ...model }), weights: path }), console);
+  const { settings, ...options } = await whatToTrain(flags, console);
+  return await follow(startReported(settings, { ...options, maxRestarts }), console);
 }

@@ -1,34 +1,16 @@
-// A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work.
-import { Worker } from "node:worker_threads";
+// A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work, or
+// several processes.
 import type { TrainSettings } from "../settings/settings.js";
-import { endOfThread, type SentError, unpackError } from "../support/error-transfer.js";
-import { InternalError } from "../support/errors.js";
+import { InternalError, UsageError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
-import { workerFlags, workerScript } from "../support/worker-path.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
-import { RunLock } from "./files/run-lock.js";
-import type { RankPlace } from "./launch/place.js";
+import { trainInProcesses } from "./launch/launcher.js";
+import { type RankPlace, readPlace } from "./launch/place.js";
+import { checkProcesses } from "./launch/shares.js";
 import type { ResumeChanges } from "./session/resume.js";
-
-/** What the training thread receives. */
-export interface TrainRequest {
-  settings: TrainSettings;
-  /** Folder of the run to continue, or null for a new one. */
-  resume: string | null;
-  /** New values of settings for a run that is continued. */
-  changes?: ResumeChanges;
-  /**
-   * Shared memory: 0, or why the run is to save a checkpoint and stop: the number of the signal that asked for it, or -1
-   * where none did.
-   */
-  stop: Int32Array;
-  /** The place of this process among those that train together; null trains in one process. */
-  place: RankPlace | null;
-}
-
-/** What the training thread sends. */
-export type WorkerMessage = { event: TrainEvent } | { failure: SentError };
+import { type StopSignal, StopWish } from "./stop-wish.js";
+import { trainInThread } from "./training-thread.js";
 
 /** How a run ended, and where its files are. */
 export interface TrainResult {
@@ -51,6 +33,13 @@ export interface TrainRunOptions {
   resume?: string | null;
   /** New values of settings for a run that is continued. */
   changes?: ResumeChanges;
+  /**
+   * Processes of this machine to train with; default: as many as the run was begun with. Under a launcher such as
+   * torchrun, which has started the processes, it is their number.
+   */
+  processes?: number;
+  /** How often all processes are started anew when one of them is lost; default 0. */
+  maxRestarts?: number;
   /** Stops the run as {@link TrainRun.stop} does. */
   signal?: AbortSignal;
   /** Called at the end of a run that did not fail, before `result` resolves. */
@@ -76,7 +65,11 @@ export interface TrainRunOptions {
  */
 export class TrainRun implements AsyncIterable<TrainEvent> {
   readonly result: Promise<TrainResult>;
-  readonly #stop: Int32Array;
+  /** The place of this process in the group of a launcher such as torchrun; null where there is none. */
+  readonly place: RankPlace | null;
+  /** Number of processes that train. */
+  readonly processes: number;
+  readonly #stop: StopWish;
   readonly #queue: TrainEvent[] = [];
   #wake: (() => void) | null = null;
   #ended = false;
@@ -84,11 +77,14 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   readonly #folder: Promise<string>;
 
   private constructor(
-    stop: Int32Array,
+    stop: StopWish,
+    { place, processes }: { place: RankPlace | null; processes: number },
     work: (emit: (event: TrainEvent) => void) => Promise<void>,
     { ended, left }: Pick<TrainRunOptions, "ended" | "left">,
   ) {
     this.#stop = stop;
+    this.place = place;
+    this.processes = processes;
     let done: DoneEvent | null = null;
     let begun = (_folder: string): void => {};
     let failed = (_error: unknown): void => {};
@@ -125,26 +121,49 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     );
   }
 
-  /** Starts a run in a worker thread. */
-  static start(
-    settings: TrainSettings,
-    { resume = null, changes = {}, signal, ended, left }: TrainRunOptions = {},
-  ): TrainRun {
+  /**
+   * Starts a run: in a worker thread, in several processes of this machine, or in this process as one of a group that a
+   * launcher such as torchrun has started.
+   * @param settings null in a process of such a group that takes those of rank 0
+   * @throws UsageError for a number of processes that cannot be, or for wrong variables of a launcher
+   */
+  static start(settings: TrainSettings | null, options: TrainRunOptions = {}): TrainRun {
     letThreadsSleep();
-    const stop = new Int32Array(new SharedArrayBuffer(4));
-    const abort = () => void Atomics.store(stop, 0, -1);
+    const { resume = null, changes = {}, maxRestarts = 0, signal, ended, left } = options;
+    const { processes, place } = whoTrains(settings, options);
+    const stop = new StopWish();
+    const abort = () => stop.ask();
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
-    const work = (emit: (event: TrainEvent) => void) =>
-      inWorker({ settings, resume, changes, stop, place: null }, emit).finally(() =>
-        signal?.removeEventListener("abort", abort),
-      );
-    return new TrainRun(stop, work, { ...(ended && { ended }), ...(left && { left }) });
+    const request = { settings, resume, changes };
+    const work = (emit: (event: TrainEvent) => void): Promise<void> => {
+      if (place !== null || processes === 1 || settings === null)
+        return trainInThread({ ...request, stop: stop.shared, place }, emit);
+      const warning = checkProcesses(processes);
+      if (warning !== null) emit({ type: "warning", message: warning });
+      return trainInProcesses({ request: { ...request, settings }, processes, maxRestarts, stop, emit });
+    };
+    // Only rank 0 has the files of the run.
+    const finish = { ...(ended && { ended }), ...(left && (place?.rank ?? 0) === 0 && { left }) };
+    return new TrainRun(
+      stop,
+      { place, processes },
+      (emit) => work(emit).finally(() => signal?.removeEventListener("abort", abort)),
+      finish,
+    );
   }
 
-  /** Asks the run to save a checkpoint and end after the step it is at. */
-  stop(): void {
-    Atomics.store(this.#stop, 0, -1);
+  /**
+   * Asks the run to save a checkpoint and end after the step it is at.
+   * @param signal the signal that asked for it, if one did
+   */
+  stop(signal: StopSignal | null = null): void {
+    this.#stop.ask(signal);
+  }
+
+  /** The signal that asked the run to end, this process or another one of it; null where none did. */
+  get stoppedBy(): StopSignal | null {
+    return this.#stop.signal;
   }
 
   /**
@@ -208,31 +227,21 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   }
 }
 
-async function inWorker(request: TrainRequest, emit: (event: TrainEvent) => void): Promise<void> {
-  const script = workerScript(import.meta.url, "worker.js");
-  return new Promise((resolve, reject) => {
-    let failed = false;
-    let folder: string | null = null;
-    // A thread that dies, as for lack of memory, does not give its run free.
-    const died = (error: unknown): void => {
-      failed = true;
-      if (folder !== null) RunLock.abandon(folder);
-      endOfThread(error).then(reject, reject);
-    };
-    const worker = new Worker(script, { workerData: request, ...workerFlags() });
-    worker.on("message", (message: WorkerMessage) => {
-      if ("event" in message) {
-        if (message.event.type === "start") folder = message.event.dir;
-        return emit(message.event);
-      }
-      failed = true;
-      unpackError(message.failure).then(reject, reject);
-    });
-    worker.on("error", died);
-    worker.on("exit", (code) => {
-      if (failed) return;
-      if (code === 0) resolve();
-      else died(new InternalError(`The training thread ended with code ${code}`));
-    });
-  });
+/** How many processes are to be started, or the place that this one has already. @throws UsageError */
+function whoTrains(
+  settings: TrainSettings | null,
+  { processes, resume = null }: TrainRunOptions,
+): { processes: number; place: RankPlace | null } {
+  const wanted = processes ?? settings?.processes ?? 1;
+  const place = readPlace(process.env, settings?.processTimeout ?? 600, wanted)?.place ?? null;
+  if (place === null) {
+    checkProcesses(wanted);
+    return { processes: wanted, place };
+  }
+  if (resume === null && settings !== null && settings.processes !== place.size)
+    throw new UsageError(
+      `Expected ${place.size} for \`processes\`, as the launcher has started, but received ${settings?.processes ?? 1}`,
+      { hint: "Leave it out: the launcher says how many processes there are" },
+    );
+  return { processes: place.size, place };
 }

@@ -10,6 +10,7 @@ import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunDirectory, type RunSummary } from "./files/run-directory.js";
 import { logged } from "./files/run-log.js";
+import type { JoinedRun } from "./launch/join-run.js";
 import { doneEvent, epochEvent, reasonOfEnd, runSummary, startEvent, writtenSummary } from "./make-events.js";
 import { emptySums, stepsLeft } from "./progress.js";
 import { drawPictures } from "./recorders/draw-pictures.js";
@@ -24,7 +25,7 @@ import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
 import { StateKeeper } from "./state-keeper.js";
 import { StepMaker } from "./step-maker.js";
-import type { TrainRequest } from "./train-run.js";
+import type { TrainRequest } from "./train-request.js";
 
 type StopReason = RunSummary["stop_reason"];
 
@@ -32,7 +33,11 @@ type StopReason = RunSummary["stop_reason"];
  * Trains in this thread. Ends with a `done` event.
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */
-export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
+export async function* train(
+  request: TrainRequest,
+  openData: OpenTrainData,
+  _joined: JoinedRun | null = null,
+): AsyncGenerator<TrainEvent, void> {
   const directory = request.resume === null ? null : RunDirectory.open(request.resume);
   try {
     const ended = directory === null ? null : endedRun(directory, request);

@@ -3,14 +3,22 @@ import { engine } from "@rfdetr/torch";
 import { ConfigError, expected } from "./errors.js";
 import { suggest } from "./suggest.js";
 
+/** Where a process is among those of its machine. */
+interface LocalPlace {
+  localRank: number;
+  localSize: number;
+}
+
 /**
  * The device of a name, such as `cuda:0`.
  * @param name `auto` (the GPU, if there is one), `cpu`, `cuda` or `cuda:N`
+ * @param place of one process among several, each of which takes a GPU of its own
  * @throws ConfigError for other names, or for CUDA if this libtorch has none
  */
-export function resolveDevice(name: string): string {
+export function resolveDevice(name: string, place: LocalPlace | null = null): string {
   const { cuda } = engine();
-  if (name === "auto") return cuda ? "cuda:0" : "cpu";
+  const own = `cuda:${place?.localRank ?? 0}`;
+  if (name === "auto") return cuda ? own : "cpu";
   if (name === "cpu") return name;
   if (!/^cuda(:\d+)?$/.test(name)) {
     const meant = /^\d+$/.test(name)
@@ -26,5 +34,5 @@ export function resolveDevice(name: string): string {
     throw new ConfigError(`Device ${name} is not available: this libtorch finds no GPU`, {
       hint: "`rfdetr setup` can install a libtorch for GPUs",
     });
-  return name === "cuda" ? "cuda:0" : name;
+  return name === "cuda" || (place?.localSize ?? 1) > 1 ? own : name;
 }

@@ -185,6 +185,14 @@ export class AssignmentError extends RfdetrError {
   }
 }
 
+/**
+ * One of the processes that train together ended or did not answer. What to do: look at what the message says of that
+ * process, then continue the run.
+ */
+export class RankError extends RfdetrError {
+  readonly code = "ERR_RANK";
+}
+
 /** A fault of this program itself: something that it relies on does not hold. What to do: report it, with its stack. */
 export class InternalError extends RfdetrError {
   readonly code = "ERR_INTERNAL";

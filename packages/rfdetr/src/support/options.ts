@@ -26,6 +26,11 @@ export const count: OptionKind = {
   takes: "positive integer",
   fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
 };
+/** An integer of at least 0. */
+export const countOrZero: OptionKind = {
+  takes: "integer of 0 or more",
+  fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+};
 /** A number above 0. */
 export const positive: OptionKind = {
   takes: "positive number",

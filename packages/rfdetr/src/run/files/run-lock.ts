@@ -58,13 +58,16 @@ export class RunLock {
     return holder !== null && mayRun(holder);
   }
 
-  /** Removes the lock that a thread of this process held when it died. */
-  static abandon(folder: string): void {
+  /**
+   * Removes the lock that a thread of this process held when it died, or a process that is gone.
+   * @param pid number of that process
+   */
+  static abandon(folder: string, pid = process.pid): void {
     const path = join(folder, lockName);
     const text = readIfThere(path);
     const holder = text === null ? null : parseHolder(text);
-    if (holder?.pid === process.pid && holder.host === hostname() && holder.process === identityOf(process.pid))
-      rmSync(path, { force: true });
+    if (holder?.pid !== pid || holder.host !== hostname()) return;
+    if (pid === process.pid ? holder.process === identityOf(pid) : !mayRun(holder)) rmSync(path, { force: true });
   }
 
   /** Gives the run free. A lock that another process has put in the place of this one stays. */

@@ -37,12 +37,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * The place that the environment gives this process: the variables of torchrun and of Kubernetes' PyTorchJob, or those
  * of a task that SLURM's srun has started.
- * @returns null for a process that trains alone
+ * @param processes that this one is to start by itself, such as in the batch script of a SLURM job
+ * @returns null for a process that no launcher has given a place
  * @throws UsageError where variables are missing, or contradict each other
  */
-export function readPlace(env: Environment, timeoutSeconds: number): Launched | null {
-  const launched =
-    isSlurmTask(env) && !isSet(env, "RANK") ? ofSlurm(env, timeoutSeconds) : ofTorch(env, timeoutSeconds);
+export function readPlace(env: Environment, timeoutSeconds: number, processes = 1): Launched | null {
+  const bySlurm = isSet(env, "SLURM_PROCID") && isSet(env, "SLURM_NTASKS") && !isSet(env, "RANK");
+  const launched = bySlurm ? ofSlurm(env, timeoutSeconds, processes) : ofTorch(env, timeoutSeconds);
   return launched === null || launched.place.size === 1 ? null : launched;
 }
 
@@ -108,12 +109,11 @@ export function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || /^127(\.\d+){3}$/.test(address);
 }
 
-/** The batch script of a job has the rank 0 as well, but only srun starts steps. */
-const isSlurmTask = (env: Environment): boolean => isSet(env, "SLURM_PROCID") && isSet(env, "SLURM_NTASKS");
-
-function ofSlurm(env: Environment, timeoutSeconds: number): Launched | null {
+function ofSlurm(env: Environment, timeoutSeconds: number, processes: number): Launched | null {
   const size = number(env, "SLURM_NTASKS", 1);
   if (size === 1) return null;
+  // The batch script of a job has a rank as well, but only srun starts tasks.
+  if (!isSet(env, "SLURM_STEP_ID") && processes > 1) return null;
   if (!isSet(env, "SLURM_STEP_ID"))
     throw new UsageError(`Expected one process of ${size} but this one was not started by srun`, {
       hint: "Put srun before the command, so that SLURM starts every task; or ask for one task (--ntasks=1)",

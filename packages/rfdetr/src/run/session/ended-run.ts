@@ -5,7 +5,7 @@ import { readProgress, type SavedProgress } from "../files/checkpoint.js";
 import type { DoneEvent } from "../files/events.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import { doneEvent, writtenSummary } from "../make-events.js";
-import type { TrainRequest } from "../train-run.js";
+import type { TrainRequest } from "../train-request.js";
 import { trainsOn } from "./resume.js";
 
 /**

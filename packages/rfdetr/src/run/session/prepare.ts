@@ -19,7 +19,7 @@ import { loadInto } from "../../weights/weights.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { initialProgress, noRollbacks } from "../progress.js";
-import type { TrainRequest } from "../train-run.js";
+import type { TrainRequest } from "../train-request.js";
 import { autoBatch } from "./auto-batch.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
 import { checkPrecisionChanges, nextOverrides } from "./overrides.js";
@@ -43,7 +43,7 @@ export async function prepareRun(
 }
 
 async function prepare(
-  { settings: began, changes }: TrainRequest,
+  { settings: began, changes, place = null }: TrainRequest,
   openData: OpenTrainData,
   resumed: ResumedRun | null,
 ): Promise<Session> {
@@ -57,7 +57,7 @@ async function prepare(
       : { ...given, weights: resolve(await resolveWeights(given.weights)) };
   if (wanted.threads !== null) setNumThreads(wanted.threads);
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
-  const device = resolveDevice(wanted.device);
+  const device = resolveDevice(wanted.device, place);
   const shape = modelShape(wanted);
   const sides =
     wanted.multiScale === false || wanted.multiScale === "off"

@@ -1,0 +1,231 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { resolveSettings } from "../../settings/resolve.js";
+import type { TrainEvent } from "../files/events.js";
+import { RunLock } from "../files/run-lock.js";
+import { StopWish } from "../stop-wish.js";
+import { type LaunchOptions, trainInProcesses } from "./launcher.js";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "launch-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/**
+ * A rank that trains nothing: `body` may use `rank`, `place`, `request`, `tell(message)` and `stopped`, the promise of a
+ * wish to stop.
+ */
+function stub(name: string, body: string): NonNullable<LaunchOptions["stub"]> {
+  const script = join(folder, `${name}.mjs`);
+  writeFileSync(
+    script,
+    `import { writeFileSync, appendFileSync } from "node:fs";
+     const tell = (message) => new Promise((told) => process.send(message, told));
+     const failure = (code, message, more = {}) => tell({ failure: { name: "Error", family: "rfdetr", code, message, ...more } });
+     process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+     let stop;
+     const stopped = new Promise((resolve) => { stop = resolve; });
+     process.on("message", async (message) => {
+       if ("stop" in message) return stop(message.stop);
+       const request = message.begin;
+       const { place, settings } = request;
+       const { rank } = place;
+       appendFileSync(${JSON.stringify(join(folder, name))}, rank + " " + process.pid + "\\n");
+       ${body}
+       await tell({ done: true });
+       process.exit(0);
+     });`,
+  );
+  return { script, patience: 300 };
+}
+
+/** The processes that a stub has started. */
+const pids = (name: string): number[] =>
+  readFileSync(join(folder, name), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => Number(line.split(" ")[1]));
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const settings = resolveSettings({ datasetDir: "nowhere", model: "tiny", processTimeout: 7 });
+
+function launch(
+  used: NonNullable<LaunchOptions["stub"]>,
+  { maxRestarts = 0, stop = new StopWish() }: Partial<LaunchOptions> = {},
+): { events: TrainEvent[]; ended: Promise<void> } {
+  const events: TrainEvent[] = [];
+  const emit = (event: TrainEvent): void => void events.push(event);
+  const request = { settings, resume: null };
+  return { events, ended: trainInProcesses({ request, processes: 3, maxRestarts, stop, emit, stub: used }) };
+}
+
+describe("the processes of a run", () => {
+  it("get their places, and the events of rank 0 are those of the run", async () => {
+    const { events, ended } = launch(
+      stub("places", 'await tell({ event: { type: "note", message: JSON.stringify({ ...place, port: 0 }) } });'),
+    );
+    await ended;
+    const told = events.map((event) => ("message" in event ? JSON.parse(event.message) : event));
+    const common = { size: 3, localSize: 3, address: "127.0.0.1", port: 0, prefix: "rfdetr/0", timeoutSeconds: 7 };
+    expect(told.sort((a, b) => a.rank - b.rank)).toEqual([
+      { rank: 0, localRank: 0, isStoreServer: true, storeFd: 4, ...common },
+      { rank: 1, localRank: 1, isStoreServer: false, ...common },
+      { rank: 2, localRank: 2, isStoreServer: false, ...common },
+    ]);
+  });
+
+  it("find a socket that listens on loopback alone, and rank 0 serves it", async () => {
+    const { events, ended } = launch(
+      stub(
+        "socket",
+        `const net = await import("node:net");
+         if (rank === 0) await new Promise((ready) => net.createServer((client) => client.end("store")).listen({ fd: place.storeFd }, ready));
+         else await new Promise((done) => net.connect(place.port, place.address).on("data", async (data) => {
+           await tell({ event: { type: "note", message: String(data) } });
+           done();
+         }));
+         if (rank === 0) await new Promise((later) => setTimeout(later, 200));`,
+      ),
+    );
+    await ended;
+    expect(events).toEqual([1, 2].map(() => ({ type: "note", message: "store" })));
+  });
+});
+
+describe("a wish to stop", () => {
+  const waiting = `const signal = await stopped;
+    if (rank === 0) await tell({ event: { type: "note", message: "stopped by " + signal } });`;
+
+  it("reaches every process", async () => {
+    const stop = new StopWish();
+    const { events, ended } = launch(stub("stop", waiting), { stop });
+    stop.ask("SIGINT");
+    await ended;
+    expect(events).toEqual([{ type: "note", message: "stopped by SIGINT" }]);
+  });
+
+  it("may come by a signal to any of them", async () => {
+    const stop = new StopWish();
+    const { events, ended } = launch(stub("signal", `if (rank === 2) await tell({ signal: "SIGTERM" });\n${waiting}`), {
+      stop,
+    });
+    await ended;
+    expect(stop.signal).toBe("SIGTERM");
+    expect(events).toEqual([
+      { type: "note", message: "Rank 2 received SIGTERM: all save and end" },
+      { type: "note", message: "stopped by SIGTERM" },
+    ]);
+  });
+});
+
+describe("a process that fails", () => {
+  const lost =
+    'else { await failure("ERR_DISTRIBUTED", "the connection broke", { family: undefined }); process.exit(1); }';
+
+  it.each([
+    [
+      "said why",
+      `if (rank === 1) { await failure("ERR_MEMORY", "Memory ran out", { hint: "Give it more" }); process.exit(1); } ${lost}`,
+      { message: `Rank 1 on ${hostname()} ended: Memory ran out`, code: "ERR_RANK", hint: "Give it more" },
+    ],
+    [
+      "was killed",
+      `if (rank === 2) process.kill(process.pid, "SIGKILL"); ${lost}`,
+      { message: `Rank 2 on ${hostname()} was ended by SIGKILL`, code: "ERR_RANK" },
+    ],
+    [
+      "crashed with a word",
+      `if (rank === 1) { console.error("out of luck"); process.exit(134); } ${lost}`,
+      { message: `Rank 1 on ${hostname()} ended with code 134`, hint: "It said last: out of luck" },
+    ],
+    [
+      "hangs",
+      `if (rank === 1) await new Promise(() => setInterval(() => {}, 1000)); ${lost}`,
+      { message: `Rank 1 on ${hostname()} did not answer the others for 7 seconds`, code: "ERR_RANK" },
+    ],
+    [
+      "is rank 0, whose error is that of the run",
+      `if (rank === 0) { await failure("ERR_DATA", "No images", { name: "DataError" }); process.exit(1); } ${lost}`,
+      { name: "DataError", message: "No images", code: "ERR_DATA" },
+    ],
+    [
+      "differs from the others, which all say it",
+      'await failure("ERR_RANK", "The ranks have other settings"); process.exit(1);',
+      { message: "The ranks have other settings" },
+    ],
+  ])("gives one cause and leaves no process: one that %s", async (name, body, error) => {
+    const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    await expect(launch(stub(name, body)).ended).rejects.toMatchObject(error);
+    stderr.mockRestore();
+    expect(pids(name)).toHaveLength(3);
+    expect(pids(name).filter(isAlive)).toEqual([]);
+  });
+
+  it("does not fail the run once rank 0 is done", async () => {
+    const name = "late";
+    await launch(stub(name, "if (rank > 0) await new Promise(() => setInterval(() => {}, 1000));")).ended;
+    expect(pids(name).filter(isAlive)).toEqual([]);
+  });
+});
+
+describe("a run that may restart", () => {
+  it("goes on in all processes when one is lost, as often as it may", async () => {
+    const run = join(folder, "run");
+    const { events, ended } = launch(
+      stub(
+        "again",
+        `if (request.resume !== null && rank === 0) await tell({ event: { type: "note", message: request.resume + " " + place.prefix } });
+         if (rank === 0) await tell({ event: { type: "start", dir: ${JSON.stringify(run)} } });
+         if (rank === 1) await new Promise((later) => setTimeout(later, 100));
+         if (rank === 1) process.kill(process.pid, "SIGKILL");
+         await stopped;`,
+      ),
+      { maxRestarts: 1 },
+    );
+    // The folder of the stub's run is none.
+    await expect(ended).rejects.toThrow("does not exist");
+    expect(events.at(-1)).toEqual({
+      type: "warning",
+      message: `Rank 1 on ${hostname()} was ended by SIGKILL. All 3 processes start anew from the last checkpoint (restart 1 of at most 1)`,
+    });
+  });
+
+  it("does not when a process has said why it failed: that would come again", async () => {
+    const { events, ended } = launch(
+      stub(
+        "useless",
+        `if (rank === 0) await tell({ event: { type: "start", dir: "run" } });
+         await failure("ERR_NUMERICS", "The loss is not finite"); process.exit(1);`,
+      ),
+      { maxRestarts: 3 },
+    );
+    await expect(ended).rejects.toThrow("The loss is not finite");
+    expect(events).toHaveLength(1);
+  });
+});
+
+describe("the lock of a run", () => {
+  it("is removed for a process that is gone, and for no other", () => {
+    RunLock.acquire(folder);
+    const holder = JSON.parse(readFileSync(join(folder, "lock"), "utf8"));
+    const left = { ...holder, pid: 2 ** 22 + 1, process: "gone" };
+    writeFileSync(join(folder, "lock"), JSON.stringify(left));
+    RunLock.abandon(folder, 1);
+    RunLock.abandon(folder);
+    expect(readFileSync(join(folder, "lock"), "utf8")).toContain(String(left.pid));
+    RunLock.abandon(folder, left.pid);
+    expect(RunLock.isHeld(folder)).toBe(false);
+    expect(() => readFileSync(join(folder, "lock"))).toThrow("ENOENT");
+  });
+});

@@ -1,0 +1,62 @@
+// Trains in several processes of this machine, and starts them anew when one is lost.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { TrainEvent } from "../files/events.js";
+import { RunLock } from "../files/run-lock.js";
+import type { StopWish } from "../stop-wish.js";
+import { failureOf } from "./group-failure.js";
+import type { RankRequest } from "./messages.js";
+import { type GroupOptions, runGroup } from "./rank-group.js";
+
+/** A run in several processes of this machine. */
+export interface LaunchOptions {
+  request: Omit<RankRequest, "place">;
+  processes: number;
+  /** How often all processes are started anew when one is lost. */
+  maxRestarts: number;
+  stop: StopWish;
+  emit: (event: TrainEvent) => void;
+  /** For tests, see `runGroup`. */
+  stub?: GroupOptions["stub"];
+}
+
+/**
+ * Trains in several processes. Rank 0's events are those of the run.
+ * @returns when all have ended; rejects with one cause where they failed
+ */
+export async function trainInProcesses(options: LaunchOptions): Promise<void> {
+  const { processes, maxRestarts, stop, emit, stub } = options;
+  let { request } = options;
+  let folder: string | null = null;
+  const follow = (event: TrainEvent): void => {
+    if (event.type === "start") folder = event.dir;
+    emit(event);
+  };
+  for (let attempt = 0; ; attempt++) {
+    const group = { request, size: processes, attempt, stop, ...{ emit: follow }, ...(stub && { stub }) };
+    const ranks = await runGroup(group);
+    const failure = await failureOf(ranks, request.settings.processTimeout);
+    if (failure === null) return;
+    const run = folder ?? request.resume ?? begun(request.settings.outputDir);
+    const first = ranks[0]?.pid;
+    // A process that was killed does not give its run free.
+    if (run !== null && first !== undefined) RunLock.abandon(run, first);
+    if (!failure.lost || run === null || stop.asked || attempt >= maxRestarts) throw failure.error;
+    const why = failure.error instanceof Error ? failure.error.message : String(failure.error);
+    emit({
+      type: "warning",
+      message: `${why}. All ${processes} processes start anew from the last checkpoint (restart ${attempt + 1} of at most ${maxRestarts})`,
+    });
+    const { resumeConfig } = await import("../session/resume.js");
+    request = {
+      ...request,
+      settings: { ...resumeConfig(run), processTimeout: request.settings.processTimeout },
+      resume: run,
+    };
+  }
+}
+
+/** The folder that was asked for, if a run was begun in it. */
+function begun(folder: string | null): string | null {
+  return folder !== null && existsSync(join(folder, "config.json")) ? folder : null;
+}

@@ -1,0 +1,15 @@
+// What the launcher and the processes that it starts tell each other.
+import type { SentError } from "../../support/error-transfer.js";
+import type { TrainEvent } from "../files/events.js";
+import type { StopSignal } from "../stop-wish.js";
+import type { TrainRequest } from "../train-request.js";
+import type { RankPlace } from "./place.js";
+
+/** What a process is to train. */
+export type RankRequest = Omit<TrainRequest, "stop"> & { place: RankPlace };
+
+/** To a process: begin, or save and end. */
+export type ToRank = { begin: RankRequest } | { stop: StopSignal | null };
+
+/** From a process: an event of rank 0, a signal that it received, what it failed with, or that it is done. */
+export type FromRank = { event: TrainEvent } | { signal: StopSignal } | { failure: SentError } | { done: true };

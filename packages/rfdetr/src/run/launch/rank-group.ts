@@ -1,0 +1,107 @@
+// The processes of a run on this machine, from their start until the last of them has ended.
+import type { TrainEvent } from "../files/events.js";
+import type { StopWish } from "../stop-wish.js";
+import type { RankRequest } from "./messages.js";
+import { type RankListener, RankProcess, rankScript, storeFd } from "./rank-process.js";
+import { openStoreSocket, type StoreSocket } from "./store-socket.js";
+
+/** Milliseconds that processes have to end by themselves after another has failed, or after rank 0 is done. */
+const farewell = 15_000;
+/** Milliseconds after which a process that was killed, and is still there, is left to the system. */
+const oblivion = 5000;
+
+/** What a group needs to run. */
+export interface GroupOptions {
+  request: Omit<RankRequest, "place">;
+  /** Number of processes. */
+  size: number;
+  /** Counts the attempts of a run: their keys in the store differ. */
+  attempt: number;
+  stop: StopWish;
+  emit: (event: TrainEvent) => void;
+  /** For tests: another script than that of a rank, and milliseconds instead of `farewell`. */
+  stub?: { script: string; patience: number };
+}
+
+/** Starts the processes of a run. @returns all of them, when each has ended */
+export async function runGroup(options: GroupOptions): Promise<readonly RankProcess[]> {
+  const script = options.stub?.script ?? rankScript();
+  const socket = await openStoreSocket();
+  return new RankGroup(options, script, socket).ended;
+}
+
+class RankGroup {
+  readonly ended: Promise<readonly RankProcess[]>;
+  readonly #ranks: RankProcess[] = [];
+  readonly #options: GroupOptions;
+  readonly #unlisten: () => void;
+  #resolve: (ranks: readonly RankProcess[]) => void = () => {};
+  #clock: NodeJS.Timeout | null = null;
+
+  constructor(options: GroupOptions, script: string, socket: StoreSocket) {
+    this.#options = options;
+    this.ended = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#unlisten = options.stop.onAsk((signal) => {
+      for (const rank of this.#ranks) rank.tell({ stop: signal });
+    });
+    for (let rank = 0; rank < options.size; rank++) {
+      this.#ranks.push(new RankProcess(rank, script, rank === 0 ? socket : null, this.#listener(rank)));
+      // From here on only rank 0 has it: nobody accepts in its place.
+      if (rank === 0) socket.close();
+    }
+    for (const rank of this.#ranks) rank.tell({ begin: this.#request(rank.rank, socket.port) });
+    if (options.stop.asked) for (const rank of this.#ranks) rank.tell({ stop: options.stop.signal });
+  }
+
+  #request(rank: number, port: number): RankRequest {
+    const { request, size, attempt } = this.#options;
+    const isFirst = rank === 0;
+    return {
+      ...request,
+      place: {
+        ...{ rank, size, localRank: rank, localSize: size, address: "127.0.0.1", port },
+        ...(isFirst ? { storeFd } : {}),
+        ...{ isStoreServer: isFirst, prefix: `rfdetr/${attempt}` },
+        timeoutSeconds: request.settings.processTimeout,
+      },
+    };
+  }
+
+  #listener(rank: number): RankListener {
+    const { stop, emit } = this.#options;
+    return {
+      message: (message) => {
+        if ("event" in message) return emit(message.event);
+        if (stop.asked) return;
+        emit({ type: "note", message: `Rank ${rank} received ${message.signal}: all save and end` });
+        stop.ask(message.signal);
+      },
+      changed: () => this.#changed(),
+    };
+  }
+
+  /** The first that ends gives the others some time to end as well. */
+  #changed(): void {
+    if (this.#ranks.some(({ exit }) => exit === null)) {
+      this.#clock ??= setTimeout(() => this.#killRest(), this.#options.stub?.patience ?? farewell);
+      return;
+    }
+    this.#finish();
+  }
+
+  #killRest(): void {
+    for (const rank of this.#ranks) rank.kill();
+    this.#clock = setTimeout(() => {
+      for (const rank of this.#ranks) if (rank.exit === null) rank.forsake();
+      this.#finish();
+    }, oblivion);
+  }
+
+  #finish(): void {
+    if (this.#clock !== null) clearTimeout(this.#clock);
+    this.#unlisten();
+    this.#resolve(this.#ranks);
+  }
+}

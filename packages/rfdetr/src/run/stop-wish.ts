@@ -1,0 +1,44 @@
+// The wish that a run saves and ends.
+import { constants } from "node:os";
+
+/** A signal that asks a run to save and end. */
+export type StopSignal = "SIGHUP" | "SIGINT" | "SIGTERM";
+
+/** The signals that ask a run to save and end. */
+export const stopSignals: readonly StopSignal[] = ["SIGHUP", "SIGINT", "SIGTERM"];
+
+/** What the shared memory holds where no signal asked. */
+const withoutSignal = -1;
+
+/** Asks a run to save a checkpoint and end, through memory that its training thread reads. The first wish stays. */
+export class StopWish {
+  /** 0, or why the run is to end: the number of a signal, or -1. */
+  readonly shared: Int32Array;
+  readonly #listeners = new Set<(signal: StopSignal | null) => void>();
+
+  constructor(shared = new Int32Array(new SharedArrayBuffer(4))) {
+    this.shared = shared;
+  }
+
+  get asked(): boolean {
+    return Atomics.load(this.shared, 0) !== 0;
+  }
+
+  /** The signal that asked; null where none did. */
+  get signal(): StopSignal | null {
+    const number = Atomics.load(this.shared, 0);
+    return stopSignals.find((name) => constants.signals[name] === number) ?? null;
+  }
+
+  ask(signal: StopSignal | null = null): void {
+    const reason = signal === null ? withoutSignal : constants.signals[signal];
+    if (Atomics.compareExchange(this.shared, 0, 0, reason) !== 0) return;
+    for (const listener of this.#listeners) listener(signal);
+  }
+
+  /** Calls `listener` when somebody in this thread asks. Returns a function that removes it. */
+  onAsk(listener: (signal: StopSignal | null) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}

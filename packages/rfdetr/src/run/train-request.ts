@@ -1,0 +1,34 @@
+// What a training thread is asked for, and what it answers.
+import type { TrainSettings } from "../settings/settings.js";
+import type { SentError } from "../support/error-transfer.js";
+import type { TrainEvent } from "./files/events.js";
+import type { RankPlace } from "./launch/place.js";
+import type { ResumeChanges } from "./session/resume.js";
+
+/** What the training thread receives. */
+export interface TrainRequest {
+  settings: TrainSettings;
+  /** Folder of the run to continue, or null for a new one. */
+  resume: string | null;
+  /** New values of settings for a run that is continued. */
+  changes?: ResumeChanges;
+  /**
+   * Shared memory: 0, or why the run is to save a checkpoint and stop: the number of the signal that asked for it, or -1
+   * where none did.
+   */
+  stop: Int32Array;
+  /** The place of this process among those that train together; without one it trains alone. */
+  place?: RankPlace | null;
+}
+
+/** What the training thread is started with. */
+export interface ThreadRequest extends Omit<TrainRequest, "settings"> {
+  /** Null for a process that takes the settings, and what to resume, of rank 0. */
+  settings: TrainSettings | null;
+}
+
+/**
+ * What the training thread sends. In a group, what has failed (`failing`) comes before why (`failure`), which takes a
+ * while to find out.
+ */
+export type WorkerMessage = { event: TrainEvent } | { failing: SentError } | { failure: SentError };

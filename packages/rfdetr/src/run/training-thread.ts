@@ -1,0 +1,58 @@
+// The thread of this process that trains. The main thread stays free for the console, signals and other processes.
+import { Worker } from "node:worker_threads";
+import { endOfThread, type SentError, unpackError } from "../support/error-transfer.js";
+import { InternalError } from "../support/errors.js";
+import { workerFlags, workerScript } from "../support/worker-path.js";
+import type { TrainEvent } from "./files/events.js";
+import { RunLock } from "./files/run-lock.js";
+import type { ThreadRequest, WorkerMessage } from "./train-request.js";
+
+/** Milliseconds in which a thread that fails finds out why. */
+const patience = 12_000;
+
+/**
+ * Trains in a thread of this process.
+ * @param emit is called with each event
+ * @returns when the thread has ended; rejects with what the run failed with
+ */
+export async function trainInThread(request: ThreadRequest, emit: (event: TrainEvent) => void): Promise<void> {
+  const script = workerScript(import.meta.url, "worker.js");
+  return new Promise((resolve, reject) => {
+    let failed = false;
+    let folder: string | null = null;
+    // A thread that dies, as for lack of memory, does not give its run free.
+    const died = (error: unknown): void => {
+      failed = true;
+      if (folder !== null) RunLock.abandon(folder);
+      endOfThread(error).then(reject, reject);
+    };
+    const worker = new Worker(script, { workerData: request, ...workerFlags() });
+    let clock: NodeJS.Timeout | undefined;
+    // The store of a group may lie behind a network that is cut. A thread that waits there can only be killed.
+    const giveUp = (failure: SentError): void => {
+      failed = true;
+      worker.unref();
+      process.once("exit", () => process.kill(process.pid, "SIGKILL"));
+      unpackError(failure).then(reject, reject);
+    };
+    worker.on("message", (message: WorkerMessage) => {
+      if ("event" in message) {
+        if (message.event.type === "start") folder = message.event.dir;
+        return emit(message.event);
+      }
+      if ("failing" in message) {
+        clock = setTimeout(() => giveUp(message.failing), patience);
+        return;
+      }
+      failed = true;
+      clearTimeout(clock);
+      unpackError(message.failure).then(reject, reject);
+    });
+    worker.on("error", died);
+    worker.on("exit", (code) => {
+      if (failed) return;
+      if (code === 0) resolve();
+      else died(new InternalError(`The training thread ended with code ${code}`));
+    });
+  });
+}
