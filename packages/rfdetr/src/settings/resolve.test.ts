@@ -87,7 +87,10 @@ describe("resolveSettings", () => {
     ],
     [{ amp: false, scaler: { init: 2 } }, "The setting scaler is for 16-mixed, but the precision is 32-true"],
     [{ zebra: 2 }, "Expected a known setting but received zebra"],
-    [{ strategy: "ddp" }, 'The setting strategy = "ddp" is not supported: several processes always train data-parallel: use processes'],
+    [
+      { strategy: "ddp" },
+      'The setting strategy = "ddp" is not supported: several processes always train data-parallel: use processes',
+    ],
   ])("refuses %j in one sentence", (options, message) => {
     expect(() => resolveSettings({ ...base, ...options })).toThrow(message);
   });
