@@ -1,7 +1,7 @@
 // The backend of NCCL, whose headers come with the wheels of a CUDA engine. Without them there is none.
 #include "group.h"
 
-#if __has_include(<nccl.h>) && __has_include(<cuda_runtime.h>)
+#if __has_include(<nccl.h>) && __has_include(<cuda_runtime.h>) && __has_include(<crt/host_config.h>)
 #define USE_C10D_NCCL
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
@@ -22,7 +22,8 @@ void abort_nccl(const c10::intrusive_ptr<c10d::Backend>& backend) { backend->abo
 #else
 c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>&, int, int, c10::Device,
                                             std::chrono::milliseconds) {
-  throw std::runtime_error("this addon was built without NCCL, which tensors of a GPU travel by");
+  throw std::runtime_error(
+      "this addon was built without NCCL, by which tensors of a GPU travel: its headers were not found");
 }
 
 void abort_nccl(const c10::intrusive_ptr<c10d::Backend>&) {}

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { accepts, compile, findCompiler, ownFlags, run, usesLibtorch, withHeaders } from "./compile.mjs";
-import { cacheFolder } from "./engine.mjs";
+import { cacheFolder, cudaHeaders } from "./engine.mjs";
 import { SetupError, say } from "./report.mjs";
 
 /** The package that the addon belongs to, in a checkout or installed. */
@@ -74,7 +74,9 @@ export async function compileAddon(engine, file, { fault = null, isPrebuilt = fa
     "-fvisibility=hidden",
     `-DNAPI_VERSION=${nodeApi}`,
     ...(accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
-    ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers].map((path) => `-I${path}`),
+    ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers, ...cudaHeaders(engine)].map(
+      (path) => `-I${path}`,
+    ),
     // Relative to the package, where the compiler runs: its place is no part of an object.
     "-Inative",
   ];

@@ -1,6 +1,6 @@
 // Where libtorch comes from: LIBTORCH, the active Python's torch, the project's cache, a wheel from PyPI; the first
 // that fits.
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pythons, pythonTorch, pythonWithPip } from "./python.mjs";
@@ -77,7 +77,7 @@ const wheels = {
 
 /**
  * The wheels of NVIDIA that torch's wheel requires, by platform: what `pip install --dry-run --report` resolves for it,
- * without the headers and what only Python uses.
+ * without what only Python uses, and two of headers that the addon needs to use NCCL.
  * @type {Record<string, {requirement: string, platforms: string[], bytes: number, sha256: string}[]>}
  */
 const cudaWheels = JSON.parse(readFileSync(new URL("./cuda-wheels.json", import.meta.url), "utf8"));
@@ -181,8 +181,23 @@ const neededOnCpu = (name) =>
   /^torch\.libs\//.test(name) ||
   /^nvidia\/cu\d+\/lib\/[^/]+\.so[^/]*$/.test(name);
 
-/** What a GPU needs beside that: all libraries, of torch and of NVIDIA. */
-const neededOnGpu = (name) => neededOnCpu(name) || /^(torch|nvidia\/[^/]+)\/lib\/[^/]+\.so[^/]*$/.test(name);
+/** What a GPU needs beside that: all libraries, of torch and of NVIDIA, and NVIDIA's headers. */
+const neededOnGpu = (name) =>
+  neededOnCpu(name) ||
+  /^(torch|nvidia\/[^/]+)\/lib\/[^/]+\.so[^/]*$/.test(name) ||
+  /^nvidia\/[^/]+\/include\//.test(name);
+
+/**
+ * Folders of NVIDIA's headers that lie beside a libtorch with CUDA, as wheels put them there.
+ * @param {Engine} engine
+ */
+export function cudaHeaders({ root, cuda }) {
+  const folder = join(root, "..", "nvidia");
+  if (!cuda || !existsSync(folder)) return [];
+  return readdirSync(folder)
+    .map((name) => join(folder, name, "include"))
+    .filter((path) => existsSync(join(path, "nccl.h")) || existsSync(join(path, "cuda_runtime.h")));
+}
 
 /** Downloads wheels and unpacks what is needed of them into a folder. */
 async function fetchWheels(target, python, wanted, cuda) {
