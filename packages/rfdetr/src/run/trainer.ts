@@ -10,7 +10,6 @@ import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunDirectory, type RunSummary } from "./files/run-directory.js";
 import { logged } from "./files/run-log.js";
-import type { JoinedRun } from "./launch/join-run.js";
 import { doneEvent, epochEvent, reasonOfEnd, runSummary, startEvent, writtenSummary } from "./make-events.js";
 import { emptySums, stepsLeft } from "./progress.js";
 import { drawPictures } from "./recorders/draw-pictures.js";
@@ -33,11 +32,7 @@ type StopReason = RunSummary["stop_reason"];
  * Trains in this thread. Ends with a `done` event.
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */
-export async function* train(
-  request: TrainRequest,
-  openData: OpenTrainData,
-  _joined: JoinedRun | null = null,
-): AsyncGenerator<TrainEvent, void> {
+export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
   const directory = request.resume === null ? null : RunDirectory.open(request.resume);
   try {
     const ended = directory === null ? null : endedRun(directory, request);

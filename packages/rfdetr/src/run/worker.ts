@@ -2,7 +2,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
-import { type JoinedRun, joinRun } from "./launch/join-run.js";
 import { loadersOf } from "./launch/shares.js";
 import { openTrainData } from "./session/open-train-data.js";
 import type { OpenTrainData } from "./session/training-data.js";
@@ -12,15 +11,9 @@ import { train } from "./trainer.js";
 const port = parentPort;
 if (port === null) throw new InternalError("The training thread must be started as a worker");
 const post = (message: WorkerMessage) => port.postMessage(message);
-let joined: JoinedRun | null = null;
-/** In a group, the cause may be another process, which is asked; that may take longer than anybody waits. */
-const failed = (error: unknown): void => {
-  if (joined !== null) post({ failing: packError(error) });
-  post({ failure: packError(joined === null ? error : joined.explain(error)) });
-};
 /** What was thrown where nobody waits for it, such as a failed promise, ends the run like any other failure. */
 const fail = (error: unknown): void => {
-  failed(error);
+  post({ failure: packError(error) });
   process.exit(1);
 };
 process.on("uncaughtException", fail);
@@ -32,8 +25,7 @@ const { place } = asked;
 const open: OpenTrainData = (settings, ...rest) =>
   openTrainData(place == null ? settings : { ...settings, numWorkers: loadersOf(place, settings.numWorkers) }, ...rest);
 try {
-  joined = place == null ? null : joinRun({ ...asked, place });
-  for await (const event of train(joined?.request ?? (asked as TrainRequest), open, joined)) post({ event });
+  for await (const event of train(asked as TrainRequest, open)) post({ event });
 } catch (error) {
-  failed(error);
+  post({ failure: packError(error) });
 }

@@ -46,7 +46,8 @@ export class RankProcess {
     socket: StoreSocket | null,
     listener: RankListener,
   ) {
-    this.#child = fork(script, {
+    // The argument is for who looks at the list of processes.
+    this.#child = fork(script, [`rank=${rank}`], {
       stdio: ["ignore", "pipe", "pipe", "ipc", ...(socket === null ? [] : [socket.fd])],
       serialization: "advanced",
       execArgv: process.execArgv.filter((flag) => !/^--(input-type|inspect|eval|print|-[ep]$)/.test(flag)),
