@@ -5,7 +5,7 @@
 // expect.
 //
 //   node tools/gpu-check.mjs [--device cuda:0] [--model nano] [--batch 4] [--python PYTHON] [--out gpu-check.json]
-//                            [--only parity,devices,learning,claims,batch,resume,python]
+//                            [--only parity,devices,learning,claims,batch,resume,processes,python]
 //   node tools/gpu-check.mjs --table gpu-check.json      (the report as a section of bench/RESULTS.md)
 //
 // `--device cpu` runs the same checks on the CPU, `--device meta` those that need no values: shapes, dtypes, devices
@@ -41,6 +41,7 @@ const sections = {
   claims: async () => (await import("./gpu-check/claims.mjs")).claims,
   batch: async () => (await import("./gpu-check/runs.mjs")).automaticBatch,
   resume: async () => (await import("./gpu-check/runs.mjs")).resume,
+  processes: async () => (await import("./gpu-check/processes.mjs")).processes,
   python: async () => (await import("./gpu-check/claims.mjs")).besidePython,
 };
 const names = Object.keys(sections);

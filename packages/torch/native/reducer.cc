@@ -1,9 +1,9 @@
 // Sums of gradients over the ranks while backward runs: c10d's Reducer, with a hook that adds up in the order of ranks.
-#include <c10/core/thread_pool.h>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -29,7 +29,22 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
 struct Reduction {
   Clock::time_point began, first, last, done;
   int64_t bytes = 0;
-  double squares = 0;
+  /// Of each bucket before the sum. Read when they are asked for: a GPU has not computed them yet.
+  Tensors norms = {};
+
+  void begin_bucket(size_t index, const at::Tensor& bucket) {
+    last = Clock::now();
+    if (index == 0) first = last;
+    norms.push_back(bucket.norm());
+  }
+
+  void add_bytes(const at::Tensor& sent) { bytes += sent.numel() * static_cast<int64_t>(sent.element_size()); }
+
+  double norm() const {
+    double squares = 0;
+    for (const auto& norm : norms) squares += std::pow(norm.item<double>(), 2);
+    return std::sqrt(squares);
+  }
 };
 
 /// Adds up buckets in the order of ranks. A bucket is cut into one part for each rank. Every rank gets its part of all
@@ -51,19 +66,15 @@ class OrderedSum : public c10d::CommHookInterface {
   }
 
   FuturePointer runHook(c10d::GradBucket& bucket) override {
-    const auto now = Clock::now();
     at::Tensor buffer = bucket.getBuffer();
-    if (bucket.getIndex() == 0) times_.first = now;
-    times_.last = now;
-    const double norm = buffer.norm().item<double>();
-    times_.squares += norm * norm;
+    times_.begin_bucket(bucket.getIndex(), buffer);
     const int64_t part = (buffer.numel() + group_->size - 1) / group_->size;
     const auto dtype = compress_ ? at::kBFloat16 : buffer.scalar_type();
     at::Tensor sent = at::empty({part * group_->size}, buffer.options().dtype(dtype));
     sent.narrow(0, 0, buffer.numel()).copy_(buffer);
     sent.narrow(0, buffer.numel(), sent.numel() - buffer.numel()).zero_();
     at::Tensor received = at::empty_like(sent);
-    times_.bytes += sent.numel() * static_cast<int64_t>(sent.element_size());
+    times_.add_bytes(sent);
     // As bytes: Gloo has not every dtype.
     at::Tensor out = received.view(at::kByte), in = sent.view(at::kByte);
     std::vector<int64_t> even;
@@ -135,11 +146,14 @@ class OrderedSum : public c10d::CommHookInterface {
 /// Sums of NCCL, in the order that it chooses.
 class DeviceSum : public c10d::CommHookInterface {
  public:
-  DeviceSum(std::shared_ptr<Group> group, bool compress) : group_(std::move(group)), compress_(compress) {}
+  DeviceSum(std::shared_ptr<Group> group, bool compress, Reduction& times)
+      : group_(std::move(group)), compress_(compress), times_(times) {}
 
   FuturePointer runHook(c10d::GradBucket& bucket) override {
     at::Tensor buffer = bucket.getBuffer();
+    times_.begin_bucket(bucket.getIndex(), buffer);
     Tensors sent{compress_ ? buffer.to(at::kBFloat16) : buffer};
+    times_.add_bytes(sent[0]);
     return group_->nccl->allreduce(sent)->getFuture()->then(
         [buffer, compress = compress_](c10::ivalue::Future& future) {
           const at::Tensor sum = future.value().toTensorVector()[0];
@@ -156,6 +170,7 @@ class DeviceSum : public c10d::CommHookInterface {
  private:
   const std::shared_ptr<Group> group_;
   const bool compress_;
+  Reduction& times_;
 };
 
 struct GroupReducer {
@@ -202,7 +217,7 @@ napi_value make_reducer(napi_env env, napi_callback_info info) {
         /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, std::vector<int64_t>{});
     std::unique_ptr<c10d::CommHookInterface> hook;
     if (joined->nccl)
-      hook = std::make_unique<DeviceSum>(joined, compress);
+      hook = std::make_unique<DeviceSum>(joined, compress, made->times);
     else
       hook = std::make_unique<OrderedSum>(joined, compress, made->times);
     made->reducer->register_comm_hook(std::move(hook));
@@ -230,8 +245,8 @@ napi_value last_reduction(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<1> args(env, info);
     const Reduction& times = reducer_of(env, args[0]).times;
-    const double figures[]{static_cast<double>(times.bytes), std::sqrt(times.squares),
-                           seconds_between(times.began, times.first), seconds_between(times.began, times.last),
+    const double figures[]{static_cast<double>(times.bytes), times.norm(), seconds_between(times.began, times.first),
+                           seconds_between(times.began, times.last),
                            seconds_between(times.last, std::max(times.last, times.done))};
     napi_value list;
     check(env, napi_create_array_with_length(env, std::size(figures), &list));
