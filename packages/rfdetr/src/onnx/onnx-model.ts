@@ -8,7 +8,7 @@ import { selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
 import type { RawOutputs } from "./goldens.js";
 import { type ModelFile, readModelFile } from "./model-file.js";
-import { toPlanes } from "./pixels.js";
+import { runBatches } from "./run-batches.js";
 
 /**
  * An exported file that is loaded, on the thread that calls it: onnxruntime computes on that thread.
@@ -76,24 +76,10 @@ export class OnnxModel {
    * @returns raw outputs of each image
    */
   async run(images: readonly (Uint8Array | Float32Array)[]): Promise<RawOutputs[]> {
-    const { batch, preprocessing, resolution } = this.description;
-    const together = batch ?? images.length;
-    const outputs: RawOutputs[] = [];
-    for (let at = 0; at < images.length; at += together) {
-      const part = images.slice(at, at + together);
-      // A file for a fixed number of images gets the last one again.
-      const full = [...part, ...Array.from({ length: together - part.length }, () => part[part.length - 1])];
-      const input = new this.#Tensor("float32", toPlanes(full, preprocessing), [full.length, 3, ...resolution]);
-      const { dets, labels } = await this.#session.run({ input });
-      const [boxes, logits] = [floats(dets), floats(labels)];
-      const [boxesEach, logitsEach] = [boxes.length / full.length, logits.length / full.length];
-      for (let i = 0; i < part.length; i++)
-        outputs.push({
-          boxes: boxes.subarray(i * boxesEach, (i + 1) * boxesEach),
-          logits: logits.subarray(i * logitsEach, (i + 1) * logitsEach),
-        });
-    }
-    return outputs;
+    return runBatches(this.description, images, async (input, shape) => {
+      const { dets, labels } = await this.#session.run({ input: new this.#Tensor("float32", input, shape) });
+      return { boxes: floats(dets), logits: floats(labels) };
+    });
   }
 
   /**

@@ -1,0 +1,177 @@
+// The browser module in Chromium against `predict` in Node, on the same files and weights.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { manualSeed, noGrad, ops, randn, scope } from "@rfdetr/torch";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sharp } from "../data/images/sharp.js";
+import { RFDETRModel } from "../model/rfdetr.js";
+import type { Detection } from "../model/types.js";
+import { resolveModel } from "../model/variants.js";
+import { OnnxPredictor } from "../predict/onnx-predictor.js";
+import { decode } from "../predict/picture.js";
+import { Predictor } from "../predict/predict.js";
+import { Rng } from "../support/random.js";
+import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
+import { exportForTest } from "../testing/exported-detector.js";
+import { type StaticServer, serve } from "../testing/static-server.js";
+import type { LoadReport } from "./detector.js";
+
+const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
+const ort = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm")));
+/** How far the browser may be from Node, in pixels of the image and in scores. */
+const tolerance = { box: 0.01, score: 1e-5 };
+
+const folder = mkdtempSync(join(tmpdir(), "browser-"));
+const file = join(folder, "tiny.onnx");
+const images = ["plain.png", "photo.jpg", "turned.jpg", "grey.png"];
+let predictor: Predictor;
+let exported: OnnxPredictor;
+
+beforeAll(async () => {
+  manualSeed(4);
+  const config = resolveModel("tiny", { numClasses: 2 });
+  const model = new RFDETRModel(config);
+  // The box heads of a new model give zeros.
+  noGrad(() =>
+    scope(() => {
+      for (const [key, tensor] of model.stateDict())
+        if (key.includes("bbox_embed")) ops.add_(tensor, randn(tensor.shape).mul(0.03));
+    }),
+  );
+  predictor = new Predictor(model, config, ["cat", "dog"], "32-true", "cpu");
+  exportForTest(file, model, ["cat", "dog"]);
+  exported = await OnnxPredictor.load({ weights: file, precision: "auto", device: "auto" });
+  const rng = new Rng("photo", 1);
+  const pixels = Uint8Array.from({ length: 150 * 110 * 3 }, (_, i) => (i % 450) / 3 + rng.integer(0, 90));
+  const photo = () => sharp(pixels, { raw: { width: 150, height: 110, channels: 3 } }).blur(2);
+  await photo().png().toFile(join(folder, "plain.png"));
+  await photo().jpeg({ quality: 90 }).toFile(join(folder, "photo.jpg"));
+  await photo().jpeg().withMetadata({ orientation: 6 }).toFile(join(folder, "turned.jpg"));
+  await photo().greyscale().png().toFile(join(folder, "grey.png"));
+});
+afterAll(async () => {
+  await exported.dispose();
+  predictor.dispose();
+  rmSync(folder, { recursive: true });
+});
+
+/** The largest differences of boxes and scores, detection by detection. */
+function difference(found: readonly Detection[], expected: readonly Detection[]): { box: number; score: number } {
+  expect(found.map(({ className }) => className)).toEqual(expected.map(({ className }) => className));
+  const worst = { box: 0, score: 0 };
+  for (const [i, { box, score }] of found.entries()) {
+    worst.score = Math.max(worst.score, Math.abs(score - expected[i].score));
+    for (const [side, value] of box.entries()) worst.box = Math.max(worst.box, Math.abs(value - expected[i].box[side]));
+  }
+  return worst;
+}
+
+describe("an exported detector in Node", () => {
+  it.each(images)("finds in %s what libtorch finds", async (image) => {
+    const pixels = await decode(join(folder, image));
+    const expected = predictor.detectPixels(pixels, { threshold: 0.01 });
+    expect(expected.detections.length).toBeGreaterThan(20);
+    const [found] = await exported.detectSquares([exported.toSquare(pixels, {})], 0.01);
+    const { box, score } = difference(found.detections, expected.detections);
+    expect(box).toBeLessThan(tolerance.box);
+    expect(score).toBeLessThan(tolerance.score);
+  });
+
+  it("sees the same bytes", async () => {
+    const pixels = await decode(join(folder, "photo.jpg"));
+    expect(exported.toSquare(pixels, {}).pixels).toEqual(predictor.toSquare(pixels, {}).pixels);
+  });
+});
+
+describe.skipIf(chromiumPath() === null)(`an exported detector in Chromium${withoutChromium}`, () => {
+  let server: StaticServer;
+  let browser: Browser;
+  let page: Page;
+
+  beforeAll(async () => {
+    server = await serve({ "/dist/": dist, "/ort/": ort, "/": folder }, true);
+    mkdirSync(join(folder, "page"));
+    writeFileSync(join(folder, "page", "index.html"), "<!doctype html><title>test</title><canvas></canvas>");
+    browser = await startChromium();
+    page = await browser.newPage();
+    await page.goto(`${server.url}page/`);
+    await page.evaluate(
+      `import("/dist/browser/index.js").then(async ({ RFDETR }) => {
+        globalThis.detector = await RFDETR.load("/tiny.onnx", { runtimeFolder: "/ort/" });
+      })`,
+    );
+  });
+  afterAll(async () => {
+    await browser.close();
+    await server.close();
+  });
+
+  /** Detects in the page; \`expression\` makes the image of \`blob\`. */
+  const detect = (image: string, expression: string): Promise<Detection[]> =>
+    page.evaluate(
+      `(async () => {
+        const blob = await (await fetch("/${image}")).blob();
+        return detector.predict(await (${expression})(blob), { threshold: 0.01 });
+      })()`,
+    );
+
+  it("runs in WebAssembly with threads where there is no GPU, checked by its goldens", async () => {
+    const report = await page.evaluate<LoadReport>("detector.report");
+    expect(report).toMatchObject({ backend: "wasm", form: "file", precision: "fp32", error: { holds: true } });
+    expect(report.threads).toBeGreaterThan(1);
+    expect(report.attempts[0]).toMatchObject({ backend: "webgpu", reason: expect.stringMatching(/GPU/) });
+    console.log(`goldens in Chromium: boxes ${report.error?.boxPx} px, scores ${report.error?.score} off`);
+  });
+
+  it.each(images)("finds in the file %s what predict finds", async (image) => {
+    const expected = predictor.detectPixels(await decode(join(folder, image)), { threshold: 0.01 });
+    const worst = difference(await detect(image, "async (blob) => blob"), expected.detections);
+    console.log(`${image} in Chromium: boxes ${worst.box} px, scores ${worst.score} off`);
+    expect(worst.box).toBeLessThan(tolerance.box);
+    expect(worst.score).toBeLessThan(tolerance.score);
+  });
+
+  it.each([
+    ["an ImageBitmap", "(blob) => createImageBitmap(blob)"],
+    [
+      "an image element",
+      "async (blob) => { const image = new Image(); image.src = URL.createObjectURL(blob); await image.decode(); return image; }",
+    ],
+    [
+      "a canvas",
+      `async (blob) => {
+        const [bitmap, canvas] = [await createImageBitmap(blob), document.querySelector("canvas")];
+        [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+        canvas.getContext("2d").drawImage(bitmap, 0, 0);
+        return canvas;
+      }`,
+    ],
+    [
+      "an OffscreenCanvas",
+      `async (blob) => {
+        const bitmap = await createImageBitmap(blob);
+        const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+        canvas.getContext("2d").drawImage(bitmap, 0, 0);
+        return canvas;
+      }`,
+    ],
+    [
+      "ImageData",
+      `async (blob) => {
+        const bitmap = await createImageBitmap(blob);
+        const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+        context.drawImage(bitmap, 0, 0);
+        return context.getImageData(0, 0, bitmap.width, bitmap.height);
+      }`,
+    ],
+    ["a VideoFrame", "async (blob) => new VideoFrame(await createImageBitmap(blob), { timestamp: 0 })"],
+  ])("takes %s", async (_, expression) => {
+    const expected = predictor.detectPixels(await decode(join(folder, "plain.png")), { threshold: 0.01 });
+    const worst = difference(await detect("plain.png", expression), expected.detections);
+    expect(worst.box).toBeLessThan(tolerance.box);
+    expect(worst.score).toBeLessThan(tolerance.score);
+  });
+});

@@ -1,0 +1,135 @@
+// Chooses what computes: the first way that gives the golden results. Runtimes miss operators, or compute them wrongly
+// on some machines, and only the goldens tell.
+import { describeExport, type ExportedModel } from "../onnx/exported-model.js";
+import { compareGolden, type GoldenError, goldenPixels, worseOf } from "../onnx/goldens.js";
+import { type ModelFile, readModelFile } from "../onnx/model-file.js";
+import { runBatches } from "../onnx/run-batches.js";
+import type { Backend, Runtime, Session } from "./backend.js";
+
+/** How the file samples in deformable attention: with GridSample, or composed of gathers. */
+export type Form = "file" | "gather form";
+
+/** One way that was tried. */
+export interface Attempt {
+  backend: Backend;
+  form: Form;
+  /** Why it was not taken; null for the one that was. */
+  reason: string | null;
+  /** How far it is from the goldens; null if the file has none, or if it did not run. */
+  error: GoldenError | null;
+}
+
+/** The way that was taken. */
+export interface Chosen {
+  session: Session;
+  model: ExportedModel;
+  /** All that were tried, in their order; the last was taken. */
+  attempts: Attempt[];
+}
+
+/** What is asked for. */
+export interface ChooseOptions {
+  /** `auto` (the default) tries WebGPU first. */
+  backend?: Backend | "auto";
+  classNames?: readonly string[];
+  /** Called before each attempt. */
+  trying?: (backend: Backend, form: Form) => void;
+}
+
+/**
+ * Tries WebGPU, WebGPU with the gather form, WebAssembly.
+ * @param file bytes of the exported file
+ * @param gatherForm gives the bytes of the same detector without GridSample; null if there is none
+ * @throws Error with all reasons if none gives the golden results
+ */
+export async function chooseBackend(
+  file: Uint8Array,
+  gatherForm: (() => Promise<Uint8Array>) | null,
+  runtime: Runtime,
+  { backend = "auto", classNames, trying }: ChooseOptions = {},
+): Promise<Chosen> {
+  const head = readModelFile(file);
+  const backends: Backend[] = backend === "auto" ? ["webgpu", "wasm"] : [backend];
+  const ways = backends.flatMap((each): [Backend, Form][] =>
+    each === "webgpu" && gatherForm !== null
+      ? [
+          [each, "file"],
+          [each, "gather form"],
+        ]
+      : [[each, "file"]],
+  );
+  const attempts: Attempt[] = [];
+  let gone: Backend | null = null;
+  for (const [backend, form] of ways) {
+    if (gone === backend) continue;
+    const missing = await runtime.missing(backend);
+    if (missing !== null) {
+      attempts.push({ backend, form, reason: missing, error: null });
+      gone = backend;
+      continue;
+    }
+    trying?.(backend, form);
+    const bytes = form === "file" || gatherForm === null ? file : await gatherForm();
+    const tried = await tryWay(bytes, backend, runtime, head, classNames ?? null);
+    attempts.push({ backend, form, reason: tried.reason, error: tried.error });
+    if (tried.session !== null) return { session: tried.session, model: tried.model, attempts };
+  }
+  const reasons = attempts.map(({ backend, form, reason }) => `${nameOf(backend, form)}: ${reason}`);
+  throw new Error(`Expected a way to run this file but none gives its results (${reasons.join("; ")})`);
+}
+
+/** What a way is called in sentences. */
+export function nameOf(backend: Backend, form: Form): string {
+  return `${backend === "webgpu" ? "WebGPU" : "WebAssembly"}${form === "file" ? "" : " with the gather form"}`;
+}
+
+type Tried =
+  | { session: Session; model: ExportedModel; reason: null; error: GoldenError | null }
+  | { session: null; reason: string; error: GoldenError | null };
+
+async function tryWay(
+  bytes: Uint8Array,
+  backend: Backend,
+  runtime: Runtime,
+  head: ModelFile,
+  classNames: readonly string[] | null,
+): Promise<Tried> {
+  let session: Session | null = null;
+  try {
+    session = await runtime.open(bytes, backend);
+    const model = describeExport(head, session.inputShape, classNames);
+    const error = await goldenError(session, model);
+    if (error === null || error.holds) return { session, model, reason: null, error };
+    await session.release();
+    return { session: null, reason: `its results are wrong, ${inWords(error)}`, error };
+  } catch (fault) {
+    await session?.release().catch(() => {});
+    return { session: null, reason: firstLine(fault), error: null };
+  }
+}
+
+/** Runs the goldens of a file. @returns null if it has none */
+async function goldenError(session: Session, model: ExportedModel): Promise<GoldenError | null> {
+  if (model.goldens === null) return null;
+  const { cases, tolerance } = model.goldens;
+  const [height, width] = model.resolution;
+  let worst: GoldenError | null = null;
+  for (const { seed, queries } of cases) {
+    const [outputs] = await runBatches(model, [goldenPixels(seed, height, width)], session.run);
+    const error = compareGolden(queries, outputs, tolerance, model.resolution);
+    worst = worst === null ? error : worseOf(worst, error);
+  }
+  return worst;
+}
+
+/** An error in words: `boxes 0.02 px, scores 0.0001 off`. */
+export function inWords({ boxPx, score }: Pick<GoldenError, "boxPx" | "score">): string {
+  if (!Number.isFinite(boxPx + score)) return "not finite";
+  const short = (value: number): string => (value === 0 ? "0" : value.toPrecision(2).replace(/e([+-])/, " × 10^$1"));
+  return `boxes ${short(boxPx)} px, scores ${short(score)} off`;
+}
+
+function firstLine(fault: unknown): string {
+  const [line] = (fault instanceof Error ? fault.message : String(fault)).split("\n");
+  return line.length > 200 ? `${line.slice(0, 199)}…` : line;
+}

@@ -1,0 +1,154 @@
+// The face of the browser module: one class that loads an exported file and detects.
+import { resizePixels } from "../eval/pixels.js";
+import type { Detection } from "../model/types.js";
+import { listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
+import { type ExportedModel, namesOf } from "../onnx/exported-model.js";
+import type { GoldenError } from "../onnx/goldens.js";
+import { runBatches } from "../onnx/run-batches.js";
+import type { Backend, Runtime, Session } from "./backend.js";
+import { type Attempt, type ChooseOptions, chooseBackend, type Form } from "./choose-backend.js";
+import { fetchFile } from "./fetch-file.js";
+import { type ImageInput, readPixels } from "./image-pixels.js";
+import { type RuntimeOptions, webRuntime } from "./runtime.js";
+
+/** What a detector is loaded with. */
+export interface LoadOptions extends ChooseOptions, RuntimeOptions {
+  /**
+   * The same detector exported without GridSample: it is fetched only where WebGPU lacks that operator, or computes it
+   * wrongly.
+   */
+  gatherForm?: string | URL | Uint8Array;
+  /** Called with the bytes of the file that are there, and their number in all; null if the server does not say. */
+  progress?: (bytes: number, total: number | null) => void;
+  /** Stops the download. */
+  signal?: AbortSignal;
+  /** What runs the file; default onnxruntime-web. */
+  runtime?: Runtime;
+}
+
+/** What the self-check of a file found. */
+export interface LoadReport {
+  backend: Backend;
+  form: Form;
+  /** Of the file: `fp32`, `fp16`, … */
+  precision: string;
+  /** How far the results are from the golden ones that the file carries; null if it carries none. */
+  error: GoldenError | null;
+  /** Threads of WebAssembly; 1 on a GPU. */
+  threads: number;
+  /** All that was tried, with the reason why it was not taken. */
+  attempts: readonly Attempt[];
+}
+
+/** What is detected, and how images are resized. */
+export interface PredictOptions {
+  /** Detections with a score above this are reported; default 0.5. */
+  threshold?: number;
+  /** As in Node; default: as the file was trained. */
+  antialias?: boolean;
+}
+
+/** What was found in an image, and what it took. */
+export interface Found {
+  width: number;
+  height: number;
+  /** Best first, boxes in pixels of the image. */
+  detections: Detection[];
+  /** For reading and resizing the pixels, for the model, and for its results. */
+  milliseconds: { pixels: number; model: number; results: number };
+}
+
+/**
+ * A detector in the browser, in a page or a worker.
+ * @example
+ * import { RFDETR } from "rfdetr/browser";
+ * const detector = await RFDETR.load("bird.onnx");
+ * console.log(detector.report.backend, detector.report.error);
+ * const detections = await detector.predict(document.querySelector("img") as HTMLImageElement, { threshold: 0.5 });
+ */
+export class RFDETR {
+  readonly #session: Session;
+  readonly #model: ExportedModel;
+  /** Ends with the run before: a session takes one at a time. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    session: Session,
+    model: ExportedModel,
+    /** By class id. */
+    readonly classNames: readonly string[],
+    readonly report: LoadReport,
+  ) {
+    this.#session = session;
+    this.#model = model;
+  }
+
+  /**
+   * Loads an exported file, runs the goldens that it carries, and takes the first of WebGPU, WebGPU with the gather form
+   * and WebAssembly that gives them.
+   * @param file its address, or its bytes
+   * @throws Error if the file cannot be fetched, is no detector, or if nothing runs it rightly
+   */
+  static async load(file: string | URL | Uint8Array, options: LoadOptions = {}): Promise<RFDETR> {
+    const { gatherForm, progress, signal, runtime = webRuntime(options) } = options;
+    const bytesOf = async (source: string | URL | Uint8Array): Promise<Uint8Array> =>
+      source instanceof Uint8Array ? source : fetchFile(source, progress, signal);
+    const { session, model, attempts } = await chooseBackend(
+      await bytesOf(file),
+      gatherForm === undefined ? null : () => bytesOf(gatherForm),
+      runtime,
+      options,
+    );
+    const { backend, form, error } = attempts[attempts.length - 1];
+    const rows = session.labelsShape?.[2];
+    return new RFDETR(session, model, namesOf(model, typeof rows === "number" ? rows : 1), {
+      ...{ backend, form, precision: model.precision, error, attempts },
+      threads: backend === "wasm" ? runtime.threads : 1,
+    });
+  }
+
+  /** Name of the variant, such as `nano`. */
+  get model(): string {
+    return this.#model.variant;
+  }
+
+  /** Height and width in pixels that images are resized to. */
+  get resolution(): readonly [height: number, width: number] {
+    return this.#model.resolution;
+  }
+
+  /**
+   * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels.
+   * @throws Error if the browser cannot decode the image, or may not read it
+   */
+  async predict(image: ImageInput, options: PredictOptions = {}): Promise<Detection[]> {
+    return (await this.detect(image, options)).detections;
+  }
+
+  /** As {@link predict}, with the size of the image and the time that it took. */
+  async detect(image: ImageInput, { threshold = 0.5, antialias }: PredictOptions = {}): Promise<Found> {
+    const began = performance.now();
+    const { preprocessing, resolution, numSelect } = this.#model;
+    const source = await readPixels(image);
+    const pixels = resizePixels(source, resolution, { antialias: antialias ?? preprocessing.antialias });
+    const read = performance.now();
+    const run = this.#last.then(() => runBatches(this.#model, [pixels], this.#session.run));
+    this.#last = run.catch(() => {});
+    const [outputs] = await run;
+    const ran = performance.now();
+    if (!outputs.boxes.every(Number.isFinite) || outputs.logits.some(Number.isNaN))
+      throw new Error("Expected finite scores and boxes but the model gives NaN or infinity");
+    const { width, height } = source;
+    const found = selectBoxes(outputs, source, numSelect);
+    const rows = outputs.logits.length / (outputs.boxes.length / 4);
+    const detections = listDetections(found, rowNames(this.classNames, rows), threshold);
+    const milliseconds = { pixels: read - began, model: ran - read, results: performance.now() - ran };
+    return { width, height, detections, milliseconds };
+  }
+
+  /** Frees the memory. The detector cannot be used afterwards. */
+  async dispose(): Promise<void> {
+    await this.#last;
+    await this.#session.release();
+  }
+}

@@ -1,0 +1,35 @@
+// Fetches a file and tells how much of it is there.
+
+/**
+ * The bytes of a file.
+ * @throws Error if the server does not give the file; the signal's reason when it is aborted
+ */
+export async function fetchFile(
+  url: string | URL,
+  progress?: (bytes: number, total: number | null) => void,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const response = await fetch(url, signal === undefined ? {} : { signal });
+  if (!response.ok || response.body === null)
+    throw new Error(`Expected a file at ${url} but the server answers ${response.status}`);
+  const length = Number(response.headers.get("content-length"));
+  // A compressed answer is longer than it says.
+  const total = length > 0 && !response.headers.has("content-encoding") ? length : null;
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    bytes += value.length;
+    progress?.(bytes, total);
+  }
+  const file = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    file.set(part, at);
+    at += part.length;
+  }
+  return file;
+}

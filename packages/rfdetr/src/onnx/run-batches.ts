@@ -1,0 +1,37 @@
+// Images through a model whose batch may be fixed. No import of Node.
+import type { ExportedModel } from "./exported-model.js";
+import type { RawOutputs } from "./goldens.js";
+import { toPlanes } from "./pixels.js";
+
+/** Runs a model once: `input` is `[B, 3, H, W]`; gives `dets` and `labels` of all images, one after another. */
+export type RunOnce = (
+  input: Float32Array<ArrayBuffer>,
+  shape: [batch: number, channels: 3, height: number, width: number],
+) => Promise<RawOutputs>;
+
+/**
+ * Runs images of the model's size.
+ * @param images each `[height, width, 3]`: bytes, or float32 on the scale 0 to 1
+ * @returns raw outputs of each image
+ */
+export async function runBatches(
+  { batch, preprocessing, resolution }: Pick<ExportedModel, "batch" | "preprocessing" | "resolution">,
+  images: readonly (Uint8Array | Float32Array)[],
+  run: RunOnce,
+): Promise<RawOutputs[]> {
+  const together = batch ?? images.length;
+  const outputs: RawOutputs[] = [];
+  for (let at = 0; at < images.length; at += together) {
+    const part = images.slice(at, at + together);
+    // A file for a fixed number of images gets the last one again.
+    const full = [...part, ...Array.from({ length: together - part.length }, () => part[part.length - 1])];
+    const { boxes, logits } = await run(toPlanes(full, preprocessing), [full.length, 3, ...resolution]);
+    const [boxesEach, logitsEach] = [boxes.length / full.length, logits.length / full.length];
+    for (let i = 0; i < part.length; i++)
+      outputs.push({
+        boxes: boxes.subarray(i * boxesEach, (i + 1) * boxesEach),
+        logits: logits.subarray(i * logitsEach, (i + 1) * logitsEach),
+      });
+  }
+  return outputs;
+}

@@ -1,0 +1,47 @@
+// Exports a model for tests, with goldens of its own forward pass.
+import { noGrad, scope } from "@rfdetr/torch";
+import { makeGraph } from "../export/make-graph.js";
+import { writeOnnx } from "../export/write-onnx.js";
+import { imagesToTensor, normalise_ } from "../model/preprocess.js";
+import type { RFDETRModel } from "../model/rfdetr.js";
+import { goldenPixels, goldenQueries } from "../onnx/goldens.js";
+import { type ExportMetadata, metadataEntries } from "../onnx/metadata.js";
+import { imageDeviation, imageMean } from "../support/image-statistics.js";
+
+/** Writes the file of a model. @returns its path */
+export function exportForTest(
+  path: string,
+  model: RFDETRModel,
+  classNames: readonly string[],
+  changes: Partial<ExportMetadata> = {},
+): string {
+  model.eval();
+  const { resolution: side, numSelect, variant } = model.config;
+  const [height, width] = changes.resolution ?? [side, side];
+  const cases = [1, 2].map((seed) =>
+    noGrad(() =>
+      scope(() => {
+        const images = normalise_(imagesToTensor(goldenPixels(seed, height, width), 1, height, width));
+        const { predBoxes, predLogits } = model.call(images);
+        const raw = { boxes: predBoxes.toArray() as Float32Array, logits: predLogits.toArray() as Float32Array };
+        return { seed, queries: goldenQueries(raw) };
+      }),
+    ),
+  );
+  const metadata: ExportMetadata = {
+    ...{ variant, numSelect, resolution: [height, width], classNames: [...classNames], precision: "fp32" },
+    ...{ trainingPrecision: "32-true", version: "0.1.0", licence: "Apache-2.0", proof: null },
+    preprocessing: {
+      mean: [...imageMean],
+      std: [...imageDeviation],
+      resize: "bilinear",
+      antialias: true,
+      layout: "NCHW",
+    },
+    goldens: { tolerance: { box_px: 0.05, score: 0.001 }, cases },
+    ...changes,
+  };
+  const graph = makeGraph(model, { batch: 1, height, width });
+  writeOnnx(graph, path, { path: `${path}.data` }, { metadata: metadataEntries(metadata), version: "0.1.0" });
+  return path;
+}
