@@ -25,6 +25,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr predict 'photos/**/*.jpg' --weights nano --threshold 0.3 --json",
     "rfdetr predict photos/ --weights nano --format yolo --no-draw --out labelled",
   ],
+  "rfdetr export": [
+    "rfdetr export --weights runs/nano --data birds/",
+    "rfdetr export --weights nano --out nano.onnx --batch dynamic --resolution 384x640",
+    "rfdetr export --weights runs/nano --no-gridsample",
+  ],
   "rfdetr data": ["rfdetr data check birds/", "rfdetr data stats birds/", "rfdetr data synth emoji/ --images 200"],
   "rfdetr data synth": ["rfdetr data synth emoji/ --images 200 --size 128 --classes 4 --seed 1"],
   "rfdetr data check": [

@@ -10,6 +10,7 @@ import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
 import { examples } from "./examples.js";
+import { addExport } from "./export.js";
 import { addNumerics } from "./numerics.js";
 import { printable, stderr, stdout } from "./output.js";
 import { addPredict } from "./predict.js";
@@ -28,6 +29,7 @@ const commands: readonly AddCommand[] = [
   addTrain,
   addVal,
   addPredict,
+  addExport,
   addData,
   addBench,
   addProfile,

@@ -32,6 +32,9 @@ export type ConstantData =
 
 /** A tensor of the graph: an input, a constant, or the result of a node. */
 export class Value {
+  /** Which result of which call of the model it holds; null for what only the file has. */
+  source: { readonly call: number; readonly result: number } | null = null;
+
   constructor(
     public name: string,
     public dtype: ElementType,

@@ -1,5 +1,7 @@
-// Exports detectors as ONNX files.
+// `rfdetr/export`: detectors as ONNX files.
 export { clean } from "./clean.js";
+export { type ExportOptions, type ExportResult, exportOnnx } from "./export-onnx.js";
+export type { ExportPrecision } from "./export-precisions.js";
 export {
   type Attribute,
   type ConstantData,

@@ -38,7 +38,10 @@ export function lower(trace: Trace, { policy, overrides }: { policy: Policy; ove
     const call = new Call(traced, origin, { graph, read, batch: batch.value });
     const made = [rule(call)].flat();
     graph.nodes.push(...call.nodes);
-    for (const [j, result] of traced.results.entries()) values.set(result, made[j]);
+    for (const [j, result] of traced.results.entries()) {
+      values.set(result, made[j]);
+      made[j].source ??= { call: i, result: j };
+    }
   });
   if (unknown.size > 0)
     throw new ExportError(`Expected operators that ONNX files can hold but the model uses ${[...unknown].join(", ")}`);

@@ -54,20 +54,42 @@ export interface Trace {
 export function trace(model: RFDETRModel, images: Tensor): Trace {
   const tracer = new Tracer(model);
   const input = tracer.input(images);
+  return withCalls(
+    (op, args, result, module) => tracer.record(op, args, result, module),
+    () => {
+      const { predBoxes, predLogits } = model.call(images);
+      return { images: input, calls: tracer.calls, boxes: tracer.of(predBoxes), logits: tracer.of(predLogits) };
+    },
+  );
+}
+
+/** Sees a call that has run. */
+type Seen = (op: Operator, args: readonly unknown[], result: unknown, module: string) => void;
+
+/**
+ * Runs a model as {@link trace} does, and hands the results of each call to `see`, with the number that the trace gives
+ * to the call.
+ */
+export function watchCalls(model: RFDETRModel, images: Tensor, see: (call: number, results: Tensor[]) => void): void {
+  let call = 0;
+  withCalls(
+    (_op, _args, result) => see(call++, [result].flat() as Tensor[]),
+    () => {
+      model.call(images);
+    },
+  );
+}
+
+function withCalls<T>(see: Seen, body: () => T): T {
   const remove = intercept((call, next) => {
     const parts = exportParts.get(call.op.name) ?? decompositionOf(call.op);
     if (parts !== undefined) return parts.run(call.args);
     const result = next(call.args);
-    tracer.record(call.op, call.args, result, call.module?.path ?? "");
+    see(call.op, call.args, result, call.module?.path ?? "");
     return result;
   });
   try {
-    return noGrad(() =>
-      scope(() => {
-        const { predBoxes, predLogits } = model.call(images);
-        return { images: input, calls: tracer.calls, boxes: tracer.of(predBoxes), logits: tracer.of(predLogits) };
-      }),
-    );
+    return noGrad(() => scope(body));
   } finally {
     remove();
   }

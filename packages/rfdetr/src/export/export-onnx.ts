@@ -1,0 +1,235 @@
+// The export of weights as an ONNX file: graph, file, proof.
+import { appendFileSync, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Overrides, Policy } from "@rfdetr/amp";
+import type { Split } from "../data/index.js";
+import { imagesToTensor, normalise_ } from "../model/preprocess.js";
+import type { RFDETRModel } from "../model/rfdetr.js";
+import { checkInputSize } from "../model/variants.js";
+import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";
+import { discard, syncFile, writeFailure } from "../support/atomic.js";
+import { ExportError, UsageError } from "../support/errors.js";
+import { imageDeviation, imageMean } from "../support/image-statistics.js";
+import { packageVersion } from "../support/version.js";
+import type { ReadOptions } from "../weights/types.js";
+import { loadModel } from "../weights/weights.js";
+import { clean } from "./clean.js";
+import { type ExportPrecision, tolerances } from "./export-precisions.js";
+import { firstDifference } from "./first-difference.js";
+import { gatherSampling } from "./gather-sampling.js";
+import type { Graph } from "./graph.js";
+import { makeGraph } from "./make-graph.js";
+import { proofImages } from "./proof-images.js";
+import { goldensOf, OwnOutputs, type Proof, prove } from "./prove.js";
+import { metadataPart, opset, writeOnnx } from "./write-onnx.js";
+
+/** What is exported, and how. */
+export interface ExportOptions {
+  /** Weights file. */
+  weights: string;
+  /** File to write, which must not exist. */
+  out: string;
+  precision: ExportPrecision;
+  /** Images in a batch; `dynamic` leaves the number open. */
+  batch: number | "dynamic";
+  /** Height and width of the images in pixels; default: the square that the weights were trained on. */
+  resolution?: readonly [height: number, width: number];
+  /** Whether the file may sample with GridSample (default) or does it by gathers, for runtimes without that operator. */
+  gridSample?: boolean;
+  /** Dataset whose images prove the file; without one, drawn images do. */
+  data?: string;
+  /** Default `valid`. */
+  split?: Split;
+  /** Precision policy, overrides and name of the precision that the weights were trained in. */
+  training?: { policy?: Policy; overrides?: Overrides; precision?: string };
+  reading?: ReadOptions;
+  /** Changes the graph before it is written: see {@link Graph}. */
+  pass?: (graph: Graph) => void | Promise<void>;
+  /** Called with a sentence for each image that does not decode and is left out. */
+  onBadImage?: (message: string) => void;
+  /** Called with what is done now, and how much of it. */
+  progress?: (doing: "tracing" | "writing" | "proving", done: number, total: number) => void;
+}
+
+/** What an export has made. */
+export interface ExportResult {
+  out: string;
+  opset: number;
+  precision: ExportPrecision;
+  /** Of the file, with that of its constants if they have one of their own. */
+  bytes: number;
+  nodes: number;
+  /** null where onnxruntime-node is not installed: the file is not proved. */
+  proof: ExportProof | null;
+}
+
+/**
+ * Exports weights as an ONNX file and proves it: the file runs in onnxruntime on images of the user, and its detections
+ * are held to those of the model in float32. The proof is kept in the file. Nothing is left of a file that fails.
+ * @throws CheckpointError if the weights cannot be loaded
+ * @throws ModelConfigError if the model cannot have the resolution
+ * @throws UsageError if `out` exists
+ * @throws DataError if the dataset cannot be used
+ * @throws ExportError if the file disagrees with the model; the message names the module where that begins
+ * @example
+ * import { exportOnnx } from "rfdetr/export";
+ * const { proof } = await exportOnnx({ weights: "best.safetensors", out: "best.onnx", precision: "fp32", batch: 1 });
+ * console.log(proof?.max_box_error_px);
+ */
+export async function exportOnnx(options: ExportOptions): Promise<ExportResult> {
+  const { out, precision, batch } = options;
+  checkOut(out);
+  const { model, classNames, config } = loadModel(options.weights, options.reading);
+  const [height, width] = options.resolution ?? [config.resolution, config.resolution];
+  checkInputSize(config, height, width);
+  const data =
+    options.data === undefined
+      ? null
+      : {
+          data: options.data,
+          split: options.split ?? "valid",
+          ...(options.onBadImage && { onBadImage: options.onBadImage }),
+        };
+  const images = await proofImages(data, classNames, [height, width], batch === "dynamic" ? 4 : batch);
+  options.progress?.("tracing", 0, 1);
+  const graph = makeGraph(model, { batch, height, width, ...options.training });
+  if (options.gridSample === false) {
+    gatherSampling(graph);
+    clean(graph);
+  }
+  await options.pass?.(graph);
+  const metadata: ExportMetadata = {
+    variant: config.variant,
+    resolution: [height, width],
+    classNames,
+    preprocessing: {
+      mean: [...imageMean],
+      std: [...imageDeviation],
+      resize: "bilinear",
+      antialias: true,
+      layout: "NCHW",
+    },
+    numSelect: config.numSelect,
+    precision,
+    trainingPrecision: options.training?.precision ?? null,
+    version: packageVersion(),
+    licence: "Apache-2.0",
+    ...{ proof: null, goldens: null },
+  };
+  const own = new OwnOutputs(model);
+  const place = new Place(out);
+  try {
+    place.make();
+    const progress = (done: number, total: number) => options.progress?.("writing", done, total);
+    writeOnnx(
+      graph,
+      place.file,
+      { path: place.data },
+      { metadata: metadataEntries(metadata), version: packageVersion(), progress },
+    );
+    const runs = hasRuntime();
+    const tolerance = tolerances[precision];
+    const proof = runs
+      ? await prove(place.file, own, images, {
+          tolerance,
+          progress: (done, total) => options.progress?.("proving", done, total),
+        })
+      : null;
+    if (proof?.holds === false) throw await disagreement(proof, graph, model, { place, precision });
+    const stored = proof === null ? null : storedProof(proof);
+    const goldens = await goldensOf(runs ? place.file : null, own, [height, width]);
+    place.append({ ...metadata, proof: stored, goldens }, metadata);
+    return { out, opset, precision, bytes: place.publish(), nodes: graph.nodes.length, proof: stored };
+  } catch (error) {
+    throw writeFailure(out, error);
+  } finally {
+    place.discard();
+  }
+}
+
+/** @throws UsageError */
+function checkOut(out: string): void {
+  if (!out.endsWith(".onnx"))
+    throw new UsageError(`Expected a file name that ends in .onnx to write but received ${out}`);
+  for (const path of [out, `${out}.data`])
+    if (existsSync(path))
+      throw new UsageError(`Expected a new file to write but ${path} exists: choose another name, or remove it`);
+}
+
+/** Whether onnxruntime-node is installed. */
+function hasRuntime(): boolean {
+  try {
+    import.meta.resolve("onnxruntime-node");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function storedProof({ holds: _holds, worst: _worst, ...proof }: Proof): ExportProof {
+  return proof;
+}
+
+/** The error of a file that disagrees with its model, with the place where that begins. */
+async function disagreement(
+  { worst, max_box_error_px: box, max_score_error: score }: Proof,
+  graph: Graph,
+  model: RFDETRModel,
+  { place, precision }: { place: Place; precision: ExportPrecision },
+): Promise<ExportError> {
+  const { box_px: px, score: most } = tolerances[precision];
+  const said = `Expected detections within ${px} px and a score of ${most} of the model's but the file is off by ${shown(box)} px and ${shown(score)}`;
+  const size = graph.inputs[0].shape[0];
+  if (worst === null || (typeof size === "number" && size !== worst.imageIds.length)) return new ExportError(said);
+  using input = normalise_(imagesToTensor(worst.images, worst.imageIds.length, worst.height, worst.width));
+  const found = await firstDifference(graph, model, input, { path: place.probe, precision });
+  if (found === null) return new ExportError(said);
+  return new ExportError(
+    `${said}: it begins in ${found.module || "the model"} at ${found.operator}, whose result differs by ${shown(100 * found.relative)} %`,
+  );
+}
+
+const shown = (value: number): string => value.toPrecision(3);
+
+/** A file that is made in a folder of its own beside where it goes, so that it is there as a whole or not at all. */
+class Place {
+  readonly #folder: string;
+  readonly #out: string;
+  readonly file: string;
+  readonly data: string;
+  /** For a file with more outputs. */
+  readonly probe: string;
+
+  constructor(out: string) {
+    this.#out = out;
+    this.#folder = `${out}.partial`;
+    this.file = join(this.#folder, basename(out));
+    this.data = `${this.file}.data`;
+    this.probe = join(this.#folder, "probe.onnx");
+  }
+
+  make(): void {
+    discard(this.#folder);
+    mkdirSync(this.#folder);
+  }
+
+  /** Adds the entries of `metadata` that `written` lacks. */
+  append(metadata: ExportMetadata, written: ExportMetadata): void {
+    const before = metadataEntries(written);
+    const added = Object.entries(metadataEntries(metadata)).filter(([name]) => !(name in before));
+    appendFileSync(this.file, metadataPart(Object.fromEntries(added)));
+  }
+
+  /** Puts the files where they go. @returns their bytes */
+  publish(): number {
+    const files = [this.data, this.file].filter((path) => existsSync(path));
+    const bytes = files.reduce((sum, path) => sum + statSync(path).size, 0);
+    for (const path of files) syncFile(path);
+    for (const path of files) renameSync(path, join(dirname(this.#out), basename(path)));
+    return bytes;
+  }
+
+  discard(): void {
+    discard(this.#folder);
+  }
+}

@@ -1,0 +1,22 @@
+// The precisions that a file can have.
+import type { GoldenTolerance } from "../onnx/goldens.js";
+
+/** Precision of an exported file. */
+export type ExportPrecision = "fp32" | "fp16" | "bf16" | "int8";
+
+/**
+ * How far detections of a file may be from the model's in float32, in pixels of the input and in score. A file is
+ * refused where more than one detection in {@link exceptions} is beyond.
+ */
+export const tolerances: Readonly<Record<ExportPrecision, GoldenTolerance>> = {
+  fp32: { box_px: 0.1, score: 0.001 },
+  fp16: { box_px: 1, score: 0.02 },
+  bf16: { box_px: 4, score: 0.1 },
+  int8: { box_px: 16, score: 0.3 },
+};
+
+/**
+ * One detection in so many may be beyond the tolerance: where two proposals have the same score but for rounding, they
+ * change places, and each meets another learned query.
+ */
+export const exceptions = 50;
