@@ -129,7 +129,8 @@ export function summarizeNumerics(source: string | Iterable<string>): NumericsSu
     else if (record.kind === "rollback") rollbacks.push(record as RollbackRecord);
     else if (record.kind === "control") controls.push(record as ControlRecord);
     else if (record.kind === "header") header = record as HeaderRecord;
-    else unread++;
+    // Who knows of processes tells of the group.
+    else if (record.kind !== "group") unread++;
   };
   for (const line of typeof source === "string" ? source.split("\n") : source) {
     if (line.trim() === "") continue;

@@ -14,7 +14,7 @@ import { stateText } from "./runs-view.js";
 
 /** Runs that are compared at most: more lines cannot be told apart. */
 const most = 8;
-const colors = ["#0072b2", "#d55e00", "#009e73", "#b85c94", "#7a5ae0", "#a87b00", "#1f9fe0", "#c2185b"];
+export const seriesColors = ["#0072b2", "#d55e00", "#009e73", "#b85c94", "#7a5ae0", "#a87b00", "#1f9fe0", "#c2185b"];
 
 /**
  * Columns with one axis: where a run has no value, the last before is none.
@@ -80,7 +80,11 @@ export class CompareView {
     );
     const names = rows.map(({ name }) => name);
     if (this.#charts === null) {
-      const lines = names.map((label, i) => ({ label, color: colors[i], ...(i % 2 === 0 ? {} : { dash: [6, 3] }) }));
+      const lines = names.map((label, i) => ({
+        label,
+        color: seriesColors[i],
+        ...(i % 2 === 0 ? {} : { dash: [6, 3] }),
+      }));
       this.#charts = {
         ap: new Chart("Average precision", lines, apOptions),
         loss: new Chart("Loss", lines, { sync: "step" }),
@@ -132,7 +136,7 @@ export class CompareView {
             h(
               "th",
               { scope: "row" },
-              h("span", { class: "dot", style: { "--mark": colors[i] } }),
+              h("span", { class: "dot", style: { "--mark": seriesColors[i] } }),
               h("a", { href: `#/run/${id}` }, name),
             ),
             ...[stateText[state], score(best), whole(epoch), whole(step), whole(skipped), precision ?? "–"].map(

@@ -7,17 +7,19 @@ import { fill, h } from "./dom.js";
 import { ago, score, whole } from "./format.js";
 import { Microscope } from "./microscope.js";
 import { classTable, Pictures } from "./pictures.js";
+import { Processes } from "./processes.js";
 import { stateText } from "./runs-view.js";
 
 /** @import { RunDetails, RunRow } from "../src/dash/wire.js" */
 /** @import { Live } from "./client.js" */
 
-/** @typedef {"curves" | "numerics" | "pictures" | "classes" | "settings"} Tab */
+/** @typedef {"curves" | "numerics" | "processes" | "pictures" | "classes" | "settings"} Tab */
 
 /** @type {[Tab, string][]} */
 const tabs = [
   ["curves", "Curves"],
   ["numerics", "Numerics"],
+  ["processes", "Processes"],
   ["pictures", "Pictures"],
   ["classes", "Classes"],
   ["settings", "Settings"],
@@ -82,6 +84,7 @@ export class RunView {
     this.#panel.setAttribute("aria-labelledby", `tab-${tab}`);
     if (tab === "curves") this.#part = new Curves(this.id);
     else if (tab === "numerics") this.#part = new Microscope(this.id, (pattern) => this.#controls.askOverride(pattern));
+    else if (tab === "processes") this.#part = new Processes(this.id);
     else if (tab === "pictures") this.#part = new Pictures(this.id);
     else this.#part = tab === "classes" ? new Classes(this.id) : new Settings();
     fill(this.#panel, this.#part.element);
@@ -92,7 +95,7 @@ export class RunView {
   #key(event) {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (by === undefined) return;
-    const links = [...this.#list.querySelectorAll("a")];
+    const links = [...this.#list.querySelectorAll("a")].filter(({ hidden }) => !hidden);
     const next = links[(links.findIndex((link) => link.dataset.tab === this.tab) + by + links.length) % links.length];
     location.hash = next.hash;
     next.focus();
@@ -108,7 +111,7 @@ export class RunView {
     }
     if (row === this.#row) return;
     this.#row = row;
-    const seen = `${row.state} ${row.versions.evaluation} ${row.versions.epochs}`;
+    const seen = `${row.state} ${row.step > 0} ${row.versions.evaluation} ${row.versions.epochs}`;
     if (seen === this.#seen) return this.#show();
     this.#seen = seen;
     void this.#latest.run();
@@ -147,11 +150,14 @@ export class RunView {
           : `${whole(details.config.images.train)} + ${whole(details.config.images.valid ?? 0)}`,
         "training and validation",
       ),
+      fact("processes", details.processes < 2 ? null : whole(details.processes)),
       fact("written", ago(written)),
       ...Object.entries(details.overrides).map(([pattern, rule]) => fact("override", `${pattern}: ${rule}`)),
     );
     const faults = [...(error === null ? [] : [error]), ...details.faults];
     fill(this.#faults, ...faults.map((text) => h("li", {}, text)));
+    for (const link of this.#list.querySelectorAll("a"))
+      link.hidden = link.dataset.tab === "processes" && details.processes < 2 && this.tab !== "processes";
     this.#controls.update(details.controls);
     this.#part?.update(row, details);
   }

@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import type { RankCollector, RankSummary } from "../report/ranks.js";
 import { RunDirectoryError } from "../support/errors.js";
 import { textPieces } from "../support/text-file.js";
 import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
@@ -15,19 +16,37 @@ export function addNumerics(program: Command, finish: (code: number) => void): v
       .argument("<run>", "run folder, or a numerics.jsonl"),
   ).action(async (run: string, flags: OutputFlags) => {
     const { formatNumerics, summarizeNumerics } = await import("@rfdetr/amp");
+    const { RankCollector } = await import("../report/ranks.js");
+    const { rankSentences } = await import("../report/rank-words.js");
     const path = existsSync(run) && statSync(run).isDirectory() ? join(run, "numerics.jsonl") : run;
     if (!existsSync(path)) throw new RunDirectoryError(`Expected the folder of a run but there is no ${path}`);
-    const summary = summarizeNumerics(linesOf(path));
+    const collector = new RankCollector();
+    const summary = summarizeNumerics(noting(linesOf(path), collector));
+    const processes = collector.summary();
     if (summary.header === null && summary.steps === 0 && summary.unread > 0)
       throw new RunDirectoryError(`Expected records of a run in ${path} but none of its lines is one`);
     const console = consoleOf(flags);
-    if (console.json) console.data(summary);
+    if (console.json) console.data({ ...summary, ...(processes === null ? {} : { processes: briefly(processes) }) });
     // Rows of tables stay whole; prose is broken between words.
     for (const line of formatNumerics(summary).split("\n"))
       if (/\S {2,}\S/.test(line)) console.result(line);
       else console.sentence(line, 4);
+    if (processes === null) return finish(exit.done);
+    console.result(`\n${processes.ranks.length} processes:`);
+    for (const sentence of rankSentences(processes)) console.sentence(`  ${sentence}.`, 4);
     finish(exit.done);
   });
+}
+
+/** What JSON tells of the processes: all but their curves. */
+const briefly = ({ points: _, ...summary }: RankSummary): Omit<RankSummary, "points"> => summary;
+
+/** The same lines; what they say of processes is collected. */
+function* noting(lines: Iterable<string>, collector: RankCollector): Generator<string> {
+  for (const line of lines) {
+    collector.line(line);
+    yield line;
+  }
 }
 
 /** Bytes of one line; a record of a watched step has a thousandth of it. */

@@ -14,6 +14,7 @@ import { guard, type Keys } from "./guard.js";
 import { NamedImages } from "./images.js";
 import { liveEvents } from "./live.js";
 import { pageFile } from "./page-files.js";
+import { rankView } from "./rank-view.js";
 import { ownFile, type RunFolder } from "./run-folders.js";
 import type { DashState } from "./state.js";
 
@@ -78,6 +79,7 @@ export function dashApp(state: DashState, keys: Keys, port: () => number): Hono 
   ofRun("details", async (run) => runDetails(rows.row(run), await open.curves(run), controlsOf(run)));
   ofRun("epochs", async (run, query) => epochColumns((await open.curves(run)).record.metrics, whole(query("from"))));
   ofRun("steps", async (run, query) => stepColumns(await open.curves(run), has(query)));
+  ofRun("ranks", async (run) => rankView((await open.curves(run)).record.numerics.ranks));
   ofRun("watched", async (run, query) => watchedSteps(await open.watched(run), has(query), namesOf(run)));
   ofRun("exponents", async (run, query) =>
     exponentMap(

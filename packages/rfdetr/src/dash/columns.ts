@@ -14,7 +14,7 @@ import {
 } from "./wire.js";
 
 /** Five digits are more than a chart shows; JSON has no number that is not finite. */
-const brief = (value: number | null | undefined): number | null =>
+export const brief = (value: number | null | undefined): number | null =>
   value === null || value === undefined || !Number.isFinite(value) ? null : Number(value.toPrecision(5));
 
 /** The rows of metrics.csv from `from` on. */

@@ -7,7 +7,7 @@ export function runDetails(
   { record }: Reading,
   state: Pick<RunDetails, "controls" | "overrides">,
 ): RunDetails {
-  const { config, faults, pictures } = record;
+  const { config, faults, pictures, numerics } = record;
   return {
     row,
     faults,
@@ -19,6 +19,7 @@ export function runDetails(
       classes: config?.class_names ?? [],
       images: { train: config?.data?.train.images ?? null, valid: config?.data?.valid.images ?? null },
     },
+    processes: numerics.ranks?.ranks.length ?? 1,
     pictures: pictures.map(({ file, kind, title, alt, width, height }) => ({ file, kind, title, alt, width, height })),
     ...state,
   };

@@ -40,6 +40,7 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     const growing = { path: planted, everySteps: 100 };
     writeExampleRun(join(runs, "planted"), { steps: 1000, growing, data, evaluation, classes: [hostile, "plane"] });
     writeExampleRun(join(runs, "other"), { steps: 300, seed: 2, settings: { lr: 3e-4 }, summary: null });
+    writeExampleRun(join(runs, "twins"), { steps: 120, hosts: [hostile, "oak"] });
     dash = await startDash({ folder: runs, port: 0 });
     browser = await startChromium();
   });
@@ -214,6 +215,26 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
       desk.close();
       lock.release();
     }
+  });
+
+  it("shows the processes of a run, and names the one that the others wait for", async () => {
+    const page = await open("Curves");
+    expect(await page.getByRole("tab", { name: "Processes" }).isVisible()).toBe(false);
+    await page.getByRole("link", { name: "all runs" }).click();
+    await page.getByRole("link", { name: "twins" }).click();
+    await page.getByRole("tab", { name: "Processes" }).click();
+    await page.locator(".uplot").first().waitFor();
+    expect(await page.locator(".sentences .slow").textContent()).toMatch(/^Rank 1 on oak is slow: it works 24\d/);
+    const table = page.locator("table").filter({ hasText: "Machine" });
+    expect(await table.locator("tbody th").allTextContents()).toEqual(["0", "1 (slow)"]);
+    expect(await table.locator("tbody td").first().textContent()).toBe(hostile);
+    expect(await page.locator("figcaption").allTextContents()).toEqual([
+      "Work of a steprank 0rank 1",
+      "Waiting in a steprank 0rank 1",
+      "Gradient norm of each processrank 0rank 1",
+      "Gradient noise scale, images",
+    ]);
+    await page.close();
   });
 
   it("compares runs by their curves and the settings that differ", async () => {

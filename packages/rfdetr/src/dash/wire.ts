@@ -49,6 +49,8 @@ export interface RunDetails {
     classes: string[];
     images: { train: number | null; valid: number | null };
   };
+  /** Processes that made the last steps. */
+  processes: number;
   /** Pictures in the folder of the run. */
   pictures: { file: string; kind: string; title: string; alt: string; width: number; height: number }[];
   /** What can be asked of the run while it trains. */
@@ -96,6 +98,34 @@ export interface StepColumns {
   skipped: number[];
   /** The peak of the tensor bytes. */
   peakBytes: (number | null)[];
+}
+
+/** The processes of a run. Null stands for what is not finite. */
+export interface RankView {
+  /** The first step that they made. */
+  since: number;
+  /** What to know of them, without full stops. */
+  sentences: string[];
+  /** The process that holds up the others. */
+  slow: number | null;
+  /** Means over the last steps, seconds and the gradient norm. */
+  ranks: {
+    rank: number;
+    host: string;
+    work: number | null;
+    load: number | null;
+    wait: number | null;
+    gradNorm: number | null;
+  }[];
+  /** What the curves below are of: each process, or the extremes and the median of many. */
+  labels: string[];
+  /** The last step of each point. */
+  step: number[];
+  work: (number | null)[][];
+  wait: (number | null)[][];
+  gradNorm: (number | null)[][];
+  /** In images. */
+  noiseScale: (number | null)[];
 }
 
 /** What was not finite, and what was done. */

@@ -9,6 +9,7 @@ export {
   type SeenForecast,
   type SkippedRun,
 } from "./numerics-reader.js";
+export type { RankMeans, RankSummary } from "./ranks.js";
 export { type ReadConfig, RunReader, type RunRecord, readRun } from "./run-record.js";
 export { runReport } from "./run-report.js";
 export type { Course, StepPoints } from "./step-points.js";

@@ -1,12 +1,15 @@
 // The lines of numerics.jsonl, checked as far as their readers rely on them.
 import type { MonitorRecord, OverflowReport } from "@rfdetr/amp";
 import type { ControlRecord, RollbackRecord } from "@rfdetr/amp/records";
+import type { GroupRecord, RankColumns } from "../run/files/rank-records.js";
 
 /** A step, as far as every version of the file has it. */
 export interface StepLine {
   step: number;
   skipped: boolean;
   scale: number;
+  /** NaN where it is not recorded. */
+  norm: number;
   fault: string | null;
   bad_parameter: string | null;
   bad_module: string | null;
@@ -50,11 +53,25 @@ export function stepOf(record: Record<string, unknown>): StepLine | null {
     step,
     skipped: record.skipped === true,
     scale: numberOf(record.scale) ?? 1,
+    norm: numberOf(record.grad_norm) ?? Number.NaN,
     fault: textOf(record.fault),
     bad_parameter: textOf(record.bad_parameter),
     bad_module: textOf(record.bad_module),
     figures,
   };
+}
+
+/** What each process did in a step; null for a step of one process, and where it is damaged. */
+export function ranksOf({ ranks }: Record<string, unknown>): RankColumns | null {
+  if (ranks === null || typeof ranks !== "object") return null;
+  const named = ranks as Record<string, unknown>;
+  const columns = (["images", "work", "load", "wait", "grad_norm"] as const).map((name) => {
+    const column = named[name];
+    return Array.isArray(column) ? column.map((value) => numberOf(value) ?? Number.NaN) : [];
+  });
+  const [images, work, load, wait, grad_norm] = columns;
+  const isWhole = images.length > 0 && columns.every(({ length }) => length === images.length);
+  return isWhole ? { images, work, load, wait, grad_norm } : null;
 }
 
 type Line = Record<string, unknown>;
@@ -156,4 +173,9 @@ export function isRollback(record: Line): record is Line & RollbackRecord {
 /** Whether a record is a command that the run obeyed. */
 export function isControl(record: Line): record is Line & ControlRecord {
   return stepOf(record) !== null && typeof record.command === "string";
+}
+
+/** Whether a record names the machines of the processes. */
+export function isGroup(record: Line): record is Line & GroupRecord {
+  return stepOf(record) !== null && isTexts(record.hosts) && record.hosts.length > 0;
 }

@@ -6,7 +6,16 @@ import type { ControlRecord, ForecastRecord, RollbackRecord } from "@rfdetr/amp/
 import { linesOf } from "../run/files/log-file.js";
 import { reasonOf } from "../support/system-error.js";
 import { Ends } from "./ends.js";
-import { isControl, isMonitorRecord, isOverflowReport, isRollback, stepOf } from "./numerics-lines.js";
+import {
+  isControl,
+  isGroup,
+  isMonitorRecord,
+  isOverflowReport,
+  isRollback,
+  ranksOf,
+  stepOf,
+} from "./numerics-lines.js";
+import { RankCollector, type RankSummary } from "./ranks.js";
 import { PointCollector, type StepPoints } from "./step-points.js";
 import { WatchedCollector, type WatchedSpan } from "./watched-spans.js";
 
@@ -72,6 +81,8 @@ export interface NumericsRecord {
   controls: Excerpt<ControlRecord>;
   /** Overflows that were foreseen, one for each side of a module, whether they came or not. */
   forecasts: SeenForecast[];
+  /** The processes of the last steps; null for a run of one process. */
+  ranks: RankSummary | null;
   /** Lines that are not records of a version that is known. */
   damagedLines: number;
   /** What is wrong with the file, in words. */
@@ -103,6 +114,7 @@ class Collected {
   readonly rollbacks = new Ends<RollbackRecord>(100);
   readonly controls = new Ends<ControlRecord>(100);
   readonly forecasts = new Map<string, SeenForecast>();
+  readonly ranks = new RankCollector();
 
   constructor({ points = 600, watched = 64 }: ReadOptions) {
     this.points = new PointCollector(points);
@@ -129,8 +141,9 @@ class Collected {
     else if (record.kind === "overflow" && isOverflowReport(record)) this.overflows.add(record);
     else if (record.kind === "rollback" && isRollback(record)) this.rollbacks.add(record);
     else if (record.kind === "control" && isControl(record)) this.controls.add(record);
+    else if (record.kind === "group" && isGroup(record)) this.ranks.group(record);
     // Kinds of later versions are no damage.
-    else return !["monitor", "overflow", "rollback", "control"].includes(String(record.kind));
+    else return !["monitor", "overflow", "rollback", "control", "group"].includes(String(record.kind));
     return true;
   }
 
@@ -151,6 +164,8 @@ class Collected {
     this.lastStep = step.step;
     if (step.skipped) this.skipped++;
     this.points.add(step.step, step.skipped, step.figures);
+    const ranks = ranksOf(record);
+    if (ranks !== null) this.ranks.add(step.step, ranks, step);
     if (step.scale !== this.scale) this.scaleChanges.add({ step: step.step, scale: step.scale });
     this.scale = step.scale;
     if (!step.skipped) {
@@ -245,6 +260,7 @@ export class NumericsReader {
       rollbacks: rollbacks.excerpt(),
       controls: controls.excerpt(),
       forecasts: [...forecasts.values()],
+      ranks: this.#collected.ranks.summary(),
     };
   }
 

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeExampleRun } from "../testing/example-run.js";
 import { attribute, type HtmlPage, htmlPage } from "../testing/html-page.js";
 import { type ReportRun, reportRun } from "../testing/report-run.js";
 import { readRun } from "./run-record.js";
@@ -301,5 +302,18 @@ describe("the chapter on numerics", () => {
     expect(report).toContain("The loss was not scaled, which only float16 needs.");
     expect(report).toContain("Outputs would have fit into float16, with +3.0 bits left in decoder.layers.0.");
     expect(report).not.toContain("What was not finite");
+  });
+});
+
+describe("the report of a run of several processes", () => {
+  it("says which of them holds up the others, and shows what each did", () => {
+    const folder = join(root, "twins");
+    writeExampleRun(folder, { steps: 120, watchedEvery: 0, hosts: ["<b>birch</b>", "oak"] });
+    const page = htmlPage(runReport(readRun(folder)));
+    expect(page.text()).toMatch(/Rank 1 on oak is slow: it works 24\d ms a step, the others 16\d ms/);
+    expect(page.text()).toContain("<b>birch</b>");
+    const titles = page.all("figcaption").map((caption) => page.text(caption));
+    for (const title of ["Work of each step", "Waiting of each step", "Gradient norm of each process"])
+      expect(titles).toContain(title);
   });
 });

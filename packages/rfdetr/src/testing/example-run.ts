@@ -16,6 +16,8 @@ export interface ExampleRun {
   /** A module whose outputs double every so many steps. */
   growing?: { path: string; everySteps: number } | null;
   classes?: string[];
+  /** The machines of its processes; the last of them is slow. Missing for a run of one process. */
+  hosts?: readonly string[];
   /** The folder of the data. */
   data?: string;
   /** The content of evaluation.json. */
@@ -116,10 +118,10 @@ function writeMetrics(folder: string, steps: number, epochSteps: number, random:
 }
 
 type Numerics = Required<Pick<ExampleRun, "steps" | "epochSteps" | "watchedEvery" | "layers" | "precision">> &
-  Pick<ExampleRun, "growing">;
+  Pick<ExampleRun, "growing" | "hosts">;
 
 function writeNumerics(folder: string, options: Numerics, random: () => number): void {
-  const { steps, epochSteps, watchedEvery, layers, precision } = options;
+  const { steps, epochSteps, watchedEvery, layers, precision, hosts } = options;
   const path = join(folder, "numerics.jsonl");
   const header = { v: 1, kind: "header", precision, reason: "", overrides: {}, monitor_interval: watchedEvery };
   const places = modulePaths(layers).map((name) => ({
@@ -128,8 +130,10 @@ function writeNumerics(folder: string, options: Numerics, random: () => number):
     width: 22 + Math.floor(14 * random()),
   }));
   let text = `${JSON.stringify(header)}\n`;
+  if (hosts !== undefined) text += `${JSON.stringify({ v: 1, kind: "group", step: 1, hosts })}\n`;
   for (let step = 1; step <= steps; step++) {
-    text += `${JSON.stringify(stepLine(step, steps, epochSteps, precision, random))}\n`;
+    const line = stepLine(step, steps, epochSteps, precision, random);
+    text += `${JSON.stringify(hosts === undefined ? line : { ...line, ...ranksOf(hosts.length, random) })}\n`;
     if (watchedEvery > 0 && (step === 1 || step % watchedEvery === 0))
       text += `${JSON.stringify(monitorLine(step, places, options, random))}\n`;
     if (text.length < 1 << 22) continue;
@@ -159,6 +163,30 @@ function stepLine(step: number, steps: number, epochSteps: number, precision: st
       seconds: 0.2 + 0.02 * random(),
     },
     memory: { live_bytes: 1e7, peak_bytes: 4e7 + 1e6 * random(), rss_bytes: 3e8 },
+  };
+}
+
+/**
+ * What processes do in a step: the last waits 80 ms for its images, and the others for it. Their gradients point in
+ * directions of 64 dimensions that differ by a noise of scale 48 images, at 4 images each.
+ */
+function ranksOf(size: number, random: () => number): object {
+  const dimensions = 64;
+  const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  const gradients = Array.from({ length: size }, () =>
+    Array.from({ length: dimensions }, () => (1 + Math.sqrt(48 / 4) * normal()) / Math.sqrt(dimensions) / size),
+  );
+  const sum = gradients[0].map((_, i) => gradients.reduce((all, gradient) => all + gradient[i], 0));
+  const load = gradients.map((_, rank) => (rank === size - 1 ? 0.08 : 0.002) + 0.004 * random());
+  const work = load.map((seconds) => seconds + 0.16 + 0.01 * random());
+  const exchange = 0.012 + 0.002 * random();
+  return {
+    grad_norm: Math.hypot(...sum),
+    ranks: {
+      images: gradients.map(() => 4),
+      ...{ work, load, wait: work.map((seconds) => Math.max(...work) - seconds + exchange) },
+      grad_norm: gradients.map((gradient) => Math.hypot(...gradient)),
+    },
   };
 }
 

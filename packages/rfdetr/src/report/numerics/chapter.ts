@@ -9,6 +9,7 @@ import { lossScale } from "./loss-scale.js";
 import { memory } from "./memory.js";
 import { overallOf } from "./overall.js";
 import { precisionCost } from "./precision-cost.js";
+import { processes } from "./processes.js";
 import { stories } from "./stories.js";
 import { time } from "./time.js";
 import { updates } from "./updates.js";
@@ -26,6 +27,7 @@ export function numericsChapter({ numerics, config }: RunRecord): Html | null {
     overall && updates(overall, watched),
     memory(numerics),
     time(numerics),
+    processes(numerics),
     precisionCost(header),
     controls(numerics),
   ].filter((part) => part !== null);
