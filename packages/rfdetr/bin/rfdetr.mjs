@@ -17,7 +17,7 @@ const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const isCheckout = existsSync(new URL("../src", import.meta.url));
 const wantsVersion = args.includes("--version") || args.includes("-V");
 const commands =
-  "train, val, predict, data, bench, profile, doctor, numerics, control, report, dash, convert, settings, demo, demo-page, setup".split(
+  "train, val, predict, export, data, bench, profile, doctor, numerics, control, report, dash, convert, settings, demo, demo-page, setup".split(
     ", ",
   );
 const wantsHelp =
