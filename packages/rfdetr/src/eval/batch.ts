@@ -3,6 +3,8 @@ import type { GroundTruth } from "./coco/coco.js";
 
 /** Images at the model's size, with their ground truth in pixels of the original images. */
 export interface EvaluationBatch {
+  /** Its place among the batches of the split, where the loader tells. */
+  number?: number;
   /** `[B, height, width, 3]`: bytes, or float32 on the scale 0 to 1. */
   images: Uint8Array | Float32Array;
   height: number;

@@ -8,8 +8,8 @@ import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { EvaluationBatch } from "./batch.js";
 import { relabel } from "./class-map.js";
-import { CocoEvaluator } from "./coco/coco.js";
-import { scoreImage } from "./scored-split.js";
+import { CocoEvaluator, type EvaluatedImage } from "./coco/coco.js";
+import { scoredImage } from "./scored-split.js";
 
 /** A model and how it computes. */
 export interface EvaluatedModel {
@@ -46,55 +46,105 @@ export function outputsOf(
   return autocast.run(() => model.call(input));
 }
 
+/** The images of a batch, as an evaluator takes them. */
+export interface ScoredBatch {
+  images: EvaluatedImage[];
+  /** Detections that were left out because they are not finite. */
+  nonFinite: number;
+  /** The detections of each image, before they were changed. */
+  found: ScoredBoxes[];
+}
+
+/**
+ * The images of a batch with the `numSelect` best detections of each. Call it inside a scope.
+ * @param outputs of the model for the batch, in float32
+ * @param change applied to the detections of an image before they are scored
+ */
+function scoredImages(
+  batch: EvaluationBatch,
+  outputs: Prediction,
+  numSelect: number,
+  change: (detections: ScoredBoxes) => ScoredBoxes,
+): ScoredBatch {
+  const scored: ScoredBatch = { images: [], nonFinite: 0, found: [] };
+  for (const [i, boxes] of postprocess(outputs, batch.origSizes, numSelect).entries()) {
+    const detections = toArrays(boxes);
+    const { image, dropped } = scoredImage(batch, i, detections, change);
+    scored.nonFinite += dropped;
+    scored.found.push(detections);
+    scored.images.push(image);
+  }
+  return scored;
+}
+
+/** Adds what was scored to an evaluator. */
+export function addScored(
+  evaluator: CocoEvaluator,
+  { images, nonFinite }: Pick<ScoredBatch, "images" | "nonFinite">,
+): void {
+  evaluator.nonFinite += nonFinite;
+  for (const image of images) evaluator.addImage(image);
+}
+
 /**
  * Adds the images of a batch to an evaluator, with the `numSelect` best detections of each. Call it inside a scope.
  * Detections that are not finite are left out, and the evaluator counts them.
  * @param outputs of the model for the batch, in float32
- * @param change applied to the detections of an image before they are scored
- * @returns the detections of each image, before `change`
+ * @returns the detections of each image
  */
 export function scoreBatch(
   evaluator: CocoEvaluator,
   batch: EvaluationBatch,
   outputs: Prediction,
   numSelect: number,
-  change: (detections: ScoredBoxes) => ScoredBoxes = (found) => found,
 ): ScoredBoxes[] {
-  return postprocess(outputs, batch.origSizes, numSelect).map((scored, i) => {
-    const detections = toArrays(scored);
-    scoreImage(evaluator, batch, i, detections, change);
-    return detections;
-  });
+  const scored = scoredImages(batch, outputs, numSelect, (found) => found);
+  addScored(evaluator, scored);
+  return scored.found;
+}
+
+/** The evaluator of a model's detections. */
+export function evaluatorOf({ classNames, maxDets }: EvaluationOptions): CocoEvaluator {
+  return new CocoEvaluator({ classNames, maxDets: [...new Set([1, 10, maxDets])] });
 }
 
 /**
- * Runs a model over a split under its training autocast, with logits raised to float32 before the sigmoid, and scores
- * it.
+ * Runs a model over batches under its training autocast, with logits raised to float32 before the sigmoid.
  *
  * Ground truth is the annotation file at original size. The Python package scores against the transformed training
  * targets scaled back (clipped and rounded by the resize). Under autocast it reads scores in low precision, where
  * ties change the ranking.
- * @returns the filled evaluator, or null if `progress` stopped the evaluation
+ * @returns what each batch gives, with its number; the model is in evaluation mode meanwhile
  */
-export async function evaluate(options: EvaluationOptions): Promise<CocoEvaluator | null> {
-  const { model, autocast, classNames, classes, maxDets } = options;
-  const evaluator = new CocoEvaluator({ classNames, maxDets: [...new Set([1, 10, maxDets])] });
+export async function* scoredBatches(
+  options: EvaluationOptions,
+): AsyncGenerator<ScoredBatch & { number: number | undefined }> {
+  const { model, autocast, classes } = options;
   const change = (found: ScoredBoxes): ScoredBoxes => (classes === undefined ? found : relabel(found, classes));
   const training = model.training;
   model.eval();
   try {
     for await (const batch of options.batches) {
-      noGrad(() =>
-        scope(() => {
-          const outputs = inFloat32(outputsOf(batch, options));
-          scoreBatch(evaluator, batch, outputs, model.config.numSelect, change);
-        }),
+      const scored = noGrad(() =>
+        scope(() => scoredImages(batch, inFloat32(outputsOf(batch, options)), model.config.numSelect, change)),
       );
-      if (options.progress?.(evaluator.images) === false) return null;
+      yield { ...scored, number: batch.number };
     }
   } finally {
     autocast.clearCache();
     model.train(training);
+  }
+}
+
+/**
+ * Runs a model over a split and scores it, see {@link scoredBatches}.
+ * @returns the filled evaluator, or null if `progress` stopped the evaluation
+ */
+export async function evaluate(options: EvaluationOptions): Promise<CocoEvaluator | null> {
+  const evaluator = evaluatorOf(options);
+  for await (const scored of scoredBatches(options)) {
+    addScored(evaluator, scored);
+    if (options.progress?.(evaluator.images) === false) return null;
   }
   return evaluator;
 }

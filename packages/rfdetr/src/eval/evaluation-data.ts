@@ -69,13 +69,10 @@ export async function* evaluationBatches(
   shard: Shard = wholeShard,
 ): AsyncGenerator<EvaluationBatch> {
   const order = placesOf(images.length, batch, shard);
-  for await (const { images: pixels, height, width, entries, origSizes } of loader.batches(
-    images,
-    order,
-    batch,
-    () => [],
-  ))
+  for await (const batchOfShard of loader.batches(images, order, batch, () => [])) {
+    const { images: pixels, height, width, entries, origSizes } = batchOfShard;
     yield {
+      number: shard.rank + batchOfShard.number * shard.size,
       images: pixels,
       height,
       width,
@@ -84,6 +81,7 @@ export async function* evaluationBatches(
       origSizes,
       truths: entries.map(truthOf),
     };
+  }
 }
 
 /** Batches of the images in their order, resized in this thread: those that the loader has no recipe for. */

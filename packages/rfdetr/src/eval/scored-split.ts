@@ -6,7 +6,7 @@ import { DataError, NumericsError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import { brightnessOf } from "./brightness.js";
 import { classMap } from "./class-map.js";
-import type { CocoEvaluator } from "./coco/coco.js";
+import type { CocoEvaluator, EvaluatedImage } from "./coco/coco.js";
 import { type EvaluationDataOptions, openEvaluationData } from "./evaluation-data.js";
 import { finiteDetections } from "./finite-detections.js";
 
@@ -51,6 +51,22 @@ export async function openScoredSplit(
   return data.classNames.join("\n") === classNames.join("\n") ? data : { ...data, classes };
 }
 
+/** An image of a batch as an evaluator takes it, and how many detections were left out because they are not finite. */
+export function scoredImage(
+  batch: EvaluationBatch,
+  i: number,
+  detections: ScoredBoxes,
+  change: (detections: ScoredBoxes) => ScoredBoxes,
+): { image: EvaluatedImage; dropped: number } {
+  const [height, width] = batch.origSizes[i];
+  const { kept, dropped } = finiteDetections(detections);
+  const image = {
+    ...{ id: batch.imageIds[i], file: batch.files?.[i], width, height, brightness: brightnessOf(batch, i) },
+    ...{ gt: batch.truths[i], detections: change(kept) },
+  };
+  return { image, dropped };
+}
+
 /** Adds an image of a batch to an evaluator. Detections that are not finite are left out, and the evaluator counts them. */
 export function scoreImage(
   evaluator: CocoEvaluator,
@@ -59,13 +75,9 @@ export function scoreImage(
   detections: ScoredBoxes,
   change: (detections: ScoredBoxes) => ScoredBoxes,
 ): void {
-  const [height, width] = batch.origSizes[i];
-  const { kept, dropped } = finiteDetections(detections);
+  const { image, dropped } = scoredImage(batch, i, detections, change);
   evaluator.nonFinite += dropped;
-  evaluator.addImage({
-    ...{ id: batch.imageIds[i], file: batch.files?.[i], width, height, brightness: brightnessOf(batch, i) },
-    ...{ gt: batch.truths[i], detections: change(kept) },
-  });
+  evaluator.addImage(image);
 }
 
 /** @throws DataError if nothing was scored; NumericsError if some detections were not finite */

@@ -9,6 +9,7 @@ import type { DoneEvent, EpochEvent, StartEvent, StepEvent } from "./files/event
 import { readSummary } from "./files/read-summary.js";
 import type { RunSummary } from "./files/run-directory.js";
 import { epochMeans } from "./progress.js";
+import { leftOutOf } from "./ranks/team.js";
 import { runVersions } from "./session/run-config.js";
 import type { Session } from "./session/session.js";
 import { effectiveBatch, microBatchesOf } from "./session/training-data.js";
@@ -141,7 +142,7 @@ export function doneEvent(
 
 /** What `summary.json` holds. */
 export function runSummary(
-  { progress, precision, reason, started, data }: Session,
+  { progress, precision, reason, started, data, team }: Session,
   stopReason: RunSummary["stop_reason"],
   error: unknown,
 ): RunSummary {
@@ -153,7 +154,7 @@ export function runSummary(
     epochs: progress.epoch,
     steps: progress.step,
     skipped_steps: progress.skipped,
-    bad_images: data.leftOut().length,
+    bad_images: leftOutOf({ data, team }).size,
     train_seconds: Number(progress.trainSeconds.toFixed(3)),
     peak_rss_bytes: peakRss(),
     stop_reason: stopReason,

@@ -74,6 +74,7 @@ export class RunControl {
       else if (!this.#paused) break;
       else {
         waited = true;
+        this.session.team.wait();
         await sleep(interval);
       }
     }

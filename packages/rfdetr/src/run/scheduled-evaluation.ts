@@ -3,7 +3,6 @@ import type { CocoEvaluator } from "../eval/coco/coco.js";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { evaluationDetails } from "../eval/details/describe-evaluation.js";
 import type { EvaluationDetails } from "../eval/details/evaluation-details.js";
-import { evaluate } from "../eval/evaluate.js";
 import type { EvaluationEvent } from "./files/events.js";
 import type { Session } from "./session/session.js";
 import { useBest, withAverage } from "./session/session-state.js";
@@ -24,20 +23,24 @@ async function* scheduledEvaluation(
   const done: number[] = [];
   let wake = () => {};
   let running = true;
+  const batch = settings.evalBatchSize ?? settings.batchSize;
   const run = () =>
-    evaluate({
-      model: parts.model,
-      autocast: session.evaluationAutocast,
-      device: parts.device,
-      classNames: data.classNames,
-      batches: data.evaluation(split, settings.evalBatchSize ?? settings.batchSize),
-      maxDets: settings.evalMaxDets,
-      progress: (images) => {
-        done.push(images);
-        wake();
-        return !stopRequested();
+    session.team.evaluate(
+      { split, batch, shipped: which === "shipped" },
+      {
+        model: parts.model,
+        autocast: session.evaluationAutocast,
+        device: parts.device,
+        classNames: data.classNames,
+        batches: data.evaluation(split, batch),
+        maxDets: settings.evalMaxDets,
+        progress: (images) => {
+          done.push(images);
+          wake();
+          return !stopRequested();
+        },
       },
-    });
+    );
   const work = (which === "shipped" ? withAverage(session, run) : run()).finally(() => {
     running = false;
     wake();
@@ -112,6 +115,7 @@ export async function* evaluateTest(
   stopRequested: () => boolean,
 ): AsyncGenerator<EvaluationEvent, EvaluationDetails | null> {
   useBest(session);
+  session.team.sendState(session);
   const evaluator = yield* scheduledEvaluation(session, "own", "test", stopRequested);
   return evaluator === null ? null : describeOf(session, "test", evaluator, session.progress.best?.epoch ?? null);
 }

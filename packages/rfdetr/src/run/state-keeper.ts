@@ -49,6 +49,7 @@ export class StateKeeper {
   *heal(): Generator<WarningEvent> {
     const { repaired, lost, norm } = heal(this.session);
     for (const message of repaired) yield { type: "warning", message };
+    if (repaired.length > 0) this.session.team.sendState(this.session);
     if (lost.length > 0) throw lostWeights(this.session, lost, this.savedStep);
     this.#health.weights(norm);
   }
@@ -84,6 +85,7 @@ export class StateKeeper {
   /** Goes back to the last checkpoint. @returns the step whose state the run is in again */
   rollBack(): number {
     const to = rollBack(this.session);
+    this.session.team.sendState(this.session);
     this.#health.wentBack();
     return to;
   }

@@ -1,30 +1,16 @@
 // The steps of a run: each is made, recorded, told of, and run again where it was faulty.
-import type { OverflowReport } from "@rfdetr/amp";
 import { scaleOfStep } from "../train/multi-scale.js";
 import { replayStep } from "../train/replay.js";
-import { type StepResult, trainingStep } from "../train/step.js";
+import type { StepResult } from "../train/step.js";
 import type { MicroBatch } from "../train/step-parts.js";
-import { boxesOfEach, meanBoxes, type WholeStep } from "../train/whole-step.js";
+import { boxesOfEach } from "../train/whole-step.js";
 import { afterFault, type FaultyRun } from "./after-fault.js";
 import type { TrainEvent } from "./files/events.js";
 import { stepEvent } from "./make-events.js";
 import { addStep, stepsLeft } from "./progress.js";
 import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StepWatch } from "./step-watch.js";
-
-/** What is decided about a step before it is made. */
-interface StepPlan {
-  /** Its number, from 1. */
-  step: number;
-  lr: number;
-  /** Side length of the images in pixels; null keeps their size. */
-  size: number | null;
-  /** Loss scale; 1 where gradients are not scaled. */
-  scale: number;
-  /** Whether the moving average is updated if the step is applied. */
-  averages: boolean;
-  whole: WholeStep;
-}
+import { type StepPlan, takeStep, wholeStepOf } from "./take-step.js";
 
 /** Makes the optimizer steps of a run. */
 export class StepMaker {
@@ -68,27 +54,33 @@ export class StepMaker {
   /** @returns whether the run went back to its last checkpoint */
   *make(microBatches: readonly MicroBatch[]): Generator<TrainEvent, boolean> {
     const { session, recorders, faults, state } = this.run;
-    const { parts, ema, progress } = session;
-    const plan = this.#plan(microBatches);
-    const { size, scale, whole } = plan;
+    const { parts, progress, team } = session;
+    const plan = this.#plan();
+    const scale = parts.scaler.currentScale;
+    const whole = wholeStepOf(session, plan, team.beginStep(plan, boxesOfEach(microBatches)), team.ranks);
+    const { peers } = team;
+    peers?.next(this.#loaded, parts.scaler);
     const observer = this.#watch.begin(plan.step);
-    const result = trainingStep(parts, microBatches, size, plan.averages ? ema : null, observer, whole);
+    const { result, lr } = takeStep(session, microBatches, plan, whole, { observer, peers });
     const seen = this.#watch.end();
     if (result.warning !== null) yield { type: "warning", message: result.warning };
-    const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
     const now = performance.now();
     const seconds = (now - this.#mark) / 1000;
     progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
-    addStep(progress, result, images, seconds);
+    addStep(progress, result, result.images, seconds);
     state.loss(result.loss);
     this.#mark = now;
-    this.#speed.add(images, now);
+    this.#speed.add(result.images, now);
     const files = microBatches.flatMap((batch) => batch.files ?? []);
-    const report = !result.applied && faults.wantsReplay() ? this.#replay(microBatches, plan, files) : null;
+    const what = { step: plan.step, precision: session.precision, files };
+    const again = () => replayStep(parts, microBatches, plan.size, scale, what, whole);
+    const report = !result.applied && faults.wantsReplay() ? team.replay(scale, again) : null;
     const { images: prepared, ...rest } = result.seconds;
     const phases = { load: this.#loaded + prepared, ...rest };
-    const event = this.#event(result, plan, { module: report?.module ?? null, side: microBatches[0].height, images });
-    const recorded = { event, result, microBatches, scale, seconds, phases, ranks: null, files, report, seen };
+    const module = report?.module ?? null;
+    const event = this.#event(result, { lr, scale, module, size: plan.size ?? microBatches[0].height });
+    const ranks = peers?.steps ?? null;
+    const recorded = { event, result, microBatches, scale, seconds, phases, ranks, files, report, seen };
     for (const recorder of recorders) recorder.step?.(recorded);
     for (const message of session.warnings.splice(0)) yield { type: "warning", message };
     yield event;
@@ -97,49 +89,30 @@ export class StepMaker {
     return false;
   }
 
-  #plan(microBatches: readonly MicroBatch[]): StepPlan {
-    const { settings, schedule, parts, ema, scales, progress, seed } = this.run.session;
-    const step = progress.step + 1;
-    const boxes = settings.boxNormaliser === "step" ? meanBoxes(boxesOfEach(microBatches)) : null;
+  #plan(): StepPlan {
+    const { settings, ema, scales, progress } = this.run.session;
+    const { applied } = progress;
     return {
-      step,
-      lr: schedule.apply(parts.optimizer, progress.applied, progress.rollbacks?.lrFactor),
-      size: scales === null ? null : scaleOfStep(progress.applied, scales),
-      scale: parts.scaler.currentScale,
-      averages: ema !== null && (progress.applied + 1) % settings.emaUpdateInterval === 0,
-      whole: {
-        microBatches: microBatches.length,
-        numbers: [...microBatches.keys()],
-        boxes,
-        seed: [seed, step],
-      },
+      step: progress.step + 1,
+      applied,
+      lrFactor: progress.rollbacks?.lrFactor ?? 1,
+      size: scales === null ? null : scaleOfStep(applied, scales),
+      averages: ema !== null && (applied + 1) % settings.emaUpdateInterval === 0,
     };
-  }
-
-  #replay(
-    microBatches: readonly MicroBatch[],
-    { step, size, scale, whole }: StepPlan,
-    files: readonly string[],
-  ): OverflowReport {
-    const { parts, precision } = this.run.session;
-    return replayStep(parts, microBatches, size, scale, { step, precision, files }, whole);
   }
 
   #event(
     result: StepResult,
-    { lr, size, scale }: StepPlan,
-    { module, side, images }: { module: string | null; side: number; images: number },
+    figures: { lr: number; scale: number; module: string | null; size: number },
   ): Extract<TrainEvent, { type: "step" }> {
     const { session } = this.run;
+    const perSecond = this.#speed.perSecond;
     return stepEvent(session, result, {
-      lr,
-      size: size ?? side,
-      scale,
-      module,
-      imagesPerSecond: this.#speed.perSecond,
+      ...figures,
+      imagesPerSecond: perSecond,
       secondsLeft: secondsLeft(session, stepsLeft(session), {
-        images,
-        perSecond: this.#speed.perSecond,
+        images: result.images,
+        perSecond,
         evaluation: this.evaluationSeconds,
       }),
     });

@@ -1,7 +1,7 @@
 // The training loop: epochs of steps, evaluation, checkpoints; a stream of events. What is written down is the
 // recorders' work.
 import { existsSync } from "node:fs";
-import { RfdetrError } from "../support/errors.js";
+import { InternalError, RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/early-stopping.js";
 import { judgeEpoch } from "./best-weights.js";
 import { EpochHealth } from "./epoch-health.js";
@@ -10,8 +10,12 @@ import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunDirectory, type RunSummary } from "./files/run-directory.js";
 import { logged } from "./files/run-log.js";
+import { joinRun } from "./launch/join-run.js";
 import { doneEvent, epochEvent, reasonOfEnd, runSummary, startEvent, writtenSummary } from "./make-events.js";
 import { emptySums, stepsLeft } from "./progress.js";
+import { follow } from "./ranks/follower.js";
+import { Ranks } from "./ranks/ranks.js";
+import { leftOutOf, Team } from "./ranks/team.js";
 import { drawPictures } from "./recorders/draw-pictures.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import type { Recorder } from "./recorders/recorder.js";
@@ -24,31 +28,54 @@ import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
 import { StateKeeper } from "./state-keeper.js";
 import { StepMaker } from "./step-maker.js";
-import type { TrainRequest } from "./train-request.js";
+import type { ThreadRequest, TrainRequest } from "./train-request.js";
 
 type StopReason = RunSummary["stop_reason"];
 
 /**
- * Trains in this thread. Ends with a `done` event.
+ * Trains in this thread. Ends with a `done` event. Of several processes, rank 0 alone has events; the others train
+ * along until it lets them go.
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */
-export async function* train(request: TrainRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
+export async function* train(asked: ThreadRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
+  const { place = null } = asked;
+  const joined = place === null ? null : joinRun({ ...asked, place });
+  const request = joined?.request ?? (asked as TrainRequest);
+  const ranks = new Ranks(joined);
+  if (ranks.rank > 0) return await follow(ranks, request, openData);
+  const team = new Team(ranks, request.stop);
+  let ended = false;
+  try {
+    yield* lead(request, openData, team);
+    team.end();
+    ended = true;
+  } catch (error) {
+    ended = true;
+    throw ranks.explain(error);
+  } finally {
+    // Who reads the events may leave before their end.
+    if (!ended) ranks.explain(new InternalError("The events of the run are not read any more"));
+  }
+}
+
+async function* lead(request: TrainRequest, openData: OpenTrainData, team: Team): AsyncGenerator<TrainEvent, void> {
   const directory = request.resume === null ? null : RunDirectory.open(request.resume);
   try {
     const ended = directory === null ? null : endedRun(directory, request);
     if (ended !== null) return yield ended;
     if (directory === null) for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
-    yield* trainSession(await prepareRun(request, directory, openData), request.stop);
+    yield* trainSession(await prepareRun(request, directory, openData, team), request.stop);
   } finally {
     directory?.release();
   }
 }
 
 async function* trainSession(session: Session, stop: Int32Array): AsyncGenerator<TrainEvent, void> {
+  const { team } = session;
   try {
     const trainer = new Trainer(session, openRecorders(session), () => Atomics.load(stop, 0) !== 0);
     try {
-      yield* logged(session.directory, trainer.run(), (error) => trainer.fail(error));
+      yield* logged(session.directory, trainer.run(), (error) => trainer.fail(team.ranks.explain(error)));
     } finally {
       await drawPictures(trainer.recorders);
       trainer.close();
@@ -67,8 +94,8 @@ class Trainer {
   readonly #state: StateKeeper;
   readonly #epochs: EpochHealth;
   readonly #control: RunControl;
-  /** Images that were named because they were left out. */
-  #named = 0;
+  /** What was said of images that were left out. */
+  readonly #named = new Set<string>();
 
   constructor(
     readonly session: Session,
@@ -130,7 +157,8 @@ class Trainer {
 
   /** What is to be said to the user, by recorders among others. */
   *#warnings(): Generator<TrainEvent> {
-    for (const message of this.session.warnings.splice(0)) yield { type: "warning", message };
+    const { warnings, team } = this.session;
+    for (const message of [...warnings.splice(0), ...team.warnings.splice(0)]) yield { type: "warning", message };
   }
 
   /** What remains to be done and said at the end of a run that was not interrupted. */
@@ -157,6 +185,7 @@ class Trainer {
     const { data, stepsPerEpoch, settings } = this.session;
     const progress = this.#progress;
     this.#steps.begin();
+    this.session.team.order({ do: "epoch", epoch: progress.epoch, from: progress.stepInEpoch });
     for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
       this.#steps.loaded();
       if (stepsLeft(this.session) <= 0) break;
@@ -175,8 +204,11 @@ class Trainer {
 
   /** Names the images that were left out since the last time. */
   *#leftOut(): Generator<TrainEvent> {
-    for (const message of this.session.data.leftOut().slice(this.#named)) yield { type: "warning", message };
-    this.#named = this.session.data.leftOut().length;
+    for (const message of leftOutOf(this.session)) {
+      if (this.#named.has(message)) continue;
+      this.#named.add(message);
+      yield { type: "warning", message };
+    }
   }
 
   /**
@@ -257,7 +289,7 @@ class Trainer {
   fail(error: unknown): unknown {
     try {
       this.#done("failed", error);
-      if (RfdetrError.is(error) && error.code === "ERR_DATA")
+      if (RfdetrError.is(error) && ["ERR_DATA", "ERR_DISTRIBUTED", "ERR_RANK"].includes(error.code))
         for (const _ of [...this.#keepLast(), ...this.#state.checkpoint()]);
     } catch {
       // On a full disk this fails too; the error that matters is thrown by the caller.

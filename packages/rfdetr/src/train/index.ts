@@ -5,6 +5,15 @@ export { scaleOfStep, trainingScales } from "./multi-scale.js";
 export { type GroupSettings, parameterGroups } from "./parameter-groups.js";
 export { randomBatch } from "./random-batch.js";
 export { Schedule, type ScheduleSettings, scheduleFactor } from "./schedule.js";
-export { type Fault, type StepResult, type StepSeconds, trainingStep } from "./step.js";
-export { averageOf, type MicroBatch, prepareImages, type StepParts, stepParts } from "./step-parts.js";
+export type { Fault } from "./settle-step.js";
+export { type StepResult, trainingStep } from "./step.js";
+export {
+  averageOf,
+  type MicroBatch,
+  prepareImages,
+  type StepParts,
+  type StepSeconds,
+  stepParts,
+} from "./step-parts.js";
+export type { MicroBatchLoss, StepPart, StepPeers } from "./step-peers.js";
 export { type WholeStep, wholeStep } from "./whole-step.js";

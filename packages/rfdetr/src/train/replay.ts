@@ -2,7 +2,7 @@
 import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { scope } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
-import { badTerms } from "./step.js";
+import { badTerms } from "./settle-step.js";
 import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js";
 import { seedForward, type WholeStep, wholeStep } from "./whole-step.js";
 

@@ -21,6 +21,20 @@ export interface MicroBatch {
   files?: readonly string[];
 }
 
+/**
+ * Seconds that the parts of a step took. On a GPU these are the times in which the work was handed over; what the GPU
+ * still has to do counts in the part that next waits for it: the loss, which reads its value, and the optimizer, which
+ * reads the norm.
+ */
+export interface StepSeconds {
+  /** Turning the bytes of images into the input of the model. */
+  images: number;
+  forward: number;
+  loss: number;
+  backward: number;
+  optimizer: number;
+}
+
 /** What a training step works with. */
 export interface StepParts {
   model: RFDETRModel;

@@ -1,26 +1,14 @@
 // One optimizer step: forward, loss and backward of every micro-batch, checks for finite values, clipping, AdamW and
 // the moving average.
 
-import { badGradients } from "@rfdetr/amp";
-import { memory, noGrad, ops, optim, scope, span, type Tensor } from "@rfdetr/torch";
+import { memory, noGrad, ops, scope, span, type Tensor } from "@rfdetr/torch";
 import { inFloat32 } from "../model/outputs.js";
 import type { Ema } from "./ema.js";
-import { type MicroBatch, prepareImages, type StepParts } from "./step-parts.js";
-import { seedForward, type WholeStep, wholeStep } from "./whole-step.js";
-
-/**
- * Seconds that the parts of a step took. On a GPU these are the times in which the work was handed over; what the GPU
- * still has to do counts in the part that next waits for it: the loss, which reads its value, and the optimizer, which
- * reads the norm.
- */
-export interface StepSeconds {
-  /** Turning the bytes of images into the input of the model. */
-  images: number;
-  forward: number;
-  loss: number;
-  backward: number;
-  optimizer: number;
-}
+import { GradientSum } from "./gradient-sum.js";
+import { type Fault, settle } from "./settle-step.js";
+import { type MicroBatch, prepareImages, type StepParts, type StepSeconds } from "./step-parts.js";
+import type { MicroBatchLoss, StepPeers } from "./step-peers.js";
+import { placesByShare, seedForward, type WholeStep, wholeStep } from "./whole-step.js";
 
 /** Who is told how far a step is. */
 export interface StepObserver {
@@ -30,14 +18,6 @@ export interface StepObserver {
   ended(phase: Exclude<keyof StepSeconds, "images">): unknown;
   /** Forward has ended. @param bytes of tensors that it kept for backward */
   kept(bytes: number): unknown;
-}
-
-/** What was not finite. */
-export interface Fault {
-  /** In words. */
-  what: string;
-  /** The first parameter whose gradient is not finite; null if the loss was at fault. */
-  parameter: string | null;
 }
 
 /** What a training step did. */
@@ -55,6 +35,8 @@ export interface StepResult {
   /** A warning of the matcher about its costs or of the scaler about its scale, the first time; otherwise null. */
   warning: string | null;
   seconds: StepSeconds;
+  /** Images of the step, in all processes. */
+  images: number;
   /**
    * Bytes of tensors that the forward of a micro-batch kept for backward, and of the low-precision copies of the
    * weights.
@@ -71,6 +53,7 @@ export interface StepResult {
  * @param ema moving average to update if the step is applied
  * @param observer is told how far the step is
  * @param whole the step that the micro-batches are a part of; default: they are all of it
+ * @param peers the processes that compute the others; null: there are none
  * @example
  * import { resolveSettings } from "rfdetr/settings";
  * import { randomBatch, stepParts, trainingStep } from "rfdetr/train";
@@ -85,121 +68,102 @@ export function trainingStep(
   ema: Ema | null = null,
   observer: StepObserver | null = null,
   whole: WholeStep = wholeStep(microBatches),
+  peers: StepPeers | null = null,
 ): StepResult {
   const { optimizer, autocast } = parts;
   const seconds: StepSeconds = { images: 0, forward: 0, loss: 0, backward: 0, optimizer: 0 };
-  const terms = new Map<string, number>();
-  const sums: Sums = { terms, seconds, keptBytes: 0, observer };
-  const share = 1 / whole.microBatches;
-  let loss = 0;
-  let fault: Fault | null = null;
-  let images = 0;
+  const own: OwnShare = { losses: [], seconds, keptBytes: 0, observer };
   optimizer.zeroGrad();
-  for (const [index, batch] of microBatches.entries()) {
-    observer?.microBatch(batch.targets.length, images);
-    images += batch.targets.length;
-    seedForward(whole, whole.numbers[index]);
-    const value = scope(() => microBatch(parts, batch, size, { share, boxes: whole.boxes }, sums));
-    loss += value * share;
-    if (Number.isFinite(value)) continue;
-    const which = badTerms(terms);
-    fault = {
-      what: `loss of micro-batch ${whole.numbers[index] + 1} of ${whole.microBatches}${which === "" ? "" : ` (${which})`}`,
-      parameter: null,
-    };
-    break;
-  }
+  computeGradients({ parts, microBatches, size, whole, peers }, own);
   const halfCopyBytes = autocast.cachedBytes;
   const lap = stopwatch();
-  const { norm, factor, bad } = span("optimizer", () => {
+  const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
+  const { all, ...applied } = span("optimizer", () => {
     // Backward was their last reader; the optimizer then works in the memory that they leave.
     autocast.clearCache();
-    const applied = fault === null ? apply(parts, ema) : reject(parts, fault);
+    const settled = settle(parts, { losses: own.losses, images, seconds }, whole, ema, peers);
     optimizer.zeroGrad();
-    return applied;
+    return settled;
   });
-  fault = bad;
   seconds.optimizer = lap();
   observer?.ended("optimizer");
   return {
     warning: parts.criterion.matcher.warning() ?? parts.scalerWarnings?.shift() ?? null,
-    loss,
-    terms,
-    gradNorm: norm,
-    clipFactor: factor,
-    applied: fault === null,
-    fault,
+    ...applied,
+    applied: applied.fault === null,
+    images: all.reduce((sum, part) => sum + part.images, 0),
     seconds,
-    keptBytes: sums.keptBytes,
+    keptBytes: own.keptBytes,
     halfCopyBytes,
   };
 }
 
-/** The kinds of loss that are not finite, such as `loss_giou`, whatever the layer. */
-export function badTerms(terms: ReadonlyMap<string, number>): string {
-  const bad = [...terms].flatMap(([name, value]) =>
-    name.startsWith("loss_") && !Number.isFinite(value) ? [name.replace(/_(\d+|enc)$/, "")] : [],
-  );
-  return [...new Set(bad)].join(", ");
-}
-
-interface Applied {
-  norm: number;
-  factor: number;
-  bad: Fault | null;
-}
-
-/**
- * Unscales and clips the gradients and steps the optimizer, unless the norm is not finite: then some gradient is not
- * either.
- */
-function apply({ model, optimizer, scaler, clipMaxNorm }: StepParts, ema: Ema | null): Applied {
-  const { parameters } = optimizer;
-  scaler.unscale(parameters);
-  const norm = optim.gradientNorm(parameters);
-  if (Number.isFinite(norm)) {
-    scaler.settle(false); // a finite norm has no NaN and no infinity in it
-    // The optimizer multiplies by it as it reads the gradients, which spares a pass over them.
-    const factor = optim.clipFactor(norm, clipMaxNorm);
-    const step = (): void => optimizer.step({ gradientScale: factor, average: ema?.advance(), freeGradients: true });
-    scaler.step({ parameters, step });
-    scaler.update();
-    return { norm, factor, bad: null };
-  }
-  const [first] = badGradients(model.namedParameters());
-  const parameter = first?.name ?? null;
-  return reject(
-    { scaler },
-    { what: parameter === null ? "norm of the gradients" : `gradient of ${parameter}`, parameter },
-  );
-}
-
-/** Changes nothing, except that the loss scale backs off. */
-function reject({ scaler }: Pick<StepParts, "scaler">, bad: Fault): Applied {
-  if (scaler.enabled) {
-    scaler.reject();
-    scaler.update();
-  }
-  return { norm: Number.NaN, factor: 1, bad };
-}
-
-/** Sums over the micro-batches of a step. */
-interface Sums {
-  terms: Map<string, number>;
+/** What this process has of a step so far. */
+interface OwnShare {
+  losses: MicroBatchLoss[];
   seconds: StepSeconds;
   keptBytes: number;
   observer: StepObserver | null;
 }
 
-/** Forward, loss and, if the loss is finite, backward of one micro-batch. @returns the loss */
-function microBatch(
+/** A part of a step, and with what to compute it. */
+interface StepWork {
+  parts: StepParts;
+  microBatches: readonly MicroBatch[];
+  size: number | null;
+  whole: WholeStep;
+  peers: StepPeers | null;
+}
+
+/**
+ * Forward, loss and backward of every micro-batch. A process alone ends at the first loss that is not finite; several
+ * go on, because the others wait for the gradients.
+ */
+function computeGradients({ parts, microBatches, size, whole, peers }: StepWork, own: OwnShare): void {
+  const shares = placesByShare(whole);
+  const several = shares.length > 1 && (peers !== null || shares[0].length > 1);
+  const sums = several ? new GradientSum(parts.optimizer.parameters, peers) : null;
+  const alone = peers === null && whole.shares === 1;
+  let images = 0;
+  for (const share of shares) {
+    for (const place of share) {
+      const batch = microBatches[place];
+      own.observer?.microBatch(batch.targets.length, images);
+      images += batch.targets.length;
+      const number = whole.numbers[place];
+      seedForward(whole, number);
+      const reducing = sums === null && place === share.at(-1) ? peers : null;
+      const how = { share: 1 / whole.microBatches, boxes: whole.boxes, always: !alone, reducing };
+      const seen = scope(() => computeMicroBatch(parts, batch, size, how, own));
+      own.losses.push({ number, ...seen });
+      if (alone && !Number.isFinite(seen.loss)) return;
+    }
+    sums?.add();
+  }
+  sums?.finish();
+}
+
+/** How the losses of a micro-batch count. */
+interface LossShare {
+  /** Of the micro-batch in the step. */
+  share: number;
+  /** What they are divided by; null: its own boxes. */
+  boxes: number | null;
+  /** Whether backward runs although the loss is not finite. */
+  always: boolean;
+  /** Who adds up the gradients in this backward; null: nobody. */
+  reducing: StepPeers | null;
+}
+
+/** Forward, loss and backward of one micro-batch. */
+function computeMicroBatch(
   parts: StepParts,
   batch: MicroBatch,
   size: number | null,
-  { share, boxes }: { share: number; boxes: number | null },
-  sums: Sums,
-): number {
-  const { terms, seconds, observer } = sums;
+  { share, boxes, always, reducing }: LossShare,
+  own: OwnShare,
+): Omit<MicroBatchLoss, "number"> {
+  const { seconds, observer } = own;
   const { model, criterion, autocast, scaler, device } = parts;
   const lap = stopwatch();
   const images = span("images", () => prepareImages(batch, size, device));
@@ -207,23 +171,26 @@ function microBatch(
   const before = memory(device).liveBytes - autocast.cachedBytes;
   const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
   const kept = memory(device).liveBytes - autocast.cachedBytes - before;
-  sums.keptBytes = Math.max(sums.keptBytes, kept);
+  own.keptBytes = Math.max(own.keptBytes, kept);
   observer?.kept(kept);
   observer?.ended("forward");
   seconds.forward += lap();
-  const { total, value } = span("loss", () => {
+  const { total, loss, terms } = span("loss", () => {
     const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true, boxes });
-    const [value, ...values] = readScalars([total, ...parted.values()]);
-    for (const [i, name] of [...parted.keys()].entries()) terms.set(name, (terms.get(name) ?? 0) + values[i] * share);
-    return { total, value };
+    const [loss, ...values] = readScalars([total, ...parted.values()]);
+    return { total, loss, terms: [...parted.keys()].map((name, i) => [name, values[i]] as const) };
   });
   observer?.ended("loss");
   seconds.loss += lap();
-  if (!Number.isFinite(value)) return value;
-  span("backward", () => scaler.scale(share === 1 ? total : total.mul(share)).backward());
+  if (!always && !Number.isFinite(loss)) return { loss, terms };
+  span("backward", () => {
+    const scaled = scaler.scale(share === 1 ? total : total.mul(share));
+    if (reducing === null) scaled.backward();
+    else reducing.backward(scaled);
+  });
   observer?.ended("backward");
   seconds.backward += lap();
-  return value;
+  return { loss, terms };
 }
 
 /** The values of scalars of one dtype, read at once: on a GPU each reading waits for all that was asked before. */

@@ -1,4 +1,4 @@
-// A step as a whole: what this process must know of it to compute its own micro-batches.
+// A step as a whole: what a process must know of it to compute its own micro-batches.
 import { manualSeed } from "@rfdetr/torch";
 import { boxesOf } from "../loss/criterion.js";
 import { Rng } from "../support/random.js";
@@ -8,7 +8,13 @@ import type { MicroBatch } from "./step-parts.js";
 export interface WholeStep {
   /** Number of its micro-batches, in all processes. */
   microBatches: number;
-  /** The number of each of this process's micro-batches among them, from 0. */
+  /**
+   * The shares that a step is cut into: micro-batch n belongs to share n mod `shares`. The gradients of each share are
+   * added up first, then the shares, each in their order. So the sums have the same bits in any number of processes
+   * that divides the shares.
+   */
+  shares: number;
+  /** The number of each of this process's micro-batches, from 0. */
   numbers: readonly number[];
   /** Boxes that the losses of each micro-batch are divided by; null: its own. */
   boxes: number | null;
@@ -18,7 +24,18 @@ export interface WholeStep {
 
 /** The step of one process, whose losses are divided by the boxes of their micro-batch. */
 export function wholeStep(microBatches: readonly MicroBatch[]): WholeStep {
-  return { microBatches: microBatches.length, numbers: [...microBatches.keys()], boxes: null, seed: null };
+  const { length } = microBatches;
+  return { microBatches: length, shares: 1, numbers: [...microBatches.keys()], boxes: null, seed: null };
+}
+
+/** The places of this process's micro-batches, one list for each of its shares. */
+export function placesByShare({ shares, numbers }: WholeStep): number[][] {
+  const byShare = new Map<number, number[]>();
+  for (const [place, number] of numbers.entries()) {
+    const share = number % shares;
+    byShare.set(share, [...(byShare.get(share) ?? []), place]);
+  }
+  return [...byShare].sort(([a], [b]) => a - b).map(([, places]) => places);
 }
 
 /** The boxes that each micro-batch of a step divides by with `box_normaliser` step: the mean over all of them. */

@@ -19,6 +19,8 @@ import { WorkerPool } from "./worker-pool.js";
 
 /** Prepared images with their targets. */
 export interface Batch {
+  /** Its place among the batches of the order; those without any image are left out. */
+  number: number;
   /** `[B, side, side, 3]` RGB bytes. */
   images: Uint8Array;
   height: number;
@@ -162,11 +164,11 @@ export class DataLoader {
       batch.catch(() => {});
       ahead.push(batch);
     };
-    while (at < order.length || ahead.length > 0) {
+    for (let number = 0; at < order.length || ahead.length > 0; number++) {
       while (ahead.length < most + 1 && at < order.length) start();
       const places = await (ahead.shift() as Promise<Place[]>);
       for (const { bad } of places) this.#report(bad);
-      const batch = this.#batch(places);
+      const batch = this.#batch(places, number);
       if (batch.targets.length > 0) yield batch;
     }
   }
@@ -196,7 +198,7 @@ export class DataLoader {
     }
   }
 
-  #batch(places: readonly Place[]): Batch {
+  #batch(places: readonly Place[], number: number): Batch {
     const { side } = this.#options.recipe;
     const good = places.flatMap(({ image, prepared }) => (prepared === null ? [] : [{ image, prepared }]));
     const images = new Uint8Array(good.length * side * side * 3);
@@ -204,6 +206,7 @@ export class DataLoader {
       images.set(prepared.data, i * side * side * 3);
     });
     return {
+      number,
       images,
       height: side,
       width: side,

@@ -92,7 +92,7 @@ describe("the batch size that fits", () => {
       autoBatchTargetEffective: 4,
     });
     const config = resolveModel("tiny");
-    expect(autoBatch(settings, config, config.resolution, "bf16-mixed", "cpu")).toMatchObject({
+    expect(autoBatch(settings, config, config.resolution, "bf16-mixed", { device: "cpu" })).toMatchObject({
       batchSize: 4,
       gradAccumSteps: 1,
     });

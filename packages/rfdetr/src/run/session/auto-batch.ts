@@ -80,16 +80,18 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
  * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with
  * everything that a run holds: gradients, moments, average, and what the monitor and the replay of a fault hold. The
  * operating system says how much memory is available, limits of containers included; on a GPU its driver says so.
+ * @param sharedBy number of processes on this machine that do the same
  */
 export function autoBatch(
   settings: TrainSettings,
   config: ModelConfig,
   side: number,
   precision: Precision,
-  device: string,
+  { device, sharedBy = 1 }: { device: string; sharedBy?: number },
 ): AutoBatch {
   const held = heldMemory(device);
-  const available = held.available();
+  // The processes of a machine share its memory; each has a GPU of its own.
+  const available = held.available() / (device === "cpu" ? sharedBy : 1);
   const before = { held: held.now(), live: memory(device).liveBytes };
   const model = new RFDETRModel(config);
   if (device !== "cpu") model.to(device);
@@ -101,7 +103,8 @@ export function autoBatch(
   const ema = averageOf(model, settings);
   const gradients = parts.optimizer.parameters.reduce((sum, { nbytes }) => sum + nbytes, 0);
   try {
-    return chooseBatch(settings.autoBatchTargetEffective, available, (batch) => {
+    const wanted = Math.ceil(settings.autoBatchTargetEffective / settings.processes);
+    return chooseBatch(wanted, available, (batch) => {
       const batches = [randomBatch(batch, side, config.numClasses, settings.autoBatchMaxTargetsPerImage)];
       const watched = settings.monitorInterval > 0;
       return measure(device, before, gradients, {

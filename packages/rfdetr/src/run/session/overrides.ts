@@ -1,10 +1,9 @@
 // The precision of single modules, which may change between two steps of a run.
 import { checkOverrides, type Overrides } from "@rfdetr/amp";
-import { fp16EvalAutocast } from "../../model/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { overridesAt, type PrecisionChange } from "../../settings/precision-changes.js";
 import type { TrainSettings } from "../../settings/settings.js";
-import { trainingAutocast } from "../../train/step-parts.js";
+import { useOverrides } from "./build-training.js";
 import { readRunConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 
@@ -29,15 +28,11 @@ export function checkChange(
 export const nextOverrides = ({ settings, progress }: Pick<Session, "settings" | "progress">): Overrides =>
   overridesAt(settings, progress.step + 1);
 
-/** Makes the overrides of the next step hold, in training and in evaluation. */
+/** Makes the overrides of the next step hold, in training and in evaluation, in all processes. */
 export function useNextOverrides(session: Session): void {
-  const { settings, parts, precision } = session;
-  const next = { ...settings, precisionOverrides: { ...nextOverrides(session) } };
-  for (const old of [parts.autocast, session.evaluationAutocast]) old.clearCache();
-  parts.autocast = trainingAutocast(parts.model, next, precision);
-  session.evaluationAutocast = settings.fp16Eval
-    ? fp16EvalAutocast(parts.model, next.precisionOverrides)
-    : parts.autocast;
+  const overrides = nextOverrides(session);
+  useOverrides(session, overrides);
+  session.team.order({ do: "override", overrides });
 }
 
 /**

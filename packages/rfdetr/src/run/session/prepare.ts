@@ -2,32 +2,32 @@
 
 import { randomInt } from "node:crypto";
 import { resolve } from "node:path";
-import { manualSeed, setNumThreads } from "@rfdetr/torch";
-import { fp16EvalAutocast } from "../../model/precision.js";
-import { RFDETRModel } from "../../model/rfdetr.js";
+import { setNumThreads } from "@rfdetr/torch";
+import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { requestedPrecision } from "../../settings/precision.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { resolveDevice } from "../../support/device.js";
+import { ConfigError } from "../../support/errors.js";
 import { trainingScales } from "../../train/multi-scale.js";
-import { Schedule } from "../../train/schedule.js";
-import { averageOf, stepParts } from "../../train/step-parts.js";
 import type { ClassRow } from "../../weights/class-rows.js";
 import { resolveWeights } from "../../weights/published-weights.js";
 import { loadInto } from "../../weights/weights.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { initialProgress, noRollbacks } from "../progress.js";
+import type { Team } from "../ranks/team.js";
 import type { TrainRequest } from "../train-request.js";
 import { autoBatch } from "./auto-batch.js";
+import { buildTraining, newModel, readyModel } from "./build-training.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
 import { checkPrecisionChanges, nextOverrides } from "./overrides.js";
 import { compareData, openResumed, type ResumedRun, recordChanges, whereDataWere } from "./resume.js";
-import { runConfig } from "./run-config.js";
+import { type RunConfig, runConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 import { restore, saveSession } from "./session-state.js";
-import type { DataSizes, OpenTrainData, TrainData } from "./training-data.js";
+import { type DataSizes, dataContents, type OpenTrainData, type TrainData } from "./training-data.js";
 
 /**
  * @param directory the folder of the run that is resumed; null begins a new one
@@ -37,19 +37,21 @@ export async function prepareRun(
   request: TrainRequest,
   directory: RunDirectory | null,
   openData: OpenTrainData,
+  team: Team,
 ): Promise<Session> {
   const resumed = directory === null ? null : openResumed(directory, request.settings, request.changes);
-  return prepare(request, openData, resumed);
+  return prepare(request, openData, resumed, team);
 }
 
 async function prepare(
   { settings: began, changes, place = null }: TrainRequest,
   openData: OpenTrainData,
   resumed: ResumedRun | null,
+  team: Team,
 ): Promise<Session> {
   const saved = resumed?.progress ?? null;
   const before = resumed?.config ?? null;
-  const given = { ...began, ...changes };
+  const given = withProcesses({ ...began, ...changes }, team.ranks.size, before);
   // Absolute, so that a run that is killed before its first checkpoint can begin anew from any folder.
   const wanted =
     given.weights === null || saved !== null
@@ -69,39 +71,52 @@ async function prepare(
     evaluationSide: shape.resolution,
     detections: shape.numSelect,
   };
-  const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, device);
-  const data = await openData(settings, sizes).catch((error: unknown) => {
+  const sharedBy = place?.localSize ?? 1;
+  const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, { device, sharedBy });
+  team.order({ do: "open", settings, sizes });
+  const data = await openData(settings, { ...sizes, shard: team.ranks }).catch((error: unknown) => {
     throw resumed === null ? error : whereDataWere(error, settings.datasetDir);
   });
   try {
+    team.compareData(dataContents(data));
     const differences = resumed === null ? [] : compareData(resumed, data, settings.datasetDir);
     const modelConfig = { ...shape, numClasses: data.classNames.length };
-    manualSeed(seed);
-    const model = new RFDETRModel(modelConfig);
+    const model = newModel(modelConfig, seed);
     const notes = batchReason === null ? [] : [batchReason];
     const start = settings.weights === null || saved !== null ? null : loadStart(model, settings, data);
     notes.push(...(start?.notes ?? []));
-    if (settings.freezeEncoder)
-      for (const [name, parameter] of model.namedParameters())
-        if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
-    if (device !== "cpu") model.to(device);
-    model.train();
-    model.checkpointing = settings.gradientCheckpointing;
-    model.lean = settings.memory === "lean";
-    model.setDropPath(settings.dropPath);
+    readyModel(model, settings, device);
     const chosen = await choosePrecision(settings, device, { model, data, before });
     const classRows = start?.classRows ?? null;
-    const parts = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data };
+    const parts = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data, team };
     const session = assemble(parts);
     session.warnings.unshift(...(start?.warnings ?? []));
     if (resumed === null) begin(session);
     else proceed(session, resumed, differences);
+    const overrides = nextOverrides(session);
+    team.order({ do: "build", modelConfig, precision: session.precision, overrides, totalSteps: session.totalSteps });
+    team.sendState(session);
     return session;
   } catch (error) {
     // The loader's threads would keep the process alive.
     await data.close();
     throw error;
   }
+}
+
+/**
+ * The settings for so many processes: a new run is cut for them, one that is continued must be divided by them.
+ * @throws ConfigError where it is not
+ */
+function withProcesses(settings: TrainSettings, size: number, before: RunConfig | null): TrainSettings {
+  if (before === null && settings.processes === 1 && size > 1)
+    return { ...settings, processes: size, boxNormaliser: "step" };
+  if (settings.processes % size === 0) return settings;
+  throw new ConfigError(
+    before === null
+      ? `Expected ${settings.processes} processes, or a number that divides it, but ${size} were started`
+      : `Expected the ${settings.processes} processes that the run began with, or a number that divides it, but ${size} were started`,
+  );
 }
 
 /** Loads the weights that training starts from. @throws CheckpointError */
@@ -125,7 +140,7 @@ async function withBatch(
   openData: OpenTrainData,
   sizes: DataSizes,
   shape: ModelConfig,
-  device: string,
+  { device, sharedBy }: { device: string; sharedBy: number },
 ): Promise<{ settings: ReadySettings; reason: string | null }> {
   const { batchSize } = settings;
   if (batchSize !== "auto") return { settings: { ...settings, batchSize }, reason: null };
@@ -137,7 +152,7 @@ async function withBatch(
     { ...shape, numClasses },
     sizes.side,
     precisionForMemory(settings, device),
-    device,
+    { device, sharedBy },
   );
   return { settings: { ...settings, ...chosen }, reason };
 }
@@ -154,29 +169,28 @@ interface Ingredients {
   classRows: ClassRow[] | null;
   notes: string[];
   data: TrainData;
+  team: Team;
 }
 
 function assemble(ingredients: Ingredients): Session {
-  const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data } = ingredients;
+  const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data, team } = ingredients;
   const { note, ...precision } = chosen;
   const progress = resumed?.progress ?? initialProgress();
   checkPrecisionChanges(model, settings);
-  const precisionOverrides = { ...nextOverrides({ settings, progress }) };
-  const parts = stepParts(model, { ...settings, precisionOverrides }, { precision: chosen.precision, device });
-  const stepsPerEpoch = data.stepsPerEpoch;
+  const overrides = nextOverrides({ settings, progress });
+  const { stepsPerEpoch } = data;
   const allSteps = stepsBefore(progress) + stepsPerEpoch * (settings.epochs - progress.epoch);
   const totalSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
+  const how = { device, precision: chosen.precision, overrides, stepsPerEpoch, totalSteps };
   return {
+    ...buildTraining(model, settings, how),
     settings,
     seed,
+    team,
     directory: resumed?.directory ?? RunDirectory.create(settings.outputDir, settings.model),
     data,
     modelConfig,
     parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0),
-    parts,
-    evaluationAutocast: settings.fp16Eval ? fp16EvalAutocast(model, precisionOverrides) : parts.autocast,
-    ema: averageOf(model, settings),
-    schedule: new Schedule(settings, stepsPerEpoch, totalSteps),
     scales: sides,
     stepsPerEpoch,
     totalSteps,

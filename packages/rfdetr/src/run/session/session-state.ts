@@ -94,7 +94,10 @@ export function useBest({ directory, parts }: Session): void {
 }
 
 /** Runs `body` with the averaged weights in the model, then restores the weights in training, bit for bit. */
-export async function withAverage<T>({ parts, ema }: Session, body: () => Promise<T>): Promise<T> {
+export async function withAverage<T>(
+  { parts, ema }: Pick<Session, "parts" | "ema">,
+  body: () => Promise<T>,
+): Promise<T> {
   if (ema === null) return await body();
   const { model } = parts;
   const own = new Map([...model.stateDict()].map(([key, tensor]) => [key, noGrad(() => tensor.clone())]));

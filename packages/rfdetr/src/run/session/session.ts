@@ -1,33 +1,23 @@
-import type { Autocast, Calibration, Precision } from "@rfdetr/amp";
+import type { Calibration } from "@rfdetr/amp";
 import type { ModelConfig } from "../../model/types.js";
-import type { ReadySettings } from "../../settings/settings.js";
-import type { Ema } from "../../train/ema.js";
-import type { Schedule } from "../../train/schedule.js";
-import type { StepParts } from "../../train/step-parts.js";
 import type { ClassRow } from "../../weights/class-rows.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";
-import type { TrainData } from "./training-data.js";
+import type { Team } from "../ranks/team.js";
+import type { Training } from "./training.js";
 
-/** A run that is ready to take its next step. */
-export interface Session {
-  settings: ReadySettings;
-  seed: number;
+/** A run that is ready to take its next step, in the process that keeps its files. */
+export interface Session extends Training {
   directory: RunDirectory;
-  data: TrainData;
+  /** The other processes of the run. */
+  team: Team;
   modelConfig: ModelConfig;
   /** Number of trained parameters. */
   parameters: number;
-  parts: StepParts;
-  /** The autocast of evaluation: that of training, except with the obsolete fp16_eval. */
-  evaluationAutocast: Autocast;
-  ema: Ema | null;
-  schedule: Schedule;
   /** Side lengths of multi-scale training; null trains at the resolution. */
   scales: number[] | null;
   stepsPerEpoch: number;
   totalSteps: number;
-  precision: Precision;
   reason: string;
   /** What the precision costs on this hardware, in words; null where nothing is to be said. */
   precisionNote: string | null;

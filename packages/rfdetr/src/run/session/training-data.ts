@@ -34,6 +34,11 @@ export interface TrainData {
   close(): Promise<void>;
 }
 
+/** What the data of a run hold, as a text that is equal where they are. */
+export function dataContents({ contents, classNames, stepsPerEpoch, testImages }: TrainData): string {
+  return JSON.stringify({ ...contents, classNames, stepsPerEpoch, testImages });
+}
+
 /** What the loader must know of the run. */
 export interface DataSizes {
   seed: number;

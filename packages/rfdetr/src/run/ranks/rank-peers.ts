@@ -1,0 +1,74 @@
+// The other processes in a step: gradients are added up over all of them, and what each computed is told to all.
+import { hostname } from "node:os";
+import type { GradScaler } from "@rfdetr/amp";
+import { distributed, type Tensor } from "@rfdetr/torch";
+import type { RFDETRModel } from "../../model/rfdetr.js";
+import type { StepPart, StepPeers } from "../../train/step-peers.js";
+import type { RankStep } from "../files/rank-records.js";
+import type { Ranks } from "./ranks.js";
+
+/** A part of a step, with what is recorded of the process. */
+interface RankPart extends StepPart {
+  host: string;
+  load: number;
+  wait: number;
+  localNorm: number;
+}
+
+/** The processes that make the steps of a run together with this one. */
+export class RankPeers implements StepPeers {
+  readonly #ranks: Ranks;
+  readonly #group: distributed.ProcessGroup;
+  readonly #reducer: distributed.Reducer;
+  #reduced = false;
+  #load = 0;
+  #scale = 1;
+  /** What each process did in the last step. */
+  steps: RankStep[] = [];
+
+  /** @throws DistributedError when the processes have other parameters */
+  constructor(ranks: Ranks, group: distributed.ProcessGroup, model: RFDETRModel) {
+    this.#ranks = ranks;
+    this.#group = group;
+    this.#reducer = new distributed.Reducer(group, model.namedParameters());
+  }
+
+  /**
+   * Call before a step.
+   * @param load seconds in which this process waited for its loader
+   */
+  next(load: number, { currentScale }: GradScaler): void {
+    this.#load = load;
+    this.#scale = currentScale;
+  }
+
+  backward(loss: Tensor): void {
+    this.#reduced = true;
+    this.#reducer.backward(loss);
+  }
+
+  gather(gradient: Tensor): Tensor[] {
+    return this.#group.allGather(gradient);
+  }
+
+  exchange(own: StepPart): StepPart[] {
+    const last = this.#reduced ? this.#reducer.last() : { waitSeconds: 0, localNorm: Number.NaN };
+    this.#reduced = false;
+    const all = this.#ranks.gather<RankPart>({
+      ...own,
+      host: hostname(),
+      load: this.#load,
+      wait: last.waitSeconds,
+      localNorm: last.localNorm / this.#scale,
+    });
+    this.steps = all.map(({ host, images, load, wait, localNorm, seconds }) => ({
+      ...{ host, images, load, wait, gradNorm: localNorm },
+      work: seconds.images + seconds.forward + seconds.loss + seconds.backward - wait,
+    }));
+    return all;
+  }
+
+  close(): void {
+    this.#reducer.dispose();
+  }
+}

@@ -1,0 +1,139 @@
+// Rank 0's side of a run of several processes: it says what all do next, and hears what became of it.
+import { hostname } from "node:os";
+import type { OverflowReport } from "@rfdetr/amp";
+import type { CocoEvaluator } from "../../eval/coco/coco.js";
+import { type EvaluationOptions, evaluate } from "../../eval/evaluate.js";
+import type { RFDETRModel } from "../../model/rfdetr.js";
+import { DataError, InternalError } from "../../support/errors.js";
+import type { Training } from "../session/training.js";
+import type { TrainData } from "../session/training-data.js";
+import type { StepPlan } from "../take-step.js";
+import type { Order, Word } from "./orders.js";
+import { RankPeers } from "./rank-peers.js";
+import type { Ranks } from "./ranks.js";
+import { evaluateTogether } from "./shared-evaluation.js";
+import { broadcastState, stateFigures } from "./state-transfer.js";
+
+/**
+ * The other processes of a run; a run of one has none, and nothing here does anything. They hold the same weights,
+ * moments and average, load their own part of the data, and do only what they are told. So rank 0 decides alone.
+ */
+export class Team {
+  /** What the user should know of the other processes; the trainer takes out what it has told. */
+  readonly warnings: string[] = [];
+  /** Sentences for images that the others left out. */
+  readonly leftOut = new Set<string>();
+  /** Null in a run of one process. */
+  peers: RankPeers | null = null;
+  #heardAt = performance.now();
+
+  /** @param stop flag of this process; it takes over that of another which is asked to stop */
+  constructor(
+    readonly ranks: Ranks,
+    readonly stop: Int32Array,
+  ) {}
+
+  get #alone(): boolean {
+    return this.ranks.size === 1;
+  }
+
+  /**
+   * Has all processes do something.
+   * @param boxes of rank 0's micro-batches, before a step
+   * @returns what each said before, in the order of the ranks; empty in a run of one process
+   * @throws DistributedError where one of them has failed
+   */
+  order(order: Order, boxes: readonly number[] | null = null): Word[] {
+    if (this.#alone) return [];
+    const own = { host: hostname(), order, boxes, stop: Atomics.load(this.stop, 0), contents: null };
+    const words = this.ranks.gather<Word>({ ...own, warnings: [], leftOut: [] });
+    this.#heardAt = performance.now();
+    this.#hear(words.map(({ stop }) => stop));
+    for (const [rank, { host, warnings, leftOut }] of words.entries()) {
+      for (const message of warnings) this.warnings.push(`Rank ${rank} on ${host}: ${message}`);
+      for (const message of leftOut) this.leftOut.add(message);
+    }
+    return words;
+  }
+
+  /** Takes over that another process was asked to stop. */
+  #hear(stops: readonly number[]): void {
+    const asked = stops.find((value) => value !== 0);
+    if (asked !== undefined) Atomics.compareExchange(this.stop, 0, 0, asked);
+  }
+
+  /** Lets the others know that the run waits, so that none of them waits in vain for long. */
+  wait(): void {
+    if (performance.now() - this.#heardAt > 1000) this.order({ do: "wait" });
+  }
+
+  /** Compares the data of all processes. @throws DataError naming the first that has others than rank 0 */
+  compareData(contents: string): void {
+    const differs = this.order({ do: "wait" }).findIndex((word, rank) => rank > 0 && word.contents !== contents);
+    if (differs > 0)
+      throw new DataError(
+        `Expected the same images and annotations in all processes but those of rank ${differs} differ from those of rank 0`,
+        { hint: "Give every machine the same copy of the dataset" },
+      );
+  }
+
+  /** Copies the state of rank 0 to all others. */
+  sendState(training: Pick<Training, "parts" | "ema">): void {
+    if (this.#alone) return;
+    this.order({ do: "state", figures: stateFigures(training) });
+    this.peers ??= this.#join(training.parts.model);
+    broadcastState(training, this.ranks);
+  }
+
+  #join(model: RFDETRModel): RankPeers | null {
+    return this.ranks.group === null ? null : new RankPeers(this.ranks, this.ranks.group, model);
+  }
+
+  /**
+   * Has all processes take a step, which the caller takes right after it.
+   * @param boxes of rank 0's micro-batches
+   * @returns the boxes of all micro-batches
+   */
+  beginStep(plan: StepPlan, boxes: readonly number[]): readonly number[] {
+    if (this.#alone) return boxes;
+    const words = this.order({ do: "step", plan }, boxes);
+    return words.flatMap((word, rank) => {
+      if (word.boxes !== null) return word.boxes;
+      throw new InternalError(`Expected micro-batches of rank ${rank} for step ${plan.step} but its data have ended`);
+    });
+  }
+
+  /** Runs a faulty step again in all processes. @returns the report of the first that found something */
+  replay(scale: number, own: () => OverflowReport): OverflowReport {
+    if (this.#alone) return own();
+    this.order({ do: "replay", scale });
+    const reports = this.ranks.gather(own());
+    return reports.find(({ phase }) => phase !== "none") ?? reports[0];
+  }
+
+  /** Evaluates in all processes. @returns the filled evaluator; null where it was stopped */
+  async evaluate(
+    what: { split: "valid" | "test"; batch: number; shipped: boolean },
+    options: EvaluationOptions,
+  ): Promise<CocoEvaluator | null> {
+    if (this.#alone) return await evaluate(options);
+    this.order({ do: "evaluate", ...what });
+    return await evaluateTogether(this.ranks, options, {
+      stop: () => Atomics.load(this.stop, 0),
+      heard: (stops) => this.#hear(stops),
+    });
+  }
+
+  /** Lets the others go, at the end of a run that did not fail. */
+  end(): void {
+    if (this.#alone) return;
+    this.order({ do: "end" });
+    this.peers?.close();
+    this.ranks.leave();
+  }
+}
+
+/** Sentences for all images that were left out so far, by any process. */
+export function leftOutOf({ data, team }: { data: Pick<TrainData, "leftOut">; team: Team }): ReadonlySet<string> {
+  return new Set([...data.leftOut(), ...team.leftOut]);
+}

@@ -1,0 +1,68 @@
+// The model of a run and what it is trained with, as every process of the run builds them.
+import type { Autocast, Overrides, Precision } from "@rfdetr/amp";
+import { manualSeed } from "@rfdetr/torch";
+import { fp16EvalAutocast } from "../../model/precision.js";
+import { RFDETRModel } from "../../model/rfdetr.js";
+import type { ModelConfig } from "../../model/types.js";
+import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
+import { Schedule } from "../../train/schedule.js";
+import { averageOf, stepParts, trainingAutocast } from "../../train/step-parts.js";
+import type { Training } from "./training.js";
+
+/** A model with the random weights of a seed. */
+export function newModel(config: ModelConfig, seed: number): RFDETRModel {
+  manualSeed(seed);
+  return new RFDETRModel(config);
+}
+
+/** Makes a model ready for training on a device. */
+export function readyModel(model: RFDETRModel, settings: ReadySettings, device: string): void {
+  if (settings.freezeEncoder)
+    for (const [name, parameter] of model.namedParameters())
+      if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
+  if (device !== "cpu") model.to(device);
+  model.train();
+  model.checkpointing = settings.gradientCheckpointing;
+  model.lean = settings.memory === "lean";
+  model.setDropPath(settings.dropPath);
+}
+
+/** What a model is trained with besides its data. */
+export function buildTraining(
+  model: RFDETRModel,
+  settings: ReadySettings,
+  how: { device: string; precision: Precision; overrides: Overrides; stepsPerEpoch: number; totalSteps: number },
+): Omit<Training, "settings" | "seed" | "data"> {
+  const { precision, device } = how;
+  const precisionOverrides = { ...how.overrides };
+  const parts = stepParts(model, { ...settings, precisionOverrides }, { precision, device });
+  return {
+    parts,
+    precision,
+    evaluationAutocast: evaluationAutocast(model, settings, precisionOverrides, parts.autocast),
+    ema: averageOf(model, settings),
+    schedule: new Schedule(settings, how.stepsPerEpoch, how.totalSteps),
+  };
+}
+
+/** Makes overrides of the precision hold from now on, in training and in evaluation. */
+export function useOverrides(
+  training: Pick<Training, "settings" | "parts" | "precision" | "evaluationAutocast">,
+  overrides: Overrides,
+): void {
+  const { settings, parts, precision } = training;
+  const { model } = parts;
+  const precisionOverrides = { ...overrides };
+  for (const old of [parts.autocast, training.evaluationAutocast]) old.clearCache();
+  parts.autocast = trainingAutocast(model, { ...settings, precisionOverrides }, precision);
+  training.evaluationAutocast = evaluationAutocast(model, settings, precisionOverrides, parts.autocast);
+}
+
+function evaluationAutocast(
+  model: RFDETRModel,
+  { fp16Eval }: TrainSettings,
+  overrides: TrainSettings["precisionOverrides"],
+  training: Autocast,
+): Autocast {
+  return fp16Eval ? fp16EvalAutocast(model, overrides) : training;
+}

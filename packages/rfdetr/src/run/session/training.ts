@@ -1,0 +1,19 @@
+import type { Autocast, Precision } from "@rfdetr/amp";
+import type { ReadySettings } from "../../settings/settings.js";
+import type { Ema } from "../../train/ema.js";
+import type { Schedule } from "../../train/schedule.js";
+import type { StepParts } from "../../train/step-parts.js";
+import type { TrainData } from "./training-data.js";
+
+/** What each process of a run trains and evaluates with. */
+export interface Training {
+  settings: ReadySettings;
+  seed: number;
+  data: TrainData;
+  parts: StepParts;
+  precision: Precision;
+  /** The autocast of evaluation: that of training, except with the obsolete fp16_eval. */
+  evaluationAutocast: Autocast;
+  ema: Ema | null;
+  schedule: Schedule;
+}
