@@ -2,7 +2,13 @@
 import { deserialize, serialize } from "node:v8";
 import type { distributed, Tensor } from "@rfdetr/torch";
 import type { Shard } from "../../data/loader/shards.js";
-import type { JoinedRun } from "../launch/join-run.js";
+
+/** A group that was joined. */
+interface Joined {
+  group: distributed.ProcessGroup;
+  /** Finds the error to end with after a failure; see `LastWords`. */
+  explain: (error: unknown) => unknown;
+}
 
 /** The processes of a run, as one of them sees them. What is called on one is called on all, in the same order. */
 export class Ranks implements Shard {
@@ -10,10 +16,10 @@ export class Ranks implements Shard {
   readonly size: number;
   /** Null for a process that trains alone. */
   readonly group: distributed.ProcessGroup | null;
-  readonly #explain: JoinedRun["explain"];
+  readonly #explain: Joined["explain"];
 
   /** @param joined the group of the run; null for a process that trains alone */
-  constructor(joined: Pick<JoinedRun, "group" | "explain"> | null) {
+  constructor(joined: Joined | null) {
     this.group = joined?.group ?? null;
     this.rank = this.group?.rank ?? 0;
     this.size = this.group?.size ?? 1;
