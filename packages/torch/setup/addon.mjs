@@ -6,7 +6,8 @@ import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { accepts, compile, findCompiler, ownFlags, run, usesLibtorch, withHeaders } from "./compile.mjs";
-import { cacheFolder, cudaHeaders } from "./engine.mjs";
+import { cudaHeaders } from "./engine.mjs";
+import { cacheFolder } from "./machine.mjs";
 import { SetupError, say } from "./report.mjs";
 
 /** The package that the addon belongs to, in a checkout or installed. */

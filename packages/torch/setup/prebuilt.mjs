@@ -7,6 +7,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileAddon, filesBelow, nodeApi } from "./addon.mjs";
 import { resolveEngine } from "./engine.mjs";
+import { glibcHere } from "./machine.mjs";
 import { say } from "./report.mjs";
 
 /**
@@ -33,11 +34,6 @@ export function hashOfSources(native) {
 
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 const isOlder = (/** @type {string} */ a, /** @type {string} */ b) => a.localeCompare(b, "en", { numeric: true }) < 0;
-/** Version of the C library that runs; undefined where it is not glibc. @returns {string | undefined} */
-function glibcHere() {
-  const report = /** @type {any} */ (process.report.getReport());
-  return report.header.glibcVersionRuntime;
-}
 
 /**
  * Why the prebuilt addon cannot be used; null if it can, and "" if there is none.

@@ -3,9 +3,11 @@ import { existsSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { nodeHeaders, torch } from "./addon.mjs";
 import { findCompiler } from "./compile.mjs";
-import { cacheFolder, resolveEngine } from "./engine.mjs";
+import { resolveEngine } from "./engine.mjs";
+import { cacheFolder } from "./machine.mjs";
 import { faultOfPrebuilt } from "./prebuilt.mjs";
 import { pythonWithPip } from "./python.mjs";
+import { wheelIndex } from "./wheel-index.mjs";
 
 /**
  * @param {string | null} root of the checkout; null for an installed package
@@ -41,21 +43,11 @@ export async function look(root, done) {
     const engine = await resolveEngine({ fetch: false });
     add("libtorch", true, `${engine.version} (${engine.source}) in ${engine.root}`);
   } catch {
+    const { host } = new URL(wheelIndex());
     const python = pythonWithPip();
-    add(
-      "libtorch",
-      false,
-      "not there yet",
-      python === null
-        ? "install Python 3 with pip so that it can be downloaded, or set LIBTORCH to a libtorch folder"
-        : `${setup}, which downloads it (540 MB)`,
-    );
-    add(
-      "Python with pip",
-      python !== null,
-      python ?? "none",
-      "install Python 3 with pip (Debian: apt-get install python3-pip), or name one in PYTHON",
-    );
+    const way =
+      python === null ? `from ${host} (there is no Python with pip for another way)` : `from ${host}, or by pip`;
+    add("libtorch", false, "not there yet", `${setup}, which downloads it (at most 540 MB) ${way}`);
     let folder = cacheFolder();
     while (!existsSync(folder)) folder = dirname(folder);
     const { bavail, bsize } = statfsSync(folder);

@@ -178,10 +178,11 @@ describe("resolution of libtorch", () => {
     make("home/libtorch-2.15.0-cpu/torch");
     expect(await resolveEngine({ fetch: false })).toMatchObject({ source: "cache" });
   });
-  it("reports everything that was tried when there is no Python to download with", async () => {
+  it("reports everything that was tried when neither the index nor a Python answers", async () => {
     Object.assign(process.env, { LIBTORCH: "", RFDETR_HOME: join(folder, "home2"), PYTHON: "/bin/false", PATH: "" });
+    process.env.RFDETR_WHEEL_INDEX = "http://127.0.0.1:9";
     await expect(resolveEngine()).rejects.toThrow(
-      /Python with pip; none was found[\s\S]*Tried:[\s\S]*LIBTORCH: not set[\s\S]*What to do[\s\S]*1\. install Python 3/,
+      /libtorch could not be downloaded[\s\S]*Tried:[\s\S]*LIBTORCH: not set[\s\S]*index of wheels: 127\.0\.0\.1:9: [\s\S]*runs pip[\s\S]*What to do[\s\S]*RFDETR_WHEEL_INDEX/,
     );
   });
 });

@@ -1,0 +1,41 @@
+// What this machine is, in the words of wheels, and where set-up keeps things on it.
+import { homedir, release } from "node:os";
+import { join, resolve } from "node:path";
+
+export const cacheFolder = () => resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr"));
+
+/** Version of the C library that runs; undefined where it is not glibc. @returns {string | undefined} */
+export function glibcHere() {
+  const report = /** @type {any} */ (process.report.getReport());
+  return report.header.glibcVersionRuntime;
+}
+
+/** macOS 11 is Darwin 20, and macOS 26 is Darwin 25. */
+const macosOf = (/** @type {number} */ darwin) => (darwin >= 25 ? darwin + 1 : darwin - 9);
+
+/** The machine that set-up runs on. */
+export const machineHere = () => ({
+  platform: process.platform,
+  arch: process.arch,
+  glibc: glibcHere(),
+  macos: macosOf(Number.parseInt(release(), 10)),
+});
+
+/** @typedef {ReturnType<typeof machineHere>} Machine */
+
+/**
+ * Whether a platform tag of a wheel fits a machine: the same system and processor, and for Linux no newer C library
+ * than its own (PEP 600, PEP 425).
+ * @param {string} tag such as `manylinux_2_28_x86_64` @param {Machine} machine
+ */
+export function platformFits(tag, { platform, arch, glibc, macos }) {
+  const cpu = { x64: "x86_64", arm64: platform === "darwin" ? "arm64" : "aarch64" }[arch];
+  if (cpu === undefined || !tag.endsWith(`_${cpu}`)) return false;
+  const system = tag.slice(0, -cpu.length - 1);
+  if (platform === "darwin") return Number(/^macosx_(\d+)_\d+$/.exec(system)?.[1] ?? Number.NaN) <= macos;
+  if (platform !== "linux" || glibc === undefined) return false;
+  if (system === "linux") return true;
+  const legacy = { manylinux1: "2.5", manylinux2010: "2.12", manylinux2014: "2.17" };
+  const needed = legacy[system] ?? /^manylinux_(\d+_\d+)$/.exec(system)?.[1].replace("_", ".");
+  return needed !== undefined && needed.localeCompare(glibc, "en", { numeric: true }) <= 0;
+}
