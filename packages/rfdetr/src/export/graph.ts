@@ -47,6 +47,12 @@ export class Value {
 /** Value of an attribute. A number is a float where it is written `{ float }`, else an integer. */
 export type Attribute = number | { readonly float: number } | string | readonly number[];
 
+/**
+ * The pseudo-operator of a conversion that the model's own code makes under mixed precision: its attribute `to` is the
+ * number of float32, or of float16 for the low precision of the training. No file has it: a pass of `precision/` takes it away.
+ */
+export const conversion = "Conversion";
+
 /** Where a node comes from, and what the training's precision does there. */
 export interface Origin {
   /** Path of the module, such as `transformer.decoder.layers.0.norm1`; `""` for the model itself. */

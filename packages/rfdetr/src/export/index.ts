@@ -13,4 +13,6 @@ export {
   Value,
 } from "./graph.js";
 export { type GraphOptions, makeGraph } from "./make-graph.js";
+export type { LowPrecision } from "./precision/convert-constant.js";
+export { type BeyondRange, type LoweringOptions, lowerPrecision } from "./precision/lower-precision.js";
 export { type FileOptions, opset, writeOnnx } from "./write-onnx.js";

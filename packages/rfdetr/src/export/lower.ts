@@ -1,8 +1,8 @@
 // From a trace to a graph: every operator by its row of the table, constants as they are.
 import type { Overrides, Policy } from "@rfdetr/amp";
 import { ExportError } from "../support/errors.js";
-import { Call, elementType } from "./call.js";
-import { type ConstantData, Graph, type GraphNode, type Origin, Value } from "./graph.js";
+import { Call, elementCode, elementType } from "./call.js";
+import { type ConstantData, conversion, Graph, type GraphNode, type Origin, Value } from "./graph.js";
 import { operatorRules } from "./operators.js";
 import { policyRules } from "./policy-rule.js";
 import type { Trace, TracedCall, TracedTensor } from "./trace.js";
@@ -35,7 +35,11 @@ export function lower(trace: Trace, { policy, overrides }: { policy: Policy; ove
     }
     const { op, module } = traced;
     const origin: Origin = { module, operator: op.name, call: i, ...rulesOf(op, module) };
-    const call = new Call(traced, origin, { graph, read, batch: batch.value });
+    const call = new Call(traced, origin, {
+      graph,
+      read: convertedOf(graph, traced, origin, read),
+      batch: batch.value,
+    });
     const made = [rule(call)].flat();
     graph.nodes.push(...call.nodes);
     for (const [j, result] of traced.results.entries()) {
@@ -51,6 +55,24 @@ export function lower(trace: Trace, { policy, overrides }: { policy: Policy; ove
   logits.name = "labels";
   graph.outputs = [boxes, logits];
   return graph;
+}
+
+/** Reads a tensor with the conversion that the model makes before the call, as a {@link conversion} node. */
+function convertedOf(
+  graph: Graph,
+  { converted }: TracedCall,
+  origin: Origin,
+  read: (tensor: TracedTensor) => Value,
+): (tensor: TracedTensor) => Value {
+  return (tensor) => {
+    const value = read(tensor);
+    const dtype = converted?.get(tensor);
+    if (dtype === undefined) return value;
+    const made = graph.value(value.name, value.dtype, value.shape);
+    const to = dtype === "float32" ? elementCode.float32 : elementCode.float16;
+    graph.nodes.push(graph.node(conversion, [value], [made], { to }, { ...origin, call: -1, rule: "keep" }));
+    return made;
+  };
 }
 
 function nameOf({ op, module }: TracedCall): string {

@@ -7,6 +7,7 @@ import { clean } from "./clean.js";
 import type { Graph } from "./graph.js";
 import { lower } from "./lower.js";
 import { openBatch } from "./open-batch.js";
+import { markConversions } from "./precision/watch-autocast.js";
 import { trace } from "./trace.js";
 
 /** What the graph of a model is made for. */
@@ -20,6 +21,8 @@ export interface GraphOptions {
   policy?: Policy;
   /** Rules of modules by path pattern in the training, beside those of the model. */
   overrides?: Overrides;
+  /** Whether to mark the conversions of the model's own code, for {@link lowerPrecision}. */
+  conversions?: boolean;
 }
 
 /** Batch sizes that show what follows the batch: not 1, whose axes look like any other of length 1. */
@@ -39,7 +42,12 @@ export function makeGraph(model: RFDETRModel, options: GraphOptions): Graph {
     return trace(model, images);
   };
   const recorded = batch === "dynamic" ? openBatch(record(probes[0]), record(probes[1]), probes) : record(batch);
-  const graph = lower(recorded, { policy, overrides: { ...modelOverrides, ...overrides } });
+  const training = { policy, overrides: { ...modelOverrides, ...overrides } };
+  const size = [batch === "dynamic" ? probes[0] : batch, height, width] as const;
+  const graph = lower(
+    options.conversions ? markConversions(recorded, model, size, { policy, overrides }) : recorded,
+    training,
+  );
   clean(graph);
   return graph;
 }

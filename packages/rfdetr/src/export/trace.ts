@@ -34,6 +34,8 @@ export interface TracedCall {
   readonly results: readonly TracedTensor[];
   /** Path of the running module; `""` outside of modules. */
   readonly module: string;
+  /** Tensors that the model's own code converts before this call under the training's autocast, with the new dtype. */
+  readonly converted?: ReadonlyMap<TracedTensor, DType>;
 }
 
 /** One forward pass. */
