@@ -28,7 +28,7 @@ export interface ThreadRequest extends Omit<TrainRequest, "settings"> {
 }
 
 /**
- * What the training thread sends. In a group, what has failed (`failing`) comes before why (`failure`), which takes a
- * while to find out.
+ * What the training thread sends. In a group, what has failed (`failing`) comes before the others are asked why, and
+ * null when they have answered.
  */
-export type WorkerMessage = { event: TrainEvent } | { failing: SentError } | { failure: SentError };
+export type WorkerMessage = { event: TrainEvent } | { failing: SentError | null } | { failure: SentError };

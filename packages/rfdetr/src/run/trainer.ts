@@ -35,20 +35,29 @@ type StopReason = RunSummary["stop_reason"];
 /**
  * Trains in this thread. Ends with a `done` event. Of several processes, rank 0 alone has events; the others train
  * along until it lets them go.
+ * @param asks see {@link joinRun}
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */
-export async function* train(asked: ThreadRequest, openData: OpenTrainData): AsyncGenerator<TrainEvent, void> {
+export async function* train(
+  asked: ThreadRequest,
+  openData: OpenTrainData,
+  asks: (error: unknown) => void = () => {},
+): AsyncGenerator<TrainEvent, void> {
   const { place = null } = asked;
-  const joined = place === null ? null : joinRun({ ...asked, place });
+  const joined = place === null ? null : joinRun({ ...asked, place }, asks);
   const request = joined?.request ?? (asked as TrainRequest);
   const ranks = new Ranks(joined);
-  if (ranks.rank > 0) return await follow(ranks, request, openData);
+  if (ranks.rank > 0) return yield* follow(ranks, request, openData);
   const team = new Team(ranks, request.stop);
   let ended = false;
   try {
-    yield* lead(request, openData, team);
-    team.end();
+    let done: DoneEvent | null = null;
+    for await (const event of lead(request, openData, team)) {
+      if (event.type === "done") done = event;
+      yield event;
+    }
     ended = true;
+    team.end(done);
   } catch (error) {
     ended = true;
     throw ranks.explain(error);

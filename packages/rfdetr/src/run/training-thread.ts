@@ -41,7 +41,9 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
         return emit(message.event);
       }
       if ("failing" in message) {
-        clock = setTimeout(() => giveUp(message.failing), patience);
+        clearTimeout(clock);
+        const { failing } = message;
+        if (failing !== null) clock = setTimeout(() => giveUp(failing), patience);
         return;
       }
       failed = true;

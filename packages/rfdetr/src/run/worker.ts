@@ -5,7 +5,7 @@ import { InternalError } from "../support/errors.js";
 import { loadersOf } from "./launch/shares.js";
 import { openTrainData } from "./session/open-train-data.js";
 import type { OpenTrainData } from "./session/training-data.js";
-import type { ThreadRequest, TrainRequest, WorkerMessage } from "./train-request.js";
+import type { ThreadRequest, WorkerMessage } from "./train-request.js";
 import { train } from "./trainer.js";
 
 const port = parentPort;
@@ -24,8 +24,9 @@ const { place } = asked;
 /** The processes of a machine share the threads that load images. */
 const open: OpenTrainData = (settings, ...rest) =>
   openTrainData(place == null ? settings : { ...settings, numWorkers: loadersOf(place, settings.numWorkers) }, ...rest);
+const asks = (error: unknown): void => post({ failing: error === null ? null : packError(error) });
 try {
-  for await (const event of train(asked as TrainRequest, open)) post({ event });
+  for await (const event of train(asked, open, asks)) post({ event });
 } catch (error) {
   post({ failure: packError(error) });
 }

@@ -27,16 +27,21 @@ const ofFirst = ["outputDir", "weights", "notes"] as const satisfies (keyof Trai
 
 /**
  * Joins the other processes of the run.
+ * @param asks is called with what has failed before others are asked why, which may take longer than anybody waits, and
+ * with null when they have answered
  * @throws DistributedError when they do not come, ConfigError when they were asked for something else
  */
-export function joinRun(request: ThreadRequest & { place: RankPlace }): JoinedRun {
+export function joinRun(
+  request: ThreadRequest & { place: RankPlace },
+  asks: (error: unknown) => void = () => {},
+): JoinedRun {
   const { place, settings } = request;
   const threads = threadsOf(place);
   if (threads !== null) setNumThreads(threads);
   const device = resolveDevice(settings?.device ?? "auto", place);
   if (device !== "cpu") checkGpus(place);
   const group = distributed.ProcessGroup.join({ ...place, device });
-  const words = new LastWords(group, place);
+  const words = new LastWords(group, place, asks);
   const explain = (error: unknown): unknown => words.explain(error);
   try {
     return { group, request: shared(group, request), explain };

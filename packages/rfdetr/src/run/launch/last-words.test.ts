@@ -20,7 +20,7 @@ const place = {
 
 function words(rank: number, store: ReturnType<typeof storeOf>) {
   const abort = vi.fn();
-  const said = new LastWords({ rank, size: 3, store }, { ...place, rank, isStoreServer: rank === 0 }, abort);
+  const said = new LastWords({ rank, size: 3, store }, { ...place, rank, isStoreServer: rank === 0 }, () => {}, abort);
   return { said, abort };
 }
 
@@ -100,7 +100,7 @@ describe("a process that others did not answer", () => {
     expect(error).toMatchObject({ message: "Rank 2 on c did not answer for 60 seconds" });
   });
 
-  it("does not ask a store on another machine, which may not answer either", () => {
+  it("does not ask the store of another, who may be the one that does not answer", () => {
     const store = storeOf();
     const { said, abort } = words(1, store);
     store.set = () => {

@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { distributed } from "@rfdetr/torch";
 import { RankError, RfdetrError } from "../../support/errors.js";
-import { isLoopback, type RankPlace } from "./place.js";
+import type { RankPlace } from "./place.js";
 
 /** Milliseconds that a process waits for what another has to say of its end. */
 const patience = 3000;
@@ -28,14 +28,25 @@ export class LastWords {
   readonly #group: Group;
   readonly #place: RankPlace;
   readonly #abort: () => void;
+  readonly #asks: (error: unknown) => void;
   readonly #hosts: readonly string[];
   #said: unknown = null;
 
-  /** @param abort makes the other processes fail at once, rather than when this one has ended */
-  constructor(group: Group, place: RankPlace, abort: () => void = distributed.ProcessGroup.abort) {
+  /**
+   * @param asks is called with an error before the store is asked, which may lie behind a network that is cut, and with
+   * null when it has answered
+   * @param abort makes the other processes fail at once, rather than when this one has ended
+   */
+  constructor(
+    group: Group,
+    place: RankPlace,
+    asks: (error: unknown) => void,
+    abort: () => void = distributed.ProcessGroup.abort,
+  ) {
     this.#group = group;
     this.#place = place;
     this.#abort = abort;
+    this.#asks = asks;
     // Read now: when it is needed, the store may be gone.
     this.#hosts = Array.from({ length: group.size }, (_, rank) => group.store.get(`host/${rank}`));
   }
@@ -46,8 +57,10 @@ export class LastWords {
    */
   explain(error: unknown): unknown {
     if (this.#said !== null) return this.#said;
+    this.#asks(error);
     const broken = distributedIn(error);
     this.#said = broken === null ? this.#own(error) : this.#ofOther(broken);
+    this.#asks(null);
     return this.#said;
   }
 
@@ -68,9 +81,8 @@ export class LastWords {
 
   #ofOther(error: distributed.DistributedError): unknown {
     this.#abort();
-    // Across hosts the store may not be reached either, and would answer after minutes.
-    const isNear = this.#place.isStoreServer || isLoopback(this.#place.address);
-    if (!isNear && !isBroken(error)) return error;
+    // Who does not answer may be the one that serves the store.
+    if (!this.#place.isStoreServer && !isBroken(error)) return error;
     try {
       const { found, silent } = this.#ask();
       this.#leaves(silent);
@@ -104,7 +116,8 @@ export class LastWords {
 
   /** Processes that neither said why they failed nor noticed that another did. */
   #lost(silent: readonly number[], cause: distributed.DistributedError): RankError {
-    const which = silent.map((other) => this.#named(other)).join(", ");
+    const names = silent.map((other) => this.#named(other));
+    const which = names.length === 1 ? names[0] : `One of ${names.join(", ")}`;
     const how = isBroken(cause) ? "ended without a word" : `did not answer for ${this.#place.timeoutSeconds} seconds`;
     return new RankError(`${which} ${how}`, { cause, hint: lostHint });
   }

@@ -105,7 +105,7 @@ function localPlace(
 const alone = { localRank: 0, localSize: 1 };
 
 /** Whether an address is one of this machine only. */
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || /^127(\.\d+){3}$/.test(address);
 }
 

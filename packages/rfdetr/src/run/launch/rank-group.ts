@@ -6,7 +6,7 @@ import { type RankListener, RankProcess, rankScript, storeFd } from "./rank-proc
 import { openStoreSocket, type StoreSocket } from "./store-socket.js";
 
 /** Milliseconds that processes have to end by themselves after another has failed, or after rank 0 is done. */
-const farewell = 15_000;
+const farewell = 10_000;
 /** Milliseconds after which a process that was killed, and is still there, is left to the system. */
 const oblivion = 5000;
 

@@ -1,11 +1,12 @@
 // A process of a run that rank 0 leads: it loads its part of the data, and does what it is told.
 import { hostname } from "node:os";
-import { setNumThreads } from "@rfdetr/torch";
+import { distributed, setNumThreads } from "@rfdetr/torch";
 import { resolveDevice } from "../../support/device.js";
 import { InternalError } from "../../support/errors.js";
 import { replayStep } from "../../train/replay.js";
 import type { MicroBatch } from "../../train/step-parts.js";
 import { boxesOfEach, type WholeStep } from "../../train/whole-step.js";
+import type { DoneEvent } from "../files/events.js";
 import { buildTraining, newModel, readyModel, useOverrides } from "../session/build-training.js";
 import { withAverage } from "../session/session-state.js";
 import type { Training } from "../session/training.js";
@@ -21,13 +22,19 @@ import { broadcastState, takeFigures } from "./state-transfer.js";
 type Told<Kind extends Order["do"]> = Extract<Order, { do: Kind }>;
 
 /**
- * Trains as one of the ranks after the first, until rank 0 lets it go. It writes no files and has no events.
+ * Trains as one of the ranks after the first, until rank 0 lets it go. It writes no files, and its only event is the
+ * last one of rank 0.
  * @throws what failed here, or DistributedError where another process failed
  */
-export async function follow(ranks: Ranks, request: TrainRequest, openData: OpenTrainData): Promise<void> {
+export async function* follow(
+  ranks: Ranks,
+  request: TrainRequest,
+  openData: OpenTrainData,
+): AsyncGenerator<DoneEvent, void> {
   const follower = new Follower(ranks, request, openData);
   try {
-    await follower.run();
+    const done = await follower.run();
+    if (done !== null) yield done;
   } catch (error) {
     throw ranks.explain(error);
   } finally {
@@ -59,17 +66,29 @@ class Follower {
     readonly openData: OpenTrainData,
   ) {}
 
-  async run(): Promise<void> {
+  /** @returns the last event of rank 0 */
+  async run(): Promise<DoneEvent | null> {
     for (;;) {
       await this.#load();
       const words = this.ranks.gather(this.#word());
-      const { order } = words[0];
+      const { order, stop } = words[0];
+      // Why the run ends is the same for all; the first wish stays.
+      Atomics.compareExchange(this.request.stop, 0, 0, stop);
       if (order === null) throw new InternalError("Expected an order of rank 0");
-      if (order.do === "end") break;
+      if (order.do === "end") return this.#end(order.done);
       await this.#obey(order, words);
     }
-    this.#peers?.close();
-    this.ranks.leave();
+  }
+
+  #end(done: DoneEvent | null): DoneEvent | null {
+    try {
+      this.#peers?.close();
+      this.ranks.leave();
+    } catch (error) {
+      // The run is complete: a process that is gone by now changes nothing.
+      if (!(error instanceof distributed.DistributedError)) throw error;
+    }
+    return done;
   }
 
   #word(): Word {

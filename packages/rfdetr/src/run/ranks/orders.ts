@@ -2,6 +2,7 @@
 import type { Overrides, Precision, ScalerState } from "@rfdetr/amp";
 import type { ModelConfig } from "../../model/types.js";
 import type { ReadySettings } from "../../settings/settings.js";
+import type { DoneEvent } from "../files/events.js";
 import type { DataSizes } from "../session/training-data.js";
 import type { StepPlan } from "../take-step.js";
 
@@ -23,7 +24,7 @@ export type Order =
   | { do: "evaluate"; split: "valid" | "test"; batch: number; shipped: boolean }
   | { do: "override"; overrides: Overrides }
   | { do: "wait" }
-  | { do: "end" };
+  | { do: "end"; done: DoneEvent | null };
 
 /** What each process says before an order is obeyed. */
 export interface Word {

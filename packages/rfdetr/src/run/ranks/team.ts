@@ -1,10 +1,12 @@
 // Rank 0's side of a run of several processes: it says what all do next, and hears what became of it.
 import { hostname } from "node:os";
 import type { OverflowReport } from "@rfdetr/amp";
+import { distributed } from "@rfdetr/torch";
 import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import { type EvaluationOptions, evaluate } from "../../eval/evaluate.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { DataError, InternalError } from "../../support/errors.js";
+import type { DoneEvent } from "../files/events.js";
 import type { Training } from "../session/training.js";
 import type { TrainData } from "../session/training-data.js";
 import type { StepPlan } from "../take-step.js";
@@ -124,12 +126,17 @@ export class Team {
     });
   }
 
-  /** Lets the others go, at the end of a run that did not fail. */
-  end(): void {
+  /** Lets the others go, at the end of a run that did not fail. @param done the last event, which the others have too */
+  end(done: DoneEvent | null): void {
     if (this.#alone) return;
-    this.order({ do: "end" });
-    this.peers?.close();
-    this.ranks.leave();
+    try {
+      this.order({ do: "end", done });
+      this.peers?.close();
+      this.ranks.leave();
+    } catch (error) {
+      // The run is complete: a process that is gone by now changes nothing.
+      if (!(error instanceof distributed.DistributedError)) throw error;
+    }
   }
 }
 
