@@ -5,7 +5,7 @@ import { getNumThreads } from "@rfdetr/torch";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { machineLine, peakRss } from "../support/machine.js";
 import type { StepResult } from "../train/step.js";
-import type { DoneEvent, EpochEvent, StartEvent, StepEvent } from "./files/events.js";
+import type { DoneEvent, EpochEvent, StartEvent, StepEvent, StepFault } from "./files/events.js";
 import { readSummary } from "./files/read-summary.js";
 import type { RunSummary } from "./files/run-directory.js";
 import { epochMeans } from "./progress.js";
@@ -41,6 +41,7 @@ export function startEvent({
     epochs: settings.epochs,
     batch: effectiveBatch(settings),
     accumulate: microBatchesOf(settings),
+    processes: session.team.ranks.size,
     precision: session.precision,
     reason: session.reason,
     precisionNote: session.precisionNote,
@@ -68,12 +69,12 @@ function lossScale({ parts: { scaler } }: Session): number | null {
 
 /**
  * The event of the step that `session.progress` counted last.
- * @param about `scale` is the loss scale of the step, `module` where a faulty one first was not finite
+ * @param about `scale` is the loss scale of the step, `place` where a faulty one first was not finite
  */
 export function stepEvent(
   session: Session,
   result: StepResult,
-  { scale, module, ...figures }: StepFigures & { scale: number; module: string | null },
+  { scale, place, ...figures }: StepFigures & { scale: number; place: Omit<StepFault, "what" | "scale"> },
 ): StepEvent {
   const { progress, totalSteps, precision, stepsPerEpoch } = session;
   return {
@@ -89,7 +90,7 @@ export function stepEvent(
     precision,
     lossScale: lossScale(session),
     skipped: !result.applied,
-    fault: result.applied ? null : { what: result.fault?.what ?? "step", module, scale },
+    fault: result.applied ? null : { what: result.fault?.what ?? "step", scale, ...place },
     skippedSteps: progress.skipped,
     ...figures,
   };

@@ -5,9 +5,10 @@ import type { StepResult } from "../train/step.js";
 import type { MicroBatch } from "../train/step-parts.js";
 import { boxesOfEach } from "../train/whole-step.js";
 import { afterFault, type FaultyRun } from "./after-fault.js";
-import type { TrainEvent } from "./files/events.js";
+import type { StepFault, TrainEvent } from "./files/events.js";
 import { stepEvent } from "./make-events.js";
 import { addStep, stepsLeft } from "./progress.js";
+import type { Team } from "./ranks/team.js";
 import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StepWatch } from "./step-watch.js";
 import { type StepPlan, takeStep, wholeStepOf } from "./take-step.js";
@@ -74,11 +75,12 @@ export class StepMaker {
     const files = microBatches.flatMap((batch) => batch.files ?? []);
     const what = { step: plan.step, precision: session.precision, files };
     const again = () => replayStep(parts, microBatches, plan.size, scale, what, whole);
-    const report = !result.applied && faults.wantsReplay() ? team.replay(scale, again) : null;
+    const replayed = !result.applied && faults.wantsReplay() ? team.replay(scale, again) : null;
+    const report = replayed?.report ?? null;
     const { images: prepared, ...rest } = result.seconds;
     const phases = { load: this.#loaded + prepared, ...rest };
-    const module = report?.module ?? null;
-    const event = this.#event(result, { lr, scale, module, size: plan.size ?? microBatches[0].height });
+    const place = placeOf(replayed);
+    const event = this.#event(result, { lr, scale, place, size: plan.size ?? microBatches[0].height });
     const ranks = peers?.steps ?? null;
     const recorded = { event, result, microBatches, scale, seconds, phases, ranks, files, report, seen };
     for (const recorder of recorders) recorder.step?.(recorded);
@@ -103,7 +105,7 @@ export class StepMaker {
 
   #event(
     result: StepResult,
-    figures: { lr: number; scale: number; module: string | null; size: number },
+    figures: { lr: number; scale: number; place: Omit<StepFault, "what" | "scale">; size: number },
   ): Extract<TrainEvent, { type: "step" }> {
     const { session } = this.run;
     const perSecond = this.#speed.perSecond;
@@ -117,4 +119,16 @@ export class StepMaker {
       }),
     });
   }
+}
+
+/** Where a faulty step first was not finite, as far as running it again has told. */
+function placeOf(replayed: ReturnType<Team["replay"]> | null): Omit<StepFault, "what" | "scale"> {
+  if (replayed === null) return { module: null };
+  const { report, rank } = replayed;
+  const ofLoss = report.phase === "target" || report.phase === "loss";
+  return {
+    module: report.module,
+    ...(rank === null ? {} : { rank }),
+    ...(ofLoss && report.files.length === 1 ? { image: report.files[0] } : {}),
+  };
 }

@@ -19,6 +19,7 @@ export const startEvent: StartEvent = {
   epochs: 50,
   batch: 16,
   accumulate: 4,
+  processes: 1,
   precision: "16-mixed",
   reason: "as requested",
   precisionNote: null,

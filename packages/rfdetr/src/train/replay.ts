@@ -8,7 +8,7 @@ import { seedForward, type WholeStep, wholeStep } from "./whole-step.js";
 
 /**
  * Runs a step that was not applied once more, with observers, and reports the first value that is not finite. Changes
- * no weight.
+ * no weight. Its files are the images at fault, as far as that is known, and otherwise all of them.
  * @param size side length of the images in pixels; null keeps their size
  * @param scale loss scale of the step
  * @param whole the step that the micro-batches are a part of; default: they are all of it
@@ -26,12 +26,14 @@ export function replayStep(
     return scope(() => {
       const images = microBatches.map((batch) => prepareImages(batch, size, device));
       const values = new Map<string, number>();
+      let bad: number | null = null;
       const run = (): void =>
         microBatches.forEach(({ targets }, i) =>
           scope(() => {
             seedForward(whole, whole.numbers[i]);
             const outputs = inFloat32(autocast.run(() => model.call(images[i])));
             const { total, terms } = criterion.compute(outputs, targets, { training: true, boxes: whole.boxes });
+            if (!Number.isFinite(total.item())) bad ??= i;
             for (const [name, term] of terms) values.set(name, (values.get(name) ?? 0) + term.item());
             total.mul(scale / whole.microBatches).backward();
           }),
@@ -43,12 +45,24 @@ export function replayStep(
         run,
         scale,
       });
-      return named(report, badTerms(values));
+      return { ...named(report, badTerms(values)), files: faultyFiles(microBatches, bad) ?? [...what.files] };
     });
   } finally {
     parts.optimizer.zeroGrad();
     autocast.clearCache();
   }
+}
+
+/**
+ * The images whose boxes are not finite, or else those of the micro-batch whose loss is not.
+ * @returns null where it may be any image of the step
+ */
+function faultyFiles(microBatches: readonly MicroBatch[], bad: number | null): string[] | null {
+  const spoiled = microBatches.flatMap(({ targets, files = [] }) =>
+    files.filter((_, i) => !targets[i].boxes.every(Number.isFinite)),
+  );
+  if (spoiled.length > 0) return spoiled;
+  return bad === null ? null : [...(microBatches[bad].files ?? [])];
 }
 
 /** A report with a name for a fault outside of modules: the terms of the loss, or the operator of the loss. */

@@ -33,6 +33,8 @@ export interface StartEvent {
   batch: number;
   /** Micro-batches that make an optimizer step. */
   accumulate: number;
+  /** Processes that train together. */
+  processes: number;
   precision: string;
   /** Why this precision. */
   reason: string;
@@ -56,6 +58,10 @@ export interface StepFault {
   module: string | null;
   /** Loss scale of the step; 1 where gradients are not scaled. */
   scale: number;
+  /** Of several processes, the rank where it began; absent where that was not looked for. */
+  rank?: number;
+  /** The image whose annotations are not finite, or that is alone in a micro-batch whose loss is not. */
+  image?: string;
 }
 
 /** An optimizer step was made. */

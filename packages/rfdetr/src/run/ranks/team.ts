@@ -105,12 +105,16 @@ export class Team {
     });
   }
 
-  /** Runs a faulty step again in all processes. @returns the report of the first that found something */
-  replay(scale: number, own: () => OverflowReport): OverflowReport {
-    if (this.#alone) return own();
+  /**
+   * Runs a faulty step again in all processes.
+   * @returns the report of the first that found something, and its rank; null in a run of one process
+   */
+  replay(scale: number, own: () => OverflowReport): { report: OverflowReport; rank: number | null } {
+    if (this.#alone) return { report: own(), rank: null };
     this.order({ do: "replay", scale });
     const reports = this.ranks.gather(own());
-    return reports.find(({ phase }) => phase !== "none") ?? reports[0];
+    const rank = reports.findIndex(({ phase }) => phase !== "none");
+    return rank < 0 ? { report: reports[0], rank: null } : { report: reports[rank], rank };
   }
 
   /** Evaluates in all processes. @returns the filled evaluator; null where it was stopped */

@@ -38,6 +38,12 @@ describe("the header of a run", () => {
     expect(field("device", gpu)).toBe("cuda:0 (NVIDIA H100), 16 threads; 2 × EPYC");
   });
 
+  it("says how many processes compute", () => {
+    expect(field("device", { device: "cpu", deviceName: null, threads: 1, processes: 4 })).toBe(
+      "cpu, 1 thread in each of 4 processes; 2 × EPYC",
+    );
+  });
+
   it("counts one thing as one", () => {
     const one = { epochs: 1, stepsPerEpoch: 1, totalSteps: 1, batch: 1, accumulate: 1, classes: ["owl"] };
     expect(field("schedule", one)).toBe("1 epoch of 1 step, 1 image a step; seed 3");

@@ -28,8 +28,9 @@ export function headerFields(event: StartEvent): Field[] {
   ];
 }
 
-function deviceInWords({ device, deviceName, threads, hardware }: StartEvent): string {
-  return `${device}${deviceName === null ? "" : ` (${deviceName})`}, ${counted(threads, "thread")}; ${hardware}`;
+function deviceInWords({ device, deviceName, threads, processes, hardware }: StartEvent): string {
+  const each = processes === 1 ? "" : ` in each of ${grouped(processes)} processes`;
+  return `${device}${deviceName === null ? "" : ` (${deviceName})`}, ${counted(threads, "thread")}${each}; ${hardware}`;
 }
 
 function dataInWords({ data, trainImages, validImages }: StartEvent): string {

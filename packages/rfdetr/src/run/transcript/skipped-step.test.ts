@@ -22,6 +22,17 @@ describe("a skipped step", () => {
     );
   });
 
+  it("names the process where it began, and the image", () => {
+    const fault = { what: "gradient of w", module: "m", scale: 1, rank: 3, image: "a/b.jpg" };
+    expect(line({ ...skipped, lossScale: null, fault })).toEqual([
+      "step 214 skipped: gradient of w not finite, first in m on rank 3, with a/b.jpg",
+    ]);
+    const loss = { ...fault, what: "loss of micro-batch 4 of 4 on rank 3 (loss_bbox)", module: "loss_bbox" };
+    expect(line({ ...skipped, lossScale: null, fault: loss })).toEqual([
+      "step 214 skipped: loss of micro-batch 4 of 4 on rank 3 (loss_bbox) not finite, with a/b.jpg",
+    ]);
+  });
+
   it("is expected where the loss is finite and only its scale is too high", () => {
     expect(isScaleSearch(skipped)).toBe(true);
     expect(isScaleSearch({ ...skipped, loss: Number.NaN })).toBe(false);

@@ -28,10 +28,12 @@ export class SkippedSteps {
 
 /** Which step was skipped, what became of the loss scale, what was not finite and where it began. */
 function skippedStep(event: StepEvent): string {
-  const { what = "step", module = null } = event.fault ?? {};
+  const { what = "step", module = null, rank, image } = event.fault ?? {};
   const place = module === null || what.includes(module) ? "" : `, first in ${module}`;
+  const process = rank === undefined || what.includes(" on rank ") ? "" : ` on rank ${rank}`;
+  const picture = image === undefined ? "" : `, with ${image}`;
   const cause = what.replace(" of micro-batch 1 of 1", "");
-  return `step ${grouped(event.step)} skipped${backsOff(event, event)}: ${cause} not finite${place}`;
+  return `step ${grouped(event.step)} skipped${backsOff(event, event)}: ${cause} not finite${place}${process}${picture}`;
 }
 
 /** How the loss scale fell over a series of steps. */

@@ -1,0 +1,168 @@
+// Several processes give what one gives. The processes run from dist.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseRecord } from "@rfdetr/amp";
+import { getNumThreads, setNumThreads } from "@rfdetr/torch";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { synthesize } from "../src/data/index.js";
+import { requestControl } from "../src/run/control.js";
+import type { TrainEvent } from "../src/run/files/events.js";
+import { resumeConfig } from "../src/run/session/resume.js";
+import { resolveSettings } from "../src/settings/resolve.js";
+import { type GroupResult, plannedGroup } from "../src/testing/planned-group.js";
+import { type PlannedRun, plannedRun } from "../src/testing/planned-run.js";
+
+const folder = mkdtempSync(join(tmpdir(), "ranks-"));
+const data = join(folder, "data");
+const threads = getNumThreads();
+beforeAll(async () => {
+  await synthesize(data, { images: 24, size: 64, classes: 2, seed: 1 });
+  setNumThreads(1);
+});
+afterAll(() => {
+  setNumThreads(threads);
+  rmSync(folder, { recursive: true });
+});
+
+const path = (name: string): string => join(folder, name);
+const bytes = (name: string, file: string): Buffer => readFileSync(join(path(name), file));
+
+// Everything that has a state or draws at random: two sizes of steps, augmentation, dropped layers, average, a loss
+// scale that overflows in the first steps and grows past its limit again.
+const recipe = {
+  ...{
+    datasetDir: data,
+    model: "tiny",
+    seed: 3,
+    epochs: 2,
+    maxSteps: 10,
+    batchSize: 2,
+    numWorkers: 0,
+    evalBatchSize: 3,
+  },
+  ...{ precision: "16-mixed", scaler: { init: 2 ** 19, interval: 3 }, dropPath: 0.3, augment: "aggressive" },
+  ...{ evalBaseModel: true, plots: false, tensorboard: false, monitorInterval: 0 },
+};
+const settings = (name: string, extra: object) => resolveSettings({ ...recipe, outputDir: path(name), ...extra });
+/** The same step in one process. */
+const accumulated = { gradAccumSteps: 2, boxNormaliser: "step" };
+
+async function alone(name: string, extra: object, plan: Partial<PlannedRun> = {}): Promise<TrainEvent[]> {
+  const events: TrainEvent[] = [];
+  for await (const event of plannedRun({ request: { settings: settings(name, extra), resume: null }, ...plan }))
+    events.push(event);
+  return events;
+}
+
+const together = (name: string, extra: object = {}, plan: Partial<PlannedRun> = {}): Promise<GroupResult> =>
+  plannedGroup(2, { request: { settings: settings(name, { processes: 2, ...extra }), resume: null }, ...plan });
+
+const resumed = (name: string): PlannedRun["request"] => ({ settings: resumeConfig(path(name)), resume: path(name) });
+
+const state = ["checkpoint/model", "checkpoint/optimizer", "checkpoint/ema", "weights/last"].map(
+  (name) => `${name}.safetensors`,
+);
+const results = [...state, "weights/best.safetensors", "evaluation.json"];
+
+function expectSameBits(name: string, other: string, files = results): void {
+  for (const file of files)
+    expect(bytes(name, file).equals(bytes(other, file)), `${file} of ${name} and ${other}`).toBe(true);
+}
+
+/** What the steps of a run were, without times and memory. */
+const steps = (name: string): unknown[] =>
+  bytes(name, "numerics.jsonl")
+    .toString()
+    .trim()
+    .split("\n")
+    .map(parseRecord)
+    .filter(({ kind }) => kind === "step")
+    .map(({ seconds, memory, phases, ranks, fault, bad_module, ...figures }) => figures);
+
+const said = (events: readonly TrainEvent[]): string[] =>
+  events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
+
+describe("two processes", () => {
+  it("have the weights, moments, average and figures of one that accumulates as many micro-batches, to the bit", async () => {
+    const events = await alone("one", accumulated);
+    const { ends } = await together("two");
+    expect(ends).toEqual(["done", "done"]);
+    expectSameBits("two", "one");
+    expect(steps("two")).toEqual(steps("one"));
+    const skipped = events.filter((event) => event.type === "step" && event.skipped);
+    expect(skipped.length).toBeGreaterThan(1);
+    expect(new Set(events.flatMap((event) => (event.type === "step" ? [event.size] : []))).size).toBeGreaterThan(1);
+    const { ranks } = parseRecord(bytes("two", "numerics.jsonl").toString().trim().split("\n").at(-1) ?? "") as {
+      ranks?: { images: number[] };
+    };
+    expect(ranks?.images).toEqual([2, 2]);
+  }, 60_000);
+
+  it("go back together from a loss that is not finite on one, and name process, loss and image", async () => {
+    const poisoned = [{ step: 3, microBatch: 1 }];
+    const extra = { precision: "32-true", scaler: {}, maxSteps: 6, onNonFinite: "rollback", checkpointSeconds: 0 };
+    await alone("one-nan", { ...accumulated, ...extra }, { poisoned });
+    const { ends, events } = await together("two-nan", extra, { poisoned });
+    expect(ends).toEqual(["done", "done"]);
+    expectSameBits("two-nan", "one-nan");
+    expect(events.flatMap((event) => (event.type === "step" && event.skipped ? [event] : []))).toEqual([
+      expect.objectContaining({
+        step: 3,
+        fault: expect.objectContaining({
+          what: expect.stringMatching(/^loss of micro-batch 2 of 2 on rank 1 \(loss_/),
+          rank: 1,
+          image: expect.stringMatching(/\.(jpg|png)$/),
+        }),
+      }),
+    ]);
+    expect(said(events)).toContainEqual(expect.stringMatching(/^Rank 1 on .*: Some matching costs/));
+    expect(said(events)).toContainEqual(expect.stringContaining("goes back to the state after step 2"));
+  }, 60_000);
+
+  it("end with the reason when one is killed, and lose no step; one process goes on, then two again, to the same bits", async () => {
+    const { ends } = await together("killed", {}, { killed: { step: 5, rank: 1 } });
+    expect(ends).toEqual([
+      expect.objectContaining({
+        code: "ERR_RANK",
+        message: expect.stringMatching(/^Rank 1 on .* ended without a word$/),
+        hint: expect.stringContaining("its checkpoint is of step 4"),
+      }),
+      null,
+    ]);
+    for await (const event of plannedRun({ request: resumed("killed"), stopped: { step: 2, rank: 0 } }))
+      if (event.type === "done") expect(event.summary).toMatchObject({ stop_reason: "interrupted", steps: 6 });
+    const last = await plannedGroup(2, { request: resumed("killed") });
+    expect(last.ends).toEqual(["done", "done"]);
+    expectSameBits("killed", "two");
+  }, 60_000);
+
+  it("hold a pause and an override from the same step, and end when one is asked to, as a run of one repeats it", async () => {
+    const asked: Promise<unknown>[] = [];
+    const heard = (event: TrainEvent): void => {
+      if (event.type !== "step" || event.step !== 2) return;
+      const ask = (command: Parameters<typeof requestControl>[1]) => requestControl(path("told"), command);
+      const all = async () => {
+        await ask({ command: "pause" });
+        await ask({ command: "override", pattern: "bbox_embed", rule: "fp32" });
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        await ask({ command: "go-on" });
+      };
+      asked.push(all());
+    };
+    const request = { settings: settings("told", { processes: 2, maxSteps: 8 }), resume: null };
+    const { ends, events } = await plannedGroup(2, { request, stopped: { step: 5, rank: 1 } }, { heard });
+    await Promise.all(asked);
+    expect(ends).toEqual(["done", "done"]);
+    expect(events.at(-1)).toMatchObject({ type: "done", summary: { stop_reason: "interrupted" } });
+    const { steps: ended } = (events.at(-1) as Extract<TrainEvent, { type: "done" }>).summary;
+    const { settings: recorded } = JSON.parse(bytes("told", "config.json").toString());
+    expect(recorded.precision_changes).toHaveLength(1);
+    const again = resolveSettings({ ...recorded, output_dir: path("told-again") });
+    for await (const _ of plannedRun({
+      request: { settings: again, resume: null },
+      stopped: { step: ended, rank: 0 },
+    }));
+    expectSameBits("told", "told-again", state);
+  }, 60_000);
+});
