@@ -164,7 +164,7 @@ describe("a browser", () => {
 describe("inWords", () => {
   it("is short", () => {
     expect(inWords({ boxPx: 0.01234, score: 0 })).toBe("boxes 0.012 px, scores 0 off");
-    expect(inWords({ boxPx: 3.2e-7, score: 1.5e-8 })).toBe("boxes 3.2 × 10^-7 px, scores 1.5 × 10^-8 off");
+    expect(inWords({ boxPx: 3.2e-7, score: 1.5e-8 })).toBe("boxes 3.2 × 10⁻⁷ px, scores 1.5 × 10⁻⁸ off");
     expect(inWords({ boxPx: Number.NaN, score: 0 })).toBe("not finite");
   });
 });

@@ -125,7 +125,15 @@ async function goldenError(session: Session, model: ExportedModel): Promise<Gold
 /** An error in words: `boxes 0.02 px, scores 0.0001 off`. */
 export function inWords({ boxPx, score }: Pick<GoldenError, "boxPx" | "score">): string {
   if (!Number.isFinite(boxPx + score)) return "not finite";
-  const short = (value: number): string => (value === 0 ? "0" : value.toPrecision(2).replace(/e([+-])/, " × 10^$1"));
+  const short = (value: number): string =>
+    value === 0
+      ? "0"
+      : value
+          .toPrecision(2)
+          .replace(
+            /e-(\d+)/,
+            (_, digits: string) => ` × 10⁻${[...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("")}`,
+          );
   return `boxes ${short(boxPx)} px, scores ${short(score)} off`;
 }
 

@@ -1,6 +1,7 @@
 // `rfdetr/browser`: exported files in the browser. No import of Node or libtorch.
 export type { Detection } from "../model/types.js";
 export type { GoldenError } from "../onnx/goldens.js";
+export { classColors, readableOn } from "../support/class-colors.js";
 export type { Backend, Runtime, Session } from "./backend.js";
 export { type Attempt, type Form, inWords, nameOf } from "./choose-backend.js";
 export { type Found, type LoadOptions, type LoadReport, type PredictOptions, RFDETR } from "./detector.js";

@@ -30,6 +30,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr export --weights nano --out nano.onnx --batch dynamic --resolution 384x640",
     "rfdetr export --weights runs/nano --no-gridsample",
   ],
+  "rfdetr demo-page": [
+    "rfdetr demo-page best.onnx --out site",
+    "rfdetr demo-page best.onnx --out site --gather-form best-gather.onnx --example photo.jpg --title Birds",
+  ],
   "rfdetr data": ["rfdetr data check birds/", "rfdetr data stats birds/", "rfdetr data synth emoji/ --images 200"],
   "rfdetr data synth": ["rfdetr data synth emoji/ --images 200 --size 128 --classes 4 --seed 1"],
   "rfdetr data check": [

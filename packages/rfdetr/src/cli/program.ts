@@ -8,6 +8,7 @@ import { addConvert } from "./convert.js";
 import { addDash } from "./dash.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
+import { addDemoPage } from "./demo-page.js";
 import { addDoctor } from "./doctor.js";
 import { examples } from "./examples.js";
 import { addExport } from "./export.js";
@@ -41,6 +42,7 @@ const commands: readonly AddCommand[] = [
   addConvert,
   addSettings,
   addDemo,
+  addDemoPage,
   addSetup,
 ];
 

@@ -1,13 +1,11 @@
 // Runs an exported file in Node, through onnxruntime-node and without libtorch.
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { InferenceSession, OnnxValue, TensorConstructor } from "onnxruntime-node";
 import type { ScoredBoxes } from "../model/postprocess.js";
-import { CheckpointError, NumericsError, UsageError } from "../support/errors.js";
-import { reasonOf } from "../support/system-error.js";
+import { NumericsError, UsageError } from "../support/errors.js";
 import { selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
 import type { RawOutputs } from "./goldens.js";
-import { type ModelFile, readModelFile } from "./model-file.js";
+import { readHead, unusable } from "./onnx-head.js";
 import { runBatches } from "./run-batches.js";
 
 /**
@@ -64,9 +62,7 @@ export class OnnxModel {
         throw new Error("neither its metadata nor the shape of its output says how many classes it knows");
       return new OnnxModel(path, description, namesOf(description, Number(rows)), session, Tensor);
     } catch (cause) {
-      throw new CheckpointError(`Expected an exported detector in ${path} but it cannot be used: ${reasonOf(cause)}`, {
-        cause,
-      });
+      throw unusable(path, cause);
     }
   }
 
@@ -119,23 +115,6 @@ async function runtime(path: string): Promise<typeof import("onnxruntime-node")>
       `Expected the package onnxruntime-node to run ${path} but it is not installed: run npm install onnxruntime-node`,
       { cause },
     );
-  }
-}
-
-/** @throws Error if the file is not there, or is not ONNX */
-function readHead(path: string): ModelFile {
-  const file = openSync(path, "r");
-  try {
-    return readModelFile({
-      length: fstatSync(file).size,
-      slice(from, to) {
-        const bytes = new Uint8Array(to - from);
-        readSync(file, bytes, 0, bytes.length, from);
-        return bytes;
-      },
-    });
-  } finally {
-    closeSync(file);
   }
 }
 

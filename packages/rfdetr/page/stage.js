@@ -1,0 +1,96 @@
+// @ts-check
+// The picture with its boxes.
+
+/** @typedef {import("rfdetr/browser").Detection} Detection */
+
+const font = '600 13px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
+
+export class Stage {
+  /** @type {ImageBitmap | null} */
+  #picture = null;
+  /** @type {readonly Detection[]} */
+  #detections = [];
+  /** @type {Detection | null} */
+  #chosen = null;
+  /** Of the classes. @type {readonly string[]} */
+  colors = [];
+  /** Of text on them. @type {readonly string[]} */
+  inks = [];
+
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.canvas = canvas;
+    new ResizeObserver(() => this.#draw()).observe(canvas);
+  }
+
+  /** @param {ImageBitmap} picture */
+  showPicture(picture) {
+    if (this.#picture !== picture) this.#picture?.close();
+    this.#picture = picture;
+    this.canvas.hidden = false;
+    this.canvas.style.aspectRatio = `${picture.width} / ${picture.height}`;
+  }
+
+  /** @param {readonly Detection[]} detections */
+  showDetections(detections) {
+    this.#detections = detections;
+    this.#chosen = null;
+    this.#draw();
+  }
+
+  /** Shows one box alone. @param {Detection | null} detection */
+  choose(detection) {
+    this.#chosen = detection;
+    this.#draw();
+  }
+
+  #draw() {
+    const { canvas } = this;
+    const picture = this.#picture;
+    const context = canvas.getContext("2d");
+    if (picture === null || context === null) return;
+    const { clientWidth: width, clientHeight: height } = canvas;
+    const density = devicePixelRatio;
+    canvas.width = Math.round(width * density);
+    canvas.height = Math.round(height * density);
+    const scale = Math.min(width / picture.width, height / picture.height);
+    const left = (width - picture.width * scale) / 2;
+    const top = (height - picture.height * scale) / 2;
+    context.setTransform(density, 0, 0, density, 0, 0);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(picture, left, top, picture.width * scale, picture.height * scale);
+    // The best ones last, on top.
+    for (const detection of [...this.#detections].reverse()) {
+      const dim = this.#chosen !== null && this.#chosen !== detection;
+      context.globalAlpha = dim ? 0.25 : 1;
+      const [x1, y1, x2, y2] = detection.box.map((side, i) => side * scale + (i % 2 === 0 ? left : top));
+      this.#box(context, detection, [x1, y1, x2 - x1, y2 - y1], width);
+    }
+    context.globalAlpha = 1;
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context @param {Detection} detection
+   * @param {[x: number, y: number, width: number, height: number]} place @param {number} limit
+   */
+  #box(context, { className, classId, score }, [x, y, width, height], limit) {
+    const color = this.colors[classId] ?? "#2456c9";
+    context.lineJoin = "round";
+    context.lineWidth = 4.5;
+    context.strokeStyle = "#ffffffb0";
+    context.strokeRect(x, y, width, height);
+    context.lineWidth = 2.5;
+    context.strokeStyle = color;
+    context.strokeRect(x, y, width, height);
+    context.font = font;
+    const text = `${className} ${score.toFixed(2)}`;
+    const chip = context.measureText(text).width + 12;
+    const [chipX, chipY] = [Math.max(0, Math.min(x - 1.25, limit - chip)), y >= 21 ? y - 21 : y + 1];
+    context.fillStyle = color;
+    context.beginPath();
+    context.roundRect(chipX, chipY, chip, 20, 4);
+    context.fill();
+    context.fillStyle = this.inks[classId] ?? "#ffffff";
+    context.fillText(text, chipX + 6, chipY + 14.5);
+  }
+}

@@ -1,0 +1,172 @@
+// The page as a static server gives it, in Chromium.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sharp } from "../data/images/sharp.js";
+import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
+import { smallOnnx, writeSmallOnnx } from "../testing/onnx-file.js";
+import { type StaticServer, serve } from "../testing/static-server.js";
+import { writeDemoPage } from "./demo-page.js";
+import { type ExportMetadata, metadataEntries } from "./metadata.js";
+
+const folder = mkdtempSync(join(tmpdir(), "demo-page-"));
+const site = join(folder, "site");
+const file = join(folder, "colour-cells.onnx");
+const metadata: ExportMetadata = {
+  ...{ variant: "small", resolution: [64, 64], classNames: ["red", "<b>blue</b>"], numSelect: 20, precision: "fp32" },
+  ...{ trainingPrecision: null, version: "0.1.0", licence: "Apache-2.0", proof: null },
+  preprocessing: { mean: [0.5, 0.5, 0.5], std: [0.1, 0.1, 0.1], resize: "bilinear", antialias: true, layout: "NCHW" },
+  goldens: null,
+};
+const detector = {
+  size: [64, 64],
+  cell: 32,
+  rows: [
+    [2, -1, -1],
+    [-1, -1, 2],
+    [-9, -9, -9],
+  ],
+} as const;
+
+beforeAll(async () => {
+  writeSmallOnnx(file, { ...detector, metadata: metadataEntries(metadata) });
+  const cell = { create: { width: 50, height: 50, channels: 3 as const, background: "#f00" } };
+  const blue = { create: { ...cell.create, background: "#00f" } };
+  const picture = sharp({ create: { width: 100, height: 100, channels: 3, background: "#0f0" } });
+  await picture
+    .composite([
+      { input: cell, left: 0, top: 0 },
+      { input: blue, left: 50, top: 50 },
+    ])
+    .png()
+    .toFile(join(folder, "example.png"));
+  writeDemoPage({ file, out: site, examples: [join(folder, "example.png")] });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("the folder of a page", () => {
+  it("holds the detector, the page, the modules that it imports and onnxruntime-web", () => {
+    expect(readdirSync(site)).toEqual(
+      expect.arrayContaining(["index.html", "model.onnx", "model.json", "ort", "rfdetr"]),
+    );
+    expect(JSON.parse(readFileSync(join(site, "model.json"), "utf8"))).toEqual({
+      title: "Colour cells",
+      file: "model.onnx",
+      examples: ["examples/1.png"],
+    });
+    expect(existsSync(join(site, "rfdetr", "browser", "index.js"))).toBe(true);
+  });
+
+  it("is new, or that of an earlier page", () => {
+    writeDemoPage({ file, out: site, examples: [join(folder, "example.png")] });
+    const other = join(folder, "other");
+    mkdirSync(other);
+    writeFileSync(join(other, "thesis.txt"), "");
+    expect(() => writeDemoPage({ file, out: other })).toThrow(
+      /earlier page, for the page but .*other holds other files/,
+    );
+    expect(readdirSync(other)).toEqual(["thesis.txt"]);
+  });
+
+  it("needs an exported detector", () => {
+    const text = join(folder, "text.onnx");
+    writeFileSync(text, "no model");
+    expect(() => writeDemoPage({ file: text, out: join(folder, "new") })).toThrow("text.onnx but it cannot be used");
+    expect(existsSync(join(folder, "new"))).toBe(false);
+  });
+});
+
+describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}`, () => {
+  let browser: Browser;
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    browser = await startChromium();
+  });
+  afterAll(() => browser.close());
+
+  /** Opens a page, and notes every request that leaves its origin. */
+  async function open(server: StaticServer, width = 1200): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width, height: 900 } });
+    context.on("request", (request) => {
+      if (!request.url().startsWith(server.url) && !request.url().startsWith("blob:")) complaints.push(request.url());
+    });
+    const page = await context.newPage();
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(error.message));
+    await page.goto(server.url);
+    return page;
+  }
+
+  const found = (page: Page): Promise<unknown> => page.getByRole("img", { name: /^Found/ }).waitFor();
+
+  it("shows what is in the first example, and asks nobody else for anything", async () => {
+    const server = await serve({ "/": site }, true);
+    const page = await open(server);
+    await found(page);
+    expect(await page.getByRole("img", { name: /^Found/ }).getAttribute("aria-label")).toBe(
+      "Found 1 red, 1 <b>blue</b>",
+    );
+    expect(await page.locator("#count").textContent()).toBe("2 objects");
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Colour cells");
+    const facts = await page.locator("#facts").textContent();
+    expect(facts).toMatch(/WebAssembly, \d threads?/);
+    expect(facts).toContain("carries no golden results");
+    expect(facts).toMatch(/WebGPU: .*GPU/);
+    await page.getByRole("slider", { name: "Confidence" }).focus();
+    await page.keyboard.press("End");
+    expect(await page.locator("#shown").textContent()).toBe("0.95");
+    await page.getByRole("checkbox", { name: /red/ }).uncheck();
+    expect(await page.getByRole("img", { name: /^Found|^No/ }).getAttribute("aria-label")).toBe("Found 1 <b>blue</b>");
+    await page.getByText("Every object").click();
+    expect(await page.locator("#objects li").count()).toBe(1);
+    await server.close();
+    expect(complaints.splice(0)).toEqual([]);
+  });
+
+  it("gets its threads from a server that sends no special headers, and takes dropped files", async () => {
+    const server = await serve({ "/": site }, false);
+    const page = await open(server);
+    await page.waitForEvent("load");
+    await found(page);
+    expect(await page.evaluate("crossOriginIsolated")).toBe(true);
+    expect(await page.locator("#facts").textContent()).toMatch(/WebAssembly, \d threads?/);
+    const green = await sharp({ create: { width: 40, height: 60, channels: 3, background: "#0f0" } })
+      .png()
+      .toBuffer();
+    await page.locator("#file").setInputFiles({ name: "green.png", mimeType: "image/png", buffer: green });
+    await page.getByRole("img", { name: "No object found" }).waitFor();
+    await page.locator("#file").setInputFiles({ name: "a.png", mimeType: "image/png", buffer: Buffer.from("none") });
+    await page.getByRole("alert").getByText("no picture or video that the browser can read").waitFor();
+    await server.close();
+    expect(complaints.splice(0)).toEqual([]);
+  });
+
+  it("fits a phone without scrolling sideways", async () => {
+    const server = await serve({ "/": site }, true);
+    const page = await open(server, 360);
+    await found(page);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+    await server.close();
+    expect(complaints.splice(0)).toEqual([]);
+  });
+
+  it("says in one place why a detector does not run", async () => {
+    const wrong = {
+      tolerance: { box_px: 0.1, score: 0.01 },
+      cases: [{ seed: 1, queries: [{ class: 0, score: 1, box: [0, 0, 0, 0] as [number, number, number, number] }] }],
+    };
+    const broken = join(folder, "broken.onnx");
+    writeFileSync(broken, smallOnnx({ ...detector, metadata: metadataEntries({ ...metadata, goldens: wrong }) }));
+    writeDemoPage({ file: broken, out: join(folder, "broken-site") });
+    const server = await serve({ "/": join(folder, "broken-site") }, true);
+    const page = await open(server);
+    await page.getByRole("alert").getByText("WebAssembly: its results are wrong, boxes").waitFor();
+    expect(await page.locator("#state").textContent()).toBe("Failed");
+    await server.close();
+  });
+});

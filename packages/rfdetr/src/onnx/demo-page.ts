@@ -1,0 +1,117 @@
+// A page that shows what an exported file finds: static files for any server, with all that the page needs.
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, extname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { UsageError } from "../support/errors.js";
+import { workerScript } from "../support/worker-path.js";
+import { describeHead } from "./onnx-head.js";
+
+/** What a page is made of. */
+export interface DemoPageOptions {
+  /** The exported file. */
+  file: string;
+  /** Folder to write: a new one, or that of an earlier page, whose files are replaced. */
+  out: string;
+  /** The same detector exported without GridSample, for browsers whose WebGPU computes that wrongly. */
+  gatherForm?: string;
+  /** Pictures to try it with. */
+  examples?: readonly string[];
+  /** Heading of the page; default: from the name of the file. */
+  title?: string;
+  /** Names of the classes of a file that has none. */
+  classNames?: readonly string[];
+}
+
+/** What the page reads first. Its presence marks a folder as that of a page. */
+const modelFile = "model.json";
+
+/** Files of onnxruntime-web: its module and what that loads, for WebAssembly and for WebGPU. */
+const runtimeFiles = [
+  "ort.wasm.min.mjs",
+  "ort-wasm-simd-threaded.mjs",
+  "ort-wasm-simd-threaded.wasm",
+  "ort.webgpu.min.mjs",
+  "ort-wasm-simd-threaded.asyncify.mjs",
+  "ort-wasm-simd-threaded.asyncify.wasm",
+] as const;
+
+/**
+ * Writes the page.
+ * @returns the bytes of its files
+ * @throws CheckpointError if the file is no exported detector
+ * @throws UsageError if the folder holds something else, or if onnxruntime-web is not installed
+ * @example
+ * import { writeDemoPage } from "rfdetr/onnx";
+ * writeDemoPage({ file: "bird.onnx", out: "site", examples: ["bird.jpg"] });
+ */
+export function writeDemoPage(options: DemoPageOptions): number {
+  const { file, out, gatherForm, examples = [], classNames } = options;
+  for (const each of gatherForm === undefined ? [file] : [file, gatherForm]) describeHead(each);
+  checkFolder(out);
+  const copies = new Map<string, string>();
+  const page = fileURLToPath(new URL("../../page/", import.meta.url));
+  for (const name of readdirSync(page)) copies.set(name, join(page, name));
+  const runtime = runtimeFolder();
+  for (const name of runtimeFiles) copies.set(`ort/${name}`, join(runtime, name));
+  const entry = workerScript(import.meta.url, "../browser/index.js");
+  const compiled = dirname(dirname(entry));
+  for (const path of reachedFrom(entry)) copies.set(`rfdetr/${relative(compiled, path)}`, path);
+  copies.set("model.onnx", file);
+  if (gatherForm !== undefined) copies.set("model.gather.onnx", gatherForm);
+  const pictures = examples.map((path, i) => `examples/${i + 1}${extname(path).toLowerCase()}`);
+  for (const [i, path] of pictures.entries()) copies.set(path, examples[i]);
+  let bytes = 0;
+  for (const [name, path] of copies) {
+    mkdirSync(dirname(join(out, name)), { recursive: true });
+    copyFileSync(path, join(out, name));
+    bytes += readFileSync(path).byteLength;
+  }
+  const model = {
+    title: options.title ?? titleOf(file),
+    file: "model.onnx",
+    ...(gatherForm === undefined ? {} : { gatherForm: "model.gather.onnx" }),
+    ...(classNames === undefined ? {} : { classNames }),
+    examples: pictures,
+  };
+  writeFileSync(join(out, modelFile), `${JSON.stringify(model, null, 2)}\n`);
+  return bytes;
+}
+
+/** `bird-nano.onnx` → `Bird nano`. */
+function titleOf(file: string): string {
+  const words = basename(file, extname(file)).replace(/[-_]+/g, " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** @throws UsageError if the folder holds anything but an earlier page */
+function checkFolder(out: string): void {
+  if (!existsSync(out)) return;
+  if (readdirSync(out).length > 0 && !existsSync(join(out, modelFile)))
+    throw new UsageError(
+      `Expected a new folder, or that of an earlier page, for the page but ${out} holds other files`,
+    );
+}
+
+/** The folder `dist` of onnxruntime-web. @throws UsageError */
+function runtimeFolder(): string {
+  try {
+    return dirname(fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm")));
+  } catch (cause) {
+    throw new UsageError(
+      "Expected the package onnxruntime-web, which the page runs the file with, but it is not installed: " +
+        "run npm install onnxruntime-web",
+      { cause },
+    );
+  }
+}
+
+/** A compiled module with all modules of this package that it imports. */
+function reachedFrom(module: string, known = new Set<string>()): Set<string> {
+  known.add(module);
+  const code = readFileSync(module, "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+  for (const [, name] of code.matchAll(/(?:^|\n)(?:import|export)\b[^;]*?\bfrom\s*"(\.[^"]+)"/g)) {
+    const path = join(dirname(module), name);
+    if (!known.has(path)) reachedFrom(path, known);
+  }
+  return known;
+}
