@@ -50,7 +50,7 @@ export interface ExportMetadata {
 }
 
 /** Version of the metadata's format. */
-export const exportFormat = "1";
+const exportFormat = "1";
 
 const prefix = "rfdetr.";
 
