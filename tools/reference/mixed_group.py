@@ -30,7 +30,7 @@ class Group:
         detail = " ".join(f"{NAMES[t.dtype]}[{','.join(map(str, t.shape))}]" for t in tensors)
         self.begun += 1
         value = 0xCBF29CE484222325
-        for byte in f"{what} {detail}{self.begun}".encode():
+        for byte in f"{what if detail == '' else f'{what} {detail}'}{self.begun}".encode():
             value = (value ^ byte) * 0x100000001B3 % 2**64
         value >>= 2
         largest = torch.tensor([value, -value, 0])

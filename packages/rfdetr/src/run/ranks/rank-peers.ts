@@ -11,6 +11,7 @@ import type { Ranks } from "./ranks.js";
 interface RankPart extends StepPart {
   host: string;
   load: number;
+  work: number;
   wait: number;
   localNorm: number;
 }
@@ -22,6 +23,7 @@ export class RankPeers implements StepPeers {
   readonly #reducer: distributed.Reducer;
   #reduced = false;
   #load = 0;
+  #waited = 0;
   #scale = 1;
   /** What each process did in the last step. */
   steps: RankStep[] = [];
@@ -34,11 +36,13 @@ export class RankPeers implements StepPeers {
   }
 
   /**
-   * Call before a step.
+   * Call before a step, after all have told that they are ready for it.
    * @param load seconds in which this process waited for its loader
    */
   next(load: number, { currentScale }: GradScaler): void {
     this.#load = load;
+    // Who has its images waits there for those who do not.
+    this.#waited = this.#ranks.gatherSeconds;
     this.#scale = currentScale;
   }
 
@@ -54,16 +58,17 @@ export class RankPeers implements StepPeers {
   exchange(own: StepPart): StepPart[] {
     const last = this.#reduced ? this.#reducer.last() : { waitSeconds: 0, localNorm: Number.NaN };
     this.#reduced = false;
+    const { images, forward, loss, backward } = own.seconds;
     const all = this.#ranks.gather<RankPart>({
       ...own,
       host: hostname(),
       load: this.#load,
-      wait: last.waitSeconds,
+      work: this.#load + images + forward + loss + backward - last.waitSeconds,
+      wait: this.#waited + last.waitSeconds,
       localNorm: last.localNorm / this.#scale,
     });
-    this.steps = all.map(({ host, images, load, wait, localNorm, seconds }) => ({
-      ...{ host, images, load, wait, gradNorm: localNorm },
-      work: seconds.images + seconds.forward + seconds.loss + seconds.backward - wait,
+    this.steps = all.map(({ host, images, load, work, wait, localNorm }) => ({
+      ...{ host, images, load, work, wait, gradNorm: localNorm },
     }));
     return all;
   }

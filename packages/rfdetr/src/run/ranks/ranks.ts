@@ -16,6 +16,8 @@ export class Ranks implements Shard {
   readonly size: number;
   /** Null for a process that trains alone. */
   readonly group: distributed.ProcessGroup | null;
+  /** Seconds of the last {@link Ranks.gather}: that long this process waited for the slowest of the others. */
+  gatherSeconds = 0;
   readonly #explain: Joined["explain"];
 
   /** @param joined the group of the run; null for a process that trains alone */
@@ -29,7 +31,10 @@ export class Ranks implements Shard {
   /** The values of all, in the order of the ranks: anything that can be cloned. */
   gather<T>(value: T): T[] {
     if (this.group === null) return [value];
-    return this.group.allGatherBytes(serialize(value)).map((bytes) => deserialize(bytes) as T);
+    const began = performance.now();
+    const gathered = this.group.allGatherBytes(serialize(value));
+    this.gatherSeconds = (performance.now() - began) / 1000;
+    return gathered.map((bytes) => deserialize(bytes) as T);
   }
 
   /** Copies the tensors of rank 0 into those of the others. */
