@@ -57,8 +57,10 @@ function passedOn({ op, inputs, outputs, attributes }: GraphNode): Value | null 
 function removeIdentities(graph: Graph): void {
   for (const node of graph.nodes) {
     const input = passedOn(node);
-    const isInterface = input !== null && graph.inputs.includes(input) && graph.outputs.includes(node.outputs[0]);
-    if (input !== null && !isInterface && input.data === null) graph.replace(node.outputs[0], input);
+    if (input === null || input.data !== null) continue;
+    const isNamed = graph.inputs.includes(input) || graph.outputs.includes(input);
+    // Inputs and outputs keep their names, so that one cannot stand for another.
+    if (!(isNamed && graph.outputs.includes(node.outputs[0]))) graph.replace(node.outputs[0], input);
   }
 }
 
@@ -97,7 +99,7 @@ function joinLayouts(graph: Graph): void {
   });
 }
 
-/** Nodes that compute the same from the same become one. */
+/** Nodes that compute the same from the same become one, where the precision policy treats them alike. */
 function joinEqualNodes(graph: Graph): void {
   const numbers = new Map<Value | null, number>([[null, -1]]);
   const numberOf = (value: Value | null): number => {
@@ -107,12 +109,8 @@ function joinEqualNodes(graph: Graph): void {
   };
   const first = new Map<string, GraphNode>();
   for (const node of graph.nodes) {
-    const key = JSON.stringify([
-      node.op,
-      node.inputs.map(numberOf),
-      node.attributes,
-      node.outputs.map(({ dtype }) => dtype),
-    ]);
+    const outputs = node.outputs.map(({ dtype }) => dtype);
+    const key = JSON.stringify([node.op, node.inputs.map(numberOf), node.attributes, outputs, node.origin.rule]);
     const known = first.get(key);
     if (known === undefined) {
       first.set(key, node);

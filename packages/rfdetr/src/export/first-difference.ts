@@ -1,9 +1,8 @@
 // Where an exported file begins to differ from the model: intermediate tensors compared one by one.
 import type { Tensor } from "@rfdetr/torch";
-import type { RFDETRModel } from "../model/rfdetr.js";
 import type { ExportPrecision } from "./export-precisions.js";
 import type { Graph, Value } from "./graph.js";
-import { watchCalls } from "./trace.js";
+import { type TracedModel, watchCalls } from "./trace.js";
 import { writeOnnx } from "./write-onnx.js";
 
 /** A tensor that differs. */
@@ -27,7 +26,7 @@ const rounding: Readonly<Record<ExportPrecision, number>> = { fp32: 1e-3, fp16: 
  */
 export async function firstDifference(
   graph: Graph,
-  model: RFDETRModel,
+  model: TracedModel,
   images: Tensor,
   { path, precision }: { path: string; precision: ExportPrecision },
 ): Promise<Difference | null> {

@@ -2,13 +2,12 @@
 import { defaultPolicy, type Overrides, type Policy } from "@rfdetr/amp";
 import { zeros } from "@rfdetr/torch";
 import { modelOverrides } from "../model/precision.js";
-import type { RFDETRModel } from "../model/rfdetr.js";
 import { clean } from "./clean.js";
 import type { Graph } from "./graph.js";
 import { lower } from "./lower.js";
 import { openBatch } from "./open-batch.js";
 import { markConversions } from "./precision/watch-autocast.js";
-import { trace } from "./trace.js";
+import { type TracedModel, trace } from "./trace.js";
 
 /** What the graph of a model is made for. */
 export interface GraphOptions {
@@ -35,7 +34,7 @@ const probes = [2, 3] as const;
  * @throws ModelConfigError if the model cannot have this height and width
  * @throws ExportError for an operator that the table of operators does not have
  */
-export function makeGraph(model: RFDETRModel, options: GraphOptions): Graph {
+export function makeGraph(model: TracedModel, options: GraphOptions): Graph {
   const { batch, height, width, policy = defaultPolicy, overrides = {} } = options;
   const record = (size: number) => {
     using images = zeros([size, 3, height, width]);

@@ -9,7 +9,6 @@ import {
   Tensor,
   type TensorData,
 } from "@rfdetr/torch";
-import type { RFDETRModel } from "../model/rfdetr.js";
 import { ExportError } from "../support/errors.js";
 import type { Dim } from "./graph.js";
 import { exportParts } from "./parts.js";
@@ -38,6 +37,13 @@ export interface TracedCall {
   readonly converted?: ReadonlyMap<TracedTensor, DType>;
 }
 
+/** A detector as the tracer needs it: `RFDETRModel` is one. */
+export interface TracedModel {
+  /** Parameters and buffers by key. */
+  stateDict(): Map<string, Tensor>;
+  call(images: Tensor): { predBoxes: Tensor; predLogits: Tensor };
+}
+
 /** One forward pass. */
 export interface Trace {
   readonly images: TracedTensor;
@@ -53,7 +59,7 @@ export interface Trace {
  * @param images `[B, 3, H, W]` float32
  * @throws ExportError for an operator that writes into its input
  */
-export function trace(model: RFDETRModel, images: Tensor): Trace {
+export function trace(model: TracedModel, images: Tensor): Trace {
   const tracer = new Tracer(model);
   const input = tracer.input(images);
   return withCalls(
@@ -72,7 +78,7 @@ type Seen = (op: Operator, args: readonly unknown[], result: unknown, module: st
  * Runs a model as {@link trace} does, and hands the results of each call to `see`, with the number that the trace gives
  * to the call.
  */
-export function watchCalls(model: RFDETRModel, images: Tensor, see: (call: number, results: Tensor[]) => void): void {
+export function watchCalls(model: TracedModel, images: Tensor, see: (call: number, results: Tensor[]) => void): void {
   let call = 0;
   withCalls(
     (_op, _args, result) => see(call++, [result].flat() as Tensor[]),
@@ -102,7 +108,7 @@ class Tracer {
   readonly #keys: Map<Tensor, string>;
   readonly #traced = new Map<Tensor, TracedTensor>();
 
-  constructor(model: RFDETRModel) {
+  constructor(model: TracedModel) {
     this.#keys = new Map([...model.stateDict()].map(([key, tensor]) => [tensor, key]));
   }
 

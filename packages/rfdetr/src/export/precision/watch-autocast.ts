@@ -1,6 +1,6 @@
 // Which dtypes the training's autocast gives to the tensors of a trace. A float32 trace does not show the conversions
 // that the model's own code asks for, because a conversion to the same dtype is none.
-import type { Overrides, Policy } from "@rfdetr/amp";
+import { Autocast, type Overrides, type Policy } from "@rfdetr/amp";
 import {
   type Call,
   type DType,
@@ -12,11 +12,17 @@ import {
   Tensor,
   zeros,
 } from "@rfdetr/torch";
-import { modelAutocast } from "../../model/precision.js";
-import type { RFDETRModel } from "../../model/rfdetr.js";
+import { modelOverrides } from "../../model/precision.js";
 import { ExportError } from "../../support/errors.js";
 import { exportParts } from "../parts.js";
-import { isTraced, type Trace, type TracedArgument, type TracedCall, type TracedTensor } from "../trace.js";
+import {
+  isTraced,
+  type Trace,
+  type TracedArgument,
+  type TracedCall,
+  type TracedModel,
+  type TracedTensor,
+} from "../trace.js";
 
 /** Dtypes of one call: of its tensors as the model hands them over, before autocast casts them, and of its results. */
 interface CallDtypes {
@@ -31,7 +37,7 @@ const tracedOf = (args: readonly TracedArgument[]): TracedTensor[] => args.flat(
 
 /** Runs a model under the training's autocast and records dtypes, with the decompositions that a trace takes. */
 function watchAutocast(
-  model: RFDETRModel,
+  model: TracedModel,
   [batch, height, width]: readonly [batch: number, height: number, width: number],
   training: { policy: Policy; overrides: Overrides },
 ): CallDtypes[] {
@@ -53,7 +59,7 @@ function watchAutocast(
       inside = false;
     }
   };
-  const autocast = modelAutocast(model, { precision: "16-mixed", ...training });
+  const autocast = new Autocast("16-mixed", { ...training, overrides: { ...modelOverrides, ...training.overrides } });
   using images = zeros([batch, 3, height, width]);
   // The first interceptor is outermost, so this one comes before autocast's.
   const remove = intercept(record);
@@ -73,7 +79,7 @@ function watchAutocast(
  */
 export function markConversions(
   trace: Trace,
-  model: RFDETRModel,
+  model: TracedModel,
   size: readonly [batch: number, height: number, width: number],
   training: { policy: Policy; overrides: Overrides },
 ): Trace {

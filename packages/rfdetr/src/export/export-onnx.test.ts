@@ -1,0 +1,109 @@
+// An export as a whole, of a tiny model.
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { fillModel } from "../instruments/deterministic-fill.js";
+import { RFDETRModel } from "../model/rfdetr.js";
+import { resolveModel } from "../model/variants.js";
+import { compareGolden, goldenPixels } from "../onnx/goldens.js";
+import { OnnxModel } from "../onnx/onnx-model.js";
+import { faultsOf } from "../testing/run-graph.js";
+import { saveWeights } from "../weights/weights.js";
+import { type ExportOptions, exportOnnx } from "./export-onnx.js";
+import type { Graph } from "./graph.js";
+import { makeGraph } from "./make-graph.js";
+
+const folder = mkdtempSync(join(tmpdir(), "export-"));
+const weights = join(folder, "tiny.safetensors");
+const config = resolveModel("tiny", { numClasses: 2 });
+const model = new RFDETRModel(config).eval();
+fillModel(model);
+saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config });
+
+let made = 0;
+async function exported(options: Partial<ExportOptions> = {}) {
+  const out = join(folder, `${made++}.onnx`);
+  const result = await exportOnnx({ weights, out, precision: "fp32", batch: 1, ...options });
+  return { result, out };
+}
+
+describe("an export", () => {
+  it("agrees with the model, and says so in the file", async () => {
+    const { result, out } = await exported({ training: { precision: "bf16-mixed" } });
+    expect(result).toMatchObject({ out, opset: 17, precision: "fp32", proof: { images: 4, flips: 0, threshold: 0.5 } });
+    expect(result.proof?.max_box_error_px).toBeLessThan(0.001);
+    expect(result.proof?.max_score_error).toBeLessThan(1e-5);
+    const { description } = await OnnxModel.open(out);
+    expect(description).toMatchObject({
+      ...{ variant: "tiny", resolution: [config.resolution, config.resolution], classNames: ["cat", "dog"], batch: 1 },
+      ...{ precision: "fp32", trainingPrecision: "bf16-mixed", numSelect: config.numSelect, proof: result.proof },
+    });
+  });
+
+  it.each([
+    ["GridSample", true],
+    ["gathers", false],
+  ] as const)("with %s gives its goldens, for any batch and a size that is no square", async (_, gridSample) => {
+    const [height, width] = [64, 96];
+    const { out } = await exported({ batch: "dynamic", resolution: [height, width], gridSample });
+    const file = await OnnxModel.open(out);
+    const { goldens, batch } = file.description;
+    expect(batch).toBeNull();
+    expect(goldens?.cases).toHaveLength(2);
+    const outputs = await file.run(goldens?.cases.map(({ seed }) => goldenPixels(seed, height, width)) ?? []);
+    const exact = { box_px: 0.001, score: 1e-5 };
+    for (const [i, { queries }] of goldens?.cases.entries() ?? [])
+      expect(compareGolden(queries, outputs[i], exact, [height, width]).holds).toBe(true);
+  });
+
+  it("is refused where it disagrees, with the module where that begins, and leaves nothing behind", async () => {
+    const before = readdirSync(folder);
+    const pass = (graph: Graph): void => {
+      const norm = graph.nodes.find(({ origin }) => origin.module === "transformer.decoder.layers.0.norm2");
+      norm?.inputs[1]?.data?.fill(3 as never);
+    };
+    await expect(exported({ pass })).rejects.toThrow(
+      /^Expected detections within 0.1 px and a score of 0.001 .*: it begins in transformer.decoder.layers.0.norm2 at aten::layer_norm, whose result differs by \d+ %$/,
+    );
+    expect(readdirSync(folder)).toEqual(before);
+  });
+
+  it("never replaces a file", async () => {
+    const { out } = await exported();
+    const bytes = readFileSync(out);
+    await expect(exportOnnx({ weights, out, precision: "fp32", batch: 1 })).rejects.toThrow(`but ${out} exists`);
+    expect(readFileSync(out).equals(bytes)).toBe(true);
+  });
+
+  it.each([
+    [{ out: "best.pth" }, "Expected a file name that ends in .onnx to write but received best.pth"],
+    [{ resolution: [50, 64] as const }, "50"],
+    [{ out: join(folder, "none", "a.onnx") }, "cannot be written"],
+  ])("refuses %j in one sentence", async (options, message) => {
+    await expect(exported(options)).rejects.toThrow(message);
+    expect(existsSync("best.pth.partial")).toBe(false);
+  });
+});
+
+describe("the graph of a detector", () => {
+  it("knows the module and the policy's rule of each node", () => {
+    const graph = makeGraph(model, { batch: 1, height: 64, width: 64, overrides: { class_embed: "fp32" } });
+    expect(faultsOf(graph)).toEqual([]);
+    const rules = (module: string, op: string) =>
+      graph.nodes.filter((node) => node.origin.module === module && node.op === op).map(({ origin }) => origin.rule);
+    expect(rules("class_embed", "MatMul")).toEqual(["fp32"]);
+    expect(rules("bbox_embed.layers.0", "MatMul")).toEqual(["lower"]);
+    expect(rules("transformer.decoder.layers.0.norm1", "LayerNormalization")).toEqual(["fp32"]);
+    expect(rules("transformer.query_selection", "TopK")).toEqual(["fp32"]);
+    const attention = "backbone.0.encoder.encoder.encoder.layer.0.attention.attention";
+    expect(rules(attention, "Softmax")).toEqual(["fp32"]);
+    expect(rules(attention, "MatMul")).toEqual(["lower", "lower"]);
+  });
+
+  it("has no node that a runtime would have to fold away", () => {
+    const { nodes } = makeGraph(model, { batch: 1, height: 64, width: 64 });
+    const idle = ["Constant", "Identity", "Cast", "Expand", "Shape", "Range"];
+    expect(nodes.filter(({ op }) => idle.includes(op))).toEqual([]);
+  });
+});
