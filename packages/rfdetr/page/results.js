@@ -102,7 +102,10 @@ export function inWords(detections) {
   return `Found ${parts.join(", ")}`;
 }
 
-/** @param {HTMLElement} list @param {readonly (readonly [name: string, value: string, good?: boolean] | null)[]} facts */
+/**
+ * @param {HTMLElement} list
+ * @param {readonly (readonly [name: string, value: string, good?: boolean] | null)[]} facts
+ */
 export function listFacts(list, facts) {
   list.replaceChildren(
     ...facts

@@ -84,8 +84,8 @@ export class RFDETR {
   }
 
   /**
-   * Loads an exported file, runs the goldens that it carries, and takes the first of WebGPU, WebGPU with the gather form
-   * and WebAssembly that gives them.
+   * Loads an exported file, runs the goldens that it carries, and takes the first of WebGPU, WebGPU with the gather
+   * form and WebAssembly that gives them.
    * @param file its address, or its bytes
    * @throws Error if the file cannot be fetched, is no detector, or if nothing runs it rightly
    */

@@ -91,6 +91,11 @@ async function demo(flags: DemoFlags): Promise<number> {
   const { summary, best } = await run.result;
   if (best === null) return exit.failed;
   const { pictures, count, objects } = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
+  const { imageFiles } = await import("../predict/inputs.js");
+  const { writeRunPage } = await import("./run-page.js");
+  const examples = imageFiles([join(flags.data, "valid")]).slice(0, 4);
+  const page = join(out, "page");
+  const hasPage = await writeRunPage(console, best, examples, { out: page, title: "Emoji detector" });
   const seconds = (performance.now() - began) / 1000;
   const report = join(out, "report.html");
   console.result();
@@ -100,9 +105,17 @@ async function demo(flags: DemoFlags): Promise<number> {
     ...(existsSync(report)
       ? [["open", `${console.bold(shownPath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
       : []),
+    ...(hasPage
+      ? [
+          [
+            "page",
+            `${console.bold(`python3 -m http.server -d ${shownPath(page)}`)} shows the detector at work in a browser`,
+          ] as const,
+        ]
+      : []),
     ["watch", `${console.bold(watchCommand(dirname(out)))} shows every run, also while it trains`],
   ]);
-  if (console.json) console.data({ ...summary, seconds, pictures });
+  if (console.json) console.data({ ...summary, seconds, pictures, page: hasPage ? page : null });
   return exit.done;
 }
 

@@ -94,14 +94,21 @@ function checkFolder(out: string): void {
 
 /** The folder `dist` of onnxruntime-web. @throws UsageError */
 function runtimeFolder(): string {
+  if (hasWebRuntime()) return dirname(fileURLToPath(import.meta.resolve(runtimeModule)));
+  throw new UsageError(
+    "Expected the package onnxruntime-web, which the page runs the file with, but it is not installed: run npm install onnxruntime-web",
+  );
+}
+
+const runtimeModule = "onnxruntime-web/ort-wasm-simd-threaded.wasm";
+
+/** Whether onnxruntime-web is installed. */
+export function hasWebRuntime(): boolean {
   try {
-    return dirname(fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm")));
-  } catch (cause) {
-    throw new UsageError(
-      "Expected the package onnxruntime-web, which the page runs the file with, but it is not installed: " +
-        "run npm install onnxruntime-web",
-      { cause },
-    );
+    import.meta.resolve(runtimeModule);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,5 +1,5 @@
-// What is known of an exported file before it runs: from its metadata, or from the shapes of its input and outputs where
-// another program wrote it. No import of Node.
+// What is known of an exported file before it runs: from its metadata, or from the shapes of its input and outputs
+// where another program wrote it. No import of Node.
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { type ExportMetadata, parseMetadata } from "./metadata.js";
 import type { ModelFile } from "./model-file.js";
@@ -33,13 +33,13 @@ export function describeExport(
   classNames: readonly string[] | null = null,
 ): ExportedModel {
   if (input === undefined || input.length !== 4)
-    throw new Error("it has no input of the name input with four dimensions, as detectors of RF-DETR have");
+    throw new Error("Expected an input of the name input with four dimensions but the file has none");
   const batch = typeof input[0] === "number" && input[0] > 0 ? input[0] : null;
   const metadata = parseMetadata(file.metadata);
   if (metadata !== null) return { ...metadata, classNames: classNames ?? metadata.classNames, batch };
   const [, , height, width] = input;
   if (typeof height !== "number" || typeof width !== "number" || height <= 0 || width <= 0)
-    throw new Error("neither its metadata nor the shape of its input says at which size it sees images");
+    throw new Error("Expected the size of images in the metadata or in the shape of the input but neither has it");
   return {
     variant: "rf-detr",
     resolution: [height, width],

@@ -36,7 +36,7 @@ export function readModelFile(bytes: FileBytes): ModelFile {
     for (const part of messageFields(entry)) parts.set(part.field, text(entry.subarray(part.from, part.to)));
     file.metadata[parts.get(fields.key) ?? ""] = parts.get(fields.value) ?? "";
   }
-  if (graphs !== 1) throw new Error("it holds no graph");
+  if (graphs !== 1) throw new Error("Expected a graph but the file holds none");
   return file;
 }
 
@@ -55,7 +55,8 @@ function* messageFields(bytes: FileBytes): Generator<Field> {
     if (wire === 2) {
       const { value: length, next } = readVarint(head, tag.next);
       const from = at + next;
-      if (from + length > bytes.length) throw new Error(`it ends in the middle, after ${bytes.length} bytes`);
+      if (from + length > bytes.length)
+        throw new Error(`Expected a whole file but it ends in the middle, after ${bytes.length} bytes`);
       yield { field, from, to: from + length };
       at = from + length;
     } else {
@@ -63,7 +64,7 @@ function* messageFields(bytes: FileBytes): Generator<Field> {
       if (wire === 0) at += readVarint(head, tag.next).next;
       else if (wire === 1) at += tag.next + 8;
       else if (wire === 5) at += tag.next + 4;
-      else throw new Error("its bytes are not those of a protobuf message");
+      else throw new Error("Expected a protobuf message but the bytes are not those of one");
     }
   }
 }
@@ -75,7 +76,7 @@ function readVarint(bytes: Uint8Array, start: number): { value: number; next: nu
     value += (byte & 127) * 2 ** (7 * i);
     if (byte < 128) return { value, next: start + i + 1 };
   }
-  throw new Error("its bytes are not those of a protobuf message");
+  throw new Error("Expected a protobuf message but the bytes are not those of one");
 }
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);

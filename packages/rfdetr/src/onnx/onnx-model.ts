@@ -34,7 +34,8 @@ export class OnnxModel {
 
   /**
    * Loads a file of this program, or of the Python package.
-   * @param options names of the classes, where the file has none or others are wanted; threads, default one for each core
+   * @param options names of the classes, where the file has none or others are wanted; threads, default one for each
+   * core
    * @throws UsageError if onnxruntime-node is not installed
    * @throws CheckpointError if the file cannot be read, or is no detector
    */
@@ -55,11 +56,11 @@ export class OnnxModel {
       };
       const labels = shapeOf(session.outputMetadata, "labels");
       if (labels === undefined || shapeOf(session.outputMetadata, "dets") === undefined)
-        throw new Error("it has no outputs of the names dets and labels");
+        throw new Error("Expected outputs of the names dets and labels but the file has others");
       const description = describeExport(file, shapeOf(session.inputMetadata, "input"), options.classNames ?? null);
       const rows = labels[2];
       if (description.classNames === null && typeof rows !== "number")
-        throw new Error("neither its metadata nor the shape of its output says how many classes it knows");
+        throw new Error("Expected the number of classes in the metadata or in the shape of labels but neither has it");
       return new OnnxModel(path, description, namesOf(description, Number(rows)), session, Tensor);
     } catch (cause) {
       throw unusable(path, cause);
