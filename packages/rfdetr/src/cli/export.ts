@@ -44,7 +44,7 @@ export function addExport(program: Command, finish: (code: number) => void): voi
         "trained weights: a file, a run folder, or the name of published ones such as nano",
       )
       .option("--out <file>", "new .onnx file (default: beside the weights, with their name)")
-      .option("--precision <p>", "fp32", "fp32")
+      .option("--precision <p>", "fp32, or fp16 with float32 where training has it", "fp32")
       .option("--batch <n>", "images in a batch, or dynamic for any number", numeric, 1)
       .option(
         "--resolution <hxw>",
@@ -62,7 +62,7 @@ export function addExport(program: Command, finish: (code: number) => void): voi
 
 async function exportCommand(flags: ExportFlags): Promise<number> {
   const console = consoleOf(flags);
-  const precision = oneOf("precision", flags.precision, ["fp32"]);
+  const precision = oneOf("precision", flags.precision, ["fp32", "fp16"]);
   const batch = flags.batch === "dynamic" ? flags.batch : positiveInteger("batch", flags.batch);
   const resolution = flags.resolution === undefined ? undefined : sidesOf(flags.resolution);
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
@@ -72,7 +72,7 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   let leftOut = 0;
   const result = await exportOnnx({
     ...{ weights, precision, batch, split },
-    out: flags.out ?? defaultOut(flags.weights, weights, flags.gridsample),
+    out: flags.out ?? defaultOut(flags.weights, weights, { precision, gridSample: flags.gridsample }),
     gridSample: flags.gridsample,
     ...(resolution === undefined ? {} : { resolution }),
     ...(flags.data === undefined ? {} : { data: flags.data }),
@@ -98,8 +98,12 @@ function sidesOf(text: string): [height: number, width: number] {
 }
 
 /** Beside the weights with their name; in the current folder for published weights, whose folder is a cache. */
-function defaultOut(given: string, weights: string, gridSample: boolean): string {
-  const form = gridSample ? "" : "-gathers";
+function defaultOut(
+  given: string,
+  weights: string,
+  { precision, gridSample }: { precision: string; gridSample: boolean },
+): string {
+  const form = `${precision === "fp32" ? "" : `-${precision}`}${gridSample ? "" : "-gathers"}`;
   if (/^[\w-]+$/.test(given) && basename(weights).startsWith("rf-detr")) return `${given}${form}.onnx`;
   return join(dirname(weights), `${basename(weights, extname(weights))}${form}.onnx`);
 }
@@ -112,10 +116,11 @@ function showProgress(console: Console): ExportOptions["progress"] {
   };
 }
 
-function show(console: Console, { out, opset, precision, bytes, nodes, proof }: ExportResult, data?: string): void {
+function show(console: Console, result: ExportResult, data?: string): void {
+  const { out, opset, precision, bytes, nodes, islands, proof } = result;
   if (console.json)
     console.data({
-      ...{ out, opset, precision, bytes, nodes },
+      ...{ out, opset, precision, bytes, nodes, islands },
       images: proof?.images ?? 0,
       max_box_error_px: proof?.max_box_error_px ?? null,
       max_score_error: proof?.max_score_error ?? null,
@@ -123,6 +128,7 @@ function show(console: Console, { out, opset, precision, bytes, nodes, proof }: 
       AP: proof?.AP ?? null,
     });
   console.result(`${shownPath(out)}: ${precision}, opset ${opset}, ${counted(nodes, "node")}, ${formatBytes(bytes)}`);
+  for (const { module, why } of islands) console.warning(`${module || "the model"} is float32 in the file: ${why}`);
   if (proof === null) {
     console.warning("the file is not proved: run npm install onnxruntime-node, and export again");
     return;

@@ -13,12 +13,10 @@ import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/version.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
-import { clean } from "./clean.js";
 import { type ExportPrecision, tolerances } from "./export-precisions.js";
 import { firstDifference } from "./first-difference.js";
-import { gatherSampling } from "./gather-sampling.js";
 import type { Graph } from "./graph.js";
-import { makeGraph } from "./make-graph.js";
+import { type Island, preciseGraph } from "./precision/precise-graph.js";
 import { proofImages } from "./proof-images.js";
 import { goldensOf, OwnOutputs, type Proof, prove } from "./prove.js";
 import { metadataPart, opset, writeOnnx } from "./write-onnx.js";
@@ -43,8 +41,6 @@ export interface ExportOptions {
   /** Precision policy, overrides and name of the precision that the weights were trained in. */
   training?: { policy?: Policy; overrides?: Overrides; precision?: string };
   reading?: ReadOptions;
-  /** Changes the graph before it is written: see {@link Graph}. */
-  pass?: (graph: Graph) => void | Promise<void>;
   /** Called with a sentence for each image that does not decode and is left out. */
   onBadImage?: (message: string) => void;
   /** Called with what is done now, and how much of it. */
@@ -59,6 +55,8 @@ export interface ExportResult {
   /** Of the file, with that of its constants if they have one of their own. */
   bytes: number;
   nodes: number;
+  /** What is float32 for a measured reason, beside what the policy keeps so. */
+  islands: Island[];
   /** null where onnxruntime-node is not installed: the file is not proved. */
   proof: ExportProof | null;
 }
@@ -91,13 +89,6 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
           ...(options.onBadImage && { onBadImage: options.onBadImage }),
         };
   const images = await proofImages(data, classNames, [height, width], batch === "dynamic" ? 4 : batch);
-  options.progress?.("tracing", 0, 1);
-  const graph = makeGraph(model, { batch, height, width, ...options.training });
-  if (options.gridSample === false) {
-    gatherSampling(graph);
-    clean(graph);
-  }
-  await options.pass?.(graph);
   const metadata: ExportMetadata = {
     variant: config.variant,
     resolution: [height, width],
@@ -120,6 +111,15 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   const place = new Place(out);
   try {
     place.make();
+    options.progress?.("tracing", 0, 1);
+    const runs = hasRuntime();
+    const { graph, islands } = await preciseGraph(model, {
+      ...options.training,
+      ...{ precision, batch, height, width },
+      gridSample: options.gridSample ?? true,
+      images: runs ? images : null,
+      path: place.probe,
+    });
     const progress = (done: number, total: number) => options.progress?.("writing", done, total);
     writeOnnx(
       graph,
@@ -127,7 +127,6 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
       { path: place.data },
       { metadata: metadataEntries(metadata), version: packageVersion(), progress },
     );
-    const runs = hasRuntime();
     const tolerance = tolerances[precision];
     const proof = runs
       ? await prove(place.file, own, images, {
@@ -139,7 +138,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     const stored = proof === null ? null : storedProof(proof);
     const goldens = await goldensOf(runs ? place.file : null, own, [height, width]);
     place.append({ ...metadata, proof: stored, goldens }, metadata);
-    return { out, opset, precision, bytes: place.publish(), nodes: graph.nodes.length, proof: stored };
+    return { out, opset, precision, bytes: place.publish(), nodes: graph.nodes.length, islands, proof: stored };
   } catch (error) {
     throw writeFailure(out, error);
   } finally {

@@ -43,10 +43,7 @@ export function makeGraph(model: TracedModel, options: GraphOptions): Graph {
   const recorded = batch === "dynamic" ? openBatch(record(probes[0]), record(probes[1]), probes) : record(batch);
   const training = { policy, overrides: { ...modelOverrides, ...overrides } };
   const size = [batch === "dynamic" ? probes[0] : batch, height, width] as const;
-  const graph = lower(
-    options.conversions ? markConversions(recorded, model, size, { policy, overrides }) : recorded,
-    training,
-  );
+  const graph = lower(options.conversions ? markConversions(recorded, model, size, training) : recorded, training);
   clean(graph);
   return graph;
 }

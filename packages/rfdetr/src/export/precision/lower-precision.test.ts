@@ -170,7 +170,7 @@ describe("a graph in float16 with float32 islands", () => {
     const weight = node.inputs[1] as Value;
     (weight.data as Float32Array)[0] = -1e5;
     expect(lowerPrecision(graph, { dtype: "float16", form: "islands" })).toEqual([
-      { module: node.origin.module, operator: "aten::linear", amax: 1e5 },
+      { call: node.origin.call, module: node.origin.module, operator: "aten::linear", amax: 1e5 },
     ]);
   });
 });

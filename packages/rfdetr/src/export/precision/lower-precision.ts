@@ -20,6 +20,8 @@ export interface LoweringOptions {
 
 /** A place where a number does not fit the low precision. */
 export interface BeyondRange {
+  /** See `Origin.call`. */
+  call: number;
   /** Path of the module; `""` for the model itself. */
   module: string;
   /** Operator of libtorch, such as `aten::linear`. */
@@ -161,9 +163,9 @@ class Lowering {
     return made;
   }
 
-  #constant(value: Value, dtype: ElementType, { module, operator }: GraphNode["origin"]): Value {
+  #constant(value: Value, dtype: ElementType, { call, module, operator }: GraphNode["origin"]): Value {
     const amax = magnitude(value);
-    if (amax > largest[dtype as LowPrecision]) this.beyond.push({ module, operator, amax });
+    if (amax > largest[dtype as LowPrecision]) this.beyond.push({ call, module, operator, amax });
     return convertConstant(this.graph, value, dtype as LowPrecision);
   }
 }

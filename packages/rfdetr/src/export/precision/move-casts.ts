@@ -2,7 +2,7 @@
 import type { Dim, Graph, GraphNode, Value } from "../graph.js";
 
 /** Operators whose results are elements of their first input. */
-const layouts: ReadonlySet<string> = new Set([
+export const layouts: ReadonlySet<string> = new Set([
   ...["Reshape", "Transpose", "Split", "Slice", "Expand", "Gather", "GatherElements"],
 ]);
 
