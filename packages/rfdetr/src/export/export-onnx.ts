@@ -41,6 +41,8 @@ export interface ExportOptions {
   /** Precision policy, overrides and name of the precision that the weights were trained in. */
   training?: { policy?: Policy; overrides?: Overrides; precision?: string };
   reading?: ReadOptions;
+  /** Changes the graph before it is written: see {@link Graph}. */
+  pass?: (graph: Graph) => void | Promise<void>;
   /** Called with a sentence for each image that does not decode and is left out. */
   onBadImage?: (message: string) => void;
   /** Called with what is done now, and how much of it. */
@@ -120,6 +122,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
       images: runs ? images : null,
       path: place.probe,
     });
+    await options.pass?.(graph);
     const progress = (done: number, total: number) => options.progress?.("writing", done, total);
     writeOnnx(
       graph,
