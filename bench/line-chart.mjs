@@ -18,14 +18,20 @@ function ticks(low, high, count = 6) {
  * @typedef {{label?: string, color: string, width?: number, dash?: string, points: [number, number][], marks?:
  * boolean}} Line
  * @typedef {{title: string, xLabel: string, yLabel: string, lines: Line[], yFrom?: number, log?: boolean, legend?:
- * "top" | "bottom"}} Panel
+ * "top" | "bottom", xTicks?: [x: number, label: string][]}} Panel
  */
 
 /**
  * One panel; `log` draws y by powers of two.
  * @param {Panel} panel
  */
-export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend = "top" }, left, top, width, height) {
+export function panel(
+  { title, xLabel, yLabel, lines, yFrom, log = false, legend = "top", xTicks },
+  left,
+  top,
+  width,
+  height,
+) {
   const all = lines.flatMap(({ points }) => points);
   const scale = log ? Math.log2 : (value) => value;
   const [x0, x1] = [Math.min(...all.map(([x]) => x)), Math.max(...all.map(([x]) => x))];
@@ -41,9 +47,9 @@ export function panel({ title, xLabel, yLabel, lines, yFrom, log = false, legend
     parts.push(`<path d="M${left} ${py(y).toFixed(1)}h${width}" stroke="#e4e8ec" fill="none"/>`);
     parts.push(svg.text(left - 8, py(y), String(y), { size: 11, anchor: "end", middle: true, color: grey }));
   }
-  for (const x of ticks(x0, x1)) {
+  for (const [x, label] of xTicks ?? ticks(x0, x1).map((x) => [x, String(x)])) {
     parts.push(`<path d="M${px(x).toFixed(1)} ${top}v${height}" stroke="#e4e8ec" fill="none"/>`);
-    parts.push(svg.text(px(x), top + height + 18, String(x), { size: 11, anchor: "middle", color: grey }));
+    parts.push(svg.text(px(x), top + height + 18, label, { size: 11, anchor: "middle", color: grey }));
   }
   parts.push(svg.text(left + width / 2, top + height + 38, xLabel, { size: 12, anchor: "middle" }));
   parts.push(svg.text(left - 46, top + height / 2, yLabel, { size: 12, anchor: "middle", middle: true, rotate: -90 }));

@@ -1,0 +1,134 @@
+// @ts-check
+// The fit of the model to what bench/scale-out.mjs measured, and steps of more ranks than were measured.
+import { bucketsOf, expectedLargest, least, line, reductionSeconds } from "./model.mjs";
+
+/** @import { AllRounds, Costs, Network, Rounds, Travel } from "./model.mjs" */
+
+const travels = /** @type {const} */ (["float32", "bfloat16"]);
+
+/** @param {Record<string, any>} measured @returns {AllRounds} */
+function roundsOf({ rounds }) {
+  const sizes = Object.keys(rounds).map(Number);
+  /** @param {(count: Record<string, number>) => number} pick @returns {Rounds} */
+  const through = (pick) => {
+    const { slope, at } = line(sizes.map((size) => [size - 1, pick(rounds[size])]));
+    return { fixed: at(0), each: slope };
+  };
+  // Six buckets are gathered one after the other, one bucket once; the rest is the same for both.
+  const gather = through(({ buckets1, buckets6 }) => (buckets6 - buckets1) / 5);
+  const both = through(({ buckets1 }) => buckets1);
+  const toAll = { fixed: 2.2, each: 0 };
+  const last = { fixed: both.fixed - gather.fixed - toAll.fixed, each: both.each - gather.each };
+  return { toAll, gather, last, exchange: through(({ objects }) => objects) };
+}
+
+/** @typedef {Network & {model: string, ranks: number, travel: Travel, seconds: number}} Point */
+
+/** @param {Record<string, any>} measured @returns {Point[]} */
+export function pointsOf({ wire }) {
+  return Object.entries(wire ?? {}).map(([key, { seconds }]) => {
+    const [model, ranks, gbit, ms, travel] = key.split(" ");
+    return {
+      ...{ model, ranks: Number(ranks), gbit: Number(gbit), ms: Number(ms) },
+      ...{ travel: /** @type {Travel} */ (travel), seconds },
+    };
+  });
+}
+
+/** Points that the fit does not see. @param {Point} point */
+export const isHeldOut = ({ model, ms }) => model !== "nano" || ms === 0.5;
+
+/**
+ * Points where the network decides. On two cores the ranks and the wire itself take turns, so that beyond a rate it is
+ * they that are measured.
+ * @param {Point} point
+ */
+export const isOfNetwork = ({ gbit }) => gbit <= 1;
+
+/** Fits the costs. @param {Record<string, any>} measured */
+export function fitted(measured) {
+  const rounds = roundsOf(measured);
+  const parameters = (/** @type {string} */ model) => measured.model[model].parameters;
+  // Without a wire: what the ranks themselves cost. The first of the machine's two pairs has a core for each rank.
+  const cpu = {
+    float32: measured.loopback["nano 2 float32"].seconds / parameters("nano"),
+    bfloat16: measured.loopback["nano 2 bfloat16"].seconds / parameters("nano"),
+  };
+  const hop = measured.exchange[2].seconds / Math.max(1, rounds.exchange.fixed + rounds.exchange.each);
+  /** @param {Point} point @param {Costs} costs */
+  const modelled = ({ model, ranks, travel, gbit, ms }, costs) =>
+    reductionSeconds(ranks, bucketsOf(parameters(model)), travel, { gbit, ms }, costs, rounds);
+  const points = pointsOf(measured);
+  const seen = points.filter((point) => isOfNetwork(point) && !isHeldOut(point));
+  /** @param {number[]} values @returns {Costs} */
+  const costsOf = ([efficiency, share, ramp]) => ({
+    ...{ efficiency, hop, ramp },
+    cpu: { float32: cpu.float32 * share, bfloat16: cpu.bfloat16 * share },
+  });
+  const values = least(
+    (tried) =>
+      tried[0] > 1
+        ? Number.POSITIVE_INFINITY
+        : seen.reduce((sum, point) => sum + Math.log(modelled(point, costsOf(tried)) / point.seconds) ** 2, 0),
+    [0.9, 0.5, 0.5],
+  );
+  const costs = costsOf(values);
+  const rows = points.map((point) => ({ ...point, modelled: modelled(point, costs) }));
+  return { costs, rounds, rows, parameters };
+}
+
+/** The mean and the largest of relative errors. @param {{seconds: number, modelled: number}[]} rows */
+export function errorsOf(rows) {
+  const errors = rows.map(({ seconds, modelled }) => Math.abs(modelled / seconds - 1));
+  return { count: rows.length, mean: errors.reduce((a, b) => a + b, 0) / errors.length, most: Math.max(...errors) };
+}
+
+/**
+ * A step of N ranks, and what it is made of.
+ * @typedef {{seconds: number, compute: number, straggling: number, bandwidth: number, latency: number, efficiency:
+ * number}} Step
+ */
+
+/**
+ * @param {ReturnType<typeof fitted>} fit @param {Record<string, any>} measured
+ * @param {{model: string, ranks: number, travel: Travel, network: Network, faster: number}} what `faster`: how many
+ *   times as fast as this machine each rank is
+ * @returns {Step}
+ */
+export function foreseen({ costs, rounds, parameters }, measured, { model, ranks, travel, network, faster }) {
+  const { step, variation } = measured.compute[model];
+  const compute = step / faster;
+  const { firstBucket, lastBucket, seconds } = measured.steps["nano 2"];
+  // Where in a step the first and the last gradients are ready, as it is measured for Nano.
+  const backward = (compute * lastBucket) / seconds;
+  const ready = /** @type {[number, number]} */ ([(backward * firstBucket) / lastBucket, backward]);
+  const swift = { ...costs, cpu: { float32: costs.cpu.float32 / faster, bfloat16: costs.cpu.bfloat16 / faster } };
+  const unhidden = (/** @type {Network} */ wire, /** @type {Costs} */ each) =>
+    reductionSeconds(ranks, bucketsOf(parameters(model), ready), travel, wire, each, rounds) - backward;
+  const reduction = unhidden(network, swift);
+  const bandwidth = unhidden({ ...network, ms: 0 }, { ...swift, hop: 0 });
+  const hop = network.ms / 1000 + costs.hop;
+  const exchanges = 2 * (rounds.exchange.fixed + rounds.exchange.each * (ranks - 1)) * hop;
+  const straggling = compute * variation * expectedLargest(ranks);
+  const whole = compute + straggling + reduction + exchanges;
+  return {
+    ...{ seconds: whole, compute, straggling, bandwidth, latency: reduction - bandwidth + exchanges },
+    efficiency: compute / whole,
+  };
+}
+
+/**
+ * The number of ranks from which on the efficiency is below `limit`, and what costs most there; null up to `most`.
+ * @param {(ranks: number) => Step} step
+ */
+export function bendOf(step, limit = 0.9, most = 1024) {
+  for (let ranks = 2; ranks <= most; ranks = Math.ceil(ranks * 1.05)) {
+    const { efficiency, straggling, bandwidth, latency } = step(ranks);
+    if (efficiency >= limit) continue;
+    const [why] = Object.entries({ straggling, bandwidth, latency }).sort(([, a], [, b]) => b - a)[0];
+    return { ranks, why };
+  }
+  return null;
+}
+
+export { travels };
