@@ -4,7 +4,7 @@
 //
 //   npm run build && node tools/reference/export-parity.mjs --python PATH [--variants nano,small,medium,large]
 //
-// PATH is a Python that has rfdetr 1.11.2, onnx, onnxruntime and openvino, and onnxsim for the number of nodes after it.
+// PATH is a Python that has rfdetr 1.11.2, onnx, onnxruntime and openvino, and onnxsim for the nodes after it.
 // Python makes a random model and its own .onnx; this program exports the same weights with GridSample and with
 // gathers. Both files pass ONNX's checker and strict shape inference, run in onnxruntime and OpenVINO, and are compared
 // with the package's file. Fails where the best detections differ by more than 0.01 px or 1e-4, or where a file has more

@@ -1,8 +1,20 @@
 // The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same
 // parts.
 import type { Split } from "./data/index.js";
+import {
+  type DetectorExportOptions,
+  type DetectorOptions,
+  detectorOptions,
+  evaluateOptions,
+  exportOptions,
+  predictManyOptions,
+  predictOptions,
+  type ResumeOptions,
+  resumeOptions,
+} from "./detector-options.js";
 import type { CocoSummary } from "./eval/coco/coco-summary.js";
 import type { ResizeOptions } from "./eval/pixels.js";
+import type { ExportResult } from "./export/export-onnx.js";
 import type { Detection } from "./model/types.js";
 import { isExported } from "./onnx/exported-model.js";
 import { type ImageInput, isMany } from "./predict/image-input.js";
@@ -21,89 +33,7 @@ import type { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
 import { CheckpointError, UsageError } from "./support/errors.js";
-import {
-  abortSignal,
-  callback,
-  checkOptions,
-  count,
-  countOrZero,
-  oneOf,
-  plainObject,
-  positive,
-  share,
-  text,
-  texts,
-} from "./support/options.js";
-
-/** What a detector is made with. */
-export interface DetectorOptions {
-  /**
-   * Weights file, the folder of a run, or the name of published weights such as `nano`: what is detected with, and what
-   * training starts from. Without one the model has random weights.
-   */
-  weights?: string;
-  /** The label of the first class in a checkpoint of the Python package; `auto` (the default) follows the file. */
-  classNumbering?: "auto" | "from0" | "from1";
-  /** Is called with what is unusual about the weights. Default: a warning of the process. */
-  warn?: (message: string) => void;
-  /** `auto` (the default) follows the hardware; `true` means `auto`, `false` means `32-true`. */
-  precision?: "auto" | "32-true" | "tf32" | "bf16-mixed" | "16-mixed" | boolean;
-  /** `auto`, `cpu` or `cuda:N`. */
-  device?: string;
-  /** Names of the classes by index, for an exported file of another program, which has none. */
-  classNames?: readonly string[];
-}
-
-/** What the options of `create` accept. */
-const detectorOptions = {
-  weights: text,
-  classNumbering: oneOf("auto", "from0", "from1"),
-  warn: callback,
-  precision: oneOf("auto", "32-true", "tf32", "bf16-mixed", "16-mixed", true, false),
-  device: text,
-  classNames: texts,
-};
-
-const resizeOptions = { antialias: oneOf(true, false) };
-const predictOptions = { threshold: share, signal: abortSignal, autoOrient: oneOf(true, false), ...resizeOptions };
-const predictManyOptions = { ...predictOptions, batch: count, onError: callback };
-const evaluateOptions = {
-  data: text,
-  split: oneOf("train", "valid", "test"),
-  batch: count,
-  autoOrient: oneOf(true, false),
-  ...resizeOptions,
-};
-const resumeOptions = {
-  data: text,
-  epochs: count,
-  maxSteps: count,
-  lr: positive,
-  lrEncoder: positive,
-  optimizerState: oneOf("float32", "8bit"),
-  processes: count,
-  maxRestarts: countOrZero,
-  signal: abortSignal,
-};
-
-/** What may change when a run is continued. */
-export interface ResumeOptions {
-  /** New place of the run's data, which may have changed; its classes may not. */
-  data?: string;
-  /** More epochs than the run had. */
-  epochs?: number;
-  maxSteps?: number;
-  lr?: number;
-  lrEncoder?: number;
-  /** Keeps the optimizer's moments otherwise than before; those of the checkpoint are converted. */
-  optimizerState?: "float32" | "8bit";
-  /** Processes of this machine to train with; default: as many as the run was begun with. */
-  processes?: number;
-  /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */
-  maxRestarts?: number;
-  /** Stops the run, as `stop()` does. */
-  signal?: AbortSignal;
-}
+import { abortSignal, checkOptions, countOrZero, plainObject } from "./support/options.js";
 
 /**
  * A detector: trains, evaluates and detects. Its model lives in a thread of its own, so that the thread of the caller
@@ -311,6 +241,42 @@ export class RFDETR {
       reading: this.#reading(),
     });
     return summary;
+  }
+
+  /**
+   * Writes the weights as an ONNX file, in a thread of its own, and proves it: onnxruntime-node runs the file on
+   * images, and its detections are held to those of the weights in float32.
+   * @returns what was written, and how far it is from the weights; `proof` is null where onnxruntime-node is not
+   * installed
+   * @throws UsageError if the file exists
+   * @throws ModelConfigError if the model cannot have the resolution
+   * @throws DataError if the dataset cannot be used
+   * @throws ExportError if the file disagrees with the weights; nothing is left of it then
+   * @example
+   * const { proof } = await detector.export({ out: "bird.onnx", data: "birds/" });
+   * console.log(proof?.max_box_error_px);
+   */
+  async export(options: DetectorExportOptions = {}): Promise<ExportResult> {
+    checkOptions("export", options, exportOptions);
+    const weights = this.#trained();
+    if (isExported(weights))
+      throw new CheckpointError(`Expected weights to export but ${weights} is an exported file already`);
+    const { progress, batch = 1, precision = "fp32", out, ...rest } = options;
+    const [{ exportInThread }, { defaultOut }, { trainedPrecision }] = await Promise.all([
+      import("./export/export-thread.js"),
+      import("./export/default-out.js"),
+      import("./run/trained-precision.js"),
+    ]);
+    const { classNumbering, warn = process.emitWarning } = this.#reading();
+    return exportInThread(
+      {
+        ...{ weights, batch, precision, classNumbering },
+        out: out ?? defaultOut(weights, { precision, ...rest }),
+        training: trainedPrecision(weights),
+        ...rest,
+      },
+      { warn, progress },
+    );
   }
 
   /**

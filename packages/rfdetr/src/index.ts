@@ -1,8 +1,11 @@
 // The public interface. Importing it does not load libtorch; the first model does.
-export { type DetectorOptions, type ResumeOptions, RFDETR } from "./detector.js";
+export { RFDETR } from "./detector.js";
+export type { DetectorExportOptions, DetectorOptions, ResumeOptions } from "./detector-options.js";
 export { CocoEvaluator, type CocoSummary } from "./eval/coco/coco.js";
 export { evaluateFiles, loadFiles } from "./eval/coco/coco-files.js";
 export type { ResizeOptions } from "./eval/pixels.js";
+export type { ExportResult } from "./export/export-onnx.js";
+export type { ExportPrecision } from "./export/export-precisions.js";
 export type { Detection, ModelConfig } from "./model/types.js";
 export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./predict/draw.js";
 export type { ImageInput } from "./predict/image-input.js";

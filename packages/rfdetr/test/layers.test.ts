@@ -27,7 +27,7 @@ const floors = [
   ["report"],
   ["dash"],
   ["instruments"],
-  ["detector.ts", "index.ts"],
+  ["detector-options.ts", "detector.ts", "index.ts"],
   ["cli"],
 ];
 

@@ -32,7 +32,7 @@ export interface ExportOptions {
   batch: number | "dynamic";
   /** Height and width of the images in pixels; default: the square that the weights were trained on. */
   resolution?: readonly [height: number, width: number];
-  /** Whether the file may sample with GridSample (default) or does it by gathers, for runtimes without that operator. */
+  /** Whether the file may sample with GridSample (default) or does it by gathers, for runtimes without it. */
   gridSample?: boolean;
   /** Dataset whose images prove the file; without one, drawn images do. */
   data?: string;

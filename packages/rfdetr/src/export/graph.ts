@@ -85,7 +85,7 @@ export interface GraphNode {
  * {@link Value}.
  *
  * **How to write a pass.** A pass is a function that changes a graph in place. It walks `graph.nodes`, decides by `op`,
- * by dtypes and shapes of values, and by `origin`, and gives {@link Graph.rewrite} the nodes that take the place of each:
+ * by dtypes and shapes of values, and by `origin`, and gives {@link Graph.rewrite} the nodes that replace each:
  *
  * - {@link Graph.value} makes a new result, {@link Graph.constant} a new constant; both take care of unique names.
  * - {@link Graph.node} makes a node with a unique name. A node made for another one takes over its `origin`.

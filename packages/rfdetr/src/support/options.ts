@@ -36,6 +36,11 @@ export const positive: OptionKind = {
   takes: "positive number",
   fits: (value) => typeof value === "number" && value > 0 && value < Infinity,
 };
+/** Height and width, integers of at least 1. */
+export const sides: OptionKind = {
+  takes: "height and width",
+  fits: (value) => Array.isArray(value) && value.length === 2 && value.every(count.fits),
+};
 /** The signal of an AbortController. */
 export const abortSignal: OptionKind = {
   takes: "an AbortSignal",
