@@ -35,6 +35,10 @@ export function filesBelow(folder) {
     .sort();
 }
 
+/** What an addon is linked with that is built for others, and the symbols that it stands for. */
+const olderSymbols = join(torch, "setup", "older_symbols.cc");
+const wrapped = [...readFileSync(olderSymbols, "utf8").matchAll(/\b__wrap_(\w+)\(/g)].map(([, symbol]) => symbol);
+
 /** Sources of the addon. */
 export const addonSources = () => filesBelow(native).filter((f) => f.endsWith(".cc"));
 
@@ -89,7 +93,8 @@ export async function compileAddon(engine, file, { fault = null, isPrebuilt = fa
     const object = join(objects, `${hash.digest("hex").slice(0, 24)}.o`);
     return { source, flags, object, usesLibtorch: usesLibtorch(files) };
   };
-  const jobs = addonSources().map(jobOf);
+  const older = isPrebuilt && process.platform === "linux";
+  const jobs = [...addonSources(), ...(older ? [olderSymbols] : [])].map(jobOf);
   const todo = jobs.filter((job) => !existsSync(job.object));
   if (todo.length > 0) say(`  compiling ${todo.length} files with ${compiler}`);
   await compile(todo, [compiler, ...common], torch, join(native, "precompiled.h"));
@@ -108,6 +113,7 @@ export async function compileAddon(engine, file, { fault = null, isPrebuilt = fa
   const link = [
     "-shared",
     ...(isPrebuilt ? ["-s"] : []),
+    ...(older ? wrapped.map((symbol) => `-Wl,--wrap=${symbol}`) : []),
     ...jobs.map((job) => job.object),
     `-L${lib}`,
     `-Wl,-rpath,${isPrebuilt ? `${here}/engine/lib` : lib}`,

@@ -3,7 +3,8 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileAddon, filesBelow, nodeApi } from "./addon.mjs";
 import { resolveEngine } from "./engine.mjs";
@@ -19,8 +20,22 @@ import { say } from "./report.mjs";
  * @property {string} sha256 of torch.node
  */
 
-/** Where the addon of this platform lies in the package. @param {string} torch the package's folder */
-export const prebuiltFolder = (torch) => join(torch, "prebuilds", `${process.platform}-${process.arch}`);
+const platform = `${process.platform}-${process.arch}`;
+
+/** The optional package that brings the addon of this platform. */
+export const platformPackage = `@rfdetr/torch-${platform}`;
+
+/**
+ * Where the addon of this platform lies: in the package of the platform where that is installed beside `torch`,
+ * otherwise in `torch` itself. @param {string} torch the package's folder
+ */
+export function prebuiltFolder(torch) {
+  try {
+    return dirname(createRequire(join(torch, "package.json")).resolve(`${platformPackage}/manifest.json`));
+  } catch {
+    return join(torch, "prebuilds", platform);
+  }
+}
 
 /**
  * Hash of names and bytes of all C++ files. @param {string} native their folder
@@ -86,17 +101,19 @@ function glibcOf(library) {
   return versions.reduce((newest, version) => (isOlder(newest, version) ? version : newest), "");
 }
 
-/** Makes the addon of this platform and its manifest. @param {string} torch the package's folder */
-async function makePrebuilt(torch) {
+/**
+ * Makes the addon of this platform and its manifest.
+ * @param {string} folder where they are put
+ */
+export async function makePrebuilt(folder) {
   const engine = await resolveEngine();
   if (engine.cuda) throw new Error("A prebuilt addon is made for a libtorch without CUDA");
-  const folder = prebuiltFolder(torch);
   mkdirSync(folder, { recursive: true });
   const file = join(folder, "torch.node");
   await compileAddon(engine, file, { isPrebuilt: true });
   const bytes = readFileSync(file);
   const manifest = {
-    sources: hashOfSources(join(torch, "native")),
+    sources: hashOfSources(join(here, "native")),
     torch: engine.version,
     nodeApi,
     glibc: glibcOf(bytes),
@@ -106,5 +123,6 @@ async function makePrebuilt(torch) {
   say(`${file}: libtorch ${manifest.torch}, Node-API ${nodeApi}, glibc ${manifest.glibc}, ${bytes.length} bytes`);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  await makePrebuilt(fileURLToPath(new URL("..", import.meta.url)));
+/** This package. */
+const here = fileURLToPath(new URL("..", import.meta.url));
+if (process.argv[1] === fileURLToPath(import.meta.url)) await makePrebuilt(join(here, "prebuilds", platform));

@@ -1,12 +1,22 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "./engine.mjs";
 import { installAddon, isPrebuilt } from "./install.mjs";
-import { faultOfLoading, hashOfSources, type Manifest, prebuiltFolder } from "./prebuilt.mjs";
+import { faultOfLoading, hashOfSources, type Manifest, platformPackage, prebuiltFolder } from "./prebuilt.mjs";
 
 const own = fileURLToPath(new URL("../build", import.meta.url));
 const engine: Engine = { ...JSON.parse(readFileSync(join(own, "engine.json"), "utf8")), cuda: false };
@@ -49,6 +59,18 @@ describe("a prebuilt addon", () => {
     expect(faultOfLoading(join(build, "torch.node"))).toBeNull();
     expect(isPrebuilt(build)).toBe(true);
     expect(existsSync(join(build, "engine", "lib"))).toBe(true);
+  });
+
+  it("of the platform's own package goes before that of the package itself", async () => {
+    const folder = join(torch, "node_modules", platformPackage);
+    mkdirSync(folder, { recursive: true });
+    for (const file of ["torch.node", "manifest.json"])
+      renameSync(join(prebuiltFolder(torch), file), join(folder, file));
+    writeFileSync(join(torch, "package.json"), "{}");
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: platformPackage }));
+    expect(prebuiltFolder(torch)).toBe(realpathSync(folder));
+    await installAddon(torch, engine, {});
+    expect(isPrebuilt(join(torch, "build"))).toBe(true);
   });
 
   it.each<[string, () => void, RegExp]>([
