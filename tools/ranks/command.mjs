@@ -69,7 +69,9 @@ export class Command {
    */
   constructor(words, { cwd, env = {}, before = [] }) {
     const [program, ...rest] = [...before, process.execPath, rfdetr, ...words];
-    this.child = spawn(/** @type {string} */ (program), rest, { cwd, env: { ...process.env, ...env }, detached: true });
+    // Another number of threads would give other last bits.
+    const variables = { ...process.env, OMP_NUM_THREADS: "1", ...env };
+    this.child = spawn(/** @type {string} */ (program), rest, { cwd, env: variables, detached: true });
     this.child.stdout.on("data", (text) => {
       this.stdout += text;
     });

@@ -100,7 +100,7 @@ function both(hosts, folder, words) {
         cwd: folder,
         before: hosts.on(rank),
         env: {
-          ...{ RANK: String(rank), WORLD_SIZE: "2", LOCAL_RANK: "0", LOCAL_WORLD_SIZE: "1", OMP_NUM_THREADS: "1" },
+          ...{ RANK: String(rank), WORLD_SIZE: "2", LOCAL_RANK: "0", LOCAL_WORLD_SIZE: "1" },
           ...{ MASTER_ADDR: /** @type {string} */ (hosts.addresses[0]), MASTER_PORT: "29511" },
         },
       }),

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { RunLock } from "./run-lock.js";
 
 let folder: string;
@@ -51,6 +51,21 @@ describe("the lock of a run", () => {
     RunLock.acquire(folder).release();
     expect(existsSync(join(folder, "lock"))).toBe(false);
   });
+
+  it.runIf(existsSync("/proc/self/stat"))(
+    "of a process that has ended unnoticed by its parent is replaced",
+    async () => {
+      const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"]);
+      const pid = Number(String(await new Promise((read) => parent.stdout.once("data", read))));
+      try {
+        await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "));
+        lock({ pid, host: hostname(), ...held });
+        RunLock.acquire(folder).release();
+      } finally {
+        parent.kill();
+      }
+    },
+  );
 
   it("of an earlier process with the number of one that lives is replaced", () => {
     lock({ pid: process.pid, host: hostname(), ...held, process: "another boot 1" });
