@@ -67,21 +67,16 @@ class Hosts {
 /** @param {Hosts} hosts */
 const cuts = (hosts) => ({
   "the link goes down": () => must("ip", ["-n", "rfdetr-b", "link", "set", "rfdetr-b0", "down"]),
-  "every packet is lost": () =>
-    must("ip", [
-      "netns",
-      "exec",
-      "rfdetr-b",
-      "tc",
-      "qdisc",
-      "add",
-      "dev",
-      "rfdetr-b0",
-      "root",
-      "netem",
-      "loss",
-      "100%",
-    ]),
+  // Sent to an address of the network card that nobody has, packets are lost on the way, and nobody is told.
+  "every packet is lost": () => {
+    hosts.names.forEach((name, host) => {
+      const other = /** @type {string} */ (hosts.addresses[1 - host]);
+      must("ip", [
+        ...["-n", name, "neighbour", "replace", other],
+        ...["lladdr", "02:00:00:00:00:99", "dev", `${name}0`],
+      ]);
+    });
+  },
   "rank 1's host loses its power": () => {
     must("ip", ["-n", "rfdetr-b", "link", "set", "rfdetr-b0", "down"]);
     // Nothing of it is heard any more, not even the end of its connections.

@@ -28,6 +28,7 @@ export class RankConsole extends Console {
   }
 
   override error(text: string): void {
-    super.error(`rank ${this.rank} on ${hostname()}: ${text}`);
+    const own = `rank ${this.rank} on ${hostname()}`;
+    super.error(text.toLowerCase().startsWith(own.toLowerCase()) ? text : `${own}: ${text}`);
   }
 }

@@ -58,7 +58,7 @@ describe("the lock of a run", () => {
       const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"]);
       const pid = Number(String(await new Promise((read) => parent.stdout.once("data", read))));
       try {
-        await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "));
+        await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "), { timeout: 30_000 });
         lock({ pid, host: hostname(), ...held });
         RunLock.acquire(folder).release();
       } finally {
