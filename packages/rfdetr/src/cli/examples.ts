@@ -12,6 +12,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr train --data birds/ --model nano --weights nano --epochs 50",
     "rfdetr train --data birds/ --model small --batch auto --set early_stopping=true",
     "rfdetr train --config settings.json --seed 1 --out runs/second",
+    "rfdetr train --data birds/ --model nano --processes 2 --max-restarts 3",
     "rfdetr train --resume runs/nano",
   ],
   "rfdetr val": [
@@ -87,6 +88,6 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr convert runs/nano birds.pth",
   ],
   "rfdetr settings": ["rfdetr settings", "rfdetr settings lr_scheduler", "rfdetr settings --json"],
-  "rfdetr demo": ["rfdetr demo", "rfdetr demo --images 200 --steps 100 --out runs/short"],
+  "rfdetr demo": ["rfdetr demo", "rfdetr demo --images 200 --steps 100 --out runs/short", "rfdetr demo --processes 2"],
   "rfdetr setup": ["rfdetr setup", "rfdetr setup --libtorch /opt/libtorch"],
 };
