@@ -24,6 +24,8 @@ export class StepMaker {
   #loaded = 0;
   /** Seconds of the last evaluation. */
   evaluationSeconds = 0;
+  /** Whether all that follows from the last step is done: only then is the state one to go on from. */
+  settled = true;
 
   constructor(readonly run: FaultyRun) {
     const { parts, ema, settings } = run.session;
@@ -68,6 +70,7 @@ export class StepMaker {
     const now = performance.now();
     const seconds = (now - this.#mark) / 1000;
     progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
+    this.settled = false;
     addStep(progress, result, result.images, seconds);
     state.loss(result.loss);
     this.#mark = now;
@@ -86,9 +89,10 @@ export class StepMaker {
     for (const recorder of recorders) recorder.step?.(recorded);
     for (const message of session.warnings.splice(0)) yield { type: "warning", message };
     yield event;
-    if (!result.applied) return yield* afterFault(this.run, result, scale, report);
-    faults.applied();
-    return false;
+    const wentBack = result.applied ? false : yield* afterFault(this.run, result, scale, report);
+    if (result.applied) faults.applied();
+    this.settled = true;
+    return wentBack;
   }
 
   #plan(): StepPlan {

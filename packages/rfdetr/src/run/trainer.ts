@@ -230,6 +230,7 @@ class Trainer {
     const progress = this.#progress;
     const epoch = progress.epoch + 1;
     yield* this.#state.heal();
+    session.team.compareWeights(session);
     const began = performance.now();
     const due = epoch >= settings.epochs || stepsLeft(session) <= 0 || epoch % settings.evalInterval === 0;
     const figures = due ? yield* evaluateEpoch(session, () => this.#control.lookForStop()) : notEvaluated;
@@ -292,13 +293,15 @@ class Trainer {
   }
 
   /**
-   * Writes a summary that says so, and after a fault in the data weights and a checkpoint, so that nothing is lost.
+   * Writes a summary that says so, and after a fault in the data or the loss of another process weights and a
+   * checkpoint, so that nothing is lost.
    * @returns the error to throw: the same, with a hint where the run can be resumed
    */
   fail(error: unknown): unknown {
     try {
       this.#done("failed", error);
-      if (RfdetrError.is(error) && ["ERR_DATA", "ERR_DISTRIBUTED", "ERR_RANK"].includes(error.code))
+      const outside = RfdetrError.is(error) && ["ERR_DATA", "ERR_DISTRIBUTED", "ERR_RANK"].includes(error.code);
+      if (outside && this.#steps.settled && !this.#progress.finished)
         for (const _ of [...this.#keepLast(), ...this.#state.checkpoint()]);
     } catch {
       // On a full disk this fails too; the error that matters is thrown by the caller.

@@ -21,7 +21,7 @@ export interface GroupResult {
 const storeFd = 4;
 
 /**
- * Trains in several processes with one thread each.
+ * Trains in several processes with one thread each; in a process of its own where it is one.
  * @param heard receives each event of rank 0 as it comes
  */
 export async function plannedGroup(
@@ -43,7 +43,7 @@ export async function plannedGroup(
       ...(rank === 0 ? { storeFd } : {}),
       ...{ isStoreServer: rank === 0, prefix: "rfdetr/planned", timeoutSeconds },
     };
-    child.send({ ...plan, request: { ...plan.request, place } });
+    child.send({ ...plan, request: { ...plan.request, ...(size === 1 ? {} : { place }) } });
     let end: RankEnd = null;
     child.on("message", (message: { event: TrainEvent } | { done: true } | { failure: SentError }) => {
       if ("event" in message) {

@@ -17,7 +17,7 @@ import type { Order, Word } from "./orders.js";
 import { RankPeers } from "./rank-peers.js";
 import type { Ranks } from "./ranks.js";
 import { evaluateTogether } from "./shared-evaluation.js";
-import { broadcastState, takeFigures } from "./state-transfer.js";
+import { broadcastState, sumOfBits, takeFigures } from "./state-transfer.js";
 
 type Told<Kind extends Order["do"]> = Extract<Order, { do: Kind }>;
 
@@ -128,6 +128,7 @@ class Follower {
     if (order.do === "open") await this.#open(order);
     else if (order.do === "build") this.#build(order);
     else if (order.do === "state") this.#takeState(order);
+    else if (order.do === "compare") this.ranks.gather(sumOfBits(this.#ready));
     else if (order.do === "epoch") await this.#begin(order);
     else if (order.do === "step") this.#step(order, words);
     else if (order.do === "replay") this.#replay(order);

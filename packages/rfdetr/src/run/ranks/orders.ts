@@ -18,6 +18,7 @@ export type Order =
   | { do: "open"; settings: ReadySettings; sizes: DataSizes }
   | { do: "build"; modelConfig: ModelConfig; precision: Precision; overrides: Overrides; totalSteps: number }
   | { do: "state"; figures: StateFigures }
+  | { do: "compare" }
   | { do: "epoch"; epoch: number; from: number }
   | { do: "step"; plan: StepPlan }
   | { do: "replay"; scale: number }

@@ -1,4 +1,5 @@
 // The state of a run, copied from rank 0 to the other processes.
+import { noGrad, ops, scope } from "@rfdetr/torch";
 import type { Training } from "../session/training.js";
 import type { StateFigures } from "./orders.js";
 import type { Ranks } from "./ranks.js";
@@ -18,6 +19,17 @@ export function stateFigures({ parts: { optimizer, scaler }, ema }: Stateful): S
 export function broadcastState({ parts: { model, optimizer }, ema }: Stateful, ranks: Ranks): void {
   const average = ema === null ? [] : [...ema.state().tensors.values()];
   ranks.broadcast([...model.stateDict().values(), ...average, ...optimizer.stateTensors()]);
+}
+
+/** A sum over the bits of all weights: other last digits anywhere give another one. */
+export function sumOfBits({ parts: { model } }: Pick<Training, "parts">): string {
+  return noGrad(() =>
+    scope(() => {
+      const floats = [...model.stateDict().values()].filter(({ dtype, numel }) => dtype === "float32" && numel > 0);
+      const sums = floats.map((tensor) => ops.view(tensor.contiguous(), "int32").sum().item());
+      return sums.join(" ");
+    }),
+  );
 }
 
 /** Takes the figures that belong to the tensors of {@link broadcastState}. */

@@ -14,7 +14,7 @@ import type { Order, Word } from "./orders.js";
 import { RankPeers } from "./rank-peers.js";
 import type { Ranks } from "./ranks.js";
 import { evaluateTogether } from "./shared-evaluation.js";
-import { broadcastState, stateFigures } from "./state-transfer.js";
+import { broadcastState, stateFigures, sumOfBits } from "./state-transfer.js";
 
 /**
  * The other processes of a run; a run of one has none, and nothing here does anything. They hold the same weights,
@@ -28,6 +28,7 @@ export class Team {
   /** Null in a run of one process. */
   peers: RankPeers | null = null;
   #heardAt = performance.now();
+  #drifted = false;
 
   /** @param stop flag of this process; it takes over that of another which is asked to stop */
   constructor(
@@ -85,6 +86,24 @@ export class Team {
     this.order({ do: "state", figures: stateFigures(training) });
     this.peers ??= this.#join(training.parts.model);
     broadcastState(training, this.ranks);
+  }
+
+  /**
+   * Compares the weights of all processes, and has those follow rank 0 again whose last digits differ: processors of
+   * another kind may add in another order.
+   */
+  compareWeights(training: Pick<Training, "parts" | "ema">): void {
+    if (this.#alone) return;
+    this.order({ do: "compare" });
+    const sums = this.ranks.gather(sumOfBits(training));
+    const rank = sums.findIndex((sum) => sum !== sums[0]);
+    if (rank < 0) return;
+    if (!this.#drifted)
+      this.warnings.push(
+        `The weights of rank ${rank} have other last digits than those of rank 0, as on processors of another kind: after every epoch all processes take the weights of rank 0`,
+      );
+    this.#drifted = true;
+    this.sendState(training);
   }
 
   #join(model: RFDETRModel): RankPeers | null {

@@ -96,6 +96,7 @@ async function prepare(
     const overrides = nextOverrides(session);
     team.order({ do: "build", modelConfig, precision: session.precision, overrides, totalSteps: session.totalSteps });
     team.sendState(session);
+    team.compareWeights(session);
     return session;
   } catch (error) {
     // The loader's threads would keep the process alive.
