@@ -97,7 +97,7 @@ export interface DetectorExportOptions {
   /** Default `valid`. */
   split?: Split;
   /** Called with what is done now, and how much of it. */
-  progress?: (doing: "tracing" | "writing" | "proving", done: number, total: number) => void;
+  progress?: (doing: "tracing" | "calibrating" | "writing" | "proving", done: number, total: number) => void;
 }
 
 /** What may change when a run is continued. */

@@ -44,7 +44,11 @@ export function addExport(program: Command, finish: (code: number) => void): voi
         "trained weights: a file, a run folder, or the name of published ones such as nano",
       )
       .option("--out <file>", "new .onnx file (default: beside the weights, with their name)")
-      .option("--precision <p>", "fp32, or fp16 with float32 where training has it", "fp32")
+      .option(
+        "--precision <p>",
+        "fp32; fp16, with float32 where training has it; or int8, calibrated on --data",
+        "fp32",
+      )
       .option("--batch <n>", "images in a batch, or dynamic for any number", numeric, 1)
       .option(
         "--resolution <hxw>",
@@ -62,7 +66,7 @@ export function addExport(program: Command, finish: (code: number) => void): voi
 
 async function exportCommand(flags: ExportFlags): Promise<number> {
   const console = consoleOf(flags);
-  const precision = oneOf("precision", flags.precision, ["fp32", "fp16"]);
+  const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "int8"]);
   const batch = flags.batch === "dynamic" ? flags.batch : positiveInteger("batch", flags.batch);
   const resolution = flags.resolution === undefined ? undefined : sidesOf(flags.resolution);
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
@@ -111,6 +115,7 @@ function defaultOut(
 function showProgress(console: Console): ExportOptions["progress"] {
   return (doing, done, total) => {
     if (doing === "tracing") console.live("tracing the model");
+    else if (doing === "calibrating") console.live(`calibrating ${done}/${total}`);
     else if (doing === "writing") console.live(`writing ${formatBytes(done)} of ${formatBytes(total)}`);
     else console.live(`proving on image ${done}/${total}`);
   };

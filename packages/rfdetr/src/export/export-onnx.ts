@@ -38,6 +38,8 @@ export interface ExportOptions {
   data?: string;
   /** Default `valid`. */
   split?: Split;
+  /** Images of the dataset that int8 is calibrated on, the first ones; default 32. */
+  calibrationImages?: number;
   /** Precision policy, overrides and name of the precision that the weights were trained in. */
   training?: { policy?: Policy; overrides?: Overrides; precision?: string };
   reading?: ReadOptions;
@@ -46,7 +48,7 @@ export interface ExportOptions {
   /** Called with a sentence for each image that does not decode and is left out. */
   onBadImage?: (message: string) => void;
   /** Called with what is done now, and how much of it. */
-  progress?: (doing: "tracing" | "writing" | "proving", done: number, total: number) => void;
+  progress?: (doing: "tracing" | "calibrating" | "writing" | "proving", done: number, total: number) => void;
 }
 
 /** What an export has made. */
@@ -121,6 +123,8 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
       gridSample: options.gridSample ?? true,
       images: runs ? images : null,
       path: place.probe,
+      ...(options.calibrationImages === undefined ? {} : { calibrationImages: options.calibrationImages }),
+      progress: (done, total) => options.progress?.("calibrating", done, total),
     });
     await options.pass?.(graph);
     const progress = (done: number, total: number) => options.progress?.("writing", done, total);

@@ -1,4 +1,4 @@
-// Ranges of activations for int8: histograms over images, and the part of each that eight bits hold best.
+// Ranges of activations for int8: histograms over images.
 
 /** Numbers between which eight bits are spread. Both enclose zero, which must be a number of int8. */
 export interface Range {
@@ -15,18 +15,12 @@ export class Histogram {
   #width = 2 ** -20;
   #amax = 0;
 
-  /** Largest magnitude. */
-  get amax(): number {
-    return this.#amax;
-  }
-
   add(elements: Float32Array): void {
     for (const element of elements) {
       const size = Math.abs(element);
-      // NaN and infinity are for whoever reads `amax`.
-      if (!(size <= this.#amax)) this.#amax = size;
+      if (size > this.#amax && size < Number.POSITIVE_INFINITY) this.#amax = size;
     }
-    while (Number.isFinite(this.#amax) && this.#amax >= bins * this.#width) this.#grow();
+    while (this.#amax >= bins * this.#width) this.#grow();
     for (const element of elements) {
       const bin = bins + Math.floor(element / this.#width);
       if (bin >= 0 && bin < 2 * bins) this.#counts[bin]++;
@@ -55,28 +49,5 @@ export class Histogram {
       min: Math.min(0, (end(0, 1) - bins) * this.#width),
       max: Math.max(0, (end(2 * bins - 1, -1) + 1 - bins) * this.#width),
     };
-  }
-
-  /** The range with the least sum of squared errors of rounding inside it and of clipping outside. */
-  leastSquares(): Range {
-    const all = this.percentile(0);
-    let best = all;
-    let least = Number.POSITIVE_INFINITY;
-    for (let share = 1; share > 0.1; share *= 0.96) {
-      const range = { min: all.min * share, max: all.max * share };
-      const error = this.#squaredError(range);
-      if (error < least) [least, best] = [error, range];
-    }
-    return best;
-  }
-
-  #squaredError({ min, max }: Range): number {
-    const rounding = ((max - min) / 255) ** 2 / 12;
-    return this.#counts.reduce((sum, count, i) => {
-      if (count === 0) return sum;
-      const centre = (i - bins + 0.5) * this.#width;
-      const outside = Math.max(0, centre - max, min - centre);
-      return sum + count * (outside > 0 ? outside ** 2 : rounding);
-    }, 0);
   }
 }
