@@ -17,7 +17,7 @@ import { Rng } from "../support/random.js";
 import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
 import { exportForTest } from "../testing/exported-detector.js";
 import { type StaticServer, serve } from "../testing/static-server.js";
-import type { LoadReport } from "./detector.js";
+import type { LoadReport } from "./choose-backend.js";
 
 const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
 const ort = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm")));
@@ -130,6 +130,26 @@ describe.skipIf(chromiumPath() === null)(`an exported detector in Chromium${with
     const expected = predictor.detectPixels(await decode(join(folder, image)), { threshold: 0.01 });
     const worst = difference(await detect(image, "async (blob) => blob"), expected.detections);
     console.log(`${image} in Chromium: boxes ${worst.box} px, scores ${worst.score} off`);
+    expect(worst.box).toBeLessThan(tolerance.box);
+    expect(worst.score).toBeLessThan(tolerance.score);
+  });
+
+  it("runs in WebGPU where there is a GPU, with the results of predict", { timeout: 120_000 }, async () => {
+    const withGpu = await startChromium({ gpu: true });
+    const page = await withGpu.newPage();
+    await page.goto(`${server.url}page/`);
+    const { report, detections } = await page.evaluate<{ report: LoadReport; detections: Detection[] }>(
+      `import("/dist/browser/index.js").then(async ({ RFDETR }) => {
+        const detector = await RFDETR.load("/tiny.onnx", { runtimeFolder: "/ort/" });
+        const blob = await (await fetch("/photo.jpg")).blob();
+        return { report: detector.report, detections: await detector.predict(blob, { threshold: 0.01 }) };
+      })`,
+    );
+    await withGpu.close();
+    expect(report.attempts).toEqual([expect.objectContaining({ backend: "webgpu", form: "file", reason: null })]);
+    const expected = predictor.detectPixels(await decode(join(folder, "photo.jpg")), { threshold: 0.01 });
+    const worst = difference(detections, expected.detections);
+    console.log(`photo.jpg in WebGPU: boxes ${worst.box} px, scores ${worst.score} off`);
     expect(worst.box).toBeLessThan(tolerance.box);
     expect(worst.score).toBeLessThan(tolerance.score);
   });

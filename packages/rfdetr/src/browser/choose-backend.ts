@@ -19,6 +19,20 @@ export interface Attempt {
   error: GoldenError | null;
 }
 
+/** What the self-check of a file found. */
+export interface LoadReport {
+  backend: Backend;
+  form: Form;
+  /** Of the file: `fp32`, `fp16`, … */
+  precision: string;
+  /** How far the results are from the golden ones that the file carries; null if it carries none. */
+  error: GoldenError | null;
+  /** Threads of WebAssembly; 1 on a GPU. */
+  threads: number;
+  /** All that was tried, with the reason why it was not taken. */
+  attempts: readonly Attempt[];
+}
+
 /** The way that was taken. */
 export interface Chosen {
   session: Session;

@@ -3,10 +3,9 @@ import { resizePixels } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
 import { listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
 import { type ExportedModel, namesOf } from "../onnx/exported-model.js";
-import type { GoldenError } from "../onnx/goldens.js";
 import { runBatches } from "../onnx/run-batches.js";
-import type { Backend, Runtime, Session } from "./backend.js";
-import { type Attempt, type ChooseOptions, chooseBackend, type Form } from "./choose-backend.js";
+import type { Runtime, Session } from "./backend.js";
+import { type ChooseOptions, chooseBackend, type LoadReport } from "./choose-backend.js";
 import { fetchFile } from "./fetch-file.js";
 import { type ImageInput, readPixels } from "./image-pixels.js";
 import { type RuntimeOptions, webRuntime } from "./runtime.js";
@@ -24,20 +23,6 @@ export interface LoadOptions extends ChooseOptions, RuntimeOptions {
   signal?: AbortSignal;
   /** What runs the file; default onnxruntime-web. */
   runtime?: Runtime;
-}
-
-/** What the self-check of a file found. */
-export interface LoadReport {
-  backend: Backend;
-  form: Form;
-  /** Of the file: `fp32`, `fp16`, … */
-  precision: string;
-  /** How far the results are from the golden ones that the file carries; null if it carries none. */
-  error: GoldenError | null;
-  /** Threads of WebAssembly; 1 on a GPU. */
-  threads: number;
-  /** All that was tried, with the reason why it was not taken. */
-  attempts: readonly Attempt[];
 }
 
 /** What is detected, and how images are resized. */

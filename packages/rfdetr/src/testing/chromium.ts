@@ -12,9 +12,15 @@ export function chromiumPath(): string | null {
 /** Why tests in a browser do not run here, as part of their name; empty where they do. */
 export const withoutChromium = chromiumPath() === null ? " (needs Chromium: apt install chromium)" : "";
 
-/** Starts a browser without a window. */
-export async function startChromium(): Promise<Browser> {
+/** WebGPU computed on the CPU, by SwiftShader: slow, and right. */
+const softwareGpu = [
+  ...["--enable-unsafe-webgpu", "--enable-features=Vulkan,WebGPU", "--use-webgpu-adapter=swiftshader"],
+  ...["--use-angle=swiftshader", "--ignore-gpu-blocklist"],
+];
+
+/** Starts a browser without a window. @param gpu whether it has WebGPU */
+export async function startChromium({ gpu = false }: { gpu?: boolean } = {}): Promise<Browser> {
   const executablePath = chromiumPath();
   if (executablePath === null) throw new Error("Expected Chromium but none is installed");
-  return await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+  return await chromium.launch({ executablePath, args: ["--no-sandbox", ...(gpu ? softwareGpu : ["--disable-gpu"])] });
 }
