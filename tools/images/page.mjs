@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+// @ts-check
+// Takes the pictures of the demo's page in docs/images, in Chromium (apt install chromium):
+//
+//   npm run demo && npm run build && node tools/images/page.mjs [--page runs/emoji-demo/page]
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import sharp from "sharp";
+import { startChromium } from "../../packages/rfdetr/dist/testing/chromium.js";
+import { serve } from "../../packages/rfdetr/dist/testing/static-server.js";
+import { root } from "../check/repository.mjs";
+
+const pictures = [
+  { name: "demo-page", width: 1280, height: 860, density: 1, dark: false },
+  { name: "demo-page-phone", width: 390, height: 844, density: 2, dark: true },
+];
+
+const { values } = parseArgs({ options: { page: { type: "string", default: "runs/emoji-demo/page" } } });
+const server = await serve({ "/": values.page }, true);
+const browser = await startChromium();
+try {
+  for (const { name, width, height, density, dark } of pictures) {
+    const page = await browser.newPage({
+      viewport: { width, height },
+      deviceScaleFactor: density,
+      colorScheme: dark ? "dark" : "light",
+    });
+    await page.goto(server.url);
+    await page.getByRole("img", { name: /^Found/ }).waitFor();
+    // The second and later pictures take what a visitor will see: the first one warms the caches.
+    for (const example of await page.getByRole("button", { name: "Example" }).all()) {
+      await example.click();
+      await page.waitForTimeout(1500);
+    }
+    await page.getByRole("button", { name: "Example 1" }).click();
+    await page.waitForTimeout(1500);
+    const file = join(root, `docs/images/${name}.png`);
+    await sharp(await page.screenshot())
+      .png({ palette: true, effort: 10 })
+      .toFile(file);
+    console.log(`${file}: ${Math.round(statSync(file).size / 1000)} kB`);
+    await page.close();
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
