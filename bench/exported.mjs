@@ -100,7 +100,10 @@ async function inChromium(file, side) {
   }
 }
 
-/** The forward pass alone, of the file in a folder as transformers.js wants it. @param {string} folder @param {number} side */
+/**
+ * The forward pass alone, of the file in a folder as transformers.js wants it.
+ * @param {string} folder @param {number} side
+ */
 async function inTransformers(folder, side) {
   const require = createRequire(join(values.transformers ?? "", "x.js"));
   const { AutoModelForObjectDetection, Tensor, env } = await import(

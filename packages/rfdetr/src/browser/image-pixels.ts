@@ -13,8 +13,8 @@ export type ImageInput =
   | Blob;
 
 /**
- * Reads the pixels of an image at its full size. Alpha is dropped; what is transparent becomes darker, since a canvas
- * keeps colours multiplied by alpha.
+ * Reads the pixels of an image at its full size. Alpha is dropped; what is transparent may lose some of its colour,
+ * since a canvas keeps colours multiplied by alpha.
  * @throws Error if the browser cannot decode the image, or may not read it
  */
 export async function readPixels(image: ImageInput): Promise<RgbPixels> {
