@@ -113,6 +113,9 @@ describe("RFDETR.load of an exported file", () => {
     const broken = join(folder, "broken.onnx");
     writeFileSync(broken, "<!doctype html>");
     await expect(RFDETR.load(broken)).rejects.toThrow(/exported detector in .*broken\.onnx but it cannot be used/);
+    const entries = { ...metadataEntries(metadata), "rfdetr.resolution": "[64,64]" };
+    const other = writeSmallOnnx(join(folder, "other.onnx"), { ...shape, metadata: entries });
+    await expect(RFDETR.load(other)).rejects.toThrow("images of 64 × 64 as in the metadata but the input has 32 × 64");
     const newer = writeSmallOnnx(join(folder, "newer.onnx"), { ...shape, metadata: { "rfdetr.format": "9" } });
     await expect(RFDETR.load(newer)).rejects.toThrow("a later version wrote the file");
   });

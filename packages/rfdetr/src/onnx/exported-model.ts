@@ -36,8 +36,15 @@ export function describeExport(
     throw new Error("Expected an input of the name input with four dimensions but the file has none");
   const batch = typeof input[0] === "number" && input[0] > 0 ? input[0] : null;
   const metadata = parseMetadata(file.metadata);
-  if (metadata !== null) return { ...metadata, classNames: classNames ?? metadata.classNames, batch };
   const [, , height, width] = input;
+  if (metadata !== null) {
+    const [own, other] = [metadata.resolution, [height, width]];
+    if (other.some((side, i) => typeof side === "number" && side > 0 && side !== own[i]))
+      throw new Error(
+        `Expected images of ${own.join(" × ")} as in the metadata but the input has ${other.join(" × ")}`,
+      );
+    return { ...metadata, classNames: classNames ?? metadata.classNames, batch };
+  }
   if (typeof height !== "number" || typeof width !== "number" || height <= 0 || width <= 0)
     throw new Error("Expected the size of images in the metadata or in the shape of the input but neither has it");
   return {
