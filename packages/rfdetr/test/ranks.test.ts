@@ -172,4 +172,18 @@ describe("two processes", () => {
     }));
     expectSameBits("told", "told-again", state);
   }, 60_000);
+
+  it("may send gradients in bfloat16: the first losses stay the same, later ones nearly", async () => {
+    const extra = { precision: "32-true", scaler: {}, maxSteps: 4 };
+    const losses = async (name: string, more: object): Promise<number[]> => {
+      const { ends, events } = await together(name, { ...extra, ...more });
+      expect(ends).toEqual(["done", "done"]);
+      return events.flatMap((event) => (event.type === "step" ? [event.loss] : []));
+    };
+    const exact = await losses("exact", {});
+    const compressed = await losses("compressed", { gradientCompression: "bfloat16" });
+    expect(compressed[0]).toBe(exact[0]);
+    expect(compressed).not.toEqual(exact);
+    for (const [i, loss] of compressed.entries()) expect(Math.abs(loss / (exact[i] as number) - 1)).toBeLessThan(0.01);
+  }, 60_000);
 });

@@ -227,6 +227,14 @@ export const settings = {
     differs: "auto is resolved when the run begins; the package resolves it when the settings are made",
   },
 
+  gradient_compression: {
+    type: z.enum(["none", "bfloat16"]),
+    fallback: "none",
+    about:
+      "bfloat16: with several processes gradients travel rounded to bfloat16, in half of the bytes, and are added up in float32; none: as they are, so that the weights have the bits of one process",
+    differs: "the package has it as a hook of DistributedDataParallel",
+    ours: true,
+  },
   process_timeout: {
     type: z.number().positive(),
     most: 86_400,

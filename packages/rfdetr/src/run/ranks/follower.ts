@@ -153,7 +153,7 @@ class Follower {
 
   #takeState({ figures }: Told<"state">): void {
     const { group } = this.ranks;
-    if (group !== null) this.#peers ??= new RankPeers(this.ranks, group, this.#ready.parts.model);
+    if (group !== null) this.#peers ??= new RankPeers(this.ranks, group, this.#ready);
     broadcastState(this.#ready, this.ranks);
     takeFigures(this.#ready, figures);
   }

@@ -2,9 +2,9 @@
 import { hostname } from "node:os";
 import type { GradScaler } from "@rfdetr/amp";
 import { distributed, type Tensor } from "@rfdetr/torch";
-import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { StepPart, StepPeers } from "../../train/step-peers.js";
 import type { RankStep } from "../files/rank-records.js";
+import type { Training } from "../session/training.js";
 import type { Ranks } from "./ranks.js";
 
 /** A part of a step, with what is recorded of the process. */
@@ -29,10 +29,15 @@ export class RankPeers implements StepPeers {
   steps: RankStep[] = [];
 
   /** @throws DistributedError when the processes have other parameters */
-  constructor(ranks: Ranks, group: distributed.ProcessGroup, model: RFDETRModel) {
+  constructor(
+    ranks: Ranks,
+    group: distributed.ProcessGroup,
+    { parts, settings }: Pick<Training, "parts" | "settings">,
+  ) {
     this.#ranks = ranks;
     this.#group = group;
-    this.#reducer = new distributed.Reducer(group, model.namedParameters());
+    const compress = settings.gradientCompression === "bfloat16" ? "bfloat16" : null;
+    this.#reducer = new distributed.Reducer(group, parts.model.namedParameters(), { compress });
   }
 
   /**

@@ -4,7 +4,6 @@ import type { OverflowReport } from "@rfdetr/amp";
 import { distributed } from "@rfdetr/torch";
 import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import { type EvaluationOptions, evaluate } from "../../eval/evaluate.js";
-import type { RFDETRModel } from "../../model/rfdetr.js";
 import { DataError, InternalError } from "../../support/errors.js";
 import type { DoneEvent } from "../files/events.js";
 import type { Training } from "../session/training.js";
@@ -81,10 +80,10 @@ export class Team {
   }
 
   /** Copies the state of rank 0 to all others. */
-  sendState(training: Pick<Training, "parts" | "ema">): void {
+  sendState(training: Pick<Training, "parts" | "ema" | "settings">): void {
     if (this.#alone) return;
     this.order({ do: "state", figures: stateFigures(training) });
-    this.peers ??= this.#join(training.parts.model);
+    this.peers ??= this.#join(training);
     broadcastState(training, this.ranks);
   }
 
@@ -92,7 +91,7 @@ export class Team {
    * Compares the weights of all processes, and has those follow rank 0 again whose last digits differ: processors of
    * another kind may add in another order.
    */
-  compareWeights(training: Pick<Training, "parts" | "ema">): void {
+  compareWeights(training: Pick<Training, "parts" | "ema" | "settings">): void {
     if (this.#alone) return;
     this.order({ do: "compare" });
     const sums = this.ranks.gather(sumOfBits(training));
@@ -106,8 +105,8 @@ export class Team {
     this.sendState(training);
   }
 
-  #join(model: RFDETRModel): RankPeers | null {
-    return this.ranks.group === null ? null : new RankPeers(this.ranks, this.ranks.group, model);
+  #join(training: Pick<Training, "parts" | "settings">): RankPeers | null {
+    return this.ranks.group === null ? null : new RankPeers(this.ranks, this.ranks.group, training);
   }
 
   /**
