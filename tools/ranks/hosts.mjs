@@ -1,6 +1,6 @@
 // @ts-check
-// Two hosts on one machine: network namespaces that a pair of virtual interfaces joins. The link between them goes down,
-// or loses every packet.
+// Two hosts on one machine: network namespaces that a pair of virtual interfaces joins. The link between them goes
+// down, or loses every packet.
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -87,7 +87,10 @@ const cuts = (hosts) => ({
   },
 });
 
-/** Starts a rank on each host, with the variables of torchrun set by hand. @param {Hosts} hosts @param {string} folder @param {readonly string[]} words */
+/**
+ * Starts a rank on each host, with the variables of torchrun set by hand.
+ * @param {Hosts} hosts @param {string} folder @param {readonly string[]} words
+ */
 function both(hosts, folder, words) {
   return [0, 1].map(
     (rank) =>

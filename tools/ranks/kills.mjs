@@ -17,7 +17,7 @@ import {
   trainingOf,
 } from "./command.mjs";
 
-/** Seconds in which all processes must have ended after one was killed: the launcher's 15, and some for a busy machine. */
+/** Seconds in which all must have ended after one was killed: the launcher's 10, and some for a busy machine. */
 const limit = 30;
 
 /**

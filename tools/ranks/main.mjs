@@ -4,8 +4,8 @@
 // that is cut, torchrun's restarts. Each time all processes must end in time with one sentence, and the run must go on
 // to the weights of a run that nobody disturbed, bit for bit.
 //
-//   npm run build && node tools/ranks/main.mjs [--kills 50] [--processes 2] [--only kills,stall,signals,disk,hosts,torchrun]
-//     [--seed 1] [--torchrun PATH]
+//   npm run build && node tools/ranks/main.mjs [--kills 50] [--processes 2] [--seed 1] [--torchrun PATH]
+//     [--only kills,stall,signals,disk,hosts,torchrun]
 //
 // Network namespaces and the full disk need root.
 import { mkdtempSync, rmSync } from "node:fs";

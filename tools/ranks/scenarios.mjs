@@ -1,11 +1,11 @@
 // @ts-check
 // What can happen to the processes of a run on one machine, beside a kill: one stalls, gets a signal, or has no disk.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Command, descendants, endOf, faultsOf, hasRun, isRunning, resumingOf, sleep, trainingOf } from "./command.mjs";
 
-/** Seconds within which everything must have ended: the launcher's 15 after the first end, and some for a busy machine. */
+/** Seconds within which everything must have ended: the launcher's 10 after the first end, and some for a busy machine. */
 const limit = 30;
 /** `process_timeout` of the runs whose processes stall. */
 const timeout = 5;
@@ -19,7 +19,10 @@ const timeout = 5;
  */
 /** @typedef {{ faults: string[], lines: string[] }} Outcome */
 
-/** Starts a run and waits until it has taken some steps. @param {Place} place @param {string} out @param {readonly string[]} [more] */
+/**
+ * Starts a run and waits until it has taken some steps.
+ * @param {Place} place @param {string} out @param {readonly string[]} [more]
+ */
 async function inProgress({ folder, steps, processes }, out, more = []) {
   rmSync(join(folder, out), { recursive: true, force: true });
   const command = new Command(trainingOf(out, { steps, timeout, processes, more: ["--json", ...more] }), {
@@ -42,7 +45,10 @@ export async function continues({ folder, expected }, out) {
   return endOf(join(folder, out)) === expected ? [] : ["ended with other weights when it was continued"];
 }
 
-/** @param {string} what @param {Command} command @param {readonly string[]} faults @param {string} [more] @returns {Outcome} */
+/**
+ * @param {string} what @param {Command} command @param {readonly string[]} faults @param {string} [more]
+ * @returns {Outcome}
+ */
 const outcome = (what, command, faults, more = "") => ({
   faults: faults.map((fault) => `${what}: ${fault}\n${command.stderr}`),
   lines: [`${what}: ${command.errors[0] ?? `exit ${command.result?.code}`}${more}`],
@@ -62,7 +68,10 @@ export async function stall(place, rank) {
   return outcome(`rank ${rank} stops (SIGSTOP)`, command, faults, `; all gone after ${seconds.toFixed(1)} s`);
 }
 
-/** A signal to one process saves once and ends all. @param {Place} place @param {number} rank @param {"SIGTERM" | "SIGINT"} signal @param {number} code */
+/**
+ * A signal to one process saves once and ends all.
+ * @param {Place} place @param {number} rank @param {"SIGTERM" | "SIGINT"} signal @param {number} code
+ */
 export async function signalToRank(place, rank, signal, code) {
   const out = `signal-${rank}`;
   const { command, pids } = await inProgress(place, out);
@@ -145,11 +154,15 @@ export async function fullDisk(place) {
   try {
     const out = join("disk", "run");
     const { command, pids } = await inProgress(place, out);
-    spawnSync("dd", ["if=/dev/zero", `of=${join(disk, "filling")}`, "bs=1M"]);
+    // What a checkpoint frees when it takes the place of another is filled as well.
+    for (let i = 0; command.result === null && i < 100; i++) {
+      spawnSync("dd", ["if=/dev/zero", `of=${join(disk, `filling-${i}`)}`, "bs=64k"]);
+      await sleep(50);
+    }
     await command.end(limit);
     const said = command.errors[0]?.includes("ENOSPC") || /no space/i.test(command.stderr);
     const faults = [...faultsOf(command, pids), ...(said ? [] : ["did not say that the disk is full"])];
-    rmSync(join(disk, "filling"));
+    for (const name of readdirSync(disk)) if (name.startsWith("filling")) rmSync(join(disk, name));
     const summary = existsSync(join(place.folder, out, "checkpoint")) ? [] : ["left no checkpoint"];
     return outcome("the disk of rank 0 is full", command, [...faults, ...summary, ...(await continues(place, out))]);
   } finally {

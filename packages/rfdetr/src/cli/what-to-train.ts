@@ -12,8 +12,8 @@ import type { SettingFlags } from "./setting-flags.js";
 export type WhatFlags = SettingFlags & { resume?: string };
 
 /**
- * What to start. Settings are null in a process other than rank 0 that continues a run: rank 0 has its files, and shares
- * the settings.
+ * What to start. Settings are null in a process other than rank 0 that continues a run: rank 0 has its files, and
+ * shares the settings.
  */
 export interface ToTrain extends Pick<TrainRunOptions, "resume" | "changes" | "processes"> {
   settings: TrainSettings | null;

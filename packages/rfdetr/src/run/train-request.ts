@@ -13,8 +13,8 @@ export interface TrainRequest {
   /** New values of settings for a run that is continued. */
   changes?: ResumeChanges;
   /**
-   * Shared memory: 0, or why the run is to save a checkpoint and stop: the number of the signal that asked for it, or -1
-   * where none did.
+   * Shared memory: 0, or why the run is to save a checkpoint and stop: the number of the signal that asked for it, or
+   * -1 where none did.
    */
   stop: Int32Array;
   /** The place of this process among those that train together; without one it trains alone. */

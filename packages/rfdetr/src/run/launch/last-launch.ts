@@ -12,6 +12,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * What tells a launch by torchrun or SLURM from every other: the same for all its restarts. Null for other launchers.
+ * @internal for tests
  */
 export function launchOf(env: Environment): string | null {
   const { TORCHELASTIC_RUN_ID: run, TORCHELASTIC_ERROR_FILE: file, SLURM_JOB_ID: job } = env;

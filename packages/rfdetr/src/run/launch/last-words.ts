@@ -52,8 +52,8 @@ export class LastWords {
   }
 
   /**
-   * The error that this process ends with: its own, or what it finds out about the process that failed first. Blocks for
-   * seconds at most.
+   * The error that this process ends with: its own, or what it finds out about the process that failed first. Blocks
+   * for seconds at most.
    */
   explain(error: unknown): unknown {
     if (this.#said !== null) return this.#said;

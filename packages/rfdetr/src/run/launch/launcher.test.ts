@@ -15,8 +15,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /**
- * A rank that trains nothing: `body` may use `rank`, `place`, `request`, `tell(message)` and `stopped`, the promise of a
- * wish to stop.
+ * A rank that trains nothing: `body` may use `rank`, `place`, `request`, `tell(message)` and `stopped`, the promise of
+ * a wish to stop.
  */
 function stub(name: string, body: string): NonNullable<LaunchOptions["stub"]> {
   const script = join(folder, `${name}.mjs`);
@@ -24,7 +24,8 @@ function stub(name: string, body: string): NonNullable<LaunchOptions["stub"]> {
     script,
     `import { writeFileSync, appendFileSync } from "node:fs";
      const tell = (message) => new Promise((told) => process.send(message, told));
-     const failure = (code, message, more = {}) => tell({ failure: { name: "Error", family: "rfdetr", code, message, ...more } });
+     const error = { name: "Error", family: "rfdetr" };
+     const failure = (code, message, more = {}) => tell({ failure: { ...error, code, message, ...more } });
      process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
      let stop;
      const stopped = new Promise((resolve) => { stop = resolve; });

@@ -1,10 +1,11 @@
 // Trains in several processes of this machine, and starts them anew when one is lost.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { addHint, RfdetrError } from "../../support/errors.js";
 import type { TrainEvent } from "../files/events.js";
 import { RunLock } from "../files/run-lock.js";
 import type { StopWish } from "../stop-wish.js";
-import { failureOf } from "./group-failure.js";
+import { failureOf, type GroupFailure } from "./group-failure.js";
 import type { RankRequest } from "./messages.js";
 import { type GroupOptions, runGroup } from "./rank-group.js";
 
@@ -41,7 +42,7 @@ export async function trainInProcesses(options: LaunchOptions): Promise<void> {
     const first = ranks[0]?.pid;
     // A process that was killed does not give its run free.
     if (run !== null && first !== undefined) RunLock.abandon(run, first);
-    if (!failure.lost || run === null || stop.asked || attempt >= maxRestarts) throw failure.error;
+    if (!failure.lost || run === null || stop.asked || attempt >= maxRestarts) throw withFolder(failure, run);
     const why = failure.error instanceof Error ? failure.error.message : String(failure.error);
     emit({
       type: "warning",
@@ -54,6 +55,13 @@ export async function trainInProcesses(options: LaunchOptions): Promise<void> {
       resume: run,
     };
   }
+}
+
+/** Adds to the loss of a process how the run goes on. @returns the error */
+function withFolder({ error, lost }: GroupFailure, run: string | null): unknown {
+  return lost && run !== null && RfdetrError.is(error)
+    ? addHint(error, `Continue the run with \`resume\` ${run}`)
+    : error;
 }
 
 /** The folder that was asked for, if a run was begun in it. */

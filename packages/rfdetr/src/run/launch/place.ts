@@ -116,7 +116,7 @@ function ofSlurm(env: Environment, timeoutSeconds: number, processes: number): L
   if (!isSet(env, "SLURM_STEP_ID") && processes > 1) return null;
   if (!isSet(env, "SLURM_STEP_ID"))
     throw new UsageError(`Expected one process of ${size} but this one was not started by srun`, {
-      hint: "Put srun before the command, so that SLURM starts every task; or ask for one task (--ntasks=1)",
+      hint: "Put srun before the command, so that SLURM starts every task; or ask SLURM for one task",
     });
   const rank = number(env, "SLURM_PROCID", 0, size - 1);
   if (isSet(env, "WORLD_SIZE") && number(env, "WORLD_SIZE", 1) !== size)
@@ -149,7 +149,10 @@ function ofSlurm(env: Environment, timeoutSeconds: number, processes: number): L
 /** A port below those that systems give to connections, another one for each job and step. */
 const portOfJob = (job: number, step: number): number => 15_000 + ((job * 16 + step) % 15_000);
 
-/** The first host of a list such as `node[01-03,07],login`, in which brackets hold numbers and ranges. */
+/**
+ * The first host of a list such as `node[01-03,07],login`, in which brackets hold numbers and ranges.
+ * @internal for tests
+ */
 export function firstHost(list: string): string {
   const first = /^(?:[^,[]|\[[^\]]*\])+/.exec(list)?.[0] ?? list;
   return first.replace(/\[([^\],-]+)[^\]]*\]/g, "$1");

@@ -105,4 +105,4 @@ export class RankProcess {
 }
 
 /** The script of a process of a group. @throws InternalError if it was not built */
-export const rankScript = (): string => workerScript(import.meta.url, "rank.js");
+export const rankScript = (): string => workerScript(import.meta.url, "rank-worker.js");

@@ -148,7 +148,10 @@ export class Team {
     });
   }
 
-  /** Lets the others go, at the end of a run that did not fail. @param done the last event, which the others have too */
+  /**
+   * Lets the others go, at the end of a run that did not fail.
+   * @param done the last event, which the others have too
+   */
   end(done: DoneEvent | null): void {
     if (this.#alone) return;
     try {
