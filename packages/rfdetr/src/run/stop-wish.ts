@@ -12,11 +12,14 @@ const withoutSignal = -1;
 
 /** Asks a run to save a checkpoint and end, through memory that its training thread reads. The first wish stays. */
 export class StopWish {
-  /** 0, or why the run is to end: the number of a signal, or -1. */
+  /**
+   * First 0, or why the run is to end: the number of a signal, or -1. Then how often the training thread has met those of
+   * other processes.
+   */
   readonly shared: Int32Array;
   readonly #listeners = new Set<(signal: StopSignal | null) => void>();
 
-  constructor(shared = new Int32Array(new SharedArrayBuffer(4))) {
+  constructor(shared = new Int32Array(new SharedArrayBuffer(8))) {
     this.shared = shared;
   }
 

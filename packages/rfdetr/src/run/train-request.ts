@@ -14,7 +14,7 @@ export interface TrainRequest {
   changes?: ResumeChanges;
   /**
    * Shared memory: 0, or why the run is to save a checkpoint and stop: the number of the signal that asked for it, or
-   * -1 where none did.
+   * -1 where none did. A second number, if there is one, counts how often the thread has met those of other processes.
    */
   stop: Int32Array;
   /** The place of this process among those that train together; without one it trains alone. */

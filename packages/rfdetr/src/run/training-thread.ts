@@ -1,10 +1,11 @@
 // The thread of this process that trains. The main thread stays free for the console, signals and other processes.
 import { Worker } from "node:worker_threads";
-import { endOfThread, type SentError, unpackError } from "../support/error-transfer.js";
+import { endOfThread, packError, type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { workerFlags, workerScript } from "../support/worker-path.js";
 import type { TrainEvent } from "./files/events.js";
 import { RunLock } from "./files/run-lock.js";
+import { watchThread } from "./launch/watchdog.js";
 import type { ThreadRequest, WorkerMessage } from "./train-request.js";
 
 /** Milliseconds in which a thread that fails finds out why. */
@@ -26,11 +27,14 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
       if (folder !== null) RunLock.abandon(folder);
       endOfThread(error).then(reject, reject);
     };
+    let unwatch = (): void => {};
     const worker = new Worker(script, { workerData: request, ...workerFlags() });
     let clock: NodeJS.Timeout | undefined;
     // The store of a group may lie behind a network that is cut. A thread that waits there can only be killed.
     const giveUp = (failure: SentError): void => {
+      if (failed) return;
       failed = true;
+      unwatch();
       worker.unref();
       process.once("exit", () => process.kill(process.pid, "SIGKILL"));
       unpackError(failure).then(reject, reject);
@@ -50,8 +54,11 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
       clearTimeout(clock);
       unpackError(message.failure).then(reject, reject);
     });
+    const { place = null, stop } = request;
+    if (place !== null) unwatch = watchThread(stop, place, (error) => giveUp(packError(error)));
     worker.on("error", died);
     worker.on("exit", (code) => {
+      unwatch();
       if (failed) return;
       if (code === 0) resolve();
       else died(new InternalError(`The training thread ended with code ${code}`));

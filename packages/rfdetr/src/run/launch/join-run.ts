@@ -18,6 +18,8 @@ export interface JoinedRun {
   request: TrainRequest & { place: RankPlace };
   /** The error that the process ends with, in place of what was thrown; see {@link LastWords.explain}. */
   explain: (error: unknown) => unknown;
+  /** Shows that this process gets on; see `watchThread`. */
+  alive: () => void;
 }
 
 /** Settings that each process has for itself. */
@@ -35,7 +37,7 @@ export function joinRun(
   request: ThreadRequest & { place: RankPlace },
   asks: (error: unknown) => void = () => {},
 ): JoinedRun {
-  const { place, settings } = request;
+  const { place, settings, stop } = request;
   const threads = threadsOf(place);
   if (threads !== null) setNumThreads(threads);
   const device = resolveDevice(settings?.device ?? "auto", place);
@@ -44,7 +46,8 @@ export function joinRun(
   const words = new LastWords(group, place, asks);
   const explain = (error: unknown): unknown => words.explain(error);
   try {
-    return { group, request: shared(group, request), explain };
+    const alive = (): void => void (stop.length > 1 && Atomics.add(stop, 1, 1));
+    return { group, request: shared(group, request), explain, alive };
   } catch (error) {
     throw explain(error);
   }

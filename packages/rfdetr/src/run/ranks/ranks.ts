@@ -8,6 +8,8 @@ interface Joined {
   group: distributed.ProcessGroup;
   /** Finds the error to end with after a failure; see `LastWords`. */
   explain: (error: unknown) => unknown;
+  /** Shows that this process gets on. */
+  alive: () => void;
 }
 
 /** The processes of a run, as one of them sees them. What is called on one is called on all, in the same order. */
@@ -19,6 +21,7 @@ export class Ranks implements Shard {
   /** Seconds of the last {@link Ranks.gather}: that long this process waited for the slowest of the others. */
   gatherSeconds = 0;
   readonly #explain: Joined["explain"];
+  readonly #alive: Joined["alive"];
 
   /** @param joined the group of the run; null for a process that trains alone */
   constructor(joined: Joined | null) {
@@ -26,6 +29,7 @@ export class Ranks implements Shard {
     this.rank = this.group?.rank ?? 0;
     this.size = this.group?.size ?? 1;
     this.#explain = joined?.explain ?? ((error) => error);
+    this.#alive = joined?.alive ?? (() => {});
   }
 
   /** The values of all, in the order of the ranks: anything that can be cloned. */
@@ -34,6 +38,7 @@ export class Ranks implements Shard {
     const began = performance.now();
     const gathered = this.group.allGatherBytes(serialize(value));
     this.gatherSeconds = (performance.now() - began) / 1000;
+    this.#alive();
     return gathered.map((bytes) => deserialize(bytes) as T);
   }
 

@@ -1,0 +1,30 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { watchThread } from "./watchdog.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe("a training thread that is watched", () => {
+  it("counts as stuck when it has not met the others for half as long again as the timeout", () => {
+    const [shared, stuck] = [new Int32Array(2), vi.fn()];
+    watchThread(shared, { rank: 1, timeoutSeconds: 60 }, stuck);
+    for (let second = 0; second < 200; second += 50) {
+      vi.advanceTimersByTime(50_000);
+      shared[1] = (shared[1] as number) + 1;
+    }
+    expect(stuck).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(100_000);
+    expect(stuck).toHaveBeenCalledOnce();
+    expect(stuck.mock.calls[0]?.[0]).toMatchObject({
+      code: "ERR_RANK",
+      message: expect.stringMatching(/for 90 seconds$/),
+    });
+  });
+
+  it("is not looked at any more when it has ended", () => {
+    const stuck = vi.fn();
+    watchThread(new Int32Array(2), { rank: 1, timeoutSeconds: 60 }, stuck)();
+    vi.advanceTimersByTime(1_000_000);
+    expect(stuck).not.toHaveBeenCalled();
+  });
+});
