@@ -50,7 +50,7 @@ const recipe = {
     evalBatchSize: 3,
   },
   ...{ precision: "16-mixed", scaler: { init: 2 ** 19, interval: 3 }, dropPath: 0.3, augment: "aggressive" },
-  ...{ evalBaseModel: true, plots: false, tensorboard: false, monitorInterval: 0 },
+  ...{ evalBaseModel: true, runTest: true, plots: false, tensorboard: false, monitorInterval: 0 },
 };
 const settings = (name: string, extra: object) => resolveSettings({ ...recipe, outputDir: path(name), ...extra });
 /** The same step in one process. */
@@ -93,7 +93,7 @@ describe("two processes", () => {
     const events = await alone("one", accumulated);
     const { ends, events: ofTwo } = await together("two");
     expect(ends).toEqual(["done", "done"]);
-    expectSameBits("two", "one");
+    expectSameBits("two", "one", [...results, "test.json"]);
     expect(said(ofTwo).sort()).toEqual(said(events).sort());
     expect(said(ofTwo)).toContainEqual(expect.stringContaining("train-00007.jpg"));
     expect(said(ofTwo)).toContainEqual(expect.stringContaining("valid-00003.jpg"));
