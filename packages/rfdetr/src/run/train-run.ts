@@ -183,12 +183,14 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   /**
    * Gives the run a command, in the way in which other processes do it, and waits for the answer. What changes the
    * precision is recorded in the settings of the run with its step.
-   * @throws RunDirectoryError when the run ends before it answers
+   * @throws RunDirectoryError when the run ends before it answers, UsageError in a process other than rank 0
    * @example
    * import { TrainRun } from "rfdetr/run";
    * const { accepted, message } = await run.control({ command: "override", pattern: "bbox_embed", rule: "fp32" });
    */
   async control(command: ControlCommand): Promise<ControlAnswer> {
+    if ((this.place?.rank ?? 0) > 0)
+      throw new UsageError(`Expected rank 0, which obeys commands, but this is rank ${this.place?.rank}`);
     return await requestControl(await this.#folder, command, { patience: Number.POSITIVE_INFINITY });
   }
 
