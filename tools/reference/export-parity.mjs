@@ -53,6 +53,9 @@ for (const variant of values.variants.split(",")) {
       if (!(px <= 0.01 && score <= 1e-4))
         throw new Error(`${name} of ${variant} differs in ${runtime}: ${px} px, ${score}`);
     }
+  for (const name of ["ours", "gathers"])
+    if (!found[name].readers.same)
+      throw new Error(`the package's reader finds other objects with ${name} of ${variant}`);
   const most = found.python.simplified ?? found.python.nodes;
   if (found.ours.nodes > most) throw new Error(`${variant} has ${found.ours.nodes} nodes, the package's file ${most}`);
   rmSync(folder, { recursive: true });

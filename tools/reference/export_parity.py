@@ -3,8 +3,8 @@
 export_parity.py make VARIANT FOLDER     a random model whose scores spread: FOLDER/VARIANT.pth, and the package's own
                                          .onnx of it, FOLDER/python.onnx
 export_parity.py check FOLDER            checks FOLDER/ours.onnx and FOLDER/gathers.onnx with ONNX's checker and strict
-                                         shape inference, runs them and python.onnx in onnxruntime, and in OpenVINO;
-                                         prints one line of JSON
+                                         shape inference, runs them and python.onnx in onnxruntime, in OpenVINO, and
+                                         through the package's own readers; prints one line of JSON
 """
 
 import json
@@ -71,6 +71,21 @@ def apart(a, b, side):
     return {"px": float(box[place, nearest].max()), "score": float(score[place, nearest].max())}
 
 
+def readers(path, theirs, x):
+    """What the package's readers of ONNX and OpenVINO give for our file and for its own: detections and box error."""
+    from PIL import Image
+    from rfdetr.export._onnx import inference
+    from rfdetr.export.inference import OpenVINOInference
+
+    picture = os.path.join(os.path.dirname(path), "picture.png")
+    Image.fromarray(np.clip(x[0].transpose(1, 2, 0) * 50 + 128, 0, 255).astype(np.uint8)).save(picture)
+    sessions = [inference._create_onnx_session(each) for each in (path, theirs)]
+    found = [inference._run_inference(session, picture, threshold=0.3)[0] for session in sessions]
+    same = len(found[0]) == len(found[1]) and bool(np.allclose(found[0].xyxy, found[1].xyxy, atol=0.05))
+    boxes, logits = (OpenVINOInference(path, device="CPU").infer(x))[:2]
+    return {"detections": len(found[0]), "same": same, "openvino": [list(boxes.shape), list(logits.shape)]}
+
+
 def check(folder):
     import onnx
     import onnxruntime
@@ -95,6 +110,7 @@ def check(folder):
             answer = compiled({"input": x})
             result[name]["openvino"] = apart(outputs["python"], [answer["dets"], answer["labels"]], side)
             result[name]["python"] = apart(outputs["python"], outputs[name], side)
+            result[name]["readers"] = readers(path, os.path.join(folder, "python.onnx"), x)
     try:
         import onnxsim
 

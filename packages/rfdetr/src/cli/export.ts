@@ -1,5 +1,4 @@
 // `rfdetr export`
-import { basename, dirname, extname, join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { ExportOptions, ExportResult } from "../export/export-onnx.js";
@@ -72,11 +71,12 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
   const weights = await weightsPath(console, flags.weights);
   const { exportOnnx } = await import("../export/export-onnx.js");
+  const { defaultOut } = await import("../export/default-out.js");
   const { trainedPrecision } = await import("../run/trained-precision.js");
   let leftOut = 0;
   const result = await exportOnnx({
     ...{ weights, precision, batch, split },
-    out: flags.out ?? defaultOut(flags.weights, weights, { precision, gridSample: flags.gridsample }),
+    out: flags.out ?? defaultOut(weights, { precision, gridSample: flags.gridsample }),
     gridSample: flags.gridsample,
     ...(resolution === undefined ? {} : { resolution }),
     ...(flags.data === undefined ? {} : { data: flags.data }),
@@ -99,17 +99,6 @@ function sidesOf(text: string): [height: number, width: number] {
   if (more.length > 0 || !(height > 0 && width > 0))
     throw new UsageError(`Expected height and width such as 384x640 for resolution but received ${text}`);
   return [height, width];
-}
-
-/** Beside the weights with their name; in the current folder for published weights, whose folder is a cache. */
-function defaultOut(
-  given: string,
-  weights: string,
-  { precision, gridSample }: { precision: string; gridSample: boolean },
-): string {
-  const form = `${precision === "fp32" ? "" : `-${precision}`}${gridSample ? "" : "-gathers"}`;
-  if (/^[\w-]+$/.test(given) && basename(weights).startsWith("rf-detr")) return `${given}${form}.onnx`;
-  return join(dirname(weights), `${basename(weights, extname(weights))}${form}.onnx`);
 }
 
 function showProgress(console: Console): ExportOptions["progress"] {
