@@ -49,7 +49,8 @@ export type Attribute = number | { readonly float: number } | string | readonly 
 
 /**
  * The pseudo-operator of a conversion that the model's own code makes under mixed precision: its attribute `to` is the
- * number of float32, or of float16 for the low precision of the training. No file has it: a pass of `precision/` takes it away.
+ * number of float32, or of float16 for the low precision of the training. No file has it: a pass of `precision/` takes
+ * it away.
  */
 export const conversion = "Conversion";
 
