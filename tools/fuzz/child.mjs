@@ -40,11 +40,10 @@ const readers = {
     resumeConfig(path);
     const checkpoint = join(path, "checkpoint");
     soundCheckpoint(checkpoint);
-    const { model, ema, optimizer, rng } = loadCheckpoint(checkpoint);
+    const { model, ema, optimizer } = loadCheckpoint(checkpoint);
     for (const tensors of [model, ema?.tensors]) dispose(tensors);
     const { expAvg, expAvgSq, expAvgScale, expAvgSqScale } = optimizer;
-    for (const tensor of [...expAvg, ...expAvgSq, ...(expAvgScale ?? []), ...(expAvgSqScale ?? []), rng])
-      tensor?.dispose();
+    for (const tensor of [...expAvg, ...expAvgSq, ...(expAvgScale ?? []), ...(expAvgSqScale ?? [])]) tensor?.dispose();
   },
   numerics: (path) => summarizeNumerics([...linesOf(path)].map(({ text }) => text ?? "")),
   settings: (path) => resolveSettings(readConfigFile(path)),

@@ -67,7 +67,7 @@ export function scoredImage(
   return { image, dropped };
 }
 
-/** Adds an image of a batch to an evaluator. Detections that are not finite are left out, and the evaluator counts them. */
+/** Adds an image of a batch to an evaluator, which counts the detections that are left out. */
 export function scoreImage(
   evaluator: CocoEvaluator,
   batch: EvaluationBatch,
