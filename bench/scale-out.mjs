@@ -116,7 +116,7 @@ async function machine() {
   for (const { ranks } of groups) await ranks.leave();
 }
 
-/** Steps of one process on all cores: the mean of a step, and the deviation of steps from it, as a share. */
+/** Steps of one process on all cores: the median, and the standard deviation of steps as a share of it. */
 async function compute() {
   for (const [model, times] of /** @type {const} */ ([
     ["nano", 16],
@@ -131,11 +131,11 @@ async function compute() {
     await ranks.ask({ do: "step", micro: 1, of: 1, times: 2 });
     const [list] = await ranks.ask({ do: "step", micro: 1, of: 1, times });
     const each = list.map((/** @type {{seconds: number}} */ { seconds }) => seconds);
-    const mean = each.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b) / each.length;
-    const squares = each.reduce((/** @type {number} */ sum, /** @type {number} */ s) => sum + (s - mean) ** 2, 0);
-    const variation = Math.sqrt(squares / (each.length - 1)) / mean;
+    const middle = median(each);
+    // Robust: a step beside something else that runs is no step of a machine of its own.
+    const variation = (1.4826 * median(each.map((/** @type {number} */ one) => Math.abs(one - middle)))) / middle;
     // A rank has four images a step.
-    keep("compute", model, { step: short(4 * mean), variation: short(variation) });
+    keep("compute", model, { step: short(4 * middle), variation: short(variation), each: each.map(short) });
     await ranks.leave();
   }
 }

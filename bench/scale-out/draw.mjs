@@ -1,7 +1,7 @@
 // @ts-check
 // The chart and the tables of docs/scale-out.md.
 import { colors, figure } from "../line-chart.mjs";
-import { bendOf, errorsOf, fitted, foreseen, isHeldOut, isOfNetwork, travels } from "./forecast.mjs";
+import { bendOf, errorsOf, fitted, foreseen, isHeldOut, travels } from "./forecast.mjs";
 
 /** @typedef {Record<string, any>} Measured */
 /** @typedef {ReturnType<typeof fitted>} Fit */
@@ -31,13 +31,8 @@ function machineTable({ start, steps, gather, exchange, loopback, compute }) {
   console.log(head(["processes", "start", "join", "step", "against one", "sums waited for", "exchange", "gather"]));
   for (const size of [1, 2, 4]) {
     const step = steps[`nano ${size}`];
-    const cells = [
-      size,
-      seconds(start[size].seconds),
-      seconds(start[size].join),
-      seconds(step.seconds),
-      `${step.ratio} ×`,
-    ];
+    const join = size === 1 ? "" : seconds(start[size].join);
+    const cells = [size, seconds(start[size].seconds), join, seconds(step.seconds), `${step.ratio} ×`];
     const several = [seconds(step.wait), seconds(exchange[size]?.seconds), seconds(gather[size]?.seconds)];
     console.log(row([...cells, ...(size === 1 ? ["", "", ""] : several)]));
   }
@@ -62,7 +57,7 @@ function wireTable({ rows }) {
   console.log(`\n${head(["model", "ranks", "Gbit/s", "delay", "gradients", "measured", "model", "error", ""])}`);
   for (const point of rows) {
     const { model, ranks, gbit, ms, travel, modelled } = point;
-    const what = !isOfNetwork(point) ? "bound by this machine" : isHeldOut(point) ? "held out" : "fitted";
+    const what = isHeldOut(point) ? "held out" : "fitted";
     const error = percent(modelled / point.seconds - 1);
     console.log(row([model, ranks, gbit, `${ms} ms`, travel, seconds(point.seconds), seconds(modelled), error, what]));
   }
@@ -71,12 +66,15 @@ function wireTable({ rows }) {
 /** @param {Fit} fit */
 function fitWords({ costs, rows }) {
   console.log(`\n${JSON.stringify(costs)}`);
-  const network = rows.filter(isOfNetwork);
-  const sets = { fitted: network.filter((each) => !isHeldOut(each)), "held out": network.filter(isHeldOut) };
-  for (const [name, set] of Object.entries({
-    ...sets,
-    "bound by the machine": rows.filter((each) => !isOfNetwork(each)),
-  })) {
+  const out = rows.filter(isHeldOut);
+  const sets = {
+    fitted: rows.filter((each) => !isHeldOut(each)),
+    "held out": out,
+    "of these at 1 Gbit/s": out.filter(({ gbit }) => gbit === 1),
+    "at 10 Gbit/s": out.filter(({ gbit }) => gbit === 10),
+    "at 25 Gbit/s": out.filter(({ gbit }) => gbit === 25),
+  };
+  for (const [name, set] of Object.entries(sets)) {
     const { count, mean, most } = errorsOf(set);
     console.log(`${name}: ${count} points, mean error ${percent(mean)}, largest ${percent(most)}`);
   }
@@ -105,7 +103,7 @@ function measuredPanel({ rows }) {
   });
   return {
     ...{ title: "Reductions of gradients", xLabel: "seconds by the model", yLabel: "seconds measured" },
-    ...{ yFrom: 0, legend: "top" },
+    ...{ yFrom: 0, legend: "bottom" },
     lines: [
       {
         color: "#8c959f",
@@ -116,9 +114,8 @@ function measuredPanel({ rows }) {
           [most, most],
         ],
       },
-      dots((each) => isOfNetwork(each) && !isHeldOut(each), "fitted", colors[0]),
-      dots((each) => isOfNetwork(each) && isHeldOut(each), "held out", colors[1]),
-      dots((each) => !isOfNetwork(each), "bound by the CPU", colors[4]),
+      dots((each) => !isHeldOut(each), "fitted", colors[0]),
+      dots(isHeldOut, "held out", colors[1]),
     ],
   };
 }
@@ -135,7 +132,7 @@ function efficiencyPanel(measured, fit, model) {
     },
     ...{
       yFrom: 0,
-      legend: "bottom",
+      legend: "top",
       xTicks: all.map((n) => /** @type {[number, string]} */ ([Math.log2(n), String(n)])),
     },
     lines: networks.flatMap((network, i) =>

@@ -35,42 +35,35 @@ export function pointsOf({ wire }) {
   });
 }
 
-/** Points that the fit does not see. @param {Point} point */
-export const isHeldOut = ({ model, ms }) => model !== "nano" || ms === 0.5;
-
 /**
- * Points where the network decides. On two cores the ranks and the wire itself take turns, so that beyond a rate it is
- * they that are measured.
+ * Points that the fit does not see: another model, another delay, another rate.
  * @param {Point} point
  */
-export const isOfNetwork = ({ gbit }) => gbit <= 1;
+export const isHeldOut = ({ model, ms, gbit }) => model !== "nano" || ms === 0.5 || gbit === 25;
 
 /** Fits the costs. @param {Record<string, any>} measured */
 export function fitted(measured) {
   const rounds = roundsOf(measured);
   const parameters = (/** @type {string} */ model) => measured.model[model].parameters;
-  // Without a wire: what the ranks themselves cost. The first of the machine's two pairs has a core for each rank.
-  const cpu = {
-    float32: measured.loopback["nano 2 float32"].seconds / parameters("nano"),
-    bfloat16: measured.loopback["nano 2 bfloat16"].seconds / parameters("nano"),
-  };
   const hop = measured.exchange[2].seconds / Math.max(1, rounds.exchange.fixed + rounds.exchange.each);
   /** @param {Point} point @param {Costs} costs */
-  const modelled = ({ model, ranks, travel, gbit, ms }, costs) =>
-    reductionSeconds(ranks, bucketsOf(parameters(model)), travel, { gbit, ms }, costs, rounds);
+  const modelled = ({ model, ranks, travel, gbit, ms }, costs) => {
+    // Here all ranks share two cores; elsewhere each has its own. The backward of the measurement costs nothing else.
+    const crowd = ranks / 2;
+    const own = { ...costs, byte: costs.byte * crowd, work: costs.work * crowd };
+    const buckets = bucketsOf(parameters(model), [0, parameters(model) * own.work]);
+    return reductionSeconds(ranks, buckets, travel, { gbit, ms }, own, rounds);
+  };
   const points = pointsOf(measured);
-  const seen = points.filter((point) => isOfNetwork(point) && !isHeldOut(point));
+  const seen = points.filter((point) => !isHeldOut(point));
   /** @param {number[]} values @returns {Costs} */
-  const costsOf = ([efficiency, share, ramp]) => ({
-    ...{ efficiency, hop, ramp },
-    cpu: { float32: cpu.float32 * share, bfloat16: cpu.bfloat16 * share },
-  });
+  const costsOf = ([efficiency, byte, work]) => ({ efficiency, byte: byte * 1e-9, work: work * 1e-9, hop });
   const values = least(
     (tried) =>
-      tried[0] > 1
+      tried[0] > 1 || tried[0] < 0.1
         ? Number.POSITIVE_INFINITY
         : seen.reduce((sum, point) => sum + Math.log(modelled(point, costsOf(tried)) / point.seconds) ** 2, 0),
-    [0.9, 0.5, 0.5],
+    [0.9, 1, 1],
   );
   const costs = costsOf(values);
   const rows = points.map((point) => ({ ...point, modelled: modelled(point, costs) }));
@@ -102,7 +95,7 @@ export function foreseen({ costs, rounds, parameters }, measured, { model, ranks
   // Where in a step the first and the last gradients are ready, as it is measured for Nano.
   const backward = (compute * lastBucket) / seconds;
   const ready = /** @type {[number, number]} */ ([(backward * firstBucket) / lastBucket, backward]);
-  const swift = { ...costs, cpu: { float32: costs.cpu.float32 / faster, bfloat16: costs.cpu.bfloat16 / faster } };
+  const swift = { ...costs, byte: costs.byte / faster, work: costs.work / faster };
   const unhidden = (/** @type {Network} */ wire, /** @type {Costs} */ each) =>
     reductionSeconds(ranks, bucketsOf(parameters(model), ready), travel, wire, each, rounds) - backward;
   const reduction = unhidden(network, swift);

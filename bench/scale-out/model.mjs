@@ -11,15 +11,15 @@
  * How many delays of the wire something waits for: `fixed + each × (N − 1)`; measured with a delay that dwarfs all else.
  * @typedef {{fixed: number, each: number}} Rounds
  *
- * What a fit finds: `efficiency`, the share of a wire's rate that gradients get; `hop`, seconds that a message takes
- * beside the delay of the wire; `cpu`, seconds for each parameter that a rank spends on copying, adding up and handing
- * over; `ramp`, round trips that TCP needs, in a connection that has rested, for each doubling of its rate.
- * @typedef {{efficiency: number, hop: number, cpu: {float32: number, bfloat16: number}, ramp: number}} Costs
+ * What a fit finds: `efficiency`, the share of a wire's rate that gradients get; `byte`, seconds that a rank and its
+ * kernel spend on each byte that it sends; `work`, seconds for each parameter before it is sent, and again before its sum
+ * is; `hop`, seconds that a message takes beside the delay of the wire.
+ * @typedef {{efficiency: number, byte: number, work: number, hop: number}} Costs
  *
  * @typedef {{toAll: Rounds, gather: Rounds, last: Rounds, exchange: Rounds}} AllRounds
  * @typedef {"float32" | "bfloat16"} Travel
  *
- * A port's rate in Gbit/s, 0 for none, and the delay of a message in milliseconds.
+ * A port's rate in Gbit/s, and the delay of a message in milliseconds.
  * @typedef {{gbit: number, ms: number}} Network
  */
 
@@ -40,18 +40,15 @@ export function bucketsOf(parameters, [first, last] = [0, 0]) {
  * @param {Travel} travel @param {Network} network @param {Costs} costs @param {AllRounds} rounds
  */
 export function reductionSeconds(ranks, buckets, travel, { gbit, ms }, costs, rounds) {
-  const rate = gbit === 0 ? Number.POSITIVE_INFINITY : (gbit * 1e9 * costs.efficiency) / 8;
+  const rate = 1 / (8 / (gbit * 1e9 * costs.efficiency) + costs.byte);
   const sent = buckets.map(({ parameters }) => (parameters * (travel === "float32" ? 4 : 2) * (ranks - 1)) / ranks);
   const hop = ms / 1000 + costs.hop;
   const wait = (/** @type {Rounds} */ { fixed, each }) => Math.max(0, fixed + each * (ranks - 1)) * hop;
-  // A connection that has rested begins with ten packets, and doubles them with each round trip.
-  const doublings = Math.max(0, Math.log2(Math.min((rate / (ranks - 1)) * 2 * hop, sent[0]) / 14_600));
-  const ramp = Number.isFinite(doublings) ? costs.ramp * doublings * 2 * hop : 0;
   let [time, gathered] = [0, 0];
   /** @type {number[]} when the parts of each bucket have arrived */
   const done = [];
   /** Both stages: their bucket, what is left of it to send, and when they may go on. */
-  const toAll = { at: 0, left: sent[0], from: buckets[0].ready + ramp };
+  const toAll = { at: 0, left: sent[0], from: buckets[0].ready };
   const gather = { at: 0, left: Number.NaN, from: Number.POSITIVE_INFINITY };
   while (gather.at < buckets.length) {
     const stages = [toAll, gather].filter(({ at }) => at < buckets.length);
@@ -62,12 +59,12 @@ export function reductionSeconds(ranks, buckets, travel, { gbit, ms }, costs, ro
     const next = Math.min(...ends, ...starts);
     for (const stage of active) stage.left -= (next - time) * each;
     time = next;
-    if (active.includes(gather) && !(gather.left > 1e-6)) {
+    if (active.includes(gather) && !(gather.left > 1)) {
       gathered = time + wait(rounds.gather);
       gather.at++;
       gather.from = Number.POSITIVE_INFINITY;
     }
-    if (active.includes(toAll) && !(toAll.left > 1e-6)) {
+    if (active.includes(toAll) && !(toAll.left > 1)) {
       done.push(time + wait(rounds.toAll));
       toAll.at++;
       toAll.left = sent[toAll.at];
@@ -75,10 +72,7 @@ export function reductionSeconds(ranks, buckets, travel, { gbit, ms }, costs, ro
     }
     if (gather.at < toAll.at && gather.from === Number.POSITIVE_INFINITY) {
       gather.left = sent[gather.at];
-      gather.from =
-        Math.max(done[gather.at], gathered) +
-        buckets[gather.at].parameters * costs.cpu[travel] +
-        (gather.at === 0 ? ramp : 0);
+      gather.from = Math.max(done[gather.at], gathered) + buckets[gather.at].parameters * costs.work;
     }
   }
   return gathered + wait(rounds.last);
@@ -103,7 +97,7 @@ export function line(points) {
 export function least(cost, start) {
   let best = [...start];
   let value = cost(best);
-  for (let step = 2; step > 1.0005; ) {
+  for (let [step, rounds] = [2, 0]; step > 1.0005 && rounds < 500; rounds++) {
     let better = false;
     for (const i of best.keys())
       for (const factor of [step, 1 / step]) {
