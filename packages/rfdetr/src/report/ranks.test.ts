@@ -52,6 +52,17 @@ describe("the processes of a run", () => {
     expect(Object.keys(ranks?.points.courses ?? {}).sort()).toEqual(named.sort());
   });
 
+  it("have no gradient norm where a process computes several shares of a step", () => {
+    const collector = new RankCollector();
+    const columns = { images: [4, 4], work: [1, 1], load: [0, 0], wait: [0, 0], grad_norm: [Number.NaN, Number.NaN] };
+    for (let step = 1; step <= 60; step++) collector.add(step, columns, { norm: 1, skipped: false });
+    const summary = collector.summary() as RankSummary;
+    expect(summary.ranks.map(({ gradNorm }) => gradNorm)).toEqual([Number.NaN, Number.NaN]);
+    expect(summary.noiseScale).toBeNull();
+    collector.add(61, { ...columns, grad_norm: [2, 3] }, { norm: 4, skipped: false });
+    expect(collector.summary()?.ranks.map(({ gradNorm }) => gradNorm)).toEqual([2, 3]);
+  });
+
   it("begin anew where the run was continued with others", () => {
     const columns = { images: [4, 4], work: [1, 1], load: [0, 0], wait: [0, 0], grad_norm: [1, "nan"] };
     const { ranks } = read(

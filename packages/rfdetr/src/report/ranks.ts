@@ -14,7 +14,7 @@ export interface RankMeans {
   work: number;
   load: number;
   wait: number;
-  /** The L2 norm of its share of the gradient. */
+  /** The L2 norm of its share of the gradient; NaN where it is not known: of a process with several shares. */
   gradNorm: number;
 }
 
@@ -67,7 +67,7 @@ export class RankCollector {
     if (work.length !== this.#hosts.length) this.#restart(step, Array(work.length).fill(""));
     const share = 1 / Math.min(++this.#steps, span);
     const towards = (before: number, now: number): number =>
-      Number.isFinite(now) ? before + share * (now - before) : before;
+      !Number.isFinite(now) ? before : Number.isFinite(before) ? before + share * (now - before) : now;
     this.#images = images.reduce((sum, each) => sum + each, 0);
     this.#exchange = towards(this.#exchange, Math.min(...wait));
     for (const [rank, means] of this.#ranks.entries()) {
@@ -112,7 +112,7 @@ export class RankCollector {
 
   #restart(step: number, hosts: readonly string[]): void {
     [this.#since, this.#hosts, this.#steps, this.#exchange] = [step, hosts, 0, 0];
-    this.#ranks = hosts.map((host, rank) => ({ rank, host, work: 0, load: 0, wait: 0, gradNorm: 0 }));
+    this.#ranks = hosts.map((host, rank) => ({ rank, host, work: 0, load: 0, wait: 0, gradNorm: Number.NaN }));
     this.#points = new PointCollector(points);
     this.#noise = new NoiseScale();
   }

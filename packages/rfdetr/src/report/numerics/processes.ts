@@ -33,7 +33,11 @@ const columns = [
   { title: "work", number: true, cell: ({ work }: RankMeans) => duration(work) },
   { title: "of it loading", number: true, cell: ({ load }: RankMeans) => duration(load) },
   { title: "waiting", number: true, cell: ({ wait }: RankMeans) => duration(wait) },
-  { title: "gradient norm", number: true, cell: ({ gradNorm }: RankMeans) => brief(gradNorm) },
+  {
+    title: "gradient norm",
+    number: true,
+    cell: ({ gradNorm }: RankMeans) => (Number.isNaN(gradNorm) ? "–" : brief(gradNorm)),
+  },
 ];
 
 /** A curve for each process, or the least, the median and the most of many. */
