@@ -76,8 +76,23 @@ describe("a detector that predicts", () => {
     expect(detections.length).toBeGreaterThan(0);
     const { data, info } = await sharp(path).raw().toBuffer({ resolveWithObject: true });
     const { width, height } = info;
-    for (const image of [path, photos[0], sharp(path), { data, width, height, channels: 3 as const }])
+    const forms = [path, photos[0], new Blob([new Uint8Array(photos[0])]), sharp(path)];
+    for (const image of [...forms, { data, width, height, channels: 3 as const }])
       expect(await detector.predict(image, everything)).toEqual(detections);
+    const given = new Uint8Array(photos[0]);
+    expect(await detector.predict(given, { ...everything, transfer: true })).toEqual(detections);
+    expect(given.length).toBe(0);
+  });
+
+  it("reports the classes that are asked for, each above its threshold", async () => {
+    await using detector = await make();
+    const all = await detector.predict(photos[0], everything);
+    const cats = await detector.predict(photos[0], { threshold: { "*": 1, cat: 0 }, maxDetections: 5 });
+    expect(cats).toEqual(all.filter(({ className }) => className === "cat").slice(0, 5));
+    await expect(detector.predict(photos[0], { classes: ["cta"] })).rejects.toThrow("did you mean cat?");
+    await expect(detector.predict(photos[0], { threshold: { cat: 2 } })).rejects.toThrow(
+      "by class name, for threshold",
+    );
   });
 
   it("gives a list for a list", async () => {
@@ -137,7 +152,7 @@ describe("a detector that predicts", () => {
   it("names the image that cannot be read", async () => {
     await using detector = await make();
     await expect(detector.predict(join(folder, "none.jpg"))).rejects.toMatchObject({ code: "ERR_PICTURE_INPUT" });
-    await expect(detector.predict("https://example.org/a.jpg")).rejects.toThrow("which is not downloaded");
+    await expect(detector.predict("ftp://example.org/a.jpg")).rejects.toThrow("but received ftp://example.org/a.jpg");
     await expect(async () => await detector.predict(photos, { batch: 0 })).rejects.toThrow(
       "positive integer for batch",
     );

@@ -189,18 +189,31 @@ export class RFDETR {
 
   /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels. Runs
-   * in a thread of its own.
-   * @throws PictureError if the image cannot be read
+   * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded: a server that takes
+   * addresses or paths from strangers must check them first.
+   * @throws PictureError if the image cannot be read, or downloaded
    * @throws CheckpointError if the weights cannot be loaded
+   * @throws UsageError for a wrong option, or the name of a class that the model does not have
+   * @example
+   * const signal = AbortSignal.timeout(10_000);
+   * const threshold = { "*": 0.5, heron: 0.3 };
+   * const birds = await detector.predict("https://example.org/pond.jpg", { threshold, maxDetections: 20, signal });
    */
   predict(image: ImageInput, options?: PredictOptions): Promise<Detection[]>;
-  /** Detects objects in many images: see {@link Predictions}. */
+  /**
+   * Detects objects in many images, in their order: see {@link Predictions}. Images of an iterable are taken no further
+   * ahead than two batches.
+   * @example
+   * for await (const { source, detections, error } of detector.predict(sources, { batch: 8, onError: "return" }))
+   *   console.log(source, error?.message ?? detections);
+   */
   predict(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options?: PredictManyOptions): Predictions;
   predict(
     images: ImageInput | Iterable<ImageInput> | AsyncIterable<ImageInput>,
     options: PredictManyOptions = {},
   ): Promise<Detection[]> | Predictions {
-    const detect: DetectBatch = async (batch, settings) => (await this.#loaded()).detect(batch, settings);
+    const detect: DetectBatch = async (batch, settings, signal) =>
+      (await this.#loaded()).detect(batch, settings, signal);
     if (!isMany(images)) return this.#predictOne(images, options, detect);
     checkOptions("predict", options, predictManyOptions);
     return new Predictions(images, options, detect);

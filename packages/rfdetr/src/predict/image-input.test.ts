@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
@@ -23,10 +24,27 @@ describe("an image", () => {
     expect(await imageSource(new Uint8Array([5, 6]).buffer)).toEqual(new Uint8Array([5, 6]));
   });
 
-  it("is pixels, also those of a canvas", async () => {
+  it("is the bytes themselves where they may be given away, unless they are a part of others", async () => {
+    const whole = new Uint8Array([1, 2, 3]);
+    expect(await imageSource(whole, { transfer: true })).toBe(whole);
+    const part = whole.subarray(1);
+    expect(await imageSource(part, { transfer: true })).not.toBe(part);
+    const { data } = (await imageSource(pixels, { transfer: true })) as typeof pixels;
+    expect(data.buffer).toBe(pixels.data.buffer);
+  });
+
+  it("is a blob, a file or shared memory", async () => {
+    expect(await imageSource(new Blob([new Uint8Array([4, 5])]))).toEqual(new Uint8Array([4, 5]));
+    expect(await imageSource(new File([new Uint8Array([6])], "a.jpg"))).toEqual(new Uint8Array([6]));
+    expect(await imageSource(new SharedArrayBuffer(2))).toEqual(new Uint8Array(2));
+  });
+
+  it("is pixels, also those of a canvas, which have four channels", async () => {
     expect(await imageSource(pixels)).toEqual(pixels);
     const clamped = { ...pixels, data: new Uint8ClampedArray(18) } as unknown as ImageInput;
     expect(await imageSource(clamped)).toEqual(pixels);
+    const canvas = { data: new Uint8ClampedArray(24), width: 3, height: 2 };
+    expect(await imageSource(canvas)).toEqual({ data: new Uint8Array(24), width: 3, height: 2, channels: 4 });
   });
 
   it("is a sharp pipeline, which can be used again", async () => {
@@ -37,8 +55,10 @@ describe("an image", () => {
   });
 
   it.each([
-    ["https://x.org/a.jpg", "Expected the path of an image but received https://x.org/a.jpg, which is not downloaded"],
-    [new URL("https://x.org/a.jpg"), "Expected the URL of a file but received https://x.org/a.jpg"],
+    ["s3://x/a.jpg", "Expected a file, http, https or data URL but received s3://x/a.jpg: give the bytes of the image"],
+    [new URL("ftp://x.org/a.jpg"), "data URL but received ftp://x.org/a.jpg"],
+    [new Response("a"), "but received Response: give what its arrayBuffer() resolves to"],
+    [Readable.from(Buffer.from("a"), { objectMode: false }), "Readable: collect its bytes first, with buffer()"],
     [undefined, "but received undefined"],
     [null, "but received null"],
     [42, "but received 42"],
@@ -62,8 +82,10 @@ describe("many images", () => {
     async function* later() {
       yield "a.jpg";
     }
-    for (const many of [[], ["a.jpg"], new Set(["a.jpg"]), later()]) expect(isMany(many)).toBe(true);
-    for (const one of ["a.jpg", new Uint8Array(3), new ArrayBuffer(3), red(), pixels, null, undefined, 7])
+    const bytes = () => Readable.from(Buffer.from("a"), { objectMode: false });
+    for (const many of [[], ["a.jpg"], new Set(["a.jpg"]), later(), Readable.from(["a.jpg"])])
+      expect(isMany(many)).toBe(true);
+    for (const one of ["a.jpg", new Uint8Array(3), new ArrayBuffer(3), red(), pixels, null, undefined, 7, bytes()])
       expect(isMany(one)).toBe(false);
   });
 });

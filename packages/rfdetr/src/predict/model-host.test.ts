@@ -82,4 +82,43 @@ describe("the models of the prediction thread", () => {
     expect(await host.detect(key, [missing], {})).toHaveLength(1);
     await host.free(key);
   });
+
+  it("report what is selected, and refuse names of classes that the model does not have", async () => {
+    const host = new ModelHost();
+    const { key } = await host.load(request());
+    const [all] = (await host.detect(key, [photo], { threshold: 0 })) as ImagePrediction[];
+    const dogs = all.detections.filter(({ className }) => className === "dog");
+    const [some] = (await host.detect(key, [photo], {
+      threshold: { "*": 1, dog: 0 },
+      classes: ["cat", "dog"],
+      maxDetections: 3,
+    })) as ImagePrediction[];
+    expect(some.detections).toEqual(dogs.slice(0, 3));
+    await expect(host.detect(key, [photo], { classes: ["dgo"] })).rejects.toThrow("did you mean dog?");
+    await host.free(key);
+  });
+
+  it("drop a request that was cancelled, and answer those around it", async () => {
+    const host = new ModelHost();
+    const { key } = await host.load(request());
+    const cancelled = AbortSignal.abort(new Error("not wanted"));
+    const results = await Promise.allSettled([
+      host.detect(key, [photo], {}),
+      host.detect(key, [photo], {}, cancelled),
+      host.detect(key, [photo], {}),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(results[1]).toMatchObject({ reason: new Error("not wanted") });
+    await host.free(key);
+  });
+
+  it("hold the same tensors after 300 predictions as after one", async () => {
+    const host = new ModelHost();
+    const { key } = await host.load(request());
+    await host.detect(key, [photo], {});
+    const { liveTensors, liveBytes } = memory();
+    for (let i = 0; i < 300; i++) await host.detect(key, [photo], { maxDetections: 1 });
+    expect(memory()).toMatchObject({ liveTensors, liveBytes });
+    await host.free(key);
+  });
 });

@@ -4,7 +4,9 @@ import { isExported } from "../onnx/exported-model.js";
 import { packError, type SentError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { decode, type ImageSource } from "./picture.js";
-import type { DetectOptions, HostedModel, ImagePrediction, ModelInfo, ModelRequest, SquareImage } from "./types.js";
+import { detectPrepared, type PreparedImage, prepareImage } from "./prepared-image.js";
+import { checkSelection } from "./selection.js";
+import type { DetectOptions, HostedModel, ImagePrediction, ModelInfo, ModelRequest } from "./types.js";
 
 interface Hosted {
   predictor: HostedModel;
@@ -43,21 +45,28 @@ export class ModelHost {
 
   /**
    * Detects objects in a batch of images. While a batch goes through a model, the images of the next are decoded.
+   * @param signal drops the request, unless its images are in the model already
    * @returns for each image what was found, or why it cannot be read
    * @throws NumericsError if the model's results are not finite
+   * @throws UsageError for the name of a class that the model does not have
    */
   async detect(
     key: string,
     images: readonly ImageSource[],
     options: DetectOptions,
+    signal?: AbortSignal,
   ): Promise<(ImagePrediction | SentError)[]> {
     const { predictor } = await this.#model(key).hosted;
+    checkSelection(options, predictor.info.classNames);
     const [secondLast, last] = this.#forwards;
-    const prepared = Promise.all([this.#prepared, secondLast]).then(() => prepare(predictor, images, options));
-    const forward = Promise.all([prepared, last]).then(async ([squares]) => {
-      const good = squares.filter((image): image is SquareImage => "pixels" in image);
-      const found = good.length === 0 ? [] : await predictor.detectSquares(good, options.threshold);
-      return squares.map((image) => ("pixels" in image ? (found.shift() as ImagePrediction) : image));
+    const prepared = Promise.all([this.#prepared, secondLast]).then(() =>
+      signal?.aborted ? [] : prepare(predictor, images, options),
+    );
+    const forward = Promise.all([prepared, last]).then(async ([all]) => {
+      signal?.throwIfAborted();
+      const good = all.filter((image): image is PreparedImage => "squares" in image);
+      const found = await detectPrepared(predictor, good, options, images.length, signal);
+      return all.map((image) => ("squares" in image ? (found.shift() as ImagePrediction) : image));
     });
     this.#prepared = prepared;
     this.#forwards = [last, forward.catch(() => {})];
@@ -97,19 +106,19 @@ async function open(request: ModelRequest): Promise<Hosted> {
   return { predictor: Predictor.load(weights, { ...request, reading }), warnings };
 }
 
-/** Images at the model's size; for those that cannot be read, why. */
+/** Images that are ready for the model; for those that cannot be read, why. */
 async function prepare(
   predictor: HostedModel,
   images: readonly ImageSource[],
   options: DetectOptions,
-): Promise<(SquareImage | SentError)[]> {
-  const prepared: (SquareImage | SentError)[] = [];
+): Promise<(PreparedImage | SentError)[]> {
+  const prepared: (PreparedImage | SentError)[] = [];
   for (let at = 0; at < images.length; at += decodedTogether)
     prepared.push(
       ...(await Promise.all(
         images.slice(at, at + decodedTogether).map((image) =>
           decode(image, options.autoOrient)
-            .then((pixels) => predictor.toSquare(pixels, options))
+            .then((pixels) => prepareImage(predictor, pixels, options))
             .catch((error: unknown) => packError(error)),
         ),
       )),

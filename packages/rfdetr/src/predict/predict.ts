@@ -16,6 +16,8 @@ import { NumericsError } from "../support/errors.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
 import { decode, type ImageSource } from "./picture.js";
+import { prepareImage } from "./prepared-image.js";
+import { checkSelection, lowestThreshold } from "./selection.js";
 import type { DecodedImage, DetectOptions, HostedModel, ImagePrediction, SquareImage } from "./types.js";
 
 /**
@@ -75,9 +77,15 @@ export class Predictor implements HostedModel {
     return this.detectPixels(await decode(image, options.autoOrient), options);
   }
 
-  /** Detections of one decoded image. @throws NumericsError if the model's results are not finite */
+  /**
+   * Detections of one decoded image.
+   * @throws NumericsError if the model's results are not finite
+   * @throws UsageError for the name of a class that the model does not have
+   */
   detectPixels(image: DecodedImage, options: DetectOptions = {}): ImagePrediction {
-    return this.detectSquares([this.toSquare(image, options)], options.threshold)[0];
+    checkSelection(options, this.classNames);
+    const { squares, finish } = prepareImage(this, image, options);
+    return finish(squares.flatMap((square) => this.detectSquares([square], lowestThreshold(options))));
   }
 
   /** A decoded image at the model's size. */

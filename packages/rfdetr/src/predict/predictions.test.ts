@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
-import { PictureError } from "../support/errors.js";
+import { PictureError, UsageError } from "../support/errors.js";
 import { type DetectBatch, Predictions, type PredictManyOptions, predictOne } from "./predictions.js";
 
 const found = (width: number) => ({ width, height: 1, detections: [] });
@@ -67,9 +67,32 @@ describe("predictions for many images", () => {
 
     const bad: string[] = [];
     const onError: PredictManyOptions["onError"] = (fault, source) => void bad.push(`${source}: ${fault.message}`);
-    expect((await run(["1", "x", "3", "https://x.org/y.jpg"], { batch: 3, onError })).items).toEqual(["1:1", "3:3"]);
-    expect(bad).toEqual(["x: no x", expect.stringContaining("which is not downloaded")]);
+    expect((await run(["1", "x", "3", "s3://x/y.jpg"], { batch: 3, onError })).items).toEqual(["1:1", "3:3"]);
+    expect(bad).toEqual(["x: no x", expect.stringContaining("received s3://x/y.jpg")]);
     expect(await new Predictions(["1", "x"], { onError }, recorder([]))).toEqual([[], []]);
+  });
+
+  it("have a place for each image, with its error, where errors are returned", async () => {
+    const options: PredictManyOptions = { batch: 2, onError: "return" };
+    const results: unknown[] = [];
+    for await (const result of new Predictions(["1", "x", "3"], options, recorder([]))) results.push(result);
+    expect(results).toEqual([
+      { source: "1", ...found(1) },
+      { source: "x", width: 0, height: 0, detections: [], error: expect.objectContaining({ message: "no x" }) },
+      { source: "3", ...found(3) },
+    ]);
+    await expect((async () => await new Predictions(["1"], options, recorder([])))()).rejects.toThrow(UsageError);
+  });
+
+  it("drop what was sent ahead when their iteration is left", async () => {
+    const signals: (AbortSignal | undefined)[] = [];
+    const detect: DetectBatch = async (images, _, signal) => {
+      signals.push(signal);
+      return images.map(() => found(1));
+    };
+    for await (const _ of new Predictions(["1", "2", "3"], {}, detect)) break;
+    expect(signals.length).toBeGreaterThan(0);
+    expect(signals.every((signal) => signal?.aborted)).toBe(true);
   });
 
   it("stop when their signal is aborted, even while an image is waited for, and leave no listener", async () => {

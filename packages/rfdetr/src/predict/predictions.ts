@@ -1,5 +1,6 @@
 // Predictions for many images: an async iterable, or a list when awaited.
 import type { Detection } from "../model/types.js";
+import { UsageError } from "../support/errors.js";
 import { type ImageInput, imageSource } from "./image-input.js";
 import type { ImageSource } from "./picture.js";
 import type { DetectOptions, ImagePrediction } from "./types.js";
@@ -8,6 +9,11 @@ import type { DetectOptions, ImagePrediction } from "./types.js";
 export interface PredictOptions extends DetectOptions {
   /** Stops the prediction: what waits for it is rejected with the signal's reason. */
   signal?: AbortSignal;
+  /**
+   * Whether the memory of bytes and pixels is given to the thread of the model: it is not copied, and empty for the
+   * caller afterwards. Default false.
+   */
+  transfer?: boolean;
 }
 
 /** As for one image, and how many go together. */
@@ -15,19 +21,26 @@ export interface PredictManyOptions extends PredictOptions {
   /** Images in a forward pass; default 1. Results equal those one by one up to the rounding of the sums. */
   batch?: number;
   /**
-   * Called with an image that cannot be read, which then has no detections. Without it, the error is thrown and ends
-   * the prediction.
+   * What becomes of an image that cannot be read, while the others go on. A function is called with its error, and
+   * iterating passes over it; in a list it has no detections. `return` gives it a result with `error`. Default
+   * `throw`: its error ends the prediction.
    */
-  onError?: (error: Error, source: ImageInput) => void;
+  onError?: "throw" | "return" | ((error: Error, source: ImageInput) => void);
 }
 
 /** What was found in one of many images. */
 export interface SourcePrediction extends ImagePrediction {
   source: ImageInput;
+  /** Why the image cannot be read, with `onError: "return"`. Its size is 0 then, and it has no detections. */
+  error?: Error;
 }
 
 /** Runs a batch. For each image it gives what was found, or an error. */
-export type DetectBatch = (images: ImageSource[], options: DetectOptions) => Promise<(ImagePrediction | Error)[]>;
+export type DetectBatch = (
+  images: ImageSource[],
+  options: DetectOptions,
+  signal?: AbortSignal,
+) => Promise<(ImagePrediction | Error)[]>;
 
 /**
  * Predictions for many images, in their order. Iterate them, or await them for the list of the detections of each
@@ -66,6 +79,8 @@ export class Predictions implements AsyncIterable<SourcePrediction>, PromiseLike
   }
 
   async #collect(): Promise<Detection[][]> {
+    if (this.#options.onError === "return")
+      throw new UsageError("Expected predictions with onError return to be iterated: a list has no place for an error");
     const list: Detection[][] = [];
     for await (const { detections } of this.#run(true)) list.push(detections);
     return list;
@@ -77,35 +92,40 @@ export class Predictions implements AsyncIterable<SourcePrediction>, PromiseLike
 
   /** @param every whether an image that cannot be read takes a place in the results */
   async *#run(every: boolean): AsyncGenerator<SourcePrediction> {
-    const { signal, onError } = this.#options;
-    const batches = this.#batches();
+    const { signal, onError = "throw" } = this.#options;
+    const left = new AbortController();
+    const batches = this.#batches(left.signal);
     try {
       for (;;) {
         const { value, done } = await abortable(batches.next(), signal);
         if (done) return;
         const { sources, results } = value;
         for (const [i, result] of (await abortable(results, signal)).entries()) {
-          if (!(result instanceof Error)) yield { source: sources[i], ...result };
-          else if (onError === undefined) throw result;
+          const source = sources[i];
+          if (!(result instanceof Error)) yield { source, ...result };
+          else if (onError === "throw") throw result;
           else {
-            onError(result, sources[i]);
-            if (every) yield { source: sources[i], width: 0, height: 0, detections: [] };
+            if (onError !== "return") onError(result, source);
+            const nothing = { source, width: 0, height: 0, detections: [] };
+            if (onError === "return") yield { ...nothing, error: result };
+            else if (every) yield nothing;
           }
         }
       }
     } finally {
-      // A source that never answers is not waited for.
+      // What was sent ahead is dropped, and a source that never answers is not waited for.
+      left.abort();
       batches.return(undefined).catch(() => {});
     }
   }
 
   /** Batches in their order. One is sent ahead, so that its images are decoded while the model works. */
-  async *#batches(): AsyncGenerator<StartedBatch> {
-    const { batch = 1, onError: _, signal: __, ...options } = this.#options;
+  async *#batches(signal: AbortSignal): AsyncGenerator<StartedBatch> {
+    const { batch = 1, onError: _, ...options } = this.#options;
     let ahead: StartedBatch | null = null;
     let sources: ImageInput[] = [];
     const start = (): StartedBatch => {
-      const started = { sources, results: detectAll(sources, options, this.#detect) };
+      const started = { sources, results: detectAll(sources, { ...options, signal }, this.#detect) };
       // A failure is thrown where its batch is awaited.
       started.results.catch(() => {});
       sources = [];
@@ -132,12 +152,13 @@ interface StartedBatch {
 /** Checks the images of a batch and runs it with those that are images. */
 async function detectAll(
   images: readonly ImageInput[],
-  options: DetectOptions,
+  { signal, transfer, ...options }: PredictOptions,
   detect: DetectBatch,
 ): Promise<(ImagePrediction | Error)[]> {
-  const checked = await Promise.all(images.map((image) => imageSource(image).catch((error: Error) => error)));
+  const taken = images.map((image) => imageSource(image, { signal, transfer }).catch((error: Error) => error));
+  const checked = await Promise.all(taken);
   const good = checked.filter((image): image is ImageSource => !(image instanceof Error));
-  const found = good.length === 0 ? [] : await detect(good, options);
+  const found = good.length === 0 ? [] : await detect(good, options, signal);
   return checked.map((image) => (image instanceof Error ? image : (found.shift() as ImagePrediction | Error)));
 }
 
@@ -161,10 +182,10 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined
 /** Predicts one image. @throws PictureError if it cannot be read; the signal's reason when it is aborted */
 export async function predictOne(
   image: ImageInput,
-  { signal, ...options }: PredictOptions,
+  options: PredictOptions,
   detect: DetectBatch,
 ): Promise<Detection[]> {
-  const [result] = await abortable(detectAll([image], options, detect), signal);
+  const [result] = await abortable(detectAll([image], options, detect), options.signal);
   if (result instanceof Error) throw result;
   return result.detections;
 }

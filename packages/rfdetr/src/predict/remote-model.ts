@@ -11,9 +11,11 @@ import type { DetectOptions, ImagePrediction, ModelInfo, ModelRequest } from "./
 export type Request =
   | { type: "load"; id: number; model: ModelRequest }
   | { type: "detect"; id: number; key: string; images: ImageSource[]; options: DetectOptions }
-  | { type: "free"; id: number; key: string };
+  | { type: "free"; id: number; key: string }
+  /** Drops the request `id`. */
+  | { type: "cancel"; id: number };
 
-type Unsent<T> = T extends Request ? Omit<T, "id"> : never;
+type Unsent<T> = T extends { type: "cancel" } ? never : T extends Request ? Omit<T, "id"> : never;
 
 /** What the prediction thread sends. */
 export type Reply = { id: number; value: unknown } | { id: number; error: SentError };
@@ -47,14 +49,31 @@ class PredictionThread {
     this.#worker.on("exit", (code) => this.#end(new InternalError(`The prediction thread ended with code ${code}`)));
   }
 
-  /** Sends a request. The process stays alive until its answer is there. */
-  ask<T>(request: Unsent<Request>): Promise<T> {
+  /**
+   * Sends a request. The process stays alive until its answer is there.
+   * @param given buffers that are given away
+   */
+  ask<T>(request: Unsent<Request>, given: readonly ArrayBuffer[] = [], signal?: AbortSignal): Promise<T> {
     const id = this.#next++;
-    return new Promise<T>((resolve, reject) => {
+    const cancel = (): void => this.#worker.postMessage({ type: "cancel", id });
+    const answer = new Promise<T>((resolve, reject) => {
+      this.#post({ ...request, id } as Request, given);
       this.#waiting.set(id, { resolve, reject });
       this.#worker.ref();
-      this.#worker.postMessage({ ...request, id });
     });
+    if (signal === undefined) return answer;
+    signal.addEventListener("abort", cancel, { once: true });
+    return answer.finally(() => signal.removeEventListener("abort", cancel));
+  }
+
+  #post(request: Request, given: readonly ArrayBuffer[]): void {
+    try {
+      this.#worker.postMessage(request, given);
+    } catch (error) {
+      // Memory that is not Node's own, such as that of sharp, can only be copied.
+      if ((error as Error).name !== "DataCloneError") throw error;
+      this.#worker.postMessage(request);
+    }
   }
 
   /** Frees a model, unless it has ended with the thread. */
@@ -81,6 +100,17 @@ class PredictionThread {
 const collected = new FinalizationRegistry<{ thread: PredictionThread; key: string }>(({ thread, key }) => {
   thread.free(key).catch(() => {});
 });
+
+/** The memory of images that have one of their own. */
+function wholeBuffers(images: readonly ImageSource[]): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const image of images) {
+    if (typeof image === "string") continue;
+    const { buffer, byteLength } = image instanceof Uint8Array ? image : image.data;
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffers.add(buffer);
+  }
+  return [...buffers];
+}
 
 /** A model that is loaded in the prediction thread. */
 export class RemoteModel {
@@ -109,10 +139,19 @@ export class RemoteModel {
     return new RemoteModel(info, thread, key);
   }
 
-  /** Detects objects in a batch of images. @returns for each what was found, or why it cannot be read */
-  async detect(images: ImageSource[], options: DetectOptions): Promise<(ImagePrediction | Error)[]> {
+  /**
+   * Detects objects in a batch of images, whose bytes are given away.
+   * @param signal drops the batch, unless it is in the model already
+   * @returns for each image what was found, or why it cannot be read
+   */
+  async detect(
+    images: ImageSource[],
+    options: DetectOptions,
+    signal?: AbortSignal,
+  ): Promise<(ImagePrediction | Error)[]> {
+    signal?.throwIfAborted();
     const request = { type: "detect", key: this.#key, images, options } as const;
-    const found = await this.#thread.ask<(ImagePrediction | SentError)[]>(request);
+    const found = await this.#thread.ask<(ImagePrediction | SentError)[]>(request, wholeBuffers(images), signal);
     return Promise.all(found.map((result) => ("detections" in result ? result : unpackError(result))));
   }
 

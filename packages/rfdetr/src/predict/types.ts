@@ -4,13 +4,18 @@ import type { RgbPixels } from "../data/images/rgb.js";
 import type { ResizeOptions } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
 import type { ClassNumbering } from "../weights/class-numbering.js";
+import type { Selection } from "./selection.js";
+import type { Tiling } from "./tiles.js";
 
 /** Which detections are reported, and how images are resized. */
-export interface DetectOptions extends ResizeOptions {
-  /** Detections with a score above this are reported; default 0.5. */
-  threshold?: number;
+export interface DetectOptions extends ResizeOptions, Selection {
   /** Whether images are turned upright by their EXIF tag; default true. Boxes are in the frame that is seen then. */
   autoOrient?: boolean;
+  /**
+   * Cuts large images into overlapping tiles, so that small objects keep their size: the side of a tile in pixels of
+   * the image, or more of it. Default: images are seen whole.
+   */
+  tiles?: number | Tiling;
 }
 
 /** Detections of an image and its size in pixels. */

@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { detectPrepared, prepareImage } from "./prepared-image.js";
+import type { DecodedImage, ImagePrediction, SquareImage } from "./types.js";
+
+const toSquare = ({ data, width, height }: DecodedImage): SquareImage => ({ pixels: data, width, height });
+/** Finds a box around the whole of every image, scored by its first byte. Records how many images went together. */
+const finder = (batches: number[]) => ({
+  detectSquares(images: readonly SquareImage[]): ImagePrediction[] {
+    batches.push(images.length);
+    return images.map(({ pixels, width, height }) => ({
+      ...{ width, height },
+      detections: [{ box: [0, 0, width, height], score: pixels[0] / 255, classId: 0, className: "thing" }],
+    }));
+  },
+});
+const image: DecodedImage = { data: new Uint8Array(90 * 50 * 3).fill(200), width: 90, height: 50 };
+
+describe("an image in tiles", () => {
+  it("has the boxes of all tiles in pixels of the image, some tiles at a time", async () => {
+    const batches: number[] = [];
+    const options = { tiles: { size: 50, overlap: 10 } };
+    const prepared = prepareImage({ toSquare }, image, options);
+    const [found] = await detectPrepared(finder(batches), [prepared], options, 1);
+    expect(batches).toEqual([1, 1]);
+    expect([found.width, found.height]).toEqual([90, 50]);
+    expect(found.detections.map(({ box }) => box)).toEqual([
+      [0, 0, 50, 50],
+      [40, 0, 90, 50],
+    ]);
+  });
+
+  it("that was decoded at a part of its size has boxes in pixels of its file", async () => {
+    const options = { tiles: 50 };
+    const prepared = prepareImage({ toSquare }, { ...image, original: { width: 270, height: 100 } }, options);
+    const [found] = await detectPrepared(finder([]), [prepared], options, 8);
+    expect(found.detections.map(({ box }) => box)).toEqual([
+      [0, 0, 150, 100],
+      [120, 0, 270, 100],
+    ]);
+  });
+
+  it("stands beside whole images, each with what is selected of it", async () => {
+    const options = { maxDetections: 1 };
+    const whole = prepareImage({ toSquare }, image, options);
+    const tiled = prepareImage({ toSquare }, image, { ...options, tiles: 50 });
+    const found = await detectPrepared(finder([]), [tiled, whole], options, 2);
+    expect(found.map(({ detections }) => detections.length)).toEqual([1, 1]);
+    expect(found[1].detections[0].box).toEqual([0, 0, 90, 50]);
+  });
+});

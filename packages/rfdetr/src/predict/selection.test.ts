@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import type { Detection } from "../model/types.js";
+import { checkSelection, lowestThreshold, type Selection, select } from "./selection.js";
+
+const names = ["cat", "dog", "bird"];
+const detections: Detection[] = [0.9, 0.8, 0.7, 0.6, 0.4, 0.2].map((score, i) => ({
+  box: [0, 0, 1, 1],
+  score,
+  classId: i % 3,
+  className: names[i % 3],
+}));
+const kept = (selection: Selection) => select(detections, selection).map(({ score }) => score);
+
+describe("a selection of detections", () => {
+  it.each<[Selection, number[], number]>([
+    [{}, [0.9, 0.8, 0.7, 0.6], 0.5],
+    [{ threshold: 0.8 }, [0.9], 0.8],
+    [{ threshold: { dog: 0.3 } }, [0.9, 0.8, 0.7, 0.6, 0.4], 0.3],
+    [{ threshold: { dog: 0.9 } }, [0.9, 0.7, 0.6], 0.5],
+    [{ threshold: { "*": 0.65, bird: 0.1 } }, [0.9, 0.8, 0.7, 0.2], 0.1],
+    [{ classes: ["bird", "cat"] }, [0.9, 0.7, 0.6], 0.5],
+    [{ classes: [] }, [], 0.5],
+    [{ threshold: 0, maxDetections: 2 }, [0.9, 0.8], 0],
+    [{ threshold: { "*": 0 }, classes: ["dog"], maxDetections: 1 }, [0.8], 0],
+  ])("%j keeps the scores %j, all above %d", (selection, scores, lowest) => {
+    expect(kept(selection)).toEqual(scores);
+    expect(lowestThreshold(selection)).toBe(lowest);
+  });
+
+  it("names classes of the model, rows without a name included", () => {
+    const known = { classes: ["cat", "class 7", "__background__"], threshold: { "*": 0.1, dog: 0.2 } };
+    expect(() => checkSelection(known, names)).not.toThrow();
+    const message = "Expected a class of the model (cat, dog, bird) but received brid: did you mean bird?";
+    expect(() => checkSelection({ classes: ["brid"] }, names)).toThrow(message);
+    expect(() => checkSelection({ threshold: { brid: 0.5 } }, names)).toThrow(message);
+  });
+});

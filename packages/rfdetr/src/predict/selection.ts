@@ -1,0 +1,54 @@
+// Which of the detections of an image are reported. No import of Node.
+import type { Detection } from "../model/types.js";
+import { UsageError } from "../support/errors.js";
+import { suggest } from "../support/suggest.js";
+
+/** Which detections are reported. */
+export interface Selection {
+  /**
+   * Detections with a score above this are reported; default 0.5. By class name, each class has its own; `*` is that
+   * of all others, which is 0.5 if it is left out.
+   */
+  threshold?: number | Readonly<Record<string, number>>;
+  /** Names of the classes that are reported; default: all. */
+  classes?: readonly string[];
+  /** Most detections of an image, the best ones; default: all. */
+  maxDetections?: number;
+}
+
+const usual = 0.5;
+
+/** The threshold that no reported detection can be below. */
+export function lowestThreshold({ threshold = usual }: Selection): number {
+  if (typeof threshold === "number") return threshold;
+  return Math.min(threshold["*"] ?? usual, ...Object.values(threshold));
+}
+
+/**
+ * The detections that a caller wants.
+ * @param detections best first
+ */
+export function select(detections: Detection[], { threshold = usual, classes, maxDetections }: Selection): Detection[] {
+  const wanted = classes === undefined ? null : new Set(classes);
+  const least =
+    typeof threshold === "number"
+      ? () => threshold
+      : (name: string) => (Object.hasOwn(threshold, name) ? threshold[name] : (threshold["*"] ?? usual));
+  return detections
+    .filter(({ score, className }) => score > least(className) && (wanted === null || wanted.has(className)))
+    .slice(0, maxDetections);
+}
+
+/** Refuses names of classes that a model does not have. @throws UsageError naming those that it has */
+export function checkSelection({ threshold, classes = [] }: Selection, classNames: readonly string[]): void {
+  const thresholds = typeof threshold === "object" ? Object.keys(threshold).filter((name) => name !== "*") : [];
+  const nameless = /^(class \d+|__background__)$/;
+  for (const name of [...classes, ...thresholds]) {
+    if (classNames.includes(name) || nameless.test(name)) continue;
+    const meant = suggest(name, classNames);
+    const known = classNames.slice(0, 20).join(", ") + (classNames.length > 20 ? ", …" : "");
+    throw new UsageError(
+      `Expected a class of the model (${known}) but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+    );
+  }
+}
