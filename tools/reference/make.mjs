@@ -26,6 +26,7 @@ const environments = {
   albumentations: ["albumentations==2.0.8"],
   tensorboard: ["tensorboard==2.21.0"],
   tidecv: ["tidecv==1.0.1"],
+  trackers: ["trackers==2.6.1", "supervision==0.31.2"],
   supervision: ["supervision==0.31.2"],
   torchao: ["torch==2.15.0", "torchao==0.18.0", "bitsandbytes==0.50.2"],
 };

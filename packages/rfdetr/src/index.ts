@@ -14,6 +14,7 @@ export { type MosaicOptions, mosaic, type Tile } from "./predict/mosaic.js";
 export type { Predictions, PredictManyOptions, PredictOptions, SourcePrediction } from "./predict/predictions.js";
 export type { Selection } from "./predict/selection.js";
 export type { Tiling } from "./predict/tiles.js";
+export { type TrackedDetection, Tracker, type TrackOptions, track } from "./predict/tracker.js";
 export type { ModelInfo } from "./predict/types.js";
 export type * from "./run/files/events.js";
 export type { RunSummary } from "./run/files/run-directory.js";
