@@ -7,6 +7,7 @@ export type { ResizeOptions } from "./eval/pixels.js";
 export type { ExportResult } from "./export/export-onnx.js";
 export type { ExportPrecision } from "./export/export-precisions.js";
 export type { Detection, ModelConfig } from "./model/types.js";
+export { type CropOptions, cropDetections } from "./predict/crop.js";
 export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./predict/draw.js";
 export type { CanvasPixels, ImageInput } from "./predict/image-input.js";
 export { imageFiles } from "./predict/inputs.js";

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { scope } from "@rfdetr/torch";
 import sharp from "sharp";
@@ -29,6 +29,12 @@ writeFileSync(
 );
 const weights = ["--weights", join(folder, "tiny.safetensors"), "--device", "cpu", "--precision", "32-true"];
 const everything = ["--threshold", "0"];
+
+interface Detection {
+  box: number[];
+  score: number;
+  class_name: string;
+}
 
 function predict(...args: string[]) {
   const options = { cwd: folder, encoding: "utf8" } as const;
@@ -108,6 +114,36 @@ describe("rfdetr predict", () => {
         expect(Math.abs(score - alone[i])).toBeLessThan(1e-5);
       });
     }
+  });
+
+  it("reports the classes and the number of objects that are asked for, also in tiles", () => {
+    const found = (...args: string[]): Detection[] =>
+      JSON.parse(predict("photos/a", "--json", ...everything, ...args).stdout).images[0].detections;
+    const all = found();
+    const cats = all.filter(({ class_name }) => class_name === "cat");
+    expect(found("--class", "cat", "--max-detections", "3")).toEqual(cats.slice(0, 3));
+    const tiled = found("--tiles", "60");
+    expect(tiled.length).toBeGreaterThan(0);
+    expect(tiled).not.toEqual(all);
+    const { status, stderr } = predict("photos/a", "--class", "cta");
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("Expected a class of the model (cat, dog) but received cta: did you mean cat?");
+    expect(predict("photos/a", "--tiles", "0").status).toBe(2);
+  });
+
+  it("cuts the objects out, into a folder for each class, and never twice into the same", () => {
+    const cut = () =>
+      predict("photos/*/*", ...everything, "--max-detections", "2", "--crops", "--out", "cut", "--no-draw");
+    expect(cut().status).toBe(0);
+    const crops = readdirSync(join(folder, "cut", "crops"), { recursive: true }).map(String);
+    const names = crops.filter((name) => name.endsWith(".jpg")).map((name) => name.slice(name.indexOf(sep) + 1));
+    expect(names.sort()).toEqual([
+      join("a", "1-1.jpg"),
+      join("a", "1-2.jpg"),
+      join("b", "1-1.jpg"),
+      join("b", "1-2.jpg"),
+    ]);
+    expect(cut().stderr).toContain("has crops: choose another folder");
   });
 
   it("prints or writes the results in the formats of other tools", () => {

@@ -25,6 +25,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr predict photos/ --weights runs/nano --out drawn",
     "rfdetr predict 'photos/**/*.jpg' --weights nano --threshold 0.3 --json",
     "rfdetr predict photos/ --weights nano --format yolo --no-draw --out labelled",
+    "rfdetr predict aerial.jpg --weights runs/nano --tiles 640 --class car",
   ],
   "rfdetr export": [
     "rfdetr export --weights runs/nano --data birds/",

@@ -1,5 +1,6 @@
 // The files that `rfdetr predict` writes: pictures with boxes, and results.
-import { extname } from "node:path";
+import { extname, join, relative } from "node:path";
+import { cropDetections } from "../predict/crop.js";
 import { drawDetections } from "../predict/draw.js";
 import { labelNames, OutputFolder, pictureNames } from "../predict/outputs.js";
 import {
@@ -20,7 +21,7 @@ export interface PredictOutput {
   /** Folder that files are written to; null if there is none. */
   readonly path: string | null;
   /**
-   * Writes the picture and the labels of an image.
+   * Writes the picture, the crops and the labels of an image.
    * @param classNames of the model, which choose the colours
    * @throws RunDirectoryError if they cannot be written
    */
@@ -37,13 +38,15 @@ export interface PredictOutput {
  */
 export function openPredictOutput(
   files: readonly string[],
-  options: { out: string | null; draw: boolean; format: Format | null; autoOrient: boolean },
+  options: { out: string | null; draw: boolean; crops: boolean; format: Format | null; autoOrient: boolean },
 ): PredictOutput {
-  const { out, draw, format, autoOrient } = options;
+  const { out, draw, crops, format, autoOrient } = options;
   const pictures = pictureNames(files);
   const labels = labelNames(files);
   const names: string[] = [];
   if (draw) names.push(...pictures);
+  // How many there will be is not known, so that the folder must be new.
+  if (crops) names.push("crops");
   if (format === "yolo") names.push("classes.txt", ...labels);
   else if (format !== null && out !== null) names.push(resultsFile(format));
   const folder = names.length === 0 ? null : OutputFolder.open(out, names, files);
@@ -59,6 +62,9 @@ export function openPredictOutput(
         const settings = { format: formatOf(name), autoOrient, classNames };
         folder?.write(name, await drawDetections(image.file, image.detections, settings));
       }
+      if (crops)
+        for (const [i, crop] of (await cropDetections(image.file, image.detections, { autoOrient })).entries())
+          folder?.write(cropName(image.detections[i].className, labels[place], i), crop);
       if (format === "yolo") folder?.write(labels[place], yoloLabels(image));
     },
     giveUp: () => folder?.removeEmpty(),
@@ -69,6 +75,12 @@ export function openPredictOutput(
       return text;
     },
   };
+}
+
+/** Where the crop of a detection goes: a folder for each class, and the name of the label file, which no other has. */
+function cropName(className: string, label: string, i: number): string {
+  const folder = className.replace(/[\p{Cc}\\/:*?"<>|]/gu, "_").replace(/^\.+$/, "_") || "_";
+  return join("crops", folder, `${relative("labels", label).slice(0, -".txt".length)}-${i + 1}.jpg`);
 }
 
 const resultsFile = (format: Format): string => (format === "csv" ? "predictions.csv" : "predictions.json");

@@ -1,12 +1,14 @@
 // `rfdetr predict`
 import type { Command } from "commander";
 import type { RFDETR } from "../detector.js";
+import type { PredictManyOptions } from "../predict/predictions.js";
 import type { FileError, FilePrediction } from "../predict/result-formats.js";
 import type { StopSignal } from "../run/stop-wish.js";
 import { UsageError } from "../support/errors.js";
 import { counted, shownPath } from "../support/format.js";
 import { Console } from "./console.js";
 import {
+  collect,
   exit,
   numeric,
   type OutputFlags,
@@ -29,11 +31,15 @@ interface PredictFlags extends OutputFlags, WeightsFlags {
   threshold: number | string;
   precision: string;
   batch: number | string;
+  tiles?: number | string;
+  class?: string[];
+  maxDetections?: number | string;
   antialias: boolean;
   autoOrient: boolean;
   format?: string;
   out?: string;
   draw: boolean;
+  crops?: boolean;
   device: string;
 }
 
@@ -52,12 +58,16 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--batch <n>", "images per batch", numeric, 1)
+      .option("--class <name>", "report this class only; may be repeated", collect)
+      .option("--max-detections <n>", "most objects to report of an image, the best ones", numeric)
+      .option("--tiles <px>", "cut large images into overlapping tiles with this side, for small objects", numeric)
       .option(
         "--out <dir>",
         "folder for pictures and results; only those of earlier predictions are replaced (default: a new folder predictions; with --json or --format: stdout)",
       )
       .option("--format <name>", "also write the results as json, coco, yolo or csv")
       .option("--no-draw", "write no pictures")
+      .option("--crops", "cut the objects out, into the folder crops of the output, by class")
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
   );
@@ -71,6 +81,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const threshold = share("threshold", flags.threshold);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch = positiveInteger("batch", flags.batch);
+  const selection = selectionOf(flags);
   const format = flags.format === undefined ? null : oneOf("format", flags.format, resultFormats);
   const json = flags.json ?? false;
   if (json && flags.out === undefined && format !== null && format !== "json" && format !== "yolo")
@@ -86,6 +97,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const output = openPredictOutput(files, {
     out: flags.out ?? null,
     draw: draws,
+    crops: flags.crops ?? false,
     format,
     autoOrient: flags.autoOrient,
   });
@@ -96,7 +108,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     const { fontWarning } = await import("../predict/lettering.js");
     const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
     if (fonts !== null) console.warning(fonts);
-    const options = { threshold, batch, antialias: flags.antialias, autoOrient: flags.autoOrient };
+    const options = { threshold, batch, ...selection, antialias: flags.antialias, autoOrient: flags.autoOrient };
     const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
     console.end();
     const text = output.finish(images, errors, detector.classNames ?? []);
@@ -111,6 +123,17 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   }
 }
 
+/** What is looked for, and in which parts. */
+function selectionOf(flags: PredictFlags): Pick<PredictManyOptions, "classes" | "maxDetections" | "tiles"> {
+  return {
+    ...(flags.class === undefined ? {} : { classes: flags.class }),
+    ...(flags.maxDetections === undefined
+      ? {}
+      : { maxDetections: positiveInteger("max_detections", flags.maxDetections) }),
+    ...(flags.tiles === undefined ? {} : { tiles: positiveInteger("tiles", flags.tiles) }),
+  };
+}
+
 interface Outcome {
   images: FilePrediction[];
   errors: FileError[];
@@ -122,7 +145,7 @@ interface Outcome {
 async function predictFiles(
   detector: RFDETR,
   files: readonly string[],
-  options: { threshold: number; batch: number; antialias: boolean; autoOrient: boolean },
+  options: PredictManyOptions,
   output: PredictOutput,
   console: Console,
 ): Promise<Outcome> {
