@@ -114,9 +114,15 @@ export class Command {
    * @returns {Promise<Ended | null>} null where it had to be killed
    */
   async end(limit) {
-    const late = Symbol("late");
-    const first = await Promise.race([this.ended, sleep(limit * 1000).then(() => late)]);
-    if (first !== late) return /** @type {Ended} */ (first);
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, limit * 1000, null);
+    });
+    const first = await Promise.race([this.ended, late]);
+    // It would keep the harness alive.
+    clearTimeout(timer);
+    if (first !== null) return /** @type {Ended} */ (first);
     for (const { pid } of [...descendants(this.pid), { pid: this.pid }]) killQuietly(pid);
     return null;
   }
