@@ -90,7 +90,7 @@ export const kinds = [
     reader: "run",
     whole: "run",
     make: (draw, inputs, target) => {
-      const name = ["model", "ema", "optimizer", "rng"][draw(4)];
+      const name = ["model", "ema", "optimizer"][draw(3)];
       const file = `checkpoint/${name}.safetensors`;
       withFile(join(inputs, "run"), target, file, mutateBytes(draw, readFileSync(join(inputs, "run", file))));
       return target;
