@@ -60,13 +60,13 @@ const doneOf = (events: TrainEvent[]) => events.at(-1) as Extract<TrainEvent, { 
 describe("a run that is stopped and continued", () => {
   // Multi-scale, warm-up, average, accumulation, layers dropped at random: everything that a resume could lose.
   it.each([
-    [2, "float32"],
-    [5, "8bit"],
-    [8, "float32"],
+    [2, "float32", []],
+    [5, "8bit", ["backbone.*"]],
+    [8, "float32", []],
   ] as const)(
-    "after step %i of 10, with %s moments, ends with bit-identical weights and records",
-    async (stopAfter, optimizerState) => {
-      const extra = { gradAccumSteps: 2, optimizerState, dropPath: 0.3 };
+    "after step %i of 10, with %s moments and %j frozen, ends with bit-identical weights and records",
+    async (stopAfter, optimizerState, freeze) => {
+      const extra = { gradAccumSteps: 2, optimizerState, dropPath: 0.3, freeze };
       await run(settings("whole", extra));
       const stopped = await run(settings("parts", extra), null, stopAfter);
       expect(doneOf(stopped).summary).toMatchObject({ stop_reason: "interrupted", steps: stopAfter });

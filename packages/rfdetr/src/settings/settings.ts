@@ -75,6 +75,14 @@ export const settings = {
   freeze_encoder: { type: z.boolean(), fallback: false, about: "train everything except the encoder" },
   drop_path: {
     type: z.number().nonnegative().lt(1),
+  freeze: {
+    type: z.array(z.string().min(1)),
+    fallback: [],
+    takes: "a list of module patterns",
+    about:
+      'modules that are not trained, by patterns as in precision_overrides, such as ["backbone.*"]: they get no gradient and no state of the optimizer',
+    ours: true,
+  },
     fallback: 0,
     about:
       "probability of skipping the last encoder layer for a window of an image; it falls linearly to 0 at the first layer",

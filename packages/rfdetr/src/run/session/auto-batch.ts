@@ -9,6 +9,7 @@ import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
 import { peakRss } from "../../support/machine.js";
 import { availableMemory } from "../../support/memory.js";
+import { freezeModules } from "../../train/freeze.js";
 import { randomBatch } from "../../train/random-batch.js";
 import { replayStep } from "../../train/replay.js";
 import { trainingStep } from "../../train/step.js";
@@ -94,6 +95,7 @@ export function autoBatch(
   const available = held.available() / (device === "cpu" ? sharedBy : 1);
   const before = { held: held.now(), live: memory(device).liveBytes };
   const model = new RFDETRModel(config);
+  freezeModules(model, settings);
   if (device !== "cpu") model.to(device);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;

@@ -5,6 +5,7 @@ import { fp16EvalAutocast } from "../../model/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
+import { freezeModules } from "../../train/freeze.js";
 import { Schedule } from "../../train/schedule.js";
 import { averageOf, stepParts, trainingAutocast } from "../../train/step-parts.js";
 import type { Training } from "./training.js";
@@ -15,16 +16,19 @@ export function newModel(config: ModelConfig, seed: number): RFDETRModel {
   return new RFDETRModel(config);
 }
 
-/** Makes a model ready for training on a device. */
-export function readyModel(model: RFDETRModel, settings: ReadySettings, device: string): void {
-  if (settings.freezeEncoder)
-    for (const [name, parameter] of model.namedParameters())
-      if (name.startsWith("backbone.0.encoder")) parameter.requiresGrad = false;
+/**
+ * Makes a model ready for training on a device.
+ * @returns which of its parameters are frozen, in a sentence; null where none are
+ * @throws ConfigError for modules to freeze that there are not
+ */
+export function readyModel(model: RFDETRModel, settings: ReadySettings, device: string): string | null {
+  const frozen = freezeModules(model, settings);
   if (device !== "cpu") model.to(device);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;
   model.lean = settings.memory === "lean";
   model.setDropPath(settings.dropPath);
+  return frozen;
 }
 
 /** What a model is trained with besides its data. */

@@ -85,7 +85,8 @@ async function prepare(
     const notes = batchReason === null ? [] : [batchReason];
     const start = settings.weights === null || saved !== null ? null : loadStart(model, settings, data);
     notes.push(...(start?.notes ?? []));
-    readyModel(model, settings, device);
+    const frozen = readyModel(model, settings, device);
+    if (frozen !== null) notes.push(frozen);
     const chosen = await choosePrecision(settings, device, { model, data, before });
     const classRows = start?.classRows ?? null;
     const parts = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data, team };
