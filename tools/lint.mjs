@@ -15,6 +15,7 @@ const checks = [
   ["types of scripts", "tsc", "-p", "tsconfig.scripts.json"],
   ["types of the live page", "tsc", "-p", "tsconfig.page.json"],
   ["table of settings", "node", "tools/generate/features.mjs", "--check"],
+  ["schema of config files", "node", "tools/generate/config-schema.mjs", "--check"],
   ["budget", "node", "tools/check/budget.mjs"],
   ["dead code", "knip"],
   ["code for tests alone", "knip", "--production"],

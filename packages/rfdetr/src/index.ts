@@ -20,6 +20,7 @@ export type { ModelInfo } from "./predict/types.js";
 export type * from "./run/files/events.js";
 export type { RunSummary } from "./run/files/run-directory.js";
 export { type TrainResult, TrainRun } from "./run/train-run.js";
+export { defineConfig } from "./settings/config-file.js";
 export { resolveSettings } from "./settings/resolve.js";
 export type { TrainOptions, TrainSettings } from "./settings/settings.js";
 export {

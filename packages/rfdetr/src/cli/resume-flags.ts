@@ -9,7 +9,7 @@ import { flagOfSetting, settingOfFlag } from "./train-flags.js";
 
 /** The flags beside `--resume`. */
 type ResumeFlags = Record<string, unknown> & {
-  config?: string;
+  config?: string | Record<string, unknown>;
   set?: readonly string[];
   override?: readonly string[];
   amp: boolean;

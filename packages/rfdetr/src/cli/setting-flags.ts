@@ -7,7 +7,8 @@ import { settingOfFlag } from "./train-flags.js";
 
 /** The flags of `rfdetr train` that hold settings. */
 export type SettingFlags = Record<string, unknown> & {
-  config?: string;
+  /** A config file, or what it holds. */
+  config?: string | Record<string, unknown>;
   set?: readonly string[];
   override?: readonly string[];
   amp: boolean;
@@ -32,7 +33,7 @@ export function settingsOf(flags: SettingFlags): Record<string, unknown> {
   if (!flags.amp) give("amp", "--no-amp", false);
   for (const [flag, name] of Object.entries(settingOfFlag))
     if (flags[flag] !== undefined) give(name, `--${flag}`, checkSetting(name, flags[flag], flag));
-  const file = Object.entries(flags.config === undefined ? {} : readConfigFile(flags.config));
+  const file = Object.entries(typeof flags.config === "string" ? readConfigFile(flags.config) : (flags.config ?? {}));
   const settings = new Map<string, unknown>(file.filter(([key]) => !given.has(snakeCase(key))));
   for (const [name, { value }] of given) settings.set(name, value);
   if (flags.override !== undefined)

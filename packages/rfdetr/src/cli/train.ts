@@ -41,7 +41,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--resolution <n>", "side length of the images in pixels (default: the variant's)", numeric)
       .option(
         "--config <file>",
-        "JSON file of settings, by the names of the Python package; flags and --set replace them",
+        "settings by the names of the Python package: JSON, YAML, or a module that exports them; flags and --set replace them",
       )
       .option(
         "--override <pattern=rule>",

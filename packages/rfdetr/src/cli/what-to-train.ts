@@ -26,8 +26,7 @@ export async function whatToTrain(flags: WhatFlags, console: Console): Promise<T
   const launched = readPlace(process.env, 1, processes);
   const isOther = launched !== null && launched.place.rank > 0;
   if (resume !== undefined) return toResume(rest as SettingFlags, resume, processes, isOther);
-  const { settingsOf } = await import("./setting-flags.js");
-  const settings = settingsOf(flags);
+  const settings = await givenSettings(flags);
   if (launched === null) return { settings: await toBegin(settings, console) };
   const { place, restarts } = launched;
   const out = typeof settings.output_dir === "string" ? settings.output_dir : null;
@@ -38,6 +37,14 @@ export async function whatToTrain(flags: WhatFlags, console: Console): Promise<T
   } else if (out === null && place.rank === 0 && mayRestart(process.env))
     console.warning("The launcher may start this run anew, and can continue it only in a folder that --out names");
   return { settings: await toBegin({ processes: place.size, ...settings }, console) };
+}
+
+/** The settings of the flags; a config file may be a module. */
+async function givenSettings(flags: SettingFlags): Promise<Record<string, unknown>> {
+  const { settingsOf } = await import("./setting-flags.js");
+  const { loadConfig } = await import("../settings/config-file.js");
+  const { config } = flags;
+  return settingsOf(typeof config === "string" ? { ...flags, config: await loadConfig(config) } : flags);
 }
 
 async function toResume(

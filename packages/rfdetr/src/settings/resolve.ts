@@ -145,7 +145,8 @@ function normalise(options: Record<string, unknown>): Record<string, unknown> {
   for (const [key, value] of Object.entries(options)) {
     if (isUnbounded(value))
       throw new ConfigError(`Expected a value of at most ${limits.depth} levels and ${limits.parts} parts for ${key}`);
-    if (value !== undefined) add(key, value);
+    // The schema of a config file is for editors.
+    if (value !== undefined && key !== "$schema") add(key, value);
   }
   for (const [name, value] of notOurs) refuse(name, value, given);
   return given;

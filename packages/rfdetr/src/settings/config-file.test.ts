@@ -1,0 +1,56 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { defineConfig, loadConfig } from "./config-file.js";
+import { configSchema } from "./config-schema.js";
+import { resolveSettings } from "./resolve.js";
+import { settings } from "./settings.js";
+
+const folder = mkdtempSync(join(tmpdir(), "config-"));
+const file = (name: string, content: string): string => {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+};
+
+describe("a config file", () => {
+  it("is JSON, YAML or a module that exports settings", async () => {
+    expect(await loadConfig(file("a.json", '{ "lr": 0.1 }'))).toEqual({ lr: 0.1 });
+    expect(await loadConfig(file("a.yaml", "lr: 0.1\n"))).toEqual({ lr: 0.1 });
+    expect(await loadConfig(file("a.mjs", "export default { lr: 0.1 };\n"))).toEqual({ lr: 0.1 });
+  });
+
+  it("that cannot be used is named", async () => {
+    await expect(loadConfig(file("none.mjs", "export const lr = 1;\n"))).rejects.toThrow(
+      /Expected an object of settings as the default export of .*none\.mjs/,
+    );
+    await expect(loadConfig(file("broken.mjs", "throw new Error('no luck');\n"))).rejects.toThrow(
+      /The config file .*broken\.mjs cannot be loaded: no luck/,
+    );
+  });
+
+  it("may name its schema", () => {
+    expect(resolveSettings({ $schema: "./config.schema.json", datasetDir: "d", lr: 1 })).toMatchObject({ lr: 1 });
+  });
+
+  it("is what defineConfig was given", () => {
+    const config = { model: "small", freeze: ["backbone.*"] };
+    expect(defineConfig(config)).toBe(config);
+  });
+});
+
+describe("the schema of config files", () => {
+  const { properties } = configSchema() as { properties: Record<string, Record<string, unknown>> };
+
+  it("has every setting by both spellings, with default and meaning, and says why others are none", () => {
+    for (const [name, { about, fallback }] of Object.entries(settings)) {
+      expect(properties[name].description).toContain(about);
+      expect(properties[name].default).toEqual(fallback);
+    }
+    expect(properties.lr).toMatchObject({ type: "number", minimum: 0, default: 1e-4 });
+    expect(properties.batchSize).toEqual({ $ref: "#/properties/batch_size" });
+    expect(properties.pretrain_weights).toEqual({ $ref: "#/properties/weights" });
+    expect(properties.optimizer.description).toMatch(/^No setting here: /);
+    expect(properties.$schema).toMatchObject({ type: "string" });
+  });
+});

@@ -1,0 +1,36 @@
+// Config files: settings as JSON or YAML, or what a module of the user exports.
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ConfigError } from "../support/errors.js";
+import { reasonOf } from "../support/system-error.js";
+import { readConfigFile } from "./resolve.js";
+import type { TrainOptions } from "./settings.js";
+
+/**
+ * The settings of a config file, with their types checked while they are typed. It changes nothing.
+ * @example
+ * import { defineConfig } from "rfdetr";
+ * export default defineConfig({ model: "small", epochs: 50, freeze: ["backbone.*"] });
+ */
+export function defineConfig(config: TrainOptions): TrainOptions {
+  return config;
+}
+
+/**
+ * Reads a config file of any kind: JSON, YAML, or a JavaScript module whose default export holds the settings. A module
+ * is run.
+ * @throws ConfigError naming the file
+ */
+export async function loadConfig(path: string): Promise<Record<string, unknown>> {
+  if (!/\.[cm]?[jt]s$/i.test(path)) return readConfigFile(path);
+  let module: { default?: unknown };
+  try {
+    module = await import(pathToFileURL(resolve(path)).href);
+  } catch (error) {
+    throw new ConfigError(`The config file ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
+  }
+  const { default: config } = module;
+  if (typeof config !== "object" || config === null || Array.isArray(config))
+    throw new ConfigError(`Expected an object of settings as the default export of ${path}`);
+  return config as Record<string, unknown>;
+}
