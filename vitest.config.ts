@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -24,7 +26,12 @@ export default defineConfig({
     fileParallelism: false,
     pool: "forks",
     // Threads that spin while they wait make tests twenty times slower beside another job.
-    env: { GOMP_SPINCOUNT: "1000" },
+    // No test downloads weights, or depends on those that the machine has.
+    env: {
+      GOMP_SPINCOUNT: "1000",
+      RFDETR_WEIGHTS_URL: "http://127.0.0.1:9",
+      RF_HOME: join(tmpdir(), "rfdetr-no-weights"),
+    },
     // A guard against hanging, not a measure: a bfloat16 step of Nano takes minutes on a busy CPU without units for it.
     testTimeout: 900_000,
     hookTimeout: 900_000,

@@ -29,7 +29,7 @@ if (folder === undefined) {
   }
 } else {
   const { RFDETR } = await import("rfdetr");
-  const detector = await RFDETR.create("nano");
+  const detector = await RFDETR.create("nano", { weights: "none" });
   const outputDir = join(folder, `run-${process.pid}`);
   const run = detector.train({
     data: join(folder, "data"),

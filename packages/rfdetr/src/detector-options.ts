@@ -19,7 +19,8 @@ import {
 export interface DetectorOptions {
   /**
    * Weights file, the folder of a run, or the name of published weights such as `nano`: what is detected with, and what
-   * training starts from. Without one the model has random weights.
+   * training starts from. Default: `coco`, what is published for the model; a model without published weights has
+   * `none`, random weights.
    */
   weights?: string;
   /** The label of the first class in a checkpoint of the Python package; `auto` (the default) follows the file. */

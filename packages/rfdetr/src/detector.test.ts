@@ -29,6 +29,17 @@ describe("a detector in JavaScript", () => {
     await expect(create(...args)).rejects.toThrow(message);
   });
 
+  it("has the published weights of its model unless it is told otherwise, and looks for them when they are needed", async () => {
+    const detector = await RFDETR.create("nano");
+    expect(detector.weights).toBe("coco");
+    await expect(detector.load()).rejects.toThrow("The weights nano could not be downloaded from");
+    for (const random of [await RFDETR.create("nano", { weights: "none" }), await RFDETR.create("tiny")]) {
+      expect(random.weights).toBeNull();
+      await expect(random.load()).rejects.toThrow("has no weights");
+    }
+    await expect(RFDETR.create("tiny", { weights: "coco" })).rejects.toThrow("Expected a model whose COCO weights");
+  });
+
   it("says at once which option of a call is wrong", async () => {
     const detector = await RFDETR.create("tiny");
     const { train, predict, evaluate } = detector as unknown as Record<string, (...args: unknown[]) => unknown>;

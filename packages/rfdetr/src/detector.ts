@@ -32,6 +32,7 @@ import { readPlace } from "./run/launch/place.js";
 import type { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
 import type { TrainOptions } from "./settings/settings.js";
+import { startWeights } from "./settings/start-weights.js";
 import { CheckpointError, UsageError } from "./support/errors.js";
 import { abortSignal, checkOptions, countOrZero, plainObject } from "./support/options.js";
 
@@ -54,11 +55,13 @@ export class RFDETR {
     readonly model: string,
     readonly options: DetectorOptions,
   ) {
-    this.#weights = options.weights ?? null;
+    this.#weights = startWeights(model, options.weights);
   }
 
   /**
-   * Makes a detector of a variant. Its weights are loaded by {@link load} or the first prediction.
+   * Makes a detector of a variant. Its weights are loaded by {@link load} or the first prediction. Without `weights` they
+   * are those published for the variant, and are downloaded when they are first needed; `weights: "none"` trains from
+   * random ones.
    * @throws ModelConfigError for an unknown variant
    * @throws CheckpointError if the weights are not there, or are of another variant
    */
@@ -66,8 +69,9 @@ export class RFDETR {
     const { architectureOf, resolveModel } = await import("./model/variants.js");
     const wanted = architectureOf(resolveModel(model));
     checkOptions("RFDETR.create", options, detectorOptions);
-    if (options.weights === undefined) return new RFDETR(model, options);
-    const weights = await existing(options.weights);
+    const start = startWeights(model, options.weights);
+    if (options.weights === undefined || start === null) return new RFDETR(model, options);
+    const weights = await existing(start, model);
     if (isExported(weights))
       throw new CheckpointError(`Expected weights but ${weights} is an exported file: load it with RFDETR.load`);
     const { readModelConfig } = await import("./weights/weights.js");
@@ -99,7 +103,10 @@ export class RFDETR {
     return detector;
   }
 
-  /** Weights that this detector uses now: those it was made with, or the best of its last training. */
+  /**
+   * Weights that this detector uses now: those it was made with, or the best of its last training. `coco` until the
+   * published ones are needed; null for random ones.
+   */
   get weights(): string | null {
     return this.#weights;
   }
@@ -232,7 +239,7 @@ export class RFDETR {
     options: { data: string; split?: Split; batch?: number; autoOrient?: boolean } & ResizeOptions,
   ): Promise<CocoSummary> {
     checkOptions("evaluate", options, evaluateOptions, ["data"]);
-    const weights = this.#trained();
+    const weights = await this.#trained();
     const { classNames, warn = process.emitWarning } = this.options;
     const asked = {
       data: options.data,
@@ -271,7 +278,7 @@ export class RFDETR {
    */
   async export(options: DetectorExportOptions = {}): Promise<ExportResult> {
     checkOptions("export", options, exportOptions);
-    const weights = this.#trained();
+    const weights = await this.#trained();
     if (isExported(weights))
       throw new CheckpointError(`Expected weights to export but ${weights} is an exported file already`);
     const { progress, batch = 1, precision = "fp32", out, ...rest } = options;
@@ -317,7 +324,7 @@ export class RFDETR {
   }
 
   async #loaded(): Promise<RemoteModel> {
-    const weights = this.#trained();
+    const weights = await this.#trained();
     if (this.#disposed)
       throw new UsageError(`Expected a detector that is in use but this ${this.model} was disposed of`);
     this.#model ??= this.#start(weights);
@@ -348,11 +355,12 @@ export class RFDETR {
     };
   }
 
-  #trained(): string {
+  async #trained(): Promise<string> {
     if (this.#weights === null)
       throw new CheckpointError(
         `This ${this.model} detector has no weights: give some to RFDETR.create, or train it first`,
       );
+    if (this.#weights === "coco") this.#weights = await existing("coco", this.model);
     return this.#weights;
   }
 }
@@ -368,7 +376,7 @@ async function loadRemote(
 }
 
 /** The path of weights given by path or by the name of published ones. @throws CheckpointError if they are not there */
-async function existing(weights: string): Promise<string> {
+async function existing(weights: string, model?: string): Promise<string> {
   const { resolveWeights } = await import("./weights/published-weights.js");
-  return resolveWeights(weights);
+  return resolveWeights(weights, model === undefined ? {} : { model });
 }

@@ -164,6 +164,8 @@ describe("an error", () => {
     [["val"], 2, { code: "ERR_USAGE", message: "Expected --weights and --data, or --predictions and --annotations" }],
     [
       ["data", "synth"],
+    [["train", "--data", "nowhere", "--model", "nano"], "Expected a dataset folder but nowhere does not exist"],
+    [["train", "--data", "DATA", "--model", "nano"], "The weights nano could not be downloaded from"],
       2,
       {
         code: "ERR_USAGE",

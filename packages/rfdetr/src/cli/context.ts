@@ -54,17 +54,29 @@ export function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
+/** Milliseconds between two lines of a log about a download. */
+const logEvery = 10_000;
+
 /**
  * The path of weights given as a file, as the folder of a run, or by the name of published ones. Shows the progress of
  * a download.
+ * @param model the model that `coco` is for
  * @throws RfdetrError
  */
-export async function weightsPath(console: Console, name: string): Promise<string> {
+export async function weightsPath(console: Console, name: string, model?: string): Promise<string> {
   const { resolveWeights } = await import("../weights/published-weights.js");
+  const shown = name === "coco" && model !== undefined ? `the COCO weights of ${model}` : name;
+  let told = Number.NEGATIVE_INFINITY;
   const path = await resolveWeights(name, {
+    ...(model === undefined ? {} : { model }),
     note: (message) => console.fact(message),
-    progress: (done, total) =>
-      console.live(`downloading ${name}: ${formatBytes(done)}${total === null ? "" : ` of ${formatBytes(total)}`}`),
+    progress: (done, total) => {
+      const text = `downloading ${shown}: ${formatBytes(done)}${total === null ? "" : ` of ${formatBytes(total)}`}`;
+      if (!console.plain) return console.live(text);
+      if (performance.now() - told < logEvery) return;
+      told = performance.now();
+      console.progress(text);
+    },
   });
   console.end();
   return path;

@@ -5,11 +5,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   rfdetr: [
     "rfdetr demo",
     "rfdetr data check birds/",
-    "rfdetr train --data birds/ --model nano --weights nano --epochs 50",
+    "rfdetr train --data birds/ --model nano --epochs 50",
     "rfdetr predict photos/ --weights runs/nano",
   ],
   "rfdetr train": [
-    "rfdetr train --data birds/ --model nano --weights nano --epochs 50",
+    "rfdetr train --data birds/ --model nano --epochs 50",
     "rfdetr train --data birds/ --model small --batch auto --set early_stopping=true",
     "rfdetr train --config settings.json --seed 1 --out runs/second",
     "rfdetr train --data birds/ --model nano --processes 2 --max-restarts 3",

@@ -16,7 +16,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--model <variant>", "nano, small, medium, base, large, … (default: that of the weights, or nano)")
       .option(
         "--weights <file>",
-        "weights to start from: a file, a run folder, or the name of published ones such as nano (default: random weights)",
+        "weights to start from: coco, none (random weights), a file, a run folder, or the name of published ones such as nano (default: coco, where they are published for the model)",
       )
       .option("--out <dir>", "run folder (default: a new one under runs/)")
       .option("--epochs <n>", "passes over the training images (default: 100)", numeric)

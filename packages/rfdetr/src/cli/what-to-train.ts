@@ -1,5 +1,7 @@
 // The run that the flags of `rfdetr train` ask for: a new one, one that goes on, or, in a process that a launcher has
 // started, a part of either.
+import { existsSync } from "node:fs";
+import { variants } from "../model/variants.js";
 import { continued, mayRestart } from "../run/launch/last-launch.js";
 import { readPlace } from "../run/launch/place.js";
 import type { TrainRunOptions } from "../run/train-run.js";
@@ -27,7 +29,7 @@ export async function whatToTrain(flags: WhatFlags, console: Console): Promise<T
   const isOther = launched !== null && launched.place.rank > 0;
   if (resume !== undefined) return toResume(rest as SettingFlags, resume, processes, isOther);
   const settings = await givenSettings(flags);
-  if (launched === null) return { settings: await toBegin(settings, console) };
+  if (launched === null) return { settings: await toBegin(settings, pathWith(console)) };
   const { place, restarts } = launched;
   const out = typeof settings.output_dir === "string" ? settings.output_dir : null;
   if (restarts > 0) {
@@ -36,7 +38,9 @@ export async function whatToTrain(flags: WhatFlags, console: Console): Promise<T
     if (run !== null) return toResume({ amp: true }, run, undefined, isOther);
   } else if (out === null && place.rank === 0 && mayRestart(process.env))
     console.warning("The launcher may start this run anew, and can continue it only in a folder that --out names");
-  return { settings: await toBegin({ processes: place.size, ...settings }, console) };
+  return {
+    settings: await toBegin({ processes: place.size, ...settings }, isOther ? ownPath(console) : pathWith(console)),
+  };
 }
 
 /** The settings of the flags; a config file may be a module. */
@@ -59,13 +63,34 @@ async function toResume(
   return { settings: isOther ? null : resumeConfig(resume), ...options };
 }
 
-async function toBegin(settings: Record<string, unknown>, console: Console): Promise<TrainSettings> {
+/** The path of the weights of a name, for a model; null leaves them to another. */
+type PathOf = (name: string, model: string) => Promise<string | null>;
+
+const pathWith =
+  (console: Console): PathOf =>
+  (name, model) =>
+    weightsPath(console, name, model);
+
+/** Rank 0 begins the run, and gets the published weights of the model. */
+const ownPath =
+  (console: Console): PathOf =>
+  async (name, model) =>
+    name === "coco" ? null : weightsPath(console, name, model);
+
+async function toBegin(settings: Record<string, unknown>, pathOf: PathOf): Promise<TrainSettings> {
   const { resolveSettings } = await import("../settings/resolve.js");
   const resolved = resolveSettings(settings);
-  if (resolved.weights === null) return resolved;
-  const path = await weightsPath(console, resolved.weights);
-  const { readModelConfig } = await import("../weights/weights.js");
+  const { weights, model: variant, datasetDir } = resolved;
+  if (weights === null) return resolved;
+  // What is wrong with the data is said before a download.
+  const { hasSplit } = await import("../data/open-dataset.js");
+  if (weights === "coco" || !existsSync(weights)) hasSplit(datasetDir, "train");
+  const path = await pathOf(weights, variant);
   const isNamed = settings.model !== undefined || (settings.model_name ?? null) !== null;
+  if (path === null)
+    return isNamed || !variants.includes(weights) ? resolved : resolveSettings({ ...settings, model: weights });
+  if (weights === "coco") return { ...resolved, weights: path };
+  const { readModelConfig } = await import("../weights/weights.js");
   const model = isNamed ? {} : { model: readModelConfig(path).variant };
   return { ...resolveSettings({ ...settings, ...model }), weights: path };
 }

@@ -1,7 +1,8 @@
 // A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work, or
 // several processes.
+import { formatBytes } from "@rfdetr/amp/text";
 import type { TrainSettings } from "../settings/settings.js";
-import { InternalError, UsageError } from "../support/errors.js";
+import { CheckpointError, InternalError, UsageError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/openmp.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
@@ -57,7 +58,7 @@ export interface TrainRunOptions {
  * awaits, a failure is an unhandled rejection, which ends the process.
  * @example
  * import { RFDETR } from "rfdetr";
- * const detector = await RFDETR.create("nano", { weights: "nano" });
+ * const detector = await RFDETR.create("nano");
  * const run = detector.train({ data: "birds/", epochs: 50 });
  * process.once("SIGINT", () => run.stop());
  * for await (const event of run) if (event.type === "epoch") console.log(event.epoch, event.loss);
@@ -135,13 +136,15 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     const abort = () => stop.ask();
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
-    const request = { settings, resume, changes };
-    const work = (emit: (event: TrainEvent) => void): Promise<void> => {
-      if (place !== null || processes === 1 || settings === null)
+    const work = async (emit: (event: TrainEvent) => void): Promise<void> => {
+      const isNew = settings !== null && resume === null && (place?.rank ?? 0) === 0;
+      const request = { settings: isNew ? await withWeights(settings, stop, emit) : settings, resume, changes };
+      if (place !== null || processes === 1 || request.settings === null)
         return trainInThread({ ...request, stop: stop.shared, place }, emit);
       const warning = checkProcesses(processes);
       if (warning !== null) emit({ type: "warning", message: warning });
-      return trainInProcesses({ request: { ...request, settings }, processes, maxRestarts, stop, emit });
+      const { settings: given } = request;
+      return trainInProcesses({ request: { ...request, settings: given }, processes, maxRestarts, stop, emit });
     };
     // Only rank 0 has the files of the run.
     const finish = { ...(ended && { ended }), ...(left && (place?.rank ?? 0) === 0 && { left }) };
@@ -226,6 +229,41 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     this.#ended = true;
     this.#failure = failure;
     this.#wake?.();
+  }
+}
+
+/** Milliseconds between two events about a download. */
+const downloadEvery = 1000;
+
+/**
+ * The settings with the path of the weights. Published ones are downloaded in sight of who reads the events.
+ * @throws CheckpointError if they cannot be had, or the run is stopped meanwhile
+ */
+async function withWeights(
+  settings: TrainSettings,
+  stop: StopWish,
+  emit: (event: TrainEvent) => void,
+): Promise<TrainSettings> {
+  if (settings.weights === null) return settings;
+  const { fetchWeights } = await import("./fetch-weights.js");
+  const stopped = new AbortController();
+  const abort = () =>
+    stopped.abort(new CheckpointError("The download of the weights was stopped: the next one goes on from there"));
+  const off = stop.onAsk(abort);
+  if (stop.asked) abort();
+  let told = Number.NEGATIVE_INFINITY;
+  try {
+    return await fetchWeights(settings, {
+      signal: stopped.signal,
+      progress: (done, total) => {
+        if (performance.now() - told < downloadEvery && done !== total) return;
+        told = performance.now();
+        const share = total === null ? "" : ` of ${formatBytes(total)}`;
+        emit({ type: "preparing", what: `downloading the weights of ${settings.model}: ${formatBytes(done)}${share}` });
+      },
+    });
+  } finally {
+    off();
   }
 }
 

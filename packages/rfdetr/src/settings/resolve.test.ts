@@ -51,6 +51,17 @@ describe("resolveSettings", () => {
     expect(resolveSettings({ ...base, model: "demo", lr: 1e-3 }).lr).toBe(1e-3);
   });
 
+  it("starts from the weights that are published for the model, and from random ones where none are or none are wanted", () => {
+    expect(resolveSettings(base).weights).toBe("coco");
+    expect(resolveSettings({ ...base, model: "large", weights: "coco" }).weights).toBe("coco");
+    expect(resolveSettings({ ...base, weights: "runs/nano" }).weights).toBe("runs/nano");
+    for (const options of [{ weights: "none" }, { weights: null }, { model: "tiny" }, { model: "demo" }])
+      expect(resolveSettings({ ...base, ...options }).weights).toBeNull();
+    expect(() => resolveSettings({ ...base, model: "xlarge", weights: "coco" })).toThrow(
+      'Expected a model whose COCO weights are published for weights = "coco" but received xlarge',
+    );
+  });
+
   it.each([
     [{ batch_size: 1e9 }, "Expected at most 65536 for batch_size but received 1000000000 of type number"],
     [{ num_workers: 5000 }, "Expected at most 256 for num_workers but received 5000 of type number"],

@@ -13,6 +13,7 @@ import { checkPrecision } from "./precision.js";
 import { refused } from "./refused-settings.js";
 import type { Setting } from "./setting.js";
 import { type SettingName, settings, type TrainOptions, type TrainSettings } from "./settings.js";
+import { startWeights } from "./start-weights.js";
 
 const names = Object.keys(settings) as SettingName[];
 
@@ -78,6 +79,8 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
   }
   if (result.datasetDir === undefined)
     throw new ConfigError("Expected a dataset folder but received none", { hint: "Name it with `dataset_dir`" });
+  const weights = Object.hasOwn(given, "weights") ? (result.weights as string | null) : undefined;
+  result.weights = startWeights(variant, weights);
   if (!Object.hasOwn(given, "box_normaliser") && Number(result.processes) > 1) result.boxNormaliser = "step";
   checkProcesses(result as TrainSettings);
   checkPrecision(result as TrainSettings);

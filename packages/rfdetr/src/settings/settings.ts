@@ -28,8 +28,10 @@ export const settings = {
   },
   weights: {
     type: z.string().min(1).nullable(),
-    fallback: null,
-    about: "weights to start from; null starts from random weights",
+    takes: "coco, none, a path or the name of published weights",
+    fallback: "coco",
+    about:
+      "weights to start from: coco (published for the model, downloaded once), a file, the folder of a run, or none, which starts from random weights; a model without published weights starts from none",
     ours: true,
     also: "pretrain_weights",
   },
@@ -73,8 +75,6 @@ export const settings = {
   },
   num_select: { type: count.nullable(), fallback: null, about: "detections kept per image; null takes the variant's" },
   freeze_encoder: { type: z.boolean(), fallback: false, about: "train everything except the encoder" },
-  drop_path: {
-    type: z.number().nonnegative().lt(1),
   freeze: {
     type: z.array(z.string().min(1)),
     fallback: [],
@@ -83,6 +83,8 @@ export const settings = {
       'modules that are not trained, by patterns as in precision_overrides, such as ["backbone.*"]: they get no gradient and no state of the optimizer',
     ours: true,
   },
+  drop_path: {
+    type: z.number().nonnegative().lt(1),
     fallback: 0,
     about:
       "probability of skipping the last encoder layer for a window of an image; it falls linearly to 0 at the first layer",

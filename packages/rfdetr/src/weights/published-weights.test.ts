@@ -204,14 +204,26 @@ describe("published weights", () => {
   it("that are not there name the answer, and where to put the file", async () => {
     answer = (_, response) => response.writeHead(404, "Not Found").end();
     await expect(get()).rejects.toThrow(
-      /best.pth: the server answers 404 Not Found. Download them elsewhere and put the file at .*rf-detr-bird.pth/,
+      /best.pth \(the server answers 404 Not Found\): put the file at .*rf-detr-bird.pth/,
     );
   });
 
-  it("without a network name the reason, and where to put the file", async () => {
-    await expect(get({ mirror: "http://127.0.0.1:9" })).rejects.toThrow(
-      /could not be downloaded from .*: .+\. Download them elsewhere and put the file at/,
+  it("without a network name the reason and the ways on", async () => {
+    const nowhere = { mirror: "http://127.0.0.1:9" };
+    await expect(get(nowhere)).rejects.toThrow(
+      /^The weights bird could not be downloaded from \S+ \(.+\): put the file at \S+rf-detr-bird\.pth, or name a mirror in RFDETR_WEIGHTS_URL$/,
     );
+    await expect(resolveWeights("coco", { published, folder, model: "bird", ...nowhere })).rejects.toThrow(
+      /a mirror in RFDETR_WEIGHTS_URL, or set weights to none, which starts from random weights$/,
+    );
+  });
+
+  it("are named coco for the model that they are published for, whatever folder has that name", async () => {
+    expect(await resolveWeights("coco", { published, mirror, folder, model: "bird" })).toBe(path());
+    for (const model of [undefined, "tiny", "constructor"])
+      await expect(
+        resolveWeights("coco", { published, mirror, folder, ...(model === undefined ? {} : { model }) }),
+      ).rejects.toThrow("Expected a file or the name of published weights but received coco");
   });
 
   it("that were changed in the cache folder are refused, and stay", async () => {

@@ -53,6 +53,8 @@ export const publishedWeights: Readonly<Record<string, Published>> = {
 
 /** How published weights are fetched. */
 export interface DownloadOptions extends FetchOptions {
+  /** Model whose published weights `coco` is the name of. */
+  model?: string;
   /** URL of a mirror to use instead of the publisher. Default: the environment variable RFDETR_WEIGHTS_URL. */
   mirror?: string;
   /** Default: {@link weightsFolder}. */
@@ -80,13 +82,14 @@ function entryOf(name: string, published: Readonly<Record<string, Published>>): 
 /**
  * The path of a weights file. The folder of a run, or a folder in it, becomes the path of its best weights, else of its
  * last. A published name (`nano`, or `rf-detr-nano.pth` if there is no such file) becomes the path of its file in the
- * cache folder; the file is downloaded if it is not there. An interrupted download continues where it stopped. Anything
- * else is a path.
+ * cache folder; the file is downloaded if it is not there. An interrupted download continues where it stopped. `coco`
+ * is what is published for `options.model`. Anything else is a path.
  * @throws CheckpointError if there is no such file (with the path or name that was probably meant), if the file cannot
  * be downloaded, or is not the published one
  */
 export async function resolveWeights(name: string, options: DownloadOptions = {}): Promise<string> {
   const published = options.published ?? publishedWeights;
+  if (name === "coco") return cached(String(options.model), cocoOf(options.model, published), options);
   const entry = entryOf(name, published);
   const found = existsSync(name) ? statSync(name) : undefined;
   if (found?.isDirectory() && (entry === undefined || existsSync(join(name, "weights"))))
@@ -97,8 +100,46 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
     const meant = orNearPath(name) || (variant === undefined ? "" : `: did you mean ${variant}?`);
     throw new CheckpointError(`The weights ${name} do not exist${meant}`);
   }
+  return cached(name, entry, options);
+}
+
+/** The entry that `coco` means. @throws CheckpointError where nothing is published for the model */
+function cocoOf(model: string | undefined, published: Readonly<Record<string, Published>>): Published {
+  if (model !== undefined && Object.hasOwn(published, model)) return published[model];
+  throw new CheckpointError(
+    `Expected a file or the name of published weights but received coco${model === undefined ? "" : ` for ${model}`}: the names are ${Object.keys(published).join(", ")}`,
+  );
+}
+
+/** Where a published file is kept, and where it comes from. */
+function placeOf(entry: Published, options: DownloadOptions): { folder: string; path: string; url: string } {
   const folder = options.folder ?? weightsFolder();
-  const path = join(folder, entry.file);
+  const url = `${options.mirror ?? process.env.RFDETR_WEIGHTS_URL ?? publisher}/${entry.path}`;
+  return { folder, path: join(folder, entry.file), url };
+}
+
+/** Published weights that are not in the cache folder: where they come from, and where they would be put. */
+export interface MissingWeights {
+  url: string;
+  path: string;
+}
+
+/**
+ * What {@link resolveWeights} would have to download; null where it would not.
+ * @throws CheckpointError for `coco` where nothing is published for the model
+ */
+export function missingWeights(name: string, options: DownloadOptions = {}): MissingWeights | null {
+  const published = options.published ?? publishedWeights;
+  const isCoco = name === "coco";
+  const entry = isCoco ? cocoOf(options.model, published) : existsSync(name) ? undefined : entryOf(name, published);
+  if (entry === undefined) return null;
+  const { path, url } = placeOf(entry, options);
+  return existsSync(path) ? null : { url, path };
+}
+
+/** The path of a published file in the cache folder, where it is downloaded to. @throws CheckpointError */
+async function cached(name: string, entry: Published, options: DownloadOptions): Promise<string> {
+  const { folder, path, url } = placeOf(entry, options);
   if (existsSync(path)) {
     const md5 = await md5Of(path);
     if (md5 === entry.md5) return path;
@@ -107,7 +148,7 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
         "remove the file to download them again, or give its path to use it unchanged",
     );
   }
-  const url = `${options.mirror ?? process.env.RFDETR_WEIGHTS_URL ?? publisher}/${entry.path}`;
+  const forTraining = options.model === undefined ? "" : ", or set weights to none, which starts from random weights";
   try {
     mkdirSync(folder, { recursive: true });
     await download(url, path, options, async (temporary) => {
@@ -122,8 +163,8 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
   } catch (error) {
     if (options.signal?.aborted || error instanceof CheckpointError) throw error;
     throw new CheckpointError(
-      `The weights ${name} could not be downloaded from ${url}: ${reason(error)}. ` +
-        `Download them elsewhere and put the file at ${path}`,
+      `The weights ${name} could not be downloaded from ${url} (${reason(error)}): put the file at ${path}, ` +
+        `or name a mirror in RFDETR_WEIGHTS_URL${forTraining}`,
       { cause: error },
     );
   }

@@ -1,7 +1,8 @@
 // What was trained on what, and how it ended.
 import { formatBytes } from "@rfdetr/amp/text";
+import { randomWeightsAdvice } from "../../run/transcript/header.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
-import type { RunRecord } from "../run-record.js";
+import type { ReadConfig, RunRecord } from "../run-record.js";
 import { definitions } from "../table.js";
 import { counted, duration, fraction, grouped } from "../words.js";
 
@@ -77,6 +78,14 @@ export function tiles(run: RunRecord): Html {
   return html`<ul class="tiles">${entries.map(([value, name]) => html`<li><b>${value}</b><span>${name}</span></li>`)}</ul>`;
 }
 
+function randomWeights({ settings, data }: ReadConfig): string {
+  const advice =
+    data === undefined
+      ? null
+      : randomWeightsAdvice({ model: String(settings.model), trainImages: data.train.images }, "--weights");
+  return `random weights: nothing was learned before${advice === null ? "" : `. ${advice}`}`;
+}
+
 /** What was trained on what. */
 export function trainedOnWhat(run: RunRecord): Html | null {
   const { config, summary, numerics } = run;
@@ -89,7 +98,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
   const lost = summary?.bad_images ?? 0;
   return definitions([
     ["Model", modelWords(config)],
-    ["Weights at the start", weights === null ? "random weights: nothing was learned before" : pathOf(weights)],
+    ["Weights at the start", weights === null ? randomWeights(config) : pathOf(weights)],
     [
       "Data",
       data === undefined

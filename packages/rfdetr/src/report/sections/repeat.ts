@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { presetOf } from "../../settings/resolve.js";
 import { settings as known, type SettingName } from "../../settings/settings.js";
+import { startWeights } from "../../settings/start-weights.js";
 import { shellWord } from "../../support/format.js";
 import { camelCase } from "../../support/names.js";
 import { type Html, html } from "../html.js";
@@ -10,7 +11,6 @@ import type { ReadConfig, RunRecord } from "../run-record.js";
 /** Settings that the command takes with a flag of their own. */
 const flags: Partial<Record<SettingName, string>> = {
   model: "model",
-  weights: "weights",
   epochs: "epochs",
   batch_size: "batch",
   grad_accum_steps: "accumulate",
@@ -35,10 +35,11 @@ export function repeatWords({ settings, seed, data }: ReadConfig): string[] {
   for (const name of Object.keys(known) as SettingName[]) {
     if (apart.has(name) || !Object.hasOwn(settings, name)) continue;
     const value = settings[name];
-    const usual = preset[camelCase(name)] ?? known[name].fallback;
+    const usual = name === "weights" ? startWeights(model) : (preset[camelCase(name)] ?? known[name].fallback);
     if (isDeepStrictEqual(value, JSON.parse(JSON.stringify(usual ?? null)))) continue;
     const flag = flags[name];
-    if (flag !== undefined && value !== null) words.push(`--${flag}`, String(value));
+    if (name === "weights") words.push("--weights", String(value ?? "none"));
+    else if (flag !== undefined && value !== null) words.push(`--${flag}`, String(value));
     else words.push("--set", `${name}=${textOf(value)}`);
   }
   if (seed !== undefined) words.push("--seed", String(seed));

@@ -4,7 +4,7 @@ import type { ModuleRule } from "@rfdetr/amp";
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
 import type { RunSummary, RunVersions } from "./run-directory.js";
 
-/** A measurement that takes a while before the run starts. */
+/** A measurement or a download that takes a while before the run starts. */
 export interface PreparingEvent {
   type: "preparing";
   what: string;

@@ -1,7 +1,6 @@
 // Builds a run from its settings, and from its checkpoint if it is resumed.
 
 import { randomInt } from "node:crypto";
-import { resolve } from "node:path";
 import { setNumThreads } from "@rfdetr/torch";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
@@ -12,8 +11,8 @@ import { resolveDevice } from "../../support/device.js";
 import { ConfigError } from "../../support/errors.js";
 import { trainingScales } from "../../train/multi-scale.js";
 import type { ClassRow } from "../../weights/class-rows.js";
-import { resolveWeights } from "../../weights/published-weights.js";
 import { loadInto } from "../../weights/weights.js";
+import { fetchWeights } from "../fetch-weights.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { initialProgress, noRollbacks } from "../progress.js";
@@ -53,10 +52,7 @@ async function prepare(
   const before = resumed?.config ?? null;
   const given = withProcesses({ ...began, ...changes }, team.ranks.size, before);
   // Absolute, so that a run that is killed before its first checkpoint can begin anew from any folder.
-  const wanted =
-    given.weights === null || saved !== null
-      ? given
-      : { ...given, weights: resolve(await resolveWeights(given.weights)) };
+  const wanted = resumed !== null ? given : await fetchWeights(given);
   if (wanted.threads !== null) setNumThreads(wanted.threads);
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device, place);

@@ -68,7 +68,7 @@ describe("the header of a run", () => {
 
 describe("the weights of a run in words", () => {
   it.each([
-    [null, {}, "random: the model has learnt nothing yet and learns from these images alone"],
+    [null, {}, "random weights: the model has learnt nothing yet and learns from these images alone"],
     [join(homedir(), "rf-detr-nano.pth"), {}, `nano as published, trained on COCO (${homedir()}/rf-detr-nano.pth)`],
     ["/w/rf-detr-base-o365.pth", {}, "base-o365 as published, trained on Objects365 (/w/rf-detr-base-o365.pth)"],
     ["/a/run/weights/last.safetensors", {}, "/a/run/weights/last.safetensors (the last of that run)"],
@@ -80,7 +80,7 @@ describe("the weights of a run in words", () => {
 
   it("come with advice where there are too few images for random ones", () => {
     const random = { ...start, weights: null };
-    expect(startAdvice(random, "--weights")).toMatch(/ starts from --weights nano$/);
+    expect(startAdvice(random, "--weights")).toMatch(/ starts from --weights coco$/);
     expect(startAdvice({ ...random, model: "xlarge" })).toMatch(/ starts from trained weights \(weights\)$/);
     for (const meant of [{ trainImages: 118_000 }, { model: "demo" }, { model: "tiny" }, { resumedAt: 3 }])
       expect(startAdvice({ ...random, ...meant })).toBeNull();

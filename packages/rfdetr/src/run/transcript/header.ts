@@ -49,7 +49,7 @@ function classesInWords(names: readonly string[]): string {
 /** Where the weights come from, and what random ones mean. */
 function weightsInWords({ weights, resumedAt }: StartEvent): string {
   if (resumedAt !== null) return "those of the run, with its optimizer and average";
-  if (weights === null) return "random: the model has learnt nothing yet and learns from these images alone";
+  if (weights === null) return "random weights: the model has learnt nothing yet and learns from these images alone";
   const [variant] = Object.entries(publishedWeights).find(([, { file }]) => file === basename(weights)) ?? [];
   if (variant !== undefined) return `${variant} as published, trained on ${publishedData(variant)} (${weights})`;
   const kind = { "best.safetensors": "the best", "last.safetensors": "the last" }[basename(weights)];
@@ -81,9 +81,16 @@ const manyImages = 10_000;
  * @param option how weights are named where the text is read
  */
 export function startAdvice(event: StartEvent, option = "weights"): string | null {
-  const { weights, model, trainImages, resumedAt } = event;
-  if (weights !== null || resumedAt !== null || trainImages >= manyImages || ["demo", "tiny"].includes(model))
-    return null;
-  const published = Object.hasOwn(publishedWeights, model) ? `${option} ${model}` : `trained weights (${option})`;
+  const { weights, resumedAt } = event;
+  return weights !== null || resumedAt !== null ? null : randomWeightsAdvice(event, option);
+}
+
+/** What to begin with instead of random weights; null for a model or data that random ones suit. */
+export function randomWeightsAdvice(
+  { model, trainImages }: Pick<StartEvent, "model" | "trainImages">,
+  option = "weights",
+): string | null {
+  if (trainImages >= manyImages || ["demo", "tiny"].includes(model)) return null;
+  const published = Object.hasOwn(publishedWeights, model) ? `${option} coco` : `trained weights (${option})`;
   return `Random weights take many thousand images and hours: fine-tuning usually starts from ${published}`;
 }
