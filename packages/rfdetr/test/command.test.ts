@@ -1,6 +1,15 @@
 // The command as its users meet it: in a process of its own.
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -65,6 +74,34 @@ describe("rfdetr", () => {
     },
   );
 
+  it("tries a training out: says what it would be, and leaves nothing", () => {
+    const before = readdirSync(folder);
+    const { status, stdout } = rfdetr("train", "--data", data, "--model", "tiny", "--dry-run", "--json", ...common);
+    const dry = JSON.parse(stdout);
+    expect(dry).toMatchObject({
+      ok: true,
+      model: "tiny",
+      weights: null,
+      download: null,
+      dir: null,
+      step: { size: 96, applied: true, fault: null },
+    });
+    expect(dry.seconds.epoch).toBeCloseTo(dry.seconds.step * dry.steps_per_epoch);
+    const { weights_bytes, moments_bytes, average_bytes, peak_bytes } = dry.memory;
+    expect(peak_bytes).toBeGreaterThan(weights_bytes + moments_bytes + average_bytes);
+    expect([status, readdirSync(folder)]).toEqual([0, before]);
+  });
+
+  it("tries a training out whose weights would be downloaded, without the download", () => {
+    const flags = ["--data", data, "--model", "nano", "--resolution", "320", "--dry-run", ...common];
+    const { status, stdout } = rfdetr("train", ...flags);
+    expect(stdout).toMatch(
+      /^weights +nano as published, trained on COCO: would be downloaded from http\S+ to \S+\.pth$/m,
+    );
+    expect(stdout).toMatch(/^step +on the first batch at 320 px with random weights: /m);
+    expect(status).toBe(0);
+  });
+
   it("prints its version", () => {
     expect(rfdetr("--version").stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
@@ -127,6 +164,8 @@ describe("rfdetr", () => {
       ["train", "--data", "DATA", "--model", "tiny", "--out", "run"],
       "exists and is not empty\nContinue it with --resume run, or choose another folder with --out",
     ],
+    [["train", "--data", "nowhere", "--model", "nano"], "Expected a dataset folder but nowhere does not exist"],
+    [["train", "--data", "DATA", "--model", "nano"], "The weights nano could not be downloaded from"],
     [["train", "--resume", "nowhere"], "nowhere does not exist"],
     [["predict", "DATA/valid", "--weights", "nowhere.safetensors"], "The weights nowhere.safetensors do not exist"],
     [["predict", "nothing.jpg", "--weights", "run/weights/best.safetensors"], "nothing.jpg does not exist"],
@@ -164,8 +203,6 @@ describe("an error", () => {
     [["val"], 2, { code: "ERR_USAGE", message: "Expected --weights and --data, or --predictions and --annotations" }],
     [
       ["data", "synth"],
-    [["train", "--data", "nowhere", "--model", "nano"], "Expected a dataset folder but nowhere does not exist"],
-    [["train", "--data", "DATA", "--model", "nano"], "The weights nano could not be downloaded from"],
       2,
       {
         code: "ERR_USAGE",

@@ -11,6 +11,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "rfdetr train": [
     "rfdetr train --data birds/ --model nano --epochs 50",
     "rfdetr train --data birds/ --model small --batch auto --set early_stopping=true",
+    "rfdetr train --data birds/ --model small --dry-run",
     "rfdetr train --config settings.json --seed 1 --out runs/second",
     "rfdetr train --data birds/ --model nano --processes 2 --max-restarts 3",
     "rfdetr train --resume runs/nano",

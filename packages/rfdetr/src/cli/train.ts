@@ -1,10 +1,10 @@
 // `rfdetr train`
 
 import type { Command } from "commander";
-import { collect, consoleOf, numeric, type OutputFlags, wholeNumber, withOutputFlags } from "./context.js";
+import { collect, consoleOf, exit, numeric, type OutputFlags, wholeNumber, withOutputFlags } from "./context.js";
 import type { WhatFlags } from "./what-to-train.js";
 
-type TrainFlags = OutputFlags & WhatFlags & { maxRestarts: number | string };
+type TrainFlags = OutputFlags & WhatFlags & { maxRestarts: number | string; dryRun?: boolean };
 
 /** Registers `rfdetr train`. */
 export function addTrain(program: Command, finish: (code: number) => void): void {
@@ -49,16 +49,35 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         collect,
       )
       .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)
-      .option("--resume <run>", "continue the run in this folder; --epochs, --lr, --data and --processes may change"),
+      .option("--resume <run>", "continue the run in this folder; --epochs, --lr, --data and --processes may change")
+      .option(
+        "--dry-run",
+        "open the data, build the model, take one step, say what the run would be, and keep nothing",
+      ),
   ).action(async (flags: TrainFlags) => finish(await train(flags)));
 }
 
 async function train(flags: TrainFlags): Promise<number> {
   const maxRestarts = wholeNumber("max-restarts", flags.maxRestarts);
+  if (flags.dryRun) return await tryOut(flags);
   const { startReported } = await import("../report/reported-run.js");
   const { follow } = await import("./follow.js");
   const { whatToTrain } = await import("./what-to-train.js");
   const console = consoleOf(flags);
   const { settings, ...options } = await whatToTrain(flags, console);
   return await follow(startReported(settings, { ...options, maxRestarts }), console);
+}
+
+async function tryOut(flags: TrainFlags): Promise<number> {
+  const { toTry } = await import("./what-to-train.js");
+  const { dryRun } = await import("../run/dry-run.js");
+  const { openTrainData } = await import("../run/session/open-train-data.js");
+  const { showDryRun } = await import("./dry-run.js");
+  const console = consoleOf(flags);
+  const settings = await toTry(flags, console);
+  console.live("opening the data, building the model");
+  const dry = await dryRun(settings, openTrainData);
+  console.end();
+  showDryRun(dry, console);
+  return exit.done;
 }

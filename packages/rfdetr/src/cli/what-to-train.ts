@@ -6,6 +6,7 @@ import { continued, mayRestart } from "../run/launch/last-launch.js";
 import { readPlace } from "../run/launch/place.js";
 import type { TrainRunOptions } from "../run/train-run.js";
 import type { TrainSettings } from "../settings/settings.js";
+import { UsageError } from "../support/errors.js";
 import type { Console } from "./console.js";
 import { positiveInteger, weightsPath } from "./context.js";
 import type { SettingFlags } from "./setting-flags.js";
@@ -61,6 +62,19 @@ async function toResume(
   const { resumeConfig } = await import("../run/session/resume.js");
   const options = { resume, changes: resumeChanges(flags), ...(processes === undefined ? {} : { processes }) };
   return { settings: isOther ? null : resumeConfig(resume), ...options };
+}
+
+/**
+ * What a new run with these flags would have: weights that would have to be downloaded keep their name.
+ * @throws RfdetrError
+ */
+export async function toTry(flags: WhatFlags, console: Console): Promise<TrainSettings> {
+  if (flags.resume !== undefined)
+    throw new UsageError("Expected --dry-run or --resume but received both: only a new run can be tried");
+  const { missingWeights } = await import("../weights/published-weights.js");
+  return toBegin(await givenSettings(flags), async (name, model) =>
+    missingWeights(name, { model }) === null ? weightsPath(console, name, model) : null,
+  );
 }
 
 /** The path of the weights of a name, for a model; null leaves them to another. */

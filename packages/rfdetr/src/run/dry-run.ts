@@ -1,0 +1,123 @@
+// A training that ends before it begins: everything is opened and built, one batch is stepped on, and nothing is kept.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { memory, resetPeakMemory } from "@rfdetr/torch";
+import type { TrainSettings } from "../settings/settings.js";
+import { peakRss } from "../support/machine.js";
+import { availableMemory } from "../support/memory.js";
+import { fixedBytes } from "../train/memory-peak.js";
+import { trainingStep } from "../train/step.js";
+import type { MicroBatch } from "../train/step-parts.js";
+import { type MissingWeights, missingWeights } from "../weights/published-weights.js";
+import type { StartEvent } from "./files/events.js";
+import { RunDirectory } from "./files/run-directory.js";
+import { startEvent } from "./make-events.js";
+import { Ranks } from "./ranks/ranks.js";
+import { Team } from "./ranks/team.js";
+import { prepareRun } from "./session/prepare.js";
+import type { Session } from "./session/session.js";
+import type { OpenTrainData } from "./session/training-data.js";
+
+/** What a run would be, and what its first step took. Sizes in bytes. */
+export interface DryRun {
+  /** What the run would begin with. Its folder is `output_dir`, or null for a new one under `runs/`. */
+  start: Omit<StartEvent, "type" | "dir"> & { dir: string | null };
+  /** What would be downloaded first; the step was taken with random weights then. Null where nothing would be. */
+  download: MissingWeights | null;
+  notes: string[];
+  warnings: string[];
+  /** The step on the first batch, at the largest size of multi-scale training. */
+  step: { size: number; loss: number; applied: boolean; fault: string | null };
+  memory: {
+    /** What stays between two steps. */
+    weights: number;
+    gradients: number;
+    moments: number;
+    average: number;
+    /** Peak of all tensors in a step of the largest size. */
+    peak: number;
+    /** Largest resident set of the process so far. */
+    process: number;
+    /** What the machine and its limits had left before the run was prepared. */
+    available: number;
+  };
+  /** Of a step of average size, by a second one on the same batch, and of an epoch of them, without evaluation. */
+  seconds: { step: number; epoch: number };
+}
+
+/**
+ * Prepares a run as {@link TrainRun} would, takes a step on its first batch, and takes everything back. Nothing is
+ * downloaded; the folder of the run is not kept.
+ * @throws what the run would fail with before its second step
+ */
+export async function dryRun(settings: TrainSettings, openData: OpenTrainData): Promise<DryRun> {
+  const available = availableMemory();
+  RunDirectory.create(settings.outputDir, settings.model).giveUp();
+  const folder = mkdtempSync(join(tmpdir(), "rfdetr-dry-run-"));
+  try {
+    const download = settings.weights === null ? null : missingWeights(settings.weights, { model: settings.model });
+    const weights = download === null ? settings.weights : null;
+    const request = {
+      settings: { ...settings, weights, outputDir: join(folder, "run") },
+      resume: null,
+      stop: new Int32Array(new SharedArrayBuffer(4)),
+    };
+    const session = await prepareRun(request, null, openData, new Team(new Ranks(null), request.stop));
+    try {
+      return { ...(await firstStep(session, available)), ...described(session, settings), download };
+    } finally {
+      session.directory.release();
+      await session.data.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function described(
+  session: Session,
+  { outputDir, weights }: TrainSettings,
+): Pick<DryRun, "start" | "notes" | "warnings"> {
+  const { type: _, ...start } = startEvent(session);
+  return {
+    start: { ...start, dir: outputDir, weights: start.weights ?? weights },
+    notes: session.notes,
+    warnings: session.warnings,
+  };
+}
+
+async function firstStep(session: Session, available: number): Promise<Pick<DryRun, "step" | "memory" | "seconds">> {
+  const { parts, ema, scales, stepsPerEpoch } = session;
+  const microBatches = await firstBatch(session);
+  // It makes the moments and prepares what later steps use: the second one is as they are.
+  const first = trainingStep(parts, microBatches, null, ema);
+  resetPeakMemory(parts.device);
+  const began = performance.now();
+  trainingStep(parts, microBatches, null, ema);
+  const seconds = ((performance.now() - began) / 1000) * shareOfLargest(scales);
+  const peak = memory(parts.device).peakBytes;
+  return {
+    step: {
+      size: microBatches[0].height,
+      loss: first.loss,
+      applied: first.applied,
+      fault: first.fault?.what ?? null,
+    },
+    memory: { ...fixedBytes(parts, ema), peak, process: peakRss(), available },
+    seconds: { step: seconds, epoch: seconds * stepsPerEpoch },
+  };
+}
+
+/** The mean number of pixels of a step, as a share of those of the largest. */
+function shareOfLargest(scales: readonly number[] | null): number {
+  if (scales === null) return 1;
+  const largest = Math.max(...scales) ** 2;
+  return scales.reduce((sum, side) => sum + side ** 2, 0) / (scales.length * largest);
+}
+
+/** The micro-batches of the first step that one process computes. */
+async function firstBatch({ data, settings }: Session): Promise<MicroBatch[]> {
+  for await (const microBatches of data.steps(0, 0)) return microBatches.slice(0, settings.gradAccumSteps);
+  return [];
+}
