@@ -160,7 +160,7 @@ export async function fullDisk(place) {
       await sleep(50);
     }
     await command.end(limit);
-    const said = command.errors[0]?.includes("ENOSPC") || /no space/i.test(command.stderr);
+    const said = command.errors[0]?.includes("the disk is full");
     const faults = [...faultsOf(command, pids), ...(said ? [] : ["did not say that the disk is full"])];
     for (const name of readdirSync(disk)) if (name.startsWith("filling")) rmSync(join(disk, name));
     const summary = existsSync(join(place.folder, out, "checkpoint")) ? [] : ["left no checkpoint"];
