@@ -44,6 +44,8 @@ let waiting = null;
 let moving = false;
 let calm = 0;
 
+part("hint", HTMLElement).remove();
+await isolate();
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 worker.onmessage = ({ data }) => received(data);
 worker.onerror = (event) => failed(event.message ?? "the detector's thread could not start");
@@ -225,4 +227,3 @@ document.addEventListener("paste", (event) => {
   const [file] = event.clipboardData?.files ?? [];
   if (file !== undefined) void sources.open(file);
 });
-void isolate();

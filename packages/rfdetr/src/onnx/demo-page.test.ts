@@ -131,7 +131,6 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
   it("gets its threads from a server that sends no special headers, and takes dropped files", async () => {
     const server = await serve({ "/": site }, false);
     const page = await open(server);
-    await page.waitForEvent("load");
     await found(page);
     expect(await page.evaluate("crossOriginIsolated")).toBe(true);
     expect(await page.locator("#facts").textContent()).toMatch(/WebAssembly, \d threads?/);
