@@ -59,34 +59,40 @@ export class Stage {
     context.setTransform(density, 0, 0, density, 0, 0);
     context.imageSmoothingQuality = "high";
     context.drawImage(picture, left, top, picture.width * scale, picture.height * scale);
-    // The best ones last, on top.
-    for (const detection of [...this.#detections].reverse()) {
-      const dim = this.#chosen !== null && this.#chosen !== detection;
-      context.globalAlpha = dim ? 0.25 : 1;
-      const [x1, y1, x2, y2] = detection.box.map((side, i) => side * scale + (i % 2 === 0 ? left : top));
-      this.#box(context, detection, [x1, y1, x2 - x1, y2 - y1], width);
-    }
+    // The best ones last, on top; no frame over a name.
+    for (const draw of [this.#frame, this.#name])
+      for (const detection of [...this.#detections].reverse()) {
+        context.globalAlpha = this.#chosen === null || this.#chosen === detection ? 1 : 0.25;
+        const [x1, y1, x2, y2] = detection.box.map((side, i) => side * scale + (i % 2 === 0 ? left : top));
+        draw.call(this, context, detection, [x1, y1, x2 - x1, y2 - y1], width);
+      }
     context.globalAlpha = 1;
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context @param {Detection} detection
+   * @param {[x: number, y: number, width: number, height: number]} place
+   */
+  #frame(context, { classId }, [x, y, width, height]) {
+    context.lineJoin = "round";
+    context.lineWidth = 4.5;
+    context.strokeStyle = "#ffffffb0";
+    context.strokeRect(x, y, width, height);
+    context.lineWidth = 2.5;
+    context.strokeStyle = this.colors[classId] ?? "#2456c9";
+    context.strokeRect(x, y, width, height);
   }
 
   /**
    * @param {CanvasRenderingContext2D} context @param {Detection} detection
    * @param {[x: number, y: number, width: number, height: number]} place @param {number} limit
    */
-  #box(context, { className, classId, score }, [x, y, width, height], limit) {
-    const color = this.colors[classId] ?? "#2456c9";
-    context.lineJoin = "round";
-    context.lineWidth = 4.5;
-    context.strokeStyle = "#ffffffb0";
-    context.strokeRect(x, y, width, height);
-    context.lineWidth = 2.5;
-    context.strokeStyle = color;
-    context.strokeRect(x, y, width, height);
+  #name(context, { className, classId, score }, [x, y], limit) {
     context.font = font;
     const text = `${className} ${score.toFixed(2)}`;
     const chip = context.measureText(text).width + 12;
     const [chipX, chipY] = [Math.max(0, Math.min(x - 1.25, limit - chip)), y >= 21 ? y - 21 : y + 1];
-    context.fillStyle = color;
+    context.fillStyle = this.colors[classId] ?? "#2456c9";
     context.beginPath();
     context.roundRect(chipX, chipY, chip, 20, 4);
     context.fill();
