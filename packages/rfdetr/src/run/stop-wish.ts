@@ -13,8 +13,8 @@ const withoutSignal = -1;
 /** Asks a run to save a checkpoint and end, through memory that its training thread reads. The first wish stays. */
 export class StopWish {
   /**
-   * First 0, or why the run is to end: the number of a signal, or -1. Then how often the training thread has met those of
-   * other processes.
+   * First 0, or why the run is to end: the number of a signal, or -1. Then how often the training thread has met those
+   * of other processes.
    */
   readonly shared: Int32Array;
   readonly #listeners = new Set<(signal: StopSignal | null) => void>();
