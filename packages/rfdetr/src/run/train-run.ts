@@ -280,7 +280,7 @@ function whoTrains(
   }
   if (resume === null && settings !== null && settings.processes !== place.size)
     throw new UsageError(
-      `Expected ${place.size} for \`processes\`, as the launcher has started, but received ${settings?.processes ?? 1}`,
+      `Expected ${place.size} for processes, as the launcher has started, but received ${settings?.processes ?? 1}`,
       { hint: "Leave it out: the launcher says how many processes there are" },
     );
   return { processes: place.size, place };

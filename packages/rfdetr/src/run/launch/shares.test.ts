@@ -23,7 +23,7 @@ describe("the cores of a machine", () => {
       "3 processes share 2 cores: fewer would train faster, except where each has a GPU",
     );
     expect(() => checkProcesses(9, 2)).toThrow(
-      "Expected at most 8 for `processes` on a machine with 2 cores but received 9",
+      "Expected at most 8 for processes on a machine with 2 cores but received 9",
     );
   });
 });

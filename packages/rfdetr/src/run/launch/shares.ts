@@ -17,7 +17,7 @@ export function checkProcesses(processes: number, cores = usableCores().threads)
   const have = `${cores} ${cores === 1 ? "core" : "cores"}`;
   if (processes > mostPerCore * cores)
     throw new UsageError(
-      `Expected at most ${mostPerCore * cores} for \`processes\` on a machine with ${have} but received ${processes}`,
+      `Expected at most ${mostPerCore * cores} for processes on a machine with ${have} but received ${processes}`,
     );
   return `${processes} processes share ${have}: fewer would train faster, except where each has a GPU`;
 }
