@@ -167,6 +167,10 @@ const given = `declare global {
   const loss: import("@rfdetr/torch").Tensor;
   const lossOf: (outputs: import("rfdetr/model").Outputs) => import("@rfdetr/torch").Tensor;
   const step: () => void;
+  const group: import("@rfdetr/torch").distributed.ProcessGroup;
+  const graph: import("rfdetr/export").Graph;
+  const detector: import("rfdetr").RFDETR;
+  const pictures: AsyncIterable<string>;
 }
 export {};
 `;
@@ -174,7 +178,10 @@ export {};
 /** An example with imports of the exports that it uses without saying so. */
 function withImports(body) {
   const names = new Map(
-    subpaths().flatMap(({ specifier, exports }) => [...exports.keys()].map((name) => [name, specifier])),
+    // The first that has a name goes before the others: `RFDETR` is that of rfdetr, not that of the browser.
+    subpaths()
+      .flatMap(({ specifier, exports }) => [...exports.keys()].map((name) => [name, specifier]))
+      .reverse(),
   );
   const code = body.replace(/"[^"]*"|\/\/.*/g, "");
   const used = new Set([...code.matchAll(/(?<![.\w])[A-Za-z]\w*/g)].map(([word]) => word));
@@ -211,6 +218,7 @@ function wrongExamples(examples) {
     declaration: false,
     sourceMap: false,
     noEmit: true,
+    lib: ["ES2023", "DOM", "DOM.Iterable", "ESNext.Disposable"],
     verbatimModuleSyntax: false,
     typeRoots: [join(root, "node_modules/@types")],
   };

@@ -59,9 +59,9 @@ export class RFDETR {
   }
 
   /**
-   * Makes a detector of a variant. Its weights are loaded by {@link load} or the first prediction. Without `weights` they
-   * are those published for the variant, and are downloaded when they are first needed; `weights: "none"` trains from
-   * random ones.
+   * Makes a detector of a variant. Its weights are loaded by {@link load} or the first prediction. Without `weights`
+   * they are those published for the variant, and are downloaded when they are first needed; `weights: "none"` trains
+   * from random ones.
    * @throws ModelConfigError for an unknown variant
    * @throws CheckpointError if the weights are not there, or are of another variant
    */

@@ -1,4 +1,5 @@
-// Large images in overlapping tiles: where these lie, and how what is found in them becomes one list. No import of Node.
+// Large images in overlapping tiles: where these lie, and how what is found in them becomes one list. No import of
+// Node.
 import type { RgbPixels } from "../data/images/rgb.js";
 import type { Detection } from "../model/types.js";
 

@@ -85,7 +85,7 @@ class Track {
  * @example
  * import { RFDETR, Tracker } from "rfdetr";
  * const tracker = new Tracker();
- * for await (const { detections } of detector.predict(frames, { threshold: 0.1 }))
+ * for await (const { detections } of detector.predict(pictures, { threshold: 0.1 }))
  *   for (const { trackId, className, box } of tracker.update(detections)) console.log(trackId, className, box);
  */
 export class Tracker {
@@ -148,7 +148,7 @@ export class Tracker {
  * @param predictions found with a low threshold such as 0.1, so that weak detections can continue a track
  * @example
  * import { RFDETR, track } from "rfdetr";
- * for await (const { source, detections } of track(detector.predict(frames, { threshold: 0.1 })))
+ * for await (const { source, detections } of track(detector.predict(pictures, { threshold: 0.1 })))
  *   console.log(source, detections.map(({ trackId, className }) => `${className} ${trackId}`));
  */
 export async function* track(

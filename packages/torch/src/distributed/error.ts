@@ -35,7 +35,7 @@ const meanings: readonly [words: RegExp, what: string | null, hint: string][] = 
     "Start as many processes as the world size says, each with a rank of its own, and look at the logs of these",
   ],
   [/^ProcessGroupNCCL is only supported with GPUs/, "no GPU is seen", "Train on the CPU, or see docs/gpu.md"],
-  [/without NCCL/, null, "Run npm run setup -- --cuda anew, or install nvidia-cuda-crt beside the PyTorch in use"],
+  [/without NCCL/, null, "Set the engine up with CUDA anew, or install nvidia-cuda-crt beside the PyTorch in use"],
   [/^two processes have rank|^the ranks differ/, null, "Start all processes with the same command and their own ranks"],
   [
     /EADDRINUSE|address already in use/,

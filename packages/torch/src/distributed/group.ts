@@ -73,6 +73,7 @@ export class ProcessGroup {
     const { rank, size, address, port, isStoreServer, timeoutSeconds } = options;
     if (!(Number.isInteger(size) && size >= 1 && Number.isInteger(rank) && rank >= 0 && rank < size))
       throw new DistributedError(`Expected a rank from 0 to ${size - 1} but received ${rank}`);
+    const what = `join the ${size} processes at ${address}:${port}`;
     try {
       native.joinGroup(
         rank,
@@ -87,7 +88,7 @@ export class ProcessGroup {
         options.device ?? "cpu",
       );
     } catch (error) {
-      throw groupFailure(`join the ${size} processes at ${address}:${port}`, rank, error);
+      throw groupFailure(what, rank, error);
     }
     const group = new ProcessGroup(options);
     group.store.set(`host/${rank}`, hostname());

@@ -42,7 +42,7 @@ export interface ReductionTimes {
  * @example
  * import { distributed } from "@rfdetr/torch";
  * const reducer = new distributed.Reducer(group, model.namedParameters());
- * const loss = criterion(model.call(images));
+ * const loss = criterion.compute(model.call(images), targets, { training: true }).total;
  * reducer.backward(loss); // every parameter has the sum of all ranks now
  * console.log(reducer.last().waitSeconds);
  */
