@@ -180,7 +180,9 @@ function withImports(body) {
   const names = new Map(
     // The first that has a name goes before the others: `RFDETR` is that of rfdetr, not that of the browser.
     subpaths()
-      .flatMap(({ specifier, exports }) => [...exports.keys()].map((name) => [name, specifier]))
+      .flatMap(({ specifier, exports }) =>
+        [...exports.keys()].map((name) => /** @type {[string, string]} */ ([name, specifier])),
+      )
       .reverse(),
   );
   const code = body.replace(/"[^"]*"|\/\/.*/g, "");
