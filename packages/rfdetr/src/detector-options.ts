@@ -101,6 +101,7 @@ export const exportOptions = {
   gridSample: oneOf(true, false),
   data: text,
   split: oneOf("train", "valid", "test"),
+  report: oneOf(true, false),
   progress: callback,
 };
 export const resumeOptions = {
@@ -131,8 +132,14 @@ export interface DetectorExportOptions {
   data?: string;
   /** Default `valid`. */
   split?: Split;
+  /** Whether to measure every precision on the same images, and to write the table beside the file. */
+  report?: boolean;
   /** Called with what is done now, and how much of it. */
-  progress?: (doing: "tracing" | "calibrating" | "writing" | "proving", done: number, total: number) => void;
+  progress?: (
+    doing: "tracing" | "calibrating" | "writing" | "proving" | "comparing",
+    done: number,
+    total: number,
+  ) => void;
 }
 
 /** What may change when a run is continued. */

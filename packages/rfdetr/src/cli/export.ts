@@ -2,6 +2,7 @@
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { ExportOptions, ExportResult } from "../export/export-onnx.js";
+import { driftText } from "../export/precision/drift-text.js";
 import { UsageError } from "../support/errors.js";
 import { counted, fraction, shownPath } from "../support/format.js";
 import type { Console } from "./console.js";
@@ -28,6 +29,7 @@ interface ExportFlags extends OutputFlags, WeightsFlags {
   gridsample: boolean;
   data?: string;
   split: string;
+  report: boolean;
 }
 
 /** Registers `rfdetr export`. */
@@ -58,7 +60,8 @@ export function addExport(program: Command, finish: (code: number) => void): voi
         "sample by gathers, for runtimes that lack the operator GridSample or compute it wrongly",
       )
       .option("--data <dir>", "dataset whose images prove the file (default: drawn images)")
-      .option("--split <name>", "train, valid or test", "valid"),
+      .option("--split <name>", "train, valid or test", "valid")
+      .option("--report", "measure every precision on the same images, and write the table beside the file", false),
   );
   withWeightsFlags(command).action(async (flags: ExportFlags) => finish(await exportCommand(flags)));
 }
@@ -77,7 +80,7 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   const result = await exportOnnx({
     ...{ weights, precision, batch, split },
     out: flags.out ?? defaultOut(weights, { precision, gridSample: flags.gridsample }),
-    gridSample: flags.gridsample,
+    ...{ gridSample: flags.gridsample, report: flags.report },
     ...(resolution === undefined ? {} : { resolution }),
     ...(flags.data === undefined ? {} : { data: flags.data }),
     training: trainedPrecision(weights),
@@ -105,13 +108,14 @@ function showProgress(console: Console): ExportOptions["progress"] {
   return (doing, done, total) => {
     if (doing === "tracing") console.live("tracing the model");
     else if (doing === "calibrating") console.live(`calibrating ${done}/${total}`);
+    else if (doing === "comparing") console.live(`comparing precisions ${done}/${total}`);
     else if (doing === "writing") console.live(`writing ${formatBytes(done)} of ${formatBytes(total)}`);
     else console.live(`proving on image ${done}/${total}`);
   };
 }
 
 function show(console: Console, result: ExportResult, data?: string): void {
-  const { out, opset, precision, bytes, nodes, islands, proof } = result;
+  const { out, opset, precision, bytes, nodes, islands, proof, drift } = result;
   if (console.json)
     console.data({
       ...{ out, opset, precision, bytes, nodes, islands },
@@ -120,7 +124,9 @@ function show(console: Console, result: ExportResult, data?: string): void {
       max_score_error: proof?.max_score_error ?? null,
       flips: proof?.flips ?? null,
       AP: proof?.AP ?? null,
+      ...(drift === null ? {} : { drift: { images: drift.images, threshold: drift.threshold, forms: drift.forms } }),
     });
+  if (drift !== null) console.result(driftText(drift));
   console.result(`${shownPath(out)}: ${precision}, opset ${opset}, ${counted(nodes, "node")}, ${formatBytes(bytes)}`);
   for (const { module, why } of islands) console.warning(`${module || "the model"} is float32 in the file: ${why}`);
   if (proof === null) {

@@ -7,7 +7,7 @@ import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import { checkInputSize } from "../model/variants.js";
 import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";
-import { discard, syncFile, writeFailure } from "../support/atomic.js";
+import { discard, replaceText, syncFile, writeFailure } from "../support/atomic.js";
 import { ExportError, UsageError } from "../support/errors.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/version.js";
@@ -16,6 +16,8 @@ import { loadModel } from "../weights/weights.js";
 import { type ExportPrecision, tolerances } from "./export-precisions.js";
 import { firstDifference } from "./first-difference.js";
 import type { Graph } from "./graph.js";
+import { type Drift, measureDrift } from "./precision/drift.js";
+import { driftText } from "./precision/drift-text.js";
 import { type Island, preciseGraph } from "./precision/precise-graph.js";
 import { proofImages } from "./proof-images.js";
 import { goldensOf, OwnOutputs, type Proof, prove } from "./prove.js";
@@ -43,12 +45,18 @@ export interface ExportOptions {
   /** Precision policy, overrides and name of the precision that the weights were trained in. */
   training?: { policy?: Policy; overrides?: Overrides; precision?: string };
   reading?: ReadOptions;
+  /** Whether to measure every precision on the same images, and to write the table beside the file. */
+  report?: boolean;
   /** Changes the graph before it is written: see {@link Graph}. */
   pass?: (graph: Graph) => void | Promise<void>;
   /** Called with a sentence for each image that does not decode and is left out. */
   onBadImage?: (message: string) => void;
   /** Called with what is done now, and how much of it. */
-  progress?: (doing: "tracing" | "calibrating" | "writing" | "proving", done: number, total: number) => void;
+  progress?: (
+    doing: "tracing" | "calibrating" | "writing" | "proving" | "comparing",
+    done: number,
+    total: number,
+  ) => void;
 }
 
 /** What an export has made. */
@@ -63,6 +71,8 @@ export interface ExportResult {
   islands: Island[];
   /** null where onnxruntime-node is not installed: the file is not proved. */
   proof: ExportProof | null;
+  /** With `report`: every precision on the same images. It lies beside the file too, as `.drift.json` and `.drift.txt`. */
+  drift: Drift | null;
 }
 
 /**
@@ -117,15 +127,14 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     place.make();
     options.progress?.("tracing", 0, 1);
     const runs = hasRuntime();
-    const { graph, islands } = await preciseGraph(model, {
+    const precise = {
       ...options.training,
-      ...{ precision, batch, height, width },
-      gridSample: options.gridSample ?? true,
-      images: runs ? images : null,
-      path: place.probe,
+      ...{ precision, batch, height, width, gridSample: options.gridSample ?? true, path: place.probe },
       ...(options.calibrationImages === undefined ? {} : { calibrationImages: options.calibrationImages }),
-      progress: (done, total) => options.progress?.("calibrating", done, total),
-    });
+      images: runs ? images : null,
+      progress: (done: number, total: number) => options.progress?.("calibrating", done, total),
+    };
+    const { graph, islands } = await preciseGraph(model, precise);
     await options.pass?.(graph);
     const progress = (done: number, total: number) => options.progress?.("writing", done, total);
     writeOnnx(
@@ -145,12 +154,27 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     const stored = proof === null ? null : storedProof(proof);
     const goldens = await goldensOf(runs ? place.file : null, own, [height, width]);
     place.append({ ...metadata, proof: stored, goldens }, metadata);
-    return { out, opset, precision, bytes: place.publish(), nodes: graph.nodes.length, islands, proof: stored };
+    const drift =
+      options.report && runs
+        ? await measureDrift(model, {
+            ...{ ...precise, images, classNames, trained: options.training?.precision },
+            progress: (done, total) => options.progress?.("comparing", done, total),
+          })
+        : null;
+    const bytes = place.publish();
+    if (drift !== null) writeDrift(out, drift);
+    return { out, opset, precision, bytes, nodes: graph.nodes.length, islands, proof: stored, drift };
   } catch (error) {
     throw writeFailure(out, error);
   } finally {
     place.discard();
   }
+}
+
+/** Puts the drift table beside the file, in place of one of an earlier export of that name. */
+function writeDrift(out: string, drift: Drift): void {
+  replaceText(`${out}.drift.json`, `${JSON.stringify(drift, null, 1)}\n`);
+  replaceText(`${out}.drift.txt`, driftText(drift));
 }
 
 /** @throws UsageError */

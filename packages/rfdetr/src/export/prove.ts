@@ -41,11 +41,14 @@ export interface Proof extends ExportProof {
   worst: EvaluationBatch | null;
 }
 
-/** The model's own outputs, in float32. */
+/** The model's own outputs, by default in float32. */
 export class OwnOutputs {
   readonly #autocast: Autocast;
-  constructor(readonly model: RFDETRModel) {
-    this.#autocast = modelAutocast(model, { precision: "32-true" });
+  constructor(
+    readonly model: RFDETRModel,
+    autocast = modelAutocast(model, { precision: "32-true" }),
+  ) {
+    this.#autocast = autocast;
   }
 
   /** Raw outputs of each image of a batch. */

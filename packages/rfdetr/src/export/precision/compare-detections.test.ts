@@ -48,8 +48,10 @@ describe("two forms of the detections of an image", () => {
     expect(compareDetections(above, below, 0.25).flips).toBe(0);
   });
 
-  it("leave out detections that no one would show", () => {
-    const faint = detections([0, 0.03, 0, 0, 10, 10]);
-    expect(compareDetections(faint, detections(), 0.5)).toEqual({ pairs: [], flips: 0 });
+  it("leave out faint detections behind the best sixteen", () => {
+    const row = (score: number): Row => [0, score, 0, 0, 10, 10];
+    const many = (count: number, score: number) => Array.from({ length: count }, () => row(score));
+    expect(compareDetections(detections(...many(20, 0.03)), detections(), 0.5).pairs).toHaveLength(16);
+    expect(compareDetections(detections(...many(20, 0.25)), detections(), 0.5).pairs).toHaveLength(20);
   });
 });

@@ -18,14 +18,16 @@ export interface Pair {
 
 /** Detections of an image in two forms. */
 export interface Comparison {
-  /** Detections of the first form from {@link leastScore} on, best first. */
+  /** Detections of the first form with a score of 0.1 or more, at least the best 16, best first. */
   pairs: Pair[];
   /** Detections on one side of the threshold in one form and without a partner there in the other. */
   flips: number;
 }
 
-/** Detections with lower scores are not compared. */
-export const leastScore = 0.1;
+/** Detections with lower scores are not compared, */
+const leastScore = 0.1;
+/** but so many of the best are, as in a model that has learned little. */
+const atLeast = 16;
 /** Boxes that overlap less are not of the same object. */
 const leastIou = 0.5;
 
@@ -36,14 +38,14 @@ const leastIou = 0.5;
  * @param threshold score from which a detection counts
  */
 export function compareDetections(first: ScoredBoxes, second: ScoredBoxes, threshold: number): Comparison {
-  const partners = assign(first, second, leastScore / 2);
+  const partners = assign(first, second);
   const pairs: Pair[] = [];
   let flips = 0;
   for (let i = 0; i < first.scores.length; i++) {
     const j = partners.get(i);
     const [score, other] = [first.scores[i], j === undefined ? 0 : second.scores[j]];
     if (score >= threshold && other < threshold) flips++;
-    if (score < leastScore) continue;
+    if (score < leastScore && i >= atLeast) continue;
     const box = [...first.boxes.subarray(i * 4, i * 4 + 4)] as Pair["box"];
     const boxPx = j === undefined ? null : Math.max(...box.map((side, k) => Math.abs(side - second.boxes[j * 4 + k])));
     pairs.push({ label: first.labels[i], score, box, other, boxPx });
@@ -56,12 +58,12 @@ export function compareDetections(first: ScoredBoxes, second: ScoredBoxes, thres
   return { pairs, flips };
 }
 
-/** Indices of `second` by index of `first`. Detections below `least` take no part. */
-function assign(first: ScoredBoxes, second: ScoredBoxes, least: number): Map<number, number> {
+/** Indices of `second` by index of `first`. */
+function assign(first: ScoredBoxes, second: ScoredBoxes): Map<number, number> {
   const partners = new Map<number, number>();
   const [a, b] = [cornersToSizes(first.boxes), cornersToSizes(second.boxes)];
-  const indicesOf = ({ scores, labels }: ScoredBoxes, label: number): number[] =>
-    [...labels.keys()].filter((i) => labels[i] === label && scores[i] >= least);
+  const indicesOf = ({ labels }: ScoredBoxes, label: number): number[] =>
+    [...labels.keys()].filter((i) => labels[i] === label);
   for (const label of new Set(first.labels)) {
     const [rows, columns] = [indicesOf(first, label), indicesOf(second, label)];
     if (rows.length === 0 || columns.length === 0) continue;

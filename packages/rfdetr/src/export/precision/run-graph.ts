@@ -1,4 +1,5 @@
 // Runs a graph in onnxruntime on images, one by one, and reads values inside it.
+import { statSync } from "node:fs";
 import type { InferenceSession, TensorConstructor } from "onnxruntime-node";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import { toPlanes } from "../../onnx/pixels.js";
@@ -12,6 +13,8 @@ export class RunningGraph {
     readonly session: InferenceSession,
     readonly also: readonly Value[],
     readonly Tensor: TensorConstructor,
+    /** Of the file. */
+    readonly bytes: number,
   ) {}
 
   /**
@@ -21,7 +24,8 @@ export class RunningGraph {
   static async open(graph: Graph, path: string, also: readonly Value[] = []): Promise<RunningGraph> {
     writeOnnx(graph, path, { path: `${path}.data` }, { metadata: {}, version: "", also });
     const { InferenceSession: Session, Tensor } = await import("onnxruntime-node");
-    return new RunningGraph(await Session.create(path, { logSeverityLevel: 3 }), also, Tensor);
+    const session = await Session.create(path, { logSeverityLevel: 3 });
+    return new RunningGraph(session, also, Tensor, statSync(path).size);
   }
 
   /**
