@@ -1,5 +1,6 @@
 // The drift table as text.
 import { formatBytes, textTable } from "@rfdetr/amp/text";
+import { counted } from "../../support/format.js";
 import type { Drift, DriftDetection, DriftForm } from "./drift.js";
 
 /** Detections that the text lists. */
@@ -12,7 +13,7 @@ const listed = 20;
 export function driftText({ images, threshold, forms, detections }: Drift): string {
   const shown = detections.filter(({ score }) => score >= threshold).length;
   return `${[
-    `${detections.length} detections on ${images} images (scores of 0.1 or more, at least the best 16 of each); ${shown} are above ${threshold}`,
+    `${counted(detections.length, "detection")} on ${counted(images, "image")} (scores of 0.1 or more, at least the best 16 of each); ${shown} above ${threshold}`,
     "",
     "Against libtorch in float32",
     textTable(

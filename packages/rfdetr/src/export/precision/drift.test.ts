@@ -89,9 +89,7 @@ it("is shown as tables, with what a form lacks", () => {
       { image: 8, class: "dog", box: [0, 0, 1, 1], score: 0.25, forms: { second: null } },
     ],
   });
-  expect(text).toContain(
-    "2 detections on 1 images (scores of 0.1 or more, at least the best 16 of each); 1 are above 0.5",
-  );
+  expect(text).toContain("2 detections on 1 image (scores of 0.1 or more, at least the best 16 of each); 1 above 0.5");
   expect(text).toMatch(/^second +0.50 +0.50 +0.25 +0.25 +0 +1 +0.2500 +5.0 +2.00 KiB$/m);
   expect(text).toMatch(/^second +first +0.50 +0.50 +0.25 +0.25 +0 +1$/m);
   expect(text).toMatch(/^ *7 +cat +0.750 +0.500 0.50 px$/m);

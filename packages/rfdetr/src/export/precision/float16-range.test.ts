@@ -18,9 +18,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function islandsOf(model: RFDETRModel) {
+async function islandsOf(model: RFDETRModel, batch: 1 | "dynamic" = 1) {
   const images = await proofImages(null, [], [side, side], 1);
-  const options = { precision: "fp16", batch: 1, height: side, width: side, gridSample: true, images } as const;
+  const options = { precision: "fp16", batch, height: side, width: side, gridSample: true, images } as const;
   return await preciseGraph(model, { ...options, path: join(folder, "probe.onnx"), progress() {} });
 }
 
@@ -31,18 +31,21 @@ it("finds nothing beyond the range of float16 in a model without large activatio
   expect((await islandsOf(model)).islands).toEqual([]);
 });
 
-it("names the layer whose results float16 cannot hold, and keeps it in float32", async () => {
-  const model = new RFDETRModel(config);
-  fillModel(model);
-  model.eval();
-  const [[path, layer]] = [...model.namedModules()].filter(([name]) => name.endsWith("layer.1.mlp.fc1"));
-  const { weight } = layer as unknown as { weight: Parameters<typeof ops.mul_>[0] };
-  noGrad(() => void ops.mul_(weight, 1e6));
-  const { graph, islands } = await islandsOf(model);
-  expect(islands[0]).toMatchObject({ module: path });
-  expect(islands[0].why).toMatch(/^aten::linear has values up to \d.*, and float16 ends at 65504$/);
-  const product = graph.nodes.find(({ op, origin }) => op === "MatMul" && origin.module === path);
-  expect(product?.outputs[0].dtype).toBe("float32");
-  const next = graph.nodes.find(({ op, origin }) => op === "MatMul" && origin.module === path.replace("fc1", "fc2"));
-  expect(next?.inputs[0]?.dtype).toBe("float32");
-});
+it.each([1, "dynamic"] as const)(
+  "names the layer whose results float16 cannot hold, and keeps it in float32 (batch %s)",
+  async (batch) => {
+    const model = new RFDETRModel(config);
+    fillModel(model);
+    model.eval();
+    const [[path, layer]] = [...model.namedModules()].filter(([name]) => name.endsWith("layer.1.mlp.fc1"));
+    const { weight } = layer as unknown as { weight: Parameters<typeof ops.mul_>[0] };
+    noGrad(() => void ops.mul_(weight, 1e6));
+    const { graph, islands } = await islandsOf(model, batch);
+    expect(islands[0]).toMatchObject({ module: path });
+    expect(islands[0].why).toMatch(/^aten::linear has values up to \d.*, and float16 ends at 65504$/);
+    const product = graph.nodes.find(({ op, origin }) => op === "MatMul" && origin.module === path);
+    expect(product?.outputs[0].dtype).toBe("float32");
+    const next = graph.nodes.find(({ op, origin }) => op === "MatMul" && origin.module === path.replace("fc1", "fc2"));
+    expect(next?.inputs[0]?.dtype).toBe("float32");
+  },
+);
