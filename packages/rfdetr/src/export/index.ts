@@ -14,5 +14,8 @@ export {
 } from "./graph.js";
 export { type GraphOptions, makeGraph } from "./make-graph.js";
 export type { LowPrecision } from "./precision/convert-constant.js";
+export type { Drift, DriftDetection, DriftForm } from "./precision/drift.js";
+export type { FormError } from "./precision/forms.js";
 export { type BeyondRange, type LoweringOptions, lowerPrecision } from "./precision/lower-precision.js";
+export type { Island } from "./precision/precise-graph.js";
 export { type FileOptions, opset, writeOnnx } from "./write-onnx.js";

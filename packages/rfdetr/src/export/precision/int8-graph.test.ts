@@ -16,7 +16,7 @@ import { type ProofImages, proofImages } from "../proof-images.js";
 import { type Int8Island, int8Graph } from "./int8-graph.js";
 import { productsOf, quantise, quantiseWeight } from "./quantise.js";
 
-const classNames = emojiClasses.slice(0, 2).map((each) => (typeof each === "string" ? each : each[0]));
+const classNames = emojiClasses.slice(0, 2);
 const config = resolveModel("tiny", { numClasses: 2 });
 const side = config.resolution;
 

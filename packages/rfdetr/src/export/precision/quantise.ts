@@ -100,7 +100,10 @@ const clamp = (value: number, least: number, most: number): number => Math.max(l
  */
 const largestWeight = 63;
 
-/** Symmetric int8 with a scale for each index of an axis. */
+/**
+ * Symmetric int8 with a scale for each index of an axis.
+ * @internal for tests
+ */
 export function quantiseWeight(
   { data, shape }: Pick<Value, "data" | "shape">,
   axis: number,
