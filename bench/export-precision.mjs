@@ -4,15 +4,19 @@
 //
 //   node bench/export-precision.mjs [--weights FILE --data DIR] [--model nano] [--json]
 //
-// Without weights, those of a seed, whose scores are no detections: the queries of the highest scores are compared.
+// Without weights, filled ones on drawn images: their best queries are compared. Queries that learned nothing all look
+// the same, so that rounding, which changes the order of untrained proposals, does not pair them with others.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { noGrad, ops } from "@rfdetr/torch";
+import { synthesize } from "rfdetr/data";
 import { exportOnnx } from "rfdetr/export";
 import { RFDETRModel, resolveModel } from "rfdetr/model";
 import { machineLine } from "rfdetr/support";
 import { saveWeights } from "rfdetr/weights";
+import { emojiClasses } from "../packages/rfdetr/dist/data/synth/synth-sprites.js";
 import { driftText } from "../packages/rfdetr/dist/export/precision/drift-text.js";
 import { fillModel } from "../packages/rfdetr/dist/instruments/deterministic-fill.js";
 
@@ -26,18 +30,23 @@ const { values } = parseArgs({
 });
 const folder = mkdtempSync(join(tmpdir(), "export-precision-"));
 try {
-  let { weights } = values;
+  let { weights, data } = values;
   if (weights === undefined) {
-    const config = resolveModel(/** @type {any} */ (values.model));
+    const classNames = emojiClasses.slice(0, 8);
+    const config = resolveModel(/** @type {any} */ (values.model), { numClasses: classNames.length });
     const model = new RFDETRModel(config);
     fillModel(model);
+    noGrad(() => {
+      for (const { weight } of [model.queryFeat, model.refpointEmbed]) ops.zero_(weight);
+    });
     weights = join(folder, "weights.safetensors");
-    const classNames = Array.from({ length: config.numClasses }, (_, i) => `class ${i}`);
     saveWeights(weights, model.stateDict(), { classNames, config });
+    data = join(folder, "data");
+    await synthesize(data, { images: 48, size: config.resolution, classes: classNames.length });
   }
   const { drift } = await exportOnnx({
     ...{ weights, out: join(folder, "model.onnx"), precision: "fp32", batch: 1, report: true },
-    ...(values.data === undefined ? {} : { data: values.data }),
+    ...(data === undefined ? {} : { data }),
   });
   if (drift === null) throw new Error("onnxruntime-node is not installed");
   if (values.json) console.log(JSON.stringify(drift));
