@@ -3,11 +3,11 @@
 // One picture through exported files: in Node, in Chromium, in transformers.js where it is installed, and beside the
 // detector's own forward pass. From pixels of the model's size to detections: normalised, run, post-processed.
 //
-//   node bench/exported.mjs [--model nano | --weights FILE] [--precision fp32,fp16] [--rounds 3] [--steps 15] [--transformers DIR]
-//                           [--json]
+//   node bench/exported.mjs [--model nano | --weights FILE] [--precision fp32,fp16] [--rounds 3] [--steps 15]
+//                           [--transformers DIR] [--json]
 //
-// Each figure is the median of a fresh process, in turns. Without --weights they are those of a seed, which no precision
-// below fp32 can be proved with: their candidates differ by rounding alone. DIR is a folder whose
+// Each figure is the median of a fresh process, in turns. Without --weights they are those of a seed, which no
+// precision below fp32 can be proved with: their candidates differ by rounding alone. DIR is a folder whose
 // node_modules hold @huggingface/transformers. Chromium is skipped where there is none.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";

@@ -107,13 +107,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     variant: config.variant,
     resolution: [height, width],
     classNames,
-    preprocessing: {
-      mean: [...imageMean],
-      std: [...imageDeviation],
-      resize: "bilinear",
-      antialias: true,
-      layout: "NCHW",
-    },
+    preprocessing,
     numSelect: config.numSelect,
     precision,
     trainingPrecision: options.training?.precision ?? null,
@@ -170,6 +164,15 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     place.discard();
   }
 }
+
+/** What the input of every file has gone through. */
+const preprocessing: ExportMetadata["preprocessing"] = {
+  mean: [...imageMean],
+  std: [...imageDeviation],
+  resize: "bilinear",
+  antialias: true,
+  layout: "NCHW",
+};
 
 /** Puts the drift table beside the file, in place of one of an earlier export of that name. */
 function writeDrift(out: string, drift: Drift): void {

@@ -157,7 +157,9 @@ class Search {
   }
 }
 
-/** The path of a numbered layer of encoder or decoder, such as `transformer.decoder.layers.0`, or of a part beside them. */
+/**
+ * The path of a numbered layer of encoder or decoder, such as `transformer.decoder.layers.0`, or of a part beside them.
+ */
 function blockOf({ origin: { module } }: Product): string {
   return /^.*?\.layers?\.\d+(?=\.|$)/.exec(module)?.[0] ?? module.split(".").slice(0, 3).join(".");
 }

@@ -7,8 +7,8 @@ export const layouts: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Moves casts ahead of nodes that only lay out, where that takes casts away or lets less memory move: rounding and moving
- * an element give the same in either order.
+ * Moves casts ahead of nodes that only lay out, where that takes casts away or lets less memory move: rounding and
+ * moving an element give the same in either order.
  */
 export function moveCasts(graph: Graph): void {
   while (graph.nodes.toReversed().some((node) => moveCast(graph, node)));

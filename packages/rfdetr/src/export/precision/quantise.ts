@@ -95,8 +95,8 @@ class Rounding {
 const clamp = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
 
 /**
- * Largest int8 of a weight. Processors with AVX2 and without VNNI add two products in 16 bits, and cut off what does not
- * fit: uint8 times 7 bits always fits.
+ * Largest int8 of a weight. Processors with AVX2 and without VNNI add two products in 16 bits, and cut off what does
+ * not fit: uint8 times 7 bits always fits.
  */
 const largestWeight = 63;
 
