@@ -43,9 +43,9 @@ const meanings: readonly [words: RegExp, what: string | null, hint: string][] = 
     "Choose another MASTER_PORT, and start one process only as rank 0",
   ],
   [
-    /client socket has timed out|failed to connect|Name or service not known|name resolution/,
+    /client socket has timed out|failed to connect|Name or service not known|name resolution|Ping failed/,
     "rank 0 was not reached",
-    "Check MASTER_ADDR and MASTER_PORT, the firewall, and that rank 0 runs",
+    "Check MASTER_ADDR and MASTER_PORT (another program may answer there), the firewall, and that rank 0 runs",
   ],
 ];
 

@@ -43,10 +43,11 @@ export function joinRun(
   const device = resolveDevice(settings?.device ?? "auto", place);
   if (device !== "cpu") checkGpus(place);
   const group = distributed.ProcessGroup.join({ ...place, device });
+  const alive = (): void => void (stop.length > 1 && Atomics.add(stop, 1, 1));
+  alive();
   const words = new LastWords(group, place, asks);
   const explain = (error: unknown): unknown => words.explain(error);
   try {
-    const alive = (): void => void (stop.length > 1 && Atomics.add(stop, 1, 1));
     return { group, request: shared(group, request), explain, alive };
   } catch (error) {
     throw explain(error);

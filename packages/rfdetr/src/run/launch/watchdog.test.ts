@@ -4,10 +4,12 @@ import { watchThread } from "./watchdog.js";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+const place = { rank: 1, timeoutSeconds: 60, address: "10.0.0.1", port: 29_500 };
+
 describe("a training thread that is watched", () => {
   it("counts as stuck when it has not met the others for half as long again as the timeout", () => {
     const [shared, stuck] = [new Int32Array(2), vi.fn()];
-    watchThread(shared, { rank: 1, timeoutSeconds: 60 }, stuck);
+    watchThread(shared, place, stuck);
     for (let second = 0; second < 200; second += 50) {
       vi.advanceTimersByTime(50_000);
       shared[1] = (shared[1] as number) + 1;
@@ -21,9 +23,21 @@ describe("a training thread that is watched", () => {
     });
   });
 
+  it("has three timeouts to join: c10d looks for rank 0 longer than the timeout, and for ever at a silent port", () => {
+    const [shared, stuck] = [new Int32Array(2), vi.fn()];
+    watchThread(shared, place, stuck);
+    vi.advanceTimersByTime(179_000);
+    expect(stuck).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1000);
+    expect(stuck.mock.calls[0]?.[0]).toMatchObject({
+      message: expect.stringMatching(/^Rank 1 on .* has not joined the others at 10\.0\.0\.1:29500 after 180 seconds$/),
+      hint: expect.stringContaining("another program may have that port"),
+    });
+  });
+
   it("is not looked at any more when it has ended", () => {
     const stuck = vi.fn();
-    watchThread(new Int32Array(2), { rank: 1, timeoutSeconds: 60 }, stuck)();
+    watchThread(new Int32Array(2), place, stuck)();
     vi.advanceTimersByTime(1_000_000);
     expect(stuck).not.toHaveBeenCalled();
   });

@@ -6,17 +6,21 @@ import type { RankPlace } from "./place.js";
 
 /** Times the timeout after which a thread counts as stuck: calls of the group fail by themselves before. */
 const times = 1.5;
-/** Looks in that time. Looks are counted rather than seconds, because a process that was stopped makes none. */
-const looks = 12;
+/** The same for a thread that joins: it waits for rank 0, then for all ranks, and c10d looks for rank 0 for longer than
+ * it was told. Where another program has the port and says nothing, c10d waits for ever. */
+const timesToJoin = 3;
+/** Looks in a timeout. Looks are counted rather than seconds, because a process that was stopped makes none. */
+const looks = 8;
 
 /**
- * Watches a training thread. @param shared whose second number the thread counts up each time that it meets the others
+ * Watches a training thread.
+ * @param shared whose second number the thread counts up when it has joined, and each time that it meets the others
  * @param stuck is called once, with the error to end with
  * @returns a function that ends the watch
  */
 export function watchThread(
   shared: Int32Array,
-  { rank, timeoutSeconds }: Pick<RankPlace, "rank" | "timeoutSeconds">,
+  { rank, timeoutSeconds, address, port }: Pick<RankPlace, "rank" | "timeoutSeconds" | "address" | "port">,
   stuck: (error: RankError) => void,
 ): () => void {
   let [seen, quiet] = [Atomics.load(shared, 1), 0];
@@ -25,12 +29,19 @@ export function watchThread(
       const now = Atomics.load(shared, 1);
       quiet = now === seen ? quiet + 1 : 0;
       seen = now;
-      if (quiet < looks) return;
+      const limit = now === 0 ? timesToJoin : times;
+      if (quiet < limit * looks) return;
       clearInterval(clock);
-      const message = `Rank ${rank} on ${hostname()} has not got on for ${times * timeoutSeconds} seconds`;
-      stuck(new RankError(message, { hint: "Look at what it reads: a disk or a network folder may hang" }));
+      const [what, hint] =
+        now === 0
+          ? [
+              `not joined the others at ${address}:${port} after`,
+              "Check MASTER_ADDR and MASTER_PORT: another program may have that port",
+            ]
+          : ["not got on for", "Look at what it reads: a disk or a network folder may hang"];
+      stuck(new RankError(`Rank ${rank} on ${hostname()} has ${what} ${limit * timeoutSeconds} seconds`, { hint }));
     },
-    ((times * timeoutSeconds) / looks) * 1000,
+    (timeoutSeconds / looks) * 1000,
   );
   clock.unref();
   return () => clearInterval(clock);
