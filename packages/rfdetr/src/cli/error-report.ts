@@ -21,6 +21,7 @@ const optionOf: Readonly<Record<string, string>> = {
   resume: "--resume",
   lr: "--lr",
   precision: "--precision",
+  processes: "--processes",
 };
 
 /**

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { getEventListeners } from "node:events";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { resolveSettings } from "../settings/resolve.js";
 import { TrainRun } from "./train-run.js";
 
@@ -32,6 +32,25 @@ describe("a training run that fails", () => {
       "await run.result.catch((error) => console.error(error.code));",
     ])
       expect(evaluate(code)).toMatchObject({ status: 0, stderr: expect.stringMatching(/^ERR_\w+\n$/) });
+  });
+});
+
+describe("restarts", () => {
+  const settings = resolveSettings({ datasetDir: nowhere, model: "tiny" });
+  afterEach(() => void vi.unstubAllEnvs());
+
+  it("are refused for one process, which nobody would start anew", () => {
+    expect(() => TrainRun.start(settings, { maxRestarts: 2 })).toThrow(
+      "Expected several processes with restarts but received one process and 2",
+    );
+  });
+
+  it("are refused under a launcher, which starts processes anew itself", () => {
+    const launched = { RANK: "1", WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: "29500" };
+    for (const [name, value] of Object.entries(launched)) vi.stubEnv(name, value);
+    expect(() => TrainRun.start({ ...settings, processes: 2 }, { maxRestarts: 2 })).toThrow(
+      "Expected no restarts under a launcher but received 2",
+    );
   });
 });
 

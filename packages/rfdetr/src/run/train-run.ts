@@ -39,7 +39,7 @@ export interface TrainRunOptions {
    * torchrun, which has started the processes, it is their number.
    */
   processes?: number;
-  /** How often all processes are started anew when one of them is lost; default 0. */
+  /** How often all processes of several that this one starts are started anew when one is lost; default 0. */
   maxRestarts?: number;
   /** Stops the run as {@link TrainRun.stop} does. */
   signal?: AbortSignal;
@@ -126,7 +126,8 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
    * Starts a run: in a worker thread, in several processes of this machine, or in this process as one of a group that a
    * launcher such as torchrun has started.
    * @param settings null in a process of such a group that takes those of rank 0
-   * @throws UsageError for a number of processes that cannot be, or for wrong variables of a launcher
+   * @throws UsageError for a number of processes that cannot be, for restarts of a run that this process does not
+   * launch, or for wrong variables of a launcher
    */
   static start(settings: TrainSettings | null, options: TrainRunOptions = {}): TrainRun {
     letThreadsSleep();
@@ -270,10 +271,18 @@ async function withWeights(
 /** How many processes are to be started, or the place that this one has already. @throws UsageError */
 function whoTrains(
   settings: TrainSettings | null,
-  { processes, resume = null }: TrainRunOptions,
+  { processes, resume = null, maxRestarts = 0 }: TrainRunOptions,
 ): { processes: number; place: RankPlace | null } {
   const wanted = processes ?? settings?.processes ?? 1;
   const place = readPlace(process.env, settings?.processTimeout ?? 600, wanted)?.place ?? null;
+  if (maxRestarts > 0 && place !== null)
+    throw new UsageError(`Expected no restarts under a launcher but received ${maxRestarts}`, {
+      hint: "Leave them out: the launcher starts processes anew, as torchrun does with an option of its own",
+    });
+  if (maxRestarts > 0 && wanted === 1)
+    throw new UsageError(`Expected several processes with restarts but received one process and ${maxRestarts}`, {
+      hint: "Leave the restarts out, or train with more `processes`",
+    });
   if (place === null) {
     checkProcesses(wanted);
     return { processes: wanted, place };
