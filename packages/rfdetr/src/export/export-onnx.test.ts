@@ -1,5 +1,5 @@
 // An export as a whole, of a tiny model.
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -74,6 +74,26 @@ describe("an export", () => {
     const bytes = readFileSync(out);
     await expect(exportOnnx({ weights, out, precision: "fp32", batch: 1 })).rejects.toThrow(`but ${out} exists`);
     expect(readFileSync(out).equals(bytes)).toBe(true);
+  });
+
+  it("never replaces a file that appears while it works", async () => {
+    const out = join(folder, "meanwhile.onnx");
+    const pass = (): void => writeFileSync(out, "of another program");
+    await expect(exported({ out, pass })).rejects.toThrow(`but ${out} exists`);
+    expect(readFileSync(out, "utf8")).toBe("of another program");
+    expect(existsSync(`${out}.partial`)).toBe(false);
+  });
+
+  it("takes the place of one that was interrupted, and not of the user's files", async () => {
+    const out = join(folder, "again.onnx");
+    mkdirSync(`${out}.partial`);
+    writeFileSync(join(`${out}.partial`, "thesis.txt"), "");
+    await expect(exported({ out })).rejects.toThrow(`Expected no other files in ${out}.partial`);
+    expect(readdirSync(`${out}.partial`)).toEqual(["thesis.txt"]);
+    mkdirSync(join(folder, "interrupted.onnx.partial"));
+    writeFileSync(join(folder, "interrupted.onnx.partial", "interrupted.onnx"), "the beginning");
+    await exported({ out: join(folder, "interrupted.onnx") });
+    expect(existsSync(join(folder, "interrupted.onnx.partial"))).toBe(false);
   });
 
   it.each([

@@ -1,5 +1,5 @@
 // The export of weights as an ONNX file: graph, file, proof.
-import { appendFileSync, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Overrides, Policy } from "@rfdetr/amp";
 import type { Split } from "../data/index.js";
@@ -228,6 +228,7 @@ const shown = (value: number): string => value.toPrecision(3);
 class Place {
   readonly #folder: string;
   readonly #out: string;
+  #made = false;
   readonly file: string;
   readonly data: string;
   /** For a file with more outputs. */
@@ -241,9 +242,21 @@ class Place {
     this.probe = join(this.#folder, "probe.onnx");
   }
 
+  /** @throws UsageError if the folder holds anything but what an interrupted export leaves */
   make(): void {
-    discard(this.#folder);
+    const found = existsSync(this.#folder);
+    if (found && !this.#isLeftover())
+      throw new UsageError(
+        `Expected no other files in ${this.#folder}, where the export is made: remove it, or choose another name`,
+      );
+    if (found) discard(this.#folder);
     mkdirSync(this.#folder);
+    this.#made = true;
+  }
+
+  #isLeftover(): boolean {
+    const own = [this.file, this.data, this.probe, `${this.probe}.data`].map((path) => basename(path));
+    return statSync(this.#folder).isDirectory() && readdirSync(this.#folder).every((name) => own.includes(name));
   }
 
   /** Adds the entries of `metadata` that `written` lacks. */
@@ -255,6 +268,7 @@ class Place {
 
   /** Puts the files where they go. @returns their bytes */
   publish(): number {
+    checkOut(this.#out);
     const files = [this.data, this.file].filter((path) => existsSync(path));
     const bytes = files.reduce((sum, path) => sum + statSync(path).size, 0);
     for (const path of files) syncFile(path);
@@ -263,6 +277,6 @@ class Place {
   }
 
   discard(): void {
-    discard(this.#folder);
+    if (this.#made) discard(this.#folder);
   }
 }
