@@ -56,6 +56,7 @@ describe("writeOnnx", () => {
     const length = bytes.length;
     expect(readModelFile({ length, slice: (from, to) => bytes.subarray(from, to) })).toEqual({
       producer: "rfdetr",
+      outputs: ["labels"],
       metadata: { note: "ünï", later: "2" },
     });
   });

@@ -70,11 +70,46 @@ describe("the folder of a page", () => {
     expect(readdirSync(other)).toEqual(["thesis.txt"]);
   });
 
+  it("needs a model with the outputs of a detector", () => {
+    const renamed = join(folder, "renamed.onnx");
+    writeFileSync(renamed, Buffer.from(readFileSync(file).toString("latin1").replaceAll("labels", "levels"), "latin1"));
+    expect(() => writeDemoPage({ file: renamed, out: join(folder, "new") })).toThrow(
+      "outputs of the names dets and labels",
+    );
+  });
+
   it("needs an exported detector", () => {
     const text = join(folder, "text.onnx");
     writeFileSync(text, "no model");
     expect(() => writeDemoPage({ file: text, out: join(folder, "new") })).toThrow("text.onnx but it cannot be used");
     expect(existsSync(join(folder, "new"))).toBe(false);
+  });
+});
+
+describe("a page that cannot be made", () => {
+  const out = join(folder, "refused");
+  const other = join(folder, "other.onnx");
+  writeSmallOnnx(other, { ...detector, metadata: metadataEntries({ ...metadata, classNames: ["cat", "dog"] }) });
+
+  it.each([
+    [{ examples: [join(folder, "none.png")] }, "none.png does not exist"],
+    [{ examples: [folder] }, "is no file"],
+    [{ gatherForm: other }, "other.onnx has another variant, resolution or classes"],
+    [{ out: other }, "Expected a folder for the page but"],
+  ])("is refused in one sentence for %j, and nothing is written", (options, message) => {
+    expect(() => writeDemoPage({ file, out, ...options })).toThrow(message);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it("names the file that stands in its way, and can be made afterwards", () => {
+    const half = join(folder, "half");
+    writeDemoPage({ file, out: half });
+    rmSync(join(half, "index.html"));
+    mkdirSync(join(half, "index.html"));
+    expect(() => writeDemoPage({ file, out: half })).toThrow("index.html cannot be written in");
+    rmSync(join(half, "index.html"), { recursive: true });
+    writeDemoPage({ file, out: half });
+    expect(readdirSync(half)).toContain("model.onnx");
   });
 });
 

@@ -1,9 +1,11 @@
 // A page that shows what an exported file finds: static files for any server, with all that the page needs.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { writeFailure } from "../support/atomic.js";
 import { UsageError } from "../support/errors.js";
 import { workerScript } from "../support/worker-path.js";
+import type { ExportMetadata } from "./metadata.js";
 import { describeHead } from "./onnx-head.js";
 
 /** What a page is made of. */
@@ -39,14 +41,18 @@ const runtimeFiles = [
  * Writes the page.
  * @returns the bytes of its files
  * @throws CheckpointError if the file is no exported detector
- * @throws UsageError if the folder holds something else, or if onnxruntime-web is not installed
+ * @throws UsageError if the folder holds something else, if a picture is missing, if the gather form is of another
+ * detector, or if onnxruntime-web is not installed
+ * @throws RunDirectoryError if the folder cannot be written
  * @example
  * import { writeDemoPage } from "rfdetr/onnx";
  * writeDemoPage({ file: "bird.onnx", out: "site", examples: ["bird.jpg"] });
  */
 export function writeDemoPage(options: DemoPageOptions): number {
   const { file, out, gatherForm, examples = [], classNames } = options;
-  for (const each of gatherForm === undefined ? [file] : [file, gatherForm]) describeHead(each);
+  const detector = describeHead(file);
+  if (gatherForm !== undefined) checkSameDetector(file, detector, gatherForm);
+  for (const path of examples) checkPicture(path);
   checkFolder(out);
   const copies = new Map<string, string>();
   const page = fileURLToPath(new URL("../../page/", import.meta.url));
@@ -60,12 +66,6 @@ export function writeDemoPage(options: DemoPageOptions): number {
   if (gatherForm !== undefined) copies.set("model.gather.onnx", gatherForm);
   const pictures = examples.map((path, i) => `examples/${i + 1}${extname(path).toLowerCase()}`);
   for (const [i, path] of pictures.entries()) copies.set(path, examples[i]);
-  let bytes = 0;
-  for (const [name, path] of copies) {
-    mkdirSync(dirname(join(out, name)), { recursive: true });
-    copyFileSync(path, join(out, name));
-    bytes += readFileSync(path).byteLength;
-  }
   const model = {
     title: options.title ?? titleOf(file),
     file: "model.onnx",
@@ -73,8 +73,46 @@ export function writeDemoPage(options: DemoPageOptions): number {
     ...(classNames === undefined ? {} : { classNames }),
     examples: pictures,
   };
-  writeFileSync(join(out, modelFile), `${JSON.stringify(model, null, 2)}\n`);
-  return bytes;
+  return write(out, copies, `${JSON.stringify(model, null, 2)}\n`);
+}
+
+/** @returns the bytes of the copies. @throws RunDirectoryError */
+function write(out: string, copies: ReadonlyMap<string, string>, model: string): number {
+  let [bytes, path] = [0, join(out, modelFile)];
+  try {
+    mkdirSync(out, { recursive: true });
+    // First, so that a page that was interrupted can be written again.
+    writeFileSync(path, model);
+    for (const [name, from] of copies) {
+      path = join(out, name);
+      mkdirSync(dirname(path), { recursive: true });
+      copyFileSync(from, path);
+      bytes += statSync(path).size;
+    }
+    return bytes;
+  } catch (error) {
+    throw writeFailure(path, error);
+  }
+}
+
+/** The page takes one file for the other where it must. @throws UsageError */
+function checkSameDetector(file: string, own: ExportMetadata | null, gatherForm: string): void {
+  const described = ({ variant, resolution, classNames }: ExportMetadata) =>
+    JSON.stringify([variant, resolution, classNames]);
+  const other = describeHead(gatherForm);
+  if (own !== null && other !== null && described(own) !== described(other))
+    throw new UsageError(
+      `Expected the detector of ${file} in another form but ${gatherForm} has another variant, resolution or classes`,
+    );
+}
+
+/** @throws UsageError */
+function checkPicture(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found?.isFile())
+    throw new UsageError(
+      `Expected a picture for the page but ${path} ${found === undefined ? "does not exist" : "is no file"}`,
+    );
 }
 
 /** `bird-nano.onnx` → `Bird nano`. */
@@ -86,6 +124,7 @@ function titleOf(file: string): string {
 /** @throws UsageError if the folder holds anything but an earlier page */
 function checkFolder(out: string): void {
   if (!existsSync(out)) return;
+  if (!statSync(out).isDirectory()) throw new UsageError(`Expected a folder for the page but ${out} is a file`);
   if (readdirSync(out).length > 0 && !existsSync(join(out, modelFile)))
     throw new UsageError(
       `Expected a new folder, or that of an earlier page, for the page but ${out} holds other files`,

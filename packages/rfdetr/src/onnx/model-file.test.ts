@@ -11,7 +11,7 @@ const file = smallOnnx({
 });
 
 describe("the metadata of an ONNX file", () => {
-  it("are read with the name of its producer, without its graph", () => {
+  it("are read with the names of its producer and its outputs, without nodes and weights", () => {
     const read: [from: number, to: number][] = [];
     const bytes = {
       length: file.length,
@@ -20,7 +20,11 @@ describe("the metadata of an ONNX file", () => {
         return file.slice(from, to);
       },
     };
-    expect(readModelFile(bytes)).toEqual({ producer: "me", metadata: { a: "1", "b.ü": "two" } });
+    expect(readModelFile(bytes)).toEqual({
+      producer: "me",
+      outputs: ["dets", "labels"],
+      metadata: { a: "1", "b.ü": "two" },
+    });
     expect(read.every(([from, to]) => to - from <= 20)).toBe(true);
   });
 

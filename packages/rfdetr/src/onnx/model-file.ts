@@ -1,5 +1,6 @@
 // Reads the metadata of an ONNX file, a protobuf message `ModelProto` (onnx.proto3). Runtimes do not hand the metadata
-// out in the browser. Only tags and lengths are read; the graph with its weights is passed over. No import of Node.
+// out in the browser. Of the graph only the names of its outputs are read; nodes and weights are passed over. No import
+// of Node.
 
 /** Bytes of a file, wherever they are. */
 export interface FileBytes {
@@ -9,7 +10,7 @@ export interface FileBytes {
 }
 
 /** Numbers of the fields that are read. */
-const fields = { producerName: 2, graph: 7, metadata: 14, key: 1, value: 2 } as const;
+const fields = { producerName: 2, graph: 7, metadata: 14, key: 1, value: 2, output: 12, name: 1 } as const;
 
 /** The longest tag with its length: two numbers of at most ten bytes. */
 const longestHead = 20;
@@ -17,6 +18,8 @@ const longestHead = 20;
 /** What an ONNX file says of itself. */
 export interface ModelFile {
   producer: string;
+  /** Names of the graph's outputs. */
+  outputs: string[];
   metadata: Record<string, string>;
 }
 
@@ -25,11 +28,14 @@ export interface ModelFile {
  * @throws Error if the bytes are not those of an ONNX file
  */
 export function readModelFile(bytes: FileBytes): ModelFile {
-  const file: ModelFile = { producer: "", metadata: {} };
+  const file: ModelFile = { producer: "", outputs: [], metadata: {} };
   let graphs = 0;
   for (const { field, from, to } of messageFields(bytes)) {
     if (field === fields.producerName) file.producer = text(bytes.slice(from, to));
-    if (field === fields.graph) graphs++;
+    if (field === fields.graph) {
+      graphs++;
+      file.outputs.push(...outputNames(partOf(bytes, from, to)));
+    }
     if (field !== fields.metadata) continue;
     const entry = bytes.slice(from, to);
     const parts = new Map<number, string>();
@@ -38,6 +44,19 @@ export function readModelFile(bytes: FileBytes): ModelFile {
   }
   if (graphs !== 1) throw new Error("Expected a graph but the file holds none");
   return file;
+}
+
+function* outputNames(graph: FileBytes): Generator<string> {
+  for (const { field, from, to } of messageFields(graph)) {
+    if (field !== fields.output) continue;
+    const output = partOf(graph, from, to);
+    for (const part of messageFields(output))
+      if (part.field === fields.name) yield text(output.slice(part.from, part.to));
+  }
+}
+
+function partOf(bytes: FileBytes, start: number, end: number): FileBytes {
+  return { length: end - start, slice: (from, to) => bytes.slice(start + from, start + to) };
 }
 
 interface Field {

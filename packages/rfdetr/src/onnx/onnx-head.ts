@@ -24,11 +24,15 @@ export function readHead(path: string): ModelFile {
 
 /**
  * The metadata of an exported file; null for one of another program.
- * @throws CheckpointError if the file is not ONNX, or if its metadata are damaged
+ * @throws CheckpointError if the file is not ONNX, has not the outputs of a detector, or if its metadata are damaged
  */
 export function describeHead(path: string): ExportMetadata | null {
   try {
-    return parseMetadata(readHead(path).metadata);
+    const { outputs, metadata } = readHead(path);
+    for (const name of ["dets", "labels"])
+      if (!outputs.includes(name))
+        throw new Error("Expected outputs of the names dets and labels but the file has others");
+    return parseMetadata(metadata);
   } catch (cause) {
     throw unusable(path, cause);
   }
