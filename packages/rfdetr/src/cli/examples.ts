@@ -35,7 +35,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   "rfdetr demo-page": [
     "rfdetr demo-page best.onnx --out site",
-    "rfdetr demo-page best.onnx --out site --gather-form best-gather.onnx --example photo.jpg --title Birds",
+    "rfdetr demo-page best.onnx --out site --gather-form best-gathers.onnx --example photo.jpg --title Birds",
   ],
   "rfdetr data": ["rfdetr data check birds/", "rfdetr data stats birds/", "rfdetr data synth emoji/ --images 200"],
   "rfdetr data synth": ["rfdetr data synth emoji/ --images 200 --size 128 --classes 4 --seed 1"],

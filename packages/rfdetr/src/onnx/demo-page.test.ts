@@ -180,8 +180,12 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
     expect(complaints.splice(0)).toEqual([]);
   });
 
-  it("fits a phone without scrolling sideways", async () => {
-    const server = await serve({ "/": site }, true);
+  it("fits a phone without scrolling sideways, however long a name is", async () => {
+    const long = join(folder, "long.onnx");
+    const classNames = ["r".repeat(200), "blue"];
+    writeSmallOnnx(long, { ...detector, metadata: metadataEntries({ ...metadata, classNames }) });
+    writeDemoPage({ file: long, out: join(folder, "long-site"), examples: [join(folder, "example.png")] });
+    const server = await serve({ "/": join(folder, "long-site") }, true);
     const page = await open(server, 360);
     await found(page);
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);

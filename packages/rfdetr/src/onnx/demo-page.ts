@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeFailure } from "../support/atomic.js";
+import { makeFolder, writeFailure } from "../support/atomic.js";
 import { UsageError } from "../support/errors.js";
 import { workerScript } from "../support/worker-path.js";
 import type { ExportMetadata } from "./metadata.js";
@@ -80,7 +80,7 @@ export function writeDemoPage(options: DemoPageOptions): number {
 function write(out: string, copies: ReadonlyMap<string, string>, model: string): number {
   let [bytes, path] = [0, join(out, modelFile)];
   try {
-    mkdirSync(out, { recursive: true });
+    makeFolder(out);
     // First, so that a page that was interrupted can be written again.
     writeFileSync(path, model);
     for (const [name, from] of copies) {
