@@ -68,7 +68,7 @@ export function addExport(program: Command, finish: (code: number) => void): voi
 
 async function exportCommand(flags: ExportFlags): Promise<number> {
   const console = consoleOf(flags);
-  const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "int8"]);
+  const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "bf16", "int8"]);
   const batch = flags.batch === "dynamic" ? flags.batch : positiveInteger("batch", flags.batch);
   const resolution = flags.resolution === undefined ? undefined : sidesOf(flags.resolution);
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);

@@ -67,7 +67,15 @@ export function describeExport(
   };
 }
 
-/** The names of the classes, numbered where nobody named them. */
-export function namesOf({ classNames }: Pick<ExportedModel, "classNames">, rows: number): readonly string[] {
-  return classNames ?? Array.from({ length: rows - 1 }, (_, row) => `class ${row}`);
+/**
+ * The names of the classes, numbered where nobody named them.
+ * @param rows class logits of a query, the last of them for no class; null where the file leaves them open
+ * @throws Error if there are fewer or more names than classes: each would name another class than its own
+ */
+export function namesOf({ classNames }: Pick<ExportedModel, "classNames">, rows: number | null): readonly string[] {
+  if (classNames === null) return Array.from({ length: (rows ?? 1) - 1 }, (_, row) => `class ${row}`);
+  // Files of other programs may use the last row as well.
+  if (rows !== null && classNames.length !== rows && classNames.length !== rows - 1)
+    throw new Error(`Expected a name for each of ${rows - 1} classes but received ${classNames.length}`);
+  return classNames;
 }

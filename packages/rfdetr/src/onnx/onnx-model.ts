@@ -61,7 +61,13 @@ export class OnnxModel {
       const rows = labels[2];
       if (description.classNames === null && typeof rows !== "number")
         throw new Error("Expected the number of classes in the metadata or in the shape of labels but neither has it");
-      return new OnnxModel(path, description, namesOf(description, Number(rows)), session, Tensor);
+      return new OnnxModel(
+        path,
+        description,
+        namesOf(description, typeof rows === "number" ? rows : null),
+        session,
+        Tensor,
+      );
     } catch (cause) {
       throw unusable(path, cause);
     }
