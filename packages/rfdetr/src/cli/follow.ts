@@ -26,6 +26,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     stop: (signal) => run.stop(signal),
     say: (line) => console.prose(line),
     several: run.processes > 1,
+    isJoining: () => run.isJoining,
     resume: () => (folder === null ? null : resumeCommand(folder)),
   });
   console.live("reading the data");

@@ -29,12 +29,17 @@ let host: FakeProcess;
 let requests: StopRequests;
 let said: string[];
 let stops: number;
-function watch(env: NodeJS.ProcessEnv = {}): void {
+function watch(env: NodeJS.ProcessEnv = {}, isJoining = false): void {
   host = new FakeProcess();
   host.env = env;
   [said, stops] = [[], 0];
   requests = new StopRequests(
-    { stop: () => void stops++, say: (line) => said.push(line), resume: () => "npx rfdetr train --resume runs/a" },
+    {
+      stop: () => void stops++,
+      say: (line) => said.push(line),
+      resume: () => "npx rfdetr train --resume runs/a",
+      isJoining: () => isJoining,
+    },
     host as unknown as HostProcess,
     () => host.bytes,
   );
@@ -60,6 +65,13 @@ describe("StopRequests", () => {
     vi.advanceTimersByTime(900);
     host.emit("SIGINT");
     expect([stops, host.killed]).toEqual([1, []]);
+  });
+
+  it("quits at the first signal where the processes of a group have not met", () => {
+    watch({}, true);
+    host.emit("SIGTERM");
+    expect([stops, host.killed]).toEqual([0, ["SIGTERM"]]);
+    expect(said).toEqual(["SIGTERM: the processes have not met yet, so there is nothing to save."]);
   });
 
   it("quits at a second signal later on", () => {

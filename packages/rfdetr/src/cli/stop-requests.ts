@@ -40,10 +40,13 @@ export interface StopActions {
    * their timeout.
    */
   several?: boolean;
+  /** Whether it still waits for them, in a call that only ends when they have come: nothing is there to be saved. */
+  isJoining?(): boolean;
 }
 
 /**
- * Ends a run that it watches: the first signal saves and stops, a later one quits at once. A run that npx or npm
+ * Ends a run that it watches: the first signal saves and stops, a later one quits at once; so does the first
+ * where the processes of a group have not met yet. A run that npx or npm
  * started is stopped as by SIGTERM when they are gone, for they do not pass that signal on. A run that does not answer,
  * because a read does not return, is ended with what its last checkpoint holds.
  */
@@ -97,6 +100,11 @@ export class StopRequests {
     this.received = signal;
     this.#at = now;
     this.#quiet = 0;
+    if (this.actions.isJoining?.()) {
+      this.actions.say(`${why}: the processes have not met yet, so there is nothing to save.`);
+      this.#die(signal);
+      return;
+    }
     this.actions.say(
       signal === "SIGINT"
         ? "Saving a checkpoint, then stopping. Press Ctrl-C again to quit at once."

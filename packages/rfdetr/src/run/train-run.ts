@@ -165,6 +165,11 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     this.#stop.ask(signal);
   }
 
+  /** Whether this process of a group still waits for the others of it: nothing was trained that could be saved. */
+  get isJoining(): boolean {
+    return this.place !== null && Atomics.load(this.#stop.shared, 1) === 0;
+  }
+
   /** The signal that asked the run to end, this process or another one of it; null where none did. */
   get stoppedBy(): StopSignal | null {
     return this.#stop.signal;
