@@ -157,6 +157,7 @@ export function runSummary(
     skipped_steps: progress.skipped,
     bad_images: leftOutOf({ data, team }).size,
     train_seconds: Number(progress.trainSeconds.toFixed(3)),
+    processes: team.ranks.size,
     peak_rss_bytes: peakRss(),
     stop_reason: stopReason,
     best_epoch: progress.best?.epoch ?? null,

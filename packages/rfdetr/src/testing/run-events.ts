@@ -89,6 +89,7 @@ export const runSummary: RunSummary = {
   skipped_steps: 2,
   bad_images: 0,
   train_seconds: 3723,
+  processes: 1,
   peak_rss_bytes: 2.1 * 2 ** 30,
   stop_reason: "finished",
   best_epoch: 41,

@@ -73,7 +73,9 @@ export function tiles(run: RunRecord): Html {
     [grouped(numerics.lastStep || (summary?.steps ?? 0)), "optimizer steps"],
     [grouped(numerics.steps > 0 ? numerics.skipped : (summary?.skipped_steps ?? 0)), "skipped steps"],
     ...(seconds === null ? [] : [[duration(seconds), "training time"] as [string, string]]),
-    ...(rss === null ? [] : [[formatBytes(rss), "memory of the process"] as [string, string]]),
+    ...(rss === null
+      ? []
+      : [[formatBytes(rss), `memory of ${processesOf(run) > 1 ? "rank 0" : "the process"}`] as [string, string]]),
   ];
   return html`<ul class="tiles">${entries.map(([value, name]) => html`<li><b>${value}</b><span>${name}</span></li>`)}</ul>`;
 }
@@ -84,6 +86,11 @@ function randomWeights({ settings, data }: ReadConfig): string {
       ? null
       : randomWeightsAdvice({ model: String(settings.model), trainImages: data.train.images }, "--weights");
   return `random weights: nothing was learned before${advice === null ? "" : `. ${advice}`}`;
+}
+
+/** Processes that trained a run last. */
+function processesOf({ summary, config }: RunRecord): number {
+  return summary?.processes ?? Number(config?.settings.processes ?? 1);
 }
 
 /** What was trained on what. */
@@ -118,6 +125,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
         ? null
         : html`${overrides.map(([pattern, rule], i) => html`${i > 0 && ", "}${pathOf(pattern)} in ${String(rule)}`)}`,
     ],
+    ["Processes", processesOf(run) > 1 ? String(processesOf(run)) : null],
     ["Hardware", config.hardware ?? header?.hardware ?? null],
     [
       "Software",

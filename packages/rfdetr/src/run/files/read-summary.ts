@@ -5,7 +5,7 @@ import type { RunDirectory, RunSummary } from "./run-directory.js";
 
 const figure = z.number().nullable();
 const count = z.number().int().nonnegative();
-// The last fields are missing in runs of earlier versions.
+// Fields with a default are missing in runs of earlier versions.
 const schema = z.looseObject({
   AP: figure,
   AP50: figure,
@@ -16,6 +16,7 @@ const schema = z.looseObject({
   skipped_steps: count,
   bad_images: count.default(0),
   train_seconds: z.number(),
+  processes: count.default(1),
   peak_rss_bytes: z.number(),
   stop_reason: z.enum(["finished", "max_steps", "early_stopping", "interrupted", "failed"]),
   best_epoch: count.nullable().default(null),

@@ -36,6 +36,9 @@ export interface RunSummary {
   /** Images that did not decode and were left out. */
   bad_images: number;
   train_seconds: number;
+  /** Processes that trained it, or its last part if it was continued. */
+  processes: number;
+  /** Memory of rank 0, of several processes. */
   peak_rss_bytes: number;
   stop_reason: "finished" | "max_steps" | "early_stopping" | "interrupted" | "failed";
   /** The epoch of the best weights, counted from 1; null without any. */

@@ -33,6 +33,12 @@ describe("the last lines of a run", () => {
     ]);
   });
 
+  it("say how many processes trained, and whose memory is told", () => {
+    expect(ending({ processes: 2 })[2]).toBe(
+      "           1:02:03 of training in 16-mixed by 2 processes, peak memory of rank 0 2.10 GiB",
+    );
+  });
+
   it("name report and pictures where they exist", () => {
     mkdirSync(join(root, "runs/seen/pictures"), { recursive: true });
     writeFileSync(join(root, "runs/seen/report.html"), "");

@@ -42,11 +42,13 @@ function resultInWords({ AP, AP50, best_epoch: best, epochs }: RunSummary): stri
 }
 
 function runInWords(summary: RunSummary): string[] {
+  const { processes } = summary;
+  const [by, of] = processes > 1 ? [` by ${processes} processes`, " of rank 0"] : ["", ""];
   const { steps, skipped_steps: skipped, bad_images: bad, train_seconds: seconds, peak_rss_bytes: memory } = summary;
   const few = skipped === 0 ? "none skipped" : `${grouped(skipped)} skipped`;
   return [
     `${endings[summary.stop_reason]} after ${counted(steps, "step")} (${few})`,
-    `${duration(seconds)} of training in ${summary.precision}, peak memory ${formatBytes(memory)}`,
+    `${duration(seconds)} of training in ${summary.precision}${by}, peak memory${of} ${formatBytes(memory)}`,
     ...(bad === 0 ? [] : [`${counted(bad, "image")} could not be read and took no part`]),
   ];
 }
