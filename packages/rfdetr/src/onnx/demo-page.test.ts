@@ -70,6 +70,16 @@ describe("the folder of a page", () => {
     expect(readdirSync(other)).toEqual(["thesis.txt"]);
   });
 
+  it("loses the pictures that the new page does not show, and keeps other files", () => {
+    const again = join(folder, "again");
+    const example = join(folder, "example.png");
+    writeDemoPage({ file, out: again, gatherForm: file, examples: [example, example] });
+    writeFileSync(join(again, "examples", "mine.png"), "");
+    writeDemoPage({ file, out: again, examples: [example] });
+    expect(readdirSync(join(again, "examples"))).toEqual(["1.png", "mine.png"]);
+    expect(readdirSync(again)).not.toContain("model.gather.onnx");
+  });
+
   it("needs a model with the outputs of a detector", () => {
     const renamed = join(folder, "renamed.onnx");
     writeFileSync(renamed, Buffer.from(readFileSync(file).toString("latin1").replaceAll("labels", "levels"), "latin1"));

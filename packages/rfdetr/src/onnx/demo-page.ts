@@ -1,5 +1,14 @@
 // A page that shows what an exported file finds: static files for any server, with all that the page needs.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeFolder, writeFailure } from "../support/atomic.js";
@@ -26,6 +35,7 @@ export interface DemoPageOptions {
 
 /** What the page reads first. Its presence marks a folder as that of a page. */
 const modelFile = "model.json";
+const gatherFile = "model.gather.onnx";
 
 /** Files of onnxruntime-web: its module and what that loads, for WebAssembly and for WebGPU. */
 const runtimeFiles = [
@@ -63,13 +73,13 @@ export function writeDemoPage(options: DemoPageOptions): number {
   const compiled = dirname(dirname(entry));
   for (const path of reachedFrom(entry)) copies.set(`rfdetr/${relative(compiled, path)}`, path);
   copies.set("model.onnx", file);
-  if (gatherForm !== undefined) copies.set("model.gather.onnx", gatherForm);
+  if (gatherForm !== undefined) copies.set(gatherFile, gatherForm);
   const pictures = examples.map((path, i) => `examples/${i + 1}${extname(path).toLowerCase()}`);
   for (const [i, path] of pictures.entries()) copies.set(path, examples[i]);
   const model = {
     title: options.title ?? titleOf(file),
     file: "model.onnx",
-    ...(gatherForm === undefined ? {} : { gatherForm: "model.gather.onnx" }),
+    ...(gatherForm === undefined ? {} : { gatherForm: gatherFile }),
     ...(classNames === undefined ? {} : { classNames }),
     examples: pictures,
   };
@@ -89,10 +99,23 @@ function write(out: string, copies: ReadonlyMap<string, string>, model: string):
       copyFileSync(from, path);
       bytes += statSync(path).size;
     }
+    // Nobody shall find a picture that this page does not show.
+    for (const name of earlierFiles(out).filter((each) => !copies.has(each))) {
+      path = join(out, name);
+      rmSync(path);
+    }
     return bytes;
   } catch (error) {
     throw writeFailure(path, error);
   }
+}
+
+/** Pictures and gather form of this or an earlier page in a folder, by the names that only pages give. */
+function earlierFiles(out: string): string[] {
+  const folder = join(out, "examples");
+  const pictures = existsSync(folder) ? readdirSync(folder).filter((name) => /^\d+(\.\w+)?$/.test(name)) : [];
+  const gathers = existsSync(join(out, gatherFile)) ? [gatherFile] : [];
+  return [...pictures.map((name) => `examples/${name}`), ...gathers];
 }
 
 /** The page takes one file for the other where it must. @throws UsageError */
