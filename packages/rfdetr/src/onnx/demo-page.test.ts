@@ -78,6 +78,9 @@ describe("the folder of a page", () => {
     writeDemoPage({ file, out: again, examples: [example] });
     expect(readdirSync(join(again, "examples"))).toEqual(["1.png", "mine.png"]);
     expect(readdirSync(again)).not.toContain("model.gather.onnx");
+    writeFileSync(join(again, "examples", "7.png"), "");
+    writeDemoPage({ file, out: again, examples: [join(again, "examples", "7.png")] });
+    expect(readdirSync(join(again, "examples"))).toEqual(["1.png", "7.png", "mine.png"]);
   });
 
   it("needs a model with the outputs of a detector", () => {

@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, extname, join, relative } from "node:path";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeFolder, writeFailure } from "../support/atomic.js";
 import { UsageError } from "../support/errors.js";
@@ -100,7 +100,8 @@ function write(out: string, copies: ReadonlyMap<string, string>, model: string):
       bytes += statSync(path).size;
     }
     // Nobody shall find a picture that this page does not show.
-    for (const name of earlierFiles(out).filter((each) => !copies.has(each))) {
+    const sources = new Set([...copies.values()].map((from) => resolve(from)));
+    for (const name of earlierFiles(out).filter((each) => !copies.has(each) && !sources.has(resolve(out, each)))) {
       path = join(out, name);
       rmSync(path);
     }
