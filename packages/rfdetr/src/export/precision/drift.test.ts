@@ -26,12 +26,8 @@ describe("the drift of an exported detector", () => {
     const weights = join(folder, "tiny.safetensors");
     const model = new RFDETRModel(config).eval();
     fillModel(model);
-    noGrad(() => {
-      // Scores around the threshold, so that there are detections.
-      ops.add_(model.classEmbed.bias as Tensor, 4.6);
-      // Queries that learned nothing: rounding changes the order of the proposals of a model without training.
-      for (const { weight } of [model.queryFeat, model.refpointEmbed]) ops.zero_(weight);
-    });
+    // Scores around the threshold, so that there are detections.
+    noGrad(() => void ops.add_(model.classEmbed.bias as Tensor, 4.6));
     saveWeights(weights, model.stateDict(), { classNames, config });
     const data = join(folder, "data");
     await synthesize(data, { images: 12, size: 64, classes: 2 });
@@ -62,7 +58,7 @@ describe("the drift of an exported detector", () => {
     expect(islands).toBeGreaterThan(single);
     expect(islands).toBeLessThan(0.01);
     const [file, low] = [form("ONNX float32").bytes as number, form("ONNX float16, islands").bytes as number];
-    expect(low).toBeLessThan(0.7 * file);
+    expect(low).toBeLessThan(0.75 * file);
   });
 
   it("follows every detection through all forms", () => {

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { noGrad, ops } from "@rfdetr/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../../data/synth/synth.js";
 import { emojiClasses } from "../../data/synth/synth-sprites.js";
@@ -27,10 +26,6 @@ describe("an export in low precision", () => {
     data = join(folder, "data");
     const model = new RFDETRModel(config).eval();
     fillModel(model);
-    // Queries that learned nothing: rounding changes the order of the proposals of a model without training.
-    noGrad(() => {
-      for (const { weight } of [model.queryFeat, model.refpointEmbed]) ops.zero_(weight);
-    });
     saveWeights(weights, model.stateDict(), { classNames, config });
     await synthesize(data, { images: 12, size: 64, classes: 2 });
   });
@@ -42,7 +37,6 @@ describe("an export in low precision", () => {
   }
 
   it.each([
-    ["fp16", 1, true],
     ["fp16", "dynamic", false],
     ["int8", "dynamic", true],
     ["int8", 2, false],
