@@ -147,11 +147,14 @@ describe("rfdetr", () => {
       "Expected a file in a folder that exists for out but nowhere is none",
     ],
     [["train", "--data", "DATA", "--model", "nanoo"], "did you mean nano?"],
+    [["demo", "--steps", "0"], "Expected positive integer for steps but received 0 of type number"],
+    [["demo", "--processes", "1000000"], "but received 1000000"],
     [["train", "--data", "DATA", "--model", "tiny", "--resolution", "100"], "divisible by 16"],
   ])("answers %j with one sentence and exit code 2", (args, message) => {
     const { status, stderr, stdout } = rfdetr(...args.map((arg) => (arg === "DATA" ? data : arg)));
     expect(stderr).toContain(message);
     expect(stderr).not.toContain("    at ");
+    expect(stderr).not.toContain("synthesised");
     expect(stdout).toBe("");
     expect(status).toBe(2);
   });

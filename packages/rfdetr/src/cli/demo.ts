@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { readPlace } from "../run/launch/place.js";
+import { checkProcesses } from "../run/launch/shares.js";
 import { makeFolder } from "../support/atomic.js";
 import { UsageError } from "../support/errors.js";
 import { duration, shownPath } from "../support/format.js";
@@ -57,6 +58,8 @@ async function demo(flags: DemoFlags): Promise<number> {
     ...(flags.seed === undefined ? {} : { seed: wholeNumber("seed", flags.seed) }),
   };
   const processes = flags.processes === undefined ? undefined : positiveInteger("processes", flags.processes);
+  checkProcesses(processes ?? 1);
+  const steps = flags.steps === undefined ? null : positiveInteger("steps", flags.steps);
   if (readPlace(process.env, 1, 2) !== null)
     throw new UsageError("The demo starts its processes itself: give it --processes, and no launcher");
   const { folder: out, resume } = demoPlace(flags.out, flags.data);
@@ -66,7 +69,7 @@ async function demo(flags: DemoFlags): Promise<number> {
   const { resumeConfig } = await import("../run/session/resume.js");
   const { startReported } = await import("../report/reported-run.js");
   const preset = presetOf("demo") as { batchSize: number; maxSteps: number };
-  const maxSteps = flags.steps === undefined ? preset.maxSteps : positiveInteger("steps", flags.steps);
+  const maxSteps = steps ?? preset.maxSteps;
   const shared = sharedBatch(preset.batchSize, processes ?? 1);
   if (resume) console.progress(`continuing the demo run in ${out} with its settings`);
   const run = resume
