@@ -65,6 +65,7 @@ describe("the command that a report gives", () => {
     { scaler: { init: 1024 }, notes: "5", precisionOverrides: { "transformer.*": "fp32" }, useEma: false, maxSteps: 7 },
     { model: "demo", lr: 1e-4, multiScale: "off" },
     { weights: "none" },
+    { processes: 2 },
   ] as const)("sets what the run had set: %j", (options) => {
     const settings = toFile(resolveSettings({ datasetDir: "/data/birds", ...options }));
     const folder = reportRun(join(root, `settings-${JSON.stringify(options).length}`), { settings });

@@ -18,6 +18,7 @@ const flags: Partial<Record<SettingName, string>> = {
   precision: "precision",
   device: "device",
   resolution: "resolution",
+  processes: "processes",
 };
 /** Settings that are given in another way, or not again: the new run gets a folder of its own. */
 const apart: ReadonlySet<string> = new Set(["dataset_dir", "output_dir", "seed", "model"]);
