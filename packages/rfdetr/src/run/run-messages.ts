@@ -1,6 +1,7 @@
 // What a run that went wrong says: what, since when, and what to do.
 import { existsSync } from "node:fs";
 import { addHint, CheckpointError, NumericsError, RfdetrError } from "../support/errors.js";
+import { shellWord } from "../support/format.js";
 import type { SavedProgress } from "./files/checkpoint.js";
 import { someOf } from "./heal.js";
 import type { Session } from "./session/session.js";
@@ -94,6 +95,6 @@ export function withAdvice(error: unknown, { progress, directory }: Session, sav
   if (!RfdetrError.is(error) || !resumable.has(error.code) || !existsSync(directory.checkpoint)) return error;
   return addHint(
     error,
-    `The run stopped after step ${progress.step}; its checkpoint is of step ${savedStep}. Fix the cause, then continue it with \`resume\` ${directory.path}`,
+    `The run stopped after step ${progress.step}; its checkpoint is of step ${savedStep}. Fix the cause, then continue it with \`resume\` ${shellWord(directory.path)}`,
   );
 }

@@ -19,6 +19,14 @@ beforeEach(() => {
 });
 
 describe("RunDirectory", () => {
+  it("is named as a shell reads it where an error says how to go on", () => {
+    const path = join(folder, "two words");
+    RunDirectory.create(path, "x").writeJson("config.json", {});
+    expect(() => RunDirectory.create(path, "x")).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining(`\`resume\` '${path}', or`) }),
+    );
+  });
+
   it("is never made over an existing run", () => {
     const path = join(folder, "a");
     const run = RunDirectory.create(path, "x");

@@ -12,6 +12,7 @@ import {
   writeFailure,
 } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
+import { shellWord } from "../../support/format.js";
 import { readJson } from "../../support/json.js";
 import { orNearPath } from "../../support/near-path.js";
 import { keepRanges, linesOf, type Range } from "./log-file.js";
@@ -73,7 +74,7 @@ export class RunDirectory {
       if (wanted !== null)
         throw new RunDirectoryError(`The run folder ${path} exists and is not empty`, {
           hint: existsSync(join(path, "config.json"))
-            ? `Continue it with \`resume\` ${wanted}, or choose another folder with \`output_dir\``
+            ? `Continue it with \`resume\` ${shellWord(wanted)}, or choose another folder with \`output_dir\``
             : "Choose another folder with `output_dir`",
         });
     }
@@ -113,7 +114,7 @@ export class RunDirectory {
     const run = [dirname(folder), dirname(dirname(folder))].find((above) => existsSync(join(above, "config.json")));
     if (run !== undefined)
       throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} is a part of one`, {
-        hint: `Continue the run with \`resume\` ${run}`,
+        hint: `Continue the run with \`resume\` ${shellWord(run)}`,
       });
     throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} has no config.json`);
   }

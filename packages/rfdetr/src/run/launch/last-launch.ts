@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { replaceText } from "../../support/atomic.js";
 import { RunDirectoryError, UsageError } from "../../support/errors.js";
+import { shellWord } from "../../support/format.js";
 import { readJson } from "../../support/json.js";
 
 /** The file in the folder of a run that says which launch began it or continued it last. */
@@ -52,7 +53,7 @@ export function continued(out: string | null, restarts: number, env: Environment
   throw new RunDirectoryError(
     `The run in ${out} was not begun by this launch, so that a restart does not continue it`,
     {
-      hint: `Continue it with \`resume\` ${out}, or choose another folder with \`output_dir\``,
+      hint: `Continue it with \`resume\` ${shellWord(out)}, or choose another folder with \`output_dir\``,
     },
   );
 }

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { addHint, RfdetrError } from "../../support/errors.js";
+import { shellWord } from "../../support/format.js";
 import type { TrainEvent } from "../files/events.js";
 import { RunLock } from "../files/run-lock.js";
 import type { StopWish } from "../stop-wish.js";
@@ -60,7 +61,7 @@ export async function trainInProcesses(options: LaunchOptions): Promise<void> {
 /** Adds to the loss of a process how the run goes on. @returns the error */
 function withFolder({ error, lost }: GroupFailure, run: string | null): unknown {
   return lost && run !== null && RfdetrError.is(error)
-    ? addHint(error, `Continue the run with \`resume\` ${run}`)
+    ? addHint(error, `Continue the run with \`resume\` ${shellWord(run)}`)
     : error;
 }
 
