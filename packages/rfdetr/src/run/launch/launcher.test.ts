@@ -128,6 +128,19 @@ describe("a wish to stop", () => {
       { type: "note", message: "stopped by SIGTERM" },
     ]);
   });
+
+  it("is not told of a rank where the signal was to all, as a Ctrl-C is", async () => {
+    const stop = new StopWish();
+    const body = `await tell({ signal: "SIGINT" });\nawait tell({ event: { type: "note", message: "told" } });\n${waiting}`;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { events, ended } = launch(stub("ctrl-c", body), { stop });
+    while (events.length === 0) await new Promise(setImmediate);
+    stop.ask("SIGINT");
+    vi.advanceTimersByTime(1000);
+    vi.useRealTimers();
+    await ended;
+    expect(events).not.toContainEqual(expect.objectContaining({ message: expect.stringContaining("received") }));
+  });
 });
 
 describe("a process that fails", () => {

@@ -7,6 +7,8 @@ import { openStoreSocket, type StoreSocket } from "./store-socket.js";
 
 /** Milliseconds that processes have to end by themselves after another has failed, or after rank 0 is done. */
 const farewell = 10_000;
+/** Milliseconds in which this process hears of a signal itself, if it was to all: a Ctrl-C is. */
+const echo = 200;
 /** Milliseconds after which a process that was killed, and is still there, is left to the system. */
 const oblivion = 5000;
 
@@ -37,6 +39,7 @@ class RankGroup {
   readonly #unlisten: () => void;
   #resolve: (ranks: readonly RankProcess[]) => void = () => {};
   #clock: NodeJS.Timeout | null = null;
+  #echo: NodeJS.Timeout | null = null;
 
   constructor(options: GroupOptions, script: string, socket: StoreSocket) {
     this.#options = options;
@@ -74,9 +77,11 @@ class RankGroup {
     return {
       message: (message) => {
         if ("event" in message) return emit(message.event);
-        if (stop.asked) return;
-        emit({ type: "note", message: `Rank ${rank} received ${message.signal}: all save and end` });
-        stop.ask(message.signal);
+        this.#echo ??= setTimeout(() => {
+          if (stop.asked) return;
+          emit({ type: "note", message: `Rank ${rank} received ${message.signal}: all save and end` });
+          stop.ask(message.signal);
+        }, echo);
       },
       changed: () => this.#changed(),
     };
@@ -100,7 +105,7 @@ class RankGroup {
   }
 
   #finish(): void {
-    if (this.#clock !== null) clearTimeout(this.#clock);
+    for (const timer of [this.#clock, this.#echo]) if (timer !== null) clearTimeout(timer);
     this.#unlisten();
     this.#resolve(this.#ranks);
   }
