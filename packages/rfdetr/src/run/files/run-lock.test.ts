@@ -55,7 +55,9 @@ describe("the lock of a run", () => {
   it.runIf(existsSync("/proc/self/stat"))(
     "of a process that has ended unnoticed by its parent is replaced",
     async () => {
-      const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"]);
+      // A shell would take note of the end of its child; the child waits until the shell has become another program.
+      const child = 'while [ "$(cat /proc/$$/comm)" = sh ]; do :; done';
+      const parent = spawn("sh", ["-c", `(${child}) & echo $!; exec sleep 60`]);
       const pid = Number(String(await new Promise((read) => parent.stdout.once("data", read))));
       try {
         await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "), { timeout: 30_000 });
