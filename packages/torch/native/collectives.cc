@@ -75,33 +75,30 @@ Tensors plain(const Tensors& tensors) {
   return result;
 }
 
-void copy_back(const Tensors& into, const Tensors& from) {
-  for (size_t i = 0; i < into.size(); ++i)
-    if (auto target = into[i].detach(); !target.is_same(from[i]) && target.data_ptr() != from[i].data_ptr())
-      target.copy_(from[i]);
-}
-
-using Works = std::vector<c10::intrusive_ptr<c10d::Work>>;
-void wait_for_all(const Works& works) {
+/// Runs a collective that works in place on each of the tensors, all in flight at once.
+/// @param begin (backend, one tensor in a list) → the pending work
+template <class Begin>
+void in_place(const Group& group, const Tensors& given, Begin&& begin) {
+  const Tensors sent = plain(given);
+  std::vector<c10::intrusive_ptr<c10d::Work>> works;
+  for (const auto& tensor : sent) {
+    Tensors one{tensor};
+    works.push_back(begin(carrier(group, tensor), one));
+  }
   for (const auto& work : works) work->wait();
+  for (size_t i = 0; i < given.size(); ++i)
+    if (auto target = given[i].detach(); !target.is_same(sent[i]) && target.data_ptr() != sent[i].data_ptr())
+      target.copy_(sent[i]);
 }
 
 /// broadcast(tensors, from)
 napi_value broadcast(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<2> args(env, info);
-    const auto joined = group();
-    const auto given = to_tensor_list(env, args[0]);
-    const auto sent = plain(given);
     c10d::BroadcastOptions options;
     options.rootRank = to_int(env, args[1], "from");
-    Works works;
-    for (const auto& tensor : sent) {
-      Tensors one{tensor};
-      works.push_back(carrier(*joined, tensor).broadcast(one, options));
-    }
-    wait_for_all(works);
-    copy_back(given, sent);
+    in_place(*group(), to_tensor_list(env, args[0]),
+             [&](c10d::Backend& backend, Tensors& one) { return backend.broadcast(one, options); });
     return napi_value(nullptr);
   });
 }
@@ -110,19 +107,11 @@ napi_value broadcast(napi_env env, napi_callback_info info) {
 napi_value all_reduce(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     const Args<2> args(env, info);
-    const auto joined = group();
-    const auto given = to_tensor_list(env, args[0]);
-    const auto sent = plain(given);
     const std::string op = to_string(env, args[1], "op");
     c10d::AllreduceOptions options;
     options.reduceOp = op == "max" ? c10d::ReduceOp::MAX : op == "min" ? c10d::ReduceOp::MIN : c10d::ReduceOp::SUM;
-    Works works;
-    for (const auto& tensor : sent) {
-      Tensors one{tensor};
-      works.push_back(carrier(*joined, tensor).allreduce(one, options));
-    }
-    wait_for_all(works);
-    copy_back(given, sent);
+    in_place(*group(), to_tensor_list(env, args[0]),
+             [&](c10d::Backend& backend, Tensors& one) { return backend.allreduce(one, options); });
     return napi_value(nullptr);
   });
 }
