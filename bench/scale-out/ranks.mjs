@@ -4,8 +4,8 @@
 import { execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../tools/free-port.mjs";
 
 const at = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 const program = at("./rank.mjs");
@@ -51,14 +51,6 @@ async function answerOf(child) {
   const [message] = /** @type {any[]} */ (await Promise.race([once(child, "message"), exit]));
   gone.abort();
   return message;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  server.close();
-  return port;
 }
 
 const environment = (/** @type {number} */ threads) => ({ ...process.env, OMP_NUM_THREADS: String(threads) });

@@ -1,7 +1,7 @@
 // @ts-check
 // A group of one process on the device: what travels by NCCL there, and the sums of gradients.
 import { distributed, manualSeed, randn, tensor } from "@rfdetr/torch";
-import { freePort } from "./free-port.mjs";
+import { freePort } from "../free-port.mjs";
 
 export async function processes(report, { device }) {
   if (device === "meta") return report.leave("it compares values");

@@ -8,18 +8,15 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { distributed, scope, tensor } from "@rfdetr/torch";
 import { uniforms } from "../../packages/rfdetr/dist/instruments/deterministic-fill.js";
+import { freePort } from "../free-port.mjs";
 
 const { values } = parseArgs({ options: { python: { type: "string", default: "python3" } } });
 const size = 2;
-const server = createServer().listen(0, "127.0.0.1");
-await once(server, "listening");
-const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-server.close();
+const port = await freePort();
 
 const program = fileURLToPath(new URL("mixed_group.py", import.meta.url));
 const python = spawn(values.python, [program, "1", String(size), String(port)], { stdio: ["ignore", 2, 2] });

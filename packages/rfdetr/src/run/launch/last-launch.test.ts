@@ -6,7 +6,7 @@ import { continued, launchOf, mayRestart, recordLaunch } from "./last-launch.js"
 
 const torchrun = (random: string, attempt: number) => ({
   TORCHELASTIC_RUN_ID: "none",
-  TORCHELASTIC_ERROR_FILE: `/tmp/torchelastic_x/none_${random}/attempt_${attempt}/0/error.json`,
+  TORCHELASTIC_ERROR_FILE: `/scratch/torchelastic_x/none_${random}/attempt_${attempt}/0/error.json`,
 });
 
 let folder: string;
