@@ -210,6 +210,7 @@ describe("the folder of a run", () => {
       "skipped_steps",
       "bad_images",
       "train_seconds",
+      "processes",
       "peak_rss_bytes",
       "stop_reason",
       "best_epoch",
