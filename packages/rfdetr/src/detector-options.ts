@@ -1,19 +1,26 @@
 // What the calls of a detector take, with what their options accept.
 import type { Split } from "./data/index.js";
 import type { ExportPrecision } from "./export/export-precisions.js";
+import { settingNamed } from "./settings/resolve.js";
+import { settings, type TrainOptions } from "./settings/settings.js";
+import { UsageError } from "./support/errors.js";
+import { snakeCase } from "./support/names.js";
 import {
   abortSignal,
   callback,
+  checkOptions,
   count,
   countOrZero,
   type OptionKind,
   oneOf,
+  plainObject,
   positive,
   share,
   sides,
   text,
   texts,
 } from "./support/options.js";
+import { suggest } from "./support/suggest.js";
 
 /** What a detector is made with. */
 export interface DetectorOptions {
@@ -104,6 +111,8 @@ export const exportOptions = {
   report: oneOf(true, false),
   progress: callback,
 };
+/** What `train` takes beside settings. */
+const trainCallOptions = { data: text, signal: abortSignal, maxRestarts: countOrZero };
 export const resumeOptions = {
   data: text,
   epochs: count,
@@ -115,6 +124,45 @@ export const resumeOptions = {
   maxRestarts: countOrZero,
   signal: abortSignal,
 };
+
+/** What a training is started with: its settings, and what belongs to the call. */
+export interface DetectorTrainOptions extends TrainOptions {
+  /** Folder of the dataset, or a YOLO data file; another name of `datasetDir`. */
+  data?: string;
+  /** Stops the run, as `stop()` does. */
+  signal?: AbortSignal;
+  /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */
+  maxRestarts?: number;
+}
+
+/**
+ * Checks what belongs to the call; the settings are checked where they are resolved.
+ * @param model of the detector that trains
+ * @throws UsageError for a value of the wrong kind, two names of one option, another model, or a name that is probably
+ * meant for an option of the call
+ */
+export function checkTrainOptions(options: DetectorTrainOptions, model: string): void {
+  const { data, signal, maxRestarts, ...others } = plainObject<DetectorTrainOptions>("train", options);
+  checkOptions("train", { data, signal, maxRestarts }, trainCallOptions);
+  if (others.model !== undefined && others.model !== model)
+    throw new UsageError(
+      `Expected no other model than the detector's, ${model}, for train but received ${others.model}: make a detector of it with RFDETR.create`,
+    );
+  for (const [key, value] of Object.entries(others)) {
+    const name = snakeCase(key);
+    if (value === undefined) continue;
+    if (name === "dataset_dir" && data !== undefined)
+      throw new UsageError(`Expected data once for train but received data and ${key}: leave one out`);
+    if (name === "resume" && value !== null)
+      throw new UsageError("Expected settings of a new run for train but received resume", {
+        hint: "Continue a run with RFDETR.resume(folder)",
+      });
+    if (Object.hasOwn(settings, name) || settingNamed(name) !== undefined) continue;
+    const meant = suggest(key, Object.keys(trainCallOptions));
+    if (meant !== undefined)
+      throw new UsageError(`Expected an option of train but received ${key}: did you mean ${meant}?`);
+  }
+}
 
 /** How a detector is exported. */
 export interface DetectorExportOptions {

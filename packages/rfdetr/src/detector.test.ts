@@ -13,7 +13,7 @@ import { saveWeights } from "./weights/weights.js";
 
 /** A call as a caller without types makes it. */
 type Untyped = (...args: unknown[]) => Promise<unknown>;
-const create = RFDETR.create as unknown as Untyped;
+const [create, load, resume] = [RFDETR.create, RFDETR.load, RFDETR.resume] as unknown as Untyped[];
 
 describe("a detector in JavaScript", () => {
   it.each([
@@ -47,8 +47,16 @@ describe("a detector in JavaScript", () => {
     expect(() => train.call(detector, { data: "d", epocs: 2 })).toThrow("did you mean epochs?");
     expect(() => train.call(detector, { data: "d", batchSise: 2 })).toThrow("did you mean batchSize?");
     expect(() => train.call(detector, { data: "d", signal: true })).toThrow("Expected an AbortSignal for signal");
+    expect(() => train.call(detector, { data: "d", sginal: null })).toThrow("did you mean signal?");
+    expect(() => train.call(detector, { data: 5 })).toThrow("Expected text for data but received 5");
+    expect(() => train.call(detector, { data: "d", datasetDir: "e" })).toThrow("received data and datasetDir");
+    expect(() => train.call(detector, { data: "d", model: "nano" })).toThrow("than the detector's, tiny, for train");
+    expect(() => train.call(detector, { data: "d", resume: "runs/a" })).toThrow("but received resume");
     await expect(predict.call(detector, "a.jpg", { treshold: 0.1 })).rejects.toThrow("did you mean threshold?");
     await expect(evaluate.call(detector, {})).rejects.toThrow("the option data of evaluate but received none");
+    await expect(load("a.pth", "b")).rejects.toThrow("Expected an object of options for RFDETR.load");
+    await expect(resume()).rejects.toThrow("the option run of RFDETR.resume but received none");
+    await expect(resume("runs/a", { batchSize: 2 })).rejects.toThrow("for RFDETR.resume but received batchSize");
   });
 });
 

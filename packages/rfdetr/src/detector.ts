@@ -2,8 +2,10 @@
 // parts.
 import type { Split } from "./data/index.js";
 import {
+  checkTrainOptions,
   type DetectorExportOptions,
   type DetectorOptions,
+  type DetectorTrainOptions,
   detectorOptions,
   evaluateOptions,
   exportOptions,
@@ -31,10 +33,9 @@ import { startReported } from "./report/reported-run.js";
 import { readPlace } from "./run/launch/place.js";
 import type { TrainRun } from "./run/train-run.js";
 import { resolveSettings } from "./settings/resolve.js";
-import type { TrainOptions } from "./settings/settings.js";
 import { startWeights } from "./settings/start-weights.js";
 import { CheckpointError, UsageError } from "./support/errors.js";
-import { abortSignal, checkOptions, countOrZero, plainObject } from "./support/options.js";
+import { checkOptions, plainObject, text } from "./support/options.js";
 
 /**
  * A detector: trains, evaluates and detects. Its model lives in a thread of its own, so that the thread of the caller
@@ -94,7 +95,8 @@ export class RFDETR {
    * console.log(detector.model, detector.classNames, await detector.predict("bird.jpg"));
    */
   static async load(weights: string, options: Omit<DetectorOptions, "weights"> = {}): Promise<RFDETR> {
-    checkOptions("RFDETR.load", { ...options, weights }, detectorOptions, ["weights"]);
+    const given = plainObject("RFDETR.load", options);
+    checkOptions("RFDETR.load", { ...given, weights }, detectorOptions, ["weights"]);
     const path = await existing(weights);
     const model = await loadRemote(path, options);
     const detector = new RFDETR(model.info.model, { ...options, weights: path });
@@ -137,15 +139,15 @@ export class RFDETR {
    * Starts training in a worker thread, or in several processes with `processes`. Iterate the run for its events, await
    * `run.result` for its end; afterwards this detector uses the best weights, or the last ones where none are the best.
    * A failure that nobody iterates or awaits is an unhandled rejection.
-   * @throws ConfigError at once for settings that cannot be.
+   * @throws ConfigError at once for settings that cannot be, UsageError for other options that cannot
    */
-  train(options: TrainOptions & { data?: string; signal?: AbortSignal; maxRestarts?: number }): TrainRun {
+  train(options: DetectorTrainOptions): TrainRun {
+    checkTrainOptions(options, this.model);
     if (this.#weights !== null && isExported(this.#weights))
       throw new CheckpointError(
         `Expected weights that can be trained but ${this.#weights} is an exported file: load the weights that it was made of`,
       );
-    const { data, signal, maxRestarts, ...settings } = plainObject<typeof options>("train", options);
-    checkOptions("train", { signal, maxRestarts }, { signal: abortSignal, maxRestarts: countOrZero });
+    const { data, signal, maxRestarts, ...settings } = options;
     const launched = readPlace(process.env, 1, settings.processes);
     const precision = this.options.precision;
     const config = resolveSettings({
@@ -172,7 +174,7 @@ export class RFDETR {
   /**
    * Continues a run in a worker thread, from its last checkpoint and with its own settings; see {@link train}.
    * @param run folder of the run
-   * @throws ConfigError for an option that a continued run does not have
+   * @throws UsageError for an option that a continued run does not have
    * @throws RunDirectoryError if the folder is not that of a run; what else is wrong comes through `result`
    * @example
    * import { RFDETR } from "rfdetr";
@@ -180,6 +182,7 @@ export class RFDETR {
    * for await (const event of run) if (event.type === "epoch") console.log(event.epoch, event.loss);
    */
   static async resume(run: string, options: ResumeOptions = {}): Promise<TrainRun> {
+    checkOptions("RFDETR.resume", { run }, { run: text }, ["run"]);
     checkOptions("RFDETR.resume", options, resumeOptions);
     const { resumeConfig } = await import("./run/session/resume.js");
     const { data, signal, processes, maxRestarts, ...settings } = options;

@@ -1,6 +1,11 @@
 // The public interface. Importing it does not load libtorch; the first model does.
 export { RFDETR } from "./detector.js";
-export type { DetectorExportOptions, DetectorOptions, ResumeOptions } from "./detector-options.js";
+export type {
+  DetectorExportOptions,
+  DetectorOptions,
+  DetectorTrainOptions,
+  ResumeOptions,
+} from "./detector-options.js";
 export { CocoEvaluator, type CocoSummary } from "./eval/coco/coco.js";
 export { evaluateFiles, loadFiles } from "./eval/coco/coco-files.js";
 export type { ResizeOptions } from "./eval/pixels.js";

@@ -41,7 +41,7 @@ export const refused: Readonly<Record<string, Refusal>> = {
   resume: {
     accepts: [null],
     reason:
-      "resume a run by its folder, with `rfdetr train` or TrainRun; to start from the weights of a checkpoint, use weights",
+      "continue a run by its folder, with `rfdetr train` or RFDETR.resume; to start from the weights of a checkpoint, use weights",
   },
 
   dataset_file: {

@@ -6,6 +6,7 @@ import { resolveModel, variantOfClass } from "../model/variants.js";
 import { ConfigError, expected, type RfdetrError } from "../support/errors.js";
 import { readJson } from "../support/json.js";
 import { camelCase, snakeCase } from "../support/names.js";
+import { plainObject } from "../support/options.js";
 import { suggest } from "../support/suggest.js";
 import type { Fail } from "../support/text-file.js";
 import { readYaml } from "../support/yaml.js";
@@ -67,7 +68,7 @@ export function presetOf(variant: string): TrainOptions {
  * const settings = resolveSettings({ datasetDir: "birds/", model: "nano", lr: 2e-4 });
  */
 export function resolveSettings(options: TrainOptions | Record<string, unknown>): TrainSettings {
-  const given = normalise(options);
+  const given = normalise(plainObject("resolveSettings", options));
   const variant = typeof given.model === "string" ? given.model : (settings.model.fallback as string);
   const preset = presetOf(variant) as Record<string, unknown>;
   const result: Record<string, unknown> = {};
