@@ -12,8 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startDash } from "rfdetr/dash";
-import { chromiumPath, startChromium } from "../packages/rfdetr/dist/testing/chromium.js";
-import { writeExampleRun } from "../packages/rfdetr/dist/testing/example-run.js";
+import { chromiumPath, startChromium } from "../packages/rfdetr/dist/testing/pages/chromium.js";
+import { writeExampleRun } from "../packages/rfdetr/dist/testing/runs/example-run.js";
 
 const { values } = parseArgs({
   options: {

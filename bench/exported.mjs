@@ -17,8 +17,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { letThreadsSleep, machineLine, median } from "rfdetr/support";
-import { chromiumPath, startChromium } from "../packages/rfdetr/dist/testing/chromium.js";
-import { serve } from "../packages/rfdetr/dist/testing/static-server.js";
+import { chromiumPath, startChromium } from "../packages/rfdetr/dist/testing/pages/chromium.js";
+import { serve } from "../packages/rfdetr/dist/testing/pages/static-server.js";
 
 const { values } = parseArgs({
   options: {

@@ -10,7 +10,7 @@ import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { synthesize } from "../packages/rfdetr/dist/data/index.js";
 import { openTrainData } from "../packages/rfdetr/dist/run/session/open-train-data.js";
-import { plantedOverflow } from "../packages/rfdetr/dist/testing/planted-overflow.js";
+import { plantedOverflow } from "../packages/rfdetr/dist/testing/runs/planted-overflow.js";
 
 const { values } = parseArgs({
   options: {

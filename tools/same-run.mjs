@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { synthesize } from "../packages/rfdetr/dist/data/index.js";
 import { resumeConfig } from "../packages/rfdetr/dist/run/session/resume.js";
 import { resolveSettings } from "../packages/rfdetr/dist/settings/resolve.js";
-import { plannedGroup } from "../packages/rfdetr/dist/testing/planned-group.js";
+import { plannedGroup } from "../packages/rfdetr/dist/testing/ranks/planned-group.js";
 
 const { values } = parseArgs({
   options: {

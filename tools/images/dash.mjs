@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startDash } from "rfdetr/dash";
 import sharp from "sharp";
-import { startChromium } from "../../packages/rfdetr/dist/testing/chromium.js";
+import { startChromium } from "../../packages/rfdetr/dist/testing/pages/chromium.js";
 import { root } from "../check/repository.mjs";
 
 /** What is learned quickly from random weights. */

@@ -7,8 +7,8 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
-import { startChromium } from "../../packages/rfdetr/dist/testing/chromium.js";
-import { serve } from "../../packages/rfdetr/dist/testing/static-server.js";
+import { startChromium } from "../../packages/rfdetr/dist/testing/pages/chromium.js";
+import { serve } from "../../packages/rfdetr/dist/testing/pages/static-server.js";
 import { root } from "../check/repository.mjs";
 
 const pictures = [

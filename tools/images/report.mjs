@@ -14,7 +14,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { writeReport } from "rfdetr/report";
 import sharp from "sharp";
-import { startChromium } from "../../packages/rfdetr/dist/testing/chromium.js";
+import { startChromium } from "../../packages/rfdetr/dist/testing/pages/chromium.js";
 import { isMain, root } from "../check/repository.mjs";
 
 /** A small detector that learns from random weights in a few hundred steps. */

@@ -1,5 +1,37 @@
 // Automatic mixed precision for any module of @rfdetr/torch.
 
+export { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from "./autocast/autocast.js";
+export { AmpError, GradScalerError, MonitorError, PolicyError, PrecisionError } from "./errors.js";
+export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
+export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
+export { type NumericsSummary, summarizeNumerics } from "./numerics/numerics-summary.js";
+export { formatNumerics } from "./numerics/numerics-text.js";
+export {
+  advise,
+  type FaultPhase,
+  formatOverflowReport,
+  type OverflowReport,
+  type TensorFacts,
+  type TrailEntry,
+} from "./numerics/overflow-report.js";
+export {
+  type CalibratedPrecision,
+  type HeaderRecord,
+  type ModuleRecord,
+  type MonitorRecord,
+  numericsVersion,
+  parseRecord,
+  recordLine,
+  type StepRecord,
+  type UpdateRecord,
+} from "./numerics/step-record.js";
+export { type Observer, type OperatorEvent, observe, unobserved } from "./observe.js";
+export { type Calibration, type CalibrationTask, calibrate, recommend } from "./observers/calibrate.js";
+export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
+export { compareModules, type ModuleError } from "./observers/compare-modules.js";
+export { Monitor, UpdateProbe, type Watched } from "./observers/monitor.js";
+export { addRange, compactExponents, type Range, rangeOf, type Shares, shares } from "./observers/range.js";
+export { type Replay, replay } from "./observers/replay.js";
 export {
   autoTable,
   type Precision,
@@ -8,28 +40,9 @@ export {
   precisionsOf,
   type ResolvedPrecision,
   resolvePrecision,
-} from "./auto-precision.js";
-export { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from "./autocast.js";
-export { type Calibration, type CalibrationTask, calibrate, recommend } from "./calibrate.js";
-export { CastMap, type CastMapRow, type CastRow } from "./cast-map.js";
-export { compareModules, type ModuleError } from "./compare-modules.js";
-export { AmpError, GradScalerError, MonitorError, PolicyError, PrecisionError } from "./errors.js";
-export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
-export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
-export { type Hardware, readHardware } from "./hardware.js";
-export { Monitor, UpdateProbe, type Watched } from "./monitor.js";
-export { type NumericsSummary, summarizeNumerics } from "./numerics-summary.js";
-export { formatNumerics } from "./numerics-text.js";
-export { type Observer, type OperatorEvent, observe, unobserved } from "./observe.js";
-export {
-  advise,
-  type FaultPhase,
-  formatOverflowReport,
-  type OverflowReport,
-  type TensorFacts,
-  type TrailEntry,
-} from "./overflow-report.js";
-export { checkOverrides, pathPattern } from "./overrides.js";
+} from "./policy/auto-precision.js";
+export { type Hardware, readHardware } from "./policy/hardware.js";
+export { checkOverrides, pathPattern } from "./policy/overrides.js";
 export {
   type CastRule,
   castRules,
@@ -44,17 +57,4 @@ export {
   policyByName,
   policyDifferences,
   withOperators,
-} from "./policy.js";
-export { addRange, compactExponents, type Range, rangeOf, type Shares, shares } from "./range.js";
-export { type Replay, replay } from "./replay.js";
-export {
-  type CalibratedPrecision,
-  type HeaderRecord,
-  type ModuleRecord,
-  type MonitorRecord,
-  numericsVersion,
-  parseRecord,
-  recordLine,
-  type StepRecord,
-  type UpdateRecord,
-} from "./step-record.js";
+} from "./policy/policy.js";

@@ -1,6 +1,6 @@
 // `@rfdetr/amp/records`: what numerics.jsonl holds, and what follows from it. It does not load libtorch.
-export { Forecaster, forecastText } from "./forecast.js";
-export { headroomOf } from "./headroom.js";
+export { Forecaster, forecastText } from "./numerics/forecast.js";
+export { headroomOf } from "./numerics/headroom.js";
 export {
   type ControlRecord,
   type ForecastRecord,
@@ -17,4 +17,4 @@ export {
   recordLine,
   type StepRecord,
   type UpdateRecord,
-} from "./step-record.js";
+} from "./numerics/step-record.js";

@@ -1,5 +1,5 @@
 // `@rfdetr/amp/text`: figures as text, and how similar two names are. It does not load libtorch.
-export { editDistance } from "./nearest.js";
+export { editDistance } from "./policy/nearest.js";
 
 /** Bytes in the largest binary unit that fits, with three digits: `12 B`, `1.33 GiB`. */
 export function formatBytes(bytes: number): string {

@@ -19,7 +19,7 @@ import type { ResizeOptions } from "./eval/pixels.js";
 import type { ExportResult } from "./export/export-onnx.js";
 import type { Detection } from "./model/types.js";
 import { isExported } from "./onnx/exported-model.js";
-import { type ImageInput, isMany } from "./predict/image-input.js";
+import { type ImageInput, isMany } from "./predict/inputs/image-input.js";
 import {
   type DetectBatch,
   Predictions,
@@ -27,8 +27,8 @@ import {
   type PredictOptions,
   predictOne,
 } from "./predict/predictions.js";
-import { RemoteModel } from "./predict/remote-model.js";
 import type { ModelInfo } from "./predict/types.js";
+import { RemoteModel } from "./predict/worker/remote-model.js";
 import { startReported } from "./report/reported-run.js";
 import { readPlace } from "./run/launch/place.js";
 import type { TrainRun } from "./run/train-run.js";

@@ -12,15 +12,21 @@ export type { ResizeOptions } from "./eval/pixels.js";
 export type { ExportResult } from "./export/export-onnx.js";
 export type { ExportPrecision } from "./export/export-precisions.js";
 export type { Detection, ModelConfig } from "./model/types.js";
-export { type CropOptions, cropDetections } from "./predict/crop.js";
-export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./predict/draw.js";
-export type { CanvasPixels, ImageInput } from "./predict/image-input.js";
-export { imageFiles } from "./predict/inputs.js";
-export { type MosaicOptions, mosaic, type Tile } from "./predict/mosaic.js";
+export { type CropOptions, cropDetections } from "./predict/drawing/crop.js";
+export {
+  type DrawOptions,
+  drawDetections,
+  type ImageSource,
+  type LabelledBox,
+  type RawImage,
+} from "./predict/drawing/draw.js";
+export { type MosaicOptions, mosaic, type Tile } from "./predict/drawing/mosaic.js";
+export type { CanvasPixels, ImageInput } from "./predict/inputs/image-input.js";
+export { imageFiles } from "./predict/inputs/inputs.js";
 export type { Predictions, PredictManyOptions, PredictOptions, SourcePrediction } from "./predict/predictions.js";
 export type { Selection } from "./predict/selection.js";
 export type { Tiling } from "./predict/tiles.js";
-export { type TrackedDetection, Tracker, type TrackOptions, track } from "./predict/tracker.js";
+export { type TrackedDetection, Tracker, type TrackOptions, track } from "./predict/tracking/tracker.js";
 export type { ModelInfo } from "./predict/types.js";
 export type * from "./run/files/events.js";
 export type { RunSummary } from "./run/files/run-directory.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { controlState } from "../src/run/control.js";
+import { controlState } from "../src/run/control/control.js";
 import { TrainRun } from "../src/run/train-run.js";
 import { resolveSettings } from "../src/settings/resolve.js";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseRecord, type StepRecord } from "@rfdetr/amp";
 import { afterAll, describe, expect, it, vi } from "vitest";
-import { type ControlAnswer, type ControlCommand, controlState, requestControl } from "../src/run/control.js";
+import { type ControlAnswer, type ControlCommand, controlState, requestControl } from "../src/run/control/control.js";
 import type { ControlEvent, TrainEvent } from "../src/run/files/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData } from "../src/run/session/training-data.js";

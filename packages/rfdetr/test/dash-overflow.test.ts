@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { startDash } from "../src/dash/server.js";
 import type { Forecast, RunRow, WatchedSteps } from "../src/dash/wire.js";
-import { plantedModule, plantedOverflow } from "../src/testing/planted-overflow.js";
+import { plantedModule, plantedOverflow } from "../src/testing/runs/planted-overflow.js";
 import { squares } from "./squares.js";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "dash-overflow-")));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { headroomOf, type MonitorRecord, parseRecord, type StepRecord } from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TrainEvent } from "../src/run/files/events.js";
-import { plantedModule, plantedOverflow } from "../src/testing/planted-overflow.js";
+import { plantedModule, plantedOverflow } from "../src/testing/runs/planted-overflow.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "planted-"));

@@ -6,12 +6,12 @@ import { parseRecord } from "@rfdetr/amp";
 import { getNumThreads, setNumThreads } from "@rfdetr/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../src/data/index.js";
-import { requestControl } from "../src/run/control.js";
+import { requestControl } from "../src/run/control/control.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import { resolveSettings } from "../src/settings/resolve.js";
-import { type GroupResult, plannedGroup } from "../src/testing/planned-group.js";
-import { type PlannedRun, plannedRun } from "../src/testing/planned-run.js";
+import { type GroupResult, plannedGroup } from "../src/testing/ranks/planned-group.js";
+import { type PlannedRun, plannedRun } from "../src/testing/ranks/planned-run.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ranks-"));
 const data = join(folder, "data");

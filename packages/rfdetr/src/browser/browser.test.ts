@@ -10,13 +10,13 @@ import { sharp } from "../data/images/sharp.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
-import { OnnxPredictor } from "../predict/onnx-predictor.js";
-import { decode } from "../predict/picture.js";
+import { decode } from "../predict/inputs/picture.js";
 import { Predictor } from "../predict/predict.js";
+import { OnnxPredictor } from "../predict/worker/onnx-predictor.js";
 import { Rng } from "../support/random.js";
-import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
 import { exportForTest } from "../testing/exported-detector.js";
-import { type StaticServer, serve } from "../testing/static-server.js";
+import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
+import { type StaticServer, serve } from "../testing/pages/static-server.js";
 import type { LoadReport } from "./choose-backend.js";
 
 const dist = fileURLToPath(new URL("../../dist/", import.meta.url));

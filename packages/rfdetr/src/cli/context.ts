@@ -5,7 +5,7 @@ import { precisionWords } from "../settings/precision-words.js";
 import { expected, UsageError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
 import type { ReadOptions } from "../weights/types.js";
-import { Console } from "./console.js";
+import { Console } from "./console/console.js";
 
 /** Exit codes of the command. docs/errors.md is made from the comments. */
 export const exit = {
@@ -107,7 +107,7 @@ export function reading(console: Console, flags: WeightsFlags): ReadOptions {
 
 /** Names the machine that is measured, and warns if other programs keep it busy. */
 export async function showMachine(console: Console): Promise<void> {
-  const { busyness, machineLine } = await import("../support/machine.js");
+  const { busyness, machineLine } = await import("../support/machine/machine.js");
   console.sentence(console.dim(machineLine()));
   const { text, busy } = busyness();
   if (busy) console.warning(text);

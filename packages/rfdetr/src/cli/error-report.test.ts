@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ConfigError, DataError, InternalError, RunDirectoryError } from "../support/errors.js";
-import { Console } from "./console.js";
+import { Console } from "./console/console.js";
 import { reportError } from "./error-report.js";
 
 /** What an error prints and the exit code. */

@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import { CommanderError } from "commander";
 import { isUserError } from "../support/errors.js";
-import type { Console } from "./console.js";
+import type { Console } from "./console/console.js";
 import { exit } from "./context.js";
 
 /** Codes of errors in options, arguments and settings themselves, not in what they name. */

@@ -1,12 +1,12 @@
 // The `rfdetr` command.
 import { CommanderError } from "commander";
-import { letThreadsSleep } from "../support/openmp.js";
-import { Console } from "./console.js";
+import { letThreadsSleep } from "../support/machine/openmp.js";
+import { Console } from "./console/console.js";
+import { stdout } from "./console/output.js";
 import { exit } from "./context.js";
 import { reportError, reportFault } from "./error-report.js";
-import { stdout } from "./output.js";
 import { buildProgram, withHelpWords } from "./program.js";
-import { RankConsole, rankHere } from "./rank-console.js";
+import { RankConsole, rankHere } from "./train/rank-console.js";
 import { usageError } from "./usage-error.js";
 
 /** Commands whose result is a folder: they have done their work even where nobody could read what they print. */

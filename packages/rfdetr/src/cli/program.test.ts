@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { settings } from "../settings/settings.js";
 import { examples } from "./examples.js";
 import { buildProgram, withHelpWords } from "./program.js";
-import { settingOfFlag } from "./train-flags.js";
+import { settingOfFlag } from "./train/train-flags.js";
 
 const program = buildProgram(() => {});
 const all: [string, Command][] = [];

@@ -1,27 +1,27 @@
 // The commands, their help, and how a command line is read. Each command loads its modules when it runs, so that help
 // need not load libtorch.
 import { Command } from "commander";
-import { packageVersion } from "../support/version.js";
-import { addBench } from "./bench.js";
-import { addControl } from "./control.js";
-import { addConvert } from "./convert.js";
-import { addDash } from "./dash.js";
-import { addData } from "./data.js";
-import { addDemo } from "./demo.js";
-import { addDemoPage } from "./demo-page.js";
-import { addDoctor } from "./doctor.js";
+import { packageVersion } from "../support/machine/version.js";
+import { printable, stderr, stdout } from "./console/output.js";
+import { addData } from "./data/data.js";
 import { examples } from "./examples.js";
-import { addExport } from "./export.js";
-import { addNumerics } from "./numerics.js";
-import { printable, stderr, stdout } from "./output.js";
-import { addPredict } from "./predict.js";
-import { addProfile } from "./profile.js";
-import { addReport } from "./report.js";
+import { addBench } from "./instruments/bench.js";
+import { addDoctor } from "./instruments/doctor.js";
+import { addProfile } from "./instruments/profile.js";
+import { addConvert } from "./model/convert.js";
+import { addDemoPage } from "./model/demo-page.js";
+import { addExport } from "./model/export.js";
+import { addPredict } from "./model/predict.js";
+import { addVal } from "./model/val.js";
+import { addControl } from "./runs/control.js";
+import { addDash } from "./runs/dash.js";
+import { addNumerics } from "./runs/numerics.js";
+import { addReport } from "./runs/report.js";
 import { addSettings } from "./settings.js";
 import { addSetup } from "./setup.js";
-import { addTrain } from "./train.js";
+import { addDemo } from "./train/demo.js";
+import { addTrain } from "./train/train.js";
 import { checkValues } from "./usage-error.js";
-import { addVal } from "./val.js";
 
 /** Registers a command. Its action calls `finish` with the exit code. */
 type AddCommand = (program: Command, finish: (code: number) => void) => void;

@@ -4,7 +4,7 @@ import type { Setting } from "../settings/setting.js";
 import type { SettingName } from "../settings/settings.js";
 import { UsageError } from "../support/errors.js";
 import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
-import { flagOfSetting } from "./train-flags.js";
+import { flagOfSetting } from "./train/train-flags.js";
 
 /** Registers `rfdetr settings`. */
 export function addSettings(program: Command, finish: (code: number) => void): void {

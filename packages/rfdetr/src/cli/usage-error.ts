@@ -3,7 +3,7 @@ import type { Command, CommanderError } from "commander";
 import type { SettingName } from "../settings/settings.js";
 import { UsageError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
-import { flagOfSetting } from "./train-flags.js";
+import { flagOfSetting } from "./train/train-flags.js";
 
 /** Options of other tools, and what they are here. Used where the command has the option that is named first. */
 const neighbours: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 // What a reader holds, as the columns that a page lacks.
 import type { ModuleRecord } from "@rfdetr/amp";
-import type { MetricsTable } from "../report/metrics-table.js";
-import type { WatchedSpan } from "../report/watched-spans.js";
+import type { MetricsTable } from "../report/records/metrics-table.js";
+import type { WatchedSpan } from "../report/records/watched-spans.js";
 import type { NamedImages } from "./images.js";
 import type { Reading } from "./open-run.js";
 import {

@@ -1,6 +1,6 @@
 // What can be asked of a run that trains.
 import { z } from "zod";
-import { type ControlCommand, controlState, requestControl } from "../run/control.js";
+import { type ControlCommand, controlState, requestControl } from "../run/control/control.js";
 import { moduleRule } from "../settings/precision-changes.js";
 import { expected, RunDirectoryError, UsageError } from "../support/errors.js";
 import type { RunFolder } from "./run-folders.js";

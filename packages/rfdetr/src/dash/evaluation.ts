@@ -1,7 +1,7 @@
 // The last evaluation of a run, for the page: figures of the classes, and images with boxes.
 import type { ClassSummary } from "../eval/coco/coco-summary.js";
 import type { ClassDetails, ImageDetails } from "../eval/details/evaluation-details.js";
-import type { RunRecord } from "../report/run-record.js";
+import type { RunRecord } from "../report/records/run-record.js";
 import { classColors } from "../support/class-colors.js";
 import type { NamedImages } from "./images.js";
 import type { EvaluationView } from "./wire.js";

@@ -1,6 +1,6 @@
 // The exponent histograms of one side of a module over the watched steps, as a picture of rows and columns.
 import type { ModuleRecord } from "@rfdetr/amp";
-import type { WatchedModule, WatchedSpan } from "../report/watched-spans.js";
+import type { WatchedModule, WatchedSpan } from "../report/records/watched-spans.js";
 import type { NamedImages } from "./images.js";
 import type { Reading } from "./open-run.js";
 import type { ExponentMap, LargestValue } from "./wire.js";

@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, realpathSync, rmSync, statSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writeExampleRun } from "../testing/example-run.js";
+import { writeExampleRun } from "../testing/runs/example-run.js";
 import { RunFolders } from "./run-folders.js";
 import { RunRows } from "./run-row.js";
 import { type Dash, startDash } from "./server.js";

@@ -2,7 +2,7 @@
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { RunReader, type RunRecord } from "../report/run-record.js";
+import { RunReader, type RunRecord } from "../report/records/run-record.js";
 import { RunDirectoryError } from "../support/errors.js";
 import type { RunFolder } from "./run-folders.js";
 

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sharp } from "../data/images/sharp.js";
-import { ControlDesk } from "../run/control-desk.js";
+import { ControlDesk } from "../run/control/control-desk.js";
 import type { ControlRequest } from "../run/files/control-files.js";
 import { RunLock } from "../run/files/run-lock.js";
-import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
-import { exampleDetails } from "../testing/example-details.js";
-import { writeExampleRun } from "../testing/example-run.js";
+import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
+import { exampleDetails } from "../testing/runs/example-details.js";
+import { writeExampleRun } from "../testing/runs/example-run.js";
 import { type Dash, startDash } from "./server.js";
 
 const hostile = '<img src=x onerror="document.title=1">';

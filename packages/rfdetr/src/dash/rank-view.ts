@@ -1,6 +1,6 @@
 // The processes of a run, as the page shows them.
-import { rankSentences } from "../report/rank-words.js";
-import { mostCurves, type RankSummary, slowRank } from "../report/ranks.js";
+import { rankSentences } from "../report/html/rank-words.js";
+import { mostCurves, type RankSummary, slowRank } from "../report/records/ranks.js";
 import { brief } from "./columns.js";
 import type { RankView } from "./wire.js";
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { RunDirectoryError } from "../support/errors.js";
-import { orNearPath } from "../support/near-path.js";
+import { orNearPath } from "../support/files/near-path.js";
 
 /** A run in the folder of the runs. */
 export interface RunFolder {

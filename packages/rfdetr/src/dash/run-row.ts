@@ -1,6 +1,6 @@
 // A run as a row of the list: from its small files and the end of its log, so that fifty runs cost little.
 import { closeSync, openSync, readFileSync, readSync, type Stats, statSync } from "node:fs";
-import { metricsOf } from "../report/metrics-table.js";
+import { metricsOf } from "../report/records/metrics-table.js";
 import { summaryOf } from "../run/files/read-summary.js";
 import { holderOf } from "../run/files/run-lock.js";
 import { ownFile, type RunFolder, type RunFolders } from "./run-folders.js";

@@ -3,7 +3,7 @@ import { type IncomingHttpHeaders, request } from "node:http";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writeExampleRun } from "../testing/example-run.js";
+import { writeExampleRun } from "../testing/runs/example-run.js";
 import { type Dash, startDash } from "./server.js";
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), "dash-")));

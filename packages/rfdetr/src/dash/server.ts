@@ -2,7 +2,7 @@
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { UsageError } from "../support/errors.js";
-import { reasonOf } from "../support/system-error.js";
+import { reasonOf } from "../support/files/system-error.js";
 import { dashApp } from "./app.js";
 import { liveState } from "./controls.js";
 import { makeKeys } from "./guard.js";

@@ -2,8 +2,8 @@
 
 import { type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
 import { modelAutocast } from "../model/precision.js";
-import { resolveDevice } from "../support/device.js";
 import { InternalError } from "../support/errors.js";
+import { resolveDevice } from "../support/machine/device.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
 import type { CocoEvaluator } from "./coco/coco.js";

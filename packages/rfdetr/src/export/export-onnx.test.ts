@@ -8,11 +8,11 @@ import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { compareGolden, goldenPixels } from "../onnx/goldens.js";
 import { OnnxModel } from "../onnx/onnx-model.js";
-import { faultsOf } from "../testing/run-graph.js";
+import { faultsOf } from "../testing/runs/run-graph.js";
 import { saveWeights } from "../weights/weights.js";
 import { type ExportOptions, exportOnnx } from "./export-onnx.js";
-import type { Graph } from "./graph.js";
-import { makeGraph } from "./make-graph.js";
+import type { Graph } from "./graph/graph.js";
+import { makeGraph } from "./graph/make-graph.js";
 
 const folder = mkdtempSync(join(tmpdir(), "export-"));
 const weights = join(folder, "tiny.safetensors");

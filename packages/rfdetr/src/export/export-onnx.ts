@@ -7,20 +7,20 @@ import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import { checkInputSize } from "../model/variants.js";
 import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";
-import { discard, replaceText, syncFile, writeFailure } from "../support/atomic.js";
 import { ExportError, UsageError } from "../support/errors.js";
+import { discard, replaceText, syncFile, writeFailure } from "../support/files/atomic.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
-import { packageVersion } from "../support/version.js";
+import { packageVersion } from "../support/machine/version.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
 import { type ExportPrecision, tolerances } from "./export-precisions.js";
-import { firstDifference } from "./first-difference.js";
-import type { Graph } from "./graph.js";
+import type { Graph } from "./graph/graph.js";
 import { type Drift, measureDrift } from "./precision/drift.js";
 import { driftText } from "./precision/drift-text.js";
 import { type Island, preciseGraph } from "./precision/precise-graph.js";
-import { proofImages } from "./proof-images.js";
-import { goldensOf, OwnOutputs, type Proof, prove } from "./prove.js";
+import { firstDifference } from "./proof/first-difference.js";
+import { proofImages } from "./proof/proof-images.js";
+import { goldensOf, OwnOutputs, type Proof, prove } from "./proof/prove.js";
 import { metadataPart, opset, writeOnnx } from "./write-onnx.js";
 
 /** What is exported, and how. */

@@ -2,8 +2,8 @@
 import { Worker } from "node:worker_threads";
 import { endOfThread, type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
-import { letThreadsSleep } from "../support/openmp.js";
-import { workerFlags, workerScript } from "../support/worker-path.js";
+import { letThreadsSleep } from "../support/machine/openmp.js";
+import { workerFlags, workerScript } from "../support/machine/worker-path.js";
 import type { ReadOptions } from "../weights/types.js";
 import type { ExportOptions, ExportResult } from "./export-onnx.js";
 

@@ -1,7 +1,8 @@
 // `rfdetr/export`: detectors as ONNX files.
-export { clean } from "./clean.js";
+
 export { type ExportOptions, type ExportResult, exportOnnx } from "./export-onnx.js";
 export type { ExportPrecision } from "./export-precisions.js";
+export { clean } from "./graph/clean.js";
 export {
   type Attribute,
   type ConstantData,
@@ -11,8 +12,8 @@ export {
   type GraphNode,
   type Origin,
   Value,
-} from "./graph.js";
-export { type GraphOptions, makeGraph } from "./make-graph.js";
+} from "./graph/graph.js";
+export { type GraphOptions, makeGraph } from "./graph/make-graph.js";
 export type { LowPrecision } from "./precision/convert-constant.js";
 export type { Drift, DriftDetection, DriftForm } from "./precision/drift.js";
 export type { FormError } from "./precision/forms.js";

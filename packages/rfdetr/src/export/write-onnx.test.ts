@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { readModelFile } from "../onnx/model-file.js";
-import { Graph, type Origin, Value } from "./graph.js";
+import { Graph, type Origin, Value } from "./graph/graph.js";
 import { type FileOptions, metadataPart, writeOnnx } from "./write-onnx.js";
 
 const origin: Origin = { module: "head", operator: "test", call: 0, rule: "keep", moduleRule: "policy" };

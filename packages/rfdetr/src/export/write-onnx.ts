@@ -1,8 +1,8 @@
 // Writes a graph as an ONNX file: piece by piece, so that weights are never held twice.
 import { closeSync, openSync, writeSync } from "node:fs";
 import { basename } from "node:path";
-import { elementCode } from "./call.js";
-import type { Attribute, Dim, Graph, GraphNode, Value } from "./graph.js";
+import { elementCode } from "./graph/call.js";
+import type { Attribute, Dim, Graph, GraphNode, Value } from "./graph/graph.js";
 import { encode, header } from "./onnx-schema.js";
 
 /** Version of the operators that files use. Runtimes read it since 2022; it is the first with LayerNormalization. */

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { machineLine } from "../support/machine.js";
+import { machineLine } from "../support/machine/machine.js";
 import { spread } from "../support/statistics.js";
 import { besideBusyProcess, measureProgram, type Peer, type Printed, type Work, writeOnnx } from "./programs.js";
 

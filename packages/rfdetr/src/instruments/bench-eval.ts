@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadFiles } from "../eval/coco/coco-files.js";
 import { UNDEFINED_FIGURE } from "../eval/coco/coco-parameters.js";
-import { peakRss } from "../support/machine.js";
+import { peakRss } from "../support/machine/machine.js";
 import { Rng } from "../support/random.js";
 
 /** Size of a load. */

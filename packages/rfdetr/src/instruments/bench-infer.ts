@@ -5,7 +5,7 @@ import { manualSeed, noGrad, rand, randn, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { Predictor } from "../predict/predict.js";
-import { peakRss } from "../support/machine.js";
+import { peakRss } from "../support/machine/machine.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
 
 /** Measurements of a prediction. */

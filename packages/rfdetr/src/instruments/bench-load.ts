@@ -12,7 +12,7 @@ import type { TrainData } from "../run/session/training-data.js";
 import { resolveSettings } from "../settings/resolve.js";
 import type { ReadySettings, TrainSettings } from "../settings/settings.js";
 import { DataError } from "../support/errors.js";
-import { peakRss } from "../support/machine.js";
+import { peakRss } from "../support/machine/machine.js";
 import { type Spread, spread } from "../support/statistics.js";
 import { trainingScales } from "../train/multi-scale.js";
 import { trainingStep } from "../train/step.js";

@@ -6,7 +6,7 @@ import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { resolveSettings } from "../settings/resolve.js";
-import { peakRss } from "../support/machine.js";
+import { peakRss } from "../support/machine/machine.js";
 import { type Spread, spread } from "../support/statistics.js";
 import type { Ema } from "../train/ema.js";
 import { randomBatch } from "../train/random-batch.js";

@@ -3,7 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { UsageError } from "../support/errors.js";
-import { spinCount } from "../support/openmp.js";
+import { spinCount } from "../support/machine/openmp.js";
 
 const run = promisify(execFile);
 

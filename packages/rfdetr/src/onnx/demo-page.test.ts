@@ -5,9 +5,9 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sharp } from "../data/images/sharp.js";
-import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
 import { smallOnnx, writeSmallOnnx } from "../testing/onnx-file.js";
-import { type StaticServer, serve } from "../testing/static-server.js";
+import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
+import { type StaticServer, serve } from "../testing/pages/static-server.js";
 import { writeDemoPage } from "./demo-page.js";
 import { type ExportMetadata, metadataEntries } from "./metadata.js";
 

@@ -11,9 +11,9 @@ import {
 } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { makeFolder, writeFailure } from "../support/atomic.js";
 import { UsageError } from "../support/errors.js";
-import { workerScript } from "../support/worker-path.js";
+import { makeFolder, writeFailure } from "../support/files/atomic.js";
+import { workerScript } from "../support/machine/worker-path.js";
 import type { ExportMetadata } from "./metadata.js";
 import { describeHead } from "./onnx-head.js";
 

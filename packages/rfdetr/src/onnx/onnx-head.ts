@@ -1,7 +1,7 @@
 // Reads what an ONNX file says of itself, without loading it.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { CheckpointError } from "../support/errors.js";
-import { reasonOf } from "../support/system-error.js";
+import { reasonOf } from "../support/files/system-error.js";
 import { type ExportMetadata, parseMetadata } from "./metadata.js";
 import { type ModelFile, readModelFile } from "./model-file.js";
 

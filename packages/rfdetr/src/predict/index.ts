@@ -3,10 +3,10 @@
 export { imageExtensions } from "../data/images/image-kinds.js";
 export { listDetections } from "../onnx/detections.js";
 export { classColors, readableOn } from "../support/class-colors.js";
-export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./draw.js";
-export { imageFiles } from "./inputs.js";
-export { fontWarning } from "./lettering.js";
-export { type MosaicOptions, mosaic, type Tile } from "./mosaic.js";
+export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./drawing/draw.js";
+export { fontWarning } from "./drawing/lettering.js";
+export { type MosaicOptions, mosaic, type Tile } from "./drawing/mosaic.js";
+export { imageFiles } from "./inputs/inputs.js";
 export { writeEvaluationPictures } from "./pictures/evaluation-pictures.js";
 export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from "./pictures/picture-index.js";
 export { Predictor } from "./predict.js";

@@ -9,7 +9,7 @@ import { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { inOrderOf, selectionOf } from "../testing/selection-order.js";
-import { decode } from "./picture.js";
+import { decode } from "./inputs/picture.js";
 import { Predictor } from "./predict.js";
 
 interface Golden {

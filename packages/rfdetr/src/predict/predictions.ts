@@ -1,8 +1,8 @@
 // Predictions for many images: an async iterable, or a list when awaited.
 import type { Detection } from "../model/types.js";
 import { UsageError } from "../support/errors.js";
-import { type ImageInput, imageSource } from "./image-input.js";
-import type { ImageSource } from "./picture.js";
+import { type ImageInput, imageSource } from "./inputs/image-input.js";
+import type { ImageSource } from "./inputs/picture.js";
 import type { DetectOptions, ImagePrediction } from "./types.js";
 
 /** What is found in images, and how. */

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chromiumPath, startChromium, withoutChromium } from "../testing/chromium.js";
-import { reportRun } from "../testing/report-run.js";
+import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
+import { reportRun } from "../testing/runs/report-run.js";
 import { writeReport } from "./write-report.js";
 
 /** Texts that differ from what is behind them by less than 4.5 to 1 (WCAG 2.2, 1.4.3), found in the page. */

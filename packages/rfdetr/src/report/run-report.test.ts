@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writeExampleRun } from "../testing/example-run.js";
-import { attribute, type HtmlPage, htmlPage } from "../testing/html-page.js";
-import { type ReportRun, reportRun } from "../testing/report-run.js";
-import { readRun } from "./run-record.js";
+import { attribute, type HtmlPage, htmlPage } from "../testing/pages/html-page.js";
+import { writeExampleRun } from "../testing/runs/example-run.js";
+import { type ReportRun, reportRun } from "../testing/runs/report-run.js";
+import { readRun } from "./records/run-record.js";
 import { runReport } from "./run-report.js";
 
 const root = mkdtempSync(join(tmpdir(), "report-"));

@@ -1,8 +1,8 @@
 // The report of one run.
-import { html, nameOf } from "./html.js";
+import { html, nameOf } from "./html/html.js";
+import { type Chapter, page } from "./html/page.js";
 import { numericsChapter } from "./numerics/chapter.js";
-import { type Chapter, page } from "./page.js";
-import type { RunRecord } from "./run-record.js";
+import type { RunRecord } from "./records/run-record.js";
 import { classes, sizes } from "./sections/classes.js";
 import { curves } from "./sections/curves.js";
 import { errorAnalysis } from "./sections/errors.js";

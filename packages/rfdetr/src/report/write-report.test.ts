@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { htmlPage } from "../testing/html-page.js";
-import { reportRun } from "../testing/report-run.js";
+import { htmlPage } from "../testing/pages/html-page.js";
+import { reportRun } from "../testing/runs/report-run.js";
 import { reportFigures } from "./report-figures.js";
 import { reportOfEnd, writeReport } from "./write-report.js";
 

@@ -1,12 +1,12 @@
 // Writes the report of a run, or the comparison of several, as one file.
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { makeFolder, replaceText } from "../support/atomic.js";
 import { RunDirectoryError, UsageError } from "../support/errors.js";
-import { reasonOf } from "../support/system-error.js";
+import { makeFolder, replaceText } from "../support/files/atomic.js";
+import { reasonOf } from "../support/files/system-error.js";
 import { comparisonReport } from "./compare/comparison.js";
-import { generator } from "./page.js";
-import { type RunRecord, readRun } from "./run-record.js";
+import { generator } from "./html/page.js";
+import { type RunRecord, readRun } from "./records/run-record.js";
 import { runReport } from "./run-report.js";
 
 /** Runs that can be told apart in one chart. */

@@ -3,16 +3,16 @@ import { existsSync } from "node:fs";
 import { readHardware } from "@rfdetr/amp";
 import { getNumThreads } from "@rfdetr/torch";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
-import { machineLine, peakRss } from "../support/machine.js";
+import { machineLine, peakRss } from "../support/machine/machine.js";
 import type { StepResult } from "../train/step.js";
 import type { DoneEvent, EpochEvent, StartEvent, StepEvent, StepFault } from "./files/events.js";
 import { readSummary } from "./files/read-summary.js";
 import type { RunSummary } from "./files/run-directory.js";
-import { epochMeans } from "./progress.js";
 import { leftOutOf } from "./ranks/team.js";
 import { runVersions } from "./session/run-config.js";
 import type { Session } from "./session/session.js";
 import { effectiveBatch, microBatchesOf } from "./session/training-data.js";
+import { epochMeans } from "./steps/progress.js";
 
 /** The first event of a run, new or resumed. */
 export function startEvent({

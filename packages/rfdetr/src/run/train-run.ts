@@ -3,14 +3,14 @@
 import { formatBytes } from "@rfdetr/amp/text";
 import type { TrainSettings } from "../settings/settings.js";
 import { CheckpointError, InternalError, UsageError } from "../support/errors.js";
-import { letThreadsSleep } from "../support/openmp.js";
-import { type ControlAnswer, type ControlCommand, requestControl } from "./control.js";
+import { letThreadsSleep } from "../support/machine/openmp.js";
+import { type ControlAnswer, type ControlCommand, requestControl } from "./control/control.js";
+import { type StopSignal, StopWish } from "./control/stop-wish.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { trainInProcesses } from "./launch/launcher.js";
 import { type RankPlace, readPlace } from "./launch/place.js";
 import { checkProcesses } from "./launch/shares.js";
 import type { ResumeChanges } from "./session/resume.js";
-import { type StopSignal, StopWish } from "./stop-wish.js";
 import { trainInThread } from "./training-thread.js";
 
 /** How a run ended, and where its files are. */

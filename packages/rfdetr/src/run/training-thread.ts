@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { endOfThread, packError, type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
-import { workerFlags, workerScript } from "../support/worker-path.js";
+import { workerFlags, workerScript } from "../support/machine/worker-path.js";
 import type { TrainEvent } from "./files/events.js";
 import { RunLock } from "./files/run-lock.js";
 import { watchThread } from "./launch/watchdog.js";

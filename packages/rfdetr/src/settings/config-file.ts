@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ConfigError } from "../support/errors.js";
-import { reasonOf } from "../support/system-error.js";
+import { reasonOf } from "../support/files/system-error.js";
 import { readConfigFile } from "./resolve.js";
 import type { TrainOptions } from "./settings.js";
 

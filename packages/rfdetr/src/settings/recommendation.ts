@@ -1,7 +1,7 @@
 // The recommendation of a calibration as settings in a config file.
 import { existsSync } from "node:fs";
 import type { Calibration } from "@rfdetr/amp";
-import { replaceText } from "../support/atomic.js";
+import { replaceText } from "../support/files/atomic.js";
 import { readConfigFile } from "./resolve.js";
 
 /** The settings that follow a recommendation. */

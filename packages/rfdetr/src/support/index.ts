@@ -1,5 +1,6 @@
 // `rfdetr/support`: what a program that measures needs around a model. Loads no libtorch.
-export { busyness, machineLine, peakRss } from "./machine.js";
-export { letThreadsSleep } from "./openmp.js";
+
+export { escapeXml } from "./files/xml.js";
+export { busyness, machineLine, peakRss } from "./machine/machine.js";
+export { letThreadsSleep } from "./machine/openmp.js";
 export { measure, median, type Spread, spread } from "./statistics.js";
-export { escapeXml } from "./xml.js";

@@ -1,6 +1,6 @@
 // Exports a model for tests, with goldens of its own forward pass.
 import { noGrad, scope } from "@rfdetr/torch";
-import { makeGraph } from "../export/make-graph.js";
+import { makeGraph } from "../export/graph/make-graph.js";
 import { writeOnnx } from "../export/write-onnx.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";

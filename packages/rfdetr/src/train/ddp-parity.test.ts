@@ -4,11 +4,11 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { DdpGolden, DdpStep } from "../testing/ddp-rank.js";
+import type { DdpGolden, DdpStep } from "../testing/ranks/ddp-rank.js";
 
 const file = fileURLToPath(new URL("./fixtures/ddp.json", import.meta.url));
 const golden = JSON.parse(readFileSync(file, "utf8")) as DdpGolden;
-const program = fileURLToPath(new URL("../../dist/testing/ddp-rank.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/testing/ranks/ddp-rank.js", import.meta.url));
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");

@@ -8,7 +8,7 @@ import { modelAutocast } from "../model/precision.js";
 import { resizeImages } from "../model/preprocess.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
-import { referenceImages, referencePixels, referenceTarget } from "../testing/reference-batch.js";
+import { referenceImages, referencePixels, referenceTarget } from "../testing/ranks/reference-batch.js";
 import { Ema } from "./ema.js";
 import { scaleOfStep, trainingScales } from "./multi-scale.js";
 import { parameterGroups } from "./parameter-groups.js";

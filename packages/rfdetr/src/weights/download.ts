@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Response } from "undici";
-import { processRuns } from "../support/machine.js";
+import { processRuns } from "../support/machine/machine.js";
 
 /** How a download goes. */
 export interface FetchOptions {

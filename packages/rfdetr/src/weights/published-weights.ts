@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { CheckpointError } from "../support/errors.js";
-import { orNearPath } from "../support/near-path.js";
+import { orNearPath } from "../support/files/near-path.js";
 import { suggest } from "../support/suggest.js";
 import { download, type FetchOptions } from "./download.js";
 

@@ -1,7 +1,7 @@
 // Writes weights as a checkpoint that the Python package loads (`RFDETR.from_checkpoint`, `pretrain_weights`).
 import { type Picklable, savePth, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
-import { replaceFile } from "../support/atomic.js";
+import { replaceFile } from "../support/files/atomic.js";
 import type { WeightsInfo } from "./types.js";
 
 /** The layout is that of this version of the package. */

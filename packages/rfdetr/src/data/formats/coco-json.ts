@@ -1,4 +1,4 @@
-import { dataFail, type Fail } from "../../support/text-file.js";
+import { dataFail, type Fail } from "../../support/files/text-file.js";
 import { JsonBytes } from "./json-bytes.js";
 
 /** The content of an annotation file. Nothing in it is checked. */

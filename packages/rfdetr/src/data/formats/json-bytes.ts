@@ -1,7 +1,7 @@
 // A window that moves over a JSON file of any size and tells where its values begin and end, without parsing them.
 import { isUtf8 } from "node:buffer";
-import { jsonFault, jsonFaultMessage } from "../../support/json-fault.js";
-import { type Fail, textPieces } from "../../support/text-file.js";
+import { jsonFault, jsonFaultMessage } from "../../support/files/json-fault.js";
+import { type Fail, textPieces } from "../../support/files/text-file.js";
 
 /** Bytes of one value; no entry of a list has as many, and V8 holds no text of more than twice as many. */
 const longest = 256 * 2 ** 20;

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
-import { orNearPath } from "../../support/near-path.js";
+import { orNearPath } from "../../support/files/near-path.js";
 import { type Split, splitWords } from "./dataset.js";
 import { isClutter, isFile, isFolder } from "./find-file.js";
 import {

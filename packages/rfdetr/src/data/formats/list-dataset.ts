@@ -1,7 +1,7 @@
 // Lists the splits of a dataset of any layout. Every reader of datasets begins here: checks, training, evaluation,
 // statistics, copies.
 import { DataError } from "../../support/errors.js";
-import { isSystemError, reasonOf } from "../../support/system-error.js";
+import { isSystemError, reasonOf } from "../../support/files/system-error.js";
 import { type Category, classCategories, joinClasses, readCategories, twins } from "./coco-classes.js";
 import { type CocoJson, readCocoJson } from "./coco-json.js";
 import { listCoco } from "./coco-listing.js";

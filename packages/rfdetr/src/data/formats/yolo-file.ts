@@ -3,9 +3,9 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
+import { dataFail, readText } from "../../support/files/text-file.js";
+import { readYaml } from "../../support/files/yaml.js";
 import { shown } from "../../support/shown.js";
-import { dataFail, readText } from "../../support/text-file.js";
-import { readYaml } from "../../support/yaml.js";
 import type { Split } from "./dataset.js";
 import { isClutter, isFile, isFolder } from "./find-file.js";
 

@@ -1,7 +1,7 @@
 // Finds and reads the label file of each image of a YOLO dataset.
 import { basename, dirname, extname, join, resolve, sep } from "node:path";
 import type { DataError } from "../../support/errors.js";
-import { dataFail, readText } from "../../support/text-file.js";
+import { dataFail, readText } from "../../support/files/text-file.js";
 import { filesIn, isFolder, isInside, spellingKey } from "./find-file.js";
 import type { Problem } from "./listing.js";
 

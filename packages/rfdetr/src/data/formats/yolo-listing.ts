@@ -1,7 +1,7 @@
 // Lists a split of a YOLO dataset: images in folders or lists, each with a text file of labels.
 import { dirname, extname, relative, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
-import { dataFail, readText } from "../../support/text-file.js";
+import { dataFail, readText } from "../../support/files/text-file.js";
 import { imageExtensions, otherImageExtensions } from "../images/image-kinds.js";
 import type { Split } from "./dataset.js";
 import { FileFinder, filesUnder } from "./find-file.js";

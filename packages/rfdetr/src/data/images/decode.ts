@@ -2,8 +2,8 @@
 // training, evaluation, prediction and drawing.
 import { readFileSync, statSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
-import { checkMemory } from "../../support/memory-error.js";
-import { reasonOf } from "../../support/system-error.js";
+import { reasonOf } from "../../support/files/system-error.js";
+import { checkMemory } from "../../support/machine/memory-error.js";
 import { decodeBmp } from "./bmp.js";
 import { ByteSource } from "./byte-source.js";
 import { type ImageHeader, parseImageHeader, readImageHeader, type Size } from "./image-header.js";

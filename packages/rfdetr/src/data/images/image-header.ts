@@ -1,7 +1,7 @@
 // Reads format, size and EXIF orientation from the header of an image file, without decoding it.
 import { closeSync, constants, fstatSync, openSync, type Stats } from "node:fs";
 import { DataError } from "../../support/errors.js";
-import { reasonOf } from "../../support/system-error.js";
+import { reasonOf } from "../../support/files/system-error.js";
 import { avifSize } from "./avif-header.js";
 import { ByteSource } from "./byte-source.js";
 import { type ImageFormat, imageKind, raw } from "./image-kinds.js";

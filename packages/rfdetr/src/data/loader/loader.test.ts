@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { workerPath } from "../../support/worker-path.js";
+import { workerPath } from "../../support/machine/worker-path.js";
 import { augmentPresets } from "../augment/presets.js";
 import type { DatasetImage } from "../formats/dataset.js";
 import { type Batch, DataLoader, type LoaderOptions } from "./loader.js";

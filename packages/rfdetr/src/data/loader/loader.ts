@@ -1,8 +1,8 @@
 // Prepares batches ahead in worker threads while the model trains.
 
 import { DataError } from "../../support/errors.js";
+import { workerPath } from "../../support/machine/worker-path.js";
 import { Rng } from "../../support/random.js";
-import { workerPath } from "../../support/worker-path.js";
 import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
 import { createBudget } from "./memory-budget.js";

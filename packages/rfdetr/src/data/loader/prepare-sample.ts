@@ -1,6 +1,6 @@
 // Prepares one image, from its file to the square that the model sees. Runs in the loader's worker threads.
 
-import { checkMemory } from "../../support/memory-error.js";
+import { checkMemory } from "../../support/machine/memory-error.js";
 import { Rng } from "../../support/random.js";
 import { type AugConfig, augment } from "../augment/config.js";
 import { decodeImage, type Pixels } from "../images/decode.js";

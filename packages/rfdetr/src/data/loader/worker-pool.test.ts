@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { InternalError, MemoryError } from "../../support/errors.js";
-import { workerPath } from "../../support/worker-path.js";
+import { workerPath } from "../../support/machine/worker-path.js";
 import { createBudget, takeBudget } from "./memory-budget.js";
 import { WorkerPool } from "./worker-pool.js";
 

@@ -2,8 +2,8 @@
 import { type ResourceLimits, Worker } from "node:worker_threads";
 import { type SentError, unpackError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
-import { checkMemory } from "../../support/memory-error.js";
-import { workerFlags } from "../../support/worker-path.js";
+import { checkMemory } from "../../support/machine/memory-error.js";
+import { workerFlags } from "../../support/machine/worker-path.js";
 
 /** What a thread answers to a job. */
 export type Answer<Result> = { result: Result } | { error: SentError };

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder, writeFailure } from "../../support/atomic.js";
 import { DataError, expected, UsageError } from "../../support/errors.js";
+import { makeFolder, writeFailure } from "../../support/files/atomic.js";
 import { Rng } from "../../support/random.js";
 import type { CocoContent } from "../formats/coco-types.js";
 import type { Split } from "../formats/dataset.js";

@@ -13,8 +13,8 @@ import {
 } from "node:fs";
 import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { stringify } from "yaml";
-import { makeFolder, writeFailure } from "../../support/atomic.js";
 import { DataError, InternalError } from "../../support/errors.js";
+import { makeFolder, writeFailure } from "../../support/files/atomic.js";
 import type { Split } from "../formats/dataset.js";
 import { isEntry, readId } from "../formats/entries.js";
 import { isClutter, isInside, spellingKey } from "../formats/find-file.js";

@@ -4,8 +4,8 @@ import { isCrowd, readCocoJson, readJsonList } from "../../data/formats/coco-jso
 import { type Entry, isEntry, readId } from "../../data/formats/entries.js";
 import { outlineBox } from "../../data/formats/outline-box.js";
 import { EvaluationError } from "../../support/errors.js";
+import type { Fail } from "../../support/files/text-file.js";
 import { shown } from "../../support/shown.js";
-import type { Fail } from "../../support/text-file.js";
 import { CocoEvaluator, type CocoSummary, type ImageFacts } from "./coco.js";
 
 /** Options of {@link evaluateFiles}. */

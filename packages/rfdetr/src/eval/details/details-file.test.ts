@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { EvaluationError } from "../../support/errors.js";
-import { exampleDetails } from "../../testing/example-details.js";
+import { exampleDetails } from "../../testing/runs/example-details.js";
 import { readDetails, writeDetails } from "./details-file.js";
 
 const folder = mkdtempSync(join(tmpdir(), "details-"));

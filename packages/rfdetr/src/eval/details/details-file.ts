@@ -1,9 +1,10 @@
 // `evaluation.json`: written in one line, since curves and boxes with a number a line would be ten times as long.
-import { replaceText } from "../../support/atomic.js";
+
 import { EvaluationError } from "../../support/errors.js";
-import { readJson } from "../../support/json.js";
-import { schemaFault } from "../../support/schema-fault.js";
-import type { Fail } from "../../support/text-file.js";
+import { replaceText } from "../../support/files/atomic.js";
+import { readJson } from "../../support/files/json.js";
+import { schemaFault } from "../../support/files/schema-fault.js";
+import type { Fail } from "../../support/files/text-file.js";
 import { detailsSchema } from "./details-schema.js";
 import { detailsVersion, type EvaluationDetails } from "./evaluation-details.js";
 

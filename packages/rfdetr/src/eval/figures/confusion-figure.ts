@@ -1,5 +1,5 @@
 // Which class is taken for which, as a field of cells.
-import { escapeXml } from "../../support/xml.js";
+import { escapeXml } from "../../support/files/xml.js";
 import type { EvaluationDetails } from "../details/evaluation-details.js";
 import { type Figure, figure, figureWidth, fontSizes, roughWidth, round, shortened, text, tone } from "./figure.js";
 

@@ -1,5 +1,5 @@
 // A picture as SVG that adapts to light and dark pages, and can be read at a width of 360 pixels.
-import { escapeXml } from "../../support/xml.js";
+import { escapeXml } from "../../support/files/xml.js";
 
 /** A picture, with what those need who cannot see it. */
 export interface Figure {

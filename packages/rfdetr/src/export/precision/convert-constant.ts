@@ -1,7 +1,7 @@
 // Constants in another floating-point dtype.
 import { scope, tensor } from "@rfdetr/torch";
 import { InternalError } from "../../support/errors.js";
-import type { ConstantData, ElementType, Graph, Value } from "../graph.js";
+import type { ConstantData, ElementType, Graph, Value } from "../graph/graph.js";
 
 /** The low precision of a file. */
 export type LowPrecision = "float16" | "bfloat16";

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { fillModel } from "../../instruments/deterministic-fill.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
-import { proofImages } from "../proof-images.js";
+import { proofImages } from "../proof/proof-images.js";
 import { preciseGraph } from "./precise-graph.js";
 
 const config = resolveModel("tiny");

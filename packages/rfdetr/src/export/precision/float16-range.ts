@@ -1,7 +1,7 @@
 // Which results leave the range of float16 on the user's images. Where training ran in 16-mixed, the policy and its
 // overrides leave none; a model that was trained in bfloat16 or float32 may have some.
-import type { Graph, GraphNode, Value } from "../graph.js";
-import type { ProofImages } from "../proof-images.js";
+import type { Graph, GraphNode, Value } from "../graph/graph.js";
+import type { ProofImages } from "../proof/proof-images.js";
 import { type LowPrecision, largest } from "./convert-constant.js";
 import { picturesOf } from "./forms.js";
 import type { BeyondRange } from "./lower-precision.js";

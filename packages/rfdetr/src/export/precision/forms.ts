@@ -7,7 +7,7 @@ import { scoreImage } from "../../eval/scored-split.js";
 import type { ScoredBoxes } from "../../model/postprocess.js";
 import { selectBoxes } from "../../onnx/detections.js";
 import type { RawOutputs } from "../../onnx/goldens.js";
-import type { ProofImages } from "../proof-images.js";
+import type { ProofImages } from "../proof/proof-images.js";
 import { compareDetections, type Pair } from "./compare-detections.js";
 
 /** An image of a batch. */

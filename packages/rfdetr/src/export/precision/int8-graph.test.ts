@@ -9,10 +9,10 @@ import { emojiClasses } from "../../data/synth/synth-sprites.js";
 import { fillImages, fillModel } from "../../instruments/deterministic-fill.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
-import { runGraph } from "../../testing/run-graph.js";
-import type { Graph } from "../graph.js";
-import { makeGraph } from "../make-graph.js";
-import { type ProofImages, proofImages } from "../proof-images.js";
+import { runGraph } from "../../testing/runs/run-graph.js";
+import type { Graph } from "../graph/graph.js";
+import { makeGraph } from "../graph/make-graph.js";
+import { type ProofImages, proofImages } from "../proof/proof-images.js";
 import { type Int8Island, int8Graph } from "./int8-graph.js";
 import { productsOf, quantise, quantiseWeight } from "./quantise.js";
 

@@ -1,7 +1,7 @@
 // The graph of an int8 file: calibrated on the user's images, with float32 where rounding flips detections.
 import { ExportError, UsageError } from "../../support/errors.js";
-import type { Graph } from "../graph.js";
-import type { ProofImages } from "../proof-images.js";
+import type { Graph } from "../graph/graph.js";
+import type { ProofImages } from "../proof/proof-images.js";
 import { Form, type FormError, formError, type Picture, picturesOf } from "./forms.js";
 import { calibratedValues, type Product, productsOf, quantise } from "./quantise.js";
 import { Histogram, type Range } from "./ranges.js";

@@ -10,8 +10,8 @@ import { inFloat32 } from "../../model/outputs.js";
 import { modelAutocast } from "../../model/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
-import { conversion, type Graph, type GraphNode, type Value } from "../graph.js";
-import { makeGraph } from "../make-graph.js";
+import { conversion, type Graph, type GraphNode, type Value } from "../graph/graph.js";
+import { makeGraph } from "../graph/make-graph.js";
 import { writeOnnx } from "../write-onnx.js";
 import { type LoweringOptions, lowerPrecision } from "./lower-precision.js";
 

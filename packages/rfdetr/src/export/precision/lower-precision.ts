@@ -1,8 +1,8 @@
 // Lowers a graph to float16 or bfloat16 as the training's autocast does, and beside it as converters do that know no
 // policy.
-import { elementCode } from "../call.js";
-import { clean } from "../clean.js";
-import { conversion, type Dim, type ElementType, type Graph, type GraphNode, type Value } from "../graph.js";
+import { elementCode } from "../graph/call.js";
+import { clean } from "../graph/clean.js";
+import { conversion, type Dim, type ElementType, type Graph, type GraphNode, type Value } from "../graph/graph.js";
 import { convertConstant, isFloat, type LowPrecision, largest, magnitude } from "./convert-constant.js";
 import { moveCasts } from "./move-casts.js";
 

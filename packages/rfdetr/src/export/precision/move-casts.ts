@@ -1,5 +1,5 @@
 // Fewer casts: one before nodes that only lay out, in the place of several behind them.
-import type { Dim, Graph, GraphNode, Value } from "../graph.js";
+import type { Dim, Graph, GraphNode, Value } from "../graph/graph.js";
 
 /** Operators whose results are elements of their first input. */
 export const layouts: ReadonlySet<string> = new Set([

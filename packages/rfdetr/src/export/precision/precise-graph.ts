@@ -1,12 +1,12 @@
 // The graph of a file in its precision.
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { ExportError } from "../../support/errors.js";
-import { clean } from "../clean.js";
 import type { ExportPrecision } from "../export-precisions.js";
-import { gatherSampling } from "../gather-sampling.js";
-import type { Graph } from "../graph.js";
-import { type GraphOptions, makeGraph } from "../make-graph.js";
-import type { ProofImages } from "../proof-images.js";
+import { clean } from "../graph/clean.js";
+import { gatherSampling } from "../graph/gather-sampling.js";
+import type { Graph } from "../graph/graph.js";
+import { type GraphOptions, makeGraph } from "../graph/make-graph.js";
+import type { ProofImages } from "../proof/proof-images.js";
 import { beyondRange } from "./float16-range.js";
 import { int8Graph } from "./int8-graph.js";
 import { type BeyondRange, lowerPrecision } from "./lower-precision.js";

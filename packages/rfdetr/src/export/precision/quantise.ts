@@ -1,7 +1,7 @@
 // Quantises products to int8: QuantizeLinear and DequantizeLinear around what is float32 in between. Runtimes compute
 // the products between them in integers (Jacob et al. 2018, arXiv:1712.05877).
-import { clean } from "../clean.js";
-import type { Graph, GraphNode, Value } from "../graph.js";
+import { clean } from "../graph/clean.js";
+import type { Graph, GraphNode, Value } from "../graph/graph.js";
 import type { Range } from "./ranges.js";
 
 /** A product with a constant weight, whose policy lowers it in training. */

@@ -4,7 +4,7 @@ import type { InferenceSession, TensorConstructor } from "onnxruntime-node";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import { toPlanes } from "../../onnx/pixels.js";
 import { imageDeviation, imageMean } from "../../support/image-statistics.js";
-import type { Graph, Value } from "../graph.js";
+import type { Graph, Value } from "../graph/graph.js";
 import { writeOnnx } from "../write-onnx.js";
 
 /** A graph for one image that is loaded. */

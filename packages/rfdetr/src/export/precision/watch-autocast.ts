@@ -14,7 +14,7 @@ import {
 } from "@rfdetr/torch";
 import { modelOverrides } from "../../model/precision.js";
 import { ExportError } from "../../support/errors.js";
-import { exportParts } from "../parts.js";
+import { exportParts } from "../graph/parts.js";
 import {
   isTraced,
   type Trace,
@@ -22,7 +22,7 @@ import {
   type TracedCall,
   type TracedModel,
   type TracedTensor,
-} from "../trace.js";
+} from "../graph/trace.js";
 
 /** Dtypes of one call: of its tensors as the model hands them over, before autocast casts them, and of its results. */
 interface CallDtypes {

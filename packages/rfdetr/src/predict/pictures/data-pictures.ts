@@ -12,8 +12,8 @@ import {
   labelsFigure,
 } from "../../eval/figures/data-figures.js";
 import { RunDirectoryError } from "../../support/errors.js";
-import type { LabelledBox } from "../box-overlay.js";
-import { fontWarning } from "../lettering.js";
+import type { LabelledBox } from "../drawing/box-overlay.js";
+import { fontWarning } from "../drawing/lettering.js";
 import { PictureFolder } from "./picture-folder.js";
 import { indexName, type PictureEntry } from "./picture-index.js";
 import { type SheetTile, sheet } from "./sheet.js";

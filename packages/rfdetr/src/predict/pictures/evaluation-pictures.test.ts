@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
-import { exampleDetails } from "../../testing/example-details.js";
+import { exampleDetails } from "../../testing/runs/example-details.js";
 import { batchPicture } from "./batch-picture.js";
 import { writeEvaluationPictures } from "./evaluation-pictures.js";
 import { PictureFolder } from "./picture-folder.js";

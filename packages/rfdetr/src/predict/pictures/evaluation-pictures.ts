@@ -5,7 +5,7 @@ import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kind
 import { confusionFigure } from "../../eval/figures/confusion-figure.js";
 import { f1Figure, precisionRecallFigure } from "../../eval/figures/curve-figures.js";
 import { PictureError } from "../../support/errors.js";
-import type { LabelledBox } from "../box-overlay.js";
+import type { LabelledBox } from "../drawing/box-overlay.js";
 import { PictureFolder, type PictureText } from "./picture-folder.js";
 import type { PictureEntry } from "./picture-index.js";
 import { sheet } from "./sheet.js";

@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sharp } from "../../data/images/sharp.js";
 import type { Figure } from "../../eval/figures/figure.js";
-import { makeFolder, replaceFile } from "../../support/atomic.js";
+import { makeFolder, replaceFile } from "../../support/files/atomic.js";
 import { dropPictures, listPictures, type PictureEntry, type PictureKind } from "./picture-index.js";
 import { rasterize } from "./rasterize.js";
 

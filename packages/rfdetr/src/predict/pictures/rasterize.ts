@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { sharp } from "../../data/images/sharp.js";
 import type { Figure } from "../../eval/figures/figure.js";
-import { lettering, strokes } from "../lettering.js";
+import { lettering, strokes } from "../drawing/lettering.js";
 
 /** Pixels of the picture for one of the figure. */
 const scale = 2;

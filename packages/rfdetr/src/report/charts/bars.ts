@@ -1,5 +1,5 @@
 // Bars with their names and values beside them: they need no legend.
-import { type Html, html } from "../html.js";
+import { type Html, html } from "../html/html.js";
 import { chartSize, round } from "./figure.js";
 
 /** A bar. */

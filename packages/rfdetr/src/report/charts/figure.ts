@@ -1,6 +1,6 @@
 // A figure of the report: a chart with its caption, its legend, and its numbers as a table.
-import { type Html, html, type Part } from "../html.js";
-import { table } from "../table.js";
+import { type Html, html, type Part } from "../html/html.js";
+import { table } from "../html/table.js";
 
 /** The size of every chart, in its own units: as wide as a column of the page, legible on a phone. */
 export const chartSize = { width: 440, height: 290 } as const;

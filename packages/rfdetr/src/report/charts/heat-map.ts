@@ -1,6 +1,6 @@
 // Histograms of exponents over time: a column for each watched step, darker where more of the values are.
-import { type Html, html } from "../html.js";
-import { grouped } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { grouped } from "../html/words.js";
 import { power } from "./axis.js";
 import { chartSize, round, thin } from "./figure.js";
 import { fullOpacity, opacityPng } from "./png.js";

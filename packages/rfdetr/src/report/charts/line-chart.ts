@@ -1,6 +1,6 @@
 // Lines over a common axis, as SVG that takes its colours from the page.
-import { type Html, html } from "../html.js";
-import { grouped } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { grouped } from "../html/words.js";
 import { type Axis, extent, linearAxis, logAxis } from "./axis.js";
 import { chartSize, lineOf, round } from "./figure.js";
 

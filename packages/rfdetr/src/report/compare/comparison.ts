@@ -1,13 +1,13 @@
 // Several runs side by side.
 import { figure, type LegendEntry } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
-import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
-import { type Chapter, page } from "../page.js";
-import type { RunRecord } from "../run-record.js";
+import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
+import { type Chapter, page } from "../html/page.js";
+import { subsection } from "../html/subsection.js";
+import { type Column, table } from "../html/table.js";
+import { brief, fraction, listed } from "../html/words.js";
+import type { RunRecord } from "../records/run-record.js";
 import { bestEpoch, endNotice } from "../sections/overview.js";
-import { subsection } from "../subsection.js";
-import { type Column, table } from "../table.js";
-import { brief, fraction, listed } from "../words.js";
 import { compared, differingSettings, type Fact, numericsFacts, resultFacts, runNames } from "./facts.js";
 
 /** Runs with their names. */

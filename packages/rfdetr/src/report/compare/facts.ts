@@ -3,10 +3,10 @@
 import { headroomOf } from "@rfdetr/amp/records";
 import { formatBytes } from "@rfdetr/amp/text";
 import { extent } from "../charts/axis.js";
+import { bits, brief, duration, fraction, grouped, percent } from "../html/words.js";
 import { overallOf, rateSide } from "../numerics/overall.js";
-import type { RunRecord } from "../run-record.js";
+import type { RunRecord } from "../records/run-record.js";
 import { bestEpoch } from "../sections/overview.js";
-import { bits, brief, duration, fraction, grouped, percent } from "../words.js";
 
 /** A figure by which runs are compared. */
 export interface Fact {

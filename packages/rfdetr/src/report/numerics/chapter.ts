@@ -1,6 +1,6 @@
 // The chapter on numerics: what the precision did in this run.
-import { type Html, html } from "../html.js";
-import type { RunRecord } from "../run-record.js";
+import { type Html, html } from "../html/html.js";
+import type { RunRecord } from "../records/run-record.js";
 import { exponents } from "./exponents.js";
 import { controls, foreseen } from "./foreseen.js";
 import { headroomTree } from "./headroom-tree.js";

@@ -1,8 +1,8 @@
 // The tensors at the place of a fault, and the modules that led there.
 import type { OverflowReport, TensorFacts, TrailEntry } from "@rfdetr/amp";
-import { type Html, html, pathOf } from "../html.js";
-import { table } from "../table.js";
-import { brief } from "../words.js";
+import { type Html, html, pathOf } from "../html/html.js";
+import { table } from "../html/table.js";
+import { brief } from "../html/words.js";
 
 type Facts = TensorFacts & { what: string };
 

@@ -3,10 +3,10 @@
 import { power } from "../charts/axis.js";
 import { figure } from "../charts/figure.js";
 import { type Exponents, exponentMap } from "../charts/heat-map.js";
-import { type Html, html } from "../html.js";
-import { subsection } from "../subsection.js";
-import type { WatchedSpan } from "../watched-spans.js";
-import { grouped, percent } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { grouped, percent } from "../html/words.js";
+import type { WatchedSpan } from "../records/watched-spans.js";
 
 /** Exponents of float16: of its largest and its smallest normal numbers, and of those that it does not make zero. */
 const float16 = { largest: 15, normal: -14, smallest: -25 } as const;

@@ -1,10 +1,10 @@
 // Overflows that were foreseen, and what was asked of the run while it trained.
 import type { ControlRecord } from "@rfdetr/amp/records";
-import { type Html, html, pathOf } from "../html.js";
-import type { NumericsRecord, SeenForecast } from "../numerics-reader.js";
-import { subsection } from "../subsection.js";
-import { table } from "../table.js";
-import { bits, brief, counted, grouped } from "../words.js";
+import { type Html, html, pathOf } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { table } from "../html/table.js";
+import { bits, brief, counted, grouped } from "../html/words.js";
+import type { NumericsRecord, SeenForecast } from "../records/numerics-reader.js";
 
 /** Forecasts that are listed, and the bits to overflow below which one is. */
 const [mostShown, fewBits] = [20, 8];

@@ -1,11 +1,11 @@
 // The modules of the model as a tree, coloured by how near their values are to the limits of float16.
 import { headroomOf } from "@rfdetr/amp/records";
 import { exponentMap } from "../charts/heat-map.js";
-import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
-import { subsection } from "../subsection.js";
-import { type Column, table } from "../table.js";
-import type { WatchedModule, WatchedSpan } from "../watched-spans.js";
-import { bits, brief, grouped, listed, percent } from "../words.js";
+import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { type Column, table } from "../html/table.js";
+import { bits, brief, grouped, listed, percent } from "../html/words.js";
+import type { WatchedModule, WatchedSpan } from "../records/watched-spans.js";
 import {
   isFloat16,
   type ModuleSides,

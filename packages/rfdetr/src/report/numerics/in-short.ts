@@ -1,8 +1,8 @@
 // The numerics of a run in a few sentences.
 import { headroomOf } from "@rfdetr/amp/records";
-import { type Html, html, pathOf } from "../html.js";
-import type { NumericsRecord } from "../numerics-reader.js";
-import { bits, counted, grouped } from "../words.js";
+import { type Html, html, pathOf } from "../html/html.js";
+import { bits, counted, grouped } from "../html/words.js";
+import type { NumericsRecord } from "../records/numerics-reader.js";
 import { isFloat16, type Overall, type Side } from "./overall.js";
 
 /** What to know before the details. */

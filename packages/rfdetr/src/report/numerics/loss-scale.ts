@@ -2,10 +2,10 @@
 import { power } from "../charts/axis.js";
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
-import { type Html, html } from "../html.js";
-import type { NumericsRecord } from "../numerics-reader.js";
-import { subsection } from "../subsection.js";
-import { brief, counted, grouped, percent } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { brief, counted, grouped, percent } from "../html/words.js";
+import type { NumericsRecord } from "../records/numerics-reader.js";
 
 /** The loss scale over the steps, with marks where steps were skipped. */
 export function lossScale(numerics: NumericsRecord): Html | null {

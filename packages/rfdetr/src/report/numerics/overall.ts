@@ -1,8 +1,8 @@
 // What was seen of each module over the whole run.
 import type { ModuleRecord, UpdateRecord } from "@rfdetr/amp";
 import { headroomOf } from "@rfdetr/amp/records";
-import type { NumericsRecord } from "../numerics-reader.js";
-import { joinedSpans, type WatchedModule } from "../watched-spans.js";
+import type { NumericsRecord } from "../records/numerics-reader.js";
+import { joinedSpans, type WatchedModule } from "../records/watched-spans.js";
 
 /** The two sides of a module: its outputs, and the gradients that arrive at them. */
 export type Side = "forward" | "gradient";

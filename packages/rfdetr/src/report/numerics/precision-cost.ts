@@ -1,10 +1,10 @@
 // What the precision gained and cost against 32-true, measured before the run.
 import type { HeaderRecord } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
-import { type Html, html } from "../html.js";
-import { subsection } from "../subsection.js";
-import { table } from "../table.js";
-import { brief, duration } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { table } from "../html/table.js";
+import { brief, duration } from "../html/words.js";
 
 type Measured = NonNullable<HeaderRecord["calibration"]>[number];
 

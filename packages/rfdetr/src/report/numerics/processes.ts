@@ -1,13 +1,13 @@
 // What each process of a run did, and which of them holds up the others.
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
-import { type Html, html } from "../html.js";
-import type { NumericsRecord } from "../numerics-reader.js";
-import { rankSentences } from "../rank-words.js";
-import { mostCurves, type RankMeans, type RankSummary } from "../ranks.js";
-import { subsection } from "../subsection.js";
-import { table } from "../table.js";
-import { brief, duration, grouped } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { rankSentences } from "../html/rank-words.js";
+import { subsection } from "../html/subsection.js";
+import { table } from "../html/table.js";
+import { brief, duration, grouped } from "../html/words.js";
+import type { NumericsRecord } from "../records/numerics-reader.js";
+import { mostCurves, type RankMeans, type RankSummary } from "../records/ranks.js";
 
 /** Null for a run of one process. */
 export function processes({ ranks: summary }: NumericsRecord): Html | null {

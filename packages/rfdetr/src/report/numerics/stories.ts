@@ -1,11 +1,11 @@
 // What was not finite, told in sentences: where, at which scale, and what followed.
 import type { OverflowReport } from "@rfdetr/amp";
 import type { RollbackRecord } from "@rfdetr/amp/records";
-import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
-import type { NumericsRecord, SkippedRun } from "../numerics-reader.js";
-import { subsection } from "../subsection.js";
-import { table } from "../table.js";
-import { brief, counted, grouped } from "../words.js";
+import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { table } from "../html/table.js";
+import { brief, counted, grouped } from "../html/words.js";
+import type { NumericsRecord, SkippedRun } from "../records/numerics-reader.js";
 import { evidence } from "./evidence.js";
 
 /** Stories that are told, faults that one lists, and files that a batch names, at most. */

@@ -3,10 +3,10 @@ import { extent } from "../charts/axis.js";
 import { barChart } from "../charts/bars.js";
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
-import { type Html, html } from "../html.js";
-import type { NumericsRecord } from "../numerics-reader.js";
-import { subsection } from "../subsection.js";
-import { duration, grouped, percent } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { duration, grouped, percent } from "../html/words.js";
+import type { NumericsRecord } from "../records/numerics-reader.js";
 
 /** The phases of a step in their order, and what they are in words. */
 const phaseWords = [

@@ -2,11 +2,11 @@
 import type { UpdateRecord } from "@rfdetr/amp";
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
-import { type Html, html, pathOf } from "../html.js";
-import { subsection } from "../subsection.js";
-import { table } from "../table.js";
-import type { WatchedSpan } from "../watched-spans.js";
-import { brief, counted, grouped, percent } from "../words.js";
+import { type Html, html, pathOf } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { table } from "../html/table.js";
+import { brief, counted, grouped, percent } from "../html/words.js";
+import type { WatchedSpan } from "../records/watched-spans.js";
 import type { Overall } from "./overall.js";
 
 /** What is usual for AdamW: a thousandth of the weight in a step. */

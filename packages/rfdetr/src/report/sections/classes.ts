@@ -4,10 +4,10 @@ import type { ClassSummary } from "../../eval/coco/coco-summary.js";
 import type { ClassDetails, EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
-import { type Html, html, nameOf } from "../html.js";
-import type { RunRecord } from "../run-record.js";
-import { type Column, table } from "../table.js";
-import { fraction, grouped, listed } from "../words.js";
+import { type Html, html, nameOf } from "../html/html.js";
+import { type Column, table } from "../html/table.js";
+import { fraction, grouped, listed } from "../html/words.js";
+import type { RunRecord } from "../records/run-record.js";
 
 /** Classes that have a row; a model of Objects365 has 365. */
 const mostRows = 500;

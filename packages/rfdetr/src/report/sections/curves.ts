@@ -1,9 +1,9 @@
 // The course of the training: loss, figures, learning rate.
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
-import { type Html, html } from "../html.js";
-import type { RunRecord } from "../run-record.js";
-import { brief, fraction, grouped } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { brief, fraction, grouped } from "../html/words.js";
+import type { RunRecord } from "../records/run-record.js";
 
 /** All curves of a run; null without any. */
 export function curves(run: RunRecord): Html | null {

@@ -9,10 +9,10 @@ import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kind
 import { costliestWords } from "../../eval/error-analysis/error-words.js";
 import { barChart } from "../charts/bars.js";
 import { figure } from "../charts/figure.js";
-import { type Html, html } from "../html.js";
-import type { RunRecord } from "../run-record.js";
-import { table } from "../table.js";
-import { brief, fraction, grouped } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { table } from "../html/table.js";
+import { brief, fraction, grouped } from "../html/words.js";
+import type { RunRecord } from "../records/run-record.js";
 
 /** What the kinds are, in words. */
 const kindWords: Readonly<Record<ErrorKind, { name: string; meaning: string }>> = {

@@ -1,10 +1,10 @@
 // What was trained on what, and how it ended.
 import { formatBytes } from "@rfdetr/amp/text";
 import { randomWeightsAdvice } from "../../run/transcript/header.js";
-import { type Html, html, nameOf, type Part, pathOf } from "../html.js";
-import type { ReadConfig, RunRecord } from "../run-record.js";
-import { definitions } from "../table.js";
-import { counted, duration, fraction, grouped } from "../words.js";
+import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
+import { definitions } from "../html/table.js";
+import { counted, duration, fraction, grouped } from "../html/words.js";
+import type { ReadConfig, RunRecord } from "../records/run-record.js";
 
 /** The most of a text setting. */
 const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);

@@ -3,10 +3,10 @@ import { readFileSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
 import type { PictureEntry } from "../../predict/pictures/picture-index.js";
-import { type Html, html } from "../html.js";
-import type { RunRecord } from "../run-record.js";
-import { subsection } from "../subsection.js";
-import { listed } from "../words.js";
+import { type Html, html } from "../html/html.js";
+import { subsection } from "../html/subsection.js";
+import { listed } from "../html/words.js";
+import type { RunRecord } from "../records/run-record.js";
 
 /** Bytes of all pictures in a report: it stays small enough for a mail. Text takes a third more in the file. */
 const budget = 6 << 20;

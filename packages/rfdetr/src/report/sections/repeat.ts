@@ -5,8 +5,8 @@ import { settings as known, type SettingName } from "../../settings/settings.js"
 import { startWeights } from "../../settings/start-weights.js";
 import { shellWord } from "../../support/format.js";
 import { camelCase } from "../../support/names.js";
-import { type Html, html } from "../html.js";
-import type { ReadConfig, RunRecord } from "../run-record.js";
+import { type Html, html } from "../html/html.js";
+import type { ReadConfig, RunRecord } from "../records/run-record.js";
 
 /** Settings that the command takes with a flag of their own. */
 const flags: Partial<Record<SettingName, string>> = {

@@ -4,10 +4,10 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import type { ScalerState } from "@rfdetr/amp";
 import { loadSafetensors, type optim, saveSafetensors, type Tensor } from "@rfdetr/torch";
-import { previousSuffix, replaceFolder, syncFile, writeFailure } from "../../support/atomic.js";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
+import { previousSuffix, replaceFolder, syncFile, writeFailure } from "../../support/files/atomic.js";
+import { reasonOf } from "../../support/files/system-error.js";
 import { shown } from "../../support/shown.js";
-import { reasonOf } from "../../support/system-error.js";
 import type { EarlyStoppingState } from "../../train/early-stopping.js";
 import { Checksums, faultOfSums, sumsName } from "./checksums.js";
 import { faultOfState } from "./state-schema.js";

@@ -1,6 +1,7 @@
 // The folder of a run: how its files are named, written and continued, and that no run overwrites another.
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import {
   discard,
   makeFolder,
@@ -10,11 +11,10 @@ import {
   removePartial,
   replaceText,
   writeFailure,
-} from "../../support/atomic.js";
-import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
+} from "../../support/files/atomic.js";
+import { readJson } from "../../support/files/json.js";
+import { orNearPath } from "../../support/files/near-path.js";
 import { shellWord } from "../../support/format.js";
-import { readJson } from "../../support/json.js";
-import { orNearPath } from "../../support/near-path.js";
 import { keepRanges, linesOf, type Range } from "./log-file.js";
 import { lockName, RunLock } from "./run-lock.js";
 

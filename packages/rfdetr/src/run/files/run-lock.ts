@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { syncFile, writeFailure } from "../../support/atomic.js";
 import { RunDirectoryError } from "../../support/errors.js";
+import { syncFile, writeFailure } from "../../support/files/atomic.js";
 
 /** The name of the lock in the folder of a run. */
 export const lockName = "lock";

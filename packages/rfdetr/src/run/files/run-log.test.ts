@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { NumericsError } from "../../support/errors.js";
-import { epochEvent, runSummary, skippedEvent, startEvent, stepEvent } from "../../testing/run-events.js";
+import { epochEvent, runSummary, skippedEvent, startEvent, stepEvent } from "../../testing/runs/run-events.js";
 import type { TrainEvent } from "./events.js";
 import { RunDirectory } from "./run-directory.js";
 import { logged } from "./run-log.js";

@@ -1,10 +1,10 @@
 // Whether a launcher that starts processes anew continues the run that it began.
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { replaceText } from "../../support/atomic.js";
 import { RunDirectoryError, UsageError } from "../../support/errors.js";
+import { replaceText } from "../../support/files/atomic.js";
+import { readJson } from "../../support/files/json.js";
 import { shellWord } from "../../support/format.js";
-import { readJson } from "../../support/json.js";
 
 /** The file in the folder of a run that says which launch began it or continued it last. */
 const fileName = "launch.json";

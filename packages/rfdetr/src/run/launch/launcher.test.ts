@@ -3,9 +3,9 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { resolveSettings } from "../../settings/resolve.js";
+import { StopWish } from "../control/stop-wish.js";
 import type { TrainEvent } from "../files/events.js";
 import { RunLock } from "../files/run-lock.js";
-import { StopWish } from "../stop-wish.js";
 import { type LaunchOptions, trainInProcesses } from "./launcher.js";
 
 let folder: string;

@@ -1,6 +1,7 @@
 // The processes of a run on this machine, from their start until the last of them has ended.
+
+import type { StopWish } from "../control/stop-wish.js";
 import type { TrainEvent } from "../files/events.js";
-import type { StopWish } from "../stop-wish.js";
 import type { RankRequest } from "./messages.js";
 import { type RankListener, RankProcess, rankScript, storeFd } from "./rank-process.js";
 import { openStoreSocket, type StoreSocket } from "./store-socket.js";

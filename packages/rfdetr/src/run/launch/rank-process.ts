@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { SentError } from "../../support/error-transfer.js";
-import { workerScript } from "../../support/worker-path.js";
+import { workerScript } from "../../support/machine/worker-path.js";
 import type { FromRank, ToRank } from "./messages.js";
 import type { StoreSocket } from "./store-socket.js";
 

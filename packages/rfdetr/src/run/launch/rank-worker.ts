@@ -2,7 +2,7 @@
 import process from "node:process";
 import { packError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
-import { StopWish, stopSignals } from "../stop-wish.js";
+import { StopWish, stopSignals } from "../control/stop-wish.js";
 import { trainInThread } from "../training-thread.js";
 import type { FromRank, RankRequest, ToRank } from "./messages.js";
 

@@ -1,8 +1,8 @@
 // A process of a run that rank 0 leads: it loads its part of the data, and does what it is told.
 import { hostname } from "node:os";
 import { distributed, setNumThreads } from "@rfdetr/torch";
-import { resolveDevice } from "../../support/device.js";
 import { InternalError } from "../../support/errors.js";
+import { resolveDevice } from "../../support/machine/device.js";
 import { replayStep } from "../../train/replay.js";
 import type { MicroBatch } from "../../train/step-parts.js";
 import { boxesOfEach, type WholeStep } from "../../train/whole-step.js";
@@ -11,7 +11,7 @@ import { buildTraining, newModel, readyModel, useOverrides } from "../session/bu
 import { withAverage } from "../session/session-state.js";
 import type { Training } from "../session/training.js";
 import { type DataSizes, dataContents, type OpenTrainData, type TrainData } from "../session/training-data.js";
-import { type StepPlan, takeStep, wholeStepOf } from "../take-step.js";
+import { type StepPlan, takeStep, wholeStepOf } from "../steps/take-step.js";
 import type { TrainRequest } from "../train-request.js";
 import type { Order, Word } from "./orders.js";
 import { RankPeers } from "./rank-peers.js";

@@ -4,7 +4,7 @@ import type { ModelConfig } from "../../model/types.js";
 import type { ReadySettings } from "../../settings/settings.js";
 import type { DoneEvent } from "../files/events.js";
 import type { DataSizes } from "../session/training-data.js";
-import type { StepPlan } from "../take-step.js";
+import type { StepPlan } from "../steps/take-step.js";
 
 /** What follows the order to take the state of rank 0, beside tensors. */
 export interface StateFigures {

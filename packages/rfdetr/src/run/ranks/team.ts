@@ -8,7 +8,7 @@ import { DataError, InternalError } from "../../support/errors.js";
 import type { DoneEvent } from "../files/events.js";
 import type { Training } from "../session/training.js";
 import type { TrainData } from "../session/training-data.js";
-import type { StepPlan } from "../take-step.js";
+import type { StepPlan } from "../steps/take-step.js";
 import type { Order, Word } from "./orders.js";
 import { RankPeers } from "./rank-peers.js";
 import type { Ranks } from "./ranks.js";

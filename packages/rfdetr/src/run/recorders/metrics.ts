@@ -1,4 +1,4 @@
-import { peakRss } from "../../support/machine.js";
+import { peakRss } from "../../support/machine/machine.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedEpoch, type Recorder } from "./recorder.js";
 

@@ -13,11 +13,11 @@ import {
   type StepRecord,
 } from "@rfdetr/amp/records";
 import { memory } from "@rfdetr/torch";
-import { machineLine } from "../../support/machine.js";
+import { machineLine } from "../../support/machine/machine.js";
 import { fixedBytes } from "../../train/memory-peak.js";
+import { remedy as divergenceRemedy } from "../faults/run-messages.js";
 import type { ControlEvent } from "../files/events.js";
 import { groupRecord, type RankColumns, rankColumns } from "../files/rank-records.js";
-import { remedy as divergenceRemedy } from "../run-messages.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
 

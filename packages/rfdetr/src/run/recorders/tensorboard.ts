@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { PictureEntry, PictureKind } from "../../predict/pictures/picture-index.js";
 import { pictureFile } from "../../predict/pictures/rasterize.js";
-import { writeFailure } from "../../support/atomic.js";
+import { writeFailure } from "../../support/files/atomic.js";
 import { keepEvents } from "../files/event-files.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import { TensorBoardWriter } from "../files/tensorboard.js";

@@ -1,4 +1,4 @@
-import { packageVersion } from "../../support/version.js";
+import { packageVersion } from "../../support/machine/version.js";
 import { saveWeights } from "../../weights/weights.js";
 import type { Session } from "../session/session.js";
 import type { RecordedEpoch, Recorder } from "./recorder.js";

@@ -7,14 +7,14 @@ import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
-import { peakRss } from "../../support/machine.js";
-import { availableMemory } from "../../support/memory.js";
+import { peakRss } from "../../support/machine/machine.js";
+import { availableMemory } from "../../support/machine/memory.js";
 import { freezeModules } from "../../train/freeze.js";
 import { randomBatch } from "../../train/random-batch.js";
 import { replayStep } from "../../train/replay.js";
 import { trainingStep } from "../../train/step.js";
 import { averageOf, type MicroBatch, type StepParts, stepParts } from "../../train/step-parts.js";
-import { StepWatch } from "../step-watch.js";
+import { StepWatch } from "../steps/step-watch.js";
 
 /** A batch that fits in memory. */
 export interface AutoBatch {

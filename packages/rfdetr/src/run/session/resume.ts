@@ -9,7 +9,7 @@ import { camelCase } from "../../support/names.js";
 import { shown } from "../../support/shown.js";
 import { type SavedProgress, soundCheckpoint } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
-import { noRollbacks } from "../progress.js";
+import { noRollbacks } from "../steps/progress.js";
 import { dataDifferences } from "./data-contents.js";
 import { boundData, comparedSettings, type RunConfig, readRunConfig } from "./run-config.js";
 import type { Session } from "./session.js";

@@ -2,9 +2,9 @@
 import { noGrad, scope } from "@rfdetr/torch";
 import { CheckpointError, RfdetrError } from "../../support/errors.js";
 import { readWeights } from "../../weights/weights.js";
-import { loweredRate } from "../fault-policy.js";
+import { loweredRate } from "../faults/fault-policy.js";
 import { loadCheckpoint, momentTensors, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
-import { noRollbacks } from "../progress.js";
+import { noRollbacks } from "../steps/progress.js";
 import { comparedSettings } from "./run-config.js";
 import type { Session } from "./session.js";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fieldLines } from "../../support/format.js";
-import { runSummary } from "../../testing/run-events.js";
+import { runSummary } from "../../testing/runs/run-events.js";
 import type { TestEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 import { endingFields } from "./ending.js";

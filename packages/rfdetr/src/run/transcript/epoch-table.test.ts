@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { epochEvent as epoch } from "../../testing/run-events.js";
+import { epochEvent as epoch } from "../../testing/runs/run-events.js";
 import { bestMark, EpochTable } from "./epoch-table.js";
 
 const unscaled = { ...epoch, amp: { ...epoch.amp, precision: "bf16-mixed", lossScale: null } };

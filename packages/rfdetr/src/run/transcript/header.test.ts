@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { fieldLines } from "../../support/format.js";
-import { startEvent as start } from "../../testing/run-events.js";
+import { startEvent as start } from "../../testing/runs/run-events.js";
 import type { StartEvent } from "../files/events.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { skippedEvent as skipped, stepEvent } from "../../testing/run-events.js";
+import { skippedEvent as skipped, stepEvent } from "../../testing/runs/run-events.js";
 import { isScaleSearch, SkippedSteps } from "./skipped-step.js";
 
 const line = (event: typeof skipped): string[] => new SkippedSteps().step(event);

@@ -1,0 +1,155 @@
+import { memory, nn, ops, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { describe, expect, it } from "vitest";
+import { Autocast } from "../autocast/autocast.js";
+import type { CalibratedPrecision } from "../numerics/step-record.js";
+import type { Precision } from "../policy/auto-precision.js";
+import { calibrate, recommend } from "./calibrate.js";
+import { compareModules } from "./compare-modules.js";
+
+class Dropout extends nn.Module {
+  override forward(x: Tensor): Tensor {
+    return this.training ? ops.dropout(x, 0.5, true) : x;
+  }
+}
+
+class Net extends nn.Module {
+  first = new nn.Linear(16, 32);
+  dropout = new Dropout();
+  second = new nn.Linear(32, 4);
+  override forward(x: Tensor): Tensor {
+    return this.second.call(this.dropout.call(ops.gelu(this.first.call(x) as Tensor))) as Tensor;
+  }
+}
+const net = new Net();
+const images = randn([8, 16]);
+const forward = (autocast: Autocast, dtype: "float32" | "float64" | string): Tensor =>
+  autocast.run(() => net.call(images.to(dtype)) as Tensor);
+const task = {
+  model: net,
+  forward,
+  step: (autocast: Autocast, dtype: string, scale: number): number => {
+    const y = forward(autocast, dtype);
+    const loss = (y.dtype === "float64" ? y : y.float()).pow(2).mean();
+    loss.mul(scale).backward();
+    return loss.item();
+  },
+  autocast: (precision: Precision) => new Autocast(precision, { emulateHalf: true }),
+  rounds: 1,
+};
+
+describe("calibration", () => {
+  it("measures every precision on the same batch and dropout", () => {
+    const before = net.first.weight.toList();
+    const { exact, precisions } = calibrate(task);
+    expect(precisions.map((p) => p.precision)).toEqual(["32-true", "bf16-mixed", "16-mixed"]);
+    const [plain, bf16, fp16] = precisions;
+    // Float32 keeps 24 bits, float16 11, bfloat16 8; a short chain of products loses two or three of them.
+    expect(plain.loss_error).toBeLessThan(1e-6);
+    expect(fp16.loss_error).toBeLessThan(5e-3);
+    expect(bf16.loss_error).toBeLessThan(4e-2);
+    expect(1 - plain.gradient_cosine).toBeLessThan(1e-9);
+    expect(1 - fp16.gradient_cosine).toBeLessThan(1e-4);
+    expect(1 - bf16.gradient_cosine).toBeLessThan(1e-2);
+    expect(exact.gradient_norm).toBeGreaterThan(0);
+    expect([plain.speedup, plain.memory_ratio, plain.underflow_share]).toEqual([1, 1, 0]);
+    expect(new Set(bf16.modules.map((m) => m.path))).toEqual(new Set(["first", "(model)", "dropout", "second"]));
+    expect(net.first.weight.toList()).toEqual(before);
+    expect(net.first.weight.dtype).toBe("float32");
+    expect(net.parameters().every((p) => p.grad === null)).toBe(true);
+  });
+
+  it("lowers the loss scale until float16 gradients are finite", () => {
+    const big = {
+      ...task,
+      step: (autocast: Autocast, dtype: string, scale: number) => task.step(autocast, dtype, scale * 2 ** 10),
+    };
+    const fp16 = calibrate(big).precisions[2];
+    expect(fp16.nonfinite).toBe(false);
+    expect(fp16.scale).toBeLessThan(65536);
+  });
+
+  it("tries only what it is asked to", () => {
+    expect(calibrate({ ...task, precisions: ["bf16-mixed"] }).precisions.map((p) => p.precision)).toEqual([
+      "32-true",
+      "bf16-mixed",
+    ]);
+  });
+
+  it("leaves no tensors behind", () => {
+    calibrate(task);
+    const before = memory().liveTensors;
+    calibrate(task);
+    expect(memory().liveTensors).toBe(before);
+  });
+});
+
+describe("recommendation", () => {
+  const row = (
+    precision: CalibratedPrecision["precision"],
+    changes: Partial<CalibratedPrecision> = {},
+  ): CalibratedPrecision => ({
+    precision,
+    step_seconds: 1,
+    speedup: 1,
+    peak_tensor_bytes: 1,
+    memory_ratio: 1,
+    loss: 1,
+    loss_error: 0,
+    gradient_cosine: 1,
+    nonfinite: false,
+    scale: 1,
+    underflow_share: 0,
+    modules: [],
+    ...changes,
+  });
+  const best = (...rows: CalibratedPrecision[]) => recommend([row("32-true"), ...rows]);
+  it("is the fastest that is right", () => {
+    expect(best(row("bf16-mixed", { speedup: 2 }), row("16-mixed", { speedup: 3 })).precision).toBe("16-mixed");
+    expect(best(row("bf16-mixed", { speedup: 2 }), row("16-mixed", { speedup: 3, nonfinite: true })).precision).toBe(
+      "bf16-mixed",
+    );
+    expect(best(row("bf16-mixed", { speedup: 2, gradient_cosine: 0.5 })).precision).toBe("32-true");
+  });
+  it("is 32-true where low precision gains nothing", () => {
+    expect(best(row("bf16-mixed", { speedup: 0.6 }))).toEqual({
+      precision: "32-true",
+      reason: "measured here: no low precision is worth it; bf16-mixed runs at 0.60 times the speed",
+    });
+  });
+  it("takes memory for a reason too", () => {
+    expect(best(row("bf16-mixed", { speedup: 1, memory_ratio: 0.6 })).precision).toBe("bf16-mixed");
+  });
+});
+
+it("modules are compared by their own outputs", () => {
+  scope(() => {
+    net.eval();
+    const same = compareModules(
+      () => forward(new Autocast("32-true"), "float32"),
+      () => forward(new Autocast("32-true"), "float32"),
+    );
+    expect(same.map((m) => m.relative_error)).toEqual(same.map(() => 0));
+    const half = compareModules(
+      () => forward(new Autocast("32-true"), "float32"),
+      () => forward(new Autocast("bf16-mixed"), "float32"),
+    );
+    // One rounding of operands and result to 8 bits: between 2⁻¹⁰ and 2⁻⁶.
+    for (const { relative_error } of half) expect(Math.log2(relative_error)).toBeGreaterThan(-10);
+    for (const { relative_error } of half) expect(Math.log2(relative_error)).toBeLessThan(-6);
+    net.train();
+  });
+});
+
+it("the largest value of a module stays NaN once one value is", () => {
+  class Gelu extends nn.Module {
+    override forward(x: Tensor): Tensor {
+      return ops.gelu(x);
+    }
+  }
+  const gelu = new Gelu();
+  const [found] = compareModules(
+    () => gelu.call(tensor([3, 1])),
+    () => gelu.call(tensor([Number.NaN, 1])),
+  );
+  expect(found?.amax).toBeNaN();
+});

@@ -1,0 +1,28 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { runSummary } from "../../testing/runs/run-events.js";
+import { nextCommand } from "./next-command.js";
+
+const root = mkdtempSync(join(tmpdir(), "next-"));
+const before = process.cwd();
+beforeAll(() => process.chdir(root));
+afterAll(() => {
+  process.chdir(before);
+  rmSync(root, { recursive: true });
+});
+const after = (dir: string, data: string | null, summary = runSummary): string => nextCommand({ dir, summary }, data);
+
+it("detects in the validation images after a run", () => {
+  mkdirSync("my birds/valid/images", { recursive: true });
+  mkdirSync("owls/val", { recursive: true });
+  expect(after(join(process.cwd(), "runs/a"), "owls")).toBe("npx rfdetr predict owls/val --weights runs/a");
+  expect(after("/runs/it's", "my birds")).toBe("npx rfdetr predict 'my birds/valid/images' --weights '/runs/it'\\''s'");
+  expect(after("runs/a", "nowhere")).toBe("npx rfdetr predict IMAGE --weights runs/a");
+  expect(after("runs/a", null)).toBe("npx rfdetr predict IMAGE --weights runs/a");
+});
+
+it("continues a run that was interrupted", () => {
+  expect(after("a b", "owls", { ...runSummary, stop_reason: "interrupted" })).toBe("npx rfdetr train --resume 'a b'");
+});

@@ -1,0 +1,124 @@
+// `rfdetr data`: synth, check, stats, split, convert.
+import type { Command } from "commander";
+import type { Finding } from "../../data/index.js";
+import { counted, shellWord } from "../../support/format.js";
+import type { Console } from "../console/console.js";
+import { unbroken } from "../console/style.js";
+import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
+import { addDataConvert } from "./data-convert.js";
+import { addDataSplit } from "./data-split.js";
+import { addDataStats } from "./data-stats.js";
+
+interface SynthFlags extends OutputFlags {
+  images: number;
+  size: number;
+  classes: number;
+  seed: number;
+}
+
+interface CheckFlags extends OutputFlags {
+  fix?: string;
+  fast?: boolean;
+  autoOrient: boolean;
+}
+
+/** Registers `rfdetr data` with its subcommands. */
+export function addData(program: Command, finish: (code: number) => void): void {
+  const data = program.command("data").description("Make, check and describe datasets");
+  withOutputFlags(
+    data
+      .command("synth")
+      .description("Write a dataset of emoji on cluttered backgrounds")
+      .argument("<dir>", "folder to create")
+      .option("--images <n>", "number of training images; valid gets a sixth of it, test a thirtieth", numeric, 1500)
+      .option("--size <px>", "side length of the images in pixels, 64 to 4096", numeric, 256)
+      .option("--classes <n>", "number of classes, 1 to 24", numeric, 8)
+      .option("--seed <n>", "seed of the images", numeric, 0),
+  ).action(async (folder: string, flags: SynthFlags) => finish(await synth(folder, flags)));
+  withOutputFlags(
+    data
+      .command("check")
+      .description("List every fault of a dataset")
+      .argument("<dir>", "dataset")
+      .option("--fix <out>", "write a repaired copy to this folder")
+      .option("--fast", "read the headers of the images only, and do not decode them")
+      .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
+  ).action(async (folder: string, flags: CheckFlags) => finish(await check(folder, flags)));
+  addDataStats(data, finish);
+  addDataSplit(data, finish);
+  addDataConvert(data, finish);
+}
+
+async function synth(folder: string, flags: SynthFlags): Promise<number> {
+  const { synthesize } = await import("../../data/synth/synth.js");
+  const console = consoleOf(flags);
+  const { images, size, classes, seed } = flags;
+  const counts = await synthesize(folder, {
+    images,
+    size,
+    classes,
+    seed,
+    onProgress: (done, total) => console.live(`${done}/${total} images`),
+  });
+  console.end();
+  if (console.json) console.data({ folder, images: counts });
+  console.result(`${counts.train} training, ${counts.valid} validation and ${counts.test} test images in ${folder}`);
+  return exit.done;
+}
+
+async function check(folder: string, flags: CheckFlags): Promise<number> {
+  const { checkDataset } = await import("../../data/check/check-dataset.js");
+  const { groupFindings } = await import("../../data/check/findings.js");
+  const { fixDataset } = await import("../../data/check/fix-dataset.js");
+  const console = consoleOf(flags);
+  const onProgress = (done: number, total: number): void => console.live(`${done}/${total} images`);
+  const options = { decode: flags.fast !== true, autoOrient: flags.autoOrient, onProgress };
+  const { report, fixed, changes, whole } =
+    flags.fix === undefined
+      ? { report: await checkDataset(folder, options), fixed: null, changes: [], whole: true }
+      : await fixDataset(folder, flags.fix, options);
+  console.end();
+  if (console.json) console.data({ ...report, fixed, changes });
+  printFindings(console, groupFindings(report.findings));
+  if (report.findings.length > 0) console.result();
+  const splits = Object.values(report.splits);
+  const [images, annotations] = (["images", "annotations"] as const).map((name) =>
+    splits.reduce((sum, each) => sum + each[name], 0),
+  );
+  const verdict =
+    report.findings.length === 0 ? "no faults" : report.ok ? "can be trained on" : "cannot be trained on as it is";
+  const counts = `${counted(images, "image")}, ${counted(annotations, "annotation")} (${report.layout})`;
+  console.sentence(`${counts}: ${console.bold(verdict)}`);
+  if (fixed !== null) {
+    for (const change of changes) console.result(change);
+    const counts = Object.entries(fixed).map(
+      ([split, count]) =>
+        `${split} ${counted(count.images, "image")} with ${counted(count.annotations, "box", "boxes")}`,
+    );
+    const passes = whole ? ", which passes the check" : "";
+    console.result(`repaired copy in ${flags.fix}${passes}: ${counts.join(", ")}`);
+    console.result("its images are links to the originals, or copies where there can be no links");
+    return whole ? exit.done : exit.failed;
+  }
+  if (!report.ok)
+    console.sentence(
+      `${unbroken(`npx rfdetr data check ${shellWord(folder)} --fix OUT`)} writes a copy without what can be left out`,
+    );
+  return report.ok ? exit.done : exit.failed;
+}
+
+const effects = { refused: "training refuses", repaired: "training corrects or leaves out", kept: "training goes on" };
+
+/** Findings of each split and check, refused ones first, at most twenty of a kind and five of what training keeps. */
+function printFindings(console: Console, groups: readonly Finding[][]): void {
+  for (const effect of ["refused", "repaired", "kept"] as const)
+    for (const group of groups) {
+      const [{ split, check, training }] = group;
+      if (training !== effect) continue;
+      const most = effect === "kept" ? 5 : 20;
+      const told = effect === "kept" ? console.dim : effect === "refused" ? console.red : console.yellow;
+      console.sentence(`${console.bold(`${split}: ${check}, ${group.length}`)} (${told(effects[effect])})`);
+      for (const { message } of group.slice(0, most)) console.sentence(`  ${message}`, 4);
+      if (group.length > most) console.result(`  and ${group.length - most} more (--json lists all)`);
+    }
+}

@@ -1,0 +1,173 @@
+// The measurements of `rfdetr doctor` as tables.
+
+import type { Calibration } from "@rfdetr/amp";
+import { formatBytes } from "@rfdetr/amp/text";
+import { optim } from "@rfdetr/torch";
+import type { EvaluationBatch } from "../../eval/batch.js";
+import type { EvaluatedMode } from "../../instruments/compare-evaluations.js";
+import type { HardwarePeaks } from "../../instruments/hardware-peaks.js";
+import { fraction } from "../../support/format.js";
+import type { MemoryPrice, Subject } from "../../train/calibrate-step.js";
+import type { Console } from "../console/console.js";
+
+/** Prints the speed of matrix products by dtype, and by number of threads. */
+export function peaks(console: Console, { matmul, threads }: HardwarePeaks): void {
+  const by = (rows: readonly (readonly [of: string | number, gflops: number])[]): string =>
+    rows.map(([of, gflops]) => `${of} ${gflops.toFixed(0)}`).join(", ");
+  const types = by(matmul.map(({ dtype, gflops }) => [dtype, gflops]));
+  const counts = by(threads.map((row) => [row.threads === 1 ? "1 thread" : `${row.threads} threads`, row.gflops]));
+  console.fields([
+    ["products", `${types} GFLOP/s (1024 × 1024 × 1024)`],
+    ...(threads.length > 1 ? [["", `${counts} GFLOP/s in the type of the precision`] as const] : []),
+  ]);
+}
+
+/** Prints what each way to spare memory saves and costs. */
+export function memory(console: Console, precision: string, prices: readonly MemoryPrice[]): void {
+  console.end();
+  console.result();
+  console.sentence(`Ways to spare memory in ${precision}, without moments and average:`);
+  const [base] = prices;
+  const change = (value: number, from = value): string =>
+    `${value < from ? "−" : "+"}${Math.round(100 * Math.abs(value / from - 1))} %`;
+  const cells = prices.map((row) => [
+    row.way === "gradient_checkpointing" ? "gradient_checkpointing=true" : `memory=${row.way}`,
+    formatBytes(row.peak_tensor_bytes),
+    change(row.peak_tensor_bytes, base?.peak_tensor_bytes),
+    (row.step_seconds * 1000).toFixed(0),
+    change(row.step_seconds, base?.step_seconds),
+  ]);
+  console.table(["setting", "tensors", "change", "step ms", "change"], cells, ["change"]);
+}
+
+/** Prints a table of the precisions measured on a training step. */
+export function precisions(console: Console, what: string, { precisions: rows }: Calibration): void {
+  console.end();
+  console.result();
+  console.sentence(`One training step of ${what}, errors against float64:`);
+  const cells = rows.map((row) => [
+    row.precision,
+    (row.step_seconds * 1000).toFixed(0),
+    row.speedup.toFixed(2),
+    formatBytes(row.peak_tensor_bytes),
+    row.memory_ratio.toFixed(2),
+    row.loss_error.toPrecision(2),
+    row.gradient_cosine.toFixed(5),
+    `${(100 * row.underflow_share).toFixed(3)} %`,
+    row.nonfinite ? "not finite" : row.scale > 1 ? `scale ${row.scale}` : "",
+  ]);
+  const header = [
+    "precision",
+    "step ms",
+    "speed-up",
+    "tensors",
+    "ratio",
+    "loss error",
+    "gradient cosine",
+    "underflow",
+    "",
+  ];
+  console.table(header, cells, ["underflow", "loss error", "ratio", "tensors"]);
+  for (const { precision, modules } of rows)
+    if (modules.length > 0)
+      console.sentence(
+        console.dim(
+          `${precision}, largest errors: ${modules
+            .slice(0, 3)
+            .map((m) => `${m.path} ${m.relative_error.toPrecision(2)}`)
+            .join(", ")}`,
+        ),
+      );
+}
+
+/**
+ * Prints what the optimizer's moments take, and what `optimizer_state` "8bit" leaves of it.
+ * @returns the bytes by the value of the setting
+ */
+export function moments(console: Console, model: Subject["model"]): Record<optim.MomentFormat, number> {
+  const sizes = model.parameters().map(({ numel }) => numel);
+  const bytes = (format: optim.MomentFormat): number =>
+    sizes.reduce((sum, numel) => sum + optim.momentBytes(numel, format), 0);
+  const [plain, coded] = [bytes("float32"), bytes("8bit")];
+  console.sentence(
+    `The optimizer's moments take ${formatBytes(plain)} beside these tensors; optimizer_state 8bit takes ${formatBytes(coded)} instead`,
+  );
+  return { float32: plain, "8bit": coded };
+}
+
+const meanings: Record<EvaluatedMode["mode"], string> = {
+  fp32: "everything in float32",
+  autocast: "the default: matrix products in low precision, weights and norms in float32",
+  fp16_eval: "the obsolete setting: float16 autocast, no weight converted",
+  whole_model_half: "every weight and operator in float16, norms included",
+};
+
+/** Prints a table of the ways to evaluate, what each means, and a verdict. */
+export function evaluation(console: Console, rows: readonly EvaluatedMode[], trained: boolean): void {
+  console.end();
+  console.result();
+  console.sentence(
+    `Evaluation, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
+  );
+  const cells = rows.map((row) => [
+    row.mode,
+    number(row.box_error_px),
+    number(row.box_error_max_px),
+    number(row.score_error),
+    `${(100 * row.lost_share).toFixed(1)} %`,
+    row.mode === "fp32" ? "" : number(row.norm_error.median),
+    row.mode === "fp32" ? "" : number(row.norm_error.largest),
+    fraction(row.AP),
+    row.milliseconds.toFixed(1),
+    formatBytes(row.weight_bytes),
+    row.nonfinite_images > 0 ? `not finite on ${row.nonfinite_images} images` : row.emulated ? "emulated" : "",
+  ]);
+  const header = [
+    "mode",
+    "box px",
+    "worst px",
+    "score",
+    "lost",
+    "norms",
+    "worst norm",
+    "AP",
+    "ms/image",
+    "weights",
+    "",
+  ];
+  console.table(header, cells, ["weights", "norms", "worst norm", "worst px", "lost", "score"]);
+  for (const { mode } of rows) console.sentence(console.dim(`${mode}: ${meanings[mode]}`));
+  console.sentence(verdict(rows));
+}
+
+/** What the table shows about converting the whole model, in a sentence. */
+function verdict(rows: readonly EvaluatedMode[]): string {
+  const of = (mode: EvaluatedMode["mode"]) => rows.find((row) => row.mode === mode) as EvaluatedMode;
+  const [autocast, whole] = [of("fp16_eval"), of("whole_model_half")];
+  const title = "Converting the whole model to float16";
+  if (whole.nonfinite_images > autocast.nonfinite_images)
+    return `${title}: ${whole.nonfinite_images} images have no finite result (under float16 autocast: ${autocast.nonfinite_images})`;
+  const errors = ({ box_error_px, norm_error }: EvaluatedMode) =>
+    `boxes are off by ${number(box_error_px)} px and norms by ${number(norm_error.median)}`;
+  return `${title}: ${errors(whole)}; under float16 autocast ${errors(autocast)}`;
+}
+
+const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(value) ? value.toPrecision(2) : "nan");
+
+/** The training batch of a subject as images to evaluate, without anything to score: used when there is no dataset. */
+export function noise({ batch: { images, height, width, targets } }: Subject): EvaluationBatch {
+  const none = {
+    boxes: new Float32Array(0),
+    labels: new Int32Array(0),
+    area: new Float64Array(0),
+    crowd: new Uint8Array(0),
+  };
+  return {
+    images,
+    height,
+    width,
+    imageIds: targets.map((_, i) => i),
+    origSizes: targets.map(() => [height, width] as const),
+    truths: targets.map(() => none),
+  };
+}

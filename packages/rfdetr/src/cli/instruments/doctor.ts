@@ -1,0 +1,177 @@
+// `rfdetr doctor`
+import type { Overrides, ResolvedPrecision } from "@rfdetr/amp";
+import type { Command } from "commander";
+import { counted } from "../../support/format.js";
+import { busyness, machineLine } from "../../support/machine/machine.js";
+import type { Console } from "../console/console.js";
+import {
+  collect,
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  positiveInteger,
+  weightsPath,
+  withOutputFlags,
+} from "../context.js";
+
+interface DoctorFlags extends OutputFlags {
+  device: string;
+  model?: string;
+  weights?: string;
+  data?: string;
+  batch?: number | string;
+  images: number | string;
+  threads?: number | string;
+  override?: string[];
+  casts?: boolean;
+  write?: string;
+}
+
+/** Registers `rfdetr doctor`. */
+export function addDoctor(program: Command, finish: (code: number) => void): void {
+  withOutputFlags(
+    program
+      .command("doctor")
+      .description(
+        "Show engine, hardware and the precision that fits them; with a model, weights or data, measure every precision on a training step and in evaluation",
+      )
+      .option("--model <variant>", "variant to measure")
+      .option("--weights <file>", "trained weights to measure")
+      .option("--data <dir>", "dataset for the training batch and the evaluated images")
+      .option("--batch <n>", "images in the measured step", numeric)
+      .option("--images <n>", "number of images of the valid split to evaluate", numeric, 48)
+      .option("--override <pattern=rule>", "precision of modules, as in training; may be repeated", collect)
+      .option("--casts", "show the dtypes of every operator by module, and what the casts cost")
+      .option("--threads <n>", "threads to compute with", numeric)
+      .option("--write <file>", "write the recommendation into this config file")
+      .option("--device <d>", "auto, cpu or cuda:N", "auto"),
+  ).action(async (flags: DoctorFlags) => finish(await doctor(flags)));
+}
+
+async function doctor(flags: DoctorFlags): Promise<number> {
+  const console = consoleOf(flags);
+  const batch = positiveInteger("batch", flags.batch ?? 2);
+  const images = positiveInteger("images", flags.images);
+  const threads = flags.threads === undefined ? null : positiveInteger("threads", flags.threads);
+  const { parseOverrides } = await import("../train/setting-flags.js");
+  const overrides = parseOverrides(flags.override ?? []);
+  const machine = await describeMachine(console, flags.device, threads);
+  const { weights, data } = flags;
+  const asked = [flags.model, weights, data, flags.batch, flags.write, flags.override, flags.casts];
+  if (asked.some((value) => value !== undefined)) {
+    await measure(console, flags, machine, { batch, images, overrides });
+    return exit.done;
+  }
+  const { about, features, resolved } = machine;
+  const recommended = { precision: resolved.precision, reason: resolved.reason };
+  if (console.json) console.data({ ...about, features, recommended, precisions: [], evaluation: [] });
+  return exit.done;
+}
+
+interface Machine {
+  device: string;
+  /** Engine and hardware, for JSON. */
+  about: Record<string, unknown>;
+  /** Instruction sets that decide about precision. */
+  features: readonly string[];
+  /** What `auto` means on this hardware. */
+  resolved: ResolvedPrecision;
+}
+
+/** Prints engine, hardware and the precision that fits it. */
+async function describeMachine(console: Console, name: string, threads: number | null): Promise<Machine> {
+  const { engine, getNumThreads, setNumThreads } = await import("@rfdetr/torch");
+  const { readHardware, resolvePrecision } = await import("@rfdetr/amp");
+  const { resolveDevice } = await import("../../support/machine/device.js");
+  const device = resolveDevice(name);
+  if (threads !== null) setNumThreads(threads);
+  const { version, capability, kernels, cuda, threadsReason } = engine();
+  const resolved = resolvePrecision("auto", device);
+  const { features } = readHardware(device);
+  const hardware = machineLine();
+  const { version: node } = process;
+  const isa = `own kernels ${kernels}${process.env.RFDETR_ISA ? " (RFDETR_ISA)" : ""}`;
+  const why = threads === null ? threadsReason : "--threads";
+  console.fields([
+    ["engine", `libtorch ${version}, ${capability}, ${isa}${cuda ? ", CUDA" : ""}; Node ${node}`],
+    ["threads", `${getNumThreads()} (${why})`],
+    ["hardware", hardware, ...(features.length > 0 ? [features.join(" ")] : [])],
+    ["load", busyness().text],
+    ["precision", `${console.bold(resolved.precision)}: ${resolved.reason}`],
+  ]);
+  const about = {
+    engine: { libtorch: version, capability, kernels, cuda, threads: getNumThreads(), threadsReason, node },
+    hardware,
+    load: busyness(),
+  };
+  return { device, about, features, resolved };
+}
+
+/** Measures matrix products, and then either the casts or every precision in training and evaluation. */
+async function measure(
+  console: Console,
+  flags: DoctorFlags,
+  { device, about, features, resolved }: Machine,
+  { batch, images, overrides }: { batch: number; images: number; overrides: Overrides },
+): Promise<void> {
+  const { calibrateSubject, memoryPrices } = await import("../../train/calibrate-step.js");
+  const { castsOf, evaluationImages, openSubject } = await import("../../instruments/calibration.js");
+  const { measurePeaks } = await import("../../instruments/hardware-peaks.js");
+  const { compareEvaluationModes } = await import("../../instruments/compare-evaluations.js");
+  const report = await import("./doctor-report.js");
+  const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
+  const { precision } = resolved;
+  console.live("reading");
+  const subject = await openSubject({ model: flags.model ?? "nano", batch, device, weights, data: flags.data });
+  console.live("measuring matrix products");
+  const peaks = measurePeaks(device, precision);
+  report.peaks(console, peaks);
+  if (flags.casts) {
+    const lower = precision === "32-true" ? "bf16-mixed" : precision;
+    const casts = castsOf(subject, lower, overrides);
+    const { variant, resolution } = subject.model.config;
+    console.result();
+    console.sentence(
+      `casts of a training step in ${lower}: ${variant} on ${counted(batch, "image")} of ${resolution} px`,
+    );
+    console.result(`\n${casts.tree()}\n\n${casts.table()}`);
+    if (console.json)
+      console.data({
+        ...about,
+        precision: lower,
+        casts: { operators: casts.rows, casts: casts.casts, total: casts.total },
+      });
+    return;
+  }
+  const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
+  const { variant, resolution } = subject.model.config;
+  report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration);
+  const moments = report.moments(console, subject.model);
+  console.live("measuring what sparing memory costs");
+  const prices = memoryPrices(subject, { precision: calibration.recommended.precision, overrides });
+  report.memory(console, calibration.recommended.precision, prices);
+  const evaluation = compareEvaluationModes({
+    model: subject.model,
+    classNames: subject.classNames,
+    precision,
+    device,
+    batches:
+      flags.data === undefined
+        ? [report.noise(subject)]
+        : await evaluationImages(flags.data, resolution, images, batch),
+    progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
+  });
+  report.evaluation(console, evaluation, subject.trained);
+  const { recommended, precisions, exact } = calibration;
+  console.result();
+  console.sentence(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
+  if (flags.write !== undefined) {
+    const { writeRecommendation } = await import("../../settings/recommendation.js");
+    console.sentence(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
+  }
+  if (console.json) {
+    const measured = { recommended, precisions, exact, moments, memory: prices, evaluation };
+    console.data({ ...about, features, ...peaks, ...measured });
+  }
+}

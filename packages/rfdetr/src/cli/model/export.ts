@@ -1,0 +1,146 @@
+// `rfdetr export`
+import { formatBytes } from "@rfdetr/amp/text";
+import type { Command } from "commander";
+import type { ExportOptions, ExportResult } from "../../export/export-onnx.js";
+import { driftText } from "../../export/precision/drift-text.js";
+import { UsageError } from "../../support/errors.js";
+import { counted, fraction, shownPath } from "../../support/format.js";
+import type { Console } from "../console/console.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  oneOf,
+  positiveInteger,
+  reading,
+  type WeightsFlags,
+  weightsPath,
+  withOutputFlags,
+  withWeightsFlags,
+} from "../context.js";
+
+interface ExportFlags extends OutputFlags, WeightsFlags {
+  weights: string;
+  out?: string;
+  precision: string;
+  batch: number | string;
+  resolution?: string;
+  gridsample: boolean;
+  data?: string;
+  split: string;
+  report: boolean;
+}
+
+/** Registers `rfdetr export`. */
+export function addExport(program: Command, finish: (code: number) => void): void {
+  const command = withOutputFlags(
+    program
+      .command("export")
+      .description(
+        "Write weights as an ONNX file and prove it: onnxruntime runs the file on your images, and its detections are held to those of the weights",
+      )
+      .requiredOption(
+        "--weights <file>",
+        "trained weights: a file, a run folder, or the name of published ones such as nano",
+      )
+      .option("--out <file>", "new .onnx file (default: beside the weights, with their name)")
+      .option(
+        "--precision <p>",
+        "fp32; fp16, with float32 where training has it; or int8, calibrated on --data",
+        "fp32",
+      )
+      .option("--batch <n>", "images in a batch, or dynamic for any number", numeric, 1)
+      .option(
+        "--resolution <hxw>",
+        "height and width in pixels, as 384x640, or one side (default: that of the training)",
+      )
+      .option(
+        "--no-gridsample",
+        "sample by gathers, for runtimes that lack the operator GridSample or compute it wrongly",
+      )
+      .option("--data <dir>", "dataset whose images prove the file (default: drawn images)")
+      .option("--split <name>", "train, valid or test", "valid")
+      .option("--report", "measure every precision on the same images, and write the table beside the file", false),
+  );
+  withWeightsFlags(command).action(async (flags: ExportFlags) => finish(await exportCommand(flags)));
+}
+
+async function exportCommand(flags: ExportFlags): Promise<number> {
+  const console = consoleOf(flags);
+  const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "bf16", "int8"]);
+  const batch = flags.batch === "dynamic" ? flags.batch : positiveInteger("batch", flags.batch);
+  const resolution = flags.resolution === undefined ? undefined : sidesOf(flags.resolution);
+  const split = oneOf("split", flags.split, ["train", "valid", "test"]);
+  const weights = await weightsPath(console, flags.weights);
+  const { exportOnnx } = await import("../../export/export-onnx.js");
+  const { defaultOut } = await import("../../export/default-out.js");
+  const { trainedPrecision } = await import("../../run/trained-precision.js");
+  let leftOut = 0;
+  const result = await exportOnnx({
+    ...{ weights, precision, batch, split },
+    out: flags.out ?? defaultOut(weights, { precision, gridSample: flags.gridsample }),
+    ...{ gridSample: flags.gridsample, report: flags.report },
+    ...(resolution === undefined ? {} : { resolution }),
+    ...(flags.data === undefined ? {} : { data: flags.data }),
+    training: trainedPrecision(weights),
+    reading: reading(console, flags),
+    onBadImage: (message) => {
+      leftOut++;
+      console.warning(message);
+    },
+    progress: showProgress(console),
+  });
+  console.end();
+  show(console, result, flags.data);
+  return leftOut > 0 ? exit.partial : exit.done;
+}
+
+/** Height and width of `384x640`, or of one side. @throws UsageError */
+function sidesOf(text: string): [height: number, width: number] {
+  const [height, width = height, ...more] = text.split("x").map((side) => (/^\d+$/.test(side) ? Number(side) : 0));
+  if (more.length > 0 || !(height > 0 && width > 0))
+    throw new UsageError(`Expected height and width such as 384x640 for resolution but received ${text}`);
+  return [height, width];
+}
+
+function showProgress(console: Console): ExportOptions["progress"] {
+  return (doing, done, total) => {
+    if (doing === "tracing") console.live("tracing the model");
+    else if (doing === "calibrating") console.live(`calibrating ${done}/${total}`);
+    else if (doing === "comparing") console.live(`comparing precisions ${done}/${total}`);
+    else if (doing === "writing") console.live(`writing ${formatBytes(done)} of ${formatBytes(total)}`);
+    else console.live(`proving on image ${done}/${total}`);
+  };
+}
+
+function show(console: Console, result: ExportResult, data?: string): void {
+  const { out, opset, precision, bytes, nodes, islands, proof, drift } = result;
+  if (console.json)
+    console.data({
+      ...{ out, opset, precision, bytes, nodes, islands },
+      images: proof?.images ?? 0,
+      max_box_error_px: proof?.max_box_error_px ?? null,
+      max_score_error: proof?.max_score_error ?? null,
+      flips: proof?.flips ?? null,
+      AP: proof?.AP ?? null,
+      ...(drift === null ? {} : { drift: { images: drift.images, threshold: drift.threshold, forms: drift.forms } }),
+    });
+  if (drift !== null) console.result(driftText(drift));
+  console.result(`${shownPath(out)}: ${precision}, opset ${opset}, ${counted(nodes, "node")}, ${formatBytes(bytes)}`);
+  for (const { module, why } of islands) console.warning(`${module || "the model"} is float32 in the file: ${why}`);
+  if (proof === null) {
+    console.warning("the file is not proved: run npm install onnxruntime-node, and export again");
+    return;
+  }
+  const images = `${counted(proof.images, "image")} ${data === undefined ? "that were drawn: give your own with --data" : `of ${shownPath(data)}`}`;
+  console.fields([
+    ["proof", `onnxruntime against the weights in float32, on ${images}`],
+    ["boxes", `off by at most ${proof.max_box_error_px.toPrecision(2)} px`],
+    ["scores", `off by at most ${proof.max_score_error.toPrecision(2)}`],
+    ["flips", `${counted(proof.flips, "detection")} on the other side of ${proof.threshold}`],
+    ...(proof.AP === undefined
+      ? []
+      : [["AP", `${fraction(proof.AP.export)}; the weights: ${fraction(proof.AP.ours)}`] as const]),
+  ]);
+}

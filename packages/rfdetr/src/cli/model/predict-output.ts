@@ -1,0 +1,98 @@
+// The files that `rfdetr predict` writes: pictures with boxes, and results.
+import { extname, join, relative } from "node:path";
+import { cropDetections } from "../../predict/drawing/crop.js";
+import { drawDetections } from "../../predict/drawing/draw.js";
+import { labelNames, OutputFolder, pictureNames } from "../../predict/outputs/outputs.js";
+import {
+  classList,
+  cocoResults,
+  csvResults,
+  type FileError,
+  type FilePrediction,
+  jsonResults,
+  type resultFormats,
+  yoloLabels,
+} from "../../predict/outputs/result-formats.js";
+
+type Format = (typeof resultFormats)[number];
+
+/** Takes the results one by one. */
+export interface PredictOutput {
+  /** Folder that files are written to; null if there is none. */
+  readonly path: string | null;
+  /**
+   * Writes the picture, the crops and the labels of an image.
+   * @param classNames of the model, which choose the colours
+   * @throws RunDirectoryError if they cannot be written
+   */
+  add(image: FilePrediction, classNames: readonly string[]): Promise<void>;
+  /** Removes the folder if it was made for this and is empty, after a failure. */
+  giveUp(): void;
+  /** Writes the file of all results, if there is a folder. @returns its text */
+  finish(images: readonly FilePrediction[], errors: readonly FileError[], classNames: readonly string[]): string;
+}
+
+/**
+ * Plans what is written.
+ * @throws RunDirectoryError before anything is written, if a name is in use in the folder
+ */
+export function openPredictOutput(
+  files: readonly string[],
+  options: { out: string | null; draw: boolean; crops: boolean; format: Format | null; autoOrient: boolean },
+): PredictOutput {
+  const { out, draw, crops, format, autoOrient } = options;
+  const pictures = pictureNames(files);
+  const labels = labelNames(files);
+  const names: string[] = [];
+  if (draw) names.push(...pictures);
+  // How many there will be is not known, so that the folder must be new.
+  if (crops) names.push("crops");
+  if (format === "yolo") names.push("classes.txt", ...labels);
+  else if (format !== null && out !== null) names.push(resultsFile(format));
+  const folder = names.length === 0 ? null : OutputFolder.open(out, names, files);
+  const places = new Map(files.map((file, i) => [file, i]));
+  return {
+    get path() {
+      return folder?.path ?? null;
+    },
+    async add(image, classNames) {
+      const place = places.get(image.file) as number;
+      const name = pictures[place];
+      if (draw) {
+        const settings = { format: formatOf(name), autoOrient, classNames };
+        folder?.write(name, await drawDetections(image.file, image.detections, settings));
+      }
+      if (crops)
+        for (const [i, crop] of (await cropDetections(image.file, image.detections, { autoOrient })).entries())
+          folder?.write(cropName(image.detections[i].className, labels[place], i), crop);
+      if (format === "yolo") folder?.write(labels[place], yoloLabels(image));
+    },
+    giveUp: () => folder?.removeEmpty(),
+    finish(images, errors, classNames) {
+      const text = resultsText(format, images, errors);
+      if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));
+      else if (format !== null && out !== null) folder?.write(resultsFile(format), text);
+      return text;
+    },
+  };
+}
+
+/** Where the crop of a detection goes: a folder for each class, and the name of the label file, which no other has. */
+function cropName(className: string, label: string, i: number): string {
+  const folder = className.replace(/[\p{Cc}\\/:*?"<>|]/gu, "_").replace(/^\.+$/, "_") || "_";
+  return join("crops", folder, `${relative("labels", label).slice(0, -".txt".length)}-${i + 1}.jpg`);
+}
+
+const resultsFile = (format: Format): string => (format === "csv" ? "predictions.csv" : "predictions.json");
+
+function resultsText(format: Format | null, images: readonly FilePrediction[], errors: readonly FileError[]): string {
+  if (format === "csv") return csvResults(images);
+  if (format === "coco") return `${JSON.stringify(cocoResults(images))}\n`;
+  return format === "json" ? `${JSON.stringify(jsonResults(images, errors))}\n` : "";
+}
+
+/** The format that the name of a picture asks for. */
+function formatOf(name: string): "png" | "jpeg" | "webp" {
+  const extension = extname(name).toLowerCase();
+  return extension === ".png" ? "png" : extension === ".webp" ? "webp" : "jpeg";
+}

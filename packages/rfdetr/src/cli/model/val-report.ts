@@ -1,0 +1,58 @@
+// What `rfdetr val` prints.
+import type { CocoSummary } from "../../eval/coco/coco-summary.js";
+import { stockFigures } from "../../eval/coco/coco-summary.js";
+import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import { costliestWords } from "../../eval/error-analysis/error-words.js";
+import { counted, fraction } from "../../support/format.js";
+import type { Console } from "../console/console.js";
+
+/**
+ * The figures as JSON: those of COCO, and what explains them.
+ * @param stock whether figures without ground truth are −1, as pycocotools has them, and not null
+ */
+export function evaluationJson(summary: CocoSummary, details: EvaluationDetails, stock: boolean): object {
+  const { best_threshold, sizes, properties, errors, origin } = details;
+  const figures: { per_class?: unknown } = stock ? stockFigures(summary) : summary;
+  const classes = figures.per_class as object[];
+  return {
+    ...figures,
+    per_class: classes.map((each, label) => {
+      const { best, errors: own } = details.per_class[label];
+      return { ...each, best, errors: own };
+    }),
+    precision: origin.precision,
+    ...{ best_threshold, sizes, properties, errors },
+  };
+}
+
+/** Prints the overall figures, those of each class, the threshold to use and what costs most. */
+export function printEvaluation(console: Console, summary: CocoSummary, details: EvaluationDetails): void {
+  const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
+  console.table(figures, [figures.map((name) => fraction(summary[name]))], ["AR1", "AR10", "AR100"]);
+  console.result();
+  const rows = details.per_class.map((entry) => [
+    entry.class_name,
+    String(entry.instances),
+    fraction(entry.AP),
+    fraction(entry.AP50),
+    fraction(entry.AP75),
+    fraction(entry.AR),
+    entry.best === null ? "–" : entry.best.threshold.toFixed(2),
+  ]);
+  console.table(["class", "objects", "AP", "AP50", "AP75", "AR", "threshold"], rows, ["AR", "AP75", "objects"]);
+  console.result();
+  const { threshold, f1, precision, recall } = details.best_threshold;
+  if (f1 > 0)
+    console.sentence(
+      `Best threshold for all classes: ${threshold.toFixed(2)} (F1 ${fraction(f1)}, precision ${fraction(precision)}, recall ${fraction(recall)})`,
+    );
+  const most = costliestWords(details.errors.costliest);
+  if (most !== null) console.sentence(most);
+  const how = details.origin.precision === null ? "" : `, ${details.origin.precision}`;
+  const counts = [
+    counted(summary.images, "image"),
+    counted(summary.instances, "object"),
+    counted(summary.detections, "detection"),
+  ];
+  console.sentence(`${counts.join(", ")}${how}`);
+}

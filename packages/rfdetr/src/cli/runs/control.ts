@@ -1,0 +1,56 @@
+// `rfdetr control`
+import type { Command } from "commander";
+import type { ControlCommand } from "../../run/control/control.js";
+import { expected, UsageError } from "../../support/errors.js";
+import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, withOutputFlags } from "../context.js";
+
+/** What a run can be asked for. */
+const actions = ["pause", "go-on", "stop", "override", "undo"] as const;
+
+type ControlFlags = OutputFlags & { wait: number };
+
+/** Registers `rfdetr control`. */
+export function addControl(program: Command, finish: (code: number) => void): void {
+  withOutputFlags(
+    program
+      .command("control")
+      .description("Pause a run in progress, let it go on, stop it, or change the precision of single modules")
+      .argument("<run>", "run folder")
+      .argument("<action>", "pause, go-on, stop, override, or undo of the last override")
+      .argument("[pattern]", "of override: path pattern of the modules, such as transformer.decoder.layers.*.linear2")
+      .argument("[rule]", "of override: fp32, lower, keep, widest, bf16, bf16x3 or policy")
+      .option(
+        "--wait <seconds>",
+        "how long to wait for the end of the step or the evaluation that it is at",
+        numeric,
+        120,
+      ),
+  ).action(
+    async (run: string, action: string, pattern: string | undefined, rule: string | undefined, flags: ControlFlags) => {
+      const { requestControl } = await import("../../run/control/control.js");
+      const command = await commandOf(oneOf("action", action, actions), pattern, rule);
+      const answer = await requestControl(run, command, { patience: positiveInteger("wait", flags.wait) });
+      const console = consoleOf(flags);
+      if (console.json) console.data(answer);
+      if (answer.accepted) console.result(answer.message);
+      else console.warning(answer.message);
+      finish(answer.accepted ? exit.done : exit.failed);
+    },
+  );
+}
+
+/** @throws UsageError for an override without pattern or rule, and for any other action with one */
+async function commandOf(
+  action: (typeof actions)[number],
+  pattern: string | undefined,
+  rule: string | undefined,
+): Promise<ControlCommand> {
+  if (action !== "override") {
+    if (pattern !== undefined) throw new UsageError(expected(`nothing after ${action}`, "pattern", pattern));
+    return { command: action };
+  }
+  const { moduleRule } = await import("../../settings/precision-changes.js");
+  if (pattern === undefined)
+    throw new UsageError("Expected a pattern of module paths after override but received none");
+  return { command: action, pattern, rule: oneOf("rule", rule, moduleRule.options) };
+}

@@ -1,0 +1,40 @@
+// The page of a run's detector: its weights exported in both forms.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Console } from "../console/console.js";
+
+/**
+ * Exports weights and writes the page that shows what they find.
+ * @param weights of a run of this program
+ * @param examples pictures to try it with
+ * @param out folder of the page
+ * @returns whether it was written: not where onnxruntime-web is not installed
+ */
+export async function writeRunPage(
+  console: Console,
+  weights: string,
+  examples: readonly string[],
+  { out, title }: { out: string; title: string },
+): Promise<boolean> {
+  const { hasWebRuntime, writeDemoPage } = await import("../../onnx/demo-page.js");
+  if (!hasWebRuntime()) return false;
+  const { exportOnnx } = await import("../../export/export-onnx.js");
+  const { trainedPrecision } = await import("../../run/trained-precision.js");
+  const folder = mkdtempSync(join(tmpdir(), "rfdetr-page-"));
+  const exportAs = async (name: string, gridSample: boolean): Promise<string> => {
+    const training = trainedPrecision(weights);
+    const asked = { weights, out: join(folder, name), precision: "fp32", batch: 1, gridSample, training } as const;
+    return (await exportOnnx(asked)).out;
+  };
+  try {
+    console.live("exporting the detector for the browser");
+    const file = await exportAs("model.onnx", true);
+    const gatherForm = await exportAs("model-gathers.onnx", false);
+    writeDemoPage({ file, gatherForm, out, examples, title });
+    return true;
+  } finally {
+    console.end();
+    rmSync(folder, { recursive: true });
+  }
+}

@@ -1,0 +1,182 @@
+// `rfdetr demo`: synthesises images, trains a detector on them and draws what it finds.
+import { existsSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Command } from "commander";
+import { readPlace } from "../../run/launch/place.js";
+import { checkProcesses } from "../../run/launch/shares.js";
+import { UsageError } from "../../support/errors.js";
+import { makeFolder } from "../../support/files/atomic.js";
+import { duration, shownPath } from "../../support/format.js";
+import type { Console } from "../console/console.js";
+import { watchCommand } from "../console/next-command.js";
+import {
+  consoleOf,
+  exit,
+  numeric,
+  type OutputFlags,
+  positiveInteger,
+  wholeNumber,
+  withOutputFlags,
+} from "../context.js";
+import { type DemoImages, demoEpochs, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
+import { follow } from "./follow.js";
+
+interface DemoFlags extends OutputFlags {
+  steps?: number | string;
+  images?: number | string;
+  seed?: number | string;
+  processes?: number | string;
+  data: string;
+  out?: string;
+  precision: string;
+}
+
+/** Registers `rfdetr demo`. */
+export function addDemo(program: Command, finish: (code: number) => void): void {
+  withOutputFlags(
+    program
+      .command("demo")
+      .description("Synthesise images of emoji, train a small detector on them, evaluate it and draw what it finds")
+      .option("--images <n>", "number of training images (default: 1500)", numeric)
+      .option("--steps <n>", "optimizer steps (default: 2000)", numeric)
+      .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
+      .option("--seed <n>", "seed of images and training (default: 0)", numeric)
+      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
+      .option("--data <dir>", "folder for the images", "datasets/demo")
+      .option(
+        "--out <dir>",
+        "run folder; a demo run that was interrupted goes on there (default: a new one, runs/emoji-demo)",
+      ),
+  ).action(async (flags: DemoFlags) => finish(await demo(flags)));
+}
+
+async function demo(flags: DemoFlags): Promise<number> {
+  const console = consoleOf(flags);
+  const began = performance.now();
+  const asked = {
+    ...(flags.images === undefined ? {} : { images: positiveInteger("images", flags.images) }),
+    ...(flags.seed === undefined ? {} : { seed: wholeNumber("seed", flags.seed) }),
+  };
+  const processes = flags.processes === undefined ? undefined : positiveInteger("processes", flags.processes);
+  checkProcesses(processes ?? 1);
+  const steps = flags.steps === undefined ? null : positiveInteger("steps", flags.steps);
+  if (readPlace(process.env, 1, 2) !== null)
+    throw new UsageError("The demo starts its processes itself: give it --processes, and no launcher");
+  const { folder: out, resume } = demoPlace(flags.out, flags.data);
+  const { seed, images } = await provideImages(console, flags.data, asked);
+
+  const { presetOf, resolveSettings } = await import("../../settings/resolve.js");
+  const { resumeConfig } = await import("../../run/session/resume.js");
+  const { startReported } = await import("../../report/reported-run.js");
+  const preset = presetOf("demo") as { batchSize: number; maxSteps: number };
+  const maxSteps = steps ?? preset.maxSteps;
+  const shared = sharedBatch(preset.batchSize, processes ?? 1);
+  if (resume) console.progress(`continuing the demo run in ${out} with its settings`);
+  const run = resume
+    ? startReported(resumeConfig(out), { resume: out, ...(processes === undefined ? {} : { processes }) })
+    : startReported(
+        resolveSettings({
+          model: "demo",
+          datasetDir: flags.data,
+          outputDir: out,
+          seed,
+          precision: flags.precision,
+          ...shared,
+          notes: demoNotes,
+          maxSteps,
+          epochs: demoEpochs(images, shared.batchSize * shared.processes, maxSteps),
+          // Some forty watched steps, so that a run of minutes has a story to show.
+          monitorInterval: Math.max(1, Math.ceil(maxSteps / 40)),
+        }),
+      );
+  const code = await follow(run, console);
+  if (code !== exit.done) return code;
+  const { summary, best } = await run.result;
+  if (best === null) return exit.failed;
+  const { pictures, count, objects } = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
+  const { imageFiles } = await import("../../predict/inputs/inputs.js");
+  const { writeRunPage } = await import("../runs/run-page.js");
+  const examples = imageFiles([join(flags.data, "valid")]).slice(0, 4);
+  const page = join(out, "page");
+  const hasPage = await writeRunPage(console, best, examples, { out: page, title: "Emoji detector" });
+  const seconds = (performance.now() - began) / 1000;
+  const report = join(out, "report.html");
+  console.result();
+  console.fields([
+    ["images", shownPath(pictures), whatIsSeen(count, objects)],
+    ["time", `${duration(seconds)} in all`],
+    ...(existsSync(report)
+      ? [["open", `${console.bold(shownPath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
+      : []),
+    ...(hasPage
+      ? [
+          [
+            "page",
+            `${console.bold(`python3 -m http.server -d ${shownPath(page)}`)} shows the detector at work in a browser`,
+          ] as const,
+        ]
+      : []),
+    ["watch", `${console.bold(watchCommand(dirname(out)))} shows every run, also while it trains`],
+  ]);
+  if (console.json) console.data({ ...summary, seconds, pictures, page: hasPage ? page : null });
+  return exit.done;
+}
+
+/** The images of a step shared out among the processes, where they can be: so the run is the same as that of one. */
+function sharedBatch(batch: number, processes: number): { processes: number; batchSize: number } {
+  return { processes, batchSize: Math.max(1, Math.floor(batch / processes)) };
+}
+
+/** What the pictures of the detections show. */
+function whatIsSeen(images: number, objects: number): string {
+  const where = `${images} images that training never saw`;
+  return objects > 0
+    ? `what the detector finds on ${where}`
+    : `nothing is found yet on ${where}: it needs more steps to be sure of anything`;
+}
+
+/** Uses the images of an earlier demo, or synthesises them. @returns their number and seed */
+async function provideImages(console: Console, folder: string, asked: DemoImages): Promise<Required<DemoImages>> {
+  const found = demoImages(folder, asked);
+  if (found !== null) {
+    console.progress(`using the ${found.images} training images of seed ${found.seed} in ${folder}`);
+    return found;
+  }
+  const { synthesize } = await import("../../data/synth/synth.js");
+  const seed = asked.seed ?? 0;
+  const { train, valid } = await synthesize(folder, {
+    ...asked,
+    onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`),
+  });
+  console.progress(`synthesised ${train} training and ${valid} validation images in ${folder}`);
+  return { images: train, seed };
+}
+
+/**
+ * Draws the detections of at most twelve validation images, one by one and together.
+ * @returns the path of the picture of all, and the numbers of images and of objects
+ */
+async function draw(
+  weights: string,
+  folder: string,
+  out: string,
+): Promise<{ pictures: string; count: number; objects: number }> {
+  const { Predictor } = await import("../../predict/predict.js");
+  const { drawDetections } = await import("../../predict/drawing/draw.js");
+  const { mosaic } = await import("../../predict/drawing/mosaic.js");
+  const { imageFiles } = await import("../../predict/inputs/inputs.js");
+  const predictor = Predictor.load(weights);
+  makeFolder(out);
+  const drawn: Buffer[] = [];
+  let objects = 0;
+  for (const file of imageFiles([folder]).slice(0, 12)) {
+    const { detections } = await predictor.detect(file);
+    objects += detections.length;
+    const name = `${basename(file).replace(/\.\w+$/, "")}.jpg`;
+    const { classNames } = predictor;
+    drawn.push(await drawDetections(file, detections, { classNames, out: join(out, name) }));
+  }
+  const together = join(out, "all.jpg");
+  await mosaic(drawn, { columns: 4, out: together });
+  return { pictures: together, count: drawn.length, objects };
+}

@@ -1,0 +1,63 @@
+// A training run on the console, until its end.
+import type { RunSummary } from "../../run/files/run-directory.js";
+import { recordLaunch } from "../../run/launch/last-launch.js";
+import type { TrainRun } from "../../run/train-run.js";
+import { endings } from "../../run/transcript/ending.js";
+import { counted, shellWord, shownPath } from "../../support/format.js";
+import type { Console } from "../console/console.js";
+import { resumeCommand } from "../console/next-command.js";
+import { exit } from "../context.js";
+import { exitCodes, StopRequests } from "../stop-requests.js";
+import { silentConsole } from "./rank-console.js";
+import { TrainConsole } from "./train-console.js";
+
+/**
+ * Shows a run until its end. The first Ctrl-C, SIGTERM or hang-up saves a checkpoint and stops it, a later one quits at
+ * once.
+ * @returns the exit code
+ */
+export async function follow(run: TrainRun, console: Console): Promise<number> {
+  const events = run[Symbol.asyncIterator]();
+  const isFirst = (run.place?.rank ?? 0) === 0;
+  if (!isFirst) console = silentConsole();
+  const view = new TrainConsole(console);
+  let folder: string | null = null;
+  const requests = new StopRequests({
+    stop: (signal) => run.stop(signal),
+    say: (line) => console.prose(line),
+    several: run.processes > 1,
+    isJoining: () => run.isJoining,
+    resume: () => (folder === null ? null : resumeCommand(folder)),
+  });
+  console.live("reading the data");
+  try {
+    for await (const event of events) {
+      requests.alive();
+      if (event.type === "start") {
+        folder = event.dir;
+        if (run.place !== null && isFirst) recordLaunch(folder, process.env);
+      }
+      if (event.type === "done") requests.ended();
+      if (console.json) console.data(event);
+      view.show(event);
+    }
+  } finally {
+    requests.close();
+    console.end();
+  }
+  const result = await run.result;
+  const { summary, dir, endedBefore } = result;
+  if (endedBefore) {
+    const trained = counted(summary.epochs, "epoch");
+    console.prose(`The run ${shownPath(dir)} has ended already: ${endings[summary.stop_reason]} after ${trained}`);
+    console.progress(
+      `Train on with ${howToGoOn(summary)}, or begin a new run with --weights ${shellWord(shownPath(dir))}`,
+    );
+  }
+  view.ending(result);
+  if (summary.stop_reason === "interrupted") return exitCodes[run.stoppedBy ?? "SIGINT"];
+  return summary.bad_images > 0 ? exit.partial : exit.done;
+}
+
+const howToGoOn = ({ stop_reason: reason, steps, epochs }: RunSummary): string =>
+  reason === "max_steps" ? `--set max_steps=N above ${steps}` : `--epochs above ${epochs}`;

@@ -1,0 +1,83 @@
+// `rfdetr train`
+
+import type { Command } from "commander";
+import { collect, consoleOf, exit, numeric, type OutputFlags, wholeNumber, withOutputFlags } from "../context.js";
+import type { WhatFlags } from "./what-to-train.js";
+
+type TrainFlags = OutputFlags & WhatFlags & { maxRestarts: number | string; dryRun?: boolean };
+
+/** Registers `rfdetr train`. */
+export function addTrain(program: Command, finish: (code: number) => void): void {
+  withOutputFlags(
+    program
+      .command("train")
+      .description("Train a detector on a folder of images with COCO or YOLO annotations")
+      .option("--data <dir>", "dataset with train/ and valid/")
+      .option("--model <variant>", "nano, small, medium, base, large, … (default: that of the weights, or nano)")
+      .option(
+        "--weights <file>",
+        "weights to start from: coco, none (random weights), a file, a run folder, or the name of published ones such as nano (default: coco, where they are published for the model)",
+      )
+      .option("--out <dir>", "run folder (default: a new one under runs/)")
+      .option("--epochs <n>", "passes over the training images (default: 100)", numeric)
+      .option("--batch <n>", "images per micro-batch, or auto: as many as fit in memory (default: 4)", numeric)
+      .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
+      .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
+      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed (default: auto, what fits)")
+      .option("--no-amp", "train in 32-true")
+      .option("--device <d>", "auto, cpu or cuda:N (default: auto, the GPU if there is one)")
+      .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
+      .option(
+        "--max-restarts <n>",
+        "how often all processes start anew from the last checkpoint when one is lost",
+        numeric,
+        0,
+      )
+      .option(
+        "--seed <n>",
+        "seed of the initial weights, the order of images and the augmentation (default: a new one, which the run records)",
+        numeric,
+      )
+      .option("--resolution <n>", "side length of the images in pixels (default: the variant's)", numeric)
+      .option(
+        "--config <file>",
+        "settings by the names of the Python package: JSON, YAML, or a module that exports them; flags and --set replace them",
+      )
+      .option(
+        "--override <pattern=rule>",
+        "precision of the modules that match: fp32, lower, keep, widest, bf16 or bf16x3; may be repeated",
+        collect,
+      )
+      .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)
+      .option("--resume <run>", "continue the run in this folder; --epochs, --lr, --data and --processes may change")
+      .option(
+        "--dry-run",
+        "open the data, build the model, take one step, say what the run would be, and keep nothing",
+      ),
+  ).action(async (flags: TrainFlags) => finish(await train(flags)));
+}
+
+async function train(flags: TrainFlags): Promise<number> {
+  const maxRestarts = wholeNumber("max-restarts", flags.maxRestarts);
+  if (flags.dryRun) return await tryOut(flags);
+  const { startReported } = await import("../../report/reported-run.js");
+  const { follow } = await import("./follow.js");
+  const { whatToTrain } = await import("./what-to-train.js");
+  const console = consoleOf(flags);
+  const { settings, ...options } = await whatToTrain(flags, console);
+  return await follow(startReported(settings, { ...options, maxRestarts }), console);
+}
+
+async function tryOut(flags: TrainFlags): Promise<number> {
+  const { toTry } = await import("./what-to-train.js");
+  const { dryRun } = await import("../../run/dry-run.js");
+  const { openTrainData } = await import("../../run/session/open-train-data.js");
+  const { showDryRun } = await import("./dry-run.js");
+  const console = consoleOf(flags);
+  const settings = await toTry(flags, console);
+  console.live("opening the data, building the model");
+  const dry = await dryRun(settings, openTrainData);
+  console.end();
+  showDryRun(dry, console);
+  return exit.done;
+}

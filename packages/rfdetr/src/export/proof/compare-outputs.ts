@@ -1,0 +1,99 @@
+// How far the outputs of an exported file are from those of the model.
+import type { GoldenTolerance, RawOutputs } from "../../onnx/goldens.js";
+
+/** How far two sets of outputs are apart. Errors are those of queries that matter: see {@link compareOutputs}. */
+export interface Disagreement {
+  /** Queries that were compared. */
+  queries: number;
+  /** Largest difference of a box coordinate, in pixels of the model's input. */
+  boxPx: number;
+  score: number;
+  /** Queries on one side of the threshold that have no partner on that side. */
+  flips: number;
+  /** Queries that are beyond the tolerance in box or score. */
+  beyond: number;
+}
+
+/** A query with its best class. */
+interface Query {
+  row: number;
+  score: number;
+  box: readonly number[];
+}
+
+/** Queries with a lower score are no detections at any useful threshold. */
+const least = 0.1;
+/** Where fewer queries have that score, as in a model that has learned little, this many of the best are compared. */
+const atLeast = 16;
+
+/**
+ * Compares the outputs of one image. Each query of the model whose best score is 0.1 or more, at least the best 16, is
+ * held to the nearest query of the file: candidates of nearly the same score may change places.
+ * @param size of the model's input in pixels
+ */
+export function compareOutputs(
+  ours: RawOutputs,
+  theirs: RawOutputs,
+  size: readonly [height: number, width: number],
+  { threshold, tolerance }: { threshold: number; tolerance: GoldenTolerance },
+): Disagreement {
+  const found: Disagreement = { queries: 0, boxPx: 0, score: 0, flips: 0, beyond: 0 };
+  for (const query of queriesOf(ours)) {
+    const { boxPx, score, other } = nearest(query, theirs, size, tolerance);
+    found.queries++;
+    found.boxPx = Math.max(found.boxPx, boxPx);
+    found.score = Math.max(found.score, score);
+    if (boxPx > tolerance.box_px || score > tolerance.score) found.beyond++;
+    if (query.score >= threshold && other < threshold) found.flips++;
+  }
+  for (const query of queriesOf(theirs))
+    if (query.score >= threshold && nearest(query, ours, size, tolerance).other < threshold) found.flips++;
+  return found;
+}
+
+/** Both together. */
+export function addDisagreement(a: Disagreement, b: Disagreement): Disagreement {
+  return {
+    queries: a.queries + b.queries,
+    boxPx: Math.max(a.boxPx, b.boxPx),
+    score: Math.max(a.score, b.score),
+    flips: a.flips + b.flips,
+    beyond: a.beyond + b.beyond,
+  };
+}
+
+const sigmoid = (logit: number): number => 1 / (1 + Math.exp(-logit));
+
+function queriesOf({ boxes, logits }: RawOutputs): Query[] {
+  const rows = logits.length / (boxes.length / 4);
+  const all = Array.from({ length: boxes.length / 4 }, (_, i): Query => {
+    const own = logits.subarray(i * rows, (i + 1) * rows);
+    const row = own.reduce((best, logit, at) => (logit > own[best] ? at : best), 0);
+    return { row, score: sigmoid(own[row]), box: [...boxes.subarray(i * 4, i * 4 + 4)] };
+  }).sort((a, b) => b.score - a.score);
+  return all.filter(({ score }, i) => i < atLeast || score >= least);
+}
+
+/** The error against the query that is nearest in box and score; NaN is as far as can be. */
+function nearest(
+  { row, score, box }: Query,
+  { boxes, logits }: RawOutputs,
+  [height, width]: readonly [number, number],
+  tolerance: GoldenTolerance,
+): { boxPx: number; score: number; other: number } {
+  const rows = logits.length / (boxes.length / 4);
+  const sides = [width, height, width, height];
+  const far = Number.POSITIVE_INFINITY;
+  let best = { boxPx: far, score: far, other: 0 };
+  let distance = far;
+  for (let i = 0; i < boxes.length / 4; i++) {
+    const other = sigmoid(logits[i * rows + row]);
+    const boxPx = Math.max(...box.map((side, axis) => Math.abs(side - boxes[i * 4 + axis]) * sides[axis]));
+    const error = Math.abs(score - other);
+    const apart = boxPx / tolerance.box_px + error / tolerance.score;
+    if (!(apart < distance)) continue;
+    distance = apart;
+    best = { boxPx, score: error, other };
+  }
+  return best;
+}

@@ -1,0 +1,162 @@
+// The proof of an export: the file in onnxruntime against the model's own forward pass in float32, image by image.
+import type { Autocast } from "@rfdetr/amp";
+import { noGrad, scope } from "@rfdetr/torch";
+import type { EvaluationBatch } from "../../eval/batch.js";
+import { relabel } from "../../eval/class-map.js";
+import { CocoEvaluator } from "../../eval/coco/coco.js";
+import { outputsOf } from "../../eval/evaluate.js";
+import { scoreImage } from "../../eval/scored-split.js";
+import { inFloat32 } from "../../model/outputs.js";
+import type { ScoredBoxes } from "../../model/postprocess.js";
+import { modelAutocast } from "../../model/precision.js";
+import type { RFDETRModel } from "../../model/rfdetr.js";
+import { selectBoxes } from "../../onnx/detections.js";
+import {
+  compareGolden,
+  type Golden,
+  type GoldenTolerance,
+  goldenPixels,
+  goldenQueries,
+  type RawOutputs,
+  worseOf,
+} from "../../onnx/goldens.js";
+import type { ExportProof } from "../../onnx/metadata.js";
+import { OnnxModel } from "../../onnx/onnx-model.js";
+import { exceptions } from "../export-precisions.js";
+import { addDisagreement, compareOutputs, type Disagreement } from "./compare-outputs.js";
+import type { ProofImages } from "./proof-images.js";
+
+/** Score from which a query is a detection: the default of `predict`. */
+const threshold = 0.5;
+/** Seeds of the inputs whose results the file carries. */
+const goldenSeeds = [1, 2];
+/** What runtimes may differ by: more than onnxruntime and libtorch do on one machine. */
+const goldenTolerance: GoldenTolerance = { box_px: 1, score: 0.01 };
+
+/** What a proof found. */
+export interface Proof extends ExportProof {
+  /** Whether the file is within the tolerance. */
+  holds: boolean;
+  /** The batch with the largest error; null where every query is within the tolerance. */
+  worst: EvaluationBatch | null;
+}
+
+/** The model's own outputs, by default in float32. */
+export class OwnOutputs {
+  readonly #autocast: Autocast;
+  constructor(
+    readonly model: RFDETRModel,
+    autocast = modelAutocast(model, { precision: "32-true" }),
+  ) {
+    this.#autocast = autocast;
+  }
+
+  /** Raw outputs of each image of a batch. */
+  of(batch: EvaluationBatch): RawOutputs[] {
+    const { model } = this;
+    const [boxes, logits] = noGrad(() =>
+      scope(() => {
+        const { predBoxes, predLogits } = inFloat32(
+          outputsOf(batch, { model, autocast: this.#autocast, device: "cpu" }),
+        );
+        return [predBoxes.toArray() as Float32Array, predLogits.toArray() as Float32Array];
+      }),
+    );
+    const count = batch.imageIds.length;
+    return batch.imageIds.map((_, i) => ({ boxes: part(boxes, i, count), logits: part(logits, i, count) }));
+  }
+}
+
+function part<T extends Uint8Array | Float32Array>(all: T, i: number, count: number): T {
+  const length = all.length / count;
+  return all.subarray(i * length, (i + 1) * length) as T;
+}
+
+/**
+ * Runs a file and the model on the same images. Figures of both are computed where the images have ground truth.
+ * @throws UsageError if onnxruntime-node is not installed
+ * @throws CheckpointError if onnxruntime cannot load the file
+ */
+export async function prove(
+  file: string,
+  own: OwnOutputs,
+  images: ProofImages,
+  { tolerance, progress }: { tolerance: GoldenTolerance; progress: (done: number, total: number) => void },
+): Promise<Proof> {
+  const exported = await OnnxModel.open(file);
+  const { numSelect } = own.model.config;
+  const scores = images.split === null ? null : { ours: evaluator(images.split), export: evaluator(images.split) };
+  let sum: Disagreement = { queries: 0, boxPx: 0, score: 0, flips: 0, beyond: 0 };
+  let worst: Proof["worst"] = null;
+  let done = 0;
+  try {
+    for await (const batch of images.batches()) {
+      const ours = own.of(batch);
+      const theirs = await exported.run(ours.map((_, i) => part(batch.images, i, ours.length)));
+      for (const [i, outputs] of ours.entries()) {
+        const one = compareOutputs(outputs, theirs[i], [batch.height, batch.width], { threshold, tolerance });
+        if (one.beyond > 0 && one.boxPx >= sum.boxPx) worst = batch;
+        sum = addDisagreement(sum, one);
+        if (scores === null) continue;
+        const [height, width] = batch.origSizes[i];
+        const change = (found: ScoredBoxes): ScoredBoxes =>
+          images.split?.classes === undefined ? found : relabel(found, images.split.classes);
+        scoreImage(scores.ours, batch, i, selectBoxes(outputs, { width, height }, numSelect), change);
+        scoreImage(scores.export, batch, i, selectBoxes(theirs[i], { width, height }, numSelect), change);
+      }
+      done += batch.imageIds.length;
+      progress(done, images.count);
+    }
+  } finally {
+    await exported.release();
+  }
+  return {
+    images: done,
+    max_box_error_px: sum.boxPx,
+    max_score_error: sum.score,
+    flips: sum.flips,
+    threshold,
+    ...(scores === null ? {} : { AP: figures(scores) }),
+    holds: sum.beyond * exceptions <= sum.queries,
+    worst,
+  };
+}
+
+/** Average precision of both; −1, as in pycocotools, where the images have no objects. */
+function figures(scores: { ours: CocoEvaluator; export: CocoEvaluator }): { ours: number; export: number } {
+  return { ours: scores.ours.summarize().AP ?? -1, export: scores.export.summarize().AP ?? -1 };
+}
+
+function evaluator({ classNames }: { classNames: string[] }): CocoEvaluator {
+  return new CocoEvaluator({ classNames, maxDets: [1, 10, 100] });
+}
+
+/**
+ * Golden inputs with the model's own results, for whoever loads the file. What the file itself is off by here widens
+ * the tolerance, so that another runtime is held to what this one gives.
+ * @param file to measure that on; null where it cannot run here
+ */
+export async function goldensOf(
+  file: string | null,
+  own: OwnOutputs,
+  [height, width]: readonly [height: number, width: number],
+): Promise<{ tolerance: GoldenTolerance; cases: Golden[] }> {
+  const pictures = goldenSeeds.map((seed) => goldenPixels(seed, height, width));
+  const cases = goldenSeeds.map((seed, i) => {
+    const batch = { images: pictures[i], height, width, imageIds: [seed], origSizes: [], truths: [] };
+    const [outputs] = own.of(batch);
+    return { seed, queries: goldenQueries(outputs) };
+  });
+  if (file === null) return { tolerance: goldenTolerance, cases };
+  const exported = await OnnxModel.open(file);
+  try {
+    const outputs = await exported.run(pictures);
+    const error = outputs
+      .map((raw, i) => compareGolden(cases[i].queries, raw, goldenTolerance, [height, width]))
+      .reduce(worseOf);
+    const { box_px, score } = goldenTolerance;
+    return { tolerance: { box_px: box_px + 2 * error.boxPx, score: score + 2 * error.score }, cases };
+  } finally {
+    await exported.release();
+  }
+}

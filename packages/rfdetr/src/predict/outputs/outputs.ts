@@ -1,0 +1,245 @@
+// Where predictions are written: to new files, or over those of earlier predictions. Nothing else is replaced.
+import { createHash, randomUUID } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
+import { imageExtensions } from "../../data/images/image-kinds.js";
+import { RunDirectoryError } from "../../support/errors.js";
+import { makeFolder, removeEmpty, syncFile, writeFailure } from "../../support/files/atomic.js";
+
+/** Formats that pictures are written in; images in any other become JPEG. */
+const writable: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp"]);
+
+/**
+ * A name for the picture of each image: its path below the folder that all images share, so that images of the same
+ * name in different folders keep different names. Pictures keep the format of their image where it can be written.
+ */
+export function pictureNames(files: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return namesBelow(files).map((name) => {
+    const extension = extname(name);
+    const ending = writable.has(extension.toLowerCase()) ? extension : ".jpg";
+    const stem = ending === extension ? name.slice(0, -extension.length) : name;
+    let free = stem + ending;
+    for (let n = 2; taken.has(free); n++) free = `${stem}-${n}${ending}`;
+    taken.add(free);
+    return free;
+  });
+}
+
+/**
+ * A name for the label file of each image: the path of the image below the folder that all share, with `.txt` in place
+ * of its extension. The second of two images that differ in the extension only keeps it.
+ */
+export function labelNames(files: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return namesBelow(files).map((name) => {
+    const extension = extname(name);
+    const stem = imageExtensions.has(extension.toLowerCase()) ? name.slice(0, -extension.length) : name;
+    let free = `${stem}.txt`;
+    for (let n = 1; taken.has(free); n++) free = n === 1 ? `${name}.txt` : `${name}-${n}.txt`;
+    taken.add(free);
+    return join("labels", free);
+  });
+}
+
+/** The paths of files below the deepest folder that they share. */
+function namesBelow(files: readonly string[]): string[] {
+  const paths = files.map((file) => resolve(file));
+  const root = commonFolder(paths);
+  return paths.map((path) => relative(root, path));
+}
+
+/** The deepest folder that all paths lie in. */
+function commonFolder(paths: readonly string[]): string {
+  let shared = dirname(paths[0] ?? resolve("x")).split(sep);
+  for (const path of paths) {
+    const parts = dirname(path).split(sep);
+    const differs = shared.findIndex((part, i) => part !== parts[i]);
+    if (differs >= 0) shared = shared.slice(0, differs);
+  }
+  return shared.join(sep) + sep;
+}
+
+/** Lists the files that predictions made in a folder, each with its hash, as `sha256sum` does. */
+const listing = ".predictions.sha256";
+
+/** A folder that predictions are written into. */
+export class OutputFolder {
+  #path: string | null;
+  /** Files of earlier predictions, which may be replaced. */
+  readonly #own: ReadonlySet<string>;
+
+  /** Folders that were made here, each before those that it lies in. */
+  readonly #made: string[];
+
+  private constructor(path: string | null, own: ReadonlySet<string>, made: string[] = []) {
+    this.#path = path;
+    this.#own = own;
+    this.#made = made;
+  }
+
+  /**
+   * Opens the folder `wanted`, which may have other files; without one, the first write makes the first of
+   * `predictions`, `predictions-2`, … that does not exist. Files that earlier predictions made there, and that nobody
+   * changed since, are replaced. Refuses all other names that are in use, whether by a file, a folder or a link.
+   * @param names of the files to write, relative to the folder
+   * @param images that are read: none of them is replaced, even if a prediction made it
+   * @throws RunDirectoryError before anything is written
+   */
+  static open(wanted: string | null, names: readonly string[], images: readonly string[]): OutputFolder {
+    if (wanted === null) return new OutputFolder(null, new Set());
+    const used = names.filter((name) => isUsed(wanted, name));
+    const own = used.length === 0 ? new Set<string>() : ownFiles(wanted, used, images);
+    const foreign = used.filter((name) => !own.has(name));
+    if (foreign.length > 0)
+      throw new RunDirectoryError(
+        `Expected an output folder without the files to write but ${wanted} has ${some(foreign)}: choose another folder`,
+      );
+    return new OutputFolder(wanted, own, makeFolder(wanted));
+  }
+
+  /** Where the folder is; null for one that was not named, before the first write. */
+  get path(): string | null {
+    return this.#path;
+  }
+
+  /**
+   * Writes a file, whole or not at all.
+   * @returns its path
+   * @throws RunDirectoryError if the name is in use, or if the file cannot be written
+   */
+  write(name: string, content: Uint8Array | string): string {
+    if (this.#path === null) {
+      this.#path = freshFolder("predictions");
+      this.#made.push(this.#path);
+    }
+    const path = join(this.#path, name);
+    this.#made.unshift(...makeFolder(dirname(path)));
+    const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
+    try {
+      writeFileSync(temporary, content, { flag: "wx" });
+      syncFile(temporary);
+      if (this.#own.has(name)) renameSync(temporary, path);
+      else renameToNew(temporary, path);
+      this.#list(name, content);
+    } catch (error) {
+      throw writeFailure(path, error);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+    return path;
+  }
+
+  /** Removes those of the folders that were made here that are empty: nothing could be written. */
+  removeEmpty(): void {
+    removeEmpty(this.#made);
+  }
+
+  #list(name: string, content: Uint8Array | string): void {
+    const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+    const file = openSync(join(this.#path as string, listing), O_APPEND | O_CREAT | O_WRONLY | (O_NOFOLLOW ?? 0));
+    try {
+      writeSync(file, listed(sha256(content), name));
+    } finally {
+      closeSync(file);
+    }
+  }
+}
+
+const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r" };
+const characters = new Map(Object.entries(escapes).map(([character, code]) => [code, character]));
+
+/** A line of the listing. Names with line breaks or backslashes are escaped; a backslash before the line says so. */
+function listed(hash: string, name: string): string {
+  const escaped = name.replace(/[\\\n\r]/g, (character) => escapes[character]);
+  return `${escaped === name ? "" : "\\"}${hash}  ${escaped}\n`;
+}
+
+const unescaped = (name: string): string => name.replace(/\\[\\nr]/g, (code) => characters.get(code) ?? code);
+
+/** Those of the names whose files predictions made: unchanged since, no links, and none of the images. */
+function ownFiles(folder: string, names: readonly string[], images: readonly string[]): Set<string> {
+  const list = join(folder, listing);
+  if (!exists(list)?.isFile()) return new Set();
+  const hashes = new Map<string, string>();
+  for (const line of readFileSync(list, "utf8").split("\n")) {
+    const [, escaped, hash, name] = /^(\\?)(.{64}) {2}(.*)$/s.exec(line) ?? [];
+    if (hash !== undefined) hashes.set(escaped === "" ? name : unescaped(name), hash);
+  }
+  const read = new Set(images.map((image) => identity(statSync(image, { throwIfNoEntry: false }))));
+  return new Set(
+    names.filter((name) => {
+      const path = join(folder, name);
+      const entry = exists(path);
+      const known = hashes.get(name);
+      if (known === undefined || entry === undefined || !entry.isFile() || read.has(identity(entry))) return false;
+      return sha256(readFileSync(path)) === known;
+    }),
+  );
+}
+
+const sha256 = (content: Uint8Array | string) => createHash("sha256").update(content).digest("hex");
+
+/** The same for all names of a file. */
+const identity = (state: Stats | undefined) => `${state?.dev}:${state?.ino}`;
+
+/** Gives a file a new name, unless that name is in use. A rename would replace the file that has it. */
+function renameToNew(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    // Some file systems have no hard links. There an empty file of our own is replaced.
+    writeFileSync(to, "", { flag: "wx" });
+    renameSync(from, to);
+  }
+}
+
+/** Whether a name exists below a folder, or a part of its path is a link, which may lead to the images. */
+function isUsed(folder: string, name: string): boolean {
+  if (exists(join(folder, name)) !== undefined) return true;
+  for (let parent = dirname(name); parent !== "."; parent = dirname(parent)) {
+    const entry = exists(join(folder, parent));
+    if (entry !== undefined && !entry.isDirectory()) return true;
+  }
+  return false;
+}
+
+/** What stands at a path; undefined if nothing does, or where writing will say why it cannot be looked at. */
+function exists(path: string): Stats | undefined {
+  try {
+    return lstatSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function freshFolder(name: string): string {
+  for (let n = 1; ; n++) {
+    const path = n === 1 ? name : `${name}-${n}`;
+    try {
+      mkdirSync(path);
+      return path;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw writeFailure(path, error);
+    }
+  }
+}
+
+function some(names: readonly string[]): string {
+  return names.length === 1 ? names[0] : `${names[0]} and ${names.length - 1} more of them`;
+}

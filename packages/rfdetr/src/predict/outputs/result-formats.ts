@@ -1,0 +1,106 @@
+// Predictions as the text of files that other tools read.
+import { basename, extname } from "node:path";
+import type { Detection } from "../../model/types.js";
+import type { ImagePrediction } from "../types.js";
+
+/** Names of the formats. */
+export const resultFormats = ["json", "coco", "yolo", "csv"] as const;
+
+/** What was found in a file. */
+export interface FilePrediction extends ImagePrediction {
+  file: string;
+}
+
+/** Why a file has no results. */
+export interface FileError {
+  file: string;
+  message: string;
+}
+
+/** The object that `rfdetr predict --json` prints. It has `errors` only if there are some. */
+export function jsonResults(images: readonly FilePrediction[], errors: readonly FileError[]): object {
+  return {
+    images: images.map(({ file, width, height, detections }) => ({
+      file,
+      width,
+      height,
+      detections: detections.map(({ box, score, classId, className }) => ({
+        box,
+        score,
+        class_id: classId,
+        class_name: className,
+      })),
+    })),
+    ...(errors.length === 0 ? {} : { errors }),
+  };
+}
+
+/**
+ * A COCO results file, with boxes as left, top, width, height in pixels. The id of an image is its file name without
+ * the extension, as a number where it is one; the id of a category is the class id.
+ */
+export function cocoResults(images: readonly FilePrediction[]): object[] {
+  return images.flatMap(({ file, detections }) => {
+    const stem = basename(file, extname(file));
+    const id = /^\d{1,15}$/.test(stem) ? Number(stem) : stem;
+    return detections.map(({ box: [x1, y1, x2, y2], score, classId }) => ({
+      image_id: id,
+      category_id: classId,
+      bbox: [x1, y1, x2 - x1, y2 - y1],
+      score,
+    }));
+  });
+}
+
+/** A table with a row for each detection, with commas (RFC 4180). */
+export function csvResults(images: readonly FilePrediction[]): string {
+  const rows = images.flatMap(({ file, width, height, detections }) =>
+    detections.map(({ box, score, classId, className }) => [file, width, height, classId, className, score, ...box]),
+  );
+  const header = ["file", "width", "height", "class_id", "class_name", "score", "x1", "y1", "x2", "y2"];
+  return `${[header, ...rows].map((row) => row.map(cell).join(",")).join("\n")}\n`;
+}
+
+function cell(value: string | number): string {
+  // A terminal would obey the control characters of a name.
+  const text = String(value).replace(
+    /[^\P{Cc}\n\r\t]/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** A YOLO label file: class, centre x, centre y, width and height as fractions of the image. */
+export function yoloLabels({ width, height, detections }: ImagePrediction): string {
+  return detections
+    .map(({ box: [x1, y1, x2, y2], classId }) =>
+      [classId, (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
+        .map((value, i) => (i === 0 ? value : Number(value.toFixed(6))))
+        .join(" "),
+    )
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+/** Names of classes by id, a line each. Classes that were found without being among the names are added. */
+export function classList(classNames: readonly string[], images: readonly FilePrediction[]): string {
+  const names = [...classNames];
+  for (const { classId, className } of images.flatMap(({ detections }) => detections)) {
+    for (let id = names.length; id <= classId; id++) names.push(`class ${id}`);
+    names[classId] = className;
+  }
+  return names.map((name) => `${name.replace(/[\r\n]/g, " ")}\n`).join("");
+}
+
+/** Most detections that a line shows. */
+const shown = 8;
+
+/** What was found, in one line for people: class, score and box in whole pixels. */
+export function inOneLine(detections: readonly Detection[]): string {
+  if (detections.length === 0) return "nothing";
+  const parts = detections
+    .slice(0, shown)
+    .map(({ className, score, box }) => `${className} ${score.toFixed(2)} [${box.map(Math.round).join(" ")}]`);
+  const more = detections.length - parts.length;
+  return parts.join(", ") + (more > 0 ? ` and ${more} more` : "");
+}

@@ -1,0 +1,127 @@
+// The models of the prediction thread. Detectors of the same weights and precision share one.
+import { statSync } from "node:fs";
+import { isExported } from "../../onnx/exported-model.js";
+import { packError, type SentError } from "../../support/error-transfer.js";
+import { InternalError } from "../../support/errors.js";
+import { decode, type ImageSource } from "../inputs/picture.js";
+import { detectPrepared, type PreparedImage, prepareImage } from "../prepared-image.js";
+import { checkSelection } from "../selection.js";
+import type { DetectOptions, HostedModel, ImagePrediction, ModelInfo, ModelRequest } from "../types.js";
+
+interface Hosted {
+  predictor: HostedModel;
+  warnings: readonly string[];
+}
+
+/** Pictures that are decoded at a time; libuv has four threads for it. */
+const decodedTogether = 4;
+
+/** Loads models, and runs them in the order of the requests. */
+export class ModelHost {
+  readonly #models = new Map<string, { hosted: Promise<Hosted>; users: number }>();
+  /** Ends when the images of the last request are prepared. */
+  #prepared: Promise<unknown> = Promise.resolve();
+  /** End when the last two requests have been through their models. */
+  #forwards: [Promise<unknown>, Promise<unknown>] = [Promise.resolve(), Promise.resolve()];
+
+  /** Loads a model, unless it is there. Every call needs a {@link free} later. @throws CheckpointError, ConfigError */
+  async load(request: ModelRequest): Promise<{ key: string; info: ModelInfo }> {
+    const file = statSync(request.weights, { throwIfNoEntry: false });
+    const key = JSON.stringify([request, file?.dev, file?.ino, file?.size, file?.mtimeMs]);
+    let entry = this.#models.get(key);
+    if (entry === undefined) {
+      entry = { hosted: open(request), users: 0 };
+      this.#models.set(key, entry);
+    }
+    entry.users++;
+    try {
+      const { predictor, warnings } = await entry.hosted;
+      return { key, info: { ...predictor.info, warnings } };
+    } catch (error) {
+      this.#models.delete(key);
+      throw error;
+    }
+  }
+
+  /**
+   * Detects objects in a batch of images. While a batch goes through a model, the images of the next are decoded.
+   * @param signal drops the request, unless its images are in the model already
+   * @returns for each image what was found, or why it cannot be read
+   * @throws NumericsError if the model's results are not finite
+   * @throws UsageError for the name of a class that the model does not have
+   */
+  async detect(
+    key: string,
+    images: readonly ImageSource[],
+    options: DetectOptions,
+    signal?: AbortSignal,
+  ): Promise<(ImagePrediction | SentError)[]> {
+    const { predictor } = await this.#model(key).hosted;
+    checkSelection(options, predictor.info.classNames);
+    const [secondLast, last] = this.#forwards;
+    const prepared = Promise.all([this.#prepared, secondLast]).then(() =>
+      signal?.aborted ? [] : prepare(predictor, images, options),
+    );
+    const forward = Promise.all([prepared, last]).then(async ([all]) => {
+      signal?.throwIfAborted();
+      const good = all.filter((image): image is PreparedImage => "squares" in image);
+      const found = await detectPrepared(predictor, good, options, images.length, signal);
+      return all.map((image) => ("squares" in image ? (found.shift() as ImagePrediction) : image));
+    });
+    this.#prepared = prepared;
+    this.#forwards = [last, forward.catch(() => {})];
+    return forward;
+  }
+
+  /** Frees a model when all that loaded it have freed it. */
+  async free(key: string): Promise<void> {
+    const [, last] = this.#forwards;
+    const done = last.then(async () => {
+      const entry = this.#model(key);
+      if (--entry.users > 0) return;
+      this.#models.delete(key);
+      await (await entry.hosted).predictor.dispose();
+    });
+    this.#forwards = [last, done];
+    await done;
+  }
+
+  #model(key: string): { hosted: Promise<Hosted>; users: number } {
+    const entry = this.#models.get(key);
+    if (entry === undefined) throw new InternalError("The model of a request is not in the prediction thread");
+    return entry;
+  }
+}
+
+/** Loads the engine of the file with it, and not the other one. */
+async function open(request: ModelRequest): Promise<Hosted> {
+  const warnings: string[] = [];
+  if (isExported(request.weights)) {
+    const { OnnxPredictor } = await import("./onnx-predictor.js");
+    return { predictor: await OnnxPredictor.load(request), warnings };
+  }
+  const { Predictor } = await import("../predict.js");
+  const { classNumbering, weights } = request;
+  const reading = { classNumbering, warn: (message: string) => void warnings.push(message) };
+  return { predictor: Predictor.load(weights, { ...request, reading }), warnings };
+}
+
+/** Images that are ready for the model; for those that cannot be read, why. */
+async function prepare(
+  predictor: HostedModel,
+  images: readonly ImageSource[],
+  options: DetectOptions,
+): Promise<(PreparedImage | SentError)[]> {
+  const prepared: (PreparedImage | SentError)[] = [];
+  for (let at = 0; at < images.length; at += decodedTogether)
+    prepared.push(
+      ...(await Promise.all(
+        images.slice(at, at + decodedTogether).map((image) =>
+          decode(image, options.autoOrient)
+            .then((pixels) => prepareImage(predictor, pixels, options))
+            .catch((error: unknown) => packError(error)),
+        ),
+      )),
+    );
+  return prepared;
+}

@@ -1,0 +1,61 @@
+// Detects objects in images with an exported file: the twin of `Predictor` without libtorch.
+import { type ResizeOptions, resizePixels } from "../../eval/pixels.js";
+import { listDetections, rowNames } from "../../onnx/detections.js";
+import { OnnxModel } from "../../onnx/onnx-model.js";
+import { ConfigError } from "../../support/errors.js";
+import type { DecodedImage, HostedModel, ImagePrediction, ModelRequest, SquareImage } from "../types.js";
+
+/** An exported file that is ready to detect, on the thread that calls it. */
+export class OnnxPredictor implements HostedModel {
+  readonly device = "cpu";
+
+  private constructor(readonly model: OnnxModel) {}
+
+  /** Loads a file. @throws CheckpointError, ConfigError; UsageError if onnxruntime-node is not installed */
+  static async load({ weights, precision, device, classNames }: ModelRequest): Promise<OnnxPredictor> {
+    if (device !== "auto" && device !== "cpu")
+      throw new ConfigError(`Expected auto or cpu for device but received ${device}: exported files run on the CPU`);
+    const model = await OnnxModel.open(weights, classNames === undefined ? {} : { classNames });
+    if (precision === "auto" || precision === true) return new OnnxPredictor(model);
+    const own = model.description.precision;
+    await model.release();
+    throw new ConfigError(
+      `Expected auto for precision but received ${precision}: ${weights} has its own, ${own}, from its export`,
+    );
+  }
+
+  get info(): HostedModel["info"] {
+    const { classNames, description } = this.model;
+    const { variant, resolution, precision } = description;
+    const [height, width] = resolution;
+    return {
+      model: variant,
+      classNames,
+      resolution: height === width ? height : resolution,
+      precision,
+      device: this.device,
+    };
+  }
+
+  toSquare(image: DecodedImage, options: ResizeOptions): SquareImage {
+    const { width, height } = image.original ?? image;
+    const { preprocessing, resolution } = this.model.description;
+    const { antialias = preprocessing.antialias } = options;
+    return { pixels: resizePixels(image, resolution, { antialias }), width, height };
+  }
+
+  async detectSquares(images: readonly SquareImage[], threshold = 0.5): Promise<ImagePrediction[]> {
+    const found = await this.model.detect(
+      images.map(({ pixels }) => pixels),
+      images,
+    );
+    return found.map(({ rows, ...boxes }, i) => {
+      const { width, height } = images[i];
+      return { width, height, detections: listDetections(boxes, rowNames(this.model.classNames, rows), threshold) };
+    });
+  }
+
+  async dispose(): Promise<void> {
+    await this.model.release();
+  }
+}

@@ -1,0 +1,302 @@
+// Reads the numerics.jsonl of a run piece by piece, also while it grows, in little memory.
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { HeaderRecord, MonitorRecord, OverflowReport } from "@rfdetr/amp";
+import type { ControlRecord, ForecastRecord, RollbackRecord } from "@rfdetr/amp/records";
+import { linesOf } from "../../run/files/log-file.js";
+import { reasonOf } from "../../support/files/system-error.js";
+import { Ends } from "./ends.js";
+import {
+  isControl,
+  isGroup,
+  isMonitorRecord,
+  isOverflowReport,
+  isRollback,
+  ranksOf,
+  stepOf,
+} from "./numerics-lines.js";
+import { RankCollector, type RankSummary } from "./ranks.js";
+import { PointCollector, type StepPoints } from "./step-points.js";
+import { WatchedCollector, type WatchedSpan } from "./watched-spans.js";
+
+const file = "numerics.jsonl";
+
+/** How much a reader keeps. */
+export interface ReadOptions {
+  /** Points that the steps are thinned to, at most; default 600. */
+  points?: number;
+  /** Watched steps that are kept, at most; neighbours are joined. 0 does not read them; default 64. */
+  watched?: number;
+}
+
+/** Skipped steps without an applied one between them. */
+export interface SkippedRun {
+  first: number;
+  last: number;
+  steps: number;
+  /** The loss scale of the first of them; 1 where nothing is scaled. */
+  scale: number;
+  /** What was not finite in the first of them, in words; null where the record does not say. */
+  fault: string | null;
+  bad_parameter: string | null;
+  bad_module: string | null;
+  /** The next step that was applied, and its loss scale; null where none followed. */
+  next: { step: number; scale: number } | null;
+}
+
+/** An overflow that was foreseen, as it was foreseen last. */
+export interface SeenForecast extends ForecastRecord {
+  /** The watched steps that foresaw it: the first and the last. */
+  first: number;
+  last: number;
+}
+
+/** A list of which the middle was left out where it is long. */
+export interface Excerpt<T> {
+  /** Entries of the whole list. */
+  total: number;
+  /** The first and the last of them. */
+  entries: T[];
+}
+
+/** What numerics.jsonl holds. */
+export interface NumericsRecord {
+  /** The first line of the file; null where it is missing. */
+  header: HeaderRecord | null;
+  /** Records of steps: each was applied or skipped. A step that was done twice, after a rollback, counts twice. */
+  steps: number;
+  skipped: number;
+  /** The number of the last step; 0 without any. */
+  lastStep: number;
+  points: StepPoints;
+  skippedRuns: Excerpt<SkippedRun>;
+  /** The first step of the run, and the first with each new loss scale. */
+  scaleChanges: Excerpt<{ step: number; scale: number }>;
+  watched: WatchedSpan[];
+  /** The last watched step, as it was recorded; null without any. */
+  latest: MonitorRecord | null;
+  overflows: Excerpt<OverflowReport>;
+  rollbacks: Excerpt<RollbackRecord>;
+  /** Commands to the running run, and changes of precision, that it obeyed. */
+  controls: Excerpt<ControlRecord>;
+  /** Overflows that were foreseen, one for each side of a module, whether they came or not. */
+  forecasts: SeenForecast[];
+  /** The processes of the last steps; null for a run of one process. */
+  ranks: RankSummary | null;
+  /** Lines that are not records of a version that is known. */
+  damagedLines: number;
+  /** What is wrong with the file, in words. */
+  faults: string[];
+}
+
+/** Overflows that are remembered as foreseen. */
+const mostForecasts = 200;
+
+/** Bytes before the place read up to that are compared, to tell a file that was replaced from one that grew. */
+const compared = 128;
+
+/** Everything that was collected since the start of the file. */
+class Collected {
+  header: HeaderRecord | null = null;
+  steps = 0;
+  skipped = 0;
+  lastStep = 0;
+  damagedLines = 0;
+  firstDamaged = 0;
+  lines = 0;
+  open: SkippedRun | null = null;
+  scale: number | null = null;
+  readonly points: PointCollector;
+  readonly watched: WatchedCollector | null;
+  readonly skippedRuns = new Ends<SkippedRun>(200);
+  readonly scaleChanges = new Ends<{ step: number; scale: number }>(1000);
+  readonly overflows = new Ends<OverflowReport>(100);
+  readonly rollbacks = new Ends<RollbackRecord>(100);
+  readonly controls = new Ends<ControlRecord>(100);
+  readonly forecasts = new Map<string, SeenForecast>();
+  readonly ranks = new RankCollector();
+
+  constructor({ points = 600, watched = 64 }: ReadOptions) {
+    this.points = new PointCollector(points);
+    this.watched = watched === 0 ? null : new WatchedCollector(watched);
+  }
+
+  /** @param text null for a line that is too long to be a record */
+  add(text: string | null): void {
+    this.lines++;
+    if (text !== null && text.trim() === "") return;
+    // Watched steps are by far the longest lines.
+    if (this.watched === null && text?.startsWith('{"v":1,"kind":"monitor"')) return;
+    if (text !== null && this.#take(text)) return;
+    this.damagedLines++;
+    if (this.firstDamaged === 0) this.firstDamaged = this.lines;
+  }
+
+  #take(text: string): boolean {
+    const record = parsed(text);
+    if (record === null || record.v !== 1) return false;
+    if (record.kind === "step") return this.#step(record);
+    if (record.kind === "header") this.header = record as unknown as HeaderRecord;
+    else if (record.kind === "monitor" && isMonitorRecord(record)) this.#monitor(record);
+    else if (record.kind === "overflow" && isOverflowReport(record)) this.overflows.add(record);
+    else if (record.kind === "rollback" && isRollback(record)) this.rollbacks.add(record);
+    else if (record.kind === "control" && isControl(record)) this.controls.add(record);
+    else if (record.kind === "group" && isGroup(record)) this.ranks.group(record);
+    // Kinds of later versions are no damage.
+    else return !["monitor", "overflow", "rollback", "control", "group"].includes(String(record.kind));
+    return true;
+  }
+
+  #monitor(record: MonitorRecord): void {
+    this.watched?.add(record, this.open?.last === record.step);
+    for (const forecast of record.forecasts ?? []) {
+      const key = `${forecast.side} ${forecast.path}`;
+      const first = this.forecasts.get(key)?.first ?? record.step;
+      if (this.forecasts.has(key) || this.forecasts.size < mostForecasts)
+        this.forecasts.set(key, { ...forecast, first, last: record.step });
+    }
+  }
+
+  #step(record: Record<string, unknown>): boolean {
+    const step = stepOf(record);
+    if (step === null) return false;
+    this.steps++;
+    this.lastStep = step.step;
+    if (step.skipped) this.skipped++;
+    this.points.add(step.step, step.skipped, step.figures);
+    const ranks = ranksOf(record);
+    if (ranks !== null) this.ranks.add(step.step, ranks, step);
+    if (step.scale !== this.scale) this.scaleChanges.add({ step: step.step, scale: step.scale });
+    this.scale = step.scale;
+    if (!step.skipped) {
+      if (this.open !== null) this.open.next = { step: step.step, scale: step.scale };
+      this.open = null;
+    } else if (this.open !== null && step.step > this.open.last) {
+      this.open.last = step.step;
+      this.open.steps++;
+    } else {
+      const { scale, fault, bad_parameter, bad_module } = step;
+      this.open = {
+        ...{ first: step.step, last: step.step, steps: 1, scale, fault, bad_parameter, bad_module },
+        next: null,
+      };
+      this.skippedRuns.add(this.open);
+    }
+    return true;
+  }
+}
+
+/** The object that a line of JSON holds, with "nan", "inf" and "-inf" as they stand; null for anything else. */
+function parsed(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value !== null && typeof value === "object" ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Follows the numerics.jsonl of a run. Each {@link NumericsReader.read} goes on where the last one stopped. Where the
+ * file was cut or replaced, as a resumed run does, it is read again from its start. What a reader holds does not grow
+ * with the file.
+ * @example
+ * import { NumericsReader } from "rfdetr/report";
+ * const reader = new NumericsReader("runs/birds", { points: 300 });
+ * while (reader.read(8 << 20).more);
+ * console.log(reader.record().points.courses.loss?.max);
+ */
+export class NumericsReader {
+  readonly #path: string;
+  readonly #options: ReadOptions;
+  #collected: Collected;
+  #offset = 0;
+  #inode = 0;
+  #tail: Buffer = Buffer.alloc(0);
+  #failure: string | null = null;
+
+  /** @param folder of the run */
+  constructor(folder: string, options: ReadOptions = {}) {
+    this.#path = join(folder, file);
+    this.#options = options;
+    this.#collected = new Collected(options);
+  }
+
+  /**
+   * Reads on.
+   * @param limit bytes after which it stops, at the end of a line
+   * @returns whether something new was read, and whether there is more
+   */
+  read(limit = Number.POSITIVE_INFINITY): { changed: boolean; more: boolean } {
+    try {
+      this.#failure = null;
+      return this.#readOn(limit);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") this.#failure = reasonOf(error);
+      const changed = this.#offset > 0;
+      this.#restart(0);
+      return { changed, more: false };
+    }
+  }
+
+  /** What was read up to now. */
+  record(): NumericsRecord {
+    const { header, steps, skipped, lastStep, damagedLines, firstDamaged } = this.#collected;
+    const { points, watched, skippedRuns, scaleChanges, overflows, rollbacks, controls, forecasts } = this.#collected;
+    const faults: string[] = [];
+    if (this.#failure !== null) faults.push(`${file} cannot be read: ${this.#failure}`);
+    if (damagedLines === 1) faults.push(`Line ${firstDamaged} of ${file} is damaged and was left out`);
+    else if (damagedLines > 1)
+      faults.push(
+        `${damagedLines} lines of ${file} are damaged and were left out, the first of them line ${firstDamaged}`,
+      );
+    return {
+      ...{ header, steps, skipped, lastStep, points: points.points(), damagedLines, faults },
+      watched: watched?.spans() ?? [],
+      latest: watched?.latest ?? null,
+      skippedRuns: skippedRuns.excerpt(),
+      scaleChanges: scaleChanges.excerpt(),
+      overflows: overflows.excerpt(),
+      rollbacks: rollbacks.excerpt(),
+      controls: controls.excerpt(),
+      forecasts: [...forecasts.values()],
+      ranks: this.#collected.ranks.summary(),
+    };
+  }
+
+  #readOn(limit: number): { changed: boolean; more: boolean } {
+    const { size, ino } = statSync(this.#path);
+    const same = ino === this.#inode && size >= this.#offset && this.#tail.equals(this.#before(this.#offset));
+    if (!same) this.#restart(ino);
+    if (size === this.#offset) return { changed: !same, more: false };
+    const start = this.#offset;
+    let more = false;
+    for (const { range, text } of linesOf(this.#path, start)) {
+      this.#collected.add(text);
+      this.#offset = range[1];
+      more = this.#offset - start >= limit;
+      if (more) break;
+    }
+    this.#tail = this.#before(this.#offset);
+    return { changed: !same || this.#offset > start, more };
+  }
+
+  #restart(inode: number): void {
+    this.#collected = new Collected(this.#options);
+    this.#offset = 0;
+    this.#inode = inode;
+    this.#tail = Buffer.alloc(0);
+  }
+
+  /** The bytes before a place in the file. */
+  #before(offset: number): Buffer {
+    const bytes = Buffer.alloc(Math.min(compared, offset));
+    if (offset === 0) return bytes;
+    const from = openSync(this.#path, "r");
+    try {
+      return bytes.subarray(0, readSync(from, bytes, 0, bytes.length, offset - bytes.length));
+    } finally {
+      closeSync(from);
+    }
+  }
+}

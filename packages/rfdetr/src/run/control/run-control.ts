@@ -1,0 +1,207 @@
+// Obeys the commands that other processes give to a run in progress, and makes the changes of precision that its
+// settings ask for, each between two steps.
+import { setTimeout as sleep } from "node:timers/promises";
+import { overridesSet, type PrecisionChange } from "../../settings/precision-changes.js";
+import { RfdetrError } from "../../support/errors.js";
+import type { ControlRequest, ControlState } from "../files/control-files.js";
+import type { ControlEvent, TrainEvent } from "../files/events.js";
+import type { Recorder } from "../recorders/recorder.js";
+import { addChange, checkChange, nextOverrides, useNextOverrides } from "../session/overrides.js";
+import type { Session } from "../session/session.js";
+import { ControlDesk } from "./control-desk.js";
+
+/** Milliseconds between two looks for a command while the run is paused. */
+const interval = 50;
+
+/** What a run needs to be controlled. */
+interface Controls {
+  recorders: readonly Recorder[];
+  /** Whether this process was asked to end the run. */
+  interrupted: () => boolean;
+  /** Writes a checkpoint. */
+  save: () => Iterable<TrainEvent>;
+}
+
+/** The answer to a command: what the run does, or why it does not. */
+type Outcome = { done: string } | { refused: string };
+
+/** What is told of a command that the run obeys. */
+type Told = Pick<ControlEvent, "command" | "by" | "message"> & { pattern?: string; rule?: string };
+
+/** The commands to a run. */
+export class RunControl {
+  readonly #desk: ControlDesk | null;
+  #paused = false;
+  #stopping = false;
+  #events: ControlEvent[] = [];
+
+  constructor(
+    readonly session: Session,
+    readonly controls: Controls,
+  ) {
+    this.#desk = openDesk(session);
+    this.#show();
+  }
+
+  close(): void {
+    this.#desk?.close();
+  }
+
+  /** Whether the run is to end, because of this process or of a command. */
+  get stopping(): boolean {
+    return this.#stopping || this.controls.interrupted();
+  }
+
+  /** Looks for a command to end the run, within an evaluation. @returns whether it is to end */
+  lookForStop(): boolean {
+    const request = this.#desk?.take(({ command }) => command === "stop") ?? null;
+    if (request !== null) this.#answer(request, this.#stop());
+    return this.stopping;
+  }
+
+  /**
+   * Between two steps: makes the changes that hold from the next one, obeys commands, and waits while the run is
+   * paused.
+   * @returns whether it waited
+   */
+  async *betweenSteps(): AsyncGenerator<TrainEvent, boolean> {
+    this.#scheduled();
+    yield* this.told();
+    let waited = false;
+    while (!this.stopping) {
+      const request = this.#desk?.take() ?? null;
+      if (request !== null) yield* this.#obey(request);
+      else if (!this.#paused) break;
+      else {
+        waited = true;
+        this.session.team.wait();
+        await sleep(interval);
+      }
+    }
+    return waited;
+  }
+
+  /** Tells of the commands that were obeyed since the last time. */
+  *told(): Generator<ControlEvent> {
+    yield* this.#events.splice(0);
+  }
+
+  /** The changes that the settings have for the next step: those of a run that is repeated, or resumed before them. */
+  #scheduled(): void {
+    const { settings, progress } = this.session;
+    const due = settings.precisionChanges.filter(({ step }) => step === progress.step + 1);
+    if (due.length === 0) return;
+    useNextOverrides(this.session);
+    for (const change of due) this.#tellChange(change, "settings");
+    this.#show();
+  }
+
+  *#obey(request: ControlRequest): Generator<TrainEvent> {
+    let outcome: Outcome;
+    try {
+      outcome = request.command === "pause" ? yield* this.#pause() : this.#do(request);
+    } catch (error) {
+      // A pattern that matches no module, or a disk that is full: the run itself is well.
+      if (!RfdetrError.is(error)) throw error;
+      outcome = { refused: error.message };
+    }
+    this.#show();
+    this.#answer(request, outcome);
+    yield* this.told();
+  }
+
+  #do(request: ControlRequest): Outcome {
+    const { progress } = this.session;
+    if (request.command === "stop") return this.#stop();
+    if (request.command === "go-on") {
+      if (!this.#paused) return { refused: "The run is not paused" };
+      this.#paused = false;
+      return this.#tell({ command: "go-on", by: "command", message: `The run goes on after step ${progress.step}` });
+    }
+    const step = progress.step + 1;
+    return this.#change(
+      request.command === "override" ? { step, pattern: request.pattern, rule: request.rule } : { step, undo: true },
+    );
+  }
+
+  #stop(): Outcome {
+    this.#stopping = true;
+    const message = `The run saves and ends after step ${this.session.progress.step}`;
+    return this.#tell({ command: "stop", by: "command", message });
+  }
+
+  *#pause(): Generator<TrainEvent, Outcome> {
+    const { step } = this.session.progress;
+    if (this.#paused) return { refused: `The run is paused already, after step ${step}` };
+    yield* this.controls.save();
+    this.#paused = true;
+    return this.#tell({ command: "pause", by: "command", message: `The run is paused after step ${step}` });
+  }
+
+  #change(change: PrecisionChange): Outcome {
+    const { settings, parts, precision } = this.session;
+    const { precisionChanges } = settings;
+    const later = precisionChanges.at(-1);
+    if (parts.autocast.dtype === null)
+      return { refused: `The run trains in ${precision}, which has no low precision that could be overridden` };
+    if (later !== undefined && later.step > change.step)
+      return { refused: `precision_changes of the run's settings has another change at step ${later.step}` };
+    if ("undo" in change && overridesSet(precisionChanges) === 0)
+      return { refused: "There is no override to take back: none was set since the run began" };
+    if ("pattern" in change) checkChange(parts.model, change);
+    addChange(this.session, change);
+    useNextOverrides(this.session);
+    return this.#tellChange(change, "command");
+  }
+
+  #tellChange(change: PrecisionChange, by: ControlEvent["by"]): Outcome {
+    if ("undo" in change)
+      return this.#tell({
+        ...{ command: "undo", by },
+        message: `From step ${change.step} on, the last override is taken back`,
+      });
+    const { step, pattern, rule } = change;
+    const message = `From step ${step} on, the rule of ${pattern} is ${rule}`;
+    return this.#tell({ command: "override", by, pattern, rule, message });
+  }
+
+  /** Has a command recorded, and its event told. */
+  #tell(told: Told): Outcome {
+    const { step } = this.session.progress;
+    const event: ControlEvent = { type: "control", step, paused: this.#paused, overrides: this.#overrides, ...told };
+    for (const recorder of this.controls.recorders) recorder.control?.(event);
+    this.#events.push(event);
+    return { done: told.message };
+  }
+
+  get #overrides(): ControlEvent["overrides"] {
+    return { ...nextOverrides(this.session) };
+  }
+
+  #state(): Omit<ControlState, "session"> {
+    const { progress, settings } = this.session;
+    const undoable = overridesSet(settings.precisionChanges);
+    return { paused: this.#paused, step: progress.step, overrides: this.#overrides, undoable };
+  }
+
+  #show(): void {
+    this.#desk?.show(this.#state());
+  }
+
+  #answer(request: ControlRequest, outcome: Outcome): void {
+    const said =
+      "done" in outcome ? { accepted: true, message: outcome.done } : { accepted: false, message: outcome.refused };
+    this.#desk?.answer(request, { ...this.#state(), ...said });
+  }
+}
+
+/** A run whose folder takes no commands goes on without them. */
+function openDesk({ directory, warnings }: Session): ControlDesk | null {
+  try {
+    return new ControlDesk(directory.path);
+  } catch (error) {
+    if (!RfdetrError.is(error)) throw error;
+    warnings.push(error.message);
+    return null;
+  }
+}

@@ -1,0 +1,121 @@
+// Evaluation during a run: its progress as events, with the averaged weights in the model meanwhile.
+import type { CocoEvaluator } from "../../eval/coco/coco.js";
+import type { CocoSummary } from "../../eval/coco/coco-summary.js";
+import { evaluationDetails } from "../../eval/details/describe-evaluation.js";
+import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import type { EvaluationEvent } from "../files/events.js";
+import type { Session } from "../session/session.js";
+import { useBest, withAverage } from "../session/session-state.js";
+
+/**
+ * Scores the weights that would be shipped (`shipped`: the averaged ones, where there is an average), or those in the
+ * model (`own`).
+ * @returns the filled evaluator; null if the run was asked to stop meanwhile
+ */
+async function* scheduledEvaluation(
+  session: Session,
+  which: "shipped" | "own",
+  split: "valid" | "test",
+  stopRequested: () => boolean,
+): AsyncGenerator<EvaluationEvent, CocoEvaluator | null> {
+  const { settings, data, parts } = session;
+  const totalImages = split === "valid" ? data.validImages : data.testImages;
+  const done: number[] = [];
+  let wake = () => {};
+  let running = true;
+  const batch = settings.evalBatchSize ?? settings.batchSize;
+  const run = () =>
+    session.team.evaluate(
+      { split, batch, shipped: which === "shipped" },
+      {
+        model: parts.model,
+        autocast: session.evaluationAutocast,
+        device: parts.device,
+        classNames: data.classNames,
+        batches: data.evaluation(split, batch),
+        maxDets: settings.evalMaxDets,
+        progress: (images) => {
+          done.push(images);
+          wake();
+          return !stopRequested();
+        },
+      },
+    );
+  const work = (which === "shipped" ? withAverage(session, run) : run()).finally(() => {
+    running = false;
+    wake();
+  });
+  // A failure is thrown below, where the result is awaited.
+  work.catch(() => {});
+  while (running || done.length > 0) {
+    for (const images of done.splice(0)) yield { type: "evaluation", images, totalImages };
+    if (running && done.length === 0)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+  }
+  return await work;
+}
+
+/** What the evaluation of an epoch gives. */
+export interface EpochFigures {
+  summary: CocoSummary | null;
+  base: CocoSummary | null;
+  /** Everything about `summary`, also `baseDetails` about `base`. */
+  summaryDetails: EvaluationDetails | null;
+  baseDetails: EvaluationDetails | null;
+  /** Detections that were left out of `summary` because they are not finite. */
+  nonFinite: number;
+}
+
+/** What an epoch gives that is not evaluated. */
+export const notEvaluated: EpochFigures = {
+  summary: null,
+  base: null,
+  summaryDetails: null,
+  baseDetails: null,
+  nonFinite: 0,
+};
+
+/**
+ * Scores the weights at the end of an epoch: those that would be shipped, and with `eval_base_model` those that are not
+ * averaged.
+ * @returns the figures of both (`base` null where it is not asked for), and the number of detections of the first that
+ * were not finite; null if the run was asked to stop meanwhile
+ */
+export async function* evaluateEpoch(
+  session: Session,
+  stopRequested: () => boolean,
+): AsyncGenerator<EvaluationEvent, EpochFigures | null> {
+  const shipped = yield* scheduledEvaluation(session, "shipped", "valid", stopRequested);
+  if (shipped === null) return null;
+  const describe = (evaluator: CocoEvaluator) => describeOf(session, "valid", evaluator, session.progress.epoch + 1);
+  const figures = {
+    summary: shipped.summarize(),
+    summaryDetails: describe(shipped),
+    nonFinite: shipped.nonFinite,
+  };
+  if (!session.settings.evalBaseModel || session.ema === null) return { ...figures, base: null, baseDetails: null };
+  const own = yield* scheduledEvaluation(session, "own", "valid", stopRequested);
+  return own === null ? null : { ...figures, base: own.summarize(), baseDetails: describe(own) };
+}
+
+function describeOf(
+  { settings, precision }: Session,
+  split: "valid" | "test",
+  evaluator: CocoEvaluator,
+  epoch: number | null,
+): EvaluationDetails {
+  return evaluationDetails(evaluator, { split, data: settings.datasetDir, precision, epoch });
+}
+
+/** Scores the best weights on the test split. @returns null if the run was asked to stop meanwhile */
+export async function* evaluateTest(
+  session: Session,
+  stopRequested: () => boolean,
+): AsyncGenerator<EvaluationEvent, EvaluationDetails | null> {
+  useBest(session);
+  session.team.sendState(session);
+  const evaluator = yield* scheduledEvaluation(session, "own", "test", stopRequested);
+  return evaluator === null ? null : describeOf(session, "test", evaluator, session.progress.best?.epoch ?? null);
+}

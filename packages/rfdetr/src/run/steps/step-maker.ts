@@ -1,0 +1,138 @@
+// The steps of a run: each is made, recorded, told of, and run again where it was faulty.
+import { scaleOfStep } from "../../train/multi-scale.js";
+import { replayStep } from "../../train/replay.js";
+import type { StepResult } from "../../train/step.js";
+import type { MicroBatch } from "../../train/step-parts.js";
+import { boxesOfEach } from "../../train/whole-step.js";
+import { afterFault, type FaultyRun } from "../faults/after-fault.js";
+import type { StepFault, TrainEvent } from "../files/events.js";
+import { stepEvent } from "../make-events.js";
+import type { Team } from "../ranks/team.js";
+import { addStep, stepsLeft } from "./progress.js";
+import { SpeedMeter, secondsLeft } from "./speed.js";
+import { StepWatch } from "./step-watch.js";
+import { type StepPlan, takeStep, wholeStepOf } from "./take-step.js";
+
+/** Makes the optimizer steps of a run. */
+export class StepMaker {
+  readonly #speed = new SpeedMeter();
+  readonly #watch: StepWatch;
+  /** When the last step ended, or the epoch began: waiting for data counts as training time. */
+  #mark = 0;
+  /** When the loader was last asked for a step, and how many seconds it took. */
+  #asked = 0;
+  #loaded = 0;
+  /** Seconds of the last evaluation. */
+  evaluationSeconds = 0;
+  /** Whether all that follows from the last step is done: only then is the state one to go on from. */
+  settled = true;
+
+  constructor(readonly run: FaultyRun) {
+    const { parts, ema, settings } = run.session;
+    this.#watch = new StepWatch(parts, ema, settings.monitorInterval);
+  }
+
+  /** Steps begin, or go on after a pause, which does not count as training. */
+  begin(): void {
+    this.#mark = performance.now();
+    this.#asked = this.#mark;
+    this.#speed.begin(this.#mark);
+  }
+
+  /** The loader is asked for a step. */
+  asked(): void {
+    this.#asked = performance.now();
+  }
+
+  /** The loader has brought the step it was asked for. */
+  loaded(): void {
+    this.#loaded = (performance.now() - this.#asked) / 1000;
+  }
+
+  /** Removes the observers of the step in progress. */
+  close(): void {
+    this.#watch.close();
+  }
+
+  /** @returns whether the run went back to its last checkpoint */
+  *make(microBatches: readonly MicroBatch[]): Generator<TrainEvent, boolean> {
+    const { session, recorders, faults, state } = this.run;
+    const { parts, progress, team } = session;
+    const plan = this.#plan();
+    const scale = parts.scaler.currentScale;
+    const whole = wholeStepOf(session, plan, team.beginStep(plan, boxesOfEach(microBatches)), team.ranks);
+    const { peers } = team;
+    peers?.next(this.#loaded, parts.scaler);
+    const observer = this.#watch.begin(plan.step);
+    const { result, lr } = takeStep(session, microBatches, plan, whole, { observer, peers });
+    const seen = this.#watch.end();
+    if (result.warning !== null) yield { type: "warning", message: result.warning };
+    const now = performance.now();
+    const seconds = (now - this.#mark) / 1000;
+    progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
+    this.settled = false;
+    addStep(progress, result, result.images, seconds);
+    state.loss(result.loss);
+    this.#mark = now;
+    this.#speed.add(result.images, now);
+    const files = microBatches.flatMap((batch) => batch.files ?? []);
+    const what = { step: plan.step, precision: session.precision, files };
+    const again = () => replayStep(parts, microBatches, plan.size, scale, what, whole);
+    const replayed = !result.applied && faults.wantsReplay() ? team.replay(scale, again) : null;
+    const report = replayed?.report ?? null;
+    const { images: prepared, ...rest } = result.seconds;
+    const phases = { load: this.#loaded + prepared, ...rest };
+    const place = placeOf(replayed);
+    const event = this.#event(result, { lr, scale, place, size: plan.size ?? microBatches[0].height });
+    const ranks = peers?.steps ?? null;
+    const recorded = { event, result, microBatches, scale, seconds, phases, ranks, files, report, seen };
+    for (const recorder of recorders) recorder.step?.(recorded);
+    for (const message of session.warnings.splice(0)) yield { type: "warning", message };
+    yield event;
+    const wentBack = result.applied ? false : yield* afterFault(this.run, result, scale, report);
+    if (result.applied) faults.applied();
+    this.settled = true;
+    return wentBack;
+  }
+
+  #plan(): StepPlan {
+    const { settings, ema, scales, progress } = this.run.session;
+    const { applied } = progress;
+    return {
+      step: progress.step + 1,
+      applied,
+      lrFactor: progress.rollbacks?.lrFactor ?? 1,
+      size: scales === null ? null : scaleOfStep(applied, scales),
+      averages: ema !== null && (applied + 1) % settings.emaUpdateInterval === 0,
+    };
+  }
+
+  #event(
+    result: StepResult,
+    figures: { lr: number; scale: number; place: Omit<StepFault, "what" | "scale">; size: number },
+  ): Extract<TrainEvent, { type: "step" }> {
+    const { session } = this.run;
+    const perSecond = this.#speed.perSecond;
+    return stepEvent(session, result, {
+      ...figures,
+      imagesPerSecond: perSecond,
+      secondsLeft: secondsLeft(session, stepsLeft(session), {
+        images: result.images,
+        perSecond,
+        evaluation: this.evaluationSeconds,
+      }),
+    });
+  }
+}
+
+/** Where a faulty step first was not finite, as far as running it again has told. */
+function placeOf(replayed: ReturnType<Team["replay"]> | null): Omit<StepFault, "what" | "scale"> {
+  if (replayed === null) return { module: null };
+  const { report, rank } = replayed;
+  const ofLoss = report.phase === "target" || report.phase === "loss";
+  return {
+    module: report.module,
+    ...(rank === null ? {} : { rank }),
+    ...(ofLoss && report.files.length === 1 ? { image: report.files[0] } : {}),
+  };
+}

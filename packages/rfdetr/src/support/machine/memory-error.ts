@@ -1,0 +1,23 @@
+// Tells lack of memory from other failures.
+import { MemoryError } from "../errors.js";
+
+/** Whether an error says that memory ran out: of V8, of a native library or of the system. */
+function isOutOfMemory(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOMEM" || code === "ERR_WORKER_OUT_OF_MEMORY" || code === "ERR_MEMORY_ALLOCATION_FAILED") return true;
+  return /out of memory|allocation failed|unable to (re)?allocate|cannot (re)?allocate|bad_alloc/i.test(error.message);
+}
+
+/**
+ * Throws a MemoryError if memory ran out, so that nothing else is blamed.
+ * @param task what could not be done: follows "Expected enough memory to"
+ */
+export function checkMemory(error: unknown, task: string): void {
+  if (!isOutOfMemory(error)) return;
+  const reason = (error as Error).message.split("\n")[0];
+  throw new MemoryError(`Expected enough memory to ${task}, but it ran out: ${reason}`, {
+    cause: error,
+    hint: "Give the process more memory, or lower `num_workers` and `batch_size`",
+  });
+}
