@@ -5,10 +5,10 @@
 //   npm run build && node tools/generate/api.mjs           writes it
 //   npm run build && node tools/generate/api.mjs --check   fails where it is out of date, an export has no comment,
 //                                                          or an example has a wrong type
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseSync } from "oxc-parser";
+import { compile } from "../blocks/compile.mjs";
 import { root } from "../check/repository.mjs";
 
 /**
@@ -198,51 +198,11 @@ function withImports(body) {
     .join("");
 }
 
-/** The programs in the packages' own pages. */
-const readmes = () =>
-  ["torch", "amp", "rfdetr"].flatMap((folder) => {
-    const text = readFileSync(join(root, "packages", folder, "README.md"), "utf8");
-    return [...text.matchAll(/^```[jt]s\n([\s\S]*?)^```$/gm)].map(([, body], i) => ({
-      name: `${folder}-readme-${i}`,
-      body,
-    }));
-  });
-
-/** What the compiler says of the examples. @returns {string[]} */
-function wrongExamples(examples) {
-  const folder = join(root, "node_modules/.cache/examples");
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  for (const { name, body } of examples) writeFileSync(join(folder, `${name}.ts`), withImports(body));
-  writeFileSync(join(folder, "given.ts"), given);
-  const options = {
-    composite: false,
-    declaration: false,
-    sourceMap: false,
-    noEmit: true,
-    lib: ["ES2023", "DOM", "DOM.Iterable", "ESNext.Disposable"],
-    verbatimModuleSyntax: false,
-    typeRoots: [join(root, "node_modules/@types")],
-  };
-  writeFileSync(
-    join(folder, "tsconfig.json"),
-    JSON.stringify({ extends: join(root, "tsconfig.base.json"), compilerOptions: options, include: ["*.ts"] }),
-  );
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-  const { stdout, status } = spawnSync(
-    process.execPath,
-    [join(root, "node_modules/typescript/bin/tsc"), "-p", folder],
-    {
-      encoding: "utf8",
-    },
-  );
-  return status === 0 ? [] : stdout.trim().split("\n");
-}
-
 const target = join(root, "docs/api.md");
 const { page, bare, examples } = make();
 if (process.argv.includes("--check")) {
-  const wrong = [...bare.map((name) => `${name} has no comment`), ...wrongExamples([...examples, ...readmes()])];
+  const programs = examples.map(({ name, body }) => ({ name, code: withImports(body) }));
+  const wrong = [...bare.map((name) => `${name} has no comment`), ...compile("examples", programs, given).errors];
   if (readFileSync(target, "utf8") !== page)
     wrong.push("docs/api.md is out of date: run npm run build && node tools/generate/api.mjs");
   for (const line of wrong) console.error(line);
