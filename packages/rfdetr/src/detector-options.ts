@@ -1,4 +1,5 @@
 // What the calls of a detector take, with what their options accept.
+import { fileURLToPath } from "node:url";
 import type { Split } from "./data/index.js";
 import type { ExportPrecision } from "./export/export-precisions.js";
 import { settingNamed } from "./settings/resolve.js";
@@ -111,8 +112,12 @@ export const exportOptions = {
   report: oneOf(true, false),
   progress: callback,
 };
+const moduleFile: OptionKind = {
+  takes: "path or file: URL of a module",
+  fits: (value) => value === null || text.fits(value) || (value instanceof URL && value.protocol === "file:"),
+};
 /** What `train` takes beside settings. */
-const trainCallOptions = { data: text, signal: abortSignal, maxRestarts: countOrZero };
+const trainCallOptions = { data: text, signal: abortSignal, maxRestarts: countOrZero, callbacks: moduleFile };
 export const resumeOptions = {
   data: text,
   epochs: count,
@@ -122,18 +127,25 @@ export const resumeOptions = {
   optimizerState: oneOf("float32", "8bit"),
   processes: count,
   maxRestarts: countOrZero,
+  callbacks: moduleFile,
   signal: abortSignal,
 };
 
 /** What a training is started with: its settings, and what belongs to the call. */
-export interface DetectorTrainOptions extends TrainOptions {
+export interface DetectorTrainOptions extends Omit<TrainOptions, "callbacks"> {
   /** Folder of the dataset, or a YOLO data file; another name of `datasetDir`. */
   data?: string;
   /** Stops the run, as `stop()` does. */
   signal?: AbortSignal;
   /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */
   maxRestarts?: number;
+  /** Module of callbacks, by its path or URL: see {@link defineCallbacks}. */
+  callbacks?: string | URL | null;
 }
+
+/** The setting `callbacks`, where a caller gave it. */
+export const callbacksGiven = (callbacks: string | URL | null | undefined): { callbacks?: string | null } =>
+  callbacks === undefined ? {} : { callbacks: callbacks instanceof URL ? fileURLToPath(callbacks) : callbacks };
 
 /**
  * Checks what belongs to the call; the settings are checked where they are resolved.
@@ -142,8 +154,8 @@ export interface DetectorTrainOptions extends TrainOptions {
  * meant for an option of the call
  */
 export function checkTrainOptions(options: DetectorTrainOptions, model: string): void {
-  const { data, signal, maxRestarts, ...others } = plainObject<DetectorTrainOptions>("train", options);
-  checkOptions("train", { data, signal, maxRestarts }, trainCallOptions);
+  const { data, signal, maxRestarts, callbacks, ...others } = plainObject<DetectorTrainOptions>("train", options);
+  checkOptions("train", { data, signal, maxRestarts, callbacks }, trainCallOptions);
   if (others.model !== undefined && others.model !== model)
     throw new UsageError(
       `Expected no other model than the detector's, ${model}, for train but received ${others.model}: make a detector of it with RFDETR.create`,
@@ -201,6 +213,8 @@ export interface ResumeOptions {
   lrEncoder?: number;
   /** Keeps the optimizer's moments otherwise than before; those of the checkpoint are converted. */
   optimizerState?: "float32" | "8bit";
+  /** Another module of callbacks, by its path or URL, or null for none. */
+  callbacks?: string | URL | null;
   /** Processes of this machine to train with; default: as many as the run was begun with. */
   processes?: number;
   /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */

@@ -2,6 +2,7 @@
 // parts.
 import type { Split } from "./data/index.js";
 import {
+  callbacksGiven,
   checkTrainOptions,
   type DetectorExportOptions,
   type DetectorOptions,
@@ -147,7 +148,7 @@ export class RFDETR {
       throw new CheckpointError(
         `Expected weights that can be trained but ${this.#weights} is an exported file: load the weights that it was made of`,
       );
-    const { data, signal, maxRestarts, ...settings } = options;
+    const { data, signal, maxRestarts, callbacks, ...settings } = options;
     const launched = readPlace(process.env, 1, settings.processes);
     const precision = this.options.precision;
     const config = resolveSettings({
@@ -158,6 +159,7 @@ export class RFDETR {
       ...(this.options.device === undefined ? {} : { device: this.options.device }),
       ...(data === undefined ? {} : { datasetDir: data }),
       ...(launched === null ? {} : { processes: launched.place.size }),
+      ...callbacksGiven(callbacks),
       ...settings,
     });
     return startReported(config, {
@@ -185,8 +187,8 @@ export class RFDETR {
     checkOptions("RFDETR.resume", { run }, { run: text }, ["run"]);
     checkOptions("RFDETR.resume", options, resumeOptions);
     const { resumeConfig } = await import("./run/session/resume.js");
-    const { data, signal, processes, maxRestarts, ...settings } = options;
-    const changes = { ...settings, ...(data === undefined ? {} : { datasetDir: data }) };
+    const { data, signal, processes, maxRestarts, callbacks, ...settings } = options;
+    const changes = { ...settings, ...callbacksGiven(callbacks), ...(data === undefined ? {} : { datasetDir: data }) };
     // Other ranks take the settings of rank 0, which has the folder.
     const isOther = (readPlace(process.env, 1, processes)?.place.rank ?? 0) > 0;
     return startReported(isOther ? null : resumeConfig(run), {

@@ -28,6 +28,15 @@ export type { Selection } from "./predict/selection.js";
 export type { Tiling } from "./predict/tiles.js";
 export { type TrackedDetection, Tracker, type TrackOptions, track } from "./predict/tracking/tracker.js";
 export type { ModelInfo } from "./predict/types.js";
+export {
+  type CallbackAnswer,
+  type CallbackEvaluation,
+  type CallbackStep,
+  defineCallbacks,
+  type EpochStart,
+  type JsonValue,
+  type TrainCallbacks,
+} from "./run/callbacks/train-callbacks.js";
 export type * from "./run/files/events.js";
 export type { RunSummary } from "./run/files/run-directory.js";
 export { type TrainResult, TrainRun } from "./run/train-run.js";
@@ -36,6 +45,7 @@ export { resolveSettings } from "./settings/resolve.js";
 export type { TrainOptions, TrainSettings } from "./settings/settings.js";
 export {
   AssignmentError,
+  CallbackError,
   CheckpointError,
   ConfigError,
   DataError,

@@ -36,9 +36,20 @@ function cutOff(file: string): void {
 const path = (name: string): string => join(folder, name);
 const bytes = (name: string, file: string): Buffer => readFileSync(join(path(name), file));
 
+// Rank 0 alone has callbacks; what they ask for holds for all.
+const callbacks = join(folder, "callbacks.mjs");
+const code = `let steps = 0;
+export default {
+  onStep: () => ({ metrics: { steps: ++steps }, lrFactor: 1 / (1 + (steps % 3)) }),
+  state: () => steps,
+  load: (state) => void (steps = state),
+};`;
+writeFileSync(callbacks, code);
+
 // Everything that has a state or draws at random: two sizes of steps, augmentation, dropped layers, average, a loss
 // scale that overflows in the first steps and grows past its limit again.
 const recipe = {
+  callbacks,
   ...{
     datasetDir: data,
     model: "tiny",
@@ -99,6 +110,8 @@ describe("two processes", () => {
     expect(said(ofTwo)).toContainEqual(expect.stringContaining("valid-00003.jpg"));
     expect(ofTwo.at(-1)).toMatchObject({ type: "done", summary: { bad_images: 2 } });
     expect(steps("two")).toEqual(steps("one"));
+    const asked = ofTwo.flatMap((event) => (event.type === "step" ? [event.metrics?.["callbacks/steps"]] : []));
+    expect(asked).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     const skipped = events.filter((event) => event.type === "step" && event.skipped);
     expect(skipped.length).toBeGreaterThan(1);
     expect(new Set(events.flatMap((event) => (event.type === "step" ? [event.size] : []))).size).toBeGreaterThan(1);

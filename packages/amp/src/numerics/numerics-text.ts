@@ -79,6 +79,7 @@ function controlText({ step, command, by, pattern, rule }: ControlRecord): strin
     pause: "the run was paused",
     "go-on": "the run went on",
     stop: "the run was asked to save and end",
+    lr: "a callback changed the learning rate",
   }[command];
   return `After step ${step}: ${what}${by === "settings" ? ", as precision_changes of the settings asks" : ""}`;
 }

@@ -255,9 +255,9 @@ export interface ControlRecord {
   kind: "control";
   /** The last step before it. What it changes holds from the next one. */
   step: number;
-  command: "pause" | "go-on" | "stop" | "override" | "undo";
-  /** Whether another process asked for it now, or `precision_changes` of the settings did. */
-  by: "command" | "settings";
+  command: "pause" | "go-on" | "stop" | "override" | "undo" | "lr";
+  /** Whether another process asked for it now, `precision_changes` of the settings or a callback. */
+  by: "command" | "settings" | "callback";
   /** The pattern of modules and its rule, of an override. */
   pattern?: string;
   rule?: string;

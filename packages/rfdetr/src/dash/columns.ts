@@ -80,7 +80,7 @@ export function watchedSteps(
     ...controls.entries.map(({ step, command, pattern, rule, by }) => ({
       ...{ kind: "control" as const, step, ...nothing },
       advice: [
-        `${command === "override" ? `From the next step on, the rule of ${pattern} is ${rule}` : said[command]}, ${by === "settings" ? "by precision_changes of the settings" : "as it was asked"}`,
+        `${command === "override" ? `From the next step on, the rule of ${pattern} is ${rule}` : said[command]}, ${askedBy[by] ?? "as it was asked"}`,
       ],
     })),
   ];
@@ -116,6 +116,11 @@ const said: Readonly<Record<string, string>> = {
   "go-on": "The run went on",
   stop: "The run stopped",
   undo: "The last override was taken back",
+  lr: "The learning rate was changed",
+};
+const askedBy: Readonly<Record<string, string>> = {
+  settings: "by precision_changes of the settings",
+  callback: "by a callback",
 };
 
 const bySpan = (spans: readonly WatchedSpan[], side: "forward" | "gradient"): Map<string, ModuleRecord>[] =>

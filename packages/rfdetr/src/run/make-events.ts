@@ -112,7 +112,7 @@ export function epochEvent(
     epochs: settings.epochs,
     step: progress.step,
     ...epochMeans(progress.epochSums),
-    lr: schedule.baseRate(Math.max(0, progress.applied - 1)),
+    lr: schedule.baseRate(Math.max(0, progress.applied - 1)) * (session.callbacks?.lrFactor ?? 1),
     ap: summary?.AP ?? null,
     ap50: summary?.AP50 ?? null,
     ap75: summary?.AP75 ?? null,
@@ -179,6 +179,7 @@ export function writtenSummary({ directory, progress }: Pick<Session, "directory
 
 /** Why a finished run ended, as its checkpoint tells. */
 export function reasonOfEnd({ progress, settings, totalSteps }: Session): RunSummary["stop_reason"] {
+  if (progress.callbacks?.stopped != null) return "callback";
   if (progress.epoch < settings.epochs && progress.step < totalSteps) return "early_stopping";
   return settings.maxSteps !== null && progress.step >= settings.maxSteps ? "max_steps" : "finished";
 }

@@ -9,7 +9,7 @@ import { FaultJudge } from "./faults/fault-policy.js";
 import { mostlySkipped, whyNoBest, whyNoTest, withAdvice } from "./faults/run-messages.js";
 import { StateKeeper } from "./faults/state-keeper.js";
 import type { SavedProgress } from "./files/checkpoint.js";
-import type { DoneEvent, TrainEvent } from "./files/events.js";
+import type { DoneEvent, EpochEvent, TrainEvent } from "./files/events.js";
 import { RunDirectory, type RunSummary } from "./files/run-directory.js";
 import { logged } from "./files/run-log.js";
 import { joinRun } from "./launch/join-run.js";
@@ -25,8 +25,8 @@ import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
 import { judgeEpoch } from "./steps/best-weights.js";
-import { emptySums, stepsLeft } from "./steps/progress.js";
-import { evaluateEpoch, evaluateTest, notEvaluated } from "./steps/scheduled-evaluation.js";
+import { addMetrics, emptySums, metricMeans, stepsLeft } from "./steps/progress.js";
+import { type EpochFigures, evaluateEpoch, evaluateTest, notEvaluated } from "./steps/scheduled-evaluation.js";
 import { StepMaker } from "./steps/step-maker.js";
 import type { ThreadRequest, TrainRequest } from "./train-request.js";
 
@@ -132,10 +132,18 @@ class Trainer {
   }
 
   async *run(): AsyncGenerator<TrainEvent> {
+    for await (const event of this.#run()) {
+      if (event.type === "checkpoint") await this.session.callbacks?.checkpoint(event);
+      yield event;
+    }
+  }
+
+  async *#run(): AsyncGenerator<TrainEvent> {
     const { session } = this;
-    const { settings } = session;
+    const { settings, callbacks } = session;
     const progress = this.#progress;
-    yield startEvent(session);
+    const start = startEvent(session);
+    yield start;
     for (const message of session.notes) yield { type: "note", message };
     yield* this.#warnings();
     if (progress.finished) {
@@ -143,6 +151,7 @@ class Trainer {
       return yield this.#endedBefore();
     }
     progress.scaler = session.parts.scaler.enabled ? session.parts.scaler.stateDict() : null;
+    await callbacks?.runStart(start);
     // A kill in the first epoch must not be the end of the run, and a rollback needs a state to go back to.
     if (progress.step === 0) yield* this.#state.checkpoint();
     else yield* this.#state.heal();
@@ -152,6 +161,7 @@ class Trainer {
       if (steps === "rolled back") continue;
       reason = steps === "interrupted" ? steps : yield* this.#endEpoch();
       yield* this.#control.told();
+      yield* this.#control.heedCallbacks();
       if (reason === "interrupted") yield* this.#keepLast();
       else if (reason !== null) this.#epochs.mustHaveTrained();
       progress.finished = reason !== null && reason !== "interrupted";
@@ -160,6 +170,7 @@ class Trainer {
     if (reason !== "interrupted") yield* this.#conclude();
     const done = this.#done(reason ?? "finished");
     await drawPictures(this.recorders);
+    await callbacks?.runEnd(done.summary);
     yield* this.#warnings();
     yield done;
   }
@@ -191,8 +202,14 @@ class Trainer {
    * again.
    */
   async *#epoch(): AsyncGenerator<TrainEvent, "complete" | "rolled back" | "interrupted"> {
-    const { data, stepsPerEpoch, settings } = this.session;
+    const { data, stepsPerEpoch, settings, callbacks } = this.session;
     const progress = this.#progress;
+    if (callbacks !== null && progress.stepInEpoch === 0) {
+      const { epoch, step } = progress;
+      addMetrics(progress, await callbacks.epochStart({ epoch: epoch + 1, epochs: settings.epochs, step }));
+      yield* this.#control.heedCallbacks();
+      if (callbacks.stopped !== null) return "complete";
+    }
     this.#steps.begin();
     this.session.team.order({ do: "epoch", epoch: progress.epoch, from: progress.stepInEpoch });
     for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
@@ -204,6 +221,7 @@ class Trainer {
       if (yield* this.#control.betweenSteps()) this.#steps.begin();
       if (rolledBack) return "rolled back";
       if (this.#control.stopping) return "interrupted";
+      if (callbacks !== null && callbacks.stopped !== null) break;
       if (this.#state.age > settings.checkpointSeconds) yield* this.#state.checkpoint();
       if (progress.stepInEpoch >= stepsPerEpoch) break;
       this.#steps.asked();
@@ -226,13 +244,17 @@ class Trainer {
    */
   async *#endEpoch(): AsyncGenerator<TrainEvent, StopReason | null> {
     const { session, recorders } = this;
-    const { settings } = session;
+    const { settings, callbacks } = session;
     const progress = this.#progress;
     const epoch = progress.epoch + 1;
     yield* this.#state.heal();
     session.team.compareWeights(session);
     const began = performance.now();
-    const due = epoch >= settings.epochs || stepsLeft(session) <= 0 || epoch % settings.evalInterval === 0;
+    const due =
+      epoch >= settings.epochs ||
+      stepsLeft(session) <= 0 ||
+      epoch % settings.evalInterval === 0 ||
+      (callbacks !== null && callbacks.stopped !== null);
     const figures = due ? yield* evaluateEpoch(session, () => this.#control.lookForStop()) : notEvaluated;
     yield* this.#leftOut();
     if (figures === null) return "interrupted";
@@ -243,7 +265,10 @@ class Trainer {
     const before = progress.best?.figure ?? null;
     const verdict = judgeEpoch(settings, epoch, before, figures, { usable, healthy: !diverged });
     const { chosen, baseWins, figure, watched, best } = verdict;
-    const event = epochEvent(session, { summary: figures.summary, best, evaluationSeconds });
+    const event = await this.#heard(
+      epochEvent(session, { summary: figures.summary, best, evaluationSeconds }),
+      figures,
+    );
     const details = baseWins ? figures.baseDetails : figures.summaryDetails;
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, details, baseWins, usable });
     await drawPictures(recorders);
@@ -257,12 +282,24 @@ class Trainer {
     if (stepsLeft(session) <= 0)
       ended = settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
     else if (epoch >= settings.epochs) ended = "finished";
+    else if (callbacks !== null && callbacks.stopped !== null) ended = "callback";
     else if (watched !== null && this.#stopping !== null && epoch > settings.skipBestEpochs) {
       if (this.#stopping.update(watched)) ended = "early_stopping";
       progress.earlyStopping = this.#stopping.state();
     }
     yield event;
     return ended;
+  }
+
+  /** The event of an epoch with what callbacks have to say of it. */
+  async #heard(event: EpochEvent, { summary, base }: EpochFigures): Promise<EpochEvent> {
+    const { callbacks, progress } = this.session;
+    if (callbacks === null) return event;
+    const { epoch, step } = event;
+    const metrics = metricMeans(progress.epochSums);
+    if (summary !== null) Object.assign(metrics, await callbacks.evaluation({ epoch, step, summary, base }));
+    Object.assign(metrics, await callbacks.epochEnd({ ...event, metrics: { ...metrics } }));
+    return { ...event, metrics };
   }
 
   /** Scores the best weights on the test split. */
@@ -299,7 +336,9 @@ class Trainer {
    */
   fail(error: unknown): unknown {
     try {
-      this.#done("failed", error);
+      const { summary } = this.#done("failed", error);
+      // What it throws now would hide the error that matters.
+      this.session.callbacks?.runEnd(summary).catch(() => {});
       const outside = RfdetrError.is(error) && ["ERR_DATA", "ERR_DISTRIBUTED", "ERR_RANK"].includes(error.code);
       if (outside && this.#steps.settled && !this.#progress.finished)
         for (const _ of [...this.#keepLast(), ...this.#state.checkpoint()]);

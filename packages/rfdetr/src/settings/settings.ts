@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { variants } from "../model/variants.js";
 import type { CamelCase } from "../support/names.js";
+import { evaluationSettings } from "./evaluation-settings.js";
 import { precisionSettings } from "./precision-settings.js";
 import { count, countOrZero, rate, type Setting, share } from "./setting.js";
 
@@ -253,39 +254,7 @@ export const settings = {
     ours: true,
   },
 
-  eval_interval: { type: count, fallback: 1, about: "epochs between evaluations; the last epoch is always evaluated" },
-  eval_batch_size: {
-    type: count.nullable(),
-    most: 65_536,
-    fallback: null,
-    about: "images per evaluation batch; null takes batch_size",
-  },
-  eval_max_dets: {
-    type: count,
-    fallback: 100,
-    about: "detections per image that count towards AP",
-    differs: "100 is the COCO definition, which published figures use",
-  },
-  eval_base_model: { type: z.boolean(), fallback: false, about: "also evaluate the weights that are not averaged" },
-  run_test: { type: z.boolean(), fallback: false, about: "evaluate the best weights on the test split after training" },
-  best_model_metric: {
-    type: z.enum(["map", "mar"]),
-    fallback: "map",
-    about: "figure by which the best weights are chosen: AP or AR",
-  },
-  skip_best_epochs: {
-    type: countOrZero,
-    fallback: 0,
-    about: "epochs at the start to ignore when choosing the best weights",
-  },
-  early_stopping: { type: z.boolean(), fallback: false, about: "stop when the figure no longer improves" },
-  early_stopping_patience: { type: count, fallback: 10, about: "evaluations without improvement before stopping" },
-  early_stopping_min_delta: { type: rate, fallback: 0.001, about: "smallest gain that counts as improvement" },
-  early_stopping_use_ema: {
-    type: z.boolean(),
-    fallback: false,
-    about: "watch the averaged weights only, even when both are evaluated",
-  },
+  ...evaluationSettings,
 
   checkpoint_seconds: {
     type: rate,
@@ -299,6 +268,14 @@ export const settings = {
     type: z.boolean(),
     fallback: true,
     about: "draw pictures of the data, of training batches and of evaluations into the folder of the run",
+    ours: true,
+  },
+  callbacks: {
+    type: z.string().min(1).nullable(),
+    takes: "path of a module",
+    fallback: null,
+    about:
+      "module whose default export, made with defineCallbacks, listens to the run: it may record figures, change the learning rate and the precision, and stop the run; null has none",
     ours: true,
   },
   notes: { type: z.json(), fallback: null, about: "any JSON value, stored with the run and in the weights" },

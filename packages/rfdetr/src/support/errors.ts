@@ -193,6 +193,14 @@ export class RankError extends RfdetrError {
   readonly code = "ERR_RANK";
 }
 
+/**
+ * A callback of a run threw, or answered what it cannot. What to do: mend the module of the callbacks, then continue
+ * the run.
+ */
+export class CallbackError extends RfdetrError {
+  readonly code = "ERR_CALLBACK";
+}
+
 /** A fault of this program itself: something that it relies on does not hold. What to do: report it, with its stack. */
 export class InternalError extends RfdetrError {
   readonly code = "ERR_INTERNAL";

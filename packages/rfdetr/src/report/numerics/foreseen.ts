@@ -63,7 +63,10 @@ const commandWords: Readonly<Record<string, string>> = {
   stop: "it was asked to stop",
   override: "the precision of modules was set",
   undo: "the last change of precision was undone",
+  lr: "the learning rate was changed",
 };
+
+const askedBy: Readonly<Record<string, string>> = { settings: " (as the settings ask)", callback: " (by a callback)" };
 
 /** What was asked of the run while it trained. */
 export function controls({ controls }: NumericsRecord): Html | null {
@@ -74,7 +77,7 @@ export function controls({ controls }: NumericsRecord): Html | null {
     return html`${commandWords[command] ?? command}${of}`;
   };
   const items = controls.entries.map((entry) => {
-    const asked = entry.by === "settings" && " (as the settings ask)";
+    const asked = askedBy[entry.by] ?? "";
     return html`<li>After step ${grouped(entry.step)}${asked}: ${what(entry)}.</li>`;
   });
   return subsection("Changes while it trained", html`<ul>${items}</ul>`);

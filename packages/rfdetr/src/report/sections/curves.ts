@@ -11,6 +11,7 @@ export function curves(run: RunRecord): Html | null {
     figuresByEpoch(run),
     lossByStep(run),
     lossByEpoch(run),
+    ...ownFigures(run),
     stepCurve(run, "grad_norm"),
     stepCurve(run, "lr"),
   ].filter((each) => each !== null);
@@ -109,6 +110,33 @@ function lossByEpoch({ metrics: { rows } }: RunRecord): Html | null {
       ...lines.map(({ name, key }) => ({ title: name, number: true, cell: (row: Row) => brief(row[key]) })),
     ],
     rows,
+  });
+}
+
+/** Most figures of callbacks that are drawn. */
+const mostOwn = 12;
+
+/** A curve for each figure that callbacks of the run have recorded. */
+function ownFigures({ metrics: { columns, rows } }: RunRecord): Html[] {
+  const own = columns.filter((name) => name.includes("/") && !/^(train|val)\//.test(name));
+  return own.slice(0, mostOwn).flatMap((name) => {
+    const chart = lineChart({
+      alt: `${name} by epoch, ${brief(rows.at(-1)?.[name])} at the end.`,
+      xLabel: "epoch",
+      yLabel: name,
+      curves: [{ x: column(rows, "epoch"), y: column(rows, name), series: 0 }],
+    });
+    if (chart === null) return [];
+    return figure({
+      title: name,
+      about: "Recorded by the callbacks of the run.",
+      chart,
+      columns: [
+        { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
+        { title: name, number: true, cell: (row: Row) => brief(row[name]) },
+      ],
+      rows,
+    });
   });
 }
 

@@ -55,6 +55,7 @@ const ends: Readonly<Record<string, string>> = {
   finished: "all epochs are done",
   max_steps: "the number of steps was reached",
   early_stopping: "early stopping: the figures did not rise any more",
+  callback: "a callback stopped it",
   interrupted: "stopped by its user",
   failed: "failed",
 };

@@ -1,8 +1,10 @@
 // Obeys the commands that other processes give to a run in progress, and makes the changes of precision that its
 // settings ask for, each between two steps.
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { ModuleRule } from "@rfdetr/amp";
 import { overridesSet, type PrecisionChange } from "../../settings/precision-changes.js";
-import { RfdetrError } from "../../support/errors.js";
+import { CallbackError, RfdetrError } from "../../support/errors.js";
 import type { ControlRequest, ControlState } from "../files/control-files.js";
 import type { ControlEvent, TrainEvent } from "../files/events.js";
 import type { Recorder } from "../recorders/recorder.js";
@@ -65,6 +67,7 @@ export class RunControl {
    * @returns whether it waited
    */
   async *betweenSteps(): AsyncGenerator<TrainEvent, boolean> {
+    yield* this.heedCallbacks();
     this.#scheduled();
     yield* this.told();
     let waited = false;
@@ -79,6 +82,41 @@ export class RunControl {
       }
     }
     return waited;
+  }
+
+  /** Makes the changes that callbacks asked for, and tells of them. @throws CallbackError for one that cannot be */
+  *heedCallbacks(): Generator<TrainEvent> {
+    const { callbacks, progress, warnings } = this.session;
+    for (const wish of callbacks?.takeWishes() ?? []) {
+      const { name } = wish;
+      const by = "callback";
+      if ("stop" in wish)
+        this.#tell({ command: "stop", by, message: `${name} ends the run after step ${progress.step}: ${wish.stop}` });
+      else if ("lrFactor" in wish) {
+        const message = `From step ${progress.step + 1} on, ${name} multiplies the learning rate by ${wish.lrFactor}`;
+        this.#tell({ command: "lr", by, message });
+      } else {
+        const outcome = this.#override(name, wish.override);
+        if ("refused" in outcome) warnings.push(`The override that ${name} asks for is left out: ${outcome.refused}`);
+      }
+    }
+    this.#show();
+    yield* this.told();
+  }
+
+  #override(name: string, override: { pattern: string; rule: ModuleRule }): Outcome {
+    const change = { step: this.session.progress.step + 1, ...override };
+    // A run that was killed after it wrote the change down comes here again.
+    const { precisionChanges } = this.session.settings;
+    if (precisionChanges.some((made) => isDeepStrictEqual(made, change))) return { done: "" };
+    try {
+      return this.#change(change, "callback");
+    } catch (error) {
+      if (!RfdetrError.is(error)) throw error;
+      throw new CallbackError(`The override that the callbacks ${name} ask for cannot be: ${error.message}`, {
+        cause: error,
+      });
+    }
   }
 
   /** Tells of the commands that were obeyed since the last time. */
@@ -138,7 +176,7 @@ export class RunControl {
     return this.#tell({ command: "pause", by: "command", message: `The run is paused after step ${step}` });
   }
 
-  #change(change: PrecisionChange): Outcome {
+  #change(change: PrecisionChange, by: ControlEvent["by"] = "command"): Outcome {
     const { settings, parts, precision } = this.session;
     const { precisionChanges } = settings;
     const later = precisionChanges.at(-1);
@@ -151,7 +189,7 @@ export class RunControl {
     if ("pattern" in change) checkChange(parts.model, change);
     addChange(this.session, change);
     useNextOverrides(this.session);
-    return this.#tellChange(change, "command");
+    return this.#tellChange(change, by);
   }
 
   #tellChange(change: PrecisionChange, by: ControlEvent["by"]): Outcome {

@@ -88,7 +88,14 @@ export function wentBackInVain(message: string, tries: number): NumericsError {
 }
 
 /** Codes of failures whose cause is outside the run: it can be resumed once the cause is fixed. */
-const resumable = new Set(["ERR_DATA", "ERR_RUN_DIRECTORY", "ERR_NUMERICS", "ERR_DISTRIBUTED", "ERR_RANK"]);
+const resumable = new Set([
+  "ERR_DATA",
+  "ERR_RUN_DIRECTORY",
+  "ERR_NUMERICS",
+  "ERR_DISTRIBUTED",
+  "ERR_RANK",
+  "ERR_CALLBACK",
+]);
 
 /** Adds to what a run failed with how to continue it, where it can be. @param savedStep the step of its checkpoint */
 export function withAdvice(error: unknown, { progress, directory }: Session, savedStep: number): unknown {

@@ -75,6 +75,7 @@ export class StateKeeper {
   save(): CheckpointEvent {
     const { progress, directory } = this.session;
     progress.faults = this.faults.state();
+    if (this.session.callbacks !== null) progress.callbacks = this.session.callbacks.saved();
     saveSession(this.session);
     this.#savedAt = performance.now();
     this.savedStep = progress.step;
@@ -86,6 +87,7 @@ export class StateKeeper {
   /** Goes back to the last checkpoint. @returns the step whose state the run is in again */
   rollBack(): number {
     const to = rollBack(this.session);
+    this.session.callbacks?.load(this.session.progress.callbacks);
     this.session.team.sendState(this.session);
     this.#health.wentBack();
     return to;

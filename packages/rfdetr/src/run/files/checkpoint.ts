@@ -9,6 +9,7 @@ import { previousSuffix, replaceFolder, syncFile, writeFailure } from "../../sup
 import { reasonOf } from "../../support/files/system-error.js";
 import { shown } from "../../support/shown.js";
 import type { EarlyStoppingState } from "../../train/early-stopping.js";
+import type { JsonValue } from "../callbacks/train-callbacks.js";
 import { Checksums, faultOfSums, sumsName } from "./checksums.js";
 import { faultOfState } from "./state-schema.js";
 
@@ -34,6 +35,8 @@ export interface SavedProgress {
     terms: Record<string, number>;
     /** Gradient norms of applied steps; absent in checkpoints of earlier versions. */
     norms?: { sum: number; steps: number };
+    /** Figures of callbacks; absent where there are none. */
+    metrics?: Record<string, { sum: number; steps: number }>;
   };
   best: { figure: number; epoch: number; AP: number | null; AP50: number | null } | null;
   earlyStopping: EarlyStoppingState;
@@ -43,7 +46,18 @@ export interface SavedProgress {
   rollbacks?: Rollbacks;
   /** Absent in checkpoints of earlier versions. */
   faults?: FaultCounts;
+  /** Absent in checkpoints of runs without callbacks. */
+  callbacks?: SavedCallbacks;
   finished: boolean;
+}
+
+/** What the callbacks of a run have done and remember. */
+export interface SavedCallbacks {
+  /** By the names of the callbacks. */
+  states: Record<string, JsonValue>;
+  lrFactors: Record<string, number>;
+  /** Why one of them ended the run; null where none did. */
+  stopped: string | null;
 }
 
 /** Faulty steps, as counted to decide about the next. */

@@ -89,6 +89,8 @@ export interface StepEvent {
   fault: StepFault | null;
   skippedSteps: number;
   secondsLeft: number;
+  /** Figures of callbacks; absent without callbacks. */
+  metrics?: Record<string, number>;
 }
 
 /** An evaluation goes on. */
@@ -119,6 +121,8 @@ export interface EpochEvent {
   evaluationSeconds: number;
   imagesPerSecond: number;
   amp: { precision: string; lossScale: number | null; skipped: number };
+  /** Figures of callbacks, means over the steps among them; absent without callbacks. */
+  metrics?: Record<string, number>;
 }
 
 /** Figures of the best weights on the test split, with `run_test`. */
@@ -149,12 +153,12 @@ export interface WarningEvent {
   message: string;
 }
 
-/** The run obeyed a command of another process, or changed its precision as its settings ask for. */
+/** The run obeyed a command of another process or a callback, or changed its precision as its settings ask for. */
 export interface ControlEvent {
   type: "control";
-  command: "pause" | "go-on" | "stop" | "override" | "undo";
-  /** Whether a command asked for it, or `precision_changes` of the settings did. */
-  by: "command" | "settings";
+  command: "pause" | "go-on" | "stop" | "override" | "undo" | "lr";
+  /** Whether a command asked for it, `precision_changes` of the settings or a callback. */
+  by: "command" | "settings" | "callback";
   /** The last step before it. */
   step: number;
   /** Of an override: the modules and their rule. */

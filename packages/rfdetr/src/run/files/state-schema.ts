@@ -20,6 +20,7 @@ const progress = z.object({
     seconds: z.number(),
     terms: z.record(z.string(), figure),
     norms: z.object({ sum: z.number(), steps: count }).optional(),
+    metrics: z.record(z.string(), z.object({ sum: figure, steps: count })).optional(),
   }),
   best: z.object({ figure, epoch: count, AP: figure, AP50: figure }).nullable(),
   earlyStopping: z.object({ best: figure, waited: count }),
@@ -34,6 +35,13 @@ const progress = z.object({
     .nullable(),
   rollbacks: z.object({ inEpoch: count, undone: count, lrFactor: z.number() }).optional(),
   faults: z.object({ wasted: count, replays: count, since: count.nullable().optional() }).optional(),
+  callbacks: z
+    .object({
+      states: z.record(z.string(), z.json()),
+      lrFactors: z.record(z.string(), z.number()),
+      stopped: z.string().nullable(),
+    })
+    .optional(),
   finished: z.boolean(),
 });
 

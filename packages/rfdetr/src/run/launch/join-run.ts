@@ -25,7 +25,7 @@ export interface JoinedRun {
 /** Settings that each process has for itself. */
 const own = ["datasetDir", "device", "threads", "numWorkers"] as const satisfies (keyof TrainSettings)[];
 /** Settings that only rank 0 uses. */
-const ofFirst = ["outputDir", "weights", "notes"] as const satisfies (keyof TrainSettings)[];
+const ofFirst = ["outputDir", "weights", "notes", "callbacks"] as const satisfies (keyof TrainSettings)[];
 
 /**
  * Joins the other processes of the run.

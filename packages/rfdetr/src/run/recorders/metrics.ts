@@ -65,5 +65,6 @@ function metricsRow(
     skipped_steps: progress.skipped,
     loss_scale: event.amp.lossScale,
     peak_rss_bytes: peakRss(),
+    ...event.metrics,
   };
 }

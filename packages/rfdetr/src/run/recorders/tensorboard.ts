@@ -48,9 +48,11 @@ export class TensorBoardRecorder implements Recorder {
     }
   }
 
-  step({ event: { step, loss, lr, gradNorm } }: RecordedStep): void {
-    if (step % stepInterval === 0)
-      this.#write(step, { "train/loss_step": loss, "train/lr": lr, "train/grad_norm": gradNorm });
+  step({ event: { step, loss, lr, gradNorm, metrics = {} } }: RecordedStep): void {
+    if (step % stepInterval !== 0) return;
+    const own = Object.entries(metrics).map(([name, value]) => [`${name}_step`, value]);
+    const figures = { "train/loss_step": loss, "train/lr": lr, "train/grad_norm": gradNorm };
+    this.#write(step, { ...figures, ...Object.fromEntries(own) });
   }
 
   epoch({ event, base }: RecordedEpoch): void {
@@ -62,6 +64,7 @@ export class TensorBoardRecorder implements Recorder {
       "val/AP75": event.ap75,
       "val/base_AP": base?.AP,
       "val/base_AP50": base?.AP50,
+      ...event.metrics,
       [ofEpoch]: event.amp.skipped,
     });
   }

@@ -1,6 +1,7 @@
 // Builds a run from its settings, and from its checkpoint if it is resumed.
 
 import { randomInt } from "node:crypto";
+import { resolve } from "node:path";
 import { setNumThreads } from "@rfdetr/torch";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
@@ -12,6 +13,7 @@ import { resolveDevice } from "../../support/machine/device.js";
 import { trainingScales } from "../../train/multi-scale.js";
 import type { ClassRow } from "../../weights/class-rows.js";
 import { loadInto } from "../../weights/weights.js";
+import { type OpenedCallbacks, openCallbacks } from "../callbacks/open-callbacks.js";
 import { fetchWeights } from "../fetch-weights.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
@@ -22,7 +24,7 @@ import { autoBatch } from "./auto-batch.js";
 import { buildTraining, newModel, readyModel } from "./build-training.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
 import { checkPrecisionChanges, nextOverrides } from "./overrides.js";
-import { compareData, openResumed, type ResumedRun, recordChanges, whereDataWere } from "./resume.js";
+import { changedCallbacks, compareData, openResumed, type ResumedRun, recordChanges, whereDataWere } from "./resume.js";
 import { type RunConfig, runConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 import { restore, saveSession } from "./session-state.js";
@@ -52,7 +54,9 @@ async function prepare(
   const before = resumed?.config ?? null;
   const given = withProcesses({ ...began, ...changes }, team.ranks.size, before);
   // Absolute, so that a run that is killed before its first checkpoint can begin anew from any folder.
-  const wanted = resumed !== null ? given : await fetchWeights(given);
+  const wanted = { ...(resumed !== null ? given : await fetchWeights(given)) };
+  if (wanted.callbacks !== null) wanted.callbacks = resolve(wanted.callbacks);
+  const callbacks = wanted.callbacks === null ? null : await openCallbacks(wanted.callbacks);
   if (wanted.threads !== null) setNumThreads(wanted.threads);
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device, place);
@@ -85,8 +89,8 @@ async function prepare(
     if (frozen !== null) notes.push(frozen);
     const chosen = await choosePrecision(settings, device, { model, data, before });
     const classRows = start?.classRows ?? null;
-    const parts = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data, team };
-    const session = assemble(parts);
+    const made = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data, team };
+    const session = assemble({ ...made, callbacks });
     session.warnings.unshift(...(start?.warnings ?? []));
     if (resumed === null) begin(session);
     else proceed(session, resumed, differences);
@@ -168,6 +172,7 @@ interface Ingredients {
   notes: string[];
   data: TrainData;
   team: Team;
+  callbacks: OpenedCallbacks | null;
 }
 
 function assemble(ingredients: Ingredients): Session {
@@ -195,6 +200,8 @@ function assemble(ingredients: Ingredients): Session {
     ...precision,
     precisionNote: note,
     progress,
+    callbacks: ingredients.callbacks?.runner ?? null,
+    callbacksHash: ingredients.callbacks?.sha256 ?? null,
     resumed: resumed !== null,
     started: resumed === null ? new Date().toISOString() : (resumed.config.started ?? null),
     notes,
@@ -220,13 +227,16 @@ function begin({ directory, ...session }: Session): void {
 
 /** Takes up the checkpoint of a run, and writes down what has changed. */
 function proceed(session: Session, resumed: ResumedRun, differences: readonly string[]): void {
-  const { progress, schedule, notes, warnings } = session;
+  const { progress, schedule, notes, warnings, callbacks } = session;
   if (resumed.progress === null) notes.push("The run has no checkpoint yet: it starts from the beginning");
   else restore(session);
-  warnings.push(...resumed.warnings);
+  warnings.push(...resumed.warnings, ...changedCallbacks(session, resumed.config));
+  callbacks?.load(progress.callbacks);
   if (resumed.extended) {
     progress.finished = false;
     progress.earlyStopping.waited = 0;
+    callbacks?.goOn();
+    if (progress.callbacks !== undefined) progress.callbacks.stopped = null;
     saveSession(session);
   }
   const changed = recordChanges(session, resumed.config, differences);

@@ -23,11 +23,12 @@ export const changeable = [
   "lr",
   "lr_encoder",
   "optimizer_state",
+  "callbacks",
 ] as const satisfies SettingName[];
 
 /** New values of settings for a run that is continued. Data that are named again may have changed. */
 export type ResumeChanges = Partial<
-  Pick<TrainSettings, "datasetDir" | "epochs" | "maxSteps" | "lr" | "lrEncoder" | "optimizerState">
+  Pick<TrainSettings, "datasetDir" | "epochs" | "maxSteps" | "lr" | "lrEncoder" | "optimizerState" | "callbacks">
 >;
 
 /**
@@ -174,18 +175,29 @@ export function compareData({ config, dataNamed }: ResumedRun, data: TrainData, 
   return differences;
 }
 
+/** That the module of the callbacks has changed since the run was last continued, in words; empty where it has not. */
+export function changedCallbacks({ callbacksHash, settings }: Session, before: RunConfig): string[] {
+  const old = before.callbacks_sha256;
+  if (callbacksHash === null || old === undefined || old === callbacksHash) return [];
+  return [
+    `The callbacks in ${settings.callbacks} have changed since the run began or was last continued (SHA-256 ${old.slice(0, 12)}… → ${callbacksHash.slice(0, 12)}…): it goes on with them as they are`,
+  ];
+}
+
 /** Writes what has changed into config.json. @returns it in words to print; null where nothing has */
 export function recordChanges(session: Session, before: RunConfig, differences: readonly string[]): string | null {
   const { directory, settings, progress } = session;
   const changed = changeable.flatMap((name) => {
     const now = settings[camelCase(name) as keyof ResumeChanges];
-    return name === "dataset_dir" || before.settings[name] === now
+    return name === "dataset_dir" || (before.settings[name] ?? null) === now
       ? []
       : [[name, [before.settings[name], now]] as const];
   });
   const data = boundData(session);
   const moved = before.data !== undefined && before.data.path !== data.path;
-  if (moved || before.data === undefined || changed.length > 0 || differences.length > 0)
+  const callbacks = session.callbacksHash ?? undefined;
+  const others = callbacks !== before.callbacks_sha256;
+  if (moved || before.data === undefined || changed.length > 0 || differences.length > 0 || others)
     directory.writeJson("config.json", {
       ...before,
       settings: {
@@ -194,6 +206,7 @@ export function recordChanges(session: Session, before: RunConfig, differences: 
         ...(moved ? { dataset_dir: settings.datasetDir } : {}),
       },
       data,
+      callbacks_sha256: callbacks,
       changes: [
         ...(before.changes ?? []),
         ...(changed.length > 0 || differences.length > 0

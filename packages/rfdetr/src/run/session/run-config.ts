@@ -51,6 +51,8 @@ export interface RunConfig {
   reason: string;
   hardware: string;
   versions: RunVersions;
+  /** SHA-256 of the module of the callbacks; absent without callbacks. */
+  callbacks_sha256?: string;
   /** Absent in runs of earlier versions. */
   data?: BoundData;
   /** What was changed each time that the run was continued; absent where nothing was. */
@@ -75,6 +77,7 @@ export function runConfig(session: Session): RunConfig {
     reason: session.reason,
     hardware: machineLine(),
     versions: runVersions(),
+    ...(session.callbacksHash === null ? {} : { callbacks_sha256: session.callbacksHash }),
     data: boundData(session),
   };
 }
@@ -103,6 +106,7 @@ const schema = z.object({
   class_names: z.array(z.string()),
   precision: z.enum(["32-true", "tf32", "bf16-mixed", "16-mixed"]),
   reason: z.string(),
+  callbacks_sha256: z.string().optional(),
   data: z.object({ path: z.string(), relative: z.string(), train: split, valid: split }).optional(),
   changes: z.array(z.unknown()).optional(),
 });

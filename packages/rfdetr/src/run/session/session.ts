@@ -1,6 +1,7 @@
 import type { Calibration } from "@rfdetr/amp";
 import type { ModelConfig } from "../../model/types.js";
 import type { ClassRow } from "../../weights/class-rows.js";
+import type { CallbackRunner } from "../callbacks/callback-runner.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import type { Team } from "../ranks/team.js";
@@ -24,6 +25,10 @@ export interface Session extends Training {
   /** What was measured to choose the precision; null if nothing was. */
   calibration: Calibration | null;
   progress: SavedProgress;
+  /** Null for a run without callbacks. */
+  callbacks: CallbackRunner | null;
+  /** SHA-256 of the module of the callbacks. */
+  callbacksHash: string | null;
   /** Whether the run was begun before, by another process. */
   resumed: boolean;
   /** When the run was first started, ISO 8601; null where it was not recorded. */

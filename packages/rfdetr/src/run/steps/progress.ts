@@ -47,6 +47,20 @@ export function addStep(progress: SavedProgress, result: StepResult, images: num
   for (const [name, value] of compactTerms(result.terms)) sums.terms[name] = (sums.terms[name] ?? 0) + value;
 }
 
+/** Adds figures that callbacks have of a step; one that is not finite does not enter the means. */
+export function addMetrics({ epochSums }: SavedProgress, metrics: Readonly<Record<string, number>>): void {
+  epochSums.metrics ??= {};
+  for (const [name, value] of Object.entries(metrics)) {
+    const { sum, steps } = epochSums.metrics[name] ?? { sum: 0, steps: 0 };
+    epochSums.metrics[name] = Number.isFinite(value) ? { sum: sum + value, steps: steps + 1 } : { sum, steps };
+  }
+}
+
+/** Means over the epoch of what callbacks answered for its steps. */
+export function metricMeans({ metrics = {} }: SavedProgress["epochSums"]): Record<string, number> {
+  return Object.fromEntries(Object.entries(metrics).map(([name, { sum, steps }]) => [name, sum / steps]));
+}
+
 /**
  * The loss terms: those of the last decoder layer by name, those of all other layers and of the encoder summed as
  * `*_aux`.

@@ -5,10 +5,10 @@ import type { StepResult } from "../../train/step.js";
 import type { MicroBatch } from "../../train/step-parts.js";
 import { boxesOfEach } from "../../train/whole-step.js";
 import { afterFault, type FaultyRun } from "../faults/after-fault.js";
-import type { StepFault, TrainEvent } from "../files/events.js";
+import type { StepEvent, StepFault, TrainEvent } from "../files/events.js";
 import { stepEvent } from "../make-events.js";
 import type { Team } from "../ranks/team.js";
-import { addStep, stepsLeft } from "./progress.js";
+import { addMetrics, addStep, stepsLeft } from "./progress.js";
 import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StepWatch } from "./step-watch.js";
 import { type StepPlan, takeStep, wholeStepOf } from "./take-step.js";
@@ -55,7 +55,7 @@ export class StepMaker {
   }
 
   /** @returns whether the run went back to its last checkpoint */
-  *make(microBatches: readonly MicroBatch[]): Generator<TrainEvent, boolean> {
+  async *make(microBatches: readonly MicroBatch[]): AsyncGenerator<TrainEvent, boolean> {
     const { session, recorders, faults, state } = this.run;
     const { parts, progress, team } = session;
     const plan = this.#plan();
@@ -83,7 +83,8 @@ export class StepMaker {
     const { images: prepared, ...rest } = result.seconds;
     const phases = { load: this.#loaded + prepared, ...rest };
     const place = placeOf(replayed);
-    const event = this.#event(result, { lr, scale, place, size: plan.size ?? microBatches[0].height });
+    const made = this.#event(result, { lr, scale, place, size: plan.size ?? microBatches[0].height });
+    const event = await this.#heard(made, result, files);
     const ranks = peers?.steps ?? null;
     const recorded = { event, result, microBatches, scale, seconds, phases, ranks, files, report, seen };
     for (const recorder of recorders) recorder.step?.(recorded);
@@ -96,15 +97,24 @@ export class StepMaker {
   }
 
   #plan(): StepPlan {
-    const { settings, ema, scales, progress } = this.run.session;
+    const { settings, ema, scales, progress, callbacks } = this.run.session;
     const { applied } = progress;
     return {
       step: progress.step + 1,
       applied,
-      lrFactor: progress.rollbacks?.lrFactor ?? 1,
+      lrFactor: (progress.rollbacks?.lrFactor ?? 1) * (callbacks?.lrFactor ?? 1),
       size: scales === null ? null : scaleOfStep(applied, scales),
       averages: ema !== null && (applied + 1) % settings.emaUpdateInterval === 0,
     };
+  }
+
+  /** The event with what callbacks have to say of the step. */
+  async #heard(event: StepEvent, { terms }: StepResult, files: readonly string[]): Promise<StepEvent> {
+    const { callbacks, progress } = this.run.session;
+    if (callbacks === null) return event;
+    const metrics = await callbacks.step({ ...event, terms: Object.fromEntries(terms), files });
+    addMetrics(progress, metrics);
+    return { ...event, metrics };
   }
 
   #event(

@@ -11,6 +11,7 @@ export const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
   finished: "finished",
   max_steps: "stopped by max_steps",
   early_stopping: "stopped early, as its figure no longer improved",
+  callback: "stopped by a callback",
   interrupted: "interrupted",
   failed: "failed",
 };

@@ -1,0 +1,110 @@
+// Opens the module of a run's callbacks and checks what it exports.
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { basename, extname } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ConfigError } from "../../support/errors.js";
+import { reasonOf } from "../../support/files/system-error.js";
+import { plainObject } from "../../support/options.js";
+import { shown } from "../../support/shown.js";
+import { suggest } from "../../support/suggest.js";
+import { CallbackRunner } from "./callback-runner.js";
+import type { TrainCallbacks } from "./train-callbacks.js";
+
+const methods = [
+  "onRunStart",
+  "onEpochStart",
+  "onStep",
+  "onEvaluation",
+  "onEpochEnd",
+  "onCheckpoint",
+  "onRunEnd",
+  "state",
+  "load",
+] as const satisfies (keyof TrainCallbacks)[];
+
+/** First parts of figures that the run has itself. */
+const taken: ReadonlySet<string> = new Set(["train", "val", "amp", "pictures"]);
+
+let opened = 0;
+
+/** The callbacks of a run, and the module that they are of. */
+export interface OpenedCallbacks {
+  runner: CallbackRunner;
+  /** SHA-256 of the file, in hexadecimal digits. */
+  sha256: string;
+}
+
+/**
+ * Imports a module of callbacks into this thread.
+ * @param path absolute path of the file
+ * @throws ConfigError where it cannot be imported, or does not export callbacks
+ */
+export async function openCallbacks(path: string): Promise<OpenedCallbacks> {
+  let bytes: Buffer;
+  let exported: unknown;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw new ConfigError(`Expected a module of callbacks but ${path} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+  try {
+    // Each run of a process has its own: what the module remembers is what a checkpoint says.
+    const url = `${pathToFileURL(path).href}?run=${++opened}`;
+    exported = ((await import(/* @vite-ignore */ url)) as { default?: unknown }).default;
+  } catch (error) {
+    throw new ConfigError(`The callbacks in ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
+  }
+  if (exported === undefined)
+    throw new ConfigError(`Expected callbacks as the default export of ${path} but found none`);
+  const list = (Array.isArray(exported) ? exported : [exported]).map((each) => checked(each, path));
+  const names = list.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined)
+    throw new ConfigError(`Expected callbacks of different names in ${path} but found ${twice} twice: set their name`);
+  return { runner: new CallbackRunner(list), sha256: createHash("sha256").update(bytes).digest("hex") };
+}
+
+/** @throws ConfigError for what is not an object of callbacks */
+function checked(value: unknown, path: string): TrainCallbacks & { name: string } {
+  const callbacks = objectOf(value, path);
+  const { name = basename(path, extname(path)) } = callbacks;
+  if (typeof name !== "string" || !/^[\w.-]+$/.test(name) || taken.has(name))
+    throw new ConfigError(
+      `Expected a name of letters, digits, ".", "_" and "-", other than ${[...taken].join(", ")}, for the callbacks in ${path} but received ${shown(name)}`,
+    );
+  for (const key of namesIn(callbacks)) {
+    const method = methods.find((each) => each === key);
+    const meant = suggest(key, [...methods]);
+    if (method === undefined && /^on[A-Z]/.test(key))
+      throw new ConfigError(
+        `Expected one of ${methods.join(", ")} in the callbacks ${name} but found ${key}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+      );
+    if (method !== undefined && callbacks[method] !== undefined && typeof callbacks[method] !== "function")
+      throw new ConfigError(`Expected a function for ${key} of the callbacks ${name} in ${path}`);
+  }
+  if ((callbacks.state === undefined) !== (callbacks.load === undefined))
+    throw new ConfigError(`Expected both state and load, or neither, in the callbacks ${name} of ${path}`);
+  // Methods of a class keep their object.
+  return Object.assign(Object.create(callbacks), { name });
+}
+
+function objectOf(value: unknown, path: string): TrainCallbacks {
+  try {
+    return plainObject<TrainCallbacks>(path, value);
+  } catch (error) {
+    throw new ConfigError(`Expected an object of callbacks, or a list of them, as the default export of ${path}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The names of an object and of the class that it is of. */
+function namesIn(object: object): string[] {
+  const names: string[] = [];
+  for (let at = object; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at))
+    names.push(...Object.getOwnPropertyNames(at));
+  return names;
+}
