@@ -1,11 +1,10 @@
 // The public interface. Importing it does not load libtorch; the first model does.
-export { RFDETR } from "./detector.js";
-export type {
-  DetectorExportOptions,
-  DetectorOptions,
-  DetectorTrainOptions,
-  ResumeOptions,
-} from "./detector-options.js";
+export { RFDETR } from "./detector/detector.js";
+export type { DetectorOptions } from "./detector/detector-options.js";
+export type { DetectorEvaluateOptions } from "./detector/evaluate.js";
+export type { DetectorExportOptions } from "./detector/export.js";
+export type { ResumeOptions } from "./detector/resume.js";
+export type { DetectorTrainOptions } from "./detector/train.js";
 export { CocoEvaluator, type CocoSummary } from "./eval/coco/coco.js";
 export { evaluateFiles, loadFiles } from "./eval/coco/coco-files.js";
 export type { ResizeOptions } from "./eval/pixels.js";

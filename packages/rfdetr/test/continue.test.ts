@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { synthesize } from "../src/data/synth/synth.js";
-import { RFDETR } from "../src/detector.js";
+import { RFDETR } from "../src/detector/detector.js";
 
 const folder = mkdtempSync(join(tmpdir(), "continue-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -57,7 +57,7 @@ describe("exports", () => {
   });
 
   it("keeps what is not listed inside", () => {
-    expect(() => compiled("rfdetr/dist/detector.js")).toThrow("ERR_PACKAGE_PATH_NOT_EXPORTED");
+    expect(() => compiled("rfdetr/dist/detector/detector.js")).toThrow("ERR_PACKAGE_PATH_NOT_EXPORTED");
   });
 
   it.each(["rfdetr", "rfdetr/settings", "rfdetr/data", "rfdetr/run", "rfdetr/report", "rfdetr/support"])(

@@ -27,7 +27,8 @@ const floors = [
   ["report"],
   ["dash"],
   ["instruments"],
-  ["detector-options.ts", "detector.ts", "index.ts"],
+  ["detector"],
+  ["index.ts"],
   ["cli"],
 ];
 

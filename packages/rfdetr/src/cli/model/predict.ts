@@ -1,6 +1,6 @@
 // `rfdetr predict`
 import type { Command } from "commander";
-import type { RFDETR } from "../../detector.js";
+import type { RFDETR } from "../../detector/detector.js";
 import type { FileError, FilePrediction } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
 import type { StopSignal } from "../../run/control/stop-wish.js";
@@ -102,7 +102,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     autoOrient: flags.autoOrient,
   });
   try {
-    const { RFDETR } = await import("../../detector.js");
+    const { RFDETR } = await import("../../detector/detector.js");
     const weights = await weightsPath(console, flags.weights);
     await using detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
     const { fontWarning } = await import("../../predict/drawing/lettering.js");

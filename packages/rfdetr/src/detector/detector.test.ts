@@ -5,11 +5,11 @@ import { setImmediate } from "node:timers/promises";
 import { manualSeed, scope } from "@rfdetr/torch";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RFDETRModel } from "../model/rfdetr.js";
+import { resolveModel } from "../model/variants.js";
+import { Predictor } from "../predict/predict.js";
+import { saveWeights } from "../weights/weights.js";
 import { RFDETR } from "./detector.js";
-import { RFDETRModel } from "./model/rfdetr.js";
-import { resolveModel } from "./model/variants.js";
-import { Predictor } from "./predict/predict.js";
-import { saveWeights } from "./weights/weights.js";
 
 /** A call as a caller without types makes it. */
 type Untyped = (...args: unknown[]) => Promise<unknown>;

@@ -1,0 +1,32 @@
+// What a detector is made with.
+import { callback, oneOf, text, texts } from "../support/options.js";
+
+/** What a detector is made with. */
+export interface DetectorOptions {
+  /**
+   * Weights file, the folder of a run, or the name of published weights such as `nano`: what is detected with, and what
+   * training starts from. Default: `coco`, what is published for the model; a model without published weights has
+   * `none`, random weights.
+   */
+  weights?: string;
+  /** The label of the first class in a checkpoint of the Python package; `auto` (the default) follows the file. */
+  classNumbering?: "auto" | "from0" | "from1";
+  /** Is called with what is unusual about the weights. Default: a warning of the process. */
+  warn?: (message: string) => void;
+  /** `auto` (the default) follows the hardware; `true` means `auto`, `false` means `32-true`. */
+  precision?: "auto" | "32-true" | "tf32" | "bf16-mixed" | "16-mixed" | boolean;
+  /** `auto`, `cpu` or `cuda:N`. */
+  device?: string;
+  /** Names of the classes by index, for an exported file of another program, which has none. */
+  classNames?: readonly string[];
+}
+
+/** What the options of `create` accept. */
+export const detectorOptions = {
+  weights: text,
+  classNumbering: oneOf("auto", "from0", "from1"),
+  warn: callback,
+  precision: oneOf("auto", "32-true", "tf32", "bf16-mixed", "16-mixed", true, false),
+  device: text,
+  classNames: texts,
+};

@@ -1,0 +1,216 @@
+// The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same
+// parts.
+import type { CocoSummary } from "../eval/coco/coco-summary.js";
+import type { ExportResult } from "../export/export-onnx.js";
+import type { Detection } from "../model/types.js";
+import { isExported } from "../onnx/exported-model.js";
+import { type ImageInput, isMany } from "../predict/inputs/image-input.js";
+import {
+  type DetectBatch,
+  Predictions,
+  type PredictManyOptions,
+  type PredictOptions,
+  predictOne,
+} from "../predict/predictions.js";
+import type { ModelInfo } from "../predict/types.js";
+import type { TrainRun } from "../run/train-run.js";
+import { startWeights } from "../settings/start-weights.js";
+import { CheckpointError } from "../support/errors.js";
+import { checkOptions, plainObject } from "../support/options.js";
+import { type DetectorOptions, detectorOptions } from "./detector-options.js";
+import { type DetectorEvaluateOptions, evaluateDetector } from "./evaluate.js";
+import { type DetectorExportOptions, exportDetector } from "./export.js";
+import { existing, HeldModel } from "./held-model.js";
+import { predictManyOptions, predictOptions } from "./predict-options.js";
+import { type ResumeOptions, resumeTraining } from "./resume.js";
+import { type DetectorTrainOptions, startTraining } from "./train.js";
+
+/**
+ * A detector: trains, evaluates and detects. Its model lives in a thread of its own, so that the thread of the caller
+ * stays free.
+ * @example
+ * import { RFDETR } from "rfdetr";
+ * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
+ * const detections = await detector.predict("bird.jpg", { threshold: 0.5 });
+ */
+export class RFDETR {
+  readonly #held: HeldModel;
+  /** Variant: `nano`, `small`, `medium`, `base`, `large`, … */
+  readonly model: string;
+  readonly options: DetectorOptions;
+
+  private constructor(held: HeldModel) {
+    this.#held = held;
+    this.model = held.name;
+    this.options = held.options;
+  }
+
+  /**
+   * Makes a detector of a variant. Its weights are loaded by {@link load} or the first prediction. Without `weights`
+   * they are those published for the variant, and are downloaded when they are first needed; `weights: "none"` trains
+   * from random ones.
+   * @throws ModelConfigError for an unknown variant
+   * @throws CheckpointError if the weights are not there, or are of another variant
+   */
+  static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
+    const { architectureOf, resolveModel } = await import("../model/variants.js");
+    const wanted = architectureOf(resolveModel(model));
+    checkOptions("RFDETR.create", options, detectorOptions);
+    const start = startWeights(model, options.weights);
+    if (options.weights === undefined || start === null) return new RFDETR(new HeldModel(model, options));
+    const weights = await existing(start, model);
+    if (isExported(weights))
+      throw new CheckpointError(`Expected weights but ${weights} is an exported file: load it with RFDETR.load`);
+    const { readModelConfig } = await import("../weights/weights.js");
+    const found = readModelConfig(weights);
+    if (architectureOf(found) !== wanted)
+      throw new CheckpointError(
+        `Expected weights of ${model} but ${weights} are those of ${found.variant}: make the detector with RFDETR.load`,
+      );
+    return new RFDETR(new HeldModel(model, { ...options, weights }));
+  }
+
+  /**
+   * Makes a detector of the variant that the weights have, and loads them. A file that was exported (`.onnx`) runs in
+   * onnxruntime-node, without libtorch; it cannot be trained.
+   * @param weights file, or the name of published weights
+   * @throws CheckpointError if the weights are not there, or cannot be read
+   * @example
+   * import { RFDETR } from "rfdetr";
+   * await using detector = await RFDETR.load("runs/birds/weights/best.safetensors");
+   * console.log(detector.model, detector.classNames, await detector.predict("bird.jpg"));
+   */
+  static async load(weights: string, options: Omit<DetectorOptions, "weights"> = {}): Promise<RFDETR> {
+    const given = plainObject("RFDETR.load", options);
+    checkOptions("RFDETR.load", { ...given, weights }, detectorOptions, ["weights"]);
+    return new RFDETR(await HeldModel.load(await existing(weights), options));
+  }
+
+  /**
+   * Weights that this detector uses now: those it was made with, or the best of its last training. `coco` until the
+   * published ones are needed; null for random ones.
+   */
+  get weights(): string | null {
+    return this.#held.weights;
+  }
+
+  /** Names of the classes by class id; null until the weights are loaded. */
+  get classNames(): readonly string[] | null {
+    return this.#held.info?.classNames ?? null;
+  }
+
+  /**
+   * What images are resized to, in pixels: the side of a square, or height and width where an exported file sees
+   * rectangles; null until the weights are loaded.
+   */
+  get resolution(): ModelInfo["resolution"] | null {
+    return this.#held.info?.resolution ?? null;
+  }
+
+  /**
+   * Loads the weights now rather than at the first prediction.
+   * @returns what is known of the model, such as the precision that `auto` chose
+   * @throws CheckpointError if the weights cannot be read, or are those of another variant
+   */
+  async load(): Promise<ModelInfo> {
+    return (await this.#held.loaded()).info;
+  }
+
+  /**
+   * Starts training in a worker thread, or in several processes with `processes`. Iterate the run for its events, await
+   * `run.result` for its end; afterwards this detector uses the best weights, or the last ones where none are the best.
+   * A failure that nobody iterates or awaits is an unhandled rejection.
+   * @throws ConfigError at once for settings that cannot be, UsageError for other options that cannot
+   */
+  train(options: DetectorTrainOptions): TrainRun {
+    return startTraining(this.#held, options);
+  }
+
+  /**
+   * Continues a run in a worker thread, from its last checkpoint and with its own settings; see {@link train}.
+   * @param run folder of the run
+   * @throws UsageError for an option that a continued run does not have
+   * @throws RunDirectoryError if the folder is not that of a run; what else is wrong comes through `result`
+   * @example
+   * import { RFDETR } from "rfdetr";
+   * const run = await RFDETR.resume("runs/birds", { epochs: 80 });
+   * for await (const event of run) if (event.type === "epoch") console.log(event.epoch, event.loss);
+   */
+  static async resume(run: string, options: ResumeOptions = {}): Promise<TrainRun> {
+    return resumeTraining(run, options);
+  }
+
+  /**
+   * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels. Runs
+   * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded: a server that takes
+   * addresses or paths from strangers must check them first.
+   * @throws PictureError if the image cannot be read, or downloaded
+   * @throws CheckpointError if the weights cannot be loaded
+   * @throws UsageError for a wrong option, or the name of a class that the model does not have
+   * @example
+   * const signal = AbortSignal.timeout(10_000);
+   * const threshold = { "*": 0.5, heron: 0.3 };
+   * const birds = await detector.predict("https://example.org/pond.jpg", { threshold, maxDetections: 20, signal });
+   */
+  predict(image: ImageInput, options?: PredictOptions): Promise<Detection[]>;
+  /**
+   * Detects objects in many images, in their order: see {@link Predictions}. Images of an iterable are taken no further
+   * ahead than two batches.
+   * @example
+   * for await (const { source, detections, error } of detector.predict(sources, { batch: 8, onError: "return" }))
+   *   console.log(source, error?.message ?? detections);
+   */
+  predict(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options?: PredictManyOptions): Predictions;
+  predict(
+    images: ImageInput | Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options: PredictManyOptions = {},
+  ): Promise<Detection[]> | Predictions {
+    const detect: DetectBatch = async (batch, settings, signal) =>
+      (await this.#held.loaded()).detect(batch, settings, signal);
+    if (!isMany(images)) return this.#predictOne(images, options, detect);
+    checkOptions("predict", options, predictManyOptions);
+    return new Predictions(images, options, detect);
+  }
+
+  async #predictOne(image: ImageInput, options: PredictOptions, detect: DetectBatch): Promise<Detection[]> {
+    checkOptions("predict", options, predictOptions);
+    return predictOne(image, options, detect);
+  }
+
+  /**
+   * COCO figures on a split of a dataset.
+   * @throws DataError if the split cannot be read, or has a class that the weights do not know
+   */
+  async evaluate(options: DetectorEvaluateOptions): Promise<CocoSummary> {
+    return evaluateDetector(this.#held, options);
+  }
+
+  /**
+   * Writes the weights as an ONNX file, in a thread of its own, and proves it: onnxruntime-node runs the file on
+   * images, and its detections are held to those of the weights in float32.
+   * @returns what was written, and how far it is from the weights; `proof` is null where onnxruntime-node is not
+   * installed
+   * @throws UsageError if the file exists
+   * @throws ModelConfigError if the model cannot have the resolution
+   * @throws DataError if the dataset cannot be used
+   * @throws ExportError if the file disagrees with the weights; nothing is left of it then
+   * @example
+   * const { proof } = await detector.export({ out: "bird.onnx", data: "birds/" });
+   * console.log(proof?.max_box_error_px);
+   */
+  async export(options: DetectorExportOptions = {}): Promise<ExportResult> {
+    return exportDetector(this.#held, options);
+  }
+
+  /**
+   * Frees the memory of the model, after the images that it was sent. The detector cannot predict afterwards. Without
+   * this, the memory is freed when the detector is garbage.
+   */
+  async dispose(): Promise<void> {
+    await this.#held.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}

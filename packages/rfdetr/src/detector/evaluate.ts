@@ -1,0 +1,59 @@
+// The COCO figures of a detector.
+import type { Split } from "../data/index.js";
+import type { CocoSummary } from "../eval/coco/coco-summary.js";
+import type { ResizeOptions } from "../eval/pixels.js";
+import { isExported } from "../onnx/exported-model.js";
+import { checkOptions, count, oneOf, text } from "../support/options.js";
+import type { HeldModel } from "./held-model.js";
+import { resizeOptions } from "./predict-options.js";
+
+/** How a detector is evaluated. */
+export interface DetectorEvaluateOptions extends ResizeOptions {
+  /** Folder of the dataset, or a YOLO data file. */
+  data: string;
+  /** Default `valid`. */
+  split?: Split;
+  /** Images in a batch; default 4. */
+  batch?: number;
+  /** Whether photos are turned as their cameras say; default true. */
+  autoOrient?: boolean;
+}
+
+const evaluateOptions = {
+  data: text,
+  split: oneOf("train", "valid", "test"),
+  batch: count,
+  autoOrient: oneOf(true, false),
+  ...resizeOptions,
+};
+
+/**
+ * COCO figures of the detector on a split of a dataset.
+ * @param held the model of the detector
+ * @throws DataError if the split cannot be read, or has a class that the weights do not know
+ */
+export async function evaluateDetector(held: HeldModel, options: DetectorEvaluateOptions): Promise<CocoSummary> {
+  checkOptions("evaluate", options, evaluateOptions, ["data"]);
+  const weights = await held.trained();
+  const { classNames, warn = process.emitWarning } = held.options;
+  const asked = {
+    data: options.data,
+    split: options.split ?? "valid",
+    batch: options.batch ?? 4,
+    autoOrient: options.autoOrient ?? true,
+    ...(options.antialias === undefined ? {} : { antialias: options.antialias }),
+  };
+  if (isExported(weights)) {
+    const { evaluateOnnx } = await import("../onnx/evaluate-onnx.js");
+    const named = classNames === undefined ? {} : { classNames };
+    return (await evaluateOnnx(weights, { ...asked, ...named, warn: (message) => warn(message) })).summary;
+  }
+  const { evaluateWeights } = await import("../eval/evaluate-weights.js");
+  const { summary } = await evaluateWeights(weights, {
+    ...asked,
+    precision: held.options.precision ?? "auto",
+    device: held.options.device ?? "auto",
+    reading: held.reading(),
+  });
+  return summary;
+}

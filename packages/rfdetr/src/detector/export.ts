@@ -1,0 +1,74 @@
+// The weights of a detector as an ONNX file.
+import type { Split } from "../data/index.js";
+import type { ExportResult } from "../export/export-onnx.js";
+import type { ExportPrecision } from "../export/export-precisions.js";
+import { isExported } from "../onnx/exported-model.js";
+import { CheckpointError } from "../support/errors.js";
+import { callback, checkOptions, count, oneOf, sides, text } from "../support/options.js";
+import type { HeldModel } from "./held-model.js";
+
+/** How a detector is exported. */
+export interface DetectorExportOptions {
+  /** New .onnx file; default: beside the weights, with their name. */
+  out?: string;
+  /** Default `fp32`. */
+  precision?: ExportPrecision;
+  /** Images in a batch, default 1; `dynamic` leaves the number open. */
+  batch?: number | "dynamic";
+  /** Height and width of the images in pixels; default: the square that the weights were trained on. */
+  resolution?: readonly [height: number, width: number];
+  /** Whether the file may sample with GridSample (default) or does it by gathers, for runtimes without it. */
+  gridSample?: boolean;
+  /** Dataset whose images prove the file; without one, drawn images do. */
+  data?: string;
+  /** Default `valid`. */
+  split?: Split;
+  /** Whether to measure every precision on the same images, and to write the table beside the file. */
+  report?: boolean;
+  /** Called with what is done now, and how much of it. */
+  progress?: (
+    doing: "tracing" | "calibrating" | "writing" | "proving" | "comparing",
+    done: number,
+    total: number,
+  ) => void;
+}
+
+const exportOptions = {
+  out: text,
+  precision: oneOf("fp32", "fp16", "bf16", "int8"),
+  batch: { takes: 'positive integer or "dynamic"', fits: (value: unknown) => value === "dynamic" || count.fits(value) },
+  resolution: sides,
+  gridSample: oneOf(true, false),
+  data: text,
+  split: oneOf("train", "valid", "test"),
+  report: oneOf(true, false),
+  progress: callback,
+};
+
+/**
+ * Writes the weights as an ONNX file, in a thread of its own, and proves it.
+ * @param held the model of the detector
+ * @throws UsageError if the file exists; ModelConfigError, DataError, ExportError as the export says
+ */
+export async function exportDetector(held: HeldModel, options: DetectorExportOptions): Promise<ExportResult> {
+  checkOptions("export", options, exportOptions);
+  const weights = await held.trained();
+  if (isExported(weights))
+    throw new CheckpointError(`Expected weights to export but ${weights} is an exported file already`);
+  const { progress, batch = 1, precision = "fp32", out, ...rest } = options;
+  const [{ exportInThread }, { defaultOut }, { trainedPrecision }] = await Promise.all([
+    import("../export/export-thread.js"),
+    import("../export/default-out.js"),
+    import("../run/trained-precision.js"),
+  ]);
+  const { classNumbering, warn = process.emitWarning } = held.reading();
+  return exportInThread(
+    {
+      ...{ weights, batch, precision, classNumbering },
+      out: out ?? defaultOut(weights, { precision, ...rest }),
+      training: trainedPrecision(weights),
+      ...rest,
+    },
+    { warn, progress },
+  );
+}

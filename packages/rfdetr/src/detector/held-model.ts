@@ -1,0 +1,141 @@
+// The weights of a detector, and the model of them in its thread, which is loaded when it is needed.
+import type { ModelInfo } from "../predict/types.js";
+import { RemoteModel } from "../predict/worker/remote-model.js";
+import { startWeights } from "../settings/start-weights.js";
+import { CheckpointError, UsageError } from "../support/errors.js";
+import type { DetectorOptions } from "./detector-options.js";
+
+/** How a checkpoint is read. */
+interface Reading {
+  classNumbering: "auto" | "from0" | "from1";
+  warn?: (message: string) => void;
+}
+
+/** What a detector holds. */
+export class HeldModel {
+  #remote: Promise<RemoteModel> | null = null;
+  #info: ModelInfo | null = null;
+  #weights: string | null;
+  #disposed = false;
+
+  constructor(
+    /** Variant: `nano`, `small`, … */
+    readonly name: string,
+    readonly options: DetectorOptions,
+  ) {
+    this.#weights = startWeights(name, options.weights);
+  }
+
+  /**
+   * The model of weights, already loaded.
+   * @param weights path of the file
+   * @throws CheckpointError if they cannot be read
+   */
+  static async load(weights: string, options: Omit<DetectorOptions, "weights">): Promise<HeldModel> {
+    const remote = await loadRemote(weights, options);
+    const held = new HeldModel(remote.info.model, { ...options, weights });
+    held.#remote = Promise.resolve(remote);
+    held.#info = remote.info;
+    return held;
+  }
+
+  /** What is detected with now: a path, `coco` until the published weights are needed, or null for random ones. */
+  get weights(): string | null {
+    return this.#weights;
+  }
+
+  /** What is known of the model; null until it is loaded. */
+  get info(): ModelInfo | null {
+    return this.#info;
+  }
+
+  /** Takes other weights, such as those of a training, and frees the model of those before. */
+  use(weights: string): void {
+    this.#weights = weights;
+    this.#free();
+  }
+
+  /**
+   * The path of the weights. Published ones are downloaded if need be.
+   * @throws CheckpointError where there are none
+   */
+  async trained(): Promise<string> {
+    if (this.#weights === null)
+      throw new CheckpointError(
+        `This ${this.name} detector has no weights: give some to RFDETR.create, or train it first`,
+      );
+    if (this.#weights === "coco") this.#weights = await existing("coco", this.name);
+    return this.#weights;
+  }
+
+  /**
+   * The model, loaded now if it was not.
+   * @throws CheckpointError if the weights cannot be loaded
+   * @throws UsageError if the detector was disposed of
+   */
+  async loaded(): Promise<RemoteModel> {
+    const weights = await this.trained();
+    if (this.#disposed)
+      throw new UsageError(`Expected a detector that is in use but this ${this.name} was disposed of`);
+    this.#remote ??= this.#start(weights);
+    const model = await this.#remote;
+    if (!model.ended) return model;
+    this.#remote = null;
+    return this.loaded();
+  }
+
+  /** How the weights are read that are used now. */
+  reading(): Reading {
+    const { classNumbering = "auto", weights, warn } = this.options;
+    // Weights of an own training count from 0.
+    return {
+      classNumbering: this.#weights === weights ? classNumbering : "auto",
+      ...(warn === undefined ? {} : { warn }),
+    };
+  }
+
+  /** Frees the model for good. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#free();
+  }
+
+  async #free(): Promise<void> {
+    const model = this.#remote;
+    this.#remote = null;
+    this.#info = null;
+    try {
+      await (await model)?.free();
+    } catch {
+      // A model that did not load takes no memory.
+    }
+  }
+
+  async #start(weights: string): Promise<RemoteModel> {
+    try {
+      const model = await loadRemote(weights, { ...this.options, ...this.reading() });
+      this.#info = model.info;
+      return model;
+    } catch (error) {
+      // The weights may be there later.
+      this.#remote = null;
+      throw error;
+    }
+  }
+}
+
+async function loadRemote(
+  weights: string,
+  { precision = "auto", device = "auto", classNumbering = "auto", classNames, warn }: DetectorOptions,
+): Promise<RemoteModel> {
+  const named = classNames === undefined ? {} : { classNames };
+  const model = await RemoteModel.load({ weights, precision, device, classNumbering, ...named });
+  for (const message of model.info.warnings) (warn ?? process.emitWarning)(message);
+  return model;
+}
+
+/** The path of weights given by path or by the name of published ones. @throws CheckpointError if they are not there */
+export async function existing(weights: string, model?: string): Promise<string> {
+  const { resolveWeights } = await import("../weights/published-weights.js");
+  return resolveWeights(weights, model === undefined ? {} : { model });
+}

@@ -1,0 +1,62 @@
+// What the options of predict accept.
+import {
+  abortSignal,
+  callback,
+  count,
+  countOrZero,
+  type OptionKind,
+  oneOf,
+  share,
+  sides,
+  texts,
+} from "../support/options.js";
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What says how images are resized. */
+export const resizeOptions = { antialias: oneOf(true, false) };
+
+/** A share for all, or one for each name. */
+const shares: OptionKind = {
+  takes: "number from 0 to 1, or an object of those by class name,",
+  fits: (value) => share.fits(value) || (isRecord(value) && Object.values(value).every(share.fits)),
+};
+
+/** The side of a tile, or what {@link Tiling} has. */
+const tiling: OptionKind = {
+  takes: "side of a tile in pixels, or { size, overlap, iou } with an overlap below the size,",
+  fits(value) {
+    if (!isRecord(value)) return count.fits(value);
+    const { size, overlap, iou, ...others } = value as Record<string, unknown>;
+    const sidesOf = (given: unknown): number[] => [given, given].flat().slice(0, 2) as number[];
+    const zeroOrSides =
+      overlap === undefined ||
+      countOrZero.fits(overlap) ||
+      (Array.isArray(overlap) && overlap.length === 2 && overlap.every(countOrZero.fits));
+    if (!(count.fits(size) || sides.fits(size)) || !zeroOrSides || Object.keys(others).length > 0) return false;
+    const [[width, height], [x, y]] = [sidesOf(size), sidesOf(overlap ?? 0)];
+    return (iou === undefined || share.fits(iou)) && x < width && y < height;
+  },
+};
+
+/** What `predict` takes for one image. */
+export const predictOptions = {
+  tiles: tiling,
+  threshold: shares,
+  classes: texts,
+  maxDetections: count,
+  transfer: oneOf(true, false),
+  signal: abortSignal,
+  autoOrient: oneOf(true, false),
+  ...resizeOptions,
+};
+
+/** A function, or the name of a usual one. */
+const handling: OptionKind = {
+  takes: '"throw", "return" or a function',
+  fits: (value) => value === "throw" || value === "return" || callback.fits(value),
+};
+
+/** What `predict` takes for many images. */
+export const predictManyOptions = { ...predictOptions, batch: count, onError: handling };
