@@ -9,6 +9,7 @@ import { type StopSignal, StopWish } from "./control/stop-wish.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { trainInProcesses } from "./launch/launcher.js";
 import { type RankPlace, readPlace } from "./launch/place.js";
+import { trainingRank } from "./launch/rank-process.js";
 import { checkProcesses } from "./launch/shares.js";
 import type { ResumeChanges } from "./session/resume.js";
 import { trainInThread } from "./training-thread.js";
@@ -145,7 +146,11 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
       const warning = checkProcesses(processes);
       if (warning !== null) emit({ type: "warning", message: warning });
       const { settings: given } = request;
-      return trainInProcesses({ request: { ...request, settings: given }, processes, maxRestarts, stop, emit });
+      return trainInProcesses({
+        request: { ...request, settings: given },
+        program: trainingRank(),
+        ...{ processes, maxRestarts, stop, emit },
+      });
     };
     // Only rank 0 has the files of the run.
     const finish = { ...(ended && { ended }), ...(left && (place?.rank ?? 0) === 0 && { left }) };

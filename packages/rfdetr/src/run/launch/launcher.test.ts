@@ -7,6 +7,7 @@ import { StopWish } from "../control/stop-wish.js";
 import type { TrainEvent } from "../files/events.js";
 import { RunLock } from "../files/run-lock.js";
 import { type LaunchOptions, trainInProcesses } from "./launcher.js";
+import type { RankProgram } from "./rank-process.js";
 
 let folder: string;
 beforeAll(() => {
@@ -18,7 +19,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
  * A rank that trains nothing: `body` may use `rank`, `place`, `request`, `tell(message)` and `stopped`, the promise of
  * a wish to stop.
  */
-function stub(name: string, body: string): NonNullable<LaunchOptions["stub"]> {
+function rank(name: string, body: string): RankProgram {
   const script = join(folder, `${name}.mjs`);
   writeFileSync(
     script,
@@ -40,10 +41,10 @@ function stub(name: string, body: string): NonNullable<LaunchOptions["stub"]> {
        process.exit(0);
      });`,
   );
-  return { script, patience: 300 };
+  return { script, farewell: 300 };
 }
 
-/** The processes that a stub has started. */
+/** The processes that ran a program. */
 const pids = (name: string): number[] =>
   readFileSync(join(folder, name), "utf8")
     .trim()
@@ -62,19 +63,19 @@ function isAlive(pid: number): boolean {
 const settings = resolveSettings({ datasetDir: "nowhere", model: "tiny", processTimeout: 7 });
 
 function launch(
-  used: NonNullable<LaunchOptions["stub"]>,
+  program: RankProgram,
   { maxRestarts = 0, stop = new StopWish() }: Partial<LaunchOptions> = {},
 ): { events: TrainEvent[]; ended: Promise<void> } {
   const events: TrainEvent[] = [];
   const emit = (event: TrainEvent): void => void events.push(event);
   const request = { settings, resume: null };
-  return { events, ended: trainInProcesses({ request, processes: 3, maxRestarts, stop, emit, stub: used }) };
+  return { events, ended: trainInProcesses({ request, processes: 3, maxRestarts, stop, emit, program }) };
 }
 
 describe("the processes of a run", () => {
   it("get their places, and the events of rank 0 are those of the run", async () => {
     const { events, ended } = launch(
-      stub("places", 'await tell({ event: { type: "note", message: JSON.stringify({ ...place, port: 0 }) } });'),
+      rank("places", 'await tell({ event: { type: "note", message: JSON.stringify({ ...place, port: 0 }) } });'),
     );
     await ended;
     const told = events.map((event) => ("message" in event ? JSON.parse(event.message) : event));
@@ -88,7 +89,7 @@ describe("the processes of a run", () => {
 
   it("find a socket that listens on loopback alone, and rank 0 serves it", async () => {
     const { events, ended } = launch(
-      stub(
+      rank(
         "socket",
         `const net = await import("node:net");
          if (rank === 0) await new Promise((ready) => net.createServer((client) => client.end("store")).listen({ fd: place.storeFd }, ready));
@@ -110,7 +111,7 @@ describe("a wish to stop", () => {
 
   it("reaches every process", async () => {
     const stop = new StopWish();
-    const { events, ended } = launch(stub("stop", waiting), { stop });
+    const { events, ended } = launch(rank("stop", waiting), { stop });
     stop.ask("SIGINT");
     await ended;
     expect(events).toEqual([{ type: "note", message: "stopped by SIGINT" }]);
@@ -118,7 +119,7 @@ describe("a wish to stop", () => {
 
   it("may come by a signal to any of them", async () => {
     const stop = new StopWish();
-    const { events, ended } = launch(stub("signal", `if (rank === 2) await tell({ signal: "SIGTERM" });\n${waiting}`), {
+    const { events, ended } = launch(rank("signal", `if (rank === 2) await tell({ signal: "SIGTERM" });\n${waiting}`), {
       stop,
     });
     await ended;
@@ -133,7 +134,7 @@ describe("a wish to stop", () => {
     const stop = new StopWish();
     const body = `await tell({ signal: "SIGINT" });\nawait tell({ event: { type: "note", message: "told" } });\n${waiting}`;
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const { events, ended } = launch(stub("ctrl-c", body), { stop });
+    const { events, ended } = launch(rank("ctrl-c", body), { stop });
     while (events.length === 0) await new Promise(setImmediate);
     stop.ask("SIGINT");
     vi.advanceTimersByTime(1000);
@@ -180,7 +181,7 @@ describe("a process that fails", () => {
     ],
   ])("gives one cause and leaves no process: one that %s", async (name, body, error) => {
     const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-    await expect(launch(stub(name, body)).ended).rejects.toMatchObject(error);
+    await expect(launch(rank(name, body)).ended).rejects.toMatchObject(error);
     stderr.mockRestore();
     expect(pids(name)).toHaveLength(3);
     expect(pids(name).filter(isAlive)).toEqual([]);
@@ -188,7 +189,7 @@ describe("a process that fails", () => {
 
   it("does not fail the run once rank 0 is done", async () => {
     const name = "late";
-    await launch(stub(name, "if (rank > 0) await new Promise(() => setInterval(() => {}, 1000));")).ended;
+    await launch(rank(name, "if (rank > 0) await new Promise(() => setInterval(() => {}, 1000));")).ended;
     expect(pids(name).filter(isAlive)).toEqual([]);
   });
 });
@@ -197,7 +198,7 @@ describe("a run that may restart", () => {
   it("goes on in all processes when one is lost, as often as it may", async () => {
     const run = join(folder, "run");
     const { events, ended } = launch(
-      stub(
+      rank(
         "again",
         `if (request.resume !== null && rank === 0) await tell({ event: { type: "note", message: request.resume + " " + place.prefix } });
          if (rank === 0) await tell({ event: { type: "start", dir: ${JSON.stringify(run)} } });
@@ -207,7 +208,7 @@ describe("a run that may restart", () => {
       ),
       { maxRestarts: 1 },
     );
-    // The folder of the stub's run is none.
+    // The folder that the rank names is none.
     await expect(ended).rejects.toThrow("does not exist");
     expect(events.at(-1)).toEqual({
       type: "warning",
@@ -217,7 +218,7 @@ describe("a run that may restart", () => {
 
   it("does not when a process has said why it failed: that would come again", async () => {
     const { events, ended } = launch(
-      stub(
+      rank(
         "useless",
         `if (rank === 0) await tell({ event: { type: "start", dir: "run" } });
          await failure("ERR_NUMERICS", "The loss is not finite"); process.exit(1);`,

@@ -8,18 +8,18 @@ import type { TrainEvent } from "../files/events.js";
 import { RunLock } from "../files/run-lock.js";
 import { failureOf, type GroupFailure } from "./group-failure.js";
 import type { RankRequest } from "./messages.js";
-import { type GroupOptions, runGroup } from "./rank-group.js";
+import { runGroup } from "./rank-group.js";
+import type { RankProgram } from "./rank-process.js";
 
 /** A run in several processes of this machine. */
 export interface LaunchOptions {
   request: Omit<RankRequest, "place">;
+  program: RankProgram;
   processes: number;
   /** How often all processes are started anew when one is lost. */
   maxRestarts: number;
   stop: StopWish;
   emit: (event: TrainEvent) => void;
-  /** For tests, see `runGroup`. */
-  stub?: GroupOptions["stub"];
 }
 
 /**
@@ -27,7 +27,7 @@ export interface LaunchOptions {
  * @returns when all have ended; rejects with one cause where they failed
  */
 export async function trainInProcesses(options: LaunchOptions): Promise<void> {
-  const { processes, maxRestarts, stop, emit, stub } = options;
+  const { program, processes, maxRestarts, stop, emit } = options;
   let { request } = options;
   let folder: string | null = null;
   const follow = (event: TrainEvent): void => {
@@ -35,7 +35,7 @@ export async function trainInProcesses(options: LaunchOptions): Promise<void> {
     emit(event);
   };
   for (let attempt = 0; ; attempt++) {
-    const group = { request, size: processes, attempt, stop, ...{ emit: follow }, ...(stub && { stub }) };
+    const group = { request, program, size: processes, attempt, stop, emit: follow };
     const ranks = await runGroup(group);
     const failure = await failureOf(ranks, request.settings.processTimeout);
     if (failure === null) return;

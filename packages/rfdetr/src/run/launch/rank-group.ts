@@ -3,11 +3,9 @@
 import type { StopWish } from "../control/stop-wish.js";
 import type { TrainEvent } from "../files/events.js";
 import type { RankRequest } from "./messages.js";
-import { type RankListener, RankProcess, rankScript, storeFd } from "./rank-process.js";
+import { type RankListener, RankProcess, type RankProgram, storeFd } from "./rank-process.js";
 import { openStoreSocket, type StoreSocket } from "./store-socket.js";
 
-/** Milliseconds that processes have to end by themselves after another has failed, or after rank 0 is done. */
-const farewell = 10_000;
 /** Milliseconds in which this process hears of a signal itself, if it was to all: a Ctrl-C is. */
 const echo = 200;
 /** Milliseconds after which a process that was killed, and is still there, is left to the system. */
@@ -16,21 +14,19 @@ const oblivion = 5000;
 /** What a group needs to run. */
 export interface GroupOptions {
   request: Omit<RankRequest, "place">;
+  program: RankProgram;
   /** Number of processes. */
   size: number;
   /** Counts the attempts of a run: their keys in the store differ. */
   attempt: number;
   stop: StopWish;
   emit: (event: TrainEvent) => void;
-  /** For tests: another script than that of a rank, and milliseconds instead of `farewell`. */
-  stub?: { script: string; patience: number };
 }
 
 /** Starts the processes of a run. @returns all of them, when each has ended */
 export async function runGroup(options: GroupOptions): Promise<readonly RankProcess[]> {
-  const script = options.stub?.script ?? rankScript();
   const socket = await openStoreSocket();
-  return new RankGroup(options, script, socket).ended;
+  return new RankGroup(options, socket).ended;
 }
 
 class RankGroup {
@@ -42,7 +38,7 @@ class RankGroup {
   #clock: NodeJS.Timeout | null = null;
   #echo: NodeJS.Timeout | null = null;
 
-  constructor(options: GroupOptions, script: string, socket: StoreSocket) {
+  constructor(options: GroupOptions, socket: StoreSocket) {
     this.#options = options;
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -51,7 +47,7 @@ class RankGroup {
       for (const rank of this.#ranks) rank.tell({ stop: signal });
     });
     for (let rank = 0; rank < options.size; rank++) {
-      this.#ranks.push(new RankProcess(rank, script, rank === 0 ? socket : null, this.#listener(rank)));
+      this.#ranks.push(new RankProcess(rank, options.program.script, rank === 0 ? socket : null, this.#listener(rank)));
       // From here on only rank 0 has it: nobody accepts in its place.
       if (rank === 0) socket.close();
     }
@@ -91,7 +87,7 @@ class RankGroup {
   /** The first that ends gives the others some time to end as well. */
   #changed(): void {
     if (this.#ranks.some(({ exit }) => exit === null)) {
-      this.#clock ??= setTimeout(() => this.#killRest(), this.#options.stub?.patience ?? farewell);
+      this.#clock ??= setTimeout(() => this.#killRest(), this.#options.program.farewell);
       return;
     }
     this.#finish();

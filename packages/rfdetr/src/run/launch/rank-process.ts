@@ -104,5 +104,16 @@ export class RankProcess {
   }
 }
 
-/** The script of a process of a group. @throws InternalError if it was not built */
-export const rankScript = (): string => workerScript(import.meta.url, "rank-worker.js");
+/** What the processes of a group run. */
+export interface RankProgram {
+  /** Path of the script. */
+  script: string;
+  /** Milliseconds that processes have to end by themselves after another has failed, or after rank 0 is done. */
+  farewell: number;
+}
+
+/** The program of a rank that trains. @throws InternalError if it was not built */
+export const trainingRank = (): RankProgram => ({
+  script: workerScript(import.meta.url, "rank-worker.js"),
+  farewell: 10_000,
+});
