@@ -4,7 +4,7 @@ import type { ExportResult } from "../export/export-onnx.js";
 import type { ExportPrecision } from "../export/export-precisions.js";
 import { isExported } from "../onnx/exported-model.js";
 import { CheckpointError } from "../support/errors.js";
-import { callback, checkOptions, count, oneOf, sides, text } from "../support/options.js";
+import { callback, checkOptions, count, type OptionKind, oneOf, sides, text } from "../support/options.js";
 import type { HeldModel } from "./held-model.js";
 
 /** How a detector is exported. */
@@ -33,9 +33,12 @@ export interface DetectorExportOptions {
   ) => void;
 }
 
+const precisions = oneOf("fp32", "fp16", "int8");
+/** The export says why there is no bfloat16. */
+const precision: OptionKind = { ...precisions, fits: (value) => value === "bf16" || precisions.fits(value) };
 const exportOptions = {
   out: text,
-  precision: oneOf("fp32", "fp16", "bf16", "int8"),
+  precision,
   batch: { takes: 'positive integer or "dynamic"', fits: (value: unknown) => value === "dynamic" || count.fits(value) },
   resolution: sides,
   gridSample: oneOf(true, false),

@@ -13,7 +13,7 @@ import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/machine/version.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
-import { type ExportPrecision, tolerances } from "./export-precisions.js";
+import { type ExportPrecision, refuseBfloat16, tolerances } from "./export-precisions.js";
 import type { Graph } from "./graph/graph.js";
 import { type Drift, measureDrift } from "./precision/drift.js";
 import { driftText } from "./precision/drift-text.js";
@@ -80,7 +80,7 @@ export interface ExportResult {
  * are held to those of the model in float32. The proof is kept in the file. Nothing is left of a file that fails.
  * @throws CheckpointError if the weights cannot be loaded
  * @throws ModelConfigError if the model cannot have the resolution
- * @throws UsageError if `out` exists
+ * @throws UsageError if `out` exists, or for `bf16`, in which no file can be proved
  * @throws DataError if the dataset cannot be used
  * @throws ExportError if the file disagrees with the model; the message names the module where that begins
  * @example
@@ -90,6 +90,7 @@ export interface ExportResult {
  */
 export async function exportOnnx(options: ExportOptions): Promise<ExportResult> {
   const { out, precision, batch } = options;
+  refuseBfloat16(precision);
   checkOut(out);
   const { model, classNames, config } = loadModel(options.weights, options.reading);
   const [height, width] = options.resolution ?? [config.resolution, config.resolution];

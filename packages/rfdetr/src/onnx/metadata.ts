@@ -37,7 +37,7 @@ export interface ExportMetadata {
   preprocessing: Preprocessing;
   /** Detections that post-processing selects for each image. */
   numSelect: number;
-  /** Of the file, such as `fp32`, `fp16`, `bf16` or `int8`. */
+  /** Of the file, such as `fp32`, `fp16` or `int8`. */
   precision: string;
   /** Of the training, such as `bf16-mixed`; null if it is not known. */
   trainingPrecision: string | null;

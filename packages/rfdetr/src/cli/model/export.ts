@@ -2,6 +2,7 @@
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { ExportOptions, ExportResult } from "../../export/export-onnx.js";
+import { refuseBfloat16 } from "../../export/export-precisions.js";
 import { driftText } from "../../export/precision/drift-text.js";
 import { UsageError } from "../../support/errors.js";
 import { counted, fraction, shownPath } from "../../support/format.js";
@@ -68,7 +69,8 @@ export function addExport(program: Command, finish: (code: number) => void): voi
 
 async function exportCommand(flags: ExportFlags): Promise<number> {
   const console = consoleOf(flags);
-  const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "bf16", "int8"]);
+  refuseBfloat16(flags.precision);
+  const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "int8"]);
   const batch = flags.batch === "dynamic" ? flags.batch : positiveInteger("batch", flags.batch);
   const resolution = flags.resolution === undefined ? undefined : sidesOf(flags.resolution);
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);

@@ -1,6 +1,5 @@
 // The graph of a file in its precision.
 import type { RFDETRModel } from "../../model/rfdetr.js";
-import { ExportError } from "../../support/errors.js";
 import type { ExportPrecision } from "../export-precisions.js";
 import { clean } from "../graph/clean.js";
 import { gatherSampling } from "../graph/gather-sampling.js";
@@ -37,7 +36,6 @@ export interface Island {
 /**
  * Makes the graph of a model in a precision.
  * @returns the graph, and what is float32 in it beside what the policy keeps so
- * @throws ExportError for a precision in which nothing runs here
  */
 export async function preciseGraph(
   model: RFDETRModel,
@@ -50,10 +48,6 @@ export async function preciseGraph(
       return await float16Graph(model, options);
     case "int8":
       return await quantisedGraph(model, options);
-    default:
-      throw new ExportError(
-        `Expected fp32, fp16 or int8 for precision but received ${options.precision}: runtimes that compute in bfloat16 read an fp32 file`,
-      );
   }
 }
 

@@ -16,7 +16,7 @@ export interface Difference {
 }
 
 /** Relative differences that rounding makes. */
-const rounding: Readonly<Record<ExportPrecision, number>> = { fp32: 1e-3, fp16: 0.02, bf16: 0.1, int8: 0.3 };
+const rounding: Readonly<Record<ExportPrecision, number>> = { fp32: 1e-3, fp16: 0.02, int8: 0.3 };
 
 /**
  * Runs the graph with the last tensor of each module as an output, and finds the first that differs by more than
