@@ -27,6 +27,8 @@ export type { Selection } from "./predict/selection.js";
 export type { Tiling } from "./predict/tiles.js";
 export { type TrackedDetection, Tracker, type TrackOptions, track } from "./predict/tracking/tracker.js";
 export type { ModelInfo } from "./predict/types.js";
+export { type Video, type VideoFrame, type VideoOptions, video } from "./predict/video/video.js";
+export type { VideoName } from "./predict/video/video-name.js";
 export {
   type CallbackAnswer,
   type CallbackEvaluation,
@@ -57,4 +59,5 @@ export {
   RfdetrError,
   RunDirectoryError,
   UsageError,
+  VideoError,
 } from "./support/errors.js";

@@ -13,6 +13,8 @@ import {
   predictOne,
 } from "../predict/predictions.js";
 import type { ModelInfo } from "../predict/types.js";
+import { type Video, type VideoFrame, video } from "../predict/video/video.js";
+import { isVideoName, type VideoName } from "../predict/video/video-name.js";
 import type { TrainRun } from "../run/train-run.js";
 import { startWeights } from "../settings/start-weights.js";
 import { CheckpointError } from "../support/errors.js";
@@ -141,6 +143,16 @@ export class RFDETR {
   }
 
   /**
+   * Detects objects in the frames of a video, a camera (`camera:0`, `/dev/video0`) or a stream (`rtsp://…`), which the
+   * ffmpeg on the PATH reads; {@link video} chooses frames. A name that TypeScript does not know by its letters needs
+   * `video` as well.
+   * @throws VideoError while it is iterated: where there is no ffmpeg, and, after its good frames, where it is broken
+   * @example
+   * for await (const { source, detections } of detector.predict("traffic.mp4", { threshold: 0.4 }))
+   *   console.log(source.frame, source.seconds, detections.length);
+   */
+  predict(video: VideoName | Video, options?: PredictManyOptions): Predictions<VideoFrame>;
+  /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels. Runs
    * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded: a server that takes
    * addresses or paths from strangers must check them first.
@@ -160,11 +172,18 @@ export class RFDETR {
    * for await (const { source, detections, error } of detector.predict(sources, { batch: 8, onError: "return" }))
    *   console.log(source, error?.message ?? detections);
    */
-  predict(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options?: PredictManyOptions): Predictions;
+  predict<Source extends ImageInput>(
+    images: Iterable<Source> | AsyncIterable<Source>,
+    options?: PredictManyOptions,
+  ): Predictions<Source>;
   predict(
     images: ImageInput | Iterable<ImageInput> | AsyncIterable<ImageInput>,
     options: PredictManyOptions = {},
   ): Promise<Detection[]> | Predictions {
+    if (typeof images === "string" && isVideoName(images)) {
+      const { autoOrient } = options;
+      return this.predict(video(images, autoOrient === undefined ? {} : { autoOrient }), options);
+    }
     const detect: DetectBatch = async (batch, settings, signal) =>
       (await this.#held.loaded()).detect(batch, settings, signal);
     if (!isMany(images)) return this.#predictOne(images, options, detect);

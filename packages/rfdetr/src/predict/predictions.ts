@@ -4,6 +4,7 @@ import { UsageError } from "../support/errors.js";
 import { type ImageInput, imageSource } from "./inputs/image-input.js";
 import type { ImageSource } from "./inputs/picture.js";
 import type { DetectOptions, ImagePrediction } from "./types.js";
+import { Video } from "./video/video.js";
 
 /** What is found in images, and how. */
 export interface PredictOptions extends DetectOptions {
@@ -29,8 +30,8 @@ export interface PredictManyOptions extends PredictOptions {
 }
 
 /** What was found in one of many images. */
-export interface SourcePrediction extends ImagePrediction {
-  source: ImageInput;
+export interface SourcePrediction<Source extends ImageInput = ImageInput> extends ImagePrediction {
+  source: Source;
   /** Why the image cannot be read, with `onError: "return"`. Its size is 0 then, and it has no detections. */
   error?: Error;
 }
@@ -52,17 +53,15 @@ export type DetectBatch = (
  * for await (const { source, detections } of detector.predict(["a.jpg", "b.jpg"], { batch: 2 }))
  *   console.log(source, detections.length);
  */
-export class Predictions implements AsyncIterable<SourcePrediction>, PromiseLike<Detection[][]> {
-  readonly #sources: Iterable<ImageInput> | AsyncIterable<ImageInput>;
+export class Predictions<Source extends ImageInput = ImageInput>
+  implements AsyncIterable<SourcePrediction<Source>>, PromiseLike<Detection[][]>
+{
+  readonly #sources: Iterable<Source> | AsyncIterable<Source>;
   readonly #options: PredictManyOptions;
   readonly #detect: DetectBatch;
   #list: Promise<Detection[][]> | null = null;
 
-  constructor(
-    sources: Iterable<ImageInput> | AsyncIterable<ImageInput>,
-    options: PredictManyOptions,
-    detect: DetectBatch,
-  ) {
+  constructor(sources: Iterable<Source> | AsyncIterable<Source>, options: PredictManyOptions, detect: DetectBatch) {
     this.#sources = sources;
     this.#options = options;
     this.#detect = detect;
@@ -79,6 +78,8 @@ export class Predictions implements AsyncIterable<SourcePrediction>, PromiseLike
   }
 
   async #collect(): Promise<Detection[][]> {
+    if (this.#sources instanceof Video)
+      throw new UsageError("Expected predictions of a video to be iterated: a list of all its frames may have no end");
     if (this.#options.onError === "return")
       throw new UsageError("Expected predictions with onError return to be iterated: a list has no place for an error");
     const list: Detection[][] = [];
@@ -86,15 +87,16 @@ export class Predictions implements AsyncIterable<SourcePrediction>, PromiseLike
     return list;
   }
 
-  [Symbol.asyncIterator](): AsyncGenerator<SourcePrediction> {
+  [Symbol.asyncIterator](): AsyncGenerator<SourcePrediction<Source>> {
     return this.#run(false);
   }
 
   /** @param every whether an image that cannot be read takes a place in the results */
-  async *#run(every: boolean): AsyncGenerator<SourcePrediction> {
+  async *#run(every: boolean): AsyncGenerator<SourcePrediction<Source>> {
     const { signal, onError = "throw" } = this.#options;
     const left = new AbortController();
-    const batches = this.#batches(left.signal);
+    const sources = iteratorOf(this.#sources);
+    const batches = this.#batches(sources, left.signal);
     try {
       for (;;) {
         const { value, done } = await abortable(batches.next(), signal);
@@ -115,25 +117,34 @@ export class Predictions implements AsyncIterable<SourcePrediction>, PromiseLike
     } finally {
       // What was sent ahead is dropped, and a source that never answers is not waited for.
       left.abort();
+      Promise.resolve(sources.return?.()).catch(() => {});
       batches.return(undefined).catch(() => {});
     }
   }
 
   /** Batches in their order. One is sent ahead, so that its images are decoded while the model works. */
-  async *#batches(signal: AbortSignal): AsyncGenerator<StartedBatch> {
+  async *#batches(iterator: AsyncIterator<Source>, signal: AbortSignal): AsyncGenerator<StartedBatch<Source>> {
     const { batch = 1, onError: _, ...options } = this.#options;
-    let ahead: StartedBatch | null = null;
-    let sources: ImageInput[] = [];
-    const start = (): StartedBatch => {
+    let ahead: StartedBatch<Source> | null = null;
+    let sources: Source[] = [];
+    const start = (): StartedBatch<Source> => {
       const started = { sources, results: detectAll(sources, { ...options, signal }, this.#detect) };
       // A failure is thrown where its batch is awaited.
       started.results.catch(() => {});
       sources = [];
       return started;
     };
-    for await (const source of this.#sources) {
-      sources.push(source);
-      if (sources.length < batch) continue;
+    /** What became of the sources: those before a failure have their results. */
+    let end: { error: unknown } | "open" | "done" = "open";
+    while (end === "open") {
+      try {
+        const { value, done } = await iterator.next();
+        if (done) end = "done";
+        else sources.push(value);
+      } catch (error) {
+        end = { error };
+      }
+      if (sources.length < batch || end !== "open") continue;
       const next = start();
       if (ahead !== null) yield ahead;
       ahead = next;
@@ -141,12 +152,26 @@ export class Predictions implements AsyncIterable<SourcePrediction>, PromiseLike
     const last = sources.length > 0 ? start() : null;
     if (ahead !== null) yield ahead;
     if (last !== null) yield last;
+    if (typeof end === "object") throw end.error;
   }
 }
 
-interface StartedBatch {
-  sources: ImageInput[];
+interface StartedBatch<Source> {
+  sources: Source[];
   results: Promise<(ImagePrediction | Error)[]>;
+}
+
+/** The items of an iterable, as one whose items are waited for. */
+function iteratorOf<T>(items: Iterable<T> | AsyncIterable<T>): AsyncIterator<T, undefined> {
+  if (Symbol.asyncIterator in items) return items[Symbol.asyncIterator]();
+  const iterator = items[Symbol.iterator]();
+  return {
+    next: async () => iterator.next(),
+    return: async () => {
+      iterator.return?.();
+      return { value: undefined, done: true };
+    },
+  };
 }
 
 /** Checks the images of a batch and runs it with those that are images. */

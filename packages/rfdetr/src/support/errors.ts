@@ -140,6 +140,14 @@ export class PictureError extends RfdetrError {
 }
 
 /**
+ * A video or a camera cannot be read, or a video cannot be written. What to do: install ffmpeg where the message says
+ * that there is none; repair a video that is broken; the frames before the fault were read.
+ */
+export class VideoError extends RfdetrError {
+  readonly code = "ERR_VIDEO";
+}
+
+/**
  * A model cannot be exported, or an exported file disagrees with it.
  * What to do: change what the message names; a file that disagrees is not kept.
  */

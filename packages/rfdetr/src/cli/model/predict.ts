@@ -4,7 +4,7 @@ import type { RFDETR } from "../../detector/detector.js";
 import type { FileError, FilePrediction } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
 import type { StopSignal } from "../../run/control/stop-wish.js";
-import { UsageError } from "../../support/errors.js";
+import { expected, UsageError } from "../../support/errors.js";
 import { counted, shownPath } from "../../support/format.js";
 import { Console } from "../console/console.js";
 import { unbroken } from "../console/style.js";
@@ -24,6 +24,7 @@ import {
   withWeightsFlags,
 } from "../context.js";
 import { exitCodes } from "../stop-requests.js";
+import { Interruption } from "./interruption.js";
 import type { PredictOutput } from "./predict-output.js";
 
 interface PredictFlags extends OutputFlags, WeightsFlags {
@@ -41,6 +42,10 @@ interface PredictFlags extends OutputFlags, WeightsFlags {
   draw: boolean;
   crops?: boolean;
   device: string;
+  track?: boolean;
+  every?: number | string;
+  start?: number | string;
+  end?: number | string;
 }
 
 /** Registers `rfdetr predict`. */
@@ -48,8 +53,8 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
   const command = withOutputFlags(
     program
       .command("predict")
-      .description("Detect objects in images and draw them")
-      .argument("<image...>", "images, folders, or patterns such as 'photos/**/*.jpg'")
+      .description("Detect objects in images or videos and draw them")
+      .argument("<source...>", "images, folders, patterns such as 'photos/**/*.jpg'; or videos, camera:0, rtsp://…")
       .requiredOption(
         "--weights <file>",
         "trained weights: a file, a run folder, the name of published ones such as nano, or an exported .onnx",
@@ -68,6 +73,10 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--format <name>", "also write the results as json, coco, yolo or csv")
       .option("--no-draw", "write no pictures")
       .option("--crops", "cut the objects out, into the folder crops of the output, by class")
+      .option("--track", "follow the objects of a video: ByteTrack")
+      .option("--every <n>", "of a video, read every n-th frame", numeric)
+      .option("--start <s>", "seconds of a video at which reading begins", numeric)
+      .option("--end <s>", "seconds of a video at which reading ends", numeric)
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
   );
@@ -88,6 +97,11 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     throw new UsageError(`Expected --out beside --json and --format ${format}: stdout takes one of them`);
   const onStdout = flags.out === undefined && format !== null && format !== "yolo";
   const console = new Console({ json: json || onStdout, ...(flags.plain ? { plain: true } : {}) });
+  const { isVideoName } = await import("../../predict/video/video-name.js");
+  const options = { threshold, batch, ...selection, antialias: flags.antialias, autoOrient: flags.autoOrient };
+  if (inputs.some(isVideoName)) return predictFrames(console, inputs, flags, { precision, ...options });
+  for (const flag of ["track", "every", "start", "end"] as const)
+    if (flags[flag] !== undefined) throw new UsageError(`Expected a video for --${flag} but received images`);
   const { belowInWords, findImages, kindsInWords } = await import("../../predict/inputs/inputs.js");
   const { files, passedOver, below } = findImages(inputs);
   if (passedOver.size > 0) console.warning(`passed over ${kindsInWords(passedOver)}, which cannot be decoded`);
@@ -108,7 +122,6 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     const { fontWarning } = await import("../../predict/drawing/lettering.js");
     const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
     if (fonts !== null) console.warning(fonts);
-    const options = { threshold, batch, ...selection, antialias: flags.antialias, autoOrient: flags.autoOrient };
     const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
     console.end();
     const text = output.finish(images, errors, detector.classNames ?? []);
@@ -149,37 +162,78 @@ async function predictFiles(
   output: PredictOutput,
   console: Console,
 ): Promise<Outcome> {
-  const outcome: Outcome = { images: [], errors: [], signal: null };
-  const { images, errors } = outcome;
+  const images: FilePrediction[] = [];
+  const errors: FileError[] = [];
   const { inOneLine } = await import("../../predict/outputs/result-formats.js");
-  const stop = new AbortController();
-  const handlers = (Object.keys(exitCodes) as StopSignal[]).map((name) => {
-    const handler = (): void => {
-      outcome.signal ??= name;
-      stop.abort();
-    };
-    process.once(name, handler);
-    return () => process.off(name, handler);
-  });
+  const interruption = new Interruption();
   const onError = (error: Error, source: unknown): void => {
     errors.push({ file: String(source), message: error.message });
     console.warning(error.message);
   };
   try {
-    for await (const { source, ...detected } of detector.predict(files, { ...options, onError, signal: stop.signal })) {
-      const image = { file: String(source), ...detected };
-      await output.add(image, detector.classNames ?? []);
-      images.push(image);
-      const found = inOneLine(image.detections).split(", ").map(unbroken).join(", ");
-      console.sentence(`${image.file}: ${found}`, 4);
-      console.live(`${images.length + errors.length}/${counted(files.length, "image")}`);
-    }
-  } catch (error) {
-    if (outcome.signal === null || !stop.signal.aborted || error !== stop.signal.reason) throw error;
+    await interruption.during(async () => {
+      const predictions = detector.predict(files, { ...options, onError, signal: interruption.abort });
+      for await (const { source, ...detected } of predictions) {
+        const image = { file: String(source), ...detected };
+        await output.add(image, detector.classNames ?? []);
+        images.push(image);
+        const found = inOneLine(image.detections).split(", ").map(unbroken).join(", ");
+        console.sentence(`${image.file}: ${found}`, 4);
+        console.live(`${images.length + errors.length}/${counted(files.length, "image")}`);
+      }
+    });
   } finally {
-    for (const remove of handlers) remove();
+    interruption.close();
   }
-  return outcome;
+  return { images, errors, signal: interruption.signal };
+}
+
+/** Predicts videos: see `predict-videos.ts`. */
+async function predictFrames(
+  console: Console,
+  inputs: readonly string[],
+  flags: PredictFlags,
+  { precision, ...options }: PredictManyOptions & { precision: (typeof precisions)[number] },
+): Promise<number> {
+  const { isVideoName } = await import("../../predict/video/video-name.js");
+  const other = inputs.find((input) => !isVideoName(input));
+  if (other !== undefined)
+    throw new UsageError(`Expected images or videos but received both, such as ${other}: run the command for each`);
+  if (flags.crops) throw new UsageError("Expected images for --crops but received a video");
+  if (flags.format !== undefined && flags.format !== "json")
+    throw new UsageError(`Expected json for --format with a video but received ${flags.format}`);
+  const { concludeVideos, openVideoOutput, predictVideos } = await import("./predict-videos.js");
+  const writes = flags.out !== undefined || !console.json;
+  const task = {
+    ...{ out: flags.out ?? null, writes, draw: flags.draw && writes, track: flags.track ?? false },
+    frames: {
+      ...(flags.every === undefined ? {} : { every: positiveInteger("every", flags.every) }),
+      ...(flags.start === undefined ? {} : { start: seconds("start", flags.start) }),
+      ...(flags.end === undefined ? {} : { end: seconds("end", flags.end) }),
+    },
+  };
+  const output = openVideoOutput(inputs, task);
+  try {
+    const { RFDETR } = await import("../../detector/detector.js");
+    const weights = await weightsPath(console, flags.weights);
+    await using detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
+    const { fontWarning } = await import("../../predict/drawing/lettering.js");
+    const fonts = task.draw ? await fontWarning(detector.classNames ?? []) : null;
+    if (fonts !== null) console.warning(fonts);
+    const outcome = await predictVideos(detector, inputs, options, task, { output, console });
+    console.end();
+    concludeVideos(console, outcome, output.folder?.path ?? null);
+    if (outcome.signal !== null) return exitCodes[outcome.signal];
+    return outcome.failed === 0 ? exit.done : outcome.frames === 0 ? exit.failed : exit.partial;
+  } finally {
+    output.folder?.removeEmpty();
+  }
+}
+
+/** @throws UsageError unless a flag has a number of seconds. */
+function seconds(name: string, value: unknown): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw new UsageError(expected("seconds", name, value));
 }
 
 function conclude(

@@ -44,8 +44,9 @@ export async function decode(image: ImageSource, autoOrient = true, atLeast = 0)
         channels: 3,
       };
     }
-    const pixels = await rgbPixels(raw(image));
-    return { ...pixels, channels: 3, original: { width: pixels.width, height: pixels.height } };
+    const pixels = image.channels === 3 ? whole(image) : await rgbPixels(asSharp(whole(image)));
+    const { data, width, height } = pixels;
+    return { data, width, height, channels: 3, original: { width, height } };
   } catch (cause) {
     checkMemory(cause, `decode ${name}`);
     if (cause instanceof MemoryError) throw cause;
@@ -67,12 +68,13 @@ export async function decode(image: ImageSource, autoOrient = true, atLeast = 0)
 export const asSharp = ({ data, width, height, channels }: RawImage): Sharp =>
   sharp(data, { raw: { width, height, channels } });
 
-function raw({ data, width, height, channels }: RawImage): Sharp {
+/** @throws an error if the bytes do not fit the size */
+function whole({ data, width, height, channels }: RawImage): RawImage {
   if (data.length !== width * height * channels) {
     const expected = width * height * channels;
     throw new Error(`${width}×${height} pixels of ${channels} channels need ${expected} bytes, not ${data.length}`);
   }
-  return asSharp({ data, width, height, channels });
+  return { data, width, height, channels };
 }
 
 /** Where and how an image is written. */

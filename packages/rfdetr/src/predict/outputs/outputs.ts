@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   type Stats,
@@ -22,16 +23,27 @@ import { makeFolder, removeEmpty, syncFile, writeFailure } from "../../support/f
 
 /** Formats that pictures are written in; images in any other become JPEG. */
 const writable: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp"]);
+/** Extensions of videos that hold what is written; all others get a second one. */
+const writableVideos: ReadonlySet<string> = new Set([".mp4", ".m4v", ".mov"]);
 
 /**
  * A name for the picture of each image: its path below the folder that all images share, so that images of the same
  * name in different folders keep different names. Pictures keep the format of their image where it can be written.
  */
 export function pictureNames(files: readonly string[]): string[] {
+  return names(files, writable, ".jpg");
+}
+
+/** The same for drawn videos. */
+export function videoNames(files: readonly string[]): string[] {
+  return names(files, writableVideos, ".mp4");
+}
+
+function names(files: readonly string[], kept: ReadonlySet<string>, usual: string): string[] {
   const taken = new Set<string>();
   return namesBelow(files).map((name) => {
     const extension = extname(name);
-    const ending = writable.has(extension.toLowerCase()) ? extension : ".jpg";
+    const ending = kept.has(extension.toLowerCase()) ? extension : usual;
     const stem = ending === extension ? name.slice(0, -extension.length) : name;
     let free = stem + ending;
     for (let n = 2; taken.has(free); n++) free = `${stem}-${n}${ending}`;
@@ -123,25 +135,78 @@ export class OutputFolder {
    * @throws RunDirectoryError if the name is in use, or if the file cannot be written
    */
   write(name: string, content: Uint8Array | string): string {
+    const temporary = this.temporary(name);
+    try {
+      writeFileSync(temporary, content, { flag: "wx" });
+      return this.place(temporary, name, sha256(content));
+    } catch (error) {
+      throw writeFailure(join(this.#folder(), name), error);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  }
+
+  /** A path for a file that something else writes, until {@link place} gives it its name. */
+  temporary(name: string): string {
+    const path = join(this.#folder(), name);
+    this.#made.unshift(...makeFolder(dirname(path)));
+    return join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
+  }
+
+  /**
+   * Gives a whole file its name.
+   * @param hash of its content
+   * @returns its path
+   * @throws RunDirectoryError if the name is in use, or if the file cannot be moved
+   */
+  place(temporary: string, name: string, hash = hashOf(temporary)): string {
+    const path = join(this.#folder(), name);
+    try {
+      syncFile(temporary);
+      if (this.#own.has(name)) renameSync(temporary, path);
+      else renameToNew(temporary, path);
+      this.#list(name, hash);
+    } catch (error) {
+      throw writeFailure(path, error);
+    }
+    return path;
+  }
+
+  /**
+   * Begins a file that grows line by line, so that what was written stays if the program is killed. Call `end` when it
+   * is whole, so that later predictions may replace it.
+   * @throws RunDirectoryError if the name is in use, or if the file cannot be written
+   */
+  lines(name: string): { write(line: string): void; end(): void } {
+    const path = join(this.#folder(), name);
+    this.#made.unshift(...makeFolder(dirname(path)));
+    const tried = <T>(action: () => T): T => {
+      try {
+        return action();
+      } catch (error) {
+        throw writeFailure(path, error);
+      }
+    };
+    const file = tried(() => {
+      if (this.#own.has(name)) rmSync(path);
+      return openSync(path, "wx");
+    });
+    return {
+      write: (line) => tried(() => void writeSync(file, `${line}\n`)),
+      end: () =>
+        tried(() => {
+          closeSync(file);
+          this.#list(name, hashOf(path));
+        }),
+    };
+  }
+
+  #folder(): string {
     if (this.#path === null) {
       this.#path = freshFolder("predictions");
       this.#made.push(this.#path);
     }
-    const path = join(this.#path, name);
-    this.#made.unshift(...makeFolder(dirname(path)));
-    const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
-    try {
-      writeFileSync(temporary, content, { flag: "wx" });
-      syncFile(temporary);
-      if (this.#own.has(name)) renameSync(temporary, path);
-      else renameToNew(temporary, path);
-      this.#list(name, content);
-    } catch (error) {
-      throw writeFailure(path, error);
-    } finally {
-      rmSync(temporary, { force: true });
-    }
-    return path;
+    return this.#path;
   }
 
   /** Removes those of the folders that were made here that are empty: nothing could be written. */
@@ -149,11 +214,11 @@ export class OutputFolder {
     removeEmpty(this.#made);
   }
 
-  #list(name: string, content: Uint8Array | string): void {
+  #list(name: string, hash: string): void {
     const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
     const file = openSync(join(this.#path as string, listing), O_APPEND | O_CREAT | O_WRONLY | (O_NOFOLLOW ?? 0));
     try {
-      writeSync(file, listed(sha256(content), name));
+      writeSync(file, listed(hash, name));
     } finally {
       closeSync(file);
     }
@@ -187,12 +252,25 @@ function ownFiles(folder: string, names: readonly string[], images: readonly str
       const entry = exists(path);
       const known = hashes.get(name);
       if (known === undefined || entry === undefined || !entry.isFile() || read.has(identity(entry))) return false;
-      return sha256(readFileSync(path)) === known;
+      return hashOf(path) === known;
     }),
   );
 }
 
 const sha256 = (content: Uint8Array | string) => createHash("sha256").update(content).digest("hex");
+
+/** The hash of a file, which may be larger than the memory. */
+function hashOf(path: string): string {
+  const hash = createHash("sha256");
+  const file = openSync(path, "r");
+  try {
+    const piece = Buffer.alloc(2 ** 20);
+    for (let read = readSync(file, piece); read > 0; read = readSync(file, piece)) hash.update(piece.subarray(0, read));
+  } finally {
+    closeSync(file);
+  }
+  return hash.digest("hex");
+}
 
 /** The same for all names of a file. */
 const identity = (state: Stats | undefined) => `${state?.dev}:${state?.ino}`;

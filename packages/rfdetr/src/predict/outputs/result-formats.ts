@@ -24,15 +24,31 @@ export function jsonResults(images: readonly FilePrediction[], errors: readonly 
       file,
       width,
       height,
-      detections: detections.map(({ box, score, classId, className }) => ({
-        box,
-        score,
-        class_id: classId,
-        class_name: className,
-      })),
+      detections: detections.map(jsonDetection),
     })),
     ...(errors.length === 0 ? {} : { errors }),
   };
+}
+
+const jsonDetection = ({ box, score, classId, className }: Detection): object => ({
+  box,
+  score,
+  class_id: classId,
+  class_name: className,
+});
+
+/** A line about a frame of a video. Detections that were followed have the number of their track, or null. */
+export function frameResult(result: {
+  file: string;
+  frame: { frame: number; seconds: number | null; width: number; height: number };
+  detections: readonly (Detection & { trackId?: number | null })[];
+}): object {
+  const { frame, seconds, width, height } = result.frame;
+  const detections = result.detections.map(({ trackId, ...detection }) => ({
+    ...jsonDetection(detection),
+    ...(trackId === undefined ? {} : { track_id: trackId }),
+  }));
+  return { file: result.file, frame, seconds, width, height, detections };
 }
 
 /**

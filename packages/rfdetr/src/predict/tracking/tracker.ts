@@ -1,5 +1,6 @@
 // Follows objects through the frames of a video: ByteTrack. No import of Node.
 import type { Detection } from "../../model/types.js";
+import type { ImageInput } from "../inputs/image-input.js";
 import type { SourcePrediction } from "../predictions.js";
 import { boxIou } from "../tiles.js";
 import { bestPairs } from "./best-pairs.js";
@@ -151,10 +152,10 @@ export class Tracker {
  * for await (const { source, detections } of track(detector.predict(pictures, { threshold: 0.1 })))
  *   console.log(source, detections.map(({ trackId, className }) => `${className} ${trackId}`));
  */
-export async function* track(
-  predictions: AsyncIterable<SourcePrediction> | Iterable<SourcePrediction>,
+export async function* track<Source extends ImageInput>(
+  predictions: AsyncIterable<SourcePrediction<Source>> | Iterable<SourcePrediction<Source>>,
   options: TrackOptions = {},
-): AsyncGenerator<Omit<SourcePrediction, "detections"> & { detections: TrackedDetection[] }> {
+): AsyncGenerator<Omit<SourcePrediction<Source>, "detections"> & { detections: TrackedDetection[] }> {
   const tracker = new Tracker(options);
   for await (const frame of predictions) yield { ...frame, detections: tracker.update(frame.detections) };
 }
