@@ -7,9 +7,10 @@
 //                                 [--json]
 //
 // The clients are another process on the same cores, which takes time from the server; a real one has them elsewhere.
-// The lag is that of a timer of one millisecond. For the memory over many predictions: --model tiny --images 10000.
+// The lag is that of a timer of one millisecond. On Linux it is told apart: the time that the server's own thread worked
+// in between, and the time that it waited for a core. For the memory over many predictions: --model tiny --images 10000.
 import { execFileSync, fork } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -59,10 +60,12 @@ async function serve() {
     await new Promise((ready) => clients.once("message", ready));
     const lag = monitorEventLoopDelay({ resolution: 1 });
     lag.enable();
+    const parts = watchThread();
     const start = performance.now();
     const code = await new Promise((ended) => clients.once("exit", ended));
     const seconds = (performance.now() - start) / 1000;
     lag.disable();
+    const { worked, waited } = parts();
     server.close();
     if (code !== 0) throw new Error("The clients failed");
     const milliseconds = (/** @type {number} */ nanoseconds) => Math.max(0, nanoseconds / 1e6 - 1);
@@ -74,12 +77,49 @@ async function serve() {
         ...{ median: milliseconds(lag.percentile(50)), p99: milliseconds(lag.percentile(99)) },
         max: milliseconds(lag.max),
       },
+      ...{ worked_milliseconds: worked, waited_milliseconds: waited },
       rss_bytes: rss,
     });
     await detector.dispose();
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/**
+ * How long the main thread works between two turns of a timer of one millisecond, and how long it waits for a core.
+ * @returns what ends it and gives both in milliseconds; null where the system does not tell
+ */
+function watchThread() {
+  let file = -1;
+  try {
+    file = openSync("/proc/self/schedstat", "r");
+  } catch {
+    return () => ({ worked: null, waited: null });
+  }
+  const text = Buffer.alloc(128);
+  const now = () =>
+    text
+      .toString("latin1", 0, readSync(file, text, 0, 128, 0))
+      .split(" ")
+      .map(Number);
+  /** @type {[number[], number[]]} */
+  const spans = [[], []];
+  let before = now();
+  const clock = setInterval(() => {
+    const after = now();
+    for (const i of [0, 1]) spans[i].push((after[i] - before[i]) / 1e6);
+    before = after;
+  }, 1);
+  const figures = (/** @type {number[]} */ span) => {
+    span.sort((a, b) => a - b);
+    const at = (/** @type {number} */ share) => span[Math.floor(share * (span.length - 1))];
+    return { median: at(0.5), p99: at(0.99), max: at(1) };
+  };
+  return () => {
+    clearInterval(clock);
+    return { worked: figures(spans[0]), waited: figures(spans[1]) };
+  };
 }
 
 /** Weights that know nothing, made by a process of their own, so that the server's has the model in one thread only. */
@@ -108,6 +148,11 @@ function report(result) {
   console.log(
     `lag of the event loop: median ${median.toFixed(2)} ms, 99 % below ${p99.toFixed(2)} ms, at most ${max.toFixed(2)} ms`,
   );
+  const { worked_milliseconds: worked, waited_milliseconds: waited } = result;
+  if (worked !== null)
+    console.log(
+      `of it the thread's own work at most ${worked.max.toFixed(2)} ms (99 % below ${worked.p99.toFixed(2)}), waiting for a core at most ${waited.max.toFixed(2)} ms (99 % below ${waited.p99.toFixed(2)})`,
+    );
   console.log(`memory after each tenth of ${result.images} images, in MiB: ${mib.join(" ")}`);
 }
 

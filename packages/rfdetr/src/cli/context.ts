@@ -125,6 +125,14 @@ export function wholeNumber(name: string, value: unknown): number {
   throw new UsageError(expected("integer of 0 or more", name, value));
 }
 
+/** Height and width of `384x640`, or of one side. @throws UsageError */
+export function sides(name: string, text: string): [height: number, width: number] {
+  const [height, width = height, ...more] = text.split("x").map((side) => (/^\d+$/.test(side) ? Number(side) : 0));
+  if (more.length > 0 || !(height > 0 && width > 0))
+    throw new UsageError(`Expected height and width such as 384x640 for ${name} but received ${text}`);
+  return [height, width];
+}
+
 /** @throws RfdetrError unless `value` is a number from 0 to 1. */
 export function share(name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0 && value <= 1) return value;

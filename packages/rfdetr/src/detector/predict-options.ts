@@ -40,9 +40,16 @@ const tiling: OptionKind = {
   },
 };
 
+/** The side of a square, or height and width. */
+const shape: OptionKind = {
+  takes: "side in pixels, or [height, width],",
+  fits: (value) => count.fits(value) || sides.fits(value),
+};
+
 /** What `predict` takes for one image. */
 export const predictOptions = {
   tiles: tiling,
+  shape,
   threshold: shares,
   classes: texts,
   maxDetections: count,
@@ -52,6 +59,11 @@ export const predictOptions = {
   ...resizeOptions,
 };
 
+const countOrAuto: OptionKind = {
+  takes: 'positive integer or "auto"',
+  fits: (value) => value === "auto" || count.fits(value),
+};
+
 /** A function, or the name of a usual one. */
 const handling: OptionKind = {
   takes: '"throw", "return" or a function',
@@ -59,4 +71,4 @@ const handling: OptionKind = {
 };
 
 /** What `predict` takes for many images. */
-export const predictManyOptions = { ...predictOptions, batch: count, onError: handling };
+export const predictManyOptions = { ...predictOptions, batch: countOrAuto, onError: handling };

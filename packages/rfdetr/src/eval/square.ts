@@ -4,14 +4,19 @@ import type { RgbPixels } from "../data/images/rgb.js";
 import { type ResizeOptions, resizePixels } from "./pixels.js";
 
 /**
- * Resizes an image to a square: the bytes of {@link resizePixels}.
- * @param side in pixels
- * @returns `[side, side, 3]`: bytes, or without antialias float32 on the scale 0 to 1
+ * Resizes an image to a square, or another shape: the bytes of {@link resizePixels}.
+ * @param shape side of the square, or height and width, in pixels
+ * @returns `[height, width, 3]`: bytes, or without antialias float32 on the scale 0 to 1
  */
-export function toSquare(image: RgbPixels, side: number, options: ResizeOptions = {}): Uint8Array | Float32Array {
-  if (options.antialias === false) return resizePixels(image, [side, side], options);
+export function toSquare(
+  image: RgbPixels,
+  shape: number | readonly [height: number, width: number],
+  options: ResizeOptions = {},
+): Uint8Array | Float32Array {
+  const [toHeight, toWidth] = typeof shape === "number" ? [shape, shape] : shape;
+  if (options.antialias === false) return resizePixels(image, [toHeight, toWidth], options);
   const { data, width, height } = image;
   return noGrad(() =>
-    scope(() => ops.resizeRgb(tensor(data, { shape: [height, width, 3] }), side, side).toArray() as Uint8Array),
+    scope(() => ops.resizeRgb(tensor(data, { shape: [height, width, 3] }), toHeight, toWidth).toArray() as Uint8Array),
   );
 }

@@ -2,7 +2,7 @@
 
 import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
-import { joinPixels, type ResizeOptions } from "../eval/pixels.js";
+import { joinPixels } from "../eval/pixels.js";
 import { toSquare } from "../eval/square.js";
 import { inFloat32 } from "../model/outputs.js";
 import { postprocess, type ScoredBoxes, toArrays } from "../model/postprocess.js";
@@ -10,6 +10,7 @@ import { modelAutocast } from "../model/precision.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
+import { checkInputSize } from "../model/variants.js";
 import { listDetections, rowNames } from "../onnx/detections.js";
 import { NumericsError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
@@ -18,7 +19,15 @@ import { loadModel } from "../weights/weights.js";
 import { decode, type ImageSource } from "./inputs/picture.js";
 import { prepareImage } from "./prepared-image.js";
 import { checkSelection, lowestThreshold } from "./selection.js";
-import type { DecodedImage, DetectOptions, HostedModel, ImagePrediction, SquareImage } from "./types.js";
+import {
+  type DecodedImage,
+  type DetectOptions,
+  type HostedModel,
+  type ImagePrediction,
+  type Shape,
+  type SquareImage,
+  sidesOf,
+} from "./types.js";
 
 /**
  * A model that is ready to detect, on the thread that calls it.
@@ -81,32 +90,44 @@ export class Predictor implements HostedModel {
    * Detections of one decoded image.
    * @throws NumericsError if the model's results are not finite
    * @throws UsageError for the name of a class that the model does not have
+   * @throws ModelConfigError for a shape that the model cannot see
    */
   detectPixels(image: DecodedImage, options: DetectOptions = {}): ImagePrediction {
     checkSelection(options, this.classNames);
+    if (options.shape !== undefined) this.checkShape(options.shape);
     const { squares, finish } = prepareImage(this, image, options);
-    return finish(squares.flatMap((square) => this.detectSquares([square], lowestThreshold(options))));
+    return finish(squares.flatMap((square) => this.detectSquares([square], lowestThreshold(options), options.shape)));
   }
 
   /** A decoded image at the model's size. */
-  toSquare(image: DecodedImage, options: ResizeOptions): SquareImage {
+  toSquare(image: DecodedImage, options: Pick<DetectOptions, "antialias" | "shape">): SquareImage {
     const { width, height } = image.original ?? image;
-    return { pixels: toSquare(image, this.config.resolution, options), width, height };
+    return { pixels: toSquare(image, options.shape ?? this.config.resolution, options), width, height };
+  }
+
+  /** @throws ModelConfigError if the sides are no multiples of the patch size times the windows */
+  checkShape(shape: Shape): void {
+    checkInputSize(this.config, ...sidesOf(shape));
   }
 
   /**
    * Detects objects in a batch of images, in one forward pass.
    * @param images resized in the same way
+   * @param shape of the images
    * @throws NumericsError if the model's results are not finite
    */
-  detectSquares(images: readonly SquareImage[], threshold = 0.5): ImagePrediction[] {
-    const { resolution: side, numSelect } = this.config;
+  detectSquares(
+    images: readonly SquareImage[],
+    threshold = 0.5,
+    shape: Shape = this.config.resolution,
+  ): ImagePrediction[] {
+    const [rows, columns] = sidesOf(shape);
     return noGrad(() =>
       scope(() => {
         const pixels = joinPixels(images.map((image) => image.pixels));
-        const outputs = this.forward(normalise_(imagesToTensor(pixels, images.length, side, side, this.device)));
+        const outputs = this.forward(normalise_(imagesToTensor(pixels, images.length, rows, columns, this.device)));
         const sizes = images.map(({ width, height }) => [height, width] as const);
-        return postprocess(outputs, sizes, numSelect).map((tensors, i) => {
+        return postprocess(outputs, sizes, this.config.numSelect).map((tensors, i) => {
           const found = toArrays(tensors);
           checkFinite(found, this.name);
           const { width, height } = images[i];

@@ -1,6 +1,8 @@
 // Predictions for many images: an async iterable, or a list when awaited.
 import type { Detection } from "../model/types.js";
 import { UsageError } from "../support/errors.js";
+import { isOutOfMemory } from "../support/machine/memory-error.js";
+import { BatchSize } from "./batch-size.js";
 import { type ImageInput, imageSource } from "./inputs/image-input.js";
 import type { ImageSource } from "./inputs/picture.js";
 import type { DetectOptions, ImagePrediction } from "./types.js";
@@ -19,8 +21,11 @@ export interface PredictOptions extends DetectOptions {
 
 /** As for one image, and how many go together. */
 export interface PredictManyOptions extends PredictOptions {
-  /** Images in a forward pass; default 1. Results equal those one by one up to the rounding of the sums. */
-  batch?: number;
+  /**
+   * Images in a forward pass; default 1. Results equal those one by one up to the rounding of the sums. `auto` tries 1,
+   * 2, 4, … on the first batches, as long as an image gets faster and memory suffices; for a camera it is 1.
+   */
+  batch?: number | "auto";
   /**
    * What becomes of an image that cannot be read, while the others go on. A function is called with its error, and
    * iterating passes over it; in a list it has no detections. `return` gives it a result with `error`. Default
@@ -122,15 +127,43 @@ export class Predictions<Source extends ImageInput = ImageInput>
     }
   }
 
+  /** Runs a batch; in halves where memory does not suffice and the images are still here. */
+  async #together(
+    images: readonly ImageInput[],
+    options: PredictOptions,
+    size: BatchSize,
+  ): Promise<(ImagePrediction | Error)[]> {
+    try {
+      return await detectAll(images, options, this.#detect);
+    } catch (error) {
+      if (this.#options.batch !== "auto" || options.transfer || images.length === 1 || !isOutOfMemory(error))
+        throw error;
+      size.tooLarge(images.length);
+      const half = Math.ceil(images.length / 2);
+      const first = await this.#together(images.slice(0, half), options, size);
+      return [...first, ...(await this.#together(images.slice(half), options, size))];
+    }
+  }
+
   /** Batches in their order. One is sent ahead, so that its images are decoded while the model works. */
   async *#batches(iterator: AsyncIterator<Source>, signal: AbortSignal): AsyncGenerator<StartedBatch<Source>> {
     const { batch = 1, onError: _, ...options } = this.#options;
+    const isLive = this.#sources instanceof Video && this.#sources.isLive;
+    const size = new BatchSize(batch === "auto" && isLive ? 1 : batch);
+    let before = 0;
     let ahead: StartedBatch<Source> | null = null;
     let sources: Source[] = [];
     const start = (): StartedBatch<Source> => {
-      const started = { sources, results: detectAll(sources, { ...options, signal }, this.#detect) };
+      const begin = performance.now();
+      const started = { sources, results: this.#together(sources, { ...options, signal }, size) };
+      const { length } = sources;
       // A failure is thrown where its batch is awaited.
-      started.results.catch(() => {});
+      const settled = started.results.then(() => size.took(length, performance.now() - Math.max(begin, before)));
+      settled
+        .catch(() => {})
+        .finally(() => {
+          before = performance.now();
+        });
       sources = [];
       return started;
     };
@@ -144,7 +177,7 @@ export class Predictions<Source extends ImageInput = ImageInput>
       } catch (error) {
         end = { error };
       }
-      if (sources.length < batch || end !== "open") continue;
+      if (sources.length < size.current || end !== "open") continue;
       const next = start();
       if (ahead !== null) yield ahead;
       ahead = next;

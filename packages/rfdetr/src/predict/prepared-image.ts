@@ -54,7 +54,9 @@ export async function detectPrepared(
   const found: ImagePrediction[] = [];
   for (let at = 0; at < squares.length; at += together) {
     signal?.throwIfAborted();
-    found.push(...(await model.detectSquares(squares.slice(at, at + together), lowestThreshold(options))));
+    found.push(
+      ...(await model.detectSquares(squares.slice(at, at + together), lowestThreshold(options), options.shape)),
+    );
   }
   return images.map((image) => image.finish(found.splice(0, image.squares.length)));
 }

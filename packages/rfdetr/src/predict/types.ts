@@ -16,7 +16,20 @@ export interface DetectOptions extends ResizeOptions, Selection {
    * the image, or more of it. Default: images are seen whole.
    */
   tiles?: number | Tiling;
+  /**
+   * What images are resized to for the model, in pixels: the side of a square, or height and width. Multiples of the
+   * patch size times the windows (32 for `nano`) are possible; a larger shape shows smaller objects, and takes longer.
+   * Default: the resolution of the model, for which its figures hold. An exported file has its own only.
+   */
+  shape?: Shape;
 }
+
+/** The side of a square, or height and width, in pixels. */
+export type Shape = number | readonly [height: number, width: number];
+
+/** Height and width. */
+export const sidesOf = (shape: Shape): readonly [height: number, width: number] =>
+  typeof shape === "number" ? [shape, shape] : shape;
 
 /** Detections of an image and its size in pixels. */
 export interface ImagePrediction {
@@ -33,7 +46,7 @@ export interface DecodedImage extends RgbPixels {
 
 /** An image at the model's size, and the size that it had. */
 export interface SquareImage {
-  /** `[height, width, 3]` of the model, which is square but for some exported files. */
+  /** `[height, width, 3]`: square unless `shape` or an exported file says otherwise. */
   pixels: Uint8Array | Float32Array;
   width: number;
   height: number;
@@ -72,7 +85,14 @@ export interface ModelInfo {
 export interface HostedModel {
   readonly info: Omit<ModelInfo, "warnings">;
   /** A decoded image at the model's size. */
-  toSquare(image: DecodedImage, options: ResizeOptions): SquareImage;
-  detectSquares(images: readonly SquareImage[], threshold?: number): ImagePrediction[] | Promise<ImagePrediction[]>;
+  toSquare(image: DecodedImage, options: Pick<DetectOptions, "antialias" | "shape">): SquareImage;
+  /** @param shape of the images, where it is not the resolution of the model */
+  detectSquares(
+    images: readonly SquareImage[],
+    threshold?: number,
+    shape?: Shape,
+  ): ImagePrediction[] | Promise<ImagePrediction[]>;
+  /** @throws ModelConfigError if the model cannot see images of a shape */
+  checkShape(shape: Shape): void;
   dispose(): void | Promise<void>;
 }

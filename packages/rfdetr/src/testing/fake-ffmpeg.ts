@@ -98,7 +98,7 @@ export function realVideo(path: string, { width, height, times, breaksAt, turned
   const input = ["-f", "lavfi", "-i", `testsrc=size=${width}x${height}:rate=10`, "-frames:v", String(times.length)];
   const shifts = times.map((time, i) => `eq(N,${i})*${Math.round(time * 1000)}`).join("+");
   const pace = ["-vf", `settb=1/1000,setpts='${shifts}'`];
-  const form = ["-vsync", "passthrough", "-enc_time_base", "1:1000", "-g", "4", "-pix_fmt", "yuv420p"];
+  const form = ["-vsync", "passthrough", "-enc_time_base", "1:1000", "-g", "4", "-bf", "0", "-pix_fmt", "yuv420p"];
   ffmpeg(...input, ...pace, ...form, "-movflags", "+faststart", made);
   if (turned) ffmpeg("-i", made, "-metadata:s:v", "rotate=90", "-c", "copy", "-f", "mp4", path);
   else {

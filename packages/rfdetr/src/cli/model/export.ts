@@ -4,7 +4,6 @@ import type { Command } from "commander";
 import type { ExportOptions, ExportResult } from "../../export/export-onnx.js";
 import { refuseBfloat16 } from "../../export/export-precisions.js";
 import { driftText } from "../../export/precision/drift-text.js";
-import { UsageError } from "../../support/errors.js";
 import { counted, fraction, shownPath } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import {
@@ -15,6 +14,7 @@ import {
   oneOf,
   positiveInteger,
   reading,
+  sides,
   type WeightsFlags,
   weightsPath,
   withOutputFlags,
@@ -72,7 +72,7 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   refuseBfloat16(flags.precision);
   const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "int8"]);
   const batch = flags.batch === "dynamic" ? flags.batch : positiveInteger("batch", flags.batch);
-  const resolution = flags.resolution === undefined ? undefined : sidesOf(flags.resolution);
+  const resolution = flags.resolution === undefined ? undefined : sides("resolution", flags.resolution);
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
   const weights = await weightsPath(console, flags.weights);
   const { exportOnnx } = await import("../../export/export-onnx.js");
@@ -96,14 +96,6 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   console.end();
   show(console, result, flags.data);
   return leftOut > 0 ? exit.partial : exit.done;
-}
-
-/** Height and width of `384x640`, or of one side. @throws UsageError */
-function sidesOf(text: string): [height: number, width: number] {
-  const [height, width = height, ...more] = text.split("x").map((side) => (/^\d+$/.test(side) ? Number(side) : 0));
-  if (more.length > 0 || !(height > 0 && width > 0))
-    throw new UsageError(`Expected height and width such as 384x640 for resolution but received ${text}`);
-  return [height, width];
 }
 
 function showProgress(console: Console): ExportOptions["progress"] {

@@ -3,8 +3,8 @@ import { rmSync } from "node:fs";
 import type { RFDETR } from "../../detector/detector.js";
 import { draw } from "../../predict/drawing/draw.js";
 import { OutputFolder, videoNames } from "../../predict/outputs/outputs.js";
-import type { PredictManyOptions } from "../../predict/predictions.js";
 import { frameResult } from "../../predict/outputs/result-formats.js";
+import type { PredictManyOptions } from "../../predict/predictions.js";
 import { type TrackedDetection, track } from "../../predict/tracking/tracker.js";
 import { type VideoFrame, type VideoOptions, video } from "../../predict/video/video.js";
 import { fileNameOf, isVideoFile, shownVideo } from "../../predict/video/video-name.js";
@@ -105,7 +105,11 @@ export async function predictVideos(
 }
 
 /** Says what was found and where it is written. */
-export function concludeVideos(console: Console, { frames, objects, failed, signal }: VideoOutcome, folder: string | null) {
+export function concludeVideos(
+  console: Console,
+  { frames, objects, failed, signal }: VideoOutcome,
+  folder: string | null,
+) {
   const where = folder === null ? "" : `, written to ${shownPath(folder)}`;
   console.result(`${counted(objects, "object")} in ${counted(frames, "frame")}${where}`);
   if (failed > 0) console.error(`${counted(failed, "video")} could not be read, or not to the end`);

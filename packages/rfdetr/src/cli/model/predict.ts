@@ -18,6 +18,7 @@ import {
   precisions,
   reading,
   share,
+  sides,
   type WeightsFlags,
   weightsPath,
   withOutputFlags,
@@ -33,6 +34,7 @@ interface PredictFlags extends OutputFlags, WeightsFlags {
   precision: string;
   batch: number | string;
   tiles?: number | string;
+  shape?: string;
   class?: string[];
   maxDetections?: number | string;
   antialias: boolean;
@@ -62,10 +64,11 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--threshold <x>", "lowest score to report", numeric, 0.5)
       .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
-      .option("--batch <n>", "images per batch", numeric, 1)
+      .option("--batch <n>", "images per batch, or auto, which tries what is fastest", numeric, 1)
       .option("--class <name>", "report this class only; may be repeated", collect)
       .option("--max-detections <n>", "most objects to report of an image, the best ones", numeric)
       .option("--tiles <px>", "cut large images into overlapping tiles with this side, for small objects", numeric)
+      .option("--shape <hxw>", "height and width that the model sees, as 384x640, or one side (default: its own)")
       .option(
         "--out <dir>",
         "folder for pictures and results; only those of earlier predictions are replaced (default: a new folder predictions; with --json or --format: stdout)",
@@ -89,7 +92,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const { resultFormats } = await import("../../predict/outputs/result-formats.js");
   const threshold = share("threshold", flags.threshold);
   const precision = oneOf("precision", flags.precision, precisions);
-  const batch = positiveInteger("batch", flags.batch);
+  const batch: number | "auto" = flags.batch === "auto" ? "auto" : positiveInteger("batch", flags.batch);
   const selection = selectionOf(flags);
   const format = flags.format === undefined ? null : oneOf("format", flags.format, resultFormats);
   const json = flags.json ?? false;
@@ -137,12 +140,13 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
 }
 
 /** What is looked for, and in which parts. */
-function selectionOf(flags: PredictFlags): Pick<PredictManyOptions, "classes" | "maxDetections" | "tiles"> {
+function selectionOf(flags: PredictFlags): Pick<PredictManyOptions, "classes" | "maxDetections" | "shape" | "tiles"> {
   return {
     ...(flags.class === undefined ? {} : { classes: flags.class }),
     ...(flags.maxDetections === undefined
       ? {}
       : { maxDetections: positiveInteger("max_detections", flags.maxDetections) }),
+    ...(flags.shape === undefined ? {} : { shape: sides("shape", flags.shape) }),
     ...(flags.tiles === undefined ? {} : { tiles: positiveInteger("tiles", flags.tiles) }),
   };
 }

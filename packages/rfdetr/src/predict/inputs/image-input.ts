@@ -3,9 +3,9 @@ import { fileURLToPath } from "node:url";
 import type { Sharp } from "sharp";
 import { rgbPixels } from "../../data/images/rgb.js";
 import { PictureError } from "../../support/errors.js";
+import { isVideoName, shownVideo } from "../video/video-name.js";
 import { fetchImage } from "./fetch-image.js";
 import type { ImageSource, RawImage } from "./picture.js";
-import { isVideoName, shownVideo } from "../video/video-name.js";
 
 /** Pixels of a canvas: RGBA bytes, row after row. */
 export interface CanvasPixels {
@@ -38,7 +38,8 @@ export async function imageSource(input: ImageInput, options: TakeOptions = {}):
   if (typeof input === "string") {
     if (/^(https?|data):/i.test(input) && !isVideoName(input)) return fetchImage(input, options.signal);
     if (/^(ftp|s3|gs|blob):/i.test(input)) throw notFetched(input);
-    if (isVideoName(input)) throw refused(`Expected an image but ${shownVideo(input)} is a video: give video(…) by itself`);
+    if (isVideoName(input))
+      throw refused(`Expected an image but ${shownVideo(input)} is a video: give video(…) by itself`);
     return /^file:\/\//i.test(input) ? fileURLToPath(input) : input;
   }
   if (input instanceof URL) {

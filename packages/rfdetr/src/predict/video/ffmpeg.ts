@@ -34,7 +34,7 @@ export async function everyFrame(task: string): Promise<string[]> {
     });
   }
   // Builds of the newest source have no number.
-  const [, major, minor] = /^ffmpeg version n?(\d+)\.(\d+)/.exec(version) ?? [, "99", "0"];
+  const [, major, minor] = /^ffmpeg version n?(\d+)\.(\d+)/.exec(version) ?? ["", "99", "0"];
   return Number(major) + Number(minor) / 100 < 5.01 ? ["-vsync", "passthrough"] : ["-fps_mode", "passthrough"];
 }
 

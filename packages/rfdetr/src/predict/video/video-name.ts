@@ -3,7 +3,21 @@ import { basename } from "node:path";
 import { VideoError } from "../../support/errors.js";
 
 /** Extensions of the files of videos. */
-const extensions = ["mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "wmv", "flv", "3gp"] as const;
+const extensions = [
+  "mp4",
+  "m4v",
+  "mov",
+  "mkv",
+  "webm",
+  "avi",
+  "mpg",
+  "mpeg",
+  "ts",
+  "m2ts",
+  "wmv",
+  "flv",
+  "3gp",
+] as const;
 type Extension = (typeof extensions)[number];
 
 /**
@@ -53,7 +67,8 @@ export function inputArguments(name: string, platform: NodeJS.Platform = process
   const micros = String(patience * 1e6);
   if (/^rtsp/i.test(name)) return ["-rtsp_transport", "tcp", "-timeout", micros, "-i", name];
   if (isLive(name)) return ["-i", name];
-  if (isAddress(name)) return ["-protocol_whitelist", "http,https,tls,tcp,httpproxy", "-rw_timeout", micros, "-i", name];
+  if (isAddress(name))
+    return ["-protocol_whitelist", "http,https,tls,tcp,httpproxy", "-rw_timeout", micros, "-i", name];
   return ["-protocol_whitelist", "file", "-i", `file:${name}`];
 }
 

@@ -27,81 +27,95 @@ async function read(name: string, options: VideoOptions = {}) {
 }
 
 const kinds = [["the stand-in for ffmpeg", fake, fakeVideo] as const];
-describe.each(hasFfmpeg() ? [...kinds, ["ffmpeg", path, realVideo] as const] : kinds)("a video, by %s", (_, where, make) => {
-  const times = [0, 0.1, 0.2, 0.5, 0.6, 0.7, 0.8, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2];
-  const named = (name: string, more: Partial<FakeVideo> = {}): string => {
-    const file = join(folder, name);
-    if (!existsSync(file)) make(file, { width: 63, height: 48, times, ...more });
-    return file;
-  };
-  beforeAll(() => {
-    process.env.PATH = where;
-    for (const name of ["even.mp4", "a.mp4", "turned.mp4", "torn.mp4", "copy.mp4"]) rmSync(join(folder, name), { force: true });
-  });
-  afterAll(() => {
-    process.env.PATH = path;
-  });
-
-  it("has frames with numbers and the times that they have in the video", async () => {
-    const { frames, numbers, times: found, error } = await read(named("a.mp4", { width: 64 }));
-    expect(error).toBe(null);
-    expect(numbers).toEqual(times.map((_, i) => i));
-    for (const [i, time] of found.entries()) expect(time).toBeCloseTo(times[i], 2);
-    const [{ width, height, channels, data }] = frames;
-    expect({ width, height, channels, bytes: data.length }).toEqual({
-      ...{ width: 64, height: 48, channels: 3, bytes: 64 * 48 * 3 },
+describe.each(hasFfmpeg() ? [...kinds, ["ffmpeg", path, realVideo] as const] : kinds)(
+  "a video, by %s",
+  (_, where, make) => {
+    const times = [0, 0.1, 0.2, 0.5, 0.6, 0.7, 0.8, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2];
+    const named = (name: string, more: Partial<FakeVideo> = {}): string => {
+      const file = join(folder, name);
+      if (!existsSync(file)) make(file, { width: 63, height: 48, times, ...more });
+      return file;
+    };
+    beforeAll(() => {
+      process.env.PATH = where;
+      for (const name of ["even.mp4", "a.mp4", "turned.mp4", "torn.mp4", "copy.mp4"])
+        rmSync(join(folder, name), { force: true });
     });
-    expect(frames[0].data).not.toEqual(frames[9].data);
-  });
+    afterAll(() => {
+      process.env.PATH = path;
+    });
 
-  it("is read from a time to a time, and every n-th frame", async () => {
-    const { numbers, times: found } = await read(named("a.mp4"), { start: 0.45, end: 1.65, every: 3 });
-    expect(numbers).toEqual([0, 3, 6]);
-    for (const [i, time] of [0.5, 0.8, 1.4].entries()) expect(found[i]).toBeCloseTo(time, 1);
-  });
+    it("has frames with numbers and the times that they have in the video", async () => {
+      const { frames, numbers, times: found, error } = await read(named("a.mp4", { width: 64 }));
+      expect(error).toBe(null);
+      expect(numbers).toEqual(times.map((_, i) => i));
+      for (const [i, time] of found.entries()) expect(time).toBeCloseTo(times[i], 2);
+      const [{ width, height, channels, data }] = frames;
+      expect({ width, height, channels, bytes: data.length }).toEqual({
+        ...{ width: 64, height: 48, channels: 3, bytes: 64 * 48 * 3 },
+      });
+      expect(frames[0].data).not.toEqual(frames[9].data);
+    });
 
-  it("is upright unless that is switched off", async () => {
-    const sizes = async (options: VideoOptions) =>
-      (await read(named("turned.mp4", { width: 64, turned: true }), options)).frames.map(({ width, height }) => [width, height]);
-    expect((await sizes({}))[0]).toEqual([48, 64]);
-    expect((await sizes({ autoOrient: false }))[0]).toEqual([64, 48]);
-  });
+    it("is read from a time to a time, and every n-th frame", async () => {
+      const { numbers, times: found } = await read(named("a.mp4"), { start: 0.45, end: 1.65, every: 3 });
+      expect(numbers).toEqual([0, 3, 6]);
+      for (const [i, time] of [0.5, 0.8, 1.4].entries()) expect(found[i]).toBeCloseTo(time, 1);
+    });
 
-  it("gives its good frames and says where it breaks", async () => {
-    const { frames, error } = await read(named("torn.mp4", { width: 64, breaksAt: 10 }));
-    expect(frames.length).toBeGreaterThan(2);
-    expect(frames.length).toBeLessThan(times.length);
-    expect(error).toBeInstanceOf(VideoError);
-    expect(error?.message).toMatch(
-      new RegExp(`whole video in .*torn.mp4 but it breaks off after frame ${frames.length - 1} \\(\\d\\.\\d\\d s\\): Invalid NAL`),
-    );
-  });
+    it("is upright unless that is switched off", async () => {
+      const sizes = async (options: VideoOptions) =>
+        (await read(named("turned.mp4", { width: 64, turned: true }), options)).frames.map(({ width, height }) => [
+          width,
+          height,
+        ]);
+      expect((await sizes({}))[0]).toEqual([48, 64]);
+      expect((await sizes({ autoOrient: false }))[0]).toEqual([64, 48]);
+    });
 
-  it("is named where it is missing or is none", async () => {
-    writeFileSync(join(folder, "text.mp4"), "hello");
-    expect((await read(join(folder, "text.mp4"))).error?.message).toMatch(/text\.mp4 but ffmpeg says: (Invalid data|moov atom)/);
-    expect((await read(join(folder, "b.mp4"))).error?.message).toMatch(/Expected a video but .*b\.mp4 does not exist/);
-  });
+    it("gives its good frames and says where it breaks", async () => {
+      const { frames, error } = await read(named("torn.mp4", { width: 64, breaksAt: 10 }));
+      expect(frames.length).toBeGreaterThan(2);
+      expect(frames.length).toBeLessThan(times.length);
+      expect(error).toBeInstanceOf(VideoError);
+      expect(error?.message).toMatch(
+        new RegExp(
+          `whole video in .*torn.mp4 but it breaks off after frame ${frames.length - 1} \\(\\d\\.\\d\\d s\\): Invalid NAL`,
+        ),
+      );
+    });
 
-  it("is written with uneven times, sizes made even, and read again", async () => {
-    const copy = join(folder, "copy.mp4");
-    const writer = await VideoWriter.create(copy);
-    const data = new Uint8Array(63 * 47 * 3).fill(200);
-    for (const seconds of [5, 5.1, 5.45, 5.5, null]) await writer.write({ data, width: 63, height: 47, channels: 3 }, seconds);
-    await writer.finish();
-    const { frames, times: found, error } = await read(copy);
-    expect(error).toBe(null);
-    expect(frames[0]).toMatchObject({ width: 64, height: 48 });
-    for (const [i, time] of [0, 0.1, 0.45, 0.5, 0.54].entries()) expect(found[i]).toBeCloseTo(time, 2);
+    it("is named where it is missing or is none", async () => {
+      writeFileSync(join(folder, "text.mp4"), "hello");
+      expect((await read(join(folder, "text.mp4"))).error?.message).toMatch(
+        /text\.mp4 but ffmpeg says: (Invalid data|moov atom)/,
+      );
+      expect((await read(join(folder, "b.mp4"))).error?.message).toMatch(
+        /Expected a video but .*b\.mp4 does not exist/,
+      );
+    });
 
-    const nowhere = await VideoWriter.create(join(folder, "none", "a.mp4"), "a.mp4");
-    await expect(
-      (async () => {
-        for (;;) await nowhere.write({ data, width: 63, height: 47, channels: 3 }, null).then(() => nowhere.finish());
-      })(),
-    ).rejects.toThrow(/can be written to a\.mp4 but ffmpeg says: .*no such file/i);
-  });
-});
+    it("is written with uneven times, sizes made even, and read again", async () => {
+      const copy = join(folder, "copy.mp4");
+      const writer = await VideoWriter.create(copy);
+      const data = new Uint8Array(63 * 47 * 3).fill(200);
+      for (const seconds of [5, 5.1, 5.45, 5.5, null])
+        await writer.write({ data, width: 63, height: 47, channels: 3 }, seconds);
+      await writer.finish();
+      const { frames, times: found, error } = await read(copy);
+      expect(error).toBe(null);
+      expect(frames[0]).toMatchObject({ width: 64, height: 48 });
+      for (const [i, time] of [0, 0.1, 0.45, 0.5, 0.54].entries()) expect(found[i]).toBeCloseTo(time, 2);
+
+      const nowhere = await VideoWriter.create(join(folder, "none", "a.mp4"), "a.mp4");
+      await expect(
+        (async () => {
+          for (;;) await nowhere.write({ data, width: 63, height: 47, channels: 3 }, null).then(() => nowhere.finish());
+        })(),
+      ).rejects.toThrow(/can be written to a\.mp4 but ffmpeg says: .*no such file/i);
+    });
+  },
+);
 
 describe("reading a video", () => {
   const pidFile = join(folder, "pid");
@@ -174,7 +188,12 @@ describe("names of videos", () => {
   it("are files, addresses, cameras and streams", () => {
     const names = ["a.MP4", "-a b.mkv", "https://x.org/a.webm?t=1#s", "camera:1", "/dev/video0", "rtsp://u:p@cam/live"];
     expect(names.map(isVideoName)).toEqual(names.map(() => true));
-    expect(["a.jpg", "mp4", "https://x.org/a.jpg?v=b.mp4", "camera:x"].map(isVideoName)).toEqual([false, false, false, false]);
+    expect(["a.jpg", "mp4", "https://x.org/a.jpg?v=b.mp4", "camera:x"].map(isVideoName)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 
   it("keep passwords out of messages, and files from leading elsewhere", () => {

@@ -123,7 +123,8 @@ export class Video implements AsyncIterable<VideoFrame> {
     const name = shownVideo(this.name);
     const said = ffmpeg.complaint() ?? "ffmpeg ended without a word";
     const reason = said.replace(`file:${this.name}: `, "").replaceAll(this.name, name);
-    if (last.frame < 0) return new VideoError(`Expected a video that can be read in ${name} but ffmpeg says: ${reason}`);
+    if (last.frame < 0)
+      return new VideoError(`Expected a video that can be read in ${name} but ffmpeg says: ${reason}`);
     const where =
       last.frame - good.frame <= ahead * (this.options.every ?? 1)
         ? `breaks off after ${placed(last)}`
@@ -169,7 +170,9 @@ export function video(name: string, options: VideoOptions = {}): Video {
   checkOptions("video", options, videoOptions);
   const { start = 0, end } = options;
   if (start > 0 && isLive(name))
-    throw new UsageError(`Expected no start for ${shownVideo(name)}, which begins when it is opened, but received ${start}`);
+    throw new UsageError(
+      `Expected no start for ${shownVideo(name)}, which begins when it is opened, but received ${start}`,
+    );
   if (end !== undefined && end <= start)
     throw new UsageError(`Expected an end after the start (${start} s) but received ${end} s`);
   return new Video(name, options);

@@ -49,6 +49,7 @@ export class ModelHost {
    * @returns for each image what was found, or why it cannot be read
    * @throws NumericsError if the model's results are not finite
    * @throws UsageError for the name of a class that the model does not have
+   * @throws ModelConfigError for a shape that the model cannot see
    */
   async detect(
     key: string,
@@ -58,6 +59,7 @@ export class ModelHost {
   ): Promise<(ImagePrediction | SentError)[]> {
     const { predictor } = await this.#model(key).hosted;
     checkSelection(options, predictor.info.classNames);
+    if (options.shape !== undefined) predictor.checkShape(options.shape);
     const [secondLast, last] = this.#forwards;
     const prepared = Promise.all([this.#prepared, secondLast]).then(() =>
       signal?.aborted ? [] : prepare(predictor, images, options),

@@ -2,8 +2,16 @@
 import { type ResizeOptions, resizePixels } from "../../eval/pixels.js";
 import { listDetections, rowNames } from "../../onnx/detections.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
-import { ConfigError } from "../../support/errors.js";
-import type { DecodedImage, HostedModel, ImagePrediction, ModelRequest, SquareImage } from "../types.js";
+import { ConfigError, ModelConfigError } from "../../support/errors.js";
+import {
+  type DecodedImage,
+  type HostedModel,
+  type ImagePrediction,
+  type ModelRequest,
+  type Shape,
+  type SquareImage,
+  sidesOf,
+} from "../types.js";
 
 /** An exported file that is ready to detect, on the thread that calls it. */
 export class OnnxPredictor implements HostedModel {
@@ -42,6 +50,16 @@ export class OnnxPredictor implements HostedModel {
     const { preprocessing, resolution } = this.model.description;
     const { antialias = preprocessing.antialias } = options;
     return { pixels: resizePixels(image, resolution, { antialias }), width, height };
+  }
+
+  /** @throws ModelConfigError for any shape but that of the export */
+  checkShape(shape: Shape): void {
+    const [height, width] = this.model.description.resolution;
+    const [rows, columns] = sidesOf(shape);
+    if (rows === height && columns === width) return;
+    throw new ModelConfigError(
+      `Expected ${height}×${width} for shape, for which the file was exported, but received ${rows}×${columns}: export it again`,
+    );
   }
 
   async detectSquares(images: readonly SquareImage[], threshold = 0.5): Promise<ImagePrediction[]> {

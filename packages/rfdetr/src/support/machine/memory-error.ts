@@ -2,8 +2,9 @@
 import { MemoryError } from "../errors.js";
 
 /** Whether an error says that memory ran out: of V8, of a native library or of the system. */
-function isOutOfMemory(error: unknown): boolean {
+export function isOutOfMemory(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (error instanceof MemoryError) return true;
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ENOMEM" || code === "ERR_WORKER_OUT_OF_MEMORY" || code === "ERR_MEMORY_ALLOCATION_FAILED") return true;
   return /out of memory|allocation failed|unable to (re)?allocate|cannot (re)?allocate|bad_alloc/i.test(error.message);
