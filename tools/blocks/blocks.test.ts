@@ -42,6 +42,8 @@ describe("the code blocks of the documents", () => {
       "docs/debugging.md: not run: needs an addon with a sanitizer",
       "docs/deploy.md: types only: runs in a browser",
       "docs/gpu.md: not run: needs a GPU",
+      "docs/predict.md: not run: needs ffmpeg, a video and a camera",
+      "docs/predict.md: types only: needs ffmpeg and a video",
       "docs/scale-out.md: not run: measures for an hour, and needs root",
       "docs/several-processes.md: not run: needs two machines",
       "docs/several-processes.md: not run: needs torchrun",

@@ -173,7 +173,7 @@ describe("a detector that predicts", () => {
     await expect(detector.predict(join(folder, "none.jpg"))).rejects.toMatchObject({ code: "ERR_PICTURE_INPUT" });
     await expect(detector.predict("ftp://example.org/a.jpg")).rejects.toThrow("but received ftp://example.org/a.jpg");
     await expect(async () => await detector.predict(photos, { batch: 0 })).rejects.toThrow(
-      "positive integer for batch",
+      'positive integer or "auto" for batch',
     );
   });
 });

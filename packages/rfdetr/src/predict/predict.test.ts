@@ -90,6 +90,26 @@ describe("antialias", () => {
   });
 });
 
+describe("shape", () => {
+  it("is what the model sees; boxes stay in pixels of the image", () => {
+    const image = noise(300, 100, 9);
+    const shape = [64, 192] as const;
+    const { pixels } = predictor.toSquare(image, { shape });
+    expect(pixels.length).toBe(64 * 192 * 3);
+    const found = predictor.detectPixels(image, { threshold: 0, shape });
+    expect([found.width, found.height]).toEqual([300, 100]);
+    const { detections } = predictor.detectPixels(image, { threshold: 0, shape: config.resolution });
+    expect(detections).toEqual(predictor.detectPixels(image, { threshold: 0 }).detections);
+    expect(detections).not.toEqual(found.detections);
+  });
+
+  it("has sides that the model can divide", () => {
+    const predict = (shape: DetectOptions["shape"]) => () => predictor.detectPixels(noise(64, 64, 9), { shape });
+    expect(predict([64, 70])).toThrow(/Expected an input side divisible by \d+ .* but received 70: use 64 or /);
+    expect(predict(10)).toThrow("but received 10");
+  });
+});
+
 describe("names of classes", () => {
   it("are those of the weights, a number where there is none, and background for the last row only", () => {
     const found = { boxes: new Float32Array(12), scores: Float32Array.of(3, 2, 1), labels: Int32Array.of(0, 1, 2) };
