@@ -36,7 +36,8 @@ async function run(folder: string, flagsOf: (source: string) => string[]): Promi
   );
 }
 
-const hasInstructions = () => /\bavx512_bf16\b/.test(readFileSync("/proc/cpuinfo", "utf8"));
+const hasInstructions = (name: "avx2" | "avx512_bf16") =>
+  readFileSync("/proc/cpuinfo", "utf8").split(/\s+/).includes(name);
 
 // The intrinsics belong to x86-64; elsewhere these files are no part of the addon.
 describe.runIf(arch() === "x64")("the kernels of products and of attention", () => {
@@ -58,13 +59,14 @@ describe.runIf(arch() === "x64")("the kernels of products and of attention", () 
     const emulation = ["-ffp-contract=off", "-Itest/kernels/emulated"];
     // These are in vector extensions, which a compiler makes of any instructions.
     const wide = (source: string) => (source.endsWith("_f32_avx512.cc") ? ["-D__AVX512F__"] : []);
-    const own = (source: string) => (source.endsWith("_baseline.cc") ? [] : ["-march=native"]);
+    const avx2 = hasInstructions("avx2") ? ["-mavx2", "-mfma", "-mf16c"] : [];
+    const own = (source: string) => (source.endsWith("_baseline.cc") ? [] : avx2);
     const results = await run(folder, (source) => [...emulation, ...wide(source), ...own(source)]);
     expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
     expect(results).toEqual(all);
   });
 
-  it.runIf(arch() === "x64" && hasInstructions())("give the same on this CPU, which has the instructions", async () => {
+  it.runIf(arch() === "x64" && hasInstructions("avx512_bf16"))("give the same on this CPU, which has the instructions", async () => {
     const results = await run(folder, (source) => ownFlags(readFileSync(join(torch, source), "utf8")));
     expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
     expect(results).toEqual(all);

@@ -70,7 +70,8 @@ void pack_strip(const Source& from, int64_t column, int64_t columns, int64_t dep
   }
   if constexpr (summed)
     for (int v = 0; v < 2 * V; ++v) {
-      const __mmask16 mask = first_lanes(columns - 16 * v);
+      // Sums of the next panels belong to whoever packs those, perhaps at this moment.
+      const __mmask16 mask = to[v] ? first_lanes(columns - 16 * v) : 0;
       if (mask) store(sums + 16 * v, mask, _mm512_add_ps(sum[v], load(sums + 16 * v, mask)));
     }
 }

@@ -93,6 +93,9 @@ struct Call {
 template <class T>
 struct Exact {
   std::vector<double> weights, out, query_gradient, key_gradient, value_gradient, lse;
+  /// The largest terms of the gradients of query and key. A term has a difference as a factor, which may be zero: what
+  /// rounding leaves of it is in proportion to both of its sides.
+  double query_terms = 0, key_terms = 0;
 
   Exact(Call<T>& call, int64_t b, int64_t h) {
     const Problem& p = call.p;
@@ -136,7 +139,10 @@ struct Exact {
       for (int64_t d = 0; d < p.width; ++d)
         weight_gradient += call.out_gradient.get(b, i, h, d) * call.value.get(b, t, h, d);
       const double score_gradient = row[t] * (weight_gradient - delta) * p.scale;
+      const double both_sides = row[t] * (std::fabs(weight_gradient) + std::fabs(delta)) * std::fabs(p.scale);
       for (int64_t d = 0; d < p.width; ++d) {
+        query_terms = std::fmax(query_terms, both_sides * std::fabs(call.key.get(b, t, h, d)));
+        key_terms = std::fmax(key_terms, both_sides * std::fabs(call.query.get(b, i, h, d)));
         query_gradient[i * p.width + d] += score_gradient * call.key.get(b, t, h, d);
         key_gradient[t * p.width + d] += score_gradient * call.query.get(b, i, h, d);
         value_gradient[t * p.width + d] += row[t] * call.out_gradient.get(b, i, h, d);
@@ -148,8 +154,9 @@ struct Exact {
 /// Rounding the weights, the outputs and the gradients of the scores to bfloat16 leaves 2⁻⁹ of each: 3 % of the largest
 /// value is far more, and far less than what a wrong index does. In float32 it is a thousandth of that.
 template <class T>
-void expect_heads(Heads<T>& got, const std::vector<double>& exact, int64_t b, int64_t h, const std::string& where) {
-  double largest = 1e-3;
+void expect_heads(Heads<T>& got, const std::vector<double>& exact, int64_t b, int64_t h, const std::string& where,
+                  double terms = 0) {
+  double largest = std::fmax(1e-3, terms);
   for (const double value : exact)
     if (std::isfinite(value)) largest = std::max(largest, std::fabs(value));
   const double bound = (sizeof(T) == 2 ? 3e-2 : 3e-5) * largest;
@@ -169,9 +176,10 @@ void check(Call<T>& call, const std::string& where) {
       for (int64_t i = 0; i < p.queries; ++i)
         expect_close(call.lse((b * p.heads + h) * p.queries + i), exact.lse[i], 1e-4 * (1 + std::fabs(exact.lse[i])),
                      text(where, ", lse of row ", i));
-      expect_heads(call.query_gradient, exact.query_gradient, b, h, where + ", gradient of the query");
-      expect_heads(call.key_gradient, exact.key_gradient, b, h, where + ", gradient of the key");
-      expect_heads(call.value_gradient, exact.value_gradient, b, h, where + ", gradient of the value");
+      const std::string of = where + ", gradient of the ";
+      expect_heads(call.query_gradient, exact.query_gradient, b, h, of + "query", exact.query_terms);
+      expect_heads(call.key_gradient, exact.key_gradient, b, h, of + "key", exact.key_terms);
+      expect_heads(call.value_gradient, exact.value_gradient, b, h, of + "value");
     }
   for (Heads<T>* heads : {&call.out, &call.query_gradient, &call.key_gradient, &call.value_gradient})
     heads->expect_untouched(where);

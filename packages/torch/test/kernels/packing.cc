@@ -1,6 +1,9 @@
 // Packed panels, value by value.
 #include "families.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 namespace kernels {
 
 namespace {
@@ -141,6 +144,37 @@ const AddForFamilies left("pack_left", [](const Family& family) {
     for (const int64_t depth : {1, 2, 3, 17, 40})
       for (const Kind kind : kinds(family))
         for (const bool summed : {false, true}) by_rows(family, columns, depth, kind, true, summed);
+});
+
+/// Floats whose last one ends the memory that may be read or written: what touches the next one ends the program.
+class GuardedSums {
+ public:
+  explicit GuardedSums(int64_t count) {
+    memory_ = static_cast<char*>(mmap(nullptr, 2 * page_, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (memory_ == MAP_FAILED || mprotect(memory_, page_, PROT_READ | PROT_WRITE) != 0) std::abort();
+    first_ = reinterpret_cast<float*>(memory_ + page_) - count;
+  }
+  GuardedSums(const GuardedSums&) = delete;
+  ~GuardedSums() { munmap(memory_, 2 * page_); }
+  float* data() { return first_; }
+
+ private:
+  const size_t page_ = sysconf(_SC_PAGESIZE);
+  char* memory_;
+  float* first_;
+};
+
+// Threads pack panels side by side, so sums of other panels may change at any time.
+const AddForFamilies others("pack_left leaves the sums of other panels alone", [](const Family& family) {
+  const Kernels& kernels = *family.kernels;
+  const int64_t width = kernels.left_width, columns = 5 * width, depth = 7;
+  for (const Kind kind : kinds(family))
+    for (int64_t panel = 0; panel < 4; ++panel) {
+      const Matrix matrix(depth, columns, 5, kind.is_f32, kind.rounds);
+      Array<Cell> packed(kernels.packed_size(columns, width, depth));
+      GuardedSums sums((panel + 1) * width);
+      kernels.pack_left(matrix.source(), columns, depth, panel, panel + 1, packed.data(), sums.data());
+    }
 });
 
 const Add split_weight_test("pack_split", [] {
