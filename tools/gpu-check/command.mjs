@@ -11,20 +11,24 @@ const command = fileURLToPath(new URL("../../packages/rfdetr/bin/rfdetr.mjs", im
 const theirScript = fileURLToPath(new URL("../../packages/rfdetr/python/python_package.py", import.meta.url));
 const run = promisify(execFile);
 
-/** Runs the command in a folder. @returns what it printed. @throws Error with the last line of its errors */
-export async function rfdetr(folder, ...args) {
+/** Runs a program. @returns what it printed. @throws Error with the last line of its errors */
+async function outputOf(name, file, args, options) {
   try {
-    return (await run(process.execPath, [command, ...args], { cwd: folder, maxBuffer: 1 << 26 })).stdout;
+    return (await run(file, args, { ...options, maxBuffer: 1 << 26 })).stdout;
   } catch (error) {
     const said = `${error.stdout ?? ""}\n${error.stderr ?? ""}`.trim().split("\n").at(-1);
-    throw new Error(`rfdetr ${args.join(" ")}: ${said || error.message}`);
+    throw new Error(`${name}: ${said || error.message}`);
   }
 }
 
-/** Runs the script that times the Python package. @returns the line of data that it printed */
+/** Runs the command in a folder. @returns what it printed. @throws Error with the last line of its errors */
+export const rfdetr = (folder, ...args) =>
+  outputOf(`rfdetr ${args.join(" ")}`, process.execPath, [command, ...args], { cwd: folder });
+
+/** Runs the script that times the Python package. @returns the line of data that it printed. @throws as rfdetr() */
 export async function pythonPackage(python, ...args) {
-  const { stdout } = await run(python, [theirScript, ...args], { maxBuffer: 1 << 26 });
-  return stdout.trim().split("\n").at(-1) ?? "";
+  const printed = await outputOf(`the Python package, ${args.join(" ")}`, python, [theirScript, ...args]);
+  return printed.trim().split("\n").at(-1) ?? "";
 }
 
 /** Runs `body` with a folder that is removed afterwards. */

@@ -101,13 +101,16 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
 }
 
 /**
- * Folders of NVIDIA's headers that lie beside a libtorch with CUDA, as wheels put them there.
+ * Folders of NVIDIA's headers for a libtorch with CUDA: those that lie beside it, as wheels put them there, then those
+ * of a CUDA toolkit, because not every wheel of CUDA brings all of them.
  * @param {Engine} engine
  */
 export function cudaHeaders({ root, cuda }) {
+  if (!cuda) return [];
   const folder = join(root, "..", "nvidia");
-  if (!cuda || !existsSync(folder)) return [];
-  return readdirSync(folder)
-    .map((name) => join(folder, name, "include"))
+  const wheels = existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
+  const toolkit = process.env.CUDA_HOME || process.env.CUDA_PATH || "/usr/local/cuda";
+  return [...wheels, toolkit]
+    .map((path) => join(path, "include"))
     .filter((path) => existsSync(join(path, "nccl.h")) || existsSync(join(path, "cuda_runtime.h")));
 }
