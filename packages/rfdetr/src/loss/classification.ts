@@ -18,6 +18,8 @@ export interface Matched {
   index: Tensor;
   /** `[M]`: IoU of each predicted box with its target, without gradient. */
   iou: Tensor;
+  /** `[M]`: factor of the loss of each match; default 1. */
+  weight?: Tensor;
 }
 
 /** α and γ of the focal loss (arXiv:1708.02002, equation 5). The other losses use the same numbers. */
@@ -44,7 +46,8 @@ function iouAware(logits: Tensor, matched: Matched): Tensor {
       .mul(matched.iou.pow(1 - alpha))
       .clamp({ min: 0.01 }),
   );
-  const asMatch = z.sub(z.mul(t)).add(ops.softplus(z.neg()));
+  const plain = z.sub(z.mul(t)).add(ops.softplus(z.neg()));
+  const asMatch = matched.weight ? plain.mul(matched.weight) : plain;
   const asNegative = p.pow(2).mul(ops.softplus(z));
   return negatives.add(asMatch.sub(asNegative).view(layers, -1).sum(-1));
 }
@@ -72,6 +75,7 @@ const crossEntropy = (logits: Tensor, y: Tensor): Tensor => ops.softplus(logits)
  */
 export function classificationLoss(kind: ClassificationKind, logits: Tensor, matched: Matched): Tensor {
   if (kind === "ia_bce") return iouAware(logits, matched);
+  const factor = matched.weight ? targetsLike(logits, matched, matched.weight.sub(1)).add(1) : 1;
   const p = logits.sigmoid();
   if (kind === "focal") {
     const y = targetsLike(logits, matched, ops.onesLike(matched.iou));
@@ -79,6 +83,7 @@ export function classificationLoss(kind: ClassificationKind, logits: Tensor, mat
     return crossEntropy(logits, y)
       .mul(wrong.pow(gamma))
       .mul(y.mul(2 * alpha - 1).add(1 - alpha))
+      .mul(factor)
       .flatten(1)
       .sum(-1);
   }
@@ -88,5 +93,5 @@ export function classificationLoss(kind: ClassificationKind, logits: Tensor, mat
   const miss = p.sub(y).abs().pow(gamma);
   const weight =
     kind === "position" ? miss.mul(ops.where(positive, alpha, 1 - alpha)) : ops.where(positive, y, miss.mul(1 - alpha));
-  return crossEntropy(logits, y).mul(weight).flatten(1).sum(-1);
+  return crossEntropy(logits, y).mul(weight).mul(factor).flatten(1).sum(-1);
 }

@@ -196,6 +196,23 @@ describe("Criterion", () => {
     expect(total(0)).toBeCloseTo(total() * own * 2, 4);
   });
 
+  it.each(["ia_bce", "position", "varifocal", "focal"] as const)(
+    "multiplies what a match costs in %s by the weight of its class, and nothing else",
+    (kind) => {
+      const loss = (classWeights: number[] | null): number => {
+        const { terms } = new Criterion({ groupDetr: 1, kind, classWeights }).compute(toyOutputs(), toyTargets, {
+          training: true,
+        });
+        return values(terms, "loss_ce")[0];
+      };
+      const plain = loss(null);
+      expect(loss([1, 1, 1])).toBe(plain);
+      const [first, second, third] = [0, 1, 2].map((c) => loss([0, 1, 2].map((k) => (k === c ? 2 : 1))) - plain);
+      for (const cost of [first, second, third]) expect(cost).toBeGreaterThan(0);
+      expect(loss([4, 1, 0])).toBeCloseTo(plain + 3 * first - third, 5);
+    },
+  );
+
   it("has the gradients of finite differences", () => {
     for (const kind of ["ia_bce", "focal"] as const) {
       const logits = toyLogits().to("float64");

@@ -18,6 +18,8 @@ export interface CriterionOptions {
   costs?: MatcherCosts;
   /** Weights of the loss terms; default 1, 5 and 2. */
   weights?: { ce: number; bbox: number; giou: number };
+  /** `[K]`: weight of the classification loss of a match by its class, as `pos_weight` of PyTorch; default 1. */
+  classWeights?: readonly number[] | null;
 }
 
 /** The training loss and its terms. */
@@ -50,15 +52,11 @@ export interface Losses {
  */
 export class Criterion {
   readonly matcher: HungarianMatcher;
-  readonly #kind: ClassificationKind;
-  readonly #groups: number;
-  readonly #weights: { ce: number; bbox: number; giou: number };
+  readonly #options: CriterionOptions;
 
   constructor(options: CriterionOptions) {
     this.matcher = new HungarianMatcher(options.costs ?? defaultCosts);
-    this.#kind = options.kind ?? "ia_bce";
-    this.#groups = options.groupDetr;
-    this.#weights = options.weights ?? { ce: 1, bbox: 5, giou: 2 };
+    this.#options = options;
   }
 
   /**
@@ -72,7 +70,7 @@ export class Criterion {
    */
   compute(outputs: Outputs, targets: readonly Target[], options: { training: boolean; boxes?: number | null }): Losses {
     return scope(() => {
-      const groups = options.training ? this.#groups : 1;
+      const groups = options.training ? this.#options.groupDetr : 1;
       const layers: [suffix: string, prediction: Prediction][] = [
         ["", outputs],
         ...outputs.auxOutputs.map((p, i) => [`_${i}`, p] as [string, Prediction]),
@@ -122,16 +120,16 @@ export class Criterion {
     const perLayer = (x: Tensor): Tensor => x.view(layers.length, -1).sum(-1).div(count);
     const bbox = perLayer(predicted.sub(truth).abs());
     const generalised = perLayer(giou.neg().add(1));
-    const ce = classificationLoss(this.#kind, logits, {
-      index: tensor(pairs.entries, { device }),
-      iou: iou.detach(),
-    }).div(count);
+    const { kind = "ia_bce", weights = { ce: 1, bbox: 5, giou: 2 }, classWeights } = this.#options;
+    const matched = { index: tensor(pairs.entries, { device }), iou: iou.detach() };
+    const weight =
+      classWeights &&
+      tensor([...classWeights], { dtype, device }).indexSelect(0, ops.remainder(matched.index, logits.shape[3]));
+    const ce = classificationLoss(kind, logits, weight ? { ...matched, weight } : matched).div(count);
 
     noGrad(() => {
-      const truths = tensor(
-        Float32Array.from(targets, (t) => t.labels.length),
-        { dtype, device },
-      );
+      const counts = targets.map((target) => target.labels.length);
+      const truths = tensor(counts, { dtype, device });
       const cardinality = logits.amax(-1).gt(0).sum(-1).to(dtype).sub(truths).abs().mean(-1);
       layers.forEach(([suffix], i) => {
         terms.set(`loss_ce${suffix}`, ce.detach().select(0, i));
@@ -141,8 +139,7 @@ export class Criterion {
         if (suffix === "") terms.set("class_error", classError(logits.select(0, i), matchings[i], targets));
       });
     });
-    const { ce: a, bbox: b, giou: c } = this.#weights;
-    return ce.mul(a).add(bbox.mul(b)).add(generalised.mul(c)).sum();
+    return ce.mul(weights.ce).add(bbox.mul(weights.bbox)).add(generalised.mul(weights.giou)).sum();
   }
 }
 

@@ -1,6 +1,6 @@
 // Turns what a user wrote (config file, flags, options) into a complete, checked configuration.
 import { isDeepStrictEqual } from "node:util";
-import { type AugConfig, checkAugConfig } from "../data/augment/config.js";
+import { type AugConfig, checkAugConfig, withAbsoluteModules } from "../data/augment/config.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel, variantOfClass } from "../model/variants.js";
 import { ConfigError, expected, type RfdetrError } from "../support/errors.js";
@@ -85,7 +85,10 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
   if (!Object.hasOwn(given, "box_normaliser") && Number(result.processes) > 1) result.boxNormaliser = "step";
   checkProcesses(result as TrainSettings);
   checkPrecision(result as TrainSettings);
-  if (result.augConfig !== null) checkAugmentation(result as TrainSettings);
+  if (result.augConfig !== null) {
+    checkAugmentation(result as TrainSettings);
+    result.augConfig = withAbsoluteModules(result.augConfig as AugConfig);
+  }
   return result as TrainSettings;
 }
 

@@ -229,6 +229,22 @@ export const settings = {
     ours: true,
   },
 
+  class_balanced_sampling: {
+    type: share,
+    fallback: 0,
+    about:
+      "share of the images below which a class counts as rare: images with rare classes come more often in an epoch, by the repeat factors of LVIS; 0 repeats none",
+    ours: true,
+  },
+  class_weights: {
+    type: z.union([share, z.record(z.string(), rate)]),
+    takes: "number from 0 to 1, or a mapping of class names to weights",
+    fallback: 0,
+    about:
+      "weights of the classes in the classification loss of matched boxes: a power of the inverse number of boxes (0 none, 1 the whole inverse), 1 on average over the boxes; or a weight for each class by its name",
+    ours: true,
+  },
+
   ...precisionSettings,
   device: {
     type: z.string().min(1),

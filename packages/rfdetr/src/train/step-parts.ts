@@ -52,13 +52,18 @@ export interface StepParts {
 
 /**
  * The loss, autocast, optimizer and gradient scaler for steps of `model` with these settings.
- * @param scale first loss scale; default: that of the settings
+ * @param scale first loss scale; default: that of the settings; @param classWeights `[classes]`, default 1
  * @throws PolicyError when an override of the settings matches no module of the model
  */
 export function stepParts(
   model: RFDETRModel,
   settings: TrainSettings,
-  { precision, device, scale }: { precision: Precision; device: string; scale?: number },
+  {
+    precision,
+    device,
+    scale,
+    classWeights = null,
+  }: { precision: Precision; device: string; scale?: number; classWeights?: readonly number[] | null },
 ): StepParts {
   const scalerWarnings: string[] = [];
   return {
@@ -66,6 +71,7 @@ export function stepParts(
     criterion: new Criterion({
       groupDetr: model.config.groupDetr,
       weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef },
+      classWeights,
     }),
     autocast: trainingAutocast(model, settings, precision),
     optimizer: new optim.AdamW(parameterGroups(model, settings), { moments: settings.optimizerState }),

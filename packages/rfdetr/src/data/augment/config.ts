@@ -1,11 +1,12 @@
 // `aug_config`: the augmentations of an image after its resize, in the form of the Python package.
 
 import { z } from "zod";
-import { DataError } from "../../support/errors.js";
+import { ConfigError, DataError } from "../../support/errors.js";
 import type { Rng } from "../../support/random.js";
 import { shown } from "../../support/shown.js";
 import { suggest } from "../../support/suggest.js";
 import type { Sample } from "../images/geometry.js";
+import { loadFunctions, type OwnFunction, ownKind, ownName, pathOf } from "./own-augmentation.js";
 import type { Step } from "./parameters.js";
 import { kinds } from "./transforms.js";
 
@@ -27,19 +28,68 @@ const container = z.strictObject({
 });
 
 const compiled = new WeakMap<object, Node[]>();
+const owned = new WeakMap<object, OwnFunction[]>();
 
 /** Checks names and parameters. @throws DataError naming what is unknown, and what is known */
 export function checkAugConfig(config: AugConfig): void {
   nodesOf(config);
 }
 
-/** Runs the augmentations one after the other, each with its own probability. */
+/**
+ * Runs the augmentations one after the other, each with its own probability.
+ * @throws ConfigError for an own augmentation, which `augmentWithOwn` runs
+ */
 export function augment(sample: Sample, config: AugConfig, rng: Rng): Sample {
+  if (ownFunctions(config).length > 0)
+    throw new ConfigError(`Expected augmentations of this program but aug_config has ${ownName}`);
+  return run(nodesOf(config), sample, rng) as Sample;
+}
+
+/** As {@link augment}, also with functions of modules, which are imported first. @throws ConfigError naming one */
+export async function augmentWithOwn(sample: Sample, config: AugConfig, rng: Rng): Promise<Sample> {
+  await loadFunctions(ownFunctions(config));
   return run(nodesOf(config), sample, rng);
 }
 
-function run(nodes: readonly Node[], sample: Sample, rng: Rng): Sample {
-  return nodes.reduce((s, { p, apply }) => (rng.chance(p) ? apply(s, rng) : s), sample);
+function run(nodes: readonly Node[], sample: Sample, rng: Rng): Sample | Promise<Sample> {
+  const step = (before: Sample, { p, apply }: Node) => (rng.chance(p) ? apply(before, rng) : before);
+  return nodes.reduce<Sample | Promise<Sample>>(
+    (before, node) => (before instanceof Promise ? before.then((made) => step(made, node)) : step(before, node)),
+    sample,
+  );
+}
+
+/** The functions of modules that a configuration names. */
+export function ownFunctions(config: AugConfig): OwnFunction[] {
+  const known = owned.get(config);
+  if (known !== undefined) return known;
+  const found: OwnFunction[] = [];
+  mapModules(config, (module, entry) => {
+    found.push({ module: pathOf(module), export: typeof entry.export === "string" ? entry.export : "default" });
+    return module;
+  });
+  owned.set(config, found);
+  return found;
+}
+
+/** A configuration whose modules have absolute paths, so that a run can be continued from any folder. */
+export function withAbsoluteModules(config: AugConfig): AugConfig {
+  return mapModules(config, pathOf) as AugConfig;
+}
+
+type Entry = Readonly<Record<string, unknown>>;
+
+/** A copy of a configuration with other paths of modules. */
+function mapModules(part: unknown, map: (module: string, entry: Entry) => string): unknown {
+  if (Array.isArray(part)) return part.map((each) => mapModules(each, map));
+  if (typeof part !== "object" || part === null) return part;
+  return Object.fromEntries(
+    Object.entries(part as Entry).map(([name, value]) => {
+      const entry = (name === ownName ? value : null) as Entry | null;
+      if (typeof entry?.module !== "string") return [name, mapModules(value, map)];
+      return [name, { ...entry, module: map(entry.module, entry) }];
+    }),
+  );
 }
 
 function nodesOf(config: AugConfig): Node[] {
@@ -65,11 +115,12 @@ function listOf(entries: readonly unknown[]): Node[] {
 }
 
 function nodeOf(name: string, given: unknown): Node {
-  const kind = kinds[name];
+  const kind = name === ownName ? ownKind : kinds[name];
   if (kind === undefined) {
-    const meant = suggest(name, [...Object.keys(kinds), ...containers]);
+    const known = [...Object.keys(kinds), ...containers, ownName];
+    const meant = suggest(name, known);
     throw new DataError(
-      `Expected one of ${[...Object.keys(kinds), ...containers].join(", ")} in aug_config but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+      `Expected one of ${known.join(", ")} in aug_config but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
     );
   }
   const parameters = checked(kind.parameters, name, given);

@@ -4,7 +4,7 @@ import type { Rng } from "../../support/random.js";
 import type { Sample } from "../images/geometry.js";
 
 /** Changes an image with its boxes; draws its random values from `rng`. */
-export type Step = (sample: Sample, rng: Rng) => Sample;
+export type Step = (sample: Sample, rng: Rng) => Sample | Promise<Sample>;
 
 /** A kind of augmentation: its parameters, `p` among them, and the step that they give. */
 export interface Kind {

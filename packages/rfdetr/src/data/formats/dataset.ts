@@ -20,13 +20,26 @@ export interface DatasetImage extends Regions {
   height: number;
   /** EXIF orientation that is applied when the image is decoded, 1 to 8; 1 keeps the stored pixels. */
   orientation: number;
+  /** Path of the dataset that it is of, where several are joined. */
+  dataset?: string;
   /** Regions of many objects (COCO `iscrowd`): not trained on, and detections inside them do not count as wrong. */
   crowd: Regions;
 }
 
+/** Where the images of one of several joined datasets are. */
+export interface DatasetPart {
+  /** Path of the dataset. */
+  path: string;
+  /** Share of the images of an epoch, from 0 to 1; null leaves it to the number of images. */
+  share: number | null;
+  /** Index of its first image, and the index after its last. */
+  from: number;
+  to: number;
+}
+
 /** One split of a dataset. */
 export interface Dataset {
-  /** `roboflow-coco`, `coco` or `yolo`. */
+  /** `roboflow-coco`, `coco` or `yolo`; `several` for joined datasets. */
   layout: string;
   images: DatasetImage[];
   classNames: string[];
@@ -34,6 +47,8 @@ export interface Dataset {
   categoryIds: number[];
   /** What was left out or changed while reading, one sentence each. */
   warnings: string[];
+  /** The datasets that were joined, in the order of their images; absent for a single one. */
+  parts?: DatasetPart[];
 }
 
 /** A split of a dataset. */

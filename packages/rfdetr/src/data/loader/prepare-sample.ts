@@ -2,7 +2,7 @@
 
 import { checkMemory } from "../../support/machine/memory-error.js";
 import { Rng } from "../../support/random.js";
-import { type AugConfig, augment } from "../augment/config.js";
+import { type AugConfig, augmentWithOwn } from "../augment/config.js";
 import { decodeImage, type Pixels } from "../images/decode.js";
 import { resize, type Sample, scaleJitter } from "../images/geometry.js";
 import { readImageHeader } from "../images/image-header.js";
@@ -84,14 +84,14 @@ export async function prepare(
   recipe: Recipe,
   budget: SharedArrayBuffer | null,
 ): Promise<LoaderResult & { bytes: number }> {
-  if (pixels !== undefined) return { prepared: transform(job, recipe, pixels), bytes: 0 };
+  if (pixels !== undefined) return { prepared: await transform(job, recipe, pixels), bytes: 0 };
   const header = readImageHeader(job.file);
   const options = { orientation: job.orientation, atLeast: decodeLeast(recipe) };
   const bytes = decodingBytes(header, options.orientation, options.atLeast);
   const giveBack = budget === null ? null : takeBudget(budget, bytes);
   try {
     const decoded = await decodeImage(job.file, header, options);
-    const prepared = transform(job, recipe, decoded);
+    const prepared = await transform(job, recipe, decoded);
     const { length } = decoded.data;
     if (length > room) return { prepared, bytes: length };
     return { prepared, bytes: length, decoded: { ...decoded, data: shared(decoded.data) } };
@@ -109,7 +109,7 @@ function shared(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-function transform(job: Job, recipe: Recipe, decoded: Pixels): Prepared {
+async function transform(job: Job, recipe: Recipe, decoded: Pixels): Promise<Prepared> {
   // The image may be decoded smaller, or annotated at another size: boxes are scaled to the pixels.
   const boxes = Float32Array.from(job.boxes, (c, i) =>
     i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height,
@@ -120,7 +120,7 @@ function transform(job: Job, recipe: Recipe, decoded: Pixels): Prepared {
   let sample: Sample;
   if (recipe.training) {
     const rng = new Rng(...job.seed);
-    sample = augment(scaleJitter(whole, side, rng, recipe.scaleJitter), recipe.augment, rng);
+    sample = await augmentWithOwn(scaleJitter(whole, side, rng, recipe.scaleJitter), recipe.augment, rng);
   } else sample = resize(whole, side, side);
   const fractions = new Float32Array(sample.boxes.length);
   for (let i = 0; i < fractions.length; i += 4) {

@@ -147,7 +147,8 @@ class Follower {
     const device = resolveDevice(settings.device, this.request.place);
     const model = newModel(modelConfig, sizes.seed);
     readyModel(model, settings, device);
-    const how = { device, precision, overrides, stepsPerEpoch: data.stepsPerEpoch, totalSteps };
+    const { stepsPerEpoch, classWeights = null } = data;
+    const how = { device, precision, overrides, stepsPerEpoch, totalSteps, classWeights };
     this.#training = { settings, seed: sizes.seed, data, ...buildTraining(model, settings, how) };
   }
 

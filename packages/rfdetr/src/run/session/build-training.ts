@@ -35,11 +35,18 @@ export function readyModel(model: RFDETRModel, settings: ReadySettings, device: 
 export function buildTraining(
   model: RFDETRModel,
   settings: ReadySettings,
-  how: { device: string; precision: Precision; overrides: Overrides; stepsPerEpoch: number; totalSteps: number },
+  how: {
+    device: string;
+    precision: Precision;
+    overrides: Overrides;
+    stepsPerEpoch: number;
+    totalSteps: number;
+    classWeights: readonly number[] | null;
+  },
 ): Omit<Training, "settings" | "seed" | "data"> {
-  const { precision, device } = how;
+  const { precision, device, classWeights } = how;
   const precisionOverrides = { ...how.overrides };
-  const parts = stepParts(model, { ...settings, precisionOverrides }, { precision, device });
+  const parts = stepParts(model, { ...settings, precisionOverrides }, { precision, device, classWeights });
   return {
     parts,
     precision,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DatasetImage } from "../../data/index.js";
-import { dataDifferences, splitContents } from "./data-contents.js";
+import { dataDifferences, moduleDifferences, splitContents } from "./data-contents.js";
 
 const regions = (boxes: number[][], labels: number[]) => ({
   boxes: Float32Array.from(boxes.flat()),
@@ -45,5 +45,13 @@ describe("the contents of a split", () => {
       "train had 1 images with 1 objects and has 0 with 0",
       "valid has other files or annotations than before, in equal numbers",
     ]);
+  });
+
+  it("say which module of augmentations has changed", () => {
+    const before = { "/a/rain.js": "1", "/a/snow.js": "2" };
+    expect(moduleDifferences(before, { "/a/rain.js": "1", "/a/snow.js": "3", "/a/fog.js": "4" })).toEqual([
+      "/a/snow.js has changed, so augmentation differs from here on",
+    ]);
+    expect(moduleDifferences(undefined, { "/a/rain.js": "1" })).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 // What a run is bound to: the images and annotations that it trains and validates on, as counts and a hash.
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import type { Dataset } from "../../data/index.js";
 
 /** One split of the data of a run. */
@@ -17,21 +17,28 @@ export interface DataContents {
 }
 
 /**
- * Counts and hashes a split. Names are relative to the folder that all images have in common, so a dataset may move.
- * Pixels and times of files do not count.
+ * Counts and hashes a split. Names are relative to the folder that all images of a dataset have in common, so it may
+ * move. Pixels and times of files do not count.
  */
-export function splitContents({ images }: Pick<Dataset, "images">): SplitContents {
+export function splitContents({ images, parts }: Pick<Dataset, "images" | "parts">): SplitContents {
+  const hash = createHash("sha256");
+  for (const { from, to, share } of parts ?? [{ from: 0, to: images.length, share: null }]) {
+    hashImages(hash, images.slice(from, to));
+    // Of a single dataset the hash is that of earlier versions.
+    if (parts !== undefined) hash.update(`${from} ${to} ${share}\0`);
+  }
+  const objects = images.reduce((sum, { labels }) => sum + labels.length, 0);
+  return { images: images.length, objects, sha256: hash.digest("hex") };
+}
+
+function hashImages(hash: Hash, images: Dataset["images"]): void {
   const names = images.map(({ file }) => file.replaceAll("\\", "/"));
   const common = commonFolder(names);
-  const hash = createHash("sha256");
-  let objects = 0;
   images.forEach(({ width, height, boxes, labels, crowd }, i) => {
-    objects += labels.length;
     hash.update(`${names[i].slice(common)}\0${width} ${height} ${labels.length} ${crowd.labels.length}\0`);
     for (const part of [boxes, labels, crowd.boxes, crowd.labels])
       hash.update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
   });
-  return { images: images.length, objects, sha256: hash.digest("hex") };
 }
 
 /** Length of the folder, with its slash, that all paths begin with. */
@@ -52,4 +59,14 @@ export function dataDifferences(before: DataContents, now: DataContents): string
       return [`${split} has other files or annotations than before, in equal numbers`];
     return [`${split} had ${old.images} images with ${old.objects} objects and has ${is.images} with ${is.objects}`];
   });
+}
+
+/** Which modules of own augmentations have changed, a phrase for each. @param before hashes by path, as `now` */
+export function moduleDifferences(
+  before: Readonly<Record<string, string>> = {},
+  now: Readonly<Record<string, string>> = {},
+): string[] {
+  return Object.keys(now)
+    .filter((module) => before[module] !== undefined && before[module] !== now[module])
+    .map((module) => `${module} has changed, so augmentation differs from here on`);
 }

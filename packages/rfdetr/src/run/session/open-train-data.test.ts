@@ -37,10 +37,26 @@ describe("openTrainData", () => {
     expect(warnings).toContainEqual(expect.stringMatching(/^valid: the split has no objects, so AP is not defined/));
   });
 
-  it("gives the processes of a run the micro-batches and batches of one that makes all of them", async () => {
-    const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");
+  it.each([
+    ["one dataset", false],
+    ["several, with shares, balanced classes and an own augmentation", true],
+  ])("gives the processes of a run the micro-batches and batches of one that makes all of them: %s", async (_, all) => {
+    const folder = mkdtempSync(join(tmpdir(), "data-"));
+    const datasetDir = join(folder, "set");
     await synthesize(datasetDir, { images: 40, size: 64, classes: 2, seed: 1 });
     const options = { datasetDir, numWorkers: 0, batchSize: 2, gradAccumSteps: 2, processes: 2, scaleJitter: true };
+    if (all) {
+      await synthesize(join(folder, "other"), { images: 10, size: 64, classes: 2, seed: 2 });
+      options.datasetDir = join(folder, "list.json");
+      const datasets = [
+        { path: "set", share: 1 },
+        { path: "other", share: 3 },
+      ];
+      writeFileSync(options.datasetDir, JSON.stringify({ datasets }));
+      const module = join(folder, "dim.mjs");
+      writeFileSync(module, "export default (s, rng) => ({ ...s, data: s.data.map((v) => v * rng.next()) });");
+      Object.assign(options, { augConfig: { Own: { module } }, classBalancedSampling: 0.8, classWeights: 0.5 });
+    }
     const settings = resolveSettings(options) as ReadySettings;
     const read = async (rank: number, size: number) => {
       const data = await openTrainData(settings, { ...sizes, shard: { rank, size } });
@@ -53,13 +69,26 @@ describe("openTrainData", () => {
       for await (const step of data.steps(1, 1)) steps.push(step.map(({ images }) => hash(images)));
       for await (const { images } of data.evaluation("valid", 3)) batches.push(hash(images));
       await data.close();
-      return { steps, batches };
+      return { steps, batches, told: data.notes };
     };
     const whole = await read(0, 1);
     const [first, second] = [await read(0, 2), await read(1, 2)];
     expect(whole.steps[0]).toHaveLength(4);
     expect(whole.batches.length).toBeGreaterThan(1);
     expect(first.steps.map(([a, c], i) => [a, second.steps[i][0], c, second.steps[i][1]])).toEqual(whole.steps);
+    if (all) expect(whole.told).toEqual(expectedNotes(folder));
     expect(whole.batches).toEqual(whole.batches.map((_, i) => [first, second][i % 2].batches[Math.floor(i / 2)]));
   });
 });
+
+/** What is said of 32 and 8 training images with shares 1 and 3. */
+const expectedNotes = (folder: string) => [
+  expect.stringMatching(
+    new RegExp(`^${join(folder, "set")}: \\d+ training images, 25.0 % of an epoch, each image 0.\\d\\d times$`),
+  ),
+  expect.stringMatching(new RegExp(`^${join(folder, "other")}: \\d+ training images, 75.0 % of an epoch`)),
+  expect.stringMatching(/^An epoch has \d+ places for \d+ images. Classes are weighted in the loss$/),
+  ...[0, 1].map(() =>
+    expect.stringMatching(/: \d+ images, \d+ boxes, [\d.]+ % → [\d.]+ % of the boxes, weight [\d.]+$/),
+  ),
+];

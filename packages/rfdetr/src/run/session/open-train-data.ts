@@ -1,3 +1,5 @@
+import { ownFunctions } from "../../data/augment/config.js";
+import { hashModules } from "../../data/augment/own-augmentation.js";
 import {
   augmentPresets,
   DataLoader,
@@ -14,7 +16,8 @@ import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
 import type { MicroBatch } from "../../train/step-parts.js";
 import { splitContents } from "./data-contents.js";
-import { type DataSizes, effectiveBatch, microBatchesOf, stepsOfEpoch, type TrainData } from "./training-data.js";
+import { planEpochs } from "./plan-epochs.js";
+import { type DataSizes, effectiveBatch, microBatchesOf, type TrainData } from "./training-data.js";
 
 /**
  * Opens the splits that a run needs. @throws DataError naming the first fault that training refuses
@@ -29,7 +32,9 @@ export async function openTrainData(
   checkClasses(train.classNames, settings);
   const effective = effectiveBatch(settings);
   const microBatches = microBatchesOf(settings) / shard.size;
-  const stepsPerEpoch = stepsOfEpoch(train.images.length, effective);
+  const { sampling, ...plan } = planEpochs(train, settings);
+  const augment = settings.augConfig ?? augmentPresets[settings.augment];
+  const modules = hashModules(ownFunctions(augment));
   const leftOut = new Set<string>();
   const onWarning = (message: string): void => void leftOut.add(message);
   const loader = new DataLoader({
@@ -37,7 +42,7 @@ export async function openTrainData(
       side,
       training: true,
       scaleJitter: settings.scaleJitter,
-      augment: settings.augConfig ?? augmentPresets[settings.augment],
+      augment,
     },
     workers: numWorkers,
     prefetch: Math.max(2, microBatches),
@@ -50,8 +55,9 @@ export async function openTrainData(
     trainImages: train.images.length,
     validImages: valid.images.length,
     contents: { train: splitContents(train), valid: splitContents(valid) },
+    ...(Object.keys(modules).length === 0 ? {} : { modules }),
     testImages: test?.images.length ?? 0,
-    stepsPerEpoch,
+    ...plan,
     warnings: [
       ...train.warnings.map((text) => `train: ${text}`),
       ...valid.warnings.map((text) => `valid: ${text}`),
@@ -59,7 +65,7 @@ export async function openTrainData(
       ...remarks(train, valid, { ...(detections === undefined ? {} : { detections }), maxDets: settings.evalMaxDets }),
     ],
     async *steps(epoch, from) {
-      const order = epochOrder(train.images.length, effective, seed, epoch);
+      const order = epochOrder(train.images.length, effective, seed, epoch, sampling);
       const places = placesOf(order.length, batchSize, shard).subarray(from * microBatches * batchSize);
       const mine = places.map((place) => order[place]);
       const seedOf = (i: number) => ["image", seed, epoch, places[i]];

@@ -82,7 +82,7 @@ async function prepare(
     const differences = resumed === null ? [] : compareData(resumed, data, settings.datasetDir);
     const modelConfig = { ...shape, numClasses: data.classNames.length };
     const model = newModel(modelConfig, seed);
-    const notes = batchReason === null ? [] : [batchReason];
+    const notes = [...(data.notes ?? []), ...(batchReason === null ? [] : [batchReason])];
     const start = settings.weights === null || saved !== null ? null : loadStart(model, settings, data);
     notes.push(...(start?.notes ?? []));
     const frozen = readyModel(model, settings, device);
@@ -184,7 +184,8 @@ function assemble(ingredients: Ingredients): Session {
   const { stepsPerEpoch } = data;
   const allSteps = stepsBefore(progress) + stepsPerEpoch * (settings.epochs - progress.epoch);
   const totalSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
-  const how = { device, precision: chosen.precision, overrides, stepsPerEpoch, totalSteps };
+  const classWeights = data.classWeights ?? null;
+  const how = { device, precision: chosen.precision, overrides, stepsPerEpoch, totalSteps, classWeights };
   return {
     ...buildTraining(model, settings, how),
     settings,

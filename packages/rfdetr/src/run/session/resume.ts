@@ -10,7 +10,7 @@ import { shown } from "../../support/shown.js";
 import { type SavedProgress, soundCheckpoint } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { noRollbacks } from "../steps/progress.js";
-import { dataDifferences } from "./data-contents.js";
+import { dataDifferences, moduleDifferences } from "./data-contents.js";
 import { boundData, comparedSettings, type RunConfig, readRunConfig } from "./run-config.js";
 import type { Session } from "./session.js";
 import type { TrainData } from "./training-data.js";
@@ -172,7 +172,7 @@ export function compareData({ config, dataNamed }: ResumedRun, data: TrainData, 
     throw new DataError(`The data of the run in ${datasetDir} have changed: ${differences.join("; ")}`, {
       hint: `Name them again with \`dataset_dir\` ${datasetDir} to continue with them as they are`,
     });
-  return differences;
+  return [...differences, ...moduleDifferences(config.data.modules, data.modules)];
 }
 
 /** That the module of the callbacks has changed since the run was last continued, in words; empty where it has not. */

@@ -21,6 +21,8 @@ export interface BoundData extends DataContents {
   path: string;
   /** Relative to the folder of the run, for a run that moves together with its data. */
   relative: string;
+  /** SHA-256 of each module of own augmentations, by its path. */
+  modules?: Readonly<Record<string, string>>;
 }
 
 /** What was changed when a run was continued. */
@@ -95,7 +97,8 @@ export function comparedSettings(settings: TrainSettings, seed: number): Record<
 /** Where the data of a session are and what they hold. */
 export function boundData({ settings, directory, data }: Pick<Session, "settings" | "directory" | "data">): BoundData {
   const path = resolve(settings.datasetDir);
-  return { path, relative: relative(directory.path, path), ...data.contents };
+  const modules = data.modules === undefined ? {} : { modules: data.modules };
+  return { path, relative: relative(directory.path, path), ...data.contents, ...modules };
 }
 
 const split = z.object({ images: z.number(), objects: z.number(), sha256: z.string() });
@@ -107,7 +110,12 @@ const schema = z.object({
   precision: z.enum(["32-true", "tf32", "bf16-mixed", "16-mixed"]),
   reason: z.string(),
   callbacks_sha256: z.string().optional(),
-  data: z.object({ path: z.string(), relative: z.string(), train: split, valid: split }).optional(),
+  data: z
+    .object({
+      ...{ path: z.string(), relative: z.string(), train: split, valid: split },
+      modules: z.record(z.string(), z.string()).optional(),
+    })
+    .optional(),
   changes: z.array(z.unknown()).optional(),
 });
 

@@ -1,4 +1,5 @@
 // What the training loop asks of its data.
+
 import type { DatasetImage } from "../../data/index.js";
 import type { Shard } from "../../data/loader/shards.js";
 import type { EvaluationBatch } from "../../eval/batch.js";
@@ -15,8 +16,14 @@ export interface TrainData {
   testImages: number;
   /** What the run is bound to. */
   contents: DataContents;
+  /** SHA-256 of each module of own augmentations, by its path; absent without any. */
+  modules?: Readonly<Record<string, string>>;
   /** Optimizer steps in an epoch. */
   stepsPerEpoch: number;
+  /** `[classes]` weight of each class in the classification loss; null or absent: 1. */
+  classWeights?: readonly number[] | null;
+  /** What is done to the data, in sentences. */
+  notes?: readonly string[];
   /** What the user should know, such as that annotations were repaired. */
   warnings: readonly string[];
   /**
@@ -35,8 +42,9 @@ export interface TrainData {
 }
 
 /** What the data of a run hold, as a text that is equal where they are. */
-export function dataContents({ contents, classNames, stepsPerEpoch, testImages }: TrainData): string {
-  return JSON.stringify({ ...contents, classNames, stepsPerEpoch, testImages });
+export function dataContents({ contents, classNames, stepsPerEpoch, testImages, modules = {} }: TrainData): string {
+  // Modules may have other paths on other machines.
+  return JSON.stringify({ ...contents, classNames, stepsPerEpoch, testImages, modules: Object.values(modules) });
 }
 
 /** What the loader must know of the run. */

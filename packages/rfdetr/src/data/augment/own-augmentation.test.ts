@@ -1,0 +1,110 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
+import { Rng } from "../../support/random.js";
+import type { Sample } from "../images/geometry.js";
+import {
+  type AugConfig,
+  augment,
+  augmentWithOwn,
+  checkAugConfig,
+  ownFunctions,
+  withAbsoluteModules,
+} from "./config.js";
+import { hashModules } from "./own-augmentation.js";
+
+const module = join(mkdtempSync(join(tmpdir(), "own-augmentation-")), "own.mjs");
+writeFileSync(
+  module,
+  `let calls = 0;
+  export default (sample) => sample;
+  export const dim = (sample, rng, { least = 0 } = {}) => {
+    const light = rng.uniform(least, 1);
+    for (let i = 0; i < sample.data.length; i++) sample.data[i] *= light;
+    return sample;
+  };
+  export const later = async (sample, rng) => ({ ...sample, labels: sample.labels.map((label) => label + rng.integer(0, 1)) });
+  export const larger = (sample) => ({ ...sample, width: sample.width * 2 });
+  export const short = (sample) => ({ ...sample, data: new Uint8Array(3) });
+  export const outside = (sample) => ({ ...sample, boxes: sample.boxes.map((c) => c + 5) });
+  export const nowhere = (sample) => ({ ...sample, boxes: sample.boxes.map(() => NaN) });
+  export const unequal = (sample) => ({ ...sample, labels: new Int32Array(0) });
+  export const nothing = () => {};
+  export const throws = () => { throw new Error("no rain today"); };
+  export const rejects = async () => { throw new Error("no snow either"); };
+  export const drifting = (sample) => { sample.data[0] = ++calls; return sample; };
+  export const number = 7;
+  `,
+);
+const own = (name: string, more: object = {}): AugConfig => ({ Own: { module, export: name, ...more } });
+const sample: Sample = {
+  data: Uint8Array.from({ length: 8 * 6 * 3 }, (_, i) => i),
+  width: 8,
+  height: 6,
+  boxes: Float32Array.of(1, 1, 6, 5),
+  labels: Int32Array.of(2),
+};
+
+describe("an own augmentation", () => {
+  it("is a function of a module, with options, a seeded generator and a copy of the image", async () => {
+    const config = [
+      { HorizontalFlip: { p: 0.5 } },
+      ...[own("dim", { options: { least: 0.2 } }), own("later")],
+    ] as AugConfig;
+    checkAugConfig(config);
+    const before = structuredClone(sample);
+    const made = await augmentWithOwn(sample, config, new Rng(7));
+    expect(made).not.toEqual(sample);
+    expect(await augmentWithOwn(sample, config, new Rng(7))).toEqual(made);
+    expect(await augmentWithOwn(sample, config, new Rng(8))).not.toEqual(made);
+    expect(sample).toEqual(before);
+    // The first call of a thread is made twice, and draws once.
+    const [first, second] = [new Rng(1), new Rng(1)];
+    for (const rng of [first, second]) await augmentWithOwn(sample, own("default"), rng);
+    expect(first.state()).toEqual(second.state());
+  });
+
+  it("is found in containers, by path or URL, and named by an absolute path and the hash of its module", () => {
+    const { href } = pathToFileURL(module);
+    const config = { OneOf: { transforms: [{ Own: { module: href } }, own("dim")] } } as AugConfig;
+    checkAugConfig(config);
+    const absolute = withAbsoluteModules(config);
+    expect(absolute).toEqual({ OneOf: { transforms: [{ Own: { module } }, own("dim")] } });
+    expect(ownFunctions(absolute)).toEqual([
+      { module, export: "default" },
+      { module, export: "dim" },
+    ]);
+    expect(hashModules(ownFunctions(absolute))).toEqual({ [module]: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    expect(() => hashModules([{ module: "/no/such.mjs", export: "dim" }])).toThrow(
+      "Expected a module of augmentations but /no/such.mjs does not exist",
+    );
+    expect(() => augment(sample, config, new Rng(1))).toThrow("but aug_config has Own");
+    expect(() => checkAugConfig({ Own: { modul: "x" } })).toThrow(/for Own/);
+    expect(ownFunctions({ HorizontalFlip: { p: 1 } })).toEqual([]);
+  });
+
+  it.each([
+    ["larger", "Expected an image of 8×6 pixels, as it was given, from the augmentation larger of"],
+    ["short", "Expected 144 bytes as data from"],
+    ["outside", "Expected boxes inside of 8×6 pixels, none of them empty, from the augmentation outside of"],
+    ["nowhere", 'but received ["NaN"'],
+    ["unequal", "but received 4 numbers and 0 labels"],
+    ["nothing", "Expected { data, width, height, boxes, labels } from"],
+    ["throws", `The augmentation throws of ${module} failed: no rain today`],
+    ["rejects", `The augmentation rejects of ${module} failed: no snow either`],
+    ["drifting", "to give the same image for the same image and generator, but two calls differ"],
+    ["number", `Expected a function number in ${module}`],
+    ["missing", `Expected a function missing in ${module}`],
+  ])("is refused where %s", async (name, message) => {
+    await expect(augmentWithOwn(sample, own(name), new Rng(1))).rejects.toThrow(message);
+  });
+
+  it("is refused where its module does not load", async () => {
+    const config = { Own: { module: "/no/such.mjs" } };
+    await expect(augmentWithOwn(sample, config, new Rng(1))).rejects.toThrow(
+      /^Expected a module with the augmentation default but \/no\/such.mjs does not load/,
+    );
+  });
+});

@@ -1,0 +1,176 @@
+// Augmentations that a program brings: functions of a module, which each thread that loads images imports by itself.
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import { ConfigError, InternalError } from "../../support/errors.js";
+import { reasonOf } from "../../support/files/system-error.js";
+import type { Rng } from "../../support/random.js";
+import { shown } from "../../support/shown.js";
+import type { Sample } from "../images/geometry.js";
+import { type Kind, kind } from "./parameters.js";
+
+/**
+ * An augmentation as a function: changes an image with its boxes and classes. It gets copies, which it may change and
+ * return. The image keeps its size, and boxes stay inside; `keepInside` clips them. What is random must come from
+ * `rng`, so that a run that is continued sees the same images: the first call of each thread is made twice, and both
+ * must agree.
+ * @example
+ * import type { OwnAugmentation } from "rfdetr/data";
+ * export const dim: OwnAugmentation<{ least: number }> = (sample, rng, { least }) => {
+ *   const light = rng.uniform(least, 1);
+ *   return { ...sample, data: sample.data.map((value) => value * light) };
+ * };
+ */
+export type OwnAugmentation<Options = unknown> = (
+  sample: Sample,
+  rng: Rng,
+  options: Options,
+) => Sample | Promise<Sample>;
+
+/** A function of a module. */
+export interface OwnFunction {
+  /** Absolute path. */
+  module: string;
+  export: string;
+}
+
+/** The name of the augmentation in `aug_config`. */
+export const ownName = "Own";
+
+const loaded = new Map<string, OwnAugmentation>();
+/** Functions that gave the same for the same in this thread. */
+const repeatable = new Set<string>();
+const keyOf = ({ module, export: name }: OwnFunction): string => `${name} of ${module}`;
+
+/** `{ Own: { module, export, p, options } }` */
+export const ownKind: Kind = kind(
+  1,
+  { module: z.string().min(1), export: z.string().min(1).default("default"), options: z.json().optional() },
+  (given) => {
+    const own = { module: pathOf(given.module), export: given.export };
+    return (sample, rng) => apply(own, sample, rng, given.options);
+  },
+);
+
+/** The path of a module that is given by path or as a `file:` URL. */
+export const pathOf = (module: string): string => resolve(/^file:/i.test(module) ? fileURLToPath(module) : module);
+
+/**
+ * Imports the functions, so that they can be applied. @throws ConfigError naming one that is not there
+ */
+export async function loadFunctions(functions: readonly OwnFunction[]): Promise<void> {
+  for (const own of functions) {
+    if (loaded.has(keyOf(own))) continue;
+    const { module, export: name } = own;
+    let found: Record<string, unknown>;
+    try {
+      found = await import(pathToFileURL(module).href);
+    } catch (error) {
+      throw new ConfigError(
+        `Expected a module with the augmentation ${name} but ${module} does not load: ${reasonOf(error)}`,
+        {
+          cause: error,
+        },
+      );
+    }
+    const made = found[name] ?? (found.default as Record<string, unknown> | undefined)?.[name];
+    if (typeof made !== "function")
+      throw new ConfigError(
+        `Expected a function ${name} in ${module} but it exports ${Object.keys(found).join(", ") || "nothing"}`,
+      );
+    loaded.set(keyOf(own), made as OwnAugmentation);
+  }
+}
+
+/** SHA-256 of the file of each module, by its path. What a module imports in turn is not in it. @throws ConfigError */
+export function hashModules(functions: readonly OwnFunction[]): Record<string, string> {
+  return Object.fromEntries(
+    functions.map(({ module }) => {
+      if (!existsSync(module)) throw new ConfigError(`Expected a module of augmentations but ${module} does not exist`);
+      return [module, createHash("sha256").update(readFileSync(module)).digest("hex")];
+    }),
+  );
+}
+
+function apply(own: OwnFunction, sample: Sample, rng: Rng, options: unknown): Sample | Promise<Sample> {
+  const key = keyOf(own);
+  const run = loaded.get(key);
+  if (run === undefined) throw new InternalError(`Expected the augmentation ${key} to be loaded`);
+  const call = (): Sample | Promise<Sample> => {
+    try {
+      const made = run(copy(sample), rng, options);
+      if (!(made instanceof Promise)) return checked(made, sample, key);
+      return made.then(
+        (result) => checked(result, sample, key),
+        (error) => {
+          throw failure(error, key);
+        },
+      );
+    } catch (error) {
+      throw failure(error, key);
+    }
+  };
+  if (repeatable.has(key)) return call();
+  const before = rng.state();
+  const again = (first: Sample): Sample | Promise<Sample> => {
+    rng.restore(before);
+    const second = call();
+    return second instanceof Promise ? second.then((made) => same(first, made, key)) : same(first, second, key);
+  };
+  const first = call();
+  return first instanceof Promise ? first.then(again) : again(first);
+}
+
+const copy = ({ data, boxes, labels, ...size }: Sample): Sample => ({
+  ...size,
+  data: new Uint8Array(data),
+  boxes: new Float32Array(boxes),
+  labels: new Int32Array(labels),
+});
+
+/** @throws ConfigError unless two results are equal */
+function same(first: Sample, second: Sample, key: string): Sample {
+  if (!isDeepStrictEqual(first, second))
+    throw new ConfigError(
+      `Expected the augmentation ${key} to give the same image for the same image and generator, but two calls differ`,
+      { hint: "Draw every random number from the generator that it is given, and keep no state between calls" },
+    );
+  repeatable.add(key);
+  return second;
+}
+
+/** What the function threw. A fault of the function must not count as one of the image, which would be left out. */
+function failure(error: unknown, key: string): unknown {
+  if (error instanceof ConfigError) return error;
+  return new ConfigError(`The augmentation ${key} failed: ${reasonOf(error)}`, { cause: error });
+}
+
+/** @throws ConfigError naming what is wrong with a result */
+function checked(result: unknown, { width, height }: Sample, key: string): Sample {
+  const wrong = (expected: string, received: string): ConfigError =>
+    new ConfigError(`Expected ${expected} from the augmentation ${key} but received ${received}`);
+  if (typeof result !== "object" || result === null)
+    throw wrong("{ data, width, height, boxes, labels }", shown(result));
+  const { data, boxes, labels, ...size } = result as Partial<Sample>;
+  if (size.width !== width || size.height !== height)
+    throw wrong(`an image of ${width}×${height} pixels, as it was given,`, `${size.width}×${size.height}`);
+  if (!(data instanceof Uint8Array) || data.length !== width * height * 3)
+    throw wrong(`${width * height * 3} bytes as data`, data instanceof Uint8Array ? `${data.length}` : shown(data));
+  if (!(boxes instanceof Float32Array) || !(labels instanceof Int32Array) || boxes.length !== labels.length * 4)
+    throw wrong(
+      "a Float32Array of four numbers for each of an Int32Array of labels",
+      `${boxes?.length} numbers and ${labels?.length} labels`,
+    );
+  for (let i = 0; i < boxes.length; i += 4) {
+    const [left, top, right, bottom] = boxes.subarray(i, i + 4);
+    const inside = left >= -0.5 && top >= -0.5 && right <= width + 0.5 && bottom <= height + 0.5;
+    if (!(inside && left < right && top < bottom))
+      throw wrong(`boxes inside of ${width}×${height} pixels, none of them empty,`, shown([left, top, right, bottom]));
+  }
+  const label = labels.find((value) => value < 0);
+  if (label !== undefined) throw wrong("labels of 0 or more", `${label}`);
+  return { data, width, height, boxes, labels };
+}
