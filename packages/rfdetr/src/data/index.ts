@@ -1,6 +1,7 @@
 // `rfdetr/data`: datasets in COCO and YOLO layout, images as batches, augmentation, checks. Loads no libtorch.
 export { Rng, type RngState } from "../support/random.js";
 export { type AugConfig, augment, checkAugConfig } from "./augment/config.js";
+export type { OwnAugmentation } from "./augment/own-augmentation.js";
 export { type AugmentPreset, augmentPresets } from "./augment/presets.js";
 export { type CheckOptions, type CheckReport, checkDataset, type Finding } from "./check/check-dataset.js";
 export type { Training } from "./check/checks.js";
@@ -23,10 +24,14 @@ export {
 export { type ConvertReport, convertDataset } from "./convert/convert-dataset.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
 export { decodeFile, type Pixels } from "./images/decode.js";
+export { keepInside, type Sample } from "./images/geometry.js";
 export { type Batch, DataLoader, type LoaderOptions } from "./loader/loader.js";
 export type { Recipe } from "./loader/prepare-sample.js";
 export { epochOrder } from "./loader/sampler.js";
 export { hasSplit, type OpenOptions, openDataset, openDatasets } from "./open-dataset.js";
+export type { DataPart, GivenData } from "./own/data-path.js";
+export { type GatheredData, type GatherOptions, gatherDataset } from "./own/gather-dataset.js";
+export type { OwnData, OwnDataset, OwnImage, OwnPixels, OwnRow } from "./own/own-dataset.js";
 export { type SplitOptions, type SplitReport, splitDataset } from "./split/split-dataset.js";
 export { type DatasetStats, datasetStats, type SplitStats } from "./stats.js";
 export { type SynthOptions, synthesize } from "./synth/synth.js";

@@ -6,6 +6,8 @@ import { toDataset } from "./check/to-dataset.js";
 import type { Dataset, Split } from "./formats/dataset.js";
 import { findLayout } from "./formats/layout.js";
 import { type DatasetListing, listDataset } from "./formats/list-dataset.js";
+import { type ListedDataset, readDatasetList } from "./several/dataset-list.js";
+import { joinDatasets, type OpenedDataset } from "./several/join-datasets.js";
 
 /** How a dataset is opened. */
 export interface OpenOptions {
@@ -15,7 +17,7 @@ export interface OpenOptions {
 
 /**
  * Reads splits of a dataset of any layout. Class indices of all splits follow the categories of the train split.
- * @param data a folder, or the YAML file of a YOLO dataset
+ * @param data a folder, the YAML file of a YOLO dataset, or a file that lists several datasets
  * @throws DataError naming the first fault that training refuses, and how many there are
  * @example
  * import { openDataset } from "rfdetr/data";
@@ -31,8 +33,23 @@ export function openDatasets(
   splits: readonly Split[],
   { autoOrient = true }: OpenOptions = {},
 ): Dataset[] {
+  const list = readDatasetList(data);
+  if (list !== null) return openSeveral(list, splits, { autoOrient });
   const listing = listDataset(data, { splits, autoOrient });
   return splits.map((split) => opened(data, listing, split));
+}
+
+/** Opens the datasets of a list, and joins each split. A dataset without one of the splits gives its classes only. */
+function openSeveral(list: readonly ListedDataset[], splits: readonly Split[], options: OpenOptions): Dataset[] {
+  const all = list.map((each): OpenedDataset => {
+    if (readDatasetList(each.path) !== null)
+      throw new DataError(`Expected a dataset but ${each.path} lists datasets itself: name them in one list`);
+    const present = splits.filter((split) => split === "train" || hasSplit(each.path, split));
+    const wanted: Split[] = present.length === 0 ? ["train"] : present;
+    const read = openDatasets(each.path, wanted, options);
+    return { ...each, splits: Object.fromEntries(wanted.map((split, i) => [split, read[i]])) };
+  });
+  return splits.map((split) => joinDatasets(all, split));
 }
 
 function opened(data: string, listing: DatasetListing, split: Split): Dataset {
@@ -76,5 +93,7 @@ function warningsOf(findings: readonly Finding[]): string[] {
 
 /** Whether a dataset has a split. @throws DataError if it is no dataset */
 export function hasSplit(data: string, split: Split): boolean {
+  const list = readDatasetList(data);
+  if (list !== null) return list.some(({ path }) => hasSplit(path, split));
   return findLayout(data).sources[split] !== undefined;
 }

@@ -48,7 +48,9 @@ describe("a detector in JavaScript", () => {
     expect(() => train.call(detector, { data: "d", batchSise: 2 })).toThrow("did you mean batchSize?");
     expect(() => train.call(detector, { data: "d", signal: true })).toThrow("Expected an AbortSignal for signal");
     expect(() => train.call(detector, { data: "d", sginal: null })).toThrow("did you mean signal?");
-    expect(() => train.call(detector, { data: 5 })).toThrow("Expected text for data but received 5");
+    expect(() => train.call(detector, { data: 5 })).toThrow(
+      "Expected a folder, { train, valid } or a list of { path, share } for data but received 5",
+    );
     expect(() => train.call(detector, { data: "d", datasetDir: "e" })).toThrow("received data and datasetDir");
     expect(() => train.call(detector, { data: "d", model: "nano" })).toThrow("than the detector's, tiny, for train");
     expect(() => train.call(detector, { data: "d", resume: "runs/a" })).toThrow("but received resume");

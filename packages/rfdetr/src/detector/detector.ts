@@ -123,6 +123,15 @@ export class RFDETR {
    * `run.result` for its end; afterwards this detector uses the best weights, or the last ones where none are the best.
    * A failure that nobody iterates or awaits is an unhandled rejection.
    * @throws ConfigError at once for settings that cannot be, UsageError for other options that cannot
+   * @example
+   * import { type OwnDataset, RFDETR } from "rfdetr";
+   * const files = ["a.jpg", "b.jpg"];
+   * const train: OwnDataset = {
+   *   length: files.length,
+   *   get: async (index) => ({ image: files[index], boxes: [[9, 9, 90, 60]], labels: ["owl"] }),
+   * };
+   * const detector = await RFDETR.create("nano");
+   * const { best } = await detector.train({ data: { train, valid: train }, epochs: 50 }).result;
    */
   train(options: DetectorTrainOptions): TrainRun {
     return startTraining(this.#held, options);

@@ -1,14 +1,16 @@
 // Runs that are continued.
+import type { GivenData } from "../data/own/data-path.js";
 import { startReported } from "../report/reported-run.js";
 import { readPlace } from "../run/launch/place.js";
 import type { TrainRun } from "../run/train-run.js";
 import { abortSignal, checkOptions, count, countOrZero, oneOf, positive, text } from "../support/options.js";
 import { callbacksGiven, moduleFile } from "./callbacks-option.js";
+import { dataGiven, trainingData } from "./data-option.js";
 
 /** What may change when a run is continued. */
 export interface ResumeOptions {
-  /** New place of the run's data, which may have changed; its classes may not. */
-  data?: string;
+  /** New place of the run's data, or other data in the forms that `train` takes. Their classes may not have changed. */
+  data?: string | GivenData;
   /** More epochs than the run had. */
   epochs?: number;
   maxSteps?: number;
@@ -27,7 +29,7 @@ export interface ResumeOptions {
 }
 
 const resumeOptions = {
-  data: text,
+  data: trainingData,
   epochs: count,
   maxSteps: count,
   lr: positive,
@@ -50,11 +52,13 @@ export async function resumeTraining(run: string, options: ResumeOptions): Promi
   checkOptions("RFDETR.resume", options, resumeOptions);
   const { resumeConfig } = await import("../run/session/resume.js");
   const { data, signal, processes, maxRestarts, callbacks, ...settings } = options;
-  const changes = { ...settings, ...callbacksGiven(callbacks), ...(data === undefined ? {} : { datasetDir: data }) };
+  const named = typeof data === "string" ? { datasetDir: data } : {};
+  const changes = { ...settings, ...callbacksGiven(callbacks), ...named };
   // Other ranks take the settings of rank 0, which has the folder.
   const isOther = (readPlace(process.env, 1, processes)?.place.rank ?? 0) > 0;
   return startReported(isOther ? null : resumeConfig(run), {
     ...{ resume: run, changes },
+    ...dataGiven(data),
     ...(processes === undefined ? {} : { processes }),
     ...(maxRestarts === undefined ? {} : { maxRestarts }),
     ...(signal === undefined ? {} : { signal }),

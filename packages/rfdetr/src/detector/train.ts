@@ -1,4 +1,5 @@
 // Trainings that a detector starts.
+import type { GivenData } from "../data/own/data-path.js";
 import { isExported } from "../onnx/exported-model.js";
 import { startReported } from "../report/reported-run.js";
 import { readPlace } from "../run/launch/place.js";
@@ -7,15 +8,19 @@ import { resolveSettings, settingNamed } from "../settings/resolve.js";
 import { settings, type TrainOptions } from "../settings/settings.js";
 import { CheckpointError, UsageError } from "../support/errors.js";
 import { snakeCase } from "../support/names.js";
-import { abortSignal, checkOptions, countOrZero, plainObject, text } from "../support/options.js";
+import { abortSignal, checkOptions, countOrZero, plainObject } from "../support/options.js";
 import { suggest } from "../support/suggest.js";
 import { callbacksGiven, moduleFile } from "./callbacks-option.js";
+import { dataGiven, trainingData } from "./data-option.js";
 import type { HeldModel } from "./held-model.js";
 
 /** What a training is started with: its settings, and what belongs to the call. */
 export interface DetectorTrainOptions extends Omit<TrainOptions, "callbacks"> {
-  /** Folder of the dataset, or a YOLO data file; another name of `datasetDir`. */
-  data?: string;
+  /**
+   * Folder of the dataset, or a YOLO data file; another name of `datasetDir`. Or a dataset of the program, which is read
+   * once and kept in a folder beside that of the run. Or several datasets with their shares.
+   */
+  data?: string | GivenData;
   /** Stops the run, as `stop()` does. */
   signal?: AbortSignal;
   /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */
@@ -25,7 +30,7 @@ export interface DetectorTrainOptions extends Omit<TrainOptions, "callbacks"> {
 }
 
 /** What `train` takes beside settings. */
-const trainCallOptions = { data: text, signal: abortSignal, maxRestarts: countOrZero, callbacks: moduleFile };
+const trainCallOptions = { data: trainingData, signal: abortSignal, maxRestarts: countOrZero, callbacks: moduleFile };
 
 /**
  * Checks what belongs to the call; the settings are checked where they are resolved.
@@ -76,12 +81,13 @@ export function startTraining(held: HeldModel, options: DetectorTrainOptions): T
     classNumbering: held.reading().classNumbering,
     ...(typeof precision === "boolean" ? { amp: precision } : precision === undefined ? {} : { precision }),
     ...(held.options.device === undefined ? {} : { device: held.options.device }),
-    ...(data === undefined ? {} : { datasetDir: data }),
+    ...(data === undefined ? {} : { datasetDir: typeof data === "string" ? data : "own dataset" }),
     ...(launched === null ? {} : { processes: launched.place.size }),
     ...callbacksGiven(callbacks),
     ...given,
   });
   return startReported(config, {
+    ...dataGiven(data),
     ...(signal === undefined ? {} : { signal }),
     ...(maxRestarts === undefined ? {} : { maxRestarts }),
     ended: ({ best, last }) => {

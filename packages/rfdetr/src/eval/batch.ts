@@ -12,6 +12,8 @@ export interface EvaluationBatch {
   imageIds: (number | string)[];
   /** Path of each image. */
   files?: string[];
+  /** The dataset that each image is of, where several are joined. */
+  datasets?: (string | undefined)[];
   /** Height and width of each original image. */
   origSizes: (readonly [height: number, width: number])[];
   /** Raw annotations of each image, in pixels of the original. */

@@ -78,6 +78,7 @@ export async function* evaluationBatches(
       width,
       imageIds: entries.map(({ id }) => id),
       files: entries.map(({ file }) => file),
+      datasets: entries.map(({ dataset }) => dataset),
       origSizes,
       truths: entries.map(truthOf),
     };
@@ -112,6 +113,7 @@ async function* resizedBatches(
       width: size[1],
       imageIds: entries.map(({ id }) => id),
       files: entries.map(({ file }) => file),
+      datasets: entries.map(({ dataset }) => dataset),
       origSizes: entries.map(({ height, width }) => [height, width]),
       truths: entries.map(truthOf),
     };

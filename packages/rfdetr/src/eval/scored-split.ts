@@ -62,6 +62,7 @@ export function scoredImage(
   const { kept, dropped } = finiteDetections(detections);
   const image = {
     ...{ id: batch.imageIds[i], file: batch.files?.[i], width, height, brightness: brightnessOf(batch, i) },
+    dataset: batch.datasets?.[i],
     ...{ gt: batch.truths[i], detections: change(kept) },
   };
   return { image, dropped };

@@ -1,12 +1,14 @@
 // A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work, or
 // several processes.
 import { formatBytes } from "@rfdetr/amp/text";
+import type { GivenData } from "../data/own/data-path.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { CheckpointError, InternalError, UsageError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/machine/openmp.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control/control.js";
 import { type StopSignal, StopWish } from "./control/stop-wish.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
+import { gathering } from "./gathering.js";
 import { trainInProcesses } from "./launch/launcher.js";
 import { type RankPlace, readPlace } from "./launch/place.js";
 import { trainingRank } from "./launch/rank-process.js";
@@ -35,6 +37,8 @@ export interface TrainRunOptions {
   resume?: string | null;
   /** New values of settings for a run that is continued. */
   changes?: ResumeChanges;
+  /** A dataset of the program or several datasets, in place of `dataset_dir`; their path is made beside the run. */
+  data?: GivenData;
   /**
    * Processes of this machine to train with; default: as many as the run was begun with. Under a launcher such as
    * torchrun, which has started the processes, it is their number.
@@ -132,7 +136,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
    */
   static start(settings: TrainSettings | null, options: TrainRunOptions = {}): TrainRun {
     letThreadsSleep();
-    const { resume = null, changes = {}, maxRestarts = 0, signal, ended, left } = options;
+    const { resume = null, maxRestarts = 0, data, signal, ended, left } = options;
     const { processes, place } = whoTrains(settings, options);
     const stop = new StopWish();
     const abort = () => stop.ask();
@@ -140,7 +144,14 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     signal?.addEventListener("abort", abort);
     const work = async (emit: (event: TrainEvent) => void): Promise<void> => {
       const isNew = settings !== null && resume === null && (place?.rank ?? 0) === 0;
-      const request = { settings: isNew ? await withWeights(settings, stop, emit) : settings, resume, changes };
+      const gathered =
+        data === undefined ? {} : { datasetDir: await gathering(data, { settings, resume, stop, emit }) };
+      const complete = settings === null ? null : { ...settings, ...gathered };
+      const request = {
+        settings: isNew ? await withWeights(complete as TrainSettings, stop, emit) : complete,
+        resume,
+        changes: { ...options.changes, ...(resume === null ? {} : gathered) },
+      };
       if (place !== null || processes === 1 || request.settings === null)
         return trainInThread({ ...request, stop: stop.shared, place }, emit);
       const warning = checkProcesses(processes);

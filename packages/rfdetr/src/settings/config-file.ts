@@ -1,10 +1,14 @@
 // Config files: settings as JSON or YAML, or what a module of the user exports.
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { GivenData } from "../data/own/data-path.js";
 import { ConfigError } from "../support/errors.js";
 import { reasonOf } from "../support/files/system-error.js";
 import { readConfigFile } from "./resolve.js";
 import type { TrainOptions } from "./settings.js";
+
+/** The settings of a config file, whose `datasetDir` may also be a dataset of the program, or several datasets. */
+export type ConfigFile = Omit<TrainOptions, "datasetDir"> & { datasetDir?: string | GivenData };
 
 /**
  * The settings of a config file, with their types checked while they are typed. It changes nothing.
@@ -12,7 +16,7 @@ import type { TrainOptions } from "./settings.js";
  * import { defineConfig } from "rfdetr";
  * export default defineConfig({ model: "small", epochs: 50, freeze: ["backbone.*"] });
  */
-export function defineConfig(config: TrainOptions): TrainOptions {
+export function defineConfig(config: ConfigFile): ConfigFile {
   return config;
 }
 

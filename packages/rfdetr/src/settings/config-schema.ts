@@ -7,6 +7,18 @@ import { settings } from "./settings.js";
 
 type Schema = Record<string, unknown>;
 
+/** Several datasets in place of one. */
+const severalDatasets: Schema = {
+  type: "array",
+  minItems: 1,
+  items: {
+    type: "object",
+    properties: { path: { type: "string", minLength: 1 }, share: { type: "number", exclusiveMinimum: 0 } },
+    required: ["path"],
+    additionalProperties: false,
+  },
+};
+
 /** The types of all settings as schemas, and what these refer to. */
 function typesOf(all: readonly [string, Setting][]): { types: Record<string, Schema>; $defs: Schema } {
   const shape = z.object(Object.fromEntries(all.map(([name, { type }]) => [name, type])));
@@ -34,6 +46,8 @@ export function configSchema(): Schema {
     if (camelCase(name) !== name) properties[camelCase(name)] = { $ref: `#/properties/${name}` };
     if (also !== undefined) properties[also] = { $ref: `#/properties/${name}` };
   }
+  const { type, minLength, ...named } = properties.dataset_dir as Schema;
+  properties.dataset_dir = { ...named, anyOf: [{ type, minLength }, severalDatasets] };
   properties.lr_scheduler_kwargs = {
     type: "object",
     description: "lr_drop and min_factor, as in the Python package",

@@ -1,12 +1,14 @@
 // The run that the flags of `rfdetr train` ask for: a new one, one that goes on, or, in a process that a launcher has
 // started, a part of either.
 import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { variants } from "../../model/variants.js";
 import { continued, mayRestart } from "../../run/launch/last-launch.js";
 import { readPlace } from "../../run/launch/place.js";
 import type { TrainRunOptions } from "../../run/train-run.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { UsageError } from "../../support/errors.js";
+import { snakeCase } from "../../support/names.js";
 import type { Console } from "../console/console.js";
 import { positiveInteger, weightsPath } from "../context.js";
 import type { SettingFlags } from "./setting-flags.js";
@@ -49,7 +51,19 @@ async function givenSettings(flags: SettingFlags): Promise<Record<string, unknow
   const { settingsOf } = await import("./setting-flags.js");
   const { loadConfig } = await import("../../settings/config-file.js");
   const { config } = flags;
-  return settingsOf(typeof config === "string" ? { ...flags, config: await loadConfig(config) } : flags);
+  const settings = settingsOf(typeof config === "string" ? { ...flags, config: await loadConfig(config) } : flags);
+  return withDataPath(settings);
+}
+
+/** A config file may name several datasets, and a module may hold one of its own: both become a path. */
+async function withDataPath(settings: Record<string, unknown>): Promise<Record<string, unknown>> {
+  const [key, data] = Object.entries(settings).find(([name]) => snakeCase(name) === "dataset_dir") ?? [];
+  const { dataPath, isGivenData } = await import("../../data/own/data-path.js");
+  if (key === undefined || !isGivenData(data)) return settings;
+  const out = Object.entries(settings).find(([name]) => snakeCase(name) === "output_dir")?.[1];
+  const autoOrient = (settings.auto_orient ?? settings.autoOrient) !== false;
+  const parent = typeof out === "string" ? dirname(resolve(out)) : "runs";
+  return { ...settings, [key]: await dataPath(data, parent, { autoOrient }) };
 }
 
 async function toResume(

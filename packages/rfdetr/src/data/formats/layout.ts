@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
+import { readDatasetList } from "../several/dataset-list.js";
 import { type Split, splitWords } from "./dataset.js";
 import { isClutter, isFile, isFolder } from "./find-file.js";
 import {
@@ -65,6 +66,11 @@ export function findLayout(data: string): Layout {
 }
 
 function findFileLayout(data: string): Layout {
+  const list = readDatasetList(data);
+  if (list !== null)
+    throw new DataError(
+      `Expected one dataset but ${data} lists ${list.length}: look at each of ${list.map(({ path }) => path).join(", ")} by itself`,
+    );
   if (extname(data).toLowerCase() === ".json")
     throw new DataError(`Expected a dataset folder but received the annotation file ${data}: give the folder`);
   if (![".yaml", ".yml"].includes(extname(data).toLowerCase()))

@@ -191,7 +191,7 @@ function yamlOf({ classNames, splits, yaml }: WrittenDataset): string {
 }
 
 /** A link where the system can make one, else a copy. Never writes over a file. */
-function putFile(from: string, folder: string, name: string): void {
+export function putFile(from: string, folder: string, name: string): void {
   const to = join(folder, name);
   if (!isInside(folder, to)) throw new InternalError(`The name ${JSON.stringify(name)} leads out of the copy`);
   mkdirSync(dirname(to), { recursive: true });

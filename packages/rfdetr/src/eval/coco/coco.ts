@@ -38,6 +38,8 @@ export interface ImageDetections {
 export interface ImageFacts {
   /** Path of the file. */
   file?: string;
+  /** The dataset that it is of, where several were evaluated together. */
+  dataset?: string;
   /** In pixels, as the boxes. */
   width?: number;
   height?: number;

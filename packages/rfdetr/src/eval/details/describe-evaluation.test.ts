@@ -91,6 +91,17 @@ describe("the details of an evaluation", () => {
     expect(shown.flatMap(({ worst }) => worst).length).toBe(before.flatMap(({ worst }) => worst).length);
   });
 
+  it("give the figures of each of several datasets, as if it had been evaluated alone", () => {
+    const joined = new CocoEvaluator({ classNames: ["cat", "dog", "absent"], categoryIds: [3, 5, 9] });
+    for (const id of ids(60)) joined.addImage({ ...image(id), dataset: id <= 20 ? "pond" : "wood" });
+    const { datasets } = evaluationDetails(joined);
+    const alone = [evaluatorOf(ids(20)), evaluatorOf(ids(60).slice(20))].map((each) => each.summarize());
+    expect(datasets).toEqual(
+      alone.map(({ images, instances, AP, AP50 }, i) => ({ path: ["pond", "wood"][i], images, instances, AP, AP50 })),
+    );
+    expect(details.datasets).toBeUndefined();
+  });
+
   it("exist without images, and without ground truth", () => {
     const nothing = evaluationDetails(new CocoEvaluator({ classNames: ["a"] }));
     expect(nothing).toMatchObject({

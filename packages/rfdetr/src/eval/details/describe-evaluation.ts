@@ -13,6 +13,7 @@ import { type ConfidenceCurve, type F1Sweep, f1Sweep } from "../figures/f1-sweep
 import {
   type ConfusionDetails,
   type CurveDetails,
+  type DatasetFigures,
   detailsVersion,
   type ErrorDetails,
   type EvaluationDetails,
@@ -20,6 +21,7 @@ import {
   type OperatingFigures,
   type SizeDetails,
 } from "./evaluation-details.js";
+import { groupScorer } from "./group-figures.js";
 import { figuresByProperty } from "./image-properties.js";
 import { shownImages } from "./shown-images.js";
 
@@ -52,11 +54,26 @@ export function evaluationDetails(evaluator: CocoEvaluator, origin: Partial<Eval
     })),
     best_threshold: { threshold, precision, recall, f1 },
     sizes: sizesOf(evaluator, summary),
+    ...figuresByDataset(evaluator),
     properties: figuresByProperty(evaluator),
     errors: errorsOf(analysis),
     curves: curvesOf(evaluator, sweep),
     confusion: confusionOf(evaluator),
     images_shown: shownImages(evaluator, analysis.diagnosis),
+  };
+}
+
+/** The figures of each dataset, where there are several. */
+function figuresByDataset(evaluator: CocoEvaluator): { datasets?: DatasetFigures[] } {
+  const of = Array.from({ length: evaluator.images }, (_, image) => evaluator.image(image).dataset);
+  const paths = [...new Set(of)].filter((path) => path !== undefined);
+  if (paths.length === 0) return {};
+  const score = groupScorer(evaluator);
+  return {
+    datasets: paths.map((path) => {
+      const { instances, AP, AP50 } = score((image) => of[image] === path);
+      return { path, images: of.filter((each) => each === path).length, instances, AP, AP50 };
+    }),
   };
 }
 

@@ -86,6 +86,9 @@ export const detailsSchema = z.looseObject({
   per_class: z.array(classDetails),
   best_threshold: operating,
   sizes: z.array(z.object({ size: objectSize, instances: count, AP: figure, AP50: figure, AR: figure })),
+  datasets: z
+    .array(z.object({ path: z.string(), images: count, instances: count, AP: figure, AP50: figure }))
+    .optional(),
   properties: z.array(property),
   errors,
   curves,

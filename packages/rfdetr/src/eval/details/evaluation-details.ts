@@ -25,6 +25,8 @@ export interface EvaluationDetails extends Omit<CocoSummary, "per_class"> {
   best_threshold: OperatingFigures;
   /** AP of small, medium and large objects, in this order. */
   sizes: SizeDetails[];
+  /** The figures of each of several datasets that were evaluated together; absent for a single one. */
+  datasets?: DatasetFigures[];
   /** AP by properties of images; those that are equal in all images, or not known, are left out. */
   properties: PropertyDetails[];
   errors: ErrorDetails;
@@ -67,6 +69,16 @@ export interface ClassDetails extends ClassSummary {
    * it costs both the class that it names and that of the object.
    */
   errors: Record<ErrorKind, ErrorCost>;
+}
+
+/** The figures of the images of one dataset of several, as if it had been evaluated alone. */
+export interface DatasetFigures {
+  path: string;
+  images: number;
+  /** Ground truths, crowds not counted. */
+  instances: number;
+  AP: number | null;
+  AP50: number | null;
 }
 
 /** The figures of objects of one size. */

@@ -1,5 +1,6 @@
 // Why detections were wrong, and what each kind of error cost.
 import type {
+  DatasetFigures,
   EvaluationDetails,
   ImageProperty,
   PropertyDetails,
@@ -55,11 +56,26 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
     }),
     kindMeanings(),
   ]}</div>
-${bySize(details.sizes)}${details.properties.map(byProperty)}`;
+${byDataset(details.datasets ?? [])}${bySize(details.sizes)}${details.properties.map(byProperty)}`;
 }
 
 function kindMeanings(): Html {
   return html`<dl>${errorKinds.map((kind) => html`<dt>${kindWords[kind].name}</dt><dd>${kindWords[kind].meaning}</dd>`)}</dl>`;
+}
+
+function byDataset(datasets: readonly DatasetFigures[]): Html | null {
+  if (datasets.length === 0) return null;
+  return table(
+    "Figures by dataset",
+    [
+      { title: "dataset", cell: ({ path }: DatasetFigures) => path },
+      { title: "images", number: true, cell: ({ images }) => grouped(images) },
+      { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
+      { title: "AP", number: true, cell: ({ AP }) => fraction(AP) },
+      { title: "AP50", number: true, cell: ({ AP50 }) => fraction(AP50) },
+    ],
+    datasets,
+  );
 }
 
 function bySize(sizes: readonly SizeDetails[]): Html | null {

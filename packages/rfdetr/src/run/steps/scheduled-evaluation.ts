@@ -3,7 +3,8 @@ import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import { evaluationDetails } from "../../eval/details/describe-evaluation.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
-import type { EvaluationEvent } from "../files/events.js";
+import { counted } from "../../support/format.js";
+import type { EvaluationEvent, NoteEvent } from "../files/events.js";
 import type { Session } from "../session/session.js";
 import { useBest, withAverage } from "../session/session-state.js";
 
@@ -86,7 +87,7 @@ export const notEvaluated: EpochFigures = {
 export async function* evaluateEpoch(
   session: Session,
   stopRequested: () => boolean,
-): AsyncGenerator<EvaluationEvent, EpochFigures | null> {
+): AsyncGenerator<EvaluationEvent | NoteEvent, EpochFigures | null> {
   const shipped = yield* scheduledEvaluation(session, "shipped", "valid", stopRequested);
   if (shipped === null) return null;
   const describe = (evaluator: CocoEvaluator) => describeOf(session, "valid", evaluator, session.progress.epoch + 1);
@@ -95,6 +96,7 @@ export async function* evaluateEpoch(
     summaryDetails: describe(shipped),
     nonFinite: shipped.nonFinite,
   };
+  yield* apart(figures.summaryDetails);
   if (!session.settings.evalBaseModel || session.ema === null) return { ...figures, base: null, baseDetails: null };
   const own = yield* scheduledEvaluation(session, "own", "valid", stopRequested);
   return own === null ? null : { ...figures, base: own.summarize(), baseDetails: describe(own) };
@@ -107,6 +109,13 @@ function describeOf(
   epoch: number | null,
 ): EvaluationDetails {
   return evaluationDetails(evaluator, { split, data: settings.datasetDir, precision, epoch });
+}
+
+/** The figures of several datasets apart, as notes. */
+function* apart({ datasets = [] }: EvaluationDetails): Generator<NoteEvent> {
+  const shown = (figure: number | null): string => (figure === null ? "undefined" : figure.toFixed(4));
+  for (const { path, images, AP, AP50 } of datasets)
+    yield { type: "note", message: `${path}: AP ${shown(AP)}, AP50 ${shown(AP50)} of ${counted(images, "image")}` };
 }
 
 /** Scores the best weights on the test split. @returns null if the run was asked to stop meanwhile */

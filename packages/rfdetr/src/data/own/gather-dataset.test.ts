@@ -1,0 +1,146 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import sharp from "sharp";
+import { beforeAll, describe, expect, it } from "vitest";
+import { writePicture } from "../../testing/dataset-files.js";
+import { decodeFile } from "../images/decode.js";
+import { openDataset } from "../open-dataset.js";
+import { gatherDataset, gatherInto } from "./gather-dataset.js";
+import type { OwnData, OwnRow } from "./own-dataset.js";
+
+describe("an own dataset", () => {
+  const home = mkdtempSync(join(tmpdir(), "own-"));
+  const file = join(home, "pond.png");
+  const pixels = Uint8Array.from({ length: 8 * 6 * 3 }, (_, i) => i);
+  const row: OwnRow = { image: file, boxes: [[6, 3, 18, 12]], labels: ["duck"] };
+  let bytes: Buffer;
+  beforeAll(async () => {
+    await writePicture(file);
+    bytes = await sharp(file).jpeg().toBuffer();
+  });
+
+  it("is gathered from rows by index, from iterables and from every kind of image", async () => {
+    const asked: number[] = [];
+    const rows: OwnRow[] = [
+      row,
+      {
+        image: pathToFileURL(file),
+        boxes: new Float32Array([0, 0, 5, 6, 1, 1, 9, 9]),
+        labels: [1, 0],
+        crowd: [false, true],
+      },
+      { image: bytes, boxes: [], labels: [], name: "birds/heron 7" },
+      { image: { data: pixels, width: 8, height: 6, channels: 3 }, boxes: [1, 1, 4, 4], labels: Int32Array.of(1) },
+    ];
+    const data: OwnData = {
+      train: { length: rows.length, get: async (index) => rows[asked.push(index) - 1] },
+      valid: (async function* () {
+        yield* rows;
+      })(),
+      test: [row],
+      classNames: ["duck", "owl"],
+    };
+    const told: unknown[] = [];
+    const { folder, images } = await gatherDataset(data, join(home, "birds"), {
+      onProgress: (...progress) => told.push(progress),
+    });
+    expect(images).toEqual({ train: 4, valid: 4, test: 1 });
+    expect(asked).toEqual([0, 1, 2, 3]);
+    expect(told).toContainEqual(["train", 4, 4]);
+    expect(told).toContainEqual(["valid", 4, null]);
+    const train = openDataset(folder, "train");
+    expect(train.classNames).toEqual(["duck", "owl"]);
+    expect(train.warnings).toEqual([]);
+    expect(train.images.map((image) => image.file.slice(folder.length))).toEqual([
+      "/train/0-pond.png",
+      "/train/1-pond.png",
+      "/train/2-heron 7.jpg",
+      "/train/3-image.png",
+    ]);
+    expect(train.images.map(({ boxes, labels }) => [[...boxes], [...labels]])).toEqual([
+      [[6, 3, 18, 12], [0]],
+      [[0, 0, 5, 6], [1]],
+      [[], []],
+      [[1, 1, 4, 4], [1]],
+    ]);
+    expect([...train.images[1].crowd.boxes]).toEqual([1, 1, 9, 9]);
+    expect(realpathSync(train.images[0].file)).toBe(realpathSync(file));
+    expect(readFileSync(train.images[2].file)).toEqual(bytes);
+    expect(new Uint8Array((await decodeFile(train.images[3].file)).data)).toEqual(pixels);
+    await expect(gatherDataset(data, folder)).rejects.toThrow(/Expected a folder that does not exist yet/);
+  });
+
+  it("has the classes of its labels, sorted, where none are named", async () => {
+    const data: OwnData = { train: [{ ...row, labels: ["owl"] }, row], valid: [row] };
+    const { folder } = await gatherInto(join(home, "sorted"), data);
+    expect(openDataset(folder, "valid")).toMatchObject({ classNames: ["duck", "owl"] });
+  });
+
+  it("is gathered once for equal data, and again for others", async () => {
+    const parent = join(home, "runs");
+    const first = await gatherInto(parent, { train: [row], valid: [row] });
+    expect(await gatherInto(parent, { train: [row], valid: [row] })).toEqual(first);
+    const other = await gatherInto(parent, { train: [{ ...row, boxes: [[6, 3, 18, 11]] }], valid: [row] });
+    expect(other.folder).not.toBe(first.folder);
+    expect(readdirSync(parent)).toHaveLength(2);
+  });
+
+  const faults: [string, Partial<Record<keyof OwnRow, unknown>> | null, string][] = [
+    ["no row", null, "Expected { image, boxes, labels } for row 1 of the train dataset but received null"],
+    ["no image", { image: undefined }, "pixels { data, width, height, channels } for the image of row 1"],
+    ["a missing file", { image: "/no/such.png" }, "/no/such.png cannot be read: there is no such file (row 1 of the"],
+    ["bytes of no picture", { image: Buffer.from("text") }, "row 1 of the train dataset is of no known kind"],
+    ["too few bytes", { image: { data: pixels, width: 9, height: 6, channels: 3 } }, "Expected 162 bytes for the 9×6"],
+    [
+      "no number",
+      { boxes: [[1, 2, Number.NaN, 4]] },
+      'pixels for box 0 of row 1 of the train dataset but received [1,2,"NaN"',
+    ],
+    ["three numbers", { boxes: [1, 2, 3] }, "Expected four numbers for each box of row 1"],
+    ["sizes for corners", { boxes: [[30, 20, 10, 10]] }, "[30,20,10,10], which ends before it begins"],
+    [
+      "a label too few",
+      { labels: [] },
+      "Expected as many labels as boxes, 1, in row 1 of the train dataset but found 0",
+    ],
+    ["an index without names", { labels: [3] }, "there are no classNames, but row 1 of the train dataset has 3"],
+    ["half a label", { labels: [0.5] }, "or its index from 0, in row 1 of the train dataset but received 0.5"],
+  ];
+  it.each(faults)("is refused for %s, naming the row, and leaves nothing", async (_, change, message) => {
+    const parent = join(home, "faults");
+    const train = [row, (change === null ? null : { ...row, ...change }) as OwnRow];
+    await expect(gatherInto(parent, { train, valid: [row] })).rejects.toThrow(message);
+    expect(existsSync(parent) ? readdirSync(parent) : []).toEqual([]);
+  });
+
+  it("is refused for what the checks of files refuse, and warns of what they repair", async () => {
+    const parent = join(home, "checked");
+    const valid = [row];
+    const empty = { ...row, boxes: [], labels: [] };
+    await expect(gatherInto(parent, { train: [empty], valid, classNames: ["duck"] })).rejects.toThrow(
+      /^The train dataset cannot be used: the train split has no annotations in the train dataset/,
+    );
+    await expect(gatherInto(parent, { train: [], valid })).rejects.toThrow("Expected rows in the train dataset");
+    await expect(gatherInto(parent, { train: [row], valid: [{ ...row, labels: ["owl"] }] })).rejects.toThrow(
+      'Expected one of the classes ["duck"] in row 0 of the valid dataset but found "owl"',
+    );
+    const failing = {
+      length: 2,
+      get: (index: number) => (index === 0 ? row : Promise.reject(new Error("no network"))),
+    };
+    await expect(gatherInto(parent, { train: failing, valid })).rejects.toThrow(
+      "Expected row 1 of the train dataset but making it failed: no network",
+    );
+    await expect(gatherInto(parent, { train: "birds/" as never, valid })).rejects.toThrow(/but received "birds\/"/);
+    await expect(gatherInto(parent, { train: [row], valid, vallid: [] } as never)).rejects.toThrow(/received vallid/);
+    const signal = AbortSignal.abort(new Error("stopped"));
+    await expect(gatherInto(parent, { train: [row], valid }, { signal })).rejects.toThrow("stopped");
+    expect(readdirSync(parent)).toEqual([]);
+    const { folder } = await gatherInto(parent, { train: [{ ...row, boxes: [[6, 3, 60, 12]] }], valid });
+    expect(openDataset(folder, "train").warnings).toEqual([
+      expect.stringMatching(/^the box of annotation 0 in 0-pond.png leaves the image/),
+    ]);
+  });
+});

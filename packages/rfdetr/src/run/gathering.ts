@@ -1,0 +1,48 @@
+// Brings data of the program to a path before their run begins, in sight of who reads the events.
+import { dirname, resolve } from "node:path";
+import type { GivenData } from "../data/own/data-path.js";
+import type { TrainSettings } from "../settings/settings.js";
+import { DataError } from "../support/errors.js";
+import type { StopWish } from "./control/stop-wish.js";
+import type { TrainEvent } from "./files/events.js";
+
+/** Milliseconds between two events about the rows that are read. */
+const every = 1000;
+
+interface Gathering {
+  settings: TrainSettings | null;
+  /** Folder of the run that is continued. */
+  resume: string | null;
+  stop: StopWish;
+  emit: (event: TrainEvent) => void;
+}
+
+/**
+ * @returns the path of the data, beside the folder of the run
+ * @throws DataError naming the row at fault; if the run is stopped meanwhile
+ */
+export async function gathering(data: GivenData, { settings, resume, stop, emit }: Gathering): Promise<string> {
+  const { dataPath } = await import("../data/own/data-path.js");
+  const stopped = new AbortController();
+  const abort = () => stopped.abort(new DataError("Reading the data was stopped: nothing was trained"));
+  const off = stop.onAsk(abort);
+  if (stop.asked) abort();
+  const run = resume ?? settings?.outputDir ?? null;
+  let told = performance.now();
+  try {
+    return await dataPath(data, run === null ? "runs" : dirname(resolve(run)), {
+      ...(settings === null ? {} : { autoOrient: settings.autoOrient }),
+      signal: stopped.signal,
+      onProgress: (split, done, total) => {
+        if (performance.now() - told < every) return;
+        told = performance.now();
+        emit({
+          type: "preparing",
+          what: `reading the ${split} data: ${done}${total === null ? "" : ` of ${total}`} images`,
+        });
+      },
+    });
+  } finally {
+    off();
+  }
+}
