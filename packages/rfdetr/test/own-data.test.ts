@@ -36,7 +36,10 @@ writeFileSync(
     return { ...sample, data: sample.data.map((value) => value * light) };
   };`,
 );
-const augConfig: TrainOptions["augConfig"] = [{ HorizontalFlip: { p: 0.5 } }, { Own: { module, export: "dim", p: 0.8, options: { least: 0.5 } } }];
+const augConfig: TrainOptions["augConfig"] = [
+  { HorizontalFlip: { p: 0.5 } },
+  { Own: { module, export: "dim", p: 0.8, options: { least: 0.5 } } },
+];
 const settings = {
   augConfig,
   classBalancedSampling: 0.6,

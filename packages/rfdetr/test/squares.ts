@@ -1,6 +1,8 @@
 // A dataset in memory: coloured squares on grey, two classes. For tests of the loop, which must not wait for files.
+
+import { epochPlaces } from "../src/data/loader/sampler.js";
 import type { EvaluationBatch } from "../src/eval/batch.js";
-import { effectiveBatch, microBatchesOf, type OpenTrainData, stepsOfEpoch } from "../src/run/session/training-data.js";
+import { effectiveBatch, microBatchesOf, type OpenTrainData } from "../src/run/session/training-data.js";
 import type { MicroBatch } from "../src/train/step-parts.js";
 
 interface Scene {
@@ -43,7 +45,8 @@ function scene(seed: number, side: number): Scene {
 export function squares(images: number): OpenTrainData {
   return async (settings, { seed, side, evaluationSide, shard: { rank, size } = { rank: 0, size: 1 } }) => {
     const { batchSize } = settings;
-    const stepsPerEpoch = stepsOfEpoch(images, effectiveBatch(settings));
+    const effective = effectiveBatch(settings);
+    const stepsPerEpoch = epochPlaces(images, effective) / effective;
     const inStep = microBatchesOf(settings);
     const micro = (first: number): MicroBatch => {
       const scenes = Array.from({ length: batchSize }, (_, i) => scene(seed * 1000 + ((first + i) % images), side));

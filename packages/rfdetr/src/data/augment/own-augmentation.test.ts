@@ -25,7 +25,10 @@ writeFileSync(
     for (let i = 0; i < sample.data.length; i++) sample.data[i] *= light;
     return sample;
   };
-  export const later = async (sample, rng) => ({ ...sample, labels: sample.labels.map((label) => label + rng.integer(0, 1)) });
+  export const later = async (sample, rng) => {
+    const labels = sample.labels.map((label) => label + rng.integer(0, 1));
+    return { ...sample, labels };
+  };
   export const larger = (sample) => ({ ...sample, width: sample.width * 2 });
   export const short = (sample) => ({ ...sample, data: new Uint8Array(3) });
   export const outside = (sample) => ({ ...sample, boxes: sample.boxes.map((c) => c + 5) });
@@ -86,7 +89,7 @@ describe("an own augmentation", () => {
   });
 
   it.each([
-    ["larger", "Expected an image of 8×6 pixels, as it was given, from the augmentation larger of"],
+    ["larger", "Expected the size that it was given, 8×6, from the augmentation larger of"],
     ["short", "Expected 144 bytes as data from"],
     ["outside", "Expected boxes inside of 8×6 pixels, none of them empty, from the augmentation outside of"],
     ["nowhere", 'but received ["NaN"'],

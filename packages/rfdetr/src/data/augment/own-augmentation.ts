@@ -150,27 +150,37 @@ function failure(error: unknown, key: string): unknown {
 
 /** @throws ConfigError naming what is wrong with a result */
 function checked(result: unknown, { width, height }: Sample, key: string): Sample {
-  const wrong = (expected: string, received: string): ConfigError =>
-    new ConfigError(`Expected ${expected} from the augmentation ${key} but received ${received}`);
+  const fault = faultOf(result, width, height);
+  if (fault === null) return result as Sample;
+  throw new ConfigError(`Expected ${fault.expected} from the augmentation ${key} but received ${fault.received}`);
+}
+
+function faultOf(result: unknown, width: number, height: number): { expected: string; received: string } | null {
   if (typeof result !== "object" || result === null)
-    throw wrong("{ data, width, height, boxes, labels }", shown(result));
+    return { expected: "{ data, width, height, boxes, labels }", received: shown(result) };
   const { data, boxes, labels, ...size } = result as Partial<Sample>;
+  const bytes = width * height * 3;
   if (size.width !== width || size.height !== height)
-    throw wrong(`an image of ${width}×${height} pixels, as it was given,`, `${size.width}×${size.height}`);
-  if (!(data instanceof Uint8Array) || data.length !== width * height * 3)
-    throw wrong(`${width * height * 3} bytes as data`, data instanceof Uint8Array ? `${data.length}` : shown(data));
+    return { expected: `the size that it was given, ${width}×${height},`, received: `${size.width}×${size.height}` };
+  if (!(data instanceof Uint8Array) || data.length !== bytes)
+    return {
+      expected: `${bytes} bytes as data`,
+      received: data instanceof Uint8Array ? `${data.length}` : shown(data),
+    };
   if (!(boxes instanceof Float32Array) || !(labels instanceof Int32Array) || boxes.length !== labels.length * 4)
-    throw wrong(
-      "a Float32Array of four numbers for each of an Int32Array of labels",
-      `${boxes?.length} numbers and ${labels?.length} labels`,
-    );
+    return {
+      expected: "a Float32Array of four numbers for each of an Int32Array of labels",
+      received: `${boxes?.length} numbers and ${labels?.length} labels`,
+    };
   for (let i = 0; i < boxes.length; i += 4) {
     const [left, top, right, bottom] = boxes.subarray(i, i + 4);
     const inside = left >= -0.5 && top >= -0.5 && right <= width + 0.5 && bottom <= height + 0.5;
     if (!(inside && left < right && top < bottom))
-      throw wrong(`boxes inside of ${width}×${height} pixels, none of them empty,`, shown([left, top, right, bottom]));
+      return {
+        expected: `boxes inside of ${width}×${height} pixels, none of them empty,`,
+        received: shown([left, top, right, bottom]),
+      };
   }
   const label = labels.find((value) => value < 0);
-  if (label !== undefined) throw wrong("labels of 0 or more", `${label}`);
-  return { data, width, height, boxes, labels };
+  return label === undefined ? null : { expected: "labels of 0 or more", received: `${label}` };
 }

@@ -49,6 +49,7 @@ export function samplingOf(
  * that have class c, r(c) = max(1, √(t ÷ f(c))), and an image comes as often as the largest r of its classes says.
  * @param threshold t
  * @returns `[images]` 1 or more
+ * @internal for tests
  */
 export function repeatFactors(images: readonly Pick<DatasetImage, "labels">[], threshold: number): Float64Array {
   const imagesOf = new Map<number, number>();

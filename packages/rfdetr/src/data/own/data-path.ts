@@ -45,9 +45,15 @@ export async function dataPath(data: GivenData, parent: string, options: GatherO
   const content = `${JSON.stringify({ datasets }, null, 2)}\n`;
   const name = `datasets-${createHash("sha256").update(content).digest("hex").slice(0, 12)}.json`;
   const file = join(home, name);
-  if (existsSync(file) && readFileSync(file, "utf8") === content) return file;
+  const isWritten = (): boolean => existsSync(file) && readFileSync(file, "utf8") === content;
+  if (isWritten()) return file;
   makeFolder(home);
-  replaceText(file, content);
+  try {
+    replaceText(file, content);
+  } catch (error) {
+    // Other processes of the run write the same file.
+    if (!isWritten()) throw error;
+  }
   return file;
 }
 

@@ -44,7 +44,7 @@ export interface GatheredData {
   images: Partial<Record<Split, number>>;
 }
 
-/** Rows that are asked for at the same time. */
+/** Rows that are asked for at the same time, since each may wait for a network. */
 const atOnce = 8;
 
 /**
@@ -192,15 +192,15 @@ async function* rowsOf(dataset: OwnDataset, split: Split): AsyncGenerator<unknow
   const { length } = dataset;
   if (!Number.isSafeInteger(length) || length < 0)
     throw new DataError(`Expected the number of rows as the length of the ${split} dataset but it is ${shown(length)}`);
+  const get = async (index: number): Promise<OwnRow> => {
+    try {
+      return await dataset.get(index);
+    } catch (error) {
+      throw ownFailure(error, { split, index });
+    }
+  };
   for (let from = 0; from < length; from += atOnce) {
     const indices = Array.from({ length: Math.min(atOnce, length - from) }, (_, i) => from + i);
-    const get = async (index: number): Promise<OwnRow> => {
-      try {
-        return await dataset.get(index);
-      } catch (error) {
-        throw ownFailure(error, { split, index });
-      }
-    };
     yield* await Promise.all(indices.map(get));
   }
 }

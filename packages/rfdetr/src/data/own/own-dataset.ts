@@ -29,7 +29,8 @@ export interface OwnRow {
 }
 
 /**
- * One split of an own dataset: rows by their index, or rows one after the other. It is read once, before training.
+ * One split of an own dataset: rows by their index, or rows one after the other. It is read once, before training. Up
+ * to eight rows are asked for at the same time, so each needs an image of its own: no buffer that the next row fills.
  * @example
  * import type { OwnDataset } from "rfdetr/data";
  * const birds: OwnDataset = {

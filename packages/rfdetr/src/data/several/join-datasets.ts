@@ -25,7 +25,13 @@ export function joinDatasets(opened: readonly OpenedDataset[], split: Split): Da
     const map = Int32Array.from(dataset.classNames, (name) => indexOf.get(name) as number);
     const from = images.length;
     for (const image of dataset.images)
-      images.push({ ...image, id: images.length, dataset: path, ...mapped(image, map), crowd: mapped(image.crowd, map) });
+      images.push({
+        ...image,
+        id: images.length,
+        dataset: path,
+        ...mapped(image, map),
+        crowd: mapped(image.crowd, map),
+      });
     parts.push({ path, share, from, to: images.length });
     warnings.push(...dataset.warnings.map((text) => `${path}: ${text}`));
   }

@@ -74,11 +74,3 @@ export function microBatchesOf({
 export function effectiveBatch(settings: Pick<ReadySettings, "batchSize" | "gradAccumSteps" | "processes">): number {
   return settings.batchSize * microBatchesOf(settings);
 }
-
-/**
- * Optimizer steps in an epoch: every image is seen, the last batch is filled up; small sets give five steps
- * (`rfdetr.training.module_data`).
- */
-export function stepsOfEpoch(images: number, effectiveBatch: number): number {
-  return images < 5 * effectiveBatch ? 5 : Math.ceil(images / effectiveBatch);
-}
