@@ -18,7 +18,6 @@ import { type Kind, kind } from "./parameters.js";
  * `rng`, so that a run that is continued sees the same images: the first call of each thread is made twice, and both
  * must agree.
  * @example
- * import type { OwnAugmentation } from "rfdetr/data";
  * export const dim: OwnAugmentation<{ least: number }> = (sample, rng, { least }) => {
  *   const light = rng.uniform(least, 1);
  *   return { ...sample, data: sample.data.map((value) => value * light) };

@@ -32,10 +32,9 @@ export interface OwnRow {
  * One split of an own dataset: rows by their index, or rows one after the other. It is read once, before training. Up
  * to eight rows are asked for at the same time, so each needs an image of its own: no buffer that the next row fills.
  * @example
- * import type { OwnDataset } from "rfdetr/data";
  * const birds: OwnDataset = {
  *   length: 1200,
- *   get: async (index) => ({ image: await download(index), boxes: [[10, 20, 110, 90]], labels: ["heron"] }),
+ *   get: async (index) => ({ image: `photos/${index}.jpg`, boxes: [[10, 20, 110, 90]], labels: ["heron"] }),
  * };
  */
 export type OwnDataset =
