@@ -110,6 +110,9 @@ describe("two processes", () => {
     expect(said(ofTwo)).toContainEqual(expect.stringContaining("valid-00003.jpg"));
     expect(ofTwo.at(-1)).toMatchObject({ type: "done", summary: { bad_images: 2 } });
     expect(steps("two")).toEqual(steps("one"));
+    const losses = (all: readonly TrainEvent[]) =>
+      all.flatMap((event) => (event.type === "epoch" ? [[event.valLoss, event.valTerms]] : []));
+    expect(losses(ofTwo)).toEqual(losses(events));
     const asked = ofTwo.flatMap((event) => (event.type === "step" ? [event.metrics?.["callbacks/steps"]] : []));
     expect(asked).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     const skipped = events.filter((event) => event.type === "step" && event.skipped);

@@ -10,6 +10,7 @@ import type { EvaluationBatch } from "./batch.js";
 import { relabel } from "./class-map.js";
 import { CocoEvaluator, type EvaluatedImage } from "./coco/coco.js";
 import { scoredImage } from "./scored-split.js";
+import type { LossPart, ValidationLoss } from "./validation-loss.js";
 
 /** A model and how it computes. */
 export interface EvaluatedModel {
@@ -27,6 +28,8 @@ export interface EvaluationOptions extends EvaluatedModel {
   batches: AsyncIterable<EvaluationBatch>;
   /** Detections per image and class that count; figures are reported at 1, 10 and this number. */
   maxDets: number;
+  /** Adds up the loss of the split, if it is given. */
+  loss?: ValidationLoss;
   /** Called after each batch with the number of images done so far; the evaluation stops if it returns false. */
   progress?: (done: number) => boolean | undefined;
 }
@@ -53,6 +56,8 @@ export interface ScoredBatch {
   nonFinite: number;
   /** The detections of each image, before they were changed. */
   found: ScoredBoxes[];
+  /** What the batch adds to the loss; null where it is not computed. */
+  loss: LossPart | null;
 }
 
 /**
@@ -66,7 +71,7 @@ function scoredImages(
   numSelect: number,
   change: (detections: ScoredBoxes) => ScoredBoxes,
 ): ScoredBatch {
-  const scored: ScoredBatch = { images: [], nonFinite: 0, found: [] };
+  const scored: ScoredBatch = { images: [], nonFinite: 0, found: [], loss: null };
   for (const [i, boxes] of postprocess(outputs, batch.origSizes, numSelect).entries()) {
     const detections = toArrays(boxes);
     const { image, dropped } = scoredImage(batch, i, detections, change);
@@ -119,14 +124,18 @@ export function evaluatorOf({ classNames, maxDets }: EvaluationOptions): CocoEva
 export async function* scoredBatches(
   options: EvaluationOptions,
 ): AsyncGenerator<ScoredBatch & { number: number | undefined }> {
-  const { model, autocast, classes } = options;
+  const { model, autocast, classes, loss } = options;
   const change = (found: ScoredBoxes): ScoredBoxes => (classes === undefined ? found : relabel(found, classes));
   const training = model.training;
   model.eval();
   try {
     for await (const batch of options.batches) {
       const scored = noGrad(() =>
-        scope(() => scoredImages(batch, inFloat32(outputsOf(batch, options)), model.config.numSelect, change)),
+        scope(() => {
+          const outputs = inFloat32(outputsOf(batch, options));
+          const scored = scoredImages(batch, outputs, model.config.numSelect, change);
+          return { ...scored, loss: loss?.of(batch, outputs) ?? null };
+        }),
       );
       yield { ...scored, number: batch.number };
     }
@@ -144,6 +153,7 @@ export async function evaluate(options: EvaluationOptions): Promise<CocoEvaluato
   const evaluator = evaluatorOf(options);
   for await (const scored of scoredBatches(options)) {
     addScored(evaluator, scored);
+    if (scored.loss !== null) options.loss?.add(scored.loss);
     if (options.progress?.(evaluator.images) === false) return null;
   }
   return evaluator;

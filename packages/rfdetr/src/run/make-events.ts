@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { readHardware } from "@rfdetr/amp";
 import { getNumThreads } from "@rfdetr/torch";
-import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { machineLine, peakRss } from "../support/machine/machine.js";
 import type { StepResult } from "../train/step.js";
 import type { DoneEvent, EpochEvent, StartEvent, StepEvent, StepFault } from "./files/events.js";
@@ -12,7 +11,8 @@ import { leftOutOf } from "./ranks/team.js";
 import { runVersions } from "./session/run-config.js";
 import type { Session } from "./session/session.js";
 import { effectiveBatch, microBatchesOf } from "./session/training-data.js";
-import { epochMeans } from "./steps/progress.js";
+import { compactTerms, epochMeans } from "./steps/progress.js";
+import type { EpochFigures } from "./steps/scheduled-evaluation.js";
 
 /** The first event of a run, new or resumed. */
 export function startEvent({
@@ -102,7 +102,11 @@ export function stepEvent(
  */
 export function epochEvent(
   session: Session,
-  { summary, best, evaluationSeconds }: { summary: CocoSummary | null; best: boolean; evaluationSeconds: number },
+  {
+    figures: { summary, loss },
+    best,
+    evaluationSeconds,
+  }: { figures: Pick<EpochFigures, "summary" | "loss">; best: boolean; evaluationSeconds: number },
 ): EpochEvent {
   const { progress, settings, precision, schedule } = session;
   const { images, seconds } = progress.epochSums;
@@ -113,6 +117,8 @@ export function epochEvent(
     step: progress.step,
     ...epochMeans(progress.epochSums),
     lr: schedule.baseRate(Math.max(0, progress.applied - 1)) * (session.callbacks?.lrFactor ?? 1),
+    valLoss: loss?.loss ?? null,
+    valTerms: loss === null ? {} : Object.fromEntries(compactTerms(new Map(Object.entries(loss.terms)))),
     ap: summary?.AP ?? null,
     ap50: summary?.AP50 ?? null,
     ap75: summary?.AP75 ?? null,

@@ -265,10 +265,7 @@ class Trainer {
     const before = progress.best?.figure ?? null;
     const verdict = judgeEpoch(settings, epoch, before, figures, { usable, healthy: !diverged });
     const { chosen, baseWins, figure, watched, best } = verdict;
-    const event = await this.#heard(
-      epochEvent(session, { summary: figures.summary, best, evaluationSeconds }),
-      figures,
-    );
+    const event = await this.#heard(epochEvent(session, { figures, best, evaluationSeconds }), figures);
     const details = baseWins ? figures.baseDetails : figures.summaryDetails;
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, details, baseWins, usable });
     await drawPictures(recorders);
@@ -292,12 +289,12 @@ class Trainer {
   }
 
   /** The event of an epoch with what callbacks have to say of it. */
-  async #heard(event: EpochEvent, { summary, base }: EpochFigures): Promise<EpochEvent> {
+  async #heard(event: EpochEvent, { summary, base, loss }: EpochFigures): Promise<EpochEvent> {
     const { callbacks, progress } = this.session;
     if (callbacks === null) return event;
     const { epoch, step } = event;
     const metrics = metricMeans(progress.epochSums);
-    if (summary !== null) Object.assign(metrics, await callbacks.evaluation({ epoch, step, summary, base }));
+    if (summary !== null) Object.assign(metrics, await callbacks.evaluation({ epoch, step, summary, base, loss }));
     Object.assign(metrics, await callbacks.epochEnd({ ...event, metrics: { ...metrics } }));
     return { ...event, metrics };
   }

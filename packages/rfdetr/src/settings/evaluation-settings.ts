@@ -17,6 +17,13 @@ export const evaluationSettings = {
     differs: "100 is the COCO definition, which published figures use",
   },
   eval_base_model: { type: z.boolean(), fallback: false, about: "also evaluate the weights that are not averaged" },
+  compute_val_loss: {
+    type: z.union([z.boolean(), z.literal("auto")]),
+    fallback: "auto",
+    about: "compute the loss on the validation split at every evaluation, in the same pass as AP; auto does",
+    differs:
+      "auto always computes it, which takes little time, where the package does so only for a scheduler or callback that watches it; the sums are divided by the boxes of the whole split, so that batches change nothing",
+  },
   run_test: { type: z.boolean(), fallback: false, about: "evaluate the best weights on the test split after training" },
   best_model_metric: {
     type: z.enum(["map", "mar"]),

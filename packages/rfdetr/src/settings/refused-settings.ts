@@ -70,10 +70,6 @@ export const refused: Readonly<Record<string, Refusal>> = {
   eval_ema_only: { accepts: [false], reason: "it has no effect in the package either; use eval_base_model" },
   eval_masks_head_resolution: mask(false),
   log_per_class_metrics: { accepts: [true, false], reason: "the figures of every class are always written" },
-  compute_val_loss: {
-    accepts: ["auto", false],
-    reason: "the model is judged by AP; the validation loss is not computed",
-  },
   compute_test_loss: { accepts: [true, false], reason: "the model is judged by AP; the test loss is not computed" },
   compute_train_metrics: {
     accepts: [false],

@@ -21,7 +21,14 @@ const spread = (values: number[]): Axis => {
 };
 
 const panels: readonly Panel[] = [
-  { title: "loss", columns: [["train/loss", "all terms"]], axis: spread },
+  {
+    title: "loss",
+    columns: [
+      ["train/loss", "training"],
+      ["val/loss", "validation"],
+    ],
+    axis: spread,
+  },
   {
     title: "loss of the last layer",
     columns: [

@@ -10,6 +10,7 @@ export function curves(run: RunRecord): Html | null {
   const figures = [
     figuresByEpoch(run),
     lossByStep(run),
+    bothLosses(run),
     lossByEpoch(run),
     ...ownFigures(run),
     stepCurve(run, "grad_norm"),
@@ -81,6 +82,33 @@ function lossByStep({ numerics: { points } }: RunRecord): Html | null {
       { title: "most", number: true, cell: (i: number) => brief(loss.max[i]) },
     ],
     rows: [...points.last.keys()],
+  });
+}
+
+function bothLosses({ metrics: { rows } }: RunRecord): Html | null {
+  const lines = [
+    { name: "training", key: "train/loss", series: 0 },
+    { name: "validation", key: "val/loss", series: 1 },
+  ];
+  if (!anyFinite(column(rows, "val/loss"))) return null;
+  const chart = lineChart({
+    alt: `The loss by epoch: ${lines.map(({ name, key }) => `${name} ${brief(rows.at(-1)?.[key])} at the end`).join(", ")}.`,
+    xLabel: "epoch",
+    yLabel: "loss",
+    curves: lines.map(({ key, series }) => ({ x: column(rows, "epoch"), y: column(rows, key), series })),
+  });
+  if (chart === null) return null;
+  return figure({
+    title: "Training and validation loss",
+    about:
+      "Training: mean over the steps, of augmented images. Validation: of the weights that are shipped. Where the second rises while the first falls, the model learns the training images by heart.",
+    chart,
+    legend: lines,
+    columns: [
+      { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
+      ...lines.map(({ name, key }) => ({ title: name, number: true, cell: (row: Row) => brief(row[key]) })),
+    ],
+    rows,
   });
 }
 

@@ -1,6 +1,7 @@
 // What a user's module may do in a run: listen to it, record figures, change its learning rate and precision, stop it.
 import type { ModuleRule } from "@rfdetr/amp";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
+import type { SplitLoss } from "../../eval/validation-loss.js";
 import type { CheckpointEvent, EpochEvent, StartEvent, StepEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
@@ -32,6 +33,8 @@ export interface CallbackEvaluation {
   summary: CocoSummary;
   /** Figures of the weights that are not averaged; null unless `eval_base_model` asks for them. */
   base: CocoSummary | null;
+  /** Loss of the weights of `summary` on the split; null unless `compute_val_loss` asks for it. */
+  loss: SplitLoss | null;
 }
 
 /** What a callback may answer. What it leaves out stays as it is. */

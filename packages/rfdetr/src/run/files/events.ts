@@ -110,6 +110,10 @@ export interface EpochEvent {
   /** Means of the unweighted loss terms over the epoch; auxiliary layers summed as `*_aux`. */
   terms: Record<string, number>;
   lr: number;
+  /** Loss on the validation split; null if it was not computed. */
+  valLoss: number | null;
+  /** Its unweighted terms, as `terms`; empty if it was not computed. */
+  valTerms: Record<string, number>;
   /** Null if the epoch was not evaluated or no figure is defined, such as without objects; also ap50 and ap75. */
   ap: number | null;
   ap50: number | null;

@@ -1,6 +1,7 @@
 // A process of a run that rank 0 leads: it loads its part of the data, and does what it is told.
 import { hostname } from "node:os";
 import { distributed, setNumThreads } from "@rfdetr/torch";
+import { ValidationLoss } from "../../eval/validation-loss.js";
 import { InternalError } from "../../support/errors.js";
 import { resolveDevice } from "../../support/machine/device.js";
 import { replayStep } from "../../train/replay.js";
@@ -188,7 +189,7 @@ class Follower {
     this.ranks.gather(replayStep(parts, microBatches, plan.size, scale, what, whole));
   }
 
-  async #evaluate({ split, batch, shipped }: Told<"evaluate">): Promise<void> {
+  async #evaluate({ split, batch, shipped, loss }: Told<"evaluate">): Promise<void> {
     const { settings, data, parts, evaluationAutocast: autocast } = this.#ready;
     const { request } = this;
     const run = () =>
@@ -197,6 +198,7 @@ class Follower {
         {
           ...{ model: parts.model, autocast, device: parts.device, classNames: data.classNames },
           ...{ batches: data.evaluation(split, batch), maxDets: settings.evalMaxDets },
+          ...(loss ? { loss: new ValidationLoss(parts.criterion) } : {}),
         },
         { stop: () => Atomics.load(request.stop, 0), heard: () => {} },
       );

@@ -22,7 +22,7 @@ export type Order =
   | { do: "epoch"; epoch: number; from: number }
   | { do: "step"; plan: StepPlan }
   | { do: "replay"; scale: number }
-  | { do: "evaluate"; split: "valid" | "test"; batch: number; shipped: boolean }
+  | { do: "evaluate"; split: "valid" | "test"; batch: number; shipped: boolean; loss: boolean }
   | { do: "override"; overrides: Overrides }
   | { do: "wait" }
   | { do: "end"; done: DoneEvent | null };

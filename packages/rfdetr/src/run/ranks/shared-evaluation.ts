@@ -9,7 +9,7 @@ import {
 } from "../../eval/evaluate.js";
 import type { Ranks } from "./ranks.js";
 
-type Part = Pick<ScoredBatch, "images" | "nonFinite"> & { number: number };
+type Part = Pick<ScoredBatch, "images" | "nonFinite" | "loss"> & { number: number };
 
 /** What a process says after each of its batches. */
 interface Round {
@@ -39,7 +39,7 @@ export async function evaluateTogether(
     for (let round = 0; ; round++) {
       const next = ends ? { done: true as const, value: undefined } : await batches.next();
       const number = next.done ? 0 : (next.value.number ?? round * ranks.size + ranks.rank);
-      const part = next.done ? null : { images: next.value.images, nonFinite: next.value.nonFinite, number };
+      const part = next.done ? null : partOf(next.value, number);
       const rounds = ranks.gather<Round>({ part, stop: stop(), ends });
       heard(rounds.map((each) => each.stop));
       if (rounds[0].ends) return null;
@@ -55,6 +55,13 @@ export async function evaluateTogether(
   }
   if (ranks.rank > 0) return null;
   const evaluator = evaluatorOf(options);
-  for (const part of parts.sort((a, b) => a.number - b.number)) addScored(evaluator, part);
+  for (const part of parts.sort((a, b) => a.number - b.number)) {
+    addScored(evaluator, part);
+    if (part.loss !== null) options.loss?.add(part.loss);
+  }
   return evaluator;
 }
+
+const partOf = ({ images, nonFinite, loss }: ScoredBatch, number: number): Part => ({
+  ...{ images, nonFinite, loss, number },
+});

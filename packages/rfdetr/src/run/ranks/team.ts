@@ -141,7 +141,7 @@ export class Team {
     options: EvaluationOptions,
   ): Promise<CocoEvaluator | null> {
     if (this.#alone) return await evaluate(options);
-    this.order({ do: "evaluate", ...what });
+    this.order({ do: "evaluate", ...what, loss: options.loss !== undefined });
     return await evaluateTogether(this.ranks, options, {
       stop: () => Atomics.load(this.stop, 0),
       heard: (stops) => this.#hear(stops),

@@ -48,6 +48,8 @@ function metricsRow(
     "train/loss": event.loss,
     ...Object.fromEntries(lossTerms.map((name) => [`train/${name}`, event.terms[name] ?? 0])),
     "train/grad_norm": norms === undefined || norms.steps === 0 ? null : norms.sum / norms.steps,
+    "val/loss": event.valLoss,
+    ...Object.fromEntries(lossTerms.map((name) => [`val/${name}`, orNull(event.valTerms[name])])),
     "val/AP": event.ap,
     "val/AP50": event.ap50,
     "val/AP75": event.ap75,

@@ -59,6 +59,8 @@ export class TensorBoardRecorder implements Recorder {
     this.#write(event.step, {
       "train/loss": event.loss,
       ...Object.fromEntries(Object.entries(event.terms).map(([name, value]) => [`train/${name}`, value])),
+      "val/loss": event.valLoss,
+      ...Object.fromEntries(Object.entries(event.valTerms).map(([name, value]) => [`val/${name}`, value])),
       "val/AP": event.ap,
       "val/AP50": event.ap50,
       "val/AP75": event.ap75,

@@ -65,7 +65,7 @@ export function metricMeans({ metrics = {} }: SavedProgress["epochSums"]): Recor
  * The loss terms: those of the last decoder layer by name, those of all other layers and of the encoder summed as
  * `*_aux`.
  */
-function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, number]> {
+export function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, number]> {
   const auxiliary = new Map<string, number>();
   for (const [name, value] of terms) {
     const match = /^(loss_[a-z]+)_(\d+|enc)$/.exec(name);

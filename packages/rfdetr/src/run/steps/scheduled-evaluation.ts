@@ -3,6 +3,7 @@ import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import { evaluationDetails } from "../../eval/details/describe-evaluation.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import { type SplitLoss, ValidationLoss } from "../../eval/validation-loss.js";
 import { counted } from "../../support/format.js";
 import type { EvaluationEvent, NoteEvent } from "../files/events.js";
 import type { Session } from "../session/session.js";
@@ -18,6 +19,7 @@ async function* scheduledEvaluation(
   which: "shipped" | "own",
   split: "valid" | "test",
   stopRequested: () => boolean,
+  loss?: ValidationLoss,
 ): AsyncGenerator<EvaluationEvent, CocoEvaluator | null> {
   const { settings, data, parts } = session;
   const totalImages = split === "valid" ? data.validImages : data.testImages;
@@ -35,6 +37,7 @@ async function* scheduledEvaluation(
         classNames: data.classNames,
         batches: data.evaluation(split, batch),
         maxDets: settings.evalMaxDets,
+        ...(loss === undefined ? {} : { loss }),
         progress: (images) => {
           done.push(images);
           wake();
@@ -67,6 +70,8 @@ export interface EpochFigures {
   baseDetails: EvaluationDetails | null;
   /** Detections that were left out of `summary` because they are not finite. */
   nonFinite: number;
+  /** The loss of the weights that would be shipped; null where it was not computed. */
+  loss: SplitLoss | null;
 }
 
 /** What an epoch gives that is not evaluated. */
@@ -76,6 +81,7 @@ export const notEvaluated: EpochFigures = {
   summaryDetails: null,
   baseDetails: null,
   nonFinite: 0,
+  loss: null,
 };
 
 /**
@@ -88,13 +94,15 @@ export async function* evaluateEpoch(
   session: Session,
   stopRequested: () => boolean,
 ): AsyncGenerator<EvaluationEvent | NoteEvent, EpochFigures | null> {
-  const shipped = yield* scheduledEvaluation(session, "shipped", "valid", stopRequested);
+  const loss = session.settings.computeValLoss === false ? undefined : new ValidationLoss(session.parts.criterion);
+  const shipped = yield* scheduledEvaluation(session, "shipped", "valid", stopRequested, loss);
   if (shipped === null) return null;
   const describe = (evaluator: CocoEvaluator) => describeOf(session, "valid", evaluator, session.progress.epoch + 1);
   const figures = {
     summary: shipped.summarize(),
     summaryDetails: describe(shipped),
     nonFinite: shipped.nonFinite,
+    loss: loss?.mean ?? null,
   };
   yield* apart(figures.summaryDetails);
   if (!session.settings.evalBaseModel || session.ema === null) return { ...figures, base: null, baseDetails: null };

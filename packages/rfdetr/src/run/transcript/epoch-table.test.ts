@@ -9,9 +9,9 @@ describe("the table of epochs", () => {
   it.each([
     [40, "epoch AP AP50 time"],
     [60, "epoch loss AP AP50 skipped time"],
-    [80, "epoch step loss AP AP50 AP75 skipped img/s time"],
-    [120, "epoch step loss class box giou AP AP50 AP75 lr skipped img/s time"],
-    [null, "epoch step loss class box giou AP AP50 AP75 lr skipped img/s time"],
+    [80, "epoch step loss val loss AP AP50 skipped img/s time"],
+    [120, "epoch step loss class box giou val loss AP AP50 AP75 lr skipped img/s time"],
+    [null, "epoch step loss class box giou val loss AP AP50 AP75 lr skipped img/s time"],
   ])("has the columns that fit into %s", (width, titles) => {
     const { titles: head, row } = new EpochTable().row(unscaled, width);
     expect(head?.trim().split(/ +/).join(" ")).toBe(titles);
@@ -23,8 +23,8 @@ describe("the table of epochs", () => {
   it("shows the loss scale where there is one", () => {
     expect(new EpochTable().row(epoch, null)).toEqual({
       titles:
-        "  epoch    step     loss   class     box    giou     AP   AP50   AP75      lr    scale  skipped   img/s     time",
-      row: "   1/50      94   10.500   1.000   2.000   3.000  0.500  0.700      –  1.0e-4    65536        2    12.3     1:05",
+        "  epoch    step     loss   class     box    giou val loss     AP   AP50   AP75      lr    scale  skipped   img/s     time",
+      row: "   1/50      94   10.500   1.000   2.000   3.000   11.250  0.500  0.700      –  1.0e-4    65536        2    12.3     1:05",
     });
   });
 

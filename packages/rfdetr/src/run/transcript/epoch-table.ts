@@ -19,6 +19,7 @@ const table: readonly Column[] = [
   { title: "class", width: 7, cell: ({ terms }) => loss(terms.loss_ce) },
   { title: "box", width: 7, cell: ({ terms }) => loss(terms.loss_bbox) },
   { title: "giou", width: 7, cell: ({ terms }) => loss(terms.loss_giou) },
+  { title: "val loss", width: 8, cell: ({ valLoss }) => loss(valLoss ?? undefined) },
   { title: "AP", width: 6, cell: (event) => fraction(event.ap) },
   { title: "AP50", width: 6, cell: (event) => fraction(event.ap50) },
   { title: "AP75", width: 6, cell: (event) => fraction(event.ap75) },
@@ -29,7 +30,7 @@ const table: readonly Column[] = [
   { title: "time", width: 8, cell: (event) => duration(event.seconds + event.evaluationSeconds) },
 ];
 /** What a narrow terminal does without, in this order. */
-const dispensable = ["lr", "giou", "box", "class", "scale", "AP75", "img/s", "step", "skipped", "loss"];
+const dispensable = ["lr", "giou", "box", "class", "scale", "AP75", "img/s", "step", "val loss", "skipped", "loss"];
 /** Width of the column of epochs, `1/50`. */
 const epochWidth = (epochs: number): number => Math.max(7, 2 * String(epochs).length + 1);
 

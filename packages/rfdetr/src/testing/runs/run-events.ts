@@ -67,6 +67,8 @@ export const epochEvent: EpochEvent = {
   step: 94,
   loss: 10.5,
   terms: { loss_ce: 1, loss_bbox: 2, loss_giou: 3 },
+  valLoss: 11.25,
+  valTerms: { loss_ce: 1.5, loss_bbox: 2.5, loss_giou: 3.5 },
   lr: 1e-4,
   ap: 0.5,
   ap50: 0.7,
