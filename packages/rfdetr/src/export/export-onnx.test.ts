@@ -1,5 +1,14 @@
 // An export as a whole, of a tiny model.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -13,6 +22,7 @@ import { saveWeights } from "../weights/weights.js";
 import { type ExportOptions, exportOnnx } from "./export-onnx.js";
 import type { Graph } from "./graph/graph.js";
 import { makeGraph } from "./graph/make-graph.js";
+import { abandonExport } from "./place.js";
 
 const folder = mkdtempSync(join(tmpdir(), "export-"));
 const weights = join(folder, "tiny.safetensors");
@@ -31,7 +41,7 @@ async function exported(options: Partial<ExportOptions> = {}) {
 describe("an export", () => {
   it("agrees with the model, and says so in the file", async () => {
     const { result, out } = await exported({ training: { precision: "bf16-mixed" } });
-    expect(result).toMatchObject({ out, opset: 17, precision: "fp32", proof: { images: 4, flips: 0, threshold: 0.5 } });
+    expect(result).toMatchObject({ out, opset: 17, precision: "fp32", proof: { images: 2, flips: 0, threshold: 0.5 } });
     expect(result.proof?.max_box_error_px).toBeLessThan(0.001);
     expect(result.proof?.max_score_error).toBeLessThan(1e-5);
     const { description } = await OnnxModel.open(out);
@@ -82,6 +92,45 @@ describe("an export", () => {
     await expect(exported({ out, pass })).rejects.toThrow(`but ${out} exists`);
     expect(readFileSync(out, "utf8")).toBe("of another program");
     expect(existsSync(`${out}.partial`)).toBe(false);
+  });
+
+  it("has a name for itself while it works, and none of its leftovers stays when its process is about to end", async () => {
+    const out = join(folder, "twice.onnx");
+    const second: unknown[] = [];
+    const pass = async (): Promise<void> => {
+      await exported({ out }).catch((error: Error) => second.push(error.message));
+      expect(existsSync(`${out}.partial`)).toBe(true);
+      abandonExport(out);
+      expect(existsSync(`${out}.partial`)).toBe(false);
+    };
+    await expect(exported({ out, pass })).rejects.toThrow("twice.onnx cannot be written");
+    expect(second).toEqual([
+      expect.stringMatching(
+        RegExp(`^Expected no other export to ${out} but process ${process.pid} has been writing it since \\d{4}-`),
+      ),
+    ]);
+  });
+
+  it("keeps the constants of a large model in a file of their own, which never takes the place of another", async () => {
+    const { out } = await exported({ externalFrom: 4096 });
+    const { data, file } = { data: statSync(`${out}.data`).size, file: statSync(out).size };
+    expect(data).toBeGreaterThan(4 * file);
+    const loaded = await OnnxModel.open(out);
+    const pixels = goldenPixels(5, config.resolution, config.resolution);
+    const [outputs] = await loaded.run([pixels]);
+    const [whole] = await (await OnnxModel.open((await exported()).out)).run([pixels]);
+    expect(outputs).toEqual(whole);
+    renameSync(out, `${out}.moved`);
+    await expect(exported({ out })).rejects.toThrow(`but ${out}.data exists`);
+    expect(statSync(`${out}.data`).size).toBe(data);
+  });
+
+  it("never replaces the table of an earlier one", async () => {
+    const out = join(folder, "table.onnx");
+    writeFileSync(`${out}.drift.txt`, "of an earlier export");
+    await expect(exported({ out, report: true })).rejects.toThrow(`but ${out}.drift.txt exists`);
+    await exported({ out });
+    expect(readFileSync(`${out}.drift.txt`, "utf8")).toBe("of an earlier export");
   });
 
   it("takes the place of one that was interrupted, and not of the user's files", async () => {

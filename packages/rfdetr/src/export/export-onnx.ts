@@ -1,20 +1,19 @@
 // The export of weights as an ONNX file: graph, file, proof.
-import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import type { Overrides, Policy } from "@rfdetr/amp";
 import type { Split } from "../data/index.js";
 import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import { checkInputSize } from "../model/variants.js";
 import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";
-import { ExportError, UsageError } from "../support/errors.js";
-import { discard, replaceText, syncFile, writeFailure } from "../support/files/atomic.js";
+import { ExportError } from "../support/errors.js";
+import { writeFailure } from "../support/files/atomic.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/machine/version.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
 import { type ExportPrecision, refuseBfloat16, tolerances } from "./export-precisions.js";
 import type { Graph } from "./graph/graph.js";
+import { Place } from "./place.js";
 import { type Drift, measureDrift } from "./precision/drift.js";
 import { driftText } from "./precision/drift-text.js";
 import { type Island, preciseGraph } from "./precision/precise-graph.js";
@@ -47,6 +46,8 @@ export interface ExportOptions {
   reading?: ReadOptions;
   /** Whether to measure every precision on the same images, and to write the table beside the file. */
   report?: boolean;
+  /** Bytes of constants from which they lie in a file of their own, `NAME.onnx.data`; default: what protobuf can hold. */
+  externalFrom?: number;
   /** Changes the graph before it is written: see {@link Graph}. */
   pass?: (graph: Graph) => void | Promise<void>;
   /** Called with a sentence for each image that does not decode and is left out. */
@@ -80,7 +81,7 @@ export interface ExportResult {
  * are held to those of the model in float32. The proof is kept in the file. Nothing is left of a file that fails.
  * @throws CheckpointError if the weights cannot be loaded
  * @throws ModelConfigError if the model cannot have the resolution
- * @throws UsageError if `out` exists, or for `bf16`, in which no file can be proved
+ * @throws UsageError if a file to write exists, while another export writes it, or for `bf16`, in which no file can be proved
  * @throws DataError if the dataset cannot be used
  * @throws ExportError if the file disagrees with the model; the message names the module where that begins
  * @example
@@ -91,7 +92,8 @@ export interface ExportResult {
 export async function exportOnnx(options: ExportOptions): Promise<ExportResult> {
   const { out, precision, batch } = options;
   refuseBfloat16(precision);
-  checkOut(out);
+  const place = new Place(out, options.report ?? false);
+  place.check();
   const { model, classNames, config } = loadModel(options.weights, options.reading);
   const [height, width] = options.resolution ?? [config.resolution, config.resolution];
   checkInputSize(config, height, width);
@@ -117,7 +119,6 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     ...{ proof: null, goldens: null },
   };
   const own = new OwnOutputs(model);
-  const place = new Place(out);
   try {
     place.make();
     options.progress?.("tracing", 0, 1);
@@ -136,7 +137,10 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
       graph,
       place.file,
       { path: place.data },
-      { metadata: metadataEntries(metadata), version: packageVersion(), progress },
+      {
+        ...{ metadata: metadataEntries(metadata), version: packageVersion(), progress },
+        ...(options.externalFrom === undefined ? {} : { externalFrom: options.externalFrom }),
+      },
     );
     const tolerance = tolerances[precision];
     const proof = runs
@@ -148,7 +152,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     if (proof?.holds === false) throw await disagreement(proof, graph, model, { place, precision });
     const stored = proof === null ? null : storedProof(proof);
     const goldens = await goldensOf(runs ? place.file : null, own, [height, width]);
-    place.append({ ...metadata, proof: stored, goldens }, metadata);
+    place.append(metadataPart(addedEntries({ ...metadata, proof: stored, goldens }, metadata)));
     const drift =
       options.report && runs
         ? await measureDrift(model, {
@@ -156,8 +160,11 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
             progress: (done, total) => options.progress?.("comparing", done, total),
           })
         : null;
+    if (drift !== null) {
+      place.addText(".drift.json", `${JSON.stringify(drift, null, 1)}\n`);
+      place.addText(".drift.txt", driftText(drift));
+    }
     const bytes = place.publish();
-    if (drift !== null) writeDrift(out, drift);
     return { out, opset, precision, bytes, nodes: graph.nodes.length, islands, proof: stored, drift };
   } catch (error) {
     throw writeFailure(out, error);
@@ -175,19 +182,10 @@ const preprocessing: ExportMetadata["preprocessing"] = {
   layout: "NCHW",
 };
 
-/** Puts the drift table beside the file, in place of one of an earlier export of that name. */
-function writeDrift(out: string, drift: Drift): void {
-  replaceText(`${out}.drift.json`, `${JSON.stringify(drift, null, 1)}\n`);
-  replaceText(`${out}.drift.txt`, driftText(drift));
-}
-
-/** @throws UsageError */
-function checkOut(out: string): void {
-  if (!out.endsWith(".onnx"))
-    throw new UsageError(`Expected a file name that ends in .onnx to write but received ${out}`);
-  for (const path of [out, `${out}.data`])
-    if (existsSync(path))
-      throw new UsageError(`Expected a new file to write but ${path} exists: choose another name, or remove it`);
+/** The entries of `metadata` that `written` lacks. */
+function addedEntries(metadata: ExportMetadata, written: ExportMetadata): Record<string, string> {
+  const before = metadataEntries(written);
+  return Object.fromEntries(Object.entries(metadataEntries(metadata)).filter(([name]) => !(name in before)));
 }
 
 /** Whether onnxruntime-node is installed. */
@@ -224,60 +222,3 @@ async function disagreement(
 }
 
 const shown = (value: number): string => value.toPrecision(3);
-
-/** A file that is made in a folder of its own beside where it goes, so that it is there as a whole or not at all. */
-class Place {
-  readonly #folder: string;
-  readonly #out: string;
-  #made = false;
-  readonly file: string;
-  readonly data: string;
-  /** For a file with more outputs. */
-  readonly probe: string;
-
-  constructor(out: string) {
-    this.#out = out;
-    this.#folder = `${out}.partial`;
-    this.file = join(this.#folder, basename(out));
-    this.data = `${this.file}.data`;
-    this.probe = join(this.#folder, "probe.onnx");
-  }
-
-  /** @throws UsageError if the folder holds anything but what an interrupted export leaves */
-  make(): void {
-    const found = existsSync(this.#folder);
-    if (found && !this.#isLeftover())
-      throw new UsageError(
-        `Expected no other files in ${this.#folder}, where the export is made: remove it, or choose another name`,
-      );
-    if (found) discard(this.#folder);
-    mkdirSync(this.#folder);
-    this.#made = true;
-  }
-
-  #isLeftover(): boolean {
-    const own = [this.file, this.data, this.probe, `${this.probe}.data`].map((path) => basename(path));
-    return statSync(this.#folder).isDirectory() && readdirSync(this.#folder).every((name) => own.includes(name));
-  }
-
-  /** Adds the entries of `metadata` that `written` lacks. */
-  append(metadata: ExportMetadata, written: ExportMetadata): void {
-    const before = metadataEntries(written);
-    const added = Object.entries(metadataEntries(metadata)).filter(([name]) => !(name in before));
-    appendFileSync(this.file, metadataPart(Object.fromEntries(added)));
-  }
-
-  /** Puts the files where they go. @returns their bytes */
-  publish(): number {
-    checkOut(this.#out);
-    const files = [this.data, this.file].filter((path) => existsSync(path));
-    const bytes = files.reduce((sum, path) => sum + statSync(path).size, 0);
-    for (const path of files) syncFile(path);
-    for (const path of files) renameSync(path, join(dirname(this.#out), basename(path)));
-    return bytes;
-  }
-
-  discard(): void {
-    if (this.#made) discard(this.#folder);
-  }
-}

@@ -16,13 +16,18 @@ export type ThreadOptions = Omit<ExportOptions, "reading" | "pass" | "onBadImage
 export type ExportReply =
   | { progress: Parameters<NonNullable<ExportOptions["progress"]>> }
   | { warning: string }
+  | { badImage: string }
   | { result: ExportResult }
   | { error: SentError };
 
 /** Runs `exportOnnx` in a thread of its own. @throws what it throws */
 export function exportInThread(
   options: ThreadOptions,
-  { warn, progress }: { warn: (message: string) => void; progress: ExportOptions["progress"] },
+  {
+    warn,
+    onBadImage = warn,
+    progress,
+  }: { warn: (message: string) => void; onBadImage?: (message: string) => void; progress: ExportOptions["progress"] },
 ): Promise<ExportResult> {
   letThreadsSleep();
   const worker = new Worker(workerScript(import.meta.url, "export-worker.js"), {
@@ -33,6 +38,7 @@ export function exportInThread(
     worker.on("message", (reply: ExportReply) => {
       if ("progress" in reply) progress?.(...reply.progress);
       else if ("warning" in reply) warn(reply.warning);
+      else if ("badImage" in reply) onBadImage(reply.badImage);
       else if ("result" in reply) resolve(reply.result);
       else unpackError(reply.error).then(reject, reject);
     });

@@ -14,7 +14,7 @@ try {
   const result = await exportOnnx({
     ...options,
     reading: { classNumbering, warn: (message) => send({ warning: message }) },
-    onBadImage: (message) => send({ warning: message }),
+    onBadImage: (message) => send({ badImage: message }),
     progress: (doing, done, total) => send({ progress: [doing, done, total] }),
   });
   send({ result });

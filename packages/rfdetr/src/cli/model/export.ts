@@ -3,8 +3,10 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { ExportOptions, ExportResult } from "../../export/export-onnx.js";
 import { refuseBfloat16 } from "../../export/export-precisions.js";
+import type { ThreadOptions } from "../../export/export-thread.js";
 import { driftText } from "../../export/precision/drift-text.js";
 import { counted, fraction, shownPath } from "../../support/format.js";
+import { cleanedUp } from "../cleaned-up.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
@@ -71,28 +73,32 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   const console = consoleOf(flags);
   refuseBfloat16(flags.precision);
   const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "int8"]);
-  const batch = flags.batch === "dynamic" ? flags.batch : positiveInteger("batch", flags.batch);
+  const batch = flags.batch === "dynamic" ? "dynamic" : positiveInteger("batch", flags.batch);
   const resolution = flags.resolution === undefined ? undefined : sides("resolution", flags.resolution);
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
   const weights = await weightsPath(console, flags.weights);
-  const { exportOnnx } = await import("../../export/export-onnx.js");
+  const { exportInThread } = await import("../../export/export-thread.js");
+  const { abandonExport } = await import("../../export/place.js");
   const { defaultOut } = await import("../../export/default-out.js");
   const { trainedPrecision } = await import("../../run/trained-precision.js");
-  let leftOut = 0;
-  const result = await exportOnnx({
-    ...{ weights, precision, batch, split },
-    out: flags.out ?? defaultOut(weights, { precision, gridSample: flags.gridsample }),
+  const out = flags.out ?? defaultOut(weights, { precision, gridSample: flags.gridsample });
+  const { classNumbering, warn = (message) => console.warning(message) } = reading(console, flags);
+  const options: ThreadOptions = {
+    ...{ weights, precision, batch, split, out, classNumbering },
     ...{ gridSample: flags.gridsample, report: flags.report },
     ...(resolution === undefined ? {} : { resolution }),
     ...(flags.data === undefined ? {} : { data: flags.data }),
     training: trainedPrecision(weights),
-    reading: reading(console, flags),
-    onBadImage: (message) => {
-      leftOut++;
-      console.warning(message);
-    },
-    progress: showProgress(console),
-  });
+  };
+  let leftOut = 0;
+  const onBadImage = (message: string): void => {
+    leftOut++;
+    console.warning(message);
+  };
+  const result = await cleanedUp(
+    () => abandonExport(out),
+    () => exportInThread(options, { warn, onBadImage, progress: showProgress(console) }),
+  );
   console.end();
   show(console, result, flags.data);
   return leftOut > 0 ? exit.partial : exit.done;
