@@ -160,6 +160,32 @@ describe("rfdetr predict", () => {
     expect(readdirSync(join(folder, "both")).sort()).toEqual([".predictions.sha256", "1.jpg", "predictions.json"]);
   });
 
+  it("keeps images of odd and equal names apart, whatever is written", () => {
+    const odd = ["a b", "ä😀", "-dash", "x\ny", "e\x1b[31m", "[1]", "%41", "1", `${"l".repeat(240)}`].map(
+      (name) => `${name}.jpg`,
+    );
+    for (const name of ["odd/1", "odd/2"]) mkdirSync(join(folder, name), { recursive: true });
+    for (const name of [...odd.map((each) => `1/${each}`), "2/1.jpg", "2/1.png"])
+      linkSync(join(folder, "photos", "a", "1.jpg"), join(folder, "odd", name));
+    const all = odd.length + 2;
+    const one = ["odd/**", ...everything, "--max-detections", "1"];
+    const labels = predict(...one, "--format", "yolo", "--crops", "--out", "apart");
+    expect(labels.status).toBe(0);
+    const written = readdirSync(join(folder, "apart"), { recursive: true }).map(String);
+    const count = (test: RegExp) => written.filter((name) => test.test(name)).length;
+    expect(count(/^[12].*\.(jpg|png)$/s)).toBe(all);
+    expect(count(/^labels.*\.txt$/s)).toBe(all);
+    expect(count(/^crops.*\.jpg$/s)).toBe(all);
+    expect(labels.stdout + labels.stderr).not.toContain("\x1b");
+    const rows = (...args: string[]) => predict(...one, ...args).stdout;
+    const ids = JSON.parse(rows("--format", "coco")).map(({ image_id }: { image_id: unknown }) => image_id);
+    expect(new Set(ids).size).toBe(all);
+    const files = JSON.parse(rows("--json")).images.map(({ file }: { file: string }) => file);
+    expect(new Set(files).size).toBe(all);
+    expect(files).toContain("odd/1/x\ny.jpg");
+    expect(rows("--format", "csv").match(/,90,60,/g)).toHaveLength(all);
+  });
+
   it.each([
     [["photos/a", "--format", "coco", "--json"], "Expected --out beside --json and --format coco"],
     [["photos/a", "--format", "voc"], "Expected one of json, coco, yolo, csv for format"],

@@ -16,7 +16,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
+import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { imageExtensions } from "../../data/images/image-kinds.js";
 import { RunDirectoryError } from "../../support/errors.js";
 import { makeFolder, removeEmpty, syncFile, writeFailure } from "../../support/files/atomic.js";
@@ -150,7 +150,8 @@ export class OutputFolder {
   temporary(name: string): string {
     const path = join(this.#folder(), name);
     this.#made.unshift(...makeFolder(dirname(path)));
-    return join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
+    // Without the name: with it, it could be longer than a name may be.
+    return join(dirname(path), `.${randomUUID()}.partial`);
   }
 
   /**

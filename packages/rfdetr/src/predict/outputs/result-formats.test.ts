@@ -42,6 +42,15 @@ describe("results", () => {
     expect(cocoResults([{ ...image, file: "café.png" }])[0]).toMatchObject({ image_id: "café" });
   });
 
+  it("as COCO results never share an id between images", () => {
+    const ids = (...files: string[]) =>
+      cocoResults(files.map((file) => ({ ...image, file }))).map((row) => Object.values(row)[0]);
+    expect(new Set(ids("p/a/1.jpg", "p/b/1.jpg", "p/b/01.png", "p/b/7.jpg"))).toEqual(
+      new Set(["a/1", "b/1", "b/01", 7]),
+    );
+    expect(new Set(ids("p/x y.jpg", "p/x y.png"))).toEqual(new Set(["x y", "x y.png"]));
+  });
+
   it("as a table have a row for each detection", () => {
     expect(csvResults([image, empty])).toBe(
       "file,width,height,class_id,class_name,score,x1,y1,x2,y2\n" +

@@ -1,7 +1,8 @@
 // Predictions as the text of files that other tools read.
-import { basename, extname } from "node:path";
+import { basename, extname, relative, sep } from "node:path";
 import type { Detection } from "../../model/types.js";
 import type { ImagePrediction } from "../types.js";
+import { labelNames } from "./outputs.js";
 
 /** Names of the formats. */
 export const resultFormats = ["json", "coco", "yolo", "csv"] as const;
@@ -53,19 +54,30 @@ export function frameResult(result: {
 
 /**
  * A COCO results file, with boxes as left, top, width, height in pixels. The id of an image is its file name without
- * the extension, as a number where it is one; the id of a category is the class id.
+ * the extension, as a number where it is one. Images that would share an id have their path below the folder that all
+ * share. The id of a category is the class id.
  */
 export function cocoResults(images: readonly FilePrediction[]): object[] {
-  return images.flatMap(({ file, detections }) => {
-    const stem = basename(file, extname(file));
-    const id = /^\d{1,15}$/.test(stem) ? Number(stem) : stem;
-    return detections.map(({ box: [x1, y1, x2, y2], score, classId }) => ({
-      image_id: id,
+  const ids = imageIds(images.map(({ file }) => file));
+  return images.flatMap(({ detections }, i) =>
+    detections.map(({ box: [x1, y1, x2, y2], score, classId }) => ({
+      image_id: ids[i],
       category_id: classId,
       bbox: [x1, y1, x2 - x1, y2 - y1],
       score,
-    }));
+    })),
+  );
+}
+
+function imageIds(files: readonly string[]): (number | string)[] {
+  const stems = files.map((file) => {
+    const stem = basename(file, extname(file));
+    return /^\d{1,15}$/.test(stem) ? Number(stem) : stem;
   });
+  const count = new Map<number | string, number>();
+  for (const stem of stems) count.set(stem, (count.get(stem) ?? 0) + 1);
+  const paths = labelNames(files).map((name) => relative("labels", name).slice(0, -".txt".length));
+  return stems.map((stem, i) => (count.get(stem) === 1 ? stem : paths[i].replaceAll(sep, "/")));
 }
 
 /** A table with a row for each detection, with commas (RFC 4180). */
