@@ -193,8 +193,8 @@ export class RFDETR {
       const { autoOrient } = options;
       return this.predict(video(images, autoOrient === undefined ? {} : { autoOrient }), options);
     }
-    const detect: DetectBatch = async (batch, settings, signal) =>
-      (await this.#held.loaded()).detect(batch, settings, signal);
+    const detect: DetectBatch = async (batch, settings, signal, lend) =>
+      (await this.#held.loaded()).detect(batch, settings, signal, lend);
     if (!isMany(images)) return this.#predictOne(images, options, detect);
     checkOptions("predict", options, predictManyOptions);
     return new Predictions(images, options, detect);

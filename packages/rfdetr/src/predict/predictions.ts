@@ -4,7 +4,7 @@ import { UsageError } from "../support/errors.js";
 import { isOutOfMemory } from "../support/machine/memory-error.js";
 import { BatchSize } from "./batch-size.js";
 import { type ImageInput, imageSource } from "./inputs/image-input.js";
-import type { ImageSource } from "./inputs/picture.js";
+import type { ImageSource, RawImage } from "./inputs/picture.js";
 import type { DetectOptions, ImagePrediction } from "./types.js";
 import { Video } from "./video/video.js";
 
@@ -41,11 +41,15 @@ export interface SourcePrediction<Source extends ImageInput = ImageInput> extend
   error?: Error;
 }
 
-/** Runs a batch. For each image it gives what was found, or an error. */
+/**
+ * Runs a batch. For each image it gives what was found, or an error.
+ * @param lend whether the images are pixels that come back, instead of being given away
+ */
 export type DetectBatch = (
   images: ImageSource[],
   options: DetectOptions,
   signal?: AbortSignal,
+  lend?: boolean,
 ) => Promise<(ImagePrediction | Error)[]>;
 
 /**
@@ -134,7 +138,7 @@ export class Predictions<Source extends ImageInput = ImageInput>
     size: BatchSize,
   ): Promise<(ImagePrediction | Error)[]> {
     try {
-      return await detectAll(images, options, this.#detect);
+      return await detectAll(images, options, this.#detect, this.#sources instanceof Video);
     } catch (error) {
       if (this.#options.batch !== "auto" || options.transfer || images.length === 1 || !isOutOfMemory(error))
         throw error;
@@ -207,17 +211,28 @@ function iteratorOf<T>(items: Iterable<T> | AsyncIterable<T>): AsyncIterator<T, 
   };
 }
 
-/** Checks the images of a batch and runs it with those that are images. */
+/**
+ * Checks the images of a batch and runs it with those that are images.
+ * @param lend whether the images are frames of our own, whose pixels go to the other thread and come back
+ */
 async function detectAll(
   images: readonly ImageInput[],
   { signal, transfer, ...options }: PredictOptions,
   detect: DetectBatch,
+  lend = false,
 ): Promise<(ImagePrediction | Error)[]> {
-  const taken = images.map((image) => imageSource(image, { signal, transfer }).catch((error: Error) => error));
-  const checked = await Promise.all(taken);
+  const taking = { signal, transfer: transfer || lend };
+  const checked = await Promise.all(images.map((image) => imageSource(image, taking).catch((error: Error) => error)));
   const good = checked.filter((image): image is ImageSource => !(image instanceof Error));
-  const found = good.length === 0 ? [] : await detect(good, options, signal);
+  const found =
+    good.length === 0 ? [] : await detect(good, options, signal, lend).finally(() => takeBack(images, checked, lend));
   return checked.map((image) => (image instanceof Error ? image : (found.shift() as ImagePrediction | Error)));
+}
+
+/** Gives frames the pixels again that came back in what was sent. */
+function takeBack(images: readonly ImageInput[], sent: readonly (ImageSource | Error)[], lend: boolean): void {
+  if (!lend) return;
+  for (const [i, image] of images.entries()) Object.assign(image, { data: (sent[i] as RawImage).data });
 }
 
 /** A promise that is also rejected when a signal is aborted, with the signal's reason. */

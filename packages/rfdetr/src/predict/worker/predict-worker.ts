@@ -2,6 +2,7 @@
 import { parentPort } from "node:worker_threads";
 import { packError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
+import type { RawImage } from "../inputs/picture.js";
 import { ModelHost } from "./model-host.js";
 import type { Reply, Request } from "./remote-model.js";
 
@@ -17,13 +18,16 @@ port.on("message", async (request: Request) => {
     running.get(id)?.abort();
     return;
   }
+  const lent = request.type === "detect" && request.lend ? request.images.map((image) => (image as RawImage).data) : [];
+  let reply: Reply;
   try {
-    port.postMessage({ id, value: await answer(request) } satisfies Reply);
+    reply = { id, value: await answer(request) };
   } catch (error) {
-    port.postMessage({ id, error: packError(error) } satisfies Reply);
-  } finally {
-    running.delete(id);
+    reply = { id, error: packError(error) };
   }
+  running.delete(id);
+  const buffers = lent.map(({ buffer }) => buffer as ArrayBuffer);
+  port.postMessage(lent.length === 0 ? reply : { ...reply, back: lent }, buffers);
 });
 
 function answer(request: Exclude<Request, { type: "cancel" }>): unknown {

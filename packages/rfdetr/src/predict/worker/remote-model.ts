@@ -4,13 +4,13 @@ import { endOfThread, type SentError, unpackError } from "../../support/error-tr
 import { InternalError } from "../../support/errors.js";
 import { letThreadsSleep } from "../../support/machine/openmp.js";
 import { workerFlags, workerScript } from "../../support/machine/worker-path.js";
-import type { ImageSource } from "../inputs/picture.js";
+import type { ImageSource, RawImage } from "../inputs/picture.js";
 import type { DetectOptions, ImagePrediction, ModelInfo, ModelRequest } from "../types.js";
 
 /** What the prediction thread receives. */
 export type Request =
   | { type: "load"; id: number; model: ModelRequest }
-  | { type: "detect"; id: number; key: string; images: ImageSource[]; options: DetectOptions }
+  | { type: "detect"; id: number; key: string; images: ImageSource[]; options: DetectOptions; lend: boolean }
   | { type: "free"; id: number; key: string }
   /** Drops the request `id`. */
   | { type: "cancel"; id: number };
@@ -18,9 +18,14 @@ export type Request =
 type Unsent<T> = T extends { type: "cancel" } ? never : T extends Request ? Omit<T, "id"> : never;
 
 /** What the prediction thread sends. */
-export type Reply = { id: number; value: unknown } | { id: number; error: SentError };
+export type Reply = ({ id: number; value: unknown } | { id: number; error: SentError }) & {
+  /** The pixels of the images that were lent. */
+  back?: Uint8Array[];
+};
 
 interface Waiting {
+  /** Images that were lent: their pixels come back with the answer. */
+  lent: readonly ImageSource[];
   resolve: (value: never) => void;
   reject: (error: unknown) => void;
 }
@@ -58,7 +63,8 @@ class PredictionThread {
     const cancel = (): void => this.#worker.postMessage({ type: "cancel", id });
     const answer = new Promise<T>((resolve, reject) => {
       this.#post({ ...request, id } as Request, given);
-      this.#waiting.set(id, { resolve, reject });
+      const lent = request.type === "detect" && request.lend ? request.images : [];
+      this.#waiting.set(id, { lent, resolve, reject });
       this.#worker.ref();
     });
     if (signal === undefined) return answer;
@@ -82,7 +88,10 @@ class PredictionThread {
   }
 
   #settle(reply: Reply): void {
-    const { resolve, reject } = this.#waiting.get(reply.id) as Waiting;
+    const { lent, resolve, reject } = this.#waiting.get(reply.id) as Waiting;
+    reply.back?.forEach((data, i) => {
+      (lent[i] as RawImage).data = data;
+    });
     this.#waiting.delete(reply.id);
     if (this.#waiting.size === 0) this.#worker.unref();
     if ("error" in reply) unpackError(reply.error).then(reject, reject);
@@ -142,15 +151,17 @@ export class RemoteModel {
   /**
    * Detects objects in a batch of images, whose bytes are given away.
    * @param signal drops the batch, unless it is in the model already
+   * @param lend whether the images are pixels, which come back instead
    * @returns for each image what was found, or why it cannot be read
    */
   async detect(
     images: ImageSource[],
     options: DetectOptions,
     signal?: AbortSignal,
+    lend = false,
   ): Promise<(ImagePrediction | Error)[]> {
     signal?.throwIfAborted();
-    const request = { type: "detect", key: this.#key, images, options } as const;
+    const request = { type: "detect", key: this.#key, images, options, lend } as const;
     const found = await this.#thread.ask<(ImagePrediction | SentError)[]>(request, wholeBuffers(images), signal);
     return Promise.all(found.map((result) => ("detections" in result ? result : unpackError(result))));
   }
