@@ -11,7 +11,7 @@ import type { Console } from "../console/console.js";
  * @param stock whether figures without ground truth are −1, as pycocotools has them, and not null
  */
 export function evaluationJson(summary: CocoSummary, details: EvaluationDetails, stock: boolean): object {
-  const { best_threshold, sizes, properties, errors, origin } = details;
+  const { best_threshold, sizes, properties, errors, origin, datasets } = details;
   const figures: { per_class?: unknown } = stock ? stockFigures(summary) : summary;
   const classes = figures.per_class as object[];
   return {
@@ -21,6 +21,7 @@ export function evaluationJson(summary: CocoSummary, details: EvaluationDetails,
       return { ...each, best, errors: own };
     }),
     precision: origin.precision,
+    ...(datasets === undefined ? {} : { datasets }),
     ...{ best_threshold, sizes, properties, errors },
   };
 }
@@ -41,6 +42,7 @@ export function printEvaluation(console: Console, summary: CocoSummary, details:
   ]);
   console.table(["class", "objects", "AP", "AP50", "AP75", "AR", "threshold"], rows, ["AR", "AP75", "objects"]);
   console.result();
+  printDatasets(console, details.datasets ?? []);
   const { threshold, f1, precision, recall } = details.best_threshold;
   if (f1 > 0)
     console.sentence(
@@ -55,4 +57,15 @@ export function printEvaluation(console: Console, summary: CocoSummary, details:
     counted(summary.detections, "detection"),
   ];
   console.sentence(`${counts.join(", ")}${how}`);
+}
+
+/** The figures of each of several datasets. */
+function printDatasets(console: Console, datasets: NonNullable<EvaluationDetails["datasets"]>): void {
+  if (datasets.length === 0) return;
+  const rows = datasets.map(({ path, images, instances, AP, AP50 }) => [
+    path,
+    ...[String(images), String(instances), fraction(AP), fraction(AP50)],
+  ]);
+  console.table(["dataset", "images", "objects", "AP", "AP50"], rows, ["objects", "images"]);
+  console.result();
 }
