@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
@@ -22,4 +22,9 @@ it.each<[SynthOptions, string]>([
     message: expect.stringContaining(message),
   });
   expect(existsSync(folder)).toBe(false);
+});
+
+it("a synthetic dataset may be named with a slash at the end", async () => {
+  await synthesize(`${join(root, "slash")}/`, { images: 1, size: 64, classes: 1 });
+  expect(readdirSync(root)).toEqual(["slash"]);
 });

@@ -2,7 +2,7 @@
 // images.
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { DataError, expected, UsageError } from "../../support/errors.js";
 import { makeFolder, writeFailure } from "../../support/files/atomic.js";
 import { Rng } from "../../support/random.js";
@@ -60,7 +60,8 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     test: Math.max(1, Math.round(images / 30)),
   };
   const total = counts.train + counts.valid + counts.test;
-  const temporary = `${folder}.partial-${process.pid}`;
+  // A name that ends with a slash would lead into the folder.
+  const temporary = `${resolve(folder)}.partial-${process.pid}`;
   try {
     let done = 0;
     for (const split of ["train", "valid", "test"] as const) {
