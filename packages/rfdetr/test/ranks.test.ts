@@ -61,6 +61,7 @@ const recipe = {
     evalBatchSize: 3,
   },
   ...{ precision: "16-mixed", scaler: { init: 2 ** 19, interval: 3 }, dropPath: 0.3, augment: "aggressive" },
+  ...{ classBalancedSampling: 0.9, classWeights: 0.5 },
   ...{ evalBaseModel: true, runTest: true, plots: false, tensorboard: false, monitorInterval: 0 },
 };
 const settings = (name: string, extra: object) => resolveSettings({ ...recipe, outputDir: path(name), ...extra });
