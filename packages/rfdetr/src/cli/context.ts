@@ -119,6 +119,12 @@ export function positiveInteger(name: string, value: unknown): number {
   throw new UsageError(expected("positive integer", name, value));
 }
 
+/** @throws RfdetrError unless `value` is a port of this machine, 0 for any, or left out. */
+export function checkPort(value: unknown): asserts value is number | undefined {
+  if (value !== undefined && !(typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 65_536))
+    throw new UsageError(`Expected a port from 0 to 65535 for port but received ${value}`);
+}
+
 /** @throws RfdetrError unless `value` is an integer of 0 or more. */
 export function wholeNumber(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;

@@ -35,7 +35,8 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr export --weights runs/nano --no-gridsample",
   ],
   "rfdetr demo-page": [
-    "rfdetr demo-page best.onnx --out site",
+    "rfdetr demo-page best.onnx --out site --serve",
+    "rfdetr demo-page site --serve",
     "rfdetr demo-page best.onnx --out site --gather-form best-gathers.onnx --example photo.jpg --title Birds",
   ],
   "rfdetr data": ["rfdetr data check birds/", "rfdetr data stats birds/", "rfdetr data synth emoji/ --images 200"],

@@ -1,8 +1,6 @@
 // Starts the live page.
-import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
-import { UsageError } from "../support/errors.js";
-import { reasonOf } from "../support/files/system-error.js";
+import { closeServer, listenLocally, localHost } from "../support/machine/listen.js";
 import { dashApp } from "./app.js";
 import { liveState } from "./controls.js";
 import { makeKeys } from "./guard.js";
@@ -10,8 +8,6 @@ import { OpenRuns } from "./open-run.js";
 import { RunFolders } from "./run-folders.js";
 import { RunRows } from "./run-row.js";
 
-/** Only this machine can reach it. */
-const host = "127.0.0.1";
 /** The port that is tried where none is asked for, so that the address stays alike. */
 const usualPort = 7890;
 
@@ -47,34 +43,10 @@ export async function startDash({ folder, port }: DashOptions): Promise<Dash> {
   let listening = 0;
   const app = dashApp({ folders, rows: new RunRows(liveState), open: new OpenRuns() }, keys, () => listening);
   const server = createAdaptorServer({ fetch: app.fetch });
-  const listen = (wanted: number): Promise<number> =>
-    new Promise((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(wanted, host, () => {
-        server.off("error", reject);
-        resolve((server.address() as AddressInfo).port);
-      });
-    });
-  try {
-    listening = await listen(port ?? usualPort);
-  } catch (error) {
-    if (port !== undefined || !isTaken(error)) throw refused(port ?? usualPort, error);
-    listening = await listen(0);
-  }
+  listening = await listenLocally(server, port, usualPort);
   return {
-    url: `http://${host}:${listening}/?token=${keys.token}`,
+    url: `http://${localHost}:${listening}/?token=${keys.token}`,
     port: listening,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        if ("closeAllConnections" in server) server.closeAllConnections();
-      }),
+    close: () => closeServer(server),
   };
-}
-
-const isTaken = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-
-function refused(port: number, error: unknown): UsageError {
-  const why = isTaken(error) ? "another program listens on it" : reasonOf(error);
-  return new UsageError(`Expected a free port but received ${port}: ${why}`, { cause: error });
 }

@@ -1,5 +1,6 @@
 // The page as a static server gives it, in Chromium.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { get, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -10,6 +11,7 @@ import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/c
 import { type StaticServer, serve } from "../testing/pages/static-server.js";
 import { writeDemoPage } from "./demo-page.js";
 import { type ExportMetadata, metadataEntries } from "./metadata.js";
+import { servePage } from "./serve-page.js";
 
 const folder = mkdtempSync(join(tmpdir(), "demo-page-"));
 const site = join(folder, "site");
@@ -126,6 +128,31 @@ describe("a page that cannot be made", () => {
   });
 });
 
+describe("a page that is served", () => {
+  it("is isolated, and answers to the names of this machine only", async () => {
+    const page = await servePage(site, 0);
+    expect(page.url).toBe(`http://127.0.0.1:${page.port}/`);
+    const answer = await fetch(`${page.url}app.js`);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      "content-type": expect.stringContaining("text/javascript"),
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-embedder-policy": "require-corp",
+    });
+    expect((await fetch(`${page.url}nothing.js`)).status).toBe(404);
+    expect((await fetch(`${page.url}..%2Fcolour-cells.onnx`)).status).toBe(404);
+    const { statusCode } = await new Promise<IncomingMessage>((resolve) => {
+      get({ port: page.port, headers: { host: "elsewhere.example" } }, resolve);
+    });
+    expect(statusCode).toBe(403);
+    await expect(servePage(site, page.port)).rejects.toThrow("another program listens on it");
+    await page.close();
+  });
+
+  it("is one that this program wrote", async () => {
+    await expect(servePage(folder)).rejects.toThrow(`Expected the folder of a page but ${folder} is none`);
+  });
+});
+
 describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}`, () => {
   let browser: Browser;
   const complaints: string[] = [];
@@ -153,7 +180,7 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
   const found = (page: Page): Promise<unknown> => page.getByRole("img", { name: /^Found/ }).waitFor();
 
   it("shows what is in the first example, and asks nobody else for anything", async () => {
-    const server = await serve({ "/": site }, true);
+    const server = await servePage(site, 0);
     const page = await open(server);
     await found(page);
     expect(await page.getByRole("img", { name: /^Found/ }).getAttribute("aria-label")).toBe(
@@ -162,7 +189,7 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
     expect(await page.locator("#count").textContent()).toBe("2 objects");
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Colour cells");
     const facts = await page.locator("#facts").textContent();
-    expect(facts).toMatch(/WebAssembly, \d threads?/);
+    expect(facts).toMatch(/WebAssembly, \d threads/);
     expect(facts).toContain("carries no golden results");
     expect(facts).toMatch(/WebGPU: .*GPU/);
     await page.getByRole("slider", { name: "Confidence" }).focus();

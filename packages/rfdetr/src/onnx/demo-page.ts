@@ -34,7 +34,7 @@ export interface DemoPageOptions {
 }
 
 /** What the page reads first. Its presence marks a folder as that of a page. */
-const modelFile = "model.json";
+export const modelFile = "model.json";
 const gatherFile = "model.gather.onnx";
 
 /** Files of onnxruntime-web: its module and what that loads, for WebAssembly and for WebGPU. */

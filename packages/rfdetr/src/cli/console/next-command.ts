@@ -10,6 +10,9 @@ export const resumeCommand = (dir: string): string => `npx rfdetr train --resume
 /** The command that shows a run in the browser while it trains, and afterwards. */
 export const watchCommand = (dir: string): string => `npx rfdetr dash ${shellWord(shownPath(dir))}`;
 
+/** The command that shows the page of a detector. */
+export const serveCommand = (dir: string): string => `npx rfdetr demo-page ${shellWord(shownPath(dir))} --serve`;
+
 /** The command that ends a pause of a run. */
 export const goOnCommand = (dir: string): string => `npx rfdetr control ${shellWord(shownPath(dir))} go-on`;
 

@@ -6,7 +6,6 @@ import { refuseBfloat16 } from "../../export/export-precisions.js";
 import type { ThreadOptions } from "../../export/export-thread.js";
 import { driftText } from "../../export/precision/drift-text.js";
 import { counted, fraction, shownPath } from "../../support/format.js";
-import { cleanedUp } from "../cleaned-up.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
@@ -22,6 +21,7 @@ import {
   withOutputFlags,
   withWeightsFlags,
 } from "../context.js";
+import { cleanedUp } from "../signals.js";
 
 interface ExportFlags extends OutputFlags, WeightsFlags {
   weights: string;

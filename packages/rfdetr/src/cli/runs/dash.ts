@@ -1,7 +1,7 @@
 // `rfdetr dash`
 import type { Command } from "commander";
-import { UsageError } from "../../support/errors.js";
-import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
+import { checkPort, consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
+import { untilSignal } from "../signals.js";
 
 interface DashFlags extends OutputFlags {
   port?: number | string;
@@ -17,23 +17,15 @@ export function addDash(program: Command, finish: (code: number) => void): void 
       .option("--port <n>", "port of this machine (default: 7890, or any that is free)", numeric),
   ).action(async (runs: string, flags: DashFlags) => {
     const { port } = flags;
-    if (port !== undefined && !(typeof port === "number" && Number.isInteger(port) && port >= 0 && port < 65_536))
-      throw new UsageError(`Expected a port from 0 to 65535 for port but received ${port}`);
+    checkPort(port);
     const { startDash } = await import("../../dash/server.js");
     const console = consoleOf(flags);
     const dash = await startDash({ folder: runs, ...(port === undefined ? {} : { port }) });
     if (console.json) console.data({ url: dash.url, port: dash.port });
     console.result(dash.url);
     console.fact("only this machine can open it, and only with the token of the address; Ctrl-C ends it");
-    await ended();
+    await untilSignal();
     await dash.close();
     finish(exit.done);
-  });
-}
-
-/** Resolves when the program is asked to end. */
-async function ended(): Promise<void> {
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
   });
 }

@@ -8,7 +8,7 @@ import { UsageError } from "../../support/errors.js";
 import { makeFolder } from "../../support/files/atomic.js";
 import { duration, shownPath } from "../../support/format.js";
 import type { Console } from "../console/console.js";
-import { watchCommand } from "../console/next-command.js";
+import { serveCommand, watchCommand } from "../console/next-command.js";
 import {
   consoleOf,
   exit,
@@ -109,12 +109,7 @@ async function demo(flags: DemoFlags): Promise<number> {
       ? [["open", `${console.bold(shownPath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
       : []),
     ...(hasPage
-      ? [
-          [
-            "page",
-            `${console.bold(`python3 -m http.server -d ${shownPath(page)}`)} shows the detector at work in a browser`,
-          ] as const,
-        ]
+      ? [["page", `${console.bold(serveCommand(page))} shows the detector at work in a browser`] as const]
       : []),
     ["watch", `${console.bold(watchCommand(dirname(out)))} shows every run, also while it trains`],
   ]);

@@ -1,4 +1,4 @@
-// Work that leaves nothing behind when a signal ends the command.
+// What a command does when a signal ends it.
 import { stopSignals } from "../run/control/stop-wish.js";
 
 /** Runs `body`. A signal meanwhile runs `clean` and ends the process as it would have without. */
@@ -20,4 +20,11 @@ export async function cleanedUp<T>(clean: () => void, body: () => Promise<T>): P
   } finally {
     release();
   }
+}
+
+/** Resolves when the program is asked to end. */
+export async function untilSignal(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const signal of stopSignals) process.once(signal, () => resolve());
+  });
 }

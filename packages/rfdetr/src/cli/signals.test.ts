@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { cleanedUp } from "./cleaned-up.js";
+import { cleanedUp } from "./signals.js";
 
 it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
   "leaves nothing behind at %s, which ends the process",
@@ -13,7 +13,7 @@ it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
     const folder = mkdtempSync(join(tmpdir(), "cleaned-up-"));
     const file = join(folder, "unfinished");
     writeFileSync(file, "");
-    const compiled = fileURLToPath(new URL("../../dist/cli/cleaned-up.js", import.meta.url));
+    const compiled = fileURLToPath(new URL("../../dist/cli/signals.js", import.meta.url));
     const script = `import { rmSync } from "node:fs";
       import { cleanedUp } from ${JSON.stringify(compiled)};
       const clean = () => rmSync(${JSON.stringify(file)});
