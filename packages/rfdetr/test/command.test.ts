@@ -92,6 +92,12 @@ describe("rfdetr", () => {
     expect([status, readdirSync(folder)]).toEqual([0, before]);
   });
 
+  it("tries a training out and refuses what the training would refuse", () => {
+    const flags = ["--data", data, "--model", "tiny", "--dry-run", "--max-restarts", "2", ...common];
+    const { status, stderr } = rfdetr("train", ...flags);
+    expect([status, stderr]).toEqual([2, expect.stringContaining("Expected several processes with restarts")]);
+  });
+
   it("tries a training out whose weights would be downloaded, without the download", () => {
     const flags = ["--data", data, "--model", "nano", "--resolution", "320", "--dry-run", ...common];
     const { status, stdout } = rfdetr("train", ...flags);

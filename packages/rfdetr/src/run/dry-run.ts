@@ -18,6 +18,7 @@ import { Team } from "./ranks/team.js";
 import { prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
+import { whoTrains } from "./train-run.js";
 
 /** What a run would be, and what its first step took. Sizes in bytes. */
 export interface DryRun {
@@ -51,7 +52,8 @@ export interface DryRun {
  * downloaded; the folder of the run is not kept.
  * @throws what the run would fail with before its second step
  */
-export async function dryRun(settings: TrainSettings, openData: OpenTrainData): Promise<DryRun> {
+export async function dryRun(settings: TrainSettings, openData: OpenTrainData, maxRestarts = 0): Promise<DryRun> {
+  whoTrains(settings, { maxRestarts });
   const available = availableMemory();
   RunDirectory.create(settings.outputDir, settings.model).giveUp();
   const folder = mkdtempSync(join(tmpdir(), "rfdetr-dry-run-"));

@@ -290,7 +290,7 @@ async function withWeights(
 }
 
 /** How many processes are to be started, or the place that this one has already. @throws UsageError */
-function whoTrains(
+export function whoTrains(
   settings: TrainSettings | null,
   { processes, resume = null, maxRestarts = 0 }: TrainRunOptions,
 ): { processes: number; place: RankPlace | null } {

@@ -59,7 +59,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
 
 async function train(flags: TrainFlags): Promise<number> {
   const maxRestarts = wholeNumber("max-restarts", flags.maxRestarts);
-  if (flags.dryRun) return await tryOut(flags);
+  if (flags.dryRun) return await tryOut(flags, maxRestarts);
   const { startReported } = await import("../../report/reported-run.js");
   const { follow } = await import("./follow.js");
   const { whatToTrain } = await import("./what-to-train.js");
@@ -68,7 +68,7 @@ async function train(flags: TrainFlags): Promise<number> {
   return await follow(startReported(settings, { ...options, maxRestarts }), console);
 }
 
-async function tryOut(flags: TrainFlags): Promise<number> {
+async function tryOut(flags: TrainFlags, maxRestarts: number): Promise<number> {
   const { toTry } = await import("./what-to-train.js");
   const { dryRun } = await import("../../run/dry-run.js");
   const { openTrainData } = await import("../../run/session/open-train-data.js");
@@ -76,7 +76,7 @@ async function tryOut(flags: TrainFlags): Promise<number> {
   const console = consoleOf(flags);
   const settings = await toTry(flags, console);
   console.live("opening the data, building the model");
-  const dry = await dryRun(settings, openTrainData);
+  const dry = await dryRun(settings, openTrainData, maxRestarts);
   console.end();
   showDryRun(dry, console);
   return exit.done;
