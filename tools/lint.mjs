@@ -27,9 +27,15 @@ const checks = [
   ["references of documents", "node", "tools/check/doc-references.mjs"],
   ["format of Python", "node", "tools/check/python-format.mjs"],
   ["format of C++", "node", "tools/check/native-format.mjs"],
-  ...["torch", "amp", "rfdetr"].map(
-    (name) => /** @type {Check} */ ([`package ${name}`, "publint", `packages/${name}`, "--strict"]),
-  ),
+  ...["torch", "amp", "rfdetr"].flatMap((name) => [
+    /** @type {Check} */ ([`package ${name}`, "publint", `packages/${name}`, "--strict"]),
+    // Node.js 20.19 and newer can require what is an ES module.
+    /** @type {Check} */ ([
+      `types of package ${name}`,
+      "attw",
+      ...["--pack", `packages/${name}`, "--profile", "node16", "--ignore-rules", "cjs-resolves-to-esm"],
+    ]),
+  ]),
 ];
 
 /**
