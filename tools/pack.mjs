@@ -1,27 +1,27 @@
 #!/usr/bin/env node
 // @ts-check
-// Makes the tarballs of all packages, that of this platform's prebuilt addon among them:
+// Makes the tarballs of all packages, those of prebuilt addons among them: of this platform, and of those that this one
+// has a cross compiler for. `--platform NAME`, which may be repeated, names the platforms.
 //
 //   npm run pack -- DIR
 //
-// `npm install DIR/*.tgz` in an empty folder installs them. The package of the platform is an optional dependency of
-// @rfdetr/torch in its tarball only: a checkout compiles its addon.
+// The last line that it prints installs them in an empty folder. The packages of the platforms are optional dependencies
+// of @rfdetr/torch in its tarball only: a checkout compiles its addon.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { findCompiler } from "../packages/torch/setup/compile.mjs";
+import { platformHere } from "../packages/torch/setup/machine.mjs";
 import { setupOrExit } from "../packages/torch/setup/main.mjs";
-import { makePrebuilt, platformPackage } from "../packages/torch/setup/prebuilt.mjs";
+import { makePrebuilt, packageOf } from "../packages/torch/setup/prebuilt.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const [target] = process.argv.slice(2);
-if (target === undefined || target.startsWith("-")) {
-  process.stderr.write("Expected the folder for the tarballs: npm run pack -- DIR\n");
-  process.exit(2);
-}
 /** Platforms for which a package of the addon is published. */
 const platforms = ["linux-x64", "linux-arm64", "darwin-arm64"];
+const { target, wanted } = readArguments();
 const readJson = (/** @type {string} */ path) => JSON.parse(readFileSync(path, "utf8"));
 const writeJson = (/** @type {string} */ path, /** @type {unknown} */ value) =>
   writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
@@ -32,19 +32,39 @@ mkdirSync(out, { recursive: true });
 const stage = mkdtempSync(join(tmpdir(), "rfdetr-pack-"));
 try {
   const { version, license } = readJson(join(root, "packages/torch/package.json"));
-  const tarballs = [
-    await packPlatform(version, license),
-    packTorch(version),
-    pack("packages/amp"),
-    pack("packages/rfdetr"),
-  ];
+  const tarballs = [];
+  for (const platform of wanted) tarballs.push(await packPlatform(platform, version, license));
+  tarballs.push(packTorch(version), pack("packages/amp"), pack("packages/rfdetr"));
   for (const tarball of tarballs) {
     const size = statSync(join(out, tarball)).size;
     process.stdout.write(`${join(target, tarball)}  ${(size / 2 ** 20).toFixed(2)} MiB\n`);
   }
-  process.stdout.write(`\nnpm install ${tarballs.map((tarball) => join(target, tarball)).join(" ")}\n`);
+  // npm refuses a package that is named and is for another platform.
+  const others = wanted
+    .filter((name) => name !== platformHere)
+    .map((name) => `${packageOf(name)}-`.replace("@rfdetr/", ""));
+  const installed = tarballs.filter((name) => !others.some((other) => name.includes(other)));
+  process.stdout.write(`\nnpm install ${installed.map((name) => join(target, name)).join(" ")}\n`);
 } finally {
   rmSync(stage, { recursive: true });
+}
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { platform: { type: "string", multiple: true } },
+  });
+  const [target] = positionals;
+  const unknown = values.platform?.find((name) => !platforms.includes(name));
+  if (target === undefined || unknown !== undefined) {
+    const fault = unknown === undefined ? "" : `, of the platforms ${platforms.join(", ")}, not ${unknown}`;
+    process.stderr.write(`Expected the folder for the tarballs: npm run pack -- DIR [--platform NAME]${fault}\n`);
+    process.exit(2);
+  }
+  const wanted = values.platform ?? platforms.filter((name) => name === platformHere || findCompiler(name) !== null);
+  for (const name of platforms.filter((each) => !wanted.includes(each)))
+    process.stderr.write(`left out: ${packageOf(name)}${values.platform ? "" : ", for which no compiler is here"}\n`);
+  return { target, wanted };
 }
 
 /** @param {string} folder @returns {string} name of the tarball */
@@ -54,20 +74,21 @@ function pack(folder) {
   return filename;
 }
 
-/** The addon of this platform. @param {string} version @param {string} license */
-async function packPlatform(version, license) {
-  const folder = join(stage, "platform");
+/** The addon of a platform. @param {string} platform @param {string} version @param {string} license */
+async function packPlatform(platform, version, license) {
+  const folder = join(stage, platform);
+  const [os, cpu] = platform.split("-");
   mkdirSync(folder);
-  await makePrebuilt(folder);
-  for (const file of ["LICENSE"]) copyFileSync(join(root, file), join(folder, file));
+  await makePrebuilt(folder, platform);
+  copyFileSync(join(root, "LICENSE"), join(folder, "LICENSE"));
   writeJson(join(folder, "package.json"), {
-    name: platformPackage,
+    name: packageOf(platform),
     version,
     license,
-    description: `The compiled addon of @rfdetr/torch for ${process.platform} on ${process.arch}`,
-    os: [process.platform],
-    cpu: [process.arch],
-    ...(process.platform === "linux" ? { libc: ["glibc"] } : {}),
+    description: `The compiled addon of @rfdetr/torch for ${os} on ${cpu}`,
+    os: [os],
+    cpu: [cpu],
+    ...(os === "linux" ? { libc: ["glibc"] } : {}),
     files: ["torch.node", "manifest.json"],
     exports: { "./manifest.json": "./manifest.json", "./package.json": "./package.json" },
   });
@@ -82,7 +103,7 @@ function packTorch(version) {
     recursive: true,
     filter: (path) => !/\/(build|node_modules|prebuilds|test)$/.test(path),
   });
-  const optionalDependencies = Object.fromEntries(platforms.map((name) => [`@rfdetr/torch-${name}`, version]));
+  const optionalDependencies = Object.fromEntries(platforms.map((name) => [packageOf(name), version]));
   writeJson(join(folder, "package.json"), { ...own, optionalDependencies });
   return pack(folder);
 }

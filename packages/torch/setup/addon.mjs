@@ -5,9 +5,18 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, uti
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { accepts, compile, findCompiler, ownFlags, run, usesLibtorch, withHeaders } from "./compile.mjs";
+import {
+  accepts,
+  compile,
+  crossCompilers,
+  findCompiler,
+  ownFlags,
+  run,
+  usesLibtorch,
+  withHeaders,
+} from "./compile.mjs";
 import { cudaHeaders } from "./engine.mjs";
-import { cacheFolder } from "./machine.mjs";
+import { cacheFolder, platformHere } from "./machine.mjs";
 import { SetupError, say } from "./report.mjs";
 
 /** The package that the addon belongs to, in a checkout or installed. */
@@ -42,10 +51,17 @@ const wrapped = [...readFileSync(olderSymbols, "utf8").matchAll(/\b__wrap_(\w+)\
 /** Sources of the addon. */
 export const addonSources = () => filesBelow(native).filter((f) => f.endsWith(".cc"));
 
-/** @param {string | null} fault why the prebuilt addon does not serve; null or "" if there is none to speak of */
-export function compilerOrError(fault) {
-  const compiler = findCompiler();
+/**
+ * @param {string | null} fault why the prebuilt addon does not serve; null or "" if there is none to speak of
+ * @param {string} [platform] that it is made for
+ */
+export function compilerOrError(fault, platform = platformHere) {
+  const compiler = findCompiler(platform);
   if (compiler !== null) return compiler;
+  if (platform !== platformHere)
+    throw new SetupError(`No C++ compiler for ${platform} was found: ${crossCompilers[platform] ?? "none is known"}`, {
+      remedies: ["install one (Debian: apt-get install g++-aarch64-linux-gnu)", `make it on a machine of ${platform}`],
+    });
   throw new SetupError("The addon must be compiled, and no C++ compiler was found", {
     tried: ["CXX, g++, clang++, c++: none runs", ...(fault ? [`the prebuilt addon: ${fault}`] : [])],
     remedies: [
@@ -59,11 +75,12 @@ export function compilerOrError(fault) {
  * Compiles the files that have changed, and links all.
  * @param {import("./engine.mjs").Engine} engine
  * @param {string} file the addon to write
- * @param {{fault?: string | null, isPrebuilt?: boolean}} options `isPrebuilt`: finds libtorch in the folder `engine`
- * beside itself, wherever it is put
+ * @param {{fault?: string | null, isPrebuilt?: boolean, platform?: string}} options `isPrebuilt`: finds libtorch in the
+ * folder `engine` beside itself, wherever it is put; `platform` that it is made for
  */
-export async function compileAddon(engine, file, { fault = null, isPrebuilt = false } = {}) {
-  const compiler = compilerOrError(fault);
+export async function compileAddon(engine, file, options = {}) {
+  const { fault = null, isPrebuilt = false, platform = platformHere } = options;
+  const compiler = compilerOrError(fault, platform);
   const headers = nodeHeaders();
   if (headers === null)
     throw new SetupError("The headers of Node-API were not found", {
@@ -93,7 +110,7 @@ export async function compileAddon(engine, file, { fault = null, isPrebuilt = fa
     const object = join(objects, `${hash.digest("hex").slice(0, 24)}.o`);
     return { source, flags, object, usesLibtorch: usesLibtorch(files) };
   };
-  const older = isPrebuilt && process.platform === "linux";
+  const older = isPrebuilt && platform.startsWith("linux");
   const jobs = [...addonSources(), ...(older ? [olderSymbols] : [])].map(jobOf);
   const todo = jobs.filter((job) => !existsSync(job.object));
   if (todo.length > 0) say(`  compiling ${todo.length} files with ${compiler}`);
@@ -108,8 +125,9 @@ export async function compileAddon(engine, file, { fault = null, isPrebuilt = fa
     });
 
   const lib = join(engine.root, "lib");
-  const gomp = readdirSync(lib).find((name) => /^libgomp[^/]*\.so/.test(name));
-  const here = process.platform === "darwin" ? "@loader_path" : "$ORIGIN";
+  // Its name differs among the wheels of a version: a prebuilt addon takes the one that libtorch_cpu loads.
+  const gomp = isPrebuilt ? undefined : readdirSync(lib).find((name) => /^libgomp[^/]*\.so/.test(name));
+  const here = platform.startsWith("darwin") ? "@loader_path" : "$ORIGIN";
   const link = [
     "-shared",
     ...(isPrebuilt ? ["-s"] : []),
@@ -117,7 +135,7 @@ export async function compileAddon(engine, file, { fault = null, isPrebuilt = fa
     ...jobs.map((job) => job.object),
     `-L${lib}`,
     `-Wl,-rpath,${isPrebuilt ? `${here}/engine/lib` : lib}`,
-    ...(process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-Wl,--no-as-needed"]),
+    ...(platform.startsWith("darwin") ? ["-undefined", "dynamic_lookup"] : ["-Wl,--no-as-needed"]),
     "-ltorch_cpu",
     "-lc10",
     ...(engine.cuda ? ["-ltorch", "-ltorch_cuda", "-lc10_cuda"] : []),

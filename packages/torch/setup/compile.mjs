@@ -3,12 +3,17 @@ import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
+import { platformHere } from "./machine.mjs";
 import { SetupError, say } from "./report.mjs";
 
-/** @returns {string | null} */
-export function findCompiler() {
+/** Debian's cross compilers, by the platform that they compile for. */
+export const crossCompilers = { "linux-arm64": "aarch64-linux-gnu-g++", "linux-x64": "x86_64-linux-gnu-g++" };
+
+/** The compiler for a platform. @returns {string | null} */
+export function findCompiler(platform = platformHere) {
+  const names = platform === platformHere ? [process.env.CXX, "g++", "clang++", "c++"] : [crossCompilers[platform]];
   return (
-    [process.env.CXX, "g++", "clang++", "c++"]
+    names
       .flatMap((name) => (name ? [name] : []))
       .find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) ?? null
   );

@@ -1,27 +1,34 @@
-// Where libtorch comes from: LIBTORCH, the active Python's torch, the project's cache, a wheel; the first
-// that fits.
+// Where libtorch comes from: LIBTORCH, the one that was chosen before, the active Python's torch, the project's cache, a
+// wheel; the first that fits.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { namedLibtorch, rememberedLibtorch, toForget } from "./chosen.mjs";
 import { fetchEngine, torchVersion } from "./fetch-engine.mjs";
-import { cacheFolder } from "./machine.mjs";
+import { cacheFolder, platformHere } from "./machine.mjs";
 import { pythonTorch } from "./python.mjs";
 import { SetupError } from "./report.mjs";
 
 /**
- * @typedef {{root: string, version: string, source: "LIBTORCH" | "python" | "cache" | "wheel", cuda: boolean}} Engine
+ * @typedef {"LIBTORCH" | "remembered" | "python" | "cache" | "wheel"} Source
+ * @typedef {{root: string, version: string, source: Source, cuda: boolean}} Engine
  */
 
 const oldest = [2, 11];
 
-/**
- * The engine in a libtorch folder or a `site-packages/torch` folder.
- * @param {string} folder @param {Engine["source"]} source @returns {Engine | string} the engine, or why it is none
- * @internal for tests
- */
-export function inspect(folder, source) {
+/** The folder of a libtorch, given itself or `site-packages`. @param {string} folder @returns {string | undefined} */
+export function rootOf(folder) {
   const root = [folder, join(folder, "torch"), join(folder, "libtorch")].find((path) =>
     existsSync(join(path, "include", "torch")),
   );
+  return root === undefined ? undefined : resolve(root);
+}
+
+/**
+ * The engine in a libtorch folder or a `site-packages/torch` folder.
+ * @param {string} folder @param {Source} source @returns {Engine | string} the engine, or why it is none
+ */
+export function inspect(folder, source) {
+  const root = rootOf(folder);
   if (root === undefined) return `${folder} has no include/torch`;
   const library = ["libtorch_cpu.so", "libtorch_cpu.dylib"].find((name) => existsSync(join(root, "lib", name)));
   if (library === undefined) return `${root} has no lib/libtorch_cpu`;
@@ -29,7 +36,7 @@ export function inspect(folder, source) {
   const [major, minor] = version.split(".").map(Number);
   if (!(major > oldest[0] || (major === oldest[0] && minor >= oldest[1])))
     return `${root} is torch ${version}, older than ${oldest.join(".")}`;
-  return { root: resolve(root), version, source, cuda: existsSync(join(root, "lib", "libtorch_cuda.so")) };
+  return { root, version, source, cuda: existsSync(join(root, "lib", "libtorch_cuda.so")) };
 }
 
 /** From the headers; they moved between releases. */
@@ -47,22 +54,17 @@ function versionOf(root) {
   return "of an unknown version";
 }
 
-/** The libtorch that the user names; "" for none. @param {string} [libtorch] that of a flag, which goes first */
-export const namedLibtorch = (libtorch) => libtorch ?? process.env.LIBTORCH ?? "";
-
-const homeOf = (/** @type {boolean} */ cuda) =>
-  join(cacheFolder(), `libtorch-${torchVersion}-${cuda ? "cuda" : "cpu"}`);
+const homeOf = (/** @type {boolean} */ cuda, platform = platformHere) =>
+  join(
+    cacheFolder(),
+    ["libtorch", torchVersion, ...(platform === platformHere ? [] : [platform]), cuda ? "cuda" : "cpu"].join("-"),
+  );
 
 /** Whether a libtorch with CUDA was fetched once: it is then used without being asked for. */
 export const hasCudaEngine = () => existsSync(homeOf(true));
 
-/**
- * Finds libtorch, or fetches it.
- * @param {{libtorch?: string, cuda?: boolean, fetch?: boolean}} options `fetch: false` only looks
- * @returns {Promise<Engine>}
- */
-export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {}) {
-  const tried = [];
+/** The engine that the user chose, now or before; null for none. @param {string} [libtorch] @returns {Engine | null} */
+function chosenEngine(libtorch) {
   const named = namedLibtorch(libtorch);
   if (named !== "") {
     const found = inspect(named, "LIBTORCH");
@@ -75,15 +77,28 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
       ],
     });
   }
-  tried.push("LIBTORCH: not set");
-  const installed = pythonTorch();
-  if (installed === null) tried.push("the active Python: no torch installed");
-  else {
-    const found = inspect(installed, "python");
-    if (typeof found !== "string" && (!cuda || found.cuda)) return found;
-    tried.push(`the active Python: ${typeof found === "string" ? found : `${installed} has no CUDA`}`);
+  const remembered = rememberedLibtorch();
+  if (remembered === "") return null;
+  const found = inspect(remembered, "remembered");
+  if (typeof found !== "string") return found;
+  throw new SetupError(`The libtorch that was chosen before cannot be used any more: ${found}`, {
+    remedies: [`forget it: ${toForget}`, "choose another: rfdetr setup --libtorch DIR"],
+  });
+}
+
+/**
+ * Finds libtorch, or fetches it.
+ * @param {{libtorch?: string, cuda?: boolean, fetch?: boolean, platform?: string}} options `fetch: false` only looks;
+ * that of another platform is not looked for among what this one uses
+ * @returns {Promise<Engine>}
+ */
+export async function resolveEngine({ libtorch, cuda = false, fetch = true, platform = platformHere } = {}) {
+  const tried = [];
+  const home = homeOf(cuda, platform);
+  if (platform === platformHere) {
+    const found = usedEngine(libtorch, cuda, tried);
+    if (found !== null) return found;
   }
-  const home = homeOf(cuda);
   if (existsSync(home)) {
     const found = inspect(join(home, "torch"), "cache");
     if (typeof found !== "string") return found;
@@ -94,10 +109,25 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true } = {
       tried,
       remedies: ["run npm run setup, which downloads it", "set LIBTORCH to a libtorch folder"],
     });
-  await fetchEngine(home, cuda, tried);
+  await fetchEngine(home, cuda, tried, platform);
   const found = inspect(join(home, "torch"), "wheel");
   if (typeof found === "string") throw new Error(`The unpacked wheel is not usable: ${found}`);
   return found;
+}
+
+/** The engine that the user chose, or that his Python has. @param {string[]} tried @returns {Engine | null} */
+function usedEngine(libtorch, cuda, tried) {
+  const chosen = chosenEngine(libtorch);
+  if (chosen !== null) return chosen;
+  tried.push("LIBTORCH: not set");
+  const installed = pythonTorch();
+  if (installed === null) tried.push("the active Python: no torch installed");
+  else {
+    const found = inspect(installed, "python");
+    if (typeof found !== "string" && (!cuda || found.cuda)) return found;
+    tried.push(`the active Python: ${typeof found === "string" ? found : `${installed} has no CUDA`}`);
+  }
+  return null;
 }
 
 /**

@@ -2,7 +2,7 @@
 // anything of it is used, and what is unpacked is put in its place when it is whole.
 import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { cacheFolder, glibcHere, machineHere, platformFits } from "./machine.mjs";
+import { cacheFolder, glibcHere, machineHere, platformFits, platformHere } from "./machine.mjs";
 import { pythons, pythonWithPip } from "./python.mjs";
 import { SetupError, say } from "./report.mjs";
 import { checkHash, downloadWheel, unpackWheel } from "./wheel.mjs";
@@ -121,9 +121,9 @@ async function fetchByPip(target, python, wanted, cuda) {
  * Downloads wheels from an index and unpacks what is needed of them into a folder. A wheel that is built for the CPU
  * needs no other. What was downloaded stays until all of it is unpacked, so that another try continues it.
  */
-async function fetchFromIndex(target, { torch, extra }) {
+async function fetchFromIndex(target, { torch, extra }, platform) {
   const index = wheelIndex();
-  const machine = machineHere();
+  const machine = machineHere(platform.split("-")[1]);
   const folder = join(cacheFolder(), "downloads");
   const take = async (wheel) => {
     const found = await findWheel(index, wheel.requirement, (tag) => platformFits(tag, machine));
@@ -149,10 +149,10 @@ async function fetchFromIndex(target, { torch, extra }) {
 /**
  * Fills the folder `home` in the first way that works.
  * @param {string} home @param {boolean} cuda @param {string[]} tried what was looked at before
+ * @param {string} [platform] whose libtorch it is
  * @throws SetupError that tells what each way said
  */
-export async function fetchEngine(home, cuda, tried) {
-  const platform = `${process.platform}-${process.arch}`;
+export async function fetchEngine(home, cuda, tried, platform = platformHere) {
   const plan = wheels[platform];
   const own = "set LIBTORCH to a libtorch folder (2.11 or newer) that you have from elsewhere";
   if (cuda && cudaWheels[platform] === undefined)
@@ -191,7 +191,7 @@ export async function fetchEngine(home, cuda, tried) {
     }
   };
   // NVIDIA's libraries are in the index of a version of CUDA each: pip knows where.
-  if (!cuda && (await attempt("the index of wheels", () => fetchFromIndex(temporary, plan)))) return;
+  if (!cuda && (await attempt("the index of wheels", () => fetchFromIndex(temporary, plan, platform)))) return;
   const python = pythonWithPip();
   if (python === null) tried.push(`pip: none of ${pythons().join(", ")} runs pip`);
   else {

@@ -5,12 +5,15 @@ import { addonSources, compileAddon, compilerOrError } from "./addon.mjs";
 import { faultOfLoading, faultOfPrebuilt, prebuiltFolder } from "./prebuilt.mjs";
 import { SetupError, say } from "./report.mjs";
 
-/** Whether the addon in `build` came with the package. @param {string} build */
-export function isPrebuilt(build) {
+/**
+ * What the addon in `build` was put there for; `prebuilt` if it came with the package. @param {string} build
+ * @returns {{root: string, source?: import("./engine.mjs").Source, prebuilt: boolean}} with the root "" if that is unknown
+ */
+export function builtFor(build) {
   try {
-    return JSON.parse(readFileSync(join(build, "engine.json"), "utf8")).prebuilt === true;
+    return JSON.parse(readFileSync(join(build, "engine.json"), "utf8"));
   } catch {
-    return false;
+    return { root: "", prebuilt: false };
   }
 }
 

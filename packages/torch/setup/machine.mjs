@@ -4,6 +4,9 @@ import { join, resolve } from "node:path";
 
 export const cacheFolder = () => resolve(process.env.RFDETR_HOME ?? join(homedir(), ".cache", "rfdetr"));
 
+/** This platform, or another one for which things can be made here, such as `linux-arm64`. */
+export const platformHere = `${process.platform}-${process.arch}`;
+
 /** Version of the C library that runs; undefined where it is not glibc. @returns {string | undefined} */
 export function glibcHere() {
   const report = /** @type {any} */ (process.report.getReport());
@@ -13,10 +16,10 @@ export function glibcHere() {
 /** macOS 11 is Darwin 20, and macOS 26 is Darwin 25. */
 const macosOf = (/** @type {number} */ darwin) => (darwin >= 25 ? darwin + 1 : darwin - 9);
 
-/** The machine that set-up runs on. */
-export const machineHere = () => ({
+/** The machine that set-up runs on, or one of another processor with the same system. */
+export const machineHere = (arch = process.arch) => ({
   platform: process.platform,
-  arch: process.arch,
+  arch,
   glibc: glibcHere(),
   macos: macosOf(Number.parseInt(release(), 10)),
 });

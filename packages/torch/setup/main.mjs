@@ -5,11 +5,12 @@ import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { torch } from "./addon.mjs";
-import { hasCudaEngine, namedLibtorch, resolveEngine } from "./engine.mjs";
-import { checkCompiler, installAddon, isPrebuilt } from "./install.mjs";
+import { chosenLibtorch, forgetLibtorch, namedLibtorch, rememberedLibtorch, rememberLibtorch } from "./chosen.mjs";
+import { hasCudaEngine, inspect, resolveEngine, rootOf } from "./engine.mjs";
+import { builtFor, checkCompiler, installAddon } from "./install.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
-import { SetupError, say } from "./report.mjs";
+import { explained, SetupError, say } from "./report.mjs";
 import { fingerprint, Stamps } from "./stamp.mjs";
 
 export const root = resolve(torch, "../..");
@@ -30,16 +31,18 @@ const prints = {
       join(root, "package.json"),
       ...packages.map((name) => join(root, "packages", name, "package.json")),
     ]),
-  // LIBTORCH is part of it: another engine is another addon.
-  addon: (/** @type {Options} */ options) =>
-    fingerprint(
+  // The choice of libtorch is part of it: another engine is another addon.
+  addon: (/** @type {Options} */ options) => {
+    const chosen = chosenLibtorch(options.libtorch);
+    return fingerprint(
       [join(torch, "native")],
-      namedLibtorch(options.libtorch),
-      // A libtorch that is named has CUDA or not, whatever a command asks for.
-      namedLibtorch(options.libtorch) === "" && wantsCuda(options),
+      chosen === "" ? "" : (rootOf(chosen) ?? chosen),
+      // A libtorch that is chosen has CUDA or not, whatever a command asks for.
+      chosen === "" && wantsCuda(options),
       process.env.CXX ?? "",
       process.version,
-    ),
+    );
+  },
   // One that was cut off since then is made again.
   file: () => fingerprint([addon]),
   build: () =>
@@ -55,10 +58,18 @@ const prints = {
 /** Other commands, which know no `--cuda`, must not go back to a libtorch for the CPU. */
 const wantsCuda = (/** @type {Options} */ options) => options.cuda === true || hasCudaEngine();
 
+/** Whether a libtorch with CUDA is asked for by name, and the one that was chosen before has none. */
+function replacesChoice(/** @type {Options} */ options) {
+  if (namedLibtorch(options.libtorch) !== "") return false;
+  const found = inspect(rememberedLibtorch(), "remembered");
+  return typeof found === "string" || !found.cuda;
+}
+
 /** The steps that were done for what is there now. @param {Options} options */
 function done(options) {
   const stamps = new Stamps(stampFile);
-  const isWanted = !(options.noPrebuilt && isPrebuilt(build));
+  const built = builtFor(build);
+  const isWanted = existsSync(built.root) && !(options.noPrebuilt && built.prebuilt);
   return {
     npm: !isCheckout || stamps.fits("npm", prints.npm(), join(root, "node_modules")),
     addon: isWanted && stamps.fits("addon", prints.addon(options), addon) && stamps.fits("file", prints.file()),
@@ -69,6 +80,12 @@ function done(options) {
 /** Whether nothing is left to do. */
 export function isReady(options = {}) {
   return Object.values(done(options)).every(Boolean);
+}
+
+/** The libtorch that the addon was put there for, and whether the user chose it; null if there is none. */
+export function libtorchInUse() {
+  const { root } = builtFor(build);
+  return root === "" ? null : { root, isChosen: root === (rootOf(chosenLibtorch()) ?? "") };
 }
 
 /** What is there, what is missing and what is older than its sources. */
@@ -83,6 +100,7 @@ export async function setup(options = {}) {
     throw new SetupError(`Node.js ${process.versions.node} is too old; 20.19 or newer is needed`, {
       remedies: ["install a newer Node.js"],
     });
+  forgetLibtorch(options.libtorch, options.cuda === true && replacesChoice(options));
   if (isReady(options)) return;
   await locked(join(notes, "setup.lock"), async () => {
     const ready = done(options);
@@ -122,6 +140,7 @@ async function makeAddon(stamps, npm, options) {
   await npm;
   const print = prints.addon(options);
   await installAddon(torch, engine, options);
+  if (engine.source === "LIBTORCH") rememberLibtorch(engine.root);
   stamps.set("addon", print);
   stamps.set("file", prints.file());
 }
@@ -161,27 +180,6 @@ function run(command, args, problem, remedies) {
 }
 
 /**
- * A fault of the disk, as set-up reports what it cannot do; anything else as it is.
- * @internal for tests
- */
-export function explained(error) {
-  const reasons = {
-    EACCES: "permission denied",
-    EPERM: "not permitted",
-    EROFS: "read-only",
-    ENOSPC: "the disk is full",
-  };
-  const reason = reasons[error.code];
-  if (reason === undefined || error instanceof SetupError) return error;
-  return new SetupError(`${error.path ?? notes} could not be written: ${reason}`, {
-    remedies: [
-      "run it once as the user to whom the folder belongs; others can then use it",
-      "make a checkout, or install the package, in a folder of your own",
-    ],
-  });
-}
-
-/**
  * Runs set-up for a command and ends the process with the report when it cannot be done.
  * @param {Options & {json?: boolean}} options with `json`, the error is on stdout too
  */
@@ -189,7 +187,7 @@ export async function setupOrExit(options = {}) {
   try {
     await setup(options);
   } catch (cause) {
-    const error = explained(cause);
+    const error = explained(cause, notes);
     if (options.json)
       console.log(JSON.stringify({ error: { code: "ERR_SETUP", message: error.problem ?? error.message } }));
     say(error instanceof SetupError ? `\nSet-up stopped: ${error.message}` : `\nSet-up failed: ${error.stack}`);

@@ -6,9 +6,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileAddon, filesBelow, nodeApi } from "./addon.mjs";
+import { compileAddon, compilerOrError, filesBelow, nodeApi } from "./addon.mjs";
 import { resolveEngine } from "./engine.mjs";
-import { glibcHere } from "./machine.mjs";
+import { glibcHere, platformHere } from "./machine.mjs";
 import { say } from "./report.mjs";
 
 /**
@@ -20,10 +20,8 @@ import { say } from "./report.mjs";
  * @property {string} sha256 of torch.node
  */
 
-const platform = `${process.platform}-${process.arch}`;
-
-/** The optional package that brings the addon of this platform. */
-export const platformPackage = `@rfdetr/torch-${platform}`;
+/** The optional package that brings the addon of a platform. */
+export const packageOf = (/** @type {string} */ platform) => `@rfdetr/torch-${platform}`;
 
 /**
  * Where the addon of this platform lies: in the package of the platform where that is installed beside `torch`,
@@ -31,9 +29,9 @@ export const platformPackage = `@rfdetr/torch-${platform}`;
  */
 export function prebuiltFolder(torch) {
   try {
-    return dirname(createRequire(join(torch, "package.json")).resolve(`${platformPackage}/manifest.json`));
+    return dirname(createRequire(join(torch, "package.json")).resolve(`${packageOf(platformHere)}/manifest.json`));
   } catch {
-    return join(torch, "prebuilds", platform);
+    return join(torch, "prebuilds", platformHere);
   }
 }
 
@@ -102,15 +100,17 @@ function glibcOf(library) {
 }
 
 /**
- * Makes the addon of this platform and its manifest.
- * @param {string} folder where they are put
+ * Makes the addon of a platform and its manifest.
+ * @param {string} folder where they are put @param {string} [platform] this one, or one that it can be compiled for here
+ * @throws SetupError where the compiler for it, or its libtorch, is missing
  */
-export async function makePrebuilt(folder) {
-  const engine = await resolveEngine();
+export async function makePrebuilt(folder, platform = platformHere) {
+  compilerOrError(null, platform);
+  const engine = await resolveEngine({ platform });
   if (engine.cuda) throw new Error("A prebuilt addon is made for a libtorch without CUDA");
   mkdirSync(folder, { recursive: true });
   const file = join(folder, "torch.node");
-  await compileAddon(engine, file, { isPrebuilt: true });
+  await compileAddon(engine, file, { isPrebuilt: true, platform });
   const bytes = readFileSync(file);
   const manifest = {
     sources: hashOfSources(join(here, "native")),
@@ -125,4 +125,4 @@ export async function makePrebuilt(folder) {
 
 /** This package. */
 const here = fileURLToPath(new URL("..", import.meta.url));
-if (process.argv[1] === fileURLToPath(import.meta.url)) await makePrebuilt(join(here, "prebuilds", platform));
+if (process.argv[1] === fileURLToPath(import.meta.url)) await makePrebuilt(join(here, "prebuilds", platformHere));

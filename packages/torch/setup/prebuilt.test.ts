@@ -15,8 +15,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "./engine.mjs";
-import { installAddon, isPrebuilt } from "./install.mjs";
-import { faultOfLoading, hashOfSources, type Manifest, platformPackage, prebuiltFolder } from "./prebuilt.mjs";
+import { builtFor, installAddon } from "./install.mjs";
+import { platformHere } from "./machine.mjs";
+import { faultOfLoading, hashOfSources, type Manifest, packageOf, prebuiltFolder } from "./prebuilt.mjs";
 
 const own = fileURLToPath(new URL("../build", import.meta.url));
 const engine: Engine = { ...JSON.parse(readFileSync(join(own, "engine.json"), "utf8")), cuda: false };
@@ -57,20 +58,20 @@ describe("a prebuilt addon", () => {
     await installAddon(torch, engine, {});
     const build = join(torch, "build");
     expect(faultOfLoading(join(build, "torch.node"))).toBeNull();
-    expect(isPrebuilt(build)).toBe(true);
+    expect(builtFor(build).prebuilt).toBe(true);
     expect(existsSync(join(build, "engine", "lib"))).toBe(true);
   });
 
   it("of the platform's own package goes before that of the package itself", async () => {
-    const folder = join(torch, "node_modules", platformPackage);
+    const folder = join(torch, "node_modules", packageOf(platformHere));
     mkdirSync(folder, { recursive: true });
     for (const file of ["torch.node", "manifest.json"])
       renameSync(join(prebuiltFolder(torch), file), join(folder, file));
     writeFileSync(join(torch, "package.json"), "{}");
-    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: platformPackage }));
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: packageOf(platformHere) }));
     expect(prebuiltFolder(torch)).toBe(realpathSync(folder));
     await installAddon(torch, engine, {});
-    expect(isPrebuilt(join(torch, "build"))).toBe(true);
+    expect(builtFor(join(torch, "build")).prebuilt).toBe(true);
   });
 
   it.each<[string, () => void, RegExp]>([

@@ -18,6 +18,27 @@ export class SetupError extends Error {
   }
 }
 
+/**
+ * A fault of the disk, as set-up reports what it cannot do; anything else as it is.
+ * @param {any} error @param {string} place where it happened, unless the error knows it
+ */
+export function explained(error, place) {
+  const reasons = {
+    EACCES: "permission denied",
+    EPERM: "not permitted",
+    EROFS: "read-only",
+    ENOSPC: "the disk is full",
+  };
+  const reason = reasons[error.code];
+  if (reason === undefined || error instanceof SetupError) return error;
+  return new SetupError(`${error.path ?? place} could not be written: ${reason}`, {
+    remedies: [
+      "run it once as the user to whom the folder belongs; others can then use it",
+      "make a checkout, or install the package, in a folder of your own",
+    ],
+  });
+}
+
 export const say = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
 
 const mib = (/** @type {number} */ bytes) => `${Math.round(bytes / 2 ** 20)} MiB`;

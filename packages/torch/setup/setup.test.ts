@@ -15,12 +15,10 @@ import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { withHeaders } from "./compile.mjs";
-import { inspect, resolveEngine } from "./engine.mjs";
 import { locked } from "./lock.mjs";
-import { explained } from "./main.mjs";
 import { look } from "./preflight.mjs";
 import { pythonTorch, pythonWithPip } from "./python.mjs";
-import { SetupError } from "./report.mjs";
+import { explained, SetupError } from "./report.mjs";
 import { fingerprint, Stamps } from "./stamp.mjs";
 import { checkHash, downloadWheel, parseRecord, unpackWheel } from "./wheel.mjs";
 import { openEntry, readDirectory } from "./zip.mjs";
@@ -123,70 +121,6 @@ describe("wheels", () => {
   });
 });
 
-describe("resolution of libtorch", () => {
-  const make = (name: string, version = [2, 15, 0]): string => {
-    const root = join(folder, name);
-    mkdirSync(join(root, "lib"), { recursive: true });
-    mkdirSync(join(root, "include/torch/headeronly"), { recursive: true });
-    writeFileSync(join(root, "lib/libtorch_cpu.so"), "");
-    writeFileSync(
-      join(root, "include/torch/headeronly/version.h"),
-      ["MAJOR", "MINOR", "PATCH"].map((part, i) => `#define TORCH_VERSION_${part} ${version[i]}`).join("\n"),
-    );
-    return root;
-  };
-  it("takes LIBTORCH first, as libtorch folder or as site-packages", async () => {
-    process.env.LIBTORCH = make("libtorch-a");
-    expect(await resolveEngine({ fetch: false })).toMatchObject({ source: "LIBTORCH", version: "2.15.0", cuda: false });
-    make("site-packages/torch");
-    process.env.LIBTORCH = join(folder, "site-packages");
-    expect((await resolveEngine({ fetch: false })).root).toMatch(/site-packages.torch$/);
-  });
-  it("says why LIBTORCH is none", async () => {
-    process.env.LIBTORCH = join(folder, "nowhere");
-    await expect(resolveEngine({ fetch: false })).rejects.toThrow(
-      /LIBTORCH names .*nowhere.*\n[\s\S]*has no include\/torch[\s\S]*1\. /,
-    );
-    expect(inspect(make("old", [2, 4, 1]), "LIBTORCH")).toMatch(/torch 2\.4\.1, older than 2\.11/);
-  });
-  it("pins every wheel of NVIDIA by version and hash", () => {
-    const all = JSON.parse(readFileSync(new URL("./cuda-wheels.json", import.meta.url), "utf8"));
-    for (const [platform, arch] of [
-      ["linux-x64", "x86_64"],
-      ["linux-arm64", "aarch64"],
-    ])
-      for (const { requirement, platforms, bytes, sha256 } of all[platform]) {
-        expect(requirement).toMatch(/^nvidia-[\w-]+==\d[\d.]+$/);
-        expect(platforms.every((name: string) => name.endsWith(`_${arch}`))).toBe(true);
-        expect(bytes).toBeGreaterThan(1e4);
-        expect(sha256).toMatch(/^[0-9a-f]{64}$/);
-      }
-    const names = all["linux-x64"].map(({ requirement }: { requirement: string }) => requirement.split("==")[0]);
-    for (const library of ["cublas", "cudnn-cu13", "nccl-cu13", "cusparse", "cusolver", "cufft", "nvjitlink"])
-      expect(names).toContain(`nvidia-${library}`);
-  });
-  it("then the cache, and never a folder that was left half-written", async () => {
-    process.env.LIBTORCH = "";
-    process.env.RFDETR_HOME = join(folder, "home");
-    process.env.PYTHON = "/bin/false";
-    process.env.PATH = "";
-    const half = join(folder, "home/libtorch-2.15.0-cpu.partial/torch");
-    mkdirSync(join(half, "include/torch"), { recursive: true });
-    const failure = await resolveEngine({ fetch: false }).catch((error: Error) => error);
-    expect(failure).toBeInstanceOf(SetupError);
-    expect((failure as Error).message).toMatch(/the active Python: no torch installed[\s\S]*cache: .* does not exist/);
-    make("home/libtorch-2.15.0-cpu/torch");
-    expect(await resolveEngine({ fetch: false })).toMatchObject({ source: "cache" });
-  });
-  it("reports everything that was tried when neither the index nor a Python answers", async () => {
-    Object.assign(process.env, { LIBTORCH: "", RFDETR_HOME: join(folder, "home2"), PYTHON: "/bin/false", PATH: "" });
-    process.env.RFDETR_WHEEL_INDEX = "http://127.0.0.1:9";
-    await expect(resolveEngine()).rejects.toThrow(
-      /libtorch could not be downloaded[\s\S]*Tried:[\s\S]*LIBTORCH: not set[\s\S]*index of wheels: 127\.0\.0\.1:9: [\s\S]*runs pip[\s\S]*What to do[\s\S]*RFDETR_WHEEL_INDEX/,
-    );
-  });
-});
-
 describe("Python", () => {
   const before = process.cwd();
   afterEach(() => process.chdir(before));
@@ -241,10 +175,10 @@ describe("the look at what is there", () => {
 describe("a fault of the disk", () => {
   it("is told in one sentence, with what to do; another fault keeps its stack", () => {
     const fault = Object.assign(new Error("EACCES: mkdir"), { code: "EACCES", path: "/opt/app/.cache" });
-    expect(explained(fault)).toBeInstanceOf(SetupError);
-    expect(explained(fault).problem).toBe("/opt/app/.cache could not be written: permission denied");
+    expect(explained(fault, "/opt")).toBeInstanceOf(SetupError);
+    expect(explained(fault, "/opt").problem).toBe("/opt/app/.cache could not be written: permission denied");
     const other = new TypeError("x is not a function");
-    expect(explained(other)).toBe(other);
+    expect(explained(other, "/opt")).toBe(other);
   });
 });
 

@@ -9,7 +9,7 @@ export function addSetup(program: Command, finish: (code: number) => void): void
       .command("setup")
       .description("Install the engine; every other command does so when needed")
       .option("--cuda", "with CUDA kernels")
-      .option("--libtorch <dir>", "use the libtorch in this folder")
+      .option("--libtorch <dir>", "use the libtorch in this folder from now on; auto forgets it")
       .option("--no-prebuilt", "compile the addon, even where the package brings one that serves"),
   ).action(() => finish(exit.done));
 }

@@ -84,6 +84,7 @@ async function describeMachine(console: Console, name: string, threads: number |
   const { engine, getNumThreads, setNumThreads } = await import("@rfdetr/torch");
   const { readHardware, resolvePrecision } = await import("@rfdetr/amp");
   const { resolveDevice } = await import("../../support/machine/device.js");
+  const { libtorchInUse } = await import("@rfdetr/torch/setup");
   const device = resolveDevice(name);
   if (threads !== null) setNumThreads(threads);
   const { version, capability, kernels, cuda, threadsReason } = engine();
@@ -93,15 +94,27 @@ async function describeMachine(console: Console, name: string, threads: number |
   const { version: node } = process;
   const isa = `own kernels ${kernels}${process.env.RFDETR_ISA ? " (RFDETR_ISA)" : ""}`;
   const why = threads === null ? threadsReason : "--threads";
+  const library = process.env.RFDETR_ADDON === undefined ? libtorchInUse() : null;
+  const choice = library?.isChosen ? " (chosen; rfdetr setup --libtorch auto forgets it)" : "";
   console.fields([
     ["engine", `libtorch ${version}, ${capability}, ${isa}${cuda ? ", CUDA" : ""}; Node ${node}`],
+    ...(library === null ? [] : [["libtorch", `${library.root}${choice}`] as const]),
     ["threads", `${getNumThreads()} (${why})`],
     ["hardware", hardware, ...(features.length > 0 ? [features.join(" ")] : [])],
     ["load", busyness().text],
     ["precision", `${console.bold(resolved.precision)}: ${resolved.reason}`],
   ]);
   const about = {
-    engine: { libtorch: version, capability, kernels, cuda, threads: getNumThreads(), threadsReason, node },
+    engine: {
+      libtorch: version,
+      folder: library?.root ?? null,
+      capability,
+      kernels,
+      cuda,
+      threads: getNumThreads(),
+      threadsReason,
+      node,
+    },
     hardware,
     load: busyness(),
   };

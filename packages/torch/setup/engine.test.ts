@@ -1,0 +1,114 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { chosenLibtorch, forgetLibtorch, rememberedLibtorch, rememberLibtorch } from "./chosen.mjs";
+import { inspect, resolveEngine } from "./engine.mjs";
+import { SetupError } from "./report.mjs";
+
+const saved = { ...process.env };
+let folder: string;
+/** Neither Python nor the cache has one. */
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "engine-"));
+  Object.assign(process.env, { LIBTORCH: "", RFDETR_HOME: join(folder, "home"), PYTHON: "/bin/false", PATH: "" });
+});
+afterEach(() => {
+  process.env = { ...saved };
+  rmSync(folder, { recursive: true });
+});
+
+/** A folder that looks like a libtorch. */
+function make(name: string, version = [2, 15, 0]): string {
+  const root = join(folder, name);
+  mkdirSync(join(root, "lib"), { recursive: true });
+  mkdirSync(join(root, "include/torch/headeronly"), { recursive: true });
+  writeFileSync(join(root, "lib/libtorch_cpu.so"), "");
+  writeFileSync(
+    join(root, "include/torch/headeronly/version.h"),
+    ["MAJOR", "MINOR", "PATCH"].map((part, i) => `#define TORCH_VERSION_${part} ${version[i]}`).join("\n"),
+  );
+  return root;
+}
+
+describe("resolution of libtorch", () => {
+  it("takes LIBTORCH first, as libtorch folder or as site-packages", async () => {
+    process.env.LIBTORCH = make("libtorch-a");
+    expect(await resolveEngine({ fetch: false })).toMatchObject({ source: "LIBTORCH", version: "2.15.0", cuda: false });
+    make("site-packages/torch");
+    process.env.LIBTORCH = join(folder, "site-packages");
+    expect((await resolveEngine({ fetch: false })).root).toMatch(/site-packages.torch$/);
+  });
+  it("says why LIBTORCH is none", async () => {
+    process.env.LIBTORCH = join(folder, "nowhere");
+    await expect(resolveEngine({ fetch: false })).rejects.toThrow(
+      /LIBTORCH names .*nowhere.*\n[\s\S]*has no include\/torch[\s\S]*1\. /,
+    );
+    expect(inspect(make("old", [2, 4, 1]), "LIBTORCH")).toMatch(/torch 2\.4\.1, older than 2\.11/);
+  });
+  it("pins every wheel of NVIDIA by version and hash", () => {
+    const all = JSON.parse(readFileSync(new URL("./cuda-wheels.json", import.meta.url), "utf8"));
+    for (const [platform, arch] of [
+      ["linux-x64", "x86_64"],
+      ["linux-arm64", "aarch64"],
+    ])
+      for (const { requirement, platforms, bytes, sha256 } of all[platform]) {
+        expect(requirement).toMatch(/^nvidia-[\w-]+==\d[\d.]+$/);
+        expect(platforms.every((name: string) => name.endsWith(`_${arch}`))).toBe(true);
+        expect(bytes).toBeGreaterThan(1e4);
+        expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+      }
+    const names = all["linux-x64"].map(({ requirement }: { requirement: string }) => requirement.split("==")[0]);
+    for (const library of ["cublas", "cudnn-cu13", "nccl-cu13", "cusparse", "cusolver", "cufft", "nvjitlink"])
+      expect(names).toContain(`nvidia-${library}`);
+  });
+  it("then the cache, and never a folder that was left half-written", async () => {
+    const half = join(folder, "home/libtorch-2.15.0-cpu.partial/torch");
+    mkdirSync(join(half, "include/torch"), { recursive: true });
+    const failure = await resolveEngine({ fetch: false }).catch((error: Error) => error);
+    expect(failure).toBeInstanceOf(SetupError);
+    expect((failure as Error).message).toMatch(/the active Python: no torch installed[\s\S]*cache: .* does not exist/);
+    make("home/libtorch-2.15.0-cpu/torch");
+    expect(await resolveEngine({ fetch: false })).toMatchObject({ source: "cache" });
+  });
+  it("reports everything that was tried when neither the index nor a Python answers", async () => {
+    process.env.RFDETR_WHEEL_INDEX = "http://127.0.0.1:9";
+    await expect(resolveEngine()).rejects.toThrow(
+      /libtorch could not be downloaded[\s\S]*Tried:[\s\S]*LIBTORCH: not set[\s\S]*index of wheels: 127\.0\.0\.1:9: [\s\S]*runs pip[\s\S]*What to do[\s\S]*RFDETR_WHEEL_INDEX/,
+    );
+  });
+});
+
+describe("a libtorch that was chosen", () => {
+  it("is used by later commands, until another is named or it is forgotten", async () => {
+    const [first, second] = [make("first"), make("second")];
+    rememberLibtorch(first);
+    expect(await resolveEngine({ fetch: false })).toMatchObject({ root: first, source: "remembered" });
+    process.env.LIBTORCH = second;
+    expect(await resolveEngine({ fetch: false })).toMatchObject({ root: second, source: "LIBTORCH" });
+    process.env.LIBTORCH = "";
+    forgetLibtorch(undefined, false);
+    expect(chosenLibtorch()).toBe(first);
+    forgetLibtorch("auto", false);
+    expect(chosenLibtorch()).toBe("");
+    await expect(resolveEngine({ fetch: false })).rejects.toThrow("libtorch is not there yet");
+  });
+
+  it("and is gone ends in one sentence that names it, with the ways on", async () => {
+    const root = make("gone");
+    rememberLibtorch(root);
+    rmSync(root, { recursive: true });
+    await expect(resolveEngine({ fetch: false })).rejects.toThrow(
+      `The libtorch that was chosen before cannot be used any more: ${root} has no include/torch\n\n` +
+        "What to do (any one):\n  1. forget it: rfdetr setup --libtorch auto\n  2. choose another: rfdetr setup --libtorch DIR",
+    );
+  });
+
+  it("is not taken from a damaged file, and a folder that cannot be written is no fault", () => {
+    mkdirSync(join(folder, "home"), { recursive: true });
+    writeFileSync(join(folder, "home", "libtorch.json"), "{cut");
+    expect(rememberedLibtorch()).toBe("");
+    process.env.RFDETR_HOME = join(folder, "home", "libtorch.json");
+    expect(() => rememberLibtorch("/opt/libtorch")).not.toThrow();
+  });
+});
