@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
+import { read, written } from "../check/repository.mjs";
 import { blocksOf } from "./read.mjs";
 import { codeToRun, wordsToRun } from "./stand-ins.mjs";
 
@@ -42,6 +43,9 @@ describe("the code blocks of the documents", () => {
       "docs/debugging.md: not run: needs an addon with a sanitizer",
       "docs/deploy.md: types only: runs in a browser",
       "docs/gpu.md: not run: needs a GPU",
+      "docs/guides/numerics.md: not run: needs a run in progress; tests give it these commands",
+      "docs/guides/start.md: not run: the packages are not in the registry yet",
+      "docs/guides/start.md: not run: several minutes; tests train the demo's detector",
       "docs/predict.md: not run: needs ffmpeg, a video and a camera",
       "docs/predict.md: types only: needs ffmpeg and a video",
       "docs/scale-out.md: not run: measures for an hour, and needs root",
@@ -90,5 +94,17 @@ describe("a code block", () => {
     expect(codeToRun('RFDETR.create("nano").train({ epochs: 5 })')).toBe(
       'RFDETR.create("tiny").train({ batchSize: 2, maxSteps: 2, multiScale: "off", plots: false, numWorkers: 0, epochs: 5 })',
     );
+  });
+});
+
+describe("the guide to messages", () => {
+  it("quotes what the program says", () => {
+    const program = written(/^packages\/.*\.(ts|mjs)$/)
+      .map(({ text }) => text.replace(/\$\{[^}]*\}/g, "…"))
+      .join("\n");
+    const rows = read("docs/guides/troubleshooting.md").text.match(/^\| \*[^*|]+\*/gm) ?? [];
+    const parts = rows.flatMap((row) => row.slice(3, -1).split(/…|\b[NM]\b/));
+    expect(rows.length).toBeGreaterThan(10);
+    expect(parts.map((part) => part.trim()).filter((part) => !program.includes(part))).toEqual([]);
   });
 });

@@ -27,7 +27,8 @@ export function wordsToRun(words, given) {
     if (words[i - 1] === "--weights" && published.includes(word)) return "runs/nano";
     // As many as show that several work together, and as many pixels as show that they need be no square.
     if (words[i - 1] === "--processes") return String(Math.min(2, Number(word)));
-    if (words[i - 1] === "--resolution") return "96x160";
+    if (words[i - 1] === "--resolution") return command === "train" ? "128" : "96x160";
+    if (words[i - 1] === "--epochs" && words.includes("--resume")) return "2";
     return word;
   });
   const add = (/** @type {string} */ flag, /** @type {string[]} */ ...values) =>
@@ -42,7 +43,7 @@ export function wordsToRun(words, given) {
     // The folder that the run of the block would have made.
     const folder = `runs/${words[words.indexOf("--model") + 1]}`;
     const out = given.has(folder) ? add("--out", folder) : [];
-    return [...run, ...model, ...out, ...(words.includes("--dry-run") ? [] : flags), "--plain"];
+    return [...run, ...model, ...(words.includes("--dry-run") ? [] : [...out, ...flags]), "--plain"];
   }
   if (command === "demo") return [...run, ...add("--images", "8"), ...add("--steps", "2"), "--plain"];
   if (command === "profile")
@@ -60,5 +61,6 @@ export const codeToRun = (code) =>
   code
     .replace(/\bcreate\("(?:nano|small|medium|base|large)"/g, 'create("tiny"')
     .replace(/\bload\("(?:nano|small|medium|base|large)"/g, 'load("runs/nano/weights/best.safetensors"')
+    .replace(/(?<head>\bresume\("[^"]*", \{ epochs: )\d+/g, "$<head>2")
     .replace(/\btrain\(\{/g, `train({ ${shortOptions}`)
     .replace(/"https:\/\/example\.org\/[^"]*"/g, '"bird.jpg"');
