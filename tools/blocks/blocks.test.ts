@@ -80,13 +80,11 @@ describe("a code block", () => {
   });
 
   it("runs as it is written, except for what would take long", () => {
-    expect(wordsToRun(["data", "check", "birds/"], new Set())).toEqual(["data", "check", "birds/"]);
-    expect(wordsToRun(["val", "--weights", "nano", "--data", "birds/"], new Set())).toEqual([
+    expect(wordsToRun(["data", "check", "birds/"], () => true)).toEqual(["data", "check", "birds/"]);
+    expect(wordsToRun(["val", "--weights", "nano", "--data", "birds/"], () => true)).toEqual([
       ...["val", "--weights", "runs/nano", "--data", "birds/"],
     ]);
-    expect(
-      wordsToRun(["train", "--data", "birds/", "--model", "nano", "--batch", "4"], new Set(["runs/nano"])),
-    ).toEqual([
+    expect(wordsToRun(["train", "--data", "birds/", "--model", "nano", "--batch", "4"], () => true)).toEqual([
       ...["train", "--data", "birds/", "--model", "tiny", "--batch", "4", "--out", "runs/nano"],
       ...["--set", "max_steps=2", "--set", "multi_scale=off", "--set", "plots=false", "--set", "num_workers=0"],
       "--plain",

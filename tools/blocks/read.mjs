@@ -12,6 +12,10 @@ import { written } from "../check/repository.mjs";
  * @typedef {{kind: "not run" | "types only", reason: string}} Held why a block is not run
  */
 
+/** The file that a block is, by its first line: `// plateau.mjs`. Blocks after it find it. */
+export const fileOf = (/** @type {Block} */ { code }) =>
+  /^(?:\/\/|#) ([\w-]+\.(?:m?js|json|ya?ml))\b/.exec(code)?.[1] ?? null;
+
 /** Languages of programs. Anything else, such as JSON or a drawing, is only read. */
 export const isShell = (/** @type {Block} */ { language }) => ["sh", "bash"].includes(language);
 export const isScript = (/** @type {Block} */ { language }) => ["ts", "js"].includes(language);

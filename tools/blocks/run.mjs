@@ -9,22 +9,23 @@
 // `npx rfdetr` hands its words to this process, which has libtorch loaded already. A program is compiled, then
 // imported. With --json the last line is the report for a test.
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { main } from "../../packages/rfdetr/dist/cli/main.js";
 import { root } from "../check/repository.mjs";
 import { compile } from "./compile.mjs";
-import { blocksOf, documents, isScript, isShell } from "./read.mjs";
+import { blocksOf, documents, fileOf, isScript, isShell } from "./read.mjs";
 import { lay, makeRoom, makeTemplate, namesGiven } from "./scratch.mjs";
 import { codeToRun, wordsToRun } from "./stand-ins.mjs";
 
 /** @typedef {import("./read.mjs").Block} Block */
 
 process.setMaxListeners(0);
-const scratch = mkdtempSync(join(tmpdir(), "rfdetr-blocks-"));
+// Where programs find the packages.
+mkdirSync(join(root, "node_modules/.cache"), { recursive: true });
+const scratch = mkdtempSync(join(root, "node_modules/.cache/scratch-"));
 const tools = join(scratch, "tools");
 
 /** What `npx rfdetr` is inside of a block: bash alone, since a Node for each would take half a second. */
@@ -76,7 +77,7 @@ let given = namesGiven();
 /** @param {string} folder @param {string[]} words @returns {Promise<{code: number, out: string, errors: string}>} */
 async function rfdetr(folder, words) {
   process.chdir(folder);
-  const run = wordsToRun(words, given);
+  const run = wordsToRun(words, (name) => given.has(name) || !existsSync(join(folder, name)));
   makeRoom(folder, given, run);
   const { result, texts } = await captured([process.stdout, process.stderr], () => main(run));
   // What a command does about faults ends this process.
@@ -111,10 +112,14 @@ async function runShell(code, folder) {
   return status === 0 ? null : `exit code ${status}: ${said.slice(-1500)}`;
 }
 
-/** @param {string} file compiled @param {string} folder @returns {Promise<string | null>} what went wrong */
-async function runScript(file, folder) {
+/**
+ * @param {string} compiled @param {string} name of the file in the folder @param {string} folder
+ * @returns {Promise<string | null>} what went wrong
+ */
+async function runScript(compiled, name, folder) {
   process.chdir(folder);
-  writeFileSync(file, codeToRun(readFileSync(file, "utf8")));
+  const file = join(folder, name);
+  writeFileSync(file, codeToRun(readFileSync(compiled, "utf8")));
   try {
     await captured([process.stdout, process.stderr], () => import(pathToFileURL(file).href));
     return null;
@@ -131,8 +136,13 @@ async function runDocument(blocks, compiled, folder) {
   const failed = [];
   for (const block of blocks) {
     const begin = performance.now();
-    const file = join(compiled, `${nameOf(block)}.js`);
-    const wrong = isShell(block) ? await runShell(block.code, folder) : await runScript(file, folder);
+    const file = fileOf(block);
+    if (file !== null && !isScript(block)) writeFileSync(join(folder, file), block.code);
+    if (!isShell(block) && !isScript(block)) continue;
+    const name = nameOf(block);
+    const wrong = isShell(block)
+      ? await runShell(block.code, folder)
+      : await runScript(join(compiled, `${name}.js`), file ?? `${name}.mjs`, folder);
     const seconds = ((performance.now() - begin) / 1000).toFixed(1).padStart(5);
     const place = `${block.path}:${block.line}`;
     console.log(`${wrong === null ? "ok    " : "FAILED"} ${seconds} s ${place}`);
@@ -166,7 +176,9 @@ try {
     if (result !== 0) throw new Error(`${words.join(" ")}: ${texts.join("")}`);
   });
   for (const [i, page] of pages.entries()) {
-    const toRun = page.filter((block) => block.held === null && (isShell(block) || isScript(block)));
+    const toRun = page.filter(
+      (block) => block.held === null && (isShell(block) || isScript(block) || fileOf(block) !== null),
+    );
     if (toRun.length === 0) continue;
     const folder = join(scratch, String(i));
     lay(template, folder);
@@ -175,7 +187,7 @@ try {
   }
 } finally {
   server.close();
-  process.chdir(tmpdir());
+  process.chdir(root);
   rmSync(scratch, { recursive: true, force: true });
 }
 

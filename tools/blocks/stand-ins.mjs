@@ -16,10 +16,10 @@ const published = ["nano", "small", "medium", "base", "large"];
 /**
  * The words of a command as they are run.
  * @param {readonly string[]} words after `rfdetr`
- * @param {ReadonlySet<string>} given what is in the folder so far because this program laid it there
+ * @param {(folder: string) => boolean} isFree whether a block could make this folder itself
  * @returns {string[]}
  */
-export function wordsToRun(words, given) {
+export function wordsToRun(words, isFree) {
   const [command] = words;
   const run = words.map((word, i) => {
     // Nothing is downloaded: the small model has no published weights, and a trained one stands for those.
@@ -42,7 +42,7 @@ export function wordsToRun(words, given) {
     });
     // The folder that the run of the block would have made.
     const folder = `runs/${words[words.indexOf("--model") + 1]}`;
-    const out = given.has(folder) ? add("--out", folder) : [];
+    const out = isFree(folder) ? add("--out", folder) : [];
     return [...run, ...model, ...(words.includes("--dry-run") ? [] : [...out, ...flags]), "--plain"];
   }
   if (command === "demo") return [...run, ...add("--images", "8"), ...add("--steps", "2"), "--plain"];

@@ -127,12 +127,16 @@ export function breaches(files, repo) {
   return files.flatMap((document) => {
     if (!document.path.endsWith(".md")) return breachesOfComments(document, repo);
     let fenced = false;
+    // A block that begins with `// NAME` shows a file of the reader.
+    const shown = [...document.text.matchAll(/^```\w+\n(?:\/\/|#) ([\w.-]+)/gm)].map(([, name]) => name);
+    const isShown = (/** @type {string} */ what) =>
+      shown.some((name) => new RegExp(`^no file (\\./)?${name}$`).test(what));
     return document.text.split("\n").flatMap((line, i) => {
       if (/^\s*```/.test(line)) fenced = !fenced;
       const code = fenced ? [line] : [...line.matchAll(/`([^`]+)`/g)].map((span) => span[1]);
       const links = fenced ? [] : [...line.matchAll(/\]\(([^)\s]+)[^)]*\)/g)].map((link) => link[1]);
       return [
-        ...code.flatMap((text) => missing(repo, text)),
+        ...code.flatMap((text) => missing(repo, text)).filter((what) => !isShown(what)),
         ...links.filter((target) => !/^[a-z]+:/.test(target)).flatMap((target) => missingLink(repo, document, target)),
       ].map((what) => `${document.path}:${i + 1}: ${what}`);
     });
