@@ -23,6 +23,8 @@ import { codeToRun, wordsToRun } from "./stand-ins.mjs";
 /** @typedef {import("./read.mjs").Block} Block */
 
 process.setMaxListeners(0);
+// Nothing is downloaded.
+process.env.RFDETR_WEIGHTS_URL = "http://127.0.0.1:9";
 // Where programs find the packages.
 mkdirSync(join(root, "node_modules/.cache"), { recursive: true });
 const scratch = mkdtempSync(join(root, "node_modules/.cache/scratch-"));

@@ -34,7 +34,7 @@ export function wordsToRun(words, isFree) {
   const add = (/** @type {string} */ flag, /** @type {string[]} */ ...values) =>
     words.includes(flag) ? [] : [flag, ...values];
   if (command === "train" && !words.includes("--resume")) {
-    const model = words.includes("--config") || words.includes("--weights") ? [] : add("--model", "tiny");
+    const model = words.includes("--weights") ? [] : add("--model", "tiny");
     const named = new Set(words.filter((_, i) => words[i - 1] === "--set").map((word) => word.split("=")[0]));
     const flags = shortFlags.filter((_, i) => {
       const [name] = shortFlags[i % 2 === 0 ? i + 1 : i].split("=");
