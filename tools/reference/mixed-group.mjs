@@ -64,8 +64,13 @@ scope(() => {
     group.broadcast([values], from);
     tell(`broadcast from rank ${from}`, values);
   }
-  for (const [rank, part] of group.allGather(mine("gather", [5, 3], "float64")).entries())
-    tell(`gathered of rank ${rank}`, part);
+  // Small ones travel by an all-to-all, large ones by an all-gather.
+  for (const [name, shape] of /** @type {const} */ ([
+    ["gather", [5, 3]],
+    ["gather much", [100, 101]],
+  ]))
+    for (const [rank, part] of group.allGather(mine(name, [...shape], "float64")).entries())
+      tell(`${name}, of rank ${rank}`, part);
 });
 const theirs = group.store.get("results/1").split(" ");
 group.leave();

@@ -1,7 +1,7 @@
 """The Python rank of mixed-group.mjs: torch.distributed's ProcessGroupGloo on the same store.
 
-Before each collective a rank of this program compares what the ranks are about to do, by an all-reduce of three
-integers; this side does the same (packages/torch/native/collectives.cc: check_group).
+Before each collective a rank of this program compares what the ranks are about to do, by two integers that each tells
+all; this side does the same (packages/torch/native/collectives.cc: check_group). Small tensors are gathered likewise.
 """
 
 import hashlib
@@ -32,10 +32,15 @@ class Group:
         value = 0xCBF29CE484222325
         for byte in f"{what if detail == '' else f'{what} {detail}'}{self.begun}".encode():
             value = (value ^ byte) * 0x100000001B3 % 2**64
-        value >>= 2
-        largest = torch.tensor([value, -value, 0])
-        self.all(largest, dist.ReduceOp.MAX)
-        assert largest[0] == value and largest[1] == -value, f"the ranks differ in {what} {detail}"
+        mine = torch.tensor([value - 2**64 * (value >> 63), 0])
+        assert all(bool(each[0] == mine[0]) for each in self.gathered(mine)), f"the ranks differ in {what} {detail}"
+
+    def gathered(self, tensor) -> list:
+        sent = torch.stack([tensor] * self.size)
+        received = torch.empty_like(sent)
+        out, into = received.view(torch.uint8), sent.view(torch.uint8)
+        self.gloo.alltoall_base(out, into, [], [], dist.AllToAllOptions()).wait()
+        return list(received.unbind())
 
     def all(self, tensor, op) -> None:
         options = dist.AllreduceOptions()
@@ -71,6 +76,10 @@ def main():
         group.gloo.broadcast([tensor], options).wait()
         tell(tensor)
     tensor = mine("gather", [5, 3], torch.float64)
+    group.check("all-gather", [tensor])
+    for part in group.gathered(tensor):
+        tell(part)
+    tensor = mine("gather much", [100, 101], torch.float64)
     group.check("all-gather", [tensor])
     gathered = [[torch.empty_like(tensor) for _ in range(size)]]
     group.gloo.allgather(gathered, [tensor]).wait()

@@ -13,11 +13,10 @@ namespace {
 
 using Tensors = std::vector<at::Tensor>;
 
-/// Of 62 bits, so that its negative is one too.
 int64_t fingerprint(const std::string& text) {
   uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   for (const unsigned char byte : text) hash = (hash ^ byte) * 0x100000001b3;
-  return static_cast<int64_t>(hash >> 2);
+  return static_cast<int64_t>(hash);
 }
 
 /// Where the ranks differ, by way of the store. @throws std::runtime_error naming the first that differs from rank 0
@@ -43,6 +42,13 @@ int64_t fingerprint(const std::string& text) {
   throw std::runtime_error("the ranks differ");
 }
 
+/// What all ranks have, in the order of ranks.
+at::Tensor gathered(const Group& group, const at::Tensor& mine) {
+  const at::Tensor sent = at::stack(Tensors(group.size, mine)), all = at::empty_like(sent);
+  all_to_all(*group.gloo, sent, all)->wait();
+  return all;
+}
+
 /// checkGroup(what, detail, length) → the largest length of all ranks.
 napi_value check_group(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
@@ -51,13 +57,9 @@ napi_value check_group(napi_env env, napi_callback_info info) {
     const std::string what = to_string(env, args[0], "what"), detail = to_string(env, args[1], "detail");
     const std::string mine = detail.empty() ? what : what + " " + detail;
     const int64_t hash = fingerprint(mine + std::to_string(++joined->begun));
-    Tensors values{at::tensor({hash, -hash, to_int(env, args[2], "length")}, at::kLong)};
-    c10d::AllreduceOptions options;
-    options.reduceOp = c10d::ReduceOp::MAX;
-    joined->gloo->allreduce(values, options)->wait();
-    const auto* const largest = values[0].const_data_ptr<int64_t>();
-    if (largest[0] != hash || largest[1] != -hash) tell_difference(*joined, mine);
-    return from_int(env, largest[2]);
+    const at::Tensor all = gathered(*joined, at::tensor({hash, to_int(env, args[2], "length")}, at::kLong));
+    if (!all.select(1, 0).eq(hash).all().item<bool>()) tell_difference(*joined, mine);
+    return from_int(env, all.select(1, 1).max().item<int64_t>());
   });
 }
 
@@ -122,6 +124,9 @@ napi_value all_gather(napi_env env, napi_callback_info info) {
     const Args<1> args(env, info);
     const auto joined = group();
     Tensors sent = plain({to_tensor(env, args[0])});
+    // A large one would be copied once for each rank.
+    if (sent[0].is_cpu() && sent[0].nbytes() <= 1 << 16)
+      return from_tensor_list(env, gathered(*joined, sent[0]).unbind());
     std::vector<Tensors> gathered(1);
     for (int rank = 0; rank < joined->size; ++rank) gathered[0].push_back(at::empty_like(sent[0]));
     carrier(*joined, sent[0]).allgather(gathered, sent)->wait();
@@ -130,6 +135,13 @@ napi_value all_gather(napi_env env, napi_callback_info info) {
 }
 
 }  // namespace
+
+c10::intrusive_ptr<c10d::Work> all_to_all(c10d::Backend& gloo, const at::Tensor& sent, const at::Tensor& received) {
+  // As bytes: Gloo has not every dtype.
+  at::Tensor out = received.view(at::kByte), in = sent.view(at::kByte);
+  std::vector<int64_t> even;
+  return gloo.alltoall_base(out, in, even, even);
+}
 
 void register_collectives(Exports& exports) {
   define(exports, "checkGroup", check_group);

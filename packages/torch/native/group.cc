@@ -86,15 +86,6 @@ void meet(c10d::Store& store, const Group& group) {
   }
 }
 
-c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
-                                            const std::string& interface, const std::string& address,
-                                            milliseconds timeout) {
-  auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-  options->devices.push_back(interface.empty() ? c10d::ProcessGroupGloo::createDeviceForHostname(address)
-                                               : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
-  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
-}
-
 /// joinGroup(rank, size, address, port, isStoreServer, storeFd, prefix, timeoutMilliseconds, networkInterface, device)
 napi_value join_group(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
@@ -129,19 +120,16 @@ napi_value join_group(napi_env env, napi_callback_info info) {
     const std::string interface = to_string(env, args[8], "networkInterface");
     const std::string own = interface.empty() ? own_address(address, options.port) : "";
     const auto connect = [&](const char* prefix) {
-      return make_gloo(under(prefix), group.rank, group.size, interface, own, group.timeout);
+      auto gloo = c10d::ProcessGroupGloo::Options::create(group.timeout);
+      gloo->threads = 8;  // as many collectives may be on their way at once: the buckets of a model
+      gloo->devices.push_back(interface.empty() ? c10d::ProcessGroupGloo::createDeviceForHostname(own)
+                                                : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
+      return c10::make_intrusive<c10d::ProcessGroupGloo>(under(prefix), group.rank, group.size, gloo);
     };
     group.gloo = connect("gloo");
     group.gather = connect("gather");
     const c10::Device device(to_string(env, args[9], "device"));
-    group.all = c10::make_intrusive<c10d::ProcessGroup>(under("all"), group.rank, group.size);
-    group.all->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::GLOO, group.gloo);
-    if (!device.is_cpu()) {
-      group.nccl = make_nccl(under("nccl"), group.rank, group.size, device, group.timeout);
-      group.all->setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::NCCL, group.nccl);
-    }
-    group.all->setDefaultBackend(group.nccl ? c10d::ProcessGroup::NCCL : c10d::ProcessGroup::GLOO);
-    group.all->setGroupName("rfdetr");
+    if (!device.is_cpu()) group.nccl = make_nccl(under("nccl"), group.rank, group.size, device, group.timeout);
     const std::lock_guard lock(mutex);
     current() = joined;
     kept_store() = group.store;

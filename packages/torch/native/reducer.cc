@@ -6,6 +6,7 @@
 #include <cmath>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -25,7 +26,7 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-/// What one reduction took. Written by the thread that runs backward, except for `done`.
+/// What one reduction took.
 struct Reduction {
   Clock::time_point began, first, last, done;
   int64_t bytes = 0;
@@ -47,16 +48,27 @@ struct Reduction {
   }
 };
 
-/// Adds up buckets in the order of ranks. A bucket is cut into one part for each rank. Every rank gets its part of all
-/// (all-to-all), adds them up, and hands the sum to all (all-gather): as many bytes as a ring sends. All-gathers begin
-/// in a thread of this class, in the order of buckets, on connections of their own; so both kinds of collectives are
-/// begun in the same order on all ranks.
-class OrderedSum : public c10d::CommHookInterface {
+/// What both sums of buckets have in common.
+class BucketSum : public c10d::CommHookInterface {
  public:
-  OrderedSum(std::shared_ptr<Group> group, bool compress, Reduction& times)
-      : group_(std::move(group)), compress_(compress), times_(times), thread_([this] { gather(); }) {}
+  BucketSum(std::shared_ptr<Group> group, bool compress, Reduction& times)
+      : group_(std::move(group)), compress_(compress), times_(times) {}
 
-  ~OrderedSum() override {
+  at::Tensor parseHookResult(const c10::IValue& result) override {
+    times_.done = Clock::now();
+    return c10d::detail::parseCppCommHookResult(result);
+  }
+
+ protected:
+  const std::shared_ptr<Group> group_;
+  const bool compress_;
+  Reduction& times_;
+};
+
+/// A thread that does what it is given, in order.
+class Line {
+ public:
+  ~Line() {
     {
       const std::lock_guard lock(mutex_);
       ended_ = true;
@@ -64,6 +76,43 @@ class OrderedSum : public c10d::CommHookInterface {
     changed_.notify_all();
     thread_.join();
   }
+
+  void add(std::function<void()> work) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(std::move(work));
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  void run() {
+    const at::NoGradGuard no_grad;
+    for (std::unique_lock lock(mutex_);;) {
+      changed_.wait(lock, [&] { return ended_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      const auto work = std::move(queue_.front());
+      queue_.pop_front();
+      lock.unlock();
+      work();
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> queue_;
+  bool ended_ = false;
+  std::thread thread_{[this] { run(); }};  // last: it begins when all else is made
+};
+
+/// Adds up buckets in the order of ranks. A bucket is cut into one part for each rank. Every rank gets its part of all
+/// (all-to-all), adds them up, and sends the sum to all (all-to-all again): as many bytes as a ring sends. Sums are
+/// sent by a thread of this class, in the order of buckets, on connections of their own; so both kinds of collectives
+/// are begun in the same order on all ranks. Another thread waits for them, so that all may be on their way at once.
+class OrderedSum : public BucketSum {
+ public:
+  using BucketSum::BucketSum;
 
   FuturePointer runHook(c10d::GradBucket& bucket) override {
     at::Tensor buffer = bucket.getBuffer();
@@ -75,79 +124,45 @@ class OrderedSum : public c10d::CommHookInterface {
     sent.narrow(0, buffer.numel(), sent.numel() - buffer.numel()).zero_();
     at::Tensor received = at::empty_like(sent);
     times_.add_bytes(sent);
-    // As bytes: Gloo has not every dtype.
-    at::Tensor out = received.view(at::kByte), in = sent.view(at::kByte);
-    std::vector<int64_t> even;
-    auto work = group_->gloo->alltoall_base(out, in, even, even);
     auto future = c10::make_intrusive<c10::ivalue::Future>(c10::TensorType::get());
-    {
-      const std::lock_guard lock(mutex_);
-      queue_.push_back({buffer, sent, received, std::move(work), future});
-    }
-    changed_.notify_all();
+    const auto work = all_to_all(*group_->gloo, sent, received);
+    add(sums_, future, [=, this] {
+      work->wait();
+      const auto parts = received.view({group_->size, -1});
+      at::Tensor sum = compress_ ? parts[0].to(at::kFloat) : parts[0];
+      for (int rank = 1; rank < group_->size; ++rank) sum.add_(parts[rank]);
+      // What was received and what was sent are not needed any more: sums come into their place.
+      for (int rank = compress_ ? 0 : 1; rank < group_->size; ++rank) parts[rank].copy_(sum);
+      const auto sums = all_to_all(*group_->gather, received, sent);
+      add(copies_, future, [=] {
+        sums->wait();
+        buffer.copy_(sent.narrow(0, 0, buffer.numel()));
+        future->markCompleted(buffer);
+      });
+    });
     return future;
   }
 
-  at::Tensor parseHookResult(const c10::IValue& result) override {
-    return c10d::detail::parseCppCommHookResult(result);
-  }
-
  private:
-  struct Job {
-    at::Tensor buffer, sent, received;
-    c10::intrusive_ptr<c10d::Work> work;
-    FuturePointer future;
-  };
-
-  void gather() {
-    const at::NoGradGuard no_grad;
-    for (;;) {
-      Job job;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return ended_ || !queue_.empty(); });
-        if (queue_.empty()) return;
-        job = std::move(queue_.front());
-        queue_.pop_front();
-      }
+  /// What a line throws is thrown where the future is waited for.
+  static void add(Line& line, const FuturePointer& future, std::function<void()> work) {
+    line.add([future, work = std::move(work)] {
       try {
-        finish(job);
-        times_.done = Clock::now();
-        job.future->markCompleted(job.buffer);
+        work();
       } catch (...) {
-        job.future->setError(std::current_exception());
+        future->setError(std::current_exception());
       }
-    }
+    });
   }
 
-  void finish(Job& job) {
-    job.work->wait();
-    const auto parts = job.received.view({group_->size, -1});
-    at::Tensor sum = compress_ ? parts[0].to(at::kFloat) : parts[0];
-    for (int rank = 1; rank < group_->size; ++rank) sum.add_(parts[rank]);
-    Tensors mine{sum.to(job.sent.scalar_type()).view(at::kByte)};
-    // The parts that were sent are not needed any more: the sums come into their place.
-    std::vector<Tensors> all(1);
-    for (const auto& part : job.sent.view({group_->size, -1}).unbind()) all[0].push_back(part.view(at::kByte));
-    group_->gather->allgather(all, mine)->wait();
-    job.buffer.copy_(job.sent.narrow(0, 0, job.buffer.numel()));
-  }
-
-  const std::shared_ptr<Group> group_;
-  const bool compress_;
-  Reduction& times_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Job> queue_;
-  bool ended_ = false;
-  std::thread thread_;  // last: it begins when all else is made
+  Line copies_;
+  Line sums_;  // last: it ends first, because it adds to the other
 };
 
 /// Sums of NCCL, in the order that it chooses.
-class DeviceSum : public c10d::CommHookInterface {
+class DeviceSum : public BucketSum {
  public:
-  DeviceSum(std::shared_ptr<Group> group, bool compress, Reduction& times)
-      : group_(std::move(group)), compress_(compress), times_(times) {}
+  using BucketSum::BucketSum;
 
   FuturePointer runHook(c10d::GradBucket& bucket) override {
     at::Tensor buffer = bucket.getBuffer();
@@ -162,16 +177,47 @@ class DeviceSum : public c10d::CommHookInterface {
         },
         c10::TensorType::get());
   }
+};
 
-  at::Tensor parseHookResult(const c10::IValue& result) override {
-    return c10d::detail::parseCppCommHookResult(result);
+/// Tells c10d's Reducer which parameters any rank has used; it asks by an all-reduce, which is a ring in Gloo.
+class UsedParameters : public c10d::Backend {
+ public:
+  explicit UsedParameters(const Group& group) : Backend(group.rank, group.size), gloo_(group.gloo) {}
+
+  c10::intrusive_ptr<c10d::Work> allreduce(Tensors& maps, const c10d::AllreduceOptions&) override {
+    return c10::make_intrusive<AnyOf>(maps[0], *gloo_, size_);
   }
 
  private:
-  const std::shared_ptr<Group> group_;
-  const bool compress_;
-  Reduction& times_;
+  struct AnyOf : c10d::Work {
+    AnyOf(at::Tensor map, c10d::Backend& gloo, int size)
+        : map(std::move(map)),
+          sent(at::stack(Tensors(size, this->map.to(at::kBool)))),
+          all(at::empty_like(sent)),
+          work(all_to_all(gloo, sent, all)) {}
+
+    bool wait(std::chrono::milliseconds timeout) override {
+      work->wait(timeout);
+      map.copy_(all.any(0));
+      return true;
+    }
+
+    at::Tensor map, sent, all;
+    c10::intrusive_ptr<c10d::Work> work;
+  };
+
+  const c10::intrusive_ptr<c10d::Backend> gloo_;
 };
+
+/// The group as c10d's Reducer asks for it.
+c10::intrusive_ptr<c10d::ProcessGroup> group_of_reducer(const Group& group) {
+  auto result = c10::make_intrusive<c10d::ProcessGroup>(group.store, group.rank, group.size);
+  if (group.nccl)
+    result->setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::NCCL, group.nccl);
+  else
+    result->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::CUSTOM, c10::make_intrusive<UsedParameters>(group));
+  return result;
+}
 
 struct GroupReducer {
   Reduction times;
@@ -212,7 +258,7 @@ napi_value make_reducer(napi_env env, napi_callback_info info) {
     std::reverse(buckets.begin(), buckets.end());
     auto made = std::make_unique<GroupReducer>();
     made->reducer = std::make_unique<c10d::Reducer>(
-        parameters, buckets, joined->all, dense, bytes, /*find_unused_parameters=*/true,
+        parameters, buckets, group_of_reducer(*joined), dense, bytes, /*find_unused_parameters=*/true,
         /*gradient_as_bucket_view=*/true, names, first,
         /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, std::vector<int64_t>{});
     std::unique_ptr<c10d::CommHookInterface> hook;

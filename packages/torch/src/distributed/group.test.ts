@@ -38,7 +38,45 @@ describe("a group of processes", () => {
     expect(values).toEqual([expected, expected, expected]);
   });
 
-  it("gathers and copies objects of any length, and numbers that JSON does not know", async () => {
+  it("gathers tensors of any size, dtype and layout", async () => {
+    const values = await runRanks(
+      3,
+      `
+      const { arange, tensor } = torch;
+      const all = [
+        tensor(rank + 0.5),
+        tensor([], { dtype: "int64" }),
+        tensor([rank === 1, rank !== 1], { dtype: "bool" }),
+        tensor([[rank, 1], [2, 3]], { dtype: "bfloat16" }).transpose(0, 1),
+      ].map((each) => group.allGather(each).map((part) => [part.dtype, part.shape, part.toList()]));
+      // Beyond 64 KiB, and just below.
+      const large = [9000, 8000].map((count) =>
+        group.allGather(arange(count, { dtype: "int64" }).add(rank)).map((part) => part.sub(arange(count)).toArray())
+          .map((each) => [each.length, Number(each[0]), Number(each.at(-1))]));
+      group.leave();
+      return [all, large];`,
+    );
+    const ranks = [0, 1, 2];
+    const expected = [
+      [
+        ranks.map((rank) => ["float32", [], rank + 0.5]),
+        ranks.map(() => ["int64", [0], []]),
+        ranks.map((rank) => ["bool", [2], rank === 1 ? [1, 0] : [0, 1]]),
+        ranks.map((rank) => [
+          "bfloat16",
+          [2, 2],
+          [
+            [rank, 2],
+            [1, 3],
+          ],
+        ]),
+      ],
+      [9000, 8000].map((count) => ranks.map((rank) => [count, rank, rank])),
+    ];
+    expect(values).toEqual([expected, expected, expected]);
+  });
+
+  it("gathers and copies objects of any length, and numbers that are not finite", async () => {
     const values = await runRanks(
       2,
       `

@@ -1,5 +1,6 @@
 // A group of processes that compute together: c10d inside libtorch, with Gloo on the CPU and NCCL on NVIDIA GPUs.
 import { hostname } from "node:os";
+import { deserialize, serialize } from "node:v8";
 import { native } from "../native.js";
 import { scope } from "../scope.js";
 import { Tensor } from "../tensor.js";
@@ -141,15 +142,15 @@ export class ProcessGroup {
     });
   }
 
-  /** The values of all ranks, in the order of ranks, by way of JSON. */
+  /** The values of all ranks, in the order of ranks: anything that `structuredClone` copies. */
   allGatherObjects<T>(value: T): T[] {
-    return this.allGatherBytes(encode(value)).map((bytes) => decode(bytes) as T);
+    return this.allGatherBytes(serialize(value)).map((bytes) => deserialize(bytes) as T);
   }
 
-  /** The value that rank `from` has, by way of JSON; what the others pass is ignored. */
+  /** The value that rank `from` has; what the others pass is ignored. */
   broadcastObject<T>(value: T, from = 0): T {
-    const bytes = this.allGatherBytes(this.rank === from ? encode(value) : new Uint8Array(0))[from];
-    return decode(bytes as Uint8Array) as T;
+    const bytes = this.allGatherBytes(this.rank === from ? serialize(value) : new Uint8Array(0))[from];
+    return deserialize(bytes as Uint8Array) as T;
   }
 
   /**
@@ -192,20 +193,3 @@ const handles = (tensors: readonly Tensor[]): number[] => tensors.map((tensor) =
 
 const describeAll = (tensors: readonly Tensor[]): string =>
   tensors.map(({ dtype, shape }) => `${dtype}[${shape.join(",")}]`).join(" ");
-
-/** JSON knows neither NaN nor infinities, which losses may be. */
-const special = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, "-Infinity": Number.NEGATIVE_INFINITY };
-
-function encode(value: unknown): Uint8Array {
-  const text = JSON.stringify(value, (_, part: unknown) =>
-    typeof part === "number" && !Number.isFinite(part) ? { "number of the group": String(part) } : part,
-  );
-  return new TextEncoder().encode(text);
-}
-
-function decode(bytes: Uint8Array): unknown {
-  return JSON.parse(new TextDecoder().decode(bytes), (_, part: unknown) => {
-    const name = (part as { "number of the group"?: keyof typeof special } | null)?.["number of the group"];
-    return name === undefined ? part : special[name];
-  });
-}

@@ -1,5 +1,4 @@
 // The processes that train together, as training code knows them: this one alone, or a group.
-import { deserialize, serialize } from "node:v8";
 import type { distributed, Tensor } from "@rfdetr/torch";
 import type { Shard } from "../../data/loader/shards.js";
 
@@ -36,10 +35,10 @@ export class Ranks implements Shard {
   gather<T>(value: T): T[] {
     if (this.group === null) return [value];
     const began = performance.now();
-    const gathered = this.group.allGatherBytes(serialize(value));
+    const gathered = this.group.allGatherObjects(value);
     this.gatherSeconds = (performance.now() - began) / 1000;
     this.#alive();
-    return gathered.map((bytes) => deserialize(bytes) as T);
+    return gathered;
   }
 
   /** Copies the tensors of rank 0 into those of the others. */
