@@ -13,8 +13,10 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "env.h"
 #include "gloo_stub/gloo/context.h"
@@ -86,6 +88,17 @@ void meet(c10d::Store& store, const Group& group) {
   }
 }
 
+/// The store that is served at an address. c10d waits for ever where another program has the port and says nothing;
+/// the thread that waits is left behind then.
+c10::intrusive_ptr<c10d::Store> connect_to_store(const std::string& address, const c10d::TCPStoreOptions& options) {
+  std::packaged_task<c10::intrusive_ptr<c10d::Store>()> task(
+      [=] { return c10::make_intrusive<c10d::TCPStore>(address, options); });
+  auto store = task.get_future();
+  std::thread(std::move(task)).detach();
+  if (store.wait_for(options.timeout) == std::future_status::ready) return store.get();
+  throw std::runtime_error("failed to connect: no store answered in time");
+}
+
 /// joinGroup(rank, size, address, port, isStoreServer, storeFd, prefix, timeoutMilliseconds, networkInterface, device)
 napi_value join_group(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
@@ -110,7 +123,7 @@ napi_value join_group(napi_env env, napi_callback_info info) {
     group.timeout = milliseconds(to_int(env, args[7], "timeoutMilliseconds"));
     options.timeout = group.timeout;
     options.waitWorkers = false;
-    auto tcp = c10::make_intrusive<c10d::TCPStore>(address, options);
+    auto tcp = connect_to_store(address, options);
     // Others may still need it when this process has left, or joins anew.
     static auto* const served = new std::vector<c10::intrusive_ptr<c10d::Store>>();
     if (options.isServer) served->push_back(tcp);
@@ -170,6 +183,11 @@ napi_value leave_group(napi_env env, napi_callback_info) {
   });
 }
 
+/// exitNow(code)
+napi_value exit_now(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value { _exit(static_cast<int>(to_int(env, Args<1>(env, info)[0], "code"))); });
+}
+
 c10d::Store& store() {
   if (!kept_store()) throw std::runtime_error("this process is in no group");
   return *kept_store();
@@ -216,6 +234,7 @@ void register_group(Exports& exports) {
   define(exports, "joinGroup", join_group);
   define(exports, "abortGroup", abort_group);
   define(exports, "leaveGroup", leave_group);
+  define(exports, "exitNow", exit_now);
   define(exports, "storeSet", store_set);
   define(exports, "storeGet", store_get);
   define(exports, "storeTryGet", store_try_get);

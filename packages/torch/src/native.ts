@@ -93,6 +93,7 @@ export interface Native {
   allGather(tensor: Handle): Handle[];
   abortGroup(): void;
   leaveGroup(): void;
+  exitNow(code: number): never;
   storeSet(key: string, value: string): void;
   storeGet(key: string): string;
   storeTryGet(key: string): string | null;

@@ -30,13 +30,15 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
     let unwatch = (): void => {};
     const worker = new Worker(script, { workerData: request, ...workerFlags() });
     let clock: NodeJS.Timeout | undefined;
-    // The store of a group may lie behind a network that is cut. A thread that waits there can only be killed.
-    const giveUp = (failure: SentError): void => {
+    // The store of a group may lie behind a network that is cut. A thread that waits there ends with its process only,
+    // whose ordinary exit would wait for it.
+    const giveUp = async (failure: SentError): Promise<void> => {
       if (failed) return;
       failed = true;
       unwatch();
       worker.unref();
-      process.once("exit", () => process.kill(process.pid, "SIGKILL"));
+      const { distributed } = await import("@rfdetr/torch");
+      process.once("exit", distributed.exitNow);
       unpackError(failure).then(reject, reject);
     };
     worker.on("message", (message: WorkerMessage) => {

@@ -261,6 +261,15 @@ describe("joining", () => {
     server.close();
   });
 
+  it("gives up after the timeout where another program has the port and says nothing", async () => {
+    const { server, port } = await listenOnLoopback();
+    const { ended } = await startRanks(1, "", { join: `port: ${port}, isStoreServer: false`, timeout: 1 });
+    const [{ value, code }] = await ended;
+    expect(value.error).toMatch(/could not join .*: rank 0 was not reached$/);
+    expect(code).toBe(0);
+    server.close();
+  });
+
   it("listens on the loopback device alone where that is the address, the store on the socket it was given", async () => {
     if (process.platform !== "linux") return;
     const values = await runRanks(

@@ -189,6 +189,9 @@ export class ProcessGroup {
   }
 }
 
+/** Ends this process without waiting for its threads, one of which may be stuck in a call that nothing ends. */
+export const exitNow = (code: number): never => native.exitNow(code);
+
 const handles = (tensors: readonly Tensor[]): number[] => tensors.map((tensor) => tensor.handle);
 
 const describeAll = (tensors: readonly Tensor[]): string =>

@@ -1,5 +1,5 @@
 // Several processes that compute together: `distributed.ProcessGroup`, `distributed.Reducer`.
 export { DistributedError } from "./error.js";
-export { type JoinOptions, ProcessGroup, type Reduction } from "./group.js";
+export { exitNow, type JoinOptions, ProcessGroup, type Reduction } from "./group.js";
 export { Reducer, type ReducerOptions, type ReductionTimes } from "./reducer.js";
 export { Store } from "./store.js";

@@ -6,8 +6,7 @@ import type { RankPlace } from "./place.js";
 
 /** Times the timeout after which a thread counts as stuck: calls of the group fail by themselves before. */
 const times = 1.5;
-/** The same for a thread that joins: it waits for rank 0, then for all ranks, and c10d looks for rank 0 for longer than
- * it was told. Where another program has the port and says nothing, c10d waits for ever. */
+/** The same for a thread that joins: it waits for rank 0, then for all ranks, then for its connections to them. */
 const timesToJoin = 3;
 /** Looks in a timeout. Looks are counted rather than seconds, because a process that was stopped makes none. */
 const looks = 8;
@@ -36,7 +35,7 @@ export function watchThread(
         now === 0
           ? [
               `not joined the others at ${address}:${port} after`,
-              "Check MASTER_ADDR and MASTER_PORT: another program may have that port",
+              "Check the network and the firewalls between the hosts",
             ]
           : ["not got on for", "Look at what it reads: a disk or a network folder may hang"];
       stuck(new RankError(`Rank ${rank} on ${hostname()} has ${what} ${limit * timeoutSeconds} seconds`, { hint }));
