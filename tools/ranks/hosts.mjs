@@ -140,6 +140,9 @@ export async function partitions(place) {
       faults.push(...faultsOf(first, [first.pid]).map((fault) => `${name}, rank 0: ${fault}\n${first.stderr}`));
       if (!dead)
         faults.push(...faultsOf(second, [second.pid]).map((fault) => `${name}, rank 1: ${fault}\n${second.stderr}`));
+      // Ending by a signal would look like a lack of memory.
+      for (const { result } of dead ? [first] : commands)
+        if (result?.code !== 1) faults.push(`${name}: exit code ${result?.code ?? result?.signal} in place of 1`);
       lines.push(
         `${name}: all gone after ${seconds.toFixed(1)} s`,
         ...commands.map((one) => `  ${one.errors[0] ?? "said nothing"}`),
