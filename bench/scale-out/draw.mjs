@@ -19,7 +19,7 @@ export function draw(measured) {
   const fit = fitted(measured);
   console.log(`${measured.date}, ${measured.machine}\n`);
   machineTable(measured);
-  roundsTable(measured, fit);
+  roundsTable(measured);
   wireTable(fit);
   fitWords(fit);
   for (const faster of [1, 20]) forecastTable(measured, fit, faster);
@@ -44,12 +44,11 @@ function machineTable({ start, steps, gather, exchange, loopback, compute }) {
     console.log(row([model, seconds(/** @type {number} */ (step)), percent(/** @type {number} */ (variation))]));
 }
 
-/** @param {Measured} measured @param {Fit} fit */
-function roundsTable({ rounds }, fit) {
-  console.log(`\n${head(["ranks", "check", "check and gather", "1 bucket", "6 buckets"])}`);
-  for (const [size, { check, objects, buckets1, buckets6 }] of Object.entries(rounds))
-    console.log(row([size, check, objects, buckets1, buckets6]));
-  console.log(`\n${JSON.stringify(fit.rounds)}`);
+/** @param {Measured} measured */
+function roundsTable({ rounds }) {
+  console.log(`\n${head(["ranks", "check", "check and gather", "1 bucket", "6 buckets", "CPU of a check"])}`);
+  for (const [size, { check, objects, buckets1, buckets6, cpu }] of Object.entries(rounds))
+    console.log(row([size, check, objects, buckets1, buckets6, seconds(cpu)]));
 }
 
 /** @param {Fit} fit */

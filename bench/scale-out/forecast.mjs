@@ -2,24 +2,19 @@
 // The fit of the model to what bench/scale-out.mjs measured, and steps of more ranks than were measured.
 import { bucketsOf, expectedLargest, least, line, reductionSeconds } from "./model.mjs";
 
-/** @import { AllRounds, Costs, Network, Rounds, Travel } from "./model.mjs" */
+/** @import { Costs, Network, Travel } from "./model.mjs" */
 
 const travels = /** @type {const} */ (["float32", "bfloat16"]);
 
-/** @param {Record<string, any>} measured @returns {AllRounds} */
-function roundsOf({ rounds }) {
-  const sizes = Object.keys(rounds).map(Number);
-  /** @param {(count: Record<string, number>) => number} pick @returns {Rounds} */
-  const through = (pick) => {
-    const { slope, at } = line(sizes.map((size) => [size - 1, pick(rounds[size])]));
-    return { fixed: at(0), each: slope };
-  };
-  // Six buckets are gathered one after the other, one bucket once; the rest is the same for both.
-  const gather = through(({ buckets1, buckets6 }) => (buckets6 - buckets1) / 5);
-  const both = through(({ buckets1 }) => buckets1);
-  const toAll = { fixed: 2.2, each: 0 };
-  const last = { fixed: both.fixed - gather.fixed - toAll.fixed, each: both.each - gather.each };
-  return { toAll, gather, last, exchange: through(({ objects }) => objects) };
+/** @param {Record<string, any>} measured @returns {Pick<Costs, "rounds" | "hop" | "message">} */
+function latencyOf({ rounds: counted, exchange }) {
+  const sizes = Object.keys(counted).map(Number);
+  const counts = sizes.map((size) => counted[size].check).sort((a, b) => a - b);
+  const rounds = counts[(counts.length - 1) >> 1];
+  // An exchange is two all-to-alls.
+  const hop = exchange[2].seconds / (2 * rounds);
+  const { slope } = line(sizes.map((size) => [size - 1, counted[size].cpu]));
+  return { rounds, hop, message: slope };
 }
 
 /** @typedef {Network & {model: string, ranks: number, travel: Travel, seconds: number}} Point */
@@ -43,21 +38,20 @@ export const isHeldOut = ({ model, ms, gbit }) => model !== "nano" || ms === 0.5
 
 /** Fits the costs. @param {Record<string, any>} measured */
 export function fitted(measured) {
-  const rounds = roundsOf(measured);
+  const latency = latencyOf(measured);
   const parameters = (/** @type {string} */ model) => measured.model[model].parameters;
-  const hop = measured.exchange[2].seconds / Math.max(1, rounds.exchange.fixed + rounds.exchange.each);
   /** @param {Point} point @param {Costs} costs */
   const modelled = ({ model, ranks, travel, gbit, ms }, costs) => {
     // Here all ranks share two cores; elsewhere each has its own. The backward of the measurement costs nothing else.
     const crowd = ranks / 2;
-    const own = { ...costs, byte: costs.byte * crowd, work: costs.work * crowd };
+    const own = { ...costs, byte: costs.byte * crowd, work: costs.work * crowd, message: costs.message * crowd };
     const buckets = bucketsOf(parameters(model), [0, parameters(model) * own.work]);
-    return reductionSeconds(ranks, buckets, travel, { gbit, ms }, own, rounds);
+    return reductionSeconds(ranks, buckets, travel, { gbit, ms }, own);
   };
   const points = pointsOf(measured);
   const seen = points.filter((point) => !isHeldOut(point));
   /** @param {number[]} values @returns {Costs} */
-  const costsOf = ([efficiency, byte, work]) => ({ efficiency, byte: byte * 1e-9, work: work * 1e-9, hop });
+  const costsOf = ([efficiency, byte, work]) => ({ efficiency, byte: byte * 1e-9, work: work * 1e-9, ...latency });
   const values = least(
     (tried) =>
       tried[0] > 1 || tried[0] < 0.1
@@ -67,7 +61,7 @@ export function fitted(measured) {
   );
   const costs = costsOf(values);
   const rows = points.map((point) => ({ ...point, modelled: modelled(point, costs) }));
-  return { costs, rounds, rows, parameters };
+  return { costs, rows, parameters };
 }
 
 /** The mean and the largest of relative errors. @param {{seconds: number, modelled: number}[]} rows */
@@ -88,7 +82,7 @@ export function errorsOf(rows) {
  *   times as fast as this machine each rank is
  * @returns {Step}
  */
-export function foreseen({ costs, rounds, parameters }, measured, { model, ranks, travel, network, faster }) {
+export function foreseen({ costs, parameters }, measured, { model, ranks, travel, network, faster }) {
   const { step, variation } = measured.compute[model];
   const compute = step / faster;
   const { firstBucket, lastBucket, seconds } = measured.steps["nano 2"];
@@ -97,11 +91,11 @@ export function foreseen({ costs, rounds, parameters }, measured, { model, ranks
   const ready = /** @type {[number, number]} */ ([(backward * firstBucket) / lastBucket, backward]);
   const swift = { ...costs, byte: costs.byte / faster, work: costs.work / faster };
   const unhidden = (/** @type {Network} */ wire, /** @type {Costs} */ each) =>
-    reductionSeconds(ranks, bucketsOf(parameters(model), ready), travel, wire, each, rounds) - backward;
+    reductionSeconds(ranks, bucketsOf(parameters(model), ready), travel, wire, each) - backward;
   const reduction = unhidden(network, swift);
-  const bandwidth = unhidden({ ...network, ms: 0 }, { ...swift, hop: 0 });
-  const hop = network.ms / 1000 + costs.hop;
-  const exchanges = 2 * (rounds.exchange.fixed + rounds.exchange.each * (ranks - 1)) * hop;
+  const bandwidth = unhidden({ ...network, ms: 0 }, { ...swift, hop: 0, message: 0 });
+  // Two exchanges, each of two all-to-alls.
+  const exchanges = 4 * (costs.rounds * (network.ms / 1000 + costs.hop) + (ranks - 1) * costs.message);
   const straggling = compute * variation * expectedLargest(ranks);
   const whole = compute + straggling + reduction + exchanges;
   return {

@@ -3,20 +3,17 @@
 // foresees.
 //
 // The reduction works as packages/torch/native/reducer.cc does it. Gradients come in buckets while backward runs. Each
-// bucket goes through an all-to-all of its parts, is added up, and goes through an all-gather; both send (N − 1) / N of
-// its bytes. All-to-alls begin as buckets are ready; all-gathers run one after the other on connections of their own.
-// Both share the port of the machine. Gloo's all-gather is a ring: N − 1 messages one after the other.
+// bucket goes through an all-to-all of its parts, is added up, and goes through another; both send (N − 1) / N of its
+// bytes in N − 1 messages. Buckets are sent as they are ready, sums as they are made, in the order of buckets. Both
+// share the port of the machine. No all-to-all waits until another has arrived.
 
 /**
- * How many delays of the wire something waits for: `fixed + each × (N − 1)`; measured with a delay that dwarfs all else.
- * @typedef {{fixed: number, each: number}} Rounds
- *
  * What a fit finds: `efficiency`, the share of a wire's rate that gradients get; `byte`, seconds that a rank and its
  * kernel spend on each byte that it sends; `work`, seconds for each parameter before it is sent, and again before its sum
- * is; `hop`, seconds that a message takes beside the delay of the wire.
- * @typedef {{efficiency: number, byte: number, work: number, hop: number}} Costs
+ * is. What was measured: `rounds`, how many delays of the wire an all-to-all waits for; `hop`, seconds that each takes
+ * beside the delay of the wire; `message`, seconds that a rank spends on each message that it sends and gets.
+ * @typedef {{efficiency: number, byte: number, work: number, rounds: number, hop: number, message: number}} Costs
  *
- * @typedef {{toAll: Rounds, gather: Rounds, last: Rounds, exchange: Rounds}} AllRounds
  * @typedef {"float32" | "bfloat16"} Travel
  *
  * A port's rate in Gbit/s, and the delay of a message in milliseconds.
@@ -37,21 +34,24 @@ export function bucketsOf(parameters, [first, last] = [0, 0]) {
  * Seconds from the start of backward until the last bucket is reduced.
  * @param {number} ranks
  * @param {{parameters: number, ready: number}[]} buckets in the order in which they are ready
- * @param {Travel} travel @param {Network} network @param {Costs} costs @param {AllRounds} rounds
+ * @param {Travel} travel @param {Network} network @param {Costs} costs
  */
-export function reductionSeconds(ranks, buckets, travel, { gbit, ms }, costs, rounds) {
+export function reductionSeconds(ranks, buckets, travel, { gbit, ms }, costs) {
   const rate = 1 / (8 / (gbit * 1e9 * costs.efficiency) + costs.byte);
-  const sent = buckets.map(({ parameters }) => (parameters * (travel === "float32" ? 4 : 2) * (ranks - 1)) / ranks);
-  const hop = ms / 1000 + costs.hop;
-  const wait = (/** @type {Rounds} */ { fixed, each }) => Math.max(0, fixed + each * (ranks - 1)) * hop;
-  let [time, gathered] = [0, 0];
+  const messages = (ranks - 1) * costs.message;
+  // Messages keep a rank from sending as bytes do.
+  const sent = buckets.map(
+    ({ parameters }) => (parameters * (travel === "float32" ? 4 : 2) * (ranks - 1)) / ranks + messages * rate,
+  );
+  const flight = costs.rounds * (ms / 1000 + costs.hop);
+  let [time, summed, reduced] = [0, 0, 0];
   /** @type {number[]} when the parts of each bucket have arrived */
   const done = [];
   /** Both stages: their bucket, what is left of it to send, and when they may go on. */
   const toAll = { at: 0, left: sent[0], from: buckets[0].ready };
-  const gather = { at: 0, left: Number.NaN, from: Number.POSITIVE_INFINITY };
-  while (gather.at < buckets.length) {
-    const stages = [toAll, gather].filter(({ at }) => at < buckets.length);
+  const sums = { at: 0, left: Number.NaN, from: Number.POSITIVE_INFINITY };
+  while (sums.at < buckets.length) {
+    const stages = [toAll, sums].filter(({ at }) => at < buckets.length);
     const active = stages.filter(({ from }) => from <= time);
     const each = rate / Math.max(1, active.length);
     const ends = active.map(({ left }) => time + left / each);
@@ -59,23 +59,25 @@ export function reductionSeconds(ranks, buckets, travel, { gbit, ms }, costs, ro
     const next = Math.min(...ends, ...starts);
     for (const stage of active) stage.left -= (next - time) * each;
     time = next;
-    if (active.includes(gather) && !(gather.left > 1)) {
-      gathered = time + wait(rounds.gather);
-      gather.at++;
-      gather.from = Number.POSITIVE_INFINITY;
+    if (active.includes(sums) && !(sums.left > 1)) {
+      reduced = time + flight;
+      sums.at++;
+      sums.from = Number.POSITIVE_INFINITY;
     }
     if (active.includes(toAll) && !(toAll.left > 1)) {
-      done.push(time + wait(rounds.toAll));
+      done.push(time + flight);
       toAll.at++;
       toAll.left = sent[toAll.at];
       toAll.from = Math.max(time, buckets[toAll.at]?.ready ?? 0);
     }
-    if (gather.at < toAll.at && gather.from === Number.POSITIVE_INFINITY) {
-      gather.left = sent[gather.at];
-      gather.from = Math.max(done[gather.at], gathered) + buckets[gather.at].parameters * costs.work;
+    if (sums.at < toAll.at && sums.from === Number.POSITIVE_INFINITY) {
+      sums.left = sent[sums.at];
+      summed = Math.max(done[sums.at], summed) + buckets[sums.at].parameters * costs.work;
+      sums.from = summed;
     }
   }
-  return gathered + wait(rounds.last);
+  // The map of used parameters travels with the last bucket.
+  return reduced + messages;
 }
 
 /**

@@ -97,6 +97,14 @@ const commands = {
     });
   },
 
+  /** Seconds of CPU that a check takes of this process. */
+  cpu({ times }) {
+    const before = process.cpuUsage();
+    for (let i = 0; i < times; i++) group?.barrier();
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1e6 / times;
+  },
+
   /** Makes ready to train. @returns parameters and bytes of the gradients */
   prepare({ model, precision, compress, images }) {
     const { config, parts } = benchParts({ model, precision, device: "cpu" });
