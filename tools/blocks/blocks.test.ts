@@ -48,6 +48,7 @@ describe("the code blocks of the documents", () => {
       "docs/guides/start.md: not run: several minutes; tests train the demo's detector",
       "docs/predict.md: not run: needs ffmpeg, a video and a camera",
       "docs/predict.md: types only: needs ffmpeg and a video",
+      "docs/predict.md: types only: a part of a server",
       "docs/scale-out.md: not run: measures for an hour, and needs root",
       "docs/several-processes.md: not run: needs two machines",
       "docs/several-processes.md: not run: needs torchrun",

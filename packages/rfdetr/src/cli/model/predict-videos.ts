@@ -59,7 +59,7 @@ interface VideoOutput {
   lines: readonly string[];
 }
 
-/** Predicts videos one after another. Ctrl-C ends it with what there is; a broken video is named, and the next begins. */
+/** Predicts videos in turn. Ctrl-C ends it with what there is; a broken video is named, and the next begins. */
 export async function predictVideos(
   detector: RFDETR,
   names: readonly string[],
