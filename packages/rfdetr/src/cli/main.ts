@@ -12,6 +12,14 @@ import { usageError } from "./usage-error.js";
 /** Commands whose result is a folder: they have done their work even where nobody could read what they print. */
 const writers: readonly string[] = ["train", "demo"];
 
+let listener = (_error: unknown): void => {};
+
+/** Hears of a promise that nobody awaits, or a timer that throws, in place of who did before. */
+function whenUnawaited(fail: (error: unknown) => void): void {
+  for (const event of ["uncaughtException", "unhandledRejection"]) process.off(event, listener).on(event, fail);
+  listener = fail;
+}
+
 /**
  * Runs one command line (without `node` and the script).
  * @returns the exit code, one of `exit`
@@ -21,9 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const rank = writers.includes(argv[0]) ? rankHere() : 0;
   const console =
     rank > 0 ? new RankConsole(rank) : new Console({ json: argv.includes("--json"), plain: argv.includes("--plain") });
-  // A promise that nobody awaits, or a timer that throws.
-  for (const event of ["uncaughtException", "unhandledRejection"])
-    process.on(event, (error: unknown) => process.exit(reportFault(error, console)));
+  whenUnawaited((error) => process.exit(reportFault(error, console)));
   let code: number = exit.done;
   const program = buildProgram((value) => {
     code = value;
