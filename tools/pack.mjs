@@ -39,12 +39,12 @@ try {
     const size = statSync(join(out, tarball)).size;
     process.stdout.write(`${join(target, tarball)}  ${(size / 2 ** 20).toFixed(2)} MiB\n`);
   }
-  // npm refuses a package that is named and is for another platform.
+  // npm takes a relative path for a repository of GitHub, and refuses a package that is for another platform.
   const others = wanted
     .filter((name) => name !== platformHere)
     .map((name) => `${packageOf(name)}-`.replace("@rfdetr/", ""));
   const installed = tarballs.filter((name) => !others.some((other) => name.includes(other)));
-  process.stdout.write(`\nnpm install ${installed.map((name) => join(target, name)).join(" ")}\n`);
+  process.stdout.write(`\nnpm install ${installed.map((name) => join(out, name)).join(" ")}\n`);
 } finally {
   rmSync(stage, { recursive: true });
 }

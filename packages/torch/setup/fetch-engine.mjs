@@ -201,7 +201,7 @@ export async function fetchEngine(home, cuda, tried, platform = platformHere) {
   throw new SetupError("libtorch could not be downloaded", {
     tried,
     remedies: [
-      "check the network (and the variables HTTPS_PROXY, PIP_INDEX_URL) and run the same command again: it goes on where it was",
+      "check the network (and the variables HTTPS_PROXY, NODE_EXTRA_CA_CERTS, PIP_INDEX_URL) and run the same command again: it goes on where it was",
       "name a mirror of an index of wheels in the variable RFDETR_WHEEL_INDEX",
       ...(python === null ? ["install Python 3 with pip, or name one in the variable PYTHON"] : []),
       own,
