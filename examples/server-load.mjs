@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+// @ts-check
+// Sixteen clients, each of which sends its next image when it has its answer, and one that asks for /health all the
+// while: node examples/server-load.mjs http://127.0.0.1:8080 bird.jpg 20
+import { readFileSync } from "node:fs";
+
+const [address = "http://127.0.0.1:8080", file = "bird.jpg", requests = "20"] = process.argv.slice(2);
+const clients = 16;
+const image = readFileSync(file);
+/** @type {number[]} */
+const detecting = [];
+/** @type {number[]} */
+const health = [];
+/** @type {Record<number, number>} */
+const answers = {};
+
+/** @param {string} path @param {RequestInit} options @param {number[]} times */
+async function timed(path, options, times) {
+  const begin = performance.now();
+  const response = await fetch(address + path, options);
+  await response.arrayBuffer();
+  times.push(performance.now() - begin);
+  return response.status;
+}
+
+async function client() {
+  for (let i = 0; i < Number(requests); i++) {
+    const status = await timed("/detect", { method: "POST", body: image }, detecting);
+    answers[status] = (answers[status] ?? 0) + 1;
+  }
+}
+
+const begin = performance.now();
+let isOver = false;
+const all = Promise.all(Array.from({ length: clients }, client)).finally(() => (isOver = true));
+while (!isOver) {
+  await timed("/health", {}, health);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+}
+await all;
+const seconds = (performance.now() - begin) / 1000;
+/** @param {number[]} times @param {number} share */
+const quantile = (times, share) => times.sort((a, b) => a - b)[Math.floor(share * (times.length - 1))]?.toFixed(1);
+console.log(
+  JSON.stringify({
+    ...{ clients, answers, images_per_second: Number((detecting.length / seconds).toFixed(2)) },
+    detect_ms: { median: quantile(detecting, 0.5), p95: quantile(detecting, 0.95) },
+    health_ms: { median: quantile(health, 0.5), p95: quantile(health, 0.95) },
+  }),
+);

@@ -1,0 +1,129 @@
+// The programs in examples/, as their users start them, with a small model and few images.
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { root } from "../check/repository.mjs";
+
+const folder = mkdtempSync(join(tmpdir(), "examples-"));
+const weights = join(folder, "run/weights/best.safetensors");
+const place = (name: string) => join(root, "examples", name);
+const started: ChildProcess[] = [];
+
+function run(name: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [place(name), ...args], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  expect(status, stderr).toBe(0);
+  return stdout;
+}
+
+/** Starts a program that goes on, and gives the first line that it prints. */
+function start(name: string, ...args: string[]): Promise<{ child: ChildProcess; line: string; said: () => string }> {
+  const child = spawn(process.execPath, [place(name), ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  started.push(child);
+  let said = "";
+  return new Promise((resolve, reject) => {
+    child.on("exit", () => reject(new Error(said)));
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (data) => {
+        said += data;
+        if (said.includes("\n")) resolve({ child, line: said.split("\n")[0] ?? "", said: () => said });
+      });
+  });
+}
+
+const ended = (child: ChildProcess) =>
+  new Promise((resolve) => {
+    child.removeAllListeners("exit").on("exit", resolve);
+    child.kill("SIGTERM");
+  });
+
+const command = (...args: string[]) =>
+  execFileSync(process.execPath, [join(root, "packages/rfdetr/bin/rfdetr.mjs"), ...args], {
+    cwd: folder,
+    stdio: "pipe",
+  });
+
+beforeAll(() => {
+  command("data", "synth", "birds", "--images", "8", "--size", "64", "--classes", "2");
+  const flags = ["max_steps=2", "multi_scale=off", "plots=false", "num_workers=0"].flatMap((flag) => ["--set", flag]);
+  command("train", "--data", "birds", "--model", "tiny", "--batch", "2", "--seed", "0", "--out", "run", ...flags);
+});
+afterAll(() => {
+  for (const child of started) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true });
+});
+
+describe("the examples", () => {
+  it("train in ten lines", () => {
+    const said = run("train.mjs", "birds", "tiny", "1");
+    expect(said).toMatch(/^epoch 1: loss \d+\.\d\d, AP50 \d/);
+    expect(said).toMatch(/AP on the valid split \d.*, best weights .*best\.safetensors/);
+    const code = readFileSync(place("train.mjs"), "utf8").split("\n");
+    expect(code.filter((line) => line !== "" && !/^(\/\/|#!)/.test(line)).length).toBeLessThanOrEqual(10);
+  });
+
+  it("train on images that a program makes", () => {
+    expect(run("own-dataset.mjs", "tiny", "1")).toMatch(/^1 \d+\.\d+ \d/);
+  });
+
+  it("sweep a setting, and compare the runs", () => {
+    const [data, out] = ["birds", "sweep"];
+    const said = run("sweep.mjs", data, "tiny", "1", out, "1e-4,2e-4");
+    expect(said.match(/sweep\/lr-[\d.e-]+$/gm)).toHaveLength(2);
+    expect(existsSync(join(folder, "sweep/comparison.html"))).toBe(true);
+    expect(run("sweep.mjs", data, "tiny", "1", out, "1e-4,2e-4")).toBe(said);
+  });
+
+  it("answer sixteen clients, and refuse what is no image", async () => {
+    const { child, line } = await start("server.mjs", weights, "0");
+    const picture = join(folder, "birds/valid", readdirSync(join(folder, "birds/valid"))[1] ?? "");
+    expect(JSON.parse(run("server-load.mjs", line, picture, "2"))).toMatchObject({ clients: 16, answers: { 200: 32 } });
+    const refused = await fetch(`${line}/detect`, { method: "POST", body: "no image" });
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toEqual({ error: expect.stringContaining("image") });
+    expect(await ended(child)).toBe(0);
+  });
+
+  it("watch a folder, and wait for files that are still written", async () => {
+    const inbox = join(folder, "inbox");
+    mkdirSync(inbox);
+    const picture = join(folder, "birds/valid", readdirSync(join(folder, "birds/valid"))[1] ?? "");
+    copyFileSync(picture, join(inbox, "old.jpg"));
+    const bytes = readFileSync(picture);
+    writeFileSync(join(inbox, "half.jpg"), bytes.subarray(0, 300));
+    const { child, said } = await start("watch-folder.mjs", "inbox", weights, "50");
+    const until = async (is: () => boolean) => {
+      for (let i = 0; i < 400 && !is(); i++) await wait(50);
+      expect(is(), said()).toBe(true);
+    };
+    await until(() => existsSync(join(inbox, "old.jpg.json")) && said().includes("half.jpg:"));
+    expect(existsSync(join(inbox, "half.jpg.json"))).toBe(false);
+    writeFileSync(join(inbox, "half.jpg"), bytes);
+    await until(() => existsSync(join(inbox, "half.jpg.json")));
+    expect(JSON.parse(readFileSync(join(inbox, "half.jpg.json"), "utf8"))).toMatchObject({
+      image: "half.jpg",
+      detections: [],
+    });
+    expect(readdirSync(inbox).sort()).toEqual(["half.jpg", "half.jpg.json", "old.jpg", "old.jpg.json"]);
+    expect(await ended(child)).toBe(0);
+  });
+
+  it("show tensors and casts without a detector", () => {
+    expect(run("tensors.mjs")).toContain("step 500: mean squared error");
+    expect(run("casts.mjs")).toContain("linear");
+  });
+});
