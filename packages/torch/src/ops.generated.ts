@@ -8735,6 +8735,12 @@ export function groupedLinear(input: Tensor, weights: readonly Tensor[], biases:
   return dispatch(groupedLinear$_, [input, weights, biases, split]) as Tensor;
 }
 
+const linearHasKernels$_ = operator("rfdetr::linear_has_kernels", "");
+/** `rfdetr::linear_has_kernels(ScalarType dtype) -> bool` */
+export function linearHasKernels(dtype: DType): boolean {
+  return dispatch(linearHasKernels$_, [dtype]) as boolean;
+}
+
 const linearPacked$_ = operator("rfdetr::linear_packed", "");
 /** `rfdetr::linear_packed(Tensor input, Tensor packed, Tensor? bias, int outputs) -> Tensor` */
 export function linearPacked(input: Tensor, packed: Tensor, bias: Tensor | null, outputs: number): Tensor {
@@ -8745,12 +8751,6 @@ const linearSumAssignment$_ = operator("rfdetr::linear_sum_assignment", "");
 /** `rfdetr::linear_sum_assignment(Tensor costs, int[] columns=[], *, bool replace_non_finite=False) -> (Tensor rows, Tensor columns, int fault, int replaced)` */
 export function linearSumAssignment(costs: Tensor, o: { columns?: readonly number[]; replaceNonFinite?: boolean } = {}): [Tensor, Tensor, number, number] {
   return dispatch(linearSumAssignment$_, [costs, o.columns, o.replaceNonFinite]) as [Tensor, Tensor, number, number];
-}
-
-const linearTakesMasters$_ = operator("rfdetr::linear_takes_masters", "");
-/** `rfdetr::linear_takes_masters() -> bool` */
-export function linearTakesMasters(): boolean {
-  return dispatch(linearTakesMasters$_, []) as boolean;
 }
 
 const mlp$_ = operator("rfdetr::mlp", "");

@@ -84,7 +84,7 @@ export class Autocast {
   readonly emulated: boolean;
   readonly #masters: boolean;
   /** Whether products without autograd read packed weights. */
-  readonly #packs = ops.linearTakesMasters();
+  readonly #packs: boolean;
   readonly #planner: Planner;
   readonly #casts = new Casts();
   #remove: (() => void) | null = null;
@@ -97,6 +97,7 @@ export class Autocast {
     this.overrides = options.overrides ?? {};
     const emulateHalf = options.emulateHalf ?? !readHardware("cpu").fp16;
     this.emulated = this.dtype === "float16" && emulateHalf;
+    this.#packs = ops.linearHasKernels(this.dtype === null ? "float32" : "bfloat16");
     this.#masters = options.masters ?? this.#packs;
     this.#planner = new Planner({
       policy: this.policy,

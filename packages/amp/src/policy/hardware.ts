@@ -118,7 +118,7 @@ function readNow(device: string): Hardware {
       ...common,
       name: cpus()[0]?.model.trim() || "unknown CPU",
       ...cpuMatrixUnits(flags),
-      kernels: ops.linearTakesMasters(),
+      kernels: ops.linearHasKernels("bfloat16"),
       features: interesting.filter((name) => flags.includes(name)),
     };
   if (kind === "mps") return { ...common, name: "Apple GPU", bf16: false, fp16: true, kernels: false, features: [] };

@@ -67,7 +67,7 @@ const VectorKernels& vector_kernels() {
 
 /// Whether the kernel on pairs of bfloat16 applies.
 bool takes_pairs(int64_t width, double scale) {
-  static const bool supported = has_avx512_bf16();
+  static const bool supported = pairs_pay();
   return supported && width % 32 == 0 && width <= 128 && scale > 0;
 }
 

@@ -17,8 +17,12 @@ const Kernels* f32_kernels() {
 
 }  // namespace
 
-bool has_pairs() { return has_avx512_bf16(); }
+bool has_pairs() { return pairs_pay(); }
 
-const Kernels* kernels(bool is_bf16) { return is_bf16 && has_pairs() ? avx512_pair_kernels() : f32_kernels(); }
+const Kernels* kernels(bool is_bf16) {
+  if (is_bf16 && has_pairs()) return avx512_pair_kernels();
+  // libtorch multiplies bfloat16 in the matrix units, several times as fast as any kernel here.
+  return is_bf16 && has_amx_bf16() ? nullptr : f32_kernels();
+}
 
 }  // namespace rfdetr::gemm

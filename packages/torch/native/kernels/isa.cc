@@ -5,6 +5,10 @@
 #include <stdexcept>
 #include <string>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace rfdetr {
 
 namespace {
@@ -38,10 +42,19 @@ Isa isa() {
   return widest;
 }
 
-bool has_avx512_bf16() {
+bool has_amx_bf16() {
+#if defined(__x86_64__)
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 22 & 1) != 0;
+#else
+  return false;
+#endif
+}
+
+bool pairs_pay() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  return isa() == Isa::avx512 && __builtin_cpu_supports("avx512bf16");
+  return isa() == Isa::avx512 && __builtin_cpu_supports("avx512bf16") && !has_amx_bf16();
 #else
   return false;
 #endif

@@ -12,8 +12,12 @@ enum class Isa { baseline, avx2, avx512 };
 /// Throws std::invalid_argument for another value of the variable.
 Isa isa();
 
-/// Whether this CPU multiplies pairs of bfloat16 (AVX512-BF16), and RFDETR_ISA does not hide AVX-512.
-bool has_avx512_bf16();
+/// Whether this CPU has matrix units for bfloat16 (AMX-BF16), which libtorch's products use.
+bool has_amx_bf16();
+
+/// Whether kernels of bfloat16 pairs pay: this CPU has AVX512-BF16, RFDETR_ISA does not hide AVX-512, and there is no
+/// AMX. CPUs with both multiply pairs more slowly than float32 (a Xeon of 2023: 162 and 231 GFLOP/s on two cores).
+bool pairs_pay();
 
 const char* isa_name(Isa isa);
 

@@ -143,15 +143,18 @@ at::Tensor linear_entry(const at::Tensor& input, const at::Tensor& weight, const
                                              : at::native::linear(input, weight, bias);
 }
 
-/// Whether aten::linear multiplies a bfloat16 input by float32 weights without bfloat16 copies of them.
-bool linear_takes_masters() { return gemm::kernels(true) != nullptr; }
+/// Whether there are kernels for an input of `dtype` on this CPU. With those of bfloat16, aten::linear takes float32
+/// weights beside a bfloat16 input without bfloat16 copies of them.
+bool linear_has_kernels(at::ScalarType dtype) {
+  return (dtype == at::kFloat || dtype == at::kBFloat16) && gemm::kernels(dtype == at::kBFloat16) != nullptr;
+}
 
 /// Packs a weight [N × K] once for many products with inputs of `dtype`.
 at::Tensor pack_linear(const at::Tensor& weight, at::ScalarType dtype) {
   TORCH_CHECK(dtype == at::kFloat || dtype == at::kBFloat16, "Expected float32 or bfloat16 for dtype but received ",
               dtype);
   const Kernels* const kernels = gemm::kernels(dtype == at::kBFloat16);
-  TORCH_CHECK(kernels, "Expected a CPU with AVX2 for packed weights");
+  TORCH_CHECK(kernels, "Expected a dtype for which linear_has_kernels() on this CPU, but received ", dtype);
   TORCH_CHECK(
       weight.dim() == 2 && is_f32_or_bf16(weight) && weight.numel() > 0 && weight.size(1) % kernels->cell_elements == 0,
       "Expected a float32 or bfloat16 weight of two dimensions, the second a multiple of ", kernels->cell_elements,
@@ -173,7 +176,7 @@ at::Tensor linear_packed(const at::Tensor& input, const at::Tensor& packed, cons
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
-  library.def("linear_takes_masters() -> bool", TORCH_FN(linear_takes_masters));
+  library.def("linear_has_kernels(ScalarType dtype) -> bool", TORCH_FN(linear_has_kernels));
   library.def("pack_linear(Tensor weight, ScalarType dtype) -> Tensor");
   library.impl("pack_linear", c10::DispatchKey::CPU, TORCH_FN(pack_linear));
   library.def("linear_packed(Tensor input, Tensor packed, Tensor? bias, int outputs) -> Tensor");

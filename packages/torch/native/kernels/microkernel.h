@@ -1,4 +1,6 @@
-// The inner loop of all products of float32: a tile of R rows by V vectors, summed in registers.
+// The inner loop of all products of float32: a tile of R rows by V vectors, summed in registers. Files that include
+// this one are compiled with --param=avoid-fma-max-bits=0: GCC would multiply and add apart in tiles of one sum only,
+// for most CPUs from GCC 13 on, and a row would have other bits in them.
 #pragma once
 #include "vectors.h"
 

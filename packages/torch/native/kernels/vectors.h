@@ -134,12 +134,11 @@ ALWAYS_INLINE Normal normal_cdf(Vector u) {
   return {select(u >= 0.0f, 1.0f - tail, tail), power};
 }
 
-/// u·Φ(u) (Hendrycks and Gimpel 2016, arXiv:1606.08415). Not inlined, as its derivative: which products and sums become
-/// one fused instruction depends on what stands around them, and an epilogue must have the bits of the operator.
-[[gnu::noinline]] inline Vector gelu(Vector u) { return u * normal_cdf(u).cdf; }
+/// u·Φ(u) (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+ALWAYS_INLINE Vector gelu(Vector u) { return u * normal_cdf(u).cdf; }
 
 /// Its derivative, Φ(u) + u·φ(u).
-[[gnu::noinline]] inline Vector gelu_derivative(Vector u) {
+ALWAYS_INLINE Vector gelu_derivative(Vector u) {
   const Normal normal = normal_cdf(u);
   return u * normal.power * 0.3989422804f + normal.cdf;
 }
