@@ -79,7 +79,8 @@ struct GroupedLinear : torch::autograd::Function<GroupedLinear> {
       return results;
     }
     const at::Tensor input = saved.back().contiguous();
-    const at::Tensor gradient = gradients[0].to(split ? at::kBFloat16 : at::kFloat).contiguous();
+    const bool rounds = split && gemm::kernels(true);
+    const at::Tensor gradient = gradients[0].to(rounds ? at::kBFloat16 : at::kFloat).contiguous();
     std::vector<at::Tensor> input_gradients;
     for (size_t g = 0; g < groups; ++g) {
       const at::Tensor rows = gradient.select(0, g);
