@@ -126,9 +126,7 @@ describe("the callbacks of a run", () => {
       "stopping",
       `export default { onStep: ({ step }) => step === 2 && { stop: "enough" } };`,
     );
-    await expect(run("wrong", stopping)).rejects.toThrow(
-      "onStep of the callbacks stopping failed: its answer is wrong",
-    );
+    await expect(run("wrong", stopping)).rejects.toThrow("The answer of onStep of the callbacks stopping is wrong");
     moduleFile("stopping", `export default { onStep: ({ step }) => (step === 2 ? { stop: "enough" } : null) };`);
     const events = await run("ended", stopping);
     expect(of(events, "done")[0].summary).toMatchObject({ stop_reason: "callback", steps: 2, epochs: 1 });
@@ -170,7 +168,7 @@ describe("the state of callbacks", () => {
   it("is what JSON keeps as it is", async () => {
     const path = moduleFile("state", "export default { state: () => new Map(), load() {} };");
     const { runner } = await openCallbacks(path);
-    expect(() => runner.saved()).toThrow("state of the callbacks state failed: expected a value that JSON keeps");
+    expect(() => runner.saved()).toThrow("Expected a state that JSON keeps as it is of the callbacks state");
   });
 
   it("keeps a method to its object", async () => {

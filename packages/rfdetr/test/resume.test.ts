@@ -19,6 +19,7 @@ import { resumeConfig } from "../src/run/session/resume.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";
 import type { TrainSettings } from "../src/settings/settings.js";
+import { loadModel } from "../src/weights/weights.js";
 import { squares } from "./squares.js";
 
 let folder: string;
@@ -60,13 +61,13 @@ const doneOf = (events: TrainEvent[]) => events.at(-1) as Extract<TrainEvent, { 
 describe("a run that is stopped and continued", () => {
   // Multi-scale, warm-up, average, accumulation, layers dropped at random: everything that a resume could lose.
   it.each([
-    [2, "float32", []],
-    [5, "8bit", ["backbone.*"]],
-    [8, "float32", []],
+    [2, "float32", [], false],
+    [5, "8bit", ["backbone.*"], false],
+    [8, "float32", [], true],
   ] as const)(
-    "after step %i of 10, with %s moments and %j frozen, ends with bit-identical weights and records",
-    async (stopAfter, optimizerState, freeze) => {
-      const extra = { gradAccumSteps: 2, optimizerState, dropPath: 0.3, freeze };
+    "after step %i of 10, with %s moments, %j frozen and adapters %s, ends with bit-identical weights and records",
+    async (stopAfter, optimizerState, freeze, backboneLora) => {
+      const extra = { gradAccumSteps: 2, optimizerState, dropPath: 0.3, freeze, backboneLora };
       await run(settings("whole", extra));
       const stopped = await run(settings("parts", extra), null, stopAfter);
       expect(doneOf(stopped).summary).toMatchObject({ stop_reason: "interrupted", steps: stopAfter });
@@ -81,6 +82,9 @@ describe("a run that is stopped and continued", () => {
         "checkpoint/ema.safetensors",
       ])
         expect(bytes("parts", file).equals(bytes("whole", file)), file).toBe(true);
+      const keys = (file: string) => [...loadSafetensors(join(folderOfRun, file)).tensors.keys()].join();
+      expect(keys("checkpoint/model.safetensors").includes("lora")).toBe(backboneLora);
+      expect(loadModel(join(folderOfRun, "weights/best.safetensors")).classNames).toEqual(["red", "blue"]);
       const lines = (name: string) =>
         bytes(name, "numerics.jsonl")
           .toString()

@@ -99,12 +99,6 @@ export const refused: Readonly<Record<string, Refusal>> = {
   auto_batch_ema_headroom: { accepts: [0.7], reason: "batch_size auto measures with the average in memory" },
   compile: { accepts: [false], reason: "there is no graph compiler" },
   cuda_graphs: { accepts: [false], reason: "CUDA graphs are not used" },
-  backbone_lora: {
-    accepts: [false],
-    reason:
-      "adapters cannot be trained: freeze_encoder trains everything except the encoder; LoRA checkpoints are merged when they are loaded",
-  },
-
   encoder: size(({ encoder }) => ({ 384: "dinov2_windowed_small", 768: "dinov2_windowed_base" })[encoder.width]),
   out_feature_indexes: size((v) => v.outFeatureIndexes),
   projector_scale: size((v) => v.projectorScale),

@@ -77,6 +77,13 @@ export const settings = {
   },
   num_select: { type: count.nullable(), fallback: null, about: "detections kept per image; null takes the variant's" },
   freeze_encoder: { type: z.boolean(), fallback: false, about: "train everything except the encoder" },
+  backbone_lora: {
+    type: z.boolean(),
+    fallback: false,
+    about:
+      "train adapters of the encoder in place of its weights: DoRA of rank and alpha 16 on queries, keys and values; weights are saved with the adapters merged",
+    differs: "the package keeps adapters apart in its checkpoints and merges them when they are exported",
+  },
   freeze: {
     type: z.array(z.string().min(1)),
     fallback: [],

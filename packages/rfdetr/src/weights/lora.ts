@@ -34,9 +34,19 @@ export function adapterFits(
 }
 
 /**
- * Replaces each adapted weight W by W + B·A (Hu et al. 2021, arXiv:2106.09685). If there is a magnitude m, the rows
- * are rescaled: m·(W + B·A)/‖W + B·A‖ (DoRA, Liu et al. 2024, arXiv:2402.09353). Adapters are removed from the map
- * and disposed.
+ * An adapted weight: W + B·A (Hu et al. 2021, arXiv:2106.09685), or with a magnitude m, row by row, m·(W + B·A)/‖W +
+ * B·A‖ (DoRA, Liu et al. 2024, arXiv:2402.09353), where no gradient flows through the norm. Call it inside a scope.
+ */
+export function adaptedWeight(weight: Tensor, a: Tensor, b: Tensor, magnitude?: Tensor): Tensor {
+  const sum = weight.add(b.matmul(a).mul(scaling));
+  if (magnitude === undefined) return sum;
+  const fixed = sum.detach();
+  const length = fixed.mul(fixed).sum(1).sqrt();
+  return sum.mul(magnitude.div(length).unsqueeze(1));
+}
+
+/**
+ * Replaces each adapted weight by that of {@link adaptedWeight}. Adapters are removed from the map and disposed.
  * @param tensors weights under plain keys, adapters under their own
  * @returns names of the merged layers
  */
@@ -54,16 +64,7 @@ export function mergeAdapters(tensors: Map<string, Tensor>): string[] {
     const key = `${layer}.weight`;
     const weight = tensors.get(key);
     if (weight === undefined || a === undefined || b === undefined) continue;
-    const changed = noGrad(() =>
-      keep(
-        scope(() => {
-          const sum = weight.add(b.matmul(a).mul(scaling));
-          if (magnitude === undefined) return sum;
-          const length = sum.mul(sum).sum(1).sqrt();
-          return sum.mul(magnitude.div(length).unsqueeze(1));
-        }),
-      ),
-    );
+    const changed = noGrad(() => keep(scope(() => adaptedWeight(weight, a, b, magnitude))));
     for (const used of [weight, a, b, magnitude]) used?.dispose();
     tensors.set(key, changed);
     merged.push(layer);

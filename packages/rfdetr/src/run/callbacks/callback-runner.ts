@@ -77,7 +77,10 @@ export class CallbackRunner {
       if (callbacks.state === undefined) continue;
       const state = attempt(callbacks, "state", () => callbacks.state?.());
       const fault = schemaFault(json, state);
-      if (fault !== null) throw failure(callbacks, "state", `expected a value that JSON keeps as it is: ${fault}`);
+      if (fault !== null)
+        throw new CallbackError(
+          `Expected a state that JSON keeps as it is of the callbacks ${callbacks.name}: ${fault}`,
+        );
       states[callbacks.name] = state as JsonValue;
     }
     return { states, lrFactors: Object.fromEntries(this.#factors), stopped: this.#stopped };
@@ -163,11 +166,12 @@ export class CallbackRunner {
 /** Hooks whose answers count: what the others answered would be lost at a resume. */
 const answering: ReadonlySet<string> = new Set(["onEpochStart", "onStep", "onEvaluation", "onEpochEnd"]);
 
-function checkedAnswer(callbacks: Named, hook: Hook, answered: unknown): CallbackAnswer {
+function checkedAnswer({ name }: Named, hook: Hook, answered: unknown): CallbackAnswer {
   if (answered === undefined || answered === null) return {};
-  if (!answering.has(hook)) throw failure(callbacks, hook, "expected no answer, which no resumed run would have");
+  if (!answering.has(hook))
+    throw new CallbackError(`Expected no answer of ${hook} of the callbacks ${name}: no resumed run would have it`);
   const fault = schemaFault(answer, answered);
-  if (fault !== null) throw failure(callbacks, hook, `its answer is wrong: ${fault}`);
+  if (fault !== null) throw new CallbackError(`The answer of ${hook} of the callbacks ${name} is wrong: ${fault}`);
   return answered as CallbackAnswer;
 }
 

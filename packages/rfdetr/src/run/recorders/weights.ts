@@ -1,4 +1,6 @@
+import { scope } from "@rfdetr/torch";
 import { packageVersion } from "../../support/machine/version.js";
+import { mergedWeights } from "../../train/lora.js";
 import { saveWeights } from "../../weights/weights.js";
 import type { Session } from "../session/session.js";
 import type { RecordedEpoch, Recorder } from "./recorder.js";
@@ -34,10 +36,13 @@ export class WeightsRecorder implements Recorder {
     const { parts, ema, data, modelConfig, settings, precision } = this.#session;
     const averaged = ema !== null && !base;
     const notes: Record<string, string> = settings.notes === null ? {} : { notes: JSON.stringify(settings.notes) };
-    saveWeights(path, averaged ? ema.state().tensors : parts.model.stateDict(), {
-      classNames: [...data.classNames],
-      config: modelConfig,
-      extra: { ...info, ...notes, averaged: String(averaged), precision, rfdetr_version: packageVersion() },
-    });
+    const tensors = averaged ? ema.state().tensors : parts.model.stateDict();
+    scope(() =>
+      saveWeights(path, mergedWeights(tensors), {
+        classNames: [...data.classNames],
+        config: modelConfig,
+        extra: { ...info, ...notes, averaged: String(averaged), precision, rfdetr_version: packageVersion() },
+      }),
+    );
   }
 }

@@ -6,6 +6,7 @@ import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { freezeModules } from "../../train/freeze.js";
+import { adaptEncoder } from "../../train/lora.js";
 import { Schedule } from "../../train/schedule.js";
 import { averageOf, stepParts, trainingAutocast } from "../../train/step-parts.js";
 import type { Training } from "./training.js";
@@ -22,7 +23,8 @@ export function newModel(config: ModelConfig, seed: number): RFDETRModel {
  * @throws ConfigError for modules to freeze that there are not
  */
 export function readyModel(model: RFDETRModel, settings: ReadySettings, device: string): string | null {
-  const frozen = freezeModules(model, settings);
+  const adapted = settings.backboneLora ? adaptEncoder(model) : null;
+  const frozen = [adapted, freezeModules(model, settings)].filter((text) => text !== null).join(". ") || null;
   if (device !== "cpu") model.to(device);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;

@@ -1,6 +1,7 @@
 // The state of a run, saved and restored: checkpoints, rollbacks, and the average in the model's place.
 import { noGrad, scope } from "@rfdetr/torch";
 import { CheckpointError, RfdetrError } from "../../support/errors.js";
+import { loadMerged } from "../../train/lora.js";
 import { readWeights } from "../../weights/weights.js";
 import { loweredRate } from "../faults/fault-policy.js";
 import { loadCheckpoint, momentTensors, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
@@ -89,7 +90,7 @@ export function saveSession({ directory, parts, ema, progress, settings, seed }:
 /** Puts the best weights into the model. Training is over: nothing puts the old ones back. */
 export function useBest({ directory, parts }: Session): void {
   const { tensors } = readWeights(directory.best);
-  parts.model.loadStateDict(tensors);
+  loadMerged(parts.model, tensors);
   for (const tensor of tensors.values()) tensor.dispose();
 }
 
