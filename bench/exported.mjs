@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 // @ts-check
-// One picture through exported files: in Node, in Chromium, in transformers.js where it is installed, and beside the
-// detector's own forward pass. From pixels of the model's size to detections: normalised, run, post-processed.
+// One picture through exported files: in Node, in OpenVINO, in Chromium, in transformers.js, and beside the detector's
+// own forward pass. From pixels of the model's size to detections: normalised, run, post-processed; OpenVINO and
+// transformers.js run the model alone.
 //
-//   node bench/exported.mjs [--model nano | --weights FILE] [--precision fp32,fp16] [--rounds 3] [--steps 15]
-//                           [--transformers DIR] [--json]
+//   node bench/exported.mjs [--model nano | --weights FILE --data DIR] [--precision fp32,fp16,int8] [--rounds 3]
+//                           [--steps 15] [--transformers DIR] [--python PATH] [--json]
 //
-// Each figure is the median of a fresh process, in turns. Without --weights they are those of a seed, which no
-// precision below fp32 can be proved with: their candidates differ by rounding alone. DIR is a folder whose
-// node_modules hold @huggingface/transformers. Chromium is skipped where there is none.
+// Each figure is the median of a fresh process, in turns. Without --weights they are filled and the data are drawn: what
+// such files detect means nothing. DIR is a folder whose node_modules hold
+// @huggingface/transformers, PATH a Python that has openvino. Chromium is skipped where there is none.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -19,15 +20,18 @@ import { parseArgs } from "node:util";
 import { letThreadsSleep, machineLine, median } from "rfdetr/support";
 import { chromiumPath, startChromium } from "../packages/rfdetr/dist/testing/pages/chromium.js";
 import { serve } from "../packages/rfdetr/dist/testing/pages/static-server.js";
+import { filledWeights } from "./filled-weights.mjs";
 
 const { values } = parseArgs({
   options: {
     model: { type: "string", default: "nano" },
     weights: { type: "string" },
-    precision: { type: "string", default: "fp32" },
+    data: { type: "string" },
+    precision: { type: "string", default: "fp32,fp16,int8" },
     rounds: { type: "string", default: "3" },
     steps: { type: "string", default: "15" },
     transformers: { type: "string" },
+    python: { type: "string" },
     json: { type: "boolean", default: false },
     child: { type: "string" },
   },
@@ -35,7 +39,7 @@ const { values } = parseArgs({
 const steps = Number(values.steps);
 const warmup = 4;
 
-/** @typedef {{ kind: "own" | "node" | "chromium" | "transformers", file: string, precision: string, side: number }} Turn */
+/** @typedef {{ kind: "own" | "node" | "openvino" | "chromium" | "transformers", file: string, precision: string, side: number }} Turn */
 
 /** Milliseconds of each step. @param {() => unknown} step */
 async function timed(step) {
@@ -63,6 +67,7 @@ async function measure({ kind, file, precision, side }) {
     const model = await OnnxModel.open(file);
     return timed(() => model.detect([pixels], [image]));
   }
+  if (kind === "openvino") return inOpenVino(file, precision, side);
   return kind === "chromium" ? inChromium(file, side) : inTransformers(file, side);
 }
 
@@ -118,30 +123,46 @@ async function inTransformers(folder, side) {
   return timed(() => model({ pixel_values: input }));
 }
 
-/** Writes the weights of a seed. @param {string} folder */
-async function seeded(folder) {
-  const { manualSeed } = await import("@rfdetr/torch");
-  const { RFDETRModel, resolveModel } = await import("rfdetr/model");
-  const { saveWeights } = await import("rfdetr/weights");
-  manualSeed(0);
-  const config = resolveModel(/** @type {any} */ (values.model));
-  const classNames = Array.from({ length: config.numClasses }, (_, i) => `class ${i}`);
-  const weights = join(folder, "weights.safetensors");
-  saveWeights(weights, new RFDETRModel(config).stateDict(), { classNames, config });
-  return weights;
+/**
+ * The forward pass alone.
+ * @param {string} file @param {string} hint `f32` or `bf16` @param {number} side @returns {number[]}
+ */
+function inOpenVino(file, hint, side) {
+  const script = `import json, sys, time, numpy, openvino
+path, hint, side, warmup, steps = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+model = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"})
+x, times = numpy.zeros((1, 3, side, side), numpy.float32), []
+for i in range(warmup + steps):
+    start = time.perf_counter()
+    model({"input": x})
+    times.append(1000 * (time.perf_counter() - start))
+print(json.dumps(times[warmup:]))`;
+  const args = ["-c", script, file, hint, ...[side, warmup, steps].map(String)];
+  return JSON.parse(execFileSync(values.python ?? "python3", args, { encoding: "utf8" }));
+}
+
+/** What OpenVINO can compute in here, such as FP32 and BF16. @returns {{ version: string, units: string[] }} */
+function openVino() {
+  const script = `import json, openvino
+units = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+print(json.dumps({"version": openvino.__version__.split("-")[0], "units": units}))`;
+  return JSON.parse(execFileSync(values.python ?? "python3", ["-c", script], { encoding: "utf8" }));
 }
 
 /** Writes the files of the weights. @param {string} folder */
 async function makeFiles(folder) {
   const { loadModel } = await import("rfdetr/weights");
   const { exportOnnx, makeGraph, writeOnnx } = await import("rfdetr/export");
-  const weights = values.weights ?? (await seeded(folder));
+  const { weights, data } =
+    values.weights === undefined
+      ? await filledWeights(folder, values.model)
+      : { weights: values.weights, data: values.data };
   const { model, classNames, config } = loadModel(weights);
   const files = [];
   for (const precision of /** @type {any[]} */ (values.precision.split(",")))
     for (const gridSample of precision === "fp32" ? [true, false] : [true]) {
       const out = join(folder, `${precision}${gridSample ? "" : "-gathers"}.onnx`);
-      await exportOnnx({ weights, out, precision, batch: 1, gridSample });
+      await exportOnnx({ weights, out, precision, batch: 1, gridSample, ...(data === undefined ? {} : { data }) });
       files.push({ name: `${precision}${gridSample ? "" : ", gathers"}`, file: out });
     }
   if (values.transformers !== undefined) {
@@ -160,6 +181,24 @@ async function makeFiles(folder) {
   return { weights, side: config.resolution, files, variant: config.variant };
 }
 
+/**
+ * Files in OpenVINO, in bfloat16 too where the processor has units for it.
+ * @param {{ name: string, file: string }[]} files @param {number} side
+ */
+function openVinoTurns(files, side) {
+  const { version, units } = openVino();
+  const hints = units.includes("BF16") ? ["f32", "bf16"] : ["f32"];
+  if (hints.length === 1) console.error("This processor has no bfloat16 units: OpenVINO has no row in bfloat16.");
+  return files
+    .filter(({ name }) => !name.includes("gathers"))
+    .flatMap(({ name, file }) =>
+      (name === "fp32" ? hints : ["f32"]).map((hint) => ({
+        ...{ kind: /** @type {const} */ ("openvino"), file, precision: hint, side },
+        name: `OpenVINO ${version}, ${name}, computing in ${hint}`,
+      })),
+    );
+}
+
 async function main() {
   const folder = mkdtempSync(join(tmpdir(), "rfdetr-bench-exported-"));
   try {
@@ -174,6 +213,10 @@ async function main() {
       ...files.map(({ name, file }) => ({
         ...{ kind: /** @type {const} */ ("node"), file, precision: "", side },
         ...{ name: `onnxruntime-node, ${name}`, size: size(file) },
+      })),
+      ...(values.python === undefined ? [] : openVinoTurns(files, side)).map((turn) => ({
+        ...turn,
+        size: size(turn.file),
       })),
       ...(chromiumPath() === null ? [] : files).map(({ name, file }) => ({
         ...{ kind: /** @type {const} */ ("chromium"), file, precision: "", side },

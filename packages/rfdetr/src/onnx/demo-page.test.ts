@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sharp } from "../data/images/sharp.js";
 import { smallOnnx, writeSmallOnnx } from "../testing/onnx-file.js";
 import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
-import { type StaticServer, serve } from "../testing/pages/static-server.js";
+import { serve } from "../testing/pages/static-server.js";
 import { writeDemoPage } from "./demo-page.js";
 import { type ExportMetadata, metadataEntries } from "./metadata.js";
 import { servePage } from "./serve-page.js";
@@ -163,8 +163,8 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
   afterAll(() => browser.close());
 
   /** Opens a page, and notes every request that leaves its origin. */
-  async function open(server: StaticServer, width = 1200): Promise<Page> {
-    const context = await browser.newContext({ viewport: { width, height: 900 } });
+  async function open(server: { url: string }, width = 1200, used = browser): Promise<Page> {
+    const context = await used.newContext({ viewport: { width, height: 900 } });
     context.on("request", (request) => {
       if (!request.url().startsWith(server.url) && !request.url().startsWith("blob:")) complaints.push(request.url());
     });
@@ -247,4 +247,79 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
     expect(await page.locator("#state").textContent()).toBe("Failed");
     await server.close();
   });
+
+  it("says why there is no camera", async () => {
+    const server = await servePage(site, 0);
+    const page = await open(server);
+    await found(page);
+    await page.getByRole("button", { name: "Camera" }).click();
+    await page.getByRole("alert").getByText("The camera cannot be used: ").waitFor();
+    await server.close();
+    expect(complaints.splice(0)).toEqual([]);
+  });
+
+  it("detects in the camera and in a video, pauses, and gives the camera back", async () => {
+    const withCamera = await startChromium({ camera: redAndGreen(join(folder, "camera.y4m")) });
+    const server = await servePage(site, 0);
+    const page = await open(server, 390, withCamera);
+    await found(page);
+    const seen = (what: string): Promise<unknown> =>
+      page.getByRole("img", { name: what, exact: true }).waitFor({ timeout: 15_000 });
+    await page.getByRole("button", { name: "Camera" }).click();
+    await seen("Found 1 red");
+    expect(await page.locator("#facts").textContent()).toMatch(/\d+ ms a picture/);
+    await page.getByRole("button", { name: "Pause" }).click();
+    expect(await page.evaluate(`document.querySelector("video").paused`)).toBe(true);
+    await page.getByRole("button", { name: "Go on" }).click();
+    expect(await page.evaluate(`document.querySelector("video").paused`)).toBe(false);
+    const track = await page.evaluateHandle(`document.querySelector("video").srcObject.getVideoTracks()[0]`);
+    const video = await page.evaluate<string>(recordedVideo);
+    const buffer = Buffer.from(video, "base64");
+    await page.locator("#file").setInputFiles({ name: "blue.webm", mimeType: "video/webm", buffer });
+    await seen("Found 1 <b>blue</b>");
+    expect(await track.evaluate((ended) => (ended as { readyState: string }).readyState)).toBe("ended");
+    expect(await page.getByRole("button", { name: "Pause" }).isVisible()).toBe(true);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(390);
+    await page.locator("#examples button").click();
+    await seen("Found 1 red, 1 <b>blue</b>");
+    expect(await page.getByRole("button", { name: "Pause" }).isVisible()).toBe(false);
+    await withCamera.close();
+    await server.close();
+    expect(complaints.splice(0)).toEqual([]);
+  });
 });
+
+/** A video in YUV4MPEG2 of 64 × 64 pixels: green, and red in the upper left quarter. */
+function redAndGreen(path: string): string {
+  const plane = (side: number, red: number, green: number): Uint8Array =>
+    Uint8Array.from({ length: side * side }, (_, i) => (i % side < side / 2 && i < (side * side) / 2 ? red : green));
+  const frame = [Buffer.from("FRAME\n"), plane(64, 81, 145), plane(32, 90, 54), plane(32, 240, 34)];
+  writeFileSync(path, Buffer.concat([Buffer.from("YUV4MPEG2 W64 H64 F10:1 Ip A1:1 C420\n"), ...frame, ...frame]));
+  return path;
+}
+
+/** Records a video of 64 × 64 pixels, green with a blue quarter at the lower right, in Base64. */
+const recordedVideo = `(async () => {
+  const canvas = new OffscreenCanvas(64, 64);
+  const context = canvas.getContext("2d");
+  const generator = new MediaStreamTrackGenerator({ kind: "video" });
+  const recorder = new MediaRecorder(new MediaStream([generator]), { mimeType: "video/webm" });
+  const parts = [];
+  recorder.ondataavailable = ({ data }) => parts.push(data);
+  const ended = new Promise((resolve) => (recorder.onstop = resolve));
+  recorder.start();
+  const writer = generator.writable.getWriter();
+  for (let i = 0; i < 10; i++) {
+    context.fillStyle = "#0f0";
+    context.fillRect(0, 0, 64, 64);
+    context.fillStyle = "#00f";
+    context.fillRect(32, 32, 32, 32);
+    await writer.write(new VideoFrame(canvas, { timestamp: i * 100_000 }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  recorder.stop();
+  await ended;
+  let text = "";
+  for (const byte of new Uint8Array(await new Blob(parts).arrayBuffer())) text += String.fromCharCode(byte);
+  return btoa(text);
+})()`;

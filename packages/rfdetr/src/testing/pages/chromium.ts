@@ -18,9 +18,24 @@ const softwareGpu = [
   ...["--use-angle=swiftshader", "--ignore-gpu-blocklist"],
 ];
 
-/** Starts a browser without a window. @param gpu whether it has WebGPU */
-export async function startChromium({ gpu = false }: { gpu?: boolean } = {}): Promise<Browser> {
+/**
+ * Starts a browser without a window.
+ * @param options whether it has WebGPU; a video in YUV4MPEG2 that its camera shows, to which every page has access
+ */
+export async function startChromium({
+  gpu = false,
+  camera,
+}: {
+  gpu?: boolean;
+  camera?: string;
+} = {}): Promise<Browser> {
   const executablePath = chromiumPath();
   if (executablePath === null) throw new Error("Expected Chromium but none is installed");
-  return await chromium.launch({ executablePath, args: ["--no-sandbox", ...(gpu ? softwareGpu : ["--disable-gpu"])] });
+  const args = ["--no-sandbox", ...(gpu ? softwareGpu : ["--disable-gpu"])];
+  if (camera !== undefined)
+    args.push(
+      ...["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+      `--use-file-for-fake-video-capture=${camera}`,
+    );
+  return await chromium.launch({ executablePath, args });
 }
