@@ -12,40 +12,46 @@ import type { Target } from "../data/target.js";
 export function uniforms(key: string, count: number): Float64Array {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(key)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return Float64Array.from({ length: count }, (_, i) => {
+  // A loop: a model has tens of millions, and `from` with a function takes ten times as long.
+  const numbers = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
     let x = (i + hash) | 0;
     x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
     x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
-    return (((x ^ (x >>> 16)) >>> 0) / 2 ** 32) * 2 - 1;
-  });
+    numbers[i] = (((x ^ (x >>> 16)) >>> 0) / 2 ** 32) * 2 - 1;
+  }
+  return numbers;
 }
 
-/** Value of a parameter from its uniform number, by the first rule that fits its key. */
-function rule(key: string, shape: number[]): (u: number) => number {
+/** What makes the value of a parameter of its uniform number, by the first rule that fits its key. */
+function rule(key: string, shape: number[]): { plus: number; times: number } {
   const numel = shape.reduce((a, b) => a * b, 1);
-  if (shape.length === 1 && key.endsWith("weight")) return (u) => 1 + 0.1 * u;
-  if (key.includes("lambda1")) return (u) => 0.5 + 0.1 * u;
-  if (key.includes("class_embed") && key.endsWith("bias")) return (u) => -4.6 + 0.1 * u;
-  if (key.endsWith("sampling_offsets.bias")) return (u) => 2 * u;
-  if (key.includes("embeddings") && !key.includes("projection")) return (u) => 0.5 * u;
-  if (key === "query_feat.weight") return (u) => 0.5 * u;
-  if (key === "refpoint_embed.weight") return (u) => 0.2 * u;
+  if (shape.length === 1 && key.endsWith("weight")) return { plus: 1, times: 0.1 };
+  if (key.includes("lambda1")) return { plus: 0.5, times: 0.1 };
+  if (key.includes("class_embed") && key.endsWith("bias")) return { plus: -4.6, times: 0.1 };
+  if (key.endsWith("sampling_offsets.bias")) return { plus: 0, times: 2 };
+  if (key.includes("embeddings") && !key.includes("projection")) return { plus: 0, times: 0.5 };
+  if (key === "query_feat.weight") return { plus: 0, times: 0.5 };
+  if (key === "refpoint_embed.weight") return { plus: 0, times: 0.2 };
   if (shape.length > 1) {
     const scale =
       Math.sqrt(3 / (numel / shape[0])) *
       (key.includes("bbox_embed") && key.endsWith("layers.2.weight") ? 0.3 : 1) *
       (key.endsWith("sampling_offsets.weight") ? 0.3 : 1);
-    return (u) => scale * u;
+    return { plus: 0, times: scale };
   }
-  return (u) => 0.1 * u;
+  return { plus: 0, times: 0.1 };
 }
 
 /** Fills every parameter, rounded to float32 whatever the model's dtype. */
 export function fillModel(model: nn.Module): void {
   noGrad(() => {
     for (const [key, parameter] of model.namedParameters()) {
-      const value = rule(key, parameter.shape);
-      const values = tensor(Float32Array.from(uniforms(key, parameter.numel), value), { shape: parameter.shape });
+      const { plus, times } = rule(key, parameter.shape);
+      const numbers = uniforms(key, parameter.numel);
+      const rounded = new Float32Array(numbers.length);
+      for (let i = 0; i < numbers.length; i++) rounded[i] = plus + times * (numbers[i] as number);
+      const values = tensor(rounded, { shape: parameter.shape });
       parameter.copy_(values);
       values.dispose();
     }
