@@ -12,7 +12,17 @@ import numpy as np
 import torch
 from _fill import fill
 from rfdetr import config as configs
-from rfdetr.models.lwdetr import build_model_from_config
+from rfdetr.models.lwdetr import build_criterion_from_config, build_model_from_config
+from rfdetr.utilities.tensors import NestedTensor
+
+# Parameters whose gradient norms are watched: head, encoder, decoder and queries.
+WATCHED = [
+    "class_embed.bias",
+    "backbone.0.encoder.encoder.embeddings.cls_token",
+    "backbone.0.encoder.encoder.encoder.layer.0.mlp.fc1.weight",
+    "transformer.decoder.layers.0.cross_attn.sampling_offsets.weight",
+    "query_feat.weight",
+]
 
 
 def build(name: str, **overrides):
@@ -64,6 +74,36 @@ def case(name: str, size: tuple[int, int], training: bool, **overrides) -> dict:
     }
 
 
+def targets(image: int) -> dict:
+    """Image b has 2 + b boxes."""
+    boxes = [[0.3 + 0.15 * k, 0.6 - 0.1 * k, 0.2 + 0.05 * k, 0.25 + 0.03 * image] for k in range(2 + image)]
+    return {
+        "boxes": torch.from_numpy(np.array(boxes, dtype=np.float32)).double(),
+        "labels": torch.tensor([(7 * k + 3 * image + 1) % 90 for k in range(2 + image)]),
+    }
+
+
+def training(name: str, side: int) -> dict:
+    """Loss terms and gradient norms of one step on two images."""
+    model = build(name)
+    fill(model)
+    model.double().train()
+    settings = configs.TrainConfig(dataset_dir="-", output_dir="-")
+    criterion, _ = build_criterion_from_config(getattr(configs, name)(device="cpu"), settings)
+    mask = torch.zeros(2, side, side, dtype=torch.bool)
+    terms = criterion.train()(model(NestedTensor(images(2, side, side), mask)), [targets(0), targets(1)])
+    total = sum(v * criterion.weight_dict[k] for k, v in terms.items() if k in criterion.weight_dict)
+    total.backward()
+    norms = {key: p.grad.norm().item() for key, p in model.named_parameters() if p.grad is not None}
+    return {
+        "side": side,
+        "terms": {key: term.item() for key, term in terms.items()},
+        "total": total.item(),
+        "norm": float(np.linalg.norm(list(norms.values()))),
+        "norms": {key: norms[key] for key in WATCHED},
+    }
+
+
 names = {
     "nano": "RFDETRNanoConfig",
     "small": "RFDETRSmallConfig",
@@ -79,6 +119,7 @@ goldens = {
         "oneWindow": case("RFDETRNanoConfig", (176, 176), False, num_windows=1),
         "fewTokens": case("RFDETRNanoConfig", (160, 128), True),
     },
+    "training": {"nano": training("RFDETRNanoConfig", 288), "base": training("RFDETRBaseConfig", 280)},
 }
 with open(sys.argv[1], "w") as file:
     json.dump(goldens, file, indent=1)
