@@ -22,8 +22,9 @@ export default defineConfig({
       "packages/*/setup/**/*.test.ts",
       "tools/**/*.test.ts",
     ],
-    // libtorch uses every core itself; test files side by side would only fight over them.
-    fileParallelism: false,
+    // Two files side by side: much of the time goes into what has one thread, such as starting commands and loading
+    // modules. libtorch uses every core itself; more files would only fight over them, and over memory.
+    maxWorkers: 2,
     pool: "forks",
     // Threads that spin while they wait make tests twenty times slower beside another job.
     // No test downloads weights, or depends on those that the machine has.
