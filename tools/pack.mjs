@@ -5,7 +5,7 @@
 //
 //   npm run pack -- DIR
 //
-// The last line that it prints installs them in an empty folder. The packages of the platforms are optional dependencies
+// The last line that it prints installs them in an empty folder. The packages of platforms are optional dependencies
 // of @rfdetr/torch in its tarball only: a checkout compiles its addon.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";

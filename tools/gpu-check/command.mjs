@@ -14,7 +14,7 @@ const run = promisify(execFile);
 /** Runs a program. @returns what it printed. @throws Error with the last line of its errors */
 async function outputOf(name, file, args, options) {
   try {
-    return (await run(file, args, { ...options, maxBuffer: 1 << 26 })).stdout;
+    return String((await run(file, args, { ...options, maxBuffer: 1 << 26 })).stdout);
   } catch (error) {
     const said = `${error.stdout ?? ""}\n${error.stderr ?? ""}`.trim().split("\n").at(-1);
     throw new Error(`${name}: ${said || error.message}`);

@@ -1,4 +1,4 @@
-// Where libtorch comes from: LIBTORCH, the one that was chosen before, the active Python's torch, the project's cache, a
+// Where libtorch comes from: LIBTORCH, the one that was chosen before, the active Python's torch, the cache, a
 // wheel; the first that fits.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";

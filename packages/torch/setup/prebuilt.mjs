@@ -101,7 +101,8 @@ function glibcOf(library) {
 
 /**
  * Makes the addon of a platform and its manifest.
- * @param {string} folder where they are put @param {string} [platform] this one, or one that it can be compiled for here
+ * @param {string} folder where they are put
+ * @param {string} [platform] this one, or one that it can be compiled for here
  * @throws SetupError where the compiler for it, or its libtorch, is missing
  */
 export async function makePrebuilt(folder, platform = platformHere) {

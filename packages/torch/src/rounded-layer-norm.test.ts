@@ -57,9 +57,12 @@ describe("rfdetr::rounded_layer_norm", () => {
             // The normalised values err by at most 9 · 2⁻⁹, in both of the terms of the input's gradient.
             const arrived = given[0].add(given[1].float()).double();
             const rows = inputs[0].double();
-            const scaled = arrived
-              .mul(inputs[1].double())
-              .div(ops.var(rows, { dim: [-1], keepdim: true, correction: 0 }).add(1e-6).sqrt());
+            const scaled = arrived.mul(inputs[1].double()).div(
+              ops
+                .var(rows, { dim: [-1], keepdim: true, correction: 0 })
+                .add(1e-6)
+                .sqrt(),
+            );
             const distance = (i: number): number => values[i].double().sub(exact[i]).norm().item();
             expect(distance(2)).toBeLessThan(0.036 * scaled.norm().item());
             expect(distance(3)).toBeLessThan(0.018 * arrived.norm().item());

@@ -66,9 +66,12 @@ describe.runIf(arch() === "x64")("the kernels of products and of attention", () 
     expect(results).toEqual(all);
   });
 
-  it.runIf(arch() === "x64" && hasInstructions("avx512_bf16"))("give the same on this CPU, which has the instructions", async () => {
-    const results = await run(folder, (source) => ownFlags(readFileSync(join(torch, source), "utf8")));
-    expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
-    expect(results).toEqual(all);
-  });
+  it.runIf(arch() === "x64" && hasInstructions("avx512_bf16"))(
+    "give the same on this CPU, which has the instructions",
+    async () => {
+      const results = await run(folder, (source) => ownFlags(readFileSync(join(torch, source), "utf8")));
+      expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
+      expect(results).toEqual(all);
+    },
+  );
 });

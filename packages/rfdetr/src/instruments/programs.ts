@@ -59,7 +59,8 @@ export async function measureProgram(
   const limits = isa === undefined ? {} : avx2Only;
   if (program === "rfdetr") {
     const own = isa === undefined ? {} : { RFDETR_ISA: isa };
-    const args = [ourCommand, "bench", what, "--model", model, ...counts, "--json"];
+    // The others run on the CPU, also where there is a GPU.
+    const args = [ourCommand, "bench", what, "--model", model, "--device", "cpu", ...counts, "--json"];
     return printed(process.execPath, args, { ...process.env, ...limits, ...own });
   }
   const env = { ...peerEnvironment(), ...limits };
