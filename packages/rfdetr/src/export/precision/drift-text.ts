@@ -10,7 +10,7 @@ const listed = 20;
  * A row for each form of the detector, then the detections that differ most. Errors of boxes are in pixels of the
  * model's input: the largest difference of an edge.
  */
-export function driftText({ images, threshold, forms, detections }: Drift): string {
+export function driftText({ images, threshold, forms, detections, missing }: Drift): string {
   const shown = detections.filter(({ score }) => score >= threshold).length;
   return `${[
     `${counted(detections.length, "detection")} on ${counted(images, "image")} (scores of 0.1 or more, at least the best 16 of each); ${shown} above ${threshold}`,
@@ -34,6 +34,7 @@ export function driftText({ images, threshold, forms, detections }: Drift): stri
       detections,
       forms.slice(1).map(({ name }) => name),
     ),
+    ...(missing.length === 0 ? [] : ["", ...missing]),
   ].join("\n")}\n`;
 }
 

@@ -45,9 +45,14 @@ describe("the drift of an exported detector", () => {
       ["ONNX float16, islands", "ONNX float32"],
       ["ONNX float16, whole", "ONNX float32"],
       ["ONNX int8", "ONNX float32"],
+      ["ONNX float32, wasm", "ONNX float32"],
     ]);
     expect(drift.forms.every(({ AP }) => AP !== null)).toBe(true);
     expect(drift.images).toBe(2);
+    expect(form("ONNX float32, wasm").error?.score.max).toBeLessThan(1e-5);
+    expect(drift.missing).toEqual([
+      expect.stringMatching(/^WebGPU has no row: .* rfdetr demo-page shows its error\.$/),
+    ]);
   });
 
   it("measures less for float32 than for float16, which is smaller", () => {
@@ -88,10 +93,12 @@ it("is shown as tables, with what a form lacks", () => {
       { image: 7, class: "cat", box: [0, 0, 1, 1], score: 0.75, forms: { second: { score: 0.5, box_px: 0.5 } } },
       { image: 8, class: "dog", box: [0, 0, 1, 1], score: 0.25, forms: { second: null } },
     ],
+    missing: ["A third form has no row: make it."],
   });
   expect(text).toContain("2 detections on 1 image (scores of 0.1 or more, at least the best 16 of each); 1 above 0.5");
   expect(text).toMatch(/^second +0.50 +0.50 +0.25 +0.25 +0 +1 +0.2500 +5.0 +2.00 KiB$/m);
   expect(text).toMatch(/^second +first +0.50 +0.50 +0.25 +0.25 +0 +1$/m);
   expect(text).toMatch(/^ *7 +cat +0.750 +0.500 0.50 px$/m);
   expect(text).toMatch(/^ *8 +dog +0.250 +none$/m);
+  expect(text.endsWith("\n\nA third form has no row: make it.\n")).toBe(true);
 });

@@ -11,6 +11,7 @@ import { Form, type FormError, formError, type Picture, picturesOf } from "./for
 import { lowerPrecision } from "./lower-precision.js";
 import { graphOf, type PreciseOptions, preciseGraph } from "./precise-graph.js";
 import { RunningGraph } from "./run-graph.js";
+import { hasWasm, WasmGraph } from "./wasm-graph.js";
 
 /** A form of the detector, with what it makes of the detections. */
 export interface DriftForm {
@@ -45,6 +46,8 @@ export interface Drift {
   threshold: number;
   forms: DriftForm[];
   detections: DriftDetection[];
+  /** Which forms have no row here, and how to get them: sentences. */
+  missing: string[];
 }
 
 /** What the drift is measured with. */
@@ -71,7 +74,8 @@ interface Runner {
 
 /**
  * Runs every form of a detector on the images of a proof: libtorch in float32 and under autocast, and onnxruntime with
- * files in float32, in float16 with islands, in float16 as a whole, and, where the images have ground truth, in int8.
+ * files in float32, in float16 with islands, in float16 as a whole, where the images have ground truth in int8, and
+ * where onnxruntime-web is installed in float32 in WebAssembly.
  */
 export async function measureDrift(model: RFDETRModel, options: DriftOptions): Promise<Drift> {
   const pictures: Picture[] = [];
@@ -106,6 +110,10 @@ export async function measureDrift(model: RFDETRModel, options: DriftOptions): P
   return {
     ...{ images: pictures.length, threshold, forms: described },
     detections: detectionsOf(forms, pictures, options.classNames),
+    missing: [
+      ...(hasWasm() ? [] : ["WebAssembly has no row: run npm install onnxruntime-web."]),
+      "WebGPU has no row: it is in browsers only, where the page of rfdetr demo-page shows its error.",
+    ],
   };
 }
 
@@ -126,6 +134,11 @@ function runnersOf(model: RFDETRModel, options: DriftOptions): Runner[] {
       const run = ({ pixels, size }: Picture) => running.run(pixels, size);
       return { bytes: running.bytes, run, release: () => running.release() };
     };
+  const wasm: Runner["open"] = async () => {
+    const running = await WasmGraph.open(graphOf(model, { ...options, batch: 1 }), path);
+    const run = ({ pixels, size }: Picture) => running.run(pixels, size);
+    return { bytes: running.bytes, run, release: () => running.release() };
+  };
   const precise = (precision: "fp32" | "fp16" | "int8") =>
     file(async () => (await preciseGraph(model, { ...options, precision, batch: 1, progress: () => {} })).graph);
   const whole = file(async () => {
@@ -141,6 +154,7 @@ function runnersOf(model: RFDETRModel, options: DriftOptions): Runner[] {
     { name: "ONNX float16, islands", from: single, open: precise("fp16") },
     { name: "ONNX float16, whole", from: single, open: whole },
     ...(images.split === null ? [] : [{ name: "ONNX int8", from: single, open: precise("int8") }]),
+    ...(hasWasm() ? [{ name: "ONNX float32, wasm", from: single, open: wasm }] : []),
   ];
 }
 
