@@ -7,9 +7,9 @@
 //   node bench/exported.mjs [--model nano | --weights FILE --data DIR] [--precision fp32,fp16,int8] [--rounds 3]
 //                           [--steps 15] [--transformers DIR] [--python PATH] [--json]
 //
-// Each figure is the median of a fresh process, in turns. Without --weights they are filled and the data are drawn: what
-// such files detect means nothing. DIR is a folder whose node_modules hold
-// @huggingface/transformers, PATH a Python that has openvino. Chromium is skipped where there is none.
+// Each figure is the median of a fresh process, in turns. Without --weights they are filled and the data are drawn:
+// what such files detect means nothing. DIR is a folder whose node_modules hold @huggingface/transformers, PATH a
+// Python that has openvino. Chromium is skipped where there is none.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

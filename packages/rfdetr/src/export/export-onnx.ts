@@ -46,7 +46,7 @@ export interface ExportOptions {
   reading?: ReadOptions;
   /** Whether to measure every precision on the same images, and to write the table beside the file. */
   report?: boolean;
-  /** Bytes of constants from which they lie in a file of their own, `NAME.onnx.data`; default: what protobuf can hold. */
+  /** Bytes of constants from which they lie in a second file, `NAME.onnx.data`; default: what protobuf can hold. */
   externalFrom?: number;
   /** Changes the graph before it is written: see {@link Graph}. */
   pass?: (graph: Graph) => void | Promise<void>;
@@ -81,7 +81,7 @@ export interface ExportResult {
  * are held to those of the model in float32. The proof is kept in the file. Nothing is left of a file that fails.
  * @throws CheckpointError if the weights cannot be loaded
  * @throws ModelConfigError if the model cannot have the resolution
- * @throws UsageError if a file to write exists, while another export writes it, or for `bf16`, in which no file can be proved
+ * @throws UsageError if a file to write exists, while another export writes it, or for `bf16`, which nobody could prove
  * @throws DataError if the dataset cannot be used
  * @throws ExportError if the file disagrees with the model; the message names the module where that begins
  * @example
@@ -97,15 +97,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   const { model, classNames, config } = loadModel(options.weights, options.reading);
   const [height, width] = options.resolution ?? [config.resolution, config.resolution];
   checkInputSize(config, height, width);
-  const data =
-    options.data === undefined
-      ? null
-      : {
-          data: options.data,
-          split: options.split ?? "valid",
-          ...(options.onBadImage && { onBadImage: options.onBadImage }),
-        };
-  const images = await proofImages(data, classNames, [height, width], batch === "dynamic" ? 4 : batch);
+  const images = await proofImages(dataOf(options), classNames, [height, width], batch === "dynamic" ? 4 : batch);
   const metadata: ExportMetadata = {
     variant: config.variant,
     resolution: [height, width],
@@ -171,6 +163,11 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   } finally {
     place.discard();
   }
+}
+
+/** The dataset of a proof; null where drawn images prove the file. */
+function dataOf({ data, split = "valid", onBadImage }: ExportOptions): Parameters<typeof proofImages>[0] {
+  return data === undefined ? null : { data, split, ...(onBadImage && { onBadImage }) };
 }
 
 /** What the input of every file has gone through. */
