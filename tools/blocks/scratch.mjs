@@ -22,7 +22,14 @@ export async function makeTemplate(folder, rfdetr) {
     for (const [i, category] of annotations.categories.entries()) category.name = ["heron", "robin"][i];
     writeFileSync(file, JSON.stringify(annotations));
   }
-  const settings = { epochs: 1, multi_scale: "off", num_workers: 0, monitor_interval: 1, checkpoint_interval: 1 };
+  const settings = {
+    epochs: 1,
+    plots: false,
+    multi_scale: "off",
+    num_workers: 0,
+    monitor_interval: 1,
+    checkpoint_interval: 1,
+  };
   const flags = Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`]);
   const train = ["train", "--data", "birds", "--model", "tiny", "--batch", "8", "--seed", "0", "--plain", ...flags];
   await rfdetr([...train, "--out", "runs/nano"]);

@@ -27,6 +27,7 @@ export function wordsToRun(words, isFree) {
     if (words[i - 1] === "--weights" && published.includes(word)) return "runs/nano";
     // As many as show that several work together, and as many pixels as show that they need be no square.
     if (words[i - 1] === "--processes") return String(Math.min(2, Number(word)));
+    if (words[i - 1] === "--steps") return "1";
     if (words[i - 1] === "--resolution") return command === "train" ? "128" : "96x160";
     if (words[i - 1] === "--epochs" && words.includes("--resume")) return "2";
     return word;
