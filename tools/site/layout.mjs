@@ -11,6 +11,7 @@ import { escaped } from "./render.mjs";
  */
 export function layout(page, navigation) {
   const to = (/** @type {string} */ url) => posix.relative(posix.dirname(page.url), url);
+  const top = to("index.html").replace(/index\.html$/, "");
   const groups = navigation.map(({ title, pages }) => {
     const items = pages.map(({ url, title }) => {
       const here = url === page.url ? ' aria-current="page"' : "";
@@ -40,7 +41,7 @@ export function layout(page, navigation) {
 <a class="skip" href="#content">Skip to the text</a>
 <header>
 <a class="home" href="${to("index.html")}">RF-DETR in TypeScript</a>
-<search><input type="search" hidden placeholder="Search" aria-label="Search the pages" data-top="${to("index.html").replace(/index\.html$/, "")}"><ol></ol></search>
+<search><input type="search" hidden placeholder="Search" aria-label="Search the pages" data-top="${top}"><ol></ol></search>
 <details><summary>Pages</summary><nav aria-label="All pages">${groups.join("\n")}</nav></details>
 </header>
 <main id="content">
