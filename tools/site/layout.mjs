@@ -41,7 +41,9 @@ export function layout(page, navigation) {
 <a class="skip" href="#content">Skip to the text</a>
 <header>
 <a class="home" href="${to("index.html")}">RF-DETR in TypeScript</a>
-<search><input type="search" hidden placeholder="Search" aria-label="Search the pages" data-top="${top}"><ol></ol></search>
+<search>
+<input type="search" hidden placeholder="Search" aria-label="Search the pages" data-top="${top}"><ol></ol>
+</search>
 <details><summary>Pages</summary><nav aria-label="All pages">${groups.join("\n")}</nav></details>
 </header>
 <main id="content">
