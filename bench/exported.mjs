@@ -7,14 +7,14 @@
 //   node bench/exported.mjs [--model nano | --weights FILE --data DIR] [--precision fp32,fp16,int8] [--rounds 3]
 //                           [--steps 15] [--transformers DIR] [--python PATH] [--json]
 //
-// Each figure is the median of a fresh process, in turns. Without --weights they are filled and the data are drawn:
-// what such files detect means nothing. DIR is a folder whose node_modules hold @huggingface/transformers, PATH a
-// Python that has openvino. Chromium is skipped where there is none.
+// Each figure is the median of a fresh process, in turns; --rounds 0 shows how long each export takes and no more.
+// Without --weights they are filled and the data are drawn: what such files detect means nothing. DIR is a folder whose
+// node_modules hold @huggingface/transformers, PATH a Python that has openvino. Chromium is skipped where there is none.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { letThreadsSleep, machineLine, median } from "rfdetr/support";
@@ -162,7 +162,10 @@ async function makeFiles(folder) {
   for (const precision of /** @type {any[]} */ (values.precision.split(",")))
     for (const gridSample of precision === "fp32" ? [true, false] : [true]) {
       const out = join(folder, `${precision}${gridSample ? "" : "-gathers"}.onnx`);
-      await exportOnnx({ weights, out, precision, batch: 1, gridSample, ...(data === undefined ? {} : { data }) });
+      const began = performance.now();
+      const images = data === undefined || precision === "fp32" ? {} : { data };
+      await exportOnnx({ weights, out, precision, batch: 1, gridSample, ...images });
+      console.error(`${basename(out)}: made and proved in ${((performance.now() - began) / 1000).toFixed(1)} s`);
       files.push({ name: `${precision}${gridSample ? "" : ", gathers"}`, file: out });
     }
   if (values.transformers !== undefined) {
@@ -227,6 +230,7 @@ async function main() {
         ...{ name: "transformers.js in Node, fp32", size: size(join(file, "onnx", "model.onnx")) },
       })),
     ];
+    if (values.rounds === "0") return;
     /** @type {number[][]} medians of the rounds */
     const rounds = turns.map(() => []);
     const args = [...process.argv.slice(1), "--child"];
