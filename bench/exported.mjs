@@ -9,7 +9,7 @@
 //
 // Each figure is the median of a fresh process, in turns; --rounds 0 shows how long each export takes and no more.
 // Without --weights they are filled and the data are drawn: what such files detect means nothing. DIR is a folder whose
-// node_modules hold @huggingface/transformers, PATH a Python that has openvino. Chromium is skipped where there is none.
+// node_modules hold @huggingface/transformers, PATH a Python with openvino. Chromium is skipped where there is none.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
