@@ -25,8 +25,8 @@ function row(index) {
 const rows = (first, length) => ({ length, get: (/** @type {number} */ index) => row(first + index) });
 
 const detector = await RFDETR.create(model);
-const run = detector.train({ data: { train: rows(0, 48), valid: rows(48, 12) }, epochs: Number(epochs) });
+const run = detector.train({ data: { train: rows(0, 24), valid: rows(24, 6) }, epochs: Number(epochs) });
 for await (const event of run) if (event.type === "epoch") console.log(event.epoch, event.loss, event.ap50);
-const { image } = row(60);
+const { image } = row(30);
 console.log(await detector.predict(/** @type {import("rfdetr").RawImage} */ (image), { threshold: 0.3 }));
 await detector.dispose();
