@@ -16,7 +16,9 @@ export interface ListedDataset {
 }
 
 const schema = z.strictObject({
-  datasets: z.array(z.strictObject({ path: z.string().min(1), share: z.number().positive().optional() })).min(1),
+  datasets: z
+    .array(z.strictObject({ path: z.string().min(1), share: z.number().positive().max(1e9).optional() }))
+    .min(1),
 });
 
 /**

@@ -47,27 +47,27 @@ function mapped({ boxes, labels, areas }: Regions, map: Int32Array): Regions {
   return { boxes, areas, labels: labels.map((label) => map[label]) };
 }
 
-/** The classes of all datasets, in the order in which they come. */
+/** The classes of all datasets, in the order in which they come. What one dataset spells in two ways is two classes. */
 function joinClasses(opened: readonly OpenedDataset[]): string[] {
-  const names: string[] = [];
+  const names = new Set<string>();
   const first = new Map<string, { name: string; path: string }>();
   for (const { path, splits } of opened)
     for (const name of Object.values(splits)[0].classNames) {
+      if (names.has(name)) continue;
       const key = name
         .normalize("NFC")
         .trim()
         .toLowerCase()
         .replaceAll(/[\s_-]+/g, " ");
       const known = first.get(key);
-      if (known === undefined) {
-        first.set(key, { name, path });
-        names.push(name);
-      } else if (known.name !== name && known.path !== path)
+      if (known !== undefined && known.path !== path)
         throw new DataError(
           `Expected one spelling of each class but ${known.path} has ${JSON.stringify(known.name)} and ${path} has ${JSON.stringify(name)}: rename one of them`,
         );
+      if (known === undefined) first.set(key, { name, path });
+      names.add(name);
     }
-  return names;
+  return [...names];
 }
 
 /** A class that a dataset does not have is background in its images, also where it is there. */

@@ -30,6 +30,8 @@ describe("several datasets", () => {
     for (const name of ["pond", "wood", "shore"]) await writeCoco(join(home, name));
     rename(join(home, "wood"), ["owl", "heron"]);
     rename(join(home, "shore"), ["Owl", "gull"]);
+    await writeCoco(join(home, "isle"));
+    rename(join(home, "isle"), ["Gull", "gull"]);
   });
 
   it("are joined: classes by name, images side by side with new ids, shares out of one", () => {
@@ -50,6 +52,12 @@ describe("several datasets", () => {
     expect(hasSplit(path, "test")).toBe(false);
   });
 
+  it("keep classes apart that one of them spells in two ways", () => {
+    const [train] = openDatasets(list({ datasets: [{ path: "pond" }, { path: "isle" }] }), ["train"]);
+    expect(train.classNames).toEqual(["duck", "owl", "Gull", "gull"]);
+    expect(train.images.map(({ labels }) => [...labels])).toEqual([[1, 0], [0], [3, 2], [2]]);
+  });
+
   it("need no shares", () => {
     const [train] = openDatasets(list({ datasets: [{ path: "pond" }, { path: "wood" }] }), ["train"]);
     expect(train.parts?.map(({ share }) => share)).toEqual([null, null]);
@@ -64,7 +72,7 @@ describe("several datasets", () => {
       [{ path: "pond", share: 1 }, { path: "wood" }],
       /Expected a share for every dataset of .*, or for none, but wood has none/,
     ],
-    [[{ path: "pond", share: -1 }], /Expected another value for datasets.0.share but received -1/],
+    [[{ path: "pond", share: -1 }], /Expected a number above 0 for datasets.0.share but received -1/],
     [[{ path: "pond" }, { path: "./pond/" }], /Expected each dataset once in .* but .*pond is there twice/],
     [[{ folder: "pond" }], /for datasets.0.path but received nothing|Expected another value for datasets.0/],
     [[], /for datasets but received \[\]/],

@@ -166,7 +166,7 @@ describe("checkpoints", () => {
 
   it.each([
     [{ step: "x" }, 'Expected number for progress.step but received "x"'],
-    [{ step: -1 }, "Expected another value for progress.step but received -1"],
+    [{ step: -1 }, "Expected a number of at least 0 for progress.step but received -1"],
     [{ epochSums: null }, "Expected object for progress.epochSums but received null"],
     [{ scaler: { scale: [] } }, "for progress.scaler.scale but received []"],
     [{ finished: undefined }, "Expected boolean for progress.finished but received nothing"],

@@ -7,6 +7,17 @@ export function schemaFault(schema: z.ZodType, value: unknown): string | null {
   if (issue === undefined) return null;
   const name = issue.path.join(".") || "the whole";
   const received = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null)?.[key], value);
-  const wanted = issue.code === "invalid_type" ? issue.expected : "another value";
+  const wanted = issue.code === "invalid_type" ? issue.expected : (boundOf(issue) ?? "another value");
   return `Expected ${wanted} for ${name} but received ${shown(received)}`;
 }
+
+/** What a number is to be. */
+function boundOf(issue: z.core.$ZodIssue): string | null {
+  const isNumber = "origin" in issue && (issue.origin === "number" || issue.origin === "int");
+  if (issue.code === "too_small" && isNumber) return `a number ${bound(issue.inclusive, "above")} ${issue.minimum}`;
+  if (issue.code === "too_big" && isNumber) return `a number ${bound(issue.inclusive, "below")} ${issue.maximum}`;
+  return null;
+}
+
+const bound = (inclusive: boolean | undefined, beyond: "above" | "below"): string =>
+  inclusive === false ? beyond : beyond === "above" ? "of at least" : "of at most";
