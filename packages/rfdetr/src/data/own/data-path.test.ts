@@ -32,5 +32,6 @@ it("several datasets become a file that names them, the same for the same list",
     ["pond", 'Expected { path, share } for each of several datasets but received "pond"'],
   ] as const)
     await expect(dataPath([part] as never, runs)).rejects.toThrow(message);
+  await expect(dataPath([], runs)).rejects.toThrow("received an empty list");
   expect([isGivenData("pond"), isGivenData(data), isGivenData({ train: [] })]).toEqual([false, true, true]);
 });

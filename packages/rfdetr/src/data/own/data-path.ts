@@ -30,6 +30,7 @@ export const isGivenData = (value: unknown): value is GivenData => Array.isArray
  */
 export async function dataPath(data: GivenData, parent: string, options: GatherOptions = {}): Promise<string> {
   if (isOwnData(data)) return (await gatherInto(parent, data, options)).folder;
+  if (data.length === 0) throw new ConfigError("Expected a dataset or several but received an empty list");
   const home = resolve(parent);
   const datasets: { path: string; share?: number }[] = [];
   for (const part of data) {

@@ -137,6 +137,13 @@ describe("an own dataset", () => {
     await expect(gatherInto(parent, { train: [row], valid, vallid: [] } as never)).rejects.toThrow(/received vallid/);
     const signal = AbortSignal.abort(new Error("stopped"));
     await expect(gatherInto(parent, { train: [row], valid }, { signal })).rejects.toThrow("stopped");
+    const later = new AbortController();
+    const get = (index: number) => (index === 0 ? row : new Promise<OwnRow>(() => later.abort(new Error("stopped"))));
+    await expect(gatherInto(parent, { train: { length: 2, get }, valid }, later)).rejects.toThrow("stopped");
+    await expect(gatherInto(parent, null as never)).rejects.toThrow("Expected { train, valid } as an own dataset");
+    await expect(gatherInto(parent, { train: [row], valid, classNames: "duck" as never })).rejects.toThrow(
+      'Expected a list of texts as classNames of an own dataset but received "duck"',
+    );
     expect(readdirSync(parent)).toEqual([]);
     const { folder } = await gatherInto(parent, { train: [{ ...row, boxes: [[6, 3, 60, 12]] }], valid });
     expect(openDataset(folder, "train").warnings).toEqual([

@@ -20,6 +20,7 @@ import { putFile, refuseExisting } from "../write/write-dataset.js";
 import {
   type CheckedRow,
   checkRow,
+  isOwnData,
   type OwnData,
   type OwnDataset,
   type OwnRow,
@@ -132,6 +133,7 @@ async function gather(
 }
 
 function splitsOf(data: OwnData): [Split, OwnDataset][] {
+  if (!isOwnData(data)) throw new DataError(`Expected { train, valid } as an own dataset but received ${shown(data)}`);
   const unknown = Object.keys(data).find((key) => key !== "classNames" && !splits.includes(key as Split));
   if (unknown !== undefined)
     throw new DataError(`Expected train, valid, test and classNames of an own dataset but received ${unknown}`);
@@ -166,14 +168,35 @@ async function storeRows(dataset: OwnDataset, store: Store, options: GatherOptio
   const { autoOrient = true, onProgress, signal } = options;
   const total = "get" in dataset ? dataset.length : null;
   const stored: StoredRow[] = [];
-  for await (const row of rowsOf(dataset, store.split)) {
-    signal?.throwIfAborted();
+  for await (const row of untilAborted(rowsOf(dataset, store.split), signal)) {
     const place = { split: store.split, index: stored.length };
     stored.push(await storeRow(checkRow(row, place), place, store, autoOrient));
     onProgress?.(store.split, stored.length, total);
   }
   if (stored.length === 0) throw new DataError(`Expected rows in the ${store.split} dataset but it has none`);
   return stored;
+}
+
+/** A row may never come: who stops does not wait for it. @throws the reason of the signal */
+async function* untilAborted(rows: AsyncGenerator<unknown>, signal?: AbortSignal): AsyncGenerator<unknown> {
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal?.reason);
+  });
+  aborted.catch(() => {});
+  signal?.addEventListener("abort", abort);
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const next = await Promise.race([rows.next(), aborted]);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    // It ends at once, or when the row comes for which nobody waits.
+    rows.return(undefined).catch(() => {});
+  }
 }
 
 async function* rowsOf(dataset: OwnDataset, split: Split): AsyncGenerator<unknown> {
@@ -249,6 +272,8 @@ function inRow<T>(place: RowPlace, read: () => T): T {
 /** @throws DataError for labels that are no classes */
 function classesOf(given: readonly string[] | undefined, read: readonly [Split, StoredRow[]][]): string[] {
   if (given !== undefined) {
+    if (!Array.isArray(given) || !given.every((name) => typeof name === "string"))
+      throw new DataError(`Expected a list of texts as classNames of an own dataset but received ${shown(given)}`);
     const twice = given.find((name, i) => given.indexOf(name) !== i);
     if (twice !== undefined) throw new DataError(`Expected different classNames but ${twice} is there twice`);
     return [...given];
