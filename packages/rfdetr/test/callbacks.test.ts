@@ -171,6 +171,15 @@ describe("the state of callbacks", () => {
     expect(() => runner.saved()).toThrow("Expected a state that JSON keeps as it is of the callbacks state");
   });
 
+  it("is refused by the name of its callbacks where it contains itself, and missed where they have another name", async () => {
+    const { runner } = await openCallbacks(
+      moduleFile("loop", 'const a = {}; a.a = a; export default { name: "loop", state: () => a, load() {} };'),
+    );
+    expect(() => runner.saved()).toThrow("state of the callbacks loop failed: Converting circular structure");
+    const saved = { states: { loop: 1, before: 2 }, lrFactors: { slower: 0.5 }, stopped: null };
+    expect(runner.missing(saved)).toEqual(["before", "slower"]);
+  });
+
   it("keeps a method to its object", async () => {
     const code = `class Count { n = 0; onStep() { return { metrics: { n: ++this.n } }; } state() { return this.n; }
       load(n) { this.n = n; } }

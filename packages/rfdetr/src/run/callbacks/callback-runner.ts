@@ -55,6 +55,12 @@ export class CallbackRunner {
     this.#callbacks = callbacks;
   }
 
+  /** Names in what a checkpoint kept that no callbacks have now: nobody takes up what stands there. */
+  missing({ states, lrFactors }: SavedCallbacks): string[] {
+    const saved = Object.keys({ ...states, ...lrFactors });
+    return saved.filter((name) => this.#callbacks.every((callbacks) => callbacks.name !== name));
+  }
+
   /** What all learning rates are multiplied by. */
   get lrFactor(): number {
     return [...this.#factors.values()].reduce((product, factor) => product * factor, 1);
@@ -75,7 +81,12 @@ export class CallbackRunner {
     const states: Record<string, JsonValue> = {};
     for (const callbacks of this.#callbacks) {
       if (callbacks.state === undefined) continue;
-      const state = attempt(callbacks, "state", () => callbacks.state?.());
+      const state = attempt(callbacks, "state", () => {
+        const given = callbacks.state?.();
+        // It throws for what contains itself.
+        JSON.stringify(given);
+        return given;
+      });
       const fault = schemaFault(json, state);
       if (fault !== null)
         throw new CallbackError(

@@ -175,11 +175,21 @@ export function compareData({ config, dataNamed }: ResumedRun, data: TrainData, 
   return [...differences, ...moduleDifferences(config.data.modules, data.modules)];
 }
 
-/** That the module of the callbacks has changed since the run was last continued, in words; empty where it has not. */
-export function changedCallbacks({ callbacksHash, settings }: Session, before: RunConfig): string[] {
+/**
+ * What has changed in the callbacks since the run was last continued, in words: the module, and names that are gone.
+ * @returns empty where nothing has
+ */
+export function changedCallbacks(session: Session, before: RunConfig): string[] {
+  const { callbacksHash, callbacks, settings, progress } = session;
+  const missing = progress.callbacks === undefined ? [] : (callbacks?.missing(progress.callbacks) ?? []);
+  const lost = missing.map(
+    (name) =>
+      `The run has no callbacks ${name} any more: what they remembered and their learning rate factor are dropped`,
+  );
   const old = before.callbacks_sha256;
-  if (callbacksHash === null || old === undefined || old === callbacksHash) return [];
+  if (callbacksHash === null || old === undefined || old === callbacksHash) return lost;
   return [
+    ...lost,
     `The callbacks in ${settings.callbacks} have changed since the run began or was last continued (SHA-256 ${old.slice(0, 12)}… → ${callbacksHash.slice(0, 12)}…): it goes on with them as they are`,
   ];
 }
