@@ -2,6 +2,7 @@
 import { existsSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { nodeHeaders, torch } from "./addon.mjs";
+import { chosenLibtorch, toForget } from "./chosen.mjs";
 import { findCompiler } from "./compile.mjs";
 import { resolveEngine } from "./engine.mjs";
 import { cacheFolder } from "./machine.mjs";
@@ -47,7 +48,15 @@ export async function look(root, done) {
     const python = pythonWithPip();
     const way =
       python === null ? `from ${host} (there is no Python with pip for another way)` : `from ${host}, or by pip`;
-    add("libtorch", false, "not there yet", `${setup}, which downloads it (at most 540 MB) ${way}`);
+    const chosen = chosenLibtorch();
+    if (chosen === "") add("libtorch", false, "not there yet", `${setup}, which downloads it (at most 540 MB) ${way}`);
+    else
+      add(
+        "libtorch",
+        false,
+        `${chosen}, which was chosen, cannot be used`,
+        `unset LIBTORCH, or forget it: ${toForget}`,
+      );
     let folder = cacheFolder();
     while (!existsSync(folder)) folder = dirname(folder);
     const { bavail, bsize } = statfsSync(folder);
