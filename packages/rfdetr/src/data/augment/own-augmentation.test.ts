@@ -83,6 +83,12 @@ describe("an own augmentation", () => {
     expect(() => hashModules([{ module: "/no/such.mjs", export: "dim" }])).toThrow(
       "Expected a module of augmentations but /no/such.mjs does not exist",
     );
+    const compiled = module.replace("own.mjs", "dim.js");
+    const source = module.replace("own.mjs", "dim.ts");
+    writeFileSync(source, "");
+    expect(() => hashModules([{ module: compiled, export: "dim" }])).toThrow(
+      `Expected a module of augmentations but ${compiled} does not exist: compile ${source}`,
+    );
     expect(() => augment(sample, config, new Rng(1))).toThrow("but aug_config has Own");
     expect(() => checkAugConfig({ Own: { modul: "x" } })).toThrow(/for Own/);
     expect(ownFunctions({ HorizontalFlip: { p: 1 } })).toEqual([]);

@@ -88,7 +88,11 @@ export async function loadFunctions(functions: readonly OwnFunction[]): Promise<
 export function hashModules(functions: readonly OwnFunction[]): Record<string, string> {
   return Object.fromEntries(
     functions.map(({ module }) => {
-      if (!existsSync(module)) throw new ConfigError(`Expected a module of augmentations but ${module} does not exist`);
+      if (!existsSync(module)) {
+        const source = module.replace(/js$/, "ts");
+        const remedy = source !== module && existsSync(source) ? `: compile ${source}` : "";
+        throw new ConfigError(`Expected a module of augmentations but ${module} does not exist${remedy}`);
+      }
       return [module, createHash("sha256").update(readFileSync(module)).digest("hex")];
     }),
   );
