@@ -157,6 +157,9 @@ describe("a detector that predicts", () => {
     await detector.dispose();
     await detector.dispose();
     await expect(detector.predict(photos[0])).rejects.toThrow("was disposed of");
+    await expect(detector.evaluate({ data: folder })).rejects.toThrow("was disposed of");
+    await expect(detector.export({ out: join(folder, "late.onnx") })).rejects.toThrow("was disposed of");
+    expect(() => detector.train({ data: folder })).toThrow("was disposed of");
     await expect(RFDETR.create("nano", { weights })).rejects.toThrow(
       `Expected weights of nano but ${weights} are those of tiny`,
     );

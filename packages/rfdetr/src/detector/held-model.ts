@@ -55,11 +55,19 @@ export class HeldModel {
     this.#free();
   }
 
+  /** @throws UsageError if the detector was disposed of */
+  checkUse(): void {
+    if (this.#disposed)
+      throw new UsageError(`Expected a detector that is in use but this ${this.name} was disposed of`);
+  }
+
   /**
    * The path of the weights. Published ones are downloaded if need be.
    * @throws CheckpointError where there are none
+   * @throws UsageError if the detector was disposed of
    */
   async trained(): Promise<string> {
+    this.checkUse();
     if (this.#weights === null)
       throw new CheckpointError(
         `This ${this.name} detector has no weights: give some to RFDETR.create, or train it first`,
@@ -75,8 +83,7 @@ export class HeldModel {
    */
   async loaded(): Promise<RemoteModel> {
     const weights = await this.trained();
-    if (this.#disposed)
-      throw new UsageError(`Expected a detector that is in use but this ${this.name} was disposed of`);
+    this.checkUse();
     this.#remote ??= this.#start(weights);
     const model = await this.#remote;
     if (!model.ended) return model;

@@ -68,6 +68,7 @@ function checkTrainOptions(options: DetectorTrainOptions, model: string): void {
  */
 export function startTraining(held: HeldModel, options: DetectorTrainOptions): TrainRun {
   checkTrainOptions(options, held.name);
+  held.checkUse();
   if (held.weights !== null && isExported(held.weights))
     throw new CheckpointError(
       `Expected weights that can be trained but ${held.weights} is an exported file: load the weights that it was made of`,

@@ -78,10 +78,10 @@ describe("a run on a terminal", () => {
       "step 214 skipped, loss scale 65536 → 32768: gradient of class_embed.weight not finite, first in",
       "  transformer.decoder.layers.1.cross_attn",
       "",
-      "  epoch    step     loss   class     AP   AP50   AP75    scale  skipped   img/s     time",
-      "   1/50      94   10.500   1.000  0.500  0.700      –    65536        2    12.3     1:05  best",
+      "  epoch    step     loss val loss     AP   AP50   AP75    scale  skipped   img/s     time",
+      "   1/50      94   10.500   11.250  0.500  0.700      –    65536        2    12.3     1:05  best",
       "warning: An image is left out. 鳥.jpg does not decode",
-      "   2/50      94   10.500   1.000  0.500  0.700      –    65536        2    12.3     1:05",
+      "   2/50      94   10.500   11.250  0.500  0.700      –    65536        2    12.3     1:05",
       " 1:02:03 left (13:02) · epoch 3/50 ━━╸─────── 28 % · loss 12.346 · 12 img/s",
     ]);
   });
@@ -149,7 +149,7 @@ describe("a run without a live line", () => {
     "note: The batch size is 16: as many as fit",
     expect.stringMatching(/^step 214 skipped, loss scale 65536 → 32768: /),
     "",
-    expect.stringMatching(/^ {2}epoch +step +loss +class +box +giou +AP +AP50 +AP75 +lr +scale .* time$/),
+    expect.stringMatching(/^ {2}epoch +step +loss +class +box +giou +val loss +AP +AP50 +AP75 +lr +scale .* time$/),
     expect.stringMatching(/^ {3}1\/50 .* 1:05 {2}best$/),
     "warning: An image is left out. 鳥.jpg does not decode",
     expect.stringMatching(/^ {3}2\/50 .* 1:05$/),

@@ -91,6 +91,8 @@ describe("an own dataset", () => {
     ["no row", null, "Expected { image, boxes, labels } for row 1 of the train dataset but received null"],
     ["no image", { image: undefined }, "pixels { data, width, height, channels } for the image of row 1"],
     ["a missing file", { image: "/no/such.png" }, "/no/such.png cannot be read: there is no such file (row 1 of the"],
+    ["a picture elsewhere", { image: "https://birds.example/1.png" }, "the image of row 1 of the train dataset but"],
+    ["a file elsewhere", { image: "file://host/1.png" }, "the image of row 1 of the train dataset but received"],
     ["bytes of no picture", { image: Buffer.from("text") }, "row 1 of the train dataset is of no known kind"],
     ["too few bytes", { image: { data: pixels, width: 9, height: 6, channels: 3 } }, "Expected 162 bytes for the 9×6"],
     [

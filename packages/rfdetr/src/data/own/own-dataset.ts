@@ -139,8 +139,10 @@ function boxesOf(value: unknown, where: string): CheckedBox["corners"][] {
 }
 
 function imageOf(value: unknown, where: string): CheckedRow["image"] {
-  if (typeof value === "string" && value !== "") return /^file:\/\//i.test(value) ? fileURLToPath(value) : value;
-  if (value instanceof URL && value.protocol === "file:") return fileURLToPath(value);
+  const isUrl = typeof value === "string" && /^[a-z][a-z\d+.-]+:\/\//i.test(value) && URL.canParse(value);
+  const url = isUrl ? new URL(value) : value;
+  if (url instanceof URL && url.protocol === "file:" && url.host === "") return fileURLToPath(url);
+  if (typeof value === "string" && value !== "" && url === value) return value;
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
   if (value instanceof Uint8Array) return value;
   if (typeof value === "object" && value !== null && "data" in value) return pixelsOf(value, where);
