@@ -52,9 +52,11 @@ describe("a run whose validation split has no objects", () => {
       summary: { AP: null, AP50: null, stop_reason: "finished" },
     });
     const [header, ...rows] = file("metrics.csv").trim().split("\n");
-    const columns = header.split(",").flatMap((name, i) => (name.startsWith("val/") ? [i] : []));
+    const columns = header.split(",").flatMap((name, i) => (/^val\/A[PR]/.test(name) ? [i] : []));
     expect(columns.length).toBeGreaterThan(5);
     for (const row of rows) for (const i of columns) expect(row.split(",")[i]).toBe("");
+    // What is found where there is nothing costs, so there is a loss.
+    for (const row of rows) expect(Number(row.split(",")[header.split(",").indexOf("val/loss")])).toBeGreaterThan(0);
     expect(JSON.parse(file("evaluation.json"))).toMatchObject({ AP: null, AR100: null, per_class: [{ AP: null }, {}] });
     expect(JSON.parse(file("summary.json"))).toMatchObject({ AP: null, AP50: null });
     const board = readdirSync(join(folder, "run")).find((name) => name.startsWith("events.out")) as string;
