@@ -13,7 +13,10 @@ const tar = (...args: string[]): string => execFileSync("tar", args, { cwd: fold
 const json = (tarball: string, file: string) => JSON.parse(tar("-xOzf", tarball, `package/${file}`));
 
 beforeAll(() => {
-  execFileSync(process.execPath, [join(root, "tools/pack.mjs"), folder], { cwd: root, stdio: "ignore" });
+  execFileSync(process.execPath, [join(root, "tools/pack.mjs"), folder, "--platform", platform], {
+    cwd: root,
+    stdio: "ignore",
+  });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
