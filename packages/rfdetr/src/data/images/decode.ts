@@ -48,7 +48,7 @@ export async function decodeImage(
   source: string | Uint8Array,
   header: ImageHeader,
   { orientation = 1, atLeast = 0 }: DecodeOptions,
-  name = typeof source === "string" ? source : "the given bytes",
+  name = typeof source === "string" ? source : "the given data",
 ): Promise<Pixels> {
   checkPixels(header, name);
   const { format, width, height } = header;

@@ -35,7 +35,7 @@ export interface Picture extends RawImage {
  * @throws PictureError `ERR_PICTURE_INPUT` naming the file
  */
 export async function decode(image: ImageSource, autoOrient = true, atLeast = 0): Promise<Picture> {
-  const name = typeof image === "string" ? image : "the given bytes";
+  const name = typeof image === "string" ? image : "the given data";
   try {
     if (typeof image === "string" || image instanceof Uint8Array) {
       const header = headerOf(image, name);
