@@ -37,6 +37,15 @@ class Block extends nn.Module {
 const bf16 = (): Autocast => new Autocast("bf16-mixed");
 const dtypeOf = (body: () => Tensor, autocast = bf16()): string => scope(() => autocast.run(body).dtype);
 
+/** What `run` gives by itself, and beside an observer, who takes fused operators apart. */
+function aloneAndWatched<T>(run: () => T): [alone: T, watched: T] {
+  const alone = run();
+  const stop = observe(() => {});
+  const watched = run();
+  stop();
+  return [alone, watched];
+}
+
 describe("Autocast", () => {
   it("lowers products, raises what is delicate, leaves the rest", () => {
     const x = randn([2, 3, 8]);
@@ -209,10 +218,7 @@ describe("watching", () => {
     const x = randn([2, 4]);
     const run = (): number[] =>
       scope(() => [...((head.call(x) as Tensor).float().flatten().toArray() as Float32Array)]);
-    const alone = run();
-    const stop = observe(() => {});
-    const watched = run();
-    stop();
+    const [alone, watched] = aloneAndWatched(run);
     expect(watched).toEqual(alone);
   });
 });
@@ -363,10 +369,7 @@ describe("layers that may run as one operator", () => {
         weight.grad = null;
         return { output: [...(y.flatten().toArray() as Float32Array)], gradient };
       });
-    const alone = run();
-    const stop = observe(() => {});
-    const watched = run();
-    stop();
+    const [alone, watched] = aloneAndWatched(run);
     expect(watched).toEqual(alone);
   });
 });

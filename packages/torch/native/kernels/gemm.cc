@@ -17,10 +17,8 @@ const Kernels* f32_kernels() {
 
 }  // namespace
 
-bool has_pairs() { return pairs_pay(); }
-
 const Kernels* kernels(bool is_bf16) {
-  if (is_bf16 && has_pairs()) return avx512_pair_kernels();
+  if (is_bf16 && pairs_pay()) return avx512_pair_kernels();
   // libtorch multiplies bfloat16 in the matrix units, several times as fast as any kernel here.
   return is_bf16 && has_amx_bf16() ? nullptr : f32_kernels();
 }

@@ -75,9 +75,6 @@ const Kernels* avx512_pair_kernels();
 const Kernels* avx512_f32_kernels();
 const Kernels* avx2_f32_kernels();
 
-/// Whether kernels(true) are those of pairs.
-bool has_pairs();
-
 /// Packs panels first…last of a weight as the right operand of an input from split_rows, in kernels of pairs: its
 /// rounded values, what rounding left, itself rounded, and the rounded values again.
 void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed);

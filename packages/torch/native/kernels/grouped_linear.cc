@@ -4,8 +4,9 @@
 // `split` is for mixed precision. On CPUs that multiply pairs of bfloat16, forward sums three products of them (hi·hi +
 // hi·lo + lo·hi) in float32: sixteen bits of each factor instead of eight, at a third of the speed of bfloat16, which
 // is twice that of float32; on other CPUs it multiplies in float32. Backward rounds gradients and operands to bfloat16,
-// as all layers do in mixed precision, and returns float32. Without `split` everything is float32. On other devices and
-// dtypes it is libtorch's batched product.
+// as all layers do in mixed precision, and returns float32; it stays in float32 where there are no kernels of bfloat16.
+// Without `split` everything is float32. On other devices and dtypes it is libtorch's batched product.
+#include "isa.h"
 #include "products.h"
 
 #include <ATen/ATen.h>
@@ -36,7 +37,7 @@ bool kernel_applies(const at::Tensor& input, at::TensorList weights, at::TensorL
 /// `input` has one entry for each group, or one for all groups.
 at::Tensor multiply_groups(const at::Tensor& input, at::TensorList weights, at::TensorList biases, bool split) {
   const int64_t groups = static_cast<int64_t>(weights.size()), rows = input.size(1);
-  const bool pairs = split && gemm::has_pairs() && input.size(2) % 2 == 0;
+  const bool pairs = split && pairs_pay() && input.size(2) % 2 == 0;
   const at::Tensor operand = pairs ? split_input(as_rows(input)) : as_rows(input);
   at::Tensor out = at::empty({groups, rows, weights[0].size(0)}, input.options());
   for (int64_t g = 0; g < groups; ++g) {
