@@ -7,7 +7,7 @@ import { synthesize } from "rfdetr/data";
 import { RFDETRModel, resolveModel } from "rfdetr/model";
 import { saveWeights } from "rfdetr/weights";
 import { emojiClasses } from "../packages/rfdetr/dist/data/synth/synth-sprites.js";
-import { fillModel } from "../packages/rfdetr/dist/instruments/deterministic-fill.js";
+import { fillModel } from "../packages/rfdetr/dist/instruments/peers/deterministic-fill.js";
 
 /** @param {string} folder where to write both @param {string} name of the model */
 export async function filledWeights(folder, name) {

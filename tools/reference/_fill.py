@@ -1,5 +1,5 @@
 """Numbers that both sides make without a download: weights, images, targets. Twin of
-packages/rfdetr/src/instruments/deterministic-fill.ts."""
+packages/rfdetr/src/instruments/peers/deterministic-fill.ts."""
 
 import argparse
 import math

@@ -29,7 +29,7 @@ from rfdetr.models._defaults import MODEL_DEFAULTS
 from rfdetr.models.lwdetr import build_model_from_config
 from training_goldens import TINY, micro_batch, small_encoder
 
-PLACE = "packages/rfdetr/src/train/fixtures/ddp.json"
+PLACE = "packages/rfdetr/src/train/parity/fixtures/ddp.json"
 STEPS, RANKS = 10, 2
 # Boxes of the images of each step: two of rank 0, two of rank 1.
 BOXES = [

@@ -23,7 +23,7 @@ from rfdetr.models.lwdetr import build_model_from_config
 from rfdetr.models.weights import apply_lora
 from training_goldens import SETTINGS, SIDE, TINY, marks, micro_batch, small_encoder
 
-PLACE = "packages/rfdetr/src/train/fixtures/lora.json"
+PLACE = "packages/rfdetr/src/train/parameters/fixtures/lora.json"
 PARTS = {"lora_A": "lora_a", "lora_B": "lora_b", "lora_magnitude_vector": "lora_magnitude"}
 
 

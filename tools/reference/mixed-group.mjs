@@ -11,7 +11,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { distributed, scope, tensor } from "@rfdetr/torch";
-import { uniforms } from "../../packages/rfdetr/dist/instruments/deterministic-fill.js";
+import { uniforms } from "../../packages/rfdetr/dist/instruments/peers/deterministic-fill.js";
 import { freePort } from "../free-port.mjs";
 
 const { values } = parseArgs({ options: { python: { type: "string", default: "python3" } } });

@@ -1,7 +1,7 @@
 """Goldens of the model from the Python package: key lists, and paths that the published golden numbers do not pass.
 
 Run in an environment with `rfdetr[train]==1.11.2`:
-    python tools/reference/model_goldens.py packages/rfdetr/src/model/fixtures/reference.json
+    python tools/reference/model_goldens.py packages/rfdetr/src/model/parity/fixtures/reference.json
 """
 
 import hashlib

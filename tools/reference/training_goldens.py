@@ -27,7 +27,7 @@ from rfdetr.models.lwdetr import build_model_from_config
 from rfdetr.training.callbacks.ema import RFDETREMACallback
 from rfdetr.utilities.tensors import NestedTensor
 
-PLACE = "packages/rfdetr/src/train/fixtures/training.json"
+PLACE = "packages/rfdetr/src/train/parity/fixtures/training.json"
 SIDE, CLASSES = 96, 8
 TINY = dict(
     resolution=SIDE,

@@ -1,6 +1,6 @@
 """Forward of every published variant with deterministic weights: square in float32, rectangular in float64.
 
-python tools/reference/variant_goldens.py packages/rfdetr/src/model/fixtures/variants.json
+python tools/reference/variant_goldens.py packages/rfdetr/src/model/parity/fixtures/variants.json
 """
 
 import json

@@ -3,7 +3,7 @@
 import { epochPlaces } from "../src/data/loader/sampler.js";
 import type { EvaluationBatch } from "../src/eval/batch.js";
 import { effectiveBatch, microBatchesOf, type OpenTrainData } from "../src/run/session/training-data.js";
-import type { MicroBatch } from "../src/train/step-parts.js";
+import type { MicroBatch } from "../src/train/step/step-parts.js";
 
 interface Scene {
   pixels: Uint8Array;

@@ -64,7 +64,7 @@ const logEvery = 10_000;
  * @throws RfdetrError
  */
 export async function weightsPath(console: Console, name: string, model?: string): Promise<string> {
-  const { resolveWeights } = await import("../weights/published-weights.js");
+  const { resolveWeights } = await import("../weights/published/published-weights.js");
   const shown = name === "coco" && model !== undefined ? `the COCO weights of ${model}` : name;
   let told = Number.NEGATIVE_INFINITY;
   const path = await resolveWeights(name, {

@@ -2,11 +2,11 @@
 import { createAdaptorServer } from "@hono/node-server";
 import { closeServer, listenLocally, localHost } from "../support/machine/listen.js";
 import { dashApp } from "./app.js";
-import { liveState } from "./controls.js";
-import { makeKeys } from "./guard.js";
-import { OpenRuns } from "./open-run.js";
-import { RunFolders } from "./run-folders.js";
-import { RunRows } from "./run-row.js";
+import { makeKeys } from "./http/guard.js";
+import { liveState } from "./runs/controls.js";
+import { OpenRuns } from "./runs/open-run.js";
+import { RunFolders } from "./runs/run-folders.js";
+import { RunRows } from "./runs/run-row.js";
 
 /** The port that is tried where none is asked for, so that the address stays alike. */
 const usualPort = 7890;

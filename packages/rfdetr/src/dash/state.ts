@@ -1,6 +1,6 @@
-import type { OpenRuns } from "./open-run.js";
-import type { RunFolders } from "./run-folders.js";
-import type { RunRows } from "./run-row.js";
+import type { OpenRuns } from "./runs/open-run.js";
+import type { RunFolders } from "./runs/run-folders.js";
+import type { RunRows } from "./runs/run-row.js";
 
 /** What the routes share. */
 export interface DashState {

@@ -143,6 +143,6 @@ async function loadRemote(
 
 /** The path of weights given by path or by the name of published ones. @throws CheckpointError if they are not there */
 export async function existing(weights: string, model?: string): Promise<string> {
-  const { resolveWeights } = await import("../weights/published-weights.js");
+  const { resolveWeights } = await import("../weights/published/published-weights.js");
   return resolveWeights(weights, model === undefined ? {} : { model });
 }

@@ -1,5 +1,5 @@
 // Maps the classes of weights to the classes of the data that they are scored on, by name.
-import type { ScoredBoxes } from "../model/postprocess.js";
+import type { ScoredBoxes } from "../model/images/postprocess.js";
 
 /**
  * The class index in the data of each class of the weights, or −1 where the data lacks that class.

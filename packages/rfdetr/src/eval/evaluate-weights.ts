@@ -1,7 +1,7 @@
 // COCO figures of a weights file on a dataset.
 
 import { type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
-import { modelAutocast } from "../model/precision.js";
+import { modelAutocast } from "../model/precision/precision.js";
 import { InternalError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
 import type { ReadOptions } from "../weights/types.js";

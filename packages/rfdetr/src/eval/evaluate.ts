@@ -2,9 +2,9 @@
 
 import type { Autocast } from "@rfdetr/amp";
 import { type DType, noGrad, scope } from "@rfdetr/torch";
+import { postprocess, type ScoredBoxes, toArrays } from "../model/images/postprocess.js";
+import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import { inFloat32, type Outputs, type Prediction } from "../model/outputs.js";
-import { postprocess, type ScoredBoxes, toArrays } from "../model/postprocess.js";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { EvaluationBatch } from "./batch.js";
 import { relabel } from "./class-map.js";

@@ -1,6 +1,6 @@
 // Leaves out detections that are not finite. A model that diverged, or overflows in float16, still has figures: those
 // of a model that finds nothing there.
-import type { ScoredBoxes } from "../model/postprocess.js";
+import type { ScoredBoxes } from "../model/images/postprocess.js";
 
 /** @returns the detections with finite scores and boxes, and the number of the others */
 export function finiteDetections(found: ScoredBoxes): { kept: ScoredBoxes; dropped: number } {

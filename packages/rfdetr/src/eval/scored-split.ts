@@ -1,7 +1,7 @@
 // What the evaluations of libtorch and of onnxruntime share: the data, the map of its classes, and what is wrong with a
 // result. No libtorch.
 import type { Split } from "../data/index.js";
-import type { ScoredBoxes } from "../model/postprocess.js";
+import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { DataError, NumericsError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import { brightnessOf } from "./brightness.js";

@@ -1,7 +1,7 @@
 // Where an export goes that was not told where.
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { weightsFolder } from "../weights/published-weights.js";
+import { weightsFolder } from "../weights/published/published-weights.js";
 import { defaultOut } from "./default-out.js";
 
 it.each([

@@ -1,6 +1,6 @@
 // Where an export goes that was not told where.
 import { basename, dirname, extname, join, resolve } from "node:path";
-import { weightsFolder } from "../weights/published-weights.js";
+import { weightsFolder } from "../weights/published/published-weights.js";
 import type { ExportPrecision } from "./export-precisions.js";
 
 /**

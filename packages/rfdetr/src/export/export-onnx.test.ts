@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { fillModel } from "../instruments/deterministic-fill.js";
+import { fillModel } from "../instruments/peers/deterministic-fill.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { compareGolden, goldenPixels } from "../onnx/goldens.js";

@@ -1,7 +1,7 @@
 // The export of weights as an ONNX file: graph, file, proof.
 import type { Overrides, Policy } from "@rfdetr/amp";
 import type { Split } from "../data/index.js";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
+import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import { checkInputSize } from "../model/variants.js";
 import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";

@@ -1,7 +1,7 @@
 import { chromeTrace } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Subject } from "../train/calibrate-step.js";
-import { openSubject } from "./calibration.js";
+import type { Subject } from "../train/measure/calibrate-step.js";
+import { openSubject } from "./precision/calibration.js";
 import {
   type ModuleRow,
   type ProfileFigures,

@@ -13,14 +13,14 @@ import {
   scope,
   span,
 } from "@rfdetr/torch";
-import { postprocess, toArrays } from "../model/postprocess.js";
+import { postprocess, toArrays } from "../model/images/postprocess.js";
 import { listDetections } from "../onnx/detections.js";
 import { Predictor } from "../predict/predict.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
-import type { Subject } from "../train/calibrate-step.js";
-import { trainingStep } from "../train/step.js";
-import { prepareImages } from "../train/step-parts.js";
-import { partsOf } from "./bench-train.js";
+import type { Subject } from "../train/measure/calibrate-step.js";
+import { trainingStep } from "../train/step/step.js";
+import { prepareImages } from "../train/step/step-parts.js";
+import { partsOf } from "./bench/bench-train.js";
 
 /** A phase: an outermost span. */
 export interface PhaseTime {

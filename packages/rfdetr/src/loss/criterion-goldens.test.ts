@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { gradients, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
-import { uniforms } from "../instruments/deterministic-fill.js";
+import { uniforms } from "../instruments/peers/deterministic-fill.js";
 import type { Prediction } from "../model/outputs.js";
 import type { ClassificationKind } from "./classification.js";
 import { Criterion } from "./criterion.js";

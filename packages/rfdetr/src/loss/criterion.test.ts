@@ -2,7 +2,7 @@ import { gradients, memory, noGrad, ops, scope, type Tensor, tensor, zeros } fro
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
-import { uniforms } from "../instruments/deterministic-fill.js";
+import { uniforms } from "../instruments/peers/deterministic-fill.js";
 import type { Outputs } from "../model/outputs.js";
 import { centreToCorners, cornersToCentre, overlaps } from "./boxes.js";
 import type { ClassificationKind } from "./classification.js";

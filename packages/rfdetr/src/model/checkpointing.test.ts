@@ -2,9 +2,9 @@ import type { Precision } from "@rfdetr/amp";
 import { manualSeed, memory, nn, scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
-import { fillImages, fillModel } from "../instruments/deterministic-fill.js";
+import { fillImages, fillModel } from "../instruments/peers/deterministic-fill.js";
 import { Criterion } from "../loss/criterion.js";
-import { modelAutocast } from "./precision.js";
+import { modelAutocast } from "./precision/precision.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 

@@ -1,8 +1,8 @@
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { fillImages, fillModel, uniforms } from "../instruments/deterministic-fill.js";
+import { fillImages, fillModel, uniforms } from "../instruments/peers/deterministic-fill.js";
+import { postprocess } from "./images/postprocess.js";
 import type { Outputs } from "./outputs.js";
-import { postprocess } from "./postprocess.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 

@@ -1,14 +1,14 @@
 // RF-DETR: a windowed DINOv2 encoder, a projector, two-stage query selection, a deformable decoder and shared heads.
 
 import { nn, noGrad, ops, type Tensor } from "@rfdetr/torch";
-import { refineBoxes } from "./box-refinement.js";
-import { Decoder } from "./decoder.js";
-import type { LevelShapes } from "./deformable-attention.js";
-import { WindowedDinov2 } from "./dinov2.js";
-import { MLP } from "./mlp.js";
+import { WindowedDinov2 } from "./backbone/dinov2.js";
+import { MultiScaleProjector } from "./backbone/projector.js";
+import { refineBoxes } from "./decoder/box-refinement.js";
+import { Decoder } from "./decoder/decoder.js";
+import type { LevelShapes } from "./decoder/deformable-attention.js";
+import { MLP } from "./decoder/mlp.js";
+import { QuerySelection, type Selection } from "./decoder/query-selection.js";
 import type { Outputs, Prediction } from "./outputs.js";
-import { MultiScaleProjector } from "./projector.js";
-import { QuerySelection, type Selection } from "./query-selection.js";
 import type { ModelConfig } from "./types.js";
 
 /** Adds one level to the keys of the encoder, as published checkpoints have it: `backbone.0.encoder.encoder`. */

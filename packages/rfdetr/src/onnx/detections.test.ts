@@ -1,6 +1,6 @@
 import { scope, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { postprocess, toArrays } from "../model/postprocess.js";
+import { postprocess, toArrays } from "../model/images/postprocess.js";
 import { Rng } from "../support/random.js";
 import { rowNames, selectBoxes } from "./detections.js";
 

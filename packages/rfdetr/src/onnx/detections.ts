@@ -1,5 +1,5 @@
-// Raw outputs to detections, without libtorch: what `model/postprocess.ts` computes with it. No import of Node.
-import type { ScoredBoxes } from "../model/postprocess.js";
+// Raw outputs to detections, without libtorch: what `model/images/postprocess.ts` computes with it. No import of Node.
+import type { ScoredBoxes } from "../model/images/postprocess.js";
 import type { Detection } from "../model/types.js";
 import type { RawOutputs } from "./goldens.js";
 

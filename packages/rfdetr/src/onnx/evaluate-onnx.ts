@@ -3,7 +3,7 @@ import { relabel } from "../eval/class-map.js";
 import { CocoEvaluator } from "../eval/coco/coco.js";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { checkScored, openScoredSplit, type ScoredSplitOptions, scoreImage } from "../eval/scored-split.js";
-import type { ScoredBoxes } from "../model/postprocess.js";
+import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { OnnxModel } from "./onnx-model.js";
 
 /** What an exported file is evaluated on, and how. */

@@ -1,6 +1,6 @@
 // Runs an exported file in Node, through onnxruntime-node and without libtorch.
 import type { InferenceSession, OnnxValue, TensorConstructor } from "onnxruntime-node";
-import type { ScoredBoxes } from "../model/postprocess.js";
+import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { NumericsError, UsageError } from "../support/errors.js";
 import { selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";

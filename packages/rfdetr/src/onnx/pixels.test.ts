@@ -1,6 +1,6 @@
 import { scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
+import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { Rng } from "../support/random.js";
 import { toPlanes } from "./pixels.js";

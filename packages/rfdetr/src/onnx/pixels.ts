@@ -1,4 +1,4 @@
-// Resized images to the input of an exported file, without libtorch: the floats that `model/preprocess.ts` makes with
+// Resized images to the input of an exported file, without libtorch: the floats that `model/images/preprocess.ts` makes with
 // it. No import of Node.
 import type { Preprocessing } from "./metadata.js";
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { noGrad, scope } from "@rfdetr/torch";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { fillModel } from "../instruments/deterministic-fill.js";
+import { fillModel } from "../instruments/peers/deterministic-fill.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readHardware } from "@rfdetr/amp";
 import { getNumThreads } from "@rfdetr/torch";
 import { machineLine, peakRss } from "../support/machine/machine.js";
-import type { StepResult } from "../train/step.js";
+import type { StepResult } from "../train/step/step.js";
 import type { DoneEvent, EpochEvent, StartEvent, StepEvent, StepFault } from "./files/events.js";
 import { readSummary } from "./files/read-summary.js";
 import type { RunSummary } from "./files/run-directory.js";

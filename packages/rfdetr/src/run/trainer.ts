@@ -2,7 +2,7 @@
 // recorders' work.
 import { existsSync } from "node:fs";
 import { InternalError, RfdetrError } from "../support/errors.js";
-import { EarlyStopping } from "../train/early-stopping.js";
+import { EarlyStopping } from "../train/schedule/early-stopping.js";
 import { RunControl } from "./control/run-control.js";
 import { EpochHealth } from "./faults/epoch-health.js";
 import { FaultJudge } from "./faults/fault-policy.js";

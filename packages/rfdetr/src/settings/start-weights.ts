@@ -1,6 +1,6 @@
 // What a training starts from where nobody says it: the weights that are published for the model.
 import { ConfigError } from "../support/errors.js";
-import { publishedWeights } from "../weights/published-weights.js";
+import { publishedWeights } from "../weights/published/published-weights.js";
 
 /**
  * The weights that a model starts from.

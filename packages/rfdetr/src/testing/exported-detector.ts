@@ -2,7 +2,7 @@
 import { noGrad, scope } from "@rfdetr/torch";
 import { makeGraph } from "../export/graph/make-graph.js";
 import { writeOnnx } from "../export/write-onnx.js";
-import { imagesToTensor, normalise_ } from "../model/preprocess.js";
+import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import { goldenPixels, goldenQueries } from "../onnx/goldens.js";
 import { type ExportMetadata, metadataEntries } from "../onnx/metadata.js";

@@ -1,12 +1,13 @@
 // `rfdetr/train`: the science of a training step, without files, processes or events.
-export { EarlyStopping, type EarlyStoppingState } from "./early-stopping.js";
-export { Ema, type EmaState } from "./ema.js";
-export { scaleOfStep, trainingScales } from "./multi-scale.js";
-export { type GroupSettings, parameterGroups } from "./parameter-groups.js";
-export { randomBatch } from "./random-batch.js";
-export { Schedule, type ScheduleSettings, scheduleFactor } from "./schedule.js";
-export type { Fault } from "./settle-step.js";
-export { type StepResult, trainingStep } from "./step.js";
+
+export { randomBatch } from "./measure/random-batch.js";
+export { type GroupSettings, parameterGroups } from "./parameters/parameter-groups.js";
+export { EarlyStopping, type EarlyStoppingState } from "./schedule/early-stopping.js";
+export { scaleOfStep, trainingScales } from "./schedule/multi-scale.js";
+export { Schedule, type ScheduleSettings, scheduleFactor } from "./schedule/schedule.js";
+export { Ema, type EmaState } from "./step/ema.js";
+export type { Fault } from "./step/settle-step.js";
+export { type StepResult, trainingStep } from "./step/step.js";
 export {
   averageOf,
   type MicroBatch,
@@ -14,6 +15,6 @@ export {
   type StepParts,
   type StepSeconds,
   stepParts,
-} from "./step-parts.js";
-export type { MicroBatchLoss, StepPart, StepPeers } from "./step-peers.js";
-export { type WholeStep, wholeStep } from "./whole-step.js";
+} from "./step/step-parts.js";
+export type { MicroBatchLoss, StepPart, StepPeers } from "./step/step-peers.js";
+export { type WholeStep, wholeStep } from "./step/whole-step.js";

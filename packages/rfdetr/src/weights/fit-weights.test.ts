@@ -6,7 +6,7 @@ import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { near } from "../testing/near.js";
 import { describeFit, fitWeights } from "./fit-weights.js";
-import { isAdapter, mergeAdapters, plainKey } from "./lora.js";
+import { isAdapter, mergeAdapters, plainKey } from "./python/lora.js";
 
 interface Resized {
   from: number[][][];

@@ -2,7 +2,7 @@
 import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { CheckpointError } from "../support/errors.js";
-import { type ClassRow, classRows, headRows, isClassHead, placeRows } from "./class-rows.js";
+import { type ClassRow, classRows, headRows, isClassHead, placeRows } from "./classes/class-rows.js";
 
 /** What became of each tensor of a file. */
 export interface FitReport {

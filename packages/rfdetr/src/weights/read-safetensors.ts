@@ -4,8 +4,8 @@ import { dtypes, loadSafetensors, readSafetensorsHeader, type SafetensorsHeader 
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { CheckpointError, ModelConfigError } from "../support/errors.js";
-import { nameAll } from "./class-names.js";
-import { countFromZero } from "./class-numbering.js";
+import { nameAll } from "./classes/class-names.js";
+import { countFromZero } from "./classes/class-numbering.js";
 import { faultOfSizes } from "./model-limits.js";
 import { stateShapes } from "./state-shapes.js";
 import type { LoadedWeights, ReadOptions } from "./types.js";

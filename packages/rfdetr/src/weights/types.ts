@@ -1,7 +1,7 @@
 // What a weights file holds, and how it is read.
 import type { Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
-import type { ClassNumbering } from "./class-numbering.js";
+import type { ClassNumbering } from "./classes/class-numbering.js";
 
 /** What the metadata of a weights file holds. */
 export interface WeightsInfo {

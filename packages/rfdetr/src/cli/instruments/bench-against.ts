@@ -1,6 +1,6 @@
 // `rfdetr bench train|infer --against …`: other programs beside this one.
-import type { AgainstResult, Comparison, ProgramTimes } from "../../instruments/against.js";
-import type { Peer } from "../../instruments/programs.js";
+import type { AgainstResult, Comparison, ProgramTimes } from "../../instruments/peers/against.js";
+import type { Peer } from "../../instruments/peers/programs.js";
 import { expected, UsageError } from "../../support/errors.js";
 import type { Console } from "../console/console.js";
 import { consoleOf, type OutputFlags, oneOf, positiveInteger, showMachine } from "../context.js";
@@ -56,10 +56,10 @@ export async function against(
   );
   const isa = flags.isa === undefined ? undefined : oneOf("isa", flags.isa, ["avx2"]);
   const console = consoleOf(flags);
-  const { pythonWithPackage } = await import("../../instruments/python-package.js");
+  const { pythonWithPackage } = await import("../../instruments/peers/python-package.js");
   const python = await pythonWithPackage({ python: flags.python, programs, say: (text) => console.progress(text) });
   await showMachine(console);
-  const { benchAgainst } = await import("../../instruments/against.js");
+  const { benchAgainst } = await import("../../instruments/peers/against.js");
   const result = await benchAgainst({
     what,
     model,

@@ -158,7 +158,7 @@ async function train(flags: BenchTrainFlags): Promise<void> {
     return against("train", flags, { batch, resolution, queries, boxes, checkpointing: flags.checkpointing });
   const console = consoleOf(flags);
   const { precisions: list, ...common } = await resolved(console, flags);
-  const { benchTrain } = await import("../../instruments/bench-train.js");
+  const { benchTrain } = await import("../../instruments/bench/bench-train.js");
   for (const precision of list) {
     const { model, checkpointing, lean } = flags;
     const result = benchTrain({
@@ -201,7 +201,7 @@ async function infer(flags: BenchInferFlags): Promise<void> {
   if (flags.against !== undefined) return against("infer", flags, { batch });
   const console = consoleOf(flags);
   const { precisions: list, device, steps: iterations } = await resolved(console, flags);
-  const { benchInfer } = await import("../../instruments/bench-infer.js");
+  const { benchInfer } = await import("../../instruments/bench/bench-infer.js");
   for (const precision of list) {
     const result = benchInfer({ model: flags.model, precision, device, batch, iterations, warmup });
     if (console.json) console.data(result);
@@ -217,7 +217,7 @@ async function infer(flags: BenchInferFlags): Promise<void> {
 async function ops(flags: MachineFlags): Promise<void> {
   const console = consoleOf(flags);
   const { device, steps } = await resolved(console, flags);
-  const { benchOps } = await import("../../instruments/bench-ops.js");
+  const { benchOps } = await import("../../instruments/bench/bench-ops.js");
   const rows = benchOps(device, steps);
   if (console.json) console.data({ device, ops: rows });
   console.table(
@@ -240,7 +240,7 @@ async function evaluate(flags: BenchEvalFlags): Promise<void> {
   };
   const console = consoleOf(flags);
   await showMachine(console);
-  const { benchEval } = await import("../../instruments/bench-eval.js");
+  const { benchEval } = await import("../../instruments/bench/bench-eval.js");
   const result = benchEval(load);
   if (console.json) console.data(result);
   const { images, detections, classes, seconds } = result;
@@ -258,7 +258,7 @@ async function load(flags: BenchLoadFlags): Promise<void> {
   const source = flags.data ?? pixels(flags.size);
   const console = consoleOf(flags);
   const { precisions: list, device, steps } = await resolved(console, flags);
-  const { benchLoad } = await import("../../instruments/bench-load.js");
+  const { benchLoad } = await import("../../instruments/bench/bench-load.js");
   for (const precision of list) {
     const result = await benchLoad({ model: flags.model, batch, precision, device, steps, workers, images, source });
     if (console.json) console.data(result);

@@ -4,10 +4,10 @@ import type { Calibration } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
 import { optim } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
-import type { EvaluatedMode } from "../../instruments/compare-evaluations.js";
-import type { HardwarePeaks } from "../../instruments/hardware-peaks.js";
+import type { HardwarePeaks } from "../../instruments/bench/hardware-peaks.js";
+import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
 import { fraction } from "../../support/format.js";
-import type { MemoryPrice, Subject } from "../../train/calibrate-step.js";
+import type { MemoryPrice, Subject } from "../../train/measure/calibrate-step.js";
 import type { Console } from "../console/console.js";
 
 /** Prints the speed of matrix products by dtype, and by number of threads. */

@@ -128,10 +128,10 @@ async function measure(
   { device, about, features, resolved }: Machine,
   { batch, images, overrides }: { batch: number; images: number; overrides: Overrides },
 ): Promise<void> {
-  const { calibrateSubject, memoryPrices } = await import("../../train/calibrate-step.js");
-  const { castsOf, evaluationImages, openSubject } = await import("../../instruments/calibration.js");
-  const { measurePeaks } = await import("../../instruments/hardware-peaks.js");
-  const { compareEvaluationModes } = await import("../../instruments/compare-evaluations.js");
+  const { calibrateSubject, memoryPrices } = await import("../../train/measure/calibrate-step.js");
+  const { castsOf, evaluationImages, openSubject } = await import("../../instruments/precision/calibration.js");
+  const { measurePeaks } = await import("../../instruments/bench/hardware-peaks.js");
+  const { compareEvaluationModes } = await import("../../instruments/precision/compare-evaluations.js");
   const report = await import("./doctor-report.js");
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
   const { precision } = resolved;

@@ -73,7 +73,7 @@ async function run(flags: ProfileFlags): Promise<number> {
   console.sentence(console.dim(machineLine()));
 
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
-  const { openSubject } = await import("../../instruments/calibration.js");
+  const { openSubject } = await import("../../instruments/precision/calibration.js");
   console.live("reading");
   const subject = await openSubject({ model: flags.model ?? "nano", batch, device, weights, data: flags.data });
   const { profileFigures, profilePrediction, profileTraining } = await import("../../instruments/profile.js");

@@ -36,7 +36,7 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
 async function convert(from: string, to: string, flags: OutputFlags & WeightsFlags): Promise<number> {
   const { checkComplete, readWeights, saveWeights } = await import("../../weights/weights.js");
   const { some } = await import("../../weights/fit-weights.js");
-  const { savePythonCheckpoint } = await import("../../weights/python-export.js");
+  const { savePythonCheckpoint } = await import("../../weights/python/python-export.js");
   const console = consoleOf(flags);
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")

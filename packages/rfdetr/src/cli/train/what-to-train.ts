@@ -85,7 +85,7 @@ async function toResume(
 export async function toTry(flags: WhatFlags, console: Console): Promise<TrainSettings> {
   if (flags.resume !== undefined)
     throw new UsageError("Expected --dry-run or --resume but received both: only a new run can be tried");
-  const { missingWeights } = await import("../../weights/published-weights.js");
+  const { missingWeights } = await import("../../weights/published/published-weights.js");
   return toBegin(await givenSettings(flags), async (name, model) =>
     missingWeights(name, { model }) === null ? weightsPath(console, name, model) : null,
   );

@@ -1,6 +1,6 @@
 import { noGrad, ops } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { imagesToTensor, resizeImages } from "../../model/preprocess.js";
+import { imagesToTensor, resizeImages } from "../../model/images/preprocess.js";
 import { Rng } from "../../support/random.js";
 import { interpolate } from "./interpolate.js";
 

@@ -1,7 +1,7 @@
 // From a model to the graph of its file.
 import { defaultPolicy, type Overrides, type Policy } from "@rfdetr/amp";
 import { zeros } from "@rfdetr/torch";
-import { modelOverrides } from "../../model/precision.js";
+import { modelOverrides } from "../../model/precision/precision.js";
 import { markConversions } from "../precision/watch-autocast.js";
 import { clean } from "./clean.js";
 import type { Graph } from "./graph.js";

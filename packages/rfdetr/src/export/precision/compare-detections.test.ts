@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ScoredBoxes } from "../../model/postprocess.js";
+import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { compareDetections } from "./compare-detections.js";
 
 type Row = readonly [label: number, score: number, left: number, top: number, right: number, bottom: number];

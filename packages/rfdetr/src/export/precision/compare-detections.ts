@@ -1,7 +1,7 @@
 // Which detection of one form of a detector is which of another, and how far they are apart.
 import { boxIou, cornersToSizes } from "../../eval/box-iou.js";
 import { linearSumAssignment } from "../../loss/linear-assignment.js";
-import type { ScoredBoxes } from "../../model/postprocess.js";
+import type { ScoredBoxes } from "../../model/images/postprocess.js";
 
 /** A detection of the first form with its partner in the second. */
 export interface Pair {

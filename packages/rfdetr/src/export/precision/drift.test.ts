@@ -5,7 +5,7 @@ import { noGrad, ops, type Tensor } from "@rfdetr/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../../data/synth/synth.js";
 import { emojiClasses } from "../../data/synth/synth-sprites.js";
-import { fillModel } from "../../instruments/deterministic-fill.js";
+import { fillModel } from "../../instruments/peers/deterministic-fill.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
 import { saveWeights } from "../../weights/weights.js";

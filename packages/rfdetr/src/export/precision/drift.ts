@@ -1,7 +1,7 @@
 // The drift of a detector on its way out of training: the same images in every form, each against the first and against
 // the form that it is made from.
 import type { Precision } from "@rfdetr/amp";
-import { modelAutocast } from "../../model/precision.js";
+import { modelAutocast } from "../../model/precision/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import type { Graph } from "../graph/graph.js";

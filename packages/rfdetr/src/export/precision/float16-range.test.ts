@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { noGrad, ops } from "@rfdetr/torch";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { fillModel } from "../../instruments/deterministic-fill.js";
+import { fillModel } from "../../instruments/peers/deterministic-fill.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
 import { proofImages } from "../proof/proof-images.js";

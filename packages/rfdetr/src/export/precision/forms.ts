@@ -4,7 +4,7 @@ import type { EvaluationBatch } from "../../eval/batch.js";
 import { relabel } from "../../eval/class-map.js";
 import { CocoEvaluator } from "../../eval/coco/coco.js";
 import { scoreImage } from "../../eval/scored-split.js";
-import type { ScoredBoxes } from "../../model/postprocess.js";
+import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { selectBoxes } from "../../onnx/detections.js";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import type { ProofImages } from "../proof/proof-images.js";

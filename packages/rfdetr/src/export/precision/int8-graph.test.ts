@@ -6,7 +6,7 @@ import { noGrad, ops, type Tensor } from "@rfdetr/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../../data/synth/synth.js";
 import { emojiClasses } from "../../data/synth/synth-sprites.js";
-import { fillImages, fillModel } from "../../instruments/deterministic-fill.js";
+import { fillImages, fillModel } from "../../instruments/peers/deterministic-fill.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
 import { runGraph } from "../../testing/runs/run-graph.js";

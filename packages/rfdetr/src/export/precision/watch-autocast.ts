@@ -12,7 +12,7 @@ import {
   Tensor,
   zeros,
 } from "@rfdetr/torch";
-import { modelOverrides } from "../../model/precision.js";
+import { modelOverrides } from "../../model/precision/precision.js";
 import { ExportError } from "../../support/errors.js";
 import { exportParts } from "../graph/parts.js";
 import {

@@ -6,9 +6,9 @@ import { relabel } from "../../eval/class-map.js";
 import { CocoEvaluator } from "../../eval/coco/coco.js";
 import { outputsOf } from "../../eval/evaluate.js";
 import { scoreImage } from "../../eval/scored-split.js";
+import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { inFloat32 } from "../../model/outputs.js";
-import type { ScoredBoxes } from "../../model/postprocess.js";
-import { modelAutocast } from "../../model/precision.js";
+import { modelAutocast } from "../../model/precision/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { selectBoxes } from "../../onnx/detections.js";
 import {

@@ -1,7 +1,7 @@
 // What a run does after a step whose loss or gradients are not finite: go on, stop, or go back to its last checkpoint.
 import type { OverflowReport } from "@rfdetr/amp";
-import type { EarlyStopping } from "../../train/early-stopping.js";
-import type { StepResult } from "../../train/step.js";
+import type { EarlyStopping } from "../../train/schedule/early-stopping.js";
+import type { StepResult } from "../../train/step/step.js";
 import type { TrainEvent } from "../files/events.js";
 import type { Recorder } from "../recorders/recorder.js";
 import type { Session } from "../session/session.js";

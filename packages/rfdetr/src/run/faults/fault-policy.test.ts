@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { StepResult } from "../../train/step.js";
+import type { StepResult } from "../../train/step/step.js";
 import { FaultJudge, type FaultPolicy, loweredRate, mostRollbacks } from "./fault-policy.js";
 import { mostlySkipped } from "./run-messages.js";
 

@@ -1,7 +1,7 @@
 // What a run does about a step whose loss or gradients are not finite.
 import type { OverflowReport } from "@rfdetr/amp";
 import { NumericsError } from "../../support/errors.js";
-import type { StepResult } from "../../train/step.js";
+import type { StepResult } from "../../train/step/step.js";
 import type { FaultCounts } from "../files/checkpoint.js";
 import { remedy } from "./run-messages.js";
 

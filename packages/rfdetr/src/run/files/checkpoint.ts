@@ -8,7 +8,7 @@ import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { previousSuffix, replaceFolder, syncFile, writeFailure } from "../../support/files/atomic.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { shown } from "../../support/shown.js";
-import type { EarlyStoppingState } from "../../train/early-stopping.js";
+import type { EarlyStoppingState } from "../../train/schedule/early-stopping.js";
 import type { JsonValue } from "../callbacks/train-callbacks.js";
 import { Checksums, faultOfSums, sumsName } from "./checksums.js";
 import { faultOfState } from "./state-schema.js";

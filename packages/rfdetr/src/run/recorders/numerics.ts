@@ -14,7 +14,7 @@ import {
 } from "@rfdetr/amp/records";
 import { memory } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine/machine.js";
-import { fixedBytes } from "../../train/memory-peak.js";
+import { fixedBytes } from "../../train/measure/memory-peak.js";
 import { remedy as divergenceRemedy } from "../faults/run-messages.js";
 import type { ControlEvent } from "../files/events.js";
 import { groupRecord, type RankColumns, rankColumns } from "../files/rank-records.js";

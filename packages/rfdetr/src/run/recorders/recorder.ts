@@ -4,8 +4,8 @@ import type { MonitorRecord, PeakMemory, PhaseSeconds } from "@rfdetr/amp/record
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import type { PictureEntry } from "../../predict/pictures/picture-index.js";
-import type { StepResult } from "../../train/step.js";
-import type { MicroBatch } from "../../train/step-parts.js";
+import type { StepResult } from "../../train/step/step.js";
+import type { MicroBatch } from "../../train/step/step-parts.js";
 import type { ControlEvent, EpochEvent, StepEvent } from "../files/events.js";
 import type { RankStep } from "../files/rank-records.js";
 import type { RunSummary } from "../files/run-directory.js";

@@ -1,6 +1,6 @@
 import { scope } from "@rfdetr/torch";
 import { packageVersion } from "../../support/machine/version.js";
-import { mergedWeights } from "../../train/lora.js";
+import { mergedWeights } from "../../train/parameters/lora.js";
 import { saveWeights } from "../../weights/weights.js";
 import type { Session } from "../session/session.js";
 import type { RecordedEpoch, Recorder } from "./recorder.js";

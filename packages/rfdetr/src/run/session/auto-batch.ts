@@ -9,11 +9,11 @@ import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
 import { peakRss } from "../../support/machine/machine.js";
 import { availableMemory } from "../../support/machine/memory.js";
-import { freezeModules } from "../../train/freeze.js";
-import { randomBatch } from "../../train/random-batch.js";
-import { replayStep } from "../../train/replay.js";
-import { trainingStep } from "../../train/step.js";
-import { averageOf, type MicroBatch, type StepParts, stepParts } from "../../train/step-parts.js";
+import { randomBatch } from "../../train/measure/random-batch.js";
+import { replayStep } from "../../train/measure/replay.js";
+import { freezeModules } from "../../train/parameters/freeze.js";
+import { trainingStep } from "../../train/step/step.js";
+import { averageOf, type MicroBatch, type StepParts, stepParts } from "../../train/step/step-parts.js";
 import { StepWatch } from "../steps/step-watch.js";
 
 /** A batch that fits in memory. */

@@ -1,14 +1,14 @@
 // The model of a run and what it is trained with, as every process of the run builds them.
 import type { Autocast, Overrides, Precision } from "@rfdetr/amp";
 import { manualSeed } from "@rfdetr/torch";
-import { fp16EvalAutocast } from "../../model/precision.js";
+import { fp16EvalAutocast } from "../../model/precision/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
-import { freezeModules } from "../../train/freeze.js";
-import { adaptEncoder } from "../../train/lora.js";
-import { Schedule } from "../../train/schedule.js";
-import { averageOf, stepParts, trainingAutocast } from "../../train/step-parts.js";
+import { freezeModules } from "../../train/parameters/freeze.js";
+import { adaptEncoder } from "../../train/parameters/lora.js";
+import { Schedule } from "../../train/schedule/schedule.js";
+import { averageOf, stepParts, trainingAutocast } from "../../train/step/step-parts.js";
 import type { Training } from "./training.js";
 
 /** A model with the random weights of a seed. */

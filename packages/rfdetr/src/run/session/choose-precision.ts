@@ -5,7 +5,7 @@ import type { RFDETRModel } from "../../model/rfdetr.js";
 import { requestedPrecision } from "../../settings/precision.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { InternalError } from "../../support/errors.js";
-import { calibrateSubject } from "../../train/calibrate-step.js";
+import { calibrateSubject } from "../../train/measure/calibrate-step.js";
 import type { RunConfig } from "./run-config.js";
 import type { TrainData } from "./training-data.js";
 

@@ -14,7 +14,7 @@ import { placesOf, wholeShard } from "../../data/loader/shards.js";
 import { evaluationBatches, evaluationLoader } from "../../eval/evaluation-data.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
-import type { MicroBatch } from "../../train/step-parts.js";
+import type { MicroBatch } from "../../train/step/step-parts.js";
 import { splitContents } from "./data-contents.js";
 import { planEpochs } from "./plan-epochs.js";
 import { type DataSizes, effectiveBatch, microBatchesOf, type TrainData } from "./training-data.js";

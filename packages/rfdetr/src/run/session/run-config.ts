@@ -10,7 +10,7 @@ import { RunDirectoryError } from "../../support/errors.js";
 import { schemaFault } from "../../support/files/schema-fault.js";
 import { machineLine } from "../../support/machine/machine.js";
 import { packageVersion } from "../../support/machine/version.js";
-import type { ClassRow } from "../../weights/class-rows.js";
+import type { ClassRow } from "../../weights/classes/class-rows.js";
 import type { RunDirectory, RunVersions } from "../files/run-directory.js";
 import type { DataContents } from "./data-contents.js";
 import type { Session } from "./session.js";

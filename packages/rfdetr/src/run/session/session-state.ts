@@ -1,7 +1,7 @@
 // The state of a run, saved and restored: checkpoints, rollbacks, and the average in the model's place.
 import { noGrad, scope } from "@rfdetr/torch";
 import { CheckpointError, RfdetrError } from "../../support/errors.js";
-import { loadMerged } from "../../train/lora.js";
+import { loadMerged } from "../../train/parameters/lora.js";
 import { readWeights } from "../../weights/weights.js";
 import { loweredRate } from "../faults/fault-policy.js";
 import { loadCheckpoint, momentTensors, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";

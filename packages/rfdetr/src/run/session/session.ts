@@ -1,6 +1,6 @@
 import type { Calibration } from "@rfdetr/amp";
 import type { ModelConfig } from "../../model/types.js";
-import type { ClassRow } from "../../weights/class-rows.js";
+import type { ClassRow } from "../../weights/classes/class-rows.js";
 import type { CallbackRunner } from "../callbacks/callback-runner.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";

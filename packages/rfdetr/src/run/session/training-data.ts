@@ -4,7 +4,7 @@ import type { DatasetImage } from "../../data/index.js";
 import type { Shard } from "../../data/loader/shards.js";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import type { ReadySettings } from "../../settings/settings.js";
-import type { MicroBatch } from "../../train/step-parts.js";
+import type { MicroBatch } from "../../train/step/step-parts.js";
 import type { DataContents } from "./data-contents.js";
 
 /** The data of a run. */

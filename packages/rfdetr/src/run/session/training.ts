@@ -1,8 +1,8 @@
 import type { Autocast, Precision } from "@rfdetr/amp";
 import type { ReadySettings } from "../../settings/settings.js";
-import type { Ema } from "../../train/ema.js";
-import type { Schedule } from "../../train/schedule.js";
-import type { StepParts } from "../../train/step-parts.js";
+import type { Schedule } from "../../train/schedule/schedule.js";
+import type { Ema } from "../../train/step/ema.js";
+import type { StepParts } from "../../train/step/step-parts.js";
 import type { TrainData } from "./training-data.js";
 
 /** What each process of a run trains and evaluates with. */

@@ -1,6 +1,6 @@
 // Where a run is: counts, and the sums and means of the epoch in progress.
 
-import type { StepResult } from "../../train/step.js";
+import type { StepResult } from "../../train/step/step.js";
 import type { Rollbacks, SavedProgress } from "../files/checkpoint.js";
 
 /** The state of a run that never went back. */

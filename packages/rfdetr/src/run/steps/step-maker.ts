@@ -1,9 +1,10 @@
 // The steps of a run: each is made, recorded, told of, and run again where it was faulty.
-import { scaleOfStep } from "../../train/multi-scale.js";
-import { replayStep } from "../../train/replay.js";
-import type { StepResult } from "../../train/step.js";
-import type { MicroBatch } from "../../train/step-parts.js";
-import { boxesOfEach } from "../../train/whole-step.js";
+
+import { replayStep } from "../../train/measure/replay.js";
+import { scaleOfStep } from "../../train/schedule/multi-scale.js";
+import type { StepResult } from "../../train/step/step.js";
+import type { MicroBatch } from "../../train/step/step-parts.js";
+import { boxesOfEach } from "../../train/step/whole-step.js";
 import { afterFault, type FaultyRun } from "../faults/after-fault.js";
 import type { StepEvent, StepFault, TrainEvent } from "../files/events.js";
 import { stepEvent } from "../make-events.js";

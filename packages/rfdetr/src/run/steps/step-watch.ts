@@ -1,10 +1,10 @@
 // Every `monitor_interval`-th step seen from inside: activations, gradients, how far the weights move, and what the
 // memory held at the peak of the step before.
 import { Monitor, UpdateProbe } from "@rfdetr/amp";
-import type { Ema } from "../../train/ema.js";
-import { MemoryPeak } from "../../train/memory-peak.js";
-import type { StepObserver } from "../../train/step.js";
-import type { StepParts } from "../../train/step-parts.js";
+import { MemoryPeak } from "../../train/measure/memory-peak.js";
+import type { Ema } from "../../train/step/ema.js";
+import type { StepObserver } from "../../train/step/step.js";
+import type { StepParts } from "../../train/step/step-parts.js";
 import type { RecordedStep } from "../recorders/recorder.js";
 
 /** Watches single steps. What it does changes no bit of them. */

@@ -1,10 +1,10 @@
 // One step of a run, as every process of it takes its part.
 
 import type { Shard } from "../../data/loader/shards.js";
-import { type StepObserver, type StepResult, trainingStep } from "../../train/step.js";
-import type { MicroBatch } from "../../train/step-parts.js";
-import type { StepPeers } from "../../train/step-peers.js";
-import { meanBoxes, type WholeStep } from "../../train/whole-step.js";
+import { type StepObserver, type StepResult, trainingStep } from "../../train/step/step.js";
+import type { MicroBatch } from "../../train/step/step-parts.js";
+import type { StepPeers } from "../../train/step/step-peers.js";
+import { meanBoxes, type WholeStep } from "../../train/step/whole-step.js";
 import type { Training } from "../session/training.js";
 import { microBatchesOf } from "../session/training-data.js";
 

@@ -1,7 +1,7 @@
 // The header of a run in words: what is trained on what, from which weights, where, and in which precision.
 import { basename, dirname } from "node:path";
 import { counted, type Field, grouped, shownPath } from "../../support/format.js";
-import { publishedWeights } from "../../weights/published-weights.js";
+import { publishedWeights } from "../../weights/published/published-weights.js";
 import type { StartEvent } from "../files/events.js";
 
 /** Class names are listed while they fit in so many characters. */

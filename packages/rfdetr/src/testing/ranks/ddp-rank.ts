@@ -1,15 +1,15 @@
-// One of the processes of train/ddp-parity.test.ts: ten steps of `tiny` in float64, with the steps of
+// One of the processes of train/parity/ddp-parity.test.ts: ten steps of `tiny` in float64, with the steps of
 // tools/reference/ddp_goldens.py. Arguments: rank, port of the store, the golden file. It sends what it computed.
 import { readFileSync } from "node:fs";
 import { distributed, noGrad, ops, optim, scope, type Tensor, tensor } from "@rfdetr/torch";
-import { fillModel, uniforms } from "../../instruments/deterministic-fill.js";
+import { fillModel, uniforms } from "../../instruments/peers/deterministic-fill.js";
 import { boxesOf, Criterion } from "../../loss/criterion.js";
-import { resizeImages } from "../../model/preprocess.js";
+import { resizeImages } from "../../model/images/preprocess.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
-import { scaleOfStep, trainingScales } from "../../train/multi-scale.js";
-import { parameterGroups } from "../../train/parameter-groups.js";
-import { meanBoxes } from "../../train/whole-step.js";
+import { parameterGroups } from "../../train/parameters/parameter-groups.js";
+import { scaleOfStep, trainingScales } from "../../train/schedule/multi-scale.js";
+import { meanBoxes } from "../../train/step/whole-step.js";
 import { referenceImages, referenceTarget } from "./reference-batch.js";
 
 /** What a process computed in one step. */

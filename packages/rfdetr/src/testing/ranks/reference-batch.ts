@@ -1,6 +1,6 @@
 // The images and boxes of tools/reference/training_goldens.py.
 import type { Target } from "../../data/target.js";
-import { uniforms } from "../../instruments/deterministic-fill.js";
+import { uniforms } from "../../instruments/peers/deterministic-fill.js";
 
 /** The bytes of an image, `[side, side, 3]`. */
 export function referencePixels(number: number, side: number): Uint8Array {

@@ -1,0 +1,144 @@
+// A run as a row of the list: from its small files and the end of its log, so that fifty runs cost little.
+import { closeSync, openSync, readFileSync, readSync, type Stats, statSync } from "node:fs";
+import { metricsOf } from "../../report/records/metrics-table.js";
+import { summaryOf } from "../../run/files/read-summary.js";
+import { holderOf } from "../../run/files/run-lock.js";
+import type { RunRow, RunState } from "../wire.js";
+import { ownFile, type RunFolder, type RunFolders } from "./run-folders.js";
+
+/** Points of the small curve. */
+const curvePoints = 48;
+/** Bytes at the end of numerics.jsonl in which its last step is looked for. */
+const endBytes = 1 << 18;
+
+/** Milliseconds for which the rows of all runs are taken to be true. */
+const fresh = 500;
+
+const recordFiles = ["config.json", "summary.json", "metrics.csv", "numerics.jsonl", "evaluation.json"] as const;
+type RecordFile = (typeof recordFiles)[number];
+
+/** Makes the rows; what has not changed is not read again. */
+export class RunRows {
+  readonly #known = new Map<string, { stamp: string; row: RunRow }>();
+  #all: readonly RunRow[] = [];
+  #looked = Number.NEGATIVE_INFINITY;
+
+  /** @param state of a run that a process holds */
+  constructor(readonly liveState: (run: RunFolder) => "running" | "paused") {}
+
+  /** The rows of all runs. Pages that ask within {@link fresh} share one look at the files. */
+  all(folders: RunFolders): readonly RunRow[] {
+    if (performance.now() - this.#looked > fresh) {
+      this.#all = folders.list().map((run) => this.row(run));
+      this.#looked = performance.now();
+    }
+    return this.#all;
+  }
+
+  /** The row of a run. */
+  row(run: RunFolder): RunRow {
+    const found = new Map<RecordFile, Stats>();
+    for (const name of recordFiles) {
+      const path = ownFile(run.path, name);
+      const stats = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
+      if (stats !== undefined) found.set(name, stats);
+    }
+    const live = isHeld(run.path) ? this.liveState(run) : null;
+    const stamp = [live, ...recordFiles.map((name) => `${found.get(name)?.size} ${found.get(name)?.mtimeMs}`)].join();
+    const known = this.#known.get(run.id);
+    if (known?.stamp === stamp) return known.row;
+    const row = readRow(run, found, live);
+    this.#known.set(run.id, { stamp, row });
+    return row;
+  }
+}
+
+function isHeld(folder: string): boolean {
+  try {
+    return ownFile(folder, "lock") !== null && holderOf(folder) !== null;
+  } catch {
+    return false;
+  }
+}
+
+function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: RunState | null): RunRow {
+  const config = jsonOf(run, "config.json");
+  const settings = objectOf(config?.settings);
+  const summary = summaryOf(jsonOf(run, "summary.json"));
+  const { rows } = metricsOf(textOf(run, "metrics.csv"));
+  const curve = rows.map((row) => row["val/AP"] ?? null);
+  const scores = curve.filter((value) => value !== null && Number.isFinite(value)) as number[];
+  const last = rows.at(-1);
+  const model = settings.model_name ?? settings.model;
+  return {
+    id: run.id,
+    name: run.name,
+    state: live ?? stateOf(summary?.stop_reason),
+    model: typeof model === "string" ? model : null,
+    precision: summary?.precision ?? (typeof config?.precision === "string" ? config.precision : null),
+    epoch: last?.epoch ?? 0,
+    epochs: typeof settings.epochs === "number" ? settings.epochs : null,
+    step: Math.max(lastStep(run), last?.step ?? 0),
+    best: scores.length === 0 ? (summary?.AP ?? null) : Math.max(...scores),
+    curve: thinned(curve),
+    skipped: Math.max(summary?.skipped_steps ?? 0, last?.skipped_steps ?? 0),
+    started: summary?.started ?? (typeof config?.started === "string" ? config.started : null),
+    written: Math.max(0, ...[...found.values()].map(({ mtimeMs }) => Math.round(mtimeMs))),
+    error: live === null ? (summary?.error ?? null) : null,
+    versions: {
+      steps: found.get("numerics.jsonl")?.size ?? 0,
+      epochs: found.get("metrics.csv")?.size ?? 0,
+      evaluation: Math.round(found.get("evaluation.json")?.mtimeMs ?? 0),
+    },
+  };
+}
+
+function stateOf(reason: string | undefined): RunState {
+  if (reason === undefined) return "killed";
+  return reason === "failed" || reason === "interrupted" ? reason : "finished";
+}
+
+function textOf(run: RunFolder, name: RecordFile): string {
+  const path = ownFile(run.path, name);
+  try {
+    return path === null ? "" : readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** The object of a JSON file; null where it is missing, damaged or being written. */
+function jsonOf(run: RunFolder, name: RecordFile): Record<string, unknown> | null {
+  try {
+    return objectOf(JSON.parse(textOf(run, name)));
+  } catch {
+    return null;
+  }
+}
+
+const objectOf = (value: unknown): Record<string, unknown> =>
+  value !== null && typeof value === "object" ? (value as Record<string, unknown>) : {};
+
+/** The number of the last step in the log; 0 where its end holds none. */
+function lastStep(run: RunFolder): number {
+  const path = ownFile(run.path, "numerics.jsonl");
+  if (path === null) return 0;
+  const file = openSync(path, "r");
+  try {
+    const { size } = statSync(path);
+    const bytes = Buffer.allocUnsafe(Math.min(size, endBytes));
+    const end = bytes.subarray(0, readSync(file, bytes, 0, bytes.length, size - bytes.length)).toString("latin1");
+    const at = end.lastIndexOf('"kind":"step","step":');
+    return at < 0 ? 0 : Number.parseInt(end.slice(at + 21), 10) || 0;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** At most {@link curvePoints} values, the last among them. */
+function thinned(values: readonly (number | null)[]): (number | null)[] {
+  const stride = Math.ceil(values.length / curvePoints);
+  const brief = (value: number | null): number | null =>
+    value === null || !Number.isFinite(value) ? null : Number(value.toFixed(4));
+  return values.filter((_, i) => (values.length - 1 - i) % Math.max(1, stride) === 0).map(brief);
+}

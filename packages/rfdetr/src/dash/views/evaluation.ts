@@ -1,0 +1,31 @@
+// The last evaluation of a run, for the page: figures of the classes, and images with boxes.
+import type { ClassSummary } from "../../eval/coco/coco-summary.js";
+import type { ClassDetails, ImageDetails } from "../../eval/details/evaluation-details.js";
+import type { RunRecord } from "../../report/records/run-record.js";
+import { classColors } from "../../support/class-colors.js";
+import type { EvaluationView } from "../wire.js";
+import type { NamedImages } from "./images.js";
+
+/** What the page shows of an evaluation; null before the first. */
+export function evaluationOf({ evaluation, details, config }: RunRecord, names: NamedImages): EvaluationView | null {
+  if (evaluation === null) return null;
+  const { AP, AP50 } = evaluation;
+  const classes: (ClassSummary & Partial<ClassDetails>)[] = details?.per_class ?? evaluation.per_class.filter(hasName);
+  const colors = classColors(classes.map(({ class_name }) => class_name));
+  const nameOf = ({ file, width, height }: ImageDetails): string | null =>
+    file === null || config?.data === undefined
+      ? null
+      : names.name(file, width === null || height === null ? null : { width, height });
+  return {
+    ...{ origin: details?.origin ?? null, AP, AP50, threshold: details?.best_threshold.threshold ?? null },
+    classes: classes.map(({ class_name: name, instances, AP, AP50, best = null }, label) => ({
+      ...{ name, color: colors[label], instances, AP, AP50, best },
+    })),
+    images: (details?.images_shown ?? []).map((image) => {
+      const { file, width, height, worst, truths, detections } = image;
+      return { image: nameOf(image), file, width, height, worst, truths, detections };
+    }),
+  };
+}
+
+const hasName = (each: ClassSummary | null): each is ClassSummary => typeof each?.class_name === "string";

@@ -1,0 +1,121 @@
+// The arithmetic of the microscope, which runs in the page.
+import { describe, expect, it } from "vitest";
+import {
+  bitsAt,
+  dtypeAt,
+  leastBits,
+  levelOf,
+  modulesBelow,
+  tightest,
+  treeOf,
+  trendAt,
+} from "../../../dash/headroom.js";
+import { Watched } from "../../../dash/watched.js";
+import { type ModuleSeries, notFinite, type SideSeries, type WatchedSteps } from "../wire.js";
+
+const side = (dtype: string, ...tops: (number | null)[]): SideSeries => ({
+  dtype,
+  letters: tops.map(() => ({ float16: "h", bfloat16: "b" })[dtype] ?? "f").join(""),
+  top: tops.map((top) => (top === null ? null : top * 16)),
+  flushed: tops.map(() => 0),
+});
+const module = (path: string, forward: SideSeries | null = null, gradient: SideSeries | null = null): ModuleSeries => ({
+  path,
+  forward,
+  gradient,
+});
+
+describe("headroom", () => {
+  it("is counted in bits below the largest number of the dtype that ran, or of another", () => {
+    const series = side("float16", 13);
+    expect(bitsAt(series, 0, "as-run")).toBeCloseTo(3, 2);
+    expect(bitsAt(series, 0, "bfloat16")).toBe(115);
+    expect(bitsAt(side("float32", 20), 0, "float16")).toBeCloseTo(-4, 2);
+  });
+
+  it("has no end where there are only zeros, and is gone where a value is not finite", () => {
+    expect(bitsAt(side("float16", null), 0, "as-run")).toBe(Number.POSITIVE_INFINITY);
+    expect(bitsAt({ ...side("float16", 1), top: [notFinite] }, 0, "as-run")).toBe(Number.NEGATIVE_INFINITY);
+    expect(bitsAt(null, 0, "as-run")).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("goes by the dtype of each watched step: a rule of precision may change it", () => {
+    const series: SideSeries = { ...side("float32", 15, 17), letters: "hf" };
+    expect([0, 1].map((at) => dtypeAt(series, at, "as-run"))).toEqual(["float16", "float32"]);
+    expect([0, 1].map((at) => bitsAt(series, at, "as-run") > 8)).toEqual([false, true]);
+    expect(dtypeAt(series, 0, "bfloat16")).toBe("bfloat16");
+  });
+
+  it("has six levels, the lowest for what is beyond the limit", () => {
+    expect([-1, 0, 0.5, 2, 4, 7, 9, Number.POSITIVE_INFINITY].map(levelOf)).toEqual([0, 0, 1, 2, 3, 4, 5, 5]);
+  });
+
+  it("falls by its change over the last watched steps", () => {
+    const falling = [module("a", side("float16", 1, 2, 3, 4, 5, 6)), module("b", side("float16", 1, 1, 1, 1, 1, 1))];
+    expect(trendAt(falling, "forward", 5, "as-run")).toBe(-1);
+    expect(trendAt(falling, "forward", 0, "as-run")).toBe(0);
+    expect(trendAt(falling, "gradient", 5, "as-run")).toBe(0);
+  });
+});
+
+describe("the tree", () => {
+  const modules = [
+    module("a.b.0.x", side("float16", 4)),
+    module("a.b.0.y", side("float16", 9), side("float16", 14)),
+    module("a.b.1", side("float16", 2)),
+    module("(outside of modules)"),
+  ];
+
+  it("joins the parts of paths between which there is nothing to choose", () => {
+    const [a, outside] = treeOf(modules);
+    expect([a.name, a.path, outside.name]).toEqual(["a.b", "a.b", "(outside of modules)"]);
+    expect(a.children.map(({ name }) => name)).toEqual(["0", "1"]);
+    expect(a.children[0].children.map(({ path }) => path)).toEqual(["a.b.0.x", "a.b.0.y"]);
+  });
+
+  it("shows a part by the least headroom below it", () => {
+    const [a] = treeOf(modules);
+    expect(leastBits(modulesBelow(a), "forward", 0, "as-run")).toBeCloseTo(7, 2);
+    expect(tightest(modules, 0, "as-run")).toMatchObject({ path: "a.b.0.y", side: "gradient" });
+  });
+});
+
+describe("watched steps in the page", () => {
+  const sent = (from: number, steps: number[], modules: ModuleSeries[], generation = 1): WatchedSteps => ({
+    ...{
+      generation,
+      records: from + steps.length,
+      from,
+      steps,
+      scale: steps.map(() => 1),
+      modules,
+      faults: [],
+      forecasts: [],
+      header: null,
+    },
+  });
+
+  it("grow by what is sent; the last of them may be sent again", () => {
+    const watched = new Watched();
+    expect(watched.add(sent(0, [1, 20], [module("a", side("float16", 1, 2))]))).toBe(true);
+    expect(watched.has).toEqual({ generation: 1, count: 2, records: 2 });
+    expect(watched.add(sent(1, [20], [module("a", side("float16", 2))]))).toBe(false);
+    expect(
+      watched.add(sent(1, [20, 40], [module("a", side("float16", 2, 3)), module("b", side("float16", 5, 6))])),
+    ).toBe(true);
+    expect(watched.steps).toEqual([1, 20, 40]);
+    expect(watched.modules.map(({ forward }) => forward?.top)).toEqual([
+      [16, 32, 48],
+      [null, 80, 96],
+    ]);
+  });
+
+  it("are replaced when they were thinned or taken back", () => {
+    const watched = new Watched();
+    watched.add(
+      sent(0, [1, 20, 40], [module("a", side("float16", 1, 2, 3)), module("gone", side("float16", 1, 2, 3))]),
+    );
+    watched.add(sent(0, [20, 40], [module("a", side("float16", 2, 3))], 2));
+    expect([watched.steps, watched.modules.length]).toEqual([[20, 40], 1]);
+  });
+});

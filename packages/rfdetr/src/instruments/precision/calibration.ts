@@ -1,0 +1,104 @@
+// What the doctor measures on: a model with a batch, its casts, and images to evaluate.
+
+import { CastMap, type Overrides, type Precision } from "@rfdetr/amp";
+import { manualSeed, noGrad, scope } from "@rfdetr/torch";
+import type { EvaluationBatch } from "../../eval/batch.js";
+import { openEvaluationData } from "../../eval/evaluation-data.js";
+import { modelAutocast } from "../../model/precision/precision.js";
+import { RFDETRModel } from "../../model/rfdetr.js";
+import { resolveModel } from "../../model/variants.js";
+import { openTrainData } from "../../run/session/open-train-data.js";
+import { resolveSettings } from "../../settings/resolve.js";
+import { DataError } from "../../support/errors.js";
+import type { Subject } from "../../train/measure/calibrate-step.js";
+import { randomBatch } from "../../train/measure/random-batch.js";
+import { type MicroBatch, prepareImages } from "../../train/step/step-parts.js";
+import { loadModel } from "../../weights/weights.js";
+
+/** The model and data that a measurement takes. */
+export interface SubjectOptions {
+  /** Variant; ignored if there are weights. */
+  model: string;
+  batch: number;
+  device: string;
+  /** Weights file; without it the weights are random. */
+  weights?: string;
+  /** Dataset whose first training batch is used; without it the images are noise with eight boxes each. */
+  data?: string;
+}
+
+/**
+ * A model and a training batch to measure on.
+ * @throws DataError if the dataset cannot be read, or has other classes than the weights
+ * @throws CheckpointError if the weights cannot be loaded
+ */
+export async function openSubject({ model: variant, batch, device, weights, data }: SubjectOptions): Promise<Subject> {
+  manualSeed(0);
+  const loaded = weights === undefined ? null : loadModel(weights);
+  const shape = loaded?.config ?? resolveModel(variant);
+  const source = data === undefined ? null : await firstBatch(data, shape.variant, batch, shape.resolution);
+  if (loaded !== null && source !== null && source.classNames.join("\n") !== loaded.classNames.join("\n"))
+    throw new DataError(
+      `Expected the ${loaded.classNames.length} classes of the weights in ${data} but found ${source.classNames.length} others`,
+    );
+  const classNames =
+    loaded?.classNames ?? source?.classNames ?? Array.from({ length: shape.numClasses }, (_, i) => `class ${i}`);
+  const model = loaded?.model ?? new RFDETRModel({ ...shape, numClasses: classNames.length });
+  if (device !== "cpu") model.to(device);
+  model.train();
+  return {
+    model,
+    classNames,
+    batch: source?.batch ?? randomBatch(batch, shape.resolution, classNames.length),
+    device,
+    trained: loaded !== null,
+  };
+}
+
+/** The dtype of each operator in a training forward, and the casts between them. */
+export function castsOf({ model, batch, device }: Subject, precision: Precision, overrides: Overrides = {}): CastMap {
+  const autocast = modelAutocast(model, { precision, overrides });
+  const map = new CastMap();
+  noGrad(() =>
+    scope(() => {
+      const images = prepareImages(batch, null, device);
+      map.watch(() => autocast.run(() => void model.call(images)));
+    }),
+  );
+  autocast.clearCache();
+  return map;
+}
+
+/** The first `count` images of the valid split, as squares of `side` pixels, in batches. */
+export async function evaluationImages(
+  data: string,
+  side: number,
+  count: number,
+  batch: number,
+): Promise<EvaluationBatch[]> {
+  const opened = await openEvaluationData(data, "valid", side, batch);
+  const batches: EvaluationBatch[] = [];
+  let images = 0;
+  for await (const next of opened.batches()) {
+    batches.push(next);
+    images += next.imageIds.length;
+    if (images >= count) break;
+  }
+  return batches;
+}
+
+async function firstBatch(
+  data: string,
+  model: string,
+  batch: number,
+  side: number,
+): Promise<{ batch: MicroBatch; classNames: string[] }> {
+  const settings = { ...resolveSettings({ datasetDir: data, model, gradAccumSteps: 1 }), batchSize: batch };
+  const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side });
+  try {
+    for await (const [first] of opened.steps(0, 0)) return { batch: first, classNames: [...opened.classNames] };
+    throw new DataError(`Expected images in the train split of ${data} but found none`);
+  } finally {
+    await opened.close();
+  }
+}

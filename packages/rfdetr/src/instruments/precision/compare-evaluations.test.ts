@@ -1,0 +1,92 @@
+import { createHash } from "node:crypto";
+import { manualSeed, noGrad, scope } from "@rfdetr/torch";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { EvaluationBatch } from "../../eval/batch.js";
+import { RFDETRModel } from "../../model/rfdetr.js";
+import { resolveModel } from "../../model/variants.js";
+import { randomBatch } from "../../train/measure/random-batch.js";
+import { compareEvaluationModes, type EvaluatedMode, type EvaluationMode } from "./compare-evaluations.js";
+
+const side = 128;
+const classNames = ["a", "b"];
+
+function batchOf(count: number): EvaluationBatch {
+  const { images, targets } = randomBatch(count, side, classNames.length, 3);
+  return {
+    images,
+    height: side,
+    width: side,
+    imageIds: targets.map((_, i) => i),
+    origSizes: targets.map(() => [2 * side, 2 * side] as const),
+    truths: targets.map(({ boxes, labels }) => ({
+      boxes: boxes.map((value) => value * 2 * side),
+      labels,
+      area: new Float64Array(labels.length).fill(1000),
+      crowd: new Uint8Array(labels.length),
+    })),
+  };
+}
+
+function compare(model: RFDETRModel): Map<EvaluationMode, EvaluatedMode> {
+  const rows = compareEvaluationModes({
+    model,
+    classNames,
+    precision: "bf16-mixed",
+    device: "cpu",
+    batches: [batchOf(2)],
+  });
+  return new Map(rows.map((row) => [row.mode, row]));
+}
+
+describe("ways to evaluate in low precision", () => {
+  let model: RFDETRModel;
+  beforeAll(() => {
+    manualSeed(0);
+    model = new RFDETRModel({ ...resolveModel("demo"), numClasses: classNames.length, numSelect: 50 });
+  });
+
+  it("measures errors in order of what is rounded: nothing, products in float16, everything in float16", () => {
+    const rows = compare(model);
+    const of = (mode: EvaluationMode) => rows.get(mode) as EvaluatedMode;
+    expect(of("fp32")).toMatchObject({ box_error_px: 0, score_error: 0, lost_share: 0, norm_error: { largest: 0 } });
+    expect(of("fp16_eval").norm_error.median).toBeGreaterThan(0);
+    // Eight bits of a bfloat16 product against eleven of float16: the norms' error is about eight times larger.
+    expect(of("autocast").norm_error.median).toBeGreaterThan(3 * of("fp16_eval").norm_error.median);
+    expect(of("whole_model_half").norm_error.median).toBeGreaterThan(1.2 * of("fp16_eval").norm_error.median);
+    expect(of("whole_model_half").weight_bytes).toBeLessThan(of("fp32").weight_bytes);
+    // Beside the float32 weights lie their copies: cast to float16, or packed for products of float32.
+    const weights = model.parameters().reduce((sum, parameter) => sum + 4 * parameter.numel, 0);
+    expect(of("fp16_eval").weight_bytes).toBeGreaterThan(1.3 * weights);
+    expect(of("fp32").weight_bytes).toBeGreaterThanOrEqual(weights);
+  });
+
+  it("leaves the weights as they were, to the bit, and the model in the mode it had", () => {
+    const fingerprint = () => {
+      const hash = createHash("sha256");
+      for (const [key, tensor] of model.stateDict())
+        hash.update(`${key} ${tensor.dtype}`).update(tensor.toArray() as Float32Array);
+      return hash.digest("hex");
+    };
+    const before = fingerprint();
+    model.train();
+    compare(model);
+    expect(model.training).toBe(true);
+    expect(fingerprint()).toBe(before);
+  });
+
+  it("shows what conversion does to a residual stream that leaves float16's range: not finite, where autocast keeps it in float32", () => {
+    manualSeed(0);
+    const loud = new RFDETRModel({ ...resolveModel("demo"), numClasses: classNames.length, numSelect: 50 });
+    // Products stay in range; their sum with the stream, scaled by a learned factor, does not: 1e6 is past 65504.
+    noGrad(() =>
+      scope(() => {
+        for (const [name, parameter] of loud.namedParameters())
+          if (name.endsWith("layer_scale2.lambda1")) parameter.fill_(1e6);
+      }),
+    );
+    const rows = compare(loud);
+    expect(rows.get("whole_model_half")?.nonfinite_images).toBe(2);
+    expect(rows.get("fp16_eval")?.nonfinite_images).toBe(0);
+    expect(rows.get("autocast")?.nonfinite_images).toBe(0);
+  });
+});

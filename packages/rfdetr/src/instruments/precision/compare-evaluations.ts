@@ -1,0 +1,199 @@
+// The ways to evaluate in low precision, side by side: what each does to boxes, scores, AP and the outputs of norms.
+
+import { type Autocast, compareModules, type ModuleError, type Precision } from "@rfdetr/amp";
+import { keep, nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
+import type { EvaluationBatch } from "../../eval/batch.js";
+import { CocoEvaluator } from "../../eval/coco/coco.js";
+import { outputsOf, scoreBatch } from "../../eval/evaluate.js";
+import type { ScoredBoxes } from "../../model/images/postprocess.js";
+import { inFloat32, type Outputs } from "../../model/outputs.js";
+import { convertedAutocast, fp16EvalAutocast, modelAutocast } from "../../model/precision/precision.js";
+import type { RFDETRModel } from "../../model/rfdetr.js";
+import { median } from "../../support/statistics.js";
+import { agreement, type Disagreement } from "./agreement.js";
+
+/**
+ * `fp32`; `autocast` as in training; `fp16_eval` and `whole_model_half` as the Python package has them: float16 under
+ * autocast, and every weight converted to float16.
+ */
+export type EvaluationMode = "fp32" | "autocast" | "fp16_eval" | "whole_model_half";
+
+const evaluationModes: readonly EvaluationMode[] = ["fp32", "autocast", "fp16_eval", "whole_model_half"];
+
+/** One way to evaluate; errors are against `fp32` on the same images. */
+export interface EvaluatedMode extends Disagreement {
+  mode: EvaluationMode;
+  /** What it computes in. */
+  precision: Precision | "float16";
+  /** COCO AP; null if the images have no annotations to score. */
+  AP: number | null;
+  AP50: number | null;
+  /** Forward of one image, median over the batches. */
+  milliseconds: number;
+  /** Float16 products ran on rounded float32 operands: values are those of float16, the time is not. */
+  emulated: boolean;
+  /** Bytes of the model's weights in memory, with their low-precision copies. */
+  weight_bytes: number;
+  /** Relative error of the outputs of the norms in encoder and projector, which run before anything is ranked. */
+  norm_error: { largest: number; median: number; module: string | null };
+  /** The ten modules with the largest error, worst first. */
+  modules: ModuleError[];
+}
+
+export interface EvaluationModesOptions {
+  model: RFDETRModel;
+  classNames: readonly string[];
+  /** Precision of training; `32-true` is compared as `bf16-mixed`, because it would equal `fp32`. */
+  precision: Precision;
+  device: string;
+  batches: readonly EvaluationBatch[];
+  /** Called after each batch with the number of images done so far in this mode. */
+  progress?: (mode: EvaluationMode, images: number) => void;
+}
+
+/** A mode with what it needs to run. */
+interface Way {
+  mode: EvaluationMode;
+  autocast: Autocast;
+  precision: EvaluatedMode["precision"];
+}
+
+/** What one pass over the images gives. */
+interface Pass {
+  evaluator: CocoEvaluator;
+  detected: ScoredBoxes[];
+  /** Forward of one image, for each batch. */
+  milliseconds: number[];
+  weightBytes: number;
+}
+
+/** Evaluates the same images in every mode. Afterwards the model is as before, to the bit. */
+export function compareEvaluationModes(options: EvaluationModesOptions): EvaluatedMode[] {
+  const { model, batches } = options;
+  const training = model.training;
+  const ways = waysOf(model, options.precision);
+  const norms = normPaths(model);
+  model.eval();
+  let reference: ScoredBoxes[] = [];
+  try {
+    return ways.map((way) => {
+      const { mode, autocast, precision } = way;
+      const pass = inMode(way, model, () => evaluateAll(way, options));
+      if (mode === "fp32") reference = pass.detected;
+      const errors = mode === "fp32" ? [] : moduleErrors(ways[0], way, batches[0], options);
+      autocast.clearCache();
+      const summary = pass.evaluator.summarize();
+      return {
+        mode,
+        precision,
+        ...agreement(reference, pass.detected),
+        AP: summary.AP,
+        AP50: summary.AP50,
+        milliseconds: median(pass.milliseconds),
+        emulated: autocast.emulated,
+        weight_bytes: pass.weightBytes,
+        norm_error: worstNorm(errors.filter(({ path }) => norms.has(path))),
+        modules: [...errors].sort(byError).slice(0, 10),
+      };
+    });
+  } finally {
+    model.train(training);
+  }
+}
+
+/** The modes in their order, the reference first. */
+function waysOf(model: RFDETRModel, training: Precision): Way[] {
+  const mixed = training === "32-true" ? "bf16-mixed" : training;
+  const ways: Record<EvaluationMode, Omit<Way, "mode">> = {
+    fp32: { autocast: modelAutocast(model, { precision: "32-true" }), precision: "32-true" },
+    autocast: { autocast: modelAutocast(model, { precision: mixed }), precision: mixed },
+    fp16_eval: { autocast: fp16EvalAutocast(model), precision: "16-mixed" },
+    whole_model_half: { autocast: convertedAutocast(), precision: "float16" },
+  };
+  return evaluationModes.map((mode) => ({ mode, ...ways[mode] }));
+}
+
+/** Evaluates all batches in one mode. */
+function evaluateAll({ mode, autocast }: Way, options: EvaluationModesOptions): Pass {
+  const { model, batches } = options;
+  const evaluator = new CocoEvaluator({ classNames: options.classNames });
+  const detected: ScoredBoxes[] = [];
+  const milliseconds: number[] = [];
+  for (const batch of batches) {
+    const began = performance.now();
+    noGrad(() =>
+      scope(() => {
+        const outputs = inFloat32(forward({ mode, autocast }, batch, options));
+        // Reading a value waits for the device.
+        outputs.predBoxes.sum().item();
+        milliseconds.push((performance.now() - began) / batch.imageIds.length);
+        detected.push(...scoreBatch(evaluator, batch, outputs, model.config.numSelect));
+      }),
+    );
+    options.progress?.(mode, evaluator.images);
+  }
+  return { evaluator, detected, milliseconds, weightBytes: weightBytes(model) + autocast.cachedBytes };
+}
+
+function forward(
+  { mode, autocast }: Pick<Way, "mode" | "autocast">,
+  batch: EvaluationBatch,
+  { model, device }: EvaluationModesOptions,
+): Outputs {
+  return outputsOf(batch, { model, autocast, device }, mode === "whole_model_half" ? "float16" : "float32");
+}
+
+/** Relative error of every module's output in one forward of a mode against the reference. */
+function moduleErrors(
+  reference: Way,
+  way: Way,
+  batch: EvaluationBatch,
+  options: EvaluationModesOptions,
+): ModuleError[] {
+  return compareModules(
+    () => forward(reference, batch, options),
+    () => inMode(way, options.model, () => forward(way, batch, options)),
+  );
+}
+
+/**
+ * Runs `body` with the weights that the mode needs; in float16 for `whole_model_half`, and puts the float32 ones
+ * back.
+ */
+function inMode<T>({ mode }: Way, model: nn.Module, body: () => T): T {
+  if (mode !== "whole_model_half") return body();
+  const own = new Map<string, Tensor>(
+    noGrad(() => [...model.stateDict()].map(([key, tensor]) => [key, keep(tensor.detach().clone())] as const)),
+  );
+  noGrad(() => scope(() => void model.to("float16")));
+  try {
+    return body();
+  } finally {
+    noGrad(() => scope(() => void model.to("float32")));
+    model.loadStateDict(own);
+    for (const tensor of own.values()) tensor.dispose();
+  }
+}
+
+/** Paths of the norms in encoder and projector. */
+function normPaths(model: RFDETRModel): Set<string> {
+  const isNorm = (module: nn.Module): boolean =>
+    module instanceof nn.LayerNorm || /norm/i.test(module.constructor.name);
+  const named = [...model.backbone.namedModules()].filter(([, module]) => isNorm(module));
+  return new Set(named.map(([, module]) => module.path));
+}
+
+const weightBytes = (model: nn.Module): number =>
+  [...model.stateDict().values()].reduce((sum, tensor) => sum + tensor.nbytes, 0);
+
+/** NaN is the worst of errors. */
+const size = ({ relative_error: error }: ModuleError): number =>
+  Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
+/** Largest first. */
+const byError = (a: ModuleError, b: ModuleError): number => size(b) - size(a) || 0;
+
+function worstNorm(errors: readonly ModuleError[]): EvaluatedMode["norm_error"] {
+  if (errors.length === 0) return { largest: 0, median: 0, module: null };
+  const [worst] = [...errors].sort(byError);
+  return { largest: worst.relative_error, median: median(errors.map(size)), module: worst.path };
+}

@@ -1,0 +1,88 @@
+// Mixed precision of the detector: its own exceptions to the autocast policy.
+import {
+  Autocast,
+  type AutocastOptions,
+  checkOverrides,
+  defaultPolicy,
+  type Overrides,
+  type Policy,
+  type Precision,
+  withOperators,
+} from "@rfdetr/amp";
+import type { RFDETRModel } from "../rfdetr.js";
+
+/**
+ * Modules that mixed precision treats in their own way:
+ * - Query selection ranks tokens by their logits. Rounded logits tie, and a tie can pair a proposal with the wrong
+ *   learned query. So its matrix products have float32 results and keep 16 significant bits of each factor (TF32 keeps
+ *   11).
+ * - The last norm of the projector stays float32. Its output is the memory that query selection and decoder read.
+ *
+ * Reference boxes, sampling locations and predicted boxes are float32 in every precision. The criterion, the matcher
+ * and post-processing run outside autocast.
+ */
+export const modelOverrides: Overrides = {
+  "transformer.query_selection": "bf16x3",
+  "backbone.*.projector.stages.*.1": "fp32",
+};
+
+/** Options of {@link modelAutocast}: the precision, and the user's own policy and overrides. */
+export interface ModelAutocastOptions extends AutocastOptions {
+  /** `32-true`, `tf32`, `bf16-mixed` or `16-mixed`. */
+  precision: Precision;
+}
+
+/**
+ * Makes an autocast for a detector, with {@link modelOverrides}. A user's override for the same pattern replaces the
+ * model's.
+ * @param model the detector; its modules get their paths
+ * @param options precision, policy and overrides
+ * @throws PolicyError if a user's override matches no module of `model`; the message lists similar paths
+ * @example
+ * import { noGrad, randn } from "@rfdetr/torch";
+ * import { modelAutocast, RFDETRModel, resolveModel } from "rfdetr/model";
+ * const model = new RFDETRModel(resolveModel("nano"));
+ * const autocast = modelAutocast(model, { precision: "bf16-mixed", overrides: { bbox_embed: "fp32" } });
+ * const outputs = noGrad(() => autocast.run(() => model.call(randn([1, 3, 384, 384]))));
+ */
+export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions): Autocast {
+  const { precision, overrides, ...others } = options;
+  if (overrides !== undefined) {
+    model.name("");
+    checkOverrides(
+      overrides,
+      [...model.namedModules()].map(([, module]) => module.path),
+    );
+  }
+  return new Autocast(precision, { ...others, overrides: { ...modelOverrides, ...overrides } });
+}
+
+/**
+ * Makes an autocast for evaluation in float16, with norms in float32. It stands for the option `fp16_eval` of the
+ * Python package, which converted the weights themselves to float16; here the weights stay as they are.
+ * @param model the detector
+ * @param overrides rules for single modules, as in {@link modelAutocast}
+ * @throws PolicyError if an override matches no module of `model`
+ * @example
+ * import { noGrad } from "@rfdetr/torch";
+ * import { fp16EvalAutocast } from "rfdetr/model";
+ * const predicted = noGrad(() => fp16EvalAutocast(model).run(() => model.call(images)));
+ */
+export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}): Autocast {
+  const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
+  return modelAutocast(model, { precision: "16-mixed", policy, overrides });
+}
+
+/** Lowers matrix products to float16. Every other operator computes in the dtype of its inputs. */
+const convertedPolicy: Policy = {
+  name: "converted model",
+  rows: new Map([...defaultPolicy.rows].filter(([, { rule }]) => rule === "lower" || rule === "widest")),
+};
+
+/**
+ * Makes an autocast for a model whose weights are all float16. Every operator computes in float16, including norms,
+ * exponentials, query selection and boxes. A CPU without float16 units emulates the matrix products.
+ */
+export function convertedAutocast(): Autocast {
+  return new Autocast("16-mixed", { policy: convertedPolicy });
+}

@@ -1,0 +1,99 @@
+// Measures every precision on one training step.
+import { type Calibration, calibrate, type Overrides, type Precision } from "@rfdetr/amp";
+import { memory, resetPeakMemory, scope } from "@rfdetr/torch";
+import { Criterion } from "../../loss/criterion.js";
+import { modelAutocast } from "../../model/precision/precision.js";
+import type { RFDETRModel } from "../../model/rfdetr.js";
+import { median } from "../../support/statistics.js";
+import { type MicroBatch, prepareImages } from "../step/step-parts.js";
+
+/** What is measured: a model and a training batch for it. */
+export interface Subject {
+  model: RFDETRModel;
+  classNames: readonly string[];
+  batch: MicroBatch;
+  device: string;
+  /** Whether the weights were trained. */
+  trained: boolean;
+}
+
+/**
+ * Measures every precision on the training step of a subject. The weights stay as they are.
+ * @param options.overrides precision of single modules; @param options.rounds timed steps per precision
+ */
+export function calibrateSubject(
+  { model, batch, device }: Subject,
+  options: {
+    overrides?: Overrides;
+    precisions?: readonly Precision[];
+    rounds?: number;
+    progress?: (what: string) => void;
+  } = {},
+): Calibration {
+  const { overrides, ...rest } = options;
+  const criterion = new Criterion({ groupDetr: model.config.groupDetr });
+  const images = prepareImages(batch, null, device);
+  return calibrate({
+    model,
+    autocast: (precision) => modelAutocast(model, { precision, overrides }),
+    forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
+    step: (autocast, dtype, scale) => {
+      const { total } = criterion.compute(
+        autocast.run(() => model.call(images.to(dtype))),
+        batch.targets,
+        { training: true },
+      );
+      total.mul(scale).backward();
+      return total.item();
+    },
+    ...rest,
+  });
+}
+
+/** A way to spare memory, and what a training step takes with it. */
+export interface MemoryPrice {
+  /** The settings: `memory` is `default` or `lean`, or `gradient_checkpointing` is set. */
+  way: "default" | "lean" | "gradient_checkpointing";
+  /** Tensors at the peak of the step, weights included; gradients, but no moments and no average. */
+  peak_tensor_bytes: number;
+  /** Median of the rounds. */
+  step_seconds: number;
+}
+
+/**
+ * Measures what each way to spare memory saves and costs on the training step of a subject, in turns. The weights and
+ * the ways of its model stay as they are.
+ * @param options.rounds timed steps of each way, after one that is not timed
+ */
+export function memoryPrices(
+  { model, batch, device }: Subject,
+  { precision, overrides, rounds = 3 }: { precision: Precision; overrides?: Overrides; rounds?: number },
+): MemoryPrice[] {
+  const criterion = new Criterion({ groupDetr: model.config.groupDetr });
+  const images = prepareImages(batch, null, device);
+  const autocast = modelAutocast(model, { precision, overrides });
+  const ways = (["default", "lean", "gradient_checkpointing"] as const).map((way) => ({
+    way,
+    peak: 0,
+    seconds: [] as number[],
+  }));
+  for (let round = 0; round <= rounds; round++)
+    for (const trial of ways) {
+      model.lean = trial.way === "lean";
+      model.checkpointing = trial.way === "gradient_checkpointing";
+      for (const parameter of model.parameters()) parameter.grad = null;
+      resetPeakMemory(device);
+      const start = performance.now();
+      scope(() => {
+        const outputs = autocast.run(() => model.call(images));
+        criterion.compute(outputs, batch.targets, { training: true }).total.backward();
+      });
+      if (round > 0) trial.seconds.push((performance.now() - start) / 1000);
+      trial.peak = memory(device).peakBytes;
+      autocast.clearCache();
+    }
+  model.lean = false;
+  model.checkpointing = false;
+  for (const parameter of model.parameters()) parameter.grad = null;
+  return ways.map(({ way, peak, seconds }) => ({ way, peak_tensor_bytes: peak, step_seconds: median(seconds) }));
+}

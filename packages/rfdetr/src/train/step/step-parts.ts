@@ -1,0 +1,114 @@
+// Everything that a training step uses, made in one place.
+import { type Autocast, GradScaler, type Precision, policyByName, withOperators } from "@rfdetr/amp";
+import { noGrad, optim, type Tensor } from "@rfdetr/torch";
+import type { Target } from "../../data/target.js";
+import { Criterion } from "../../loss/criterion.js";
+import { imagesToTensor, normalise_, resizeImages } from "../../model/images/preprocess.js";
+import { modelAutocast } from "../../model/precision/precision.js";
+import type { RFDETRModel } from "../../model/rfdetr.js";
+import type { TrainSettings } from "../../settings/settings.js";
+import { parameterGroups } from "../parameters/parameter-groups.js";
+import { Ema } from "./ema.js";
+
+/** Images and targets of one forward and backward; several make a step. */
+export interface MicroBatch {
+  /** `[B, height, width, 3]` bytes. */
+  images: Uint8Array;
+  height: number;
+  width: number;
+  targets: Target[];
+  /** Paths of the images, for reports. */
+  files?: readonly string[];
+}
+
+/**
+ * Seconds that the parts of a step took. On a GPU these are the times in which the work was handed over; what the GPU
+ * still has to do counts in the part that next waits for it: the loss, which reads its value, and the optimizer, which
+ * reads the norm.
+ */
+export interface StepSeconds {
+  /** Turning the bytes of images into the input of the model. */
+  images: number;
+  forward: number;
+  loss: number;
+  backward: number;
+  optimizer: number;
+}
+
+/** What a training step works with. */
+export interface StepParts {
+  model: RFDETRModel;
+  criterion: Criterion;
+  autocast: Autocast;
+  optimizer: optim.AdamW;
+  /** Disabled unless gradients are scaled. */
+  scaler: GradScaler;
+  /** What the scaler warned of and no step has passed on. */
+  scalerWarnings?: string[];
+  device: string;
+  /** Global gradient norm above which gradients are clipped; 0 never clips. */
+  clipMaxNorm: number;
+}
+
+/**
+ * The loss, autocast, optimizer and gradient scaler for steps of `model` with these settings.
+ * @param scale first loss scale; default: that of the settings; @param classWeights `[classes]`, default 1
+ * @throws PolicyError when an override of the settings matches no module of the model
+ */
+export function stepParts(
+  model: RFDETRModel,
+  settings: TrainSettings,
+  {
+    precision,
+    device,
+    scale,
+    classWeights = null,
+  }: { precision: Precision; device: string; scale?: number; classWeights?: readonly number[] | null },
+): StepParts {
+  const scalerWarnings: string[] = [];
+  return {
+    model,
+    criterion: new Criterion({
+      groupDetr: model.config.groupDetr,
+      weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef },
+      classWeights,
+    }),
+    autocast: trainingAutocast(model, settings, precision),
+    optimizer: new optim.AdamW(parameterGroups(model, settings), { moments: settings.optimizerState }),
+    scaler: new GradScaler({
+      ...settings.scaler,
+      ...(scale === undefined ? {} : { init: scale }),
+      enabled: precision === "16-mixed",
+      warn: (message) => scalerWarnings.push(message),
+    }),
+    scalerWarnings,
+    device,
+    clipMaxNorm: settings.clipMaxNorm,
+  };
+}
+
+/**
+ * The autocast of training with these settings.
+ * @throws PolicyError when an override of the settings matches no module of the model
+ */
+export function trainingAutocast(model: RFDETRModel, settings: TrainSettings, precision: Precision): Autocast {
+  return modelAutocast(model, {
+    precision,
+    policy: withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators),
+    overrides: settings.precisionOverrides,
+  });
+}
+
+/** The moving average of the weights, or null if the settings do not ask for it. */
+export function averageOf(model: RFDETRModel, { useEma, emaDecay, emaTau }: TrainSettings): Ema | null {
+  return useEma ? new Ema(model, { decay: emaDecay, tau: emaTau }) : null;
+}
+
+/**
+ * The images of a micro-batch as input of the model: `[B, 3, H, W]` float32, normalised, resized to `size` × `size` if
+ * it is given.
+ */
+export function prepareImages(batch: MicroBatch, size: number | null, device: string): Tensor {
+  const images = normalise_(imagesToTensor(batch.images, batch.targets.length, batch.height, batch.width, device));
+  return size === null ? images : noGrad(() => resizeImages(images, size, size));
+}

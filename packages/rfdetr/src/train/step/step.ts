@@ -1,0 +1,210 @@
+// One optimizer step: forward, loss and backward of every micro-batch, checks for finite values, clipping, AdamW and
+// the moving average.
+
+import { memory, noGrad, ops, scope, span, type Tensor } from "@rfdetr/torch";
+import { inFloat32 } from "../../model/outputs.js";
+import type { Ema } from "./ema.js";
+import { GradientSum } from "./gradient-sum.js";
+import { type Fault, settle } from "./settle-step.js";
+import { type MicroBatch, prepareImages, type StepParts, type StepSeconds } from "./step-parts.js";
+import type { MicroBatchLoss, StepPeers } from "./step-peers.js";
+import { placesByShare, seedForward, type WholeStep, wholeStep } from "./whole-step.js";
+
+/** Who is told how far a step is. */
+export interface StepObserver {
+  /** A micro-batch begins. @param first the place of its first image among those of the step */
+  microBatch(images: number, first: number): unknown;
+  /** A phase of a micro-batch, or the optimizer, has ended. */
+  ended(phase: Exclude<keyof StepSeconds, "images">): unknown;
+  /** Forward has ended. @param bytes of tensors that it kept for backward */
+  kept(bytes: number): unknown;
+}
+
+/** What a training step did. */
+export interface StepResult {
+  /** Mean over the micro-batches of the weighted sum of all terms. */
+  loss: number;
+  /** Means over the micro-batches of the unweighted terms. */
+  terms: Map<string, number>;
+  /** Global L2 norm of the gradients before clipping. */
+  gradNorm: number;
+  clipFactor: number;
+  /** False if a loss or gradient was not finite: weights and moments are unchanged then. */
+  applied: boolean;
+  fault: Fault | null;
+  /** A warning of the matcher about its costs or of the scaler about its scale, the first time; otherwise null. */
+  warning: string | null;
+  seconds: StepSeconds;
+  /** Images of the step, in all processes. */
+  images: number;
+  /**
+   * Bytes of tensors that the forward of a micro-batch kept for backward, and of the low-precision copies of the
+   * weights.
+   */
+  keptBytes: number;
+  halfCopyBytes: number;
+}
+
+/**
+ * Runs one optimizer step over its micro-batches. Forward runs under autocast, the criterion outside it on float32
+ * outputs. Every micro-batch's loss is checked; a loss or a gradient that is not finite leaves weights and moments
+ * untouched.
+ * @param size side length in pixels that the images are resized to; null keeps their size
+ * @param ema moving average to update if the step is applied
+ * @param observer is told how far the step is
+ * @param whole the step that the micro-batches are a part of; default: they are all of it
+ * @param peers the processes that compute the others; null: there are none
+ * @example
+ * import { resolveSettings } from "rfdetr/settings";
+ * import { randomBatch, stepParts, trainingStep } from "rfdetr/train";
+ * const settings = resolveSettings({ datasetDir: "birds/", model: "nano" });
+ * const parts = stepParts(model.train(), settings, { precision: "bf16-mixed", device: "cpu" });
+ * const { loss, gradNorm, applied } = trainingStep(parts, [randomBatch(2, 384, 8)], null, null);
+ */
+export function trainingStep(
+  parts: StepParts,
+  microBatches: readonly MicroBatch[],
+  size: number | null,
+  ema: Ema | null = null,
+  observer: StepObserver | null = null,
+  whole: WholeStep = wholeStep(microBatches),
+  peers: StepPeers | null = null,
+): StepResult {
+  const { optimizer, autocast } = parts;
+  const seconds: StepSeconds = { images: 0, forward: 0, loss: 0, backward: 0, optimizer: 0 };
+  const own: OwnShare = { losses: [], seconds, keptBytes: 0, observer };
+  optimizer.zeroGrad();
+  computeGradients({ parts, microBatches, size, whole, peers }, own);
+  const halfCopyBytes = autocast.cachedBytes;
+  const lap = stopwatch();
+  const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
+  const { all, ...applied } = span("optimizer", () => {
+    // Backward was their last reader; the optimizer then works in the memory that they leave.
+    autocast.clearCache();
+    const settled = settle(parts, { losses: own.losses, images, seconds }, whole, ema, peers);
+    optimizer.zeroGrad();
+    return settled;
+  });
+  seconds.optimizer = lap();
+  observer?.ended("optimizer");
+  return {
+    warning: parts.criterion.matcher.warning() ?? parts.scalerWarnings?.shift() ?? null,
+    ...applied,
+    applied: applied.fault === null,
+    images: all.reduce((sum, part) => sum + part.images, 0),
+    seconds,
+    keptBytes: own.keptBytes,
+    halfCopyBytes,
+  };
+}
+
+/** What this process has of a step so far. */
+interface OwnShare {
+  losses: MicroBatchLoss[];
+  seconds: StepSeconds;
+  keptBytes: number;
+  observer: StepObserver | null;
+}
+
+/** A part of a step, and with what to compute it. */
+interface StepWork {
+  parts: StepParts;
+  microBatches: readonly MicroBatch[];
+  size: number | null;
+  whole: WholeStep;
+  peers: StepPeers | null;
+}
+
+/**
+ * Forward, loss and backward of every micro-batch. A process alone ends at the first loss that is not finite; several
+ * go on, because the others wait for the gradients.
+ */
+function computeGradients({ parts, microBatches, size, whole, peers }: StepWork, own: OwnShare): void {
+  const shares = placesByShare(whole);
+  const several = shares.length > 1 && (peers !== null || shares[0].length > 1);
+  const sums = several ? new GradientSum(parts.optimizer.parameters, peers) : null;
+  const alone = peers === null && whole.shares === 1;
+  let images = 0;
+  for (const share of shares) {
+    for (const place of share) {
+      const batch = microBatches[place];
+      own.observer?.microBatch(batch.targets.length, images);
+      images += batch.targets.length;
+      const number = whole.numbers[place];
+      seedForward(whole, number);
+      const reducing = sums === null && place === share.at(-1) ? peers : null;
+      const how = { share: 1 / whole.microBatches, boxes: whole.boxes, always: !alone, reducing };
+      const seen = scope(() => computeMicroBatch(parts, batch, size, how, own));
+      own.losses.push({ number, ...seen });
+      if (alone && !Number.isFinite(seen.loss)) return;
+    }
+    sums?.add();
+  }
+  sums?.finish();
+}
+
+/** How the losses of a micro-batch count. */
+interface LossShare {
+  /** Of the micro-batch in the step. */
+  share: number;
+  /** What they are divided by; null: its own boxes. */
+  boxes: number | null;
+  /** Whether backward runs although the loss is not finite. */
+  always: boolean;
+  /** Who adds up the gradients in this backward; null: nobody. */
+  reducing: StepPeers | null;
+}
+
+/** Forward, loss and backward of one micro-batch. */
+function computeMicroBatch(
+  parts: StepParts,
+  batch: MicroBatch,
+  size: number | null,
+  { share, boxes, always, reducing }: LossShare,
+  own: OwnShare,
+): Omit<MicroBatchLoss, "number"> {
+  const { seconds, observer } = own;
+  const { model, criterion, autocast, scaler, device } = parts;
+  const lap = stopwatch();
+  const images = span("images", () => prepareImages(batch, size, device));
+  seconds.images += lap();
+  const before = memory(device).liveBytes - autocast.cachedBytes;
+  const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
+  const kept = memory(device).liveBytes - autocast.cachedBytes - before;
+  own.keptBytes = Math.max(own.keptBytes, kept);
+  observer?.kept(kept);
+  observer?.ended("forward");
+  seconds.forward += lap();
+  const { total, loss, terms } = span("loss", () => {
+    const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true, boxes });
+    const [loss, ...values] = readScalars([total, ...parted.values()]);
+    return { total, loss, terms: [...parted.keys()].map((name, i) => [name, values[i]] as const) };
+  });
+  observer?.ended("loss");
+  seconds.loss += lap();
+  if (!always && !Number.isFinite(loss)) return { loss, terms };
+  span("backward", () => {
+    const scaled = scaler.scale(share === 1 ? total : total.mul(share));
+    if (reducing === null) scaled.backward();
+    else reducing.backward(scaled);
+  });
+  observer?.ended("backward");
+  seconds.backward += lap();
+  return { loss, terms };
+}
+
+/** The values of scalars of one dtype, read at once: on a GPU each reading waits for all that was asked before. */
+function readScalars(scalars: readonly Tensor[]): number[] {
+  return Array.from(noGrad(() => ops.stack([...scalars]).toArray()) as Float32Array);
+}
+
+/** Seconds since the last call. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    const passed = (now - last) / 1000;
+    last = now;
+    return passed;
+  };
+}

@@ -1,0 +1,63 @@
+// Writes weights as a checkpoint that the Python package loads (`RFDETR.from_checkpoint`, `pretrain_weights`).
+import { type Picklable, savePth, type Tensor } from "@rfdetr/torch";
+import type { ModelConfig } from "../../model/types.js";
+import { replaceFile } from "../../support/files/atomic.js";
+import type { WeightsInfo } from "../types.js";
+
+/** The layout is that of this version of the package. */
+const packageVersion = "1.11.2";
+
+/** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`. @internal for tests */
+export function classOfVariant(variant: string): string {
+  const words = variant.split("-").map((word) => word[0].toUpperCase() + word.slice(1));
+  return `RFDETR${words.join("")}`;
+}
+
+/** The fields of the package's ModelConfig that the weights determine; all others keep the defaults of its class. */
+function pythonModelConfig(config: ModelConfig): Record<string, Picklable> {
+  return {
+    out_feature_indexes: config.outFeatureIndexes,
+    dec_layers: config.decLayers,
+    projector_scale: config.projectorScale,
+    hidden_dim: config.hiddenDim,
+    patch_size: config.patchSize,
+    num_windows: config.numWindows,
+    sa_nheads: config.saNheads,
+    ca_nheads: config.caNheads,
+    dec_n_points: config.decNPoints,
+    num_queries: config.numQueries,
+    num_select: config.numSelect,
+    num_classes: config.numClasses,
+    resolution: config.resolution,
+    group_detr: config.groupDetr,
+    positional_encoding_size: config.positionalEncodingSize,
+  };
+}
+
+/**
+ * Writes `model`, `args`, `model_name`, `model_config`, `rfdetr_version` and `epoch`, as in the package's own best
+ * weights. The file is replaced as a whole or not at all.
+ * @throws RunDirectoryError
+ */
+export function savePythonCheckpoint(
+  path: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  { classNames, config, extra }: WeightsInfo,
+): void {
+  const epoch = Number(extra?.epoch);
+  const content: Picklable = {
+    model: tensors,
+    args: {
+      class_names: classNames,
+      num_classes: config.numClasses,
+      num_queries: config.numQueries,
+      group_detr: config.groupDetr,
+      resolution: config.resolution,
+    },
+    model_name: classOfVariant(config.variant),
+    model_config: pythonModelConfig(config),
+    rfdetr_version: packageVersion,
+    ...(Number.isInteger(epoch) ? { epoch } : {}),
+  };
+  replaceFile(path, (temporary) => savePth(temporary, content));
+}
