@@ -1,5 +1,5 @@
 // The input of an evaluation.
-import type { GroundTruth } from "./coco/coco.js";
+import type { GroundTruth } from "./coco/evaluated-image.js";
 
 /** Images at the model's size, with their ground truth in pixels of the original images. */
 export interface EvaluationBatch {

@@ -8,7 +8,8 @@ import { inFloat32, type Outputs, type Prediction } from "../model/outputs.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { EvaluationBatch } from "./batch.js";
 import { relabel } from "./class-map.js";
-import { CocoEvaluator, type EvaluatedImage } from "./coco/coco.js";
+import { CocoEvaluator } from "./coco/coco.js";
+import type { EvaluatedImage } from "./coco/evaluated-image.js";
 import { scoredImage } from "./scored-split.js";
 import type { LossPart, ValidationLoss } from "./validation-loss.js";
 

@@ -5,7 +5,7 @@ import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split 
 import { placesOf, type Shard, wholeShard } from "../data/loader/shards.js";
 import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
-import type { GroundTruth } from "./coco/coco.js";
+import type { GroundTruth } from "./coco/evaluated-image.js";
 import { joinPixels, type ResizeOptions, resizePixels } from "./pixels.js";
 
 /** How the data of an evaluation is read. */

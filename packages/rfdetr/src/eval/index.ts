@@ -1,17 +1,9 @@
 // `rfdetr/eval`: COCO mean average precision of a model, a weights file or results, and the figures that explain it.
 export type { EvaluationBatch } from "./batch.js";
-export {
-  type ClassSummary,
-  CocoEvaluator,
-  type CocoEvaluatorOptions,
-  type CocoSummary,
-  type EvaluatedImage,
-  type GroundTruth,
-  type ImageDetections,
-  type ImageFacts,
-} from "./coco/coco.js";
+export { type ClassSummary, CocoEvaluator, type CocoEvaluatorOptions, type CocoSummary } from "./coco/coco.js";
 export { evaluateFiles, type FileEvaluationOptions } from "./coco/coco-files.js";
 export { stockFigures } from "./coco/coco-summary.js";
+export type { EvaluatedImage, GroundTruth, ImageDetections, ImageFacts } from "./coco/evaluated-image.js";
 export { evaluationDetails } from "./details/describe-evaluation.js";
 export { readDetails, writeDetails } from "./details/details-file.js";
 export type * from "./details/evaluation-details.js";

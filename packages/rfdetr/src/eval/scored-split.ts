@@ -6,7 +6,8 @@ import { DataError, NumericsError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import { brightnessOf } from "./brightness.js";
 import { classMap } from "./class-map.js";
-import type { CocoEvaluator, EvaluatedImage } from "./coco/coco.js";
+import type { CocoEvaluator } from "./coco/coco.js";
+import type { EvaluatedImage } from "./coco/evaluated-image.js";
 import { type EvaluationDataOptions, openEvaluationData } from "./evaluation-data.js";
 import { finiteDetections } from "./finite-detections.js";
 

@@ -6,7 +6,8 @@ import { outlineBox } from "../../data/formats/outline-box.js";
 import { EvaluationError } from "../../support/errors.js";
 import type { Fail } from "../../support/files/text-file.js";
 import { shown } from "../../support/shown.js";
-import { CocoEvaluator, type CocoSummary, type ImageFacts } from "./coco.js";
+import { CocoEvaluator, type CocoSummary } from "./coco.js";
+import type { ImageFacts } from "./evaluated-image.js";
 
 /** Options of {@link evaluateFiles}. */
 export interface FileEvaluationOptions {

@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CocoEvaluator, type CocoSummary, type EvaluatedImage } from "./coco.js";
+import { CocoEvaluator, type CocoSummary } from "./coco.js";
 import { evaluateFiles, loadFiles } from "./coco-files.js";
 import { IOU_THRESHOLDS, RECALL_POINTS } from "./coco-parameters.js";
 import { stockFigures } from "./coco-summary.js";
+import type { EvaluatedImage } from "./evaluated-image.js";
 
 interface Golden {
   name: string;

@@ -1,58 +1,14 @@
-import { EvaluationError } from "../../support/errors.js";
 // The evaluator: collects ground truth and detections, and scores them as COCO does.
-import { BoxTable, checkBox, checkLength, type IntegerList, type NumberList } from "./box-table.js";
+import { EvaluationError } from "../../support/errors.js";
+import { BoxTable, checkBox, checkLength } from "./box-table.js";
 import { Accumulation } from "./coco-accumulate.js";
 import { ClassMatches, ImageMatcher } from "./coco-matching.js";
 import { MAX_DETECTIONS } from "./coco-parameters.js";
 import { type CocoSummary, summarizeCurves } from "./coco-summary.js";
-import { countingSort, identityOrder, sortDescending } from "./stable-order.js";
+import type { EvaluatedImage, ImageFacts } from "./evaluated-image.js";
+import { forEachClass, forEachImage, type OrderedTables, orderTables } from "./ordered-tables.js";
 
 export type { ClassSummary, CocoSummary } from "./coco-summary.js";
-
-/** Ground truth of one image. */
-export interface GroundTruth {
-  /** `[n * 4]` x1, y1, x2, y2 in pixels. */
-  boxes: NumberList;
-  /** `[n]` class indices, 0 … classes − 1. */
-  labels: IntegerList;
-  /**
-   * `[n]` areas in square pixels, which choose the area range; default width · height. COCO gives the area of the
-   * mask here.
-   */
-  area?: NumberList;
-  /** `[n]` 1 for a crowd region: it is never missed, and detections inside it are not counted. */
-  crowd?: IntegerList;
-}
-
-/** Detections of one image, in any order; of equal scores the earlier counts as better. */
-export interface ImageDetections {
-  /** `[n * 4]` x1, y1, x2, y2 in pixels. */
-  boxes: NumberList;
-  /** `[n]`, larger is better. */
-  scores: NumberList;
-  /** `[n]` class indices; a detection whose class is not among the evaluated ones (a background slot) is left out. */
-  labels: IntegerList;
-}
-
-/** What is known of an image beside its objects. Figures do not depend on it. */
-export interface ImageFacts {
-  /** Path of the file. */
-  file?: string;
-  /** The dataset that it is of, where several were evaluated together. */
-  dataset?: string;
-  /** In pixels, as the boxes. */
-  width?: number;
-  height?: number;
-  /** Mean brightness, 0 (black) to 1 (white). */
-  brightness?: number;
-}
-
-/** One image for the evaluator. */
-export interface EvaluatedImage extends ImageFacts {
-  id: number | string;
-  gt: GroundTruth;
-  detections: ImageDetections;
-}
 
 /** What an evaluator is made with. */
 export interface CocoEvaluatorOptions {
@@ -61,16 +17,6 @@ export interface CocoEvaluatorOptions {
   categoryIds?: readonly number[];
   /** Detections kept per image and class; one average recall is reported for each. Default 1, 10, 100. */
   maxDets?: readonly number[];
-}
-
-/** The rows of an evaluation ordered by class, then by image id; the detections of an image come best first. */
-export interface OrderedTables {
-  truths: BoxTable;
-  truthOrder: Int32Array;
-  detections: BoxTable;
-  detectionOrder: Int32Array;
-  /** Place of each image (by order of addition) in ascending order of ids. */
-  imageRank: Int32Array;
 }
 
 /** Curves of every class, with the images and instances of its ground truth (crowds not counted). */
@@ -220,20 +166,8 @@ export class CocoEvaluator {
 
   /** The tables with the order that matching walks them in; kept until something is added, and not to be changed. */
   ordered(): OrderedTables {
-    this.#tables ??= this.#ordered();
+    this.#tables ??= orderTables(this.#truths, this.#detections, this.#ids, this.classNames.length);
     return this.#tables;
-  }
-
-  #ordered(): OrderedTables {
-    const imageRank = rankImages(this.#ids);
-    const K = this.classNames.length;
-    return {
-      truths: this.#truths,
-      truthOrder: byClassAndImage(this.#truths, imageRank, K),
-      detections: this.#detections,
-      detectionOrder: bestFirst(this.#detections, byClassAndImage(this.#detections, imageRank, K)),
-      imageRank,
-    };
   }
 
   /** Precision and recall curves of every class; kept until something is added. */
@@ -285,83 +219,6 @@ export class CocoEvaluator {
     }));
     return summarizeCurves(curves, classes, this.images, this.#detections.length);
   }
-}
-
-/** Calls `visit` with the row ranges of every class, empty ones too. */
-export function forEachClass(
-  { truths, truthOrder, detections, detectionOrder }: OrderedTables,
-  classes: number,
-  visit: (label: number, gStart: number, gEnd: number, dStart: number, dEnd: number) => void,
-): void {
-  let g = 0;
-  let d = 0;
-  for (let label = 0; label < classes; label++) {
-    const gStart = g;
-    const dStart = d;
-    while (g < truthOrder.length && truths.label[truthOrder[g]] === label) g++;
-    while (d < detectionOrder.length && detections.label[detectionOrder[d]] === label) d++;
-    visit(label, gStart, g, dStart, d);
-  }
-}
-
-/** Calls `visit` with the row ranges of every image that has something of the class, in the order of image ids. */
-export function forEachImage(
-  { truths, truthOrder, detections, detectionOrder, imageRank }: OrderedTables,
-  gStart: number,
-  gEnd: number,
-  dStart: number,
-  dEnd: number,
-  visit: (gStart: number, gEnd: number, dStart: number, dEnd: number) => void,
-): void {
-  let g = gStart;
-  let d = dStart;
-  while (g < gEnd || d < dEnd) {
-    const truthRank = g < gEnd ? imageRank[truths.image[truthOrder[g]]] : Number.POSITIVE_INFINITY;
-    const detectionRank = d < dEnd ? imageRank[detections.image[detectionOrder[d]]] : Number.POSITIVE_INFINITY;
-    const rank = Math.min(truthRank, detectionRank);
-    const g0 = g;
-    const d0 = d;
-    while (g < gEnd && imageRank[truths.image[truthOrder[g]]] === rank) g++;
-    while (d < dEnd && imageRank[detections.image[detectionOrder[d]]] === rank) d++;
-    visit(g0, g, d0, d);
-  }
-}
-
-function rankImages(ids: readonly (number | string)[]): Int32Array {
-  const compare = (a: number | string, b: number | string) => {
-    if (typeof a === typeof b) return a < b ? -1 : a > b ? 1 : 0;
-    return typeof a === "number" ? -1 : 1;
-  };
-  const sorted = Array.from(identityOrder(ids.length)).sort((a, b) => compare(ids[a], ids[b]));
-  const rank = new Int32Array(ids.length);
-  sorted.forEach((image, place) => {
-    rank[image] = place;
-  });
-  return rank;
-}
-
-function byClassAndImage(table: BoxTable, imageRank: Int32Array, classes: number): Int32Array {
-  const ranks = new Int32Array(table.length);
-  for (let row = 0; row < table.length; row++) ranks[row] = imageRank[table.image[row]];
-  // Least significant key first; both passes are stable.
-  const byImage = countingSort(ranks, imageRank.length, identityOrder(table.length));
-  return countingSort(table.label, classes, byImage);
-}
-
-function bestFirst(table: BoxTable, order: Int32Array): Int32Array {
-  const scratch = new Int32Array(order.length);
-  for (let start = 0; start < order.length; ) {
-    let end = start + 1;
-    while (
-      end < order.length &&
-      table.image[order[end]] === table.image[order[start]] &&
-      table.label[order[end]] === table.label[order[start]]
-    )
-      end++;
-    sortDescending(table.score, order, start, end, scratch);
-    start = end;
-  }
-  return order;
 }
 
 function argument(message: string): EvaluationError {

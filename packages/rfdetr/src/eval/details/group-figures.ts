@@ -1,10 +1,11 @@
 // COCO figures of groups of images, with the matching done once.
 
-import { type CocoEvaluator, forEachClass, forEachImage } from "../coco/coco.js";
+import type { CocoEvaluator } from "../coco/coco.js";
 import { Accumulation } from "../coco/coco-accumulate.js";
 import { ClassMatches, ImageMatcher } from "../coco/coco-matching.js";
 import { IOU_50, IOU_THRESHOLDS } from "../coco/coco-parameters.js";
 import { averagePrecision } from "../coco/coco-summary.js";
+import { forEachClass, forEachImage } from "../coco/ordered-tables.js";
 
 /** Figures of the images of one group. */
 export interface GroupFigures {

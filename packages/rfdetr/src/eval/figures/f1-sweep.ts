@@ -1,8 +1,8 @@
 // The confidence threshold with the best F1. For programs (`rfdetr/eval`); no command uses it.
 import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
-import { forEachClass, forEachImage, type OrderedTables } from "../coco/coco.js";
 import { RECALL_POINTS } from "../coco/coco-parameters.js";
+import { forEachClass, forEachImage, type OrderedTables } from "../coco/ordered-tables.js";
 
 /** Confidence thresholds 0.00, 0.01, … 1.00; a detection counts from score ≥ threshold on. */
 const CONFIDENCE_THRESHOLDS = RECALL_POINTS;

@@ -1,0 +1,47 @@
+// What the evaluator receives of an image.
+import type { IntegerList, NumberList } from "./box-table.js";
+
+/** Ground truth of one image. */
+export interface GroundTruth {
+  /** `[n * 4]` x1, y1, x2, y2 in pixels. */
+  boxes: NumberList;
+  /** `[n]` class indices, 0 … classes − 1. */
+  labels: IntegerList;
+  /**
+   * `[n]` areas in square pixels, which choose the area range; default width · height. COCO gives the area of the
+   * mask here.
+   */
+  area?: NumberList;
+  /** `[n]` 1 for a crowd region: it is never missed, and detections inside it are not counted. */
+  crowd?: IntegerList;
+}
+
+/** Detections of one image, in any order; of equal scores the earlier counts as better. */
+export interface ImageDetections {
+  /** `[n * 4]` x1, y1, x2, y2 in pixels. */
+  boxes: NumberList;
+  /** `[n]`, larger is better. */
+  scores: NumberList;
+  /** `[n]` class indices; a detection whose class is not among the evaluated ones (a background slot) is left out. */
+  labels: IntegerList;
+}
+
+/** What is known of an image beside its objects. Figures do not depend on it. */
+export interface ImageFacts {
+  /** Path of the file. */
+  file?: string;
+  /** The dataset that it is of, where several were evaluated together. */
+  dataset?: string;
+  /** In pixels, as the boxes. */
+  width?: number;
+  height?: number;
+  /** Mean brightness, 0 (black) to 1 (white). */
+  brightness?: number;
+}
+
+/** One image for the evaluator. */
+export interface EvaluatedImage extends ImageFacts {
+  id: number | string;
+  gt: GroundTruth;
+  detections: ImageDetections;
+}
