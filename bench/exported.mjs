@@ -18,8 +18,8 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { letThreadsSleep, machineLine, median } from "rfdetr/support";
+import { serveFolders } from "../packages/rfdetr/dist/onnx/serve-page.js";
 import { chromiumPath, startChromium } from "../packages/rfdetr/dist/testing/pages/chromium.js";
-import { serve } from "../packages/rfdetr/dist/testing/pages/static-server.js";
 import { filledWeights } from "./filled-weights.mjs";
 
 const { values } = parseArgs({
@@ -78,7 +78,7 @@ async function inChromium(file, side) {
   const folder = mkdtempSync(join(tmpdir(), "rfdetr-bench-page-"));
   writeFileSync(join(folder, "index.html"), "<!doctype html><title>bench</title>");
   cpSync(file, join(folder, "model.onnx"));
-  const server = await serve({ "/dist/": dist, "/ort/": ort, "/": folder }, true);
+  const server = await serveFolders({ "/dist/": dist, "/ort/": ort, "/": folder }, { port: 0 });
   const browser = await startChromium();
   try {
     const page = await browser.newPage();

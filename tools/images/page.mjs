@@ -7,8 +7,8 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
+import { serveFolders } from "../../packages/rfdetr/dist/onnx/serve-page.js";
 import { startChromium } from "../../packages/rfdetr/dist/testing/pages/chromium.js";
-import { serve } from "../../packages/rfdetr/dist/testing/pages/static-server.js";
 import { root } from "../check/repository.mjs";
 
 const pictures = [
@@ -17,7 +17,7 @@ const pictures = [
 ];
 
 const { values } = parseArgs({ options: { page: { type: "string", default: "runs/emoji-demo/page" } } });
-const server = await serve({ "/": values.page }, true);
+const server = await serveFolders({ "/": values.page }, { port: 0 });
 const browser = await startChromium();
 try {
   for (const { name, width, height, density, dark } of pictures) {

@@ -10,13 +10,13 @@ import { sharp } from "../data/images/sharp.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
+import { type ServedPage, serveFolders } from "../onnx/serve-page.js";
 import { decode } from "../predict/inputs/picture.js";
 import { Predictor } from "../predict/predict.js";
 import { OnnxPredictor } from "../predict/worker/onnx-predictor.js";
 import { Rng } from "../support/random.js";
 import { exportForTest } from "../testing/exported-detector.js";
 import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
-import { type StaticServer, serve } from "../testing/pages/static-server.js";
 import type { LoadReport } from "./choose-backend.js";
 
 const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
@@ -87,12 +87,12 @@ describe("an exported detector in Node", () => {
 });
 
 describe.skipIf(chromiumPath() === null)(`an exported detector in Chromium${withoutChromium}`, () => {
-  let server: StaticServer;
+  let server: ServedPage;
   let browser: Browser;
   let page: Page;
 
   beforeAll(async () => {
-    server = await serve({ "/dist/": dist, "/ort/": ort, "/": folder }, true);
+    server = await serveFolders({ "/dist/": dist, "/ort/": ort, "/": folder }, { port: 0 });
     mkdirSync(join(folder, "page"));
     writeFileSync(join(folder, "page", "index.html"), "<!doctype html><title>test</title><canvas></canvas>");
     browser = await startChromium();

@@ -23,6 +23,16 @@ const common = {
   groupDetr: 13,
 } satisfies Partial<ModelConfig>;
 
+/** The first models of the family, with the patches and the position table of DINOv2. */
+const first = {
+  patchSize: 14,
+  numWindows: 4,
+  resolution: 560,
+  positionalEncodingSize: 37,
+  outFeatureIndexes: [2, 5, 8, 11],
+  decLayers: 3,
+} satisfies Partial<ModelConfig>;
+
 const large = {
   encoder: base,
   patchSize: 20,
@@ -38,26 +48,13 @@ const table: Record<string, Omit<ModelConfig, "variant">> = {
   nano: { ...common, resolution: 384, positionalEncodingSize: 24, decLayers: 2 },
   small: { ...common, resolution: 512, positionalEncodingSize: 32, decLayers: 3 },
   medium: { ...common, resolution: 576, positionalEncodingSize: 36, decLayers: 4 },
-  base: {
-    ...common,
-    patchSize: 14,
-    numWindows: 4,
-    resolution: 560,
-    positionalEncodingSize: 37,
-    outFeatureIndexes: [2, 5, 8, 11],
-    decLayers: 3,
-  },
+  base: { ...common, ...first },
   large: { ...common, resolution: 704, positionalEncodingSize: 44, decLayers: 4 },
   "large-deprecated": {
     ...common,
+    ...first,
     encoder: base,
-    patchSize: 14,
-    numWindows: 4,
-    resolution: 560,
-    positionalEncodingSize: 37,
-    outFeatureIndexes: [2, 5, 8, 11],
     hiddenDim: 384,
-    decLayers: 3,
     saNheads: 12,
     caNheads: 24,
     decNPoints: 4,
@@ -114,11 +111,6 @@ export function variantOfClass(name: string): string {
     .toLowerCase();
 }
 
-/** Height and width of an input must be multiples of this many pixels, so that every window holds whole patches. */
-function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): number {
-  return config.patchSize * config.numWindows;
-}
-
 /**
  * Checks the size of an input.
  * @param config the model
@@ -131,7 +123,8 @@ function blockSize(config: Pick<ModelConfig, "patchSize" | "numWindows">): numbe
  * checkInputSize(resolveModel("nano"), 384, 448); // 400 would throw: nano needs multiples of 32
  */
 export function checkInputSize(config: ModelConfig, height: number, width: number): void {
-  const block = blockSize(config);
+  // Every window holds whole patches.
+  const block = config.patchSize * config.numWindows;
   for (const side of [height, width]) {
     if (Number.isInteger(side) && side >= block && side % block === 0) continue;
     const lower = Math.max(block, Math.floor(side / block) * block);

@@ -8,10 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sharp } from "../data/images/sharp.js";
 import { smallOnnx, writeSmallOnnx } from "../testing/onnx-file.js";
 import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
-import { serve } from "../testing/pages/static-server.js";
 import { writeDemoPage } from "./demo-page.js";
 import { type ExportMetadata, metadataEntries } from "./metadata.js";
-import { servePage } from "./serve-page.js";
+import { serveFolders, servePage } from "./serve-page.js";
 
 const folder = mkdtempSync(join(tmpdir(), "demo-page-"));
 const site = join(folder, "site");
@@ -204,7 +203,7 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
   });
 
   it("gets its threads from a server that sends no special headers, and takes dropped files", async () => {
-    const server = await serve({ "/": site }, false);
+    const server = await serveFolders({ "/": site }, { port: 0, isolated: false });
     const page = await open(server);
     await found(page);
     expect(await page.evaluate("crossOriginIsolated")).toBe(true);
@@ -225,7 +224,7 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
     const classNames = ["r".repeat(200), "blue"];
     writeSmallOnnx(long, { ...detector, metadata: metadataEntries({ ...metadata, classNames }) });
     writeDemoPage({ file: long, out: join(folder, "long-site"), examples: [join(folder, "example.png")] });
-    const server = await serve({ "/": join(folder, "long-site") }, true);
+    const server = await serveFolders({ "/": join(folder, "long-site") }, { port: 0 });
     const page = await open(server, 360);
     await found(page);
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
@@ -241,7 +240,7 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
     const broken = join(folder, "broken.onnx");
     writeFileSync(broken, smallOnnx({ ...detector, metadata: metadataEntries({ ...metadata, goldens: wrong }) }));
     writeDemoPage({ file: broken, out: join(folder, "broken-site") });
-    const server = await serve({ "/": join(folder, "broken-site") }, true);
+    const server = await serveFolders({ "/": join(folder, "broken-site") }, { port: 0 });
     const page = await open(server);
     await page.getByRole("alert").getByText("WebAssembly: its results are wrong, boxes").waitFor();
     expect(await page.locator("#state").textContent()).toBe("Failed");

@@ -27,6 +27,18 @@ export interface ServedPage {
 export async function servePage(folder: string, port?: number): Promise<ServedPage> {
   if (!existsSync(join(folder, modelFile)))
     throw new UsageError(`Expected the folder of a page but ${folder} is none: rfdetr demo-page makes one`);
+  return serveFolders({ "/": folder }, { port });
+}
+
+/**
+ * Serves folders to this machine, each below its prefix; the first prefix that fits counts.
+ * @param isolated whether pages may use threads
+ * @throws UsageError for a port that cannot be had
+ */
+export async function serveFolders(
+  folders: Readonly<Record<string, string>>,
+  { port, isolated = true }: { port?: number; isolated?: boolean } = {},
+): Promise<ServedPage> {
   let listening = 0;
   const app = new Hono();
   app.use(async (c, next) => {
@@ -34,13 +46,16 @@ export async function servePage(folder: string, port?: number): Promise<ServedPa
     if (![localHost, "localhost"].some((name) => c.req.header("host") === `${name}:${listening}`))
       return c.body(null, 403);
     await next();
-    c.header("cross-origin-opener-policy", "same-origin");
-    c.header("cross-origin-embedder-policy", "require-corp");
-    c.header("cross-origin-resource-policy", "same-origin");
+    if (isolated) {
+      c.header("cross-origin-opener-policy", "same-origin");
+      c.header("cross-origin-embedder-policy", "require-corp");
+      c.header("cross-origin-resource-policy", "same-origin");
+    }
     // A page that was written anew shows at once.
     c.header("cache-control", "no-cache");
   });
-  app.use(serveStatic({ root: folder }));
+  for (const [prefix, root] of Object.entries(folders))
+    app.use(`${prefix}*`, serveStatic({ root, rewriteRequestPath: (path) => path.slice(prefix.length - 1) }));
   app.notFound((c) => c.text("There is nothing here.\n", 404));
   const server = createAdaptorServer({ fetch: app.fetch });
   listening = await listenLocally(server, port, usualPort);

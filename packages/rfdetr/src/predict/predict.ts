@@ -145,7 +145,7 @@ export class Predictor implements HostedModel {
   /** Frees the model's memory. The predictor cannot be used afterwards. */
   dispose(): void {
     this.#autocast.clearCache();
-    for (const tensor of this.model.stateDict().values()) tensor.dispose();
+    this.model.dispose();
   }
 }
 

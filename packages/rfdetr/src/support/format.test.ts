@@ -1,14 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { clock, duration, fieldLines, fraction, shellWord, shownPath } from "./format.js";
+import { clock, fieldLines, fraction, hms, shellWord, shownPath } from "./format.js";
 
 describe("formats", () => {
   it("shows durations and fractions", () => {
-    expect([duration(0), duration(245), duration(3723), duration(Number.NaN)]).toEqual([
-      "0:00",
-      "4:05",
-      "1:02:03",
-      "–",
-    ]);
+    expect([hms(0), hms(245), hms(3723), hms(Number.NaN)]).toEqual(["0:00", "4:05", "1:02:03", "–"]);
     expect([fraction(0.98249), fraction(-1), fraction(null)]).toEqual(["0.982", "–", "–"]);
   });
 

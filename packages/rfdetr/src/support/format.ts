@@ -2,7 +2,7 @@
 import { relative, resolve } from "node:path";
 
 /** Seconds as `1:02:03` or `4:05`. */
-export function duration(seconds: number): string {
+export function hms(seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";
   const whole = Math.max(0, Math.round(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];

@@ -7,11 +7,8 @@ import type { ModelConfig } from "../model/types.js";
 export function stateShapes(config: ModelConfig): Map<string, number[]> {
   return scope(() => {
     const model = withDevice("meta", () => new RFDETRModel(config));
-    const shapes = new Map<string, number[]>();
-    for (const [key, tensor] of model.stateDict()) {
-      shapes.set(key, tensor.shape);
-      tensor.dispose();
-    }
+    const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
+    model.dispose();
     return shapes;
   });
 }

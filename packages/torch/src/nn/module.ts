@@ -27,6 +27,14 @@ const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${l
 
 const join = (path: string, name: string): string => (path === "" ? name : name === "" ? path : `${path}.${name}`);
 
+/** What a module holds, with its keys: its fields, and the entries of those that are arrays. */
+function* fields(module: Module): Generator<[key: string, value: unknown]> {
+  for (const [field, value] of Object.entries(module)) {
+    if (!Array.isArray(value)) yield [snake(field), value];
+    else for (const [i, entry] of value.entries()) yield [`${snake(field)}.${i}`, entry];
+  }
+}
+
 /** Keys that did not fit in {@link Module.loadStateDict}. */
 export interface LoadReport {
   /** Keys of the model that the map lacks. */
@@ -88,11 +96,7 @@ export abstract class Module {
 
   /** Direct children with their keys. A child with an empty key has its own keys at this module's place. */
   *namedChildren(): Generator<[string, Module]> {
-    for (const [field, value] of Object.entries(this)) {
-      if (value instanceof Module) yield [snake(field), value];
-      else if (Array.isArray(value))
-        for (let i = 0; i < value.length; i++) if (value[i] instanceof Module) yield [`${snake(field)}.${i}`, value[i]];
-    }
+    for (const [key, value] of fields(this)) if (value instanceof Module) yield [key, value];
   }
 
   /** This module and all modules below it, with paths that begin with `prefix`. */
@@ -105,18 +109,10 @@ export abstract class Module {
   *namedParameters(prefix = ""): Generator<[string, Parameter]> {
     const seen = new Set<Parameter>();
     for (const [path, module] of this.namedModules(prefix)) {
-      for (const [field, value] of Object.entries(module)) {
-        const found =
-          value instanceof Parameter
-            ? [[snake(field), value] as const]
-            : Array.isArray(value)
-              ? value.flatMap((v, i) => (v instanceof Parameter ? [[`${snake(field)}.${i}`, v] as const] : []))
-              : [];
-        for (const [name, tensor] of found) {
-          if (seen.has(tensor)) continue;
-          seen.add(tensor);
-          yield [join(path, name), tensor];
-        }
+      for (const [key, value] of fields(module)) {
+        if (!(value instanceof Parameter) || seen.has(value)) continue;
+        seen.add(value);
+        yield [join(path, key), value];
       }
     }
   }
@@ -135,6 +131,11 @@ export abstract class Module {
   /** Parameters and buffers by key. The tensors are the module's own, not copies. */
   stateDict(): Map<string, Tensor> {
     return new Map<string, Tensor>([...this.namedParameters(), ...this.namedBuffers()]);
+  }
+
+  /** Frees parameters and buffers at once. The module cannot be used afterwards. */
+  dispose(): void {
+    for (const tensor of this.stateDict().values()) tensor.dispose();
   }
 
   /**

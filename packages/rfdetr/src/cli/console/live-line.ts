@@ -1,7 +1,7 @@
 // The live line of a training run: time left first, then as many whole figures as fit.
 import { formatBytes } from "@rfdetr/amp/text";
 import type { StartEvent, StepEvent } from "../../run/files/events.js";
-import { clock, duration, grouped } from "../../support/format.js";
+import { clock, grouped, hms } from "../../support/format.js";
 import { bold, dim, green, widthOf } from "./style.js";
 
 /** Cells of the bar of an epoch, by the columns that a terminal has at least. */
@@ -64,7 +64,7 @@ export class LiveLine {
   #left(): string[] {
     const seconds = this.#step?.secondsLeft ?? Number.POSITIVE_INFINITY;
     return Number.isFinite(seconds) && seconds >= 0.5
-      ? [bold(`${duration(seconds)} left (${clock(this.now(), seconds)})`)]
+      ? [bold(`${hms(seconds)} left (${clock(this.now(), seconds)})`)]
       : [];
   }
 

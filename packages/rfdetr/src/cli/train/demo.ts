@@ -6,7 +6,7 @@ import { readPlace } from "../../run/launch/place.js";
 import { checkProcesses } from "../../run/launch/shares.js";
 import { UsageError } from "../../support/errors.js";
 import { makeFolder } from "../../support/files/atomic.js";
-import { duration, shownPath } from "../../support/format.js";
+import { hms, shownPath } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { serveCommand, watchCommand } from "../console/next-command.js";
 import {
@@ -104,7 +104,7 @@ async function demo(flags: DemoFlags): Promise<number> {
   console.result();
   console.fields([
     ["images", shownPath(pictures), whatIsSeen(count, objects)],
-    ["time", `${duration(seconds)} in all`],
+    ["time", `${hms(seconds)} in all`],
     ...(existsSync(report)
       ? [["open", `${console.bold(shownPath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
       : []),

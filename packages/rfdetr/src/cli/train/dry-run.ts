@@ -3,7 +3,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { DryRun } from "../../run/dry-run.js";
 import type { StartEvent } from "../../run/files/events.js";
 import { headerFields, repeatedImages, startAdvice } from "../../run/transcript/header.js";
-import { duration, type Field, grouped } from "../../support/format.js";
+import { type Field, grouped, hms } from "../../support/format.js";
 import { snakeCase } from "../../support/names.js";
 import type { Console } from "../console/console.js";
 
@@ -54,7 +54,7 @@ function memoryInWords({ memory }: DryRun): string[] {
 
 function timeInWords({ seconds, start }: DryRun): string {
   const steps = `${grouped(start.stepsPerEpoch)} steps of ${seconds.step.toFixed(2)} s`;
-  return `about ${duration(seconds.epoch)} an epoch (${steps}), without evaluation`;
+  return `about ${hms(seconds.epoch)} an epoch (${steps}), without evaluation`;
 }
 
 /** By names as in the other JSON of the command. */

@@ -1,9 +1,9 @@
 // Which runs a folder holds, and which files of them may be read: nothing that lies elsewhere, whoever asks.
-import { createHash } from "node:crypto";
 import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { RunDirectoryError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
+import { sha256 } from "../../support/files/sha256.js";
 
 /** A run in the folder of the runs. */
 export interface RunFolder {
@@ -43,7 +43,7 @@ export class RunFolders {
     if (performance.now() - this.#listed > fresh) {
       const found = [...runsBelow(this.root)].map((path) => {
         const name = relative(this.root, path) || ".";
-        return { id: createHash("sha256").update(name).digest("hex").slice(0, 16), name, path };
+        return { id: sha256(name).slice(0, 16), name, path };
       });
       const order = new Intl.Collator("en", { numeric: true });
       this.#runs = new Map(found.sort((a, b) => order.compare(a.name, b.name)).map((run) => [run.id, run]));

@@ -1,10 +1,10 @@
 // Images of the data that a run's records name. The page asks for them by a number that the server made, never by path.
-import { createHash } from "node:crypto";
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, sep } from "node:path";
 import { readImageHeader, type Size } from "../../data/images/image-header.js";
 import { chooseOrientation } from "../../data/images/orientation.js";
 import { DataError } from "../../support/errors.js";
+import { sha256 } from "../../support/files/sha256.js";
 
 /** Pixels of the longer side of an image that is sent. */
 const longest = 1280;
@@ -22,7 +22,7 @@ export class NamedImages {
 
   /** Names an image to the page. @param size that the boxes refer to; null where it is not known */
   name(file: string, size: Size | null = null): string {
-    const id = createHash("sha256").update(file).digest("hex").slice(0, 16);
+    const id = sha256(file).slice(0, 16);
     if (this.#named.size < most && (size !== null || !this.#named.has(id))) this.#named.set(id, { file, size });
     return id;
   }

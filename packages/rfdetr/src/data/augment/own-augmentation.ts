@@ -1,11 +1,11 @@
 // Augmentations that a program brings: functions of a module, which each thread that loads images imports by itself.
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { ConfigError, InternalError } from "../../support/errors.js";
+import { sha256 } from "../../support/files/sha256.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import type { Rng } from "../../support/random.js";
 import { shown } from "../../support/shown.js";
@@ -93,7 +93,7 @@ export function hashModules(functions: readonly OwnFunction[]): Record<string, s
         const remedy = source !== module && existsSync(source) ? `: compile ${source}` : "";
         throw new ConfigError(`Expected a module of augmentations but ${module} does not exist${remedy}`);
       }
-      return [module, createHash("sha256").update(readFileSync(module)).digest("hex")];
+      return [module, sha256(readFileSync(module))];
     }),
   );
 }

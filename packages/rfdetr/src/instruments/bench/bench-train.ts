@@ -11,7 +11,7 @@ import { type Spread, spread } from "../../support/statistics.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
 import type { Ema } from "../../train/step/ema.js";
 import { trainingStep } from "../../train/step/step.js";
-import { averageOf, prepareImages, type StepParts, stepParts } from "../../train/step/step-parts.js";
+import { averageOf, disposeTraining, prepareImages, type StepParts, stepParts } from "../../train/step/step-parts.js";
 import { countFlops } from "./flops.js";
 import { peakFlops } from "./hardware-peaks.js";
 
@@ -115,7 +115,7 @@ export function benchTrain(
       }),
     ),
   );
-  release(parts, ema);
+  disposeTraining(parts, ema);
   const flops = 3 * forward;
   const peak = peakFlops(precision, device);
   const of = (name: keyof (typeof laps)[number]) => spread(laps.map((lap) => lap[name]));
@@ -143,11 +143,4 @@ export function benchTrain(
     mfu: flops / seconds.step.median / peak,
     losses,
   };
-}
-
-/** Frees the tensors at once. A second measurement in this process must not find them in its peak. */
-function release({ model, optimizer }: StepParts, ema: Ema): void {
-  optimizer.zeroGrad();
-  const tensors = [model.stateDict().values(), optimizer.stateTensors(), ema.state().tensors.values()];
-  for (const tensor of tensors.flatMap((each) => [...each])) tensor.dispose();
 }

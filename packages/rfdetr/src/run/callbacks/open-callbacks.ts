@@ -1,9 +1,9 @@
 // Opens the module of a run's callbacks and checks what it exports.
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ConfigError } from "../../support/errors.js";
+import { sha256 } from "../../support/files/sha256.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { plainObject } from "../../support/options.js";
 import { shown } from "../../support/shown.js";
@@ -64,7 +64,7 @@ export async function openCallbacks(path: string): Promise<OpenedCallbacks> {
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined)
     throw new ConfigError(`Expected callbacks of different names in ${path} but found ${twice} twice: set their name`);
-  return { runner: new CallbackRunner(list), sha256: createHash("sha256").update(bytes).digest("hex") };
+  return { runner: new CallbackRunner(list), sha256: sha256(bytes) };
 }
 
 /** @throws ConfigError for what is not an object of callbacks */

@@ -13,7 +13,7 @@ import { randomBatch } from "../../train/measure/random-batch.js";
 import { replayStep } from "../../train/measure/replay.js";
 import { freezeModules } from "../../train/parameters/freeze.js";
 import { trainingStep } from "../../train/step/step.js";
-import { averageOf, type MicroBatch, type StepParts, stepParts } from "../../train/step/step-parts.js";
+import { averageOf, disposeTraining, type MicroBatch, type StepParts, stepParts } from "../../train/step/step-parts.js";
 import { StepWatch } from "../steps/step-watch.js";
 
 /** A batch that fits in memory. */
@@ -117,12 +117,7 @@ export function autoBatch(
       });
     });
   } finally {
-    for (const tensor of [
-      ...model.stateDict().values(),
-      ...parts.optimizer.stateTensors(),
-      ...(ema?.state().tensors.values() ?? []),
-    ])
-      tensor.dispose();
+    disposeTraining(parts, ema);
     releaseCachedMemory(device);
     resetPeakMemory(device);
   }

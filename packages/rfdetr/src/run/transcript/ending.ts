@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
-import { counted, duration, type Field, fraction, grouped, shownPath } from "../../support/format.js";
+import { counted, type Field, fraction, grouped, hms, shownPath } from "../../support/format.js";
 import type { DoneEvent, TestEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
@@ -49,7 +49,7 @@ function runInWords(summary: RunSummary): string[] {
   const few = skipped === 0 ? "none skipped" : `${grouped(skipped)} skipped`;
   return [
     `${endings[summary.stop_reason]} after ${counted(steps, "step")} (${few})`,
-    `${duration(seconds)} of training in ${summary.precision}${by}, peak memory${of} ${formatBytes(memory)}`,
+    `${hms(seconds)} of training in ${summary.precision}${by}, peak memory${of} ${formatBytes(memory)}`,
     ...(bad === 0 ? [] : [`${counted(bad, "image")} could not be read and took no part`]),
   ];
 }

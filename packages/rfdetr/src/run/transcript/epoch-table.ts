@@ -1,5 +1,5 @@
 // The table of the epochs of a run: a row an epoch, with as many columns as fit.
-import { duration, fraction } from "../../support/format.js";
+import { fraction, hms } from "../../support/format.js";
 import type { EpochEvent } from "../files/events.js";
 
 /** A column of the table. */
@@ -27,7 +27,7 @@ const table: readonly Column[] = [
   { title: "scale", width: 8, cell: ({ amp }) => (amp.lossScale === null ? "–" : short(amp.lossScale, 0, 8)) },
   { title: "skipped", width: 8, cell: (event) => String(event.amp.skipped) },
   { title: "img/s", width: 7, cell: (event) => short(event.imagesPerSecond, 1) },
-  { title: "time", width: 8, cell: (event) => duration(event.seconds + event.evaluationSeconds) },
+  { title: "time", width: 8, cell: (event) => hms(event.seconds + event.evaluationSeconds) },
 ];
 /** What a narrow terminal does without, in this order. */
 const dispensable = ["lr", "giou", "box", "class", "scale", "AP75", "img/s", "step", "val loss", "skipped", "loss"];

@@ -104,6 +104,13 @@ export function averageOf(model: RFDETRModel, { useEma, emaDecay, emaTau }: Trai
   return useEma ? new Ema(model, { decay: emaDecay, tau: emaTau }) : null;
 }
 
+/** Frees model, optimizer and average at once, so that a later measurement does not find them in its peak. */
+export function disposeTraining({ model, optimizer }: Pick<StepParts, "model" | "optimizer">, ema: Ema | null): void {
+  optimizer.zeroGrad();
+  model.dispose();
+  for (const tensor of [...optimizer.stateTensors(), ...(ema?.state().tensors.values() ?? [])]) tensor.dispose();
+}
+
 /**
  * The images of a micro-batch as input of the model: `[B, 3, H, W]` float32, normalised, resized to `size` × `size` if
  * it is given.
