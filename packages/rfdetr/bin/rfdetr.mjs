@@ -30,9 +30,10 @@ const wantsHelp =
 /** In an installed package, the variable may name an engine from elsewhere. */
 const hasEngine = () => (!isCheckout && Boolean(process.env.RFDETR_ADDON)) || isReady();
 
-/** An exported file runs without libtorch; so does what only copies it. */
+/** An exported file runs without libtorch. So does what deals with files alone; a checkout builds it first. */
 const isWithoutEngine =
   command === "demo-page" ||
+  (!isCheckout && ["data", "settings", "control"].includes(command ?? "")) ||
   (["predict", "val"].includes(command ?? "") && args.some((arg) => arg.toLowerCase().endsWith(".onnx")));
 
 async function setUp() {
@@ -59,7 +60,9 @@ async function explainWhatIsMissing() {
     console.log(`  ${ok ? "ok     " : stale ? "STALE  " : "MISSING"}  ${name.padEnd(17)} ${found}`);
     if (remedy !== undefined) console.log(`           -> ${remedy}`);
   }
-  console.log("\nnpm run setup does all of it that needs no administrator.");
+  const way = isCheckout ? "npm run setup" : "npx rfdetr setup";
+  if (checks.some(({ remedy }) => remedy?.includes(way)))
+    console.log(`\n${way} does all of it that needs no administrator.`);
 }
 
 async function handOver() {

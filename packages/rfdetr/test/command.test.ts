@@ -67,7 +67,7 @@ describe("rfdetr", () => {
       });
       expect(stderr.split("\n")).toEqual([
         expect.stringMatching(/^error: Could not load the engine at .*engine\.node: /),
-        "Run `npm run setup`",
+        "Run `npx rfdetr setup`",
         "",
       ]);
       expect([status, stdout]).toEqual([1, ""]);

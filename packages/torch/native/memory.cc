@@ -7,6 +7,7 @@
 
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -34,6 +35,12 @@ constexpr size_t alignment = 64;
 constexpr size_t small_limit = 32 << 10;
 constexpr size_t segment_size = 64 << 20;
 constexpr size_t huge_page = 2 << 20;
+/// Gives pages back to the system at once. On macOS MADV_DONTNEED keeps them.
+#ifdef __APPLE__
+constexpr int drop_pages = MADV_FREE;
+#else
+constexpr int drop_pages = MADV_DONTNEED;
+#endif
 
 struct Block {
   size_t size;       // bytes after the header
@@ -167,18 +174,19 @@ void reset_peak_bytes() { peak.store(live_bytes(), std::memory_order_relaxed); }
 
 int64_t release_cached_memory() {
   const std::lock_guard lock(mutex);
+  const auto page = static_cast<size_t>(getpagesize());
   int64_t released = 0;
   for (auto next = free_blocks.begin(); next != free_blocks.end();) {
     Block* block = *next++;
-    // Whole segments are unmapped. Of free parts of a segment the pages are dropped: they read as zeros from then on.
+    // Whole segments are unmapped. Of free parts of a segment the pages are dropped: what was in them is gone.
     if (!block->before && !block->after) {
       free_blocks.erase(block);
       released += static_cast<int64_t>(block->size + alignment);
       munmap(block, block->size + alignment);
     } else {
-      const auto begin = round_up(reinterpret_cast<size_t>(data_of(block)), 4096);
-      const auto end = (reinterpret_cast<size_t>(data_of(block)) + block->size) / 4096 * 4096;
-      if (end > begin && madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED) == 0)
+      const auto begin = round_up(reinterpret_cast<size_t>(data_of(block)), page);
+      const auto end = (reinterpret_cast<size_t>(data_of(block)) + block->size) / page * page;
+      if (end > begin && madvise(reinterpret_cast<void*>(begin), end - begin, drop_pages) == 0)
         released += static_cast<int64_t>(end - begin);
     }
   }

@@ -5,16 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, uti
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import {
-  accepts,
-  compile,
-  crossCompilers,
-  findCompiler,
-  ownFlags,
-  run,
-  usesLibtorch,
-  withHeaders,
-} from "./compile.mjs";
+import { accepts, compile, compilersFor, findCompiler, ownFlags, run, usesLibtorch, withHeaders } from "./compile.mjs";
 import { cudaHeaders } from "./engine.mjs";
 import { cacheFolder, platformHere } from "./machine.mjs";
 import { SetupError, say } from "./report.mjs";
@@ -48,6 +39,13 @@ export function filesBelow(folder) {
 const olderSymbols = join(torch, "setup", "older_symbols.cc");
 const wrapped = [...readFileSync(olderSymbols, "utf8").matchAll(/\b__wrap_(\w+)\(/g)].map(([, symbol]) => symbol);
 
+/** Makes Zig's headers of C++ take nothing that the C++ library of the oldest macOS lacks. */
+const likeApple = [
+  "-U_LIBCPP_HAS_VENDOR_AVAILABILITY_ANNOTATIONS",
+  "-D_LIBCPP_HAS_VENDOR_AVAILABILITY_ANNOTATIONS=1",
+  "-U_LIBCPP_DISABLE_VISIBILITY_ANNOTATIONS",
+];
+
 /** Sources of the addon. */
 export const addonSources = () => filesBelow(native).filter((f) => f.endsWith(".cc"));
 
@@ -59,8 +57,9 @@ export function compilerOrError(fault, platform = platformHere) {
   const compiler = findCompiler(platform);
   if (compiler !== null) return compiler;
   if (platform !== platformHere)
-    throw new SetupError(`No C++ compiler for ${platform} was found: ${crossCompilers[platform] ?? "none is known"}`, {
-      remedies: ["install one (Debian: apt-get install g++-aarch64-linux-gnu)", `make it on a machine of ${platform}`],
+    throw new SetupError(`No C++ compiler for ${platform} was found`, {
+      tried: compilersFor(platform).map((command) => `${command.join(" ")}: does not run`),
+      remedies: ["install one (docs/install.md names them)", `make it on a machine of ${platform}`],
     });
   throw new SetupError("The addon must be compiled, and no C++ compiler was found", {
     tried: ["CXX, g++, clang++, c++: none runs", ...(fault ? [`the prebuilt addon: ${fault}`] : [])],
@@ -89,13 +88,17 @@ export async function compileAddon(engine, file, options = {}) {
     });
   const objects = join(cacheFolder(), "objects");
   mkdirSync(objects, { recursive: true });
+  const isMacos = platform.startsWith("darwin");
+  const isForeignMacos = isMacos && platform !== platformHere;
   const common = [
     "-std=c++20",
     "-O2",
     "-fPIC",
     "-fvisibility=hidden",
     `-DNAPI_VERSION=${nodeApi}`,
-    ...(accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
+    // On macOS torch has LLVM's OpenMP, for which compilers there have no header. The addon's threads are its own.
+    ...(!isMacos && accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
+    ...(isForeignMacos ? likeApple : []),
     ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers, ...cudaHeaders(engine)].map(
       (path) => `-I${path}`,
     ),
@@ -105,7 +108,7 @@ export async function compileAddon(engine, file, options = {}) {
   const jobOf = (/** @type {string} */ source) => {
     const flags = ownFlags(readFileSync(source, "utf8")).filter((flag) => accepts(compiler, flag));
     const files = withHeaders(source, [native]);
-    const hash = createHash("sha256").update(JSON.stringify([compiler, common, engine.version, flags]));
+    const hash = createHash("sha256").update(JSON.stringify([compiler.join(" "), common, engine.version, flags]));
     for (const each of files) hash.update(`${relative(native, each)}\n`).update(readFileSync(each));
     const object = join(objects, `${hash.digest("hex").slice(0, 24)}.o`);
     return { source, flags, object, usesLibtorch: usesLibtorch(files) };
@@ -113,8 +116,8 @@ export async function compileAddon(engine, file, options = {}) {
   const older = isPrebuilt && platform.startsWith("linux");
   const jobs = [...addonSources(), ...(older ? [olderSymbols] : [])].map(jobOf);
   const todo = jobs.filter((job) => !existsSync(job.object));
-  if (todo.length > 0) say(`  compiling ${todo.length} files with ${compiler}`);
-  await compile(todo, [compiler, ...common], torch, join(native, "precompiled.h"));
+  if (todo.length > 0) say(`  compiling ${todo.length} files with ${compiler.join(" ")}`);
+  await compile(todo, compiler, common, torch, join(native, "precompiled.h"));
   // The name of an object is the hash of what was there before it was compiled.
   const changed = todo.filter((job) => jobOf(job.source).object !== job.object);
   for (const { object } of changed) rmSync(object, { force: true });
@@ -127,7 +130,7 @@ export async function compileAddon(engine, file, options = {}) {
   const lib = join(engine.root, "lib");
   // Its name differs among the wheels of a version: a prebuilt addon takes the one that libtorch_cpu loads.
   const gomp = isPrebuilt ? undefined : readdirSync(lib).find((name) => /^libgomp[^/]*\.so/.test(name));
-  const here = platform.startsWith("darwin") ? "@loader_path" : "$ORIGIN";
+  const here = isMacos ? "@loader_path" : "$ORIGIN";
   const link = [
     "-shared",
     ...(isPrebuilt ? ["-s"] : []),
@@ -135,7 +138,9 @@ export async function compileAddon(engine, file, options = {}) {
     ...jobs.map((job) => job.object),
     `-L${lib}`,
     `-Wl,-rpath,${isPrebuilt ? `${here}/engine/lib` : lib}`,
-    ...(platform.startsWith("darwin") ? ["-undefined", "dynamic_lookup"] : ["-Wl,--no-as-needed"]),
+    // Node has the symbols of Node-API. Those of C++ are in the system's library, which libtorch loads.
+    ...(isMacos ? ["-undefined", "dynamic_lookup"] : ["-Wl,--no-as-needed"]),
+    ...(isForeignMacos ? ["-nostdlib++"] : []),
     "-ltorch_cpu",
     "-lc10",
     ...(engine.cuda ? ["-ltorch", "-ltorch_cuda", "-lc10_cuda"] : []),

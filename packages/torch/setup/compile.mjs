@@ -3,24 +3,38 @@ import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { platformHere } from "./machine.mjs";
+import { oldestMacos, platformHere } from "./machine.mjs";
 import { SetupError, say } from "./report.mjs";
 
-/** Debian's cross compilers, by the platform that they compile for. */
-export const crossCompilers = { "linux-arm64": "aarch64-linux-gnu-g++", "linux-x64": "x86_64-linux-gnu-g++" };
+/** A compiler is a program and its first arguments. @typedef {string[]} Command */
 
-/** The compiler for a platform. @returns {string | null} */
-export function findCompiler(platform = platformHere) {
-  const names = platform === platformHere ? [process.env.CXX, "g++", "clang++", "c++"] : [crossCompilers[platform]];
-  return (
-    names
-      .flatMap((name) => (name ? [name] : []))
-      .find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) ?? null
-  );
+const zigForMacos = ["c++", "-target", `aarch64-macos.${oldestMacos}.0`];
+/** Compilers for other platforms, best first: Debian's, and Zig, which PyPI has as `ziglang`. */
+const crossCompilers = {
+  "linux-arm64": [["aarch64-linux-gnu-g++"]],
+  "linux-x64": [["x86_64-linux-gnu-g++"]],
+  "darwin-arm64": [
+    ["zig", ...zigForMacos],
+    ["python3", "-m", "ziglang", ...zigForMacos],
+  ],
+};
+
+/** The commands that would do for a platform, the best first. @returns {Command[]} */
+export function compilersFor(platform = platformHere) {
+  if (platform !== platformHere) return crossCompilers[platform] ?? [];
+  return [process.env.CXX, "g++", "clang++", "c++"].flatMap((name) => (name ? [[name]] : []));
 }
 
-export const accepts = (/** @type {string} */ compiler, /** @type {string} */ flag) =>
-  spawnSync(compiler, [flag, "-x", "c++", "-E", "-"], { input: "", stdio: ["pipe", "ignore", "ignore"] }).status === 0;
+/** The first of them that runs. @returns {Command | null} */
+export const findCompiler = (platform = platformHere) =>
+  compilersFor(platform).find(
+    ([program, ...args]) => spawnSync(program, [...args, "--version"], { stdio: "ignore" }).status === 0,
+  ) ?? null;
+
+/** Whether a compiler takes a flag. @param {Command} compiler @param {string} flag */
+export const accepts = ([program, ...args], flag) =>
+  spawnSync(program, [...args, flag, "-x", "c++", "-E", "-"], { input: "", stdio: ["pipe", "ignore", "ignore"] })
+    .status === 0;
 
 /**
  * Flags that a file asks for itself in its first line, `// compile: …`: its code is only run on CPUs that have them.
@@ -30,8 +44,8 @@ export const ownFlags = (text) =>
   /^\/\/ compile: (.*)$/m.exec(text.slice(0, text.indexOf("\n") + 1))?.[1].split(/\s+/) ?? [];
 
 /** GCC takes a precompiled header whose flags do not fit for a plain one; Clang ends with an error. */
-const isGcc = (compiler) =>
-  /Free Software Foundation/.test(spawnSync(compiler, ["--version"], { encoding: "utf8" }).stdout ?? "");
+const isGcc = (/** @type {Command} */ [program, ...args]) =>
+  /Free Software Foundation/.test(spawnSync(program, [...args, "--version"], { encoding: "utf8" }).stdout ?? "");
 
 /**
  * A file and all headers of this project that it includes, directly or not.
@@ -57,16 +71,17 @@ const worthPrecompiling = 4;
 /**
  * @typedef {{source: string, flags: string[], object: string, usesLibtorch: boolean}} Job
  * @param {Job[]} todo
- * @param {string[]} command the compiler and the flags of all jobs
+ * @param {Command} compiler
+ * @param {string[]} common the flags of all jobs
  * @param {string} cwd where the compiler runs
  * @param {string} header the one to precompile
  */
-export async function compile(todo, [compiler, ...common], cwd, header) {
+export async function compile(todo, compiler, common, cwd, header) {
   const slow = todo.filter((job) => job.usesLibtorch);
   const precompiles = slow.length >= worthPrecompiling && isGcc(compiler);
   const folder = precompiles ? mkdtempSync(join(dirname(todo[0].object), "precompiled-")) : "";
   const copy = join(folder, "precompiled.h");
-  const precompiled = precompiles ? precompile([compiler, ...common], header, copy) : Promise.resolve(false);
+  const precompiled = precompiles ? precompile(compiler, common, header, copy) : Promise.resolve(false);
   // Meanwhile the others: one core is taken.
   const queue = [...todo.filter((job) => !job.usesLibtorch), ...slow];
   let done = 0;
@@ -90,7 +105,7 @@ export async function compile(todo, [compiler, ...common], cwd, header) {
 }
 
 /** Whether the header could be precompiled: half a gigabyte, which a full disk refuses. */
-async function precompile([compiler, ...common], header, copy) {
+async function precompile(compiler, common, header, copy) {
   try {
     copyFileSync(header, copy);
     await run(compiler, [...common, "-x", "c++-header", copy, "-o", `${copy}.gch`], header);
@@ -102,12 +117,12 @@ async function precompile([compiler, ...common], header, copy) {
 }
 
 /**
- * Runs a compiler. @param {string} command @param {string[]} args @param {string} what it makes @param {string} [cwd]
+ * Runs a compiler. @param {Command} compiler @param {string[]} args @param {string} what it makes @param {string} [cwd]
  * @returns {Promise<void>}
  */
-export function run(command, args, what, cwd) {
+export function run([program, ...first], args, what, cwd) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(program, [...first, ...args], { cwd, stdio: ["ignore", "ignore", "pipe"] });
     /** @type {string[]} */
     const errors = [];
     child.stderr.on("data", (chunk) => errors.push(String(chunk)));
@@ -115,7 +130,7 @@ export function run(command, args, what, cwd) {
       if (code === 0) resolve();
       else
         reject(
-          new SetupError(`${command} could not build ${what}`, {
+          new SetupError(`${program} could not build ${what}`, {
             tried: errors
               .join("")
               .split("\n")

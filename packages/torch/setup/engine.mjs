@@ -88,11 +88,13 @@ function chosenEngine(libtorch) {
 
 /**
  * Finds libtorch, or fetches it.
- * @param {{libtorch?: string, cuda?: boolean, fetch?: boolean, platform?: string}} options `fetch: false` only looks;
- * that of another platform is not looked for among what this one uses
+ * @param {{libtorch?: string, cuda?: boolean, fetch?: boolean, platform?: string, beforeDownload?: () => void}} options
+ * `fetch: false` only looks; that of another platform is not looked for among what this one uses; `beforeDownload`
+ * throws if a download would be in vain
  * @returns {Promise<Engine>}
  */
-export async function resolveEngine({ libtorch, cuda = false, fetch = true, platform = platformHere } = {}) {
+export async function resolveEngine(options = {}) {
+  const { libtorch, cuda = false, fetch = true, platform = platformHere, beforeDownload = () => {} } = options;
   const tried = [];
   const home = homeOf(cuda, platform);
   if (platform === platformHere) {
@@ -107,9 +109,9 @@ export async function resolveEngine({ libtorch, cuda = false, fetch = true, plat
   if (!fetch)
     throw new SetupError("libtorch is not there yet", {
       tried,
-      remedies: ["run npm run setup, which downloads it", "set LIBTORCH to a libtorch folder"],
+      remedies: ["run npx rfdetr setup, which downloads it", "set LIBTORCH to a libtorch folder"],
     });
-  await fetchEngine(home, cuda, tried, platform);
+  await fetchEngine(home, cuda, tried, platform, beforeDownload);
   const found = inspect(join(home, "torch"), "wheel");
   if (typeof found === "string") throw new Error(`The unpacked wheel is not usable: ${found}`);
   return found;

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { chosenLibtorch, forgetLibtorch, rememberedLibtorch, rememberLibtorch } from "./chosen.mjs";
 import { inspect, resolveEngine } from "./engine.mjs";
+import { faultOfSystem, neededOnCpu } from "./fetch-engine.mjs";
+import { machineOf, platformFits } from "./machine.mjs";
 import { SetupError } from "./report.mjs";
 
 const saved = { ...process.env };
@@ -76,6 +78,59 @@ describe("resolution of libtorch", () => {
     await expect(resolveEngine()).rejects.toThrow(
       /libtorch could not be downloaded[\s\S]*Tried:[\s\S]*LIBTORCH: not set[\s\S]*index of wheels: 127\.0\.0\.1:9: [\s\S]*runs pip[\s\S]*What to do[\s\S]*RFDETR_WHEEL_INDEX/,
     );
+  });
+});
+
+describe("a system without a libtorch to download", () => {
+  it("is told in one sentence, before a compiler is asked for and anything is fetched", async () => {
+    expect(faultOfSystem(false, "linux-x64", "2.36")).toBeNull();
+    expect(faultOfSystem(false, "linux-x64", "")).toEqual({
+      problem: "libtorch needs glibc, and this system has another C library, such as musl in Alpine",
+      remedy: "use a system or a container image with glibc, such as Debian, Ubuntu or node:22-bookworm-slim",
+    });
+    expect(faultOfSystem(false, "darwin-arm64", "")).toBeNull();
+    expect(faultOfSystem(true, "darwin-arm64", "")?.problem).toBe(
+      "There is no libtorch with CUDA for darwin-arm64",
+    );
+    const beforeDownload = () => {
+      throw new Error("no compiler");
+    };
+    await expect(resolveEngine({ platform: "win32-x64", beforeDownload })).rejects.toThrow(
+      /^There is no wheel of torch 2\.15\.0 for win32-x64\n/,
+    );
+    process.env.RFDETR_WHEEL_INDEX = "http://127.0.0.1:9";
+    await expect(resolveEngine({ beforeDownload })).rejects.toThrow(/^no compiler$/);
+  });
+});
+
+describe("torch's wheel for macOS", () => {
+  it("gives what the addon links against, and what that loads", () => {
+    const libraries = [
+      "libtorch_python",
+      "libtorch",
+      "libtorch_global_deps",
+      "libomp",
+      "libtorch_cpu",
+      "libc10",
+      "libshm",
+    ];
+    expect(libraries.filter((name) => neededOnCpu(`torch/lib/${name}.dylib`))).toEqual([
+      "libtorch",
+      "libomp",
+      "libtorch_cpu",
+      "libc10",
+    ]);
+    for (const name of ["torch/include/ATen/ATen.h", "torch/version.py"]) expect(neededOnCpu(name)).toBe(true);
+    expect(neededOnCpu("torch/bin/protoc")).toBe(false);
+  });
+
+  it("is a libtorch, found for another machine by its own tag", () => {
+    const root = make("mac");
+    rmSync(join(root, "lib/libtorch_cpu.so"));
+    writeFileSync(join(root, "lib/libtorch_cpu.dylib"), "");
+    expect(inspect(root, "cache")).toMatchObject({ version: "2.15.0", cuda: false });
+    expect(platformFits("macosx_14_0_arm64", machineOf("darwin-arm64"))).toBe(true);
+    expect(platformFits("manylinux_2_28_aarch64", machineOf("darwin-arm64"))).toBe(false);
   });
 });
 

@@ -2,7 +2,7 @@
 // anything of it is used, and what is unpacked is put in its place when it is whole.
 import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { cacheFolder, glibcHere, machineHere, platformFits, platformHere } from "./machine.mjs";
+import { cacheFolder, glibcHere, machineOf, platformFits, platformHere } from "./machine.mjs";
 import { pythons, pythonWithPip } from "./python.mjs";
 import { SetupError, say } from "./report.mjs";
 import { checkHash, downloadWheel, unpackWheel } from "./wheel.mjs";
@@ -79,8 +79,11 @@ const wheels = {
  */
 const cudaWheels = JSON.parse(readFileSync(new URL("./cuda-wheels.json", import.meta.url), "utf8"));
 
-/** What a CPU needs of the torch wheel. */
-const neededOnCpu = (name) =>
+/**
+ * Whether a CPU needs a file of a wheel. @param {string} name
+ * @internal for tests
+ */
+export const neededOnCpu = (name) =>
   name.startsWith("torch/include/") ||
   name === "torch/version.py" ||
   /^torch\/lib\/(libtorch_cpu|libtorch|libc10)\.(so|dylib)$/.test(name) ||
@@ -123,7 +126,7 @@ async function fetchByPip(target, python, wanted, cuda) {
  */
 async function fetchFromIndex(target, { torch, extra }, platform) {
   const index = wheelIndex();
-  const machine = machineHere(platform.split("-")[1]);
+  const machine = machineOf(platform);
   const folder = join(cacheFolder(), "downloads");
   const take = async (wheel) => {
     const found = await findWheel(index, wheel.requirement, (tag) => platformFits(tag, machine));
@@ -147,23 +150,34 @@ async function fetchFromIndex(target, { torch, extra }, platform) {
 }
 
 /**
+ * Why there is no libtorch to download for a system, and what to do; null where there is one.
+ * @param {boolean} cuda @param {string} [platform] @param {string} [glibc] version of the C library; "" for another one
+ * @returns {{problem: string, remedy?: string} | null}
+ */
+export function faultOfSystem(cuda, platform = platformHere, glibc = glibcHere() ?? "") {
+  if (wheels[platform] === undefined) return { problem: `There is no wheel of torch ${torchVersion} for ${platform}` };
+  if (platform.startsWith("linux") && glibc === "")
+    return {
+      problem: "libtorch needs glibc, and this system has another C library, such as musl in Alpine",
+      remedy: "use a system or a container image with glibc, such as Debian, Ubuntu or node:22-bookworm-slim",
+    };
+  if (cuda && cudaWheels[platform] === undefined) return { problem: `There is no libtorch with CUDA for ${platform}` };
+  return null;
+}
+
+/**
  * Fills the folder `home` in the first way that works.
  * @param {string} home @param {boolean} cuda @param {string[]} tried what was looked at before
- * @param {string} [platform] whose libtorch it is
+ * @param {string} platform whose libtorch it is @param {() => void} beforeDownload throws if it would be in vain
  * @throws SetupError that tells what each way said
  */
-export async function fetchEngine(home, cuda, tried, platform = platformHere) {
+export async function fetchEngine(home, cuda, tried, platform, beforeDownload) {
   const plan = wheels[platform];
   const own = "set LIBTORCH to a libtorch folder (2.11 or newer) that you have from elsewhere";
-  if (cuda && cudaWheels[platform] === undefined)
-    throw new SetupError(`There is no libtorch with CUDA for ${platform}`, { tried, remedies: [own] });
-  if (plan === undefined)
-    throw new SetupError(`There is no wheel of torch ${torchVersion} for ${platform}`, { tried, remedies: [own] });
-  if (process.platform === "linux" && glibcHere() === undefined)
-    throw new SetupError("libtorch needs glibc, and the C library of this system is another one (Alpine has musl)", {
-      tried,
-      remedies: ["use a system or a container image with glibc, such as Debian or Ubuntu", own],
-    });
+  const fault = faultOfSystem(cuda, platform);
+  if (fault !== null)
+    throw new SetupError(fault.problem, { tried, remedies: fault.remedy ? [fault.remedy, own] : [own] });
+  beforeDownload();
   mkdirSync(dirname(home), { recursive: true });
   const space = statfsSync(dirname(home));
   const free = space.bavail * space.bsize;

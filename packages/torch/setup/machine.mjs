@@ -9,22 +9,29 @@ export const platformHere = `${process.platform}-${process.arch}`;
 
 /** Version of the C library that runs; undefined where it is not glibc. @returns {string | undefined} */
 export function glibcHere() {
+  // Without this, a report asks the network for the names of all connections.
+  process.report.excludeNetwork = true;
   const report = /** @type {any} */ (process.report.getReport());
   return report.header.glibcVersionRuntime;
 }
 
+/** The oldest macOS that torch's wheel is for, and an addon that is made elsewhere. */
+export const oldestMacos = 14;
+
 /** macOS 11 is Darwin 20, and macOS 26 is Darwin 25. */
 const macosOf = (/** @type {number} */ darwin) => (darwin >= 25 ? darwin + 1 : darwin - 9);
 
-/** The machine that set-up runs on, or one of another processor with the same system. */
-export const machineHere = (arch = process.arch) => ({
-  platform: process.platform,
-  arch,
-  glibc: glibcHere(),
-  macos: macosOf(Number.parseInt(release(), 10)),
-});
+/**
+ * The machine that set-up runs on, or one of another platform. @param {string} [name] of the platform
+ * @returns {Machine}
+ */
+export function machineOf(name = platformHere) {
+  const [platform, arch] = name.split("-");
+  const macos = process.platform === "darwin" ? macosOf(Number.parseInt(release(), 10)) : oldestMacos;
+  return { platform, arch, glibc: glibcHere(), macos };
+}
 
-/** @typedef {ReturnType<typeof machineHere>} Machine */
+/** @typedef {{platform: string, arch: string, glibc: string | undefined, macos: number}} Machine */
 
 /**
  * Whether a platform tag of a wheel fits a machine: the same system and processor, and for Linux no newer C library

@@ -132,10 +132,9 @@ async function installPackages(stamps) {
 
 /** @param {Stamps} stamps @param {Promise<void>} npm brings headers that the compiler needs @param {Options} options */
 async function makeAddon(stamps, npm, options) {
-  // What must be there in any case is asked for before half a gigabyte is fetched.
-  checkCompiler(torch, options);
   say("libtorch");
-  const engine = await resolveEngine({ ...options, cuda: wantsCuda(options) });
+  const beforeDownload = () => checkCompiler(torch, options);
+  const engine = await resolveEngine({ ...options, cuda: wantsCuda(options), beforeDownload });
   say(`  ${engine.version} from ${engine.source === "wheel" ? "the wheel" : engine.source}: ${engine.root}`);
   await npm;
   const print = prints.addon(options);

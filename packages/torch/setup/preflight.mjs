@@ -5,6 +5,7 @@ import { nodeHeaders, torch } from "./addon.mjs";
 import { chosenLibtorch, toForget } from "./chosen.mjs";
 import { findCompiler } from "./compile.mjs";
 import { resolveEngine } from "./engine.mjs";
+import { faultOfSystem } from "./fetch-engine.mjs";
 import { cacheFolder } from "./machine.mjs";
 import { faultOfPrebuilt } from "./prebuilt.mjs";
 import { pythonWithPip } from "./python.mjs";
@@ -22,6 +23,12 @@ export async function look(root, done) {
   const add = (name, ok, found, remedy) => checks.push({ name, ok, found, ...(ok ? {} : { remedy }) });
   const [major, minor] = process.versions.node.split(".").map(Number);
   add("Node.js", major > 20 || (major === 20 && minor >= 19), process.versions.node, "install Node.js 20.19 or newer");
+  const engine = await resolveEngine({ fetch: false }).catch(() => null);
+  const fault = engine === null && chosenLibtorch() === "" ? faultOfSystem(false) : null;
+  if (fault !== null) {
+    add("system", false, fault.problem, fault.remedy ?? "choose a libtorch of your own: rfdetr setup --libtorch DIR");
+    return checks;
+  }
   /** What a step of set-up makes. */
   const product = (name, there, fits, made) => {
     const stale = there && !fits;
@@ -35,15 +42,14 @@ export async function look(root, done) {
   add(
     "C++ compiler",
     compiler !== null || hasPrebuilt,
-    compiler ?? (hasPrebuilt ? "none, and none needed: the addon is prebuilt" : "none of CXX, g++, clang++, c++"),
+    compiler?.join(" ") ??
+      (hasPrebuilt ? "none, and none needed: the addon is prebuilt" : "none of CXX, g++, clang++, c++"),
     "install one (Debian: apt-get install g++), or name one in CXX",
   );
   const headers = nodeHeaders();
   add("Node-API headers", headers !== null, headers ?? "none", `${setup}, or use a Node.js installed with its headers`);
-  try {
-    const engine = await resolveEngine({ fetch: false });
-    add("libtorch", true, `${engine.version} (${engine.source}) in ${engine.root}`);
-  } catch {
+  if (engine !== null) add("libtorch", true, `${engine.version} (${engine.source}) in ${engine.root}`);
+  else {
     const { host } = new URL(wheelIndex());
     const python = pythonWithPip();
     const way =

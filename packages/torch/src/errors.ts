@@ -36,11 +36,11 @@ export abstract class TorchError extends Error {
 }
 
 /**
- * The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. What to do: run `npm run setup`.
+ * The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. What to do: run `npx rfdetr setup`.
  */
 export class EngineError extends TorchError {
   readonly code = "ERR_ENGINE";
-  constructor(message: string, { cause, hint = "Run `npm run setup`" }: ErrorDetails = {}) {
+  constructor(message: string, { cause, hint = "Run `npx rfdetr setup`" }: ErrorDetails = {}) {
     super(message, { cause, hint });
   }
 }

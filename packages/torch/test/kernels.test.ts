@@ -17,7 +17,7 @@ const common = ["-std=c++20", "-O1", "-Wno-psabi", "-Inative"];
 
 /** Compiles the kernels and their tests, runs them, and gives what each test says. */
 async function run(folder: string, flagsOf: (source: string) => string[]): Promise<Record<string, string>> {
-  const compiler = findCompiler() ?? "g++";
+  const [compiler = "g++"] = findCompiler() ?? [];
   const objects = await Promise.all(
     [...kernels, ...tests].map(async (source) => {
       const object = join(folder, `${basename(source)}.${source.startsWith("test") ? "test" : "kernel"}.o`);
