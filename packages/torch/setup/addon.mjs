@@ -59,7 +59,10 @@ export function compilerOrError(fault, platform = platformHere) {
   if (platform !== platformHere)
     throw new SetupError(`No C++ compiler for ${platform} was found`, {
       tried: compilersFor(platform).map((command) => `${command.join(" ")}: does not run`),
-      remedies: ["install one (docs/install.md names them)", `make it on a machine of ${platform}`],
+      remedies: [
+        "install one (g++-aarch64-linux-gnu of Debian, ziglang of PyPI)",
+        `make it on a machine of ${platform}`,
+      ],
     });
   throw new SetupError("The addon must be compiled, and no C++ compiler was found", {
     tried: ["CXX, g++, clang++, c++: none runs", ...(fault ? [`the prebuilt addon: ${fault}`] : [])],

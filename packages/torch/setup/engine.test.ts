@@ -89,9 +89,7 @@ describe("a system without a libtorch to download", () => {
       remedy: "use a system or a container image with glibc, such as Debian, Ubuntu or node:22-bookworm-slim",
     });
     expect(faultOfSystem(false, "darwin-arm64", "")).toBeNull();
-    expect(faultOfSystem(true, "darwin-arm64", "")?.problem).toBe(
-      "There is no libtorch with CUDA for darwin-arm64",
-    );
+    expect(faultOfSystem(true, "darwin-arm64", "")?.problem).toBe("There is no libtorch with CUDA for darwin-arm64");
     const beforeDownload = () => {
       throw new Error("no compiler");
     };
