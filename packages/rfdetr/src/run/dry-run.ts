@@ -1,9 +1,9 @@
 // A training that ends before it begins: everything is opened and built, one batch is stepped on, and nothing is kept.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { memory, resetPeakMemory } from "@rfdetr/torch";
 import type { TrainSettings } from "../settings/settings.js";
+import { scratchFolder } from "../support/files/scratch.js";
 import { peakRss } from "../support/machine/machine.js";
 import { availableMemory } from "../support/machine/memory.js";
 import { fixedBytes } from "../train/measure/memory-peak.js";
@@ -56,7 +56,7 @@ export async function dryRun(settings: TrainSettings, openData: OpenTrainData, m
   whoTrains(settings, { maxRestarts });
   const available = availableMemory();
   RunDirectory.create(settings.outputDir, settings.model).giveUp();
-  const folder = mkdtempSync(join(tmpdir(), "rfdetr-dry-run-"));
+  const folder = scratchFolder("dry-run");
   try {
     const download = settings.weights === null ? null : missingWeights(settings.weights, { model: settings.model });
     const weights = download === null ? settings.weights : null;

@@ -1,6 +1,6 @@
 // Options of a call, for callers whose compiler does not check them: unknown names and values of a wrong kind.
 import { expected, UsageError } from "./errors.js";
-import { suggest } from "./suggest.js";
+import { didYouMean } from "./suggest.js";
 
 /** What an option accepts. */
 export interface OptionKind {
@@ -77,9 +77,8 @@ export function checkOptions(
     if (value === undefined) continue;
     if (!Object.hasOwn(known, name)) {
       const names = Object.keys(known);
-      const meant = suggest(name, names);
       throw new UsageError(
-        `Expected one of the options ${names.join(", ")} for ${call} but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+        `Expected one of the options ${names.join(", ")} for ${call} but received ${name}${didYouMean(name, names)}`,
       );
     }
     if (!known[name].fits(value)) throw new UsageError(expected(known[name].takes, name, value));

@@ -1,6 +1,12 @@
 // "Did you mean …?" for misspelt names.
 import { editDistance } from "@rfdetr/amp/text";
 
+/** `: did you mean NAME?` for a misspelt name, or nothing. */
+export function didYouMean(word: string, known: Iterable<string>): string {
+  const meant = suggest(word, known);
+  return meant === undefined ? "" : `: did you mean ${meant}?`;
+}
+
 /**
  * The known name that `word` was probably meant to be: few edits away, or containing it, or contained in it. Case,
  * hyphens and underscores do not count.

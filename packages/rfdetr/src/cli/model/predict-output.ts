@@ -1,5 +1,5 @@
 // The files that `rfdetr predict` writes: pictures with boxes, and results.
-import { extname, join, relative } from "node:path";
+import { basename, dirname, extname, join, relative } from "node:path";
 import { cropDetections } from "../../predict/drawing/crop.js";
 import { drawDetections } from "../../predict/drawing/draw.js";
 import { labelNames, OutputFolder, pictureNames } from "../../predict/outputs/outputs.js";
@@ -13,6 +13,7 @@ import {
   type resultFormats,
   yoloLabels,
 } from "../../predict/outputs/result-formats.js";
+import { longestName, shortName } from "../../support/files/short-name.js";
 
 type Format = (typeof resultFormats)[number];
 
@@ -79,8 +80,9 @@ export function openPredictOutput(
 
 /** Where the crop of a detection goes: a folder for each class, and the name of the label file, which no other has. */
 function cropName(className: string, label: string, i: number): string {
-  const folder = className.replace(/[\p{Cc}\\/:*?"<>|]/gu, "_").replace(/^\.+$/, "_") || "_";
-  return join("crops", folder, `${relative("labels", label).slice(0, -".txt".length)}-${i + 1}.jpg`);
+  const folder = shortName(className.replace(/[\p{Cc}\\/:*?"<>|]/gu, "_").replace(/^\.+$/, "_")) || "_";
+  const stem = relative("labels", label).slice(0, -".txt".length);
+  return join("crops", folder, dirname(stem), `${shortName(basename(stem), longestName - 12)}-${i + 1}.jpg`);
 }
 
 const resultsFile = (format: Format): string => (format === "csv" ? "predictions.csv" : "predictions.json");

@@ -1,7 +1,7 @@
 // The page of a run's detector: its weights exported in both forms.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { scratchFolder } from "../../support/files/scratch.js";
 import type { Console } from "../console/console.js";
 
 /**
@@ -21,7 +21,7 @@ export async function writeRunPage(
   if (!hasWebRuntime()) return false;
   const { exportOnnx } = await import("../../export/export-onnx.js");
   const { trainedPrecision } = await import("../../run/trained-precision.js");
-  const folder = mkdtempSync(join(tmpdir(), "rfdetr-page-"));
+  const folder = scratchFolder("page");
   const exportAs = async (name: string, gridSample: boolean): Promise<string> => {
     const training = trainedPrecision(weights);
     const asked = { weights, out: join(folder, name), precision: "fp32", batch: 1, gridSample, training } as const;

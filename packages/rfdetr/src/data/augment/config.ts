@@ -4,7 +4,7 @@ import { z } from "zod";
 import { ConfigError, DataError } from "../../support/errors.js";
 import type { Rng } from "../../support/random.js";
 import { shown } from "../../support/shown.js";
-import { suggest } from "../../support/suggest.js";
+import { didYouMean } from "../../support/suggest.js";
 import type { Sample } from "../images/geometry.js";
 import { loadFunctions, type OwnFunction, ownKind, ownName, pathOf } from "./own-augmentation.js";
 import type { Step } from "./parameters.js";
@@ -45,14 +45,18 @@ export function augment(sample: Sample, config: AugConfig, rng: Rng): Sample {
   return run(nodesOf(config), sample, rng) as Sample;
 }
 
-/** As {@link augment}, also with functions of modules, which are imported first. @throws ConfigError naming one */
-export async function augmentWithOwn(sample: Sample, config: AugConfig, rng: Rng): Promise<Sample> {
+/**
+ * As {@link augment}, also with functions of modules, which are imported first.
+ * @param classes number of the dataset's classes; a function that returns a label beyond them is refused
+ * @throws ConfigError naming a function at fault
+ */
+export async function augmentWithOwn(sample: Sample, config: AugConfig, rng: Rng, classes?: number): Promise<Sample> {
   await loadFunctions(ownFunctions(config));
-  return run(nodesOf(config), sample, rng);
+  return run(nodesOf(config), sample, rng, classes);
 }
 
-function run(nodes: readonly Node[], sample: Sample, rng: Rng): Sample | Promise<Sample> {
-  const step = (before: Sample, { p, apply }: Node) => (rng.chance(p) ? apply(before, rng) : before);
+function run(nodes: readonly Node[], sample: Sample, rng: Rng, classes?: number): Sample | Promise<Sample> {
+  const step = (before: Sample, { p, apply }: Node) => (rng.chance(p) ? apply(before, rng, classes) : before);
   return nodes.reduce<Sample | Promise<Sample>>(
     (before, node) => (before instanceof Promise ? before.then((made) => step(made, node)) : step(before, node)),
     sample,
@@ -118,9 +122,8 @@ function nodeOf(name: string, given: unknown): Node {
   const kind = name === ownName ? ownKind : kinds[name];
   if (kind === undefined) {
     const known = [...Object.keys(kinds), ...containers, ownName];
-    const meant = suggest(name, known);
     throw new DataError(
-      `Expected one of ${known.join(", ")} in aug_config but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+      `Expected one of ${known.join(", ")} in aug_config but received ${name}${didYouMean(name, known)}`,
     );
   }
   const parameters = checked(kind.parameters, name, given);
@@ -136,17 +139,18 @@ function containerOf(name: string, given: unknown): Node {
     replace = false,
   } = checked(container, name, Array.isArray(given) ? { transforms: given } : given);
   const nodes = listOf(transforms);
-  if (name === "Sequential") return { p, apply: (sample, rng) => run(nodes, sample, rng) };
-  if (name === "OneOf") return { p, apply: (sample, rng) => weighted(nodes, rng).apply(sample, rng) };
+  if (name === "Sequential") return { p, apply: (sample, rng, classes) => run(nodes, sample, rng, classes) };
+  if (name === "OneOf") return { p, apply: (sample, rng, classes) => weighted(nodes, rng).apply(sample, rng, classes) };
   return {
     p,
-    apply: (sample, rng) => {
+    apply: (sample, rng, classes) => {
       const places = Array.from(nodes.keys());
       const drawn = replace ? Array.from({ length: n }, () => rng.choice(places)) : rng.shuffle(places).slice(0, n);
       return run(
         drawn.sort((a, b) => a - b).map((place) => nodes[place]),
         sample,
         rng,
+        classes,
       );
     },
   };

@@ -34,6 +34,7 @@ writeFileSync(
   export const outside = (sample) => ({ ...sample, boxes: sample.boxes.map((c) => c + 5) });
   export const nowhere = (sample) => ({ ...sample, boxes: sample.boxes.map(() => NaN) });
   export const unequal = (sample) => ({ ...sample, labels: new Int32Array(0) });
+  export const beyond = (sample) => ({ ...sample, labels: sample.labels.map((label) => label + 1) });
   export const nothing = () => {};
   export const throws = () => { throw new Error("no rain today"); };
   export const rejects = async () => { throw new Error("no snow either"); };
@@ -108,6 +109,15 @@ describe("an own augmentation", () => {
     ["missing", `Expected a function missing in ${module}`],
   ])("is refused where %s", async (name, message) => {
     await expect(augmentWithOwn(sample, own(name), new Rng(1))).rejects.toThrow(message);
+  });
+
+  it("is refused for a label that is no class of the dataset, with its file and what it returned", async () => {
+    const config = { Sequential: { transforms: [own("beyond")] } } as AugConfig;
+    const labels = async (classes?: number) => (await augmentWithOwn(sample, config, new Rng(1), classes)).labels;
+    await expect(labels(3)).rejects.toThrow(
+      `Expected labels of 0 or more and below 3, the number of classes, from the augmentation beyond of ${module} but received 3`,
+    );
+    expect([...(await labels(4)), ...(await labels())]).toEqual([3, 3]);
   });
 
   it("is refused where its module does not load", async () => {

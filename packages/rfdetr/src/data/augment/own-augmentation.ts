@@ -42,7 +42,8 @@ export const ownName = "Own";
 const loaded = new Map<string, OwnAugmentation>();
 /** Functions that gave the same for the same in this thread. */
 const repeatable = new Set<string>();
-const keyOf = ({ module, export: name }: OwnFunction): string => `${name} of ${module}`;
+/** A function in messages. */
+export const keyOf = ({ module, export: name }: OwnFunction): string => `${name} of ${module}`;
 
 /** `{ Own: { module, export, p, options } }` */
 export const ownKind: Kind = kind(
@@ -50,7 +51,7 @@ export const ownKind: Kind = kind(
   { module: z.string().min(1), export: z.string().min(1).default("default"), options: z.json().optional() },
   (given) => {
     const own = { module: pathOf(given.module), export: given.export };
-    return (sample, rng) => apply(own, sample, rng, given.options);
+    return (sample, rng, classes) => apply(own, { sample, rng, options: given.options, classes: classes ?? null });
   },
 );
 
@@ -98,16 +99,24 @@ export function hashModules(functions: readonly OwnFunction[]): Record<string, s
   );
 }
 
-function apply(own: OwnFunction, sample: Sample, rng: Rng, options: unknown): Sample | Promise<Sample> {
+interface Call {
+  sample: Sample;
+  rng: Rng;
+  options: unknown;
+  /** Number of the dataset's classes; null where it is not known. */
+  classes: number | null;
+}
+
+function apply(own: OwnFunction, { sample, rng, options, classes }: Call): Sample | Promise<Sample> {
   const key = keyOf(own);
   const run = loaded.get(key);
   if (run === undefined) throw new InternalError(`Expected the augmentation ${key} to be loaded`);
   const call = (): Sample | Promise<Sample> => {
     try {
       const made = run(copy(sample), rng, options);
-      if (!(made instanceof Promise)) return checked(made, sample, key);
+      if (!(made instanceof Promise)) return checked(made, sample, classes, key);
       return made.then(
-        (result) => checked(result, sample, key),
+        (result) => checked(result, sample, classes, key),
         (error) => {
           throw failure(error, key);
         },
@@ -152,8 +161,8 @@ function failure(error: unknown, key: string): unknown {
 }
 
 /** @throws ConfigError naming what is wrong with a result */
-function checked(result: unknown, { width, height }: Sample, key: string): Sample {
-  const fault = faultOf(result, width, height);
+function checked(result: unknown, { width, height }: Sample, classes: number | null, key: string): Sample {
+  const fault = faultOf(result, width, height) ?? labelFault((result as Sample).labels, classes);
   if (fault === null) return result as Sample;
   throw new ConfigError(`Expected ${fault.expected} from the augmentation ${key} but received ${fault.received}`);
 }
@@ -184,6 +193,12 @@ function faultOf(result: unknown, width: number, height: number): { expected: st
         received: shown([left, top, right, bottom]),
       };
   }
-  const label = labels.find((value) => value < 0);
-  return label === undefined ? null : { expected: "labels of 0 or more", received: `${label}` };
+  return null;
+}
+
+function labelFault(labels: Int32Array, classes: number | null): { expected: string; received: string } | null {
+  const label = labels.find((value) => value < 0 || value >= (classes ?? Number.POSITIVE_INFINITY));
+  if (label === undefined) return null;
+  if (classes === null) return { expected: "labels of 0 or more", received: `${label}` };
+  return { expected: `labels of 0 or more and below ${classes}, the number of classes,`, received: `${label}` };
 }

@@ -3,8 +3,11 @@ import { z } from "zod";
 import type { Rng } from "../../support/random.js";
 import type { Sample } from "../images/geometry.js";
 
-/** Changes an image with its boxes; draws its random values from `rng`. */
-export type Step = (sample: Sample, rng: Rng) => Sample | Promise<Sample>;
+/**
+ * Changes an image with its boxes; draws its random values from `rng`. @param classes of the dataset, where they are
+ * known
+ */
+export type Step = (sample: Sample, rng: Rng, classes?: number) => Sample | Promise<Sample>;
 
 /** A kind of augmentation: its parameters, `p` among them, and the step that they give. */
 export interface Kind {

@@ -3,6 +3,8 @@
 import { DataError } from "../../support/errors.js";
 import { workerPath } from "../../support/machine/worker-path.js";
 import { Rng } from "../../support/random.js";
+import { ownFunctions } from "../augment/config.js";
+import { keyOf } from "../augment/own-augmentation.js";
 import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
 import { createBudget } from "./memory-budget.js";
@@ -100,8 +102,11 @@ export class DataLoader {
     const script = workerPath(import.meta.url, "loader-worker.js");
     const { recipe, workers } = options;
     const shares: Shares = { budget: createBudget(decodingLimit), garbage: garbageLimit / workers };
+    const guests = ownFunctions(recipe.augment).map((own) => `the augmentation ${keyOf(own)}`);
     this.#pool =
-      script === null || workers === 0 ? null : new WorkerPool(script, workers, { workerData: { recipe, shares } });
+      script === null || workers === 0
+        ? null
+        : new WorkerPool(script, workers, { workerData: { recipe, shares } }, guests);
   }
 
   /** Files that did not decode and were left out so far. */

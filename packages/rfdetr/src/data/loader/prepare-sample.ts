@@ -17,6 +17,8 @@ export interface Recipe {
   scaleJitter: boolean;
   /** What happens to training images after the resize. */
   augment: AugConfig;
+  /** Number of the dataset's classes: an own augmentation that returns a label beyond them is refused. */
+  classes?: number;
 }
 
 /** An image to prepare. */
@@ -120,7 +122,12 @@ async function transform(job: Job, recipe: Recipe, decoded: Pixels): Promise<Pre
   let sample: Sample;
   if (recipe.training) {
     const rng = new Rng(...job.seed);
-    sample = await augmentWithOwn(scaleJitter(whole, side, rng, recipe.scaleJitter), recipe.augment, rng);
+    sample = await augmentWithOwn(
+      scaleJitter(whole, side, rng, recipe.scaleJitter),
+      recipe.augment,
+      rng,
+      recipe.classes,
+    );
   } else sample = resize(whole, side, side);
   const fractions = new Float32Array(sample.boxes.length);
   for (let i = 0; i < fractions.length; i += 4) {

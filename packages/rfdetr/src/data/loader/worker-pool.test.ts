@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { InternalError, MemoryError } from "../../support/errors.js";
+import { ConfigError, InternalError, MemoryError } from "../../support/errors.js";
 import { workerPath } from "../../support/machine/worker-path.js";
 import { createBudget, takeBudget } from "./memory-budget.js";
 import { WorkerPool } from "./worker-pool.js";
@@ -16,7 +16,7 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true }));
 
 /** A pool whose threads run `body` for each `job`, with `answer(result)`. */
-function pool(count: number, body: string, limits = {}): WorkerPool<string, unknown> {
+function pool(count: number, body: string, limits = {}, guests: readonly string[] = []): WorkerPool<string, unknown> {
   const script = join(root, `${Math.random()}.mjs`);
   writeFileSync(
     script,
@@ -24,7 +24,7 @@ function pool(count: number, body: string, limits = {}): WorkerPool<string, unkn
      const answer = (result) => parentPort.postMessage({ result });
      parentPort.on("message", async (job) => { ${body} });`,
   );
-  return new WorkerPool(script, count, limits);
+  return new WorkerPool(script, count, limits, guests);
 }
 
 describe("WorkerPool", () => {
@@ -46,6 +46,15 @@ describe("WorkerPool", () => {
     for (const job of jobs)
       await expect(job).rejects.toThrow(/a thread to prepare end\.jpg but it ended by itself with code 7/);
     await expect(threads.run(() => "wait", "prepare wait.jpg")).rejects.toThrow(InternalError);
+  });
+
+  it("names the code of a user that runs in a thread which ends", async () => {
+    const threads = pool(1, "process.exit(3);", {}, ["the augmentation rain of /birds/rain.js"]);
+    const failed = threads.run(() => "x", "prepare x.jpg");
+    await expect(failed).rejects.toThrow(
+      "Expected a thread to prepare x.jpg but it ended by itself with code 3, with the augmentation rain of /birds/rain.js in it",
+    );
+    await expect(failed).rejects.toThrow(ConfigError);
   });
 
   it("fails with the error that a thread did not catch", async () => {

@@ -1,7 +1,7 @@
 // Threads that each do one job at a time.
 import { type ResourceLimits, Worker } from "node:worker_threads";
 import { type SentError, unpackError } from "../../support/error-transfer.js";
-import { InternalError } from "../../support/errors.js";
+import { ConfigError, InternalError } from "../../support/errors.js";
 import { checkMemory } from "../../support/machine/memory-error.js";
 import { workerFlags } from "../../support/machine/worker-path.js";
 
@@ -22,13 +22,22 @@ export class WorkerPool<Job, Result> {
   readonly #idle: Worker[];
   readonly #running = new Map<Worker, Task<Job, Result>>();
   readonly #queue: Task<Job, Result>[] = [];
+  /** Code of a user that runs in the threads. */
+  readonly #guests: readonly string[];
   #failure: Error | null = null;
 
   /**
    * @param script file that posts an {@link Answer} to each message
    * @param options `workerData`, and the limits of a thread's memory
+   * @param guests what runs in the threads and is not of this program, for errors
    */
-  constructor(script: string, count: number, options: { workerData?: unknown; resourceLimits?: ResourceLimits }) {
+  constructor(
+    script: string,
+    count: number,
+    options: { workerData?: unknown; resourceLimits?: ResourceLimits },
+    guests: readonly string[] = [],
+  ) {
+    this.#guests = guests;
     this.#workers = Array.from({ length: count }, () => new Worker(script, { ...options, ...workerFlags() }));
     this.#idle = [...this.#workers];
     for (const worker of this.#workers) {
@@ -76,7 +85,7 @@ export class WorkerPool<Job, Result> {
   #ended(worker: Worker, how: string, cause?: Error): void {
     if (this.#failure !== null) return;
     const purpose = this.#running.get(worker)?.purpose ?? "load images";
-    this.#fail(threadError(purpose, how, cause));
+    this.#fail(threadError(purpose, how, cause, this.#guests));
     for (const other of this.#workers) void other.terminate();
   }
 
@@ -94,12 +103,16 @@ export class WorkerPool<Job, Result> {
   }
 }
 
-/** Lack of memory is not blamed on the image, nor is a thread that ended. */
-function threadError(purpose: string, how: string, cause?: Error): Error {
+/** Lack of memory is not blamed on the image, nor is a thread that ended. This program ends none. */
+function threadError(purpose: string, how: string, cause: Error | undefined, guests: readonly string[]): Error {
   try {
     checkMemory(cause, purpose);
   } catch (error) {
     return error as Error;
   }
-  return new InternalError(`Expected a thread to ${purpose} but ${how}`, { cause });
+  if (guests.length === 0) return new InternalError(`Expected a thread to ${purpose} but ${how}`, { cause });
+  return new ConfigError(`Expected a thread to ${purpose} but ${how}, with ${guests.join(" and ")} in it`, {
+    cause,
+    hint: "An augmentation may not end its thread, as by process.exit, nor throw after it has answered",
+  });
 }

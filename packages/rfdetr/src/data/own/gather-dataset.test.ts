@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -78,6 +78,15 @@ describe("an own dataset", () => {
     expect(openDataset(folder, "valid")).toMatchObject({ classNames: ["duck", "owl"] });
   });
 
+  it("may have rows with names longer than those of files", async () => {
+    const name = `${"ü".repeat(300)}.png`;
+    const train = [name, name.replace("ü.", "ö.")].map((each) => ({ ...row, name: each }));
+    const { folder } = await gatherInto(join(home, "long"), { train, valid: [row] });
+    const files = openDataset(folder, "train").images.map((image) => basename(image.file));
+    expect(files).toEqual([expect.stringMatching(/^0-ü{95}-[0-9a-f]{8}\.png$/), expect.stringMatching(/^1-ü{95}-/)]);
+    expect(files[0].slice(1)).not.toBe(files[1].slice(1));
+  });
+
   it("is gathered once for equal data, and again for others", async () => {
     const parent = join(home, "runs");
     const first = await gatherInto(parent, { train: [row], valid: [row] });
@@ -88,6 +97,11 @@ describe("an own dataset", () => {
   });
 
   const faults: [string, Partial<Record<keyof OwnRow, unknown>> | null, string][] = [
+    [
+      "a misspelt key",
+      { lables: ["duck"] },
+      "image, boxes, labels, crowd or name in row 1 of the train dataset but received lables: did you mean labels?",
+    ],
     ["no row", null, "Expected { image, boxes, labels } for row 1 of the train dataset but received null"],
     ["no image", { image: undefined }, "pixels { data, width, height, channels } for the image of row 1"],
     ["a missing file", { image: "/no/such.png" }, "/no/such.png cannot be read: there is no such file (row 1 of the"],
@@ -136,7 +150,9 @@ describe("an own dataset", () => {
       "Expected row 1 of the train dataset but making it failed: no network",
     );
     await expect(gatherInto(parent, { train: "birds/" as never, valid })).rejects.toThrow(/but received "birds\/"/);
-    await expect(gatherInto(parent, { train: [row], valid, vallid: [] } as never)).rejects.toThrow(/received vallid/);
+    await expect(gatherInto(parent, { train: [row], valid, vallid: [] } as never)).rejects.toThrow(
+      "Expected train, valid, test or classNames in an own dataset but received vallid: did you mean valid?",
+    );
     const signal = AbortSignal.abort(new Error("stopped"));
     await expect(gatherInto(parent, { train: [row], valid }, { signal })).rejects.toThrow("stopped");
     const later = new AbortController();

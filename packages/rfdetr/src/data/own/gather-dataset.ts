@@ -1,10 +1,12 @@
 // Writes a dataset that a program makes itself as a folder in COCO layout. Functions cannot be sent to the threads and
 // processes of a run; a folder can, is the same in every epoch, and is still there when the run is continued.
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { discard, makeFolder, writeFailure } from "../../support/files/atomic.js";
+import { scratchPath } from "../../support/files/scratch.js";
+import { shortName } from "../../support/files/short-name.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { shown } from "../../support/shown.js";
 import { findingsOf } from "../check/findings.js";
@@ -25,6 +27,7 @@ import {
   type OwnDataset,
   type OwnRow,
   type RowPlace,
+  refuseOthers,
   rowName,
 } from "./own-dataset.js";
 
@@ -108,7 +111,7 @@ async function gather(
 ): Promise<{ temporary: string; images: GatheredData["images"]; sha256: string }> {
   const given = splitsOf(data);
   makeFolder(parent);
-  const temporary = join(parent, `gathered.partial-${randomBytes(4).toString("hex")}`);
+  const temporary = scratchPath(join(parent, "gathered"));
   try {
     mkdirSync(temporary);
     const hash = createHash("sha256");
@@ -134,9 +137,7 @@ async function gather(
 
 function splitsOf(data: OwnData): [Split, OwnDataset][] {
   if (!isOwnData(data)) throw new DataError(`Expected { train, valid } as an own dataset but received ${shown(data)}`);
-  const unknown = Object.keys(data).find((key) => key !== "classNames" && !splits.includes(key as Split));
-  if (unknown !== undefined)
-    throw new DataError(`Expected train, valid, test and classNames of an own dataset but received ${unknown}`);
+  refuseOthers(Object.keys(data), [...splits, "classNames"], "an own dataset");
   return splits.flatMap((split): [Split, OwnDataset][] => {
     const dataset: unknown = data[split];
     if (dataset === undefined && split === "test") return [];
@@ -233,6 +234,8 @@ function ownFailure(error: unknown, place: RowPlace): DataError {
   return new DataError(`Expected ${rowName(place)} but making it failed: ${reasonOf(error)}`, { cause: error });
 }
 
+/** Bytes of a row's name in that of its file: copies of the dataset and pictures of it add to the name. */
+const longest = 200;
 const extensions = { JPEG: ".jpg", PNG: ".png", WebP: ".webp", BMP: ".bmp", TIFF: ".tif", GIF: ".gif", AVIF: ".avif" };
 
 async function storeRow(row: CheckedRow, place: RowPlace, store: Store, autoOrient: boolean): Promise<StoredRow> {
@@ -244,8 +247,10 @@ async function storeRow(row: CheckedRow, place: RowPlace, store: Store, autoOrie
   );
   const called = basename(row.name ?? (isFile ? image : "image")).replaceAll(/[^\p{L}\p{N}._ -]/gu, "_");
   const known = imageExtensions.has(extname(called).toLowerCase());
+  const extension = known ? extname(called) : extensions[header.format];
+  const stem = known ? called.slice(0, -extension.length) : called;
   // The index tells the row in every message about the file.
-  const file = `${place.index}-${called}${known ? "" : extensions[header.format]}`;
+  const file = `${place.index}-${shortName(stem, longest)}${extension}`;
   if (typeof bytes === "string") putFile(bytes, store.folder, file);
   else writeFileSync(join(store.folder, file), bytes);
   store.hash.update(typeof bytes === "string" ? `${resolve(bytes)}\0` : bytes);

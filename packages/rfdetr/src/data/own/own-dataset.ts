@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { DataError } from "../../support/errors.js";
 import { shown } from "../../support/shown.js";
+import { didYouMean } from "../../support/suggest.js";
 import type { Split } from "../formats/dataset.js";
 
 /** Decoded pixels of an own dataset: grey, RGB or RGBA bytes, row after row. */
@@ -88,7 +89,8 @@ export function checkRow(row: unknown, place: RowPlace): CheckedRow {
   const where = rowName(place);
   if (typeof row !== "object" || row === null || Array.isArray(row))
     throw new DataError(`Expected { image, boxes, labels } for ${where} but received ${shown(row)}`);
-  const { image, boxes, labels, crowd, name } = row as Partial<Record<keyof OwnRow, unknown>>;
+  const { image, boxes, labels, crowd, name, ...others } = row as Partial<Record<keyof OwnRow, unknown>>;
+  refuseOthers(Object.keys(others), rowKeys, where);
   if (name !== undefined && (typeof name !== "string" || name === ""))
     throw new DataError(`Expected a text for the name of ${where} but received ${shown(name)}`);
   const corners = boxesOf(boxes, where);
@@ -103,6 +105,17 @@ export function checkRow(row: unknown, place: RowPlace): CheckedRow {
     boxes: corners.map((box, i) => ({ corners: box, label: labelOf(classes[i], where), crowd: crowds[i] as boolean })),
     name: name ?? null,
   };
+}
+
+const rowKeys = ["image", "boxes", "labels", "crowd", "name"] satisfies (keyof OwnRow)[];
+
+/** @throws DataError for a key that nobody reads, which is probably a misspelt one */
+export function refuseOthers(given: readonly string[], known: readonly string[], where: string): void {
+  const other = given.find((key) => !known.includes(key));
+  if (other !== undefined)
+    throw new DataError(
+      `Expected ${known.slice(0, -1).join(", ")} or ${known.at(-1)} in ${where} but received ${other}${didYouMean(other, known)}`,
+    );
 }
 
 function listOf(value: unknown, what: string, where: string): unknown[] {

@@ -2,9 +2,10 @@
 // images.
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { DataError, expected, UsageError } from "../../support/errors.js";
 import { makeFolder, writeFailure } from "../../support/files/atomic.js";
+import { scratchPath } from "../../support/files/scratch.js";
 import { Rng } from "../../support/random.js";
 import type { CocoContent } from "../formats/coco-types.js";
 import type { Split } from "../formats/dataset.js";
@@ -60,8 +61,7 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     test: Math.max(1, Math.round(images / 30)),
   };
   const total = counts.train + counts.valid + counts.test;
-  // A name that ends with a slash would lead into the folder.
-  const temporary = `${resolve(folder)}.partial-${process.pid}`;
+  const temporary = scratchPath(folder);
   try {
     let done = 0;
     for (const split of ["train", "valid", "test"] as const) {

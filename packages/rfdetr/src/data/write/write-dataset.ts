@@ -1,6 +1,5 @@
 // Writes datasets: a folder for each split, in Roboflow's COCO layout or in YOLO's. A dataset is written whole or not
 // at all.
-import { randomBytes } from "node:crypto";
 import {
   constants,
   copyFileSync,
@@ -15,6 +14,8 @@ import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { stringify } from "yaml";
 import { DataError, InternalError } from "../../support/errors.js";
 import { makeFolder, writeFailure } from "../../support/files/atomic.js";
+import { scratchPath } from "../../support/files/scratch.js";
+import { longestName, shortName } from "../../support/files/short-name.js";
 import type { Split } from "../formats/dataset.js";
 import { isEntry, readId } from "../formats/entries.js";
 import { isClutter, isInside, spellingKey } from "../formats/find-file.js";
@@ -86,8 +87,8 @@ export function writeDataset(target: string, dataset: WrittenDataset, options: W
     throw new DataError(`Expected a folder outside of the dataset ${source} for the copy but received ${target}`);
   refuseExisting(target);
   const counts = countsOf(dataset);
-  const temporary = `${resolve(target)}.partial-${randomBytes(4).toString("hex")}`;
-  makeFolder(dirname(temporary));
+  makeFolder(dirname(resolve(target)));
+  const temporary = scratchPath(target);
   try {
     mkdirSync(temporary);
   } catch (error) {
@@ -223,8 +224,11 @@ const extensions = {
 function readableName({ name, file }: WrittenImage): string {
   const parts = name.split("/").filter((part) => part !== "" && part !== "." && part !== "..");
   const shown = parts.map((part) => part.replaceAll("\\", "_")).map((part) => (isClutter(part) ? `_${part}` : part));
-  const path = shown.join("/") || "image";
-  return imageExtensions.has(extname(path).toLowerCase()) ? path : path + extensions[readImageHeader(file).format];
+  const last = shown.pop() ?? "image";
+  const folder = shown.map((part) => `${part}/`).join("");
+  if (imageExtensions.has(extname(last).toLowerCase())) return folder + last;
+  const extension = extensions[readImageHeader(file).format];
+  return folder + shortName(last, longestName - extension.length) + extension;
 }
 
 const withoutExtension = (name: string): string => name.slice(0, name.length - extname(name).length);

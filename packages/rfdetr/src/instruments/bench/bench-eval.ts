@@ -1,11 +1,11 @@
 // Measures the COCO metrics on a synthetic load.
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadFiles } from "../../eval/coco/coco-files.js";
 import { UNDEFINED_FIGURE } from "../../eval/coco/coco-parameters.js";
 import { peakRss } from "../../support/machine/machine.js";
 import { Rng } from "../../support/random.js";
+import { scratchFolder } from "../../support/files/scratch.js";
 
 /** Size of a load. */
 export interface EvalLoad {
@@ -34,7 +34,7 @@ export interface EvalFiles {
 
 /** Writes a load to a temporary folder, reads and scores it, and measures both. */
 export function benchEval(load: EvalLoad): EvalBench {
-  const folder = mkdtempSync(join(tmpdir(), "rfdetr-bench-eval-"));
+  const folder = scratchFolder("bench-eval");
   try {
     return { ...load, ...scoreLoad(writeLoad(folder, load)) };
   } finally {

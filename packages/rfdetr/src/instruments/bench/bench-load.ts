@@ -1,8 +1,6 @@
 // Data loading measured as training does it: how many images a second, and how long a step waits for its images.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import type { Precision } from "@rfdetr/amp";
 import { augmentPresets } from "../../data/augment/presets.js";
 import { openDataset } from "../../data/index.js";
@@ -19,6 +17,7 @@ import { trainingStep } from "../../train/step/step.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import { benchParts } from "./bench-train.js";
 import { benchPreparation, type PreparationBench, writePhotographs } from "./photographs.js";
+import { scratchFolder } from "../../support/files/scratch.js";
 
 /** Measurements of loading and preparing images. */
 export interface LoadBench {
@@ -76,7 +75,7 @@ export async function benchLoad(options: LoadBenchOptions): Promise<LoadBench> {
   const { source, images, batch, steps } = options;
   const needed = Math.max(images, (steps + 1) * batch, 5 * batch);
   if (typeof source === "string") return measureFolder(source, needed, null, options);
-  const folder = mkdtempSync(join(tmpdir(), "rfdetr-bench-load-"));
+  const folder = scratchFolder("bench-load");
   try {
     const bytes = await writePhotographs(folder, { images: needed, ...source });
     return await measureFolder(folder, needed, { ...source, bytes }, options);

@@ -1,10 +1,10 @@
 // Measures this program beside others, in turns, A B C A B C, each time in a fresh process.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { machineLine } from "../../support/machine/machine.js";
 import { spread } from "../../support/statistics.js";
 import { besideBusyProcess, measureProgram, type Peer, type Printed, type Work, writeOnnx } from "./programs.js";
+import { scratchFolder } from "../../support/files/scratch.js";
 
 /** What is measured beside other programs. */
 export interface AgainstOptions {
@@ -84,7 +84,7 @@ interface Measured {
 /** @throws UsageError with the last line of the program that failed */
 export async function benchAgainst(options: AgainstOptions): Promise<AgainstResult> {
   const { what, model, batch, steps, rounds, isa } = options;
-  const folder = mkdtempSync(join(tmpdir(), "rfdetr-onnx-"));
+  const folder = scratchFolder("onnx");
   const onnx = join(folder, `${model}-${batch}.onnx`);
   try {
     if (options.against.some((peer) => peer !== "python")) await writeOnnx(options.python, model, batch, onnx);

@@ -1,5 +1,4 @@
 // Pictures from files or bytes to pixels, and from pixels to files.
-import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import type { Sharp } from "sharp";
@@ -8,6 +7,7 @@ import { decodeImage, headerOf } from "../../data/images/decode.js";
 import { rgbPixels } from "../../data/images/rgb.js";
 import { sharp } from "../../data/images/sharp.js";
 import { DataError, MemoryError, PictureError } from "../../support/errors.js";
+import { scratchBeside } from "../../support/files/scratch.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { checkMemory } from "../../support/machine/memory-error.js";
 
@@ -130,7 +130,7 @@ export async function encode(pipeline: Sharp, { out, format = "png", quality = 9
 
 /** Writes a file whole or not at all. A link is replaced, and what it leads to stays as it is. */
 async function replace(path: string, content: Buffer): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.partial`;
+  const temporary = scratchBeside(path);
   try {
     await writeFile(temporary, content, { flag: "wx" });
     await rename(temporary, path);

@@ -1,5 +1,5 @@
 // Where predictions are written: to new files, or over those of earlier predictions. Nothing else is replaced.
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -16,10 +16,12 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname, extname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { imageExtensions } from "../../data/images/image-kinds.js";
 import { RunDirectoryError } from "../../support/errors.js";
 import { makeFolder, removeEmpty, syncFile, writeFailure } from "../../support/files/atomic.js";
+import { scratchBeside } from "../../support/files/scratch.js";
+import { longestName, shortName } from "../../support/files/short-name.js";
 
 /** Formats that pictures are written in; images in any other become JPEG. */
 const writable: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp"]);
@@ -34,17 +36,17 @@ export function pictureNames(files: readonly string[]): string[] {
   return names(files, writable, ".jpg");
 }
 
-/** The same for drawn videos. */
+/** The same for drawn videos, beside which a file with `.jsonl` behind the name lies. */
 export function videoNames(files: readonly string[]): string[] {
-  return names(files, writableVideos, ".mp4");
+  return names(files, writableVideos, ".mp4", ".jsonl".length);
 }
 
-function names(files: readonly string[], kept: ReadonlySet<string>, usual: string): string[] {
+function names(files: readonly string[], kept: ReadonlySet<string>, usual: string, room = 0): string[] {
   const taken = new Set<string>();
   return namesBelow(files).map((name) => {
     const extension = extname(name);
     const ending = kept.has(extension.toLowerCase()) ? extension : usual;
-    const stem = ending === extension ? name.slice(0, -extension.length) : name;
+    const stem = fitting(ending === extension ? name.slice(0, -extension.length) : name, ending.length + room);
     let free = stem + ending;
     for (let n = 2; taken.has(free); n++) free = `${stem}-${n}${ending}`;
     taken.add(free);
@@ -60,13 +62,17 @@ export function labelNames(files: readonly string[]): string[] {
   const taken = new Set<string>();
   return namesBelow(files).map((name) => {
     const extension = extname(name);
-    const stem = imageExtensions.has(extension.toLowerCase()) ? name.slice(0, -extension.length) : name;
+    const stem = fitting(imageExtensions.has(extension.toLowerCase()) ? name.slice(0, -extension.length) : name, 4);
     let free = `${stem}.txt`;
-    for (let n = 1; taken.has(free); n++) free = n === 1 ? `${name}.txt` : `${name}-${n}.txt`;
+    for (let n = 1; taken.has(free); n++) free = `${fitting(name, 10)}${n === 1 ? "" : `-${n}`}.txt`;
     taken.add(free);
     return join("labels", free);
   });
 }
+
+/** A path whose last part leaves `room` bytes for an ending. */
+const fitting = (path: string, room: number): string =>
+  join(dirname(path), shortName(basename(path), longestName - room));
 
 /** The paths of files below the deepest folder that they share. */
 function namesBelow(files: readonly string[]): string[] {
@@ -150,8 +156,7 @@ export class OutputFolder {
   temporary(name: string): string {
     const path = join(this.#folder(), name);
     this.#made.unshift(...makeFolder(dirname(path)));
-    // Without the name: with it, it could be longer than a name may be.
-    return join(dirname(path), `.${randomUUID()}.partial`);
+    return scratchBeside(path);
   }
 
   /**

@@ -43,6 +43,7 @@ export async function openTrainData(
       training: true,
       scaleJitter: settings.scaleJitter,
       augment,
+      classes: train.classNames.length,
     },
     workers: numWorkers,
     prefetch: Math.max(2, microBatches),

@@ -2,16 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { identityOf, mayRun, type ProcessIdentity, thisProcess } from "../machine/process-identity.js";
 import { syncFile } from "./atomic.js";
 
 /** The content of a lock. */
-export interface Holder {
-  pid: number;
-  host: string;
+export interface Holder extends ProcessIdentity {
   /** When it was taken, ISO 8601. */
   started: string;
-  /** What tells the process from a later one with the same number; null where the system does not say. */
-  process: string | null;
 }
 
 /** A lock that this process holds. */
@@ -31,8 +28,7 @@ export class FileLock {
    * @throws that error; the operating system's when the lock cannot be written
    */
   static acquire(path: string, taken: (holder: Holder) => Error): FileLock {
-    const started = new Date().toISOString();
-    const text = `${JSON.stringify({ pid: process.pid, host: hostname(), started, process: identityOf(process.pid) })}\n`;
+    const text = `${JSON.stringify({ ...thisProcess(), started: new Date().toISOString() })}\n`;
     while (!createdWhole(path, text)) {
       const before = readIfThere(path);
       if (before === null) continue;
@@ -126,46 +122,6 @@ function parseHolder(text: string): Holder | null {
     const { pid, host, started, process: identity } = JSON.parse(text) as Partial<Holder>;
     if (!Number.isSafeInteger(pid) || typeof host !== "string" || typeof started !== "string") return null;
     return { pid: pid as number, host, started, process: typeof identity === "string" ? identity : null };
-  } catch {
-    return null;
-  }
-}
-
-/** Whether the holder may still run. Of another machine nobody here can know. */
-function mayRun({ pid, host, process: identity }: Holder): boolean {
-  if (host !== hostname()) return true;
-  if (pid <= 0 || !exists(pid)) return false;
-  const now = identityOf(pid);
-  return identity === null || now === null || identity === now;
-}
-
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !hasEnded(pid);
-  } catch (error) {
-    // EPERM: it belongs to another user.
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
-}
-
-/** Whether a process has ended and nobody has asked how: in containers without an init process, that lasts. */
-function hasEnded(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat[stat.lastIndexOf(")") + 2] === "Z";
-  } catch {
-    return false;
-  }
-}
-
-/** The boot of the machine and its tick at which a process began; null outside Linux, and where the process is gone. */
-function identityOf(pid: number): string | null {
-  try {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name of the command, in brackets, may hold spaces; field 22 is the 20th after it.
-    return `${boot} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
   } catch {
     return null;
   }

@@ -1,0 +1,69 @@
+// Temporary files and folders. Their names tell which process writes them, so that those of a process that was killed
+// are removed by the next one that writes there, and those of a living one never are.
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { identityOf, mayRun } from "../machine/process-identity.js";
+import { discard } from "./atomic.js";
+
+const shortHash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 8);
+const hostHash = (): string => shortHash(hostname());
+/** Number, machine and beginning of the process, and what tells its files apart. */
+const ending = /^\.partial-(\d+)-([0-9a-f]{8})-([0-9a-f]{8})-[0-9a-f]{8}$/;
+/** Nobody here can know whether a process of another machine runs. What it has not touched for so long is a leftover. */
+const week = 7 * 24 * 3600 * 1000;
+
+/** Prefixes that this thread has cleaned up after: once is enough, and a folder may have many files. */
+const cleaned = new Set<string>();
+
+/**
+ * A new path `PREFIX.partial-…` for a file or folder that is being written. What processes that are gone left there
+ * under this prefix is removed.
+ * @param prefix path that the temporary one begins with; the folder that it is in exists
+ */
+export function scratchPath(prefix: string): string {
+  const path = resolve(prefix);
+  if (!cleaned.has(path)) removeLeftovers(path);
+  cleaned.add(path);
+  const own = shortHash(identityOf(process.pid) ?? "");
+  return `${path}.partial-${process.pid}-${hostHash()}-${own}-${randomBytes(4).toString("hex")}`;
+}
+
+/** As {@link scratchPath}, for a file that is called otherwise at the end: its name may be as long as a name can be. */
+export const scratchBeside = (path: string): string => scratchPath(join(dirname(path), ".rfdetr"));
+
+/** Makes a new folder in the system's folder for temporary files. Who makes it removes it. */
+export function scratchFolder(name: string): string {
+  const path = scratchPath(join(tmpdir(), `rfdetr-${name}`));
+  mkdirSync(path, { mode: 0o700 });
+  return path;
+}
+
+function removeLeftovers(prefix: string): void {
+  const [folder, start] = [dirname(prefix), basename(prefix)];
+  for (const name of namesIn(folder)) {
+    const [, pid, host, own] = (name.startsWith(start) && ending.exec(name.slice(start.length))) || [];
+    if (pid === undefined) continue;
+    const path = join(folder, name);
+    const isLeftover = host === hostHash() ? !runs(Number(pid), own) : Date.now() - touched(path) > week;
+    if (isLeftover) discard(path);
+  }
+}
+
+/** Whether a process of this machine is the one with this hash of its identity. */
+function runs(pid: number, own: string): boolean {
+  const identity = identityOf(pid);
+  return mayRun({ pid, host: hostname(), process: identity }) && (identity === null || shortHash(identity) === own);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // Writing there says what is wrong.
+    return [];
+  }
+}
+
+const touched = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
