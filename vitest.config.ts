@@ -33,6 +33,7 @@ export default defineConfig({
       RFDETR_WEIGHTS_URL: "http://127.0.0.1:9",
       RF_HOME: join(tmpdir(), "rfdetr-no-weights"),
     },
+    globalSetup: "tools/temporary-folder.mjs",
     // A guard against hanging, not a measure: a bfloat16 step of Nano takes minutes on a busy CPU without units for it.
     testTimeout: 900_000,
     hookTimeout: 900_000,
