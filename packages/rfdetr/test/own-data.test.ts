@@ -80,6 +80,9 @@ it("continue to the same bits, without the program's data", async () => {
   expect(bound.modules).toEqual({ [module]: expect.stringMatching(/^[0-9a-f]{64}$/) });
   const { datasets } = JSON.parse(readFileSync(join(runs, "parts", "evaluation.json"), "utf8"));
   expect(datasets).toMatchObject([{ images: 3 }, { path: pond, images: 1 }]);
+  await using detector = await RFDETR.load(rest.last as string);
+  const [gathered] = readdirSync(runs).filter((name) => name.startsWith("gathered-"));
+  expect(await detector.evaluate({ data: own })).toEqual(await detector.evaluate({ data: join(runs, gathered) }));
   // Both runs have the same data.
   expect(readdirSync(runs)).toEqual([
     expect.stringMatching(/^datasets-[0-9a-f]{12}.json$/),

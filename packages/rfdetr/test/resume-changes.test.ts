@@ -306,8 +306,8 @@ describe("a run that is continued", () => {
     const path = join(folder, "stopped", "config.json");
     const whole = readFileSync(path, "utf8");
     for (const [changes, message] of [
-      [{ seed: "x" }, 'Expected number for seed but received "x"'],
-      [{ settings: null }, "Expected record for settings but received null"],
+      [{ seed: "x" }, 'Expected a number for seed but received "x"'],
+      [{ settings: null }, "Expected an object for settings but received null"],
       [{ settings: { dataset_dir: "d", future_setting: 1 } }, "cannot be used: Expected a known setting"],
     ] as const) {
       writeFileSync(path, JSON.stringify({ ...JSON.parse(whole), ...changes }));

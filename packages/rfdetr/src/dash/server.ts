@@ -1,6 +1,7 @@
 // Starts the live page.
 import { createAdaptorServer } from "@hono/node-server";
 import { closeServer, listenLocally, localHost } from "../support/machine/listen.js";
+import { checkOptions, countOrZero, filePath } from "../support/options.js";
 import { dashApp } from "./app.js";
 import { makeKeys } from "./http/guard.js";
 import { liveState } from "./runs/controls.js";
@@ -37,7 +38,9 @@ export interface Dash {
  * const dash = await startDash({ folder: "runs" });
  * console.log(dash.url);
  */
-export async function startDash({ folder, port }: DashOptions): Promise<Dash> {
+export async function startDash(options: DashOptions): Promise<Dash> {
+  checkOptions("startDash", options, { folder: filePath, port: countOrZero }, ["folder"]);
+  const { folder, port } = options;
   const folders = new RunFolders(folder);
   const keys = makeKeys();
   let listening = 0;

@@ -1,10 +1,11 @@
 // Opens a split of a dataset for training or evaluation.
 import { DataError } from "../support/errors.js";
+import { checkArgument, checkOptions, flag, type OptionKinds, oneOf } from "../support/options.js";
 import { checks } from "./check/checks.js";
 import { checkHint, type Finding, findingsOf, groupFindings } from "./check/findings.js";
 import { toDataset } from "./check/to-dataset.js";
 import type { Dataset, Split } from "./formats/dataset.js";
-import { findLayout } from "./formats/layout.js";
+import { splits as allSplits, findLayout } from "./formats/layout.js";
 import { type DatasetListing, listDataset } from "./formats/list-dataset.js";
 import { type ListedDataset, readDatasetList } from "./several/dataset-list.js";
 import { joinDatasets, type OpenedDataset } from "./several/join-datasets.js";
@@ -18,7 +19,7 @@ export interface OpenOptions {
 /**
  * Reads splits of a dataset of any layout. Class indices of all splits follow the categories of the train split.
  * @param data a folder, the YAML file of a YOLO dataset, or a file that lists several datasets
- * @throws DataError naming the first fault that training refuses, and how many there are
+ * @throws DataError naming the first fault that training refuses, and how many there are; UsageError for a wrong option
  * @example
  * import { openDataset } from "rfdetr/data";
  * const { images, classNames } = openDataset("birds/", "train");
@@ -28,11 +29,10 @@ export function openDataset(data: string, split: Split, options: OpenOptions = {
 }
 
 /** As {@link openDataset}, for several splits; their files are read once. @throws DataError */
-export function openDatasets(
-  data: string,
-  splits: readonly Split[],
-  { autoOrient = true }: OpenOptions = {},
-): Dataset[] {
+export function openDatasets(data: string, splits: readonly Split[], options: OpenOptions = {}): Dataset[] {
+  checkOptions("openDataset", options, { autoOrient: flag } satisfies OptionKinds<OpenOptions>);
+  for (const split of splits) checkArgument("split", split, oneOf(...allSplits));
+  const { autoOrient = true } = options;
   const list = readDatasetList(data);
   if (list !== null) return openSeveral(list, splits, { autoOrient });
   const listing = listDataset(data, { splits, autoOrient });

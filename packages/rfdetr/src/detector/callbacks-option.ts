@@ -4,7 +4,7 @@ import { type OptionKind, text } from "../support/options.js";
 
 /** What the option accepts. */
 export const moduleFile: OptionKind = {
-  takes: "path or file: URL of a module",
+  takes: "the path or file: URL of a module",
   fits: (value) => value === null || text.fits(value) || (value instanceof URL && value.protocol === "file:"),
 };
 

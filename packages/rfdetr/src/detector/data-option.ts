@@ -1,9 +1,11 @@
-// The option `data` of trainings.
-import { type GivenData, isGivenData } from "../data/own/data-path.js";
+// The option `data` of trainings, evaluations and exports.
+import { rmSync } from "node:fs";
+import { dataPath, type GivenData, isGivenData } from "../data/own/data-path.js";
+import { scratchFolder } from "../support/files/scratch.js";
 import { type OptionKind, text } from "../support/options.js";
 
 /** A path, a dataset of the program, or several datasets. */
-export const trainingData: OptionKind = {
+export const anyData: OptionKind = {
   takes: "a folder, { train, valid } or a list of { path, share }",
   fits: (value) => text.fits(value) || isGivenData(value),
 };
@@ -11,3 +13,22 @@ export const trainingData: OptionKind = {
 /** Data that are not named by a path, as an option of a run. */
 export const dataGiven = (data: string | GivenData | undefined): { data?: GivenData } =>
   typeof data === "object" ? { data } : {};
+
+/**
+ * Does something with the path of data. Data that are not named by a path are read once, into a folder for temporary
+ * files that is removed afterwards.
+ * @param autoOrient whether boxes refer to pictures that are turned as their EXIF tag says
+ */
+export async function withDataPath<T>(
+  data: string | GivenData,
+  autoOrient: boolean,
+  use: (path: string) => Promise<T>,
+): Promise<T> {
+  if (typeof data === "string") return use(data);
+  const folder = scratchFolder("data");
+  try {
+    return await use(await dataPath(data, folder, { autoOrient }));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

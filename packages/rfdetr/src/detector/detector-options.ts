@@ -1,5 +1,5 @@
 // What a detector is made with.
-import { callback, oneOf, text, texts } from "../support/options.js";
+import { callback, differentTexts, type OptionKinds, oneOf, text } from "../support/options.js";
 
 /** What a detector is made with. */
 export interface DetectorOptions {
@@ -17,16 +17,16 @@ export interface DetectorOptions {
   precision?: "auto" | "32-true" | "tf32" | "bf16-mixed" | "16-mixed" | boolean;
   /** `auto`, `cpu` or `cuda:N`. */
   device?: string;
-  /** Names of the classes by index, for an exported file of another program, which has none. */
+  /** Names of the classes by index, for an exported file of another program, which has none. For `RFDETR.load` only. */
   classNames?: readonly string[];
 }
 
 /** What the options of `create` accept. */
-export const detectorOptions = {
+export const detectorOptions: OptionKinds<DetectorOptions> = {
   weights: text,
   classNumbering: oneOf("auto", "from0", "from1"),
   warn: callback,
   precision: oneOf("auto", "32-true", "tf32", "bf16-mixed", "16-mixed", true, false),
   device: text,
-  classNames: texts,
+  classNames: differentTexts,
 };

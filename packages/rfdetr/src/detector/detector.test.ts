@@ -25,6 +25,8 @@ describe("a detector in JavaScript", () => {
     [["tiny", "a.pth"], 'Expected an object of options for RFDETR.create but received "a.pth"'],
     [["tiny", { weights: 7 }], "Expected text for weights but received 7"],
     [["tiny", { precision: "fp16" }], "for precision but received"],
+    [["tiny", { classNames: ["owl", "owl"] }], "Expected a list of different texts for classNames but received"],
+    [["tiny", { classNames: ["owl"] }], "Expected classNames for an exported file only but received them for the tiny"],
   ])("is not made with %j", async (args, message) => {
     await expect(create(...args)).rejects.toThrow(message);
   });
@@ -55,6 +57,9 @@ describe("a detector in JavaScript", () => {
     expect(() => train.call(detector, { data: "d", model: "nano" })).toThrow("than the detector's, tiny, for train");
     expect(() => train.call(detector, { data: "d", resume: "runs/a" })).toThrow("but received resume");
     await expect(predict.call(detector, "a.jpg", { treshold: 0.1 })).rejects.toThrow("did you mean threshold?");
+    await expect((async () => predict.call(detector, "a.mp4", null))()).rejects.toThrow(
+      "for predict but received null",
+    );
     await expect(evaluate.call(detector, {})).rejects.toThrow("the option data of evaluate but received none");
     await expect(load("a.pth", "b")).rejects.toThrow("Expected an object of options for RFDETR.load");
     await expect(resume()).rejects.toThrow("the option run of RFDETR.resume but received none");

@@ -17,7 +17,7 @@ import { type Video, type VideoFrame, video } from "../predict/video/video.js";
 import { isVideoName, type VideoName } from "../predict/video/video-name.js";
 import type { TrainRun } from "../run/train-run.js";
 import { startWeights } from "../settings/start-weights.js";
-import { CheckpointError } from "../support/errors.js";
+import { CheckpointError, UsageError } from "../support/errors.js";
 import { checkOptions, plainObject } from "../support/options.js";
 import { type DetectorOptions, detectorOptions } from "./detector-options.js";
 import { type DetectorEvaluateOptions, evaluateDetector } from "./evaluate.js";
@@ -52,12 +52,14 @@ export class RFDETR {
    * they are those published for the variant, and are downloaded when they are first needed; `weights: "none"` trains
    * from random ones.
    * @throws ModelConfigError for an unknown variant
+   * @throws UsageError for a wrong option
    * @throws CheckpointError if the weights are not there, or are of another variant
    */
   static async create(model: string, options: DetectorOptions = {}): Promise<RFDETR> {
     const { architectureOf, resolveModel } = await import("../model/variants.js");
     const wanted = architectureOf(resolveModel(model));
     checkOptions("RFDETR.create", options, detectorOptions);
+    refuseNames(options, `the ${model} that is made`);
     const start = startWeights(model, options.weights);
     if (options.weights === undefined || start === null) return new RFDETR(new HeldModel(model, options));
     const weights = await existing(start, model);
@@ -85,7 +87,9 @@ export class RFDETR {
   static async load(weights: string, options: Omit<DetectorOptions, "weights"> = {}): Promise<RFDETR> {
     const given = plainObject("RFDETR.load", options);
     checkOptions("RFDETR.load", { ...given, weights }, detectorOptions, ["weights"]);
-    return new RFDETR(await HeldModel.load(await existing(weights), options));
+    const found = await existing(weights);
+    if (!isExported(found)) refuseNames(options, found);
+    return new RFDETR(await HeldModel.load(found, options));
   }
 
   /**
@@ -190,6 +194,7 @@ export class RFDETR {
     options: PredictManyOptions = {},
   ): Promise<Detection[]> | Predictions {
     if (typeof images === "string" && isVideoName(images)) {
+      checkOptions("predict", options, predictManyOptions);
       const { autoOrient } = options;
       return this.predict(video(images, autoOrient === undefined ? {} : { autoOrient }), options);
     }
@@ -241,4 +246,12 @@ export class RFDETR {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+/** @throws UsageError for names that nobody would use: weights have those of the data that they were trained on */
+function refuseNames({ classNames }: DetectorOptions, given: string): void {
+  if (classNames !== undefined)
+    throw new UsageError(
+      `Expected classNames for an exported file only but received them for ${given}: leave them out`,
+    );
 }

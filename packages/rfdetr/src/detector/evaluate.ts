@@ -1,16 +1,21 @@
 // The COCO figures of a detector.
 import type { Split } from "../data/index.js";
+import type { GivenData } from "../data/own/data-path.js";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import type { ResizeOptions } from "../eval/pixels.js";
 import { isExported } from "../onnx/exported-model.js";
-import { checkOptions, count, oneOf, text } from "../support/options.js";
+import { checkOptions, count, flag, type OptionKinds, oneOf } from "../support/options.js";
+import { anyData, withDataPath } from "./data-option.js";
 import type { HeldModel } from "./held-model.js";
 import { resizeOptions } from "./predict-options.js";
 
 /** How a detector is evaluated. */
 export interface DetectorEvaluateOptions extends ResizeOptions {
-  /** Folder of the dataset, or a YOLO data file. */
-  data: string;
+  /**
+   * Folder of the dataset, or a YOLO data file; or data in the other forms that `train` takes, which are read once into
+   * a folder for temporary files.
+   */
+  data: string | GivenData;
   /** Default `valid`. */
   split?: Split;
   /** Images in a batch; default 4. */
@@ -19,11 +24,11 @@ export interface DetectorEvaluateOptions extends ResizeOptions {
   autoOrient?: boolean;
 }
 
-const evaluateOptions = {
-  data: text,
+const evaluateOptions: OptionKinds<DetectorEvaluateOptions> = {
+  data: anyData,
   split: oneOf("train", "valid", "test"),
   batch: count,
-  autoOrient: oneOf(true, false),
+  autoOrient: flag,
   ...resizeOptions,
 };
 
@@ -37,23 +42,25 @@ export async function evaluateDetector(held: HeldModel, options: DetectorEvaluat
   const weights = await held.trained();
   const { classNames, warn = process.emitWarning } = held.options;
   const asked = {
-    data: options.data,
     split: options.split ?? "valid",
     batch: options.batch ?? 4,
     autoOrient: options.autoOrient ?? true,
     ...(options.antialias === undefined ? {} : { antialias: options.antialias }),
   };
-  if (isExported(weights)) {
-    const { evaluateOnnx } = await import("../onnx/evaluate-onnx.js");
-    const named = classNames === undefined ? {} : { classNames };
-    return (await evaluateOnnx(weights, { ...asked, ...named, warn: (message) => warn(message) })).summary;
-  }
-  const { evaluateWeights } = await import("../eval/evaluate-weights.js");
-  const { summary } = await evaluateWeights(weights, {
-    ...asked,
-    precision: held.options.precision ?? "auto",
-    device: held.options.device ?? "auto",
-    reading: held.reading(),
+  return withDataPath(options.data, asked.autoOrient, async (data) => {
+    if (isExported(weights)) {
+      const { evaluateOnnx } = await import("../onnx/evaluate-onnx.js");
+      const named = classNames === undefined ? {} : { classNames };
+      return (await evaluateOnnx(weights, { ...asked, ...named, data, warn: (message) => warn(message) })).summary;
+    }
+    const { evaluateWeights } = await import("../eval/evaluate-weights.js");
+    const { summary } = await evaluateWeights(weights, {
+      ...asked,
+      data,
+      precision: held.options.precision ?? "auto",
+      device: held.options.device ?? "auto",
+      reading: held.reading(),
+    });
+    return summary;
   });
-  return summary;
 }

@@ -1,10 +1,22 @@
 // The weights of a detector as an ONNX file.
 import type { Split } from "../data/index.js";
+import type { GivenData } from "../data/own/data-path.js";
 import type { ExportResult } from "../export/export-onnx.js";
 import type { ExportPrecision } from "../export/export-precisions.js";
 import { isExported } from "../onnx/exported-model.js";
 import { CheckpointError } from "../support/errors.js";
-import { callback, checkOptions, count, type OptionKind, oneOf, sides, text } from "../support/options.js";
+import {
+  callback,
+  checkOptions,
+  count,
+  flag,
+  type OptionKind,
+  type OptionKinds,
+  oneOf,
+  sides,
+  text,
+} from "../support/options.js";
+import { anyData, withDataPath } from "./data-option.js";
 import type { HeldModel } from "./held-model.js";
 
 /** How a detector is exported. */
@@ -19,8 +31,8 @@ export interface DetectorExportOptions {
   resolution?: readonly [height: number, width: number];
   /** Whether the file may sample with GridSample (default) or does it by gathers, for runtimes without it. */
   gridSample?: boolean;
-  /** Dataset whose images prove the file; without one, drawn images do. */
-  data?: string;
+  /** Dataset whose images prove the file, in the forms that `train` takes; without one, drawn images do. */
+  data?: string | GivenData;
   /** Default `valid`. */
   split?: Split;
   /** Whether to measure every precision on the same images, and to write the table beside the file. */
@@ -36,15 +48,18 @@ export interface DetectorExportOptions {
 const precisions = oneOf("fp32", "fp16", "int8");
 /** The export says why there is no bfloat16. */
 const precision: OptionKind = { ...precisions, fits: (value) => value === "bf16" || precisions.fits(value) };
-const exportOptions = {
+const exportOptions: OptionKinds<DetectorExportOptions> = {
   out: text,
   precision,
-  batch: { takes: 'positive integer or "dynamic"', fits: (value: unknown) => value === "dynamic" || count.fits(value) },
+  batch: {
+    takes: 'a positive integer or "dynamic"',
+    fits: (value: unknown) => value === "dynamic" || count.fits(value),
+  },
   resolution: sides,
-  gridSample: oneOf(true, false),
-  data: text,
+  gridSample: flag,
+  data: anyData,
   split: oneOf("train", "valid", "test"),
-  report: oneOf(true, false),
+  report: flag,
   progress: callback,
 };
 
@@ -58,20 +73,23 @@ export async function exportDetector(held: HeldModel, options: DetectorExportOpt
   const weights = await held.trained();
   if (isExported(weights))
     throw new CheckpointError(`Expected weights to export but ${weights} is an exported file already`);
-  const { progress, batch = 1, precision = "fp32", out, ...rest } = options;
+  const { progress, batch = 1, precision = "fp32", out, data, ...rest } = options;
   const [{ exportInThread }, { defaultOut }, { trainedPrecision }] = await Promise.all([
     import("../export/export-thread.js"),
     import("../export/default-out.js"),
     import("../run/trained-precision.js"),
   ]);
   const { classNumbering, warn = process.emitWarning } = held.reading();
-  return exportInThread(
-    {
-      ...{ weights, batch, precision, classNumbering },
-      out: out ?? defaultOut(weights, { precision, ...rest }),
-      training: trainedPrecision(weights),
-      ...rest,
-    },
-    { warn, progress },
-  );
+  const write = (images?: string): Promise<ExportResult> =>
+    exportInThread(
+      {
+        ...{ weights, batch, precision, classNumbering },
+        out: out ?? defaultOut(weights, { precision, ...rest }),
+        training: trainedPrecision(weights),
+        ...rest,
+        ...(images === undefined ? {} : { data: images }),
+      },
+      { warn, progress },
+    );
+  return data === undefined ? write() : withDataPath(data, true, write);
 }

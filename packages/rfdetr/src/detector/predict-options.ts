@@ -4,8 +4,8 @@ import {
   callback,
   count,
   countOrZero,
+  flag,
   type OptionKind,
-  oneOf,
   share,
   sides,
   texts,
@@ -15,17 +15,17 @@ const isRecord = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** What says how images are resized. */
-export const resizeOptions = { antialias: oneOf(true, false) };
+export const resizeOptions = { antialias: flag };
 
 /** A share for all, or one for each name. */
 const shares: OptionKind = {
-  takes: "number from 0 to 1, or an object of those by class name,",
+  takes: "a number from 0 to 1, or an object of those by class name,",
   fits: (value) => share.fits(value) || (isRecord(value) && Object.values(value).every(share.fits)),
 };
 
 /** The side of a tile, or what {@link Tiling} has. */
 const tiling: OptionKind = {
-  takes: "side of a tile in pixels, or { size, overlap, iou } with an overlap below the size,",
+  takes: "the side of a tile in pixels, or { size, overlap, iou } with an overlap below the size,",
   fits(value) {
     if (!isRecord(value)) return count.fits(value);
     const { size, overlap, iou, ...others } = value as Record<string, unknown>;
@@ -42,7 +42,7 @@ const tiling: OptionKind = {
 
 /** The side of a square, or height and width. */
 const shape: OptionKind = {
-  takes: "side in pixels, or [height, width],",
+  takes: "a side in pixels, or [height, width],",
   fits: (value) => count.fits(value) || sides.fits(value),
 };
 
@@ -53,14 +53,14 @@ export const predictOptions = {
   threshold: shares,
   classes: texts,
   maxDetections: count,
-  transfer: oneOf(true, false),
+  transfer: flag,
   signal: abortSignal,
-  autoOrient: oneOf(true, false),
+  autoOrient: flag,
   ...resizeOptions,
 };
 
 const countOrAuto: OptionKind = {
-  takes: 'positive integer or "auto"',
+  takes: 'a positive integer or "auto"',
   fits: (value) => value === "auto" || count.fits(value),
 };
 

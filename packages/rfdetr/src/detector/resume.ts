@@ -5,7 +5,7 @@ import { readPlace } from "../run/launch/place.js";
 import type { TrainRun } from "../run/train-run.js";
 import { abortSignal, checkOptions, count, countOrZero, oneOf, positive, text } from "../support/options.js";
 import { callbacksGiven, moduleFile } from "./callbacks-option.js";
-import { dataGiven, trainingData } from "./data-option.js";
+import { anyData, dataGiven } from "./data-option.js";
 
 /** What may change when a run is continued. */
 export interface ResumeOptions {
@@ -29,7 +29,7 @@ export interface ResumeOptions {
 }
 
 const resumeOptions = {
-  data: trainingData,
+  data: anyData,
   epochs: count,
   maxSteps: count,
   lr: positive,

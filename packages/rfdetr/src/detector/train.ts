@@ -11,7 +11,7 @@ import { snakeCase } from "../support/names.js";
 import { abortSignal, checkOptions, countOrZero, plainObject } from "../support/options.js";
 import { suggest } from "../support/suggest.js";
 import { callbacksGiven, moduleFile } from "./callbacks-option.js";
-import { dataGiven, trainingData } from "./data-option.js";
+import { anyData, dataGiven } from "./data-option.js";
 import type { HeldModel } from "./held-model.js";
 
 /** What a training is started with: its settings, and what belongs to the call. */
@@ -30,7 +30,7 @@ export interface DetectorTrainOptions extends Omit<TrainOptions, "callbacks"> {
 }
 
 /** What `train` takes beside settings. */
-const trainCallOptions = { data: trainingData, signal: abortSignal, maxRestarts: countOrZero, callbacks: moduleFile };
+const trainCallOptions = { data: anyData, signal: abortSignal, maxRestarts: countOrZero, callbacks: moduleFile };
 
 /**
  * Checks what belongs to the call; the settings are checked where they are resolved.

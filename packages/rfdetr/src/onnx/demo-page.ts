@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { UsageError } from "../support/errors.js";
 import { makeFolder, writeFailure } from "../support/files/atomic.js";
 import { workerScript } from "../support/machine/worker-path.js";
+import { checkOptions, differentTexts, filePath, type OptionKinds, text, texts } from "../support/options.js";
 import type { ExportMetadata } from "./metadata.js";
 import { describeHead } from "./onnx-head.js";
 
@@ -32,6 +33,15 @@ export interface DemoPageOptions {
   /** Names of the classes of a file that has none. */
   classNames?: readonly string[];
 }
+
+const pageOptions: OptionKinds<DemoPageOptions> = {
+  file: filePath,
+  out: filePath,
+  gatherForm: filePath,
+  examples: texts,
+  title: text,
+  classNames: differentTexts,
+};
 
 /** What the page reads first. Its presence marks a folder as that of a page. */
 export const modelFile = "model.json";
@@ -59,6 +69,7 @@ const runtimeFiles = [
  * writeDemoPage({ file: "bird.onnx", out: "site", examples: ["bird.jpg"] });
  */
 export function writeDemoPage(options: DemoPageOptions): number {
+  checkOptions("writeDemoPage", options, pageOptions, ["file", "out"]);
   const { file, out, gatherForm, examples = [], classNames } = options;
   const detector = describeHead(file);
   if (gatherForm !== undefined) checkSameDetector(file, detector, gatherForm);

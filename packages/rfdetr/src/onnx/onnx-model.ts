@@ -2,6 +2,7 @@
 import type { InferenceSession, OnnxValue, TensorConstructor } from "onnxruntime-node";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { NumericsError, UsageError } from "../support/errors.js";
+import { checkOptions, count, differentTexts } from "../support/options.js";
 import { selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
 import type { RawOutputs } from "./goldens.js";
@@ -43,6 +44,7 @@ export class OnnxModel {
     path: string,
     options: { classNames?: readonly string[]; threads?: number } = {},
   ): Promise<OnnxModel> {
+    checkOptions("OnnxModel.open", options, { classNames: differentTexts, threads: count });
     const { InferenceSession: Session, Tensor } = await runtime(path);
     try {
       const file = readHead(path);

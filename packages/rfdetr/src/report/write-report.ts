@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { RunDirectoryError, UsageError } from "../support/errors.js";
 import { makeFolder, replaceText } from "../support/files/atomic.js";
 import { reasonOf } from "../support/files/system-error.js";
+import { checkArgument, texts } from "../support/options.js";
 import { comparisonReport } from "./compare/comparison.js";
 import { generator } from "./html/page.js";
 import { type RunRecord, readRun } from "./records/run-record.js";
@@ -33,6 +34,7 @@ export interface WrittenReport {
  * writeReport(["runs/birds", "runs/birds-2"], "birds.html");
  */
 export function writeReport(folders: readonly string[], out: string | null = null): WrittenReport {
+  checkArgument("folders", folders, texts);
   const paths = folders.map((folder) => resolve(folder));
   const twice = paths.find((path, i) => paths.indexOf(path) < i);
   if (paths.length === 0) throw new UsageError("Expected the folder of a run but received none");

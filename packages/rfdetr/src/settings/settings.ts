@@ -111,7 +111,7 @@ export const settings = {
   },
   batch_size: {
     type: z.union([count, z.literal("auto")]),
-    takes: "positive integer",
+    takes: "a positive integer",
     most: 65_536,
     fallback: 4,
     about: "images per micro-batch; auto takes the largest that fits in memory and sets grad_accum_steps",
@@ -241,7 +241,7 @@ export const settings = {
   },
   callbacks: {
     type: z.string().min(1).nullable(),
-    takes: "path of a module",
+    takes: "the path of a module",
     fallback: null,
     about:
       "module whose default export, made with defineCallbacks, listens to the run: it may record figures, change the learning rate and the precision, and stop the run; null has none",

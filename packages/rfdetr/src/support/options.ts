@@ -9,8 +9,25 @@ export interface OptionKind {
   fits(value: unknown): boolean;
 }
 
+/** What each option of a call accepts: the type says that none of the interface is forgotten. */
+export type OptionKinds<Options> = Readonly<Record<keyof Options, OptionKind>>;
+
 /** Text that is not empty. */
 export const text: OptionKind = { takes: "text", fits: (value) => typeof value === "string" && value !== "" };
+/** The path of a file or folder. */
+export const filePath: OptionKind = { ...text, takes: "a path" };
+/** Any list. */
+export const anyList: OptionKind = { takes: "a list", fits: Array.isArray };
+/** Names of classes: texts, of which some may be empty. */
+export const classTexts: OptionKind = {
+  takes: "a list of texts",
+  fits: (value) => Array.isArray(value) && value.every((each) => typeof each === "string"),
+};
+/** Names of classes, of which none may come twice. */
+export const differentTexts: OptionKind = {
+  takes: "a list of different texts",
+  fits: (value) => texts.fits(value) && new Set(value as string[]).size === (value as string[]).length,
+};
 /** Texts that are not empty. */
 export const texts: OptionKind = {
   takes: "a list of texts",
@@ -18,34 +35,46 @@ export const texts: OptionKind = {
 };
 /** A number of 0 to 1. */
 export const share: OptionKind = {
-  takes: "number from 0 to 1",
+  takes: "a number from 0 to 1",
   fits: (value) => typeof value === "number" && value >= 0 && value <= 1,
 };
 /** An integer of at least 1. */
 export const count: OptionKind = {
-  takes: "positive integer",
+  takes: "a positive integer",
   fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
 };
 /** An integer of at least 0. */
 export const countOrZero: OptionKind = {
-  takes: "integer of 0 or more",
+  takes: "an integer of 0 or more",
   fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+};
+/** A number of at least 0. */
+export const zeroOrMore: OptionKind = {
+  takes: "a number of 0 or more",
+  fits: (value) => typeof value === "number" && value >= 0 && value < Infinity,
 };
 /** A number above 0. */
 export const positive: OptionKind = {
-  takes: "positive number",
+  takes: "a positive number",
   fits: (value) => typeof value === "number" && value > 0 && value < Infinity,
 };
 /** Height and width, integers of at least 1. */
 export const sides: OptionKind = {
-  takes: "height and width",
+  takes: "a height and a width",
   fits: (value) => Array.isArray(value) && value.length === 2 && value.every(count.fits),
+};
+/** An object with names and values. */
+export const anyObject: OptionKind = {
+  takes: "an object",
+  fits: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
 };
 /** The signal of an AbortController. */
 export const abortSignal: OptionKind = {
   takes: "an AbortSignal",
   fits: (value) => value instanceof AbortSignal,
 };
+/** True or false. */
+export const flag: OptionKind = { takes: "true or false", fits: (value) => typeof value === "boolean" };
 /** A function that is called back. */
 export const callback: OptionKind = { takes: "a function", fits: (value) => typeof value === "function" };
 /** One of the given values. */
@@ -70,9 +99,6 @@ export function checkOptions(
   required: readonly string[] = [],
 ): void {
   const given = plainObject<Readonly<Record<string, unknown>>>(call, options);
-  for (const name of required)
-    if (given[name] === undefined)
-      throw new UsageError(`Expected ${known[name].takes} for the option ${name} of ${call} but received none`);
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
     if (!Object.hasOwn(known, name)) {
@@ -83,6 +109,14 @@ export function checkOptions(
     }
     if (!known[name].fits(value)) throw new UsageError(expected(known[name].takes, name, value));
   }
+  for (const name of required)
+    if (given[name] === undefined)
+      throw new UsageError(`Expected ${known[name].takes} for the option ${name} of ${call} but received none`);
+}
+
+/** Checks an argument of a call. @throws UsageError */
+export function checkArgument(name: string, value: unknown, { takes, fits }: OptionKind): void {
+  if (!fits(value)) throw new UsageError(expected(takes, name, value));
 }
 
 /**

@@ -6,6 +6,7 @@ import type { ModelConfig } from "../model/types.js";
 import { CheckpointError, RfdetrError } from "../support/errors.js";
 import { replaceFile } from "../support/files/atomic.js";
 import { reasonOf } from "../support/files/system-error.js";
+import { callback, checkArgument, checkOptions, filePath, type OptionKinds, oneOf } from "../support/options.js";
 import { type ClassRow, describeRows } from "./classes/class-rows.js";
 import { checkFinite } from "./finite.js";
 import { describeFit, type FitReport, fitWeights, some } from "./fit-weights.js";
@@ -80,6 +81,11 @@ export function readModelConfig(path: string): ModelConfig {
  * @throws CheckpointError naming the file, when it cannot be read or holds NaN or infinity
  */
 export function readWeights(path: string, options: ReadOptions = {}): LoadedWeights {
+  checkArgument("weights", path, filePath);
+  checkOptions("readWeights", options, {
+    classNumbering: oneOf("auto", "from0", "from1"),
+    warn: callback,
+  } satisfies OptionKinds<ReadOptions>);
   const read = isPython(path) ? readPythonCheckpoint : readOwnWeights;
   const warn = options.warn ?? ((message: string) => process.emitWarning(message));
   const weights = named(path, () => read(path, { classNumbering: options.classNumbering ?? "auto", warn }));

@@ -38,7 +38,7 @@ export function controlsOf({ path }: RunFolder): { controls: Control[]; override
  */
 export async function controlRun({ path }: RunFolder, request: unknown): Promise<string> {
   const { data } = command.safeParse(request);
-  if (data === undefined) throw new UsageError(expected("command to a run", "the request", request));
+  if (data === undefined) throw new UsageError(expected("a command to a run", "the request", request));
   const { accepted, message } = await requestControl(path, data);
   if (!accepted) throw new RunDirectoryError(message);
   return message;

@@ -1,4 +1,6 @@
 // `rfdetr data check`: everything that is wrong with a dataset, one finding for each fault.
+
+import { abortSignal, anyObject, callback, checkOptions, flag, type OptionKinds } from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
 import { missingSplit, splits } from "../formats/layout.js";
 import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
@@ -35,6 +37,18 @@ export interface CheckOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
+const checkOptionKinds: OptionKinds<CheckOptions> = {
+  signal: abortSignal,
+  decode: flag,
+  autoOrient: flag,
+  limits: anyObject,
+  onProgress: callback,
+};
+
+/** @throws UsageError for a wrong option */
+export const validOptions = (call: string, options: CheckOptions): void =>
+  checkOptions(call, options, checkOptionKinds);
+
 /** Detections that the published models give of an image, and that average precision counts of it. */
 const published: QualityLimits = { detections: 300, maxDets: 100 };
 
@@ -49,6 +63,7 @@ const published: QualityLimits = { detections: 300, maxDets: 100 };
  * if (!ok) console.error(findings.map(({ file, message }) => `${file}: ${message}`).join("\n"));
  */
 export async function checkDataset(data: string, options: CheckOptions = {}): Promise<CheckReport> {
+  validOptions("checkDataset", options);
   return fullReport(await listForCheck(data, options), options);
 }
 

@@ -1,5 +1,15 @@
 // Finds pictures that a dataset has more than once. One that is in two splits is a leak: the model is then judged by
 // what it has learned by heart.
+
+import {
+  abortSignal,
+  anyList,
+  callback,
+  checkArgument,
+  checkOptions,
+  flag,
+  type OptionKinds,
+} from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
 import { bands, digestOf, type Fingerprint, fingerprint, samePicture } from "./fingerprint.js";
 
@@ -28,6 +38,8 @@ export interface DuplicateOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
+const duplicateOptions: OptionKinds<DuplicateOptions> = { signal: abortSignal, near: flag, onProgress: callback };
+
 /** Files that are read at once; libvips decodes each in a thread of Node's pool, which has four. */
 const readers = 4;
 /** Pictures of one bucket that each is compared with; only sets of nearly even pictures have as many alike. */
@@ -50,8 +62,11 @@ const mostBits = 12;
  */
 export async function findDuplicates(
   files: readonly SplitFile[],
-  { signal, near = true, onProgress }: DuplicateOptions = {},
+  options: DuplicateOptions = {},
 ): Promise<DuplicateGroup[]> {
+  checkOptions("findDuplicates", options, duplicateOptions);
+  checkArgument("files", files, anyList);
+  const { signal, near = true, onProgress } = options;
   const unique = [...new Map(files.map((entry) => [`${entry.split}\0${entry.file}`, entry])).values()];
   const digests: (string | null)[] = Array(unique.length).fill(null);
   const prints: (Fingerprint | null)[] = Array(unique.length).fill(null);

@@ -23,7 +23,14 @@ import {
   type WrittenImage,
   writeDataset,
 } from "../write/write-dataset.js";
-import { type CheckOptions, type CheckReport, type Finding, fullReport, listForCheck } from "./check-dataset.js";
+import {
+  type CheckOptions,
+  type CheckReport,
+  type Finding,
+  fullReport,
+  listForCheck,
+  validOptions,
+} from "./check-dataset.js";
 import { boxFault, shapeOf } from "./checks.js";
 import { clippedCorners, usableBoxes } from "./to-dataset.js";
 
@@ -49,6 +56,7 @@ export interface FixReport {
  * @throws RunDirectoryError if the copy cannot be written
  */
 export async function fixDataset(data: string, target: string, options: CheckOptions = {}): Promise<FixReport> {
+  validOptions("fixDataset", options);
   refuseExisting(target);
   const listing = await listForCheck(data, { ...options, segmentations: true });
   const report = await fullReport(listing, options);

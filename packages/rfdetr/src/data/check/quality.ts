@@ -1,5 +1,7 @@
 // What spoils results though nothing is wrong: classes that are hardly there, objects that the model cannot give or
 // cannot see, boxes that are drawn twice. Training goes on with all of it.
+
+import { anyList, anyObject, checkArgument, checkOptions, count, type OptionKinds } from "../../support/options.js";
 import type { Dataset, DatasetImage, Split } from "../formats/dataset.js";
 
 /** A split to look at. */
@@ -63,6 +65,12 @@ const tinyShare = 0.05;
  * for (const { message } of findQualityProblems([train], { maxDets: 100 })) console.log(message);
  */
 export function findQualityProblems(splits: readonly JudgedSplit[], limits: QualityLimits = {}): QualityFinding[] {
+  checkArgument("splits", splits, anyList);
+  checkOptions("findQualityProblems", limits, {
+    detections: count,
+    maxDets: count,
+    resolution: anyObject,
+  } satisfies OptionKinds<QualityLimits>);
   return [
     ...classFindings(splits),
     ...splits.flatMap((split) => [

@@ -1,5 +1,6 @@
 // `rfdetr data convert`: a copy of a dataset in the other format. What the other format has no place for is named.
 import { DataError } from "../../support/errors.js";
+import { checkArgument, oneOf } from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
 import { splits } from "../formats/layout.js";
 import { listDataset } from "../formats/list-dataset.js";
@@ -41,6 +42,7 @@ export interface ConvertReport {
  * for (const loss of losses) console.warn(loss);
  */
 export function convertDataset(data: string, target: string, to: "coco" | "yolo"): ConvertReport {
+  checkArgument("to", to, oneOf("coco", "yolo"));
   refuseExisting(target);
   const listing = listDataset(data, { splits: "present", segmentations: to === "yolo", unsplit: true });
   const present = splits.filter((split) => listing.layout.sources[split] !== undefined);

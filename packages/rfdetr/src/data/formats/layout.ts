@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
+import { checkArgument, filePath } from "../../support/options.js";
 import { readDatasetList } from "../several/dataset-list.js";
 import { type Split, splitWords } from "./dataset.js";
 import { isClutter, isFile, isFolder } from "./find-file.js";
@@ -44,6 +45,7 @@ const splitFiles = ["_annotations.coco.json", "annotations.json", "_annotations.
  * @throws DataError if there is neither
  */
 export function findLayout(data: string): Layout {
+  checkArgument("data", data, filePath);
   if (isFile(data)) return findFileLayout(data);
   if (!isFolder(data)) throw new DataError(`Expected a dataset folder but ${data} does not exist${orNearPath(data)}`);
   const layout: Layout = { root: data, sources: {}, unsplit: null };

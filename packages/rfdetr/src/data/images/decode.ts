@@ -4,6 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { checkMemory } from "../../support/machine/memory-error.js";
+import { checkArgument, checkOptions, count, countOrZero, filePath, type OptionKinds } from "../../support/options.js";
 import { decodeBmp } from "./bmp.js";
 import { ByteSource } from "./byte-source.js";
 import { type ImageHeader, parseImageHeader, readImageHeader, type Size } from "./image-header.js";
@@ -37,6 +38,11 @@ export interface DecodeOptions {
  * @throws `ERR_MEMORY` if memory runs out
  */
 export async function decodeFile(file: string, options: DecodeOptions = {}): Promise<Pixels> {
+  checkArgument("file", file, filePath);
+  checkOptions("decodeFile", options, {
+    orientation: count,
+    atLeast: countOrZero,
+  } satisfies OptionKinds<DecodeOptions>);
   return decodeImage(file, readImageHeader(file), options);
 }
 

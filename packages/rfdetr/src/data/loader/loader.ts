@@ -2,8 +2,19 @@
 
 import { DataError } from "../../support/errors.js";
 import { workerPath } from "../../support/machine/worker-path.js";
+import {
+  anyList,
+  anyObject,
+  callback,
+  checkOptions,
+  count,
+  countOrZero,
+  flag,
+  type OptionKinds,
+  oneOf,
+} from "../../support/options.js";
 import { Rng } from "../../support/random.js";
-import { ownFunctions } from "../augment/config.js";
+import { checkAugConfig, ownFunctions } from "../augment/config.js";
 import { keyOf } from "../augment/own-augmentation.js";
 import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
@@ -54,6 +65,24 @@ export interface LoaderOptions {
   onWarning?: (message: string) => void;
 }
 
+const loaderOptions: OptionKinds<LoaderOptions> = {
+  recipe: anyObject,
+  workers: countOrZero,
+  prefetch: count,
+  onBadImage: oneOf("error", "skip", "replace"),
+  onWarning: callback,
+};
+const recipeOptions: OptionKinds<Recipe> = {
+  side: count,
+  training: flag,
+  scaleJitter: flag,
+  augment: {
+    takes: "an object or a list of augmentations",
+    fits: (value) => anyObject.fits(value) || anyList.fits(value),
+  },
+  classes: count,
+};
+
 /** Bytes that images take while they are decoded, in all threads together. */
 const decodingLimit = 384 << 20;
 /** Bytes of decoded images that are not used any more and not freed yet, in all threads together. */
@@ -97,7 +126,16 @@ export class DataLoader {
   /** Ends when the last image on the calling thread is prepared. */
   #before: Promise<unknown> = Promise.resolve();
 
+  /** @throws UsageError for a wrong option, DataError for a wrong augmentation */
   constructor(options: LoaderOptions) {
+    checkOptions("DataLoader", options, loaderOptions, ["recipe", "workers"]);
+    checkOptions("the recipe of DataLoader", options.recipe, recipeOptions, [
+      "side",
+      "training",
+      "scaleJitter",
+      "augment",
+    ]);
+    checkAugConfig(options.recipe.augment);
     this.#options = options;
     const script = workerPath(import.meta.url, "loader-worker.js");
     const { recipe, workers } = options;

@@ -8,6 +8,7 @@ import { discard, makeFolder, writeFailure } from "../../support/files/atomic.js
 import { scratchPath } from "../../support/files/scratch.js";
 import { shortName } from "../../support/files/short-name.js";
 import { reasonOf } from "../../support/files/system-error.js";
+import { abortSignal, callback, checkOptions, flag, type OptionKinds } from "../../support/options.js";
 import { shown } from "../../support/shown.js";
 import { findingsOf } from "../check/findings.js";
 import type { Split } from "../formats/dataset.js";
@@ -40,6 +41,8 @@ export interface GatherOptions {
   signal?: AbortSignal;
 }
 
+const gatherOptions: OptionKinds<GatherOptions> = { autoOrient: flag, onProgress: callback, signal: abortSignal };
+
 /** What was gathered. */
 export interface GatheredData {
   /** Absolute path of the folder. */
@@ -63,6 +66,7 @@ const atOnce = 8;
  * const { folder } = await gatherDataset({ train: [row], valid: [row] }, "gathered/");
  */
 export async function gatherDataset(data: OwnData, folder: string, options: GatherOptions = {}): Promise<GatheredData> {
+  checkOptions("gatherDataset", options, gatherOptions);
   refuseExisting(folder);
   const { temporary, images } = await gather(data, dirname(resolve(folder)), options);
   return { folder: settle(temporary, resolve(folder)), images };

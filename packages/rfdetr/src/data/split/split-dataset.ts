@@ -1,5 +1,15 @@
 // `rfdetr data split`: a copy of a dataset whose train split gives a share to valid and test.
-import { DataError, expected, UsageError } from "../../support/errors.js";
+import { DataError, UsageError } from "../../support/errors.js";
+import {
+  abortSignal,
+  callback,
+  checkOptions,
+  countOrZero,
+  type OptionKind,
+  type OptionKinds,
+  oneOf,
+  share,
+} from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
 import { splits } from "../formats/layout.js";
 import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
@@ -27,6 +37,19 @@ export interface SplitOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
+const part: OptionKind = {
+  takes: "a share from 0 to below 1",
+  fits: (value) => share.fits(value) && (value as number) < 1,
+};
+const splitOptions: OptionKinds<SplitOptions> = {
+  valid: part,
+  test: part,
+  by: oneOf("class", "group"),
+  seed: countOrZero,
+  signal: abortSignal,
+  onProgress: callback,
+};
+
 /** What was written. */
 export interface SplitReport {
   splits: Partial<Record<Split, { images: number; annotations: number }>>;
@@ -49,6 +72,7 @@ export interface SplitReport {
  * const { splits } = await splitDataset("photos/", "photos-split/", { valid: 0.2, seed: 1 });
  */
 export async function splitDataset(data: string, target: string, options: SplitOptions = {}): Promise<SplitReport> {
+  checkOptions("splitDataset", options, splitOptions);
   const { by = "class", seed = 0, signal, onProgress } = options;
   refuseExisting(target);
   const listing = listDataset(data, { splits: "present", segmentations: true, unsplit: true });
@@ -100,7 +124,6 @@ function sharesOf({ splits: listed, layout }: DatasetListing, options: SplitOpti
     ["valid", valid],
     ["test", test],
   ] as const) {
-    if (!(share >= 0 && share < 1)) throw new UsageError(expected("a share from 0 to below 1", name, share));
     if (share > 0 && listed[name] !== undefined)
       throw new DataError(
         `Expected a dataset without a ${name} split to give it a share of train but ${layout.root} has one`,

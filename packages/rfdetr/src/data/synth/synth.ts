@@ -3,9 +3,18 @@
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DataError, expected, UsageError } from "../../support/errors.js";
+import { DataError } from "../../support/errors.js";
 import { makeFolder, writeFailure } from "../../support/files/atomic.js";
 import { scratchPath } from "../../support/files/scratch.js";
+import {
+  abortSignal,
+  callback,
+  checkArgument,
+  checkOptions,
+  filePath,
+  type OptionKind,
+  type OptionKinds,
+} from "../../support/options.js";
 import { Rng } from "../../support/random.js";
 import type { CocoContent } from "../formats/coco-types.js";
 import type { Split } from "../formats/dataset.js";
@@ -25,6 +34,19 @@ export interface SynthOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
+const integer = (least: number, most: number): OptionKind => ({
+  takes: `an integer from ${least} to ${most}`,
+  fits: (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
+});
+const synthOptions: OptionKinds<SynthOptions> = {
+  images: integer(1, 1_000_000),
+  size: integer(64, 4096),
+  classes: integer(1, emojiClasses.length),
+  seed: integer(0, Number.MAX_SAFE_INTEGER),
+  signal: abortSignal,
+  onProgress: callback,
+};
+
 interface Placed {
   box: [left: number, top: number, right: number, bottom: number];
   label: number;
@@ -40,15 +62,9 @@ interface Placed {
  * await synthesize("datasets/demo", { images: 200, classes: 4, seed: 1 });
  */
 export async function synthesize(folder: string, options: SynthOptions = {}): Promise<Record<Split, number>> {
+  checkOptions("synthesize", options, synthOptions);
+  checkArgument("folder", folder, filePath);
   const { images = 1500, size = 256, classes = 8, seed = 0, signal, onProgress } = options;
-  for (const [name, value, least, most] of [
-    ["images", images, 1, 1_000_000],
-    ["size", size, 64, 4096],
-    ["classes", classes, 1, emojiClasses.length],
-    ["seed", seed, 0, Number.MAX_SAFE_INTEGER],
-  ] as const)
-    if (!Number.isSafeInteger(value) || value < least || value > most)
-      throw new UsageError(expected(`integer from ${least} to ${most}`, name, value));
   if (existsSync(folder))
     throw new DataError(
       `Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`,

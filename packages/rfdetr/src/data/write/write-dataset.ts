@@ -16,6 +16,7 @@ import { DataError, InternalError } from "../../support/errors.js";
 import { makeFolder, writeFailure } from "../../support/files/atomic.js";
 import { scratchPath } from "../../support/files/scratch.js";
 import { longestName, shortName } from "../../support/files/short-name.js";
+import { checkArgument, filePath } from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
 import { isEntry, readId } from "../formats/entries.js";
 import { isClutter, isInside, spellingKey } from "../formats/find-file.js";
@@ -71,6 +72,7 @@ export interface WriteOptions {
 
 /** @throws DataError if there is a folder or file of this name, which a copy never replaces */
 export function refuseExisting(target: string): void {
+  checkArgument("target", target, filePath);
   if (existsSync(target))
     throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
 }

@@ -5,6 +5,7 @@ import { type Entry, isEntry, readId } from "../../data/formats/entries.js";
 import { outlineBox } from "../../data/formats/outline-box.js";
 import { EvaluationError } from "../../support/errors.js";
 import type { Fail } from "../../support/files/text-file.js";
+import { anyList, checkArgument, checkOptions, filePath, type OptionKinds } from "../../support/options.js";
 import { shown } from "../../support/shown.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
 import type { ImageFacts } from "./evaluated-image.js";
@@ -45,8 +46,12 @@ export function evaluateFiles(
 export function loadFiles(
   annotationsPath: string,
   resultsPath: string,
-  { maxDets }: FileEvaluationOptions = {},
+  options: FileEvaluationOptions = {},
 ): CocoEvaluator {
+  checkOptions("evaluateFiles", options, { maxDets: anyList } satisfies OptionKinds<FileEvaluationOptions>);
+  checkArgument("annotationsPath", annotationsPath, filePath);
+  checkArgument("resultsPath", resultsPath, filePath);
+  const { maxDets } = options;
   const annotations = annotationSource(annotationsPath);
   const document = readCocoJson(annotationsPath, { fail: unreadable });
   const [problem] = document.problems;

@@ -1,5 +1,6 @@
 // The evaluator: collects ground truth and detections, and scores them as COCO does.
 import { EvaluationError } from "../../support/errors.js";
+import { anyList, checkOptions, classTexts, type OptionKinds } from "../../support/options.js";
 import { BoxTable, checkBox, checkLength } from "./box-table.js";
 import { Accumulation } from "./coco-accumulate.js";
 import { ClassMatches, ImageMatcher } from "./coco-matching.js";
@@ -18,6 +19,12 @@ export interface CocoEvaluatorOptions {
   /** Detections kept per image and class; one average recall is reported for each. Default 1, 10, 100. */
   maxDets?: readonly number[];
 }
+
+const evaluatorOptions: OptionKinds<CocoEvaluatorOptions> = {
+  classNames: classTexts,
+  categoryIds: anyList,
+  maxDets: anyList,
+};
 
 /** Curves of every class, with the images and instances of its ground truth (crowds not counted). */
 export interface Evaluation {
@@ -57,7 +64,10 @@ export class CocoEvaluator {
   #tables: OrderedTables | undefined;
   #evaluation: Evaluation | undefined;
 
-  constructor({ classNames, categoryIds, maxDets = MAX_DETECTIONS }: CocoEvaluatorOptions) {
+  /** @throws UsageError for a wrong option; EvaluationError for lists that do not fit together */
+  constructor(options: CocoEvaluatorOptions) {
+    checkOptions("CocoEvaluator", options, evaluatorOptions, ["classNames"]);
+    const { classNames, categoryIds, maxDets = MAX_DETECTIONS } = options;
     this.classNames = classNames;
     this.categoryIds = categoryIds ?? classNames.map((_, label) => label);
     if (this.categoryIds.length !== classNames.length) {

@@ -24,7 +24,7 @@ describe("the file of an evaluation", () => {
     };
     const details = exampleDetails();
     const { version, ...figures } = details;
-    expect(() => readDetails(written({ ...details, AP: "0.4" }))).toThrow(/damaged: Expected number for AP/);
+    expect(() => readDetails(written({ ...details, AP: "0.4" }))).toThrow(/damaged: Expected a number for AP/);
     expect(() => readDetails(written({ ...details, version: version + 1 }))).toThrow(/received version 2/);
     expect(() => readDetails(written(figures))).toThrow(/without a version/);
     expect(() => readDetails(written(null))).toThrow(EvaluationError);

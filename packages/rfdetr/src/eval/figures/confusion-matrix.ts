@@ -1,4 +1,6 @@
 // Which class is taken for which. For programs (`rfdetr/eval`); no command uses it.
+
+import { checkOptions, type OptionKinds, share } from "../../support/options.js";
 import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { countingSort, identityOrder } from "../coco/stable-order.js";
@@ -36,10 +38,12 @@ export interface ConfusionMatrix {
  * import { confusionMatrix } from "rfdetr/eval";
  * const { names, counts } = confusionMatrix(loadFiles("annotations.json", "results.json"), { confidence: 0.5 });
  */
-export function confusionMatrix(
-  evaluator: CocoEvaluator,
-  { confidence = 0.25, iou = 0.45 }: ConfusionMatrixOptions = {},
-): ConfusionMatrix {
+export function confusionMatrix(evaluator: CocoEvaluator, options: ConfusionMatrixOptions = {}): ConfusionMatrix {
+  checkOptions("confusionMatrix", options, {
+    confidence: share,
+    iou: share,
+  } satisfies OptionKinds<ConfusionMatrixOptions>);
+  const { confidence = 0.25, iou = 0.45 } = options;
   const { truths, detections, imageRank } = evaluator.ordered();
   const K = evaluator.classNames.length;
   const size = K + 1;

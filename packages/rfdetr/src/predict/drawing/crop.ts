@@ -1,5 +1,14 @@
 // Cuts detected objects out of pictures.
 
+import {
+  anyList,
+  checkArgument,
+  checkOptions,
+  flag,
+  type OptionKinds,
+  oneOf,
+  zeroOrMore,
+} from "../../support/options.js";
 import { asSharp, decode, encode, type ImageSource } from "../inputs/picture.js";
 import type { LabelledBox } from "./box-overlay.js";
 
@@ -13,11 +22,18 @@ export interface CropOptions {
   margin?: number;
 }
 
+const cropOptions: OptionKinds<CropOptions> = {
+  autoOrient: flag,
+  format: oneOf("png", "jpeg", "webp"),
+  margin: zeroOrMore,
+};
+
 /**
  * Cuts detected objects out of an image. Boxes are widened to whole pixels, and end at the edges of the image.
  * @param detections with boxes in pixels of the image
  * @returns an encoded picture for each detection, in their order
  * @throws PictureError if the image cannot be read
+ * @throws UsageError for a wrong option
  * @example
  * import { writeFileSync } from "node:fs";
  * import { cropDetections } from "rfdetr";
@@ -27,8 +43,11 @@ export interface CropOptions {
 export async function cropDetections(
   image: ImageSource,
   detections: readonly Pick<LabelledBox, "box">[],
-  { autoOrient = true, format = "jpeg", margin = 0 }: CropOptions = {},
+  options: CropOptions = {},
 ): Promise<Buffer[]> {
+  checkOptions("cropDetections", options, cropOptions);
+  checkArgument("detections", detections, anyList);
+  const { autoOrient = true, format = "jpeg", margin = 0 } = options;
   if (detections.length === 0) return [];
   const { original, ...picture } = await decode(image, autoOrient);
   const crops: Buffer[] = [];

@@ -1,7 +1,24 @@
 // Draws boxes with labels into pictures.
 import { statSync } from "node:fs";
 import { PictureError } from "../../support/errors.js";
-import { asSharp, decode, encode, type ImageSource, type OutputFlags, type RawImage } from "../inputs/picture.js";
+import {
+  anyList,
+  checkArgument,
+  checkOptions,
+  classTexts,
+  flag,
+  type OptionKinds,
+  positive,
+} from "../../support/options.js";
+import {
+  asSharp,
+  decode,
+  encode,
+  type ImageSource,
+  type OutputFlags,
+  outputOptions,
+  type RawImage,
+} from "../inputs/picture.js";
 import { type BoxOptions, boxOverlay, type LabelledBox } from "./box-overlay.js";
 
 export type { ImageSource, RawImage } from "../inputs/picture.js";
@@ -13,6 +30,15 @@ export interface DrawOptions extends BoxOptions, OutputFlags {
   autoOrient?: boolean;
 }
 
+const drawOptions: OptionKinds<DrawOptions> = {
+  labels: flag,
+  lineWidth: positive,
+  fontSize: positive,
+  classNames: classTexts,
+  autoOrient: flag,
+  ...outputOptions,
+};
+
 /**
  * Draws boxes with class names and scores into an image. Better detections are drawn above worse ones, labels above
  * boxes. Labels stay inside the image, and hide each other as little as possible. Each class has a colour. Lines have
@@ -22,6 +48,7 @@ export interface DrawOptions extends BoxOptions, OutputFlags {
  *
  * @returns the encoded picture, which is also written to `out` if that is given
  * @throws PictureError if the image cannot be read, if the file cannot be written, or if it is the image itself
+ * @throws UsageError for a wrong option
  * @example
  * import { drawDetections, RFDETR } from "rfdetr";
  * const detector = await RFDETR.create("nano", { weights: "best.safetensors" });
@@ -33,6 +60,8 @@ export async function drawDetections(
   detections: readonly LabelledBox[],
   options: DrawOptions = {},
 ): Promise<Buffer> {
+  checkOptions("drawDetections", options, drawOptions);
+  checkArgument("detections", detections, anyList);
   if (typeof image === "string" && options.out !== undefined && sameFile(image, options.out))
     throw new PictureError(
       "ERR_PICTURE_OUTPUT",

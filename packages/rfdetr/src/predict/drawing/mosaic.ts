@@ -1,6 +1,15 @@
 // Puts pictures side by side.
 import { sharp } from "../../data/images/sharp.js";
-import { asSharp, decode, encode, type ImageSource, type OutputFlags, type RawImage } from "../inputs/picture.js";
+import { anyList, checkArgument, checkOptions, count, countOrZero, type OptionKinds } from "../../support/options.js";
+import {
+  asSharp,
+  decode,
+  encode,
+  type ImageSource,
+  type OutputFlags,
+  outputOptions,
+  type RawImage,
+} from "../inputs/picture.js";
 import { fittingLetters, type Lettering, strokes } from "./lettering.js";
 
 /** A picture in a mosaic, with a line of text above it. */
@@ -19,14 +28,24 @@ export interface MosaicOptions extends OutputFlags {
   gap?: number;
 }
 
+const mosaicOptions: OptionKinds<MosaicOptions> = {
+  columns: count,
+  tileSize: count,
+  gap: countOrZero,
+  ...outputOptions,
+};
+
 /**
  * Puts pictures side by side on a light background, each scaled to fit its tile.
  * @throws PictureError if an image cannot be read or the file cannot be written
+ * @throws UsageError for a wrong option
  * @example
  * import { mosaic } from "rfdetr/predict";
  * await mosaic(["a.jpg", "b.jpg", "c.jpg"], { columns: 3, out: "all.png" });
  */
 export async function mosaic(images: readonly (ImageSource | Tile)[], options: MosaicOptions = {}): Promise<Buffer> {
+  checkOptions("mosaic", options, mosaicOptions);
+  checkArgument("images", images, anyList);
   const { columns = Math.max(1, Math.ceil(Math.sqrt(images.length))), tileSize = 480, gap = 6 } = options;
   const tiles = await Promise.all(
     images.map(async (entry) => scaled(isTile(entry) ? entry : { image: entry }, tileSize)),

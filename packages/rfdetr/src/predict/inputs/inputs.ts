@@ -5,6 +5,7 @@ import { filesIn, isClutter, isFile, isFolder } from "../../data/formats/find-fi
 import { imageExtensions, otherImageExtensions } from "../../data/images/image-kinds.js";
 import { DataError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
+import { checkArgument, texts } from "../../support/options.js";
 
 /** What inputs lead to. */
 export interface FoundImages {
@@ -20,7 +21,7 @@ export interface FoundImages {
  * Resolves files, folders (the images directly inside) and patterns: `*` and `?` in names, `**` for folders of any
  * depth, `{jpg,png}` for either. Links are followed. Inputs keep their order, the files of each are sorted, and no file
  * comes twice. Folders and patterns pass over hidden files, folders, and files that are no images.
- * @throws DataError naming the input that leads to no image
+ * @throws DataError naming the input that leads to no image; UsageError for what is no list of texts
  * @example
  * import { imageFiles, RFDETR } from "rfdetr";
  * await using detector = await RFDETR.load("best.safetensors");
@@ -33,6 +34,7 @@ export function imageFiles(inputs: readonly string[]): string[] {
 
 /** As {@link imageFiles}, with what was passed over. @throws DataError naming the input that leads to no image */
 export function findImages(inputs: readonly string[]): FoundImages {
+  checkArgument("images", inputs, texts);
   const files = new Map<string, string>();
   const passedOver = new Map<string, number>();
   const nested = new Map<string, string[]>();

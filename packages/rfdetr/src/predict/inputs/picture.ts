@@ -10,6 +10,7 @@ import { DataError, MemoryError, PictureError } from "../../support/errors.js";
 import { scratchBeside } from "../../support/files/scratch.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { checkMemory } from "../../support/machine/memory-error.js";
+import { count, type OptionKinds, oneOf, text } from "../../support/options.js";
 
 /** A decoded image: RGB or greyscale bytes, row after row. */
 export interface RawImage {
@@ -86,6 +87,13 @@ export interface OutputFlags {
   /** Quality of jpeg and webp, 1 to 100; default 90. */
   quality?: number;
 }
+
+/** What says where and how an image is written. */
+export const outputOptions: OptionKinds<OutputFlags> = {
+  out: text,
+  format: oneOf("png", "jpeg", "webp"),
+  quality: { takes: "an integer from 1 to 100", fits: (value) => count.fits(value) && (value as number) <= 100 },
+};
 
 const EXTENSIONS: Record<string, "png" | "jpeg" | "webp"> = {
   ".png": "png",

@@ -1,5 +1,14 @@
 // Follows objects through the frames of a video: ByteTrack. No import of Node.
 import type { Detection } from "../../model/types.js";
+import {
+  anyList,
+  checkArgument,
+  checkOptions,
+  count,
+  countOrZero,
+  type OptionKinds,
+  share,
+} from "../../support/options.js";
 import type { ImageInput } from "../inputs/image-input.js";
 import type { SourcePrediction } from "../predictions.js";
 import { boxIou } from "../tiles.js";
@@ -18,6 +27,14 @@ export interface TrackOptions {
   /** Frames for which a track that is not seen is kept; default 30. */
   framesToKeep?: number;
 }
+
+const trackOptions: OptionKinds<TrackOptions> = {
+  highScore: share,
+  startScore: share,
+  iou: share,
+  framesToConfirm: count,
+  framesToKeep: countOrZero,
+};
 
 /** A detection, and the track that it belongs to. */
 export interface TrackedDetection extends Detection {
@@ -94,7 +111,9 @@ export class Tracker {
   #tracks: Track[] = [];
   #next = 0;
 
+  /** @throws UsageError for a wrong option */
   constructor(options: TrackOptions = {}) {
+    checkOptions("Tracker", options, trackOptions);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     this.#options = { highScore: 0.6, startScore: 0.7, iou: 0.1, framesToConfirm: 2, framesToKeep: 30, ...given };
   }
@@ -105,6 +124,7 @@ export class Tracker {
    * @returns the same detections in their order, with the numbers of their tracks
    */
   update(detections: readonly Detection[]): TrackedDetection[] {
+    checkArgument("detections", detections, anyList);
     const { highScore, startScore, framesToConfirm, framesToKeep } = this.#options;
     const numbers = new Map<Detection, number | null>();
     for (const track of this.#tracks) track.predict();

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { UsageError, VideoError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
-import { checkOptions, count, type OptionKind, oneOf } from "../../support/options.js";
+import { checkOptions, count, flag, type OptionKind } from "../../support/options.js";
 import type { RawImage } from "../inputs/picture.js";
 import { everyFrame, type Ffmpeg, startFfmpeg } from "./ffmpeg.js";
 import { frameTimes, newest, ppmPictures } from "./frame-stream.js";
@@ -31,10 +31,10 @@ export interface VideoFrame extends RawImage {
 }
 
 const seconds: OptionKind = {
-  takes: "number of seconds, 0 or more",
+  takes: "a number of seconds, 0 or more",
   fits: (value) => typeof value === "number" && value >= 0 && value < Infinity,
 };
-const videoOptions = { every: count, start: seconds, end: seconds, autoOrient: oneOf(true, false) };
+const videoOptions = { every: count, start: seconds, end: seconds, autoOrient: flag };
 
 /**
  * The frames of a video, read by the ffmpeg on the PATH while they are iterated: see {@link video}. Iterating again

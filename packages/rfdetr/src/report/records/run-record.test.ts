@@ -95,7 +95,7 @@ describe("the folder of a run", () => {
     expect(metrics.rows.map(({ epoch }) => epoch)).toEqual([1, 3]);
     expect(numerics.steps).toBe(2);
     expect(faults).toEqual([
-      "config.json cannot be used: Expected record for settings but received 5 in config.json: it is damaged",
+      "config.json cannot be used: Expected an object for settings but received 5 in config.json: it is damaged",
       expect.stringMatching(/^summary\.json cannot be used: Expected JSON in .* it ends in the middle/),
       "2 lines of metrics.csv are damaged and were left out",
       "evaluation.json cannot be used: evaluation.json is damaged, or of another program",

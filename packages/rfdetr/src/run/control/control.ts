@@ -5,6 +5,7 @@ import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RunDirectoryError } from "../../support/errors.js";
 import { removeEmpty, writeFailure } from "../../support/files/atomic.js";
+import { abortSignal, checkOptions, positive } from "../../support/options.js";
 import {
   answerFile,
   type ControlAnswer,
@@ -60,8 +61,10 @@ export function controlState(folder: string): ControlState | null {
 export async function requestControl(
   folder: string,
   command: ControlCommand,
-  { patience = 120, signal }: ControlOptions = {},
+  options: ControlOptions = {},
 ): Promise<ControlAnswer> {
+  checkOptions("requestControl", options, { patience: positive, signal: abortSignal });
+  const { patience = 120, signal } = options;
   const { path } = RunDirectory.at(folder);
   const state = controlState(path);
   if (state === null)

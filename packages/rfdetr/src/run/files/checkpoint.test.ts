@@ -165,11 +165,11 @@ describe("checkpoints", () => {
   });
 
   it.each([
-    [{ step: "x" }, 'Expected number for progress.step but received "x"'],
+    [{ step: "x" }, 'Expected a number for progress.step but received "x"'],
     [{ step: -1 }, "Expected a number of at least 0 for progress.step but received -1"],
-    [{ epochSums: null }, "Expected object for progress.epochSums but received null"],
+    [{ epochSums: null }, "Expected an object for progress.epochSums but received null"],
     [{ scaler: { scale: [] } }, "for progress.scaler.scale but received []"],
-    [{ finished: undefined }, "Expected boolean for progress.finished but received nothing"],
+    [{ finished: undefined }, "Expected true or false for progress.finished but received nothing"],
   ])("with the value %j are refused by its name", (changes, message) => {
     saveCheckpoint(folder, progress(1), tensors(1));
     const path = join(folder, "state.json");

@@ -6,6 +6,18 @@ import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { CheckpointError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
+import {
+  abortSignal,
+  anyObject,
+  callback,
+  checkArgument,
+  checkOptions,
+  count,
+  filePath,
+  type OptionKinds,
+  positive,
+  text,
+} from "../../support/options.js";
 import { suggest } from "../../support/suggest.js";
 import { download, type FetchOptions } from "./download.js";
 
@@ -65,6 +77,11 @@ export interface DownloadOptions extends FetchOptions {
   note?: (message: string) => void;
 }
 
+const downloadOptions: OptionKinds<DownloadOptions> = {
+  ...{ model: text, mirror: text, folder: text, published: anyObject, note: callback },
+  ...{ progress: callback, signal: abortSignal, limit: count, stall: positive },
+};
+
 /**
  * The cache folder, which is that of the Python package, so that nothing is downloaded twice: `$RF_HOME`, else
  * `$ROBOFLOW_HOME`, else `~/.roboflow/models`.
@@ -88,6 +105,8 @@ function entryOf(name: string, published: Readonly<Record<string, Published>>): 
  * be downloaded, or is not the published one
  */
 export async function resolveWeights(name: string, options: DownloadOptions = {}): Promise<string> {
+  checkArgument("weights", name, filePath);
+  checkOptions("resolveWeights", options, downloadOptions);
   const published = options.published ?? publishedWeights;
   if (name === "coco") return cached(String(options.model), cocoOf(options.model, published), options);
   const entry = entryOf(name, published);
