@@ -3,9 +3,9 @@ import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadFiles } from "../../eval/coco/coco-files.js";
 import { UNDEFINED_FIGURE } from "../../eval/coco/coco-parameters.js";
+import { scratchFolder } from "../../support/files/scratch.js";
 import { peakRss } from "../../support/machine/machine.js";
 import { Rng } from "../../support/random.js";
-import { scratchFolder } from "../../support/files/scratch.js";
 
 /** Size of a load. */
 export interface EvalLoad {

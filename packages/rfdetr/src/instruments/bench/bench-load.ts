@@ -10,6 +10,7 @@ import type { TrainData } from "../../run/session/training-data.js";
 import { resolveSettings } from "../../settings/resolve.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
+import { scratchFolder } from "../../support/files/scratch.js";
 import { peakRss } from "../../support/machine/machine.js";
 import { type Spread, spread } from "../../support/statistics.js";
 import { trainingScales } from "../../train/schedule/multi-scale.js";
@@ -17,7 +18,6 @@ import { trainingStep } from "../../train/step/step.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import { benchParts } from "./bench-train.js";
 import { benchPreparation, type PreparationBench, writePhotographs } from "./photographs.js";
-import { scratchFolder } from "../../support/files/scratch.js";
 
 /** Measurements of loading and preparing images. */
 export interface LoadBench {

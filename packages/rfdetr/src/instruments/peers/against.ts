@@ -1,10 +1,10 @@
 // Measures this program beside others, in turns, A B C A B C, each time in a fresh process.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { scratchFolder } from "../../support/files/scratch.js";
 import { machineLine } from "../../support/machine/machine.js";
 import { spread } from "../../support/statistics.js";
 import { besideBusyProcess, measureProgram, type Peer, type Printed, type Work, writeOnnx } from "./programs.js";
-import { scratchFolder } from "../../support/files/scratch.js";
 
 /** What is measured beside other programs. */
 export interface AgainstOptions {
