@@ -145,8 +145,8 @@ export function loadInto(
   path: string,
   options: ReadOptions & { classNames: readonly string[] },
 ): { report: FitReport; classRows: ClassRow[]; lines: string[] } {
-  const stored = readWeights(path, options);
-  const { classNames } = options;
+  const { classNames, ...reading } = options;
+  const stored = readWeights(path, reading);
   try {
     return noGrad(() =>
       scope(() => {

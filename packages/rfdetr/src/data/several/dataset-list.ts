@@ -5,6 +5,7 @@ import { DataError } from "../../support/errors.js";
 import { schemaFault } from "../../support/files/schema-fault.js";
 import { dataFail } from "../../support/files/text-file.js";
 import { readYaml } from "../../support/files/yaml.js";
+import { checkArgument, filePath } from "../../support/options.js";
 import { isFile } from "../formats/find-file.js";
 
 /** One of several datasets. */
@@ -28,6 +29,7 @@ const schema = z.strictObject({
  * @throws DataError for a list that is none
  */
 export function readDatasetList(data: string): ListedDataset[] | null {
+  checkArgument("data", data, filePath);
   if (![".yaml", ".yml", ".json"].includes(extname(data).toLowerCase()) || !isFile(data)) return null;
   let content: Record<string, unknown>;
   try {
