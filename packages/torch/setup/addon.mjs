@@ -65,7 +65,7 @@ export function compilerOrError(fault, platform = platformHere) {
       ],
     });
   throw new SetupError("The addon must be compiled, and no C++ compiler was found", {
-    tried: ["CXX, g++, clang++, c++: none runs", ...(fault ? [`the prebuilt addon: ${fault}`] : [])],
+    tried: ["CXX, g++, clang++, c++: none runs and knows C++20", ...(fault ? [`the prebuilt addon: ${fault}`] : [])],
     remedies: [
       "install one (Debian: apt-get install g++; macOS: xcode-select --install)",
       "name one in the variable CXX",

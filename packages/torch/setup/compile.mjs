@@ -25,16 +25,17 @@ export function compilersFor(platform = platformHere) {
   return [process.env.CXX, "g++", "clang++", "c++"].flatMap((name) => (name ? [[name]] : []));
 }
 
-/** The first of them that runs. @returns {Command | null} */
-export const findCompiler = (platform = platformHere) =>
-  compilersFor(platform).find(
-    ([program, ...args]) => spawnSync(program, [...args, "--version"], { stdio: "ignore" }).status === 0,
-  ) ?? null;
+/**
+ * Whether a compiler takes a flag, and a text if one is given. It only reads it: Zig leaves a file where it is asked for
+ * its version. @param {Command} compiler @param {string} flag
+ */
+export const accepts = ([program, ...args], flag, input = "") =>
+  spawnSync(program, [...args, flag, "-x", "c++", "-E", "-"], { input, stdio: ["pipe", "ignore", "ignore"] }).status ===
+  0;
 
-/** Whether a compiler takes a flag. @param {Command} compiler @param {string} flag */
-export const accepts = ([program, ...args], flag) =>
-  spawnSync(program, [...args, flag, "-x", "c++", "-E", "-"], { input: "", stdio: ["pipe", "ignore", "ignore"] })
-    .status === 0;
+/** The first of them that knows C++20. @returns {Command | null} */
+export const findCompiler = (platform = platformHere) =>
+  compilersFor(platform).find((compiler) => accepts(compiler, "-std=c++20")) ?? null;
 
 /**
  * Flags that a file asks for itself in its first line, `// compile: …`: its code is only run on CPUs that have them.
@@ -44,8 +45,8 @@ export const ownFlags = (text) =>
   /^\/\/ compile: (.*)$/m.exec(text.slice(0, text.indexOf("\n") + 1))?.[1].split(/\s+/) ?? [];
 
 /** GCC takes a precompiled header whose flags do not fit for a plain one; Clang ends with an error. */
-const isGcc = (/** @type {Command} */ [program, ...args]) =>
-  /Free Software Foundation/.test(spawnSync(program, [...args, "--version"], { encoding: "utf8" }).stdout ?? "");
+const isGcc = (/** @type {Command} */ compiler) =>
+  accepts(compiler, "-std=c++20", "#ifdef __clang__\n#error\n#endif\n");
 
 /**
  * A file and all headers of this project that it includes, directly or not.
