@@ -194,12 +194,12 @@ export async function setupOrExit(options = {}) {
   }
 }
 
+// Nothing is awaited here: CommonJS could not require this module then.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const at = process.argv.indexOf("--libtorch");
-  await setupOrExit({
+  setupOrExit({
     cuda: process.argv.includes("--cuda"),
     libtorch: at > 0 ? process.argv[at + 1] : undefined,
     noPrebuilt: process.argv.includes("--no-prebuilt"),
-  });
-  say("ready");
+  }).then(() => say("ready"));
 }
