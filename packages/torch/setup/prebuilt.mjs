@@ -49,13 +49,16 @@ const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 const isOlder = (/** @type {string} */ a, /** @type {string} */ b) => a.localeCompare(b, "en", { numeric: true }) < 0;
 
 /**
- * Why the prebuilt addon cannot be used; null if it can, and "" if there is none.
+ * Why the prebuilt addon cannot be used; null if it can, and "" in a checkout that has none.
  * @param {string} torch the package's folder
  * @param {import("./engine.mjs").Engine | null} engine null if it is not known yet
  */
 export function faultOfPrebuilt(torch, engine) {
   const folder = prebuiltFolder(torch);
-  if (!existsSync(folder)) return "";
+  if (!existsSync(folder))
+    return existsSync(join(torch, "src"))
+      ? ""
+      : `${packageOf(platformHere)} is not installed: npm leaves it out with --omit=optional`;
   /** @type {Manifest} */
   let manifest;
   let bytes;
@@ -126,4 +129,5 @@ export async function makePrebuilt(folder, platform = platformHere) {
 
 /** This package. */
 const here = fileURLToPath(new URL("..", import.meta.url));
-if (process.argv[1] === fileURLToPath(import.meta.url)) await makePrebuilt(join(here, "prebuilds", platformHere));
+// Nothing is awaited here: CommonJS could not require this module then.
+if (process.argv[1] === fileURLToPath(import.meta.url)) makePrebuilt(join(here, "prebuilds", platformHere));
