@@ -33,7 +33,7 @@ const hasEngine = () => (!isCheckout && Boolean(process.env.RFDETR_ADDON)) || is
 /** An exported file runs without libtorch. So does what deals with files alone; a checkout builds it first. */
 const isWithoutEngine =
   command === "demo-page" ||
-  (!isCheckout && ["data", "settings", "control"].includes(command ?? "")) ||
+  (!isCheckout && ["control", "dash", "data", "report", "settings"].includes(command ?? "")) ||
   (["predict", "val"].includes(command ?? "") && args.some((arg) => arg.toLowerCase().endsWith(".onnx")));
 
 async function setUp() {
