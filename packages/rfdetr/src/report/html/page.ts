@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { packageVersion } from "../../support/machine/version.js";
 import { Html, html } from "./html.js";
-import { style } from "./style.js";
+import { styleSheet } from "./style.js";
 
 /** What every page has near its start, and no other file has. */
 export const generator = '<meta name="generator" content="rfdetr ';
@@ -16,24 +16,26 @@ export interface Chapter {
 }
 
 /** Only this style sheet, only pictures inside of the file, no scripts, nothing from anywhere else. */
-const policy = [
-  "default-src 'none'",
-  "img-src data:",
-  `style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`,
-  "base-uri 'none'",
-  "form-action 'none'",
-].join("; ");
+const policy = (style: string): string =>
+  [
+    "default-src 'none'",
+    "img-src data:",
+    `style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
 
 /**
  * A whole page as one file that loads nothing.
  * @param head what stands above the contents, with the heading of the page
  */
 export function page(title: string, head: Html, chapters: readonly Chapter[]): string {
+  const style = styleSheet();
   return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta http-equiv="Content-Security-Policy" content="${policy(style)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 ${new Html(generator)}${packageVersion()}">

@@ -1,4 +1,4 @@
 import { readFileSync } from "node:fs";
 
-/** The style sheet of the report. */
-export const style = readFileSync(new URL("../../../assets/report.css", import.meta.url), "utf8");
+/** The style sheet of the report. Read when it is needed: a bundler may have left the file behind. */
+export const styleSheet = (): string => readFileSync(new URL("../../../assets/report.css", import.meta.url), "utf8");
