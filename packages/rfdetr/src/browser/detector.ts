@@ -8,6 +8,7 @@ import type { Runtime, Session } from "./backend.js";
 import { type ChooseOptions, chooseBackend, type LoadReport } from "./choose-backend.js";
 import { fetchFile } from "./fetch-file.js";
 import { type ImageInput, readPixels } from "./image-pixels.js";
+import { checkNames } from "./options.js";
 import { type RuntimeOptions, webRuntime } from "./runtime.js";
 
 /** What a detector is loaded with. */
@@ -32,6 +33,12 @@ export interface PredictOptions {
   /** As in Node; default: as the file was trained. */
   antialias?: boolean;
 }
+
+const loadOptions: readonly (keyof LoadOptions)[] = [
+  ...(["backend", "classNames", "trying", "runtimeFolder", "threads"] as const),
+  ...(["gatherForm", "progress", "signal", "runtime"] as const),
+];
+const predictOptions: readonly (keyof PredictOptions)[] = ["threshold", "antialias"];
 
 /** What was found in an image, and what it took. */
 export interface Found {
@@ -72,9 +79,11 @@ export class RFDETR {
    * Loads an exported file, runs the goldens that it carries, and takes the first of WebGPU, WebGPU with the gather
    * form and WebAssembly that gives them.
    * @param file its address, or its bytes
-   * @throws Error if the file cannot be fetched, is no detector, or if nothing runs it rightly
+   * @throws Error if the file cannot be fetched, is no detector, if nothing runs it rightly, or for a name that is no
+   * option
    */
   static async load(file: string | URL | Uint8Array, options: LoadOptions = {}): Promise<RFDETR> {
+    checkNames("RFDETR.load", options, loadOptions);
     const { gatherForm, progress, signal, runtime = webRuntime(options) } = options;
     const bytesOf = async (source: string | URL | Uint8Array): Promise<Uint8Array> =>
       source instanceof Uint8Array ? source : fetchFile(source, progress, signal);
@@ -104,14 +113,16 @@ export class RFDETR {
 
   /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels.
-   * @throws Error if the browser cannot decode the image, or may not read it
+   * @throws Error if the browser cannot decode the image, or may not read it, or for a name that is no option
    */
   async predict(image: ImageInput, options: PredictOptions = {}): Promise<Detection[]> {
     return (await this.detect(image, options)).detections;
   }
 
   /** As {@link predict}, with the size of the image and the time that it took. */
-  async detect(image: ImageInput, { threshold = 0.5, antialias }: PredictOptions = {}): Promise<Found> {
+  async detect(image: ImageInput, options: PredictOptions = {}): Promise<Found> {
+    checkNames("predict", options, predictOptions);
+    const { threshold = 0.5, antialias } = options;
     const began = performance.now();
     const { preprocessing, resolution, numSelect } = this.#model;
     const source = await readPixels(image);
