@@ -7,10 +7,11 @@
 //                                 [--json]
 //
 // The clients are another process on the same cores, which takes time from the server; a real one has them elsewhere.
-// The lag is that of a timer of one millisecond. On Linux it is told apart: for how long the server's own thread worked
-// in between, and for how long it waited for a core. For the memory over many predictions: --model tiny --images 10000.
+// The lag is that of a timer of one millisecond, in two parts: until each client has an answer, when code is loaded and
+// compiled, and after that. On Linux it is told apart: for how long the server's own thread worked in between, and for
+// how long it waited for a core. For the memory over many predictions: --model tiny --images 10000.
 import { execFileSync, fork } from "node:child_process";
-import { mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     address: { type: "string" },
   },
 });
+const schedstat = "/proc/self/schedstat";
 const [width, height] = values.size.split("x").map(Number);
 const images = Number(values.images);
 if (values.address === undefined) await serve();
@@ -46,10 +48,13 @@ async function serve() {
     });
     const rss = [process.memoryUsage().rss];
     let answered = 0;
+    /** @type {ReturnType<Lags["end"]> | null} */
+    let first = null;
     const server = createServer(async (request, response) => {
       const detections = await detector.predict(await buffer(request), { threshold: 0.01, transfer: true });
       response.setHeader("content-type", "application/json").end(JSON.stringify(detections));
       if (++answered % Math.ceil(images / 10) === 0) rss.push(process.memoryUsage().rss);
+      if (answered === Number(values.clients)) first = lags.next();
     });
     await new Promise((listening) => server.listen(0, "127.0.0.1", () => listening(undefined)));
     const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
@@ -58,26 +63,18 @@ async function serve() {
       `--address=http://127.0.0.1:${port}`,
     ]);
     await new Promise((ready) => clients.once("message", ready));
-    const lag = monitorEventLoopDelay({ resolution: 1 });
-    lag.enable();
-    const parts = watchThread();
+    const lags = new Lags();
     const start = performance.now();
     const code = await new Promise((ended) => clients.once("exit", ended));
     const seconds = (performance.now() - start) / 1000;
-    lag.disable();
-    const { worked, waited } = parts();
+    const rest = lags.end();
     server.close();
     if (code !== 0) throw new Error("The clients failed");
-    const milliseconds = (/** @type {number} */ nanoseconds) => Math.max(0, nanoseconds / 1e6 - 1);
     report({
       ...{ bench: "predict-server", date: new Date().toISOString().slice(0, 10), machine: machineLine() },
       ...{ model: values.model, precision: (await detector.load()).precision, clients: Number(values.clients) },
       ...{ images: answered, images_per_second: answered / seconds },
-      lag_milliseconds: {
-        ...{ median: milliseconds(lag.percentile(50)), p99: milliseconds(lag.percentile(99)) },
-        max: milliseconds(lag.max),
-      },
-      ...{ worked_milliseconds: worked, waited_milliseconds: waited },
+      lag_milliseconds: { first, rest },
       rss_bytes: rss,
     });
     await detector.dispose();
@@ -87,16 +84,49 @@ async function serve() {
 }
 
 /**
- * How long the main thread works between two turns of a timer of one millisecond, and how long it waits for a core.
- * @returns what ends it and gives both in milliseconds; null where the system does not tell
+ * How long the event loop stands still: how late a timer of one millisecond is. On Linux also for how long the main
+ * thread works between two turns of such a timer, and for how long it waits for a core.
  */
-function watchThread() {
-  let file = -1;
-  try {
-    file = openSync("/proc/self/schedstat", "r");
-  } catch {
-    return () => ({ worked: null, waited: null });
+class Lags {
+  /** @type {[string, import("node:perf_hooks").Histogram, () => void][]} name, what is measured, how it ends */
+  #spans = [];
+
+  constructor() {
+    this.#begin();
   }
+
+  #begin() {
+    const lag = monitorEventLoopDelay({ resolution: 1 });
+    lag.enable();
+    this.#spans = [["late", lag, () => lag.disable()], ...watchThread()];
+  }
+
+  /** What was measured until now; the next part begins. */
+  next() {
+    const measured = this.end();
+    this.#begin();
+    return measured;
+  }
+
+  /** @returns {Record<string, {median: number, p99: number, max: number}>} in milliseconds */
+  end() {
+    const rows = this.#spans.map(([name, span, stop]) => {
+      stop();
+      // The timer's own millisecond is no lag.
+      const own = name === "late" ? 1 : 0;
+      const [median, p99, max] = [span.percentile(50), span.percentile(99), span.max].map((nanoseconds) =>
+        Math.max(0, nanoseconds / 1e6 - own),
+      );
+      return [name, { median, p99, max }];
+    });
+    return Object.fromEntries(rows);
+  }
+}
+
+/** @returns {[string, import("node:perf_hooks").Histogram, () => void][]} none where the system does not tell */
+function watchThread() {
+  if (!existsSync(schedstat)) return [];
+  const file = openSync(schedstat, "r");
   const text = Buffer.alloc(128);
   const now = () =>
     text
@@ -110,14 +140,14 @@ function watchThread() {
     for (const [i, span] of spans.entries()) span.record(Math.max(1, after[i] - before[i]));
     before = after;
   }, 1);
-  return () => {
+  const stop = () => {
     clearInterval(clock);
-    const [worked, waited] = spans.map((span) => {
-      const [median, p99] = [50, 99].map((share) => span.percentile(share) / 1e6);
-      return { median, p99, max: span.max / 1e6 };
-    });
-    return { worked, waited };
+    closeSync(file);
   };
+  return [
+    ["worked", spans[0], stop],
+    ["waited", spans[1], () => {}],
+  ];
 }
 
 /** Weights that know nothing, made by a process of their own, so that the server's has the model in one thread only. */
@@ -137,20 +167,20 @@ function weightsIn(folder) {
 
 function report(result) {
   if (values.json) return void console.log(JSON.stringify(result));
-  const { median, p99, max } = result.lag_milliseconds;
   const mib = result.rss_bytes.map((/** @type {number} */ bytes) => Math.round(bytes / 2 ** 20));
   console.log(result.machine);
   console.log(
     `${result.model}, ${result.precision}, ${result.clients} clients: ${result.images_per_second.toFixed(1)} images/s`,
   );
-  console.log(
-    `lag of the event loop: median ${median.toFixed(2)} ms, 99 % below ${p99.toFixed(2)} ms, at most ${max.toFixed(2)} ms`,
-  );
-  const { worked_milliseconds: worked, waited_milliseconds: waited } = result;
-  if (worked !== null)
-    console.log(
-      `of it the thread's own work at most ${worked.max.toFixed(2)} ms (99 % below ${worked.p99.toFixed(2)}), waiting for a core at most ${waited.max.toFixed(2)} ms (99 % below ${waited.p99.toFixed(2)})`,
-    );
+  const parts = { first: `until ${result.clients} answers`, rest: "after them" };
+  for (const [part, when] of Object.entries(parts))
+    for (const [name, { median, p99, max }] of Object.entries(result.lag_milliseconds[part] ?? {})) {
+      const what = { late: "lag of the event loop", worked: "work of its thread", waited: "its waiting for a core" }[
+        name
+      ];
+      const figures = `median ${median.toFixed(2)} ms, 99 % below ${p99.toFixed(2)} ms, at most ${max.toFixed(2)} ms`;
+      console.log(`${when}, ${what}: ${figures}`);
+    }
   console.log(`memory after each tenth of ${result.images} images, in MiB: ${mib.join(" ")}`);
 }
 

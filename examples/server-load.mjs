@@ -2,7 +2,9 @@
 // @ts-check
 // Sixteen clients, each of which sends its next image when it has its answer, and one that asks for /health all the
 // while: node examples/server-load.mjs http://127.0.0.1:8080 bird.jpg 20
+// One whose image is not taken tries again when the server says.
 import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
 
 const [address = "http://127.0.0.1:8080", file = "bird.jpg", requests = "20"] = process.argv.slice(2);
 const clients = 16;
@@ -19,14 +21,16 @@ async function timed(path, options, times) {
   const begin = performance.now();
   const response = await fetch(address + path, options);
   await response.arrayBuffer();
-  times.push(performance.now() - begin);
-  return response.status;
+  if (response.ok) times.push(performance.now() - begin);
+  return response;
 }
 
 async function client() {
-  for (let i = 0; i < Number(requests); i++) {
-    const status = await timed("/detect", { method: "POST", body: image }, detecting);
+  for (let left = Number(requests); left > 0; ) {
+    const { status, headers } = await timed("/detect", { method: "POST", body: image }, detecting);
     answers[status] = (answers[status] ?? 0) + 1;
+    if (status === 503) await wait(1000 * Number(headers.get("retry-after") ?? 1));
+    else left--;
   }
 }
 
@@ -35,7 +39,7 @@ let isOver = false;
 const all = Promise.all(Array.from({ length: clients }, client)).finally(() => (isOver = true));
 while (!isOver) {
   await timed("/health", {}, health);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await wait(20);
 }
 await all;
 const seconds = (performance.now() - begin) / 1000;

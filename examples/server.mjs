@@ -5,29 +5,65 @@
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { RFDETR, RfdetrError } from "rfdetr";
+import { PictureError, RFDETR, UsageError } from "rfdetr";
 
-const [weights = "nano", port = "8080"] = process.argv.slice(2);
+const [weights = "nano", port = "8080", most = "64"] = process.argv.slice(2);
+const megabytes = 20;
 const detector = await RFDETR.load(weights);
 const app = new Hono();
+/** Requests without an answer: each holds an image of up to 20 MB in memory. */
+let waiting = 0;
+let isClosing = false;
 
-app.get("/health", (context) => context.json({ model: detector.model, classes: detector.classNames }));
+app.use(async (context, next) => {
+  await next();
+  // A client that keeps its connection would hold up the end.
+  if (isClosing) context.header("connection", "close");
+});
 
-app.post("/detect", bodyLimit({ maxSize: 20 * 2 ** 20 }), async (context) => {
-  const threshold = Number(context.req.query("threshold") ?? 0.5);
-  try {
-    const image = await context.req.arrayBuffer();
-    // Bytes, never a path or an address from a stranger; nobody computes for a client that has gone.
-    return context.json(await detector.predict(image, { threshold, signal: context.req.raw.signal, transfer: true }));
-  } catch (error) {
-    if (context.req.raw.signal.aborted) return context.body(null, 408);
-    if (RfdetrError.is(error)) return context.json({ error: error.message }, 400);
-    throw error;
+app.get("/health", (context) =>
+  context.json({ model: detector.model, classes: detector.classNames, waiting }, isClosing ? 503 : 200),
+);
+
+app.post("/detect", async (context, next) => {
+  if (isClosing || waiting >= Number(most)) {
+    context.header("retry-after", "1");
+    return context.json({ error: isClosing ? "The server is closing" : `${waiting} images wait already` }, 503);
   }
+  waiting++;
+  try {
+    await next();
+  } finally {
+    waiting--;
+  }
+});
+
+const onError = (/** @type {import("hono").Context} */ context) =>
+  context.json({ error: `Expected an image of at most ${megabytes} MB` }, 413);
+
+app.post("/detect", bodyLimit({ maxSize: megabytes * 1e6, onError }), async (context) => {
+  const threshold = Number(context.req.query("threshold") ?? 0.5);
+  const image = await context.req.arrayBuffer();
+  // Bytes, never a path or an address from a stranger; nobody computes for a client that has gone.
+  const { signal } = context.req.raw;
+  return context.json(await detector.predict(image, { threshold, signal, transfer: true }));
+});
+
+app.onError((error, context) => {
+  if (context.req.raw.signal.aborted) return context.body(null, 408);
+  // What the client can mend.
+  if (error instanceof PictureError || error instanceof UsageError) return context.json({ error: error.message }, 400);
+  console.error(error);
+  return context.json({ error: "The server failed" }, 500);
 });
 
 const server = serve({ fetch: app.fetch, hostname: "127.0.0.1", port: Number(port) }, (address) =>
   console.log(`http://127.0.0.1:${address.port}`),
 );
+// What has begun is answered, for ten seconds at most.
 for (const signal of ["SIGINT", "SIGTERM"])
-  process.once(signal, () => server.close(() => detector.dispose().then(() => process.exit())));
+  process.once(signal, () => {
+    isClosing = true;
+    server.close(() => detector.dispose().then(() => process.exit()));
+    setTimeout(() => process.exit(1), 10_000).unref();
+  });

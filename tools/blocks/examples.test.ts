@@ -1,5 +1,6 @@
 // The programs in examples/, as their users start them, with a small model and few images.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   copyFileSync,
   existsSync,
@@ -10,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -88,14 +90,54 @@ describe("the examples", () => {
     expect(run("sweep.mjs", data, "tiny", "1", out, "1e-4,2e-4")).toBe(said);
   });
 
-  it("answer sixteen clients, and refuse what is no image", async () => {
-    const { child, line } = await start("server.mjs", weights, "0");
+  it("serve sixteen clients: what is no image, too large or too much is refused, and what has begun is answered", async () => {
+    const most = 8;
+    const { child, line, said } = await start("server.mjs", weights, "0", String(most));
     const picture = join(folder, "birds/valid", readdirSync(join(folder, "birds/valid"))[1] ?? "");
-    expect(JSON.parse(run("server-load.mjs", line, picture, "2"))).toMatchObject({ clients: 16, answers: { 200: 32 } });
-    const refused = await fetch(`${line}/detect`, { method: "POST", body: "no image" });
-    expect(refused.status).toBe(400);
-    expect(await refused.json()).toEqual({ error: expect.stringContaining("image") });
-    expect(await ended(child)).toBe(0);
+    const load = JSON.parse(run("server-load.mjs", line, picture, "2"));
+    expect(load).toMatchObject({ clients: 16, answers: { 200: 32 } });
+    expect(load.answers[503]).toBeGreaterThanOrEqual(16 - most);
+
+    const address = `${line}/detect`;
+    const post = (body: RequestInit["body"], query = "") => fetch(address + query, { method: "POST", body });
+    for (const [answer, status, error] of [
+      [await post("no image"), 400, /^Expected an image/],
+      [await post(new Uint8Array(0)), 400, /image/],
+      [await post(readFileSync(picture), "?threshold=high"), 400, /threshold/],
+      [await post(new Uint8Array(21e6)), 413, /at most 20 MB/],
+    ] as const)
+      expect([answer.status, await answer.json()]).toEqual([status, { error: expect.stringMatching(error) }]);
+
+    // Clients that send half of an image, and hold their places.
+    const half = () => {
+      const request = http.request(address, { method: "POST", headers: { "transfer-encoding": "chunked" } });
+      request.on("error", () => {}).write(readFileSync(picture).subarray(0, 300));
+      return request;
+    };
+    const waiting = async () => ((await (await fetch(`${line}/health`)).json()) as { waiting: number }).waiting;
+    const until = async (count: number) => {
+      for (let i = 0; i < 400 && (await waiting()) !== count; i++) await wait(20);
+      expect(await waiting(), said()).toBe(count);
+    };
+    const [last, ...gone] = Array.from({ length: most }, half);
+    await until(most);
+    const refused = await post(readFileSync(picture));
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+    for (const request of gone) request.destroy();
+    await until(1);
+
+    const answered = once(last, "response");
+    const over = ended(child);
+    const isOpen = () =>
+      fetch(`${line}/health`).then(
+        () => true,
+        () => false,
+      );
+    for (let i = 0; i < 400 && (await isOpen()); i++) await wait(20);
+    last.end(readFileSync(picture).subarray(300));
+    const [{ statusCode }] = await answered;
+    expect([statusCode, await over]).toEqual([200, 0]);
+    await expect(post(readFileSync(picture))).rejects.toThrow();
   });
 
   it("watch a folder, and wait for files that are still written", async () => {
