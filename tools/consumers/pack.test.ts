@@ -1,16 +1,19 @@
-// The tarballs that `npm run pack` makes.
+// The tarballs that `npm run pack` makes, and what `node tools/consumers/main.mjs` does with them as far as it needs no
+// network.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { root } from "../check/repository.mjs";
+import { forNode } from "./languages.mjs";
+import { run, tarballsIn, unpack } from "./project.mjs";
 
-const root = fileURLToPath(new URL("../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "pack-"));
 const platform = `${process.platform}-${process.arch}`;
 const tar = (...args: string[]): string => execFileSync("tar", args, { cwd: folder, encoding: "utf8" });
 const json = (tarball: string, file: string) => JSON.parse(tar("-xOzf", tarball, `package/${file}`));
+const tarballs = () => readdirSync(folder).filter((name) => name.endsWith(".tgz"));
 
 beforeAll(() => {
   execFileSync(process.execPath, [join(root, "tools/pack.mjs"), folder, "--platform", platform], {
@@ -21,7 +24,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 it("are one for each package, and one for this platform's addon", () => {
-  expect(readdirSync(folder).sort()).toEqual([
+  expect(tarballs().sort()).toEqual([
     "rfdetr-0.1.0.tgz",
     "rfdetr-amp-0.1.0.tgz",
     "rfdetr-torch-0.1.0.tgz",
@@ -30,7 +33,7 @@ it("are one for each package, and one for this platform's addon", () => {
 });
 
 it("run no script when they are installed, and hold no tests", () => {
-  for (const tarball of readdirSync(folder)) {
+  for (const tarball of tarballs()) {
     const { scripts = {} } = json(tarball, "package.json");
     expect(Object.keys(scripts).filter((name) => /install|prepare/.test(name))).toEqual([]);
     expect(
@@ -49,4 +52,17 @@ it("bring a prebuilt addon as an optional package for one platform, which loads 
   const { glibc } = json(tarball, "manifest.json");
   if (process.platform === "linux") expect(glibc.localeCompare("2.28", "en", { numeric: true })).toBeLessThanOrEqual(0);
   expect(tar("-tzf", tarball)).toContain("package/torch.node");
+});
+
+it("have the types that programs need, load from CommonJS, train, predict and export in a project of their own", async () => {
+  const project = join(folder, "a project");
+  unpack(project, tarballsIn(folder));
+  const rfdetr = (...words: string[]) =>
+    run(project, process.execPath, ["node_modules/rfdetr/bin/rfdetr.mjs", ...words]);
+  // Data need no libtorch.
+  const said = await rfdetr("data", "synth", "birds", "--images", "8", "--size", "64", "--classes", "2");
+  expect(said).toMatch(/^8 training/);
+  await rfdetr("setup");
+  const place = { scratch: folder, tarballs: [], project, data: join(project, "birds"), proved: true, tool: () => "" };
+  await forNode(place, "commonjs");
 });
