@@ -36,7 +36,8 @@ export abstract class TorchError extends Error {
 }
 
 /**
- * The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. What to do: run `npx rfdetr setup`.
+ * The compiled addon, or the libtorch that it needs, is missing or cannot be loaded. What to do: run
+ * `npx rfdetr setup`.
  */
 export class EngineError extends TorchError {
   readonly code = "ERR_ENGINE";
