@@ -114,12 +114,6 @@ struct Tile {
   int64_t vectors() const { return std::min<int64_t>((columns + lanes - 1) / lanes, tile_vectors); }
 };
 
-/// A value as the output keeps it.
-template <class T>
-ALWAYS_INLINE Vector as_kept(Vector value) {
-  return sizeof(T) == sizeof(Bf16) ? round_to_bf16(value) : value;
-}
-
 /// ReLU or GELU of a value as the output keeps it. ReLU of NaN is NaN.
 ALWAYS_INLINE Vector activate(Activation activation, Vector value) {
   return activation == Activation::gelu ? gelu(value) : maximum(zeros(), value);
@@ -128,43 +122,69 @@ ALWAYS_INLINE Vector differentiate(Activation activation, Vector gradient, Vecto
   return activation == Activation::gelu ? gradient * gelu_derivative(at) : select(at <= 0.0f, zeros(), gradient);
 }
 
-/// Runs the epilogue on `sums` [rows × lanes·vectors], which are in memory, because it needs the registers.
-template <class T>
-void write_tile(const float* sums, const Output& output, const Tile& tile) {
+/// Writes the sums, with bias, from the registers; a generic loop over sums in memory costs a tenth of a product. They
+/// go to where the epilogue keeps them before an activation. `full`: all columns of the tile are in the output.
+template <class T, bool full, int R, int V>
+ALWAYS_INLINE void write_tile(Vector (&sums)[R][V], const Output& output, const Tile& tile) {
   const Epilogue& epilogue = output.epilogue;
-  const int64_t vectors = tile.vectors();
+  const int64_t first = tile.row * output.stride + tile.column;
+  const auto count = [&](int v) { return full ? lanes : tile.columns - lanes * v; };
+  const auto each = [&](auto&& body) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v)
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) body(sums[r][v], r * output.stride + lanes * v, v);
+  };
+  if (epilogue.bias) {
+    Vector bias[V];
+    for (int v = 0; v < V; ++v) bias[v] = load_first(epilogue.bias + tile.column + lanes * v, count(v));
+    each([&](Vector& sum, int64_t, int v) { sum += bias[v]; });
+  }
+  if (epilogue.accumulate) {
+    const T* const before = static_cast<const T*>(output.data) + first;
+    each([&](Vector& sum, int64_t place, int v) { sum += load_first(before + place, count(v)); });
+  }
+  T* const to = static_cast<T*>(epilogue.pre_activation ? epilogue.pre_activation : output.data) + first;
+  each([&](const Vector& sum, int64_t place, int v) { store_first(to + place, count(v), sum); });
+}
+
+/// Applies the activation, or its derivative, to what write_tile() wrote: to values as the output keeps them.
+template <class T>
+void activate_tile(const Output& output, const Tile& tile) {
+  const Epilogue& epilogue = output.epilogue;
   for (int64_t r = 0; r < tile.rows; ++r) {
     const int64_t first = (tile.row + r) * output.stride + tile.column;
-    for (int64_t v = 0; v < vectors; ++v) {
-      const int64_t count = tile.columns - lanes * v, place = first + lanes * v;
-      T* const to = static_cast<T*>(output.data) + place;
-      Vector value = load(sums + (r * vectors + v) * lanes);
-      if (epilogue.bias) value += load_first(epilogue.bias + tile.column + lanes * v, count);
-      if (epilogue.accumulate) value += load_first(to, count);
-      if (epilogue.pre_activation) store_first(static_cast<T*>(epilogue.pre_activation) + place, count, value);
-      if (epilogue.activation != Activation::none) value = activate(epilogue.activation, as_kept<T>(value));
+    T* const to = static_cast<T*>(output.data) + first;
+    const T* const from = epilogue.pre_activation ? static_cast<const T*>(epilogue.pre_activation) + first : to;
+    for (int64_t c = 0; c < tile.columns; c += lanes) {
+      const int64_t count = tile.columns - c;
+      Vector value = load_first(from + c, count);
+      if (epilogue.activation != Activation::none) value = activate(epilogue.activation, value);
       if (epilogue.derivative_of != Activation::none)
-        value = differentiate(epilogue.derivative_of, as_kept<T>(value),
-                              load_first(static_cast<const T*>(epilogue.derivative_at) + place, count));
-      store_first(to, count, value);
+        value = differentiate(epilogue.derivative_of, value,
+                              load_first(static_cast<const T*>(epilogue.derivative_at) + first + c, count));
+      store_first(to + c, count, value);
     }
   }
 }
 
-template <int R, int V>
+template <class T, int R, int V>
 void multiply_tile(const Left& left, const float* right, int64_t depth, const Output& output, const Tile& tile) {
   Vector sums[R][V] = {};
   multiply_add<R, V>(left, {right, right_width}, depth, sums);
-  alignas(64) float stored[R * V * lanes];
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < V; ++v) store(stored + (r * V + v) * lanes, sums[r][v]);
-  output.is_bf16 ? write_tile<Bf16>(stored, output, tile) : write_tile<float>(stored, output, tile);
+  tile.columns == V* lanes ? write_tile<T, true>(sums, output, tile) : write_tile<T, false>(sums, output, tile);
+  const Epilogue& epilogue = output.epilogue;
+  if (epilogue.activation != Activation::none || epilogue.derivative_of != Activation::none)
+    activate_tile<T>(output, tile);
 }
 
 /// One tile of the output = left · one panel of the right operand.
 void multiply_tile(const Left& left, const float* right, int64_t depth, const Output& output, const Tile& tile) {
   with_constant<tile_vectors>(tile.vectors(), [&]<int V>() {
-    with_constant<tile_rows>(tile.rows, [&]<int R>() { multiply_tile<R, V>(left, right, depth, output, tile); });
+    with_constant<tile_rows>(tile.rows, [&]<int R>() {
+      output.is_bf16 ? multiply_tile<Bf16, R, V>(left, right, depth, output, tile)
+                     : multiply_tile<float, R, V>(left, right, depth, output, tile);
+    });
   });
 }
 
