@@ -75,8 +75,9 @@ describe("rfdetr::attention", () => {
           const products = (gradient.double().norm().item() * c.magnitude * c.magnitude) / Math.sqrt(c.width);
           // 2⁻¹⁶ between the roundings of the two dtypes, and 2³ for the roundings of sums.
           const rounding = c.dtype === "float32" ? 2 ** -13 : 1;
-          // Scores are about as large as the square of the magnitude. Their own rounding is an error of the weights.
-          const scoreRounding = c.magnitude ** 2 * 2 ** -22;
+          // A score and its product with log2 e are rounded: an error of the weights that grows with the score.
+          const scores = ops.einsum("bqhw,bkhw->bhqk", inputs.slice(0, 2));
+          const scoreRounding = scores.abs().max().item() * Math.abs(scale) * 2 ** -22;
           fused.forEach((value, i) => {
             expect(value.dtype).toBe(c.dtype);
             const floor = i === 1 || i === 2 ? products : 1e-3;
