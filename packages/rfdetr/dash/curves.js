@@ -210,6 +210,15 @@ export class EpochStore {
   }
 }
 
+/** @type {Line[]} */
+const lossLines = [
+  { label: "validation", color: "--second", dash: [5, 3] },
+  { label: "training", color: "--accent" },
+];
+
+/** Figures that callbacks record: `NAME/figure`. The run's own have one of these names. */
+const isOwnFigure = (/** @type {string} */ name) => /^(?!train\/|val\/)[^/]+\//.test(name);
+
 /** The curves of one run. */
 export class Curves {
   #steps = new StepStore();
@@ -243,6 +252,8 @@ export class Curves {
     ],
     { x: "Epoch" },
   );
+  /** Charts by epoch that only some runs have, by title. @type {Map<string, Chart>} */
+  #further = new Map();
   #norm = new Chart("Gradient norm, before clipping", [{ label: "norm", color: "--accent" }], {
     sync: "step",
     log: true,
@@ -292,9 +303,29 @@ export class Curves {
         epoch,
         ...["loss_ce", "loss_bbox", "loss_giou"].map((name) => this.#epochs.column(`train/${name}`)),
       ]);
+      const losses = [this.#epochs.column("val/loss"), this.#epochs.column("train/loss")];
+      this.#showFurther("Loss by epoch", lossLines, losses, this.#loss);
+      for (const name of Object.keys(this.#epochs.columns).filter(isOwnFigure))
+        this.#showFurther(name, [{ label: name, color: "--accent" }], [this.#epochs.column(name)]);
     }
     if (wanted.steps !== this.#versions.steps && (await this.#steps.fetch(this.run))) this.#showSteps();
     this.#versions = wanted;
+  }
+
+  /**
+   * Shows a chart once its first line has a value.
+   * @param {string} title @param {Line[]} lines @param {Column[]} columns @param {Chart} [before] default: the last
+   */
+  #showFurther(title, lines, columns, before) {
+    let chart = this.#further.get(title);
+    if (chart === undefined) {
+      if (columns[0].every((value) => value === null)) return;
+      chart = new Chart(title, lines, { x: "Epoch", across: true });
+      this.#further.set(title, chart);
+      if (before === undefined) this.element.append(chart.element);
+      else before.element.after(chart.element);
+    }
+    chart.show([this.#epochs.column("epoch"), ...columns]);
   }
 
   #showSteps() {

@@ -1,5 +1,5 @@
 // The page in a real browser.
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -15,6 +15,12 @@ import { type Dash, startDash } from "./server.js";
 
 const hostile = '<img src=x onerror="document.title=1">';
 const planted = "transformer.decoder.layers.1.linear1";
+
+/** @param figures the cells of an epoch */
+function addColumns(file: string, names: string, figures: (epoch: number) => string): void {
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  writeFileSync(file, `${lines.map((line, i) => `${line},${i === 0 ? names : figures(i)}`).join("\n")}\n`);
+}
 
 describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium}`, () => {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "dash-")));
@@ -40,6 +46,7 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     const growing = { path: planted, everySteps: 100 };
     writeExampleRun(join(runs, "planted"), { steps: 1000, growing, data, evaluation, classes: [hostile, "plane"] });
     writeExampleRun(join(runs, "other"), { steps: 300, seed: 2, settings: { lr: 3e-4 }, summary: null });
+    addColumns(join(runs, "other", "metrics.csv"), "val/loss,birds/seen", (epoch) => `${9 - epoch},${10 * epoch}`);
     writeExampleRun(join(runs, "twins"), { steps: 120, hosts: [hostile, "oak"] });
     dash = await startDash({ folder: runs, port: 0 });
     browser = await startChromium();
@@ -136,6 +143,23 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     await chart.locator("summary").click();
     expect(await chart.locator(".as-table tbody tr").first().textContent()).toMatch(/^200\.\d+/);
     expect(await page.locator(".chart canvas").count()).toBe(await page.locator(".chart:not(.empty) summary").count());
+    await page.close();
+  });
+
+  it("has curves of the validation loss and of figures that callbacks record, where a run has them", async () => {
+    const page = await open("Curves");
+    const [losses, seen] = ["Loss by epoch", "birds/seen"].map((title) => page.locator(".chart", { hasText: title }));
+    await page.locator(".uplot").nth(2).waitFor();
+    expect([await losses.count(), await seen.count()]).toEqual([0, 0]);
+    await page.getByRole("link", { name: "all runs" }).click();
+    await page.getByRole("link", { name: "other" }).click();
+    for (const chart of [losses, seen]) await chart.locator(".uplot").waitFor();
+    expect(await losses.locator("figcaption").textContent()).toBe("Loss by epochvalidationtraining");
+    await losses.locator("summary").click();
+    const validation = await losses.locator(".as-table tbody td:nth-child(2)").allTextContents();
+    expect(validation).toEqual(["3", "4", "5", "6", "7", "8"]);
+    await seen.locator("summary").click();
+    expect(await seen.locator(".as-table tbody td").last().textContent()).toBe("10");
     await page.close();
   });
 
