@@ -71,7 +71,8 @@ export async function checkDataset(data: string, options: CheckOptions = {}): Pr
 export async function fullReport(listing: DatasetListing, options: CheckOptions): Promise<CheckReport> {
   const report = reportOf(listing);
   report.findings.push(...qualityFindings(listing, options.limits ?? published));
-  if (options.decode ?? true) report.findings.push(...(await duplicateFindings(listing, options)));
+  const { signal, onProgress, decode = true } = options;
+  if (decode) report.findings.push(...(await duplicateFindings(listing, { signal, onProgress })));
   return report;
 }
 
