@@ -11,7 +11,7 @@ import { builtFor, checkCompiler, installAddon } from "./install.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
 import { explained, SetupError, say } from "./report.mjs";
-import { fingerprint, Stamps } from "./stamp.mjs";
+import { contentPrint, fingerprint, Stamps } from "./stamp.mjs";
 
 export const root = resolve(torch, "../..");
 /** An installed package has no TypeScript sources: it is built, and its npm packages are there. */
@@ -21,6 +21,8 @@ const build = join(torch, "build");
 const notes = isCheckout ? join(root, ".cache") : build;
 const stampFile = join(notes, "setup.json");
 const addon = join(build, "torch.node");
+
+const addonPrint = isCheckout ? fingerprint : contentPrint;
 
 /** @typedef {{libtorch?: string, cuda?: boolean, noPrebuilt?: boolean}} Options */
 
@@ -34,7 +36,7 @@ const prints = {
   // The choice of libtorch is part of it: another engine is another addon.
   addon: (/** @type {Options} */ options) => {
     const chosen = chosenLibtorch(options.libtorch);
-    return fingerprint(
+    return addonPrint(
       [join(torch, "native")],
       chosen === "" ? "" : (rootOf(chosen) ?? chosen),
       // A libtorch that is chosen has CUDA or not, whatever a command asks for.
@@ -44,7 +46,7 @@ const prints = {
     );
   },
   // One that was cut off since then is made again.
-  file: () => fingerprint([addon]),
+  file: () => addonPrint([addon]),
   build: () =>
     fingerprint([
       ...packages.flatMap((name) => [

@@ -19,7 +19,7 @@ import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
 import { pythonTorch, pythonWithPip } from "./python.mjs";
 import { explained, SetupError } from "./report.mjs";
-import { fingerprint, Stamps } from "./stamp.mjs";
+import { contentPrint, fingerprint, Stamps } from "./stamp.mjs";
 import { checkHash, downloadWheel, parseRecord, unpackWheel } from "./wheel.mjs";
 import { openEntry, readDirectory } from "./zip.mjs";
 
@@ -207,6 +207,11 @@ describe("stamps and lock", () => {
     expect(fingerprint([file])).toBe(before);
     writeFileSync(file, "22");
     expect(fingerprint([file])).not.toBe(before);
+    const content = contentPrint([file], "x");
+    utimesSync(file, 0, 0);
+    expect(contentPrint([file], "x")).toBe(content);
+    writeFileSync(file, "33");
+    expect(contentPrint([file], "x")).not.toBe(content);
     const path = join(folder, "stamps.json");
     new Stamps(path).set("a", "1");
     expect(new Stamps(path).fits("a", "1", file)).toBe(true);

@@ -4,15 +4,25 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync,
 import { dirname, join } from "node:path";
 
 /**
- * Fingerprint of files by path, size and time of change: cheap enough for every start. @param {string[]} paths files or
- * folders
+ * Fingerprint of files by path, size and time of change: cheap enough for every start of a checkout.
+ * @param {string[]} paths files or folders
  */
-export function fingerprint(paths, ...more) {
+export const fingerprint = (paths, ...more) =>
+  printOf(paths, more, (path, stat) => `${path} ${stat.size} ${stat.mtimeMs}`);
+
+/**
+ * Fingerprint of files by what is in them, for the few of an installed package: those who copy it, and layers of
+ * container images, keep no exact times. @param {string[]} paths files or folders
+ */
+export const contentPrint = (paths, ...more) => printOf(paths, more, (path) => readFileSync(path));
+
+/** @param {(path: string, stat: import("node:fs").Stats) => string | Buffer} ofFile */
+function printOf(paths, more, ofFile) {
   const hash = createHash("sha256").update(JSON.stringify(more));
   const add = (path) => {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) hash.update(`${path} missing`);
-    else if (!stat.isDirectory()) hash.update(`${path} ${stat.size} ${stat.mtimeMs}`);
+    else if (!stat.isDirectory()) hash.update(ofFile(path, stat));
     else
       for (const name of readdirSync(path).sort())
         if (name !== "node_modules" && name !== "dist" && name !== "build") add(join(path, name));
