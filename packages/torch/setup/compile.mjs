@@ -26,8 +26,8 @@ export function compilersFor(platform = platformHere) {
 }
 
 /**
- * Whether a compiler takes a flag, and a text if one is given. It only reads it: Zig leaves a file where it is asked for
- * its version. @param {Command} compiler @param {string} flag
+ * Whether a compiler takes a flag, and a text if one is given. It only reads it: Zig leaves a file where it is asked
+ * for its version. @param {Command} compiler @param {string} flag
  */
 export const accepts = ([program, ...args], flag, input = "") =>
   spawnSync(program, [...args, flag, "-x", "c++", "-E", "-"], { input, stdio: ["pipe", "ignore", "ignore"] }).status ===

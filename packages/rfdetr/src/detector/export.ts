@@ -83,7 +83,10 @@ export async function exportDetector(held: HeldModel, options: DetectorExportOpt
   const write = (images?: string): Promise<ExportResult> =>
     exportInThread(
       {
-        ...{ weights, batch, precision, classNumbering },
+        weights,
+        batch,
+        precision,
+        classNumbering,
         out: out ?? defaultOut(weights, { precision, ...rest }),
         training: trainedPrecision(weights),
         ...rest,

@@ -57,7 +57,8 @@ export async function resumeTraining(run: string, options: ResumeOptions): Promi
   // Other ranks take the settings of rank 0, which has the folder.
   const isOther = (readPlace(process.env, 1, processes)?.place.rank ?? 0) > 0;
   return startReported(isOther ? null : resumeConfig(run), {
-    ...{ resume: run, changes },
+    resume: run,
+    changes,
     ...dataGiven(data),
     ...(processes === undefined ? {} : { processes }),
     ...(maxRestarts === undefined ? {} : { maxRestarts }),

@@ -62,9 +62,14 @@ export function scoredImage(
   const [height, width] = batch.origSizes[i];
   const { kept, dropped } = finiteDetections(detections);
   const image = {
-    ...{ id: batch.imageIds[i], file: batch.files?.[i], width, height, brightness: brightnessOf(batch, i) },
+    id: batch.imageIds[i],
+    file: batch.files?.[i],
+    width,
+    height,
+    brightness: brightnessOf(batch, i),
     dataset: batch.datasets?.[i],
-    ...{ gt: batch.truths[i], detections: change(kept) },
+    gt: batch.truths[i],
+    detections: change(kept),
   };
   return { image, dropped };
 }

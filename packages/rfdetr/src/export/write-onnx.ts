@@ -121,7 +121,8 @@ function graphFields(graph: Graph, also: readonly Value[]): Uint8Array {
 
 function nodeFields({ name, op, inputs, outputs, attributes }: GraphNode): object {
   return {
-    ...{ name, opType: op },
+    name,
+    opType: op,
     input: inputs.map((value) => value?.name ?? ""),
     output: outputs.map((value) => value.name),
     attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),

@@ -50,7 +50,9 @@ export function reportFigures({ out, bytes, runs }: WrittenReport): ReportFigure
   if (runs.length === 1) return { out, bytes, runs: each };
   const facts = [...resultFacts, ...numericsFacts].map((fact) => ({ name: fact.name, ...compared(fact, runs) }));
   return {
-    ...{ out, bytes, runs: each },
+    out,
+    bytes,
+    runs: each,
     figures: facts.filter(({ values }) => values.some((value) => value !== null)),
     settings: Object.fromEntries(
       differingSettings(runs).map(({ name, values }) => [name, values.map((value) => value ?? null)]),

@@ -12,13 +12,13 @@ import type { MicroBatch } from "../train/step/step-parts.js";
 import { type MissingWeights, missingWeights } from "../weights/published/published-weights.js";
 import type { StartEvent } from "./files/events.js";
 import { RunDirectory } from "./files/run-directory.js";
+import { whoTrains } from "./launch/who-trains.js";
 import { startEvent } from "./make-events.js";
 import { Ranks } from "./ranks/ranks.js";
 import { Team } from "./ranks/team.js";
 import { prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
-import { whoTrains } from "./train-run.js";
 
 /** What a run would be, and what its first step took. Sizes in bytes. */
 export interface DryRun {

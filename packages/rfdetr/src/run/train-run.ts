@@ -1,18 +1,19 @@
 // A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work, or
 // several processes.
-import { formatBytes } from "@rfdetr/amp/text";
 import type { GivenData } from "../data/own/data-path.js";
 import type { TrainSettings } from "../settings/settings.js";
-import { CheckpointError, InternalError, UsageError } from "../support/errors.js";
+import { InternalError, UsageError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/machine/openmp.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control/control.js";
 import { type StopSignal, StopWish } from "./control/stop-wish.js";
+import { downloading } from "./downloading.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { gathering } from "./gathering.js";
 import { trainInProcesses } from "./launch/launcher.js";
-import { type RankPlace, readPlace } from "./launch/place.js";
+import type { RankPlace } from "./launch/place.js";
 import { trainingRank } from "./launch/rank-process.js";
 import { checkProcesses } from "./launch/shares.js";
+import { whoTrains } from "./launch/who-trains.js";
 import type { ResumeChanges } from "./session/resume.js";
 import { trainInThread } from "./training-thread.js";
 
@@ -148,7 +149,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
         data === undefined ? {} : { datasetDir: await gathering(data, { settings, resume, stop, emit }) };
       const complete = settings === null ? null : { ...settings, ...gathered };
       const request = {
-        settings: isNew ? await withWeights(complete as TrainSettings, stop, emit) : complete,
+        settings: isNew ? await downloading(complete as TrainSettings, stop, emit) : complete,
         resume,
         changes: { ...options.changes, ...(resume === null ? {} : gathered) },
       };
@@ -160,7 +161,10 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
       return trainInProcesses({
         request: { ...request, settings: given },
         program: trainingRank(),
-        ...{ processes, maxRestarts, stop, emit },
+        processes,
+        maxRestarts,
+        stop,
+        emit,
       });
     };
     // Only rank 0 has the files of the run.
@@ -252,66 +256,4 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     this.#failure = failure;
     this.#wake?.();
   }
-}
-
-/** Milliseconds between two events about a download. */
-const downloadEvery = 1000;
-
-/**
- * The settings with the path of the weights. Published ones are downloaded in sight of who reads the events.
- * @throws CheckpointError if they cannot be had, or the run is stopped meanwhile
- */
-async function withWeights(
-  settings: TrainSettings,
-  stop: StopWish,
-  emit: (event: TrainEvent) => void,
-): Promise<TrainSettings> {
-  if (settings.weights === null) return settings;
-  const { fetchWeights } = await import("./fetch-weights.js");
-  const stopped = new AbortController();
-  const abort = () =>
-    stopped.abort(new CheckpointError("The download of the weights was stopped: the next one goes on from there"));
-  const off = stop.onAsk(abort);
-  if (stop.asked) abort();
-  let told = Number.NEGATIVE_INFINITY;
-  try {
-    return await fetchWeights(settings, {
-      signal: stopped.signal,
-      progress: (done, total) => {
-        if (performance.now() - told < downloadEvery && done !== total) return;
-        told = performance.now();
-        const share = total === null ? "" : ` of ${formatBytes(total)}`;
-        emit({ type: "preparing", what: `downloading the weights of ${settings.model}: ${formatBytes(done)}${share}` });
-      },
-    });
-  } finally {
-    off();
-  }
-}
-
-/** How many processes are to be started, or the place that this one has already. @throws UsageError */
-export function whoTrains(
-  settings: TrainSettings | null,
-  { processes, resume = null, maxRestarts = 0 }: TrainRunOptions,
-): { processes: number; place: RankPlace | null } {
-  const wanted = processes ?? settings?.processes ?? 1;
-  const place = readPlace(process.env, settings?.processTimeout ?? 600, wanted)?.place ?? null;
-  if (maxRestarts > 0 && place !== null)
-    throw new UsageError(`Expected no restarts under a launcher but received ${maxRestarts}`, {
-      hint: "Leave them out: the launcher starts processes anew, as torchrun does with an option of its own",
-    });
-  if (maxRestarts > 0 && wanted === 1)
-    throw new UsageError(`Expected several processes with restarts but received one process and ${maxRestarts}`, {
-      hint: "Leave the restarts out, or train with more `processes`",
-    });
-  if (place === null) {
-    checkProcesses(wanted);
-    return { processes: wanted, place };
-  }
-  if (resume === null && settings !== null && settings.processes !== place.size)
-    throw new UsageError(
-      `Expected ${place.size} for processes, as the launcher has started, but received ${settings?.processes ?? 1}`,
-      { hint: "Leave it out: the launcher says how many processes there are" },
-    );
-  return { processes: place.size, place };
 }

@@ -56,7 +56,8 @@ async function writePage(
   if (out === undefined) throw new UsageError("Expected a folder for the page but received none: give one with --out");
   const { writeDemoPage } = await import("../../onnx/demo-page.js");
   const bytes = writeDemoPage({
-    ...{ file, out },
+    file,
+    out,
     ...(gatherForm === undefined ? {} : { gatherForm }),
     ...(example === undefined ? {} : { examples: example }),
     ...(title === undefined ? {} : { title }),

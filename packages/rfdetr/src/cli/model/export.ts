@@ -84,8 +84,14 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   const out = flags.out ?? defaultOut(weights, { precision, gridSample: flags.gridsample });
   const { classNumbering, warn = (message) => console.warning(message) } = reading(console, flags);
   const options: ThreadOptions = {
-    ...{ weights, precision, batch, split, out, classNumbering },
-    ...{ gridSample: flags.gridsample, report: flags.report },
+    weights,
+    precision,
+    batch,
+    split,
+    out,
+    classNumbering,
+    gridSample: flags.gridsample,
+    report: flags.report,
     ...(resolution === undefined ? {} : { resolution }),
     ...(flags.data === undefined ? {} : { data: flags.data }),
     training: trainedPrecision(weights),
@@ -118,7 +124,12 @@ function show(console: Console, result: ExportResult, data?: string): void {
   const { out, opset, precision, bytes, nodes, islands, proof, drift } = result;
   if (console.json)
     console.data({
-      ...{ out, opset, precision, bytes, nodes, islands },
+      out,
+      opset,
+      precision,
+      bytes,
+      nodes,
+      islands,
       images: proof?.images ?? 0,
       max_box_error_px: proof?.max_box_error_px ?? null,
       max_score_error: proof?.max_score_error ?? null,

@@ -209,7 +209,10 @@ async function predictFrames(
   const { concludeVideos, openVideoOutput, predictVideos } = await import("./predict-videos.js");
   const writes = flags.out !== undefined || !console.json;
   const task = {
-    ...{ out: flags.out ?? null, writes, draw: flags.draw && writes, track: flags.track ?? false },
+    out: flags.out ?? null,
+    writes,
+    draw: flags.draw && writes,
+    track: flags.track ?? false,
     frames: {
       ...(flags.every === undefined ? {} : { every: positiveInteger("every", flags.every) }),
       ...(flags.start === undefined ? {} : { start: seconds("start", flags.start) }),

@@ -22,7 +22,10 @@ export function evaluationJson(summary: CocoSummary, details: EvaluationDetails,
     }),
     precision: origin.precision,
     ...(datasets === undefined ? {} : { datasets }),
-    ...{ best_threshold, sizes, properties, errors },
+    best_threshold,
+    sizes,
+    properties,
+    errors,
   };
 }
 

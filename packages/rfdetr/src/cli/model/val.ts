@@ -122,7 +122,9 @@ async function valWeights(console: Console, flags: ValFlags): Promise<Evaluated>
   let leftOut = 0;
   const file = await weightsPath(console, weights);
   const asked = {
-    ...{ data, split, batch },
+    data,
+    split,
+    batch,
     antialias: flags.antialias,
     autoOrient: flags.autoOrient,
     onBadImage: (message: string) => {

@@ -172,7 +172,7 @@ describe("a request that changes a run", () => {
     const good = { cookie, origin: origin(), "x-rfdetr-key": key };
     expect((await post(good, " ".repeat(5000))).status).toBe(413);
     for (const body of ["", "[]", "{}", '{"command":"rm"}', '{"command":"override","pattern":"x","rule":"fp4"}'])
-      expect(JSON.parse((await post(good, body)).body).error).toMatch(/Expected command to a run/);
+      expect(JSON.parse((await post(good, body)).body).error).toMatch(/Expected a command to a run/);
   });
 });
 

@@ -70,15 +70,25 @@ export function watchedSteps(
   const [forward, gradient] = [bySpan(spans, "forward"), bySpan(spans, "gradient")];
   const faults: Fault[] = [
     ...overflows.entries.map(({ step, module, operator, phase, scale, files, advice }) => ({
-      ...{ kind: "overflow" as const, step, module, operator, phase, scale, advice },
+      kind: "overflow" as const,
+      step,
+      module,
+      operator,
+      phase,
+      scale,
+      advice,
       images: files.map((file) => ({ file, image: names.name(file) })),
     })),
     ...rollbacks.entries.map(({ step, to_step, fault }) => ({
-      ...{ kind: "rollback" as const, step, ...nothing },
+      kind: "rollback" as const,
+      step,
+      ...nothing,
       advice: [`The run went back to step ${to_step}${fault === null ? "" : `: ${fault}`}`],
     })),
     ...controls.entries.map(({ step, command, pattern, rule, by }) => ({
-      ...{ kind: "control" as const, step, ...nothing },
+      kind: "control" as const,
+      step,
+      ...nothing,
       advice: [
         `${command === "override" ? `From the next step on, the rule of ${pattern} is ${rule}` : said[command]}, ${askedBy[by] ?? "as it was asked"}`,
       ],
@@ -93,7 +103,12 @@ export function watchedSteps(
     modules: [...paths].map((path) => ({ path, forward: seriesOf(forward, path), gradient: seriesOf(gradient, path) })),
     faults: faults.sort((a, b) => a.step - b.step),
     forecasts: (latest?.forecasts ?? []).map(({ path, side, dtype, headroom, bits_per_step, steps, basis }) => ({
-      ...{ path, side, dtype, headroom, bitsPerStep: bits_per_step, steps },
+      path,
+      side,
+      dtype,
+      headroom,
+      bitsPerStep: bits_per_step,
+      steps,
       basis: { first: basis.first, records: basis.records },
     })),
     header:

@@ -17,9 +17,17 @@ export function evaluationOf({ evaluation, details, config }: RunRecord, names: 
       ? null
       : names.name(file, width === null || height === null ? null : { width, height });
   return {
-    ...{ origin: details?.origin ?? null, AP, AP50, threshold: details?.best_threshold.threshold ?? null },
+    origin: details?.origin ?? null,
+    AP,
+    AP50,
+    threshold: details?.best_threshold.threshold ?? null,
     classes: classes.map(({ class_name: name, instances, AP, AP50, best = null }, label) => ({
-      ...{ name, color: colors[label], instances, AP, AP50, best },
+      name,
+      color: colors[label],
+      instances,
+      AP,
+      AP50,
+      best,
     })),
     images: (details?.images_shown ?? []).map((image) => {
       const { file, width, height, worst, truths, detections } = image;

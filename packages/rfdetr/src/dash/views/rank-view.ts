@@ -16,7 +16,12 @@ export function rankView(summary: RankSummary | null): RankView | null {
     sentences: rankSentences(summary),
     slow: slowRank(summary)?.rank ?? null,
     ranks: ranks.map(({ rank, host, work, load, wait, gradNorm }) => ({
-      ...{ rank, host, work: brief(work), load: brief(load), wait: brief(wait), gradNorm: brief(gradNorm) },
+      rank,
+      host,
+      work: brief(work),
+      load: brief(load),
+      wait: brief(wait),
+      gradNorm: brief(gradNorm),
     })),
     labels: ranks.length <= mostCurves ? each.map((rank) => `rank ${rank}`) : each,
     step: points.last,

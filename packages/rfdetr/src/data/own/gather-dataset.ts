@@ -318,8 +318,12 @@ function cocoOf(rows: readonly StoredRow[], classNames: readonly string[], split
       const bbox = [left, top, right - left, bottom - top];
       const category_id = labelOf(label, row);
       annotations.push({
-        ...{ id: annotations.length, image_id: row, category_id, bbox },
-        ...{ area: bbox[2] * bbox[3], iscrowd: crowd ? 1 : 0 },
+        id: annotations.length,
+        image_id: row,
+        category_id,
+        bbox,
+        area: bbox[2] * bbox[3],
+        iscrowd: crowd ? 1 : 0,
       });
     }
   });

@@ -60,7 +60,11 @@ export function shownImages(evaluator: CocoEvaluator, diagnosis: Diagnosis): Ima
     const { id, file = null, width = null, height = null } = evaluator.image(image);
     const own = truthRows.get(image) ?? [];
     return {
-      ...{ id, file, width, height, worst },
+      id,
+      file,
+      width,
+      height,
+      worst,
       truths: own.map((row) => ({
         box: cornersOf(diagnosis.truths, row),
         label: diagnosis.truths.label[row],

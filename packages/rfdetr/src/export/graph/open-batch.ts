@@ -43,7 +43,8 @@ export function openBatch(first: Trace, second: Trace, sizes: readonly [number, 
     };
   });
   return {
-    ...{ images, calls },
+    images,
+    calls,
     boxes: tensor(first.boxes, second.boxes, "the boxes"),
     logits: tensor(first.logits, second.logits, "the logits"),
   };

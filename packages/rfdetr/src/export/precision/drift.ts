@@ -102,13 +102,18 @@ export async function measureDrift(model: RFDETRModel, options: DriftOptions): P
     const source = forms.get(from);
     forms.set(name, form);
     described.push({
-      ...{ name, AP: form.AP, milliseconds: median(milliseconds), bytes: running.bytes },
+      name,
+      AP: form.AP,
+      milliseconds: median(milliseconds),
+      bytes: running.bytes,
       error: first === undefined ? null : withoutPairs(formError(first, form, threshold)),
       hop: source === undefined ? null : { from, ...withoutPairs(formError(source, form, threshold)) },
     });
   }
   return {
-    ...{ images: pictures.length, threshold, forms: described },
+    images: pictures.length,
+    threshold,
+    forms: described,
     detections: detectionsOf(forms, pictures, options.classNames),
     missing: [
       ...(hasWasm() ? [] : ["WebAssembly has no row: run npm install onnxruntime-web."]),
@@ -186,7 +191,8 @@ function detectionsOf(
     found.map(({ label, score, box }, i) => ({
       image: pictures[image].batch.imageIds[pictures[image].index],
       class: classNames[label] ?? `class ${label}`,
-      ...{ box, score },
+      box,
+      score,
       forms: Object.fromEntries(
         [...pairs].map(([name, all]) => {
           const { other, boxPx } = all[image][i];

@@ -48,7 +48,10 @@ async function* drawn([height, width]: readonly [number, number]): AsyncGenerato
   for (const seed of drawnSeeds)
     yield {
       images: goldenPixels(seed, height, width),
-      ...{ height, width, imageIds: [seed], origSizes: [[height, width]] },
+      height,
+      width,
+      imageIds: [seed],
+      origSizes: [[height, width]],
       truths: [],
     };
 }

@@ -1,13 +1,13 @@
 // The ways to evaluate in low precision, side by side: what each does to boxes, scores, AP and the outputs of norms.
 
-import { type Autocast, compareModules, type ModuleError, type Precision } from "@rfdetr/amp";
+import { Autocast, compareModules, defaultPolicy, type ModuleError, type Policy, type Precision } from "@rfdetr/amp";
 import { keep, nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import { CocoEvaluator } from "../../eval/coco/coco.js";
 import { outputsOf, scoreBatch } from "../../eval/evaluate.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { inFloat32, type Outputs } from "../../model/outputs.js";
-import { convertedAutocast, fp16EvalAutocast, modelAutocast } from "../../model/precision/precision.js";
+import { fp16EvalAutocast, modelAutocast } from "../../model/precision/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { median } from "../../support/statistics.js";
 import { agreement, type Disagreement } from "./agreement.js";
@@ -101,6 +101,15 @@ export function compareEvaluationModes(options: EvaluationModesOptions): Evaluat
   }
 }
 
+/**
+ * For a model whose weights are all float16: lowers matrix products to float16, and every other operator computes in
+ * the dtype of its inputs, norms, exponentials, query selection and boxes too.
+ */
+const convertedPolicy: Policy = {
+  name: "converted model",
+  rows: new Map([...defaultPolicy.rows].filter(([, { rule }]) => rule === "lower" || rule === "widest")),
+};
+
 /** The modes in their order, the reference first. */
 function waysOf(model: RFDETRModel, training: Precision): Way[] {
   const mixed = training === "32-true" ? "bf16-mixed" : training;
@@ -108,7 +117,7 @@ function waysOf(model: RFDETRModel, training: Precision): Way[] {
     fp32: { autocast: modelAutocast(model, { precision: "32-true" }), precision: "32-true" },
     autocast: { autocast: modelAutocast(model, { precision: mixed }), precision: mixed },
     fp16_eval: { autocast: fp16EvalAutocast(model), precision: "16-mixed" },
-    whole_model_half: { autocast: convertedAutocast(), precision: "float16" },
+    whole_model_half: { autocast: new Autocast("16-mixed", { policy: convertedPolicy }), precision: "float16" },
   };
   return evaluationModes.map((mode) => ({ mode, ...ways[mode] }));
 }

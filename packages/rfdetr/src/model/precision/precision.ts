@@ -5,7 +5,6 @@ import {
   checkOverrides,
   defaultPolicy,
   type Overrides,
-  type Policy,
   type Precision,
   withOperators,
 } from "@rfdetr/amp";
@@ -71,18 +70,4 @@ export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions)
 export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}): Autocast {
   const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
   return modelAutocast(model, { precision: "16-mixed", policy, overrides });
-}
-
-/** Lowers matrix products to float16. Every other operator computes in the dtype of its inputs. */
-const convertedPolicy: Policy = {
-  name: "converted model",
-  rows: new Map([...defaultPolicy.rows].filter(([, { rule }]) => rule === "lower" || rule === "widest")),
-};
-
-/**
- * Makes an autocast for a model whose weights are all float16. Every operator computes in float16, including norms,
- * exponentials, query selection and boxes. A CPU without float16 units emulates the matrix products.
- */
-export function convertedAutocast(): Autocast {
-  return new Autocast("16-mixed", { policy: convertedPolicy });
 }

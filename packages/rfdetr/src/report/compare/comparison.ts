@@ -127,7 +127,8 @@ function overlay({ runs, names }: Compared, { of, text, steps = false, ...option
   if (chart === null) return null;
   return figure({
     ...options,
-    ...{ chart, legend },
+    chart,
+    legend,
     columns: [
       { title: "run", cell: ({ series }: LegendEntry) => nameOf(names[series]) },
       { title: `first, at ${options.xLabel}`, number: true, cell: ({ series }) => place(lines[series], "first", text) },

@@ -74,7 +74,8 @@ function sharesOf({ first, counts }: Exponents): {
   for (let below = counts[0] ?? 0; below < total / 2; ) below += counts[++middle - first];
   const all = 10_000;
   return {
-    ...{ total, middle },
+    total,
+    middle,
     beyond: share(float16.largest + 1, all),
     subnormal: share(float16.smallest, float16.normal),
     zero: share(-all, float16.smallest),

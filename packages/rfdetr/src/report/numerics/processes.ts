@@ -46,7 +46,9 @@ function course({ points, ranks }: RankSummary, name: string, title: string, yLa
   const series = names.flatMap((each) => points.courses[`${name}.${each}`] ?? []);
   const chart = lineChart({
     alt: `${title}, over the optimizer steps, for ${names.length} curves.`,
-    ...{ xLabel: "optimizer step", yLabel, include: [0] },
+    xLabel: "optimizer step",
+    yLabel,
+    include: [0],
     curves: series.map(({ mean }, i) => ({ x: points.last, y: mean, series: i })),
   });
   if (chart === null) return null;
@@ -73,7 +75,9 @@ function noiseFigure({ points, images, noiseScale }: RankSummary): Html | null {
   if (course === undefined || noiseScale === null) return null;
   const chart = lineChart({
     alt: `The gradient noise scale over the optimizer steps, ${brief(noiseScale)} images at the end.`,
-    ...{ xLabel: "optimizer step", yLabel: "images", scale: "log" },
+    xLabel: "optimizer step",
+    yLabel: "images",
+    scale: "log",
     limits: [{ y: images, label: "images of a step" }],
     curves: [{ x: points.last, y: course.last, series: 0 }],
   });

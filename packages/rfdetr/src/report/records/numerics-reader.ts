@@ -177,7 +177,13 @@ class Collected {
     } else {
       const { scale, fault, bad_parameter, bad_module } = step;
       this.open = {
-        ...{ first: step.step, last: step.step, steps: 1, scale, fault, bad_parameter, bad_module },
+        first: step.step,
+        last: step.step,
+        steps: 1,
+        scale,
+        fault,
+        bad_parameter,
+        bad_module,
         next: null,
       };
       this.skippedRuns.add(this.open);
@@ -251,7 +257,13 @@ export class NumericsReader {
         `${damagedLines} lines of ${file} are damaged and were left out, the first of them line ${firstDamaged}`,
       );
     return {
-      ...{ header, steps, skipped, lastStep, points: points.points(), damagedLines, faults },
+      header,
+      steps,
+      skipped,
+      lastStep,
+      points: points.points(),
+      damagedLines,
+      faults,
       watched: watched?.spans() ?? [],
       latest: watched?.latest ?? null,
       skippedRuns: skippedRuns.excerpt(),

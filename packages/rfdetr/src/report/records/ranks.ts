@@ -103,7 +103,10 @@ export class RankCollector {
   summary(): RankSummary | null {
     if (this.#steps === 0) return null;
     return {
-      ...{ since: this.#since, steps: this.#steps, images: this.#images, exchange: this.#exchange },
+      since: this.#since,
+      steps: this.#steps,
+      images: this.#images,
+      exchange: this.#exchange,
       ranks: this.#ranks.map((rank) => ({ ...rank })),
       noiseScale: this.#noise.value(),
       points: this.#points.points(),

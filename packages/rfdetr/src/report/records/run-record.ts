@@ -129,7 +129,9 @@ export class RunReader {
       folder: this.folder,
       name: basename(this.folder),
       state: running(this.folder) ? "running" : summary === null ? "broken off" : "ended",
-      ...{ config, summary, numerics },
+      config,
+      summary,
+      numerics,
       metrics: metrics ?? { columns: [], rows: [], damagedLines: 0 },
       evaluation: details ?? evaluation,
       details,
@@ -211,7 +213,12 @@ function running(folder: string): boolean {
 const figure = z.number().nullish();
 const figures = { AP: figure, AP50: figure, AP75: figure, instances: figure };
 const evaluationSchema = z.looseObject({
-  ...{ ...figures, images: figure, detections: figure, AP_small: figure, AP_medium: figure, AP_large: figure },
+  ...figures,
+  images: figure,
+  detections: figure,
+  AP_small: figure,
+  AP_medium: figure,
+  AP_large: figure,
   per_class: z.array(z.looseObject({ ...figures, AR: figure, class_name: z.union([z.string(), z.number()]) })),
 });
 

@@ -70,7 +70,12 @@ function spanOf(record: MonitorRecord, skipped: boolean): WatchedSpan {
     return file === undefined ? module : { ...module, file };
   };
   return {
-    ...{ first: step, last: step, records: 1, skipped: skipped ? 1 : 0, scale, updates },
+    first: step,
+    last: step,
+    records: 1,
+    skipped: skipped ? 1 : 0,
+    scale,
+    updates,
     forward: record.forward.map(named),
     gradient: record.gradient.map(named),
     ...(written_bytes === undefined ? {} : { written_bytes }),

@@ -190,7 +190,8 @@ function stepCurve({ numerics: { points } }: RunRecord, name: keyof typeof stepC
   const chart = lineChart({
     alt: `${title} over the optimizer steps, from ${brief(course.mean.find(Number.isFinite))} to ${brief(course.mean.findLast(Number.isFinite))}.`,
     xLabel: "optimizer step",
-    ...{ yLabel, scale },
+    yLabel,
+    scale,
     include: scale === "linear" ? [0] : [],
     curves: [
       { x: points.last, y: course.mean, ...(scale === "log" ? { low: course.min, high: course.max } : {}), series: 0 },
@@ -198,7 +199,9 @@ function stepCurve({ numerics: { points } }: RunRecord, name: keyof typeof stepC
   });
   if (chart === null) return null;
   return figure({
-    ...{ title, about, chart },
+    title,
+    about,
+    chart,
     columns: [
       { title: "step", number: true, cell: (i: number) => grouped(points.last[i]) },
       { title: "mean", number: true, cell: (i: number) => brief(course.mean[i]) },

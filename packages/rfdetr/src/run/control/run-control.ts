@@ -195,7 +195,8 @@ export class RunControl {
   #tellChange(change: PrecisionChange, by: ControlEvent["by"]): Outcome {
     if ("undo" in change)
       return this.#tell({
-        ...{ command: "undo", by },
+        command: "undo",
+        by,
         message: `From step ${change.step} on, the last override is taken back`,
       });
     const { step, pattern, rule } = change;

@@ -43,7 +43,9 @@ export interface GroupRecord {
 
 /** The record of a group that makes its first step. */
 export const groupRecord = (step: number, ranks: readonly RankStep[]): GroupRecord => ({
-  ...{ v: numericsVersion, kind: "group", step },
+  v: numericsVersion,
+  kind: "group",
+  step,
   hosts: ranks.map(({ host }) => host),
 });
 

@@ -61,9 +61,15 @@ class RankGroup {
     return {
       ...request,
       place: {
-        ...{ rank, size, localRank: rank, localSize: size, address: "127.0.0.1", port },
+        rank,
+        size,
+        localRank: rank,
+        localSize: size,
+        address: "127.0.0.1",
+        port,
         ...(isFirst ? { storeFd } : {}),
-        ...{ isStoreServer: isFirst, prefix: `rfdetr/${attempt}` },
+        isStoreServer: isFirst,
+        prefix: `rfdetr/${attempt}`,
         timeoutSeconds: request.settings.processTimeout,
       },
     };

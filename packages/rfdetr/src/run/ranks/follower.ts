@@ -196,8 +196,12 @@ class Follower {
       evaluateTogether(
         this.ranks,
         {
-          ...{ model: parts.model, autocast, device: parts.device, classNames: data.classNames },
-          ...{ batches: data.evaluation(split, batch), maxDets: settings.evalMaxDets },
+          model: parts.model,
+          autocast,
+          device: parts.device,
+          classNames: data.classNames,
+          batches: data.evaluation(split, batch),
+          maxDets: settings.evalMaxDets,
           ...(loss ? { loss: new ValidationLoss(parts.criterion) } : {}),
         },
         { stop: () => Atomics.load(request.stop, 0), heard: () => {} },

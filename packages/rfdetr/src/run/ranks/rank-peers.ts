@@ -73,7 +73,12 @@ export class RankPeers implements StepPeers {
       localNorm: last.localNorm / this.#scale,
     });
     this.steps = all.map(({ host, images, load, work, wait, localNorm }) => ({
-      ...{ host, images, load, work, wait, gradNorm: localNorm },
+      host,
+      images,
+      load,
+      work,
+      wait,
+      gradNorm: localNorm,
     }));
     return all;
   }

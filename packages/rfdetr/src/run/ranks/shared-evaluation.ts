@@ -63,5 +63,8 @@ export async function evaluateTogether(
 }
 
 const partOf = ({ images, nonFinite, loss }: ScoredBatch, number: number): Part => ({
-  ...{ images, nonFinite, loss, number },
+  images,
+  nonFinite,
+  loss,
+  number,
 });

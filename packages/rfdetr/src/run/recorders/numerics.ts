@@ -78,7 +78,13 @@ export class NumericsRecorder implements Recorder {
   control({ step, command, by, pattern, rule, overrides }: ControlEvent): void {
     const changes = command === "override" || command === "undo";
     const record: ControlRecord = {
-      ...{ v: numericsVersion, kind: "control", step, command, by, pattern, rule },
+      v: numericsVersion,
+      kind: "control",
+      step,
+      command,
+      by,
+      pattern,
+      rule,
       ...(changes ? { overrides } : {}),
       at: new Date().toISOString(),
     };
@@ -233,7 +239,9 @@ function monitorRecord(
 /** A module with the digits that its figures have: a float32 has seven, a share of a sample four. */
 function moduleRecord({ path, dtype, amax, exponents, largest, ...shares }: ModuleRecord): ModuleRecord {
   return {
-    ...{ path, dtype, amax: significant(amax, 7) },
+    path,
+    dtype,
+    amax: significant(amax, 7),
     ...rounded(shares, 4),
     exponents,
     ...(largest === undefined ? {} : { largest: { ...largest, value: significant(largest.value, 7) } }),

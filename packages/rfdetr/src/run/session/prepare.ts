@@ -40,16 +40,8 @@ export async function prepareRun(
   openData: OpenTrainData,
   team: Team,
 ): Promise<Session> {
-  const resumed = directory === null ? null : openResumed(directory, request.settings, request.changes);
-  return prepare(request, openData, resumed, team);
-}
-
-async function prepare(
-  { settings: began, changes, place = null }: TrainRequest,
-  openData: OpenTrainData,
-  resumed: ResumedRun | null,
-  team: Team,
-): Promise<Session> {
+  const { settings: began, changes, place = null } = request;
+  const resumed = directory === null ? null : openResumed(directory, began, changes);
   const saved = resumed?.progress ?? null;
   const before = resumed?.config ?? null;
   const given = withProcesses({ ...began, ...changes }, team.ranks.size, before);

@@ -112,7 +112,10 @@ const schema = z.object({
   callbacks_sha256: z.string().optional(),
   data: z
     .object({
-      ...{ path: z.string(), relative: z.string(), train: split, valid: split },
+      path: z.string(),
+      relative: z.string(),
+      train: split,
+      valid: split,
       modules: z.record(z.string(), z.string()).optional(),
     })
     .optional(),

@@ -2,8 +2,13 @@ import type { z } from "zod";
 import { shown } from "../shown.js";
 
 const words: Readonly<Record<string, string>> = {
-  ...{ number: "a number", int: "an integer", boolean: "true or false", string: "a text" },
-  ...{ object: "an object", record: "an object", array: "a list" },
+  number: "a number",
+  int: "an integer",
+  boolean: "true or false",
+  string: "a text",
+  object: "an object",
+  record: "an object",
+  array: "a list",
 };
 
 /** The first value that does not fit a schema, in words such as `Expected a number for step but received "x"`; or null. */

@@ -11,7 +11,7 @@ const shortHash = (text: string): string => createHash("sha256").update(text).di
 const hostHash = (): string => shortHash(hostname());
 /** Number, machine and beginning of the process, and what tells its files apart. */
 const ending = /^\.partial-(\d+)-([0-9a-f]{8})-([0-9a-f]{8})-[0-9a-f]{8}$/;
-/** Nobody here can know whether a process of another machine runs. What it has not touched for so long is a leftover. */
+/** Nobody here can know whether a process of another machine runs: what it left untouched for so long is a leftover. */
 const week = 7 * 24 * 3600 * 1000;
 
 /** Prefixes that this thread has cleaned up after: once is enough, and a folder may have many files. */

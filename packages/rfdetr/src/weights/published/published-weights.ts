@@ -78,8 +78,15 @@ export interface DownloadOptions extends FetchOptions {
 }
 
 const downloadOptions: OptionKinds<DownloadOptions> = {
-  ...{ model: text, mirror: text, folder: text, published: anyObject, note: callback },
-  ...{ progress: callback, signal: abortSignal, limit: count, stall: positive },
+  model: text,
+  mirror: text,
+  folder: text,
+  published: anyObject,
+  note: callback,
+  progress: callback,
+  signal: abortSignal,
+  limit: count,
+  stall: positive,
 };
 
 /**

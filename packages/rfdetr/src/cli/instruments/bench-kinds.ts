@@ -1,0 +1,214 @@
+// The kinds of `rfdetr bench`: each measures, and prints its figures.
+import { formatBytes } from "@rfdetr/amp/text";
+import { expected, UsageError } from "../../support/errors.js";
+import type { Spread } from "../../support/statistics.js";
+import type { Console } from "../console/console.js";
+import { consoleOf, type OutputFlags, oneOf, positiveInteger, precisions, showMachine } from "../context.js";
+import { type AgainstFlags, against } from "./bench-against.js";
+
+/** A number of the command line before it is checked. */
+export type Given = number | string;
+
+interface MachineFlags extends OutputFlags {
+  device: string;
+  steps: Given;
+}
+interface ModelFlags extends MachineFlags {
+  model: string;
+  precision: string[];
+}
+interface BenchInferFlags extends ModelFlags, AgainstFlags {
+  warmup: Given;
+  batch: Given;
+}
+interface BenchTrainFlags extends ModelFlags, AgainstFlags {
+  warmup: Given;
+  batch: Given;
+  resolution?: Given;
+  queries?: Given;
+  boxes?: Given;
+  checkpointing?: boolean;
+  lean?: boolean;
+}
+interface BenchEvalFlags extends OutputFlags {
+  images: Given;
+  detections: Given;
+  classes: Given;
+  truths: Given;
+}
+interface BenchLoadFlags extends ModelFlags {
+  batch: Given;
+  data?: string;
+  size: string;
+  images: Given;
+  workers: Given[];
+}
+
+async function resolved(console: Console, flags: ModelFlags | MachineFlags) {
+  const asked = "precision" in flags ? flags.precision.map((name) => oneOf("precision", name, precisions)) : [];
+  const steps = positiveInteger("steps", flags.steps);
+  const { resolvePrecision } = await import("@rfdetr/amp");
+  const { resolveDevice } = await import("../../support/machine/device.js");
+  const device = resolveDevice(flags.device);
+  await showMachine(console);
+  return { device, steps, precisions: asked.map((name) => resolvePrecision(name, device).precision) };
+}
+
+const optional = (name: string, value: Given | undefined): number | undefined =>
+  value === undefined ? undefined : positiveInteger(name, value);
+
+/** Training steps on random images. */
+export async function train(flags: BenchTrainFlags): Promise<void> {
+  const batch = positiveInteger("batch", flags.batch);
+  const warmup = positiveInteger("warmup", flags.warmup);
+  const [resolution, queries] = [optional("resolution", flags.resolution), optional("queries", flags.queries)];
+  const boxes = flags.boxes === undefined ? undefined : countOrZero("boxes", flags.boxes);
+  if (flags.against !== undefined)
+    return against("train", flags, { batch, resolution, queries, boxes, checkpointing: flags.checkpointing });
+  const console = consoleOf(flags);
+  const { precisions: list, ...common } = await resolved(console, flags);
+  const { benchTrain } = await import("../../instruments/bench/bench-train.js");
+  for (const precision of list) {
+    const { model, checkpointing, lean } = flags;
+    const result = benchTrain({
+      ...common,
+      warmup,
+      model,
+      batch,
+      precision,
+      resolution,
+      queries,
+      boxes,
+      checkpointing,
+      lean,
+    });
+    if (console.json) console.data(result);
+    const { seconds } = result;
+    console.sentence(
+      `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
+    );
+    const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
+    console.table(
+      ["", ...parts],
+      (["median", "min"] as const).map((kind) => [
+        `${kind} ms`,
+        ...parts.map((part) => (seconds[part][kind] * 1000).toFixed(1)),
+      ]),
+    );
+    const [reached, peak] = [result.flops_per_step / seconds.step.median, result.peak_flops].map((flops) =>
+      (flops / 1e9).toFixed(0),
+    );
+    const [tensors, memory] = [result.peak_tensor_bytes, result.peak_rss_bytes].map(formatBytes);
+    const share = (100 * result.mfu).toFixed(0);
+    console.sentence(`${reached} of ${peak} GFLOP/s (${share} %), peak tensors ${tensors}, peak memory ${memory}`);
+  }
+}
+
+/** The forward pass, and prediction. */
+export async function infer(flags: BenchInferFlags): Promise<void> {
+  const warmup = positiveInteger("warmup", flags.warmup);
+  const batch = positiveInteger("batch", flags.batch);
+  if (flags.against !== undefined) return against("infer", flags, { batch });
+  const console = consoleOf(flags);
+  const { precisions: list, device, steps: iterations } = await resolved(console, flags);
+  const { benchInfer } = await import("../../instruments/bench/bench-infer.js");
+  for (const precision of list) {
+    const result = benchInfer({ model: flags.model, precision, device, batch, iterations, warmup });
+    if (console.json) console.data(result);
+    const { forward, predict } = result.milliseconds;
+    const shown = ({ median, min }: Spread) => `${median.toFixed(1)} ms (min ${min.toFixed(1)})`;
+    const rate = batch === 1 ? "" : ` for ${batch} images, ${result.images_per_second.toFixed(1)} images/s`;
+    const title = console.bold(`${result.model} inference, ${result.precision}`);
+    const memory = formatBytes(result.peak_rss_bytes);
+    console.sentence(`${title}: forward ${shown(forward)}${rate}, predict ${shown(predict)}, peak memory ${memory}`);
+  }
+}
+
+/** Single operators. */
+export async function ops(flags: MachineFlags): Promise<void> {
+  const console = consoleOf(flags);
+  const { device, steps } = await resolved(console, flags);
+  const { benchOps } = await import("../../instruments/bench/bench-ops.js");
+  const rows = benchOps(device, steps);
+  if (console.json) console.data({ device, ops: rows });
+  console.table(
+    ["operator", "type", "ms", "GFLOP/s"],
+    rows.map(({ op, dtype, milliseconds, gflops }) => [
+      op,
+      dtype,
+      milliseconds.median.toFixed(2),
+      gflops === null ? "" : gflops.toFixed(0),
+    ]),
+  );
+}
+
+/** COCO metrics of synthetic detections. */
+export async function evaluate(flags: BenchEvalFlags): Promise<void> {
+  const load = {
+    images: positiveInteger("images", flags.images),
+    detections: positiveInteger("detections", flags.detections),
+    classes: positiveInteger("classes", flags.classes),
+    truths: positiveInteger("truths", flags.truths),
+  };
+  const console = consoleOf(flags);
+  await showMachine(console);
+  const { benchEval } = await import("../../instruments/bench/bench-eval.js");
+  const result = benchEval(load);
+  if (console.json) console.data(result);
+  const { images, detections, classes, seconds } = result;
+  const times = `reading ${seconds.load.toFixed(2)} s, figures ${seconds.evaluate.toFixed(2)} s`;
+  console.sentence(
+    `${console.bold("COCO metrics")} of ${images} images × ${detections} detections, ${classes} classes:`,
+  );
+  console.sentence(`${times}, peak memory ${formatBytes(result.peak_rss_bytes)}`);
+}
+
+/** Data loading, alone and beside training. */
+export async function load(flags: BenchLoadFlags): Promise<void> {
+  const batch = positiveInteger("batch", flags.batch);
+  const images = positiveInteger("images", flags.images);
+  const workers = flags.workers.map((value) => countOrZero("workers", value));
+  const source = flags.data ?? pixels(flags.size);
+  const console = consoleOf(flags);
+  const { precisions: list, device, steps } = await resolved(console, flags);
+  const { benchLoad } = await import("../../instruments/bench/bench-load.js");
+  for (const precision of list) {
+    const result = await benchLoad({ model: flags.model, batch, precision, device, steps, workers, images, source });
+    if (console.json) console.data(result);
+    const { pictures, preparation, training } = result;
+    console.sentence(
+      pictures === null
+        ? console.bold(`images of ${flags.data}`)
+        : `${console.bold(`JPEGs of ${pictures.width} × ${pictures.height} pixels`)}, ${formatBytes(pictures.bytes)} each`,
+    );
+    const parts = ["decode", "resize", "augment"] as const;
+    console.sentence(
+      `one image on one thread: ${parts.map((part) => `${part} ${preparation[part].median.toFixed(1)} ms`).join(", ")}`,
+    );
+    console.table(
+      ["loader threads", "images/s"],
+      result.throughput.map((row) => [String(row.workers), row.images_per_second.toFixed(1)]),
+    );
+    const { step_alone, step, wait } = training.seconds;
+    const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;
+    const [waiting, slower] = [training.wait_share, training.slowdown].map((share) => `${(100 * share).toFixed(1)} %`);
+    console.sentence(
+      `${console.bold(`${result.model} training, ${precision}`)}: batch ${batch}, ${training.workers} loader threads`,
+    );
+    console.sentence(`a step takes ${ms(step.median)} while images load, ${ms(step_alone.median)} alone`);
+    console.sentence(
+      `it waits ${ms(wait.median)} for images, ${waiting} of the time; with the wait it is ${slower} slower than alone`,
+    );
+  }
+}
+
+/** @throws UsageError unless the text is `WIDTHxHEIGHT` in pixels */
+function pixels(size: string): { width: number; height: number } {
+  const [, width, height] = /^(\d{2,5})[x×](\d{2,5})$/.exec(size) ?? [];
+  if (width === undefined) throw new UsageError(expected("a width and a height such as 4000x3000", "size", size));
+  return { width: Number(width), height: Number(height) };
+}
+
+function countOrZero(name: string, value: Given): number {
+  return value === 0 ? 0 : positiveInteger(name, value);
+}
