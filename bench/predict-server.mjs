@@ -11,14 +11,14 @@
 // compiled, and after that. On Linux it is told apart: for how long the server's own thread worked in between, and for
 // how long it waited for a core. For the memory over many predictions: --model tiny --images 10000.
 import { execFileSync, fork } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Lags } from "./event-loop-lags.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +31,6 @@ const { values } = parseArgs({
     address: { type: "string" },
   },
 });
-const schedstat = "/proc/self/schedstat";
 const [width, height] = values.size.split("x").map(Number);
 const images = Number(values.images);
 if (values.address === undefined) await serve();
@@ -81,73 +80,6 @@ async function serve() {
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-/**
- * How long the event loop stands still: how late a timer of one millisecond is. On Linux also for how long the main
- * thread works between two turns of such a timer, and for how long it waits for a core.
- */
-class Lags {
-  /** @type {[string, import("node:perf_hooks").Histogram, () => void][]} name, what is measured, how it ends */
-  #spans = [];
-
-  constructor() {
-    this.#begin();
-  }
-
-  #begin() {
-    const lag = monitorEventLoopDelay({ resolution: 1 });
-    lag.enable();
-    this.#spans = [["late", lag, () => lag.disable()], ...watchThread()];
-  }
-
-  /** What was measured until now; the next part begins. */
-  next() {
-    const measured = this.end();
-    this.#begin();
-    return measured;
-  }
-
-  /** @returns {Record<string, {median: number, p99: number, max: number}>} in milliseconds */
-  end() {
-    const rows = this.#spans.map(([name, span, stop]) => {
-      stop();
-      // The timer's own millisecond is no lag.
-      const own = name === "late" ? 1 : 0;
-      const [median, p99, max] = [span.percentile(50), span.percentile(99), span.max].map((nanoseconds) =>
-        Math.max(0, nanoseconds / 1e6 - own),
-      );
-      return [name, { median, p99, max }];
-    });
-    return Object.fromEntries(rows);
-  }
-}
-
-/** @returns {[string, import("node:perf_hooks").Histogram, () => void][]} none where the system does not tell */
-function watchThread() {
-  if (!existsSync(schedstat)) return [];
-  const file = openSync(schedstat, "r");
-  const text = Buffer.alloc(128);
-  const now = () =>
-    text
-      .toString("latin1", 0, readSync(file, text, 0, 128, 0))
-      .split(" ")
-      .map(Number);
-  const spans = [createHistogram(), createHistogram()];
-  let before = now();
-  const clock = setInterval(() => {
-    const after = now();
-    for (const [i, span] of spans.entries()) span.record(Math.max(1, after[i] - before[i]));
-    before = after;
-  }, 1);
-  const stop = () => {
-    clearInterval(clock);
-    closeSync(file);
-  };
-  return [
-    ["worked", spans[0], stop],
-    ["waited", spans[1], () => {}],
-  ];
 }
 
 /** Weights that know nothing, made by a process of their own, so that the server's has the model in one thread only. */
