@@ -11,9 +11,9 @@ const isOfPages = (/** @type {string} */ name) => name === "rfdetr/browser";
 
 /**
  * TypeScript for Node, as a module or CommonJS: every public module, the options of the documents, and a program.
- * @param {Place} place @param {"module" | "commonjs"} type
+ * @param {Place} place @param {"module" | "commonjs"} type @param {boolean} [quick] without an evaluation and an export
  */
-export async function forNode({ project, data, proved }, type) {
+export async function forNode({ project, data, proved }, type, quick = false) {
   const folder = join(project, type);
   const files = ["all.ts", "use.ts", "types.mts"];
   write(folder, {
@@ -27,7 +27,7 @@ export async function forNode({ project, data, proved }, type) {
   await run(folder, process.execPath, ["all.js"]);
   const isRequired = readFileSync(join(folder, "use.js"), "utf8").includes('require("rfdetr")');
   if (isRequired !== (type === "commonjs")) throw new Error(`Expected ${type} but the compiler wrote another kind`);
-  await use(folder, "use.js", data, { proved });
+  await use(folder, "use.js", data, { proved, quick });
 }
 
 /** Types as older compilers see them. @param {Place} place @param {string} typescript name in node_modules */
