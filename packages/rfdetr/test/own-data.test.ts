@@ -101,3 +101,17 @@ it("are refused before anything is trained, through the result of the run", asyn
   );
   expect(readdirSync(join(folder, "refused"))).toEqual([]);
 });
+
+it("end with a sentence that names the code of the program which ended a thread", async () => {
+  const callbacks = join(folder, "leave.mjs");
+  writeFileSync(callbacks, 'export default { name: "leave", onStep: () => process.exit(0) };');
+  const detector = await RFDETR.create("tiny", { weights: "none" });
+  const more = { data: pond, ...settings, maxSteps: 2 };
+  const left = detector.train({ ...more, callbacks, outputDir: join(folder, "left") });
+  await expect(left.result).rejects.toThrow(`ended by itself with code 0, with the callbacks ${callbacks} and the`);
+  writeFileSync(module, "export const dim = () => process.exit(3);");
+  const bare = detector.train({ ...more, outputDir: join(folder, "bare") });
+  await expect(bare.result).rejects.toThrow(
+    `ended by itself with code 3, with the augmentation dim of ${module} in it`,
+  );
+});

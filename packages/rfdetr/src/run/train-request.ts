@@ -29,6 +29,10 @@ export interface ThreadRequest extends Omit<TrainRequest, "settings"> {
 
 /**
  * What the training thread sends. In a group, what has failed (`failing`) comes before the others are asked why, and
- * null when they have answered.
+ * null when they have answered. `done` comes last, unless it failed.
  */
-export type WorkerMessage = { event: TrainEvent } | { failing: SentError | null } | { failure: SentError };
+export type WorkerMessage =
+  | { event: TrainEvent }
+  | { failing: SentError | null }
+  | { failure: SentError }
+  | { done: true };

@@ -1,7 +1,9 @@
 // The thread of this process that trains. The main thread stays free for the console, signals and other processes.
 import { Worker } from "node:worker_threads";
+import { ownFunctions } from "../data/augment/config.js";
+import { keyOf } from "../data/augment/own-augmentation.js";
 import { endOfThread, packError, type SentError, unpackError } from "../support/error-transfer.js";
-import { InternalError } from "../support/errors.js";
+import { ConfigError, InternalError } from "../support/errors.js";
 import { workerFlags, workerScript } from "../support/machine/worker-path.js";
 import type { TrainEvent } from "./files/events.js";
 import { RunLock } from "./files/run-lock.js";
@@ -20,6 +22,7 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
   const script = workerScript(import.meta.url, "worker.js");
   return new Promise((resolve, reject) => {
     let failed = false;
+    let done = false;
     let folder: string | null = null;
     // A thread that dies, as for lack of memory, does not give its run free.
     const died = (error: unknown): void => {
@@ -46,6 +49,10 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
         if (message.event.type === "start") folder = message.event.dir;
         return emit(message.event);
       }
+      if ("done" in message) {
+        done = true;
+        return;
+      }
       if ("failing" in message) {
         clearTimeout(clock);
         const { failing } = message;
@@ -62,8 +69,20 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
     worker.on("exit", (code) => {
       unwatch();
       if (failed) return;
-      if (code === 0) resolve();
-      else died(new InternalError(`The training thread ended with code ${code}`));
+      if (code === 0 && done) resolve();
+      else died(endOf(code, request));
     });
+  });
+}
+
+/** Why the thread ended by itself: this program never ends it, but code of a user may. */
+function endOf(code: number, { settings }: ThreadRequest): Error {
+  const own = [
+    ...(settings?.callbacks == null ? [] : [`the callbacks ${settings.callbacks}`]),
+    ...ownFunctions(settings?.augConfig ?? {}).map((each) => `the augmentation ${keyOf(each)}`),
+  ];
+  if (own.length === 0) return new InternalError(`The training thread ended by itself with code ${code}`);
+  return new ConfigError(`The training thread ended by itself with code ${code}, with ${own.join(" and ")} in it`, {
+    hint: "Code of a run may not end its thread, as process.exit does; the run can be continued from its last checkpoint",
   });
 }

@@ -27,6 +27,7 @@ const open: OpenTrainData = (settings, ...rest) =>
 const asks = (error: unknown): void => post({ failing: error === null ? null : packError(error) });
 try {
   for await (const event of train(asked, open, asks)) post({ event });
+  post({ done: true });
 } catch (error) {
   post({ failure: packError(error) });
 }

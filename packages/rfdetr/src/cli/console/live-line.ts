@@ -1,6 +1,7 @@
 // The live line of a training run: time left first, then as many whole figures as fit.
 import { formatBytes } from "@rfdetr/amp/text";
 import type { StartEvent, StepEvent } from "../../run/files/events.js";
+import { epochsWithSteps } from "../../run/transcript/header.js";
 import { clock, grouped, hms } from "../../support/format.js";
 import { bold, dim, green, widthOf } from "./style.js";
 
@@ -17,8 +18,8 @@ export class LiveLine {
 
   constructor(readonly now: () => Date) {}
 
-  begin({ totalSteps, stepsPerEpoch, epochs }: StartEvent): void {
-    this.#epochs = Math.min(epochs, Math.ceil(totalSteps / stepsPerEpoch));
+  begin(event: StartEvent): void {
+    this.#epochs = epochsWithSteps(event);
   }
 
   step(event: StepEvent): void {

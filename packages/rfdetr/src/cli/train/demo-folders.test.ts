@@ -91,6 +91,8 @@ describe("the epochs of the demo", () => {
     [60, 150, 19],
     [60, 30, 4],
     [3, 1, 1],
+    // An epoch has five steps at least.
+    [24, 8, 2],
   ])("of %i images hold %i steps", (images, steps, epochs) => {
     expect(demoEpochs(images, 8, steps)).toBe(epochs);
   });

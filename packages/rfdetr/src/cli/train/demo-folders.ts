@@ -1,6 +1,7 @@
 // The folders of the demo: its images and its run. Neither is ever removed, and what others made is never used.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { epochPlaces } from "../../data/loader/sampler.js";
 import type { RunSummary } from "../../run/files/run-directory.js";
 import { DataError, RunDirectoryError, UsageError } from "../../support/errors.js";
 import { readJson } from "../../support/files/json.js";
@@ -76,9 +77,9 @@ export function demoImages(folder: string, asked: DemoImages): Required<DemoImag
   return found;
 }
 
-/** How many epochs hold so many steps, whatever the number of images is. */
+/** How many epochs hold so many steps. An epoch of few images has more steps than show each of them once. */
 export function demoEpochs(images: number, batch: number, steps: number): number {
-  return Math.ceil(steps / Math.ceil(images / batch));
+  return Math.ceil((steps * batch) / epochPlaces(images, batch));
 }
 
 /** The content of a JSON file; undefined if there is none that can be read. */

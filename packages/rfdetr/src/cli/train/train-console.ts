@@ -11,7 +11,13 @@ import type {
 import type { TrainResult } from "../../run/train-run.js";
 import { endingFields } from "../../run/transcript/ending.js";
 import { bestMark, EpochTable } from "../../run/transcript/epoch-table.js";
-import { headerFields, headerTitle, repeatedImages, startAdvice } from "../../run/transcript/header.js";
+import {
+  epochsWithSteps,
+  headerFields,
+  headerTitle,
+  repeatedImages,
+  startAdvice,
+} from "../../run/transcript/header.js";
 import { isScaleSearch, SkippedSteps } from "../../run/transcript/skipped-step.js";
 import type { Field } from "../../support/format.js";
 import type { Console } from "../console/console.js";
@@ -75,7 +81,7 @@ export class TrainConsole {
     this.#data = event.data;
     this.#folder = event.dir;
     this.#began = this.#shown = this.now().getTime();
-    this.#table.begin(Math.ceil(event.totalSteps / event.stepsPerEpoch));
+    this.#table.begin(epochsWithSteps(event));
     this.#line.begin(event);
     console.prose(console.bold(headerTitle(event)));
     console.fields([...headerFields(event), ["watch", watchCommand(event.dir)]], "progress");

@@ -1,6 +1,7 @@
 // Videos, cameras and streams as frames, read by ffmpeg.
 import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { readImageHeader } from "../../data/images/image-header.js";
 import { UsageError, VideoError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
 import { checkOptions, count, flag, type OptionKind } from "../../support/options.js";
@@ -68,6 +69,9 @@ export class Video implements AsyncIterable<VideoFrame> {
     const { every = 1, start = 0 } = this.options;
     if (isVideoFile(this.name) && !existsSync(this.name))
       throw new VideoError(`Expected a video but ${this.name} does not exist${orNearPath(this.name)}`);
+    const picture = isVideoFile(this.name) ? pictureFormat(this.name) : null;
+    if (picture !== null)
+      throw new VideoError(`Expected a video but ${this.name} is a ${picture} picture: give it the extension of one`);
     const args = this.#arguments(await everyFrame(`read ${shownVideo(this.name)}`));
     if (signal.aborted) return;
     const ffmpeg = startFfmpeg(args, ["ignore", "pipe", ["pipe"]]);
@@ -130,6 +134,15 @@ export class Video implements AsyncIterable<VideoFrame> {
         ? `breaks off after ${placed(last)}`
         : `is damaged near ${placed(good)}`;
     return new VideoError(`Expected a whole video in ${name} but it ${where}: ${reason}`);
+  }
+}
+
+/** The format of a picture whose name is that of a video; null for any other file. */
+function pictureFormat(file: string): string | null {
+  try {
+    return readImageHeader(file).format;
+  } catch {
+    return null;
   }
 }
 

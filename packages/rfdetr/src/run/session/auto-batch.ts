@@ -11,10 +11,10 @@ import { peakRss } from "../../support/machine/machine.js";
 import { availableMemory } from "../../support/machine/memory.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
 import { replayStep } from "../../train/measure/replay.js";
-import { freezeModules } from "../../train/parameters/freeze.js";
 import { trainingStep } from "../../train/step/step.js";
 import { averageOf, disposeTraining, type MicroBatch, type StepParts, stepParts } from "../../train/step/step-parts.js";
 import { StepWatch } from "../steps/step-watch.js";
+import { readyModel } from "./build-training.js";
 
 /** A batch that fits in memory. */
 export interface AutoBatch {
@@ -78,7 +78,7 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
 }
 
 /**
- * Measures steps of the worst case (the largest size of multi-scale training, the most boxes an image may have) with
+ * Measures steps of the model as it will be trained, with adapters and frozen parts, in the worst case (the largest size of multi-scale training, the most boxes an image may have) with
  * everything that a run holds: gradients, moments, average, and what the monitor and the replay of a fault hold. The
  * operating system says how much memory is available, limits of containers included; on a GPU its driver says so.
  * @param sharedBy number of processes on this machine that do the same
@@ -95,11 +95,7 @@ export function autoBatch(
   const available = held.available() / (device === "cpu" ? sharedBy : 1);
   const before = { held: held.now(), live: memory(device).liveBytes };
   const model = new RFDETRModel(config);
-  freezeModules(model, settings);
-  if (device !== "cpu") model.to(device);
-  model.train();
-  model.checkpointing = settings.gradientCheckpointing;
-  model.lean = settings.memory === "lean";
+  readyModel(model, settings, device);
   // With a scale of 1, no step is skipped because its gradients overflow.
   const parts = stepParts(model, settings, { precision, device, scale: 1 });
   const ema = averageOf(model, settings);

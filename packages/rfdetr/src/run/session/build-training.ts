@@ -22,7 +22,7 @@ export function newModel(config: ModelConfig, seed: number): RFDETRModel {
  * @returns which of its parameters are frozen, in a sentence; null where none are
  * @throws ConfigError for modules to freeze that there are not
  */
-export function readyModel(model: RFDETRModel, settings: ReadySettings, device: string): string | null {
+export function readyModel(model: RFDETRModel, settings: TrainSettings, device: string): string | null {
   const adapted = settings.backboneLora ? adaptEncoder(model) : null;
   const frozen = [adapted, freezeModules(model, settings)].filter((text) => text !== null).join(". ") || null;
   if (device !== "cpu") model.to(device);

@@ -59,11 +59,20 @@ function weightsInWords({ weights, resumedAt }: StartEvent): string {
 
 const publishedData = (variant: string): string => (variant.endsWith("o365") ? "Objects365" : "COCO");
 
-function scheduleInWords({ epochs, stepsPerEpoch, totalSteps, batch, accumulate, seed }: StartEvent): string {
+/** The epochs that a run has steps for. A limit on the steps may end it before the others. */
+export const epochsWithSteps = ({
+  epochs,
+  stepsPerEpoch,
+  totalSteps,
+}: Pick<StartEvent, "epochs" | "stepsPerEpoch" | "totalSteps">): number =>
+  Math.min(epochs, Math.ceil(totalSteps / stepsPerEpoch));
+
+function scheduleInWords(event: StartEvent): string {
+  const { epochs, stepsPerEpoch, totalSteps, batch, accumulate, seed } = event;
   const limit = totalSteps < epochs * stepsPerEpoch ? `, ends after ${counted(totalSteps, "step")}` : "";
   const parts = accumulate > 1 ? ` (${accumulate} micro-batches of ${batch / accumulate})` : "";
   const step = `${counted(batch, "image")} a step${parts}${limit}`;
-  return `${counted(epochs, "epoch")} of ${counted(stepsPerEpoch, "step")}, ${step}; seed ${seed}`;
+  return `${counted(epochsWithSteps(event), "epoch")} of ${counted(stepsPerEpoch, "step")}, ${step}; seed ${seed}`;
 }
 
 /** That a small set is repeated within an epoch; null for any other. */

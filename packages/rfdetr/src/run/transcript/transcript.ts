@@ -3,7 +3,7 @@ import { fieldLines } from "../../support/format.js";
 import type { StartEvent, TestEvent, TrainEvent } from "../files/events.js";
 import { endingFields } from "./ending.js";
 import { bestMark, EpochTable } from "./epoch-table.js";
-import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
+import { epochsWithSteps, headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
 import { SkippedSteps } from "./skipped-step.js";
 
 /** Turns the events of a run into lines, one after the other. */
@@ -16,7 +16,7 @@ export class Transcript {
   lines(event: TrainEvent): string[] {
     switch (event.type) {
       case "start":
-        this.#table.begin(Math.ceil(event.totalSteps / event.stepsPerEpoch));
+        this.#table.begin(epochsWithSteps(event));
         return this.#header(event);
       case "note":
       case "warning":
