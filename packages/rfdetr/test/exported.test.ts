@@ -1,6 +1,6 @@
 // An exported file in Node: onnxruntime, no libtorch.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -99,6 +99,12 @@ describe("RFDETR.load of an exported file", () => {
     const { AP, images } = await detector.evaluate({ data: join(folder, "data") });
     expect(AP).toBeCloseTo(1, 12);
     expect(images).toBe(1);
+  });
+
+  it("has no telemetry, nor the log of it that onnxruntime leaves in the folder for temporary files", async () => {
+    await using detector = await RFDETR.load(file);
+    expect(detector.classNames).toEqual(["red", "blue"]);
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`mat-debug-${process.pid}`))).toEqual([]);
   });
 
   it("says what an exported file cannot do", async () => {

@@ -1,6 +1,7 @@
 // The `rfdetr` command.
 import { CommanderError } from "commander";
 import { letThreadsSleep } from "../support/machine/openmp.js";
+import { refuseTelemetry } from "../support/machine/telemetry.js";
 import { Console } from "./console/console.js";
 import { stdout } from "./console/output.js";
 import { exit } from "./context.js";
@@ -26,6 +27,7 @@ function whenUnawaited(fail: (error: unknown) => void): void {
  */
 export async function main(argv: readonly string[]): Promise<number> {
   letThreadsSleep();
+  refuseTelemetry();
   const rank = writers.includes(argv[0]) ? rankHere() : 0;
   const console =
     rank > 0 ? new RankConsole(rank) : new Console({ json: argv.includes("--json"), plain: argv.includes("--plain") });

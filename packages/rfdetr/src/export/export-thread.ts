@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { endOfThread, type SentError, unpackError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/machine/openmp.js";
+import { refuseTelemetry } from "../support/machine/telemetry.js";
 import { workerFlags, workerScript } from "../support/machine/worker-path.js";
 import type { ReadOptions } from "../weights/types.js";
 import type { ExportOptions, ExportResult } from "./export-onnx.js";
@@ -30,6 +31,7 @@ export function exportInThread(
   }: { warn: (message: string) => void; onBadImage?: (message: string) => void; progress: ExportOptions["progress"] },
 ): Promise<ExportResult> {
   letThreadsSleep();
+  refuseTelemetry();
   const worker = new Worker(workerScript(import.meta.url, "export-worker.js"), {
     ...workerFlags(),
     workerData: options,

@@ -6,6 +6,7 @@ import { checkOptions, count, differentTexts } from "../support/options.js";
 import { selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
 import type { RawOutputs } from "./goldens.js";
+import { nodeRuntime } from "./node-runtime.js";
 import { readHead, unusable } from "./onnx-head.js";
 import { runBatches } from "./run-batches.js";
 
@@ -114,10 +115,10 @@ export class OnnxModel {
   }
 }
 
-/** onnxruntime-node, which is an optional dependency. @throws UsageError */
+/** @throws UsageError where it is not installed */
 async function runtime(path: string): Promise<typeof import("onnxruntime-node")> {
   try {
-    return await import("onnxruntime-node");
+    return await nodeRuntime();
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw cause;
     throw new UsageError(

@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import type { InferenceSession, TensorConstructor } from "onnxruntime-node";
 import type { RawOutputs } from "../../onnx/goldens.js";
+import { nodeRuntime } from "../../onnx/node-runtime.js";
 import { toPlanes } from "../../onnx/pixels.js";
 import { imageDeviation, imageMean } from "../../support/image-statistics.js";
 import type { Graph, Value } from "../graph/graph.js";
@@ -23,7 +24,7 @@ export class RunningGraph {
    */
   static async open(graph: Graph, path: string, also: readonly Value[] = []): Promise<RunningGraph> {
     writeOnnx(graph, path, { path: `${path}.data` }, { metadata: {}, version: "", also });
-    const { InferenceSession: Session, Tensor } = await import("onnxruntime-node");
+    const { InferenceSession: Session, Tensor } = await nodeRuntime();
     const session = await Session.create(path, { logSeverityLevel: 3 });
     return new RunningGraph(session, also, Tensor, statSync(path).size);
   }

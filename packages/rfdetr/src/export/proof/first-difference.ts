@@ -1,5 +1,6 @@
 // Where an exported file begins to differ from the model: intermediate tensors compared one by one.
 import type { Tensor } from "@rfdetr/torch";
+import { nodeRuntime } from "../../onnx/node-runtime.js";
 import type { ExportPrecision } from "../export-precisions.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { type TracedModel, watchCalls } from "../graph/trace.js";
@@ -32,7 +33,7 @@ export async function firstDifference(
 ): Promise<Difference | null> {
   const values = lastOfModules(graph);
   writeOnnx(graph, path, { path: `${path}.data` }, { metadata: {}, version: "", also: [...values.keys()] });
-  const { InferenceSession: Session, Tensor: Input } = await import("onnxruntime-node");
+  const { InferenceSession: Session, Tensor: Input } = await nodeRuntime();
   const session = await Session.create(path, { logSeverityLevel: 3 });
   const { data } = { data: images.toArray() as Float32Array };
   const outputs = await session.run({ input: new Input("float32", data, images.shape) });

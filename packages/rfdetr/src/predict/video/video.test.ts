@@ -94,7 +94,10 @@ describe.each(hasFfmpeg() ? [...kinds, ["ffmpeg", path, realVideo] as const] : k
         /Expected a video but .*b\.mp4 does not exist/,
       );
       // The bytes of a PNG picture of one pixel begin so.
-      const png = Buffer.from("89504e470d0a1a0a0000000d49484452000000010000000108020000009077 53de".replace(" ", ""), "hex");
+      const png = Buffer.from(
+        "89504e470d0a1a0a0000000d49484452000000010000000108020000009077 53de".replace(" ", ""),
+        "hex",
+      );
       writeFileSync(join(folder, "photo.mp4"), png);
       expect((await read(join(folder, "photo.mp4"))).error?.message).toMatch(/photo\.mp4 is a PNG picture/);
     });

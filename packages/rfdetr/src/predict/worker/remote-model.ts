@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { endOfThread, type SentError, unpackError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
 import { letThreadsSleep } from "../../support/machine/openmp.js";
+import { refuseTelemetry } from "../../support/machine/telemetry.js";
 import { workerFlags, workerScript } from "../../support/machine/worker-path.js";
 import type { ImageSource, RawImage } from "../inputs/picture.js";
 import type { DetectOptions, ImagePrediction, ModelInfo, ModelRequest } from "../types.js";
@@ -46,6 +47,7 @@ class PredictionThread {
 
   private constructor() {
     letThreadsSleep();
+    refuseTelemetry();
     const script = workerScript(import.meta.url, "predict-worker.js");
     this.#worker = new Worker(script, workerFlags());
     this.#worker.unref();
