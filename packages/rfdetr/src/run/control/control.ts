@@ -5,7 +5,7 @@ import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RunDirectoryError } from "../../support/errors.js";
 import { removeEmpty, writeFailure } from "../../support/files/atomic.js";
-import { abortSignal, checkOptions, positive } from "../../support/options.js";
+import { abortSignal, checkOptions, type OptionKinds } from "../../support/options.js";
 import {
   answerFile,
   type ControlAnswer,
@@ -35,6 +35,12 @@ export interface ControlOptions {
   signal?: AbortSignal;
 }
 
+const controlOptions: OptionKinds<ControlOptions> = {
+  // A program may wait as long as it takes.
+  patience: { takes: "a number above 0", fits: (value) => typeof value === "number" && value > 0 },
+  signal: abortSignal,
+};
+
 /**
  * What a run in progress says of itself: whether it is paused, after which step, and which overrides hold.
  * @param folder the folder of the run
@@ -63,7 +69,7 @@ export async function requestControl(
   command: ControlCommand,
   options: ControlOptions = {},
 ): Promise<ControlAnswer> {
-  checkOptions("requestControl", options, { patience: positive, signal: abortSignal });
+  checkOptions("requestControl", options, controlOptions);
   const { patience = 120, signal } = options;
   const { path } = RunDirectory.at(folder);
   const state = controlState(path);
