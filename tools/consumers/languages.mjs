@@ -44,9 +44,9 @@ export async function forCompiler({ project }, typescript) {
   await compile(folder, typescript);
 }
 
+const makeRequire = 'import { createRequire as from } from "node:module"; const require = from(import.meta.url);';
 /** CommonJS packages that are bundled into a module call `require`. @param {string} format */
-const requireInModules = (format) =>
-  `--banner:js=${format === "esm" ? 'import { createRequire as from } from "node:module"; const require = from(import.meta.url);' : ""}`;
+const requireInModules = (format) => `--banner:js=${format === "esm" ? makeRequire : ""}`;
 
 /**
  * TypeScript for a bundler, and a bundle for Node in which the packages stay outside.

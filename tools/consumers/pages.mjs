@@ -79,8 +79,9 @@ async function shown(folder) {
     page.on("pageerror", (error) => errors.push(error.message));
     const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
     await page.goto(`http://127.0.0.1:${port}/`);
+    const picture = 'fetch("/picture.jpg").then((response) => response.blob())';
     const count = await page.evaluate(
-      `fetch("/picture.jpg").then((r) => r.blob()).then((blob) => detect("/tiny.onnx", blob)).then((found) => found.length)`,
+      `${picture}.then((blob) => detect("/tiny.onnx", blob)).then(({ length }) => length)`,
     );
     if (!(count > 0) || errors.length > 0) throw new Error(`Expected detections in ${folder} but ${count}: ${errors}`);
   } finally {
