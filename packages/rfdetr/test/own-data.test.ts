@@ -109,6 +109,9 @@ it("end with a sentence that names the code of the program which ended a thread"
   const more = { data: pond, ...settings, maxSteps: 2 };
   const left = detector.train({ ...more, callbacks, outputDir: join(folder, "left") });
   await expect(left.result).rejects.toThrow(`ended by itself with code 0, with the callbacks ${callbacks} and the`);
+  writeFileSync(callbacks, 'export default { name: "leave", onStep: () => new Promise(() => {}) };');
+  const waiting = detector.train({ ...more, callbacks, outputDir: join(folder, "waiting") });
+  await expect(waiting.result).rejects.toThrow(`waits for something that never comes, with the callbacks ${callbacks}`);
   writeFileSync(module, "export const dim = () => process.exit(3);");
   const bare = detector.train({ ...more, outputDir: join(folder, "bare") });
   await expect(bare.result).rejects.toThrow(

@@ -75,6 +75,9 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
   });
 }
 
+/** The code of a Node program that awaits a promise when nothing is left that could settle it. */
+const neverSettled = 13;
+
 /** Why the thread ended by itself: this program never ends it, but code of a user may. */
 function endOf(code: number, { settings }: ThreadRequest): Error {
   const own = [
@@ -82,6 +85,10 @@ function endOf(code: number, { settings }: ThreadRequest): Error {
     ...ownFunctions(settings?.augConfig ?? {}).map((each) => `the augmentation ${keyOf(each)}`),
   ];
   if (own.length === 0) return new InternalError(`The training thread ended by itself with code ${code}`);
+  if (code === neverSettled)
+    return new ConfigError(`The run waits for something that never comes, with ${own.join(" and ")} in it`, {
+      hint: "A promise that code of a run returns must come to an end; continue the run from its last checkpoint",
+    });
   return new ConfigError(`The training thread ended by itself with code ${code}, with ${own.join(" and ")} in it`, {
     hint: "Code of a run may not end its thread, as process.exit does; the run can be continued from its last checkpoint",
   });

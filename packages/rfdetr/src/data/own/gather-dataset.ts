@@ -135,7 +135,7 @@ async function gather(
     return { temporary, images, sha256: hash.digest("hex") };
   } catch (error) {
     discard(temporary);
-    throw writeFailure(temporary, error);
+    throw writeFailure(join(parent, "gathered"), error);
   }
 }
 

@@ -1,8 +1,8 @@
 // The synthetic dataset: emoji on cluttered backgrounds, in Roboflow's COCO layout. The same seed gives the same
 // images.
 import { existsSync } from "node:fs";
-import { rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { makeFolder, writeFailure } from "../../support/files/atomic.js";
 import { scratchPath } from "../../support/files/scratch.js";
@@ -77,11 +77,12 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     test: Math.max(1, Math.round(images / 30)),
   };
   const total = counts.train + counts.valid + counts.test;
+  makeFolder(dirname(resolve(folder)));
   const temporary = scratchPath(folder);
   try {
     let done = 0;
     for (const split of ["train", "valid", "test"] as const) {
-      makeFolder(join(temporary, split));
+      await mkdir(join(temporary, split), { recursive: true });
       const content: CocoContent = {
         info: { description: `Synthetic emoji, seed ${seed}`, licences: "see LICENSES.txt" },
         images: [],
