@@ -9,10 +9,10 @@ export const platformHere = `${process.platform}-${process.arch}`;
 
 /** Version of the C library that runs; undefined where it is not glibc. @returns {string | undefined} */
 export function glibcHere() {
-  // Without this, a report asks the network for the names of all connections.
-  process.report.excludeNetwork = true;
-  const report = /** @type {any} */ (process.report.getReport());
-  return report.header.glibcVersionRuntime;
+  const report = /** @type {any} */ (process.report);
+  // Otherwise a report asks the network for the names of all connections.
+  report.excludeNetwork = true;
+  return report.getReport().header.glibcVersionRuntime;
 }
 
 /** The oldest macOS that torch's wheel is for, and an addon that is made elsewhere. */
