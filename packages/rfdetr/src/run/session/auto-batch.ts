@@ -78,9 +78,10 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
 }
 
 /**
- * Measures steps of the model as it will be trained, with adapters and frozen parts, in the worst case (the largest size of multi-scale training, the most boxes an image may have) with
- * everything that a run holds: gradients, moments, average, and what the monitor and the replay of a fault hold. The
- * operating system says how much memory is available, limits of containers included; on a GPU its driver says so.
+ * Measures steps of the model as it will be trained, with adapters and frozen parts, in the worst case (the largest
+ * size of multi-scale training, the most boxes an image may have) with everything that a run holds: gradients, moments,
+ * average, and what the monitor and the replay of a fault hold. The operating system says how much memory is available,
+ * limits of containers included; on a GPU its driver says so.
  * @param sharedBy number of processes on this machine that do the same
  */
 export function autoBatch(
