@@ -1,14 +1,16 @@
 // @ts-check
 // Runs beside each other: their curves, and the settings in which they differ.
+
+import { apOptions, Chart } from "./chart.js";
 import { ask, Latest } from "./client.js";
-import { apOptions, Chart, EpochStore, StepStore } from "./curves.js";
+import { EpochStore, StepStore } from "./curve-stores.js";
 import { fill, h } from "./dom.js";
 import { score, whole } from "./format.js";
 import { stateText } from "./runs-view.js";
 
 /** @import { RunDetails, RunRow } from "../src/dash/wire.js" */
 /** @import { Live } from "./client.js" */
-/** @import { Column } from "./curves.js" */
+/** @import { Column } from "./chart.js" */
 
 /** @typedef {{steps: StepStore, epochs: EpochStore, details: RunDetails | null}} Store */
 

@@ -1,9 +1,9 @@
 // @ts-check
 // The processes of a run: what each does in a step, and which of them the others wait for.
 
+import { Chart } from "./chart.js";
 import { ask, Latest } from "./client.js";
 import { seriesColors } from "./compare.js";
-import { Chart } from "./curves.js";
 import { fill, h } from "./dom.js";
 import { brief, whole } from "./format.js";
 

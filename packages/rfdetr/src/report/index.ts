@@ -1,14 +1,8 @@
 // `rfdetr/report`: what the folder of a run tells, and the report of it. Loads no libtorch.
 
 export type { MetricsTable } from "./records/metrics-table.js";
-export {
-  type Excerpt,
-  NumericsReader,
-  type NumericsRecord,
-  type ReadOptions,
-  type SeenForecast,
-  type SkippedRun,
-} from "./records/numerics-reader.js";
+export { NumericsReader, type ReadOptions } from "./records/numerics-reader.js";
+export type { Excerpt, NumericsRecord, SeenForecast, SkippedRun } from "./records/numerics-record.js";
 export type { RankMeans, RankSummary } from "./records/ranks.js";
 export { type ReadConfig, RunReader, type RunRecord, readRun } from "./records/run-record.js";
 export type { Course, StepPoints } from "./records/step-points.js";

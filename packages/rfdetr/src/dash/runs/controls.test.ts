@@ -69,7 +69,7 @@ describe("a run in progress", () => {
 
   it("is never asked for what is no command", async () => {
     for (const request of [null, "stop", { command: "rm" }, { command: "override", pattern: "", rule: "fp32" }])
-      await expect(controlRun(run, request)).rejects.toThrow(/Expected command to a run/);
+      await expect(controlRun(run, request)).rejects.toThrow(/Expected a command to a run/);
     expect(taken).toEqual([]);
   });
 });

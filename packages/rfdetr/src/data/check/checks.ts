@@ -1,72 +1,7 @@
 // The table of checks: what can be wrong with a split, how it is found, and what training does about it. `data check`,
 // training, evaluation and the repaired copy all go by it.
-import {
-  decodedSize,
-  frameOf,
-  type ListedBox,
-  type ListedImage,
-  type Listing,
-  type Problem,
-} from "../formats/listing.js";
-
-/**
- * `refused`: training stops before its first step and names the fault. `repaired`: it drops or corrects the entry, and
- * says how many. `kept`: it goes on, and says so where it matters.
- */
-export type Training = "refused" | "repaired" | "kept";
-
-/** A check of a split. */
-export interface Check {
-  name: string;
-  training: Training;
-  /** What training does about it in the valid split, where that differs. */
-  valid?: Training;
-  /** What the fault is and what to do, for docs/data.md. */
-  about: string;
-  /** The faults of this kind. */
-  find: (split: Listing) => Problem[];
-}
-
-/** A check whose faults the reader of the files finds. */
-const read = (name: string, training: Training, about: string): Check => ({
-  name,
-  training,
-  about,
-  find: ({ problems }) => problems.filter(({ check }) => check === name),
-});
-
-function ofSplit(name: string, training: Training, about: string, sentence: (split: Listing) => string | null): Check {
-  const find = (split: Listing): Problem[] => {
-    const message = sentence(split);
-    return message === null ? [] : [{ check: name, file: split.source, id: null, message }];
-  };
-  return { name, training, about, find };
-}
-
-function ofImages(
-  name: string,
-  training: Training,
-  about: string,
-  sentence: (image: ListedImage) => string | null,
-): Check {
-  const find = ({ images }: Listing): Problem[] =>
-    images.flatMap((image) => {
-      const message = sentence(image);
-      return message === null ? [] : [{ check: name, file: image.file, id: image.id, message }];
-    });
-  return { name, training, about, find };
-}
-
-function ofBoxes(name: string, training: Training, about: string, sentence: (box: ListedBox) => string | null): Check {
-  const find = ({ images }: Listing): Problem[] =>
-    images.flatMap(({ boxes }) =>
-      boxes.flatMap((box) => {
-        const message = sentence(box);
-        return message === null ? [] : [{ check: name, file: box.file, id: box.id, message }];
-      }),
-    );
-  return { name, training, about, find };
-}
+import { decodedSize, frameOf, type ListedBox, type ListedImage, type Listing } from "../formats/listing.js";
+import { type Check, ofBoxes, ofImages, ofSplit, read } from "./check-kinds.js";
 
 const whereIs = ({ id, file, image, entry }: ListedBox): string =>
   entry === null ? `line ${id} of ${file}` : `annotation ${id ?? "without an id"} in ${image.name}`;

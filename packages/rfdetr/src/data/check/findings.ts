@@ -2,7 +2,8 @@
 import type { Split } from "../formats/dataset.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
 import type { Listing, Problem } from "../formats/listing.js";
-import { type Check, checks, type Training } from "./checks.js";
+import type { Check, Training } from "./check-kinds.js";
+import { checks } from "./checks.js";
 
 /** A fault with the split it is in. */
 export interface Finding extends Problem {

@@ -4,7 +4,7 @@ import { type Html, html, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";
 import { bits, brief, counted, grouped } from "../html/words.js";
-import type { NumericsRecord, SeenForecast } from "../records/numerics-reader.js";
+import type { NumericsRecord, SeenForecast } from "../records/numerics-record.js";
 
 /** Forecasts that are listed, and the bits to overflow below which one is. */
 const [mostShown, fewBits] = [20, 8];

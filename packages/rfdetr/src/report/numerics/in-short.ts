@@ -2,7 +2,7 @@
 import { headroomOf } from "@rfdetr/amp/records";
 import { type Html, html, pathOf } from "../html/html.js";
 import { bits, counted, grouped } from "../html/words.js";
-import type { NumericsRecord } from "../records/numerics-reader.js";
+import type { NumericsRecord } from "../records/numerics-record.js";
 import { isFloat16, type Overall, type Side } from "./overall.js";
 
 /** What to know before the details. */

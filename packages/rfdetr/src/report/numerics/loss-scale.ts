@@ -5,7 +5,7 @@ import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { brief, counted, grouped, percent } from "../html/words.js";
-import type { NumericsRecord } from "../records/numerics-reader.js";
+import type { NumericsRecord } from "../records/numerics-record.js";
 
 /** The loss scale over the steps, with marks where steps were skipped. */
 export function lossScale(numerics: NumericsRecord): Html | null {

@@ -7,7 +7,7 @@ import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { grouped, percent } from "../html/words.js";
-import type { NumericsRecord } from "../records/numerics-reader.js";
+import type { NumericsRecord } from "../records/numerics-record.js";
 
 /** What the kinds are, in words. */
 const kindWords: Readonly<Record<string, string>> = {

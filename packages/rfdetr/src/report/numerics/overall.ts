@@ -1,7 +1,7 @@
 // What was seen of each module over the whole run.
 import type { ModuleRecord, UpdateRecord } from "@rfdetr/amp";
 import { headroomOf } from "@rfdetr/amp/records";
-import type { NumericsRecord } from "../records/numerics-reader.js";
+import type { NumericsRecord } from "../records/numerics-record.js";
 import { joinedSpans, type WatchedModule } from "../records/watched-spans.js";
 
 /** The two sides of a module: its outputs, and the gradients that arrive at them. */

@@ -6,7 +6,7 @@ import { rankSentences } from "../html/rank-words.js";
 import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";
 import { brief, duration, grouped } from "../html/words.js";
-import type { NumericsRecord } from "../records/numerics-reader.js";
+import type { NumericsRecord } from "../records/numerics-record.js";
 import { mostCurves, type RankMeans, type RankSummary } from "../records/ranks.js";
 
 /** Null for a run of one process. */

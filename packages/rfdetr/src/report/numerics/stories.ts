@@ -5,7 +5,7 @@ import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";
 import { brief, counted, grouped } from "../html/words.js";
-import type { NumericsRecord, SkippedRun } from "../records/numerics-reader.js";
+import type { NumericsRecord, SkippedRun } from "../records/numerics-record.js";
 import { evidence } from "./evidence.js";
 
 /** Stories that are told, faults that one lists, and files that a batch names, at most. */

@@ -6,7 +6,7 @@ import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { duration, grouped, percent } from "../html/words.js";
-import type { NumericsRecord } from "../records/numerics-reader.js";
+import type { NumericsRecord } from "../records/numerics-record.js";
 
 /** The phases of a step in their order, and what they are in words. */
 const phaseWords = [

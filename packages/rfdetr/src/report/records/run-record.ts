@@ -15,7 +15,8 @@ import { orNearPath } from "../../support/files/near-path.js";
 import { schemaFault } from "../../support/files/schema-fault.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { type MetricsTable, metricsOf } from "./metrics-table.js";
-import { NumericsReader, type NumericsRecord, type ReadOptions } from "./numerics-reader.js";
+import { NumericsReader, type ReadOptions } from "./numerics-reader.js";
+import type { NumericsRecord } from "./numerics-record.js";
 
 const split = z.looseObject({ images: z.number(), objects: z.number() });
 const configSchema = z.looseObject({

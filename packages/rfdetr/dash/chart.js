@@ -1,0 +1,154 @@
+// @ts-check
+// A chart of the page, which grows while a run trains, with the same figures as a table.
+import { asTable, fill, h, styleValue } from "./dom.js";
+import { brief, score, whole } from "./format.js";
+import uPlot from "./uplot.js";
+
+/** @typedef {(number | null)[]} Column */
+
+/** Distances of the marks on an axis that counts, and on one of AP. */
+const counts = Array.from({ length: 27 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
+const thousandths = Array.from({ length: 10 }, (_, i) => ([1, 2, 5][i % 3] * 10 ** Math.floor(i / 3)) / 1000);
+
+/**
+ * A line of a chart.
+ * @typedef {object} Line
+ * @property {string} label
+ * @property {string} color name of a value of the style sheet, or a colour
+ * @property {number[]} [dash]
+ * @property {boolean} [dots] single points instead of a line
+ */
+
+/** One chart, with its table. */
+export class Chart {
+  /** @type {uPlot | null} */
+  #plot = null;
+  #place = h("div", { class: "plot" });
+  /** @type {Column[]} */
+  #data = [];
+
+  /**
+   * @param {string} title @param {Line[]} lines
+   * @param {{x?: string, text?: (value: number) => string, log?: boolean, sync?: string, none?: string, band?:
+   * boolean, distances?: number[], across?: boolean}} options
+   *   `band` fills the room between the first two lines; `distances` are those that marks of the values may have;
+   *   `across` draws lines across what is missing
+   */
+  constructor(title, lines, options = {}) {
+    this.title = title;
+    this.lines = lines;
+    this.options = options;
+    const key =
+      lines.length < 2
+        ? null
+        : h(
+            "span",
+            { class: "chart-key" },
+            ...lines.map(({ label, color }) => h("span", { style: { "--mark": colorOf(color) } }, label)),
+          );
+    this.element = h(
+      "figure",
+      { class: "panel chart" },
+      h("figcaption", {}, title, key),
+      this.#place,
+      asTable(title, () => ({
+        header: [options.x ?? "Step", ...lines.map(({ label }) => label)],
+        rows:
+          this.#data[0]
+            ?.map((x, i) => [whole(x ?? 0), ...this.#data.slice(1).map((column) => this.#text(column[i]))])
+            .reverse() ?? [],
+      })),
+    );
+    new ResizeObserver(() => this.#resize()).observe(this.#place);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.#plot?.destroy();
+      this.#plot = null;
+      this.#draw();
+    });
+  }
+
+  /** @param {number | null | undefined} value */
+  #text(value) {
+    return value === null || value === undefined ? "–" : (this.options.text ?? brief)(value);
+  }
+
+  /** @param {Column[]} data the first column is that of the axis */
+  show(data) {
+    this.#data = data;
+    this.#draw();
+  }
+
+  #draw() {
+    const width = this.#place.clientWidth;
+    if (width === 0 || this.#data.length === 0) return;
+    const isEmpty = this.#data.slice(1).every((column) => column.every((value) => value === null));
+    this.element.classList.toggle("empty", isEmpty);
+    if (isEmpty) {
+      this.#plot?.destroy();
+      this.#plot = null;
+      fill(this.#place, h("p", { class: "quiet" }, this.options.none ?? "Nothing to show yet."));
+      return;
+    }
+    if (this.#plot === null) {
+      fill(this.#place);
+      this.#plot = new uPlot(this.#options(width), /** @type {uPlot.AlignedData} */ (this.#data), this.#place);
+    } else this.#plot.setData(/** @type {uPlot.AlignedData} */ (this.#data));
+  }
+
+  #resize() {
+    const width = this.#place.clientWidth;
+    if (this.#plot === null) this.#draw();
+    else if (width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: this.#plot.height });
+  }
+
+  /** @param {number} width @returns {uPlot.Options} */
+  #options(width) {
+    const { text = brief, log = false, sync, band = false, distances, across = false } = this.options;
+    const axis = {
+      stroke: styleValue("--quiet"),
+      grid: { stroke: styleValue("--line"), width: 1 },
+      ticks: { show: false },
+      font: `11px ${styleValue("--font")}`,
+      size: 28,
+    };
+    return {
+      ...{ width, height: 190 },
+      ...(band ? { bands: [{ series: /** @type {[number, number]} */ ([2, 1]), fill: colorOf("--faint") }] } : {}),
+      cursor: { y: false, points: { size: 6 }, ...(sync === undefined ? {} : { sync: { key: sync } }) },
+      scales: { x: { time: false }, ...(log ? { y: { distr: 3 } } : {}) },
+      axes: [
+        { ...axis, incrs: counts, values: (_, values) => values.map((value) => whole(value)) },
+        {
+          ...axis,
+          size: 68,
+          ...(distances === undefined ? {} : { incrs: distances }),
+          values: (_, values) => values.map((value) => (value === null ? "" : text(value))),
+        },
+      ],
+      series: [
+        { label: this.options.x ?? "Step", value: (_, value) => (value === null ? "–" : whole(value)) },
+        ...this.lines.map(({ label, color, dash, dots = false }) => ({
+          label,
+          stroke: colorOf(color),
+          spanGaps: across,
+          width: dots ? 0 : 1.5,
+          ...(dash === undefined ? {} : { dash }),
+          points: dots ? { show: true, size: 7, fill: colorOf(color) } : { show: this.#data[0].length < 40, size: 4 },
+          value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => this.#text(value),
+        })),
+      ],
+    };
+  }
+}
+
+/** @param {string} color */
+const colorOf = (color) => (color.startsWith("--") ? styleValue(color) : color);
+
+/** How a chart of AP by epoch is drawn: not every epoch need be evaluated. */
+export const apOptions = {
+  x: "Epoch",
+  text: score,
+  none: "No epoch was evaluated yet.",
+  distances: thousandths,
+  across: true,
+};
