@@ -14,7 +14,7 @@ namespace rfdetr::parallel {
 namespace {
 
 /// Enough that the last piece is short beside the whole, few enough that taking them costs nothing.
-constexpr int64_t pieces_of_a_thread = 8;
+constexpr int64_t pieces_of_a_thread = 16;
 
 int64_t divided_up(int64_t count, int64_t by) { return (count + by - 1) / by; }
 

@@ -18,8 +18,8 @@ void run(int64_t begin, int64_t end, int64_t grain, Body body, void* context);
 /// Calls `body(first, last)` for pieces that make up [begin, end), on the threads of libtorch. A thread takes the next
 /// piece when it is done with its last one, so that one that sleeps beside a busy neighbour holds up a piece and not a
 /// whole share. A piece is a multiple of `grain`, the least work for which starting a thread pays; `begin + k * grain`
-/// are the only borders. There are about eight pieces for each thread: where a piece costs a preparation, make it once
-/// for a thread and not for a piece.
+/// are the only borders. There are about sixteen pieces for each thread: where a piece costs a preparation, make it
+/// once for a thread and not for a piece.
 ///
 /// Which thread takes a piece, and how many pieces there are, changes from call to call. So results must not depend on
 /// it: each element is computed within one call, in one order.

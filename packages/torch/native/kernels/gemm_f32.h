@@ -71,15 +71,18 @@ ALWAYS_INLINE void pack_row(const T* from, int64_t count, float* to) {
     for (int64_t c = 0; c < width; c += lanes) store(to + c, load_values<rounds>(from + c, count - c));
 }
 
-/// Packs panels first…last of `width` columns. Reads a few cache lines of each row, row after row.
+/// Packs panels first…last of `width` columns. Reads a few cache lines of each row, row after row: too few for the
+/// machine to see what comes next, so they are fetched some rows before.
 template <int64_t width>
 void pack_panels(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, float* packed) {
-  constexpr int64_t strip = 8;  // panels that are filled side by side
+  constexpr int64_t strip = 8, ahead = 8;  // panels that are filled side by side, and rows that are fetched before
   with_elements(matrix, [&]<bool rounds, class T>(const T* from) {
     for (int64_t begin = first; begin < last; begin += strip)
       for (int64_t k = 0; k < depth; ++k)
         for (int64_t panel = begin; panel < std::min(begin + strip, last); ++panel) {
           const int64_t column = panel * width;
+          const T* const later = from + (k + ahead) * matrix.stride + column;
+          for (int64_t c = 0; c < width; c += 64 / sizeof(T)) __builtin_prefetch(later + c);
           pack_row<width, rounds>(from + k * matrix.stride + column, columns - column,
                                   packed + panel * width * depth + k * width);
         }
