@@ -18,6 +18,9 @@ struct Epilogue {
   Activation derivative_of = Activation::none;
   const void* derivative_at = nullptr;
 
+  /// Whether an activation or a derivative is applied.
+  bool activates() const { return activation != Activation::none || derivative_of != Activation::none; }
+
   /// The epilogue of the part of the output that begins `bytes` after its first element, in column 0.
   Epilogue from(int64_t bytes) const {
     Epilogue part = *this;

@@ -95,6 +95,29 @@ void write_tile(float* sums, const Output& output, const Tile& tile) {
   }
 }
 
+/// Writes the sums of a whole tile from the registers, where no activation needs them.
+template <int R, int V>
+ALWAYS_INLINE void write_whole_tile(__m512 (&sums)[R][V], const Output& output, const Tile& tile) {
+  constexpr __mmask16 all = 0xFFFF;
+  const float* const bias = output.epilogue.bias;
+  const int64_t first = tile.row * output.stride + tile.column;
+  float* const f32 = static_cast<float*>(output.data) + first;
+  uint16_t* const bf16 = static_cast<uint16_t*>(output.data) + first;
+  const auto each = [&](auto&& body) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v)
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) body(sums[r][v], r * output.stride + 16 * v, 16 * v);
+  };
+  const auto add = [&](__m512& sum, const float* from) { sum = _mm512_add_ps(sum, load(from, all)); };
+  if (bias) each([&](__m512& sum, int64_t, int column) { add(sum, bias + tile.column + column); });
+  if (output.epilogue.accumulate) each([&](__m512& sum, int64_t place, int) { add(sum, f32 + place); });
+  if (output.is_bf16)
+    each([&](__m512 sum, int64_t place, int) { store(bf16 + place, all, to_bf16(sum)); });
+  else
+    each([&](__m512 sum, int64_t place, int) { store(f32 + place, all, sum); });
+}
+
 template <int R, int V>
 void multiply_tile(const Left& left, const Pair* right, int64_t pairs, const Output& output, const Tile& tile) {
   prefetch_tile<R, V>(output, tile);
@@ -102,6 +125,7 @@ void multiply_tile(const Left& left, const Pair* right, int64_t pairs, const Out
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) sums[r][v] = _mm512_setzero_ps();
   multiply_add<R, V, true>(left, {right, right_width}, pairs, sums);
+  if (tile.columns == 16 * V && !output.epilogue.activates()) return write_whole_tile(sums, output, tile);
   alignas(64) float stored[R * V * 16];
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) _mm512_store_ps(stored + (r * V + v) * 16, sums[r][v]);

@@ -161,12 +161,11 @@ void activate_tile(const Output& output, const Tile& tile) {
     const T* const from = epilogue.pre_activation ? static_cast<const T*>(epilogue.pre_activation) + first : to;
     for (int64_t c = 0; c < tile.columns; c += lanes) {
       const int64_t count = tile.columns - c;
-      Vector value = load_first(from + c, count);
-      if (epilogue.activation != Activation::none) value = activate(epilogue.activation, value);
-      if (epilogue.derivative_of != Activation::none)
-        value = differentiate(epilogue.derivative_of, value,
-                              load_first(static_cast<const T*>(epilogue.derivative_at) + first + c, count));
-      store_first(to + c, count, value);
+      const Vector value = load_first(from + c, count);
+      const auto at = [&] { return load_first(static_cast<const T*>(epilogue.derivative_at) + first + c, count); };
+      store_first(to + c, count,
+                  epilogue.activation != Activation::none ? activate(epilogue.activation, value)
+                                                          : differentiate(epilogue.derivative_of, value, at()));
     }
   }
 }
@@ -176,9 +175,7 @@ void multiply_tile(const Left& left, const float* right, int64_t depth, const Ou
   Vector sums[R][V] = {};
   multiply_add<R, V>(left, {right, right_width}, depth, sums);
   tile.columns == V* lanes ? write_tile<T, true>(sums, output, tile) : write_tile<T, false>(sums, output, tile);
-  const Epilogue& epilogue = output.epilogue;
-  if (epilogue.activation != Activation::none || epilogue.derivative_of != Activation::none)
-    activate_tile<T>(output, tile);
+  if (output.epilogue.activates()) activate_tile<T>(output, tile);
 }
 
 /// One tile of the output = left · one panel of the right operand.
@@ -247,26 +244,18 @@ void gelu_of(const T* from, int64_t count, T* to) {
 
 template <class T>
 void gelu_gradient(const T* of, const T* at, int64_t count, T* to) {
-  for (int64_t i = 0; i < count; i += lanes) {
-    const int64_t rest = count - i;
-    store_first(to + i, rest, load_first(of + i, rest) * gelu_derivative(load_first(at + i, rest)));
-  }
+  for (int64_t i = 0; i < count; i += lanes)
+    store_first(to + i, count - i, load_first(of + i, count - i) * gelu_derivative(load_first(at + i, count - i)));
 }
 
 void gelu_values(bool is_bf16, const void* input, int64_t count, void* result) {
-  if (is_bf16)
-    gelu_of(static_cast<const Bf16*>(input), count, static_cast<Bf16*>(result));
-  else
-    gelu_of(static_cast<const float*>(input), count, static_cast<float*>(result));
+  is_bf16 ? gelu_of(static_cast<const Bf16*>(input), count, static_cast<Bf16*>(result))
+          : gelu_of(static_cast<const float*>(input), count, static_cast<float*>(result));
 }
 
-void gelu_backward(bool is_bf16, const void* gradient, const void* input, int64_t count, void* result) {
-  if (is_bf16)
-    gelu_gradient(static_cast<const Bf16*>(gradient), static_cast<const Bf16*>(input), count,
-                  static_cast<Bf16*>(result));
-  else
-    gelu_gradient(static_cast<const float*>(gradient), static_cast<const float*>(input), count,
-                  static_cast<float*>(result));
+void gelu_backward(bool is_bf16, const void* of, const void* at, int64_t count, void* to) {
+  is_bf16 ? gelu_gradient(static_cast<const Bf16*>(of), static_cast<const Bf16*>(at), count, static_cast<Bf16*>(to))
+          : gelu_gradient(static_cast<const float*>(of), static_cast<const float*>(at), count, static_cast<float*>(to));
 }
 
 }  // namespace
