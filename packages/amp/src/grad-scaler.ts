@@ -71,10 +71,10 @@ export class GradScaler {
       if (!ok)
         throw new GradScalerError(`Expected ${what} for scaler.${name} but received ${value} of type ${typeof value}`);
     };
-    expect(Number.isFinite(init) && init > 0, "a positive number", "init", init);
-    expect(growth > 1, "a number above 1", "growth", growth);
-    expect(backoff > 0 && backoff < 1, "a number between 0 and 1", "backoff", backoff);
-    expect(Number.isInteger(interval) && interval > 0, "a positive integer", "interval", interval);
+    expect(Number.isFinite(init) && init > 0, "positive number", "init", init);
+    expect(growth > 1, "number above 1", "growth", growth);
+    expect(backoff > 0 && backoff < 1, "number between 0 and 1", "backoff", backoff);
+    expect(Number.isInteger(interval) && interval > 0, "positive integer", "interval", interval);
     this.enabled = enabled;
     this.#scale = Math.fround(init);
     this.#warn = options.warn ?? ((message) => void process.stderr.write(`${message}\n`));

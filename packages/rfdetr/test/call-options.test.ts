@@ -13,7 +13,7 @@ import {
 it("options of the drawing, cutting and following calls are checked as those of a detector are", async () => {
   const misspelt = { otu: 1 } as never;
   expect(() => new Tracker(misspelt)).toThrow("framesToConfirm, framesToKeep for Tracker but received otu");
-  expect(() => new Tracker({ iou: 2 })).toThrow("Expected a number from 0 to 1 for iou but received 2");
+  expect(() => new Tracker({ iou: 2 })).toThrow("Expected number from 0 to 1 for iou but received 2");
   const image = { data: new Uint8Array(3), width: 1, height: 1, channels: 3 as const };
   const calls = [
     () => drawDetections(image, [], misspelt),

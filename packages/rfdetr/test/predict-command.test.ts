@@ -189,7 +189,7 @@ describe("rfdetr predict", () => {
   it.each([
     [["photos/a", "--format", "coco", "--json"], "Expected --out beside --json and --format coco"],
     [["photos/a", "--format", "voc"], "Expected one of json, coco, yolo, csv for format"],
-    [["photos/a", "--batch", "0"], "Expected a positive integer for batch"],
+    [["photos/a", "--batch", "0"], "Expected positive integer for batch"],
   ])("answers %j with one sentence and exit code 2", (args, message) => {
     const { status, stderr } = predict(...args);
     expect(stderr).toContain(message);

@@ -116,7 +116,7 @@ export async function showMachine(console: Console): Promise<void> {
 /** @throws RfdetrError unless `value` is a positive integer. */
 export function positiveInteger(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
-  throw new UsageError(expected("a positive integer", name, value));
+  throw new UsageError(expected("positive integer", name, value));
 }
 
 /** @throws RfdetrError unless `value` is a port of this machine, 0 for any, or left out. */
@@ -128,21 +128,21 @@ export function checkPort(value: unknown): asserts value is number | undefined {
 /** @throws RfdetrError unless `value` is an integer of 0 or more. */
 export function wholeNumber(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new UsageError(expected("an integer of 0 or more", name, value));
+  throw new UsageError(expected("integer of 0 or more", name, value));
 }
 
 /** Height and width of `384x640`, or of one side. @throws UsageError */
 export function sides(name: string, text: string): [height: number, width: number] {
   const [height, width = height, ...more] = text.split("x").map((side) => (/^\d+$/.test(side) ? Number(side) : 0));
   if (more.length > 0 || !(height > 0 && width > 0))
-    throw new UsageError(`Expected a height and a width such as 384x640 for ${name} but received ${text}`);
+    throw new UsageError(`Expected height and width such as 384x640 for ${name} but received ${text}`);
   return [height, width];
 }
 
 /** @throws RfdetrError unless `value` is a number from 0 to 1. */
 export function share(name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0 && value <= 1) return value;
-  throw new UsageError(expected("a number from 0 to 1", name, value));
+  throw new UsageError(expected("number from 0 to 1", name, value));
 }
 
 /** @throws RfdetrError unless `value` is one of the names. */

@@ -17,7 +17,7 @@ describe("rfdetr settings", () => {
     const { code, stdout } = await run();
     expect(code).toBe(0);
     for (const name of Object.keys(settings)) expect(stdout).toMatch(new RegExp(`^${name} (= |\\(required\\))`, "m"));
-    expect(stdout).toContain("epochs = 100  a positive integer\n    passes over the training images (--epochs)\n");
+    expect(stdout).toContain("epochs = 100  positive integer\n    passes over the training images (--epochs)\n");
   });
 
   it("is data with --json", async () => {
@@ -26,7 +26,7 @@ describe("rfdetr settings", () => {
     expect(JSON.parse((await run("num_workers", "--json")).stdout)).toEqual({
       name: "num_workers",
       default: 2,
-      takes: "an integer of 0 or more, at most 256",
+      takes: "integer of 0 or more, at most 256",
       about: settings.num_workers.about,
       flag: "--set num_workers=VALUE",
       in_package: true,
@@ -35,7 +35,7 @@ describe("rfdetr settings", () => {
 
   it("shows one in full", async () => {
     expect((await run("max_steps")).stdout).toBe(
-      "max_steps = null  a positive integer or null\n" +
+      "max_steps = null  positive integer or null\n" +
         `    ${settings.max_steps.about}\n` +
         "    on the command line: --set max_steps=VALUE\n" +
         "    the Python package does not have it\n",

@@ -52,7 +52,7 @@ const exportOptions: OptionKinds<DetectorExportOptions> = {
   out: text,
   precision,
   batch: {
-    takes: 'a positive integer or "dynamic"',
+    takes: 'positive integer or "dynamic"',
     fits: (value: unknown) => value === "dynamic" || count.fits(value),
   },
   resolution: sides,

@@ -19,7 +19,7 @@ export const resizeOptions = { antialias: flag };
 
 /** A share for all, or one for each name. */
 const shares: OptionKind = {
-  takes: "a number from 0 to 1, or an object of those by class name,",
+  takes: "number from 0 to 1, or an object of those by class name,",
   fits: (value) => share.fits(value) || (isRecord(value) && Object.values(value).every(share.fits)),
 };
 
@@ -42,7 +42,7 @@ const tiling: OptionKind = {
 
 /** The side of a square, or height and width. */
 const shape: OptionKind = {
-  takes: "a side in pixels, or [height, width],",
+  takes: "side in pixels, or [height, width],",
   fits: (value) => count.fits(value) || sides.fits(value),
 };
 
@@ -60,7 +60,7 @@ export const predictOptions = {
 };
 
 const countOrAuto: OptionKind = {
-  takes: 'a positive integer or "auto"',
+  takes: 'positive integer or "auto"',
   fits: (value) => value === "auto" || count.fits(value),
 };
 

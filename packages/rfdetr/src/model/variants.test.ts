@@ -34,7 +34,7 @@ describe("resolveModel", () => {
 
   it("rejects counts that are not positive integers", () => {
     expect(() => resolveModel("nano", { numQueries: 0 })).toThrow(
-      "Expected a positive integer for numQueries but received 0 of type number",
+      "Expected positive integer for numQueries but received 0 of type number",
     );
   });
 });

@@ -162,7 +162,7 @@ export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfi
   for (const key of ["numClasses", "numQueries", "numSelect", "groupDetr"] as const)
     if (!Number.isInteger(config[key]) || config[key] < 1)
       throw new ModelConfigError(
-        `Expected a positive integer for ${key} but received ${config[key]} of type ${typeof config[key]}`,
+        `Expected positive integer for ${key} but received ${config[key]} of type ${typeof config[key]}`,
       );
   return config;
 }

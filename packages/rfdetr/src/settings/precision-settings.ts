@@ -70,7 +70,7 @@ export const precisionSettings = {
       interval: count.optional(),
     }),
     fallback: {},
-    takes: "an object of init (above 0), growth (above 1), backoff (between 0 and 1) and interval (a positive integer)",
+    takes: "an object of init (above 0), growth (above 1), backoff (between 0 and 1) and interval (positive integer)",
     about:
       "loss scaler of 16-mixed; defaults: init 65536, growth 2 after interval 2000 finite steps, backoff 0.5 after a step that is not finite",
     ours: true,

@@ -65,8 +65,8 @@ describe("resolveSettings", () => {
   it.each([
     [{ batch_size: 1e9 }, "Expected at most 65536 for batch_size but received 1000000000 of type number"],
     [{ num_workers: 5000 }, "Expected at most 256 for num_workers but received 5000 of type number"],
-    [{ batch_size: -1 }, "Expected a positive integer for batch_size but received -1 of type number"],
-    [{ lr: "fast" }, 'Expected a number of 0 or more for lr but received "fast"'],
+    [{ batch_size: -1 }, "Expected positive integer for batch_size but received -1 of type number"],
+    [{ lr: "fast" }, 'Expected number of 0 or more for lr but received "fast"'],
     [
       { lr_scheduler: "triangle" },
       'Expected one of "step", "cosine", "linear" for lr_scheduler but received "triangle"',

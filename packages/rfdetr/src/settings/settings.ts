@@ -111,7 +111,7 @@ export const settings = {
   },
   batch_size: {
     type: z.union([count, z.literal("auto")]),
-    takes: "a positive integer",
+    takes: "positive integer",
     most: 65_536,
     fallback: 4,
     about: "images per micro-batch; auto takes the largest that fits in memory and sets grad_accum_steps",

@@ -215,7 +215,7 @@ export class InternalError extends RfdetrError {
 }
 
 /**
- * The sentence of an argument error: `Expected a positive integer for batch but received -1 of type number`. Text stands
+ * The sentence of an argument error: `Expected positive integer for batch but received -1 of type number`. Text stands
  * in quotes, without its type: most of it comes from a command line.
  */
 export function expected(what: string, name: string, received: unknown): string {

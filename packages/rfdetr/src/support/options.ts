@@ -35,32 +35,32 @@ export const texts: OptionKind = {
 };
 /** A number of 0 to 1. */
 export const share: OptionKind = {
-  takes: "a number from 0 to 1",
+  takes: "number from 0 to 1",
   fits: (value) => typeof value === "number" && value >= 0 && value <= 1,
 };
 /** An integer of at least 1. */
 export const count: OptionKind = {
-  takes: "a positive integer",
+  takes: "positive integer",
   fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
 };
 /** An integer of at least 0. */
 export const countOrZero: OptionKind = {
-  takes: "an integer of 0 or more",
+  takes: "integer of 0 or more",
   fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
 };
 /** A number of at least 0. */
 export const zeroOrMore: OptionKind = {
-  takes: "a number of 0 or more",
+  takes: "number of 0 or more",
   fits: (value) => typeof value === "number" && value >= 0 && value < Infinity,
 };
 /** A number above 0. */
 export const positive: OptionKind = {
-  takes: "a positive number",
+  takes: "positive number",
   fits: (value) => typeof value === "number" && value > 0 && value < Infinity,
 };
 /** Height and width, integers of at least 1. */
 export const sides: OptionKind = {
-  takes: "a height and a width",
+  takes: "height and width",
   fits: (value) => Array.isArray(value) && value.length === 2 && value.every(count.fits),
 };
 /** An object with names and values. */

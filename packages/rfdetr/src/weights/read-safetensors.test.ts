@@ -39,7 +39,7 @@ describe("metadata of a weights file", () => {
     ["a class list of another length", { class_names: '["a"]' }, /Expected 2 class names .* but received 1/],
     ["sizes that are no JSON", { model_config: "{" }, /Expected JSON for model_config/],
     ["sizes that are null", { model_config: "null" }, /Expected a table of sizes/],
-    ["a size that is text", { model_config: '{"numClasses":"2"}' }, /Expected a positive integer for numClasses/],
+    ["a size that is text", { model_config: '{"numClasses":"2"}' }, /Expected positive integer for numClasses/],
     ["an unknown size", { model_config: '{"wheels":4}' }, /describe no model that can be: .*wheels/],
     ["an unknown variant", { variant: "tinny" }, /did you mean tiny/],
     ["a variant of JavaScript", { variant: "constructor" }, /Expected one of nano.* received constructor/],

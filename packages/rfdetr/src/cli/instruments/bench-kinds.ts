@@ -205,7 +205,7 @@ export async function load(flags: BenchLoadFlags): Promise<void> {
 /** @throws UsageError unless the text is `WIDTHxHEIGHT` in pixels */
 function pixels(size: string): { width: number; height: number } {
   const [, width, height] = /^(\d{2,5})[x×](\d{2,5})$/.exec(size) ?? [];
-  if (width === undefined) throw new UsageError(expected("a width and a height such as 4000x3000", "size", size));
+  if (width === undefined) throw new UsageError(expected("width and height such as 4000x3000", "size", size));
   return { width: Number(width), height: Number(height) };
 }
 

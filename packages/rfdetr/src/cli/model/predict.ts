@@ -240,7 +240,7 @@ async function predictFrames(
 /** @throws UsageError unless a flag has a number of seconds. */
 function seconds(name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0) return value;
-  throw new UsageError(expected("a number of seconds", name, value));
+  throw new UsageError(expected("number of seconds", name, value));
 }
 
 function conclude(

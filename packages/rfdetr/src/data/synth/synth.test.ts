@@ -8,12 +8,12 @@ const root = mkdtempSync(join(tmpdir(), "synth-"));
 afterAll(() => rmSync(root, { recursive: true }));
 
 it.each<[SynthOptions, string]>([
-  [{ size: 5_000_000 }, "Expected an integer from 64 to 4096 for size but received 5000000"],
-  [{ size: 63 }, "Expected an integer from 64 to 4096 for size but received 63"],
-  [{ images: 0 }, "Expected an integer from 1 to 1000000 for images but received 0"],
-  [{ images: 1e12 }, "Expected an integer from 1 to 1000000 for images but received 1000000000000"],
-  [{ classes: 25 }, "Expected an integer from 1 to 24 for classes but received 25"],
-  [{ classes: 1.5 }, "Expected an integer from 1 to 24 for classes but received 1.5"],
+  [{ size: 5_000_000 }, "Expected integer from 64 to 4096 for size but received 5000000"],
+  [{ size: 63 }, "Expected integer from 64 to 4096 for size but received 63"],
+  [{ images: 0 }, "Expected integer from 1 to 1000000 for images but received 0"],
+  [{ images: 1e12 }, "Expected integer from 1 to 1000000 for images but received 1000000000000"],
+  [{ classes: 25 }, "Expected integer from 1 to 24 for classes but received 25"],
+  [{ classes: 1.5 }, "Expected integer from 1 to 24 for classes but received 1.5"],
   [{ seed: -1 }, "for seed but received -1"],
 ])("a synthetic dataset is refused with %j", async (options, message) => {
   const folder = join(root, "data");

@@ -35,7 +35,7 @@ export interface SynthOptions {
 }
 
 const integer = (least: number, most: number): OptionKind => ({
-  takes: `an integer from ${least} to ${most}`,
+  takes: `integer from ${least} to ${most}`,
   fits: (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
 });
 const synthOptions: OptionKinds<SynthOptions> = {

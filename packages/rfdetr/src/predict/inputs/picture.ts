@@ -92,7 +92,7 @@ export interface OutputFlags {
 export const outputOptions: OptionKinds<OutputFlags> = {
   out: text,
   format: oneOf("png", "jpeg", "webp"),
-  quality: { takes: "an integer from 1 to 100", fits: (value) => count.fits(value) && (value as number) <= 100 },
+  quality: { takes: "integer from 1 to 100", fits: (value) => count.fits(value) && (value as number) <= 100 },
 };
 
 const EXTENSIONS: Record<string, "png" | "jpeg" | "webp"> = {

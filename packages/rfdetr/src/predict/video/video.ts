@@ -32,7 +32,7 @@ export interface VideoFrame extends RawImage {
 }
 
 const seconds: OptionKind = {
-  takes: "a number of seconds, 0 or more",
+  takes: "number of seconds, 0 or more",
   fits: (value) => typeof value === "number" && value >= 0 && value < Infinity,
 };
 const videoOptions = { every: count, start: seconds, end: seconds, autoOrient: flag };

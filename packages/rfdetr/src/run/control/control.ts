@@ -37,7 +37,7 @@ export interface ControlOptions {
 
 const controlOptions: OptionKinds<ControlOptions> = {
   // A program may wait as long as it takes.
-  patience: { takes: "a number above 0", fits: (value) => typeof value === "number" && value > 0 },
+  patience: { takes: "number above 0", fits: (value) => typeof value === "number" && value > 0 },
   signal: abortSignal,
 };
 

@@ -176,5 +176,5 @@ function number(env: Environment, name: string, least: number, most = Number.MAX
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
   const range = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`;
-  throw new UsageError(`Expected an integer ${range} for the environment variable ${name} but received ${shown(text)}`);
+  throw new UsageError(`Expected integer ${range} for the environment variable ${name} but received ${shown(text)}`);
 }
