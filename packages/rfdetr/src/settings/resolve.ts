@@ -248,8 +248,7 @@ function describe(schema: JsonSchema): string {
   if (schema.enum) return `one of ${schema.enum.map((value) => JSON.stringify(value)).join(", ")}`;
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.anyOf) return schema.anyOf.map(describe).join(" or ");
-  if (schema.type === "integer")
-    return schema.exclusiveMinimum === 0 ? "positive integer" : "integer of 0 or more";
+  if (schema.type === "integer") return schema.exclusiveMinimum === 0 ? "positive integer" : "integer of 0 or more";
   if (schema.type === "number" && schema.exclusiveMaximum === 1) return "number from 0 to below 1";
   if (schema.type === "number") return schema.maximum === 1 ? "number from 0 to 1" : "number of 0 or more";
   if (schema.type === "boolean") return "true or false";

@@ -99,7 +99,7 @@ describe("an own dataset", () => {
   const faults: [string, Record<string, unknown> | null, string][] = [
     [
       "a misspelt key",
-      { lables: ["duck"] } as object,
+      { lables: ["duck"] },
       "image, boxes, labels, crowd or name in row 1 of the train dataset but received lables: did you mean labels?",
     ],
     ["no row", null, "Expected { image, boxes, labels } for row 1 of the train dataset but received null"],
