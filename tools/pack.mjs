@@ -30,24 +30,22 @@ await setupOrExit();
 const out = resolve(target);
 mkdirSync(out, { recursive: true });
 const stage = mkdtempSync(join(tmpdir(), "rfdetr-pack-"));
-try {
-  const { version, license } = readJson(join(root, "packages/torch/package.json"));
-  const tarballs = [];
-  for (const platform of wanted) tarballs.push(await packPlatform(platform, version, license));
-  tarballs.push(packTorch(version), pack("packages/amp"), pack("packages/rfdetr"));
-  for (const tarball of tarballs) {
-    const size = statSync(join(out, tarball)).size;
-    process.stdout.write(`${join(target, tarball)}  ${(size / 2 ** 20).toFixed(2)} MiB\n`);
-  }
-  // npm takes a relative path for a repository of GitHub, and refuses a package that is for another platform.
-  const others = wanted
-    .filter((name) => name !== platformHere)
-    .map((name) => `${packageOf(name)}-`.replace("@rfdetr/", ""));
-  const installed = tarballs.filter((name) => !others.some((other) => name.includes(other)));
-  process.stdout.write(`\nnpm install ${installed.map((name) => join(out, name)).join(" ")}\n`);
-} finally {
-  rmSync(stage, { recursive: true });
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+process.once("exit", () => rmSync(stage, { recursive: true, force: true }));
+const { version, license } = readJson(join(root, "packages/torch/package.json"));
+const tarballs = [];
+for (const platform of wanted) tarballs.push(await packPlatform(platform, version, license));
+tarballs.push(packTorch(version), pack("packages/amp"), pack("packages/rfdetr"));
+for (const tarball of tarballs) {
+  const size = statSync(join(out, tarball)).size;
+  process.stdout.write(`${join(target, tarball)}  ${(size / 2 ** 20).toFixed(2)} MiB\n`);
 }
+// npm takes a relative path for a repository of GitHub, and refuses a package that is for another platform.
+const others = wanted
+  .filter((name) => name !== platformHere)
+  .map((name) => `${packageOf(name)}-`.replace("@rfdetr/", ""));
+const installed = tarballs.filter((name) => !others.some((other) => name.includes(other)));
+process.stdout.write(`\nnpm install ${installed.map((name) => join(out, name)).join(" ")}\n`);
 
 function readArguments() {
   const { values, positionals } = parseArgs({

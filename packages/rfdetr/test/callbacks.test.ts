@@ -2,8 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { openCallbacks } from "../src/run/callbacks/open-callbacks.js";
+import { openCallbacks, strayFailure } from "../src/run/callbacks/open-callbacks.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { type ResumeChanges, resumeConfig } from "../src/run/session/resume.js";
 import { train } from "../src/run/trainer.js";
@@ -110,6 +111,14 @@ describe("the callbacks of a run", () => {
       hint: expect.stringContaining("its checkpoint is of step 5"),
     });
     expect(calls().at(-1)).toBe("failed");
+    const stray = Object.assign(new Error("late"), {
+      stack: `Error: late\n    at ${pathToFileURL(faulty).href}?run=1:1:7`,
+    });
+    expect(strayFailure(stray)).toMatchObject({
+      code: "ERR_CALLBACK",
+      message: `The callbacks in ${faulty} failed where the run does not wait for them: late`,
+    });
+    expect(strayFailure(new Error("elsewhere"))).toMatchObject({ message: "elsewhere" });
     moduleFile("faulty", recipe());
     const [{ message }] = of(await run("mended", null), "warning");
     expect(message).toContain(`The callbacks in ${faulty} have changed since the run began`);

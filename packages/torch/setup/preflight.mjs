@@ -30,9 +30,9 @@ export async function look(root, done) {
     return checks;
   }
   /** What a step of set-up makes. */
-  const product = (name, there, fits, made) => {
+  const product = (name, there, fits, made, absent = `not ${made}`) => {
     const stale = there && !fits;
-    const found = stale ? `${made} before the last change of what it is made from` : there ? made : `not ${made}`;
+    const found = stale ? `${made} before the last change of what it is made from` : there ? made : absent;
     add(name, there && fits, found, setup);
     if (stale) checks[checks.length - 1].stale = true;
   };
@@ -73,7 +73,8 @@ export async function look(root, done) {
       "free 1.4 GB there, or name another folder in RFDETR_HOME",
     );
   }
-  product("addon", existsSync(join(torch, "build/torch.node")), done.addon, "built");
+  const waiting = hasPrebuilt ? "prebuilt, and not in its place yet: nothing is compiled" : undefined;
+  product("addon", existsSync(join(torch, "build/torch.node")), done.addon, "built", waiting);
   if (root !== null)
     product("TypeScript build", existsSync(`${root}/packages/rfdetr/dist/cli/main.js`), done.build, "built");
   return checks;

@@ -127,7 +127,7 @@ export class StopRequests {
     if (!this.#ended) {
       const resume = this.actions.resume();
       this.actions.say(
-        `The run has not answered for ${patience} seconds: a disk cannot be read, or a callback does not return. It ends with what its last checkpoint holds.`,
+        `The run has not answered for ${patience} seconds: a disk cannot be read, or a callback or an augmentation of your own does not return. It ends with what its last checkpoint holds.`,
       );
       if (resume !== null) this.actions.say(`Continue with: ${resume}`);
     }

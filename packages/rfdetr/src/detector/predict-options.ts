@@ -20,7 +20,9 @@ export const resizeOptions = { antialias: flag };
 /** A share for all, or one for each name. */
 const shares: OptionKind = {
   takes: "number from 0 to 1, or an object of those by class name,",
-  fits: (value) => share.fits(value) || (isRecord(value) && Object.values(value).every(share.fits)),
+  fits: (value) =>
+    share.fits(value) ||
+    (isRecord(value) && Object.values(value).every((each) => each === undefined || share.fits(each))),
 };
 
 /** The side of a tile, or what {@link Tiling} has. */

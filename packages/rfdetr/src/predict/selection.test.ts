@@ -18,6 +18,7 @@ describe("a selection of detections", () => {
     [{ threshold: { dog: 0.3 } }, [0.9, 0.8, 0.7, 0.6, 0.4], 0.3],
     [{ threshold: { dog: 0.9 } }, [0.9, 0.7, 0.6], 0.5],
     [{ threshold: { "*": 0.65, bird: 0.1 } }, [0.9, 0.8, 0.7, 0.2], 0.1],
+    [{ threshold: { "*": 0.65, bird: undefined } as never }, [0.9, 0.8, 0.7], 0.65],
     [{ classes: ["bird", "cat"] }, [0.9, 0.7, 0.6], 0.5],
     [{ classes: [] }, [], 0.5],
     [{ threshold: 0, maxDetections: 2 }, [0.9, 0.8], 0],

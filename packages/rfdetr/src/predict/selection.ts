@@ -21,7 +21,7 @@ const usual = 0.5;
 /** The threshold that no reported detection can be below. */
 export function lowestThreshold({ threshold = usual }: Selection): number {
   if (typeof threshold === "number") return threshold;
-  return Math.min(threshold["*"] ?? usual, ...Object.values(threshold));
+  return Math.min(threshold["*"] ?? usual, ...Object.values(threshold).filter((each) => each !== undefined));
 }
 
 /**
@@ -33,7 +33,7 @@ export function select(detections: Detection[], { threshold = usual, classes, ma
   const least =
     typeof threshold === "number"
       ? () => threshold
-      : (name: string) => (Object.hasOwn(threshold, name) ? threshold[name] : (threshold["*"] ?? usual));
+      : (name: string) => (Object.hasOwn(threshold, name) ? threshold[name] : undefined) ?? threshold["*"] ?? usual;
   return detections
     .filter(({ score, className }) => score > least(className) && (wanted === null || wanted.has(className)))
     .slice(0, maxDetections);

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
+import { strayFailure } from "./callbacks/open-callbacks.js";
 import { loadersOf } from "./launch/shares.js";
 import { openTrainData } from "./session/open-train-data.js";
 import type { OpenTrainData } from "./session/training-data.js";
@@ -13,7 +14,7 @@ if (port === null) throw new InternalError("The training thread must be started 
 const post = (message: WorkerMessage) => port.postMessage(message);
 /** What was thrown where nobody waits for it, such as a failed promise, ends the run like any other failure. */
 const fail = (error: unknown): void => {
-  post({ failure: packError(error) });
+  post({ failure: packError(strayFailure(error)) });
   process.exit(1);
 };
 process.on("uncaughtException", fail);

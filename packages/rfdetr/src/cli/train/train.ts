@@ -75,9 +75,8 @@ async function tryOut(flags: TrainFlags, maxRestarts: number): Promise<number> {
   const { showDryRun } = await import("./dry-run.js");
   const console = consoleOf(flags);
   const settings = await toTry(flags, console);
-  console.live("opening the data, building the model");
+  console.progress("opening the data, building the model and taking two steps on the first batch");
   const dry = await dryRun(settings, openTrainData, maxRestarts);
-  console.end();
   showDryRun(dry, console);
   return exit.done;
 }

@@ -1,14 +1,7 @@
 // Cuts detected objects out of pictures.
 
-import {
-  anyList,
-  checkArgument,
-  checkOptions,
-  flag,
-  type OptionKinds,
-  oneOf,
-  zeroOrMore,
-} from "../../support/options.js";
+import { checkArgument, checkOptions, flag, type OptionKinds, oneOf, zeroOrMore } from "../../support/options.js";
+import { detectionList } from "../detection-list.js";
 import { asSharp, decode, encode, type ImageSource } from "../inputs/picture.js";
 import type { LabelledBox } from "./box-overlay.js";
 
@@ -46,7 +39,7 @@ export async function cropDetections(
   options: CropOptions = {},
 ): Promise<Buffer[]> {
   checkOptions("cropDetections", options, cropOptions);
-  checkArgument("detections", detections, anyList);
+  checkArgument("detections", detections, detectionList);
   const { autoOrient = true, format = "jpeg", margin = 0 } = options;
   if (detections.length === 0) return [];
   const { original, ...picture } = await decode(image, autoOrient);

@@ -1,15 +1,9 @@
 // Draws boxes with labels into pictures.
+
 import { statSync } from "node:fs";
 import { PictureError } from "../../support/errors.js";
-import {
-  anyList,
-  checkArgument,
-  checkOptions,
-  classTexts,
-  flag,
-  type OptionKinds,
-  positive,
-} from "../../support/options.js";
+import { checkArgument, checkOptions, classTexts, flag, type OptionKinds, positive } from "../../support/options.js";
+import { detectionList } from "../detection-list.js";
 import {
   asSharp,
   decode,
@@ -61,7 +55,7 @@ export async function drawDetections(
   options: DrawOptions = {},
 ): Promise<Buffer> {
   checkOptions("drawDetections", options, drawOptions);
-  checkArgument("detections", detections, anyList);
+  checkArgument("detections", detections, detectionList);
   if (typeof image === "string" && options.out !== undefined && sameFile(image, options.out))
     throw new PictureError(
       "ERR_PICTURE_OUTPUT",

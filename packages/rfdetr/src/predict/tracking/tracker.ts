@@ -1,14 +1,8 @@
 // Follows objects through the frames of a video: ByteTrack. No import of Node.
+
 import type { Detection } from "../../model/types.js";
-import {
-  anyList,
-  checkArgument,
-  checkOptions,
-  count,
-  countOrZero,
-  type OptionKinds,
-  share,
-} from "../../support/options.js";
+import { checkArgument, checkOptions, count, countOrZero, type OptionKinds, share } from "../../support/options.js";
+import { detectionList } from "../detection-list.js";
 import type { ImageInput } from "../inputs/image-input.js";
 import type { SourcePrediction } from "../predictions.js";
 import { boxIou } from "../tiles.js";
@@ -124,7 +118,7 @@ export class Tracker {
    * @returns the same detections in their order, with the numbers of their tracks
    */
   update(detections: readonly Detection[]): TrackedDetection[] {
-    checkArgument("detections", detections, anyList);
+    checkArgument("detections", detections, detectionList);
     const { highScore, startScore, framesToConfirm, framesToKeep } = this.#options;
     const numbers = new Map<Detection, number | null>();
     for (const track of this.#tracks) track.predict();

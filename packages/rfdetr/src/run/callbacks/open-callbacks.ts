@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ConfigError } from "../../support/errors.js";
+import { CallbackError, ConfigError } from "../../support/errors.js";
 import { sha256 } from "../../support/files/sha256.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { plainObject } from "../../support/options.js";
@@ -27,6 +27,8 @@ const methods = [
 const taken: ReadonlySet<string> = new Set(["train", "val", "amp", "pictures"]);
 
 let opened = 0;
+/** Modules that this thread has opened, by their URLs. */
+const modules = new Map<string, string>();
 
 /** The callbacks of a run, and the module that they are of. */
 export interface OpenedCallbacks {
@@ -52,7 +54,9 @@ export async function openCallbacks(path: string): Promise<OpenedCallbacks> {
   }
   try {
     // Each run of a process has its own: what the module remembers is what a checkpoint says.
-    const url = `${pathToFileURL(path).href}?run=${++opened}`;
+    const { href } = pathToFileURL(path);
+    modules.set(href, path);
+    const url = `${href}?run=${++opened}`;
     exported = ((await import(/* @vite-ignore */ url)) as { default?: unknown }).default;
   } catch (error) {
     throw new ConfigError(`The callbacks in ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
@@ -65,6 +69,19 @@ export async function openCallbacks(path: string): Promise<OpenedCallbacks> {
   if (twice !== undefined)
     throw new ConfigError(`Expected callbacks of different names in ${path} but found ${twice} twice: set their name`);
   return { runner: new CallbackRunner(list), sha256: sha256(bytes) };
+}
+
+/**
+ * What was thrown where nobody waits for it, such as in a timer: a {@link CallbackError} where its stack leads to a
+ * module of callbacks, and otherwise the same.
+ */
+export function strayFailure(error: unknown): unknown {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const path = [...modules].find(([url]) => stack.includes(url))?.[1];
+  if (path === undefined) return error;
+  return new CallbackError(`The callbacks in ${path} failed where the run does not wait for them: ${reasonOf(error)}`, {
+    cause: error,
+  });
 }
 
 /** @throws ConfigError for what is not an object of callbacks */
