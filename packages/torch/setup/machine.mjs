@@ -10,9 +10,14 @@ export const platformHere = `${process.platform}-${process.arch}`;
 /** Version of the C library that runs; undefined where it is not glibc. @returns {string | undefined} */
 export function glibcHere() {
   const report = /** @type {any} */ (process.report);
-  // Otherwise a report asks the network for the names of all connections.
+  const { excludeNetwork } = report;
+  // Otherwise a report asks the network for the names of all connections. The setting is that of the whole process.
   report.excludeNetwork = true;
-  return report.getReport().header.glibcVersionRuntime;
+  try {
+    return report.getReport().header.glibcVersionRuntime;
+  } finally {
+    report.excludeNetwork = excludeNetwork;
+  }
 }
 
 /** The oldest macOS that torch's wheel is for, and an addon that is made elsewhere. */
