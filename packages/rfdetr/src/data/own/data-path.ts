@@ -1,9 +1,9 @@
 // Datasets of a program and lists of several as what every reader of datasets takes: a path.
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { ConfigError } from "../../support/errors.js";
 import { makeFolder, replaceText } from "../../support/files/atomic.js";
+import { sha256 } from "../../support/files/sha256.js";
 import { shown } from "../../support/shown.js";
 import { type GatherOptions, gatherInto } from "./gather-dataset.js";
 import { isOwnData, type OwnData } from "./own-dataset.js";
@@ -44,7 +44,7 @@ export async function dataPath(data: GivenData, parent: string, options: GatherO
     datasets.push({ path: relative(home, found).split(sep).join("/"), ...(share === undefined ? {} : { share }) });
   }
   const content = `${JSON.stringify({ datasets }, null, 2)}\n`;
-  const name = `datasets-${createHash("sha256").update(content).digest("hex").slice(0, 12)}.json`;
+  const name = `datasets-${sha256(content).slice(0, 12)}.json`;
   const file = join(home, name);
   const isWritten = (): boolean => existsSync(file) && readFileSync(file, "utf8") === content;
   if (isWritten()) return file;

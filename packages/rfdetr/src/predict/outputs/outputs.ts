@@ -21,6 +21,7 @@ import { imageExtensions } from "../../data/images/image-kinds.js";
 import { RunDirectoryError } from "../../support/errors.js";
 import { makeFolder, removeEmpty, syncFile, writeFailure } from "../../support/files/atomic.js";
 import { scratchBeside } from "../../support/files/scratch.js";
+import { sha256 } from "../../support/files/sha256.js";
 import { longestName, shortName } from "../../support/files/short-name.js";
 
 /** Formats that pictures are written in; images in any other become JPEG. */
@@ -262,8 +263,6 @@ function ownFiles(folder: string, names: readonly string[], images: readonly str
     }),
   );
 }
-
-const sha256 = (content: Uint8Array | string) => createHash("sha256").update(content).digest("hex");
 
 /** The hash of a file, which may be larger than the memory. */
 function hashOf(path: string): string {

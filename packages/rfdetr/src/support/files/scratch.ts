@@ -1,13 +1,14 @@
 // Temporary files and folders. Their names tell which process writes them, so that those of a process that was killed
 // are removed by the next one that writes there, and those of a living one never are.
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { identityOf, mayRun } from "../machine/process-identity.js";
 import { discard } from "./atomic.js";
+import { sha256 } from "./sha256.js";
 
-const shortHash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 8);
+const shortHash = (text: string): string => sha256(text).slice(0, 8);
 const hostHash = (): string => shortHash(hostname());
 /** Number, machine and beginning of the process, and what tells its files apart. */
 const ending = /^\.partial-(\d+)-([0-9a-f]{8})-([0-9a-f]{8})-[0-9a-f]{8}$/;

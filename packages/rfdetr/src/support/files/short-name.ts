@@ -1,5 +1,5 @@
 // Names that a file system takes.
-import { createHash } from "node:crypto";
+import { sha256 } from "./sha256.js";
 
 /** Bytes that a name may have on the usual file systems. */
 export const longestName = 255;
@@ -10,7 +10,7 @@ export const longestName = 255;
  */
 export function shortName(name: string, most = longestName): string {
   if (Buffer.byteLength(name) <= most) return name;
-  const ending = `-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+  const ending = `-${sha256(name).slice(0, 8)}`;
   let kept = "";
   let room = most - ending.length;
   for (const character of name) {
