@@ -12,8 +12,8 @@ import { fetchWheel, findWheel, wheelIndex } from "./wheel-index.mjs";
 export const torchVersion = "2.15.0";
 
 /**
- * Wheels of the default version. Each is checked against its SHA-256 before anything of it is used, so that no index
- * can send another one; sizes in bytes are for the progress bar and the check of free space.
+ * Wheels of the default version, as PyPI has them. Each is checked against its SHA-256 before anything of it is used,
+ * so that no index can send another one. Sizes in bytes are for the progress bar and the check of free space.
  */
 const wheels = {
   "linux-x64": {
@@ -130,7 +130,7 @@ async function fetchFromIndex(target, { torch, extra }, platform) {
   const folder = join(cacheFolder(), "downloads");
   const take = async (wheel) => {
     const found = await findWheel(index, wheel.requirement, (tag) => platformFits(tag, machine));
-    // The bytes of a build for the CPU are another's than those that are pinned: the index vouches for them.
+    // A build for the CPU is another file than the pinned one: the hash that the index gives has to do.
     if (!found.version.endsWith("+cpu") && found.sha256 !== wheel.sha256)
       throw new Error(`${new URL(found.url).host}: ${found.file} is another file than the published one`);
     say(`  downloading ${nameOf(wheel)} ${found.version} from ${new URL(found.url).host}`);

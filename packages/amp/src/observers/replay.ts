@@ -75,8 +75,7 @@ class Readers {
 /**
  * Runs a failed step again and reports the first value that was not finite: in the inputs, the weights, the output of a
  * module, the loss or a gradient. It drops the gradients of the model before and after. It takes about as long as two
- * steps. It sees gradients on the CPU only, because backward on other devices runs on threads that cannot call
- * JavaScript.
+ * steps.
  * @throws whatever `run` throws before a fault was found
  * @example
  * import { formatOverflowReport, replay } from "@rfdetr/amp";
