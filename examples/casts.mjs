@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// What mixed precision does to a forward pass: every operator of the demo model with its module and dtypes, counted
-// at the one door.
+// What mixed precision does to a forward pass: an interceptor counts the operators of the demo model by module and
+// dtypes.
 import { intercept, nn, noGrad, randn, scope, Tensor } from "@rfdetr/torch";
 import { modelAutocast, RFDETRModel, resolveModel } from "rfdetr/model";
 

@@ -283,7 +283,7 @@ describe("layers that may run as one operator", () => {
   }
   const operators = new Set(["mlp", "linear", "gelu"]);
 
-  /** The operators that passed the door, each with its module. */
+  /** The operators that were called, each with its module. */
   const passed = (options: AutocastOptions = {}, around: (body: () => void) => void = (body) => body()): string[] => {
     const seen: string[] = [];
     const block = new Perceptron();

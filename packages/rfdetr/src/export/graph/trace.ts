@@ -1,4 +1,4 @@
-// The tracer: records the operators of one forward pass at the door.
+// The tracer: an interceptor that records the operators of one forward pass.
 import {
   type DType,
   decompositionOf,
