@@ -47,7 +47,7 @@ async function serve() {
   const images = randn([1, 3, config.resolution, config.resolution]);
   const run = {
     forward: () => noGrad(() => scope(() => predictor.forward(images).predLogits.sum().item())),
-    step: () => trainingStep(parts, [data], null, ema).loss,
+    step: () => trainingStep(parts, [data], { ema }).loss,
   };
   process.on("message", (/** @type {["forward" | "step", number]} */ [kind, count]) => {
     const start = performance.now();

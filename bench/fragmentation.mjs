@@ -20,7 +20,7 @@ const { benchParts } = await import("rfdetr/instruments");
 const { randomBatch, scaleOfStep, trainingScales, trainingStep } = await import("rfdetr/train");
 
 const { config, parts, ema } = benchParts({ model: values.model, precision: "bf16-mixed", device: "cpu" });
-const scales = trainingScales(config.resolution, config.patchSize, config.numWindows, true);
+const scales = trainingScales(config, { expanded: true });
 manualSeed(1);
 const batch = randomBatch(Number(values.batch), config.resolution, config.numClasses, 8);
 const mebibytes = (bytes) => Math.round(bytes / 2 ** 20);
@@ -29,7 +29,7 @@ console.log(
   "| step | live tensors, MiB | peak of tensors since the last row, MiB | RSS, MiB | tensor handles |\n|---|---|---|---|---|",
 );
 for (let step = 1; step <= Number(values.steps); step++) {
-  trainingStep(parts, [batch], scaleOfStep(step, scales), ema);
+  trainingStep(parts, [batch], { size: scaleOfStep(step, scales), ema });
   if (step % 100 !== 0 && step !== 10) continue;
   const { liveBytes, peakBytes, liveTensors } = memory();
   console.log(

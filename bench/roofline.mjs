@@ -123,7 +123,7 @@ const { config, parts, ema } = benchParts({
 });
 manualSeed(1);
 const batch = randomBatch(Number(values.batch), config.resolution, config.numClasses, Number(values.boxes));
-const step = () => void trainingStep(parts, [batch], null, ema);
+const step = () => void trainingStep(parts, [batch], { ema });
 const plain = spread(measure(step, steps, 2)).median;
 const recorded = profile(
   () => {

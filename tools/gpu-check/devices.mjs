@@ -14,7 +14,7 @@ export async function devices(report, { device, model, batch }) {
     await report.step(`a step of ${model} in ${precision}`);
     const { config, parts, ema } = benchParts({ model, precision, device });
     const data = randomBatch(batch, config.resolution, config.numClasses, 3);
-    const count = countReadings(device, () => trainingStep(parts, [data], null, ema));
+    const count = countReadings(device, () => trainingStep(parts, [data], { ema }));
     report.atMost(`${precision}: readings from the device in a step`, count, readings);
     const tensors = [...parts.model.stateDict(), ...(ema?.state().tensors ?? [])];
     const elsewhere = tensors.filter(([, tensor]) => tensor.device !== device).map(([name]) => name);

@@ -16,7 +16,7 @@ export async function learning(report, { device, quick }) {
     const losses = [];
     for (let i = 0; i < steps; i++) {
       if (i % 10 === 0) await report.step(`${precision}, step ${i} of ${steps}`);
-      const { loss, applied } = trainingStep(parts, [data], null, ema);
+      const { loss, applied } = trainingStep(parts, [data], { ema });
       if (applied) losses.push(loss);
     }
     report.atMost(

@@ -60,7 +60,7 @@ export interface ProfileOptions {
 export function profileTraining(subject: Subject, options: ProfileOptions): StepProfile {
   const { model, batch, device } = subject;
   const { parts, ema } = partsOf(model, options.precision, device);
-  return profileSteps("training", subject, options, () => void trainingStep(parts, [batch], null, ema));
+  return profileSteps("training", subject, options, () => void trainingStep(parts, [batch], { ema }));
 }
 
 /** Profiles everything from the batch's bytes to detections, except resizing: the images have the model's size. */

@@ -93,10 +93,10 @@ async function firstStep(session: Session, available: number): Promise<Pick<DryR
   const { parts, ema, scales, stepsPerEpoch } = session;
   const microBatches = await firstBatch(session);
   // It makes the moments and prepares what later steps use: the second one is as they are.
-  const first = trainingStep(parts, microBatches, null, ema);
+  const first = trainingStep(parts, microBatches, { ema });
   resetPeakMemory(parts.device);
   const began = performance.now();
-  trainingStep(parts, microBatches, null, ema);
+  trainingStep(parts, microBatches, { ema });
   const seconds = ((performance.now() - began) / 1000) * shareOfLargest(scales);
   const peak = memory(parts.device).peakBytes;
   return {

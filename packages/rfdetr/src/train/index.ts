@@ -7,7 +7,7 @@ export { scaleOfStep, trainingScales } from "./schedule/multi-scale.js";
 export { Schedule, type ScheduleSettings, scheduleFactor } from "./schedule/schedule.js";
 export { Ema, type EmaState } from "./step/ema.js";
 export type { Fault } from "./step/settle-step.js";
-export { type StepResult, trainingStep } from "./step/step.js";
+export { type StepObserver, type StepOptions, type StepResult, trainingStep } from "./step/step.js";
 export {
   averageOf,
   type MicroBatch,
@@ -16,5 +16,5 @@ export {
   type StepSeconds,
   stepParts,
 } from "./step/step-parts.js";
-export type { MicroBatchLoss, StepPart, StepPeers } from "./step/step-peers.js";
+export type { MicroBatchLoss, RankResult, StepPeers } from "./step/step-peers.js";
 export { type WholeStep, wholeStep } from "./step/whole-step.js";

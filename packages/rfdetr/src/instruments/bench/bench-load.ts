@@ -121,7 +121,7 @@ async function measureFolder(
 /** The side that images are loaded at: the largest of multi-scale training. */
 function largestSide({ multiScale, expandedScales }: TrainSettings, config: ModelConfig): number {
   if (multiScale === false || multiScale === "off") return config.resolution;
-  return Math.max(...trainingScales(config.resolution, config.patchSize, config.numWindows, expandedScales));
+  return Math.max(...trainingScales(config, { expanded: expandedScales }));
 }
 
 /** Images a second that the loader gives when nothing else runs. */
@@ -148,7 +148,7 @@ async function trainWhileLoading(
   const data = await open(workers);
   const lap = (microBatches: MicroBatch[]): number => {
     const start = performance.now();
-    trainingStep(parts, microBatches, config.resolution, ema);
+    trainingStep(parts, microBatches, { size: config.resolution, ema });
     return (performance.now() - start) / 1000;
   };
   const [alone, together, wait]: number[][] = [[], [], []];

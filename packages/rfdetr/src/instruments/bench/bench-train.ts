@@ -100,7 +100,7 @@ export function benchTrain(
   for (let i = 0; i < options.warmup + options.steps; i++) {
     if (i === options.warmup) resetPeakMemory(device);
     const start = performance.now();
-    const result = trainingStep(parts, [data], null, ema);
+    const result = trainingStep(parts, [data], { ema });
     const end = performance.now();
     losses.push(result.loss);
     if (i >= options.warmup) laps.push({ ...result.seconds, step: (end - start) / 1000 });

@@ -185,8 +185,8 @@ class Follower {
     if (this.#taken === null) throw new InternalError("Expected an order to take a step before that to repeat it");
     const { plan, whole, microBatches } = this.#taken;
     const files = microBatches.flatMap((batch) => batch.files ?? []);
-    const what = { step: plan.step, precision, files };
-    this.ranks.gather(replayStep(parts, microBatches, plan.size, scale, what, whole));
+    const { step, size } = plan;
+    this.ranks.gather(replayStep(parts, microBatches, { step, precision, files, scale, size, whole }));
   }
 
   async #evaluate({ split, batch, shipped, loss }: Told<"evaluate">): Promise<void> {

@@ -2,13 +2,13 @@
 import { hostname } from "node:os";
 import type { GradScaler } from "@rfdetr/amp";
 import { distributed, type Tensor } from "@rfdetr/torch";
-import type { StepPart, StepPeers } from "../../train/step/step-peers.js";
+import type { RankResult, StepPeers } from "../../train/step/step-peers.js";
 import type { RankStep } from "../files/rank-records.js";
 import type { Training } from "../session/training.js";
 import type { Ranks } from "./ranks.js";
 
-/** A part of a step, with what is recorded of the process. */
-interface RankPart extends StepPart {
+/** What a process computed in a step, with what is recorded of the process. */
+interface RankReport extends RankResult {
   host: string;
   load: number;
   work: number;
@@ -60,11 +60,11 @@ export class RankPeers implements StepPeers {
     return this.#group.allGather(gradient);
   }
 
-  exchange(own: StepPart): StepPart[] {
+  exchange(own: RankResult): RankResult[] {
     const last = this.#reduced ? this.#reducer.last() : { waitSeconds: 0, localNorm: Number.NaN };
     this.#reduced = false;
     const { images, forward, loss, backward } = own.seconds;
-    const all = this.#ranks.gather<RankPart>({
+    const all = this.#ranks.gather<RankReport>({
       ...own,
       host: hostname(),
       load: this.#load,

@@ -108,9 +108,9 @@ export function autoBatch(
       const watched = settings.monitorInterval > 0;
       return measure(device, before, gradients, {
         // A watched step takes all that a plain one takes.
-        step: watched ? null : () => trainingStep(parts, batches, null),
+        step: watched ? null : () => trainingStep(parts, batches),
         watched: watched ? () => watchedStep(parts, batches) : null,
-        replay: () => replayStep(parts, batches, null, 1, { step: 1, precision, files: [] }),
+        replay: () => replayStep(parts, batches, { step: 1, precision, files: [], scale: 1, size: null }),
       });
     });
   } finally {
@@ -143,7 +143,7 @@ function heldMemory(device: string): HeldMemory {
 function watchedStep(parts: StepParts, batches: readonly MicroBatch[]): void {
   const watch = new StepWatch(parts, null, 1);
   try {
-    trainingStep(parts, batches, null, null, watch.begin(1));
+    trainingStep(parts, batches, { observer: watch.begin(1) });
     watch.end();
   } finally {
     watch.close();

@@ -56,7 +56,7 @@ export async function prepareRun(
   const sides =
     wanted.multiScale === false || wanted.multiScale === "off"
       ? null
-      : trainingScales(shape.resolution, shape.patchSize, shape.numWindows, wanted.expandedScales);
+      : trainingScales(shape, { expanded: wanted.expandedScales });
   const sizes = {
     seed,
     side: sides === null ? shape.resolution : Math.max(...sides),

@@ -77,8 +77,9 @@ export class StepMaker {
     this.#mark = now;
     this.#speed.add(result.images, now);
     const files = microBatches.flatMap((batch) => batch.files ?? []);
-    const what = { step: plan.step, precision: session.precision, files };
-    const again = () => replayStep(parts, microBatches, plan.size, scale, what, whole);
+    const { step, size } = plan;
+    const { precision } = session;
+    const again = () => replayStep(parts, microBatches, { step, precision, files, scale, size, whole });
     const replayed = !result.applied && faults.wantsReplay() ? team.replay(scale, again) : null;
     const report = replayed?.report ?? null;
     const { images: prepared, ...rest } = result.seconds;

@@ -48,5 +48,6 @@ export function takeStep(
   { observer = null, peers }: { observer?: StepObserver | null; peers: StepPeers | null },
 ): { result: StepResult; lr: number } {
   const lr = schedule.apply(parts.optimizer, applied, lrFactor);
-  return { lr, result: trainingStep(parts, microBatches, size, averages ? ema : null, observer, whole, peers) };
+  const average = averages ? ema : null;
+  return { lr, result: trainingStep(parts, microBatches, { size, ema: average, observer, whole, peers }) };
 }

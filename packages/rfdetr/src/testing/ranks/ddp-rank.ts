@@ -46,7 +46,7 @@ const optimizer = new optim.AdamW(
     ...{ lr: 4e-4, lrEncoder: 6e-4, lrVitLayerDecay: 0.8, lrComponentDecay: 0.7, weightDecay: 1e-2 },
   }),
 );
-const scales = trainingScales(config.resolution, config.patchSize, config.numWindows, true);
+const scales = trainingScales(config, { expanded: true });
 const side = Math.max(...scales);
 const place = { address: "127.0.0.1", port, isStoreServer: rank === 0, timeoutSeconds: 60 };
 const group = distributed.ProcessGroup.join({ rank, size, ...place });

@@ -6,20 +6,29 @@ import { badTerms } from "../step/settle-step.js";
 import { type MicroBatch, prepareImages, type StepParts } from "../step/step-parts.js";
 import { seedForward, type WholeStep, wholeStep } from "../step/whole-step.js";
 
+/** The step to run again. */
+interface ReplayedStep {
+  /** Its number, from 1. */
+  step: number;
+  precision: Precision;
+  /** The files of its images. */
+  files: readonly string[];
+  /** The loss scale that it had. */
+  scale: number;
+  /** Side length in pixels that the images are resized to; null keeps their size. */
+  size: number | null;
+  /** The step that the micro-batches are a part of; default: they are all of it. */
+  whole?: WholeStep;
+}
+
 /**
  * Runs a step that was not applied once more, with observers, and reports the first value that is not finite. Changes
  * no weight. Its files are the images at fault, as far as that is known, and otherwise all of them.
- * @param size side length of the images in pixels; null keeps their size
- * @param scale loss scale of the step
- * @param whole the step that the micro-batches are a part of; default: they are all of it
  */
 export function replayStep(
   parts: StepParts,
   microBatches: readonly MicroBatch[],
-  size: number | null,
-  scale: number,
-  what: { step: number; precision: Precision; files: readonly string[] },
-  whole: WholeStep = wholeStep(microBatches),
+  { step, precision, files, scale, size, whole = wholeStep(microBatches) }: ReplayedStep,
 ): OverflowReport {
   const { model, criterion, autocast, device } = parts;
   try {
@@ -39,13 +48,15 @@ export function replayStep(
           }),
         );
       const report = replay({
-        ...what,
+        step,
+        precision,
+        files,
         model,
         inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const),
         run,
         scale,
       });
-      return { ...named(report, badTerms(values)), files: faultyFiles(microBatches, bad) ?? [...what.files] };
+      return { ...named(report, badTerms(values)), files: faultyFiles(microBatches, bad) ?? [...files] };
     });
   } finally {
     parts.optimizer.zeroGrad();

@@ -37,7 +37,7 @@ const golden = JSON.parse(readFileSync(new URL("./fixtures/training.json", impor
 const config = resolveModel("tiny");
 const settings = { lr: 4e-4, lrEncoder: 6e-4, lrVitLayerDecay: 0.8, lrComponentDecay: 0.7, weightDecay: 1e-2 };
 const [microBatches, accumulated, steps] = [20, 2, 50];
-const scales = trainingScales(config.resolution, config.patchSize, config.numWindows, true);
+const scales = trainingScales(config, { expanded: true });
 const side = Math.max(...scales);
 
 function marks(
@@ -100,8 +100,7 @@ function run(kind: "float64" | "float32" | "bfloat16"): Run {
               width: side,
               targets: [referenceTarget(2 * n), referenceTarget(2 * n + 1)],
             })),
-            size,
-            ema,
+            { size, ema },
           );
     result.steps.push({
       loss: taken.loss,

@@ -3,11 +3,14 @@ import { describe, expect, it } from "vitest";
 import { resolveModel } from "../../model/variants.js";
 import { scaleOfStep, trainingScales } from "./multi-scale.js";
 
+const nano = { resolution: 384, patchSize: 16, numWindows: 2 };
+const base = { resolution: 560, patchSize: 14, numWindows: 4 };
+
 describe("multi-scale training", () => {
   it("offers whole blocks around the resolution", () => {
-    expect(trainingScales(384, 16, 2, true)).toEqual([224, 256, 288, 320, 352, 384, 416, 448, 480, 512, 544]);
-    expect(trainingScales(384, 16, 2, false)).toEqual([288, 320, 352, 384, 416, 448, 480, 512]);
-    expect(trainingScales(560, 14, 4, true)).toEqual([280, 336, 392, 448, 504, 560, 616, 672, 728, 784, 840]);
+    expect(trainingScales(nano, { expanded: true })).toEqual([224, 256, 288, 320, 352, 384, 416, 448, 480, 512, 544]);
+    expect(trainingScales(nano, { expanded: false })).toEqual([288, 320, 352, 384, 416, 448, 480, 512]);
+    expect(trainingScales(base, { expanded: true })).toEqual([280, 336, 392, 448, 504, 560, 616, 672, 728, 784, 840]);
   });
 
   it("offers the lists of the package for every variant", () => {
@@ -17,18 +20,17 @@ describe("multi-scale training", () => {
       scales: Record<string, Record<"true" | "false", number[]>>;
     };
     for (const [variant, lists] of Object.entries(scales)) {
-      const { resolution, patchSize, numWindows } = resolveModel(variant);
-      for (const expanded of [false, true])
-        expect(trainingScales(resolution, patchSize, numWindows, expanded)).toEqual(lists[`${expanded}`]);
+      const config = resolveModel(variant);
+      for (const expanded of [false, true]) expect(trainingScales(config, { expanded })).toEqual(lists[`${expanded}`]);
     }
   });
 
   it("never goes below two blocks", () => {
-    expect(trainingScales(64, 16, 2, true)).toEqual([64, 96, 128, 160, 192, 224]);
+    expect(trainingScales({ ...nano, resolution: 64 }, { expanded: true })).toEqual([64, 96, 128, 160, 192, 224]);
   });
 
   it("picks by step number alone", () => {
-    const scales = trainingScales(384, 16, 2, true);
+    const scales = trainingScales(nano, { expanded: true });
     expect(scaleOfStep(7, scales)).toBe(scaleOfStep(7, scales));
     expect(new Set(Array.from({ length: 200 }, (_, step) => scaleOfStep(step, scales))).size).toBe(scales.length);
   });

@@ -1,4 +1,5 @@
 // Multi-scale training: each optimizer step chooses a side length, and all its images are resized to it.
+import type { ModelConfig } from "../../model/types.js";
 import { PythonRandom } from "./python-random.js";
 
 /**
@@ -6,7 +7,10 @@ import { PythonRandom } from "./python-random.js";
  * of a block (patch size × windows) from three blocks below the resolution to four above, or five below to five above
  * if expanded, and at least two blocks.
  */
-export function trainingScales(resolution: number, patchSize: number, numWindows: number, expanded: boolean): number[] {
+export function trainingScales(
+  { resolution, patchSize, numWindows }: Pick<ModelConfig, "resolution" | "patchSize" | "numWindows">,
+  { expanded }: { expanded: boolean },
+): number[] {
   const block = patchSize * numWindows;
   const base = Math.floor(resolution / block);
   const [from, to] = expanded ? [-5, 5] : [-3, 4];

@@ -39,7 +39,7 @@ describe.each(["tiny", "nano"])("a step of %s on a device of its own", (variant)
   it.each(every)("in %s reads only what its record and the assignment need", (precision) => {
     const { config, parts, ema } = partsOf(variant, precision);
     const batch = randomBatch(2, config.resolution, config.numClasses, 3);
-    const step = () => trafficWith(device, () => expect(trainingStep(parts, [batch], null, ema).applied).toBe(true));
+    const step = () => trafficWith(device, () => expect(trainingStep(parts, [batch], { ema }).applied).toBe(true));
     step(); // makes what is kept
     const traffic = step();
     expect(counted(traffic.reads)).toEqual(reads);
@@ -53,14 +53,14 @@ describe.each(["tiny", "nano"])("a step of %s on a device of its own", (variant)
   it("reads the costs and the loss once for each micro-batch, and the norm once", () => {
     const { config, parts } = partsOf(variant, "16-mixed");
     const batch = randomBatch(1, config.resolution, config.numClasses, 3);
-    const traffic = trafficWith(device, () => void trainingStep(parts, [batch, batch, batch], null));
+    const traffic = trafficWith(device, () => void trainingStep(parts, [batch, batch, batch]));
     expect(counted(traffic.reads)).toEqual({ "loss/matcher.ts": 3, "train/step/step.ts": 3, "optim/clip.ts": 1 });
   });
 
   it("copies to the device only images, targets, matches and constants", () => {
     const { config, parts, ema } = partsOf(variant, "bf16-mixed");
     const batch = randomBatch(2, config.resolution, config.numClasses, 3);
-    const { uploads } = trafficWith(device, () => void trainingStep(parts, [batch], null, ema));
+    const { uploads } = trafficWith(device, () => void trainingStep(parts, [batch], { ema }));
     expect(Object.keys(counted(uploads)).sort()).toEqual([
       "loss/criterion.ts", // pairs of the assignment, with their boxes
       "loss/matcher.ts", // labels and boxes of the targets
@@ -96,7 +96,7 @@ it("recomputes checkpointed layers on a device of its own, where backward runs o
   const { config, model, parts } = partsOf("tiny", "bf16-mixed");
   model.checkpointing = true;
   const batch = randomBatch(1, config.resolution, config.numClasses, 3);
-  const step = () => trafficWith(device, () => void trainingStep(parts, [batch], null));
+  const step = () => trafficWith(device, () => void trainingStep(parts, [batch]));
   step();
   const before = memory().liveTensors;
   const traffic = step();
@@ -112,7 +112,7 @@ it("shows the monitor the activations and the gradients of every module", () => 
   trafficWith(device, () => {
     monitor.begin();
     try {
-      trainingStep(parts, [batch], null);
+      trainingStep(parts, [batch]);
     } finally {
       seen = monitor.end();
     }

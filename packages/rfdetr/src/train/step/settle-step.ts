@@ -3,7 +3,7 @@ import { badGradients } from "@rfdetr/amp";
 import { optim } from "@rfdetr/torch";
 import type { Ema } from "./ema.js";
 import type { StepParts } from "./step-parts.js";
-import { type StepPart, type StepPeers, sumLosses } from "./step-peers.js";
+import { type RankResult, type StepPeers, sumLosses } from "./step-peers.js";
 import type { WholeStep } from "./whole-step.js";
 
 /** What was not finite. */
@@ -24,7 +24,7 @@ interface Settled {
   gradNorm: number;
   clipFactor: number;
   fault: Fault | null;
-  all: readonly StepPart[];
+  all: readonly RankResult[];
 }
 
 /**
@@ -33,7 +33,7 @@ interface Settled {
  */
 export function settle(
   parts: StepParts,
-  own: Omit<StepPart, "gradNorm">,
+  own: Omit<RankResult, "gradNorm">,
   whole: WholeStep,
   ema: Ema | null,
   peers: StepPeers | null,
@@ -81,7 +81,7 @@ function badLoss(
   number: number,
   terms: ReadonlyMap<string, number>,
   { microBatches }: WholeStep,
-  all: readonly StepPart[],
+  all: readonly RankResult[],
 ): Fault {
   const rank = all.findIndex(({ losses }) => losses.some((loss) => loss.number === number));
   const where = all.length === 1 ? "" : ` on rank ${rank}`;

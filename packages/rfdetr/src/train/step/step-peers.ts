@@ -13,7 +13,7 @@ export interface MicroBatchLoss {
 }
 
 /** What one process did in a step. */
-export interface StepPart {
+export interface RankResult {
   losses: readonly MicroBatchLoss[];
   images: number;
   /** L2 norm of the gradients after they were added up, without the loss scale; null where a loss was at fault. */
@@ -28,7 +28,7 @@ export interface StepPeers {
   /** One gradient of every process, in the order of the ranks. */
   gather(gradient: Tensor): Tensor[];
   /** Tells what this process did. @returns what each did, in the order of the ranks */
-  exchange(own: StepPart): StepPart[];
+  exchange(own: RankResult): RankResult[];
 }
 
 /** The losses of a step. */

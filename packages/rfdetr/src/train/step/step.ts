@@ -45,36 +45,41 @@ export interface StepResult {
   halfCopyBytes: number;
 }
 
+/** Options of {@link trainingStep}. */
+export interface StepOptions {
+  /** Side length in pixels that the images are resized to; null, the default, keeps their size. */
+  size?: number | null;
+  /** Moving average to update if the step is applied; default null, which is none. */
+  ema?: Ema | null;
+  /** Is told how far the step is; default null, which is nobody. */
+  observer?: StepObserver | null;
+  /** The step that the micro-batches are a part of; default: they are all of it. */
+  whole?: WholeStep;
+  /** The processes that compute the other micro-batches; default null: there are none. */
+  peers?: StepPeers | null;
+}
+
 /**
  * Runs one optimizer step over its micro-batches. Forward runs under autocast, the criterion outside it on float32
  * outputs. Every micro-batch's loss is checked; a loss or a gradient that is not finite leaves weights and moments
  * untouched.
- * @param size side length in pixels that the images are resized to; null keeps their size
- * @param ema moving average to update if the step is applied
- * @param observer is told how far the step is
- * @param whole the step that the micro-batches are a part of; default: they are all of it
- * @param peers the processes that compute the others; null: there are none
  * @example
  * import { resolveSettings } from "rfdetr/settings";
  * import { randomBatch, stepParts, trainingStep } from "rfdetr/train";
  * const settings = resolveSettings({ datasetDir: "birds/", model: "nano" });
  * const parts = stepParts(model.train(), settings, { precision: "bf16-mixed", device: "cpu" });
- * const { loss, gradNorm, applied } = trainingStep(parts, [randomBatch(2, 384, 8)], null, null);
+ * const { loss, gradNorm, applied } = trainingStep(parts, [randomBatch(2, 384, 8)]);
  */
 export function trainingStep(
   parts: StepParts,
   microBatches: readonly MicroBatch[],
-  size: number | null,
-  ema: Ema | null = null,
-  observer: StepObserver | null = null,
-  whole: WholeStep = wholeStep(microBatches),
-  peers: StepPeers | null = null,
+  { size = null, ema = null, observer = null, whole = wholeStep(microBatches), peers = null }: StepOptions = {},
 ): StepResult {
   const { optimizer, autocast } = parts;
   const seconds: StepSeconds = { images: 0, forward: 0, loss: 0, backward: 0, optimizer: 0 };
-  const own: OwnShare = { losses: [], seconds, keptBytes: 0, observer };
+  const own: Computed = { losses: [], seconds, keptBytes: 0 };
   optimizer.zeroGrad();
-  computeGradients({ parts, microBatches, size, whole, peers }, own);
+  computeGradients({ parts, microBatches, size, whole, peers, observer }, own);
   const halfCopyBytes = autocast.cachedBytes;
   const lap = stopwatch();
   const images = microBatches.reduce((sum, { targets }) => sum + targets.length, 0);
@@ -98,28 +103,25 @@ export function trainingStep(
   };
 }
 
-/** What this process has of a step so far. */
-interface OwnShare {
+/** What this process has computed of a step so far. */
+interface Computed {
   losses: MicroBatchLoss[];
   seconds: StepSeconds;
   keptBytes: number;
-  observer: StepObserver | null;
 }
 
-/** A part of a step, and with what to compute it. */
-interface StepWork {
+/** The micro-batches of this process, and with what to compute them. */
+interface StepWork extends Required<Omit<StepOptions, "ema">> {
   parts: StepParts;
   microBatches: readonly MicroBatch[];
-  size: number | null;
-  whole: WholeStep;
-  peers: StepPeers | null;
 }
 
 /**
  * Forward, loss and backward of every micro-batch. A process alone ends at the first loss that is not finite; several
  * go on, because the others wait for the gradients.
  */
-function computeGradients({ parts, microBatches, size, whole, peers }: StepWork, own: OwnShare): void {
+function computeGradients(work: StepWork, own: Computed): void {
+  const { parts, microBatches, whole, peers, observer } = work;
   const shares = placesByShare(whole);
   const several = shares.length > 1 && (peers !== null || shares[0].length > 1);
   const sums = several ? new GradientSum(parts.optimizer.parameters, peers) : null;
@@ -128,42 +130,36 @@ function computeGradients({ parts, microBatches, size, whole, peers }: StepWork,
   for (const share of shares) {
     for (const place of share) {
       const batch = microBatches[place];
-      own.observer?.microBatch(batch.targets.length, images);
+      observer?.microBatch(batch.targets.length, images);
       images += batch.targets.length;
       const number = whole.numbers[place];
       seedForward(whole, number);
       const reducing = sums === null && place === share.at(-1) ? peers : null;
-      const how = { share: 1 / whole.microBatches, boxes: whole.boxes, always: !alone, reducing };
-      const seen = scope(() => computeMicroBatch(parts, batch, size, how, own));
-      own.losses.push({ number, ...seen });
-      if (alone && !Number.isFinite(seen.loss)) return;
+      const computed = scope(() => computeMicroBatch(work, batch, { evenIfNotFinite: !alone, reducing }, own));
+      own.losses.push({ number, ...computed });
+      if (alone && !Number.isFinite(computed.loss)) return;
     }
     sums?.add();
   }
   sums?.finish();
 }
 
-/** How the losses of a micro-batch count. */
-interface LossShare {
-  /** Of the micro-batch in the step. */
-  share: number;
-  /** What they are divided by; null: its own boxes. */
-  boxes: number | null;
-  /** Whether backward runs although the loss is not finite. */
-  always: boolean;
-  /** Who adds up the gradients in this backward; null: nobody. */
+/** How the backward of a micro-batch runs. */
+interface BackwardPlan {
+  /** Whether it runs although the loss is not finite. */
+  evenIfNotFinite: boolean;
+  /** Who adds up the gradients in it; null: nobody. */
   reducing: StepPeers | null;
 }
 
 /** Forward, loss and backward of one micro-batch. */
 function computeMicroBatch(
-  parts: StepParts,
+  { parts, size, whole, observer }: StepWork,
   batch: MicroBatch,
-  size: number | null,
-  { share, boxes, always, reducing }: LossShare,
-  own: OwnShare,
+  { evenIfNotFinite, reducing }: BackwardPlan,
+  own: Computed,
 ): Omit<MicroBatchLoss, "number"> {
-  const { seconds, observer } = own;
+  const { seconds } = own;
   const { model, criterion, autocast, scaler, device } = parts;
   const lap = stopwatch();
   const images = span("images", () => prepareImages(batch, size, device));
@@ -176,15 +172,18 @@ function computeMicroBatch(
   observer?.ended("forward");
   seconds.forward += lap();
   const { total, loss, terms } = span("loss", () => {
-    const { total, terms: parted } = criterion.compute(outputs, batch.targets, { training: true, boxes });
+    const { total, terms: parted } = criterion.compute(outputs, batch.targets, {
+      training: true,
+      boxes: whole.boxes,
+    });
     const [loss, ...values] = readScalars([total, ...parted.values()]);
     return { total, loss, terms: [...parted.keys()].map((name, i) => [name, values[i]] as const) };
   });
   observer?.ended("loss");
   seconds.loss += lap();
-  if (!always && !Number.isFinite(loss)) return { loss, terms };
+  if (!evenIfNotFinite && !Number.isFinite(loss)) return { loss, terms };
   span("backward", () => {
-    const scaled = scaler.scale(share === 1 ? total : total.mul(share));
+    const scaled = scaler.scale(whole.microBatches === 1 ? total : total.mul(1 / whole.microBatches));
     if (reducing === null) scaled.backward();
     else reducing.backward(scaled);
   });

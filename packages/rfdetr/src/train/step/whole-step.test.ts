@@ -105,7 +105,7 @@ describe("box_normaliser step", () => {
     const norm = (batches: (typeof large)[], step?: WholeStep): number => {
       manualSeed(1);
       const parts = stepParts(new RFDETRModel(config).train(), settings, { precision: "32-true", device: "cpu" });
-      return trainingStep(parts, batches, null, null, null, step).gradNorm;
+      return trainingStep(parts, batches, { whole: step }).gradNorm;
     };
     const together = norm([both]);
     expect(norm([large, small], whole({ microBatches: 2, numbers: [0, 1], boxes })) / together).toBeCloseTo(1, 5);
