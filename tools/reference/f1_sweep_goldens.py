@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-FIXTURES = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/figures/fixtures"
+FIXTURES = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/details/fixtures"
 
 
 def module(name, path):

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Detection } from "../model/types.js";
-import { boxIou, cutTile, mergeTiles, type TileBox, tileBoxes } from "./tiles.js";
+import { cornersIou, cutTile, mergeTiles, type TileBox, tileBoxes } from "./tiles.js";
 
 /** Left, top, right, bottom, score and class. */
 type Listed = [number, number, number, number, number, number];
@@ -58,7 +58,7 @@ describe("tiles", () => {
 });
 
 it("boxes overlap by their intersection over union", () => {
-  expect(boxIou([0, 0, 10, 10], [5, 0, 15, 10])).toBeCloseTo(1 / 3, 12);
-  expect(boxIou([0, 0, 1, 1], [2, 2, 3, 3])).toBe(0);
-  expect(boxIou([0, 0, 0, 0], [0, 0, 0, 0])).toBe(0);
+  expect(cornersIou([0, 0, 10, 10], [5, 0, 15, 10])).toBeCloseTo(1 / 3, 12);
+  expect(cornersIou([0, 0, 1, 1], [2, 2, 3, 3])).toBe(0);
+  expect(cornersIou([0, 0, 0, 0], [0, 0, 0, 0])).toBe(0);
 });

@@ -78,14 +78,14 @@ export function mergeTiles(
     .sort((a, b) => b.score - a.score)
     .filter((detection) => {
       const better = kept.get(detection.classId) ?? [];
-      if (better.some(({ box }) => Math.fround(boxIou(box, detection.box)) > limit)) return false;
+      if (better.some(({ box }) => Math.fround(cornersIou(box, detection.box)) > limit)) return false;
       kept.set(detection.classId, [...better, detection]);
       return true;
     });
 }
 
-/** Intersection over union of two boxes; 0 where both are empty. */
-export function boxIou(a: readonly number[], b: readonly number[]): number {
+/** Intersection over union of two boxes (left, top, right, bottom); 0 where both are empty. */
+export function cornersIou(a: readonly number[], b: readonly number[]): number {
   const width = Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0]));
   const height = Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
   const shared = width * height;

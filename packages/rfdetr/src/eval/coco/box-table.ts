@@ -5,6 +5,22 @@ import { EvaluationError } from "../../support/errors.js";
 export type NumberList = Float32Array | Float64Array | readonly number[];
 export type IntegerList = Int32Array | Uint8Array | Uint32Array | readonly number[];
 
+/** One box of a {@link BoxTable}. */
+export interface BoxRow {
+  /** Index of the image in the order of addition. */
+  image: number;
+  /** Class index. */
+  label: number;
+  /** x, y, width, height in pixels. */
+  box: readonly number[];
+  /** In square pixels. */
+  area: number;
+  /** Of a detection; default 0. */
+  score?: number;
+  /** Whether a ground truth is a crowd region; default false. */
+  crowd?: boolean;
+}
+
 const FIRST_CAPACITY = 1024;
 
 /**
@@ -26,28 +42,15 @@ export class BoxTable {
   /** Ground truth: 1 for a crowd region. Detections: 0. */
   crowd = new Uint8Array(FIRST_CAPACITY);
 
-  push(
-    image: number,
-    label: number,
-    x: number,
-    y: number,
-    width: number,
-    height: number,
-    area: number,
-    score: number,
-    crowd: number,
-  ): void {
+  push({ image, label, box, area, score = 0, crowd = false }: BoxRow): void {
     if (this.length === this.image.length) this.#grow();
     const row = this.length++;
     this.image[row] = image;
     this.label[row] = label;
-    this.box[row * 4] = x;
-    this.box[row * 4 + 1] = y;
-    this.box[row * 4 + 2] = width;
-    this.box[row * 4 + 3] = height;
+    for (let i = 0; i < 4; i++) this.box[row * 4 + i] = box[i];
     this.area[row] = area;
     this.score[row] = score;
-    this.crowd[row] = crowd;
+    this.crowd[row] = crowd ? 1 : 0;
   }
 
   #grow(): void {

@@ -9,6 +9,14 @@ const POINTS = RECALL_POINTS.length;
 /** Spacing of float64 at 1: keeps 0 / 0 out of the precision, as `numpy.spacing(1)` does in pycocotools. */
 const EPSILON = Number.EPSILON;
 
+/** The detections of a class in an area range, by descending score. */
+interface Ranked {
+  score: Float64Array;
+  /** Bit t of `matched` and `ignored` belongs to IoU threshold t: see {@link ClassMatches}. */
+  matched: Uint16Array;
+  ignored: Uint16Array;
+}
+
 /** Precision and recall of every class; −1 where a class has no ground truth that counts. */
 export class Accumulation {
   /** `[classes, areas, thresholds, recall points]`, at the largest number of detections. */
@@ -52,6 +60,7 @@ export class Accumulation {
       this.#tp = new Float64Array(n);
       this.#scoreAt = new Float64Array(n);
     }
+    const score = Float64Array.from(order, (i) => matches.score[i]);
     const matched = new Uint16Array(n);
     const ignored = new Uint16Array(n);
     for (let area = 0; area < AREAS; area++) {
@@ -63,7 +72,7 @@ export class Accumulation {
         ignored[i] = matches.ignored[base + order[i]];
       }
       for (let t = 0; t < THRESHOLDS; t++) {
-        const found = this.#curve(label, area, t, positives, matches, order, matched, ignored);
+        const found = this.#curve({ label, area, t }, positives, { score, matched, ignored });
         this.recall[this.recallAt(label, area, t) + this.maxDets.length - 1] = found / positives;
         for (let m = 0; m < this.maxDets.length - 1; m++) {
           const limited = truePositivesWithin(this.maxDets[m], 1 << t, matches, base);
@@ -75,24 +84,19 @@ export class Accumulation {
 
   /** Writes the interpolated precision at every recall point; returns the number of true positives. */
   #curve(
-    label: number,
-    area: number,
-    t: number,
+    { label, area, t }: { label: number; area: number; t: number },
     positives: number,
-    matches: ClassMatches,
-    order: Int32Array,
-    matched: Uint16Array,
-    ignored: Uint16Array,
+    { score, matched, ignored }: Ranked,
   ): number {
     // Recall rises and precision peaks only at true positives, so the curve is kept there alone.
     const bit = 1 << t;
     const precision = this.#tp;
     let tp = 0;
     let fp = 0;
-    for (let i = 0; i < order.length; i++) {
+    for (let i = 0; i < score.length; i++) {
       if ((ignored[i] & bit) !== 0) continue;
       if ((matched[i] & bit) !== 0) {
-        this.#scoreAt[tp] = matches.score[order[i]];
+        this.#scoreAt[tp] = score[i];
         tp++;
         precision[tp - 1] = tp / (fp + tp + EPSILON);
       } else fp++;

@@ -88,9 +88,9 @@ export function loadFiles(
     const where = `annotation ${readId(entry.id) ?? `at index ${i}`}`;
     const image = annotations.lookUp(known, entry.image_id, "image", where);
     const label = annotations.lookUp(labels, entry.category_id, "category", where);
-    const [x, y, width, height] = annotations.box(boxOf(entry), where);
-    const area = entry.area == null ? width * height : annotations.area(entry.area, where);
-    evaluator.addTruth(image, label, x, y, width, height, area, annotations.crowd(entry.iscrowd, where));
+    const box = annotations.box(boxOf(entry), where);
+    const area = entry.area == null ? box[2] * box[3] : annotations.area(entry.area, where);
+    evaluator.addTruth({ image, label, box, area, crowd: annotations.crowd(entry.iscrowd, where) });
   });
 
   const source = resultSource(resultsPath);
@@ -98,8 +98,8 @@ export function loadFiles(
     const where = `result ${i}`;
     const image = source.lookUp(known, result.image_id, "image", where);
     const label = source.lookUp(labels, result.category_id, "category", where);
-    const [x, y, width, height] = source.box(result.bbox, where);
-    evaluator.addDetection(image, label, x, y, width, height, source.number(result.score, `score of ${where}`));
+    const box = source.box(result.bbox, where);
+    evaluator.addDetection({ image, label, box, score: source.number(result.score, `score of ${where}`) });
   });
   return evaluator;
 }
@@ -146,9 +146,9 @@ class Source {
     );
   }
 
-  crowd(value: unknown, where: string): number {
+  crowd(value: unknown, where: string): boolean {
     const crowd = isCrowd(value);
-    if (crowd !== undefined) return crowd ? 1 : 0;
+    if (crowd !== undefined) return crowd;
     throw this.fail(`Expected 0 or 1 for the iscrowd of ${where} in ${this.path} but received ${kind(value)}`);
   }
 

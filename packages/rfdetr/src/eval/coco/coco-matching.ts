@@ -1,7 +1,7 @@
 // Detections matched with ground truths, as pycocotools does it (`COCOeval.evaluateImg`).
-import { boxIou } from "../box-iou.js";
-import type { BoxTable } from "./box-table.js";
+import { boxIou, crowdIou } from "../box-iou.js";
 import { AREA_MAX, AREA_MIN, IOU_THRESHOLDS } from "./coco-parameters.js";
+import type { OrderedTables, RowRange } from "./ordered-tables.js";
 
 const AREAS = AREA_MIN.length;
 const THRESHOLDS = IOU_THRESHOLDS.length;
@@ -40,30 +40,30 @@ export class ClassMatches {
   }
 }
 
-/** Greedy matching of one image and class, in pycocotools' order (`COCOeval.evaluateImg`). Holds work arrays only. */
+/**
+ * Greedy matching of one image and class, in pycocotools' order (`COCOeval.evaluateImg`). What it holds are the work
+ * arrays of the image and class that it matches: G ground truths and D detections.
+ */
 export class ImageMatcher {
+  #G = 0;
+  #D = 0;
+  /** `[D, G]`. */
   #iou = new Float64Array(64);
+  /** `[G]`: the ground truths, those that count in an area range first. */
   #order = new Int32Array(16);
+  #crowd = new Uint8Array(16);
   #ignore = new Uint8Array(16);
   #taken = new Uint8Array(16);
 
   /**
-   * Appends the detections `detectionOrder[dStart..dEnd)` (best first, cut to the maximum) to `out`, matched with the
-   * ground truths `truthOrder[gStart..gEnd)` of the same image and class, for every area range and IoU threshold.
+   * Appends the detections of an image and class to `out`, matched with its ground truths, for every area range and IoU
+   * threshold.
+   * @param limit how many of the detections count, the best first
    */
-  match(
-    truths: BoxTable,
-    truthOrder: Int32Array,
-    gStart: number,
-    gEnd: number,
-    detections: BoxTable,
-    detectionOrder: Int32Array,
-    dStart: number,
-    dEnd: number,
-    out: ClassMatches,
-  ): void {
+  match(tables: OrderedTables, { gStart, gEnd, dStart, dEnd }: RowRange, limit: number, out: ClassMatches): void {
+    const { truths, truthOrder, detections, detectionOrder } = tables;
     const G = gEnd - gStart;
-    const D = dEnd - dStart;
+    const D = Math.min(dEnd - dStart, limit);
     const first = out.count;
     for (let d = 0; d < D; d++) {
       out.score[first + d] = detections.score[detectionOrder[dStart + d]];
@@ -71,15 +71,19 @@ export class ImageMatcher {
     }
     out.count += D;
 
-    this.#reserve(D, G);
+    this.#begin(D, G);
     let overlapping = false;
     let countable = 0;
     for (let g = 0; g < G; g++) {
       const row = truthOrder[gStart + g];
-      const crowd = truths.crowd[row] === 1;
-      if (!crowd) countable++;
+      this.#crowd[g] = truths.crowd[row];
+      const isCrowd = truths.crowd[row] === 1;
+      if (!isCrowd) countable++;
       for (let d = 0; d < D; d++) {
-        const iou = boxIou(detections.box, detectionOrder[dStart + d] * 4, truths.box, row * 4, crowd);
+        const at = detectionOrder[dStart + d] * 4;
+        const iou = isCrowd
+          ? crowdIou(detections.box, at, truths.box, row * 4)
+          : boxIou(detections.box, at, truths.box, row * 4);
         this.#iou[d * G + g] = iou;
         if (iou >= IOU_THRESHOLDS[0]) overlapping = true;
       }
@@ -89,13 +93,13 @@ export class ImageMatcher {
     for (let area = 0; area < AREAS; area++) {
       const low = AREA_MIN[area];
       const high = AREA_MAX[area];
-      const regular = this.#orderTruths(truths, truthOrder, gStart, G, low, high);
+      const regular = this.#orderTruths(tables, gStart, low, high);
       out.positives[area] += regular;
       const base = area * out.capacity + first;
       out.matched.fill(0, base, base + D);
       out.ignored.fill(0, base, base + D);
       if (overlapping) {
-        for (let t = 0; t < THRESHOLDS; t++) this.#matchAt(t, D, G, regular, truths, truthOrder, gStart, out, base);
+        for (let t = 0; t < THRESHOLDS; t++) this.#matchAt(t, regular, out, base);
       }
       for (let d = 0; d < D; d++) {
         const size = detections.area[detectionOrder[dStart + d]];
@@ -106,11 +110,12 @@ export class ImageMatcher {
   }
 
   /** Lists the truths with those that count first, both parts in their given order; returns how many count. */
-  #orderTruths(truths: BoxTable, truthOrder: Int32Array, gStart: number, G: number, low: number, high: number): number {
+  #orderTruths({ truths, truthOrder }: OrderedTables, gStart: number, low: number, high: number): number {
+    const G = this.#G;
     let regular = 0;
     for (let g = 0; g < G; g++) {
-      const row = truthOrder[gStart + g];
-      const ignore = truths.crowd[row] === 1 || truths.area[row] < low || truths.area[row] > high;
+      const area = truths.area[truthOrder[gStart + g]];
+      const ignore = this.#crowd[g] === 1 || area < low || area > high;
       this.#ignore[g] = ignore ? 1 : 0;
       if (!ignore) this.#order[regular++] = g;
     }
@@ -119,17 +124,13 @@ export class ImageMatcher {
     return regular;
   }
 
-  #matchAt(
-    t: number,
-    D: number,
-    G: number,
-    regular: number,
-    truths: BoxTable,
-    truthOrder: Int32Array,
-    gStart: number,
-    out: ClassMatches,
-    base: number,
-  ): void {
+  /**
+   * Matches at IoU threshold t.
+   * @param regular how many of `#order` count
+   * @param base where `out` has the detections of this image and area range
+   */
+  #matchAt(t: number, regular: number, out: ClassMatches, base: number): void {
+    const [G, D] = [this.#G, this.#D];
     const bit = 1 << t;
     const threshold = Math.min(IOU_THRESHOLDS[t], 1 - 1e-10);
     const taken = this.#taken;
@@ -151,16 +152,19 @@ export class ImageMatcher {
       if (match < 0) continue;
       const g = this.#order[match];
       // A crowd region takes any number of detections.
-      if (truths.crowd[truthOrder[gStart + g]] === 0) taken[g] = 1;
+      if (this.#crowd[g] === 0) taken[g] = 1;
       out.matched[base + d] |= bit;
       if (match >= regular) out.ignored[base + d] |= bit;
     }
   }
 
-  #reserve(D: number, G: number): void {
+  #begin(D: number, G: number): void {
+    this.#D = D;
+    this.#G = G;
     if (this.#iou.length < D * G) this.#iou = new Float64Array(D * G * 2);
     if (this.#order.length < G) {
       this.#order = new Int32Array(G * 2);
+      this.#crowd = new Uint8Array(G * 2);
       this.#ignore = new Uint8Array(G * 2);
       this.#taken = new Uint8Array(G * 2);
     }

@@ -57,17 +57,21 @@ class Mean {
   }
 }
 
-/**
- * Mean precision over recall points, thresholds `from..to)` and the classes given; null if none of them has ground
- * truth.
- */
+/** The precisions that {@link averagePrecision} takes the mean of. */
+interface AveragedPrecisions {
+  /** Index of the area range; default 0, which is all areas. */
+  area?: number;
+  /** Index of the IoU threshold; default: all thresholds. */
+  threshold?: number;
+}
+
+/** Mean precision over recall points, IoU thresholds and the classes given; null if none of them has ground truth. */
 export function averagePrecision(
   result: Accumulation,
   labels: Iterable<number>,
-  area: number,
-  from: number,
-  to: number,
+  { area = 0, threshold }: AveragedPrecisions = {},
 ): number | null {
+  const [from, to] = threshold === undefined ? [0, IOU_THRESHOLDS.length] : [threshold, threshold + 1];
   const mean = new Mean();
   for (const label of labels) {
     for (let t = from; t < to; t++) {
@@ -102,17 +106,16 @@ export function summarizeCurves(
   const all = classes.map((_, label) => label);
   const last = result.maxDets.length - 1;
   const [, small, medium, large] = AREA_NAMES.map((_, area) => area);
-  const T = IOU_THRESHOLDS.length;
   const summary: CocoSummary = {
     images,
     instances: classes.reduce((sum, entry) => sum + entry.instances, 0),
     detections,
-    AP: averagePrecision(result, all, 0, 0, T),
-    AP50: averagePrecision(result, all, 0, IOU_50, IOU_50 + 1),
-    AP75: averagePrecision(result, all, 0, IOU_75, IOU_75 + 1),
-    AP_small: averagePrecision(result, all, small, 0, T),
-    AP_medium: averagePrecision(result, all, medium, 0, T),
-    AP_large: averagePrecision(result, all, large, 0, T),
+    AP: averagePrecision(result, all),
+    AP50: averagePrecision(result, all, { threshold: IOU_50 }),
+    AP75: averagePrecision(result, all, { threshold: IOU_75 }),
+    AP_small: averagePrecision(result, all, { area: small }),
+    AP_medium: averagePrecision(result, all, { area: medium }),
+    AP_large: averagePrecision(result, all, { area: large }),
     ...Object.fromEntries(result.maxDets.map((limit, m) => [`AR${limit}`, averageRecall(result, all, 0, m)])),
     AR_small: averageRecall(result, all, small, last),
     AR_medium: averageRecall(result, all, medium, last),
@@ -122,9 +125,9 @@ export function summarizeCurves(
   summary.per_class = classes.map((entry, label) => ({
     class_id: entry.id,
     class_name: entry.name,
-    AP: averagePrecision(result, [label], 0, 0, T),
-    AP50: averagePrecision(result, [label], 0, IOU_50, IOU_50 + 1),
-    AP75: averagePrecision(result, [label], 0, IOU_75, IOU_75 + 1),
+    AP: averagePrecision(result, [label]),
+    AP50: averagePrecision(result, [label], { threshold: IOU_50 }),
+    AP75: averagePrecision(result, [label], { threshold: IOU_75 }),
     AR: averageRecall(result, [label], 0, last),
     images: entry.images,
     instances: entry.instances,

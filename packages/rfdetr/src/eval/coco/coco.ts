@@ -1,7 +1,7 @@
 // The evaluator: collects ground truth and detections, and scores them as COCO does.
 import { EvaluationError } from "../../support/errors.js";
 import { anyList, checkOptions, classTexts, type OptionKinds } from "../../support/options.js";
-import { BoxTable, checkBox, checkLength } from "./box-table.js";
+import { type BoxRow, BoxTable, checkBox, checkLength } from "./box-table.js";
 import { Accumulation } from "./coco-accumulate.js";
 import { ClassMatches, ImageMatcher } from "./coco-matching.js";
 import { MAX_DETECTIONS } from "./coco-parameters.js";
@@ -106,11 +106,8 @@ export class CocoEvaluator {
         );
       }
       checkBox(gt.boxes, i, "ground truth", id);
-      const x = gt.boxes[i * 4];
-      const y = gt.boxes[i * 4 + 1];
-      const width = gt.boxes[i * 4 + 2] - x;
-      const height = gt.boxes[i * 4 + 3] - y;
-      this.addTruth(image, label, x, y, width, height, gt.area?.[i] ?? width * height, gt.crowd?.[i] ? 1 : 0);
+      const box = sizedBox(gt.boxes, i);
+      this.addTruth({ image, label, box, area: gt.area?.[i] ?? box[2] * box[3], crowd: Boolean(gt.crowd?.[i]) });
     }
     for (let i = 0; i < detections.labels.length; i++) {
       checkBox(detections.boxes, i, "detection", id);
@@ -119,17 +116,8 @@ export class CocoEvaluator {
           `Expected a finite score for detection ${i} of image ${id} but received ${detections.scores[i]}`,
         );
       }
-      const x = detections.boxes[i * 4];
-      const y = detections.boxes[i * 4 + 1];
-      this.addDetection(
-        image,
-        detections.labels[i],
-        x,
-        y,
-        detections.boxes[i * 4 + 2] - x,
-        detections.boxes[i * 4 + 3] - y,
-        detections.scores[i],
-      );
+      const box = sizedBox(detections.boxes, i);
+      this.addDetection({ image, label: detections.labels[i], box, score: detections.scores[i] });
     }
   }
 
@@ -147,26 +135,17 @@ export class CocoEvaluator {
     return { ...this.#facts[index], id: this.#ids[index] };
   }
 
-  /** Adds one checked ground truth as x, y, width, height. */
-  addTruth(
-    image: number,
-    label: number,
-    x: number,
-    y: number,
-    width: number,
-    height: number,
-    area: number,
-    crowd: number,
-  ): void {
+  /** Adds one checked ground truth. */
+  addTruth(truth: Omit<BoxRow, "score">): void {
     this.#changed();
-    this.#truths.push(image, label, x, y, width, height, area, 0, crowd);
+    this.#truths.push(truth);
   }
 
-  /** Adds one checked detection as x, y, width, height; its area is width · height. */
-  addDetection(image: number, label: number, x: number, y: number, width: number, height: number, score: number): void {
+  /** Adds one checked detection; its area is width · height. One of an unknown class is left out. */
+  addDetection({ image, label, box, score }: Required<Pick<BoxRow, "image" | "label" | "box" | "score">>): void {
     if (label < 0 || label >= this.classNames.length) return;
     this.#changed();
-    this.#detections.push(image, label, x, y, width, height, width * height, score, 0);
+    this.#detections.push({ image, label, box, area: box[2] * box[3], score });
   }
 
   #changed(): void {
@@ -195,23 +174,11 @@ export class CocoEvaluator {
     const matcher = new ImageMatcher();
     const matches = new ClassMatches();
     const limit = this.maxDets[this.maxDets.length - 1];
-    forEachClass(tables, K, (label, gStart, gEnd, dStart, dEnd) => {
-      matches.reset(dEnd - dStart);
-      forEachImage(tables, gStart, gEnd, dStart, dEnd, (g0, g1, d0, d1) => {
-        const kept = Math.min(d1, d0 + limit);
-        matcher.match(
-          tables.truths,
-          tables.truthOrder,
-          g0,
-          g1,
-          tables.detections,
-          tables.detectionOrder,
-          d0,
-          kept,
-          matches,
-        );
-      });
-      for (let g = gStart; g < gEnd; g++) if (tables.truths.crowd[tables.truthOrder[g]] === 0) instances[label]++;
+    forEachClass(tables, K, (label, rows) => {
+      matches.reset(rows.dEnd - rows.dStart);
+      forEachImage(tables, rows, (ofImage) => matcher.match(tables, ofImage, limit, matches));
+      for (let g = rows.gStart; g < rows.gEnd; g++)
+        if (tables.truths.crowd[tables.truthOrder[g]] === 0) instances[label]++;
       images[label] = matches.images;
       curves.add(label, matches);
     });
@@ -229,6 +196,12 @@ export class CocoEvaluator {
     }));
     return summarizeCurves(curves, classes, this.images, this.#detections.length);
   }
+}
+
+/** The box at a row of corners `[n × 4]` (left, top, right, bottom) as x, y, width, height. */
+function sizedBox(corners: ArrayLike<number>, row: number): number[] {
+  const [x, y] = [corners[row * 4], corners[row * 4 + 1]];
+  return [x, y, corners[row * 4 + 2] - x, corners[row * 4 + 3] - y];
 }
 
 function argument(message: string): EvaluationError {

@@ -12,6 +12,14 @@ export interface OrderedTables {
   imageRank: Int32Array;
 }
 
+/** Places in the two orders of {@link OrderedTables}: ground truths `gStart..gEnd)`, detections `dStart..dEnd)`. */
+export interface RowRange {
+  gStart: number;
+  gEnd: number;
+  dStart: number;
+  dEnd: number;
+}
+
 /**
  * Orders the rows of two tables. @param ids of the images by order of addition; @param classes their number
  */
@@ -31,11 +39,11 @@ export function orderTables(
   };
 }
 
-/** Calls `visit` with the row ranges of every class, empty ones too. */
+/** Calls `visit` with the rows of every class, empty ones too. */
 export function forEachClass(
   { truths, truthOrder, detections, detectionOrder }: OrderedTables,
   classes: number,
-  visit: (label: number, gStart: number, gEnd: number, dStart: number, dEnd: number) => void,
+  visit: (label: number, rows: RowRange) => void,
 ): void {
   let g = 0;
   let d = 0;
@@ -44,18 +52,15 @@ export function forEachClass(
     const dStart = d;
     while (g < truthOrder.length && truths.label[truthOrder[g]] === label) g++;
     while (d < detectionOrder.length && detections.label[detectionOrder[d]] === label) d++;
-    visit(label, gStart, g, dStart, d);
+    visit(label, { gStart, gEnd: g, dStart, dEnd: d });
   }
 }
 
-/** Calls `visit` with the row ranges of every image that has something of the class, in the order of image ids. */
+/** Calls `visit` with the rows of every image that has something of a class, in the order of image ids. */
 export function forEachImage(
   { truths, truthOrder, detections, detectionOrder, imageRank }: OrderedTables,
-  gStart: number,
-  gEnd: number,
-  dStart: number,
-  dEnd: number,
-  visit: (gStart: number, gEnd: number, dStart: number, dEnd: number) => void,
+  { gStart, gEnd, dStart, dEnd }: RowRange,
+  visit: (rows: RowRange) => void,
 ): void {
   let g = gStart;
   let d = dStart;
@@ -67,7 +72,7 @@ export function forEachImage(
     const d0 = d;
     while (g < gEnd && imageRank[truths.image[truthOrder[g]]] === rank) g++;
     while (d < dEnd && imageRank[detections.image[detectionOrder[d]]] === rank) d++;
-    visit(g0, g, d0, d);
+    visit({ gStart: g0, gEnd: g, dStart: d0, dEnd: d });
   }
 }
 

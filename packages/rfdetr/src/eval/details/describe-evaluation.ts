@@ -7,9 +7,7 @@ import { BACKGROUND_IOU, MATCH_IOU, MAX_DETECTIONS_OF_IMAGE } from "../error-ana
 import { type ErrorAnalysis, errorAnalysis } from "../error-analysis/error-analysis.js";
 import { type ErrorKind, errorKinds, objectSizes } from "../error-analysis/error-kinds.js";
 import { sizeOf } from "../error-analysis/ranked-detections.js";
-import { confusionMatrix } from "../figures/confusion-matrix.js";
-import { precisionRecallCurves } from "../figures/curves.js";
-import { type ConfidenceCurve, type F1Sweep, f1Sweep } from "../figures/f1-sweep.js";
+import { confusionMatrix } from "./confusion-matrix.js";
 import {
   type ConfusionDetails,
   type CurveDetails,
@@ -21,8 +19,10 @@ import {
   type OperatingFigures,
   type SizeDetails,
 } from "./evaluation-details.js";
+import { type ConfidenceCurve, type F1Sweep, f1Sweep } from "./f1-sweep.js";
 import { groupScorer } from "./group-figures.js";
 import { figuresByProperty } from "./image-properties.js";
+import { precisionRecallCurves } from "./precision-recall.js";
 import { shownImages } from "./shown-images.js";
 
 /** A size of object stands for its kind of error where it alone costs this share of what the kind costs. */
@@ -95,7 +95,7 @@ function sizesOf(evaluator: CocoEvaluator, summary: CocoSummary): SizeDetails[] 
       size,
       instances,
       AP: summary[`AP_${size}`],
-      AP50: averagePrecision(curves, labels, AREA_NAMES.indexOf(size), IOU_50, IOU_50 + 1),
+      AP50: averagePrecision(curves, labels, { area: AREA_NAMES.indexOf(size), threshold: IOU_50 }),
       AR: summary[`AR_${size}`],
     };
   });

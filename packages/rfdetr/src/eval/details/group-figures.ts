@@ -3,7 +3,7 @@
 import type { CocoEvaluator } from "../coco/coco.js";
 import { Accumulation } from "../coco/coco-accumulate.js";
 import { ClassMatches, ImageMatcher } from "../coco/coco-matching.js";
-import { IOU_50, IOU_THRESHOLDS } from "../coco/coco-parameters.js";
+import { IOU_50 } from "../coco/coco-parameters.js";
 import { averagePrecision } from "../coco/coco-summary.js";
 import { forEachClass, forEachImage } from "../coco/ordered-tables.js";
 
@@ -43,8 +43,8 @@ export function groupScorer(evaluator: CocoEvaluator): (member: (image: number) 
     const labels = [...all];
     return {
       instances,
-      AP: averagePrecision(curves, labels, 0, 0, IOU_THRESHOLDS.length),
-      AP50: averagePrecision(curves, labels, 0, IOU_50, IOU_50 + 1),
+      AP: averagePrecision(curves, labels),
+      AP50: averagePrecision(curves, labels, { threshold: IOU_50 }),
     };
   };
 }
@@ -56,14 +56,13 @@ function matchClasses(evaluator: CocoEvaluator): ClassRecord[] {
   const matcher = new ImageMatcher();
   const matches = new ClassMatches();
   const records: ClassRecord[] = [];
-  forEachClass(tables, evaluator.classNames.length, (_, gStart, gEnd, dStart, dEnd) => {
-    matches.reset(dEnd - dStart);
-    const image = new Int32Array(dEnd - dStart);
-    forEachImage(tables, gStart, gEnd, dStart, dEnd, (g0, g1, d0, d1) => {
+  forEachClass(tables, evaluator.classNames.length, (_, rows) => {
+    matches.reset(rows.dEnd - rows.dStart);
+    const image = new Int32Array(rows.dEnd - rows.dStart);
+    forEachImage(tables, rows, (ofImage) => {
       const first = matches.count;
-      const kept = Math.min(d1, d0 + limit);
-      matcher.match(truths, truthOrder, g0, g1, detections, detectionOrder, d0, kept, matches);
-      if (kept > d0) image.fill(detections.image[detectionOrder[d0]], first, matches.count);
+      matcher.match(tables, ofImage, limit, matches);
+      if (matches.count > first) image.fill(detections.image[detectionOrder[ofImage.dStart]], first, matches.count);
     });
     records.push({
       score: matches.score.slice(0, matches.count),
@@ -71,7 +70,7 @@ function matchClasses(evaluator: CocoEvaluator): ClassRecord[] {
       ignored: matches.ignored.slice(0, matches.count),
       image: image.slice(0, matches.count),
       truthImage: truthOrder
-        .slice(gStart, gEnd)
+        .slice(rows.gStart, rows.gEnd)
         .filter((row) => truths.crowd[row] === 0)
         .map((row) => truths.image[row]),
     });

@@ -45,7 +45,7 @@ function crowdingOf(boxes: Float64Array, rows: Int32Array): number {
   const largest = new Float64Array(rows.length);
   for (let i = 0; i < rows.length; i++)
     for (let j = 0; j < i; j++) {
-      const iou = boxIou(boxes, rows[i] * 4, boxes, rows[j] * 4, false);
+      const iou = boxIou(boxes, rows[i] * 4, boxes, rows[j] * 4);
       largest[i] = Math.max(largest[i], iou);
       largest[j] = Math.max(largest[j], iou);
     }

@@ -1,5 +1,5 @@
 // What is wrong with each detection, and what became of each object (TIDE, Bolya et al. 2020, §2.2).
-import { boxIou } from "../box-iou.js";
+import { boxIou, crowdIou } from "../box-iou.js";
 import type { BoxTable } from "../coco/box-table.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { countingSort, identityOrder, sortDescending } from "../coco/stable-order.js";
@@ -104,7 +104,7 @@ class ImageExaminer {
     best.forEach((row, i) => {
       const own = overlaps.subarray(i * objects.length, (i + 1) * objects.length);
       objects.forEach((truth, j) => {
-        own[j] = boxIou(detections.box, row * 4, truths.box, truth * 4, false);
+        own[j] = boxIou(detections.box, row * 4, truths.box, truth * 4);
       });
       const { iou, truth } = this.#nearest(
         own,
@@ -172,7 +172,7 @@ class ImageExaminer {
     return crowds.some(
       (crowd) =>
         truths.label[crowd] === detections.label[row] &&
-        boxIou(detections.box, row * 4, truths.box, crowd * 4, true) > MATCH_IOU,
+        crowdIou(detections.box, row * 4, truths.box, crowd * 4) > MATCH_IOU,
     );
   }
 }

@@ -24,8 +24,9 @@ function evaluatorOf({ images, classes, truths, detections }: Scene): CocoEvalua
   const places = new Map(ids.map((id) => [id, evaluator.addImageId(id)]));
   const place = (id: number): number => places.get(id) as number;
   for (const [id, label, x, y, w, h, crowd, area] of truths)
-    evaluator.addTruth(place(id), label, x, y, w, h, area ?? w * h, crowd);
-  for (const [id, label, x, y, w, h, score] of detections) evaluator.addDetection(place(id), label, x, y, w, h, score);
+    evaluator.addTruth({ image: place(id), label, box: [x, y, w, h], area: area ?? w * h, crowd: crowd === 1 });
+  for (const [id, label, x, y, w, h, score] of detections)
+    evaluator.addDetection({ image: place(id), label, box: [x, y, w, h], score });
   return evaluator;
 }
 

@@ -69,7 +69,7 @@ function assign(first: ScoredBoxes, second: ScoredBoxes): Map<number, number> {
     if (rows.length === 0 || columns.length === 0) continue;
     const costs = Float64Array.from({ length: rows.length * columns.length }, (_, at) => {
       const [i, j] = [rows[Math.floor(at / columns.length)], columns[at % columns.length]];
-      const iou = boxIou(a, i * 4, b, j * 4, false);
+      const iou = boxIou(a, i * 4, b, j * 4);
       return iou < leastIou ? apart : 1 - iou + Math.abs(first.scores[i] - second.scores[j]);
     });
     const found = linearSumAssignment(costs, rows.length, columns.length);

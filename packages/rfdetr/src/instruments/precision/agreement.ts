@@ -69,7 +69,7 @@ function bestMate(image: Candidates, d: number, other: Candidates, used: Readonl
   let [best, mate] = [0.5, null as number | null];
   for (let i = 0; i < other.labels.length; i++) {
     if (other.labels[i] !== image.labels[d] || used.has(i)) continue;
-    const overlap = boxIou(image.sizes, d * 4, other.sizes, i * 4, false);
+    const overlap = boxIou(image.sizes, d * 4, other.sizes, i * 4);
     // Of equal overlaps the first box wins, which has the higher score.
     if (overlap > best) [best, mate] = [overlap, i];
   }

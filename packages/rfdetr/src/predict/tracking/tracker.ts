@@ -5,7 +5,7 @@ import { checkArgument, checkOptions, count, countOrZero, type OptionKinds, shar
 import { detectionList } from "../detection-list.js";
 import type { ImageInput } from "../inputs/image-input.js";
 import type { SourcePrediction } from "../predictions.js";
-import { boxIou } from "../tiles.js";
+import { cornersIou } from "../tiles.js";
 import { bestPairs } from "./best-pairs.js";
 
 /** How objects are followed. */
@@ -139,7 +139,7 @@ export class Tracker {
     detections: readonly Detection[],
     numbers: Map<Detection, number | null>,
   ): { tracks: Track[]; detections: Detection[] } {
-    const overlaps = tracks.map((track) => detections.map(({ box }) => Math.fround(boxIou(track.box, box))));
+    const overlaps = tracks.map((track) => detections.map(({ box }) => Math.fround(cornersIou(track.box, box))));
     const left = { tracks: [] as Track[], detections: new Set(detections) };
     const least = Math.fround(this.#options.iou);
     for (const [row, column] of bestPairs(overlaps).entries()) {

@@ -1,4 +1,4 @@
-// Which class is taken for which. For programs (`rfdetr/eval`); no command uses it.
+// Which class is taken for which, as counts.
 
 import { checkOptions, type OptionKinds, share } from "../../support/options.js";
 import { boxIou } from "../box-iou.js";
@@ -72,7 +72,7 @@ export function confusionMatrix(evaluator: CocoEvaluator, options: ConfusionMatr
       let best = iou;
       let proposed = -1;
       for (let j = gStart; j < g; j++) {
-        const value = boxIou(detections.box, row * 4, truths.box, truthOrder[j] * 4, false);
+        const value = boxIou(detections.box, row * 4, truths.box, truthOrder[j] * 4);
         if (value > best) {
           best = value;
           proposed = j - gStart;

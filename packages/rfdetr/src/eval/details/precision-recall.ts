@@ -1,4 +1,4 @@
-// Precision against recall. For programs (`rfdetr/eval`); no command uses it.
+// Precision against recall.
 import type { CocoEvaluator } from "../coco/coco.js";
 import { IOU_50, RECALL_POINTS } from "../coco/coco-parameters.js";
 import { averagePrecision } from "../coco/coco-summary.js";
@@ -31,12 +31,12 @@ export function precisionRecallCurves(evaluator: CocoEvaluator): PrecisionRecall
     return {
       class_id: evaluator.categoryIds[label],
       class_name: evaluator.classNames[label],
-      AP50: averagePrecision(curves, [label], 0, IOU_50, IOU_50 + 1),
+      AP50: averagePrecision(curves, [label], { threshold: IOU_50 }),
       precision: curves.precision.slice(start, start + points),
       score: curves.score50.slice(label * points, (label + 1) * points),
     };
   });
   const mean = new Float64Array(points);
   for (const { precision } of classes) for (let r = 0; r < points; r++) mean[r] += precision[r] / classes.length;
-  return { recall: RECALL_POINTS, classes, mean, AP50: averagePrecision(curves, labels, 0, IOU_50, IOU_50 + 1) };
+  return { recall: RECALL_POINTS, classes, mean, AP50: averagePrecision(curves, labels, { threshold: IOU_50 }) };
 }

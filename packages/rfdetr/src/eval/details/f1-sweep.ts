@@ -1,8 +1,8 @@
-// The confidence threshold with the best F1. For programs (`rfdetr/eval`); no command uses it.
+// Precision, recall and F1 at every confidence threshold, and the threshold with the best F1.
 import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { RECALL_POINTS } from "../coco/coco-parameters.js";
-import { forEachClass, forEachImage, type OrderedTables } from "../coco/ordered-tables.js";
+import { forEachClass, forEachImage, type OrderedTables, type RowRange } from "../coco/ordered-tables.js";
 
 /** Confidence thresholds 0.00, 0.01, … 1.00; a detection counts from score ≥ threshold on. */
 const CONFIDENCE_THRESHOLDS = RECALL_POINTS;
@@ -49,16 +49,12 @@ export function f1Sweep(evaluator: CocoEvaluator): F1Sweep {
   const classes: ConfidenceCurve[] = [];
   const withTruth: ConfidenceCurve[] = [];
   const matcher = new GreedyMatcher(tables);
-  forEachClass(tables, evaluator.classNames.length, (_, gStart, gEnd, dStart, dEnd) => {
-    const truePositives = new Int32Array(STEPS);
-    const falsePositives = new Int32Array(STEPS);
-    let positives = 0;
-    forEachImage(tables, gStart, gEnd, dStart, dEnd, (g0, g1, d0, d1) => {
-      positives += matcher.match(g0, g1, d0, d1, truePositives, falsePositives);
-    });
-    const curve = curveOf(truePositives, falsePositives, positives);
+  forEachClass(tables, evaluator.classNames.length, (_, rows) => {
+    const counts = { true: new Int32Array(STEPS), false: new Int32Array(STEPS), objects: 0 };
+    forEachImage(tables, rows, (ofImage) => matcher.match(ofImage, counts));
+    const curve = curveOf(counts);
     classes.push(curve);
-    if (positives > 0) withTruth.push(curve);
+    if (counts.objects > 0) withTruth.push(curve);
   });
 
   const macro = {
@@ -89,20 +85,23 @@ export function f1Sweep(evaluator: CocoEvaluator): F1Sweep {
   };
 }
 
+/** What was counted of a class. */
+interface Counts {
+  /** `[101]`: right detections by the last threshold that their score reaches. */
+  true: Int32Array;
+  /** `[101]`: the same of wrong ones. */
+  false: Int32Array;
+  /** Ground truths, crowds not counted. */
+  objects: number;
+}
+
 class GreedyMatcher {
   #taken = new Uint8Array(16);
 
   constructor(readonly tables: OrderedTables) {}
 
-  /** Adds each detection to the last threshold it reaches; returns the number of ground truths that can be found. */
-  match(
-    gStart: number,
-    gEnd: number,
-    dStart: number,
-    dEnd: number,
-    truePositives: Int32Array,
-    falsePositives: Int32Array,
-  ): number {
+  /** Matches the detections of an image and class, and adds them to the counts. */
+  match({ gStart, gEnd, dStart, dEnd }: RowRange, counts: Counts): void {
     const { truths, truthOrder, detections, detectionOrder } = this.tables;
     if (this.#taken.length < gEnd - gStart) this.#taken = new Uint8Array((gEnd - gStart) * 2);
     this.#taken.fill(0, 0, gEnd - gStart);
@@ -115,7 +114,7 @@ class GreedyMatcher {
         const truth = truthOrder[g];
         const crowd = truths.crowd[truth] === 1;
         if (!crowd && this.#taken[g - gStart] === 1) continue;
-        const iou = boxIou(detections.box, row * 4, truths.box, truth * 4, false);
+        const iou = boxIou(detections.box, row * 4, truths.box, truth * 4);
         if (crowd) inCrowd ||= iou >= MATCH_IOU;
         else if (iou > best) {
           best = iou;
@@ -125,12 +124,10 @@ class GreedyMatcher {
       const step = lastStepBelow(Math.fround(detections.score[row]));
       if (best >= MATCH_IOU) {
         this.#taken[match] = 1;
-        if (step >= 0) truePositives[step]++;
-      } else if (!inCrowd && step >= 0) falsePositives[step]++;
+        if (step >= 0) counts.true[step]++;
+      } else if (!inCrowd && step >= 0) counts.false[step]++;
     }
-    let positives = 0;
-    for (let g = gStart; g < gEnd; g++) positives += 1 - truths.crowd[truthOrder[g]];
-    return positives;
+    for (let g = gStart; g < gEnd; g++) counts.objects += 1 - truths.crowd[truthOrder[g]];
   }
 }
 
@@ -142,15 +139,15 @@ function lastStepBelow(score: number): number {
   return step;
 }
 
-function curveOf(truePositives: Int32Array, falsePositives: Int32Array, positives: number): ConfidenceCurve {
+function curveOf(counts: Counts): ConfidenceCurve {
   const curve = emptyCurve();
   let tp = 0;
   let fp = 0;
   for (let t = STEPS - 1; t >= 0; t--) {
-    tp += truePositives[t];
-    fp += falsePositives[t];
+    tp += counts.true[t];
+    fp += counts.false[t];
     const precision = tp + fp > 0 ? tp / (tp + fp) : 0;
-    const recall = positives > 0 ? tp / positives : 0;
+    const recall = counts.objects > 0 ? tp / counts.objects : 0;
     curve.precision[t] = precision;
     curve.recall[t] = recall;
     curve.f1[t] = precision + recall > 0 ? (2 * precision * recall) / (precision + recall) : 0;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CocoEvaluator } from "../coco/coco.js";
 import { confusionMatrix } from "./confusion-matrix.js";
-import { precisionRecallCurves } from "./curves.js";
+import { precisionRecallCurves } from "./precision-recall.js";
 
 const at = (x: number) => [x, 0, x + 10, 10];
 
