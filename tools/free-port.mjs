@@ -1,4 +1,5 @@
 // @ts-check
+// Finds a port that no program uses.
 import { once } from "node:events";
 import { createServer } from "node:net";
 

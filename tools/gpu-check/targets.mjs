@@ -1,4 +1,5 @@
 // @ts-check
+// The targets of the check of a GPU.
 import { fillTargets } from "rfdetr/instruments";
 
 /** Targets of the golden numbers, with labels that the model has. */

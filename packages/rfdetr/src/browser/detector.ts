@@ -1,4 +1,4 @@
-// The face of the browser module: one class that loads an exported file and detects.
+// `RFDETR` of `rfdetr/browser`: the class that loads an exported file and detects.
 import { resizePixels } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
 import { listDetections, rowNames, selectBoxes } from "../onnx/detections.js";

@@ -1,5 +1,5 @@
 // What a command does when a signal ends it.
-import { stopSignals } from "../run/control/stop-wish.js";
+import { stopSignals } from "../run/control/stop-request.js";
 
 /** Runs `body`. A signal meanwhile runs `clean` and ends the process as it would have without. */
 export async function cleanedUp<T>(clean: () => void, body: () => Promise<T>): Promise<T> {

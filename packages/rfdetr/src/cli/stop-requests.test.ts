@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { StopSignal } from "../run/control/stop-wish.js";
+import type { StopSignal } from "../run/control/stop-request.js";
 import { type HostProcess, StopRequests } from "./stop-requests.js";
 
 /** A process that computes `busy` microseconds a second, and what became of it. */

@@ -1,6 +1,6 @@
 // How a training is ended from outside: by Ctrl-C, a terminal that closes, a container that stops, or the end of npx.
 import { readFileSync } from "node:fs";
-import { type StopSignal, stopSignals } from "../run/control/stop-wish.js";
+import { type StopSignal, stopSignals } from "../run/control/stop-request.js";
 import { exit } from "./context.js";
 
 /** Exit codes of the signals that end a run. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sharp } from "../data/images/sharp.js";
-import { ControlDesk } from "../run/control/control-desk.js";
+import { ControlInbox } from "../run/control/control-inbox.js";
 import type { ControlRequest } from "../run/files/control-files.js";
 import { RunLock } from "../run/files/run-lock.js";
 import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
@@ -209,15 +209,15 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
   it("asks a run that trains, and tells its answer", async () => {
     const folder = join(runs, "planted");
     const lock = RunLock.acquire(folder);
-    const desk = new ControlDesk(folder);
+    const inbox = new ControlInbox(folder);
     const state = { paused: false, step: 1000, overrides: {}, undoable: 0 };
-    desk.show(state);
+    inbox.show(state);
     const taken: ControlRequest[] = [];
     const answering = setInterval(() => {
-      const request = desk.take();
+      const request = inbox.take();
       if (request === null) return;
       taken.push(request);
-      desk.answer(request, { ...state, accepted: true, message: `The run obeys ${request.command}` });
+      inbox.answer(request, { ...state, accepted: true, message: `The run obeys ${request.command}` });
     }, 20);
     try {
       const page = await open("Numerics");
@@ -236,7 +236,7 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
       await page.close();
     } finally {
       clearInterval(answering);
-      desk.close();
+      inbox.close();
       lock.release();
     }
   });

@@ -1,5 +1,4 @@
-// The library's face: one class that trains, evaluates and detects. The command line is a thin shell over the same
-// parts.
+// `RFDETR`: the class that trains, evaluates and detects. The command line is a thin shell over the same parts.
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import type { ExportResult } from "../export/export-onnx.js";
 import type { Detection } from "../model/types.js";

@@ -2,7 +2,7 @@
 import { formatBytes } from "@rfdetr/amp/text";
 import type { TrainSettings } from "../settings/settings.js";
 import { CheckpointError } from "../support/errors.js";
-import type { StopWish } from "./control/stop-wish.js";
+import type { StopRequest } from "./control/stop-request.js";
 import type { TrainEvent } from "./files/events.js";
 
 /** Milliseconds between two events about a download. */
@@ -14,7 +14,7 @@ const every = 1000;
  */
 export async function downloading(
   settings: TrainSettings,
-  stop: StopWish,
+  stop: StopRequest,
   emit: (event: TrainEvent) => void,
 ): Promise<TrainSettings> {
   if (settings.weights === null) return settings;

@@ -1,4 +1,4 @@
-// A training that ends before it begins: everything is opened and built, one batch is stepped on, and nothing is kept.
+// The dry run of a training: it opens the data, builds the model, takes a step on one batch, and keeps nothing.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { memory, resetPeakMemory } from "@rfdetr/torch";

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import type { GivenData } from "../data/own/data-path.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { DataError } from "../support/errors.js";
-import type { StopWish } from "./control/stop-wish.js";
+import type { StopRequest } from "./control/stop-request.js";
 import type { TrainEvent } from "./files/events.js";
 
 /** Milliseconds between two events about the rows that are read. */
@@ -13,7 +13,7 @@ interface Gathering {
   settings: TrainSettings | null;
   /** Folder of the run that is continued. */
   resume: string | null;
-  stop: StopWish;
+  stop: StopRequest;
   emit: (event: TrainEvent) => void;
 }
 

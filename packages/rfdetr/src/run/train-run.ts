@@ -5,7 +5,7 @@ import type { TrainSettings } from "../settings/settings.js";
 import { InternalError, UsageError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/machine/openmp.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control/control.js";
-import { type StopSignal, StopWish } from "./control/stop-wish.js";
+import { StopRequest, type StopSignal } from "./control/stop-request.js";
 import { downloading } from "./downloading.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { gathering } from "./gathering.js";
@@ -76,7 +76,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   readonly place: RankPlace | null;
   /** Number of processes that train. */
   readonly processes: number;
-  readonly #stop: StopWish;
+  readonly #stop: StopRequest;
   readonly #queue: TrainEvent[] = [];
   #wake: (() => void) | null = null;
   #ended = false;
@@ -84,7 +84,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   readonly #folder: Promise<string>;
 
   private constructor(
-    stop: StopWish,
+    stop: StopRequest,
     { place, processes }: { place: RankPlace | null; processes: number },
     work: (emit: (event: TrainEvent) => void) => Promise<void>,
     { ended, left }: Pick<TrainRunOptions, "ended" | "left">,
@@ -139,7 +139,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     letThreadsSleep();
     const { resume = null, maxRestarts = 0, data, signal, ended, left } = options;
     const { processes, place } = whoTrains(settings, options);
-    const stop = new StopWish();
+    const stop = new StopRequest();
     const abort = () => stop.ask();
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);

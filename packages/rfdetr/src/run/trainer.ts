@@ -1,3 +1,4 @@
+// Trains a run in this thread, as rank 0 or as one of the others, and yields its events.
 import { InternalError } from "../support/errors.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { RunDirectory } from "./files/run-directory.js";
@@ -18,16 +19,16 @@ import { TrainingLoop } from "./training-loop.js";
 /**
  * Trains in this thread. Ends with a `done` event. Of several processes, rank 0 alone has events; the others train
  * along until it lets them go.
- * @param asks see {@link joinRun}
+ * @param failing see {@link joinRun}
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */
 export async function* train(
   asked: ThreadRequest,
   openData: OpenTrainData,
-  asks: (error: unknown) => void = () => {},
+  failing: (error: unknown) => void = () => {},
 ): AsyncGenerator<TrainEvent, void> {
   const { place = null } = asked;
-  const joined = place === null ? null : joinRun({ ...asked, place }, asks);
+  const joined = place === null ? null : joinRun({ ...asked, place }, failing);
   const request = joined?.request ?? (asked as TrainRequest);
   const ranks = new Ranks(joined);
   if (ranks.rank > 0) return yield* follow(ranks, request, openData);

@@ -82,14 +82,14 @@ export class TrainingLoop {
     await callbacks?.runStart(start);
     // A kill in the first epoch must not be the end of the run, and a rollback needs a state to go back to.
     if (progress.step === 0) yield* this.#state.checkpoint();
-    else yield* this.#state.heal();
+    else yield* this.#state.repair();
     let reason: StopReason | null = null;
     while (reason === null && progress.epoch < settings.epochs) {
       const steps = yield* this.#epoch();
       if (steps === "rolled back") continue;
       reason = steps === "interrupted" ? steps : yield* this.#epochEnd.take();
       yield* this.#control.told();
-      yield* this.#control.heedCallbacks();
+      yield* this.#control.obeyCallbacks();
       if (reason === "interrupted") yield* this.#keepLast();
       else if (reason !== null) this.#health.mustHaveTrained();
       progress.finished = reason !== null && reason !== "interrupted";
@@ -115,7 +115,7 @@ export class TrainingLoop {
 
   /** Saves the weights of a run that is stopped, unless it has diverged. */
   *#keepLast(): Generator<TrainEvent> {
-    yield* this.#state.heal();
+    yield* this.#state.repair();
     if (!this.#state.diverged && !this.#health.diverged) for (const recorder of this.recorders) recorder.stopped?.();
   }
 
@@ -129,7 +129,7 @@ export class TrainingLoop {
     if (callbacks !== null && progress.stepInEpoch === 0) {
       const { epoch, step } = progress;
       addMetrics(progress, await callbacks.epochStart({ epoch: epoch + 1, epochs: settings.epochs, step }));
-      yield* this.#control.heedCallbacks();
+      yield* this.#control.obeyCallbacks();
       if (callbacks.stopped !== null) return "complete";
     }
     this.#steps.begin();

@@ -25,9 +25,9 @@ const { place } = asked;
 /** The processes of a machine share the threads that load images. */
 const open: OpenTrainData = (settings, ...rest) =>
   openTrainData(place == null ? settings : { ...settings, numWorkers: loadersOf(place, settings.numWorkers) }, ...rest);
-const asks = (error: unknown): void => post({ failing: error === null ? null : packError(error) });
+const failing = (error: unknown): void => post({ failing: error === null ? null : packError(error) });
 try {
-  for await (const event of train(asked, open, asks)) post({ event });
+  for await (const event of train(asked, open, failing)) post({ event });
   post({ done: true });
 } catch (error) {
   post({ failure: packError(error) });

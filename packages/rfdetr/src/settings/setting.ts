@@ -1,3 +1,4 @@
+// What a setting is made of, and the types of number that many settings share.
 import { z } from "zod";
 
 export const count = z.number().int().positive();

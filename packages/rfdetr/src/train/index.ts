@@ -1,4 +1,4 @@
-// `rfdetr/train`: the science of a training step, without files, processes or events.
+// `rfdetr/train`: a training step and all that decides what it does, without files, processes or events.
 
 export { randomBatch } from "./measure/random-batch.js";
 export { type GroupSettings, parameterGroups } from "./parameters/parameter-groups.js";

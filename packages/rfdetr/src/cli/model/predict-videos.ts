@@ -9,7 +9,7 @@ import { type TrackedDetection, track } from "../../predict/tracking/tracker.js"
 import { type VideoFrame, type VideoOptions, video } from "../../predict/video/video.js";
 import { fileNameOf, isVideoFile, shownVideo } from "../../predict/video/video-name.js";
 import { VideoWriter } from "../../predict/video/video-writer.js";
-import type { StopSignal } from "../../run/control/stop-wish.js";
+import type { StopSignal } from "../../run/control/stop-request.js";
 import { VideoError } from "../../support/errors.js";
 import { counted, shownPath } from "../../support/format.js";
 import type { Console } from "../console/console.js";

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { RFDETR } from "../../detector/detector.js";
 import type { FileError, FilePrediction } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
-import type { StopSignal } from "../../run/control/stop-wish.js";
+import type { StopSignal } from "../../run/control/stop-request.js";
 import { expected, UsageError } from "../../support/errors.js";
 import { counted, shownPath } from "../../support/format.js";
 import { Console } from "../console/console.js";

@@ -2,7 +2,7 @@ import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ControlDesk } from "../../run/control/control-desk.js";
+import { ControlInbox } from "../../run/control/control-inbox.js";
 import type { ControlRequest, ControlState } from "../../run/files/control-files.js";
 import { RunLock } from "../../run/files/run-lock.js";
 import { writeExampleRun } from "../../testing/runs/example-run.js";
@@ -17,22 +17,22 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 describe("a run in progress", () => {
   let lock: RunLock;
-  let desk: ControlDesk;
+  let inbox: ControlInbox;
   let answering: NodeJS.Timeout;
   const taken: ControlRequest[] = [];
   const state: Omit<ControlState, "session"> = { paused: false, step: 7, overrides: {}, undoable: 0 };
 
   beforeEach(() => {
     lock = RunLock.acquire(run.path);
-    desk = new ControlDesk(run.path);
-    desk.show(state);
+    inbox = new ControlInbox(run.path);
+    inbox.show(state);
     taken.length = 0;
     answering = setInterval(() => {
-      const request = desk.take();
+      const request = inbox.take();
       if (request === null) return;
       taken.push(request);
       const accepted = request.command !== "undo";
-      desk.answer(request, {
+      inbox.answer(request, {
         ...state,
         accepted,
         message: accepted ? `does ${request.command}` : "There is no override",
@@ -41,7 +41,7 @@ describe("a run in progress", () => {
   });
   afterEach(() => {
     clearInterval(answering);
-    desk.close();
+    inbox.close();
     lock.release();
   });
 
@@ -51,7 +51,7 @@ describe("a run in progress", () => {
   });
 
   it("that is paused can go on; overrides can be taken back", () => {
-    desk.show({ ...state, paused: true, undoable: 1, overrides: { bbox_embed: "fp32" } });
+    inbox.show({ ...state, paused: true, undoable: 1, overrides: { bbox_embed: "fp32" } });
     expect(controlsOf(run)).toEqual({
       controls: ["go-on", "override", "undo", "stop"],
       overrides: { bbox_embed: "fp32" },

@@ -1,3 +1,4 @@
+// The head of a run that the page has opened: state, settings, faults, pictures.
 import type { Reading } from "../runs/open-run.js";
 import type { RunDetails, RunRow } from "../wire.js";
 

@@ -1,3 +1,4 @@
+// Reads COCO annotation files of any size, without checking their entries.
 import { dataFail, type Fail } from "../../support/files/text-file.js";
 import { JsonBytes } from "./json-bytes.js";
 

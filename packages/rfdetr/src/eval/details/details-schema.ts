@@ -1,3 +1,4 @@
+// The schema of `evaluation.json`, for reading it back.
 import { z } from "zod";
 import { errorKinds, objectSizes } from "../error-analysis/error-kinds.js";
 import { detailsVersion } from "./evaluation-details.js";

@@ -1,3 +1,4 @@
+// The error that costs most, as a sentence.
 import type { ErrorKind, ObjectSize } from "./error-kinds.js";
 
 /** Errors of a kind in words, such as "missed small objects". */

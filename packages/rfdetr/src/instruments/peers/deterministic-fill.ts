@@ -1,5 +1,5 @@
-// Weights, images and targets that every implementation can make without a download: the ground under the golden
-// numbers.
+// Weights, images and targets that every implementation can make without a download. Golden numbers are computed
+// from them.
 
 import type { nn } from "@rfdetr/torch";
 import { noGrad, type Tensor, tensor } from "@rfdetr/torch";

@@ -1,3 +1,4 @@
+// The style sheet of the report.
 import { readFileSync } from "node:fs";
 
 /** The style sheet of the report. Read when it is needed: a bundler may have left the file behind. */

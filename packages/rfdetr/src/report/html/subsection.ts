@@ -1,3 +1,4 @@
+// Headings within a chapter of the report.
 import { type Html, html, type Part } from "./html.js";
 
 /** A part of a chapter with its heading and anchor; null where it has no content, so that no heading stands alone. */

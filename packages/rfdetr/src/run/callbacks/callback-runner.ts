@@ -23,7 +23,7 @@ type Hook = Exclude<keyof TrainCallbacks, "name" | "state" | "load">;
 export type Metrics = Record<string, number>;
 
 /** A change that a callback asked for, by its name. */
-export type CallbackWish = { name: string } & (
+export type CallbackRequest = { name: string } & (
   | { lrFactor: number }
   | { override: NonNullable<CallbackAnswer["override"]> }
   | { stop: string }
@@ -48,7 +48,7 @@ const json = z.json();
 export class CallbackRunner {
   readonly #callbacks: readonly Named[];
   readonly #factors = new Map<string, number>();
-  #wishes: CallbackWish[] = [];
+  #requests: CallbackRequest[] = [];
   #stopped: string | null = null;
 
   constructor(callbacks: readonly Named[]) {
@@ -72,8 +72,8 @@ export class CallbackRunner {
   }
 
   /** Takes the changes that were asked for since the last time. */
-  takeWishes(): CallbackWish[] {
-    return this.#wishes.splice(0);
+  takeRequests(): CallbackRequest[] {
+    return this.#requests.splice(0);
   }
 
   /** What a checkpoint keeps. @throws CallbackError for a state that JSON does not keep as it is */
@@ -99,7 +99,7 @@ export class CallbackRunner {
 
   /** Takes up what a checkpoint kept. @param saved undefined for that of a run which had no callbacks */
   load(saved: SavedCallbacks = { states: {}, lrFactors: {}, stopped: null }): void {
-    this.#wishes = [];
+    this.#requests = [];
     this.#stopped = saved.stopped;
     this.#factors.clear();
     for (const callbacks of this.#callbacks) {
@@ -157,20 +157,20 @@ export class CallbackRunner {
       }
       const { metrics: own = {}, ...changes } = checkedAnswer(callbacks, hook, answered);
       for (const [name, figure] of Object.entries(own)) metrics[`${callbacks.name}/${name}`] = figure;
-      this.#wish(callbacks.name, changes);
+      this.#request(callbacks.name, changes);
     }
     return metrics;
   }
 
-  #wish(name: string, { lrFactor, override, stop }: CallbackAnswer): void {
+  #request(name: string, { lrFactor, override, stop }: CallbackAnswer): void {
     if (lrFactor !== undefined && lrFactor !== (this.#factors.get(name) ?? 1)) {
       this.#factors.set(name, lrFactor);
-      this.#wishes.push({ name, lrFactor });
+      this.#requests.push({ name, lrFactor });
     }
-    if (override !== undefined) this.#wishes.push({ name, override });
+    if (override !== undefined) this.#requests.push({ name, override });
     if (stop === undefined || this.#stopped !== null) return;
     this.#stopped = `${name}: ${stop}`;
-    this.#wishes.push({ name, stop });
+    this.#requests.push({ name, stop });
   }
 }
 

@@ -1,4 +1,4 @@
-// Commands to a running run from another process: through files in its folder, without a port. `ControlDesk` is the
+// Commands to a running run from another process: through files in its folder, without a port. `ControlInbox` is the
 // side of the run.
 import { randomUUID } from "node:crypto";
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";

@@ -10,7 +10,7 @@ import type { ControlEvent, TrainEvent } from "../files/events.js";
 import type { Recorder } from "../recorders/recorder.js";
 import { addChange, checkChange, nextOverrides, useNextOverrides } from "../session/overrides.js";
 import type { Session } from "../session/session.js";
-import { ControlDesk } from "./control-desk.js";
+import { ControlInbox } from "./control-inbox.js";
 
 /** Milliseconds between two looks for a command while the run is paused. */
 const interval = 50;
@@ -32,7 +32,7 @@ type Told = Pick<ControlEvent, "command" | "by" | "message"> & { pattern?: strin
 
 /** The commands to a run. */
 export class RunControl {
-  readonly #desk: ControlDesk | null;
+  readonly #inbox: ControlInbox | null;
   #paused = false;
   #stopping = false;
   #events: ControlEvent[] = [];
@@ -41,12 +41,12 @@ export class RunControl {
     readonly session: Session,
     readonly controls: Controls,
   ) {
-    this.#desk = openDesk(session);
+    this.#inbox = openInbox(session);
     this.#show();
   }
 
   close(): void {
-    this.#desk?.close();
+    this.#inbox?.close();
   }
 
   /** Whether the run is to end, because of this process or of a command. */
@@ -56,7 +56,7 @@ export class RunControl {
 
   /** Looks for a command to end the run, within an evaluation. @returns whether it is to end */
   lookForStop(): boolean {
-    const request = this.#desk?.take(({ command }) => command === "stop") ?? null;
+    const request = this.#inbox?.take(({ command }) => command === "stop") ?? null;
     if (request !== null) this.#answer(request, this.#stop());
     return this.stopping;
   }
@@ -67,12 +67,12 @@ export class RunControl {
    * @returns whether it waited
    */
   async *betweenSteps(): AsyncGenerator<TrainEvent, boolean> {
-    yield* this.heedCallbacks();
+    yield* this.obeyCallbacks();
     this.#scheduled();
     yield* this.told();
     let waited = false;
     while (!this.stopping) {
-      const request = this.#desk?.take() ?? null;
+      const request = this.#inbox?.take() ?? null;
       if (request !== null) yield* this.#obey(request);
       else if (!this.#paused) break;
       else {
@@ -85,18 +85,22 @@ export class RunControl {
   }
 
   /** Makes the changes that callbacks asked for, and tells of them. @throws CallbackError for one that cannot be */
-  *heedCallbacks(): Generator<TrainEvent> {
+  *obeyCallbacks(): Generator<TrainEvent> {
     const { callbacks, progress, warnings } = this.session;
-    for (const wish of callbacks?.takeWishes() ?? []) {
-      const { name } = wish;
+    for (const request of callbacks?.takeRequests() ?? []) {
+      const { name } = request;
       const by = "callback";
-      if ("stop" in wish)
-        this.#tell({ command: "stop", by, message: `${name} ends the run after step ${progress.step}: ${wish.stop}` });
-      else if ("lrFactor" in wish) {
-        const message = `From step ${progress.step + 1} on, ${name} multiplies the learning rate by ${wish.lrFactor}`;
+      if ("stop" in request)
+        this.#tell({
+          command: "stop",
+          by,
+          message: `${name} ends the run after step ${progress.step}: ${request.stop}`,
+        });
+      else if ("lrFactor" in request) {
+        const message = `From step ${progress.step + 1} on, ${name} multiplies the learning rate by ${request.lrFactor}`;
         this.#tell({ command: "lr", by, message });
       } else {
-        const outcome = this.#override(name, wish.override);
+        const outcome = this.#override(name, request.override);
         if ("refused" in outcome) warnings.push(`The override that ${name} asks for is left out: ${outcome.refused}`);
       }
     }
@@ -224,20 +228,20 @@ export class RunControl {
   }
 
   #show(): void {
-    this.#desk?.show(this.#state());
+    this.#inbox?.show(this.#state());
   }
 
   #answer(request: ControlRequest, outcome: Outcome): void {
     const said =
       "done" in outcome ? { accepted: true, message: outcome.done } : { accepted: false, message: outcome.refused };
-    this.#desk?.answer(request, { ...this.#state(), ...said });
+    this.#inbox?.answer(request, { ...this.#state(), ...said });
   }
 }
 
 /** A run whose folder takes no commands goes on without them. */
-function openDesk({ directory, warnings }: Session): ControlDesk | null {
+function openInbox({ directory, warnings }: Session): ControlInbox | null {
   try {
-    return new ControlDesk(directory.path);
+    return new ControlInbox(directory.path);
   } catch (error) {
     if (!RfdetrError.is(error)) throw error;
     warnings.push(error.message);

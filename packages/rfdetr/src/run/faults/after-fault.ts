@@ -33,7 +33,7 @@ export function* afterFault(
   const { progress } = session;
   const verdict = faults.judge(progress.step, result, scale, report);
   // The step changed nothing, but an earlier one may have left the fault in the state.
-  if (!verdict.explained && verdict.action !== "rollback") yield* state.heal();
+  if (!verdict.explained && verdict.action !== "rollback") yield* state.repair();
   if (verdict.action === "skip") return false;
   const { action, message } = verdict;
   if (action === "stop") {
@@ -51,7 +51,7 @@ export function* afterFault(
     type: "warning",
     message: `${message}. The run goes back to the state after step ${to}, with ${lrFactor} times the learning rate`,
   };
-  yield* state.heal();
+  yield* state.repair();
   yield state.save();
   return true;
 }

@@ -4,7 +4,7 @@ import { addHint, CheckpointError, NumericsError, RfdetrError } from "../../supp
 import { shellWord } from "../../support/format.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import type { Session } from "../session/session.js";
-import { someOf } from "./heal.js";
+import { someOf } from "./repair-state.js";
 
 /** What to do about a run that diverges, the most likely remedy first. */
 export const remedy =

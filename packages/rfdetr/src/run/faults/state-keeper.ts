@@ -4,7 +4,7 @@ import type { CheckpointEvent, WarningEvent } from "../files/events.js";
 import type { Session } from "../session/session.js";
 import { rollBack, saveSession } from "../session/session-state.js";
 import type { FaultJudge } from "./fault-policy.js";
-import { heal } from "./heal.js";
+import { repairState } from "./repair-state.js";
 import { RunHealth } from "./run-health.js";
 import { lostWeights } from "./run-messages.js";
 
@@ -47,8 +47,8 @@ export class StateKeeper {
    * Repairs what of the state is not finite, and says so.
    * @throws NumericsError, or CheckpointError for a state that was read so, when a weight cannot be repaired
    */
-  *heal(): Generator<WarningEvent> {
-    const { repaired, lost, norm } = heal(this.session);
+  *repair(): Generator<WarningEvent> {
+    const { repaired, lost, norm } = repairState(this.session);
     for (const message of repaired) yield { type: "warning", message };
     if (repaired.length > 0) this.session.team.sendState(this.session);
     if (lost.length > 0) throw lostWeights(this.session, lost, this.savedStep);
@@ -61,7 +61,7 @@ export class StateKeeper {
    */
   *checkpoint(): Generator<WarningEvent | CheckpointEvent> {
     const { settings, progress } = this.session;
-    yield* this.heal();
+    yield* this.repair();
     if (settings.onNonFinite !== "rollback" || this.healthy || progress.finished) return yield this.save();
     if (!this.#told)
       yield {

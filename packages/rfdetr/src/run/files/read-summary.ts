@@ -1,3 +1,4 @@
+// Reads `summary.json` of a run.
 import { existsSync } from "node:fs";
 import { z } from "zod";
 import { RfdetrError } from "../../support/errors.js";

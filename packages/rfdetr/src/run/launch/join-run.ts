@@ -7,7 +7,7 @@ import { ConfigError } from "../../support/errors.js";
 import { resolveDevice } from "../../support/machine/device.js";
 import { shown } from "../../support/shown.js";
 import type { ThreadRequest, TrainRequest } from "../train-request.js";
-import { LastWords } from "./last-words.js";
+import { FailureNotices } from "./failure-notices.js";
 import type { RankPlace } from "./place.js";
 import { gpusHere, threadsOf } from "./shares.js";
 
@@ -16,7 +16,7 @@ export interface JoinedRun {
   group: distributed.ProcessGroup;
   /** What this process is to train. */
   request: TrainRequest & { place: RankPlace };
-  /** The error that the process ends with, in place of what was thrown; see {@link LastWords.explain}. */
+  /** The error that the process ends with, in place of what was thrown; see {@link FailureNotices.explain}. */
   explain: (error: unknown) => unknown;
   /** Shows that this process gets on; see `watchThread`. */
   alive: () => void;
@@ -29,13 +29,13 @@ const ofFirst = ["outputDir", "weights", "notes", "callbacks"] as const satisfie
 
 /**
  * Joins the other processes of the run.
- * @param asks is called with what has failed before others are asked why, which may take longer than anybody waits, and
+ * @param failing is called with what has failed before others are asked why, which may take longer than anybody waits, and
  * with null when they have answered
  * @throws DistributedError when they do not come, ConfigError when they were asked for something else
  */
 export function joinRun(
   request: ThreadRequest & { place: RankPlace },
-  asks: (error: unknown) => void = () => {},
+  failing: (error: unknown) => void = () => {},
 ): JoinedRun {
   const { place, settings, stop } = request;
   const threads = threadsOf(place);
@@ -45,8 +45,8 @@ export function joinRun(
   const group = distributed.ProcessGroup.join({ ...place, device });
   const alive = (): void => void (stop.length > 1 && Atomics.add(stop, 1, 1));
   alive();
-  const words = new LastWords(group, place, asks);
-  const explain = (error: unknown): unknown => words.explain(error);
+  const notices = new FailureNotices(group, place, failing);
+  const explain = (error: unknown): unknown => notices.explain(error);
   try {
     return { group, request: shared(group, request), explain, alive };
   } catch (error) {

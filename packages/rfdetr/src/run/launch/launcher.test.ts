@@ -3,7 +3,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { resolveSettings } from "../../settings/resolve.js";
-import { StopWish } from "../control/stop-wish.js";
+import { StopRequest } from "../control/stop-request.js";
 import type { TrainEvent } from "../files/events.js";
 import { RunLock } from "../files/run-lock.js";
 import { type LaunchOptions, trainInProcesses } from "./launcher.js";
@@ -17,7 +17,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /**
  * A rank that trains nothing: `body` may use `rank`, `place`, `request`, `tell(message)` and `stopped`, the promise of
- * a wish to stop.
+ * a request to stop.
  */
 function rank(name: string, body: string): RankProgram {
   const script = join(folder, `${name}.mjs`);
@@ -64,7 +64,7 @@ const settings = resolveSettings({ datasetDir: "nowhere", model: "tiny", process
 
 function launch(
   program: RankProgram,
-  { maxRestarts = 0, stop = new StopWish() }: Partial<LaunchOptions> = {},
+  { maxRestarts = 0, stop = new StopRequest() }: Partial<LaunchOptions> = {},
 ): { events: TrainEvent[]; ended: Promise<void> } {
   const events: TrainEvent[] = [];
   const emit = (event: TrainEvent): void => void events.push(event);
@@ -105,12 +105,12 @@ describe("the processes of a run", () => {
   });
 });
 
-describe("a wish to stop", () => {
+describe("a request to stop", () => {
   const waiting = `const signal = await stopped;
     if (rank === 0) await tell({ event: { type: "note", message: "stopped by " + signal } });`;
 
   it("reaches every process", async () => {
-    const stop = new StopWish();
+    const stop = new StopRequest();
     const { events, ended } = launch(rank("stop", waiting), { stop });
     stop.ask("SIGINT");
     await ended;
@@ -118,7 +118,7 @@ describe("a wish to stop", () => {
   });
 
   it("may come by a signal to any of them", async () => {
-    const stop = new StopWish();
+    const stop = new StopRequest();
     const { events, ended } = launch(rank("signal", `if (rank === 2) await tell({ signal: "SIGTERM" });\n${waiting}`), {
       stop,
     });
@@ -131,7 +131,7 @@ describe("a wish to stop", () => {
   });
 
   it("is not told of a rank where the signal was to all, as a Ctrl-C is", async () => {
-    const stop = new StopWish();
+    const stop = new StopRequest();
     const body = `await tell({ signal: "SIGINT" });\nawait tell({ event: { type: "note", message: "told" } });\n${waiting}`;
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { events, ended } = launch(rank("ctrl-c", body), { stop });

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { addHint, RfdetrError } from "../../support/errors.js";
 import { shellWord } from "../../support/format.js";
-import type { StopWish } from "../control/stop-wish.js";
+import type { StopRequest } from "../control/stop-request.js";
 import type { TrainEvent } from "../files/events.js";
 import { RunLock } from "../files/run-lock.js";
 import { failureOf, type GroupFailure } from "./group-failure.js";
@@ -18,7 +18,7 @@ export interface LaunchOptions {
   processes: number;
   /** How often all processes are started anew when one is lost. */
   maxRestarts: number;
-  stop: StopWish;
+  stop: StopRequest;
   emit: (event: TrainEvent) => void;
 }
 

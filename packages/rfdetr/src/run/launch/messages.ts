@@ -1,6 +1,6 @@
 // What the launcher and the processes that it starts tell each other.
 import type { SentError } from "../../support/error-transfer.js";
-import type { StopSignal } from "../control/stop-wish.js";
+import type { StopSignal } from "../control/stop-request.js";
 import type { TrainEvent } from "../files/events.js";
 import type { TrainRequest } from "../train-request.js";
 import type { RankPlace } from "./place.js";

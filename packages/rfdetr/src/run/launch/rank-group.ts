@@ -1,6 +1,6 @@
 // The processes of a run on this machine, from their start until the last of them has ended.
 
-import type { StopWish } from "../control/stop-wish.js";
+import type { StopRequest } from "../control/stop-request.js";
 import type { TrainEvent } from "../files/events.js";
 import type { RankRequest } from "./messages.js";
 import { type RankListener, RankProcess, type RankProgram, storeFd } from "./rank-process.js";
@@ -19,7 +19,7 @@ export interface GroupOptions {
   size: number;
   /** Counts the attempts of a run: their keys in the store differ. */
   attempt: number;
-  stop: StopWish;
+  stop: StopRequest;
   emit: (event: TrainEvent) => void;
 }
 

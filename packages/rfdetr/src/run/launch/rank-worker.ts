@@ -2,7 +2,7 @@
 import process from "node:process";
 import { packError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
-import { StopWish, stopSignals } from "../control/stop-wish.js";
+import { StopRequest, stopSignals } from "../control/stop-request.js";
 import { trainInThread } from "../training-thread.js";
 import type { FromRank, RankRequest, ToRank } from "./messages.js";
 
@@ -23,7 +23,7 @@ function end(message: FromRank, code: number): void {
   });
 }
 
-const stop = new StopWish();
+const stop = new StopRequest();
 // The launcher decides: a Ctrl-C reaches it as well, and it tells every process.
 for (const signal of stopSignals) process.on(signal, () => tell({ signal }));
 for (const event of ["uncaughtException", "unhandledRejection"])

@@ -73,7 +73,7 @@ class Follower {
       await this.#load();
       const words = this.ranks.gather(this.#word());
       const { order, stop } = words[0];
-      // Why the run ends is the same for all; the first wish stays.
+      // Why the run ends is the same for all; the first request stays.
       Atomics.compareExchange(this.request.stop, 0, 0, stop);
       if (order === null) throw new InternalError("Expected an order of rank 0");
       if (order.do === "end") return this.#end(order.done);

@@ -5,7 +5,7 @@ import type { Shard } from "../../data/loader/shards.js";
 /** A group that was joined. */
 interface Joined {
   group: distributed.ProcessGroup;
-  /** Finds the error to end with after a failure; see `LastWords`. */
+  /** Finds the error to end with after a failure; see `FailureNotices`. */
   explain: (error: unknown) => unknown;
   /** Shows that this process gets on. */
   alive: () => void;

@@ -1,3 +1,4 @@
+// Lets the recorders of a run draw their pictures.
 import type { Recorder } from "./recorder.js";
 
 /**

@@ -1,3 +1,4 @@
+// Writes `evaluation.json`, `evaluation-best.json` and `test.json` of a run.
 import { writeDetails } from "../../eval/details/details-file.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import type { RunDirectory } from "../files/run-directory.js";

@@ -1,3 +1,4 @@
+// Writes `metrics.csv` of a run.
 import { peakRss } from "../../support/machine/machine.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedEpoch, type Recorder } from "./recorder.js";

@@ -1,3 +1,4 @@
+// Writes `numerics.jsonl` of a run.
 import { isAbsolute, relative, resolve } from "node:path";
 import {
   type ControlRecord,

@@ -1,3 +1,4 @@
+// The list of all recorders of a run.
 import type { Session } from "../session/session.js";
 import { EvaluationRecorder } from "./evaluation.js";
 import { MetricsRecorder } from "./metrics.js";

@@ -1,3 +1,4 @@
+// Draws the pictures of a run.
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { noGrad, ops, scope } from "@rfdetr/torch";

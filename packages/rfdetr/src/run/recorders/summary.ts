@@ -1,3 +1,4 @@
+// Writes `summary.json` of a run.
 import type { RunDirectory, RunSummary } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
 import type { Recorder } from "./recorder.js";

@@ -1,3 +1,4 @@
+// Writes the events of a run for TensorBoard.
 import { join } from "node:path";
 import type { PictureEntry, PictureKind } from "../../predict/pictures/picture-index.js";
 import { pictureFile } from "../../predict/pictures/rasterize.js";

@@ -1,3 +1,4 @@
+// Keeps a run going when one of its records cannot be written.
 import { RunDirectoryError } from "../../support/errors.js";
 import type { Session } from "../session/session.js";
 import type { Recorder } from "./recorder.js";

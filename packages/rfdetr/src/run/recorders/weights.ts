@@ -1,3 +1,4 @@
+// Writes the files of weights of a run.
 import { scope } from "@rfdetr/torch";
 import { packageVersion } from "../../support/machine/version.js";
 import { mergedWeights } from "../../train/parameters/lora.js";

@@ -1,3 +1,4 @@
+// Opens the data of a run: loaders for training, validation and test.
 import { ownFunctions } from "../../data/augment/config.js";
 import { hashModules } from "../../data/augment/own-augmentation.js";
 import {

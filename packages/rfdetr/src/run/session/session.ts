@@ -1,3 +1,4 @@
+// A run in the process that keeps its files: all that its loop works with.
 import type { Calibration } from "@rfdetr/amp";
 import type { ModelConfig } from "../../model/types.js";
 import type { ClassRow } from "../../weights/classes/class-rows.js";

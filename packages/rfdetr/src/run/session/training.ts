@@ -1,3 +1,4 @@
+// The part of a run that every process of it has.
 import type { Autocast, Precision } from "@rfdetr/amp";
 import type { ReadySettings } from "../../settings/settings.js";
 import type { Schedule } from "../../train/schedule/schedule.js";

@@ -42,7 +42,7 @@ export class EpochEnd {
     const { session, recorders, state, steps, control, health, notices } = this.run;
     const { settings, progress } = session;
     const epoch = progress.epoch + 1;
-    yield* state.heal();
+    yield* state.repair();
     session.team.compareWeights(session);
     const began = performance.now();
     const figures = this.#due(epoch) ? yield* evaluateEpoch(session, () => control.lookForStop()) : notEvaluated;

@@ -1,3 +1,4 @@
+// Says in words where a value does not fit its schema.
 import type { z } from "zod";
 import { shown } from "../shown.js";
 

@@ -1,4 +1,4 @@
-// The name of a content.
+// SHA-256 of texts and files.
 import { createHash } from "node:crypto";
 
 /** SHA-256 in hexadecimal digits. */

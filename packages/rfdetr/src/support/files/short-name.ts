@@ -1,4 +1,4 @@
-// Names that a file system takes.
+// Cuts names to the length that a file system takes.
 import { sha256 } from "./sha256.js";
 
 /** Bytes that a name may have on the usual file systems. */

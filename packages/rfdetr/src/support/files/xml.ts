@@ -1,4 +1,4 @@
-// Text in XML and SVG.
+// Escapes text for XML and SVG.
 
 /** Escapes text for elements and attributes; control characters, which XML does not allow, become spaces. */
 export function escapeXml(content: string): string {

@@ -1,4 +1,4 @@
-// Which process it was: numbers of processes come again.
+// Tells a process from a later one with the same id.
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 

@@ -5,7 +5,7 @@ import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import type { Session } from "../session/session.js";
 
 /** What was found in the state of a run, and what became of it. */
-export interface Healing {
+export interface Repair {
   /** What was repaired, a sentence for each kind. */
   repaired: string[];
   /** Names of weights that have no finite copy. */
@@ -18,11 +18,11 @@ export interface Healing {
  * Checks weights, average and moments in one pass each, and repairs the tensors that are not finite. A second moment is
  * never negative either: AdamW takes its root.
  */
-export function heal({
+export function repairState({
   parts: { model, optimizer },
   ema,
   progress,
-}: Pick<Session, "parts" | "ema" | "progress">): Healing {
+}: Pick<Session, "parts" | "ema" | "progress">): Repair {
   return noGrad(() =>
     scope(() => {
       const weights = floating(model.stateDict());

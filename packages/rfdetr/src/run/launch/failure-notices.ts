@@ -10,7 +10,7 @@ const patience = 3000;
 const interval = 20;
 
 /** What one process leaves in the store when it fails by itself. */
-interface Words {
+interface Notice {
   message: string;
   hint?: string;
 }
@@ -24,29 +24,29 @@ type Group = Pick<distributed.ProcessGroup, "rank" | "size"> & {
  * Finds the cause of a failure. A process that fails by itself leaves its sentence in the store; those that only see a
  * broken connection look for it there.
  */
-export class LastWords {
+export class FailureNotices {
   readonly #group: Group;
   readonly #place: RankPlace;
   readonly #abort: () => void;
-  readonly #asks: (error: unknown) => void;
+  readonly #failing: (error: unknown) => void;
   readonly #hosts: readonly string[];
   #said: unknown = null;
 
   /**
-   * @param asks is called with an error before the store is asked, which may lie behind a network that is cut, and with
-   * null when it has answered
+   * @param failing is called with an error before the store is asked, which may lie behind a network that is cut, and
+   * with null when it has answered
    * @param abort makes the other processes fail at once, rather than when this one has ended
    */
   constructor(
     group: Group,
     place: RankPlace,
-    asks: (error: unknown) => void,
+    failing: (error: unknown) => void,
     abort: () => void = distributed.ProcessGroup.abort,
   ) {
     this.#group = group;
     this.#place = place;
     this.#abort = abort;
-    this.#asks = asks;
+    this.#failing = failing;
     // Read now: when it is needed, the store may be gone.
     this.#hosts = Array.from({ length: group.size }, (_, rank) => group.store.get(`host/${rank}`));
   }
@@ -57,10 +57,10 @@ export class LastWords {
    */
   explain(error: unknown): unknown {
     if (this.#said !== null) return this.#said;
-    this.#asks(error);
+    this.#failing(error);
     const broken = distributedIn(error);
     this.#said = broken === null ? this.#own(error) : this.#ofOther(broken);
-    this.#asks(null);
+    this.#failing(null);
     return this.#said;
   }
 
@@ -68,9 +68,9 @@ export class LastWords {
   #own(error: unknown): unknown {
     const message = error instanceof Error ? error.message : String(error);
     const hint = RfdetrError.is(error) ? error.hint : undefined;
-    const words: Words = { message, ...(hint === undefined ? {} : { hint }) };
+    const notice: Notice = { message, ...(hint === undefined ? {} : { hint }) };
     try {
-      this.#group.store.set(`failure/${this.#group.rank}`, JSON.stringify(words));
+      this.#group.store.set(`failure/${this.#group.rank}`, JSON.stringify(notice));
       this.#abort();
       this.#leaves([]);
     } catch {
@@ -104,7 +104,7 @@ export class LastWords {
       for (const other of this.#others) {
         const text = store.tryGet(`failure/${other}`);
         if (text === null) continue;
-        const { message, hint } = JSON.parse(text) as Words;
+        const { message, hint } = JSON.parse(text) as Notice;
         const found = new RankError(`${this.#named(other)} ended: ${message}`, hint === undefined ? {} : { hint });
         return { found, silent: [] };
       }

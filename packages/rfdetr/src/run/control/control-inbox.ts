@@ -19,7 +19,7 @@ import {
  * an earlier process left in it is removed before the first look, and a request names the process that it is for: so no
  * old command is ever obeyed.
  */
-export class ControlDesk {
+export class ControlInbox {
   readonly session = randomUUID();
   readonly #run: string;
   readonly #owner = process.getuid?.() ?? null;

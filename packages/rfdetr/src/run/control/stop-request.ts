@@ -1,4 +1,4 @@
-// The wish that a run saves and ends.
+// The request that a run saves and ends.
 import { constants } from "node:os";
 
 /** A signal that asks a run to save and end. */
@@ -10,8 +10,8 @@ export const stopSignals: readonly StopSignal[] = ["SIGHUP", "SIGINT", "SIGTERM"
 /** What the shared memory holds where no signal asked. */
 const withoutSignal = -1;
 
-/** Asks a run to save a checkpoint and end, through memory that its training thread reads. The first wish stays. */
-export class StopWish {
+/** Asks a run to save a checkpoint and end, through memory that its training thread reads. The first request stays. */
+export class StopRequest {
   /**
    * First 0, or why the run is to end: the number of a signal, or -1. Then how often the training thread has met those
    * of other processes.
