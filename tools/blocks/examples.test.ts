@@ -79,7 +79,7 @@ describe("the examples", () => {
   });
 
   it("train on images that a program makes", () => {
-    expect(run("own-dataset.mjs", "tiny", "1")).toMatch(/^1 \d+\.\d+ \d/);
+    expect(run("custom-dataset.mjs", "tiny", "1")).toMatch(/^1 \d+\.\d+ \d/);
   });
 
   it("sweep a setting, and compare the runs", () => {

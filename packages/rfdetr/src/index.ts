@@ -1,6 +1,7 @@
 // The public interface. Importing it does not load libtorch; the first model does.
-export type { DataPart, GivenData } from "./data/own/data-path.js";
-export type { OwnData, OwnDataset, OwnImage, OwnPixels, OwnRow } from "./data/own/own-dataset.js";
+
+export type { CustomData, CustomDataset, CustomImage, CustomPixels, CustomRow } from "./data/custom/custom-dataset.js";
+export type { DataPart, GivenData } from "./data/custom/data-path.js";
 export { RFDETR } from "./detector/detector.js";
 export type { DetectorOptions } from "./detector/detector-options.js";
 export type { DetectorEvaluateOptions } from "./detector/evaluate.js";

@@ -4,7 +4,7 @@ import {
   type DetectorTrainOptions,
   defineCallbacks,
   defineConfig,
-  type OwnDataset,
+  type CustomDataset,
   RFDETR,
   RfdetrError,
   track,
@@ -21,7 +21,7 @@ await RFDETR.create("nano", { device: undefined });
 // @ts-expect-error: the weights are the first argument.
 await RFDETR.load("best.safetensors", { weights: "nano" });
 
-const rows: OwnDataset = {
+const rows: CustomDataset = {
   length: 1,
   get: async (index) => ({ image: `${index}.jpg`, boxes: [[9, 9, 90, 60]], labels: ["owl"] }),
 };

@@ -22,6 +22,9 @@ export {
   qualityChecks,
 } from "./check/quality.js";
 export { type ConvertReport, convertDataset } from "./convert/convert-dataset.js";
+export type { CustomData, CustomDataset, CustomImage, CustomPixels, CustomRow } from "./custom/custom-dataset.js";
+export type { DataPart, GivenData } from "./custom/data-path.js";
+export { type GatheredData, type GatherOptions, gatherDataset } from "./custom/gather-dataset.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
 export { decodeFile, type Pixels } from "./images/decode.js";
 export { keepInside, type Sample } from "./images/geometry.js";
@@ -29,9 +32,6 @@ export { type Batch, DataLoader, type LoaderOptions } from "./loader/loader.js";
 export type { Recipe } from "./loader/prepare-sample.js";
 export { epochOrder } from "./loader/sampler.js";
 export { hasSplit, type OpenOptions, openDataset, openDatasets } from "./open-dataset.js";
-export type { DataPart, GivenData } from "./own/data-path.js";
-export { type GatheredData, type GatherOptions, gatherDataset } from "./own/gather-dataset.js";
-export type { OwnData, OwnDataset, OwnImage, OwnPixels, OwnRow } from "./own/own-dataset.js";
 export { type SplitOptions, type SplitReport, splitDataset } from "./split/split-dataset.js";
 export { type DatasetStats, datasetStats, type SplitStats } from "./stats.js";
 export { type SynthOptions, synthesize } from "./synth/synth.js";

@@ -1,10 +1,10 @@
 // The option `data` of trainings, evaluations and exports.
 import { rmSync } from "node:fs";
-import { dataPath, type GivenData, isGivenData } from "../data/own/data-path.js";
+import { dataPath, type GivenData, isGivenData } from "../data/custom/data-path.js";
 import { scratchFolder } from "../support/files/scratch.js";
 import { type OptionKind, text } from "../support/options.js";
 
-/** A path, a dataset of the program, or several datasets. */
+/** A path, a custom dataset, or several datasets. */
 export const anyData: OptionKind = {
   takes: "a folder, { train, valid } or a list of { path, share }",
   fits: (value) => text.fits(value) || isGivenData(value),

@@ -127,9 +127,9 @@ export class RFDETR {
    * A failure that nobody iterates or awaits is an unhandled rejection.
    * @throws ConfigError at once for settings that cannot be, UsageError for other options that cannot
    * @example
-   * import { type OwnDataset, RFDETR } from "rfdetr";
+   * import { type CustomDataset, RFDETR } from "rfdetr";
    * const files = ["a.jpg", "b.jpg"];
-   * const train: OwnDataset = {
+   * const train: CustomDataset = {
    *   length: files.length,
    *   get: async (index) => ({ image: files[index], boxes: [[9, 9, 90, 60]], labels: ["owl"] }),
    * };

@@ -1,6 +1,7 @@
 // The COCO figures of a detector.
+
+import type { GivenData } from "../data/custom/data-path.js";
 import type { Split } from "../data/index.js";
-import type { GivenData } from "../data/own/data-path.js";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import type { ResizeOptions } from "../eval/pixels.js";
 import { isExported } from "../onnx/exported-model.js";

@@ -1,6 +1,7 @@
 // The weights of a detector as an ONNX file.
+
+import type { GivenData } from "../data/custom/data-path.js";
 import type { Split } from "../data/index.js";
-import type { GivenData } from "../data/own/data-path.js";
 import type { ExportResult } from "../export/export-onnx.js";
 import type { ExportPrecision } from "../export/export-precisions.js";
 import { isExported } from "../onnx/exported-model.js";

@@ -1,5 +1,5 @@
 // Runs that are continued.
-import type { GivenData } from "../data/own/data-path.js";
+import type { GivenData } from "../data/custom/data-path.js";
 import { startReported } from "../report/reported-run.js";
 import { readPlace } from "../run/launch/place.js";
 import type { TrainRun } from "../run/train-run.js";

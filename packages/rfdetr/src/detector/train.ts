@@ -1,5 +1,5 @@
 // Trainings that a detector starts.
-import type { GivenData } from "../data/own/data-path.js";
+import type { GivenData } from "../data/custom/data-path.js";
 import { isExported } from "../onnx/exported-model.js";
 import { startReported } from "../report/reported-run.js";
 import { readPlace } from "../run/launch/place.js";
@@ -17,7 +17,7 @@ import type { HeldModel } from "./held-model.js";
 /** What a training is started with: its settings, and what belongs to the call. */
 export interface DetectorTrainOptions extends Omit<TrainOptions, "callbacks"> {
   /**
-   * Folder of the dataset, or a YOLO data file; another name of `datasetDir`. Or a dataset of the program, which is read
+   * Folder of the dataset, or a YOLO data file; another name of `datasetDir`. Or a custom dataset, which is read
    * once and kept in a folder beside that of the run. Or several datasets with their shares.
    */
   data?: string | GivenData;
@@ -82,7 +82,7 @@ export function startTraining(held: HeldModel, options: DetectorTrainOptions): T
     classNumbering: held.reading().classNumbering,
     ...(typeof precision === "boolean" ? { amp: precision } : precision === undefined ? {} : { precision }),
     ...(held.options.device === undefined ? {} : { device: held.options.device }),
-    ...(data === undefined ? {} : { datasetDir: typeof data === "string" ? data : "own dataset" }),
+    ...(data === undefined ? {} : { datasetDir: typeof data === "string" ? data : "custom dataset" }),
     ...(launched === null ? {} : { processes: launched.place.size }),
     ...callbacksGiven(callbacks),
     ...given,

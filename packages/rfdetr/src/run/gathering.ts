@@ -1,6 +1,6 @@
-// Brings data of the program to a path before their run begins, in sight of who reads the events.
+// Gathers custom datasets before the run that trains on them begins, in sight of who reads the events.
 import { dirname, resolve } from "node:path";
-import type { GivenData } from "../data/own/data-path.js";
+import type { GivenData } from "../data/custom/data-path.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { DataError } from "../support/errors.js";
 import type { StopRequest } from "./control/stop-request.js";
@@ -22,7 +22,7 @@ interface Gathering {
  * @throws DataError naming the row at fault; if the run is stopped meanwhile
  */
 export async function gathering(data: GivenData, { settings, resume, stop, emit }: Gathering): Promise<string> {
-  const { dataPath } = await import("../data/own/data-path.js");
+  const { dataPath } = await import("../data/custom/data-path.js");
   const stopped = new AbortController();
   const abort = () => stopped.abort(new DataError("Reading the data was stopped: nothing was trained"));
   const off = stop.onAsk(abort);

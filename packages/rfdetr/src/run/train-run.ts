@@ -1,6 +1,6 @@
 // A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work, or
 // several processes.
-import type { GivenData } from "../data/own/data-path.js";
+import type { GivenData } from "../data/custom/data-path.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { InternalError, UsageError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/machine/openmp.js";
@@ -38,7 +38,7 @@ export interface TrainRunOptions {
   resume?: string | null;
   /** New values of settings for a run that is continued. */
   changes?: ResumeChanges;
-  /** A dataset of the program or several datasets, in place of `dataset_dir`; their path is made beside the run. */
+  /** A custom dataset or several datasets, in place of `dataset_dir`; their path is made beside the run. */
   data?: GivenData;
   /**
    * Processes of this machine to train with; default: as many as the run was begun with. Under a launcher such as

@@ -1,13 +1,13 @@
 // Config files: settings as JSON or YAML, or what a module of the user exports.
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { GivenData } from "../data/own/data-path.js";
+import type { GivenData } from "../data/custom/data-path.js";
 import { ConfigError } from "../support/errors.js";
 import { reasonOf } from "../support/files/system-error.js";
 import { readConfigFile } from "./resolve.js";
 import type { TrainOptions } from "./settings.js";
 
-/** The settings of a config file, whose `datasetDir` may also be a dataset of the program, or several datasets. */
+/** The settings of a config file, whose `datasetDir` may also be a custom dataset, or several datasets. */
 export type ConfigFile = Omit<TrainOptions, "datasetDir"> & { datasetDir?: string | GivenData };
 
 /**

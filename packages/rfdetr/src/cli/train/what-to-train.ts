@@ -58,7 +58,7 @@ async function givenSettings(flags: SettingFlags): Promise<Record<string, unknow
 /** A config file may name several datasets, and a module may hold one of its own: both become a path. */
 async function withDataPath(settings: Record<string, unknown>): Promise<Record<string, unknown>> {
   const [key, data] = Object.entries(settings).find(([name]) => snakeCase(name) === "dataset_dir") ?? [];
-  const { dataPath, isGivenData } = await import("../../data/own/data-path.js");
+  const { dataPath, isGivenData } = await import("../../data/custom/data-path.js");
   if (key === undefined || !isGivenData(data)) return settings;
   const out = Object.entries(settings).find(([name]) => snakeCase(name) === "output_dir")?.[1];
   const autoOrient = (settings.auto_orient ?? settings.autoOrient) !== false;

@@ -29,8 +29,8 @@ const ofFirst = ["outputDir", "weights", "notes", "callbacks"] as const satisfie
 
 /**
  * Joins the other processes of the run.
- * @param failing is called with what has failed before others are asked why, which may take longer than anybody waits, and
- * with null when they have answered
+ * @param failing is called with what has failed before others are asked why, which may take longer than anybody waits,
+ * and with null when they have answered
  * @throws DistributedError when they do not come, ConfigError when they were asked for something else
  */
 export function joinRun(

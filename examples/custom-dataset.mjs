@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 // @ts-check
 // Trains on images that a program makes: coloured squares, drawn here. Rows may as well come from a database, a queue
-// or an archive. node examples/own-dataset.mjs tiny 20
+// or an archive. node examples/custom-dataset.mjs tiny 20
 import { RFDETR } from "rfdetr";
 
 const [model = "tiny", epochs = "20"] = process.argv.slice(2);
 const side = 96;
 const colours = { red: 0, green: 1, blue: 2 };
 
-/** An image with one square. @param {number} index @returns {import("rfdetr").OwnRow} */
+/** An image with one square. @param {number} index @returns {import("rfdetr").CustomRow} */
 function row(index) {
   const data = new Uint8Array(side * side * 3).fill(90 + (index % 7) * 10);
   const name = Object.keys(colours)[index % 3];

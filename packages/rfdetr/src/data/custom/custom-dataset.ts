@@ -5,20 +5,20 @@ import { shown } from "../../support/shown.js";
 import { didYouMean } from "../../support/suggest.js";
 import type { Split } from "../formats/dataset.js";
 
-/** Decoded pixels of an own dataset: grey, RGB or RGBA bytes, row after row. */
-export interface OwnPixels {
+/** Decoded pixels of a custom dataset: grey, RGB or RGBA bytes, row after row. */
+export interface CustomPixels {
   data: Uint8Array | Uint8ClampedArray;
   width: number;
   height: number;
   channels: 1 | 3 | 4;
 }
 
-/** An image of an own dataset: the path or `file:` URL of a file, the bytes of one, or pixels. */
-export type OwnImage = string | URL | Uint8Array | ArrayBuffer | OwnPixels;
+/** An image of a custom dataset: the path or `file:` URL of a file, the bytes of one, or pixels. */
+export type CustomImage = string | URL | Uint8Array | ArrayBuffer | CustomPixels;
 
-/** An image with its objects, as an own dataset gives it. */
-export interface OwnRow {
-  image: OwnImage;
+/** An image with its objects, as a custom dataset gives it. */
+export interface CustomRow {
+  image: CustomImage;
   /** Left, top, right and bottom of each object, in pixels of the upright picture: `[n][4]`, or `[n × 4]` in one. */
   boxes: ArrayLike<ArrayLike<number>> | ArrayLike<number>;
   /** `[n]`: the class of each object, by its name or by its index in `classNames`. */
@@ -30,30 +30,30 @@ export interface OwnRow {
 }
 
 /**
- * One split of an own dataset: rows by their index, or rows one after the other. It is read once, before training. Up
+ * One split of a custom dataset: rows by their index, or rows one after the other. It is read once, before training. Up
  * to eight rows are asked for at the same time, so each needs an image of its own: no buffer that the next row fills.
  * @example
- * const birds: OwnDataset = {
+ * const birds: CustomDataset = {
  *   length: 1200,
  *   get: async (index) => ({ image: `photos/${index}.jpg`, boxes: [[10, 20, 110, 90]], labels: ["heron"] }),
  * };
  */
-export type OwnDataset =
-  | { readonly length: number; get(index: number): OwnRow | Promise<OwnRow> }
-  | AsyncIterable<OwnRow>
-  | Iterable<OwnRow>;
+export type CustomDataset =
+  | { readonly length: number; get(index: number): CustomRow | Promise<CustomRow> }
+  | AsyncIterable<CustomRow>
+  | Iterable<CustomRow>;
 
 /** The splits of a dataset that a program makes itself. */
-export interface OwnData {
-  train: OwnDataset;
-  valid: OwnDataset;
-  test?: OwnDataset;
+export interface CustomData {
+  train: CustomDataset;
+  valid: CustomDataset;
+  test?: CustomDataset;
   /** Names of the classes by their index. Without them labels must be names, which are sorted. */
   classNames?: readonly string[];
 }
 
-/** Whether a value is meant as a dataset of the program rather than as the path of one. */
-export function isOwnData(value: unknown): value is OwnData {
+/** Whether a value is meant as a custom dataset rather than as the path of one. */
+export function isCustomData(value: unknown): value is CustomData {
   return typeof value === "object" && value !== null && "train" in value;
 }
 
@@ -67,7 +67,7 @@ export interface CheckedBox {
 
 /** A row that holds what it must. */
 export interface CheckedRow {
-  image: string | Uint8Array | OwnPixels;
+  image: string | Uint8Array | CustomPixels;
   boxes: CheckedBox[];
   name: string | null;
 }
@@ -89,7 +89,7 @@ export function checkRow(row: unknown, place: RowPlace): CheckedRow {
   const where = rowName(place);
   if (typeof row !== "object" || row === null || Array.isArray(row))
     throw new DataError(`Expected { image, boxes, labels } for ${where} but received ${shown(row)}`);
-  const { image, boxes, labels, crowd, name, ...others } = row as Partial<Record<keyof OwnRow, unknown>>;
+  const { image, boxes, labels, crowd, name, ...others } = row as Partial<Record<keyof CustomRow, unknown>>;
   refuseOthers(Object.keys(others), rowKeys, where);
   if (name !== undefined && (typeof name !== "string" || name === ""))
     throw new DataError(`Expected a text for the name of ${where} but received ${shown(name)}`);
@@ -107,7 +107,7 @@ export function checkRow(row: unknown, place: RowPlace): CheckedRow {
   };
 }
 
-const rowKeys = ["image", "boxes", "labels", "crowd", "name"] satisfies (keyof OwnRow)[];
+const rowKeys = ["image", "boxes", "labels", "crowd", "name"] satisfies (keyof CustomRow)[];
 
 /** @throws DataError for a key that nobody reads, which is probably a misspelt one */
 export function refuseOthers(given: readonly string[], known: readonly string[], where: string): void {
@@ -164,8 +164,8 @@ function imageOf(value: unknown, where: string): CheckedRow["image"] {
   );
 }
 
-function pixelsOf(value: object, where: string): OwnPixels {
-  const { data, width, height, channels } = value as Record<keyof OwnPixels, unknown>;
+function pixelsOf(value: object, where: string): CustomPixels {
+  const { data, width, height, channels } = value as Record<keyof CustomPixels, unknown>;
   const isWhole = [width, height].every((side) => Number.isSafeInteger(side) && (side as number) > 0);
   if (!isWhole || (channels !== 1 && channels !== 3 && channels !== 4))
     throw new DataError(

@@ -22,17 +22,17 @@ import { sharp } from "../images/sharp.js";
 import { putFile, refuseExisting } from "../write/write-dataset.js";
 import {
   type CheckedRow,
+  type CustomData,
+  type CustomDataset,
+  type CustomRow,
   checkRow,
-  isOwnData,
-  type OwnData,
-  type OwnDataset,
-  type OwnRow,
+  isCustomData,
   type RowPlace,
   refuseOthers,
   rowName,
-} from "./own-dataset.js";
+} from "./custom-dataset.js";
 
-/** How an own dataset is gathered. */
+/** How a custom dataset is gathered. */
 export interface GatherOptions {
   /** Whether boxes refer to pictures that are turned as their EXIF tag says (default true). */
   autoOrient?: boolean;
@@ -55,7 +55,7 @@ export interface GatheredData {
 const atOnce = 8;
 
 /**
- * Reads each row of an own dataset once, checks it, and writes a folder that trains as any other: image files are
+ * Reads each row of a custom dataset once, checks it, and writes a folder that trains as any other: image files are
  * linked, bytes are written as they are, pixels become PNG files.
  * @param folder a new one
  * @throws DataError naming the row at fault; what is wrong with the whole, as `data check` finds it
@@ -65,7 +65,11 @@ const atOnce = 8;
  * const row = { image: "a.jpg", boxes: [[10, 20, 110, 90]], labels: ["heron"] };
  * const { folder } = await gatherDataset({ train: [row], valid: [row] }, "gathered/");
  */
-export async function gatherDataset(data: OwnData, folder: string, options: GatherOptions = {}): Promise<GatheredData> {
+export async function gatherDataset(
+  data: CustomData,
+  folder: string,
+  options: GatherOptions = {},
+): Promise<GatheredData> {
   checkOptions("gatherDataset", options, gatherOptions);
   refuseExisting(folder);
   const { temporary, images } = await gather(data, dirname(resolve(folder)), options);
@@ -75,7 +79,7 @@ export async function gatherDataset(data: OwnData, folder: string, options: Gath
 /**
  * As {@link gatherDataset}, into a folder of this one that is named after what it holds: the same data are there once.
  */
-export async function gatherInto(parent: string, data: OwnData, options: GatherOptions = {}): Promise<GatheredData> {
+export async function gatherInto(parent: string, data: CustomData, options: GatherOptions = {}): Promise<GatheredData> {
   const { temporary, images, sha256 } = await gather(data, resolve(parent), options);
   for (let n = 1; ; n++) {
     const name = `gathered-${sha256.slice(0, 12)}${n === 1 ? "" : `-${n}`}`;
@@ -109,7 +113,7 @@ function holdsTheSame(folder: string, other: string): boolean {
 }
 
 async function gather(
-  data: OwnData,
+  data: CustomData,
   parent: string,
   options: GatherOptions,
 ): Promise<{ temporary: string; images: GatheredData["images"]; sha256: string }> {
@@ -139,16 +143,17 @@ async function gather(
   }
 }
 
-function splitsOf(data: OwnData): [Split, OwnDataset][] {
-  if (!isOwnData(data)) throw new DataError(`Expected { train, valid } as an own dataset but received ${shown(data)}`);
-  refuseOthers(Object.keys(data), [...splits, "classNames"], "an own dataset");
-  return splits.flatMap((split): [Split, OwnDataset][] => {
+function splitsOf(data: CustomData): [Split, CustomDataset][] {
+  if (!isCustomData(data))
+    throw new DataError(`Expected { train, valid } as a custom dataset but received ${shown(data)}`);
+  refuseOthers(Object.keys(data), [...splits, "classNames"], "a custom dataset");
+  return splits.flatMap((split): [Split, CustomDataset][] => {
     const dataset: unknown = data[split];
     if (dataset === undefined && split === "test") return [];
     const isObject = typeof dataset === "object" && dataset !== null;
     const isRandom = isObject && "get" in dataset && "length" in dataset;
     if (isRandom || (isObject && (Symbol.iterator in dataset || Symbol.asyncIterator in dataset)))
-      return [[split, dataset as OwnDataset]];
+      return [[split, dataset as CustomDataset]];
     throw new DataError(
       `Expected length and get(index), or an iterable, for the ${split} dataset but received ${shown(dataset)}`,
     );
@@ -169,7 +174,7 @@ interface Store {
   hash: ReturnType<typeof createHash>;
 }
 
-async function storeRows(dataset: OwnDataset, store: Store, options: GatherOptions): Promise<StoredRow[]> {
+async function storeRows(dataset: CustomDataset, store: Store, options: GatherOptions): Promise<StoredRow[]> {
   const { autoOrient = true, onProgress, signal } = options;
   const total = "get" in dataset ? dataset.length : null;
   const stored: StoredRow[] = [];
@@ -204,7 +209,7 @@ async function* untilAborted(rows: AsyncGenerator<unknown>, signal?: AbortSignal
   }
 }
 
-async function* rowsOf(dataset: OwnDataset, split: Split): AsyncGenerator<unknown> {
+async function* rowsOf(dataset: CustomDataset, split: Split): AsyncGenerator<unknown> {
   if (!("get" in dataset)) {
     let index = 0;
     try {
@@ -220,7 +225,7 @@ async function* rowsOf(dataset: OwnDataset, split: Split): AsyncGenerator<unknow
   const { length } = dataset;
   if (!Number.isSafeInteger(length) || length < 0)
     throw new DataError(`Expected the number of rows as the length of the ${split} dataset but it is ${shown(length)}`);
-  const get = async (index: number): Promise<OwnRow> => {
+  const get = async (index: number): Promise<CustomRow> => {
     try {
       return await dataset.get(index);
     } catch (error) {
@@ -282,7 +287,7 @@ function inRow<T>(place: RowPlace, read: () => T): T {
 function classesOf(given: readonly string[] | undefined, read: readonly [Split, StoredRow[]][]): string[] {
   if (given !== undefined) {
     if (!Array.isArray(given) || !given.every((name) => typeof name === "string"))
-      throw new DataError(`Expected a list of texts as classNames of an own dataset but received ${shown(given)}`);
+      throw new DataError(`Expected a list of texts as classNames of a custom dataset but received ${shown(given)}`);
     const twice = given.find((name, i) => given.indexOf(name) !== i);
     if (twice !== undefined) throw new DataError(`Expected different classNames but ${twice} is there twice`);
     return [...given];

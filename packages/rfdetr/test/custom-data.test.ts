@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { gatherDataset, type OwnRow } from "../src/data/index.js";
+import { gatherDataset, type CustomRow } from "../src/data/index.js";
 import { RFDETR } from "../src/detector/detector.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import type { TrainOptions } from "../src/settings/settings.js";
@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), "own-data-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A grey picture with a red or blue square. */
-function squareRow(index: number): OwnRow {
+function squareRow(index: number): CustomRow {
   const side = 64;
   const data = new Uint8Array(side * side * 3).fill(128);
   const [x, y, size, label] = [(index * 7) % 30, (index * 11) % 30, 16 + (index % 8), index % 3 === 0 ? 1 : 0];

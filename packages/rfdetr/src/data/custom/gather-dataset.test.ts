@@ -7,14 +7,14 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { writePicture } from "../../testing/dataset-files.js";
 import { decodeFile } from "../images/decode.js";
 import { openDataset } from "../open-dataset.js";
+import type { CustomData, CustomRow } from "./custom-dataset.js";
 import { gatherDataset, gatherInto } from "./gather-dataset.js";
-import type { OwnData, OwnRow } from "./own-dataset.js";
 
-describe("an own dataset", () => {
+describe("a custom dataset", () => {
   const home = mkdtempSync(join(tmpdir(), "own-"));
   const file = join(home, "pond.png");
   const pixels = Uint8Array.from({ length: 8 * 6 * 3 }, (_, i) => i);
-  const row: OwnRow = { image: file, boxes: [[6, 3, 18, 12]], labels: ["duck"] };
+  const row: CustomRow = { image: file, boxes: [[6, 3, 18, 12]], labels: ["duck"] };
   let bytes: Buffer;
   beforeAll(async () => {
     await writePicture(file);
@@ -23,7 +23,7 @@ describe("an own dataset", () => {
 
   it("is gathered from rows by index, from iterables and from every kind of image", async () => {
     const asked: number[] = [];
-    const rows: OwnRow[] = [
+    const rows: CustomRow[] = [
       row,
       {
         image: pathToFileURL(file),
@@ -34,7 +34,7 @@ describe("an own dataset", () => {
       { image: bytes, boxes: [], labels: [], name: "birds/heron 7" },
       { image: { data: pixels, width: 8, height: 6, channels: 3 }, boxes: [1, 1, 4, 4], labels: Int32Array.of(1) },
     ];
-    const data: OwnData = {
+    const data: CustomData = {
       train: { length: rows.length, get: async (index) => rows[asked.push(index) - 1] },
       valid: (async function* () {
         yield* rows;
@@ -73,7 +73,7 @@ describe("an own dataset", () => {
   });
 
   it("has the classes of its labels, sorted, where none are named", async () => {
-    const data: OwnData = { train: [{ ...row, labels: ["owl"] }, row], valid: [row] };
+    const data: CustomData = { train: [{ ...row, labels: ["owl"] }, row], valid: [row] };
     const { folder } = await gatherInto(join(home, "sorted"), data);
     expect(openDataset(folder, "valid")).toMatchObject({ classNames: ["duck", "owl"] });
   });
@@ -126,7 +126,7 @@ describe("an own dataset", () => {
   ];
   it.each(faults)("is refused for %s, naming the row, and leaves nothing", async (_, change, message) => {
     const parent = join(home, "faults");
-    const train = [row, (change === null ? null : { ...row, ...change }) as OwnRow];
+    const train = [row, (change === null ? null : { ...row, ...change }) as CustomRow];
     await expect(gatherInto(parent, { train, valid: [row] })).rejects.toThrow(message);
     expect(existsSync(parent) ? readdirSync(parent) : []).toEqual([]);
   });
@@ -151,16 +151,17 @@ describe("an own dataset", () => {
     );
     await expect(gatherInto(parent, { train: "birds/" as never, valid })).rejects.toThrow(/but received "birds\/"/);
     await expect(gatherInto(parent, { train: [row], valid, vallid: [] } as never)).rejects.toThrow(
-      "Expected train, valid, test or classNames in an own dataset but received vallid: did you mean valid?",
+      "Expected train, valid, test or classNames in a custom dataset but received vallid: did you mean valid?",
     );
     const signal = AbortSignal.abort(new Error("stopped"));
     await expect(gatherInto(parent, { train: [row], valid }, { signal })).rejects.toThrow("stopped");
     const later = new AbortController();
-    const get = (index: number) => (index === 0 ? row : new Promise<OwnRow>(() => later.abort(new Error("stopped"))));
+    const get = (index: number) =>
+      index === 0 ? row : new Promise<CustomRow>(() => later.abort(new Error("stopped")));
     await expect(gatherInto(parent, { train: { length: 2, get }, valid }, later)).rejects.toThrow("stopped");
-    await expect(gatherInto(parent, null as never)).rejects.toThrow("Expected { train, valid } as an own dataset");
+    await expect(gatherInto(parent, null as never)).rejects.toThrow("Expected { train, valid } as a custom dataset");
     await expect(gatherInto(parent, { train: [row], valid, classNames: "duck" as never })).rejects.toThrow(
-      'Expected a list of texts as classNames of an own dataset but received "duck"',
+      'Expected a list of texts as classNames of a custom dataset but received "duck"',
     );
     expect(readdirSync(parent)).toEqual([]);
     const { folder } = await gatherInto(parent, { train: [{ ...row, boxes: [[6, 3, 60, 12]] }], valid });
