@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { gatherDataset, type CustomRow } from "../src/data/index.js";
+import { type CustomRow, gatherDataset } from "../src/data/index.js";
 import { RFDETR } from "../src/detector/detector.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import type { TrainOptions } from "../src/settings/settings.js";

@@ -1,10 +1,10 @@
 // The options that the documents show, as a compiler sees them: a wrong one is an error of types. Nothing runs this.
 import {
+  type CustomDataset,
   type Detection,
   type DetectorTrainOptions,
   defineCallbacks,
   defineConfig,
-  type CustomDataset,
   RFDETR,
   RfdetrError,
   track,
