@@ -1,6 +1,6 @@
 // The measurements of `rfdetr doctor` as tables.
 
-import type { Calibration } from "@rfdetr/amp";
+import type { Calibration, Precision } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
 import { optim } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
@@ -78,6 +78,24 @@ export function precisions(console: Console, what: string, { precisions: rows }:
             .join(", ")}`,
         ),
       );
+}
+
+/**
+ * The precision to take, in sentences: what measured best, and what training takes by default where that is another.
+ * @param byDefault what `precision` "auto" takes on this hardware
+ */
+export function advice({ recommended, precisions: rows }: Calibration, byDefault: Precision): string[] {
+  const { precision, reason } = recommended;
+  if (precision === byDefault) return [`recommended ${precision}, which training takes by default: ${reason}`];
+  const [taken, best] = [byDefault, precision].map((name) => rows.find((row) => row.precision === name));
+  if (taken === undefined || best === undefined) return [`recommended ${precision}: ${reason}`];
+  const figures = `, at ${taken.speedup.toFixed(2)} times the speed of 32-true with ${Math.round(100 * taken.memory_ratio)} % of its peak memory`;
+  const gives = taken.nonfinite ? ", which is not finite here" : byDefault === "32-true" ? "" : figures;
+  const keep = taken.nonfinite || taken.memory_ratio >= best.memory_ratio ? "" : "keep it where memory is short, or ";
+  return [
+    `recommended ${precision}: ${reason}`,
+    `training takes ${byDefault} by default${gives}: ${keep}train with --precision ${precision}`,
+  ];
 }
 
 /**

@@ -102,7 +102,7 @@ async function describeMachine(console: Console, name: string, threads: number |
     ["threads", `${getNumThreads()} (${why})`],
     ["hardware", hardware, ...(features.length > 0 ? [features.join(" ")] : [])],
     ["load", busyness().text],
-    ["precision", `${console.bold(resolved.precision)}: ${resolved.reason}`],
+    ["precision", `${console.bold(resolved.precision)} by default: ${resolved.reason}`],
   ]);
   const about = {
     engine: {
@@ -178,13 +178,14 @@ async function measure(
   report.evaluation(console, evaluation, subject.trained);
   const { recommended, precisions, exact } = calibration;
   console.result();
-  console.sentence(`recommended ${console.bold(recommended.precision)}: ${recommended.reason}`);
+  for (const sentence of report.advice(calibration, precision)) console.sentence(sentence);
   if (flags.write !== undefined) {
     const { writeRecommendation } = await import("../../settings/recommendation.js");
     console.sentence(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
   }
   if (console.json) {
-    const measured = { recommended, precisions, exact, moments, memory: prices, evaluation };
+    const byDefault = { precision, reason: resolved.reason };
+    const measured = { recommended, default: byDefault, precisions, exact, moments, memory: prices, evaluation };
     console.data({ ...about, features, ...peaks, ...measured });
   }
 }
