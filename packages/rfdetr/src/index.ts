@@ -49,9 +49,9 @@ export { resolveSettings } from "./settings/resolve.js";
 export type { TrainOptions, TrainSettings } from "./settings/settings.js";
 export {
   AssignmentError,
-  CallbackError,
   CheckpointError,
   ConfigError,
+  CustomCodeError,
   DataError,
   EvaluationError,
   ExportError,

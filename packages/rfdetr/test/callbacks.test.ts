@@ -106,7 +106,7 @@ describe("the callbacks of a run", () => {
 
     const faulty = moduleFile("faulty", recipe(`if (step === 7) throw new Error("the disk of the log is full");`));
     await expect(run("mended", faulty)).rejects.toMatchObject({
-      code: "ERR_CALLBACK",
+      code: "ERR_CUSTOM_CODE",
       message: "onStep of the callbacks decay failed: the disk of the log is full",
       hint: expect.stringContaining("its checkpoint is of step 5"),
     });
@@ -115,7 +115,7 @@ describe("the callbacks of a run", () => {
       stack: `Error: late\n    at ${pathToFileURL(faulty).href}?run=1:1:7`,
     });
     expect(strayFailure(stray)).toMatchObject({
-      code: "ERR_CALLBACK",
+      code: "ERR_CUSTOM_CODE",
       message: `The callbacks in ${faulty} failed where the run does not wait for them: late`,
     });
     expect(strayFailure(new Error("elsewhere"))).toMatchObject({ message: "elsewhere" });
@@ -165,7 +165,10 @@ describe("a module that has no callbacks", () => {
     ["export default [{}, {}];", "of different names"],
     ["export default (;", "cannot be loaded"],
   ])("is refused: %s", async (code, message) => {
-    await expect(openCallbacks(moduleFile("bad", code))).rejects.toThrow(message);
+    await expect(openCallbacks(moduleFile("bad", code))).rejects.toMatchObject({
+      code: "ERR_CUSTOM_CODE",
+      message: expect.stringContaining(message),
+    });
   });
 
   it("is refused where it is not there", async () => {

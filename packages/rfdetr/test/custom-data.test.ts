@@ -112,6 +112,13 @@ it("end with a sentence that names the code of the program which ended a thread"
   writeFileSync(callbacks, 'export default { name: "leave", onStep: () => new Promise(() => {}) };');
   const waiting = detector.train({ ...more, callbacks, outputDir: join(folder, "waiting") });
   await expect(waiting.result).rejects.toThrow(`waits for something that never comes, with the callbacks ${callbacks}`);
+  const other = join(folder, "other.mjs");
+  writeFileSync(other, 'export default { name: "other", onRunStart: () => new Promise(() => {}) };');
+  const resumed = await RFDETR.resume(join(folder, "waiting"), { callbacks: other });
+  await expect(resumed.result).rejects.toMatchObject({
+    code: "ERR_CUSTOM_CODE",
+    message: `The run waits for something that never comes, with the callbacks ${other} and the augmentation dim of ${module} in it`,
+  });
   writeFileSync(module, "export const dim = () => process.exit(3);");
   const bare = detector.train({ ...more, outputDir: join(folder, "bare") });
   await expect(bare.result).rejects.toThrow(

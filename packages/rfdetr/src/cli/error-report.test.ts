@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ConfigError, DataError, InternalError, RunDirectoryError } from "../support/errors.js";
+import { ConfigError, CustomCodeError, DataError, InternalError, RunDirectoryError } from "../support/errors.js";
 import { Console } from "./console/console.js";
 import { reportError } from "./error-report.js";
 
@@ -26,9 +26,10 @@ describe("reportError", () => {
     );
   });
 
-  it("ends with 2 where an option, an argument or a setting itself is wrong", () => {
+  it("ends with 2 where an option, an argument or a setting itself is wrong, and with 1 for what they name", () => {
     expect(reported(new ConfigError("x")).code).toBe(2);
     expect(reported(new RunDirectoryError("x")).code).toBe(1);
+    expect(reported(new CustomCodeError("x")).code).toBe(1);
   });
 
   it("shows options in place of the settings that a hint names", () => {

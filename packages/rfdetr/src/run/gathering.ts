@@ -5,6 +5,7 @@ import type { TrainSettings } from "../settings/settings.js";
 import { DataError } from "../support/errors.js";
 import type { StopRequest } from "./control/stop-request.js";
 import type { TrainEvent } from "./files/events.js";
+import { longWait, waitsFor } from "./waits.js";
 
 /** Milliseconds between two events about the rows that are read. */
 const every = 1000;
@@ -29,11 +30,18 @@ export async function gathering(data: GivenData, { settings, resume, stop, emit 
   if (stop.asked) abort();
   const run = resume ?? settings?.outputDir ?? null;
   let told = performance.now();
+  let [last, isLate] = ["", false];
+  const clock = setTimeout(() => {
+    isLate = true;
+    emit({ type: "warning", message: waitsFor(`a row of its custom dataset${last}`) });
+  }, longWait).unref();
   try {
     return await dataPath(data, run === null ? "runs" : dirname(resolve(run)), {
       ...(settings === null ? {} : { autoOrient: settings.autoOrient }),
       signal: stopped.signal,
       onProgress: (split, done, total) => {
+        last = `, after ${done} of the ${split} dataset`;
+        if (!isLate) clock.refresh();
         if (performance.now() - told < every) return;
         told = performance.now();
         emit({
@@ -43,6 +51,7 @@ export async function gathering(data: GivenData, { settings, resume, stop, emit 
       },
     });
   } finally {
+    clearTimeout(clock);
     off();
   }
 }

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/schedule/early-stopping.js";
 import { RunControl } from "./control/run-control.js";
+import { customAugmentations } from "./custom-code.js";
 import { EpochHealth } from "./faults/epoch-health.js";
 import { FaultJudge } from "./faults/fault-policy.js";
 import { mostlySkipped, whyNoBest, whyNoTest, withAdvice } from "./faults/run-messages.js";
@@ -59,7 +60,11 @@ export class TrainingLoop {
     for (const recorder of this.recorders) recorder.close?.();
   }
 
-  async *run(): AsyncGenerator<TrainEvent> {
+  run(): AsyncGenerator<TrainEvent> {
+    return this.session.waits.among(this.#heard());
+  }
+
+  async *#heard(): AsyncGenerator<TrainEvent> {
     for await (const event of this.#run()) {
       if (event.type === "checkpoint") await this.session.callbacks?.checkpoint(event);
       yield event;
@@ -124,7 +129,7 @@ export class TrainingLoop {
    * again.
    */
   async *#epoch(): AsyncGenerator<TrainEvent, "complete" | "rolled back" | "interrupted"> {
-    const { data, stepsPerEpoch, settings, callbacks } = this.session;
+    const { data, stepsPerEpoch, settings, callbacks, waits } = this.session;
     const progress = this.#progress;
     if (callbacks !== null && progress.stepInEpoch === 0) {
       const { epoch, step } = progress;
@@ -134,7 +139,8 @@ export class TrainingLoop {
     }
     this.#steps.begin();
     this.session.team.order({ do: "epoch", epoch: progress.epoch, from: progress.stepInEpoch });
-    for await (const microBatches of data.steps(progress.epoch, progress.stepInEpoch)) {
+    const images = ["the images of its next step", ...customAugmentations(settings)].join(", with ");
+    for await (const microBatches of waits.each(images, data.steps(progress.epoch, progress.stepInEpoch))) {
       this.#steps.loaded();
       if (stepsLeft(this.session) <= 0) break;
       yield* this.#notices.leftOut();

@@ -1,10 +1,9 @@
 // The thread of this process that trains. The main thread stays free for the console, signals and other processes.
 import { Worker } from "node:worker_threads";
-import { ownFunctions } from "../data/augment/config.js";
-import { keyOf } from "../data/augment/own-augmentation.js";
 import { endOfThread, packError, type SentError, unpackError } from "../support/error-transfer.js";
-import { ConfigError, InternalError } from "../support/errors.js";
+import { CustomCodeError, InternalError } from "../support/errors.js";
 import { workerFlags, workerScript } from "../support/machine/worker-path.js";
+import { customCode } from "./custom-code.js";
 import type { TrainEvent } from "./files/events.js";
 import { RunLock } from "./files/run-lock.js";
 import { watchThread } from "./launch/watchdog.js";
@@ -24,6 +23,7 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
     let failed = false;
     let done = false;
     let folder: string | null = null;
+    let own = customCode({ ...request.settings, ...request.changes }, request.place?.rank ?? 0);
     // A thread that dies, as for lack of memory, does not give its run free.
     const died = (error: unknown): void => {
       failed = true;
@@ -49,6 +49,10 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
         if (message.event.type === "start") folder = message.event.dir;
         return emit(message.event);
       }
+      if ("own" in message) {
+        own = message.own;
+        return;
+      }
       if ("done" in message) {
         done = true;
         return;
@@ -70,7 +74,7 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
       unwatch();
       if (failed) return;
       if (code === 0 && done) resolve();
-      else died(endOf(code, request));
+      else died(endOf(code, own));
     });
   });
 }
@@ -79,17 +83,13 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
 const neverSettled = 13;
 
 /** Why the thread ended by itself: this program never ends it, but code of a user may. */
-function endOf(code: number, { settings }: ThreadRequest): Error {
-  const own = [
-    ...(settings?.callbacks == null ? [] : [`the callbacks ${settings.callbacks}`]),
-    ...ownFunctions(settings?.augConfig ?? {}).map((each) => `the augmentation ${keyOf(each)}`),
-  ];
+function endOf(code: number, own: readonly string[]): Error {
   if (own.length === 0) return new InternalError(`The training thread ended by itself with code ${code}`);
   if (code === neverSettled)
-    return new ConfigError(`The run waits for something that never comes, with ${own.join(" and ")} in it`, {
+    return new CustomCodeError(`The run waits for something that never comes, with ${own.join(" and ")} in it`, {
       hint: "A promise that code of a run returns must come to an end; continue the run from its last checkpoint",
     });
-  return new ConfigError(`The training thread ended by itself with code ${code}, with ${own.join(" and ")} in it`, {
+  return new CustomCodeError(`The training thread ended by itself with code ${code}, with ${own.join(" and ")} in it`, {
     hint: "Code of a run may not end its thread, as process.exit does; the run can be continued from its last checkpoint",
   });
 }

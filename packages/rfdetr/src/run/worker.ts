@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../support/error-transfer.js";
 import { InternalError } from "../support/errors.js";
 import { strayFailure } from "./callbacks/open-callbacks.js";
+import { customCode } from "./custom-code.js";
 import { loadersOf } from "./launch/shares.js";
 import { openTrainData } from "./session/open-train-data.js";
 import type { OpenTrainData } from "./session/training-data.js";
@@ -23,8 +24,11 @@ process.on("unhandledRejection", fail);
 const asked = workerData as ThreadRequest;
 const { place } = asked;
 /** The processes of a machine share the threads that load images. */
-const open: OpenTrainData = (settings, ...rest) =>
-  openTrainData(place == null ? settings : { ...settings, numWorkers: loadersOf(place, settings.numWorkers) }, ...rest);
+const open: OpenTrainData = (settings, ...rest) => {
+  post({ own: customCode(settings, place?.rank ?? 0) });
+  const numWorkers = place == null ? settings.numWorkers : loadersOf(place, settings.numWorkers);
+  return openTrainData({ ...settings, numWorkers }, ...rest);
+};
 const failing = (error: unknown): void => post({ failing: error === null ? null : packError(error) });
 try {
   for await (const event of train(asked, open, failing)) post({ event });

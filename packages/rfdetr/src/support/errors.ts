@@ -202,11 +202,11 @@ export class RankError extends RfdetrError {
 }
 
 /**
- * A callback of a run threw, or answered what it cannot. What to do: mend the module of the callbacks, then continue
- * the run.
+ * Code of a user, a module of callbacks or an augmentation, does not load, threw, answered what it cannot, or
+ * never came to an end. What to do: mend the module that the message names, then continue the run.
  */
-export class CallbackError extends RfdetrError {
-  readonly code = "ERR_CALLBACK";
+export class CustomCodeError extends RfdetrError {
+  readonly code = "ERR_CUSTOM_CODE";
 }
 
 /** A fault of this program itself: something that it relies on does not hold. What to do: report it, with its stack. */

@@ -48,7 +48,7 @@ export function augment(sample: Sample, config: AugConfig, rng: Rng): Sample {
 /**
  * As {@link augment}, also with functions of modules, which are imported first.
  * @param classes number of the dataset's classes; a function that returns a label beyond them is refused
- * @throws ConfigError naming a function at fault
+ * @throws CustomCodeError naming a function at fault
  */
 export async function augmentWithOwn(sample: Sample, config: AugConfig, rng: Rng, classes?: number): Promise<Sample> {
   await loadFunctions(ownFunctions(config));

@@ -108,7 +108,10 @@ describe("an own augmentation", () => {
     ["number", `Expected a function number in ${module}`],
     ["missing", `Expected a function missing in ${module}`],
   ])("is refused where %s", async (name, message) => {
-    await expect(augmentWithOwn(sample, own(name), new Rng(1))).rejects.toThrow(message);
+    await expect(augmentWithOwn(sample, own(name), new Rng(1))).rejects.toMatchObject({
+      code: "ERR_CUSTOM_CODE",
+      message: expect.stringContaining(message),
+    });
   });
 
   it("is refused for a label that is no class of the dataset, with its file and what it returned", async () => {

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { ConfigError, InternalError } from "../../support/errors.js";
+import { CustomCodeError, InternalError } from "../../support/errors.js";
 import { sha256 } from "../../support/files/sha256.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import type { Rng } from "../../support/random.js";
@@ -59,7 +59,7 @@ export const ownKind: Kind = kind(
 export const pathOf = (module: string): string => resolve(/^file:/i.test(module) ? fileURLToPath(module) : module);
 
 /**
- * Imports the functions, so that they can be applied. @throws ConfigError naming one that is not there
+ * Imports the functions, so that they can be applied. @throws CustomCodeError naming one that is not there
  */
 export async function loadFunctions(functions: readonly OwnFunction[]): Promise<void> {
   for (const own of functions) {
@@ -69,7 +69,7 @@ export async function loadFunctions(functions: readonly OwnFunction[]): Promise<
     try {
       found = await import(pathToFileURL(module).href);
     } catch (error) {
-      throw new ConfigError(
+      throw new CustomCodeError(
         `Expected a module with the augmentation ${name} but ${module} does not load: ${reasonOf(error)}`,
         {
           cause: error,
@@ -78,21 +78,21 @@ export async function loadFunctions(functions: readonly OwnFunction[]): Promise<
     }
     const made = found[name] ?? (found.default as Record<string, unknown> | undefined)?.[name];
     if (typeof made !== "function")
-      throw new ConfigError(
+      throw new CustomCodeError(
         `Expected a function ${name} in ${module} but it exports ${Object.keys(found).join(", ") || "nothing"}`,
       );
     loaded.set(keyOf(own), made as OwnAugmentation);
   }
 }
 
-/** SHA-256 of the file of each module, by its path. What a module imports in turn is not in it. @throws ConfigError */
+/** SHA-256 of the file of each module, by its path. What a module imports in turn is not in it. @throws CustomCodeError */
 export function hashModules(functions: readonly OwnFunction[]): Record<string, string> {
   return Object.fromEntries(
     functions.map(({ module }) => {
       if (!existsSync(module)) {
         const source = module.replace(/js$/, "ts");
         const remedy = source !== module && existsSync(source) ? `: compile ${source}` : "";
-        throw new ConfigError(`Expected a module of augmentations but ${module} does not exist${remedy}`);
+        throw new CustomCodeError(`Expected a module of augmentations but ${module} does not exist${remedy}`);
       }
       return [module, sha256(readFileSync(module))];
     }),
@@ -143,10 +143,10 @@ const copy = ({ data, boxes, labels, ...size }: Sample): Sample => ({
   labels: new Int32Array(labels),
 });
 
-/** @throws ConfigError unless two results are equal */
+/** @throws CustomCodeError unless two results are equal */
 function same(first: Sample, second: Sample, key: string): Sample {
   if (!isDeepStrictEqual(first, second))
-    throw new ConfigError(
+    throw new CustomCodeError(
       `Expected the augmentation ${key} to give the same image for the same image and generator, but two calls differ`,
       { hint: "Draw every random number from the generator that it is given, and keep no state between calls" },
     );
@@ -156,15 +156,15 @@ function same(first: Sample, second: Sample, key: string): Sample {
 
 /** What the function threw. A fault of the function must not count as one of the image, which would be left out. */
 function failure(error: unknown, key: string): unknown {
-  if (error instanceof ConfigError) return error;
-  return new ConfigError(`The augmentation ${key} failed: ${reasonOf(error)}`, { cause: error });
+  if (error instanceof CustomCodeError) return error;
+  return new CustomCodeError(`The augmentation ${key} failed: ${reasonOf(error)}`, { cause: error });
 }
 
-/** @throws ConfigError naming what is wrong with a result */
+/** @throws CustomCodeError naming what is wrong with a result */
 function checked(result: unknown, { width, height }: Sample, classes: number | null, key: string): Sample {
   const fault = faultOf(result, width, height) ?? labelFault((result as Sample).labels, classes);
   if (fault === null) return result as Sample;
-  throw new ConfigError(`Expected ${fault.expected} from the augmentation ${key} but received ${fault.received}`);
+  throw new CustomCodeError(`Expected ${fault.expected} from the augmentation ${key} but received ${fault.received}`);
 }
 
 function faultOf(result: unknown, width: number, height: number): { expected: string; received: string } | null {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ConfigError, InternalError, MemoryError } from "../../support/errors.js";
+import { CustomCodeError, InternalError, MemoryError } from "../../support/errors.js";
 import { workerPath } from "../../support/machine/worker-path.js";
 import { createBudget, takeBudget } from "./memory-budget.js";
 import { WorkerPool } from "./worker-pool.js";
@@ -54,7 +54,7 @@ describe("WorkerPool", () => {
     await expect(failed).rejects.toThrow(
       "Expected a thread to prepare x.jpg but it ended by itself with code 3, with the augmentation rain of /birds/rain.js in it",
     );
-    await expect(failed).rejects.toThrow(ConfigError);
+    await expect(failed).rejects.toThrow(CustomCodeError);
   });
 
   it("fails with the error that a thread did not catch", async () => {

@@ -1,7 +1,7 @@
 // Threads that each do one job at a time.
 import { type ResourceLimits, Worker } from "node:worker_threads";
 import { type SentError, unpackError } from "../../support/error-transfer.js";
-import { ConfigError, InternalError } from "../../support/errors.js";
+import { CustomCodeError, InternalError } from "../../support/errors.js";
 import { checkMemory } from "../../support/machine/memory-error.js";
 import { workerFlags } from "../../support/machine/worker-path.js";
 
@@ -41,11 +41,11 @@ export class WorkerPool<Job, Result> {
     this.#workers = Array.from({ length: count }, () => new Worker(script, { ...options, ...workerFlags() }));
     this.#idle = [...this.#workers];
     for (const worker of this.#workers) {
-      // An idle thread does not keep the process alive.
-      worker.unref();
       worker.on("message", (answer: Answer<Result>) => this.#answered(worker, answer));
       worker.on("error", (error) => this.#ended(worker, error.message, error));
       worker.on("exit", (code) => this.#ended(worker, `it ended by itself with code ${code}`));
+      // An idle thread does not keep the process alive; a listener that is added later would.
+      worker.unref();
     }
   }
 
@@ -111,7 +111,7 @@ function threadError(purpose: string, how: string, cause: Error | undefined, gue
     return error as Error;
   }
   if (guests.length === 0) return new InternalError(`Expected a thread to ${purpose} but ${how}`, { cause });
-  return new ConfigError(`Expected a thread to ${purpose} but ${how}, with ${guests.join(" and ")} in it`, {
+  return new CustomCodeError(`Expected a thread to ${purpose} but ${how}, with ${guests.join(" and ")} in it`, {
     cause,
     hint: "An augmentation may not end its thread, as by process.exit, nor throw after it has answered",
   });

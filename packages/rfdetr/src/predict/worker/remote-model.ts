@@ -50,10 +50,11 @@ class PredictionThread {
     refuseTelemetry();
     const script = workerScript(import.meta.url, "predict-worker.js");
     this.#worker = new Worker(script, workerFlags());
-    this.#worker.unref();
     this.#worker.on("message", (reply: Reply) => this.#settle(reply));
     this.#worker.on("error", (error) => this.#end(error));
     this.#worker.on("exit", (code) => this.#end(new InternalError(`The prediction thread ended with code ${code}`)));
+    // After the listeners: one that is added keeps the process alive.
+    this.#worker.unref();
   }
 
   /**

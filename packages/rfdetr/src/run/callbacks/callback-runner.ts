@@ -1,12 +1,13 @@
 // Calls the callbacks of a run, checks what they answer, and keeps what follows from it.
 import { z } from "zod";
 import { moduleRule } from "../../settings/precision-changes.js";
-import { CallbackError } from "../../support/errors.js";
+import { CustomCodeError } from "../../support/errors.js";
 import { schemaFault } from "../../support/files/schema-fault.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import type { SavedCallbacks } from "../files/checkpoint.js";
 import type { CheckpointEvent, EpochEvent, StartEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
+import { Waits } from "../waits.js";
 import type {
   CallbackAnswer,
   CallbackEvaluation,
@@ -47,12 +48,15 @@ const json = z.json();
 /** The callbacks of a run, in the process that keeps its files. */
 export class CallbackRunner {
   readonly #callbacks: readonly Named[];
+  readonly #waits: Waits;
   readonly #factors = new Map<string, number>();
   #requests: CallbackRequest[] = [];
   #stopped: string | null = null;
 
-  constructor(callbacks: readonly Named[]) {
+  /** @param waits watches what the methods return */
+  constructor(callbacks: readonly Named[], waits = new Waits()) {
     this.#callbacks = callbacks;
+    this.#waits = waits;
   }
 
   /** Names in what a checkpoint kept that no callbacks have now: nobody takes up what stands there. */
@@ -76,7 +80,7 @@ export class CallbackRunner {
     return this.#requests.splice(0);
   }
 
-  /** What a checkpoint keeps. @throws CallbackError for a state that JSON does not keep as it is */
+  /** What a checkpoint keeps. @throws CustomCodeError for a state that JSON does not keep as it is */
   saved(): SavedCallbacks {
     const states: Record<string, JsonValue> = {};
     for (const callbacks of this.#callbacks) {
@@ -89,7 +93,7 @@ export class CallbackRunner {
       });
       const fault = schemaFault(json, state);
       if (fault !== null)
-        throw new CallbackError(
+        throw new CustomCodeError(
           `Expected a state that JSON keeps as it is of the callbacks ${callbacks.name}: ${fault}`,
         );
       states[callbacks.name] = state as JsonValue;
@@ -143,7 +147,7 @@ export class CallbackRunner {
     await this.#call("onRunEnd", summary);
   }
 
-  /** @returns the figures of all answers @throws CallbackError naming the callback that fails */
+  /** @returns the figures of all answers @throws CustomCodeError naming the callback that fails */
   async #call<H extends Hook>(hook: H, value: Parameters<NonNullable<TrainCallbacks[H]>>[0]): Promise<Metrics> {
     const metrics: Metrics = {};
     for (const callbacks of this.#callbacks) {
@@ -151,7 +155,7 @@ export class CallbackRunner {
       if (method === undefined) continue;
       let answered: unknown;
       try {
-        answered = await method.call(callbacks, value);
+        answered = await this.#waits.on(`${hook} of the callbacks ${callbacks.name}`, method.call(callbacks, value));
       } catch (error) {
         throw failure(callbacks, hook, reasonOf(error), error);
       }
@@ -180,9 +184,9 @@ const answering: ReadonlySet<string> = new Set(["onEpochStart", "onStep", "onEva
 function checkedAnswer({ name }: Named, hook: Hook, answered: unknown): CallbackAnswer {
   if (answered === undefined || answered === null) return {};
   if (!answering.has(hook))
-    throw new CallbackError(`Expected no answer of ${hook} of the callbacks ${name}: no resumed run would have it`);
+    throw new CustomCodeError(`Expected no answer of ${hook} of the callbacks ${name}: no resumed run would have it`);
   const fault = schemaFault(answer, answered);
-  if (fault !== null) throw new CallbackError(`The answer of ${hook} of the callbacks ${name} is wrong: ${fault}`);
+  if (fault !== null) throw new CustomCodeError(`The answer of ${hook} of the callbacks ${name} is wrong: ${fault}`);
   return answered as CallbackAnswer;
 }
 
@@ -194,6 +198,6 @@ function attempt<T>(callbacks: Named, method: "state" | "load", body: () => T): 
   }
 }
 
-function failure({ name }: Named, method: string, reason: string, cause?: unknown): CallbackError {
-  return new CallbackError(`${method} of the callbacks ${name} failed: ${reason}`, { cause });
+function failure({ name }: Named, method: string, reason: string, cause?: unknown): CustomCodeError {
+  return new CustomCodeError(`${method} of the callbacks ${name} failed: ${reason}`, { cause });
 }

@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { pathToFileURL } from "node:url";
-import { CallbackError, ConfigError } from "../../support/errors.js";
+import { CustomCodeError } from "../../support/errors.js";
 import { sha256 } from "../../support/files/sha256.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { plainObject } from "../../support/options.js";
 import { shown } from "../../support/shown.js";
 import { suggest } from "../../support/suggest.js";
+import { Waits } from "../waits.js";
 import { CallbackRunner } from "./callback-runner.js";
 import type { TrainCallbacks } from "./train-callbacks.js";
 
@@ -40,15 +41,16 @@ export interface OpenedCallbacks {
 /**
  * Imports a module of callbacks into this thread.
  * @param path absolute path of the file
- * @throws ConfigError where it cannot be imported, or does not export callbacks
+ * @param waits watches what the callbacks return
+ * @throws CustomCodeError where it cannot be imported, or does not export callbacks
  */
-export async function openCallbacks(path: string): Promise<OpenedCallbacks> {
+export async function openCallbacks(path: string, waits = new Waits()): Promise<OpenedCallbacks> {
   let bytes: Buffer;
   let exported: unknown;
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw new ConfigError(`Expected a module of callbacks but ${path} cannot be read: ${reasonOf(error)}`, {
+    throw new CustomCodeError(`Expected a module of callbacks but ${path} cannot be read: ${reasonOf(error)}`, {
       cause: error,
     });
   }
@@ -59,51 +61,56 @@ export async function openCallbacks(path: string): Promise<OpenedCallbacks> {
     const url = `${href}?run=${++opened}`;
     exported = ((await import(/* @vite-ignore */ url)) as { default?: unknown }).default;
   } catch (error) {
-    throw new ConfigError(`The callbacks in ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
+    throw new CustomCodeError(`The callbacks in ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
   }
   if (exported === undefined)
-    throw new ConfigError(`Expected callbacks as the default export of ${path} but found none`);
+    throw new CustomCodeError(`Expected callbacks as the default export of ${path} but found none`);
   const list = (Array.isArray(exported) ? exported : [exported]).map((each) => checked(each, path));
   const names = list.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined)
-    throw new ConfigError(`Expected callbacks of different names in ${path} but found ${twice} twice: set their name`);
-  return { runner: new CallbackRunner(list), sha256: sha256(bytes) };
+    throw new CustomCodeError(
+      `Expected callbacks of different names in ${path} but found ${twice} twice: set their name`,
+    );
+  return { runner: new CallbackRunner(list, waits), sha256: sha256(bytes) };
 }
 
 /**
- * What was thrown where nobody waits for it, such as in a timer: a {@link CallbackError} where its stack leads to a
+ * What was thrown where nobody waits for it, such as in a timer: a {@link CustomCodeError} where its stack leads to a
  * module of callbacks, and otherwise the same.
  */
 export function strayFailure(error: unknown): unknown {
   const stack = error instanceof Error ? (error.stack ?? "") : "";
   const path = [...modules].find(([url]) => stack.includes(url))?.[1];
   if (path === undefined) return error;
-  return new CallbackError(`The callbacks in ${path} failed where the run does not wait for them: ${reasonOf(error)}`, {
-    cause: error,
-  });
+  return new CustomCodeError(
+    `The callbacks in ${path} failed where the run does not wait for them: ${reasonOf(error)}`,
+    {
+      cause: error,
+    },
+  );
 }
 
-/** @throws ConfigError for what is not an object of callbacks */
+/** @throws CustomCodeError for what is not an object of callbacks */
 function checked(value: unknown, path: string): TrainCallbacks & { name: string } {
   const callbacks = objectOf(value, path);
   const { name = basename(path, extname(path)) } = callbacks;
   if (typeof name !== "string" || !/^[\w.-]+$/.test(name) || taken.has(name))
-    throw new ConfigError(
+    throw new CustomCodeError(
       `Expected a name of letters, digits, ".", "_" and "-", other than ${[...taken].join(", ")}, for the callbacks in ${path} but received ${shown(name)}`,
     );
   for (const key of namesIn(callbacks)) {
     const method = methods.find((each) => each === key);
     const meant = suggest(key, [...methods]);
     if (method === undefined && /^on[A-Z]/.test(key))
-      throw new ConfigError(
+      throw new CustomCodeError(
         `Expected one of ${methods.join(", ")} in the callbacks ${name} but found ${key}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
       );
     if (method !== undefined && callbacks[method] !== undefined && typeof callbacks[method] !== "function")
-      throw new ConfigError(`Expected a function for ${key} of the callbacks ${name} in ${path}`);
+      throw new CustomCodeError(`Expected a function for ${key} of the callbacks ${name} in ${path}`);
   }
   if ((callbacks.state === undefined) !== (callbacks.load === undefined))
-    throw new ConfigError(`Expected both state and load, or neither, in the callbacks ${name} of ${path}`);
+    throw new CustomCodeError(`Expected both state and load, or neither, in the callbacks ${name} of ${path}`);
   // Methods of a class keep their object.
   return Object.assign(Object.create(callbacks), { name });
 }
@@ -112,7 +119,7 @@ function objectOf(value: unknown, path: string): TrainCallbacks {
   try {
     return plainObject<TrainCallbacks>(path, value);
   } catch (error) {
-    throw new ConfigError(`Expected an object of callbacks, or a list of them, as the default export of ${path}`, {
+    throw new CustomCodeError(`Expected an object of callbacks, or a list of them, as the default export of ${path}`, {
       cause: error,
     });
   }

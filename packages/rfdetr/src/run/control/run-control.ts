@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { ModuleRule } from "@rfdetr/amp";
 import { overridesSet, type PrecisionChange } from "../../settings/precision-changes.js";
-import { CallbackError, RfdetrError } from "../../support/errors.js";
+import { CustomCodeError, RfdetrError } from "../../support/errors.js";
 import type { ControlRequest, ControlState } from "../files/control-files.js";
 import type { ControlEvent, TrainEvent } from "../files/events.js";
 import type { Recorder } from "../recorders/recorder.js";
@@ -84,7 +84,7 @@ export class RunControl {
     return waited;
   }
 
-  /** Makes the changes that callbacks asked for, and tells of them. @throws CallbackError for one that cannot be */
+  /** Makes the changes that callbacks asked for, and tells of them. @throws CustomCodeError for one that cannot be */
   *obeyCallbacks(): Generator<TrainEvent> {
     const { callbacks, progress, warnings } = this.session;
     for (const request of callbacks?.takeRequests() ?? []) {
@@ -117,7 +117,7 @@ export class RunControl {
       return this.#change(change, "callback");
     } catch (error) {
       if (!RfdetrError.is(error)) throw error;
-      throw new CallbackError(`The override that the callbacks ${name} ask for cannot be: ${error.message}`, {
+      throw new CustomCodeError(`The override that the callbacks ${name} ask for cannot be: ${error.message}`, {
         cause: error,
       });
     }

@@ -94,7 +94,7 @@ const resumable = new Set([
   "ERR_NUMERICS",
   "ERR_DISTRIBUTED",
   "ERR_RANK",
-  "ERR_CALLBACK",
+  "ERR_CUSTOM_CODE",
 ]);
 
 /** Adds to what a run failed with how to continue it, where it can be. @param savedStep the step of its checkpoint */

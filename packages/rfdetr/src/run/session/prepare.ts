@@ -20,6 +20,7 @@ import { RunDirectory } from "../files/run-directory.js";
 import type { Team } from "../ranks/team.js";
 import { initialProgress, noRollbacks } from "../steps/progress.js";
 import type { TrainRequest } from "../train-request.js";
+import { Waits } from "../waits.js";
 import { autoBatch } from "./auto-batch.js";
 import { buildTraining, newModel, readyModel } from "./build-training.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
@@ -48,7 +49,8 @@ export async function prepareRun(
   // Absolute, so that a run that is killed before its first checkpoint can begin anew from any folder.
   const wanted = { ...(resumed !== null ? given : await fetchWeights(given)) };
   if (wanted.callbacks !== null) wanted.callbacks = resolve(wanted.callbacks);
-  const callbacks = wanted.callbacks === null ? null : await openCallbacks(wanted.callbacks);
+  const waits = new Waits();
+  const callbacks = wanted.callbacks === null ? null : await openCallbacks(wanted.callbacks, waits);
   if (wanted.threads !== null) setNumThreads(wanted.threads);
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device, place);
@@ -82,7 +84,7 @@ export async function prepareRun(
     const chosen = await choosePrecision(settings, device, { model, data, before });
     const classRows = start?.classRows ?? null;
     const made = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data, team };
-    const session = assemble({ ...made, callbacks });
+    const session = assemble({ ...made, callbacks, waits });
     session.warnings.unshift(...(start?.warnings ?? []));
     if (resumed === null) begin(session);
     else proceed(session, resumed, differences);
@@ -165,6 +167,7 @@ interface Ingredients {
   data: TrainData;
   team: Team;
   callbacks: OpenedCallbacks | null;
+  waits: Waits;
 }
 
 function assemble(ingredients: Ingredients): Session {
@@ -193,6 +196,7 @@ function assemble(ingredients: Ingredients): Session {
     ...precision,
     precisionNote: note,
     progress,
+    waits: ingredients.waits,
     callbacks: ingredients.callbacks?.runner ?? null,
     callbacksHash: ingredients.callbacks?.sha256 ?? null,
     resumed: resumed !== null,

@@ -6,6 +6,7 @@ import type { CallbackRunner } from "../callbacks/callback-runner.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import type { Team } from "../ranks/team.js";
+import type { Waits } from "../waits.js";
 import type { Training } from "./training.js";
 
 /** A run that is ready to take its next step, in the process that keeps its files. */
@@ -26,6 +27,8 @@ export interface Session extends Training {
   /** What was measured to choose the precision; null if nothing was. */
   calibration: Calibration | null;
   progress: SavedProgress;
+  /** Watches what the run waits for. */
+  waits: Waits;
   /** Null for a run without callbacks. */
   callbacks: CallbackRunner | null;
   /** SHA-256 of the module of the callbacks. */

@@ -1,0 +1,92 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, vi } from "vitest";
+import { CallbackRunner } from "./callbacks/callback-runner.js";
+import { StopRequest } from "./control/stop-request.js";
+import type { TrainEvent } from "./files/events.js";
+import { gathering } from "./gathering.js";
+import { Waits, waitsFor } from "./waits.js";
+
+const note = (message: string): TrainEvent => ({ type: "note", message });
+const warning = (what: string): TrainEvent => ({ type: "warning", message: waitsFor(what, 1) });
+
+/** A promise, and a function that settles it. */
+function latch(): { promise: Promise<void>; open: () => void } {
+  let open = (): void => {};
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
+}
+
+describe("what a run waits for", () => {
+  it("is named once where it takes long, among the events of the run, which goes on when it comes", async () => {
+    const waits = new Waits(1);
+    const [first, second] = [latch(), latch()];
+    const runner = new CallbackRunner([{ name: "mine", onStep: () => first.promise }], waits);
+    async function* images() {
+      yield 1;
+      await second.promise;
+      yield 2;
+    }
+    async function* run(): AsyncGenerator<TrainEvent> {
+      yield note("begun");
+      await runner.step({} as never);
+      for await (const image of waits.each("images, with rain", images())) yield note(`image ${image}`);
+      await waits.on("images, with rain", new Promise((resolve) => setTimeout(resolve, 5)));
+      yield note(`${await waits.on("nothing", 3)}`);
+    }
+    const events: TrainEvent[] = [];
+    for await (const event of waits.among(run())) {
+      events.push(event);
+      if (event.type === "warning") (events.length < 4 ? first : second).open();
+    }
+    expect(events).toEqual([
+      ...[note("begun"), warning("onStep of the callbacks mine"), note("image 1")],
+      ...[warning("images, with rain"), note("image 2"), note("3")],
+    ]);
+  });
+
+  it("does not hold up who leaves, and fails as without", async () => {
+    const waits = new Waits(1);
+    const forever = async function* (): AsyncGenerator<TrainEvent> {
+      await waits.on("a disk", new Promise(() => {}));
+      yield note("never");
+    };
+    for await (const event of waits.among(forever())) {
+      expect(event).toEqual(warning("a disk"));
+      break;
+    }
+    const failing = async function* (): AsyncGenerator<TrainEvent> {
+      yield note("begun");
+      await waits.on("a disk", Promise.reject(new Error("gone")));
+    };
+    const read = async () => {
+      for await (const _ of waits.among(failing()));
+    };
+    await expect(read()).rejects.toThrow("gone");
+  });
+
+  it("may be a row of the program's data", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const events: TrainEvent[] = [];
+    const stop = new StopRequest();
+    const asked = latch();
+    const get = () => {
+      asked.open();
+      return new Promise<never>(() => {});
+    };
+    const folder = mkdtempSync(join(tmpdir(), "waits-"));
+    const emit = (event: TrainEvent) => void events.push(event);
+    const train = { length: 1, get };
+    const gathered = gathering({ train, valid: train }, { settings: null, resume: join(folder, "run"), stop, emit });
+    await asked.promise;
+    vi.advanceTimersByTime(30_000);
+    vi.useRealTimers();
+    expect(events).toEqual([{ type: "warning", message: waitsFor("a row of its custom dataset") }]);
+    stop.ask();
+    await expect(gathered).rejects.toThrow("Reading the data was stopped");
+    rmSync(folder, { recursive: true });
+  });
+});
