@@ -89,7 +89,7 @@ export class GradScaler {
   }
   /**
    * Whether a gradient of this step held NaN or infinity. Known after {@link GradScaler.unscale}. On a GPU the first
-   * question waits for the gradients, unless {@link GradScaler.settle} has answered it.
+   * question waits for the gradients, unless {@link GradScaler.markFinite} has answered it.
    */
   get foundInf(): boolean {
     for (const found of this.#found) {
@@ -99,13 +99,9 @@ export class GradScaler {
     this.#found = [];
     return this.#foundInf;
   }
-  /**
-   * Tells what is known otherwise, such as from a finite norm of all gradients, so that nothing is read from the
-   * device.
-   * @param foundInf whether a gradient of this step holds NaN or infinity
-   */
-  settle(foundInf: boolean): void {
-    this.#foundInf = foundInf;
+  /** Tells that all gradients of this step are finite, as a finite norm shows. Nothing is then read from the device. */
+  markFinite(): void {
+    this.#foundInf = false;
     this.#forget();
   }
 
@@ -178,7 +174,8 @@ export class GradScaler {
    * scale.
    */
   reject(): void {
-    this.settle(true);
+    this.#foundInf = true;
+    this.#forget();
     this.#stage = "stepped";
   }
 

@@ -458,7 +458,7 @@ describe("weight casts", () => {
 });
 
 describe("16-mixed without float16 matrix units", () => {
-  const emulated = new Autocast("16-mixed", { emulateHalf: true });
+  const emulated = new Autocast("16-mixed", { emulateFloat16: true });
 
   it("rounds operands, sums in float32 and rounds the result", () => {
     scope(() => {
@@ -524,7 +524,7 @@ describe("on a GPU", () => {
   it("float16 is not emulated, whatever units the CPU has", () => {
     const by: string[] = [];
     const stop = observe((event) => void by.push(event.by));
-    const autocast = new Autocast("16-mixed", { emulateHalf: true });
+    const autocast = new Autocast("16-mixed", { emulateFloat16: true });
     const multiply = (device: string): string =>
       scope(() => autocast.run(() => `${ops.matmul(randn([2, 3], { device }), randn([3, 2], { device }))}`));
     expect(multiply("meta")).toBe("Tensor(float16[2,2]@meta)");

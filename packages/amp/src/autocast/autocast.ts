@@ -33,7 +33,7 @@ export interface AutocastOptions {
    * rounded to float16) instead of with the CPU's own float16 kernels. Default: true where the CPU has no float16
    * matrix units. On a GPU nothing is emulated.
    */
-  emulateHalf?: boolean;
+  emulateFloat16?: boolean;
   /**
    * Whether linear layers in bfloat16 on the CPU receive their float32 master weights. Their product then rounds the
    * weights as it reads them, and no bfloat16 copies exist. Default: true where `@rfdetr/torch` computes these products
@@ -95,15 +95,15 @@ export class Autocast {
     this.dtype = lowPrecisionOf[precision];
     this.policy = options.policy ?? defaultPolicy;
     this.overrides = options.overrides ?? {};
-    const emulateHalf = options.emulateHalf ?? !readHardware("cpu").fp16;
-    this.emulated = this.dtype === "float16" && emulateHalf;
+    const emulateFloat16 = options.emulateFloat16 ?? !readHardware("cpu").fp16;
+    this.emulated = this.dtype === "float16" && emulateFloat16;
     this.#packs = ops.linearHasKernels(this.dtype === null ? "float32" : "bfloat16");
     this.#masters = options.masters ?? this.#packs;
     this.#planner = new Planner({
       policy: this.policy,
       overrides: this.overrides,
       dtype: this.dtype ?? "float32",
-      emulateHalf,
+      emulateFloat16,
       // Without units for it, libtorch convolves bfloat16 at a hundredth of the rate of float32.
       emulateConvolutions: !readHardware("cpu").bf16,
       masters: this.#masters,

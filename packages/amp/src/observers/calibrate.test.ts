@@ -33,7 +33,7 @@ const task = {
     loss.mul(scale).backward();
     return loss.item();
   },
-  autocast: (precision: Precision) => new Autocast(precision, { emulateHalf: true }),
+  autocast: (precision: Precision) => new Autocast(precision, { emulateFloat16: true }),
   rounds: 1,
 };
 

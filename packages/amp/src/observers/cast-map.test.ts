@@ -63,7 +63,7 @@ describe("cast map", () => {
     const plain = mapOf(new Autocast("32-true"));
     expect(plain.total).toEqual({ casts: 0, bytes: 0 });
     expect(row(plain, "layers.0", "linear")).toMatchObject({ inputs: "float32" });
-    expect(row(mapOf(new Autocast("16-mixed", { emulateHalf: true })), "layers.0", "linear")).toMatchObject({
+    expect(row(mapOf(new Autocast("16-mixed", { emulateFloat16: true })), "layers.0", "linear")).toMatchObject({
       inputs: "float16",
       output: "float16",
       emulated: true,

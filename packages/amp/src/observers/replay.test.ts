@@ -39,7 +39,7 @@ const report = (
   const { precision = "32-true", scale = 1 } = options;
   const images = options.images ?? randn([3, 4]);
   const target = options.target ?? randn([3, 2]);
-  const autocast = new Autocast(precision, { emulateHalf: true });
+  const autocast = new Autocast(precision, { emulateFloat16: true });
   const run = (): void =>
     scope(() =>
       autocast

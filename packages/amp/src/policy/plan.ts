@@ -26,7 +26,7 @@ export interface PlanOptions {
   /** The dtype of matrix products. */
   dtype: DType;
   /** Whether to compute float16 products on rounded float32 operands. */
-  emulateHalf: boolean;
+  emulateFloat16: boolean;
   /** Whether to compute bfloat16 convolutions on rounded float32 operands. */
   emulateConvolutions: boolean;
   /** Whether linear layers in bfloat16 receive their float32 weights. */
@@ -88,7 +88,7 @@ export class Planner {
   }
 
   #decide(op: Operator, module: ModuleRule): Plan {
-    const { policy, emulateHalf, emulateConvolutions, masters } = this.#options;
+    const { policy, emulateFloat16, emulateConvolutions, masters } = this.#options;
     if (op.inPlace || op.base === "_to_copy" || op.overload.includes("out")) return keepPlan;
     const listed = policy.rows.get(op.base)?.rule ?? "keep";
     const rule = module === "policy" || module === "bf16" ? listed : module === "bf16x3" ? "fp32" : module;
@@ -96,7 +96,7 @@ export class Planner {
     const low = module === "bf16" ? "bfloat16" : this.#options.dtype;
     const dtype = rule === "lower" ? low : "float32";
     const takesMasters = op.name === "aten::linear" && dtype === "bfloat16" && masters;
-    const emulates = low === "float16" ? emulateHalf : emulateConvolutions && op.base.startsWith("conv");
+    const emulates = low === "float16" ? emulateFloat16 : emulateConvolutions && op.base.startsWith("conv");
     return {
       rule,
       dtype,

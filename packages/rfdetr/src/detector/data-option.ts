@@ -17,11 +17,11 @@ export const dataGiven = (data: string | GivenData | undefined): { data?: GivenD
 /**
  * Does something with the path of data. Data that are not named by a path are read once, into a folder for temporary
  * files that is removed afterwards.
- * @param autoOrient whether boxes refer to pictures that are turned as their EXIF tag says
+ * @param options.autoOrient whether boxes refer to pictures that are turned as their EXIF tag says
  */
 export async function withDataPath<T>(
   data: string | GivenData,
-  autoOrient: boolean,
+  { autoOrient }: { autoOrient: boolean },
   use: (path: string) => Promise<T>,
 ): Promise<T> {
   if (typeof data === "string") return use(data);

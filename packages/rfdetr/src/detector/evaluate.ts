@@ -48,7 +48,7 @@ export async function evaluateDetector(held: HeldModel, options: DetectorEvaluat
     autoOrient: options.autoOrient ?? true,
     ...(options.antialias === undefined ? {} : { antialias: options.antialias }),
   };
-  return withDataPath(options.data, asked.autoOrient, async (data) => {
+  return withDataPath(options.data, asked, async (data) => {
     if (isExported(weights)) {
       const { evaluateOnnx } = await import("../onnx/evaluate-onnx.js");
       const named = classNames === undefined ? {} : { classNames };

@@ -95,5 +95,5 @@ export async function exportDetector(held: HeldModel, options: DetectorExportOpt
       },
       { warn, progress },
     );
-  return data === undefined ? write() : withDataPath(data, true, write);
+  return data === undefined ? write() : withDataPath(data, { autoOrient: true }, write);
 }

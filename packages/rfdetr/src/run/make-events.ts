@@ -131,15 +131,14 @@ export function epochEvent(
   };
 }
 
-/** The last event of a run. @param endedBefore whether it had ended when it was resumed */
+/** The last event of a run. */
 export function doneEvent(
   { directory, progress }: Pick<Session, "directory" | "progress">,
   summary: RunSummary,
-  endedBefore = false,
 ): DoneEvent {
   return {
     type: "done",
-    endedBefore,
+    endedBefore: false,
     summary,
     dir: directory.path,
     best: progress.best === null ? null : directory.best,

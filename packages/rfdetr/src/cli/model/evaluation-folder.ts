@@ -42,7 +42,7 @@ export class EvaluationFolder {
    */
   async write(details: EvaluationDetails, autoOrient: boolean): Promise<number> {
     writeDetails(join(this.path, detailsName), details);
-    const pictures = await writeEvaluationPictures(join(this.path, picturesName), details, autoOrient);
+    const pictures = await writeEvaluationPictures(join(this.path, picturesName), details, { autoOrient });
     return pictures.length;
   }
 

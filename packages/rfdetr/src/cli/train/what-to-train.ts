@@ -30,7 +30,7 @@ export async function whatToTrain(flags: WhatFlags, console: Console): Promise<T
   const processes = given === undefined ? undefined : positiveInteger("processes", given);
   const launched = readPlace(process.env, 1, processes);
   const isOther = launched !== null && launched.place.rank > 0;
-  if (resume !== undefined) return toResume(rest as SettingFlags, resume, processes, isOther);
+  if (resume !== undefined) return toResume(rest as SettingFlags, { resume, processes, isOther });
   const settings = await givenSettings(flags);
   if (launched === null) return { settings: await toBegin(settings, pathWith(console)) };
   const { place, restarts } = launched;
@@ -38,7 +38,7 @@ export async function whatToTrain(flags: WhatFlags, console: Console): Promise<T
   if (restarts > 0) {
     if (isOther) return { settings: null };
     const run = continued(out, restarts, process.env);
-    if (run !== null) return toResume({ amp: true }, run, undefined, isOther);
+    if (run !== null) return toResume({ amp: true }, { resume: run, isOther });
   } else if (out === null && place.rank === 0 && mayRestart(process.env))
     console.warning("The launcher may start this run anew, and can continue it only in a folder that --out names");
   return {
@@ -66,11 +66,10 @@ async function withDataPath(settings: Record<string, unknown>): Promise<Record<s
   return { ...settings, [key]: await dataPath(data, parent, { autoOrient }) };
 }
 
+/** @param run.isOther whether this process is not rank 0, and so has no settings */
 async function toResume(
   flags: SettingFlags,
-  resume: string,
-  processes: number | undefined,
-  isOther: boolean,
+  { resume, processes, isOther }: { resume: string; processes?: number; isOther: boolean },
 ): Promise<ToTrain> {
   const { resumeChanges } = await import("./resume-flags.js");
   const { resumeConfig } = await import("../../run/session/resume.js");

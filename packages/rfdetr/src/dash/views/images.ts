@@ -42,7 +42,7 @@ export class NamedImages {
       import("../../data/images/sharp.js"),
     ]);
     const header = readImageHeader(path);
-    const orientation = chooseOrientation(header, named.size, true);
+    const orientation = chooseOrientation(header, named.size);
     const pixels = await decodeImage(path, header, { orientation, atLeast: longest });
     const { width, height } = pixels;
     return await sharp(pixels.data, { raw: { width, height, channels: 3 } })

@@ -8,7 +8,7 @@ import { FileFinder } from "./find-file.js";
 import type { SplitSource } from "./layout.js";
 import { frameOf, type ListedBox, type ListedImage, type Listing, type Problem } from "./listing.js";
 import { outlineBox } from "./outline-box.js";
-import { type ReadHeader, withHeader } from "./picture-file.js";
+import { type HeaderOptions, withHeader } from "./picture-file.js";
 
 /** What a split is listed from. */
 export interface CocoParts {
@@ -21,7 +21,7 @@ export interface CocoParts {
 }
 
 /** Lists a split. */
-export function listCoco(parts: CocoParts, readHeader: ReadHeader): Listing {
+export function listCoco(parts: CocoParts, headerOptions: HeaderOptions): Listing {
   const { source, split, content, joined } = parts;
   const file = source.annotations;
   const problems: Problem[] = content.problems.map((message) => ({
@@ -30,7 +30,7 @@ export function listCoco(parts: CocoParts, readHeader: ReadHeader): Listing {
     id: null,
     message,
   }));
-  const images = readImages(parts, readHeader, problems);
+  const images = readImages(parts, headerOptions, problems);
   addBoxes(parts, images, problems);
   const used = new Set(content.annotations.map((entry) => (isEntry(entry) ? readId(entry.category_id) : null)));
   for (const { name, id } of joined.renumbered.filter((category) => used.has(category.id))) {
@@ -53,7 +53,7 @@ export function listCoco(parts: CocoParts, readHeader: ReadHeader): Listing {
 
 function readImages(
   { root, source, split, content }: CocoParts,
-  readHeader: ReadHeader,
+  headerOptions: HeaderOptions,
   problems: Problem[],
 ): ListedImage[] {
   const file = source.annotations;
@@ -87,7 +87,7 @@ function readImages(
     }
   }
   settleRespelt(root, images, respelt, problems);
-  for (const image of images) withHeader(image, readHeader);
+  for (const image of images) withHeader(image, headerOptions);
   return images;
 }
 

@@ -112,7 +112,7 @@ export class JsonBytes {
    */
   refuse(expected: string, within = ""): never {
     const text = this.text();
-    const fault = this.length === 0 ? null : jsonFault(text, true);
+    const fault = this.length === 0 ? null : jsonFault(text, { tolerant: true });
     if (fault !== null && fault.at < text.length) {
       const before = this.offset + this.kept + Buffer.byteLength(text.slice(0, fault.at));
       throw this.fail(

@@ -6,13 +6,13 @@ import { checkPixels } from "../images/limits.js";
 import { chooseOrientation } from "../images/orientation.js";
 import type { ListedImage } from "./listing.js";
 
-/** Reads the header of a file. @throws DataError */
-export interface ReadHeader {
+/** How the headers of files are read. */
+export interface HeaderOptions {
   autoOrient: boolean;
 }
 
 /** The image with what its file says, or with why it cannot be used. */
-export function withHeader(image: ListedImage, { autoOrient }: ReadHeader): ListedImage {
+export function withHeader(image: ListedImage, { autoOrient }: HeaderOptions): ListedImage {
   if (image.fault !== null) return image;
   let header: ImageHeader;
   try {
@@ -30,7 +30,7 @@ export function withHeader(image: ListedImage, { autoOrient }: ReadHeader): List
     return image;
   }
   image.header = header;
-  image.orientation = chooseOrientation(header, image.size, autoOrient);
+  image.orientation = autoOrient ? chooseOrientation(header, image.size) : 1;
   return image;
 }
 

@@ -7,7 +7,7 @@ import type { Split } from "./dataset.js";
 import { FileFinder, filesUnder } from "./find-file.js";
 import type { SplitSource } from "./layout.js";
 import { frameOf, type ListedImage, type Listing, type Problem } from "./listing.js";
-import { type ReadHeader, withHeader } from "./picture-file.js";
+import { type HeaderOptions, withHeader } from "./picture-file.js";
 import type { YoloContent } from "./yolo-file.js";
 import { LabelFiles } from "./yolo-label-files.js";
 import { type LabelFault, readLabelText } from "./yolo-labels.js";
@@ -24,7 +24,7 @@ export function listYolo(
   split: Split,
   content: YoloContent,
   classOf: readonly number[],
-  readHeader: ReadHeader,
+  headerOptions: HeaderOptions,
 ): Listing {
   if (source.lost !== null) throw new DataError(source.lost);
   const { names, keypointNumbers } = content;
@@ -50,7 +50,7 @@ export function listYolo(
       orientation: 1,
       entry: null,
     };
-    const image = withHeader(bare, readHeader);
+    const image = withHeader(bare, headerOptions);
     images.push(image);
     const { path, text } = labels.of(file, problems);
     if (text === null) continue;

@@ -131,9 +131,9 @@ export function drawJitter(width: number, height: number, rng: Rng): Jitter | nu
   return { ...resized, left: rng.integer(0, resized.width - cut), top: rng.integer(0, resized.height - cut), cut };
 }
 
-/** Resizes an image to a square of `side` pixels; with `jitter`, after the resize and crop of {@link drawJitter}. */
-export function scaleJitter(sample: Sample, side: number, rng: Rng, jitter: boolean): Sample {
-  const drawn = jitter ? drawJitter(sample.width, sample.height, rng) : null;
+/** Resizes an image to a square of `side` pixels, after the resize and crop of {@link drawJitter}. */
+export function scaleJitter(sample: Sample, side: number, rng: Rng): Sample {
+  const drawn = drawJitter(sample.width, sample.height, rng);
   if (drawn === null) return resize(sample, side, side);
   const { width, height, left, top, cut } = drawn;
   return resize(resizeAndCrop(sample, width, height, { left, top, width: cut, height: cut }), side, side);

@@ -8,31 +8,26 @@ const portrait = { width: 480, height: 640 };
 describe("chooseOrientation", () => {
   it.each([5, 6, 7, 8])("takes the frame that the annotated size shows, for orientation %i", (orientation) => {
     const header = { ...landscape, orientation };
-    expect(chooseOrientation(header, portrait, true)).toBe(orientation);
-    expect(chooseOrientation(header, landscape, true)).toBe(1);
+    expect(chooseOrientation(header, portrait)).toBe(orientation);
+    expect(chooseOrientation(header, landscape)).toBe(1);
     // Annotated at another scale.
-    expect(chooseOrientation(header, { width: 241, height: 320 }, true)).toBe(orientation);
-    expect(chooseOrientation(header, { width: 320, height: 241 }, true)).toBe(1);
+    expect(chooseOrientation(header, { width: 241, height: 320 })).toBe(orientation);
+    expect(chooseOrientation(header, { width: 320, height: 241 })).toBe(1);
   });
 
   it("turns upright where the size does not tell", () => {
-    expect(chooseOrientation({ ...landscape, orientation: 6 }, null, true)).toBe(6);
-    expect(chooseOrientation({ ...landscape, orientation: 6 }, { width: 100, height: 100 }, true)).toBe(6);
-    expect(chooseOrientation({ width: 60, height: 60, orientation: 6 }, { width: 60, height: 60 }, true)).toBe(6);
+    expect(chooseOrientation({ ...landscape, orientation: 6 }, null)).toBe(6);
+    expect(chooseOrientation({ ...landscape, orientation: 6 }, { width: 100, height: 100 })).toBe(6);
+    expect(chooseOrientation({ width: 60, height: 60, orientation: 6 }, { width: 60, height: 60 })).toBe(6);
     for (const orientation of [2, 3, 4])
-      expect(chooseOrientation({ ...landscape, orientation }, landscape, true)).toBe(orientation);
+      expect(chooseOrientation({ ...landscape, orientation }, landscape)).toBe(orientation);
   });
 
   it("tells nearly square sizes apart only when they are exact", () => {
     const header = { width: 100, height: 101, orientation: 6 };
-    expect(chooseOrientation(header, { width: 100, height: 101 }, true)).toBe(1);
-    expect(chooseOrientation(header, { width: 101, height: 100 }, true)).toBe(6);
-    expect(chooseOrientation(header, { width: 50, height: 50 }, true)).toBe(6);
-  });
-
-  it("keeps the stored pixels of every image when told", () => {
-    for (const orientation of [2, 3, 6, 8])
-      expect(chooseOrientation({ ...landscape, orientation }, portrait, false)).toBe(1);
+    expect(chooseOrientation(header, { width: 100, height: 101 })).toBe(1);
+    expect(chooseOrientation(header, { width: 101, height: 100 })).toBe(6);
+    expect(chooseOrientation(header, { width: 50, height: 50 })).toBe(6);
   });
 });
 

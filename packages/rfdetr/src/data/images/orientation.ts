@@ -8,15 +8,9 @@ import type { RgbPixels } from "./rgb.js";
  * are exchanged by orientations 5 to 8, so the size tells there, except for squares. A size of another scale tells by
  * its aspect. Orientations 2 to 4 keep the size.
  * @param annotated size that the annotations give, in pixels; null where they give none
- * @param autoOrient false keeps the stored pixels of every image
  * @returns 1 for the stored pixels, else the image's orientation
  */
-export function chooseOrientation(
-  header: Omit<ImageHeader, "format">,
-  annotated: Size | null,
-  autoOrient: boolean,
-): number {
-  if (!autoOrient) return 1;
+export function chooseOrientation(header: Omit<ImageHeader, "format">, annotated: Size | null): number {
   if (annotated === null || header.orientation < 5) return header.orientation;
   const upright = uprightSize(header);
   if (equal(annotated, upright)) return header.orientation;

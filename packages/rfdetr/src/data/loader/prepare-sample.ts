@@ -122,12 +122,8 @@ async function transform(job: Job, recipe: Recipe, decoded: Pixels): Promise<Pre
   let sample: Sample;
   if (recipe.training) {
     const rng = new Rng(...job.seed);
-    sample = await augmentWithOwn(
-      scaleJitter(whole, side, rng, recipe.scaleJitter),
-      recipe.augment,
-      rng,
-      recipe.classes,
-    );
+    const square = recipe.scaleJitter ? scaleJitter(whole, side, rng) : resize(whole, side, side);
+    sample = await augmentWithOwn(square, recipe.augment, rng, recipe.classes);
   } else sample = resize(whole, side, side);
   const fractions = new Float32Array(sample.boxes.length);
   for (let i = 0; i < fractions.length; i += 4) {

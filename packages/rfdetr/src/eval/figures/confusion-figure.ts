@@ -12,15 +12,16 @@ const top = 64;
 /**
  * Confusion matrix: columns are the true classes, rows the predicted ones, the last of each is the background. Darker
  * is more; each cell has a tooltip, and the most frequent confusions are written out below.
- * @param normalised whether cells show shares of their true class, else counts
+ * @param options.normalised whether cells show shares of their true class; default: they show counts
  * @example
  * import { readFileSync } from "node:fs";
  * import { confusionFigure } from "rfdetr/eval";
- * const { svg } = confusionFigure(JSON.parse(readFileSync("runs/birds/evaluation.json", "utf8")), true);
+ * const details = JSON.parse(readFileSync("runs/birds/evaluation.json", "utf8"));
+ * const { svg } = confusionFigure(details, { normalised: true });
  */
 export function confusionFigure(
   { confusion, per_class }: Pick<EvaluationDetails, "confusion" | "per_class">,
-  normalised: boolean,
+  { normalised = false }: { normalised?: boolean } = {},
 ): Figure {
   const names = [...per_class.map(({ class_name }) => class_name), "background"];
   const size = names.length;

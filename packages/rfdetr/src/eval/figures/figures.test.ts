@@ -46,8 +46,8 @@ function evaluation(classes: number, name = (i: number) => `class ${i}`): Shown 
 const drawn = (details: Shown): Figure[] => [
   precisionRecallFigure(details),
   f1Figure(details),
-  confusionFigure(details, false),
-  confusionFigure(details, true),
+  confusionFigure(details),
+  confusionFigure(details, { normalised: true }),
 ];
 
 async function isWhole({ svg, title, alt, width, height }: Figure): Promise<void> {
@@ -101,13 +101,13 @@ describe("figures of an evaluation", () => {
       [1, 1, 5],
     ] as [number, number, number][];
     const given = { ...details, confusion: { ...details.confusion, cells } };
-    expect(confusionFigure(given, false).svg).toContain(">6</text>");
-    const { svg, alt } = confusionFigure(given, true);
+    expect(confusionFigure(given).svg).toContain(">6</text>");
+    const { svg, alt } = confusionFigure(given, { normalised: true });
     for (const share of ["0.60", "0.20", "1.00"]) expect(svg).toContain(`>${share}</text>`);
     expect(svg).toContain("predicted class 1, true class 0: 2 (20.0 %)");
     expect(alt).toContain("Confused most: class 0 taken for class 1: 2 times (20 %).");
     const once = { ...given, confusion: { ...given.confusion, cells: [[1, 0, 1]] as [number, number, number][] } };
-    expect(confusionFigure(once, false).svg).toContain(">once, ");
+    expect(confusionFigure(once).svg).toContain(">once, ");
   });
 });
 

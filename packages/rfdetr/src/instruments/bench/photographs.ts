@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { augment } from "../../data/augment/config.js";
 import type { DatasetImage } from "../../data/formats/dataset.js";
 import { decodeFile } from "../../data/images/decode.js";
-import { scaleJitter } from "../../data/images/geometry.js";
+import { resize, scaleJitter } from "../../data/images/geometry.js";
 import { sharp } from "../../data/images/sharp.js";
 import { decodeLeast, type Recipe } from "../../data/loader/prepare-sample.js";
 import { Rng } from "../../support/random.js";
@@ -97,12 +97,9 @@ export async function benchPreparation(images: readonly DatasetImage[], recipe: 
     laps.decode.push(performance.now() - start);
     const rng = new Rng("bench", i);
     const began = performance.now();
-    const square = scaleJitter(
-      { ...decoded, boxes: image.boxes, labels: image.labels },
-      recipe.side,
-      rng,
-      recipe.scaleJitter,
-    );
+    const whole = { ...decoded, boxes: image.boxes, labels: image.labels };
+    const { side } = recipe;
+    const square = recipe.scaleJitter ? scaleJitter(whole, side, rng) : resize(whole, side, side);
     const resized = performance.now();
     augment(square, recipe.augment, rng);
     laps.resize.push(resized - began);

@@ -260,7 +260,7 @@ describe("one training step of RF-DETR Nano agrees with the mixed precision of t
 
   it("16-mixed: loss 15.73745; overflow at a scale of 65536, none at 16384", () => {
     const { total, enc, gradients, dtypes } = step(
-      new Autocast("16-mixed", { policy: cudaPolicy, emulateHalf: true }),
+      new Autocast("16-mixed", { policy: cudaPolicy, emulateFloat16: true }),
       [65536, 16384],
     );
     expect(dtypes).toEqual(["float16", "float32"]);

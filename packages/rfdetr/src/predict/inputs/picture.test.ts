@@ -57,7 +57,7 @@ describe("EXIF orientation", () => {
       .withMetadata({ orientation })
       .toFormat(format, { quality: 100 })
       .toFile(file);
-    const chosen = chooseOrientation(readImageHeader(file), { width, height: 60 }, true);
+    const chosen = chooseOrientation(readImageHeader(file), { width, height: 60 });
     const side = 60;
     const job = {
       ...{ file, width, height: 60, orientation: chosen },

@@ -32,7 +32,7 @@ const headings: Readonly<Record<ErrorKind, string>> = {
  * Writes the pictures of an evaluation into a folder, and lists them in its `pictures.json`: curves, confusion
  * matrices, truth beside prediction, and the worst images of each kind of error. Those of an earlier evaluation are
  * replaced. Images that cannot be read are left out.
- * @param autoOrient whether images are turned upright by their EXIF tag, as they were in the evaluation
+ * @param options.autoOrient whether images are turned upright by their EXIF tag, as in the evaluation; default true
  * @throws RunDirectoryError if the folder cannot be written
  * @example
  * import { readFileSync } from "node:fs";
@@ -43,13 +43,17 @@ const headings: Readonly<Record<ErrorKind, string>> = {
 export async function writeEvaluationPictures(
   folder: string,
   details: EvaluationDetails,
-  autoOrient = true,
+  { autoOrient = true }: { autoOrient?: boolean } = {},
 ): Promise<readonly PictureEntry[]> {
   const pictures = new PictureFolder(folder);
   await pictures.figure("precision-recall.svg", "precision-recall", precisionRecallFigure(details));
   await pictures.figure("f1.svg", "f1", f1Figure(details));
-  await pictures.figure("confusion.svg", "confusion", confusionFigure(details, false));
-  await pictures.figure("confusion-normalised.svg", "confusion-normalised", confusionFigure(details, true));
+  await pictures.figure("confusion.svg", "confusion", confusionFigure(details));
+  await pictures.figure(
+    "confusion-normalised.svg",
+    "confusion-normalised",
+    confusionFigure(details, { normalised: true }),
+  );
   const draw = new Drawing(details, autoOrient);
   const shown = validationImages(details.images_shown);
   const groups = Array.from({ length: Math.ceil(shown.length / imagesOfSheet) }, (_, i) =>

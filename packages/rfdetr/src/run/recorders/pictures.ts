@@ -103,7 +103,7 @@ export class PicturesRecorder implements Recorder {
     const path = directory.file("evaluation-best.json");
     const written = (file: string): number => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     if (written(path) <= written(join(this.#folder, "precision-recall.svg"))) return [];
-    return writeEvaluationPictures(this.#folder, readDetails(path), settings.autoOrient);
+    return writeEvaluationPictures(this.#folder, readDetails(path), { autoOrient: settings.autoOrient });
   }
 
   async #labels(): Promise<readonly PictureEntry[]> {

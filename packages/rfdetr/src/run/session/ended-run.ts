@@ -19,7 +19,7 @@ export function endedRun(directory: RunDirectory, { settings, changes = {} }: Tr
   const summary = progress?.finished ? writtenSummary({ directory, progress }) : null;
   if (progress === null || summary === null || trainsOn(progress, settings, changes)) return null;
   if (settings.runTest && progress.best !== null && !existsSync(directory.file("test.json"))) return null;
-  return doneEvent({ directory, progress }, summary, true);
+  return { ...doneEvent({ directory, progress }, summary), endedBefore: true };
 }
 
 /** @returns null for a checkpoint that is damaged, which is dealt with elsewhere */

@@ -15,9 +15,9 @@ const nonFinite = /NaN|-?Infinity/y;
 
 /**
  * Finds the first fault of a JSON text; null if it has none.
- * @param tolerant whether NaN, Infinity and -Infinity, which Python writes, pass as values
+ * @param options.tolerant whether NaN, Infinity and -Infinity, which Python writes, pass as values
  */
-export function jsonFault(text: string, tolerant = false): JsonFault | null {
+export function jsonFault(text: string, { tolerant = false } = {}): JsonFault | null {
   let at = 0;
   const open: ("{" | "[")[] = [];
   const take = (pattern: RegExp): boolean => {

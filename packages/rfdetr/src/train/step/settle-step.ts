@@ -49,7 +49,7 @@ export function settle(
   );
   const norm = all[0].gradNorm ?? Number.NaN;
   if (bad === null && Number.isFinite(norm)) {
-    scaler.settle(false); // a finite norm has no NaN and no infinity in it
+    scaler.markFinite();
     // The optimizer multiplies by it as it reads the gradients, which spares a pass over them.
     const factor = optim.clipFactor(norm, parts.clipMaxNorm);
     const step = (): void => optimizer.step({ gradientScale: factor, average: ema?.advance(), freeGradients: true });
