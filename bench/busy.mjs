@@ -43,7 +43,7 @@ async function serve() {
   const { config, parts, ema } = benchParts({ model: values.model, precision, device: "cpu" });
   manualSeed(1);
   const data = randomBatch(Number(values.batch), config.resolution, config.numClasses, 8);
-  const predictor = new Predictor(new RFDETRModel(config), config, [], precision, "cpu");
+  const predictor = new Predictor(new RFDETRModel(config), { classNames: [], precision, device: "cpu" });
   const images = randn([1, 3, config.resolution, config.resolution]);
   const run = {
     forward: () => noGrad(() => scope(() => predictor.forward(images).predLogits.sum().item())),

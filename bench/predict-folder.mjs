@@ -50,7 +50,7 @@ try {
   const files = readdirSync(join(folder, "train"))
     .filter((name) => name.endsWith(".jpg"))
     .map((name) => join(folder, "train", name));
-  const predictor = new Predictor(model, config, ["thing"], precision, "cpu");
+  const predictor = new Predictor(model, { classNames: ["thing"], precision, device: "cpu" });
   for (const batch of values.batch.split(",").map(Number)) {
     const alone = modelAlone(predictor, batch);
     const predicted = await predictFiles(weights, files, batch);

@@ -34,7 +34,7 @@ export class Microscope {
   /** The watched step that is shown; null for the last, whichever that is. @type {number | null} */
   #at = null;
   #latest = new Latest(() => this.#fetch());
-  #story = h("div", { class: "story", "aria-live": "polite" });
+  #notice = h("div", { class: "notice", "aria-live": "polite" });
   #slider = h("input", { type: "range", min: 0, step: 1, "aria-label": "Watched step", oninput: () => this.#scrub() });
   #when = h("output", { class: "when" });
   #tree = new ModuleTree((path) => this.#choose(path));
@@ -137,7 +137,7 @@ export class Microscope {
       ),
       h("section", { class: "panel detail", "aria-label": "Module" }, this.detail.element),
     );
-    fill(this.element, this.#story, this.#body, this.#faults);
+    fill(this.element, this.#notice, this.#body, this.#faults);
   }
 
   #show() {
@@ -155,7 +155,7 @@ export class Microscope {
       ...{ modules, columns: steps.length, at, foreseen },
       ...{ side: this.#side, measure: this.#measure, order: this.#order },
     });
-    fill(this.#story, ...this.#told());
+    fill(this.#notice, ...this.#told());
     fill(this.#faults, ...this.#faultList(faults));
     this.#inform(at);
   }

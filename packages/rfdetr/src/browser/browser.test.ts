@@ -41,7 +41,7 @@ beforeAll(async () => {
         if (key.includes("bbox_embed")) ops.add_(tensor, randn(tensor.shape).mul(0.03));
     }),
   );
-  predictor = new Predictor(model, config, ["cat", "dog"], "32-true", "cpu");
+  predictor = new Predictor(model, { classNames: ["cat", "dog"], precision: "32-true", device: "cpu" });
   exportForTest(file, model, ["cat", "dog"]);
   exported = await OnnxPredictor.load({ weights: file, precision: "auto", device: "auto" });
   const rng = new Rng("photo", 1);

@@ -97,9 +97,9 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
 
   it("foresees an overflow in words, and shows the module that is to overflow", async () => {
     const page = await open("Numerics");
-    const story = page.locator(".story .foreseen");
-    await story.waitFor();
-    expect(await story.textContent()).toBe(
+    const notice = page.locator(".notice .foreseen");
+    await notice.waitFor();
+    expect(await notice.textContent()).toBe(
       `${planted} will overflow float16 in about 200 steps, near step 1,200. Its outputs have 2.0 bits of headroom and lose one in 100 steps.`,
     );
     expect(await page.locator(".module-title").textContent()).toBe(planted);

@@ -28,9 +28,9 @@ export { type GatheredData, type GatherOptions, gatherDataset } from "./custom/g
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
 export { decodeFile, type Pixels } from "./images/decode.js";
 export { keepInside, type Sample } from "./images/geometry.js";
-export { type Batch, DataLoader, type LoaderOptions } from "./loader/loader.js";
+export { type Batch, type BatchPlan, DataLoader, type LoaderOptions } from "./loader/loader.js";
 export type { Recipe } from "./loader/prepare-sample.js";
-export { epochOrder } from "./loader/sampler.js";
+export { type EpochOrderOptions, epochOrder } from "./loader/sampler.js";
 export { hasSplit, type OpenOptions, openDataset, openDatasets } from "./open-dataset.js";
 export { type SplitOptions, type SplitReport, splitDataset } from "./split/split-dataset.js";
 export { type DatasetStats, datasetStats, type SplitStats } from "./stats.js";

@@ -69,7 +69,7 @@ export async function* evaluationBatches(
   shard: Shard = wholeShard,
 ): AsyncGenerator<EvaluationBatch> {
   const order = placesOf(images.length, batch, shard);
-  for await (const batchOfShard of loader.batches(images, order, batch, () => [])) {
+  for await (const batchOfShard of loader.batches(images, { order, batchSize: batch, seedOf: () => [] })) {
     const { images: pixels, height, width, entries, origSizes } = batchOfShard;
     yield {
       number: shard.rank + batchOfShard.number * shard.size,

@@ -66,7 +66,7 @@ export function profileTraining(subject: Subject, options: ProfileOptions): Step
 /** Profiles everything from the batch's bytes to detections, except resizing: the images have the model's size. */
 export function profilePrediction(subject: Subject, options: ProfileOptions): StepProfile {
   const { model, batch, device, classNames } = subject;
-  const predictor = new Predictor(model, model.config, classNames, options.precision, device);
+  const predictor = new Predictor(model, { classNames, precision: options.precision, device });
   const { height, width, targets } = batch;
   return profileSteps("prediction", subject, options, () =>
     noGrad(() =>

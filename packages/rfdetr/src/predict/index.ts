@@ -9,5 +9,5 @@ export { type MosaicOptions, mosaic, type Tile } from "./drawing/mosaic.js";
 export { imageFiles } from "./inputs/inputs.js";
 export { writeEvaluationPictures } from "./pictures/evaluation-pictures.js";
 export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from "./pictures/picture-index.js";
-export { Predictor } from "./predict.js";
+export { Predictor, type PredictorOptions } from "./predict.js";
 export type { DecodedImage, DetectOptions, ImagePrediction, SquareImage } from "./types.js";

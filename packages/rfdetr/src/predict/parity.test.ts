@@ -73,7 +73,7 @@ describe("what predict finds without antialias", () => {
     }
     return inOrderOf({ scores, order }, () => forward(images, ...rest));
   };
-  const predictor = new Predictor(model, config, [], "32-true", "cpu");
+  const predictor = new Predictor(model, { classNames: [], precision: "32-true", device: "cpu" });
 
   it.each(same)("$file, within 0.05 px and 1e-4 of the Python package", async ({ file, detections }) => {
     const image = await asStored(file);

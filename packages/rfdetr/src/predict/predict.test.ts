@@ -14,7 +14,7 @@ let predictor: Predictor;
 beforeAll(() => {
   manualSeed(0);
   model = new RFDETRModel(config);
-  predictor = new Predictor(model, config, ["cat"], "32-true", "cpu");
+  predictor = new Predictor(model, { classNames: ["cat"], precision: "32-true", device: "cpu" });
 });
 
 /** A picture of noise, so that neighbours differ. */
@@ -124,7 +124,12 @@ describe("results that are not finite", () => {
   it("are an error that names the weights, rather than nothing found", async () => {
     const damaged = new RFDETRModel(config);
     noGrad(() => damaged.classEmbed.bias?.fill_(Number.NaN));
-    const broken = new Predictor(damaged, config, [], "32-true", "cpu", "broken.safetensors");
+    const broken = new Predictor(damaged, {
+      classNames: [],
+      precision: "32-true",
+      device: "cpu",
+      name: "broken.safetensors",
+    });
     const picture = await sharp(noise(64, 64, 7).data, { raw: { width: 64, height: 64, channels: 3 } })
       .png()
       .toBuffer();

@@ -29,6 +29,17 @@ import {
   sidesOf,
 } from "./types.js";
 
+/** What a {@link Predictor} needs beside its model. */
+export interface PredictorOptions {
+  /** The names of the classes by index. */
+  classNames: readonly string[];
+  precision: Precision;
+  /** The device that the model is on. */
+  device: string;
+  /** What errors call the model; default "the model". */
+  name?: string;
+}
+
 /**
  * A model that is ready to detect, on the thread that calls it.
  * @example
@@ -37,22 +48,29 @@ import {
  * const { detections } = await predictor.detect("bird.jpg", { threshold: 0.4 });
  */
 export class Predictor implements HostedModel {
+  readonly classNames: readonly string[];
+  readonly precision: Precision;
+  readonly device: string;
+  readonly #name: string;
   readonly #autocast: Autocast;
   /** A name for each row of the class head. */
   readonly #names: readonly string[];
 
   constructor(
     readonly model: RFDETRModel,
-    readonly config: ModelConfig,
-    readonly classNames: readonly string[],
-    readonly precision: Precision,
-    readonly device: string,
-    /** What errors call the model. */
-    readonly name = "the model",
+    { classNames, precision, device, name = "the model" }: PredictorOptions,
   ) {
+    this.classNames = classNames;
+    this.precision = precision;
+    this.device = device;
+    this.#name = name;
     this.#autocast = modelAutocast(model, { precision });
-    this.#names = rowNames(classNames, config.numClasses + 1);
+    this.#names = rowNames(classNames, model.config.numClasses + 1);
     model.eval();
+  }
+
+  get config(): ModelConfig {
+    return this.model.config;
   }
 
   /** Loads a weights file. @throws CheckpointError, `ERR_CONFIG` */
@@ -63,12 +81,12 @@ export class Predictor implements HostedModel {
     const device = resolveDevice(options.device ?? "auto");
     const { precision } = resolvePrecision(options.precision ?? "auto", device);
     // Frees what initialisation leaves beside the weights.
-    const { model, classNames, config } = scope(() => {
+    const { model, classNames } = scope(() => {
       const loaded = loadModel(weights, options.reading);
       if (device !== "cpu") loaded.model.to(device);
       return loaded;
     });
-    return new Predictor(model, config, classNames, precision, device, weights);
+    return new Predictor(model, { classNames, precision, device, name: weights });
   }
 
   /** What a detector knows of its model. */
@@ -129,7 +147,7 @@ export class Predictor implements HostedModel {
         const sizes = images.map(({ width, height }) => [height, width] as const);
         return postprocess(outputs, sizes, this.config.numSelect).map((tensors, i) => {
           const found = toArrays(tensors);
-          checkFinite(found, this.name);
+          checkFinite(found, this.#name);
           const { width, height } = images[i];
           return { width, height, detections: listDetections(found, this.#names, threshold) };
         });

@@ -85,7 +85,7 @@ async function demo(flags: DemoFlags): Promise<number> {
           notes: demoNotes,
           maxSteps,
           epochs: demoEpochs(images, shared.batchSize * shared.processes, maxSteps),
-          // Some forty watched steps, so that a run of minutes has a story to show.
+          // Some forty watched steps, so that the report of a run of minutes has something to show.
           monitorInterval: Math.max(1, Math.ceil(maxSteps / 40)),
         }),
       );

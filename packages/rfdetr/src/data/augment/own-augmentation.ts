@@ -85,7 +85,10 @@ export async function loadFunctions(functions: readonly OwnFunction[]): Promise<
   }
 }
 
-/** SHA-256 of the file of each module, by its path. What a module imports in turn is not in it. @throws CustomCodeError */
+/**
+ * SHA-256 of the file of each module, by its path. What a module imports in turn is not in it.
+ * @throws CustomCodeError
+ */
 export function hashModules(functions: readonly OwnFunction[]): Record<string, string> {
   return Object.fromEntries(
     functions.map(({ module }) => {

@@ -166,10 +166,11 @@ describe("DataLoader", () => {
     const read = async (workers: number): Promise<unknown[]> => {
       const loader = new DataLoader({ recipe, workers });
       const batches: unknown[] = [];
-      for await (const { images: bytes, targets, files } of loader.batches(images, [0, 1, 1, 0, 0], 2, (place) => [
-        "x",
-        place,
-      ]))
+      for await (const { images: bytes, targets, files } of loader.batches(images, {
+        order: [0, 1, 1, 0, 0],
+        batchSize: 2,
+        seedOf: (place) => ["x", place],
+      }))
         batches.push([Buffer.from(bytes).toString("base64"), targets, files]);
       await loader.close();
       return batches;
@@ -189,7 +190,7 @@ describe("DataLoader", () => {
         workers: 0,
         onBadImage,
         onWarning: (w) => warnings.push(w),
-      }).batches(images, [0, 1], 2, () => []))
+      }).batches(images, { order: [0, 1], batchSize: 2, seedOf: () => [] }))
         seen += batch.targets.length;
       return seen;
     };

@@ -259,9 +259,9 @@ describe("order of an epoch", () => {
         fc.integer({ min: 1, max: 16 }),
         fc.integer(),
         (images, batch, seed) => {
-          const order = epochOrder(images, batch, seed, 3);
+          const order = epochOrder(images, { effectiveBatch: batch, seed, epoch: 3 });
           expect(order.length % batch).toBe(0);
-          expect(order).toEqual(epochOrder(images, batch, seed, 3));
+          expect(order).toEqual(epochOrder(images, { effectiveBatch: batch, seed, epoch: 3 }));
           if (images < 5 * batch) expect(order.length).toBe(5 * batch);
           else {
             expect(new Set(order).size).toBe(images);

@@ -54,7 +54,11 @@ async function read(
   const loader = new DataLoader({ recipe, workers: 0, onWarning: (text) => warnings.push(text), ...options });
   try {
     for (let epoch = 0; epoch < epochs; epoch++)
-      for await (const batch of loader.batches(of, order.slice(skip), size, (place) => ["image", epoch, place + skip]))
+      for await (const batch of loader.batches(of, {
+        order: order.slice(skip),
+        batchSize: size,
+        seedOf: (place) => ["image", epoch, place + skip],
+      }))
         batches.push(batch);
     return { batches, warnings, leftOut: [...loader.leftOut] };
   } finally {
@@ -110,7 +114,8 @@ describe("DataLoader", () => {
     const program = `import { DataLoader } from ${JSON.stringify(module)};
       const images = JSON.parse(process.argv[1]).map((image) => ({ ...image, boxes: [], labels: [] }));
       const loader = new DataLoader({ recipe: ${JSON.stringify({ ...recipe, augment: {} })}, workers: 2 });
-      for await (const { files } of loader.batches(images, [0, 1], 2, () => [1])) console.log(files.length);
+      const plan = { order: [0, 1], batchSize: 2, seedOf: () => [1] };
+      for await (const { files } of loader.batches(images, plan)) console.log(files.length);
       await loader.close();`;
     const entries = JSON.stringify(
       images.slice(0, 2).map(({ file, width, height, orientation }) => ({ file, width, height, orientation })),
@@ -138,7 +143,8 @@ describe("DataLoader", () => {
       const loader = new DataLoader(options);
       const read = async (images) => {
         let count = 0;
-        for await (const batch of loader.batches(images, images.map((_, i) => i), 2, () => [1])) count++;
+        const plan = { order: images.map((_, i) => i), batchSize: 2, seedOf: () => [1] };
+        for await (const batch of loader.batches(images, plan)) count++;
         return count;
       };
       await read(small);

@@ -96,6 +96,16 @@ const mostBad = 10;
 
 type Seed = readonly (number | string)[];
 
+/** Which images make the batches, and how they are drawn. */
+export interface BatchPlan {
+  /** Indices of the images, batch after batch. */
+  order: ArrayLike<number>;
+  /** Images of a batch; the last one may have fewer. */
+  batchSize: number;
+  /** The random seed of the image at a place of `order`. */
+  seedOf: (place: number) => Seed;
+}
+
 /** An image in its batch, or what was wrong with those that are left out. */
 interface Place {
   image: DatasetImage;
@@ -114,7 +124,8 @@ interface Place {
  * const { images } = openDataset("birds/", "train");
  * const recipe = { side: 384, training: true, scaleJitter: true, augment: augmentPresets.default };
  * const loader = new DataLoader({ recipe, workers: 2 });
- * for await (const batch of loader.batches(images, epochOrder(images.length, 4, 0, 0), 4, (index) => [0, index]))
+ * const order = epochOrder(images.length, { effectiveBatch: 4, seed: 0, epoch: 0 });
+ * for await (const batch of loader.batches(images, { order, batchSize: 4, seedOf: (place) => [0, place] }))
  *   console.log(batch.files);
  * await loader.close();
  */
@@ -183,17 +194,10 @@ export class DataLoader {
 
   /**
    * Batches of images.
-   * @param order indices into `images`
-   * @param seedOf the random seed of the i-th place in `order`
    * @throws DataError naming the image that does not decode, unless bad images are left out; `ERR_MEMORY` if memory
    * runs out
    */
-  async *batches(
-    images: readonly DatasetImage[],
-    order: ArrayLike<number>,
-    batchSize: number,
-    seedOf: (place: number) => Seed,
-  ): AsyncGenerator<Batch> {
+  async *batches(images: readonly DatasetImage[], { order, batchSize, seedOf }: BatchPlan): AsyncGenerator<Batch> {
     const { recipe, prefetch = 2 } = this.#options;
     const fitting = Math.floor(aheadLimit / (batchSize * recipe.side * recipe.side * 3));
     const most = Math.max(1, Math.min(prefetch, fitting));

@@ -27,13 +27,15 @@ describe("repeat factors", () => {
 
   it("give each image its number of places, the same for the same seed and epoch", () => {
     const sampling = samplingOf(images, 0.25);
-    const epochs = Array.from({ length: 400 }, (_, epoch) => epochOrder(100, 8, 5, epoch, sampling));
+    const epochs = Array.from({ length: 400 }, (_, epoch) =>
+      epochOrder(100, { effectiveBatch: 8, seed: 5, epoch, sampling }),
+    );
     const places = epochPlaces(100, 8, sampling);
     expect(places % 8).toBe(0);
     expect(places).toBe(8 * Math.ceil(Math.round(sumOf(repeatFactors(images, 0.25))) / 8));
     expect(epochs.every((order) => order.length === places)).toBe(true);
-    expect(epochOrder(100, 8, 5, 3, sampling)).toEqual(epochs[3]);
-    expect(epochOrder(100, 8, 6, 3, sampling)).not.toEqual(epochs[3]);
+    expect(epochOrder(100, { effectiveBatch: 8, seed: 5, epoch: 3, sampling })).toEqual(epochs[3]);
+    expect(epochOrder(100, { effectiveBatch: 8, seed: 6, epoch: 3, sampling })).not.toEqual(epochs[3]);
     const factors = (sampling?.factors ?? []) as Float64Array;
     const scale = places / sumOf(factors);
     const perEpoch = epochs.map((order) => counts(order, 100));
@@ -54,7 +56,7 @@ describe("repeat factors", () => {
         fc.integer({ min: 1, max: 9 }),
         (list, seed, batch) => {
           const sampling = { factors: Float64Array.from(list), parts: [{ from: 0, to: list.length, share: null }] };
-          const order = epochOrder(list.length, batch, seed, 0, sampling);
+          const order = epochOrder(list.length, { effectiveBatch: batch, seed, epoch: 0, sampling });
           expect(order.length).toBe(epochPlaces(list.length, batch, sampling));
           expect([...order].every((index) => index >= 0 && index < list.length)).toBe(true);
         },
@@ -72,12 +74,16 @@ describe("shares of datasets", () => {
   it("are those of the places of every epoch, to within one", () => {
     const sampling = samplingOf(images, 0, parts);
     for (let epoch = 0; epoch < 20; epoch++) {
-      const order = epochOrder(100, 4, 1, epoch, sampling);
+      const order = epochOrder(100, { effectiveBatch: 4, seed: 1, epoch, sampling });
       expect(order.length).toBe(100);
       expect(Math.abs(order.filter((index) => index < 80).length - 25)).toBeLessThanOrEqual(1);
     }
     // Images of a dataset with a small share come by turns: none is left out for good.
-    const seen = new Set(Array.from({ length: 60 }, (_, epoch) => [...epochOrder(100, 4, 1, epoch, sampling)]).flat());
+    const seen = new Set(
+      Array.from({ length: 60 }, (_, epoch) => [
+        ...epochOrder(100, { effectiveBatch: 4, seed: 1, epoch, sampling }),
+      ]).flat(),
+    );
     expect(seen.size).toBe(100);
   });
 

@@ -2,18 +2,27 @@
 import { Rng } from "../../support/random.js";
 import { type Sampling, sumOf } from "./repeat-factors.js";
 
+/** What the order of the images of an epoch depends on. */
+export interface EpochOrderOptions {
+  /** Images of an optimizer step. */
+  effectiveBatch: number;
+  /** The seed of the run. */
+  seed: number;
+  /** From 0. */
+  epoch: number;
+  /** How often each image comes; default null, once. */
+  sampling?: Sampling | null;
+}
+
 /**
  * Indices of the images of one epoch (`rfdetr.training.module_data`). A dataset of fewer than five effective batches
  * gives five batches drawn with replacement. Otherwise every image comes once, in random order, and the last batch is
  * filled up with images that are drawn once for the whole run. No image is dropped.
- * @param sampling how often each image comes, if not once: see {@link drawn}
+ * @param images their number
  */
 export function epochOrder(
   images: number,
-  effectiveBatch: number,
-  seed: number,
-  epoch: number,
-  sampling: Sampling | null = null,
+  { effectiveBatch, seed, epoch, sampling = null }: EpochOrderOptions,
 ): Int32Array {
   const rng = new Rng("order", seed, epoch);
   const places = epochPlaces(images, effectiveBatch, sampling);

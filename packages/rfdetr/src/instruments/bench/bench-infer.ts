@@ -34,7 +34,7 @@ export function benchInfer(options: {
   const config = resolveModel(options.model);
   const model = new RFDETRModel(config);
   if (device !== "cpu") model.to(device);
-  const predictor = new Predictor(model, config, [], precision, device);
+  const predictor = new Predictor(model, { classNames: [], precision, device });
   return scope(() => {
     const images = randn([batch, 3, config.resolution, config.resolution], { device });
     const [height, width] = [480, 640];

@@ -2,6 +2,7 @@
 import { type Html, html } from "../html/html.js";
 import type { RunRecord } from "../records/run-record.js";
 import { exponents } from "./exponents.js";
+import { faultsByPlace } from "./faults.js";
 import { controls, foreseen } from "./foreseen.js";
 import { headroomTree } from "./headroom-tree.js";
 import { inShort } from "./in-short.js";
@@ -10,7 +11,6 @@ import { memory } from "./memory.js";
 import { overallOf } from "./overall.js";
 import { precisionCost } from "./precision-cost.js";
 import { processes } from "./processes.js";
-import { stories } from "./stories.js";
 import { time } from "./time.js";
 import { updates } from "./updates.js";
 
@@ -20,7 +20,7 @@ export function numericsChapter({ numerics, config }: RunRecord): Html | null {
   const overall = overallOf(numerics);
   const parts = [
     lossScale(numerics),
-    stories(numerics, config?.data?.path ?? null),
+    faultsByPlace(numerics, config?.data?.path ?? null),
     foreseen(numerics),
     overall && headroomTree(overall, watched),
     exponents(watched),

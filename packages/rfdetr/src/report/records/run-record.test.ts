@@ -201,15 +201,15 @@ describe("steps", () => {
     expect(rollbacks).toMatchObject({ total: 1, entries: [{ to_step: 1, lr_factor: 0.5 }] });
   });
 
-  it("that were skipped one after the other are one story, with what followed", () => {
+  it("that were skipped one after the other are one fault, with what followed", () => {
     add(skippedStep(1, { scale: 4096 }), skippedStep(2, { scale: 2048 }), step(3), step(4), skippedStep(5));
     const { skippedRuns, scaleChanges } = readRun(folder).numerics;
-    const story = { fault: "gradient", bad_parameter: "head.weight", bad_module: null };
+    const fault = { fault: "gradient", bad_parameter: "head.weight", bad_module: null };
     expect(skippedRuns).toEqual({
       total: 2,
       entries: [
-        { first: 1, last: 2, steps: 2, scale: 4096, ...story, next: { step: 3, scale: 1024 } },
-        { first: 5, last: 5, steps: 1, scale: 1024, ...story, next: null },
+        { first: 1, last: 2, steps: 2, scale: 4096, ...fault, next: { step: 3, scale: 1024 } },
+        { first: 5, last: 5, steps: 1, scale: 1024, ...fault, next: null },
       ],
     });
     expect(scaleChanges.entries).toEqual([

@@ -67,12 +67,12 @@ export async function openTrainData(
       ...remarks(train, valid, { ...(detections === undefined ? {} : { detections }), maxDets: settings.evalMaxDets }),
     ],
     async *steps(epoch, from) {
-      const order = epochOrder(train.images.length, effective, seed, epoch, sampling);
+      const order = epochOrder(train.images.length, { effectiveBatch: effective, seed, epoch, sampling });
       const places = placesOf(order.length, batchSize, shard).subarray(from * microBatches * batchSize);
       const mine = places.map((place) => order[place]);
       const seedOf = (i: number) => ["image", seed, epoch, places[i]];
       let step: MicroBatch[] = [];
-      for await (const batch of loader.batches(train.images, mine, batchSize, seedOf)) {
+      for await (const batch of loader.batches(train.images, { order: mine, batchSize, seedOf })) {
         step.push(batch);
         if (step.length < microBatches) continue;
         yield step;

@@ -1,4 +1,4 @@
-// What was not finite, told in sentences: where, at which scale, and what followed.
+// What was not finite, in sentences: where, at which scale, and what followed.
 import type { OverflowReport } from "@rfdetr/amp";
 import type { RollbackRecord } from "@rfdetr/amp/records";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
@@ -8,8 +8,8 @@ import { brief, counted, grouped } from "../html/words.js";
 import type { NumericsRecord, SkippedRun } from "../records/numerics-record.js";
 import { evidence } from "./evidence.js";
 
-/** Stories that are told, faults that one lists, and files that a batch names, at most. */
-const most = { stories: 20, faults: 12, files: 8 } as const;
+/** Places that are shown, faults that each lists, and files that a batch names, at most. */
+const most = { places: 20, faults: 12, files: 8 } as const;
 
 /** A fault: skipped steps in a row, with what a second run of one of them found; either may be missing. */
 interface Fault {
@@ -18,8 +18,8 @@ interface Fault {
   report: OverflowReport | null;
 }
 
-/** Every fault of the run, those at the same place as one story. */
-export function stories(numerics: NumericsRecord, dataFolder: string | null): Html | null {
+/** Every fault of the run, those at the same place together. */
+export function faultsByPlace(numerics: NumericsRecord, dataFolder: string | null): Html | null {
   const { overflows, rollbacks, skippedRuns } = numerics;
   const faults = faultsOf(numerics);
   if (faults.length === 0 && rollbacks.total === 0) return null;
@@ -30,8 +30,8 @@ export function stories(numerics: NumericsRecord, dataFolder: string | null): Ht
   return subsection(
     "What was not finite",
     missing && html`<p>From the first and the last faults of the run, which has more.</p>`,
-    told.slice(0, most.stories).map((faults) => tell(faults, dataFolder)),
-    told.length > most.stories && html`<p>And at ${counted(told.length - most.stories, "other place")}.</p>`,
+    told.slice(0, most.places).map((faults) => tell(faults, dataFolder)),
+    told.length > most.places && html`<p>And at ${counted(told.length - most.places, "other place")}.</p>`,
     rollbacks.entries.length > 0 && returns(rollbacks.total, rollbacks.entries),
   );
 }
@@ -48,7 +48,7 @@ function faultsOf({ overflows, skippedRuns }: NumericsRecord): Fault[] {
   return [...reported, ...others].sort((a, b) => a.step - b.step);
 }
 
-/** What makes two faults the same story. */
+/** The place of a fault, as a key. */
 function placeOf({ run, report }: Fault): string {
   if (report !== null) return JSON.stringify([report.phase, report.module, report.operator]);
   return JSON.stringify(["without a report", run?.bad_module, run?.bad_module === null ? run.fault : null]);
@@ -60,7 +60,7 @@ function tell(faults: readonly Fault[], dataFolder: string | null): Html {
     faults.length === 1
       ? `Step ${grouped(step)}`
       : `${counted(faults.length, "time")} from step ${grouped(step)} to ${grouped(faults[faults.length - 1].step)}`;
-  return html`<div class="story"><h4>${when}: ${headline(run, report)}</h4>
+  return html`<div class="fault"><h4>${when}: ${headline(run, report)}</h4>
 <p>${report !== null && where(report)}${faults.length === 1 && html` ${circumstances(faults[0])}`}</p>
 ${faults.length > 1 && list(faults)}
 ${report !== null && files(report.files, dataFolder)}
