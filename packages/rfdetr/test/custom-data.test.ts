@@ -38,7 +38,7 @@ writeFileSync(
 );
 const augConfig: TrainOptions["augConfig"] = [
   { HorizontalFlip: { p: 0.5 } },
-  { Own: { module, export: "dim", p: 0.8, options: { least: 0.5 } } },
+  { Custom: { module, export: "dim", p: 0.8, options: { least: 0.5 } } },
 ];
 const settings = {
   augConfig,

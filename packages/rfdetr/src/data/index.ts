@@ -1,7 +1,7 @@
 // `rfdetr/data`: datasets in COCO and YOLO layout, images as batches, augmentation, checks. Loads no libtorch.
 export { Rng, type RngState } from "../support/random.js";
 export { type AugConfig, augment, checkAugConfig } from "./augment/config.js";
-export type { OwnAugmentation } from "./augment/own-augmentation.js";
+export type { CustomAugmentation } from "./augment/custom-augmentation.js";
 export { type AugmentPreset, augmentPresets } from "./augment/presets.js";
 export { type CheckOptions, type CheckReport, checkDataset, type Finding } from "./check/check-dataset.js";
 export type { Training } from "./check/check-kinds.js";

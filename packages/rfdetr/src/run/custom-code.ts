@@ -1,11 +1,11 @@
 // The code of a user that runs in the training thread or in the threads that load its images.
-import { ownFunctions } from "../data/augment/config.js";
-import { keyOf } from "../data/augment/own-augmentation.js";
+import { customFunctions } from "../data/augment/config.js";
+import { keyOf } from "../data/augment/custom-augmentation.js";
 import type { TrainSettings } from "../settings/settings.js";
 
 /** The augmentations of a user, in words. */
 export const customAugmentations = ({ augConfig }: Partial<Pick<TrainSettings, "augConfig">>): string[] =>
-  ownFunctions(augConfig ?? {}).map((each) => `the augmentation ${keyOf(each)}`);
+  customFunctions(augConfig ?? {}).map((each) => `the augmentation ${keyOf(each)}`);
 
 /** All code of a user in a process of a run, in words. @param rank of the process: callbacks are called on rank 0 */
 export function customCode(settings: Partial<Pick<TrainSettings, "augConfig" | "callbacks">>, rank: number): string[] {

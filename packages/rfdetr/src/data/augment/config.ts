@@ -6,7 +6,7 @@ import type { Rng } from "../../support/random.js";
 import { shown } from "../../support/shown.js";
 import { didYouMean } from "../../support/suggest.js";
 import type { Sample } from "../images/geometry.js";
-import { loadFunctions, type OwnFunction, ownKind, ownName, pathOf } from "./own-augmentation.js";
+import { type CustomFunction, customKind, customName, loadFunctions, pathOf } from "./custom-augmentation.js";
 import type { Step } from "./parameters.js";
 import { kinds } from "./transforms.js";
 
@@ -28,7 +28,7 @@ const container = z.strictObject({
 });
 
 const compiled = new WeakMap<object, Node[]>();
-const owned = new WeakMap<object, OwnFunction[]>();
+const customFunctionsOf = new WeakMap<object, CustomFunction[]>();
 
 /** Checks names and parameters. @throws DataError naming what is unknown, and what is known */
 export function checkAugConfig(config: AugConfig): void {
@@ -37,11 +37,11 @@ export function checkAugConfig(config: AugConfig): void {
 
 /**
  * Runs the augmentations one after the other, each with its own probability.
- * @throws ConfigError for an own augmentation, which `augmentWithOwn` runs
+ * @throws ConfigError for a custom augmentation, which `augmentWithCustom` runs
  */
 export function augment(sample: Sample, config: AugConfig, rng: Rng): Sample {
-  if (ownFunctions(config).length > 0)
-    throw new ConfigError(`Expected augmentations of this program but aug_config has ${ownName}`);
+  if (customFunctions(config).length > 0)
+    throw new ConfigError(`Expected augmentations of this program but aug_config has ${customName}`);
   return run(nodesOf(config), sample, rng) as Sample;
 }
 
@@ -50,8 +50,13 @@ export function augment(sample: Sample, config: AugConfig, rng: Rng): Sample {
  * @param classes number of the dataset's classes; a function that returns a label beyond them is refused
  * @throws CustomCodeError naming a function at fault
  */
-export async function augmentWithOwn(sample: Sample, config: AugConfig, rng: Rng, classes?: number): Promise<Sample> {
-  await loadFunctions(ownFunctions(config));
+export async function augmentWithCustom(
+  sample: Sample,
+  config: AugConfig,
+  rng: Rng,
+  classes?: number,
+): Promise<Sample> {
+  await loadFunctions(customFunctions(config));
   return run(nodesOf(config), sample, rng, classes);
 }
 
@@ -64,15 +69,15 @@ function run(nodes: readonly Node[], sample: Sample, rng: Rng, classes?: number)
 }
 
 /** The functions of modules that a configuration names. */
-export function ownFunctions(config: AugConfig): OwnFunction[] {
-  const known = owned.get(config);
+export function customFunctions(config: AugConfig): CustomFunction[] {
+  const known = customFunctionsOf.get(config);
   if (known !== undefined) return known;
-  const found: OwnFunction[] = [];
+  const found: CustomFunction[] = [];
   mapModules(config, (module, entry) => {
     found.push({ module: pathOf(module), export: typeof entry.export === "string" ? entry.export : "default" });
     return module;
   });
-  owned.set(config, found);
+  customFunctionsOf.set(config, found);
   return found;
 }
 
@@ -89,7 +94,7 @@ function mapModules(part: unknown, map: (module: string, entry: Entry) => string
   if (typeof part !== "object" || part === null) return part;
   return Object.fromEntries(
     Object.entries(part as Entry).map(([name, value]) => {
-      const entry = (name === ownName ? value : null) as Entry | null;
+      const entry = (name === customName ? value : null) as Entry | null;
       if (typeof entry?.module !== "string") return [name, mapModules(value, map)];
       return [name, { ...entry, module: map(entry.module, entry) }];
     }),
@@ -119,9 +124,9 @@ function listOf(entries: readonly unknown[]): Node[] {
 }
 
 function nodeOf(name: string, given: unknown): Node {
-  const kind = name === ownName ? ownKind : kinds[name];
+  const kind = name === customName ? customKind : kinds[name];
   if (kind === undefined) {
-    const known = [...Object.keys(kinds), ...containers, ownName];
+    const known = [...Object.keys(kinds), ...containers, customName];
     throw new DataError(
       `Expected one of ${known.join(", ")} in aug_config but received ${name}${didYouMean(name, known)}`,
     );

@@ -14,8 +14,8 @@ import {
   oneOf,
 } from "../../support/options.js";
 import { Rng } from "../../support/random.js";
-import { checkAugConfig, ownFunctions } from "../augment/config.js";
-import { keyOf } from "../augment/own-augmentation.js";
+import { checkAugConfig, customFunctions } from "../augment/config.js";
+import { keyOf } from "../augment/custom-augmentation.js";
 import type { DatasetImage } from "../formats/dataset.js";
 import type { Target } from "../target.js";
 import { createBudget } from "./memory-budget.js";
@@ -151,7 +151,7 @@ export class DataLoader {
     const script = workerPath(import.meta.url, "loader-worker.js");
     const { recipe, workers } = options;
     const shares: Shares = { budget: createBudget(decodingLimit), garbage: garbageLimit / workers };
-    const guests = ownFunctions(recipe.augment).map((own) => `the augmentation ${keyOf(own)}`);
+    const guests = customFunctions(recipe.augment).map((own) => `the augmentation ${keyOf(own)}`);
     this.#pool =
       script === null || workers === 0
         ? null

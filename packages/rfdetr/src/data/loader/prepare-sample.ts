@@ -2,7 +2,7 @@
 
 import { checkMemory } from "../../support/machine/memory-error.js";
 import { Rng } from "../../support/random.js";
-import { type AugConfig, augmentWithOwn } from "../augment/config.js";
+import { type AugConfig, augmentWithCustom } from "../augment/config.js";
 import { decodeImage, type Pixels } from "../images/decode.js";
 import { resize, type Sample, scaleJitter } from "../images/geometry.js";
 import { readImageHeader } from "../images/image-header.js";
@@ -17,7 +17,7 @@ export interface Recipe {
   scaleJitter: boolean;
   /** What happens to training images after the resize. */
   augment: AugConfig;
-  /** Number of the dataset's classes: an own augmentation that returns a label beyond them is refused. */
+  /** Number of the dataset's classes: a custom augmentation that returns a label beyond them is refused. */
   classes?: number;
 }
 
@@ -123,7 +123,7 @@ async function transform(job: Job, recipe: Recipe, decoded: Pixels): Promise<Pre
   if (recipe.training) {
     const rng = new Rng(...job.seed);
     const square = recipe.scaleJitter ? scaleJitter(whole, side, rng) : resize(whole, side, side);
-    sample = await augmentWithOwn(square, recipe.augment, rng, recipe.classes);
+    sample = await augmentWithCustom(square, recipe.augment, rng, recipe.classes);
   } else sample = resize(whole, side, side);
   const fractions = new Float32Array(sample.boxes.length);
   for (let i = 0; i < fractions.length; i += 4) {

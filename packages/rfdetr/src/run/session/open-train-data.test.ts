@@ -39,7 +39,7 @@ describe("openTrainData", () => {
 
   it.each([
     ["one dataset", false],
-    ["several, with shares, balanced classes and an own augmentation", true],
+    ["several, with shares, balanced classes and a custom augmentation", true],
   ])("gives the processes of a run the micro-batches and batches of one that makes all of them: %s", async (_, all) => {
     const folder = mkdtempSync(join(tmpdir(), "data-"));
     const datasetDir = join(folder, "set");
@@ -55,7 +55,7 @@ describe("openTrainData", () => {
       writeFileSync(options.datasetDir, JSON.stringify({ datasets }));
       const module = join(folder, "dim.mjs");
       writeFileSync(module, "export default (s, rng) => ({ ...s, data: s.data.map((v) => v * rng.next()) });");
-      Object.assign(options, { augConfig: { Own: { module } }, classBalancedSampling: 0.8, classWeights: 0.5 });
+      Object.assign(options, { augConfig: { Custom: { module } }, classBalancedSampling: 0.8, classWeights: 0.5 });
     }
     const settings = resolveSettings(options) as ReadySettings;
     const read = async (rank: number, size: number) => {

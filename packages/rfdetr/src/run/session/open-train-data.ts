@@ -1,6 +1,6 @@
 // Opens the data of a run: loaders for training, validation and test.
-import { ownFunctions } from "../../data/augment/config.js";
-import { hashModules } from "../../data/augment/own-augmentation.js";
+import { customFunctions } from "../../data/augment/config.js";
+import { hashModules } from "../../data/augment/custom-augmentation.js";
 import {
   augmentPresets,
   DataLoader,
@@ -35,7 +35,7 @@ export async function openTrainData(
   const microBatches = microBatchesOf(settings) / shard.size;
   const { sampling, ...plan } = planEpochs(train, settings);
   const augment = settings.augConfig ?? augmentPresets[settings.augment];
-  const modules = hashModules(ownFunctions(augment));
+  const modules = hashModules(customFunctions(augment));
   const leftOut = new Set<string>();
   const onWarning = (message: string): void => void leftOut.add(message);
   const loader = new DataLoader({

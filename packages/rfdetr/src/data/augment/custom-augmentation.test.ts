@@ -8,14 +8,14 @@ import type { Sample } from "../images/geometry.js";
 import {
   type AugConfig,
   augment,
-  augmentWithOwn,
+  augmentWithCustom,
   checkAugConfig,
-  ownFunctions,
+  customFunctions,
   withAbsoluteModules,
 } from "./config.js";
-import { hashModules } from "./own-augmentation.js";
+import { hashModules } from "./custom-augmentation.js";
 
-const module = join(mkdtempSync(join(tmpdir(), "own-augmentation-")), "own.mjs");
+const module = join(mkdtempSync(join(tmpdir(), "custom-augmentation-")), "own.mjs");
 writeFileSync(
   module,
   `let calls = 0;
@@ -42,7 +42,7 @@ writeFileSync(
   export const number = 7;
   `,
 );
-const own = (name: string, more: object = {}): AugConfig => ({ Own: { module, export: name, ...more } });
+const own = (name: string, more: object = {}): AugConfig => ({ Custom: { module, export: name, ...more } });
 const sample: Sample = {
   data: Uint8Array.from({ length: 8 * 6 * 3 }, (_, i) => i),
   width: 8,
@@ -51,7 +51,7 @@ const sample: Sample = {
   labels: Int32Array.of(2),
 };
 
-describe("an own augmentation", () => {
+describe("a custom augmentation", () => {
   it("is a function of a module, with options, a seeded generator and a copy of the image", async () => {
     const config = [
       { HorizontalFlip: { p: 0.5 } },
@@ -59,28 +59,28 @@ describe("an own augmentation", () => {
     ] as AugConfig;
     checkAugConfig(config);
     const before = structuredClone(sample);
-    const made = await augmentWithOwn(sample, config, new Rng(7));
+    const made = await augmentWithCustom(sample, config, new Rng(7));
     expect(made).not.toEqual(sample);
-    expect(await augmentWithOwn(sample, config, new Rng(7))).toEqual(made);
-    expect(await augmentWithOwn(sample, config, new Rng(8))).not.toEqual(made);
+    expect(await augmentWithCustom(sample, config, new Rng(7))).toEqual(made);
+    expect(await augmentWithCustom(sample, config, new Rng(8))).not.toEqual(made);
     expect(sample).toEqual(before);
     // The first call of a thread is made twice, and draws once.
     const [first, second] = [new Rng(1), new Rng(1)];
-    for (const rng of [first, second]) await augmentWithOwn(sample, own("default"), rng);
+    for (const rng of [first, second]) await augmentWithCustom(sample, own("default"), rng);
     expect(first.state()).toEqual(second.state());
   });
 
   it("is found in containers, by path or URL, and named by an absolute path and the hash of its module", () => {
     const { href } = pathToFileURL(module);
-    const config = { OneOf: { transforms: [{ Own: { module: href } }, own("dim")] } } as AugConfig;
+    const config = { OneOf: { transforms: [{ Custom: { module: href } }, own("dim")] } } as AugConfig;
     checkAugConfig(config);
     const absolute = withAbsoluteModules(config);
-    expect(absolute).toEqual({ OneOf: { transforms: [{ Own: { module } }, own("dim")] } });
-    expect(ownFunctions(absolute)).toEqual([
+    expect(absolute).toEqual({ OneOf: { transforms: [{ Custom: { module } }, own("dim")] } });
+    expect(customFunctions(absolute)).toEqual([
       { module, export: "default" },
       { module, export: "dim" },
     ]);
-    expect(hashModules(ownFunctions(absolute))).toEqual({ [module]: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    expect(hashModules(customFunctions(absolute))).toEqual({ [module]: expect.stringMatching(/^[0-9a-f]{64}$/) });
     expect(() => hashModules([{ module: "/no/such.mjs", export: "dim" }])).toThrow(
       "Expected a module of augmentations but /no/such.mjs does not exist",
     );
@@ -90,9 +90,9 @@ describe("an own augmentation", () => {
     expect(() => hashModules([{ module: compiled, export: "dim" }])).toThrow(
       `Expected a module of augmentations but ${compiled} does not exist: compile ${source}`,
     );
-    expect(() => augment(sample, config, new Rng(1))).toThrow("but aug_config has Own");
-    expect(() => checkAugConfig({ Own: { modul: "x" } })).toThrow(/for Own/);
-    expect(ownFunctions({ HorizontalFlip: { p: 1 } })).toEqual([]);
+    expect(() => augment(sample, config, new Rng(1))).toThrow("but aug_config has Custom");
+    expect(() => checkAugConfig({ Custom: { modul: "x" } })).toThrow(/for Custom/);
+    expect(customFunctions({ HorizontalFlip: { p: 1 } })).toEqual([]);
   });
 
   it.each([
@@ -108,7 +108,7 @@ describe("an own augmentation", () => {
     ["number", `Expected a function number in ${module}`],
     ["missing", `Expected a function missing in ${module}`],
   ])("is refused where %s", async (name, message) => {
-    await expect(augmentWithOwn(sample, own(name), new Rng(1))).rejects.toMatchObject({
+    await expect(augmentWithCustom(sample, own(name), new Rng(1))).rejects.toMatchObject({
       code: "ERR_CUSTOM_CODE",
       message: expect.stringContaining(message),
     });
@@ -116,7 +116,7 @@ describe("an own augmentation", () => {
 
   it("is refused for a label that is no class of the dataset, with its file and what it returned", async () => {
     const config = { Sequential: { transforms: [own("beyond")] } } as AugConfig;
-    const labels = async (classes?: number) => (await augmentWithOwn(sample, config, new Rng(1), classes)).labels;
+    const labels = async (classes?: number) => (await augmentWithCustom(sample, config, new Rng(1), classes)).labels;
     await expect(labels(3)).rejects.toThrow(
       `Expected labels of 0 or more and below 3, the number of classes, from the augmentation beyond of ${module} but received 3`,
     );
@@ -124,8 +124,8 @@ describe("an own augmentation", () => {
   });
 
   it("is refused where its module does not load", async () => {
-    const config = { Own: { module: "/no/such.mjs" } };
-    await expect(augmentWithOwn(sample, config, new Rng(1))).rejects.toThrow(
+    const config = { Custom: { module: "/no/such.mjs" } };
+    await expect(augmentWithCustom(sample, config, new Rng(1))).rejects.toThrow(
       /^Expected a module with the augmentation default but \/no\/such.mjs does not load/,
     );
   });

@@ -1,4 +1,4 @@
-// Augmentations that a program brings: functions of a module, which each thread that loads images imports by itself.
+// Custom augmentations: functions of a module, which each thread that loads images imports by itself.
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -18,40 +18,40 @@ import { type Kind, kind } from "./parameters.js";
  * `rng`, so that a run that is continued sees the same images: the first call of each thread is made twice, and both
  * must agree.
  * @example
- * export const dim: OwnAugmentation<{ least: number }> = (sample, rng, { least }) => {
+ * export const dim: CustomAugmentation<{ least: number }> = (sample, rng, { least }) => {
  *   const light = rng.uniform(least, 1);
  *   return { ...sample, data: sample.data.map((value) => value * light) };
  * };
  */
-export type OwnAugmentation<Options = unknown> = (
+export type CustomAugmentation<Options = unknown> = (
   sample: Sample,
   rng: Rng,
   options: Options,
 ) => Sample | Promise<Sample>;
 
 /** A function of a module. */
-export interface OwnFunction {
+export interface CustomFunction {
   /** Absolute path. */
   module: string;
   export: string;
 }
 
 /** The name of the augmentation in `aug_config`. */
-export const ownName = "Own";
+export const customName = "Custom";
 
-const loaded = new Map<string, OwnAugmentation>();
+const loaded = new Map<string, CustomAugmentation>();
 /** Functions that gave the same for the same in this thread. */
 const repeatable = new Set<string>();
 /** A function in messages. */
-export const keyOf = ({ module, export: name }: OwnFunction): string => `${name} of ${module}`;
+export const keyOf = ({ module, export: name }: CustomFunction): string => `${name} of ${module}`;
 
-/** `{ Own: { module, export, p, options } }` */
-export const ownKind: Kind = kind(
+/** `{ Custom: { module, export, p, options } }` */
+export const customKind: Kind = kind(
   1,
   { module: z.string().min(1), export: z.string().min(1).default("default"), options: z.json().optional() },
   (given) => {
-    const own = { module: pathOf(given.module), export: given.export };
-    return (sample, rng, classes) => apply(own, { sample, rng, options: given.options, classes: classes ?? null });
+    const custom = { module: pathOf(given.module), export: given.export };
+    return (sample, rng, classes) => apply(custom, { sample, rng, options: given.options, classes: classes ?? null });
   },
 );
 
@@ -61,10 +61,10 @@ export const pathOf = (module: string): string => resolve(/^file:/i.test(module)
 /**
  * Imports the functions, so that they can be applied. @throws CustomCodeError naming one that is not there
  */
-export async function loadFunctions(functions: readonly OwnFunction[]): Promise<void> {
-  for (const own of functions) {
-    if (loaded.has(keyOf(own))) continue;
-    const { module, export: name } = own;
+export async function loadFunctions(functions: readonly CustomFunction[]): Promise<void> {
+  for (const custom of functions) {
+    if (loaded.has(keyOf(custom))) continue;
+    const { module, export: name } = custom;
     let found: Record<string, unknown>;
     try {
       found = await import(pathToFileURL(module).href);
@@ -81,7 +81,7 @@ export async function loadFunctions(functions: readonly OwnFunction[]): Promise<
       throw new CustomCodeError(
         `Expected a function ${name} in ${module} but it exports ${Object.keys(found).join(", ") || "nothing"}`,
       );
-    loaded.set(keyOf(own), made as OwnAugmentation);
+    loaded.set(keyOf(custom), made as CustomAugmentation);
   }
 }
 
@@ -89,7 +89,7 @@ export async function loadFunctions(functions: readonly OwnFunction[]): Promise<
  * SHA-256 of the file of each module, by its path. What a module imports in turn is not in it.
  * @throws CustomCodeError
  */
-export function hashModules(functions: readonly OwnFunction[]): Record<string, string> {
+export function hashModules(functions: readonly CustomFunction[]): Record<string, string> {
   return Object.fromEntries(
     functions.map(({ module }) => {
       if (!existsSync(module)) {
@@ -110,8 +110,8 @@ interface Call {
   classes: number | null;
 }
 
-function apply(own: OwnFunction, { sample, rng, options, classes }: Call): Sample | Promise<Sample> {
-  const key = keyOf(own);
+function apply(custom: CustomFunction, { sample, rng, options, classes }: Call): Sample | Promise<Sample> {
+  const key = keyOf(custom);
   const run = loaded.get(key);
   if (run === undefined) throw new InternalError(`Expected the augmentation ${key} to be loaded`);
   const call = (): Sample | Promise<Sample> => {
