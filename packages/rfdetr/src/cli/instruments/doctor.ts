@@ -1,5 +1,5 @@
 // `rfdetr doctor`
-import type { Overrides, ResolvedPrecision } from "@rfdetr/amp";
+import type { CastMap, Overrides, Precision, ResolvedPrecision } from "@rfdetr/amp";
 import type { Command } from "commander";
 import { counted } from "../../support/format.js";
 import { busyness, machineLine } from "../../support/machine/machine.js";
@@ -143,18 +143,9 @@ async function measure(
   if (flags.casts) {
     const lower = precision === "32-true" ? "bf16-mixed" : precision;
     const casts = castsOf(subject, lower, overrides);
-    const { variant, resolution } = subject.model.config;
-    console.result();
-    console.sentence(
-      `casts of a training step in ${lower}: ${variant} on ${counted(batch, "image")} of ${resolution} px`,
-    );
-    console.result(`\n${casts.tree()}\n\n${casts.table()}`);
-    if (console.json)
-      console.data({
-        ...about,
-        precision: lower,
-        casts: { operators: casts.rows, casts: casts.casts, total: casts.total },
-      });
+    showCasts(console, casts, { lower, batch, ...subject.model.config });
+    const { rows: operators, casts: made, total } = casts;
+    if (console.json) console.data({ ...about, precision: lower, casts: { operators, casts: made, total } });
     return;
   }
   const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
@@ -188,4 +179,17 @@ async function measure(
     const measured = { recommended, default: byDefault, precisions, exact, moments, memory: prices, evaluation };
     console.data({ ...about, features, ...peaks, ...measured });
   }
+}
+
+/** Prints which operators ran in which dtypes. */
+function showCasts(
+  console: Console,
+  casts: CastMap,
+  { lower, batch, variant, resolution }: { lower: Precision; batch: number; variant: string; resolution: number },
+): void {
+  console.result();
+  console.sentence(
+    `casts of a training step in ${lower}: ${variant} on ${counted(batch, "image")} of ${resolution} px`,
+  );
+  console.result(`\n${casts.tree()}\n\n${casts.table()}`);
 }

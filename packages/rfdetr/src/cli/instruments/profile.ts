@@ -2,7 +2,9 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
+import type { ProfileFigures } from "../../instruments/profile.js";
 import { UsageError } from "../../support/errors.js";
+import type { Console } from "../console/console.js";
 import {
   consoleOf,
   exit,
@@ -86,28 +88,9 @@ async function run(flags: ProfileFlags): Promise<number> {
     progress: (what) => console.live(what),
   });
   console.end();
-
   const figures = profileFigures(taken);
-  const { milliseconds } = taken;
+  sayWhatWasProfiled(console, figures);
   const report = await import("./profile-report.js");
-  const share = (milliseconds.recorded / milliseconds.plain.median - 1) * 100;
-  console.sentence(
-    `${console.bold(`${figures.model} ${figures.what}, ${precision}`)}: batch ${figures.batch} at ${figures.resolution} px on ${device}, ${figures.threads} threads`,
-  );
-  const [recorded, plain] = [milliseconds.recorded, milliseconds.plain.median].map((value) => `${value.toFixed(1)} ms`);
-  const overhead = `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %`;
-  const events = Math.round(figures.events / steps);
-  console.sentence(
-    `a step takes ${recorded} while it is profiled, ${plain} otherwise (${overhead}); ${events} events per step`,
-  );
-  if (device !== "cpu")
-    console.warning(
-      `operators on ${device} run on after their calls return: the times are those of the calls, including waits for results`,
-    );
-  if (figures.dropped > 0)
-    console.warning(
-      `${figures.dropped} events at the end were dropped because the buffer was full: record fewer steps`,
-    );
   for (const table of [
     report.phaseTable(figures.phases),
     report.operatorTable(figures.operators, top),
@@ -127,6 +110,42 @@ async function run(flags: ProfileFlags): Promise<number> {
   }
   if (console.json) console.data(figures);
   return exit.done;
+}
+
+/** Says what was profiled, how long a step takes, and what to know about the times. */
+function sayWhatWasProfiled(
+  console: Console,
+  {
+    model,
+    what,
+    precision,
+    batch,
+    resolution,
+    device,
+    threads,
+    steps,
+    step_ms: milliseconds,
+    ...figures
+  }: ProfileFigures,
+): void {
+  const share = (milliseconds.recorded / milliseconds.plain.median - 1) * 100;
+  console.sentence(
+    `${console.bold(`${model} ${what}, ${precision}`)}: batch ${batch} at ${resolution} px on ${device}, ${threads} threads`,
+  );
+  const [recorded, plain] = [milliseconds.recorded, milliseconds.plain.median].map((value) => `${value.toFixed(1)} ms`);
+  const overhead = `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %`;
+  const events = Math.round(figures.events / steps);
+  console.sentence(
+    `a step takes ${recorded} while it is profiled, ${plain} otherwise (${overhead}); ${events} events per step`,
+  );
+  if (device !== "cpu")
+    console.warning(
+      `operators on ${device} run on after their calls return: the times are those of the calls, including waits for results`,
+    );
+  if (figures.dropped > 0)
+    console.warning(
+      `${figures.dropped} events at the end were dropped because the buffer was full: record fewer steps`,
+    );
 }
 
 /** Checked up front, because the steps take time. @throws RfdetrError unless a file can stand there. */

@@ -61,13 +61,44 @@ export function watchedSteps(
   has: { generation: number; count: number; records: number },
   names: NamedImages,
 ): WatchedSteps {
-  const { watched, latest, header, overflows, rollbacks, controls } = record.numerics;
+  const { watched, latest, header } = record.numerics;
   const records = watched.reduce((sum, span) => sum + span.records, 0);
   const isKnown = generation === has.generation && records === has.records;
   const from = isKnown ? watched.length : firstLacking(generation, watched.length, has);
   const spans = watched.slice(from);
   const paths = new Set(spans.flatMap(({ forward, gradient }) => [...forward, ...gradient].map(({ path }) => path)));
   const [forward, gradient] = [bySpan(spans, "forward"), bySpan(spans, "gradient")];
+  return {
+    generation,
+    records,
+    from,
+    steps: spans.map(({ last }) => last),
+    scale: spans.map(({ scale }) => scale),
+    modules: [...paths].map((path) => ({ path, forward: seriesOf(forward, path), gradient: seriesOf(gradient, path) })),
+    faults: faultsOf(record.numerics, names),
+    forecasts: (latest?.forecasts ?? []).map(({ path, side, dtype, headroom, bits_per_step, steps, basis }) => ({
+      path,
+      side,
+      dtype,
+      headroom,
+      bitsPerStep: bits_per_step,
+      steps,
+      basis: { first: basis.first, records: basis.records },
+    })),
+    header:
+      header === null
+        ? null
+        : {
+            precision: String(header.precision),
+            reason: String(header.reason ?? ""),
+            overrides: header.overrides ?? {},
+            interval: Number(header.monitor_interval ?? 0),
+          },
+  };
+}
+
+/** What happened to the numerics of a run, in the order of the steps: overflows, rollbacks and commands. */
+function faultsOf({ overflows, rollbacks, controls }: Reading["record"]["numerics"], names: NamedImages): Fault[] {
   const faults: Fault[] = [
     ...overflows.entries.map(({ step, module, operator, phase, scale, files, advice }) => ({
       kind: "overflow" as const,
@@ -94,33 +125,7 @@ export function watchedSteps(
       ],
     })),
   ];
-  return {
-    generation,
-    records,
-    from,
-    steps: spans.map(({ last }) => last),
-    scale: spans.map(({ scale }) => scale),
-    modules: [...paths].map((path) => ({ path, forward: seriesOf(forward, path), gradient: seriesOf(gradient, path) })),
-    faults: faults.sort((a, b) => a.step - b.step),
-    forecasts: (latest?.forecasts ?? []).map(({ path, side, dtype, headroom, bits_per_step, steps, basis }) => ({
-      path,
-      side,
-      dtype,
-      headroom,
-      bitsPerStep: bits_per_step,
-      steps,
-      basis: { first: basis.first, records: basis.records },
-    })),
-    header:
-      header === null
-        ? null
-        : {
-            precision: String(header.precision),
-            reason: String(header.reason ?? ""),
-            overrides: header.overrides ?? {},
-            interval: Number(header.monitor_interval ?? 0),
-          },
-  };
+  return faults.sort((a, b) => a.step - b.step);
 }
 
 const nothing = { module: null, operator: null, phase: null, scale: null, images: [] };

@@ -28,7 +28,7 @@ const container = z.strictObject({
 });
 
 const compiled = new WeakMap<object, Node[]>();
-const customFunctionsOf = new WeakMap<object, CustomFunction[]>();
+const knownFunctions = new WeakMap<object, CustomFunction[]>();
 
 /** Checks names and parameters. @throws DataError naming what is unknown, and what is known */
 export function checkAugConfig(config: AugConfig): void {
@@ -70,14 +70,14 @@ function run(nodes: readonly Node[], sample: Sample, rng: Rng, classes?: number)
 
 /** The functions of modules that a configuration names. */
 export function customFunctions(config: AugConfig): CustomFunction[] {
-  const known = customFunctionsOf.get(config);
+  const known = knownFunctions.get(config);
   if (known !== undefined) return known;
   const found: CustomFunction[] = [];
   mapModules(config, (module, entry) => {
     found.push({ module: pathOf(module), export: typeof entry.export === "string" ? entry.export : "default" });
     return module;
   });
-  customFunctionsOf.set(config, found);
+  knownFunctions.set(config, found);
   return found;
 }
 
