@@ -152,7 +152,7 @@ class Sources {
   ): Listing {
     if (source.layout === "yolo") {
       const content = this.#yoloContent(source.yolo);
-      const listing = listYolo(source, split, content, labelsByName(classes, content.names), header);
+      const listing = listYolo(source, split, { ...content, classOf: labelsByName(classes, content.names) }, header);
       // What is odd about the file is said with the first split that it names.
       const file = source.yolo.path;
       for (const message of content.remarks.splice(0))

@@ -16,18 +16,16 @@ type YoloSource = Extract<SplitSource, { layout: "yolo" }>;
 
 /**
  * Lists a split.
- * @param classOf class of each number in the label files, or −1
+ * @param content.classOf class of each number in the label files, or −1
  * @throws DataError if what the file names is not there; SystemError if a folder cannot be read
  */
 export function listYolo(
   source: YoloSource,
   split: Split,
-  content: YoloContent,
-  classOf: readonly number[],
+  { names, keypointNumbers, classOf }: YoloContent & { classOf: readonly number[] },
   headerOptions: HeaderOptions,
 ): Listing {
   if (source.lost !== null) throw new DataError(source.lost);
-  const { names, keypointNumbers } = content;
   const problems: Problem[] = [];
   const images: ListedImage[] = [];
   const used = new Set<number>();
@@ -37,22 +35,10 @@ export function listYolo(
     source.yolo.root,
     paths.map(({ file }) => file),
   );
-  for (const [i, { name, file, missing }] of paths.entries()) {
-    const bare: ListedImage = {
-      id: i,
-      name,
-      file,
-      size: null,
-      boxes: [],
-      annotations: 0,
-      header: null,
-      fault: missing === null ? null : { kind: "missing", reason: missing },
-      orientation: 1,
-      entry: null,
-    };
-    const image = withHeader(bare, headerOptions);
+  for (const [id, where] of paths.entries()) {
+    const image = withHeader(withoutLabels(id, where), headerOptions);
     images.push(image);
-    const { path, text } = labels.of(file, problems);
+    const { path, text } = labels.of(where.file, problems);
     if (text === null) continue;
     const { lines, faults } = readLabelText(text, names.length, keypointNumbers);
     for (const { label } of [...lines, ...faults]) if (label !== undefined) used.add(label);
@@ -62,19 +48,11 @@ export function listYolo(
     const { width, height } = frameOf(image);
     for (const { line, label, box, stated } of lines) {
       const [x, y, w, h] = box;
-      const pixels: ListedImage["boxes"][number]["box"] = [x * width, y * height, w * width, h * height];
-      const category = `${label} (${names[label]})`;
       image.boxes.push({
-        id: line,
-        file: path,
-        image,
-        label: classOf[label],
-        category,
-        box: pixels,
-        stated,
-        area: null,
-        crowd: false,
-        entry: null,
+        ...{ id: line, file: path, image, stated },
+        ...{ label: classOf[label], category: `${label} (${names[label]})` },
+        box: [x * width, y * height, w * width, h * height],
+        ...{ area: null, crowd: false, entry: null },
       });
     }
   }
@@ -88,6 +66,12 @@ export function listYolo(
     });
   const folders = [...new Set([...source.folders, ...labels.searched()])];
   return { layout: "yolo", split, source: source.yolo.path, folders, images, annotations, problems, rest: null };
+}
+
+function withoutLabels(id: number, { name, file, missing }: ImagePath): ListedImage {
+  const fault = missing === null ? null : ({ kind: "missing", reason: missing } as const);
+  const unread = { size: null, boxes: [], annotations: 0, header: null, orientation: 1, entry: null };
+  return { id, name, file, fault, ...unread };
 }
 
 function problemOf({ check, line, reason }: LabelFault, path: string): Problem {

@@ -153,7 +153,7 @@ async function withBatch(
   return { settings: { ...settings, ...chosen }, reason };
 }
 
-interface Ingredients {
+interface SessionParts {
   settings: ReadySettings;
   resumed: ResumedRun | null;
   seed: number;
@@ -170,8 +170,8 @@ interface Ingredients {
   waits: Waits;
 }
 
-function assemble(ingredients: Ingredients): Session {
-  const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data, team } = ingredients;
+function assemble(parts: SessionParts): Session {
+  const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data, team } = parts;
   const { note, ...precision } = chosen;
   const progress = resumed?.progress ?? initialProgress();
   checkPrecisionChanges(model, settings);
@@ -196,14 +196,14 @@ function assemble(ingredients: Ingredients): Session {
     ...precision,
     precisionNote: note,
     progress,
-    waits: ingredients.waits,
-    callbacks: ingredients.callbacks?.runner ?? null,
-    callbacksHash: ingredients.callbacks?.sha256 ?? null,
+    waits: parts.waits,
+    callbacks: parts.callbacks?.runner ?? null,
+    callbacksHash: parts.callbacks?.sha256 ?? null,
     resumed: resumed !== null,
     started: resumed === null ? new Date().toISOString() : (resumed.config.started ?? null),
     notes,
     warnings: [...data.warnings, ...obsolete(settings)],
-    classRows: ingredients.classRows,
+    classRows: parts.classRows,
   };
 }
 
