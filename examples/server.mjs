@@ -2,6 +2,7 @@
 // @ts-check
 // Detection as an HTTP service with hono: node examples/server.mjs runs/nano/weights/best.safetensors 8080
 //   curl --data-binary @bird.jpg 'http://127.0.0.1:8080/detect?threshold=0.4'
+import net from "node:net";
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -17,8 +18,11 @@ let isClosing = false;
 
 app.use(async (context, next) => {
   await next();
-  // A client that keeps its connection would hold up the end.
-  if (isClosing) context.header("connection", "close");
+  if (!isClosing) return;
+  // The answer would be lost with what is unread when the connection closes.
+  const { body } = context.req.raw;
+  if (body !== null && !body.locked) await body.pipeTo(new WritableStream());
+  context.header("connection", "close");
 });
 
 app.get("/health", (context) =>
@@ -26,9 +30,9 @@ app.get("/health", (context) =>
 );
 
 app.post("/detect", async (context, next) => {
-  if (isClosing || waiting >= Number(most)) {
+  if (waiting >= Number(most)) {
     context.header("retry-after", "1");
-    return context.json({ error: isClosing ? "The server is closing" : `${waiting} images wait already` }, 503);
+    return context.json({ error: `${waiting} images wait already` }, 503);
   }
   waiting++;
   try {
@@ -57,13 +61,17 @@ app.onError((error, context) => {
   return context.json({ error: "The server failed" }, 500);
 });
 
-const server = serve({ fetch: app.fetch, hostname: "127.0.0.1", port: Number(port) }, (address) =>
-  console.log(`http://127.0.0.1:${address.port}`),
+const options = { fetch: app.fetch, hostname: "127.0.0.1", port: Number(port) };
+const server = /** @type {import("node:http").Server} */ (
+  serve(options, (address) => console.log(`http://127.0.0.1:${address.port}`))
 );
-// What has begun is answered, for ten seconds at most.
+// What arrives is answered, for ten seconds at most. No connection is accepted any more, and an answer closes its own;
+// those that clients keep without a request close a second later, since a request may be on its way on them.
 for (const signal of ["SIGINT", "SIGTERM"])
   process.once(signal, () => {
     isClosing = true;
-    server.close(() => detector.dispose().then(() => process.exit()));
+    // The close() of an HTTP server would close those at once.
+    net.Server.prototype.close.call(server, () => detector.dispose().then(() => process.exit()));
+    setTimeout(() => server.closeIdleConnections(), 1000).unref();
     setTimeout(() => process.exit(1), 10_000).unref();
   });

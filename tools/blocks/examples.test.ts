@@ -127,6 +127,21 @@ describe("the examples", () => {
     await until(1);
 
     const answered = once(last, "response");
+    // Clients that keep their connections, and send on them until nobody listens any more.
+    const agent = new http.Agent({ keepAlive: true });
+    const outcomes = new Set<unknown>();
+    const ask = () =>
+      new Promise((resolve) => {
+        const request = http.request(address, { method: "POST", agent });
+        request.on("response", (response) => response.resume().on("end", () => resolve(response.statusCode)));
+        request.on("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+        request.end(readFileSync(picture));
+      });
+    const client = async () => {
+      for (let outcome: unknown = 200; outcome === 200; outcomes.add(outcome)) outcome = await ask();
+    };
+    const clients = Array.from({ length: 4 }, client);
+    while (!outcomes.has(200)) await wait(1);
     const over = ended(child);
     const isOpen = () =>
       fetch(`${line}/health`).then(
@@ -137,6 +152,8 @@ describe("the examples", () => {
     last.end(readFileSync(picture).subarray(300));
     const [{ statusCode }] = await answered;
     expect([statusCode, await over]).toEqual([200, 0]);
+    await Promise.all(clients);
+    expect([...outcomes]).toEqual([200, "ECONNREFUSED"]);
     await expect(post(readFileSync(picture))).rejects.toThrow();
   });
 
