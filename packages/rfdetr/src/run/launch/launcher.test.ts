@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -18,12 +18,13 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /**
  * A rank that trains nothing: `body` may use `rank`, `place`, `request`, `tell(message)` and `stopped`, the promise of
  * a request to stop.
+ * @param farewell milliseconds after which those that are left are killed; by default never, however slow the machine is
  */
-function rank(name: string, body: string): RankProgram {
+function rank(name: string, body: string, farewell = 1e6): RankProgram {
   const script = join(folder, `${name}.mjs`);
   writeFileSync(
     script,
-    `import { writeFileSync, appendFileSync } from "node:fs";
+    `import { appendFileSync, existsSync, writeFileSync } from "node:fs";
      const tell = (message) => new Promise((told) => process.send(message, told));
      const error = { name: "Error", family: "rfdetr" };
      const failure = (code, message, more = {}) => tell({ failure: { ...error, code, message, ...more } });
@@ -41,15 +42,17 @@ function rank(name: string, body: string): RankProgram {
        process.exit(0);
      });`,
   );
-  return { script, farewell: 300 };
+  return { script, farewell };
 }
 
-/** The processes that ran a program. */
-const pids = (name: string): number[] =>
-  readFileSync(join(folder, name), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => Number(line.split(" ")[1]));
+/** The processes that ran a program: rank and number. */
+const processes = (name: string): (readonly [rank: number, pid: number])[] => {
+  const file = join(folder, name);
+  const lines = existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+  return lines.map((line) => line.split(" ").map(Number) as [number, number]);
+};
+/** The ranks of those that run. */
+const running = (name: string): number[] => processes(name).flatMap(([rank, pid]) => (isAlive(pid) ? [rank] : []));
 
 function isAlive(pid: number): boolean {
   try {
@@ -92,12 +95,14 @@ describe("the processes of a run", () => {
       rank(
         "socket",
         `const net = await import("node:net");
-         if (rank === 0) await new Promise((ready) => net.createServer((client) => client.end("store")).listen({ fd: place.storeFd }, ready));
+         let served = 0;
+         if (rank === 0) await new Promise((done) => net.createServer((client) => {
+           client.end("store", () => ++served === 2 && done());
+         }).listen({ fd: place.storeFd }));
          else await new Promise((done) => net.connect(place.port, place.address).on("data", async (data) => {
            await tell({ event: { type: "note", message: String(data) } });
            done();
-         }));
-         if (rank === 0) await new Promise((later) => setTimeout(later, 200));`,
+         }));`,
       ),
     );
     await ended;
@@ -165,11 +170,6 @@ describe("a process that fails", () => {
       { message: `Rank 1 on ${hostname()} ended with code 134`, hint: "It said last: out of luck" },
     ],
     [
-      "hangs",
-      `if (rank === 1) await new Promise(() => setInterval(() => {}, 1000)); ${lost}`,
-      { message: `Rank 1 on ${hostname()} did not answer the others for 7 seconds`, code: "ERR_RANK" },
-    ],
-    [
       "is rank 0, whose error is that of the run",
       `if (rank === 0) { await failure("ERR_DATA", "No images", { name: "DataError" }); process.exit(1); } ${lost}`,
       { name: "DataError", message: "No images", code: "ERR_DATA" },
@@ -183,14 +183,30 @@ describe("a process that fails", () => {
     const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
     await expect(launch(rank(name, body)).ended).rejects.toMatchObject(error);
     stderr.mockRestore();
-    expect(pids(name)).toHaveLength(3);
-    expect(pids(name).filter(isAlive)).toEqual([]);
+    expect(processes(name)).toHaveLength(3);
+    expect(running(name)).toEqual([]);
+  });
+
+  it("gives one cause and leaves no process: one that hangs", async () => {
+    const name = "hangs";
+    const body = `if (rank === 1) await new Promise(() => setInterval(() => {}, 1000)); ${lost}`;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const failed = expect(launch(rank(name, body)).ended).rejects.toMatchObject({
+      message: `Rank 1 on ${hostname()} did not answer the others for 7 seconds`,
+      code: "ERR_RANK",
+    });
+    const isLeft = () => processes(name).length === 3 && running(name).join() === "1" && vi.getTimerCount() > 0;
+    while (!isLeft()) await new Promise(setImmediate);
+    vi.advanceTimersByTime(1e6);
+    vi.useRealTimers();
+    await failed;
+    expect(running(name)).toEqual([]);
   });
 
   it("does not fail the run once rank 0 is done", async () => {
     const name = "late";
-    await launch(rank(name, "if (rank > 0) await new Promise(() => setInterval(() => {}, 1000));")).ended;
-    expect(pids(name).filter(isAlive)).toEqual([]);
+    await launch(rank(name, "if (rank > 0) await new Promise(() => setInterval(() => {}, 1000));", 300)).ended;
+    expect(running(name)).toEqual([]);
   });
 });
 
@@ -201,10 +217,15 @@ describe("a run that may restart", () => {
       rank(
         "again",
         `if (request.resume !== null && rank === 0) await tell({ event: { type: "note", message: request.resume + " " + place.prefix } });
+         const begun = ${JSON.stringify(join(folder, "begun"))};
          if (rank === 0) await tell({ event: { type: "start", dir: ${JSON.stringify(run)} } });
-         if (rank === 1) await new Promise((later) => setTimeout(later, 100));
-         if (rank === 1) process.kill(process.pid, "SIGKILL");
+         if (rank === 0) writeFileSync(begun, "");
+         if (rank === 1) {
+           while (!existsSync(begun)) await new Promise((later) => setTimeout(later, 5));
+           process.kill(process.pid, "SIGKILL");
+         }
          await stopped;`,
+        300,
       ),
       { maxRestarts: 1 },
     );

@@ -61,6 +61,8 @@ export class RankProcess {
     const ended = (exit: Exit): void => {
       if (this.exit !== null) return;
       this.exit = exit;
+      // It had ended by itself when it was to be killed.
+      if (exit.signal !== "SIGKILL") this.killed = false;
       listener.changed();
     };
     // What it has sent arrives before the end of its streams.
