@@ -57,6 +57,10 @@ describe("a detector in JavaScript", () => {
     expect(() => train.call(detector, { data: "d", model: "nano" })).toThrow("than the detector's, tiny, for train");
     expect(() => train.call(detector, { data: "d", resume: "runs/a" })).toThrow("but received resume");
     await expect(predict.call(detector, "a.jpg", { treshold: 0.1 })).rejects.toThrow("did you mean threshold?");
+    const byClass = { threshold: new Map([["heron", 0.3]]) };
+    await expect(predict.call(detector, "a.jpg", byClass)).rejects.toThrow(
+      "for threshold but received an instance of Map",
+    );
     await expect((async () => predict.call(detector, "a.mp4", null))()).rejects.toThrow(
       "for predict but received null",
     );

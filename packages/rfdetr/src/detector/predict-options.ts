@@ -10,9 +10,7 @@ import {
   sides,
   texts,
 } from "../support/options.js";
-
-const isRecord = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+import { isPlain } from "../support/plain.js";
 
 /** What says how images are resized. */
 export const resizeOptions = { antialias: flag };
@@ -22,14 +20,14 @@ const shares: OptionKind = {
   takes: "number from 0 to 1, or an object of those by class name,",
   fits: (value) =>
     share.fits(value) ||
-    (isRecord(value) && Object.values(value).every((each) => each === undefined || share.fits(each))),
+    (isPlain(value) && Object.values(value).every((each) => each === undefined || share.fits(each))),
 };
 
 /** The side of a tile, or what {@link Tiling} has. */
 const tiling: OptionKind = {
   takes: "the side of a tile in pixels, or { size, overlap, iou } with an overlap below the size,",
   fits(value) {
-    if (!isRecord(value)) return count.fits(value);
+    if (!isPlain(value)) return count.fits(value);
     const { size, overlap, iou, ...others } = value as Record<string, unknown>;
     const sidesOf = (given: unknown): number[] => [given, given].flat().slice(0, 2) as number[];
     const zeroOrSides =

@@ -133,6 +133,14 @@ describe("resolveSettings", () => {
     expect(resolveSettings({ ...base, notes: { a: [1, { b: null }] } }).notes).toEqual({ a: [1, { b: null }] });
   });
 
+  it("refuses values that no check would see, such as those of a Map", () => {
+    for (const augConfig of [new Map([["HorizontalFlip", {}]]), [{ HorizontalFlip: new Map([["p", 1]]) }]])
+      expect(() => resolveSettings({ ...base, augConfig: augConfig as never })).toThrow(
+        "Expected plain objects and lists for augConfig but received an instance of Map",
+      );
+    expect(() => resolveSettings(new Map() as never)).toThrow("for resolveSettings but received an instance of Map");
+  });
+
   it("needs a dataset", () => {
     expect(() => resolveSettings({})).toThrow("Expected a dataset folder");
   });

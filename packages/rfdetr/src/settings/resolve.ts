@@ -9,6 +9,7 @@ import type { Fail } from "../support/files/text-file.js";
 import { readYaml } from "../support/files/yaml.js";
 import { camelCase, snakeCase } from "../support/names.js";
 import { plainObject } from "../support/options.js";
+import { instanceOf, isPlain } from "../support/plain.js";
 import { suggest } from "../support/suggest.js";
 import { checkPrecision } from "./precision.js";
 import { refused } from "./refused-settings.js";
@@ -125,6 +126,17 @@ function isUnbounded(value: unknown): boolean {
   return false;
 }
 
+/** The first part of a value whose values no check would see, such as a Map; undefined where there is none. */
+function instanceIn(value: unknown): object | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  if (!Array.isArray(value) && !isPlain(value)) return value;
+  for (const part of Object.values(value)) {
+    const found = instanceIn(part);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /**
  * Settings by snake_case name. What the package nests or names differently (`lr_scheduler_kwargs`, `pretrain_weights`,
  * `model_name`) gets our name. Settings that are not supported are checked and left out.
@@ -152,6 +164,9 @@ function normalise(options: Record<string, unknown>): Record<string, unknown> {
   for (const [key, value] of Object.entries(options)) {
     if (isUnbounded(value))
       throw new ConfigError(`Expected a value of at most ${limits.depth} levels and ${limits.parts} parts for ${key}`);
+    const part = instanceIn(value);
+    if (part !== undefined)
+      throw new ConfigError(`Expected plain objects and lists for ${key} but received ${instanceOf(part)}`);
     // The schema of a config file is for editors.
     if (value !== undefined && key !== "$schema") add(key, value);
   }

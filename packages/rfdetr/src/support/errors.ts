@@ -1,5 +1,6 @@
 // The family of errors. Each class has a code of its own that stays the same; messages may change. docs/errors.md is
 // made from this file.
+import { instanceOf, isPlain } from "./plain.js";
 import { shown } from "./shown.js";
 
 /** What an error may carry beside its message. */
@@ -220,6 +221,8 @@ export class InternalError extends RfdetrError {
  */
 export function expected(what: string, name: string, received: unknown): string {
   if (typeof received === "string") return `Expected ${what} for ${name} but received ${shown(received)}`;
+  if (typeof received === "object" && received !== null && !Array.isArray(received) && !isPlain(received))
+    return `Expected ${what} for ${name} but received ${instanceOf(received)}`;
   const type = received === null ? "null" : Array.isArray(received) ? "array" : typeof received;
   return `Expected ${what} for ${name} but received ${typeof received === "object" ? shown(received) : String(received)}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { abortSignal, checkOptions, count, oneOf, plainObject, share, text } from "./options.js";
+import { abortSignal, anyObject, checkOptions, count, oneOf, plainObject, share, text } from "./options.js";
 
 const known = {
   weights: text,
@@ -34,6 +34,29 @@ describe("options of a call", () => {
     [[], "Expected an object of options for predict but received [] of type array"],
   ])("%j are refused in one sentence", (options, message) => {
     expect(check(options)).toThrow(message);
+  });
+
+  it("are refused as an object whose values are not its own: they would be missed", () => {
+    class Settings {
+      get threshold() {
+        return 0.5;
+      }
+    }
+    class Fields {
+      threshold = 0.5;
+      method() {}
+    }
+    expect(check(new Map([["threshold", 0.5]]))).toThrow(
+      "Expected an object of options for predict but received an instance of Map",
+    );
+    expect(check(new Settings())).toThrow("but received an instance of Settings");
+    expect(check(Object.create({ threshold: 0.5 }))).toThrow("but received an instance of Object");
+    expect(check(Promise.resolve({}))).toThrow("but received an instance of Promise");
+    expect(check(new Fields())).not.toThrow();
+    expect(check(Object.assign(Object.create(null), { threshold: 0.5 }))).not.toThrow();
+    expect(() => checkOptions("predict", { limits: new Map() }, { limits: anyObject })).toThrow(
+      "Expected an object for limits but received an instance of Map",
+    );
   });
 
   it("are there where they are required", () => {

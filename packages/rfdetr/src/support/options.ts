@@ -1,5 +1,6 @@
 // Options of a call, for callers whose compiler does not check them: unknown names and values of a wrong kind.
 import { expected, UsageError } from "./errors.js";
+import { isPlain } from "./plain.js";
 import { didYouMean } from "./suggest.js";
 
 /** What an option accepts. */
@@ -66,7 +67,7 @@ export const sides: OptionKind = {
 /** An object with names and values. */
 export const anyObject: OptionKind = {
   takes: "an object",
-  fits: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  fits: isPlain,
 };
 /** The signal of an AbortController. */
 export const abortSignal: OptionKind = {
@@ -121,10 +122,9 @@ export function checkArgument(name: string, value: unknown, { takes, fits }: Opt
 
 /**
  * The options of a call as an object.
- * @throws UsageError for anything else, such as null or text
+ * @throws UsageError for anything else, such as null, text, or a Map, whose values would be missed
  */
 export function plainObject<T extends object>(call: string, options: unknown): T {
-  if (typeof options !== "object" || options === null || Array.isArray(options))
-    throw new UsageError(expected("an object of options", call, options));
+  if (!isPlain(options)) throw new UsageError(expected("an object of options", call, options));
   return options as T;
 }

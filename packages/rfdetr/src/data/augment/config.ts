@@ -1,7 +1,8 @@
 // `aug_config`: the augmentations of an image after its resize, in the form of the Python package.
 
 import { z } from "zod";
-import { ConfigError, DataError } from "../../support/errors.js";
+import { ConfigError, DataError, expected } from "../../support/errors.js";
+import { isPlain } from "../../support/plain.js";
 import type { Rng } from "../../support/random.js";
 import { shown } from "../../support/shown.js";
 import { didYouMean } from "../../support/suggest.js";
@@ -104,6 +105,8 @@ function mapModules(part: unknown, map: (module: string, entry: Entry) => string
 function nodesOf(config: AugConfig): Node[] {
   const known = compiled.get(config);
   if (known !== undefined) return known;
+  if (!Array.isArray(config) && !isPlain(config))
+    throw new DataError(expected("an object or a list", "aug_config", config));
   const nodes = listOf(
     Array.isArray(config) ? config : Object.entries(config).map(([name, given]) => ({ [name]: given })),
   );

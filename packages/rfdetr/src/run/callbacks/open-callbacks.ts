@@ -5,7 +5,6 @@ import { pathToFileURL } from "node:url";
 import { CustomCodeError } from "../../support/errors.js";
 import { sha256 } from "../../support/files/sha256.js";
 import { reasonOf } from "../../support/files/system-error.js";
-import { plainObject } from "../../support/options.js";
 import { shown } from "../../support/shown.js";
 import { suggest } from "../../support/suggest.js";
 import { Waits } from "../waits.js";
@@ -116,13 +115,8 @@ function checked(value: unknown, path: string): TrainCallbacks & { name: string 
 }
 
 function objectOf(value: unknown, path: string): TrainCallbacks {
-  try {
-    return plainObject<TrainCallbacks>(path, value);
-  } catch (error) {
-    throw new CustomCodeError(`Expected an object of callbacks, or a list of them, as the default export of ${path}`, {
-      cause: error,
-    });
-  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new CustomCodeError(`Expected an object of callbacks, or a list of them, as the default export of ${path}`);
 }
 
 /** The names of an object and of the class that it is of. */

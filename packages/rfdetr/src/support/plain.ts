@@ -1,0 +1,19 @@
+// Objects whose names and values are all their own: what reads the entries of another kind would miss values.
+
+/**
+ * Whether the values of an object are its own properties. Those of a Map, a Promise or a class with getters are not;
+ * an instance of a class that has methods only is as good as a literal.
+ */
+export function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  let above: object | null = Object.getPrototypeOf(value);
+  if (above === null) return true;
+  if (Object.prototype.toString.call(value) !== "[object Object]") return false;
+  for (let next = Object.getPrototypeOf(above); next !== null; above = next, next = Object.getPrototypeOf(above))
+    for (const inherited of Object.values(Object.getOwnPropertyDescriptors(above)))
+      if (typeof inherited.value !== "function") return false;
+  return true;
+}
+
+/** The name of the class of an object, with what a sentence needs around it. */
+export const instanceOf = (value: object): string => `an instance of ${value.constructor?.name || "a class"}`;
