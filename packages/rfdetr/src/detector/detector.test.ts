@@ -57,6 +57,10 @@ describe("a detector in JavaScript", () => {
     expect(() => train.call(detector, { data: "d", model: "nano" })).toThrow("than the detector's, tiny, for train");
     expect(() => train.call(detector, { data: "d", resume: "runs/a" })).toThrow("but received resume");
     await expect(predict.call(detector, "a.jpg", { treshold: 0.1 })).rejects.toThrow("did you mean threshold?");
+    for (const tiles of [1, { size: [64, 31] }, { size: 64, overlap: 64 }])
+      await expect(predict.call(detector, "a.jpg", { tiles })).rejects.toThrow(
+        "the side of a tile in pixels, 32 or more",
+      );
     const byClass = { threshold: new Map([["heron", 0.3]]) };
     await expect(predict.call(detector, "a.jpg", byClass)).rejects.toThrow(
       "for threshold but received an instance of Map",

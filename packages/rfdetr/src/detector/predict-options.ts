@@ -23,11 +23,14 @@ const shares: OptionKind = {
     (isPlain(value) && Object.values(value).every((each) => each === undefined || share.fits(each))),
 };
 
+/** Fewer pixels show nothing to a model; a small number is probably meant as a number of tiles. */
+const leastTile = 32;
+
 /** The side of a tile, or what {@link Tiling} has. */
 const tiling: OptionKind = {
-  takes: "the side of a tile in pixels, or { size, overlap, iou } with an overlap below the size,",
+  takes: `the side of a tile in pixels, ${leastTile} or more, or { size, overlap, iou } with an overlap below the size,`,
   fits(value) {
-    if (!isPlain(value)) return count.fits(value);
+    if (!isPlain(value)) return count.fits(value) && (value as number) >= leastTile;
     const { size, overlap, iou, ...others } = value as Record<string, unknown>;
     const sidesOf = (given: unknown): number[] => [given, given].flat().slice(0, 2) as number[];
     const zeroOrSides =
@@ -36,7 +39,7 @@ const tiling: OptionKind = {
       (Array.isArray(overlap) && overlap.length === 2 && overlap.every(countOrZero.fits));
     if (!(count.fits(size) || sides.fits(size)) || !zeroOrSides || Object.keys(others).length > 0) return false;
     const [[width, height], [x, y]] = [sidesOf(size), sidesOf(overlap ?? 0)];
-    return (iou === undefined || share.fits(iou)) && x < width && y < height;
+    return (iou === undefined || share.fits(iou)) && Math.min(width, height) >= leastTile && x < width && y < height;
   },
 };
 

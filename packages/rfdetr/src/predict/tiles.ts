@@ -5,7 +5,7 @@ import type { Detection } from "../model/types.js";
 
 /** How an image is cut. */
 export interface Tiling {
-  /** Width and height of a tile in pixels of the image. None is padded. */
+  /** Width and height of a tile in pixels of the image, each 32 or more. None is padded. */
   size: number | readonly [width: number, height: number];
   /** Pixels that neighbours share at least; default: a fifth of the size. */
   overlap?: number | readonly [width: number, height: number];

@@ -13,7 +13,7 @@ export interface DetectOptions extends ResizeOptions, Selection {
   autoOrient?: boolean;
   /**
    * Cuts large images into overlapping tiles, so that small objects keep their size: the side of a tile in pixels of
-   * the image, or more of it. Default: images are seen whole.
+   * the image (32 or more), or a `Tiling`. Default: images are seen whole.
    */
   tiles?: number | Tiling;
   /**

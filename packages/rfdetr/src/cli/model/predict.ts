@@ -67,7 +67,11 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--batch <n>", "images per batch, or auto, which tries what is fastest", numeric, 1)
       .option("--class <name>", "report this class only; may be repeated", collect)
       .option("--max-detections <n>", "most objects to report of an image, the best ones", numeric)
-      .option("--tiles <px>", "cut large images into overlapping tiles with this side, for small objects", numeric)
+      .option(
+        "--tiles <px>",
+        "cut large images into overlapping tiles with this side in pixels, for small objects",
+        numeric,
+      )
       .option("--shape <hxw>", "height and width that the model sees, as 384x640, or one side (default: its own)")
       .option(
         "--out <dir>",
