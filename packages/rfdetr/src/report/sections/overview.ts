@@ -9,17 +9,18 @@ import type { ReadConfig, RunRecord } from "../records/run-record.js";
 /** The most of a text setting. */
 const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 
-/** The best row of metrics.csv by AP; null without any figure. */
+/** The best row of metrics.csv by AP, the last of those that found nothing; null without any figure. */
 export function bestEpoch({
   metrics,
   summary,
 }: RunRecord): { epoch: number | null; AP: number; AP50: number | null } | null {
+  const isBetter = (AP: number, most: number): boolean => AP > most || (AP === 0 && most === 0);
   const rows = metrics.rows.filter((row) => Number.isFinite(row["val/AP"] ?? Number.NaN));
   const chosen = rows.find((row) => row.epoch === summary?.best_epoch);
   const best =
     chosen ??
     rows.reduce<(typeof rows)[number] | null>(
-      (most, row) => ((row["val/AP"] ?? 0) > (most?.["val/AP"] ?? -1) ? row : most),
+      (most, row) => (isBetter(row["val/AP"] ?? 0, most?.["val/AP"] ?? -1) ? row : most),
       null,
     );
   if (best !== null) return { epoch: best.epoch, AP: best["val/AP"] ?? 0, AP50: best["val/AP50"] ?? null };

@@ -19,6 +19,12 @@ describe("the weights of an epoch", () => {
       });
   });
 
+  it("are the best as long as no epoch has found anything", () => {
+    const nothing = { summary: figures(0), base: null };
+    expect(judgeEpoch(settings(), 2, 0, nothing).best).toBe(true);
+    expect(judgeEpoch(settings(), 3, 0.1, nothing).best).toBe(false);
+  });
+
   it("cannot be the best without an evaluation, or in the first epochs with skip_best_epochs", () => {
     expect(judgeEpoch(settings(), 1, null, { summary: null, base: null })).toMatchObject({
       best: false,

@@ -12,7 +12,7 @@ export interface EpochVerdict {
   figure: number | null;
   /** The figure that early stopping watches. */
   watched: number | null;
-  /** Whether `figure` is higher than every one before. */
+  /** Whether `figure` is higher than every one before, or, as they, 0. */
   best: boolean;
 }
 
@@ -46,7 +46,8 @@ export function judgeEpoch(
       figure !== null &&
       (healthy || figure > 0) &&
       epoch > settings.skipBestEpochs &&
-      (before === null || figure > before),
+      // Of weights that find nothing, those that have learned longest are the nearest to finding something.
+      (before === null || figure > before || (figure === 0 && before === 0)),
   };
 }
 
