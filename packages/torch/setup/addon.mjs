@@ -158,9 +158,9 @@ export async function compileAddon(engine, file, options = {}) {
 const hour = 3600 * 1000;
 /** What compile() writes, and for how long it is kept after its last use. Another program may have files there. */
 const leftovers = [
-  { name: /^[0-9a-f]{24}\.o(\.\d+\.tmp\.o)?$/, kept: 30 * 24 * hour },
-  // Half a gigabyte that a set-up leaves if it is killed.
-  { name: /^precompiled-\w{6}$/, kept: 2 * hour },
+  { name: /^[0-9a-f]{24}\.o$/, kept: 30 * 24 * hour },
+  // What a set-up leaves if it is killed: half a gigabyte, and a part of an object.
+  { name: /^(precompiled-\w{6}|[0-9a-f]{24}\.o\.\d+\.tmp\.o)$/, kept: 2 * hour },
 ];
 
 /** @param {string} objects @param {Date} now */

@@ -48,10 +48,12 @@ export function rememberLibtorch(folder) {
 /**
  * Forgets the choice if the user says so. @param {string | undefined} flag
  * @param {boolean} isReplaced by another wish
+ * @returns {boolean} whether there was one
  */
 export function forgetLibtorch(flag, isReplaced) {
   const folder = rememberedLibtorch();
-  if (folder === "" || (flag !== automatic && !isReplaced)) return;
+  if (folder === "" || (flag !== automatic && !isReplaced)) return false;
   rmSync(file(), { force: true });
   say(`the choice of ${folder} is forgotten`);
+  return true;
 }

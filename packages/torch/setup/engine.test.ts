@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { chosenLibtorch, forgetLibtorch, rememberedLibtorch, rememberLibtorch } from "./chosen.mjs";
 import { inspect, resolveEngine } from "./engine.mjs";
 import { faultOfSystem, neededOnCpu } from "./fetch-engine.mjs";
+import { isWanted } from "./install.mjs";
 import { machineOf, platformFits } from "./machine.mjs";
 import { SetupError } from "./report.mjs";
 
@@ -145,6 +146,22 @@ describe("a libtorch that was chosen", () => {
     forgetLibtorch("auto", false);
     expect(chosenLibtorch()).toBe("");
     await expect(resolveEngine({ fetch: false })).rejects.toThrow("libtorch is not there yet");
+  });
+
+  it("serves another user who asks for none, and nobody who asks for another", () => {
+    const [first, second] = [make("first"), make("second")];
+    const built = { root: first, source: "LIBTORCH", cuda: false, prebuilt: false } as const;
+    expect(isWanted(built, {})).toBe(true);
+    expect(isWanted(built, { cuda: true })).toBe(false);
+    expect(isWanted(built, { libtorch: "auto" })).toBe(false);
+    expect(isWanted(built, { libtorch: second })).toBe(false);
+    expect(isWanted({ ...built, prebuilt: true }, { noPrebuilt: true })).toBe(false);
+    rememberLibtorch(second);
+    expect(isWanted(built, {})).toBe(false);
+    process.env.LIBTORCH = first;
+    expect(isWanted(built, {})).toBe(true);
+    rmSync(first, { recursive: true });
+    expect(isWanted(built, {})).toBe(false);
   });
 
   it("and is gone ends in one sentence that names it, with the ways on", async () => {

@@ -1,13 +1,26 @@
 // Puts the addon into its place: a prebuilt one where it serves, otherwise a compiled one; either only if it loads.
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { addonSources, compileAddon, compilerOrError } from "./addon.mjs";
+import { chosenLibtorch } from "./chosen.mjs";
+import { hasCudaEngine, rootOf } from "./engine.mjs";
 import { faultOfLoading, faultOfPrebuilt, prebuiltFolder } from "./prebuilt.mjs";
 import { SetupError, say } from "./report.mjs";
 
 /**
  * What the addon in `build` was put there for; `prebuilt` if it came with the package. @param {string} build
- * @returns {{root: string, source?: import("./engine.mjs").Source, prebuilt: boolean}} with the root "" if that is unknown
+ * @returns {{root: string, source?: import("./engine.mjs").Source, cuda?: boolean, prebuilt: boolean}}
+ * with the root "" if that is unknown
  */
 export function builtFor(build) {
   try {
@@ -15,6 +28,34 @@ export function builtFor(build) {
   } catch {
     return { root: "", prebuilt: false };
   }
+}
+
+/** Makes the addon count for no libtorch. @param {string} build */
+export const forgetEngine = (build) => rmSync(join(build, "engine.json"), { force: true });
+
+/**
+ * Whether the addon is for the libtorch that is asked for. Who asks for none takes what there is: the user who runs it
+ * may be another than the one who chose.
+ * @param {ReturnType<typeof builtFor>} built
+ * @param {{libtorch?: string, cuda?: boolean, noPrebuilt?: boolean}} options
+ */
+export function isWanted(built, { libtorch, cuda = false, noPrebuilt = false }) {
+  if (!existsSync(built.root) || (noPrebuilt && built.prebuilt)) return false;
+  const chosen = chosenLibtorch(libtorch);
+  if (chosen !== "") return built.root === (rootOf(chosen) ?? chosen);
+  const wasChosen = built.source === "LIBTORCH" || built.source === "remembered";
+  if (libtorch !== undefined && wasChosen) return false;
+  return built.cuda === true || !(cuda || (hasCudaEngine() && !wasChosen));
+}
+
+/** What a set-up of this folder that was killed left there; no other runs, since this one holds the lock. */
+const leftover = /^(torch\.\d+\.tmp\.node|engine\.\d+|setup\.json\.\d+)$/;
+
+/** Removes it. @param {string[]} folders */
+export function removeLeftovers(...folders) {
+  for (const folder of folders)
+    for (const name of existsSync(folder) ? readdirSync(folder) : [])
+      if (leftover.test(name)) rmSync(join(folder, name), { force: true });
 }
 
 /** The wish of the user, and of one who names a compiler. @param {{noPrebuilt?: boolean}} options */

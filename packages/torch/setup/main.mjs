@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { torch } from "./addon.mjs";
 import { chosenLibtorch, forgetLibtorch, namedLibtorch, rememberedLibtorch, rememberLibtorch } from "./chosen.mjs";
 import { hasCudaEngine, inspect, resolveEngine, rootOf } from "./engine.mjs";
-import { builtFor, checkCompiler, installAddon } from "./install.mjs";
+import { builtFor, checkCompiler, forgetEngine, installAddon, isWanted, removeLeftovers } from "./install.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
 import { explained, SetupError, say } from "./report.mjs";
@@ -33,18 +33,7 @@ const prints = {
       join(root, "package.json"),
       ...packages.map((name) => join(root, "packages", name, "package.json")),
     ]),
-  // The choice of libtorch is part of it: another engine is another addon.
-  addon: (/** @type {Options} */ options) => {
-    const chosen = chosenLibtorch(options.libtorch);
-    return addonPrint(
-      [join(torch, "native")],
-      chosen === "" ? "" : (rootOf(chosen) ?? chosen),
-      // A libtorch that is chosen has CUDA or not, whatever a command asks for.
-      chosen === "" && wantsCuda(options),
-      process.env.CXX ?? "",
-      process.version,
-    );
-  },
+  addon: () => addonPrint([join(torch, "native")], process.env.CXX ?? "", process.version),
   // One that was cut off since then is made again.
   file: () => addonPrint([addon]),
   build: () =>
@@ -70,11 +59,12 @@ function replacesChoice(/** @type {Options} */ options) {
 /** The steps that were done for what is there now. @param {Options} options */
 function done(options) {
   const stamps = new Stamps(stampFile);
-  const built = builtFor(build);
-  const isWanted = existsSync(built.root) && !(options.noPrebuilt && built.prebuilt);
   return {
     npm: !isCheckout || stamps.fits("npm", prints.npm(), join(root, "node_modules")),
-    addon: isWanted && stamps.fits("addon", prints.addon(options), addon) && stamps.fits("file", prints.file()),
+    addon:
+      isWanted(builtFor(build), options) &&
+      stamps.fits("addon", prints.addon(), addon) &&
+      stamps.fits("file", prints.file()),
     build: !isCheckout || stamps.fits("build", prints.build(), join(root, "packages/rfdetr/dist")),
   };
 }
@@ -92,7 +82,7 @@ export function libtorchInUse() {
 
 /** What is there, what is missing and what is older than its sources. */
 export async function preflight() {
-  return await look(isCheckout ? root : null, done({}));
+  return await look(isCheckout ? root : null, done({}), builtFor(build).root);
 }
 
 /** Does what is left to do. @param {Options} options `noPrebuilt` compiles in any case @throws SetupError */
@@ -102,9 +92,12 @@ export async function setup(options = {}) {
     throw new SetupError(`Node.js ${process.versions.node} is too old; 20.19 or newer is needed`, {
       remedies: ["install a newer Node.js"],
     });
-  forgetLibtorch(options.libtorch, options.cuda === true && replacesChoice(options));
+  const isForgotten = forgetLibtorch(options.libtorch, options.cuda === true && replacesChoice(options));
+  // If this is interrupted, the addon for the choice that is forgotten does not count.
+  if (isForgotten) forgetEngine(build);
   if (isReady(options)) return;
   await locked(join(notes, "setup.lock"), async () => {
+    removeLeftovers(build, notes);
     const ready = done(options);
     const stamps = new Stamps(stampFile);
     // The network, the processor and the disk are busy in turns: what does not wait for another step runs beside it.
@@ -139,7 +132,7 @@ async function makeAddon(stamps, npm, options) {
   const engine = await resolveEngine({ ...options, cuda: wantsCuda(options), beforeDownload });
   say(`  ${engine.version} from ${engine.source === "wheel" ? "the wheel" : engine.source}: ${engine.root}`);
   await npm;
-  const print = prints.addon(options);
+  const print = prints.addon();
   await installAddon(torch, engine, options);
   if (engine.source === "LIBTORCH") rememberLibtorch(engine.root);
   stamps.set("addon", print);

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -15,7 +16,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "./engine.mjs";
-import { builtFor, installAddon } from "./install.mjs";
+import { builtFor, installAddon, removeLeftovers } from "./install.mjs";
 import { platformHere } from "./machine.mjs";
 import { faultOfLoading, hashOfSources, type Manifest, packageOf, prebuiltFolder } from "./prebuilt.mjs";
 
@@ -52,6 +53,15 @@ function describeAddon(change: Partial<Manifest>): void {
   writeFileSync(join(prebuiltFolder(torch), "manifest.json"), JSON.stringify(manifest));
 }
 const replaceAddon = (bytes: Buffer | string) => writeFileSync(join(prebuiltFolder(torch), "torch.node"), bytes);
+
+it("leaves nothing of a set-up that was killed, and all else", () => {
+  const kept = ["engine.json", "torch.node", "tmp.node"];
+  for (const name of [...kept, "torch.4711.tmp.node", "engine.4711", "setup.json.4711"])
+    writeFileSync(join(torch, name), "");
+  removeLeftovers(torch, join(torch, "none"));
+  expect(readdirSync(torch)).toEqual(expect.arrayContaining(kept));
+  expect(readdirSync(torch).filter((name) => name.includes("4711"))).toEqual([]);
+});
 
 describe("a prebuilt addon", () => {
   it("is taken without a compiler", async () => {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { nodeHeaders, torch } from "./addon.mjs";
 import { chosenLibtorch, toForget } from "./chosen.mjs";
 import { findCompiler } from "./compile.mjs";
-import { resolveEngine } from "./engine.mjs";
+import { inspect, resolveEngine } from "./engine.mjs";
 import { faultOfSystem } from "./fetch-engine.mjs";
 import { cacheFolder } from "./machine.mjs";
 import { faultOfPrebuilt } from "./prebuilt.mjs";
@@ -14,16 +14,18 @@ import { wheelIndex } from "./wheel-index.mjs";
 /**
  * @param {string | null} root of the checkout; null for an installed package
  * @param {{npm: boolean, addon: boolean, build: boolean}} done the steps that fit the sources as they are now
+ * @param {string} built folder of the libtorch that the addon is for; "" if that is unknown
  * @returns {Promise<{name: string, ok: boolean, stale?: boolean, found: string, remedy?: string}[]>} `stale` marks what
  * is there, but of other sources
  */
-export async function look(root, done) {
+export async function look(root, done, built = "") {
   const checks = [];
   const setup = root === null ? "run npx rfdetr setup" : "run npm run setup";
   const add = (name, ok, found, remedy) => checks.push({ name, ok, found, ...(ok ? {} : { remedy }) });
   const [major, minor] = process.versions.node.split(".").map(Number);
   add("Node.js", major > 20 || (major === 20 && minor >= 19), process.versions.node, "install Node.js 20.19 or newer");
-  const engine = await resolveEngine({ fetch: false }).catch(() => null);
+  const used = done.addon ? inspect(built, "cache") : "";
+  const engine = typeof used === "string" ? await resolveEngine({ fetch: false }).catch(() => null) : used;
   const fault = engine === null && chosenLibtorch() === "" ? faultOfSystem(false) : null;
   if (fault !== null) {
     add("system", false, fault.problem, fault.remedy ?? "choose a libtorch of your own: rfdetr setup --libtorch DIR");
@@ -48,7 +50,8 @@ export async function look(root, done) {
   );
   const headers = nodeHeaders();
   add("Node-API headers", headers !== null, headers ?? "none", `${setup}, or use a Node.js installed with its headers`);
-  if (engine !== null) add("libtorch", true, `${engine.version} (${engine.source}) in ${engine.root}`);
+  if (engine !== null)
+    add("libtorch", true, `${engine.version}${engine === used ? "" : ` (${engine.source})`} in ${engine.root}`);
   else {
     const { host } = new URL(wheelIndex());
     const python = pythonWithPip();
