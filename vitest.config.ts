@@ -26,10 +26,11 @@ export default defineConfig({
     // modules. libtorch uses every core itself; more files would only fight over them, and over memory.
     maxWorkers: 2,
     pool: "forks",
-    // Threads that spin while they wait make tests twenty times slower beside another job.
-    // No test downloads weights, or depends on those that the machine has.
+    // Threads that spin while they wait make tests twenty times slower beside another job. onnxruntime reports to its
+    // maker unless it is told not to. No test downloads weights, or depends on those that the machine has.
     env: {
       GOMP_SPINCOUNT: "1000",
+      ORT_DISABLE_TELEMETRY: "1",
       RFDETR_WEIGHTS_URL: "http://127.0.0.1:9",
       RF_HOME: join(tmpdir(), "rfdetr-no-weights"),
     },

@@ -14,6 +14,7 @@ import sys
 import warnings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
 

@@ -22,6 +22,8 @@ import time
 import warnings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# onnxruntime reports models and runs to its maker otherwise.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
 parser = argparse.ArgumentParser()
