@@ -25,7 +25,7 @@ const cleaned = new Set<string>();
  */
 export function scratchPath(prefix: string): string {
   const path = resolve(prefix);
-  if (!cleaned.has(path)) removeLeftovers(path);
+  if (!cleaned.has(path)) for (const leftover of leftoversOf(path)) discard(leftover);
   cleaned.add(path);
   const own = shortHash(identityOf(process.pid) ?? "");
   return `${path}.partial-${process.pid}-${hostHash()}-${own}-${randomBytes(4).toString("hex")}`;
@@ -41,15 +41,16 @@ export function scratchFolder(name: string): string {
   return path;
 }
 
-function removeLeftovers(prefix: string): void {
-  const [folder, start] = [dirname(prefix), basename(prefix)];
-  for (const name of namesIn(folder)) {
+/** What processes that are gone left under a prefix. */
+export function leftoversOf(prefix: string): string[] {
+  const path = resolve(prefix);
+  const [folder, start] = [dirname(path), basename(path)];
+  return namesIn(folder).flatMap((name) => {
     const [, pid, host, own] = (name.startsWith(start) && ending.exec(name.slice(start.length))) || [];
-    if (pid === undefined) continue;
-    const path = join(folder, name);
-    const isLeftover = host === hostHash() ? !runs(Number(pid), own) : Date.now() - touched(path) > week;
-    if (isLeftover) discard(path);
-  }
+    if (pid === undefined) return [];
+    const left = join(folder, name);
+    return (host === hostHash() ? !runs(Number(pid), own) : Date.now() - touched(left) > week) ? [left] : [];
+  });
 }
 
 /** Whether a process of this machine is the one with this hash of its identity. */

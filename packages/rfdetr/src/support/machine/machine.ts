@@ -31,14 +31,3 @@ export function busyness(load = loadavg()[0], cores = availableParallelism()): {
 export function peakRss(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
-
-/** Whether a process of this machine runs, of any user. */
-export function processRuns(pid: number): boolean {
-  try {
-    // Signal 0 is not delivered: the call only tells whether it could be.
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}

@@ -1,11 +1,9 @@
 // Downloads a file: continues what was interrupted, and ends by itself when the server stalls or never ends.
-import { createWriteStream, existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { hostname } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { createWriteStream, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Response } from "undici";
-import { processRuns } from "../../support/machine/machine.js";
+import { leftoversOf, scratchPath } from "../../support/files/scratch.js";
 
 /** How a download goes. */
 export interface FetchOptions {
@@ -17,8 +15,6 @@ export interface FetchOptions {
   /** Milliseconds without a byte after which it is given up. Default: a minute. */
   stall?: number;
 }
-
-let count = 0;
 
 /**
  * Downloads a URL to a file beside `path`, whose name no other download uses at the same time. What an interrupted
@@ -32,8 +28,7 @@ export async function download(
   options: FetchOptions,
   finish: (temporary: string) => Promise<void>,
 ): Promise<void> {
-  const temporary = `${path}.${hostname()}-${process.pid}-${count++}.part`;
-  takeOver(path, temporary);
+  const temporary = takeOver(path);
   try {
     await fetchTo(url, temporary, options);
   } catch (error) {
@@ -47,21 +42,24 @@ export async function download(
   }
 }
 
-/** Gives what an earlier download left behind a new name. Only one of several that try succeeds. */
-function takeOver(path: string, temporary: string): void {
-  const own = `${basename(path)}.${hostname()}-`;
-  const abandoned = readdirSync(dirname(path)).filter((name) => {
-    if (name === `${basename(path)}.part`) return true;
-    const pid = name.startsWith(own) ? /^(\d+)-\d+\.part$/.exec(name.slice(own.length))?.[1] : undefined;
-    return pid !== undefined && !processRuns(Number(pid));
-  });
-  for (const name of abandoned) {
-    try {
-      renameSync(join(dirname(path), name), temporary);
-      return;
-    } catch {
-      // Another download was faster.
-    }
+/** A new path, with the most of what earlier downloads left behind. Only one of several that try gets that. */
+function takeOver(path: string): string {
+  const part = `${path}.part`;
+  const [longest] = leftoversOf(path).sort((a, b) => sizeOf(b) - sizeOf(a));
+  // scratchPath() removes what is not moved.
+  if (longest !== undefined && sizeOf(longest) > sizeOf(part)) move(longest, part);
+  const temporary = scratchPath(path);
+  move(part, temporary);
+  return temporary;
+}
+
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+
+function move(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch {
+    // There is none, or another download was faster.
   }
 }
 
@@ -75,7 +73,7 @@ async function fetchTo(url: string, file: string, options: FetchOptions): Promis
   );
   const either = signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]);
   try {
-    const have = existsSync(file) ? statSync(file).size : 0;
+    const have = sizeOf(file);
     const response = await ask(url, have, either);
     if (isComplete(response, have)) return;
     if (have > 0 && (response.status === 416 || (response.status === 206 && !continues(response, have)))) {

@@ -3,10 +3,11 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { scratchPath } from "../../support/files/scratch.js";
 import { type DownloadOptions, publishedWeights, resolveWeights, weightsFolder } from "./published-weights.js";
 
 const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 251));
@@ -102,13 +103,20 @@ describe("published weights", () => {
 
   it("go on where a process that was killed stopped, and leave the download of a living one alone", async () => {
     mkdirSync(folder);
+    const other = join(folder, "other");
+    const living = scratchPath(other).replace(other, path());
     const dead = execFileSync(process.execPath, ["-e", "console.log(process.pid)"], { encoding: "utf8" }).trim();
-    writeFileSync(`${path()}.${hostname()}-${dead}-0.part`, content.subarray(0, 1000));
-    const living = `${path()}.${hostname()}-${process.ppid}-0.part`;
+    // Of a process that is gone, and of one whose number another has now.
+    const [pid, host, identity] = living.slice(`${path()}.partial-`.length).split("-");
+    for (const [left, length] of [
+      [`${dead}-${host}-${identity}`, 500],
+      [`${pid}-${host}-0badcafe`, 1000],
+    ] as const)
+      writeFileSync(`${path()}.partial-${left}-00000000`, content.subarray(0, length));
     writeFileSync(living, content.subarray(0, 2000));
     expect(await get()).toBe(path());
     expect(ranges).toEqual(["bytes=1000-"]);
-    expect(readFileSync(living).length).toBe(2000);
+    expect(readdirSync(folder)).toEqual(["rf-detr-bird.pth", basename(living)]);
   });
 
   it("begin again where what is there cannot be continued", async () => {
