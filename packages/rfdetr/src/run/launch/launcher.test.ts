@@ -18,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /**
  * A rank that trains nothing: `body` may use `rank`, `place`, `request`, `tell(message)` and `stopped`, the promise of
  * a request to stop.
- * @param farewell milliseconds after which those that are left are killed; by default never, however slow the machine is
+ * @param farewell milliseconds after which those that are left are killed; by default never, however slow all is
  */
 function rank(name: string, body: string, farewell = 1e6): RankProgram {
   const script = join(folder, `${name}.mjs`);
