@@ -24,9 +24,15 @@ describe("a config file", () => {
     await expect(loadConfig(file("none.mjs", "export const lr = 1;\n"))).rejects.toThrow(
       /Expected an object of settings as the default export of .*none\.mjs/,
     );
-    await expect(loadConfig(file("broken.mjs", "throw new Error('no luck');\n"))).rejects.toThrow(
-      /The config file .*broken\.mjs cannot be loaded: no luck/,
-    );
+    await expect(loadConfig(file("broken.mjs", "throw new Error('no luck');\n"))).rejects.toMatchObject({
+      code: "ERR_CUSTOM_CODE",
+      message: expect.stringMatching(/The config file .*broken\.mjs cannot be loaded: no luck/),
+    });
+    for (const name of ["gone.mjs", "gone.json"])
+      await expect(loadConfig(join(folder, name))).rejects.toMatchObject({
+        code: "ERR_CONFIG",
+        message: expect.stringContaining(`${name} cannot be read`),
+      });
   });
 
   it("may name its schema", () => {

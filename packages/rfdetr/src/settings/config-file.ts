@@ -1,8 +1,9 @@
 // Config files: settings as JSON or YAML, or what a module of the user exports.
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { GivenData } from "../data/custom/data-path.js";
-import { ConfigError } from "../support/errors.js";
+import { CustomCodeError } from "../support/errors.js";
 import { reasonOf } from "../support/files/system-error.js";
 import { readConfigFile } from "./resolve.js";
 import type { TrainOptions } from "./settings.js";
@@ -23,18 +24,18 @@ export function defineConfig(config: ConfigFile): ConfigFile {
 /**
  * Reads a config file of any kind: JSON, YAML, or a JavaScript module whose default export holds the settings. A module
  * is run.
- * @throws ConfigError naming the file
+ * @throws ConfigError naming a file that cannot be read, CustomCodeError naming a module that fails
  */
 export async function loadConfig(path: string): Promise<Record<string, unknown>> {
-  if (!/\.[cm]?[jt]s$/i.test(path)) return readConfigFile(path);
+  if (!/\.[cm]?[jt]s$/i.test(path) || !existsSync(path)) return readConfigFile(path);
   let module: { default?: unknown };
   try {
     module = await import(pathToFileURL(resolve(path)).href);
   } catch (error) {
-    throw new ConfigError(`The config file ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
+    throw new CustomCodeError(`The config file ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
   }
   const { default: config } = module;
   if (typeof config !== "object" || config === null || Array.isArray(config))
-    throw new ConfigError(`Expected an object of settings as the default export of ${path}`);
+    throw new CustomCodeError(`Expected an object of settings as the default export of ${path}`);
   return config as Record<string, unknown>;
 }
