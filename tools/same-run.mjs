@@ -29,10 +29,24 @@ await synthesize(data, { images: Number(values.images), size: 64, classes: 3, se
 
 // A first loss scale that overflows, and grows past its limit again after a few steps.
 const recipe = {
-  ...{ datasetDir: data, model: values.model, seed: 3, epochs: 100, maxSteps: steps, batchSize: 2, numWorkers: 1 },
-  ...{ precision: "16-mixed", scaler: { init: 2 ** 20, interval: 6 }, multiScale: true, scaleJitter: true },
-  ...{ augment: "aggressive", dropPath: 0.2, useEma: true, evalBatchSize: 3, evalBaseModel: true },
-  ...{ plots: false, tensorboard: false },
+  datasetDir: data,
+  model: values.model,
+  seed: 3,
+  epochs: 100,
+  maxSteps: steps,
+  batchSize: 2,
+  numWorkers: 1,
+  precision: "16-mixed",
+  scaler: { init: 2 ** 20, interval: 6 },
+  multiScale: true,
+  scaleJitter: true,
+  augment: "aggressive",
+  dropPath: 0.2,
+  useEma: true,
+  evalBatchSize: 3,
+  evalBaseModel: true,
+  plots: false,
+  tensorboard: false,
 };
 const files = [
   ...["checkpoint/model", "checkpoint/optimizer", "checkpoint/ema", "weights/last", "weights/best"].map(

@@ -70,7 +70,10 @@ describe("a code block", () => {
   it("is held back by the comment before it, and only that one", () => {
     expect(blocksOf({ path: "a.md", text: page })).toEqual([
       {
-        ...{ path: "a.md", line: 3, language: "sh", code: "npx rfdetr doctor\n" },
+        path: "a.md",
+        line: 3,
+        language: "sh",
+        code: "npx rfdetr doctor\n",
         held: { kind: "not run", reason: "needs a GPU" },
       },
       { path: "a.md", line: 7, language: "ts", code: "f();\n", held: null },

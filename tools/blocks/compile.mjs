@@ -22,7 +22,10 @@ export function compile(name, programs, given = "export {};\n") {
     JSON.stringify({
       extends: join(root, "tsconfig.base.json"),
       compilerOptions: {
-        ...{ composite: false, declaration: false, sourceMap: false, verbatimModuleSyntax: false },
+        composite: false,
+        declaration: false,
+        sourceMap: false,
+        verbatimModuleSyntax: false,
         lib: ["ES2023", "DOM", "DOM.Iterable", "ESNext.Disposable"],
         typeRoots: [join(root, "node_modules/@types")],
       },

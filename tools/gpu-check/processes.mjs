@@ -7,8 +7,13 @@ export async function processes(report, { device }) {
   if (device === "meta") return report.leave("it compares values");
   await report.step("a group of one process");
   const group = distributed.ProcessGroup.join({
-    ...{ rank: 0, size: 1, address: "127.0.0.1", port: await freePort(), isStoreServer: true },
-    ...{ timeoutSeconds: 60, device },
+    rank: 0,
+    size: 1,
+    address: "127.0.0.1",
+    port: await freePort(),
+    isStoreServer: true,
+    timeoutSeconds: 60,
+    device,
   });
   const numbers = tensor([1, 2, 3], { device });
   group.allReduce([numbers]);

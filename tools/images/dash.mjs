@@ -18,8 +18,16 @@ import { root } from "../check/repository.mjs";
 
 /** What is learned quickly from random weights. */
 const settings = {
-  ...{ batch_size: 8, lr: 1e-3, lr_encoder: 1e-3, lr_vit_layer_decay: 1, lr_component_decay: 1, multi_scale: "off" },
-  ...{ lr_scheduler: "cosine", warmup_epochs: 1, ema_decay: 0.98, monitor_interval: 10 },
+  batch_size: 8,
+  lr: 1e-3,
+  lr_encoder: 1e-3,
+  lr_vit_layer_decay: 1,
+  lr_component_decay: 1,
+  multi_scale: "off",
+  lr_scheduler: "cosine",
+  warmup_epochs: 1,
+  ema_decay: 0.98,
+  monitor_interval: 10,
 };
 
 /**

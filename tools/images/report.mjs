@@ -19,8 +19,16 @@ import { isMain, root } from "../check/repository.mjs";
 
 /** A small detector that learns from random weights in a few hundred steps. */
 const settings = {
-  ...{ batch_size: 8, lr: 1e-3, lr_encoder: 1e-3, lr_vit_layer_decay: 1, lr_component_decay: 1 },
-  ...{ lr_scheduler: "cosine", warmup_epochs: 1, ema_decay: 0.98, multi_scale: "off", monitor_interval: 10 },
+  batch_size: 8,
+  lr: 1e-3,
+  lr_encoder: 1e-3,
+  lr_vit_layer_decay: 1,
+  lr_component_decay: 1,
+  lr_scheduler: "cosine",
+  warmup_epochs: 1,
+  ema_decay: 0.98,
+  multi_scale: "off",
+  monitor_interval: 10,
 };
 
 /**

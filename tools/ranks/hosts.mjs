@@ -98,8 +98,12 @@ function both(hosts, folder, words) {
         cwd: folder,
         before: hosts.on(rank),
         env: {
-          ...{ RANK: String(rank), WORLD_SIZE: "2", LOCAL_RANK: "0", LOCAL_WORLD_SIZE: "1" },
-          ...{ MASTER_ADDR: /** @type {string} */ (hosts.addresses[0]), MASTER_PORT: "29511" },
+          RANK: String(rank),
+          WORLD_SIZE: "2",
+          LOCAL_RANK: "0",
+          LOCAL_WORLD_SIZE: "1",
+          MASTER_ADDR: /** @type {string} */ (hosts.addresses[0]),
+          MASTER_PORT: "29511",
         },
       }),
   );

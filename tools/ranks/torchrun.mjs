@@ -32,7 +32,9 @@ export async function underTorchrun({ folder, steps, processes, expected }, torc
       const own = { TORCH_DISABLE_SHARE_RDZV_TCP_STORE: name.startsWith("agent") ? "0" : "1" };
       const before = [torchrun, "--no-python", ...how, "--nproc-per-node", String(processes), "--max-restarts", "2"];
       const command = new Command([...trainingOf("torchrun", { steps, timeout: 60 }), "--json"], {
-        ...{ cwd: folder, before, env: own },
+        cwd: folder,
+        before,
+        env: own,
       });
       await command.until(() => /"type":"step".*"step":3,/.test(command.stdout));
       if (kills > 0) killQuietly(/** @type {number} */ (ranksBelow(command)[1]?.pid));

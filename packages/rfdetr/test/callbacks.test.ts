@@ -55,8 +55,17 @@ async function run(
     callbacks === null
       ? resumeConfig(path)
       : resolveSettings({
-          ...{ datasetDir: "-", model: "tiny", outputDir: path, seed: 3, epochs, batchSize: 2, callbacks },
-          ...{ precision: "bf16-mixed", monitorInterval: 0, plots: false, multiScale: false },
+          datasetDir: "-",
+          model: "tiny",
+          outputDir: path,
+          seed: 3,
+          epochs,
+          batchSize: 2,
+          callbacks,
+          precision: "bf16-mixed",
+          monitorInterval: 0,
+          plots: false,
+          multiScale: false,
         });
   const stop = new Int32Array(1);
   const events: TrainEvent[] = [];

@@ -41,7 +41,9 @@ describe("rfdetr control", () => {
     expect([again.status, again.stderr]).toEqual([1, expect.stringContaining("The run is paused already")]);
     const override = control("override", "transformer.decoder", "fp32", "--json");
     expect(JSON.parse(override.stdout)).toMatchObject({
-      ...{ accepted: true, paused: true, undoable: 1 },
+      accepted: true,
+      paused: true,
+      undoable: 1,
       overrides: { "transformer.decoder": "fp32" },
     });
     expect(control("go-on").stdout).toMatch(/^The run goes on after step \d+\n$/);
@@ -73,8 +75,14 @@ describe("a run of the library", () => {
   it("is paused, resumed and controlled through its object", async () => {
     const run = TrainRun.start(
       resolveSettings({
-        ...{ datasetDir: join(folder, "data"), outputDir: join(folder, "library"), model: "tiny", batchSize: 2 },
-        ...{ precision: "bf16-mixed", multiScale: "off", evalInterval: 1000, epochs: 1000 },
+        datasetDir: join(folder, "data"),
+        outputDir: join(folder, "library"),
+        model: "tiny",
+        batchSize: 2,
+        precision: "bf16-mixed",
+        multiScale: "off",
+        evalInterval: 1000,
+        epochs: 1000,
       }),
     );
     expect(await run.pause()).toMatchObject({ accepted: true, paused: true });

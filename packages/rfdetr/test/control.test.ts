@@ -20,8 +20,15 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const path = (name: string): string => join(folder, name);
 const settings = (name: string, extra: Record<string, unknown> = {}): TrainSettings =>
   resolveSettings({
-    ...{ datasetDir: "-", model: "tiny", outputDir: path(name), seed: 3, epochs: 2, batchSize: 2 },
-    ...{ precision: "bf16-mixed", monitorInterval: 0, ...extra },
+    datasetDir: "-",
+    model: "tiny",
+    outputDir: path(name),
+    seed: 3,
+    epochs: 2,
+    batchSize: 2,
+    precision: "bf16-mixed",
+    monitorInterval: 0,
+    ...extra,
   });
 
 const decoder: ControlCommand = { command: "override", pattern: "transformer.decoder", rule: "fp32" };

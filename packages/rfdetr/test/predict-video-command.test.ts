@@ -59,8 +59,11 @@ describe("rfdetr predict of videos", () => {
     expect(lines.map(({ frame, seconds }) => [frame, seconds])).toEqual([0, 2, 4, 6].map((i) => [i, 0.25 + i / 4]));
     expect(lines[0]).toMatchObject({ file: "a/c lip.mp4", width: 64, height: 48 });
     expect(lines[0].detections[0]).toEqual({
-      ...{ box: expect.any(Array), score: expect.any(Number), class_id: expect.any(Number) },
-      ...{ class_name: expect.any(String), track_id: null },
+      box: expect.any(Array),
+      score: expect.any(Number),
+      class_id: expect.any(Number),
+      class_name: expect.any(String),
+      track_id: null,
     });
     expect(linesOf("out/b/c lip.mp4.jsonl").length).toBe(3);
     const drawn = JSON.parse(readFileSync(join(folder, "out", "a", "c lip.mp4"), "utf8"));

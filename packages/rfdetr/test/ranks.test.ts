@@ -50,19 +50,25 @@ writeFileSync(callbacks, code);
 // scale that overflows in the first steps and grows past its limit again.
 const recipe = {
   callbacks,
-  ...{
-    datasetDir: data,
-    model: "tiny",
-    seed: 3,
-    epochs: 2,
-    maxSteps: 10,
-    batchSize: 2,
-    numWorkers: 0,
-    evalBatchSize: 3,
-  },
-  ...{ precision: "16-mixed", scaler: { init: 2 ** 19, interval: 3 }, dropPath: 0.3, augment: "aggressive" },
-  ...{ classBalancedSampling: 0.9, classWeights: 0.5 },
-  ...{ evalBaseModel: true, runTest: true, plots: false, tensorboard: false, monitorInterval: 0 },
+  datasetDir: data,
+  model: "tiny",
+  seed: 3,
+  epochs: 2,
+  maxSteps: 10,
+  batchSize: 2,
+  numWorkers: 0,
+  evalBatchSize: 3,
+  precision: "16-mixed",
+  scaler: { init: 2 ** 19, interval: 3 },
+  dropPath: 0.3,
+  augment: "aggressive",
+  classBalancedSampling: 0.9,
+  classWeights: 0.5,
+  evalBaseModel: true,
+  runTest: true,
+  plots: false,
+  tensorboard: false,
+  monitorInterval: 0,
 };
 const settings = (name: string, extra: object) => resolveSettings({ ...recipe, outputDir: path(name), ...extra });
 /** The same step in one process. */

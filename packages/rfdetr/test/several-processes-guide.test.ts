@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { readPlace } from "../src/run/launch/place.js";
+import { readRankPlace } from "../src/run/launch/rank-place.js";
 
 const guide = readFileSync(new URL("../../../docs/several-processes.md", import.meta.url), "utf8");
 /** The first fenced block of a kind in a section. */
@@ -79,11 +79,16 @@ describe("the manifest for Kubernetes", () => {
   it("has the operator give every pod a place of its own", () => {
     const size = Master.replicas + Worker.replicas;
     const places = Array.from({ length: size }, (_, rank) =>
-      readPlace(
+      readRankPlace(
         {
-          ...{ PYTHONUNBUFFERED: "1", MASTER_ADDR: `${job.metadata.name}-master-0`, MASTER_PORT: "23456" },
-          ...{ PET_NNODES: String(size), PET_NODE_RANK: String(rank), PET_MASTER_PORT: "23456" },
-          ...{ WORLD_SIZE: String(size), RANK: String(rank) },
+          PYTHONUNBUFFERED: "1",
+          MASTER_ADDR: `${job.metadata.name}-master-0`,
+          MASTER_PORT: "23456",
+          PET_NNODES: String(size),
+          PET_NODE_RANK: String(rank),
+          PET_MASTER_PORT: "23456",
+          WORLD_SIZE: String(size),
+          RANK: String(rank),
         },
         600,
       ),
@@ -110,15 +115,17 @@ describe("the script for SLURM", () => {
 
   it("has srun give every task a place of its own", () => {
     const places = Array.from({ length: 8 }, (_, rank) =>
-      readPlace(
+      readRankPlace(
         {
-          ...{ SLURM_JOB_ID: "12", SLURM_STEP_ID: "0", SLURM_JOB_NODELIST: "gpu[3-4]", SLURM_NTASKS: "8" },
-          ...{
-            SLURM_PROCID: String(rank),
-            SLURM_LOCALID: String(rank % 4),
-            SLURM_NODEID: String(Math.floor(rank / 4)),
-          },
-          ...{ SLURM_TASKS_PER_NODE: "4(x2)", SLURM_CPUS_PER_TASK: "8" },
+          SLURM_JOB_ID: "12",
+          SLURM_STEP_ID: "0",
+          SLURM_JOB_NODELIST: "gpu[3-4]",
+          SLURM_NTASKS: "8",
+          SLURM_PROCID: String(rank),
+          SLURM_LOCALID: String(rank % 4),
+          SLURM_NODEID: String(Math.floor(rank / 4)),
+          SLURM_TASKS_PER_NODE: "4(x2)",
+          SLURM_CPUS_PER_TASK: "8",
         },
         600,
       ),

@@ -81,7 +81,9 @@ describe("rfdetr val", () => {
   it("--json adds the analysis to the stock figures", () => {
     const figures = JSON.parse(rfdetr("val", ...writeResults(), "--json").stdout);
     expect(figures).toMatchObject({
-      ...{ images: 2, AP_medium: -1, precision: null },
+      images: 2,
+      AP_medium: -1,
+      precision: null,
       per_class: [{ class_name: "bird", best: { recall: 0.5 }, errors: { missed: { count: 1 } } }],
       best_threshold: { threshold: 0, recall: 0.5 },
       errors: { kinds: { missed: { count: 1, sizes: { small: { count: 1 } } } } },

@@ -3,8 +3,14 @@ import { Forecaster } from "./forecast.js";
 import type { ForecastRecord, ModuleRecord } from "./step-record.js";
 
 const module = (path: string, bits: number, dtype = "float16"): ModuleRecord => ({
-  ...{ path, dtype, amax: 65504 / 2 ** bits, non_finite: 0 },
-  ...{ fp16_flush: 0, fp16_subnormal: 0, fp16_saturate: 0, bf16_flush: 0 },
+  path,
+  dtype,
+  amax: 65504 / 2 ** bits,
+  non_finite: 0,
+  fp16_flush: 0,
+  fp16_subnormal: 0,
+  fp16_saturate: 0,
+  bf16_flush: 0,
   exponents: { first: 0, counts: [1] },
 });
 
@@ -54,7 +60,9 @@ describe("a forecast", () => {
     for (const step of [1, 2, 3, 4])
       expect(
         forecaster.add({
-          ...{ step, scale: 1, gradient: [] },
+          step,
+          scale: 1,
+          gradient: [],
           forward: [{ ...module("a", 10 - 2 * step, "float32 float16"), largest }],
         }),
       ).toEqual([]);
@@ -80,7 +88,8 @@ describe("a forecast", () => {
     const [last] = [0, 1, 2, 3]
       .map((i) =>
         forecaster.add({
-          ...{ step: i + 1, scale: 1 },
+          step: i + 1,
+          scale: 1,
           forward: [module("late", 10 - i), module("soon", 10 - 2 * i)],
           gradient: [],
         }),

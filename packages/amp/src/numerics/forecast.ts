@@ -58,13 +58,11 @@ export class Forecaster {
     if (first === undefined || points.length < fewest || headroom <= 0) return null;
     const { slope, r2 } = lineThrough(points);
     const steps = headroom / -slope;
-    const basis = step - first.step;
-    if (r2 < steady || steps > reach * basis) return null;
-    return {
-      ...{ path: module.path, side, dtype, headroom, bits_per_step: -slope, steps },
-      watched_steps: steps / (basis / (points.length - 1)),
-      basis: { first: first.step, records: points.length, r2 },
-    };
+    const span = step - first.step;
+    if (r2 < steady || steps > reach * span) return null;
+    const watched = steps / (span / (points.length - 1));
+    const basis = { first: first.step, records: points.length, r2 };
+    return { path: module.path, side, dtype, headroom, bits_per_step: -slope, steps, watched_steps: watched, basis };
   }
 }
 

@@ -93,21 +93,37 @@ describe("summary of numerics.jsonl", () => {
   it("tells headroom and image of the largest values, time by phase, memory at the peak and commands", () => {
     const phases = { load: 0.1, forward: 0.4, loss: 0.1, backward: 0.3, optimizer: 0.1 };
     const memory = (n: number, bytes: number) => ({
-      ...{ step: n, bytes, phase: "backward" as const, dtypes: { float32: bytes } },
+      step: n,
+      bytes,
+      phase: "backward" as const,
+      dtypes: { float32: bytes },
       kinds: {
-        ...{ weights: 2 ** 20, copies: 0, gradients: 0, moments: 0, average: 0 },
-        ...{ activations: bytes - 2 ** 20, temporary: 0 },
+        weights: 2 ** 20,
+        copies: 0,
+        gradients: 0,
+        moments: 0,
+        average: 0,
+        activations: bytes - 2 ** 20,
+        temporary: 0,
       },
     });
     const watched = (n: number, amax: number, bytes: number) => ({
-      ...{ v: numericsVersion, kind: "monitor", step: n, precision: "16-mixed", scale: 1, gradient: [], updates: [] },
+      v: numericsVersion,
+      kind: "monitor",
+      step: n,
+      precision: "16-mixed",
+      scale: 1,
+      gradient: [],
+      updates: [],
       forward: [
         module("a", amax, {
           exponents: { first: -16, counts: [1] },
           largest: { value: -amax, dtype: "float16", index: [1, 0], image: 1 },
         }),
       ],
-      ...{ images: ["x.jpg", `${n}.jpg`], memory: memory(n, bytes), seconds: 0.1 },
+      images: ["x.jpg", `${n}.jpg`],
+      memory: memory(n, bytes),
+      seconds: 0.1,
     });
     const lines = [
       ...[1, 2, 3, 4].flatMap((n) => [step(n, { phases }), watched(n, 1000 * 2 ** n, (n === 2 ? 8 : 4) * 2 ** 20)]),

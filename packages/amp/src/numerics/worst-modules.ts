@@ -41,7 +41,9 @@ export class WorstModules {
     const larger = before === undefined || !(amax <= before.amax || Number.isNaN(before.amax));
     const value = larger ? { amax, step, image: images?.[largest?.image ?? -1] ?? null } : before;
     this.#places.set(key, {
-      ...{ path, side, amax: value.amax, step: value.step, image: value.image },
+      path,
+      side,
+      ...value,
       headroom: {
         overflow: Math.min(before?.headroom.overflow ?? headroom.overflow, headroom.overflow),
         underflow: Math.min(before?.headroom.underflow ?? headroom.underflow, headroom.underflow),

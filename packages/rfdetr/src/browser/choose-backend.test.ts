@@ -75,15 +75,15 @@ beforeAll(async () => {
     await run(toPlanes([pixels], { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }), [1, 3, 32, 64]),
   );
   const metadata: ExportMetadata = {
-    ...{
-      variant: "small",
-      resolution: [32, 64],
-      classNames: ["a", "b"],
-      numSelect: 8,
-      precision: "fp32",
-      trainingPrecision: null,
-    },
-    ...{ version: "0.1.0", licence: "Apache-2.0", proof: null },
+    variant: "small",
+    resolution: [32, 64],
+    classNames: ["a", "b"],
+    numSelect: 8,
+    precision: "fp32",
+    trainingPrecision: null,
+    version: "0.1.0",
+    licence: "Apache-2.0",
+    proof: null,
     preprocessing: { ...preprocessing, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
     goldens: { tolerance: { box_px: 0.01, score: 1e-4 }, cases: [{ seed: 5, queries }] },
   };

@@ -96,7 +96,11 @@ export class RFDETR {
     const { backend, form, error } = attempts[attempts.length - 1];
     const rows = session.labelsShape?.[2];
     return new RFDETR(session, model, namesOf(model, typeof rows === "number" ? rows : null), {
-      ...{ backend, form, precision: model.precision, error, attempts },
+      backend,
+      form,
+      precision: model.precision,
+      error,
+      attempts,
       threads: backend === "wasm" ? runtime.threads : 1,
     });
   }

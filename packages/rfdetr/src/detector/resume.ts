@@ -1,7 +1,7 @@
 // Runs that are continued.
 import type { GivenData } from "../data/custom/data-path.js";
 import { startReported } from "../report/reported-run.js";
-import { readPlace } from "../run/launch/place.js";
+import { readRankPlace } from "../run/launch/rank-place.js";
 import type { TrainRun } from "../run/train-run.js";
 import { abortSignal, checkOptions, count, countOrZero, oneOf, positive, text } from "../support/options.js";
 import { callbacksGiven, moduleFile } from "./callbacks-option.js";
@@ -55,7 +55,7 @@ export async function resumeTraining(run: string, options: ResumeOptions): Promi
   const named = typeof data === "string" ? { datasetDir: data } : {};
   const changes = { ...settings, ...callbacksGiven(callbacks), ...named };
   // Other ranks take the settings of rank 0, which has the folder.
-  const isOther = (readPlace(process.env, 1, processes)?.place.rank ?? 0) > 0;
+  const isOther = (readRankPlace(process.env, 1, processes)?.place.rank ?? 0) > 0;
   return startReported(isOther ? null : resumeConfig(run), {
     resume: run,
     changes,

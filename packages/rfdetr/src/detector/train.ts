@@ -2,7 +2,7 @@
 import type { GivenData } from "../data/custom/data-path.js";
 import { isExported } from "../onnx/exported-model.js";
 import { startReported } from "../report/reported-run.js";
-import { readPlace } from "../run/launch/place.js";
+import { readRankPlace } from "../run/launch/rank-place.js";
 import type { TrainRun } from "../run/train-run.js";
 import { resolveSettings, settingNamed } from "../settings/resolve.js";
 import { settings, type TrainOptions } from "../settings/settings.js";
@@ -74,7 +74,7 @@ export function startTraining(held: HeldModel, options: DetectorTrainOptions): T
       `Expected weights that can be trained but ${held.weights} is an exported file: load the weights that it was made of`,
     );
   const { data, signal, maxRestarts, callbacks, ...given } = options;
-  const launched = readPlace(process.env, 1, given.processes);
+  const launched = readRankPlace(process.env, 1, given.processes);
   const precision = held.options.precision;
   const config = resolveSettings({
     model: held.name,

@@ -19,10 +19,10 @@ import { compareGolden, goldenPixels } from "../onnx/goldens.js";
 import { OnnxModel } from "../onnx/onnx-model.js";
 import { faultsOf } from "../testing/runs/run-graph.js";
 import { saveWeights } from "../weights/weights.js";
+import { abandonExport } from "./export-folder.js";
 import { type ExportOptions, exportOnnx } from "./export-onnx.js";
 import type { Graph } from "./graph/graph.js";
 import { makeGraph } from "./graph/make-graph.js";
-import { abandonExport } from "./place.js";
 
 const folder = mkdtempSync(join(tmpdir(), "export-"));
 const weights = join(folder, "tiny.safetensors");
@@ -46,8 +46,14 @@ describe("an export", () => {
     expect(result.proof?.max_score_error).toBeLessThan(1e-5);
     const { description } = await OnnxModel.open(out);
     expect(description).toMatchObject({
-      ...{ variant: "tiny", resolution: [config.resolution, config.resolution], classNames: ["cat", "dog"], batch: 1 },
-      ...{ precision: "fp32", trainingPrecision: "bf16-mixed", numSelect: config.numSelect, proof: result.proof },
+      variant: "tiny",
+      resolution: [config.resolution, config.resolution],
+      classNames: ["cat", "dog"],
+      batch: 1,
+      precision: "fp32",
+      trainingPrecision: "bf16-mixed",
+      numSelect: config.numSelect,
+      proof: result.proof,
     });
   });
 

@@ -3,6 +3,7 @@ import type { Overrides, Policy } from "@rfdetr/amp";
 import type { Split } from "../data/index.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
+import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";
 import { ExportError } from "../support/errors.js";
@@ -11,9 +12,9 @@ import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/machine/version.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
+import { ExportFolder } from "./export-folder.js";
 import { type ExportPrecision, refuseBfloat16, tolerances } from "./export-precisions.js";
 import type { Graph } from "./graph/graph.js";
-import { Place } from "./place.js";
 import { type Drift, measureDrift } from "./precision/drift.js";
 import { driftText } from "./precision/drift-text.js";
 import { type Island, preciseGraph } from "./precision/precise-graph.js";
@@ -21,6 +22,9 @@ import { firstDifference } from "./proof/first-difference.js";
 import { proofImages } from "./proof/proof-images.js";
 import { goldensOf, OwnOutputs, type Proof, prove } from "./proof/prove.js";
 import { metadataPart, opset, writeOnnx } from "./write-onnx.js";
+
+/** What an export is doing. */
+type Doing = "tracing" | "calibrating" | "writing" | "proving" | "comparing";
 
 /** What is exported, and how. */
 export interface ExportOptions {
@@ -53,11 +57,7 @@ export interface ExportOptions {
   /** Called with a sentence for each image that does not decode and is left out. */
   onBadImage?: (message: string) => void;
   /** Called with what is done now, and how much of it. */
-  progress?: (
-    doing: "tracing" | "calibrating" | "writing" | "proving" | "comparing",
-    done: number,
-    total: number,
-  ) => void;
+  progress?: (doing: Doing, done: number, total: number) => void;
 }
 
 /** What an export has made. */
@@ -92,77 +92,80 @@ export interface ExportResult {
 export async function exportOnnx(options: ExportOptions): Promise<ExportResult> {
   const { out, precision, batch } = options;
   refuseBfloat16(precision);
-  const place = new Place(out, options.report ?? false);
-  place.check();
+  const folder = new ExportFolder(out, options.report ?? false);
+  folder.check();
   const { model, classNames, config } = loadModel(options.weights, options.reading);
   const [height, width] = options.resolution ?? [config.resolution, config.resolution];
   checkInputSize(config, height, width);
   const images = await proofImages(dataOf(options), classNames, [height, width], batch === "dynamic" ? 4 : batch);
-  const metadata: ExportMetadata = {
-    variant: config.variant,
-    resolution: [height, width],
-    classNames,
-    preprocessing,
-    numSelect: config.numSelect,
-    precision,
-    trainingPrecision: options.training?.precision ?? null,
-    version: packageVersion(),
-    licence: "Apache-2.0",
-    ...{ proof: null, goldens: null },
-  };
+  const metadata = metadataOf(options, { config, classNames, resolution: [height, width] });
   const own = new OwnOutputs(model);
+  const telling = (doing: Doing) => (done: number, total: number) => options.progress?.(doing, done, total);
   try {
-    place.make();
-    options.progress?.("tracing", 0, 1);
+    folder.make();
+    telling("tracing")(0, 1);
     const runs = hasRuntime();
     const precise = {
       ...options.training,
-      ...{ precision, batch, height, width, gridSample: options.gridSample ?? true, path: place.probe },
+      precision,
+      batch,
+      height,
+      width,
+      gridSample: options.gridSample ?? true,
+      path: folder.probe,
       ...(options.calibrationImages === undefined ? {} : { calibrationImages: options.calibrationImages }),
       images: runs ? images : null,
-      progress: (done: number, total: number) => options.progress?.("calibrating", done, total),
+      progress: telling("calibrating"),
     };
     const { graph, islands } = await preciseGraph(model, precise);
     await options.pass?.(graph);
-    const progress = (done: number, total: number) => options.progress?.("writing", done, total);
-    writeOnnx(
-      graph,
-      place.file,
-      { path: place.data },
-      {
-        ...{ metadata: metadataEntries(metadata), version: packageVersion(), progress },
-        ...(options.externalFrom === undefined ? {} : { externalFrom: options.externalFrom }),
-      },
-    );
-    const tolerance = tolerances[precision];
-    const proof = runs
-      ? await prove(place.file, own, images, {
-          tolerance,
-          progress: (done, total) => options.progress?.("proving", done, total),
-        })
-      : null;
-    if (proof?.holds === false) throw await disagreement(proof, graph, model, { place, precision });
+    const file = {
+      metadata: metadataEntries(metadata),
+      version: packageVersion(),
+      progress: telling("writing"),
+      ...(options.externalFrom === undefined ? {} : { externalFrom: options.externalFrom }),
+    };
+    writeOnnx(graph, folder.file, { path: folder.data }, file);
+    const proving = { tolerance: tolerances[precision], progress: telling("proving") };
+    const proof = runs ? await prove(folder.file, own, images, proving) : null;
+    if (proof?.holds === false) throw await disagreement(proof, graph, model, { folder, precision });
     const stored = proof === null ? null : storedProof(proof);
-    const goldens = await goldensOf(runs ? place.file : null, own, [height, width]);
-    place.append(metadataPart(addedEntries({ ...metadata, proof: stored, goldens }, metadata)));
-    const drift =
-      options.report && runs
-        ? await measureDrift(model, {
-            ...{ ...precise, images, classNames, trained: options.training?.precision },
-            progress: (done, total) => options.progress?.("comparing", done, total),
-          })
-        : null;
-    if (drift !== null) {
-      place.addText(".drift.json", `${JSON.stringify(drift, null, 1)}\n`);
-      place.addText(".drift.txt", driftText(drift));
+    const goldens = await goldensOf(runs ? folder.file : null, own, [height, width]);
+    folder.append(metadataPart(addedEntries({ ...metadata, proof: stored, goldens }, metadata)));
+    let drift: Drift | null = null;
+    if (options.report && runs) {
+      const trained = options.training?.precision;
+      drift = await measureDrift(model, { ...precise, images, classNames, trained, progress: telling("comparing") });
+      folder.addText(".drift.json", `${JSON.stringify(drift, null, 1)}\n`);
+      folder.addText(".drift.txt", driftText(drift));
     }
-    const bytes = place.publish();
+    const bytes = folder.publish();
     return { out, opset, precision, bytes, nodes: graph.nodes.length, islands, proof: stored, drift };
   } catch (error) {
     throw writeFailure(out, error);
   } finally {
-    place.discard();
+    folder.discard();
   }
+}
+
+/** What the file says of its model, before it is proved. */
+function metadataOf(
+  { precision, training }: ExportOptions,
+  { config, classNames, resolution }: { config: ModelConfig; classNames: string[]; resolution: [number, number] },
+): ExportMetadata {
+  return {
+    variant: config.variant,
+    resolution,
+    classNames,
+    preprocessing,
+    numSelect: config.numSelect,
+    precision,
+    trainingPrecision: training?.precision ?? null,
+    version: packageVersion(),
+    licence: "Apache-2.0",
+    proof: null,
+    goldens: null,
+  };
 }
 
 /** The dataset of a proof; null where drawn images prove the file. */
@@ -204,14 +207,14 @@ async function disagreement(
   { worst, max_box_error_px: box, max_score_error: score }: Proof,
   graph: Graph,
   model: RFDETRModel,
-  { place, precision }: { place: Place; precision: ExportPrecision },
+  { folder, precision }: { folder: ExportFolder; precision: ExportPrecision },
 ): Promise<ExportError> {
   const { box_px: px, score: most } = tolerances[precision];
   const said = `Expected detections within ${px} px and a score of ${most} of the model's but the file is off by ${shown(box)} px and ${shown(score)}`;
   const size = graph.inputs[0].shape[0];
   if (worst === null || (typeof size === "number" && size !== worst.imageIds.length)) return new ExportError(said);
   using input = normalise_(imagesToTensor(worst.images, worst.imageIds.length, worst.height, worst.width));
-  const found = await firstDifference(graph, model, input, { path: place.probe, precision });
+  const found = await firstDifference(graph, model, input, { path: folder.probe, precision });
   if (found === null) return new ExportError(said);
   return new ExportError(
     `${said}: it begins in ${found.module || "the model"} at ${found.operator}, whose result differs by ${shown(100 * found.relative)} %`,

@@ -16,8 +16,15 @@ const folder = mkdtempSync(join(tmpdir(), "demo-page-"));
 const site = join(folder, "site");
 const file = join(folder, "colour-cells.onnx");
 const metadata: ExportMetadata = {
-  ...{ variant: "small", resolution: [64, 64], classNames: ["red", "<b>blue</b>"], numSelect: 20, precision: "fp32" },
-  ...{ trainingPrecision: null, version: "0.1.0", licence: "Apache-2.0", proof: null },
+  variant: "small",
+  resolution: [64, 64],
+  classNames: ["red", "<b>blue</b>"],
+  numSelect: 20,
+  precision: "fp32",
+  trainingPrecision: null,
+  version: "0.1.0",
+  licence: "Apache-2.0",
+  proof: null,
   preprocessing: { mean: [0.5, 0.5, 0.5], std: [0.1, 0.1, 0.1], resize: "bilinear", antialias: true, layout: "NCHW" },
   goldens: null,
 };

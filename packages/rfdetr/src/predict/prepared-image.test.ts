@@ -8,7 +8,8 @@ const finder = (batches: number[]) => ({
   detectSquares(images: readonly SquareImage[]): ImagePrediction[] {
     batches.push(images.length);
     return images.map(({ pixels, width, height }) => ({
-      ...{ width, height },
+      width,
+      height,
       detections: [{ box: [0, 0, width, height], score: pixels[0] / 255, classId: 0, className: "thing" }],
     }));
   },

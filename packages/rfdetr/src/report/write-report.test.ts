@@ -45,8 +45,17 @@ describe("the report of one run", () => {
   it("has its figures as data", () => {
     expect(reportFigures(writeReport([first])).runs).toEqual([
       {
-        ...{ folder: first, state: "ended", stop_reason: "finished", precision: "16-mixed" },
-        ...{ AP: 0.4, AP50: 0.6, best_epoch: 3, epochs: 4, steps: 40, skipped_steps: 3, faults: [] },
+        folder: first,
+        state: "ended",
+        stop_reason: "finished",
+        precision: "16-mixed",
+        AP: 0.4,
+        AP50: 0.6,
+        best_epoch: 3,
+        epochs: 4,
+        steps: 40,
+        skipped_steps: 3,
+        faults: [],
       },
     ]);
   });

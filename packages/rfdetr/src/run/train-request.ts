@@ -2,7 +2,7 @@
 import type { TrainSettings } from "../settings/settings.js";
 import type { SentError } from "../support/error-transfer.js";
 import type { TrainEvent } from "./files/events.js";
-import type { RankPlace } from "./launch/place.js";
+import type { RankPlace } from "./launch/rank-place.js";
 import type { ResumeChanges } from "./session/resume.js";
 
 /** What the training thread receives. */

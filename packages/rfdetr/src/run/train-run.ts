@@ -10,7 +10,7 @@ import { downloading } from "./downloading.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
 import { gathering } from "./gathering.js";
 import { trainInProcesses } from "./launch/launcher.js";
-import type { RankPlace } from "./launch/place.js";
+import type { RankPlace } from "./launch/rank-place.js";
 import { trainingRank } from "./launch/rank-process.js";
 import { checkProcesses } from "./launch/shares.js";
 import { whoTrains } from "./launch/who-trains.js";

@@ -29,8 +29,15 @@ export function exportForTest(
     ),
   );
   const metadata: ExportMetadata = {
-    ...{ variant, numSelect, resolution: [height, width], classNames: [...classNames], precision: "fp32" },
-    ...{ trainingPrecision: "32-true", version: "0.1.0", licence: "Apache-2.0", proof: null },
+    variant,
+    numSelect,
+    resolution: [height, width],
+    classNames: [...classNames],
+    precision: "fp32",
+    trainingPrecision: "32-true",
+    version: "0.1.0",
+    licence: "Apache-2.0",
+    proof: null,
     preprocessing: {
       mean: [...imageMean],
       std: [...imageDeviation],

@@ -78,7 +78,7 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
   const weights = await weightsPath(console, flags.weights);
   const { exportInThread } = await import("../../export/export-thread.js");
-  const { abandonExport } = await import("../../export/place.js");
+  const { abandonExport } = await import("../../export/export-folder.js");
   const { defaultOut } = await import("../../export/default-out.js");
   const { trainedPrecision } = await import("../../run/trained-precision.js");
   const out = flags.out ?? defaultOut(weights, { precision, gridSample: flags.gridsample });

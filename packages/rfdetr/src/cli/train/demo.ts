@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
-import { readPlace } from "../../run/launch/place.js";
+import { readRankPlace } from "../../run/launch/rank-place.js";
 import { checkProcesses } from "../../run/launch/shares.js";
 import { UsageError } from "../../support/errors.js";
 import { makeFolder } from "../../support/files/atomic.js";
@@ -60,7 +60,7 @@ async function demo(flags: DemoFlags): Promise<number> {
   const processes = flags.processes === undefined ? undefined : positiveInteger("processes", flags.processes);
   checkProcesses(processes ?? 1);
   const steps = flags.steps === undefined ? null : positiveInteger("steps", flags.steps);
-  if (readPlace(process.env, 1, 2) !== null)
+  if (readRankPlace(process.env, 1, 2) !== null)
     throw new UsageError("The demo starts its processes itself: give it --processes, and no launcher");
   const { folder: out, resume } = demoPlace(flags.out, flags.data);
   const { seed, images } = await provideImages(console, flags.data, asked);

@@ -1,14 +1,14 @@
 // What a process of a group prints that is not rank 0: nothing but why it failed.
 import { hostname } from "node:os";
 import { Writable } from "node:stream";
-import { readPlace } from "../../run/launch/place.js";
+import { readRankPlace } from "../../run/launch/rank-place.js";
 import { RfdetrError } from "../../support/errors.js";
 import { Console } from "../console/console.js";
 
 /** The rank that a launcher such as torchrun has given this process; 0 without one, or where it cannot be read. */
 export function rankHere(): number {
   try {
-    return readPlace(process.env, 1, 2)?.place.rank ?? 0;
+    return readRankPlace(process.env, 1, 2)?.place.rank ?? 0;
   } catch (error) {
     if (!RfdetrError.is(error)) throw error;
     return 0;

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { variants } from "../../model/variants.js";
 import { continued, mayRestart } from "../../run/launch/last-launch.js";
-import { readPlace } from "../../run/launch/place.js";
+import { readRankPlace } from "../../run/launch/rank-place.js";
 import type { TrainRunOptions } from "../../run/train-run.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { UsageError } from "../../support/errors.js";
@@ -28,7 +28,7 @@ export interface ToTrain extends Pick<TrainRunOptions, "resume" | "changes" | "p
 export async function whatToTrain(flags: WhatFlags, console: Console): Promise<ToTrain> {
   const { resume, processes: given, ...rest } = flags;
   const processes = given === undefined ? undefined : positiveInteger("processes", given);
-  const launched = readPlace(process.env, 1, processes);
+  const launched = readRankPlace(process.env, 1, processes);
   const isOther = launched !== null && launched.place.rank > 0;
   if (resume !== undefined) return toResume(rest as SettingFlags, { resume, processes, isOther });
   const settings = await givenSettings(flags);

@@ -82,17 +82,15 @@ describe("the tree", () => {
 
 describe("watched steps in the page", () => {
   const sent = (from: number, steps: number[], modules: ModuleSeries[], generation = 1): WatchedSteps => ({
-    ...{
-      generation,
-      records: from + steps.length,
-      from,
-      steps,
-      scale: steps.map(() => 1),
-      modules,
-      faults: [],
-      forecasts: [],
-      header: null,
-    },
+    generation,
+    records: from + steps.length,
+    from,
+    steps,
+    scale: steps.map(() => 1),
+    modules,
+    faults: [],
+    forecasts: [],
+    header: null,
   });
 
   it("grow by what is sent; the last of them may be sent again", () => {

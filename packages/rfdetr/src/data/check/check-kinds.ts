@@ -20,7 +20,7 @@ export interface Check {
 }
 
 /** A check whose faults the reader of the files finds. */
-export const read = (name: string, training: Training, about: string): Check => ({
+export const foundByReader = (name: string, training: Training, about: string): Check => ({
   name,
   training,
   about,

@@ -1,36 +1,44 @@
 // The table of checks: what can be wrong with a split, how it is found, and what training does about it. `data check`,
 // training, evaluation and the repaired copy all go by it.
 import { decodedSize, frameOf, type ListedBox, type ListedImage, type Listing } from "../formats/listing.js";
-import { type Check, ofBoxes, ofImages, ofSplit, read } from "./check-kinds.js";
+import { type Check, foundByReader, ofBoxes, ofImages, ofSplit } from "./check-kinds.js";
 
 const whereIs = ({ id, file, image, entry }: ListedBox): string =>
   entry === null ? `line ${id} of ${file}` : `annotation ${id ?? "without an id"} in ${image.name}`;
 
 export const checks: readonly Check[] = [
-  read("missing split", "refused", "Training needs a train and a valid split. `rfdetr data split` makes them."),
-  read("broken annotations", "refused", "The annotation file cannot be read, or lacks one of its lists."),
-  read("malformed entries", "refused", "An image, annotation or category lacks what it must have: an id, a name."),
-  read(
+  foundByReader(
+    "missing split",
+    "refused",
+    "Training needs a train and a valid split. `rfdetr data split` makes them.",
+  ),
+  foundByReader("broken annotations", "refused", "The annotation file cannot be read, or lacks one of its lists."),
+  foundByReader(
+    "malformed entries",
+    "refused",
+    "An image, annotation or category lacks what it must have: an id, a name.",
+  ),
+  foundByReader(
     "duplicate category ids",
     "refused",
     "Two categories have one id: nobody can tell which one an annotation means.",
   ),
-  read("classes of one name", "refused", "Two classes that are both used have one name. Rename one of them."),
-  read(
+  foundByReader("classes of one name", "refused", "Two classes that are both used have one name. Rename one of them."),
+  foundByReader(
     "classes numbered from 1",
     "refused",
     "YOLO numbers classes from 0; these labels begin at 1. Subtract 1 from each, or put a name in front.",
   ),
-  read(
+  foundByReader(
     "contradictions",
     "kept",
     "Two statements about the classes do not fit together; the message says which one counts.",
   ),
-  read("classes joined by name", "kept", "A split numbers the classes in another way than the train split."),
+  foundByReader("classes joined by name", "kept", "A split numbers the classes in another way than the train split."),
   ofSplit("no images", "refused", "A split without images.", ({ images, split, source, folders }) =>
     images.length > 0 ? null : `the ${split} split of ${source} has no images; looked in ${folders.join(", ")}`,
   ),
-  read(
+  foundByReader(
     "images of other kinds",
     "kept",
     "Pictures that cannot be decoded, such as HEIC; they are passed over. Convert them.",
@@ -47,7 +55,7 @@ export const checks: readonly Check[] = [
         message: `${image.name} has the id ${image.id} of ${first.name} in ${source}`,
       })),
   },
-  read("duplicate annotation ids", "kept", "Ids of annotations are not used, except by other tools."),
+  foundByReader("duplicate annotation ids", "kept", "Ids of annotations are not used, except by other tools."),
   {
     name: "duplicate file names",
     training: "kept",
@@ -78,7 +86,7 @@ export const checks: readonly Check[] = [
     "A picture that is cut off or damaged. Training leaves it out when it meets it, and ends with exit code 3.",
     (image) => (image.fault?.kind === "undecodable" ? image.fault.reason : null),
   ),
-  read(
+  foundByReader(
     "names in another spelling",
     "kept",
     "A file is found although its name is written in another way: escaped, with another folder, other case.",
@@ -116,26 +124,30 @@ export const checks: readonly Check[] = [
     "Pictures of nothing; they teach what is background.",
     ({ annotations, name }) => (annotations > 0 ? null : `${name} has no annotations`),
   ),
-  read("labels without an image", "kept", "A label file whose picture is not there."),
-  read(
+  foundByReader("labels without an image", "kept", "A label file whose picture is not there."),
+  foundByReader(
     "labels of two images",
     "kept",
     "Two pictures, such as `a.jpg` and `a.png`, have one label file. Rename one of them.",
   ),
-  read("malformed labels", "refused", "A line that is not a class and four numbers, or a class and a polygon."),
-  read(
+  foundByReader(
+    "malformed labels",
+    "refused",
+    "A line that is not a class and four numbers, or a class and a polygon.",
+  ),
+  foundByReader(
     "labels that are no fractions",
     "refused",
     "YOLO labels are fractions of the image from 0 to 1; these are pixels or percent.",
   ),
-  read("annotations of unknown images", "refused", "An annotation whose image is not listed."),
-  read("malformed boxes", "refused", "A box that is not four numbers."),
-  read(
+  foundByReader("annotations of unknown images", "refused", "An annotation whose image is not listed."),
+  foundByReader("malformed boxes", "refused", "A box that is not four numbers."),
+  foundByReader(
     "boxes from outlines",
     "repaired",
     "An annotation without a box but with a polygon or a mask; the box around it is taken.",
   ),
-  read("malformed areas", "repaired", "An area that is no number; that of the box is taken."),
+  foundByReader("malformed areas", "repaired", "An area that is no number; that of the box is taken."),
   {
     name: "unknown categories",
     training: "refused",

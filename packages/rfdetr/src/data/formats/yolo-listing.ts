@@ -49,10 +49,16 @@ export function listYolo(
     for (const { line, label, box, stated } of lines) {
       const [x, y, w, h] = box;
       image.boxes.push({
-        ...{ id: line, file: path, image, stated },
-        ...{ label: classOf[label], category: `${label} (${names[label]})` },
+        id: line,
+        file: path,
+        image,
+        stated,
+        label: classOf[label],
+        category: `${label} (${names[label]})`,
         box: [x * width, y * height, w * width, h * height],
-        ...{ area: null, crowd: false, entry: null },
+        area: null,
+        crowd: false,
+        entry: null,
       });
     }
   }

@@ -19,8 +19,15 @@ function entry(id: number, file: string, width: number, height: number): Dataset
   const none = { boxes: new Float32Array(0), labels: new Int32Array(0), areas: new Float64Array(0) };
   const boxes = Float32Array.of(5, 5, width - 5, height - 5);
   return {
-    ...{ id, file, width, height, orientation: 1, boxes, labels: Int32Array.of(0) },
-    ...{ areas: Float64Array.of(100), crowd: none },
+    id,
+    file,
+    width,
+    height,
+    orientation: 1,
+    boxes,
+    labels: Int32Array.of(0),
+    areas: Float64Array.of(100),
+    crowd: none,
   };
 }
 

@@ -102,14 +102,16 @@ export interface BatchPlan {
   order: ArrayLike<number>;
   /** Images of a batch; the last one may have fewer. */
   batchSize: number;
-  /** The random seed of the image at a place of `order`. */
-  seedOf: (place: number) => Seed;
+  /** The random seed of the image at a position of `order`. */
+  seedOf: (position: number) => Seed;
 }
 
-/** An image in its batch, or what was wrong with those that are left out. */
-interface Place {
+/** An image of a batch. */
+interface LoadedImage {
   image: DatasetImage;
+  /** null where it does not decode and is left out. */
   prepared: Prepared | null;
+  /** The images that do not decode, this one or those that it stands for. */
   bad: { file: string; message: string }[];
 }
 
@@ -125,7 +127,7 @@ interface Place {
  * const recipe = { side: 384, training: true, scaleJitter: true, augment: augmentPresets.default };
  * const loader = new DataLoader({ recipe, workers: 2 });
  * const order = epochOrder(images.length, { effectiveBatch: 4, seed: 0, epoch: 0 });
- * for await (const batch of loader.batches(images, { order, batchSize: 4, seedOf: (place) => [0, place] }))
+ * for await (const batch of loader.batches(images, { order, batchSize: 4, seedOf: (position) => [0, position] }))
  *   console.log(batch.files);
  * await loader.close();
  */
@@ -151,7 +153,7 @@ export class DataLoader {
     const script = workerPath(import.meta.url, "loader-worker.js");
     const { recipe, workers } = options;
     const shares: Shares = { budget: createBudget(decodingLimit), garbage: garbageLimit / workers };
-    const guests = customFunctions(recipe.augment).map((own) => `the augmentation ${keyOf(own)}`);
+    const guests = customFunctions(recipe.augment).map((custom) => `the augmentation ${keyOf(custom)}`);
     this.#pool =
       script === null || workers === 0
         ? null
@@ -201,29 +203,29 @@ export class DataLoader {
     const { recipe, prefetch = 2 } = this.#options;
     const fitting = Math.floor(aheadLimit / (batchSize * recipe.side * recipe.side * 3));
     const most = Math.max(1, Math.min(prefetch, fitting));
-    const ahead: Promise<Place[]>[] = [];
+    const ahead: Promise<LoadedImage[]>[] = [];
     let at = 0;
     const start = (): void => {
-      const places = Array.from({ length: Math.min(batchSize, order.length - at) }, (_, i) => at + i);
-      at += places.length;
-      const batch = Promise.all(places.map((place) => this.#place(images, order[place], seedOf(place))));
+      const positions = Array.from({ length: Math.min(batchSize, order.length - at) }, (_, i) => at + i);
+      at += positions.length;
+      const batch = Promise.all(positions.map((i) => this.#load(images, order[i], seedOf(i))));
       // A failure is thrown when its batch is awaited below.
       batch.catch(() => {});
       ahead.push(batch);
     };
     for (let number = 0; at < order.length || ahead.length > 0; number++) {
       while (ahead.length < most + 1 && at < order.length) start();
-      const places = await (ahead.shift() as Promise<Place[]>);
-      for (const { bad } of places) this.#report(bad);
-      const batch = this.#batch(places, number);
+      const loaded = await (ahead.shift() as Promise<LoadedImage[]>);
+      for (const { bad } of loaded) this.#report(bad);
+      const batch = this.#batch(loaded, number);
       if (batch.targets.length > 0) yield batch;
     }
   }
 
-  /** Prepares the image of a place, or what comes instead. */
-  async #place(images: readonly DatasetImage[], index: number, seed: Seed): Promise<Place> {
+  /** Prepares an image, or another one where it does not decode and `onBadImage` is "replace". */
+  async #load(images: readonly DatasetImage[], index: number, seed: Seed): Promise<LoadedImage> {
     const { onBadImage = "error" } = this.#options;
-    const bad: Place["bad"] = [];
+    const bad: LoadedImage["bad"] = [];
     let image = images[index];
     for (;;) {
       try {
@@ -237,7 +239,7 @@ export class DataLoader {
     }
   }
 
-  #report(bad: Place["bad"]): void {
+  #report(bad: LoadedImage["bad"]): void {
     for (const { file, message } of bad) {
       if (this.#leftOut.has(file)) continue;
       this.#leftOut.add(file);
@@ -245,9 +247,9 @@ export class DataLoader {
     }
   }
 
-  #batch(places: readonly Place[], number: number): Batch {
+  #batch(loaded: readonly LoadedImage[], number: number): Batch {
     const { side } = this.#options.recipe;
-    const good = places.flatMap(({ image, prepared }) => (prepared === null ? [] : [{ image, prepared }]));
+    const good = loaded.flatMap(({ image, prepared }) => (prepared === null ? [] : [{ image, prepared }]));
     const images = new Uint8Array(good.length * side * side * 3);
     good.forEach(({ prepared }, i) => {
       images.set(prepared.data, i * side * side * 3);

@@ -15,7 +15,11 @@ function image(id: number): EvaluatedImage {
   const at = (x: number, side: number): number[] => [x, 10, x + side, 10 + side];
   const objects = id % 3;
   return {
-    ...{ id, file: `images/${id}.jpg`, width: 640, height: 320 + id, brightness: (id % 10) / 10 },
+    id,
+    file: `images/${id}.jpg`,
+    width: 640,
+    height: 320 + id,
+    brightness: (id % 10) / 10,
     gt: {
       boxes: Array.from({ length: objects }, (_, i) => at(100 * i, 20 + id)).flat(),
       labels: Array.from({ length: objects }, (_, i) => i),
@@ -85,7 +89,8 @@ describe("the details of an evaluation", () => {
 
   it("are the same whatever the order of images", () => {
     const { images_shown: shown, ...other } = evaluationDetails(evaluatorOf(ids(60).reverse()), {
-      ...{ split: "valid", epoch: 3 },
+      split: "valid",
+      epoch: 3,
     });
     const { images_shown: before, ...same } = details;
     expect(other).toEqual(same);
@@ -149,7 +154,10 @@ describe("AP by properties of images", () => {
     const evaluator = new CocoEvaluator({ classNames: ["a", "b"] });
     const none = { boxes: [], labels: [], scores: [] };
     evaluator.addImage({
-      ...{ id: 1, width: 400, height: 100, brightness: 0.25 },
+      id: 1,
+      width: 400,
+      height: 100,
+      brightness: 0.25,
       gt: {
         boxes: [0, 0, 10, 10, 0, 0, 10, 5, 50, 50, 60, 60, 0, 0, 99, 99],
         labels: [0, 1, 0, 0],

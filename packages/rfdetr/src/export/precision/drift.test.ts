@@ -84,7 +84,8 @@ it("is shown as tables, with what a form lacks", () => {
   const spread = (value: number) => ({ max: value, p99: value, mean: value });
   const error = { detections: 1, lost: 0, box_px: spread(0.5), score: spread(0.25), flips: 1 };
   const text = driftText({
-    ...{ images: 1, threshold: 0.5 },
+    images: 1,
+    threshold: 0.5,
     forms: [
       { name: "first", AP: 0.5, milliseconds: 10, bytes: null, error: null, hop: null },
       { name: "second", AP: 0.25, milliseconds: 5, bytes: 2048, error, hop: { from: "first", ...error } },

@@ -93,8 +93,12 @@ describe("the islands of an int8 graph", () => {
   async function islandsOf(model: RFDETRModel): Promise<{ graph: Graph; islands: Int8Island[] }> {
     return await int8Graph({
       graph: () => graphOf(model),
-      ...{ batch: 1, images, numSelect: config.numSelect, calibrationImages: 4 },
-      ...{ path: join(folder, "probe.onnx"), progress() {} },
+      batch: 1,
+      images,
+      numSelect: config.numSelect,
+      calibrationImages: 4,
+      path: join(folder, "probe.onnx"),
+      progress() {},
     });
   }
 
@@ -125,7 +129,12 @@ describe("the islands of an int8 graph", () => {
     await expect(
       int8Graph({
         graph: () => graphOf(modelAtThreshold()),
-        ...{ batch: 1, images: drawn, numSelect: 1, calibrationImages: 1, path: "", progress() {} },
+        batch: 1,
+        images: drawn,
+        numSelect: 1,
+        calibrationImages: 1,
+        path: "",
+        progress() {},
       }),
     ).rejects.toThrow("Expected a dataset for data but received none: int8 is calibrated on your images");
   });

@@ -60,8 +60,13 @@ describe("EXIF orientation", () => {
     const chosen = chooseOrientation(readImageHeader(file), { width, height: 60 });
     const side = 60;
     const job = {
-      ...{ file, width, height: 60, orientation: chosen },
-      ...{ boxes: Float32Array.from(box), labels: Int32Array.of(0), seed: [] },
+      file,
+      width,
+      height: 60,
+      orientation: chosen,
+      boxes: Float32Array.from(box),
+      labels: Int32Array.of(0),
+      seed: [],
     };
     const recipe = { side, training: false, scaleJitter: false, augment: {} };
     const { prepared } = await prepare({ job }, recipe, null);

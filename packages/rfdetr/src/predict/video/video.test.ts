@@ -52,7 +52,10 @@ describe.each(hasFfmpeg() ? [...kinds, ["ffmpeg", path, realVideo] as const] : k
       for (const [i, time] of found.entries()) expect(time).toBeCloseTo(times[i], 2);
       const [{ width, height, channels, data }] = frames;
       expect({ width, height, channels, bytes: data.length }).toEqual({
-        ...{ width: 64, height: 48, channels: 3, bytes: 64 * 48 * 3 },
+        width: 64,
+        height: 48,
+        channels: 3,
+        bytes: 64 * 48 * 3,
       });
       expect(frames[0].data).not.toEqual(frames[9].data);
     });

@@ -77,7 +77,7 @@ export class Video implements AsyncIterable<VideoFrame> {
     const ffmpeg = startFfmpeg(args, ["ignore", "pipe", ["pipe"]]);
     const kill = (): void => void ffmpeg.child.kill("SIGKILL");
     signal.addEventListener("abort", kill, { once: true });
-    const last: Place = { frame: -1, seconds: null };
+    const last: FrameTime = { frame: -1, seconds: null };
     /** The last frame before ffmpeg complained. */
     let good = { ...last };
     try {
@@ -123,7 +123,7 @@ export class Video implements AsyncIterable<VideoFrame> {
     ];
   }
 
-  #broken(ffmpeg: Ffmpeg, good: Place, last: Place): VideoError {
+  #broken(ffmpeg: Ffmpeg, good: FrameTime, last: FrameTime): VideoError {
     const name = shownVideo(this.name);
     const said = ffmpeg.complaint() ?? "ffmpeg ended without a word";
     const reason = said.replace(`file:${this.name}: `, "").replaceAll(this.name, name);
@@ -131,8 +131,8 @@ export class Video implements AsyncIterable<VideoFrame> {
       return new VideoError(`Expected a video that can be read in ${name} but ffmpeg says: ${reason}`);
     const where =
       last.frame - good.frame <= ahead * (this.options.every ?? 1)
-        ? `breaks off after ${placed(last)}`
-        : `is damaged near ${placed(good)}`;
+        ? `breaks off after ${shownTime(last)}`
+        : `is damaged near ${shownTime(good)}`;
     return new VideoError(`Expected a whole video in ${name} but it ${where}: ${reason}`);
   }
 }
@@ -152,7 +152,7 @@ function pictureFormat(file: string): string | null {
  */
 const printTimes = "metadata=add:key=rfdetr:value=1,metadata=print:key=rfdetr:file=pipe\\\\:3:direct=1";
 
-interface Place {
+interface FrameTime {
   frame: number;
   seconds: number | null;
 }
@@ -160,7 +160,7 @@ interface Place {
 /** Frames that may be between the part of ffmpeg that finds a fault and its output. */
 const ahead = 64;
 
-const placed = ({ frame, seconds }: Place): string =>
+const shownTime = ({ frame, seconds }: FrameTime): string =>
   `frame ${Math.max(0, frame)}${seconds === null ? "" : ` (${seconds.toFixed(2)} s)`}`;
 
 /**

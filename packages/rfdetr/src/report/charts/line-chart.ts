@@ -67,9 +67,10 @@ ${marks.length > 0 && html`<path class="mark" d="${marks.map((x) => `M${px(x)} $
 </svg>`;
 }
 
-type Place = (value: number) => number;
+/** From a value to pixels. */
+type Scale = (value: number) => number;
 
-function grid(xAxis: Axis, yAxis: Axis, px: Place, py: Place): Html {
+function grid(xAxis: Axis, yAxis: Axis, px: Scale, py: Scale): Html {
   const { width, height } = chartSize;
   const foot = height - plot.bottom;
   return html`<path class="grid" fill="none" d="${yAxis.ticks.map(({ value }) => `M${plot.left} ${py(value)}H${width - plot.right}`).join("")}"/>
@@ -78,7 +79,7 @@ ${yAxis.ticks.map(({ value, label }) => html`<text x="${plot.left - 6}" y="${py(
 ${xAxis.ticks.map(({ value, label }) => html`<text x="${px(value)}" y="${foot + 18}" text-anchor="middle">${label}</text>`)}`;
 }
 
-function line({ x, y, series, steps = false }: Curve, px: Place, py: Place): Html {
+function line({ x, y, series, steps = false }: Curve, px: Scale, py: Scale): Html {
   let path = "";
   // Points between two gaps: a line through one of them has no length, so it is drawn as a dot.
   const dots: Html[] = [];
@@ -93,7 +94,7 @@ function line({ x, y, series, steps = false }: Curve, px: Place, py: Place): Htm
   return html`${path !== "" && html`<path ${lineOf(series)} d="${path}"/>`}${dots}`;
 }
 
-function band({ x, low, high, series }: Curve, px: Place, py: Place): Html | null {
+function band({ x, low, high, series }: Curve, px: Scale, py: Scale): Html | null {
   if (low === undefined || high === undefined) return null;
   const there = x.flatMap((_, i) => (Number.isFinite(py(low[i])) && Number.isFinite(py(high[i])) ? [i] : []));
   if (there.length < 2) return null;

@@ -19,17 +19,36 @@ const add = (...records: object[]): void =>
 
 const header = { v: 1, kind: "header", precision: "16-mixed", reason: "as requested" };
 const step = (number: number, values: object = {}): object => ({
-  ...{ v: 1, kind: "step", step: number, epoch: 1, precision: "16-mixed", scale: 1024, loss: 2, skipped: false },
+  v: 1,
+  kind: "step",
+  step: number,
+  epoch: 1,
+  precision: "16-mixed",
+  scale: 1024,
+  loss: 2,
+  skipped: false,
   ...values,
 });
 const skippedStep = (number: number, values: object = {}): object =>
   step(number, { skipped: true, loss: "nan", fault: "gradient", bad_parameter: "head.weight", ...values });
 const moduleOf = (amax: number | string, counts: number[] = [1, 2], first = -3): object => ({
-  ...{ path: "head", dtype: "float16", amax, non_finite: 0, fp16_flush: 0.25, fp16_subnormal: 0, fp16_saturate: 0 },
-  ...{ bf16_flush: 0, exponents: { first, counts } },
+  path: "head",
+  dtype: "float16",
+  amax,
+  non_finite: 0,
+  fp16_flush: 0.25,
+  fp16_subnormal: 0,
+  fp16_saturate: 0,
+  bf16_flush: 0,
+  exponents: { first, counts },
 });
 const watchedStep = (number: number, module = moduleOf(number), update: object | null = null): object => ({
-  ...{ v: 1, kind: "monitor", step: number, scale: 8, forward: [module], gradient: [] },
+  v: 1,
+  kind: "monitor",
+  step: number,
+  scale: 8,
+  forward: [module],
+  gradient: [],
   updates: update === null ? [] : [update],
 });
 
@@ -41,8 +60,16 @@ const config = {
   a_field_of_a_later_version: 1,
 };
 const summary = {
-  ...{ AP: 0.5, AP50: 0.75, precision: "16-mixed", reason: "as requested", epochs: 2, steps: 20, skipped_steps: 1 },
-  ...{ train_seconds: 9.5, peak_rss_bytes: 1e9, stop_reason: "finished" },
+  AP: 0.5,
+  AP50: 0.75,
+  precision: "16-mixed",
+  reason: "as requested",
+  epochs: 2,
+  steps: 20,
+  skipped_steps: 1,
+  train_seconds: 9.5,
+  peak_rss_bytes: 1e9,
+  stop_reason: "finished",
 };
 
 describe("the folder of a run", () => {

@@ -59,9 +59,6 @@ function threshold({ best_threshold: best }: EvaluationDetails): Html {
   return html`<p><b>One threshold for all classes: ${best.threshold.toFixed(2)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5. The table has the best threshold of each class.</p>`;
 }
 
-/** Rows of the numbers of a curve: its points are hundredths. */
-type Place = number;
-
 function precisionRecall({ curves, AP50 }: EvaluationDetails): Html | null {
   const { points, mean, classes } = curves;
   const chart = lineChart({
@@ -78,7 +75,7 @@ function precisionRecall({ curves, AP50 }: EvaluationDetails): Html | null {
     about: "Mean over the classes with objects, IoU 0.5.",
     chart,
     columns: [
-      { title: "recall", number: true, cell: (i: Place) => points[i].toFixed(2) },
+      { title: "recall", number: true, cell: (i: number) => points[i].toFixed(2) },
       { title: "precision", number: true, cell: (i) => fraction(mean.precision_by_recall[i]) },
     ],
     rows: [...points.keys()],
@@ -108,8 +105,8 @@ function f1({ curves, best_threshold }: EvaluationDetails): Html | null {
     chart,
     legend: [...lines, { name: "highest F1", series: 0, shape: "mark" }],
     columns: [
-      { title: "threshold", number: true, cell: (i: Place) => points[i].toFixed(2) },
-      ...lines.map(({ name, y }) => ({ title: name, number: true, cell: (i: Place) => fraction(y[i]) })),
+      { title: "threshold", number: true, cell: (i: number) => points[i].toFixed(2) },
+      ...lines.map(({ name, y }) => ({ title: name, number: true, cell: (i: number) => fraction(y[i]) })),
     ],
     rows: [...points.keys()],
   });

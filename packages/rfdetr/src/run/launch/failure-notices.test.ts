@@ -25,7 +25,13 @@ function storeOf(keys: Record<string, string> = {}) {
 }
 
 const place = {
-  ...{ size: 3, localRank: 0, localSize: 1, address: "a", port: 1, prefix: "rfdetr", timeoutSeconds: 60 },
+  size: 3,
+  localRank: 0,
+  localSize: 1,
+  address: "a",
+  port: 1,
+  prefix: "rfdetr",
+  timeoutSeconds: 60,
 };
 
 function noticesOf(rank: number, store: ReturnType<typeof storeOf>) {

@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { distributed } from "@rfdetr/torch";
 import { RankError, RfdetrError } from "../../support/errors.js";
-import type { RankPlace } from "./place.js";
+import type { RankPlace } from "./rank-place.js";
 
 /** Milliseconds that a process waits for what another has to say of its end. */
 const patience = 3000;

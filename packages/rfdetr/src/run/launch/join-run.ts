@@ -8,7 +8,7 @@ import { resolveDevice } from "../../support/machine/device.js";
 import { shown } from "../../support/shown.js";
 import type { ThreadRequest, TrainRequest } from "../train-request.js";
 import { FailureNotices } from "./failure-notices.js";
-import type { RankPlace } from "./place.js";
+import type { RankPlace } from "./rank-place.js";
 import { gpusHere, threadsOf } from "./shares.js";
 
 /** A process that has joined the others of its run. */

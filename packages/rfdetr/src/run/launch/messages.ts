@@ -3,7 +3,7 @@ import type { SentError } from "../../support/error-transfer.js";
 import type { StopSignal } from "../control/stop-request.js";
 import type { TrainEvent } from "../files/events.js";
 import type { TrainRequest } from "../train-request.js";
-import type { RankPlace } from "./place.js";
+import type { RankPlace } from "./rank-place.js";
 
 /** What a process is to train. */
 export type RankRequest = Omit<TrainRequest, "stop"> & { place: RankPlace };

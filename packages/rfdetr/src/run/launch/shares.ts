@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { usableCores } from "@rfdetr/torch/cores";
 import { UsageError } from "../../support/errors.js";
-import type { RankPlace } from "./place.js";
+import type { RankPlace } from "./rank-place.js";
 
 /** Processes for each core above which a start can only be a mistake. */
 const mostPerCore = 4;

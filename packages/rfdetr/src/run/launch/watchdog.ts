@@ -2,7 +2,7 @@
 // from a disk that is gone. Its peers give it up, but nobody else may end it.
 import { hostname } from "node:os";
 import { RankError } from "../../support/errors.js";
-import type { RankPlace } from "./place.js";
+import type { RankPlace } from "./rank-place.js";
 
 /** Times the timeout after which a thread counts as stuck: calls of the group fail by themselves before. */
 const times = 1.5;

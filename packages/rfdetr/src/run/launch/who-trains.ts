@@ -1,7 +1,7 @@
 // Which processes train: those that this one is to start, or the group of a launcher that it is one of.
 import type { TrainSettings } from "../../settings/settings.js";
 import { UsageError } from "../../support/errors.js";
-import { type RankPlace, readPlace } from "./place.js";
+import { type RankPlace, readRankPlace } from "./rank-place.js";
 import { checkProcesses } from "./shares.js";
 
 /** How many processes are to be started, or the place that this one has already. @throws UsageError */
@@ -14,7 +14,7 @@ export function whoTrains(
   }: { processes?: number | undefined; resume?: string | null | undefined; maxRestarts?: number | undefined },
 ): { processes: number; place: RankPlace | null } {
   const wanted = processes ?? settings?.processes ?? 1;
-  const place = readPlace(process.env, settings?.processTimeout ?? 600, wanted)?.place ?? null;
+  const place = readRankPlace(process.env, settings?.processTimeout ?? 600, wanted)?.place ?? null;
   if (maxRestarts > 0 && place !== null)
     throw new UsageError(`Expected no restarts under a launcher but received ${maxRestarts}`, {
       hint: "Leave them out: the launcher starts processes anew, as torchrun does with an option of its own",

@@ -104,9 +104,13 @@ describe("numerics.jsonl of several processes", () => {
   /** A step that ranks on such machines made. */
   const step = (number: number, hosts: readonly string[]): RecordedStep =>
     ({
-      ...{ event: { step: number }, result: { applied: true }, seconds: 1, phases: { load: 0, ...none } },
+      event: { step: number },
+      result: { applied: true },
+      seconds: 1,
+      phases: { load: 0, ...none },
       ranks: hosts.map((host, rank) => ({ host, images: 4, work: 0.5 + rank, load: 0.1, wait: 0.25, gradNorm: 3 })),
-      ...{ report: null, seen: null },
+      report: null,
+      seen: null,
     }) as unknown as RecordedStep;
 
   it("names the machines when they change, and says of every step what each process did", () => {

@@ -43,7 +43,11 @@ const parameters = new Map<string, Tensor>(model.namedParameters());
 const criterion = new Criterion({ groupDetr: config.groupDetr });
 const optimizer = new optim.AdamW(
   parameterGroups(model, {
-    ...{ lr: 4e-4, lrEncoder: 6e-4, lrVitLayerDecay: 0.8, lrComponentDecay: 0.7, weightDecay: 1e-2 },
+    lr: 4e-4,
+    lrEncoder: 6e-4,
+    lrVitLayerDecay: 0.8,
+    lrComponentDecay: 0.7,
+    weightDecay: 1e-2,
   }),
 );
 const scales = trainingScales(config, { expanded: true });

@@ -39,9 +39,16 @@ export async function plannedGroup(
       env: { ...process.env, OMP_NUM_THREADS: "1" },
     });
     const place = {
-      ...{ rank, size, localRank: rank, localSize: size, address: "127.0.0.1", port: socket.port },
+      rank,
+      size,
+      localRank: rank,
+      localSize: size,
+      address: "127.0.0.1",
+      port: socket.port,
       ...(rank === 0 ? { storeFd } : {}),
-      ...{ isStoreServer: rank === 0, prefix: "rfdetr/planned", timeoutSeconds },
+      isStoreServer: rank === 0,
+      prefix: "rfdetr/planned",
+      timeoutSeconds,
     };
     child.send({ ...plan, request: { ...plan.request, ...(size === 1 ? {} : { place }) } });
     let end: RankEnd = null;

@@ -87,17 +87,20 @@ export function writeExampleRun(folder: string, options: ExampleRun = {}): void 
     writeFileSync(join(folder, "evaluation.json"), JSON.stringify(options.evaluation));
   if (options.summary === null) return;
   const summary = {
-    ...{
-      AP: 0.4,
-      AP50: 0.6,
-      precision,
-      reason: "",
-      epochs: config.settings.epochs,
-      steps,
-      skipped_steps: 0,
-      bad_images: 0,
-    },
-    ...{ train_seconds: 60, peak_rss_bytes: 1e9, stop_reason: "finished", best_epoch: 1, error: null, started: null },
+    AP: 0.4,
+    AP50: 0.6,
+    precision,
+    reason: "",
+    epochs: config.settings.epochs,
+    steps,
+    skipped_steps: 0,
+    bad_images: 0,
+    train_seconds: 60,
+    peak_rss_bytes: 1e9,
+    stop_reason: "finished",
+    best_epoch: 1,
+    error: null,
+    started: null,
     ...options.summary,
   };
   writeFileSync(join(folder, "summary.json"), JSON.stringify(summary));
@@ -146,22 +149,23 @@ function writeNumerics(folder: string, options: Numerics, random: () => number):
 function stepLine(step: number, steps: number, epochSteps: number, precision: string, random: () => number): object {
   const loss = 4 + 12 * Math.exp((-4 * step) / steps) + random();
   return {
-    ...{ v: 1, kind: "step", step, applied_steps: step, epoch: Math.ceil(step / epochSteps), precision },
-    ...{
-      scale: precision === "16-mixed" ? 65536 : 1,
-      loss,
-      found_inf: false,
-      skipped: false,
-      grad_norm: 1 + 4 * random(),
-    },
-    ...{
-      clip_factor: 0.1,
-      lr: 1e-4,
-      bad_parameter: null,
-      bad_module: null,
-      fault: null,
-      seconds: 0.2 + 0.02 * random(),
-    },
+    v: 1,
+    kind: "step",
+    step,
+    applied_steps: step,
+    epoch: Math.ceil(step / epochSteps),
+    precision,
+    scale: precision === "16-mixed" ? 65536 : 1,
+    loss,
+    found_inf: false,
+    skipped: false,
+    grad_norm: 1 + 4 * random(),
+    clip_factor: 0.1,
+    lr: 1e-4,
+    bad_parameter: null,
+    bad_module: null,
+    fault: null,
+    seconds: 0.2 + 0.02 * random(),
     memory: { live_bytes: 1e7, peak_bytes: 4e7 + 1e6 * random(), rss_bytes: 3e8 },
   };
 }
@@ -184,7 +188,9 @@ function ranksOf(size: number, random: () => number): object {
     grad_norm: Math.hypot(...sum),
     ranks: {
       images: gradients.map(() => 4),
-      ...{ work, load, wait: work.map((seconds) => Math.max(...work) - seconds + exchange) },
+      work,
+      load,
+      wait: work.map((seconds) => Math.max(...work) - seconds + exchange),
       grad_norm: gradients.map((gradient) => Math.hypot(...gradient)),
     },
   };
@@ -204,20 +210,37 @@ function monitorLine(
       const bits = Math.min(15.97, (isGrowing ? 4 : top) + shift + growth);
       const shares = { non_finite: 0, fp16_flush: 0.001, fp16_subnormal: 0.02, fp16_saturate: 0, bf16_flush: 0 };
       return {
-        ...{ path: name, dtype, amax: 2 ** bits, ...shares, exponents: exponents(bits, width) },
+        path: name,
+        dtype,
+        amax: 2 ** bits,
+        ...shares,
+        exponents: exponents(bits, width),
         largest: { value: 2 ** bits, dtype, index: [0, 12, 3], image: 0 },
       };
     });
   const left = growing ? growing.everySteps * 12 - step : 0;
   const forecast = growing && step > 4 * watchedEvery && left > 0 && left < 3 * step;
   return {
-    ...{ v: 1, kind: "monitor", step, precision, scale: precision === "16-mixed" ? 65536 : 1 },
-    ...{ forward: side(0, true), gradient: side(-3, false), updates: [], images: ["valid/1.jpg"], seconds: 0.1 },
+    v: 1,
+    kind: "monitor",
+    step,
+    precision,
+    scale: precision === "16-mixed" ? 65536 : 1,
+    forward: side(0, true),
+    gradient: side(-3, false),
+    updates: [],
+    images: ["valid/1.jpg"],
+    seconds: 0.1,
     forecasts: forecast
       ? [
           {
-            ...{ path: growing.path, side: "forward", dtype, headroom: left / growing.everySteps },
-            ...{ bits_per_step: 1 / growing.everySteps, steps: left, watched_steps: left / watchedEvery },
+            path: growing.path,
+            side: "forward",
+            dtype,
+            headroom: left / growing.everySteps,
+            bits_per_step: 1 / growing.everySteps,
+            steps: left,
+            watched_steps: left / watchedEvery,
             basis: { first: step - 7 * watchedEvery, records: 8, r2: 0.99 },
           },
         ]

@@ -35,8 +35,17 @@ export interface PlantedRun {
  */
 export async function* plantedOverflow({ openData, remedy, ...options }: PlantedRun): AsyncGenerator<TrainEvent> {
   const settings = resolveSettings({
-    ...{ model: "tiny", precision: "16-mixed", scaler: { init: 1024 }, batchSize: 2, seed: 1, epochs: 1000 },
-    ...{ monitorInterval: 2, multiScale: "off", evalInterval: 1000, numWorkers: 0, ...options },
+    model: "tiny",
+    precision: "16-mixed",
+    scaler: { init: 1024 },
+    batchSize: 2,
+    seed: 1,
+    epochs: 1000,
+    monitorInterval: 2,
+    multiScale: "off",
+    evalInterval: 1000,
+    numWorkers: 0,
+    ...options,
   });
   const { forward } = RFDETRModel.prototype;
   let grows = true;

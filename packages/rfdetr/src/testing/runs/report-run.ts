@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { exampleDetails } from "./example-details.js";
 
 const module = (path: string, dtype: string, amax: number, first: number): object => ({
-  ...{ path, dtype, amax, non_finite: 0, fp16_flush: 0.02, fp16_subnormal: 0.1, fp16_saturate: 0, bf16_flush: 0 },
+  path,
+  dtype,
+  amax,
+  non_finite: 0,
+  fp16_flush: 0.02,
+  fp16_subnormal: 0.1,
+  fp16_saturate: 0,
+  bf16_flush: 0,
   exponents: { first, counts: [1, 40, 200, 40, 3] },
 });
 
@@ -41,15 +48,26 @@ export function reportRun(folder: string, example: ReportRun = {}): string {
     seed: 11,
     class_names: classNames,
     model_config: { variant: "tiny", resolution: 96, numQueries: 30 },
-    ...{ precision, reason: "measured here: as fast, in half of the memory" },
+    precision,
+    reason: "measured here: as fast, in half of the memory",
     hardware: "2 × Processor, 8 GiB",
     versions: { rfdetr: "0.1.0", node: "v20.19.0", libtorch: "2.15.0" },
     data: { path: "/data/birds", relative: "../birds", train: split(30), valid: split(3) },
   });
   if (example.summary !== null)
     put("summary.json", {
-      ...{ AP: 0.4, AP50: 0.625, precision, reason: "measured here", epochs: 4, steps, skipped_steps: 3 },
-      ...{ train_seconds: 75, peak_rss_bytes: 5e8, stop_reason: "finished", best_epoch: 3, ...example.summary },
+      AP: 0.4,
+      AP50: 0.625,
+      precision,
+      reason: "measured here",
+      epochs: 4,
+      steps,
+      skipped_steps: 3,
+      train_seconds: 75,
+      peak_rss_bytes: 5e8,
+      stop_reason: "finished",
+      best_epoch: 3,
+      ...example.summary,
     });
   put("metrics.csv", metrics(steps));
   put("evaluation.json", exampleDetails(classNames));
@@ -88,8 +106,15 @@ function numerics(steps: number, place: string, precision: string): string {
   const scaled = precision === "16-mixed";
   const lines: object[] = [
     {
-      ...{ v: 1, kind: "header", precision, reason: "measured here", note: null, policy: "default" },
-      ...{ overrides: { "*.norm": "fp32" }, hardware: "2 × Processor", monitor_interval: 10 },
+      v: 1,
+      kind: "header",
+      precision,
+      reason: "measured here",
+      note: null,
+      policy: "default",
+      overrides: { "*.norm": "fp32" },
+      hardware: "2 × Processor",
+      monitor_interval: 10,
       fixed_bytes: { weights: 1e6, gradients: 1e6, moments: 2e6, average: 1e6 },
       calibration: [calibrated("32-true", 1, 1), calibrated(precision, 1.5, 0.9998)],
     },
@@ -97,18 +122,24 @@ function numerics(steps: number, place: string, precision: string): string {
   for (let step = 1, scale = scaled ? 65536 : 1; step <= steps; step++) {
     const skipped = scaled && (step <= 2 || step === 30);
     lines.push({
-      ...{
-        v: 1,
-        kind: "step",
-        step,
-        applied_steps: step,
-        epoch: 1 + Math.floor((4 * (step - 1)) / steps),
-        precision,
-        scale,
-      },
-      ...{ loss: 9 / step, found_inf: skipped, skipped, grad_norm: skipped ? "inf" : 2, clip_factor: 1, lr: 1e-3 },
-      ...{ bad_parameter: skipped ? `${place}.weight` : null, bad_module: null, fault: skipped ? "gradient" : null },
-      ...{ seconds: 0.5, memory: { live_bytes: 5e6, peak_bytes: 9e6, rss_bytes: 4e8, kept_bytes: 3e6 } },
+      v: 1,
+      kind: "step",
+      step,
+      applied_steps: step,
+      epoch: 1 + Math.floor((4 * (step - 1)) / steps),
+      precision,
+      scale,
+      loss: 9 / step,
+      found_inf: skipped,
+      skipped,
+      grad_norm: skipped ? "inf" : 2,
+      clip_factor: 1,
+      lr: 1e-3,
+      bad_parameter: skipped ? `${place}.weight` : null,
+      bad_module: null,
+      fault: skipped ? "gradient" : null,
+      seconds: 0.5,
+      memory: { live_bytes: 5e6, peak_bytes: 9e6, rss_bytes: 4e8, kept_bytes: 3e6 },
       phases: { load: 0.05, forward: 0.15, loss: 0.05, backward: 0.2, optimizer: 0.03 },
     });
     if (skipped) lines.push(overflow(step, scale, place));
@@ -119,27 +150,42 @@ function numerics(steps: number, place: string, precision: string): string {
 }
 
 const calibrated = (precision: string, speedup: number, gradient_cosine: number): object => ({
-  ...{ precision, step_seconds: 0.6 / speedup, speedup, peak_tensor_bytes: 9e6, memory_ratio: 0.6, gradient_cosine },
+  precision,
+  step_seconds: 0.6 / speedup,
+  speedup,
+  peak_tensor_bytes: 9e6,
+  memory_ratio: 0.6,
+  gradient_cosine,
 });
 
 const overflow = (step: number, scale: number, place: string): object => ({
-  ...{
-    v: 1,
-    kind: "overflow",
-    step,
-    precision: "16-mixed",
-    scale,
-    phase: "backward",
-    files: ["/data/birds/train/1.jpg"],
-  },
-  ...{ module: place, operator: "linear", inputs: [], weights: [], readers: ["class_embed"], trail: [] },
+  v: 1,
+  kind: "overflow",
+  step,
+  precision: "16-mixed",
+  scale,
+  phase: "backward",
+  files: ["/data/birds/train/1.jpg"],
+  module: place,
+  operator: "linear",
+  inputs: [],
+  weights: [],
+  readers: ["class_embed"],
+  trail: [],
   output: { name: "gradient", dtype: "float16", shape: [2, 3], min: -3, max: 4, amax: 4, nan: 0, infinite: 1 },
-  ...{ bad_parameter: `${place}.weight`, bad_parameters: 2, advice: ["The scaler has halved the scale."] },
+  bad_parameter: `${place}.weight`,
+  bad_parameters: 2,
+  advice: ["The scaler has halved the scale."],
 });
 
 /** The largest output of the module doubles every ten steps. */
 const watched = (step: number, scale: number, place: string, dtype: string): object => ({
-  ...{ v: 1, kind: "monitor", step, precision: "16-mixed", scale, seconds: 0.1 },
+  v: 1,
+  kind: "monitor",
+  step,
+  precision: "16-mixed",
+  scale,
+  seconds: 0.1,
   forward: [
     { ...module(place, dtype, 512 * 2 ** (step / 10), 5), largest: { value: -4096, index: [0, 3], image: 0 } },
     module("backbone.0.encoder.norm", "float32", 3, -4),
@@ -156,12 +202,20 @@ const watched = (step: number, scale: number, place: string, dtype: string): obj
       ? []
       : [
           {
-            ...{ path: place, side: "forward", dtype, headroom: 7 - step / 10, bits_per_step: 0.1, steps: 40 },
-            ...{ watched_steps: 4, basis: { first: 10, records: 4, r2: 0.99 } },
+            path: place,
+            side: "forward",
+            dtype,
+            headroom: 7 - step / 10,
+            bits_per_step: 0.1,
+            steps: 40,
+            watched_steps: 4,
+            basis: { first: 10, records: 4, r2: 0.99 },
           },
         ],
   memory: {
-    ...{ bytes: 9e6, phase: "backward", dtypes: { float16: 3e6, float32: 5e6, other: 1e6 } },
+    bytes: 9e6,
+    phase: "backward",
+    dtypes: { float16: 3e6, float32: 5e6, other: 1e6 },
     kinds: {
       weights: 1e6,
       copies: 5e5,

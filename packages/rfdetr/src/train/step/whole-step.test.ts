@@ -11,7 +11,11 @@ import { sumLosses } from "./step-peers.js";
 import { boxesOfEach, meanBoxes, placesByShare, seedForward, type WholeStep } from "./whole-step.js";
 
 const whole = (changes: Partial<WholeStep>): WholeStep => ({
-  ...{ microBatches: 4, shares: 1, numbers: [0, 1, 2, 3], boxes: null, seed: null },
+  microBatches: 4,
+  shares: 1,
+  numbers: [0, 1, 2, 3],
+  boxes: null,
+  seed: null,
   ...changes,
 });
 

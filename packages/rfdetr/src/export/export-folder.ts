@@ -1,4 +1,4 @@
-// Where a file is made: in a folder beside the place where it goes, so that it is there as a whole or not at all.
+// The folder in which an export makes its file, beside the file's final path: the file is there as a whole or not at all.
 import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -15,7 +15,7 @@ const isLock = (name: string): boolean => name === lockName || name.startsWith(`
 const folderOf = (out: string): string => `${out}.partial`;
 
 /** The folder of one export. One process or thread at a time holds it. */
-export class Place {
+export class ExportFolder {
   readonly #folder: string;
   readonly #endings: readonly string[];
   #lock: FileLock | null = null;

@@ -1,36 +1,53 @@
 import { describe, expect, it } from "vitest";
 import { UsageError } from "../../support/errors.js";
-import { firstHost, readPlace } from "./place.js";
+import { firstHost, readRankPlace } from "./rank-place.js";
 
 const torchrun = {
-  ...{ RANK: "3", WORLD_SIZE: "4", LOCAL_RANK: "1", LOCAL_WORLD_SIZE: "2" },
-  ...{ MASTER_ADDR: "10.0.0.1", MASTER_PORT: "29500" },
+  RANK: "3",
+  WORLD_SIZE: "4",
+  LOCAL_RANK: "1",
+  LOCAL_WORLD_SIZE: "2",
+  MASTER_ADDR: "10.0.0.1",
+  MASTER_PORT: "29500",
 };
 const slurm = {
-  ...{ SLURM_PROCID: "2", SLURM_NTASKS: "4", SLURM_LOCALID: "0", SLURM_NODEID: "1", SLURM_STEP_ID: "0" },
-  ...{ SLURM_JOB_ID: "4711", SLURM_JOB_NODELIST: "gpu[07-08]", SLURM_TASKS_PER_NODE: "2(x2)" },
+  SLURM_PROCID: "2",
+  SLURM_NTASKS: "4",
+  SLURM_LOCALID: "0",
+  SLURM_NODEID: "1",
+  SLURM_STEP_ID: "0",
+  SLURM_JOB_ID: "4711",
+  SLURM_JOB_NODELIST: "gpu[07-08]",
+  SLURM_TASKS_PER_NODE: "2(x2)",
 };
 
 describe("the variables of torchrun", () => {
   it("say which process this one is", () => {
-    expect(readPlace(torchrun, 60)).toEqual({
+    expect(readRankPlace(torchrun, 60)).toEqual({
       place: {
-        ...{ rank: 3, size: 4, localRank: 1, localSize: 2, address: "10.0.0.1", port: 29_500 },
-        ...{ isStoreServer: false, prefix: "rfdetr/run/0", timeoutSeconds: 60 },
+        rank: 3,
+        size: 4,
+        localRank: 1,
+        localSize: 2,
+        address: "10.0.0.1",
+        port: 29_500,
+        isStoreServer: false,
+        prefix: "rfdetr/run/0",
+        timeoutSeconds: 60,
       },
       restarts: 0,
     });
   });
 
   it("make rank 0 serve the store, unless the agent does", () => {
-    expect(readPlace({ ...torchrun, RANK: "0" }, 60)?.place.isStoreServer).toBe(true);
+    expect(readRankPlace({ ...torchrun, RANK: "0" }, 60)?.place.isStoreServer).toBe(true);
     const agent = { ...torchrun, RANK: "0", TORCHELASTIC_USE_AGENT_STORE: "True" };
-    expect(readPlace(agent, 60)?.place.isStoreServer).toBe(false);
+    expect(readRankPlace(agent, 60)?.place.isStoreServer).toBe(false);
   });
 
   it("keep the keys of a restart apart from those before", () => {
     const again = { ...torchrun, TORCHELASTIC_RESTART_COUNT: "2", TORCHELASTIC_RUN_ID: "job" };
-    expect(readPlace(again, 60)).toMatchObject({ place: { prefix: "rfdetr/job/2" }, restarts: 2 });
+    expect(readRankPlace(again, 60)).toMatchObject({ place: { prefix: "rfdetr/job/2" }, restarts: 2 });
   });
 
   it.each([
@@ -42,7 +59,7 @@ describe("the variables of torchrun", () => {
     ],
     ["an address alone, which images of containers may set", { MASTER_ADDR: "localhost", MASTER_PORT: "1" }],
   ])("are those of a process alone: %s", (_, env) => {
-    expect(readPlace(env, 60)).toBeNull();
+    expect(readRankPlace(env, 60)).toBeNull();
   });
 });
 
@@ -50,35 +67,42 @@ describe("the variables of a PyTorchJob, and those that are set by hand", () => 
   const { LOCAL_RANK: _, LOCAL_WORLD_SIZE: __, ...byHand } = torchrun;
 
   it("put the process alone on its machine", () => {
-    expect(readPlace(byHand, 60)?.place).toMatchObject({ rank: 3, localRank: 0, localSize: 1 });
+    expect(readRankPlace(byHand, 60)?.place).toMatchObject({ rank: 3, localRank: 0, localSize: 1 });
   });
 
   it.each(["127.0.0.1", "localhost", "::1"])("put all processes that meet at %s on this machine", (address) => {
-    expect(readPlace({ ...byHand, MASTER_ADDR: address }, 60)?.place).toMatchObject({ localRank: 3, localSize: 4 });
+    expect(readRankPlace({ ...byHand, MASTER_ADDR: address }, 60)?.place).toMatchObject({ localRank: 3, localSize: 4 });
   });
 });
 
 describe("the variables of SLURM", () => {
   it("say which task of srun this process is", () => {
-    expect(readPlace(slurm, 60)?.place).toEqual({
-      ...{ rank: 2, size: 4, localRank: 0, localSize: 2, address: "gpu07", port: 15_000 + ((4711 * 16) % 15_000) },
-      ...{ isStoreServer: false, prefix: "rfdetr/4711.0/0", timeoutSeconds: 60 },
+    expect(readRankPlace(slurm, 60)?.place).toEqual({
+      rank: 2,
+      size: 4,
+      localRank: 0,
+      localSize: 2,
+      address: "gpu07",
+      port: 15_000 + ((4711 * 16) % 15_000),
+      isStoreServer: false,
+      prefix: "rfdetr/4711.0/0",
+      timeoutSeconds: 60,
     });
   });
 
   it("yield to an address and a port that the script names", () => {
-    expect(readPlace({ ...slurm, MASTER_ADDR: "head", MASTER_PORT: "29500" }, 60)?.place).toMatchObject({
+    expect(readRankPlace({ ...slurm, MASTER_ADDR: "head", MASTER_PORT: "29500" }, 60)?.place).toMatchObject({
       address: "head",
       port: 29_500,
     });
   });
 
   it("yield to those of torchrun, which a script may start", () => {
-    expect(readPlace({ ...slurm, ...torchrun }, 60)?.place).toMatchObject({ rank: 3, address: "10.0.0.1" });
+    expect(readRankPlace({ ...slurm, ...torchrun }, 60)?.place).toMatchObject({ rank: 3, address: "10.0.0.1" });
   });
 
   it("of one task are those of a process alone", () => {
-    expect(readPlace({ ...slurm, SLURM_NTASKS: "1", SLURM_PROCID: "0" }, 60)).toBeNull();
+    expect(readRankPlace({ ...slurm, SLURM_NTASKS: "1", SLURM_PROCID: "0" }, 60)).toBeNull();
   });
 
   it.each([
@@ -111,7 +135,7 @@ describe("variables that cannot be", () => {
     [{ ...slurm, WORLD_SIZE: "2" }, 'Expected a WORLD_SIZE of 4, the tasks of this SLURM step, but received "2"'],
     [{ ...slurm, SLURM_JOB_NODELIST: "" }, "Expected the hosts of the SLURM job in SLURM_JOB_NODELIST"],
   ])("%j: %s", (env, message) => {
-    const read = () => readPlace(env, 60);
+    const read = () => readRankPlace(env, 60);
     expect(read).toThrow(UsageError);
     expect(read).toThrow(message);
   });

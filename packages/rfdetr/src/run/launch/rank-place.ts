@@ -41,7 +41,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * @returns null for a process that no launcher has given a place
  * @throws UsageError where variables are missing, or contradict each other
  */
-export function readPlace(env: Environment, timeoutSeconds: number, processes = 1): Launched | null {
+export function readRankPlace(env: Environment, timeoutSeconds: number, processes = 1): Launched | null {
   const bySlurm = isSet(env, "SLURM_PROCID") && isSet(env, "SLURM_NTASKS") && !isSet(env, "RANK");
   const launched = bySlurm ? ofSlurm(env, timeoutSeconds, processes) : ofTorch(env, timeoutSeconds);
   return launched === null || launched.place.size === 1 ? null : launched;
