@@ -17,7 +17,7 @@ import type { Precision } from "../policy/auto-precision.js";
 import { readHardware } from "../policy/hardware.js";
 import { type Plan, Planner } from "../policy/plan.js";
 import { defaultPolicy, type Overrides, type Policy } from "../policy/policy.js";
-import { Casts } from "./casts.js";
+import { CastCache } from "./cast-cache.js";
 import { agreesOnParts } from "./fused-rules.js";
 import { type Norm, normOf } from "./norm.js";
 import { emulate } from "./product-emulation.js";
@@ -86,7 +86,7 @@ export class Autocast {
   /** Whether products without autograd read packed weights. */
   readonly #packs: boolean;
   readonly #planner: Planner;
-  readonly #casts = new Casts();
+  readonly #casts = new CastCache();
   #remove: (() => void) | null = null;
   #suspended = 0;
 

@@ -1,6 +1,6 @@
 // Products in a precision that the CPU has no units for: float32 computes what such a unit computes.
 import { type DType, Tensor } from "@rfdetr/torch";
-import type { Casts } from "./casts.js";
+import type { CastCache } from "./cast-cache.js";
 
 /**
  * Computes a product as a matrix unit does: operands rounded to `dtype`, sums in float32, result rounded to `dtype`.
@@ -12,7 +12,7 @@ import type { Casts } from "./casts.js";
 export function emulate(
   args: readonly unknown[],
   dtype: DType,
-  casts: Casts,
+  casts: CastCache,
   next: (args: unknown[]) => unknown,
 ): { args: unknown[]; result: unknown } {
   const round = (value: unknown): unknown => {

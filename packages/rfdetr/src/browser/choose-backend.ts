@@ -7,12 +7,12 @@ import { runBatches } from "../onnx/run-batches.js";
 import type { Backend, Runtime, Session } from "./backend.js";
 
 /** How the file samples in deformable attention: with GridSample, or composed of gathers. */
-export type Form = "file" | "gather form";
+export type SamplingForm = "file" | "gather form";
 
 /** One way that was tried. */
 export interface Attempt {
   backend: Backend;
-  form: Form;
+  form: SamplingForm;
   /** Why it was not taken; null for the one that was. */
   reason: string | null;
   /** How far it is from the goldens; null if the file has none, or if it did not run. */
@@ -22,7 +22,7 @@ export interface Attempt {
 /** What the self-check of a file found. */
 export interface LoadReport {
   backend: Backend;
-  form: Form;
+  form: SamplingForm;
   /** Of the file: `fp32`, `fp16`, … */
   precision: string;
   /** How far the results are from the golden ones that the file carries; null if it carries none. */
@@ -47,7 +47,7 @@ export interface ChooseOptions {
   backend?: Backend | "auto";
   classNames?: readonly string[];
   /** Called before each attempt. */
-  trying?: (backend: Backend, form: Form) => void;
+  trying?: (backend: Backend, form: SamplingForm) => void;
 }
 
 /**
@@ -64,7 +64,7 @@ export async function chooseBackend(
 ): Promise<Chosen> {
   const head = readModelFile(file);
   const backends: Backend[] = backend === "auto" ? ["webgpu", "wasm"] : [backend];
-  const ways = backends.flatMap((each): [Backend, Form][] =>
+  const ways = backends.flatMap((each): [Backend, SamplingForm][] =>
     each === "webgpu" && gatherForm !== null
       ? [
           [each, "file"],
@@ -93,7 +93,7 @@ export async function chooseBackend(
 }
 
 /** What a way is called in sentences. */
-export function nameOf(backend: Backend, form: Form): string {
+export function nameOf(backend: Backend, form: SamplingForm): string {
   return `${backend === "webgpu" ? "WebGPU" : "WebAssembly"}${form === "file" ? "" : " with the gather form"}`;
 }
 

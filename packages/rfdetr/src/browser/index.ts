@@ -3,7 +3,7 @@ export type { Detection } from "../model/types.js";
 export type { GoldenError } from "../onnx/goldens.js";
 export { classColors, readableOn } from "../support/class-colors.js";
 export type { Backend, Runtime, Session } from "./backend.js";
-export { type Attempt, type Form, inWords, type LoadReport, nameOf } from "./choose-backend.js";
+export { type Attempt, inWords, type LoadReport, nameOf, type SamplingForm } from "./choose-backend.js";
 export { type Found, type LoadOptions, type PredictOptions, RFDETR } from "./detector.js";
 export type { ImageInput } from "./image-pixels.js";
 export type { RuntimeOptions } from "./runtime.js";

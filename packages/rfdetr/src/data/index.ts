@@ -4,7 +4,7 @@ export { type AugConfig, augment, checkAugConfig } from "./augment/config.js";
 export type { CustomAugmentation } from "./augment/custom-augmentation.js";
 export { type AugmentPreset, augmentPresets } from "./augment/presets.js";
 export { type CheckOptions, type CheckReport, checkDataset, type Finding } from "./check/check-dataset.js";
-export type { Training } from "./check/check-kinds.js";
+export type { TrainingReaction } from "./check/check-kinds.js";
 export {
   type DuplicateGroup,
   type DuplicateOptions,

@@ -14,8 +14,8 @@ import type { StartEvent } from "./files/events.js";
 import { RunDirectory } from "./files/run-directory.js";
 import { whoTrains } from "./launch/who-trains.js";
 import { startEvent } from "./make-events.js";
+import { Leader } from "./ranks/leader.js";
 import { Ranks } from "./ranks/ranks.js";
-import { Team } from "./ranks/team.js";
 import { prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
@@ -65,7 +65,7 @@ export async function dryRun(settings: TrainSettings, openData: OpenTrainData, m
       resume: null,
       stop: new Int32Array(new SharedArrayBuffer(4)),
     };
-    const session = await prepareRun(request, null, openData, new Team(new Ranks(null), request.stop));
+    const session = await prepareRun(request, null, openData, new Leader(new Ranks(null), request.stop));
     try {
       return { ...(await firstStep(session, available)), ...described(session, settings), download };
     } finally {

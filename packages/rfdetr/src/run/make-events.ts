@@ -7,7 +7,7 @@ import type { StepResult } from "../train/step/step.js";
 import type { DoneEvent, EpochEvent, StartEvent, StepEvent, StepFault } from "./files/events.js";
 import { readSummary } from "./files/read-summary.js";
 import type { RunSummary } from "./files/run-directory.js";
-import { leftOutOf } from "./ranks/team.js";
+import { leftOutOf } from "./ranks/leader.js";
 import { runVersions } from "./session/run-config.js";
 import type { Session } from "./session/session.js";
 import { effectiveBatch, microBatchesOf } from "./session/training-data.js";
@@ -41,7 +41,7 @@ export function startEvent({
     epochs: settings.epochs,
     batch: effectiveBatch(settings),
     accumulate: microBatchesOf(settings),
-    processes: session.team.ranks.size,
+    processes: session.leader.ranks.size,
     precision: session.precision,
     reason: session.reason,
     precisionNote: session.precisionNote,
@@ -148,7 +148,7 @@ export function doneEvent(
 
 /** What `summary.json` holds. */
 export function runSummary(
-  { progress, precision, reason, started, data, team }: Session,
+  { progress, precision, reason, started, data, leader }: Session,
   stopReason: RunSummary["stop_reason"],
   error: unknown,
 ): RunSummary {
@@ -160,9 +160,9 @@ export function runSummary(
     epochs: progress.epoch,
     steps: progress.step,
     skipped_steps: progress.skipped,
-    bad_images: leftOutOf({ data, team }).size,
+    bad_images: leftOutOf({ data, leader }).size,
     train_seconds: Number(progress.trainSeconds.toFixed(3)),
-    processes: team.ranks.size,
+    processes: leader.ranks.size,
     peak_rss_bytes: peakRss(),
     stop_reason: stopReason,
     best_epoch: progress.best?.epoch ?? null,

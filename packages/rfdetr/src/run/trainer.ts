@@ -5,8 +5,8 @@ import { RunDirectory } from "./files/run-directory.js";
 import { logged } from "./files/run-log.js";
 import { joinRun } from "./launch/join-run.js";
 import { follow } from "./ranks/follower.js";
+import { Leader } from "./ranks/leader.js";
 import { Ranks } from "./ranks/ranks.js";
-import { Team } from "./ranks/team.js";
 import { drawPictures } from "./recorders/draw-pictures.js";
 import { openRecorders } from "./recorders/open-recorders.js";
 import { endedRun } from "./session/ended-run.js";
@@ -32,16 +32,16 @@ export async function* train(
   const request = joined?.request ?? (asked as TrainRequest);
   const ranks = new Ranks(joined);
   if (ranks.rank > 0) return yield* follow(ranks, request, openData);
-  const team = new Team(ranks, request.stop);
+  const leader = new Leader(ranks, request.stop);
   let ended = false;
   try {
     let done: DoneEvent | null = null;
-    for await (const event of lead(request, openData, team)) {
+    for await (const event of lead(request, openData, leader)) {
       if (event.type === "done") done = event;
       yield event;
     }
     ended = true;
-    team.end(done);
+    leader.end(done);
   } catch (error) {
     ended = true;
     throw ranks.explain(error);
@@ -51,24 +51,24 @@ export async function* train(
   }
 }
 
-async function* lead(request: TrainRequest, openData: OpenTrainData, team: Team): AsyncGenerator<TrainEvent, void> {
+async function* lead(request: TrainRequest, openData: OpenTrainData, leader: Leader): AsyncGenerator<TrainEvent, void> {
   const directory = request.resume === null ? null : RunDirectory.open(request.resume);
   try {
     const ended = directory === null ? null : endedRun(directory, request);
     if (ended !== null) return yield ended;
     if (directory === null) for (const what of measurementsBefore(request.settings)) yield { type: "preparing", what };
-    yield* trainSession(await prepareRun(request, directory, openData, team), request.stop);
+    yield* trainSession(await prepareRun(request, directory, openData, leader), request.stop);
   } finally {
     directory?.release();
   }
 }
 
 async function* trainSession(session: Session, stop: Int32Array): AsyncGenerator<TrainEvent, void> {
-  const { team } = session;
+  const { leader } = session;
   try {
     const loop = new TrainingLoop(session, openRecorders(session), () => Atomics.load(stop, 0) !== 0);
     try {
-      yield* logged(session.directory, loop.run(), (error) => loop.fail(team.ranks.explain(error)));
+      yield* logged(session.directory, loop.run(), (error) => loop.fail(leader.ranks.explain(error)));
     } finally {
       await drawPictures(loop.recorders);
       loop.close();

@@ -138,7 +138,7 @@ export class TrainingLoop {
       if (callbacks.stopped !== null) return "complete";
     }
     this.#steps.begin();
-    this.session.team.order({ do: "epoch", epoch: progress.epoch, from: progress.stepInEpoch });
+    this.session.leader.order({ do: "epoch", epoch: progress.epoch, from: progress.stepInEpoch });
     const images = ["the images of its next step", ...customAugmentations(settings)].join(", with ");
     for await (const microBatches of waits.each(images, data.steps(progress.epoch, progress.stepInEpoch))) {
       this.#steps.loaded();

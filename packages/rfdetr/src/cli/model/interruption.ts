@@ -1,6 +1,6 @@
 // What ends a prediction from outside: Ctrl-C and the other signals that ask a program to end.
 import type { StopSignal } from "../../run/control/stop-request.js";
-import { exitCodes } from "../stop-requests.js";
+import { exitCodes } from "../run-stopper.js";
 
 /** Listens to the signals until it is closed. The first aborts {@link abort}; a second ends the program at once. */
 export class Interruption {

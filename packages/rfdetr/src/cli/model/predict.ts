@@ -24,7 +24,7 @@ import {
   withOutputFlags,
   withWeightsFlags,
 } from "../context.js";
-import { exitCodes } from "../stop-requests.js";
+import { exitCodes } from "../run-stopper.js";
 import { Interruption } from "./interruption.js";
 import type { PredictOutput } from "./predict-output.js";
 

@@ -7,7 +7,7 @@ import { counted, shellWord, shownPath } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { resumeCommand } from "../console/next-command.js";
 import { exit } from "../context.js";
-import { exitCodes, StopRequests } from "../stop-requests.js";
+import { exitCodes, RunStopper } from "../run-stopper.js";
 import { silentConsole } from "./rank-console.js";
 import { TrainConsole } from "./train-console.js";
 
@@ -22,7 +22,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   if (!isFirst) console = silentConsole();
   const view = new TrainConsole(console);
   let folder: string | null = null;
-  const requests = new StopRequests({
+  const stopper = new RunStopper({
     stop: (signal) => run.stop(signal),
     say: (line) => console.prose(line),
     several: run.processes > 1,
@@ -32,17 +32,17 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   console.live("reading the data");
   try {
     for await (const event of events) {
-      requests.alive();
+      stopper.alive();
       if (event.type === "start") {
         folder = event.dir;
         if (run.place !== null && isFirst) recordLaunch(folder, process.env);
       }
-      if (event.type === "done") requests.ended();
+      if (event.type === "done") stopper.ended();
       if (console.json) console.data(event);
       view.show(event);
     }
   } finally {
-    requests.close();
+    stopper.close();
     console.end();
   }
   const result = await run.result;

@@ -5,14 +5,14 @@ import type { ListedBox, ListedImage, Listing, Problem } from "../formats/listin
  * `refused`: training stops before its first step and names the fault. `repaired`: it drops or corrects the entry, and
  * says how many. `kept`: it goes on, and says so where it matters.
  */
-export type Training = "refused" | "repaired" | "kept";
+export type TrainingReaction = "refused" | "repaired" | "kept";
 
 /** A check of a split. */
 export interface Check {
   name: string;
-  training: Training;
+  training: TrainingReaction;
   /** What training does about it in the valid split, where that differs. */
-  valid?: Training;
+  valid?: TrainingReaction;
   /** What the fault is and what to do, for docs/data.md. */
   about: string;
   /** The faults of this kind. */
@@ -20,7 +20,7 @@ export interface Check {
 }
 
 /** A check whose faults the reader of the files finds. */
-export const foundByReader = (name: string, training: Training, about: string): Check => ({
+export const foundByReader = (name: string, training: TrainingReaction, about: string): Check => ({
   name,
   training,
   about,
@@ -30,7 +30,7 @@ export const foundByReader = (name: string, training: Training, about: string): 
 /** A check of a split as a whole; the sentence says what is wrong. */
 export function ofSplit(
   name: string,
-  training: Training,
+  training: TrainingReaction,
   about: string,
   sentence: (split: Listing) => string | null,
 ): Check {
@@ -44,7 +44,7 @@ export function ofSplit(
 /** A check of each image. */
 export function ofImages(
   name: string,
-  training: Training,
+  training: TrainingReaction,
   about: string,
   sentence: (image: ListedImage) => string | null,
 ): Check {
@@ -59,7 +59,7 @@ export function ofImages(
 /** A check of each box. */
 export function ofBoxes(
   name: string,
-  training: Training,
+  training: TrainingReaction,
   about: string,
   sentence: (box: ListedBox) => string | null,
 ): Check {

@@ -2,20 +2,20 @@
 import type { Split } from "../formats/dataset.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
 import type { Listing, Problem } from "../formats/listing.js";
-import type { Check, Training } from "./check-kinds.js";
+import type { Check, TrainingReaction } from "./check-kinds.js";
 import { checks } from "./checks.js";
 
 /** A fault with the split it is in. */
 export interface Finding extends Problem {
   split: Split;
   /** What training does about it. The test split is not trained on: its faults are kept. */
-  training: Training;
+  training: TrainingReaction;
 }
 
 const byName: ReadonlyMap<string, Check> = new Map(checks.map((check) => [check.name, check]));
 
 /** What training does about a fault in a split. */
-export function effectOf(check: string, split: Split): Training {
+export function effectOf(check: string, split: Split): TrainingReaction {
   const known = byName.get(check);
   if (split === "test" || known === undefined) return "kept";
   return split === "valid" ? (known.valid ?? known.training) : known.training;

@@ -2,9 +2,9 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../../support/error-transfer.js";
 import { garbageCollector } from "./collect-garbage.js";
-import { type LoaderJob, prepare, type Recipe, type Shares } from "./prepare-sample.js";
+import { type LoaderJob, type MemoryShare, prepare, type Recipe } from "./prepare-sample.js";
 
-const { recipe, shares } = workerData as { recipe: Recipe; shares: Shares };
+const { recipe, shares } = workerData as { recipe: Recipe; shares: MemoryShare };
 const collect = garbageCollector(shares.garbage);
 
 parentPort?.on("message", async (job: LoaderJob) => {

@@ -23,10 +23,10 @@ import { PixelCache } from "./pixel-cache.js";
 import {
   type LoaderJob,
   type LoaderResult,
+  type MemoryShare,
   type Prepared,
   prepare,
   type Recipe,
-  type Shares,
 } from "./prepare-sample.js";
 import { WorkerPool } from "./worker-pool.js";
 
@@ -152,7 +152,7 @@ export class DataLoader {
     this.#options = options;
     const script = workerPath(import.meta.url, "loader-worker.js");
     const { recipe, workers } = options;
-    const shares: Shares = { budget: createBudget(decodingLimit), garbage: garbageLimit / workers };
+    const shares: MemoryShare = { budget: createBudget(decodingLimit), garbage: garbageLimit / workers };
     const guests = customFunctions(recipe.augment).map((custom) => `the augmentation ${keyOf(custom)}`);
     this.#pool =
       script === null || workers === 0

@@ -68,7 +68,7 @@ export interface LoaderResult {
 }
 
 /** What each thread may take of the memory of all. */
-export interface Shares {
+export interface MemoryShare {
   /** Memory for decoding, see `createBudget`. */
   budget: SharedArrayBuffer;
   /** Bytes of decoded images that are not used any more and not freed yet. */

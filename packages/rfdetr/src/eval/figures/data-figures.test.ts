@@ -1,7 +1,7 @@
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { splitBoxes } from "../../data/box-table.js";
 import type { DatasetImage } from "../../data/formats/dataset.js";
+import { splitBoxes } from "../../data/split-boxes.js";
 import { boxPositionFigure, boxShapeFigure, boxSizeFigure, classCountFigure, labelsFigure } from "./data-figures.js";
 
 const nothing = { boxes: new Float32Array(), labels: new Int32Array(), areas: new Float64Array() };

@@ -1,5 +1,5 @@
 // What a dataset holds: classes, and the sizes, places and shapes of its boxes.
-import type { SplitBoxes } from "../../data/box-table.js";
+import type { SplitBoxes } from "../../data/split-boxes.js";
 import { type Axis, linearAxis, logAxis, shortNumber } from "./axes.js";
 import { type Bars, barGroups, density, histogram, splitColors } from "./distributions.js";
 import { type Figure, figure, figureWidth, fontSizes, text, tone } from "./figure.js";

@@ -7,7 +7,7 @@ import type { RawOutputs } from "../../onnx/goldens.js";
 import type { Graph } from "../graph/graph.js";
 import type { ProofImages } from "../proof/proof-images.js";
 import { OwnOutputs } from "../proof/prove.js";
-import { Form, type FormError, formError, type Picture, picturesOf } from "./forms.js";
+import { FormDetections, type FormError, formError, type Picture, picturesOf } from "./forms.js";
 import { lowerPrecision } from "./lower-precision.js";
 import { graphOf, type PreciseOptions, preciseGraph } from "./precise-graph.js";
 import { RunningGraph } from "./run-graph.js";
@@ -81,10 +81,10 @@ export async function measureDrift(model: RFDETRModel, options: DriftOptions): P
   const pictures: Picture[] = [];
   for await (const picture of picturesOf(options.images, most)) pictures.push(picture);
   const runners = runnersOf(model, options);
-  const forms = new Map<string, Form>();
+  const forms = new Map<string, FormDetections>();
   const described: DriftForm[] = [];
   for (const { name, from, open } of runners) {
-    const form = new Form(options.images, model.config.numSelect);
+    const form = new FormDetections(options.images, model.config.numSelect);
     const running = await open();
     const milliseconds: number[] = [];
     try {
@@ -180,7 +180,7 @@ function median(values: readonly number[]): number {
 
 /** The detections of the first form in all others, image by image. */
 function detectionsOf(
-  forms: ReadonlyMap<string, Form>,
+  forms: ReadonlyMap<string, FormDetections>,
   pictures: readonly Picture[],
   classNames: readonly string[],
 ): DriftDetection[] {

@@ -45,7 +45,7 @@ export interface FormError {
 }
 
 /** Detections of one form on all images. */
-export class Form {
+export class FormDetections {
   readonly detections: ScoredBoxes[] = [];
   readonly #evaluator: CocoEvaluator | null;
 
@@ -73,7 +73,11 @@ export class Form {
 }
 
 /** What a second form makes of the detections of a first. */
-export function formError(first: Form, second: Form, threshold: number): FormError & { pairs: Pair[][] } {
+export function formError(
+  first: FormDetections,
+  second: FormDetections,
+  threshold: number,
+): FormError & { pairs: Pair[][] } {
   const comparisons = first.detections.map((each, i) => compareDetections(each, second.detections[i], threshold));
   const pairs = comparisons.map((each) => each.pairs);
   const all = pairs.flat();

@@ -2,7 +2,7 @@
 import { ExportError, UsageError } from "../../support/errors.js";
 import type { Graph } from "../graph/graph.js";
 import type { ProofImages } from "../proof/proof-images.js";
-import { Form, type FormError, formError, type Picture, picturesOf } from "./forms.js";
+import { FormDetections, type FormError, formError, type Picture, picturesOf } from "./forms.js";
 import { calibratedValues, type Product, productsOf, quantise } from "./quantise.js";
 import { Histogram, type Range } from "./ranges.js";
 import { RunningGraph } from "./run-graph.js";
@@ -83,7 +83,7 @@ class Search {
     readonly ranges: readonly (readonly Range[])[],
     /** Block of each product. */
     readonly blocks: readonly string[],
-    readonly reference: Form,
+    readonly reference: FormDetections,
   ) {}
 
   /** Runs the model in float32. */
@@ -94,7 +94,7 @@ class Search {
       throw new ExportError("Expected layers that mixed precision lowers but the overrides keep all in float32");
     const values = [...new Set(products.flatMap(calibratedValues))];
     const histograms = new Map(values.map((value) => [value, new Histogram()]));
-    const reference = new Form(images, options.numSelect);
+    const reference = new FormDetections(images, options.numSelect);
     const running = await RunningGraph.open(graph, options.path, values);
     try {
       for (const [done, picture] of pictures.entries()) {
@@ -120,7 +120,7 @@ class Search {
   async errorOf(blocks: ReadonlySet<string>): Promise<FormError> {
     const graph = this.options.graph(1);
     quantise(graph, this.rangesIn(graph, blocks));
-    const form = new Form(this.images, this.options.numSelect);
+    const form = new FormDetections(this.images, this.options.numSelect);
     const running = await RunningGraph.open(graph, this.options.path);
     try {
       for (const picture of this.pictures) form.add(picture, await running.run(picture.pixels, picture.size));

@@ -1,8 +1,8 @@
 // The pictures of a dataset: what `rfdetr data stats` draws.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { splitBoxes } from "../../data/box-table.js";
 import { type DuplicateGroup, findDuplicates } from "../../data/check/duplicates.js";
+import { splitBoxes } from "../../data/split-boxes.js";
 import type { ReadSplits } from "../../data/stats.js";
 import {
   boxPositionFigure,

@@ -5,7 +5,7 @@ import type { HeaderRecord, MonitorRecord, OverflowReport } from "@rfdetr/amp";
 import type { ControlRecord, RollbackRecord } from "@rfdetr/amp/records";
 import { linesOf } from "../../run/files/log-file.js";
 import { reasonOf } from "../../support/files/system-error.js";
-import { Ends } from "./ends.js";
+import { FirstAndLast } from "./first-and-last.js";
 import {
   isControl,
   isGroup,
@@ -49,11 +49,11 @@ class Collected {
   scale: number | null = null;
   readonly points: PointCollector;
   readonly watched: WatchedCollector | null;
-  readonly skippedRuns = new Ends<SkippedRun>(200);
-  readonly scaleChanges = new Ends<{ step: number; scale: number }>(1000);
-  readonly overflows = new Ends<OverflowReport>(100);
-  readonly rollbacks = new Ends<RollbackRecord>(100);
-  readonly controls = new Ends<ControlRecord>(100);
+  readonly skippedRuns = new FirstAndLast<SkippedRun>(200);
+  readonly scaleChanges = new FirstAndLast<{ step: number; scale: number }>(1000);
+  readonly overflows = new FirstAndLast<OverflowReport>(100);
+  readonly rollbacks = new FirstAndLast<RollbackRecord>(100);
+  readonly controls = new FirstAndLast<ControlRecord>(100);
   readonly forecasts = new Map<string, SeenForecast>();
   readonly ranks = new RankCollector();
 

@@ -77,7 +77,7 @@ export class RunControl {
       else if (!this.#paused) break;
       else {
         waited = true;
-        this.session.team.wait();
+        this.session.leader.wait();
         await sleep(interval);
       }
     }

@@ -50,7 +50,7 @@ export class StateKeeper {
   *repair(): Generator<WarningEvent> {
     const { repaired, lost, norm } = repairState(this.session);
     for (const message of repaired) yield { type: "warning", message };
-    if (repaired.length > 0) this.session.team.sendState(this.session);
+    if (repaired.length > 0) this.session.leader.sendState(this.session);
     if (lost.length > 0) throw lostWeights(this.session, lost, this.savedStep);
     this.#health.weights(norm);
   }
@@ -88,7 +88,7 @@ export class StateKeeper {
   rollBack(): number {
     const to = rollBack(this.session);
     this.session.callbacks?.load(this.session.progress.callbacks);
-    this.session.team.sendState(this.session);
+    this.session.leader.sendState(this.session);
     this.#health.wentBack();
     return to;
   }

@@ -14,13 +14,13 @@ import type { Training } from "../session/training.js";
 import { type DataSizes, dataContents, type OpenTrainData, type TrainData } from "../session/training-data.js";
 import { type StepPlan, takeStep, wholeStepOf } from "../steps/take-step.js";
 import type { TrainRequest } from "../train-request.js";
-import type { Order, Word } from "./orders.js";
+import type { Order, RankStatus } from "./orders.js";
 import { RankPeers } from "./rank-peers.js";
 import type { Ranks } from "./ranks.js";
 import { evaluateTogether } from "./shared-evaluation.js";
 import { broadcastState, sumOfBits, takeFigures } from "./state-transfer.js";
 
-type Told<Kind extends Order["do"]> = Extract<Order, { do: Kind }>;
+type OrderOf<Kind extends Order["do"]> = Extract<Order, { do: Kind }>;
 
 /**
  * Trains as one of the ranks after the first, until rank 0 lets it go. It writes no files, and its only event is the
@@ -71,13 +71,13 @@ class Follower {
   async run(): Promise<DoneEvent | null> {
     for (;;) {
       await this.#load();
-      const words = this.ranks.gather(this.#word());
-      const { order, stop } = words[0];
+      const statuses = this.ranks.gather(this.#status());
+      const { order, stop } = statuses[0];
       // Why the run ends is the same for all; the first request stays.
       Atomics.compareExchange(this.request.stop, 0, 0, stop);
       if (order === null) throw new InternalError("Expected an order of rank 0");
       if (order.do === "end") return this.#end(order.done);
-      await this.#obey(order, words);
+      await this.#obey(order, statuses);
     }
   }
 
@@ -92,9 +92,9 @@ class Follower {
     return done;
   }
 
-  #word(): Word {
+  #status(): RankStatus {
     const leftOut = this.#data?.data.leftOut() ?? [];
-    const word: Word = {
+    const status: RankStatus = {
       host: hostname(),
       order: null,
       boxes: this.#next === null ? null : boxesOfEach(this.#next),
@@ -104,7 +104,7 @@ class Follower {
       contents: this.#data === null ? null : dataContents(this.#data.data),
     };
     this.#leftOut = leftOut.length;
-    return word;
+    return status;
   }
 
   /** Loads the micro-batches of the next step while the others are still at the last. */
@@ -118,20 +118,20 @@ class Follower {
   }
 
   /** The settings are those of rank 0, except for what belongs to this machine. */
-  async #open({ settings: given, sizes }: Told<"open">): Promise<void> {
+  async #open({ settings: given, sizes }: OrderOf<"open">): Promise<void> {
     const { datasetDir, device, threads, numWorkers } = this.request.settings;
     const settings = { ...given, datasetDir, device, threads, numWorkers };
     if (threads !== null) setNumThreads(threads);
     this.#data = { data: await this.openData(settings, { ...sizes, shard: this.ranks }), sizes, settings };
   }
 
-  async #obey(order: Order, words: readonly Word[]): Promise<void> {
+  async #obey(order: Order, statuses: readonly RankStatus[]): Promise<void> {
     if (order.do === "open") await this.#open(order);
     else if (order.do === "build") this.#build(order);
     else if (order.do === "state") this.#takeState(order);
     else if (order.do === "compare") this.ranks.gather(sumOfBits(this.#ready));
     else if (order.do === "epoch") await this.#begin(order);
-    else if (order.do === "step") this.#step(order, words);
+    else if (order.do === "step") this.#step(order, statuses);
     else if (order.do === "replay") this.#replay(order);
     else if (order.do === "evaluate") await this.#evaluate(order);
     else if (order.do === "override") useOverrides(this.#ready, order.overrides);
@@ -142,7 +142,7 @@ class Follower {
     return this.#training;
   }
 
-  #build({ modelConfig, precision, overrides, totalSteps }: Told<"build">): void {
+  #build({ modelConfig, precision, overrides, totalSteps }: OrderOf<"build">): void {
     if (this.#data === null) throw new InternalError("Expected an order to open data before that to build");
     const { data, sizes, settings } = this.#data;
     const device = resolveDevice(settings.device, this.request.place);
@@ -153,21 +153,21 @@ class Follower {
     this.#training = { settings, seed: sizes.seed, data, ...buildTraining(model, settings, how) };
   }
 
-  #takeState({ figures }: Told<"state">): void {
+  #takeState({ figures }: OrderOf<"state">): void {
     const { group } = this.ranks;
     if (group !== null) this.#peers ??= new RankPeers(this.ranks, group, this.#ready);
     broadcastState(this.#ready, this.ranks);
     takeFigures(this.#ready, figures);
   }
 
-  async #begin({ epoch, from }: Told<"epoch">): Promise<void> {
+  async #begin({ epoch, from }: OrderOf<"epoch">): Promise<void> {
     await this.#steps?.return?.();
     this.#next = null;
     this.#steps = this.#ready.data.steps(epoch, from)[Symbol.asyncIterator]();
   }
 
-  #step({ plan }: Told<"step">, words: readonly Word[]): void {
-    const boxes = words.flatMap((word) => word.boxes ?? []);
+  #step({ plan }: OrderOf<"step">, statuses: readonly RankStatus[]): void {
+    const boxes = statuses.flatMap((status) => status.boxes ?? []);
     const microBatches = this.#next;
     if (microBatches === null)
       throw new InternalError(`Expected micro-batches for step ${plan.step} but the data of this process have ended`);
@@ -180,7 +180,7 @@ class Follower {
     if (warning !== null && !this.#ready.parts.scaler.enabled) this.#warnings.push(warning);
   }
 
-  #replay({ scale }: Told<"replay">): void {
+  #replay({ scale }: OrderOf<"replay">): void {
     const { parts, precision } = this.#ready;
     if (this.#taken === null) throw new InternalError("Expected an order to take a step before that to repeat it");
     const { plan, whole, microBatches } = this.#taken;
@@ -189,7 +189,7 @@ class Follower {
     this.ranks.gather(replayStep(parts, microBatches, { step, precision, files, scale, size, whole }));
   }
 
-  async #evaluate({ split, batch, shipped, loss }: Told<"evaluate">): Promise<void> {
+  async #evaluate({ split, batch, shipped, loss }: OrderOf<"evaluate">): Promise<void> {
     const { settings, data, parts, evaluationAutocast: autocast } = this.#ready;
     const { request } = this;
     const run = () =>

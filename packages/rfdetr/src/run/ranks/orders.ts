@@ -28,7 +28,7 @@ export type Order =
   | { do: "end"; done: DoneEvent | null };
 
 /** What each process says before an order is obeyed. */
-export interface Word {
+export interface RankStatus {
   host: string;
   /** Of rank 0; null of the others. */
   order: Order | null;
@@ -38,7 +38,7 @@ export interface Word {
   stop: number;
   /** What the user should know. */
   warnings: readonly string[];
-  /** Sentences for images that were left out since the last word. */
+  /** Sentences for images that were left out since the last status. */
   leftOut: readonly string[];
   /** What its data hold, as text to compare; null before they were opened. */
   contents: string | null;

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { noGrad, ops, scope } from "@rfdetr/torch";
-import { splitBoxes } from "../../data/box-table.js";
+import { splitBoxes } from "../../data/split-boxes.js";
 import { readDetails } from "../../eval/details/details-file.js";
 import { labelsFigure } from "../../eval/figures/data-figures.js";
 import { resultsFigure } from "../../eval/figures/results-figure.js";

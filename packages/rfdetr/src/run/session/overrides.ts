@@ -32,7 +32,7 @@ export const nextOverrides = ({ settings, progress }: Pick<Session, "settings" |
 export function useNextOverrides(session: Session): void {
   const overrides = nextOverrides(session);
   useOverrides(session, overrides);
-  session.team.order({ do: "override", overrides });
+  session.leader.order({ do: "override", overrides });
 }
 
 /**

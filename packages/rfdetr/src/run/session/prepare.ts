@@ -17,7 +17,7 @@ import { type OpenedCallbacks, openCallbacks } from "../callbacks/open-callbacks
 import { fetchWeights } from "../fetch-weights.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
-import type { Team } from "../ranks/team.js";
+import type { Leader } from "../ranks/leader.js";
 import { initialProgress, noRollbacks } from "../steps/progress.js";
 import type { TrainRequest } from "../train-request.js";
 import { Waits } from "../waits.js";
@@ -39,13 +39,13 @@ export async function prepareRun(
   request: TrainRequest,
   directory: RunDirectory | null,
   openData: OpenTrainData,
-  team: Team,
+  leader: Leader,
 ): Promise<Session> {
   const { settings: began, changes, place = null } = request;
   const resumed = directory === null ? null : openResumed(directory, began, changes);
   const saved = resumed?.progress ?? null;
   const before = resumed?.config ?? null;
-  const given = withProcesses({ ...began, ...changes }, team.ranks.size, before);
+  const given = withProcesses({ ...began, ...changes }, leader.ranks.size, before);
   // Absolute, so that a run that is killed before its first checkpoint can begin anew from any folder.
   const wanted = { ...(resumed !== null ? given : await fetchWeights(given)) };
   if (wanted.callbacks !== null) wanted.callbacks = resolve(wanted.callbacks);
@@ -67,12 +67,12 @@ export async function prepareRun(
   };
   const sharedBy = place?.localSize ?? 1;
   const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, { device, sharedBy });
-  team.order({ do: "open", settings, sizes });
-  const data = await openData(settings, { ...sizes, shard: team.ranks }).catch((error: unknown) => {
+  leader.order({ do: "open", settings, sizes });
+  const data = await openData(settings, { ...sizes, shard: leader.ranks }).catch((error: unknown) => {
     throw resumed === null ? error : whereDataWere(error, settings.datasetDir);
   });
   try {
-    team.compareData(dataContents(data));
+    leader.compareData(dataContents(data));
     const differences = resumed === null ? [] : compareData(resumed, data, settings.datasetDir);
     const modelConfig = { ...shape, numClasses: data.classNames.length };
     const model = newModel(modelConfig, seed);
@@ -83,15 +83,15 @@ export async function prepareRun(
     if (frozen !== null) notes.push(frozen);
     const chosen = await choosePrecision(settings, device, { model, data, before });
     const classRows = start?.classRows ?? null;
-    const made = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data, team };
+    const made = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data, leader };
     const session = assemble({ ...made, callbacks, waits });
     session.warnings.unshift(...(start?.warnings ?? []));
     if (resumed === null) begin(session);
     else proceed(session, resumed, differences);
     const overrides = nextOverrides(session);
-    team.order({ do: "build", modelConfig, precision: session.precision, overrides, totalSteps: session.totalSteps });
-    team.sendState(session);
-    team.compareWeights(session);
+    leader.order({ do: "build", modelConfig, precision: session.precision, overrides, totalSteps: session.totalSteps });
+    leader.sendState(session);
+    leader.compareWeights(session);
     return session;
   } catch (error) {
     // The loader's threads would keep the process alive.
@@ -165,13 +165,13 @@ interface SessionParts {
   classRows: ClassRow[] | null;
   notes: string[];
   data: TrainData;
-  team: Team;
+  leader: Leader;
   callbacks: OpenedCallbacks | null;
   waits: Waits;
 }
 
 function assemble(parts: SessionParts): Session {
-  const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data, team } = parts;
+  const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data, leader } = parts;
   const { note, ...precision } = chosen;
   const progress = resumed?.progress ?? initialProgress();
   checkPrecisionChanges(model, settings);
@@ -185,7 +185,7 @@ function assemble(parts: SessionParts): Session {
     ...buildTraining(model, settings, how),
     settings,
     seed,
-    team,
+    leader,
     directory: resumed?.directory ?? RunDirectory.create(settings.outputDir, settings.model),
     data,
     modelConfig,

@@ -5,7 +5,7 @@ import type { ClassRow } from "../../weights/classes/class-rows.js";
 import type { CallbackRunner } from "../callbacks/callback-runner.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";
-import type { Team } from "../ranks/team.js";
+import type { Leader } from "../ranks/leader.js";
 import type { Waits } from "../waits.js";
 import type { Training } from "./training.js";
 
@@ -13,7 +13,7 @@ import type { Training } from "./training.js";
 export interface Session extends Training {
   directory: RunDirectory;
   /** The other processes of the run. */
-  team: Team;
+  leader: Leader;
   modelConfig: ModelConfig;
   /** Number of trained parameters. */
   parameters: number;

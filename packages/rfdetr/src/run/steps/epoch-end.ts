@@ -43,7 +43,7 @@ export class EpochEnd {
     const { settings, progress } = session;
     const epoch = progress.epoch + 1;
     yield* state.repair();
-    session.team.compareWeights(session);
+    session.leader.compareWeights(session);
     const began = performance.now();
     const figures = this.#due(epoch) ? yield* evaluateEpoch(session, () => control.lookForStop()) : notEvaluated;
     yield* notices.leftOut();

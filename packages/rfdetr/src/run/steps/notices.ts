@@ -1,6 +1,6 @@
 // What a run says to the user beside its figures.
 import type { WarningEvent } from "../files/events.js";
-import { leftOutOf } from "../ranks/team.js";
+import { leftOutOf } from "../ranks/leader.js";
 import type { Session } from "../session/session.js";
 
 /** Gives each warning once. */
@@ -12,8 +12,8 @@ export class Notices {
 
   /** What recorders, the session and other processes have to say since the last time. */
   *warnings(): Generator<WarningEvent> {
-    const { warnings, team } = this.session;
-    for (const message of [...warnings.splice(0), ...team.warnings.splice(0)]) yield { type: "warning", message };
+    const { warnings, leader } = this.session;
+    for (const message of [...warnings.splice(0), ...leader.warnings.splice(0)]) yield { type: "warning", message };
   }
 
   /** Names the images that were left out since the last time. */

@@ -28,7 +28,7 @@ async function* scheduledEvaluation(
   let running = true;
   const batch = settings.evalBatchSize ?? settings.batchSize;
   const run = () =>
-    session.team.evaluate(
+    session.leader.evaluate(
       { split, batch, shipped: which === "shipped" },
       {
         model: parts.model,
@@ -132,7 +132,7 @@ export async function* evaluateTest(
   stopRequested: () => boolean,
 ): AsyncGenerator<EvaluationEvent, EvaluationDetails | null> {
   useBest(session);
-  session.team.sendState(session);
+  session.leader.sendState(session);
   const evaluator = yield* scheduledEvaluation(session, "own", "test", stopRequested);
   return evaluator === null ? null : describeOf(session, "test", evaluator, session.progress.best?.epoch ?? null);
 }

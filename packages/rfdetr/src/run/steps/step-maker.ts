@@ -8,7 +8,7 @@ import { boxesOfEach } from "../../train/step/whole-step.js";
 import { afterFault, type FaultyRun } from "../faults/after-fault.js";
 import type { StepEvent, StepFault, TrainEvent } from "../files/events.js";
 import { stepEvent } from "../make-events.js";
-import type { Team } from "../ranks/team.js";
+import type { Leader } from "../ranks/leader.js";
 import { addMetrics, addStep, stepsLeft } from "./progress.js";
 import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StepWatch } from "./step-watch.js";
@@ -58,11 +58,11 @@ export class StepMaker {
   /** @returns whether the run went back to its last checkpoint */
   async *make(microBatches: readonly MicroBatch[]): AsyncGenerator<TrainEvent, boolean> {
     const { session, recorders, faults, state } = this.run;
-    const { parts, progress, team } = session;
+    const { parts, progress, leader } = session;
     const plan = this.#plan();
     const scale = parts.scaler.currentScale;
-    const whole = wholeStepOf(session, plan, team.beginStep(plan, boxesOfEach(microBatches)), team.ranks);
-    const { peers } = team;
+    const whole = wholeStepOf(session, plan, leader.beginStep(plan, boxesOfEach(microBatches)), leader.ranks);
+    const { peers } = leader;
     peers?.next(this.#loaded, parts.scaler);
     const observer = this.#watch.begin(plan.step);
     const { result, lr } = takeStep(session, microBatches, plan, whole, { observer, peers });
@@ -80,7 +80,7 @@ export class StepMaker {
     const { step, size } = plan;
     const { precision } = session;
     const again = () => replayStep(parts, microBatches, { step, precision, files, scale, size, whole });
-    const replayed = !result.applied && faults.wantsReplay() ? team.replay(scale, again) : null;
+    const replayed = !result.applied && faults.wantsReplay() ? leader.replay(scale, again) : null;
     const report = replayed?.report ?? null;
     const { images: prepared, ...rest } = result.seconds;
     const phases = { load: this.#loaded + prepared, ...rest };
@@ -138,7 +138,7 @@ export class StepMaker {
 }
 
 /** Where a faulty step first was not finite, as far as running it again has told. */
-function placeOf(replayed: ReturnType<Team["replay"]> | null): Omit<StepFault, "what" | "scale"> {
+function placeOf(replayed: ReturnType<Leader["replay"]> | null): Omit<StepFault, "what" | "scale"> {
   if (replayed === null) return { module: null };
   const { report, rank } = replayed;
   const ofLoss = report.phase === "target" || report.phase === "loss";

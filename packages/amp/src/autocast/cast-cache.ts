@@ -16,7 +16,7 @@ interface Lowered {
 }
 
 /** Makes, reuses and frees the casts of one autocast. */
-export class Casts {
+export class CastCache {
   /**
    * Copies of weights that autograd recorded, copies that it did not, and weights packed for products without autograd.
    */

@@ -9,18 +9,18 @@ import type { DoneEvent } from "../files/events.js";
 import type { Training } from "../session/training.js";
 import type { TrainData } from "../session/training-data.js";
 import type { StepPlan } from "../steps/take-step.js";
-import type { Order, Word } from "./orders.js";
+import type { Order, RankStatus } from "./orders.js";
 import { RankPeers } from "./rank-peers.js";
 import type { Ranks } from "./ranks.js";
 import { evaluateTogether } from "./shared-evaluation.js";
 import { broadcastState, stateFigures, sumOfBits } from "./state-transfer.js";
 
 /**
- * The other processes of a run; a run of one has none, and nothing here does anything. They hold the same weights,
- * moments and average, load their own part of the data, and do only what they are told. So rank 0 decides alone.
+ * Leads the other processes of a run. They hold the same weights, moments and average, load their own part of the data,
+ * and do only what rank 0 orders. In a run of one process every call does rank 0's own part alone.
  */
-export class Team {
-  /** What the user should know of the other processes; the trainer takes out what it has told. */
+export class Leader {
+  /** What the user should know of the other processes. The trainer empties the list as it tells. */
   readonly warnings: string[] = [];
   /** Sentences for images that the others left out. */
   readonly leftOut = new Set<string>();
@@ -45,17 +45,17 @@ export class Team {
    * @returns what each said before, in the order of the ranks; empty in a run of one process
    * @throws DistributedError where one of them has failed
    */
-  order(order: Order, boxes: readonly number[] | null = null): Word[] {
+  order(order: Order, boxes: readonly number[] | null = null): RankStatus[] {
     if (this.#alone) return [];
     const own = { host: hostname(), order, boxes, stop: Atomics.load(this.stop, 0), contents: null };
-    const words = this.ranks.gather<Word>({ ...own, warnings: [], leftOut: [] });
+    const statuses = this.ranks.gather<RankStatus>({ ...own, warnings: [], leftOut: [] });
     this.#heardAt = performance.now();
-    this.#hear(words.map(({ stop }) => stop));
-    for (const [rank, { host, warnings, leftOut }] of words.entries()) {
+    this.#hear(statuses.map(({ stop }) => stop));
+    for (const [rank, { host, warnings, leftOut }] of statuses.entries()) {
       for (const message of warnings) this.warnings.push(`Rank ${rank} on ${host}: ${message}`);
       for (const message of leftOut) this.leftOut.add(message);
     }
-    return words;
+    return statuses;
   }
 
   /** Takes over that another process was asked to stop. */
@@ -71,7 +71,7 @@ export class Team {
 
   /** Compares the data of all processes. @throws DataError naming the first that has others than rank 0 */
   compareData(contents: string): void {
-    const differs = this.order({ do: "wait" }).findIndex((word, rank) => rank > 0 && word.contents !== contents);
+    const differs = this.order({ do: "wait" }).findIndex((status, rank) => rank > 0 && status.contents !== contents);
     if (differs > 0)
       throw new DataError(
         `Expected the same images and annotations in all processes but those of rank ${differs} differ from those of rank 0`,
@@ -116,9 +116,9 @@ export class Team {
    */
   beginStep(plan: StepPlan, boxes: readonly number[]): readonly number[] {
     if (this.#alone) return boxes;
-    const words = this.order({ do: "step", plan }, boxes);
-    return words.flatMap((word, rank) => {
-      if (word.boxes !== null) return word.boxes;
+    const statuses = this.order({ do: "step", plan }, boxes);
+    return statuses.flatMap((status, rank) => {
+      if (status.boxes !== null) return status.boxes;
       throw new InternalError(`Expected micro-batches of rank ${rank} for step ${plan.step} but its data have ended`);
     });
   }
@@ -166,6 +166,6 @@ export class Team {
 }
 
 /** Sentences for all images that were left out so far, by any process. */
-export function leftOutOf({ data, team }: { data: Pick<TrainData, "leftOut">; team: Team }): ReadonlySet<string> {
-  return new Set([...data.leftOut(), ...team.leftOut]);
+export function leftOutOf({ data, leader }: { data: Pick<TrainData, "leftOut">; leader: Leader }): ReadonlySet<string> {
+  return new Set([...data.leftOut(), ...leader.leftOut]);
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StopSignal } from "../run/control/stop-request.js";
-import { type HostProcess, StopRequests } from "./stop-requests.js";
+import { type HostProcess, RunStopper } from "./run-stopper.js";
 
 /** A process that computes `busy` microseconds a second, and what became of it. */
 class FakeProcess extends EventEmitter {
@@ -26,14 +26,14 @@ class FakeProcess extends EventEmitter {
 }
 
 let host: FakeProcess;
-let requests: StopRequests;
+let stopper: RunStopper;
 let said: string[];
 let stops: number;
 function watch(env: NodeJS.ProcessEnv = {}, isJoining = false): void {
   host = new FakeProcess();
   host.env = env;
   [said, stops] = [[], 0];
-  requests = new StopRequests(
+  stopper = new RunStopper(
     {
       stop: () => void stops++,
       say: (line) => said.push(line),
@@ -46,16 +46,16 @@ function watch(env: NodeJS.ProcessEnv = {}, isJoining = false): void {
 }
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => {
-  requests.close();
+  stopper.close();
   vi.useRealTimers();
 });
 const seconds = (count: number) => vi.advanceTimersByTime(count * 1000);
 
-describe("StopRequests", () => {
+describe("RunStopper", () => {
   it.each(["SIGINT", "SIGTERM", "SIGHUP"] satisfies StopSignal[])("stops the run at %s", (signal) => {
     watch();
     host.emit(signal);
-    expect([requests.received, stops, host.killed]).toEqual([signal, 1, []]);
+    expect([stopper.received, stops, host.killed]).toEqual([signal, 1, []]);
     expect(said).toEqual([expect.stringMatching(/saving a checkpoint, then stopping/i)]);
   });
 
@@ -106,7 +106,7 @@ describe("StopRequests", () => {
     seconds(60);
     host.emit("SIGTERM");
     seconds(15);
-    requests.alive();
+    stopper.alive();
     seconds(15);
     expect(host.killed).toEqual([]);
     seconds(10);
@@ -121,7 +121,7 @@ describe("StopRequests", () => {
     watch();
     host.busy = 2000;
     host.emit("SIGTERM");
-    requests.ended();
+    stopper.ended();
     seconds(5);
     expect(host.killed).toEqual(["SIGTERM"]);
     expect(said).toHaveLength(1);
@@ -133,7 +133,7 @@ describe("StopRequests", () => {
     expect(stops).toBe(0);
     host.ppid = 1;
     seconds(1);
-    expect([requests.received, stops]).toEqual(["SIGTERM", 1]);
+    expect([stopper.received, stops]).toEqual(["SIGTERM", 1]);
   });
 
   it("goes on without the shell that started it in the background", () => {
@@ -145,7 +145,7 @@ describe("StopRequests", () => {
 
   it("leaves no listener behind", () => {
     watch();
-    requests.close();
+    stopper.close();
     expect(host.eventNames()).toEqual([]);
   });
 });

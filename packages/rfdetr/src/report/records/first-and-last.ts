@@ -1,5 +1,5 @@
-/** A list that keeps its first and its last entries, as many of each. */
-export class Ends<T> {
+/** A list that keeps the first and the last entries, the same number of each, however many are added. */
+export class FirstAndLast<T> {
   readonly #each: number;
   readonly #first: T[] = [];
   #last: T[] = [];

@@ -24,7 +24,7 @@ const idle = 50_000;
 /** Bytes read and written per second below which nothing is saved. What this file itself reads is less. */
 const still = 2 ** 16;
 
-/** What `StopRequests` needs of the process. */
+/** What `RunStopper` needs of the process. */
 export type HostProcess = Pick<NodeJS.Process, "pid" | "ppid" | "env" | "on" | "off" | "kill" | "cpuUsage">;
 
 /** What to do when a run is to end. */
@@ -45,12 +45,12 @@ export interface StopActions {
 }
 
 /**
- * Ends a run that it watches: the first signal saves and stops, a later one quits at once; so does the first
- * where the processes of a group have not met yet. A run that npx or npm
- * started is stopped as by SIGTERM when they are gone, for they do not pass that signal on. A run that does not answer,
- * because a read does not return, is ended with what its last checkpoint holds.
+ * Stops a run from outside. The first signal has it save and stop, a later one quits at once. Where the processes of a
+ * group have not met yet, the first one quits too. When npx or npm has started the run and is gone, the run stops as by
+ * SIGTERM, because they do not pass that signal on. A run that does not answer, because a read does not return, ends
+ * with what its last checkpoint holds.
  */
-export class StopRequests {
+export class RunStopper {
   /** The signal that asked first; null if none did. */
   received: StopSignal | null = null;
   #at = 0;
