@@ -4,8 +4,12 @@ import { keyOf } from "../data/augment/custom-augmentation.js";
 import type { TrainSettings } from "../settings/settings.js";
 
 /** The augmentations of a user, in words. */
-export const customAugmentations = ({ augConfig }: Partial<Pick<TrainSettings, "augConfig">>): string[] =>
+const customAugmentations = ({ augConfig }: Partial<Pick<TrainSettings, "augConfig">>): string[] =>
   customFunctions(augConfig ?? {}).map((each) => `the augmentation ${keyOf(each)}`);
+
+/** What a step waits for first, in words. */
+export const nextImages = (settings: Pick<TrainSettings, "augConfig">): string =>
+  ["the images of its next step", ...customAugmentations(settings)].join(", with ");
 
 /** All code of a user in a process of a run, in words. @param rank of the process: callbacks are called on rank 0 */
 export function customCode(settings: Partial<Pick<TrainSettings, "augConfig" | "callbacks">>, rank: number): string[] {

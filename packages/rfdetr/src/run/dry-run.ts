@@ -10,6 +10,7 @@ import { fixedBytes } from "../train/measure/memory-peak.js";
 import { trainingStep } from "../train/step/step.js";
 import type { MicroBatch } from "../train/step/step-parts.js";
 import { type MissingWeights, missingWeights } from "../weights/published/published-weights.js";
+import { nextImages } from "./custom-code.js";
 import type { StartEvent } from "./files/events.js";
 import { RunDirectory } from "./files/run-directory.js";
 import { whoTrains } from "./launch/who-trains.js";
@@ -50,9 +51,15 @@ export interface DryRun {
 /**
  * Prepares a run as {@link TrainRun} would, takes a step on its first batch, and takes everything back. Nothing is
  * downloaded; the folder of the run is not kept.
+ * @param warn is called with what takes long
  * @throws what the run would fail with before its second step
  */
-export async function dryRun(settings: TrainSettings, openData: OpenTrainData, maxRestarts = 0): Promise<DryRun> {
+export async function dryRun(
+  settings: TrainSettings,
+  openData: OpenTrainData,
+  maxRestarts = 0,
+  warn = (_message: string): void => {},
+): Promise<DryRun> {
   whoTrains(settings, { maxRestarts });
   const available = availableMemory();
   RunDirectory.create(settings.outputDir, settings.model).giveUp();
@@ -66,6 +73,7 @@ export async function dryRun(settings: TrainSettings, openData: OpenTrainData, m
       stop: new Int32Array(new SharedArrayBuffer(4)),
     };
     const session = await prepareRun(request, null, openData, new Leader(new Ranks(null), request.stop));
+    session.waits.listen(warn);
     try {
       return { ...(await firstStep(session, available)), ...described(session, settings), download };
     } finally {
@@ -119,7 +127,8 @@ function shareOfLargest(scales: readonly number[] | null): number {
 }
 
 /** The micro-batches of the first step that one process computes. */
-async function firstBatch({ data, settings }: Session): Promise<MicroBatch[]> {
-  for await (const microBatches of data.steps(0, 0)) return microBatches.slice(0, settings.gradAccumSteps);
+async function firstBatch({ data, settings, waits }: Session): Promise<MicroBatch[]> {
+  for await (const microBatches of waits.each(nextImages(settings), data.steps(0, 0)))
+    return microBatches.slice(0, settings.gradAccumSteps);
   return [];
 }

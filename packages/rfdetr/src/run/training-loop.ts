@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/schedule/early-stopping.js";
 import { RunControl } from "./control/run-control.js";
-import { customAugmentations } from "./custom-code.js";
+import { nextImages } from "./custom-code.js";
 import { EpochHealth } from "./faults/epoch-health.js";
 import { FaultJudge } from "./faults/fault-policy.js";
 import { mostlySkipped, whyNoBest, whyNoTest, withAdvice } from "./faults/run-messages.js";
@@ -139,8 +139,8 @@ export class TrainingLoop {
     }
     this.#steps.begin();
     this.session.leader.order({ do: "epoch", epoch: progress.epoch, from: progress.stepInEpoch });
-    const images = ["the images of its next step", ...customAugmentations(settings)].join(", with ");
-    for await (const microBatches of waits.each(images, data.steps(progress.epoch, progress.stepInEpoch))) {
+    const steps = data.steps(progress.epoch, progress.stepInEpoch);
+    for await (const microBatches of waits.each(nextImages(settings), steps)) {
       this.#steps.loaded();
       if (stepsLeft(this.session) <= 0) break;
       yield* this.#notices.leftOut();

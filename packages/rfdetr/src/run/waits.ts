@@ -20,6 +20,11 @@ export class Waits {
     this.#after = after;
   }
 
+  /** Who hears from now on of what takes long. */
+  listen(tell: (message: string) => void): void {
+    this.#tell = tell;
+  }
+
   /** Awaits a value. @param what names it, after "waits for" */
   async on<T>(what: string, value: T): Promise<Awaited<T>> {
     if (!(value instanceof Promise) || this.#told.has(what)) return await value;
@@ -72,9 +77,7 @@ export class Waits {
   }
 
   #first<T>(next: Promise<T>): Promise<T | string> {
-    const told = new Promise<string>((resolve) => {
-      this.#tell = resolve;
-    });
+    const told = new Promise<string>((resolve) => this.listen(resolve));
     return Promise.race([next, told]);
   }
 }

@@ -76,7 +76,7 @@ async function tryOut(flags: TrainFlags, maxRestarts: number): Promise<number> {
   const console = consoleOf(flags);
   const settings = await toTry(flags, console);
   console.progress("opening the data, building the model and taking two steps on the first batch");
-  const dry = await dryRun(settings, openTrainData, maxRestarts);
+  const dry = await dryRun(settings, openTrainData, maxRestarts, (message) => console.warning(message));
   showDryRun(dry, console);
   return exit.done;
 }
