@@ -92,7 +92,9 @@ describe("the batch size that fits", () => {
       autoBatchTargetEffective: 4,
     });
     const config = resolveModel("tiny");
-    expect(autoBatch(settings, config, config.resolution, "bf16-mixed", { device: "cpu" })).toMatchObject({
+    expect(
+      autoBatch(settings, { config, side: config.resolution, precision: "bf16-mixed", device: "cpu" }),
+    ).toMatchObject({
       batchSize: 4,
       gradAccumSteps: 1,
     });

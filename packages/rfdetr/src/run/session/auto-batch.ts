@@ -77,19 +77,26 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
   };
 }
 
+/** The step whose memory is measured. */
+export interface MeasuredStep {
+  config: ModelConfig;
+  /** Side of the images in pixels, the largest of multi-scale training. */
+  side: number;
+  precision: Precision;
+  device: string;
+  /** Processes on this machine that measure too; default 1. */
+  sharedBy?: number;
+}
+
 /**
  * Measures steps of the model as it will be trained, with adapters and frozen parts, in the worst case (the largest
  * size of multi-scale training, the most boxes an image may have) with everything that a run holds: gradients, moments,
  * average, and what the monitor and the replay of a fault hold. The operating system says how much memory is available,
  * limits of containers included; on a GPU its driver says so.
- * @param sharedBy number of processes on this machine that do the same
  */
 export function autoBatch(
   settings: TrainSettings,
-  config: ModelConfig,
-  side: number,
-  precision: Precision,
-  { device, sharedBy = 1 }: { device: string; sharedBy?: number },
+  { config, side, precision, device, sharedBy = 1 }: MeasuredStep,
 ): AutoBatch {
   const held = heldMemory(device);
   // The processes of a machine share its memory; each has a GPU of its own.

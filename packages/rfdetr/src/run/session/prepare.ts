@@ -43,7 +43,6 @@ export async function prepareRun(
 ): Promise<Session> {
   const { settings: began, changes, place = null } = request;
   const resumed = directory === null ? null : openResumed(directory, began, changes);
-  const saved = resumed?.progress ?? null;
   const before = resumed?.config ?? null;
   const given = withProcesses({ ...began, ...changes }, leader.ranks.size, before);
   // Absolute, so that a run that is killed before its first checkpoint can begin anew from any folder.
@@ -55,10 +54,7 @@ export async function prepareRun(
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device, place);
   const shape = modelShape(wanted);
-  const sides =
-    wanted.multiScale === false || wanted.multiScale === "off"
-      ? null
-      : trainingScales(shape, { expanded: wanted.expandedScales });
+  const sides = sidesOf(wanted, shape);
   const sizes = {
     seed,
     side: sides === null ? shape.resolution : Math.max(...sides),
@@ -66,38 +62,62 @@ export async function prepareRun(
     detections: shape.numSelect,
   };
   const sharedBy = place?.localSize ?? 1;
-  const { settings, reason: batchReason } = await withBatch(wanted, openData, sizes, shape, { device, sharedBy });
+  const { settings, reason: batchReason } = await withBatch(wanted, openData, { sizes, shape, device, sharedBy });
   leader.order({ do: "open", settings, sizes });
   const data = await openData(settings, { ...sizes, shard: leader.ranks }).catch((error: unknown) => {
     throw resumed === null ? error : whereDataWere(error, settings.datasetDir);
   });
   try {
-    leader.compareData(dataContents(data));
-    const differences = resumed === null ? [] : compareData(resumed, data, settings.datasetDir);
-    const modelConfig = { ...shape, numClasses: data.classNames.length };
-    const model = newModel(modelConfig, seed);
-    const notes = [...(data.notes ?? []), ...(batchReason === null ? [] : [batchReason])];
-    const start = settings.weights === null || saved !== null ? null : loadStart(model, settings, data);
-    notes.push(...(start?.notes ?? []));
-    const frozen = readyModel(model, settings, device);
-    if (frozen !== null) notes.push(frozen);
-    const chosen = await choosePrecision(settings, device, { model, data, before });
-    const classRows = start?.classRows ?? null;
-    const made = { resumed, seed, settings, device, chosen, sides, modelConfig, model, classRows, notes, data, leader };
-    const session = assemble({ ...made, callbacks, waits });
-    session.warnings.unshift(...(start?.warnings ?? []));
-    if (resumed === null) begin(session);
-    else proceed(session, resumed, differences);
-    const overrides = nextOverrides(session);
-    leader.order({ do: "build", modelConfig, precision: session.precision, overrides, totalSteps: session.totalSteps });
-    leader.sendState(session);
-    leader.compareWeights(session);
-    return session;
+    const opened = { settings, batchReason, resumed, seed, device, sides, shape, data, leader, callbacks, waits };
+    return await buildSession(opened);
   } catch (error) {
     // The loader's threads would keep the process alive.
     await data.close();
     throw error;
   }
+}
+
+/** What a session is built from: settings that are decided, and data that are open. */
+interface OpenedRun {
+  settings: ReadySettings;
+  /** How the batch size was chosen; null where the settings say it. */
+  batchReason: string | null;
+  resumed: ResumedRun | null;
+  seed: number;
+  device: string;
+  /** Sides of the images that steps take turns with; null where all have one. */
+  sides: number[] | null;
+  /** The model, but for its number of classes. */
+  shape: ModelConfig;
+  data: TrainData;
+  leader: Leader;
+  callbacks: OpenedCallbacks | null;
+  waits: Waits;
+}
+
+/** Builds the model and its optimizer, in all processes; takes up the checkpoint of a run that is resumed. */
+async function buildSession(opened: OpenedRun): Promise<Session> {
+  const { settings, batchReason, resumed, seed, device, shape, data, leader } = opened;
+  leader.compareData(dataContents(data));
+  const differences = resumed === null ? [] : compareData(resumed, data, settings.datasetDir);
+  const modelConfig = { ...shape, numClasses: data.classNames.length };
+  const model = newModel(modelConfig, seed);
+  const notes = [...(data.notes ?? []), ...(batchReason === null ? [] : [batchReason])];
+  const isNew = resumed === null || resumed.progress === null;
+  const start = settings.weights !== null && isNew ? loadStart(model, settings, data) : null;
+  notes.push(...(start?.notes ?? []));
+  const frozen = readyModel(model, settings, device);
+  if (frozen !== null) notes.push(frozen);
+  const chosen = await choosePrecision(settings, device, { model, data, before: resumed?.config ?? null });
+  const session = assemble({ ...opened, chosen, modelConfig, model, classRows: start?.classRows ?? null, notes });
+  session.warnings.unshift(...(start?.warnings ?? []));
+  if (resumed === null) begin(session);
+  else proceed(session, resumed, differences);
+  const overrides = nextOverrides(session);
+  leader.order({ do: "build", modelConfig, precision: session.precision, overrides, totalSteps: session.totalSteps });
+  leader.sendState(session);
+  leader.compareWeights(session);
+  return session;
 }
 
 /**
@@ -134,40 +154,25 @@ function loadStart(
 async function withBatch(
   settings: TrainSettings,
   openData: OpenTrainData,
-  sizes: DataSizes,
-  shape: ModelConfig,
-  { device, sharedBy }: { device: string; sharedBy: number },
+  { sizes, shape, device, sharedBy }: { sizes: DataSizes; shape: ModelConfig; device: string; sharedBy: number },
 ): Promise<{ settings: ReadySettings; reason: string | null }> {
   const { batchSize } = settings;
   if (batchSize !== "auto") return { settings: { ...settings, batchSize }, reason: null };
   const data = await openData({ ...settings, batchSize: 1, gradAccumSteps: 1, processes: 1 }, sizes);
   const numClasses = data.classNames.length;
   await data.close();
-  const { reason, ...chosen } = autoBatch(
-    settings,
-    { ...shape, numClasses },
-    sizes.side,
-    precisionForMemory(settings, device),
-    { device, sharedBy },
-  );
+  const precision = precisionForMemory(settings, device);
+  const config = { ...shape, numClasses };
+  const { reason, ...chosen } = autoBatch(settings, { config, side: sizes.side, precision, device, sharedBy });
   return { settings: { ...settings, ...chosen }, reason };
 }
 
-interface SessionParts {
-  settings: ReadySettings;
-  resumed: ResumedRun | null;
-  seed: number;
-  device: string;
+interface SessionParts extends OpenedRun {
   chosen: ChosenPrecision;
-  sides: number[] | null;
   modelConfig: ModelConfig;
   model: RFDETRModel;
   classRows: ClassRow[] | null;
   notes: string[];
-  data: TrainData;
-  leader: Leader;
-  callbacks: OpenedCallbacks | null;
-  waits: Waits;
 }
 
 function assemble(parts: SessionParts): Session {
@@ -256,6 +261,11 @@ function modelShape({ model, resolution, numQueries, groupDetr, numSelect }: Tra
     groupDetr: or(groupDetr),
     numSelect: or(numSelect),
   });
+}
+
+/** Sides of the images that steps take turns with; null where all have one. */
+function sidesOf({ multiScale, expandedScales }: TrainSettings, shape: ModelConfig): number[] | null {
+  return multiScale === false || multiScale === "off" ? null : trainingScales(shape, { expanded: expandedScales });
 }
 
 /** Warnings about settings that are obsolete. */
