@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
 // Counts the hand-written lines of code and holds the limits: the core, a file, a function, a line. Comments and blank
-// lines do not count: nobody should have to pay for a docstring with code, or the other way round. Text in quotes does
+// lines do not count: a docstring must not cost code, nor code a docstring. Text in quotes does
 // not make a line too long: a message stays on one line, so that it is found when somebody searches for it.
 //
 //   node tools/check/budget.mjs     prints a table, then one line for each breach

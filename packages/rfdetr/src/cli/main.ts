@@ -10,12 +10,12 @@ import { buildProgram, withHelpWords } from "./program.js";
 import { RankConsole, rankHere } from "./train/rank-console.js";
 import { usageError } from "./usage-error.js";
 
-/** Commands whose result is a folder: they have done their work even where nobody could read what they print. */
+/** Commands whose result is a folder: they succeed even where their output could not be printed. */
 const writers: readonly string[] = ["train", "demo"];
 
 let listener = (_error: unknown): void => {};
 
-/** Hears of a promise that nobody awaits, or a timer that throws, in place of who did before. */
+/** Handles a rejected promise that is not awaited, and a timer that throws, instead of the handlers before. */
 function whenUnawaited(fail: (error: unknown) => void): void {
   for (const event of ["uncaughtException", "unhandledRejection"]) process.off(event, listener).on(event, fail);
   listener = fail;

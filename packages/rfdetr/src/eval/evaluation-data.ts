@@ -2,7 +2,7 @@
 import { usableCores } from "@rfdetr/torch/cores";
 import { decodeFile } from "../data/images/decode.js";
 import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split } from "../data/index.js";
-import { placesOf, type Shard, wholeShard } from "../data/loader/shards.js";
+import { type Shard, shardPositions, wholeShard } from "../data/loader/shards.js";
 import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/evaluated-image.js";
@@ -68,7 +68,7 @@ export async function* evaluationBatches(
   batch: number,
   shard: Shard = wholeShard,
 ): AsyncGenerator<EvaluationBatch> {
-  const order = placesOf(images.length, batch, shard);
+  const order = shardPositions(images.length, batch, shard);
   for await (const batchOfShard of loader.batches(images, { order, batchSize: batch, seedOf: () => [] })) {
     const { images: pixels, height, width, entries, origSizes } = batchOfShard;
     yield {

@@ -62,7 +62,7 @@ export function reportOfEnd(folder: string): string | null {
   }
 }
 
-/** A file that is there must be a report: nobody else's file is replaced. */
+/** A file that exists is only replaced if it is a report. */
 function checkFile(path: string): void {
   if (!existsSync(path)) return;
   if (statSync(path).isDirectory())

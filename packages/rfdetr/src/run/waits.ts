@@ -20,7 +20,7 @@ export class Waits {
     this.#after = after;
   }
 
-  /** Who hears from now on of what takes long. */
+  /** Calls `tell` with each sentence from now on. */
   listen(tell: (message: string) => void): void {
     this.#tell = tell;
   }

@@ -1,4 +1,4 @@
-// What a training starts from where nobody says it: the weights that are published for the model.
+// What a training starts from by default: the weights that are published for the model.
 import { ConfigError } from "../support/errors.js";
 import { publishedWeights } from "../weights/published/published-weights.js";
 

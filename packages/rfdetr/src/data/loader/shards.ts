@@ -1,19 +1,22 @@
-// Which batches of an order are those of one of several processes.
+// How the batches of an epoch or of an evaluation are shared out among the processes of a run.
 
-/** The place of a process among those that work together. */
+/** One of the processes that share the batches. */
 export interface Shard {
   /** From 0. */
   rank: number;
   size: number;
 }
 
-/** All there is. */
+/** The shard of a process that works alone: every batch. */
 export const wholeShard: Shard = { rank: 0, size: 1 };
 
-/** The places, of a number that are cut into batches, whose batches are those of a shard: of number r, r + size, …. */
-export function placesOf(places: number, batchSize: number, { rank, size }: Shard): Int32Array {
+/**
+ * The positions that a shard loads. The positions 0 to `count` − 1 are cut into batches, and the shard takes batch
+ * `rank`, `rank + size`, `rank + 2 · size` and so on.
+ */
+export function shardPositions(count: number, batchSize: number, { rank, size }: Shard): Int32Array {
   const mine: number[] = [];
-  for (let start = rank * batchSize; start < places; start += size * batchSize)
-    for (let place = start; place < Math.min(start + batchSize, places); place++) mine.push(place);
+  for (let start = rank * batchSize; start < count; start += size * batchSize)
+    for (let position = start; position < Math.min(start + batchSize, count); position++) mine.push(position);
   return Int32Array.from(mine);
 }

@@ -1,4 +1,4 @@
-// The clean-up of a graph: nothing that computes nothing, nothing twice, nothing that nobody reads.
+// The clean-up of a graph: removes nodes that compute nothing, nodes that repeat another, and nodes without a reader.
 import { createHash } from "node:crypto";
 import type { Dim, Graph, GraphNode, Value } from "./graph.js";
 
@@ -121,7 +121,7 @@ function joinEqualNodes(graph: Graph): void {
   }
 }
 
-/** Nodes whose results nobody reads go. */
+/** Removes nodes whose results no other node reads. */
 function removeUnread(graph: Graph): void {
   const read = new Set<Value | null>(graph.outputs);
   const kept: GraphNode[] = [];

@@ -74,7 +74,7 @@ const isPipeline = (input: object): input is Sharp => "clone" in input && "metad
 /** A stream of Node whose chunks are pieces of a file rather than things. */
 const isByteStream = (input: object): boolean => "readableObjectMode" in input && input.readableObjectMode === false;
 
-/** Bytes that nobody else changes. */
+/** The bytes themselves where the caller hands them over, else a copy, which the caller cannot change. */
 function own(bytes: Uint8Array, { transfer = false }: TakeOptions): Uint8Array {
   const whole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
   return transfer && whole ? bytes : new Uint8Array(bytes);

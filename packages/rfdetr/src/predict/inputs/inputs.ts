@@ -69,7 +69,7 @@ export function findImages(inputs: readonly string[]): FoundImages {
   return { files: [...files.values()], passedOver, below };
 }
 
-/** Folders that are looked into for pictures that nobody asked for. */
+/** Most folders below that are searched, to say that they have pictures too. */
 const mostFolders = 1000;
 
 /** Pictures in the sub-folders of a folder, of any depth; none where the input is no folder. Links are not followed. */

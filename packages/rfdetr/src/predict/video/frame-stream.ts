@@ -57,7 +57,10 @@ export async function* frameTimes(stream: AsyncIterable<Uint8Array>): AsyncGener
   }
 }
 
-/** The newest item of a source that is read without a pause: what nobody asked for in time is dropped. */
+/**
+ * The newest item of a source that is read without a pause. An item that is not taken before the next one comes is
+ * dropped.
+ */
 export async function* newest<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
   let item: { value: T } | null = null;
   let end: { error: unknown } | "done" | null = null;

@@ -59,7 +59,7 @@ export class CallbackRunner {
     this.#waits = waits;
   }
 
-  /** Names in what a checkpoint kept that no callbacks have now: nobody takes up what stands there. */
+  /** Names of callbacks in the checkpoint that the run has no longer: their state is not used. */
   missing({ states, lrFactors }: SavedCallbacks): string[] {
     const saved = Object.keys({ ...states, ...lrFactors });
     return saved.filter((name) => this.#callbacks.every((callbacks) => callbacks.name !== name));

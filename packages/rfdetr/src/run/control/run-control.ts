@@ -27,7 +27,7 @@ interface Controls {
 /** The answer to a command: what the run does, or why it does not. */
 type Outcome = { done: string } | { refused: string };
 
-/** What is told of a command that the run obeys. */
+/** What the event says of a command that the run obeys. */
 type Told = Pick<ControlEvent, "command" | "by" | "message"> & { pattern?: string; rule?: string };
 
 /** The commands to a run. */

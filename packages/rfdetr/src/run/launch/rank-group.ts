@@ -6,7 +6,7 @@ import type { RankRequest } from "./messages.js";
 import { type RankListener, RankProcess, type RankProgram, storeFd } from "./rank-process.js";
 import { openStoreSocket, type StoreSocket } from "./store-socket.js";
 
-/** Milliseconds in which this process hears of a signal itself, if it was to all: a Ctrl-C is. */
+/** Milliseconds within which this process receives a signal too, if it was sent to all processes, as Ctrl-C is. */
 const echo = 200;
 /** Milliseconds after which a process that was killed, and is still there, is left to the system. */
 const oblivion = 5000;

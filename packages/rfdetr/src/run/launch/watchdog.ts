@@ -1,5 +1,5 @@
 // Notices when the training thread of one process among several gets stuck where no timeout strikes, such as in a read
-// from a disk that is gone. Its peers give it up, but nobody else may end it.
+// from a disk that is gone. Its peers give it up, but only its own process can end it.
 import { hostname } from "node:os";
 import { RankError } from "../../support/errors.js";
 import type { RankPlace } from "./rank-place.js";

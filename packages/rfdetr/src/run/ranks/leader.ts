@@ -1,4 +1,4 @@
-// Rank 0's side of a run of several processes: it says what all do next, and hears what became of it.
+// Rank 0's side of a run of several processes: it orders what all do next, and receives their results.
 import { hostname } from "node:os";
 import type { OverflowReport } from "@rfdetr/amp";
 import { distributed } from "@rfdetr/torch";
@@ -64,7 +64,7 @@ export class Leader {
     if (asked !== undefined) Atomics.compareExchange(this.stop, 0, 0, asked);
   }
 
-  /** Lets the others know that the run waits, so that none of them waits in vain for long. */
+  /** Tells the others that the run is paused, before they take its silence for a lost process. */
   wait(): void {
     if (performance.now() - this.#heardAt > 1000) this.order({ do: "wait" });
   }

@@ -11,7 +11,7 @@ import {
   openDatasets,
   type QualityLimits,
 } from "../../data/index.js";
-import { placesOf, wholeShard } from "../../data/loader/shards.js";
+import { shardPositions, wholeShard } from "../../data/loader/shards.js";
 import { evaluationBatches, evaluationLoader } from "../../eval/evaluation-data.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { DataError } from "../../support/errors.js";
@@ -38,14 +38,9 @@ export async function openTrainData(
   const modules = hashModules(customFunctions(augment));
   const leftOut = new Set<string>();
   const onWarning = (message: string): void => void leftOut.add(message);
+  const { scaleJitter } = settings;
   const loader = new DataLoader({
-    recipe: {
-      side,
-      training: true,
-      scaleJitter: settings.scaleJitter,
-      augment,
-      classes: train.classNames.length,
-    },
+    recipe: { side, training: true, scaleJitter, augment, classes: train.classNames.length },
     workers: numWorkers,
     prefetch: Math.max(2, microBatches),
     onBadImage: "replace",
@@ -60,24 +55,16 @@ export async function openTrainData(
     ...(Object.keys(modules).length === 0 ? {} : { modules }),
     testImages: test?.images.length ?? 0,
     ...plan,
-    warnings: [
-      ...train.warnings.map((text) => `train: ${text}`),
-      ...valid.warnings.map((text) => `valid: ${text}`),
-      ...withoutObjects(valid),
-      ...remarks(train, valid, { ...(detections === undefined ? {} : { detections }), maxDets: settings.evalMaxDets }),
-    ],
+    warnings: warningsOf(train, valid, {
+      ...(detections === undefined ? {} : { detections }),
+      maxDets: settings.evalMaxDets,
+    }),
     async *steps(epoch, from) {
       const order = epochOrder(train.images.length, { effectiveBatch: effective, seed, epoch, sampling });
-      const places = placesOf(order.length, batchSize, shard).subarray(from * microBatches * batchSize);
-      const mine = places.map((place) => order[place]);
-      const seedOf = (i: number) => ["image", seed, epoch, places[i]];
-      let step: MicroBatch[] = [];
-      for await (const batch of loader.batches(train.images, { order: mine, batchSize, seedOf })) {
-        step.push(batch);
-        if (step.length < microBatches) continue;
-        yield step;
-        step = [];
-      }
+      const positions = shardPositions(order.length, batchSize, shard).subarray(from * microBatches * batchSize);
+      const mine = positions.map((position) => order[position]);
+      const seedOf = (i: number) => ["image", seed, epoch, positions[i]];
+      yield* inSteps(loader.batches(train.images, { order: mine, batchSize, seedOf }), microBatches);
     },
     async *evaluation(split, batch) {
       const dataset = split === "valid" ? valid : (test as Dataset);
@@ -92,6 +79,27 @@ export async function openTrainData(
   };
 }
 
+/** Joins the batches of an epoch to steps; what is left over makes none. */
+async function* inSteps(batches: AsyncIterable<MicroBatch>, microBatches: number): AsyncGenerator<MicroBatch[]> {
+  let step: MicroBatch[] = [];
+  for await (const batch of batches) {
+    step.push(batch);
+    if (step.length < microBatches) continue;
+    yield step;
+    step = [];
+  }
+}
+
+/** What the user should know of the data. */
+function warningsOf(train: Dataset, valid: Dataset, limits: QualityLimits): string[] {
+  return [
+    ...train.warnings.map((text) => `train: ${text}`),
+    ...valid.warnings.map((text) => `valid: ${text}`),
+    ...withoutObjects(valid),
+    ...qualityWarnings(train, valid, limits),
+  ];
+}
+
 /** What the run does without a figure to go by. */
 function withoutObjects({ images }: Dataset): string[] {
   return images.some(({ labels }) => labels.length > 0)
@@ -102,7 +110,7 @@ function withoutObjects({ images }: Dataset): string[] {
 }
 
 /** What spoils the figures of a run, one line for each kind. */
-function remarks(train: Dataset, valid: Dataset, limits: QualityLimits): string[] {
+function qualityWarnings(train: Dataset, valid: Dataset, limits: QualityLimits): string[] {
   const judged = [
     { split: "train", source: "", dataset: train },
     { split: "valid", source: "", dataset: valid },

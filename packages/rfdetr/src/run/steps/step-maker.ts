@@ -1,4 +1,4 @@
-// The steps of a run: each is made, recorded, told of, and run again where it was faulty.
+// The steps of a run: each is taken, recorded and reported, and run again with observers where it was faulty.
 
 import { replayStep } from "../../train/measure/replay.js";
 import { scaleOfStep } from "../../train/schedule/multi-scale.js";

@@ -51,7 +51,7 @@ export interface StepOptions {
   size?: number | null;
   /** Moving average to update if the step is applied; default null, which is none. */
   ema?: Ema | null;
-  /** Is told how far the step is; default null, which is nobody. */
+  /** Called as the step goes on; default null. */
   observer?: StepObserver | null;
   /** The step that the micro-batches are a part of; default: they are all of it. */
   whole?: WholeStep;
@@ -148,7 +148,7 @@ function computeGradients(work: StepWork, own: Computed): void {
 interface BackwardPlan {
   /** Whether it runs although the loss is not finite. */
   evenIfNotFinite: boolean;
-  /** Who adds up the gradients in it; null: nobody. */
+  /** The processes over which the gradients are added up in it; null where they are not. */
   reducing: StepPeers | null;
 }
 
