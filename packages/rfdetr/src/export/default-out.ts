@@ -1,4 +1,4 @@
-// Where an export goes that was not told where.
+// The default path of an exported file.
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { weightsFolder } from "../weights/published/published-weights.js";
 import type { ExportPrecision } from "./export-precisions.js";

@@ -1,4 +1,4 @@
-// Brings published weights to a path before the run that begins with them, in sight of who reads the events.
+// Downloads published weights before the run that starts from them, and reports the progress as events of the run.
 import { formatBytes } from "@rfdetr/amp/text";
 import type { TrainSettings } from "../settings/settings.js";
 import { CheckpointError } from "../support/errors.js";

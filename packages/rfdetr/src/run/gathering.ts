@@ -1,4 +1,4 @@
-// Gathers custom datasets before the run that trains on them begins, in sight of who reads the events.
+// Writes custom datasets before the run that trains on them, and reports the progress as events of the run.
 import { dirname, resolve } from "node:path";
 import type { GivenData } from "../data/custom/data-path.js";
 import type { TrainSettings } from "../settings/settings.js";

@@ -1,4 +1,4 @@
-// Objects whose names and values are all their own: what reads the entries of another kind would miss values.
+// Tells plain objects from instances of classes, whose inherited values a loop over the entries would miss.
 
 /**
  * Whether the values of an object are its own properties. Those of a Map, a Promise or a class with getters are not;

@@ -1,4 +1,4 @@
-// Which runs a folder holds, and which files of them may be read: nothing that lies elsewhere, whoever asks.
+// Which runs a folder holds, and which of their files the page may ask for: none that lies outside of the folder.
 import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { RunDirectoryError } from "../../support/errors.js";

@@ -1,4 +1,4 @@
-// What rank 0 has the other processes of a run do, and what they say to it.
+// The orders of rank 0 to all processes of a run, and the status that each process sends before it obeys one.
 import type { Overrides, Precision, ScalerState } from "@rfdetr/amp";
 import type { ModelConfig } from "../../model/types.js";
 import type { ReadySettings } from "../../settings/settings.js";
@@ -27,7 +27,7 @@ export type Order =
   | { do: "wait" }
   | { do: "end"; done: DoneEvent | null };
 
-/** What each process says before an order is obeyed. */
+/** What each process sends before an order is obeyed. */
 export interface RankStatus {
   host: string;
   /** Of rank 0; null of the others. */

@@ -87,7 +87,7 @@ const expectedNotes = (folder: string) => [
     new RegExp(`^${join(folder, "set")}: \\d+ training images, 25.0 % of an epoch, each image 0.\\d\\d times$`),
   ),
   expect.stringMatching(new RegExp(`^${join(folder, "other")}: \\d+ training images, 75.0 % of an epoch`)),
-  expect.stringMatching(/^An epoch has \d+ places for \d+ images. Classes are weighted in the loss$/),
+  expect.stringMatching(/^An epoch draws \d+ times from \d+ images. Classes are weighted in the loss$/),
   ...[0, 1].map(() =>
     expect.stringMatching(/: \d+ images, \d+ boxes, [\d.]+ % → [\d.]+ % of the boxes, weight [\d.]+$/),
   ),

@@ -1,4 +1,4 @@
-// How the images of a run are drawn, and how their classes count.
+// How the images of an epoch are sampled, how many steps it has, and how much each class counts in the loss.
 import type { Dataset } from "../../data/index.js";
 import { balanceLines, classShares } from "../../data/loader/class-balance.js";
 import { classWeights } from "../../data/loader/class-weights.js";
@@ -21,7 +21,7 @@ export function planEpochs({ images, classNames, parts = [] }: Dataset, settings
   const effective = effectiveBatch(settings);
   const places = epochPlaces(images.length, effective, sampling);
   const what = [
-    ...(sampling === null ? [] : [`An epoch has ${grouped(places)} places for ${counted(images.length, "image")}`]),
+    ...(sampling === null ? [] : [`An epoch draws ${grouped(places)} times from ${counted(images.length, "image")}`]),
     ...(weights === null ? [] : ["Classes are weighted in the loss"]),
   ];
   return {

@@ -1,4 +1,4 @@
-// One step of a run, as every process of it takes its part.
+// One step of a run, as each of its processes takes it.
 
 import type { Shard } from "../../data/loader/shards.js";
 import { type StepObserver, type StepResult, trainingStep } from "../../train/step/step.js";
