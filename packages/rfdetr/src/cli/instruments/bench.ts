@@ -38,7 +38,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
       .option("--isa <name>", "avx2: keep all programs from wider vector instructions");
   comparable(onMachine(withModel(verb("train", "Training steps on random images", train))))
     .option("--against <what...>", "python: measure the Python package too, in turns")
-    .option("--warmup <n>", "runs before those", numeric, 3)
+    .option("--warmup <n>", "warm-up runs before the measured ones", numeric, 3)
     .option("--batch <n>", "images per step", numeric, 2)
     .option("--resolution <n>", "side length in pixels", numeric)
     .option("--queries <n>", "queries per group", numeric)
@@ -47,7 +47,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--lean", 'recompute what "memory": "lean" names');
   comparable(onMachine(withModel(verb("infer", "The forward pass, and prediction from pixels to detections", infer))))
     .option("--against <what...>", "one or several of python, openvino, onnxruntime: measure them too, in turns")
-    .option("--warmup <n>", "runs before those", numeric, 3)
+    .option("--warmup <n>", "warm-up runs before the measured ones", numeric, 3)
     .option("--batch <n>", "images per forward pass", numeric, 1);
   onMachine(verb("ops", "Single operators in float32 and bfloat16", ops));
   verb("eval", "COCO metrics of synthetic detections: reading the files and computing the figures", evaluate)

@@ -121,7 +121,7 @@ export const checks: readonly Check[] = [
   ofImages(
     "images without annotations",
     "kept",
-    "Pictures of nothing; they teach what is background.",
+    "Images without objects; they teach the model what is background.",
     ({ annotations, name }) => (annotations > 0 ? null : `${name} has no annotations`),
   ),
   foundByReader("labels without an image", "kept", "A label file whose picture is not there."),

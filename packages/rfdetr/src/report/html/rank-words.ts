@@ -26,7 +26,7 @@ function pace(summary: RankSummary): string | null {
 function exchange({ ranks, exchange }: RankSummary): string | null {
   const step = Math.max(...ranks.map(({ work, wait }) => work + wait));
   if (ranks.length < 2 || !(step > 0)) return null;
-  return `Exchanging gradients takes ${duration(exchange)} of a step, ${percent(exchange / step)}: so long waits even the process that waits least`;
+  return `Exchanging gradients takes ${duration(exchange)} of a step, ${percent(exchange / step)}: even the process that waits least waits that long`;
 }
 
 /** McCandlish et al. 2018, eq. 2.7 and 5.2: a run of batch B needs 1 + noise scale / B times the fewest steps. */

@@ -121,7 +121,7 @@ describe("a slow process", () => {
     );
     expect(rankSentences(steps([1, 1.05]))).toEqual([
       "The processes keep pace: each works 1 s to 1.05 s a step",
-      "Exchanging gradients takes 100 ms of a step, 8.7 %: so long waits even the process that waits least",
+      "Exchanging gradients takes 100 ms of a step, 8.7 %: even the process that waits least waits that long",
     ]);
   });
 });
