@@ -144,7 +144,7 @@ async function detect(picture) {
   await done;
 }
 
-/** @param {import("rfdetr/browser").Found} result @param {ImageBitmap} picture */
+/** @param {import("rfdetr/browser").TimedDetections} result @param {ImageBitmap} picture */
 function found(result, picture) {
   detections = result.detections.filter(({ classId }) => classId < ready.classNames.length);
   times = [...times.slice(1 - remembered), result.milliseconds];

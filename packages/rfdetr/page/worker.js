@@ -20,7 +20,7 @@ async function load({ file, gatherForm, classNames }) {
     ...(gatherForm === undefined ? {} : { gatherForm: at(gatherForm) }),
     ...(classNames === undefined ? {} : { classNames }),
     progress: (bytes, total) => send({ type: "progress", bytes, total }),
-    trying: (backend, form) => send({ type: "trying", way: rfdetr.nameOf(backend, form) }),
+    trying: (backend, form) => send({ type: "trying", way: rfdetr.backendName(backend, form) }),
   });
   const { classNames: names, model, report, resolution } = detector;
   const { attempts, error } = report;
@@ -28,11 +28,11 @@ async function load({ file, gatherForm, classNames }) {
   send({
     type: "ready",
     ...{ model, report, resolution, classNames: names, colors, inks: colors.map((color) => rfdetr.readableOn(color)) },
-    way: rfdetr.nameOf(report.backend, report.form),
-    error: error === null ? null : rfdetr.inWords(error),
+    way: rfdetr.backendName(report.backend, report.form),
+    error: error === null ? null : rfdetr.errorInWords(error),
     passedOver: attempts
       .slice(0, -1)
-      .map((attempt) => `${rfdetr.nameOf(attempt.backend, attempt.form)}: ${attempt.reason}`),
+      .map((attempt) => `${rfdetr.backendName(attempt.backend, attempt.form)}: ${attempt.reason}`),
   });
 }
 

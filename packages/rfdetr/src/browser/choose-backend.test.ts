@@ -6,7 +6,7 @@ import { type ExportMetadata, metadataEntries } from "../onnx/metadata.js";
 import { toPlanes } from "../onnx/pixels.js";
 import { smallOnnx } from "../testing/onnx-file.js";
 import type { Backend, Runtime, Session } from "./backend.js";
-import { chooseBackend, inWords } from "./choose-backend.js";
+import { chooseBackend, errorInWords } from "./choose-backend.js";
 
 const shape = {
   size: [32, 64],
@@ -161,10 +161,10 @@ describe("a browser", () => {
   });
 });
 
-describe("inWords", () => {
+describe("errorInWords", () => {
   it("is short", () => {
-    expect(inWords({ boxPx: 0.01234, score: 0 })).toBe("boxes 0.012 px, scores 0 off");
-    expect(inWords({ boxPx: 3.2e-7, score: 1.5e-8 })).toBe("boxes 3.2 × 10⁻⁷ px, scores 1.5 × 10⁻⁸ off");
-    expect(inWords({ boxPx: Number.NaN, score: 0 })).toBe("not finite");
+    expect(errorInWords({ boxPx: 0.01234, score: 0 })).toBe("boxes 0.012 px, scores 0 off");
+    expect(errorInWords({ boxPx: 3.2e-7, score: 1.5e-8 })).toBe("boxes 3.2 × 10⁻⁷ px, scores 1.5 × 10⁻⁸ off");
+    expect(errorInWords({ boxPx: Number.NaN, score: 0 })).toBe("not finite");
   });
 });

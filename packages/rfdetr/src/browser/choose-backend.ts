@@ -88,12 +88,12 @@ export async function chooseBackend(
     attempts.push({ backend, form, reason: tried.reason, error: tried.error });
     if (tried.session !== null) return { session: tried.session, model: tried.model, attempts };
   }
-  const reasons = attempts.map(({ backend, form, reason }) => `${nameOf(backend, form)}: ${reason}`);
+  const reasons = attempts.map(({ backend, form, reason }) => `${backendName(backend, form)}: ${reason}`);
   throw new Error(`Expected a way to run this file but none gives its results (${reasons.join("; ")})`);
 }
 
-/** What a way is called in sentences. */
-export function nameOf(backend: Backend, form: SamplingForm): string {
+/** The name of a backend and its sampling in sentences: `WebGPU with the gather form`. */
+export function backendName(backend: Backend, form: SamplingForm): string {
   return `${backend === "webgpu" ? "WebGPU" : "WebAssembly"}${form === "file" ? "" : " with the gather form"}`;
 }
 
@@ -115,7 +115,7 @@ async function tryWay(
     const error = await goldenError(session, model);
     if (error === null || error.holds) return { session, model, reason: null, error };
     await session.release();
-    return { session: null, reason: `its results are wrong, ${inWords(error)}`, error };
+    return { session: null, reason: `its results are wrong, ${errorInWords(error)}`, error };
   } catch (fault) {
     await session?.release().catch(() => {});
     return { session: null, reason: firstLine(fault), error: null };
@@ -137,7 +137,7 @@ async function goldenError(session: Session, model: ExportedModel): Promise<Gold
 }
 
 /** An error in words: `boxes 0.02 px, scores 0.0001 off`. */
-export function inWords({ boxPx, score }: Pick<GoldenError, "boxPx" | "score">): string {
+export function errorInWords({ boxPx, score }: Pick<GoldenError, "boxPx" | "score">): string {
   if (!Number.isFinite(boxPx + score)) return "not finite";
   const short = (value: number): string =>
     value === 0

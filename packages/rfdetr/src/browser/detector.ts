@@ -40,8 +40,8 @@ const loadOptions: readonly (keyof LoadOptions)[] = [
 ];
 const predictOptions: readonly (keyof PredictOptions)[] = ["threshold", "antialias"];
 
-/** What was found in an image, and what it took. */
-export interface Found {
+/** The detections in an image, and how long each part of the work took. */
+export interface TimedDetections {
   width: number;
   height: number;
   /** Best first, boxes in pixels of the image. */
@@ -124,7 +124,7 @@ export class RFDETR {
   }
 
   /** As {@link predict}, with the size of the image and the time that it took. */
-  async detect(image: ImageInput, options: PredictOptions = {}): Promise<Found> {
+  async detect(image: ImageInput, options: PredictOptions = {}): Promise<TimedDetections> {
     checkNames("predict", options, predictOptions);
     const { threshold = 0.5, antialias } = options;
     const began = performance.now();

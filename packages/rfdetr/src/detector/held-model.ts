@@ -11,7 +11,10 @@ interface Reading {
   warn?: (message: string) => void;
 }
 
-/** What a detector holds. */
+/**
+ * The weights of a detector and their model in the prediction thread: loaded when it is first needed, replaced after a
+ * training, freed with the detector.
+ */
 export class HeldModel {
   #remote: Promise<RemoteModel> | null = null;
   #info: ModelInfo | null = null;
