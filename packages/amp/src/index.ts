@@ -29,8 +29,8 @@ export { type Observer, type OperatorEvent, observe, unobserved } from "./observ
 export { type Calibration, type CalibrationTask, calibrate, recommend } from "./observers/calibrate.js";
 export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
 export { compareModules, type ModuleError } from "./observers/compare-modules.js";
-export { Monitor, UpdateProbe, type Watched } from "./observers/monitor.js";
-export { addRange, compactExponents, type Range, rangeOf, type Shares, shares } from "./observers/range.js";
+export { Monitor, UpdateProbe, type WatchedStep } from "./observers/monitor.js";
+export { type LostShares, lostShares, rangeOf, type ValueRange } from "./observers/range.js";
 export { type Replay, replay } from "./observers/replay.js";
 export {
   autoTable,

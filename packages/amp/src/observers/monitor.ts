@@ -5,12 +5,12 @@ import type { LargestValue, ModuleRecord, UpdateRecord } from "../numerics/step-
 import { type OperatorEvent, observe, unobserved } from "../observe.js";
 import { quietOperators } from "../policy/policy.js";
 import { floatingTensors, placeName } from "../tensors.js";
-import { addRange, compactExponents, largestOf, type Range, rangeOf, shares } from "./range.js";
+import { addRange, compactExponents, largestOf, lostShares, rangeOf, type ValueRange } from "./range.js";
 
 /** What was seen of one module: the dtypes of the values, their range, and the largest of them. */
 interface Seen {
   dtypes: Set<string>;
-  range: Range;
+  range: ValueRange;
   largest: LargestValue;
 }
 
@@ -25,7 +25,7 @@ export interface WatchedBatch {
 }
 
 /** What the monitor recorded in one step. */
-export interface Watched {
+export interface WatchedStep {
   /** The modules by the outputs of their operators. */
   forward: ModuleRecord[];
   /** The modules by the gradients that arrived at those outputs. The gradients include the loss scale. */
@@ -95,7 +95,7 @@ export class Monitor {
   }
 
   /** Stops watching, removes all hooks and returns what was recorded. */
-  end(): Watched {
+  end(): WatchedStep {
     this.#stop?.();
     this.#stop = null;
     for (const remove of this.#hooks) remove();
@@ -141,7 +141,7 @@ export class Monitor {
     }
   }
 
-  #largest(tensor: Tensor, range: Range, place: string): LargestValue {
+  #largest(tensor: Tensor, range: ValueRange, place: string): LargestValue {
     const { value, index } = largestOf(tensor, range);
     const { images, first, stacks = [1] } = this.#batch ?? { images: 0, first: 0 };
     const [rows = 0] = tensor.shape;
@@ -154,7 +154,7 @@ export class Monitor {
 
 function records(seen: Map<string, Seen>): ModuleRecord[] {
   return [...seen].map(([path, { dtypes, range, largest }]) => {
-    const share = shares(range);
+    const share = lostShares(range);
     return {
       path,
       dtype: [...dtypes].join(" "),

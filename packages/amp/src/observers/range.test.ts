@@ -1,7 +1,7 @@
 import { randn, scope, tensor } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { addRange, compactExponents, largestOf, rangeOf, shares } from "./range.js";
+import { addRange, compactExponents, largestOf, lostShares, rangeOf } from "./range.js";
 
 const of = (values: number[], dtype: "float32" | "float16" | "bfloat16" | "float64" = "float32") =>
   scope(() => rangeOf(tensor(values).to(dtype)));
@@ -14,7 +14,7 @@ describe("range", () => {
   });
 
   it("counts what float16 would flush, keep with fewer bits, or push to infinity", () => {
-    expect(shares(of([2 ** -26, 2 ** -20, 2 ** -14, 1, 65504, 65536, 0, 1e-40]))).toEqual({
+    expect(lostShares(of([2 ** -26, 2 ** -20, 2 ** -14, 1, 65504, 65536, 0, 1e-40]))).toEqual({
       nonFinite: 0,
       fp16Flush: 2 / 8,
       fp16Subnormal: 1 / 8,
@@ -25,7 +25,7 @@ describe("range", () => {
 
   it("counts what is not finite", () => {
     const range = of([1, Number.NaN, Number.POSITIVE_INFINITY, 2]);
-    expect(shares(range).nonFinite).toBe(0.5);
+    expect(lostShares(range).nonFinite).toBe(0.5);
     expect(range.amax).toBeNaN();
     expect(of([1, Number.NEGATIVE_INFINITY]).amax).toBe(Number.POSITIVE_INFINITY);
   });

@@ -12,7 +12,7 @@ const bias = 127;
 const sampleSize = 1 << 16;
 
 /** The range of a tensor's values, or of several tensors together. */
-export interface Range {
+export interface ValueRange {
   /** The largest absolute value. Like `min` and `max`, it is NaN where a value is NaN. */
   amax: number;
   min: number;
@@ -34,11 +34,11 @@ export interface Range {
  * The range of a floating-point tensor of any dtype and shape. The extremes are exact. The rest is counted in an even
  * sample of at most 65536 elements.
  */
-export function rangeOf(x: Tensor): Range {
+export function rangeOf(x: Tensor): ValueRange {
   return noGrad(() =>
     scope(() => {
       const elements = x.numel;
-      const range: Range = {
+      const range: ValueRange = {
         amax: 0,
         min: 0,
         max: 0,
@@ -69,7 +69,7 @@ export function rangeOf(x: Tensor): Range {
  * that is not a number counts as larger than all others.
  * @param range the range of the tensor
  */
-export function largestOf(x: Tensor, { min, max }: Pick<Range, "min" | "max">): { value: number; index: number[] } {
+export function largestOf(x: Tensor, { min, max }: { min: number; max: number }): { value: number; index: number[] } {
   if (x.numel === 0) return { value: 0, index: [] };
   const negative = Math.abs(min) > Math.abs(max);
   const value = negative ? min : max;
@@ -115,7 +115,7 @@ function evenly(x: Tensor): Tensor {
 }
 
 /** Shares of the sampled values, 0 to 1. */
-export interface Shares {
+export interface LostShares {
   /** NaN or infinite. */
   nonFinite: number;
   /** Not zero, but rounded to zero by float16 (below 2^−25). */
@@ -129,7 +129,7 @@ export interface Shares {
 }
 
 /** The shares of a range's values that low precision loses, or that are not finite. */
-export function shares(range: Pick<Range, "exponents" | "sampled" | "zeros">): Shares {
+export function lostShares(range: Pick<ValueRange, "exponents" | "sampled" | "zeros">): LostShares {
   const total = Math.max(1, range.sampled);
   const between = (low: number, high: number): number =>
     range.exponents.subarray(low, high).reduce((sum, count) => sum + count, 0);
@@ -144,7 +144,7 @@ export function shares(range: Pick<Range, "exponents" | "sampled" | "zeros">): S
 }
 
 /** Adds the range of another tensor to `into`. */
-export function addRange(into: Range, other: Range): void {
+export function addRange(into: ValueRange, other: ValueRange): void {
   into.amax = Math.max(into.amax, other.amax);
   into.min = Math.min(into.min, other.min);
   into.max = Math.max(into.max, other.max);
@@ -160,7 +160,7 @@ export function addRange(into: Range, other: Range): void {
  * The part of the histogram that is not empty, without zeros and values that are not finite.
  * @returns `counts[i]` values have 2^(first+i) ≤ |x| < 2^(first+i+1)
  */
-export function compactExponents(range: Pick<Range, "exponents">): { first: number; counts: number[] } {
+export function compactExponents(range: Pick<ValueRange, "exponents">): { first: number; counts: number[] } {
   let low = 1;
   let high = 254;
   while (low < 255 && range.exponents[low] === 0) low++;

@@ -1,5 +1,5 @@
 // What writes down a run: one recorder for each file, or kind of file, of the run folder.
-import type { OverflowReport, Watched } from "@rfdetr/amp";
+import type { OverflowReport, WatchedStep } from "@rfdetr/amp";
 import type { MonitorRecord, PeakMemory, PhaseSeconds } from "@rfdetr/amp/records";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
@@ -28,7 +28,7 @@ export interface RecordedStep {
   /** Where a faulty step first was not finite; null unless it was run again. */
   report: OverflowReport | null;
   /** What the monitor saw; null where this step was not watched. */
-  seen: (Watched & Pick<MonitorRecord, "updates"> & { memory: PeakMemory | null }) | null;
+  seen: (WatchedStep & Pick<MonitorRecord, "updates"> & { memory: PeakMemory | null }) | null;
 }
 
 /** A return to the last checkpoint. */
