@@ -116,13 +116,8 @@ napi_value from_ivalue(napi_env env, const c10::IValue& value) {
   if (value.isDouble()) return from_double(env, value.toDouble());
   if (value.isScalar()) return from_double(env, value.toScalar().toDouble());
   if (value.isString()) return from_string(env, value.toStringRef());
+  if (value.isList()) return from_list(env, value.toListRef(), from_ivalue);
   napi_value result;
-  if (value.isList()) {
-    const auto list = value.toListRef();
-    check(env, napi_create_array_with_length(env, list.size(), &result));
-    for (size_t i = 0; i < list.size(); ++i) check(env, napi_set_element(env, result, i, from_ivalue(env, list[i])));
-    return result;
-  }
   check(env, napi_get_null(env, &result));
   return result;
 }

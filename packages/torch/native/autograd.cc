@@ -14,27 +14,22 @@ namespace {
 
 using torch::autograd::variable_list;
 
-/// Runs an autograd pass. Rethrows the exception of a gradient function as it was thrown.
-template <class Body>
-napi_value guarded_pass(napi_env env, Body&& body) {
+/// Runs an autograd pass that JavaScript asked for. Rethrows the exception of a gradient function as it was thrown.
+template <class Pass>
+void run_pass_for_js(napi_env env, const variable_list& roots, Pass&& pass) {
   try {
-    return guarded(env, [&]() -> napi_value {
-      try {
-        return body();
-      } catch (...) {
-        Env& state = env_of(env);
-        if (!state.pending_exception) throw;
-        napi_value exception;
-        napi_get_reference_value(env, state.pending_exception, &exception);
-        napi_delete_reference(env, state.pending_exception);
-        state.pending_exception = nullptr;
-        napi_throw(env, exception);
-        throw JsExceptionPending{};
-      }
-    });
-  } catch (const JsExceptionPending&) {
-    return nullptr;
+    run_pass(roots, pass);
+  } catch (...) {
+    Env& state = env_of(env);
+    if (!state.pending_exception) throw;
+    napi_value exception;
+    napi_get_reference_value(env, state.pending_exception, &exception);
+    napi_delete_reference(env, state.pending_exception);
+    state.pending_exception = nullptr;
+    napi_throw(env, exception);
+    throw JsExceptionPending{};
   }
+  account_memory(env);
 }
 
 variable_list optional_list(napi_env env, napi_value value, size_t length) {
@@ -49,124 +44,82 @@ variable_list optional_list(napi_env env, napi_value value, size_t length) {
 }
 
 /// backward(roots, gradients | null, retainGraph, createGraph)
-napi_value backward(napi_env env, napi_callback_info info) {
-  return guarded_pass(env, [&] {
-    const Args<4> args(env, info);
-    const auto roots = to_tensor_list(env, args[0]);
-    RECORD_FUNCTION("autograd::engine::backward", c10::ArrayRef<const c10::IValue>{});
-    const auto root_gradients = optional_list(env, args[1], roots.size());
-    const bool retain = to_bool(env, args[2], "retainGraph"), create = to_bool(env, args[3], "createGraph");
-    run_pass(roots, [&] { torch::autograd::backward(roots, root_gradients, retain, create); });
-    account_memory(env);
-    return napi_value(nullptr);
-  });
+void backward(napi_env env, const Args<4>& args) {
+  const auto roots = to_tensor_list(env, args[0]);
+  RECORD_FUNCTION("autograd::engine::backward", c10::ArrayRef<const c10::IValue>{});
+  const auto root_gradients = optional_list(env, args[1], roots.size());
+  const bool retain = to_bool(env, args[2], "retainGraph"), create = to_bool(env, args[3], "createGraph");
+  run_pass_for_js(env, roots, [&] { torch::autograd::backward(roots, root_gradients, retain, create); });
 }
 
 /// gradients(outputs, inputs, outputGradients | null, retainGraph, createGraph, allowUnused) → handles, null where
 /// unused
-napi_value gradients(napi_env env, napi_callback_info info) {
-  return guarded_pass(env, [&] {
-    const Args<6> args(env, info);
-    const auto outputs = to_tensor_list(env, args[0]);
-    RECORD_FUNCTION("autograd::engine::gradients", c10::ArrayRef<const c10::IValue>{});
-    const auto inputs = to_tensor_list(env, args[1]);
-    const auto output_gradients = optional_list(env, args[2], outputs.size());
-    const bool retain = to_bool(env, args[3], "retainGraph"), create = to_bool(env, args[4], "createGraph");
-    const bool unused = to_bool(env, args[5], "allowUnused");
-    variable_list result;
-    run_pass(outputs,
-             [&] { result = torch::autograd::grad(outputs, inputs, output_gradients, retain, create, unused); });
-    account_memory(env);
-    return from_tensor_list(env, result);
-  });
+napi_value gradients(napi_env env, const Args<6>& args) {
+  const auto outputs = to_tensor_list(env, args[0]);
+  RECORD_FUNCTION("autograd::engine::gradients", c10::ArrayRef<const c10::IValue>{});
+  const auto inputs = to_tensor_list(env, args[1]);
+  const auto output_gradients = optional_list(env, args[2], outputs.size());
+  const bool retain = to_bool(env, args[3], "retainGraph"), create = to_bool(env, args[4], "createGraph");
+  const bool unused = to_bool(env, args[5], "allowUnused");
+  variable_list result;
+  run_pass_for_js(env, outputs,
+                  [&] { result = torch::autograd::grad(outputs, inputs, output_gradients, retain, create, unused); });
+  return from_tensor_list(env, result);
 }
 
-napi_value set_grad_enabled(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const bool before = at::GradMode::is_enabled();
-    at::GradMode::set_enabled(to_bool(env, args[0], "enabled"));
-    return from_bool(env, before);
-  });
+napi_value set_grad_enabled(napi_env env, const Args<1>& args) {
+  const bool before = at::GradMode::is_enabled();
+  at::GradMode::set_enabled(to_bool(env, args[0], "enabled"));
+  return from_bool(env, before);
 }
 
-napi_value is_grad_enabled(napi_env env, napi_callback_info) {
-  return guarded(env, [&] { return from_bool(env, at::GradMode::is_enabled()); });
+napi_value is_grad_enabled(napi_env env) { return from_bool(env, at::GradMode::is_enabled()); }
+
+napi_value requires_grad(napi_env env, const Args<1>& args) {
+  return from_bool(env, to_tensor(env, args[0]).requires_grad());
 }
 
-napi_value requires_grad(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_bool(env, to_tensor(env, args[0]).requires_grad());
-  });
+void set_requires_grad(napi_env env, const Args<2>& args) {
+  to_tensor(env, args[0]).set_requires_grad(to_bool(env, args[1], "requiresGrad"));
 }
 
-napi_value set_requires_grad(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    to_tensor(env, args[0]).set_requires_grad(to_bool(env, args[1], "requiresGrad"));
-    return napi_value(nullptr);
-  });
-}
+napi_value is_leaf(napi_env env, const Args<1>& args) { return from_bool(env, to_tensor(env, args[0]).is_leaf()); }
 
-napi_value is_leaf(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_bool(env, to_tensor(env, args[0]).is_leaf());
-  });
-}
+napi_value grad(napi_env env, const Args<1>& args) { return from_tensor(env, to_tensor(env, args[0]).grad()); }
 
-napi_value grad(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return from_tensor(env, to_tensor(env, args[0]).grad());
-  });
-}
-
-napi_value set_grad(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    at::Tensor gradient;
-    if (!is_nullish(env, args[1])) gradient = to_tensor(env, args[1]);
-    to_tensor(env, args[0]).mutable_grad() = std::move(gradient);
-    return napi_value(nullptr);
-  });
+void set_grad(napi_env env, const Args<2>& args) {
+  at::Tensor gradient;
+  if (!is_nullish(env, args[1])) gradient = to_tensor(env, args[1]);
+  to_tensor(env, args[0]).mutable_grad() = std::move(gradient);
 }
 
 /// registerHook(tensor, fn) → id. `fn(gradient)` may return the handle of another gradient, which replaces it.
-napi_value register_hook(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    const at::Tensor tensor = to_tensor(env, args[0]);
-    const auto slot = std::make_shared<std::shared_ptr<JsFunction>>(std::make_shared<JsFunction>(env, args[1]));
-    // The hook lives with the graph. A reference to the tensor would keep its elements until the hook is removed.
-    tensor.register_hook([slot](const at::Tensor& gradient) -> at::Tensor {
-      at::Tensor replaced;
-      const std::shared_ptr<JsFunction> function = *slot;
-      // A node with several results also hears of those that the loss did not use.
-      if (!function || !gradient.defined()) return replaced;
-      function->call({gradient}, [&](napi_value result) {
-        if (!is_nullish(function->env(), result)) replaced = to_tensor(function->env(), result);
-      });
-      return replaced;
+napi_value register_hook(napi_env env, const Args<2>& args) {
+  const at::Tensor tensor = to_tensor(env, args[0]);
+  const auto slot = std::make_shared<std::shared_ptr<JsFunction>>(std::make_shared<JsFunction>(env, args[1]));
+  // The hook lives with the graph. A reference to the tensor would keep its elements until the hook is removed.
+  tensor.register_hook([slot](const at::Tensor& gradient) -> at::Tensor {
+    at::Tensor replaced;
+    const std::shared_ptr<JsFunction> function = *slot;
+    // A node with several results also hears of those that the loss did not use.
+    if (!function || !gradient.defined()) return replaced;
+    function->call({gradient}, [&](napi_value result) {
+      if (!is_nullish(function->env(), result)) replaced = to_tensor(function->env(), result);
     });
-    Env& state = env_of(env);
-    state.hooks[state.next_hook] = [slot] { slot->reset(); };
-    return from_int(env, state.next_hook++);
+    return replaced;
   });
+  Env& state = env_of(env);
+  state.hooks[state.next_hook] = [slot] { slot->reset(); };
+  return from_int(env, state.next_hook++);
 }
 
-napi_value remove_hook(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    Env& state = env_of(env);
-    const auto found = state.hooks.find(to_int(env, args[0], "hook"));
-    if (found != state.hooks.end()) {
-      found->second();
-      state.hooks.erase(found);
-    }
-    return napi_value(nullptr);
-  });
+void remove_hook(napi_env env, const Args<1>& args) {
+  Env& state = env_of(env);
+  const auto found = state.hooks.find(to_int(env, args[0], "hook"));
+  if (found != state.hooks.end()) {
+    found->second();
+    state.hooks.erase(found);
+  }
 }
 
 /// A node of the graph whose backward is a JavaScript function of the output gradients.
@@ -198,41 +151,38 @@ Pointer adopt(torch::autograd::Node* node) {
 
 /// graphNode(inputs, outputs, fn) → the outputs without their own graph, as results of one node on `inputs`. In
 /// backward, `fn(...outputGradients)` returns one gradient handle or null for each input. The basis of checkpointing.
-napi_value graph_node(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<3> args(env, info);
-    const auto inputs = to_tensor_list(env, args[0]);
-    auto outputs = to_tensor_list(env, args[1]);
-    auto* node = new JsNode();
-    const auto holder = adopt<NodePointer>(node);
-    node->function = std::make_shared<JsFunction>(env, args[2]);
-    node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-    std::vector<at::Tensor> joined;
-    for (const auto& output : outputs) {
-      at::Tensor fresh = output.detach();
-      if (at::isFloatingType(fresh.scalar_type()) && at::GradMode::is_enabled())
-        torch::autograd::create_gradient_edge(fresh, holder);
-      joined.push_back(std::move(fresh));
-    }
-    return from_tensor_list(env, joined);
-  });
+napi_value graph_node(napi_env env, const Args<3>& args) {
+  const auto inputs = to_tensor_list(env, args[0]);
+  auto outputs = to_tensor_list(env, args[1]);
+  auto* node = new JsNode();
+  const auto holder = adopt<NodePointer>(node);
+  node->function = std::make_shared<JsFunction>(env, args[2]);
+  node->set_next_edges(torch::autograd::collect_next_edges(inputs));
+  std::vector<at::Tensor> joined;
+  for (const auto& output : outputs) {
+    at::Tensor fresh = output.detach();
+    if (at::isFloatingType(fresh.scalar_type()) && at::GradMode::is_enabled())
+      torch::autograd::create_gradient_edge(fresh, holder);
+    joined.push_back(std::move(fresh));
+  }
+  return from_tensor_list(env, joined);
 }
 
 }  // namespace
 
 void register_autograd(Exports& exports) {
-  define(exports, "backward", backward);
-  define(exports, "gradients", gradients);
-  define(exports, "setGradEnabled", set_grad_enabled);
-  define(exports, "isGradEnabled", is_grad_enabled);
-  define(exports, "requiresGrad", requires_grad);
-  define(exports, "setRequiresGrad", set_requires_grad);
-  define(exports, "isLeaf", is_leaf);
-  define(exports, "grad", grad);
-  define(exports, "setGrad", set_grad);
-  define(exports, "registerHook", register_hook);
-  define(exports, "removeHook", remove_hook);
-  define(exports, "graphNode", graph_node);
+  define<backward>(exports, "backward");
+  define<gradients>(exports, "gradients");
+  define<set_grad_enabled>(exports, "setGradEnabled");
+  define<is_grad_enabled>(exports, "isGradEnabled");
+  define<requires_grad>(exports, "requiresGrad");
+  define<set_requires_grad>(exports, "setRequiresGrad");
+  define<is_leaf>(exports, "isLeaf");
+  define<grad>(exports, "grad");
+  define<set_grad>(exports, "setGrad");
+  define<register_hook>(exports, "registerHook");
+  define<remove_hook>(exports, "removeHook");
+  define<graph_node>(exports, "graphNode");
 }
 
 }  // namespace rfdetr

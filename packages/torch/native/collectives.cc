@@ -50,17 +50,14 @@ at::Tensor gathered(const Group& group, const at::Tensor& mine) {
 }
 
 /// checkGroup(what, detail, length) → the largest length of all ranks.
-napi_value check_group(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<3> args(env, info);
-    const auto joined = group();
-    const std::string what = to_string(env, args[0], "what"), detail = to_string(env, args[1], "detail");
-    const std::string mine = detail.empty() ? what : what + " " + detail;
-    const int64_t hash = fingerprint(mine + std::to_string(++joined->begun));
-    const at::Tensor all = gathered(*joined, at::tensor({hash, to_int(env, args[2], "length")}, at::kLong));
-    if (!all.select(1, 0).eq(hash).all().item<bool>()) tell_difference(*joined, mine);
-    return from_int(env, all.select(1, 1).max().item<int64_t>());
-  });
+napi_value check_group(napi_env env, const Args<3>& args) {
+  const auto joined = group();
+  const std::string what = to_string(env, args[0], "what"), detail = to_string(env, args[1], "detail");
+  const std::string mine = detail.empty() ? what : what + " " + detail;
+  const int64_t hash = fingerprint(mine + std::to_string(++joined->begun));
+  const at::Tensor all = gathered(*joined, at::tensor({hash, to_int(env, args[2], "length")}, at::kLong));
+  if (!all.select(1, 0).eq(hash).all().item<bool>()) tell_difference(*joined, mine);
+  return from_int(env, all.select(1, 1).max().item<int64_t>());
 }
 
 /// The backend that carries a tensor.
@@ -94,44 +91,33 @@ void in_place(const Group& group, const Tensors& given, Begin&& begin) {
 }
 
 /// broadcast(tensors, from)
-napi_value broadcast(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    c10d::BroadcastOptions options;
-    options.rootRank = to_int(env, args[1], "from");
-    in_place(*group(), to_tensor_list(env, args[0]),
-             [&](c10d::Backend& backend, Tensors& one) { return backend.broadcast(one, options); });
-    return napi_value(nullptr);
-  });
+void broadcast(napi_env env, const Args<2>& args) {
+  c10d::BroadcastOptions options;
+  options.rootRank = to_int(env, args[1], "from");
+  in_place(*group(), to_tensor_list(env, args[0]),
+           [&](c10d::Backend& backend, Tensors& one) { return backend.broadcast(one, options); });
 }
 
 /// allReduce(tensors, "sum" | "max" | "min")
-napi_value all_reduce(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    const std::string op = to_string(env, args[1], "op");
-    c10d::AllreduceOptions options;
-    options.reduceOp = op == "max" ? c10d::ReduceOp::MAX : op == "min" ? c10d::ReduceOp::MIN : c10d::ReduceOp::SUM;
-    in_place(*group(), to_tensor_list(env, args[0]),
-             [&](c10d::Backend& backend, Tensors& one) { return backend.allreduce(one, options); });
-    return napi_value(nullptr);
-  });
+void all_reduce(napi_env env, const Args<2>& args) {
+  const std::string op = to_string(env, args[1], "op");
+  c10d::AllreduceOptions options;
+  options.reduceOp = op == "max" ? c10d::ReduceOp::MAX : op == "min" ? c10d::ReduceOp::MIN : c10d::ReduceOp::SUM;
+  in_place(*group(), to_tensor_list(env, args[0]),
+           [&](c10d::Backend& backend, Tensors& one) { return backend.allreduce(one, options); });
 }
 
 /// allGather(tensor) → those of all ranks.
-napi_value all_gather(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const auto joined = group();
-    Tensors sent = plain({to_tensor(env, args[0])});
-    // A large one would be copied once for each rank.
-    if (sent[0].is_cpu() && sent[0].nbytes() <= 1 << 16)
-      return from_tensor_list(env, gathered(*joined, sent[0]).unbind());
-    std::vector<Tensors> gathered(1);
-    for (int rank = 0; rank < joined->size; ++rank) gathered[0].push_back(at::empty_like(sent[0]));
-    carrier(*joined, sent[0]).allgather(gathered, sent)->wait();
-    return from_tensor_list(env, gathered[0]);
-  });
+napi_value all_gather(napi_env env, const Args<1>& args) {
+  const auto joined = group();
+  Tensors sent = plain({to_tensor(env, args[0])});
+  // A large one would be copied once for each rank.
+  if (sent[0].is_cpu() && sent[0].nbytes() <= 1 << 16)
+    return from_tensor_list(env, gathered(*joined, sent[0]).unbind());
+  std::vector<Tensors> gathered(1);
+  for (int rank = 0; rank < joined->size; ++rank) gathered[0].push_back(at::empty_like(sent[0]));
+  carrier(*joined, sent[0]).allgather(gathered, sent)->wait();
+  return from_tensor_list(env, gathered[0]);
 }
 
 }  // namespace
@@ -144,10 +130,10 @@ c10::intrusive_ptr<c10d::Work> all_to_all(c10d::Backend& gloo, const at::Tensor&
 }
 
 void register_collectives(Exports& exports) {
-  define(exports, "checkGroup", check_group);
-  define(exports, "broadcast", broadcast);
-  define(exports, "allReduce", all_reduce);
-  define(exports, "allGather", all_gather);
+  define<check_group>(exports, "checkGroup");
+  define<broadcast>(exports, "broadcast");
+  define<all_reduce>(exports, "allReduce");
+  define<all_gather>(exports, "allGather");
 }
 
 }  // namespace rfdetr

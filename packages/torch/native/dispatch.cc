@@ -50,13 +50,9 @@ torch::jit::Stack stack_of(napi_env env, const Operator& op, const napi_value* v
 /// undefined, one result, or an array of results.
 napi_value results_of(napi_env env, const torch::jit::Stack& stack) {
   if (stack.size() == 1) return from_ivalue(env, stack[0]);
+  if (!stack.empty()) return from_list(env, stack, from_ivalue);
   napi_value result;
-  if (stack.empty()) {
-    check(env, napi_get_undefined(env, &result));
-    return result;
-  }
-  check(env, napi_create_array_with_length(env, stack.size(), &result));
-  for (size_t i = 0; i < stack.size(); ++i) check(env, napi_set_element(env, result, i, from_ivalue(env, stack[i])));
+  check(env, napi_get_undefined(env, &result));
   return result;
 }
 
@@ -90,65 +86,43 @@ napi_value call(napi_env env, napi_callback_info info) {
 }
 
 /// findOperator(name, overload) → id, or -1 when libtorch has no such operator.
-napi_value find(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    return from_int(env, find_operator(to_string(env, args[0], "name"), to_string(env, args[1], "overload")));
-  });
+napi_value find(napi_env env, const Args<2>& args) {
+  return from_int(env, find_operator(to_string(env, args[0], "name"), to_string(env, args[1], "overload")));
 }
 
 /// operatorSchema(id) → [[[name, kind, optional, hasDefault] of each argument], [kind of each result]].
-napi_value schema_of(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const Operator* op = operator_of(to_int(env, args[0], "id"));
-    if (!op) throw_js(env, "Expected the id of an operator, as findOperator returns it", "ERR_INVALID_ARG_VALUE");
-    napi_value list;
-    check(env, napi_create_array_with_length(env, op->arguments.size(), &list));
-    for (size_t i = 0; i < op->arguments.size(); ++i) {
-      const auto& argument = op->arguments[i];
-      napi_value row;
-      check(env, napi_create_array_with_length(env, 4, &row));
-      napi_set_element(env, row, 0, from_string(env, argument.name));
-      napi_set_element(env, row, 1, from_string(env, kind_name(argument.kind)));
-      napi_set_element(env, row, 2, from_bool(env, argument.optional));
-      napi_set_element(env, row, 3, from_bool(env, argument.fallback.has_value()));
-      check(env, napi_set_element(env, list, i, row));
-    }
-    const auto& returns = op->handle.schema().returns();
-    napi_value results, both;
-    check(env, napi_create_array_with_length(env, returns.size(), &results));
-    for (size_t i = 0; i < returns.size(); ++i)
-      check(env, napi_set_element(env, results, i, from_string(env, kind_name(kind_of(returns[i].real_type())))));
-    check(env, napi_create_array_with_length(env, 2, &both));
-    check(env, napi_set_element(env, both, 0, list));
-    check(env, napi_set_element(env, both, 1, results));
-    return both;
+napi_value schema_of(napi_env env, const Args<1>& args) {
+  const Operator* op = operator_of(to_int(env, args[0], "id"));
+  if (!op) throw_js(env, "Expected the id of an operator, as findOperator returns it", "ERR_INVALID_ARG_VALUE");
+  const auto itself = [](napi_env, napi_value value) { return value; };
+  const napi_value arguments = from_list(env, op->arguments, [&](napi_env, const Argument& argument) {
+    const napi_value row[]{from_string(env, argument.name), from_string(env, kind_name(argument.kind)),
+                           from_bool(env, argument.optional), from_bool(env, argument.fallback.has_value())};
+    return from_list(env, row, itself);
   });
+  const auto kind = [](napi_env env, const c10::Argument& result) {
+    return from_string(env, kind_name(kind_of(result.real_type())));
+  };
+  const napi_value both[]{arguments, from_list(env, op->handle.schema().returns(), kind)};
+  return from_list(env, both, itself);
 }
 
 /// schemas() → every operator's schema as text, from which the typed operators are generated.
-napi_value schemas(napi_env env, napi_callback_info) {
-  return guarded(env, [&] {
-    auto& dispatcher = c10::Dispatcher::singleton();
-    napi_value list;
-    check(env, napi_create_array(env, &list));
-    uint32_t count = 0;
-    for (const auto& name : dispatcher.getAllOpNames()) {
-      const auto op = dispatcher.findSchema(name);
-      if (op) check(env, napi_set_element(env, list, count++, from_string(env, c10::toString(op->schema()))));
-    }
-    return list;
-  });
+napi_value schemas(napi_env env) {
+  auto& dispatcher = c10::Dispatcher::singleton();
+  std::vector<std::string> texts;
+  for (const auto& name : dispatcher.getAllOpNames())
+    if (const auto op = dispatcher.findSchema(name)) texts.push_back(c10::toString(op->schema()));
+  return from_list(env, texts, from_string);
 }
 
 }  // namespace
 
 void register_dispatch(Exports& exports) {
   define(exports, "call", call);
-  define(exports, "findOperator", find);
-  define(exports, "operatorSchema", schema_of);
-  define(exports, "schemas", schemas);
+  define<find>(exports, "findOperator");
+  define<schema_of>(exports, "operatorSchema");
+  define<schemas>(exports, "schemas");
 }
 
 }  // namespace rfdetr

@@ -11,6 +11,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -115,12 +116,45 @@ napi_value from_int(napi_env env, int64_t value);
 napi_value from_double(napi_env env, double value);
 napi_value from_bool(napi_env env, bool value);
 napi_value from_string(napi_env env, const std::string& value);
+
+/// The array of what `from(env, element)` makes of each element.
+template <class List, class From>
+napi_value from_list(napi_env env, const List& list, From&& from) {
+  napi_value array;
+  check(env, napi_create_array_with_length(env, std::size(list), &array));
+  uint32_t i = 0;
+  for (const auto& element : list) check(env, napi_set_element(env, array, i++, from(env, element)));
+  return array;
+}
+
 const char* dtype_name(at::ScalarType dtype);
 std::string describe(const at::Tensor& tensor);
 
 // --- registration, one function per file ----------------------------------------------------------------------------
 using Exports = std::vector<napi_property_descriptor>;
 void define(Exports& exports, const char* name, napi_callback callback);
+
+/// Calls `function(env)` or `function(env, args)`, where its Args say how many arguments it takes. JavaScript gets
+/// undefined from a function that returns nothing.
+template <class Result, size_t... arity>
+napi_value call_function(Result (*function)(napi_env, const Args<arity>&...), napi_env env,
+                         [[maybe_unused]] napi_callback_info info) {
+  if constexpr (std::is_void_v<Result>) {
+    function(env, Args<arity>(env, info)...);
+    return nullptr;
+  } else {
+    return function(env, Args<arity>(env, info)...);
+  }
+}
+
+/// Exports a function as `call_function` calls it. What it throws becomes a JavaScript Error.
+template <auto function>
+void define(Exports& exports, const char* name) {
+  define(exports, name, [](napi_env env, napi_callback_info info) {
+    return guarded(env, [&] { return call_function(function, env, info); });
+  });
+}
+
 void register_dispatch(Exports& exports);
 void register_tensor(Exports& exports);
 void register_autograd(Exports& exports);

@@ -100,54 +100,50 @@ c10::intrusive_ptr<c10d::Store> connect_to_store(const std::string& address, con
 }
 
 /// joinGroup(rank, size, address, port, isStoreServer, storeFd, prefix, timeoutMilliseconds, networkInterface, device)
-napi_value join_group(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<10> args(env, info);
-    if (held()) throw std::runtime_error("this process is in a group already");
-    // Without it c10d writes warnings with backtraces to stderr; what matters comes as an exception.
-    static std::once_flag once;
-    std::call_once(once, [] {
-      setenv("TORCH_CPP_LOG_LEVEL", "FATAL", 0);
-      c10::initLogging();
-    });
-    auto joined = std::make_shared<Group>();
-    Group& group = *joined;
-    group.rank = static_cast<int>(to_int(env, args[0], "rank"));
-    group.size = static_cast<int>(to_int(env, args[1], "size"));
-    const std::string address = to_string(env, args[2], "address");
-    c10d::TCPStoreOptions options;
-    options.port = static_cast<uint16_t>(to_int(env, args[3], "port"));
-    options.isServer = to_bool(env, args[4], "isStoreServer");
-    if (const int64_t fd = to_int(env, args[5], "storeFd"); fd >= 0 && options.isServer)
-      options.masterListenFd = static_cast<int>(fd);
-    group.timeout = milliseconds(to_int(env, args[7], "timeoutMilliseconds"));
-    options.timeout = group.timeout;
-    options.waitWorkers = false;
-    auto tcp = connect_to_store(address, options);
-    // Others may still need it when this process has left, or joins anew.
-    static auto* const served = new std::vector<c10::intrusive_ptr<c10d::Store>>();
-    if (options.isServer) served->push_back(tcp);
-    group.store = c10::make_intrusive<c10d::PrefixStore>(to_string(env, args[6], "prefix"), tcp);
-    meet(*group.store, group);
-    const auto under = [&](const char* prefix) { return c10::make_intrusive<c10d::PrefixStore>(prefix, group.store); };
-    const std::string interface = to_string(env, args[8], "networkInterface");
-    const std::string own = interface.empty() ? own_address(address, options.port) : "";
-    const auto connect = [&](const char* prefix) {
-      auto gloo = c10d::ProcessGroupGloo::Options::create(group.timeout);
-      gloo->threads = 8;  // as many collectives may be on their way at once: the buckets of a model
-      gloo->devices.push_back(interface.empty() ? c10d::ProcessGroupGloo::createDeviceForHostname(own)
-                                                : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
-      return c10::make_intrusive<c10d::ProcessGroupGloo>(under(prefix), group.rank, group.size, gloo);
-    };
-    group.gloo = connect("gloo");
-    group.gather = connect("gather");
-    const c10::Device device(to_string(env, args[9], "device"));
-    if (!device.is_cpu()) group.nccl = make_nccl(under("nccl"), group.rank, group.size, device, group.timeout);
-    const std::lock_guard lock(mutex);
-    current() = joined;
-    kept_store() = group.store;
-    return napi_value(nullptr);
+void join_group(napi_env env, const Args<10>& args) {
+  if (held()) throw std::runtime_error("this process is in a group already");
+  // Without it c10d writes warnings with backtraces to stderr; what matters comes as an exception.
+  static std::once_flag once;
+  std::call_once(once, [] {
+    setenv("TORCH_CPP_LOG_LEVEL", "FATAL", 0);
+    c10::initLogging();
   });
+  auto joined = std::make_shared<Group>();
+  Group& group = *joined;
+  group.rank = static_cast<int>(to_int(env, args[0], "rank"));
+  group.size = static_cast<int>(to_int(env, args[1], "size"));
+  const std::string address = to_string(env, args[2], "address");
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(to_int(env, args[3], "port"));
+  options.isServer = to_bool(env, args[4], "isStoreServer");
+  if (const int64_t fd = to_int(env, args[5], "storeFd"); fd >= 0 && options.isServer)
+    options.masterListenFd = static_cast<int>(fd);
+  group.timeout = milliseconds(to_int(env, args[7], "timeoutMilliseconds"));
+  options.timeout = group.timeout;
+  options.waitWorkers = false;
+  auto tcp = connect_to_store(address, options);
+  // Others may still need it when this process has left, or joins anew.
+  static auto* const served = new std::vector<c10::intrusive_ptr<c10d::Store>>();
+  if (options.isServer) served->push_back(tcp);
+  group.store = c10::make_intrusive<c10d::PrefixStore>(to_string(env, args[6], "prefix"), tcp);
+  meet(*group.store, group);
+  const auto under = [&](const char* prefix) { return c10::make_intrusive<c10d::PrefixStore>(prefix, group.store); };
+  const std::string interface = to_string(env, args[8], "networkInterface");
+  const std::string own = interface.empty() ? own_address(address, options.port) : "";
+  const auto connect = [&](const char* prefix) {
+    auto gloo = c10d::ProcessGroupGloo::Options::create(group.timeout);
+    gloo->threads = 8;  // as many collectives may be on their way at once: the buckets of a model
+    gloo->devices.push_back(interface.empty() ? c10d::ProcessGroupGloo::createDeviceForHostname(own)
+                                              : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
+    return c10::make_intrusive<c10d::ProcessGroupGloo>(under(prefix), group.rank, group.size, gloo);
+  };
+  group.gloo = connect("gloo");
+  group.gather = connect("gather");
+  const c10::Device device(to_string(env, args[9], "device"));
+  if (!device.is_cpu()) group.nccl = make_nccl(under("nccl"), group.rank, group.size, device, group.timeout);
+  const std::lock_guard lock(mutex);
+  current() = joined;
+  kept_store() = group.store;
 }
 
 /// Gloo has no abort. A receive that times out closes all connections: pending work fails here and at the peers. Its
@@ -160,33 +156,25 @@ void close_connections(const Group& group, const c10::intrusive_ptr<c10d::Backen
   } catch (const std::exception&) {}
 }
 
-napi_value abort_group(napi_env env, napi_callback_info) {
-  return guarded(env, [&] {
-    std::shared_ptr<Group> aborted;
-    {
-      const std::lock_guard lock(mutex);
-      aborted.swap(current());
-    }
-    if (!aborted) return napi_value(nullptr);
-    if (aborted->nccl) abort_nccl(aborted->nccl);
-    close_connections(*aborted, aborted->gloo);
-    close_connections(*aborted, aborted->gather);
-    return napi_value(nullptr);
-  });
+void abort_group(napi_env) {
+  std::shared_ptr<Group> aborted;
+  {
+    const std::lock_guard lock(mutex);
+    aborted.swap(current());
+  }
+  if (!aborted) return;
+  if (aborted->nccl) abort_nccl(aborted->nccl);
+  close_connections(*aborted, aborted->gloo);
+  close_connections(*aborted, aborted->gather);
 }
 
-napi_value leave_group(napi_env env, napi_callback_info) {
-  return guarded(env, [&] {
-    const std::lock_guard lock(mutex);
-    current().reset();
-    return napi_value(nullptr);
-  });
+void leave_group(napi_env) {
+  const std::lock_guard lock(mutex);
+  current().reset();
 }
 
 /// exitNow(code)
-napi_value exit_now(napi_env env, napi_callback_info info) {
-  return guarded(env, [&]() -> napi_value { _exit(static_cast<int>(to_int(env, Args<1>(env, info)[0], "code"))); });
-}
+void exit_now(napi_env env, const Args<1>& args) { _exit(static_cast<int>(to_int(env, args[0], "code"))); }
 
 c10d::Store& store() {
   if (!kept_store()) throw std::runtime_error("this process is in no group");
@@ -198,28 +186,18 @@ napi_value text_of(napi_env env, const std::vector<uint8_t>& bytes) {
   return from_string(env, std::string(bytes.begin(), bytes.end()));
 }
 
-napi_value store_set(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    store().set(to_string(env, args[0], "key"), bytes_of(to_string(env, args[1], "value")));
-    return napi_value(nullptr);
-  });
+void store_set(napi_env env, const Args<2>& args) {
+  store().set(to_string(env, args[0], "key"), bytes_of(to_string(env, args[1], "value")));
 }
 
-napi_value store_get(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return text_of(env, store().get(to_string(env, args[0], "key")));
-  });
+napi_value store_get(napi_env env, const Args<1>& args) {
+  return text_of(env, store().get(to_string(env, args[0], "key")));
 }
 
-napi_value store_try_get(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const std::string key = to_string(env, args[0], "key");
-    if (!store().check({key})) return from_tensor(env, {});
-    return text_of(env, store().get(key));
-  });
+napi_value store_try_get(napi_env env, const Args<1>& args) {
+  const std::string key = to_string(env, args[0], "key");
+  if (!store().check({key})) return from_tensor(env, {});
+  return text_of(env, store().get(key));
 }
 
 }  // namespace
@@ -231,13 +209,13 @@ std::shared_ptr<Group> group() {
 }
 
 void register_group(Exports& exports) {
-  define(exports, "joinGroup", join_group);
-  define(exports, "abortGroup", abort_group);
-  define(exports, "leaveGroup", leave_group);
-  define(exports, "exitNow", exit_now);
-  define(exports, "storeSet", store_set);
-  define(exports, "storeGet", store_get);
-  define(exports, "storeTryGet", store_try_get);
+  define<join_group>(exports, "joinGroup");
+  define<abort_group>(exports, "abortGroup");
+  define<leave_group>(exports, "leaveGroup");
+  define<exit_now>(exports, "exitNow");
+  define<store_set>(exports, "storeSet");
+  define<store_get>(exports, "storeGet");
+  define<store_try_get>(exports, "storeTryGet");
 }
 
 }  // namespace rfdetr

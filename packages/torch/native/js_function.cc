@@ -148,7 +148,7 @@ void JsFunction::call(at::ArrayRef<at::Tensor> gradients, const std::function<vo
   for (const auto& gradient : gradients) arguments.push_back(from_tensor(env_, gradient));
   const napi_status status = napi_call_function(env_, global, function, arguments.size(), arguments.data(), &result);
   if (status == napi_ok) return take(result);
-  // Backward must return first, through a C++ exception. guarded_pass throws this one then.
+  // Backward must return first, through a C++ exception. run_pass_for_js throws this one then.
   napi_value exception;
   napi_get_and_clear_last_exception(env_, &exception);
   Env& state = env_of(env_);

@@ -70,29 +70,25 @@ void on_end(const at::RecordFunction& function, at::ObserverContext*) {
 }
 
 /// profileStart(shapes)
-napi_value start(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const bool shapes = to_bool(env, args[0], "shapes");
-    {
-      const std::lock_guard lock(recording_mutex);
-      if (recording)
-        throw_js(
-            env,
-            "Expected no running profile but there is one: a process has one at a time, and profiles cannot be nested",
-            "ERR_PROFILE");
-      recording = std::make_unique<Recording>();
-      recording->owner = env;
-      recording->shapes = shapes;
-      generation.fetch_add(1, std::memory_order_acq_rel);
-    }
-    current_track();  // makes the caller's thread the first one
-    auto callback = at::RecordFunctionCallback(on_start, on_end).needsInputs(shapes).needsOutputs(shapes);
-    callback.scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION});
-    recording->start = now();
-    recording->callback = at::addGlobalCallback(callback);
-    return napi_value(nullptr);
-  });
+void start(napi_env env, const Args<1>& args) {
+  const bool shapes = to_bool(env, args[0], "shapes");
+  {
+    const std::lock_guard lock(recording_mutex);
+    if (recording)
+      throw_js(
+          env,
+          "Expected no running profile but there is one: a process has one at a time, and profiles cannot be nested",
+          "ERR_PROFILE");
+    recording = std::make_unique<Recording>();
+    recording->owner = env;
+    recording->shapes = shapes;
+    generation.fetch_add(1, std::memory_order_acq_rel);
+  }
+  current_track();  // makes the caller's thread the first one
+  auto callback = at::RecordFunctionCallback(on_start, on_end).needsInputs(shapes).needsOutputs(shapes);
+  callback.scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION});
+  recording->start = now();
+  recording->callback = at::addGlobalCallback(callback);
 }
 
 template <class Get>
@@ -155,61 +151,52 @@ std::unique_ptr<Recording> end_recording(napi_env env) {
 }
 
 /// profileStop() → { nanoseconds, threads: { events, shapes, names, dropped }[] }
-napi_value stop(napi_env env, napi_callback_info) {
-  return guarded(env, [&] {
-    const int64_t stopped = now();
-    const auto done = end_recording(env);
-    if (!done) throw_js(env, "Expected a running profile of this thread but there is none", "ERR_PROFILE");
-    for (const auto& track : done->tracks) {
-      const std::lock_guard lock(track->mutex);
-      track->closed = true;
-    }
-    napi_value result, threads;
-    check(env, napi_create_object(env, &result));
-    check(env, napi_create_array_with_length(env, done->tracks.size(), &threads));
-    for (size_t i = 0; i < done->tracks.size(); ++i)
-      check(env, napi_set_element(env, threads, i, track_to_js(env, *done->tracks[i], *done, stopped)));
-    check(env, napi_set_named_property(env, result, "nanoseconds", from_int(env, stopped - done->start)));
-    check(env, napi_set_named_property(env, result, "threads", threads));
-    return result;
+napi_value stop(napi_env env) {
+  const int64_t stopped = now();
+  const auto done = end_recording(env);
+  if (!done) throw_js(env, "Expected a running profile of this thread but there is none", "ERR_PROFILE");
+  for (const auto& track : done->tracks) {
+    const std::lock_guard lock(track->mutex);
+    track->closed = true;
+  }
+  napi_value result;
+  check(env, napi_create_object(env, &result));
+  const napi_value threads = from_list(env, done->tracks, [&](napi_env, const std::shared_ptr<Track>& track) {
+    return track_to_js(env, *track, *done, stopped);
   });
+  check(env, napi_set_named_property(env, result, "nanoseconds", from_int(env, stopped - done->start)));
+  check(env, napi_set_named_property(env, result, "threads", threads));
+  return result;
 }
 
 /// profileEnter(number): opens a span. Does nothing unless this process records.
-napi_value enter(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const auto number = static_cast<int32_t>(to_int(env, args[0], "number"));
-    if (Track* track = current_track()) {
-      const std::lock_guard lock(track->mutex);
-      if (Event* event = track->closed ? nullptr : track->begin(nullptr)) {
-        event->name = number;
-        event->start = now();
-      }
+void enter(napi_env env, const Args<1>& args) {
+  const auto number = static_cast<int32_t>(to_int(env, args[0], "number"));
+  if (Track* track = current_track()) {
+    const std::lock_guard lock(track->mutex);
+    if (Event* event = track->closed ? nullptr : track->begin(nullptr)) {
+      event->name = number;
+      event->start = now();
     }
-    return napi_value(nullptr);
-  });
+  }
 }
 
 /// profileLeave(): closes this thread's innermost span.
-napi_value leave(napi_env env, napi_callback_info) {
-  return guarded(env, [&] {
-    const int64_t time = now();
-    if (Track* track = current_track()) {
-      const std::lock_guard lock(track->mutex);
-      if (Event* event = track->closed ? nullptr : track->end(nullptr)) event->end = time;
-    }
-    return napi_value(nullptr);
-  });
+void leave(napi_env) {
+  const int64_t time = now();
+  if (Track* track = current_track()) {
+    const std::lock_guard lock(track->mutex);
+    if (Event* event = track->closed ? nullptr : track->end(nullptr)) event->end = time;
+  }
 }
 
 }  // namespace
 
 void register_profiler(napi_env env, Exports& exports) {
-  define(exports, "profileStart", start);
-  define(exports, "profileStop", stop);
-  define(exports, "profileEnter", enter);
-  define(exports, "profileLeave", leave);
+  define<start>(exports, "profileStart");
+  define<stop>(exports, "profileStop");
+  define<enter>(exports, "profileEnter");
+  define<leave>(exports, "profileLeave");
   // A worker that ends while it records must remove its callbacks.
   napi_add_env_cleanup_hook(env, [](void* data) { end_recording(static_cast<napi_env>(data)); }, env);
 }

@@ -237,89 +237,71 @@ GroupReducer& reducer_of(napi_env env, napi_value number) {
 }
 
 /// makeReducer(parameters, names, bucketBytes, compress) → number
-napi_value make_reducer(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<4> args(env, info);
-    const auto joined = group();
-    const Tensors parameters = to_tensor_list(env, args[0]);
-    std::unordered_map<size_t, std::string> names;
-    for (uint32_t i = 0; i < parameters.size(); ++i) {
-      napi_value name;
-      check(env, napi_get_element(env, args[1], i, &name));
-      names[i] = to_string(env, name, "name");
-    }
-    const int64_t bytes = to_int(env, args[2], "bucketBytes");
-    const bool compress = to_bool(env, args[3], "compress");
-    const int64_t first = std::min<int64_t>(bytes, 1 << 20);
-    const std::vector<bool> dense(parameters.size(), false);
-    // Backward reaches the last parameters first.
-    auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(
-        parameters, {static_cast<size_t>(first), static_cast<size_t>(bytes)}, dense));
-    std::reverse(buckets.begin(), buckets.end());
-    auto made = std::make_unique<GroupReducer>();
-    made->reducer = std::make_unique<c10d::Reducer>(
-        parameters, buckets, group_of_reducer(*joined), dense, bytes, /*find_unused_parameters=*/true,
-        /*gradient_as_bucket_view=*/true, names, first,
-        /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, std::vector<int64_t>{});
-    std::unique_ptr<c10d::CommHookInterface> hook;
-    if (joined->nccl)
-      hook = std::make_unique<DeviceSum>(joined, compress, made->times);
-    else
-      hook = std::make_unique<OrderedSum>(joined, compress, made->times);
-    made->reducer->register_comm_hook(std::move(hook));
-    static int64_t next = 1;
-    reducers()[next] = std::move(made);
-    return from_int(env, next++);
-  });
+napi_value make_reducer(napi_env env, const Args<4>& args) {
+  const auto joined = group();
+  const Tensors parameters = to_tensor_list(env, args[0]);
+  std::unordered_map<size_t, std::string> names;
+  for (uint32_t i = 0; i < parameters.size(); ++i) {
+    napi_value name;
+    check(env, napi_get_element(env, args[1], i, &name));
+    names[i] = to_string(env, name, "name");
+  }
+  const int64_t bytes = to_int(env, args[2], "bucketBytes");
+  const bool compress = to_bool(env, args[3], "compress");
+  const int64_t first = std::min<int64_t>(bytes, 1 << 20);
+  const std::vector<bool> dense(parameters.size(), false);
+  // Backward reaches the last parameters first.
+  auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(
+      parameters, {static_cast<size_t>(first), static_cast<size_t>(bytes)}, dense));
+  std::reverse(buckets.begin(), buckets.end());
+  auto made = std::make_unique<GroupReducer>();
+  made->reducer = std::make_unique<c10d::Reducer>(
+      parameters, buckets, group_of_reducer(*joined), dense, bytes, /*find_unused_parameters=*/true,
+      /*gradient_as_bucket_view=*/true, names, first,
+      /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, std::vector<int64_t>{});
+  std::unique_ptr<c10d::CommHookInterface> hook;
+  if (joined->nccl)
+    hook = std::make_unique<DeviceSum>(joined, compress, made->times);
+  else
+    hook = std::make_unique<OrderedSum>(joined, compress, made->times);
+  made->reducer->register_comm_hook(std::move(hook));
+  static int64_t next = 1;
+  reducers()[next] = std::move(made);
+  return from_int(env, next++);
 }
 
 /// prepareReducer(reducer, loss)
-napi_value prepare_reducer(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<2> args(env, info);
-    GroupReducer& reducer = reducer_of(env, args[0]);
-    reducer.times = {};
-    reducer.times.began = reducer.times.first = reducer.times.last = reducer.times.done = Clock::now();
-    reducer.reducer->prepare_for_backward({to_tensor(env, args[1])});
-    return napi_value(nullptr);
-  });
+void prepare_reducer(napi_env env, const Args<2>& args) {
+  GroupReducer& reducer = reducer_of(env, args[0]);
+  reducer.times = {};
+  reducer.times.began = reducer.times.first = reducer.times.last = reducer.times.done = Clock::now();
+  reducer.reducer->prepare_for_backward({to_tensor(env, args[1])});
 }
 
 /// lastReduction(reducer) → [bytes, norm of this rank's gradients, seconds to the first bucket, to the last, from there
 /// to the last sum]
-napi_value last_reduction(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const Reduction& times = reducer_of(env, args[0]).times;
-    const double figures[]{static_cast<double>(times.bytes), times.norm(), seconds_between(times.began, times.first),
-                           seconds_between(times.began, times.last),
-                           seconds_between(times.last, std::max(times.last, times.done))};
-    napi_value list;
-    check(env, napi_create_array_with_length(env, std::size(figures), &list));
-    uint32_t i = 0;
-    for (const double figure : figures) check(env, napi_set_element(env, list, i++, from_double(env, figure)));
-    return list;
-  });
+napi_value last_reduction(napi_env env, const Args<1>& args) {
+  const Reduction& times = reducer_of(env, args[0]).times;
+  const double figures[]{static_cast<double>(times.bytes), times.norm(), seconds_between(times.began, times.first),
+                         seconds_between(times.began, times.last),
+                         seconds_between(times.last, std::max(times.last, times.done))};
+  return from_list(env, figures, from_double);
 }
 
-napi_value free_reducer(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const auto found = reducers().find(to_int(env, args[0], "reducer"));
-    if (found == reducers().end()) return napi_value(nullptr);
-    found->second->reducer->remove_autograd_hooks();
-    reducers().erase(found);
-    return napi_value(nullptr);
-  });
+void free_reducer(napi_env env, const Args<1>& args) {
+  const auto found = reducers().find(to_int(env, args[0], "reducer"));
+  if (found == reducers().end()) return;
+  found->second->reducer->remove_autograd_hooks();
+  reducers().erase(found);
 }
 
 }  // namespace
 
 void register_reducer(Exports& exports) {
-  define(exports, "makeReducer", make_reducer);
-  define(exports, "prepareReducer", prepare_reducer);
-  define(exports, "lastReduction", last_reduction);
-  define(exports, "freeReducer", free_reducer);
+  define<make_reducer>(exports, "makeReducer");
+  define<prepare_reducer>(exports, "prepareReducer");
+  define<last_reduction>(exports, "lastReduction");
+  define<free_reducer>(exports, "freeReducer");
 }
 
 }  // namespace rfdetr

@@ -9,56 +9,35 @@ namespace rfdetr {
 
 namespace {
 
-/// Gives a property of the tensor that is the only argument.
-template <class Property>
-napi_value get(napi_env env, napi_callback_info info, Property&& property) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    return property(to_tensor(env, args[0]));
-  });
+napi_value shape(napi_env env, const Args<1>& args) {
+  return from_list(env, to_tensor(env, args[0]).sizes(), from_int);
 }
 
-napi_value from_int_list(napi_env env, at::IntArrayRef values) {
-  napi_value list;
-  check(env, napi_create_array_with_length(env, values.size(), &list));
-  for (size_t i = 0; i < values.size(); ++i) check(env, napi_set_element(env, list, i, from_int(env, values[i])));
-  return list;
+napi_value strides(napi_env env, const Args<1>& args) {
+  return from_list(env, to_tensor(env, args[0]).strides(), from_int);
 }
 
-napi_value shape(napi_env env, napi_callback_info info) {
-  return get(env, info, [&](const at::Tensor& tensor) { return from_int_list(env, tensor.sizes()); });
+napi_value dtype(napi_env env, const Args<1>& args) {
+  return from_string(env, dtype_name(to_tensor(env, args[0]).scalar_type()));
 }
 
-napi_value strides(napi_env env, napi_callback_info info) {
-  return get(env, info, [&](const at::Tensor& tensor) { return from_int_list(env, tensor.strides()); });
+napi_value device(napi_env env, const Args<1>& args) {
+  return from_string(env, to_tensor(env, args[0]).device().str());
 }
 
-napi_value dtype(napi_env env, napi_callback_info info) {
-  return get(env, info, [&](const at::Tensor& tensor) { return from_string(env, dtype_name(tensor.scalar_type())); });
-}
-
-napi_value device(napi_env env, napi_callback_info info) {
-  return get(env, info, [&](const at::Tensor& tensor) { return from_string(env, tensor.device().str()); });
-}
-
-napi_value is_contiguous(napi_env env, napi_callback_info info) {
-  return get(env, info, [&](const at::Tensor& tensor) { return from_bool(env, tensor.is_contiguous()); });
+napi_value is_contiguous(napi_env env, const Args<1>& args) {
+  return from_bool(env, to_tensor(env, args[0]).is_contiguous());
 }
 
 /// Autograd's counter of in-place changes of the storage.
-napi_value version(napi_env env, napi_callback_info info) {
-  return get(env, info, [&](const at::Tensor& tensor) { return from_int(env, tensor._version()); });
-}
+napi_value version(napi_env env, const Args<1>& args) { return from_int(env, to_tensor(env, args[0])._version()); }
 
-napi_value item(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    const at::Tensor tensor = to_tensor(env, args[0]);
-    if (tensor.numel() != 1)
-      throw std::runtime_error("Expected a tensor of one element for item() but received " + describe(tensor));
-    const at::Scalar scalar = tensor.item();
-    return scalar.isIntegral(true) ? from_int(env, scalar.toLong()) : from_double(env, scalar.toDouble());
-  });
+napi_value item(napi_env env, const Args<1>& args) {
+  const at::Tensor tensor = to_tensor(env, args[0]);
+  if (tensor.numel() != 1)
+    throw std::runtime_error("Expected a tensor of one element for item() but received " + describe(tensor));
+  const at::Scalar scalar = tensor.item();
+  return scalar.isIntegral(true) ? from_int(env, scalar.toLong()) : from_double(env, scalar.toDouble());
 }
 
 struct Bytes {
@@ -90,68 +69,56 @@ Bytes bytes_of(napi_env env, napi_value value) {
 }
 
 /// fromBytes(typedArray, shape, dtype) → a new CPU tensor with a copy of the bytes.
-napi_value from_bytes(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<3> args(env, info);
-    const Bytes bytes = bytes_of(env, args[0]);
-    const auto sizes = to_int_list(env, args[1], "shape");
-    const auto scalar_type = to_dtype(env, args[2]);
-    for (const int64_t size : sizes)
-      if (size < 0)
-        throw std::runtime_error("Expected sizes of at least 0 for shape but received " + std::to_string(size));
-    at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(scalar_type));
-    if (tensor.nbytes() != bytes.length)
-      throw std::runtime_error("Expected " + std::to_string(tensor.nbytes()) + " bytes for " + describe(tensor) +
-                               " but received " + std::to_string(bytes.length));
-    if (bytes.length) std::memcpy(tensor.data_ptr(), bytes.data, bytes.length);
-    account_memory(env);
-    return from_tensor(env, std::move(tensor));
-  });
+napi_value from_bytes(napi_env env, const Args<3>& args) {
+  const Bytes bytes = bytes_of(env, args[0]);
+  const auto sizes = to_int_list(env, args[1], "shape");
+  const auto scalar_type = to_dtype(env, args[2]);
+  for (const int64_t size : sizes)
+    if (size < 0)
+      throw std::runtime_error("Expected sizes of at least 0 for shape but received " + std::to_string(size));
+  at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(scalar_type));
+  if (tensor.nbytes() != bytes.length)
+    throw std::runtime_error("Expected " + std::to_string(tensor.nbytes()) + " bytes for " + describe(tensor) +
+                             " but received " + std::to_string(bytes.length));
+  if (bytes.length) std::memcpy(tensor.data_ptr(), bytes.data, bytes.length);
+  account_memory(env);
+  return from_tensor(env, std::move(tensor));
 }
 
 /// copyBytes(tensor, typedArray, toTensor): copies the elements, row-major and in the tensor's dtype, from the array to
 /// the tensor where `toTensor`, otherwise from the tensor to the array.
-napi_value copy_bytes(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<3> args(env, info);
-    const at::Tensor tensor = to_tensor(env, args[0]);
-    const Bytes bytes = bytes_of(env, args[1]);
-    if (tensor.nbytes() != bytes.length)
-      throw std::runtime_error("Expected " + std::to_string(tensor.nbytes()) + " bytes for " + describe(tensor) +
-                               " but received " + std::to_string(bytes.length));
-    const c10::NoGradGuard no_grad;
-    if (to_bool(env, args[2], "toTensor")) {
-      at::Tensor source = at::from_blob(bytes.data, tensor.sizes(), at::TensorOptions().dtype(tensor.scalar_type()));
-      tensor.copy_(source);
-    } else if (bytes.length) {
-      const at::Tensor source = tensor.detach().cpu().contiguous();
-      std::memcpy(bytes.data, source.data_ptr(), bytes.length);
-    }
-    return args[1];
-  });
+napi_value copy_bytes(napi_env env, const Args<3>& args) {
+  const at::Tensor tensor = to_tensor(env, args[0]);
+  const Bytes bytes = bytes_of(env, args[1]);
+  if (tensor.nbytes() != bytes.length)
+    throw std::runtime_error("Expected " + std::to_string(tensor.nbytes()) + " bytes for " + describe(tensor) +
+                             " but received " + std::to_string(bytes.length));
+  const c10::NoGradGuard no_grad;
+  if (to_bool(env, args[2], "toTensor")) {
+    at::Tensor source = at::from_blob(bytes.data, tensor.sizes(), at::TensorOptions().dtype(tensor.scalar_type()));
+    tensor.copy_(source);
+  } else if (bytes.length) {
+    const at::Tensor source = tensor.detach().cpu().contiguous();
+    std::memcpy(bytes.data, source.data_ptr(), bytes.length);
+  }
+  return args[1];
 }
 
-napi_value release(napi_env env, napi_callback_info info) {
-  return guarded(env, [&] {
-    const Args<1> args(env, info);
-    env_of(env).handles.release(to_int(env, args[0], "handle"));
-    return napi_value(nullptr);
-  });
-}
+void release(napi_env env, const Args<1>& args) { env_of(env).handles.release(to_int(env, args[0], "handle")); }
 
 }  // namespace
 
 void register_tensor(Exports& exports) {
-  define(exports, "shape", shape);
-  define(exports, "strides", strides);
-  define(exports, "dtype", dtype);
-  define(exports, "device", device);
-  define(exports, "isContiguous", is_contiguous);
-  define(exports, "version", version);
-  define(exports, "item", item);
-  define(exports, "fromBytes", from_bytes);
-  define(exports, "copyBytes", copy_bytes);
-  define(exports, "release", release);
+  define<shape>(exports, "shape");
+  define<strides>(exports, "strides");
+  define<dtype>(exports, "dtype");
+  define<device>(exports, "device");
+  define<is_contiguous>(exports, "isContiguous");
+  define<version>(exports, "version");
+  define<item>(exports, "item");
+  define<from_bytes>(exports, "fromBytes");
+  define<copy_bytes>(exports, "copyBytes");
+  define<release>(exports, "release");
 }
 
 }  // namespace rfdetr

@@ -171,10 +171,7 @@ napi_value from_tensor(napi_env env, at::Tensor tensor) {
 }
 
 napi_value from_tensor_list(napi_env env, at::ArrayRef<at::Tensor> tensors) {
-  napi_value array;
-  check(env, napi_create_array_with_length(env, tensors.size(), &array));
-  for (size_t i = 0; i < tensors.size(); ++i) check(env, napi_set_element(env, array, i, from_tensor(env, tensors[i])));
-  return array;
+  return from_list(env, tensors, from_tensor);
 }
 
 napi_value from_int(napi_env env, int64_t value) {
