@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // @ts-check
-// Cost of one operator call through the door: alone, with an interceptor, in a profile, and after it; nanoseconds,
+// Cost of dispatching one operator call: alone, with an interceptor, in a profile, and after it; nanoseconds,
 // three rounds.
 import { intercept, ops, profile, randn, scope, setNumThreads } from "@rfdetr/torch";
 

@@ -7,7 +7,7 @@
 //                                                      [--precision bf16-mixed] [--variants ours,norm]
 //                    node bench/precision.mjs ties     [--runs 6]
 //
-// overhead: calls of a training step's forward through the operator door, what the interceptors add to each, the
+// overhead: operators that a training step's forward dispatches, what the interceptors add to each, the
 //           share of a step; and the price of a step that the monitor watches, or the cast map.
 // ablation: every row of the policy where our choice differs from PyTorch's CUDA list, and every module exception,
 //           switched alone: error against float64, bytes, time. Variants take turns.
@@ -99,8 +99,8 @@ function overhead() {
   });
   step(model, autocast, images);
   stop();
-  // One call of the cheapest operators, so that the door is what is seen: an operator that is kept, and one that
-  // would be lowered but is half already.
+  // One call of the cheapest operators, so that the cost of dispatch is what is seen: an operator that is kept,
+  // and one that would be lowered but is bfloat16 already.
   const x = keep(tensor([1]).to("bfloat16"));
   const m = keep(tensor([[1]]).to("bfloat16"));
   const each = 20_000;

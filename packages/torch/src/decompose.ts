@@ -1,12 +1,12 @@
-// The registry of decompositions: what fused operators stand for. The model calls the fused one; whoever stands at the
-// door may take the parts instead. Each is registered beside its use: `rfdetr::mlp` in nn/mlp.ts, deformable attention in
-// the model. Their C++ twins, which end in `_composed`, stand beside the kernels and are one operator at the door.
+// The registry of decompositions: what fused operators stand for. The model calls the fused one; an interceptor may run
+// the parts instead. Each is registered beside its use: `rfdetr::mlp` in nn/mlp.ts, deformable attention in the model.
+// Their C++ twins, which end in `_composed`, stand beside the kernels and are one operator to the dispatcher.
 import { type Operator, operator } from "./dispatch.js";
 
 /** What a fused operator stands for. */
 export interface Decomposition {
   /**
-   * The same work in single operators, each of which passes the door; arguments and result are those of the fused
+   * The same work in single operators, each of which is dispatched; arguments and result are those of the fused
    * operator, but the result may be in a wider dtype.
    */
   run(args: readonly unknown[]): unknown;

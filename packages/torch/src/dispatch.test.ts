@@ -17,7 +17,7 @@ import {
   zeros,
 } from "./index.js";
 
-describe("the one door", () => {
+describe("dispatch", () => {
   it("calls any operator by schema", () => {
     const [values, indices] = dispatch(operator("aten::topk"), [tensor([1, 5, 3]), 2]) as Tensor[];
     expect(values.toList()).toEqual([5, 3]);

@@ -1,4 +1,4 @@
-// The one door. Every operator call goes through `dispatch`, where interceptors see it and may change it.
+// The entry point of operators. Every call goes through `dispatch`, where interceptors see it and may change it.
 
 import { fromAddon, OperatorError } from "./errors.js";
 import { currentModule, type RunningModule } from "./module-stack.js";
@@ -101,12 +101,12 @@ export type Next = (args: unknown[]) => unknown;
 export type Interceptor = (call: Call, next: Next) => unknown;
 
 const interceptors: Interceptor[] = [];
-type Door = (op: Operator, args: unknown[]) => unknown;
-let chain: Door | null = null;
+type Dispatch = (op: Operator, args: unknown[]) => unknown;
+let chain: Dispatch | null = null;
 
 /**
- * Puts an interceptor into the door of this thread; the first installed is outermost. A call that an interceptor makes
- * itself passes the whole door again.
+ * Adds an interceptor to the chain of this thread; the first installed is outermost. A call that an interceptor makes
+ * itself passes the whole chain again.
  * @returns a function that removes it
  *
  * @example
@@ -129,7 +129,7 @@ export function intercept(interceptor: Interceptor): () => void {
 function rebuild(): void {
   chain = null;
   for (const interceptor of [...interceptors].reverse()) {
-    const inner: Door = chain ?? invoke;
+    const inner: Dispatch = chain ?? invoke;
     chain = (op, args) => interceptor({ op, args, module: currentModule() }, (next) => inner(op, next));
   }
 }
