@@ -38,10 +38,10 @@ describe("8-bit moments", () => {
   });
 
   it.each(golden.cases)("round $name as torchao does, to the bit, and read them back as bitsandbytes", (given) => {
-    const coded = optim.quantize(floats(given.values), given.signed);
+    const coded = optim.quantize(floats(given.values), given);
     expect(bits(coded.codes)).toBe(given.codes);
     expect(bits(coded.scales)).toBe(given.scales);
-    expect(bits(optim.dequantize(coded, given.signed))).toBe(given.decoded);
+    expect(bits(optim.dequantize(coded, given))).toBe(given.decoded);
   });
 
   it("round to the nearest value, with an error of at most half a gap", () => {
@@ -53,7 +53,7 @@ describe("8-bit moments", () => {
         (list, factor) =>
           scope(() => {
             const values = tensor([1, ...list]).mul(factor);
-            const { codes } = optim.quantize(values, true);
+            const { codes } = optim.quantize(values, { signed: true });
             const largest = values.abs().max().item();
             const blocks = Math.ceil((list.length + 1) / 256);
             if (blocks > 1) return;
@@ -71,7 +71,7 @@ describe("8-bit moments", () => {
 
   it("never round a second moment to zero that is not: AdamW divides by its root", () => {
     const values = tensor([1, 1e-9, 1e-30, 0]);
-    const { codes } = optim.quantize(values, false);
+    const { codes } = optim.quantize(values, { signed: false });
     expect(codes.toList()).toEqual([255, 1, 1, 0]);
   });
 
@@ -83,7 +83,7 @@ describe("8-bit moments", () => {
       values.narrow(0, 768, 1).fill_(Number.POSITIVE_INFINITY);
     });
     for (const signed of [true, false]) {
-      const read = optim.dequantize(optim.quantize(values, signed), signed).toList() as number[];
+      const read = optim.dequantize(optim.quantize(values, { signed }), { signed }).toList() as number[];
       expect(read.slice(0, 256).every((value) => value === 0)).toBe(true);
       expect(read.slice(256, 512)).toEqual(values.narrow(0, 256, 256).toList());
       expect(read.slice(512).every(Number.isNaN)).toBe(true);
@@ -216,7 +216,9 @@ describe("AdamW with 8-bit moments", () => {
       plain.optimizer.loadStateDict(coded.optimizer.stateDict());
       plain.optimizer.stateDict().expAvg.forEach((moment, i) => {
         const [codes, own] = [expAvg[i] as Tensor, scales[i] as Tensor | null];
-        expect(bits(moment)).toBe(bits(own === null ? codes : optim.dequantize({ codes, scales: own }, true)));
+        expect(bits(moment)).toBe(
+          bits(own === null ? codes : optim.dequantize({ codes, scales: own }, { signed: true })),
+        );
       });
       const { expAvgScale, ...rest } = coded.optimizer.stateDict();
       expect(() => plain.optimizer.loadStateDict({ ...rest, expAvgScale: expAvgScale.slice(1) })).toThrow(

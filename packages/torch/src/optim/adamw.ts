@@ -104,10 +104,10 @@ export class AdamW {
     this.groups = groups;
     this.betas = betas;
     this.eps = eps;
-    const made = (withSign: boolean): Moment[][] =>
-      noGrad(() => groups.map((group) => group.params.map((p) => new Moment(p, moments, withSign))));
-    this.#expAvg = made(true);
-    this.#expAvgSq = made(false);
+    const made = (map: { signed: boolean }): Moment[][] =>
+      noGrad(() => groups.map((group) => group.params.map((p) => new Moment(p, moments, map))));
+    this.#expAvg = made({ signed: true });
+    this.#expAvgSq = made({ signed: false });
   }
 
   /** Steps taken so far. */
@@ -133,7 +133,7 @@ export class AdamW {
             return [{ group, parameter, gradient, expAvg, expAvgSq }];
           }),
         );
-        const followed = this.#update(entries, gradientScale, average, freeGradients);
+        const followed = this.#update(entries, { gradientScale, average, freeGradients });
         if (average === null) return;
         const rest = [...average.of].filter(([tensor]) => !followed.has(tensor));
         if (rest.length > 0)
@@ -147,11 +147,11 @@ export class AdamW {
   }
 
   /** @returns the parameters whose averages are updated */
-  #update(entries: Entry[], scale: number, average: MovingAverage | null, free: boolean): ReadonlySet<Tensor> {
+  #update(entries: Entry[], { gradientScale, average, ...rest }: Required<StepOptions>): ReadonlySet<Tensor> {
     if (!fitsKernel(entries.flatMap(({ parameter, gradient }) => [parameter, gradient]))) {
       for (const chunk of chunks(entries)) {
-        scope(() => this.#composed(chunk, scale));
-        if (free) freeGradients(chunk.entries);
+        scope(() => this.#composed(chunk, gradientScale));
+        if (rest.freeGradients) freeGradients(chunk.entries);
       }
       return new Set();
     }
@@ -159,14 +159,14 @@ export class AdamW {
     const follows = means.length === entries.length && fitsKernel(means);
     for (const coded of [false, true]) {
       const own = entries.filter(({ expAvg }) => (expAvg.scales !== null) === coded);
-      this.#fused(own, coded, scale, follows ? average : null);
+      this.#fused(own, gradientScale, follows ? average : null);
     }
-    if (free) freeGradients(entries);
+    if (rest.freeGradients) freeGradients(entries);
     return new Set(follows ? entries.map(({ parameter }) => parameter) : []);
   }
 
   /** One pass over memory by the kernel. */
-  #fused(entries: Entry[], coded: boolean, scale: number, average: MovingAverage | null): void {
+  #fused(entries: Entry[], scale: number, average: MovingAverage | null): void {
     if (entries.length === 0) return;
     const [beta1, beta2] = this.betas;
     const moments = (of: (entry: Entry) => Moment): [values: Tensor[], scales: Tensor[]] => [
@@ -187,7 +187,7 @@ export class AdamW {
       scale,
       average?.weight ?? 0,
     ] as const;
-    if (coded) ops.adamw8bit_(...tensors, expAvg, expAvgScales, expAvgSq, expAvgSqScales, ...numbers);
+    if (expAvgScales.length > 0) ops.adamw8bit_(...tensors, expAvg, expAvgScales, expAvgSq, expAvgSqScales, ...numbers);
     else ops.adamw_(...tensors, expAvg, expAvgSq, ...numbers);
   }
 

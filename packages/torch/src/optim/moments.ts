@@ -33,18 +33,18 @@ function rows(flat: Tensor): Tensor {
  * torchao.optim.quant_utils.quantize_8bit_with_qmap, except that no second moment becomes zero that is not: it becomes
  * the smallest value of the map. AdamW divides by its root, and the first moment is still there. A block of zeros has
  * the scale 0. A block with a value that is not finite has the scale NaN, and all of it is NaN when it is read.
- * @param withSign the map of first moments; otherwise that of second moments, which are never negative
+ * @param map.signed the map of first moments; otherwise that of second moments, which are never negative
  */
-export function quantize(values: Tensor, withSign: boolean): Quantized {
+export function quantize(values: Tensor, { signed }: { signed: boolean }): Quantized {
   return scope(() => {
-    const [, bounds] = ops.dynamicMap(withSign).map((table) => table.to(values.device)) as [Tensor, Tensor];
+    const [, bounds] = ops.dynamicMap(signed).map((table) => table.to(values.device)) as [Tensor, Tensor];
     const blocks = rows(values.to("float32").reshape([-1]));
     const largest = blocks.abs().amax([1]);
     const finite = ops.isfinite(largest);
     const divisor = ops.where(ops.logicalAnd(finite, largest.gt(0)), largest, 1);
     const scaled = ops.where(finite.unsqueeze(1), blocks.div(divisor.unsqueeze(1)), 0);
     const nearest = ops.bucketize(scaled, bounds, { right: true });
-    const codes = (withSign ? nearest : ops.maximum(nearest, scaled.gt(0))).to("uint8").reshape([-1]);
+    const codes = (signed ? nearest : ops.maximum(nearest, scaled.gt(0))).to("uint8").reshape([-1]);
     return {
       codes: codes.narrow(0, 0, values.numel).reshape(values.shape).contiguous(),
       scales: ops.where(finite, largest, Number.NaN),
@@ -53,9 +53,9 @@ export function quantize(values: Tensor, withSign: boolean): Quantized {
 }
 
 /** The float32 values that codes stand for: map[code] · scale. */
-export function dequantize({ codes, scales }: Quantized, withSign: boolean): Tensor {
+export function dequantize({ codes, scales }: Quantized, { signed }: { signed: boolean }): Tensor {
   return scope(() => {
-    const map = ops.dynamicMap(withSign)[0].to(codes.device);
+    const map = ops.dynamicMap(signed)[0].to(codes.device);
     const values = map.indexSelect(0, codes.reshape([-1]).to("int32"));
     return rows(values).mul(scales.unsqueeze(1)).reshape([-1]).narrow(0, 0, codes.numel).reshape(codes.shape);
   });
@@ -74,12 +74,12 @@ export class Moment {
   readonly values: Tensor;
   /** The scales of the codes; null where the values are the moment itself. */
   readonly scales: Tensor | null;
-  readonly #withSign: boolean;
+  readonly #map: { signed: boolean };
   readonly #dtype: DType;
 
-  constructor(parameter: Tensor, format: MomentFormat, withSign: boolean) {
+  constructor(parameter: Tensor, format: MomentFormat, map: { signed: boolean }) {
     const { shape, device, dtype, numel } = parameter;
-    this.#withSign = withSign;
+    this.#map = map;
     this.#dtype = dtype;
     const coded = isCoded(numel, format);
     this.values = keep(zeros(shape, { dtype: coded ? "uint8" : dtype, device }));
@@ -90,7 +90,7 @@ export class Moment {
   /** The moment in the dtype of its parameter: the tensor itself, or a new one where it is kept as codes. */
   read(): Tensor {
     const { values, scales } = this;
-    return scales === null ? values : dequantize({ codes: values, scales }, this.#withSign).to(this.#dtype);
+    return scales === null ? values : dequantize({ codes: values, scales }, this.#map).to(this.#dtype);
   }
 
   /** Takes over another moment of the same shape, and converts it where it is kept otherwise. */
@@ -102,12 +102,12 @@ export class Moment {
         scales.copy_(givenScales);
         return;
       }
-      const moment = givenScales === null ? given : dequantize({ codes: given, scales: givenScales }, this.#withSign);
+      const moment = givenScales === null ? given : dequantize({ codes: given, scales: givenScales }, this.#map);
       if (scales === null) {
         if (moment !== values) values.copy_(moment);
         return;
       }
-      const coded = quantize(moment, this.#withSign);
+      const coded = quantize(moment, this.#map);
       values.copy_(coded.codes);
       scales.copy_(coded.scales);
     });
@@ -117,7 +117,7 @@ export class Moment {
   clear(): void {
     this.scales?.zero_();
     // The 127 negative values of the map come before its zero.
-    this.values.fill_(this.scales !== null && this.#withSign ? 127 : 0);
+    this.values.fill_(this.scales !== null && this.#map.signed ? 127 : 0);
   }
 }
 
