@@ -108,19 +108,27 @@ std::string to_string(napi_env env, napi_value value, const char* what) {
   return text;
 }
 
-std::vector<int64_t> to_int_list(napi_env env, napi_value value, const char* what) {
+/// What `read(element)` makes of each element of an array. @param kind what was expected, for the error where it is
+/// none
+template <class Read>
+static auto to_list(napi_env env, napi_value value, const char* what, const char* kind, Read&& read) {
   bool is_array = false;
   napi_is_array(env, value, &is_array);
-  if (!is_array) expected(env, what, "array of integers", value);
+  if (!is_array) expected(env, what, kind, value);
   uint32_t length = 0;
   check(env, napi_get_array_length(env, value, &length));
-  std::vector<int64_t> list(length);
+  std::vector<decltype(read(value))> list;
+  list.reserve(length);
   for (uint32_t i = 0; i < length; ++i) {
     napi_value element;
     check(env, napi_get_element(env, value, i, &element));
-    list[i] = to_int(env, element, what);
+    list.push_back(read(element));
   }
   return list;
+}
+
+std::vector<int64_t> to_int_list(napi_env env, napi_value value, const char* what) {
+  return to_list(env, value, what, "array of integers", [&](napi_value each) { return to_int(env, each, what); });
 }
 
 at::Tensor to_tensor(napi_env env, napi_value value) {
@@ -130,19 +138,7 @@ at::Tensor to_tensor(napi_env env, napi_value value) {
 }
 
 std::vector<at::Tensor> to_tensor_list(napi_env env, napi_value value) {
-  bool is_array = false;
-  napi_is_array(env, value, &is_array);
-  if (!is_array) expected(env, "tensors", "array of Tensors", value);
-  uint32_t length = 0;
-  check(env, napi_get_array_length(env, value, &length));
-  std::vector<at::Tensor> list;
-  list.reserve(length);
-  for (uint32_t i = 0; i < length; ++i) {
-    napi_value element;
-    check(env, napi_get_element(env, value, i, &element));
-    list.push_back(to_tensor(env, element));
-  }
-  return list;
+  return to_list(env, value, "tensors", "array of Tensors", [&](napi_value each) { return to_tensor(env, each); });
 }
 
 at::ScalarType to_dtype(napi_env env, napi_value value) {
