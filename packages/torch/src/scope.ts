@@ -32,8 +32,7 @@ export function own(tensor: Owned): void {
 export function disown(tensor: Owned): void {
   if (tensor.handle < 0) return;
   forgotten.unregister(tensor);
-  native.release(tensor.handle);
-  tensor.handle = -1;
+  free(tensor);
 }
 
 /**
@@ -87,17 +86,15 @@ export function scope<T>(body: () => T): T {
   let result: T;
   try {
     result = body();
+    if (result instanceof Promise)
+      throw new TypeError(
+        "Expected a synchronous function for scope() but received an async one: a scope ends when its function returns",
+      );
   } catch (error) {
-    current = inner.parent;
     for (const tensor of inner.tensors) if (tensor.mark !== KEPT) free(tensor);
     throw error;
-  }
-  current = inner.parent;
-  if (result instanceof Promise) {
-    for (const tensor of inner.tensors) if (tensor.mark !== KEPT) free(tensor);
-    throw new TypeError(
-      "Expected a synchronous function for scope() but received an async one: a scope ends when its function returns",
-    );
+  } finally {
+    current = inner.parent;
   }
   const mark = ++marks;
   eachOwned(result, (owned) => {
