@@ -65,3 +65,12 @@ export function groupFailure(what: string, rank: number, cause: unknown): Distri
   });
   return Object.assign(error, { rank });
 }
+
+/** Runs `body`, a call of the addon. @throws DistributedError of this rank where it fails */
+export function reportFailure<T>(what: string, rank: number, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw groupFailure(what, rank, error);
+  }
+}

@@ -4,7 +4,7 @@ import { deserialize, serialize } from "node:v8";
 import { native } from "../native.js";
 import { scope } from "../scope.js";
 import { Tensor } from "../tensor.js";
-import { DistributedError, groupFailure } from "./error.js";
+import { DistributedError, reportFailure } from "./error.js";
 import { Store } from "./store.js";
 
 /** How a process finds the others. */
@@ -75,7 +75,7 @@ export class ProcessGroup {
     if (!(Number.isInteger(size) && size >= 1 && Number.isInteger(rank) && rank >= 0 && rank < size))
       throw new DistributedError(`Expected a rank from 0 to ${size - 1} but received ${rank}`);
     const what = `join the ${size} processes at ${address}:${port}`;
-    try {
+    reportFailure(what, rank, () =>
       native.joinGroup(
         rank,
         size,
@@ -87,10 +87,8 @@ export class ProcessGroup {
         Math.round(timeoutSeconds * 1000),
         options.networkInterface ?? process.env.GLOO_SOCKET_IFNAME ?? "",
         options.device ?? "cpu",
-      );
-    } catch (error) {
-      throw groupFailure(what, rank, error);
-    }
+      ),
+    );
     const group = new ProcessGroup(options);
     group.store.set(`host/${rank}`, hostname());
     return group;
@@ -104,7 +102,7 @@ export class ProcessGroup {
   /** Copies the tensors of rank `from` into those of the others. */
   broadcast(tensors: readonly Tensor[], from = 0): void {
     this.#check(`broadcast from ${from}`, describeAll(tensors));
-    this.#run("finish broadcast", () => native.broadcast(handles(tensors), from));
+    reportFailure("finish broadcast", this.rank, () => native.broadcast(handles(tensors), from));
   }
 
   /**
@@ -113,14 +111,13 @@ export class ProcessGroup {
    */
   allReduce(tensors: readonly Tensor[], op: Reduction = "sum"): void {
     this.#check(`all-reduce (${op})`, describeAll(tensors));
-    this.#run("finish all-reduce", () => native.allReduce(handles(tensors), op));
+    reportFailure("finish all-reduce", this.rank, () => native.allReduce(handles(tensors), op));
   }
 
   /** The tensors of all ranks, which have one shape and dtype, in the order of ranks. */
   allGather(tensor: Tensor): Tensor[] {
     this.#check("all-gather", describeAll([tensor]));
-    const gathered = this.#run("finish all-gather", () => native.allGather(tensor.handle));
-    return gathered.map((handle) => new Tensor(handle));
+    return this.#gather(tensor);
   }
 
   /** The bytes of all ranks, in the order of ranks; each may have its own length. */
@@ -131,10 +128,7 @@ export class ProcessGroup {
     room.set(bytes, 8);
     return scope(() => {
       const mine = new Tensor(native.fromBytes(room, [room.length], "uint8"));
-      const gathered = this.#run("finish all-gather", () => native.allGather(mine.handle)).map(
-        (handle) => new Tensor(handle),
-      );
-      return gathered.map((each) => {
+      return this.#gather(mine).map((each) => {
         const data = each.toArray() as Uint8Array;
         const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
         return data.slice(8, 8 + length);
@@ -159,7 +153,7 @@ export class ProcessGroup {
    * @throws DistributedError on every rank, naming the first rank that differs from rank 0
    */
   agree(what: string, value: string): void {
-    this.#run(`agree on the ${what}`, () => native.checkGroup(what, value, 0));
+    reportFailure(`agree on the ${what}`, this.rank, () => native.checkGroup(what, value, 0));
   }
 
   /**
@@ -175,17 +169,14 @@ export class ProcessGroup {
     native.leaveGroup();
   }
 
-  /** @returns the largest `length` of all ranks */
-  #check(what: string, detail: string, length = 0): number {
-    return this.#run(`finish ${what}`, () => native.checkGroup(what, detail, length));
+  #gather(tensor: Tensor): Tensor[] {
+    const gathered = reportFailure("finish all-gather", this.rank, () => native.allGather(tensor.handle));
+    return gathered.map((handle) => new Tensor(handle));
   }
 
-  #run<T>(what: string, body: () => T): T {
-    try {
-      return body();
-    } catch (error) {
-      throw groupFailure(what, this.rank, error);
-    }
+  /** @returns the largest `length` of all ranks */
+  #check(what: string, detail: string, length = 0): number {
+    return reportFailure(`finish ${what}`, this.rank, () => native.checkGroup(what, detail, length));
   }
 }
 

@@ -1,6 +1,6 @@
 // Keys and values that all ranks of a group see.
 import { native } from "../native.js";
-import { groupFailure } from "./error.js";
+import { reportFailure } from "./error.js";
 
 /**
  * The store of a group: small texts under names, served by rank 0 or by the launcher. Unlike collectives, its methods
@@ -11,7 +11,7 @@ export class Store {
 
   /** @throws DistributedError when the store is gone */
   set(key: string, value: string): void {
-    this.#run(`store ${key}`, () => native.storeSet(key, value));
+    reportFailure(`store ${key}`, this.rank, () => native.storeSet(key, value));
   }
 
   /**
@@ -19,19 +19,11 @@ export class Store {
    * @throws DistributedError when it does not come within the timeout of the group, or the store is gone
    */
   get(key: string): string {
-    return this.#run(`read ${key}`, () => native.storeGet(key));
+    return reportFailure(`read ${key}`, this.rank, () => native.storeGet(key));
   }
 
   /** The value of a key, or null if nobody has set it. @throws DistributedError when the store is gone */
   tryGet(key: string): string | null {
-    return this.#run(`look for ${key}`, () => native.storeTryGet(key));
-  }
-
-  #run<T>(what: string, body: () => T): T {
-    try {
-      return body();
-    } catch (error) {
-      throw groupFailure(what, this.rank, error);
-    }
+    return reportFailure(`look for ${key}`, this.rank, () => native.storeTryGet(key));
   }
 }
