@@ -18,10 +18,10 @@ import type { TrainRun } from "../run/train-run.js";
 import { startWeights } from "../settings/start-weights.js";
 import { CheckpointError, UsageError } from "../support/errors.js";
 import { checkOptions, plainObject } from "../support/options.js";
+import { DetectorModel, pathOfWeights } from "./detector-model.js";
 import { type DetectorOptions, detectorOptions } from "./detector-options.js";
 import { type DetectorEvaluateOptions, evaluateDetector } from "./evaluate.js";
 import { type DetectorExportOptions, exportDetector } from "./export.js";
-import { existing, HeldModel } from "./held-model.js";
 import { predictManyOptions, predictOptions } from "./predict-options.js";
 import { type ResumeOptions, resumeTraining } from "./resume.js";
 import { type DetectorTrainOptions, startTraining } from "./train.js";
@@ -35,15 +35,15 @@ import { type DetectorTrainOptions, startTraining } from "./train.js";
  * const detections = await detector.predict("bird.jpg", { threshold: 0.5 });
  */
 export class RFDETR {
-  readonly #held: HeldModel;
+  readonly #detectorModel: DetectorModel;
   /** Variant: `nano`, `small`, `medium`, `base`, `large`, … */
   readonly model: string;
   readonly options: DetectorOptions;
 
-  private constructor(held: HeldModel) {
-    this.#held = held;
-    this.model = held.name;
-    this.options = held.options;
+  private constructor(detectorModel: DetectorModel) {
+    this.#detectorModel = detectorModel;
+    this.model = detectorModel.name;
+    this.options = detectorModel.options;
   }
 
   /**
@@ -60,8 +60,8 @@ export class RFDETR {
     checkOptions("RFDETR.create", options, detectorOptions);
     refuseNames(options, `the ${model} that is made`);
     const start = startWeights(model, options.weights);
-    if (options.weights === undefined || start === null) return new RFDETR(new HeldModel(model, options));
-    const weights = await existing(start, model);
+    if (options.weights === undefined || start === null) return new RFDETR(new DetectorModel(model, options));
+    const weights = await pathOfWeights(start, model);
     if (isExported(weights))
       throw new CheckpointError(`Expected weights but ${weights} is an exported file: load it with RFDETR.load`);
     const { readModelConfig } = await import("../weights/weights.js");
@@ -70,7 +70,7 @@ export class RFDETR {
       throw new CheckpointError(
         `Expected weights of ${model} but ${weights} are those of ${found.variant}: make the detector with RFDETR.load`,
       );
-    return new RFDETR(new HeldModel(model, { ...options, weights }));
+    return new RFDETR(new DetectorModel(model, { ...options, weights }));
   }
 
   /**
@@ -86,9 +86,9 @@ export class RFDETR {
   static async load(weights: string, options: Omit<DetectorOptions, "weights"> = {}): Promise<RFDETR> {
     const given = plainObject("RFDETR.load", options);
     checkOptions("RFDETR.load", { ...given, weights }, detectorOptions, ["weights"]);
-    const found = await existing(weights);
+    const found = await pathOfWeights(weights);
     if (!isExported(found)) refuseNames(options, found);
-    return new RFDETR(await HeldModel.load(found, options));
+    return new RFDETR(await DetectorModel.load(found, options));
   }
 
   /**
@@ -96,12 +96,12 @@ export class RFDETR {
    * published ones are needed; null for random ones.
    */
   get weights(): string | null {
-    return this.#held.weights;
+    return this.#detectorModel.weights;
   }
 
   /** Names of the classes by class id; null until the weights are loaded. */
   get classNames(): readonly string[] | null {
-    return this.#held.info?.classNames ?? null;
+    return this.#detectorModel.info?.classNames ?? null;
   }
 
   /**
@@ -109,7 +109,7 @@ export class RFDETR {
    * rectangles; null until the weights are loaded.
    */
   get resolution(): ModelInfo["resolution"] | null {
-    return this.#held.info?.resolution ?? null;
+    return this.#detectorModel.info?.resolution ?? null;
   }
 
   /**
@@ -118,7 +118,7 @@ export class RFDETR {
    * @throws CheckpointError if the weights cannot be read, or are those of another variant
    */
   async load(): Promise<ModelInfo> {
-    return (await this.#held.loaded()).info;
+    return (await this.#detectorModel.loaded()).info;
   }
 
   /**
@@ -137,7 +137,7 @@ export class RFDETR {
    * const { best } = await detector.train({ data: { train, valid: train }, epochs: 50 }).result;
    */
   train(options: DetectorTrainOptions): TrainRun {
-    return startTraining(this.#held, options);
+    return startTraining(this.#detectorModel, options);
   }
 
   /**
@@ -198,7 +198,7 @@ export class RFDETR {
       return this.predict(video(images, autoOrient === undefined ? {} : { autoOrient }), options);
     }
     const detect: DetectBatch = async (batch, settings, signal, lend) =>
-      (await this.#held.loaded()).detect(batch, settings, signal, lend);
+      (await this.#detectorModel.loaded()).detect(batch, settings, signal, lend);
     if (!isMany(images)) return this.#predictOne(images, options, detect);
     checkOptions("predict", options, predictManyOptions);
     return new Predictions(images, options, detect);
@@ -214,7 +214,7 @@ export class RFDETR {
    * @throws DataError if the split cannot be read, or has a class that the weights do not know
    */
   async evaluate(options: DetectorEvaluateOptions): Promise<CocoSummary> {
-    return evaluateDetector(this.#held, options);
+    return evaluateDetector(this.#detectorModel, options);
   }
 
   /**
@@ -231,7 +231,7 @@ export class RFDETR {
    * console.log(proof?.max_box_error_px);
    */
   async export(options: DetectorExportOptions = {}): Promise<ExportResult> {
-    return exportDetector(this.#held, options);
+    return exportDetector(this.#detectorModel, options);
   }
 
   /**
@@ -239,7 +239,7 @@ export class RFDETR {
    * this, the memory is freed when the detector is garbage.
    */
   async dispose(): Promise<void> {
-    await this.#held.dispose();
+    await this.#detectorModel.dispose();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,7 @@ import type { ResizeOptions } from "../eval/pixels.js";
 import { isExported } from "../onnx/exported-model.js";
 import { checkOptions, count, flag, type OptionKinds, oneOf } from "../support/options.js";
 import { anyData, withDataPath } from "./data-option.js";
-import type { HeldModel } from "./held-model.js";
+import type { DetectorModel } from "./detector-model.js";
 import { resizeOptions } from "./predict-options.js";
 
 /** How a detector is evaluated. */
@@ -35,13 +35,13 @@ const evaluateOptions: OptionKinds<DetectorEvaluateOptions> = {
 
 /**
  * COCO figures of the detector on a split of a dataset.
- * @param held the model of the detector
+ * @param model the model of the detector
  * @throws DataError if the split cannot be read, or has a class that the weights do not know
  */
-export async function evaluateDetector(held: HeldModel, options: DetectorEvaluateOptions): Promise<CocoSummary> {
+export async function evaluateDetector(model: DetectorModel, options: DetectorEvaluateOptions): Promise<CocoSummary> {
   checkOptions("evaluate", options, evaluateOptions, ["data"]);
-  const weights = await held.trained();
-  const { classNames, warn = process.emitWarning } = held.options;
+  const weights = await model.trained();
+  const { classNames, warn = process.emitWarning } = model.options;
   const asked = {
     split: options.split ?? "valid",
     batch: options.batch ?? 4,
@@ -58,9 +58,9 @@ export async function evaluateDetector(held: HeldModel, options: DetectorEvaluat
     const { summary } = await evaluateWeights(weights, {
       ...asked,
       data,
-      precision: held.options.precision ?? "auto",
-      device: held.options.device ?? "auto",
-      reading: held.reading(),
+      precision: model.options.precision ?? "auto",
+      device: model.options.device ?? "auto",
+      reading: model.reading(),
     });
     return summary;
   });

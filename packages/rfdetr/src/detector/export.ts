@@ -18,7 +18,7 @@ import {
   text,
 } from "../support/options.js";
 import { anyData, withDataPath } from "./data-option.js";
-import type { HeldModel } from "./held-model.js";
+import type { DetectorModel } from "./detector-model.js";
 
 /** How a detector is exported. */
 export interface DetectorExportOptions {
@@ -66,12 +66,12 @@ const exportOptions: OptionKinds<DetectorExportOptions> = {
 
 /**
  * Writes the weights as an ONNX file, in a thread of its own, and proves it.
- * @param held the model of the detector
+ * @param model the model of the detector
  * @throws UsageError if the file exists; ModelConfigError, DataError, ExportError as the export says
  */
-export async function exportDetector(held: HeldModel, options: DetectorExportOptions): Promise<ExportResult> {
+export async function exportDetector(model: DetectorModel, options: DetectorExportOptions): Promise<ExportResult> {
   checkOptions("export", options, exportOptions);
-  const weights = await held.trained();
+  const weights = await model.trained();
   if (isExported(weights))
     throw new CheckpointError(`Expected weights to export but ${weights} is an exported file already`);
   const { progress, batch = 1, precision = "fp32", out, data, ...rest } = options;
@@ -80,7 +80,7 @@ export async function exportDetector(held: HeldModel, options: DetectorExportOpt
     import("../export/default-out.js"),
     import("../run/trained-precision.js"),
   ]);
-  const { classNumbering, warn = process.emitWarning } = held.reading();
+  const { classNumbering, warn = process.emitWarning } = model.reading();
   const write = (images?: string): Promise<ExportResult> =>
     exportInThread(
       {

@@ -12,7 +12,7 @@ import { abortSignal, checkOptions, countOrZero, plainObject } from "../support/
 import { suggest } from "../support/suggest.js";
 import { callbacksGiven, moduleFile } from "./callbacks-option.js";
 import { anyData, dataGiven } from "./data-option.js";
-import type { HeldModel } from "./held-model.js";
+import type { DetectorModel } from "./detector-model.js";
 
 /** What a training is started with: its settings, and what belongs to the call. */
 export interface DetectorTrainOptions extends Omit<TrainOptions, "callbacks"> {
@@ -63,25 +63,25 @@ function checkTrainOptions(options: DetectorTrainOptions, model: string): void {
 
 /**
  * Starts a training in a worker thread, or in several processes; afterwards the detector uses its weights.
- * @param held the model of the detector
+ * @param model the model of the detector
  * @throws ConfigError, UsageError, CheckpointError at once for what cannot be
  */
-export function startTraining(held: HeldModel, options: DetectorTrainOptions): TrainRun {
-  checkTrainOptions(options, held.name);
-  held.checkUse();
-  if (held.weights !== null && isExported(held.weights))
+export function startTraining(model: DetectorModel, options: DetectorTrainOptions): TrainRun {
+  checkTrainOptions(options, model.name);
+  model.checkUse();
+  if (model.weights !== null && isExported(model.weights))
     throw new CheckpointError(
-      `Expected weights that can be trained but ${held.weights} is an exported file: load the weights that it was made of`,
+      `Expected weights that can be trained but ${model.weights} is an exported file: load the weights that it was made of`,
     );
   const { data, signal, maxRestarts, callbacks, ...given } = options;
   const launched = readRankPlace(process.env, 1, given.processes);
-  const precision = held.options.precision;
+  const precision = model.options.precision;
   const config = resolveSettings({
-    model: held.name,
-    weights: held.weights,
-    classNumbering: held.reading().classNumbering,
+    model: model.name,
+    weights: model.weights,
+    classNumbering: model.reading().classNumbering,
     ...(typeof precision === "boolean" ? { amp: precision } : precision === undefined ? {} : { precision }),
-    ...(held.options.device === undefined ? {} : { device: held.options.device }),
+    ...(model.options.device === undefined ? {} : { device: model.options.device }),
     ...(data === undefined ? {} : { datasetDir: typeof data === "string" ? data : "custom dataset" }),
     ...(launched === null ? {} : { processes: launched.place.size }),
     ...callbacksGiven(callbacks),
@@ -93,7 +93,7 @@ export function startTraining(held: HeldModel, options: DetectorTrainOptions): T
     ...(maxRestarts === undefined ? {} : { maxRestarts }),
     ended: ({ best, last }) => {
       const weights = best ?? last;
-      if (weights !== null) held.use(weights);
+      if (weights !== null) model.use(weights);
     },
   });
 }

@@ -14,7 +14,7 @@ export interface AgainstFlags extends OutputFlags {
   isa?: string;
 }
 
-interface Measured extends AgainstFlags {
+interface MeasurementFlags extends AgainstFlags {
   model: string;
   precision: string[];
   device: string;
@@ -37,7 +37,7 @@ const names = { rfdetr: "this program", python: "Python", openvino: "OpenVINO", 
  */
 export async function against(
   what: "train" | "infer",
-  flags: Measured,
+  flags: MeasurementFlags,
   { batch, ...shape }: { batch: number; [name: string]: unknown },
 ): Promise<void> {
   const programs = [...new Set((flags.against ?? []).map((name) => oneOf("against", name, peersOf[what])))];

@@ -11,14 +11,14 @@ const longest = 1280;
 /** Images of a run that are remembered. */
 const most = 20_000;
 
-interface Named {
+interface NamedImage {
   file: string;
   size: Size | null;
 }
 
 /** The images of the data of one run that were named to the page. */
 export class NamedImages {
-  readonly #named = new Map<string, Named>();
+  readonly #named = new Map<string, NamedImage>();
 
   /** Names an image to the page. @param size that the boxes refer to; null where it is not known */
   name(file: string, size: Size | null = null): string {

@@ -4,8 +4,8 @@ import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } 
 import { suggest } from "../../support/suggest.js";
 import { type Split, splitWords } from "./dataset.js";
 
-/** What was found under a name. */
-export type Found =
+/** The file of a name in an annotation, or why there is none. */
+export type FileLookup =
   | { file: string /** Whether the name had to be read in another way. */; respelt: boolean }
   | { missing: string /** Why, as the end of a sentence. */; reason: string };
 
@@ -98,7 +98,7 @@ export class FileFinder {
   }
 
   /** The file of a name. */
-  find(name: string): Found {
+  find(name: string): FileLookup {
     const exact = this.#under(name);
     if (exact !== null) return { file: exact, respelt: false };
     const plain = name.trim().replaceAll("\\", "/");
@@ -125,7 +125,7 @@ export class FileFinder {
   }
 
   /** A file that differs in case, in the composition of accents, or has an ending where the name has none. */
-  #bySpelling(name: string, missing: string): Found {
+  #bySpelling(name: string, missing: string): FileLookup {
     const { byName, byStem } = this.#indexed();
     const key = spellingKey(name);
     const alike = byName.get(key) ?? (extname(name) === "" ? byStem.get(key) : undefined) ?? [];

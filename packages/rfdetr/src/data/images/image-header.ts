@@ -86,9 +86,10 @@ export function uprightSize({ width, height, orientation }: Omit<ImageHeader, "f
   return orientation >= 5 ? { width: height, height: width } : { width, height };
 }
 
-type Found = (Size & { orientation?: number }) | null;
+/** The size that a header states, before the picture is turned; null where it states none. */
+type StoredSize = (Size & { orientation?: number }) | null;
 
-const readers: Readonly<Record<ImageFormat, (source: ByteSource, name: string) => Found>> = {
+const readers: Readonly<Record<ImageFormat, (source: ByteSource, name: string) => StoredSize>> = {
   JPEG: jpeg,
   PNG: png,
   WebP: webp,
@@ -108,7 +109,7 @@ function exifOrientation(source: ByteSource, start: number): number | undefined 
 }
 
 /** Walks the segments up to the first scan. */
-function jpeg(source: ByteSource): Found {
+function jpeg(source: ByteSource): StoredSize {
   let size: Size | null = null;
   let orientation: number | undefined;
   for (let at = 2; ; ) {
@@ -134,7 +135,7 @@ function jpeg(source: ByteSource): Found {
 }
 
 /** Walks the chunks up to the pixels. */
-function png(source: ByteSource): Found {
+function png(source: ByteSource): StoredSize {
   const size = source.at(16, 8);
   if (size === null) return null;
   const [width, height] = [size.readUInt32BE(0), size.readUInt32BE(4)];
@@ -147,7 +148,7 @@ function png(source: ByteSource): Found {
   }
 }
 
-function webp(source: ByteSource): Found {
+function webp(source: ByteSource): StoredSize {
   const head = source.at(12, 18);
   if (head === null) return null;
   switch (head.toString("latin1", 0, 4)) {
@@ -174,7 +175,7 @@ function webp(source: ByteSource): Found {
   }
 }
 
-function tiff(source: ByteSource, name: string): Found {
+function tiff(source: ByteSource, name: string): StoredSize {
   const values = readTiffDirectory(source, 0);
   if (values === null) return null;
   if (values.has(tiffTags.dngVersion)) throw notDecoded(name, raw);
@@ -184,7 +185,7 @@ function tiff(source: ByteSource, name: string): Found {
   return { width: width ?? 0, height: height ?? 0, orientation: orientation ?? 1 };
 }
 
-function bmp(source: ByteSource): Found {
+function bmp(source: ByteSource): StoredSize {
   const head = source.at(14, 12);
   if (head === null) return null;
   // The oldest header has sizes of two bytes. A negative height means that the first row comes first.

@@ -121,11 +121,12 @@ function countsOf({ splits }: WrittenDataset): SplitCounts {
   );
 }
 
-type Named = readonly (readonly [name: string, image: WrittenImage])[];
+/** Images with the names that they get in the dataset. */
+type NamedImages = readonly (readonly [name: string, image: WrittenImage])[];
 
 function writeCoco(
   folder: string,
-  images: Named,
+  images: NamedImages,
   rest: Readonly<Record<string, unknown>>,
   { classNames, categoryIds }: WrittenDataset,
 ): void {
@@ -166,7 +167,7 @@ function ownIds(ids: readonly unknown[]): number[] {
   return new Set(own).size === ids.length ? own : ids.map((_, i) => i);
 }
 
-function writeYolo(folder: string, images: Named): void {
+function writeYolo(folder: string, images: NamedImages): void {
   mkdirSync(folder);
   for (const part of ["images", "labels"]) mkdirSync(join(folder, part));
   for (const [name, { file, width, height, boxes }] of images) {
@@ -239,7 +240,7 @@ const withoutExtension = (name: string): string => name.slice(0, name.length - e
  * Names that differ without their extensions and in more than case, because labels are named after images and some
  * systems ignore case.
  */
-function uniqueNames(images: readonly WrittenImage[]): Named {
+function uniqueNames(images: readonly WrittenImage[]): NamedImages {
   const taken = new Set<string>();
   return images.map((image) => {
     const plain = readableName(image);

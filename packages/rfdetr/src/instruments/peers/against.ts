@@ -74,8 +74,8 @@ export interface AgainstResult {
   as_shipped: number | null;
 }
 
-/** What a process of one program printed, by precision and by whether a core was busy. */
-interface Measured {
+/** What each program printed in one condition: a precision, with or without a busy core. */
+interface ConditionResults {
   precision: AgainstOptions["precisions"][number];
   busy: boolean;
   printed: Map<"rfdetr" | Peer, Printed[]>;
@@ -113,10 +113,10 @@ export async function benchAgainst(options: AgainstOptions): Promise<AgainstResu
   }
 }
 
-async function measureRounds(options: AgainstOptions, onnx: string): Promise<Measured[]> {
+async function measureRounds(options: AgainstOptions, onnx: string): Promise<ConditionResults[]> {
   const { what, model, batch, against, precisions, steps, warmup, rounds, python, isa } = options;
   const programs = ["rfdetr", ...against] as const;
-  const list: Measured[] = precisions.flatMap((precision) =>
+  const list: ConditionResults[] = precisions.flatMap((precision) =>
     (options.busy ? [false, true] : [false]).map((busy) => ({ precision, busy, printed: new Map() })),
   );
   for (let round = 0; round < rounds; round++)
@@ -139,7 +139,7 @@ async function measureRounds(options: AgainstOptions, onnx: string): Promise<Mea
 }
 
 /** Medians and ratios of the rounds. @internal for tests */
-export function compare(measured: Comparison["measured"], list: readonly Measured[]): Comparison[] {
+export function compare(measured: Comparison["measured"], list: readonly ConditionResults[]): Comparison[] {
   return list.map(({ precision, busy, printed }) => {
     const times = [...printed].map(([program, processes]) => timesOf(program, processes, measured));
     const [ours] = times;

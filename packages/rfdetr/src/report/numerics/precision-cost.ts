@@ -6,7 +6,8 @@ import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";
 import { brief, duration } from "../html/words.js";
 
-type Measured = NonNullable<HeaderRecord["calibration"]>[number];
+/** What was measured of one precision. */
+type PrecisionMeasurement = NonNullable<HeaderRecord["calibration"]>[number];
 
 /** The measurement in the header of the run; null where nothing was measured. */
 export function precisionCost(header: HeaderRecord | null): Html | null {
@@ -21,7 +22,7 @@ export function precisionCost(header: HeaderRecord | null): Html | null {
       [
         {
           title: "precision",
-          cell: ({ precision }: Measured) =>
+          cell: ({ precision }: PrecisionMeasurement) =>
             precision === header.precision ? html`<b>${precision}</b>, used` : precision,
         },
         { title: "time of a step", number: true, cell: ({ step_seconds }) => duration(step_seconds) },
@@ -36,7 +37,7 @@ export function precisionCost(header: HeaderRecord | null): Html | null {
   );
 }
 
-function sentence({ precision, speedup, memory_ratio, gradient_cosine }: Measured): Html {
+function sentence({ precision, speedup, memory_ratio, gradient_cosine }: PrecisionMeasurement): Html {
   const speed =
     speedup >= 1
       ? `${brief(speedup)} times as fast as 32-true`

@@ -17,7 +17,7 @@ import type {
   TrainCallbacks,
 } from "./train-callbacks.js";
 
-type Named = TrainCallbacks & { name: string };
+type NamedCallbacks = TrainCallbacks & { name: string };
 type Hook = Exclude<keyof TrainCallbacks, "name" | "state" | "load">;
 
 /** Figures by their names in records. */
@@ -47,14 +47,14 @@ const json = z.json();
 
 /** The callbacks of a run, in the process that keeps its files. */
 export class CallbackRunner {
-  readonly #callbacks: readonly Named[];
+  readonly #callbacks: readonly NamedCallbacks[];
   readonly #waits: Waits;
   readonly #factors = new Map<string, number>();
   #requests: CallbackRequest[] = [];
   #stopped: string | null = null;
 
   /** @param waits watches what the methods return */
-  constructor(callbacks: readonly Named[], waits = new Waits()) {
+  constructor(callbacks: readonly NamedCallbacks[], waits = new Waits()) {
     this.#callbacks = callbacks;
     this.#waits = waits;
   }
@@ -181,7 +181,7 @@ export class CallbackRunner {
 /** Hooks whose answers count: what the others answered would be lost at a resume. */
 const answering: ReadonlySet<string> = new Set(["onEpochStart", "onStep", "onEvaluation", "onEpochEnd"]);
 
-function checkedAnswer({ name }: Named, hook: Hook, answered: unknown): CallbackAnswer {
+function checkedAnswer({ name }: NamedCallbacks, hook: Hook, answered: unknown): CallbackAnswer {
   if (answered === undefined || answered === null) return {};
   if (!answering.has(hook))
     throw new CustomCodeError(`Expected no answer of ${hook} of the callbacks ${name}: no resumed run would have it`);
@@ -190,7 +190,7 @@ function checkedAnswer({ name }: Named, hook: Hook, answered: unknown): Callback
   return answered as CallbackAnswer;
 }
 
-function attempt<T>(callbacks: Named, method: "state" | "load", body: () => T): T {
+function attempt<T>(callbacks: NamedCallbacks, method: "state" | "load", body: () => T): T {
   try {
     return body();
   } catch (error) {
@@ -198,6 +198,6 @@ function attempt<T>(callbacks: Named, method: "state" | "load", body: () => T): 
   }
 }
 
-function failure({ name }: Named, method: string, reason: string, cause?: unknown): CustomCodeError {
+function failure({ name }: NamedCallbacks, method: string, reason: string, cause?: unknown): CustomCodeError {
   return new CustomCodeError(`${method} of the callbacks ${name} failed: ${reason}`, { cause });
 }

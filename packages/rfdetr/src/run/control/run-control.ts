@@ -28,7 +28,7 @@ interface Controls {
 type Outcome = { done: string } | { refused: string };
 
 /** What the event says of a command that the run obeys. */
-type Told = Pick<ControlEvent, "command" | "by" | "message"> & { pattern?: string; rule?: string };
+type ObeyedCommand = Pick<ControlEvent, "command" | "by" | "message"> & { pattern?: string; rule?: string };
 
 /** The commands to a run. */
 export class RunControl {
@@ -209,12 +209,12 @@ export class RunControl {
   }
 
   /** Has a command recorded, and its event told. */
-  #tell(told: Told): Outcome {
+  #tell(obeyed: ObeyedCommand): Outcome {
     const { step } = this.session.progress;
-    const event: ControlEvent = { type: "control", step, paused: this.#paused, overrides: this.#overrides, ...told };
+    const event: ControlEvent = { type: "control", step, paused: this.#paused, overrides: this.#overrides, ...obeyed };
     for (const recorder of this.controls.recorders) recorder.control?.(event);
     this.#events.push(event);
-    return { done: told.message };
+    return { done: obeyed.message };
   }
 
   get #overrides(): ControlEvent["overrides"] {

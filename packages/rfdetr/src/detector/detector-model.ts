@@ -15,7 +15,7 @@ interface Reading {
  * The weights of a detector and their model in the prediction thread: loaded when it is first needed, replaced after a
  * training, freed with the detector.
  */
-export class HeldModel {
+export class DetectorModel {
   #remote: Promise<RemoteModel> | null = null;
   #info: ModelInfo | null = null;
   #weights: string | null;
@@ -34,12 +34,12 @@ export class HeldModel {
    * @param weights path of the file
    * @throws CheckpointError if they cannot be read
    */
-  static async load(weights: string, options: Omit<DetectorOptions, "weights">): Promise<HeldModel> {
+  static async load(weights: string, options: Omit<DetectorOptions, "weights">): Promise<DetectorModel> {
     const remote = await loadRemote(weights, options);
-    const held = new HeldModel(remote.info.model, { ...options, weights });
-    held.#remote = Promise.resolve(remote);
-    held.#info = remote.info;
-    return held;
+    const model = new DetectorModel(remote.info.model, { ...options, weights });
+    model.#remote = Promise.resolve(remote);
+    model.#info = remote.info;
+    return model;
   }
 
   /** What is detected with now: a path, `coco` until the published weights are needed, or null for random ones. */
@@ -75,7 +75,7 @@ export class HeldModel {
       throw new CheckpointError(
         `This ${this.name} detector has no weights: give some to RFDETR.create, or train it first`,
       );
-    if (this.#weights === "coco") this.#weights = await existing("coco", this.name);
+    if (this.#weights === "coco") this.#weights = await pathOfWeights("coco", this.name);
     return this.#weights;
   }
 
@@ -145,7 +145,7 @@ async function loadRemote(
 }
 
 /** The path of weights given by path or by the name of published ones. @throws CheckpointError if they are not there */
-export async function existing(weights: string, model?: string): Promise<string> {
+export async function pathOfWeights(weights: string, model?: string): Promise<string> {
   const { resolveWeights } = await import("../weights/published/published-weights.js");
   return resolveWeights(weights, model === undefined ? {} : { model });
 }
