@@ -75,7 +75,7 @@ ALWAYS_INLINE void pack_row(const T* from, int64_t count, float* to) {
 /// machine to see what comes next, so they are fetched some rows before.
 template <int64_t width>
 void pack_panels(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, float* packed) {
-  constexpr int64_t strip = 8, ahead = 8;  // panels that are filled side by side, and rows that are fetched before
+  constexpr int64_t strip = 16, ahead = 8;  // panels that are filled side by side, and rows that are fetched before
   with_elements(matrix, [&]<bool rounds, class T>(const T* from) {
     for (int64_t begin = first; begin < last; begin += strip)
       for (int64_t k = 0; k < depth; ++k)
@@ -125,67 +125,109 @@ ALWAYS_INLINE Vector differentiate(Activation activation, Vector gradient, Vecto
   return activation == Activation::gelu ? gradient * gelu_derivative(at) : select(at <= 0.0f, zeros(), gradient);
 }
 
-/// Writes the sums, with bias, from the registers; a generic loop over sums in memory costs a tenth of a product. They
-/// go to where the epilogue keeps them before an activation. `full`: all columns of the tile are in the output.
-template <class T, bool full, int R, int V>
-ALWAYS_INLINE void write_tile(Vector (&sums)[R][V], const Output& output, const Tile& tile) {
+/// A value as an output of type T keeps it.
+template <class T>
+ALWAYS_INLINE Vector as_kept(Vector value) {
+  return sizeof(T) == sizeof(float) ? value : round_to_bf16(value);
+}
+
+/// Fetches the lines of memory that the epilogue reads and writes: each row of a tile lies in another place.
+template <class T, int R>
+ALWAYS_INLINE void prefetch_tile(const Output& output, const Tile& tile) {
+  const int64_t first = tile.row * output.stride + tile.column;
+  const void* const places[3] = {output.data, output.epilogue.pre_activation, output.epilogue.derivative_at};
+  for (const void* const place : places)
+    if (place)
+      for (int r = 0; r < R; ++r)
+        for (int64_t c = 0; c < tile.columns; c += 64 / sizeof(T))
+          __builtin_prefetch(static_cast<const T*>(place) + first + r * output.stride + c);
+}
+
+/// Writes the sums of a whole tile from the registers: a loop over sums in memory costs a tenth of a product.
+template <class T, int R, int V>
+ALWAYS_INLINE void write_whole_tile(Vector (&sums)[R][V], const Output& output, const Tile& tile) {
   const Epilogue& epilogue = output.epilogue;
   const int64_t first = tile.row * output.stride + tile.column;
-  const auto count = [&](int v) { return full ? lanes : tile.columns - lanes * v; };
   const auto each = [&](auto&& body) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v)
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) body(sums[r][v], r * output.stride + lanes * v, v);
+      for (int r = 0; r < R; ++r) body(sums[r][v], first + r * output.stride + lanes * v, tile.column + lanes * v);
   };
-  if (epilogue.bias) {
-    Vector bias[V];
-    for (int v = 0; v < V; ++v) bias[v] = load_first(epilogue.bias + tile.column + lanes * v, count(v));
-    each([&](Vector& sum, int64_t, int v) { sum += bias[v]; });
-  }
-  if (epilogue.accumulate) {
-    const T* const before = static_cast<const T*>(output.data) + first;
-    each([&](Vector& sum, int64_t place, int v) { sum += load_first(before + place, count(v)); });
-  }
-  T* const to = static_cast<T*>(epilogue.pre_activation ? epilogue.pre_activation : output.data) + first;
-  each([&](const Vector& sum, int64_t place, int v) { store_first(to + place, count(v), sum); });
+  const auto load_at = [](const void* from, int64_t place) { return load(static_cast<const T*>(from) + place); };
+  const auto write = [&](void* to) {
+    each([&](const Vector& sum, int64_t place, int64_t) { store(static_cast<T*>(to) + place, sum); });
+  };
+  if (epilogue.bias) each([&](Vector& sum, int64_t, int64_t column) { sum += load(epilogue.bias + column); });
+  if (epilogue.accumulate) each([&](Vector& sum, int64_t place, int64_t) { sum += load_at(output.data, place); });
+  if (epilogue.pre_activation) write(epilogue.pre_activation);
+  if (epilogue.activation == Activation::relu)
+    each([](Vector& sum, int64_t, int64_t) { sum = activate(Activation::relu, sum); });
+  if (epilogue.derivative_of == Activation::relu)
+    each([&](Vector& sum, int64_t place, int64_t) {
+      sum = differentiate(Activation::relu, sum, load_at(epilogue.derivative_at, place));
+    });
+  write(output.data);
 }
 
-/// Applies the activation, or its derivative, to what write_tile() wrote: to values as the output keeps them.
-template <class T>
-void activate_tile(const Output& output, const Tile& tile) {
+/// Writes sums [rows × vectors] of any tile, with any epilogue: GELU needs many registers.
+template <class T, int V>
+[[gnu::noinline]] void write_tile(const Vector* sums, const Output& output, const Tile& tile) {
   const Epilogue& epilogue = output.epilogue;
-  for (int64_t r = 0; r < tile.rows; ++r) {
-    const int64_t first = (tile.row + r) * output.stride + tile.column;
-    T* const to = static_cast<T*>(output.data) + first;
-    const T* const from = epilogue.pre_activation ? static_cast<const T*>(epilogue.pre_activation) + first : to;
-    for (int64_t c = 0; c < tile.columns; c += lanes) {
-      const int64_t count = tile.columns - c;
-      const Vector value = load_first(from + c, count);
-      const auto at = [&] { return load_first(static_cast<const T*>(epilogue.derivative_at) + first + c, count); };
-      store_first(to + c, count,
-                  epilogue.activation != Activation::none ? activate(epilogue.activation, value)
-                                                          : differentiate(epilogue.derivative_of, value, at()));
+  for (int64_t r = 0; r < tile.rows; ++r)
+    for (int64_t v = 0; v < V; ++v) {
+      const int64_t column = tile.column + lanes * v, count = tile.columns - lanes * v;
+      const int64_t place = (tile.row + r) * output.stride + column;
+      const auto load_at = [&](const void* from) { return load_first(static_cast<const T*>(from) + place, count); };
+      const auto store_at = [&](void* to, Vector value) { store_first(static_cast<T*>(to) + place, count, value); };
+      Vector value = *sums++;
+      if (epilogue.bias) value += load_first(epilogue.bias + column, count);
+      if (epilogue.accumulate) value += load_at(output.data);
+      if (epilogue.pre_activation) store_at(epilogue.pre_activation, value);
+      if (epilogue.activates()) value = as_kept<T>(value);
+      if (epilogue.activation != Activation::none) value = activate(epilogue.activation, value);
+      if (epilogue.derivative_of != Activation::none)
+        value = differentiate(epilogue.derivative_of, value, load_at(epilogue.derivative_at));
+      store_at(output.data, value);
     }
-  }
-}
-
-template <class T, int R, int V>
-void multiply_tile(const Left& left, const float* right, int64_t depth, const Output& output, const Tile& tile) {
-  Vector sums[R][V] = {};
-  multiply_add<R, V>(left, {right, right_width}, depth, sums);
-  tile.columns == V* lanes ? write_tile<T, true>(sums, output, tile) : write_tile<T, false>(sums, output, tile);
-  if (output.epilogue.activates()) activate_tile<T>(output, tile);
 }
 
 /// One tile of the output = left · one panel of the right operand.
-void multiply_tile(const Left& left, const float* right, int64_t depth, const Output& output, const Tile& tile) {
-  with_constant<tile_vectors>(tile.vectors(), [&]<int V>() {
-    with_constant<tile_rows>(tile.rows, [&]<int R>() {
-      output.is_bf16 ? multiply_tile<Bf16, R, V>(left, right, depth, output, tile)
-                     : multiply_tile<float, R, V>(left, right, depth, output, tile);
-    });
-  });
+template <class T, int R, int V>
+ALWAYS_INLINE void multiply_tile(const Left& left, const float* right, int64_t depth, const Output& output,
+                                 const Tile& tile) {
+  Vector sums[R][V] = {};
+  if (output.epilogue.activates() || output.epilogue.accumulate) prefetch_tile<T, R>(output, tile);
+  multiply_add<R, V>(left, {right, right_width}, depth, sums);
+  const bool has_gelu =
+      output.epilogue.activation == Activation::gelu || output.epilogue.derivative_of == Activation::gelu;
+  if (tile.columns == V * lanes && !has_gelu) return write_whole_tile<T>(sums, output, tile);
+  Vector values[R * V];
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) values[r * V + v] = sums[r][v];
+  write_tile<T, V>(values, output, tile);
+}
+
+/// Rows of the output from row `first` on, and the panels of the right operand that give their columns.
+struct Block {
+  int64_t first, rows, columns, depth;
+  const float* right;
+};
+
+/// Multiplies the tiles of a block; `left_of(m)` is the left operand from row m of the block on. A function for each
+/// kind of output, into which everything is inlined: the compiler keeps sums in registers only then.
+template <class T, class LeftOf>
+[[gnu::noinline]] void multiply_tiles(const Block& block, const LeftOf& left_of, const Output& output) {
+  for (int64_t n = 0; n < block.columns; n += right_width)
+    for (int64_t m = 0; m < block.rows; m += tile_rows) {
+      const Tile tile{block.first + m, n, std::min(tile_rows, block.rows - m),
+                      std::min(right_width, block.columns - n)};
+      with_constant<tile_vectors>(tile.vectors(), [&]<int V>() __attribute__((always_inline)) {
+        with_constant<tile_rows>(tile.rows, [&]<int R>() __attribute__((always_inline)) {
+          multiply_tile<T, R, V>(left_of(m), block.right + n * block.depth, block.depth, output, tile);
+        });
+      });
+    }
 }
 
 // --- products -------------------------------------------------------------------------------------------------------
@@ -211,51 +253,46 @@ void multiply_rows(const Source& left, int64_t rows, int64_t columns, int64_t de
   // These rows stay in L2 while all panels pass.
   constexpr int64_t most = 8 * tile_rows, floats = 40 << 10;
   const int64_t block = std::clamp(floats / depth / tile_rows * tile_rows, tile_rows, most);
-  const float* const panels = reinterpret_cast<const float*>(right);
   for (int64_t begin = 0; begin < rows; begin += block) {
     const int64_t end = std::min(begin + block, rows);
     const float* const from = rows_in_f32(left, begin, end - begin, depth, scratch);
-    for (int64_t n = 0; n < columns; n += right_width)
-      for (int64_t m = begin; m < end; m += tile_rows) {
-        const Tile tile{m, n, std::min(tile_rows, end - m), std::min(right_width, columns - n)};
-        multiply_tile({from + (m - begin) * depth, depth, 1}, panels + n * depth, depth, output, tile);
-      }
+    const Block part{begin, end - begin, columns, depth, reinterpret_cast<const float*>(right)};
+    const auto left_of = [&](int64_t m) { return Left{from + m * depth, depth, 1}; };
+    output.is_bf16 ? multiply_tiles<Bf16>(part, left_of, output) : multiply_tiles<float>(part, left_of, output);
   }
 }
 
 void multiply_packed(const Cell* left, int64_t rows, const Cell* right, int64_t columns, int64_t depth,
                      const Output& output) {
-  const auto *const left_panels = reinterpret_cast<const float*>(left), *const right_panels =
-                                                                            reinterpret_cast<const float*>(right);
-  for (int64_t n = 0; n < columns; n += right_width)
-    for (int64_t m = 0; m < rows; m += tile_rows) {
-      const Tile tile{m, n, std::min(tile_rows, rows - m), std::min(right_width, columns - n)};
-      const float* const first = left_panels + m / left_width * left_width * depth + m % left_width;
-      multiply_tile({first, 1, left_width}, right_panels + n * depth, depth, output, tile);
-    }
+  const auto left_of = [=](int64_t m) {
+    const auto* const panels = reinterpret_cast<const float*>(left);
+    return Left{panels + m / left_width * left_width * depth + m % left_width, 1, left_width};
+  };
+  multiply_tiles<float>({0, rows, columns, depth, reinterpret_cast<const float*>(right)}, left_of, output);
 }
 
 // --- activations ----------------------------------------------------------------------------------------------------
 
 template <class T>
-void gelu_of(const T* from, int64_t count, T* to) {
-  for (int64_t i = 0; i < count; i += lanes) store_first(to + i, count - i, gelu(load_first(from + i, count - i)));
+void gelu_of(const void* from, int64_t count, void* to) {
+  for (int64_t i = 0; i < count; i += lanes)
+    store_first(static_cast<T*>(to) + i, count - i, gelu(load_first(static_cast<const T*>(from) + i, count - i)));
 }
 
 template <class T>
-void gelu_gradient(const T* of, const T* at, int64_t count, T* to) {
-  for (int64_t i = 0; i < count; i += lanes)
-    store_first(to + i, count - i, load_first(of + i, count - i) * gelu_derivative(load_first(at + i, count - i)));
+void gelu_gradient(const void* gradient, const void* input, int64_t count, void* to) {
+  for (int64_t i = 0; i < count; i += lanes) {
+    const auto at = [&](const void* from) { return load_first(static_cast<const T*>(from) + i, count - i); };
+    store_first(static_cast<T*>(to) + i, count - i, at(gradient) * gelu_derivative(at(input)));
+  }
 }
 
 void gelu_values(bool is_bf16, const void* input, int64_t count, void* result) {
-  is_bf16 ? gelu_of(static_cast<const Bf16*>(input), count, static_cast<Bf16*>(result))
-          : gelu_of(static_cast<const float*>(input), count, static_cast<float*>(result));
+  is_bf16 ? gelu_of<Bf16>(input, count, result) : gelu_of<float>(input, count, result);
 }
 
-void gelu_backward(bool is_bf16, const void* of, const void* at, int64_t count, void* to) {
-  is_bf16 ? gelu_gradient(static_cast<const Bf16*>(of), static_cast<const Bf16*>(at), count, static_cast<Bf16*>(to))
-          : gelu_gradient(static_cast<const float*>(of), static_cast<const float*>(at), count, static_cast<float*>(to));
+void gelu_backward(bool is_bf16, const void* gradient, const void* input, int64_t count, void* result) {
+  is_bf16 ? gelu_gradient<Bf16>(gradient, input, count, result) : gelu_gradient<float>(gradient, input, count, result);
 }
 
 }  // namespace
