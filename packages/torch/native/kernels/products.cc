@@ -4,7 +4,10 @@
 #include "parallel.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/record_function.h>
+
+#include <algorithm>
 
 namespace rfdetr::products {
 
@@ -27,6 +30,17 @@ gemm::Cell* cells_of(const at::Tensor& packed) { return packed.data_ptr<gemm::Ce
 int64_t grain(int64_t multiplications_of_one) {
   constexpr int64_t worth_a_thread = 1 << 18;
   return std::max<int64_t>(1, worth_a_thread / std::max<int64_t>(1, multiplications_of_one));
+}
+
+void* element(const at::Tensor& tensor, int64_t index) {
+  return static_cast<char*>(tensor.data_ptr()) + index * tensor.element_size();
+}
+
+/// Calls body(kernels, first, count) for parts of the elements of a tensor.
+template <class Body>
+void for_elements(const at::Tensor& tensor, Body&& body) {
+  const gemm::Kernels& kernels = *gemm::kernels(is_bf16(tensor));
+  parallel_for(0, tensor.numel(), 1 << 14, [&](int64_t first, int64_t last) { body(kernels, first, last - first); });
 }
 
 }  // namespace
@@ -104,7 +118,7 @@ void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& 
   parallel_for(0, panels_of(rows, unit), grain(unit * depth * columns), [&](int64_t first, int64_t last) {
     const int64_t begin = first * unit, end = std::min(last * unit, rows), bytes = begin * columns * size;
     kernels.multiply_rows(source.from(begin, 0), end - begin, columns, depth, cells_of(packed),
-                          {static_cast<char*>(out.data_ptr()) + bytes, columns, is_bf16(out), epilogue.from(bytes)});
+                          {element(out, begin * columns), columns, is_bf16(out), epilogue.from(bytes)});
   });
 }
 
@@ -126,34 +140,62 @@ at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weigh
 
 void add_weight_gradient(const at::Tensor& gradient, const at::Tensor& input, WeightGradient& gradients) {
   RECORD_FUNCTION("rfdetr::weight_gradient", std::vector<c10::IValue>({gradient, input}));
-  constexpr int64_t out_block = 48, most_columns = 256;  // outputs and inputs of a piece: whole panels of all kernels
   const Kernels& kernels = *kernels_for(gradient);
   const int64_t rows = gradient.size(0), outputs = gradient.size(1), inputs = input.size(1);
-  const int64_t left_width = kernels.left_width, right_width = kernels.right_width;
   const bool adds = gradients.weight.defined();
   if (!adds) gradients = {at::empty({outputs, inputs}, at::kFloat), at::zeros({outputs}, at::kFloat)};
   float *const to = gradients.weight.data_ptr<float>(), *const sums = gradients.bias.data_ptr<float>();
-  const int64_t held = std::min(rows_at_once, rows);
-  const at::Tensor left = packed_memory(kernels.packed_size(outputs, left_width, held));
-  const at::Tensor right = packed_memory(kernels.packed_size(inputs, right_width, held));
-  const int64_t left_panels = panels_of(outputs, left_width), right_panels = panels_of(inputs, right_width);
-  const int64_t across = panels_of(inputs, most_columns), pieces = panels_of(outputs, out_block) * across;
-  for (int64_t row = 0; row < rows; row += rows_at_once) {
-    const int64_t depth = std::min(rows_at_once, rows - row), cells = kernels.cells(depth);
-    const gemm::Source slopes = source_of(gradient, is_bf16(gradient)).from(row, 0);
-    const gemm::Source values = source_of(input, is_bf16(gradient)).from(row, 0);
-    parallel_for(0, left_panels, grain(8 * left_width * depth), [&](int64_t first, int64_t last) {
-      kernels.pack_left(slopes, outputs, depth, first, last, cells_of(left), sums);
+  const gemm::Source slopes = source_of(gradient, is_bf16(gradient)), values = source_of(input, is_bf16(gradient));
+
+  // Blocks of rows that are packed at once: few, so that they stay in the cache, yet enough that the threads seldom
+  // wait for each other. An element is summed within a block, and then over the blocks.
+  constexpr int64_t most_cells = 2 << 20;
+  const int64_t left_size = kernels.packed_size(outputs, kernels.left_width, rows_at_once);
+  const int64_t right_size = kernels.packed_size(inputs, kernels.right_width, rows_at_once);
+  const int64_t held = std::clamp<int64_t>(most_cells / (left_size + right_size), 1, panels_of(rows, rows_at_once));
+  const at::Tensor packed = packed_memory(held * (left_size + right_size));
+  gemm::Cell *const left = cells_of(packed), *const right = left + held * left_size;
+
+  constexpr int64_t strip = 16;  // panels that are packed side by side
+  const int64_t left_panels = panels_of(outputs, kernels.left_width), left_strips = panels_of(left_panels, strip);
+  const int64_t right_panels = panels_of(inputs, kernels.right_width), right_strips = panels_of(right_panels, strip);
+  const int64_t strips = left_strips + right_strips;
+
+  // Outputs and inputs of a piece: whole panels of all kernels.
+  constexpr int64_t out_block = 48, fewest_columns = 64;
+  const int64_t down = panels_of(outputs, out_block), enough = 8 * at::get_num_threads();
+  int64_t columns = 256;
+  while (columns > fewest_columns && down * panels_of(inputs, columns) < enough) columns /= 2;
+  const int64_t across = panels_of(inputs, columns);
+
+  for (int64_t begin = 0; begin < rows; begin += held * rows_at_once) {
+    const int64_t end = std::min(begin + held * rows_at_once, rows);
+    const int64_t blocks = panels_of(end - begin, rows_at_once);
+    const auto rows_of = [&](int64_t block) { return std::min(rows_at_once, end - begin - block * rows_at_once); };
+    std::vector<float> block_sums(blocks * outputs);
+    parallel_for(0, blocks * strips, 1, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i) {
+        const int64_t block = i / strips, row = begin + block * rows_at_once, depth = rows_of(block);
+        const bool is_left = i % strips < left_strips;
+        const int64_t panel = (i % strips - (is_left ? 0 : left_strips)) * strip;
+        if (is_left)
+          kernels.pack_left(slopes.from(row, 0), outputs, depth, panel, std::min(panel + strip, left_panels),
+                            left + block * left_size, block_sums.data() + block * outputs);
+        else
+          kernels.pack_right(values.from(row, 0), inputs, depth, panel, std::min(panel + strip, right_panels),
+                             right + block * right_size);
+      }
     });
-    parallel_for(0, right_panels, grain(8 * right_width * depth), [&](int64_t first, int64_t last) {
-      kernels.pack_right(values, inputs, depth, first, last, cells_of(right));
-    });
-    parallel_for(0, pieces, grain(out_block * most_columns * depth), [&](int64_t first, int64_t last) {
+    for (int64_t i = 0; i < blocks * outputs; ++i) sums[i % outputs] += block_sums[i];
+    parallel_for(0, down * across, grain(out_block * columns * (end - begin)), [&](int64_t first, int64_t last) {
       for (int64_t piece = first; piece < last; ++piece) {
-        const int64_t out = piece / across * out_block, in = piece % across * most_columns;
-        kernels.multiply_packed(cells_of(left) + out * cells, std::min(out_block, outputs - out),
-                                cells_of(right) + in * cells, std::min(most_columns, inputs - in), depth,
-                                {to + out * inputs + in, inputs, false, {.accumulate = adds || row > 0}});
+        const int64_t out = piece / across * out_block, in = piece % across * columns;
+        for (int64_t block = 0; block < blocks; ++block) {
+          const int64_t depth = rows_of(block), cells = kernels.cells(depth);
+          kernels.multiply_packed(left + block * left_size + out * cells, std::min(out_block, outputs - out),
+                                  right + block * right_size + in * cells, std::min(columns, inputs - in), depth,
+                                  {to + out * inputs + in, inputs, false, {.accumulate = adds || begin + block > 0}});
+        }
       }
     });
   }
@@ -166,12 +208,8 @@ bool activation_applies(const at::Tensor& input) {
 at::Tensor gelu(const at::Tensor& input_in) {
   const at::Tensor input = input_in.contiguous();
   at::Tensor result = at::empty_like(input);
-  const gemm::Kernels& kernels = *gemm::kernels(is_bf16(input));
-  const int64_t size = input.element_size();
-  const auto* from = static_cast<const char*>(input.const_data_ptr());
-  auto* to = static_cast<char*>(result.data_ptr());
-  parallel_for(0, input.numel(), 1 << 14, [&](int64_t first, int64_t last) {
-    kernels.gelu(is_bf16(input), from + first * size, last - first, to + first * size);
+  for_elements(input, [&](const gemm::Kernels& kernels, int64_t first, int64_t count) {
+    kernels.gelu(is_bf16(input), element(input, first), count, element(result, first));
   });
   return result;
 }
@@ -179,13 +217,9 @@ at::Tensor gelu(const at::Tensor& input_in) {
 at::Tensor gelu_backward(const at::Tensor& gradient_in, const at::Tensor& input_in) {
   const at::Tensor gradient = gradient_in.contiguous(), input = input_in.contiguous();
   at::Tensor result = at::empty_like(input);
-  const gemm::Kernels& kernels = *gemm::kernels(is_bf16(input));
-  const int64_t size = input.element_size();
-  const auto* of = static_cast<const char*>(gradient.const_data_ptr());
-  const auto* from = static_cast<const char*>(input.const_data_ptr());
-  auto* to = static_cast<char*>(result.data_ptr());
-  parallel_for(0, input.numel(), 1 << 14, [&](int64_t first, int64_t last) {
-    kernels.gelu_backward(is_bf16(input), of + first * size, from + first * size, last - first, to + first * size);
+  for_elements(input, [&](const gemm::Kernels& kernels, int64_t first, int64_t count) {
+    kernels.gelu_backward(is_bf16(input), element(gradient, first), element(input, first), count,
+                          element(result, first));
   });
   return result;
 }
