@@ -37,7 +37,7 @@ const whole = (text: string | undefined): number => (/^\d{1,15}$/.test(text ?? "
  * @param port on which it listens; 0 until it does
  */
 export function dashApp(state: DashState, keys: Keys, port: () => number): Hono {
-  const { folders, rows, open } = state;
+  const { folders, rows } = state;
   const app = new Hono();
   const named = new Map<string, NamedImages>();
   const namesOf = (run: RunFolder): NamedImages => {
@@ -60,7 +60,18 @@ export function dashApp(state: DashState, keys: Keys, port: () => number): Hono 
   });
   app.get("/api/runs", (c) => c.json(folders.list().map((run) => rows.row(run))));
   app.get("/api/events", (c) => liveEvents(c, state));
+  addRunData(app, state, namesOf);
+  addFiles(app, state, namesOf);
+  app.post("/api/runs/:id/control", bodyLimit({ maxSize: longestRequest }), async (c) => {
+    const run = folders.get(c.req.param("id"));
+    if (run === null) return c.notFound();
+    return c.json({ said: await controlRun(run, await c.req.json().catch(() => null)) });
+  });
+  return app;
+}
 
+/** The record of a run, in the parts that the page shows. */
+function addRunData(app: Hono, { folders, rows, open }: DashState, namesOf: (run: RunFolder) => NamedImages): void {
   /** A route below a run; its handler gives what is sent as JSON, null where there is nothing yet. */
   const ofRun = (
     path: string,
@@ -90,14 +101,6 @@ export function dashApp(state: DashState, keys: Keys, port: () => number): Hono 
     ),
   );
   ofRun("evaluation", async (run) => evaluationOf((await open.curves(run)).record, namesOf(run)));
-
-  addFiles(app, state, namesOf);
-  app.post("/api/runs/:id/control", bodyLimit({ maxSize: longestRequest }), async (c) => {
-    const run = folders.get(c.req.param("id"));
-    if (run === null) return c.notFound();
-    return c.json({ said: await controlRun(run, await c.req.json().catch(() => null)) });
-  });
-  return app;
 }
 
 /** Images of the data that a record of the run names, and pictures in its folder. */

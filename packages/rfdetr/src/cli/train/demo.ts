@@ -93,12 +93,26 @@ async function demo(flags: DemoFlags): Promise<number> {
   if (code !== exit.done) return code;
   const { summary, best } = await run.result;
   if (best === null) return exit.failed;
-  const { pictures, count, objects } = await draw(best, join(flags.data, "valid"), join(out, "predictions"));
+  const shown = await showDetector(console, best, { data: flags.data, out, began });
+  if (console.json) console.data({ ...summary, ...shown });
+  return exit.done;
+}
+
+/**
+ * Draws what the trained detector finds, writes its page for a browser, and says where all of it lies.
+ * @param place.began when the demo began, in milliseconds of `performance.now()`
+ */
+async function showDetector(
+  console: Console,
+  weights: string,
+  { data, out, began }: { data: string; out: string; began: number },
+): Promise<{ seconds: number; pictures: string; page: string | null }> {
+  const { pictures, count, objects } = await draw(weights, join(data, "valid"), join(out, "predictions"));
   const { imageFiles } = await import("../../predict/inputs/inputs.js");
   const { writeRunPage } = await import("../runs/run-page.js");
-  const examples = imageFiles([join(flags.data, "valid")]).slice(0, 4);
+  const examples = imageFiles([join(data, "valid")]).slice(0, 4);
   const page = join(out, "page");
-  const hasPage = await writeRunPage(console, best, examples, { out: page, title: "Emoji detector" });
+  const hasPage = await writeRunPage(console, weights, examples, { out: page, title: "Emoji detector" });
   const seconds = (performance.now() - began) / 1000;
   const report = join(out, "report.html");
   console.result();
@@ -113,8 +127,7 @@ async function demo(flags: DemoFlags): Promise<number> {
       : []),
     ["watch", `${console.bold(watchCommand(dirname(out)))} shows every run, also while it trains`],
   ]);
-  if (console.json) console.data({ ...summary, seconds, pictures, page: hasPage ? page : null });
-  return exit.done;
+  return { seconds, pictures, page: hasPage ? page : null };
 }
 
 /** The images of a step shared out among the processes, where they can be: so the run is the same as that of one. */

@@ -47,6 +47,15 @@ const synthOptions: OptionKinds<SynthOptions> = {
   onProgress: callback,
 };
 
+/** What a split is made of. */
+interface SplitOptions extends Required<Pick<SynthOptions, "size" | "classes" | "seed">> {
+  count: number;
+  sprites: readonly Sprite[];
+  signal: AbortSignal | undefined;
+  /** Called after each image. */
+  onImage: () => void;
+}
+
 interface Placed {
   box: [left: number, top: number, right: number, bottom: number];
   label: number;
@@ -70,7 +79,6 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
       `Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`,
     );
   const sprites = await rasteriseSprites(classes);
-  const names = sprites.slice(0, classes).map((s) => s.className);
   const counts: Record<Split, number> = {
     train: images,
     valid: Math.max(1, Math.round(images / 6)),
@@ -81,44 +89,9 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
   const temporary = scratchPath(folder);
   try {
     let done = 0;
-    for (const split of ["train", "valid", "test"] as const) {
-      await mkdir(join(temporary, split), { recursive: true });
-      const content: CocoContent = {
-        info: { description: `Synthetic emoji, seed ${seed}`, licences: "see LICENSES.txt" },
-        images: [],
-        annotations: [],
-        categories: names.map((name, i) => ({ id: i + 1, name, supercategory: "emoji" })),
-      };
-      const writing = new Set<Promise<unknown>>();
-      for (let i = 0; i < counts[split]; i++) {
-        signal?.throwIfAborted();
-        const rng = new Rng("synth", seed, split, i);
-        const pixels = background(size, rng);
-        const placed = placeSprites(pixels, size, sprites, classes, rng);
-        const name = `${split}-${String(i).padStart(5, "0")}.jpg`;
-        const task = sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
-          .jpeg({ quality: 90 })
-          .toBuffer()
-          .then((bytes) => writeFile(join(temporary, split, name), bytes))
-          .finally(() => writing.delete(task));
-        writing.add(task);
-        content.images.push({ id: i, file_name: name, width: size, height: size });
-        for (const { box, label } of placed)
-          content.annotations.push({
-            id: content.annotations.length + 1,
-            image_id: i,
-            category_id: label + 1,
-            bbox: [box[0], box[1], box[2] - box[0], box[3] - box[1]],
-            area: (box[2] - box[0]) * (box[3] - box[1]),
-            iscrowd: 0,
-          });
-        // Drawing runs on this thread, encoding on the threads of sharp; a few images ahead keep both busy.
-        if (writing.size >= 8) await Promise.race(writing);
-        onProgress?.(++done, total);
-      }
-      await Promise.all(writing);
-      await writeFile(join(temporary, split, "_annotations.coco.json"), JSON.stringify(content));
-    }
+    const onImage = (): void => onProgress?.(++done, total);
+    for (const split of ["train", "valid", "test"] as const)
+      await writeSplit(temporary, split, { count: counts[split], size, classes, seed, sprites, signal, onImage });
     await writeFile(join(temporary, "LICENSES.txt"), `The sprites in these images come from:\n\n${spriteLicences()}`);
     await rename(temporary, folder);
   } catch (error) {
@@ -126,6 +99,50 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     throw writeFailure(folder, error);
   }
   return counts;
+}
+
+/** Draws the images of one split and writes them with their annotations. */
+async function writeSplit(root: string, split: Split, options: SplitOptions): Promise<void> {
+  const { count, size, classes, seed, sprites } = options;
+  const folder = join(root, split);
+  await mkdir(folder, { recursive: true });
+  const content: CocoContent = {
+    info: { description: `Synthetic emoji, seed ${seed}`, licences: "see LICENSES.txt" },
+    images: [],
+    annotations: [],
+    categories: sprites
+      .slice(0, classes)
+      .map(({ className: name }, i) => ({ id: i + 1, name, supercategory: "emoji" })),
+  };
+  const writing = new Set<Promise<unknown>>();
+  for (let i = 0; i < count; i++) {
+    options.signal?.throwIfAborted();
+    const rng = new Rng("synth", seed, split, i);
+    const pixels = background(size, rng);
+    const placed = placeSprites(pixels, size, sprites, classes, rng);
+    const name = `${split}-${String(i).padStart(5, "0")}.jpg`;
+    const task = sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
+      .jpeg({ quality: 90 })
+      .toBuffer()
+      .then((bytes) => writeFile(join(folder, name), bytes))
+      .finally(() => writing.delete(task));
+    writing.add(task);
+    content.images.push({ id: i, file_name: name, width: size, height: size });
+    for (const { box, label } of placed)
+      content.annotations.push({
+        id: content.annotations.length + 1,
+        image_id: i,
+        category_id: label + 1,
+        bbox: [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+        area: (box[2] - box[0]) * (box[3] - box[1]),
+        iscrowd: 0,
+      });
+    // Drawing runs on this thread, encoding on the threads of sharp; a few images ahead keep both busy.
+    if (writing.size >= 8) await Promise.race(writing);
+    options.onImage();
+  }
+  await Promise.all(writing);
+  await writeFile(join(folder, "_annotations.coco.json"), JSON.stringify(content));
 }
 
 /**

@@ -3,6 +3,7 @@
 import { checkOptions, type OptionKinds, share } from "../../support/options.js";
 import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
+import type { OrderedTables } from "../coco/ordered-tables.js";
 import { countingSort, identityOrder } from "../coco/stable-order.js";
 
 /** Which detections count, and what counts as a match. */
@@ -60,45 +61,51 @@ export function confusionMatrix(evaluator: CocoEvaluator, options: ConfusionMatr
   let g = 0;
   let d = 0;
   for (let image = 0; image < images; image++) {
-    const gStart = g;
-    const dStart = d;
+    const [gStart, dStart] = [g, d];
     while (g < truthOrder.length && truths.image[truthOrder[g]] === image) g++;
     while (d < detectionOrder.length && detections.image[detectionOrder[d]] === image) d++;
-
-    const accepted = new Int32Array(g - gStart).fill(-1);
-    const overlap = new Float64Array(g - gStart);
-    for (let i = dStart; i < d; i++) {
-      const row = detectionOrder[i];
-      let best = iou;
-      let proposed = -1;
-      for (let j = gStart; j < g; j++) {
-        const value = boxIou(detections.box, row * 4, truths.box, truthOrder[j] * 4);
-        if (value > best) {
-          best = value;
-          proposed = j - gStart;
-        }
-      }
-      if (proposed < 0) continue;
-      const rival = accepted[proposed];
-      const better =
-        rival < 0 ||
-        best > overlap[proposed] ||
-        (best === overlap[proposed] && detections.score[row] > detections.score[rival]);
-      if (better) {
-        accepted[proposed] = row;
-        overlap[proposed] = best;
-      }
-    }
-
+    const truthRows = truthOrder.subarray(gStart, g);
+    const detectionRows = detectionOrder.subarray(dStart, d);
+    const accepted = acceptedDetections({ truths, detections }, truthRows, detectionRows, iou);
+    truthRows.forEach((truth, j) => {
+      const row = accepted[j];
+      counts[(row < 0 ? K : detections.label[row]) * size + truths.label[truth]]++;
+    });
     const used = new Set(accepted);
-    for (let j = gStart; j < g; j++) {
-      const row = accepted[j - gStart];
-      counts[(row < 0 ? K : detections.label[row]) * size + truths.label[truthOrder[j]]]++;
-    }
-    for (let i = dStart; i < d; i++) {
-      const row = detectionOrder[i];
-      if (!used.has(row)) counts[detections.label[row] * size + K]++;
-    }
+    for (const row of detectionRows) if (!used.has(row)) counts[detections.label[row] * size + K]++;
   }
   return { names: [...evaluator.classNames, "background"], counts, size, confidence, iou };
+}
+
+/** The row of the detection that each ground truth of an image accepts; -1 where it accepts none. */
+function acceptedDetections(
+  { truths, detections }: Pick<OrderedTables, "truths" | "detections">,
+  truthRows: Int32Array,
+  detectionRows: Int32Array,
+  iou: number,
+): Int32Array {
+  const accepted = new Int32Array(truthRows.length).fill(-1);
+  const overlap = new Float64Array(truthRows.length);
+  for (const row of detectionRows) {
+    let best = iou;
+    let proposed = -1;
+    for (let j = 0; j < truthRows.length; j++) {
+      const value = boxIou(detections.box, row * 4, truths.box, truthRows[j] * 4);
+      if (value > best) {
+        best = value;
+        proposed = j;
+      }
+    }
+    if (proposed < 0) continue;
+    const rival = accepted[proposed];
+    const better =
+      rival < 0 ||
+      best > overlap[proposed] ||
+      (best === overlap[proposed] && detections.score[row] > detections.score[rival]);
+    if (better) {
+      accepted[proposed] = row;
+      overlap[proposed] = best;
+    }
+  }
+  return accepted;
 }
