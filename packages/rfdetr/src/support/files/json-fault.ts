@@ -18,72 +18,86 @@ const nonFinite = /NaN|-?Infinity/y;
  * @param options.tolerant whether NaN, Infinity and -Infinity, which Python writes, pass as values
  */
 export function jsonFault(text: string, { tolerant = false } = {}): JsonFault | null {
-  let at = 0;
+  const tokens = new Tokens(text);
   const open: ("{" | "[")[] = [];
-  const take = (pattern: RegExp): boolean => {
-    pattern.lastIndex = at;
-    const found = pattern.test(text) && pattern.lastIndex > at;
-    if (found) at = pattern.lastIndex;
-    return found;
-  };
-  const isNext = (character: string): boolean => {
-    take(space);
-    return text[at] === character;
-  };
-  const fault = (expected: string): JsonFault => ({ at, expected });
-  const string = (): JsonFault | null => {
-    const end = stringEnd(text, at);
-    at = end.at;
-    return end.closed ? null : fault("the rest of a text in double quotes");
-  };
-  /** Takes what stands before a value in an object. */
-  const name = (expected: string): JsonFault | null => {
-    if (!isNext('"')) return fault(expected);
-    const wrong = string();
-    if (wrong !== null) return wrong;
-    if (!isNext(":")) return fault("a colon");
-    at++;
-    return null;
-  };
-
   for (;;) {
-    take(space);
-    const character = text[at];
-    let entered = false;
-    if (character === "{" || character === "[") {
-      at++;
-      const close = character === "{" ? "}" : "]";
-      if (isNext(close)) at++;
-      else {
-        open.push(character);
-        entered = true;
-        const wrong = character === "{" ? name('a name in double quotes or "}"') : null;
-        if (wrong !== null) return wrong;
-      }
-    } else if (character === '"') {
-      const wrong = string();
+    const opened = tokens.takeOne("{") ? "{" : tokens.takeOne("[") ? "[" : null;
+    if (opened !== null && !tokens.takeOne(closing[opened])) {
+      open.push(opened);
+      const wrong = opened === "{" ? tokens.takeName('a name in double quotes or "}"') : null;
       if (wrong !== null) return wrong;
-    } else if (!take(number) && !take(word) && !(tolerant && take(nonFinite))) return fault("a value");
-    if (entered) continue;
+      continue;
+    }
+    const wrong = opened === null ? tokens.takeScalar({ tolerant }) : null;
+    if (wrong !== null) return wrong;
 
-    for (;;) {
-      const inside = open.at(-1);
-      if (inside === undefined) {
-        take(space);
-        return at === text.length ? null : fault("the end of the file");
-      }
-      const close = inside === "{" ? "}" : "]";
-      if (isNext(close)) {
-        at++;
+    for (let inside = open.at(-1); ; inside = open.at(-1)) {
+      if (inside === undefined) return tokens.isEnd() ? null : tokens.fault("the end of the file");
+      if (tokens.takeOne(closing[inside])) {
         open.pop();
         continue;
       }
-      if (text[at] !== ",") return fault(`a comma or "${close}"`);
-      at++;
-      const wrong = inside === "{" ? name("a name in double quotes") : null;
+      if (!tokens.takeOne(",")) return tokens.fault(`a comma or "${closing[inside]}"`);
+      const wrong = inside === "{" ? tokens.takeName("a name in double quotes") : null;
       if (wrong !== null) return wrong;
       break;
     }
+  }
+}
+
+const closing = { "{": "}", "[": "]" } as const;
+
+/** The tokens of a text, taken from front to back. White space before one is skipped. */
+class Tokens {
+  #at = 0;
+
+  constructor(private readonly text: string) {}
+
+  fault(expected: string): JsonFault {
+    return { at: this.#at, expected };
+  }
+
+  isEnd(): boolean {
+    this.#take(space);
+    return this.#at === this.text.length;
+  }
+
+  /** Takes one character of punctuation, if it is next. */
+  takeOne(character: string): boolean {
+    const found = this.#isNext(character);
+    if (found) this.#at++;
+    return found;
+  }
+
+  /** Takes what stands before a value in an object. */
+  takeName(expected: string): JsonFault | null {
+    if (!this.#isNext('"')) return this.fault(expected);
+    return this.#takeString() ?? (this.takeOne(":") ? null : this.fault("a colon"));
+  }
+
+  /** Takes a value that is neither an object nor an array. */
+  takeScalar({ tolerant }: { tolerant: boolean }): JsonFault | null {
+    if (this.#isNext('"')) return this.#takeString();
+    const found = this.#take(number) || this.#take(word) || (tolerant && this.#take(nonFinite));
+    return found ? null : this.fault("a value");
+  }
+
+  #takeString(): JsonFault | null {
+    const end = stringEnd(this.text, this.#at);
+    this.#at = end.at;
+    return end.closed ? null : this.fault("the rest of a text in double quotes");
+  }
+
+  #isNext(character: string): boolean {
+    this.#take(space);
+    return this.text[this.#at] === character;
+  }
+
+  #take(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#at;
+    const found = pattern.test(this.text) && pattern.lastIndex > this.#at;
+    if (found) this.#at = pattern.lastIndex;
+    return found;
   }
 }
 
