@@ -80,7 +80,7 @@ export const autoTable: readonly AutoRow[] = [
     fits: (h) => h.kernels,
     hardware: "CPU with AVX2 and FMA",
     precision: "bf16-mixed",
-    reason: "bfloat16 takes less memory, and products of it take as long as those of float32 on this CPU",
+    reason: "bfloat16 takes less memory, and is about as fast as float32 on this CPU",
   },
   {
     fits: () => true,

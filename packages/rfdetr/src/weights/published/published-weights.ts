@@ -123,7 +123,8 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
   if (found !== undefined && !found.isDirectory()) return name;
   if (entry === undefined) {
     const variant = suggest(name, Object.keys(published));
-    const meant = orNearPath(name) || (variant === undefined ? "" : `: did you mean ${variant}?`);
+    const kinds = ": expected a file, the folder of a run, or a published name such as nano";
+    const meant = orNearPath(name) || (variant === undefined ? kinds : `: did you mean ${variant}?`);
     throw new CheckpointError(`The weights ${name} do not exist${meant}`);
   }
   return cached(name, entry, options);
