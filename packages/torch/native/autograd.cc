@@ -22,8 +22,9 @@ void run_pass_for_js(napi_env env, const variable_list& roots, Pass&& pass) {
   } catch (...) {
     Env& state = env_of(env);
     if (!state.pending_exception) throw;
-    napi_value exception;
-    napi_get_reference_value(env, state.pending_exception, &exception);
+    napi_value holder, exception;
+    napi_get_reference_value(env, state.pending_exception, &holder);
+    napi_get_named_property(env, holder, "thrown", &exception);
     napi_delete_reference(env, state.pending_exception);
     state.pending_exception = nullptr;
     napi_throw(env, exception);
@@ -130,9 +131,11 @@ struct JsNode : torch::autograd::Node {
     if (!function)
       throw std::runtime_error(
           "Expected a graph that still holds its functions but an earlier backward freed them: pass retainGraph to it");
+    // A backward inside of the function may free those of this graph.
+    const std::shared_ptr<JsFunction> held = function;
     variable_list input_gradients;
-    function->call(output_gradients,
-                   [&](napi_value result) { input_gradients = optional_list(function->env(), result, num_outputs()); });
+    held->call(output_gradients,
+               [&](napi_value result) { input_gradients = optional_list(held->env(), result, num_outputs()); });
     return input_gradients;
   }
   void release_variables() override { function.reset(); }

@@ -152,7 +152,13 @@ void JsFunction::call(at::ArrayRef<at::Tensor> gradients, const std::function<vo
   napi_value exception;
   napi_get_and_clear_last_exception(env_, &exception);
   Env& state = env_of(env_);
-  if (!state.pending_exception) napi_create_reference(env_, exception, 1, &state.pending_exception);
+  if (!state.pending_exception) {
+    // What was thrown may be no object, to which there is no reference.
+    napi_value holder;
+    check(env_, napi_create_object(env_, &holder));
+    check(env_, napi_set_named_property(env_, holder, "thrown", exception));
+    check(env_, napi_create_reference(env_, holder, 1, &state.pending_exception));
+  }
   throw std::runtime_error("a gradient function threw");
 }
 

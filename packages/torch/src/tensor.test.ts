@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   arange,
+  graphNode,
   keep,
   memory,
   nn,
@@ -176,6 +177,34 @@ describe("hooks", () => {
       throw new RangeError("from the hook");
     });
     expect(() => z.sum().backward()).toThrow(RangeError);
+  });
+
+  it("let through what is thrown and is no error", () => {
+    for (const thrown of ["text", 5, null, undefined]) {
+      const y = tensor([1], { requiresGrad: true }).mul(1);
+      y.registerHook(() => {
+        throw thrown;
+      });
+      let caught: unknown = "nothing";
+      try {
+        y.sum().backward();
+      } catch (error) {
+        caught = error;
+      }
+      expect(caught).toBe(thrown);
+    }
+  });
+
+  it("may run another backward through the node that calls them", () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const losses: Tensor[] = [];
+    const [y] = graphNode([x], [x.mul(2)], ([gradient]) => {
+      losses.pop()?.backward();
+      return [(gradient as Tensor).mul(2)];
+    });
+    losses.push((y as Tensor).sum(), (y as Tensor).sum());
+    losses.pop()?.backward();
+    expect(x.grad?.toList()).toEqual([4, 4]);
   });
 
   it("hooks outlive their tensor, and are silent once removed", () => {
