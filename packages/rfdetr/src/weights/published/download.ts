@@ -135,7 +135,11 @@ async function receive(
     transform(chunk: Uint8Array, _encoding, next) {
       watch.refresh();
       done += chunk.length;
-      progress?.(done, total);
+      try {
+        progress?.(done, total);
+      } catch (error) {
+        return next(error as Error);
+      }
       next(done > limit ? tooLong() : null, chunk);
     },
   });

@@ -62,6 +62,14 @@ describe("published weights", () => {
     expect(ranges).toEqual([undefined]);
   });
 
+  it("fail with what their progress throws", async () => {
+    const progress = (): void => {
+      throw new RangeError("mine");
+    };
+    await expect(get({ progress })).rejects.toThrow("mine");
+    expect(existsSync(path())).toBe(false);
+  });
+
   it("have the Python package's file names too", async () => {
     expect(await resolveWeights("rf-detr-bird.pth", { published, mirror, folder })).toBe(path());
   });
