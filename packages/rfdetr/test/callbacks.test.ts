@@ -128,6 +128,7 @@ describe("the callbacks of a run", () => {
       message: `The callbacks in ${faulty} failed where the run does not wait for them: late`,
     });
     expect(strayFailure(new Error("elsewhere"))).toMatchObject({ message: "elsewhere" });
+    expect(strayFailure("text")).toMatchObject({ code: "ERR_CUSTOM_CODE", message: expect.stringMatching(/: text$/) });
     moduleFile("faulty", recipe());
     const [{ message }] = of(await run("mended", null), "warning");
     expect(message).toContain(`The callbacks in ${faulty} have changed since the run began`);

@@ -112,6 +112,8 @@ it("end with a sentence that names the code of the program which ended a thread"
   writeFileSync(callbacks, 'export default { name: "leave", onStep: () => new Promise(() => {}) };');
   const waiting = detector.train({ ...more, callbacks, outputDir: join(folder, "waiting") });
   await expect(waiting.result).rejects.toThrow(`waits for something that never comes, with the callbacks ${callbacks}`);
+  writeFileSync(callbacks, 'export default { name: "leave", onStep() { process.exitCode = 7; } };');
+  await detector.train({ ...more, callbacks, outputDir: join(folder, "coded") }).result;
   const other = join(folder, "other.mjs");
   writeFileSync(other, 'export default { name: "other", onRunStart: () => new Promise(() => {}) };');
   const resumed = await RFDETR.resume(join(folder, "waiting"), { callbacks: other });

@@ -73,7 +73,8 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
     worker.on("exit", (code) => {
       unwatch();
       if (failed) return;
-      if (code === 0 && done) resolve();
+      // A run that is done stays so, whatever code its thread was told to end with.
+      if (done) resolve();
       else died(endOf(code, own));
     });
   });

@@ -51,7 +51,8 @@ describe("what a run waits for", () => {
   it("does not hold up who leaves, and fails as without", async () => {
     const waits = new Waits(1);
     const forever = async function* (): AsyncGenerator<TrainEvent> {
-      await waits.on("a disk", new Promise(() => {}));
+      // biome-ignore lint/suspicious/noThenProperty: a promise of another library
+      await waits.on("a disk", { then: () => {} });
       yield note("never");
     };
     for await (const event of waits.among(forever())) {

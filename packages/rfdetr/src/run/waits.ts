@@ -9,6 +9,9 @@ export const longWait = 30_000;
 export const waitsFor = (what: string, milliseconds = longWait): string =>
   `The run has waited for ${milliseconds / 1000} seconds for ${what}, and goes on waiting`;
 
+const isThenable = (value: unknown): boolean =>
+  typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+
 /** Watches what is awaited, and tells of each thing once. */
 export class Waits {
   readonly #told = new Set<string>();
@@ -27,7 +30,7 @@ export class Waits {
 
   /** Awaits a value. @param what names it, after "waits for" */
   async on<T>(what: string, value: T): Promise<Awaited<T>> {
-    if (!(value instanceof Promise) || this.#told.has(what)) return await value;
+    if (!isThenable(value) || this.#told.has(what)) return await value;
     const clock = setTimeout(() => {
       this.#told.add(what);
       this.#tell(waitsFor(what, this.#after));

@@ -79,8 +79,9 @@ export async function openCallbacks(path: string, waits = new Waits()): Promise<
  * module of callbacks, and otherwise the same.
  */
 export function strayFailure(error: unknown): unknown {
-  const stack = error instanceof Error ? (error.stack ?? "") : "";
-  const path = [...modules].find(([url]) => stack.includes(url))?.[1];
+  const stack = error instanceof Error ? (error.stack ?? "") : null;
+  // What is no error has no stack, and only code of a user throws such.
+  const path = [...modules].find(([url]) => stack === null || stack.includes(url))?.[1];
   if (path === undefined) return error;
   return new CustomCodeError(
     `The callbacks in ${path} failed where the run does not wait for them: ${reasonOf(error)}`,
