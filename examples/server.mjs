@@ -65,13 +65,23 @@ const options = { fetch: app.fetch, hostname: "127.0.0.1", port: Number(port) };
 const server = /** @type {import("node:http").Server} */ (
   serve(options, (address) => console.log(`http://127.0.0.1:${address.port}`))
 );
+/** @type {Set<net.Socket>} */
+const sockets = new Set();
+server.on("connection", (socket) => {
+  sockets.add(socket);
+  socket.once("close", () => sockets.delete(socket));
+});
 // What arrives is answered, for ten seconds at most. No connection is accepted any more, and an answer closes its own;
-// those that clients keep without a request close a second later, since a request may be on its way on them.
+// those that clients keep without a request close a second later, since a request may be on its way on them. Node
+// counts a connection that never sent anything as busy.
 for (const signal of ["SIGINT", "SIGTERM"])
   process.once(signal, () => {
     isClosing = true;
     // The close() of an HTTP server would close those at once.
     net.Server.prototype.close.call(server, () => detector.dispose().then(() => process.exit()));
-    setTimeout(() => server.closeIdleConnections(), 1000).unref();
+    setTimeout(() => {
+      server.closeIdleConnections();
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    }, 1000).unref();
     setTimeout(() => process.exit(1), 10_000).unref();
   });
