@@ -32,7 +32,11 @@ int64_t grain(int64_t multiplications_of_one) {
   return std::max<int64_t>(1, worth_a_thread / std::max<int64_t>(1, multiplications_of_one));
 }
 
-void* element(const at::Tensor& tensor, int64_t index) {
+/// The address of an element, to read or to write.
+const void* element(const at::Tensor& tensor, int64_t index) {
+  return static_cast<const char*>(tensor.const_data_ptr()) + index * tensor.element_size();
+}
+void* element(at::Tensor& tensor, int64_t index) {
   return static_cast<char*>(tensor.data_ptr()) + index * tensor.element_size();
 }
 
