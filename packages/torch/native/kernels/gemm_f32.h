@@ -162,7 +162,7 @@ ALWAYS_INLINE void write_whole_tile(Vector (&sums)[R][V], const Output& output, 
   if (epilogue.accumulate) each([&](Vector& sum, int64_t place, int64_t) { sum += load_at(output.data, place); });
   if (epilogue.pre_activation) write(epilogue.pre_activation);
   if (epilogue.activation == Activation::relu)
-    each([](Vector& sum, int64_t, int64_t) { sum = activate(Activation::relu, sum); });
+    each([](Vector& sum, int64_t, int64_t) { sum = activate(Activation::relu, as_kept<T>(sum)); });
   if (epilogue.derivative_of == Activation::relu)
     each([&](Vector& sum, int64_t place, int64_t) {
       sum = differentiate(Activation::relu, sum, load_at(epilogue.derivative_at, place));
