@@ -113,6 +113,10 @@ describe("a file that is not JSON", () => {
     ["[]", "but received a list: it may be a file of results"],
     [lists('{"id": 1}', ""), "it ends in the middle, at line 2, column 28: the file was cut off"],
     ['{"images": [{"id": 1}, {"id', "it ends in the middle, at line 1, column 28"],
+    ['{"images": [{"id": tru', "it ends in the middle, at line 1, column 23"],
+    ['{"images": [1.', "it ends in the middle, at line 1, column 15"],
+    ['{"images": [], "info": Na', "it ends in the middle, at line 1, column 26"],
+    ['{"images": [tru, 1]', 'line 1, column 13 (entry 0 of "images") has "tru" where a value should be'],
     [
       lists('{"id": 1} {"id": 2}'),
       'line 2, column 28 (entry 1 of "annotations") has "{" where a comma or "]" should be',

@@ -23,6 +23,8 @@ export class JsonBytes {
   private end = 0;
   /** Bytes of the file before the buffer. */
   private offset = 0;
+  /** Whether the whole file was read. */
+  private isWhole = false;
 
   constructor(
     readonly path: string,
@@ -113,7 +115,7 @@ export class JsonBytes {
   refuse(expected: string, within = ""): never {
     const text = this.text();
     const fault = this.length === 0 ? null : jsonFault(text, { tolerant: true });
-    if (fault !== null && fault.at < text.length) {
+    if (fault !== null && fault.at < text.length && !(fault.cut && this.isWhole)) {
       const before = this.offset + this.kept + Buffer.byteLength(text.slice(0, fault.at));
       throw this.fail(
         jsonFaultMessage(this.path, this.place(before), text.slice(fault.at, fault.at + 40), fault.expected, within),
@@ -127,6 +129,7 @@ export class JsonBytes {
   private read(): boolean {
     let piece = this.pieces.next();
     while (!piece.done && piece.value.length === 0) piece = this.pieces.next();
+    this.isWhole = piece.done === true;
     if (piece.done) return false;
     const { value } = piece;
     this.buffer.copyWithin(0, this.kept, this.end);

@@ -157,7 +157,7 @@ describe("checkpoints", () => {
     writeFileSync(join(folder, "state.json"), '{"layout": 99}');
     expect(() => loadCheckpoint(folder)).toThrow("Expected a checkpoint of layout 1 to 3");
     writeFileSync(join(folder, "state.json"), '{"lay');
-    expect(() => readProgress(folder)).toThrow("cannot be read");
+    expect(() => readProgress(folder)).toThrow(/state\.json but it ends in the middle.*: the file was cut off/);
     for (const text of ["null", "5", "[]"]) {
       writeFileSync(join(folder, "state.json"), text);
       expect(() => readProgress(folder)).toThrow("Expected a checkpoint of layout 1 to 3");

@@ -1,11 +1,12 @@
 // The checkpoint folder: everything a resumed run needs to continue as if it had never stopped.
 
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ScalerState } from "@rfdetr/amp";
 import { loadSafetensors, type optim, saveSafetensors, type Tensor } from "@rfdetr/torch";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import { previousSuffix, replaceFolder, syncFile, writeFailure } from "../../support/files/atomic.js";
+import { readJson } from "../../support/files/json.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { shown } from "../../support/shown.js";
 import type { EarlyStoppingState } from "../../train/schedule/early-stopping.js";
@@ -198,12 +199,7 @@ export function readProgress(folder: string): SavedProgress {
 
 function readState(folder: string): StateFile {
   const path = join(folder, "state.json");
-  let state: unknown;
-  try {
-    state = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new CheckpointError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
-  }
+  const state = readJson(path, (message, cause) => new CheckpointError(message, { cause }));
   const found = (state as Partial<StateFile> | null)?.layout;
   if (found !== 1 && found !== 2 && found !== layout)
     throw new CheckpointError(

@@ -6,12 +6,20 @@ export interface JsonFault {
   at: number;
   /** What should stand there. */
   expected: string;
+  /** Whether the text ends there, between tokens or inside of one: what is missing may make it JSON. */
+  cut: boolean;
 }
 
 const space = /[ \t\n\r]*/y;
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const word = /true|false|null/y;
 const nonFinite = /NaN|-?Infinity/y;
+const words = ["true", "false", "null"];
+const nonFiniteWords = ["NaN", "Infinity", "-Infinity"];
+/** A number up to where a digit must follow, at the end of a text. */
+const cutNumber = /-?(?:(?:0|[1-9]\d*)(?:\.|(?:\.\d+)?[eE][+-]?))?$/y;
+/** An escaped character in a text without its end, at the end of a text. */
+const cutEscape = /\\(?:u[0-9a-fA-F]{0,3})?$/y;
 
 /**
  * Finds the first fault of a JSON text; null if it has none.
@@ -53,8 +61,8 @@ class Tokens {
 
   constructor(private readonly text: string) {}
 
-  fault(expected: string): JsonFault {
-    return { at: this.#at, expected };
+  fault(expected: string, cut = this.#at === this.text.length): JsonFault {
+    return { at: this.#at, expected, cut };
   }
 
   isEnd(): boolean {
@@ -78,14 +86,23 @@ class Tokens {
   /** Takes a value that is neither an object nor an array. */
   takeScalar({ tolerant }: { tolerant: boolean }): JsonFault | null {
     if (this.#isNext('"')) return this.#takeString();
+    if (this.#isCutScalar(tolerant ? [...words, ...nonFiniteWords] : words)) return this.fault("a value", true);
     const found = this.#take(number) || this.#take(word) || (tolerant && this.#take(nonFinite));
     return found ? null : this.fault("a value");
+  }
+
+  /** Whether the text ends in a number or word that needs more. */
+  #isCutScalar(words: readonly string[]): boolean {
+    if (isAt(cutNumber, this.text, this.#at)) return true;
+    const rest = this.text.slice(this.#at, this.#at + 10);
+    return words.some((word) => word !== rest && word.startsWith(rest));
   }
 
   #takeString(): JsonFault | null {
     const end = stringEnd(this.text, this.#at);
     this.#at = end.at;
-    return end.closed ? null : this.fault("the rest of a text in double quotes");
+    const cut = end.at === this.text.length || isAt(cutEscape, this.text, end.at);
+    return end.closed ? null : this.fault("the rest of a text in double quotes", cut);
   }
 
   #isNext(character: string): boolean {
@@ -94,11 +111,15 @@ class Tokens {
   }
 
   #take(pattern: RegExp): boolean {
-    pattern.lastIndex = this.#at;
-    const found = pattern.test(this.text) && pattern.lastIndex > this.#at;
+    const found = isAt(pattern, this.text, this.#at) && pattern.lastIndex > this.#at;
     if (found) this.#at = pattern.lastIndex;
     return found;
   }
+}
+
+function isAt(pattern: RegExp, text: string, at: number): boolean {
+  pattern.lastIndex = at;
+  return pattern.test(text);
 }
 
 /** The index behind a text that begins at `at`, or that of the character which cannot be in it. */

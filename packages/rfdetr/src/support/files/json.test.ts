@@ -44,7 +44,30 @@ it("names the limit that a text has", () => {
   expect(() => readText(put("12345"), "YAML file", 4, fail)).toThrow("Expected a YAML file of at most 0 MB but");
 });
 
+it.each(['{"a": "abc', '{"a', '["a\\', '["\\u00', "[tru", "[-", '{"a": 1.', "[1e+", '[1, "b",', '{"a":'])(
+  "%j is a file that was cut off",
+  (text) => expect(() => read(text)).toThrow(`column ${text.length + 1}: the file was cut off`),
+);
+
+it("does not call a text cut off that nothing can make whole", () => {
+  expect(() => read("[tru]")).toThrow('column 2 has "tru" where a value should be');
+  expect(() => read("[tru\n")).toThrow('column 2 has "tru" where a value should be');
+  expect(() => read("[1., 2]")).toThrow('column 3 has "." where a comma or "]" should be');
+  expect(() => read('["\\x')).toThrow('column 3 has "\\\\" where the rest of a text in double quotes should be');
+  expect(() => read("[01")).toThrow('column 3 has "1" where a comma or "]" should be');
+});
+
 describe("the fault of a text", () => {
+  it("is a cut wherever JSON is cut off", () => {
+    fc.assert(
+      fc.property(fc.json(), fc.nat(), (json, at) => {
+        const fault = jsonFault(json.slice(0, 1 + (at % json.length)));
+        expect(fault?.cut ?? true).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it("is none where V8 parses it, and at most at its end where V8 does not", () => {
     const text = fc.oneof(
       fc.json(),

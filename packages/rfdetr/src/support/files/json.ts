@@ -18,7 +18,7 @@ export function readJson(path: string, fail: Fail): unknown {
     if (text.trim() === "") throw fail(`Expected JSON in ${path} but the file is empty`, error);
     const fault = jsonFault(text);
     if (fault === null) throw fail(`Expected JSON in ${path} but ${(error as Error).message}`, error);
-    const { at, expected } = fault;
-    throw fail(jsonFaultMessage(path, placeIn(text, at), text.slice(at, at + 40), expected), error);
+    const at = fault.cut ? text.length : fault.at;
+    throw fail(jsonFaultMessage(path, placeIn(text, at), text.slice(at, at + 40), fault.expected), error);
   }
 }
