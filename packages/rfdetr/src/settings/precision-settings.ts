@@ -17,7 +17,7 @@ export const precisionSettings = {
     fallback: "auto",
     about: "low-precision type of mixed precision; null is 32-true",
     means: { bfloat16: "bf16", "bf16-mixed": "bf16", float16: "fp16", half: "fp16", "16-mixed": "fp16" },
-    differs: "auto is bf16 also on CPUs that multiply bf16 natively, where the package trains in float32",
+    differs: "auto is bf16 also on CPUs with AVX2 or bf16 units, where the package trains in float32",
     without: { fp8: "there are no fp8 kernels; use bf16" },
   },
   precision: {
