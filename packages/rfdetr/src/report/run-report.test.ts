@@ -111,6 +111,14 @@ describe("the report of a run", () => {
     expect(text).toContain("*.norm in fp32");
   });
 
+  it("does not call epochs the best that found nothing", () => {
+    const folder = reportRun(join(root, "nothing found"), { summary: { AP: 0, AP50: 0, best_epoch: 2 } });
+    writeFileSync(join(folder, "metrics.csv"), "epoch,val/AP,val/AP50\n1,0,0\n2,0,0\n");
+    expect(htmlPage(runReport(readRun(folder))).text()).toContain(
+      "in 16-mixed has AP 0: no detection was right so far.",
+    );
+  });
+
   it("has the figures of each class with the threshold to use, and what errors cost", () => {
     expect(text).toContain("One threshold for all classes: 0.42.");
     expect(text).toContain("No objects to evaluate on: plane.");

@@ -71,6 +71,16 @@ describe("the comparison of runs", () => {
     expect(text).toContain("a/nano is best: AP 0.400, 0.050 above the next.");
   });
 
+  it("calls none the best while nothing was found", () => {
+    const nothing = ["c", "d"].map((name) => {
+      const folder = reportRun(join(root, name, "nano"));
+      writeFileSync(join(folder, "metrics.csv"), "epoch,val/AP\n3,0\n");
+      return folder;
+    });
+    const { out } = writeReport(nothing, join(root, "nothing.html"));
+    expect(htmlPage(readFileSync(out, "utf8")).text()).toContain("All runs have AP 0: no detection was right so far.");
+  });
+
   it("marks the better figures with a sign", () => {
     expect(page.texts("tr")).toEqual(
       expect.arrayContaining([

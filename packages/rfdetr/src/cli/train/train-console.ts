@@ -10,7 +10,7 @@ import type {
 } from "../../run/files/events.js";
 import type { TrainResult } from "../../run/train-run.js";
 import { endingFields } from "../../run/transcript/ending.js";
-import { bestMark, EpochTable } from "../../run/transcript/epoch-table.js";
+import { EpochTable } from "../../run/transcript/epoch-table.js";
 import {
   epochsWithSteps,
   headerFields,
@@ -126,12 +126,12 @@ export class TrainConsole {
   #epoch(event: EpochEvent): void {
     const { console } = this;
     for (const line of this.#skipped.rest()) console.prose(console.yellow(line));
-    const { titles, row } = this.#table.row(event, console.columns);
+    const { titles, row, mark } = this.#table.row(event, console.columns);
     if (titles !== null) {
       console.progress();
       console.progress(console.bold(titles));
     }
-    console.progress(`${row}${event.best ? console.green(bestMark) : ""}`);
+    console.progress(`${row}${console.green(mark)}`);
   }
 }
 

@@ -53,6 +53,7 @@ function sentence({ runs, names }: Compared): Html {
   );
   const rest = scores.filter((score, i) => i !== best && Number.isFinite(score));
   if (!Number.isFinite(scores[best]) || rest.length === 0) return html`The runs have no figures to compare by.`;
+  if (scores[best] === 0) return html`All runs have AP 0: no detection was right so far.`;
   const lead = scores[best] - Math.max(...rest);
   if (lead === 0) return html`The best runs are equal: AP ${fraction(scores[best])}.`;
   return html`${nameOf(names[best])} is best: <b>AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. Two seeds of the same settings are often 0.01 apart, and far more on few images.`;

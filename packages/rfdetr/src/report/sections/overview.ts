@@ -36,6 +36,7 @@ export function resultSentence(run: RunRecord): Html {
   const precision = run.numerics.header?.precision ?? config?.precision ?? null;
   const trained = html`${nameOf(model)}${config?.data !== undefined && ` trained on ${counted(config.data.train.images, "image")}`}${epochs > 0 ? ` for ${counted(epochs, "epoch")}` : numerics.lastStep > 0 && ` for ${counted(numerics.lastStep, "step")}`}${precision !== null && ` in ${precision}`}`;
   if (best === null) return html`${trained}${config?.data === undefined && " trained"}, without an evaluation so far.`;
+  if (best.AP === 0) return html`${trained} has <b>AP 0</b>: no detection was right so far.`;
   return html`${trained} reached <b>AP ${fraction(best.AP)}</b>${best.AP50 !== null && html` and <b>AP50 ${fraction(best.AP50)}</b>`}${best.epoch !== null && ` at epoch ${best.epoch}`}.`;
 }
 

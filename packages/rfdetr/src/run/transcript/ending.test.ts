@@ -52,6 +52,12 @@ describe("the last lines of a run", () => {
     expect(ending({}, "runs/nano", test)[1]).toBe("test       AP 0.500, AP50 – on the test split");
   });
 
+  it("call no weights the best while nothing was found", () => {
+    const lines = ending({ AP: 0, AP50: 0, best_epoch: 50 });
+    expect(lines[0]).toBe("result     AP 0 after 50 epochs: no detection was right so far");
+    expect(lines[3]).toBe("weights    runs/nano/weights/best.safetensors (of epoch 50)");
+  });
+
   it("say what is not there", () => {
     const [result, , , weights] = ending({ best_epoch: null, AP: null, skipped_steps: 0 });
     expect(result).toBe("result     no figures to choose the best weights by");

@@ -39,6 +39,7 @@ export function endingFields(done: Omit<DoneEvent, "type">, test: TestEvent | nu
 function resultInWords({ AP, AP50, best_epoch: best, epochs }: RunSummary): string {
   if (epochs === 0) return "none yet: no epoch has ended";
   if (best === null || AP === null) return "no figures to choose the best weights by";
+  if (AP === 0) return `AP 0 after ${counted(epochs, "epoch")}: no detection was right so far`;
   return `AP ${fraction(AP)}, AP50 ${fraction(AP50)} in epoch ${best} of ${grouped(epochs)}, the best`;
 }
 
@@ -54,7 +55,8 @@ function runInWords(summary: RunSummary): string[] {
   ];
 }
 
-function weightsFields(best: string | null, last: string | null, { best_epoch: epoch }: RunSummary): Field[] {
-  if (best !== null) return [["weights", `${shownPath(best)}${epoch === null ? "" : ` (best, of epoch ${epoch})`}`]];
+function weightsFields(best: string | null, last: string | null, { best_epoch: epoch, AP }: RunSummary): Field[] {
+  const of = epoch === null ? "" : ` (${AP === 0 ? "" : "best, "}of epoch ${epoch})`;
+  if (best !== null) return [["weights", `${shownPath(best)}${of}`]];
   return last === null ? [] : [["weights", `${shownPath(last)} (of the end)`]];
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { epochEvent as epoch } from "../../testing/runs/run-events.js";
-import { bestMark, EpochTable } from "./epoch-table.js";
+import { EpochTable } from "./epoch-table.js";
 
 const unscaled = { ...epoch, amp: { ...epoch.amp, precision: "bf16-mixed", lossScale: null } };
 
@@ -13,17 +13,18 @@ describe("the table of epochs", () => {
     [120, "epoch step loss class box giou val loss AP AP50 AP75 lr skipped img/s time"],
     [null, "epoch step loss class box giou val loss AP AP50 AP75 lr skipped img/s time"],
   ])("has the columns that fit into %s", (width, titles) => {
-    const { titles: head, row } = new EpochTable().row(unscaled, width);
+    const { titles: head, row, mark } = new EpochTable().row({ ...unscaled, best: true }, width);
     expect(head?.trim().split(/ +/).join(" ")).toBe(titles);
     expect(row).toMatch(/^ +1\/50 .* 1:05$/);
     expect(row).toHaveLength(head?.length ?? 0);
-    if (width !== null) expect(`${row}${bestMark}`.length).toBeLessThan(width);
+    if (width !== null) expect(`${row}${mark}`.length).toBeLessThan(width);
   });
 
   it("shows the loss scale where there is one", () => {
     expect(new EpochTable().row(epoch, null)).toEqual({
       titles:
         "  epoch    step     loss   class     box    giou val loss     AP   AP50   AP75      lr    scale  skipped   img/s     time",
+      mark: "  best",
       row: "   1/50      94   10.500   1.000   2.000   3.000   11.250  0.500  0.700      –  1.0e-4    65536        2    12.3     1:05",
     });
   });
@@ -47,6 +48,12 @@ describe("the table of epochs", () => {
         expect(row).toHaveLength(titles?.length ?? 0);
       }),
     );
+  });
+
+  it("marks the best epochs once something was found", () => {
+    const marks = [0, 0, 0.1, null].map((ap) => new EpochTable().row({ ...epoch, best: true, ap }, null).mark);
+    expect(marks).toEqual(["", "", "  best", "  best"]);
+    expect(new EpochTable().row({ ...epoch, best: false }, null).mark).toBe("");
   });
 
   it("counts the epochs that the run has steps for", () => {

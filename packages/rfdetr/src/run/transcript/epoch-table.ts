@@ -34,8 +34,8 @@ const dispensable = ["lr", "giou", "box", "class", "scale", "AP75", "img/s", "st
 /** Width of the column of epochs, `1/50`. */
 const epochWidth = (epochs: number): number => Math.max(7, 2 * String(epochs).length + 1);
 
-/** Stands at the end of the row of an epoch that is the best so far. */
-export const bestMark = "  best";
+/** Stands at the end of the row of an epoch that is the best so far, once something was found. */
+const bestMark = "  best";
 /** Rows after which the titles are said again, since those above may have left the screen. */
 const titlesEvery = 30;
 
@@ -43,6 +43,8 @@ const titlesEvery = 30;
 export interface EpochRow {
   titles: string | null;
   row: string;
+  /** Says at the end of the row that the epoch is the best so far; empty for any other. */
+  mark: string;
 }
 
 /** The rows of a run, one after the other. */
@@ -68,7 +70,11 @@ export class EpochTable {
     const isDue = titles !== this.#titles || this.#rows % titlesEvery === 0;
     this.#rows = isDue ? 1 : this.#rows + 1;
     this.#titles = titles;
-    return { titles: isDue ? titles : null, row: line(`${event.epoch}/${epochs}`, ({ cell }) => cell(event)) };
+    return {
+      titles: isDue ? titles : null,
+      row: line(`${event.epoch}/${epochs}`, ({ cell }) => cell(event)),
+      mark: event.best && event.ap !== 0 ? bestMark : "",
+    };
   }
 }
 

@@ -2,7 +2,7 @@
 import { fieldLines } from "../../support/format.js";
 import type { StartEvent, TestEvent, TrainEvent } from "../files/events.js";
 import { endingFields } from "./ending.js";
-import { bestMark, EpochTable } from "./epoch-table.js";
+import { EpochTable } from "./epoch-table.js";
 import { epochsWithSteps, headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
 import { SkippedSteps } from "./skipped-step.js";
 
@@ -26,8 +26,8 @@ export class Transcript {
       case "step":
         return this.#skipped.step(event);
       case "epoch": {
-        const { titles, row } = this.#table.row(event, null);
-        return [...this.#skipped.rest(), ...present([titles, `${row}${event.best ? bestMark : ""}`])];
+        const { titles, row, mark } = this.#table.row(event, null);
+        return [...this.#skipped.rest(), ...present([titles, `${row}${mark}`])];
       }
       case "test":
         this.#test = event;
