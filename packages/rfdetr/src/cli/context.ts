@@ -25,6 +25,9 @@ export const exit = {
   terminated: 143,
 } as const;
 
+/** What `--model` takes, for the help of the commands that have it. */
+export const modelHelp = "nano, small, medium, base, large, …; tiny trains on a CPU in minutes, to try things out";
+
 /** Flags that every command has. */
 export interface OutputFlags {
   json?: boolean;

@@ -56,6 +56,12 @@ it("says the default of every setting that has a flag of its own", () => {
   }
 });
 
+it("names the model for trying things out wherever there is a model to choose", () => {
+  const flags = all.flatMap(([, { options }]) => options.filter(({ long }) => long === "--model"));
+  expect(flags.length).toBeGreaterThan(3);
+  for (const { description } of flags) expect(description).toContain("tiny");
+});
+
 describe("withHelpWords", () => {
   it.each([
     ["", "--help"],

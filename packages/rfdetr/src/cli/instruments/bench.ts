@@ -1,6 +1,6 @@
 // `rfdetr bench`: a kind of measurement each.
 import type { Command } from "commander";
-import { exit, numeric, type OutputFlags, oneOf, withOutputFlags } from "../context.js";
+import { exit, modelHelp, numeric, type OutputFlags, oneOf, withOutputFlags } from "../context.js";
 import { evaluate, type Given, infer, load, ops, train } from "./bench-kinds.js";
 
 const kinds = ["train", "infer", "ops", "eval", "load"] as const;
@@ -27,7 +27,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
       .option("--steps <n>", "number of measured runs", numeric, 10);
   const withModel = (command: Command): Command =>
     command
-      .option("--model <variant>", "variant", "nano")
+      .option("--model <variant>", modelHelp, "nano")
       .option("--precision <p...>", "one or several of auto, 32-true, tf32, bf16-mixed, 16-mixed", ["auto"]);
 
   const comparable = (command: Command): Command =>

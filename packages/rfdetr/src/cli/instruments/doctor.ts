@@ -8,6 +8,7 @@ import {
   collect,
   consoleOf,
   exit,
+  modelHelp,
   numeric,
   type OutputFlags,
   positiveInteger,
@@ -36,7 +37,7 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
       .description(
         "Show engine, hardware and the precision that fits them; with a model, weights or data, measure every precision on a training step and in evaluation",
       )
-      .option("--model <variant>", "variant to measure")
+      .option("--model <variant>", `variant to measure: ${modelHelp}`)
       .option("--weights <file>", "trained weights to measure")
       .option("--data <dir>", "dataset for the training batch and the evaluated images")
       .option("--batch <n>", "images in the measured step", numeric)

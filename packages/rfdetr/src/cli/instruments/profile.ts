@@ -8,6 +8,7 @@ import type { Console } from "../console/console.js";
 import {
   consoleOf,
   exit,
+  modelHelp,
   numeric,
   type OutputFlags,
   oneOf,
@@ -41,7 +42,7 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
       .description(
         "Show where the time of a training step goes, by phase, operator and module, and write a trace for a viewer",
       )
-      .option("--model <variant>", "variant (default: nano)")
+      .option("--model <variant>", `${modelHelp} (default: nano)`)
       .option("--weights <file>", "trained weights (default: random weights of the variant)")
       .option("--data <dir>", "dataset for the batch (default: noise with eight boxes per image)")
       .option("--batch <n>", "images per step", numeric, 2)

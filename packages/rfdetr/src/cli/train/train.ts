@@ -1,7 +1,16 @@
 // `rfdetr train`
 
 import type { Command } from "commander";
-import { collect, consoleOf, exit, numeric, type OutputFlags, wholeNumber, withOutputFlags } from "../context.js";
+import {
+  collect,
+  consoleOf,
+  exit,
+  modelHelp,
+  numeric,
+  type OutputFlags,
+  wholeNumber,
+  withOutputFlags,
+} from "../context.js";
 import type { WhatFlags } from "./what-to-train.js";
 
 type TrainFlags = OutputFlags & WhatFlags & { maxRestarts: number | string; dryRun?: boolean };
@@ -13,7 +22,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .command("train")
       .description("Train a detector on a folder of images with COCO or YOLO annotations")
       .option("--data <dir>", "dataset with train/ and valid/")
-      .option("--model <variant>", "nano, small, medium, base, large, … (default: that of the weights, or nano)")
+      .option("--model <variant>", `${modelHelp} (default: that of the weights, or nano)`)
       .option(
         "--weights <file>",
         "weights to start from: coco, none (random weights), a file, a run folder, or the name of published ones such as nano (default: coco, where they are published for the model)",
