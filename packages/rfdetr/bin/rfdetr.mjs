@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 // In a checkout nothing has its name yet before `npm install`, which set-up runs itself.
-const { isReady, preflight, setupOrExit } = await import("@rfdetr/torch/setup").catch((error) => {
+const { isBuilt, isReady, preflight, setupOrExit } = await import("@rfdetr/torch/setup").catch((error) => {
   if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
   return import("../../torch/setup/main.mjs");
 });
@@ -30,10 +30,9 @@ const wantsHelp =
 /** In an installed package, the variable may name an engine from elsewhere. */
 const hasEngine = () => (!isCheckout && Boolean(process.env.RFDETR_ADDON)) || isReady();
 
-/** An exported file runs without libtorch. So does what deals with files alone; a checkout builds it first. */
+/** An exported file runs without libtorch. So does what deals with files alone. */
 const isWithoutEngine =
-  command === "demo-page" ||
-  (!isCheckout && ["control", "dash", "data", "report", "settings"].includes(command ?? "")) ||
+  ["control", "dash", "data", "demo-page", "report", "settings"].includes(command ?? "") ||
   (["predict", "val"].includes(command ?? "") && args.some((arg) => arg.toLowerCase().endsWith(".onnx")));
 
 async function setUp() {
@@ -98,6 +97,6 @@ if (wantsHelp)
 else if (command === "setup") await setUp();
 else if (command === "doctor" && !hasEngine()) await explainWhatIsMissing();
 else {
-  if (!(isWithoutEngine && existsSync(main)) && !hasEngine()) await setupOrExit({ json });
+  if (!(isWithoutEngine && isBuilt()) && !hasEngine()) await setupOrExit({ json });
   await handOver();
 }

@@ -24,6 +24,8 @@ export interface Check {
 export const root: string;
 /** Whether nothing is left to do. */
 export function isReady(options?: Options): boolean;
+/** Whether all is there but the addon: npm packages and, in a checkout, a build of the sources as they are now. */
+export function isBuilt(): boolean;
 /** What is there, what is missing and what is older than its sources. */
 export function preflight(): Promise<Check[]>;
 /** The libtorch that the addon was put there for, and whether the user chose it; null if there is none. */

@@ -74,6 +74,12 @@ export function isReady(options = {}) {
   return Object.values(done(options)).every(Boolean);
 }
 
+/** Whether all is there but the addon: npm packages and, in a checkout, a build of the sources as they are now. */
+export function isBuilt() {
+  const { npm, build } = done({});
+  return npm && build;
+}
+
 /** The libtorch that the addon was put there for, and whether the user chose it; null if there is none. */
 export function libtorchInUse() {
   const { root } = builtFor(build);
