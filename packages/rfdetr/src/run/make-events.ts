@@ -32,6 +32,7 @@ export function startEvent({
     model: settings.model,
     weights: settings.weights,
     resolution: modelConfig.resolution,
+    scales: session.scales,
     parameters: session.parameters,
     classes: [...data.classNames],
     trainImages: data.trainImages,

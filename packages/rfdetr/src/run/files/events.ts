@@ -22,6 +22,8 @@ export interface StartEvent {
   /** Path of the weights that the run began with; null for random ones. */
   weights: string | null;
   resolution: number;
+  /** Side lengths in pixels that the steps take turns with (`multi_scale`); null where all have the resolution. */
+  scales: number[] | null;
   parameters: number;
   classes: string[];
   trainImages: number;

@@ -50,6 +50,12 @@ describe("the header of a run", () => {
     expect(field("data", one)).toMatch(/\n1 class: owl$/);
   });
 
+  it("says why the size of the images changes from step to step", () => {
+    expect(field("schedule", { scales: [352, 288, 512] })).toMatch(
+      /; seed 3\neach step resizes its images to a side of 288 to 512 px \(multi_scale\)$/,
+    );
+  });
+
   it("says when max_steps ends the run before its epochs do", () => {
     expect(field("schedule", { totalSteps: 97 })).toMatch(/^2 epochs of 94 steps.*, ends after 97 steps; seed 3$/);
   });

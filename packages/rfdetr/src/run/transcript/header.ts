@@ -21,7 +21,7 @@ export function headerFields(event: StartEvent): Field[] {
     ["model", `${model} at ${resolution} px, ${grouped(parameters)} parameters`],
     ["data", dataInWords(event), classesInWords(event.classes)],
     ["weights", weightsInWords(event)],
-    ["schedule", scheduleInWords(event)],
+    ["schedule", scheduleInWords(event), ...sizesInWords(event)],
     ["device", deviceInWords(event)],
     ["precision", `${precision}: ${reason}`, ...(precisionNote === null ? [] : [precisionNote])],
     ["run", shownPath(event.dir)],
@@ -73,6 +73,14 @@ function scheduleInWords(event: StartEvent): string {
   const parts = accumulate > 1 ? ` (${accumulate} micro-batches of ${batch / accumulate})` : "";
   const step = `${counted(batch, "image")} a step${parts}${limit}`;
   return `${counted(epochsWithSteps(event), "epoch")} of ${counted(stepsPerEpoch, "step")}, ${step}; seed ${seed}`;
+}
+
+/** What the size beside each step means. */
+function sizesInWords({ scales }: StartEvent): string[] {
+  if (scales === null) return [];
+  return [
+    `each step resizes its images to a side of ${Math.min(...scales)} to ${Math.max(...scales)} px (multi_scale)`,
+  ];
 }
 
 /** That a small set is repeated within an epoch; null for any other. */

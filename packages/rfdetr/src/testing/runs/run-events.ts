@@ -10,6 +10,7 @@ export const startEvent: StartEvent = {
   model: "nano",
   weights: "runs/first/weights/best.safetensors",
   resolution: 384,
+  scales: null,
   parameters: 30_467_298,
   classes: ["crow", "owl"],
   trainImages: 1500,
