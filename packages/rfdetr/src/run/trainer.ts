@@ -17,8 +17,8 @@ import type { ThreadRequest, TrainRequest } from "./train-request.js";
 import { TrainingLoop } from "./training-loop.js";
 
 /**
- * Trains in this thread. Ends with a `done` event. Of several processes, rank 0 alone has events; the others train
- * along until it lets them go.
+ * Trains in this thread. Ends with a `done` event. Of several processes, rank 0 has the events; the others train
+ * along until it lets them go, and warn of what they wait for.
  * @param failing see {@link joinRun}
  * @throws whatever the run failed with; the last checkpoint and the best weights stay as they are
  */

@@ -6,8 +6,8 @@ import type { TrainEvent } from "./files/events.js";
 export const longWait = 30_000;
 
 /** The sentence that names what a run waits for. */
-export const waitsFor = (what: string, milliseconds = longWait): string =>
-  `The run has waited for ${milliseconds / 1000} seconds for ${what}, and goes on waiting`;
+export const waitsFor = (what: string, milliseconds = longWait, who = "The run"): string =>
+  `${who} has waited for ${milliseconds / 1000} seconds for ${what}, and goes on waiting`;
 
 const isThenable = (value: unknown): boolean =>
   typeof (value as { then?: unknown } | null | undefined)?.then === "function";
@@ -16,11 +16,16 @@ const isThenable = (value: unknown): boolean =>
 export class Waits {
   readonly #told = new Set<string>();
   readonly #after: number;
+  readonly #who: string | undefined;
   #tell = (_message: string): void => {};
 
-  /** @param after milliseconds after which it is told */
-  constructor(after = longWait) {
+  /**
+   * @param after milliseconds after which it is told
+   * @param who waits, as a sentence begins with it
+   */
+  constructor(after = longWait, who?: string) {
     this.#after = after;
+    this.#who = who;
   }
 
   /** Calls `tell` with each sentence from now on. */
@@ -33,7 +38,7 @@ export class Waits {
     if (!isThenable(value) || this.#told.has(what)) return await value;
     const clock = setTimeout(() => {
       this.#told.add(what);
-      this.#tell(waitsFor(what, this.#after));
+      this.#tell(waitsFor(what, this.#after, this.#who));
     }, this.#after);
     // A thread in which nothing can settle the promise ends at once, and its end is told.
     clock.unref();

@@ -1,4 +1,4 @@
-// What a process of a group prints that is not rank 0: nothing but why it failed.
+// What a process of a group prints that is not rank 0: nothing but what it warns of and why it failed.
 import { hostname } from "node:os";
 import { Writable } from "node:stream";
 import { readRankPlace } from "../../run/launch/rank-place.js";
@@ -15,10 +15,13 @@ export function rankHere(): number {
   }
 }
 
-/** A console that shows nothing. */
+/** A console that shows warnings only. */
 export function silentConsole(): Console {
   const nowhere = new Writable({ write: (_chunk, _encoding, written) => written() });
-  return new Console({ plain: true }, { out: nowhere, err: nowhere });
+  const silent = new Console({ plain: true }, { out: nowhere, err: nowhere });
+  const heard = new Console({ plain: true });
+  silent.warning = (text) => heard.warning(text);
+  return silent;
 }
 
 /** A console for the errors of a rank, which says whose they are. */

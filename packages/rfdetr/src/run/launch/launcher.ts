@@ -23,7 +23,7 @@ export interface LaunchOptions {
 }
 
 /**
- * Trains in several processes. Rank 0's events are those of the run.
+ * Trains in several processes. The events of the run are rank 0's, and warnings of the others.
  * @returns when all have ended; rejects with one cause where they failed
  */
 export async function trainInProcesses(options: LaunchOptions): Promise<void> {

@@ -11,5 +11,5 @@ export type RankRequest = Omit<TrainRequest, "stop"> & { place: RankPlace };
 /** To a process: begin, or save and end. */
 export type ToRank = { begin: RankRequest } | { stop: StopSignal | null };
 
-/** From a process: an event of rank 0, a signal that it received, what it failed with, or that it is done. */
+/** From a process: an event of rank 0, a warning of any, a signal that it got, its failure, or that it is done. */
 export type FromRank = { event: TrainEvent } | { signal: StopSignal } | { failure: SentError } | { done: true };

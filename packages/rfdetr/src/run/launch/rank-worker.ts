@@ -32,7 +32,7 @@ for (const event of ["uncaughtException", "unhandledRejection"])
 function begin(request: RankRequest): void {
   const isFirst = request.place.rank === 0;
   trainInThread({ ...request, stop: stop.shared }, (event) => {
-    if (isFirst) tell({ event });
+    if (isFirst || event.type === "warning") tell({ event });
   }).then(
     () => end({ done: true }, 0),
     (error: unknown) => end({ failure: packError(error) }, 1),

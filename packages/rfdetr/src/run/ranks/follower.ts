@@ -7,13 +7,15 @@ import { resolveDevice } from "../../support/machine/device.js";
 import { replayStep } from "../../train/measure/replay.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import { boxesOfEach, type WholeStep } from "../../train/step/whole-step.js";
-import type { DoneEvent } from "../files/events.js";
+import { nextImages } from "../custom-code.js";
+import type { DoneEvent, TrainEvent } from "../files/events.js";
 import { buildTraining, newModel, readyModel, useOverrides } from "../session/build-training.js";
 import { withAverage } from "../session/session-state.js";
 import type { Training } from "../session/training.js";
 import { type DataSizes, dataContents, type OpenTrainData, type TrainData } from "../session/training-data.js";
 import { type StepPlan, takeStep, wholeStepOf } from "../steps/take-step.js";
 import type { TrainRequest } from "../train-request.js";
+import { longWait, Waits } from "../waits.js";
 import type { Order, RankStatus } from "./orders.js";
 import { RankPeers } from "./rank-peers.js";
 import type { Ranks } from "./ranks.js";
@@ -23,21 +25,26 @@ import { broadcastState, sumOfBits, takeFigures } from "./state-transfer.js";
 type OrderOf<Kind extends Order["do"]> = Extract<Order, { do: Kind }>;
 
 /**
- * Trains as one of the ranks after the first, until rank 0 lets it go. It writes no files, and its only event is the
- * last one of rank 0.
+ * Trains as one of the ranks after the first, until rank 0 lets it go. It writes no files, and its events are warnings
+ * of what it waits for, and the last one of rank 0.
+ * @param waits watches what this rank waits for
  * @throws what failed here, or DistributedError where another process failed
  */
-export async function* follow(
+export function follow(
   ranks: Ranks,
   request: TrainRequest,
   openData: OpenTrainData,
-): AsyncGenerator<DoneEvent, void> {
-  const follower = new Follower(ranks, request, openData);
+  waits = new Waits(longWait, `Rank ${ranks.rank} on ${hostname()}`),
+): AsyncGenerator<TrainEvent, void> {
+  return waits.among(events(new Follower(ranks, request, openData, waits)));
+}
+
+async function* events(follower: Follower): AsyncGenerator<DoneEvent, void> {
   try {
     const done = await follower.run();
     if (done !== null) yield done;
   } catch (error) {
-    throw ranks.explain(error);
+    throw follower.ranks.explain(error);
   } finally {
     await follower.close();
   }
@@ -65,6 +72,7 @@ class Follower {
     readonly ranks: Ranks,
     readonly request: TrainRequest,
     readonly openData: OpenTrainData,
+    readonly waits: Waits,
   ) {}
 
   /** @returns the last event of rank 0 */
@@ -111,7 +119,7 @@ class Follower {
   async #load(): Promise<void> {
     if (this.#steps === null || this.#next !== null) return;
     const began = performance.now();
-    const { done, value } = await this.#steps.next();
+    const { done, value } = await this.waits.on(nextImages(this.#ready.settings), this.#steps.next());
     this.#loadSeconds = (performance.now() - began) / 1000;
     if (done) this.#steps = null;
     else this.#next = value;
