@@ -17,11 +17,13 @@ const machine = (changes: Partial<Hardware>): Hardware => ({
 });
 
 describe("auto", () => {
+  const withAmx: Partial<Hardware> = { bf16: true, features: ["avx512_bf16", "amx_bf16"] };
+
   it.each([
     ["CUDA GPU with bfloat16 units", { device: "cuda", bf16: true, fp16: true }, "bf16-mixed"],
     ["older CUDA GPU", { device: "cuda", fp16: true }, "16-mixed"],
     ["Apple GPU (MPS)", { device: "mps", fp16: true }, "16-mixed"],
-    ["CPU with amx_bf16", { bf16: true, features: ["avx512_bf16", "amx_bf16"] }, "bf16-mixed"],
+    ["CPU with amx_bf16", withAmx, "bf16-mixed"],
     ["CPU with avx512_bf16, or an ARM CPU with bf16 and i8mm", { bf16: true }, "bf16-mixed"],
     ["CPU with AVX2 and FMA", { kernels: true }, "bf16-mixed"],
     ["any other CPU", {}, "32-true"],
