@@ -9,6 +9,7 @@ import {
   operator,
   ops,
   randn,
+  resetPeakMemory,
   scope,
   type Tensor,
   tensor,
@@ -149,7 +150,8 @@ describe("rfdetr::mlp", () => {
     (activation) => {
       scope(() => {
         const parameters = [randn([96, 32]), randn([64, 96]), randn([16, 64]), randn([96]), randn([64]), randn([16])];
-        const [input, gradient] = [randn([100, 32]), randn([100, 16])];
+        // More rows than are computed at once.
+        const [input, gradient] = [randn([10_000, 32]), randn([10_000, 16])];
         const again: typeof ops.mlp = (x, weights, biases, name) =>
           ops.mlp(x, weights, biases, name, { recompute: true });
         const [kept, recomputed] = [ops.mlp, again].map((mlp) => run(mlp, input, parameters, gradient, activation));
@@ -158,9 +160,12 @@ describe("rfdetr::mlp", () => {
         });
         if (!takesMasters(32, "float32")) return;
         input.requiresGrad = true;
+        resetPeakMemory();
         const before = memory().liveBytes;
         const out = again(input, parameters.slice(0, 3), parameters.slice(3), activation);
         expect(memory().liveBytes - before).toBe(out.nbytes);
+        const hidden = 10_000 * (96 + 64) * 4;
+        expect(memory().peakBytes - before).toBeLessThan(out.nbytes + hidden);
       });
     },
   );

@@ -1,4 +1,4 @@
-import { gradients, memory, noGrad, ops, scope, type Tensor, tensor, zeros } from "@rfdetr/torch";
+import { gradients, memory, noGrad, ops, resetPeakMemory, scope, type Tensor, tensor, zeros } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
@@ -113,7 +113,12 @@ describe("HungarianMatcher", () => {
         boxes: Float32Array.from(uniforms(`truth ${imageId}`, count * 4), (u) => (u + 1.2) / 3),
       };
     });
+    resetPeakMemory();
+    const before = memory().liveBytes;
     const matched = new HungarianMatcher().match(layers, targets, 2);
+    // A piece has at most a million costs.
+    const costs = 4 * layers.length * 3 * queries * 130;
+    expect(memory().peakBytes - before).toBeLessThan(2 * costs + 16 * 4 * 1_000_000);
     layers.forEach(({ predLogits, predBoxes }, layer) => {
       const alone = targets.flatMap((target, image) => {
         const own = { predLogits: predLogits.narrow(0, image, 1), predBoxes: predBoxes.narrow(0, image, 1) };

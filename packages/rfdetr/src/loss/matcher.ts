@@ -30,7 +30,7 @@ export interface Matching {
 
 /**
  * Largest number of cost elements to compute at once. More are computed layer by layer, then image by image. The
- * computation needs some forty temporaries of this size. Four times as many elements were no faster, and with a
+ * computation needs a dozen temporaries of this size. Four times as many elements were no faster, and with a
  * hundred boxes for each image they set the peak memory of a training step.
  */
 const maxElements = 1_000_000;
@@ -120,7 +120,6 @@ export class HungarianMatcher {
    */
   #costs(layers: readonly Prediction[], firstImage: number, targets: readonly Target[], most: number): Tensor {
     const batch = targets.length;
-    const logits = ops.stack(layers.map((l) => l.predLogits.narrow(0, firstImage, batch)));
     const boxes = ops.stack(layers.map((l) => l.predBoxes.narrow(0, firstImage, batch)));
     const { dtype, device } = boxes;
     const labels = new BigInt64Array(batch * most);
@@ -131,28 +130,24 @@ export class HungarianMatcher {
       });
       places.set(target.boxes, b * most * 4);
     });
-    const index = tensor(labels, { shape: [1, batch, 1, most], device }).expand([
-      layers.length,
-      -1,
-      logits.shape[2],
-      -1,
-    ]);
+    const index = tensor(labels, { shape: [batch, 1, most], device }).expand([-1, boxes.shape[2], -1]);
     const truth = tensor(places, { shape: [1, batch, 1, most, 4] }).to({ dtype, device });
 
-    const z = logits.gather(3, index);
-    const p = z.sigmoid();
-    const positive = p.neg().add(1).pow(2).mul(ops.softplus(z.neg())).mul(alpha);
-    const negative = p
-      .pow(2)
-      .mul(ops.softplus(z))
-      .mul(1 - alpha);
+    // The temporaries of each term go before those of the next are made.
+    const classes = scope(() => {
+      const z = ops.stack(layers.map((l) => l.predLogits.narrow(0, firstImage, batch).gather(2, index)));
+      const p = z.sigmoid();
+      const positive = p.neg().add(1).pow(2).mul(ops.softplus(z.neg())).mul(alpha);
+      const negative = p
+        .pow(2)
+        .mul(ops.softplus(z))
+        .mul(1 - alpha);
+      return positive.sub(negative).mul(this.costs.class);
+    });
     const predicted = boxes.unsqueeze(3);
-    const distance = predicted.sub(truth).abs().sum(-1);
-    const { giou } = overlaps(centreToCorners(predicted), centreToCorners(truth));
-    return distance
-      .mul(this.costs.bbox)
-      .add(positive.sub(negative).mul(this.costs.class))
-      .sub(giou.mul(this.costs.giou));
+    const distance = scope(() => predicted.sub(truth).abs().sum(-1).mul(this.costs.bbox));
+    const overlap = scope(() => overlaps(centreToCorners(predicted), centreToCorners(truth)).giou.mul(this.costs.giou));
+    return distance.add(classes).sub(overlap);
   }
 
   /**

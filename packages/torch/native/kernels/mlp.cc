@@ -50,18 +50,25 @@ at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorL
   return value;
 }
 
+/// Calls body(first, count) for parts of the rows, so that no hidden layer is there as a whole.
+template <class Body>
+void for_parts(int64_t rows, Body&& body) {
+  constexpr int64_t part = 8 * products::rows_at_once;
+  for (int64_t row = 0; row < rows; row += part) body(row, std::min(part, rows - row));
+}
+
 /// Arguments: input, then the weights, then the biases.
 struct Mlp : torch::autograd::Function<Mlp> {
   /// Runs the first `count` layers on `value`, and returns what backward needs of each hidden one: the result of ReLU,
-  /// or the input of GELU.
+  /// or the input of GELU. The last layer writes to `out` if it is defined.
   static torch::autograd::variable_list run(at::Tensor& value, at::TensorList parameters, Activation activation,
-                                            size_t count) {
+                                            size_t count, const at::Tensor& out = {}) {
     const size_t layers = parameters.size() / 2;
     torch::autograd::variable_list kept;
     for (size_t i = 0; i < count; ++i) {
       const at::Tensor& weight = parameters[i];
       const bool hidden = i + 1 < layers;
-      at::Tensor next = at::empty({value.size(0), weight.size(0)}, value.options());
+      at::Tensor next = hidden || !out.defined() ? at::empty({value.size(0), weight.size(0)}, value.options()) : out;
       const at::Tensor bias = parameters[layers + i].to(at::kFloat).contiguous();
       const at::Tensor pre_activation = hidden && activation == Activation::gelu ? at::empty_like(next) : at::Tensor();
       Epilogue epilogue{.bias = bias.const_data_ptr<float>()};
@@ -77,15 +84,26 @@ struct Mlp : torch::autograd::Function<Mlp> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
                             at::TensorList parameters, int64_t activation_number, bool recompute) {
     const at::AutoDispatchBelowADInplaceOrView below;
+    const auto activation = static_cast<Activation>(activation_number);
+    const size_t layers = parameters.size() / 2;
     at::Tensor value = as_rows(input);
-    const auto kept = run(value, parameters, static_cast<Activation>(activation_number), parameters.size() / 2);
     // The input and the parameters, then what each hidden layer keeps.
     torch::autograd::variable_list saved = {input};
     saved.insert(saved.end(), parameters.begin(), parameters.end());
-    if (!recompute) saved.insert(saved.end(), kept.begin(), kept.end());
+    if (recompute) {
+      const at::Tensor out = at::empty({value.size(0), parameters[layers - 1].size(0)}, value.options());
+      for_parts(value.size(0), [&](int64_t row, int64_t count) {
+        at::Tensor part = value.narrow(0, row, count);
+        run(part, parameters, activation, layers, out.narrow(0, row, count));
+      });
+      value = out;
+    } else {
+      const auto kept = run(value, parameters, activation, layers);
+      saved.insert(saved.end(), kept.begin(), kept.end());
+    }
     context->save_for_backward(saved);
     context->saved_data["activation"] = activation_number;
-    context->saved_data["layers"] = static_cast<int64_t>(parameters.size() / 2);
+    context->saved_data["layers"] = static_cast<int64_t>(layers);
     return value.view(with_last_size(input.sizes(), value.size(1)));
   }
 
@@ -100,10 +118,8 @@ struct Mlp : torch::autograd::Function<Mlp> {
     const bool wants_input = context->needs_input_grad(0);
     at::Tensor input_gradients = wants_input ? at::empty(input.sizes(), input.options()) : at::Tensor();
     std::vector<WeightGradient> found(layers);
-    // Rows in parts: the hidden layers of a part and their gradients are all that is there beside what was kept.
-    constexpr int64_t part = 8 * products::rows_at_once;
-    for (int64_t row = 0; row < input.size(0); row += part) {
-      const int64_t count = std::min(part, input.size(0) - row);
+    // The hidden layers of a part and their gradients are all that is there beside what was kept.
+    for_parts(input.size(0), [&](int64_t row, int64_t count) {
       at::Tensor value = input.narrow(0, row, count);
       torch::autograd::variable_list hidden = {value};
       for (size_t i = 1 + 2 * layers; i < saved.size(); ++i) hidden.push_back(saved[i].narrow(0, row, count));
@@ -121,7 +137,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
           input_gradient(slope, weight, kept.scalar_type(), {}, input_gradients.narrow(0, row, count));
         }
       }
-    }
+    });
     torch::autograd::variable_list results(3 + 2 * layers);
     if (wants_input) results[0] = input_gradients.view(with_last_size(gradients[0].sizes(), input.size(1)));
     for (size_t i = 0; i < layers; ++i)

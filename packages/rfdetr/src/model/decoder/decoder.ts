@@ -81,10 +81,15 @@ class DecoderLayer extends nn.Module {
     shapes: LevelShapes,
     groups: number,
   ): Tensor {
-    // Sums are free as soon as they are normed.
-    const a = scope(() => this.norm1.call(target.add(this.selfAttn.call(target, position, groups))));
-    const b = scope(() => this.norm2.call(a.add(this.crossAttn.call(a.add(position), reference, memory, shapes))));
-    return this.norm3.call(b.add(nn.mlp([this.linear1, this.linear2], b, "relu", { recompute: this.recompute })));
+    // A sum is free as soon as it is normed, and its terms as soon as they are summed.
+    const normed = (norm: nn.LayerNorm, sum: () => Tensor): Tensor => scope(() => norm.call(scope(sum)));
+    return normed(this.norm3, () => {
+      const b = normed(this.norm2, () => {
+        const a = normed(this.norm1, () => target.add(this.selfAttn.call(target, position, groups)));
+        return a.add(this.crossAttn.call(a.add(position), reference, memory, shapes));
+      });
+      return b.add(nn.mlp([this.linear1, this.linear2], b, "relu", { recompute: this.recompute }));
+    });
   }
 }
 
