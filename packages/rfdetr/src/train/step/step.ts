@@ -162,22 +162,25 @@ function computeMicroBatch(
   const { seconds } = own;
   const { model, criterion, autocast, scaler, device } = parts;
   const lap = stopwatch();
-  const images = span("images", () => prepareImages(batch, size, device));
-  seconds.images += lap();
-  const before = memory(device).liveBytes - autocast.cachedBytes;
-  const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
-  const kept = memory(device).liveBytes - autocast.cachedBytes - before;
-  own.keptBytes = Math.max(own.keptBytes, kept);
-  observer?.kept(kept);
-  observer?.ended("forward");
-  seconds.forward += lap();
-  const { total, loss, terms } = span("loss", () => {
-    const { total, terms: parted } = criterion.compute(outputs, batch.targets, {
-      training: true,
-      boxes: whole.boxes,
+  // Backward needs neither the images nor the outputs, but what autograd keeps of them.
+  const { total, loss, terms } = scope(() => {
+    const images = span("images", () => prepareImages(batch, size, device));
+    seconds.images += lap();
+    const before = memory(device).liveBytes - autocast.cachedBytes;
+    const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
+    const kept = memory(device).liveBytes - autocast.cachedBytes - before;
+    own.keptBytes = Math.max(own.keptBytes, kept);
+    observer?.kept(kept);
+    observer?.ended("forward");
+    seconds.forward += lap();
+    return span("loss", () => {
+      const { total, terms: parted } = criterion.compute(outputs, batch.targets, {
+        training: true,
+        boxes: whole.boxes,
+      });
+      const [loss, ...values] = readScalars([total, ...parted.values()]);
+      return { total, loss, terms: [...parted.keys()].map((name, i) => [name, values[i]] as const) };
     });
-    const [loss, ...values] = readScalars([total, ...parted.values()]);
-    return { total, loss, terms: [...parted.keys()].map((name, i) => [name, values[i]] as const) };
   });
   observer?.ended("loss");
   seconds.loss += lap();
