@@ -6,6 +6,7 @@ import { fillImages, fillModel } from "../instruments/peers/deterministic-fill.j
 import { Criterion } from "../loss/criterion.js";
 import { modelAutocast } from "./precision/precision.js";
 import { RFDETRModel } from "./rfdetr.js";
+import { memoryUses } from "./types.js";
 import { resolveModel } from "./variants.js";
 
 const config = resolveModel("tiny");
@@ -69,16 +70,20 @@ describe.each(["32-true", "bf16-mixed", "16-mixed"] as const)("activation checkp
   });
 });
 
-describe.each(["32-true", "bf16-mixed"] as const)("lean memory in %s", (precision) => {
-  it("gives the loss and the gradients of a step without it, with less memory where the perceptrons have kernels", () => {
-    const plain = step(false, precision);
-    model.lean = true;
-    const spared = step(false, precision);
-    model.lean = false;
-    expect(spared.loss).toBe(plain.loss);
-    expect([...spared.gradients.keys()]).toEqual([...plain.gradients.keys()]);
-    expect(difference(plain.gradients, spared.gradients)).toBeLessThan(precision === "32-true" ? 1e-6 : 1e-2);
-    expect(spared.kept).toBeLessThan(plain.kept);
+describe.each(["32-true", "bf16-mixed"] as const)("lean and leanest memory in %s", (precision) => {
+  it("give the loss and the gradients of a step without them, each with less memory where MLPs have kernels", () => {
+    const [plain, lean, leanest] = memoryUses.map((use) => {
+      model.memory = use;
+      return step(false, precision);
+    });
+    model.memory = "default";
+    for (const spared of [lean, leanest]) {
+      expect(spared.loss).toBe(plain.loss);
+      expect([...spared.gradients.keys()]).toEqual([...plain.gradients.keys()]);
+      expect(difference(plain.gradients, spared.gradients)).toBeLessThan(precision === "32-true" ? 1e-6 : 1e-2);
+    }
+    expect(lean.kept).toBeLessThan(plain.kept);
+    expect(leanest.kept).toBeLessThan(lean.kept);
   });
 });
 

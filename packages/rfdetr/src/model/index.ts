@@ -9,5 +9,5 @@ export { imagesToTensor, normalise_, resizeImages } from "./images/preprocess.js
 export { inFloat32, type Outputs, type Prediction } from "./outputs.js";
 export { fp16EvalAutocast, type ModelAutocastOptions, modelAutocast, modelOverrides } from "./precision/precision.js";
 export { RFDETRModel } from "./rfdetr.js";
-export type { Detection, EncoderConfig, ModelConfig, ProjectorScale } from "./types.js";
+export type { Detection, EncoderConfig, MemoryUse, ModelConfig, ProjectorScale } from "./types.js";
 export { checkInputSize, resolveModel, variants } from "./variants.js";

@@ -9,7 +9,7 @@ import type { LevelShapes } from "./decoder/deformable-attention.js";
 import { MLP } from "./decoder/mlp.js";
 import { QuerySelection, type Selection } from "./decoder/query-selection.js";
 import type { Outputs, Prediction } from "./outputs.js";
-import type { ModelConfig } from "./types.js";
+import type { MemoryUse, ModelConfig } from "./types.js";
 
 /** Adds one level to the keys of the encoder, as published checkpoints have it: `backbone.0.encoder.encoder`. */
 class EncoderHolder extends nn.Module {
@@ -112,6 +112,7 @@ export class RFDETRModel extends nn.Module {
   bboxEmbed: MLP;
   refpointEmbed: nn.Embedding;
   queryFeat: nn.Embedding;
+  #memory: MemoryUse = "default";
 
   /**
    * Makes a model with random weights.
@@ -168,15 +169,15 @@ export class RFDETRModel extends nn.Module {
     this.transformer.decoder.checkpointing = on;
   }
 
-  /**
-   * Whether backward computes again what is cheap to compute and wide: the hidden layers of the perceptrons of encoder
-   * and decoder, the embedding of the reference boxes, and the heads of the selected proposals. The gradients are the
-   * same.
-   */
-  set lean(on: boolean) {
-    this.backbone.at(0).encoder.encoder.lean = on;
-    this.transformer.querySelection.lean = on;
-    this.transformer.decoder.lean = on;
+  /** How much of a forward pass is kept for backward; `default` keeps all. The gradients are the same. */
+  get memory(): MemoryUse {
+    return this.#memory;
+  }
+  set memory(use: MemoryUse) {
+    this.#memory = use;
+    this.transformer.querySelection.recompute = use !== "default";
+    this.backbone.at(0).encoder.encoder.recompute = use === "leanest";
+    this.transformer.decoder.recompute = use === "leanest";
   }
 
   /**

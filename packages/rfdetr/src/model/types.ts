@@ -67,3 +67,11 @@ export interface Detection {
   classId: number;
   className: string;
 }
+
+/**
+ * How much of a forward pass is kept for backward. `default` keeps all. `lean` computes the heads of the selected
+ * proposals again, which are wide, float32 and cheap. `leanest` also computes the hidden layers of the MLPs of encoder
+ * and decoder again, and the embedding of the reference boxes.
+ */
+export type MemoryUse = (typeof memoryUses)[number];
+export const memoryUses = ["default", "lean", "leanest"] as const;

@@ -1,5 +1,6 @@
 // The settings of precision, of what is watched, and of values that are not finite.
 import { z } from "zod";
+import { memoryUses } from "../model/types.js";
 import { moduleRule, precisionChanges } from "./precision-changes.js";
 import { precisionWords } from "./precision-words.js";
 import { count, countOrZero, type Setting } from "./setting.js";
@@ -103,10 +104,10 @@ export const precisionSettings = {
     ours: true,
   },
   memory: {
-    type: z.enum(["default", "lean"]),
+    type: z.enum(memoryUses),
     fallback: "default",
     about:
-      "lean: compute the hidden layers of the perceptrons, the embedding of the reference boxes and the heads of the selected proposals again in backward instead of keeping them; doctor measures what it saves and what it costs; gradient_checkpointing saves more",
+      "what backward computes again instead of keeping it: lean the heads of the selected proposals, leanest also the hidden layers of the MLPs and the embedding of the reference boxes; doctor measures what each saves and costs; gradient_checkpointing recomputes whole layers",
     ours: true,
   },
   gradient_checkpointing: {

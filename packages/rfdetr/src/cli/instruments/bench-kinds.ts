@@ -1,5 +1,6 @@
 // The kinds of `rfdetr bench`: each measures, and prints its figures.
 import { formatBytes } from "@rfdetr/amp/text";
+import { memoryUses } from "../../model/types.js";
 import { expected, UsageError } from "../../support/errors.js";
 import type { Spread } from "../../support/statistics.js";
 import type { Console } from "../console/console.js";
@@ -28,7 +29,7 @@ interface BenchTrainFlags extends ModelFlags, AgainstFlags {
   queries?: Given;
   boxes?: Given;
   checkpointing?: boolean;
-  lean?: boolean;
+  memory: string;
 }
 interface BenchEvalFlags extends OutputFlags {
   images: Given;
@@ -61,6 +62,7 @@ const optional = (name: string, value: Given | undefined): number | undefined =>
 export async function train(flags: BenchTrainFlags): Promise<void> {
   const batch = positiveInteger("batch", flags.batch);
   const warmup = positiveInteger("warmup", flags.warmup);
+  const memoryUse = oneOf("memory", flags.memory, memoryUses);
   const [resolution, queries] = [optional("resolution", flags.resolution), optional("queries", flags.queries)];
   const boxes = flags.boxes === undefined ? undefined : countOrZero("boxes", flags.boxes);
   if (flags.against !== undefined)
@@ -69,7 +71,7 @@ export async function train(flags: BenchTrainFlags): Promise<void> {
   const { precisions: list, ...common } = await resolved(console, flags);
   const { benchTrain } = await import("../../instruments/bench/bench-train.js");
   for (const precision of list) {
-    const { model, checkpointing, lean } = flags;
+    const { model, checkpointing } = flags;
     const result = benchTrain({
       ...common,
       warmup,
@@ -80,7 +82,7 @@ export async function train(flags: BenchTrainFlags): Promise<void> {
       queries,
       boxes,
       checkpointing,
-      lean,
+      memory: memoryUse,
     });
     if (console.json) console.data(result);
     const { seconds } = result;

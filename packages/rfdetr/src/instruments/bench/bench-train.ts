@@ -3,7 +3,7 @@
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, memory, noGrad, resetPeakMemory, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
-import type { ModelConfig } from "../../model/types.js";
+import type { MemoryUse, ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { resolveSettings } from "../../settings/resolve.js";
 import { peakRss } from "../../support/machine/machine.js";
@@ -48,8 +48,8 @@ export interface BenchModel {
   queries?: number;
   /** Recompute activations in backward instead of keeping them. */
   checkpointing?: boolean;
-  /** Compute again in backward what the setting `memory: "lean"` names. */
-  lean?: boolean;
+  /** How much of a forward pass is kept for backward; default all. */
+  memory?: MemoryUse;
 }
 
 /** Fresh parts of a training step for a model: everything except data. */
@@ -70,7 +70,7 @@ export function benchParts({ precision, device, ...options }: BenchModel): {
   const config = resolveModel(options.model, { resolution: options.resolution, numQueries: options.queries });
   const model = new RFDETRModel(config);
   model.checkpointing = options.checkpointing ?? false;
-  model.lean = options.lean ?? false;
+  model.memory = options.memory ?? "default";
   return { config, ...partsOf(model, precision, device) };
 }
 

@@ -39,8 +39,8 @@ export class WindowedDinov2 extends nn.Module {
   checkpointing = false;
   readonly #config: ModelConfig;
 
-  /** Whether backward computes the hidden layers of the perceptrons again. */
-  set lean(on: boolean) {
+  /** Whether backward computes the hidden layers of the MLPs again. */
+  set recompute(on: boolean) {
     for (const { mlp } of this.encoder.layer) mlp.recompute = on;
   }
 

@@ -71,7 +71,7 @@ export class QuerySelection extends nn.Module {
   encOutBboxEmbed: MLP[];
   encOutClassEmbed: nn.Linear[];
   /** Whether backward computes the heads of the chosen tokens again. */
-  lean = false;
+  recompute = false;
   readonly #queries: number;
 
   constructor(config: ModelConfig) {
@@ -132,7 +132,7 @@ export class QuerySelection extends nn.Module {
       const hidden = this.#normed(affine(ops.embedding(tokens, rows), this.encOutput));
       return [affine(hidden, this.encOutClassEmbed), this.#boxDelta(hidden)];
     };
-    if (!this.lean) return heads([tokens, rows]);
+    if (!this.recompute) return heads([tokens, rows]);
     const joined = checkpointed(this, [tokens, rows], (inputs) => ops.cat(heads(inputs), { dim: -1 }));
     const classes = joined.shape[2] - 4;
     return [joined.narrow(2, 0, classes), joined.narrow(2, classes, 4)];

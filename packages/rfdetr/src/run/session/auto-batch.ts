@@ -61,7 +61,7 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
     throw new ConfigError(
       `A step on one image takes ${formatBytes(one)} but only ${formatBytes(budget)} of ${formatBytes(available)} may be used`,
       {
-        hint: "Lower `resolution`, choose a smaller `model`, set `memory` to lean, `optimizer_state` to 8bit or `gradient_checkpointing`, or set `monitor_interval` to 0",
+        hint: "Lower `resolution`, choose a smaller `model`, set `memory` to lean or leanest, `optimizer_state` to 8bit or `gradient_checkpointing`, or set `monitor_interval` to 0",
       },
     );
   const fits = Math.min(...kinds.map((kind) => Math.floor((budget - kind.one) / kind.perImage) + 1));

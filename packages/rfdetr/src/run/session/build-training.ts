@@ -28,7 +28,7 @@ export function readyModel(model: RFDETRModel, settings: TrainSettings, device: 
   if (device !== "cpu") model.to(device);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;
-  model.lean = settings.memory === "lean";
+  model.memory = settings.memory;
   model.setDropPath(settings.dropPath);
   return frozen;
 }

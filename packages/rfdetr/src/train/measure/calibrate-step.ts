@@ -4,6 +4,7 @@ import { memory, resetPeakMemory, scope } from "@rfdetr/torch";
 import { Criterion } from "../../loss/criterion.js";
 import { modelAutocast } from "../../model/precision/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
+import { type MemoryUse, memoryUses } from "../../model/types.js";
 import { median } from "../../support/statistics.js";
 import { type MicroBatch, prepareImages } from "../step/step-parts.js";
 
@@ -52,8 +53,8 @@ export function calibrateSubject(
 
 /** A way to spare memory, and what a training step takes with it. */
 export interface MemoryPrice {
-  /** The settings: `memory` is `default` or `lean`, or `gradient_checkpointing` is set. */
-  way: "default" | "lean" | "gradient_checkpointing";
+  /** The setting `memory`, or `gradient_checkpointing` where that is set. */
+  way: MemoryUse | "gradient_checkpointing";
   /** Tensors at the peak of the step, weights included; gradients, but no moments and no average. */
   peak_tensor_bytes: number;
   /** Median of the rounds. */
@@ -72,14 +73,15 @@ export function memoryPrices(
   const criterion = new Criterion({ groupDetr: model.config.groupDetr });
   const images = prepareImages(batch, null, device);
   const autocast = modelAutocast(model, { precision, overrides });
-  const ways = (["default", "lean", "gradient_checkpointing"] as const).map((way) => ({
+  const use = model.memory;
+  const ways = ([...memoryUses, "gradient_checkpointing"] as const).map((way) => ({
     way,
     peak: 0,
     seconds: [] as number[],
   }));
   for (let round = 0; round <= rounds; round++)
     for (const trial of ways) {
-      model.lean = trial.way === "lean";
+      model.memory = trial.way === "gradient_checkpointing" ? "default" : trial.way;
       model.checkpointing = trial.way === "gradient_checkpointing";
       for (const parameter of model.parameters()) parameter.grad = null;
       resetPeakMemory(device);
@@ -92,7 +94,7 @@ export function memoryPrices(
       trial.peak = memory(device).peakBytes;
       autocast.clearCache();
     }
-  model.lean = false;
+  model.memory = use;
   model.checkpointing = false;
   for (const parameter of model.parameters()) parameter.grad = null;
   return ways.map(({ way, peak, seconds }) => ({ way, peak_tensor_bytes: peak, step_seconds: median(seconds) }));
