@@ -22,7 +22,16 @@ const groups = [
   },
   {
     title: "Training",
-    paths: ["data", "training", "precision", "gpu", "several-processes", "scale-out"].map((name) => `docs/${name}.md`),
+    paths: [
+      "data",
+      "training",
+      "precision",
+      "precision-measured",
+      "numerics",
+      "gpu",
+      "several-processes",
+      "scale-out",
+    ].map((name) => `docs/${name}.md`),
   },
   { title: "Reports and speed", paths: ["report", "dash", "performance", "profile"].map((name) => `docs/${name}.md`) },
   { title: "Predicting", paths: ["docs/predict.md", "docs/export.md", "docs/deploy.md", "examples/README.md"] },

@@ -120,8 +120,8 @@ const kept: readonly Group[] = [
 export const quietOperators: ReadonlySet<string> = new Set(quiet.flatMap(([, , operators]) => operators.split(" ")));
 
 /**
- * The policy of this package. docs/precision.md has the measurements behind the rows that differ from PyTorch's CUDA
- * lists.
+ * The policy of this package. docs/precision-measured.md has the measurements behind the rows that differ from
+ * PyTorch's CUDA lists.
  */
 export const defaultPolicy: Policy = policy("default", [
   products,
