@@ -59,7 +59,7 @@ export interface ProfileOptions {
 /** Profiles training steps on the subject's batch. They train the model. */
 export function profileTraining(subject: Subject, options: ProfileOptions): StepProfile {
   const { model, batch, device } = subject;
-  const { parts, ema } = partsOf(model, options.precision, device);
+  const { parts, ema } = partsOf(model, { precision: options.precision, device });
   return profileSteps("training", subject, options, () => void trainingStep(parts, [batch], { ema }));
 }
 

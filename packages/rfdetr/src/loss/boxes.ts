@@ -1,5 +1,5 @@
 // Conversions, IoU and generalised IoU of boxes. The last axis of a tensor holds the four numbers of a box.
-import { ops, type Tensor } from "@rfdetr/torch";
+import { ops, scope, type Tensor } from "@rfdetr/torch";
 
 /** Smallest denominator of IoU and GIoU. Without it, two empty boxes would give 0 / 0 = NaN. */
 const smallest = 1e-7;
@@ -35,6 +35,12 @@ export function cornersToCentre(boxes: Tensor): Tensor {
   return ops.cat([low.add(high).mul(0.5), high.sub(low)], { dim: -1 });
 }
 
+/** Area between two corners; 0 where one side is negative. */
+function rectangle(low: Tensor, high: Tensor): Tensor {
+  const size = high.sub(low).clamp({ min: 0 });
+  return size.select(-1, 0).mul(size.select(-1, 1));
+}
+
 function area(corners: Tensor): Tensor {
   const [low, high] = corners.chunk(2, -1);
   const size = high.sub(low);
@@ -56,11 +62,10 @@ function area(corners: Tensor): Tensor {
 export function overlaps(a: Tensor, b: Tensor): { iou: Tensor; giou: Tensor } {
   const [aLow, aHigh] = a.chunk(2, -1);
   const [bLow, bHigh] = b.chunk(2, -1);
-  const inner = ops.minimum(aHigh, bHigh).sub(ops.maximum(aLow, bLow)).clamp({ min: 0 });
-  const intersection = inner.select(-1, 0).mul(inner.select(-1, 1));
+  // Of many boxes the sides are the largest tensors: they go before the next are made.
+  const intersection = scope(() => rectangle(ops.maximum(aLow, bLow), ops.minimum(aHigh, bHigh)));
   const union = area(a).add(area(b)).sub(intersection);
   const iou = intersection.div(union.clamp({ min: smallest }));
-  const outer = ops.maximum(aHigh, bHigh).sub(ops.minimum(aLow, bLow)).clamp({ min: 0 });
-  const hull = outer.select(-1, 0).mul(outer.select(-1, 1));
+  const hull = scope(() => rectangle(ops.minimum(aLow, bLow), ops.maximum(aHigh, bHigh)));
   return { iou, giou: iou.sub(hull.sub(union).div(hull.clamp({ min: smallest }))) };
 }

@@ -107,10 +107,12 @@ export class Criterion {
     terms: Map<string, Tensor>,
   ): Tensor {
     const raise = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
-    const raised = layers.map(([, p]) => ({ predLogits: raise(p.predLogits), predBoxes: raise(p.predBoxes) }));
-    const matchings = span("matcher", () => this.matcher.match(raised, targets, groups));
-    const logits = ops.stack(raised.map((p) => p.predLogits));
-    const boxes = ops.stack(raised.map((p) => p.predBoxes));
+    const stack = (of: keyof Prediction): Tensor => scope(() => ops.stack(layers.map(([, p]) => raise(p[of]))));
+    const [logits, boxes] = [stack("predLogits"), stack("predBoxes")];
+    const matchings = span("matcher", () => {
+      const each = layers.map((_, i) => ({ predLogits: logits.select(0, i), predBoxes: boxes.select(0, i) }));
+      return this.matcher.match(each, targets, groups);
+    });
     const pairs = gatherPairs(matchings, targets, logits.shape);
     const { dtype, device } = boxes;
 

@@ -176,8 +176,9 @@ export class RFDETRModel extends nn.Module {
   set memory(use: MemoryUse) {
     this.#memory = use;
     this.transformer.querySelection.recompute = use !== "default";
-    this.backbone.at(0).encoder.encoder.recompute = use === "leanest";
-    this.transformer.decoder.recompute = use === "leanest";
+    this.transformer.decoder.recomputeEmbedding = use !== "default";
+    this.backbone.at(0).encoder.encoder.recomputeHidden = use === "leanest";
+    this.transformer.decoder.recomputeHidden = use === "leanest";
   }
 
   /**

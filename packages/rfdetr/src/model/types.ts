@@ -69,9 +69,9 @@ export interface Detection {
 }
 
 /**
- * How much of a forward pass is kept for backward. `default` keeps all. `lean` computes the heads of the selected
- * proposals again, which are wide, float32 and cheap. `leanest` also computes the hidden layers of the MLPs of encoder
- * and decoder again, and the embedding of the reference boxes.
+ * How much of a forward pass is kept for backward. `default` keeps all. `lean` computes again what is wide and
+ * cheap: the heads of the selected proposals, and the embedding of the reference boxes. `leanest` also computes the
+ * hidden layers of the MLPs of encoder and decoder again.
  */
 export type MemoryUse = (typeof memoryUses)[number];
 export const memoryUses = ["default", "lean", "leanest"] as const;

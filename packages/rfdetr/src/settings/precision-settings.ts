@@ -107,7 +107,7 @@ export const precisionSettings = {
     type: z.enum(memoryUses),
     fallback: "default",
     about:
-      "what backward computes again instead of keeping it: lean the heads of the selected proposals, leanest also the hidden layers of the MLPs and the embedding of the reference boxes; doctor measures what each saves and costs; gradient_checkpointing recomputes whole layers",
+      "what backward computes again instead of keeping it: lean the heads of the selected proposals and the embedding of the reference boxes, leanest also the hidden layers of the MLPs; doctor measures what each saves and costs; gradient_checkpointing recomputes whole layers",
     ours: true,
   },
   gradient_checkpointing: {

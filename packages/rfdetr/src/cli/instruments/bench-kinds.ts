@@ -30,6 +30,7 @@ interface BenchTrainFlags extends ModelFlags, AgainstFlags {
   boxes?: Given;
   checkpointing?: boolean;
   memory: string;
+  optimizerState: string;
 }
 interface BenchEvalFlags extends OutputFlags {
   images: Given;
@@ -63,6 +64,7 @@ export async function train(flags: BenchTrainFlags): Promise<void> {
   const batch = positiveInteger("batch", flags.batch);
   const warmup = positiveInteger("warmup", flags.warmup);
   const memoryUse = oneOf("memory", flags.memory, memoryUses);
+  const optimizerState = oneOf("optimizer-state", flags.optimizerState, ["float32", "8bit"] as const);
   const [resolution, queries] = [optional("resolution", flags.resolution), optional("queries", flags.queries)];
   const boxes = flags.boxes === undefined ? undefined : countOrZero("boxes", flags.boxes);
   if (flags.against !== undefined)
@@ -83,6 +85,7 @@ export async function train(flags: BenchTrainFlags): Promise<void> {
       boxes,
       checkpointing,
       memory: memoryUse,
+      optimizerState,
     });
     if (console.json) console.data(result);
     const { seconds } = result;

@@ -44,7 +44,8 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--queries <n>", "queries per group", numeric)
     .option("--boxes <n>", "boxes per image", numeric)
     .option("--checkpointing", "recompute activations in backward")
-    .option("--memory <use>", "what backward recomputes: default, lean or leanest", "default");
+    .option("--memory <use>", "what backward recomputes: default, lean or leanest", "default")
+    .option("--optimizer-state <type>", "how the moments are kept: float32 or 8bit", "float32");
   comparable(onMachine(withModel(verb("infer", "The forward pass, and prediction from pixels to detections", infer))))
     .option("--against <what...>", "one or several of python, openvino, onnxruntime: measure them too, in turns")
     .option("--warmup <n>", "warm-up runs before the measured ones", numeric, 3)

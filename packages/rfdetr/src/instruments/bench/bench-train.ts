@@ -6,6 +6,7 @@ import { RFDETRModel } from "../../model/rfdetr.js";
 import type { MemoryUse, ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { resolveSettings } from "../../settings/resolve.js";
+import type { TrainSettings } from "../../settings/settings.js";
 import { peakRss } from "../../support/machine/machine.js";
 import { type Spread, spread } from "../../support/statistics.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
@@ -50,18 +51,23 @@ export interface BenchModel {
   checkpointing?: boolean;
   /** How much of a forward pass is kept for backward; default all. */
   memory?: MemoryUse;
+  /** How the optimizer keeps its moments; default float32. */
+  optimizerState?: TrainSettings["optimizerState"];
 }
 
 /** Fresh parts of a training step for a model: everything except data. */
-export function partsOf(model: RFDETRModel, precision: Precision, device: string): { parts: StepParts; ema: Ema } {
-  const settings = resolveSettings({ datasetDir: "-", model: model.config.variant });
+export function partsOf(
+  model: RFDETRModel,
+  { precision, device, optimizerState }: Pick<BenchModel, "precision" | "device" | "optimizerState">,
+): { parts: StepParts; ema: Ema } {
+  const settings = resolveSettings({ datasetDir: "-", model: model.config.variant, optimizerState });
   if (device !== "cpu") model.to(device);
   model.train();
   return { parts: stepParts(model, settings, { precision, device }), ema: averageOf(model, settings) as Ema };
 }
 
 /** A model of random weights with the parts of its training step. */
-export function benchParts({ precision, device, ...options }: BenchModel): {
+export function benchParts(options: BenchModel): {
   config: ModelConfig;
   parts: StepParts;
   ema: Ema;
@@ -71,7 +77,7 @@ export function benchParts({ precision, device, ...options }: BenchModel): {
   const model = new RFDETRModel(config);
   model.checkpointing = options.checkpointing ?? false;
   model.memory = options.memory ?? "default";
-  return { config, ...partsOf(model, precision, device) };
+  return { config, ...partsOf(model, options) };
 }
 
 /**

@@ -40,7 +40,7 @@ export class WindowedDinov2 extends nn.Module {
   readonly #config: ModelConfig;
 
   /** Whether backward computes the hidden layers of the MLPs again. */
-  set recompute(on: boolean) {
+  set recomputeHidden(on: boolean) {
     for (const { mlp } of this.encoder.layer) mlp.recompute = on;
   }
 

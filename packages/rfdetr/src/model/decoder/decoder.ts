@@ -103,11 +103,11 @@ export class Decoder extends nn.Module {
   refPointHead: MLP;
   /** Whether backward recomputes the activations of the layers instead of keeping them. */
   checkpointing = false;
-  #recompute = false;
+  /** Whether backward computes the embedding of the reference boxes again. */
+  recomputeEmbedding = false;
 
-  /** Whether backward computes the embedding of the references and the hidden layers again. */
-  set recompute(on: boolean) {
-    this.#recompute = on;
+  /** Whether backward computes the hidden layers of the MLPs again. */
+  set recomputeHidden(on: boolean) {
     for (const layer of this.layers) layer.recompute = on;
   }
 
@@ -130,7 +130,7 @@ export class Decoder extends nn.Module {
   override forward(target: Tensor, reference: Tensor, memory: Tensor, shapes: LevelShapes, groups: number): Tensor[] {
     const embed = ([boxes]: Tensor[]): Tensor => this.refPointHead.call(sineEmbedding(boxes, target.shape[2] / 2));
     const position = scope(() =>
-      this.#recompute ? checkpointed(this.refPointHead, [reference], embed) : embed([reference]),
+      this.recomputeEmbedding ? checkpointed(this.refPointHead, [reference], embed) : embed([reference]),
     );
     const states: Tensor[] = [];
     let state = target;

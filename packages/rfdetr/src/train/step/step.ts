@@ -2,7 +2,6 @@
 // the moving average.
 
 import { memory, noGrad, ops, scope, span, type Tensor } from "@rfdetr/torch";
-import { inFloat32 } from "../../model/outputs.js";
 import type { Ema } from "./ema.js";
 import { GradientSum } from "./gradient-sum.js";
 import { type Fault, settle } from "./settle-step.js";
@@ -167,7 +166,7 @@ function computeMicroBatch(
     const images = span("images", () => prepareImages(batch, size, device));
     seconds.images += lap();
     const before = memory(device).liveBytes - autocast.cachedBytes;
-    const outputs = span("forward", () => inFloat32(autocast.run(() => model.call(images))));
+    const outputs = span("forward", () => autocast.run(() => model.call(images)));
     const kept = memory(device).liveBytes - autocast.cachedBytes - before;
     own.keptBytes = Math.max(own.keptBytes, kept);
     observer?.kept(kept);
