@@ -39,6 +39,7 @@ export class TrainingLoop {
   ) {
     const { settings, progress } = session;
     this.#progress = progress;
+    session.waits.end(interrupted);
     this.#faults = new FaultJudge(settings.onNonFinite, progress.faults);
     this.#state = new StateKeeper(session, this.#faults);
     this.#health = new EpochHealth(session, this.#state, this.#faults);
@@ -126,7 +127,7 @@ export class TrainingLoop {
 
   /**
    * Takes the steps that are left of the epoch. After a rollback the data begins anew at the step that the run is at
-   * again.
+   * again. A run that is to end does not wait for images, which may never come.
    */
   async *#epoch(): AsyncGenerator<TrainEvent, "complete" | "rolled back" | "interrupted"> {
     const { data, stepsPerEpoch, settings, callbacks, waits } = this.session;
@@ -140,7 +141,13 @@ export class TrainingLoop {
     this.#steps.begin();
     this.session.leader.order({ do: "epoch", epoch: progress.epoch, from: progress.stepInEpoch });
     const steps = data.steps(progress.epoch, progress.stepInEpoch);
-    for await (const microBatches of waits.each(nextImages(settings), steps)) {
+    let isLeft = false;
+    // Callbacks that heard of the start of the epoch must have a step of it before a checkpoint has their state.
+    const isOver = (): boolean => {
+      isLeft = (callbacks === null || progress.stepInEpoch > 0) && this.#control.lookForStop();
+      return isLeft;
+    };
+    for await (const microBatches of waits.each(nextImages(settings), steps, isOver)) {
       this.#steps.loaded();
       if (stepsLeft(this.session) <= 0) break;
       yield* this.#notices.leftOut();
@@ -154,7 +161,7 @@ export class TrainingLoop {
       if (progress.stepInEpoch >= stepsPerEpoch) break;
       this.#steps.asked();
     }
-    return "complete";
+    return isLeft ? "interrupted" : "complete";
   }
 
   /** Scores the best weights on the test split. */

@@ -69,6 +69,35 @@ describe("what a run waits for", () => {
     await expect(read()).rejects.toThrow("gone");
   });
 
+  it("is left, of items, when they are over", async () => {
+    const forever = new Promise<void>(() => {});
+    async function* images() {
+      yield 1;
+      await forever;
+    }
+    let isOver = false;
+    const came: number[] = [];
+    for await (const image of new Waits().each("images", images(), () => isOver)) {
+      came.push(image);
+      isOver = true;
+    }
+    expect(came).toEqual([1]);
+  });
+
+  it("is told sooner of a run that is to end", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+    const waits = new Waits();
+    waits.end(() => true);
+    const told = new Promise((resolve) => waits.listen(resolve));
+    const latched = latch();
+    const waiting = waits.on("onStep of the callbacks mine", latched.promise);
+    vi.advanceTimersByTime(2000);
+    vi.useRealTimers();
+    expect(await told).toBe("Before the run saves and ends, it waits for onStep of the callbacks mine");
+    latched.open();
+    await waiting;
+  });
+
   it("may be a row of the program's data", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const events: TrainEvent[] = [];
