@@ -4,7 +4,7 @@ import { fromAddon } from "./errors.js";
 import { currentModule, within } from "./module-stack.js";
 import { type Handle, native } from "./native.js";
 import { keep, scope } from "./scope.js";
-import { Tensor } from "./tensor.js";
+import { received, Tensor } from "./tensor.js";
 
 /**
  * Runs `body` without recording it for backward.
@@ -70,7 +70,7 @@ export function gradients(
 
 /**
  * Makes a node of the graph that leads from `outputs` back to `inputs`. Its backward is `backward(outputGradients)`,
- * which returns one gradient (or null) for each input. The outputs' own history is cut. Autograd must be on.
+ * which returns one gradient (or null) for each input: backward throws a TypeError for anything else. The outputs' own history is cut. Autograd must be on.
  * @returns the outputs with their new history
  */
 export function graphNode(
@@ -81,10 +81,15 @@ export function graphNode(
   const handles = native.graphNode(
     inputs.map((t) => t.handle),
     outputs.map((t) => t.handle),
-    (...gradients) =>
-      scope(() => backward(gradients.map((handle) => (handle === null ? null : new Tensor(handle))))).map(
-        (t) => t?.handle ?? null,
-      ),
+    (...gradients) => {
+      const result: unknown = scope(() => backward(gradients.map((t) => (t === null ? null : new Tensor(t)))));
+      if (!Array.isArray(result))
+        throw new TypeError(`Expected a list of gradients from a graph node but received ${received(result)}`);
+      return result.map((t) => {
+        if (t instanceof Tensor || t == null) return t?.handle ?? null;
+        throw new TypeError(`Expected a list of tensors and nulls from a graph node but received ${received(t)}`);
+      });
+    },
   );
   return handles.map((handle) => new Tensor(handle));
 }

@@ -6,6 +6,7 @@ import {
   memory,
   nn,
   noGrad,
+  ones,
   ops,
   randn,
   scope,
@@ -165,6 +166,9 @@ describe("scope", () => {
 });
 
 describe("hooks", () => {
+  const named = (value: unknown): string =>
+    `${typeof value === "object" ? Object.prototype.toString.call(value) : value} of type ${typeof value}`;
+
   it("see and replace gradients, and their errors come through", () => {
     const x = tensor([1, 2], { requiresGrad: true });
     const y = x.mul(3);
@@ -193,6 +197,34 @@ describe("hooks", () => {
       }
       expect(caught).toBe(thrown);
     }
+  });
+
+  it("that return anything but a tensor or undefined are named", () => {
+    const wrong = [5, null, "text", {}, [ones([1])], { handle: 3 }];
+    for (const value of wrong) {
+      const x = tensor([1], { requiresGrad: true });
+      x.registerHook(() => value as unknown as undefined);
+      expect(() => x.mul(2).backward()).toThrow(
+        new TypeError(`Expected a tensor or undefined from a hook but received ${named(value)}`),
+      );
+    }
+    const x = tensor([1], { requiresGrad: true });
+    x.registerHook((async () => {}) as unknown as () => undefined);
+    expect(() => x.mul(2).backward()).toThrow("Expected a synchronous function");
+  });
+
+  it("of graph nodes that return anything but gradients are named", () => {
+    const of = (value: unknown): void => {
+      const [y] = graphNode([tensor([1], { requiresGrad: true })], [ones([1])], () => value as null[]);
+      (y as Tensor).backward();
+    };
+    expect(() => of(ones([1]))).toThrow(/^Expected a list of gradients from a graph node but received/);
+    for (const value of [5, "text", { handle: 3 }])
+      expect(() => of([value])).toThrow(
+        new TypeError(`Expected a list of tensors and nulls from a graph node but received ${named(value)}`),
+      );
+    of([null]);
+    of([ones([1])]);
   });
 
   it("may run another backward through the node that calls them", () => {

@@ -112,11 +112,16 @@ export class Tensor {
     }
   }
   /**
-   * Calls `hook` with this tensor's gradient during backward. A tensor that it returns replaces the gradient.
+   * Calls `hook` with this tensor's gradient during backward. A tensor that it returns replaces the gradient. Backward
+   * throws a TypeError where it returns anything else but undefined.
    * @returns a function that removes the hook
    */
   registerHook(hook: (gradient: Tensor) => Tensor | undefined | void): () => void {
-    const id = native.registerHook(this.handle, (handle) => scope(() => hook(new Tensor(handle)))?.handle);
+    const id = native.registerHook(this.handle, (handle) => {
+      const result = scope(() => hook(new Tensor(handle)));
+      if (result instanceof Tensor || result === undefined) return result?.handle;
+      throw new TypeError(`Expected a tensor or undefined from a hook but received ${received(result)}`);
+    });
     return () => native.removeHook(id);
   }
 
@@ -165,5 +170,9 @@ export class Tensor {
       : `Tensor(${this.dtype}[${this.shape.join(",")}]${this.device === "cpu" ? "" : `@${this.device}`})`;
   }
 }
+
+/** A value with its type, for a message. */
+export const received = (value: unknown): string =>
+  `${typeof value === "object" ? Object.prototype.toString.call(value) : String(value)} of type ${typeof value}`;
 
 defineOwned((value): value is Tensor => value instanceof Tensor);
