@@ -73,6 +73,11 @@ void ask(Inbox& other, std::function<void()> body) {
   if (task.error) std::rethrow_exception(task.error);
 }
 
+/// Passes on this thread within which others may begin on it. libtorch moves what is nested in more than 60 to a thread
+/// of its own, while this one waits in libtorch and serves no calls.
+constexpr int deepest = 32;
+thread_local int depth = 0;
+
 /// Whether backward from these tensors may leave the calling thread. Meta tensors would not, and take the same way, so
 /// that it runs where there is no GPU.
 bool may_leave_thread(at::ArrayRef<at::Tensor> roots) {
@@ -86,7 +91,11 @@ bool may_leave_thread(at::ArrayRef<at::Tensor> roots) {
 
 void run_pass(at::ArrayRef<at::Tensor> roots, const std::function<void()>& pass) {
   if (served) return ask(*served, pass);
-  if (!may_leave_thread(roots)) return pass();
+  if (depth < deepest && !may_leave_thread(roots)) {
+    ++depth;
+    const std::unique_ptr<int, void (*)(int*)> left(&depth, [](int* counted) { --*counted; });
+    return pass();
+  }
   Task task{[&pass, state = at::ThreadLocalState()] {
     const at::ThreadLocalStateGuard guard(state);
     pass();

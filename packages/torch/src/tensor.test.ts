@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   arange,
+  enableGrad,
   graphNode,
   keep,
   memory,
@@ -225,6 +226,30 @@ describe("hooks", () => {
       );
     of([null]);
     of([ones([1])]);
+  });
+
+  it("may run further passes, however deeply nested", () => {
+    const nested = (depth: number): number => {
+      const x = tensor([1], { requiresGrad: true });
+      let below = 0;
+      const [y] = graphNode([x], [ones([1])], ([gradient]) => {
+        if (depth > 0) below = enableGrad(() => nested(depth - 1));
+        return [gradient as Tensor];
+      });
+      (y as Tensor).backward();
+      return below + (x.grad?.item() ?? 0);
+    };
+    for (const depth of [30, 32, 61, 90]) expect(nested(depth)).toBe(depth + 1);
+    const failing = (depth: number): void => {
+      const x = tensor([1], { requiresGrad: true });
+      x.registerHook((): undefined => {
+        if (depth === 0) throw new RangeError("from the innermost");
+        enableGrad(() => failing(depth - 1));
+      });
+      x.mul(2).backward();
+    };
+    expect(() => failing(80)).toThrow(new RangeError("from the innermost"));
+    expect(nested(1)).toBe(2);
   });
 
   it("may run another backward through the node that calls them", () => {
