@@ -2,6 +2,7 @@
 
 import { DisposedError } from "./errors.js";
 import { native } from "./native.js";
+import { isThenable } from "./thenable.js";
 
 /** A tensor as a scope sees it. The class is in tensor.ts; importing it here would make a circle of imports. */
 export interface Owned {
@@ -86,7 +87,7 @@ export function scope<T>(body: () => T): T {
   let result: T;
   try {
     result = body();
-    if (result instanceof Promise)
+    if (isThenable(result))
       throw new TypeError(
         "Expected a synchronous function for scope() but received an async one: a scope ends when its function returns",
       );

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import {
   arange,
@@ -162,7 +163,11 @@ describe("scope", () => {
   });
 
   it("refuses async bodies", () => {
-    expect(() => scope(async () => 1)).toThrow(/synchronous/);
+    const otherRealm = runInNewContext("Promise.resolve(1)");
+    for (const promise of [Promise.resolve(1), otherRealm]) expect(() => scope(() => promise)).toThrow(/synchronous/);
+    // biome-ignore lint/suspicious/noThenProperty: it has the name alone
+    const noPromise = { then: 1 };
+    expect(scope(() => noPromise)).toBe(noPromise);
   });
 });
 

@@ -1,5 +1,6 @@
 // What a run waits for that may never come: code of a user that does not end, images on a disk that hangs. It is named
 // after a while; the run goes on waiting.
+import { isThenable } from "../support/thenable.js";
 import type { TrainEvent } from "./files/events.js";
 
 /** Milliseconds after which it is told what a run waits for. */
@@ -15,9 +16,6 @@ export const waitsFor = (what: string, milliseconds = longWait, who = "The run")
   `${who} has waited for ${milliseconds / 1000} seconds for ${what}, and goes on waiting`;
 
 const holdsUp = (what: string): string => `Before the run saves and ends, it waits for ${what}`;
-
-const isThenable = (value: unknown): boolean =>
-  typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 
 /** Watches what is awaited, and tells of each thing once. */
 export class Waits {

@@ -3,6 +3,7 @@ import type { DType } from "../dtype.js";
 import { TorchError } from "../errors.js";
 import { currentModule, type RunningModule, watchModules } from "../module-stack.js";
 import { native, type RecordedThread } from "../native.js";
+import { isThenable } from "../thenable.js";
 import { attribute } from "./attribute.js";
 import type { Profile, ProfileEvent, RecordedEvent, TensorShape } from "./event.js";
 
@@ -87,7 +88,7 @@ export function profile<T>(body: () => T, options: { shapes?: boolean } = {}): {
     watchModules(null);
     recorded = native.profileStop();
   }
-  if (typeof (result as { then?: unknown } | null | undefined)?.then === "function")
+  if (isThenable(result))
     throw new ProfileError(
       "Expected a synchronous body for profile but received one that returns a promise: what it awaits is not recorded",
     );

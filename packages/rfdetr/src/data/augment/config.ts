@@ -6,6 +6,7 @@ import { isPlain } from "../../support/plain.js";
 import type { Rng } from "../../support/random.js";
 import { shown } from "../../support/shown.js";
 import { didYouMean } from "../../support/suggest.js";
+import { isThenable } from "../../support/thenable.js";
 import type { Sample } from "../images/geometry.js";
 import { type CustomFunction, customKind, customName, loadFunctions, pathOf } from "./custom-augmentation.js";
 import type { Step } from "./parameters.js";
@@ -64,7 +65,7 @@ export async function augmentWithCustom(
 function run(nodes: readonly Node[], sample: Sample, rng: Rng, classes?: number): Sample | Promise<Sample> {
   const step = (before: Sample, { p, apply }: Node) => (rng.chance(p) ? apply(before, rng, classes) : before);
   return nodes.reduce<Sample | Promise<Sample>>(
-    (before, node) => (before instanceof Promise ? before.then((made) => step(made, node)) : step(before, node)),
+    (before, node) => (isThenable(before) ? before.then((made) => step(made, node)) : step(before, node)),
     sample,
   );
 }

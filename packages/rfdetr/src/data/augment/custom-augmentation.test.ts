@@ -18,7 +18,8 @@ import { hashModules } from "./custom-augmentation.js";
 const module = join(mkdtempSync(join(tmpdir(), "custom-augmentation-")), "own.mjs");
 writeFileSync(
   module,
-  `let calls = 0;
+  `import { runInNewContext } from "node:vm";
+  let calls = 0;
   export default (sample) => sample;
   export const dim = (sample, rng, { least = 0 } = {}) => {
     const light = rng.uniform(least, 1);
@@ -29,6 +30,8 @@ writeFileSync(
     const labels = sample.labels.map((label) => label + rng.integer(0, 1));
     return { ...sample, labels };
   };
+  export const elsewhere = (sample) => runInNewContext("Promise.resolve(sample)", { sample });
+  export const thenable = (sample) => ({ then: (resolve) => resolve(sample) });
   export const larger = (sample) => ({ ...sample, width: sample.width * 2 });
   export const short = (sample) => ({ ...sample, data: new Uint8Array(3) });
   export const outside = (sample) => ({ ...sample, boxes: sample.boxes.map((c) => c + 5) });
@@ -68,6 +71,10 @@ describe("a custom augmentation", () => {
     const [first, second] = [new Rng(1), new Rng(1)];
     for (const rng of [first, second]) await augmentWithCustom(sample, own("default"), rng);
     expect(first.state()).toEqual(second.state());
+  });
+
+  it.each(["later", "elsewhere", "thenable"])("may promise its image: %s", async (name) => {
+    expect((await augmentWithCustom(sample, own(name), new Rng(1))).width).toBe(8);
   });
 
   it("is found in containers, by path or URL, and named by an absolute path and the hash of its module", () => {

@@ -9,6 +9,7 @@ import { sha256 } from "../../support/files/sha256.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import type { Rng } from "../../support/random.js";
 import { shown } from "../../support/shown.js";
+import { isThenable } from "../../support/thenable.js";
 import type { Sample } from "../images/geometry.js";
 import { type Kind, kind } from "./parameters.js";
 
@@ -117,8 +118,8 @@ function apply(custom: CustomFunction, { sample, rng, options, classes }: Call):
   const call = (): Sample | Promise<Sample> => {
     try {
       const made = run(copy(sample), rng, options);
-      if (!(made instanceof Promise)) return checked(made, sample, classes, key);
-      return made.then(
+      if (!isThenable(made)) return checked(made, sample, classes, key);
+      return Promise.resolve(made).then(
         (result) => checked(result, sample, classes, key),
         (error) => {
           throw failure(error, key);
@@ -133,10 +134,10 @@ function apply(custom: CustomFunction, { sample, rng, options, classes }: Call):
   const again = (first: Sample): Sample | Promise<Sample> => {
     rng.restore(before);
     const second = call();
-    return second instanceof Promise ? second.then((made) => same(first, made, key)) : same(first, second, key);
+    return isThenable(second) ? second.then((made) => same(first, made, key)) : same(first, second, key);
   };
   const first = call();
-  return first instanceof Promise ? first.then(again) : again(first);
+  return isThenable(first) ? first.then(again) : again(first);
 }
 
 const copy = ({ data, boxes, labels, ...size }: Sample): Sample => ({
