@@ -29,8 +29,16 @@ describe("path patterns", () => {
     ["**.value_*", ["decoder.layers.0.cross_attn.value_proj"]],
     ["**", paths],
     ["*", paths],
+    ["**.**.attention", ["encoder.layer.0.attention", "encoder.layer.10.attention"]],
+    ["**.***_attn", fitting("**.*_attn")],
     ["layer.0", []],
   ])("%s fits %j", (pattern, expected) => expect(fitting(pattern)).toEqual(expected));
+
+  it("of many stars are tried in no more ways than of one", () => {
+    const path = `${"a".repeat(40)}.`.repeat(40);
+    for (const pattern of ["*".repeat(200), "**.".repeat(200)])
+      expect(pathPattern(`${pattern}b`).test(`${path}c`)).toBe(false);
+  });
 
   it("a path is always a pattern of itself and of what is inside", () => {
     const segment = fc.stringMatching(/^[a-z0-9_]{1,6}$/);

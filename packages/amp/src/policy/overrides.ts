@@ -9,12 +9,13 @@ import { moduleRules, type Overrides } from "./policy.js";
  * segments. `*` stands for one segment or for part of one, `**` for any number of segments, including none.
  */
 export function pathPattern(pattern: string): RegExp {
-  const segments = pattern.split(".");
+  // Stars in a row say no more than one of them, and the regular expression would try every way to share the text out.
+  const segments = pattern.split(".").filter((segment, i, all) => segment !== "**" || all[i - 1] !== "**");
   let source = "";
   segments.forEach((segment, i) => {
     const last = i === segments.length - 1;
     if (segment === "**") source += last ? ".*" : "(?:[^.]+\\.)*";
-    else source += segment.replace(/[\\^$+?()[\]{}|/-]/g, "\\$&").replaceAll("*", "[^.]*") + (last ? "" : "\\.");
+    else source += segment.replace(/[\\^$+?()[\]{}|/-]/g, "\\$&").replaceAll(/\*+/g, "[^.]*") + (last ? "" : "\\.");
   });
   return new RegExp(`^${source}(?:\\.|$)`);
 }
