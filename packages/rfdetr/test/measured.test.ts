@@ -53,6 +53,26 @@ describe("amp: calibrate", () => {
     );
   });
 
+  it("measures the step that the run takes: its policy, its rows, its overrides, its loss", async () => {
+    const recipe = {
+      clsLossCoef: 3,
+      gradAccumSteps: 1,
+      multiScale: "off",
+      maxSteps: 1,
+      precisionPolicy: "pytorch-cuda",
+      precisionOperators: { gelu: "fp32" },
+      precisionChanges: [{ step: 1, pattern: "bbox_embed", rule: "fp32" }],
+    };
+    await run(settings("like-the-run", { ...recipe, amp: "calibrate" }));
+    const lines = (name: string) => read(name, "numerics.jsonl").toString().trim().split("\n").map(parseRecord);
+    const measured = lines("like-the-run")[0].calibration as { precision: string; loss: number }[];
+    for (const precision of ["32-true", "bf16-mixed"]) {
+      await run(settings(precision, { ...recipe, precision }));
+      const step = lines(precision).find(({ kind }) => kind === "step");
+      expect(measured.find((row) => row.precision === precision)?.loss).toBe(step?.loss);
+    }
+  });
+
   it("is not done again when the run is continued", async () => {
     await run(settings("stopped", { amp: "calibrate" }), null, 2);
     const path = join(folder, "stopped");

@@ -13,7 +13,10 @@ export interface DetectorOptions {
   classNumbering?: "auto" | "from0" | "from1";
   /** Is called with what is unusual about the weights. Default: a warning of the process. */
   warn?: (message: string) => void;
-  /** `auto` (the default) follows the hardware; `true` means `auto`, `false` means `32-true`. */
+  /**
+   * `auto` (the default) is what the weights were trained in, or what fits the hardware; `true` means `auto`, `false`
+   * means `32-true`.
+   */
   precision?: "auto" | "32-true" | "tf32" | "bf16-mixed" | "16-mixed" | boolean;
   /** `auto`, `cpu` or `cuda:N`. */
   device?: string;

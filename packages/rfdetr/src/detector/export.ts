@@ -75,10 +75,9 @@ export async function exportDetector(model: DetectorModel, options: DetectorExpo
   if (isExported(weights))
     throw new CheckpointError(`Expected weights to export but ${weights} is an exported file already`);
   const { progress, batch = 1, precision = "fp32", out, data, ...rest } = options;
-  const [{ exportInThread }, { defaultOut }, { trainedPrecision }] = await Promise.all([
+  const [{ exportInThread }, { defaultOut }] = await Promise.all([
     import("../export/export-thread.js"),
     import("../export/default-out.js"),
-    import("../run/trained-precision.js"),
   ]);
   const { classNumbering, warn = process.emitWarning } = model.reading();
   const write = (images?: string): Promise<ExportResult> =>
@@ -89,7 +88,6 @@ export async function exportDetector(model: DetectorModel, options: DetectorExpo
         precision,
         classNumbering,
         out: out ?? defaultOut(weights, { precision, ...rest }),
-        training: trainedPrecision(weights),
         ...rest,
         ...(images === undefined ? {} : { data: images }),
       },

@@ -1,11 +1,11 @@
 // COCO figures of a weights file on a dataset.
 
-import { type Precision, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
-import { modelAutocast } from "../model/precision/precision.js";
+import type { Precision, PrecisionRequest } from "@rfdetr/amp";
 import { InternalError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
+import { resolveTrained, trainedAutocast } from "../weights/trained-precision.js";
 import type { ReadOptions } from "../weights/types.js";
-import { loadModel } from "../weights/weights.js";
+import { loadModel, readTrainedPrecision } from "../weights/weights.js";
 import type { CocoEvaluator } from "./coco/coco.js";
 import type { CocoSummary } from "./coco/coco-summary.js";
 import { evaluate } from "./evaluate.js";
@@ -13,6 +13,7 @@ import { checkScored, openScoredSplit, type ScoredSplitOptions } from "./scored-
 
 /** What a weights file is evaluated on, and how. */
 export interface EvaluateWeightsOptions extends ScoredSplitOptions {
+  /** `auto` is that of the training, or what fits the device: {@link resolveTrained}. */
   precision: PrecisionRequest;
   /** `auto`, `cpu`, `cuda` or `cuda:N`. */
   device: string;
@@ -35,13 +36,13 @@ export async function evaluateWeights(
   options: EvaluateWeightsOptions,
 ): Promise<{ summary: CocoSummary; evaluator: CocoEvaluator; precision: Precision }> {
   const device = resolveDevice(options.device);
-  const { precision } = resolvePrecision(options.precision, device);
-  const { model, classNames, config } = loadModel(weights, options.reading);
+  const { precision } = resolveTrained(options.precision, readTrainedPrecision(weights), device);
+  const { model, classNames, config, trained } = loadModel(weights, options.reading);
   if (device !== "cpu") model.to(device);
   const { images, batches, ...split } = await openScoredSplit(classNames, config.resolution, options);
   const evaluator = await evaluate({
     model,
-    autocast: modelAutocast(model, { precision }),
+    autocast: trainedAutocast(model, trained, precision),
     device,
     ...split,
     batches: batches(),

@@ -29,7 +29,8 @@ const weights = join(folder, "tiny.safetensors");
 const config = resolveModel("tiny", { numClasses: 2 });
 const model = new RFDETRModel(config).eval();
 fillModel(model);
-saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config });
+const trained = { precision: "bf16-mixed", policy: "default", operators: {}, overrides: {} } as const;
+saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config, trained });
 
 let made = 0;
 async function exported(options: Partial<ExportOptions> = {}) {
@@ -40,7 +41,7 @@ async function exported(options: Partial<ExportOptions> = {}) {
 
 describe("an export", () => {
   it("agrees with the model, and says so in the file", async () => {
-    const { result, out } = await exported({ training: { precision: "bf16-mixed" } });
+    const { result, out } = await exported();
     expect(result).toMatchObject({ out, opset: 17, precision: "fp32", proof: { images: 2, flips: 0, threshold: 0.5 } });
     expect(result.proof?.max_box_error_px).toBeLessThan(0.001);
     expect(result.proof?.max_score_error).toBeLessThan(1e-5);

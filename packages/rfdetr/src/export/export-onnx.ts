@@ -1,5 +1,4 @@
 // The export of weights as an ONNX file: graph, file, proof.
-import type { Overrides, Policy } from "@rfdetr/amp";
 import type { Split } from "../data/index.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
@@ -10,6 +9,7 @@ import { ExportError } from "../support/errors.js";
 import { writeFailure } from "../support/files/atomic.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/machine/version.js";
+import { policyOf, type TrainedPrecision } from "../weights/trained-precision.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
 import { ExportFolder } from "./export-folder.js";
@@ -45,8 +45,6 @@ export interface ExportOptions {
   split?: Split;
   /** Images of the dataset that int8 is calibrated on, the first ones; default 32. */
   calibrationImages?: number;
-  /** Precision policy, overrides and name of the precision that the weights were trained in. */
-  training?: { policy?: Policy; overrides?: Overrides; precision?: string };
   reading?: ReadOptions;
   /** Whether to measure every precision on the same images, and to write the table beside the file. */
   report?: boolean;
@@ -94,11 +92,11 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   refuseBfloat16(precision);
   const folder = new ExportFolder(out, options.report ?? false);
   folder.check();
-  const { model, classNames, config } = loadModel(options.weights, options.reading);
+  const { model, classNames, config, trained } = loadModel(options.weights, options.reading);
   const [height, width] = options.resolution ?? [config.resolution, config.resolution];
   checkInputSize(config, height, width);
   const images = await proofImages(dataOf(options), classNames, [height, width], batch === "dynamic" ? 4 : batch);
-  const metadata = metadataOf(options, { config, classNames, resolution: [height, width] });
+  const metadata = metadataOf(precision, { config, classNames, trained, resolution: [height, width] });
   const own = new OwnOutputs(model);
   const telling = (doing: Doing) => (done: number, total: number) => options.progress?.(doing, done, total);
   try {
@@ -106,7 +104,8 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     telling("tracing")(0, 1);
     const runs = hasRuntime();
     const precise = {
-      ...options.training,
+      policy: policyOf(trained),
+      overrides: trained.overrides,
       precision,
       batch,
       height,
@@ -134,7 +133,6 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
     folder.append(metadataPart(addedEntries({ ...metadata, proof: stored, goldens }, metadata)));
     let drift: Drift | null = null;
     if (options.report && runs) {
-      const trained = options.training?.precision;
       drift = await measureDrift(model, { ...precise, images, classNames, trained, progress: telling("comparing") });
       folder.addText(".drift.json", `${JSON.stringify(drift, null, 1)}\n`);
       folder.addText(".drift.txt", driftText(drift));
@@ -150,8 +148,13 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
 
 /** What the file says of its model, before it is proved. */
 function metadataOf(
-  { precision, training }: ExportOptions,
-  { config, classNames, resolution }: { config: ModelConfig; classNames: string[]; resolution: [number, number] },
+  precision: ExportPrecision,
+  {
+    config,
+    classNames,
+    trained,
+    resolution,
+  }: { config: ModelConfig; classNames: string[]; trained: TrainedPrecision; resolution: [number, number] },
 ): ExportMetadata {
   return {
     variant: config.variant,
@@ -160,7 +163,7 @@ function metadataOf(
     preprocessing,
     numSelect: config.numSelect,
     precision,
-    trainingPrecision: training?.precision ?? null,
+    trainingPrecision: trained.precision,
     version: packageVersion(),
     licence: "Apache-2.0",
     proof: null,

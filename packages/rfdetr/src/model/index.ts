@@ -7,7 +7,7 @@ export type { LevelShapes } from "./decoder/deformable-attention.js";
 export { postprocess, type ScoredBoxes, type ScoredTensors, toArrays } from "./images/postprocess.js";
 export { imagesToTensor, normalise_, resizeImages } from "./images/preprocess.js";
 export { inFloat32, type Outputs, type Prediction } from "./outputs.js";
-export { fp16EvalAutocast, type ModelAutocastOptions, modelAutocast, modelOverrides } from "./precision/precision.js";
+export { type ModelAutocastOptions, modelAutocast, modelOverrides } from "./precision/precision.js";
 export { RFDETRModel } from "./rfdetr.js";
 export type { Detection, EncoderConfig, MemoryUse, ModelConfig, ProjectorScale } from "./types.js";
 export { checkInputSize, resolveModel, variants } from "./variants.js";

@@ -1,21 +1,26 @@
 // Detects objects in images.
 
-import { type Autocast, type Precision, resolvePrecision } from "@rfdetr/amp";
+import type { Autocast, Precision, PrecisionRequest } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { joinPixels } from "../eval/pixels.js";
 import { toSquare } from "../eval/square.js";
 import { postprocess, type ScoredBoxes, toArrays } from "../model/images/postprocess.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import { inFloat32 } from "../model/outputs.js";
-import { modelAutocast } from "../model/precision/precision.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { listDetections, rowNames } from "../onnx/detections.js";
 import { NumericsError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
+import {
+  resolveTrained,
+  type TrainedPrecision,
+  trainedAutocast,
+  unknownTraining,
+} from "../weights/trained-precision.js";
 import type { ReadOptions } from "../weights/types.js";
-import { loadModel } from "../weights/weights.js";
+import { loadModel, readTrainedPrecision } from "../weights/weights.js";
 import { decode, type ImageSource } from "./inputs/picture.js";
 import { prepareImage } from "./prepared-image.js";
 import { checkSelection, lowestThreshold } from "./selection.js";
@@ -34,6 +39,8 @@ export interface PredictorOptions {
   /** The names of the classes by index. */
   classNames: readonly string[];
   precision: Precision;
+  /** How the weights were trained, whose policy and overrides hold; default: those of the model. */
+  trained?: TrainedPrecision;
   /** The device that the model is on. */
   device: string;
   /** What errors call the model; default "the model". */
@@ -58,13 +65,13 @@ export class Predictor implements HostedModel {
 
   constructor(
     readonly model: RFDETRModel,
-    { classNames, precision, device, name = "the model" }: PredictorOptions,
+    { classNames, precision, trained = unknownTraining, device, name = "the model" }: PredictorOptions,
   ) {
     this.classNames = classNames;
     this.precision = precision;
     this.device = device;
     this.#name = name;
-    this.#autocast = modelAutocast(model, { precision });
+    this.#autocast = trainedAutocast(model, trained, precision);
     this.#names = rowNames(classNames, model.config.numClasses + 1);
     model.eval();
   }
@@ -73,20 +80,20 @@ export class Predictor implements HostedModel {
     return this.model.config;
   }
 
-  /** Loads a weights file. @throws CheckpointError, `ERR_CONFIG` */
+  /** Loads a weights file. `auto` (the default) is {@link resolveTrained}. @throws CheckpointError, `ERR_CONFIG` */
   static load(
     weights: string,
-    options: { precision?: Precision | "auto" | boolean; device?: string; reading?: ReadOptions } = {},
+    options: { precision?: PrecisionRequest; device?: string; reading?: ReadOptions } = {},
   ): Predictor {
     const device = resolveDevice(options.device ?? "auto");
-    const { precision } = resolvePrecision(options.precision ?? "auto", device);
+    const { precision } = resolveTrained(options.precision ?? "auto", readTrainedPrecision(weights), device);
     // Frees what initialisation leaves beside the weights.
-    const { model, classNames } = scope(() => {
+    const { model, classNames, trained } = scope(() => {
       const loaded = loadModel(weights, options.reading);
       if (device !== "cpu") loaded.model.to(device);
       return loaded;
     });
-    return new Predictor(model, { classNames, precision, device, name: weights });
+    return new Predictor(model, { classNames, precision, trained, device, name: weights });
   }
 
   /** What a detector knows of its model. */

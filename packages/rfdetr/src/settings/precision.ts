@@ -2,6 +2,7 @@
 import type { Precision } from "@rfdetr/amp";
 import { ConfigError } from "../support/errors.js";
 import { camelCase } from "../support/names.js";
+import type { TrainedPrecision } from "../weights/trained-precision.js";
 import type { TrainSettings } from "./settings.js";
 
 /**
@@ -24,6 +25,15 @@ function requests({ precision, amp, ampDtype }: TrainSettings): Record<string, R
 /** What `precision`, `amp_dtype` and `amp` ask for together. The first of them that does not leave it open decides. */
 export function requestedPrecision(settings: TrainSettings): RequestedPrecision {
   return Object.values(requests(settings)).find((request) => request !== undefined) ?? "auto";
+}
+
+/** The precision of a training with these settings. */
+export function trainedWith<P extends Precision | null>(
+  settings: Pick<TrainSettings, "precisionPolicy" | "precisionOperators" | "precisionOverrides">,
+  precision: P,
+): TrainedPrecision & { precision: P } {
+  const { precisionPolicy: policy, precisionOperators: operators, precisionOverrides: overrides } = settings;
+  return { precision, policy, operators, overrides };
 }
 
 /**

@@ -43,6 +43,13 @@ describe("metadata of a weights file", () => {
     ["an unknown size", { model_config: '{"wheels":4}' }, /describe no model that can be: .*wheels/],
     ["an unknown variant", { variant: "tinny" }, /did you mean tiny/],
     ["a variant of JavaScript", { variant: "constructor" }, /Expected one of nano.* received constructor/],
+    ["overrides that are no JSON", { precision_overrides: "{" }, /Expected JSON for precision_overrides/],
+    ["overrides that are a list", { precision_overrides: "[]" }, /Expected a table of rules for precision_overrides/],
+    ["a rule that is none", { precision_overrides: '{"class_embed":3}' }, /Expected one of lower, .* but received 3/],
+    ["an override for no module", { precision_overrides: '{"clas_embed":"fp32"}' }, /near it are class_embed/],
+    ["an unknown policy", { precision_policy: "__proto__" }, /Expected one of default, pytorch-cuda for policy/],
+    ["an unknown operator", { precision_operators: '{"gelo":"fp32"}' }, /Expected an operator of libtorch/],
+    ["an operator's rule that is none", { precision_operators: '{"gelu":null}' }, /Expected one of lower, .* null/],
     ["a variant that is a prototype", { variant: "__proto__" }, /Expected one of nano.* received __proto__/],
   ])("is refused in one sentence: %s", (_, metadata, message) => {
     write(metadata as Record<string, string>);

@@ -1,5 +1,6 @@
 // Reads our own weights files. What the metadata says is checked against the shapes of the tensors before memory is
 // taken for either.
+import { type CastRule, type ModuleRule, precisions } from "@rfdetr/amp";
 import { dtypes, loadSafetensors, readSafetensorsHeader, type SafetensorsHeader } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
@@ -8,20 +9,22 @@ import { nameAll } from "./classes/class-names.js";
 import { countFromZero } from "./classes/class-numbering.js";
 import { faultOfSizes } from "./model-limits.js";
 import { stateShapes } from "./state-shapes.js";
+import { type TrainedPrecision, unknownTraining } from "./trained-precision.js";
 import type { LoadedWeights, ReadOptions } from "./types.js";
 
-/** The tensors that a file says it has, and the model that its metadata describe. */
+/** The tensors that a file says it has, and the model and the training that its metadata describe. */
 interface Description {
   entries: SafetensorsHeader["entries"];
   classNames: string[];
   config: ModelConfig;
+  trained: TrainedPrecision;
   extra: Record<string, string>;
 }
 
 /** Reads all but the tensors. @throws CheckpointError, SafetensorsError */
 export function describeOwnWeights(path: string): Description {
   const { entries, metadata } = readSafetensorsHeader(path);
-  const { variant, class_names: names, model_config: sizes, format: _, ...extra } = metadata;
+  const { variant, class_names: names, model_config: sizes, format: _, ...others } = metadata;
   if (variant === undefined || names === undefined)
     throw new CheckpointError(
       `Expected variant and class names in the metadata of ${path} but they are missing: write the file with rfdetr train or rfdetr convert`,
@@ -34,18 +37,18 @@ export function describeOwnWeights(path: string): Description {
     throw new CheckpointError(
       `Expected ${config.numClasses} class names in the metadata of ${path} but received ${classNames.length}`,
     );
-  return { entries, classNames, config, extra };
+  return { entries, classNames, config, ...trainedIn(path, others) };
 }
 
 /** @throws CheckpointError, SafetensorsError */
 export function readOwnWeights(path: string, { classNumbering }: ReadOptions): LoadedWeights {
-  const { entries, classNames, config, extra } = describeOwnWeights(path);
+  const { entries, classNames, config, trained, extra } = describeOwnWeights(path);
   const wanted = stateShapes(config);
   checkShapes(path, config, entries, wanted);
   const { tensors } = loadSafetensors(path, (name) => wanted.has(name));
   if (classNumbering === "from1") countFromZero(path, tensors, classNames.length);
   const leftOver = [...entries.keys()].filter((key) => !wanted.has(key));
-  return { tensors, classNames: nameAll(classNames, config.numClasses), config, extra, leftOver };
+  return { tensors, classNames: nameAll(classNames, config.numClasses), config, trained, extra, leftOver };
 }
 
 function parsed(path: string, name: string, text: string): unknown {
@@ -54,6 +57,25 @@ function parsed(path: string, name: string, text: string): unknown {
   } catch (error) {
     throw new CheckpointError(`Expected JSON for ${name} in the metadata of ${path} but it is none`, { cause: error });
   }
+}
+
+function tableIn<T extends object>(path: string, name: string, of: string, text = "{}"): T {
+  const table = parsed(path, name, text);
+  if (typeof table !== "object" || table === null || Array.isArray(table))
+    throw new CheckpointError(`Expected a table of ${of} for ${name} in the metadata of ${path}`);
+  return table as T;
+}
+
+/** What the metadata say of the training, and all else. Whether a model can have its rules shows when one is made. */
+function trainedIn(path: string, metadata: Record<string, string>): Pick<Description, "trained" | "extra"> {
+  const { precision, precision_policy, precision_operators, precision_overrides, ...extra } = metadata;
+  const trained = {
+    precision: precisions.find((each) => each === precision) ?? null,
+    policy: precision_policy ?? unknownTraining.policy,
+    operators: tableIn<Record<string, CastRule>>(path, "precision_operators", "rules", precision_operators),
+    overrides: tableIn<Record<string, ModuleRule>>(path, "precision_overrides", "rules", precision_overrides),
+  };
+  return { trained, extra };
 }
 
 function namesIn(path: string, text: string): string[] {
@@ -65,10 +87,7 @@ function namesIn(path: string, text: string): string[] {
 }
 
 function configIn(path: string, variant: string, text: string | undefined, numClasses: number): ModelConfig {
-  const sizes = text === undefined ? {} : parsed(path, "model_config", text);
-  if (typeof sizes !== "object" || sizes === null || Array.isArray(sizes))
-    throw new CheckpointError(`Expected a table of sizes for model_config in the metadata of ${path}`);
-  const { variant: _, ...overrides } = sizes as Partial<ModelConfig>;
+  const { variant: _, ...overrides } = tableIn<Partial<ModelConfig>>(path, "model_config", "sizes", text);
   const config = sizesOf(path, () => resolveModel(variant.slice(0, 100), { numClasses, ...overrides }));
   const fault = faultOfSizes(config);
   if (fault !== undefined) throw new CheckpointError(`The metadata of ${path} describe no model that can be: ${fault}`);

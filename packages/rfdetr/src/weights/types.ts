@@ -2,17 +2,21 @@
 import type { Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import type { ClassNumbering } from "./classes/class-numbering.js";
+import type { TrainedPrecision } from "./trained-precision.js";
 
 /** What the metadata of a weights file holds. */
 export interface WeightsInfo {
   classNames: string[];
   config: ModelConfig;
+  /** The precision that they were trained in; absent where nobody knows it. */
+  trained?: TrainedPrecision;
   /** Anything else worth keeping with them: epoch, AP, notes. */
   extra?: Record<string, string>;
 }
 
 /** Weights with their metadata. */
 export interface LoadedWeights extends WeightsInfo {
+  trained: TrainedPrecision;
   /** Those that the model has, each of its shape. */
   tensors: Map<string, Tensor>;
   /** Keys of the file that the model does not use. */

@@ -13,6 +13,7 @@ import { describeFit, type FitReport, fitWeights, some } from "./fit-weights.js"
 import { modelOfCheckpoint, readPythonCheckpoint } from "./python/python-checkpoint.js";
 import { describeOwnWeights, readOwnWeights } from "./read-safetensors.js";
 import { stateShapes } from "./state-shapes.js";
+import { type TrainedPrecision, trainedAutocast, trainedEntries, unknownTraining } from "./trained-precision.js";
 import type { LoadedWeights, ReadOptions, WeightsInfo } from "./types.js";
 
 /**
@@ -27,10 +28,11 @@ import type { LoadedWeights, ReadOptions, WeightsInfo } from "./types.js";
 export function saveWeights(
   path: string,
   tensors: Map<string, Tensor>,
-  { classNames, config, extra }: WeightsInfo,
+  { classNames, config, trained, extra }: WeightsInfo,
 ): void {
   const metadata = {
     ...extra,
+    ...(trained && trainedEntries(trained)),
     format: "rfdetr",
     variant: config.variant,
     class_names: JSON.stringify(classNames),
@@ -73,6 +75,14 @@ function named<T>(path: string, read: () => T): T {
  */
 export function readModelConfig(path: string): ModelConfig {
   return named(path, () => (isPython(path) ? modelOfCheckpoint(path) : describeOwnWeights(path).config));
+}
+
+/**
+ * Reads which precision weights were trained in, without their tensors.
+ * @throws CheckpointError naming the file
+ */
+export function readTrainedPrecision(path: string): TrainedPrecision {
+  return named(path, () => (isPython(path) ? unknownTraining : describeOwnWeights(path).trained));
 }
 
 /**
@@ -120,15 +130,17 @@ export function checkComplete(path: string, { tensors, config }: LoadedWeights):
 export function loadModel(
   path: string,
   options: ReadOptions = {},
-): { model: RFDETRModel; classNames: string[]; config: ModelConfig } {
+): { model: RFDETRModel; classNames: string[]; config: ModelConfig; trained: TrainedPrecision } {
   const weights = readWeights(path, options);
-  const { tensors, classNames, config } = weights;
+  const { tensors, classNames, config, trained } = weights;
   try {
     checkComplete(path, weights);
     const model = new RFDETRModel(config);
     model.loadStateDict(tensors);
     model.eval();
-    return { model, classNames, config };
+    // Refuses rules of a damaged file.
+    named(path, () => trainedAutocast(model, trained, "32-true"));
+    return { model, classNames, config, trained };
   } finally {
     for (const tensor of tensors.values()) tensor.dispose();
   }

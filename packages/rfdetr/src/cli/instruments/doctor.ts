@@ -137,29 +137,31 @@ async function measure(
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
   const { precision } = resolved;
   console.live("reading");
-  const subject = await openSubject({ model: flags.model ?? "nano", batch, device, weights, data: flags.data });
+  const asked = { model: flags.model ?? "nano", batch, device, weights, data: flags.data, overrides };
+  const subject = await openSubject(asked);
   console.live("measuring matrix products");
   const peaks = measurePeaks(device, precision);
   report.peaks(console, peaks);
   if (flags.casts) {
     const lower = precision === "32-true" ? "bf16-mixed" : precision;
-    const casts = castsOf(subject, lower, overrides);
+    const casts = castsOf(subject, lower);
     showCasts(console, casts, { lower, batch, ...subject.model.config });
     const { rows: operators, casts: made, total } = casts;
     if (console.json) console.data({ ...about, precision: lower, casts: { operators, casts: made, total } });
     return;
   }
-  const calibration = calibrateSubject(subject, { overrides, progress: (what) => console.live(`measuring ${what}`) });
+  const calibration = calibrateSubject(subject, { progress: (what) => console.live(`measuring ${what}`) });
   const { variant, resolution } = subject.model.config;
   report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration);
   const moments = report.moments(console, subject.model);
   console.live("measuring what sparing memory costs");
-  const prices = memoryPrices(subject, { precision: calibration.recommended.precision, overrides });
+  const prices = memoryPrices(subject, { precision: calibration.recommended.precision });
   report.memory(console, calibration.recommended.precision, prices);
   const evaluation = compareEvaluationModes({
     model: subject.model,
     classNames: subject.classNames,
     precision,
+    rules: subject.rules,
     device,
     batches:
       flags.data === undefined

@@ -45,10 +45,10 @@ async function convert(from: string, to: string, flags: OutputFlags & WeightsFla
     throw new UsageError(`Expected a new file to write but ${to} exists: choose another name, or remove it`);
   const source = await weightsPath(console, from);
   const weights = readWeights(source, reading(console, flags));
-  const { tensors, classNames, config, extra, leftOver } = weights;
+  const { tensors, classNames, config, trained, extra, leftOver } = weights;
   checkComplete(source, weights);
   const save = kind === ".pth" ? savePythonCheckpoint : saveWeights;
-  save(to, tensors, { classNames, config, extra });
+  save(to, tensors, { classNames, config, trained, extra });
   if (console.json)
     console.data({
       file: to,

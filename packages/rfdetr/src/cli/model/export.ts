@@ -80,7 +80,6 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   const { exportInThread } = await import("../../export/export-thread.js");
   const { abandonExport } = await import("../../export/export-folder.js");
   const { defaultOut } = await import("../../export/default-out.js");
-  const { trainedPrecision } = await import("../../run/trained-precision.js");
   const out = flags.out ?? defaultOut(weights, { precision, gridSample: flags.gridsample });
   const { classNumbering, warn = (message) => console.warning(message) } = reading(console, flags);
   const options: ThreadOptions = {
@@ -94,7 +93,6 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
     report: flags.report,
     ...(resolution === undefined ? {} : { resolution }),
     ...(flags.data === undefined ? {} : { data: flags.data }),
-    training: trainedPrecision(weights),
   };
   let leftOut = 0;
   const onBadImage = (message: string): void => {

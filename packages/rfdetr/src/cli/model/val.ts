@@ -149,9 +149,10 @@ async function valOwn(
   flags: ValFlags,
 ): Promise<{ evaluator: CocoEvaluator; precision: string }> {
   const { evaluateWeights } = await import("../../eval/evaluate-weights.js");
-  const { resolvePrecision } = await import("@rfdetr/amp");
+  const { resolveTrained } = await import("../../weights/trained-precision.js");
+  const { readTrainedPrecision } = await import("../../weights/weights.js");
   const { resolveDevice } = await import("../../support/machine/device.js");
-  const { note } = resolvePrecision(precision, resolveDevice(flags.device));
+  const { note } = resolveTrained(precision, readTrainedPrecision(file), resolveDevice(flags.device));
   if (note !== null) console.fact(note);
   return evaluateWeights(file, { ...asked, precision, device: flags.device, reading: reading(console, flags) });
 }

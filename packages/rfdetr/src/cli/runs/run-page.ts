@@ -20,11 +20,9 @@ export async function writeRunPage(
   const { hasWebRuntime, writeDemoPage } = await import("../../onnx/demo-page.js");
   if (!hasWebRuntime()) return false;
   const { exportOnnx } = await import("../../export/export-onnx.js");
-  const { trainedPrecision } = await import("../../run/trained-precision.js");
   const folder = scratchFolder("page");
   const exportAs = async (name: string, gridSample: boolean): Promise<string> => {
-    const training = trainedPrecision(weights);
-    const asked = { weights, out: join(folder, name), precision: "fp32", batch: 1, gridSample, training } as const;
+    const asked = { weights, out: join(folder, name), precision: "fp32", batch: 1, gridSample } as const;
     return (await exportOnnx(asked)).out;
   };
   try {

@@ -28,10 +28,11 @@ describe("the drift of an exported detector", () => {
     fillModel(model);
     // Scores around the threshold, so that there are detections.
     noGrad(() => void ops.add_(model.classEmbed.bias as Tensor, 4.6));
-    saveWeights(weights, model.stateDict(), { classNames, config });
+    const trained = { precision: "bf16-mixed", policy: "default", operators: {}, overrides: {} } as const;
+    saveWeights(weights, model.stateDict(), { classNames, config, trained });
     const data = join(folder, "data");
     await synthesize(data, { images: 12, size: 64, classes: 2 });
-    const options = { weights, data, batch: 1, report: true, training: { precision: "bf16-mixed" } } as const;
+    const options = { weights, data, batch: 1, report: true } as const;
     const result = await exportOnnx({ ...options, out: join(folder, "tiny.onnx"), precision: "fp32" });
     drift = result.drift as Drift;
   });

@@ -1,9 +1,9 @@
 // The drift of a detector on its way out of training: the same images in every form, each against the first and against
 // the form that it is made from.
 import type { Precision } from "@rfdetr/amp";
-import { modelAutocast } from "../../model/precision/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { RawOutputs } from "../../onnx/goldens.js";
+import { type TrainedPrecision, trainedAutocast } from "../../weights/trained-precision.js";
 import type { Graph } from "../graph/graph.js";
 import type { ProofImages } from "../proof/proof-images.js";
 import { OwnOutputs } from "../proof/prove.js";
@@ -55,8 +55,8 @@ export interface DriftOptions extends PreciseOptions {
   images: ProofImages;
   /** Names of the classes by index. */
   classNames: readonly string[];
-  /** Precision of the training; where it was float32, autocast is shown in float16. */
-  trained: string | undefined;
+  /** Where the training was in float32, autocast is shown in float16. */
+  trained: TrainedPrecision;
 }
 
 /** Default threshold of `predict`. */
@@ -124,11 +124,9 @@ export async function measureDrift(model: RFDETRModel, options: DriftOptions): P
 
 function runnersOf(model: RFDETRModel, options: DriftOptions): Runner[] {
   const { path, images, trained } = options;
-  const mixed: Precision = trained === "bf16-mixed" ? trained : "16-mixed";
+  const mixed: Precision = trained.precision === "bf16-mixed" ? "bf16-mixed" : "16-mixed";
   const own = (precision: Precision): Runner["open"] => {
-    const { policy, overrides } = options;
-    const autocast = modelAutocast(model, { precision, ...(policy && { policy }), ...(overrides && { overrides }) });
-    const outputs = new OwnOutputs(model, autocast);
+    const outputs = new OwnOutputs(model, trainedAutocast(model, trained, precision));
     const run = async (picture: Picture) => outputs.of(singleOf(picture))[0];
     return async () => ({ bytes: null, run, release: async () => {} });
   };

@@ -4,7 +4,7 @@ import { CastMap, type Overrides, type Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, scope } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import { openEvaluationData } from "../../eval/evaluation-data.js";
-import { modelAutocast } from "../../model/precision/precision.js";
+import { Criterion } from "../../loss/criterion.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
 import { openTrainData } from "../../run/session/open-train-data.js";
@@ -13,6 +13,7 @@ import { DataError } from "../../support/errors.js";
 import type { Subject } from "../../train/measure/calibrate-step.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
 import { type MicroBatch, prepareImages } from "../../train/step/step-parts.js";
+import { trainedAutocast, unknownTraining } from "../../weights/trained-precision.js";
 import { loadModel } from "../../weights/weights.js";
 
 /** The model and data that a measurement takes. */
@@ -25,6 +26,8 @@ export interface SubjectOptions {
   weights?: string;
   /** Dataset whose first training batch is used; without it the images are noise with eight boxes each. */
   data?: string;
+  /** Precision of modules, beside what the training of the weights had. */
+  overrides?: Overrides;
 }
 
 /**
@@ -32,7 +35,8 @@ export interface SubjectOptions {
  * @throws DataError if the dataset cannot be read, or has other classes than the weights
  * @throws CheckpointError if the weights cannot be loaded
  */
-export async function openSubject({ model: variant, batch, device, weights, data }: SubjectOptions): Promise<Subject> {
+export async function openSubject(options: SubjectOptions): Promise<Subject> {
+  const { model: variant, batch, device, weights, data, overrides } = options;
   manualSeed(0);
   const loaded = weights === undefined ? null : loadModel(weights);
   const shape = loaded?.config ?? resolveModel(variant);
@@ -46,18 +50,21 @@ export async function openSubject({ model: variant, batch, device, weights, data
   const model = loaded?.model ?? new RFDETRModel({ ...shape, numClasses: classNames.length });
   if (device !== "cpu") model.to(device);
   model.train();
+  const rules = loaded?.trained ?? unknownTraining;
   return {
     model,
     classNames,
     batch: source?.batch ?? randomBatch(batch, shape.resolution, classNames.length),
+    criterion: new Criterion({ groupDetr: model.config.groupDetr }),
+    rules: { ...rules, overrides: { ...rules.overrides, ...overrides } },
     device,
     trained: loaded !== null,
   };
 }
 
 /** The dtype of each operator in a training forward, and the casts between them. */
-export function castsOf({ model, batch, device }: Subject, precision: Precision, overrides: Overrides = {}): CastMap {
-  const autocast = modelAutocast(model, { precision, overrides });
+export function castsOf({ model, batch, rules, device }: Subject, precision: Precision): CastMap {
+  const autocast = trainedAutocast(model, rules, precision);
   const map = new CastMap();
   noGrad(() =>
     scope(() => {

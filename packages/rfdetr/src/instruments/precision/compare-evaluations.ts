@@ -7,9 +7,9 @@ import { CocoEvaluator } from "../../eval/coco/coco.js";
 import { outputsOf, scoreBatch } from "../../eval/evaluate.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { inFloat32, type Outputs } from "../../model/outputs.js";
-import { fp16EvalAutocast, modelAutocast } from "../../model/precision/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { median } from "../../support/statistics.js";
+import { type TrainedPrecision, trainedAutocast, unknownTraining } from "../../weights/trained-precision.js";
 import { agreement, type Disagreement } from "./agreement.js";
 
 /**
@@ -45,6 +45,8 @@ export interface EvaluationModesOptions {
   classNames: readonly string[];
   /** Precision of training; `32-true` is compared as `bf16-mixed`, because it would equal `fp32`. */
   precision: Precision;
+  /** Policy and overrides of the training; default: those of the model. */
+  rules?: TrainedPrecision;
   device: string;
   batches: readonly EvaluationBatch[];
   /** Called after each batch with the number of images done so far in this mode. */
@@ -71,7 +73,7 @@ interface Pass {
 export function compareEvaluationModes(options: EvaluationModesOptions): EvaluatedMode[] {
   const { model, batches } = options;
   const training = model.training;
-  const ways = waysOf(model, options.precision);
+  const ways = waysOf(options);
   const norms = normPaths(model);
   model.eval();
   let reference: ScoredBoxes[] = [];
@@ -111,12 +113,13 @@ const convertedPolicy: Policy = {
 };
 
 /** The modes in their order, the reference first. */
-function waysOf(model: RFDETRModel, training: Precision): Way[] {
-  const mixed = training === "32-true" ? "bf16-mixed" : training;
+function waysOf({ model, precision, rules = unknownTraining }: EvaluationModesOptions): Way[] {
+  const mixed = precision === "32-true" ? "bf16-mixed" : precision;
+  const inPrecision = (each: Precision) => ({ autocast: trainedAutocast(model, rules, each), precision: each });
   const ways: Record<EvaluationMode, Omit<Way, "mode">> = {
-    fp32: { autocast: modelAutocast(model, { precision: "32-true" }), precision: "32-true" },
-    autocast: { autocast: modelAutocast(model, { precision: mixed }), precision: mixed },
-    fp16_eval: { autocast: fp16EvalAutocast(model), precision: "16-mixed" },
+    fp32: inPrecision("32-true"),
+    autocast: inPrecision(mixed),
+    fp16_eval: inPrecision("16-mixed"),
     whole_model_half: { autocast: new Autocast("16-mixed", { policy: convertedPolicy }), precision: "float16" },
   };
   return evaluationModes.map((mode) => ({ mode, ...ways[mode] }));

@@ -1,13 +1,5 @@
 // Mixed precision of the detector: its own exceptions to the autocast policy.
-import {
-  Autocast,
-  type AutocastOptions,
-  checkOverrides,
-  defaultPolicy,
-  type Overrides,
-  type Precision,
-  withOperators,
-} from "@rfdetr/amp";
+import { Autocast, type AutocastOptions, checkOverrides, type Overrides, type Precision } from "@rfdetr/amp";
 import type { RFDETRModel } from "../rfdetr.js";
 
 /**
@@ -54,20 +46,4 @@ export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions)
     );
   }
   return new Autocast(precision, { ...others, overrides: { ...modelOverrides, ...overrides } });
-}
-
-/**
- * Makes an autocast for evaluation in float16, with norms in float32. It stands for the option `fp16_eval` of the
- * Python package, which converted the weights themselves to float16; here the weights stay as they are.
- * @param model the detector
- * @param overrides rules for single modules, as in {@link modelAutocast}
- * @throws PolicyError if an override matches no module of `model`
- * @example
- * import { noGrad } from "@rfdetr/torch";
- * import { fp16EvalAutocast } from "rfdetr/model";
- * const predicted = noGrad(() => fp16EvalAutocast(model).run(() => model.call(images)));
- */
-export function fp16EvalAutocast(model: RFDETRModel, overrides: Overrides = {}): Autocast {
-  const policy = withOperators(defaultPolicy, { layer_norm: "fp32", native_layer_norm: "fp32", group_norm: "fp32" });
-  return modelAutocast(model, { precision: "16-mixed", policy, overrides });
 }

@@ -34,7 +34,7 @@ export class WeightsRecorder implements Recorder {
 
   /** Writes weights for use: the averaged ones where there is an average, unless `base` asks for those in training. */
   #save(path: string, info: Record<string, string>, base = false): void {
-    const { parts, ema, data, modelConfig, settings, precision } = this.#session;
+    const { parts, ema, data, modelConfig, settings, trained } = this.#session;
     const averaged = ema !== null && !base;
     const notes: Record<string, string> = settings.notes === null ? {} : { notes: JSON.stringify(settings.notes) };
     const tensors = averaged ? ema.state().tensors : parts.model.stateDict();
@@ -42,7 +42,8 @@ export class WeightsRecorder implements Recorder {
       saveWeights(path, mergedWeights(tensors), {
         classNames: [...data.classNames],
         config: modelConfig,
-        extra: { ...info, ...notes, averaged: String(averaged), precision, rfdetr_version: packageVersion() },
+        trained,
+        extra: { ...info, ...notes, averaged: String(averaged), rfdetr_version: packageVersion() },
       }),
     );
   }

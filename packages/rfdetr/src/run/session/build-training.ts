@@ -1,14 +1,15 @@
 // The model of a run and what it is trained with, as every process of the run builds them.
 import type { Autocast, Overrides, Precision } from "@rfdetr/amp";
 import { manualSeed } from "@rfdetr/torch";
-import { fp16EvalAutocast } from "../../model/precision/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
+import { trainedWith } from "../../settings/precision.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { freezeModules } from "../../train/parameters/freeze.js";
 import { adaptEncoder } from "../../train/parameters/lora.js";
 import { Schedule } from "../../train/schedule/schedule.js";
-import { averageOf, stepParts, trainingAutocast } from "../../train/step/step-parts.js";
+import { averageOf, type StepParts, stepParts } from "../../train/step/step-parts.js";
+import { type TrainedPrecision, trainedAutocast } from "../../weights/trained-precision.js";
 import type { Training } from "./training.js";
 
 /** A model with the random weights of a seed. */
@@ -49,10 +50,12 @@ export function buildTraining(
   const { precision, device, classWeights } = how;
   const precisionOverrides = { ...how.overrides };
   const parts = stepParts(model, { ...settings, precisionOverrides }, { precision, device, classWeights });
+  const trained = trainedWith({ ...settings, precisionOverrides }, precision);
   return {
     parts,
     precision,
-    evaluationAutocast: evaluationAutocast(model, settings, precisionOverrides, parts.autocast),
+    trained,
+    evaluationAutocast: evaluationAutocast(parts, settings, trained),
     ema: averageOf(model, settings),
     schedule: new Schedule(settings, how.stepsPerEpoch, how.totalSteps),
   };
@@ -60,22 +63,21 @@ export function buildTraining(
 
 /** Makes overrides of the precision hold from now on, in training and in evaluation. */
 export function useOverrides(
-  training: Pick<Training, "settings" | "parts" | "precision" | "evaluationAutocast">,
+  training: Pick<Training, "settings" | "parts" | "precision" | "trained" | "evaluationAutocast">,
   overrides: Overrides,
 ): void {
   const { settings, parts, precision } = training;
-  const { model } = parts;
-  const precisionOverrides = { ...overrides };
   for (const old of [parts.autocast, training.evaluationAutocast]) old.clearCache();
-  parts.autocast = trainingAutocast(model, { ...settings, precisionOverrides }, precision);
-  training.evaluationAutocast = evaluationAutocast(model, settings, precisionOverrides, parts.autocast);
+  training.trained = { ...training.trained, overrides };
+  parts.autocast = trainedAutocast(parts.model, training.trained, precision);
+  training.evaluationAutocast = evaluationAutocast(parts, settings, training.trained);
 }
 
+/** That of training, except that the obsolete `fp16_eval` evaluates in float16. */
 function evaluationAutocast(
-  model: RFDETRModel,
+  { model, autocast }: Pick<StepParts, "model" | "autocast">,
   { fp16Eval }: TrainSettings,
-  overrides: TrainSettings["precisionOverrides"],
-  training: Autocast,
+  trained: TrainedPrecision,
 ): Autocast {
-  return fp16Eval ? fp16EvalAutocast(model, overrides) : training;
+  return fp16Eval ? trainedAutocast(model, trained, "16-mixed") : autocast;
 }

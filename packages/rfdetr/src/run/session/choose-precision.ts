@@ -2,10 +2,12 @@
 // says what fits the hardware is `autoTable` of @rfdetr/amp.
 import { type Calibration, type Precision, precisionsOf, readHardware, resolvePrecision } from "@rfdetr/amp";
 import type { RFDETRModel } from "../../model/rfdetr.js";
-import { requestedPrecision } from "../../settings/precision.js";
+import { requestedPrecision, trainedWith } from "../../settings/precision.js";
+import { overridesAt } from "../../settings/precision-changes.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { InternalError } from "../../support/errors.js";
 import { calibrateSubject } from "../../train/measure/calibrate-step.js";
+import { criterionOf } from "../../train/step/step-parts.js";
 import type { RunConfig } from "./run-config.js";
 import type { TrainData } from "./training-data.js";
 
@@ -49,8 +51,8 @@ export function precisionForMemory(settings: TrainSettings, device: string): Pre
 }
 
 /**
- * Measures the precisions on the first batch of the run. Weights are as before afterwards. An emulated float16 is left
- * out: it is never the fastest.
+ * Measures the precisions on the first step of the run, with its policy and its loss. Weights are as before afterwards.
+ * An emulated float16 is left out: it is never the fastest.
  */
 async function measure(
   model: RFDETRModel,
@@ -60,8 +62,10 @@ async function measure(
 ): Promise<Calibration> {
   const precisions = precisionsOf(device).filter((each) => each !== "16-mixed" || readHardware(device).fp16);
   for await (const [batch] of data.steps(0, 0)) {
-    const subject = { model, classNames: data.classNames, batch, device, trained: false };
-    return calibrateSubject(subject, { overrides: settings.precisionOverrides, precisions, rounds: 2 });
+    const rules = trainedWith({ ...settings, precisionOverrides: { ...overridesAt(settings, 1) } }, null);
+    const criterion = criterionOf(model, settings, data.classWeights ?? null);
+    const subject = { model, classNames: data.classNames, batch, criterion, rules, device, trained: false };
+    return calibrateSubject(subject, { precisions, rounds: 2 });
   }
   throw new InternalError("The loader produced no batch although the dataset has images");
 }

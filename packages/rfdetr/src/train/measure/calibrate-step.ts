@@ -1,18 +1,21 @@
 // Measures every precision on one training step.
-import { type Calibration, calibrate, type Overrides, type Precision } from "@rfdetr/amp";
+import { type Calibration, calibrate, type Precision } from "@rfdetr/amp";
 import { memory, resetPeakMemory, scope } from "@rfdetr/torch";
-import { Criterion } from "../../loss/criterion.js";
-import { modelAutocast } from "../../model/precision/precision.js";
+import type { Criterion } from "../../loss/criterion.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { type MemoryUse, memoryUses } from "../../model/types.js";
 import { median } from "../../support/statistics.js";
+import { type TrainedPrecision, trainedAutocast } from "../../weights/trained-precision.js";
 import { type MicroBatch, prepareImages } from "../step/step-parts.js";
 
-/** What is measured: a model and a training batch for it. */
+/** What is measured: a model and a training batch for it, and how it is trained. */
 export interface Subject {
   model: RFDETRModel;
   classNames: readonly string[];
   batch: MicroBatch;
+  criterion: Criterion;
+  /** What the training does beside its precision, which is measured. */
+  rules: TrainedPrecision;
   device: string;
   /** Whether the weights were trained. */
   trained: boolean;
@@ -20,23 +23,16 @@ export interface Subject {
 
 /**
  * Measures every precision on the training step of a subject. The weights stay as they are.
- * @param options.overrides precision of single modules; @param options.rounds timed steps per precision
+ * @param options.rounds timed steps per precision
  */
 export function calibrateSubject(
-  { model, batch, device }: Subject,
-  options: {
-    overrides?: Overrides;
-    precisions?: readonly Precision[];
-    rounds?: number;
-    progress?: (what: string) => void;
-  } = {},
+  { model, batch, criterion, rules, device }: Subject,
+  options: { precisions?: readonly Precision[]; rounds?: number; progress?: (what: string) => void } = {},
 ): Calibration {
-  const { overrides, ...rest } = options;
-  const criterion = new Criterion({ groupDetr: model.config.groupDetr });
   const images = prepareImages(batch, null, device);
   return calibrate({
     model,
-    autocast: (precision) => modelAutocast(model, { precision, overrides }),
+    autocast: (precision) => trainedAutocast(model, rules, precision),
     forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
     step: (autocast, dtype, scale) => {
       const { total } = criterion.compute(
@@ -47,7 +43,7 @@ export function calibrateSubject(
       total.mul(scale).backward();
       return total.item();
     },
-    ...rest,
+    ...options,
   });
 }
 
@@ -67,12 +63,11 @@ export interface MemoryPrice {
  * @param options.rounds timed steps of each way, after one that is not timed
  */
 export function memoryPrices(
-  { model, batch, device }: Subject,
-  { precision, overrides, rounds = 3 }: { precision: Precision; overrides?: Overrides; rounds?: number },
+  { model, batch, criterion, rules, device }: Subject,
+  { precision, rounds = 3 }: { precision: Precision; rounds?: number },
 ): MemoryPrice[] {
-  const criterion = new Criterion({ groupDetr: model.config.groupDetr });
   const images = prepareImages(batch, null, device);
-  const autocast = modelAutocast(model, { precision, overrides });
+  const autocast = trainedAutocast(model, rules, precision);
   const use = model.memory;
   const ways = ([...memoryUses, "gradient_checkpointing"] as const).map((way) => ({
     way,

@@ -1,12 +1,13 @@
 // Everything that a training step uses, made in one place.
-import { type Autocast, GradScaler, type Precision, policyByName, withOperators } from "@rfdetr/amp";
+import { type Autocast, GradScaler, type Precision } from "@rfdetr/amp";
 import { noGrad, optim, type Tensor } from "@rfdetr/torch";
 import type { Target } from "../../data/target.js";
 import { Criterion } from "../../loss/criterion.js";
 import { imagesToTensor, normalise_, resizeImages } from "../../model/images/preprocess.js";
-import { modelAutocast } from "../../model/precision/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
+import { trainedWith } from "../../settings/precision.js";
 import type { TrainSettings } from "../../settings/settings.js";
+import { trainedAutocast } from "../../weights/trained-precision.js";
 import { parameterGroups } from "../parameters/parameter-groups.js";
 import { Ema } from "./ema.js";
 
@@ -68,12 +69,8 @@ export function stepParts(
   const scalerWarnings: string[] = [];
   return {
     model,
-    criterion: new Criterion({
-      groupDetr: model.config.groupDetr,
-      weights: { ce: settings.clsLossCoef, bbox: settings.bboxLossCoef, giou: settings.giouLossCoef },
-      classWeights,
-    }),
-    autocast: trainingAutocast(model, settings, precision),
+    criterion: criterionOf(model, settings, classWeights),
+    autocast: trainedAutocast(model, trainedWith(settings, null), precision),
     optimizer: new optim.AdamW(parameterGroups(model, settings), { moments: settings.optimizerState }),
     scaler: new GradScaler({
       ...settings.scaler,
@@ -87,16 +84,13 @@ export function stepParts(
   };
 }
 
-/**
- * The autocast of training with these settings.
- * @throws PolicyError when an override of the settings matches no module of the model
- */
-export function trainingAutocast(model: RFDETRModel, settings: TrainSettings, precision: Precision): Autocast {
-  return modelAutocast(model, {
-    precision,
-    policy: withOperators(policyByName(settings.precisionPolicy), settings.precisionOperators),
-    overrides: settings.precisionOverrides,
-  });
+/** The loss of a training with these settings. @param classWeights `[classes]`, null for 1 */
+export function criterionOf(
+  { config: { groupDetr } }: RFDETRModel,
+  { clsLossCoef: ce, bboxLossCoef: bbox, giouLossCoef: giou }: TrainSettings,
+  classWeights: readonly number[] | null,
+): Criterion {
+  return new Criterion({ groupDetr, weights: { ce, bbox, giou }, classWeights });
 }
 
 /** The moving average of the weights, or null if the settings do not ask for it. */

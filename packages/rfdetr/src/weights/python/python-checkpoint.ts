@@ -7,6 +7,7 @@ import { CheckpointError } from "../../support/errors.js";
 import { faultOfSizes } from "../model-limits.js";
 import { shapeFault, sizesOf } from "../read-safetensors.js";
 import { stateShapes } from "../state-shapes.js";
+import { unknownTraining } from "../trained-precision.js";
 import type { LoadedWeights, ReadOptions } from "../types.js";
 import { adapterFits, isAdapter, mergeAdapters, plainKey } from "./lora.js";
 import { fieldsOf, readClasses } from "./python-classes.js";
@@ -161,7 +162,7 @@ export function readPythonCheckpoint(path: string, options: ReadOptions): Loaded
     }
     mergeAdapters(tensors);
     const classNames = readClasses(path, content, { tensors, numClasses: config.numClasses }, options);
-    return { tensors, classNames, config, leftOver };
+    return { tensors, classNames, config, trained: unknownTraining, leftOver };
   } catch (error) {
     for (const tensor of tensors.values()) tensor.dispose();
     throw error;
