@@ -2,7 +2,6 @@
 // Reads damaged files, one after the other, and tells how each reading ended. The parent watches time and memory.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { summarizeNumerics } from "../../packages/amp/dist/index.js";
 import {
   checkDataset,
   datasetStats,
@@ -11,8 +10,8 @@ import {
   openDataset,
 } from "../../packages/rfdetr/dist/data/index.js";
 import { evaluateFiles } from "../../packages/rfdetr/dist/eval/coco/coco-files.js";
+import { NumericsReader, numericsText, summarizeNumerics } from "../../packages/rfdetr/dist/report/index.js";
 import { loadCheckpoint, soundCheckpoint } from "../../packages/rfdetr/dist/run/files/checkpoint.js";
-import { linesOf } from "../../packages/rfdetr/dist/run/files/log-file.js";
 import { resumeConfig } from "../../packages/rfdetr/dist/run/session/resume.js";
 import { readConfigFile, resolveSettings } from "../../packages/rfdetr/dist/settings/resolve.js";
 import { isUserError } from "../../packages/rfdetr/dist/support/errors.js";
@@ -45,7 +44,11 @@ const readers = {
     const { expAvg, expAvgSq, expAvgScale, expAvgSqScale } = optimizer;
     for (const tensor of [...expAvg, ...expAvgSq, ...(expAvgScale ?? []), ...(expAvgSqScale ?? [])]) tensor?.dispose();
   },
-  numerics: (path) => summarizeNumerics([...linesOf(path)].map(({ text }) => text ?? "")),
+  numerics(path) {
+    const reader = new NumericsReader(path, { points: 20, watched: 2 });
+    reader.read();
+    numericsText(summarizeNumerics(reader.record()));
+  },
   settings: (path) => resolveSettings(readConfigFile(path)),
 };
 

@@ -4,8 +4,6 @@ export { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from 
 export { AmpError, GradScalerError, MonitorError, PolicyError, PrecisionError } from "./errors.js";
 export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
 export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
-export { type NumericsSummary, summarizeNumerics } from "./numerics/numerics-summary.js";
-export { formatNumerics } from "./numerics/numerics-text.js";
 export {
   advise,
   type FaultPhase,

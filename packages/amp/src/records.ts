@@ -2,6 +2,15 @@
 export { Forecaster, forecastText } from "./numerics/forecast.js";
 export { headroomOf } from "./numerics/headroom.js";
 export {
+  advise,
+  type FaultPhase,
+  formatOverflowReport,
+  type OverflowReport,
+  type TensorFacts,
+  type TrailEntry,
+} from "./numerics/overflow-report.js";
+export {
+  type CalibratedPrecision,
   type ControlRecord,
   type ForecastRecord,
   type HeaderRecord,

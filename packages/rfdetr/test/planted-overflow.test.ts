@@ -35,9 +35,7 @@ describe("an overflow that is planted in 16-mixed", () => {
   });
 
   it("is foreseen for that module and no other, before the first step is skipped", () => {
-    const foreseen = watched.flatMap(({ step, forecasts = [] }) =>
-      forecasts.map((forecast) => ({ step, ...forecast })),
-    );
+    const foreseen = watched.flatMap(({ step, forecasts }) => forecasts.map((forecast) => ({ step, ...forecast })));
     const before = foreseen.filter(({ step }) => step < firstSkip);
     expect(new Set(before.map(({ path, side, dtype }) => `${side} ${path} ${dtype}`))).toEqual(
       new Set([`forward ${plantedModule} float16`]),

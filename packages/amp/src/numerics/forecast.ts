@@ -75,10 +75,9 @@ export function forecastText(forecast: ForecastRecord): string {
   return `${what} overflows ${dtype} in about ${watched} watched ${watched === 1 ? "step" : "steps"} (${all} of all) at this growth: ${headroom.toFixed(1)} bits are left, and each watched step took ${perWatched.toFixed(2)} of the ${basis.records} since step ${basis.first} (R² ${basis.r2.toFixed(2)})`;
 }
 
-/** The dtype of the largest value of a module; in earlier files the narrowest that it has values in. */
-function dtypeOf({ dtype, largest }: ModuleRecord): ForecastRecord["dtype"] {
-  const all = (largest?.dtype ?? dtype).split(" ");
-  return all.includes("float16") ? "float16" : all.includes("bfloat16") ? "bfloat16" : "float32";
+/** The dtype of the largest value of a module; values of float64 are followed as float32. */
+function dtypeOf({ largest: { dtype } }: ModuleRecord): ForecastRecord["dtype"] {
+  return dtype === "float16" || dtype === "bfloat16" ? dtype : "float32";
 }
 
 /** The least-squares line of bits over steps. */

@@ -12,8 +12,7 @@ export const limits = {
 const smallShare = 0.01;
 
 /**
- * The headroom of a module in float16 and bfloat16, from its largest value and its histogram of exponents. Both are the
- * same in every file of numerics, also of earlier versions.
+ * The headroom of a module in float16 and bfloat16, from its largest value and its histogram of exponents.
  * @param record a module of a watched step
  * @param scale the loss scale, to be taken out of gradients; 1, the default, leaves it in
  * @example

@@ -22,9 +22,12 @@ export interface StepRecord {
   /** The loss scale in this step's backward; 1 where nothing is scaled. */
   scale: number;
   loss: number;
-  /** Whether the loss or a gradient was not finite. */
+  /** Whether the loss or a gradient was not finite: what was found. */
   found_inf: boolean;
-  /** Whether the optimizer was not run. Weights, moments, average and schedule are then as before. */
+  /**
+   * Whether the optimizer was not run: what came of it. Weights, moments, average and schedule are then as before. As
+   * long as nothing else skips a step, it is `found_inf`.
+   */
   skipped: boolean;
   /** The L2 norm of all gradients together, without the loss scale and before clipping. */
   grad_norm: number;
@@ -43,9 +46,9 @@ export interface StepRecord {
    * Bytes. `live_bytes` and `peak_bytes` count tensors, `rss_bytes` the resident memory of the process. `kept_bytes` is
    * what one forward kept for backward, `half_copy_bytes` the float16 or bfloat16 copies of the weights.
    */
-  memory: { live_bytes: number; peak_bytes: number; rss_bytes: number; kept_bytes?: number; half_copy_bytes?: number };
-  /** Where the time of `seconds` went. Missing in files of earlier versions of the program. */
-  phases?: PhaseSeconds;
+  memory: { live_bytes: number; peak_bytes: number; rss_bytes: number; kept_bytes: number; half_copy_bytes: number };
+  /** Where the time of `seconds` went. */
+  phases: PhaseSeconds;
 }
 
 /**
@@ -108,8 +111,7 @@ export interface ModuleRecord {
   bf16_flush: number;
   /** Counts by binary exponent: `counts[i]` values have 2^(first+i) ≤ |x| < 2^(first+i+1). */
   exponents: { first: number; counts: number[] };
-  /** Missing in files of earlier versions of the program. */
-  largest?: LargestValue;
+  largest: LargestValue;
 }
 
 /**
@@ -219,19 +221,17 @@ export interface MonitorRecord {
   gradient: ModuleRecord[];
   /** How the step moved the weights, by parameter. */
   updates: UpdateRecord[];
+  /** Bytes of the operators' outputs in one forward: `half` in float16 and bfloat16, `full` in float32 and float64. */
+  written_bytes: { half: number; full: number };
   /**
-   * Bytes of the operators' outputs in one forward: `half` in float16 and bfloat16, `full` in float32 and float64.
-   * Missing in files of earlier versions of the program.
+   * The files of the step's images, relative to the folder of the data, in the order of the micro-batches; empty where
+   * the loader does not tell.
    */
-  written_bytes?: { half: number; full: number };
-  /**
-   * The files of the step's images, relative to the folder of the data, in the order of the micro-batches. Missing in
-   * files of earlier versions of the program, and where the loader does not tell; also the next two.
-   */
-  images?: string[];
+  images: string[];
   /** The modules that will overflow if they go on to grow; empty where none is foreseen to. */
-  forecasts?: ForecastRecord[];
-  memory?: PeakMemory;
+  forecasts: ForecastRecord[];
+  /** What the step before held at its peak; null where that was not looked at. */
+  memory: PeakMemory | null;
   /** Seconds that recording took. */
   seconds: number;
 }
@@ -281,8 +281,8 @@ export interface HeaderRecord {
   hardware: string;
   /** Steps between watched ones; 0 where none is watched. */
   monitor_interval: number;
-  /** Bytes of the tensors that are the same in every precision. Missing in files of earlier versions of the program. */
-  fixed_bytes?: { weights: number; gradients: number; moments: number; average: number };
+  /** Bytes of the tensors that are the same in every precision. */
+  fixed_bytes: { weights: number; gradients: number; moments: number; average: number };
   /** What was measured to choose the precision; missing where nothing was measured. */
   calibration?: Pick<
     CalibratedPrecision,
@@ -302,6 +302,8 @@ export function recordLine(record: object): string {
  * @throws SyntaxError for a line that is not JSON, such as the incomplete last line of a killed run
  */
 export function parseRecord(line: string): { v: number; kind: string } & Record<string, unknown> {
+  // Visiting every value takes longer than to read them, and few lines have such numbers.
+  if (!/"(?:nan|-?inf)"/.test(line)) return JSON.parse(line);
   return JSON.parse(line, (_, value) =>
     typeof value === "string" && Object.hasOwn(special, value) ? special[value] : value,
   );

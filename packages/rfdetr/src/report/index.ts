@@ -8,4 +8,6 @@ export { type ReadConfig, RunReader, type RunRecord, readRun } from "./records/r
 export type { Course, StepPoints } from "./records/step-points.js";
 export type { WatchedSpan } from "./records/watched-spans.js";
 export { runReport } from "./run-report.js";
+export { type NumericsSummary, summarizeNumerics } from "./summary/numerics-summary.js";
+export { numericsText } from "./summary/numerics-text.js";
 export { type WrittenReport, writeReport } from "./write-report.js";

@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { recordLine } from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { attribute, type HtmlPage, htmlPage } from "../testing/pages/html-page.js";
 import { writeExampleRun } from "../testing/runs/example-run.js";
+import { moduleRecord, monitorRecord, overflowReport, stepRecord } from "../testing/runs/numerics-records.js";
 import { type ReportRun, reportRun } from "../testing/runs/report-run.js";
 import { readRun } from "./records/run-record.js";
 import { runReport } from "./run-report.js";
@@ -230,11 +232,11 @@ describe("the chapter on numerics", () => {
     writeFileSync(
       join(folder, "numerics.jsonl"),
       [
-        { v: 1, kind: "step", step: 1, scale: 1, loss: "nan", skipped: true, fault: "loss", bad_module: "head" },
-        { v: 1, kind: "overflow", step: 1, phase: "forward", module: "head", operator: "linear", scale: 1 },
-        { v: 1, kind: "step", step: 2, scale: 1, loss: 3, skipped: false },
+        stepRecord(1, { scale: 1, loss: Number.NaN, skipped: true, fault: "loss", bad_module: "head" }),
+        overflowReport(1),
+        stepRecord(2, { scale: 1 }),
       ]
-        .map((record) => `${JSON.stringify(record)}\n`)
+        .map((record) => `${recordLine(record)}\n`)
         .join(""),
     );
     expect(htmlPage(runReport(readRun(folder))).text()).toContain(
@@ -252,37 +254,25 @@ describe("the chapter on numerics", () => {
       "decoder.layers.0◆ out +3.0 · 2 % zero● grad +12.0 · 2 % zero",
       "backbone.0.encoder.norm● out +14.4",
     ]);
-    expect(text).toContain("The largest output was −4,096, at [0, 3], made by the image train/7.jpg.");
+    expect(text).toContain("The largest output was −4,096, at [0, 3] in step 40, made by the image train/7.jpg.");
     expect(page.all("image").length).toBeGreaterThan(4);
   });
 
   it("marks the module that overflowed, and none of those that it spread to", () => {
     const folder = reportRun(join(root, "forward"));
     const [fault, ...modules] = ["decoder", "decoder", "head"];
-    const nan = modules.map((path) => ({
-      path,
-      dtype: "float16",
-      amax: "nan",
-      non_finite: 1,
-      exponents: { first: 0, counts: [] },
-    }));
-    const fine = modules.map((path) => ({
-      path,
-      dtype: "float16",
-      amax: 8,
-      non_finite: 0,
-      exponents: { first: 0, counts: [9] },
-    }));
+    const nan = modules.map((path) => moduleRecord(path, Number.NaN, { non_finite: 1 }));
+    const fine = modules.map((path) => moduleRecord(path, 8, { exponents: { first: 0, counts: [9] } }));
     writeFileSync(
       join(folder, "numerics.jsonl"),
       [
-        { v: 1, kind: "step", step: 1, scale: 1, loss: 3, skipped: false },
-        { v: 1, kind: "monitor", step: 1, scale: 1, forward: fine, gradient: [] },
-        { v: 1, kind: "step", step: 2, scale: 1, loss: "nan", skipped: true },
-        { v: 1, kind: "overflow", step: 2, phase: "forward", module: fault, operator: "linear", scale: 1 },
-        { v: 1, kind: "monitor", step: 2, scale: 1, forward: nan, gradient: [] },
+        stepRecord(1, { scale: 1 }),
+        monitorRecord(1, { forward: fine }),
+        stepRecord(2, { scale: 1, loss: Number.NaN, skipped: true }),
+        overflowReport(2, { module: fault }),
+        monitorRecord(2, { forward: nan }),
       ]
-        .map((record) => `${JSON.stringify(record)}\n`)
+        .map((record) => `${recordLine(record)}\n`)
         .join(""),
     );
     const report = htmlPage(runReport(readRun(folder)));
@@ -297,7 +287,7 @@ describe("the chapter on numerics", () => {
 
   it("has updates, memory, time, and the cost against 32-true", () => {
     expect(text).toContain("If the weights themselves were bfloat16, 63 % of the changes would have been lost");
-    expect(text).toContain("Of 8.58 MiB in backward, in the last watched step.");
+    expect(text).toContain("Of 8.58 MiB in backward of step 9, the highest that was looked at.");
     expect(page.texts("text")).toEqual(
       expect.arrayContaining(["activations", "float16", "waiting for images", "between the steps"]),
     );

@@ -1,8 +1,10 @@
 import { appendFileSync, mkdtempSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { recordLine } from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeExampleRun } from "../../testing/runs/example-run.js";
+import { stepRecord } from "../../testing/runs/numerics-records.js";
 import { RunFolders } from "../runs/run-folders.js";
 import { RunRows } from "../runs/run-row.js";
 import { type Dash, startDash } from "../server.js";
@@ -85,18 +87,8 @@ describe("the columns of a run", () => {
     const { generation } = whole;
     const more = await get<StepColumns>(`/api/runs/${id}/steps?generation=${generation}&count=500`);
     expect([more.from, more.step.length]).toEqual([499, 1]);
-    const step = {
-      v: 1,
-      kind: "step",
-      step: 2001,
-      scale: 1,
-      loss: "nan",
-      skipped: true,
-      grad_norm: "inf",
-      lr: 1e-4,
-      seconds: 1,
-    };
-    appendFileSync(join(runs, "a", "numerics.jsonl"), `${JSON.stringify(step)}\n{"v":1,"kind":"st`);
+    const step = stepRecord(2001, { scale: 1, loss: Number.NaN, skipped: true, grad_norm: Number.POSITIVE_INFINITY });
+    appendFileSync(join(runs, "a", "numerics.jsonl"), `${recordLine(step)}\n{"v":1,"kind":"st`);
     const next = await get<StepColumns>(`/api/runs/${id}/steps?generation=${generation}&count=500`);
     expect([next.from, next.step, next.loss.at(-1), next.skipped.at(-1)]).toEqual([499, [2000, 2001], null, 1]);
     const rows = await get<EpochColumns>(`/api/runs/${id}/epochs?from=39`);

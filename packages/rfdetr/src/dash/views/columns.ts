@@ -89,10 +89,10 @@ export function watchedSteps(
       header === null
         ? null
         : {
-            precision: String(header.precision),
-            reason: String(header.reason ?? ""),
-            overrides: header.overrides ?? {},
-            interval: Number(header.monitor_interval ?? 0),
+            precision: header.precision,
+            reason: header.reason,
+            overrides: header.overrides,
+            interval: header.monitor_interval,
           },
   };
 }
@@ -164,11 +164,10 @@ function topOf({ amax, non_finite }: ModuleRecord): number | null {
   return amax === 0 ? null : Math.round(16 * Math.log2(amax));
 }
 
-/** Where the record does not tell which dtype has the largest value, the one that overflows first. */
-function letterOf({ dtype, largest }: ModuleRecord): string {
-  const each = (largest?.dtype ?? dtype).split(" ");
-  if (each.includes("float16")) return "h";
-  return each.includes("bfloat16") ? "b" : "f";
+/** The dtype of the largest value. */
+function letterOf({ largest: { dtype } }: ModuleRecord): string {
+  if (dtype === "float16") return "h";
+  return dtype === "bfloat16" ? "b" : "f";
 }
 
 /** The share of values that the dtype rounds to zero. */

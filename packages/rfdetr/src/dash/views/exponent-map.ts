@@ -43,17 +43,16 @@ function sharesOf(histogram: ModuleRecord["exponents"] | undefined, first: numbe
 /** Largest values that are sent. */
 const mostLargest = 24;
 
-/** The largest value of each watched step; files of earlier versions do not have them. */
+/** The largest value of each watched step. */
 function largestOf(
   spans: readonly WatchedSpan[],
   seen: readonly (WatchedModule | undefined)[],
   names: NamedImages,
 ): LargestValue[] {
   const values = seen.flatMap((module, i): LargestValue[] => {
-    const largest = module?.largest;
-    if (largest === undefined) return [];
+    if (module === undefined) return [];
+    const { file, largest } = module;
     const { value, index } = largest;
-    const file = module?.file;
     return [
       {
         step: spans[i].last,

@@ -2,10 +2,10 @@
 
 import { headroomOf } from "@rfdetr/amp/records";
 import { formatBytes } from "@rfdetr/amp/text";
-import { extent } from "../charts/axis.js";
 import { bits, brief, duration, fraction, grouped, percent } from "../html/words.js";
-import { overallOf, rateSide } from "../numerics/overall.js";
+import { lostInBfloat16, overallOf, rateSide } from "../numerics/overall.js";
 import type { RunRecord } from "../records/run-record.js";
+import { meanOf, mostOf } from "../records/step-points.js";
 import { bestEpoch } from "../sections/overview.js";
 
 /** A figure by which runs are compared. */
@@ -20,21 +20,6 @@ export interface Fact {
 
 const finite = (value: number | null | undefined): number | null =>
   value === null || value === undefined || !Number.isFinite(value) ? null : value;
-
-/** The mean over all steps of a figure. */
-function meanOf({ numerics: { points } }: RunRecord, name: string): number | null {
-  const means = points.courses[name]?.mean ?? [];
-  let [sum, count] = [0, 0];
-  means.forEach((mean, i) => {
-    if (!Number.isFinite(mean)) return;
-    sum += mean * points.records[i];
-    count += points.records[i];
-  });
-  return count === 0 ? null : sum / count;
-}
-
-const mostOf = ({ numerics }: RunRecord, name: string): number | null =>
-  finite(extent(numerics.points.courses[name]?.max ?? [])?.[1]);
 
 /** The figures of the result and of the cost. */
 export const resultFacts: readonly Fact[] = [
@@ -83,17 +68,27 @@ export const numericsFacts: readonly Fact[] = [
     text: brief,
     better: null,
   },
-  { name: "time of a step", value: (run) => meanOf(run, "seconds"), text: duration, better: "less" },
+  { name: "time of a step", value: (run) => meanOf(run.numerics.points, "seconds"), text: duration, better: "less" },
   ...(["load", "forward", "loss", "backward", "optimizer"] as const).map(
     (phase): Fact => ({
       name: `of it ${phase === "load" ? "waiting for images" : phase}`,
-      value: (run) => meanOf(run, `phases.${phase}`),
+      value: (run) => meanOf(run.numerics.points, `phases.${phase}`),
       text: duration,
       better: "less",
     }),
   ),
-  { name: "peak of tensors", value: (run) => mostOf(run, "memory.peak_bytes"), text: formatBytes, better: "less" },
-  { name: "kept for backward", value: (run) => mostOf(run, "memory.kept_bytes"), text: formatBytes, better: "less" },
+  {
+    name: "peak of tensors",
+    value: (run) => mostOf(run.numerics.points, "memory.peak_bytes"),
+    text: formatBytes,
+    better: "less",
+  },
+  {
+    name: "kept for backward",
+    value: (run) => mostOf(run.numerics.points, "memory.kept_bytes"),
+    text: formatBytes,
+    better: "less",
+  },
   {
     name: "least bits to overflow of float16, outputs",
     value: (run) => leastHeadroom(run, "forward"),
@@ -107,7 +102,7 @@ export const numericsFacts: readonly Fact[] = [
     better: "more",
   },
   { name: "modules near a limit", value: modulesNear, text: grouped, better: "less" },
-  { name: "changes lost if weights were bfloat16", value: lostInBfloat16, text: percent, better: null },
+  { name: "changes lost if weights were bfloat16", value: changesLost, text: percent, better: null },
 ];
 
 function leastHeadroom({ numerics }: RunRecord, side: "forward" | "gradient"): number | null {
@@ -125,11 +120,8 @@ function modulesNear({ numerics }: RunRecord): number | null {
   ).length;
 }
 
-function lostInBfloat16({ numerics }: RunRecord): number | null {
-  const updates = overallOf(numerics)?.updates ?? [];
-  return updates.length === 0
-    ? null
-    : finite(updates.reduce((sum, { bf16_lost }) => sum + bf16_lost, 0) / updates.length);
+function changesLost({ numerics }: RunRecord): number | null {
+  return finite(lostInBfloat16(overallOf(numerics)?.updates ?? []));
 }
 
 /** The values of a figure, and the places of the best; none where all are equal, or neither direction is better. */

@@ -24,7 +24,7 @@ export function faultsByPlace(numerics: NumericsRecord, dataFolder: string | nul
   const faults = faultsOf(numerics);
   if (faults.length === 0 && rollbacks.total === 0) return null;
   const places = new Map<string, Fault[]>();
-  for (const fault of faults) places.set(placeOf(fault), [...(places.get(placeOf(fault)) ?? []), fault]);
+  for (const fault of faults) places.set(placeOfFault(fault), [...(places.get(placeOfFault(fault)) ?? []), fault]);
   const told = [...places.values()];
   const missing = overflows.total + skippedRuns.total > overflows.entries.length + skippedRuns.entries.length;
   return subsection(
@@ -48,9 +48,12 @@ function faultsOf({ overflows, skippedRuns }: NumericsRecord): Fault[] {
   return [...reported, ...others].sort((a, b) => a.step - b.step);
 }
 
-/** The place of a fault, as a key. */
-function placeOf({ run, report }: Fault): string {
-  if (report !== null) return JSON.stringify([report.phase, report.module, report.operator]);
+/** Where a fault began, as a key. */
+export const placeOf = ({ phase, module, operator }: OverflowReport): string =>
+  JSON.stringify([phase, module, operator]);
+
+function placeOfFault({ run, report }: Fault): string {
+  if (report !== null) return placeOf(report);
   return JSON.stringify(["without a report", run?.bad_module, run?.bad_module === null ? run.fault : null]);
 }
 

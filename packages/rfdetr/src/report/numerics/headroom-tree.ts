@@ -165,9 +165,8 @@ const measures: readonly Measure[] = [
   { name: "not finite", of: ({ record }) => percent(record.non_finite) },
 ];
 
-function largest(side: Side, { largest, file }: WatchedModule): Html | null {
-  if (largest === undefined) return null;
-  return html`<p>The largest ${side === "forward" ? "output" : "gradient"} was ${brief(largest.value)}, at [${largest.index.join(", ")}]${file !== undefined && html`, made by the image ${nameOf(file)}`}.</p>`;
+function largest(side: Side, { largest, step, file }: WatchedModule): Html {
+  return html`<p>The largest ${side === "forward" ? "output" : "gradient"} was ${brief(largest.value)}, at [${largest.index.join(", ")}] in step ${grouped(step)}${file !== undefined && html`, made by the image ${nameOf(file)}`}.</p>`;
 }
 
 function map({ path }: ModuleSides, side: Side, spans: readonly WatchedSpan[]): Html | null {

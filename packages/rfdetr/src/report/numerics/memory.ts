@@ -8,6 +8,7 @@ import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { grouped, percent } from "../html/words.js";
 import type { NumericsRecord } from "../records/numerics-record.js";
+import { mostOf } from "../records/step-points.js";
 
 /** What the kinds are, in words. */
 const kindWords: Readonly<Record<string, string>> = {
@@ -20,14 +21,14 @@ const kindWords: Readonly<Record<string, string>> = {
   temporary: "temporary",
 };
 
-/** The peak of the last watched step, and the memory over the steps. */
+/** The highest peak, and the memory over the steps. */
 export function memory(numerics: NumericsRecord): Html | null {
-  const peak = extent(numerics.points.courses["memory.peak_bytes"]?.max ?? [])?.[1];
-  const resident = extent(numerics.points.courses["memory.rss_bytes"]?.max ?? [])?.[1];
-  if (peak === undefined) return null;
+  const peak = mostOf(numerics.points, "memory.peak_bytes");
+  const resident = mostOf(numerics.points, "memory.rss_bytes");
+  if (peak === null) return null;
   return subsection(
     "Memory",
-    html`<p>All tensors together took ${formatBytes(peak)} at most${resident !== undefined && `, the whole process ${formatBytes(resident)}`}.${written(numerics)}</p>`,
+    html`<p>All tensors together took ${formatBytes(peak)} at most${resident !== null && `, the whole process ${formatBytes(resident)}`}.${written(numerics)}</p>`,
     html`<div class="figures">${[kinds(numerics), dtypes(numerics), course(numerics)]}</div>`,
   );
 }
@@ -68,17 +69,16 @@ function shares(title: string, about: string, all: Share[]): Html | null {
   });
 }
 
-function kinds({ latest, header, points }: NumericsRecord): Html | null {
-  const seen = latest?.memory;
-  if (seen !== undefined) {
-    const all = Object.entries(seen.kinds).map(([kind, bytes]) => ({ name: kindWords[kind] ?? kind, bytes }));
+function kinds({ peak, header, points }: NumericsRecord): Html | null {
+  if (peak !== null) {
+    const all = Object.entries(peak.kinds).map(([kind, bytes]) => ({ name: kindWords[kind] ?? kind, bytes }));
     return shares(
       `Memory by kind at the peak`,
-      `Of ${formatBytes(seen.bytes)} in ${seen.phase}, in the last watched step.`,
+      `Of ${formatBytes(peak.bytes)} in ${peak.phase} of step ${grouped(peak.step)}, the highest that was looked at.`,
       all,
     );
   }
-  const most = (name: string): number => extent(points.courses[`memory.${name}`]?.max ?? [])?.[1] ?? 0;
+  const most = (name: string): number => mostOf(points, `memory.${name}`) ?? 0;
   const fixed = Object.entries(header?.fixed_bytes ?? {});
   if (fixed.length === 0) return null;
   return shares("Memory by kind", "Most of each kind; they do not all come at the same moment.", [
@@ -88,9 +88,9 @@ function kinds({ latest, header, points }: NumericsRecord): Html | null {
   ]);
 }
 
-function dtypes({ latest }: NumericsRecord): Html | null {
-  if (latest?.memory === undefined) return null;
-  const all = Object.entries(latest.memory.dtypes).map(([name, bytes]) => ({ name, bytes }));
+function dtypes({ peak }: NumericsRecord): Html | null {
+  if (peak === null) return null;
+  const all = Object.entries(peak.dtypes).map(([name, bytes]) => ({ name, bytes }));
   return shares("Memory by dtype at the peak", "The same bytes; what operators needed while they ran is “other”.", all);
 }
 

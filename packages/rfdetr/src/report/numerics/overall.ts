@@ -42,6 +42,12 @@ export function overallOf({ watched, overflows }: NumericsRecord): Overall | nul
   return { modules: [...modules.values()], updates: all.updates };
 }
 
+/** The mean share of the changes that bfloat16 weights would have lost; NaN without any. */
+export function lostInBfloat16(updates: readonly UpdateRecord[]): number {
+  const shares = updates.map(({ bf16_lost }) => bf16_lost).filter(Number.isFinite);
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+}
+
 /** How near values are to a limit, the worst first. */
 export const ratings = ["over", "tight", "near", "room", "unknown"] as const;
 /** See {@link ratings}. */

@@ -7,6 +7,7 @@ import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { duration, grouped, percent } from "../html/words.js";
 import type { NumericsRecord } from "../records/numerics-record.js";
+import { meanOf } from "../records/step-points.js";
 
 /** The phases of a step in their order, and what they are in words. */
 const phaseWords = [
@@ -32,17 +33,6 @@ export function time({ points, watched }: NumericsRecord): Html | null {
     html`<p>A step took ${duration(total)} on average.${watched.length > 0 && " On watched steps, recording is part of it."}</p>`,
     html`<div class="figures">${[rows.length > 0 && phaseFigure(rows, total), secondsFigure(points)]}</div>`,
   );
-}
-
-function meanOf({ records, courses }: NumericsRecord["points"], name: string): number | null {
-  const means = courses[name]?.mean ?? [];
-  let [sum, count] = [0, 0];
-  means.forEach((mean, i) => {
-    if (!Number.isFinite(mean)) return;
-    sum += mean * records[i];
-    count += records[i];
-  });
-  return count === 0 ? null : sum / count;
 }
 
 function phaseFigure(rows: { name: string; seconds: number }[], total: number): Html {

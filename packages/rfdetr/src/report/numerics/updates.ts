@@ -7,7 +7,7 @@ import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";
 import { brief, counted, grouped, percent } from "../html/words.js";
 import type { WatchedSpan } from "../records/watched-spans.js";
-import type { Overall } from "./overall.js";
+import { lostInBfloat16, type Overall } from "./overall.js";
 
 /** What is usual for AdamW: a thousandth of the weight in a step. */
 const usual = 1e-3;
@@ -18,8 +18,7 @@ export function updates(overall: Overall, spans: readonly WatchedSpan[]): Html |
   if (moved.length === 0) return null;
   const sorted = [...moved].sort((a, b) => b.ratio - a.ratio);
   const still = sorted.filter(({ ratio }) => ratio === 0).length;
-  const lost =
-    moved.reduce((sum, { bf16_lost }) => sum + (Number.isFinite(bf16_lost) ? bf16_lost : 0), 0) / moved.length;
+  const lost = lostInBfloat16(moved);
   return subsection(
     "Update-to-weight ratios",
     html`<p>The length of a step divided by the length of the weights, ‖Δw‖ ⁄ ‖w‖, by parameter. About ${brief(usual)} is usual; a tenth of it learns slowly, ten times as much is unsteady. <b>If the weights themselves were bfloat16, ${percent(lost)} of the changes would have been lost</b>: they are smaller than half of the distance to the next bfloat16 number. Weights are float32 in every precision of this program.</p>`,
@@ -53,8 +52,8 @@ function rowsOf(spans: readonly WatchedSpan[]): Row[] {
       .filter(Number.isFinite)
       .sort((a, b) => a - b);
     if (ratios.length === 0) return [];
-    const lost = updates.reduce((sum, { bf16_lost }) => sum + bf16_lost, 0) / updates.length;
-    return [{ step: last, largest: ratios[ratios.length - 1], middle: ratios[Math.floor(ratios.length / 2)], lost }];
+    const [largest, middle] = [ratios[ratios.length - 1], ratios[Math.floor(ratios.length / 2)]];
+    return [{ step: last, largest, middle, lost: lostInBfloat16(updates) }];
   });
 }
 

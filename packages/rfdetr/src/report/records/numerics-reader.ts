@@ -1,20 +1,18 @@
 // Reads the numerics.jsonl of a run piece by piece, also while it grows, in little memory.
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { HeaderRecord, MonitorRecord, OverflowReport } from "@rfdetr/amp";
-import type { ControlRecord, RollbackRecord } from "@rfdetr/amp/records";
+import type {
+  ControlRecord,
+  HeaderRecord,
+  MonitorRecord,
+  OverflowReport,
+  PeakMemory,
+  RollbackRecord,
+} from "@rfdetr/amp/records";
 import { linesOf } from "../../run/files/log-file.js";
+import { readLine, type StepLine } from "../../run/files/numerics-lines.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { FirstAndLast } from "./first-and-last.js";
-import {
-  isControl,
-  isGroup,
-  isMonitorRecord,
-  isOverflowReport,
-  isRollback,
-  ranksOf,
-  stepOf,
-} from "./numerics-lines.js";
 import type { NumericsRecord, SeenForecast, SkippedRun } from "./numerics-record.js";
 import { RankCollector } from "./ranks.js";
 import { PointCollector } from "./step-points.js";
@@ -47,6 +45,7 @@ class Collected {
   lines = 0;
   open: SkippedRun | null = null;
   scale: number | null = null;
+  peak: PeakMemory | null = null;
   readonly points: PointCollector;
   readonly watched: WatchedCollector | null;
   readonly skippedRuns = new FirstAndLast<SkippedRun>(200);
@@ -68,29 +67,47 @@ class Collected {
     if (text !== null && text.trim() === "") return;
     // Watched steps are by far the longest lines.
     if (this.watched === null && text?.startsWith('{"v":1,"kind":"monitor"')) return;
-    if (text !== null && this.#take(text)) return;
+    if (this.#take(text)) return;
     this.damagedLines++;
     if (this.firstDamaged === 0) this.firstDamaged = this.lines;
   }
 
-  #take(text: string): boolean {
-    const record = parsed(text);
-    if (record === null || record.v !== 1) return false;
-    if (record.kind === "step") return this.#step(record);
-    if (record.kind === "header") this.header = record as unknown as HeaderRecord;
-    else if (record.kind === "monitor" && isMonitorRecord(record)) this.#monitor(record);
-    else if (record.kind === "overflow" && isOverflowReport(record)) this.overflows.add(record);
-    else if (record.kind === "rollback" && isRollback(record)) this.rollbacks.add(record);
-    else if (record.kind === "control" && isControl(record)) this.controls.add(record);
-    else if (record.kind === "group" && isGroup(record)) this.ranks.group(record);
-    // Kinds of later versions are no damage.
-    else return !["monitor", "overflow", "rollback", "control", "group"].includes(String(record.kind));
+  #take(text: string | null): boolean {
+    const line = readLine(text);
+    switch (line?.kind) {
+      case undefined:
+        return false;
+      case "header":
+        this.header = line;
+        break;
+      case "step":
+        this.#step(line);
+        break;
+      case "monitor":
+        this.#monitor(line);
+        break;
+      case "overflow":
+        this.overflows.add(line);
+        break;
+      case "rollback":
+        this.rollbacks.add(line);
+        break;
+      case "control":
+        this.controls.add(line);
+        break;
+      case "group":
+        this.ranks.group(line);
+    }
     return true;
   }
 
   #monitor(record: MonitorRecord): void {
     this.watched?.add(record, this.open?.last === record.step);
-    for (const forecast of record.forecasts ?? []) {
+    const { memory } = record;
+    // The first step is watched itself, and needs more than those after it.
+    const least = this.peak === null || this.peak.step === 1 ? 0 : this.peak.bytes;
+    if (memory !== null && memory.bytes > least) this.peak = memory;
+    for (const forecast of record.forecasts) {
       const key = `${forecast.side} ${forecast.path}`;
       const first = this.forecasts.get(key)?.first ?? record.step;
       if (this.forecasts.has(key) || this.forecasts.size < mostForecasts)
@@ -98,15 +115,12 @@ class Collected {
     }
   }
 
-  #step(record: Record<string, unknown>): boolean {
-    const step = stepOf(record);
-    if (step === null) return false;
+  #step(step: StepLine): void {
     this.steps++;
     this.lastStep = step.step;
     if (step.skipped) this.skipped++;
     this.points.add(step.step, step.skipped, step.figures);
-    const ranks = ranksOf(record);
-    if (ranks !== null) this.ranks.add(step.step, ranks, step);
+    if (step.ranks !== null) this.ranks.add(step.step, step.ranks, step);
     if (step.scale !== this.scale) this.scaleChanges.add({ step: step.step, scale: step.scale });
     this.scale = step.scale;
     if (!step.skipped) {
@@ -129,17 +143,6 @@ class Collected {
       };
       this.skippedRuns.add(this.open);
     }
-    return true;
-  }
-}
-
-/** The object that a line of JSON holds, with "nan", "inf" and "-inf" as they stand; null for anything else. */
-function parsed(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value !== null && typeof value === "object" ? (value as Record<string, unknown>) : null;
-  } catch {
-    return null;
   }
 }
 
@@ -162,9 +165,9 @@ export class NumericsReader {
   #tail: Buffer = Buffer.alloc(0);
   #failure: string | null = null;
 
-  /** @param folder of the run */
-  constructor(folder: string, options: ReadOptions = {}) {
-    this.#path = join(folder, file);
+  /** @param run its folder, or a numerics.jsonl */
+  constructor(run: string, options: ReadOptions = {}) {
+    this.#path = statSync(run, { throwIfNoEntry: false })?.isFile() ? run : join(run, file);
     this.#options = options;
     this.#collected = new Collected(options);
   }
@@ -207,6 +210,7 @@ export class NumericsReader {
       faults,
       watched: watched?.spans() ?? [],
       latest: watched?.latest ?? null,
+      peak: this.#collected.peak,
       skippedRuns: skippedRuns.excerpt(),
       scaleChanges: scaleChanges.excerpt(),
       overflows: overflows.excerpt(),

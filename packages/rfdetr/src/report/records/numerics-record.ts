@@ -1,6 +1,13 @@
 // What numerics.jsonl of a run holds, as a reader has it.
-import type { HeaderRecord, MonitorRecord, OverflowReport } from "@rfdetr/amp";
-import type { ControlRecord, ForecastRecord, RollbackRecord } from "@rfdetr/amp/records";
+import type {
+  ControlRecord,
+  ForecastRecord,
+  HeaderRecord,
+  MonitorRecord,
+  OverflowReport,
+  PeakMemory,
+  RollbackRecord,
+} from "@rfdetr/amp/records";
 import type { RankSummary } from "./ranks.js";
 import type { StepPoints } from "./step-points.js";
 import type { WatchedSpan } from "./watched-spans.js";
@@ -51,6 +58,8 @@ export interface NumericsRecord {
   watched: WatchedSpan[];
   /** The last watched step, as it was recorded; null without any. */
   latest: MonitorRecord | null;
+  /** What the step with the highest peak of memory held then, of those that were looked at; null without any. */
+  peak: PeakMemory | null;
   overflows: Excerpt<OverflowReport>;
   rollbacks: Excerpt<RollbackRecord>;
   /** Commands to the running run, and changes of precision, that it obeyed. */

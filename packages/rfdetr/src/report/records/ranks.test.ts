@@ -1,9 +1,10 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RankColumns } from "../../run/files/rank-records.js";
 import { type ExampleRun, writeExampleRun } from "../../testing/runs/example-run.js";
+import { stepRecord } from "../../testing/runs/numerics-records.js";
 import { rankSentences } from "../html/rank-words.js";
 import { NumericsReader } from "./numerics-reader.js";
 import { RankCollector, type RankSummary, slowRank } from "./ranks.js";
@@ -68,7 +69,7 @@ describe("the processes of a run", () => {
     const { ranks } = read(
       { steps: 20, hosts: ["a", "b", "c", "d"] },
       { v: 1, kind: "group", step: 21, hosts: ["a", "b"] },
-      { v: 1, kind: "step", step: 21, grad_norm: 1, ranks: columns },
+      { ...stepRecord(21), ranks: columns },
     );
     expect(ranks).toMatchObject({ since: 21, steps: 1, ranks: [{ host: "a", work: 1 }, { host: "b" }] });
   });
@@ -77,9 +78,9 @@ describe("the processes of a run", () => {
     const columns = { images: [4, 4], work: [1, 1], load: [0, 0], wait: [0, 0], grad_norm: [1, 1] };
     const { ranks, steps } = read(
       { steps: 20 },
-      { v: 1, kind: "step", step: 21, ranks: { ...columns, work: [1] } },
-      { v: 1, kind: "step", step: 22, ranks: "many" },
-      { v: 1, kind: "step", step: 23, ranks: columns },
+      { ...stepRecord(21), ranks: { ...columns, work: [1] } },
+      { ...stepRecord(22), ranks: "many" },
+      { ...stepRecord(23), ranks: columns },
     );
     expect(steps).toBe(23);
     expect(ranks).toMatchObject({ since: 23, steps: 1, ranks: [{ host: "" }, { host: "" }] });
@@ -91,16 +92,6 @@ describe("the processes of a run", () => {
     expect(courses["work.median"].mean[0]).toBe(5);
     expect(courses["work.most"].mean[0]).toBe(9);
     expect(courses["work.0"]).toBeUndefined();
-  });
-});
-
-describe("lines of numerics.jsonl", () => {
-  it("are collected one by one to the same, whatever else stands between them", () => {
-    const { ranks } = read({ steps: 40, hosts: ["a", "b"] });
-    const collector = new RankCollector();
-    const text = readFileSync(join(folder, "run", "numerics.jsonl"), "utf8");
-    for (const line of [...text.split("\n"), '"ranks"', '{"ranks":', '{"kind":"group"}', "null"]) collector.line(line);
-    expect(collector.summary()).toEqual(ranks);
   });
 });
 

@@ -2,7 +2,6 @@
 import type { GroupRecord, RankColumns } from "../../run/files/rank-records.js";
 import { median } from "../../support/statistics.js";
 import { NoiseScale } from "./noise-scale.js";
-import { isGroup, ranksOf, stepOf } from "./numerics-lines.js";
 import { PointCollector, type StepPoints } from "./step-points.js";
 
 /** One process, as a mean over its last steps. */
@@ -83,20 +82,6 @@ export class RankCollector {
     const noise = this.#noise.value(1);
     const figures = followed.flatMap((name) => curvesOf(name, columns[name]));
     this.#points.add(step, skipped, noise === null ? figures : [...figures, ["noise_scale", noise]]);
-  }
-
-  /** Adds a line of numerics.jsonl, whatever it holds. */
-  line(text: string): void {
-    if (!text.includes('"ranks"') && !text.includes('"group"')) return;
-    let record: Record<string, unknown>;
-    try {
-      record = Object(JSON.parse(text));
-    } catch {
-      return;
-    }
-    const [step, ranks] = [stepOf(record), ranksOf(record)];
-    if (record.kind === "group" && isGroup(record)) this.group(record);
-    else if (record.kind === "step" && step !== null && ranks !== null) this.add(step.step, ranks, step);
   }
 
   /** Null for a run of one process. */

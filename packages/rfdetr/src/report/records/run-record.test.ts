@@ -2,7 +2,15 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import {
+  type ModuleRecord,
+  type MonitorRecord,
+  recordLine,
+  type StepRecord,
+  type UpdateRecord,
+} from "@rfdetr/amp/records";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { headerRecord, moduleRecord, monitorRecord, stepRecord } from "../../testing/runs/numerics-records.js";
 import { NumericsReader } from "./numerics-reader.js";
 import { RunReader, readRun } from "./run-record.js";
 
@@ -15,42 +23,16 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const put = (name: string, content: unknown): void =>
   writeFileSync(join(folder, name), typeof content === "string" ? content : JSON.stringify(content));
 const add = (...records: object[]): void =>
-  appendFileSync(join(folder, "numerics.jsonl"), records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  appendFileSync(join(folder, "numerics.jsonl"), records.map((record) => `${recordLine(record)}\n`).join(""));
 
-const header = { v: 1, kind: "header", precision: "16-mixed", reason: "as requested" };
-const step = (number: number, values: object = {}): object => ({
-  v: 1,
-  kind: "step",
-  step: number,
-  epoch: 1,
-  precision: "16-mixed",
-  scale: 1024,
-  loss: 2,
-  skipped: false,
-  ...values,
-});
-const skippedStep = (number: number, values: object = {}): object =>
-  step(number, { skipped: true, loss: "nan", fault: "gradient", bad_parameter: "head.weight", ...values });
-const moduleOf = (amax: number | string, counts: number[] = [1, 2], first = -3): object => ({
-  path: "head",
-  dtype: "float16",
-  amax,
-  non_finite: 0,
-  fp16_flush: 0.25,
-  fp16_subnormal: 0,
-  fp16_saturate: 0,
-  bf16_flush: 0,
-  exponents: { first, counts },
-});
-const watchedStep = (number: number, module = moduleOf(number), update: object | null = null): object => ({
-  v: 1,
-  kind: "monitor",
-  step: number,
-  scale: 8,
-  forward: [module],
-  gradient: [],
-  updates: update === null ? [] : [update],
-});
+const header = headerRecord();
+const step = stepRecord;
+const skippedStep = (number: number, values: Partial<StepRecord> = {}): StepRecord =>
+  step(number, { skipped: true, loss: Number.NaN, fault: "gradient", bad_parameter: "head.weight", ...values });
+const moduleOf = (amax: number, counts: number[] = [1, 2], first = -3): ModuleRecord =>
+  moduleRecord("head", amax, { fp16_flush: 0.25, exponents: { first, counts } });
+const watchedStep = (number: number, module = moduleOf(number), updates: UpdateRecord[] = []): MonitorRecord =>
+  monitorRecord(number, { scale: 8, forward: [module], updates });
 
 const config = {
   settings: { epochs: 3, lr: 0.1 },
@@ -202,19 +184,24 @@ describe("steps", () => {
   });
 
   it("count and are left out of the course where their value is not finite", () => {
-    add(step(1, { loss: 4 }), skippedStep(2, { grad_norm: "inf" }), step(3, { loss: 8, grad_norm: 2 }));
+    add(
+      step(1, { loss: 4 }),
+      skippedStep(2, { grad_norm: Number.POSITIVE_INFINITY }),
+      step(3, { loss: 8, grad_norm: 2 }),
+    );
     const { points, skipped } = readRun(folder, { points: 2 }).numerics;
     expect(skipped).toBe(1);
     expect(points).toMatchObject({ width: 2, first: [1, 3], last: [2, 3], records: [2, 1], skipped: [1, 0] });
     expect(points.courses.loss).toEqual({ min: [4, 8], max: [4, 8], mean: [4, 8], last: [4, 8] });
-    expect(points.courses.grad_norm.mean).toEqual([Number.NaN, 2]);
+    expect(points.courses.grad_norm.mean).toEqual([1, 2]);
   });
 
   it("have a course for every number, those in groups too, also where a version adds some", () => {
-    add(step(1), step(2, { memory: { peak_bytes: 7 }, phases: { forward: 0.5 } }));
+    add(step(1), { ...step(2), figure: 5, group: { figure: 7 } });
     const { courses } = readRun(folder).numerics.points;
-    expect(courses["memory.peak_bytes"].max).toEqual([Number.NaN, 7]);
-    expect(courses["phases.forward"].max).toEqual([Number.NaN, 0.5]);
+    expect(courses["memory.peak_bytes"].max).toEqual([9e6, 9e6]);
+    expect(courses.figure.max).toEqual([Number.NaN, 5]);
+    expect(courses["group.figure"].max).toEqual([Number.NaN, 7]);
     expect(Object.keys(courses)).not.toContain("step");
   });
 
@@ -275,20 +262,20 @@ describe("watched steps", () => {
   });
 
   it("keep a value that was not a number, and read figures that JSON lacks", () => {
-    add(watchedStep(1, moduleOf("nan")), watchedStep(2), watchedStep(3, moduleOf("inf")));
+    add(watchedStep(1, moduleOf(Number.NaN)), watchedStep(2), watchedStep(3, moduleOf(Number.POSITIVE_INFINITY)));
     const { watched } = readRun(folder, { watched: 2 }).numerics;
     expect(watched.map(({ forward }) => forward[0].amax)).toEqual([Number.NaN, Number.POSITIVE_INFINITY]);
   });
 
   it("tell the largest update of their steps, and the mean share that is lost", () => {
-    const update = (ratio: number, bf16_lost: number): object => ({ name: "w", ratio, bf16_lost });
+    const update = (ratio: number, bf16_lost: number): UpdateRecord[] => [{ name: "w", ratio, bf16_lost }];
     add(watchedStep(1, undefined, update(0.5, 0)), watchedStep(2, undefined, update(0.25, 1)), watchedStep(3));
     const [{ updates }] = readRun(folder, { watched: 2 }).numerics.watched;
     expect(updates).toEqual([{ name: "w", ratio: 0.5, bf16_lost: 0.5 }]);
   });
 
   it("are damaged lines where they do not hold what they should", () => {
-    add(watchedStep(1), { v: 1, kind: "monitor", step: 2, forward: [5] }, { v: 1, kind: "overflow", step: 2 });
+    add(watchedStep(1), { ...watchedStep(2), forward: [5] }, { v: 1, kind: "overflow", step: 2 });
     add({ v: 1, kind: "a kind of a later version" }, { v: 2, kind: "step", step: 3 });
     expect(readRun(folder).faults).toEqual([
       "3 lines of numerics.jsonl are damaged and were left out, the first of them line 2",

@@ -27,6 +27,23 @@ export interface StepPoints {
   courses: Record<string, Course>;
 }
 
+/** The mean of a figure over all records; null where none has a finite value. */
+export function meanOf({ records, courses }: StepPoints, name: string): number | null {
+  let [sum, count] = [0, 0];
+  courses[name]?.mean.forEach((mean, i) => {
+    if (!Number.isFinite(mean)) return;
+    sum += mean * records[i];
+    count += records[i];
+  });
+  return count === 0 ? null : sum / count;
+}
+
+/** The largest value of a figure; null where none is finite. */
+export function mostOf({ courses }: StepPoints, name: string): number | null {
+  const values = (courses[name]?.max ?? []).filter(Number.isFinite);
+  return values.length === 0 ? null : values.reduce((a, b) => Math.max(a, b));
+}
+
 interface Values {
   min: number;
   max: number;

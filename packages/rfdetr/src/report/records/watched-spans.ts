@@ -3,6 +3,8 @@ import type { ModuleRecord, MonitorRecord, UpdateRecord } from "@rfdetr/amp";
 
 /** A module in a watched step. */
 export interface WatchedModule extends ModuleRecord {
+  /** The step with the largest value. */
+  step: number;
   /** The file of the image that made the largest value; missing where no single one did, or that is not recorded. */
   file?: string;
 }
@@ -11,7 +13,7 @@ export interface WatchedModule extends ModuleRecord {
  * One watched step, or several neighbours together: then the largest values and shares of them, the sums of their
  * histograms, and what else is known of the step with the largest value.
  */
-export interface WatchedSpan extends Pick<MonitorRecord, "updates" | "written_bytes"> {
+export interface WatchedSpan extends Pick<MonitorRecord, "updates"> {
   forward: WatchedModule[];
   gradient: WatchedModule[];
   first: number;
@@ -63,11 +65,11 @@ export class WatchedCollector {
 }
 
 function spanOf(record: MonitorRecord, skipped: boolean): WatchedSpan {
-  const { step, scale, updates, written_bytes, images = [] } = record;
+  const { step, scale, updates, images } = record;
   // The images are those of one record: once spans are joined, their numbers mean nothing.
   const named = (module: ModuleRecord): WatchedModule => {
-    const file = images[module.largest?.image ?? -1];
-    return file === undefined ? module : { ...module, file };
+    const file = images[module.largest.image ?? -1];
+    return { ...module, step, ...(file === undefined ? {} : { file }) };
   };
   return {
     first: step,
@@ -78,7 +80,6 @@ function spanOf(record: MonitorRecord, skipped: boolean): WatchedSpan {
     updates,
     forward: record.forward.map(named),
     gradient: record.gradient.map(named),
-    ...(written_bytes === undefined ? {} : { written_bytes }),
   };
 }
 

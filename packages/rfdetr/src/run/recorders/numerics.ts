@@ -9,7 +9,6 @@ import {
   type ModuleRecord,
   type MonitorRecord,
   numericsVersion,
-  parseRecord,
   recordLine,
   type StepRecord,
 } from "@rfdetr/amp/records";
@@ -18,6 +17,7 @@ import { machineLine } from "../../support/machine/machine.js";
 import { fixedBytes } from "../../train/measure/memory-peak.js";
 import { remedy as divergenceRemedy } from "../faults/run-messages.js";
 import type { ControlEvent } from "../files/events.js";
+import { readLine } from "../files/numerics-lines.js";
 import { groupRecord, type RankColumns, rankColumns } from "../files/rank-records.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
@@ -100,31 +100,15 @@ export class NumericsRecorder implements Recorder {
 function keepUntilCheckpoint({ directory, progress, warnings }: Session, forecaster: Forecaster): boolean {
   let headed = false;
   const damaged = directory.keepLines(file, (line) => {
-    const record = parsed(line);
+    const record = readLine(line);
     if (record === null) return "damaged";
     if (record.kind === "header") headed = true;
-    if (record.step > progress.step) return "drop";
-    if (isMonitorRecord(record)) forecaster.add(record);
+    else if (record.step !== null && record.step > progress.step) return "drop";
+    if (record.kind === "monitor") forecaster.add(record);
     return "keep";
   });
   if (damaged > 0) warnings.push(droppedLines(damaged, file));
   return headed;
-}
-
-function parsed(line: string | null): { kind: string; step: number } | null {
-  try {
-    const record = parseRecord(line ?? "");
-    const { kind, step } = record.kind === "header" ? { kind: "header", step: 0 } : record;
-    return typeof kind === "string" && typeof step === "number" ? { ...record, kind, step } : null;
-  } catch {
-    return null;
-  }
-}
-
-/** What a forecast needs of a line. */
-function isMonitorRecord(record: object): record is MonitorRecord {
-  const { kind, forward, gradient } = record as Partial<MonitorRecord>;
-  return kind === "monitor" && Array.isArray(forward) && Array.isArray(gradient);
 }
 
 /** Overflows that were not foreseen before, the soonest first, in one warning. */
@@ -215,7 +199,7 @@ function monitorRecord(
   { precision, settings }: Session,
   { event, scale, files }: RecordedStep,
   seen: NonNullable<RecordedStep["seen"]>,
-): MonitorRecord {
+): Omit<MonitorRecord, "forecasts"> {
   const folder = resolve(settings.datasetDir);
   const inFolder = (path: string): string => {
     const inside = relative(folder, path);
@@ -231,8 +215,8 @@ function monitorRecord(
     gradient: seen.gradient.map(moduleRecord),
     updates: seen.updates.map((update) => rounded(update, 4)),
     written_bytes: seen.written,
-    ...(files.length === 0 ? {} : { images: files.map(inFolder) }),
-    ...(seen.memory === null ? {} : { memory: seen.memory }),
+    images: files.map(inFolder),
+    memory: seen.memory,
     seconds: milliseconds(seen.seconds),
   };
 }
@@ -245,7 +229,7 @@ function moduleRecord({ path, dtype, amax, exponents, largest, ...shares }: Modu
     amax: significant(amax, 7),
     ...rounded(shares, 4),
     exponents,
-    ...(largest === undefined ? {} : { largest: { ...largest, value: significant(largest.value, 7) } }),
+    largest: { ...largest, value: significant(largest.value, 7) },
   };
 }
 

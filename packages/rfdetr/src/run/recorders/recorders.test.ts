@@ -2,8 +2,10 @@ import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { recordLine } from "@rfdetr/amp/records";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunDirectoryError } from "../../support/errors.js";
+import { headerRecord, moduleRecord, monitorRecord, stepRecord } from "../../testing/runs/numerics-records.js";
 import { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
 import { MetricsRecorder } from "./metrics.js";
@@ -26,27 +28,27 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+const header = recordLine(headerRecord());
+const stepLine = (step: number): string => recordLine(stepRecord(step));
 const written = (name: string): string => readFileSync(session.directory.file(name), "utf8");
 
 describe("recorders of a resumed run", () => {
   it("drop the records of steps after the checkpoint, and a line that a kill cut off", () => {
-    const kept = [
-      '{"kind":"header"}',
-      '{"kind":"step","step":1}',
-      '{"kind":"step","step":2}',
-      '{"kind":"monitor","step":2}',
-    ];
+    const watched = recordLine(monitorRecord(2, { forward: [moduleRecord("head", Number.NaN)] }));
+    const later = '{"v":1,"kind":"a kind of a later version","step":2}';
+    const kept = [header, stepLine(1), stepLine(2), watched, later];
     writeFileSync(
       session.directory.file("numerics.jsonl"),
-      `${[...kept, '{"kind":"step","step":3}'].join("\n")}\n{"kind":"st`,
+      `${[...kept, stepLine(3), later.replace("2}", "3}")].join("\n")}\n{"kind":"st`,
     );
     new NumericsRecorder(session);
     expect(written("numerics.jsonl")).toBe(`${kept.join("\n")}\n`);
   });
 
   it("drop damaged lines, say so once, and keep all others", () => {
-    const good = ['{"kind":"header"}', '{"kind":"step","step":1}', '{"kind":"step","step":2}'];
-    const bad = ["", "\0\0", "null", "5", '{"kind":"step","step":"x"}', '{"kind":"st', '\xff{"kind":"step","step":1}'];
+    const good = [header, stepLine(1), stepLine(2)];
+    const bad = ["", "\0\0", "null", "5", stepLine(1).replace('"step":1', '"step":"x"'), '{"v":1,"kind":"st'];
+    bad.push(`\xff${stepLine(1)}`);
     const lines = [good[0], ...bad.slice(0, 4), good[1], ...bad.slice(4), good[2]];
     writeFileSync(session.directory.file("numerics.jsonl"), `${lines.join("\n")}\n`);
     new NumericsRecorder(session);
@@ -56,12 +58,12 @@ describe("recorders of a resumed run", () => {
 
   it("read a log that is larger than any string", () => {
     const path = session.directory.file("numerics.jsonl");
-    writeFileSync(path, '{"kind":"header"}\n{"kind":"step","step":1}\n');
+    writeFileSync(path, `${header}\n${stepLine(1)}\n`);
     // A file with a hole: it takes no room on the disk.
     truncateSync(path, 600 * 2 ** 20);
-    appendFileSync(path, '\n{"kind":"step","step":2}\n{"kind":"step","step":3}\n');
+    appendFileSync(path, `\n${stepLine(2)}\n${stepLine(3)}\n`);
     new NumericsRecorder(session);
-    expect(written("numerics.jsonl")).toBe('{"kind":"header"}\n{"kind":"step","step":1}\n{"kind":"step","step":2}\n');
+    expect(written("numerics.jsonl")).toBe(`${header}\n${stepLine(1)}\n${stepLine(2)}\n`);
     expect(session.warnings).toEqual(["A damaged line of numerics.jsonl was dropped"]);
   });
 
@@ -92,7 +94,7 @@ describe("recorders of a resumed run", () => {
   });
 
   it("continue numerics.jsonl with every rollback", () => {
-    writeFileSync(session.directory.file("numerics.jsonl"), '{"kind":"header"}\n');
+    writeFileSync(session.directory.file("numerics.jsonl"), `${header}\n`);
     new NumericsRecorder(session).rollback({ from: 2, to: 0, lrFactor: 0.5, fault: "loss" });
     const last = JSON.parse(written("numerics.jsonl").trimEnd().split("\n")[1]);
     expect(last).toMatchObject({ kind: "rollback", step: 2, to_step: 0, lr_factor: 0.5, fault: "loss" });
@@ -115,7 +117,7 @@ describe("numerics.jsonl of several processes", () => {
 
   it("names the machines when they change, and says of every step what each process did", () => {
     session = { ...session, parts: { device: "cpu" } } as unknown as Session;
-    writeFileSync(session.directory.file("numerics.jsonl"), '{"kind":"header"}\n');
+    writeFileSync(session.directory.file("numerics.jsonl"), `${header}\n`);
     const recorder = new NumericsRecorder(session);
     for (const [i, hosts] of [["a", "b"], ["a", "b"], ["a"]].entries()) recorder.step(step(3 + i, hosts));
     const lines = written("numerics.jsonl")
@@ -136,7 +138,7 @@ describe("numerics.jsonl of several processes", () => {
 
   it("holds no word of ranks in a run of one process", () => {
     session = { ...session, parts: { device: "cpu" } } as unknown as Session;
-    writeFileSync(session.directory.file("numerics.jsonl"), '{"kind":"header"}\n');
+    writeFileSync(session.directory.file("numerics.jsonl"), `${header}\n`);
     new NumericsRecorder(session).step({ ...step(3, []), ranks: null });
     expect(written("numerics.jsonl")).not.toMatch(/ranks|group/);
   });

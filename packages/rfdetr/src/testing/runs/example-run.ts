@@ -1,7 +1,10 @@
 // Folders of runs as a training writes them, made without training.
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Precision } from "@rfdetr/amp";
+import type { ModuleRecord, MonitorRecord, StepRecord } from "@rfdetr/amp/records";
 import { Rng } from "../../support/random.js";
+import { headerRecord, monitorRecord, stepRecord } from "./numerics-records.js";
 
 /** What an example run looks like. */
 export interface ExampleRun {
@@ -12,7 +15,7 @@ export interface ExampleRun {
   watchedEvery?: number;
   /** Blocks of the backbone; 12 as in nano. */
   layers?: number;
-  precision?: string;
+  precision?: Precision;
   /** A module whose outputs double every so many steps. */
   growing?: { path: string; everySteps: number } | null;
   classes?: string[];
@@ -126,7 +129,7 @@ type Numerics = Required<Pick<ExampleRun, "steps" | "epochSteps" | "watchedEvery
 function writeNumerics(folder: string, options: Numerics, random: () => number): void {
   const { steps, epochSteps, watchedEvery, layers, precision, hosts } = options;
   const path = join(folder, "numerics.jsonl");
-  const header = { v: 1, kind: "header", precision, reason: "", overrides: {}, monitor_interval: watchedEvery };
+  const header = headerRecord({ precision, reason: "", monitor_interval: watchedEvery });
   const places = modulePaths(layers).map((name) => ({
     name,
     top: 2 + 7 * random(),
@@ -146,28 +149,23 @@ function writeNumerics(folder: string, options: Numerics, random: () => number):
   appendFileSync(path, text);
 }
 
-function stepLine(step: number, steps: number, epochSteps: number, precision: string, random: () => number): object {
+function stepLine(
+  step: number,
+  steps: number,
+  epochSteps: number,
+  precision: Precision,
+  random: () => number,
+): StepRecord {
   const loss = 4 + 12 * Math.exp((-4 * step) / steps) + random();
-  return {
-    v: 1,
-    kind: "step",
-    step,
-    applied_steps: step,
+  const record = stepRecord(step, {
     epoch: Math.ceil(step / epochSteps),
     precision,
     scale: precision === "16-mixed" ? 65536 : 1,
     loss,
-    found_inf: false,
-    skipped: false,
     grad_norm: 1 + 4 * random(),
-    clip_factor: 0.1,
-    lr: 1e-4,
-    bad_parameter: null,
-    bad_module: null,
-    fault: null,
     seconds: 0.2 + 0.02 * random(),
-    memory: { live_bytes: 1e7, peak_bytes: 4e7 + 1e6 * random(), rss_bytes: 3e8 },
-  };
+  });
+  return { ...record, memory: { ...record.memory, peak_bytes: 4e7 + 1e6 * random() } };
 }
 
 /**
@@ -201,9 +199,9 @@ function monitorLine(
   places: readonly { name: string; top: number; width: number }[],
   { watchedEvery, precision, growing }: Numerics,
   random: () => number,
-): object {
+): MonitorRecord {
   const dtype = precision === "16-mixed" ? "float16" : precision === "bf16-mixed" ? "bfloat16" : "float32";
-  const side = (shift: number, grows: boolean): object[] =>
+  const side = (shift: number, grows: boolean): ModuleRecord[] =>
     places.map(({ name, top, width }, i) => {
       const isGrowing = grows && growing?.path === name;
       const growth = isGrowing && growing ? step / growing.everySteps : 0.4 * random() + Math.sin(step / 900 + i) * 0.4;
@@ -220,17 +218,12 @@ function monitorLine(
     });
   const left = growing ? growing.everySteps * 12 - step : 0;
   const forecast = growing && step > 4 * watchedEvery && left > 0 && left < 3 * step;
-  return {
-    v: 1,
-    kind: "monitor",
-    step,
+  return monitorRecord(step, {
     precision,
     scale: precision === "16-mixed" ? 65536 : 1,
     forward: side(0, true),
     gradient: side(-3, false),
-    updates: [],
     images: ["valid/1.jpg"],
-    seconds: 0.1,
     forecasts: forecast
       ? [
           {
@@ -245,5 +238,5 @@ function monitorLine(
           },
         ]
       : [],
-  };
+  });
 }

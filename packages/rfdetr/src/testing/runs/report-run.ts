@@ -1,19 +1,19 @@
 // The folder of a small run with every file that a report reads, for tests of what reads it.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Precision } from "@rfdetr/amp";
+import { type ModuleRecord, recordLine } from "@rfdetr/amp/records";
 import { exampleDetails } from "./example-details.js";
+import { headerRecord, moduleRecord, monitorRecord, overflowReport, stepRecord } from "./numerics-records.js";
 
-const module = (path: string, dtype: string, amax: number, first: number): object => ({
-  path,
-  dtype,
-  amax,
-  non_finite: 0,
-  fp16_flush: 0.02,
-  fp16_subnormal: 0.1,
-  fp16_saturate: 0,
-  bf16_flush: 0,
-  exponents: { first, counts: [1, 40, 200, 40, 3] },
-});
+const module = (path: string, dtype: string, amax: number, first: number): ModuleRecord =>
+  moduleRecord(path, amax, {
+    dtype,
+    fp16_flush: 0.02,
+    fp16_subnormal: 0.1,
+    exponents: { first, counts: [1, 40, 200, 40, 3] },
+    largest: { value: amax, dtype, index: [0], image: null },
+  });
 
 /** How an example differs from a run of four epochs in 16-mixed that ended well. */
 export interface ReportRun {
@@ -25,7 +25,7 @@ export interface ReportRun {
   summary?: Record<string, unknown> | null;
   /** Steps of the run, forty if absent; the first two and the thirtieth are skipped. */
   steps?: number;
-  precision?: string;
+  precision?: Precision;
 }
 
 /** Writes the run into a folder that is made for it. @returns the folder */
@@ -102,54 +102,43 @@ function metrics(steps: number): string {
   return `${[header, ...rows].join("\n")}\n`;
 }
 
-function numerics(steps: number, place: string, precision: string): string {
+function numerics(steps: number, place: string, precision: Precision): string {
   const scaled = precision === "16-mixed";
   const lines: object[] = [
-    {
-      v: 1,
-      kind: "header",
+    headerRecord({
       precision,
       reason: "measured here",
-      note: null,
-      policy: "default",
       overrides: { "*.norm": "fp32" },
       hardware: "2 × Processor",
       monitor_interval: 10,
-      fixed_bytes: { weights: 1e6, gradients: 1e6, moments: 2e6, average: 1e6 },
       calibration: [calibrated("32-true", 1, 1), calibrated(precision, 1.5, 0.9998)],
-    },
+    }),
   ];
   for (let step = 1, scale = scaled ? 65536 : 1; step <= steps; step++) {
     const skipped = scaled && (step <= 2 || step === 30);
-    lines.push({
-      v: 1,
-      kind: "step",
-      step,
-      applied_steps: step,
-      epoch: 1 + Math.floor((4 * (step - 1)) / steps),
-      precision,
-      scale,
-      loss: 9 / step,
-      found_inf: skipped,
-      skipped,
-      grad_norm: skipped ? "inf" : 2,
-      clip_factor: 1,
-      lr: 1e-3,
-      bad_parameter: skipped ? `${place}.weight` : null,
-      bad_module: null,
-      fault: skipped ? "gradient" : null,
-      seconds: 0.5,
-      memory: { live_bytes: 5e6, peak_bytes: 9e6, rss_bytes: 4e8, kept_bytes: 3e6 },
-      phases: { load: 0.05, forward: 0.15, loss: 0.05, backward: 0.2, optimizer: 0.03 },
-    });
+    lines.push(
+      stepRecord(step, {
+        epoch: 1 + Math.floor((4 * (step - 1)) / steps),
+        precision,
+        scale,
+        loss: 9 / step,
+        found_inf: skipped,
+        skipped,
+        grad_norm: skipped ? Number.POSITIVE_INFINITY : 2,
+        clip_factor: 1,
+        lr: 1e-3,
+        bad_parameter: skipped ? `${place}.weight` : null,
+        fault: skipped ? "gradient" : null,
+      }),
+    );
     if (skipped) lines.push(overflow(step, scale, place));
     if (step === 1 || step % 10 === 0) lines.push(watched(step, scale, place, scaled ? "float16" : "bfloat16"));
     if (skipped) scale /= 2;
   }
-  return lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  return lines.map((line) => `${recordLine(line)}\n`).join("");
 }
 
-const calibrated = (precision: string, speedup: number, gradient_cosine: number): object => ({
+const calibrated = (precision: Precision, speedup: number, gradient_cosine: number) => ({
   precision,
   step_seconds: 0.6 / speedup,
   speedup,
@@ -158,72 +147,61 @@ const calibrated = (precision: string, speedup: number, gradient_cosine: number)
   gradient_cosine,
 });
 
-const overflow = (step: number, scale: number, place: string): object => ({
-  v: 1,
-  kind: "overflow",
-  step,
-  precision: "16-mixed",
-  scale,
-  phase: "backward",
-  files: ["/data/birds/train/1.jpg"],
-  module: place,
-  operator: "linear",
-  inputs: [],
-  weights: [],
-  readers: ["class_embed"],
-  trail: [],
-  output: { name: "gradient", dtype: "float16", shape: [2, 3], min: -3, max: 4, amax: 4, nan: 0, infinite: 1 },
-  bad_parameter: `${place}.weight`,
-  bad_parameters: 2,
-  advice: ["The scaler has halved the scale."],
-});
+const overflow = (step: number, scale: number, place: string): object =>
+  overflowReport(step, {
+    scale,
+    phase: "backward",
+    files: ["/data/birds/train/1.jpg"],
+    module: place,
+    readers: ["class_embed"],
+    output: { name: "gradient", dtype: "float16", shape: [2, 3], min: -3, max: 4, amax: 4, nan: 0, infinite: 1 },
+    bad_parameter: `${place}.weight`,
+    bad_parameters: 2,
+    advice: ["The scaler has halved the scale."],
+  });
 
 /** The largest output of the module doubles every ten steps. */
-const watched = (step: number, scale: number, place: string, dtype: string): object => ({
-  v: 1,
-  kind: "monitor",
-  step,
-  precision: "16-mixed",
-  scale,
-  seconds: 0.1,
-  forward: [
-    { ...module(place, dtype, 512 * 2 ** (step / 10), 5), largest: { value: -4096, index: [0, 3], image: 0 } },
-    module("backbone.0.encoder.norm", "float32", 3, -4),
-  ],
-  gradient: [module(place, dtype, 16, -12)],
-  updates: [
-    { name: `${place}.weight`, ratio: 1e-3, bf16_lost: 0.5 },
-    { name: "backbone.0.encoder.norm.weight", ratio: 2e-5, bf16_lost: 0.75 },
-  ],
-  written_bytes: { half: 4e6, full: 2e6 },
-  images: ["train/7.jpg", "train/8.jpg"],
-  forecasts:
-    step < 30
-      ? []
-      : [
-          {
-            path: place,
-            side: "forward",
-            dtype,
-            headroom: 7 - step / 10,
-            bits_per_step: 0.1,
-            steps: 40,
-            watched_steps: 4,
-            basis: { first: 10, records: 4, r2: 0.99 },
-          },
-        ],
-  memory: {
-    bytes: 9e6,
-    phase: "backward",
-    dtypes: { float16: 3e6, float32: 5e6, other: 1e6 },
-    kinds: {
-      weights: 1e6,
-      copies: 5e5,
-      gradients: 1e6,
-      moments: 2e6,
-      average: 1e6,
-      activations: 2.5e6,
-      temporary: 1e6,
+const watched = (step: number, scale: number, place: string, dtype: "float16" | "bfloat16"): object =>
+  monitorRecord(step, {
+    scale,
+    forward: [
+      { ...module(place, dtype, 512 * 2 ** (step / 10), 5), largest: { value: -4096, dtype, index: [0, 3], image: 0 } },
+      module("backbone.0.encoder.norm", "float32", 3, -4),
+    ],
+    gradient: [module(place, dtype, 16, -12)],
+    updates: [
+      { name: `${place}.weight`, ratio: 1e-3, bf16_lost: 0.5 },
+      { name: "backbone.0.encoder.norm.weight", ratio: 2e-5, bf16_lost: 0.75 },
+    ],
+    images: ["train/7.jpg", "train/8.jpg"],
+    forecasts:
+      step < 30
+        ? []
+        : [
+            {
+              path: place,
+              side: "forward",
+              dtype,
+              headroom: 7 - step / 10,
+              bits_per_step: 0.1,
+              steps: 40,
+              watched_steps: 4,
+              basis: { first: 10, records: 4, r2: 0.99 },
+            },
+          ],
+    memory: {
+      step: Math.max(1, step - 1),
+      bytes: 9e6,
+      phase: "backward",
+      dtypes: { float16: 3e6, float32: 5e6, other: 1e6 },
+      kinds: {
+        weights: 1e6,
+        copies: 5e5,
+        gradients: 1e6,
+        moments: 2e6,
+        average: 1e6,
+        activations: 2.5e6,
+        temporary: 1e6,
+      },
     },
-  },
-});
+  });

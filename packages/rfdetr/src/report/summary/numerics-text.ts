@@ -1,0 +1,149 @@
+// The summary of a run's numerics as text for a terminal.
+import {
+  type ControlRecord,
+  forecastText,
+  formatOverflowReport,
+  type OverflowReport,
+  type PeakMemory,
+  type PhaseSeconds,
+} from "@rfdetr/amp/records";
+import { formatBytes, textTable } from "@rfdetr/amp/text";
+import { counted } from "../html/words.js";
+import { placeOf } from "../numerics/faults.js";
+import type { Excerpt } from "../records/numerics-record.js";
+import type { NumericsMemory, NumericsSummary, WorstModule } from "./numerics-summary.js";
+
+/** Places of faults that are told, and changes of the loss scale, at most. */
+const most = { places: 10, scales: 20 } as const;
+
+const share = (value: number): string => `${(100 * value).toFixed(value > 0 && value < 0.001 ? 3 : 1)} %`;
+const brief = (value: number): string => (Number.isFinite(value) ? value.toPrecision(4) : String(value));
+
+/** The summary as text for a terminal, without the processes. */
+export function numericsText(summary: NumericsSummary): string {
+  const { header, updates } = summary;
+  const parts: string[] = [];
+  if (header !== null)
+    parts.push(
+      `${header.precision}: ${header.reason}${header.note === null ? "" : `\n${header.note}`}\n${header.hardware}; policy ${header.policy}`,
+    );
+  parts.push(
+    [
+      `${counted(summary.steps, "step")}, ${summary.applied} applied, ${summary.skipped} skipped`,
+      ...summary.faults,
+    ].join("\n"),
+  );
+  if (summary.spans.length > 0) parts.push(spansText(summary.spans));
+  if (summary.scale_changes.total > 1) parts.push(scalesText(summary.scale_changes));
+  if (summary.worst.length > 0) parts.push(worstText(summary.worst));
+  if (summary.forecasts.length > 0)
+    parts.push(["Foreseen at the last watched step:", ...summary.forecasts.map(forecastText)].join("\n  "));
+  if (updates?.largest[0]?.ratio === 0) parts.push("Updates: no weight changed on the watched steps");
+  else if (updates !== null)
+    parts.push(
+      `Updates: ‖Δw‖/‖w‖ was ${updates.median_ratio.toExponential(1)} in the median on the last watched step, on any of them largest in ${updates.largest.map(({ name, ratio }) => `${name} (${ratio.toExponential(1)})`).join(", ")}; weights kept in bfloat16 would have lost ${share(updates.bf16_lost)} of the changes`,
+    );
+  if (summary.phases !== null) parts.push(phasesText(summary.phases));
+  if (summary.memory !== null) parts.push(memoryText(summary.memory));
+  for (const control of summary.controls.entries) parts.push(controlText(control));
+  for (const { step, to_step, lr_factor, fault } of summary.rollbacks.entries)
+    parts.push(
+      `Step ${step}: back to the state after step ${to_step}, learning rates times ${lr_factor} (${fault} not finite)`,
+    );
+  parts.push(...overflowTexts(summary.overflows));
+  return parts.join("\n\n");
+}
+
+function spansText(spans: NumericsSummary["spans"]): string {
+  const mean = (value: number): string => (Number.isNaN(value) ? "–" : brief(value));
+  return textTable(
+    ["steps", "skipped", "scale", "loss", "gradient norm", "clipped to"],
+    spans.map(({ first, last, skipped, scale, loss, grad_norm, clip_factor }) => [
+      ...[first === last ? String(first) : `${first}–${last}`, String(skipped), String(scale)],
+      ...[loss, grad_norm, clip_factor].map(mean),
+    ]),
+  );
+}
+
+function scalesText({ total, entries }: NumericsSummary["scale_changes"]): string {
+  const shown =
+    entries.length > most.scales ? [...entries.slice(0, most.scales / 2), ...entries.slice(-most.scales / 2)] : entries;
+  const all = shown.map(({ step, scale }) => `${scale} from step ${step}`).join(", ");
+  return `Loss scale: ${all}${total > shown.length ? ` (the first and the last of ${total})` : ""}`;
+}
+
+/** The first report of each place in full, and the steps of the others. */
+function overflowTexts({ total, entries }: Excerpt<OverflowReport>): string[] {
+  const places = new Map<string, OverflowReport[]>();
+  for (const report of entries) places.set(placeOf(report), [...(places.get(placeOf(report)) ?? []), report]);
+  const told = [...places.values()].slice(0, most.places).map(([first, ...others]) => {
+    const text = formatOverflowReport(first);
+    return others.length === 0 ? text : `${text}\n\nThe same at ${stepsText(others.map(({ step }) => step))}.`;
+  });
+  const more = places.size - told.length;
+  if (more > 0) told.push(`And at ${counted(more, "other place")}.`);
+  if (total > entries.length) told.push(`From the first and the last of ${total} reports.`);
+  return told;
+}
+
+function stepsText(steps: readonly number[]): string {
+  const shown = steps.slice(0, 10).join(", ");
+  return `${steps.length === 1 ? "step" : "steps"} ${shown}${steps.length > 10 ? ` and ${steps.length - 10} more` : ""}`;
+}
+
+function worstText(worst: readonly WorstModule[]): string {
+  const bits = (value: number): string => (Number.isFinite(value) ? value.toFixed(1) : value > 0 ? "–" : "none");
+  const table = textTable(
+    ["module", "side", "amax", "overflow", "underflow", "flushed", "not finite", "step", "image"],
+    worst.map((m) => [
+      ...[m.path, m.side, brief(m.amax), bits(m.headroom.overflow), bits(m.headroom.underflow)],
+      ...[share(m.fp16_flush), share(m.non_finite), String(m.step), m.image ?? "–"],
+    ]),
+  );
+  return `Largest values on watched steps that were applied, with the bits to overflow and underflow of float16 (gradients with the loss scale):\n${table}`;
+}
+
+function phasesText(phases: PhaseSeconds): string {
+  const total = Object.values(phases).reduce((sum, seconds) => sum + seconds, 0);
+  const words = Object.entries(phases).map(([name, seconds]) => `${name} ${share(seconds / total)}`);
+  return `Time of a step: ${total.toPrecision(3)} s: ${words.join(", ")}`;
+}
+
+function controlText({ step, command, by, pattern, rule }: ControlRecord): string {
+  const what = {
+    override: `the rule of ${pattern} became ${rule}`,
+    undo: "the last override was taken back",
+    pause: "the run was paused",
+    "go-on": "the run went on",
+    stop: "the run was asked to save and end",
+    lr: "a callback changed the learning rate",
+  }[command];
+  return `After step ${step}: ${what}${by === "settings" ? ", as precision_changes of the settings asks" : ""}`;
+}
+
+function peakText({ step, bytes, phase, kinds, dtypes }: PeakMemory): string {
+  const list = (parts: Record<string, number>): string =>
+    Object.entries(parts)
+      .filter(([, part]) => part > 0)
+      .map(([name, part]) => `${name} ${formatBytes(part)}`)
+      .join(", ");
+  return `  at the peak of step ${step}, ${formatBytes(bytes)} in ${phase}: ${list(kinds)}\n  by dtype: ${list(dtypes)}`;
+}
+
+function memoryText({ fixed, half_copies, kept, peak, peak_rss, written, at_peak }: NumericsMemory): string {
+  const lines = [`Memory: peak of tensors ${formatBytes(peak)}, of the process ${formatBytes(peak_rss)}`];
+  if (fixed)
+    lines.push(
+      `  the same in every precision: weights ${formatBytes(fixed.weights)}, gradients ${formatBytes(fixed.gradients)}, moments ${formatBytes(fixed.moments)}, average ${formatBytes(fixed.average)}`,
+    );
+  if (kept > 0)
+    lines.push(
+      `  kept for backward by one forward: ${formatBytes(kept)}; low-precision copies of the weights: ${formatBytes(half_copies)}`,
+    );
+  if (written !== null && written.half > 0)
+    lines.push(
+      `  one forward wrote ${formatBytes(written.half)} in low precision and ${formatBytes(written.full)} in float32; 32-true would have written ${formatBytes(written.half)} more`,
+    );
+  if (at_peak !== null) lines.push(peakText(at_peak));
+  return lines.join("\n");
+}
