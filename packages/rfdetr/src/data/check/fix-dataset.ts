@@ -1,6 +1,6 @@
 // `rfdetr data check --fix`: a copy of a dataset without its faults.
 import { DataError } from "../../support/errors.js";
-import { twins } from "../formats/coco-classes.js";
+import { twins } from "../formats/class-categories.js";
 import type { Split } from "../formats/dataset.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
 import {

@@ -1,6 +1,6 @@
 // Lists a split of a COCO dataset (Lin et al. 2014): an annotation file of images, annotations and categories.
 import { relative } from "node:path";
-import type { Category, JoinedClasses } from "./coco-classes.js";
+import type { Category, JoinedClasses } from "./class-categories.js";
 import { type CocoJson, isCrowd } from "./coco-json.js";
 import type { Split } from "./dataset.js";
 import { type Entry, isEntry, readId, readLength, textOf } from "./entries.js";

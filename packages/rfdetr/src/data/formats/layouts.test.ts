@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hasSplit, openDataset } from "../open-dataset.js";
-import { classCategories } from "./coco-classes.js";
+import { classCategories } from "./class-categories.js";
 import type { CocoCategory } from "./coco-types.js";
 
 const root = mkdtempSync(join(tmpdir(), "layouts-"));

@@ -2,7 +2,7 @@
 // statistics, copies.
 import { DataError } from "../../support/errors.js";
 import { isSystemError, reasonOf } from "../../support/files/system-error.js";
-import { type Category, classCategories, joinClasses, readCategories, twins } from "./coco-classes.js";
+import { type Category, classCategories, joinClasses, readCategories, twins } from "./class-categories.js";
 import { type CocoJson, readCocoJson } from "./coco-json.js";
 import { listCoco } from "./coco-listing.js";
 import type { Split } from "./dataset.js";

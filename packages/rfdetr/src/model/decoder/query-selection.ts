@@ -105,21 +105,15 @@ export class QuerySelection extends nn.Module {
       return { hidden, logits, chosen };
     });
     const { chosen } = ranked;
-    const count = (n: number): Tensor => ops.arange(n, { dtype: "int64", device: chosen.device });
-    // Indices into the rows of `tokens`, which hold image after image.
-    const rows = chosen.add(count(batch).mul(length).view(1, batch, 1));
+    const steps = (count: number, size: number): Tensor =>
+      ops.arange(count, { dtype: "int64", device: chosen.device }).mul(size);
+    // Rows of `tokens`, which hold image after image and which all groups share; and rows of `ranked`, which holds such
+    // rows for each group.
+    const inTokens = chosen.add(steps(batch, length).view(1, batch, 1));
+    const inRanked = inTokens.add(steps(groups, batch * length).view(groups, 1, 1));
     const [logits, delta] = isGradEnabled()
-      ? this.#chosenHeads(tokens, rows.view(groups, batch * k))
-      : this.#pickedHeads(
-          ranked,
-          rows
-            .add(
-              count(groups)
-                .mul(batch * length)
-                .view(groups, 1, 1),
-            )
-            .view(groups, batch * k),
-        );
+      ? this.#chosenHeads(tokens, inTokens.view(groups, batch * k))
+      : this.#pickedHeads(ranked, inRanked.view(groups, batch * k));
     const anchors = ops.embedding(proposals.boxes, chosen);
     const boxes = refineBoxes(delta.view(groups, batch, k, 4), anchors);
     const join = (x: Tensor): Tensor => x.transpose(0, 1).flatten(1, 2);
