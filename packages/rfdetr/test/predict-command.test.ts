@@ -10,6 +10,8 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,6 +42,19 @@ function predict(...args: string[]) {
   const options = { cwd: folder, encoding: "utf8" } as const;
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, "predict", ...args, ...weights], options);
   return { status, stdout, stderr };
+}
+
+/** As {@link predict}, with bytes on stdin, while this process goes on. */
+async function predictInput(input: Uint8Array, ...args: string[]) {
+  const child = spawn(process.execPath, [script, "predict", ...args, ...weights], { cwd: folder });
+  const texts = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (text) => {
+      texts[name] += text;
+    });
+  child.stdin.on("error", () => {}).end(input);
+  const status = await new Promise((resolve) => child.once("close", resolve));
+  return { status, ...texts };
 }
 
 beforeAll(async () => {
@@ -99,6 +114,58 @@ describe("rfdetr predict", () => {
     const none = predict("torn/1.jpg", "--json");
     expect(none.status).toBe(1);
     expect(JSON.parse(none.stdout)).toMatchObject({ images: [], errors: [{ file: "torn/1.jpg" }] });
+  });
+
+  it("says of the only image that cannot be read nothing but why, and leaves no folder", () => {
+    const { status, stdout, stderr } = predict("torn/1.jpg", "--out", "nothing", "--format", "csv");
+    expect([status, stdout, stderr.trimEnd().split("\n").length]).toEqual([1, "", 1]);
+    expect(stderr).toMatch(/^error: .*torn\/1\.jpg/);
+    expect(existsSync(join(folder, "nothing"))).toBe(false);
+  });
+
+  it("reads images at addresses and on stdin, once each, beside files", async () => {
+    const photo = readFileSync(join(folder, "photos", "a", "1.jpg"));
+    let asked = 0;
+    const server = createServer((request, response) => {
+      asked++;
+      if (request.url?.startsWith("/x.jpg")) response.end(photo);
+      else response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const sources = ["-", `${origin}/x.jpg?key=secret`, "photos/b/1.png", `${origin}/gone.jpg`];
+    const written = ["--out", "from-afar", "--format", "json", "--crops", "--max-detections", "1"];
+    const { status, stdout, stderr } = await predictInput(photo, ...sources, ...everything, ...written);
+    server.close();
+    expect([status, asked]).toEqual([3, 2]);
+    expect(stderr).toContain(`an image at ${origin}/gone.jpg but the server answers 404`);
+    expect(stdout).toMatch(/^stdin: \w/m);
+    expect(stdout).toMatch(new RegExp(`^${origin}/x\\.jpg: \\w`, "m"));
+    const files = readdirSync(join(folder, "from-afar"), { recursive: true }).map(String);
+    expect(files).toEqual(expect.arrayContaining(["1.png", "predictions.json", "stdin.jpg", "x.jpg"]));
+    expect(files.filter((name) => /(stdin|x|1)-1\.jpg$/.test(name)).length).toBe(3);
+    const { images } = JSON.parse(readFileSync(join(folder, "from-afar", "predictions.json"), "utf8"));
+    expect(images.map(({ file }: { file: string }) => file)).toEqual(sources.slice(0, 3));
+    expect(images[0].detections).toEqual(images[1].detections);
+  });
+
+  it("says what is wrong with the image on stdin", async () => {
+    const none = await predictInput(new Uint8Array(), "-");
+    expect([none.status, none.stdout]).toEqual([1, ""]);
+    expect(none.stderr).toBe("error: Expected the bytes of an image on stdin but received none\n");
+    const torn = await predictInput(Buffer.from("no image"), "-", "--json");
+    expect(torn.stderr).toMatch(/^error: .*\bstdin\b/);
+    expect(JSON.parse(torn.stdout).errors).toEqual([{ file: "-", message: expect.stringContaining("stdin") }]);
+  });
+
+  it("has a threshold for each class", () => {
+    const found = (...thresholds: string[]): Detection[] =>
+      JSON.parse(predict("photos/a", "--json", ...thresholds.flatMap((value) => ["--threshold", value])).stdout)
+        .images[0].detections;
+    const cats = found("0").filter(({ class_name }) => class_name === "cat");
+    expect(cats.length).toBeGreaterThan(0);
+    expect(found("cat=0", "1")).toEqual(cats);
+    expect(predict("photos/a", "--threshold", "cta=0.3").stderr).toContain("but received cta: did you mean cat?");
   });
 
   it("finds the same in batches, with either resize", () => {
@@ -189,6 +256,7 @@ describe("rfdetr predict", () => {
   it.each([
     [["photos/a", "--format", "coco", "--json"], "Expected --out beside --json and --format coco"],
     [["photos/a", "--format", "voc"], "Expected one of json, coco, yolo, csv for format"],
+    [["photos/a", "--threshold", "cat=2"], "Expected number from 0 to 1 for threshold of cat but received 2"],
     [["photos/a", "--batch", "0"], "Expected positive integer for batch"],
   ])("answers %j with one sentence and exit code 2", (args, message) => {
     const { status, stderr } = predict(...args);

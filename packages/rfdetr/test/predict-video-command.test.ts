@@ -43,7 +43,19 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("rfdetr predict of videos", () => {
   it("writes lines and drawn videos, names one that breaks, and keeps what was there", () => {
-    const task = ["a/c lip.mp4", "b/c lip.mp4", "--every", "2", "--start", "0.25", "--track", "--threshold", "0.001"];
+    const task = [
+      "a/c lip.mp4",
+      "b/c lip.mp4",
+      "--every",
+      "2",
+      "--start",
+      "0.25",
+      "--track",
+      "--threshold",
+      "cat=0.001",
+      "--threshold",
+      "0.002",
+    ];
     const { status, stdout, stderr } = predict(...task, "--out", "out");
     expect(stderr).toMatch(/whole video in b\/c lip\.mp4 but it breaks off after frame 4 \(1\.25 s\): Invalid NAL/);
     expect(stderr).toContain("1 video could not be read, or not to the end");
@@ -101,6 +113,10 @@ describe("rfdetr predict of videos", () => {
       expect(stderr).toContain(sentence);
       expect(status).toBe(code);
     }
+    const { status, stdout, stderr } = predict("none.mp4", "--out", "nothing");
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^error: Expected a video but none\.mp4 does not exist.*\n$/);
+    expect(existsSync(join(folder, "nothing"))).toBe(false);
     writeFileSync(join(folder, "photo.jpg"), "");
     expect(predict("photo.jpg", "--track").stderr).toContain("Expected a video for --track but received images");
     expect(existsSync(join(folder, "predictions"))).toBe(false);

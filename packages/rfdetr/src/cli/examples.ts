@@ -27,6 +27,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr predict 'photos/**/*.jpg' --weights nano --threshold 0.3 --json",
     "rfdetr predict photos/ --weights nano --format yolo --no-draw --out labelled",
     "rfdetr predict aerial.jpg --weights runs/nano --tiles 640 --class car",
+    "rfdetr predict https://example.org/pond.jpg --weights nano --threshold 0.5 --threshold bird=0.3",
     "rfdetr predict traffic.mp4 --weights nano --track --every 2 --out traffic",
   ],
   "rfdetr export": [

@@ -24,16 +24,19 @@ export function lowestThreshold({ threshold = usual }: Selection): number {
   return Math.min(threshold["*"] ?? usual, ...Object.values(threshold).filter((each) => each !== undefined));
 }
 
+/** The threshold of each class, by its name. */
+export function thresholdFor({ threshold = usual }: Selection): (className: string) => number {
+  if (typeof threshold === "number") return () => threshold;
+  return (name) => (Object.hasOwn(threshold, name) ? threshold[name] : undefined) ?? threshold["*"] ?? usual;
+}
+
 /**
  * The detections that a caller wants.
  * @param detections best first
  */
-export function select(detections: Detection[], { threshold = usual, classes, maxDetections }: Selection): Detection[] {
+export function select(detections: Detection[], { threshold, classes, maxDetections }: Selection): Detection[] {
   const wanted = classes === undefined ? null : new Set(classes);
-  const least =
-    typeof threshold === "number"
-      ? () => threshold
-      : (name: string) => (Object.hasOwn(threshold, name) ? threshold[name] : undefined) ?? threshold["*"] ?? usual;
+  const least = thresholdFor({ threshold });
   return detections
     .filter(({ score, className }) => score > least(className) && (wanted === null || wanted.has(className)))
     .slice(0, maxDetections);

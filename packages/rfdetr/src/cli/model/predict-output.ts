@@ -2,6 +2,8 @@
 import { basename, dirname, extname, join, relative } from "node:path";
 import { cropDetections } from "../../predict/drawing/crop.js";
 import { drawDetections } from "../../predict/drawing/draw.js";
+import { isLocal } from "../../predict/inputs/address.js";
+import type { ImageSource } from "../../predict/inputs/picture.js";
 import { labelNames, OutputFolder, pictureNames } from "../../predict/outputs/outputs.js";
 import {
   classList,
@@ -23,13 +25,14 @@ export interface PredictOutput {
   readonly path: string | null;
   /**
    * Writes the picture, the crops and the labels of an image.
+   * @param picture its file or its bytes
    * @param classNames of the model, which choose the colours
    * @throws RunDirectoryError if they cannot be written
    */
-  add(image: FilePrediction, classNames: readonly string[]): Promise<void>;
+  add(image: FilePrediction, picture: ImageSource, classNames: readonly string[]): Promise<void>;
   /** Removes the folder if it was made for this and is empty, after a failure. */
   giveUp(): void;
-  /** Writes the file of all results, if there is a folder. @returns its text */
+  /** Writes the file of all results, if there is a folder and an image was read. @returns its text */
   finish(images: readonly FilePrediction[], errors: readonly FileError[], classNames: readonly string[]): string;
 }
 
@@ -50,28 +53,29 @@ export function openPredictOutput(
   if (crops) names.push("crops");
   if (format === "yolo") names.push("classes.txt", ...labels);
   else if (format !== null && out !== null) names.push(resultsFile(format));
-  const folder = names.length === 0 ? null : OutputFolder.open(out, names, files);
+  const folder = names.length === 0 ? null : OutputFolder.open(out, names, files.filter(isLocal));
   const places = new Map(files.map((file, i) => [file, i]));
   return {
     get path() {
       return folder?.path ?? null;
     },
-    async add(image, classNames) {
+    async add(image, picture, classNames) {
       const place = places.get(image.file) as number;
       const name = pictures[place];
       if (draw) {
         const settings = { format: formatOf(name), autoOrient, classNames };
-        folder?.write(name, await drawDetections(image.file, image.detections, settings));
+        folder?.write(name, await drawDetections(picture, image.detections, settings));
       }
       if (crops)
-        for (const [i, crop] of (await cropDetections(image.file, image.detections, { autoOrient })).entries())
+        for (const [i, crop] of (await cropDetections(picture, image.detections, { autoOrient })).entries())
           folder?.write(cropName(image.detections[i].className, labels[place], i), crop);
       if (format === "yolo") folder?.write(labels[place], yoloLabels(image));
     },
     giveUp: () => folder?.removeEmpty(),
     finish(images, errors, classNames) {
       const text = resultsText(format, images, errors);
-      if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));
+      if (images.length === 0 && errors.length > 0) folder?.removeEmpty();
+      else if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));
       else if (format !== null && out !== null) folder?.write(resultsFile(format), text);
       return text;
     },

@@ -5,6 +5,7 @@ import { draw } from "../../predict/drawing/draw.js";
 import { OutputFolder, videoNames } from "../../predict/outputs/outputs.js";
 import { frameResult } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
+import { lowestThreshold, thresholdFor } from "../../predict/selection.js";
 import { type TrackedDetection, track } from "../../predict/tracking/tracker.js";
 import { type VideoFrame, type VideoOptions, video } from "../../predict/video/video.js";
 import { fileNameOf, isVideoFile, shownVideo } from "../../predict/video/video-name.js";
@@ -73,6 +74,7 @@ export async function predictVideos(
     for (const [place, name] of names.entries()) {
       const files = new FrameFiles(output, place, task);
       const before = { ...outcome };
+      let failed = false;
       try {
         await interruption.during(async () => {
           const frames = framesOf(detector, name, { ...options, signal: interruption.abort }, task);
@@ -88,13 +90,18 @@ export async function predictVideos(
         });
       } catch (error) {
         if (!(error instanceof VideoError)) throw error;
+        failed = true;
         outcome.failed++;
-        console.warning(error.hint === undefined ? error.message : `${error.message}. ${error.hint}`);
+        const message = error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
+        // The only video: its error is that of the command.
+        if (names.length === 1 && outcome.frames === 0) console.error(message);
+        else console.warning(message);
       } finally {
         await files.finish();
       }
       const found = counted(outcome.objects - before.objects, "object");
-      console.sentence(`${shownVideo(name)}: ${found} in ${counted(outcome.frames - before.frames, "frame")}`, 4);
+      const frames = outcome.frames - before.frames;
+      if (frames > 0 || !failed) console.sentence(`${shownVideo(name)}: ${found} in ${counted(frames, "frame")}`, 4);
       if (interruption.signal !== null) break;
     }
   } finally {
@@ -109,10 +116,13 @@ export function concludeVideos(
   console: Console,
   { frames, objects, failed, signal }: VideoOutcome,
   folder: string | null,
+  all: number,
 ) {
   const where = folder === null ? "" : `, written to ${shownPath(folder)}`;
-  console.result(`${counted(objects, "object")} in ${counted(frames, "frame")}${where}`);
-  if (failed > 0) console.error(`${counted(failed, "video")} could not be read, or not to the end`);
+  if (frames > 0 || failed === 0)
+    console.result(`${counted(objects, "object")} in ${counted(frames, "frame")}${where}`);
+  if (failed > 0 && (frames > 0 || all > 1))
+    console.error(`${counted(failed, "video")} could not be read, or not to the end`);
   if (signal !== null) console.error(`stopped after ${counted(frames, "frame")}`);
 }
 
@@ -125,13 +135,17 @@ async function* framesOf(
 ): AsyncGenerator<{ source: VideoFrame; detections: (TrackedDetection | Omit<TrackedDetection, "trackId">)[] }> {
   const { autoOrient } = options;
   const frames = video(name, { ...task.frames, ...(autoOrient === undefined ? {} : { autoOrient }) });
-  if (!task.track || typeof threshold !== "number") {
+  if (!task.track) {
     yield* detector.predict(frames, { ...options, threshold });
     return;
   }
-  const found = detector.predict(frames, { ...options, threshold: Math.min(threshold, weakest) });
+  const least = thresholdFor({ threshold });
+  const found = detector.predict(frames, { ...options, threshold: Math.min(lowestThreshold({ threshold }), weakest) });
   for await (const { source, detections } of track(found))
-    yield { source, detections: detections.filter(({ trackId, score }) => trackId !== null || score > threshold) };
+    yield {
+      source,
+      detections: detections.filter(({ trackId, score, className }) => trackId !== null || score > least(className)),
+    };
 }
 
 /** The files about one video. */

@@ -1,6 +1,8 @@
 // `rfdetr predict`
 import type { Command } from "commander";
 import type { RFDETR } from "../../detector/detector.js";
+import { shownImage, stdinName } from "../../predict/inputs/address.js";
+import type { ImageInput } from "../../predict/inputs/image-input.js";
 import type { FileError, FilePrediction } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
 import type { StopSignal } from "../../run/control/stop-request.js";
@@ -17,7 +19,6 @@ import {
   positiveInteger,
   precisions,
   reading,
-  share,
   sides,
   type WeightsFlags,
   weightsPath,
@@ -27,10 +28,11 @@ import {
 import { exitCodes } from "../run-stopper.js";
 import { Interruption } from "./interruption.js";
 import type { PredictOutput } from "./predict-output.js";
+import { thresholdsOf } from "./thresholds.js";
 
 interface PredictFlags extends OutputFlags, WeightsFlags {
   weights: string;
-  threshold: number | string;
+  threshold?: string[];
   precision: string;
   batch: number | string;
   tiles?: number | string;
@@ -56,12 +58,19 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
     program
       .command("predict")
       .description("Detect objects in images or videos and draw them")
-      .argument("<source...>", "images, folders, patterns such as 'photos/**/*.jpg'; or videos, camera:0, rtsp://…")
+      .argument(
+        "<source...>",
+        "images, folders, patterns such as 'photos/**/*.jpg', addresses (https://…), - for an image on stdin; or videos, camera:0, rtsp://…",
+      )
       .requiredOption(
         "--weights <file>",
         "trained weights: a file, a run folder, the name of published ones such as nano, or an exported .onnx",
       )
-      .option("--threshold <x>", "lowest score to report", numeric, 0.5)
+      .option(
+        "--threshold <x>",
+        "lowest score to report, of all classes or, as heron=0.3, of one; may be repeated (default: 0.5)",
+        collect,
+      )
       .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--batch <n>", "images per batch, or auto, which tries what is fastest", numeric, 1)
@@ -94,7 +103,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
 
 async function predict(inputs: readonly string[], flags: PredictFlags): Promise<number> {
   const { resultFormats } = await import("../../predict/outputs/result-formats.js");
-  const threshold = share("threshold", flags.threshold);
+  const threshold = thresholdsOf(flags.threshold ?? []);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch: number | "auto" = flags.batch === "auto" ? "auto" : positiveInteger("batch", flags.batch);
   const selection = selectionOf(flags);
@@ -110,7 +119,8 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   for (const flag of ["track", "every", "start", "end"] as const)
     if (flags[flag] !== undefined) throw new UsageError(`Expected a video for --${flag} but received images`);
   const { belowInWords, findImages, kindsInWords } = await import("../../predict/inputs/inputs.js");
-  const { files, passedOver, below } = findImages(inputs);
+  const { files, passedOver, below } = findImages(inputs, [stdinName]);
+  (await import("./predict-sources.js")).checkStdin(files);
   if (passedOver.size > 0) console.warning(`passed over ${kindsInWords(passedOver)}, which cannot be decoded`);
   for (const sentence of belowInWords(below)) console.fact(sentence);
   const { openPredictOutput } = await import("./predict-output.js");
@@ -173,20 +183,26 @@ async function predictFiles(
   const images: FilePrediction[] = [];
   const errors: FileError[] = [];
   const { inOneLine } = await import("../../predict/outputs/result-formats.js");
+  const { namedIn, PredictSources } = await import("./predict-sources.js");
   const interruption = new Interruption();
-  const onError = (error: Error, source: unknown): void => {
-    errors.push({ file: String(source), message: error.message });
-    console.warning(error.message);
+  const failed = (error: Error, file: string): void => {
+    const message = namedIn(error.message, file);
+    errors.push({ file, message });
+    // The only image: its error is that of the command.
+    if (files.length === 1) console.error(message);
+    else console.warning(message);
   };
+  const sources = new PredictSources(files, interruption.abort, failed);
+  const onError = (error: Error, source: ImageInput): void => failed(error, sources.nameOf(source));
   try {
     await interruption.during(async () => {
-      const predictions = detector.predict(files, { ...options, onError, signal: interruption.abort });
+      const predictions = detector.predict(sources, { ...options, onError, signal: interruption.abort });
       for await (const { source, ...detected } of predictions) {
-        const image = { file: String(source), ...detected };
-        await output.add(image, detector.classNames ?? []);
+        const image = { file: sources.nameOf(source), ...detected };
+        await output.add(image, source, detector.classNames ?? []);
         images.push(image);
         const found = inOneLine(image.detections).split(", ").map(unbroken).join(", ");
-        console.sentence(`${image.file}: ${found}`, 4);
+        console.sentence(`${shownImage(image.file)}: ${found}`, 4);
         console.live(`${images.length + errors.length}/${counted(files.length, "image")}`);
       }
     });
@@ -233,7 +249,7 @@ async function predictFrames(
     if (fonts !== null) console.warning(fonts);
     const outcome = await predictVideos(detector, inputs, options, task, { output, console });
     console.end();
-    concludeVideos(console, outcome, output.folder?.path ?? null);
+    concludeVideos(console, outcome, output.folder?.path ?? null, inputs.length);
     if (outcome.signal !== null) return exitCodes[outcome.signal];
     return outcome.failed === 0 ? exit.done : outcome.frames === 0 ? exit.failed : exit.partial;
   } finally {
@@ -254,7 +270,8 @@ function conclude(
 ): void {
   const objects = images.reduce((sum, { detections }) => sum + detections.length, 0);
   const where = folder === null ? "" : `, written to ${shownPath(folder)}`;
-  console.result(`${counted(objects, "object")} in ${counted(images.length, "image")}${where}`);
-  if (errors.length > 0) console.error(`${counted(errors.length, "image")} of ${all} could not be read`);
+  if (images.length > 0 || errors.length === 0)
+    console.result(`${counted(objects, "object")} in ${counted(images.length, "image")}${where}`);
+  if (errors.length > 0 && all > 1) console.error(`${counted(errors.length, "image")} of ${all} could not be read`);
   if (signal !== null) console.error(`stopped after ${images.length + errors.length} of ${counted(all, "image")}`);
 }

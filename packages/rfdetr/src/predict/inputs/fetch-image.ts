@@ -1,7 +1,8 @@
 // Images at an address.
-import type { Dispatcher, Response } from "undici";
+import type { Dispatcher } from "undici";
 import { PictureError } from "../../support/errors.js";
 import { reasonOf } from "../../support/files/system-error.js";
+import { shownAddress } from "./address.js";
 
 /** Most bytes of a downloaded image. */
 const limit = 256 * 2 ** 20;
@@ -29,22 +30,23 @@ export async function fetchImage(url: string, signal?: AbortSignal): Promise<Uin
       await response.body?.cancel();
       throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
     }
-    return await bytesOf(response);
+    return await bytesOf(response.body ?? []);
   } catch (cause) {
     signal?.throwIfAborted();
     const reason = timeout.aborted ? `${patience / 1000} seconds passed` : whyNot(cause);
-    throw new PictureError("ERR_PICTURE_INPUT", `Expected an image at ${address(url)} but ${reason}`, { cause });
+    throw new PictureError("ERR_PICTURE_INPUT", `Expected an image at ${shownAddress(url)} but ${reason}`, { cause });
   }
 }
 
-async function bytesOf(response: Response): Promise<Uint8Array> {
+/** All bytes of a stream. @throws an error where it has more than an image may have */
+export async function bytesOf(stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += (chunk as Uint8Array).length;
+  for await (const chunk of stream) {
+    length += chunk.length;
     // Leaving the loop ends the download.
     if (length > limit) throw new Error(`${limit} bytes are allowed, and the file has more`);
-    chunks.push(chunk as Uint8Array);
+    chunks.push(chunk);
   }
   const bytes = new Uint8Array(length);
   let at = 0;
@@ -59,12 +61,4 @@ async function bytesOf(response: Response): Promise<Uint8Array> {
 function whyNot(error: unknown): string {
   const { cause } = error as { cause?: unknown };
   return cause instanceof Error ? `the download failed: ${reasonOf(cause)}` : (error as Error).message;
-}
-
-/** A URL without what may be secret. */
-function address(url: string): string {
-  if (/^data:/i.test(url)) return "a data URL";
-  if (!URL.canParse(url)) return "an address that is not valid";
-  const { origin, pathname } = new URL(url);
-  return origin + pathname;
 }

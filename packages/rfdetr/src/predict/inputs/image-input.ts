@@ -4,6 +4,7 @@ import type { Sharp } from "sharp";
 import { rgbPixels } from "../../data/images/rgb.js";
 import { PictureError } from "../../support/errors.js";
 import { isVideoName, shownVideo } from "../video/video-name.js";
+import { isFetched, isForeign, pathOf } from "./address.js";
 import { fetchImage } from "./fetch-image.js";
 import type { ImageSource, RawImage } from "./picture.js";
 
@@ -36,11 +37,11 @@ interface TakeOptions {
  */
 export async function imageSource(input: ImageInput, options: TakeOptions = {}): Promise<ImageSource> {
   if (typeof input === "string") {
-    if (/^(https?|data):/i.test(input) && !isVideoName(input)) return fetchImage(input, options.signal);
-    if (/^(ftp|s3|gs|blob):/i.test(input)) throw notFetched(input);
+    if (isFetched(input) && !isVideoName(input)) return fetchImage(input, options.signal);
+    if (isForeign(input)) throw notFetched(input);
     if (isVideoName(input))
       throw refused(`Expected an image but ${shownVideo(input)} is a video: give video(…) by itself`);
-    return /^file:\/\//i.test(input) ? fileURLToPath(input) : input;
+    return pathOf(input);
   }
   if (input instanceof URL) {
     if (/^(https?|data):$/.test(input.protocol)) return fetchImage(input.href, options.signal);

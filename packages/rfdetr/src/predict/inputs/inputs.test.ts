@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { belowInWords, findImages, imageFiles } from "./inputs.js";
+import { belowInWords, findImages, imageFiles, imageList } from "./inputs.js";
 
 let folder: string;
 beforeAll(() => {
@@ -32,6 +33,22 @@ describe("imageFiles", () => {
     expect(names("a/**/*.jpg")).toEqual(["a/3.jpg", "a/b/4.jpg"]);
     expect(names("a/b/*.{png,jpg}")).toEqual(["a/b/4.jpg", "a/b/5.png"]);
     expect(names("a/**")).toEqual(["a/3.jpg", "a/b/4.jpg", "a/b/5.png"]);
+  });
+
+  it("leaves addresses as they are, and takes those of files as their paths", () => {
+    const address = "https://example.org/a/../b.jpg?c=*";
+    const file = pathToFileURL(join(folder, "2.jpg")).href;
+    expect(imageFiles([address, file, address])).toEqual([address, join(folder, "2.jpg")]);
+    expect(imageFiles([pathToFileURL(join(folder, "links")).href]).length).toBe(4);
+  });
+
+  it("knows text that names many images", () => {
+    const listed = (text: string) => imageList(text)?.kind ?? null;
+    const texts = ["a", "a/", "none/*.jpg", "2.jpg", "none.jpg", "links/dangling.jpg"];
+    expect(texts.map((text) => listed(join(folder, text)))).toEqual(["folder", "folder", "pattern", null, null, null]);
+    const others = ["https://example.org/*.jpg", "s3://a/*", "data:image/png,*", "file://%", "\0*"];
+    expect(others.map(listed)).toEqual([null, null, null, null, null]);
+    expect([...(imageList(join(folder, "a")) ?? [])]).toEqual([join(folder, "a/3.jpg")]);
   });
 
   it("names every file once, in the order of the arguments", () => {
@@ -71,7 +88,7 @@ describe("imageFiles", () => {
     expect(() => names("empty")).toThrow("found none in");
     expect(() => names("*.gif")).toThrow("found none in");
     expect(() => names("none/*.gif")).toThrow("found none in");
-    expect(() => imageFiles(["https://example.org/a.jpg"])).toThrow("a.jpg is a URL: download the image first");
+    expect(() => imageFiles(["s3://birds/a.jpg"])).toThrow("but received s3://birds/a.jpg: download the image first");
   });
 
   it("counts pictures in sub-folders, which a folder does not give", () => {

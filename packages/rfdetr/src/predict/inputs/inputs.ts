@@ -6,6 +6,7 @@ import { imageExtensions, otherImageExtensions } from "../../data/images/image-k
 import { DataError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
 import { checkArgument, texts } from "../../support/options.js";
+import { isFetched, isForeign, pathOf } from "./address.js";
 
 /** What inputs lead to. */
 export interface FoundImages {
@@ -20,7 +21,8 @@ export interface FoundImages {
 /**
  * Resolves files, folders (the images directly inside) and patterns: `*` and `?` in names, `**` for folders of any
  * depth, `{jpg,png}` for either. Links are followed. Inputs keep their order, the files of each are sorted, and no file
- * comes twice. Folders and patterns pass over hidden files, folders, and files that are no images.
+ * comes twice. Folders and patterns pass over hidden files, folders, and files that are no images. Addresses of images
+ * (`http:`, `https:`, `data:`) stay as they are.
  * @throws DataError naming the input that leads to no image; UsageError for what is no list of texts
  * @example
  * import { imageFiles, RFDETR } from "rfdetr";
@@ -32,14 +34,18 @@ export function imageFiles(inputs: readonly string[]): string[] {
   return findImages(inputs).files;
 }
 
-/** As {@link imageFiles}, with what was passed over. @throws DataError naming the input that leads to no image */
-export function findImages(inputs: readonly string[]): FoundImages {
+/**
+ * As {@link imageFiles}, with what was passed over.
+ * @param asTheyAre inputs that stand for an image without being its file
+ * @throws DataError naming the input that leads to no image
+ */
+export function findImages(inputs: readonly string[], asTheyAre: readonly string[] = []): FoundImages {
   checkArgument("images", inputs, texts);
   const files = new Map<string, string>();
   const passedOver = new Map<string, number>();
   const nested = new Map<string, string[]>();
   for (const input of inputs) {
-    const candidates = resolveOne(input);
+    const candidates = asTheyAre.includes(input) ? [{ path: input, named: true }] : resolveOne(input);
     const images = candidates.filter(({ named, path }) => named || isImage(path)).map(({ path }) => path);
     const others = new Map<string, number>();
     for (const { named, path } of candidates) {
@@ -58,7 +64,7 @@ export function findImages(inputs: readonly string[]): FoundImages {
           ? `Expected images but found none in ${input}`
           : `Expected images that can be decoded in ${input} but found only ${kindsInWords(others)}: convert them to JPEG or PNG`,
       );
-    for (const file of images) if (!files.has(resolve(file))) files.set(resolve(file), file);
+    for (const file of images) if (!files.has(identity(file))) files.set(identity(file), file);
     for (const [kind, count] of others) passedOver.set(kind, (passedOver.get(kind) ?? 0) + count);
   }
   const below = new Map<string, number>();
@@ -69,12 +75,42 @@ export function findImages(inputs: readonly string[]): FoundImages {
   return { files: [...files.values()], passedOver, below };
 }
 
+/** The same for all spellings of a path. */
+const identity = (file: string): string => (isFetched(file) ? file : resolve(file));
+
+/** The images of a folder or a pattern, which are looked for when they are iterated. */
+export class ImageList implements Iterable<string> {
+  constructor(
+    readonly text: string,
+    readonly kind: "folder" | "pattern",
+  ) {}
+
+  [Symbol.iterator](): Iterator<string> {
+    return imageFiles([this.text])[Symbol.iterator]();
+  }
+}
+
+/** The images of text that names a folder or a pattern; null for text that names one image. */
+export function imageList(text: string): ImageList | null {
+  if (isFetched(text) || isForeign(text)) return null;
+  try {
+    const [path] = spellings(pathOf(text));
+    if (path !== undefined) return isFolder(path) ? new ImageList(text, "folder") : null;
+    return isPattern(text) ? new ImageList(text, "pattern") : null;
+  } catch {
+    // Reading it will say why it cannot be looked at.
+    return null;
+  }
+}
+
+const isPattern = (text: string): boolean => /[*?{]/.test(text);
+
 /** Most folders below that are searched, to say that they have pictures too. */
 const mostFolders = 1000;
 
 /** Pictures in the sub-folders of a folder, of any depth; none where the input is no folder. Links are not followed. */
 function picturesBelow(input: string): string[] {
-  const open = spellings(input).filter(isFolder);
+  const open = isFetched(input) ? [] : spellings(pathOf(input)).filter(isFolder);
   const pictures: string[] = [];
   for (let next = 0; next < open.length && next < mostFolders; next++)
     for (const entry of entriesOf(open[next])) {
@@ -122,13 +158,16 @@ interface Candidate {
 }
 
 function resolveOne(input: string): Candidate[] {
-  if (/^(https?|ftp|s3|gs):\/\//i.test(input))
-    throw new DataError(`Expected an image, a folder or a pattern but ${input} is a URL: download the image first`);
-  for (const path of spellings(input)) {
+  if (isFetched(input)) return [{ path: input, named: true }];
+  if (isForeign(input))
+    throw new DataError(
+      `Expected an image, a folder, a pattern or an address of http or https but received ${input}: download the image first`,
+    );
+  for (const path of spellings(pathOf(input))) {
     if (isFolder(path)) return filesIn(path).map((file) => ({ path: file, named: false }));
     if (exists(path)) return [{ path, named: true }];
   }
-  if (!/[*?{]/.test(input))
+  if (!isPattern(input))
     throw new DataError(`Expected an image, a folder or a pattern but ${input} does not exist${orNearPath(input)}`);
   const matches = alternatives(input).flatMap(matching);
   return [...new Set(matches)].sort().map((path) => ({ path, named: false }));

@@ -23,6 +23,7 @@ import { makeFolder, removeEmpty, syncFile, writeFailure } from "../../support/f
 import { scratchBeside } from "../../support/files/scratch.js";
 import { sha256 } from "../../support/files/sha256.js";
 import { longestName, shortName } from "../../support/files/short-name.js";
+import { fileNameOfImage, isLocal } from "../inputs/address.js";
 
 /** Formats that pictures are written in; images in any other become JPEG. */
 const writable: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp"]);
@@ -75,11 +76,10 @@ export function labelNames(files: readonly string[]): string[] {
 const fitting = (path: string, room: number): string =>
   join(dirname(path), shortName(basename(path), longestName - room));
 
-/** The paths of files below the deepest folder that they share. */
+/** The paths of files below the deepest folder that they share; of other images the name that a file would have. */
 function namesBelow(files: readonly string[]): string[] {
-  const paths = files.map((file) => resolve(file));
-  const root = commonFolder(paths);
-  return paths.map((path) => relative(root, path));
+  const root = commonFolder(files.filter(isLocal).map((file) => resolve(file)));
+  return files.map((file) => (isLocal(file) ? relative(root, resolve(file)) : fileNameOfImage(file)));
 }
 
 /** The deepest folder that all paths lie in. */

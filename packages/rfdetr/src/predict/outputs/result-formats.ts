@@ -1,6 +1,7 @@
 // Predictions as the text of files that other tools read.
 import { basename, extname, relative, sep } from "node:path";
 import type { Detection } from "../../model/types.js";
+import { fileNameOfImage, isLocal } from "../inputs/address.js";
 import type { ImagePrediction } from "../types.js";
 import { labelNames } from "./outputs.js";
 
@@ -70,7 +71,8 @@ export function cocoResults(images: readonly FilePrediction[]): object[] {
 }
 
 function imageIds(files: readonly string[]): (number | string)[] {
-  const stems = files.map((file) => {
+  const stems = files.map((given) => {
+    const file = isLocal(given) ? given : fileNameOfImage(given);
     const stem = basename(file, extname(file));
     return /^\d{1,15}$/.test(stem) ? Number(stem) : stem;
   });

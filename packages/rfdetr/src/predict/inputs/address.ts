@@ -1,0 +1,41 @@
+// Images that are not files: at an address, or on stdin. What they are called.
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** What stands for the image on stdin, on the command line and in results. */
+export const stdinName = "-";
+
+/** Whether text is an address that images are read from. */
+export const isFetched = (text: string): boolean => /^(https?|data):/i.test(text);
+
+/** Whether text is an address that nothing is read from. */
+export const isForeign = (text: string): boolean => /^(ftp|s3|gs|blob):/i.test(text);
+
+/** The path of a `file:` address; other text as it is. */
+export const pathOf = (text: string): string => (/^file:\/\//i.test(text) ? fileURLToPath(text) : text);
+
+/** Whether an image is a file of this machine. */
+export const isLocal = (name: string): boolean => name !== stdinName && !isFetched(name);
+
+/** An address without what may be secret. */
+export function shownAddress(url: string): string {
+  if (/^data:/i.test(url)) return "a data URL";
+  if (!URL.canParse(url)) return "an address that is not valid";
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
+}
+
+/** An image in messages. */
+export function shownImage(name: string): string {
+  if (name === stdinName) return "stdin";
+  return isFetched(name) ? shownAddress(name) : name;
+}
+
+/** What the files about an image that is no file are called: like a file in the current folder. */
+export function fileNameOfImage(name: string): string {
+  if (name === stdinName) return "stdin";
+  if (/^data:/i.test(name) || !URL.canParse(name)) return "image";
+  const { hostname, pathname } = new URL(name);
+  const last = basename(pathname).replace(/[^\p{L}\p{N}._-]/gu, "_");
+  return /^\.*$/.test(last) ? hostname : last;
+}
