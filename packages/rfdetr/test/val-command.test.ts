@@ -56,6 +56,10 @@ describe("rfdetr val", () => {
       expect(details.images_shown.every(({ file }) => file !== null && existsSync(resolve(folder, file)))).toBe(true);
       const pictures = readdirSync(join(folder, out, "pictures"));
       expect(pictures).toEqual(expect.arrayContaining(["pictures.json", "f1.svg", "validation-1.jpg"]));
+      expect(stdout).toMatch(/^Measured on \d+ images? of valid, \d+ objects?, \d+ detections?, /m);
+      const best = details.best_threshold.f1 > 0 ? ` --threshold ${details.best_threshold.threshold.toFixed(2)}` : "";
+      const next = `next       npx rfdetr predict data/valid --weights ${weights}${best.replace(" --threshold 0.00", "")}`;
+      expect(stdout.split("\n")).toContain(next);
       expect(stdout).toContain(`evaluation.json and ${pictures.length - 1} pictures are in ${out}`);
     },
   );

@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { packageVersion } from "../support/machine/version.js";
 import { printable, stderr, stdout } from "./console/output.js";
+import { startedAs } from "./console/started-as.js";
 import { addData } from "./data/data.js";
 import { examples } from "./examples.js";
 import { addBench } from "./instruments/bench.js";
@@ -74,7 +75,10 @@ export function buildProgram(finish: (code: number) => void): Command {
 function addHelp(command: Command, path: string): void {
   const shown = examples[path];
   if (shown !== undefined)
-    command.addHelpText("after", `\nExamples:\n${shown.map((line) => `  npx ${line}`).join("\n")}`);
+    command.addHelpText(
+      "after",
+      `\nExamples:\n${shown.map((line) => `  ${line.replace(/^rfdetr/, startedAs())}`).join("\n")}`,
+    );
   command.helpCommand(false);
   for (const child of command.commands) addHelp(child, `${path} ${child.name()}`);
 }

@@ -45,7 +45,10 @@ describe("a command line that the parser refuses", () => {
       "Expected a known option of rfdetr predict but received --checkpoint: did you mean --weights?",
     ],
     ["predict --checkpoint=runs/a ph", "received --checkpoint: did you mean --weights?"],
-    ["predict ph --threshold 0.3", "Expected --weights <file> for rfdetr predict but received none"],
+    [
+      "predict ph --threshold 0.3",
+      "Expected --weights for rfdetr predict: a file of weights, the folder of a run, or the name of",
+    ],
     [
       "predict --source ph --weights w",
       "received --source\nImages are given without an option, such as rfdetr predict",
@@ -65,7 +68,8 @@ describe("a command line that the parser refuses", () => {
     ],
     ["train data=birds zebra=1", "Expected only options for rfdetr train but received data=birds\n"],
     ["val data=birds weights=runs/a", "did you mean --data birds --weights runs/a?"],
-    ["predict", "for rfdetr predict but received none\nSee rfdetr predict --help\n"],
+    ["predict", "the name of published weights such as nano\nSee rfdetr predict --help\n"],
+    ["export", "Expected --weights for rfdetr export: a file of weights, the folder of a run, or the name of"],
     ["convert a.pth", "Expected <out> for rfdetr convert but received none"],
     ["convert a b c", "Expected 2 arguments for rfdetr convert but received c"],
     ["trian", "Expected a command of rfdetr but received trian: did you mean train?"],

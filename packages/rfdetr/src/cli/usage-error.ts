@@ -115,6 +115,12 @@ export async function usageError(
       // An option that is not known may be the one that is missing, by another name.
       const [unknown] = command.parseOptions([...argv]).unknown;
       if (unknown !== undefined) return await unknownOption(unknown, command);
+      // `none` is itself weights that a training may start from.
+      if (quoted.startsWith("--weights"))
+        return new UsageError(
+          `Expected --weights for ${name}: a file of weights, the folder of a run, or the name of published weights such as nano`,
+          { hint },
+        );
       return new UsageError(`Expected ${quoted} for ${name} but received none`, { hint });
     }
     case "commander.missingArgument":

@@ -1,7 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { writeDetails } from "../../eval/details/details-file.js";
+import { exampleDetails } from "../../testing/runs/example-details.js";
 import { runSummary } from "../../testing/runs/run-events.js";
 import { nextCommand } from "./next-command.js";
 
@@ -21,6 +23,22 @@ it("detects in the validation images after a run", () => {
   expect(after("/runs/it's", "my birds")).toBe("npx rfdetr predict 'my birds/valid/images' --weights '/runs/it'\\''s'");
   expect(after("runs/a", "nowhere")).toBe("npx rfdetr predict IMAGE --weights runs/a");
   expect(after("runs/a", null)).toBe("npx rfdetr predict IMAGE --weights runs/a");
+});
+
+it("detects at the best threshold of the evaluation, where that is one of the best weights", () => {
+  const details = exampleDetails();
+  const { epoch } = details.origin;
+  mkdirSync("runs/b", { recursive: true });
+  const next = (best_epoch: number | null): string => after("runs/b", null, { ...runSummary, best_epoch });
+  expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b");
+  writeDetails("runs/b/evaluation.json", {
+    ...details,
+    best_threshold: { ...details.best_threshold, threshold: 0.42 },
+  });
+  expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b --threshold 0.42");
+  expect(next(1)).toBe("npx rfdetr predict IMAGE --weights runs/b");
+  writeFileSync("runs/b/evaluation.json", "{}");
+  expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b");
 });
 
 it("continues a run that was interrupted", () => {

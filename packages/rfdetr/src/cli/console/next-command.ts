@@ -1,26 +1,59 @@
 // Commands that go on where a run has ended: each can be pasted.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { readDetails } from "../../eval/details/details-file.js";
+import type { OperatingFigures } from "../../eval/details/evaluation-details.js";
 import type { TrainResult } from "../../run/train-run.js";
+import { RfdetrError } from "../../support/errors.js";
 import { shellWord, shownPath } from "../../support/format.js";
+import { startedAs } from "./started-as.js";
 
 /** The command that continues a run. */
-export const resumeCommand = (dir: string): string => `npx rfdetr train --resume ${shellWord(shownPath(dir))}`;
+export const resumeCommand = (dir: string): string => `${startedAs()} train --resume ${shellWord(shownPath(dir))}`;
 
 /** The command that shows a run in the browser while it trains, and afterwards. */
-export const watchCommand = (dir: string): string => `npx rfdetr dash ${shellWord(shownPath(dir))}`;
+export const watchCommand = (dir: string): string => `${startedAs()} dash ${shellWord(shownPath(dir))}`;
 
 /** The command that shows the page of a detector. */
-export const serveCommand = (dir: string): string => `npx rfdetr demo-page ${shellWord(shownPath(dir))} --serve`;
+export const serveCommand = (dir: string): string => `${startedAs()} demo-page ${shellWord(shownPath(dir))} --serve`;
 
 /** The command that ends a pause of a run. */
-export const goOnCommand = (dir: string): string => `npx rfdetr control ${shellWord(shownPath(dir))} go-on`;
+export const goOnCommand = (dir: string): string => `${startedAs()} control ${shellWord(shownPath(dir))} go-on`;
+
+/** The command that writes a copy of a dataset without its faults. */
+export const repairCommand = (data: string): string => `${startedAs()} data check ${shellWord(data)} --fix OUT`;
+
+/**
+ * The command that detects with weights.
+ * @param data folder of the dataset, whose validation images are shown; null where it is not known
+ * @param best the figures at the threshold to use; null where that is not known
+ */
+export function predictCommand(weights: string, data: string | null, best: OperatingFigures | null): string {
+  const images = validImages(data);
+  const threshold = best === null || best.f1 === 0 ? "0.00" : best.threshold.toFixed(2);
+  return [
+    `${startedAs()} predict ${images === null ? "IMAGE" : shellWord(images)} --weights ${shellWord(shownPath(weights))}`,
+    ...(threshold === "0.00" ? [] : [`--threshold ${threshold}`]),
+  ].join(" ");
+}
 
 /** What to do after a run. @param data folder of its dataset; null where it is not known */
 export function nextCommand({ summary, dir }: Pick<TrainResult, "summary" | "dir">, data: string | null): string {
   if (summary.stop_reason === "interrupted") return resumeCommand(dir);
-  const images = validImages(data);
-  return `npx rfdetr predict ${images === null ? "IMAGE" : shellWord(images)} --weights ${shellWord(shownPath(dir))}`;
+  return predictCommand(dir, data, bestFigures(dir, summary.best_epoch));
+}
+
+/** The figures at the best threshold of an epoch, where that epoch was the last that was evaluated. */
+function bestFigures(dir: string, epoch: number | null): OperatingFigures | null {
+  const file = join(dir, "evaluation.json");
+  if (epoch === null || !existsSync(file)) return null;
+  try {
+    const { origin, best_threshold } = readDetails(file);
+    return origin.epoch === epoch ? best_threshold : null;
+  } catch (error) {
+    if (!RfdetrError.is(error)) throw error;
+    return null;
+  }
 }
 
 /** The folder of validation images of a dataset in a common layout; null for another. */

@@ -1,8 +1,9 @@
 // `rfdetr data`: synth, check, stats, split, convert.
 import type { Command } from "commander";
 import type { Finding } from "../../data/index.js";
-import { counted, shellWord } from "../../support/format.js";
+import { counted } from "../../support/format.js";
 import type { Console } from "../console/console.js";
+import { repairCommand } from "../console/next-command.js";
 import { unbroken } from "../console/style.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
 import { addDataConvert } from "./data-convert.js";
@@ -100,10 +101,7 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
     console.result("its images are links to the originals, or copies where there can be no links");
     return whole ? exit.done : exit.failed;
   }
-  if (!report.ok)
-    console.sentence(
-      `${unbroken(`npx rfdetr data check ${shellWord(folder)} --fix OUT`)} writes a copy without what can be left out`,
-    );
+  if (!report.ok) console.sentence(`${unbroken(repairCommand(folder))} writes a copy without what can be left out`);
   return report.ok ? exit.done : exit.failed;
 }
 

@@ -29,8 +29,16 @@ export function evaluationJson(summary: CocoSummary, details: EvaluationDetails,
   };
 }
 
-/** Prints the overall figures, those of each class, the threshold to use and what costs most. */
-export function printEvaluation(console: Console, summary: CocoSummary, details: EvaluationDetails): void {
+/**
+ * Prints the overall figures, those of each class, the threshold to use and what costs most.
+ * @param next the command that uses the threshold; null where there are no weights
+ */
+export function printEvaluation(
+  console: Console,
+  summary: CocoSummary,
+  details: EvaluationDetails,
+  next: string | null,
+): void {
   const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
   console.table(figures, [figures.map((name) => fraction(summary[name]))], ["AR1", "AR10", "AR100"]);
   console.result();
@@ -54,12 +62,15 @@ export function printEvaluation(console: Console, summary: CocoSummary, details:
   const most = costliestWords(details.errors.costliest);
   if (most !== null) console.sentence(most);
   const how = details.origin.precision === null ? "" : `, ${details.origin.precision}`;
+  const { split } = details.origin;
+  const images = counted(summary.images, "image");
   const counts = [
-    counted(summary.images, "image"),
+    split === null ? images : `Measured on ${images} of ${split}`,
     counted(summary.instances, "object"),
     counted(summary.detections, "detection"),
   ];
   console.sentence(`${counts.join(", ")}${how}`);
+  if (next !== null) console.fields([["next", next]]);
 }
 
 /** The figures of each of several datasets. */

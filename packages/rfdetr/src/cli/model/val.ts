@@ -79,7 +79,7 @@ async function val(flags: ValFlags): Promise<number> {
     const summary = evaluator.summarize();
     // Files against files are what pycocotools scores: the JSON has its −1.
     if (console.json) console.data(evaluationJson(summary, details, results));
-    else printEvaluation(console, summary, details);
+    else printEvaluation(console, summary, details, results ? null : await nextOf(flags, details));
     if (folder !== null) {
       console.live("drawing pictures");
       const pictures = await folder.write(details, flags.autoOrient);
@@ -90,6 +90,12 @@ async function val(flags: ValFlags): Promise<number> {
   } finally {
     folder?.giveUp();
   }
+}
+
+/** The command that predicts with the weights at their best threshold. */
+async function nextOf({ weights = "", data = "" }: ValFlags, details: EvaluationDetails): Promise<string> {
+  const { predictCommand } = await import("../console/next-command.js");
+  return predictCommand(weights, data, details.best_threshold);
 }
 
 async function openFolder(path: string): Promise<EvaluationFolder> {
