@@ -25,7 +25,13 @@ export {
 export { type MosaicOptions, mosaic, type Tile } from "./predict/drawing/mosaic.js";
 export type { CanvasPixels, ImageInput } from "./predict/inputs/image-input.js";
 export { imageFiles } from "./predict/inputs/inputs.js";
-export type { Predictions, PredictManyOptions, PredictOptions, SourcePrediction } from "./predict/predictions.js";
+export type {
+  Predictions,
+  PredictManyOptions,
+  PredictOptions,
+  SourcePrediction,
+  TextPredictions,
+} from "./predict/predictions.js";
 export type { Selection } from "./predict/selection.js";
 export type { Tiling } from "./predict/tiles.js";
 export { type TrackedDetection, Tracker, type TrackOptions, track } from "./predict/tracking/tracker.js";

@@ -62,6 +62,12 @@ await detector.predict("a.jpg", { treshold: 0.4 });
 await detector.predict(new Uint8Array(9), { batch: 8 });
 // @ts-expect-error: no image.
 await detector.predict(7);
+const name: string = "photos";
+const ofText: Detection[] = await detector.predict(name, { batch: 8 });
+for await (const { source, detections } of detector.predict(name))
+  console.log(typeof source === "string" ? source : source.frame, detections.length, ofText.length);
+// @ts-expect-error: the frames of a video are iterated, not awaited.
+console.log((await detector.predict("clip.mp4")).length);
 const lists: Detection[][] = await detector.predict(["a.jpg", new URL("file:///b.jpg"), new Blob([])], {
   batch: "auto",
 });

@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { manualSeed, scope } from "@rfdetr/torch";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
+import type { Detection } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { Predictor } from "../predict/predict.js";
+import type { PredictManyOptions, SourcePrediction, TextPredictions } from "../predict/predictions.js";
+import type { VideoFrame } from "../predict/video/video.js";
 import { saveWeights } from "../weights/weights.js";
 import { RFDETR } from "./detector.js";
 
@@ -140,6 +143,46 @@ describe("a detector that predicts", () => {
       sizes.push(width);
     }
     expect(sizes).toEqual([90, 91]);
+  });
+
+  it("takes folders and patterns by name, and iterates over what text names", async () => {
+    await using detector = await make();
+    const found = async (text: string, options: PredictManyOptions = {}) => {
+      const all: [source: string, width: number][] = [];
+      for await (const { source, width } of detector.predict(text, options)) all.push([String(source), width]);
+      return all;
+    };
+    const [first, second] = [join(folder, "0.png"), join(folder, "1.png")];
+    for (const text of [folder, join(folder, "?.png")])
+      expect(await found(text, { batch: 2 })).toEqual([
+        [first, 90],
+        [second, 91],
+      ]);
+    expect(await found(second)).toEqual([[second, 91]]);
+    expect(await found(join(folder, "none.png"), { onError: () => {} })).toEqual([]);
+    await expect(found(join(folder, "none.png"))).rejects.toMatchObject({ code: "ERR_PICTURE_INPUT" });
+    await expect(found(join(folder, "*.gif"))).rejects.toThrow("found none in");
+  });
+
+  it("says of text that is not one image, where it is awaited, what to do", async () => {
+    await using detector = await make();
+    const [clip, pattern]: string[] = ["clip.mp4", join(folder, "*.png")];
+    const awaited: Promise<Detection[]> = detector.predict(clip);
+    await expect(awaited).rejects.toThrow("Expected an image to be awaited but clip.mp4 is a video: iterate over");
+    expect(await detector.predict(clip).catch(() => "caught")).toBe("caught");
+    await expect(detector.predict(pattern).finally(() => {})).rejects.toThrow("is a pattern: iterate over its images");
+    await expect(detector.predict(folder)).rejects.toThrow(`is a folder: iterate over its images, with for await, or`);
+  });
+
+  it("has types that say what text may be", () => {
+    type Predict = RFDETR["predict"];
+    const literal = (predict: Predict) => predict("clip.mp4");
+    const text = (predict: Predict, name: string) => predict(name, { batch: 2 });
+    expectTypeOf<Awaited<ReturnType<typeof literal>>>().toBeNever();
+    expectTypeOf<Awaited<ReturnType<typeof text>>>().toEqualTypeOf<Detection[]>();
+    type Results = ReturnType<ReturnType<typeof text>[typeof Symbol.asyncIterator]>;
+    expectTypeOf<Results>().toExtend<AsyncIterator<SourcePrediction<string | VideoFrame>>>();
+    expectTypeOf(text).returns.toEqualTypeOf<TextPredictions>();
   });
 
   it("leaves the thread of its caller free", async () => {

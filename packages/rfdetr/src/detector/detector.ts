@@ -4,12 +4,15 @@ import type { ExportResult } from "../export/export-onnx.js";
 import type { Detection } from "../model/types.js";
 import { isExported } from "../onnx/exported-model.js";
 import { type ImageInput, isMany } from "../predict/inputs/image-input.js";
+import { imageList } from "../predict/inputs/inputs.js";
 import {
   type DetectBatch,
   Predictions,
   type PredictManyOptions,
   type PredictOptions,
   predictOne,
+  predictText,
+  type TextPredictions,
 } from "../predict/predictions.js";
 import type { ModelInfo } from "../predict/types.js";
 import { type Video, type VideoFrame, video } from "../predict/video/video.js";
@@ -156,18 +159,31 @@ export class RFDETR {
 
   /**
    * Detects objects in the frames of a video, a camera (`camera:0`, `/dev/video0`) or a stream (`rtsp://…`), which the
-   * ffmpeg on the PATH reads; {@link video} chooses frames. A name that TypeScript does not know by its letters needs
-   * `video` as well.
+   * ffmpeg on the PATH reads; {@link video} chooses frames. A name that TypeScript does not know by its letters is
+   * text as any other.
    * @throws VideoError while it is iterated: where there is no ffmpeg, and, after its good frames, where it is broken
    * @example
    * for await (const { source, detections } of detector.predict("traffic.mp4", { threshold: 0.4 }))
    *   console.log(source.frame, source.seconds, detections.length);
    */
-  predict(video: VideoName | Video, options?: PredictManyOptions): Predictions<VideoFrame>;
+  predict(video: VideoName | Video, options?: PredictManyOptions): Predictions<VideoFrame, never>;
+  /**
+   * Detects objects in what text names: an image, by its path or address, all images of a folder or a pattern (see
+   * {@link imageFiles}), or a video. An image is awaited for its detections. All of them can be iterated, with a result
+   * for each image or frame; awaiting a folder, a pattern or a video is refused with an error that says so. A server
+   * that takes addresses or paths from strangers must check them first.
+   * @throws PictureError if an image cannot be read, or downloaded
+   * @throws DataError if a folder or a pattern has no image
+   * @throws UsageError for a wrong option, or where several images are awaited
+   * @example
+   * const detections = await detector.predict("bird.jpg");
+   * for await (const { source, detections } of detector.predict("photos/*.jpg", { batch: 8, onError: "return" }))
+   *   console.log(source, detections.length);
+   */
+  predict(source: string, options?: PredictManyOptions): TextPredictions;
   /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels. Runs
-   * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded: a server that takes
-   * addresses or paths from strangers must check them first.
+   * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded.
    * @throws PictureError if the image cannot be read, or downloaded
    * @throws CheckpointError if the weights cannot be loaded
    * @throws UsageError for a wrong option, or the name of a class that the model does not have
@@ -191,16 +207,23 @@ export class RFDETR {
   predict(
     images: ImageInput | Iterable<ImageInput> | AsyncIterable<ImageInput>,
     options: PredictManyOptions = {},
-  ): Promise<Detection[]> | Predictions {
+  ): Promise<Detection[]> | Predictions<ImageInput, unknown> {
     if (typeof images === "string" && isVideoName(images)) {
       checkOptions("predict", options, predictManyOptions);
       const { autoOrient } = options;
       return this.predict(video(images, autoOrient === undefined ? {} : { autoOrient }), options);
     }
+    const list = typeof images === "string" ? imageList(images) : null;
+    if (list !== null) return this.predict(list, options);
     const detect: DetectBatch = async (batch, settings, signal, lend) =>
       (await this.#detectorModel.loaded()).detect(batch, settings, signal, lend);
+    const checked = (): PredictManyOptions => {
+      checkOptions("predict", options, predictManyOptions);
+      return options;
+    };
+    if (typeof images === "string") return predictText(images, checked, detect);
     if (!isMany(images)) return this.#predictOne(images, options, detect);
-    checkOptions("predict", options, predictManyOptions);
+    checked();
     return new Predictions(images, options, detect);
   }
 

@@ -4,9 +4,11 @@ import { UsageError } from "../support/errors.js";
 import { isOutOfMemory } from "../support/machine/memory-error.js";
 import { BatchSize } from "./batch-size.js";
 import { type ImageInput, imageSource } from "./inputs/image-input.js";
+import { ImageList } from "./inputs/inputs.js";
 import type { ImageSource, RawImage } from "./inputs/picture.js";
 import type { DetectOptions, ImagePrediction } from "./types.js";
-import { Video } from "./video/video.js";
+import { Video, type VideoFrame } from "./video/video.js";
+import { shownVideo } from "./video/video-name.js";
 
 /** What is found in images, and how. */
 export interface PredictOptions extends DetectOptions {
@@ -42,6 +44,12 @@ export interface SourcePrediction<Source extends ImageInput = ImageInput> extend
 }
 
 /**
+ * What text leads to. Awaited, it is the detections of an image; a folder, a pattern or a video, which text may name
+ * as well, is refused then. Iterated, it is what was found in each image, or in each frame of a video.
+ */
+export type TextPredictions = Promise<Detection[]> & AsyncIterable<SourcePrediction<string | VideoFrame>>;
+
+/**
  * Runs a batch. For each image it gives what was found, or an error.
  * @param lend whether the images are pixels that come back, instead of being given away
  */
@@ -62,13 +70,14 @@ export type DetectBatch = (
  * for await (const { source, detections } of detector.predict(["a.jpg", "b.jpg"], { batch: 2 }))
  *   console.log(source, detections.length);
  */
-export class Predictions<Source extends ImageInput = ImageInput>
-  implements AsyncIterable<SourcePrediction<Source>>, PromiseLike<Detection[][]>
+export class Predictions<Source extends ImageInput = ImageInput, Result = Detection[][]>
+  implements AsyncIterable<SourcePrediction<Source>>, Promise<Result>
 {
+  readonly [Symbol.toStringTag] = "Predictions";
   readonly #sources: Iterable<Source> | AsyncIterable<Source>;
   readonly #options: PredictManyOptions;
   readonly #detect: DetectBatch;
-  #list: Promise<Detection[][]> | null = null;
+  #list: Promise<Result> | null = null;
 
   constructor(sources: Iterable<Source> | AsyncIterable<Source>, options: PredictManyOptions, detect: DetectBatch) {
     this.#sources = sources;
@@ -78,17 +87,34 @@ export class Predictions<Source extends ImageInput = ImageInput>
 
   /** Called by `await`. */
   // biome-ignore lint/suspicious/noThenProperty: awaiting a list of images gives a list of results
-  then<A = Detection[][], B = never>(
-    resolve?: ((value: Detection[][]) => A | PromiseLike<A>) | null,
+  then<A = Result, B = never>(
+    resolve?: ((value: Result) => A | PromiseLike<A>) | null,
     reject?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    this.#list ??= this.#collect();
+    this.#list ??= this.#collect() as Promise<Result>;
     return this.#list.then(resolve, reject);
   }
 
+  /** As of a promise. */
+  catch<B = never>(reject?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<Result | B> {
+    return this.then(null, reject);
+  }
+
+  /** As of a promise. */
+  finally(action?: (() => void) | null): Promise<Result> {
+    return this.then().finally(action);
+  }
+
   async #collect(): Promise<Detection[][]> {
-    if (this.#sources instanceof Video)
-      throw new UsageError("Expected predictions of a video to be iterated: a list of all its frames may have no end");
+    const sources = this.#sources;
+    if (sources instanceof Video)
+      throw new UsageError(
+        `Expected an image to be awaited but ${shownVideo(sources.name)} is a video: iterate over its frames, with for await and video(…)`,
+      );
+    if (sources instanceof ImageList)
+      throw new UsageError(
+        `Expected an image to be awaited but ${sources.text} is a ${sources.kind}: iterate over its images, with for await, or give imageFiles([${JSON.stringify(sources.text)}])`,
+      );
     if (this.#options.onError === "return")
       throw new UsageError("Expected predictions with onError return to be iterated: a list has no place for an error");
     const list: Detection[][] = [];
@@ -112,15 +138,7 @@ export class Predictions<Source extends ImageInput = ImageInput>
         if (done) return;
         const { sources, results } = value;
         for (const [i, result] of (await abortable(results, signal)).entries()) {
-          const source = sources[i];
-          if (!(result instanceof Error)) yield { source, ...result };
-          else if (onError === "throw") throw result;
-          else {
-            if (onError !== "return") onError(result, source);
-            const nothing = { source, width: 0, height: 0, detections: [] };
-            if (onError === "return") yield { ...nothing, error: result };
-            else if (every) yield nothing;
-          }
+          yield* delivered(sources[i], result, onError, every);
         }
       }
     } finally {
@@ -193,6 +211,25 @@ export class Predictions<Source extends ImageInput = ImageInput>
   }
 }
 
+/**
+ * What a caller gets of an image.
+ * @param every whether an image that cannot be read takes a place in the results
+ * @throws the error of the image, unless something else becomes of it
+ */
+function* delivered<Source extends ImageInput>(
+  source: Source,
+  result: ImagePrediction | Error,
+  onError: NonNullable<PredictManyOptions["onError"]>,
+  every: boolean,
+): Generator<SourcePrediction<Source>> {
+  if (!(result instanceof Error)) return yield { source, ...result };
+  if (onError === "throw") throw result;
+  if (onError !== "return") onError(result, source);
+  const nothing = { source, width: 0, height: 0, detections: [] };
+  if (onError === "return") yield { ...nothing, error: result };
+  else if (every) yield nothing;
+}
+
 interface StartedBatch<Source> {
   sources: Source[];
   results: Promise<(ImagePrediction | Error)[]>;
@@ -261,4 +298,31 @@ export async function predictOne(
   const [result] = await abortable(detectAll([image], options, detect), options.signal);
   if (result instanceof Error) throw result;
   return result.detections;
+}
+
+/**
+ * Predicts the image that text names, at once. Awaited it is as {@link predictOne}; iterated it is one of many.
+ * @param options that were checked, or what throws where they are wrong
+ */
+export function predictText(image: string, options: () => PredictManyOptions, detect: DetectBatch): TextPredictions {
+  const found = (async () => {
+    const { onError = "throw", batch: _, ...one } = options();
+    const [result] = await abortable(detectAll([image], one, detect), one.signal);
+    return { result, onError };
+  })();
+  const detections = found.then(({ result }) => {
+    if (result instanceof Error) throw result;
+    return result.detections;
+  });
+  const iterate = async function* (): AsyncGenerator<SourcePrediction<string>> {
+    const { result, onError } = await found;
+    yield* delivered(image, result, onError, false);
+  };
+  return Object.assign(detections, {
+    [Symbol.asyncIterator]: () => {
+      // Whoever iterates hears of a failure there.
+      detections.catch(() => {});
+      return iterate();
+    },
+  });
 }

@@ -24,7 +24,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 it("says of a folder how its images are listed", async () => {
   await expect(decode(root)).rejects.toMatchObject({
     code: "ERR_PICTURE_INPUT",
-    message: `Expected an image but ${root} is a folder: give imageFiles(["${root}"]), the list of its images`,
+    message: `Expected an image but ${root} is a folder: give it to predict by itself, or imageFiles(["${root}"]), the list of its images`,
   });
 });
 

@@ -54,7 +54,7 @@ export async function decode(image: ImageSource, autoOrient = true, atLeast = 0)
     if (typeof image === "string" && isFolder(image))
       throw new PictureError(
         "ERR_PICTURE_INPUT",
-        `Expected an image but ${name} is a folder: give imageFiles([${JSON.stringify(name)}]), the list of its images`,
+        `Expected an image but ${name} is a folder: give it to predict by itself, or imageFiles([${JSON.stringify(name)}]), the list of its images`,
         { cause },
       );
     const message =
