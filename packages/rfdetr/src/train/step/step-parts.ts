@@ -23,8 +23,8 @@ export interface MicroBatch {
 }
 
 /**
- * Seconds that the parts of a step took. On a GPU these are the times in which the work was handed over; what the GPU
- * still has to do counts in the part that next waits for it: the loss, which reads its value, and the optimizer, which
+ * Seconds that the phases of a step took. On a GPU these are the times in which the work was handed over; what the GPU
+ * still has to do counts in the phase that next waits for it: the loss, which reads its value, and the optimizer, which
  * reads the norm.
  */
 export interface StepSeconds {
