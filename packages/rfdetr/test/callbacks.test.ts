@@ -140,6 +140,13 @@ describe("the callbacks of a run", () => {
     }
   }, 30_000);
 
+  it("are told to change what follows the last step only where the run trains on", async () => {
+    const late = moduleFile("late", "export default { onStep: ({ step }) => ({ lrFactor: 1 / (1 + step) }) };");
+    const messages = of(await run("late", late, { epochs: 1 }), "control").map(({ message }) => message);
+    expect(messages.at(-2)).toBe("From step 5 on, late multiplies the learning rate by 0.2");
+    expect(messages.at(-1)).toMatch(/^Where the run trains on, from step 6 on, late multiplies the learning rate by/);
+  });
+
   it("end a run with a reason, which may train on afterwards", async () => {
     const stopping = moduleFile(
       "stopping",

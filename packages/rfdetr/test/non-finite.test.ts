@@ -110,6 +110,7 @@ describe("a batch that makes the loss not finite", () => {
     });
     const lr = rates(events);
     expect(lr.slice(8)).toEqual(lr.slice(5, 10).map(() => lr[4] / 2));
+    expect(events.flatMap((event) => (event.type === "epoch" ? [event.lr] : []))).toEqual([lr[4], lr[12]]);
     const reader = new NumericsReader(join(folder, "rollback"));
     reader.read();
     const summary = summarizeNumerics(reader.record());

@@ -11,7 +11,7 @@ import { leftOutOf } from "./ranks/leader.js";
 import { runVersions } from "./session/run-config.js";
 import type { Session } from "./session/session.js";
 import { effectiveBatch, microBatchesOf } from "./session/training-data.js";
-import { compactTerms, epochMeans } from "./steps/progress.js";
+import { compactTerms, epochMeans, lrFactorOf } from "./steps/progress.js";
 import type { EpochFigures } from "./steps/scheduled-evaluation.js";
 
 /** The first event of a run, new or resumed. */
@@ -117,7 +117,7 @@ export function epochEvent(
     epochs: settings.epochs,
     step: progress.step,
     ...epochMeans(progress.epochSums),
-    lr: schedule.baseRate(Math.max(0, progress.applied - 1)) * (session.callbacks?.lrFactor ?? 1),
+    lr: schedule.baseRate(Math.max(0, progress.applied - 1)) * lrFactorOf(session),
     valLoss: loss?.loss ?? null,
     valTerms: loss === null ? {} : Object.fromEntries(compactTerms(new Map(Object.entries(loss.terms)))),
     ap: summary?.AP ?? null,

@@ -95,7 +95,7 @@ export class TrainingLoop {
       if (steps === "rolled back") continue;
       reason = steps === "interrupted" ? steps : yield* this.#epochEnd.take();
       yield* this.#control.told();
-      yield* this.#control.obeyCallbacks();
+      yield* this.#control.obeyCallbacks(reason !== null);
       if (reason === "interrupted") yield* this.#keepLast();
       else if (reason !== null) this.#health.mustHaveTrained();
       progress.finished = reason !== null && reason !== "interrupted";

@@ -10,6 +10,7 @@ import type { ControlEvent, TrainEvent } from "../files/events.js";
 import type { Recorder } from "../recorders/recorder.js";
 import { addChange, checkChange, nextOverrides, useNextOverrides } from "../session/overrides.js";
 import type { Session } from "../session/session.js";
+import { stepsLeft } from "../steps/progress.js";
 import { ControlInbox } from "./control-inbox.js";
 
 /** Milliseconds between two looks for a command while the run is paused. */
@@ -35,6 +36,8 @@ export class RunControl {
   readonly #inbox: ControlInbox | null;
   #paused = false;
   #stopping = false;
+  /** Whether the run is known to end before its next step. */
+  #isOver = false;
   #events: ControlEvent[] = [];
 
   constructor(
@@ -84,9 +87,14 @@ export class RunControl {
     return waited;
   }
 
-  /** Makes the changes that callbacks asked for, and tells of them. @throws CustomCodeError for one that cannot be */
-  *obeyCallbacks(): Generator<TrainEvent> {
+  /**
+   * Makes the changes that callbacks asked for, and tells of them.
+   * @param isOver whether the run ends here
+   * @throws CustomCodeError for one that cannot be
+   */
+  *obeyCallbacks(isOver = false): Generator<TrainEvent> {
     const { callbacks, progress, warnings } = this.session;
+    this.#isOver = isOver || callbacks?.stopped != null;
     for (const request of callbacks?.takeRequests() ?? []) {
       const { name } = request;
       const by = "callback";
@@ -97,7 +105,7 @@ export class RunControl {
           message: `${name} ends the run after step ${progress.step}: ${request.stop}`,
         });
       else if ("lrFactor" in request) {
-        const message = `From step ${progress.step + 1} on, ${name} multiplies the learning rate by ${request.lrFactor}`;
+        const message = `${this.#from(progress.step + 1)}, ${name} multiplies the learning rate by ${request.lrFactor}`;
         this.#tell({ command: "lr", by, message });
       } else {
         const outcome = this.#override(name, request.override);
@@ -201,11 +209,17 @@ export class RunControl {
       return this.#tell({
         command: "undo",
         by,
-        message: `From step ${change.step} on, the last override is taken back`,
+        message: `${this.#from(change.step)}, the last override is taken back`,
       });
     const { step, pattern, rule } = change;
-    const message = `From step ${step} on, the rule of ${pattern} is ${rule}`;
+    const message = `${this.#from(step)}, the rule of ${pattern} is ${rule}`;
     return this.#tell({ command: "override", by, pattern, rule, message });
+  }
+
+  /** From which step on a change holds. A checkpoint keeps it, so it counts where an ended run is continued. */
+  #from(step: number): string {
+    const isOver = this.#isOver || stepsLeft(this.session) <= 0;
+    return `${isOver ? "Where the run trains on, from" : "From"} step ${step} on`;
   }
 
   /** Has a command recorded, and its event told. */

@@ -2,6 +2,7 @@
 
 import type { StepResult } from "../../train/step/step.js";
 import type { Rollbacks, SavedProgress } from "../files/checkpoint.js";
+import type { Session } from "../session/session.js";
 
 /** The state of a run that never went back. */
 export const noRollbacks: Rollbacks = { inEpoch: 0, undone: 0, lrFactor: 1 };
@@ -73,6 +74,11 @@ export function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[st
     else if (name.startsWith("loss_")) yield [name, value];
   }
   yield* auxiliary;
+}
+
+/** What the learning rates of the schedule are multiplied by: after faults, and where callbacks ask for it. */
+export function lrFactorOf({ progress, callbacks }: Pick<Session, "progress" | "callbacks">): number {
+  return (progress.rollbacks?.lrFactor ?? 1) * (callbacks?.lrFactor ?? 1);
 }
 
 /** Steps until a run ends by their number; those that were undone do not count. */

@@ -9,7 +9,7 @@ import { afterFault, type FaultyRun } from "../faults/after-fault.js";
 import type { StepEvent, StepFault, TrainEvent } from "../files/events.js";
 import { stepEvent } from "../make-events.js";
 import type { Leader } from "../ranks/leader.js";
-import { addMetrics, addStep, stepsLeft } from "./progress.js";
+import { addMetrics, addStep, lrFactorOf, stepsLeft } from "./progress.js";
 import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StepWatch } from "./step-watch.js";
 import { type StepPlan, takeStep, wholeStepOf } from "./take-step.js";
@@ -99,12 +99,12 @@ export class StepMaker {
   }
 
   #plan(): StepPlan {
-    const { settings, ema, scales, progress, callbacks } = this.run.session;
+    const { settings, ema, scales, progress } = this.run.session;
     const { applied } = progress;
     return {
       step: progress.step + 1,
       applied,
-      lrFactor: (progress.rollbacks?.lrFactor ?? 1) * (callbacks?.lrFactor ?? 1),
+      lrFactor: lrFactorOf(this.run.session),
       size: scales === null ? null : scaleOfStep(applied, scales),
       averages: ema !== null && (applied + 1) % settings.emaUpdateInterval === 0,
     };

@@ -14,7 +14,7 @@ export interface StepPlan {
   step: number;
   /** Steps that were applied before it. */
   applied: number;
-  /** Factor of all learning rates after rollbacks. */
+  /** Factor of all learning rates: after rollbacks, and where callbacks ask for it. */
   lrFactor: number;
   /** Side length of the images in pixels; null keeps their size. */
   size: number | null;
