@@ -2,11 +2,18 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { recordLine } from "@rfdetr/amp/records";
+import { type ModuleRecord, recordLine } from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { attribute, type HtmlPage, htmlPage } from "../testing/pages/html-page.js";
+import { exampleDetails } from "../testing/runs/example-details.js";
 import { writeExampleRun } from "../testing/runs/example-run.js";
-import { moduleRecord, monitorRecord, overflowReport, stepRecord } from "../testing/runs/numerics-records.js";
+import {
+  headerRecord,
+  moduleRecord,
+  monitorRecord,
+  overflowReport,
+  stepRecord,
+} from "../testing/runs/numerics-records.js";
 import { type ReportRun, reportRun } from "../testing/runs/report-run.js";
 import { readRun } from "./records/run-record.js";
 import { runReport } from "./run-report.js";
@@ -124,7 +131,7 @@ describe("the report of a run", () => {
   it("has the figures of each class with the threshold to use, and what errors cost", () => {
     expect(text).toContain("One threshold for all classes: 0.42.");
     expect(text).toContain("No objects to evaluate on: plane.");
-    expect(text).toContain("Missed small objects cost most: 12.5 AP50.");
+    expect(text).toContain("Missed small objects cost most: 12.5 AP50. At all sizes together, such errors cost 12.5.");
     expect(page.texts("caption")).toEqual(
       expect.arrayContaining([
         "Figures of each class, the best first",
@@ -132,6 +139,31 @@ describe("the report of a run", () => {
         "Figures by objects in the image",
       ]),
     );
+  });
+
+  it("recommends no threshold where none helps", () => {
+    const folder = reportRun(join(root, "no threshold"));
+    const best_threshold = { threshold: 0, precision: 0, recall: 0, f1: 0 };
+    writeFileSync(join(folder, "evaluation.json"), JSON.stringify({ ...exampleDetails(), best_threshold }));
+    const words = htmlPage(runReport(readRun(folder))).text();
+    expect(words).toContain("No threshold helps yet");
+    expect(words).not.toMatch(/One threshold for all classes|highest F1/);
+  });
+
+  it("leaves precision open where no class has detections, and takes the mean of those that have", () => {
+    const folder = reportRun(join(root, "precision"));
+    const { curves, ...details } = exampleDetails();
+    const [first] = curves.classes;
+    const ofClass = (label: number, value: number, reached: number): object => ({
+      ...first,
+      label,
+      precision: first.precision.map((_, i) => (i < reached ? value : 0)),
+      reached,
+    });
+    const classes = [ofClass(0, 0.9, 98), ofClass(1, 0.5, 51)];
+    writeFileSync(join(folder, "evaluation.json"), JSON.stringify({ ...details, curves: { ...curves, classes } }));
+    const rows = htmlPage(runReport(readRun(folder))).texts("tr");
+    expect(rows).toEqual(expect.arrayContaining(["0.470.5300.7000.530", "0.930.0700.9000.070", "1.000.000–0.000"]));
   });
 
   it("holds its pictures", () => {
@@ -251,7 +283,7 @@ describe("the chapter on numerics", () => {
       .filter((summary) => isIn(summary, tree))
       .map((summary) => page.text(summary));
     expect(summaries).toEqual([
-      "decoder.layers.0◆ out +3.0 · 2 % zero● grad +12.0 · 2 % zero",
+      "decoder.layers.0◆ out +3.0 · 2 % zero◆ grad +12.0 · 2 % zero · overflowed in a skipped step",
       "backbone.0.encoder.norm● out +14.4",
     ]);
     expect(text).toContain("The largest output was −4,096, at [0, 3] in step 40, made by the image train/7.jpg.");
@@ -279,6 +311,85 @@ describe("the chapter on numerics", () => {
     const badges = report.texts("summary").filter((summary) => summary.includes("out "));
     expect(badges).toEqual(["decoder✕ out +13.0", "head● out +13.0"]);
     expect(report.text()).toContain("The output of decoder was not finite at step 2.");
+  });
+
+  const watchedOnce = (name: string, records: readonly Parameters<typeof recordLine>[0][]): HtmlPage => {
+    const folder = reportRun(join(root, name));
+    const header = headerRecord({ precision: "bf16-mixed", monitor_interval: 200 });
+    writeFileSync(join(folder, "numerics.jsonl"), [header, ...records].map((each) => `${recordLine(each)}\n`).join(""));
+    return htmlPage(runReport(readRun(folder)));
+  };
+  const values = (path: string, dtype: string, amax: number, more: Partial<ModuleRecord> = {}): ModuleRecord =>
+    moduleRecord(path, amax, { dtype, exponents: { first: Math.floor(Math.log2(amax)), counts: [100] }, ...more });
+  /** Gradients whose largest is 2^top, with `small` of 100 at 2^low. */
+  const gradient = (path: string, [low, top]: readonly [number, number], small: number): ModuleRecord =>
+    values(path, "bfloat16", 2 ** top, {
+      fp16_flush: low < -25 ? small / 100 : 0,
+      exponents: { first: low, counts: [small, ...Array<number>(top - low - 1).fill(0), 100 - small] },
+    });
+  const badgesOf = (report: HtmlPage): string[] =>
+    report.texts("summary").filter((summary) => /out |grad /.test(summary));
+
+  it("weighs what float16 makes zero, and names the loss scales that keep both ends", () => {
+    const sides = { gradient: [gradient("head", [-30, 2], 60), gradient("neck", [-10, 0], 60)] };
+    const report = watchedOnce("flushed", [stepRecord(1, { scale: 1 }), monitorRecord(1, sides)]);
+    const words = report.text();
+    expect(badgesOf(report)).toEqual(["head◆ grad +14.0 · 60 % zero", "neck● grad +16.0"]);
+    expect(words).not.toMatch(/Gradients would have fit|All 2 modules had room/);
+    expect(words).toContain("In 1 of 2 modules, more than 5 % would have become zero: most in head, 60 %.");
+    expect(words).toContain("Loss scales from 32 to 8,192 would have kept the gradients in float16 at both ends");
+    expect(words).toContain("16-mixed begins at 65,536, and would have skipped steps until it came down.");
+  });
+
+  it("says so where no loss scale keeps both ends", () => {
+    const sides = { gradient: [gradient("head", [-45, 2], 60), gradient("neck", [-10, 8], 60)] };
+    const report = watchedOnce("no scale", [stepRecord(1, { scale: 1 }), monitorRecord(1, sides)]);
+    expect(report.text()).toContain(
+      "No loss scale would have kept all gradients in float16: above 128, that of neck overflows; below 2²⁰, more than 5 % of those of head become zero.",
+    );
+  });
+
+  it("gives each badge the sign of the figures beside it, whatever the dtype of the run", () => {
+    const forward = [
+      values("a", "bfloat16", 2 ** 13),
+      values("b", "bfloat16", 2 ** 15),
+      values("c", "bfloat16", 2 ** 20),
+      values("d", "bfloat16", 4, { fp16_flush: 0.07 }),
+      values("e", "bfloat16", 4),
+      values("f", "bfloat16", 2 ** 127),
+    ];
+    const report = watchedOnce("bf16 badges", [stepRecord(1, { scale: 1 }), monitorRecord(1, { forward })]);
+    expect(badgesOf(report)).toEqual([
+      "a◆ out +3.0",
+      "b▲ out +1.0",
+      "c○ out −4.0",
+      "d◆ out +14.0 · 7 % zero",
+      "e● out +14.0",
+      "f▲ out +1.0 of bfloat16",
+    ]);
+    const wide = [values("a", "float16", 8), values("b", "float32", 2 ** 15)];
+    const fp16 = watchedOnce("16 badges", [stepRecord(1, { scale: 1 }), monitorRecord(1, { forward: wide })]);
+    expect(badgesOf(fp16)).toEqual(["a● out +13.0", "b○ out +1.0"]);
+    expect(fp16.text()).toContain("close to the ends of float16 or beyond them, and held in a wider dtype here");
+  });
+
+  it("says how many steps were watched, and names the module of a skipped step that was not", () => {
+    const found = { scale: 65536, skipped: true, fault: "gradient of head.bias", bad_parameter: "head.bias" };
+    const report = watchedOnce("watched once", [
+      stepRecord(1, { scale: 65536 }),
+      monitorRecord(1, { scale: 65536, gradient: [values("head", "float16", 2 ** 10)] }),
+      stepRecord(2, { scale: 65536 }),
+      stepRecord(3, found),
+      stepRecord(4, { scale: 32768 }),
+    ]);
+    const words = report.text();
+    expect(words).toContain(
+      "The modules were watched on 1 of 4 steps (monitor_interval 200): what follows is said of these.",
+    );
+    expect(words).toContain("1 skipped step was not among them.");
+    expect(words).toContain("Of 1 module: 1 worth a look, on the watched steps: 1 of 4 steps.");
+    expect(words).toContain("is 32,768: above it, that of head overflows.");
+    expect(badgesOf(report)).toEqual(["head◆ grad +6.0 · overflowed in a skipped step"]);
   });
 
   it("says what was foreseen", () => {

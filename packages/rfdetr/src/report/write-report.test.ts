@@ -93,6 +93,11 @@ describe("the comparison of runs", () => {
     );
   });
 
+  it("counts the time of a short training in seconds", () => {
+    expect(page.texts("text")).toContain("seconds of training");
+    expect(page.texts("text")).not.toContain("minutes of training");
+  });
+
   it("lists the settings that differ, and no other", () => {
     const { settings, figures } = reportFigures(written);
     expect(settings).toEqual({

@@ -146,6 +146,7 @@ function curvesOf(evaluator: CocoEvaluator, { thresholds, classes, macro }: F1Sw
         precision_by_recall: short(precision),
         precision: short(classes[label].precision),
         recall: short(classes[label].recall),
+        reached: classes[label].reached,
       };
     }),
   };

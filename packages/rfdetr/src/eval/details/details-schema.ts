@@ -47,7 +47,15 @@ const errors = z.object({
 const curves = z.object({
   points: values,
   mean: z.object({ precision_by_recall: values, precision: values, recall: values, f1: values }),
-  classes: z.array(z.object({ label: count, precision_by_recall: values, precision: values, recall: values })),
+  classes: z.array(
+    z.object({
+      label: count,
+      precision_by_recall: values,
+      precision: values,
+      recall: values,
+      reached: count.optional(),
+    }),
+  ),
 });
 
 const image = z.object({

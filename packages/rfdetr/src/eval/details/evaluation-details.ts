@@ -150,7 +150,17 @@ export interface CurveDetails {
     f1: number[];
   };
   /** Those of the classes with ground truth. The F1 of a threshold is 2 · precision · recall / (precision + recall). */
-  classes: { label: number; precision_by_recall: number[]; precision: number[]; recall: number[] }[];
+  classes: {
+    label: number;
+    precision_by_recall: number[];
+    precision: number[];
+    recall: number[];
+    /**
+     * The number of thresholds, from the lowest on, that the score of a detection reaches: beyond, precision is not
+     * defined and stands as 0. Missing in files of earlier versions of the program.
+     */
+    reached?: number;
+  }[];
 }
 
 /** Which class is taken for which. The label one above the last class is the background. */

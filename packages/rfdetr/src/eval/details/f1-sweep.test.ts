@@ -58,6 +58,16 @@ describe("F1 sweep", () => {
     });
   });
 
+  it("tells up to which threshold a class has detections, wrong ones included", () => {
+    const evaluator = new CocoEvaluator({ classNames: ["a", "b"] });
+    evaluator.addImage({
+      id: 1,
+      gt: { boxes: [0, 0, 10, 10, 0, 0, 10, 10], labels: [0, 1] },
+      detections: { boxes: [0, 0, 10, 10, 50, 50, 60, 60], labels: [0, 0], scores: [0.5, 0.755] },
+    });
+    expect(f1Sweep(evaluator).classes.map(({ reached }) => reached)).toEqual([76, 0]);
+  });
+
   it("gives a detection whose best ground truth is taken the next best", () => {
     const evaluator = new CocoEvaluator({ classNames: ["a"] });
     evaluator.addImage({

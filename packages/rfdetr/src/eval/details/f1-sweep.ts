@@ -17,6 +17,12 @@ export interface ConfidenceCurve {
   f1: Float64Array;
 }
 
+/** The curve of a class. */
+export interface ClassCurve extends ConfidenceCurve {
+  /** The number of thresholds, from the lowest on, that a score reaches. Beyond, precision is 0 / 0. */
+  reached: number;
+}
+
 /** Figures at one confidence threshold. */
 export interface OperatingPoint {
   threshold: number;
@@ -29,7 +35,7 @@ export interface OperatingPoint {
 export interface F1Sweep {
   thresholds: Float64Array;
   /** One curve per class; all zero for a class without ground truth. */
-  classes: ConfidenceCurve[];
+  classes: ClassCurve[];
   /** Means over the classes that have ground truth; all zero if there is none. */
   macro: ConfidenceCurve;
   /** The first threshold of highest macro F1: the confidence to use when no other is known. */
@@ -46,7 +52,7 @@ export interface F1Sweep {
  */
 export function f1Sweep(evaluator: CocoEvaluator): F1Sweep {
   const tables = evaluator.ordered();
-  const classes: ConfidenceCurve[] = [];
+  const classes: ClassCurve[] = [];
   const withTruth: ConfidenceCurve[] = [];
   const matcher = new GreedyMatcher(tables);
   forEachClass(tables, evaluator.classNames.length, (_, rows) => {
@@ -139,13 +145,14 @@ function lastStepBelow(score: number): number {
   return step;
 }
 
-function curveOf(counts: Counts): ConfidenceCurve {
-  const curve = emptyCurve();
+function curveOf(counts: Counts): ClassCurve {
+  const curve = { ...emptyCurve(), reached: 0 };
   let tp = 0;
   let fp = 0;
   for (let t = STEPS - 1; t >= 0; t--) {
     tp += counts.true[t];
     fp += counts.false[t];
+    if (curve.reached === 0 && tp + fp > 0) curve.reached = t + 1;
     const precision = tp + fp > 0 ? tp / (tp + fp) : 0;
     const recall = counts.objects > 0 ? tp / counts.objects : 0;
     curve.precision[t] = precision;

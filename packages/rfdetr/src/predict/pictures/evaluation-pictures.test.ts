@@ -56,6 +56,13 @@ describe("pictures of an evaluation", () => {
     expect(missed?.alt).toContain("missed object: bird");
   });
 
+  it("name no threshold where none helps", async () => {
+    const details = await evaluated();
+    details.best_threshold = { threshold: 0, precision: 0, recall: 0, f1: 0 };
+    const pairs = (await writeEvaluationPictures(out(), details)).find(({ kind }) => kind === "validation");
+    expect(pairs?.alt).toContain("at the right: all, as no threshold helps yet.");
+  });
+
   it("have the same size for images of 8 and of 5000 pixels", async () => {
     const sizes: unknown[] = [];
     for (const side of [8, 5000]) {

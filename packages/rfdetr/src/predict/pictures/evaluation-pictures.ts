@@ -103,6 +103,8 @@ class Drawing {
   readonly #names: readonly string[];
   /** Detections are drawn from this score on: the threshold to use. */
   readonly #threshold: number;
+  /** Where no threshold helps, the best detections are drawn, whatever their score. */
+  readonly #helps: boolean;
 
   constructor(
     { per_class, best_threshold }: EvaluationDetails,
@@ -110,6 +112,7 @@ class Drawing {
   ) {
     this.#names = per_class.map(({ class_name }) => class_name);
     this.#threshold = best_threshold.threshold;
+    this.#helps = best_threshold.f1 > 0;
   }
 
   /** The pairs below each other; null where no image can be read. */
@@ -146,8 +149,13 @@ class Drawing {
       const faint = wrong.length > 0 && !wrong.includes(each);
       return { box, score, classId: label, className: this.#names[label], ...(faint ? { look: "faint" } : {}) };
     });
-    const what = kind === null ? `predicted, confidence from ${this.#threshold.toFixed(2)}` : this.#fault(image, kind);
+    const what = kind === null ? `predicted, ${this.#shown}` : this.#fault(image, kind);
     return { image: file, truths, detections, captions: [`truth: ${basename(file)}`, what] };
+  }
+
+  /** Which detections are drawn. */
+  get #shown(): string {
+    return this.#helps ? `confidence from ${this.#threshold.toFixed(2)}` : "all, as no threshold helps yet";
   }
 
   /** The wrong detections of a kind that reach the threshold, or the best of them. */
@@ -175,7 +183,7 @@ class Drawing {
     return {
       kind: "validation",
       title: `Truth beside prediction, ${n}`,
-      alt: `Images with their true boxes at the left, and with the detections from confidence ${this.#threshold.toFixed(2)} on at the right. ${found.join("; ")}.`,
+      alt: `Images with their true boxes at the left, and with the detections at the right: ${this.#shown}. ${found.join("; ")}.`,
     };
   }
 

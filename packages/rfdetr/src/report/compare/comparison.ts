@@ -150,7 +150,12 @@ function place({ x, y }: { x: number[]; y: number[] }, end: "first" | "last", te
   return `${text(y[i])} at ${brief(x[i])}`;
 }
 
+/** Below two minutes, seconds. */
+const fewSeconds = 120;
+
 function curves(all: Compared): Html | null {
+  const longest = Math.max(0, ...all.runs.flatMap(({ metrics }) => metrics.rows.map((row) => row.train_seconds ?? 0)));
+  const unit = longest < fewSeconds ? "seconds" : "minutes";
   const figures = [
     overlay(all, {
       title: "AP by epoch",
@@ -179,23 +184,23 @@ function curves(all: Compared): Html | null {
     }),
     overlay(all, {
       title: "AP by training time",
-      xLabel: "minutes of training",
+      xLabel: `${unit} of training`,
       counts: false,
       yLabel: "AP",
       include: [0],
-      of: byMinutes,
+      of: byTime(unit),
       text: fraction,
     }),
   ].filter((each) => each !== null);
   return figures.length === 0 ? null : html`<div class="figures">${figures}</div>`;
 }
 
-function byMinutes({ metrics: { rows } }: RunRecord): { x: number[]; y: number[] } {
-  return {
-    x: rows.map((row) => (row.train_seconds ?? Number.NaN) / 60),
+const byTime =
+  (unit: "seconds" | "minutes") =>
+  ({ metrics: { rows } }: RunRecord): { x: number[]; y: number[] } => ({
+    x: rows.map((row) => (row.train_seconds ?? Number.NaN) / (unit === "minutes" ? 60 : 1)),
     y: rows.map((row) => row["val/AP"] ?? Number.NaN),
-  };
-}
+  });
 
 function settings({ runs, names }: Compared): Html | null {
   const rows = differingSettings(runs);

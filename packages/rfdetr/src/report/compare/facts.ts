@@ -116,7 +116,9 @@ function modulesNear({ numerics }: RunRecord): number | null {
   if (overall === null) return null;
   const near = ["over", "tight", "near"];
   return overall.modules.filter((module) =>
-    (["forward", "gradient"] as const).some((side) => near.includes(rateSide(module, side))),
+    (["forward", "gradient"] as const).some((side) =>
+      near.includes(rateSide(module, side, overall.narrow)?.rating ?? "room"),
+    ),
   ).length;
 }
 

@@ -4,12 +4,14 @@ import { exponentMap } from "../charts/heat-map.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { type Column, table } from "../html/table.js";
-import { bits, brief, grouped, listed, percent } from "../html/words.js";
+import { bits, brief, counted, grouped, listed, percent } from "../html/words.js";
 import type { WatchedModule, WatchedSpan } from "../records/watched-spans.js";
 import {
-  isFloat16,
+  type Dtype,
   type ModuleSides,
+  muchFlushed,
   type Overall,
+  type RatedSide,
   type Rating,
   rateSide,
   ratings,
@@ -37,10 +39,10 @@ export function headroomTree(overall: Overall, spans: readonly WatchedSpan[]): H
   const left = overall.modules.length - drawn.size;
   return subsection(
     "Headroom of every module",
-    html`<p>How far the largest value of each module stayed from overflow in float16, in bits: one bit is a factor of two. <b>out</b> is what a module computes, <b>grad</b> the gradient that comes back to it, with the loss scale. A group shows the worst of its modules. Open a module for its figures, in bfloat16 too, and for its exponents over time. Skipped steps are left out: what is not finite in one place spreads to all others.</p>`,
-    summary(overall.modules),
+    html`<p>How far the largest value of each module stayed from overflow in float16, in bits: one bit is a factor of two; and the share of its values that float16 makes zero. <b>out</b> is what a module computes, <b>grad</b> the gradient that comes back to it, with the loss scale of the run. A group shows the worst of its modules. Open a module for its figures, in bfloat16 too, and for its exponents over time. Skipped steps are left out: what is not finite in one place spreads to all others.</p>`,
+    summary(overall),
     html`<ul class="legend">${ratings.map((rating) => html`<li>${badge(rating, "")}<span>${ratingWords[rating].words}</span></li>`)}</ul>`,
-    html`<ul class="tree">${[...root.children.values()].map((node) => row(collapsed(node), spans, drawn))}</ul>`,
+    html`<ul class="tree">${[...root.children.values()].map((node) => row(collapsed(node), { spans, drawn, narrow: overall.narrow }))}</ul>`,
     left > 0 &&
       html`<p>Histograms are drawn for the ${grouped(drawn.size)} modules with the least headroom; ${grouped(left)} others have their figures only.</p>`,
   );
@@ -71,8 +73,8 @@ function byRisk(modules: readonly ModuleSides[]): ModuleSides[] {
   return [...modules].sort((a, b) => risk(a) - risk(b));
 }
 
-function summary(modules: readonly ModuleSides[]): Html {
-  const count = (rating: Rating): number => modules.filter((module) => ratingOf(module) === rating).length;
+function summary({ modules, narrow, seen }: Overall): Html {
+  const count = (rating: Rating): number => modules.filter((module) => ratingOf(module, narrow) === rating).length;
   const parts = (["over", "tight", "near"] as const)
     .map((rating) => ({ rating, modules: count(rating) }))
     .filter((part) => part.modules > 0)
@@ -80,19 +82,38 @@ function summary(modules: readonly ModuleSides[]): Html {
       ({ rating, modules }) =>
         `${grouped(modules)} ${{ over: "overflowed", tight: "with less than 2 bits", near: "worth a look" }[rating]}`,
     );
-  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules have room.` : `Of ${grouped(modules.length)} modules: ${listed(parts)}.`}</p>`;
+  const wider = modules.filter((module) => isHeldWider(module, narrow)).length;
+  if (wider > 0) parts.push(`${grouped(wider)} that float16 would hardly hold, in a wider dtype`);
+  const zero = modules.filter((module) => sides.some((side) => losesMuch(rateSide(module, side, narrow)))).length;
+  const flushed = zero === 0 ? "" : ` Float16 makes more than 5 % of the values zero in ${grouped(zero)} of them.`;
+  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules had room` : `Of ${counted(modules.length, "module")}: ${listed(parts)}`}, on the watched steps: ${seen}.${flushed}</p>`;
 }
 
-const ratingOf = (module: ModuleSides): Rating => worse(rateSide(module, "forward"), rateSide(module, "gradient"));
+const sides = ["forward", "gradient"] as const;
+const losesMuch = (side: RatedSide | null): boolean => side !== null && side.flushed > muchFlushed;
+
+/** Whether float16 would be too narrow for a side of a module whose other values have room. */
+const isHeldWider = (module: ModuleSides, narrow: Dtype): boolean =>
+  ["room", "unknown"].includes(ratingOf(module, narrow)) &&
+  sides.some((side) => rateSide(module, side, narrow)?.rating === "unknown");
+
+const ratingOf = (module: ModuleSides, narrow: Dtype): Rating =>
+  sides.map((side) => rateSide(module, side, narrow)?.rating ?? "unknown").reduce(worse);
 
 const badge = (rating: Rating, text: Part): Html =>
   html`<span class="badge ${rating}">${ratingWords[rating].sign}${text !== "" && " "}${text}</span>`;
 
-function row(node: Node, spans: readonly WatchedSpan[], drawn: ReadonlySet<ModuleSides>): Html {
+interface Drawing {
+  spans: readonly WatchedSpan[];
+  drawn: ReadonlySet<ModuleSides>;
+  narrow: Dtype;
+}
+
+function row(node: Node, drawing: Drawing): Html {
   const children = [...node.children.values()].map(collapsed);
-  const head = html`<span class="row">${pathOf(node.label)}${(["forward", "gradient"] as const).map((side) => sideBadge(node, side))}</span>`;
-  const own = node.module === null ? null : moduleFigures(node.module, spans, drawn.has(node.module));
-  const list = html`<ul>${children.map((child) => row(child, spans, drawn))}</ul>`;
+  const head = html`<span class="row">${pathOf(node.label)}${sides.map((side) => sideBadge(node, side, drawing.narrow))}</span>`;
+  const own = node.module === null ? null : moduleFigures(node.module, drawing);
+  const list = html`<ul>${children.map((child) => row(child, drawing))}</ul>`;
   // What a group is made of comes before its own figures, which would hide it.
   const inner =
     children.length === 0
@@ -103,18 +124,23 @@ function row(node: Node, spans: readonly WatchedSpan[], drawn: ReadonlySet<Modul
 }
 
 /** The worst of a group, or the module itself. */
-function sideBadge(node: Node, side: Side): Html | null {
-  const seen = [...below(node)].flatMap((module) => {
-    const record = module[side];
-    return record === null ? [] : [{ record, rating: rateSide(module, side), room: headroomOf(record).fp16.overflow }];
-  });
+function sideBadge(node: Node, side: Side, narrow: Dtype): Html | null {
+  const modules = [...below(node)];
+  const seen = modules.flatMap((module) => rateSide(module, side, narrow) ?? []);
   if (seen.length === 0) return null;
   const rating = seen.map((each) => each.rating).reduce(worse);
-  // A float32 module beyond float16 must not lend its figure to a group of float16 modules that have room.
-  const least = Math.min(...seen.filter((each) => each.rating === rating).map(({ room }) => room));
-  const flushed = Math.max(0, ...seen.map(({ record }) => (isFloat16(record) ? record.fp16_flush : 0)));
+  // A module in a wider dtype must not lend its figures to a group of others that have room.
+  const alike = seen.filter((each) => each.rating === rating);
+  const least = alike.reduce((a, b) => (b.bits < a.bits ? b : a));
+  // What has room in a wider dtype loses nothing.
+  const flushed = Math.max(...alike.map((each) => (each.isWider && rating === "room" ? 0 : each.flushed)));
   const name = side === "forward" ? "out" : "grad";
-  return badge(rating, html`${name} ${bits(least)}${flushed > 0.01 && ` · ${percent(flushed)} zero`}`);
+  const of = least.limit === "float16" ? "" : ` of ${least.limit}`;
+  const skipped = side === "gradient" && modules.some(({ gradientOverflowed }) => gradientOverflowed);
+  return badge(
+    rating,
+    html`${name} ${bits(least.bits)}${of}${flushed > 0.01 && ` · ${percent(flushed)} zero`}${skipped && " · overflowed in a skipped step"}`,
+  );
 }
 
 function* below(node: Node): Generator<ModuleSides> {
@@ -122,8 +148,8 @@ function* below(node: Node): Generator<ModuleSides> {
   for (const child of node.children.values()) yield* below(child);
 }
 
-function moduleFigures(module: ModuleSides, spans: readonly WatchedSpan[], draw: boolean): Html {
-  const sides = (["forward", "gradient"] as const).flatMap((side): SideFigures[] => {
+function moduleFigures(module: ModuleSides, { spans, drawn }: Drawing): Html {
+  const figures = sides.flatMap((side): SideFigures[] => {
     const record = module[side];
     return record === null ? [] : [{ side, record, room: headroomOf(record) }];
   });
@@ -131,7 +157,7 @@ function moduleFigures(module: ModuleSides, spans: readonly WatchedSpan[], draw:
     "Bits to overflow above, and to the smallest normal number below",
     [
       { title: "over all watched steps", cell: ({ name }: Measure) => name },
-      ...sides.map(
+      ...figures.map(
         (each): Column<Measure> => ({
           title: each.side === "forward" ? "outputs" : "gradients",
           number: true,
@@ -140,7 +166,7 @@ function moduleFigures(module: ModuleSides, spans: readonly WatchedSpan[], draw:
       ),
     ],
     measures,
-  )}${sides.map(({ side, record }) => largest(side, record))}${draw && html`<div class="figures">${sides.map(({ side }) => map(module, side, spans))}</div>`}`;
+  )}${figures.map(({ side, record }) => largest(side, record))}${drawn.has(module) && html`<div class="figures">${figures.map(({ side }) => map(module, side, spans))}</div>`}`;
 }
 
 interface SideFigures {

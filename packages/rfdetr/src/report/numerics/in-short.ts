@@ -1,17 +1,22 @@
 // The numerics of a run in a few sentences.
+import type { ModuleRecord } from "@rfdetr/amp";
 import { headroomOf } from "@rfdetr/amp/records";
+import { power } from "../charts/axis.js";
 import { type Html, html, pathOf } from "../html/html.js";
-import { bits, counted, grouped } from "../html/words.js";
+import { bits, counted, grouped, percent } from "../html/words.js";
 import type { NumericsRecord } from "../records/numerics-record.js";
-import { isFloat16, type Overall, type Side } from "./overall.js";
+import { type ScaleEnd, scaleRange } from "./loss-scales.js";
+import { type Dtype, isIn, muchFlushed, type Overall, type Side } from "./overall.js";
 
 /** What to know before the details. */
 export function inShort(numerics: NumericsRecord, overall: Overall | null): Html | null {
   const sentences = [
     skipped(numerics),
     overflowed(numerics),
+    overall && watched(numerics, overall),
     overall && leastRoom(overall, "forward"),
     overall && leastRoom(overall, "gradient"),
+    overall && scales(numerics, overall),
   ].filter((sentence) => sentence !== null);
   return sentences.length === 0 ? null : html`<ul>${sentences.map((sentence) => html`<li>${sentence}</li>`)}</ul>`;
 }
@@ -36,20 +41,76 @@ function overflowed({ overflows, forecasts }: NumericsRecord): Html | null {
   return html`The output of ${pathOf(fault.module)} was not finite at step ${grouped(fault.step)}${seen !== undefined && `, which was foreseen since step ${grouped(seen.first)}`}.`;
 }
 
-/** The module that came closest to the end of float16, of those with values in float16 where there are any. */
-function leastRoom({ modules }: Overall, side: Side): Html | null {
-  const all = modules.flatMap((module) => (module[side] === null ? [] : [{ path: module.path, record: module[side] }]));
-  const narrow = all.filter(({ record }) => isFloat16(record));
-  const records = narrow.length > 0 ? narrow : all;
+/** Figures of the modules are those of the watched steps alone. */
+function watched({ watched, steps, skipped, header }: NumericsRecord, { seen }: Overall): Html | null {
+  const records = watched.reduce((sum, span) => sum + span.records, 0);
+  const skippedToo = watched.reduce((sum, span) => sum + span.skipped, 0);
+  if (records >= steps && skippedToo === skipped) return null;
+  const others = skipped - skippedToo;
+  const interval = header?.monitor_interval ?? 0;
+  const setting = interval > 0 ? ` (monitor_interval ${grouped(interval)})` : "";
+  const missed = others > 0 ? ` ${counted(others, "skipped step was", "skipped steps were")} not among them.` : "";
+  return html`The modules were watched on ${seen}${setting}: what follows is said of these.${missed}`;
+}
+
+/** The module that came closest to the end of float16, of those that 16-mixed has in float16, and what became zero. */
+function leastRoom({ modules, narrow }: Overall, side: Side): Html | null {
+  const records = modules.flatMap((module) => {
+    const record = module[side];
+    return record !== null && isIn(record, narrow) ? [{ path: module.path, record }] : [];
+  });
   const room = ({ record }: (typeof records)[number]): number => headroomOf(record).fp16.overflow;
   if (records.length === 0) return null;
   const least = records.reduce((a, b) => (room(b) < room(a) ? b : a));
   const what = side === "forward" ? "Outputs" : "Gradients";
-  if (narrow.length > 0 && room(least) >= 0)
-    return html`${what} in float16 came closest to overflow in ${pathOf(least.path)}: ${bits(room(least))} bits were left.`;
-  if (narrow.length > 0)
-    return html`${what} of ${pathOf(least.path)} went beyond float16, by ${bits(-room(least)).slice(1)} bits: they are in float32 there, at least in part.`;
-  return room(least) < 0
-    ? html`${what} would not have fit into float16: in ${pathOf(least.path)} they are ${bits(-room(least)).slice(1)} bits beyond it.`
-    : html`${what} would have fit into float16, with ${bits(room(least))} bits left in ${pathOf(least.path)}.`;
+  const left = room(least);
+  const zero = lost(records, narrow);
+  if (narrow === "float16")
+    return left >= 0
+      ? html`${what} in float16 came closest to overflow in ${pathOf(least.path)}: ${bits(left)} bits were left.${zero}`
+      : html`${what} of ${pathOf(least.path)} went beyond float16, by ${bits(-left).slice(1)} bits: they are in float32 there, at least in part.${zero}`;
+  if (left < 0)
+    return html`${what} would not have fit into float16: in ${pathOf(least.path)} they are ${bits(-left).slice(1)} bits beyond it.${zero}`;
+  const flushed = records.some(({ record }) => record.fp16_flush > muchFlushed);
+  return flushed
+    ? html`${what} would not have overflowed float16, with ${bits(left)} bits left in ${pathOf(least.path)}, but float16 loses small ones.${zero}`
+    : html`${what} would have fit into float16, with ${bits(left)} bits left in ${pathOf(least.path)}.`;
 }
+
+/** The modules of which float16 makes much zero. */
+function lost(records: readonly { path: string; record: ModuleRecord }[], narrow: Dtype): Html | null {
+  const much = records.filter(({ record }) => record.fp16_flush > muchFlushed);
+  if (much.length === 0) return null;
+  const most = much.reduce((a, b) => (b.record.fp16_flush > a.record.fp16_flush ? b : a));
+  const becomes = narrow === "float16" ? "became" : "would have become";
+  return html` In ${grouped(much.length)} of ${counted(records.length, "module")}, more than 5 % ${becomes} zero: most in ${pathOf(most.path)}, ${percent(most.record.fp16_flush)}.`;
+}
+
+/** The loss scales under which the gradients fit into float16 at both ends. */
+function scales(numerics: NumericsRecord, { narrow }: Overall): Html | null {
+  const { smallest, largest } = scaleRange(numerics, narrow);
+  if (largest === null) return null;
+  const of = ({ path }: ScaleEnd): Html => (path === null ? html`a gradient` : html`that of ${pathOf(path)}`);
+  const above = html`above ${scale(largest)}, ${of(largest)} overflows`;
+  // Float16 shows no more what it has made zero.
+  if (narrow === "float16")
+    return html`The largest loss scale that kept, or would have kept, all gradients in float16 is ${scale(largest)}: above it, ${of(largest)} overflows. How many gradients a smaller one makes zero cannot be seen in float16; a run in bf16-mixed or 32-true shows it.`;
+  const first =
+    largest.exponent < firstScale
+      ? ` 16-mixed begins at ${scale({ exponent: firstScale, path: null })}, and would have skipped steps until it came down.`
+      : "";
+  if (smallest === null || smallest.exponent <= 0)
+    return largest.exponent >= 0
+      ? html`Loss scales from 1 to ${scale(largest)} would have kept the gradients in float16: ${above}.${first}`
+      : html`No loss scale of 1 or more would have kept the gradients in float16: ${above}.`;
+  const below = html`below ${scale(smallest)}, more than 5 % of those of ${pathOf(smallest.path ?? "a module")} become zero`;
+  return smallest.exponent <= largest.exponent
+    ? html`Loss scales from ${scale(smallest)} to ${scale(largest)} would have kept the gradients in float16 at both ends: ${below}; ${above}.${first}`
+    : html`<b>No loss scale would have kept all gradients in float16</b>: ${above}; ${below}.${first}`;
+}
+
+/** log2 of the loss scale with which 16-mixed begins. */
+const firstScale = 16;
+
+const scale = ({ exponent }: ScaleEnd): string =>
+  exponent >= 0 && exponent <= 19 ? grouped(2 ** exponent) : power(2, exponent);

@@ -22,7 +22,8 @@ export function updates(overall: Overall, spans: readonly WatchedSpan[]): Html |
   return subsection(
     "Update-to-weight ratios",
     html`<p>The length of a step divided by the length of the weights, ‖Δw‖ ⁄ ‖w‖, by parameter. About ${brief(usual)} is usual; a tenth of it learns slowly, ten times as much is unsteady. <b>If the weights themselves were bfloat16, ${percent(lost)} of the changes would have been lost</b>: they are smaller than half of the distance to the next bfloat16 number. Weights are float32 in every precision of this program.</p>`,
-    still > 0 && html`<p>${counted(still, "parameter")} did not move on any watched step.</p>`,
+    still > 0 &&
+      html`<p>${counted(still, "parameter")} did not move on any watched step (${overall.seen} watched).</p>`,
     html`<div class="figures">${[ratios(spans), losses(spans)]}</div>`,
     table(
       sorted.length > 12

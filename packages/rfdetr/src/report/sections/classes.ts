@@ -56,6 +56,8 @@ function missing(rows: readonly ClassSummary[]): Html | null {
 }
 
 function threshold({ best_threshold: best }: EvaluationDetails): Html {
+  if (best.f1 === 0)
+    return html`<p><b>No threshold helps yet</b>: at none of them is a detection right, at IoU 0.5.</p>`;
   return html`<p><b>One threshold for all classes: ${best.threshold.toFixed(2)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5. The table has the best threshold of each class.</p>`;
 }
 
@@ -84,31 +86,48 @@ function precisionRecall({ curves, AP50 }: EvaluationDetails): Html | null {
 
 function f1({ curves, best_threshold }: EvaluationDetails): Html | null {
   const { points, mean } = curves;
+  const found = best_threshold.f1 > 0;
+  const highest = found
+    ? `F1 is highest, ${fraction(best_threshold.f1)}, at ${best_threshold.threshold.toFixed(2)}`
+    : "F1 is 0 throughout";
   const lines = [
     { name: "F1", y: mean.f1, series: 0 },
-    { name: "precision", y: mean.precision, series: 1 },
+    { name: "precision", y: precisionOf(curves), series: 1 },
     { name: "recall", y: mean.recall, series: 2 },
   ];
   const chart = lineChart({
-    alt: `F1, precision and recall by confidence threshold; F1 is highest, ${fraction(best_threshold.f1)}, at ${best_threshold.threshold.toFixed(2)}.`,
+    alt: `F1, precision and recall by confidence threshold; ${highest}.`,
     xLabel: "confidence threshold",
     yLabel: "mean over the classes",
     include: [0, 1],
     counts: false,
     curves: lines.map(({ y, series }) => ({ x: points, y, series })),
-    marks: [best_threshold.threshold],
+    marks: found ? [best_threshold.threshold] : [],
   });
   if (chart === null) return null;
   return figure({
     title: "Which threshold to use",
-    about: "Detections with a score below the threshold are left out.",
+    about:
+      "Detections with a score below the threshold are left out. Precision is the mean of the classes that still have detections, and has a gap where none has.",
     chart,
-    legend: [...lines, { name: "highest F1", series: 0, shape: "mark" }],
+    legend: [...lines, ...(found ? [{ name: "highest F1", series: 0, shape: "mark" as const }] : [])],
     columns: [
       { title: "threshold", number: true, cell: (i: number) => points[i].toFixed(2) },
       ...lines.map(({ name, y }) => ({ title: name, number: true, cell: (i: number) => fraction(y[i]) })),
     ],
     rows: [...points.keys()],
+  });
+}
+
+/**
+ * Mean precision at each threshold, of the classes that have detections there: without any, precision is not defined.
+ * Files of earlier versions do not tell which classes these are.
+ */
+function precisionOf({ points, mean, classes }: EvaluationDetails["curves"]): number[] {
+  if (classes.some(({ reached }) => reached === undefined)) return mean.precision;
+  return points.map((_, i) => {
+    const there = classes.filter(({ reached = 0 }) => i < reached).map(({ precision }) => precision[i]);
+    return there.length === 0 ? Number.NaN : there.reduce((sum, value) => sum + value, 0) / there.length;
   });
 }
 

@@ -32,7 +32,7 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
   if (details === null || details.instances === 0) return null;
   const { errors } = details;
   const rows = errorKinds.map((kind) => ({ kind, ...kindWords[kind], ...errors.kinds[kind] }));
-  return html`<p><b>${costliestWords(errors.costliest) ?? "No error cost anything"}.</b> Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
+  return html`<p><b>${costliestWords(errors.costliest) ?? "No error cost anything"}.</b>${ofAllSizes(errors)} Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
 <div class="figures">${[
     figure({
       title: "AP50 lost to each kind of error",
@@ -57,6 +57,12 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
     kindMeanings(),
   ]}</div>
 ${byDataset(details.datasets ?? [])}${bySize(details.sizes)}${details.properties.map(byProperty)}`;
+}
+
+/** What the kind costs that costs most, where the sentence before tells of one size alone. */
+function ofAllSizes({ costliest, kinds }: EvaluationDetails["errors"]): string {
+  if (costliest === null || costliest.size === null) return "";
+  return ` At all sizes together, such errors cost ${points(kinds[costliest.kind].lost)}.`;
 }
 
 function kindMeanings(): Html {
