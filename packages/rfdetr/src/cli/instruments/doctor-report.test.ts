@@ -1,6 +1,6 @@
 import type { Calibration, Precision } from "@rfdetr/amp";
 import { describe, expect, it } from "vitest";
-import { advice } from "./doctor-report.js";
+import { advice, onImages, remarks, sparesNothing, worstModules } from "./doctor-report.js";
 
 type Row = Calibration["precisions"][number];
 const row = (precision: Precision, speedup: number, memory_ratio: number, nonfinite = false) =>
@@ -11,7 +11,38 @@ const measured = (precision: Precision, ...precisions: Row[]): Calibration => ({
   recommended: { precision, reason: "measured here" },
 });
 
+describe("the tables of the doctor", () => {
+  it("say which images were evaluated", () => {
+    expect(onImages({ images: 48, of: 83 })).toContain("on 48 of 83 images of valid");
+    expect(onImages({ images: 12, of: 12 })).toBe("on all 12 images of valid");
+  });
+
+  it("mark float16 that is emulated, and give errors in percent", () => {
+    const of = { ...row("16-mixed", 0.3, 1.3), scale: 1024, modules: [{ path: "head", relative_error: 0.541 }] } as Row;
+    expect(remarks(of, true)).toBe("scale 1024; emulated on this CPU: slow, and saves no memory");
+    expect(remarks(of, false)).toBe("scale 1024");
+    expect(remarks({ ...of, precision: "bf16-mixed", scale: 1 }, true)).toBe("");
+    expect(worstModules(of)).toBe("16-mixed, largest errors of modules, in percent of their output: head 54 %");
+  });
+
+  it("tell a way to spare memory that spares none", () => {
+    const price = (way: "default" | "lean", peak_tensor_bytes: number) => ({ way, peak_tensor_bytes, step_seconds: 1 });
+    const base = price("default", 100);
+    expect([base, price("lean", 103), price("lean", 90)].map((each) => sparesNothing(each, base))).toEqual([
+      false,
+      true,
+      false,
+    ]);
+  });
+});
+
 describe("the advice of the doctor", () => {
+  it("says why a precision is recommended that is slower than float32", () => {
+    expect(advice(measured("bf16-mixed", row("bf16-mixed", 0.95, 0.7)), "bf16-mixed")).toEqual([
+      "recommended bf16-mixed, which training takes by default: measured here; 32-true is faster: the reason is the memory",
+    ]);
+  });
+
   it("is one sentence where training takes by default what measured best", () => {
     expect(advice(measured("bf16-mixed", row("bf16-mixed", 2, 0.7)), "bf16-mixed")).toEqual([
       "recommended bf16-mixed, which training takes by default: measured here",

@@ -6,7 +6,7 @@ import { optim } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import type { HardwarePeaks } from "../../instruments/bench/hardware-peaks.js";
 import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
-import { fraction } from "../../support/format.js";
+import { counted, fraction, grouped } from "../../support/format.js";
 import type { MemoryPrice, Subject } from "../../train/measure/calibrate-step.js";
 import type { Console } from "../console/console.js";
 
@@ -36,12 +36,36 @@ export function memory(console: Console, precision: string, prices: readonly Mem
     change(row.peak_tensor_bytes, base?.peak_tensor_bytes),
     (row.step_seconds * 1000).toFixed(0),
     change(row.step_seconds, base?.step_seconds),
+    sparesNothing(row, base) ? "spares nothing here" : "",
   ]);
-  console.table(["setting", "tensors", "change", "step ms", "change"], cells, ["change"]);
+  console.table(["setting", "tensors", "change", "step ms", "change", ""], cells, ["change"]);
 }
 
-/** Prints a table of the precisions measured on a training step. */
-export function precisions(console: Console, what: string, { precisions: rows }: Calibration): void {
+/** Whether a way to spare memory takes as much as none, or more. @internal for tests */
+export const sparesNothing = (row: MemoryPrice, base: MemoryPrice | undefined): boolean =>
+  base !== undefined && row !== base && row.peak_tensor_bytes >= base.peak_tensor_bytes;
+
+/** What a row of the table of precisions says beside its figures. @internal for tests */
+export function remarks({ precision, nonfinite, scale }: Calibration["precisions"][number], emulates: boolean): string {
+  if (nonfinite) return "not finite";
+  return [
+    ...(scale > 1 ? [`scale ${scale}`] : []),
+    ...(precision === "16-mixed" && emulates ? ["emulated on this CPU: slow, and saves no memory"] : []),
+  ].join("; ");
+}
+
+/** The modules with the largest errors of a precision. @internal for tests */
+export const worstModules = ({ precision, modules }: Calibration["precisions"][number]): string =>
+  `${precision}, largest errors of modules, in percent of their output: ${modules
+    .slice(0, 3)
+    .map((m) => `${m.path} ${Number((100 * m.relative_error).toPrecision(2))} %`)
+    .join(", ")}`;
+
+/**
+ * Prints a table of the precisions measured on a training step.
+ * @param emulates whether products of float16 are computed in float32
+ */
+export function precisions(console: Console, what: string, { precisions: rows }: Calibration, emulates: boolean): void {
   console.end();
   console.result();
   console.sentence(`One training step of ${what}, errors against float64:`);
@@ -54,7 +78,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     row.loss_error.toPrecision(2),
     row.gradient_cosine.toFixed(5),
     `${(100 * row.underflow_share).toFixed(3)} %`,
-    row.nonfinite ? "not finite" : row.scale > 1 ? `scale ${row.scale}` : "",
+    remarks(row, emulates),
   ]);
   const header = [
     "precision",
@@ -68,16 +92,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     "",
   ];
   console.table(header, cells, ["underflow", "loss error", "ratio", "tensors"]);
-  for (const { precision, modules } of rows)
-    if (modules.length > 0)
-      console.sentence(
-        console.dim(
-          `${precision}, largest errors: ${modules
-            .slice(0, 3)
-            .map((m) => `${m.path} ${m.relative_error.toPrecision(2)}`)
-            .join(", ")}`,
-        ),
-      );
+  for (const row of rows) if (row.modules.length > 0) console.sentence(console.dim(worstModules(row)));
 }
 
 /**
@@ -85,7 +100,8 @@ export function precisions(console: Console, what: string, { precisions: rows }:
  * @param byDefault what `precision` "auto" takes on this hardware
  */
 export function advice({ recommended, precisions: rows }: Calibration, byDefault: Precision): string[] {
-  const { precision, reason } = recommended;
+  const { precision } = recommended;
+  const reason = `${recommended.reason}${slower(rows.find((row) => row.precision === precision))}`;
   if (precision === byDefault) return [`recommended ${precision}, which training takes by default: ${reason}`];
   const [taken, best] = [byDefault, precision].map((name) => rows.find((row) => row.precision === name));
   if (taken === undefined || best === undefined) return [`recommended ${precision}: ${reason}`];
@@ -97,6 +113,12 @@ export function advice({ recommended, precisions: rows }: Calibration, byDefault
     `training takes ${byDefault} by default${gives}: ${keep}train with --precision ${precision}`,
   ];
 }
+
+/** Why a precision is recommended that is slower than float32. */
+const slower = (row: Calibration["precisions"][number] | undefined): string =>
+  row === undefined || row.precision === "32-true" || row.speedup >= 0.995
+    ? ""
+    : "; 32-true is faster: the reason is the memory";
 
 /**
  * Prints what the optimizer's moments take, and what `optimizer_state` "8bit" leaves of it.
@@ -121,11 +143,15 @@ const meanings: Record<EvaluatedMode["mode"], string> = {
 };
 
 /** Prints a table of the ways to evaluate, what each means, and a verdict. */
-export function evaluation(console: Console, rows: readonly EvaluatedMode[], trained: boolean): void {
+export function evaluation(
+  console: Console,
+  rows: readonly EvaluatedMode[],
+  { trained, seen }: { trained: boolean; seen: { images: number; of: number } | null },
+): void {
   console.end();
   console.result();
   console.sentence(
-    `Evaluation, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
+    `Evaluation${seen === null ? " of the training batch" : ` ${onImages(seen)}`}, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
   );
   const cells = rows.map((row) => [
     row.mode,
@@ -168,6 +194,12 @@ function verdict(rows: readonly EvaluatedMode[]): string {
   const errors = ({ box_error_px, norm_error }: EvaluatedMode) =>
     `boxes are off by ${number(box_error_px)} px and norms by ${number(norm_error.median)}`;
   return `${title}: ${errors(whole)}; under float16 autocast ${errors(autocast)}`;
+}
+
+/** Which images were evaluated: figures of a part are not those of the split. @internal for tests */
+export function onImages({ images, of }: { images: number; of: number }): string {
+  if (images >= of) return `on all ${counted(of, "image")} of valid`;
+  return `on ${grouped(images)} of ${counted(of, "image")} of valid (--images ${of} takes all: AP of a part differs)`;
 }
 
 const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(value) ? value.toPrecision(2) : "nan");

@@ -133,6 +133,7 @@ async function measure(
   const { castsOf, evaluationImages, openSubject } = await import("../../instruments/precision/calibration.js");
   const { measurePeaks } = await import("../../instruments/bench/hardware-peaks.js");
   const { compareEvaluationModes } = await import("../../instruments/precision/compare-evaluations.js");
+  const { readHardware } = await import("@rfdetr/amp");
   const report = await import("./doctor-report.js");
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
   const { precision } = resolved;
@@ -152,24 +153,23 @@ async function measure(
   }
   const calibration = calibrateSubject(subject, { progress: (what) => console.live(`measuring ${what}`) });
   const { variant, resolution } = subject.model.config;
-  report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration);
+  const emulates = device === "cpu" && !readHardware("cpu").fp16;
+  report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration, emulates);
   const moments = report.moments(console, subject.model);
   console.live("measuring what sparing memory costs");
   const prices = memoryPrices(subject, { precision: calibration.recommended.precision });
   report.memory(console, calibration.recommended.precision, prices);
+  const seen = flags.data === undefined ? null : await evaluationImages(flags.data, resolution, images, batch);
   const evaluation = compareEvaluationModes({
     model: subject.model,
     classNames: subject.classNames,
     precision,
     rules: subject.rules,
     device,
-    batches:
-      flags.data === undefined
-        ? [report.noise(subject)]
-        : await evaluationImages(flags.data, resolution, images, batch),
+    batches: seen?.batches ?? [report.noise(subject)],
     progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
   });
-  report.evaluation(console, evaluation, subject.trained);
+  report.evaluation(console, evaluation, { trained: subject.trained, seen });
   const { recommended, precisions, exact } = calibration;
   console.result();
   for (const sentence of report.advice(calibration, precision)) console.sentence(sentence);
@@ -179,7 +179,17 @@ async function measure(
   }
   if (console.json) {
     const byDefault = { precision, reason: resolved.reason };
-    const measured = { recommended, default: byDefault, precisions, exact, moments, memory: prices, evaluation };
+    const evaluated = seen === null ? null : { images: seen.images, of: seen.of };
+    const measured = {
+      recommended,
+      default: byDefault,
+      precisions,
+      exact,
+      moments,
+      memory: prices,
+      evaluation,
+      evaluated,
+    };
     console.data({ ...about, features, ...peaks, ...measured });
   }
 }

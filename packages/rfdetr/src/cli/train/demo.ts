@@ -93,7 +93,7 @@ async function demo(flags: DemoFlags): Promise<number> {
   if (code !== exit.done) return code;
   const { summary, best } = await run.result;
   if (best === null) return exit.failed;
-  const shown = await showDetector(console, best, { data: flags.data, out, began });
+  const shown = await showDetector(console, best, { data: flags.data, out, began, trained: summary.train_seconds });
   if (console.json) console.data({ ...summary, ...shown });
   return exit.done;
 }
@@ -101,11 +101,12 @@ async function demo(flags: DemoFlags): Promise<number> {
 /**
  * Draws what the trained detector finds, writes its page for a browser, and says where all of it lies.
  * @param place.began when the demo began, in milliseconds of `performance.now()`
+ * @param place.trained seconds of training, those before it was resumed included
  */
 async function showDetector(
   console: Console,
   weights: string,
-  { data, out, began }: { data: string; out: string; began: number },
+  { data, out, began, trained }: { data: string; out: string; began: number; trained: number },
 ): Promise<{ seconds: number; pictures: string; page: string | null }> {
   const { pictures, count, objects } = await draw(weights, join(data, "valid"), join(out, "predictions"));
   const { imageFiles } = await import("../../predict/inputs/inputs.js");
@@ -118,7 +119,7 @@ async function showDetector(
   console.result();
   console.fields([
     ["images", shownPath(pictures), whatIsSeen(count, objects)],
-    ["time", `${hms(seconds)} in all`],
+    ["time", timeText(seconds, trained)],
     ...(existsSync(report)
       ? [["open", `${console.bold(shownPath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
       : []),
@@ -129,6 +130,17 @@ async function showDetector(
   ]);
   return { seconds, pictures, page: hasPage ? page : null };
 }
+
+/**
+ * How long it took.
+ * @internal for tests
+ * @param seconds of this command
+ * @param trained seconds of training, those before it was resumed included
+ */
+export const timeText = (seconds: number, trained: number): string =>
+  trained > seconds
+    ? `${hms(trained)} of training in all, ${hms(seconds)} since it was resumed`
+    : `${hms(seconds)} in all`;
 
 /** The images of a step shared out among the processes, where they can be: so the run is the same as that of one. */
 function sharedBatch(batch: number, processes: number): { processes: number; batchSize: number } {

@@ -76,13 +76,13 @@ export function castsOf({ model, batch, rules, device }: Subject, precision: Pre
   return map;
 }
 
-/** The first `count` images of the valid split, as squares of `side` pixels, in batches. */
+/** The first `count` images of the valid split, as squares of `side` pixels, in batches; and how many of how many. */
 export async function evaluationImages(
   data: string,
   side: number,
   count: number,
   batch: number,
-): Promise<EvaluationBatch[]> {
+): Promise<{ batches: EvaluationBatch[]; images: number; of: number }> {
   const opened = await openEvaluationData(data, "valid", side, batch);
   const batches: EvaluationBatch[] = [];
   let images = 0;
@@ -91,7 +91,7 @@ export async function evaluationImages(
     images += next.imageIds.length;
     if (images >= count) break;
   }
-  return batches;
+  return { batches, images, of: opened.images };
 }
 
 async function firstBatch(
