@@ -43,6 +43,46 @@ export function bitsAt(side, at, measure) {
   return ranges[dtypeAt(side, at, measure)].top - top / 16;
 }
 
+/** Whether a side has values in a dtype. @param {SideSeries} side @param {Dtype} wanted */
+const isIn = ({ dtype }, wanted) => dtype.split(" ").includes(wanted);
+
+/**
+ * The share of values at a watched step that become zero in the dtype whose limits are shown.
+ * @param {SideSeries | null} side @param {number} at @param {Measure} measure
+ */
+export function flushedAt(side, at, measure) {
+  if (side === null) return 0;
+  if (measure === "float16") return (side.flushed16[at] ?? 0) / 1000;
+  // Whatever float16 holds, bfloat16 holds too.
+  return measure === "bfloat16" && isIn(side, "float16") ? 0 : (side.flushed[at] ?? 0) / 1000;
+}
+
+/**
+ * The narrowest dtype of a run: values in it are those that 16-mixed has in float16.
+ * @param {ModuleSeries[]} modules @returns {Dtype}
+ */
+function narrowest(modules) {
+  const sides = modules.flatMap(({ forward, gradient }) => [forward, gradient].filter((side) => side !== null));
+  const dtypes = /** @type {Dtype[]} */ (["float16", "bfloat16"]);
+  return dtypes.find((dtype) => sides.some((side) => isIn(side, dtype))) ?? "float32";
+}
+
+/** The limits that are shown first: those that tell a reader most. @param {string} precision @returns {Measure} */
+export const firstMeasure = (precision) => (precision === "16-mixed" ? "as-run" : "float16");
+
+/** The share of values that become zero above which it is worth to look, as in the report. */
+const muchFlushed = 0.05;
+
+/**
+ * The modules of which more than 5 % become zero in float16, of those that 16-mixed has in float16.
+ * @param {ModuleSeries[]} modules @param {Side} side @param {number} at
+ */
+export function flushedModules(modules, side, at) {
+  const narrow = narrowest(modules);
+  const there = modules.filter(({ [side]: series }) => series !== null && isIn(series, narrow));
+  return { of: there.length, count: there.filter((each) => flushedAt(each[side], at, "float16") > muchFlushed).length };
+}
+
 /** Where the colours of headroom change, in bits. */
 const steps = [0, 1, 2.5, 5, 8];
 
@@ -107,18 +147,21 @@ export function leastBits(modules, side, at, measure) {
 }
 
 /**
- * The module with the least headroom at a watched step; null where nothing was seen.
+ * The module with the least headroom at a watched step; null where nothing was seen. Against float16, only values
+ * count that 16-mixed has in float16.
  * @param {ModuleSeries[]} modules @param {number} at @param {Measure} measure
  * @returns {{path: string, side: Side, bits: number} | null}
  */
 export function tightest(modules, at, measure) {
   /** @type {{path: string, side: Side, bits: number} | null} */
   let found = null;
+  const narrow = narrowest(modules);
   for (const { path, forward, gradient } of modules)
     for (const [side, series] of /** @type {[Side, SideSeries | null][]} */ ([
       ["forward", forward],
       ["gradient", gradient],
     ])) {
+      if (series === null || (measure === "float16" && !isIn(series, narrow))) continue;
       const bits = bitsAt(series, at, measure);
       if (bits < (found?.bits ?? Number.POSITIVE_INFINITY)) found = { path, side, bits };
     }

@@ -3,23 +3,14 @@
 import { ask, Latest } from "./client.js";
 import { fill, h } from "./dom.js";
 import { bitsText, whole } from "./format.js";
-import { bitsAt, dtypeAt, levelOf, tightest } from "./headroom.js";
+import { bitsAt, dtypeAt, firstMeasure, flushedAt, levelOf, tightest } from "./headroom.js";
+import { beyondText, choice, flushedLine, leastText, legend, limitsText } from "./microscope-parts.js";
 import { ModuleDetail } from "./module-detail.js";
 import { ModuleTree } from "./module-tree.js";
 import { Watched } from "./watched.js";
 
 /** @import { Fault, Forecast, RunDetails, RunRow } from "../src/dash/wire.js" */
 /** @import { Measure, Side } from "./headroom.js" */
-
-/** @param {string} name @param {[value: string, text: string][]} options @param {(value: string) => void} onChange */
-function choice(name, options, onChange) {
-  const select = h(
-    "select",
-    { onchange: () => onChange(select.value) },
-    ...options.map(([value, text]) => h("option", { value }, text)),
-  );
-  return h("label", { class: "choice" }, h("span", {}, name), select);
-}
 
 export class Microscope {
   #watched = new Watched();
@@ -39,6 +30,7 @@ export class Microscope {
   #when = h("output", { class: "when" });
   #tree = new ModuleTree((path) => this.#choose(path));
   #faults = h("section", { class: "faults", "aria-label": "What was not finite" });
+  #limits = h("p", { class: "quiet limits" });
   #body = h("div", { class: "microscope" });
   #isEmpty = true;
 
@@ -70,7 +62,10 @@ export class Microscope {
       this.#isEmpty = true;
       return;
     }
-    if (this.#isEmpty) this.#lay();
+    if (this.#isEmpty) {
+      this.#measure = firstMeasure(this.#watched.header?.precision ?? "16-mixed");
+      this.#lay();
+    }
     this.#isEmpty = false;
     if (this.#path === "") this.#choose(this.#worth());
     this.#show();
@@ -113,6 +108,8 @@ export class Microscope {
         this.#show();
       },
     );
+    const chosen = measures.querySelector("select");
+    if (chosen !== null) chosen.value = this.#measure;
     const orders = choice(
       "Order",
       [
@@ -131,6 +128,7 @@ export class Microscope {
         "section",
         { class: "modules panel", "aria-label": "Modules" },
         h("div", { class: "choices" }, sides, measures, orders),
+        this.#limits,
         h("div", { class: "scrubber" }, this.#slider, this.#when),
         this.#tree.element,
         legend(),
@@ -155,6 +153,8 @@ export class Microscope {
       ...{ modules, columns: steps.length, at, foreseen },
       ...{ side: this.#side, measure: this.#measure, order: this.#order },
     });
+    this.#limits.textContent = limitsText(this.#watched.header?.precision ?? "", this.#measure);
+    this.#limits.hidden = this.#limits.textContent === "";
     fill(this.#notice, ...this.#told());
     fill(this.#faults, ...this.#faultList(faults));
     this.#inform(at);
@@ -172,6 +172,7 @@ export class Microscope {
     this.detail.inform({
       ...{ at, step: steps[at], side, dtype, dtypes },
       bits: bitsAt(side, at, this.#measure),
+      flushed: steps.map((_, i) => flushedAt(side, i, this.#measure)),
       forecast: forecast !== undefined && forecast.dtype === dtypes.at(-1) ? forecast : null,
     });
   }
@@ -189,13 +190,14 @@ export class Microscope {
           h(
             "p",
             { class: "told-line", "data-level": levelOf(tight.bits) },
-            h("strong", {}, tight.bits <= 0 ? "A value is beyond its limit now: " : "No overflow is foreseen. "),
-            tight.bits <= 0 ? "" : `The least headroom, ${bitsText(tight.bits)} bits, has `,
+            h("strong", {}, tight.bits > 0 ? "No overflow is foreseen. " : beyondText(this.#measure)),
+            tight.bits <= 0 ? "" : leastText(tight.bits, this.#measure),
             this.#link(tight.path, tight.side),
             ` (${tight.side === "forward" ? "outputs" : "gradients"}).`,
           ),
         );
     }
+    if (this.#measure === "float16") lines.push(...flushedLine(modules, steps.length - 1));
     if (seen.length > 0)
       lines.push(
         h(
@@ -284,14 +286,4 @@ export class Microscope {
     this.#show();
     void this.detail.show(path, this.#side);
   }
-}
-
-function legend() {
-  const texts = ["over", "< 1", "< 2.5", "< 5", "< 8", "≥ 8"];
-  return h(
-    "p",
-    { class: "legend" },
-    h("span", { class: "quiet" }, "bits of headroom"),
-    ...texts.map((text, level) => h("span", { class: "key", "data-level": level }, text)),
-  );
 }

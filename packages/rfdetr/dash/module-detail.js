@@ -18,6 +18,7 @@ import { levelOf } from "./headroom.js";
  * @property {Dtype} dtype whose limits are drawn
  * @property {Dtype[]} dtypes of each watched step
  * @property {number} bits
+ * @property {number[]} flushed the share of each watched step that becomes zero
  * @property {Forecast | null} forecast
  */
 
@@ -108,7 +109,7 @@ export class ModuleDetail {
   /** @param {Known} known */
   inform(known) {
     this.#known = known;
-    const { side, dtype, bits, at, forecast } = known;
+    const { side, dtype, bits, flushed, at, forecast } = known;
     const top = side?.top[at];
     const amax = top === null || top === undefined ? 0 : top > 30_000 ? Number.NaN : 2 ** (top / 16);
     const fact = (/** @type {string} */ name, /** @type {string} */ value, /** @type {string | null} */ level = null) =>
@@ -118,7 +119,7 @@ export class ModuleDetail {
       fact("headroom", `${bitsText(bits)} bits`, String(bits === Number.POSITIVE_INFINITY ? "none" : levelOf(bits))),
       fact("largest value", brief(amax)),
       fact("dtype", side?.dtype ?? "not seen"),
-      fact("rounded to zero", percent((side?.flushed[at] ?? 0) / 1000)),
+      fact("rounded to zero", percent(flushed[at] ?? 0)),
       forecast === null ? null : fact("overflow", `in about ${whole(forecast.steps)} steps`, "0"),
     );
     this.#canvas.setAttribute(
@@ -179,8 +180,8 @@ export class ModuleDetail {
     const chart = this.#chart;
     const rows = (chart?.map.steps ?? []).map((step, i) => {
       const value = chart?.top[i] ?? null;
-      const flushed = this.#known?.side?.flushed[i] ?? 0;
-      return [whole(step), value === null ? "–" : brief(2 ** value), percent(flushed / 1000)];
+      const flushed = this.#known?.flushed[i] ?? 0;
+      return [whole(step), value === null ? "–" : brief(2 ** value), percent(flushed)];
     });
     return { header: ["Step", "Largest value", "Rounded to zero"], rows: rows.reverse() };
   }

@@ -2,9 +2,20 @@
 // The images of the last evaluation with truth and detections, which a slider filters; and the pictures of the run.
 import { ask, Latest } from "./client.js";
 import { fill, h, picture, s } from "./dom.js";
-import { score, whole } from "./format.js";
+import { whole } from "./format.js";
+import { LabelPlaces } from "./label-places.js";
+import { Tag } from "./label-tag.js";
 
 /** @import { EvaluationView, RunDetails, RunRow } from "../src/dash/wire.js" */
+
+/**
+ * A detection on an image.
+ * @typedef {object} Mark
+ * @property {number} score
+ * @property {number[]} corners
+ * @property {SVGElement} frame
+ * @property {Tag} tag
+ */
 
 const kinds = {
   class: "wrong class",
@@ -39,6 +50,8 @@ export class Pictures {
   #best = h("button", { type: "button", class: "button", onclick: () => this.#toBest() }, "Best threshold");
   #classes = h("div", { class: "classes", role: "group", "aria-label": "Classes" });
   #images = h("div", { class: "images" });
+  /** What is drawn on each image, the best detection first. @type {{width: number, height: number, marks: Mark[]}[]} */
+  #marks = [];
   #files = h("div", {});
   #none = h("p", { class: "quiet" });
   #body = h(
@@ -123,6 +136,7 @@ export class Pictures {
   #draw() {
     const view = this.#view;
     if (view === null) return;
+    this.#marks = [];
     fill(this.#images, ...view.images.map((image) => this.#image(view, image)));
     this.#filter();
   }
@@ -142,6 +156,21 @@ export class Pictures {
         "stroke-width": thick,
         ...attributes,
       });
+    const size = Math.max(w, t) / 24;
+    const marks = detections
+      .filter(({ label }) => isShown(label))
+      .sort((a, b) => b.score - a.score)
+      .map(({ box: corners, label, score: value, state }) => {
+        const { name, color, ink } = classes[label] ?? { name: label, color: "#888888", ink: "#000000" };
+        const text = `${name} ${value.toFixed(2)}`;
+        const frame = s(
+          "g",
+          { class: "detection", "data-score": value },
+          s("title", {}, `${text}: ${state === "correct" ? "right" : kindText(state)}`),
+          box(corners, { stroke: color, "stroke-width": thick * (state === "correct" ? 1.4 : 2) }),
+        );
+        return { score: value, corners, frame, tag: new Tag(text, { size, color, ink, limit: w }) };
+      });
     const overlay = s(
       "svg",
       { viewBox: `0 0 ${w} ${t}`, class: "boxes", "aria-hidden": "true" },
@@ -150,34 +179,11 @@ export class Pictures {
         .map((truth) =>
           box(truth.box, { class: `truth ${truth.state}`, "stroke-dasharray": `${3 * thick} ${2 * thick}` }),
         ),
-      ...detections
-        .filter(({ label }) => isShown(label))
-        .reverse()
-        .map(({ box: corners, label, score: value, state }) => {
-          const color = classes[label]?.color ?? "#888888";
-          const text = `${classes[label]?.name ?? label} ${value.toFixed(2)}`;
-          const size = Math.max(w, t) / 28;
-          return s(
-            "g",
-            { class: "detection", "data-score": value },
-            s("title", {}, `${text}: ${state === "correct" ? "right" : kindText(state)}`),
-            box(corners, { stroke: color, "stroke-width": thick * (state === "correct" ? 1.4 : 2) }),
-            s(
-              "text",
-              {
-                // A label near the right edge ends there.
-                x: corners[0] > 0.65 * w ? corners[2] : corners[0] + thick,
-                "text-anchor": corners[0] > 0.65 * w ? "end" : "start",
-                y: Math.max(size, corners[1] - thick * 1.5),
-                "font-size": size,
-                fill: color,
-                class: "label",
-              },
-              text,
-            ),
-          );
-        }),
+      // SVG paints in order: the best boxes last, and labels above all boxes.
+      ...marks.map(({ frame }) => frame).reverse(),
+      ...marks.map(({ tag }) => tag.element).reverse(),
     );
+    this.#marks.push({ width: w, height: t, marks });
     return h(
       "figure",
       { class: "panel image" },
@@ -201,15 +207,20 @@ export class Pictures {
     );
   }
 
-  /** Hides what is below the slider; nothing is made anew. */
+  /** Hides what is below the slider, and gives the labels of the rest their places. */
   #filter() {
     this.#shown.value = this.#threshold.toFixed(2);
-    for (const figure of this.#images.children) {
+    for (const [i, figure] of [...this.#images.children].entries()) {
+      const { width, height, marks } = this.#marks[i];
+      const places = new LabelPlaces(width, height);
       let shown = 0;
-      for (const group of figure.querySelectorAll(".detection")) {
-        const isShown = Number(group.getAttribute("data-score")) >= this.#threshold;
-        group.toggleAttribute("hidden", !isShown);
-        if (isShown) shown++;
+      for (const { score, corners, frame, tag } of marks) {
+        const isShown = score >= this.#threshold;
+        frame.toggleAttribute("hidden", !isShown);
+        tag.element.toggleAttribute("hidden", !isShown);
+        if (!isShown) continue;
+        tag.place(places, corners);
+        shown++;
       }
       const counts = figure.querySelector(".counts");
       if (counts !== null)
@@ -241,33 +252,4 @@ export class Pictures {
       ),
     ];
   }
-}
-
-/** The figures of the classes as a table. @param {EvaluationView} view */
-export function classTable({ classes }) {
-  const header = ["Class", "Objects", "AP", "AP50", "Threshold", "Precision", "Recall"];
-  return h(
-    "table",
-    {},
-    h("thead", {}, h("tr", {}, ...header.map((text) => h("th", { scope: "col" }, text)))),
-    h(
-      "tbody",
-      {},
-      ...classes.map(({ name, color, instances, AP, AP50, best }) =>
-        h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, h("span", { class: "dot", style: { "--mark": color } }), name),
-          ...[
-            whole(instances),
-            score(AP),
-            score(AP50),
-            best?.threshold.toFixed(2) ?? "–",
-            score(best?.precision),
-            score(best?.recall),
-          ].map((text) => h("td", {}, text)),
-        ),
-      ),
-    ),
-  );
 }

@@ -1,12 +1,14 @@
 // @ts-check
 // One run: what it is, what can be asked of it, and its curves, numerics, pictures and settings.
+
+import { classTable } from "./class-table.js";
 import { ask, Latest } from "./client.js";
 import { Controls } from "./controls.js";
 import { Curves } from "./curves.js";
 import { fill, h } from "./dom.js";
 import { ago, score, whole } from "./format.js";
 import { Microscope } from "./microscope.js";
-import { classTable, Pictures } from "./pictures.js";
+import { Pictures } from "./pictures.js";
 import { Processes } from "./processes.js";
 import { stateText } from "./runs-view.js";
 

@@ -12,6 +12,10 @@ function joinedSide(before, more, from, count) {
     letters: (before?.letters.slice(0, from) ?? "-".repeat(from)) + (more?.letters ?? "-".repeat(count)),
     top: [...(before?.top.slice(0, from) ?? missing(from)), ...(more?.top ?? missing(count))],
     flushed: [...(before?.flushed.slice(0, from) ?? Array(from).fill(0)), ...(more?.flushed ?? Array(count).fill(0))],
+    flushed16: [
+      ...(before?.flushed16.slice(0, from) ?? Array(from).fill(0)),
+      ...(more?.flushed16 ?? Array(count).fill(0)),
+    ],
   };
 }
 

@@ -173,6 +173,11 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     expect(await visible()).toBe(above(0.42));
     await page.locator("#confidence").fill("0.05");
     expect(await visible()).toBe(above(0.05));
+    const tags: { ground: string; ink: string }[] = await page.evaluate(
+      "[...document.querySelectorAll('.tag:not([hidden])')].map((tag) => ({ ground: tag.children[0].getAttribute('fill'), ink: tag.children[1].getAttribute('fill') }))",
+    );
+    expect(tags.length).toBe(above(0.05));
+    for (const { ground, ink } of tags) expect([ground !== ink, /^#(000000|ffffff)$/.test(ink)]).toEqual([true, true]);
     await page.locator("#confidence").fill("1");
     expect(await visible()).toBe(above(1));
     expect(await page.locator(".classes button").nth(1).textContent()).toBe(hostile);

@@ -154,6 +154,8 @@ export interface SideSeries {
   top: (number | null)[];
   /** The share of values, in thousandths, that the dtype rounds to zero. */
   flushed: number[];
+  /** The share of values, in thousandths, that float16 would round to zero, whatever the dtype. */
+  flushed16: number[];
 }
 
 /** log2 of a value that is not finite, as {@link SideSeries} has it. */
@@ -249,6 +251,8 @@ export interface EvaluationView {
     name: string;
     /** `#rrggbb` */
     color: string;
+    /** What is readable on the colour. */
+    ink: string;
     instances: number;
     AP: number | null;
     AP50: number | null;

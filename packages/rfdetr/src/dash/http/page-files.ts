@@ -1,4 +1,5 @@
-// The files of the page, which are sent as they are shipped: the folder `dash` of the package, and uPlot.
+// The files of the page, which are sent as they are shipped: the folder `dash` of the package, uPlot, and the places of
+// labels.
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -6,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import type { Keys } from "./guard.js";
 
 const folder = fileURLToPath(new URL("../../../dash/", import.meta.url));
+/** The rule by which `predict` places labels, as it is built: the page places its own in the same way. */
+const places = fileURLToPath(new URL("../../../dist/predict/drawing/label-places.js", import.meta.url));
 const types: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
@@ -25,6 +28,7 @@ function paths(): Map<string, string> {
   known = new Map([
     ["uplot.js", join(uplot, "dist/uPlot.esm.js")],
     ["uplot.css", join(uplot, "dist/uPlot.min.css")],
+    ["label-places.js", places],
   ]);
   for (const name of readdirSync(folder))
     if (/^[\w-]+\.(html|js|css|svg)$/.test(name)) known.set(name, join(folder, name));

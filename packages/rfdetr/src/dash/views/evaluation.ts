@@ -2,7 +2,7 @@
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
 import type { ClassDetails, ImageDetails } from "../../eval/details/evaluation-details.js";
 import type { RunRecord } from "../../report/records/run-record.js";
-import { classColors } from "../../support/class-colors.js";
+import { classColors, readableOn } from "../../support/class-colors.js";
 import type { EvaluationView } from "../wire.js";
 import type { NamedImages } from "./images.js";
 
@@ -20,10 +20,11 @@ export function evaluationOf({ evaluation, details, config }: RunRecord, names: 
     origin: details?.origin ?? null,
     AP,
     AP50,
-    threshold: details?.best_threshold.threshold ?? null,
+    threshold: (details?.best_threshold.f1 ?? 0) > 0 ? (details?.best_threshold.threshold ?? null) : null,
     classes: classes.map(({ class_name: name, instances, AP, AP50, best = null }, label) => ({
       name,
       color: colors[label],
+      ink: readableOn(colors[label]),
       instances,
       AP,
       AP50,

@@ -3,6 +3,9 @@ import { describe, expect, it } from "vitest";
 import {
   bitsAt,
   dtypeAt,
+  firstMeasure,
+  flushedAt,
+  flushedModules,
   leastBits,
   levelOf,
   modulesBelow,
@@ -18,6 +21,7 @@ const side = (dtype: string, ...tops: (number | null)[]): SideSeries => ({
   letters: tops.map(() => ({ float16: "h", bfloat16: "b" })[dtype] ?? "f").join(""),
   top: tops.map((top) => (top === null ? null : top * 16)),
   flushed: tops.map(() => 0),
+  flushed16: tops.map(() => 0),
 });
 const module = (path: string, forward: SideSeries | null = null, gradient: SideSeries | null = null): ModuleSeries => ({
   path,
@@ -55,6 +59,26 @@ describe("headroom", () => {
     expect(trendAt(falling, "forward", 5, "as-run")).toBe(-1);
     expect(trendAt(falling, "forward", 0, "as-run")).toBe(0);
     expect(trendAt(falling, "gradient", 5, "as-run")).toBe(0);
+  });
+});
+
+describe("a run in bfloat16 or float32", () => {
+  it("is measured against float16 first, by the figures of the report", () => {
+    expect(["bf16-mixed", "32-true", "tf32", "16-mixed"].map(firstMeasure)).toEqual([
+      "float16",
+      "float16",
+      "float16",
+      "as-run",
+    ]);
+    const modules = [
+      module("low", side("bfloat16", 6.8), { ...side("bfloat16", 2), flushed16: [600] }),
+      module("wide", side("float32", 14), { ...side("float32", 2), flushed16: [600] }),
+    ];
+    expect(tightest(modules, 0, "float16")).toMatchObject({ path: "low", side: "forward" });
+    expect(tightest(modules, 0, "float16")?.bits).toBeCloseTo(9.2, 2);
+    const [low] = modules;
+    expect([flushedAt(low.gradient, 0, "float16"), flushedAt(low.gradient, 0, "as-run")]).toEqual([0.6, 0]);
+    expect(flushedModules(modules, "gradient", 0)).toEqual({ of: 1, count: 1 });
   });
 });
 

@@ -1,0 +1,35 @@
+// @ts-check
+// The figures of the classes as a table.
+import { h } from "./dom.js";
+import { score, whole } from "./format.js";
+
+/** @import { EvaluationView } from "../src/dash/wire.js" */
+
+/** @param {EvaluationView} view */
+export function classTable({ classes }) {
+  const header = ["Class", "Objects", "AP", "AP50", "Threshold", "Precision", "Recall"];
+  return h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, ...header.map((text) => h("th", { scope: "col" }, text)))),
+    h(
+      "tbody",
+      {},
+      ...classes.map(({ name, color, instances, AP, AP50, best }) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, h("span", { class: "dot", style: { "--mark": color } }), name),
+          ...[
+            whole(instances),
+            score(AP),
+            score(AP50),
+            best?.threshold.toFixed(2) ?? "–",
+            score(best?.precision),
+            score(best?.recall),
+          ].map((text) => h("td", {}, text)),
+        ),
+      ),
+    ),
+  );
+}
