@@ -193,6 +193,7 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
       "Found 1 red, 1 <b>blue</b>",
     );
     expect(await page.locator("#count").textContent()).toBe("2 objects");
+    expect((await page.locator("#examples img").boundingBox())?.width).toBeLessThan(80);
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Colour cells");
     const facts = await page.locator("#facts").textContent();
     expect(facts).toMatch(/WebAssembly, \d threads/);
