@@ -102,6 +102,21 @@ describe("the summary of a run's numerics", () => {
     expect(text).toContain("After step 5: the last override was taken back, as precision_changes of the settings asks");
   });
 
+  it("names the dtype that holds what is beyond float16, and the modules that lose most", () => {
+    const wide = { value: 1e6, dtype: "float32", index: [0], image: null };
+    const forward = [
+      moduleRecord("(outside of modules)", 1e6, { dtype: "float32", largest: wide }),
+      moduleRecord("head", 1, { fp16_flush: 0.68 }),
+      moduleRecord("tail", 1, { fp16_flush: 0.04 }),
+    ];
+    const { summary, text } = tell([stepRecord(1), monitorRecord(1, { forward })]);
+    expect(summary.flushed.map(({ path }) => path)).toEqual(["head"]);
+    expect(text).toMatch(/^\(outside of modules\) +forward +1\.000e\+6 +-3\.9 .* float32 /m);
+    expect(text).toContain("the dtype that holds it is wider, and nothing overflowed");
+    expect(text).toContain('"(outside of modules)" are the operators');
+    expect(text).toMatch(/^head +forward +float16 +68\.0 %$/m);
+  });
+
   it("leaves out what spreads from a step that was skipped, and tells a fault at one place once", () => {
     const fault = (step: number): object[] => [
       stepRecord(step, skipped),

@@ -11,7 +11,7 @@ import {
   type RollbackRecord,
 } from "@rfdetr/amp/records";
 import { median } from "../../support/statistics.js";
-import { lostInBfloat16, type Overall, overallOf, type Side } from "../numerics/overall.js";
+import { lostInBfloat16, muchFlushed, type Overall, overallOf, type Side } from "../numerics/overall.js";
 import type { Excerpt, NumericsRecord } from "../records/numerics-record.js";
 import type { RankSummary } from "../records/ranks.js";
 import { meanOf, mostOf } from "../records/step-points.js";
@@ -41,6 +41,8 @@ export interface NumericsSummary {
   scale_changes: Excerpt<{ step: number; scale: number }>;
   /** The ten modules that come closest to the limit of float16 or exceed it, worst first. */
   worst: WorstModule[];
+  /** The ten modules of which float16 makes most zero, more than 5 % of the values, worst first. */
+  flushed: WorstModule[];
   /** The overflows that are foreseen at the last watched step, the soonest first. */
   forecasts: ForecastRecord[];
   /** The faults that were found by replays. */
@@ -70,6 +72,8 @@ export interface NumericsSummary {
 
 /** The extremes of one side of a module over the watched steps that were applied, where there are any. */
 export interface WorstModule {
+  /** The dtype of the largest value: beyond float16, it overflows only in float16. */
+  dtype: string;
   /** The path of the module; `(model)` for the root. */
   path: string;
   /** Whether the values are outputs or gradients. */
@@ -131,6 +135,7 @@ export function summarizeNumerics(record: NumericsRecord): NumericsSummary {
     spans: spansOf(record),
     scale_changes: record.scaleChanges,
     worst: overall === null ? [] : worstOf(overall),
+    flushed: overall === null ? [] : flushedOf(overall),
     forecasts: foreseen.map(({ first: _, last: __, ...forecast }) => forecast).sort((a, b) => a.steps - b.steps),
     overflows,
     rollbacks,
@@ -156,19 +161,32 @@ function spansOf({ points }: NumericsRecord): NumericsSummary["spans"] {
   }));
 }
 
-/** By the share that is not finite, then by the largest value. */
-function worstOf({ modules }: Overall): WorstModule[] {
-  const sides = modules.flatMap((module) =>
+function sidesOf({ modules }: Overall): WorstModule[] {
+  return modules.flatMap((module) =>
     (["forward", "gradient"] as const).flatMap((side): WorstModule[] => {
       const seen = module[side];
       if (seen === null) return [];
       const { path, amax, step, file, fp16_saturate, fp16_flush, non_finite } = seen;
       const headroom = headroomOf(seen).fp16;
-      return [{ path, side, amax, step, image: file ?? null, headroom, fp16_saturate, fp16_flush, non_finite }];
+      const { dtype } = seen.largest;
+      return [{ dtype, path, side, amax, step, image: file ?? null, headroom, fp16_saturate, fp16_flush, non_finite }];
     }),
   );
+}
+
+/** By the share that float16 makes zero. */
+const flushedOf = (overall: Overall): WorstModule[] =>
+  sidesOf(overall)
+    .filter(({ fp16_flush }) => fp16_flush > muchFlushed)
+    .sort((a, b) => b.fp16_flush - a.fp16_flush)
+    .slice(0, 10);
+
+/** By the share that is not finite, then by the largest value. */
+function worstOf(overall: Overall): WorstModule[] {
   const size = ({ amax }: WorstModule): number => (Number.isNaN(amax) ? Number.POSITIVE_INFINITY : amax);
-  return sides.sort((a, b) => b.non_finite - a.non_finite || size(b) - size(a)).slice(0, 10);
+  return sidesOf(overall)
+    .sort((a, b) => b.non_finite - a.non_finite || size(b) - size(a))
+    .slice(0, 10);
 }
 
 function updatesOf({ updates }: Overall, { latest }: NumericsRecord): NumericsSummary["updates"] {

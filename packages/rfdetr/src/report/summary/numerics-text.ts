@@ -36,6 +36,7 @@ export function numericsText(summary: NumericsSummary): string {
   if (summary.spans.length > 0) parts.push(spansText(summary.spans));
   if (summary.scale_changes.total > 1) parts.push(scalesText(summary.scale_changes));
   if (summary.worst.length > 0) parts.push(worstText(summary.worst));
+  if (summary.flushed.length > 0) parts.push(flushedText(summary.flushed));
   if (summary.forecasts.length > 0)
     parts.push(["Foreseen at the last watched step:", ...summary.forecasts.map(forecastText)].join("\n  "));
   if (updates?.largest[0]?.ratio === 0) parts.push("Updates: no weight changed on the watched steps");
@@ -94,13 +95,31 @@ function stepsText(steps: readonly number[]): string {
 function worstText(worst: readonly WorstModule[]): string {
   const bits = (value: number): string => (Number.isFinite(value) ? value.toFixed(1) : value > 0 ? "–" : "none");
   const table = textTable(
-    ["module", "side", "amax", "overflow", "underflow", "flushed", "not finite", "step", "image"],
+    ["module", "side", "amax", "overflow", "underflow", "held in", "flushed", "not finite", "step", "image"],
     worst.map((m) => [
-      ...[m.path, m.side, brief(m.amax), bits(m.headroom.overflow), bits(m.headroom.underflow)],
+      ...[m.path, m.side, brief(m.amax), bits(m.headroom.overflow), bits(m.headroom.underflow), m.dtype],
       ...[share(m.fp16_flush), share(m.non_finite), String(m.step), m.image ?? "–"],
     ]),
   );
-  return `Largest values on watched steps that were applied, with the bits to overflow and underflow of float16 (gradients with the loss scale):\n${table}`;
+  const notes = [
+    ...(worst.some(({ headroom, dtype }) => headroom.overflow < 0 && dtype !== "float16")
+      ? ["Below 0 bits a value is beyond float16; the dtype that holds it is wider, and nothing overflowed."]
+      : []),
+    ...(worst.some(({ path }) => path === "(outside of modules)")
+      ? ['"(outside of modules)" are the operators that ran while no module did.']
+      : []),
+  ];
+  const title =
+    "Largest values on watched steps that were applied, with the bits to overflow and underflow of float16 (gradients with the loss scale):";
+  return [title, table, ...notes].join("\n");
+}
+
+function flushedText(flushed: readonly WorstModule[]): string {
+  const table = textTable(
+    ["module", "side", "held in", "flushed"],
+    flushed.map(({ path, side, dtype, fp16_flush }) => [path, side, dtype, share(fp16_flush)]),
+  );
+  return `Modules of which float16 makes most zero (gradients with the loss scale):\n${table}`;
 }
 
 function phasesText(phases: PhaseSeconds): string {
