@@ -1,6 +1,7 @@
 import { chromeTrace } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Subject } from "../train/measure/calibrate-step.js";
+import { memoryPrices } from "../train/measure/calibrate-step.js";
 import { openSubject } from "./precision/calibration.js";
 import {
   type ModuleRow,
@@ -88,6 +89,19 @@ describe("a profile of training steps", () => {
       taken.profile.events.filter(({ kind, name }) => kind === "backward" && name !== "AccumulateGrad").length,
     );
   });
+});
+
+it("leaves the model as it was, where the prices of sparing memory are measured", async () => {
+  const subject = await openSubject({ model: "tiny", batch: 1, device: "cpu" });
+  const { model } = subject;
+  for (const [memory, checkpointing] of [
+    ["lean", true],
+    ["default", false],
+  ] as const) {
+    Object.assign(model, { memory, checkpointing });
+    memoryPrices(subject, { precision: "32-true", rounds: 1 });
+    expect([model.memory, model.checkpointing]).toEqual([memory, checkpointing]);
+  }
 });
 
 it("profiles prediction, which has no backward", async () => {

@@ -164,6 +164,9 @@ export class RFDETRModel extends nn.Module {
    * Activation checkpointing of the encoder and decoder layers (Chen et al. 2016, arXiv:1604.06174): backward
    * recomputes their activations, so that training needs less memory and more time. The gradients are the same.
    */
+  get checkpointing(): boolean {
+    return this.transformer.decoder.checkpointing;
+  }
   set checkpointing(on: boolean) {
     this.backbone.at(0).encoder.encoder.checkpointing = on;
     this.transformer.decoder.checkpointing = on;

@@ -68,7 +68,7 @@ export function memoryPrices(
 ): MemoryPrice[] {
   const images = prepareImages(batch, null, device);
   const autocast = trainedAutocast(model, rules, precision);
-  const use = model.memory;
+  const { memory: use, checkpointing } = model;
   const ways = ([...memoryUses, "gradient_checkpointing"] as const).map((way) => ({
     way,
     peak: 0,
@@ -90,7 +90,7 @@ export function memoryPrices(
       autocast.clearCache();
     }
   model.memory = use;
-  model.checkpointing = false;
+  model.checkpointing = checkpointing;
   for (const parameter of model.parameters()) parameter.grad = null;
   return ways.map(({ way, peak, seconds }) => ({ way, peak_tensor_bytes: peak, step_seconds: median(seconds) }));
 }
