@@ -41,6 +41,7 @@ export {
 } from "./policy/auto-precision.js";
 export { type Hardware, readHardware } from "./policy/hardware.js";
 export { checkOverrides, pathPattern } from "./policy/overrides.js";
+export { PolicyRules } from "./policy/plan.js";
 export {
   type CastRule,
   castRules,

@@ -47,16 +47,45 @@ class Table {
   }
 }
 
+/** The rules that a policy with its overrides gives. */
+export class PolicyRules {
+  readonly #patterns: readonly (readonly [RegExp, ModuleRule])[];
+
+  constructor(
+    readonly policy: Policy,
+    overrides: Overrides,
+  ) {
+    this.#patterns = Object.entries(overrides).map(([pattern, rule]) => [pathPattern(pattern), rule] as const);
+  }
+
+  /** Whether modules have rules of their own. */
+  get hasOverrides(): boolean {
+    return this.#patterns.length > 0;
+  }
+
+  /** The rule of a module: of the patterns that match its path, the last one counts. */
+  ofModule(path: string): ModuleRule {
+    return this.#patterns.findLast(([pattern]) => pattern.test(path))?.[1] ?? "policy";
+  }
+
+  /** The rule of an operator in modules that have a rule. */
+  ofOperator(op: Operator, module: ModuleRule): CastRule {
+    if (op.inPlace || op.base === "_to_copy" || op.overload.includes("out")) return "keep";
+    if (module === "policy" || module === "bf16") return this.policy.rows.get(op.base)?.rule ?? "keep";
+    return module === "bf16x3" ? "fp32" : module;
+  }
+}
+
 /** The plans of one policy with its overrides. */
 export class Planner {
   readonly #options: PlanOptions;
-  readonly #patterns: readonly (readonly [RegExp, ModuleRule])[];
+  readonly #rules: PolicyRules;
   readonly #tableOfRule = new Map<ModuleRule, Table>();
   readonly #tableOfModule = new WeakMap<nn.RunningModule, Table>();
 
   constructor(options: PlanOptions) {
     this.#options = options;
-    this.#patterns = Object.entries(options.overrides).map(([pattern, rule]) => [pathPattern(pattern), rule] as const);
+    this.#rules = new PolicyRules(options.policy, options.overrides);
   }
 
   /**
@@ -64,15 +93,13 @@ export class Planner {
    * @param module the module that calls the operator; null outside of modules, where only the policy counts
    */
   plan(op: Operator, module: nn.RunningModule | null): Plan {
-    return (module === null || this.#patterns.length === 0 ? this.#table("policy") : this.#tableAt(module)).get(op);
+    return (module === null || !this.#rules.hasOverrides ? this.#table("policy") : this.#tableAt(module)).get(op);
   }
 
   #tableAt(module: nn.RunningModule): Table {
     let table = this.#tableOfModule.get(module);
     if (table === undefined) {
-      let rule: ModuleRule = "policy";
-      for (const [pattern, value] of this.#patterns) if (pattern.test(module.path)) rule = value;
-      table = this.#table(rule);
+      table = this.#table(this.#rules.ofModule(module.path));
       this.#tableOfModule.set(module, table);
     }
     return table;
@@ -89,9 +116,7 @@ export class Planner {
 
   #decide(op: Operator, module: ModuleRule): Plan {
     const { policy, emulateFloat16, emulateConvolutions, masters } = this.#options;
-    if (op.inPlace || op.base === "_to_copy" || op.overload.includes("out")) return keepPlan;
-    const listed = policy.rows.get(op.base)?.rule ?? "keep";
-    const rule = module === "policy" || module === "bf16" ? listed : module === "bf16x3" ? "fp32" : module;
+    const rule = this.#rules.ofOperator(op, module);
     if (rule === "keep") return keepPlan;
     const low = module === "bf16" ? "bfloat16" : this.#options.dtype;
     const dtype = rule === "lower" ? low : "float32";
@@ -100,7 +125,7 @@ export class Planner {
     return {
       rule,
       dtype,
-      emulated: rule === "lower" && listed === "lower" && emulates,
+      emulated: rule === "lower" && policy.rows.get(op.base)?.rule === "lower" && emulates,
       masters: takesMasters,
       split: module === "bf16x3" && op.name === "rfdetr::grouped_linear",
     };

@@ -1,10 +1,9 @@
 // From a trace to a graph: every operator by its row of the table, constants as they are.
-import type { Overrides, Policy } from "@rfdetr/amp";
+import { type Overrides, type Policy, PolicyRules } from "@rfdetr/amp";
 import { ExportError } from "../../support/errors.js";
 import { Call, elementCode, elementType } from "./call.js";
 import { type ConstantData, conversion, Graph, type GraphNode, type Origin, Value } from "./graph.js";
 import { operatorRules } from "./operators.js";
-import { policyRules } from "./policy-rule.js";
 import type { Trace, TracedCall, TracedTensor } from "./trace.js";
 
 /**
@@ -17,7 +16,7 @@ export function lower(trace: Trace, { policy, overrides }: { policy: Policy; ove
   const input = new Value("input", "float32", trace.images.shape);
   const graph = new Graph([input]);
   const values = new Map<TracedTensor, Value>([[trace.images, input]]);
-  const rulesOf = policyRules(policy, overrides);
+  const rules = new PolicyRules(policy, overrides);
   const batch = openBatchOf(graph, input);
   const read = (tensor: TracedTensor): Value => {
     const value = values.get(tensor) ?? constantOf(graph, tensor);
@@ -34,7 +33,8 @@ export function lower(trace: Trace, { policy, overrides }: { policy: Policy; ove
       return;
     }
     const { op, module } = traced;
-    const origin: Origin = { module, operator: op.name, call: i, ...rulesOf(op, module) };
+    const moduleRule = rules.ofModule(module);
+    const origin: Origin = { module, operator: op.name, call: i, rule: rules.ofOperator(op, moduleRule), moduleRule };
     const call = new Call(traced, origin, {
       graph,
       read: convertedOf(graph, traced, origin, read),
