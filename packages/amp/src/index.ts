@@ -4,6 +4,7 @@ export { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from 
 export { AmpError, GradScalerError, MonitorError, PolicyError, PrecisionError } from "./errors.js";
 export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
 export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
+export { type CastRule, castRules, type ModuleRule, moduleRules, type Precision, precisions } from "./names.js";
 export {
   advise,
   type FaultPhase,
@@ -32,9 +33,7 @@ export { type LostShares, lostShares, rangeOf, type ValueRange } from "./observe
 export { type Replay, replay } from "./observers/replay.js";
 export {
   autoTable,
-  type Precision,
   type PrecisionRequest,
-  precisions,
   precisionsOf,
   type ResolvedPrecision,
   resolvePrecision,
@@ -43,12 +42,8 @@ export { type Hardware, readHardware } from "./policy/hardware.js";
 export { checkOverrides, pathPattern } from "./policy/overrides.js";
 export { PolicyRules } from "./policy/plan.js";
 export {
-  type CastRule,
-  castRules,
   cudaPolicy,
   defaultPolicy,
-  type ModuleRule,
-  moduleRules,
   type Overrides,
   type Policy,
   type PolicyRow,

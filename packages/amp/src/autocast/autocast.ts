@@ -12,8 +12,8 @@ import {
   setTf32,
   Tensor,
 } from "@rfdetr/torch";
+import type { Precision } from "../names.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, unobserved, whileCasting } from "../observe.js";
-import type { Precision } from "../policy/auto-precision.js";
 import { readHardware } from "../policy/hardware.js";
 import { type Plan, Planner } from "../policy/plan.js";
 import { defaultPolicy, type Overrides, type Policy } from "../policy/policy.js";

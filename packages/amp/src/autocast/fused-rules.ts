@@ -1,5 +1,7 @@
 // The rules that fused operators have built in for the operators that they replace.
-import type { CastRule, Policy } from "../policy/policy.js";
+
+import type { CastRule } from "../names.js";
+import type { Policy } from "../policy/policy.js";
 
 /**
  * By base name of a fused operator, the rule that it follows for each of its parts. Where a policy gives a part another

@@ -1,5 +1,5 @@
 // Reports in words what led to the first value that was not finite.
-import type { Precision } from "../policy/auto-precision.js";
+import type { Precision } from "../names.js";
 import { textTable } from "../text.js";
 import type { numericsVersion } from "./step-record.js";
 

@@ -1,7 +1,7 @@
 // The lines of numerics.jsonl: one record for each optimizer step, and others.
 
+import type { Precision } from "../names.js";
 import type { ModuleError } from "../observers/compare-modules.js";
-import type { Precision } from "../policy/auto-precision.js";
 
 /** The version of all records in numerics.jsonl. New fields keep the version; a field with a new meaning raises it. */
 export const numericsVersion = 1;

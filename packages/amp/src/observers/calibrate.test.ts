@@ -1,8 +1,8 @@
 import { memory, nn, ops, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { Autocast } from "../autocast/autocast.js";
+import type { Precision } from "../names.js";
 import type { CalibratedPrecision } from "../numerics/step-record.js";
-import type { Precision } from "../policy/auto-precision.js";
 import { calibrate, recommend } from "./calibrate.js";
 import { compareModules } from "./compare-modules.js";
 

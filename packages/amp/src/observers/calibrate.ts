@@ -14,8 +14,9 @@ import {
 import type { Autocast } from "../autocast/autocast.js";
 import { gradientsFinite } from "../finite.js";
 import { median } from "../median.js";
+import type { Precision } from "../names.js";
 import type { CalibratedPrecision, ModuleRecord } from "../numerics/step-record.js";
-import { type Precision, precisionsOf } from "../policy/auto-precision.js";
+import { precisionsOf } from "../policy/auto-precision.js";
 import { compareModules } from "./compare-modules.js";
 import { Monitor } from "./monitor.js";
 

@@ -1,9 +1,9 @@
 import { getRngState, memory, nn, noGrad, ops, randn, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { Autocast } from "../autocast/autocast.js";
+import type { Precision } from "../names.js";
 import { formatOverflowReport, type OverflowReport } from "../numerics/overflow-report.js";
 import { parseRecord, recordLine } from "../numerics/step-record.js";
-import type { Precision } from "../policy/auto-precision.js";
 import { replay } from "./replay.js";
 
 /** A small perceptron with a place to spoil an activation or a gradient. */

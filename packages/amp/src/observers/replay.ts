@@ -1,6 +1,7 @@
 // Finds where a value stopped being finite: runs the step again and observes every operator.
 import { type nn, noGrad, ops, scope, setRngState, type Tensor } from "@rfdetr/torch";
 import { badGradients } from "../finite.js";
+import type { Precision } from "../names.js";
 import {
   advise,
   type FaultPhase,
@@ -10,7 +11,6 @@ import {
 } from "../numerics/overflow-report.js";
 import { numericsVersion } from "../numerics/step-record.js";
 import { type OperatorEvent, observe, unobserved } from "../observe.js";
-import type { Precision } from "../policy/auto-precision.js";
 import { quietOperators } from "../policy/policy.js";
 import { floatingTensors, placeName } from "../tensors.js";
 

@@ -1,20 +1,8 @@
 // Chooses the precision of training and gives the reason. The names of the precisions are Lightning's.
 
 import { PrecisionError } from "../errors.js";
+import { type Precision, precisions } from "../names.js";
 import { type Hardware, readHardware } from "./hardware.js";
-
-/**
- * The precision of training.
- *
- * - `32-true`: everything in float32.
- * - `tf32`: the same, except that an NVIDIA GPU of compute capability 8.0 or above rounds the operands of products and
- *   convolutions to TF32: the range of float32, ten bits after the point.
- * - `bf16-mixed`: matrix products in bfloat16; weights, gradients, optimizer and sensitive operators in float32.
- * - `16-mixed`: the same with float16, and with loss scaling, because float16 holds magnitudes from 6e-8 to 65504 only.
- */
-export type Precision = "32-true" | "tf32" | "bf16-mixed" | "16-mixed";
-/** The names of all precisions. */
-export const precisions: readonly Precision[] = ["32-true", "tf32", "bf16-mixed", "16-mixed"];
 
 /**
  * The precisions that a device can compute in.

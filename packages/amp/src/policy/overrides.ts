@@ -1,8 +1,9 @@
 // Overrides: rules for the modules whose path matches a pattern.
 
 import { PolicyError } from "../errors.js";
+import { moduleRules } from "../names.js";
 import { nearest } from "./nearest.js";
-import { moduleRules, type Overrides } from "./policy.js";
+import type { Overrides } from "./policy.js";
 
 /**
  * Compiles a path pattern. It matches the path of a module and the paths of all modules inside it. Dots separate

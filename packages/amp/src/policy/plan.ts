@@ -1,7 +1,8 @@
 // What autocast does with an operator in a module: decided once from policy and overrides, then looked up.
 import type { DType, nn, Operator } from "@rfdetr/torch";
+import type { CastRule, ModuleRule } from "../names.js";
 import { pathPattern } from "./overrides.js";
-import type { CastRule, ModuleRule, Overrides, Policy } from "./policy.js";
+import type { Overrides, Policy } from "./policy.js";
 
 /** What autocast does with one operator in one module. */
 export interface Plan {

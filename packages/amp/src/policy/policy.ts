@@ -2,30 +2,8 @@
 // CPU and CUDA; with them, the dtypes of a model would depend on the device.
 import { ops } from "@rfdetr/torch";
 import { PolicyError } from "../errors.js";
+import { type CastRule, castRules, type ModuleRule, type policyNames } from "../names.js";
 import { nearest } from "./nearest.js";
-
-/**
- * What happens to the floating-point arguments of an operator. Float64 is never cast.
- * - `lower`: they are cast to the low precision, bfloat16 or float16.
- * - `fp32`: they are cast to float32.
- * - `widest`: they are cast to the widest dtype among them.
- * - `keep`: none is cast; libtorch's type promotion decides.
- */
-export type CastRule = "lower" | "fp32" | "widest" | "keep";
-/** The names of all cast rules. */
-export const castRules: readonly CastRule[] = ["lower", "fp32", "widest", "keep"];
-
-/**
- * The rule of a whole module.
- * - A {@link CastRule} holds for every operator in the module.
- * - `bf16`: the policy with bfloat16 as the low precision, for modules that leave the range of float16.
- * - `bf16x3`: `fp32`, but grouped linear layers sum three bfloat16 products where the CPU has units for them. The
- *   products keep sixteen bits of each factor.
- * - `policy`: no exception; for a module inside another one that has a rule.
- */
-export type ModuleRule = CastRule | "bf16" | "bf16x3" | "policy";
-/** The names of all module rules. */
-export const moduleRules: readonly ModuleRule[] = [...castRules, "bf16", "bf16x3", "policy"];
 
 /**
  * Rules by path pattern. A rule holds for the modules that match and for all modules inside them. `*` stands for one
@@ -188,14 +166,17 @@ export const cudaPolicy: Policy = policy("pytorch-cuda", [
 ]);
 
 /** The policies by the names that a setting uses. */
-export const policies: Readonly<Record<string, Policy>> = { default: defaultPolicy, "pytorch-cuda": cudaPolicy };
+export const policies: Readonly<Record<(typeof policyNames)[number], Policy>> = {
+  default: defaultPolicy,
+  "pytorch-cuda": cudaPolicy,
+};
 
 /**
  * The policy with a name.
  * @throws PolicyError for an unknown name
  */
 export function policyByName(name: string): Policy {
-  const named = Object.hasOwn(policies, name) ? policies[name] : undefined;
+  const named = Object.hasOwn(policies, name) ? policies[name as keyof typeof policies] : undefined;
   if (named === undefined)
     throw new PolicyError(`Expected one of ${Object.keys(policies).join(", ")} for policy but received ${name}`);
   return named;

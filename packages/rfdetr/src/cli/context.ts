@@ -1,8 +1,9 @@
 // What all commands share: output flags, console, checks of values, exit codes.
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
-import { precisionWords } from "../settings/precision-words.js";
+import { precisionNames, precisionWords } from "../settings/precision-words.js";
 import { expected, UsageError } from "../support/errors.js";
+import { either } from "../support/format.js";
 import { suggest } from "../support/suggest.js";
 import type { ReadOptions } from "../weights/types.js";
 import { Console } from "./console/console.js";
@@ -159,5 +160,6 @@ export function oneOf<T extends string>(name: string, value: unknown, names: rea
   );
 }
 
-/** Values of `--precision`. */
-export const precisions = ["auto", "32-true", "tf32", "bf16-mixed", "16-mixed"] as const;
+/** Values of `--precision`, and those in words. */
+export { precisionNames as precisions };
+export const precisionsInWords = either(precisionNames);

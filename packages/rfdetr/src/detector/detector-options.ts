@@ -1,4 +1,6 @@
 // What a detector is made with.
+import type { Precision } from "@rfdetr/amp";
+import { precisionNames } from "../settings/precision-words.js";
 import { callback, differentTexts, type OptionKinds, oneOf, text } from "../support/options.js";
 
 /** What a detector is made with. */
@@ -17,7 +19,7 @@ export interface DetectorOptions {
    * `auto` (the default) is what the weights were trained in, or what fits the hardware; `true` means `auto`, `false`
    * means `32-true`.
    */
-  precision?: "auto" | "32-true" | "tf32" | "bf16-mixed" | "16-mixed" | boolean;
+  precision?: Precision | "auto" | boolean;
   /** `auto`, `cpu` or `cuda:N`. */
   device?: string;
   /** Names of the classes by index, for an exported file of another program, which has none. For `RFDETR.load` only. */
@@ -29,7 +31,7 @@ export const detectorOptions: OptionKinds<DetectorOptions> = {
   weights: text,
   classNumbering: oneOf("auto", "from0", "from1"),
   warn: callback,
-  precision: oneOf("auto", "32-true", "tf32", "bf16-mixed", "16-mixed", true, false),
+  precision: oneOf(...precisionNames, true, false),
   device: text,
   classNames: differentTexts,
 };

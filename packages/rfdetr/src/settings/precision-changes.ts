@@ -1,10 +1,11 @@
 // Changes of precision in the middle of a run, each with the step from which it holds.
 import type { Overrides } from "@rfdetr/amp";
+import { moduleRules } from "@rfdetr/amp/names";
 import { z } from "zod";
 import { count } from "./setting.js";
 
 /** The rule of a module, as `precision_overrides` takes it. */
-export const moduleRule = z.enum(["fp32", "lower", "keep", "widest", "bf16", "bf16x3", "policy"]);
+export const moduleRule = z.enum(moduleRules);
 
 const change = z.union([
   z.strictObject({ step: count, pattern: z.string().min(1), rule: moduleRule }),

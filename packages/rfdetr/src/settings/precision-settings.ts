@@ -1,9 +1,13 @@
 // The settings of precision, of what is watched, and of values that are not finite.
+import { castRules, moduleRules, policyNames } from "@rfdetr/amp/names";
 import { z } from "zod";
 import { memoryUses } from "../model/types.js";
+import { either } from "../support/format.js";
 import { moduleRule, precisionChanges } from "./precision-changes.js";
-import { precisionWords } from "./precision-words.js";
+import { precisionNames, precisionWords } from "./precision-words.js";
 import { count, countOrZero, type Setting } from "./setting.js";
+
+const quoted = (name: string): string => `"${name}"`;
 
 /** As {@link settings}, which holds them too. */
 export const precisionSettings = {
@@ -22,7 +26,7 @@ export const precisionSettings = {
     without: { fp8: "there are no fp8 kernels; use bf16" },
   },
   precision: {
-    type: z.enum(["auto", "32-true", "tf32", "bf16-mixed", "16-mixed"]),
+    type: z.enum(precisionNames),
     fallback: "auto",
     about: "precision of training; any value other than auto decides, and amp and amp_dtype must not contradict it",
     means: precisionWords,
@@ -37,7 +41,7 @@ export const precisionSettings = {
   precision_overrides: {
     type: z.record(z.string(), moduleRule),
     fallback: {},
-    takes: 'an object of "module path": "fp32", "lower", "keep", "widest", "bf16", "bf16x3" or "policy"',
+    takes: `an object of "module path": ${either(moduleRules.map(quoted))}`,
     about: "precision of the modules whose path matches a pattern",
     ours: true,
   },
@@ -51,15 +55,15 @@ export const precisionSettings = {
     ours: true,
   },
   precision_policy: {
-    type: z.enum(["default", "pytorch-cuda"]),
+    type: z.enum(policyNames),
     fallback: "default",
     about: "table that tells autocast what to do with each operator",
     ours: true,
   },
   precision_operators: {
-    type: z.record(z.string(), z.enum(["lower", "fp32", "widest", "keep"])),
+    type: z.record(z.string(), z.enum(castRules)),
     fallback: {},
-    takes: 'an object of "operator": "lower", "fp32", "widest" or "keep"',
+    takes: `an object of "operator": ${either(castRules.map(quoted))}`,
     about: "changes to rows of precision_policy, by the operator's name in libtorch",
     ours: true,
   },

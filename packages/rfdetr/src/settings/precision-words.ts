@@ -1,4 +1,8 @@
-// What other tools call the precisions.
+// What the precisions are called, here and by other tools.
+import { precisions } from "@rfdetr/amp/names";
+
+/** The precisions that can be asked for by name. */
+export const precisionNames = ["auto", ...precisions] as const;
 
 /** Words of other tools for a precision, in lower case. */
 export const precisionWords: Readonly<Record<string, string>> = {

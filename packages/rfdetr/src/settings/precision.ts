@@ -1,5 +1,6 @@
 // The precision that settings ask for.
 import type { Precision } from "@rfdetr/amp";
+import { precisions } from "@rfdetr/amp/names";
 import { ConfigError } from "../support/errors.js";
 import { camelCase } from "../support/names.js";
 import type { TrainedPrecision } from "../weights/trained-precision.js";
@@ -49,10 +50,6 @@ export function checkPrecision(settings: TrainSettings): void {
       `Expected one precision but received ${value(asked[0][0])} and ${value(other[0])}, which is ${other[1]}: leave one out`,
     );
   const wanted = asked[0]?.[1];
-  if (
-    Object.keys(settings.scaler).length > 0 &&
-    wanted !== undefined &&
-    ["32-true", "tf32", "bf16-mixed"].includes(wanted)
-  )
+  if (Object.keys(settings.scaler).length > 0 && precisions.some((each) => each === wanted && each !== "16-mixed"))
     throw new ConfigError(`The setting scaler is for 16-mixed, but the precision is ${wanted}: leave one out`);
 }

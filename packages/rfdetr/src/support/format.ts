@@ -1,6 +1,11 @@
 // Numbers and paths as text for people.
 import { relative, resolve } from "node:path";
 
+/** Names of which one is meant: `a, b or c`. */
+export function either(names: readonly string[]): string {
+  return [names.slice(0, -1).join(", "), ...names.slice(-1)].filter((part) => part !== "").join(" or ");
+}
+
 /** Seconds as `1:02:03` or `4:05`. */
 export function hms(seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";

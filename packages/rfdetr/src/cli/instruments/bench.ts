@@ -1,6 +1,6 @@
 // `rfdetr bench`: a kind of measurement each.
 import type { Command } from "commander";
-import { exit, modelHelp, numeric, type OutputFlags, oneOf, withOutputFlags } from "../context.js";
+import { exit, modelHelp, numeric, type OutputFlags, oneOf, precisions, withOutputFlags } from "../context.js";
 import { evaluate, type Given, infer, load, ops, train } from "./bench-kinds.js";
 
 const kinds = ["train", "infer", "ops", "eval", "load"] as const;
@@ -28,7 +28,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
   const withModel = (command: Command): Command =>
     command
       .option("--model <variant>", modelHelp, "nano")
-      .option("--precision <p...>", "one or several of auto, 32-true, tf32, bf16-mixed, 16-mixed", ["auto"]);
+      .option("--precision <p...>", `one or several of ${precisions.join(", ")}`, ["auto"]);
 
   const comparable = (command: Command): Command =>
     command

@@ -18,6 +18,7 @@ import {
   oneOf,
   positiveInteger,
   precisions,
+  precisionsInWords,
   reading,
   sides,
   type WeightsFlags,
@@ -71,7 +72,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
         "lowest score to report, of all classes or, as heron=0.3, of one; may be repeated (default: 0.5)",
         collect,
       )
-      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
+      .option("--precision <p>", precisionsInWords, "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--batch <n>", "images per batch, or auto, which tries what is fastest", numeric, 1)
       .option("--class <name>", "report this class only; may be repeated", collect)

@@ -16,6 +16,7 @@ import {
   oneOf,
   positiveInteger,
   precisions,
+  precisionsInWords,
   reading,
   type WeightsFlags,
   weightsPath,
@@ -51,7 +52,7 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--data <dir>", "dataset")
       .option("--split <name>", "train, valid or test", "valid")
       .option("--batch <n>", "images per batch", numeric, 4)
-      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
+      .option("--precision <p>", precisionsInWords, "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as its evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says")

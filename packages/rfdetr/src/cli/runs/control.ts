@@ -1,7 +1,9 @@
 // `rfdetr control`
+import { moduleRules } from "@rfdetr/amp/names";
 import type { Command } from "commander";
 import type { ControlCommand } from "../../run/control/control.js";
 import { expected, UsageError } from "../../support/errors.js";
+import { either } from "../../support/format.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, withOutputFlags } from "../context.js";
 
 /** What a run can be asked for. */
@@ -18,7 +20,7 @@ export function addControl(program: Command, finish: (code: number) => void): vo
       .argument("<run>", "run folder")
       .argument("<action>", "pause, go-on, stop, override, or undo of the last override")
       .argument("[pattern]", "of override: path pattern of the modules, such as transformer.decoder.layers.*.linear2")
-      .argument("[rule]", "of override: fp32, lower, keep, widest, bf16, bf16x3 or policy")
+      .argument("[rule]", `of override: ${either(moduleRules)}`)
       .option(
         "--wait <seconds>",
         "how long to wait for the end of the step or the evaluation that it is at",

@@ -15,6 +15,7 @@ import {
   numeric,
   type OutputFlags,
   positiveInteger,
+  precisionsInWords,
   wholeNumber,
   withOutputFlags,
 } from "../context.js";
@@ -41,7 +42,7 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
       .option("--steps <n>", "optimizer steps (default: 2000)", numeric)
       .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
       .option("--seed <n>", "seed of images and training (default: 0)", numeric)
-      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed", "auto")
+      .option("--precision <p>", precisionsInWords, "auto")
       .option("--data <dir>", "folder for the images", "datasets/demo")
       .option(
         "--out <dir>",

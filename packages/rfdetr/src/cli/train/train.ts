@@ -1,6 +1,8 @@
 // `rfdetr train`
 
+import { moduleRules } from "@rfdetr/amp/names";
 import type { Command } from "commander";
+import { either } from "../../support/format.js";
 import {
   collect,
   consoleOf,
@@ -8,6 +10,7 @@ import {
   modelHelp,
   numeric,
   type OutputFlags,
+  precisionsInWords,
   wholeNumber,
   withOutputFlags,
 } from "../context.js";
@@ -32,7 +35,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--batch <n>", "images per micro-batch, or auto: as many as fit in memory (default: 4)", numeric)
       .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
       .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
-      .option("--precision <p>", "auto, 32-true, tf32, bf16-mixed or 16-mixed (default: auto, what fits)")
+      .option("--precision <p>", `${precisionsInWords} (default: auto, what fits)`)
       .option("--no-amp", "train in 32-true")
       .option("--device <d>", "auto, cpu or cuda:N (default: auto, the GPU if there is one)")
       .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
@@ -54,7 +57,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       )
       .option(
         "--override <pattern=rule>",
-        "precision of the modules that match: fp32, lower, keep, widest, bf16 or bf16x3; may be repeated",
+        `precision of the modules that match: ${either(moduleRules)}; may be repeated`,
         collect,
       )
       .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)

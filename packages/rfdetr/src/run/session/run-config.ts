@@ -1,7 +1,7 @@
 // What `config.json` of a run holds.
 
 import { relative, resolve } from "node:path";
-import type { Precision } from "@rfdetr/amp";
+import { type Precision, precisions } from "@rfdetr/amp/names";
 import { engine } from "@rfdetr/torch";
 import { z } from "zod";
 import { toFile } from "../../settings/resolve.js";
@@ -107,7 +107,7 @@ const schema = z.object({
   settings: z.record(z.string(), z.unknown()),
   seed: z.number().int().nonnegative(),
   class_names: z.array(z.string()),
-  precision: z.enum(["32-true", "tf32", "bf16-mixed", "16-mixed"]),
+  precision: z.enum(precisions),
   reason: z.string(),
   callbacks_sha256: z.string().optional(),
   data: z
